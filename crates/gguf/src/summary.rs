@@ -1,0 +1,139 @@
+//! What a header says about the model, in the terms that a person asks in.
+
+use serde::{Deserialize, Serialize};
+
+/// What a GGUF file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
+    /// A language model that can be run.
+    Model,
+    /// A LoRA or control-vector adapter.
+    Adapter,
+    /// A vision or audio projector (mmproj).
+    Projector,
+    /// An importance matrix.
+    Imatrix,
+    /// A GGUF of another kind, such as a vocabulary only.
+    Other,
+}
+
+/// Which part of a split model a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// 1-based.
+    pub number: u32,
+    /// Parts in all.
+    pub count: u32,
+}
+
+/// One tensor type's share of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TypeShare {
+    /// ggml's name, such as `Q4_K`; `type 99` where unknown.
+    pub name: String,
+    /// Tensors of this type.
+    pub n_tensors: u64,
+    /// Parameters in them.
+    pub parameters: u64,
+    /// Bytes of them; `None` for an unknown type.
+    pub bytes: Option<u64>,
+}
+
+/// `general.sampling.*`, as far as the file has it.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the keys' own names")]
+pub struct SamplingDefaults {
+    pub temperature: Option<f32>,
+    pub top_k: Option<u32>,
+    pub top_p: Option<f32>,
+    pub min_p: Option<f32>,
+    pub repeat_penalty: Option<f32>,
+}
+
+/// A header, boiled down. Every text is free of control characters and bounded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// What the file is.
+    pub kind: Kind,
+    /// `general.name`.
+    pub name: Option<String>,
+    /// `general.architecture`, such as `llama`.
+    pub architecture: Option<String>,
+    /// Sum of the products of all tensors' dimensions, in this file.
+    pub parameters: u64,
+    /// Tensor data in this file, bytes (types of unknown size excluded).
+    pub tensor_bytes: u64,
+    /// 8 x `tensor_bytes` / parameters; `None` without tensors or with unknown types.
+    pub bits_per_weight: Option<f64>,
+    /// The label a person knows the quantisation by, such as `Q4_K_M`: `file_type` where the histogram bears it out,
+    /// else the type with the most parameters.
+    pub quant: Option<String>,
+    /// Tensor types, most bytes first.
+    pub types: Vec<TypeShare>,
+    /// `{arch}.context_length`, tokens.
+    pub context_length: Option<u64>,
+    /// `{arch}.block_count`.
+    pub block_count: Option<u64>,
+    /// `{arch}.embedding_length`.
+    pub embedding_length: Option<u64>,
+    /// `{arch}.attention.head_count`, the largest where it differs by layer.
+    pub head_count: Option<u64>,
+    /// `{arch}.attention.head_count_kv`, the largest where it differs by layer.
+    pub head_count_kv: Option<u64>,
+    /// `{arch}.expert_count` and `{arch}.expert_used_count` where the model has experts.
+    pub experts: Option<(u64, u64)>,
+    /// Vocabulary size, from the token embedding, else the metadata.
+    pub vocabulary: Option<u64>,
+    /// `tokenizer.ggml.model`, such as `gpt2`.
+    pub tokenizer: Option<String>,
+    /// `tokenizer.chat_template` is there.
+    pub has_chat_template: bool,
+    /// The template mentions `<think>`.
+    pub thinks: bool,
+    /// The template mentions tools.
+    pub tools: bool,
+    /// `general.license`, else its name.
+    pub license: Option<String>,
+    /// `general.size_label`, such as `8B`.
+    pub size_label: Option<String>,
+    /// `general.quantized_by`.
+    pub quantized_by: Option<String>,
+    /// `general.base_model.{i}.*`: `organization/name`, or the name, or the repository's address.
+    pub base_models: Vec<String>,
+    /// `general.dataset.{i}.*`, likewise.
+    pub datasets: Vec<String>,
+    /// `general.sampling.*`.
+    pub sampling: SamplingDefaults,
+    /// Place in a split model, from the `split.*` keys.
+    pub part: Option<Part>,
+    /// What the KV cache and the compute buffers cost, for [`Summary::estimate`].
+    pub shape: Shape,
+}
+
+/// What the memory formulas need. Filled from the header; `None` in [`Shape::layers`] means that the file does not tell.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Shape {
+    /// One entry per block.
+    pub layers: Vec<LayerCache>,
+}
+
+/// What one layer keeps of the context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LayerCache {
+    /// Keys and values for each cell: elements of a K row and of a V row (0 for MLA, which keeps K only).
+    Attention {
+        /// Elements of K per cell.
+        k: u32,
+        /// Elements of V per cell.
+        v: u32,
+        /// Sliding window in tokens, where the layer has one.
+        window: Option<u32>,
+    },
+    /// A state of fixed size, f32 elements per sequence.
+    Recurrent {
+        /// Elements.
+        elements: u64,
+    },
+    /// Shares another layer's cache, or keeps nothing.
+    None,
+}

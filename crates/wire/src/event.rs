@@ -1,0 +1,249 @@
+//! What a worker reports.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Sampling;
+
+/// One event; one frame each.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "event")]
+pub enum Event {
+    /// The greeting, before anything else.
+    Hello(Hello),
+    /// How much of the weights is read, 0 to 1.
+    Loading {
+        /// 0 to 1, never falling.
+        fraction: f32,
+    },
+    /// The model is ready for prompts.
+    Loaded(Box<Loaded>),
+    /// A generation has begun: its prompt is rendered and counted.
+    Started(Started),
+    /// Prompt tokens evaluated so far; at most one event per `n_batch` tokens.
+    Prompt {
+        /// The generation.
+        id: u64,
+        /// Tokens of the prompt that are in the context now, cached ones included.
+        n_done: u32,
+    },
+    /// Generated text: all that was decoded since the last such event, which is at most some milliseconds ago.
+    Text {
+        /// The generation.
+        id: u64,
+        /// The text by channel, in order.
+        pieces: Vec<Piece>,
+        /// The figures so far.
+        counters: Counters,
+    },
+    /// A generation has ended well or was cancelled. The worker is ready again.
+    Finished {
+        /// The generation.
+        id: u64,
+        /// Why it ended.
+        finish: Finish,
+        /// The figures at the end.
+        counters: Counters,
+    },
+    /// Something failed. With an id the worker stays usable; without one it exits.
+    Failed(Failure),
+    /// The answer to a ping.
+    Pong {
+        /// As asked.
+        nonce: u64,
+        /// Decode calls finished so far: a busy worker whose count stands still is stuck or very slow.
+        n_decodes: u64,
+    },
+}
+
+/// Who speaks, and for which protocol.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// [`crate::VERSION`] of the worker.
+    pub version: u32,
+    /// Process id.
+    pub pid: u32,
+    /// llama.cpp's build and the processor features it was compiled with.
+    pub engine: String,
+    /// Devices that llama.cpp can use.
+    pub devices: Vec<Device>,
+}
+
+/// A compute device as llama.cpp names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// Short name, such as `CUDA0`.
+    pub name: String,
+    /// Long name, such as the card's.
+    pub description: String,
+    /// What it is.
+    pub kind: DeviceKind,
+    /// Memory in bytes; 0 where unknown.
+    pub total: u64,
+    /// Free memory in bytes as the device reports it; not meaningful for the CPU.
+    pub free: u64,
+}
+
+/// The kind of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum DeviceKind {
+    Cpu,
+    Gpu,
+    IntegratedGpu,
+    Accelerator,
+}
+
+/// A loaded model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Loaded {
+    /// Context length that was made, in tokens.
+    pub n_ctx: u32,
+    /// Context length that the model was trained for, in tokens.
+    pub n_ctx_train: u32,
+    /// Layers placed on GPUs, and layers in all (the output layer counts as one).
+    pub n_gpu_layers: u32,
+    /// Layers in all.
+    pub n_layers: u32,
+    /// Memory as llama.cpp reports it.
+    pub ledger: Ledger,
+    /// Whether the file has a chat template.
+    pub has_template: bool,
+    /// The sampling that applies where a request leaves a setting open.
+    pub sampling: Sampling,
+    /// From the request to here, in microseconds.
+    pub load_us: u64,
+}
+
+/// Bytes by device and purpose, exactly as llama.cpp allocated or mapped them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Ledger {
+    /// One row per buffer type.
+    pub devices: Vec<DeviceMemory>,
+}
+
+/// One device's part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceMemory {
+    /// The buffer type's name, such as `CPU`, `CPU_Mapped`, `CUDA0`.
+    pub device: String,
+    /// Weights, bytes.
+    pub weights: u64,
+    /// KV cache or recurrent state, bytes.
+    pub context: u64,
+    /// Compute and output buffers, bytes.
+    pub compute: u64,
+}
+
+/// The begin of a generation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Started {
+    /// The generation.
+    pub id: u64,
+    /// Tokens of the rendered prompt.
+    pub n_prompt: u32,
+    /// Of these, tokens still in the context from the turn before.
+    pub n_cached: u32,
+    /// The sampling in force, every field set.
+    pub sampling: Sampling,
+}
+
+/// Which stream a piece of text belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Channel {
+    /// Between `<think>` and `</think>`.
+    Reasoning,
+    /// Everything else.
+    Answer,
+}
+
+/// A run of text in one channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Piece {
+    /// Its channel.
+    pub channel: Channel,
+    /// Valid UTF-8; a character split over tokens is held back until whole. Control characters are as the model sent them.
+    pub text: String,
+}
+
+/// The figures of one generation so far. Times are the worker's monotonic clock, in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Counters {
+    /// Prompt tokens evaluated, cached ones excluded.
+    pub n_prompt: u32,
+    /// Time spent evaluating them.
+    pub prompt_us: u64,
+    /// From the request's arrival to the first token's text, templates and tokenising included; 0 before it.
+    pub ttft_us: u64,
+    /// Tokens generated, reasoning included, the end token excluded.
+    pub n_generated: u32,
+    /// Of these, tokens of reasoning.
+    pub n_reasoning: u32,
+    /// Time from the first token to the last, sampling included.
+    pub generation_us: u64,
+    /// Time inside llama.cpp's decode call, over prompt and generation: the worker's busy time.
+    pub decode_us: u64,
+    /// Tokens in the context now.
+    pub n_past: u32,
+}
+
+impl Counters {
+    /// Prompt tokens per second; `None` before any.
+    pub fn prompt_rate(&self) -> Option<f64> {
+        (self.n_prompt > 0 && self.prompt_us > 0).then(|| f64::from(self.n_prompt) * 1e6 / self.prompt_us as f64)
+    }
+
+    /// Generated tokens per second; `None` before the second token, since the first one's time is the prompt's.
+    pub fn generation_rate(&self) -> Option<f64> {
+        (self.n_generated > 1 && self.generation_us > 0)
+            .then(|| f64::from(self.n_generated - 1) * 1e6 / self.generation_us as f64)
+    }
+}
+
+/// Why a generation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finish {
+    /// The model ended its turn.
+    Stop,
+    /// `max_tokens` were generated.
+    Length,
+    /// The context is full.
+    ContextFull,
+    /// The supervisor cancelled it.
+    Cancelled,
+}
+
+/// An error as the worker tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The generation that failed; `None` for the worker as a whole.
+    pub id: Option<u64>,
+    /// What kind of failure.
+    pub kind: FailureKind,
+    /// One sentence without a full stop.
+    pub message: String,
+    /// What the user could do, if anything is known.
+    pub hint: Option<String>,
+}
+
+/// The kinds of failure that a caller tells apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The request can't be carried out as it stands.
+    Request,
+    /// The model could not be loaded.
+    Load,
+    /// The context could not be made.
+    Context,
+    /// The chat template failed.
+    Template,
+    /// The prompt is longer than the context.
+    PromptTooLong,
+    /// A generation is running already.
+    Busy,
+    /// llama.cpp failed while decoding.
+    Decode,
+}

@@ -1,0 +1,19 @@
+//! The messages between the supervisor and a worker, and the frames that carry them.
+//!
+//! Owned here: the shape of each message, the frame, its bounds and the protocol version. Absent: processes,
+//! pipes and llama.cpp. A worker greets first with [`Event::Hello`]; a supervisor that reads another
+//! [`VERSION`] ends it.
+
+mod event;
+mod frame;
+mod request;
+
+pub use event::{
+    Channel, Counters, Device, DeviceKind, DeviceMemory, Event, Failure, FailureKind, Finish, Hello, Ledger, Loaded,
+    Piece, Started,
+};
+pub use frame::{Decoder, Error, MAX_FRAME, encode, read, write};
+pub use request::{CacheType, FlashAttention, Generate, Load, Message, Prompt, Request, Role, Sampling};
+
+/// The protocol's version. It rises with every change that an older peer would misread.
+pub const VERSION: u32 = 1;

@@ -1,0 +1,151 @@
+//! What a supervisor asks of a worker.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// A request; one frame each, answered by [`crate::Event`]s.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "request")]
+pub enum Request {
+    /// Load a weight file and make a context. Once per worker, first.
+    Load(Load),
+    /// Answer a prompt. One at a time: a second one while busy fails with [`crate::FailureKind::Busy`].
+    Generate(Generate),
+    /// End the generation with this id within one decode step; unknown ids are ignored.
+    Cancel {
+        /// The id of the generation.
+        id: u64,
+    },
+    /// Use this many threads from the next decode step on.
+    Threads {
+        /// Threads for generation and prompt alike, at least 1.
+        n_threads: u32,
+    },
+    /// Answered at once with [`crate::Event::Pong`], also in the middle of a decode step.
+    Ping {
+        /// Returned in the answer.
+        nonce: u64,
+    },
+    /// Forget the conversation's cached tokens.
+    Forget,
+    /// Free everything and exit with status 0.
+    Shutdown,
+}
+
+/// How to load a model and build its context.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Load {
+    /// The GGUF file, or the first part of a split one.
+    pub path: PathBuf,
+    /// Context length in tokens; 0 takes the model's trained length.
+    pub n_ctx: u32,
+    /// Tokens handed to llama.cpp in one call.
+    pub n_batch: u32,
+    /// Tokens computed at once.
+    pub n_ubatch: u32,
+    /// Threads to begin with, at least 1.
+    pub n_threads: u32,
+    /// Layers to place on GPUs; `None` leaves it to llama.cpp, which places all that fit.
+    pub n_gpu_layers: Option<u32>,
+    /// Type of the keys in the KV cache.
+    pub cache_type_k: CacheType,
+    /// Type of the values in the KV cache.
+    pub cache_type_v: CacheType,
+    /// Flash attention.
+    pub flash_attention: FlashAttention,
+    /// Map the file rather than read it.
+    pub mmap: bool,
+    /// Lock the weights in memory.
+    pub mlock: bool,
+}
+
+/// The KV cache types that llama.cpp accepts; the others make it return null.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "each is ggml's type of that name")]
+pub enum CacheType {
+    F32,
+    #[default]
+    F16,
+    BF16,
+    Q8_0,
+    Q5_1,
+    Q5_0,
+    Q4_1,
+    Q4_0,
+}
+
+/// Whether flash attention is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FlashAttention {
+    /// llama.cpp decides by model and device.
+    #[default]
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
+}
+
+/// One answer to be generated.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Generate {
+    /// Chosen by the supervisor; repeated in each event of this generation.
+    pub id: u64,
+    /// What to answer.
+    pub prompt: Prompt,
+    /// The most tokens to generate, reasoning included; `None` goes on until the context is full.
+    pub max_tokens: Option<u32>,
+    /// How the next token is chosen.
+    pub sampling: Sampling,
+}
+
+/// What a model is to go on from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Prompt {
+    /// A conversation, rendered through the model's own template; the text so far where it has none.
+    Chat(Vec<Message>),
+    /// Text as it stands, with special tokens read as such.
+    Raw(String),
+}
+
+/// One turn of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Who speaks.
+    pub role: Role,
+    /// What is said, without any reasoning.
+    pub content: String,
+}
+
+/// Who speaks in a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the roles of every chat template")]
+pub enum Role {
+    System,
+    User,
+    Assistant,
+}
+
+/// Sampler settings. The chain runs in this order: penalty, top-k, top-p, min-p, temperature, draw.
+/// `None` leaves a setting to the file's `general.sampling.*`, then to the default named here.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Sampling {
+    /// 0 always takes the likeliest token. Default 0.8.
+    pub temperature: Option<f32>,
+    /// Keep the k likeliest; 0 keeps all. Default 40.
+    pub top_k: Option<u32>,
+    /// Keep the likeliest that together reach p. Default 0.95.
+    pub top_p: Option<f32>,
+    /// Keep those at least p times as likely as the likeliest. Default 0.05.
+    pub min_p: Option<f32>,
+    /// Divide the logits of tokens in the last 64 by this; 1 is off. Default 1.
+    pub repeat_penalty: Option<f32>,
+    /// Seed of the draw; `None` takes a new one each time, reported in [`crate::Started`].
+    pub seed: Option<u32>,
+}
