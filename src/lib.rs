@@ -1,1 +1,6 @@
-//! taffrail
+//! taffrail: a keyboard-driven terminal dashboard for the language models on a workstation.
+//!
+//! The library half of the program, so that benches and tests can reach it; `main.rs` is the other. ARCHITECTURE.md is
+//! the map.
+
+pub mod core;

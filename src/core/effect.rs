@@ -1,0 +1,38 @@
+//! What the core wants done. The executor in `app/` does it and answers with events.
+
+use super::session::WorkerId;
+
+/// Something to be done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Start a worker process and have it load; its news come as [`super::Event::Worker`].
+    Spawn {
+        /// Under which name.
+        worker: WorkerId,
+        /// The file is checked by the header reader once more before the worker sees it.
+        load: Box<wire::Load>,
+    },
+    /// Say something to a worker. Dropped, and reported by its exit, when it is gone.
+    Tell {
+        /// Which worker.
+        worker: WorkerId,
+        /// What.
+        request: wire::Request,
+    },
+    /// Ask a worker to exit, and kill it if it does not.
+    Stop {
+        /// Which worker.
+        worker: WorkerId,
+    },
+    /// Watch these processes in the samples from now on.
+    Watch {
+        /// Process ids of all live workers.
+        pids: Vec<u32>,
+    },
+    /// Look through the stores.
+    Scan,
+    /// Put text on the clipboard.
+    Copy(String),
+    /// Leave.
+    Quit,
+}

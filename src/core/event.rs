@@ -1,0 +1,93 @@
+//! Everything that happens to the program.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::action::Action;
+use super::machine::Sample;
+use super::model::{Model, Store};
+use super::session::WorkerId;
+
+/// A point in time by both clocks; the driver reads them, never the core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Moment {
+    /// Since the program's start, by the monotonic clock.
+    pub uptime: Duration,
+    /// Seconds since 1970, by the wall clock.
+    pub unix: i64,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// The user wants something.
+    Action(Action),
+    /// The user pasted text.
+    Paste(String),
+    /// The terminal has another size, or must be drawn anew.
+    Redraw,
+    /// The library found something.
+    Library(LibraryEvent),
+    /// A worker, or the task that owns it, has news.
+    Worker(WorkerId, WorkerEvent),
+    /// The sensors were read.
+    Sample(Box<Sample>),
+    /// An effect could not be carried out: one sentence for the user.
+    Trouble(String),
+    /// An effect was carried out that the user waits for: one sentence.
+    Notice(String),
+}
+
+/// News of the library.
+#[derive(Debug, Clone)]
+pub enum LibraryEvent {
+    /// A scan has begun.
+    Started,
+    /// Models found so far, to be added or to replace those of the same id.
+    Found(Vec<Arc<Model>>),
+    /// The scan is complete: what was not found in it is gone.
+    Finished {
+        /// All models.
+        models: Vec<Arc<Model>>,
+        /// What each store is and how it went.
+        stores: Vec<StoreStatus>,
+        /// How long it took.
+        took: Duration,
+    },
+}
+
+/// A store and how its scan went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreStatus {
+    /// Which store.
+    pub store: Store,
+    /// Where it is.
+    pub place: String,
+    /// Models found there.
+    pub n_models: usize,
+    /// What could not be read, with the reason; bounded.
+    pub problems: Vec<String>,
+}
+
+/// News of a worker.
+#[derive(Debug, Clone)]
+pub enum WorkerEvent {
+    /// Its process runs.
+    Spawned {
+        /// Process id.
+        pid: u32,
+    },
+    /// It said something.
+    Said(wire::Event),
+    /// It wrote a line to its log.
+    Logged(String),
+    /// It ended. Nothing follows.
+    Exited {
+        /// Why, in one clause: `stopped`, `killed by signal 9`, `stopped answering for 10 s`.
+        reason: String,
+        /// Whether it was asked to.
+        expected: bool,
+        /// What could be done.
+        hint: Option<String>,
+    },
+}

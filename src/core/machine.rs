@@ -1,0 +1,193 @@
+//! What the sensors say about the machine: one sample per tick.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::event::Moment;
+use super::figure::Figure;
+use super::units::{Bytes, Celsius, Joules, Ratio, Watts};
+
+/// All readings of one tick.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Sample {
+    /// When it was taken.
+    #[serde(skip)]
+    pub at: Moment,
+    /// Time since the sample before; zero in the first.
+    pub elapsed: Duration,
+    /// Name of the host, its processor and its system, for the Machine screen's head.
+    pub host: Host,
+    /// Busy share over all cores.
+    pub cpu: Ratio,
+    /// Each core.
+    pub cores: Vec<Core>,
+    /// Main memory.
+    pub memory: Memory,
+    /// Mounted disks, real ones only.
+    pub disks: Vec<Disk>,
+    /// Temperature sensors.
+    pub temperatures: Vec<Temperature>,
+    /// GPUs that a driver tells about.
+    pub gpus: Vec<Gpu>,
+    /// Power by domain. Domains overlap (a package holds its cores): never add two unless `adds` says so.
+    pub power: Vec<Power>,
+    /// The processes that were asked for: our workers, by id.
+    pub processes: Vec<Process>,
+    /// taffrail itself.
+    pub own: Process,
+    /// Every source with its state, found or missing.
+    pub sources: Vec<Source>,
+}
+
+/// What the machine is.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Host {
+    /// Host name.
+    pub name: String,
+    /// Processor model.
+    pub processor: String,
+    /// Operating system and version.
+    pub system: String,
+}
+
+/// One core.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Core {
+    /// Busy share.
+    pub usage: Ratio,
+    /// Clock in MHz; `None` where the system doesn't tell.
+    pub mhz: Option<u64>,
+}
+
+/// Main memory and swap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[expect(missing_docs, reason = "the kernel's own terms; available counts what can be reclaimed")]
+pub struct Memory {
+    pub total: Bytes,
+    pub available: Bytes,
+    pub used: Bytes,
+    pub swap_total: Bytes,
+    pub swap_used: Bytes,
+}
+
+/// A disk.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Disk {
+    /// Device name.
+    pub name: String,
+    /// Where it is mounted.
+    pub mount: String,
+    /// Its size.
+    pub total: Bytes,
+    /// What is free to this user.
+    pub free: Bytes,
+    /// Bytes read per second since the sample before.
+    pub read: Bytes,
+    /// Bytes written per second since the sample before.
+    pub written: Bytes,
+}
+
+/// A temperature sensor.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Temperature {
+    /// The driver's label.
+    pub label: String,
+    /// The reading.
+    pub celsius: Celsius,
+    /// Where the driver says it gets critical.
+    pub critical: Option<Celsius>,
+}
+
+/// A GPU.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Gpu {
+    /// Index by its driver.
+    pub index: u32,
+    /// The card's name.
+    pub name: String,
+    /// Busy share.
+    pub usage: Figure<Ratio>,
+    /// Memory in all.
+    pub memory_total: Bytes,
+    /// Memory in use by all processes.
+    pub memory_used: Bytes,
+    /// Temperature.
+    pub temperature: Option<Celsius>,
+    /// Which process uses how much of its memory.
+    pub processes: Vec<(u32, Bytes)>,
+}
+
+/// What a power reading covers.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Domain {
+    /// A processor package, by number.
+    Package(u32),
+    /// Part of a package: cores, uncore.
+    PackagePart(String),
+    /// Memory modules.
+    Dram(u32),
+    /// A GPU, by index.
+    Gpu(u32),
+    /// The whole platform as the processor vendor meters it.
+    Platform,
+    /// The whole machine, from its discharging battery.
+    Battery,
+}
+
+/// Power of one domain over the last tick.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Power {
+    /// What it covers.
+    pub domain: Domain,
+    /// Its name by the driver, such as `package-0`.
+    pub name: String,
+    /// Mean power over the tick.
+    pub watts: Figure<Watts>,
+    /// Energy over the tick where a counter gives it, else power x time.
+    pub energy: Option<Joules>,
+    /// Whether it may be summed with the others that say so: packages, DRAM and GPUs don't overlap.
+    pub adds: bool,
+}
+
+/// One process.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub struct Process {
+    /// Process id.
+    pub pid: u32,
+    /// Busy time in cores: 1.0 is one core all the time.
+    pub cores: f64,
+    /// Its part of all processes' busy time, for splitting energy.
+    pub cpu_share: Ratio,
+    /// Resident memory, mapped files included.
+    pub resident: Bytes,
+    /// Of it, anonymous memory: what can't be dropped.
+    pub anonymous: Bytes,
+    /// Swapped out.
+    pub swapped: Bytes,
+}
+
+/// A source of readings, and how it is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Source {
+    /// Its name, such as `powercap`.
+    pub name: String,
+    /// What it covers, such as `processor energy`.
+    pub covers: String,
+    /// Its reading as text with grade, or why there is none and what to do.
+    pub reading: Figure<String>,
+    /// How often it is read.
+    pub period: Duration,
+    /// How old its reading was when the sample was taken.
+    pub age: Duration,
+}
+
+impl Sample {
+    /// The power of everything that is metered without overlap; `None` where nothing is.
+    pub fn total_power(&self) -> Option<Watts> {
+        let mut all = self.power.iter().filter(|p| p.adds).filter_map(|p| p.watts.value()).peekable();
+        all.peek()?;
+        Some(Watts(all.map(|w| w.0).sum()))
+    }
+}

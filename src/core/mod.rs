@@ -1,0 +1,24 @@
+//! The program's state, and the one function that changes it.
+//!
+//! Owned here: what the program knows and decides (`State`, `update`), and the words it does it in (`Event`, `Effect`,
+//! `Action`). Absent: input and output, clocks, randomness, locks, tokio, ratatui. Whatever happens comes in as an
+//! event with its time; whatever is to be done leaves as an effect.
+
+pub mod action;
+pub mod editor;
+pub mod effect;
+pub mod event;
+pub mod figure;
+pub mod machine;
+pub mod model;
+pub mod plan;
+pub mod ring;
+pub mod session;
+pub mod settings;
+pub mod state;
+pub mod units;
+
+pub use action::Action;
+pub use effect::Effect;
+pub use event::{Event, Moment};
+pub use state::State;

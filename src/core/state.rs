@@ -1,0 +1,323 @@
+//! Everything the program knows.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::editor::Editor;
+use super::event::{Moment, StoreStatus};
+use super::machine::Sample;
+use super::model::Model;
+use super::plan::Refusal;
+use super::ring::Ring;
+use super::session::{Session, SessionId, WorkerId};
+use super::settings::{SessionSettings, Settings};
+
+/// All state of the program.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// The time of the event handled last.
+    pub now: Moment,
+    /// The settings in force.
+    pub settings: Settings,
+    /// The screen that shows.
+    pub screen: Screen,
+    /// What lies over it.
+    pub overlay: Option<Overlay>,
+    /// The library.
+    pub library: Library,
+    /// The sessions.
+    pub fleet: Fleet,
+    /// The machine.
+    pub machine: Machine,
+    /// The name of the theme in force.
+    pub theme: String,
+    /// Names of all themes, sorted.
+    pub themes: Vec<String>,
+    /// What the user should read, newest last; each goes after its time.
+    pub notices: VecDeque<Notice>,
+    /// The program is about to end.
+    pub leaving: bool,
+    pub(super) next_id: u64,
+}
+
+/// The screens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "each has its module under `ui/screens`")]
+pub enum Screen {
+    Fleet,
+    Library,
+    Machine,
+}
+
+impl Screen {
+    /// All screens, with the digit that leads there (the design's numbering, which leaves room for races and benches).
+    pub const ALL: [(char, Self, &str); 3] =
+        [('1', Self::Fleet, "Fleet"), ('2', Self::Library, "Library"), ('5', Self::Machine, "Machine")];
+}
+
+/// What lies over the screen. At most one at a time.
+#[derive(Debug, Clone)]
+pub enum Overlay {
+    /// The explanation of the screen.
+    Help {
+        /// Lines scrolled down.
+        scroll: usize,
+    },
+    /// The command palette.
+    Palette {
+        /// What is typed.
+        input: Editor,
+        /// The chosen row of [`super::action::palette`]'s answer.
+        chosen: usize,
+    },
+    /// A question that must be answered.
+    Confirm {
+        /// The question.
+        question: String,
+        /// What is done on yes.
+        then: Box<super::Action>,
+    },
+    /// A model that would not fit.
+    Refused {
+        /// Which model, by its id.
+        model: String,
+        /// How it was to run.
+        settings: Box<SessionSettings>,
+        /// The figures.
+        refusal: Refusal,
+    },
+    /// The settings to start a model with, or of a session.
+    Form(Form),
+}
+
+/// A form over a session's settings.
+#[derive(Debug, Clone)]
+pub struct Form {
+    /// For which model, by its id.
+    pub model: String,
+    /// The settings so far.
+    pub settings: SessionSettings,
+    /// The chosen row of [`super::settings::SESSION_FIELDS`].
+    pub chosen: usize,
+    /// The text of the chosen row.
+    pub input: Editor,
+    /// What is wrong with it.
+    pub error: Option<String>,
+}
+
+/// A message to the user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// One sentence.
+    pub text: String,
+    /// Whether something went wrong.
+    pub is_error: bool,
+    /// When it came.
+    pub at: Moment,
+}
+
+/// The library and the choice in it.
+#[derive(Debug, Clone, Default)]
+pub struct Library {
+    /// All models, in no particular order.
+    pub models: Vec<Arc<Model>>,
+    /// How each store's scan went.
+    pub stores: Vec<StoreStatus>,
+    /// A scan runs.
+    pub scanning: bool,
+    /// How long the last one took.
+    pub took: Option<Duration>,
+    /// The rows that show, as indices into `models`: filtered and sorted.
+    pub rows: Vec<usize>,
+    /// The chosen row.
+    pub chosen: usize,
+    /// The filter's text.
+    pub filter: Editor,
+    /// Whether the filter is being typed.
+    pub filtering: bool,
+    /// The column that sorts.
+    pub sort: LibrarySort,
+    /// Largest, newest, last first.
+    pub reverse: bool,
+    /// Generation speed measured here, by model id, tokens per second.
+    pub measured: HashMap<String, f64>,
+}
+
+/// What the library is sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(missing_docs, reason = "the columns' names")]
+pub enum LibrarySort {
+    #[default]
+    Name,
+    Parameters,
+    Size,
+    Context,
+    Used,
+    Store,
+}
+
+/// The sessions and the choice among them.
+#[derive(Debug, Clone)]
+pub struct Fleet {
+    /// All sessions, in the order they were started.
+    pub sessions: Vec<Session>,
+    /// The rows that show, filtered and sorted.
+    pub rows: Vec<SessionId>,
+    /// The chosen session.
+    pub chosen: Option<SessionId>,
+    /// What has the keys.
+    pub focus: Focus,
+    /// Which face of the chosen session shows.
+    pub tab: Tab,
+    /// Lines scrolled back from the conversation's end; 0 follows it.
+    pub scroll: usize,
+    /// The prompt being written, one for each session.
+    pub prompts: HashMap<SessionId, Editor>,
+    /// The filter's text.
+    pub filter: Editor,
+    /// Whether the filter is being typed.
+    pub filtering: bool,
+    /// The column that sorts.
+    pub sort: FleetSort,
+    /// Largest first.
+    pub reverse: bool,
+}
+
+/// What has the keys on the Fleet screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Focus {
+    /// The table of sessions.
+    Table,
+    /// The prompt of the chosen session.
+    Prompt,
+}
+
+/// The faces of the chosen session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the tabs' names")]
+pub enum Tab {
+    Conversation,
+    Figures,
+    Memory,
+    Log,
+}
+
+impl Tab {
+    /// All faces with their names, in order.
+    pub const ALL: [(Self, &str); 4] =
+        [(Self::Conversation, "chat"), (Self::Figures, "figures"), (Self::Memory, "memory"), (Self::Log, "log")];
+}
+
+/// What the fleet is sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(missing_docs, reason = "the columns' names")]
+pub enum FleetSort {
+    #[default]
+    Started,
+    Name,
+    Throughput,
+    Memory,
+    Energy,
+}
+
+/// The machine's readings.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    /// The last sample.
+    pub sample: Option<Box<Sample>>,
+    /// Busy share of all cores by tick, percent.
+    pub cpu: Ring,
+    /// Used memory by tick, bytes.
+    pub memory: Ring,
+    /// Metered power by tick, watts.
+    pub power: Ring,
+    /// Generated tokens per second of all sessions by tick.
+    pub throughput: Ring,
+    /// Ticks since the graphs were frozen; `None` while they move.
+    pub frozen: Option<usize>,
+    /// Ticks that a graph spans.
+    pub span: usize,
+    /// The first row of the source table that shows.
+    pub scroll: usize,
+}
+
+impl State {
+    /// The state at the program's start.
+    pub fn new(settings: Settings, themes: Vec<String>) -> Self {
+        let bound = (settings.telemetry.history.as_millis() / settings.telemetry.interval.as_millis().max(1)) as usize;
+        let ring = Ring::new(bound);
+        Self {
+            now: Moment::default(),
+            screen: Screen::Library,
+            overlay: None,
+            library: Library::default(),
+            fleet: Fleet {
+                sessions: Vec::new(),
+                rows: Vec::new(),
+                chosen: None,
+                focus: Focus::Table,
+                tab: Tab::Conversation,
+                scroll: 0,
+                prompts: HashMap::new(),
+                filter: Editor::default(),
+                filtering: false,
+                sort: FleetSort::default(),
+                reverse: false,
+            },
+            machine: Machine {
+                sample: None,
+                cpu: ring.clone(),
+                memory: ring.clone(),
+                power: ring.clone(),
+                throughput: ring,
+                frozen: None,
+                span: 120,
+                scroll: 0,
+            },
+            theme: settings.ui.theme.clone(),
+            themes,
+            notices: VecDeque::new(),
+            leaving: false,
+            next_id: 1,
+            settings,
+        }
+    }
+
+    /// How many ticks of history are kept.
+    pub fn history(&self) -> usize {
+        let telemetry = &self.settings.telemetry;
+        (telemetry.history.as_millis() / telemetry.interval.as_millis().max(1)).max(1) as usize
+    }
+
+    /// The session of this name.
+    pub fn session(&self, id: SessionId) -> Option<&Session> {
+        self.fleet.sessions.iter().find(|session| session.id == id)
+    }
+
+    /// The chosen session.
+    pub fn chosen_session(&self) -> Option<&Session> {
+        self.session(self.fleet.chosen?)
+    }
+
+    /// The session that a worker belongs to; `None` for an old worker.
+    pub fn session_of(&self, worker: WorkerId) -> Option<&Session> {
+        self.fleet.sessions.iter().find(|session| session.worker == worker)
+    }
+
+    /// The chosen model.
+    pub fn chosen_model(&self) -> Option<&Arc<Model>> {
+        self.library.rows.get(self.library.chosen).and_then(|row| self.library.models.get(*row))
+    }
+
+    /// The model of this id.
+    pub fn model(&self, id: &str) -> Option<&Arc<Model>> {
+        self.library.models.iter().find(|model| model.id == id)
+    }
+
+    /// Threads that all sessions together may use.
+    pub fn thread_limit(&self) -> u32 {
+        let cores = self.machine.sample.as_ref().map_or(1, |sample| sample.cores.len().max(1) as u32);
+        self.settings.budget.threads.unwrap_or(cores)
+    }
+}
