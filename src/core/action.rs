@@ -263,7 +263,7 @@ mod tests {
         let themes = ["dark".to_owned(), "light".to_owned()];
         for (typed, first) in [
             ("quit", "quit"),
-            ("rs", "rescan"),
+            ("resc", "rescan"),
             ("thli", "theme light"),
             ("freeze", "freeze"),
             ("set temp 0.6", "set temperature 0.6"),
