@@ -17,8 +17,23 @@ use crate::{
 
 /// Decoders of the common build: each layer has the usual tensors under the usual names.
 const PLAIN: &[&str] = &[
-    "llama", "qwen2", "qwen3", "qwen2moe", "qwen3moe", "mistral3", "gemma", "gemma2", "gemma3", "phi3", "internlm2",
-    "smollm3", "granite", "olmo2", "starcoder2", "stablelm", "seed_oss",
+    "llama",
+    "qwen2",
+    "qwen3",
+    "qwen2moe",
+    "qwen3moe",
+    "mistral3",
+    "gemma",
+    "gemma2",
+    "gemma3",
+    "phi3",
+    "internlm2",
+    "smollm3",
+    "granite",
+    "olmo2",
+    "starcoder2",
+    "stablelm",
+    "seed_oss",
 ];
 /// `LLAMA_MAX_EXPERTS`.
 const MAX_EXPERTS: u64 = 1024;
@@ -81,11 +96,9 @@ impl Check<'_> {
     fn required(&self, key: &str, range: std::ops::RangeInclusive<u64>) -> Result<u64, Error> {
         match self.header.metadata.get(&format!("{}.{key}", self.architecture)) {
             None => Err(Error::implausible(format!("{}.{key} is missing", self.architecture))),
-            Some(value) => match value.as_u64() {
-                Some(number) if range.contains(&number) => Ok(number),
-                Some(number) => Err(implausible(key, number)),
-                None => Err(Error::implausible(format!("{key} is not a number"))),
-            },
+            Some(&Value::U32(number)) if range.contains(&number.into()) => Ok(number.into()),
+            Some(&Value::U32(number)) => Err(implausible(key, number)),
+            Some(_) => Err(Error::implausible(format!("{key} is not a 32-bit number"))),
         }
     }
 
@@ -232,7 +245,9 @@ impl Check<'_> {
         let is_whole = part(&self.header.metadata).is_none();
         let expected = blocks - self.number("nextn_predict_layers").unwrap_or(0);
         if self.is_plain && is_whole && found < expected {
-            return Err(Error::implausible(format!("block_count is {blocks}, but there are tensors of {found} blocks")));
+            return Err(Error::implausible(format!(
+                "block_count is {blocks}, but there are tensors of {found} blocks"
+            )));
         }
         Ok(())
     }
@@ -262,7 +277,7 @@ impl Check<'_> {
             return Ok(());
         }
         // Sums and products with another type than F32 abort (`ggml-cpu/binary-ops.cpp`).
-        let is_vector = role.ends_with("norm.weight") || role.ends_with(".bias");
+        let is_vector = role.ends_with("norm.weight") || role.rsplit_once('.').is_some_and(|(_, end)| end == "bias");
         if is_vector && tensor.tensor_type != TensorType::F32 {
             return Err(format!("has the type {}, not F32", tensor.tensor_type.name()));
         }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub enum Kind {
     /// A language model that can be run.
     Model,
-    /// A LoRA or control-vector adapter.
+    /// Changes for another model: low-rank weights or a control vector.
     Adapter,
     /// A vision or audio projector (mmproj).
     Projector,
