@@ -32,7 +32,8 @@ pub(crate) fn capture(verbose: bool) {
 pub(crate) fn take_error() -> Option<String> {
     let error = lock().error.take()?;
     // "function: " before the text says nothing to a user.
-    let text = error.split_once(": ").map_or(error.as_str(), |(name, text)| if name.contains(' ') { &error } else { text });
+    let text =
+        error.split_once(": ").map_or(error.as_str(), |(name, text)| if name.contains(' ') { &error } else { text });
     Some(text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(400).collect::<String>().trim().to_owned())
 }
 
@@ -64,7 +65,8 @@ unsafe extern "C" fn on_log(level: sys::ggml_log_level, text: *const c_char, _da
             let _ = writeln!(std::io::stderr(), "{line}");
         }
         // The last but one error says more than "failed to load model", which always follows.
-        if state.level == sys::GGML_LOG_LEVEL_ERROR && !(state.error.is_some() && line.contains("failed to load model")) {
+        if state.level == sys::GGML_LOG_LEVEL_ERROR && !(state.error.is_some() && line.contains("failed to load model"))
+        {
             state.error = Some(line.to_owned());
         }
     }

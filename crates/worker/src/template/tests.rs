@@ -90,11 +90,7 @@ fn templates_of_well_known_models() {
             LLAMA,
             "<s><|start_header_id|>system<|end_header_id|>\n\nToday: 24 Nov 2024\n\nBe brief.<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nWho?<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n<think>Hm.</think>\n\nIshmael.<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nWhy <b>?<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n",
         ),
-        (
-            "R1",
-            R1,
-            "<s>Be brief.<|User|>Who? <|Assistant|>\n\nIshmael.</s><|User|>Why <b>?<|Assistant|><think>\n",
-        ),
+        ("R1", R1, "<s>Be brief.<|User|>Who? <|Assistant|>\n\nIshmael.</s><|User|>Why <b>?<|Assistant|><think>\n"),
         (
             "Qwen",
             QWEN,
