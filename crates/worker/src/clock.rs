@@ -70,9 +70,8 @@ pub fn format(time: SystemTime, format: &str) -> String {
             (None, Some('p')) => write!(text, "{}", if hour < 12 { "AM" } else { "PM" }),
             (None, Some('F')) => write!(text, "{year}-{month:02}-{day:02}"),
             (None, Some('T')) => write!(text, "{hour:02}:{minute:02}:{second:02}"),
-            (None, Some('%')) => write!(text, "%"),
+            (None, Some('%') | None) => write!(text, "%"),
             (None, Some(other)) => write!(text, "%{other}"),
-            (None, None) => write!(text, "%"),
         };
     }
     text

@@ -14,6 +14,8 @@ pub mod think;
 pub mod utf8;
 
 #[cfg(feature = "llama")]
+mod backend;
+#[cfg(feature = "llama")]
 mod control;
 #[cfg(feature = "llama")]
 mod engine;
@@ -21,6 +23,8 @@ mod engine;
 mod ledger;
 #[cfg(feature = "llama")]
 mod log;
+#[cfg(feature = "llama")]
+mod model;
 #[cfg(feature = "llama")]
 mod out;
 #[cfg(feature = "llama")]

@@ -1,6 +1,6 @@
 //! llama.cpp's log.
 //!
-//! Owned here: its way to standard error, and the last error, which says why a load failed. Absent: keeping or drawing
+//! Owned here: its way to standard error, and the error that says why a call failed. Absent: keeping or drawing
 //! it, which is the supervisor's; the lines are a stranger's text and are to be made harmless there.
 
 use std::ffi::{CStr, c_char, c_void};
@@ -28,13 +28,19 @@ pub(crate) fn capture(verbose: bool) {
     unsafe { sys::llama_log_set(Some(on_log), std::ptr::null_mut()) }
 }
 
-/// The last error since this was last asked, as one line without control characters.
+/// The first error since this was last asked, as one line without control characters.
 pub(crate) fn take_error() -> Option<String> {
     let error = lock().error.take()?;
     // "function: " before the text says nothing to a user.
     let text =
         error.split_once(": ").map_or(error.as_str(), |(name, text)| if name.contains(' ') { &error } else { text });
+    let text = text.strip_prefix("error loading model: ").unwrap_or(text);
     Some(text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(400).collect::<String>().trim().to_owned())
+}
+
+/// The same, or words for its absence.
+pub(crate) fn error_or_none_given() -> String {
+    take_error().unwrap_or_else(|| "llama.cpp gave no reason".to_owned())
 }
 
 fn lock() -> std::sync::MutexGuard<'static, State> {
@@ -60,13 +66,16 @@ unsafe extern "C" fn on_log(level: sys::ggml_log_level, text: *const c_char, _da
         }
         let line = std::mem::take(&mut state.line);
         let line = line.trim_end();
+        // Cancelling is no error.
+        if line.ends_with("failed to decode, ret = 2") {
+            continue;
+        }
         if state.level >= state.least && !line.is_empty() {
             // A log that can't be written can't be reported either.
             let _ = writeln!(std::io::stderr(), "{line}");
         }
-        // The last but one error says more than "failed to load model", which always follows.
-        if state.level == sys::GGML_LOG_LEVEL_ERROR && !(state.error.is_some() && line.contains("failed to load model"))
-        {
+        // Of several errors in a row the first says what happened, the others that their callers failed too.
+        if state.level == sys::GGML_LOG_LEVEL_ERROR && state.error.is_none() {
             state.error = Some(line.to_owned());
         }
     }

@@ -13,7 +13,7 @@ use wire::{Event, Failure, FailureKind, Generate, Hello, Load, Request};
 use crate::control::CONTROL;
 use crate::out::Out;
 use crate::session::Session;
-use crate::{Options, engine, log, note, process};
+use crate::{Options, backend, log, note, process};
 
 /// Requests that wait for the engine: a load, a generation, and some to forget.
 const MAX_WAITING: usize = 16;
@@ -40,12 +40,12 @@ fn start(options: &Options) -> io::Result<ExitCode> {
     let out: &'static Out = Box::leak(Box::new(Out::new(process::take_stdout()?)));
     process::confine(options.memory_limit)?;
     log::capture(options.verbose);
-    engine::start();
+    backend::start();
     out.send(&Event::Hello(Hello {
         version: wire::VERSION,
         pid: std::process::id(),
-        engine: engine::version(),
-        devices: engine::devices(),
+        engine: backend::version(),
+        devices: backend::devices(),
     }));
     let (to_engine, tasks) = sync_channel(MAX_WAITING);
     std::thread::Builder::new().name("reader".to_owned()).spawn(move || read(out, &to_engine))?;
@@ -74,7 +74,7 @@ fn read(out: &Out, to_engine: &SyncSender<Task>) {
                 Err(error) => {
                     let message = format!("a request can't be read: {error}");
                     let hint = "supervisor and worker must be of the same build";
-                    out.send(&Event::Failed(engine::fail(FailureKind::Request, message, hint)));
+                    out.send(&Event::Failed(backend::fail(FailureKind::Request, message, hint)));
                     process::end(2);
                 }
             }
@@ -87,7 +87,11 @@ fn take(request: Request, out: &Out, to_engine: &SyncSender<Task>) {
         Request::Ping { nonce } => return out.send(&Event::Pong { nonce, n_decodes: CONTROL.n_decodes() }),
         Request::Cancel { id } => return CONTROL.cancel(id),
         Request::Threads { n_threads } => return CONTROL.set_threads(n_threads),
-        Request::Load(load) => Task::Load(Box::new(load)),
+        Request::Load(load) => {
+            // Here, so that a change that comes during the load isn't overwritten.
+            CONTROL.set_threads(load.n_threads);
+            Task::Load(Box::new(load))
+        }
         Request::Generate(generate) if CONTROL.begin(generate.id) => Task::Generate(Box::new(generate), Instant::now()),
         Request::Generate(generate) => return refuse(out, Some(generate.id)),
         Request::Forget => Task::Forget,
@@ -97,20 +101,19 @@ fn take(request: Request, out: &Out, to_engine: &SyncSender<Task>) {
         }
     };
     match to_engine.try_send(task) {
-        Ok(()) => {}
+        // A shutdown that doesn't fit in is seen in `CONTROL`.
+        Ok(()) | Err(TrySendError::Full(Task::Shutdown)) => {}
         Err(TrySendError::Full(Task::Generate(generate, _))) => {
             CONTROL.end();
             refuse(out, Some(generate.id));
         }
-        // The engine's thread looks at `CONTROL` when it comes to the tasks before.
-        Err(TrySendError::Full(Task::Shutdown)) => {}
         Err(TrySendError::Full(_)) => note("a request was dropped: too many wait"),
         Err(TrySendError::Disconnected(_)) => process::end(0),
     }
 }
 
 fn refuse(out: &Out, id: Option<u64>) {
-    let failure = engine::fail(FailureKind::Busy, "a generation is running".to_owned(), "wait for it, or cancel it");
+    let failure = backend::fail(FailureKind::Busy, "a generation is running".to_owned(), "wait for it, or cancel it");
     out.send(&Event::Failed(Failure { id, ..failure }));
 }
 
@@ -136,7 +139,7 @@ fn work(out: &Out, tasks: &Receiver<Task>) -> ExitCode {
             (Task::Load(_), Some(_)) => {
                 let hint = "start a worker for each model";
                 let message = "a worker loads one model only".to_owned();
-                out.send(&Event::Failed(engine::fail(FailureKind::Request, message, hint)));
+                out.send(&Event::Failed(backend::fail(FailureKind::Request, message, hint)));
                 return ExitCode::FAILURE;
             }
             (Task::Generate(generate, arrived), Some(session)) => {
@@ -147,7 +150,7 @@ fn work(out: &Out, tasks: &Receiver<Task>) -> ExitCode {
             }
             (Task::Generate(generate, _), None) => {
                 CONTROL.end();
-                let failure = engine::fail(FailureKind::Request, "no model is loaded".to_owned(), "load one first");
+                let failure = backend::fail(FailureKind::Request, "no model is loaded".to_owned(), "load one first");
                 out.send(&Event::Failed(Failure { id: Some(generate.id), ..failure }));
             }
             (Task::Forget, Some(session)) => session.forget(),

@@ -55,6 +55,7 @@ struct Candidate {
 
 impl Candidate {
     /// The likelier first; of equals the smaller token, so that a seed always gives the same text.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "sorting compares by reference")]
     fn order(&self, other: &Self) -> std::cmp::Ordering {
         other.logit.total_cmp(&self.logit).then(self.token.cmp(&other.token))
     }
@@ -93,7 +94,8 @@ impl Sampler {
     pub fn sample(&mut self, logits: &mut [f32], tokens: &[i32]) -> Option<u32> {
         self.penalise(logits, &tokens[tokens.len().saturating_sub(N_PENALISED)..]);
         if self.temperature == 0.0 {
-            return likeliest(logits);
+            self.keep_top(logits, 1);
+            return self.candidates.first().map(|first| first.token);
         }
         match self.top_k {
             0 if self.top_p < 1.0 => self.keep_nucleus_of_all(logits),
@@ -113,6 +115,7 @@ impl Sampler {
 
     /// Make each distinct token of `recent` less likely.
     fn penalise(&self, logits: &mut [f32], recent: &[i32]) {
+        #[expect(clippy::float_cmp, reason = "this very number is the setting's off")]
         if self.repeat_penalty == 1.0 {
             return;
         }
@@ -127,14 +130,19 @@ impl Sampler {
     }
 
     /// Candidates: the `k` likeliest, likeliest first. One pass that looks closer only at blocks which hold a logit
-    /// above the least that is kept so far; the comparison of a block is a handful of vector instructions.
+    /// above the least that is kept so far.
     fn keep_top(&mut self, logits: &[f32], k: usize) {
         const BLOCK: usize = 32;
         self.candidates.clear();
         let most = k.saturating_mul(2).max(BLOCK);
         let mut above = f32::NEG_INFINITY;
         for (idx, block) in logits.chunks(BLOCK).enumerate() {
-            if !block.iter().fold(false, |any, logit| any | (*logit > above)) {
+            #[expect(
+                clippy::needless_bitwise_bool,
+                reason = "without a jump per number, this is a few vector instructions"
+            )]
+            let any_above = block.iter().fold(false, |any, logit| any | (*logit > above));
+            if !any_above {
                 continue;
             }
             for (token, logit) in (idx * BLOCK..).zip(block) {
@@ -166,14 +174,12 @@ impl Sampler {
     /// Candidates: the likeliest of the whole vocabulary that together reach `top_p`, without sorting all of it.
     fn keep_nucleus_of_all(&mut self, logits: &[f32]) {
         let mut k = 256;
-        loop {
-            self.keep_top(logits, k);
-            let Some(most) = self.candidates.first().map(|first| first.logit) else { return };
-            let whole = logits.iter().filter(|logit| !logit.is_nan()).map(|logit| (logit - most).exp()).sum();
-            if self.keep_nucleus(Some(whole)) || k >= logits.len() {
-                return;
-            }
+        self.keep_top(logits, k);
+        let Some(most) = self.candidates.first().map(|first| first.logit) else { return };
+        let whole = logits.iter().filter(|logit| !logit.is_nan()).map(|logit| (logit - most).exp()).sum();
+        while !self.keep_nucleus(Some(whole)) && k < logits.len() {
             k *= 8;
+            self.keep_top(logits, k);
         }
     }
 
@@ -211,18 +217,7 @@ impl Sampler {
     }
 }
 
-/// The token with the greatest logit, the first of equals; `None` where none is a number.
-fn likeliest(logits: &[f32]) -> Option<u32> {
-    let mut best: Option<Candidate> = None;
-    for (token, logit) in (0_u32..).zip(logits) {
-        if *logit > best.map_or(f32::NEG_INFINITY, |best| best.logit) {
-            best = Some(Candidate { logit: *logit, token });
-        }
-    }
-    best.map(|best| best.token)
-}
-
-/// Steele, Lea and Flood's SplitMix64 (OOPSLA 2014): small, and good enough to draw tokens.
+/// Steele, Lea and Flood's `SplitMix64` (OOPSLA 2014): small, and good enough to draw tokens.
 #[derive(Debug)]
 struct SplitMix64(u64);
 
@@ -342,7 +337,7 @@ mod tests {
             let kept: Vec<f32> = sampler.candidates.iter().map(|candidate| candidate.logit).collect();
             prop_assert_eq!(kept, sorted);
             for candidate in &sampler.candidates {
-                prop_assert_eq!(logits[candidate.token as usize], candidate.logit);
+                prop_assert_eq!(logits[candidate.token as usize].to_bits(), candidate.logit.to_bits());
             }
         }
 

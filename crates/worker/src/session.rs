@@ -10,14 +10,16 @@ use std::time::{Duration, Instant, SystemTime};
 
 use wire::{Event, Failure, FailureKind, Finish, Generate, Load, Loaded, Prompt, Sampling, Started};
 
+use crate::backend;
 use crate::control::CONTROL;
 use crate::engine::{Decoded, Engine};
+use crate::log;
+use crate::model::Model;
 use crate::out::Out;
 use crate::sampler::{self, Sampler};
 use crate::stream::Stream;
 use crate::template::{Template, TemplateError};
 use crate::think::{self, Splitter};
-use crate::{engine, log};
 
 /// No token of any vocabulary is longer, in bytes: a text above this many per token of context can't fit.
 const MAX_TOKEN_BYTES: usize = 256;
@@ -47,19 +49,19 @@ impl Session {
             !CONTROL.is_stopping()
         };
         let engine = Engine::load(load, &mut progress)?;
-        let template = engine
+        let model = engine.model();
+        let template = model
             .template()
             .filter(|source| !source.trim().is_empty())
-            .map(|source| Template::new(&source, &engine.bos_text(), &engine.eos_text()));
-        let sampling = sampler::resolve(&file_sampling(&engine), &Sampling::default());
-        let tag = |text| <[i32; 1]>::try_from(engine.tokenize_bare(text)).ok().map(|[token]| token);
+            .map(|source| Template::new(&source, &model.bos_text(), &model.eos_text()));
+        let sampling = sampler::resolve(&file_sampling(model), &Sampling::default());
+        let tag = |text| <[i32; 1]>::try_from(model.tokenize_bare(text)).ok().map(|[token]| token);
         let tags = [think::OPEN, think::CLOSE].into_iter().filter_map(tag).collect();
-        let (n_gpu_layers, n_layers) = engine.layers();
         let loaded = Loaded {
             n_ctx: engine.n_ctx() as u32,
-            n_ctx_train: engine.n_ctx_train(),
-            n_gpu_layers,
-            n_layers,
+            n_ctx_train: model.n_ctx_train(),
+            n_gpu_layers: engine.n_gpu_layers(),
+            n_layers: model.n_layers(),
             ledger: engine.ledger(),
             has_template: template.is_some(),
             sampling,
@@ -76,7 +78,7 @@ impl Session {
 
     /// Answer one request that arrived at `arrived`, up to but without its last event.
     pub(crate) fn generate(&mut self, request: &Generate, arrived: Instant, out: &Out) -> Result<Event, Failure> {
-        let fail = |kind, message, hint: &str| Failure { id: Some(request.id), ..engine::fail(kind, message, hint) };
+        let fail = |kind, message, hint: &str| Failure { id: Some(request.id), ..backend::fail(kind, message, hint) };
         let mut sampling = sampler::resolve(&request.sampling, &self.sampling);
         sampler::check(&sampling)
             .map_err(|message| fail(FailureKind::Request, message, "change the session's sampling settings"))?;
@@ -94,7 +96,7 @@ impl Session {
         if text.len() > n_ctx.saturating_mul(MAX_TOKEN_BYTES) {
             return Err(too_long(format!("{} bytes", text.len())));
         }
-        let mut prompt = self.engine.tokenize(&text);
+        let mut prompt = self.engine.model().tokenize(&text);
         if prompt.is_empty() {
             return Err(fail(FailureKind::Request, "the prompt is empty".to_owned(), "write something"));
         }
@@ -108,6 +110,7 @@ impl Session {
             n_cached: n_cached as u32,
             sampling,
         }));
+        let _ = log::take_error();
         let mut stream = Stream::new(out, request.id, Splitter::after(&text));
         drop(text);
         let ended = match self.evaluate(&mut prompt[n_cached..], &mut stream, request.id, out) {
@@ -190,10 +193,10 @@ impl Session {
             let logits = self.engine.logits().ok_or("llama.cpp gave no logits")?;
             let token = sampler.sample(logits, &self.tokens).ok_or("the model's logits are no numbers")?;
             let token = token.cast_signed();
-            if self.engine.is_end(token) {
+            if self.engine.model().is_end(token) {
                 return Ok(Finish::Stop);
             }
-            self.engine.piece(token, self.tags.contains(&token), &mut bytes);
+            self.engine.model().piece(token, self.tags.contains(&token), &mut bytes);
             stream.push(&bytes);
             let now = Instant::now();
             match first {
@@ -240,8 +243,8 @@ impl Session {
 }
 
 /// The sampling that the model's makers put into the file; what is out of range is left out.
-fn file_sampling(engine: &Engine) -> Sampling {
-    let number = |key: &CStr| engine.metadata(key)?.trim().parse::<f32>().ok();
+fn file_sampling(model: &Model) -> Sampling {
+    let number = |key: &CStr| model.metadata(key)?.trim().parse::<f32>().ok();
     let checked = |sampling: Sampling| sampler::check(&sampling).map_or_else(|_| Sampling::default(), |()| sampling);
     let none = Sampling::default();
     Sampling {

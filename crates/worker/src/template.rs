@@ -161,6 +161,7 @@ fn environment<'source>(now: SystemTime) -> Result<Environment<'source>, Error> 
 struct Refusal(String);
 
 /// Python's `json.dumps(value, ensure_ascii=False, indent=…)`: minijinja's own filter escapes for HTML.
+#[expect(clippy::needless_pass_by_value, reason = "minijinja hands keyword arguments over by value")]
 fn to_json(value: &Value, options: Kwargs) -> Result<Value, Error> {
     let indent: Option<usize> = options.get("indent")?;
     let invalid = |error: serde_json::Error| {
