@@ -92,7 +92,7 @@ pub struct SessionSettings {
 }
 
 /// What sessions may take of the machine together.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Budget {
     /// Threads of all sessions together; `None` takes the machine's cores.
     pub threads: Option<u32>,
@@ -164,6 +164,12 @@ impl Default for SessionSettings {
             max_tokens: None,
             sampling: Sampling::default(),
         }
+    }
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { threads: None, memory: None, reserve: Bytes(1_000_000_000) }
     }
 }
 
