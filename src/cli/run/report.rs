@@ -11,7 +11,7 @@ use crate::core::units::{Bytes, Joules, digits, span};
 
 /// Text without what a terminal would obey: control characters are dropped but for line ends and tabs.
 pub(super) fn harmless(text: &str) -> String {
-    text.chars().filter(|c| matches!(c, '\n' | '\t') || (!c.is_control() && !gguf::is_invisible(*c))).collect()
+    text.chars().filter(|c| matches!(c, '\n' | '\t') || !gguf::is_harmful(*c)).collect()
 }
 
 /// One line: prompt, generation, time to the first token, memory, energy.
