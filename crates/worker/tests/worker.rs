@@ -2,7 +2,7 @@
 #![cfg(feature = "llama")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by it")]
 
-use std::io::{BufReader, Write as _};
+use std::io::{BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -42,14 +42,12 @@ impl Answer {
 
 impl Worker {
     fn start() -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_taffrail-worker"))
-            .env("OMP_WAIT_POLICY", "passive")
-            .env("GGML_NO_BACKTRACE", "1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        Self::spawn(&mut Command::new(env!("CARGO_BIN_EXE_taffrail-worker")), Stdio::null())
+    }
+
+    fn spawn(command: &mut Command, log: Stdio) -> Self {
+        command.env("OMP_WAIT_POLICY", "passive").env("GGML_NO_BACKTRACE", "1");
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let (send, events) = channel();
         std::thread::spawn(move || {
@@ -210,6 +208,45 @@ fn loads_with_an_exact_ledger() {
         assert!(sum(|device| device.compute) > 0);
         assert!(loaded.ledger.devices.iter().any(|device| device.device.starts_with("CPU")));
     }
+}
+
+#[test]
+fn the_ledger_is_what_llama_cpp_prints() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_taffrail-worker"));
+    let mut worker = Worker::spawn(command.env("TAFFRAIL_WORKER_VERBOSE", "1"), Stdio::piped());
+    let mut log = worker.child.stderr.take().unwrap();
+    let read = std::thread::spawn(move || {
+        let mut text = Vec::new();
+        log.read_to_end(&mut text).map(|_| String::from_utf8_lossy(&text).into_owned())
+    });
+    let loaded = worker.load(&small()).unwrap();
+    worker.send(&Request::Shutdown);
+    worker.wait();
+    let log = read.join().unwrap().unwrap();
+    let printed = |what: &str| -> f64 {
+        let figures = log.lines().filter_map(|line| line.split_once(what)?.1.trim().strip_suffix(" MiB"));
+        figures.map(|figure| figure.trim().parse::<f64>().unwrap()).sum()
+    };
+    let told = |part: fn(&wire::DeviceMemory) -> u64| {
+        loaded.ledger.devices.iter().map(part).sum::<u64>() as f64 / f64::from(1 << 20)
+    };
+    for (what, told) in [
+        ("model buffer size =", told(|device| device.weights)),
+        ("KV buffer size =", told(|device| device.context)),
+        ("compute buffer size =", told(|device| device.compute)),
+    ] {
+        assert!(told > 0.0, "{what}");
+        assert!((told - printed(what)).abs() < 0.006, "{what} {} is told as {told}", printed(what));
+    }
+}
+
+#[test]
+fn a_memory_limit_ends_in_a_failure_and_nothing_worse() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_taffrail-worker"));
+    let mut worker = Worker::spawn(command.env("TAFFRAIL_WORKER_MEMORY", (1_u64 << 30).to_string()), Stdio::null());
+    let failure = worker.load(&Load { n_ctx: 1 << 20, ..small() }).unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Context);
+    assert!(failure.message.contains("memory"), "{}", failure.message);
 }
 
 #[test]
