@@ -3,6 +3,7 @@
 //! The library half of the program, so that benches and tests can reach it; `main.rs` is the other. ARCHITECTURE.md is
 //! the map.
 
-pub mod cli;
+//pub mod cli;
 pub mod config;
 pub mod core;
+pub mod engine;
