@@ -152,7 +152,7 @@ impl Merge {
             match (SECTIONS.contains(&name), value.get_ref()) {
                 (true, DeValue::Table(table)) => self.section(name, table, path, text),
                 (true, _) => {
-                    self.report(origin, format!("`{name}` must be a section"), Some(format!("write [{name}]")))
+                    self.report(origin, format!("`{name}` must be a section"), Some(format!("write [{name}]")));
                 }
                 (false, DeValue::Table(_)) => {
                     let hint = nearest(name, SECTIONS.iter().copied()).map(|near| format!("did you mean [{near}]?"));

@@ -200,7 +200,7 @@ fn seconds(time: Duration) -> Value {
     Value::Number(time.as_secs().to_string())
 }
 
-fn name_of<T: PartialEq>(choices: &[(&str, T)], wanted: T) -> Value {
+fn name_of<T: PartialEq + Copy>(choices: &[(&str, T)], wanted: T) -> Value {
     Value::Text(choices.iter().find(|(_, choice)| *choice == wanted).map_or("", |(name, _)| name).to_owned())
 }
 

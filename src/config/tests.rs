@@ -315,8 +315,8 @@ proptest! {
     fn no_settings_do_harm(
         lines in prop::collection::vec(("(ui|session|budget|keys|zz)\\.[a-z_]{1,9}", "[\\[{\"'0-9a-z.,= }\\]]{0,12}"), 0..8),
     ) {
-        let text: String = lines.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
-        parse(&text);
+        let text: Vec<_> = lines.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+        parse(&text.join("\n"));
         load(&Sources { overrides: lines.iter().map(|(key, value)| format!("{key}={value}")).collect(), ..Sources::default() });
     }
 }
