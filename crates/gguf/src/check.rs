@@ -17,8 +17,23 @@ use crate::{
 
 /// Decoders of the common build: each layer has the usual tensors under the usual names.
 const PLAIN: &[&str] = &[
-    "llama", "qwen2", "qwen3", "qwen2moe", "qwen3moe", "mistral3", "gemma", "gemma2", "gemma3", "phi3", "internlm2",
-    "smollm3", "granite", "olmo2", "starcoder2", "stablelm", "seed_oss",
+    "llama",
+    "qwen2",
+    "qwen3",
+    "qwen2moe",
+    "qwen3moe",
+    "mistral3",
+    "gemma",
+    "gemma2",
+    "gemma3",
+    "phi3",
+    "internlm2",
+    "smollm3",
+    "granite",
+    "olmo2",
+    "starcoder2",
+    "stablelm",
+    "seed_oss",
 ];
 /// `LLAMA_MAX_EXPERTS`.
 const MAX_EXPERTS: u64 = 1024;
@@ -232,7 +247,9 @@ impl Check<'_> {
         let is_whole = part(&self.header.metadata).is_none();
         let expected = blocks - self.number("nextn_predict_layers").unwrap_or(0);
         if self.is_plain && is_whole && found < expected {
-            return Err(Error::implausible(format!("block_count is {blocks}, but there are tensors of {found} blocks")));
+            return Err(Error::implausible(format!(
+                "block_count is {blocks}, but there are tensors of {found} blocks"
+            )));
         }
         Ok(())
     }

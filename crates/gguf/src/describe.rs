@@ -18,9 +18,7 @@ const MAX_SOURCES: u64 = 32;
 
 pub(crate) fn summary(header: &Header) -> Summary {
     let metadata = &header.metadata;
-    let text = |key: &str| {
-        metadata.str(key).map(|text| clean(text.trim(), NAME_CHARS)).filter(|text| !text.is_empty())
-    };
+    let text = |key: &str| metadata.str(key).map(|text| clean(text.trim(), NAME_CHARS)).filter(|text| !text.is_empty());
     let number = |key: &str| arch_number(header, key);
 
     let parameters = header.tensors.iter().map(Tensor::parameters).fold(0, u64::saturating_add);

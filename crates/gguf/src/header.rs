@@ -138,8 +138,16 @@ impl Header {
             tensors.push(tensor(&mut cursor, number)?);
         }
         let data_offset = cursor.offset().next_multiple_of(alignment);
-        let header =
-            Self { version, endian: cursor.endian, metadata, tensors, alignment, data_offset, file_length, repeated_token };
+        let header = Self {
+            version,
+            endian: cursor.endian,
+            metadata,
+            tensors,
+            alignment,
+            data_offset,
+            file_length,
+            repeated_token,
+        };
         header.check_names()?;
         header.check_layout()?;
         Ok(header)
@@ -326,7 +334,8 @@ impl<R: ReadAt + ?Sized> KeyReader<'_, '_, R> {
             ValueType::Bool => Value::Bool(self.cursor.bytes::<1>()?[0] != 0),
             ValueType::U16 | ValueType::I16 => {
                 let bytes = self.cursor.bytes()?;
-                let number = if endian == Endian::Little { u16::from_le_bytes(bytes) } else { u16::from_be_bytes(bytes) };
+                let number =
+                    if endian == Endian::Little { u16::from_le_bytes(bytes) } else { u16::from_be_bytes(bytes) };
                 if value_type == ValueType::U16 { Value::U16(number) } else { Value::I16(number.cast_signed()) }
             }
             ValueType::I32 => Value::I32(self.cursor.u32()?.cast_signed()),
@@ -433,8 +442,9 @@ fn tensor<R: ReadAt + ?Sized>(cursor: &mut Cursor<'_, R>, number: u64) -> Result
         let problem = format!("has a name of {length} bytes, 1 to {MAX_TENSOR_NAME} are possible");
         return Err(Error::tensor(number, "", problem));
     }
-    let name = String::from_utf8(cursor.take_vec(length)?)
-        .map_err(|error| Error::tensor(number, &String::from_utf8_lossy(error.as_bytes()), "has a name that is not UTF-8"))?;
+    let name = String::from_utf8(cursor.take_vec(length)?).map_err(|error| {
+        Error::tensor(number, &String::from_utf8_lossy(error.as_bytes()), "has a name that is not UTF-8")
+    })?;
     let n_dims = cursor.u32()?;
     if n_dims > MAX_DIMS {
         return Err(Error::tensor(number, &name, format!("has {n_dims} dimensions, at most {MAX_DIMS} are possible")));

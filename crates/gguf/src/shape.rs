@@ -22,8 +22,22 @@ const HYBRID_BY_INTERVAL: &[(&str, u64)] =
     &[("qwen3next", 4), ("qwen35", 4), ("qwen35moe", 4), ("qwen4exp", 4), ("minimax-01", 8)];
 /// Encoders and diffusion models keep nothing between calls.
 const WITHOUT_CACHE: &[&str] = &[
-    "bert", "jina-bert-v2", "jina-bert-v3", "nomic-bert", "nomic-bert-moe", "neo-bert", "eurobert",
-    "wavtokenizer-dec", "modern-bert", "gemma-embedding", "dream", "llada", "llada-moe", "rnd1", "clef", "t5encoder",
+    "bert",
+    "jina-bert-v2",
+    "jina-bert-v3",
+    "nomic-bert",
+    "nomic-bert-moe",
+    "neo-bert",
+    "eurobert",
+    "wavtokenizer-dec",
+    "modern-bert",
+    "gemma-embedding",
+    "dream",
+    "llada",
+    "llada-moe",
+    "rnd1",
+    "clef",
+    "t5encoder",
 ];
 /// Architectures with a cache that the formulas here don't describe.
 const UNKNOWN: &[&str] = &["deepseek4", "dflash", "eagle3", "minimax-m3"];

@@ -303,7 +303,9 @@ mod tests {
         }
         let mut cursor = Cursor::new(bytes.as_slice()).unwrap();
         let mut seen = Vec::new();
-        cursor.strings(lengths.len() as u64, |text| seen.push(text.map(|text| (text.len(), text.last().copied())))).unwrap();
+        cursor
+            .strings(lengths.len() as u64, |text| seen.push(text.map(|text| (text.len(), text.last().copied()))))
+            .unwrap();
         let expected: Vec<_> = lengths
             .iter()
             .enumerate()
