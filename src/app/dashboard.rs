@@ -117,11 +117,11 @@ impl Screen {
         keymap: &Keymap,
         themes: &BTreeMap<String, Theme>,
     ) -> io::Result<()> {
-        let fallback = Theme::default();
+        let fallback = Theme::monochrome();
         let theme = themes.get(&state.theme).unwrap_or(&fallback);
         self.terminal.draw(|frame| {
             let area = frame.area();
-            let cursor = view(state, view_state, keymap, theme, area, frame.buffer_mut());
+            let cursor = view(state, view_state, theme, keymap, area, frame.buffer_mut());
             if let Some(cursor) = cursor {
                 frame.set_cursor_position(cursor);
             }
