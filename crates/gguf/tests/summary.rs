@@ -34,6 +34,7 @@ fn starter() {
     insta::assert_debug_snapshot!(summary);
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn only_regular_files_are_opened() {
     let folder = tempfile::tempdir().unwrap();
