@@ -31,6 +31,11 @@ pub(super) struct Spent {
 }
 
 impl Counter {
+    /// Count from here on: the energy until now was told by another meter.
+    pub(super) fn restart(&mut self, at: Duration, value: u64) {
+        self.0 = Some((at, value));
+    }
+
     /// Take a reading. The error says why it gives no energy. A meter at rest is no proof of a machine that needs none,
     /// so a counter that did not move gives none either; the reading before then stays in place, as it does after too
     /// short a time, and the energy is booked once there is any.

@@ -52,7 +52,7 @@ fn a_counter_that_lies_is_dropped() {
     let package = energy(":0");
     let range = format!("{ZONES}:0/max_energy_range_uj");
     let limits = |tree: &Tree| tree.remove(&format!("{ZONES}:0/constraint"));
-    let cases: [(&str, &dyn Fn(&Tree), &dyn Fn(&Tree), &str); 9] = [
+    let cases: [(&str, Change, Change, &str); 9] = [
         ("wrap", &|tree| tree.set(&package, 262_133_328_850_u64), &|tree| tree.set(&package, 30_000_000), "40.0 W +"),
         (
             "reset",
@@ -122,7 +122,9 @@ fn after_a_dropped_reading_the_next_counts_again() {
 #[test]
 fn no_permission_says_how_to_get_it() {
     let refuse = |tree: &Tree, zones: &[&str]| {
-        zones.iter().for_each(|zone| tree.fail(&energy(zone), ErrorKind::PermissionDenied));
+        for zone in zones {
+            tree.fail(&energy(zone), ErrorKind::PermissionDenied);
+        }
     };
     let sample = ticks(|tree| refuse(tree, &[":0", ":0:0", ":0:1", ":0:2", ":1"]), |_| ());
     assert_eq!(sample.total_power(), None);
@@ -144,7 +146,7 @@ fn what_is_missing_says_why() {
         tree.set("proc/cpuinfo", "model name\t: QEMU\nflags\t\t: fpu hypervisor\n");
         tree.remove("sys/class/powercap");
     };
-    let cases: [(&dyn Fn(&Tree), &str); 7] = [
+    let cases: [(Change, &str); 7] = [
         (&|tree| tree.remove("sys/class/powercap"), "— no RAPL counters: the driver is not loaded, or the"),
         (
             &|tree| {
@@ -211,7 +213,9 @@ fn the_second_way_to_the_same_counter_stands_in_for_the_first() {
 fn a_battery_meters_what_it_gives() {
     let set = |tree: &Tree, fields: &[(&str, &str)]| {
         tree.remove("sys/class/power_supply/BAT0/power_now");
-        fields.iter().for_each(|(field, value)| tree.set(&format!("sys/class/power_supply/BAT0/{field}"), value));
+        for (field, value) in fields {
+            tree.set(&format!("sys/class/power_supply/BAT0/{field}"), value);
+        }
     };
     let cases: [(&[(&str, &str)], &str); 10] = [
         (&[("power_now", "61500000\n")], "61.5 W"),
@@ -277,17 +281,25 @@ proptest! {
         for (number, (package, core, uncore, dram)) in packages.iter().enumerate() {
             zone(format!("intel-rapl:{number}"), &format!("package-{number}"), *package);
             zone(format!("intel-rapl:{number}:0"), "core", *core);
-            uncore.iter().for_each(|watts| zone(format!("intel-rapl:{number}:1"), "uncore", *watts));
-            dram.iter().for_each(|watts| zone(format!("intel-rapl:{number}:2"), "dram", *watts));
+            if let Some(watts) = uncore {
+                zone(format!("intel-rapl:{number}:1"), "uncore", *watts);
+            }
+            if let Some(watts) = dram {
+                zone(format!("intel-rapl:{number}:2"), "dram", *watts);
+            }
             if mmio {
                 zone(format!("intel-rapl-mmio:{number}"), &format!("package-{number}"), *package);
             }
             expected += package + dram.unwrap_or(0);
         }
-        psys.iter().for_each(|watts| zone(format!("intel-rapl:{}", packages.len()), "psys", *watts));
+        if let Some(watts) = psys {
+            zone(format!("intel-rapl:{}", packages.len()), "psys", watts);
+        }
         let mut sampler = sampler(&tree);
         sampler.sample(at(0), &[]);
-        counters.iter().for_each(|(path, counts)| tree.add(path, *counts));
+        for (path, counts) in &counters {
+            tree.add(path, *counts);
+        }
         let total = sampler.sample(at(seconds * 1000), &[]).total_power().expect("a package").0;
         prop_assert!((total - expected as f64).abs() < 1e-6, "{total} instead of {expected}");
     }

@@ -32,6 +32,7 @@ impl Tree {
         tree
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "takes literals and numbers alike")]
     fn set(&self, path: &str, content: impl ToString) {
         self.0.lock().unwrap().insert(path.to_owned(), Ok(content.to_string()));
     }
@@ -125,6 +126,9 @@ impl Driver for Fake {
 fn sampler(tree: &Tree) -> Sampler {
     Sampler::with(Box::new(tree.clone()), Box::new(Fake::default()), Duration::from_secs(1))
 }
+
+/// What changes on a machine.
+type Change<'a> = &'a dyn Fn(&Tree);
 
 /// So many milliseconds after the start.
 fn at(milliseconds: u64) -> Moment {

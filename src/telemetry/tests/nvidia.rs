@@ -4,6 +4,9 @@
 use super::*;
 use crate::core::units::{Bytes, Celsius};
 
+/// What changes in a card's answers.
+type Change<'a> = &'a dyn Fn(&mut Reading);
+
 const AWAKE: &str = "0000:01:00.0";
 const ASLEEP: &str = "0000:02:00.0";
 
@@ -22,13 +25,16 @@ fn card() -> Reading {
     }
 }
 
-/// The workstation without other meters, a driver with one card, and a sampler over both.
+/// The workstation without other meters, a driver with one card, and a sampler over both, past its first sample.
 fn machine(card: Reading) -> (Tree, Fake, Sampler) {
     let (tree, fake) = (Tree::workstation(), Fake::default());
     tree.remove("sys/class/power");
     fake.0.lock().unwrap().open = Ok(());
     fake.0.lock().unwrap().cards.insert(AWAKE.to_owned(), Ok(card));
-    let sampler = Sampler::with(Box::new(tree.clone()), Box::new(fake.clone()), Duration::from_secs(1));
+    let mut sampler = Sampler::with(Box::new(tree.clone()), Box::new(fake.clone()), Duration::from_secs(1));
+    let first = sampler.sample(at(0), &[]);
+    assert_eq!(row(&first, "nvml"), "— the driver is asked from the second sample on");
+    assert_eq!(fake.0.lock().unwrap().n_opened, 0);
     (tree, fake, sampler)
 }
 
@@ -59,7 +65,7 @@ fn a_card_tells_everything() {
 
 #[test]
 fn meters_that_fail_are_not_believed() {
-    let cases: [(&str, &dyn Fn(&mut Reading), &dyn Fn(&mut Reading), &str); 9] = [
+    let cases: [(&str, Change, Change, &str); 9] = [
         ("no counter", &|card| card.energy = None, &|_| (), "143 W +"),
         ("counter reset by a reload of the driver", &|_| (), &|card| card.energy = Some(5), "143 W +"),
         ("counter that stands still", &|_| (), &|_| (), "143 W +"),
@@ -90,6 +96,19 @@ fn meters_that_fail_are_not_believed() {
         assert_eq!(powers(&sample), [format!("gpu-0 {expected}")], "{name}");
         no_zero_watts(&sample);
     }
+}
+
+#[test]
+fn what_one_meter_told_the_other_does_not_tell_again() {
+    let (_, fake, mut sampler) = machine(card());
+    let mut energy = |second: u64, counter| {
+        change(&fake, |card| card.energy = Some(counter));
+        sampler.sample(at(second * 1000), &[]).power[0].energy.map(|energy| energy.0.round())
+    };
+    assert_eq!(energy(1, 1_000_000), None);
+    assert_eq!(energy(2, 1_150_000), Some(150.0));
+    assert_eq!(energy(3, 1_150_000), Some(143.0), "the counter stands still: power times time");
+    assert_eq!(energy(4, 1_200_000), Some(50.0), "only what came since");
 }
 
 #[test]
