@@ -31,9 +31,9 @@ pub(super) struct Spent {
 }
 
 impl Counter {
-    /// Count from here on: the energy until now was told by another meter.
-    pub(super) fn restart(&mut self, at: Duration, value: u64) {
-        self.0 = Some((at, value));
+    /// Whether it was read before.
+    pub(super) fn has_begun(self) -> bool {
+        self.0.is_some()
     }
 
     /// Take a reading. The error says why it gives no energy. A meter at rest is no proof of a machine that needs none,

@@ -157,6 +157,7 @@ impl Meter {
         let limit = reading.limit.filter(|limit| *limit > 0).map(|milliwatts| Watts(milliwatts as f64 / 1000.0));
         let most = Watts(limit.map_or(MOST.0, |limit| limit.0 * TOLERANCE));
         let name = format!("gpu-{}", reading.index);
+        let begun = self.counter.has_begun();
         let counted = reading
             .energy
             .map(|millijoules| self.counter.advance(tick.at, millijoules, Bounds { unit: 1e-3, range: None, most }));
@@ -164,8 +165,9 @@ impl Meter {
         let (watts, energy) = if let Some(Ok(spent)) = counted {
             (Figure::measured(spent.watts, format!("nvml energy {name}")), Some(spent.energy))
         } else {
-            if let (Some(_), Some(value)) = (between, reading.energy) {
-                self.counter.restart(tick.at, value);
+            // A counter that lags would tell once more what the power meter tells now: it begins anew.
+            if begun && metered.is_ok() {
+                self.counter = Counter::default();
             }
             let source = format!("nvml power {name}");
             (metered.map_or_else(Figure::unknown, |watts| Figure::measured(watts, source)), between)
