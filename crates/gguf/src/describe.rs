@@ -164,7 +164,7 @@ fn quant(header: &Header) -> Option<String> {
 
 /// `{prefix}.{i}.*`: where a model comes from.
 fn sources(metadata: &Metadata, prefix: &str) -> Vec<String> {
-    let count = metadata.u64(&format!("{prefix}.count")).unwrap_or(MAX_SOURCES).min(MAX_SOURCES);
+    let count = metadata.u64(&format!("{prefix}.count")).unwrap_or(0).min(MAX_SOURCES);
     let numbered = (0..count).filter_map(|index| {
         let text = |key: &str| metadata.str(&format!("{prefix}.{index}.{key}")).map(str::trim);
         let repository = text("repo_url").and_then(|url| url.strip_prefix("https://huggingface.co/"));

@@ -179,7 +179,7 @@ impl Header {
                 return Err(Error::tensor(number, &tensor.name, problem));
             }
             let bytes = tensor.bytes();
-            end = tensor.offset.checked_add(bytes.unwrap_or(0)).unwrap_or(u64::MAX);
+            end = tensor.offset.saturating_add(bytes.unwrap_or(0));
             if self.data_offset.checked_add(end).is_none_or(|end| end > self.file_length) {
                 return Err(Error::Truncated(Place::Tensor(number, count)));
             }
@@ -297,12 +297,13 @@ impl<R: ReadAt + ?Sized> KeyReader<'_, '_, R> {
             let problem = format!("has {count} elements, {possible} are possible");
             return Err(Error::key(number, name, problem));
         }
+        let is_tokenizer = name.starts_with("tokenizer.ggml.");
         let items = match element {
             ValueType::String if name == TOKENS => {
                 self.tokens(count)?;
                 None
             }
-            ValueType::String if count <= HELD_STRINGS && !name.starts_with("tokenizer.ggml.") => {
+            ValueType::String if !is_tokenizer && count <= HELD_STRINGS => {
                 let items = (0..count).map(|_| self.string(number, name)).collect::<Result<_, _>>()?;
                 Some(items)
             }
@@ -314,7 +315,7 @@ impl<R: ReadAt + ?Sized> KeyReader<'_, '_, R> {
                 self.skip_nested(number, name, count)?;
                 None
             }
-            scalar if count <= HELD_NUMBERS && self.hold(count * size_of::<Value>() as u64) => {
+            scalar if !is_tokenizer && count <= HELD_NUMBERS && self.hold(count * size_of::<Value>() as u64) => {
                 Some((0..count).map(|_| self.scalar(scalar)).collect::<Result<_, _>>()?)
             }
             scalar => {
@@ -410,17 +411,8 @@ impl Distinct {
 
     /// Whether it wasn't there yet.
     fn insert(&mut self, text: &[u8]) -> bool {
-        const PRIME: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mix = |state: u64, word: u64| {
-            let product = u128::from(state ^ word) * u128::from(PRIME);
-            (product as u64) ^ (product >> 64) as u64
-        };
-        let (words, tail) = text.as_chunks::<8>();
-        let mut last = [0; 8];
-        last[..tail.len()].copy_from_slice(tail);
-        let state = words.iter().fold(text.len() as u64 ^ PRIME, |state, word| mix(state, u64::from_le_bytes(*word)));
         // Zero marks a free slot.
-        let hash = mix(mix(state, u64::from_le_bytes(last)), PRIME).max(1);
+        let hash = hash(text).max(1);
         let mask = self.slots.len() - 1;
         for probe in 0..Self::MAX_PROBES {
             let slot = &mut self.slots[(hash as usize).wrapping_add(probe) & mask];
@@ -434,6 +426,26 @@ impl Distinct {
         }
         false
     }
+}
+
+/// Multiply and fold, eight bytes at a time; short texts, nearly all tokens, in one go.
+fn hash(text: &[u8]) -> u64 {
+    const PRIME: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mix = |state: u64, word: u64| {
+        let product = u128::from(state ^ word) * u128::from(PRIME);
+        (product as u64) ^ (product >> 64) as u64
+    };
+    let seed = text.len() as u64 ^ PRIME;
+    let state = match (text.first_chunk(), text.last_chunk()) {
+        (Some(first), Some(last)) => {
+            let (words, _) = text.as_chunks();
+            let state = words.iter().skip(1).fold(seed, |state, word| mix(state, u64::from_le_bytes(*word)));
+            // The last word overlaps the one before, so that there is no tail.
+            mix(mix(state, u64::from_le_bytes(*first)), u64::from_le_bytes(*last))
+        }
+        _ => mix(seed, text.iter().fold(0, |word, &byte| (word << 8) | u64::from(byte))),
+    };
+    mix(state, PRIME)
 }
 
 fn tensor<R: ReadAt + ?Sized>(cursor: &mut Cursor<'_, R>, number: u64) -> Result<Tensor, Error> {
