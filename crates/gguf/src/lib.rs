@@ -3,7 +3,30 @@
 //! Owned here: the format (v2 and v3, little and big endian), its bounds against hostile files, the summary of a
 //! header, split names, and the memory formulas. Absent: tensor data, tokenizer arrays (skipped, never held), mapping
 //! (a truncated map raises a signal), and any knowledge of stores or of llama.cpp's processes.
+//!
+//! [`Header::open`] is the way in. What it accepts, llama.cpp can be given: it loads such a file or refuses it with
+//! an error of its own, but doesn't abort.
 
+mod check;
+mod describe;
+mod error;
+mod estimate;
+mod header;
+mod shape;
+mod source;
+pub mod split;
 mod summary;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod text;
+mod types;
+mod value;
 
-pub use summary::{Kind, Part, SamplingDefaults, Summary, TypeShare};
+pub use error::{Error, Place};
+pub use estimate::{CacheKind, Estimate, Needs};
+pub use header::{Header, Tensor};
+pub use source::{Endian, ReadAt};
+pub use summary::{Kind, LayerCache, Part, SamplingDefaults, Shape, Summary, TypeShare};
+pub use text::clean;
+pub use types::{TensorType, file_type_label};
+pub use value::{Array, Metadata, Value, ValueType};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub enum Kind {
     /// A language model that can be run.
     Model,
-    /// A LoRA or control-vector adapter.
+    /// Changes for another model: low-rank weights or a control vector.
     Adapter,
     /// A vision or audio projector (mmproj).
     Projector,
@@ -110,11 +110,13 @@ pub struct Summary {
     pub shape: Shape,
 }
 
-/// What the memory formulas need. Filled from the header; `None` in [`Shape::layers`] means that the file does not tell.
+/// What the memory formulas need. Filled from the header; no [`Shape::layers`] mean that the file does not tell.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Shape {
     /// One entry per block.
     pub layers: Vec<LayerCache>,
+    /// `{arch}.feed_forward_length`, the largest where it differs by layer; 0 where the file does not tell.
+    pub feed_forward_length: u64,
 }
 
 /// What one layer keeps of the context.
@@ -132,6 +134,15 @@ pub enum LayerCache {
     /// A state of fixed size, f32 elements per sequence.
     Recurrent {
         /// Elements.
+        elements: u64,
+    },
+    /// Attention beside a state of fixed size, in one layer.
+    Both {
+        /// Elements of K per cell.
+        k: u32,
+        /// Elements of V per cell.
+        v: u32,
+        /// Elements of the state, f32, per sequence.
         elements: u64,
     },
     /// Shares another layer's cache, or keeps nothing.

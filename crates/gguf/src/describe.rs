@@ -1,0 +1,197 @@
+//! Makes the summary of a header.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    header::{Header, Tensor},
+    shape,
+    summary::{Kind, Part, SamplingDefaults, Summary, TypeShare},
+    text::clean,
+    types::{TensorType, file_type_label},
+    value::Metadata,
+};
+
+/// The longest name in a summary, in characters.
+const NAME_CHARS: usize = 128;
+/// The most base models or data sets that are listed.
+const MAX_SOURCES: u64 = 32;
+
+pub(crate) fn summary(header: &Header) -> Summary {
+    let metadata = &header.metadata;
+    let text = |key: &str| metadata.str(key).map(|text| clean(text.trim(), NAME_CHARS)).filter(|text| !text.is_empty());
+    let number = |key: &str| arch_number(header, key);
+
+    let parameters = header.tensors.iter().map(Tensor::parameters).fold(0, u64::saturating_add);
+    let tensor_bytes = header.tensors.iter().filter_map(Tensor::bytes).fold(0, u64::saturating_add);
+    let all_known = header.tensors.iter().all(|tensor| tensor.bytes().is_some());
+    let templates: Vec<_> = metadata
+        .iter()
+        .filter(|(key, _)| key.starts_with("tokenizer.chat_template"))
+        .filter_map(|(_, value)| value.as_str())
+        .collect();
+
+    Summary {
+        kind: kind(header),
+        name: text("general.name"),
+        architecture: text("general.architecture"),
+        parameters,
+        tensor_bytes,
+        bits_per_weight: (parameters > 0 && all_known).then(|| 8.0 * tensor_bytes as f64 / parameters as f64),
+        quant: quant(header),
+        types: types(header),
+        context_length: number("context_length"),
+        block_count: number("block_count"),
+        embedding_length: number("embedding_length"),
+        head_count: number("attention.head_count"),
+        head_count_kv: number("attention.head_count_kv"),
+        experts: number("expert_count")
+            .filter(|&count| count > 0)
+            .map(|count| (count, number("expert_used_count").unwrap_or(0))),
+        vocabulary: vocabulary(header),
+        tokenizer: text("tokenizer.ggml.model"),
+        has_chat_template: metadata.has("tokenizer.chat_template") || !templates.is_empty(),
+        thinks: templates.iter().any(|template| template.contains("<think>")),
+        tools: templates.iter().any(|template| template.contains("tools")),
+        license: text("general.license").or_else(|| text("general.license.name")),
+        size_label: text("general.size_label"),
+        quantized_by: text("general.quantized_by"),
+        base_models: sources(metadata, "general.base_model"),
+        datasets: sources(metadata, "general.dataset"),
+        sampling: sampling(metadata),
+        part: part(metadata),
+        shape: shape::shape(header),
+    }
+}
+
+/// `{arch}.{key}`; the largest where it differs by layer.
+pub(crate) fn arch_number(header: &Header, key: &str) -> Option<u64> {
+    let key = format!("{}.{key}", header.architecture()?);
+    header.metadata.u64s(&key)?.into_iter().max()
+}
+
+pub(crate) fn kind(header: &Header) -> Kind {
+    let metadata = &header.metadata;
+    let architecture = header.architecture().unwrap_or_default();
+    match metadata.str("general.type") {
+        Some("adapter") => return Kind::Adapter,
+        Some("mmproj") => return Kind::Projector,
+        Some("imatrix") => return Kind::Imatrix,
+        Some("vocab") => return Kind::Other,
+        _ => {}
+    }
+    if metadata.has("adapter.type") {
+        Kind::Adapter
+    } else if architecture == "clip"
+        || metadata.has("clip.has_vision_encoder")
+        || metadata.has("clip.has_audio_encoder")
+    {
+        // Written before `general.type` was.
+        Kind::Projector
+    } else if metadata.has("imatrix.datasets") {
+        Kind::Imatrix
+    } else if part(metadata).is_some_and(|part| part.number > 1) {
+        // Only the first part has the keys.
+        Kind::Model
+    } else if header.tensors.is_empty() && part(metadata).is_none() {
+        Kind::Other
+    } else if arch_number(header, "block_count").is_some() || metadata.has("tokenizer.ggml.model") {
+        Kind::Model
+    } else {
+        // Image models, for instance, have neither blocks nor a tokenizer.
+        Kind::Other
+    }
+}
+
+/// Place in a split model.
+pub(crate) fn part(metadata: &Metadata) -> Option<Part> {
+    let count = metadata.u64("split.count").filter(|&count| count > 1)?;
+    let number = metadata.u64("split.no")?.checked_add(1).filter(|&number| number <= count)?;
+    Some(Part { number: number.try_into().ok()?, count: count.try_into().ok()? })
+}
+
+fn vocabulary(header: &Header) -> Option<u64> {
+    header
+        .tensor("token_embd.weight")
+        .and_then(|tensor| tensor.dims.get(1).copied())
+        .or_else(|| header.metadata.array("tokenizer.ggml.tokens").map(|tokens| tokens.count))
+        .or_else(|| arch_number(header, "vocab_size"))
+}
+
+fn types(header: &Header) -> Vec<TypeShare> {
+    let mut shares = BTreeMap::<TensorType, TypeShare>::new();
+    for tensor in &header.tensors {
+        let share = shares.entry(tensor.tensor_type).or_insert_with(|| TypeShare {
+            name: tensor.tensor_type.name().into_owned(),
+            n_tensors: 0,
+            parameters: 0,
+            bytes: Some(0),
+        });
+        share.n_tensors += 1;
+        share.parameters = share.parameters.saturating_add(tensor.parameters());
+        share.bytes = share.bytes.and_then(|sum| sum.checked_add(tensor.bytes()?));
+    }
+    let mut shares: Vec<_> = shares.into_values().collect();
+    shares.sort_by_key(|share| std::cmp::Reverse(share.bytes));
+    shares
+}
+
+/// The type with the most parameters among the blocks' matrices. Embedding and output often have another, and in a
+/// small model they outweigh the rest; norms are F32 in every file.
+fn dominant_type(header: &Header) -> Option<TensorType> {
+    let most = |filter: &dyn Fn(&Tensor) -> bool| {
+        let mut parameters = BTreeMap::<TensorType, u64>::new();
+        for tensor in header.tensors.iter().filter(|tensor| filter(tensor)) {
+            let sum = parameters.entry(tensor.tensor_type).or_default();
+            *sum = sum.saturating_add(tensor.parameters());
+        }
+        parameters.into_iter().max_by_key(|&(_, sum)| sum).map(|(tensor_type, _)| tensor_type)
+    };
+    most(&|tensor| tensor.name.starts_with("blk.") && tensor.dims.len() > 1)
+        .or_else(|| most(&|tensor| tensor.dims.len() > 1))
+        .or_else(|| most(&|_| true))
+}
+
+fn quant(header: &Header) -> Option<String> {
+    let dominant = dominant_type(header)?.name();
+    let label = header
+        .metadata
+        .u64("general.file_type")
+        .and_then(file_type_label)
+        .filter(|&(_, expected)| expected == dominant)
+        .map(|(label, _)| label.to_owned());
+    Some(label.unwrap_or_else(|| dominant.into_owned()))
+}
+
+/// `{prefix}.{i}.*`: where a model comes from.
+fn sources(metadata: &Metadata, prefix: &str) -> Vec<String> {
+    let count = metadata.u64(&format!("{prefix}.count")).unwrap_or(0).min(MAX_SOURCES);
+    let numbered = (0..count).filter_map(|index| {
+        let text = |key: &str| metadata.str(&format!("{prefix}.{index}.{key}")).map(str::trim);
+        let repository = text("repo_url").and_then(|url| url.strip_prefix("https://huggingface.co/"));
+        let named = || match (text("organization"), text("name")) {
+            (Some(organization), Some(name)) => Some(format!("{organization}/{name}")),
+            (None, Some(name)) => Some(name.to_owned()),
+            _ => text("repo_url").map(str::to_owned),
+        };
+        repository.map(str::to_owned).or_else(named)
+    });
+    // Before there were numbered keys, data sets stood in one array.
+    let plain = metadata.strs(&format!("{prefix}s")).into_iter().take(MAX_SOURCES as usize).map(str::to_owned);
+    let mut sources: Vec<_> =
+        numbered.chain(plain).map(|source| clean(&source, NAME_CHARS)).filter(|source| !source.is_empty()).collect();
+    sources.dedup();
+    sources
+}
+
+fn sampling(metadata: &Metadata) -> SamplingDefaults {
+    let float = |key: &str| {
+        metadata.f64(&format!("general.sampling.{key}")).map(|value| value as f32).filter(|value| value.is_finite())
+    };
+    SamplingDefaults {
+        temperature: float("temp").filter(|&temperature| temperature >= 0.0),
+        top_k: metadata.u64("general.sampling.top_k").and_then(|top_k| top_k.try_into().ok()),
+        top_p: float("top_p").filter(|top_p| (0.0..=1.0).contains(top_p)),
+        min_p: float("min_p").filter(|min_p| (0.0..=1.0).contains(min_p)),
+        repeat_penalty: float("penalty_repeat").filter(|&penalty| penalty > 0.0),
+    }
+}
