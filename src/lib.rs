@@ -4,3 +4,4 @@
 //! the map.
 
 pub mod core;
+pub mod engine;

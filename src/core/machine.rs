@@ -19,7 +19,7 @@ pub struct Sample {
     /// Name of the host, its processor and its system, for the Machine screen's head.
     pub host: Host,
     /// Busy share over all cores.
-    pub cpu: Ratio,
+    pub cpu: Option<Ratio>,
     /// Each core.
     pub cores: Vec<Core>,
     /// Main memory.
