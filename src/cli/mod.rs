@@ -1,0 +1,5 @@
+//! The headless commands: each is a function of what is known, the arguments and a writer.
+
+pub mod ls;
+pub mod show;
+mod table;
