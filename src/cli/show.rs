@@ -20,8 +20,7 @@ const LAST_CONTEXT: u64 = 1 << 26;
 /// Write what is known of `model`. `now` is in seconds since 1970.
 pub fn run(model: &Model, json: bool, now: i64, out: &mut impl Write) -> io::Result<()> {
     if json {
-        serde_json::to_writer_pretty(&mut *out, &Document::new(model))?;
-        return writeln!(out);
+        return super::write_json(out, &Document::new(model));
     }
     writeln!(out, "{}", model.name)?;
     if let Some(note) = &model.note {
@@ -70,11 +69,12 @@ fn contents(summary: &Summary) -> Vec<Line> {
     let number = |number: Option<u64>| number.map(|number| number.to_string());
     let list = |list: &[String]| (!list.is_empty()).then(|| list.join(", "));
     let yes = |yes: bool| Some(if yes { "yes" } else { "no" }.to_owned());
+    let count = Some(summary.parameters).filter(|count| *count > 0);
     let bits = summary.bits_per_weight.map_or_else(String::new, |bits| format!(", {bits:.2} bits per weight"));
     vec![
         ("name", summary.name.clone()),
         ("architecture", summary.architecture.clone()),
-        ("parameters", Some(format!("{} ({})", units::parameters(summary.parameters), summary.parameters))),
+        ("parameters", count.map(|count| format!("{} ({count})", units::parameters(count)))),
         ("size label", summary.size_label.clone()),
         ("quantisation", summary.quant.as_ref().map(|quant| format!("{quant}{bits}"))),
         ("quantised by", summary.quantized_by.clone()),
@@ -155,7 +155,7 @@ fn memory(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
             ]
         })
         .collect();
-    let columns = [text("  context"), figure("KV f16"), figure("all"), figure("KV q8_0"), figure("all")];
+    let columns = [text("  context"), figure("KV f16"), figure("total"), figure("KV q8_0"), figure("total")];
     table::write(out, &columns, &rows, None)?;
     if summary.shape.layers.is_empty() {
         writeln!(out, "  the file does not tell what the KV cache needs; it is not in the sums")?;

@@ -190,3 +190,140 @@ fn amount(text: &str) -> Option<f64> {
     };
     number.parse::<f64>().ok().map(|number| number * factor)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::model::Store;
+    use super::super::units::Bytes;
+    use super::*;
+
+    fn library() -> Vec<Arc<Model>> {
+        let bytes = gguf::testing::Builder::tiny_llama().build();
+        let header = gguf::Header::read(&bytes[..]).unwrap();
+        let model = |name: &str, store, repository: Option<&str>, size, status: Status| Model {
+            id: name.to_owned(),
+            name: name.to_owned(),
+            store,
+            repository: repository.map(str::to_owned),
+            files: Vec::new(),
+            size: Bytes(size),
+            used: None,
+            summary: (!matches!(status, Status::Damaged(_))).then(|| header.summary()),
+            status,
+            note: None,
+        };
+        let mut models = vec![
+            model("qwen3-8b", Store::HuggingFace, Some("Qwen/Qwen3-8B-GGUF"), 5_030_000_000, Status::Runnable),
+            model("Llama-1b", Store::Folder, None, 800_000_000, Status::Runnable),
+            model("broken", Store::Folder, None, 7, Status::Damaged("empty file".to_owned())),
+            model("half", Store::HuggingFace, Some("a/b"), 9, Status::Incomplete { found: 1, count: 2 }),
+            model("mmproj", Store::HuggingFace, Some("a/b"), 8, Status::NotAModel("vision projector".to_owned())),
+        ];
+        let figures =
+            [Some((8_190_000_000, 40_960, "Q4_K_M", Some("apache-2.0"))), Some((1_230_000_000, 131_072, "Q8_0", None))];
+        for (model, figures) in models.iter_mut().zip(figures) {
+            if let (Some(summary), Some((parameters, context, quant, license))) = (&mut model.summary, figures) {
+                summary.parameters = parameters;
+                summary.context_length = Some(context);
+                summary.quant = Some(quant.to_owned());
+                summary.license = license.map(str::to_owned);
+            }
+        }
+        models[1].used = Some(100);
+        models.into_iter().map(Arc::new).collect()
+    }
+
+    fn names(filter: &str, sort: LibrarySort, reverse: bool) -> Vec<String> {
+        let models = library();
+        let measured = HashMap::from([("qwen3-8b".to_owned(), 42.7)]);
+        rows(&models, filter, sort, reverse, &measured).into_iter().map(|row| models[row].name.clone()).collect()
+    }
+
+    #[test]
+    fn filters() {
+        let all = &["broken", "half", "Llama-1b", "mmproj", "qwen3-8b"][..];
+        for (filter, expected) in [
+            ("", all),
+            ("  ", all),
+            ("QWEN", &["qwen3-8b"]),
+            ("apache", &["qwen3-8b"]),
+            ("q8", &["Llama-1b"]),
+            ("a/b", &["half", "mmproj"]),
+            ("a/b half", &["half"]),
+            ("qwen llama", &["qwen3-8b"]),
+            ("zebra", &[]),
+            ("store:hf", &["half", "mmproj", "qwen3-8b"]),
+            ("store:hf 8b", &["qwen3-8b"]),
+            ("name:llama", &["Llama-1b"]),
+            ("arch:llama", &["half", "Llama-1b", "mmproj", "qwen3-8b"]),
+            ("quant:q4", &["qwen3-8b"]),
+            ("license:apache", &["qwen3-8b"]),
+            ("licence:apache", &["qwen3-8b"]),
+            ("repo:a/", &["half", "mmproj"]),
+            ("size:<5gb", &["broken", "half", "Llama-1b", "mmproj"]),
+            ("size:>5gb", &["qwen3-8b"]),
+            ("size:>4gib", &["qwen3-8b"]),
+            ("size:5.03GB", &["qwen3-8b"]),
+            ("size:<=7", &["broken"]),
+            ("params:>1b", &["Llama-1b", "qwen3-8b"]),
+            ("params:>1b params:<2b", &["Llama-1b"]),
+            ("context:>=131k", &["Llama-1b"]),
+            ("ctx:>40k", &["Llama-1b", "qwen3-8b"]),
+            ("speed:>40", &["qwen3-8b"]),
+            ("speed:<40", &[]),
+            ("is:runnable", &["Llama-1b", "qwen3-8b"]),
+            ("is:damaged", &["broken"]),
+            ("is:dam", &["broken"]),
+            ("is:broken", &["broken", "half"]),
+            ("is:incomplete", &["half"]),
+            ("is:other", &["mmproj"]),
+            ("is:nonsense", &[]),
+            // Not finished yet.
+            ("is:", all),
+            ("size:", all),
+            ("size:<", all),
+            ("size:<5x", all),
+            ("size:<.", all),
+            ("quant:", all),
+            // No question, but a part of a name.
+            ("other:q4", &[]),
+        ] {
+            assert_eq!(names(filter, LibrarySort::Name, false), expected, "{filter:?}");
+        }
+    }
+
+    #[test]
+    fn sorts_with_the_unknown_last() {
+        for (sort, reverse, expected) in [
+            (LibrarySort::Name, true, ["qwen3-8b", "mmproj", "Llama-1b", "half", "broken"]),
+            (LibrarySort::Size, false, ["broken", "mmproj", "half", "Llama-1b", "qwen3-8b"]),
+            (LibrarySort::Size, true, ["qwen3-8b", "Llama-1b", "half", "mmproj", "broken"]),
+            (LibrarySort::Parameters, false, ["half", "mmproj", "Llama-1b", "qwen3-8b", "broken"]),
+            (LibrarySort::Parameters, true, ["qwen3-8b", "Llama-1b", "half", "mmproj", "broken"]),
+            (LibrarySort::Context, true, ["Llama-1b", "qwen3-8b", "half", "mmproj", "broken"]),
+            (LibrarySort::Used, true, ["Llama-1b", "qwen3-8b", "broken", "half", "mmproj"]),
+            (LibrarySort::Used, false, ["Llama-1b", "qwen3-8b", "broken", "half", "mmproj"]),
+            (LibrarySort::Store, false, ["half", "mmproj", "qwen3-8b", "broken", "Llama-1b"]),
+        ] {
+            assert_eq!(names("", sort, reverse), expected, "{sort:?} {reverse}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_filter_panics_and_a_further_word_shows_no_more(
+            filter in "(([a-z]{0,9}:)?[<>=]{0,2}[0-9.a-zé]{0,6} ?){0,4}|.{0,30}",
+            word in "([a-z]{1,9}:)?[<>=]{0,2}\\PC{0,6}",
+            reverse in any::<bool>(),
+        ) {
+            let models = library();
+            let show = |filter: &str| rows(&models, filter, LibrarySort::Size, reverse, &HashMap::new());
+            let fewer = show(&format!("{filter} {word}"));
+            let rows = show(&filter);
+            prop_assert!(fewer.iter().all(|row| rows.contains(row)));
+            prop_assert!(rows.iter().all(|row| *row < models.len()));
+        }
+    }
+}

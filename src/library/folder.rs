@@ -34,7 +34,7 @@ pub(super) fn walk(root: &Path, visited: &mut HashSet<PathBuf>, walk: &mut Walk<
             if !is_folder {
                 names.extend(Some(entry.name).filter(|name| is_gguf(name)));
             } else if depth >= MAX_DEPTH {
-                walk.trouble(&inner, "too deep, left out");
+                walk.too_deep(inner);
             } else if entry.kind == Kind::Link {
                 let path = true_path(&inner);
                 links.push_back((inner, path, depth + 1));

@@ -110,7 +110,7 @@ fn walk_snapshot(
     for entry in folders {
         let path = folder.join(&entry.name);
         if depth >= MAX_DEPTH {
-            walk.trouble(&path, "too deep, left out");
+            walk.too_deep(path);
             continue;
         }
         let mut inside = OsString::from(inside);

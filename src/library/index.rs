@@ -202,3 +202,97 @@ fn checksum(bytes: &[u8]) -> u64 {
     hasher.write(bytes);
     hasher.finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn stamps() -> impl Strategy<Value = Stamp> {
+        (any::<u64>(), any::<i64>(), any::<u64>()).prop_map(|(size, modified, inode)| Stamp { size, modified, inode })
+    }
+
+    fn summary(label: &str) -> gguf::Summary {
+        let bytes = gguf::testing::Builder::tiny_llama().string("general.size_label", label).build();
+        gguf::Header::read(&bytes[..]).unwrap().summary()
+    }
+
+    proptest! {
+        #[test]
+        fn reads_back_what_it_wrote(
+            files in prop::collection::hash_map(
+                ".{1,20}",
+                (stamps(), prop::result::maybe_ok("[a-z]{1,8}", ".{0,40}"), any::<Option<i64>>(), any::<i64>()),
+                0..6,
+            ),
+            folders in prop::collection::hash_map(".{1,20}", (stamps(), prop::collection::vec(".{1,9}", 0..5)), 0..6),
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let place = folder.path().join("index");
+            // No time of a stamp is near this one.
+            let now = i64::MIN / 1_000_000_000;
+            let index = Index::load(Some(place.clone()), 7, now);
+            let files: HashMap<_, _> = files
+                .into_iter()
+                .filter(|(_, (stamp, ..))| index.is_settled(*stamp))
+                .map(|(path, (stamp, outcome, used, accessed))| {
+                    (path, FileRecord { stamp, outcome: outcome.map(|label| summary(&label)), used, accessed })
+                })
+                .collect();
+            for (path, record) in &files {
+                index.add_file(Path::new(path), record.clone());
+            }
+            let kinds = [Kind::Directory, Kind::File, Kind::Link].into_iter().cycle();
+            let folders: HashMap<_, _> = folders
+                .into_iter()
+                .filter(|(_, (stamp, _))| index.is_settled(*stamp))
+                .map(|(path, (stamp, names))| (path, (stamp, names.into_iter().zip(kinds.clone()).collect::<Vec<_>>())))
+                .collect();
+            for (path, (stamp, entries)) in &folders {
+                index.add_directory(Path::new(path), *stamp, Some(entries.clone()));
+            }
+            index.save().unwrap();
+
+            let index = Index::load(Some(place.clone()), 7, now);
+            for (path, record) in &files {
+                prop_assert_eq!(index.file(Path::new(path), record.stamp), Some(record));
+                let other = Stamp { size: !record.stamp.size, ..record.stamp };
+                prop_assert_eq!(index.file(Path::new(path), other), None);
+            }
+            for (path, (stamp, entries)) in &folders {
+                prop_assert_eq!(index.directory(Path::new(path), *stamp), Some(&entries[..]));
+            }
+            prop_assert!(Index::load(Some(place), 8, now).known.files.is_empty());
+        }
+
+        #[test]
+        fn no_bytes_break_it(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let mut with_head = MAGIC.to_vec();
+            with_head.extend(7_u64.to_le_bytes());
+            with_head.extend(checksum(&bytes).to_le_bytes());
+            with_head.extend(&bytes);
+            let _ = decode(&bytes, 7);
+            let _ = decode(&with_head, 7);
+        }
+    }
+
+    #[test]
+    fn what_was_not_seen_is_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("index");
+        let stamp = Stamp { size: 1, modified: 0, inode: 1 };
+        let record = FileRecord { stamp, outcome: Err("empty file".to_owned()), used: None, accessed: 0 };
+        let open = || Index::load(Some(place.clone()), 7, 1_000_000);
+        let index = open();
+        index.add_file(Path::new("/a"), record.clone());
+        index.add_file(Path::new("/b"), record.clone());
+        index.save().unwrap();
+        let index = open();
+        assert!(index.file(Path::new("/a"), stamp).is_some());
+        index.save().unwrap();
+        let index = open();
+        assert!(index.file(Path::new("/a"), stamp).is_some());
+        assert!(index.file(Path::new("/b"), stamp).is_none());
+    }
+}

@@ -138,7 +138,8 @@ fn fitting<'a>(models: &[&'a Arc<Model>], wanted: &str) -> Vec<&'a Arc<Model>> {
     let repository = |model: &Model| model.repository.as_deref().unwrap_or_default().to_lowercase();
     let ways: [&dyn Fn(&Model) -> bool; 3] =
         [&|model| model.name.to_lowercase() == wanted, &|model| repository(model) == wanted, &|model| {
-            model.name.to_lowercase().contains(wanted) || model.id.to_lowercase().contains(wanted)
+            let (_, inside) = split_store(&model.id);
+            model.name.to_lowercase().contains(wanted) || inside.to_lowercase().contains(wanted)
         }];
     for way in ways {
         let fitting: Vec<_> = models.iter().filter(|model| way(model)).copied().collect();
@@ -164,7 +165,7 @@ fn near(models: &[Arc<Model>], wanted: &str) -> Vec<String> {
     let mut scored: Vec<_> = models
         .iter()
         .map(|model| (strsim::jaro_winkler(&model.name.to_lowercase(), wanted), &model.name))
-        .filter(|(score, _)| *score > 0.7)
+        .filter(|(score, _)| *score > 0.8)
         .collect();
     scored.sort_by(|one, other| other.0.total_cmp(&one.0).then_with(|| one.1.cmp(other.1)));
     let mut names: Vec<_> = scored.into_iter().map(|(_, name)| name.clone()).collect();
@@ -175,4 +176,150 @@ fn near(models: &[Arc<Model>], wanted: &str) -> Vec<String> {
 
 fn shown(argument: &str) -> String {
     gguf::clean(argument, ARGUMENT_CHARS)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::super::tests::{Machine, model, write};
+    use super::*;
+
+    fn a_model(id: &str, quant: &str, status: Status) -> Arc<Model> {
+        let bytes = gguf::testing::Builder::tiny_llama().build();
+        let mut summary = gguf::Header::read(&bytes[..]).unwrap().summary();
+        summary.quant = Some(quant.to_owned());
+        let (store, rest) = split_store(id);
+        let (repository, file) = rest.rsplit_once('/').unwrap_or(("", rest));
+        Arc::new(Model {
+            id: id.to_owned(),
+            name: file.trim_end_matches(".gguf").to_owned(),
+            store: store.unwrap(),
+            repository: (store == Some(Store::HuggingFace)).then(|| repository.to_owned()),
+            files: Vec::new(),
+            size: crate::core::units::Bytes(1),
+            status,
+            used: None,
+            summary: Some(summary),
+            note: None,
+        })
+    }
+
+    fn library() -> Vec<Arc<Model>> {
+        let projector = || Status::NotAModel("vision projector (mmproj)".to_owned());
+        [
+            ("starter:ishmael-1m", "Q8_0", Status::Runnable),
+            ("starter:ishmael-4m", "Q8_0", Status::Runnable),
+            ("hf:Qwen/Qwen3-8B-GGUF/Qwen3-8B-Q4_K_M.gguf", "Q4_K_M", Status::Runnable),
+            ("hf:Qwen/Qwen3-8B-GGUF/Qwen3-8B-Q8_0.gguf", "Q8_0", Status::Runnable),
+            ("hf:ggml-org/gemma-3-4b-it-GGUF/gemma-3-4b-it-Q4_K_M.gguf", "Q4_K_M", Status::Runnable),
+            ("hf:ggml-org/gemma-3-4b-it-GGUF/mmproj-gemma-3-4b-it.gguf", "F16", projector()),
+            ("folder:/models/same.gguf", "Q4_0", Status::Runnable),
+            ("hf:a/b/same.gguf", "Q4_0", Status::Runnable),
+            ("folder:/models/same-but-longer.gguf", "Q4_0", Status::Damaged("cut off".to_owned())),
+        ]
+        .into_iter()
+        .map(|(id, quant, status)| a_model(id, quant, status))
+        .collect()
+    }
+
+    #[test]
+    fn what_a_person_types() {
+        let models = library();
+        for (argument, expected) in [
+            ("starter:ishmael-1m", "starter:ishmael-1m"),
+            ("ishmael-4m", "starter:ishmael-4m"),
+            ("ISHMAEL-4M", "starter:ishmael-4m"),
+            (" 4m ", "starter:ishmael-4m"),
+            ("starter:4m", "starter:ishmael-4m"),
+            ("qwen3-8b-q8_0", "hf:Qwen/Qwen3-8B-GGUF/Qwen3-8B-Q8_0.gguf"),
+            ("qwen/qwen3-8b-gguf:q4_k_m", "hf:Qwen/Qwen3-8B-GGUF/Qwen3-8B-Q4_K_M.gguf"),
+            ("hf:Qwen/Qwen3-8B-GGUF:Q8_0", "hf:Qwen/Qwen3-8B-GGUF/Qwen3-8B-Q8_0.gguf"),
+            ("qwen3:q8_0", "hf:Qwen/Qwen3-8B-GGUF/Qwen3-8B-Q8_0.gguf"),
+            // The projector beside it is not what is meant, unless it is named.
+            ("gemma", "hf:ggml-org/gemma-3-4b-it-GGUF/gemma-3-4b-it-Q4_K_M.gguf"),
+            ("ggml-org/gemma-3-4b-it-GGUF", "hf:ggml-org/gemma-3-4b-it-GGUF/gemma-3-4b-it-Q4_K_M.gguf"),
+            ("mmproj", "hf:ggml-org/gemma-3-4b-it-GGUF/mmproj-gemma-3-4b-it.gguf"),
+            ("folder:same", "folder:/models/same.gguf"),
+            ("hf:same", "hf:a/b/same.gguf"),
+            ("a/b", "hf:a/b/same.gguf"),
+            ("longer", "folder:/models/same-but-longer.gguf"),
+        ] {
+            assert_eq!(resolve(&models, argument).map(|model| model.id.clone()), Ok(expected.to_owned()), "{argument}");
+        }
+    }
+
+    #[test]
+    fn what_fits_several_or_none() {
+        let models = library();
+        let said = |argument: &str| {
+            let error = resolve(&models, argument).unwrap_err();
+            format!("{error}\nhint: {}", error.hint().unwrap_or_default())
+        };
+        insta::assert_snapshot!(said("qwen3"), @r#"
+        2 models fit `qwen3`:
+          hf:Qwen/Qwen3-8B-GGUF/Qwen3-8B-Q4_K_M.gguf
+          hf:Qwen/Qwen3-8B-GGUF/Qwen3-8B-Q8_0.gguf
+        hint: give one of these in full, or add the quantisation: `name:Q4_K_M`
+        "#);
+        insta::assert_snapshot!(said("same"), @r#"
+        2 models fit `same`:
+          folder:/models/same.gguf
+          hf:a/b/same.gguf
+        hint: give one of these in full, or add the quantisation: `name:Q4_K_M`
+        "#);
+        insta::assert_snapshot!(said("ishmeal-1m"), @r#"
+        no model fits `ishmeal-1m`
+        hint: did you mean `ishmael-1m` or `ishmael-4m`?
+        "#);
+        insta::assert_snapshot!(said("zebra\u{1b}[2J"), @r#"
+        no model fits `zebra[2J`
+        hint: `taffrail ls` lists all models
+        "#);
+        insta::assert_snapshot!(said("qwen3:q5_k_m"), @r#"
+        no model fits `qwen3:q5_k_m`
+        hint: did you mean `Qwen3-8B-Q4_K_M` or `Qwen3-8B-Q8_0`?
+        "#);
+        insta::assert_snapshot!(said("starter:qwen3-8b-q8_0"), @r#"
+        no model fits `starter:qwen3-8b-q8_0`
+        hint: did you mean `Qwen3-8B-Q8_0` or `Qwen3-8B-Q4_K_M`?
+        "#);
+        for nothing in ["", " ", ":", "hf:", "hf::", "::q8_0"] {
+            assert!(matches!(resolve(&models, nothing), Err(Unresolved::Unknown { .. })), "{nothing:?}");
+        }
+    }
+
+    #[test]
+    fn paths() {
+        let mut machine = Machine::new();
+        let folder = machine.folder();
+        machine.settings.folders.clear();
+        write(&folder.join("one.gguf"), &model("1"));
+        write(&folder.join("no-extension"), &model("1"));
+        write(&folder.join("text.gguf"), b"text");
+        for number in 1..=2 {
+            write(&folder.join(format!("split-0000{number}-of-00003.gguf")), &model("1"));
+        }
+        let found = |name: &str| {
+            let argument = folder.join(name).to_str().unwrap().to_owned();
+            find(&argument, &machine.settings, &machine.env).map(|model| (model.name.clone(), model.status.to_string()))
+        };
+        for (name, expected) in [
+            ("one.gguf", ("one", "ready")),
+            ("no-extension", ("no-extension", "ready")),
+            ("text.gguf", ("text", "not a GGUF file (starts with \"text\")")),
+            ("split-00002-of-00003.gguf", ("split", "2 of 3 parts")),
+            ("../models/one.gguf", ("one", "ready")),
+        ] {
+            assert_eq!(found(name), Ok((expected.0.to_owned(), expected.1.to_owned())), "{name}");
+        }
+        assert!(matches!(found("none.gguf"), Err(Unresolved::NoFile { .. })));
+        assert!(matches!(find("./none", &machine.settings, &machine.env), Err(Unresolved::NoFile { .. })));
+        // A name that is no path is looked for in the stores.
+        assert!(matches!(find("one", &machine.settings, &machine.env), Err(Unresolved::Unknown { .. })));
+        let home = machine.env.home.clone().unwrap();
+        fs::create_dir_all(&home).unwrap();
+        fs::copy(folder.join("one.gguf"), home.join("mine.gguf")).unwrap();
+        assert_eq!(find("~/mine.gguf", &machine.settings, &machine.env).unwrap().name, "mine");
+    }
 }

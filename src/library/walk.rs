@@ -60,13 +60,15 @@ pub(super) struct Walk<'a> {
     status: StoreStatus,
     n_folders: usize,
     n_untold: usize,
+    /// Folders that lie too deep, and the first of them.
+    deep: (usize, PathBuf),
 }
 
 impl<'a> Walk<'a> {
     pub(super) fn new(index: &'a Index, store: Store, place: &Path) -> Self {
         let place = gguf::clean(&place.to_string_lossy(), PROBLEM_CHARS);
         let status = StoreStatus { store, place, n_models: 0, problems: Vec::new() };
-        Self { index, status, n_folders: 0, n_untold: 0 }
+        Self { index, status, n_folders: 0, n_untold: 0, deep: (0, PathBuf::new()) }
     }
 
     /// The entries that matter, sorted by name. What can't be read is a problem of the store and has none.
@@ -99,8 +101,19 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Note a folder that is left out because it lies too deep.
+    pub(super) fn too_deep(&mut self, folder: PathBuf) {
+        if self.deep.0 == 0 {
+            self.deep.1 = folder;
+        }
+        self.deep.0 += 1;
+    }
+
     /// How the walk went.
     pub(super) fn finish(mut self) -> StoreStatus {
+        if let (count @ 1.., first) = std::mem::take(&mut self.deep) {
+            self.trouble(&first, &format!("lies too deep and is left out, as are {} more", count - 1));
+        }
         if self.n_untold > 0 {
             self.status.problems.push(format!("and {} more", self.n_untold));
         }
