@@ -13,7 +13,7 @@ const MAX_DEPTH: usize = 6;
 
 /// All models in `root` and below. `visited` holds the folders seen so far by their true paths: links make loops, and
 /// configured folders may lie in one another.
-pub(super) fn walk(root: &Path, visited: &mut HashSet<PathBuf>, walk: &mut Walk<'_>) -> Vec<Candidate> {
+pub(super) fn walk(root: &Path, visited: &mut HashSet<PathBuf>, walk: &Walk<'_>) -> Vec<Candidate> {
     let mut candidates = Vec::new();
     let true_path = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     // Links come after the folders, so that what is found both ways goes by its own path.

@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::env::Env;
+use super::spread::spread;
 use super::walk::{Candidate, Entry, Kind, Walk, group, id_text, is_gguf};
 use crate::core::model::Store;
 
@@ -29,21 +30,20 @@ pub(super) fn place(setting: Option<&Path>, env: &Env) -> Option<PathBuf> {
 }
 
 /// All models of the cache at `hub`.
-pub(super) fn walk(hub: &Path, walk: &mut Walk<'_>) -> Vec<Candidate> {
-    let mut candidates = Vec::new();
-    for entry in walk.list_if_there(hub) {
-        let Some(repository) = entry.name.as_encoded_bytes().strip_prefix(b"models--") else { continue };
-        if repository.is_empty() {
-            continue;
+pub(super) fn walk(hub: &Path, walk: &Walk<'_>) -> Vec<Candidate> {
+    spread(&walk.list_if_there(hub), |entries| {
+        let mut candidates = Vec::new();
+        for entry in entries {
+            let name = id_text(&entry.name);
+            if let Some(repository) = name.strip_prefix("models--").filter(|repository| !repository.is_empty()) {
+                walk_repository(&hub.join(&entry.name), &repository.replacen("--", "/", 1), walk, &mut candidates);
+            }
         }
-        let name = id_text(&entry.name);
-        let repository = name.strip_prefix("models--").unwrap_or(&name).replacen("--", "/", 1);
-        walk_repository(&hub.join(&entry.name), &repository, walk, &mut candidates);
-    }
-    candidates
+        candidates
+    })
 }
 
-fn walk_repository(folder: &Path, repository: &str, walk: &mut Walk<'_>, candidates: &mut Vec<Candidate>) {
+fn walk_repository(folder: &Path, repository: &str, walk: &Walk<'_>, candidates: &mut Vec<Candidate>) {
     let snapshots = folder.join("snapshots");
     let mut revisions: Vec<_> =
         walk.list_if_there(&snapshots).into_iter().filter(|entry| entry.kind != Kind::File).collect();
@@ -97,7 +97,7 @@ fn walk_snapshot(
     folder: &Path,
     inside: &OsStr,
     repository: &str,
-    walk: &mut Walk<'_>,
+    walk: &Walk<'_>,
     depth: usize,
     candidates: &mut Vec<Candidate>,
 ) {

@@ -5,14 +5,13 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::hash::Hasher as _;
-use std::io::{self, Read as _, Write as _};
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::io::{self, Read as _};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use super::replace::replace;
 use super::walk::Kind;
 
 /// Names the file's layout, before the number of the build.
@@ -23,7 +22,7 @@ const HEAD: usize = 32;
 const MAX_INDEX: u64 = 128 << 20;
 /// What changed this shortly before it was looked at may change again within the same tick of the file system's clock,
 /// and is not remembered. Nanoseconds; FAT has ticks of two seconds.
-const UNSETTLED: i64 = 2_500_000_000;
+const UNSETTLED: u64 = 2_500_000_000;
 
 /// What tells one content of a file or folder from the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,10 +54,16 @@ pub(super) fn nanoseconds(time: io::Result<std::time::SystemTime>) -> i64 {
         .unwrap_or(0)
 }
 
+/// What is remembered of a path.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+enum Content {
+    Directory(Vec<(String, Kind)>),
+    File(Box<FileRecord>),
+}
+
 /// What a file's header said.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct FileRecord {
-    pub(super) stamp: Stamp,
     /// The summary, or the reader's reason.
     pub(super) outcome: Result<gguf::Summary, String>,
     /// When it had been read last before we read its header, seconds since 1970.
@@ -67,132 +72,124 @@ pub(super) struct FileRecord {
     pub(super) accessed: i64,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct DirectoryRecord {
-    stamp: Stamp,
-    entries: Vec<(String, Kind)>,
-}
-
-/// A record, and whether this scan came upon it.
+/// A record in the index's own bytes. Its content is taken out only where the stamp still holds, on the thread that
+/// wants it.
 #[derive(Debug, Serialize, Deserialize)]
-struct Kept<T> {
-    record: T,
+struct Record<'a> {
+    stamp: Stamp,
+    content: &'a [u8],
+    /// This scan came upon it.
     #[serde(skip)]
     seen: AtomicBool,
 }
 
-impl<T> Kept<T> {
-    fn new(record: T) -> Self {
-        Self { record, seen: AtomicBool::new(true) }
+/// The records by path.
+type Table<'a> = HashMap<&'a str, Record<'a>>;
+
+/// The index during one scan. Threads share it: what is known stays as it was, what is new is collected beside it.
+#[derive(Debug)]
+pub(super) struct Index<'a> {
+    /// Nanoseconds since 1970.
+    now: i64,
+    known: Table<'a>,
+    fresh: Mutex<HashMap<String, (Stamp, Vec<u8>)>>,
+}
+
+impl<'a> Index<'a> {
+    /// The index of this build in `bytes`; an empty one where they hold none. `now` is in seconds since 1970.
+    pub(super) fn new(bytes: &'a [u8], build: u64, now: i64) -> Self {
+        let known = decode(bytes, build).unwrap_or_default();
+        Self { now: now.saturating_mul(1_000_000_000), known, fresh: Mutex::default() }
     }
 
+    /// The entries of a folder that has not changed.
+    pub(super) fn directory(&self, path: &Path, stamp: Stamp) -> Option<Vec<(String, Kind)>> {
+        match self.content(path, stamp)? {
+            Content::Directory(entries) => Some(entries),
+            Content::File(_) => None,
+        }
+    }
+
+    /// What the header of a file that has not changed said.
+    pub(super) fn file(&self, path: &Path, stamp: Stamp) -> Option<FileRecord> {
+        match self.content(path, stamp)? {
+            Content::File(record) => Some(*record),
+            Content::Directory(_) => None,
+        }
+    }
+
+    /// Remember a folder. Names that are no Unicode are not remembered, and the folder is read again next time.
+    pub(super) fn add_directory(&self, path: &Path, stamp: Stamp, entries: Option<Vec<(String, Kind)>>) {
+        if let Some(entries) = entries {
+            self.add(path, stamp, &Content::Directory(entries));
+        }
+    }
+
+    /// Remember a file's header.
+    pub(super) fn add_file(&self, path: &Path, stamp: Stamp, record: FileRecord) {
+        self.add(path, stamp, &Content::File(Box::new(record)));
+    }
+
+    /// The bytes to write down after this scan; `None` where they would say what is written already.
+    pub(super) fn into_bytes(self, build: u64) -> Option<Vec<u8>> {
+        let Self { known, fresh, .. } = self;
+        let fresh = fresh.into_inner().unwrap_or_else(PoisonError::into_inner);
+        // From here on it holds what is fresh too, which lives less long.
+        let mut known: Table<'_> = known;
+        if fresh.is_empty() && known.values().all(Record::is_seen) {
+            return None;
+        }
+        known.retain(|_, record| record.is_seen());
+        known.extend(fresh.iter().map(|(path, (stamp, content))| {
+            (path.as_str(), Record { stamp: *stamp, content, seen: AtomicBool::new(true) })
+        }));
+        encode(&known, build)
+    }
+
+    fn content(&self, path: &Path, stamp: Stamp) -> Option<Content> {
+        let record = self.known.get(path.to_str()?).filter(|record| record.stamp == stamp)?;
+        let content = postcard::from_bytes(record.content).ok()?;
+        record.seen.store(true, Ordering::Relaxed);
+        Some(content)
+    }
+
+    fn add(&self, path: &Path, stamp: Stamp, content: &Content) {
+        let is_settled = self.now.abs_diff(stamp.modified) > UNSETTLED;
+        if let (Some(path), true, Ok(content)) = (path.to_str(), is_settled, postcard::to_stdvec(content)) {
+            self.fresh.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), (stamp, content));
+        }
+    }
+}
+
+impl Record<'_> {
     fn is_seen(&self) -> bool {
         self.seen.load(Ordering::Relaxed)
     }
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Table {
-    directories: HashMap<String, Kept<DirectoryRecord>>,
-    files: HashMap<String, Kept<FileRecord>>,
+/// The bytes of the index at `place`; none where there is none, or none of a likely length.
+pub(super) fn read(place: &Path) -> Vec<u8> {
+    let is_likely = |metadata: &fs::Metadata| metadata.is_file() && metadata.len() <= MAX_INDEX;
+    let mut bytes = Vec::new();
+    let file = File::open(place).ok().filter(|file| file.metadata().is_ok_and(|metadata| is_likely(&metadata)));
+    let is_read = file.is_some_and(|file| file.take(MAX_INDEX).read_to_end(&mut bytes).is_ok());
+    if is_read { bytes } else { Vec::new() }
 }
 
-/// The index during one scan. Threads share it: what is known stays as it was, what is new is collected beside it.
-#[derive(Debug)]
-pub(super) struct Index {
-    place: Option<PathBuf>,
-    build: u64,
-    /// Nanoseconds since 1970.
-    now: i64,
-    known: Table,
-    fresh: Mutex<Table>,
-}
-
-impl Index {
-    /// Read the index of this build from `place`; an empty one where there is none.
-    pub(super) fn load(place: Option<PathBuf>, build: u64, now: i64) -> Self {
-        let known = place.as_deref().and_then(|place| decode(&read(place)?, build)).unwrap_or_default();
-        Self { place, build, now: now.saturating_mul(1_000_000_000), known, fresh: Mutex::default() }
-    }
-
-    /// The entries of a folder that has not changed.
-    pub(super) fn directory(&self, path: &Path, stamp: Stamp) -> Option<&[(String, Kind)]> {
-        let kept = self.known.directories.get(path.to_str()?).filter(|kept| kept.record.stamp == stamp)?;
-        kept.seen.store(true, Ordering::Relaxed);
-        Some(&kept.record.entries)
-    }
-
-    /// What the header of a file that has not changed said.
-    pub(super) fn file(&self, path: &Path, stamp: Stamp) -> Option<&FileRecord> {
-        let kept = self.known.files.get(path.to_str()?).filter(|kept| kept.record.stamp == stamp)?;
-        kept.seen.store(true, Ordering::Relaxed);
-        Some(&kept.record)
-    }
-
-    /// Remember a folder. Names that are no Unicode are not remembered, and the folder is read again next time.
-    pub(super) fn add_directory(&self, path: &Path, stamp: Stamp, entries: Option<Vec<(String, Kind)>>) {
-        if let (Some(path), Some(entries), true) = (path.to_str(), entries, self.is_settled(stamp)) {
-            let record = Kept::new(DirectoryRecord { stamp, entries });
-            self.lock_fresh().directories.insert(path.to_owned(), record);
-        }
-    }
-
-    /// Remember a file's header.
-    pub(super) fn add_file(&self, path: &Path, record: FileRecord) {
-        if let (Some(path), true) = (path.to_str(), self.is_settled(record.stamp)) {
-            self.lock_fresh().files.insert(path.to_owned(), Kept::new(record));
-        }
-    }
-
-    /// Write down what this scan saw, if it differs from what is written already.
-    pub(super) fn save(self) -> io::Result<()> {
-        let Self { place, build, mut known, fresh, .. } = self;
-        let fresh = fresh.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let is_unchanged = fresh.directories.is_empty()
-            && fresh.files.is_empty()
-            && known.directories.values().all(Kept::is_seen)
-            && known.files.values().all(Kept::is_seen);
-        let Some(place) = place.filter(|_| !is_unchanged) else { return Ok(()) };
-        known.directories.retain(|_, kept| kept.is_seen());
-        known.files.retain(|_, kept| kept.is_seen());
-        known.directories.extend(fresh.directories);
-        known.files.extend(fresh.files);
-        let bytes = encode(&known, build)?;
-        replace(&place, |file| file.write_all(&bytes))
-    }
-
-    fn is_settled(&self, stamp: Stamp) -> bool {
-        self.now.abs_diff(stamp.modified) > UNSETTLED.unsigned_abs()
-    }
-
-    fn lock_fresh(&self) -> std::sync::MutexGuard<'_, Table> {
-        self.fresh.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-}
-
-fn read(place: &Path) -> Option<Vec<u8>> {
-    let file = File::open(place).ok()?;
-    let length = file.metadata().ok().filter(|metadata| metadata.is_file() && metadata.len() <= MAX_INDEX)?.len();
-    let mut bytes = Vec::with_capacity(length as usize);
-    file.take(MAX_INDEX).read_to_end(&mut bytes).ok()?;
-    Some(bytes)
-}
-
-fn encode(table: &Table, build: u64) -> io::Result<Vec<u8>> {
-    let head = vec![0; HEAD];
-    let mut bytes = postcard::to_extend(table, head).map_err(io::Error::other)?;
+fn encode(table: &Table<'_>, build: u64) -> Option<Vec<u8>> {
+    let mut bytes = postcard::to_extend(table, vec![0; HEAD]).ok()?;
     let sum = checksum(&bytes[HEAD..]);
     bytes[..16].copy_from_slice(MAGIC);
     bytes[16..24].copy_from_slice(&build.to_le_bytes());
     bytes[24..HEAD].copy_from_slice(&sum.to_le_bytes());
-    Ok(bytes)
+    Some(bytes)
 }
 
-fn decode(bytes: &[u8], build: u64) -> Option<Table> {
+fn decode(bytes: &[u8], build: u64) -> Option<Table<'_>> {
     let (head, body) = bytes.split_at_checked(HEAD)?;
-    let is_ours =
-        head[..16] == *MAGIC && head[16..24] == build.to_le_bytes() && head[24..] == checksum(body).to_le_bytes();
-    postcard::from_bytes(body).ok().filter(|_| is_ours)
+    let is_ours = head[..16] == *MAGIC && head[16..24] == build.to_le_bytes();
+    let is_ours = is_ours && head[24..] == checksum(body).to_le_bytes();
+    if is_ours { postcard::from_bytes(body).ok() } else { None }
 }
 
 /// Guards against bits that turned, not against malice. Another toolchain may compute another one; the index is then
@@ -209,8 +206,11 @@ mod tests {
 
     use super::*;
 
+    const NOW: i64 = 1_000_000;
+
     fn stamps() -> impl Strategy<Value = Stamp> {
-        (any::<u64>(), any::<i64>(), any::<u64>()).prop_map(|(size, modified, inode)| Stamp { size, modified, inode })
+        // Long before now, so that it is settled.
+        (any::<u64>(), i64::MIN..0, any::<u64>()).prop_map(|(size, modified, inode)| Stamp { size, modified, inode })
     }
 
     fn summary(label: &str) -> gguf::Summary {
@@ -222,48 +222,44 @@ mod tests {
         #[test]
         fn reads_back_what_it_wrote(
             files in prop::collection::hash_map(
-                ".{1,20}",
+                "f.{1,20}",
                 (stamps(), prop::result::maybe_ok("[a-z]{1,8}", ".{0,40}"), any::<Option<i64>>(), any::<i64>()),
                 0..6,
             ),
-            folders in prop::collection::hash_map(".{1,20}", (stamps(), prop::collection::vec(".{1,9}", 0..5)), 0..6),
+            folders in prop::collection::hash_map("d.{1,20}", (stamps(), prop::collection::vec(".{1,9}", 0..5)), 0..6),
         ) {
-            let folder = tempfile::tempdir().unwrap();
-            let place = folder.path().join("index");
-            // No time of a stamp is near this one.
-            let now = i64::MIN / 1_000_000_000;
-            let index = Index::load(Some(place.clone()), 7, now);
+            let kinds = [Kind::Directory, Kind::File, Kind::Link].into_iter().cycle();
             let files: HashMap<_, _> = files
                 .into_iter()
-                .filter(|(_, (stamp, ..))| index.is_settled(*stamp))
                 .map(|(path, (stamp, outcome, used, accessed))| {
-                    (path, FileRecord { stamp, outcome: outcome.map(|label| summary(&label)), used, accessed })
+                    let outcome = outcome.map(|label| summary(&label));
+                    (path, (stamp, FileRecord { outcome, used, accessed }))
                 })
                 .collect();
-            for (path, record) in &files {
-                index.add_file(Path::new(path), record.clone());
-            }
-            let kinds = [Kind::Directory, Kind::File, Kind::Link].into_iter().cycle();
             let folders: HashMap<_, _> = folders
                 .into_iter()
-                .filter(|(_, (stamp, _))| index.is_settled(*stamp))
                 .map(|(path, (stamp, names))| (path, (stamp, names.into_iter().zip(kinds.clone()).collect::<Vec<_>>())))
                 .collect();
+            let index = Index::new(&[], 7, NOW);
+            for (path, (stamp, record)) in &files {
+                index.add_file(Path::new(path), *stamp, record.clone());
+            }
             for (path, (stamp, entries)) in &folders {
                 index.add_directory(Path::new(path), *stamp, Some(entries.clone()));
             }
-            index.save().unwrap();
+            let bytes = index.into_bytes(7).unwrap_or_default();
 
-            let index = Index::load(Some(place.clone()), 7, now);
-            for (path, record) in &files {
-                prop_assert_eq!(index.file(Path::new(path), record.stamp), Some(record));
-                let other = Stamp { size: !record.stamp.size, ..record.stamp };
-                prop_assert_eq!(index.file(Path::new(path), other), None);
+            let index = Index::new(&bytes, 7, NOW);
+            for (path, (stamp, record)) in &files {
+                prop_assert_eq!(index.file(Path::new(path), *stamp), Some(record.clone()));
+                prop_assert_eq!(index.file(Path::new(path), Stamp { size: !stamp.size, ..*stamp }), None);
+                prop_assert_eq!(index.directory(Path::new(path), *stamp), None);
             }
             for (path, (stamp, entries)) in &folders {
-                prop_assert_eq!(index.directory(Path::new(path), *stamp), Some(&entries[..]));
+                prop_assert_eq!(index.directory(Path::new(path), *stamp), Some(entries.clone()));
             }
-            prop_assert!(Index::load(Some(place), 8, now).known.files.is_empty());
+            prop_assert_eq!(index.into_bytes(7), None, "all was seen and nothing is new");
+            prop_assert!(Index::new(&bytes, 8, NOW).known.is_empty());
         }
 
         #[test]
@@ -279,20 +275,17 @@ mod tests {
 
     #[test]
     fn what_was_not_seen_is_forgotten() {
-        let folder = tempfile::tempdir().unwrap();
-        let place = folder.path().join("index");
         let stamp = Stamp { size: 1, modified: 0, inode: 1 };
-        let record = FileRecord { stamp, outcome: Err("empty file".to_owned()), used: None, accessed: 0 };
-        let open = || Index::load(Some(place.clone()), 7, 1_000_000);
-        let index = open();
-        index.add_file(Path::new("/a"), record.clone());
-        index.add_file(Path::new("/b"), record.clone());
-        index.save().unwrap();
-        let index = open();
-        assert!(index.file(Path::new("/a"), stamp).is_some());
-        index.save().unwrap();
-        let index = open();
-        assert!(index.file(Path::new("/a"), stamp).is_some());
-        assert!(index.file(Path::new("/b"), stamp).is_none());
+        let record = FileRecord { outcome: Err("empty file".to_owned()), used: None, accessed: 0 };
+        let index = Index::new(&[], 7, NOW);
+        index.add_file(Path::new("/a"), stamp, record.clone());
+        index.add_file(Path::new("/b"), stamp, record.clone());
+        let bytes = index.into_bytes(7).unwrap();
+        let index = Index::new(&bytes, 7, NOW);
+        assert_eq!(index.file(Path::new("/a"), stamp), Some(record.clone()));
+        let bytes = index.into_bytes(7).unwrap();
+        let index = Index::new(&bytes, 7, NOW);
+        assert_eq!(index.file(Path::new("/a"), stamp), Some(record));
+        assert_eq!(index.file(Path::new("/b"), stamp), None);
     }
 }

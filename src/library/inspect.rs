@@ -19,7 +19,7 @@ struct Look {
 }
 
 /// The model; `None` where all its files have vanished meanwhile.
-pub(super) fn inspect(candidate: Candidate, index: &Index, now: i64) -> Option<Model> {
+pub(super) fn inspect(candidate: Candidate, index: &Index<'_>, now: i64) -> Option<Model> {
     let Candidate { store, repository, id, name, parts, count } = candidate;
     let looks: Vec<_> =
         parts.into_iter().filter_map(|(number, path)| Some((number, look(&path, index, now)?))).collect();
@@ -44,7 +44,7 @@ pub(super) fn inspect(candidate: Candidate, index: &Index, now: i64) -> Option<M
     })
 }
 
-fn look(path: &Path, index: &Index, now: i64) -> Option<Look> {
+fn look(path: &Path, index: &Index<'_>, now: i64) -> Option<Look> {
     let unreadable = |reason| {
         let file = ModelFile { path: path.to_owned(), size: Bytes(0), modified: 0 };
         Some(Look { file, used: None, outcome: Err(Status::Unreadable(reason)) })
@@ -64,7 +64,7 @@ fn look(path: &Path, index: &Index, now: i64) -> Option<Look> {
         // What read it last, as far as the times tell, was our own look at the header.
         let is_untouched = nanoseconds(metadata.accessed()) == known.accessed;
         let used = if is_untouched { known.used } else { used(&metadata, now) };
-        return Some(Look { file, used, outcome: known.outcome.clone().map_err(Status::Damaged) });
+        return Some(Look { file, used, outcome: known.outcome.map_err(Status::Damaged) });
     }
     let used = used(&metadata, now);
     let outcome = match gguf::Header::open(path) {
@@ -76,7 +76,7 @@ fn look(path: &Path, index: &Index, now: i64) -> Option<Look> {
         Err(error) => Err(error.to_string()),
     };
     let accessed = fs::metadata(path).map_or(0, |metadata| nanoseconds(metadata.accessed()));
-    index.add_file(path, FileRecord { stamp, outcome: outcome.clone(), used, accessed });
+    index.add_file(path, stamp, FileRecord { outcome: outcome.clone(), used, accessed });
     Some(Look { file, used, outcome: outcome.map_err(Status::Damaged) })
 }
 

@@ -13,15 +13,15 @@ mod index;
 mod inspect;
 mod replace;
 pub mod resolve;
+mod spread;
 mod starter;
 #[cfg(test)]
 mod tests;
 mod walk;
 
 use std::collections::HashSet;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -31,16 +31,14 @@ use crate::core::settings;
 
 pub use env::Env;
 use index::Index;
+use replace::replace;
+use spread::spread;
 use walk::{Candidate, Walk};
 
 /// Time between two batches of models found so far.
 const BATCH_TIME: Duration = Duration::from_millis(50);
 /// Models in one batch.
 const BATCH: usize = 512;
-/// Candidates that a thread takes at a time.
-const CHUNK: usize = 16;
-/// Threads that read headers. More only compete for the disk.
-const MAX_THREADS: usize = 8;
 
 /// All models and how each store's scan went.
 #[derive(Debug, Clone)]
@@ -67,7 +65,7 @@ pub fn list(settings: &settings::Library, env: &Env) -> Listing {
 
 /// The model in a file, wherever it lies, with the other parts beside it where it is split. `None` without a file.
 pub fn at_path(path: &Path, env: &Env) -> Option<Model> {
-    inspect::inspect(folder::at_path(path)?, &Index::load(None, env.build, env.now), env.now)
+    inspect::inspect(folder::at_path(path)?, &Index::new(&[], env.build, env.now), env.now)
 }
 
 /// The file to load. A starter model is written out first.
@@ -81,7 +79,9 @@ pub fn materialise(model: &Model) -> io::Result<PathBuf> {
 
 fn look(settings: &settings::Library, env: &Env, found: &(dyn Fn(Vec<Arc<Model>>) + Sync)) -> Listing {
     let start = Instant::now();
-    let index = Index::load(env.cache.as_ref().map(|cache| cache.join("library.index")), env.build, env.now);
+    let place = env.cache.as_ref().map(|cache| cache.join("library.index"));
+    let bytes = place.as_deref().map(index::read).unwrap_or_default();
+    let index = Index::new(&bytes, env.build, env.now);
     let mut models = Vec::new();
     let mut stores = Vec::new();
     if settings.use_starter {
@@ -97,74 +97,44 @@ fn look(settings: &settings::Library, env: &Env, found: &(dyn Fn(Vec<Arc<Model>>
     };
     if let Some(hub) = hugging_face::place(settings.hugging_face.as_deref(), env).filter(|_| settings.use_hugging_face)
     {
-        let mut walk = Walk::new(&index, Store::HuggingFace, &hub);
+        let walk = Walk::new(&index, Store::HuggingFace, &hub);
         if settings.hugging_face.is_some() && !hub.exists() {
             walk.trouble(&hub, "is not there");
         }
-        let of_store = hugging_face::walk(&hub, &mut walk);
+        let of_store = hugging_face::walk(&hub, &walk);
         add(&mut stores, walk.finish(), of_store);
     }
     let mut visited = HashSet::new();
     for root in settings.folders.iter().map(|root| env.expand(root)) {
-        let mut walk = Walk::new(&index, Store::Folder, &root);
-        let of_store = folder::walk(&root, &mut visited, &mut walk);
+        let walk = Walk::new(&index, Store::Folder, &root);
+        let of_store = folder::walk(&root, &mut visited, &walk);
         add(&mut stores, walk.finish(), of_store);
     }
 
     let mut ids = HashSet::new();
     candidates.retain(|(_, candidate)| ids.insert(candidate.id.clone()));
-    for (store, model) in inspect_all(&candidates, &index, env.now, found) {
+    let news = News { found, waiting: Mutex::new((Vec::new(), Instant::now())) };
+    let inspected = spread(&candidates, |chunk| {
+        let look = |(store, candidate): &(usize, Candidate)| {
+            Some((*store, Arc::new(inspect::inspect(candidate.clone(), &index, env.now)?)))
+        };
+        let models: Vec<_> = chunk.iter().filter_map(look).collect();
+        news.add(models.iter().map(|(_, model)| Arc::clone(model)));
+        models
+    });
+    for (store, model) in inspected {
         stores[store].n_models += 1;
         models.push(model);
     }
-    if let Err(error) = index.save() {
+    let written = match (place, index.into_bytes(env.build)) {
+        (Some(place), Some(bytes)) => replace(&place, |file| file.write_all(&bytes)),
+        _ => Ok(()),
+    };
+    if let (Err(error), Some(last)) = (written, stores.last_mut()) {
         let reason = walk::reason(&error);
-        if let Some(last) = stores.last_mut() {
-            last.problems.push(format!("the index can't be written, so the next start is as slow: {reason}"));
-        }
+        last.problems.push(format!("the index can't be written, so the next start is as slow: {reason}"));
     }
     Listing { models, stores, took: start.elapsed() }
-}
-
-/// Look into all candidates, on several threads where there are many; in the candidates' order.
-fn inspect_all(
-    candidates: &[(usize, Candidate)],
-    index: &Index,
-    now: i64,
-    found: &(dyn Fn(Vec<Arc<Model>>) + Sync),
-) -> Vec<(usize, Arc<Model>)> {
-    let news = News { found, waiting: Mutex::new((Vec::new(), Instant::now())) };
-    let n_threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
-    let n_threads = n_threads.min(candidates.len().div_ceil(CHUNK));
-    let chunks: Vec<_> = candidates.chunks(CHUNK).collect();
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut done = Vec::new();
-        while let Some((number, chunk)) =
-            Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|number| Some((number, *chunks.get(number)?)))
-        {
-            let models: Vec<_> = chunk
-                .iter()
-                .filter_map(|(store, candidate)| {
-                    Some((*store, Arc::new(inspect::inspect(candidate.clone(), index, now)?)))
-                })
-                .collect();
-            news.add(models.iter().map(|(_, model)| Arc::clone(model)));
-            done.push((number, models));
-        }
-        done
-    };
-    let mut done = std::thread::scope(|scope| {
-        let helpers: Vec<_> = (1..n_threads).map(|_| scope.spawn(work)).collect();
-        let mut done = work();
-        for helper in helpers {
-            // A thread that failed leaves its chunks out, and has said why on its own.
-            done.extend(helper.join().unwrap_or_default());
-        }
-        done
-    });
-    done.sort_unstable_by_key(|(number, _)| *number);
-    done.into_iter().flat_map(|(_, models)| models).collect()
 }
 
 /// Tells what was found, in batches: not at all when all goes fast.

@@ -353,7 +353,7 @@ fn a_large_folder_is_read_and_told_in_batches() {
 fn a_file_that_vanishes_between_two_looks() {
     let machine = Machine::new();
     let candidate = folder::at_path(&machine.root().join("gone.gguf")).unwrap();
-    let index = Index::load(None, 1, machine.env.now);
+    let index = Index::new(&[], 1, machine.env.now);
     assert_eq!(inspect::inspect(candidate, &index, machine.env.now), None);
 }
 

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
@@ -54,25 +56,35 @@ pub(super) struct Candidate {
     pub(super) count: u32,
 }
 
-/// One store's walk.
+/// One store's walk. Threads share it.
 pub(super) struct Walk<'a> {
-    index: &'a Index,
-    status: StoreStatus,
-    n_folders: usize,
+    index: &'a Index<'a>,
+    store: Store,
+    place: String,
+    n_folders: AtomicUsize,
+    notes: Mutex<Notes>,
+}
+
+/// What a walk met.
+#[derive(Default)]
+struct Notes {
+    problems: Vec<String>,
+    /// Problems beyond those.
     n_untold: usize,
-    /// Folders that lie too deep, and the first of them.
-    deep: (usize, PathBuf),
+    /// Folders that lie too deep.
+    n_deep: usize,
+    /// The first of them by name.
+    deep: PathBuf,
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(index: &'a Index, store: Store, place: &Path) -> Self {
+    pub(super) fn new(index: &'a Index<'a>, store: Store, place: &Path) -> Self {
         let place = gguf::clean(&place.to_string_lossy(), PROBLEM_CHARS);
-        let status = StoreStatus { store, place, n_models: 0, problems: Vec::new() };
-        Self { index, status, n_folders: 0, n_untold: 0, deep: (0, PathBuf::new()) }
+        Self { index, store, place, n_folders: AtomicUsize::new(0), notes: Mutex::default() }
     }
 
     /// The entries that matter, sorted by name. What can't be read is a problem of the store and has none.
-    pub(super) fn list(&mut self, folder: &Path) -> Vec<Entry> {
+    pub(super) fn list(&self, folder: &Path) -> Vec<Entry> {
         self.try_list(folder).unwrap_or_else(|error| {
             self.trouble(folder, &reason(&error));
             Vec::new()
@@ -80,7 +92,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The same for a folder that need not be there.
-    pub(super) fn list_if_there(&mut self, folder: &Path) -> Vec<Entry> {
+    pub(super) fn list_if_there(&self, folder: &Path) -> Vec<Entry> {
         match self.try_list(folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => {
@@ -92,39 +104,51 @@ impl<'a> Walk<'a> {
     }
 
     /// Note what can't be read.
-    pub(super) fn trouble(&mut self, path: &Path, reason: &str) {
-        if self.status.problems.len() < MAX_PROBLEMS {
+    pub(super) fn trouble(&self, path: &Path, reason: &str) {
+        let mut notes = self.notes();
+        if notes.problems.len() < MAX_PROBLEMS {
             let text = format!("{}: {reason}", path.display());
-            self.status.problems.push(gguf::clean(&text, PROBLEM_CHARS));
+            notes.problems.push(gguf::clean(&text, PROBLEM_CHARS));
         } else {
-            self.n_untold += 1;
+            notes.n_untold += 1;
         }
     }
 
     /// Note a folder that is left out because it lies too deep.
-    pub(super) fn too_deep(&mut self, folder: PathBuf) {
-        if self.deep.0 == 0 {
-            self.deep.1 = folder;
+    pub(super) fn too_deep(&self, folder: PathBuf) {
+        let mut notes = self.notes();
+        notes.n_deep += 1;
+        if notes.n_deep == 1 || folder < notes.deep {
+            notes.deep = folder;
         }
-        self.deep.0 += 1;
     }
 
     /// How the walk went.
-    pub(super) fn finish(mut self) -> StoreStatus {
-        if let (count @ 1.., first) = std::mem::take(&mut self.deep) {
-            self.trouble(&first, &format!("lies too deep and is left out, as are {} more", count - 1));
+    pub(super) fn finish(self) -> StoreStatus {
+        let (n_deep, deep) = {
+            let mut notes = self.notes();
+            notes.problems.sort_unstable();
+            (notes.n_deep, std::mem::take(&mut notes.deep))
+        };
+        if n_deep > 0 {
+            self.trouble(&deep, &format!("lies too deep and is left out, as are {} more", n_deep - 1));
         }
-        if self.n_untold > 0 {
-            self.status.problems.push(format!("and {} more", self.n_untold));
+        let Self { store, place, notes, .. } = self;
+        let Notes { mut problems, n_untold, .. } = notes.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if n_untold > 0 {
+            problems.push(format!("and {n_untold} more"));
         }
-        self.status
+        StoreStatus { store, place, n_models: 0, problems }
     }
 
-    fn try_list(&mut self, folder: &Path) -> io::Result<Vec<Entry>> {
-        if self.n_folders >= MAX_FOLDERS {
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn try_list(&self, folder: &Path) -> io::Result<Vec<Entry>> {
+        if self.n_folders.fetch_add(1, Ordering::Relaxed) >= MAX_FOLDERS {
             return Err(io::Error::other(format!("left out: more than {MAX_FOLDERS} folders")));
         }
-        self.n_folders += 1;
         let metadata = fs::metadata(folder)?;
         if !metadata.is_dir() {
             return Err(io::ErrorKind::NotADirectory.into());
@@ -132,7 +156,7 @@ impl<'a> Walk<'a> {
         // Taken before the reading, so that what changes meanwhile is noticed next time.
         let stamp = Stamp::of(&metadata);
         if let Some(known) = self.index.directory(folder, stamp) {
-            return Ok(known.iter().map(|(name, kind)| Entry { name: name.into(), kind: *kind }).collect());
+            return Ok(known.into_iter().map(|(name, kind)| Entry { name: name.into(), kind }).collect());
         }
         let mut entries = Vec::new();
         let mut is_whole = true;
