@@ -51,7 +51,7 @@ pub fn run(models: &[Arc<Model>], stores: &[StoreStatus], options: &Options, out
     if options.json {
         let models = models.map(ModelView::new).collect();
         let stores = stores.iter().map(StoreView::new).collect();
-        return super::write_json(out, &Document { schema: "taffrail/ls/1", models, stores });
+        return super::json::write(out, &Document { schema: "taffrail/ls/1", models, stores });
     }
     let rows: Vec<_> = models.map(|model| cells(model, options.now)).collect();
     if rows.is_empty() {

@@ -20,7 +20,7 @@ const LAST_CONTEXT: u64 = 1 << 26;
 /// Write what is known of `model`. `now` is in seconds since 1970.
 pub fn run(model: &Model, json: bool, now: i64, out: &mut impl Write) -> io::Result<()> {
     if json {
-        return super::write_json(out, &Document::new(model));
+        return super::json::write(out, &Document::new(model));
     }
     writeln!(out, "{}", model.name)?;
     if let Some(note) = &model.note {
