@@ -21,6 +21,17 @@ pub struct Refusal {
     pub reserve: Bytes,
 }
 
+impl std::fmt::Display for Refusal {
+    /// The figures as one sentence without its subject.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Plan { weights, context, compute } = self.needed;
+        let (total, free) = (self.needed.total(), self.free);
+        write!(f, "would need about {total} (weights {weights}, context {context}, compute {compute}), but {free} are free")?;
+        let Self { available, promised, reserve, .. } = self;
+        write!(f, ": {available} available less {promised} promised to running sessions and {reserve} kept in reserve")
+    }
+}
+
 /// What a session asks of the threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Claim {
@@ -94,13 +105,15 @@ pub fn free_memory(state: &State) -> Option<(Bytes, Bytes, Bytes)> {
     let sample = state.machine.sample.as_ref()?;
     let gpus: Bytes = sample.gpus.iter().map(|gpu| gpu.memory_total.saturating_sub(gpu.memory_used)).sum();
     let available = sample.memory.available + gpus;
-    let live = state.fleet.sessions.iter().filter(|session| {
-        !matches!(session.phase, Phase::Failed { .. } | Phase::Queued | Phase::Stopping)
-    });
+    let live = state
+        .fleet
+        .sessions
+        .iter()
+        .filter(|session| !matches!(session.phase, Phase::Failed { .. } | Phase::Queued | Phase::Stopping));
     let (mut promised, mut planned) = (Bytes(0), Bytes(0));
     for session in live {
-        let held = session.process.map_or(Bytes(0), |process| process.anonymous)
-            + session.gpu_memory.unwrap_or_default();
+        let held =
+            session.process.map_or(Bytes(0), |process| process.anonymous) + session.gpu_memory.unwrap_or_default();
         promised = promised + session.planned.total().saturating_sub(held);
         planned = planned + session.planned.total();
     }

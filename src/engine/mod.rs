@@ -129,3 +129,6 @@ impl Engine {
         }
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests;
