@@ -30,6 +30,7 @@ use crate::core::model::{Model, Store};
 use crate::core::settings;
 
 pub use env::Env;
+pub use resolve::{Unresolved, find};
 use index::Index;
 use replace::replace;
 use spread::spread;
