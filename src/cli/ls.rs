@@ -216,14 +216,10 @@ mod tests {
         Model   Params  Quant  Size  Context  Licence  Store   Used  Status
         broken       —  —       7 B        —  —        folder  —     ✕ cut off at tensor 131 of 272
         "#);
-        insta::assert_snapshot!(listed(|options| options.filter = "zebra".to_owned()), @r#"
-        no model fits the filter
-        "#);
+        insta::assert_snapshot!(listed(|options| options.filter = "zebra".to_owned()), @"no model fits the filter");
         let mut err = Vec::new();
         problems(&library().1, &mut err).unwrap();
-        insta::assert_snapshot!(String::from_utf8(err).unwrap(), @r#"
-        warning: folder: /models/locked: permission denied
-        "#);
+        insta::assert_snapshot!(String::from_utf8(err).unwrap(), @"warning: folder: /models/locked: permission denied");
     }
 
     #[test]

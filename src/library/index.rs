@@ -274,6 +274,20 @@ mod tests {
     }
 
     #[test]
+    fn a_turned_bit_is_noticed() {
+        let index = Index::new(&[], 7, NOW);
+        let record = FileRecord { outcome: Err("empty file".to_owned()), used: Some(5), accessed: 0 };
+        index.add_file(Path::new("/a"), Stamp { size: 1, modified: 0, inode: 1 }, record);
+        let bytes = index.into_bytes(7).unwrap();
+        assert!(decode(&bytes, 7).is_some());
+        for bit in 0..8 * bytes.len() {
+            let mut turned = bytes.clone();
+            turned[bit / 8] ^= 1 << (bit % 8);
+            assert!(decode(&turned, 7).is_none(), "bit {bit}");
+        }
+    }
+
+    #[test]
     fn what_was_not_seen_is_forgotten() {
         let stamp = Stamp { size: 1, modified: 0, inode: 1 };
         let record = FileRecord { outcome: Err("empty file".to_owned()), used: None, accessed: 0 };

@@ -30,9 +30,9 @@ use crate::core::model::{Model, Store};
 use crate::core::settings;
 
 pub use env::Env;
-pub use resolve::{Unresolved, find};
 use index::Index;
 use replace::replace;
+pub use resolve::{Unresolved, find};
 use spread::spread;
 use walk::{Candidate, Walk};
 

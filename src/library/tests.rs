@@ -207,9 +207,7 @@ fn one_content_in_several_revisions_shows_once() {
     machine.blob("models--a--b", "one", "first-name.gguf", "1", &model("1"));
     machine.blob("models--a--b", "two", "second-name.gguf", "1", &model("1"));
     write(&machine.hub().join("models--a--b/refs/main"), b"two");
-    insta::assert_snapshot!(machine.lines(), @r#"
-    hf:a/b/second-name.gguf · second-name · ready
-    "#);
+    insta::assert_snapshot!(machine.lines(), @"hf:a/b/second-name.gguf · second-name · ready");
 }
 
 #[test]
@@ -537,4 +535,24 @@ fn starter_models_are_always_there_and_written_once() {
     assert!(matches!(error.kind(), io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists), "{error}");
     machine.env.data = None;
     assert!(starter::materialise(&starter, &machine.env).is_err());
+}
+
+#[test]
+fn news_comes_in_bounded_batches_when_it_is_time() {
+    let mut machine = Machine::new();
+    machine.settings.use_starter = true;
+    let one = machine.list().models[0].clone();
+    let batches = Mutex::new(Vec::new());
+    let found = |models: Vec<_>| batches.lock().unwrap().push(models.len());
+    let add = |last_told: Instant, count| {
+        let news = News { found: &found, waiting: Mutex::new((Vec::new(), last_told)) };
+        news.add(std::iter::repeat_n(Arc::clone(&one), count));
+        std::mem::take(&mut *batches.lock().unwrap())
+    };
+    let now = Instant::now();
+    // A time to come: however slow this machine is, it is not yet time.
+    assert_eq!(add(now + Duration::from_hours(1), 3), []);
+    assert_eq!(add(now.checked_sub(BATCH_TIME).unwrap(), 0), []);
+    assert_eq!(add(now.checked_sub(BATCH_TIME).unwrap(), 3), [3]);
+    assert_eq!(add(now.checked_sub(BATCH_TIME).unwrap(), 2 * BATCH + 1), [BATCH, BATCH, 1]);
 }
