@@ -30,8 +30,6 @@ pub(super) fn write(out: &mut impl Write, document: &impl Serialize) -> io::Resu
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn json_is_harmless_and_whole() {
         let text = "a\u{1b}[2J\u{7f}\u{9b}\u{202e}\u{e0041}\n模型 🐳\"";
