@@ -33,7 +33,7 @@ pub struct Options {
 }
 
 const COLUMNS: [Column; 9] = [
-    Column { title: "Model", right: false, least: Some(20), goes: 0 },
+    Column { title: "Model", right: false, least: Some(32), goes: 0 },
     Column { title: "Params", right: true, least: None, goes: 2 },
     Column { title: "Quant", right: false, least: Some(6), goes: 1 },
     Column { title: "Size", right: true, least: None, goes: 0 },

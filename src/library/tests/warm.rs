@@ -127,5 +127,8 @@ fn when_a_file_was_used() {
         fs::File::options().write(true).open(&path).unwrap().set_times(times).unwrap();
         assert_eq!(machine.list().models[0].used, used, "{accessed} {modified}");
         assert_eq!(machine.list().models[0].used, used, "warm: {accessed} {modified}");
+        if cfg!(target_os = "linux") {
+            assert_eq!(fs::metadata(&path).unwrap().accessed().unwrap(), at(accessed), "our look leaves no trace");
+        }
     }
 }
