@@ -4,6 +4,7 @@
 
 pub mod config;
 pub mod exit;
+mod json;
 pub mod ls;
 pub mod run;
 mod session_options;
