@@ -361,7 +361,7 @@ fn what_is_allowed_is_not_reported() {
         ("core", "// use tokio::sync;\n/* crate::ui /* nested */ crate::ui */\n/// See [`crate::ui`]."),
         (
             "core",
-            r##"let a = "crate::ui"; let b = r#"say "crate::ui""#; let c = ('"', '\'', '\u{22}'); fn f<'a>() {}"##,
+            r##"let a = "crate::ui"; let b = r#"# "crate::ui""#; let c = ('"', '\'', '\u{22}'); fn f<'a>() {}"##,
         ),
         ("core", "self.tokio.std::<u8>(); let x = y.ui;"),
         ("ui::widgets::graph", "use super::super::theme::Theme; use crate::core::State; use ratatui::Frame;"),
