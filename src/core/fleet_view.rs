@@ -25,9 +25,7 @@ pub fn rows(sessions: &[Session], filter: &str, sort: FleetSort, reverse: bool) 
 
 /// Figures sort largest first, and unknown ones last.
 fn compare(one: &Session, other: &Session, sort: FleetSort) -> Ordering {
-    let largest = |one: Option<f64>, other: Option<f64>| {
-        other.unwrap_or(f64::MIN).total_cmp(&one.unwrap_or(f64::MIN))
-    };
+    let largest = |one: Option<f64>, other: Option<f64>| other.unwrap_or(f64::MIN).total_cmp(&one.unwrap_or(f64::MIN));
     match sort {
         FleetSort::Started => Ordering::Equal,
         FleetSort::Name => one.name.to_lowercase().cmp(&other.name.to_lowercase()),

@@ -105,13 +105,15 @@ pub fn free_memory(state: &State) -> Option<(Bytes, Bytes, Bytes)> {
     let sample = state.machine.sample.as_ref()?;
     let gpus: Bytes = sample.gpus.iter().map(|gpu| gpu.memory_total.saturating_sub(gpu.memory_used)).sum();
     let available = sample.memory.available + gpus;
-    let live = state.fleet.sessions.iter().filter(|session| {
-        !matches!(session.phase, Phase::Failed { .. } | Phase::Queued | Phase::Stopping)
-    });
+    let live = state
+        .fleet
+        .sessions
+        .iter()
+        .filter(|session| !matches!(session.phase, Phase::Failed { .. } | Phase::Queued | Phase::Stopping));
     let (mut promised, mut planned) = (Bytes(0), Bytes(0));
     for session in live {
-        let held = session.process.map_or(Bytes(0), |process| process.anonymous)
-            + session.gpu_memory.unwrap_or_default();
+        let held =
+            session.process.map_or(Bytes(0), |process| process.anonymous) + session.gpu_memory.unwrap_or_default();
         promised = promised + session.planned.total().saturating_sub(held);
         planned = planned + session.planned.total();
     }

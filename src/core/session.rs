@@ -182,6 +182,19 @@ pub struct Figures {
     pub metered: Duration,
 }
 
+impl Default for Figures {
+    /// Before the first answer.
+    fn default() -> Self {
+        Self {
+            counters: Counters::default(),
+            n_cached: 0,
+            sampling: Sampling::default(),
+            energy: Figure::unknown("no answer yet"),
+            metered: Duration::ZERO,
+        }
+    }
+}
+
 /// What a session was admitted with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Plan {
@@ -201,6 +214,43 @@ impl Plan {
 }
 
 impl Session {
+    /// A session that wants to start. Its graphs hold `history` ticks.
+    pub fn new(
+        id: SessionId,
+        worker: WorkerId,
+        model: Arc<Model>,
+        name: String,
+        settings: SessionSettings,
+        history: usize,
+    ) -> Self {
+        let ring = Ring::new(history);
+        Self {
+            id,
+            worker,
+            model,
+            name,
+            settings,
+            phase: Phase::Queued,
+            turns: Vec::new(),
+            threads: 0,
+            planned: Plan::default(),
+            loaded: None,
+            pid: None,
+            process: None,
+            gpu_memory: None,
+            since: Moment::default(),
+            n_past: 0,
+            figures: Figures::default(),
+            throughput: ring.clone(),
+            memory: ring.clone(),
+            power: ring,
+            watts: Figure::unknown("not sampled yet"),
+            log: Vec::new(),
+            tokens_at_tick: 0,
+            n_generated: 0,
+        }
+    }
+
     /// Whether it answers now.
     pub fn is_busy(&self) -> bool {
         matches!(self.phase, Phase::Busy { .. })

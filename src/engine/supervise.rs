@@ -135,9 +135,7 @@ async fn run(
     let last_words = timeout(LAST_WORDS, log).await.ok().and_then(Result::ok).unwrap_or_default();
     match (verdict, status) {
         (Some(reason), _) => WorkerEvent::Exited { reason, expected: asked_to_stop, hint: None },
-        (None, _) if asked_to_stop => {
-            WorkerEvent::Exited { reason: "stopped".to_owned(), expected: true, hint: None }
-        }
+        (None, _) if asked_to_stop => WorkerEvent::Exited { reason: "stopped".to_owned(), expected: true, hint: None },
         (None, Ok(status)) => WorkerEvent::Exited {
             reason: process::describe(status),
             expected: false,
@@ -286,4 +284,3 @@ async fn read_log(worker: WorkerId, log: ChildStderr, news: News) -> VecDeque<St
         let _ = news.send((worker, WorkerEvent::Logged(text.to_owned()))).await;
     }
 }
-

@@ -35,6 +35,8 @@ const PLAIN: &[&str] = &[
     "stablelm",
     "seed_oss",
 ];
+/// ggml's `TENSOR_ALIGNMENT`, bytes.
+const TENSOR_ALIGNMENT: u64 = 32;
 /// `LLAMA_MAX_EXPERTS`.
 const MAX_EXPERTS: u64 = 1024;
 /// Rows of a matrix that no model comes near.
@@ -42,8 +44,16 @@ const MAX_EMBEDDING: u64 = 1 << 20;
 
 pub(crate) fn check(header: &Header) -> Result<(), Error> {
     split(header)?;
-    let is_first = part(&header.metadata).is_none_or(|part| part.number == 1);
-    if kind(header) != Kind::Model || !is_first {
+    if kind(header) != Kind::Model {
+        return Ok(());
+    }
+    // `(uintptr_t)ptr % TENSOR_ALIGNMENT == 0` for the mapped file (`ggml-backend.cpp`).
+    if !header.tensors.is_empty() && !header.data_offset.is_multiple_of(TENSOR_ALIGNMENT) {
+        let problem = format!("tensor data starts at byte {}, no multiple of {TENSOR_ALIGNMENT}", header.data_offset);
+        return Err(Error::implausible(problem));
+    }
+    if part(&header.metadata).is_some_and(|part| part.number > 1) {
+        // Only the first part has the model's keys.
         return Ok(());
     }
     let Some(architecture) = header.architecture().filter(|name| !name.is_empty()) else {
@@ -178,7 +188,7 @@ impl Check<'_> {
         }
         for key in ["rope.freq_base", "rope.freq_base_swa", "rope.scaling.factor", "rope.scale_linear"] {
             if let Some(value) = self.float(key).filter(|value| !value.is_finite() || *value < 0.0) {
-                return Err(implausible(key, value));
+                return Err(implausible(key, format!("{:?}", value as f32)));
             }
         }
         // A rotation wider than the head reads past its end (`ggml_compute_forward_rope`).
@@ -198,7 +208,7 @@ impl Check<'_> {
     fn epsilons(&self) -> Result<(), Error> {
         for key in ["layer_norm_rms_epsilon", "layer_norm_epsilon", "group_norm_epsilon"] {
             if let Some(value) = self.float(&format!("attention.{key}")).filter(|value| !(0.0..=1.0).contains(value)) {
-                return Err(implausible(key, value));
+                return Err(implausible(key, format!("{:?}", value as f32)));
             }
         }
         Ok(())

@@ -64,9 +64,11 @@ const WINDOWS: &[(&str, u64, bool, u64)] = &[
 ];
 
 pub(crate) fn shape(header: &Header) -> Shape {
+    let number = |key: &str| arch_number(header, key).unwrap_or(0);
+    let experts = number("expert_feed_forward_length").saturating_mul(number("expert_used_count"));
     Shape {
         layers: layers(header).unwrap_or_default(),
-        feed_forward_length: arch_number(header, "feed_forward_length").unwrap_or(0),
+        feed_forward_length: number("feed_forward_length").max(experts),
     }
 }
 

@@ -115,7 +115,8 @@ pub struct Summary {
 pub struct Shape {
     /// One entry per block.
     pub layers: Vec<LayerCache>,
-    /// `{arch}.feed_forward_length`, the largest where it differs by layer; 0 where the file does not tell.
+    /// `{arch}.feed_forward_length`, the largest where it differs by layer, or that of all experts used for a token;
+    /// 0 where the file does not tell.
     pub feed_forward_length: u64,
 }
 

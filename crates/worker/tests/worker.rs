@@ -2,7 +2,7 @@
 #![cfg(feature = "llama")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by it")]
 
-use std::io::{BufReader, Write as _};
+use std::io::{BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -42,14 +42,12 @@ impl Answer {
 
 impl Worker {
     fn start() -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_taffrail-worker"))
-            .env("OMP_WAIT_POLICY", "passive")
-            .env("GGML_NO_BACKTRACE", "1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        Self::spawn(&mut Command::new(env!("CARGO_BIN_EXE_taffrail-worker")), Stdio::null())
+    }
+
+    fn spawn(command: &mut Command, log: Stdio) -> Self {
+        command.env("OMP_WAIT_POLICY", "passive").env("GGML_NO_BACKTRACE", "1");
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let (send, events) = channel();
         std::thread::spawn(move || {
@@ -210,6 +208,45 @@ fn loads_with_an_exact_ledger() {
         assert!(sum(|device| device.compute) > 0);
         assert!(loaded.ledger.devices.iter().any(|device| device.device.starts_with("CPU")));
     }
+}
+
+#[test]
+fn the_ledger_is_what_llama_cpp_prints() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_taffrail-worker"));
+    let mut worker = Worker::spawn(command.env("TAFFRAIL_WORKER_VERBOSE", "1"), Stdio::piped());
+    let mut log = worker.child.stderr.take().unwrap();
+    let read = std::thread::spawn(move || {
+        let mut text = Vec::new();
+        log.read_to_end(&mut text).map(|_| String::from_utf8_lossy(&text).into_owned())
+    });
+    let loaded = worker.load(&small()).unwrap();
+    worker.send(&Request::Shutdown);
+    worker.wait();
+    let log = read.join().unwrap().unwrap();
+    let printed = |what: &str| -> f64 {
+        let figures = log.lines().filter_map(|line| line.split_once(what)?.1.trim().strip_suffix(" MiB"));
+        figures.map(|figure| figure.trim().parse::<f64>().unwrap()).sum()
+    };
+    let told = |part: fn(&wire::DeviceMemory) -> u64| {
+        loaded.ledger.devices.iter().map(part).sum::<u64>() as f64 / f64::from(1 << 20)
+    };
+    for (what, told) in [
+        ("model buffer size =", told(|device| device.weights)),
+        ("KV buffer size =", told(|device| device.context)),
+        ("compute buffer size =", told(|device| device.compute)),
+    ] {
+        assert!(told > 0.0, "{what}");
+        assert!((told - printed(what)).abs() < 0.006, "{what} {} is told as {told}", printed(what));
+    }
+}
+
+#[test]
+fn a_memory_limit_ends_in_a_failure_and_nothing_worse() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_taffrail-worker"));
+    let mut worker = Worker::spawn(command.env("TAFFRAIL_WORKER_MEMORY", (1_u64 << 30).to_string()), Stdio::null());
+    let failure = worker.load(&Load { n_ctx: 1 << 20, ..small() }).unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Context);
+    assert!(failure.message.contains("memory"), "{}", failure.message);
 }
 
 #[test]
@@ -524,4 +561,130 @@ fn ends_at_a_frame_that_is_none() {
         assert_eq!((failure.kind, failure.id), (FailureKind::Request, None));
         assert_eq!(worker.wait().code(), Some(2));
     }
+}
+
+/// The small starter with its bytes changed, written to `folder`.
+fn changed(folder: &tempfile::TempDir, change: impl FnOnce(&mut Vec<u8>)) -> Load {
+    let mut bytes = std::fs::read(small().path).unwrap();
+    change(&mut bytes);
+    let path = folder.path().join("changed.gguf");
+    std::fs::write(&path, bytes).unwrap();
+    Load { path, ..small() }
+}
+
+/// Where the value of a metadata key begins, after its type.
+fn value_at(bytes: &[u8], key: &str) -> usize {
+    bytes.windows(key.len()).position(|window| window == key.as_bytes()).unwrap() + key.len() + 4
+}
+
+/// Put another chat template in place of the starter's, made as long by spaces inside its last tag.
+fn set_template(bytes: &mut [u8], template: &str) {
+    let at = value_at(bytes, "tokenizer.chat_template");
+    let length = usize::try_from(u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())).unwrap();
+    let (head, tail) = template.split_at(template.len() - 2);
+    let padded = format!("{head}{}{tail}", " ".repeat(length - template.len()));
+    bytes[at + 8..at + 8 + length].copy_from_slice(padded.as_bytes());
+}
+
+#[test]
+fn a_template_that_fails_costs_the_answer_and_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    for (template, said) in [
+        ("{{ raise_exception('only whales may speak') }}", "only whales may speak"),
+        ("{% for message in messages %}", "can't be read"),
+        ("{{ messages[0].nothing.at.all }}", "failed"),
+    ] {
+        let (mut worker, loaded) = Worker::ready(&changed(&folder, |bytes| set_template(bytes, template)));
+        assert!(loaded.has_template);
+        let failure = worker.answer(&chat(1, &[(Role::User, "Call me")], 5)).end.unwrap_err();
+        assert_eq!((failure.kind, failure.id), (FailureKind::Template, Some(1)));
+        assert!(failure.message.contains(said), "{}", failure.message);
+        assert!(failure.hint.is_some());
+        assert_eq!(worker.answer(&raw(2, "Call me", 5)).finish(), Finish::Length, "raw prompts need no template");
+    }
+}
+
+#[test]
+fn the_begin_of_text_stands_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let counts =
+        ["{%for m in messages%}{{m.content}}{%endfor%}", "{{bos_token}}{%for m in messages%}{{m.content}}{%endfor%}"]
+            .map(|template| {
+                let (mut worker, _) = Worker::ready(&changed(&folder, |bytes| set_template(bytes, template)));
+                worker.answer(&chat(1, &[(Role::User, "Call me")], 1)).started.unwrap().n_prompt
+            });
+    assert_eq!(counts[0], counts[1]);
+}
+
+#[test]
+fn the_end_token_ends_the_turn_and_is_not_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut worker, _) = Worker::ready(&small());
+    let text = worker.answer(&raw(1, "Call me", 60)).text;
+    let before = text.split(',').next().unwrap();
+    assert_ne!(before, text, "the text has a comma");
+    // Byte tokens come first: one of them is the comma.
+    let ends = |token: u32| {
+        let load = changed(&folder, |bytes| {
+            let at = value_at(bytes, "tokenizer.ggml.eos_token_id");
+            bytes[at..at + 4].copy_from_slice(&token.to_le_bytes());
+        });
+        let (mut worker, _) = Worker::ready(&load);
+        let answer = worker.answer(&raw(1, "Call me", 60));
+        (answer.finish() == Finish::Stop).then_some(answer)
+    };
+    let answer = (1..64).filter_map(ends).find(|answer| answer.text == before).expect("a token for the comma");
+    assert_eq!(answer.counters().n_past, answer.started.unwrap().n_prompt + answer.end.unwrap().1.n_generated);
+}
+
+#[test]
+fn sampling_defaults_come_from_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let load = changed(&folder, |bytes| {
+        let mut added = Vec::new();
+        let mut add = |key: &str, kind: u32, value: &[u8]| {
+            added.extend_from_slice(&(key.len() as u64).to_le_bytes());
+            added.extend_from_slice(key.as_bytes());
+            added.extend_from_slice(&kind.to_le_bytes());
+            added.extend_from_slice(value);
+        };
+        add("general.sampling.temp", 6, &0.25_f32.to_le_bytes());
+        add("general.sampling.top_k", 5, &7_i32.to_le_bytes());
+        add("general.sampling.min_p", 6, &9.0_f32.to_le_bytes());
+        // Filled up to the tensor data's alignment of 32 bytes.
+        let filler = 32 - (added.len() + 8 + 6 + 4 + 8) % 32;
+        let value = [&(filler as u64).to_le_bytes()[..], " ".repeat(filler).as_bytes()].concat();
+        added.extend_from_slice(&6_u64.to_le_bytes());
+        added.extend_from_slice(b"filler");
+        added.extend_from_slice(&8_u32.to_le_bytes());
+        added.extend_from_slice(&value);
+        let n_keys = u64::from_le_bytes(bytes[16..24].try_into().unwrap()) + 4;
+        bytes[16..24].copy_from_slice(&n_keys.to_le_bytes());
+        bytes.splice(24..24, added);
+    });
+    let (mut worker, loaded) = Worker::ready(&load);
+    let sampling = loaded.sampling;
+    assert_eq!((sampling.temperature, sampling.top_k), (Some(0.25), Some(7)));
+    assert_eq!(sampling.min_p, Some(0.05), "what is out of range is left out");
+    let mut generate = raw(1, "Call me", 1);
+    generate.sampling.top_k = Some(3);
+    let used = worker.answer(&generate).started.unwrap().sampling;
+    assert_eq!((used.temperature, used.top_k, used.seed), (Some(0.25), Some(3), Some(7)), "the request wins");
+}
+
+#[test]
+fn a_prompt_that_opens_the_reasoning_is_answered_in_it() {
+    let (mut worker, _) = Worker::ready(&small());
+    worker.send(&Request::Generate(raw(1, "Call me <think>\n", 20)));
+    let mut channels = Vec::new();
+    let counters = loop {
+        match worker.event() {
+            Event::Text { pieces, .. } => channels.extend(pieces.iter().map(|piece| piece.channel)),
+            Event::Finished { counters, .. } => break counters,
+            _ => {}
+        }
+    };
+    assert!(!channels.is_empty());
+    assert!(channels.iter().all(|channel| *channel == wire::Channel::Reasoning));
+    assert_eq!((counters.n_generated, counters.n_reasoning), (20, 20));
 }

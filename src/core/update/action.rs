@@ -114,7 +114,11 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             Vec::new()
         }
         Action::Rescan => {
-            if state.library.scanning { Vec::new() } else { vec![Effect::Scan] }
+            if state.library.scanning {
+                Vec::new()
+            } else {
+                vec![Effect::Scan]
+            }
         }
         Action::Threads(by) => {
             let cores = state.machine.sample.as_ref().map_or(1, |sample| sample.cores.len().max(1) as u32);
@@ -180,9 +184,7 @@ fn field(state: &mut State, change: impl FnOnce(&mut Editor)) {
 }
 
 fn travel(state: &mut State, by: i32) -> Vec<Effect> {
-    let step = |place: usize, count: usize| {
-        place.saturating_add_signed(by as isize).min(count.saturating_sub(1))
-    };
+    let step = |place: usize, count: usize| place.saturating_add_signed(by as isize).min(count.saturating_sub(1));
     match state.screen {
         Screen::Fleet => {
             let fleet = &mut state.fleet;

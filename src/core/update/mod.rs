@@ -75,13 +75,8 @@ fn library(state: &mut State, event: LibraryEvent) {
 /// Filter and sort the library anew; the choice stays on the model of this id where it still shows.
 fn list_models(state: &mut State, chosen: Option<&str>) {
     let library = &mut state.library;
-    library.rows = library_view::rows(
-        &library.models,
-        library.filter.text(),
-        library.sort,
-        library.reverse,
-        &library.measured,
-    );
+    library.rows =
+        library_view::rows(&library.models, library.filter.text(), library.sort, library.reverse, &library.measured);
     let place = chosen.and_then(|id| library.rows.iter().position(|row| library.models[*row].id == id));
     library.chosen = place.unwrap_or(library.chosen).min(library.rows.len().saturating_sub(1));
 }

@@ -21,9 +21,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             Action::Quit => action::act(state, Action::Quit),
             Action::Show(screen) => action::act(state, Action::Show(screen)),
             Action::Move(by) => keep(state, Overlay::Help { scroll: scroll.saturating_add_signed(by as isize) }),
-            Action::Page(by) => {
-                keep(state, Overlay::Help { scroll: scroll.saturating_add_signed(10 * by as isize) })
-            }
+            Action::Page(by) => keep(state, Overlay::Help { scroll: scroll.saturating_add_signed(10 * by as isize) }),
             _ => keep(state, Overlay::Help { scroll }),
         },
         Overlay::Palette { mut input, chosen } => match action {

@@ -140,10 +140,7 @@ pub(super) fn share_threads(state: &mut State) -> Vec<Effect> {
         if share != session.threads {
             session.threads = share;
             if share > 0 {
-                effects.push(Effect::Tell {
-                    worker: session.worker,
-                    request: Request::Threads { n_threads: share },
-                });
+                effects.push(Effect::Tell { worker: session.worker, request: Request::Threads { n_threads: share } });
             }
         }
     }
@@ -326,7 +323,9 @@ pub(super) fn set(state: &mut State, name: &str, value: &str) -> Vec<Effect> {
     }
     let when = match name {
         "threads" => "now",
-        "max_tokens" | "temperature" | "top_k" | "top_p" | "min_p" | "repeat_penalty" | "seed" => "with the next answer",
+        "max_tokens" | "temperature" | "top_k" | "top_p" | "min_p" | "repeat_penalty" | "seed" => {
+            "with the next answer"
+        }
         _ => "at the next restart",
     };
     notify(state, format!("{name} = {value}, in force {when}"), false);

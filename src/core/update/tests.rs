@@ -191,9 +191,8 @@ fn threads_are_shared_out_anew_when_one_begins_and_when_one_ends() {
     let one = program.ready("alpha");
     let first = program.ask("a");
     let two = program.ready("beta");
-    let threads = |program: &Program| {
-        program.state.fleet.sessions.iter().map(|session| session.threads).collect::<Vec<_>>()
-    };
+    let threads =
+        |program: &Program| program.state.fleet.sessions.iter().map(|session| session.threads).collect::<Vec<_>>();
     assert_eq!(threads(&program), [2, 0]);
     program.type_in("b");
     let effects = program.act(Action::Send);
@@ -227,8 +226,11 @@ fn memory_is_admitted_against_what_is_left() {
     assert_eq!((refusal.free, refusal.promised), (Bytes(4_000_000_000), Bytes(60_000_000_000)));
     // What the session already holds is no longer available, and so is not promised once more.
     let mut sample = sample(2, 20_000_000_000);
-    sample.processes =
-        vec![Process { pid: 1000 + program.state.fleet.sessions[0].worker.0 as u32, anonymous: Bytes(50_000_000_000), ..Process::default() }];
+    sample.processes = vec![Process {
+        pid: 1000 + program.state.fleet.sessions[0].worker.0 as u32,
+        anonymous: Bytes(50_000_000_000),
+        ..Process::default()
+    }];
     program.happens(Event::Sample(Box::new(sample)));
     assert_eq!(crate::core::plan::free_memory(&program.state).unwrap().0, Bytes(10_000_000_000));
     assert!(crate::core::plan::admit(&program.state, needed).is_ok());

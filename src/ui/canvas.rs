@@ -1,0 +1,218 @@
+//! What panels draw on: a buffer that can't be overrun, with a theme and the keys at hand.
+
+use std::borrow::Cow;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::style::{Modifier, Style};
+
+use super::keymap::{Context, Keymap};
+use super::theme::{Meaning, Theme};
+use super::widgets::text;
+use crate::core::settings::GraphStyle;
+
+/// A run of text in one look.
+#[derive(Debug, Clone)]
+pub(super) struct Span<'a> {
+    pub(super) text: Cow<'a, str>,
+    pub(super) style: Style,
+}
+
+/// Runs of text in one row.
+pub(super) type Spans<'a> = Vec<Span<'a>>;
+
+/// Columns that a row takes.
+pub(super) fn spans_width(spans: &[Span<'_>]) -> usize {
+    spans.iter().map(|span| text::width(&text::clean(&span.text))).sum()
+}
+
+/// A buffer with what is needed to draw on it.
+pub(super) struct Canvas<'a> {
+    buffer: &'a mut Buffer,
+    theme: &'a Theme,
+    pub(super) keys: &'a Keymap,
+    pub(super) context: Context,
+    pub(super) graphs: GraphStyle,
+    pub(super) cursor: Option<Position>,
+}
+
+impl<'a> Canvas<'a> {
+    pub(super) fn new(
+        buffer: &'a mut Buffer,
+        theme: &'a Theme,
+        keys: &'a Keymap,
+        context: Context,
+        graphs: GraphStyle,
+    ) -> Self {
+        Self { buffer, theme, keys, context, graphs, cursor: None }
+    }
+
+    pub(super) fn style(&self, meaning: Meaning) -> Style {
+        self.theme.style(meaning)
+    }
+
+    pub(super) fn span<'t>(&self, meaning: Meaning, text: impl Into<Cow<'t, str>>) -> Span<'t> {
+        Span { text: text.into(), style: self.style(meaning) }
+    }
+
+    /// Draw one row of text from outside, cut to `columns` with `…`; returns the column behind it.
+    pub(super) fn put(&mut self, x: u16, y: u16, columns: u16, text: &str, style: Style) -> u16 {
+        let area = self.buffer.area;
+        if x < area.left() || x >= area.right() || y < area.top() || y >= area.bottom() || columns == 0 {
+            return x;
+        }
+        let columns = columns.min(area.right() - x);
+        let clean = text::clean(text);
+        let fitted = text::fit(&clean, usize::from(columns));
+        self.buffer.set_stringn(x, y, fitted, usize::from(columns), style).0
+    }
+
+    pub(super) fn say(&mut self, x: u16, y: u16, columns: u16, text: &str, meaning: Meaning) -> u16 {
+        let style = self.style(meaning);
+        self.put(x, y, columns, text, style)
+    }
+
+    /// Draw runs of text one behind the other; returns the column behind them.
+    pub(super) fn put_spans(&mut self, x: u16, y: u16, columns: u16, spans: &[Span<'_>]) -> u16 {
+        let end = x.saturating_add(columns);
+        spans.iter().fold(x, |x, span| self.put(x, y, end.saturating_sub(x), &span.text, span.style))
+    }
+
+    /// Draw runs of text so that they end at the right edge.
+    pub(super) fn put_right(&mut self, x: u16, y: u16, columns: u16, spans: &[Span<'_>]) {
+        let width = spans_width(spans).min(usize::from(columns)) as u16;
+        self.put_spans(x + columns - width, y, width, spans);
+    }
+
+    /// One cell.
+    pub(super) fn cell(&mut self, x: u16, y: u16, glyph: char, style: Style) {
+        if let Some(cell) = self.buffer.cell_mut((x, y)) {
+            cell.set_char(glyph).set_style(style);
+        }
+    }
+
+    /// Lay a look over an area.
+    pub(super) fn tint(&mut self, area: Rect, style: Style) {
+        let area = area.intersection(self.buffer.area);
+        self.buffer.set_style(area, style);
+        if style.add_modifier.contains(Modifier::REVERSED) {
+            // A reversed row shows no dim text: what is muted elsewhere is plain here.
+            self.buffer.set_style(area, Style::new().remove_modifier(Modifier::DIM));
+        }
+    }
+
+    /// Empty an area and give it the theme's ground.
+    pub(super) fn clear(&mut self, area: Rect) {
+        let area = area.intersection(self.buffer.area);
+        let style = self.style(Meaning::Background).patch(self.style(Meaning::Text));
+        for position in area.positions() {
+            if let Some(cell) = self.buffer.cell_mut(position) {
+                cell.reset();
+                cell.set_style(style);
+            }
+        }
+        // Half of a wide character may stand before the area's left edge.
+        for y in area.rows().map(|row| row.y) {
+            if let Some(cell) = area.left().checked_sub(1).and_then(|x| self.buffer.cell_mut((x, y)))
+                && text::width(cell.symbol()) > 1
+            {
+                cell.set_char(' ');
+            }
+        }
+    }
+
+    pub(super) fn horizontal(&mut self, x: u16, y: u16, columns: u16, meaning: Meaning) {
+        let (style, glyph) = (self.style(meaning), if self.is_ascii() { '-' } else { '─' });
+        (x..x.saturating_add(columns)).for_each(|x| self.cell(x, y, glyph, style));
+    }
+
+    pub(super) fn vertical(&mut self, x: u16, y: u16, rows: u16, meaning: Meaning) {
+        let (style, glyph) = (self.style(meaning), if self.is_ascii() { '|' } else { '│' });
+        (y..y.saturating_add(rows)).for_each(|y| self.cell(x, y, glyph, style));
+    }
+
+    /// A frame around an area; returns what is inside.
+    pub(super) fn frame(&mut self, area: Rect, meaning: Meaning) -> Rect {
+        if area.width < 2 || area.height < 2 {
+            return Rect { width: 0, height: 0, ..area };
+        }
+        let (right, bottom) = (area.right() - 1, area.bottom() - 1);
+        self.horizontal(area.x, area.y, area.width, meaning);
+        self.horizontal(area.x, bottom, area.width, meaning);
+        self.vertical(area.x, area.y, area.height, meaning);
+        self.vertical(right, area.y, area.height, meaning);
+        let corners = if self.is_ascii() { ['+'; 4] } else { ['╭', '╮', '╰', '╯'] };
+        let style = self.style(meaning);
+        for ((x, y), glyph) in [(area.x, area.y), (right, area.y), (area.x, bottom), (right, bottom)].into_iter().zip(corners) {
+            self.cell(x, y, glyph, style);
+        }
+        Rect::new(area.x + 1, area.y + 1, area.width - 2, area.height - 2)
+    }
+
+    /// A paragraph from outside, wrapped; returns the rows it took, at most the area's.
+    pub(super) fn paragraph(&mut self, area: Rect, text: &str, style: Style) -> u16 {
+        let clean = text::clean_block(text);
+        let mut y = area.y;
+        for line in clean.split('\n') {
+            for row in text::wrap(line, usize::from(area.width)) {
+                if y >= area.bottom() {
+                    return area.height;
+                }
+                self.put(area.x, y, area.width, line.get(row).unwrap_or_default(), style);
+                y += 1;
+            }
+        }
+        y - area.y
+    }
+
+    /// Rows that a paragraph takes at this width.
+    pub(super) fn rows_of(text: &str, columns: u16) -> u16 {
+        let clean = text::clean_block(text);
+        clean.split('\n').map(|line| text::wrap(line, usize::from(columns)).len() as u16).sum()
+    }
+
+    /// A label with its figure behind it, on one row: `label   value`.
+    pub(super) fn pair(&mut self, area: Rect, label: &str, label_columns: u16, value: &[Span<'_>]) {
+        self.say(area.x, area.y, label_columns.min(area.width), label, Meaning::Muted);
+        let x = area.x + label_columns.min(area.width);
+        self.put_spans(x, area.y, area.right().saturating_sub(x), value);
+    }
+
+    pub(super) fn is_ascii(&self) -> bool {
+        self.graphs == GraphStyle::Ascii
+    }
+
+    /// The key for an action here; empty where it has none.
+    pub(super) fn key(&self, context: Context, action: &'static str) -> String {
+        self.keys.hint(context, action).unwrap_or_default()
+    }
+}
+
+/// The row at `index` of an area, empty where the area has none.
+pub(super) fn row(area: Rect, index: u16) -> Rect {
+    if index < area.height { Rect { y: area.y + index, height: 1, ..area } } else { Rect { height: 0, ..area } }
+}
+
+/// The area without its first rows.
+pub(super) fn below(area: Rect, rows: u16) -> Rect {
+    let rows = rows.min(area.height);
+    Rect { y: area.y + rows, height: area.height - rows, ..area }
+}
+
+/// Cut an area in two: so many rows above, the rest below.
+pub(super) fn split_rows(area: Rect, rows: u16) -> (Rect, Rect) {
+    let rows = rows.min(area.height);
+    (Rect { height: rows, ..area }, below(area, rows))
+}
+
+/// Cut an area in two: so many columns left, the rest right.
+pub(super) fn split_columns(area: Rect, columns: u16) -> (Rect, Rect) {
+    let columns = columns.min(area.width);
+    (Rect { width: columns, ..area }, Rect { x: area.x + columns, width: area.width - columns, ..area })
+}
+
+/// The area without a margin of columns on both sides.
+pub(super) fn inset(area: Rect, columns: u16) -> Rect {
+    let columns = columns.min(area.width / 2);
+    Rect { x: area.x + columns, width: area.width - 2 * columns, ..area }
+}

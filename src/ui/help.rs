@@ -1,0 +1,121 @@
+//! The explanation of a screen: the question it answers, its columns, the grades, the keys.
+
+use ratatui::layout::Rect;
+
+use super::canvas::{Canvas, Span, row};
+use super::keymap::Context;
+use super::overlay::window;
+use super::theme::Meaning;
+use super::widgets::text;
+use crate::core::State;
+use crate::core::action::NAMED;
+use crate::core::state::Screen;
+
+/// A part of the explanation.
+enum Part {
+    Heading(&'static str),
+    Text(&'static str),
+    /// A word and what it means.
+    Term(&'static str, &'static str),
+    /// The keys of a place.
+    Keys(Context),
+}
+
+use Part::{Heading, Keys, Term, Text};
+
+const FLEET: &[Part] = &[
+    Heading("Fleet: what is running, and what does it cost?"),
+    Text("A row for each session: one model in one worker process. Beside or below it the chosen session; under the table throughput, memory and power over the same time."),
+    Term("State", "○ ready  ◔ reads the prompt  ● thinks or answers  ◐ loads  ◌ starts or stops  ✕ failed"),
+    Term("Context", "tokens in the context, of those that it holds"),
+    Term("tok/s", "generated tokens per second, now or of the last answer; beside it the last seconds"),
+    Term("TTFT", "from the request to the first token, reading the prompt included"),
+    Term("Mem", "resident memory of the worker, mapped weights included, and its part of the GPUs"),
+    Term("Power", "the session's part of the metered power"),
+    Term("J/tok", "energy per generated token, idle part included; J/answer is the whole answer"),
+    Term("Thr", "threads that the plan gives it now"),
+];
+
+const LIBRARY: &[Part] = &[
+    Heading("Library: what do I have, and what would fit?"),
+    Text("A row for each model in the Hugging Face cache, in your folders and among the starters. Files of other tools are read, never changed."),
+    Term("Params", "parameters, counted from the tensors"),
+    Term("Context", "tokens that the model was trained for"),
+    Term("Used", "when its files were read last, as far as the file system tells"),
+    Term("tok/s", "generation speed measured here"),
+    Term("Fits", "● with the context of a new session  ○ only with a shorter one  ✕ too large, or not runnable"),
+];
+
+const MACHINE: &[Part] = &[
+    Heading("Machine: where do memory, power and heat go?"),
+    Text("Every source of readings, found or missing, with what would make a missing one readable. Memory is one bar by owner; a session's part includes its weights in the page cache, which the system may take back."),
+    Term("Period", "how often the source is read"),
+    Term("Age", "how old the reading was when the sample was taken"),
+];
+
+const GRADES: &[Part] = &[
+    Heading("Grades"),
+    Term("3.2 W", "measured by a sensor or counter that covers exactly this"),
+    Term("≈3.2 W", "apportioned: measured as a whole, split by a model"),
+    Term("~3.2 W", "estimated"),
+    Term("—", "unknown, which is not zero; the Machine screen says why and what would mend it"),
+    Heading("Keys"),
+];
+
+/// Columns of the words that are explained.
+const TERM: u16 = 18;
+
+/// Draw the explanation from line `scroll` on.
+pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, scroll: usize) {
+    let (parts, context) = match state.screen {
+        Screen::Fleet => (FLEET, Context::Fleet),
+        Screen::Library => (LIBRARY, Context::Library),
+        Screen::Machine => (MACHINE, Context::Machine),
+    };
+    let inside = window(canvas, area, 88, area.height.saturating_sub(4).max(6), "help");
+    let columns = usize::from(inside.width);
+    let mut lines: Vec<Vec<Span<'_>>> = Vec::new();
+    let mut all: Vec<&Part> = parts.iter().chain(GRADES).collect();
+    let keys = [Keys(context), Heading("While a prompt is written"), Keys(Context::Prompt)];
+    all.extend(keys.iter().take(if state.screen == Screen::Fleet { 3 } else { 1 }));
+    for part in all {
+        match part {
+            Heading(text) => {
+                if !lines.is_empty() {
+                    lines.push(Vec::new());
+                }
+                lines.push(vec![canvas.span(Meaning::Accent, *text)]);
+            }
+            Text(text) => {
+                for range in text::wrap(text, columns) {
+                    lines.push(vec![canvas.span(Meaning::Text, text.get(range).unwrap_or_default())]);
+                }
+            }
+            Term(word, meaning) => term(canvas, &mut lines, columns, word, meaning),
+            Keys(context) => {
+                for (name, keys) in canvas.keys.all(*context) {
+                    let help = NAMED.iter().find(|named| named.name == name).map_or("", |named| named.help);
+                    term(canvas, &mut lines, columns, &keys, help);
+                }
+            }
+        }
+    }
+    let first = scroll.min(lines.len().saturating_sub(usize::from(inside.height)));
+    for (index, spans) in lines.iter().skip(first).take(usize::from(inside.height)).enumerate() {
+        canvas.put_spans(inside.x, row(inside, index as u16).y, inside.width, spans);
+    }
+    if first + usize::from(inside.height) < lines.len() {
+        let more = [canvas.span(Meaning::Accent, " ↓ more ")];
+        canvas.put_right(inside.x, inside.bottom(), inside.width, &more);
+    }
+}
+
+fn term<'a>(canvas: &Canvas<'_>, lines: &mut Vec<Vec<Span<'a>>>, columns: usize, word: &str, meaning: &'a str) {
+    let width = columns.saturating_sub(usize::from(TERM)).max(8);
+    for (index, range) in text::wrap(meaning, width).into_iter().enumerate() {
+        let word = if index == 0 { word } else { "" };
+        let padding = usize::from(TERM).saturating_sub(text::width(word) + 1);
+        let label = format!("{word} {}", " ".repeat(padding));
+        lines.push(vec![canvas.span(Meaning::Key, label), canvas.span(Meaning::Muted, meaning.get(range).unwrap_or_default())]);
+    }
+}

@@ -1,0 +1,179 @@
+//! What lies over a screen: palette, question, refusal, form; the help has its own file.
+
+use ratatui::layout::Rect;
+
+use super::canvas::{Canvas, Spans, below, inset, row, spans_width};
+use super::keymap::Context;
+use super::panels::prompt;
+use super::theme::Meaning;
+use super::view::ViewState;
+use super::widgets::table::follow;
+use crate::core::State;
+use crate::core::action::{NAMED, palette};
+use crate::core::editor::Editor;
+use crate::core::plan::Refusal;
+use crate::core::settings::SESSION_FIELDS;
+use crate::core::state::{Form, Overlay};
+use crate::core::units::Bytes;
+
+/// Draw what lies over the screen, if anything does.
+pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
+    match &state.overlay {
+        None => {}
+        Some(Overlay::Help { scroll }) => super::help::draw(canvas, area, state, *scroll),
+        Some(Overlay::Palette { input, chosen }) => commands(canvas, area, state, input, *chosen, view_state),
+        Some(Overlay::Confirm { question, .. }) => confirm(canvas, area, question),
+        Some(Overlay::Refused { model, refusal, .. }) => {
+            let name = state.model(model).map_or(model.as_str(), |model| model.name.as_str());
+            refused(canvas, area, name, refusal);
+        }
+        Some(Overlay::Form(form)) => fields(canvas, area, state, form, view_state),
+    }
+}
+
+/// An empty box in the middle, as large as asked for and there is room; returns what is inside.
+pub(super) fn window(canvas: &mut Canvas<'_>, area: Rect, columns: u16, rows: u16, title: &str) -> Rect {
+    // The header and the footer, which says what the keys do, stay in sight.
+    let area = Rect { y: area.y + 1, height: area.height.saturating_sub(2), ..area };
+    let (width, height) = (columns.min(area.width.saturating_sub(2)), rows.min(area.height));
+    let place = Rect::new(area.x + (area.width - width) / 2, area.y + (area.height - height) / 2, width, height);
+    canvas.cursor = None;
+    canvas.clear(place);
+    let inside = canvas.frame(place, Meaning::Focus);
+    canvas.say(place.x + 2, place.y, place.width.saturating_sub(4), &format!(" {title} "), Meaning::Accent);
+    inset(inside, 1)
+}
+
+fn commands(canvas: &mut Canvas<'_>, area: Rect, state: &State, input: &Editor, chosen: usize, view_state: &mut ViewState) {
+    let rows = palette(input.text(), &state.themes);
+    let inside = window(canvas, area, 76, (area.height * 3 / 4).max(8), "commands");
+    let x = canvas.say(inside.x, inside.y, 2, ": ", Meaning::Focus);
+    prompt::draw_line(canvas, Rect { height: inside.height.min(1), width: inside.right().saturating_sub(x), x, ..inside }, input);
+    let list = below(inside, 2);
+    if rows.is_empty() {
+        canvas.say(list.x, list.y, list.width, "No command has these letters.", Meaning::Muted);
+        return;
+    }
+    let room = usize::from(list.height);
+    let chosen = chosen.min(rows.len() - 1);
+    view_state.palette_offset = follow(view_state.palette_offset, Some(chosen), rows.len(), room);
+    let name_columns = (list.width / 3).clamp(12, 28);
+    // The key shown is the one that does the same on the screen beneath.
+    let beneath = Context::beneath(state);
+    for (index, entry) in rows.iter().enumerate().skip(view_state.palette_offset).take(room) {
+        let line = row(list, (index - view_state.palette_offset) as u16);
+        let named = NAMED.iter().find(|named| named.name == entry.label);
+        let key = named.and_then(|named| canvas.keys.hint(beneath, named.name)).unwrap_or_default();
+        canvas.say(line.x, line.y, name_columns, &entry.label, Meaning::Text);
+        let key = [canvas.span(Meaning::Key, key)];
+        let key_columns = spans_width(&key) as u16;
+        let help_x = line.x + name_columns + 1;
+        canvas.say(help_x, line.y, line.right().saturating_sub(help_x + key_columns + 1), &entry.help, Meaning::Muted);
+        canvas.put_right(line.x, line.y, line.width, &key);
+        choice(canvas, line, index == chosen);
+    }
+}
+
+fn choice(canvas: &mut Canvas<'_>, line: Rect, is_chosen: bool) {
+    if is_chosen {
+        let style = canvas.style(Meaning::Selection);
+        canvas.tint(line, style);
+    }
+}
+
+fn confirm(canvas: &mut Canvas<'_>, area: Rect, question: &str) {
+    let columns = 60.min(area.width.saturating_sub(6)).max(10);
+    let text_rows = Canvas::rows_of(question, columns - 4);
+    let inside = window(canvas, area, columns, text_rows + 4, "sure?");
+    let style = canvas.style(Meaning::Text);
+    let rows = canvas.paragraph(inside, question, style);
+    let answers = keys(canvas, &[("yes", "yes"), ("no", "no")]);
+    let line = row(inside, rows + 1);
+    if line.height > 0 {
+        canvas.put_spans(line.x, line.y, line.width, &answers);
+    }
+}
+
+/// Keys of the place that has them now, each with a word.
+fn keys<'a>(canvas: &Canvas<'_>, actions: &[(&'static str, &'static str)]) -> Spans<'a> {
+    let mut spans = Vec::new();
+    for (action, word) in actions {
+        let key = canvas.key(canvas.context, action);
+        if !key.is_empty() {
+            spans.push(canvas.span(Meaning::Key, key));
+            spans.push(canvas.span(Meaning::Muted, format!(" {word}   ")));
+        }
+    }
+    spans
+}
+
+fn refused(canvas: &mut Canvas<'_>, area: Rect, model: &str, refusal: &Refusal) {
+    let inside = window(canvas, area, 64, 16, "does not fit");
+    let style = canvas.style(Meaning::Text);
+    let missing = refusal.needed.total().saturating_sub(refusal.free);
+    let text = format!("{model} needs {} more than there is.", missing);
+    let rows = canvas.paragraph(inside, &text, style);
+    let mut rest = below(inside, rows + 1);
+    let needed = refusal.needed;
+    let figures: [(&str, Bytes, Meaning); 8] = [
+        ("weights", needed.weights, Meaning::Text),
+        ("context", needed.context, Meaning::Text),
+        ("compute buffers, at most", needed.compute, Meaning::Text),
+        ("needed", needed.total(), Meaning::Bad),
+        ("available", refusal.available, Meaning::Text),
+        ("promised to other sessions", refusal.promised, Meaning::Text),
+        ("kept free", refusal.reserve, Meaning::Text),
+        ("free for it", refusal.free, Meaning::Good),
+    ];
+    for (label, bytes, meaning) in figures {
+        if rest.height <= 1 {
+            break;
+        }
+        let value = [canvas.span(meaning, format!("{:>9}", bytes.to_string()))];
+        canvas.pair(row(rest, 0), label, 30, &value);
+        rest = below(rest, 1);
+    }
+    let rest = below(rest, u16::from(rest.height > 1));
+    let answers = keys(canvas, &[("force", "start it anyway"), ("configure", "other settings"), ("back", "leave it")]);
+    if rest.height > 0 {
+        canvas.put_spans(rest.x, rest.y, rest.width, &answers);
+    }
+}
+
+fn fields(canvas: &mut Canvas<'_>, area: Rect, state: &State, form: &Form, view_state: &mut ViewState) {
+    let name = state.model(&form.model).map_or(form.model.as_str(), |model| model.name.as_str());
+    let inside = window(canvas, area, 84, SESSION_FIELDS.len() as u16 + 5, &format!("settings · {name}"));
+    let foot = u16::from(inside.height > 4) * 2;
+    let list = Rect { height: inside.height.saturating_sub(foot), ..inside };
+    let room = usize::from(list.height);
+    view_state.form_offset = follow(view_state.form_offset, Some(form.chosen), SESSION_FIELDS.len(), room);
+    const NAME: u16 = 17;
+    const VALUE: u16 = 12;
+    for (index, field) in SESSION_FIELDS.iter().enumerate().skip(view_state.form_offset).take(room) {
+        let line = row(list, (index - view_state.form_offset) as u16);
+        let is_chosen = index == form.chosen;
+        canvas.say(line.x, line.y, NAME, field.name, if is_chosen { Meaning::Text } else { Meaning::Muted });
+        let value = Rect { x: line.x + NAME.min(line.width), width: VALUE.min(line.width.saturating_sub(NAME)), ..line };
+        if is_chosen {
+            choice(canvas, line, true);
+            prompt::draw_line(canvas, value, &form.input);
+        } else {
+            canvas.say(value.x, value.y, value.width, &form.settings.get(field.name).unwrap_or_default(), Meaning::Text);
+        }
+        let x = value.right() + 1;
+        canvas.say(x, line.y, line.right().saturating_sub(x), field.help, Meaning::Muted);
+    }
+    if foot > 0 {
+        let line = row(inside, inside.height - 1);
+        match &form.error {
+            Some(error) => {
+                let field = SESSION_FIELDS.get(form.chosen).map_or("", |field| field.name);
+                canvas.say(line.x, line.y, line.width, &format!("✕ {field} {error}"), Meaning::Bad);
+            }
+            None => {
+                let answers = keys(canvas, &[("choose", "start"), ("down", "next"), ("back", "leave it")]);
+                canvas.put_spans(line.x, line.y, line.width, &answers);
+            }
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The conversation of a session, drawn from its end backwards: only the rows that show are wrapped, however long it is.
+
+use ratatui::layout::Rect;
+use wire::{Finish, Role};
+
+use super::super::canvas::{Canvas, Spans, inset, row};
+use super::super::keymap::Context;
+use super::super::theme::Meaning;
+use super::super::view::ViewState;
+use super::super::widgets::text;
+use crate::core::session::{End, Figures, Phase, Session, Step, Turn};
+use crate::core::units::{span, tokens};
+
+/// What stands at the end of an answer that still grows.
+const GROWING: &str = "▌";
+
+/// Columns that text stands in from its speaker.
+const INDENT: &str = "  ";
+
+/// Rows collected from the last one backwards, as far as they show.
+struct Tail<'a> {
+    /// Rows below the pane.
+    skip: usize,
+    /// Rows that the pane still has room for.
+    room: usize,
+    rows: Vec<Spans<'a>>,
+}
+
+impl<'a> Tail<'a> {
+    fn push(&mut self, make: impl FnOnce() -> Spans<'a>) {
+        if self.skip > 0 {
+            self.skip -= 1;
+        } else if self.room > 0 {
+            self.room -= 1;
+            self.rows.push(make());
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.room == 0
+    }
+}
+
+/// Draw the conversation's last rows, or those `scroll` rows before them.
+pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, session: &Session, scroll: usize, view_state: &mut ViewState) {
+    let area = inset(area, 1);
+    view_state.scroll_limit = None;
+    if area.height == 0 || area.width < 4 {
+        return;
+    }
+    if session.turns.is_empty() {
+        return begin(canvas, area, session);
+    }
+    let height = usize::from(area.height);
+    let mut tail = collect(canvas, area.width, session, scroll, height);
+    if !tail.is_full() {
+        // The first row shows: the whole is known, and a scroll beyond it is no scroll.
+        let total = scroll.saturating_sub(tail.skip) + tail.rows.len();
+        let limit = total.saturating_sub(height);
+        view_state.scroll_limit = Some(limit);
+        if scroll > limit {
+            tail = collect(canvas, area.width, session, limit, height);
+        }
+    }
+    let rows = tail.rows.len() as u16;
+    // A conversation shorter than the pane stands at its top.
+    for (index, spans) in tail.rows.iter().rev().enumerate() {
+        canvas.put_spans(area.x, area.y + index as u16, area.width, spans);
+    }
+    if scroll > 0 && rows == area.height {
+        let note = [canvas.span(Meaning::Accent, " ↓ more ")];
+        canvas.put_right(area.x, area.bottom() - 1, area.width, &note);
+    }
+}
+
+fn collect<'a>(canvas: &Canvas<'_>, columns: u16, session: &'a Session, scroll: usize, height: usize) -> Tail<'a> {
+    let mut tail = Tail { skip: scroll, room: height, rows: Vec::new() };
+    for (index, turn) in session.turns.iter().enumerate().rev() {
+        if tail.is_full() {
+            break;
+        }
+        if index + 1 < session.turns.len() {
+            tail.push(Vec::new);
+        }
+        turn_rows(&mut tail, canvas, usize::from(columns), session, turn, index + 1 == session.turns.len());
+    }
+    tail
+}
+
+/// A turn's rows, last first.
+fn turn_rows<'a>(
+    tail: &mut Tail<'a>,
+    canvas: &Canvas<'_>,
+    columns: usize,
+    session: &'a Session,
+    turn: &'a Turn,
+    is_last: bool,
+) {
+    let grows = is_last && turn.role == Role::Assistant && turn.end.is_none() && session.is_busy();
+    if turn.role == Role::Assistant {
+        figures_rows(tail, canvas, columns, turn);
+    }
+    let answers = !turn.text.is_empty() || turn.reasoning.is_empty();
+    if grows && turn.text.is_empty() && turn.reasoning.is_empty() {
+        tail.push(|| vec![canvas.span(Meaning::Reasoning, format!("{INDENT}{}", waiting(session)))]);
+    } else if answers {
+        text_rows(tail, canvas, columns, (INDENT, Meaning::Text), turn.text.trim_end(), grows);
+    }
+    if !turn.reasoning.is_empty() {
+        let thinks = grows && turn.text.is_empty();
+        if !turn.folded {
+            text_rows(tail, canvas, columns, ("  │ ", Meaning::Reasoning), turn.reasoning.trim(), thinks);
+        }
+        tail.push(|| vec![canvas.span(Meaning::Reasoning, format!("{INDENT}{}", thought(turn, thinks)))]);
+    }
+    tail.push(|| match turn.role {
+        Role::User => vec![canvas.span(Meaning::You, "You")],
+        Role::System => vec![canvas.span(Meaning::Muted, "System")],
+        Role::Assistant => vec![canvas.span(Meaning::Muted, session.name.as_str())],
+    });
+}
+
+fn thought(turn: &Turn, thinks: bool) -> String {
+    let count = turn.figures.as_ref().map_or(0, |figures| figures.counters.n_reasoning);
+    let count = tokens(u64::from(count));
+    let sign = if turn.folded { '▸' } else { '▾' };
+    let word = if thinks { "thinking, " } else { "thought for " };
+    format!("{sign} {word}{count} tokens")
+}
+
+/// What a session does that has said nothing yet.
+fn waiting(session: &Session) -> String {
+    match session.phase {
+        Phase::Busy { step: Step::Prompt { n_done, n_prompt }, .. } if n_prompt > 0 => {
+            format!("reads the prompt, {n_done} of {n_prompt} tokens")
+        }
+        Phase::Busy { step: Step::Cancelling, .. } => "is being cancelled".to_owned(),
+        _ => "reads the prompt".to_owned(),
+    }
+}
+
+/// Rows of a text, last first; paragraphs above what shows are never looked at.
+fn text_rows<'a>(
+    tail: &mut Tail<'a>,
+    canvas: &Canvas<'_>,
+    columns: usize,
+    (indent, meaning): (&'static str, Meaning),
+    text: &'a str,
+    grows: bool,
+) {
+    let columns = columns.saturating_sub(indent.chars().count()).max(1);
+    for (index, paragraph) in text.rsplit('\n').enumerate() {
+        if tail.is_full() {
+            return;
+        }
+        let mut clean = text::clean_block(paragraph);
+        if grows && index == 0 {
+            clean.to_mut().push_str(GROWING);
+        }
+        for range in text::wrap(&clean, columns).into_iter().rev() {
+            tail.push(|| {
+                let line = clean.get(range).unwrap_or_default().to_owned();
+                vec![canvas.span(if indent.contains('│') { Meaning::Border } else { meaning }, indent), canvas.span(meaning, line)]
+            });
+        }
+    }
+}
+
+/// The row of figures under an answer, and why it ended where that is not plain.
+fn figures_rows(tail: &mut Tail<'_>, canvas: &Canvas<'_>, columns: usize, turn: &Turn) {
+    if let Some(figures) = &turn.figures
+        && turn.end.is_some()
+    {
+        let line = figures_line(figures);
+        for range in text::wrap(&line, columns.saturating_sub(2)).into_iter().rev() {
+            tail.push(|| vec![canvas.span(Meaning::Muted, format!("{INDENT}{}", line.get(range).unwrap_or_default()))]);
+        }
+    }
+    let (text, meaning) = match &turn.end {
+        None | Some(End::Finished(Finish::Stop)) => return,
+        Some(End::Finished(Finish::Length)) => ("cut off at max_tokens".to_owned(), Meaning::Warn),
+        Some(End::Finished(Finish::ContextFull)) => ("cut off: the context is full".to_owned(), Meaning::Warn),
+        Some(End::Finished(Finish::Cancelled)) => ("cancelled".to_owned(), Meaning::Warn),
+        Some(End::Failed(reason)) => (text::clean(reason).into_owned(), Meaning::Bad),
+    };
+    for range in text::wrap(&text, columns.saturating_sub(4)).into_iter().rev() {
+        let is_first = range.start == 0;
+        let line = text.get(range).unwrap_or_default().to_owned();
+        tail.push(|| vec![canvas.span(meaning, format!("  {} {line}", if is_first { '✕' } else { ' ' }))]);
+    }
+}
+
+/// `312 tok · 7.3 s · 42.7 tok/s · 812 J`.
+pub(crate) fn figures_line(figures: &Figures) -> String {
+    let counters = &figures.counters;
+    let mut parts = vec![format!("{} tok", tokens(u64::from(counters.n_generated)))];
+    let time = counters.ttft_us + counters.generation_us;
+    parts.push(span(std::time::Duration::from_micros(time)));
+    if let Some(rate) = counters.generation_rate() {
+        parts.push(format!("{rate:.1} tok/s"));
+    }
+    if figures.energy.value().is_some() {
+        parts.push(figures.energy.to_string());
+    }
+    parts.join(" · ")
+}
+
+/// An empty conversation says what to do.
+fn begin(canvas: &mut Canvas<'_>, area: Rect, session: &Session) {
+    let key = canvas.key(Context::Fleet, "choose");
+    let text = match &session.phase {
+        Phase::Failed { hint: Some(hint), .. } => hint.clone(),
+        Phase::Failed { .. } => format!("{} restarts it.", canvas.key(Context::Fleet, "restart")),
+        Phase::Queued | Phase::Loading { .. } => "The weights are being read. A prompt can be written meanwhile.".to_owned(),
+        _ if canvas.context == Context::Prompt => format!("Write a prompt; {} sends it.", canvas.key(Context::Prompt, "send")),
+        _ => format!("Press {key} to write to it."),
+    };
+    let style = canvas.style(Meaning::Muted);
+    let rows = canvas.paragraph(area, &text, style);
+    if let Some(note) = &session.model.note {
+        let rest = row(area, rows + 1);
+        let rest = Rect { height: area.bottom().saturating_sub(rest.y), ..rest };
+        canvas.paragraph(rest, note, style);
+    }
+}

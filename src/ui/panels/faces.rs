@@ -1,0 +1,181 @@
+//! The other faces of a session: its figures, its memory, its log.
+
+use ratatui::layout::Rect;
+use std::time::Duration;
+
+use super::super::canvas::{Canvas, Span, Spans, below, inset, row};
+use super::super::theme::Meaning;
+use super::chat::figures_line;
+use crate::core::State;
+use crate::core::figure::Figure;
+use crate::core::session::Session;
+use crate::core::settings::SESSION_FIELDS;
+use crate::core::units::{Bytes, Joules, digits, span, tokens};
+
+/// Columns of the labels.
+const LABEL: u16 = 16;
+
+/// Rows of label and value, with headings between.
+struct Rows<'c, 'a> {
+    canvas: &'c mut Canvas<'a>,
+    area: Rect,
+}
+
+impl Rows<'_, '_> {
+    fn heading(&mut self, text: &str) {
+        self.canvas.say(self.area.x, self.area.y, if self.area.height > 0 { self.area.width } else { 0 }, text, Meaning::Accent);
+        self.area = below(self.area, 1);
+    }
+
+    fn gap(&mut self) {
+        self.area = below(self.area, 1);
+    }
+
+    fn spans(&mut self, label: &str, value: &[Span<'_>]) {
+        let line = row(self.area, 0);
+        if line.height > 0 {
+            self.canvas.pair(line, label, LABEL, value);
+        }
+        self.area = below(self.area, 1);
+    }
+
+    fn text(&mut self, label: &str, value: impl Into<String>) {
+        let value = [self.canvas.span(Meaning::Text, value.into())];
+        self.spans(label, &value);
+    }
+
+    /// A value with its source, or why it is not known, over as many rows as that takes.
+    fn figure<T: std::fmt::Display>(&mut self, label: &str, figure: &Figure<T>) {
+        match figure {
+            Figure::Known { grade, source, .. } => {
+                let note = format!("  {}, {source}", grade.word());
+                let value = [self.canvas.span(Meaning::Text, figure.to_string()), self.canvas.span(Meaning::Muted, note)];
+                self.spans(label, &value);
+            }
+            Figure::Unknown { reason, remedy } => {
+                self.text(label, "—");
+                let style = self.canvas.style(Meaning::Muted);
+                let text = remedy.as_ref().map_or_else(|| reason.clone(), |remedy| format!("{reason}: {remedy}"));
+                let place = Rect { x: self.area.x + LABEL.min(self.area.width), width: self.area.width.saturating_sub(LABEL), ..self.area };
+                // The reason follows the dash on its own row, where there is the room.
+                let place = Rect { y: place.y.saturating_sub(1), height: (place.height + 1).min(3), x: place.x + 2, width: place.width.saturating_sub(2) };
+                let rows = self.canvas.paragraph(place, &text, style);
+                self.area = below(self.area, rows.saturating_sub(1));
+            }
+        }
+    }
+}
+
+fn micros(time: u64) -> String {
+    span(Duration::from_micros(time))
+}
+
+/// Speed, energy and settings.
+pub(crate) fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, session: &Session) {
+    let counters = session.figures.counters;
+    let mut rows = Rows { canvas, area: inset(area, 1) };
+    let rate = |rate: Option<f64>| rate.map_or_else(|| "—".to_owned(), |rate| format!("{} tok/s", digits(rate)));
+    rows.heading(if session.is_busy() { "This answer" } else { "Last answer" });
+    rows.text("first token", if counters.ttft_us > 0 { micros(counters.ttft_us) } else { "—".to_owned() });
+    let cached = match session.figures.n_cached {
+        0 => String::new(),
+        n_cached => format!("  +{} cached", tokens(u64::from(n_cached))),
+    };
+    rows.text("prompt", format!("{} tok{cached}  {}", tokens(u64::from(counters.n_prompt)), rate(counters.prompt_rate())));
+    rows.text("generated", format!("{} tok  {}", tokens(u64::from(counters.n_generated)), rate(counters.generation_rate())));
+    rows.text("of it reasoning", format!("{} tok", tokens(u64::from(counters.n_reasoning))));
+    rows.text("busy", micros(counters.decode_us));
+    rows.gap();
+    rows.heading("Energy");
+    rows.figure("answer", &session.figures.energy);
+    if let Some(Joules(joules)) = session.figures.energy.value() {
+        rows.text("", format!("{} Wh", digits(joules / 3600.0)));
+        rows.figure("per token", &session.joules_per_token());
+    }
+    rows.figure("power now", &session.watts);
+    rows.gap();
+    rows.heading("Session");
+    let since = state.now.uptime.saturating_sub(session.since.uptime);
+    rows.text("in this state", span(since));
+    rows.text("generated", format!("{} tok in all", tokens(session.n_generated)));
+    if let Some(loaded) = &session.loaded {
+        rows.text("loaded in", micros(loaded.load_us));
+        rows.text("layers on GPUs", format!("{} of {}", loaded.n_gpu_layers, loaded.n_layers));
+    }
+    rows.text("threads", format!("{} of {}", session.threads, state.thread_limit()));
+    rows.gap();
+    rows.heading("Settings");
+    for field in SESSION_FIELDS {
+        rows.text(field.name, session.settings.get(field.name).unwrap_or_default());
+    }
+}
+
+/// What it holds of which memory, and what was planned.
+pub(crate) fn memory(canvas: &mut Canvas<'_>, area: Rect, session: &Session) {
+    let area = inset(area, 1);
+    let mut rows = Rows { canvas, area };
+    let head = ["weights", "context", "compute", "all"].map(|head| format!("{head:>9}")).concat();
+    let line = |parts: [u64; 3]| {
+        let all = parts.iter().sum();
+        parts.into_iter().chain([all]).map(|bytes| format!("{:>9}", Bytes(bytes).to_string())).collect::<String>()
+    };
+    let muted = [rows.canvas.span(Meaning::Heading, head)];
+    rows.spans("", &muted);
+    let planned = session.planned;
+    rows.text("planned", line([planned.weights.0, planned.context.0, planned.compute.0]));
+    if let Some(loaded) = &session.loaded {
+        for device in loaded.ledger.devices.iter().take(8) {
+            rows.text(&device.device, line([device.weights, device.context, device.compute]));
+        }
+    }
+    rows.gap();
+    rows.heading("As the system counts it");
+    match session.process {
+        Some(process) => {
+            rows.text("resident", format!("{:>9}", process.resident.to_string()));
+            rows.text("of it held", format!("{:>9}", process.anonymous.to_string()));
+            let mapped = process.resident.saturating_sub(process.anonymous);
+            rows.text("of it mapped", format!("{:>9}  weights the system may drop and read again", mapped.to_string()));
+            rows.text("swapped out", format!("{:>9}", process.swapped.to_string()));
+        }
+        None => rows.text("resident", "—"),
+    }
+    match session.gpu_memory {
+        Some(memory) => rows.text("on GPUs", format!("{:>9}", memory.to_string())),
+        None => rows.text("on GPUs", format!("{:>9}", "—")),
+    }
+    rows.gap();
+    let used = session.n_past;
+    rows.text("context", format!("{} of {} tokens in use", tokens(u64::from(used)), tokens(u64::from(session.n_ctx()))));
+}
+
+/// The worker's last lines.
+pub(crate) fn log(canvas: &mut Canvas<'_>, area: Rect, session: &Session) {
+    let area = inset(area, 1);
+    if session.log.is_empty() {
+        canvas.say(area.x, area.y, area.width, "The worker has said nothing.", Meaning::Muted);
+        return;
+    }
+    let mut bottom = area.bottom();
+    for line in session.log.iter().rev() {
+        let rows = Canvas::rows_of(line, area.width).min(bottom - area.y);
+        bottom -= rows;
+        let style = canvas.style(Meaning::Muted);
+        canvas.paragraph(Rect { y: bottom, height: rows, ..area }, line, style);
+        if bottom == area.y {
+            break;
+        }
+    }
+}
+
+/// The row under an empty conversation's head that names the model and the last figures.
+pub(crate) fn title<'a>(canvas: &Canvas<'_>, session: &'a Session) -> Spans<'a> {
+    let mut spans = vec![canvas.span(Meaning::Text, session.name.as_str())];
+    if let Some(quant) = session.model.quant() {
+        spans.push(canvas.span(Meaning::Muted, format!(" · {quant}")));
+    }
+    if session.is_busy() && session.figures.counters.n_generated > 0 {
+        spans.push(canvas.span(Meaning::Muted, format!(" · {}", figures_line(&session.figures))));
+    }
+    spans
+}

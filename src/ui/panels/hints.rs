@@ -1,0 +1,102 @@
+//! The keys that do something here and now, most useful first.
+
+use super::super::keymap::Context;
+use crate::core::State;
+use crate::core::session::Phase;
+use crate::core::state::{Screen, Tab};
+
+/// Actions with a word for each, for the footer.
+pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
+    let session = state.chosen_session();
+    let is_busy = session.is_some_and(|session| session.is_busy());
+    let mut hints = Vec::new();
+    let mut offer = |when: bool, action, label| {
+        if when {
+            hints.push((action, label));
+        }
+    };
+    match Context::of(state) {
+        Context::Fleet => {
+            let has_failed = session.is_some_and(|session| matches!(session.phase, Phase::Failed { .. }));
+            let has_answer = session.is_some_and(|session| !session.turns.is_empty());
+            let has_thought = session.is_some_and(|session| session.turns.iter().any(|turn| !turn.reasoning.is_empty()));
+            offer(is_busy, "back", "cancel");
+            offer(has_failed, "restart", "restart");
+            offer(session.is_some() && !has_failed, "choose", "chat");
+            offer(true, "new", "new");
+            offer(session.is_some(), "stop", "stop");
+            offer(session.is_some(), "next-tab", "next face");
+            offer(has_thought && state.fleet.tab == Tab::Conversation, "fold", "thoughts");
+            offer(has_answer && !is_busy, "copy", "copy");
+            offer(state.fleet.sessions.len() > 1, "sort", "sort");
+            offer(state.fleet.sessions.len() > 1, "filter", "filter");
+            offer(true, "freeze", if state.machine.frozen.is_some() { "unfreeze" } else { "freeze" });
+            offer(session.is_some() && !has_failed, "restart", "restart");
+        }
+        Context::Prompt => {
+            offer(is_busy, "back", "cancel");
+            offer(!is_busy, "send", "send");
+            offer(!is_busy, "back", "to the table");
+            offer(true, "newline", "new line");
+            offer(true, "scroll-up", "scroll");
+            offer(true, "next-tab", "next face");
+            offer(true, "fold", "thoughts");
+        }
+        Context::Library => {
+            let can_start = state.chosen_model().is_some_and(|model| model.is_runnable());
+            offer(can_start, "choose", "start");
+            offer(can_start, "configure", "start with settings");
+            offer(true, "filter", "filter");
+            offer(true, "sort", "sort");
+            offer(true, "reverse", "reverse");
+            offer(!state.library.scanning, "rescan", "scan again");
+            offer(true, "fleet", "sessions");
+        }
+        Context::Machine => {
+            offer(true, "down", "scroll");
+            offer(true, "fewer-threads", "fewer threads");
+            offer(true, "more-threads", "more threads");
+            offer(true, "freeze", if state.machine.frozen.is_some() { "unfreeze" } else { "freeze" });
+            offer(true, "zoom-out", "longer");
+            offer(true, "zoom-in", "shorter");
+        }
+        Context::Filter => {
+            offer(true, "choose", "keep");
+            offer(true, "back", "show all");
+            offer(state.screen == Screen::Library, "down", "next");
+        }
+        Context::Palette => {
+            offer(true, "choose", "do it");
+            offer(true, "up", "up");
+            offer(true, "down", "down");
+            offer(true, "back", "close");
+        }
+        Context::Form => {
+            offer(true, "choose", "start");
+            offer(true, "down", "next");
+            offer(true, "up", "previous");
+            offer(true, "back", "close");
+        }
+        Context::Confirm => {
+            offer(true, "yes", "yes");
+            offer(true, "no", "no");
+        }
+        Context::Refused => {
+            offer(true, "force", "start anyway");
+            offer(true, "configure", "other settings");
+            offer(true, "back", "close");
+        }
+        Context::Help => {
+            offer(true, "down", "scroll");
+            offer(true, "back", "close");
+        }
+    }
+    offer_leave(&mut hints, state);
+    hints
+}
+
+fn offer_leave(hints: &mut Vec<(&'static str, &'static str)>, state: &State) {
+    if matches!(Context::of(state), Context::Fleet | Context::Library | Context::Machine) {
+        hints.push(("quit", "leave"));
+    }
+}

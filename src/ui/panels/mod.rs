@@ -1,0 +1,15 @@
+//! Parts of screens, one file each.
+
+pub(super) mod chat;
+pub(super) mod cores;
+pub(super) mod faces;
+pub(super) mod fit;
+pub(super) mod graphs;
+pub(super) mod hints;
+pub(super) mod machine_figures;
+pub(super) mod memory_bar;
+pub(super) mod model_card;
+pub(super) mod model_table;
+pub(super) mod prompt;
+pub(super) mod session_table;
+pub(super) mod sources;

@@ -1,0 +1,114 @@
+//! The library: a row for each model.
+
+use ratatui::layout::Rect;
+use std::time::Duration;
+
+use super::super::canvas::{Canvas, Spans};
+use super::super::theme::Meaning;
+use super::super::view::ViewState;
+use super::super::widgets::table::{self, Align, Column, Row};
+use super::fit::{Fit, fit};
+use crate::core::State;
+use crate::core::model::{Model, Status};
+use crate::core::state::LibrarySort;
+use crate::core::units::{parameters, span, tokens};
+
+const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {
+    Column { head, width, align, rank }
+}
+
+const COLUMNS: [Column; 10] = [
+    column("Model", 20, Align::Grow(48), 0),
+    column("Params", 7, Align::Right, 2),
+    column("Quant", 7, Align::Left, 0),
+    column("Size", 8, Align::Right, 0),
+    column("Context", 7, Align::Right, 3),
+    column("Licence", 12, Align::Left, 7),
+    column("Store", 7, Align::Left, 4),
+    column("Used", 9, Align::Right, 6),
+    column("tok/s", 6, Align::Right, 5),
+    column("Fits", 9, Align::Left, 1),
+];
+
+/// The column that a model's fault takes the place of.
+const PARAMS: usize = 1;
+
+/// Draw the models that pass the filter.
+pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
+    let library = &state.library;
+    let sign = if library.reverse { "▾" } else { "▴" };
+    let sorted = match library.sort {
+        LibrarySort::Name => 0,
+        LibrarySort::Parameters => 1,
+        LibrarySort::Size => 3,
+        LibrarySort::Context => 4,
+        LibrarySort::Store => 6,
+        LibrarySort::Used => 7,
+    };
+    view_state.page_rows = usize::from(area.height.saturating_sub(1));
+    let chosen = (!library.rows.is_empty()).then_some(library.chosen);
+    table::draw(
+        canvas,
+        area,
+        &COLUMNS,
+        Some((sorted, sign)),
+        (library.rows.len(), chosen, !library.filtering),
+        &mut view_state.library_offset,
+        |canvas, index| match library.rows.get(index).and_then(|row| library.models.get(*row)) {
+            Some(model) => row(canvas, state, model),
+            None => Row { cells: Vec::new(), instead: None },
+        },
+    );
+}
+
+fn row<'a>(canvas: &Canvas<'_>, state: &State, model: &'a Model) -> Row<'a> {
+    let one = |meaning, text: String| vec![canvas.span(meaning, text)];
+    let or_dash = |text: Option<String>| match text {
+        Some(text) => one(Meaning::Text, text),
+        None => one(Meaning::Muted, "—".to_owned()),
+    };
+    let summary = model.summary.as_ref();
+    let name = if model.is_runnable() { Meaning::Text } else { Meaning::Muted };
+    let measured = state.library.measured.get(&model.id).map(|rate| format!("{rate:.1}"));
+    let cells = vec![
+        vec![canvas.span(name, model.name.as_str())],
+        or_dash(summary.filter(|summary| summary.parameters > 0).map(|summary| parameters(summary.parameters))),
+        or_dash(model.quant().map(str::to_owned)),
+        one(Meaning::Text, model.size.to_string()),
+        or_dash(summary.and_then(|summary| summary.context_length).map(tokens)),
+        or_dash(summary.and_then(|summary| summary.license.clone())),
+        one(Meaning::Muted, model.store.name().to_owned()),
+        one(Meaning::Muted, used(state, model)),
+        or_dash(measured),
+        fit_cell(canvas, &fit(state, model)),
+    ];
+    let instead = match &model.status {
+        Status::Damaged(_) | Status::NotAModel(_) | Status::Unreadable(_) if summary.is_none() => {
+            Some((PARAMS, fit_cell(canvas, &fit(state, model))))
+        }
+        _ => None,
+    };
+    Row { cells, instead }
+}
+
+/// How long ago it was read last.
+pub(crate) fn used(state: &State, model: &Model) -> String {
+    let Some(used) = model.used else { return "—".to_owned() };
+    match u64::try_from(state.now.unix - used) {
+        Ok(seconds @ 60..) => format!("{} ago", span(Duration::from_secs(seconds))),
+        _ => "just now".to_owned(),
+    }
+}
+
+/// Glyph and figure: never colour alone.
+pub(crate) fn fit_cell<'a>(canvas: &Canvas<'_>, fit: &Fit) -> Spans<'a> {
+    let (glyph, text, meaning) = match fit {
+        Fit::Fits { context } => ("●", tokens(*context), Meaning::Good),
+        Fit::Shorter { context } => ("○", format!("only {}", tokens(*context)), Meaning::Warn),
+        Fit::TooLarge { needed } => ("✕", needed.to_string(), Meaning::Bad),
+        Fit::Unknown => ("·", "—".to_owned(), Meaning::Muted),
+        Fit::Never(reason) => ("✕", reason.clone(), Meaning::Bad),
+    };
+    let words = if matches!(fit, Fit::Unknown | Fit::Never(_)) { Meaning::Muted } else { Meaning::Text };
+    vec![canvas.span(meaning, glyph), canvas.span(words, format!(" {text}"))]
+}

@@ -1,0 +1,177 @@
+//! The fleet: a row for each session.
+
+use ratatui::layout::Rect;
+
+use super::super::canvas::{Canvas, Span, Spans};
+use super::super::keymap::Context;
+use super::super::theme::Meaning;
+use super::super::view::ViewState;
+use super::super::widgets::table::{self, Align, Column, Row};
+use super::super::widgets::{bar, graph};
+use crate::core::State;
+use crate::core::session::{Phase, Session, Step};
+use crate::core::state::{FleetSort, Focus};
+use crate::core::units::{Bytes, Ratio, tokens};
+
+const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {
+    Column { head, width, align, rank }
+}
+
+const COLUMNS: [Column; 11] = [
+    column("Session", 14, Align::Grow(30), 0),
+    column("State", 10, Align::Left, 0),
+    column("Context", 9, Align::Right, 3),
+    column("tok/s", 6, Align::Right, 0),
+    column("", 10, Align::Left, 4),
+    column("TTFT ms", 7, Align::Right, 6),
+    column("Mem GB", 7, Align::Right, 1),
+    column("Power W", 7, Align::Right, 5),
+    column("J/tok", 7, Align::Right, 2),
+    column("J/answer", 8, Align::Right, 7),
+    column("Thr", 3, Align::Right, 8),
+];
+
+const NAME: usize = 0;
+const CONTEXT: usize = 2;
+const THROUGHPUT: usize = 3;
+const SPARKLINE: usize = 10;
+const MEMORY: usize = 6;
+const PER_TOKEN: usize = 8;
+
+/// Draw the sessions that pass the filter.
+pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
+    let fleet = &state.fleet;
+    let sign = if fleet.reverse { "▾" } else { "▴" };
+    let sorted = match fleet.sort {
+        FleetSort::Started => None,
+        FleetSort::Name => Some(NAME),
+        FleetSort::Throughput => Some(THROUGHPUT),
+        FleetSort::Memory => Some(MEMORY),
+        FleetSort::Energy => Some(PER_TOKEN),
+    };
+    let chosen = fleet.rows.iter().position(|id| Some(*id) == fleet.chosen);
+    let focused = fleet.focus == Focus::Table;
+    view_state.page_rows = usize::from(area.height.saturating_sub(1));
+    table::draw(
+        canvas,
+        area,
+        &COLUMNS,
+        sorted.map(|index| (index, sign)),
+        (fleet.rows.len(), chosen, focused),
+        &mut view_state.fleet_offset,
+        |canvas, index| match fleet.rows.get(index).and_then(|id| state.session(*id)) {
+            Some(session) => row(canvas, state, session),
+            None => Row { cells: Vec::new(), instead: None },
+        },
+    );
+}
+
+fn row<'a>(canvas: &Canvas<'_>, state: &'a State, session: &'a Session) -> Row<'a> {
+    let one = |meaning, text: String| vec![canvas.span(meaning, text)];
+    let unknown = || one(Meaning::Muted, "—".to_owned());
+    let counters = &session.figures.counters;
+    let rate = if session.is_busy() { session.throughput.last().map(f64::from).or(counters.generation_rate()) } else { counters.generation_rate() };
+    let live = if session.is_busy() { Meaning::Text } else { Meaning::Muted };
+    let memory = memory(session);
+    let spark = graph::sparkline(
+        session.throughput.window(SPARKLINE, state.machine.frozen.unwrap_or(0)),
+        SPARKLINE,
+        canvas.graphs,
+    );
+    let per_token = session.joules_per_token();
+    let per_answer = &session.figures.energy;
+    let cells = vec![
+        vec![canvas.span(Meaning::Text, session.name.as_str())],
+        state_cell(canvas, session),
+        context_cell(canvas, session),
+        rate.map_or_else(unknown, |rate| one(live, format!("{rate:.1}"))),
+        one(series(session), spark),
+        if counters.ttft_us > 0 { one(live, format!("{:.0}", counters.ttft_us as f64 / 1e3)) } else { unknown() },
+        memory.map_or_else(unknown, |memory| one(Meaning::Text, format!("{:.2}", memory.gigabytes()))),
+        figure(canvas, session.watts.value().map(|watts| watts.0), session.watts.grade(), 1, live),
+        figure(canvas, per_token.value().map(|joules| joules.0), per_token.grade(), 2, live),
+        figure(canvas, per_answer.value().map(|joules| joules.0), per_answer.grade(), 0, live),
+        if session.threads > 0 { one(Meaning::Text, session.threads.to_string()) } else { unknown() },
+    ];
+    Row { cells, instead: instead(canvas, session) }
+}
+
+fn figure<'a>(
+    canvas: &Canvas<'_>,
+    value: Option<f64>,
+    grade: Option<crate::core::figure::Grade>,
+    decimals: usize,
+    meaning: Meaning,
+) -> Spans<'a> {
+    match (value, grade) {
+        (Some(value), Some(grade)) => vec![canvas.span(meaning, format!("{}{value:.decimals$}", grade.mark()))],
+        _ => vec![canvas.span(Meaning::Muted, "—")],
+    }
+}
+
+/// Text that stands instead of figures that a session doesn't have yet, or no longer.
+fn instead<'a>(canvas: &Canvas<'_>, session: &'a Session) -> Option<(usize, Spans<'a>)> {
+    let spans = match &session.phase {
+        Phase::Loading { fraction } => {
+            let bar = bar::steps(*fraction, 8, canvas.is_ascii());
+            vec![
+                canvas.span(Meaning::Accent, bar),
+                canvas.span(Meaning::Text, format!(" {:>4}", Ratio(f64::from(*fraction)).to_string())),
+            ]
+        }
+        Phase::Failed { reason, .. } => {
+            let key = canvas.key(Context::Fleet, "restart");
+            let mut spans = vec![canvas.span(Meaning::Bad, reason.as_str())];
+            if !key.is_empty() {
+                spans.push(canvas.span(Meaning::Muted, " · "));
+                spans.push(canvas.span(Meaning::Key, key));
+                spans.push(canvas.span(Meaning::Muted, " restarts"));
+            }
+            spans
+        }
+        Phase::Queued => vec![canvas.span(Meaning::Muted, "waits for the first reading of the memory")],
+        _ => return None,
+    };
+    Some((CONTEXT, spans))
+}
+
+/// Glyph and word of a session's state: never colour alone.
+pub(crate) fn state_cell<'a>(canvas: &Canvas<'_>, session: &Session) -> Spans<'a> {
+    let (glyph, word, meaning) = match &session.phase {
+        Phase::Queued => ("◌", "queued".to_owned(), Meaning::Muted),
+        Phase::Loading { .. } => ("◐", "loading".to_owned(), Meaning::Accent),
+        Phase::Ready => ("○", "ready".to_owned(), Meaning::Muted),
+        Phase::Busy { step: Step::Prompt { n_done, n_prompt }, .. } => {
+            let share = Ratio(f64::from(*n_done) / f64::from((*n_prompt).max(1)));
+            ("◔", if *n_prompt > 0 { format!("read {share}") } else { "read".to_owned() }, Meaning::Accent)
+        }
+        Phase::Busy { step: Step::Reasoning, .. } => ("●", "think".to_owned(), Meaning::Warn),
+        Phase::Busy { step: Step::Answer, .. } => ("●", "answer".to_owned(), Meaning::Good),
+        Phase::Busy { step: Step::Cancelling, .. } => ("◌", "cancelling".to_owned(), Meaning::Warn),
+        Phase::Stopping => ("◌", "stopping".to_owned(), Meaning::Warn),
+        Phase::Failed { .. } => ("✕", "failed".to_owned(), Meaning::Bad),
+    };
+    vec![canvas.span(meaning, glyph), canvas.span(Meaning::Text, format!(" {word}"))]
+}
+
+fn context_cell<'a>(canvas: &Canvas<'_>, session: &Session) -> Spans<'a> {
+    let (used, all) = (session.n_past, session.n_ctx());
+    let share = Ratio(f64::from(used) / f64::from(all.max(1)));
+    let meaning = super::machine_figures::level(Some(share));
+    let all = if all == 0 { "—".to_owned() } else { tokens(u64::from(all)) };
+    vec![canvas.span(meaning, tokens(u64::from(used))), Span { text: format!("/{all}").into(), style: canvas.style(Meaning::Muted) }]
+}
+
+/// Memory that a session holds: its process and its part of the GPUs; `None` before the first sample.
+pub(crate) fn memory(session: &Session) -> Option<Bytes> {
+    let resident = session.process.map(|process| process.resident);
+    match (resident, session.gpu_memory) {
+        (None, None) => None,
+        (resident, gpu) => Some(resident.unwrap_or_default() + gpu.unwrap_or_default()),
+    }
+}
+
+/// The colour that stands for a session in tables and graphs alike.
+pub(crate) fn series(session: &Session) -> Meaning {
+    Meaning::Series((session.id.0.saturating_sub(1) % super::super::theme::N_SERIES as u64) as u8)
+}

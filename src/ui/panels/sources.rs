@@ -1,0 +1,103 @@
+//! Every source of readings, and how it is.
+
+use ratatui::layout::Rect;
+use std::time::Duration;
+
+use super::super::canvas::{Canvas, below, row, split_rows};
+use super::super::theme::Meaning;
+use super::super::widgets::table::{Align, Column, arrange};
+use crate::core::figure::{Figure, Grade};
+use crate::core::machine::{Sample, Source};
+use crate::core::units::span;
+
+const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {
+    Column { head, width, align, rank }
+}
+
+const COLUMNS: [Column; 6] = [
+    column("Source", 12, Align::Grow(18), 0),
+    column("Covers", 20, Align::Grow(34), 1),
+    column("Value", 16, Align::Grow(26), 0),
+    column("Grade", 11, Align::Left, 2),
+    column("Period", 6, Align::Right, 4),
+    column("Age", 6, Align::Right, 3),
+];
+
+/// The column from which on a missing reading's reason stands.
+const VALUE: usize = 2;
+
+/// A reading is late after so many periods.
+const LATE: u32 = 3;
+
+/// Draw the sources from `scroll` on.
+pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, sample: &Sample, scroll: usize) {
+    let (head, mut rest) = split_rows(area, 1);
+    let places = arrange(&COLUMNS, area);
+    for (column, place) in COLUMNS.iter().zip(&places) {
+        if let (Some((x, width)), 1) = (place, head.height) {
+            let spans = [canvas.span(Meaning::Heading, column.head)];
+            match column.align {
+                Align::Right => canvas.put_right(*x, head.y, *width, &spans),
+                _ => {
+                    canvas.put_spans(*x, head.y, *width, &spans);
+                }
+            }
+        }
+    }
+    let last = sample.sources.len().saturating_sub(1);
+    for source in sample.sources.iter().skip(scroll.min(last)) {
+        if rest.height == 0 {
+            break;
+        }
+        let rows = one(canvas, rest, &places, source);
+        rest = below(rest, rows);
+    }
+}
+
+/// Draw one; returns the rows it took.
+fn one(canvas: &mut Canvas<'_>, area: Rect, places: &[Option<(u16, u16)>], source: &Source) -> u16 {
+    let line = row(area, 0);
+    let mark = match source.reading.grade() {
+        None => ("—", Meaning::Muted),
+        Some(Grade::Measured) => ("●", Meaning::Good),
+        Some(Grade::Apportioned) => ("◐", Meaning::Good),
+        Some(Grade::Estimated) => ("○", Meaning::Warn),
+    };
+    canvas.say(line.x, line.y, 1, mark.0, mark.1);
+    let place = |index: usize| places.get(index).copied().flatten();
+    for (index, text) in [(0, &source.name), (1, &source.covers)] {
+        if let Some((x, width)) = place(index) {
+            canvas.say(x, line.y, width, text, if index == 0 { Meaning::Text } else { Meaning::Muted });
+        }
+    }
+    match &source.reading {
+        Figure::Known { value, grade, .. } => {
+            if let Some((x, width)) = place(VALUE) {
+                canvas.say(x, line.y, width, &format!("{}{value}", grade.mark()), Meaning::Text);
+            }
+            if let Some((x, width)) = place(3) {
+                canvas.say(x, line.y, width, grade.word(), Meaning::Muted);
+            }
+            let is_late = source.age > source.period * LATE && source.period > Duration::ZERO;
+            for (index, time, meaning) in [
+                (4, source.period, Meaning::Muted),
+                (5, source.age, if is_late { Meaning::Warn } else { Meaning::Muted }),
+            ] {
+                if let Some((x, width)) = place(index) {
+                    let spans = [canvas.span(meaning, span(time))];
+                    canvas.put_right(x, line.y, width, &spans);
+                }
+            }
+            1
+        }
+        Figure::Unknown { reason, remedy } => {
+            let Some((x, _)) = place(VALUE) else { return 1 };
+            let place = Rect { x, width: area.right().saturating_sub(x), ..area };
+            let style = canvas.style(Meaning::Muted);
+            let rows = canvas.paragraph(place, reason, style);
+            let style = canvas.style(Meaning::Key);
+            let more = remedy.as_ref().map_or(0, |remedy| canvas.paragraph(below(place, rows), remedy, style));
+            (rows + more).max(1)
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What is running, and what does it cost?
+//!
+//! ```text
+//! ┌ sessions ──────────────┬ the chosen one ┐      narrow: ┌ sessions ─────┐
+//! │                        │ chat           │              ├ sparklines ───┤
+//! ├ throughput memory power┤                │              ├ the chosen one┤
+//! │                        │ prompt         │              │ prompt        │
+//! └────────────────────────┴────────────────┘              └───────────────┘
+//! ```
+
+use ratatui::layout::Rect;
+
+use super::super::canvas::{Canvas, below, inset, row, spans_width, split_columns, split_rows};
+use super::super::keymap::Context;
+use super::super::panels::{chat, faces, graphs, prompt, session_table};
+use super::super::theme::Meaning;
+use super::super::view::ViewState;
+use crate::core::State;
+use crate::core::editor::Editor;
+use crate::core::session::Session;
+use crate::core::state::{Focus, Tab};
+
+/// From this size on the chosen session stands beside the table.
+const WIDE: (u16, u16) = (110, 22);
+
+/// Draw the screen.
+pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
+    let area = filter(canvas, area, state);
+    if state.fleet.sessions.is_empty() {
+        return empty(canvas, area, state);
+    }
+    if area.width >= WIDE.0 && area.height >= WIDE.1 {
+        let (left, right) = split_columns(area, area.width - (area.width * 36 / 100).max(40));
+        let n_rows = state.fleet.rows.len() as u16 + 1;
+        let graph_rows = (left.height / 3).clamp(8, 16).max(left.height.saturating_sub(n_rows + 2).min(16));
+        let (table, graph) = split_rows(left, left.height.saturating_sub(graph_rows + 1));
+        let table = Rect { width: table.width - 1, ..table };
+        session_table::draw(canvas, table, state, view_state);
+        none_match(canvas, table, state);
+        graphs::draw(canvas, Rect { width: graph.width - 1, ..below(graph, 1) }, state);
+        canvas.vertical(right.x, right.y, right.height, Meaning::Border);
+        let right = Rect { x: right.x + 1, width: right.width - 1, ..right };
+        return chosen(canvas, right, state, view_state);
+    }
+    let n_rows = state.fleet.rows.len() as u16 + 1;
+    let (table, rest) = split_rows(area, n_rows.max(2).min((area.height / 3).max(2)));
+    session_table::draw(canvas, table, state, view_state);
+    none_match(canvas, table, state);
+    let graph_rows = if rest.height >= 28 { 9 } else { u16::from(rest.height >= 8) };
+    let (graph, rest) = split_rows(rest, graph_rows);
+    graphs::draw(canvas, graph, state);
+    if rest.height >= 3 {
+        canvas.horizontal(rest.x, rest.y, rest.width, Meaning::Border);
+        chosen(canvas, below(rest, 1), state, view_state);
+    }
+}
+
+/// The filter's row, where there is one; returns what is left.
+fn filter(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> Rect {
+    let fleet = &state.fleet;
+    if !fleet.filtering && fleet.filter.is_empty() {
+        return area;
+    }
+    let (line, rest) = split_rows(area, 1);
+    let count = format!("{} of {} sessions ", fleet.rows.len(), fleet.sessions.len());
+    super::library::filter_row(canvas, line, &fleet.filter, fleet.filtering, &count);
+    rest
+}
+
+fn none_match(canvas: &mut Canvas<'_>, table: Rect, state: &State) {
+    if state.fleet.rows.is_empty() && table.height > 1 {
+        canvas.say(table.x + 2, table.y + 1, table.width.saturating_sub(2), "No session matches the filter.", Meaning::Muted);
+    }
+}
+
+fn empty(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
+    let (library, choose) = (canvas.key(Context::Fleet, "library"), canvas.key(Context::Library, "choose"));
+    let n_models = state.library.models.iter().filter(|model| model.is_runnable()).count();
+    let lines = [
+        ("Nothing runs yet.".to_owned(), Meaning::Text),
+        (format!("Press {library}, choose a model, {choose} starts it."), Meaning::Muted),
+        (format!("{n_models} models here can be run."), Meaning::Muted),
+    ];
+    let has_graphs = area.height >= 20;
+    let (message, graph) = split_rows(area, if has_graphs { area.height - 11 } else { area.height });
+    let top = message.y + message.height.saturating_sub(lines.len() as u16) / 2;
+    for (index, (line, meaning)) in lines.iter().enumerate() {
+        let y = top + index as u16;
+        if y < message.bottom() {
+            let width = (line.len() as u16).min(message.width);
+            canvas.say(message.x + (message.width - width) / 2, y, width, line, *meaning);
+        }
+    }
+    if has_graphs {
+        graphs::draw(canvas, inset(graph, 1), state);
+    }
+}
+
+/// The chosen session: its faces, and the prompt.
+fn chosen(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
+    let Some(session) = state.chosen_session() else {
+        canvas.say(area.x + 1, area.y, area.width.saturating_sub(1), "No session is chosen.", Meaning::Muted);
+        return;
+    };
+    let (head, rest) = split_rows(area, 1);
+    tabs(canvas, head, state, session);
+    let rest = if rest.height >= 8 {
+        canvas.horizontal(rest.x, rest.y, rest.width, Meaning::Border);
+        below(rest, 1)
+    } else {
+        rest
+    };
+    let nothing = Editor::default();
+    let editor = state.fleet.prompts.get(&session.id).unwrap_or(&nothing);
+    let field_width = area.width.saturating_sub(2);
+    let has_prompt = session.is_live() && rest.height >= 2;
+    let prompt_rows = if has_prompt { prompt::rows(editor, field_width, (rest.height / 2).max(1)) } else { 0 };
+    let rule = u16::from(has_prompt && rest.height >= 6);
+    let (body, foot) = split_rows(rest, rest.height - prompt_rows - rule);
+    match state.fleet.tab {
+        Tab::Conversation => chat::draw(canvas, body, session, state.fleet.scroll, view_state),
+        Tab::Figures => faces::figures(canvas, body, state, session),
+        Tab::Memory => faces::memory(canvas, body, session),
+        Tab::Log => faces::log(canvas, body, session),
+    }
+    if has_prompt {
+        let focused = canvas.context == Context::Prompt;
+        if rule > 0 {
+            canvas.horizontal(foot.x, foot.y, foot.width, if focused { Meaning::Focus } else { Meaning::Border });
+        }
+        let placeholder = match state.fleet.focus {
+            Focus::Prompt => "write a prompt".to_owned(),
+            Focus::Table => format!("{} writes a prompt", canvas.key(Context::Fleet, "choose")),
+        };
+        prompt::draw(canvas, inset(below(foot, rule), 1), editor, focused, &placeholder);
+    }
+}
+
+/// Who it is, and which face shows.
+fn tabs(canvas: &mut Canvas<'_>, area: Rect, state: &State, session: &Session) {
+    if area.height == 0 {
+        return;
+    }
+    let mut faces = Vec::new();
+    for (tab, name) in Tab::ALL {
+        let is_shown = tab == state.fleet.tab;
+        let mut span = canvas.span(if is_shown { Meaning::Accent } else { Meaning::Muted }, name);
+        if is_shown {
+            span.style = span.style.add_modifier(ratatui::style::Modifier::BOLD | ratatui::style::Modifier::UNDERLINED);
+        }
+        faces.push(span);
+        faces.push(canvas.span(Meaning::Muted, "  "));
+    }
+    faces.pop();
+    let room = area.width.saturating_sub(spans_width(&faces) as u16 + 4);
+    let mut title = faces::title(canvas, session);
+    title.insert(0, canvas.span(session_table::series(session), "■ "));
+    canvas.put_spans(area.x + 1, row(area, 0).y, room, &title);
+    canvas.put_right(area.x, area.y, area.width.saturating_sub(1), &faces);
+}

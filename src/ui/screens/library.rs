@@ -1,0 +1,129 @@
+//! What do I have, and what would fit?
+
+use ratatui::layout::Rect;
+
+use super::super::canvas::{Canvas, Spans, below, inset, spans_width, split_columns, split_rows};
+use super::super::keymap::Context;
+use super::super::panels::{model_card, model_table, prompt};
+use super::super::theme::Meaning;
+use super::super::view::ViewState;
+use crate::core::State;
+use crate::core::editor::Editor;
+use crate::core::units::span;
+
+/// From this size on the chosen model stands beside the table; from the second on below it.
+const WIDE: (u16, u16) = (116, 14);
+const TALL: u16 = 20;
+
+/// Most problems of stores that are named; the rest is counted.
+const MAX_PROBLEMS: usize = 3;
+
+/// Draw the screen.
+pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
+    let (line, rest) = split_rows(area, 1);
+    let library = &state.library;
+    if library.filtering || !library.filter.is_empty() {
+        let count = format!("{} of {} models ", library.rows.len(), library.models.len());
+        filter_row(canvas, line, &library.filter, library.filtering, &count);
+    } else {
+        summary(canvas, line, state);
+    }
+    let n_problems = library.stores.iter().map(|store| store.problems.len()).sum::<usize>();
+    let problem_rows = if rest.height >= 16 { n_problems.min(MAX_PROBLEMS) as u16 } else { 0 };
+    let (rest, problem_area) = split_rows(rest, rest.height - problem_rows);
+    problems(canvas, problem_area, state, n_problems);
+    if library.rows.is_empty() {
+        return empty(canvas, rest, state);
+    }
+    let (table, card) = if rest.width >= WIDE.0 && rest.height >= WIDE.1 {
+        let (table, card) = split_columns(rest, rest.width - (rest.width * 38 / 100).clamp(44, 64));
+        canvas.vertical(card.x, card.y, card.height, Meaning::Border);
+        (Rect { width: table.width - 1, ..table }, Rect { x: card.x + 1, width: card.width - 1, ..card })
+    } else if rest.height >= TALL - 2 {
+        let n_rows = library.rows.len() as u16 + 1;
+        let (table, card) = split_rows(rest, n_rows.min(rest.height / 2));
+        canvas.horizontal(card.x, card.y, card.width, Meaning::Border);
+        (table, below(card, 1))
+    } else {
+        (rest, Rect { height: 0, ..rest })
+    };
+    model_table::draw(canvas, table, state, view_state);
+    if let Some(model) = state.chosen_model().filter(|_| card.height > 0) {
+        model_card::draw(canvas, card, state, model);
+    }
+}
+
+/// A filter with what it leaves.
+pub(crate) fn filter_row(canvas: &mut Canvas<'_>, area: Rect, filter: &Editor, filtering: bool, count: &str) {
+    if area.height == 0 {
+        return;
+    }
+    let x = canvas.say(area.x + 1, area.y, 2, "/ ", if filtering { Meaning::Focus } else { Meaning::Muted });
+    let width = area.right().saturating_sub(x + count.len() as u16 + 1);
+    let field = Rect { x, width, height: 1, ..area };
+    if filtering {
+        prompt::draw_line(canvas, field, filter);
+    } else {
+        canvas.say(field.x, field.y, field.width, filter.text(), Meaning::Text);
+    }
+    let count = [canvas.span(Meaning::Muted, count)];
+    canvas.put_right(area.x, area.y, area.width, &count);
+}
+
+/// How many models where, and how the scan goes.
+fn summary(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
+    if area.height == 0 {
+        return;
+    }
+    let library = &state.library;
+    let mut right: Spans<'_> = Vec::new();
+    if library.scanning {
+        right.push(canvas.span(Meaning::Accent, "◌ looking through the stores "));
+    } else if let Some(took) = library.took {
+        right.push(canvas.span(Meaning::Muted, format!("looked through in {} ", span(took))));
+    }
+    let mut left: Spans<'_> = Vec::new();
+    let size: crate::core::units::Bytes = library.models.iter().map(|model| model.size).sum();
+    left.push(canvas.span(Meaning::Text, format!(" {} models", library.models.len())));
+    left.push(canvas.span(Meaning::Muted, format!(" · {size}")));
+    for store in &library.stores {
+        left.push(canvas.span(Meaning::Muted, format!("   {} ", store.store.name())));
+        left.push(canvas.span(Meaning::Text, store.n_models.to_string()));
+    }
+    let room = area.width.saturating_sub(spans_width(&right) as u16 + 1);
+    canvas.put_spans(area.x, area.y, room, &left);
+    canvas.put_right(area.x, area.y, area.width, &right);
+}
+
+fn problems(canvas: &mut Canvas<'_>, area: Rect, state: &State, n_problems: usize) {
+    let all = state.library.stores.iter().flat_map(|store| store.problems.iter().map(move |problem| (store, problem)));
+    let rows = usize::from(area.height);
+    for (index, (store, problem)) in all.take(rows).enumerate() {
+        let y = area.y + index as u16;
+        if index + 1 == rows && n_problems > rows {
+            let text = format!("and {} more that could not be read", n_problems - index);
+            canvas.say(area.x + 3, y, area.width.saturating_sub(3), &text, Meaning::Muted);
+            return;
+        }
+        let x = canvas.say(area.x + 1, y, 2, "! ", Meaning::Warn);
+        let text = format!("{} {problem}", store.store.name());
+        canvas.say(x, y, area.right().saturating_sub(x), &text, Meaning::Muted);
+    }
+}
+
+fn empty(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
+    let area = inset(area, 2);
+    let text = if state.library.scanning && state.library.models.is_empty() {
+        "Looking for models …".to_owned()
+    } else if state.library.models.is_empty() {
+        let rescan = canvas.key(Context::Library, "rescan");
+        format!(
+            "No model was found. Fetch one with `hf download OWNER/NAME`, or name your folders in config.toml under \
+             [library], then press {rescan}."
+        )
+    } else {
+        format!("No model matches the filter. {} shows all again.", canvas.key(Context::Filter, "back"))
+    };
+    let style = canvas.style(Meaning::Muted);
+    canvas.paragraph(below(area, 1), &text, style);
+}

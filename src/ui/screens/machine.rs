@@ -1,0 +1,176 @@
+//! Where do memory, power and heat go, and what can't be read?
+
+use ratatui::layout::Rect;
+
+use super::super::canvas::{Canvas, Spans, below, inset, row, split_columns, split_rows};
+use super::super::keymap::Context;
+use super::super::panels::{cores, graphs, machine_figures, memory_bar, sources};
+use super::super::theme::Meaning;
+use super::super::view::ViewState;
+use super::super::widgets::bar;
+use crate::core::State;
+use crate::core::machine::Sample;
+use crate::core::units::{Bytes, Ratio, or_dash};
+
+/// From this width on the sources stand beside the rest.
+const WIDE: u16 = 130;
+
+/// Draw the screen.
+pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
+    let area = inset(area, 1);
+    let Some(sample) = &state.machine.sample else {
+        canvas.say(area.x, area.y, area.width, "The sensors are being read for the first time.", Meaning::Muted);
+        return;
+    };
+    let host = &sample.host;
+    let line = format!("{} · {} · {}", host.name, host.processor, host.system);
+    canvas.say(area.x, area.y, area.width, &line, Meaning::Muted);
+    let area = below(area, 1);
+    view_state.page_rows = usize::from(area.height / 2);
+    if area.width >= WIDE {
+        let (left, right) = split_columns(area, area.width * 52 / 100);
+        let graph_rows = if left.height >= 36 { 12 } else { 0 };
+        let (upper, graph) = split_rows(left, left.height - graph_rows);
+        heading(canvas, row(upper, 0), "Sources of readings");
+        sources::draw(canvas, Rect { width: upper.width - 2, ..below(upper, 1) }, sample, state.machine.scroll);
+        if graph_rows > 0 {
+            graphs::draw(canvas, Rect { width: graph.width - 2, ..graph }, state);
+        }
+        canvas.vertical(right.x, right.y, right.height, Meaning::Border);
+        let right = Rect { x: right.x + 2, width: right.width - 2, ..right };
+        parts(canvas, right, state, sample, true);
+        return;
+    }
+    let airy = area.height >= 34;
+    let rest = parts(canvas, Rect { height: area.height * 3 / 5, ..area }, state, sample, airy);
+    let used = rest.y - area.y;
+    let rest = below(area, used);
+    heading(canvas, row(rest, 0), "Sources of readings");
+    sources::draw(canvas, below(rest, 1), sample, state.machine.scroll);
+}
+
+fn heading(canvas: &mut Canvas<'_>, area: Rect, text: &str) {
+    if area.height > 0 {
+        canvas.say(area.x, area.y, area.width, text, Meaning::Accent);
+    }
+}
+
+/// Everything but the sources; returns what it left.
+fn parts(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample, airy: bool) -> Rect {
+    let gap = u16::from(airy);
+    let mut rest = area;
+    if airy {
+        heading(canvas, row(rest, 0), "Cores");
+        rest = below(rest, 1);
+    }
+    let core_rows = cores::rows(sample, area.width).min((area.height / 3).max(1));
+    cores::draw(canvas, split_rows(rest, core_rows).0, sample);
+    rest = below(rest, core_rows);
+    rest = temperatures(canvas, rest, sample);
+    rest = below(rest, gap);
+    if airy {
+        let memory = &sample.memory;
+        let text = format!("Memory  {} of {} available", memory.available, memory.total);
+        heading(canvas, row(rest, 0), &text);
+        rest = below(rest, 1);
+    }
+    memory_bar::draw(canvas, split_rows(rest, memory_bar::ROWS).0, state, sample);
+    rest = below(rest, memory_bar::ROWS + gap);
+    if airy {
+        heading(canvas, row(rest, 0), "Budgets of the sessions");
+        rest = below(rest, 1);
+    }
+    rest = below(budgets(canvas, rest, state, sample), gap);
+    if airy && !sample.gpus.is_empty() {
+        heading(canvas, row(rest, 0), "GPUs");
+        rest = below(rest, 1);
+    }
+    rest = gpus(canvas, rest, sample);
+    if !sample.gpus.is_empty() {
+        rest = below(rest, gap);
+    }
+    if airy {
+        heading(canvas, row(rest, 0), "Disks");
+        rest = below(rest, 1);
+    }
+    rest = below(disks(canvas, rest, sample, airy), gap);
+    let own = &sample.own;
+    let text = format!("{:.1}% of a core, {} resident", own.cores * 100.0, own.resident);
+    line(canvas, rest, "taffrail itself", &text)
+}
+
+const LABEL: u16 = 17;
+
+fn line(canvas: &mut Canvas<'_>, area: Rect, label: &str, text: &str) -> Rect {
+    if area.height > 0 {
+        let value = [canvas.span(Meaning::Text, text)];
+        canvas.pair(row(area, 0), label, LABEL, &value);
+    }
+    below(area, 1)
+}
+
+fn temperatures(canvas: &mut Canvas<'_>, area: Rect, sample: &Sample) -> Rect {
+    if sample.temperatures.is_empty() || area.height == 0 {
+        return area;
+    }
+    let mut spans: Spans<'_> = Vec::new();
+    for temperature in &sample.temperatures {
+        let is_hot = temperature.critical.is_some_and(|critical| temperature.celsius.0 >= critical.0 - 5.0);
+        spans.push(canvas.span(Meaning::Muted, format!("{} ", temperature.label)));
+        spans.push(canvas.span(if is_hot { Meaning::Bad } else { Meaning::Text }, format!("{}   ", temperature.celsius)));
+    }
+    canvas.put_spans(area.x + 1, area.y, area.width.saturating_sub(1), &spans);
+    below(area, 1)
+}
+
+/// Threads and memory: used, promised, left.
+fn budgets(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample) -> Rect {
+    let threads: u32 = state.fleet.sessions.iter().map(|session| session.threads).sum();
+    let limit = state.thread_limit();
+    let keys = [("fewer-threads", "fewer"), ("more-threads", "more")]
+        .map(|(action, word)| format!("{} {word}", canvas.key(Context::Machine, action)));
+    let mut spans = vec![canvas.span(Meaning::Text, format!("{threads} of {limit} in use"))];
+    spans.push(canvas.span(Meaning::Muted, format!("   {}", keys.join("  "))));
+    if area.height > 0 {
+        canvas.pair(row(area, 0), "threads", LABEL, &spans);
+    }
+    let planned: Bytes = state.fleet.sessions.iter().filter(|session| session.is_live()).map(|session| session.planned.total()).sum();
+    let budget = &state.settings.budget;
+    let limit = budget.memory.map_or_else(|| "what is available".to_owned(), |memory| memory.to_string());
+    let text = format!("{planned} promised of {limit}, {} available, {} kept free", sample.memory.available, budget.reserve);
+    line(canvas, below(area, 1), "memory", &text)
+}
+
+fn gpus(canvas: &mut Canvas<'_>, area: Rect, sample: &Sample) -> Rect {
+    let mut rest = area;
+    for gpu in &sample.gpus {
+        let temperature = gpu.temperature.map(|celsius| format!("   {celsius}")).unwrap_or_default();
+        let usage = gpu.usage.value().map_or_else(|| "—".to_owned(), ToString::to_string);
+        let text = format!("{usage:>4}   {} of {}{temperature}   {}", gpu.memory_used, gpu.memory_total, gpu.name);
+        rest = line(canvas, rest, &format!("gpu {}", gpu.index), &text);
+    }
+    rest
+}
+
+fn disks(canvas: &mut Canvas<'_>, area: Rect, sample: &Sample, airy: bool) -> Rect {
+    let mut rest = area;
+    for disk in sample.disks.iter().take(if airy { 6 } else { 2 }) {
+        let used = Ratio(1.0 - disk.free.0 as f64 / disk.total.0.max(1) as f64);
+        let line = row(rest, 0);
+        if line.height == 0 {
+            break;
+        }
+        canvas.say(line.x, line.y, LABEL - 1, &disk.mount, Meaning::Muted);
+        let style = canvas.style(match machine_figures::level(Some(used)) {
+            Meaning::Text => Meaning::Accent,
+            other => other,
+        });
+        bar::share(canvas, Rect { x: line.x + LABEL, width: 12, ..line }, used.0, style);
+        let rate = |bytes: Option<Bytes>| or_dash(bytes.map(|bytes| format!("{bytes}/s")));
+        let (read, written) = (rate(disk.read), rate(disk.written));
+        let text = format!("  {} free of {}   reads {read}, writes {written}", disk.free, disk.total);
+        canvas.say(line.x + LABEL + 12, line.y, line.width.saturating_sub(LABEL + 12), &text, Meaning::Text);
+        rest = below(rest, 1);
+    }
+    rest
+}

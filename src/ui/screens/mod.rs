@@ -1,0 +1,5 @@
+//! The screens, one file each.
+
+pub(super) mod fleet;
+pub(super) mod library;
+pub(super) mod machine;

@@ -1,0 +1,142 @@
+//! The frame around every screen: header, notices, footer, and what lies over it.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+
+use super::canvas::{Canvas, Span, Spans, below, row, spans_width, split_rows};
+use super::keymap::{Context, Keymap};
+use super::panels::{hints, machine_figures};
+use super::theme::{Meaning, Theme};
+use super::{overlay, screens};
+use crate::core::State;
+use crate::core::state::Screen;
+
+/// What one frame leaves for the next: where lists begin. Nothing in it decides anything.
+#[derive(Debug, Clone, Default)]
+pub struct ViewState {
+    pub(super) fleet_offset: usize,
+    pub(super) library_offset: usize,
+    pub(super) palette_offset: usize,
+    pub(super) form_offset: usize,
+    /// Lines of the conversation that lie above the pane when it is scrolled to its end; `None` before it was drawn.
+    /// A scroll beyond it shows nothing more.
+    pub scroll_limit: Option<usize>,
+    /// Rows that the screen's list has room for, for moving by pages.
+    pub page_rows: usize,
+}
+
+/// The least size that anything can be shown in.
+const LEAST: (u16, u16) = (40, 8);
+
+/// Most notices that show at once.
+const MAX_NOTICES: usize = 3;
+
+/// Draw the state into an area of a buffer; returns where the terminal's cursor belongs, where a field has the keys.
+pub fn view(
+    state: &State,
+    view_state: &mut ViewState,
+    theme: &Theme,
+    keys: &Keymap,
+    area: Rect,
+    buffer: &mut Buffer,
+) -> Option<Position> {
+    let area = area.intersection(buffer.area);
+    let mut canvas = Canvas::new(buffer, theme, keys, Context::of(state), state.settings.ui.graphs);
+    canvas.clear(area);
+    if area.width < LEAST.0 || area.height < LEAST.1 {
+        too_small(&mut canvas, area);
+        return None;
+    }
+    header(&mut canvas, row(area, 0), state);
+    let rule = u16::from(area.height >= 30);
+    if rule > 0 {
+        canvas.horizontal(area.x, area.y + 1, area.width, Meaning::Border);
+    }
+    let body = below(area, 1 + rule);
+    let n_notices = state.notices.len().min(MAX_NOTICES).min(usize::from(body.height / 6)) as u16;
+    let (body, foot) = split_rows(body, body.height - 1 - n_notices);
+    match state.screen {
+        Screen::Fleet => screens::fleet::draw(&mut canvas, body, state, view_state),
+        Screen::Library => screens::library::draw(&mut canvas, body, state, view_state),
+        Screen::Machine => screens::machine::draw(&mut canvas, body, state, view_state),
+    }
+    let newest = state.notices.iter().skip(state.notices.len() - usize::from(n_notices));
+    for (index, notice) in newest.enumerate() {
+        let line = row(foot, index as u16);
+        let (glyph, meaning) = if notice.is_error { ("✕", Meaning::Bad) } else { ("•", Meaning::Accent) };
+        let x = canvas.say(line.x + 1, line.y, 2, glyph, meaning);
+        canvas.say(x + 1, line.y, line.right().saturating_sub(x + 2), &notice.text, Meaning::Text);
+    }
+    footer(&mut canvas, row(foot, n_notices), state);
+    overlay::draw(&mut canvas, area, state, view_state);
+    canvas.cursor
+}
+
+fn too_small(canvas: &mut Canvas<'_>, area: Rect) {
+    let text = format!("taffrail needs {}×{} characters; this is {}×{}", LEAST.0, LEAST.1, area.width, area.height);
+    let style = canvas.style(Meaning::Muted);
+    canvas.paragraph(area, &text, style);
+}
+
+fn header(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
+    let mut tabs: Spans<'_> = vec![canvas.span(Meaning::Accent, " taffrail  ")];
+    for (digit, screen, name) in Screen::ALL {
+        let is_shown = screen == state.screen;
+        let meaning = if is_shown { Meaning::Text } else { Meaning::Muted };
+        let mut label = canvas.span(meaning, format!(" {digit} {name} "));
+        if is_shown {
+            let selection = canvas.style(Meaning::Selection);
+            label.style = label.style.patch(selection).add_modifier(ratatui::style::Modifier::BOLD);
+        }
+        tabs.push(label);
+    }
+    let x = canvas.put_spans(area.x, area.y, area.width, &tabs);
+    let room = usize::from(area.right().saturating_sub(x + 2));
+    // What matters least goes first; power stays longest.
+    let mut parts = machine_figures::parts(canvas, state);
+    let width = |parts: &[Spans<'_>]| parts.iter().map(|part| spans_width(part) + 3).sum::<usize>();
+    while width(&parts) > room && !parts.is_empty() {
+        parts.remove(0);
+    }
+    let mut line: Spans<'_> = Vec::new();
+    for part in parts {
+        if !line.is_empty() {
+            line.push(canvas.span(Meaning::Muted, "   "));
+        }
+        line.extend(part);
+    }
+    line.push(canvas.span(Meaning::Text, " "));
+    canvas.put_right(x, area.y, area.right().saturating_sub(x), &line);
+}
+
+fn footer(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
+    let context = canvas.context;
+    let mut left: Vec<[Span<'_>; 2]> = Vec::new();
+    let entry = |canvas: &Canvas<'_>, action, label: &str| {
+        let key = canvas.keys.hint(context, action)?;
+        Some([canvas.span(Meaning::Key, key), canvas.span(Meaning::Muted, format!(" {label}  "))])
+    };
+    let right: Spans<'_> = [("help", "help"), ("palette", "commands")]
+        .into_iter()
+        .filter_map(|(action, label)| entry(canvas, action, label))
+        .flatten()
+        .collect();
+    let room = usize::from(area.width).saturating_sub(spans_width(&right) + 2);
+    let mut used = 0;
+    for (action, label) in hints::of(state) {
+        if let Some(hint) = entry(canvas, action, label) {
+            used += spans_width(&hint);
+            if used > room {
+                break;
+            }
+            left.push(hint);
+        }
+    }
+    let left: Spans<'_> = left.into_iter().flatten().collect();
+    canvas.put_spans(area.x + 1, area.y, area.width.saturating_sub(1), &left);
+    canvas.put_right(area.x, area.y, area.width, &right);
+}
+
+#[cfg(test)]
+#[path = "view_tests.rs"]
+mod tests;

@@ -1,0 +1,55 @@
+//! Bars: one share, or a whole split by owner.
+
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::super::canvas::Canvas;
+use super::super::theme::Meaning;
+
+/// A bar that fills `share` of one row, by eighths of a cell.
+pub(crate) fn share(canvas: &mut Canvas<'_>, area: Rect, share: f64, style: Style) {
+    if area.height == 0 || area.width == 0 {
+        return;
+    }
+    let eighths = (share.clamp(0.0, 1.0) * f64::from(area.width) * 8.0).round() as u32;
+    let rest = canvas.style(Meaning::Border);
+    for column in 0..area.width {
+        let filled = eighths.saturating_sub(u32::from(column) * 8).min(8);
+        let (glyph, style) = match (filled, canvas.is_ascii()) {
+            (0, false) => ('·', rest),
+            (0, true) => ('.', rest),
+            (4..=8, true) => ('#', style),
+            (_, true) => ('-', style),
+            (filled, false) => (['▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'][filled as usize - 1], style),
+        };
+        canvas.cell(area.x + column, area.y, glyph, style);
+    }
+}
+
+/// A bar of parts beside each other, each at least one cell where it is not nothing; what remains is drawn as free.
+pub(crate) fn split(canvas: &mut Canvas<'_>, area: Rect, total: f64, parts: &[(f64, Style, char)]) {
+    if area.height == 0 || area.width == 0 {
+        return;
+    }
+    let mut x = area.x;
+    let mut sum = 0.0;
+    for (part, style, glyph) in parts.iter().filter(|(part, ..)| *part > 0.0) {
+        sum += part;
+        let end = area.x + (sum / total.max(1.0) * f64::from(area.width)).round().min(f64::from(area.width)) as u16;
+        let end = end.max(x + 1).min(area.right());
+        while x < end {
+            canvas.cell(x, area.y, if canvas.is_ascii() { '#' } else { *glyph }, *style);
+            x += 1;
+        }
+    }
+    let style = canvas.style(Meaning::Border);
+    let glyph = if canvas.is_ascii() { '.' } else { '·' };
+    (x..area.right()).for_each(|x| canvas.cell(x, area.y, glyph, style));
+}
+
+/// `▰▰▰▱▱` for a progress of so many cells.
+pub(crate) fn steps(share: f32, cells: usize, ascii: bool) -> String {
+    let full = ((share.clamp(0.0, 1.0) * cells as f32).round() as usize).min(cells);
+    let (on, off) = if ascii { ("#", ".") } else { ("▰", "▱") };
+    on.repeat(full) + &off.repeat(cells - full)
+}

@@ -1,0 +1,6 @@
+//! Parts that know nothing of models or sessions: text, tables, bars, graphs.
+
+pub(super) mod bar;
+pub(super) mod graph;
+pub(super) mod table;
+pub mod text;
