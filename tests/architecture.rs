@@ -359,10 +359,7 @@ fn what_is_allowed_is_not_reported() {
     for (module, text) in [
         ("core::update", "use super::state::State; use crate::core::settings; use std::time::Duration;"),
         ("core", "// use tokio::sync;\n/* crate::ui /* nested */ crate::ui */\n/// See [`crate::ui`]."),
-        (
-            "core",
-            r##"let a = "crate::ui"; let b = r#"# "crate::ui""#; let c = ('"', '\'', '\u{22}'); fn f<'a>() {}"##,
-        ),
+        ("core", r##"let a = "crate::ui"; let b = r#"# "crate::ui""#; let c = ('"', '\'', '\u{22}'); fn f<'a>() {}"##),
         ("core", "self.tokio.std::<u8>(); let x = y.ui;"),
         ("ui::widgets::graph", "use super::super::theme::Theme; use crate::core::State; use ratatui::Frame;"),
         ("app", "use crate::{config, core, engine, library, telemetry, ui}; use tokio::select;"),
