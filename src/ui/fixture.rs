@@ -17,6 +17,11 @@ use crate::core::settings::{SessionSettings, Settings};
 use crate::core::state::Screen;
 use crate::core::units::{Bytes, Celsius, Joules, Ratio, Watts};
 
+#[path = "fixture_scenes.rs"]
+mod scenes;
+
+pub use scenes::{SCENES, scene};
+
 /// The wall clock of the fixture.
 const NOW: i64 = 1_764_000_000;
 

@@ -112,7 +112,7 @@ fn header(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
 fn footer(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let context = canvas.context;
     let mut left: Vec<[Span<'_>; 2]> = Vec::new();
-    let mut entry = |canvas: &Canvas<'_>, action, label: &str| {
+    let entry = |canvas: &Canvas<'_>, action, label: &str| {
         let key = canvas.keys.hint(context, action)?;
         Some([canvas.span(Meaning::Key, key), canvas.span(Meaning::Muted, format!(" {label}  "))])
     };
