@@ -297,8 +297,8 @@ fn session(state: &State, id: u64, model: Arc<Model>, phase: Phase) -> Session {
     }
     for tick in 0..300_u64 {
         let wave = 1.0 + 0.2 * ((tick * id) as f32 / 7.0).sin();
-        let works = is_busy && (tick / 40) % 3 != id % 3;
-        session.throughput.push(Some(if works { wave * 96.0 / id as f32 } else { 0.0 }));
+        let works = is_busy && ((tick + 20) / 40) % 4 != id % 4;
+        session.throughput.push(Some(if works { wave * 43.0 * id.min(3) as f32 } else { 0.0 }));
         session.memory.push(session.process.map(|process| process.resident.0 as f32));
         session.power.push(Some(if works { wave * 70.0 / id as f32 } else { 1.0 }));
     }
@@ -313,7 +313,7 @@ fn talk(session: &mut Session, id: u64) {
     session.threads = 2;
     session.n_past = 2_130 / id as u32;
     session.n_generated = 4_812;
-    session.figures = figures(312, 214, 427 / 10 * id as u32, 812.0 / id as f64);
+    session.figures = figures(312, 214, 43 * id as u32, 812.0 / id as f64);
     let mut first = turn(Role::Assistant, "Sunlight is scattered by the molecules of the air, and blue light far more than red, since scattering grows with the fourth power of the frequency.\n\nSo the blue reaches your eye from every direction:\n\n1. the sky looks blue,\n2. the sun itself looks yellowish.");
     first.reasoning = "The user asks about the sky. Rayleigh scattering it is. Keep it short.".to_owned();
     first.figures = Some(figures(312, 214, 43, 812.0));

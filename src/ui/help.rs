@@ -26,7 +26,7 @@ use Part::{Heading, Keys, Term, Text};
 const FLEET: &[Part] = &[
     Heading("Fleet: what is running, and what does it cost?"),
     Text("A row for each session: one model in one worker process. Beside or below it the chosen session; under the table throughput, memory and power over the same time."),
-    Term("State", "○ ready  ◔ reads the prompt  ● thinks or answers  ◐ loads  ◌ starts or stops  ✕ failed"),
+    Term("State", "○ ready  ◔ reads the prompt  ● thinks or answers  ◐ loads  ◌ waits or stops  ✕ failed"),
     Term("Context", "tokens in the context, of those that it holds"),
     Term("tok/s", "generated tokens per second, now or of the last answer; beside it the last seconds"),
     Term("TTFT", "from the request to the first token, reading the prompt included"),

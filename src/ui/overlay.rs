@@ -142,8 +142,8 @@ fn refused(canvas: &mut Canvas<'_>, area: Rect, model: &str, refusal: &Refusal) 
 
 fn fields(canvas: &mut Canvas<'_>, area: Rect, state: &State, form: &Form, view_state: &mut ViewState) {
     let name = state.model(&form.model).map_or(form.model.as_str(), |model| model.name.as_str());
-    let inside = window(canvas, area, 84, SESSION_FIELDS.len() as u16 + 5, &format!("settings · {name}"));
-    let foot = u16::from(inside.height > 4) * 2;
+    let inside = window(canvas, area, 84, SESSION_FIELDS.len() as u16 + 6, &format!("settings · {name}"));
+    let foot = u16::from(inside.height > 6) * 3;
     let list = Rect { height: inside.height.saturating_sub(foot), ..inside };
     let room = usize::from(list.height);
     view_state.form_offset = follow(view_state.form_offset, Some(form.chosen), SESSION_FIELDS.len(), room);
@@ -164,6 +164,9 @@ fn fields(canvas: &mut Canvas<'_>, area: Rect, state: &State, form: &Form, view_
         canvas.say(x, line.y, line.right().saturating_sub(x), field.help, Meaning::Muted);
     }
     if foot > 0 {
+        let help = SESSION_FIELDS.get(form.chosen).map_or("", |field| field.help);
+        let line = row(inside, inside.height - 2);
+        canvas.say(line.x, line.y, line.width, help, Meaning::Text);
         let line = row(inside, inside.height - 1);
         match &form.error {
             Some(error) => {

@@ -91,17 +91,17 @@ fn header(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
         tabs.push(label);
     }
     let x = canvas.put_spans(area.x, area.y, area.width, &tabs);
-    let room = usize::from(area.right().saturating_sub(x + 2));
+    let room = usize::from(area.right().saturating_sub(x));
     // What matters least goes first; power stays longest.
     let mut parts = machine_figures::parts(canvas, state);
-    let width = |parts: &[Spans<'_>]| parts.iter().map(|part| spans_width(part) + 3).sum::<usize>();
+    let width = |parts: &[Spans<'_>]| parts.iter().map(|part| spans_width(part) + 2).sum::<usize>();
     while width(&parts) > room && !parts.is_empty() {
         parts.remove(0);
     }
     let mut line: Spans<'_> = Vec::new();
     for part in parts {
         if !line.is_empty() {
-            line.push(canvas.span(Meaning::Muted, "   "));
+            line.push(canvas.span(Meaning::Muted, "  "));
         }
         line.extend(part);
     }

@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 use std::time::Duration;
 
-use super::super::canvas::{Canvas, Span, Spans, below, inset, row};
+use super::super::canvas::{Canvas, Span, Spans, below, inset, row, spans_width};
 use super::super::theme::Meaning;
 use super::chat::figures_line;
 use crate::core::State;
@@ -168,14 +168,17 @@ pub(crate) fn log(canvas: &mut Canvas<'_>, area: Rect, session: &Session) {
     }
 }
 
-/// The row under an empty conversation's head that names the model and the last figures.
-pub(crate) fn title<'a>(canvas: &Canvas<'_>, session: &'a Session) -> Spans<'a> {
+/// Who it is and how fast it answers, as far as there is the room.
+pub(crate) fn title<'a>(canvas: &Canvas<'_>, session: &'a Session, room: usize) -> Spans<'a> {
     let mut spans = vec![canvas.span(Meaning::Text, session.name.as_str())];
     if let Some(quant) = session.model.quant() {
         spans.push(canvas.span(Meaning::Muted, format!(" · {quant}")));
     }
     if session.is_busy() && session.figures.counters.n_generated > 0 {
         spans.push(canvas.span(Meaning::Muted, format!(" · {}", figures_line(&session.figures))));
+    }
+    while spans.len() > 1 && spans_width(&spans) > room {
+        spans.pop();
     }
     spans
 }

@@ -53,7 +53,11 @@ fn one(canvas: &mut Canvas<'_>, area: Rect, state: &State, quantity: Quantity, n
         && let Some((_, worst)) = total(sample)
     {
         grade = worst;
-        head.push(canvas.span(Meaning::Muted, format!(" {} {}", boundary(sample), worst.word())));
+        head.push(canvas.span(Meaning::Muted, format!(" {}", boundary(sample))));
+        let word = canvas.span(Meaning::Muted, format!(" {}", worst.word()));
+        if spans_width(&head) + spans_width(std::slice::from_ref(&word)) + 8 <= usize::from(title.width) {
+            head.push(word);
+        }
     }
     let Some(extent) = graph::extent(&sums) else {
         canvas.put_spans(title.x, title.y, title.width, &head);
@@ -136,7 +140,7 @@ fn legend(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
         let key = canvas.key(Context::Fleet, "freeze");
         right.push(canvas.span(Meaning::Muted, format!(" · {key} goes on")));
     }
-    let room = area.width.saturating_sub(spans_width(&right) as u16 + 1);
+    let room = area.width.saturating_sub(spans_width(&right) as u16);
     let mut spans: Spans<'_> = Vec::new();
     for session in &state.fleet.sessions {
         spans.push(canvas.span(series(session), " ■ "));
@@ -144,7 +148,7 @@ fn legend(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     }
     if state.machine.power.last().is_some() {
         spans.push(canvas.span(Meaning::Border, " ■ "));
-        spans.push(canvas.span(Meaning::Muted, "rest of the machine"));
+        spans.push(canvas.span(Meaning::Muted, "rest"));
     }
     canvas.put_spans(area.x, area.y, room, &spans);
     canvas.put_right(area.x, area.y, area.width, &right);

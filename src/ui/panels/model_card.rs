@@ -73,8 +73,8 @@ fn facts(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
     let fit = fit(state, model);
     let mut spans = fit_cell(canvas, &fit);
     match fit {
-        Fit::Fits { .. } => spans.push(canvas.span(Meaning::Muted, " tokens of context fit")),
-        Fit::Shorter { .. } => spans.push(canvas.span(Meaning::Muted, " tokens of context fit")),
+        Fit::Fits { .. } => spans.push(canvas.span(Meaning::Muted, " tokens of context")),
+        Fit::Shorter { .. } => spans.push(canvas.span(Meaning::Muted, " tokens of context, not more")),
         Fit::TooLarge { .. } => spans.push(canvas.span(Meaning::Muted, " needed at the least, more than is free")),
         Fit::Unknown => spans.push(canvas.span(Meaning::Muted, " its header doesn't tell what it needs")),
         Fit::Never(_) => spans.clear(),
@@ -189,14 +189,15 @@ fn files(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         return;
     }
     let mut rest = area;
-    let caption = if model.files.len() == 1 { "file".to_owned() } else { format!("{} files", model.files.len()) };
+    let count = if model.files.len() == 1 { "file".to_owned() } else { format!("{} files", model.files.len()) };
+    let caption = format!("{count}, {}", model.size);
     canvas.say(rest.x, rest.y, rest.width, &caption, Meaning::Accent);
     rest = below(rest, 1);
     let style = canvas.style(Meaning::Muted);
     for file in model.files.iter().take(MAX_FILES) {
         let path = file.path.display().to_string();
         let path = if path.is_empty() { "inside taffrail itself".to_owned() } else { path };
-        let rows = canvas.paragraph(rest, &format!("{:>8}  {path}", file.size.to_string()), style);
+        let rows = canvas.paragraph(rest, &path, style);
         rest = below(rest, rows);
     }
 }

@@ -22,7 +22,7 @@ const COLUMNS: [Column; 11] = [
     column("State", 10, Align::Left, 0),
     column("Context", 9, Align::Right, 3),
     column("tok/s", 6, Align::Right, 0),
-    column("", 10, Align::Left, 4),
+    column("", 8, Align::Left, 4),
     column("TTFT ms", 7, Align::Right, 6),
     column("Mem GB", 7, Align::Right, 1),
     column("Power W", 7, Align::Right, 5),
@@ -34,7 +34,7 @@ const COLUMNS: [Column; 11] = [
 const NAME: usize = 0;
 const CONTEXT: usize = 2;
 const THROUGHPUT: usize = 3;
-const SPARKLINE: usize = 10;
+const SPARKLINE: usize = 8;
 const MEMORY: usize = 6;
 const PER_TOKEN: usize = 8;
 

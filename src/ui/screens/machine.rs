@@ -74,8 +74,8 @@ fn parts(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample, ai
         heading(canvas, row(rest, 0), &text);
         rest = below(rest, 1);
     }
-    memory_bar::draw(canvas, split_rows(rest, memory_bar::ROWS).0, state, sample);
-    rest = below(rest, memory_bar::ROWS + gap);
+    let bar_rows = memory_bar::draw(canvas, rest, state, sample);
+    rest = below(rest, bar_rows + gap);
     if airy {
         heading(canvas, row(rest, 0), "Budgets of the sessions");
         rest = below(rest, 1);
@@ -99,7 +99,9 @@ fn parts(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample, ai
     line(canvas, rest, "taffrail itself", &text)
 }
 
-const LABEL: u16 = 17;
+/// Columns of the labels, and of a disk's bar.
+const LABEL: u16 = 16;
+const BAR: u16 = 8;
 
 fn line(canvas: &mut Canvas<'_>, area: Rect, label: &str, text: &str) -> Rect {
     if area.height > 0 {
@@ -136,8 +138,8 @@ fn budgets(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample) 
     }
     let planned: Bytes = state.fleet.sessions.iter().filter(|session| session.is_live()).map(|session| session.planned.total()).sum();
     let budget = &state.settings.budget;
-    let limit = budget.memory.map_or_else(|| "what is available".to_owned(), |memory| memory.to_string());
-    let text = format!("{planned} promised of {limit}, {} available, {} kept free", sample.memory.available, budget.reserve);
+    let limit = budget.memory.map(|memory| format!(" of {memory}")).unwrap_or_default();
+    let text = format!("{planned} promised{limit}, {} available, {} kept free", sample.memory.available, budget.reserve);
     line(canvas, below(area, 1), "memory", &text)
 }
 
@@ -165,9 +167,9 @@ fn disks(canvas: &mut Canvas<'_>, area: Rect, sample: &Sample, airy: bool) -> Re
             Meaning::Text => Meaning::Accent,
             other => other,
         });
-        bar::share(canvas, Rect { x: line.x + LABEL, width: 12, ..line }, used.0, style);
-        let text = format!("  {} free of {}   reads {}/s, writes {}/s", disk.free, disk.total, disk.read, disk.written);
-        canvas.say(line.x + LABEL + 12, line.y, line.width.saturating_sub(LABEL + 12), &text, Meaning::Text);
+        bar::share(canvas, Rect { x: line.x + LABEL, width: BAR, ..line }, used.0, style);
+        let text = format!("  {} free of {}  read {}/s  write {}/s", disk.free, disk.total, disk.read, disk.written);
+        canvas.say(line.x + LABEL + BAR, line.y, line.width.saturating_sub(LABEL + BAR), &text, Meaning::Text);
         rest = below(rest, 1);
     }
     rest
