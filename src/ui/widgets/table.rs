@@ -142,7 +142,7 @@ fn place_spans(canvas: &mut Canvas<'_>, (x, y, width): (u16, u16, u16), align: A
 /// The first row to show, so that the chosen one shows and no room is wasted.
 pub(crate) fn follow(offset: usize, chosen: Option<usize>, count: usize, room: usize) -> usize {
     let offset = offset.min(count.saturating_sub(room));
-    match chosen {
+    match chosen.map(|chosen| chosen.min(count.saturating_sub(1))) {
         Some(chosen) if chosen < offset => chosen,
         Some(chosen) if chosen >= offset + room.max(1) => chosen + 1 - room.max(1),
         _ => offset,
@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn the_chosen_row_shows() {
         for (offset, chosen, count, room, expected) in
-            [(0, Some(9), 10, 4, 6), (6, Some(2), 10, 4, 2), (9, None, 10, 4, 6), (3, Some(4), 10, 4, 3), (5, None, 2, 4, 0), (0, Some(3), 5, 0, 3)]
+            [(0, Some(9), 10, 4, 6), (6, Some(2), 10, 4, 2), (9, None, 10, 4, 6), (3, Some(4), 10, 4, 3), (5, None, 2, 4, 0), (0, Some(3), 5, 0, 3), (0, Some(9), 1, 4, 0)]
         {
             assert_eq!(follow(offset, chosen, count, room), expected);
         }
