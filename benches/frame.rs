@@ -53,13 +53,14 @@ fn frame(criterion: &mut Criterion) {
             count += 1;
             if let Some(turn) = state.fleet.sessions.first_mut().and_then(|session| session.turns.last_mut()) {
                 turn.text.truncate(20_000);
-                turn.text.push_str(if count % 2 == 0 { "odd" } else { "even" });
+                turn.text.push_str(if count.is_multiple_of(2) { "odd" } else { "even" });
             }
-            terminal.draw(|frame| {
-                let area = frame.area();
-                view(&state, &mut view_state, &theme, &keys, area, frame.buffer_mut());
-            })
-            .is_ok()
+            terminal
+                .draw(|frame| {
+                    let area = frame.area();
+                    view(&state, &mut view_state, &theme, &keys, area, frame.buffer_mut());
+                })
+                .is_ok()
         });
     });
     group.finish();

@@ -34,7 +34,7 @@ pub fn empty() -> State {
     let themes = ["dark", "light", "logbook", "mono", "terminal"].map(str::to_owned).to_vec();
     let mut state = State::new(Settings::default(), themes);
     state.settings.budget.reserve = gb(10);
-    state.now = Moment { uptime: Duration::from_secs(600), unix: NOW };
+    state.now = Moment { uptime: Duration::from_mins(10), unix: NOW };
     state
 }
 
@@ -55,7 +55,7 @@ pub fn busy() -> State {
     .enumerate()
     {
         if let Some(model) = named(&state, name) {
-            let session = session(&state, index as u64 + 1, model, phase);
+            let session = session(&state, index as u64 + 1, &model, phase);
             state.fleet.sessions.push(session);
         }
     }
@@ -63,7 +63,12 @@ pub fn busy() -> State {
     state.fleet.chosen = state.fleet.rows.first().copied();
     for tick in 0..300_u16 {
         let wave = |period: f32, depth: f32| 1.0 + depth * (f32::from(tick) / period).sin();
-        let throughput: f32 = state.fleet.sessions.iter().filter_map(|session| session.throughput.window(300 - usize::from(tick), 0).next().flatten()).sum();
+        let throughput: f32 = state
+            .fleet
+            .sessions
+            .iter()
+            .filter_map(|session| session.throughput.window(300 - usize::from(tick), 0).next().flatten())
+            .sum();
         let machine = &mut state.machine;
         machine.throughput.push(Some(throughput));
         machine.power.push(Some(150.0 * wave(11.0, 0.15)));
@@ -79,9 +84,11 @@ pub fn crowded(n_sessions: u64, tokens: usize) -> State {
     let Some(model) = state.library.models.first().cloned() else { return state };
     state.fleet.sessions = (1..=n_sessions)
         .map(|id| {
-            let mut session = session(&state, id, model.clone(), Phase::Busy { generation: id, step: Step::Answer });
+            let mut session = session(&state, id, &model, Phase::Busy { generation: id, step: Step::Answer });
             session.name = format!("{} {id}", model.name);
-            session.turns = (0..20).map(|index| turn(if index % 2 == 0 { Role::User } else { Role::Assistant }, &prose(tokens / 20))).collect();
+            session.turns = (0..20)
+                .map(|index| turn(if index % 2 == 0 { Role::User } else { Role::Assistant }, &prose(tokens / 20)))
+                .collect();
             if let Some(last) = session.turns.last_mut() {
                 last.end = None;
             }
@@ -113,7 +120,12 @@ pub fn with_models() -> State {
     state.library.took = Some(Duration::from_millis(131));
     state.library.stores = vec![
         StoreStatus { store: Store::Starter, place: String::new(), n_models: 1, problems: vec![] },
-        StoreStatus { store: Store::HuggingFace, place: "~/.cache/huggingface/hub".to_owned(), n_models: 6, problems: vec![] },
+        StoreStatus {
+            store: Store::HuggingFace,
+            place: "~/.cache/huggingface/hub".to_owned(),
+            n_models: 6,
+            problems: vec![],
+        },
         StoreStatus {
             store: Store::Folder,
             place: "/srv/models".to_owned(),
@@ -139,7 +151,7 @@ fn models() -> Vec<Model> {
             }],
             size: gb(size),
             status: Status::Runnable,
-            used: Some(NOW - 7200 * layers as i64),
+            used: Some(NOW - 7200 * layers.cast_signed()),
             summary: Some(summary(name, params, gb(size), quant, layers, kv)),
             note: None,
         };
@@ -161,13 +173,17 @@ fn models() -> Vec<Model> {
         note: None,
     };
     let mut starter = good("ishmael-4m", "starter", 4_200_000, 0, "F16", 4, 192);
-    starter.id = "starter:ishmael-4m".to_owned();
+    "starter:ishmael-4m".clone_into(&mut starter.id);
     starter.store = Store::Starter;
     starter.repository = None;
     starter.size = Bytes(8_400_000);
     starter.files = vec![ModelFile { path: "".into(), size: Bytes(8_400_000), modified: NOW }];
-    starter.note = Some("Writes sea prose, not answers: it shows that everything works. `hf download` fetches a useful model.".to_owned());
-    let mut split = good("DeepSeek-V3-0324", "unsloth/DeepSeek-V3-0324-GGUF", 671_000_000_000, 2120, "Q2_K_XL", 61, 576);
+    starter.note = Some(
+        "Writes sea prose, not answers: it shows that everything works. `hf download` fetches a useful model."
+            .to_owned(),
+    );
+    let mut split =
+        good("DeepSeek-V3-0324", "unsloth/DeepSeek-V3-0324-GGUF", 671_000_000_000, 2120, "Q2_K_XL", 61, 576);
     split.status = Status::Incomplete { found: 12, count: 15 };
     split.used = None;
     vec![
@@ -176,7 +192,15 @@ fn models() -> Vec<Model> {
         good("smollm2-135m", "HuggingFaceTB/SmolLM2-135M-Instruct-GGUF", 135_000_000, 1, "Q4_1", 30, 192),
         good("gemma-3-4b", "ggml-org/gemma-3-4b-it-GGUF", 3_880_000_000, 25, "Q4_K_M", 34, 1024),
         good("mistral-7b", "mistralai/Mistral-7B-Instruct-v0.3", 7_250_000_000, 44, "Q4_K_M", 32, 1024),
-        good("Llama-3.3-70B-Instruct", "bartowski/Llama-3.3-70B-Instruct-GGUF", 70_600_000_000, 425, "Q4_K_M", 80, 1024),
+        good(
+            "Llama-3.3-70B-Instruct",
+            "bartowski/Llama-3.3-70B-Instruct-GGUF",
+            70_600_000_000,
+            425,
+            "Q4_K_M",
+            80,
+            1024,
+        ),
         split,
         starter,
         bad("broken.gguf", 11, Status::Damaged("cut off at tensor 131 of 272".to_owned())),
@@ -244,17 +268,27 @@ fn figures(n_generated: u32, n_reasoning: u32, rate: u32, joules: f64) -> Figure
         },
         n_cached: 96,
         sampling: Sampling::default(),
-        energy: Figure::Known { value: Joules(joules), grade: Grade::Apportioned, source: "NVML, powercap package-0".to_owned() },
+        energy: Figure::Known {
+            value: Joules(joules),
+            grade: Grade::Apportioned,
+            source: "NVML, powercap package-0".to_owned(),
+        },
         metered: Duration::from_secs(7),
     }
 }
 
-fn session(state: &State, id: u64, model: Arc<Model>, phase: Phase) -> Session {
+fn session(state: &State, id: u64, model: &Arc<Model>, phase: Phase) -> Session {
     let name = model.name.clone();
-    let mut session =
-        Session::new(SessionId(id), WorkerId(id), model.clone(), name, SessionSettings { context: 16_384, ..SessionSettings::default() }, state.history());
+    let mut session = Session::new(
+        SessionId(id),
+        WorkerId(id),
+        model.clone(),
+        name,
+        SessionSettings { context: 16_384, ..SessionSettings::default() },
+        state.history(),
+    );
     let size = model.size;
-    session.since = Moment { uptime: Duration::from_secs(540), unix: NOW - 60 };
+    session.since = Moment { uptime: Duration::from_mins(9), unix: NOW - 60 };
     session.planned = Plan { weights: size, context: Bytes(size.0 / 5), compute: gb(3) };
     session.log = vec![
         "llama_model_loader: loaded meta data with 32 key-value pairs and 399 tensors".to_owned(),
@@ -280,8 +314,18 @@ fn session(state: &State, id: u64, model: Arc<Model>, phase: Phase) -> Session {
                 n_layers: 37,
                 ledger: Ledger {
                     devices: vec![
-                        DeviceMemory { device: "CPU_Mapped".to_owned(), weights: size.0 / 10, context: 0, compute: 24_000_000 },
-                        DeviceMemory { device: "CUDA0".to_owned(), weights: size.0, context: size.0 / 5, compute: 304_000_000 },
+                        DeviceMemory {
+                            device: "CPU_Mapped".to_owned(),
+                            weights: size.0 / 10,
+                            context: 0,
+                            compute: 24_000_000,
+                        },
+                        DeviceMemory {
+                            device: "CUDA0".to_owned(),
+                            weights: size.0,
+                            context: size.0 / 5,
+                            compute: 304_000_000,
+                        },
                     ],
                 },
                 has_template: true,
@@ -314,11 +358,25 @@ fn talk(session: &mut Session, id: u64) {
     session.n_past = 2_130 / id as u32;
     session.n_generated = 4_812;
     session.figures = figures(312, 214, 43 * id as u32, 812.0 / id as f64);
-    let mut first = turn(Role::Assistant, "Sunlight is scattered by the molecules of the air, and blue light far more than red, since scattering grows with the fourth power of the frequency.\n\nSo the blue reaches your eye from every direction:\n\n1. the sky looks blue,\n2. the sun itself looks yellowish.");
-    first.reasoning = "The user asks about the sky. Rayleigh scattering it is. Keep it short.".to_owned();
+    let mut first = turn(
+        Role::Assistant,
+        "Sunlight is scattered by the molecules of the air, and blue light far more than red, since scattering grows with the fourth power of the frequency.\n\nSo the blue reaches your eye from every direction:\n\n1. the sky looks blue,\n2. the sun itself looks yellowish.",
+    );
+    "The user asks about the sky. Rayleigh scattering it is. Keep it short.".clone_into(&mut first.reasoning);
     first.figures = Some(figures(312, 214, 43, 812.0));
-    let mut last = turn(Role::Assistant, if id == 1 { "At sunset the light crosses far more air, so that most of the blue is scattered out of the way before" } else { "" });
-    last.reasoning = if id == 1 { String::new() } else { "Wait, the user wants to know about sunsets. The path is longer".to_owned() };
+    let mut last = turn(
+        Role::Assistant,
+        if id == 1 {
+            "At sunset the light crosses far more air, so that most of the blue is scattered out of the way before"
+        } else {
+            ""
+        },
+    );
+    last.reasoning = if id == 1 {
+        String::new()
+    } else {
+        "Wait, the user wants to know about sunsets. The path is longer".to_owned()
+    };
     last.folded = false;
     last.end = None;
     last.figures = Some(figures(41, 20, 43, 90.0));
@@ -327,7 +385,8 @@ fn talk(session: &mut Session, id: u64) {
 
 /// One tick of a workstation; with a GPU and energy counters, or with nothing that measures power.
 fn sample(metered: bool) -> Sample {
-    let known = |value: &str| Figure::Known { value: value.to_owned(), grade: Grade::Measured, source: "fixture".to_owned() };
+    let known =
+        |value: &str| Figure::Known { value: value.to_owned(), grade: Grade::Measured, source: "fixture".to_owned() };
     let source = |name: &str, covers: &str, reading| Source {
         name: name.to_owned(),
         covers: covers.to_owned(),
@@ -339,7 +398,10 @@ fn sample(metered: bool) -> Sample {
         reason: reason.to_owned(),
         remedy: (!remedy.is_empty()).then(|| remedy.to_owned()),
     };
-    let denied = missing("energy counters may only be read by root", "sudo chmod o+r /sys/class/powercap/intel-rapl:*/energy_uj");
+    let denied = missing(
+        "energy counters may only be read by root",
+        "sudo chmod o+r /sys/class/powercap/intel-rapl:*/energy_uj",
+    );
     let no_gpu = missing("no NVIDIA driver is loaded", "");
     let mut sources = vec![
         source("sysinfo", "processor, memory, disks", known("16 cores, 3 disks")),
@@ -369,7 +431,7 @@ fn sample(metered: bool) -> Sample {
         });
     }
     Sample {
-        at: Moment { uptime: Duration::from_secs(600), unix: NOW },
+        at: Moment { uptime: Duration::from_mins(10), unix: NOW },
         elapsed: Duration::from_secs(1),
         host: Host {
             name: "bounty".to_owned(),
@@ -377,11 +439,30 @@ fn sample(metered: bool) -> Sample {
             system: "Debian GNU/Linux 13".to_owned(),
         },
         cpu: Ratio(0.71),
-        cores: (0..16).map(|index| Core { usage: Ratio(f64::from(index * 37 % 101) / 100.0), mhz: Some(3400 + 57 * u64::from(index as u32)) }).collect(),
+        cores: (0..16)
+            .map(|index| Core {
+                usage: Ratio(f64::from(index * 37 % 101) / 100.0),
+                mhz: Some(3400 + 57 * u64::from(index as u32)),
+            })
+            .collect(),
         memory: Memory { total: gb(640), available: gb(457), used: gb(183), swap_total: gb(80), swap_used: Bytes(0) },
         disks: vec![
-            Disk { name: "nvme0n1p2".to_owned(), mount: "/".to_owned(), total: gb(5000), free: gb(1240), read: gb(1), written: Bytes(640_000) },
-            Disk { name: "sda1".to_owned(), mount: "/srv/models".to_owned(), total: gb(40_000), free: gb(1800), read: Bytes(0), written: Bytes(0) },
+            Disk {
+                name: "nvme0n1p2".to_owned(),
+                mount: "/".to_owned(),
+                total: gb(5000),
+                free: gb(1240),
+                read: gb(1),
+                written: Bytes(640_000),
+            },
+            Disk {
+                name: "sda1".to_owned(),
+                mount: "/srv/models".to_owned(),
+                total: gb(40_000),
+                free: gb(1800),
+                read: Bytes(0),
+                written: Bytes(0),
+            },
         ],
         temperatures: vec![
             Temperature { label: "Tctl".to_owned(), celsius: Celsius(68.0), critical: Some(Celsius(95.0)) },
@@ -390,7 +471,14 @@ fn sample(metered: bool) -> Sample {
         gpus,
         power: domains,
         processes: vec![],
-        own: Process { pid: 3999, cores: 0.006, cpu_share: Ratio(0.0), resident: Bytes(31_000_000), anonymous: Bytes(22_000_000), swapped: Bytes(0) },
+        own: Process {
+            pid: 3999,
+            cores: 0.006,
+            cpu_share: Ratio(0.0),
+            resident: Bytes(31_000_000),
+            anonymous: Bytes(22_000_000),
+            swapped: Bytes(0),
+        },
         sources,
     }
 }

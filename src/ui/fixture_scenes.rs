@@ -11,14 +11,33 @@ use crate::core::{Action, State};
 
 /// All scenes.
 pub const SCENES: [&str; 20] = [
-    "fleet", "prompt", "figures", "memory", "log", "frozen", "fleet-empty", "unmetered", "crowded", "library", "library-filter",
-    "library-empty", "machine", "machine-unmetered", "help", "palette", "confirm", "refused", "form", "start",
+    "fleet",
+    "prompt",
+    "figures",
+    "memory",
+    "log",
+    "frozen",
+    "fleet-empty",
+    "unmetered",
+    "crowded",
+    "library",
+    "library-filter",
+    "library-empty",
+    "machine",
+    "machine-unmetered",
+    "help",
+    "palette",
+    "confirm",
+    "refused",
+    "form",
+    "start",
 ];
 
 /// The scene of this name.
 pub fn scene(name: &str) -> Option<State> {
     let mut state = match name {
-        "fleet" | "prompt" | "figures" | "memory" | "log" | "frozen" | "unmetered" | "machine" | "help" | "palette" | "confirm" => busy(),
+        "fleet" | "prompt" | "figures" | "memory" | "log" | "frozen" | "unmetered" | "machine" | "help" | "palette"
+        | "confirm" => busy(),
         "fleet-empty" | "library" | "library-filter" | "machine-unmetered" | "refused" | "form" => with_models(),
         "crowded" => crowded(8, 10_000),
         "library-empty" | "start" => empty(),
@@ -27,7 +46,10 @@ pub fn scene(name: &str) -> Option<State> {
     match name {
         "prompt" => {
             state.fleet.focus = Focus::Prompt;
-            state.fleet.prompts.insert(SessionId(1), Editor::with_text("And why is it red\nwhen the moon is eclipsed? 月食について"));
+            state
+                .fleet
+                .prompts
+                .insert(SessionId(1), Editor::with_text("And why is it red\nwhen the moon is eclipsed? 月食について"));
         }
         "figures" => state.fleet.tab = Tab::Figures,
         "memory" => state.fleet.tab = Tab::Memory,

@@ -12,7 +12,13 @@ fn theme(name: &str) -> Theme {
     Theme::load_all(None).0.remove(name).unwrap()
 }
 
-fn draw_with(state: &State, theme: &Theme, keys: &Keymap, columns: u16, rows: u16) -> (Buffer, ViewState, Option<Position>) {
+fn draw_with(
+    state: &State,
+    theme: &Theme,
+    keys: &Keymap,
+    columns: u16,
+    rows: u16,
+) -> (Buffer, ViewState, Option<Position>) {
     let area = Rect::new(0, 0, columns, rows);
     let mut buffer = Buffer::empty(area);
     let mut view_state = ViewState::default();
@@ -185,7 +191,10 @@ fn hostile_text_never_reaches_a_cell() {
                     let buffer = draw(&state, columns, rows);
                     for cell in &buffer.content {
                         let symbol = cell.symbol();
-                        let bad = |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+                        let bad = |c: char| {
+                            c.is_control()
+                                || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+                        };
                         assert!(!symbol.chars().any(bad), "{symbol:?}");
                         assert!(symbol.chars().count() <= 8, "{symbol:?}");
                     }
@@ -203,7 +212,8 @@ fn wide_characters_leave_columns_where_they_are() {
     for (columns, rows) in [(80, 24), (121, 40), (200, 50)] {
         let buffer = draw(&state, columns, rows);
         let (x, y) = find(&buffer, "State").unwrap();
-        for (row, glyph) in ["●", "●", "○", "◐", "✕"].into_iter().zip(y + 1..).map(|(glyph, row)| (row, glyph)) {
+        for (row, glyph) in ["●", "●", "○", "◐", "✕"].into_iter().zip(y + 1..).map(|(glyph, row)| (row, glyph))
+        {
             assert_eq!(buffer[(x, row)].symbol(), glyph, "{columns}×{rows}\n{}", text_of(&buffer));
         }
     }
@@ -217,7 +227,9 @@ fn nothing_is_drawn_across_the_line_between_two_parts() {
         for (columns, rows) in [(132, 40), (140, 30), (167, 45), (200, 50), (220, 60)] {
             let buffer = draw(&state, columns, rows);
             let body = 2..rows - 4;
-            let whole = |x: &u16| body.clone().filter(|y| ["│", "┤"].contains(&buffer[(*x, *y)].symbol())).count() + 2 >= body.len();
+            let whole = |x: &u16| {
+                body.clone().filter(|y| ["│", "┤"].contains(&buffer[(*x, *y)].symbol())).count() + 2 >= body.len()
+            };
             assert!((30..columns).any(|x| whole(&x)), "{screen:?} {columns}×{rows}\n{}", text_of(&buffer));
         }
     }
@@ -300,7 +312,14 @@ fn a_conversation_scrolls_to_its_begin_and_no_further() {
 
 #[test]
 fn the_cursor_stands_in_the_field_that_has_the_keys() {
-    for (scene, wanted) in [("prompt", true), ("palette", true), ("form", true), ("library-filter", true), ("fleet", false), ("confirm", false)] {
+    for (scene, wanted) in [
+        ("prompt", true),
+        ("palette", true),
+        ("form", true),
+        ("library-filter", true),
+        ("fleet", false),
+        ("confirm", false),
+    ] {
         let state = fixture::scene(scene).unwrap();
         let (_, _, cursor) = draw_with(&state, &theme("dark"), &Keymap::default(), 80, 24);
         assert_eq!(cursor.is_some(), wanted, "{scene}");
@@ -316,7 +335,13 @@ fn frozen_graphs_say_so_and_stand() {
     for session in &mut state.fleet.sessions {
         session.throughput.push(Some(500.0));
     }
-    let graph = |text: &str| text.lines().skip_while(|line| !line.contains("throughput")).skip(1).map(|line| line.chars().take(25).collect::<String>()).collect::<Vec<_>>();
+    let graph = |text: &str| {
+        text.lines()
+            .skip_while(|line| !line.contains("throughput"))
+            .skip(1)
+            .map(|line| line.chars().take(25).collect::<String>())
+            .collect::<Vec<_>>()
+    };
     state.machine.frozen = state.machine.frozen.map(|ticks| ticks + 1);
     assert_eq!(graph(&text_of(&draw(&state, 120, 40))), graph(&before));
 }

@@ -77,7 +77,7 @@ fn facts(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
         Fit::Shorter { .. } => spans.push(canvas.span(Meaning::Muted, " tokens of context, not more")),
         Fit::TooLarge { .. } => spans.push(canvas.span(Meaning::Muted, " needed at the least, more than is free")),
         Fit::Unknown => spans.push(canvas.span(Meaning::Muted, " its header doesn't tell what it needs")),
-        Fit::Never(_) => spans.clear(),
+        Fit::Parts { .. } | Fit::Never(_) => spans.clear(),
     }
     if !spans.is_empty() {
         rest = pair(canvas, rest, "fits", &spans);
@@ -92,11 +92,15 @@ fn facts(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
         let layers = summary.block_count.map(|count| format!(", {count} layers")).unwrap_or_default();
         let trained = summary.context_length.map_or_else(|| "—".to_owned(), tokens);
         lines.push(("context", format!("{trained} tokens trained{layers}")));
-        let can: Vec<_> = [(summary.has_chat_template, "chat"), (summary.thinks, "reasoning"), (summary.tools, "tools")]
-            .into_iter()
-            .filter_map(|(can, word)| can.then_some(word))
-            .collect();
-        lines.push(("can", if can.is_empty() { "completion only: no chat template".to_owned() } else { can.join(", ") }));
+        let can: Vec<_> =
+            [(summary.has_chat_template, "chat"), (summary.thinks, "reasoning"), (summary.tools, "tools")]
+                .into_iter()
+                .filter_map(|(can, word)| can.then_some(word))
+                .collect();
+        lines.push((
+            "can",
+            if can.is_empty() { "completion only: no chat template".to_owned() } else { can.join(", ") },
+        ));
         lines.push(("licence", summary.license.clone().unwrap_or_else(|| "not stated in the file".to_owned())));
         if !summary.base_models.is_empty() {
             lines.push(("made from", summary.base_models.join(", ")));
@@ -132,7 +136,7 @@ fn needs(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
     let value = [canvas.span(Meaning::Heading, head)];
     canvas.pair(row(rest, 0), "context", 8, &value);
     rest = below(rest, 1);
-    let mut contexts: Vec<u64> = (0..).map(|step| 2048 << step).take_while(|context| *context < trained).collect();
+    let mut contexts: Vec<u64> = (0..20).map(|step| 2048 << step).take_while(|context| *context < trained).collect();
     contexts.push(trained);
     let skip = contexts.len().saturating_sub(usize::from(rest.height.saturating_sub(1)).min(7));
     for context in contexts.into_iter().skip(skip) {

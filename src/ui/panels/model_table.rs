@@ -107,8 +107,10 @@ pub(crate) fn fit_cell<'a>(canvas: &Canvas<'_>, fit: &Fit) -> Spans<'a> {
         Fit::Shorter { context } => ("○", tokens(*context), Meaning::Warn),
         Fit::TooLarge { needed } => ("✕", needed.to_string(), Meaning::Bad),
         Fit::Unknown => ("·", "—".to_owned(), Meaning::Muted),
+        Fit::Parts { found, count } => ("✕", format!("{found}/{count}"), Meaning::Bad),
         Fit::Never(reason) => ("✕", reason.clone(), Meaning::Bad),
     };
-    let words = if matches!(fit, Fit::Unknown | Fit::Never(_)) { Meaning::Muted } else { Meaning::Text };
+    let words =
+        if matches!(fit, Fit::Unknown | Fit::Parts { .. } | Fit::Never(_)) { Meaning::Muted } else { Meaning::Text };
     vec![canvas.span(meaning, glyph), canvas.span(words, format!(" {text}"))]
 }

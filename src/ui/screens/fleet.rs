@@ -70,7 +70,13 @@ fn filter(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> Rect {
 
 fn none_match(canvas: &mut Canvas<'_>, table: Rect, state: &State) {
     if state.fleet.rows.is_empty() && table.height > 1 {
-        canvas.say(table.x + 2, table.y + 1, table.width.saturating_sub(2), "No session matches the filter.", Meaning::Muted);
+        canvas.say(
+            table.x + 2,
+            table.y + 1,
+            table.width.saturating_sub(2),
+            "No session matches the filter.",
+            Meaning::Muted,
+        );
     }
 }
 

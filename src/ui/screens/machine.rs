@@ -24,7 +24,11 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     };
     let host = &sample.host;
     let line = format!("{} · {} · {}", host.name, host.processor, host.system);
-    canvas.say(area.x, area.y, area.width, &line, Meaning::Muted);
+    let own = &sample.own;
+    let own = format!("taffrail itself {:.1}% of a core, {}", own.cores * 100.0, own.resident);
+    let own_columns = (own.len() as u16).min(area.width);
+    canvas.say(area.x, area.y, area.width.saturating_sub(own_columns + 2), &line, Meaning::Muted);
+    canvas.say(area.right() - own_columns, area.y, own_columns, &own, Meaning::Text);
     let area = below(area, 1);
     view_state.page_rows = usize::from(area.height / 2);
     if area.width >= WIDE {
@@ -42,7 +46,8 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         return;
     }
     let airy = area.height >= 34;
-    let rest = parts(canvas, Rect { height: area.height * 3 / 5, ..area }, state, sample, airy);
+    let room = area.height.saturating_sub(sample.sources.len() as u16 + 5).max(area.height * 3 / 5);
+    let rest = parts(canvas, Rect { height: room, ..area }, state, sample, airy);
     let used = rest.y - area.y;
     let rest = below(area, used);
     heading(canvas, row(rest, 0), "Sources of readings");
@@ -93,10 +98,7 @@ fn parts(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample, ai
         heading(canvas, row(rest, 0), "Disks");
         rest = below(rest, 1);
     }
-    rest = below(disks(canvas, rest, sample, airy), gap);
-    let own = &sample.own;
-    let text = format!("{:.1}% of a core, {} resident", own.cores * 100.0, own.resident);
-    line(canvas, rest, "taffrail itself", &text)
+    below(disks(canvas, rest, sample, airy), gap)
 }
 
 /// Columns of the labels, and of a disk's bar.
@@ -119,7 +121,9 @@ fn temperatures(canvas: &mut Canvas<'_>, area: Rect, sample: &Sample) -> Rect {
     for temperature in &sample.temperatures {
         let is_hot = temperature.critical.is_some_and(|critical| temperature.celsius.0 >= critical.0 - 5.0);
         spans.push(canvas.span(Meaning::Muted, format!("{} ", temperature.label)));
-        spans.push(canvas.span(if is_hot { Meaning::Bad } else { Meaning::Text }, format!("{}   ", temperature.celsius)));
+        spans.push(
+            canvas.span(if is_hot { Meaning::Bad } else { Meaning::Text }, format!("{}   ", temperature.celsius)),
+        );
     }
     canvas.put_spans(area.x + 1, area.y, area.width.saturating_sub(1), &spans);
     below(area, 1)
@@ -136,10 +140,12 @@ fn budgets(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample) 
     if area.height > 0 {
         canvas.pair(row(area, 0), "threads", LABEL, &spans);
     }
-    let planned: Bytes = state.fleet.sessions.iter().filter(|session| session.is_live()).map(|session| session.planned.total()).sum();
+    let planned: Bytes =
+        state.fleet.sessions.iter().filter(|session| session.is_live()).map(|session| session.planned.total()).sum();
     let budget = &state.settings.budget;
     let limit = budget.memory.map(|memory| format!(" of {memory}")).unwrap_or_default();
-    let text = format!("{planned} promised{limit}, {} available, {} kept free", sample.memory.available, budget.reserve);
+    let text =
+        format!("{planned} promised{limit}, {} available, {} kept free", sample.memory.available, budget.reserve);
     line(canvas, below(area, 1), "memory", &text)
 }
 

@@ -69,7 +69,11 @@ pub(crate) fn round_up(value: f32) -> f32 {
 fn label(value: f32) -> String {
     if value >= 10_000.0 {
         format!("{:.0}k", value / 1000.0)
-    } else if value >= 10.0 || value.fract() == 0.0 { format!("{value:.0}") } else { digits(f64::from(value)).trim_end_matches('0').to_owned() }
+    } else if value >= 10.0 || value.fract() == 0.0 {
+        format!("{value:.0}")
+    } else {
+        digits(f64::from(value)).trim_end_matches('0').to_owned()
+    }
 }
 
 /// Columns that the value axis takes.
@@ -121,7 +125,8 @@ fn fill(canvas: &mut Canvas<'_>, plot: Rect, series: &[Series], span: usize, top
     };
     let columns = usize::from(plot.width) * across;
     let heights = usize::from(plot.height) * up;
-    let tops: Vec<Vec<usize>> = (0..columns).map(|column| stack(series, span, (column, columns), heights, top)).collect();
+    let tops: Vec<Vec<usize>> =
+        (0..columns).map(|column| stack(series, span, (column, columns), heights, top)).collect();
     for cell_x in 0..usize::from(plot.width) {
         let beside = &tops[cell_x * across..(cell_x + 1) * across];
         for cell_y in 0..usize::from(plot.height) {
@@ -208,9 +213,16 @@ mod tests {
 
     #[test]
     fn the_axis_ends_at_round_numbers() {
-        for (value, end) in
-            [(0.0, 1.0), (0.3, 0.5), (1.0, 1.0), (1.1, 2.0), (4.9, 5.0), (138.0, 200.0), (501.0, 1000.0), (f32::NAN, 1.0)]
-        {
+        for (value, end) in [
+            (0.0, 1.0),
+            (0.3, 0.5),
+            (1.0, 1.0),
+            (1.1, 2.0),
+            (4.9, 5.0),
+            (138.0, 200.0),
+            (501.0, 1000.0),
+            (f32::NAN, 1.0),
+        ] {
             assert!((round_up(value) - end).abs() < 1e-4, "{value}: {}", round_up(value));
         }
     }
