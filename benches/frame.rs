@@ -46,7 +46,7 @@ fn frame(criterion: &mut Criterion) {
     }
     group.bench_function("fleet, and what changed since the frame before", |bencher| {
         let mut view_state = ViewState::default();
-        let Ok(mut terminal) = Terminal::new(TestBackend::new(200, 50)) else { return };
+        let Ok(mut terminal) = Terminal::new(TestBackend::new(200, 50));
         let mut state = streaming.clone();
         let mut count = 0_u32;
         bencher.iter(|| {

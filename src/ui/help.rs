@@ -6,6 +6,7 @@ use super::canvas::{Canvas, Span, row};
 use super::keymap::Context;
 use super::overlay::window;
 use super::theme::Meaning;
+use super::view::ViewState;
 use super::widgets::text;
 use crate::core::State;
 use crate::core::action::NAMED;
@@ -72,7 +73,7 @@ const GRADES: &[Part] = &[
 const TERM: u16 = 18;
 
 /// Draw the explanation from line `scroll` on.
-pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, scroll: usize) {
+pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, scroll: usize, view_state: &mut ViewState) {
     let (parts, context) = match state.screen {
         Screen::Fleet => (FLEET, Context::Fleet),
         Screen::Library => (LIBRARY, Context::Library),
@@ -106,7 +107,9 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, scroll: u
             }
         }
     }
-    let first = scroll.min(lines.len().saturating_sub(usize::from(inside.height)));
+    let limit = lines.len().saturating_sub(usize::from(inside.height));
+    view_state.scroll_limit = Some(limit);
+    let first = scroll.min(limit);
     for (index, spans) in lines.iter().skip(first).take(usize::from(inside.height)).enumerate() {
         canvas.put_spans(inside.x, row(inside, index as u16).y, inside.width, spans);
     }

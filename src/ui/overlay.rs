@@ -20,7 +20,7 @@ use crate::core::units::Bytes;
 pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
     match &state.overlay {
         None => {}
-        Some(Overlay::Help { scroll }) => super::help::draw(canvas, area, state, *scroll),
+        Some(Overlay::Help { scroll }) => super::help::draw(canvas, area, state, *scroll, view_state),
         Some(Overlay::Palette { input, chosen }) => commands(canvas, area, state, input, *chosen, view_state),
         Some(Overlay::Confirm { question, .. }) => confirm(canvas, area, question),
         Some(Overlay::Refused { model, refusal, .. }) => {
@@ -119,7 +119,7 @@ fn keys<'a>(canvas: &Canvas<'_>, actions: &[(&'static str, &'static str)]) -> Sp
 }
 
 fn refused(canvas: &mut Canvas<'_>, area: Rect, model: &str, refusal: &Refusal) {
-    let inside = window(canvas, area, 64, 16, "does not fit");
+    let inside = window(canvas, area, 64, 14, "does not fit");
     let style = canvas.style(Meaning::Text);
     let missing = refusal.needed.total().saturating_sub(refusal.free);
     let text = format!("{model} needs {missing} more than there is.");
@@ -188,15 +188,12 @@ fn fields(canvas: &mut Canvas<'_>, area: Rect, state: &State, form: &Form, view_
         let line = row(inside, inside.height - 2);
         canvas.say(line.x, line.y, line.width, help, Meaning::Text);
         let line = row(inside, inside.height - 1);
-        match &form.error {
-            Some(error) => {
-                let field = SESSION_FIELDS.get(form.chosen).map_or("", |field| field.name);
-                canvas.say(line.x, line.y, line.width, &format!("✕ {field} {error}"), Meaning::Bad);
-            }
-            None => {
-                let answers = keys(canvas, &[("choose", "start"), ("down", "next"), ("back", "leave it")]);
-                canvas.put_spans(line.x, line.y, line.width, &answers);
-            }
+        if let Some(error) = &form.error {
+            let field = SESSION_FIELDS.get(form.chosen).map_or("", |field| field.name);
+            canvas.say(line.x, line.y, line.width, &format!("✕ {field} {error}"), Meaning::Bad);
+        } else {
+            let answers = keys(canvas, &[("choose", "start"), ("down", "next"), ("back", "leave it")]);
+            canvas.put_spans(line.x, line.y, line.width, &answers);
         }
     }
 }

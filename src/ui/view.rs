@@ -18,8 +18,8 @@ pub struct ViewState {
     pub(super) library_offset: usize,
     pub(super) palette_offset: usize,
     pub(super) form_offset: usize,
-    /// Lines of the conversation that lie above the pane when it is scrolled to its end; `None` before it was drawn.
-    /// A scroll beyond it shows nothing more.
+    /// The most lines that the help, else the conversation can be scrolled by: a scroll beyond it shows nothing more.
+    /// `None` while that is not known, since only what shows is laid out.
     pub scroll_limit: Option<usize>,
     /// Rows that the screen's list has room for, for moving by pages.
     pub page_rows: usize,

@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 use std::time::Duration;
 
-use super::super::canvas::{Canvas, Span, Spans, below, inset, row, spans_width};
+use super::super::canvas::{Canvas, Span, Spans, below, inset, row, spans_width, split_columns};
 use super::super::theme::Meaning;
 use super::chat::figures_line;
 use crate::core::State;
@@ -14,6 +14,9 @@ use crate::core::units::{Bytes, Joules, digits, span, tokens};
 
 /// Columns of the labels.
 const LABEL: u16 = 16;
+
+/// From this width on there are two columns of figures.
+const TWO_COLUMNS: u16 = 68;
 
 /// Columns of a device's name.
 const DEVICE: u16 = 11;
@@ -96,7 +99,10 @@ fn micros(time: u64) -> String {
 /// Speed, energy and settings.
 pub(crate) fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, session: &Session) {
     let counters = session.figures.counters;
-    let mut rows = Rows { canvas, area: inset(area, 1) };
+    let area = inset(area, 1);
+    let two = area.width >= TWO_COLUMNS;
+    let (left, right) = split_columns(area, if two { area.width / 2 } else { area.width });
+    let mut rows = Rows { canvas, area: left };
     let rate = |rate: Option<f64>| rate.map_or_else(|| "—".to_owned(), |rate| format!("{} tok/s", digits(rate)));
     rows.heading(if session.is_busy() { "This answer" } else { "Last answer" });
     rows.text("first token", if counters.ttft_us > 0 { micros(counters.ttft_us) } else { "—".to_owned() });
@@ -119,6 +125,9 @@ pub(crate) fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, sessio
     }
     rows.figure("power now", &session.watts);
     rows.gap();
+    if two {
+        rows.area = right;
+    }
     rows.heading("Session");
     let since = state.now.uptime.saturating_sub(session.since.uptime);
     rows.text("in this state", span(since));
@@ -190,15 +199,15 @@ pub(crate) fn memory(canvas: &mut Canvas<'_>, area: Rect, session: &Session) {
     );
 }
 
-/// The worker's last lines.
-pub(crate) fn log(canvas: &mut Canvas<'_>, area: Rect, session: &Session) {
+/// The worker's last lines, or those `scroll` lines before them.
+pub(crate) fn log(canvas: &mut Canvas<'_>, area: Rect, session: &Session, scroll: usize) {
     let area = inset(area, 1);
     if session.log.is_empty() {
         canvas.say(area.x, area.y, area.width, "The worker has said nothing.", Meaning::Muted);
         return;
     }
     let mut bottom = area.bottom();
-    for line in session.log.iter().rev() {
+    for line in session.log.iter().rev().skip(scroll.min(session.log.len() - 1)) {
         let rows = Canvas::rows_of(line, area.width).min(bottom - area.y);
         bottom -= rows;
         let style = canvas.style(Meaning::Muted);

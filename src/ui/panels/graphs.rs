@@ -73,7 +73,11 @@ fn one(canvas: &mut Canvas<'_>, area: Rect, state: &State, quantity: Quantity, n
     let (line, plot) = split_rows(plot, u16::from(plot.height >= AIRY));
     if line.height > 0 {
         let numbers = [("min", extent.least), ("mean", extent.mean), ("max", extent.most)];
-        let text = numbers.map(|(word, value)| format!("{word} {:<6}", digits(f64::from(value)))).concat();
+        let room = usize::from(line.width.saturating_sub(2));
+        let texts = numbers.map(|(word, value)| format!("{word} {:<6}", digits(f64::from(value))));
+        // The mean alone says more than a row that is cut off.
+        let text =
+            Some(texts.concat()).filter(|text| text.trim_end().len() <= room).unwrap_or_else(|| texts[1].clone());
         canvas.say(line.x + 1, line.y, line.width.saturating_sub(1), text.trim_end(), Meaning::Muted);
     }
     graph::draw(canvas, plot, &parts, state.machine.span, &ago(state));

@@ -132,7 +132,7 @@ fn needs(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
     let caption = free.map_or_else(|| "needs".to_owned(), |free| format!("needs, of {free} free"));
     canvas.say(rest.x, rest.y, rest.width, &caption, Meaning::Accent);
     rest = below(rest, 1);
-    let head: String = CACHES.iter().map(|(name, _)| format!("{name:>11}")).collect();
+    let head: String = CACHES.iter().fold(String::new(), |line, (name, _)| line + &format!("{name:>11}"));
     let value = [canvas.span(Meaning::Heading, head)];
     canvas.pair(row(rest, 0), "context", 8, &value);
     rest = below(rest, 1);

@@ -128,7 +128,7 @@ fn chosen(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut V
         Tab::Conversation => chat::draw(canvas, body, session, state.fleet.scroll, view_state),
         Tab::Figures => faces::figures(canvas, body, state, session),
         Tab::Memory => faces::memory(canvas, body, session),
-        Tab::Log => faces::log(canvas, body, session),
+        Tab::Log => faces::log(canvas, body, session, state.fleet.scroll),
     }
     if has_prompt {
         let focused = canvas.context == Context::Prompt;

@@ -33,7 +33,8 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     view_state.page_rows = usize::from(area.height / 2);
     if area.width >= WIDE {
         let (left, right) = split_columns(area, area.width * 52 / 100);
-        let graph_rows = if left.height >= 36 { 12 } else { 0 };
+        let source_rows = 2 * sample.sources.len() as u16 + 3;
+        let graph_rows = Some(left.height.saturating_sub(source_rows).min(24)).filter(|rows| *rows >= 10).unwrap_or(0);
         let (upper, graph) = split_rows(left, left.height - graph_rows);
         heading(canvas, row(upper, 0), "Sources of readings");
         sources::draw(canvas, Rect { width: upper.width - 2, ..below(upper, 1) }, sample, state.machine.scroll);
