@@ -103,7 +103,9 @@ fn run(arguments: &cli::run::Run, mut settings: Settings) -> Exit {
 
 fn dashboard(loaded: config::Loaded) -> Exit {
     if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
-        complain(&"the dashboard needs a terminal\n  hint: without one, use `taffrail ls`, `taffrail show MODEL`, `taffrail run MODEL -p PROMPT` or `taffrail config`; `taffrail help` lists all");
+        complain(
+            &"the dashboard needs a terminal\n  hint: without one, use `taffrail ls`, `taffrail show MODEL`, `taffrail run MODEL -p PROMPT` or `taffrail config`; `taffrail help` lists all",
+        );
         return Exit::Usage;
     }
     let folder = config::user_file().and_then(|file| Some(file.parent()?.join("themes")));
@@ -129,11 +131,7 @@ fn dashboard(loaded: config::Loaded) -> Exit {
 }
 
 /// Run with the program's driver, and end its workers afterwards.
-fn with_app(
-    settings: Settings,
-    themes: Vec<String>,
-    front: impl AsyncFnOnce(&mut App) -> Exit,
-) -> Exit {
+fn with_app(settings: Settings, themes: Vec<String>, front: impl AsyncFnOnce(&mut App) -> Exit) -> Exit {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(error),

@@ -101,10 +101,7 @@ impl Screen {
         let guard = Restore;
         execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste)?;
         // Terminals that know it tell Shift-Enter from Enter; the others ignore it.
-        execute!(
-            stdout(),
-            PushKeyboardEnhancementFlags(KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES)
-        )?;
+        execute!(stdout(), PushKeyboardEnhancementFlags(KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES))?;
         let terminal = Terminal::new(CrosstermBackend::new(stdout()))?;
         std::mem::forget(guard);
         Ok(Self { terminal })
@@ -148,7 +145,13 @@ impl Drop for Restore {
 /// Give the terminal back as it was. Errors are of no use: it may be gone.
 fn restore() {
     let mut out = stdout();
-    let _ = execute!(out, PopKeyboardEnhancementFlags, DisableBracketedPaste, LeaveAlternateScreen, crossterm::cursor::Show);
+    let _ = execute!(
+        out,
+        PopKeyboardEnhancementFlags,
+        DisableBracketedPaste,
+        LeaveAlternateScreen,
+        crossterm::cursor::Show
+    );
     let _ = disable_raw_mode();
     let _ = out.flush();
 }

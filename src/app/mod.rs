@@ -52,11 +52,16 @@ impl App {
         let (library_sender, library) = mpsc::channel(MAX_LIBRARY);
         let (sample_sender, samples) = watch::channel(None);
         let clock = Clock::start();
-        let sampler = telemetry::spawn("/".into(), settings.telemetry.interval, move || clock.now(), move |sample| {
-            // Only the newest counts: a program that was held up has no use for the ones between.
-            sample_sender.send_replace(Some(Box::new(sample)));
-            !sample_sender.is_closed()
-        })?;
+        let sampler = telemetry::spawn(
+            "/".into(),
+            settings.telemetry.interval,
+            move || clock.now(),
+            move |sample| {
+                // Only the newest counts: a program that was held up has no use for the ones between.
+                sample_sender.send_replace(Some(Box::new(sample)));
+                !sample_sender.is_closed()
+            },
+        )?;
         Ok(Self {
             engine: Engine::new(program, settings.engine.clone(), news_sender),
             state: State::new(settings, themes),

@@ -26,7 +26,10 @@ impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Plan { weights, context, compute } = self.needed;
         let (total, free) = (self.needed.total(), self.free);
-        write!(f, "would need about {total} (weights {weights}, context {context}, compute {compute}), but {free} are free")?;
+        write!(
+            f,
+            "would need about {total} (weights {weights}, context {context}, compute {compute}), but {free} are free"
+        )?;
         let Self { available, promised, reserve, .. } = self;
         write!(f, ": {available} available less {promised} promised to running sessions and {reserve} kept in reserve")
     }

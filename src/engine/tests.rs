@@ -27,9 +27,7 @@ impl Stage {
     /// An engine whose workers run this script; `$HELLO` and `$LOADED` are files with such frames.
     fn new(script: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let hello = |version| {
-            Said::Hello(Hello { version, pid: 1, engine: "a script".into(), devices: Vec::new() })
-        };
+        let hello = |version| Said::Hello(Hello { version, pid: 1, engine: "a script".into(), devices: Vec::new() });
         let loaded = Said::Loaded(Box::new(wire::Loaded {
             n_ctx: 512,
             n_ctx_train: 512,

@@ -143,7 +143,9 @@ impl<'a> Canvas<'a> {
         self.vertical(right, area.y, area.height, meaning);
         let corners = if self.is_ascii() { ['+'; 4] } else { ['╭', '╮', '╰', '╯'] };
         let style = self.style(meaning);
-        for ((x, y), glyph) in [(area.x, area.y), (right, area.y), (area.x, bottom), (right, bottom)].into_iter().zip(corners) {
+        for ((x, y), glyph) in
+            [(area.x, area.y), (right, area.y), (area.x, bottom), (right, bottom)].into_iter().zip(corners)
+        {
             self.cell(x, y, glyph, style);
         }
         Rect::new(area.x + 1, area.y + 1, area.width - 2, area.height - 2)

@@ -79,7 +79,9 @@ impl FromStr for Chord {
     fn from_str(text: &str) -> Result<Self, String> {
         let mut modifiers = KeyModifiers::NONE;
         let mut rest = text;
-        while let Some((word, behind)) = rest.split_once('-').filter(|(word, behind)| !word.is_empty() && !behind.is_empty()) {
+        while let Some((word, behind)) =
+            rest.split_once('-').filter(|(word, behind)| !word.is_empty() && !behind.is_empty())
+        {
             modifiers |= match word.to_ascii_lowercase().as_str() {
                 "ctrl" | "control" | "c" => KeyModifiers::CONTROL,
                 "alt" | "meta" | "a" | "m" => KeyModifiers::ALT,

@@ -6,6 +6,7 @@ use super::canvas::{Canvas, Span, row};
 use super::keymap::Context;
 use super::overlay::window;
 use super::theme::Meaning;
+use super::view::ViewState;
 use super::widgets::text;
 use crate::core::State;
 use crate::core::action::NAMED;
@@ -25,8 +26,10 @@ use Part::{Heading, Keys, Term, Text};
 
 const FLEET: &[Part] = &[
     Heading("Fleet: what is running, and what does it cost?"),
-    Text("A row for each session: one model in one worker process. Beside or below it the chosen session; under the table throughput, memory and power over the same time."),
-    Term("State", "○ ready  ◔ reads the prompt  ● thinks or answers  ◐ loads  ◌ starts or stops  ✕ failed"),
+    Text(
+        "A row for each session: one model in one worker process. Beside or below it the chosen session; under the table throughput, memory and power over the same time.",
+    ),
+    Term("State", "○ ready  ◔ reads the prompt  ● thinks or answers  ◐ loads  ◌ waits or stops  ✕ failed"),
     Term("Context", "tokens in the context, of those that it holds"),
     Term("tok/s", "generated tokens per second, now or of the last answer; beside it the last seconds"),
     Term("TTFT", "from the request to the first token, reading the prompt included"),
@@ -38,7 +41,9 @@ const FLEET: &[Part] = &[
 
 const LIBRARY: &[Part] = &[
     Heading("Library: what do I have, and what would fit?"),
-    Text("A row for each model in the Hugging Face cache, in your folders and among the starters. Files of other tools are read, never changed."),
+    Text(
+        "A row for each model in the Hugging Face cache, in your folders and among the starters. Files of other tools are read, never changed.",
+    ),
     Term("Params", "parameters, counted from the tensors"),
     Term("Context", "tokens that the model was trained for"),
     Term("Used", "when its files were read last, as far as the file system tells"),
@@ -48,7 +53,9 @@ const LIBRARY: &[Part] = &[
 
 const MACHINE: &[Part] = &[
     Heading("Machine: where do memory, power and heat go?"),
-    Text("Every source of readings, found or missing, with what would make a missing one readable. Memory is one bar by owner; a session's part includes its weights in the page cache, which the system may take back."),
+    Text(
+        "Every source of readings, found or missing, with what would make a missing one readable. Memory is one bar by owner; a session's part includes its weights in the page cache, which the system may take back.",
+    ),
     Term("Period", "how often the source is read"),
     Term("Age", "how old the reading was when the sample was taken"),
 ];
@@ -66,7 +73,7 @@ const GRADES: &[Part] = &[
 const TERM: u16 = 18;
 
 /// Draw the explanation from line `scroll` on.
-pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, scroll: usize) {
+pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, scroll: usize, view_state: &mut ViewState) {
     let (parts, context) = match state.screen {
         Screen::Fleet => (FLEET, Context::Fleet),
         Screen::Library => (LIBRARY, Context::Library),
@@ -100,7 +107,9 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, scroll: u
             }
         }
     }
-    let first = scroll.min(lines.len().saturating_sub(usize::from(inside.height)));
+    let limit = lines.len().saturating_sub(usize::from(inside.height));
+    view_state.scroll_limit = Some(limit);
+    let first = scroll.min(limit);
     for (index, spans) in lines.iter().skip(first).take(usize::from(inside.height)).enumerate() {
         canvas.put_spans(inside.x, row(inside, index as u16).y, inside.width, spans);
     }
@@ -116,6 +125,9 @@ fn term<'a>(canvas: &Canvas<'_>, lines: &mut Vec<Vec<Span<'a>>>, columns: usize,
         let word = if index == 0 { word } else { "" };
         let padding = usize::from(TERM).saturating_sub(text::width(word) + 1);
         let label = format!("{word} {}", " ".repeat(padding));
-        lines.push(vec![canvas.span(Meaning::Key, label), canvas.span(Meaning::Muted, meaning.get(range).unwrap_or_default())]);
+        lines.push(vec![
+            canvas.span(Meaning::Key, label),
+            canvas.span(Meaning::Muted, meaning.get(range).unwrap_or_default()),
+        ]);
     }
 }

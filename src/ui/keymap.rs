@@ -102,7 +102,8 @@ const BUILT_IN: &[(&str, &[Context], &[&str])] = &[
     ("yes", &[Confirm], &["y"]),
     ("no", &[Confirm], &["n"]),
     ("focus", &[Fleet, Prompt], &["tab"]),
-    ("next-tab", &[Fleet, Prompt], &["right", "l", "ctrl-t"]),
+    ("next-tab", &[Fleet], &["right", "l"]),
+    ("next-tab", &[Prompt], &["ctrl-t"]),
     ("previous-tab", &[Fleet], &["left", "h"]),
     ("scroll-up", &[Fleet, Prompt], &["pgup"]),
     ("scroll-down", &[Fleet, Prompt], &["pgdn"]),
@@ -208,14 +209,14 @@ impl Keymap {
     /// The built-in keys with the user's changes, and what is wrong with those.
     pub fn new(changes: &BTreeMap<String, Vec<String>>) -> (Self, Vec<Problem>) {
         let mut problems = Vec::new();
-        let changed = read_changes(changes, &mut problems);
+        let own_keys = read_changes(changes, &mut problems);
         let mut keymap = Self { actions: HashMap::new(), chords: HashMap::new() };
         // The user's keys come first: what they take away from a built-in key of another action is meant, and told.
         for is_users in [true, false] {
             for (name, contexts, built_in) in BUILT_IN {
                 for context in *contexts {
-                    let own = changed.get(name).map(|keys| usable(keys, *context)).filter(|keys| !keys.is_empty());
-                    let emptied = changed.get(name).is_some_and(Vec::is_empty);
+                    let own = own_keys.get(name).map(|keys| usable(keys, *context)).filter(|keys| !keys.is_empty());
+                    let emptied = own_keys.get(name).is_some_and(Vec::is_empty);
                     if own.is_some() == is_users && !emptied {
                         let chords = own.unwrap_or_else(|| {
                             usable(&built_in.iter().filter_map(|key| key.parse().ok()).collect::<Vec<_>>(), *context)
@@ -278,7 +279,10 @@ impl Keymap {
 }
 
 /// The user's keys by action, as far as they are right.
-fn read_changes(changes: &BTreeMap<String, Vec<String>>, problems: &mut Vec<Problem>) -> HashMap<&'static str, Vec<Chord>> {
+fn read_changes(
+    changes: &BTreeMap<String, Vec<String>>,
+    problems: &mut Vec<Problem>,
+) -> HashMap<&'static str, Vec<Chord>> {
     let mut read = HashMap::new();
     for (name, keys) in changes {
         let Some(named) = NAMED.iter().find(|named| named.name == name) else {

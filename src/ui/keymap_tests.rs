@@ -42,7 +42,10 @@ fn a_plain_character_is_text_where_text_is_typed() {
     assert_eq!(keys.resolve(&state, enter(KeyModifiers::ALT)), Some(Action::Edit(Edit::Newline)));
     let ctrl_c = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
     assert_eq!(keys.resolve(&state, ctrl_c), Some(Action::Quit));
-    assert_eq!(keys.resolve(&state, KeyEvent::new_with_kind(KeyCode::Esc, KeyModifiers::NONE, KeyEventKind::Release)), None);
+    assert_eq!(
+        keys.resolve(&state, KeyEvent::new_with_kind(KeyCode::Esc, KeyModifiers::NONE, KeyEventKind::Release)),
+        None
+    );
 }
 
 #[test]
@@ -66,7 +69,10 @@ fn faults_say_which_key_and_what_would_be_right() {
         (&[("zzzzzz", &["x"])], "keys: `zzzzzz` is no action"),
         (&[("stop", &["hyper-x"])], "keys: stop: `hyper` is no modifier: use ctrl, alt or shift"),
         (&[("stop", &["r"])], "keys: `r` is given to both `stop` and `restart`; it does `stop`"),
-        (&[("restart", &["ctrl-r"]), ("stop", &["ctrl-r"])], "keys: `ctrl-r` is given to both `stop` and `restart`; it does `stop`"),
+        (
+            &[("restart", &["ctrl-r"]), ("stop", &["ctrl-r"])],
+            "keys: `ctrl-r` is given to both `stop` and `restart`; it does `stop`",
+        ),
     ] {
         assert_eq!(keymap(changes).1, [expected]);
     }

@@ -20,7 +20,7 @@ use crate::core::units::Bytes;
 pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
     match &state.overlay {
         None => {}
-        Some(Overlay::Help { scroll }) => super::help::draw(canvas, area, state, *scroll),
+        Some(Overlay::Help { scroll }) => super::help::draw(canvas, area, state, *scroll, view_state),
         Some(Overlay::Palette { input, chosen }) => commands(canvas, area, state, input, *chosen, view_state),
         Some(Overlay::Confirm { question, .. }) => confirm(canvas, area, question),
         Some(Overlay::Refused { model, refusal, .. }) => {
@@ -44,11 +44,22 @@ pub(super) fn window(canvas: &mut Canvas<'_>, area: Rect, columns: u16, rows: u1
     inset(inside, 1)
 }
 
-fn commands(canvas: &mut Canvas<'_>, area: Rect, state: &State, input: &Editor, chosen: usize, view_state: &mut ViewState) {
+fn commands(
+    canvas: &mut Canvas<'_>,
+    area: Rect,
+    state: &State,
+    input: &Editor,
+    chosen: usize,
+    view_state: &mut ViewState,
+) {
     let rows = palette(input.text(), &state.themes);
     let inside = window(canvas, area, 76, (area.height * 3 / 4).max(8), "commands");
     let x = canvas.say(inside.x, inside.y, 2, ": ", Meaning::Focus);
-    prompt::draw_line(canvas, Rect { height: inside.height.min(1), width: inside.right().saturating_sub(x), x, ..inside }, input);
+    prompt::draw_line(
+        canvas,
+        Rect { height: inside.height.min(1), width: inside.right().saturating_sub(x), x, ..inside },
+        input,
+    );
     let list = below(inside, 2);
     if rows.is_empty() {
         canvas.say(list.x, list.y, list.width, "No command has these letters.", Meaning::Muted);
@@ -108,10 +119,10 @@ fn keys<'a>(canvas: &Canvas<'_>, actions: &[(&'static str, &'static str)]) -> Sp
 }
 
 fn refused(canvas: &mut Canvas<'_>, area: Rect, model: &str, refusal: &Refusal) {
-    let inside = window(canvas, area, 64, 16, "does not fit");
+    let inside = window(canvas, area, 64, 14, "does not fit");
     let style = canvas.style(Meaning::Text);
     let missing = refusal.needed.total().saturating_sub(refusal.free);
-    let text = format!("{model} needs {} more than there is.", missing);
+    let text = format!("{model} needs {missing} more than there is.");
     let rows = canvas.paragraph(inside, &text, style);
     let mut rest = below(inside, rows + 1);
     let needed = refusal.needed;
@@ -140,40 +151,49 @@ fn refused(canvas: &mut Canvas<'_>, area: Rect, model: &str, refusal: &Refusal) 
     }
 }
 
+/// Columns of a field's name and value.
+const NAME: u16 = 17;
+const VALUE: u16 = 12;
+
 fn fields(canvas: &mut Canvas<'_>, area: Rect, state: &State, form: &Form, view_state: &mut ViewState) {
     let name = state.model(&form.model).map_or(form.model.as_str(), |model| model.name.as_str());
-    let inside = window(canvas, area, 84, SESSION_FIELDS.len() as u16 + 5, &format!("settings · {name}"));
-    let foot = u16::from(inside.height > 4) * 2;
+    let inside = window(canvas, area, 84, SESSION_FIELDS.len() as u16 + 6, &format!("settings · {name}"));
+    let foot = u16::from(inside.height > 6) * 3;
     let list = Rect { height: inside.height.saturating_sub(foot), ..inside };
     let room = usize::from(list.height);
     view_state.form_offset = follow(view_state.form_offset, Some(form.chosen), SESSION_FIELDS.len(), room);
-    const NAME: u16 = 17;
-    const VALUE: u16 = 12;
     for (index, field) in SESSION_FIELDS.iter().enumerate().skip(view_state.form_offset).take(room) {
         let line = row(list, (index - view_state.form_offset) as u16);
         let is_chosen = index == form.chosen;
         canvas.say(line.x, line.y, NAME, field.name, if is_chosen { Meaning::Text } else { Meaning::Muted });
-        let value = Rect { x: line.x + NAME.min(line.width), width: VALUE.min(line.width.saturating_sub(NAME)), ..line };
+        let value =
+            Rect { x: line.x + NAME.min(line.width), width: VALUE.min(line.width.saturating_sub(NAME)), ..line };
         if is_chosen {
             choice(canvas, line, true);
             prompt::draw_line(canvas, value, &form.input);
         } else {
-            canvas.say(value.x, value.y, value.width, &form.settings.get(field.name).unwrap_or_default(), Meaning::Text);
+            canvas.say(
+                value.x,
+                value.y,
+                value.width,
+                &form.settings.get(field.name).unwrap_or_default(),
+                Meaning::Text,
+            );
         }
         let x = value.right() + 1;
         canvas.say(x, line.y, line.right().saturating_sub(x), field.help, Meaning::Muted);
     }
     if foot > 0 {
+        let help = SESSION_FIELDS.get(form.chosen).map_or("", |field| field.help);
+        let line = row(inside, inside.height - 2);
+        canvas.say(line.x, line.y, line.width, help, Meaning::Text);
         let line = row(inside, inside.height - 1);
-        match &form.error {
-            Some(error) => {
-                let field = SESSION_FIELDS.get(form.chosen).map_or("", |field| field.name);
-                canvas.say(line.x, line.y, line.width, &format!("✕ {field} {error}"), Meaning::Bad);
-            }
-            None => {
-                let answers = keys(canvas, &[("choose", "start"), ("down", "next"), ("back", "leave it")]);
-                canvas.put_spans(line.x, line.y, line.width, &answers);
-            }
+        if let Some(error) = &form.error {
+            let field = SESSION_FIELDS.get(form.chosen).map_or("", |field| field.name);
+            canvas.say(line.x, line.y, line.width, &format!("✕ {field} {error}"), Meaning::Bad);
+        } else {
+            let answers = keys(canvas, &[("choose", "start"), ("down", "next"), ("back", "leave it")]);
+            canvas.put_spans(line.x, line.y, line.width, &answers);
         }
     }
 }

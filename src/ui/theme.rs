@@ -256,8 +256,22 @@ const MODIFIERS: [(&str, Modifier); 5] = [
 ];
 
 const COLOURS: [&str; 16] = [
-    "black", "red", "green", "yellow", "blue", "magenta", "cyan", "gray", "darkgray", "lightred", "lightgreen",
-    "lightyellow", "lightblue", "lightmagenta", "lightcyan", "white",
+    "black",
+    "red",
+    "green",
+    "yellow",
+    "blue",
+    "magenta",
+    "cyan",
+    "gray",
+    "darkgray",
+    "lightred",
+    "lightgreen",
+    "lightyellow",
+    "lightblue",
+    "lightmagenta",
+    "lightcyan",
+    "white",
 ];
 
 fn look(text: &str, behind: bool) -> Result<Style, (String, Option<String>)> {
@@ -269,7 +283,7 @@ fn look(text: &str, behind: bool) -> Result<Style, (String, Option<String>)> {
         }
         let colour = match word {
             "default" => Color::Reset,
-            _ => word.parse().map_err(|_: ratatui::style::ParseColorError| {
+            _ => word.parse().map_err(|_unsaid: ratatui::style::ParseColorError| {
                 let known = COLOURS.into_iter().chain(MODIFIERS.map(|(name, _)| name)).chain(["default"]);
                 let right = nearest(word, known);
                 let hint = right.unwrap_or_else(|| "colours are #rrggbb, a name such as blue, or 0 to 255".to_owned());

@@ -18,8 +18,8 @@ pub struct ViewState {
     pub(super) library_offset: usize,
     pub(super) palette_offset: usize,
     pub(super) form_offset: usize,
-    /// Lines of the conversation that lie above the pane when it is scrolled to its end; `None` before it was drawn.
-    /// A scroll beyond it shows nothing more.
+    /// The most lines that the help, else the conversation can be scrolled by: a scroll beyond it shows nothing more.
+    /// `None` while that is not known, since only what shows is laid out.
     pub scroll_limit: Option<usize>,
     /// Rows that the screen's list has room for, for moving by pages.
     pub page_rows: usize,
@@ -91,17 +91,17 @@ fn header(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
         tabs.push(label);
     }
     let x = canvas.put_spans(area.x, area.y, area.width, &tabs);
-    let room = usize::from(area.right().saturating_sub(x + 2));
+    let room = usize::from(area.right().saturating_sub(x));
     // What matters least goes first; power stays longest.
     let mut parts = machine_figures::parts(canvas, state);
-    let width = |parts: &[Spans<'_>]| parts.iter().map(|part| spans_width(part) + 3).sum::<usize>();
+    let width = |parts: &[Spans<'_>]| parts.iter().map(|part| spans_width(part) + 2).sum::<usize>();
     while width(&parts) > room && !parts.is_empty() {
         parts.remove(0);
     }
     let mut line: Spans<'_> = Vec::new();
     for part in parts {
         if !line.is_empty() {
-            line.push(canvas.span(Meaning::Muted, "   "));
+            line.push(canvas.span(Meaning::Muted, "  "));
         }
         line.extend(part);
     }

@@ -1,0 +1,347 @@
+use ratatui::layout::Position;
+use ratatui::style::{Color, Modifier};
+
+use super::*;
+use crate::core::figure::Figure;
+use crate::core::session::{End, Phase, SessionId};
+use crate::core::settings::GraphStyle;
+use crate::core::state::{Notice, Tab};
+use crate::ui::fixture::{self, SCENES};
+
+fn theme(name: &str) -> Theme {
+    Theme::load_all(None).0.remove(name).unwrap()
+}
+
+fn draw_with(
+    state: &State,
+    theme: &Theme,
+    keys: &Keymap,
+    columns: u16,
+    rows: u16,
+) -> (Buffer, ViewState, Option<Position>) {
+    let area = Rect::new(0, 0, columns, rows);
+    let mut buffer = Buffer::empty(area);
+    let mut view_state = ViewState::default();
+    let cursor = view(state, &mut view_state, theme, keys, area, &mut buffer);
+    (buffer, view_state, cursor)
+}
+
+fn draw(state: &State, columns: u16, rows: u16) -> Buffer {
+    draw_with(state, &theme("dark"), &Keymap::default(), columns, rows).0
+}
+
+/// What a reader sees: the second half of a wide character is no cell of its own.
+fn text_of(buffer: &Buffer) -> String {
+    let mut text = String::new();
+    for y in buffer.area.top()..buffer.area.bottom() {
+        let mut line = String::new();
+        let mut x = buffer.area.left();
+        while x < buffer.area.right() {
+            let symbol = buffer[(x, y)].symbol();
+            line.push_str(symbol);
+            x += super::super::widgets::text::width(symbol).max(1) as u16;
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn find(buffer: &Buffer, wanted: &str) -> Option<(u16, u16)> {
+    let area = buffer.area;
+    let letters: Vec<String> = wanted.chars().map(String::from).collect();
+    area.positions().map(|at| (at.x, at.y)).find(|(x, y)| {
+        letters.iter().zip(*x..).all(|(letter, x)| x < area.right() && buffer[(x, *y)].symbol() == letter)
+    })
+}
+
+#[test]
+fn scenes_look_as_they_did() {
+    for scene in SCENES {
+        let state = fixture::scene(scene).unwrap();
+        for (columns, rows) in [(80, 24), (120, 40), (200, 50)] {
+            // Overlays and faces look alike on a larger screen.
+            if columns == 200 && !["fleet", "library", "machine", "crowded"].contains(&scene) {
+                continue;
+            }
+            insta::assert_snapshot!(format!("{scene}-{columns}x{rows}"), text_of(&draw(&state, columns, rows)));
+        }
+    }
+}
+
+#[test]
+fn graphs_fall_back_to_blocks_and_ascii() {
+    let mut state = fixture::busy();
+    for (style, name) in [(GraphStyle::Block, "block"), (GraphStyle::Ascii, "ascii")] {
+        state.settings.ui.graphs = style;
+        insta::assert_snapshot!(format!("fleet-{name}"), text_of(&draw(&state, 120, 40)));
+    }
+}
+
+#[test]
+fn every_size_is_drawn_inside_its_area() {
+    let (theme, keys) = (theme("dark"), Keymap::default());
+    let states: Vec<_> = SCENES.iter().map(|scene| fixture::scene(scene).unwrap()).collect();
+    for columns in 0..=220_u16 {
+        for rows in 0..=60_u16 {
+            let state = &states[(usize::from(columns) * 7 + usize::from(rows)) % states.len()];
+            let area = Rect::new(2, 1, columns, rows);
+            let mut buffer = Buffer::filled(Rect::new(0, 0, columns + 4, rows + 2), ratatui::buffer::Cell::new("~"));
+            let cursor = view(state, &mut ViewState::default(), &theme, &keys, area, &mut buffer);
+            assert!(cursor.is_none_or(|cursor| area.contains(cursor)), "{columns}×{rows}: {cursor:?}");
+            for position in buffer.area.positions().filter(|position| !area.contains(*position)) {
+                assert_eq!(buffer[position].symbol(), "~", "{columns}×{rows} at {position}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_list_that_was_long_may_become_short() {
+    let mut state = fixture::with_models();
+    let (theme, keys, area) = (theme("dark"), Keymap::default(), Rect::new(0, 0, 80, 12));
+    let mut view_state = ViewState::default();
+    state.library.chosen = 9;
+    view(&state, &mut view_state, &theme, &keys, area, &mut Buffer::empty(area));
+    state.library.rows.truncate(1);
+    let mut buffer = Buffer::empty(area);
+    view(&state, &mut view_state, &theme, &keys, area, &mut buffer);
+    assert!(text_of(&buffer).contains("qwen3-8b"));
+}
+
+/// Everything that an outsider can name or say, in one state.
+fn hostile() -> State {
+    const TEXT: &str = "a\x1b[31mb\x1b]0;title\x07c\r\nd\u{202e}e\u{200b}\u{9b}2Jf\tg\u{feff}\x7fh\u{2066}i\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}";
+    let mut state = fixture::busy();
+    state.library.models = state
+        .library
+        .models
+        .iter()
+        .map(|model| {
+            let mut model = crate::core::model::Model::clone(model);
+            model.name = TEXT.to_owned();
+            model.note = Some(TEXT.to_owned());
+            model.repository = Some(TEXT.to_owned());
+            for file in &mut model.files {
+                file.path = TEXT.into();
+            }
+            if let Some(summary) = &mut model.summary {
+                for text in [&mut summary.license, &mut summary.architecture, &mut summary.quant] {
+                    *text = Some(TEXT.to_owned());
+                }
+                summary.base_models = vec![TEXT.to_owned()];
+                for share in &mut summary.types {
+                    share.name = TEXT.to_owned();
+                }
+            }
+            std::sync::Arc::new(model)
+        })
+        .collect();
+    for store in &mut state.library.stores {
+        store.problems = vec![TEXT.to_owned(); 9];
+    }
+    for session in &mut state.fleet.sessions {
+        session.name = TEXT.to_owned();
+        session.log = vec![TEXT.to_owned(); 50];
+        session.watts = Figure::unknown(TEXT);
+        if let Phase::Failed { reason, hint } = &mut session.phase {
+            *reason = TEXT.to_owned();
+            *hint = Some(TEXT.to_owned());
+        }
+        for turn in &mut session.turns {
+            turn.text = TEXT.repeat(3);
+            turn.reasoning = TEXT.repeat(3);
+            turn.folded = false;
+        }
+        if let Some(turn) = session.turns.last_mut() {
+            turn.end = Some(End::Failed(TEXT.to_owned()));
+        }
+    }
+    state.fleet.prompts.insert(SessionId(1), crate::core::editor::Editor::with_text(TEXT));
+    if let Some(sample) = &mut state.machine.sample {
+        sample.host.name = TEXT.to_owned();
+        for source in &mut sample.sources {
+            source.name = TEXT.to_owned();
+            source.covers = TEXT.to_owned();
+            source.reading = Figure::Unknown { reason: TEXT.to_owned(), remedy: Some(TEXT.to_owned()) };
+        }
+        for disk in &mut sample.disks {
+            disk.mount = TEXT.to_owned();
+        }
+        for gpu in &mut sample.gpus {
+            gpu.name = TEXT.to_owned();
+        }
+    }
+    state.notices.push_back(Notice { text: TEXT.to_owned(), is_error: true, at: state.now });
+    state
+}
+
+#[test]
+fn hostile_text_never_reaches_a_cell() {
+    let mut state = hostile();
+    let overlays = SCENES.iter().filter_map(|scene| fixture::scene(scene).unwrap().overlay).map(Some).chain([None]);
+    let overlays: Vec<_> = overlays.collect();
+    for overlay in overlays {
+        state.overlay = overlay;
+        for (_, screen, _) in Screen::ALL {
+            state.screen = screen;
+            for (tab, _) in Tab::ALL {
+                state.fleet.tab = tab;
+                for (columns, rows) in [(80, 24), (160, 50)] {
+                    let buffer = draw(&state, columns, rows);
+                    for cell in &buffer.content {
+                        let symbol = cell.symbol();
+                        let bad = |c: char| {
+                            c.is_control()
+                                || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+                        };
+                        assert!(!symbol.chars().any(bad), "{symbol:?}");
+                        assert!(symbol.chars().count() <= 8, "{symbol:?}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn wide_characters_leave_columns_where_they_are() {
+    let mut state = fixture::busy();
+    state.fleet.sessions[1].name = "模型的名字很长很长很长很长很长很长很长很长".to_owned();
+    state.fleet.sessions[2].name = "🐳🐳 café".to_owned();
+    for (columns, rows) in [(80, 24), (121, 40), (200, 50)] {
+        let buffer = draw(&state, columns, rows);
+        let (x, y) = find(&buffer, "State").unwrap();
+        for (row, glyph) in ["●", "●", "○", "◐", "✕"].into_iter().zip(y + 1..).map(|(glyph, row)| (row, glyph))
+        {
+            assert_eq!(buffer[(x, row)].symbol(), glyph, "{columns}×{rows}\n{}", text_of(&buffer));
+        }
+    }
+}
+
+#[test]
+fn nothing_is_drawn_across_the_line_between_two_parts() {
+    let mut state = hostile();
+    for (_, screen, _) in Screen::ALL {
+        state.screen = screen;
+        for (columns, rows) in [(132, 40), (140, 30), (167, 45), (200, 50), (220, 60)] {
+            let buffer = draw(&state, columns, rows);
+            let body = 2..rows - 4;
+            let whole = |x: &u16| {
+                body.clone().filter(|y| ["│", "┤"].contains(&buffer[(*x, *y)].symbol())).count() + 2 >= body.len()
+            };
+            assert!((30..columns).any(|x| whole(&x)), "{screen:?} {columns}×{rows}\n{}", text_of(&buffer));
+        }
+    }
+}
+
+#[test]
+fn the_chosen_row_and_states_have_their_look() {
+    let buffer = draw(&fixture::busy(), 120, 40);
+    let dark = theme("dark");
+    let (x, y) = find(&buffer, "▌").unwrap();
+    assert_eq!(buffer[(x, y)].fg, dark.style(Meaning::Focus).fg.unwrap());
+    assert_eq!(buffer[(x + 3, y)].bg, dark.style(Meaning::Selection).bg.unwrap());
+    let failed = find(&buffer, "✕ failed").unwrap();
+    assert_eq!(buffer[failed].fg, dark.style(Meaning::Bad).fg.unwrap());
+    assert_eq!(buffer[failed].bg, dark.style(Meaning::Background).bg.unwrap());
+    let thought = find(&buffer, "thought for").unwrap();
+    assert!(buffer[thought].modifier.contains(Modifier::ITALIC));
+    let shown = find(&buffer, "1 Fleet").unwrap();
+    assert!(buffer[shown].modifier.contains(Modifier::BOLD));
+}
+
+#[test]
+fn without_colour_everything_is_told_by_glyphs_and_modifiers() {
+    for scene in SCENES {
+        let state = fixture::scene(scene).unwrap();
+        let (buffer, ..) = draw_with(&state, &Theme::monochrome(), &Keymap::default(), 120, 40);
+        for cell in &buffer.content {
+            assert_eq!((cell.fg, cell.bg), (Color::Reset, Color::Reset), "{scene}: {:?}", cell.symbol());
+        }
+    }
+    let (buffer, ..) = draw_with(&fixture::busy(), &Theme::monochrome(), &Keymap::default(), 120, 40);
+    let (x, y) = find(&buffer, "▌").unwrap();
+    assert!(buffer[(x + 2, y)].modifier.contains(Modifier::REVERSED));
+    assert!(!buffer[(x + 2, y + 1)].modifier.contains(Modifier::REVERSED));
+}
+
+#[test]
+fn power_without_a_sensor_is_a_sentence_and_never_zero() {
+    let state = fixture::scene("unmetered").unwrap();
+    for (columns, rows) in [(120, 40), (200, 50)] {
+        let text = text_of(&draw(&state, columns, rows));
+        assert!(text.contains("power —"), "{text}");
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains("Power is not known"), "{text}");
+        assert!(!words.contains(" 0 W") && !words.contains("0.0 W") && !words.contains("0.00 W"), "{text}");
+    }
+    let machine = fixture::scene("machine-unmetered").unwrap();
+    assert!(text_of(&draw(&machine, 120, 40)).contains("sudo chmod o+r"));
+}
+
+#[test]
+fn a_changed_key_shows_in_the_footer_and_the_help() {
+    let changes = [("stop".to_owned(), vec!["ctrl-q".to_owned()])].into();
+    let (keys, problems) = Keymap::new(&changes);
+    assert_eq!(problems, []);
+    let (buffer, ..) = draw_with(&fixture::busy(), &theme("dark"), &keys, 120, 40);
+    assert!(text_of(&buffer).contains("ctrl-q stop"));
+    let mut help = fixture::scene("help").unwrap();
+    help.overlay = Some(crate::core::state::Overlay::Help { scroll: 999 });
+    help.screen = Screen::Fleet;
+    let (buffer, ..) = draw_with(&help, &theme("dark"), &keys, 120, 90);
+    assert!(text_of(&buffer).contains("ctrl-q            stop the session"), "{}", text_of(&buffer));
+}
+
+#[test]
+fn a_conversation_scrolls_to_its_begin_and_no_further() {
+    let mut state = fixture::crowded(1, 2_000);
+    let (theme, keys) = (theme("dark"), Keymap::default());
+    let (end, view_state, _) = draw_with(&state, &theme, &keys, 120, 40);
+    assert_eq!(view_state.scroll_limit, None);
+    state.fleet.scroll = 1_000_000;
+    let (begin, view_state, _) = draw_with(&state, &theme, &keys, 120, 40);
+    let limit = view_state.scroll_limit.unwrap();
+    assert!(text_of(&begin).contains("│ You") && text_of(&begin) != text_of(&end));
+    state.fleet.scroll = limit;
+    assert_eq!(text_of(&draw_with(&state, &theme, &keys, 120, 40).0), text_of(&begin));
+    state.fleet.scroll = limit - 1;
+    assert_ne!(text_of(&draw_with(&state, &theme, &keys, 120, 40).0), text_of(&begin));
+}
+
+#[test]
+fn the_cursor_stands_in_the_field_that_has_the_keys() {
+    for (scene, wanted) in [
+        ("prompt", true),
+        ("palette", true),
+        ("form", true),
+        ("library-filter", true),
+        ("fleet", false),
+        ("confirm", false),
+    ] {
+        let state = fixture::scene(scene).unwrap();
+        let (_, _, cursor) = draw_with(&state, &theme("dark"), &Keymap::default(), 80, 24);
+        assert_eq!(cursor.is_some(), wanted, "{scene}");
+    }
+}
+
+#[test]
+fn frozen_graphs_say_so_and_stand() {
+    let mut state = fixture::scene("frozen").unwrap();
+    let before = text_of(&draw(&state, 120, 40));
+    assert!(before.contains("frozen"), "{before}");
+    // A tick later everything has moved on by one, and the graphs look back by one more.
+    for session in &mut state.fleet.sessions {
+        session.throughput.push(Some(500.0));
+    }
+    let graph = |text: &str| {
+        text.lines()
+            .skip_while(|line| !line.contains("throughput"))
+            .skip(1)
+            .map(|line| line.chars().take(25).collect::<String>())
+            .collect::<Vec<_>>()
+    };
+    state.machine.frozen = state.machine.frozen.map(|ticks| ticks + 1);
+    assert_eq!(graph(&text_of(&draw(&state, 120, 40))), graph(&before));
+}

@@ -132,11 +132,8 @@ mod answers {
         let path = starter("ishmael-4m");
         let arguments = ["run", path.to_str().unwrap(), "-p", "The sea", "--max-tokens", "400", "--threads", "1"];
         let mut command = house.command(&arguments);
-        let mut child = command
-            .stdout(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child =
+            command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
         let pid = child.id();
         wait_for("a worker", || !crate::support::workers(pid).is_empty(), String::new);
         let mut first = [0];

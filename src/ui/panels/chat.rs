@@ -149,19 +149,23 @@ fn text_rows<'a>(
     grows: bool,
 ) {
     let columns = columns.saturating_sub(indent.chars().count()).max(1);
-    for (index, paragraph) in text.rsplit('\n').enumerate() {
+    let margin = if indent.contains('│') { Meaning::Border } else { meaning };
+    let mut grows = grows;
+    for piece in text.rsplit('\n').flat_map(|paragraph| text::pieces(paragraph).into_iter().rev()) {
         if tail.is_full() {
             return;
         }
-        let mut clean = text::clean_block(paragraph);
-        if grows && index == 0 {
-            clean.to_mut().push_str(GROWING);
-        }
+        let clean = text::clean_block(piece);
         for range in text::wrap(&clean, columns).into_iter().rev() {
-            tail.push(|| {
-                let line = clean.get(range).unwrap_or_default().to_owned();
-                vec![canvas.span(if indent.contains('│') { Meaning::Border } else { meaning }, indent), canvas.span(meaning, line)]
-            });
+            let mut line = clean.get(range).unwrap_or_default().to_owned();
+            if std::mem::take(&mut grows) {
+                if text::width(&line) < columns {
+                    line.push_str(GROWING);
+                } else {
+                    tail.push(|| vec![canvas.span(margin, indent), canvas.span(meaning, GROWING)]);
+                }
+            }
+            tail.push(|| vec![canvas.span(margin, indent), canvas.span(meaning, line)]);
         }
     }
 }
@@ -211,8 +215,12 @@ fn begin(canvas: &mut Canvas<'_>, area: Rect, session: &Session) {
     let text = match &session.phase {
         Phase::Failed { hint: Some(hint), .. } => hint.clone(),
         Phase::Failed { .. } => format!("{} restarts it.", canvas.key(Context::Fleet, "restart")),
-        Phase::Queued | Phase::Loading { .. } => "The weights are being read. A prompt can be written meanwhile.".to_owned(),
-        _ if canvas.context == Context::Prompt => format!("Write a prompt; {} sends it.", canvas.key(Context::Prompt, "send")),
+        Phase::Queued | Phase::Loading { .. } => {
+            "The weights are being read. A prompt can be written meanwhile.".to_owned()
+        }
+        _ if canvas.context == Context::Prompt => {
+            format!("Write a prompt; {} sends it.", canvas.key(Context::Prompt, "send"))
+        }
         _ => format!("Press {key} to write to it."),
     };
     let style = canvas.style(Meaning::Muted);

@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 use std::time::Duration;
 
-use super::super::canvas::{Canvas, Span, Spans, below, inset, row};
+use super::super::canvas::{Canvas, Span, Spans, below, inset, row, spans_width, split_columns};
 use super::super::theme::Meaning;
 use super::chat::figures_line;
 use crate::core::State;
@@ -15,6 +15,12 @@ use crate::core::units::{Bytes, Joules, digits, span, tokens};
 /// Columns of the labels.
 const LABEL: u16 = 16;
 
+/// From this width on there are two columns of figures.
+const TWO_COLUMNS: u16 = 68;
+
+/// Columns of a device's name.
+const DEVICE: u16 = 11;
+
 /// Rows of label and value, with headings between.
 struct Rows<'c, 'a> {
     canvas: &'c mut Canvas<'a>,
@@ -23,7 +29,13 @@ struct Rows<'c, 'a> {
 
 impl Rows<'_, '_> {
     fn heading(&mut self, text: &str) {
-        self.canvas.say(self.area.x, self.area.y, if self.area.height > 0 { self.area.width } else { 0 }, text, Meaning::Accent);
+        self.canvas.say(
+            self.area.x,
+            self.area.y,
+            if self.area.height > 0 { self.area.width } else { 0 },
+            text,
+            Meaning::Accent,
+        );
         self.area = below(self.area, 1);
     }
 
@@ -48,17 +60,31 @@ impl Rows<'_, '_> {
     fn figure<T: std::fmt::Display>(&mut self, label: &str, figure: &Figure<T>) {
         match figure {
             Figure::Known { grade, source, .. } => {
-                let note = format!("  {}, {source}", grade.word());
-                let value = [self.canvas.span(Meaning::Text, figure.to_string()), self.canvas.span(Meaning::Muted, note)];
+                let mut value = vec![self.canvas.span(Meaning::Text, figure.to_string())];
+                value.push(self.canvas.span(Meaning::Muted, format!("  {}", grade.word())));
+                let source = self.canvas.span(Meaning::Muted, format!(", {source}"));
+                let room = usize::from(self.area.width.saturating_sub(LABEL));
+                if spans_width(&value) + spans_width(std::slice::from_ref(&source)) <= room {
+                    value.push(source);
+                }
                 self.spans(label, &value);
             }
             Figure::Unknown { reason, remedy } => {
                 self.text(label, "—");
                 let style = self.canvas.style(Meaning::Muted);
                 let text = remedy.as_ref().map_or_else(|| reason.clone(), |remedy| format!("{reason}: {remedy}"));
-                let place = Rect { x: self.area.x + LABEL.min(self.area.width), width: self.area.width.saturating_sub(LABEL), ..self.area };
+                let place = Rect {
+                    x: self.area.x + LABEL.min(self.area.width),
+                    width: self.area.width.saturating_sub(LABEL),
+                    ..self.area
+                };
                 // The reason follows the dash on its own row, where there is the room.
-                let place = Rect { y: place.y.saturating_sub(1), height: (place.height + 1).min(3), x: place.x + 2, width: place.width.saturating_sub(2) };
+                let place = Rect {
+                    y: place.y.saturating_sub(1),
+                    height: (place.height + 1).min(3),
+                    x: place.x + 2,
+                    width: place.width.saturating_sub(2),
+                };
                 let rows = self.canvas.paragraph(place, &text, style);
                 self.area = below(self.area, rows.saturating_sub(1));
             }
@@ -73,16 +99,21 @@ fn micros(time: u64) -> String {
 /// Speed, energy and settings.
 pub(crate) fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, session: &Session) {
     let counters = session.figures.counters;
-    let mut rows = Rows { canvas, area: inset(area, 1) };
+    let area = inset(area, 1);
+    let two = area.width >= TWO_COLUMNS;
+    let (left, right) = split_columns(area, if two { area.width / 2 } else { area.width });
+    let mut rows = Rows { canvas, area: left };
     let rate = |rate: Option<f64>| rate.map_or_else(|| "—".to_owned(), |rate| format!("{} tok/s", digits(rate)));
     rows.heading(if session.is_busy() { "This answer" } else { "Last answer" });
     rows.text("first token", if counters.ttft_us > 0 { micros(counters.ttft_us) } else { "—".to_owned() });
     let cached = match session.figures.n_cached {
         0 => String::new(),
-        n_cached => format!("  +{} cached", tokens(u64::from(n_cached))),
+        n_cached => format!(", {} more cached", tokens(u64::from(n_cached))),
     };
-    rows.text("prompt", format!("{} tok{cached}  {}", tokens(u64::from(counters.n_prompt)), rate(counters.prompt_rate())));
-    rows.text("generated", format!("{} tok  {}", tokens(u64::from(counters.n_generated)), rate(counters.generation_rate())));
+    rows.text("prompt", format!("{} tok{cached}", tokens(u64::from(counters.n_prompt))));
+    rows.text("prompt speed", rate(counters.prompt_rate()));
+    rows.text("generated", format!("{} tok", tokens(u64::from(counters.n_generated))));
+    rows.text("speed", rate(counters.generation_rate()));
     rows.text("of it reasoning", format!("{} tok", tokens(u64::from(counters.n_reasoning))));
     rows.text("busy", micros(counters.decode_us));
     rows.gap();
@@ -94,6 +125,9 @@ pub(crate) fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, sessio
     }
     rows.figure("power now", &session.watts);
     rows.gap();
+    if two {
+        rows.area = right;
+    }
     rows.heading("Session");
     let since = state.now.uptime.saturating_sub(session.since.uptime);
     rows.text("in this state", span(since));
@@ -113,21 +147,34 @@ pub(crate) fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, sessio
 /// What it holds of which memory, and what was planned.
 pub(crate) fn memory(canvas: &mut Canvas<'_>, area: Rect, session: &Session) {
     let area = inset(area, 1);
-    let mut rows = Rows { canvas, area };
-    let head = ["weights", "context", "compute", "all"].map(|head| format!("{head:>9}")).concat();
+    let has_sum = area.width >= DEVICE + 4 * 9;
     let line = |parts: [u64; 3]| {
-        let all = parts.iter().sum();
-        parts.into_iter().chain([all]).map(|bytes| format!("{:>9}", Bytes(bytes).to_string())).collect::<String>()
+        let sum = has_sum.then(|| parts.iter().sum());
+        parts
+            .into_iter()
+            .chain(sum)
+            .fold(String::new(), |line, bytes| line + &format!("{:>9}", Bytes(bytes).to_string()))
     };
-    let muted = [rows.canvas.span(Meaning::Heading, head)];
-    rows.spans("", &muted);
+    let heads = ["weights", "context", "compute", "all"];
+    let head: String =
+        heads.iter().take(3 + usize::from(has_sum)).fold(String::new(), |line, head| line + &format!("{head:>9}"));
     let planned = session.planned;
-    rows.text("planned", line([planned.weights.0, planned.context.0, planned.compute.0]));
-    if let Some(loaded) = &session.loaded {
-        for device in loaded.ledger.devices.iter().take(8) {
-            rows.text(&device.device, line([device.weights, device.context, device.compute]));
+    let mut lines = vec![("", Meaning::Heading, head)];
+    lines.push(("planned", Meaning::Text, line([planned.weights.0, planned.context.0, planned.compute.0])));
+    let devices = session.loaded.iter().flat_map(|loaded| &loaded.ledger.devices).take(8);
+    lines.extend(
+        devices.map(|device| {
+            (device.device.as_str(), Meaning::Text, line([device.weights, device.context, device.compute]))
+        }),
+    );
+    for (index, (label, meaning, text)) in lines.iter().enumerate() {
+        let place = row(area, index as u16);
+        if place.height > 0 {
+            let value = [canvas.span(*meaning, text.as_str())];
+            canvas.pair(place, label, DEVICE, &value);
         }
     }
+    let mut rows = Rows { canvas, area: below(area, lines.len() as u16) };
     rows.gap();
     rows.heading("As the system counts it");
     match session.process {
@@ -135,7 +182,7 @@ pub(crate) fn memory(canvas: &mut Canvas<'_>, area: Rect, session: &Session) {
             rows.text("resident", format!("{:>9}", process.resident.to_string()));
             rows.text("of it held", format!("{:>9}", process.anonymous.to_string()));
             let mapped = process.resident.saturating_sub(process.anonymous);
-            rows.text("of it mapped", format!("{:>9}  weights the system may drop and read again", mapped.to_string()));
+            rows.text("of it mapped", format!("{:>9}, may be dropped", mapped.to_string()));
             rows.text("swapped out", format!("{:>9}", process.swapped.to_string()));
         }
         None => rows.text("resident", "—"),
@@ -146,18 +193,21 @@ pub(crate) fn memory(canvas: &mut Canvas<'_>, area: Rect, session: &Session) {
     }
     rows.gap();
     let used = session.n_past;
-    rows.text("context", format!("{} of {} tokens in use", tokens(u64::from(used)), tokens(u64::from(session.n_ctx()))));
+    rows.text(
+        "context",
+        format!("{} of {} tokens in use", tokens(u64::from(used)), tokens(u64::from(session.n_ctx()))),
+    );
 }
 
-/// The worker's last lines.
-pub(crate) fn log(canvas: &mut Canvas<'_>, area: Rect, session: &Session) {
+/// The worker's last lines, or those `scroll` lines before them.
+pub(crate) fn log(canvas: &mut Canvas<'_>, area: Rect, session: &Session, scroll: usize) {
     let area = inset(area, 1);
     if session.log.is_empty() {
         canvas.say(area.x, area.y, area.width, "The worker has said nothing.", Meaning::Muted);
         return;
     }
     let mut bottom = area.bottom();
-    for line in session.log.iter().rev() {
+    for line in session.log.iter().rev().skip(scroll.min(session.log.len() - 1)) {
         let rows = Canvas::rows_of(line, area.width).min(bottom - area.y);
         bottom -= rows;
         let style = canvas.style(Meaning::Muted);
@@ -168,14 +218,17 @@ pub(crate) fn log(canvas: &mut Canvas<'_>, area: Rect, session: &Session) {
     }
 }
 
-/// The row under an empty conversation's head that names the model and the last figures.
-pub(crate) fn title<'a>(canvas: &Canvas<'_>, session: &'a Session) -> Spans<'a> {
+/// Who it is and how fast it answers, as far as there is the room.
+pub(crate) fn title<'a>(canvas: &Canvas<'_>, session: &'a Session, room: usize) -> Spans<'a> {
     let mut spans = vec![canvas.span(Meaning::Text, session.name.as_str())];
     if let Some(quant) = session.model.quant() {
         spans.push(canvas.span(Meaning::Muted, format!(" · {quant}")));
     }
     if session.is_busy() && session.figures.counters.n_generated > 0 {
         spans.push(canvas.span(Meaning::Muted, format!(" · {}", figures_line(&session.figures))));
+    }
+    while spans.len() > 1 && spans_width(&spans) > room {
+        spans.pop();
     }
     spans
 }

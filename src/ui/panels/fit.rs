@@ -19,6 +19,8 @@ pub(crate) enum Fit {
     TooLarge { needed: Bytes },
     /// The header does not tell, or the memory is not read yet.
     Unknown,
+    /// Parts of it are missing.
+    Parts { found: u32, count: u32 },
     /// It can't be run at all.
     Never(String),
 }
@@ -35,7 +37,12 @@ pub(crate) fn free(state: &State) -> Option<Bytes> {
 }
 
 /// What a model would take in all, with so much context and these cache types; `None` where its header can't be read.
-pub(crate) fn needed(model: &Model, settings: &SessionSettings, context: u64, cache: Option<CacheKind>) -> Option<Bytes> {
+pub(crate) fn needed(
+    model: &Model,
+    settings: &SessionSettings,
+    context: u64,
+    cache: Option<CacheKind>,
+) -> Option<Bytes> {
     let summary = model.summary.as_ref()?;
     let needs = Needs {
         n_ctx: u32::try_from(context).unwrap_or(u32::MAX),
@@ -62,8 +69,10 @@ pub(crate) fn wanted_context(model: &Model, settings: &SessionSettings) -> Optio
 pub(crate) fn fit(state: &State, model: &Model) -> Fit {
     match &model.status {
         Status::Runnable => {}
-        Status::Damaged(reason) | Status::NotAModel(reason) | Status::Unreadable(reason) => return Fit::Never(reason.clone()),
-        Status::Incomplete { found, count } => return Fit::Never(format!("{found} of {count} parts")),
+        Status::Damaged(reason) | Status::NotAModel(reason) | Status::Unreadable(reason) => {
+            return Fit::Never(reason.clone());
+        }
+        Status::Incomplete { found, count } => return Fit::Parts { found: *found, count: *count },
     }
     let settings = &state.settings.session;
     let (Some(free), Some(wanted)) = (free(state), wanted_context(model, settings)) else { return Fit::Unknown };

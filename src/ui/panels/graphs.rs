@@ -28,6 +28,9 @@ const ALL: [(Quantity, &str, &str); 3] = [
     (Quantity::Power, "power", "W"),
 ];
 
+/// From this height on a graph has a row for its least, mean and most.
+const AIRY: u16 = 9;
+
 /// Three graphs side by side under one legend; the ticks under all of them are the same.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     if area.height < 4 {
@@ -53,27 +56,29 @@ fn one(canvas: &mut Canvas<'_>, area: Rect, state: &State, quantity: Quantity, n
         && let Some((_, worst)) = total(sample)
     {
         grade = worst;
-        head.push(canvas.span(Meaning::Muted, format!(" {} {}", boundary(sample), worst.word())));
+        head.push(canvas.span(Meaning::Muted, format!(" {}", boundary(sample))));
+        let word = canvas.span(Meaning::Muted, format!(" {}", worst.word()));
+        if spans_width(&head) + spans_width(std::slice::from_ref(&word)) + 7 <= usize::from(title.width) {
+            head.push(word);
+        }
     }
     let Some(extent) = graph::extent(&sums) else {
         canvas.put_spans(title.x, title.y, title.width, &head);
         return nothing(canvas, below(plot, 1), state, quantity);
     };
     let now = sums.last().copied().flatten().map_or_else(|| "—".to_owned(), |now| digits(f64::from(now)));
-    let numbers = [("min", extent.least), ("mean", extent.mean), ("max", extent.most)];
-    let mut figures: Spans<'_> = Vec::new();
-    for (word, value) in numbers {
-        figures.push(canvas.span(Meaning::Muted, format!("{word} ")));
-        figures.push(canvas.span(Meaning::Text, format!("{:<5}", digits(f64::from(value)))));
-    }
-    let short = vec![canvas.span(Meaning::Text, format!("{}{now}", grade.mark()))];
-    let room = usize::from(title.width).saturating_sub(spans_width(&head) + 2);
     canvas.put_spans(title.x, title.y, title.width, &head);
-    for figures in [figures, short] {
-        if spans_width(&figures) <= room {
-            canvas.put_right(title.x, title.y, title.width, &figures);
-            break;
-        }
+    let figure = [canvas.span(Meaning::Text, format!("{}{now}", grade.mark()))];
+    canvas.put_right(title.x, title.y, title.width, &figure);
+    let (line, plot) = split_rows(plot, u16::from(plot.height >= AIRY));
+    if line.height > 0 {
+        let numbers = [("min", extent.least), ("mean", extent.mean), ("max", extent.most)];
+        let room = usize::from(line.width.saturating_sub(2));
+        let texts = numbers.map(|(word, value)| format!("{word} {:<6}", digits(f64::from(value))));
+        // The mean alone says more than a row that is cut off.
+        let text =
+            Some(texts.concat()).filter(|text| text.trim_end().len() <= room).unwrap_or_else(|| texts[1].clone());
+        canvas.say(line.x + 1, line.y, line.width.saturating_sub(1), text.trim_end(), Meaning::Muted);
     }
     graph::draw(canvas, plot, &parts, state.machine.span, &ago(state));
 }
@@ -120,7 +125,8 @@ fn parts(canvas: &Canvas<'_>, state: &State, quantity: Quantity) -> Vec<Series> 
         let all = window(&state.machine.power, 1.0);
         let missing = all.len().saturating_sub(attributed.len());
         let rest = all.iter().enumerate().map(|(tick, all)| {
-            let part = tick.checked_sub(missing).and_then(|tick| attributed.get(tick).copied().flatten()).unwrap_or(0.0);
+            let part =
+                tick.checked_sub(missing).and_then(|tick| attributed.get(tick).copied().flatten()).unwrap_or(0.0);
             all.map(|all| (all - part).max(0.0))
         });
         parts.push(Series { points: rest.collect(), style: canvas.style(Meaning::Border) });
@@ -136,7 +142,7 @@ fn legend(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
         let key = canvas.key(Context::Fleet, "freeze");
         right.push(canvas.span(Meaning::Muted, format!(" · {key} goes on")));
     }
-    let room = area.width.saturating_sub(spans_width(&right) as u16 + 1);
+    let room = area.width.saturating_sub(spans_width(&right) as u16);
     let mut spans: Spans<'_> = Vec::new();
     for session in &state.fleet.sessions {
         spans.push(canvas.span(series(session), " ■ "));
@@ -144,7 +150,7 @@ fn legend(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     }
     if state.machine.power.last().is_some() {
         spans.push(canvas.span(Meaning::Border, " ■ "));
-        spans.push(canvas.span(Meaning::Muted, "rest of the machine"));
+        spans.push(canvas.span(Meaning::Muted, "rest"));
     }
     canvas.put_spans(area.x, area.y, room, &spans);
     canvas.put_right(area.x, area.y, area.width, &right);

@@ -2,13 +2,13 @@
 
 use super::super::keymap::Context;
 use crate::core::State;
-use crate::core::session::Phase;
+use crate::core::session::{Phase, Session};
 use crate::core::state::{Screen, Tab};
 
 /// Actions with a word for each, for the footer.
 pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
     let session = state.chosen_session();
-    let is_busy = session.is_some_and(|session| session.is_busy());
+    let is_busy = session.is_some_and(Session::is_busy);
     let mut hints = Vec::new();
     let mut offer = |when: bool, action, label| {
         if when {
@@ -19,7 +19,8 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
         Context::Fleet => {
             let has_failed = session.is_some_and(|session| matches!(session.phase, Phase::Failed { .. }));
             let has_answer = session.is_some_and(|session| !session.turns.is_empty());
-            let has_thought = session.is_some_and(|session| session.turns.iter().any(|turn| !turn.reasoning.is_empty()));
+            let has_thought =
+                session.is_some_and(|session| session.turns.iter().any(|turn| !turn.reasoning.is_empty()));
             offer(is_busy, "back", "cancel");
             offer(has_failed, "restart", "restart");
             offer(session.is_some() && !has_failed, "choose", "chat");

@@ -35,16 +35,11 @@ pub(crate) fn parts<'a>(canvas: &Canvas<'_>, state: &State) -> Vec<Spans<'a>> {
         canvas.span(level(Some(share)), format!("{:>4.1}", in_use.gigabytes())),
         canvas.span(Meaning::Text, format!("/{:.0} GB", memory.total.gigabytes())),
     ]);
-    parts.push(vec![canvas.span(Meaning::Muted, "power "), canvas.span(Meaning::Text, power_text(sample))]);
+    parts.push(match total(sample) {
+        Some((watts, grade)) => vec![canvas.span(Meaning::Text, format!("{:>6}", format!("{}{watts}", grade.mark())))],
+        None => vec![canvas.span(Meaning::Muted, "power —")],
+    });
     parts
-}
-
-/// The metered power with its grade's mark, or `—`.
-pub(crate) fn power_text(sample: &Sample) -> String {
-    match total(sample) {
-        Some((watts, grade)) => format!("{:>6}", format!("{}{watts}", grade.mark())),
-        None => "—".to_owned(),
-    }
 }
 
 /// The metered power with the worst grade of its parts.

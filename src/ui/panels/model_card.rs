@@ -73,11 +73,11 @@ fn facts(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
     let fit = fit(state, model);
     let mut spans = fit_cell(canvas, &fit);
     match fit {
-        Fit::Fits { .. } => spans.push(canvas.span(Meaning::Muted, " tokens of context fit")),
-        Fit::Shorter { .. } => spans.push(canvas.span(Meaning::Muted, " tokens of context fit")),
+        Fit::Fits { .. } => spans.push(canvas.span(Meaning::Muted, " tokens of context")),
+        Fit::Shorter { .. } => spans.push(canvas.span(Meaning::Muted, " tokens of context, not more")),
         Fit::TooLarge { .. } => spans.push(canvas.span(Meaning::Muted, " needed at the least, more than is free")),
         Fit::Unknown => spans.push(canvas.span(Meaning::Muted, " its header doesn't tell what it needs")),
-        Fit::Never(_) => spans.clear(),
+        Fit::Parts { .. } | Fit::Never(_) => spans.clear(),
     }
     if !spans.is_empty() {
         rest = pair(canvas, rest, "fits", &spans);
@@ -92,11 +92,15 @@ fn facts(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
         let layers = summary.block_count.map(|count| format!(", {count} layers")).unwrap_or_default();
         let trained = summary.context_length.map_or_else(|| "—".to_owned(), tokens);
         lines.push(("context", format!("{trained} tokens trained{layers}")));
-        let can: Vec<_> = [(summary.has_chat_template, "chat"), (summary.thinks, "reasoning"), (summary.tools, "tools")]
-            .into_iter()
-            .filter_map(|(can, word)| can.then_some(word))
-            .collect();
-        lines.push(("can", if can.is_empty() { "completion only: no chat template".to_owned() } else { can.join(", ") }));
+        let can: Vec<_> =
+            [(summary.has_chat_template, "chat"), (summary.thinks, "reasoning"), (summary.tools, "tools")]
+                .into_iter()
+                .filter_map(|(can, word)| can.then_some(word))
+                .collect();
+        lines.push((
+            "can",
+            if can.is_empty() { "completion only: no chat template".to_owned() } else { can.join(", ") },
+        ));
         lines.push(("licence", summary.license.clone().unwrap_or_else(|| "not stated in the file".to_owned())));
         if !summary.base_models.is_empty() {
             lines.push(("made from", summary.base_models.join(", ")));
@@ -128,11 +132,11 @@ fn needs(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
     let caption = free.map_or_else(|| "needs".to_owned(), |free| format!("needs, of {free} free"));
     canvas.say(rest.x, rest.y, rest.width, &caption, Meaning::Accent);
     rest = below(rest, 1);
-    let head: String = CACHES.iter().map(|(name, _)| format!("{name:>11}")).collect();
+    let head: String = CACHES.iter().fold(String::new(), |line, (name, _)| line + &format!("{name:>11}"));
     let value = [canvas.span(Meaning::Heading, head)];
     canvas.pair(row(rest, 0), "context", 8, &value);
     rest = below(rest, 1);
-    let mut contexts: Vec<u64> = (0..).map(|step| 2048 << step).take_while(|context| *context < trained).collect();
+    let mut contexts: Vec<u64> = (0..20).map(|step| 2048 << step).take_while(|context| *context < trained).collect();
     contexts.push(trained);
     let skip = contexts.len().saturating_sub(usize::from(rest.height.saturating_sub(1)).min(7));
     for context in contexts.into_iter().skip(skip) {
@@ -189,14 +193,15 @@ fn files(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         return;
     }
     let mut rest = area;
-    let caption = if model.files.len() == 1 { "file".to_owned() } else { format!("{} files", model.files.len()) };
+    let count = if model.files.len() == 1 { "file".to_owned() } else { format!("{} files", model.files.len()) };
+    let caption = format!("{count}, {}", model.size);
     canvas.say(rest.x, rest.y, rest.width, &caption, Meaning::Accent);
     rest = below(rest, 1);
     let style = canvas.style(Meaning::Muted);
     for file in model.files.iter().take(MAX_FILES) {
         let path = file.path.display().to_string();
         let path = if path.is_empty() { "inside taffrail itself".to_owned() } else { path };
-        let rows = canvas.paragraph(rest, &format!("{:>8}  {path}", file.size.to_string()), style);
+        let rows = canvas.paragraph(rest, &path, style);
         rest = below(rest, rows);
     }
 }

@@ -18,7 +18,7 @@ const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Colum
 }
 
 const COLUMNS: [Column; 10] = [
-    column("Model", 20, Align::Grow(48), 0),
+    column("Model", 20, Align::Grow(38), 0),
     column("Params", 7, Align::Right, 2),
     column("Quant", 7, Align::Left, 0),
     column("Size", 8, Align::Right, 0),
@@ -27,7 +27,7 @@ const COLUMNS: [Column; 10] = [
     column("Store", 7, Align::Left, 4),
     column("Used", 9, Align::Right, 6),
     column("tok/s", 6, Align::Right, 5),
-    column("Fits", 9, Align::Left, 1),
+    column("Fits", 9, Align::Grow(20), 1),
 ];
 
 /// The column that a model's fault takes the place of.
@@ -104,11 +104,13 @@ pub(crate) fn used(state: &State, model: &Model) -> String {
 pub(crate) fn fit_cell<'a>(canvas: &Canvas<'_>, fit: &Fit) -> Spans<'a> {
     let (glyph, text, meaning) = match fit {
         Fit::Fits { context } => ("●", tokens(*context), Meaning::Good),
-        Fit::Shorter { context } => ("○", format!("only {}", tokens(*context)), Meaning::Warn),
+        Fit::Shorter { context } => ("○", tokens(*context), Meaning::Warn),
         Fit::TooLarge { needed } => ("✕", needed.to_string(), Meaning::Bad),
         Fit::Unknown => ("·", "—".to_owned(), Meaning::Muted),
+        Fit::Parts { found, count } => ("✕", format!("{found}/{count}"), Meaning::Bad),
         Fit::Never(reason) => ("✕", reason.clone(), Meaning::Bad),
     };
-    let words = if matches!(fit, Fit::Unknown | Fit::Never(_)) { Meaning::Muted } else { Meaning::Text };
+    let words =
+        if matches!(fit, Fit::Unknown | Fit::Parts { .. } | Fit::Never(_)) { Meaning::Muted } else { Meaning::Text };
     vec![canvas.span(meaning, glyph), canvas.span(words, format!(" {text}"))]
 }

@@ -45,7 +45,13 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, editor: &Editor, focused
     if area.height == 0 || area.width <= SIGN {
         return;
     }
-    canvas.say(area.x, area.y, 1, if canvas.is_ascii() { ">" } else { "›" }, if focused { Meaning::Focus } else { Meaning::Muted });
+    canvas.say(
+        area.x,
+        area.y,
+        1,
+        if canvas.is_ascii() { ">" } else { "›" },
+        if focused { Meaning::Focus } else { Meaning::Muted },
+    );
     let field = Rect { x: area.x + SIGN, width: area.width - SIGN, ..area };
     let (rows, (cursor_row, cursor_column)) = lay_out(editor, field.width);
     if editor.is_empty() {

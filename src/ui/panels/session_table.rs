@@ -22,7 +22,7 @@ const COLUMNS: [Column; 11] = [
     column("State", 10, Align::Left, 0),
     column("Context", 9, Align::Right, 3),
     column("tok/s", 6, Align::Right, 0),
-    column("", 10, Align::Left, 4),
+    column("", 8, Align::Left, 4),
     column("TTFT ms", 7, Align::Right, 6),
     column("Mem GB", 7, Align::Right, 1),
     column("Power W", 7, Align::Right, 5),
@@ -34,7 +34,7 @@ const COLUMNS: [Column; 11] = [
 const NAME: usize = 0;
 const CONTEXT: usize = 2;
 const THROUGHPUT: usize = 3;
-const SPARKLINE: usize = 10;
+const SPARKLINE: usize = 8;
 const MEMORY: usize = 6;
 const PER_TOKEN: usize = 8;
 
@@ -70,7 +70,11 @@ fn row<'a>(canvas: &Canvas<'_>, state: &'a State, session: &'a Session) -> Row<'
     let one = |meaning, text: String| vec![canvas.span(meaning, text)];
     let unknown = || one(Meaning::Muted, "—".to_owned());
     let counters = &session.figures.counters;
-    let rate = if session.is_busy() { session.throughput.last().map(f64::from).or(counters.generation_rate()) } else { counters.generation_rate() };
+    let rate = if session.is_busy() {
+        session.throughput.last().map(f64::from).or(counters.generation_rate())
+    } else {
+        counters.generation_rate()
+    };
     let live = if session.is_busy() { Meaning::Text } else { Meaning::Muted };
     let memory = memory(session);
     let spark = graph::sparkline(
@@ -159,7 +163,10 @@ fn context_cell<'a>(canvas: &Canvas<'_>, session: &Session) -> Spans<'a> {
     let share = Ratio(f64::from(used) / f64::from(all.max(1)));
     let meaning = super::machine_figures::level(Some(share));
     let all = if all == 0 { "—".to_owned() } else { tokens(u64::from(all)) };
-    vec![canvas.span(meaning, tokens(u64::from(used))), Span { text: format!("/{all}").into(), style: canvas.style(Meaning::Muted) }]
+    vec![
+        canvas.span(meaning, tokens(u64::from(used))),
+        Span { text: format!("/{all}").into(), style: canvas.style(Meaning::Muted) },
+    ]
 }
 
 /// Memory that a session holds: its process and its part of the GPUs; `None` before the first sample.

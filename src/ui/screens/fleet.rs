@@ -32,7 +32,8 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     if area.width >= WIDE.0 && area.height >= WIDE.1 {
         let (left, right) = split_columns(area, area.width - (area.width * 36 / 100).max(40));
         let n_rows = state.fleet.rows.len() as u16 + 1;
-        let graph_rows = (left.height / 3).clamp(8, 16).max(left.height.saturating_sub(n_rows + 2).min(16));
+        let least = (left.height / 3).max(8);
+        let graph_rows = left.height.saturating_sub(n_rows + 3).min(left.height * 11 / 20).max(least);
         let (table, graph) = split_rows(left, left.height.saturating_sub(graph_rows + 1));
         let table = Rect { width: table.width - 1, ..table };
         session_table::draw(canvas, table, state, view_state);
@@ -69,7 +70,13 @@ fn filter(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> Rect {
 
 fn none_match(canvas: &mut Canvas<'_>, table: Rect, state: &State) {
     if state.fleet.rows.is_empty() && table.height > 1 {
-        canvas.say(table.x + 2, table.y + 1, table.width.saturating_sub(2), "No session matches the filter.", Meaning::Muted);
+        canvas.say(
+            table.x + 2,
+            table.y + 1,
+            table.width.saturating_sub(2),
+            "No session matches the filter.",
+            Meaning::Muted,
+        );
     }
 }
 
@@ -121,7 +128,7 @@ fn chosen(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut V
         Tab::Conversation => chat::draw(canvas, body, session, state.fleet.scroll, view_state),
         Tab::Figures => faces::figures(canvas, body, state, session),
         Tab::Memory => faces::memory(canvas, body, session),
-        Tab::Log => faces::log(canvas, body, session),
+        Tab::Log => faces::log(canvas, body, session, state.fleet.scroll),
     }
     if has_prompt {
         let focused = canvas.context == Context::Prompt;
@@ -152,8 +159,8 @@ fn tabs(canvas: &mut Canvas<'_>, area: Rect, state: &State, session: &Session) {
         faces.push(canvas.span(Meaning::Muted, "  "));
     }
     faces.pop();
-    let room = area.width.saturating_sub(spans_width(&faces) as u16 + 4);
-    let mut title = faces::title(canvas, session);
+    let room = area.width.saturating_sub(spans_width(&faces) as u16 + 3);
+    let mut title = faces::title(canvas, session, usize::from(room.saturating_sub(2)));
     title.insert(0, canvas.span(session_table::series(session), "■ "));
     canvas.put_spans(area.x + 1, row(area, 0).y, room, &title);
     canvas.put_right(area.x, area.y, area.width.saturating_sub(1), &faces);

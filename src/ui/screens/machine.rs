@@ -24,12 +24,17 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     };
     let host = &sample.host;
     let line = format!("{} · {} · {}", host.name, host.processor, host.system);
-    canvas.say(area.x, area.y, area.width, &line, Meaning::Muted);
+    let own = &sample.own;
+    let own = format!("taffrail itself {:.1}% of a core, {}", own.cores * 100.0, own.resident);
+    let own_columns = (own.len() as u16).min(area.width);
+    canvas.say(area.x, area.y, area.width.saturating_sub(own_columns + 2), &line, Meaning::Muted);
+    canvas.say(area.right() - own_columns, area.y, own_columns, &own, Meaning::Text);
     let area = below(area, 1);
     view_state.page_rows = usize::from(area.height / 2);
     if area.width >= WIDE {
         let (left, right) = split_columns(area, area.width * 52 / 100);
-        let graph_rows = if left.height >= 36 { 12 } else { 0 };
+        let source_rows = 2 * sample.sources.len() as u16 + 3;
+        let graph_rows = Some(left.height.saturating_sub(source_rows).min(24)).filter(|rows| *rows >= 10).unwrap_or(0);
         let (upper, graph) = split_rows(left, left.height - graph_rows);
         heading(canvas, row(upper, 0), "Sources of readings");
         sources::draw(canvas, Rect { width: upper.width - 2, ..below(upper, 1) }, sample, state.machine.scroll);
@@ -42,7 +47,8 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         return;
     }
     let airy = area.height >= 34;
-    let rest = parts(canvas, Rect { height: area.height * 3 / 5, ..area }, state, sample, airy);
+    let room = area.height.saturating_sub(sample.sources.len() as u16 + 5).max(area.height * 3 / 5);
+    let rest = parts(canvas, Rect { height: room, ..area }, state, sample, airy);
     let used = rest.y - area.y;
     let rest = below(area, used);
     heading(canvas, row(rest, 0), "Sources of readings");
@@ -74,8 +80,8 @@ fn parts(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample, ai
         heading(canvas, row(rest, 0), &text);
         rest = below(rest, 1);
     }
-    memory_bar::draw(canvas, split_rows(rest, memory_bar::ROWS).0, state, sample);
-    rest = below(rest, memory_bar::ROWS + gap);
+    let bar_rows = memory_bar::draw(canvas, rest, state, sample);
+    rest = below(rest, bar_rows + gap);
     if airy {
         heading(canvas, row(rest, 0), "Budgets of the sessions");
         rest = below(rest, 1);
@@ -93,13 +99,12 @@ fn parts(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample, ai
         heading(canvas, row(rest, 0), "Disks");
         rest = below(rest, 1);
     }
-    rest = below(disks(canvas, rest, sample, airy), gap);
-    let own = &sample.own;
-    let text = format!("{:.1}% of a core, {} resident", own.cores * 100.0, own.resident);
-    line(canvas, rest, "taffrail itself", &text)
+    below(disks(canvas, rest, sample, airy), gap)
 }
 
-const LABEL: u16 = 17;
+/// Columns of the labels, and of a disk's bar.
+const LABEL: u16 = 16;
+const BAR: u16 = 8;
 
 fn line(canvas: &mut Canvas<'_>, area: Rect, label: &str, text: &str) -> Rect {
     if area.height > 0 {
@@ -117,7 +122,9 @@ fn temperatures(canvas: &mut Canvas<'_>, area: Rect, sample: &Sample) -> Rect {
     for temperature in &sample.temperatures {
         let is_hot = temperature.critical.is_some_and(|critical| temperature.celsius.0 >= critical.0 - 5.0);
         spans.push(canvas.span(Meaning::Muted, format!("{} ", temperature.label)));
-        spans.push(canvas.span(if is_hot { Meaning::Bad } else { Meaning::Text }, format!("{}   ", temperature.celsius)));
+        spans.push(
+            canvas.span(if is_hot { Meaning::Bad } else { Meaning::Text }, format!("{}   ", temperature.celsius)),
+        );
     }
     canvas.put_spans(area.x + 1, area.y, area.width.saturating_sub(1), &spans);
     below(area, 1)
@@ -134,10 +141,12 @@ fn budgets(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample) 
     if area.height > 0 {
         canvas.pair(row(area, 0), "threads", LABEL, &spans);
     }
-    let planned: Bytes = state.fleet.sessions.iter().filter(|session| session.is_live()).map(|session| session.planned.total()).sum();
+    let planned: Bytes =
+        state.fleet.sessions.iter().filter(|session| session.is_live()).map(|session| session.planned.total()).sum();
     let budget = &state.settings.budget;
-    let limit = budget.memory.map_or_else(|| "what is available".to_owned(), |memory| memory.to_string());
-    let text = format!("{planned} promised of {limit}, {} available, {} kept free", sample.memory.available, budget.reserve);
+    let limit = budget.memory.map(|memory| format!(" of {memory}")).unwrap_or_default();
+    let text =
+        format!("{planned} promised{limit}, {} available, {} kept free", sample.memory.available, budget.reserve);
     line(canvas, below(area, 1), "memory", &text)
 }
 
@@ -165,11 +174,11 @@ fn disks(canvas: &mut Canvas<'_>, area: Rect, sample: &Sample, airy: bool) -> Re
             Meaning::Text => Meaning::Accent,
             other => other,
         });
-        bar::share(canvas, Rect { x: line.x + LABEL, width: 12, ..line }, used.0, style);
+        bar::share(canvas, Rect { x: line.x + LABEL, width: BAR, ..line }, used.0, style);
         let rate = |bytes: Option<Bytes>| or_dash(bytes.map(|bytes| format!("{bytes}/s")));
         let (read, written) = (rate(disk.read), rate(disk.written));
-        let text = format!("  {} free of {}   reads {read}, writes {written}", disk.free, disk.total);
-        canvas.say(line.x + LABEL + 12, line.y, line.width.saturating_sub(LABEL + 12), &text, Meaning::Text);
+        let text = format!("  {} free of {}  read {read}  write {written}", disk.free, disk.total);
+        canvas.say(line.x + LABEL + BAR, line.y, line.width.saturating_sub(LABEL + BAR), &text, Meaning::Text);
         rest = below(rest, 1);
     }
     rest

@@ -6,21 +6,19 @@ use ratatui::style::Style;
 use super::super::canvas::Canvas;
 use super::super::theme::Meaning;
 
-/// A bar that fills `share` of one row, by eighths of a cell.
+/// A bar that fills `share` of one row, by halves of a cell.
 pub(crate) fn share(canvas: &mut Canvas<'_>, area: Rect, share: f64, style: Style) {
     if area.height == 0 || area.width == 0 {
         return;
     }
-    let eighths = (share.clamp(0.0, 1.0) * f64::from(area.width) * 8.0).round() as u32;
+    let halves = (share.clamp(0.0, 1.0) * f64::from(area.width) * 2.0).round() as u32;
     let rest = canvas.style(Meaning::Border);
+    let [full, half, empty] = if canvas.is_ascii() { ['#', '-', '.'] } else { ['━', '╸', '─'] };
     for column in 0..area.width {
-        let filled = eighths.saturating_sub(u32::from(column) * 8).min(8);
-        let (glyph, style) = match (filled, canvas.is_ascii()) {
-            (0, false) => ('·', rest),
-            (0, true) => ('.', rest),
-            (4..=8, true) => ('#', style),
-            (_, true) => ('-', style),
-            (filled, false) => (['▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'][filled as usize - 1], style),
+        let (glyph, style) = match halves.saturating_sub(u32::from(column) * 2) {
+            0 => (empty, rest),
+            1 => (half, style),
+            _ => (full, style),
         };
         canvas.cell(area.x + column, area.y, glyph, style);
     }

@@ -67,11 +67,17 @@ pub(crate) fn round_up(value: f32) -> f32 {
 
 /// A label of the value axis.
 fn label(value: f32) -> String {
-    if value >= 10.0 || value.fract() == 0.0 { format!("{value:.0}") } else { digits(f64::from(value)).trim_end_matches('0').to_owned() }
+    if value >= 10_000.0 {
+        format!("{:.0}k", value / 1000.0)
+    } else if value >= 10.0 || value.fract() == 0.0 {
+        format!("{value:.0}")
+    } else {
+        digits(f64::from(value)).trim_end_matches('0').to_owned()
+    }
 }
 
 /// Columns that the value axis takes.
-const AXIS: u16 = 6;
+const AXIS: u16 = 5;
 
 /// Draw axes and stack. `span` is how many ticks the width stands for, `ago` the label of the oldest.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, series: &[Series], span: usize, ago: &str) {
@@ -86,19 +92,19 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, series: &[Series], span:
     for y in plot.y..plot.bottom() {
         let value = match y {
             _ if y == plot.y => Some(top),
-            _ if y == middle && plot.height >= 4 && plot.height % 2 == 0 => Some(top / 2.0),
+            _ if y == middle && plot.height >= 5 => Some(top / 2.0),
             _ => None,
         };
         if let Some(value) = value {
             let text = label(value);
             let text = [canvas.span(Meaning::Muted, text)];
-            canvas.put_right(area.x, y, AXIS - 2, &text);
+            canvas.put_right(area.x, y, AXIS - 1, &text);
         }
         canvas.cell(plot.x - 1, y, if value.is_some() { tick } else { wall }, border);
     }
     let bottom = area.bottom() - 1;
     let zero = [canvas.span(Meaning::Muted, "0")];
-    canvas.put_right(area.x, bottom, AXIS - 2, &zero);
+    canvas.put_right(area.x, bottom, AXIS - 1, &zero);
     canvas.cell(plot.x - 1, bottom, corner, border);
     canvas.horizontal(plot.x, bottom, plot.width, Meaning::Border);
     let ends = ago.len() as u16 + 8;
@@ -119,7 +125,8 @@ fn fill(canvas: &mut Canvas<'_>, plot: Rect, series: &[Series], span: usize, top
     };
     let columns = usize::from(plot.width) * across;
     let heights = usize::from(plot.height) * up;
-    let tops: Vec<Vec<usize>> = (0..columns).map(|column| stack(series, span, (column, columns), heights, top)).collect();
+    let tops: Vec<Vec<usize>> =
+        (0..columns).map(|column| stack(series, span, (column, columns), heights, top)).collect();
     for cell_x in 0..usize::from(plot.width) {
         let beside = &tops[cell_x * across..(cell_x + 1) * across];
         for cell_y in 0..usize::from(plot.height) {
@@ -206,9 +213,16 @@ mod tests {
 
     #[test]
     fn the_axis_ends_at_round_numbers() {
-        for (value, end) in
-            [(0.0, 1.0), (0.3, 0.5), (1.0, 1.0), (1.1, 2.0), (4.9, 5.0), (138.0, 200.0), (501.0, 1000.0), (f32::NAN, 1.0)]
-        {
+        for (value, end) in [
+            (0.0, 1.0),
+            (0.3, 0.5),
+            (1.0, 1.0),
+            (1.1, 2.0),
+            (4.9, 5.0),
+            (138.0, 200.0),
+            (501.0, 1000.0),
+            (f32::NAN, 1.0),
+        ] {
             assert!((round_up(value) - end).abs() < 1e-4, "{value}: {}", round_up(value));
         }
     }

@@ -48,7 +48,9 @@ pub(crate) fn arrange(columns: &[Column], area: Rect) -> Vec<Option<(u16, u16)>>
         widths.sum::<u16>().saturating_sub(GAP)
     };
     while needed(&shown) > room {
-        let least = (0..columns.len()).filter(|index| shown[*index] && columns[*index].rank > 0).max_by_key(|index| columns[*index].rank);
+        let least = (0..columns.len())
+            .filter(|index| shown[*index] && columns[*index].rank > 0)
+            .max_by_key(|index| columns[*index].rank);
         let Some(least) = least else { break };
         shown[least] = false;
     }
@@ -142,7 +144,7 @@ fn place_spans(canvas: &mut Canvas<'_>, (x, y, width): (u16, u16, u16), align: A
 /// The first row to show, so that the chosen one shows and no room is wasted.
 pub(crate) fn follow(offset: usize, chosen: Option<usize>, count: usize, room: usize) -> usize {
     let offset = offset.min(count.saturating_sub(room));
-    match chosen {
+    match chosen.map(|chosen| chosen.min(count.saturating_sub(1))) {
         Some(chosen) if chosen < offset => chosen,
         Some(chosen) if chosen >= offset + room.max(1) => chosen + 1 - room.max(1),
         _ => offset,
@@ -174,9 +176,15 @@ mod tests {
 
     #[test]
     fn the_chosen_row_shows() {
-        for (offset, chosen, count, room, expected) in
-            [(0, Some(9), 10, 4, 6), (6, Some(2), 10, 4, 2), (9, None, 10, 4, 6), (3, Some(4), 10, 4, 3), (5, None, 2, 4, 0), (0, Some(3), 5, 0, 3)]
-        {
+        for (offset, chosen, count, room, expected) in [
+            (0, Some(9), 10, 4, 6),
+            (6, Some(2), 10, 4, 2),
+            (9, None, 10, 4, 6),
+            (3, Some(4), 10, 4, 3),
+            (5, None, 2, 4, 0),
+            (0, Some(3), 5, 0, 3),
+            (0, Some(9), 1, 4, 0),
+        ] {
             assert_eq!(follow(offset, chosen, count, room), expected);
         }
     }

@@ -92,12 +92,39 @@ pub fn fit(text: &str, columns: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default()))
 }
 
+/// Bytes of a piece of [`pieces`], and how far back a blank is looked for.
+const PIECE: usize = 4096;
+const SEARCH: usize = 256;
+
+/// A paragraph in pieces of bounded length, cut behind a blank where there is one, so that the end of a very long one
+/// can be wrapped without its begin. The cuts stay where they are while it grows.
+pub fn pieces(paragraph: &str) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let mut rest = paragraph;
+    while rest.len() > PIECE {
+        let limit = rest.floor_char_boundary(PIECE);
+        let from = rest.floor_char_boundary(PIECE - SEARCH);
+        let blank = rest.get(from..limit).and_then(|text| text.rfind(' ')).map(|at| from + at + 1);
+        let (piece, behind) = rest.split_at(blank.unwrap_or(limit));
+        pieces.push(piece);
+        rest = behind;
+    }
+    pieces.push(rest);
+    pieces
+}
+
 /// Break a clean text without line breaks into rows of at most `columns`, at blanks where it can, beside wide
 /// characters, else inside a word. The blank at a break belongs to no row. At least one row.
 pub fn wrap(text: &str, columns: usize) -> Vec<Range<usize>> {
     let columns = columns.max(1);
     if text.is_ascii() {
-        let units = text.bytes().enumerate().map(|(at, byte)| Unit { at, end: at + 1, columns: 1, blank: byte == b' ' });
+        let units = text.bytes().enumerate().map(|(at, byte)| Unit {
+            at,
+            end: at + 1,
+            columns: 1,
+            blank: byte == b' ',
+            ends: byte == b'/',
+        });
         return wrap_units(text.len(), units, columns);
     }
     let units = text.grapheme_indices(true).map(|(at, grapheme)| Unit {
@@ -105,6 +132,7 @@ pub fn wrap(text: &str, columns: usize) -> Vec<Range<usize>> {
         end: at + grapheme.len(),
         columns: grapheme.width(),
         blank: grapheme == " ",
+        ends: grapheme == "/" || grapheme.width() > 1,
     });
     wrap_units(text.len(), units, columns)
 }
@@ -114,6 +142,8 @@ struct Unit {
     end: usize,
     columns: usize,
     blank: bool,
+    /// A row may end behind it: wide characters, and the parts of a path.
+    ends: bool,
 }
 
 /// Where a row may end: the row's end, the next row's begin, and the columns up to that begin.
@@ -146,7 +176,7 @@ fn wrap_units(len: usize, units: impl Iterator<Item = Unit>, columns: usize) -> 
             (start, used) = (next, used - columns_before);
         }
         used += unit.columns;
-        if wide {
+        if unit.ends {
             chance = Some((unit.end, unit.end, used));
         }
     }
@@ -181,9 +211,14 @@ mod tests {
 
     #[test]
     fn cuts_by_columns() {
-        for (text, columns, cut) in
-            [("abc", 3, "abc"), ("abcd", 3, "ab…"), ("模型模", 5, "模型…"), ("模型", 3, "模…"), ("模", 1, "…"), ("a", 0, "")]
-        {
+        for (text, columns, cut) in [
+            ("abc", 3, "abc"),
+            ("abcd", 3, "ab…"),
+            ("模型模", 5, "模型…"),
+            ("模型", 3, "模…"),
+            ("模", 1, "…"),
+            ("a", 0, ""),
+        ] {
             assert_eq!(fit(text, columns), cut, "{text} to {columns}");
         }
     }
@@ -199,9 +234,22 @@ mod tests {
             ("a abcdefgh", 4, vec!["a", "abcd", "efgh"]),
             ("模型模型", 5, vec!["模型", "模型"]),
             ("ab 模型cd", 5, vec!["ab 模", "型cd"]),
+            ("see /sys/class/power", 12, vec!["see /sys/", "class/power"]),
         ] {
             assert_eq!(rows(text, columns), wrapped, "{text:?} to {columns}");
         }
+    }
+
+    #[test]
+    fn pieces_are_bounded_and_stay_while_the_text_grows() {
+        let long = "模型 and words ".repeat(3000);
+        let cut = pieces(&long);
+        assert_eq!(cut.concat(), long);
+        assert!(cut.iter().all(|piece| piece.len() <= PIECE));
+        let grown = format!("{long} more");
+        assert_eq!(pieces(&grown)[..cut.len() - 1], cut[..cut.len() - 1]);
+        assert!(pieces(&"x".repeat(10_000)).iter().all(|piece| piece.len() <= PIECE));
+        assert_eq!(pieces(""), [""]);
     }
 
     proptest! {

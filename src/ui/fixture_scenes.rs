@@ -1,0 +1,127 @@
+//! Scenes by name, for snapshots and the gallery.
+
+use super::{busy, crowded, empty, with_models};
+use crate::core::editor::Editor;
+use crate::core::plan::Refusal;
+use crate::core::session::{Plan, SessionId};
+use crate::core::settings::SessionSettings;
+use crate::core::state::{Focus, Form, Notice, Overlay, Screen, Tab};
+use crate::core::units::Bytes;
+use crate::core::{Action, State};
+
+/// All scenes.
+pub const SCENES: [&str; 20] = [
+    "fleet",
+    "prompt",
+    "figures",
+    "memory",
+    "log",
+    "frozen",
+    "fleet-empty",
+    "unmetered",
+    "crowded",
+    "library",
+    "library-filter",
+    "library-empty",
+    "machine",
+    "machine-unmetered",
+    "help",
+    "palette",
+    "confirm",
+    "refused",
+    "form",
+    "start",
+];
+
+/// The scene of this name.
+pub fn scene(name: &str) -> Option<State> {
+    let mut state = match name {
+        "fleet" | "prompt" | "figures" | "memory" | "log" | "frozen" | "unmetered" | "machine" | "help" | "palette"
+        | "confirm" => busy(),
+        "fleet-empty" | "library" | "library-filter" | "machine-unmetered" | "refused" | "form" => with_models(),
+        "crowded" => crowded(8, 10_000),
+        "library-empty" | "start" => empty(),
+        _ => return None,
+    };
+    match name {
+        "prompt" => {
+            state.fleet.focus = Focus::Prompt;
+            state
+                .fleet
+                .prompts
+                .insert(SessionId(1), Editor::with_text("And why is it red\nwhen the moon is eclipsed? 月食について"));
+        }
+        "figures" => state.fleet.tab = Tab::Figures,
+        "memory" => state.fleet.tab = Tab::Memory,
+        "log" => state.fleet.tab = Tab::Log,
+        "frozen" => state.machine.frozen = Some(75),
+        "fleet-empty" => state.screen = Screen::Fleet,
+        "unmetered" => without_meters(&mut state),
+        "library-filter" => {
+            state.library.filtering = true;
+            state.library.filter = Editor::with_text("qwen");
+            state.library.rows = vec![0, 1];
+            state.library.chosen = 1;
+            state.library.scanning = true;
+        }
+        "machine" | "machine-unmetered" => state.screen = Screen::Machine,
+        "help" => state.overlay = Some(Overlay::Help { scroll: 0 }),
+        "palette" => state.overlay = Some(Overlay::Palette { input: Editor::with_text("th"), chosen: 1 }),
+        "confirm" => {
+            state.overlay = Some(Overlay::Confirm {
+                question: "qwen3-8b is answering. Stop it?".to_owned(),
+                then: Box::new(Action::Stop),
+            });
+        }
+        "refused" => state.overlay = Some(refused(&state)),
+        "form" => {
+            state.overlay = Some(Overlay::Form(Form {
+                model: state.library.models.first().map(|model| model.id.clone()).unwrap_or_default(),
+                settings: SessionSettings::default(),
+                chosen: 3,
+                input: Editor::with_text("q6_k"),
+                error: Some("must be one of f32, f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0".to_owned()),
+            }));
+        }
+        "start" => {
+            state.library.scanning = true;
+            state.notices.push_back(Notice {
+                text: "config.toml:3: `thems` is no setting; did you mean `theme`?".to_owned(),
+                is_error: true,
+                at: state.now,
+            });
+        }
+        _ => {}
+    }
+    Some(state)
+}
+
+fn refused(state: &State) -> Overlay {
+    Overlay::Refused {
+        model: state.library.models.get(5).map(|model| model.id.clone()).unwrap_or_default(),
+        settings: Box::new(SessionSettings::default()),
+        refusal: Refusal {
+            needed: Plan { weights: Bytes(42_500_000_000), context: Bytes(2_680_000_000), compute: Bytes(680_000_000) },
+            free: Bytes(39_600_000_000),
+            available: Bytes(45_700_000_000),
+            promised: Bytes(5_100_000_000),
+            reserve: Bytes(1_000_000_000),
+        },
+    }
+}
+
+/// Sessions on a machine where nothing measures power.
+fn without_meters(state: &mut State) {
+    state.machine.sample = with_models().machine.sample;
+    state.machine.power = crate::core::ring::Ring::new(600);
+    for session in &mut state.fleet.sessions {
+        session.power = crate::core::ring::Ring::new(600);
+        session.watts = crate::core::figure::Figure::unknown("energy counters may only be read by root");
+        session.figures.energy = crate::core::figure::Figure::unknown("energy counters may only be read by root");
+        for turn in &mut session.turns {
+            if let Some(figures) = &mut turn.figures {
+                figures.energy = session.figures.energy.clone();
+            }
+        }
+    }
+}
