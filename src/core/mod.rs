@@ -10,6 +10,7 @@ pub mod effect;
 pub mod energy;
 pub mod event;
 pub mod figure;
+pub mod fit;
 pub mod fleet_view;
 pub mod library_view;
 pub mod machine;

@@ -75,6 +75,7 @@ pub fn plan(model: &Model, settings: &SessionSettings) -> Plan {
         n_ctx: settings.context,
         n_seq: 1,
         n_ubatch: settings.ubatch,
+        n_outputs: 1,
         cache_k: cache_kind(settings.cache_type_k),
         cache_v: cache_kind(settings.cache_type_v),
         flash_attention: settings.flash_attention != wire::FlashAttention::Off,
@@ -99,12 +100,34 @@ fn cache_kind(kind: wire::CacheType) -> gguf::CacheKind {
     }
 }
 
+/// What memory there is for one more session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Free {
+    /// What it may take.
+    pub free: Bytes,
+    /// What the machine has available.
+    pub available: Bytes,
+    /// Of that, what running sessions were promised and do not hold yet.
+    pub promised: Bytes,
+}
+
+/// The context that a model gets: what was asked for, within what it was trained for; 0 asks for all of that.
+pub fn context(model: &Model, wanted: u32) -> u32 {
+    let trained = model.summary.as_ref().and_then(|summary| summary.context_length);
+    let trained = trained.map_or(u32::MAX, |trained| u32::try_from(trained).unwrap_or(u32::MAX));
+    match wanted {
+        0 if trained == u32::MAX => SessionSettings::default().context,
+        0 => trained,
+        wanted => wanted.min(trained),
+    }
+}
+
 /// The memory that is left for one more session.
 ///
 /// The system counts mapped weights as available, since it can drop them; yet dropping the weights of a running model
 /// stops it dead. So what sessions were promised and do not hold as anonymous memory is taken off. GPU memory that the
 /// drivers call free adds, since layers are placed there first.
-pub fn free_memory(state: &State) -> Option<(Bytes, Bytes, Bytes)> {
+pub fn free_memory(state: &State) -> Option<Free> {
     let sample = state.machine.sample.as_ref()?;
     let gpus: Bytes = sample.gpus.iter().map(|gpu| gpu.memory_total.saturating_sub(gpu.memory_used)).sum();
     let available = sample.memory.available + gpus;
@@ -122,12 +145,13 @@ pub fn free_memory(state: &State) -> Option<(Bytes, Bytes, Bytes)> {
     }
     let by_machine = available.saturating_sub(promised).saturating_sub(state.settings.budget.reserve);
     let by_budget = state.settings.budget.memory.map(|limit| limit.saturating_sub(planned));
-    Some((by_budget.map_or(by_machine, |free| free.min(by_machine)), available, promised))
+    let free = by_budget.map_or(by_machine, |free| free.min(by_machine));
+    Some(Free { free, available, promised })
 }
 
 /// Whether one more session fits.
 pub fn admit(state: &State, needed: Plan) -> Result<(), Refusal> {
-    let Some((free, available, promised)) = free_memory(state) else { return Ok(()) };
+    let Some(Free { free, available, promised }) = free_memory(state) else { return Ok(()) };
     if needed.total() <= free {
         return Ok(());
     }

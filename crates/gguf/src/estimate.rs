@@ -47,6 +47,8 @@ pub struct Needs {
     pub n_seq: u32,
     /// Tokens computed at once.
     pub n_ubatch: u32,
+    /// Tokens of a batch whose logits are wanted: 1 for generating, `n_ubatch` where llama.cpp is told nothing.
+    pub n_outputs: u32,
     /// Type of the keys.
     pub cache_k: CacheKind,
     /// Type of the values.
@@ -61,6 +63,7 @@ impl Default for Needs {
             n_ctx: 4096,
             n_seq: 1,
             n_ubatch: 512,
+            n_outputs: 1,
             cache_k: CacheKind::F16,
             cache_v: CacheKind::F16,
             flash_attention: true,
@@ -121,7 +124,7 @@ impl Summary {
 
     /// Bytes of the compute buffers, lower and upper.
     ///
-    /// ggml reuses memory between the steps of a graph, so the largest step rules: the logits (vocabulary x ubatch),
+    /// ggml reuses memory between the steps of a graph, so the largest step rules: the logits (vocabulary x outputs),
     /// the feed-forward products, or without flash attention the scores (cells x ubatch x heads), all f32. The mask
     /// (cells x ubatch, f16 with flash attention, else f32) and a few rows of the embedding stand beside it. Measured
     /// with llama.cpp on a processor, they are 4 to 8 rows; other devices and recurrent layers take somewhat more.
@@ -129,7 +132,8 @@ impl Summary {
         let cells = cells(needs);
         let batch = u64::from(needs.n_ubatch).min(cells);
         let f32s = |factors: &[u64]| factors.iter().copied().fold(4 * batch, u64::saturating_mul);
-        let logits = f32s(&[self.vocabulary.unwrap_or(0)]);
+        let outputs = u64::from(needs.n_outputs).min(batch);
+        let logits = self.vocabulary.unwrap_or(0).saturating_mul(4 * outputs);
         let feed_forward = f32s(&[self.shape.feed_forward_length, 2]);
         let (scores, mask) = if needs.flash_attention {
             (0, f32s(&[cells]) / 2)

@@ -334,7 +334,7 @@ fn compute_is_between_the_bounds() {
         summary.embedding_length = Some(embedding);
         summary.head_count = Some(heads);
         summary.shape.feed_forward_length = feed_forward;
-        let estimate = summary.estimate(&Needs { n_ctx, flash_attention, ..Needs::default() });
+        let estimate = summary.estimate(&Needs { n_ctx, flash_attention, n_outputs: 512, ..Needs::default() });
         let (low, high) = (estimate.compute_low as f64 / 1_048_576.0, estimate.compute_high as f64 / 1_048_576.0);
         assert!(low <= measured && measured <= high, "{low} <= {measured} <= {high} at {n_ctx}");
         assert!(high <= 1.5 * measured + 16.0, "{high} says nothing about {measured}");

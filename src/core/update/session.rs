@@ -7,7 +7,6 @@ use wire::{Counters, Generate, Load, Message, Prompt, Request, Role};
 use super::super::action::Action;
 use super::super::effect::Effect;
 use super::super::figure::Figure;
-use super::super::model::Model;
 use super::super::plan::{self, Claim};
 use super::super::ring::Ring;
 use super::super::session::{End, Figures, Phase, Session, SessionId, Step, Turn, WorkerId};
@@ -25,7 +24,7 @@ pub(super) fn start(state: &mut State, id: &str, mut settings: SessionSettings, 
         notify(state, format!("{} can't be run: {}", model.name, model.status), true);
         return Vec::new();
     }
-    settings.context = context(&model, settings.context);
+    settings.context = plan::context(&model, settings.context);
     let planned = plan::plan(&model, &settings);
     let measured = state.machine.sample.is_some();
     if measured && !force {
@@ -74,17 +73,6 @@ pub(super) fn start(state: &mut State, id: &str, mut settings: SessionSettings, 
     state.fleet.chosen = Some(id);
     state.fleet.focus = Focus::Prompt;
     if measured || force { spawn(state, id) } else { Vec::new() }
-}
-
-/// The context that a model gets: what was asked for, within what it was trained for; 0 asks for all of that.
-fn context(model: &Model, wanted: u32) -> u32 {
-    let trained = model.summary.as_ref().and_then(|summary| summary.context_length);
-    let trained = trained.map_or(u32::MAX, |trained| u32::try_from(trained).unwrap_or(u32::MAX));
-    match wanted {
-        0 if trained == u32::MAX => SessionSettings::default().context,
-        0 => trained,
-        wanted => wanted.min(trained),
-    }
 }
 
 /// Give a session a new worker.
@@ -285,7 +273,7 @@ pub(super) fn restart_now(state: &mut State) -> Vec<Effect> {
     let id = session.id;
     let old = session.is_live().then_some(session.worker);
     session.finish(End::Failed("the session was restarted".to_owned()));
-    session.settings.context = context(&session.model, session.settings.context);
+    session.settings.context = plan::context(&session.model, session.settings.context);
     session.planned = plan::plan(&session.model, &session.settings);
     let mut effects: Vec<Effect> = old.map(|worker| Effect::Stop { worker }).into_iter().collect();
     effects.extend(spawn(state, id));

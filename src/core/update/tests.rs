@@ -232,7 +232,7 @@ fn memory_is_admitted_against_what_is_left() {
         ..Process::default()
     }];
     program.happens(Event::Sample(Box::new(sample)));
-    assert_eq!(crate::core::plan::free_memory(&program.state).unwrap().0, Bytes(10_000_000_000));
+    assert_eq!(crate::core::plan::free_memory(&program.state).unwrap().free, Bytes(10_000_000_000));
     assert!(crate::core::plan::admit(&program.state, needed).is_ok());
     program.state.settings.budget.memory = Some(Bytes(64_000_000_000));
     assert!(crate::core::plan::admit(&program.state, needed).is_err());

@@ -3,7 +3,6 @@
 pub(super) mod chat;
 pub(super) mod cores;
 pub(super) mod faces;
-pub(super) mod fit;
 pub(super) mod graphs;
 pub(super) mod hints;
 pub(super) mod machine_figures;

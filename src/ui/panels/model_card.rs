@@ -1,16 +1,17 @@
 //! The chosen model: what it is, what it would need, where it lies.
 
-use gguf::CacheKind;
 use ratatui::layout::Rect;
+use wire::CacheType;
 
 use super::super::canvas::{Canvas, Span, below, inset, row};
 use super::super::theme::Meaning;
 use super::super::widgets::bar;
-use super::fit::{Fit, fit, free, needed};
 use super::model_table::{fit_cell, used};
-use crate::core::State;
+use crate::core::fit::{Fit, fit};
 use crate::core::model::{Model, Status};
+use crate::core::settings::SessionSettings;
 use crate::core::units::{parameters, tokens};
+use crate::core::{State, plan};
 
 /// Columns of the labels.
 const LABEL: u16 = 12;
@@ -20,7 +21,7 @@ const MAX_TYPES: usize = 6;
 const MAX_FILES: usize = 6;
 
 /// The cache types that the table of needs compares.
-const CACHES: [(&str, CacheKind); 3] = [("f16", CacheKind::F16), ("q8_0", CacheKind::Q8_0), ("q4_0", CacheKind::Q4_0)];
+const CACHES: [(&str, CacheType); 3] = [("f16", CacheType::F16), ("q8_0", CacheType::Q8_0), ("q4_0", CacheType::Q4_0)];
 
 /// Draw what fits of it, the most telling first.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) {
@@ -124,7 +125,7 @@ fn facts(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
 /// A table of what context and cache type would need, against what is free.
 fn needs(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> Rect {
     let Some(trained) = model.summary.as_ref().and_then(|summary| summary.context_length) else { return area };
-    let free = free(state);
+    let free = plan::free_memory(state).map(|memory| memory.free);
     if area.height < 4 || model.summary.as_ref().is_none_or(|summary| summary.shape.layers.is_empty()) {
         return area;
     }
@@ -142,7 +143,10 @@ fn needs(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
     for context in contexts.into_iter().skip(skip) {
         let mut spans = Vec::new();
         for (_, cache) in CACHES {
-            let Some(needed) = needed(model, &state.settings.session, context, Some(cache)) else { continue };
+            let context = u32::try_from(context).unwrap_or(u32::MAX);
+            let settings =
+                SessionSettings { context, cache_type_k: cache, cache_type_v: cache, ..state.settings.session };
+            let needed = plan::plan(model, &settings).total();
             let (glyph, meaning) = match free {
                 Some(free) if needed <= free => ("●", Meaning::Good),
                 Some(_) => ("✕", Meaning::Bad),

@@ -7,8 +7,8 @@ use super::super::canvas::{Canvas, Spans};
 use super::super::theme::Meaning;
 use super::super::view::ViewState;
 use super::super::widgets::table::{self, Align, Column, Row};
-use super::fit::{Fit, fit};
 use crate::core::State;
+use crate::core::fit::{Fit, fit};
 use crate::core::model::{Model, Status};
 use crate::core::state::LibrarySort;
 use crate::core::units::{parameters, span, tokens};
@@ -103,8 +103,8 @@ pub(crate) fn used(state: &State, model: &Model) -> String {
 /// Glyph and figure: never colour alone.
 pub(crate) fn fit_cell<'a>(canvas: &Canvas<'_>, fit: &Fit) -> Spans<'a> {
     let (glyph, text, meaning) = match fit {
-        Fit::Fits { context } => ("●", tokens(*context), Meaning::Good),
-        Fit::Shorter { context } => ("○", tokens(*context), Meaning::Warn),
+        Fit::Fits { context } => ("●", tokens(u64::from(*context)), Meaning::Good),
+        Fit::Shorter { context } => ("○", tokens(u64::from(*context)), Meaning::Warn),
         Fit::TooLarge { needed } => ("✕", needed.to_string(), Meaning::Bad),
         Fit::Unknown => ("·", "—".to_owned(), Meaning::Muted),
         Fit::Parts { found, count } => ("✕", format!("{found}/{count}"), Meaning::Bad),
