@@ -3,5 +3,8 @@
 //! The library half of the program, so that benches and tests can reach it; `main.rs` is the other. ARCHITECTURE.md is
 //! the map.
 
+pub mod config;
 pub mod core;
+pub mod engine;
+pub mod telemetry;
 pub mod ui;

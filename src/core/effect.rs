@@ -1,5 +1,8 @@
 //! What the core wants done. The executor in `app/` does it and answers with events.
 
+use std::sync::Arc;
+
+use super::model::Model;
 use super::session::WorkerId;
 
 /// Something to be done.
@@ -9,7 +12,10 @@ pub enum Effect {
     Spawn {
         /// Under which name.
         worker: WorkerId,
-        /// The file is checked by the header reader once more before the worker sees it.
+        /// Which model: its file is written out first where it ships with the program, and checked by the header
+        /// reader once more before the worker sees it.
+        model: Arc<Model>,
+        /// How. The path is filled in by the executor.
         load: Box<wire::Load>,
     },
     /// Say something to a worker. Dropped, and reported by its exit, when it is gone.

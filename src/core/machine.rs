@@ -9,7 +9,7 @@ use super::figure::Figure;
 use super::units::{Bytes, Celsius, Joules, Ratio, Watts};
 
 /// All readings of one tick.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Sample {
     /// When it was taken.
     #[serde(skip)]
@@ -18,8 +18,8 @@ pub struct Sample {
     pub elapsed: Duration,
     /// Name of the host, its processor and its system, for the Machine screen's head.
     pub host: Host,
-    /// Busy share over all cores.
-    pub cpu: Ratio,
+    /// Busy share over all cores; `None` in the first sample, for it takes two readings.
+    pub cpu: Option<Ratio>,
     /// Each core.
     pub cores: Vec<Core>,
     /// Main memory.
@@ -54,8 +54,8 @@ pub struct Host {
 /// One core.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Core {
-    /// Busy share.
-    pub usage: Ratio,
+    /// Busy share; `None` in the first sample, for it takes two readings.
+    pub usage: Option<Ratio>,
     /// Clock in MHz; `None` where the system doesn't tell.
     pub mhz: Option<u64>,
 }
@@ -82,10 +82,10 @@ pub struct Disk {
     pub total: Bytes,
     /// What is free to this user.
     pub free: Bytes,
-    /// Bytes read per second since the sample before.
-    pub read: Bytes,
-    /// Bytes written per second since the sample before.
-    pub written: Bytes,
+    /// Bytes read per second since the reading before; `None` at the first.
+    pub read: Option<Bytes>,
+    /// Bytes written per second since the reading before; `None` at the first.
+    pub written: Option<Bytes>,
 }
 
 /// A temperature sensor.
@@ -108,9 +108,9 @@ pub struct Gpu {
     pub name: String,
     /// Busy share.
     pub usage: Figure<Ratio>,
-    /// Memory in all.
+    /// Memory in all; zero where the driver doesn't tell, as on chips that share the main memory.
     pub memory_total: Bytes,
-    /// Memory in use by all processes.
+    /// Memory in use by all processes; as above.
     pub memory_used: Bytes,
     /// Temperature.
     pub temperature: Option<Celsius>,
@@ -156,13 +156,13 @@ pub struct Power {
 pub struct Process {
     /// Process id.
     pub pid: u32,
-    /// Busy time in cores: 1.0 is one core all the time.
+    /// Busy time in cores, where 1.0 is one core all the time: over the tick, and when first seen since its start.
     pub cores: f64,
-    /// Its part of all processes' busy time, for splitting energy.
-    pub cpu_share: Ratio,
+    /// Its part of all processes' busy time over the tick, for splitting energy; `None` when first seen.
+    pub cpu_share: Option<Ratio>,
     /// Resident memory, mapped files included.
     pub resident: Bytes,
-    /// Of it, anonymous memory: what can't be dropped.
+    /// Of it, anonymous memory: what can't be dropped. All of it where the system doesn't tell them apart.
     pub anonymous: Bytes,
     /// Swapped out.
     pub swapped: Bytes,

@@ -7,8 +7,11 @@
 pub mod action;
 pub mod editor;
 pub mod effect;
+pub mod energy;
 pub mod event;
 pub mod figure;
+pub mod fleet_view;
+pub mod library_view;
 pub mod machine;
 pub mod model;
 pub mod plan;
@@ -17,8 +20,10 @@ pub mod session;
 pub mod settings;
 pub mod state;
 pub mod units;
+mod update;
 
 pub use action::Action;
 pub use effect::Effect;
 pub use event::{Event, Moment};
 pub use state::State;
+pub use update::update;

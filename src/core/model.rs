@@ -61,6 +61,17 @@ pub enum Status {
     Unreadable(String),
 }
 
+impl std::fmt::Display for Status {
+    /// Why it can't be run, in one clause; `ready` where it can.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Runnable => f.pad("ready"),
+            Self::Damaged(reason) | Self::NotAModel(reason) | Self::Unreadable(reason) => f.pad(reason),
+            Self::Incomplete { found, count } => f.pad(&format!("{found} of {count} parts")),
+        }
+    }
+}
+
 /// One model in one store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Model {

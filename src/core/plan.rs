@@ -1,6 +1,9 @@
 //! Budgets: who gets how many threads, and whether one more model fits in memory.
 
-use super::session::{Plan, SessionId};
+use super::model::Model;
+use super::session::{Phase, Plan, SessionId};
+use super::settings::SessionSettings;
+use super::state::State;
 use super::units::Bytes;
 
 /// Why a session was not admitted, with the figures.
@@ -18,6 +21,20 @@ pub struct Refusal {
     pub reserve: Bytes,
 }
 
+impl std::fmt::Display for Refusal {
+    /// The figures as one sentence without its subject.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Plan { weights, context, compute } = self.needed;
+        let (total, free) = (self.needed.total(), self.free);
+        write!(
+            f,
+            "would need about {total} (weights {weights}, context {context}, compute {compute}), but {free} are free"
+        )?;
+        let Self { available, promised, reserve, .. } = self;
+        write!(f, ": {available} available less {promised} promised to running sessions and {reserve} kept in reserve")
+    }
+}
+
 /// What a session asks of the threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Claim {
@@ -32,30 +49,89 @@ pub struct Claim {
 /// sessions than threads the sum exceeds the limit by the excess: single threads don't wait for each other, and the
 /// system shares the cores among them fairly.
 pub fn share_threads(limit: u32, claims: &[Claim]) -> Vec<(SessionId, u32)> {
-    let mut left = limit.max(1);
-    let mut waiting = claims.len() as u32;
-    let mut shares: Vec<(SessionId, u32)> = claims.iter().map(|claim| (claim.session, 0)).collect();
-    let mut grant = |share: &mut u32, wanted: u32, waiting: &mut u32| {
-        *waiting -= 1;
-        *share = wanted.min(left.saturating_sub(*waiting)).max(1);
-        left = left.saturating_sub(*share);
-        left
-    };
+    let mut shares: Vec<(SessionId, u32)> = claims.iter().map(|claim| (claim.session, 1)).collect();
+    // Each has one; what is over goes round.
+    let mut over = limit.saturating_sub(claims.len() as u32);
     for (share, claim) in shares.iter_mut().zip(claims) {
-        if let Some(fixed) = claim.fixed {
-            grant(&mut share.1, fixed, &mut waiting);
-        }
+        let more = claim.fixed.map_or(0, |fixed| fixed.saturating_sub(1)).min(over);
+        share.1 += more;
+        over -= more;
     }
-    let mut rest = left;
-    for (share, claim) in shares.iter_mut().zip(claims) {
-        if claim.fixed.is_none() {
-            let even = rest.div_ceil(waiting.max(1));
-            waiting -= 1;
-            share.1 = even.max(1);
-            rest = rest.saturating_sub(share.1);
-        }
+    let mut open: u32 = claims.iter().filter(|claim| claim.fixed.is_none()).count() as u32;
+    for (share, _) in shares.iter_mut().zip(claims).filter(|(_, claim)| claim.fixed.is_none()) {
+        let more = over.div_ceil(open);
+        share.1 += more;
+        over -= more;
+        open -= 1;
     }
     shares
+}
+
+/// What a model is expected to take with these settings: the header's formulas, the upper bound where they give a range.
+/// What a header does not tell counts as nothing, since refusing on a guess would be worse.
+pub fn plan(model: &Model, settings: &SessionSettings) -> Plan {
+    let Some(summary) = &model.summary else { return Plan::default() };
+    let estimate = summary.estimate(&gguf::Needs {
+        n_ctx: settings.context,
+        n_seq: 1,
+        n_ubatch: settings.ubatch,
+        cache_k: cache_kind(settings.cache_type_k),
+        cache_v: cache_kind(settings.cache_type_v),
+        flash_attention: settings.flash_attention != wire::FlashAttention::Off,
+    });
+    Plan {
+        weights: Bytes(estimate.weights),
+        context: Bytes(estimate.kv.unwrap_or(0)),
+        compute: Bytes(estimate.compute_high),
+    }
+}
+
+fn cache_kind(kind: wire::CacheType) -> gguf::CacheKind {
+    match kind {
+        wire::CacheType::F32 => gguf::CacheKind::F32,
+        wire::CacheType::F16 => gguf::CacheKind::F16,
+        wire::CacheType::BF16 => gguf::CacheKind::BF16,
+        wire::CacheType::Q8_0 => gguf::CacheKind::Q8_0,
+        wire::CacheType::Q5_1 => gguf::CacheKind::Q5_1,
+        wire::CacheType::Q5_0 => gguf::CacheKind::Q5_0,
+        wire::CacheType::Q4_1 => gguf::CacheKind::Q4_1,
+        wire::CacheType::Q4_0 => gguf::CacheKind::Q4_0,
+    }
+}
+
+/// The memory that is left for one more session.
+///
+/// The system counts mapped weights as available, since it can drop them; yet dropping the weights of a running model
+/// stops it dead. So what sessions were promised and do not hold as anonymous memory is taken off. GPU memory that the
+/// drivers call free adds, since layers are placed there first.
+pub fn free_memory(state: &State) -> Option<(Bytes, Bytes, Bytes)> {
+    let sample = state.machine.sample.as_ref()?;
+    let gpus: Bytes = sample.gpus.iter().map(|gpu| gpu.memory_total.saturating_sub(gpu.memory_used)).sum();
+    let available = sample.memory.available + gpus;
+    let live = state
+        .fleet
+        .sessions
+        .iter()
+        .filter(|session| !matches!(session.phase, Phase::Failed { .. } | Phase::Queued | Phase::Stopping));
+    let (mut promised, mut planned) = (Bytes(0), Bytes(0));
+    for session in live {
+        let held =
+            session.process.map_or(Bytes(0), |process| process.anonymous) + session.gpu_memory.unwrap_or_default();
+        promised = promised + session.planned.total().saturating_sub(held);
+        planned = planned + session.planned.total();
+    }
+    let by_machine = available.saturating_sub(promised).saturating_sub(state.settings.budget.reserve);
+    let by_budget = state.settings.budget.memory.map(|limit| limit.saturating_sub(planned));
+    Some((by_budget.map_or(by_machine, |free| free.min(by_machine)), available, promised))
+}
+
+/// Whether one more session fits.
+pub fn admit(state: &State, needed: Plan) -> Result<(), Refusal> {
+    let Some((free, available, promised)) = free_memory(state) else { return Ok(()) };
+    if needed.total() <= free {
+        return Ok(());
+    }
+    Err(Refusal { needed, free, available, promised, reserve: state.settings.budget.reserve })
 }
 
 #[cfg(test)]

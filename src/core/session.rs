@@ -104,6 +104,25 @@ pub enum Phase {
     },
 }
 
+impl Phase {
+    /// The word for it in the table.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Loading { .. } => "loading",
+            Self::Ready => "ready",
+            Self::Busy { step, .. } => match step {
+                Step::Prompt { .. } => "reading",
+                Step::Reasoning => "thinking",
+                Step::Answer => "answering",
+                Step::Cancelling => "cancelling",
+            },
+            Self::Stopping => "stopping",
+            Self::Failed { .. } => "failed",
+        }
+    }
+}
+
 /// What a busy session does right now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {

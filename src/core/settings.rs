@@ -92,7 +92,7 @@ pub struct SessionSettings {
 }
 
 /// What sessions may take of the machine together.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Budget {
     /// Threads of all sessions together; `None` takes the machine's cores.
     pub threads: Option<u32>,
@@ -167,11 +167,17 @@ impl Default for SessionSettings {
     }
 }
 
+impl Default for Budget {
+    fn default() -> Self {
+        Self { threads: None, memory: None, reserve: Bytes(1_000_000_000) }
+    }
+}
+
 impl Default for Engine {
     fn default() -> Self {
         Self {
             wait_policy: WaitPolicy::Brief,
-            start_timeout: Duration::from_secs(60),
+            start_timeout: Duration::from_mins(1),
             hang_timeout: Duration::from_secs(10),
             stop_timeout: Duration::from_secs(3),
         }
@@ -180,7 +186,7 @@ impl Default for Engine {
 
 impl Default for Telemetry {
     fn default() -> Self {
-        Self { interval: Duration::from_secs(1), history: Duration::from_secs(600) }
+        Self { interval: Duration::from_secs(1), history: Duration::from_mins(10) }
     }
 }
 
@@ -327,7 +333,7 @@ fn number(text: &str, least: f32, most: f32) -> Result<f32, String> {
 }
 
 fn flag(text: &str) -> Result<bool, String> {
-    text.parse().map_err(|_: std::str::ParseBoolError| "must be true or false".to_owned())
+    text.parse().ok().ok_or_else(|| "must be true or false".to_owned())
 }
 
 #[cfg(test)]

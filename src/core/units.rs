@@ -117,6 +117,11 @@ impl fmt::Display for Ratio {
     }
 }
 
+/// A reading as it is written, or `—` where there is none.
+pub fn or_dash(reading: Option<impl fmt::Display>) -> String {
+    reading.map_or_else(|| "—".to_owned(), |reading| reading.to_string())
+}
+
 /// About three significant digits without an exponent; `—` for what is no number.
 pub fn digits(value: f64) -> String {
     match value.abs() {

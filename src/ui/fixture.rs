@@ -196,7 +196,7 @@ fn session(state: &State, id: u64, model: &Arc<Model>, phase: Phase) -> Session 
             session.process = Some(Process {
                 pid: 4000 + id as u32,
                 cores: 1.4,
-                cpu_share: Ratio(0.3),
+                cpu_share: Some(Ratio(0.3)),
                 resident: held,
                 anonymous: Bytes(held.0 / 6),
                 swapped: Bytes(0),

@@ -63,10 +63,10 @@ pub(super) fn sample(metered: bool) -> Sample {
             processor: "AMD Ryzen 7 5800X 8-Core Processor".to_owned(),
             system: "Debian GNU/Linux 13".to_owned(),
         },
-        cpu: Ratio(0.71),
+        cpu: Some(Ratio(0.71)),
         cores: (0..16)
             .map(|index| Core {
-                usage: Ratio(f64::from(index * 37 % 101) / 100.0),
+                usage: Some(Ratio(f64::from(index * 37 % 101) / 100.0)),
                 mhz: Some(3400 + 57 * u64::from(index as u32)),
             })
             .collect(),
@@ -77,16 +77,16 @@ pub(super) fn sample(metered: bool) -> Sample {
                 mount: "/".to_owned(),
                 total: gb(5000),
                 free: gb(1240),
-                read: gb(1),
-                written: Bytes(640_000),
+                read: Some(gb(1)),
+                written: Some(Bytes(640_000)),
             },
             Disk {
                 name: "sda1".to_owned(),
                 mount: "/srv/models".to_owned(),
                 total: gb(40_000),
                 free: gb(1800),
-                read: Bytes(0),
-                written: Bytes(0),
+                read: Some(Bytes(0)),
+                written: Some(Bytes(0)),
             },
         ],
         temperatures: vec![
@@ -99,7 +99,7 @@ pub(super) fn sample(metered: bool) -> Sample {
         own: Process {
             pid: 3999,
             cores: 0.006,
-            cpu_share: Ratio(0.0),
+            cpu_share: Some(Ratio(0.0)),
             resident: Bytes(31_000_000),
             anonymous: Bytes(22_000_000),
             swapped: Bytes(0),

@@ -17,9 +17,26 @@ use crate::{
 
 /// Decoders of the common build: each layer has the usual tensors under the usual names.
 const PLAIN: &[&str] = &[
-    "llama", "qwen2", "qwen3", "qwen2moe", "qwen3moe", "mistral3", "gemma", "gemma2", "gemma3", "phi3", "internlm2",
-    "smollm3", "granite", "olmo2", "starcoder2", "stablelm", "seed_oss",
+    "llama",
+    "qwen2",
+    "qwen3",
+    "qwen2moe",
+    "qwen3moe",
+    "mistral3",
+    "gemma",
+    "gemma2",
+    "gemma3",
+    "phi3",
+    "internlm2",
+    "smollm3",
+    "granite",
+    "olmo2",
+    "starcoder2",
+    "stablelm",
+    "seed_oss",
 ];
+/// ggml's `TENSOR_ALIGNMENT`, bytes.
+const TENSOR_ALIGNMENT: u64 = 32;
 /// `LLAMA_MAX_EXPERTS`.
 const MAX_EXPERTS: u64 = 1024;
 /// Rows of a matrix that no model comes near.
@@ -27,8 +44,16 @@ const MAX_EMBEDDING: u64 = 1 << 20;
 
 pub(crate) fn check(header: &Header) -> Result<(), Error> {
     split(header)?;
-    let is_first = part(&header.metadata).is_none_or(|part| part.number == 1);
-    if kind(header) != Kind::Model || !is_first {
+    if kind(header) != Kind::Model {
+        return Ok(());
+    }
+    // `(uintptr_t)ptr % TENSOR_ALIGNMENT == 0` for the mapped file (`ggml-backend.cpp`).
+    if !header.tensors.is_empty() && !header.data_offset.is_multiple_of(TENSOR_ALIGNMENT) {
+        let problem = format!("tensor data starts at byte {}, no multiple of {TENSOR_ALIGNMENT}", header.data_offset);
+        return Err(Error::implausible(problem));
+    }
+    if part(&header.metadata).is_some_and(|part| part.number > 1) {
+        // Only the first part has the model's keys.
         return Ok(());
     }
     let Some(architecture) = header.architecture().filter(|name| !name.is_empty()) else {
@@ -81,11 +106,9 @@ impl Check<'_> {
     fn required(&self, key: &str, range: std::ops::RangeInclusive<u64>) -> Result<u64, Error> {
         match self.header.metadata.get(&format!("{}.{key}", self.architecture)) {
             None => Err(Error::implausible(format!("{}.{key} is missing", self.architecture))),
-            Some(value) => match value.as_u64() {
-                Some(number) if range.contains(&number) => Ok(number),
-                Some(number) => Err(implausible(key, number)),
-                None => Err(Error::implausible(format!("{key} is not a number"))),
-            },
+            Some(&Value::U32(number)) if range.contains(&number.into()) => Ok(number.into()),
+            Some(&Value::U32(number)) => Err(implausible(key, number)),
+            Some(_) => Err(Error::implausible(format!("{key} is not a 32-bit number"))),
         }
     }
 
@@ -165,7 +188,7 @@ impl Check<'_> {
         }
         for key in ["rope.freq_base", "rope.freq_base_swa", "rope.scaling.factor", "rope.scale_linear"] {
             if let Some(value) = self.float(key).filter(|value| !value.is_finite() || *value < 0.0) {
-                return Err(implausible(key, value));
+                return Err(implausible(key, format!("{:?}", value as f32)));
             }
         }
         // A rotation wider than the head reads past its end (`ggml_compute_forward_rope`).
@@ -185,7 +208,7 @@ impl Check<'_> {
     fn epsilons(&self) -> Result<(), Error> {
         for key in ["layer_norm_rms_epsilon", "layer_norm_epsilon", "group_norm_epsilon"] {
             if let Some(value) = self.float(&format!("attention.{key}")).filter(|value| !(0.0..=1.0).contains(value)) {
-                return Err(implausible(key, value));
+                return Err(implausible(key, format!("{:?}", value as f32)));
             }
         }
         Ok(())
@@ -232,7 +255,9 @@ impl Check<'_> {
         let is_whole = part(&self.header.metadata).is_none();
         let expected = blocks - self.number("nextn_predict_layers").unwrap_or(0);
         if self.is_plain && is_whole && found < expected {
-            return Err(Error::implausible(format!("block_count is {blocks}, but there are tensors of {found} blocks")));
+            return Err(Error::implausible(format!(
+                "block_count is {blocks}, but there are tensors of {found} blocks"
+            )));
         }
         Ok(())
     }
@@ -262,7 +287,7 @@ impl Check<'_> {
             return Ok(());
         }
         // Sums and products with another type than F32 abort (`ggml-cpu/binary-ops.cpp`).
-        let is_vector = role.ends_with("norm.weight") || role.ends_with(".bias");
+        let is_vector = role.ends_with("norm.weight") || role.rsplit_once('.').is_some_and(|(_, end)| end == "bias");
         if is_vector && tensor.tensor_type != TensorType::F32 {
             return Err(format!("has the type {}, not F32", tensor.tensor_type.name()));
         }

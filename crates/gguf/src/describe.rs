@@ -18,9 +18,7 @@ const MAX_SOURCES: u64 = 32;
 
 pub(crate) fn summary(header: &Header) -> Summary {
     let metadata = &header.metadata;
-    let text = |key: &str| {
-        metadata.str(key).map(|text| clean(text.trim(), NAME_CHARS)).filter(|text| !text.is_empty())
-    };
+    let text = |key: &str| metadata.str(key).map(|text| clean(text.trim(), NAME_CHARS)).filter(|text| !text.is_empty());
     let number = |key: &str| arch_number(header, key);
 
     let parameters = header.tensors.iter().map(Tensor::parameters).fold(0, u64::saturating_add);
@@ -166,7 +164,7 @@ fn quant(header: &Header) -> Option<String> {
 
 /// `{prefix}.{i}.*`: where a model comes from.
 fn sources(metadata: &Metadata, prefix: &str) -> Vec<String> {
-    let count = metadata.u64(&format!("{prefix}.count")).unwrap_or(MAX_SOURCES).min(MAX_SOURCES);
+    let count = metadata.u64(&format!("{prefix}.count")).unwrap_or(0).min(MAX_SOURCES);
     let numbered = (0..count).filter_map(|index| {
         let text = |key: &str| metadata.str(&format!("{prefix}.{index}.{key}")).map(str::trim);
         let repository = text("repo_url").and_then(|url| url.strip_prefix("https://huggingface.co/"));

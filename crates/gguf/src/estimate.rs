@@ -122,18 +122,25 @@ impl Summary {
     /// Bytes of the compute buffers, lower and upper.
     ///
     /// ggml reuses memory between the steps of a graph, so the largest step rules: the logits (vocabulary x ubatch),
-    /// the feed-forward products, or without flash attention the scores (cells x ubatch x heads), all f32.
+    /// the feed-forward products, or without flash attention the scores (cells x ubatch x heads), all f32. The mask
+    /// (cells x ubatch, f16 with flash attention, else f32) and a few rows of the embedding stand beside it. Measured
+    /// with llama.cpp on a processor, they are 4 to 8 rows; other devices and recurrent layers take somewhat more.
     fn compute(&self, needs: &Needs) -> (u64, u64) {
-        let batch = u64::from(needs.n_ubatch).min(cells(needs));
-        let product = |factors: &[u64]| factors.iter().copied().fold(4 * batch, u64::saturating_mul);
-        let embedding = self.embedding_length.unwrap_or(0);
-        let logits = product(&[self.vocabulary.unwrap_or(0)]);
-        let feed_forward = product(&[self.shape.feed_forward_length, 2]);
-        let mask = product(&[cells(needs)]);
-        let scores = if needs.flash_attention { 0 } else { product(&[cells(needs), self.head_count.unwrap_or(1)]) };
-        let low = logits.max(feed_forward).max(scores);
-        let parts = [logits, feed_forward, scores, scores / 4, mask, mask / 2, product(&[embedding, 6]), 16 << 20];
-        (low, parts.into_iter().fold(0, u64::saturating_add))
+        let cells = cells(needs);
+        let batch = u64::from(needs.n_ubatch).min(cells);
+        let f32s = |factors: &[u64]| factors.iter().copied().fold(4 * batch, u64::saturating_mul);
+        let logits = f32s(&[self.vocabulary.unwrap_or(0)]);
+        let feed_forward = f32s(&[self.shape.feed_forward_length, 2]);
+        let (scores, mask) = if needs.flash_attention {
+            (0, f32s(&[cells]) / 2)
+        } else {
+            (f32s(&[cells, self.head_count.unwrap_or(1)]), f32s(&[cells]))
+        };
+        let row = f32s(&[self.embedding_length.unwrap_or(0)]);
+        let largest = logits.max(feed_forward).max(scores).saturating_add(mask);
+        let low = largest.saturating_add(row.saturating_mul(4));
+        let high = largest.saturating_add(row.saturating_mul(8));
+        (low, high.saturating_add(high / 4).saturating_add(16 << 20))
     }
 }
 

@@ -138,8 +138,16 @@ impl Header {
             tensors.push(tensor(&mut cursor, number)?);
         }
         let data_offset = cursor.offset().next_multiple_of(alignment);
-        let header =
-            Self { version, endian: cursor.endian, metadata, tensors, alignment, data_offset, file_length, repeated_token };
+        let header = Self {
+            version,
+            endian: cursor.endian,
+            metadata,
+            tensors,
+            alignment,
+            data_offset,
+            file_length,
+            repeated_token,
+        };
         header.check_names()?;
         header.check_layout()?;
         Ok(header)
@@ -171,7 +179,7 @@ impl Header {
                 return Err(Error::tensor(number, &tensor.name, problem));
             }
             let bytes = tensor.bytes();
-            end = tensor.offset.checked_add(bytes.unwrap_or(0)).unwrap_or(u64::MAX);
+            end = tensor.offset.saturating_add(bytes.unwrap_or(0));
             if self.data_offset.checked_add(end).is_none_or(|end| end > self.file_length) {
                 return Err(Error::Truncated(Place::Tensor(number, count)));
             }
@@ -289,12 +297,13 @@ impl<R: ReadAt + ?Sized> KeyReader<'_, '_, R> {
             let problem = format!("has {count} elements, {possible} are possible");
             return Err(Error::key(number, name, problem));
         }
+        let is_tokenizer = name.starts_with("tokenizer.ggml.");
         let items = match element {
             ValueType::String if name == TOKENS => {
                 self.tokens(count)?;
                 None
             }
-            ValueType::String if count <= HELD_STRINGS && !name.starts_with("tokenizer.ggml.") => {
+            ValueType::String if !is_tokenizer && count <= HELD_STRINGS => {
                 let items = (0..count).map(|_| self.string(number, name)).collect::<Result<_, _>>()?;
                 Some(items)
             }
@@ -306,7 +315,7 @@ impl<R: ReadAt + ?Sized> KeyReader<'_, '_, R> {
                 self.skip_nested(number, name, count)?;
                 None
             }
-            scalar if count <= HELD_NUMBERS && self.hold(count * size_of::<Value>() as u64) => {
+            scalar if !is_tokenizer && count <= HELD_NUMBERS && self.hold(count * size_of::<Value>() as u64) => {
                 Some((0..count).map(|_| self.scalar(scalar)).collect::<Result<_, _>>()?)
             }
             scalar => {
@@ -326,7 +335,8 @@ impl<R: ReadAt + ?Sized> KeyReader<'_, '_, R> {
             ValueType::Bool => Value::Bool(self.cursor.bytes::<1>()?[0] != 0),
             ValueType::U16 | ValueType::I16 => {
                 let bytes = self.cursor.bytes()?;
-                let number = if endian == Endian::Little { u16::from_le_bytes(bytes) } else { u16::from_be_bytes(bytes) };
+                let number =
+                    if endian == Endian::Little { u16::from_le_bytes(bytes) } else { u16::from_be_bytes(bytes) };
                 if value_type == ValueType::U16 { Value::U16(number) } else { Value::I16(number.cast_signed()) }
             }
             ValueType::I32 => Value::I32(self.cursor.u32()?.cast_signed()),
@@ -401,17 +411,8 @@ impl Distinct {
 
     /// Whether it wasn't there yet.
     fn insert(&mut self, text: &[u8]) -> bool {
-        const PRIME: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mix = |state: u64, word: u64| {
-            let product = u128::from(state ^ word) * u128::from(PRIME);
-            (product as u64) ^ (product >> 64) as u64
-        };
-        let (words, tail) = text.as_chunks::<8>();
-        let mut last = [0; 8];
-        last[..tail.len()].copy_from_slice(tail);
-        let state = words.iter().fold(text.len() as u64 ^ PRIME, |state, word| mix(state, u64::from_le_bytes(*word)));
         // Zero marks a free slot.
-        let hash = mix(mix(state, u64::from_le_bytes(last)), PRIME).max(1);
+        let hash = hash(text).max(1);
         let mask = self.slots.len() - 1;
         for probe in 0..Self::MAX_PROBES {
             let slot = &mut self.slots[(hash as usize).wrapping_add(probe) & mask];
@@ -427,14 +428,35 @@ impl Distinct {
     }
 }
 
+/// Multiply and fold, eight bytes at a time; short texts, nearly all tokens, in one go.
+fn hash(text: &[u8]) -> u64 {
+    const PRIME: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mix = |state: u64, word: u64| {
+        let product = u128::from(state ^ word) * u128::from(PRIME);
+        (product as u64) ^ (product >> 64) as u64
+    };
+    let seed = text.len() as u64 ^ PRIME;
+    let state = match (text.first_chunk(), text.last_chunk()) {
+        (Some(first), Some(last)) => {
+            let (words, _) = text.as_chunks();
+            let state = words.iter().skip(1).fold(seed, |state, word| mix(state, u64::from_le_bytes(*word)));
+            // The last word overlaps the one before, so that there is no tail.
+            mix(mix(state, u64::from_le_bytes(*first)), u64::from_le_bytes(*last))
+        }
+        _ => mix(seed, text.iter().fold(0, |word, &byte| (word << 8) | u64::from(byte))),
+    };
+    mix(state, PRIME)
+}
+
 fn tensor<R: ReadAt + ?Sized>(cursor: &mut Cursor<'_, R>, number: u64) -> Result<Tensor, Error> {
     let length = cursor.u64()?;
     if length == 0 || length > MAX_TENSOR_NAME {
         let problem = format!("has a name of {length} bytes, 1 to {MAX_TENSOR_NAME} are possible");
         return Err(Error::tensor(number, "", problem));
     }
-    let name = String::from_utf8(cursor.take_vec(length)?)
-        .map_err(|error| Error::tensor(number, &String::from_utf8_lossy(error.as_bytes()), "has a name that is not UTF-8"))?;
+    let name = String::from_utf8(cursor.take_vec(length)?).map_err(|error| {
+        Error::tensor(number, &String::from_utf8_lossy(error.as_bytes()), "has a name that is not UTF-8")
+    })?;
     let n_dims = cursor.u32()?;
     if n_dims > MAX_DIMS {
         return Err(Error::tensor(number, &name, format!("has {n_dims} dimensions, at most {MAX_DIMS} are possible")));

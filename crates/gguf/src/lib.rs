@@ -27,6 +27,6 @@ pub use estimate::{CacheKind, Estimate, Needs};
 pub use header::{Header, Tensor};
 pub use source::{Endian, ReadAt};
 pub use summary::{Kind, LayerCache, Part, SamplingDefaults, Shape, Summary, TypeShare};
-pub use text::clean;
+pub use text::{clean, is_harmful};
 pub use types::{TensorType, file_type_label};
 pub use value::{Array, Metadata, Value, ValueType};

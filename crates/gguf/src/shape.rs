@@ -22,8 +22,22 @@ const HYBRID_BY_INTERVAL: &[(&str, u64)] =
     &[("qwen3next", 4), ("qwen35", 4), ("qwen35moe", 4), ("qwen4exp", 4), ("minimax-01", 8)];
 /// Encoders and diffusion models keep nothing between calls.
 const WITHOUT_CACHE: &[&str] = &[
-    "bert", "jina-bert-v2", "jina-bert-v3", "nomic-bert", "nomic-bert-moe", "neo-bert", "eurobert",
-    "wavtokenizer-dec", "modern-bert", "gemma-embedding", "dream", "llada", "llada-moe", "rnd1", "clef", "t5encoder",
+    "bert",
+    "jina-bert-v2",
+    "jina-bert-v3",
+    "nomic-bert",
+    "nomic-bert-moe",
+    "neo-bert",
+    "eurobert",
+    "wavtokenizer-dec",
+    "modern-bert",
+    "gemma-embedding",
+    "dream",
+    "llada",
+    "llada-moe",
+    "rnd1",
+    "clef",
+    "t5encoder",
 ];
 /// Architectures with a cache that the formulas here don't describe.
 const UNKNOWN: &[&str] = &["deepseek4", "dflash", "eagle3", "minimax-m3"];
@@ -50,9 +64,11 @@ const WINDOWS: &[(&str, u64, bool, u64)] = &[
 ];
 
 pub(crate) fn shape(header: &Header) -> Shape {
+    let number = |key: &str| arch_number(header, key).unwrap_or(0);
+    let experts = number("expert_feed_forward_length").saturating_mul(number("expert_used_count"));
     Shape {
         layers: layers(header).unwrap_or_default(),
-        feed_forward_length: arch_number(header, "feed_forward_length").unwrap_or(0),
+        feed_forward_length: number("feed_forward_length").max(experts),
     }
 }
 
@@ -146,13 +162,12 @@ impl Rows<'_> {
 
     fn is_recurrent_by_interval(&self, layer: usize, default: u64) -> bool {
         let key = format!("{}.attention.recurrent_layers", self.architecture);
-        match self.header.metadata.u64s(&key).and_then(|layers| by_layer(Some(layers), self.n_layers)) {
-            Some(layers) => layers[layer] != 0,
-            None => {
-                let interval = self.number("full_attention_interval").unwrap_or(default).max(1);
-                !(layer as u64 + 1).is_multiple_of(interval)
-            }
+        let listed = self.header.metadata.u64s(&key).and_then(|layers| by_layer(Some(layers), self.n_layers));
+        if let Some(layers) = listed {
+            return layers[layer] != 0;
         }
+        let interval = self.number("full_attention_interval").unwrap_or(default).max(1);
+        !(layer as u64 + 1).is_multiple_of(interval)
     }
 
     /// The first layer that uses another's keys and values.
@@ -204,9 +219,8 @@ impl Rows<'_> {
             (_, Some(0)) => return none,
             // Fixed in llama.cpp.
             ("llama4", _) => 8192,
-            ("smallthinker", Some(_)) => 4096,
             ("exaone4", _) if self.n_layers != 64 => return none,
-            ("exaone4", None) => 4096,
+            ("smallthinker", Some(_)) | ("exaone4", None) => 4096,
             (_, window) => window.or(row.map(|&(.., default)| default)).unwrap_or(0),
         };
         let Some(window) = u32::try_from(window).ok().filter(|&window| window > 0) else { return none };

@@ -9,9 +9,9 @@ pub(crate) const MAX_HEADER: u64 = 256 << 20;
 /// The longest string, in bytes.
 pub(crate) const MAX_STRING: u64 = 16 << 20;
 /// Bytes read first: enough for a file without a tokenizer.
-const FIRST_CHUNK: usize = 32 << 10;
-/// Bytes read at a time after that.
-const CHUNK: usize = 256 << 10;
+const FIRST_CHUNK: usize = 16 << 10;
+/// Bytes read at a time after that. Small enough to stay in the processor's cache.
+const CHUNK: usize = 64 << 10;
 
 /// Something that can be read at any place, such as a file or a slice.
 pub trait ReadAt {
@@ -242,18 +242,33 @@ impl<'a, R: ReadAt + ?Sized> Cursor<'a, R> {
 
     /// Go over `count` strings, giving each one's bytes where it lies within a chunk, else `None`.
     pub(crate) fn strings(&mut self, count: u64, mut each: impl FnMut(Option<&[u8]>)) -> Result<(), Error> {
-        for _ in 0..count {
-            self.fill(8)?;
+        let mut left = count;
+        while left > 0 {
+            // Vocabularies have a hundred thousand strings: go through those that are buffered whole.
+            let mut rest = self.buffered();
+            while left > 0
+                && let Some((length, after)) = rest.split_first_chunk()
+                && let Ok(length) = usize::try_from(self.endian.u64(*length))
+                && let Some((text, after)) = after.split_at_checked(length)
+            {
+                each(Some(text));
+                rest = after;
+                left -= 1;
+            }
+            self.at = self.buffer.len() - rest.len();
+            if left == 0 {
+                break;
+            }
             let length = self.u64()?;
             if length <= CHUNK as u64 {
-                let length = length as usize;
-                self.fill(length)?;
-                each(Some(&self.buffer[self.at..self.at + length]));
-                self.at += length;
+                self.fill(length as usize)?;
+                each(Some(&self.buffer[self.at..self.at + length as usize]));
+                self.at += length as usize;
             } else {
                 self.skip(length)?;
                 each(None);
             }
+            left -= 1;
         }
         Ok(())
     }
@@ -303,7 +318,9 @@ mod tests {
         }
         let mut cursor = Cursor::new(bytes.as_slice()).unwrap();
         let mut seen = Vec::new();
-        cursor.strings(lengths.len() as u64, |text| seen.push(text.map(|text| (text.len(), text.last().copied())))).unwrap();
+        cursor
+            .strings(lengths.len() as u64, |text| seen.push(text.map(|text| (text.len(), text.last().copied()))))
+            .unwrap();
         let expected: Vec<_> = lengths
             .iter()
             .enumerate()

@@ -59,10 +59,7 @@ mod tests {
     #[test]
     fn siblings_stand_in_one_folder() {
         let paths = siblings(Path::new("/models/m-00002-of-00002.gguf")).unwrap();
-        assert_eq!(
-            paths,
-            [Path::new("/models/m-00001-of-00002.gguf"), Path::new("/models/m-00002-of-00002.gguf")]
-        );
+        assert_eq!(paths, [Path::new("/models/m-00001-of-00002.gguf"), Path::new("/models/m-00002-of-00002.gguf")]);
         assert_eq!(siblings(Path::new("/models/m.gguf")), None);
     }
 }

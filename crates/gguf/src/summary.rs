@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub enum Kind {
     /// A language model that can be run.
     Model,
-    /// A LoRA or control-vector adapter.
+    /// Changes for another model: low-rank weights or a control vector.
     Adapter,
     /// A vision or audio projector (mmproj).
     Projector,
@@ -115,7 +115,8 @@ pub struct Summary {
 pub struct Shape {
     /// One entry per block.
     pub layers: Vec<LayerCache>,
-    /// `{arch}.feed_forward_length`, the largest where it differs by layer; 0 where the file does not tell.
+    /// `{arch}.feed_forward_length`, the largest where it differs by layer, or that of all experts used for a token;
+    /// 0 where the file does not tell.
     pub feed_forward_length: u64,
 }
 

@@ -19,7 +19,7 @@ pub fn clean(text: &str, max_chars: usize) -> String {
 }
 
 /// Whether a character can change how a terminal shows what stands around it.
-fn is_harmful(character: char) -> bool {
+pub fn is_harmful(character: char) -> bool {
     character.is_control()
         || matches!(
             character,

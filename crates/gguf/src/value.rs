@@ -177,8 +177,10 @@ impl Metadata {
         let mut sorted: Vec<u32> = (0..entries.len() as u32).collect();
         // Stable, so that of equal keys the later one comes second.
         sorted.sort_by_key(|&index| &entries[index as usize].0);
-        let twice =
-            sorted.windows(2).find(|pair| entries[pair[0] as usize].0 == entries[pair[1] as usize].0).map(|pair| pair[1]);
+        let twice = sorted
+            .windows(2)
+            .find(|pair| entries[pair[0] as usize].0 == entries[pair[1] as usize].0)
+            .map(|pair| pair[1]);
         match twice {
             Some(index) => Err((index as usize, entries.swap_remove(index as usize).0)),
             None => Ok(Self { entries, sorted }),

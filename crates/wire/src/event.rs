@@ -19,7 +19,8 @@ pub enum Event {
     Loaded(Box<Loaded>),
     /// A generation has begun: its prompt is rendered and counted.
     Started(Started),
-    /// Prompt tokens evaluated so far; at most one event per `n_batch` tokens.
+    /// Prompt tokens evaluated so far; one event per decode call, of `n_ubatch` tokens on the processor and `n_batch` with
+    /// layers on a GPU.
     Prompt {
         /// The generation.
         id: u64,
@@ -131,7 +132,7 @@ pub struct DeviceMemory {
     pub weights: u64,
     /// KV cache or recurrent state, bytes.
     pub context: u64,
-    /// Compute and output buffers, bytes.
+    /// Compute buffers, bytes. The output buffer, 4 bytes per token of the vocabulary, is not in llama.cpp's account.
     pub compute: u64,
 }
 

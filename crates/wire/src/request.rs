@@ -68,6 +68,7 @@ pub enum CacheType {
     F32,
     #[default]
     F16,
+    #[serde(rename = "bf16")]
     BF16,
     Q8_0,
     Q5_1,

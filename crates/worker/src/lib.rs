@@ -1,1 +1,66 @@
-//! worker
+//! The process that runs one model with llama.cpp.
+//!
+//! Owned here: everything between the wire protocol and llama.cpp: loading, chat templates, sampling, the split of
+//! reasoning from answer, the memory ledger, cancelling. A worker reads [`wire::Request`]s from standard input and writes
+//! [`wire::Event`]s to standard output; its log is standard error. Absent: stores, budgets, restarts, all of which are
+//! the supervisor's. Only the feature `llama` links llama.cpp; the modules that need none of it build without.
+
+use std::process::ExitCode;
+
+pub mod clock;
+pub mod sampler;
+pub mod template;
+pub mod think;
+pub mod utf8;
+
+#[cfg(feature = "llama")]
+mod backend;
+#[cfg(feature = "llama")]
+mod control;
+#[cfg(feature = "llama")]
+mod engine;
+#[cfg(feature = "llama")]
+mod ledger;
+#[cfg(feature = "llama")]
+mod log;
+#[cfg(feature = "llama")]
+mod model;
+#[cfg(feature = "llama")]
+mod out;
+#[cfg(feature = "llama")]
+mod process;
+#[cfg(feature = "llama")]
+mod run;
+#[cfg(feature = "llama")]
+mod session;
+#[cfg(feature = "llama")]
+mod stream;
+
+/// How a worker is started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The most address space that this process may have, in bytes, mapped weights included; `None` sets no limit.
+    pub memory_limit: Option<u64>,
+    /// Log all that llama.cpp says rather than its warnings and errors.
+    pub verbose: bool,
+}
+
+/// Be a worker until standard input closes or the supervisor says so.
+#[cfg(feature = "llama")]
+pub fn run(options: &Options) -> ExitCode {
+    run::run(options)
+}
+
+/// Say that this build has no engine.
+#[cfg(not(feature = "llama"))]
+pub fn run(_options: &Options) -> ExitCode {
+    note("taffrail was built without its engine; build it with the feature `llama`");
+    ExitCode::FAILURE
+}
+
+/// A line for the log.
+fn note(line: &str) {
+    use std::io::Write as _;
+    // A log that can't be written can't be reported either.
+    let _ = writeln!(std::io::stderr(), "worker: {line}");
+}

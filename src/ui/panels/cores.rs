@@ -7,6 +7,7 @@ use super::super::theme::Meaning;
 use super::super::widgets::bar;
 use super::machine_figures::level;
 use crate::core::machine::Sample;
+use crate::core::units::or_dash;
 
 /// Columns of one core with the shortest useful bar.
 const LEAST: u16 = 24;
@@ -36,14 +37,14 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, sample: &Sample) {
         canvas.say(x, line.y, 3, &format!("{index:>3}"), Meaning::Muted);
         let clock = core.mhz.map_or_else(|| "       —".to_owned(), |mhz| format!("{mhz:>4} MHz"));
         let bar_width = width.saturating_sub(4 + 5 + 9 + 1).min(40);
-        let meaning = match level(Some(core.usage)) {
+        let meaning = match level(core.usage) {
             Meaning::Text => Meaning::Accent,
             other => other,
         };
         let style = canvas.style(meaning);
-        bar::share(canvas, Rect { x: x + 4, width: bar_width, ..line }, core.usage.0, style);
+        bar::share(canvas, Rect { x: x + 4, width: bar_width, ..line }, core.usage.unwrap_or_default().0, style);
         let x = x + 4 + bar_width;
-        canvas.say(x, line.y, 5, &format!("{:>5}", core.usage.to_string()), Meaning::Text);
+        canvas.say(x, line.y, 5, &format!("{:>5}", or_dash(core.usage)), Meaning::Text);
         canvas.say(x + 5, line.y, 9, &format!(" {clock}"), Meaning::Muted);
     }
 }

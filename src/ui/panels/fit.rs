@@ -1,10 +1,10 @@
 //! Whether a model fits into what is free, from its header's estimate.
 
-use gguf::{CacheKind, Needs};
-use wire::{CacheType, FlashAttention};
+use wire::CacheType;
 
 use crate::core::State;
 use crate::core::model::{Model, Status};
+use crate::core::plan::{free_memory, plan};
 use crate::core::settings::SessionSettings;
 use crate::core::units::Bytes;
 
@@ -30,10 +30,7 @@ const SHORTEST: u64 = 1024;
 
 /// Memory that a new session may take; `None` before the first reading.
 pub(crate) fn free(state: &State) -> Option<Bytes> {
-    let sample = state.machine.sample.as_ref()?;
-    let free = sample.memory.available.saturating_sub(state.settings.budget.reserve);
-    let gpus = sample.gpus.iter().map(|gpu| gpu.memory_total.saturating_sub(gpu.memory_used)).sum::<Bytes>();
-    Some(state.settings.budget.memory.map_or(free, |budget| free.min(budget)) + gpus)
+    free_memory(state).map(|(free, ..)| free)
 }
 
 /// What a model would take in all, with so much context and these cache types; `None` where its header can't be read.
@@ -41,18 +38,16 @@ pub(crate) fn needed(
     model: &Model,
     settings: &SessionSettings,
     context: u64,
-    cache: Option<CacheKind>,
+    cache: Option<CacheType>,
 ) -> Option<Bytes> {
-    let summary = model.summary.as_ref()?;
-    let needs = Needs {
-        n_ctx: u32::try_from(context).unwrap_or(u32::MAX),
-        n_seq: 1,
-        n_ubatch: settings.ubatch,
-        cache_k: cache.unwrap_or(kind(settings.cache_type_k)),
-        cache_v: cache.unwrap_or(kind(settings.cache_type_v)),
-        flash_attention: settings.flash_attention != FlashAttention::Off,
+    model.summary.as_ref()?;
+    let settings = SessionSettings {
+        context: u32::try_from(context).unwrap_or(u32::MAX),
+        cache_type_k: cache.unwrap_or(settings.cache_type_k),
+        cache_type_v: cache.unwrap_or(settings.cache_type_v),
+        ..*settings
     };
-    Some(Bytes(summary.estimate(&needs).total()))
+    Some(plan(model, &settings).total())
 }
 
 /// The context that a new session of this model gets.
@@ -86,18 +81,5 @@ pub(crate) fn fit(state: &State, model: &Model) -> Fit {
             return Fit::TooLarge { needed };
         }
         context /= 2;
-    }
-}
-
-fn kind(cache: CacheType) -> CacheKind {
-    match cache {
-        CacheType::F32 => CacheKind::F32,
-        CacheType::F16 => CacheKind::F16,
-        CacheType::BF16 => CacheKind::BF16,
-        CacheType::Q8_0 => CacheKind::Q8_0,
-        CacheType::Q5_1 => CacheKind::Q5_1,
-        CacheType::Q5_0 => CacheKind::Q5_0,
-        CacheType::Q4_1 => CacheKind::Q4_1,
-        CacheType::Q4_0 => CacheKind::Q4_0,
     }
 }

@@ -5,7 +5,7 @@ use super::super::theme::Meaning;
 use crate::core::State;
 use crate::core::figure::Grade;
 use crate::core::machine::{Domain, Sample};
-use crate::core::units::{Ratio, Watts};
+use crate::core::units::{Ratio, Watts, or_dash};
 
 /// The figures of the header, least important first.
 pub(crate) fn parts<'a>(canvas: &Canvas<'_>, state: &State) -> Vec<Spans<'a>> {
@@ -25,7 +25,7 @@ pub(crate) fn parts<'a>(canvas: &Canvas<'_>, state: &State) -> Vec<Spans<'a>> {
     }
     parts.push(vec![
         canvas.span(Meaning::Muted, "cpu "),
-        canvas.span(level(Some(sample.cpu)), format!("{:>4}", sample.cpu.to_string())),
+        canvas.span(level(sample.cpu), format!("{:>4}", or_dash(sample.cpu))),
     ]);
     let memory = &sample.memory;
     let in_use = memory.total.saturating_sub(memory.available);

@@ -1,7 +1,7 @@
 //! The chosen model: what it is, what it would need, where it lies.
 
-use gguf::CacheKind;
 use ratatui::layout::Rect;
+use wire::CacheType;
 
 use super::super::canvas::{Canvas, Span, below, inset, row};
 use super::super::theme::Meaning;
@@ -20,7 +20,7 @@ const MAX_TYPES: usize = 6;
 const MAX_FILES: usize = 6;
 
 /// The cache types that the table of needs compares.
-const CACHES: [(&str, CacheKind); 3] = [("f16", CacheKind::F16), ("q8_0", CacheKind::Q8_0), ("q4_0", CacheKind::Q4_0)];
+const CACHES: [(&str, CacheType); 3] = [("f16", CacheType::F16), ("q8_0", CacheType::Q8_0), ("q4_0", CacheType::Q4_0)];
 
 /// Draw what fits of it, the most telling first.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) {

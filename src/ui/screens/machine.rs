@@ -10,7 +10,7 @@ use super::super::view::ViewState;
 use super::super::widgets::bar;
 use crate::core::State;
 use crate::core::machine::Sample;
-use crate::core::units::{Bytes, Ratio};
+use crate::core::units::{Bytes, Ratio, or_dash};
 
 /// From this width on the sources stand beside the rest.
 const WIDE: u16 = 130;
@@ -175,7 +175,9 @@ fn disks(canvas: &mut Canvas<'_>, area: Rect, sample: &Sample, airy: bool) -> Re
             other => other,
         });
         bar::share(canvas, Rect { x: line.x + LABEL, width: BAR, ..line }, used.0, style);
-        let text = format!("  {} free of {}  read {}/s  write {}/s", disk.free, disk.total, disk.read, disk.written);
+        let rate = |bytes: Option<Bytes>| or_dash(bytes.map(|bytes| format!("{bytes}/s")));
+        let (read, written) = (rate(disk.read), rate(disk.written));
+        let text = format!("  {} free of {}  read {read}  write {written}", disk.free, disk.total);
         canvas.say(line.x + LABEL + BAR, line.y, line.width.saturating_sub(LABEL + BAR), &text, Meaning::Text);
         rest = below(rest, 1);
     }

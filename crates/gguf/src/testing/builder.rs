@@ -224,12 +224,11 @@ impl Builder {
             }
             file.u32(tensor.tensor_type.0);
             file.u64(data.len() as u64);
-            match &tensor.data {
-                Some(bytes) => data.extend(bytes),
-                None => {
-                    let bytes = tensor.tensor_type.bytes(tensor.dims.iter().product()).unwrap_or(0);
-                    data.resize(data.len() + bytes as usize, 0);
-                }
+            if let Some(bytes) = &tensor.data {
+                data.extend(bytes);
+            } else {
+                let bytes = tensor.tensor_type.bytes(tensor.dims.iter().product()).unwrap_or(0);
+                data.resize(data.len() + bytes as usize, 0);
             }
         }
         if !self.tensors.is_empty() {

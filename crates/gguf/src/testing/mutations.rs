@@ -178,9 +178,12 @@ fn preamble(layout: &Layout, edits: &mut Edits) {
     for version in [0, 1, 2, 4, 5, 0x0200_0000, 0x0300_0000, 0x0400_0000, i32::MAX as u32, u32::MAX] {
         edits.push((format!("version = {version:#x}"), Edit::Patch(4, version.to_le_bytes().to_vec())));
     }
-    for (what, at, count) in [("tensor count", 8, layout.tensors.len() as u64), ("key count", 16, layout.keys.len() as u64)]
+    for (what, at, count) in
+        [("tensor count", 8, layout.tensors.len() as u64), ("key count", 16, layout.keys.len() as u64)]
     {
-        for value in [0, 1, count - 1, count + 1, 2 * count, 65_537, 1 << 20, 1 << 32, i64::MAX as u64, 1 << 63, u64::MAX] {
+        for value in
+            [0, 1, count - 1, count + 1, 2 * count, 65_537, 1 << 20, 1 << 32, i64::MAX as u64, 1 << 63, u64::MAX]
+        {
             edits.push((format!("{what} = {value}"), Edit::Patch(at, value.to_le_bytes().to_vec())));
         }
     }

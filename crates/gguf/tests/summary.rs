@@ -1,0 +1,499 @@
+//! What headers of many kinds say about their models.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by it")]
+
+use gguf::{
+    CacheKind, Endian, Error, Header, Kind, LayerCache, Needs, Part, Summary, TensorType, Value, ValueType,
+    testing::Builder,
+};
+use proptest::prelude::*;
+
+fn read(builder: &Builder) -> Header {
+    Header::read(builder.build().as_slice()).unwrap()
+}
+
+fn summary(builder: &Builder) -> Summary {
+    read(builder).summary()
+}
+
+fn refusal(builder: &Builder) -> String {
+    Header::read(builder.build().as_slice()).unwrap_err().to_string()
+}
+
+#[test]
+fn starter() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../starter/ishmael-1m-Q8_0.gguf");
+    let header = Header::open(path.as_ref()).unwrap();
+    assert_eq!(
+        (header.version, header.endian, header.data_offset, header.tensors.len()),
+        (3, Endian::Little, 62_560, 38)
+    );
+    let mut summary = header.summary();
+    assert_eq!(summary.estimate(&Needs { n_ctx: 512, ..Needs::default() }).kv, Some(1 << 20), "as llama.cpp reports");
+    summary.shape.layers.truncate(1);
+    insta::assert_debug_snapshot!(summary);
+}
+
+#[test]
+fn only_regular_files_are_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = folder.path().join("fifo.gguf");
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+    let socket = folder.path().join("socket.gguf");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    for (path, expected) in [
+        (fifo.as_path(), "not a regular file but a FIFO"),
+        (&socket, "not a regular file but a socket"),
+        (folder.path(), "not a regular file but a directory"),
+        ("/dev/zero".as_ref(), "not a regular file but a device"),
+        (&folder.path().join("absent.gguf"), "can't be read: No such file or directory (os error 2)"),
+    ] {
+        assert_eq!(Header::open(path).unwrap_err().to_string(), expected);
+    }
+}
+
+#[test]
+fn kinds() {
+    let tiny = Builder::tiny_llama;
+    let tensor = |builder: Builder| builder.tensor("v.weight", &[32], TensorType::F32);
+    for (what, builder, expected) in [
+        ("model", tiny(), Kind::Model),
+        ("model by type", tiny().string("general.type", "model"), Kind::Model),
+        ("adapter by type", tensor(Builder::new("llama").string("general.type", "adapter")), Kind::Adapter),
+        ("old adapter", tensor(Builder::new("llama").string("adapter.type", "lora")), Kind::Adapter),
+        ("projector by type", tensor(Builder::new("clip").string("general.type", "mmproj")), Kind::Projector),
+        ("old projector", tensor(Builder::new("clip")), Kind::Projector),
+        ("projector by key", tensor(Builder::empty().bool("clip.has_vision_encoder", true)), Kind::Projector),
+        ("imatrix by type", tensor(Builder::empty().string("general.type", "imatrix")), Kind::Imatrix),
+        ("imatrix by key", tensor(Builder::empty().strings("imatrix.datasets", ["wiki"])), Kind::Imatrix),
+        ("vocabulary", Builder::new("llama").string("tokenizer.ggml.model", "gpt2"), Kind::Other),
+        ("image model", tensor(Builder::new("flux")), Kind::Other),
+        ("no keys", tensor(Builder::empty()), Kind::Other),
+        ("later part", tensor(Builder::empty().u16("split.no", 1).u16("split.count", 2)), Kind::Model),
+    ] {
+        assert_eq!(summary(&builder).kind, expected, "{what}");
+    }
+}
+
+#[test]
+fn parts() {
+    let later = Builder::empty().u16("split.no", 2).u16("split.count", 3).tensor("blk.9.x", &[32], TensorType::F32);
+    assert_eq!(summary(&later).part, Some(Part { number: 3, count: 3 }));
+    assert_eq!(summary(&Builder::tiny_llama().u16("split.no", 0).u16("split.count", 1)).part, None);
+    for (builder, expected) in [
+        (later.clone().u16("split.no", 3), "split.no 3 is not below split.count 3"),
+        (later.clone().u32("split.no", 1), "split.no is not a 16-bit number"),
+        (later.clone().without("split.no"), "split.no is missing"),
+    ] {
+        assert_eq!(refusal(&builder), expected);
+    }
+}
+
+#[test]
+fn quantisation_is_what_the_blocks_have() {
+    let of = |file_type: u32, matrices: &[TensorType]| {
+        // An exotic architecture, so that the usual tensors aren't asked for.
+        let mut builder = Builder::new("exotic")
+            .u32("exotic.block_count", 8)
+            .u32("exotic.context_length", 8)
+            .u32("exotic.embedding_length", 256)
+            .u32("general.file_type", file_type)
+            .tensor("token_embd.weight", &[256, 512], TensorType::Q8_0)
+            .tensor("output_norm.weight", &[256], TensorType::F32);
+        for (block, &tensor_type) in matrices.iter().enumerate() {
+            builder = builder.tensor(&format!("blk.{block}.ffn_up.weight"), &[256, 16], tensor_type);
+        }
+        summary(&builder).quant
+    };
+    let (q4, q6) = (TensorType::Q4_K, TensorType::Q6_K);
+    for (file_type, matrices, expected) in [
+        (15, &[q4, q4, q6][..], "Q4_K_M"),
+        (14, &[q4], "Q4_K_S"),
+        (15, &[q4, q6, q6], "Q6_K"),
+        (7, &[q4], "Q4_K"),
+        (15 | 1024, &[q4], "Q4_K_M"),
+        (999, &[q4], "Q4_K"),
+        (1, &[TensorType::BF16], "BF16"),
+        (0, &[TensorType(77)], "type 77"),
+        (7, &[], "Q8_0"),
+    ] {
+        assert_eq!(of(file_type, matrices).as_deref(), Some(expected), "{file_type} {matrices:?}");
+    }
+    assert_eq!(summary(&Builder::new("llama").string("tokenizer.ggml.model", "gpt2")).quant, None);
+}
+
+#[test]
+fn unknown_types_are_kept() {
+    let header = read(
+        &Builder::new("exotic")
+            .u32("exotic.block_count", 1)
+            .u32("exotic.context_length", 8)
+            .u32("exotic.embedding_length", 32)
+            .tensor_data("a", &[32, 3], TensorType(77), vec![1; 100])
+            .tensor("b", &[32], TensorType::F32),
+    );
+    let summary = header.summary();
+    assert_eq!((summary.parameters, summary.tensor_bytes, summary.bits_per_weight), (128, 128, None));
+    let types: Vec<_> = summary.types.iter().map(|share| (share.name.as_str(), share.bytes)).collect();
+    assert_eq!(types, [("F32", Some(128)), ("type 77", None)]);
+}
+
+#[test]
+fn texts() {
+    let summary = summary(
+        &Builder::tiny_llama()
+            .string("general.name", "  Evil\x1b[2J\u{202e} Model\n")
+            .string("general.license", "")
+            .string("general.license.name", "my-license")
+            .string("general.quantized_by", &"x".repeat(500))
+            .string("tokenizer.chat_template", "{% if tools %}{% endif %}<think>")
+            .u32("general.base_model.count", 3)
+            .string("general.base_model.0.repo_url", "https://huggingface.co/org/base")
+            .string("general.base_model.0.name", "Base")
+            .string("general.base_model.1.organization", "Org")
+            .string("general.base_model.1.name", "Other")
+            .string("general.base_model.2.repo_url", "https://example.org/model")
+            .strings("general.datasets", ["wiki", "code"])
+            .f32("general.sampling.temp", 0.6)
+            .i32("general.sampling.top_k", 20)
+            .f32("general.sampling.top_p", f32::NAN)
+            .f32("general.sampling.penalty_repeat", -1.0),
+    );
+    assert_eq!(summary.name.as_deref(), Some("Evil[2J Model"));
+    assert_eq!(summary.license.as_deref(), Some("my-license"));
+    assert_eq!(summary.quantized_by.unwrap().chars().count(), 128);
+    assert!(summary.has_chat_template && summary.thinks && summary.tools);
+    assert_eq!(summary.base_models, ["org/base", "Org/Other", "https://example.org/model"]);
+    assert_eq!(summary.datasets, ["wiki", "code"]);
+    assert_eq!(summary.sampling.temperature, Some(0.6));
+    assert_eq!(summary.sampling.top_k, Some(20));
+    assert_eq!((summary.sampling.top_p, summary.sampling.repeat_penalty), (None, None));
+}
+
+/// A model of an architecture with as many blocks, 4 heads of 8, and further keys.
+fn model(architecture: &str, n_layers: u32, more: impl FnOnce(Builder) -> Builder) -> Summary {
+    let key = |key: &str| format!("{architecture}.{key}");
+    let mut builder = Builder::new(architecture)
+        .u32(&key("block_count"), n_layers)
+        .u32(&key("context_length"), 8192)
+        .u32(&key("embedding_length"), 32)
+        .u32(&key("attention.head_count"), 4)
+        .u32(&key("attention.head_count_kv"), 2);
+    for block in 0..n_layers {
+        builder = builder.tensor(&format!("blk.{block}.attn_norm.weight"), &[32], TensorType::F32);
+    }
+    summary(&more(builder))
+}
+
+/// One letter a layer: F full, W windowed, R recurrent, B both, - nothing.
+fn letters(summary: &Summary) -> String {
+    summary
+        .shape
+        .layers
+        .iter()
+        .map(|layer| match layer {
+            LayerCache::Attention { window: None, .. } => 'F',
+            LayerCache::Attention { window: Some(_), .. } => 'W',
+            LayerCache::Recurrent { .. } => 'R',
+            LayerCache::Both { .. } => 'B',
+            LayerCache::None => '-',
+        })
+        .collect()
+}
+
+#[test]
+fn layers_by_architecture() {
+    let window = |name: &'static str| move |b: Builder| b.u32(&format!("{name}.attention.sliding_window"), 64);
+    let per_layer_kv = |name: &'static str, values: [u32; 4]| {
+        move |b: Builder| b.u32s(&format!("{name}.attention.head_count_kv"), values)
+    };
+    let ssm = |name: &'static str| {
+        move |b: Builder| {
+            b.u32(&format!("{name}.ssm.conv_kernel"), 4)
+                .u32(&format!("{name}.ssm.inner_size"), 64)
+                .u32(&format!("{name}.ssm.state_size"), 16)
+        }
+    };
+    for (summary, expected) in [
+        (model("llama", 3, |b| b), "FFF"),
+        // Of these, llama.cpp ignores the window.
+        (model("llama", 3, window("llama")), "FFF"),
+        (model("phi3", 3, window("phi3")), "FFF"),
+        (model("gemma2", 4, |b| b), "WFWF"),
+        (model("gemma3", 7, window("gemma3")), "WWWWWFW"),
+        (model("gemma3", 7, |b| b), "FFFFFFF"),
+        (model("gpt-oss", 4, window("gpt-oss")), "WFWF"),
+        (model("cohere2", 5, window("cohere2")), "WWWFW"),
+        (model("smallthinker", 5, window("smallthinker")), "FWWWF"),
+        (model("llama4", 5, |b| b), "WWWFW"),
+        (model("llama4", 5, |b| b.u32("llama4.attention.sliding_window", 0)), "FFFFF"),
+        (model("exaone4", 4, window("exaone4")), "FFFF"),
+        (model("gemma3n", 22, window("gemma3n")), "WWWWFWWWWFWWWWFWWWWF--"),
+        (
+            model("gemma4", 4, |b| {
+                window("gemma4")(b)
+                    .bools("gemma4.attention.sliding_window_pattern", [true, false, true, false])
+                    .u32("gemma4.attention.shared_kv_layers", 1)
+            }),
+            "WFW-",
+        ),
+        (model("mamba", 2, ssm("mamba")), "RR"),
+        (model("rwkv7", 2, |b| b.u32("rwkv7.wkv.head_size", 64)), "RR"),
+        (model("jamba", 4, |b| per_layer_kv("jamba", [0, 0, 2, 0])(ssm("jamba")(b))), "RRFR"),
+        (model("lfm2", 4, |b| per_layer_kv("lfm2", [0, 2, 0, 2])(b.u32("lfm2.shortconv.l_cache", 3))), "RFRF"),
+        (model("qwen3next", 5, ssm("qwen3next")), "RRRFR"),
+        (model("qwen35", 4, |b| b.u32("qwen35.full_attention_interval", 2)), "RFRF"),
+        (
+            model("nemotron_h", 4, |b| {
+                per_layer_kv("nemotron_h", [0, 0, 2, 0])(b).u32s("nemotron_h.feed_forward_length", [0, 64, 0, 0])
+            }),
+            "R-FR",
+        ),
+        (model("falcon-h1", 2, ssm("falcon-h1")), "BB"),
+        (model("deci", 4, per_layer_kv("deci", [2, 0, 2, 0])), "F-F-"),
+        (model("glm4moe", 4, |b| b.u32("glm4moe.nextn_predict_layers", 1)), "FFF-"),
+        (model("bert", 2, |b| b), "--"),
+        (model("deepseek4", 2, |b| b), ""),
+        // The array has the wrong length, so the file doesn't tell.
+        (model("deci", 3, per_layer_kv("deci", [2, 0, 2, 0])), ""),
+    ] {
+        assert_eq!(letters(&summary), expected, "{:?} with {:?} blocks", summary.architecture, summary.block_count);
+    }
+}
+
+/// Bytes of the cache, checked by hand.
+#[test]
+fn cache_bytes() {
+    let mla = |b: Builder| {
+        b.u32("deepseek2.attention.head_count_kv", 1)
+            .u32("deepseek2.attention.key_length", 576)
+            .u32("deepseek2.attention.value_length", 512)
+            .u32("deepseek2.attention.key_length_mla", 192)
+            .u32("deepseek2.attention.value_length_mla", 128)
+    };
+    let needs = Needs { n_ctx: 1000, ..Needs::default() };
+    for (what, summary, needs, expected) in [
+        ("grouped heads", model("llama", 2, |b| b), needs, 2 * 1024 * (16 + 16) * 2),
+        (
+            "f32 keys",
+            model("llama", 2, |b| b),
+            Needs { cache_k: CacheKind::F32, ..needs },
+            2 * 1024 * (16 * 4 + 16 * 2),
+        ),
+        (
+            "blocks",
+            model("llama", 1, |b| b.u32("llama.attention.head_count_kv", 4)),
+            Needs { cache_k: CacheKind::Q8_0, cache_v: CacheKind::Q4_0, ..needs },
+            1024 * (34 + 18),
+        ),
+        // 61 layers x 576 x 2 bytes = 68.6 KiB a token, as DeepSeek V3 has it.
+        ("latent keys alone", model("deepseek2", 61, mla), needs, 1024 * 61 * 576 * 2),
+        (
+            "windows",
+            model("gemma2", 2, |b| b.u32("gemma2.attention.sliding_window", 100)),
+            Needs { n_ctx: 8192, n_ubatch: 128, ..needs },
+            (8192 + 256) * (16 + 16) * 2,
+        ),
+        (
+            "a state for each sequence",
+            model("mamba", 2, |b| {
+                b.u32("mamba.ssm.conv_kernel", 4).u32("mamba.ssm.inner_size", 64).u32("mamba.ssm.state_size", 16)
+            }),
+            Needs { n_seq: 3, ..needs },
+            2 * 3 * 4 * (3 * 64 + 16 * 64),
+        ),
+    ] {
+        assert_eq!(summary.estimate(&needs).kv, Some(expected), "{what}");
+    }
+    assert_eq!(model("deepseek4", 2, |b| b).estimate(&needs).kv, None);
+}
+
+/// Against the compute buffers that llama.cpp reports on a processor, MiB.
+#[test]
+fn compute_is_between_the_bounds() {
+    let smol = (49_152, 576, 9, 1536);
+    let ishmael = (2048, 256, 8, 704);
+    for ((vocabulary, embedding, heads, feed_forward), n_ctx, flash_attention, measured) in [
+        (smol, 256, true, 50.95),
+        (smol, 256, false, 52.01),
+        (smol, 4096, true, 106.77),
+        (smol, 4096, false, 110.39),
+        (smol, 8192, true, 109.64),
+        (smol, 8192, false, 167.52),
+        (smol, 32_768, true, 133.64),
+        (smol, 32_768, false, 647.52),
+        (ishmael, 512, true, 7.52),
+        (ishmael, 512, false, 13.02),
+        (ishmael, 4096, true, 10.64),
+        (ishmael, 4096, false, 76.02),
+    ] {
+        let mut summary = summary(&Builder::tiny_llama());
+        summary.vocabulary = Some(vocabulary);
+        summary.embedding_length = Some(embedding);
+        summary.head_count = Some(heads);
+        summary.shape.feed_forward_length = feed_forward;
+        let estimate = summary.estimate(&Needs { n_ctx, flash_attention, ..Needs::default() });
+        let (low, high) = (estimate.compute_low as f64 / 1_048_576.0, estimate.compute_high as f64 / 1_048_576.0);
+        assert!(low <= measured && measured <= high, "{low} <= {measured} <= {high} at {n_ctx}");
+        assert!(high <= 1.5 * measured + 16.0, "{high} says nothing about {measured}");
+    }
+}
+
+#[test]
+fn implausible_models() {
+    let tiny = Builder::tiny_llama;
+    for (builder, expected) in [
+        (tiny().without("general.architecture"), "general.architecture is missing"),
+        (tiny().without("llama.block_count"), "llama.block_count is missing"),
+        (tiny().u64("llama.block_count", 2), "block_count is not a 32-bit number"),
+        (tiny().u32("llama.block_count", 513), "block_count 513 is not plausible"),
+        (tiny().u32("llama.nextn_predict_layers", 3), "nextn_predict_layers 3 is not plausible"),
+        (tiny().u32("llama.expert_count", 1025), "expert_count 1025 is not plausible"),
+        (tiny().u32("llama.expert_count", 8), "expert_used_count 0 of 8 is not plausible"),
+        (tiny().u32("llama.expert_used_count", 2), "expert_used_count 2 of 0 is not plausible"),
+        (tiny().u32("llama.expert_group_count", 2), "expert_group_count 2 is not plausible"),
+        (tiny().u32("llama.attention.key_length", 9), "key_length 9 and value_length 8 are not plausible"),
+        (tiny().string("llama.rope.scaling.type", "warp"), "rope.scaling.type warp is not known"),
+        (tiny().f32("llama.rope.scaling.factor", f32::INFINITY), "rope.scaling.factor inf is not plausible"),
+        (tiny().f32("llama.attention.layer_norm_rms_epsilon", -1e-5), "layer_norm_rms_epsilon -1e-5 is not plausible"),
+        (
+            tiny().strings("tokenizer.ggml.tokens", (0..64).map(|token| (token % 60).to_string())),
+            "token 60 of the vocabulary appears twice",
+        ),
+        (
+            tiny().strings("tokenizer.ggml.tokens", (0..63).map(|token| token.to_string())),
+            "vocabulary of 63 tokens has 64 embeddings",
+        ),
+        (tiny().string("tokenizer.ggml.model", "rwkv"), "tokenizer rwkv is not plausible for llama"),
+        (
+            tiny().tensor("blk.1.ffn_gate.bias", &[64], TensorType::F16),
+            "tensor 21 (blk.1.ffn_gate.bias) has the type F16, not F32",
+        ),
+        (
+            tiny().tensor("output.weight", &[64, 32], TensorType::F32),
+            "tensor 21 (output.weight) has rows of 64, but embedding_length is 32",
+        ),
+        (
+            tiny().tensor("output.weight", &[32, 64], TensorType::I32),
+            "tensor 21 (output.weight) has the type I32, which no weights have",
+        ),
+        (tiny().tensor("output_norm.weight", &[32], TensorType::F32), "tensor 21 appears twice: output_norm.weight"),
+        (
+            tiny().tensor("a\x1b[2J", &[32, 32, 1, 1, 1], TensorType::F32),
+            "tensor 21 (a[2J) has 5 dimensions, at most 4 are possible",
+        ),
+    ] {
+        assert_eq!(refusal(&builder), expected);
+    }
+}
+
+#[test]
+fn empty_tokens_are_no_repetition() {
+    let tokens = (0..64).map(|token| if token < 8 { String::new() } else { token.to_string() });
+    read(&Builder::tiny_llama().strings("tokenizer.ggml.tokens", tokens));
+}
+
+#[test]
+fn nested_arrays_are_skipped_to_a_depth() {
+    let nest = |depth: usize| {
+        (0..depth).fold(Value::U32(7), |inner, _| {
+            let element = inner.value_type();
+            Value::Array(gguf::Array { element, count: 1, items: Some(vec![inner]) })
+        })
+    };
+    let with = |depth| Builder::tiny_llama().value("x", nest(depth)).u32("after", 1);
+    for depth in 1..=4 {
+        assert_eq!(read(&with(depth)).metadata.u64("after"), Some(1), "depth {depth}");
+    }
+    for depth in [5, 6, 1000] {
+        assert!(refusal(&with(depth)).ends_with("is nested more than 4 deep"), "depth {depth}");
+    }
+}
+
+#[test]
+fn what_is_long_is_not_held() {
+    let header = read(
+        &Builder::tiny_llama()
+            .u32s("numbers", 0..5000)
+            .strings("strings", (0..300).map(|number| number.to_string()))
+            .value("text", Value::LongString { bytes: 2 << 20 })
+            .u32s("few", 0..3),
+    );
+    let metadata = &header.metadata;
+    for (key, count) in [("numbers", 5000), ("strings", 300), ("tokenizer.ggml.tokens", 64)] {
+        let array = metadata.array(key).unwrap();
+        assert_eq!((array.count, &array.items), (count, &None), "{key}");
+    }
+    assert_eq!(metadata.get("text"), Some(&Value::LongString { bytes: 2 << 20 }));
+    assert_eq!(metadata.u64s("few"), Some(vec![0, 1, 2]));
+}
+
+#[test]
+fn hints() {
+    for (bytes, expected) in [
+        (&b""[..], Some("the download was not finished: download it again")),
+        (b"<html>", Some("a server's error page was saved in its place: download it again")),
+        (b"version https://git-lfs", Some("this may be a Git LFS pointer: fetch the file itself with `git lfs pull`")),
+        (b"GGUF\x01\0\0\0", Some("convert the model again with a current llama.cpp")),
+    ] {
+        assert_eq!(Header::read(bytes).unwrap_err().hint(), expected);
+    }
+    assert!(matches!(Header::read(&b"GGUF\x03\0\0\0"[..]), Err(Error::Truncated(_))));
+}
+
+fn any_value() -> impl Strategy<Value = Value> {
+    let scalar = prop_oneof![
+        any::<u8>().prop_map(Value::U8),
+        any::<i8>().prop_map(Value::I8),
+        any::<u16>().prop_map(Value::U16),
+        any::<i16>().prop_map(Value::I16),
+        any::<u32>().prop_map(Value::U32),
+        any::<i32>().prop_map(Value::I32),
+        (-1e9_f32..1e9).prop_map(Value::F32),
+        any::<bool>().prop_map(Value::Bool),
+        ".{0,40}".prop_map(Value::String),
+        any::<u64>().prop_map(Value::U64),
+        any::<i64>().prop_map(Value::I64),
+        (-1e9_f64..1e9).prop_map(Value::F64),
+    ];
+    let strings = proptest::collection::vec(".{0,10}".prop_map(Value::String), 0..5);
+    let numbers = proptest::collection::vec(any::<i16>().prop_map(Value::I16), 0..5);
+    let array = |element| {
+        move |items: Vec<Value>| Value::Array(gguf::Array { element, count: items.len() as u64, items: Some(items) })
+    };
+    prop_oneof![scalar, strings.prop_map(array(ValueType::String)), numbers.prop_map(array(ValueType::I16))]
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read(
+        values in proptest::collection::btree_map("[a-z.]{1,20}", any_value(), 0..10),
+        tensors in proptest::collection::btree_map("[a-z.]{1,60}", (1_u64..5, 1_u64..5), 0..6),
+        is_big: bool,
+        version in 2_u32..4,
+        alignment in (3_u32..12).prop_map(|power| 1 << power),
+    ) {
+        let mut builder = Builder::empty().version(version).alignment(alignment);
+        if is_big {
+            builder = builder.big_endian();
+        }
+        for (key, value) in &values {
+            builder = builder.value(key, value.clone());
+        }
+        for (name, (blocks, rows)) in &tensors {
+            builder = builder.tensor(name, &[blocks * 32, *rows], TensorType::Q8_0);
+        }
+        let header = read(&builder);
+        prop_assert_eq!(header.version, version);
+        prop_assert_eq!(header.endian == Endian::Big, is_big);
+        prop_assert_eq!(header.alignment, u64::from(alignment));
+        prop_assert_eq!(header.metadata.len(), values.len() + 1);
+        for (key, value) in &values {
+            prop_assert_eq!(header.metadata.get(key), Some(value));
+        }
+        let read: Vec<_> = header.tensors.iter().map(|tensor| (tensor.name.clone(), tensor.dims.clone())).collect();
+        let written: Vec<_> =
+            tensors.iter().map(|(name, (blocks, rows))| (name.clone(), vec![blocks * 32, *rows])).collect();
+        prop_assert_eq!(read, written);
+    }
+}

@@ -1,0 +1,199 @@
+//! The messages as they go over the pipe. A change here is a change of the protocol: a field that an older peer can do
+//! without needs `#[serde(default)]`, anything else a new [`wire::VERSION`].
+#![expect(clippy::unwrap_used, reason = "a test fails by it")]
+
+use serde::{Serialize, de::DeserializeOwned};
+use wire::{
+    CacheType, Channel, Counters, Device, DeviceKind, DeviceMemory, Event, Failure, FailureKind, Finish,
+    FlashAttention, Generate, Hello, Ledger, Load, Loaded, Message, Piece, Prompt, Request, Role, Sampling, Started,
+};
+
+fn check<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(cases: &[(T, &str)]) {
+    for (message, json) in cases {
+        assert_eq!(serde_json::to_string(message).unwrap(), *json);
+        assert_eq!(serde_json::from_str::<T>(json).unwrap(), *message);
+    }
+}
+
+/// Unit variants go by their names alone.
+fn check_names<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(cases: &[(T, &str)]) {
+    for (value, name) in cases {
+        assert_eq!(serde_json::to_value(value).unwrap(), serde_json::Value::from(*name));
+        assert_eq!(serde_json::from_value::<T>((*name).into()).unwrap(), *value);
+    }
+}
+
+#[test]
+fn the_version_is_the_one_of_these_messages() {
+    assert_eq!(wire::VERSION, 1);
+}
+
+#[test]
+fn requests() {
+    let sampling = Sampling { temperature: Some(0.5), top_k: Some(40), seed: Some(7), ..Sampling::default() };
+    let load = Load {
+        path: "/models/a.gguf".into(),
+        n_ctx: 4096,
+        n_batch: 2048,
+        n_ubatch: 512,
+        n_threads: 2,
+        n_gpu_layers: None,
+        cache_type_k: CacheType::Q8_0,
+        cache_type_v: CacheType::BF16,
+        flash_attention: FlashAttention::Auto,
+        mmap: true,
+        mlock: false,
+    };
+    let chat = Prompt::Chat(vec![
+        Message { role: Role::System, content: "Be brief.".into() },
+        Message { role: Role::User, content: "Who?".into() },
+        Message { role: Role::Assistant, content: "Ishmael.".into() },
+    ]);
+    check(&[
+        (
+            Request::Load(load),
+            r#"{"request":"load","path":"/models/a.gguf","n_ctx":4096,"n_batch":2048,"n_ubatch":512,"n_threads":2,"n_gpu_layers":null,"cache_type_k":"q8_0","cache_type_v":"bf16","flash_attention":"auto","mmap":true,"mlock":false}"#,
+        ),
+        (
+            Request::Generate(Generate { id: 1, prompt: chat, max_tokens: Some(64), sampling }),
+            r#"{"request":"generate","id":1,"prompt":{"chat":[{"role":"system","content":"Be brief."},{"role":"user","content":"Who?"},{"role":"assistant","content":"Ishmael."}]},"max_tokens":64,"sampling":{"temperature":0.5,"top_k":40,"top_p":null,"min_p":null,"repeat_penalty":null,"seed":7}}"#,
+        ),
+        (
+            Request::Generate(Generate {
+                id: u64::MAX,
+                prompt: Prompt::Raw("Call me".into()),
+                max_tokens: None,
+                sampling: Sampling::default(),
+            }),
+            r#"{"request":"generate","id":18446744073709551615,"prompt":{"raw":"Call me"},"max_tokens":null,"sampling":{"temperature":null,"top_k":null,"top_p":null,"min_p":null,"repeat_penalty":null,"seed":null}}"#,
+        ),
+        (Request::Cancel { id: 1 }, r#"{"request":"cancel","id":1}"#),
+        (Request::Threads { n_threads: 2 }, r#"{"request":"threads","n_threads":2}"#),
+        (Request::Ping { nonce: 3 }, r#"{"request":"ping","nonce":3}"#),
+        (Request::Forget, r#"{"request":"forget"}"#),
+        (Request::Shutdown, r#"{"request":"shutdown"}"#),
+    ]);
+}
+
+#[test]
+fn sampling_may_leave_everything_open() {
+    assert_eq!(serde_json::from_str::<Sampling>("{}").unwrap(), Sampling::default());
+}
+
+#[test]
+fn events() {
+    let counters = Counters {
+        n_prompt: 1,
+        prompt_us: 2,
+        ttft_us: 3,
+        n_generated: 4,
+        n_reasoning: 5,
+        generation_us: 6,
+        decode_us: 7,
+        n_past: 8,
+    };
+    let hello = Hello {
+        version: 1,
+        pid: 2,
+        engine: "llama.cpp".into(),
+        devices: vec![Device {
+            name: "CUDA0".into(),
+            description: "A card".into(),
+            kind: DeviceKind::IntegratedGpu,
+            total: 3,
+            free: 4,
+        }],
+    };
+    let loaded = Loaded {
+        n_ctx: 1,
+        n_ctx_train: 2,
+        n_gpu_layers: 3,
+        n_layers: 4,
+        ledger: Ledger {
+            devices: vec![DeviceMemory { device: "CPU_Mapped".into(), weights: 5, context: 6, compute: 7 }],
+        },
+        has_template: true,
+        sampling: Sampling::default(),
+        load_us: 8,
+    };
+    let failure =
+        Failure { id: None, kind: FailureKind::PromptTooLong, message: "too long".into(), hint: Some("less".into()) };
+    let pieces = vec![
+        Piece { channel: Channel::Reasoning, text: "Hm.".into() },
+        Piece { channel: Channel::Answer, text: "Yes\n".into() },
+    ];
+    check(&[
+        (
+            Event::Hello(hello),
+            r#"{"event":"hello","version":1,"pid":2,"engine":"llama.cpp","devices":[{"name":"CUDA0","description":"A card","kind":"integrated_gpu","total":3,"free":4}]}"#,
+        ),
+        (Event::Loading { fraction: 0.5 }, r#"{"event":"loading","fraction":0.5}"#),
+        (
+            Event::Loaded(Box::new(loaded)),
+            r#"{"event":"loaded","n_ctx":1,"n_ctx_train":2,"n_gpu_layers":3,"n_layers":4,"ledger":{"devices":[{"device":"CPU_Mapped","weights":5,"context":6,"compute":7}]},"has_template":true,"sampling":{"temperature":null,"top_k":null,"top_p":null,"min_p":null,"repeat_penalty":null,"seed":null},"load_us":8}"#,
+        ),
+        (
+            Event::Started(Started { id: 1, n_prompt: 2, n_cached: 3, sampling: Sampling::default() }),
+            r#"{"event":"started","id":1,"n_prompt":2,"n_cached":3,"sampling":{"temperature":null,"top_k":null,"top_p":null,"min_p":null,"repeat_penalty":null,"seed":null}}"#,
+        ),
+        (Event::Prompt { id: 1, n_done: 2 }, r#"{"event":"prompt","id":1,"n_done":2}"#),
+        (
+            Event::Text { id: 1, pieces, counters },
+            r#"{"event":"text","id":1,"pieces":[{"channel":"reasoning","text":"Hm."},{"channel":"answer","text":"Yes\n"}],"counters":{"n_prompt":1,"prompt_us":2,"ttft_us":3,"n_generated":4,"n_reasoning":5,"generation_us":6,"decode_us":7,"n_past":8}}"#,
+        ),
+        (
+            Event::Finished { id: 1, finish: Finish::ContextFull, counters: Counters::default() },
+            r#"{"event":"finished","id":1,"finish":"context_full","counters":{"n_prompt":0,"prompt_us":0,"ttft_us":0,"n_generated":0,"n_reasoning":0,"generation_us":0,"decode_us":0,"n_past":0}}"#,
+        ),
+        (
+            Event::Failed(failure),
+            r#"{"event":"failed","id":null,"kind":"prompt_too_long","message":"too long","hint":"less"}"#,
+        ),
+        (Event::Pong { nonce: 1, n_decodes: 2 }, r#"{"event":"pong","nonce":1,"n_decodes":2}"#),
+    ]);
+}
+
+#[test]
+fn every_name() {
+    check_names(&[
+        (CacheType::F32, "f32"),
+        (CacheType::F16, "f16"),
+        (CacheType::BF16, "bf16"),
+        (CacheType::Q8_0, "q8_0"),
+        (CacheType::Q5_1, "q5_1"),
+        (CacheType::Q5_0, "q5_0"),
+        (CacheType::Q4_1, "q4_1"),
+        (CacheType::Q4_0, "q4_0"),
+    ]);
+    check_names(&[(FlashAttention::Auto, "auto"), (FlashAttention::On, "on"), (FlashAttention::Off, "off")]);
+    check_names(&[
+        (Finish::Stop, "stop"),
+        (Finish::Length, "length"),
+        (Finish::ContextFull, "context_full"),
+        (Finish::Cancelled, "cancelled"),
+    ]);
+    check_names(&[
+        (FailureKind::Request, "request"),
+        (FailureKind::Load, "load"),
+        (FailureKind::Context, "context"),
+        (FailureKind::Template, "template"),
+        (FailureKind::PromptTooLong, "prompt_too_long"),
+        (FailureKind::Busy, "busy"),
+        (FailureKind::Decode, "decode"),
+    ]);
+    check_names(&[
+        (DeviceKind::Cpu, "cpu"),
+        (DeviceKind::Gpu, "gpu"),
+        (DeviceKind::IntegratedGpu, "integrated_gpu"),
+        (DeviceKind::Accelerator, "accelerator"),
+    ]);
+}
+
+#[test]
+fn rates_are_unknown_rather_than_zero() {
+    let counters =
+        Counters { n_prompt: 10, prompt_us: 500_000, n_generated: 11, generation_us: 2_000_000, ..Counters::default() };
+    assert_eq!((counters.prompt_rate(), counters.generation_rate()), (Some(20.0), Some(5.0)));
+    let one = Counters { n_generated: 1, generation_us: 5, ..Counters::default() };
+    assert_eq!((one.prompt_rate(), one.generation_rate()), (None, None));
+}

@@ -1,0 +1,273 @@
+//! A model in a context, behind a safe interface.
+//!
+//! Owned here: the context, the decode call and what it leaves behind, and the bounds that keep a call from aborting the
+//! process. Absent: what to decode and when. `llama-cpp-2` would stand between, but it hides the abort callback and the
+//! pointers, and has a part of llama.cpp built that nothing here uses.
+
+use std::ffi::c_void;
+use std::ptr::NonNull;
+
+use llama_cpp_sys_2 as sys;
+use wire::{CacheType, Failure, FailureKind, FlashAttention, Ledger, Load};
+
+use crate::backend::{self, fail};
+use crate::control::CONTROL;
+use crate::model::{Model, ONLY_ENCODES, Progress, cannot_chat};
+use crate::{ledger, log};
+
+/// The longest context that is tried, in tokens: several times what any model was trained for. llama.cpp goes on
+/// allocating at 2·10⁹.
+const MAX_CONTEXT: u32 = 1 << 24;
+/// The largest batch, in tokens. Larger ones gain nothing and cost compute buffers.
+const MAX_BATCH: u32 = 1 << 14;
+
+/// A loaded model with its context. The sequence is always 0.
+pub(crate) struct Engine {
+    /// Before the model, which it refers to: fields are dropped in this order.
+    context: Context,
+    model: Model,
+    n_ctx: usize,
+    n_threads: u32,
+    /// Tokens per call of `decode`.
+    n_chunk: usize,
+    n_gpu_layers: u32,
+    is_recurrent: bool,
+    suppressed: Vec<i32>,
+}
+
+struct Context(NonNull<sys::llama_context>);
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        // SAFETY: live, owned, freed once.
+        unsafe { sys::llama_free(self.0.as_ptr()) }
+    }
+}
+
+/// How a decode call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Decoded {
+    Done,
+    /// The abort callback said so; see [`Engine::settle`] for what the context holds now.
+    Aborted,
+    /// No room in the KV cache.
+    Full,
+    /// Another error, by llama.cpp's number.
+    Failed(i32),
+}
+
+impl Engine {
+    /// Load a model, make its context and run one token through it, so that the first prompt finds weights and buffers
+    /// in place.
+    pub(crate) fn load(load: &Load, progress: Progress<'_>) -> Result<Self, Failure> {
+        if load.n_ctx > MAX_CONTEXT {
+            let message = format!("a context of {} tokens is above the limit of {MAX_CONTEXT}", load.n_ctx);
+            return Err(fail(FailureKind::Context, message, "ask for what the model was trained for, or less"));
+        }
+        let model = Model::load(load, progress)?;
+        let params = context_params(load, model.n_ctx_train());
+        let _ = log::take_error();
+        // SAFETY: the model is live; the parameters hold no pointer but the callback, a function that stays.
+        let context = NonNull::new(unsafe { sys::llama_init_from_model(model.as_ptr(), params) });
+        let context = Context(context.ok_or_else(|| {
+            let reason = log::error_or_none_given();
+            let message = format!("the context of {} tokens could not be made: {reason}", params.n_ctx);
+            fail(FailureKind::Context, message, context_hint(&reason))
+        })?);
+        // SAFETY: the context is live.
+        if unsafe { sys::llama_get_memory(context.0.as_ptr()) }.is_null() {
+            return Err(cannot_chat(ONLY_ENCODES));
+        }
+        let n_layers = model.n_layers();
+        let n_gpu_layers = if backend::has_gpu() { load.n_gpu_layers.unwrap_or(n_layers).min(n_layers) } else { 0 };
+        // On the processor a larger call gains nothing, and a change of threads would wait for its end.
+        let n_chunk = if n_gpu_layers > 0 { params.n_batch } else { params.n_ubatch };
+        // SAFETY: the context is live.
+        let (n_ctx, n_batch) =
+            unsafe { (sys::llama_n_ctx(context.0.as_ptr()), sys::llama_n_batch(context.0.as_ptr())) };
+        let mut engine = Self {
+            n_ctx: n_ctx as usize,
+            n_threads: CONTROL.n_threads(),
+            n_chunk: n_chunk.min(n_batch) as usize,
+            n_gpu_layers,
+            is_recurrent: model.is_recurrent(),
+            suppressed: model.suppressed(),
+            context,
+            model,
+        };
+        engine.warm_up()?;
+        Ok(engine)
+    }
+
+    fn warm_up(&mut self) -> Result<(), Failure> {
+        match self.decode(&mut [self.model.any_token()]) {
+            Decoded::Done | Decoded::Aborted => {
+                self.clear();
+                Ok(())
+            }
+            Decoded::Full | Decoded::Failed(_) => {
+                let reason = log::error_or_none_given();
+                let message = format!("the model could not compute its first token: {reason}");
+                Err(fail(FailureKind::Context, message, context_hint(&reason)))
+            }
+        }
+    }
+
+    /// Run tokens through the model, after those that the context holds. At most [`Engine::n_chunk`] at once.
+    pub(crate) fn decode(&mut self, tokens: &mut [i32]) -> Decoded {
+        if tokens.is_empty() || tokens.len() > self.n_chunk || !tokens.iter().all(|token| self.model.is_token(*token)) {
+            return Decoded::Failed(-1);
+        }
+        let n_threads = CONTROL.n_threads();
+        let context = self.context.0.as_ptr();
+        // SAFETY: the context is live and used by this thread alone; the batch borrows the tokens for the call. Its
+        // length is within `n_batch` and each token within the vocabulary, which llama.cpp would otherwise abort over.
+        let code = unsafe {
+            if n_threads != self.n_threads {
+                self.n_threads = n_threads;
+                sys::llama_set_n_threads(context, n_threads.cast_signed(), n_threads.cast_signed());
+            }
+            let batch = sys::llama_batch_get_one(tokens.as_mut_ptr(), tokens.len() as i32);
+            let code = sys::llama_decode(context, batch);
+            sys::llama_synchronize(context);
+            code
+        };
+        CONTROL.count_decode();
+        match code {
+            0 => Decoded::Done,
+            1 => Decoded::Full,
+            2 => Decoded::Aborted,
+            code => Decoded::Failed(code),
+        }
+    }
+
+    /// The logits after the last decoded token, one per token of the vocabulary; `None` before any.
+    pub(crate) fn logits(&mut self) -> Option<&mut [f32]> {
+        // SAFETY: the context is live; the row has `n_vocab` numbers and stays until the next decode call, which needs
+        // `self` mutably and so ends this borrow.
+        let logits = unsafe {
+            let row = NonNull::new(sys::llama_get_logits_ith(self.context.0.as_ptr(), -1))?;
+            std::slice::from_raw_parts_mut(row.as_ptr(), self.model.n_vocab())
+        };
+        for token in &self.suppressed {
+            if let Some(logit) = usize::try_from(*token).ok().and_then(|token| logits.get_mut(token)) {
+                *logit = f32::NEG_INFINITY;
+            }
+        }
+        Some(logits)
+    }
+
+    /// How many positions the context holds.
+    pub(crate) fn n_past(&self) -> usize {
+        // SAFETY: the context is live.
+        let last = unsafe { sys::llama_memory_seq_pos_max(sys::llama_get_memory(self.context.0.as_ptr()), 0) };
+        usize::try_from(last + 1).unwrap_or(0)
+    }
+
+    /// Keep the first `n_tokens` positions and forget the others; `false` where the model's state can't be cut, which is
+    /// then cleared.
+    pub(crate) fn keep(&mut self, n_tokens: usize) -> bool {
+        if n_tokens == self.n_past() {
+            return true;
+        }
+        // SAFETY: the context is live. Cutting a part is tried only where the state is by position.
+        let kept = n_tokens > 0
+            && !self.is_recurrent
+            && unsafe {
+                let memory = sys::llama_get_memory(self.context.0.as_ptr());
+                sys::llama_memory_seq_rm(memory, 0, n_tokens as i32, -1)
+            };
+        if !kept {
+            self.clear();
+        }
+        kept
+    }
+
+    /// Forget all positions.
+    pub(crate) fn clear(&mut self) {
+        // SAFETY: the context is live. The data may stay: no position refers to it.
+        unsafe { sys::llama_memory_clear(sys::llama_get_memory(self.context.0.as_ptr()), false) }
+    }
+
+    /// What an aborted decode call leaves: whole chunks by position, nothing that can be trusted in a recurrent state.
+    pub(crate) fn settle(&mut self) -> usize {
+        if self.is_recurrent {
+            self.clear();
+        }
+        self.n_past()
+    }
+
+    pub(crate) fn model(&self) -> &Model {
+        &self.model
+    }
+
+    pub(crate) fn ledger(&self) -> Ledger {
+        // SAFETY: the context is live.
+        unsafe { ledger::read(self.context.0.as_ptr()) }
+    }
+
+    /// Context length in tokens.
+    pub(crate) fn n_ctx(&self) -> usize {
+        self.n_ctx
+    }
+
+    /// The most tokens that [`Engine::decode`] takes.
+    pub(crate) fn n_chunk(&self) -> usize {
+        self.n_chunk
+    }
+
+    /// Layers placed on GPUs.
+    pub(crate) fn n_gpu_layers(&self) -> u32 {
+        self.n_gpu_layers
+    }
+}
+
+fn context_params(load: &Load, n_ctx_train: u32) -> sys::llama_context_params {
+    // SAFETY: the default parameters are plain values.
+    let mut params = unsafe { sys::llama_context_default_params() };
+    params.n_ctx = if load.n_ctx == 0 { n_ctx_train.min(MAX_CONTEXT) } else { load.n_ctx };
+    params.n_batch = load.n_batch.clamp(1, MAX_BATCH).min(params.n_ctx.max(1));
+    params.n_ubatch = load.n_ubatch.clamp(1, params.n_batch);
+    params.n_seq_max = 1;
+    // Logits are wanted of a call's last token alone. Otherwise the compute buffer holds a row for each token of a batch:
+    // 96 of 105 MiB for a small model with 49,152 tokens in its vocabulary.
+    params.n_outputs_max = 1;
+    params.n_threads = CONTROL.n_threads().cast_signed();
+    params.n_threads_batch = params.n_threads;
+    params.type_k = ggml_type(load.cache_type_k);
+    params.type_v = ggml_type(load.cache_type_v);
+    params.flash_attn_type = match load.flash_attention {
+        FlashAttention::Auto => sys::LLAMA_FLASH_ATTN_TYPE_AUTO,
+        FlashAttention::On => sys::LLAMA_FLASH_ATTN_TYPE_ENABLED,
+        FlashAttention::Off => sys::LLAMA_FLASH_ATTN_TYPE_DISABLED,
+    };
+    params.abort_callback = Some(is_interrupted);
+    params
+}
+
+unsafe extern "C" fn is_interrupted(_data: *mut c_void) -> bool {
+    CONTROL.is_interrupted()
+}
+
+fn ggml_type(cache_type: CacheType) -> sys::ggml_type {
+    match cache_type {
+        CacheType::F32 => sys::GGML_TYPE_F32,
+        CacheType::F16 => sys::GGML_TYPE_F16,
+        CacheType::BF16 => sys::GGML_TYPE_BF16,
+        CacheType::Q8_0 => sys::GGML_TYPE_Q8_0,
+        CacheType::Q5_1 => sys::GGML_TYPE_Q5_1,
+        CacheType::Q5_0 => sys::GGML_TYPE_Q5_0,
+        CacheType::Q4_1 => sys::GGML_TYPE_Q4_1,
+        CacheType::Q4_0 => sys::GGML_TYPE_Q4_0,
+    }
+}
+
+fn context_hint(reason: &str) -> &'static str {
+    if reason.contains("flash_attn") || reason.contains("Flash Attention") {
+        "a quantised value cache needs flash attention: set it to auto or on"
+    } else if reason.contains("block size") {
+        "this model's heads don't divide into that cache type: take f16"
+    } else {
+        "a smaller context or a smaller KV cache type needs less memory"
+    }
+}

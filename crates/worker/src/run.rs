@@ -1,0 +1,162 @@
+//! The worker's life: greet, read requests, carry them out, end.
+//!
+//! Two threads. The reader parses requests and answers at once what needs no engine (ping, cancel, threads); it ends the
+//! process when its input closes, whatever llama.cpp is doing. The engine's thread, the first one, does the rest in order.
+
+use std::io::{self, Read as _};
+use std::process::ExitCode;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Instant;
+
+use wire::{Event, Failure, FailureKind, Generate, Hello, Load, Request};
+
+use crate::control::CONTROL;
+use crate::out::Out;
+use crate::session::Session;
+use crate::{Options, backend, log, note, process};
+
+/// Requests that wait for the engine: a load, a generation, and some to forget.
+const MAX_WAITING: usize = 16;
+
+/// What the engine's thread carries out.
+enum Task {
+    Load(Box<Load>),
+    Generate(Box<Generate>, Instant),
+    Forget,
+    Shutdown,
+}
+
+pub(crate) fn run(options: &Options) -> ExitCode {
+    match start(options) {
+        Ok(code) => code,
+        Err(error) => {
+            note(&format!("the worker could not start: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(options: &Options) -> io::Result<ExitCode> {
+    let out: &'static Out = Box::leak(Box::new(Out::new(process::take_stdout()?)));
+    process::confine(options.memory_limit)?;
+    log::capture(options.verbose);
+    backend::start();
+    out.send(&Event::Hello(Hello {
+        version: wire::VERSION,
+        pid: std::process::id(),
+        engine: backend::version(),
+        devices: backend::devices(),
+    }));
+    let (to_engine, tasks) = sync_channel(MAX_WAITING);
+    std::thread::Builder::new().name("reader".to_owned()).spawn(move || read(out, &to_engine))?;
+    Ok(work(out, &tasks))
+}
+
+/// Read requests until the input ends, and then end the process.
+fn read(out: &Out, to_engine: &SyncSender<Task>) {
+    let mut decoder = wire::Decoder::default();
+    let mut buffer = vec![0; 1 << 16];
+    let mut input = io::stdin().lock();
+    loop {
+        match input.read(&mut buffer) {
+            Ok(0) => process::end(0),
+            Ok(n) => decoder.push(&buffer[..n]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => {
+                note(&format!("the supervisor can't be read: {error}"));
+                process::end(1);
+            }
+        }
+        loop {
+            match decoder.next() {
+                Ok(Some(request)) => take(request, out, to_engine),
+                Ok(None) => break,
+                Err(error) => {
+                    let message = format!("a request can't be read: {error}");
+                    let hint = "supervisor and worker must be of the same build";
+                    out.send(&Event::Failed(backend::fail(FailureKind::Request, message, hint)));
+                    process::end(2);
+                }
+            }
+        }
+    }
+}
+
+fn take(request: Request, out: &Out, to_engine: &SyncSender<Task>) {
+    let task = match request {
+        Request::Ping { nonce } => return out.send(&Event::Pong { nonce, n_decodes: CONTROL.n_decodes() }),
+        Request::Cancel { id } => return CONTROL.cancel(id),
+        Request::Threads { n_threads } => return CONTROL.set_threads(n_threads),
+        Request::Load(load) => {
+            // Here, so that a change that comes during the load isn't overwritten.
+            CONTROL.set_threads(load.n_threads);
+            Task::Load(Box::new(load))
+        }
+        Request::Generate(generate) if CONTROL.begin(generate.id) => Task::Generate(Box::new(generate), Instant::now()),
+        Request::Generate(generate) => return refuse(out, Some(generate.id)),
+        Request::Forget => Task::Forget,
+        Request::Shutdown => {
+            CONTROL.stop();
+            Task::Shutdown
+        }
+    };
+    match to_engine.try_send(task) {
+        // A shutdown that doesn't fit in is seen in `CONTROL`.
+        Ok(()) | Err(TrySendError::Full(Task::Shutdown)) => {}
+        Err(TrySendError::Full(Task::Generate(generate, _))) => {
+            CONTROL.end();
+            refuse(out, Some(generate.id));
+        }
+        Err(TrySendError::Full(_)) => note("a request was dropped: too many wait"),
+        Err(TrySendError::Disconnected(_)) => process::end(0),
+    }
+}
+
+fn refuse(out: &Out, id: Option<u64>) {
+    let failure = backend::fail(FailureKind::Busy, "a generation is running".to_owned(), "wait for it, or cancel it");
+    out.send(&Event::Failed(Failure { id, ..failure }));
+}
+
+/// Carry out tasks in order.
+fn work(out: &Out, tasks: &Receiver<Task>) -> ExitCode {
+    let mut session: Option<Session> = None;
+    while let Ok(task) = tasks.recv() {
+        if CONTROL.is_stopping() {
+            break;
+        }
+        match (task, &mut session) {
+            (Task::Load(load), None) => match Session::load(&load, out) {
+                Ok((loaded_session, loaded)) => {
+                    session = Some(loaded_session);
+                    out.send(&Event::Loaded(Box::new(loaded)));
+                }
+                Err(_) if CONTROL.is_stopping() => break,
+                Err(failure) => {
+                    out.send(&Event::Failed(failure));
+                    return ExitCode::FAILURE;
+                }
+            },
+            (Task::Load(_), Some(_)) => {
+                let hint = "start a worker for each model";
+                let message = "a worker loads one model only".to_owned();
+                out.send(&Event::Failed(backend::fail(FailureKind::Request, message, hint)));
+                return ExitCode::FAILURE;
+            }
+            (Task::Generate(generate, arrived), Some(session)) => {
+                let ended = session.generate(&generate, arrived, out).unwrap_or_else(Event::Failed);
+                // Before the last event: whoever reads it may ask for the next generation.
+                CONTROL.end();
+                out.send(&ended);
+            }
+            (Task::Generate(generate, _), None) => {
+                CONTROL.end();
+                let failure = backend::fail(FailureKind::Request, "no model is loaded".to_owned(), "load one first");
+                out.send(&Event::Failed(Failure { id: Some(generate.id), ..failure }));
+            }
+            (Task::Forget, Some(session)) => session.forget(),
+            (Task::Forget, None) => {}
+            (Task::Shutdown, _) => break,
+        }
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,277 @@
+//! A loaded model and its conversation.
+//!
+//! Owned here: which tokens the context holds, what of them the next prompt can reuse, and the loop from a prompt to its
+//! last token. Absent: llama.cpp's calls (`engine`), the arithmetic of sampling (`sampler`), the text (`stream`).
+
+use std::collections::hash_map::RandomState;
+use std::ffi::CStr;
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::time::{Duration, Instant, SystemTime};
+
+use wire::{Event, Failure, FailureKind, Finish, Generate, Load, Loaded, Prompt, Sampling, Started};
+
+use crate::backend;
+use crate::control::CONTROL;
+use crate::engine::{Decoded, Engine};
+use crate::log;
+use crate::model::Model;
+use crate::out::Out;
+use crate::sampler::{self, Sampler};
+use crate::stream::Stream;
+use crate::template::{Template, TemplateError};
+use crate::think::{self, Splitter};
+
+/// No token of any vocabulary is longer, in bytes: a text above this many per token of context can't fit.
+const MAX_TOKEN_BYTES: usize = 256;
+
+pub(crate) struct Session {
+    engine: Engine,
+    template: Option<Template>,
+    /// The file's own sampling, defaults filled in.
+    sampling: Sampling,
+    /// The tokens at the context's positions.
+    tokens: Vec<i32>,
+    /// The tags of reasoning where each is one token: their text is shown, though they may be special.
+    tags: Vec<i32>,
+}
+
+impl Session {
+    /// Load a model, telling how far it is.
+    pub(crate) fn load(load: &Load, out: &Out) -> Result<(Self, Loaded), Failure> {
+        let started = Instant::now();
+        let mut told = (0.0, started);
+        let mut progress = |fraction: f32| {
+            let (last, at) = told;
+            if fraction > last && (fraction >= 1.0 || at.elapsed() >= Duration::from_millis(30)) {
+                told = (fraction, Instant::now());
+                out.send(&Event::Loading { fraction: fraction.min(1.0) });
+            }
+            !CONTROL.is_stopping()
+        };
+        let engine = Engine::load(load, &mut progress)?;
+        let model = engine.model();
+        let template = model
+            .template()
+            .filter(|source| !source.trim().is_empty())
+            .map(|source| Template::new(&source, &model.bos_text(), &model.eos_text()));
+        let sampling = sampler::resolve(&file_sampling(model), &Sampling::default());
+        let tag = |text| <[i32; 1]>::try_from(model.tokenize_bare(text)).ok().map(|[token]| token);
+        let tags = [think::OPEN, think::CLOSE].into_iter().filter_map(tag).collect();
+        let loaded = Loaded {
+            n_ctx: engine.n_ctx() as u32,
+            n_ctx_train: model.n_ctx_train(),
+            n_gpu_layers: engine.n_gpu_layers(),
+            n_layers: model.n_layers(),
+            ledger: engine.ledger(),
+            has_template: template.is_some(),
+            sampling,
+            load_us: micros(started.elapsed()),
+        };
+        Ok((Self { engine, template, sampling, tokens: Vec::new(), tags }, loaded))
+    }
+
+    /// Forget the conversation's tokens.
+    pub(crate) fn forget(&mut self) {
+        self.engine.clear();
+        self.tokens.clear();
+    }
+
+    /// Answer one request that arrived at `arrived`, up to but without its last event.
+    pub(crate) fn generate(&mut self, request: &Generate, arrived: Instant, out: &Out) -> Result<Event, Failure> {
+        let fail = |kind, message, hint: &str| Failure { id: Some(request.id), ..backend::fail(kind, message, hint) };
+        let mut sampling = sampler::resolve(&request.sampling, &self.sampling);
+        sampler::check(&sampling)
+            .map_err(|message| fail(FailureKind::Request, message, "change the session's sampling settings"))?;
+        let seed = sampling.seed.unwrap_or_else(|| RandomState::new().build_hasher().finish() as u32);
+        sampling.seed = Some(seed);
+
+        let text = self
+            .render(&request.prompt)
+            .map_err(|error| fail(FailureKind::Template, error.to_string(), template_hint(&error)))?;
+        let n_ctx = self.engine.n_ctx();
+        let too_long = |length: String| {
+            let message = format!("the prompt of {length} does not fit the context of {n_ctx} tokens");
+            fail(FailureKind::PromptTooLong, message, "start the session with a longer context, or begin a new chat")
+        };
+        if text.len() > n_ctx.saturating_mul(MAX_TOKEN_BYTES) {
+            return Err(too_long(format!("{} bytes", text.len())));
+        }
+        let mut prompt = self.engine.model().tokenize(&text);
+        if prompt.is_empty() {
+            return Err(fail(FailureKind::Request, "the prompt is empty".to_owned(), "write something"));
+        }
+        if prompt.len() >= n_ctx {
+            return Err(too_long(format!("{} tokens", prompt.len())));
+        }
+        let n_cached = self.reuse(&prompt);
+        out.send(&Event::Started(Started {
+            id: request.id,
+            n_prompt: prompt.len() as u32,
+            n_cached: n_cached as u32,
+            sampling,
+        }));
+        let _ = log::take_error();
+        let mut stream = Stream::new(out, request.id, Splitter::after(&text));
+        drop(text);
+        let ended = match self.evaluate(&mut prompt[n_cached..], &mut stream, request.id, out) {
+            Ok(true) => self.go_on(&mut Sampler::new(&sampling), request.max_tokens, arrived, &mut stream),
+            Ok(false) => Ok(Finish::Cancelled),
+            Err(decoded) => Err(decoded),
+        };
+        stream.finish();
+        match ended {
+            Ok(finish) => {
+                stream.counters.n_past = self.tokens.len() as u32;
+                Ok(Event::Finished { id: request.id, finish, counters: stream.counters })
+            }
+            Err(reason) => {
+                self.forget();
+                Err(fail(FailureKind::Decode, reason, "try again; if it stays so, restart the session"))
+            }
+        }
+    }
+
+    fn render(&self, prompt: &Prompt) -> Result<String, TemplateError> {
+        match (prompt, &self.template) {
+            (Prompt::Raw(text), _) => Ok(text.clone()),
+            (Prompt::Chat(messages), Some(template)) => template.render(messages, SystemTime::now()),
+            (Prompt::Chat(messages), None) => Ok(messages.iter().map(|message| message.content.as_str()).collect()),
+        }
+    }
+
+    /// Keep the tokens that the context shares with a prompt, and forget the others; how many are kept. The prompt's
+    /// last token is always evaluated anew, since its logits are wanted.
+    fn reuse(&mut self, prompt: &[i32]) -> usize {
+        let shared = prompt.iter().zip(&self.tokens).take_while(|(new, old)| new == old).count();
+        let n_kept = shared.min(prompt.len() - 1);
+        let n_kept = if self.engine.keep(n_kept) { n_kept } else { 0 };
+        self.tokens.truncate(n_kept);
+        n_kept
+    }
+
+    /// Run the prompt through the model; `false` if it was cancelled.
+    fn evaluate(&mut self, prompt: &mut [i32], stream: &mut Stream<'_>, id: u64, out: &Out) -> Result<bool, String> {
+        for chunk in prompt.chunks_mut(self.engine.n_chunk()) {
+            if CONTROL.is_interrupted() {
+                return Ok(false);
+            }
+            let n_before = self.tokens.len();
+            let started = Instant::now();
+            let decoded = self.decode(chunk);
+            let spent = micros(started.elapsed());
+            stream.counters.prompt_us += spent;
+            stream.counters.decode_us += spent;
+            stream.counters.n_prompt += self.tokens.len().saturating_sub(n_before) as u32;
+            stream.counters.n_past = self.tokens.len() as u32;
+            match decoded {
+                Decoded::Done => out.send(&Event::Prompt { id, n_done: self.tokens.len() as u32 }),
+                Decoded::Aborted => return Ok(false),
+                Decoded::Full | Decoded::Failed(_) => return Err(reason(decoded)),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Draw token after token until something ends it.
+    fn go_on(
+        &mut self,
+        sampler: &mut Sampler,
+        max_tokens: Option<u32>,
+        arrived: Instant,
+        stream: &mut Stream<'_>,
+    ) -> Result<Finish, String> {
+        let max_tokens = max_tokens.unwrap_or(u32::MAX);
+        if max_tokens == 0 {
+            return Ok(Finish::Length);
+        }
+        let mut bytes = Vec::with_capacity(64);
+        let mut first: Option<Instant> = None;
+        loop {
+            if CONTROL.is_interrupted() {
+                return Ok(Finish::Cancelled);
+            }
+            let logits = self.engine.logits().ok_or("llama.cpp gave no logits")?;
+            let token = sampler.sample(logits, &self.tokens).ok_or("the model's logits are no numbers")?;
+            let token = token.cast_signed();
+            if self.engine.model().is_end(token) {
+                return Ok(Finish::Stop);
+            }
+            self.engine.model().piece(token, self.tags.contains(&token), &mut bytes);
+            stream.push(&bytes);
+            let now = Instant::now();
+            match first {
+                None => {
+                    first = Some(now);
+                    stream.counters.ttft_us = micros(now.saturating_duration_since(arrived));
+                }
+                Some(first) => stream.counters.generation_us = micros(now.saturating_duration_since(first)),
+            }
+            stream.tick(now);
+            if stream.counters.n_generated >= max_tokens {
+                return Ok(Finish::Length);
+            }
+            if self.tokens.len() >= self.engine.n_ctx() {
+                return Ok(Finish::ContextFull);
+            }
+            let started = Instant::now();
+            let decoded = self.decode(&mut [token]);
+            stream.counters.decode_us += micros(started.elapsed());
+            stream.counters.n_past = self.tokens.len() as u32;
+            match decoded {
+                Decoded::Done => {}
+                Decoded::Aborted => return Ok(Finish::Cancelled),
+                Decoded::Full => return Ok(Finish::ContextFull),
+                Decoded::Failed(_) => return Err(reason(decoded)),
+            }
+        }
+    }
+
+    /// Decode tokens and keep the account of what the context holds, also when it was interrupted.
+    fn decode(&mut self, tokens: &mut [i32]) -> Decoded {
+        let decoded = self.engine.decode(tokens);
+        match decoded {
+            Decoded::Done => self.tokens.extend_from_slice(tokens),
+            Decoded::Aborted => {
+                let n_past = self.engine.settle();
+                self.tokens.extend_from_slice(tokens);
+                self.tokens.truncate(n_past);
+            }
+            Decoded::Full | Decoded::Failed(_) => {}
+        }
+        decoded
+    }
+}
+
+/// The sampling that the model's makers put into the file; what is out of range is left out.
+fn file_sampling(model: &Model) -> Sampling {
+    let number = |key: &CStr| model.metadata(key)?.trim().parse::<f32>().ok();
+    let checked = |sampling: Sampling| sampler::check(&sampling).map_or_else(|_| Sampling::default(), |()| sampling);
+    let none = Sampling::default();
+    Sampling {
+        temperature: checked(Sampling { temperature: number(c"general.sampling.temp"), ..none }).temperature,
+        top_k: number(c"general.sampling.top_k").filter(|k| *k >= 0.0).map(|k| k as u32),
+        top_p: checked(Sampling { top_p: number(c"general.sampling.top_p"), ..none }).top_p,
+        min_p: checked(Sampling { min_p: number(c"general.sampling.min_p"), ..none }).min_p,
+        repeat_penalty: checked(Sampling { repeat_penalty: number(c"general.sampling.penalty_repeat"), ..none })
+            .repeat_penalty,
+        seed: None,
+    }
+}
+
+fn reason(decoded: Decoded) -> String {
+    let reason = log::take_error().unwrap_or_else(|| format!("{decoded:?}"));
+    format!("llama.cpp failed while decoding: {reason}")
+}
+
+fn template_hint(error: &TemplateError) -> &'static str {
+    match error {
+        TemplateError::Refused(_) => "begin a new chat, or change who speaks when",
+        TemplateError::Syntax(_) | TemplateError::Failed(_) | TemplateError::Bounds(_) => {
+            "send the prompt raw, or take another build of this model"
+        }
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

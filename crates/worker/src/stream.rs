@@ -1,0 +1,92 @@
+//! The text of one generation on its way out.
+//!
+//! Owned here: bytes to text, text to channels, channels to events at a bounded rate, and the counters that go along.
+//! Absent: where the tokens come from.
+
+use std::time::{Duration, Instant};
+
+use wire::{Channel, Counters, Event, Piece};
+
+use crate::out::Out;
+use crate::think::Splitter;
+use crate::utf8::Decoder;
+
+/// Between two events of a fast model; a model slower than this has one per token.
+const BETWEEN_EVENTS: Duration = Duration::from_millis(8);
+/// Without text to send, as for tokens that show none, the counters alone go this often.
+const BETWEEN_COUNTERS: Duration = Duration::from_millis(250);
+
+pub(crate) struct Stream<'a> {
+    out: &'a Out,
+    id: u64,
+    decoder: Decoder,
+    splitter: Splitter,
+    /// Text of the token at hand; kept for its memory.
+    text: String,
+    pieces: Vec<Piece>,
+    sent: Option<Instant>,
+    pub(crate) counters: Counters,
+}
+
+impl<'a> Stream<'a> {
+    pub(crate) fn new(out: &'a Out, id: u64, splitter: Splitter) -> Self {
+        Self {
+            out,
+            id,
+            decoder: Decoder::default(),
+            splitter,
+            text: String::new(),
+            pieces: Vec::new(),
+            sent: None,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Take one token's bytes.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        let was_reasoning = self.splitter.is_reasoning();
+        self.text.clear();
+        self.decoder.push(bytes, &mut self.text);
+        let pieces = &mut self.pieces;
+        self.splitter.push(&self.text, |channel, text| append(pieces, channel, text));
+        self.counters.n_generated += 1;
+        // The closing tag is the reasoning's last token.
+        self.counters.n_reasoning += u32::from(was_reasoning || self.splitter.is_reasoning());
+    }
+
+    /// Send what there is, if it is time.
+    pub(crate) fn tick(&mut self, now: Instant) {
+        let due = self.sent.is_none_or(|sent| {
+            let since = now.saturating_duration_since(sent);
+            since >= if self.pieces.is_empty() { BETWEEN_COUNTERS } else { BETWEEN_EVENTS }
+        });
+        if due {
+            self.send(now);
+        }
+    }
+
+    /// Send the rest, what was held back included. The last token may have been half a character.
+    pub(crate) fn finish(&mut self) {
+        self.text.clear();
+        self.decoder.finish(&mut self.text);
+        let pieces = &mut self.pieces;
+        self.splitter.push(&self.text, |channel, text| append(pieces, channel, text));
+        self.splitter.finish(|channel, text| append(pieces, channel, text));
+        if !self.pieces.is_empty() {
+            self.send(Instant::now());
+        }
+    }
+
+    fn send(&mut self, now: Instant) {
+        self.sent = Some(now);
+        let pieces = std::mem::take(&mut self.pieces);
+        self.out.send(&Event::Text { id: self.id, pieces, counters: self.counters });
+    }
+}
+
+fn append(pieces: &mut Vec<Piece>, channel: Channel, text: &str) {
+    match pieces.last_mut() {
+        Some(last) if last.channel == channel => last.text.push_str(text),
+        _ => pieces.push(Piece { channel, text: text.to_owned() }),
+    }
+}

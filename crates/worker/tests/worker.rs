@@ -1,0 +1,690 @@
+//! A real worker over real pipes, running the starter models.
+#![cfg(feature = "llama")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by it")]
+
+use std::io::{BufReader, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use wire::{
+    CacheType, Counters, Event, Failure, FailureKind, Finish, FlashAttention, Generate, Load, Loaded, Message, Prompt,
+    Request, Role, Sampling, Started,
+};
+
+/// No event of a test takes this long, even on a busy machine.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+struct Worker {
+    child: Child,
+    input: Option<ChildStdin>,
+    events: Receiver<Event>,
+}
+
+/// What one generation gave.
+struct Answer {
+    started: Option<Started>,
+    text: String,
+    n_prompt_events: usize,
+    end: Result<(Finish, Counters), Failure>,
+}
+
+impl Answer {
+    fn finish(&self) -> Finish {
+        self.end.as_ref().unwrap().0
+    }
+
+    fn counters(&self) -> Counters {
+        self.end.as_ref().unwrap().1
+    }
+}
+
+impl Worker {
+    fn start() -> Self {
+        Self::spawn(&mut Command::new(env!("CARGO_BIN_EXE_taffrail-worker")), Stdio::null())
+    }
+
+    fn spawn(command: &mut Command, log: Stdio) -> Self {
+        command.env("OMP_WAIT_POLICY", "passive").env("GGML_NO_BACKTRACE", "1");
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let (send, events) = channel();
+        std::thread::spawn(move || {
+            while let Ok(Some(event)) = wire::read(&mut output) {
+                if send.send(event).is_err() {
+                    break;
+                }
+            }
+        });
+        let mut worker = Self { input: child.stdin.take(), child, events };
+        let Event::Hello(hello) = worker.event() else { panic!("no greeting") };
+        assert_eq!((hello.version, hello.pid), (wire::VERSION, worker.child.id()));
+        assert!(hello.engine.starts_with("llama.cpp "), "{}", hello.engine);
+        assert!(hello.devices.iter().any(|device| device.total > 0));
+        worker
+    }
+
+    fn ready(load: &Load) -> (Self, Loaded) {
+        let mut worker = Self::start();
+        let loaded = worker.load(load).unwrap();
+        (worker, loaded)
+    }
+
+    fn send(&mut self, request: &Request) {
+        wire::write(self.input.as_mut().unwrap(), request).unwrap();
+    }
+
+    fn event(&mut self) -> Event {
+        self.events.recv_timeout(PATIENCE).expect("an event")
+    }
+
+    fn load(&mut self, load: &Load) -> Result<Loaded, Failure> {
+        self.send(&Request::Load(load.clone()));
+        let mut last = 0.0;
+        loop {
+            match self.event() {
+                Event::Loading { fraction } => {
+                    assert!(fraction > last && fraction <= 1.0, "{fraction} after {last}");
+                    last = fraction;
+                }
+                Event::Loaded(loaded) => return Ok(*loaded),
+                Event::Failed(failure) => return Err(failure),
+                event => panic!("unexpected {event:?}"),
+            }
+        }
+    }
+
+    fn answer(&mut self, generate: &Generate) -> Answer {
+        self.send(&Request::Generate(generate.clone()));
+        self.listen(generate.id)
+    }
+
+    fn listen(&mut self, wanted: u64) -> Answer {
+        let (mut started, mut text, mut n_prompt_events) = (None, String::new(), 0);
+        loop {
+            match self.event() {
+                Event::Started(begun) => started = Some(begun),
+                Event::Prompt { id, n_done } => {
+                    assert_eq!(id, wanted);
+                    assert!(n_done <= started.as_ref().unwrap().n_prompt);
+                    n_prompt_events += 1;
+                }
+                Event::Text { id, pieces, .. } => {
+                    assert_eq!(id, wanted);
+                    text.extend(pieces.into_iter().map(|piece| piece.text));
+                }
+                Event::Finished { id, finish, counters } => {
+                    assert_eq!(id, wanted);
+                    return Answer { started, text, n_prompt_events, end: Ok((finish, counters)) };
+                }
+                Event::Failed(failure) => {
+                    return Answer { started, text, n_prompt_events, end: Err(failure) };
+                }
+                event => panic!("unexpected {event:?}"),
+            }
+        }
+    }
+
+    /// Close the worker's input.
+    fn hang_up(&mut self) {
+        self.input = None;
+    }
+
+    fn wait(&mut self) -> ExitStatus {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(started.elapsed() < PATIENCE, "the worker is still there");
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn starter(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../starter").join(name)
+}
+
+fn small() -> Load {
+    Load {
+        path: starter("ishmael-1m-Q8_0.gguf"),
+        n_ctx: 512,
+        n_batch: 256,
+        n_ubatch: 64,
+        n_threads: 1,
+        n_gpu_layers: None,
+        cache_type_k: CacheType::F16,
+        cache_type_v: CacheType::F16,
+        flash_attention: FlashAttention::Auto,
+        mmap: true,
+        mlock: false,
+    }
+}
+
+/// A context long enough that a prompt takes seconds.
+fn long() -> Load {
+    Load { path: starter("ishmael-4m-Q8_0.gguf"), n_ctx: 32_768, n_batch: 2048, n_ubatch: 512, ..small() }
+}
+
+fn raw(id: u64, text: &str, max_tokens: u32) -> Generate {
+    Generate {
+        id,
+        prompt: Prompt::Raw(text.to_owned()),
+        max_tokens: Some(max_tokens),
+        sampling: Sampling { seed: Some(7), ..Sampling::default() },
+    }
+}
+
+fn chat(id: u64, turns: &[(Role, &str)], max_tokens: u32) -> Generate {
+    let message = |(role, content): &(Role, &str)| Message { role: *role, content: (*content).to_owned() };
+    Generate { prompt: Prompt::Chat(turns.iter().map(message).collect()), ..raw(id, "", max_tokens) }
+}
+
+#[test]
+fn loads_with_an_exact_ledger() {
+    let file = std::fs::metadata(small().path).unwrap().len();
+    for mmap in [true, false] {
+        let (_worker, loaded) = Worker::ready(&Load { mmap, ..small() });
+        assert_eq!((loaded.n_ctx, loaded.n_ctx_train, loaded.n_gpu_layers), (512, 512, 0));
+        assert_eq!(loaded.sampling.temperature, Some(0.8));
+        assert_eq!(loaded.sampling.seed, None);
+        assert!(loaded.load_us > 0);
+        let sum = |part: fn(&wire::DeviceMemory) -> u64| loaded.ledger.devices.iter().map(part).sum::<u64>();
+        let weights = sum(|device| device.weights);
+        assert!(weights > file / 2 && weights <= file, "{weights} bytes of weights in a file of {file}");
+        // Two caches of 512 cells, in each layer, of 2-byte numbers.
+        let context = sum(|device| device.context);
+        assert_eq!(context % (2 * 512 * 2), 0);
+        assert!(context > 0);
+        assert!(sum(|device| device.compute) > 0);
+        assert!(loaded.ledger.devices.iter().any(|device| device.device.starts_with("CPU")));
+    }
+}
+
+#[test]
+fn the_ledger_is_what_llama_cpp_prints() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_taffrail-worker"));
+    let mut worker = Worker::spawn(command.env("TAFFRAIL_WORKER_VERBOSE", "1"), Stdio::piped());
+    let mut log = worker.child.stderr.take().unwrap();
+    let read = std::thread::spawn(move || {
+        let mut text = Vec::new();
+        log.read_to_end(&mut text).map(|_| String::from_utf8_lossy(&text).into_owned())
+    });
+    let loaded = worker.load(&small()).unwrap();
+    worker.send(&Request::Shutdown);
+    worker.wait();
+    let log = read.join().unwrap().unwrap();
+    let printed = |what: &str| -> f64 {
+        let figures = log.lines().filter_map(|line| line.split_once(what)?.1.trim().strip_suffix(" MiB"));
+        figures.map(|figure| figure.trim().parse::<f64>().unwrap()).sum()
+    };
+    let told = |part: fn(&wire::DeviceMemory) -> u64| {
+        loaded.ledger.devices.iter().map(part).sum::<u64>() as f64 / f64::from(1 << 20)
+    };
+    for (what, told) in [
+        ("model buffer size =", told(|device| device.weights)),
+        ("KV buffer size =", told(|device| device.context)),
+        ("compute buffer size =", told(|device| device.compute)),
+    ] {
+        assert!(told > 0.0, "{what}");
+        assert!((told - printed(what)).abs() < 0.006, "{what} {} is told as {told}", printed(what));
+    }
+}
+
+#[test]
+fn a_memory_limit_ends_in_a_failure_and_nothing_worse() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_taffrail-worker"));
+    let mut worker = Worker::spawn(command.env("TAFFRAIL_WORKER_MEMORY", (1_u64 << 30).to_string()), Stdio::null());
+    let failure = worker.load(&Load { n_ctx: 1 << 20, ..small() }).unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Context);
+    assert!(failure.message.contains("memory"), "{}", failure.message);
+}
+
+#[test]
+fn the_ledger_follows_context_and_cache_type() {
+    let context = |load: &Load| {
+        let (_worker, loaded) = Worker::ready(load);
+        loaded.ledger.devices.iter().map(|device| device.context).sum::<u64>()
+    };
+    let base = context(&small());
+    assert_eq!(context(&Load { n_ctx: 1024, ..small() }), 2 * base);
+    let f32 = Load { cache_type_k: CacheType::F32, cache_type_v: CacheType::F32, ..small() };
+    assert_eq!(context(&f32), 2 * base);
+    let q8 = Load { cache_type_k: CacheType::Q8_0, cache_type_v: CacheType::Q8_0, ..small() };
+    // Blocks of 32 numbers in 34 bytes rather than 64.
+    assert_eq!(context(&q8), base * 34 / 64);
+}
+
+#[test]
+fn every_cache_type_loads_and_answers_or_says_why() {
+    use CacheType::{BF16, F16, F32, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0};
+    for cache_type in [F32, F16, BF16, Q8_0, Q5_1, Q5_0, Q4_1, Q4_0] {
+        for flash_attention in [FlashAttention::Auto, FlashAttention::On, FlashAttention::Off] {
+            let load = Load { cache_type_k: cache_type, cache_type_v: cache_type, flash_attention, ..small() };
+            let mut worker = Worker::start();
+            match worker.load(&load) {
+                Ok(_) => assert_eq!(worker.answer(&raw(1, "Call me", 3)).counters().n_generated, 3),
+                Err(failure) => {
+                    assert_eq!((failure.kind, failure.id), (FailureKind::Context, None));
+                    assert!(failure.message.contains("flash"), "{failure:?}");
+                    assert!(failure.hint.unwrap().contains("flash attention"));
+                    assert_eq!(flash_attention, FlashAttention::Off, "{cache_type:?}");
+                    assert_eq!(worker.wait().code(), Some(1));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_seed_gives_the_same_text_and_another_seed_another() {
+    let (mut worker, _) = Worker::ready(&small());
+    let first = worker.answer(&raw(1, "Call me", 40));
+    assert_eq!(first.finish(), Finish::Length);
+    let counters = first.counters();
+    assert_eq!((counters.n_generated, counters.n_reasoning), (40, 0));
+    assert!(counters.ttft_us > 0 && counters.generation_us > 0 && counters.decode_us > 0 && counters.prompt_us > 0);
+    assert_eq!(counters.n_past, first.started.as_ref().unwrap().n_prompt + 39);
+    assert!(!first.text.is_empty());
+    assert_eq!(worker.answer(&raw(2, "Call me", 40)).text, first.text, "in the same worker, cache and all");
+    let (mut other, _) = Worker::ready(&small());
+    assert_eq!(other.answer(&raw(1, "Call me", 40)).text, first.text, "in another worker");
+    let mut seeded = raw(3, "Call me", 40);
+    seeded.sampling.seed = Some(8);
+    assert_ne!(worker.answer(&seeded).text, first.text);
+    seeded.sampling.seed = None;
+    let drawn = worker.answer(&seeded).started.unwrap().sampling;
+    assert!(drawn.seed.is_some() && drawn.temperature.is_some() && drawn.top_k.is_some());
+    seeded.sampling.temperature = Some(0.0);
+    let greedy = worker.answer(&seeded).text;
+    assert_eq!(worker.answer(&seeded).text, greedy, "temperature 0 needs no seed");
+}
+
+#[test]
+fn the_next_turn_reuses_what_the_context_holds() {
+    let (mut worker, _) = Worker::ready(&small());
+    let first = worker.answer(&chat(1, &[(Role::User, "Call me")], 20));
+    let begun = first.started.as_ref().unwrap();
+    assert_eq!(begun.n_cached, 0);
+    assert_eq!(first.counters().n_prompt, begun.n_prompt);
+    let turns = [(Role::User, "Call me"), (Role::Assistant, &first.text), (Role::User, " and the whale")];
+    let second = worker.answer(&chat(2, &turns, 5));
+    let begun = second.started.as_ref().unwrap();
+    // Text that is cut into tokens anew may part from the generated tokens, but not before the first prompt's end.
+    assert!(begun.n_cached >= first.counters().n_prompt, "{begun:?}");
+    assert_eq!(second.counters().n_prompt, begun.n_prompt - begun.n_cached);
+
+    let again = worker.answer(&chat(3, &turns, 5));
+    let begun = again.started.as_ref().unwrap();
+    assert_eq!(begun.n_cached, begun.n_prompt - 1, "the last token is evaluated anew");
+    assert_eq!(again.text, second.text, "a reused context answers as a fresh one");
+
+    worker.send(&Request::Forget);
+    let forgotten = worker.answer(&chat(4, &turns, 5));
+    assert_eq!(forgotten.started.as_ref().unwrap().n_cached, 0);
+    assert_eq!(forgotten.text, second.text);
+}
+
+#[test]
+fn ends_at_the_context_and_refuses_a_longer_prompt() {
+    let (mut worker, loaded) = Worker::ready(&small());
+    let full = worker.answer(&Generate { max_tokens: None, ..raw(1, "Call me", 0) });
+    assert_eq!(full.finish(), Finish::ContextFull);
+    assert_eq!(full.counters().n_past, loaded.n_ctx);
+    for text in ["the whale ".repeat(600), "x".repeat(1 << 20)] {
+        let failure = worker.answer(&raw(2, &text, 5)).end.unwrap_err();
+        assert_eq!((failure.kind, failure.id), (FailureKind::PromptTooLong, Some(2)));
+        assert!(failure.message.contains("512 tokens"), "{}", failure.message);
+        assert!(failure.hint.is_some());
+    }
+    assert_eq!(worker.answer(&raw(3, "Call me", 5)).finish(), Finish::Length, "the worker stays usable");
+}
+
+#[test]
+fn refuses_what_can_not_be_carried_out_and_stays_usable() {
+    let mut worker = Worker::start();
+    let failure = worker.answer(&raw(1, "Call me", 5)).end.unwrap_err();
+    assert_eq!((failure.kind, failure.id), (FailureKind::Request, Some(1)), "before a load");
+    worker.load(&small()).unwrap();
+    for (name, generate) in [
+        ("an empty prompt", chat(2, &[], 5)),
+        ("hot", Generate { sampling: Sampling { temperature: Some(-1.0), ..Sampling::default() }, ..raw(2, "x", 5) }),
+        ("top-p", Generate { sampling: Sampling { top_p: Some(7.0), ..Sampling::default() }, ..raw(2, "x", 5) }),
+    ] {
+        let end = worker.answer(&generate).end;
+        // A vocabulary with a begin-of-text token makes an empty prompt one token long.
+        if name == "an empty prompt" && end.is_ok() {
+            continue;
+        }
+        let failure = end.unwrap_err();
+        assert_eq!((failure.kind, failure.id), (FailureKind::Request, Some(2)), "{name}");
+        assert!(failure.hint.is_some(), "{name}");
+    }
+    assert_eq!(worker.answer(&raw(3, "Call me", 0)).finish(), Finish::Length);
+    assert_eq!(worker.answer(&raw(4, "Call me", 1)).counters().n_generated, 1);
+    worker.send(&Request::Load(small()));
+    let Event::Failed(failure) = worker.event() else { panic!("a second load") };
+    assert_eq!((failure.kind, failure.id), (FailureKind::Request, None));
+    assert_eq!(worker.wait().code(), Some(1));
+}
+
+#[test]
+fn cancels_in_the_prompt_and_in_generation_and_goes_on() {
+    let (mut worker, _) = Worker::ready(&long());
+    let expected = worker.answer(&raw(1, "Call me", 20)).text;
+    let text = "the whale and the sea ".repeat(4000);
+    worker.send(&Request::Forget);
+    worker.send(&Request::Generate(raw(2, &text, 5)));
+    let Event::Started(started) = worker.event() else { panic!("no start") };
+    assert!(started.n_prompt > 10_000, "{started:?}");
+    assert!(matches!(worker.event(), Event::Prompt { .. }));
+    let asked = Instant::now();
+    worker.send(&Request::Cancel { id: 1 });
+    worker.send(&Request::Cancel { id: 2 });
+    let (finish, counters) = loop {
+        match worker.event() {
+            Event::Finished { finish, counters, .. } => break (finish, counters),
+            Event::Prompt { .. } => {}
+            event => panic!("unexpected {event:?}"),
+        }
+    };
+    let took = asked.elapsed();
+    assert_eq!(finish, Finish::Cancelled);
+    assert!(took < Duration::from_millis(300), "{took:?}");
+    assert!(counters.n_prompt < started.n_prompt, "{counters:?}");
+    assert_eq!(counters.n_prompt, counters.n_past);
+
+    let resumed = worker.answer(&raw(3, &text[..text.len() / 100], 3));
+    assert!(resumed.started.as_ref().unwrap().n_cached > 0, "what was evaluated before the cancel is kept");
+
+    worker.send(&Request::Generate(Generate { max_tokens: None, ..raw(4, "It was", 0) }));
+    loop {
+        if matches!(worker.event(), Event::Text { .. }) {
+            break;
+        }
+    }
+    let asked = Instant::now();
+    worker.send(&Request::Cancel { id: 4 });
+    let cancelled = loop {
+        match worker.event() {
+            Event::Finished { finish, .. } => break finish,
+            Event::Text { .. } => {}
+            event => panic!("unexpected {event:?}"),
+        }
+    };
+    assert_eq!(cancelled, Finish::Cancelled);
+    assert!(asked.elapsed() < Duration::from_millis(300), "{:?}", asked.elapsed());
+    assert_eq!(worker.answer(&raw(5, "Call me", 20)).text, expected, "and answers as if nothing had been");
+}
+
+#[test]
+fn answers_pings_and_refuses_a_second_generation_while_busy() {
+    let (mut worker, _) = Worker::ready(&long());
+    worker.send(&Request::Generate(raw(1, &"the whale and the sea ".repeat(4000), 5)));
+    assert!(matches!(worker.event(), Event::Started(_)));
+    worker.send(&Request::Ping { nonce: 42 });
+    worker.send(&Request::Generate(raw(2, "x", 5)));
+    let (mut ponged, mut refused) = (false, false);
+    while !(ponged && refused) {
+        match worker.event() {
+            Event::Pong { nonce, n_decodes } => {
+                assert_eq!(nonce, 42);
+                assert!(n_decodes >= 1, "the warm-up is counted");
+                ponged = true;
+            }
+            Event::Failed(failure) => {
+                assert_eq!((failure.kind, failure.id), (FailureKind::Busy, Some(2)));
+                refused = true;
+            }
+            Event::Prompt { .. } => {}
+            event => panic!("the answer was over before the ping's: {event:?}"),
+        }
+    }
+    worker.send(&Request::Cancel { id: 1 });
+    assert_eq!(worker.listen_from_started(1), Finish::Cancelled);
+}
+
+impl Worker {
+    fn listen_from_started(&mut self, wanted: u64) -> Finish {
+        loop {
+            match self.event() {
+                Event::Finished { id, finish, .. } if id == wanted => return finish,
+                Event::Prompt { .. } | Event::Text { .. } => {}
+                event => panic!("unexpected {event:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn threads_change_between_decode_steps_without_changing_the_text() {
+    let (mut worker, _) = Worker::ready(&small());
+    let expected = worker.answer(&raw(1, "Call me", 200)).text;
+    worker.send(&Request::Generate(raw(2, "Call me", 200)));
+    for n_threads in [2, 1, 0, u32::MAX, 2, 1] {
+        worker.send(&Request::Threads { n_threads: n_threads.min(4) });
+    }
+    assert_eq!(worker.listen(2).text, expected);
+}
+
+#[test]
+fn a_prompt_is_told_in_chunks() {
+    let (mut worker, _) = Worker::ready(&small());
+    let answer = worker.answer(&raw(1, &"the whale ".repeat(100), 1));
+    let n_prompt = answer.started.as_ref().unwrap().n_prompt as usize;
+    assert!(n_prompt > 128);
+    assert_eq!(answer.n_prompt_events, n_prompt.div_ceil(64));
+}
+
+#[test]
+fn ends_when_its_input_closes_even_while_busy() {
+    for busy in [false, true] {
+        let (mut worker, _) = Worker::ready(&long());
+        if busy {
+            worker.send(&Request::Generate(raw(1, &"the whale and the sea ".repeat(4000), 5)));
+            assert!(matches!(worker.event(), Event::Started(_)));
+        }
+        let asked = Instant::now();
+        worker.hang_up();
+        assert_eq!(worker.wait().code(), Some(0));
+        assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+    }
+}
+
+#[test]
+fn shuts_down_when_told_even_while_busy() {
+    for busy in [false, true] {
+        let (mut worker, _) = Worker::ready(&long());
+        if busy {
+            worker.send(&Request::Generate(raw(1, &"the whale and the sea ".repeat(4000), 5)));
+            assert!(matches!(worker.event(), Event::Started(_)));
+        }
+        worker.send(&Request::Shutdown);
+        assert_eq!(worker.wait().code(), Some(0));
+    }
+}
+
+#[test]
+fn says_why_a_file_does_not_load() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = std::fs::read(small().path).unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    for (name, path, said) in [
+        ("missing", folder.path().join("nothing.gguf"), "can't be opened"),
+        ("empty", write("empty.gguf", b""), "could not be loaded"),
+        ("text", write("text.gguf", b"Call me Ishmael. Some years ago"), "could not be loaded"),
+        ("truncated", write("truncated.gguf", &whole[..whole.len() / 2]), "could not be loaded"),
+        ("a folder", folder.path().to_owned(), ""),
+    ] {
+        let mut worker = Worker::start();
+        let failure = worker.load(&Load { path, ..small() }).expect_err(name);
+        assert_eq!((failure.kind, failure.id), (FailureKind::Load, None), "{name}");
+        assert!(failure.message.contains(said), "{name}: {}", failure.message);
+        assert!(!failure.message.contains("no reason"), "{name}: {}", failure.message);
+        assert!(failure.hint.is_some(), "{name}");
+        assert_eq!(worker.wait().code(), Some(1), "{name}");
+    }
+}
+
+#[test]
+fn refuses_a_context_beyond_all_reason_and_clamps_batches() {
+    let mut worker = Worker::start();
+    let failure = worker.load(&Load { n_ctx: 2_000_000_000, ..small() }).unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Context);
+    assert!(failure.hint.is_some());
+    for (n_batch, n_ubatch) in [(0, 0), (u32::MAX, u32::MAX), (1, 512)] {
+        let (mut worker, loaded) = Worker::ready(&Load { n_ctx: 0, n_batch, n_ubatch, n_threads: 0, ..small() });
+        assert_eq!(loaded.n_ctx, loaded.n_ctx_train, "0 takes the trained length");
+        assert_eq!(worker.answer(&raw(1, "Call me Ishmael. Some years ago", 3)).finish(), Finish::Length);
+    }
+}
+
+#[test]
+fn ends_at_a_frame_that_is_none() {
+    for bytes in [&[0xff; 16][..], b"\x02\x00\x00\x00{}"] {
+        let mut worker = Worker::start();
+        worker.input.as_mut().unwrap().write_all(bytes).unwrap();
+        let Event::Failed(failure) = worker.event() else { panic!("no failure") };
+        assert_eq!((failure.kind, failure.id), (FailureKind::Request, None));
+        assert_eq!(worker.wait().code(), Some(2));
+    }
+}
+
+/// The small starter with its bytes changed, written to `folder`.
+fn changed(folder: &tempfile::TempDir, change: impl FnOnce(&mut Vec<u8>)) -> Load {
+    let mut bytes = std::fs::read(small().path).unwrap();
+    change(&mut bytes);
+    let path = folder.path().join("changed.gguf");
+    std::fs::write(&path, bytes).unwrap();
+    Load { path, ..small() }
+}
+
+/// Where the value of a metadata key begins, after its type.
+fn value_at(bytes: &[u8], key: &str) -> usize {
+    bytes.windows(key.len()).position(|window| window == key.as_bytes()).unwrap() + key.len() + 4
+}
+
+/// Put another chat template in place of the starter's, made as long by spaces inside its last tag.
+fn set_template(bytes: &mut [u8], template: &str) {
+    let at = value_at(bytes, "tokenizer.chat_template");
+    let length = usize::try_from(u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())).unwrap();
+    let (head, tail) = template.split_at(template.len() - 2);
+    let padded = format!("{head}{}{tail}", " ".repeat(length - template.len()));
+    bytes[at + 8..at + 8 + length].copy_from_slice(padded.as_bytes());
+}
+
+#[test]
+fn a_template_that_fails_costs_the_answer_and_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    for (template, said) in [
+        ("{{ raise_exception('only whales may speak') }}", "only whales may speak"),
+        ("{% for message in messages %}", "can't be read"),
+        ("{{ messages[0].nothing.at.all }}", "failed"),
+    ] {
+        let (mut worker, loaded) = Worker::ready(&changed(&folder, |bytes| set_template(bytes, template)));
+        assert!(loaded.has_template);
+        let failure = worker.answer(&chat(1, &[(Role::User, "Call me")], 5)).end.unwrap_err();
+        assert_eq!((failure.kind, failure.id), (FailureKind::Template, Some(1)));
+        assert!(failure.message.contains(said), "{}", failure.message);
+        assert!(failure.hint.is_some());
+        assert_eq!(worker.answer(&raw(2, "Call me", 5)).finish(), Finish::Length, "raw prompts need no template");
+    }
+}
+
+#[test]
+fn the_begin_of_text_stands_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let counts =
+        ["{%for m in messages%}{{m.content}}{%endfor%}", "{{bos_token}}{%for m in messages%}{{m.content}}{%endfor%}"]
+            .map(|template| {
+                let (mut worker, _) = Worker::ready(&changed(&folder, |bytes| set_template(bytes, template)));
+                worker.answer(&chat(1, &[(Role::User, "Call me")], 1)).started.unwrap().n_prompt
+            });
+    assert_eq!(counts[0], counts[1]);
+}
+
+#[test]
+fn the_end_token_ends_the_turn_and_is_not_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut worker, _) = Worker::ready(&small());
+    let text = worker.answer(&raw(1, "Call me", 60)).text;
+    let before = text.split(',').next().unwrap();
+    assert_ne!(before, text, "the text has a comma");
+    // Byte tokens come first: one of them is the comma.
+    let ends = |token: u32| {
+        let load = changed(&folder, |bytes| {
+            let at = value_at(bytes, "tokenizer.ggml.eos_token_id");
+            bytes[at..at + 4].copy_from_slice(&token.to_le_bytes());
+        });
+        let (mut worker, _) = Worker::ready(&load);
+        let answer = worker.answer(&raw(1, "Call me", 60));
+        (answer.finish() == Finish::Stop).then_some(answer)
+    };
+    let answer = (1..64).filter_map(ends).find(|answer| answer.text == before).expect("a token for the comma");
+    assert_eq!(answer.counters().n_past, answer.started.unwrap().n_prompt + answer.end.unwrap().1.n_generated);
+}
+
+#[test]
+fn sampling_defaults_come_from_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let load = changed(&folder, |bytes| {
+        let mut added = Vec::new();
+        let mut add = |key: &str, kind: u32, value: &[u8]| {
+            added.extend_from_slice(&(key.len() as u64).to_le_bytes());
+            added.extend_from_slice(key.as_bytes());
+            added.extend_from_slice(&kind.to_le_bytes());
+            added.extend_from_slice(value);
+        };
+        add("general.sampling.temp", 6, &0.25_f32.to_le_bytes());
+        add("general.sampling.top_k", 5, &7_i32.to_le_bytes());
+        add("general.sampling.min_p", 6, &9.0_f32.to_le_bytes());
+        // Filled up to the tensor data's alignment of 32 bytes.
+        let filler = 32 - (added.len() + 8 + 6 + 4 + 8) % 32;
+        let value = [&(filler as u64).to_le_bytes()[..], " ".repeat(filler).as_bytes()].concat();
+        added.extend_from_slice(&6_u64.to_le_bytes());
+        added.extend_from_slice(b"filler");
+        added.extend_from_slice(&8_u32.to_le_bytes());
+        added.extend_from_slice(&value);
+        let n_keys = u64::from_le_bytes(bytes[16..24].try_into().unwrap()) + 4;
+        bytes[16..24].copy_from_slice(&n_keys.to_le_bytes());
+        bytes.splice(24..24, added);
+    });
+    let (mut worker, loaded) = Worker::ready(&load);
+    let sampling = loaded.sampling;
+    assert_eq!((sampling.temperature, sampling.top_k), (Some(0.25), Some(7)));
+    assert_eq!(sampling.min_p, Some(0.05), "what is out of range is left out");
+    let mut generate = raw(1, "Call me", 1);
+    generate.sampling.top_k = Some(3);
+    let used = worker.answer(&generate).started.unwrap().sampling;
+    assert_eq!((used.temperature, used.top_k, used.seed), (Some(0.25), Some(3), Some(7)), "the request wins");
+}
+
+#[test]
+fn a_prompt_that_opens_the_reasoning_is_answered_in_it() {
+    let (mut worker, _) = Worker::ready(&small());
+    worker.send(&Request::Generate(raw(1, "Call me <think>\n", 20)));
+    let mut channels = Vec::new();
+    let counters = loop {
+        match worker.event() {
+            Event::Text { pieces, .. } => channels.extend(pieces.iter().map(|piece| piece.channel)),
+            Event::Finished { counters, .. } => break counters,
+            _ => {}
+        }
+    };
+    assert!(!channels.is_empty());
+    assert!(channels.iter().all(|channel| *channel == wire::Channel::Reasoning));
+    assert_eq!((counters.n_generated, counters.n_reasoning), (20, 20));
+}

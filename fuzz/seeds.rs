@@ -1,0 +1,36 @@
+//! Writes seeds into `fuzz/corpus`: small files that get past the first checks.
+
+use std::{fs, io, path::Path};
+
+use gguf::testing::{Builder, mutations};
+use wire::{Request, encode};
+
+fn main() -> io::Result<()> {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+    let headers = corpus.join("gguf_header");
+    fs::create_dir_all(&headers)?;
+    let tiny = Builder::tiny_llama();
+    let small = Builder::new("llama").u32("llama.block_count", 1).strings("general.tags", ["a", "b"]);
+    for (name, builder) in [
+        ("tiny", tiny.clone()),
+        ("tiny-v2", tiny.clone().version(2)),
+        ("tiny-big", tiny.clone().big_endian()),
+        ("tiny-part", tiny.clone().u16("split.no", 0).u16("split.count", 2)),
+        ("small", small.clone()),
+        ("small-big", small.clone().big_endian()),
+        ("adapter", small.clone().string("general.type", "adapter").alignment(64)),
+    ] {
+        fs::write(headers.join(name), builder.build())?;
+    }
+    for (index, mutation) in mutations(&tiny.build()).step_by(20).enumerate() {
+        fs::write(headers.join(format!("mutation-{index}")), mutation.bytes)?;
+    }
+
+    let frames = corpus.join("wire_frame");
+    fs::create_dir_all(&frames)?;
+    let requests = [Request::Cancel { id: 1 }, Request::Threads { n_threads: 2 }, Request::Forget, Request::Shutdown];
+    for (index, request) in requests.iter().enumerate() {
+        fs::write(frames.join(format!("request-{index}")), encode(request).map_err(io::Error::other)?)?;
+    }
+    Ok(())
+}

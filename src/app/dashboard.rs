@@ -1,0 +1,190 @@
+//! The dashboard's loop: keys, events, frames.
+//!
+//! A frame is drawn when something changed, at most one in [`FRAME`]; what happens between two frames is taken in one go.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write, stdout};
+use std::time::Duration;
+
+use crossterm::event::{
+    DisableBracketedPaste, EnableBracketedPaste, Event as Input, EventStream, KeyEventKind, KeyboardEnhancementFlags,
+    PopKeyboardEnhancementFlags, PushKeyboardEnhancementFlags,
+};
+use crossterm::execute;
+use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use futures_util::StreamExt;
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use tokio::time::{Instant, sleep_until};
+
+use super::{App, clipboard};
+use crate::core::{Event, State};
+use crate::ui::{Keymap, Theme, ViewState, view};
+
+/// The least time between two frames.
+const FRAME: Duration = Duration::from_millis(16);
+
+/// The most events that are taken between two looks at the keyboard.
+const BATCH: usize = 256;
+
+/// Run the dashboard until the user leaves or a signal ends it.
+pub async fn run(app: &mut App, keymap: &Keymap, themes: &BTreeMap<String, Theme>) -> io::Result<()> {
+    let mut screen = Screen::open()?;
+    let mut view_state = ViewState::default();
+    let mut input = EventStream::new();
+    let mut signals = Signals::new()?;
+    // The first frame needs nothing from the disk.
+    screen.draw(&app.state, &mut view_state, keymap, themes)?;
+    app.scan();
+    let mut drawn = Instant::now();
+    let mut dirty = false;
+    while !app.state.leaving {
+        tokio::select! {
+            biased;
+            key = input.next() => match key {
+                Some(Ok(event)) => dirty |= take(app, keymap, event),
+                // The terminal is gone.
+                Some(Err(_)) | None => break,
+            },
+            () = signals.next() => break,
+            () = sleep_until(drawn + FRAME), if dirty => {
+                screen.draw(&app.state, &mut view_state, keymap, themes)?;
+                drawn = Instant::now();
+                dirty = false;
+            }
+            event = app.next() => {
+                app.handle(event);
+                for _ in 0..BATCH {
+                    let Some(event) = app.try_next() else { break };
+                    app.handle(event);
+                }
+                dirty = true;
+            }
+        }
+        if let Some(text) = app.clipboard.take() {
+            clipboard::copy(&mut stdout(), &text)?;
+            app.handle(Event::Notice("copied, where the terminal allows it".to_owned()));
+            dirty = true;
+        }
+    }
+    Ok(())
+}
+
+/// Take what the terminal says. Gives whether anything may have changed.
+fn take(app: &mut App, keymap: &Keymap, input: Input) -> bool {
+    match input {
+        Input::Key(key) if key.kind != KeyEventKind::Release => match keymap.resolve(&app.state, key) {
+            Some(action) => app.act(action),
+            None => return false,
+        },
+        Input::Paste(text) => app.handle(Event::Paste(text)),
+        Input::Resize(..) | Input::FocusGained => app.handle(Event::Redraw),
+        _ => return false,
+    }
+    true
+}
+
+/// The terminal while the dashboard has it; given back when dropped, also by a panic.
+struct Screen {
+    terminal: Terminal<CrosstermBackend<io::Stdout>>,
+}
+
+impl Screen {
+    fn open() -> io::Result<Self> {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            restore();
+            before(panic);
+        }));
+        enable_raw_mode()?;
+        // From here on the terminal must be restored, whatever fails.
+        let guard = Restore;
+        execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste)?;
+        // Terminals that know it tell Shift-Enter from Enter; the others ignore it.
+        execute!(
+            stdout(),
+            PushKeyboardEnhancementFlags(KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES)
+        )?;
+        let terminal = Terminal::new(CrosstermBackend::new(stdout()))?;
+        std::mem::forget(guard);
+        Ok(Self { terminal })
+    }
+
+    fn draw(
+        &mut self,
+        state: &State,
+        view_state: &mut ViewState,
+        keymap: &Keymap,
+        themes: &BTreeMap<String, Theme>,
+    ) -> io::Result<()> {
+        let fallback = Theme::default();
+        let theme = themes.get(&state.theme).unwrap_or(&fallback);
+        self.terminal.draw(|frame| {
+            let area = frame.area();
+            let cursor = view(state, view_state, keymap, theme, area, frame.buffer_mut());
+            if let Some(cursor) = cursor {
+                frame.set_cursor_position(cursor);
+            }
+        })?;
+        Ok(())
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+/// Restores the terminal when dropped.
+struct Restore;
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+/// Give the terminal back as it was. Errors are of no use: it may be gone.
+fn restore() {
+    let mut out = stdout();
+    let _ = execute!(out, PopKeyboardEnhancementFlags, DisableBracketedPaste, LeaveAlternateScreen, crossterm::cursor::Show);
+    let _ = disable_raw_mode();
+    let _ = out.flush();
+}
+
+/// The signals that end the program in order.
+struct Signals {
+    #[cfg(unix)]
+    streams: [tokio::signal::unix::Signal; 3],
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            let streams =
+                [signal(SignalKind::terminate())?, signal(SignalKind::hangup())?, signal(SignalKind::interrupt())?];
+            Ok(Self { streams })
+        }
+        #[cfg(not(unix))]
+        Ok(Self {})
+    }
+
+    async fn next(&mut self) {
+        #[cfg(unix)]
+        {
+            let [term, hup, int] = &mut self.streams;
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = hup.recv() => {}
+                _ = int.recv() => {}
+            }
+        }
+        #[cfg(not(unix))]
+        {
+            let _ = tokio::signal::ctrl_c().await;
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! `taffrail config`: the settings in force and where each comes from.
+
+use std::io::{self, Write};
+
+use clap::{Args, Subcommand};
+use serde_json::{Value as Json, json};
+
+use crate::config::{DEFAULT_TEXT, Loaded, Origin, Problem, SECTIONS, Value, settings};
+
+/// Show the settings in force and where each comes from.
+#[derive(Debug, Args)]
+pub struct Config {
+    #[command(subcommand)]
+    what: Option<What>,
+    /// Print one JSON document.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum What {
+    /// Print where your own config.toml belongs.
+    Path,
+    /// Print every setting with its default and the reason for it.
+    Default,
+}
+
+/// Print what was asked for. Problems are part of the JSON document only: the caller prints them for every command.
+pub fn config(arguments: &Config, loaded: &Loaded, out: &mut impl Write) -> io::Result<()> {
+    match (arguments.what, arguments.json) {
+        (None, false) => list(loaded, out),
+        (None, true) => document(loaded, out),
+        (Some(What::Path), false) => match &loaded.file {
+            Some(file) => writeln!(out, "{}", file.display()),
+            None => Err(io::Error::new(io::ErrorKind::NotFound, "no home directory is known")),
+        },
+        (Some(What::Path), true) => print(&json!({ "schema": SCHEMA, "file": file(loaded) }), out),
+        (Some(What::Default), false) => out.write_all(DEFAULT_TEXT.as_bytes()),
+        (Some(What::Default), true) => document(&Loaded::default(), out),
+    }
+}
+
+const SCHEMA: &str = "taffrail/config/1";
+
+/// A file that could be read again, each line with its origin.
+fn list(loaded: &Loaded, out: &mut impl Write) -> io::Result<()> {
+    for (index, section) in SECTIONS.iter().enumerate() {
+        writeln!(out, "{}[{section}]", if index == 0 { "" } else { "\n" })?;
+        for (key, value) in entries(loaded, section) {
+            let line = format!("{key} = {value}");
+            writeln!(out, "{line:<40} # {}", loaded.origin(&format!("{section}.{key}")))?;
+        }
+    }
+    Ok(())
+}
+
+fn document(loaded: &Loaded, out: &mut impl Write) -> io::Result<()> {
+    let section = |section: &&str| {
+        let entry = |(key, value): (String, Value)| {
+            let origin = loaded.origin(&format!("{section}.{key}"));
+            (key, json!({ "value": value.to_json(), "origin": origin.to_string() }))
+        };
+        ((*section).to_owned(), Json::Object(entries(loaded, section).into_iter().map(entry).collect()))
+    };
+    let problem = |problem: &Problem| {
+        let (line, column) = match problem.origin {
+            Origin::File { position: Some((line, column)), .. } => (Some(line), Some(column)),
+            _ => (None, None),
+        };
+        json!({
+            "origin": problem.origin.to_string(),
+            "line": line,
+            "column": column,
+            "what": problem.what,
+            "hint": problem.hint,
+        })
+    };
+    print(
+        &json!({
+            "schema": SCHEMA,
+            "file": file(loaded),
+            "settings": SECTIONS.iter().map(section).collect::<serde_json::Map<_, _>>(),
+            "problems": loaded.problems.iter().map(problem).collect::<Vec<_>>(),
+        }),
+        out,
+    )
+}
+
+/// The keys of a section with their values.
+fn entries(loaded: &Loaded, section: &str) -> Vec<(String, Value)> {
+    let known = settings()
+        .filter(|setting| setting.section == section)
+        .map(|setting| (setting.key.to_owned(), setting.get(&loaded.settings)));
+    let keys = loaded.settings.keys.iter().filter(|_| section == "keys");
+    known.chain(keys.map(|(action, keys)| (action.clone(), Value::List(keys.clone())))).collect()
+}
+
+fn file(loaded: &Loaded) -> Json {
+    json!({
+        "path": loaded.file.as_ref().map(|file| file.display().to_string()),
+        "exists": loaded.file.as_ref().is_some_and(|file| file.is_file()),
+    })
+}
+
+fn print(document: &Json, out: &mut impl Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, document)?;
+    writeln!(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Sources, load};
+
+    fn printed(what: Option<What>, json: bool, loaded: &Loaded) -> String {
+        let mut out = Vec::new();
+        config(&Config { what, json }, loaded, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    fn loaded(overrides: &[&str]) -> Loaded {
+        load(&Sources { overrides: overrides.iter().map(|text| (*text).to_owned()).collect(), ..Sources::default() })
+    }
+
+    #[test]
+    fn the_list_tells_value_and_origin() {
+        let text = printed(None, false, &loaded(&["ui.graphs=ascii", "keys.stop=[\"x\", \"'\"]"]));
+        for line in [
+            "graphs = \"ascii\"                         # --set",
+            "theme = \"dark\"                           # default",
+            "reserve = \"1 GB\"                         # default",
+            "stop = [\"x\", \"'\"]                        # --set",
+        ] {
+            assert!(text.lines().any(|shown| shown == line), "no {line:?} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn the_list_can_be_read_again() {
+        let before = loaded(&["session.temperature=0.7", "library.folders=/a \"b\"", "keys.stop=[\"x\", \"'\"]"]);
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("config.toml");
+        std::fs::write(&file, printed(None, false, &before)).unwrap();
+        let after = load(&Sources { file: Some(file), ..Sources::default() });
+        assert_eq!(after.problems, []);
+        assert_eq!(after.settings, before.settings);
+    }
+
+    #[test]
+    fn the_document_holds_values_origins_and_problems() {
+        let text = printed(None, true, &loaded(&["session.temperature=0.5", "ui.thems=x"]));
+        let document: Json = serde_json::from_str(&text).unwrap();
+        assert_eq!(document["schema"], SCHEMA);
+        assert_eq!(document["settings"]["session"]["temperature"], json!({ "value": 0.5, "origin": "--set" }));
+        assert_eq!(document["settings"]["session"]["threads"], json!({ "value": "auto", "origin": "default" }));
+        assert_eq!(document["settings"]["session"]["context"]["value"], 8192);
+        assert_eq!(document["problems"][0]["what"], "unknown key `thems` in [ui]");
+        assert_eq!(document["problems"][0]["hint"], "did you mean `theme`?");
+    }
+
+    #[test]
+    fn the_default_is_the_file() {
+        assert_eq!(printed(Some(What::Default), false, &Loaded::default()), DEFAULT_TEXT);
+    }
+
+    #[test]
+    fn the_path_is_told() {
+        let with_file = load(&Sources { file: Some("/nowhere/config.toml".into()), ..Sources::default() });
+        assert_eq!(printed(Some(What::Path), false, &with_file), "/nowhere/config.toml\n");
+        let document: Json = serde_json::from_str(&printed(Some(What::Path), true, &with_file)).unwrap();
+        assert_eq!(document["file"], json!({ "path": "/nowhere/config.toml", "exists": false }));
+        assert!(config(&Config { what: Some(What::Path), json: false }, &Loaded::default(), &mut Vec::new()).is_err());
+    }
+}

@@ -1,0 +1,62 @@
+//! The command line: the clap types, and one file per subcommand.
+//!
+//! Data goes to standard output, the rest to standard error. Absent: the dashboard, which `app` runs.
+
+pub mod config;
+pub mod exit;
+pub mod ls;
+pub mod run;
+mod session_options;
+pub mod show;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+pub use exit::Exit;
+pub use session_options::SessionOptions;
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "taffrail",
+    version,
+    about = "Finds the language models on this machine, runs them, and shows what each token costs",
+    after_help = "Without a command, the dashboard opens. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, \
+                  4 refused, 130 interrupted."
+)]
+pub struct Cli {
+    /// What to do; the dashboard without.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Read this file instead of your own config.toml
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Change a setting for this run, such as `ui.theme=light`
+    #[arg(long = "set", global = true, value_name = "SECTION.KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List the models on this machine
+    Ls(ls::Ls),
+    /// Show all that is known of a model
+    Show(show::Show),
+    /// Answer one prompt; the answer goes to standard output, its figures to standard error
+    Run(Box<run::Run>),
+    /// Show the settings in force and where each comes from
+    Config(config::Config),
+    /// Be a worker: what the supervisor starts
+    #[command(hide = true)]
+    Worker(Worker),
+}
+
+/// The hidden subcommand's arguments.
+#[derive(Debug, clap::Args)]
+pub struct Worker {
+    /// Log all that llama.cpp says
+    #[arg(long)]
+    pub verbose: bool,
+}

@@ -1,0 +1,243 @@
+//! `taffrail run`: one answer, streamed.
+//!
+//! The answer goes to standard output as it comes, reasoning dimmed to a terminal on standard error, and one line of
+//! figures ends it there. The same core decides as in the dashboard.
+
+mod report;
+
+use std::io::{self, IsTerminal, Read, Write};
+use std::sync::Arc;
+
+use clap::Args;
+use wire::{Channel, Event as Said, Message, Prompt, Role};
+
+use super::{Exit, SessionOptions};
+use crate::app::App;
+use crate::core::event::WorkerEvent;
+use crate::core::model::Model;
+use crate::core::session::{End, Phase, Session};
+use crate::core::state::Overlay;
+use crate::core::{Action, Event};
+
+/// The longest prompt that is read from standard input, in bytes.
+const MAX_PROMPT: u64 = 32 << 20;
+
+/// Answer one prompt.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// A name, a unique part of one, `store:name`, `owner/repo[:quant]` or a path
+    pub model: String,
+    /// The prompt; `-` or none reads standard input
+    #[arg(short, long)]
+    prompt: Option<String>,
+    /// The system prompt
+    #[arg(long)]
+    system: Option<String>,
+    /// Give the prompt to the model as it stands, without its chat template
+    #[arg(long, conflicts_with = "system")]
+    raw: bool,
+    /// Start although the model would not fit in memory
+    #[arg(long)]
+    force: bool,
+    /// Print one JSON document at the end instead of streaming
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    session: SessionOptions,
+}
+
+/// What went wrong, and how the command ends.
+struct Failure(Exit, String);
+
+/// Run the command.
+pub async fn run(arguments: &Run, model: Arc<Model>, app: &mut App) -> Exit {
+    match answer(arguments, model, app).await {
+        Ok(exit) => exit,
+        Err(Failure(exit, text)) => {
+            let _ = writeln!(io::stderr(), "taffrail: {text}");
+            exit
+        }
+    }
+}
+
+async fn answer(arguments: &Run, model: Arc<Model>, app: &mut App) -> Result<Exit, Failure> {
+    let prompt = prompt(arguments)?;
+    if !model.is_runnable() {
+        return Err(Failure(Exit::Failed, format!("{} can't be run: {}", model.name, model.status)));
+    }
+    let settings = arguments.session.over(app.state.settings.session);
+    app.adopt(vec![Arc::clone(&model)]);
+    // Admission needs to know the memory.
+    while app.state.machine.sample.is_none() {
+        let event = app.next().await;
+        app.handle(event);
+    }
+    app.act(Action::Start { model: model.id.clone(), settings: Box::new(settings), force: arguments.force });
+    if let Some(Overlay::Refused { refusal, .. }) = &app.state.overlay {
+        return Err(Failure(Exit::Refused, format!("{} {refusal}\n  hint: a smaller --context or --cache-type-k q8_0 needs less; --force starts it anyway", model.name)));
+    }
+    let Some(session) = app.state.fleet.chosen else {
+        let reason = app.state.notices.back().map_or_else(|| "nothing was started".to_owned(), |n| n.text.clone());
+        return Err(Failure(Exit::Failed, reason));
+    };
+
+    let mut printer = Printer::new(arguments.json);
+    let mut prompt = Some(prompt);
+    let mut interrupted = false;
+    loop {
+        let event = tokio::select! {
+            event = app.next() => event,
+            _ = tokio::signal::ctrl_c() => {
+                // The first interrupt ends the answer and still tells its figures, the second one ends at once.
+                if interrupted || prompt.is_some() {
+                    return Ok(Exit::Interrupted);
+                }
+                interrupted = true;
+                Event::Action(Action::Cancel)
+            }
+        };
+        if let Event::Worker(_, WorkerEvent::Said(Said::Text { pieces, .. })) = &event {
+            // A reader that has gone away wants no more.
+            if pieces.iter().try_for_each(|piece| printer.piece(piece)).is_err() {
+                return Ok(Exit::Done);
+            }
+        }
+        app.handle(event);
+        let Some(now) = app.state.session(session) else {
+            return Err(Failure(Exit::Failed, "the session is gone".to_owned()));
+        };
+        match &now.phase {
+            Phase::Failed { reason, hint } => {
+                let _ = printer.end();
+                let log = now.log.iter().rev().take(3).rev().map(|line| format!("\n  log: {line}")).collect::<String>();
+                let hint = hint.as_ref().map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
+                return Err(Failure(Exit::Failed, format!("{reason}{hint}{log}")));
+            }
+            Phase::Loading { fraction } => printer.loading(*fraction),
+            Phase::Ready => match prompt.take() {
+                Some(prompt) => {
+                    printer.loaded();
+                    app.act(Action::Prompt { session, prompt });
+                }
+                None => return finish(arguments, &mut printer, now, interrupted),
+            },
+            _ => {}
+        }
+    }
+}
+
+fn finish(arguments: &Run, printer: &mut Printer, session: &Session, interrupted: bool) -> Result<Exit, Failure> {
+    let _ = printer.end();
+    if let Some(End::Failed(reason)) = session.turns.last().and_then(|turn| turn.end.as_ref()) {
+        return Err(Failure(Exit::Failed, reason.clone()));
+    }
+    if arguments.json {
+        let _ = writeln!(io::stdout(), "{:#}", report::document(session));
+    }
+    let _ = writeln!(io::stderr(), "{}", report::line(session));
+    Ok(if interrupted { Exit::Interrupted } else { Exit::Done })
+}
+
+/// What the model is to go on from.
+fn prompt(arguments: &Run) -> Result<Prompt, Failure> {
+    let text = match arguments.prompt.as_deref() {
+        Some(text) if text != "-" => text.to_owned(),
+        _ => read_prompt()?,
+    };
+    if text.trim().is_empty() && !arguments.raw {
+        return Err(Failure(Exit::Usage, "the prompt is empty\n  hint: give one with -p or on standard input".to_owned()));
+    }
+    if arguments.raw {
+        return Ok(Prompt::Raw(text));
+    }
+    let system = arguments.system.iter().map(|text| Message { role: Role::System, content: text.clone() });
+    Ok(Prompt::Chat(system.chain([Message { role: Role::User, content: text }]).collect()))
+}
+
+fn read_prompt() -> Result<String, Failure> {
+    if io::stdin().is_terminal() {
+        let _ = writeln!(io::stderr(), "type the prompt, then Ctrl-D:");
+    }
+    let mut text = String::new();
+    let read = io::stdin().take(MAX_PROMPT).read_to_string(&mut text);
+    read.map_err(|error| Failure(Exit::Usage, format!("the prompt can't be read: {error}")))?;
+    Ok(text.strip_suffix('\n').map(str::to_owned).unwrap_or(text))
+}
+
+/// Writes the answer as it comes.
+struct Printer {
+    quiet: bool,
+    to_terminal: bool,
+    tell_progress: bool,
+    /// What the last piece was, to tell reasoning from the answer.
+    channel: Option<Channel>,
+    ends_line: bool,
+    told: Option<u32>,
+}
+
+impl Printer {
+    fn new(quiet: bool) -> Self {
+        let tell_progress = io::stderr().is_terminal();
+        Self { quiet, to_terminal: io::stdout().is_terminal(), tell_progress, channel: None, ends_line: true, told: None }
+    }
+
+    fn loading(&mut self, fraction: f32) {
+        let percent = (fraction * 100.0) as u32;
+        if self.tell_progress && self.told != Some(percent) {
+            let _ = write!(io::stderr(), "\rloading {percent:>3}%");
+            self.told = Some(percent);
+        }
+    }
+
+    fn loaded(&mut self) {
+        if self.told.is_some() {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+    }
+
+    fn piece(&mut self, piece: &wire::Piece) -> io::Result<()> {
+        if self.quiet || piece.text.is_empty() {
+            return Ok(());
+        }
+        if self.channel != Some(piece.channel) {
+            self.leave()?;
+        }
+        self.channel = Some(piece.channel);
+        match piece.channel {
+            Channel::Answer => {
+                let mut out = io::stdout().lock();
+                // A file or a pipe gets what the model said; a terminal nothing that it would obey.
+                if self.to_terminal {
+                    out.write_all(report::harmless(&piece.text).as_bytes())?;
+                } else {
+                    out.write_all(piece.text.as_bytes())?;
+                }
+                out.flush()?;
+            }
+            Channel::Reasoning if self.tell_progress => {
+                let _ = write!(io::stderr(), "\x1b[2m{}\x1b[22m", report::harmless(&piece.text));
+            }
+            Channel::Reasoning => return Ok(()),
+        }
+        self.ends_line = piece.text.ends_with('\n');
+        Ok(())
+    }
+
+    /// One channel ends before the other begins.
+    fn leave(&mut self) -> io::Result<()> {
+        if self.channel == Some(Channel::Reasoning) && self.tell_progress && !self.ends_line {
+            writeln!(io::stderr())?;
+            self.ends_line = true;
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        if self.channel == Some(Channel::Answer) && !self.ends_line {
+            writeln!(io::stdout())?;
+        }
+        self.leave()?;
+        self.channel = None;
+        Ok(())
+    }
+}

@@ -1,0 +1,216 @@
+//! The table of all settings: what each is called, how it is read and how it is shown.
+
+use std::time::Duration;
+
+use super::value::{Value, show_bytes};
+use crate::core::settings::{CACHE_TYPES, GraphStyle, SESSION_FIELDS, Settings, WaitPolicy};
+
+/// The sections in the order of config.toml. `[keys]` holds names of actions rather than settings.
+pub const SECTIONS: &[&str] = &["ui", "library", "session", "budget", "engine", "telemetry", KEYS];
+
+/// The section with changed keys.
+pub(super) const KEYS: &str = "keys";
+
+/// One setting.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// Its section.
+    pub section: &'static str,
+    /// Its name there.
+    pub key: &'static str,
+    get: fn(&Settings, &str) -> Value,
+    set: fn(&mut Settings, &str, &Value) -> Result<(), String>,
+}
+
+impl Setting {
+    /// The value in force.
+    pub fn get(&self, settings: &Settings) -> Value {
+        (self.get)(settings, self.key)
+    }
+
+    /// Change it. The error is a clause that says what would be right.
+    pub(super) fn set(&self, settings: &mut Settings, value: &Value) -> Result<(), String> {
+        (self.set)(settings, self.key, value)
+    }
+
+    /// `section.key`.
+    pub fn path(&self) -> String {
+        format!("{}.{}", self.section, self.key)
+    }
+
+    /// The words it takes, where they can be counted.
+    pub fn choices(&self) -> Vec<&'static str> {
+        fn names<T>(choices: &[(&'static str, T)]) -> Vec<&'static str> {
+            choices.iter().map(|(name, _)| *name).collect()
+        }
+        match (self.section, self.key) {
+            ("ui", "graphs") => names(GRAPHS),
+            ("engine", "wait_policy") => names(WAIT_POLICIES),
+            ("session", "cache_type_k" | "cache_type_v") => names(CACHE_TYPES),
+            ("session", "flash_attention") => vec!["auto", "on", "off"],
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// All settings, section by section.
+pub fn settings() -> impl Iterator<Item = Setting> {
+    let session = SESSION_FIELDS.iter().map(|field| Setting {
+        section: "session",
+        key: field.name,
+        get: |settings, key| Value::from_shown(settings.session.get(key).unwrap_or_default()),
+        set: |settings, key, value| settings.session.set(key, &value.scalar()?),
+    });
+    let all = OTHERS.iter().copied().chain(session);
+    SECTIONS.iter().flat_map(move |section| all.clone().filter(move |setting| setting.section == *section))
+}
+
+/// The setting of this name.
+pub(super) fn find(section: &str, key: &str) -> Option<Setting> {
+    settings().find(|setting| setting.section == section && setting.key == key)
+}
+
+const GRAPHS: &[(&str, GraphStyle)] =
+    &[("braille", GraphStyle::Braille), ("block", GraphStyle::Block), ("ascii", GraphStyle::Ascii)];
+
+const WAIT_POLICIES: &[(&str, WaitPolicy)] =
+    &[("passive", WaitPolicy::Passive), ("brief", WaitPolicy::Brief), ("active", WaitPolicy::Active)];
+
+/// The settings outside of `[session]`, whose own are named in the core.
+static OTHERS: &[Setting] = &[
+    Setting {
+        section: "ui",
+        key: "theme",
+        get: |settings, _| Value::Text(settings.ui.theme.clone()),
+        set: |settings, _, value| put(&mut settings.ui.theme, theme(value)),
+    },
+    Setting {
+        section: "ui",
+        key: "graphs",
+        get: |settings, _| name_of(GRAPHS, settings.ui.graphs),
+        set: |settings, _, value| put(&mut settings.ui.graphs, value.one_of(GRAPHS)),
+    },
+    Setting {
+        section: "ui",
+        key: "fold_reasoning",
+        get: |settings, _| Value::Flag(settings.ui.fold_reasoning),
+        set: |settings, _, value| put(&mut settings.ui.fold_reasoning, value.flag()),
+    },
+    Setting {
+        section: "library",
+        key: "folders",
+        get: |settings, _| {
+            Value::List(settings.library.folders.iter().map(|path| path.display().to_string()).collect())
+        },
+        set: |settings, _, value| put(&mut settings.library.folders, value.paths()),
+    },
+    Setting {
+        section: "library",
+        key: "hugging_face",
+        get: |settings, _| auto(settings.library.hugging_face.as_ref(), |path| Value::Text(path.display().to_string())),
+        set: |settings, _, value| put(&mut settings.library.hugging_face, value.or_auto(Value::path)),
+    },
+    Setting {
+        section: "library",
+        key: "use_hugging_face",
+        get: |settings, _| Value::Flag(settings.library.use_hugging_face),
+        set: |settings, _, value| put(&mut settings.library.use_hugging_face, value.flag()),
+    },
+    Setting {
+        section: "library",
+        key: "use_starter",
+        get: |settings, _| Value::Flag(settings.library.use_starter),
+        set: |settings, _, value| put(&mut settings.library.use_starter, value.flag()),
+    },
+    Setting {
+        section: "budget",
+        key: "threads",
+        get: |settings, _| auto(settings.budget.threads, |threads| Value::Number(threads.to_string())),
+        set: |settings, _, value| put(&mut settings.budget.threads, value.or_auto(|value| value.whole(1, 1024))),
+    },
+    Setting {
+        section: "budget",
+        key: "memory",
+        get: |settings, _| auto(settings.budget.memory, show_bytes),
+        set: |settings, _, value| put(&mut settings.budget.memory, value.or_auto(Value::bytes)),
+    },
+    Setting {
+        section: "budget",
+        key: "reserve",
+        get: |settings, _| show_bytes(settings.budget.reserve),
+        set: |settings, _, value| put(&mut settings.budget.reserve, value.bytes()),
+    },
+    Setting {
+        section: "engine",
+        key: "wait_policy",
+        get: |settings, _| name_of(WAIT_POLICIES, settings.engine.wait_policy),
+        set: |settings, _, value| put(&mut settings.engine.wait_policy, value.one_of(WAIT_POLICIES)),
+    },
+    Setting {
+        section: "engine",
+        key: "start_timeout_s",
+        get: |settings, _| seconds(settings.engine.start_timeout),
+        set: |settings, _, value| put(&mut settings.engine.start_timeout, value.seconds(1, 3600)),
+    },
+    Setting {
+        section: "engine",
+        key: "hang_timeout_s",
+        get: |settings, _| seconds(settings.engine.hang_timeout),
+        set: |settings, _, value| put(&mut settings.engine.hang_timeout, value.seconds(1, 3600)),
+    },
+    Setting {
+        section: "engine",
+        key: "stop_timeout_s",
+        get: |settings, _| seconds(settings.engine.stop_timeout),
+        set: |settings, _, value| put(&mut settings.engine.stop_timeout, value.seconds(1, 60)),
+    },
+    Setting {
+        section: "telemetry",
+        key: "interval_ms",
+        get: |settings, _| Value::Number(settings.telemetry.interval.as_millis().to_string()),
+        set: |settings, _, value| {
+            put(
+                &mut settings.telemetry.interval,
+                match value.whole(250, 60_000) {
+                    Ok(milliseconds) => Ok(Duration::from_millis(u64::from(milliseconds))),
+                    Err(error) => Err(format!("{error}, in milliseconds")),
+                },
+            )
+        },
+    },
+    Setting {
+        section: "telemetry",
+        key: "history_s",
+        get: |settings, _| seconds(settings.telemetry.history),
+        set: |settings, _, value| put(&mut settings.telemetry.history, value.seconds(60, 86_400)),
+    },
+];
+
+/// Take a value that was read, leave the old one where it was wrong.
+fn put<T>(place: &mut T, value: Result<T, String>) -> Result<(), String> {
+    *place = value?;
+    Ok(())
+}
+
+fn auto<T>(value: Option<T>, show: impl FnOnce(T) -> Value) -> Value {
+    value.map_or_else(|| Value::Text("auto".to_owned()), show)
+}
+
+fn seconds(time: Duration) -> Value {
+    Value::Number(time.as_secs().to_string())
+}
+
+fn name_of<T: PartialEq + Copy>(choices: &[(&str, T)], wanted: T) -> Value {
+    Value::Text(choices.iter().find(|(_, choice)| *choice == wanted).map_or("", |(name, _)| name).to_owned())
+}
+
+/// A theme is named, not pointed at: the name becomes a file's name.
+fn theme(value: &Value) -> Result<String, String> {
+    value
+        .word()
+        .filter(|name| {
+            (1..=64).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
+        })
+        .map(str::to_owned)
+        .ok_or_else(|| "must be the name of a theme: letters, digits, - and _".to_owned())
+}

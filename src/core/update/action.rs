@@ -1,0 +1,351 @@
+//! What follows from a wish of the user where no overlay lies over the screen.
+
+use super::super::action::Action;
+use super::super::editor::Editor;
+use super::super::effect::Effect;
+use super::super::session::{Phase, Session};
+use super::super::settings::SessionSettings;
+use super::super::state::{FleetSort, Focus, Form, LibrarySort, Overlay, Screen, State, Tab};
+use super::{list_models, list_sessions, notify, overlay, session};
+
+/// A page, in rows. The state does not know the terminal's height, and a fixed step can be learned by the fingers.
+const PAGE: i32 = 10;
+
+/// Carry out an action.
+pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
+    if state.overlay.is_some() && overlay::takes(&action) {
+        return overlay::act(state, action);
+    }
+    match action {
+        Action::Quit => quit(state),
+        Action::Show(screen) => {
+            state.screen = screen;
+            state.library.filtering = false;
+            state.fleet.filtering = false;
+            Vec::new()
+        }
+        Action::Help => open(state, Overlay::Help { scroll: 0 }),
+        Action::Palette => open(state, Overlay::Palette { input: Editor::default(), chosen: 0 }),
+        Action::Filter => {
+            match state.screen {
+                Screen::Fleet => state.fleet.filtering = true,
+                Screen::Library => state.library.filtering = true,
+                Screen::Machine => {}
+            }
+            Vec::new()
+        }
+        Action::Move(by) => travel(state, by),
+        Action::Page(by) => travel(state, by * PAGE),
+        Action::First => travel(state, i32::MIN),
+        Action::Last => travel(state, i32::MAX),
+        Action::Choose => choose(state),
+        Action::Back => back(state),
+        Action::Confirm(_) | Action::Force => Vec::new(),
+        Action::Focus => {
+            let can_write = state.chosen_session().is_some_and(Session::is_live);
+            state.fleet.focus = match state.fleet.focus {
+                Focus::Table if can_write => Focus::Prompt,
+                _ => Focus::Table,
+            };
+            Vec::new()
+        }
+        Action::NextTab => turn_tab(state, 1),
+        Action::PreviousTab => turn_tab(state, Tab::ALL.len() - 1),
+        Action::Scroll(by) => {
+            state.fleet.scroll = state.fleet.scroll.saturating_add_signed(-by as isize);
+            Vec::new()
+        }
+        Action::Edit(edit) => {
+            field(state, |editor| {
+                editor.apply(&edit);
+            });
+            Vec::new()
+        }
+        Action::Send => session::send(state),
+        Action::New => match state.screen {
+            Screen::Fleet => {
+                state.screen = Screen::Library;
+                Vec::new()
+            }
+            _ => start_chosen(state),
+        },
+        Action::Configure => configure(state),
+        Action::Cancel => session::cancel(state),
+        Action::Stop => session::stop(state),
+        Action::Restart => session::restart(state),
+        Action::Clear => session::clear(state),
+        Action::Fold => fold(state),
+        Action::Copy => copy(state),
+        Action::Sort => sort(state),
+        Action::Reverse => {
+            match state.screen {
+                Screen::Fleet => state.fleet.reverse = !state.fleet.reverse,
+                Screen::Library => state.library.reverse = !state.library.reverse,
+                Screen::Machine => {}
+            }
+            relist(state);
+            Vec::new()
+        }
+        Action::Freeze => {
+            let frozen = &mut state.machine.frozen;
+            *frozen = if frozen.is_some() { None } else { Some(0) };
+            Vec::new()
+        }
+        Action::Zoom(by) => {
+            let history = state.history();
+            let span = &mut state.machine.span;
+            *span = if by > 0 { *span * 2 } else { *span / 2 }.clamp(30.min(history), history);
+            Vec::new()
+        }
+        Action::Theme => {
+            let place = state.themes.iter().position(|name| *name == state.theme).map_or(0, |place| place + 1);
+            if let Some(name) = state.themes.get(place % state.themes.len().max(1)).cloned() {
+                notify(state, format!("theme {name}"), false);
+                state.theme = name;
+            }
+            Vec::new()
+        }
+        Action::SetTheme(name) => {
+            if state.themes.contains(&name) {
+                state.theme = name;
+            } else {
+                notify(state, format!("there is no theme {name}"), true);
+            }
+            Vec::new()
+        }
+        Action::Rescan => {
+            if state.library.scanning {
+                Vec::new()
+            } else {
+                vec![Effect::Scan]
+            }
+        }
+        Action::Threads(by) => {
+            let cores = state.machine.sample.as_ref().map_or(1, |sample| sample.cores.len().max(1) as u32);
+            let limit = state.thread_limit().saturating_add_signed(by).clamp(1, cores);
+            state.settings.budget.threads = Some(limit);
+            notify(state, format!("sessions share {limit} of {cores} threads"), false);
+            session::share_threads(state)
+        }
+        Action::Set { name, value } => session::set(state, &name, &value),
+        Action::Start { model, settings, force } => session::start(state, &model, *settings, force),
+        Action::Prompt { session, prompt } => session::begin(state, session, prompt),
+    }
+}
+
+/// Put pasted text into the field that has the keys.
+pub(super) fn paste(state: &mut State, text: String) -> Vec<Effect> {
+    let edit = super::super::editor::Edit::Insert(text);
+    act(state, Action::Edit(edit))
+}
+
+fn open(state: &mut State, overlay: Overlay) -> Vec<Effect> {
+    state.overlay = Some(overlay);
+    Vec::new()
+}
+
+fn quit(state: &mut State) -> Vec<Effect> {
+    let busy = state.fleet.sessions.iter().filter(|session| session.is_busy()).count();
+    if busy > 0 {
+        let question = match busy {
+            1 => "One session is answering. Leave and stop it?".to_owned(),
+            n => format!("{n} sessions are answering. Leave and stop them?"),
+        };
+        return open(state, Overlay::Confirm { question, then: Box::new(Action::Quit) });
+    }
+    leave(state)
+}
+
+/// Leave without asking.
+pub(super) fn leave(state: &mut State) -> Vec<Effect> {
+    state.leaving = true;
+    vec![Effect::Quit]
+}
+
+/// The field that has the keys, if any, and what follows from its change.
+fn field(state: &mut State, change: impl FnOnce(&mut Editor)) {
+    match state.screen {
+        Screen::Library if state.library.filtering => {
+            change(&mut state.library.filter);
+            state.library.chosen = 0;
+            list_models(state, None);
+        }
+        Screen::Fleet if state.fleet.filtering => {
+            change(&mut state.fleet.filter);
+            list_sessions(state);
+        }
+        Screen::Fleet if state.fleet.focus == Focus::Prompt => {
+            if let Some(chosen) = state.fleet.chosen {
+                change(state.fleet.prompts.entry(chosen).or_default());
+            }
+        }
+        _ => {}
+    }
+}
+
+fn travel(state: &mut State, by: i32) -> Vec<Effect> {
+    let step = |place: usize, count: usize| place.saturating_add_signed(by as isize).min(count.saturating_sub(1));
+    match state.screen {
+        Screen::Fleet => {
+            let fleet = &mut state.fleet;
+            let place = fleet.rows.iter().position(|id| Some(*id) == fleet.chosen).unwrap_or(0);
+            let chosen = fleet.rows.get(step(place, fleet.rows.len())).copied();
+            if chosen != fleet.chosen {
+                fleet.chosen = chosen;
+                fleet.scroll = 0;
+            }
+        }
+        Screen::Library => state.library.chosen = step(state.library.chosen, state.library.rows.len()),
+        Screen::Machine => {
+            let sources = state.machine.sample.as_ref().map_or(0, |sample| sample.sources.len());
+            state.machine.scroll = step(state.machine.scroll, sources);
+        }
+    }
+    Vec::new()
+}
+
+fn choose(state: &mut State) -> Vec<Effect> {
+    match state.screen {
+        Screen::Library if state.library.filtering => {
+            state.library.filtering = false;
+            Vec::new()
+        }
+        Screen::Library => start_chosen(state),
+        Screen::Fleet if state.fleet.filtering => {
+            state.fleet.filtering = false;
+            Vec::new()
+        }
+        Screen::Fleet => {
+            match state.chosen_session().map(|session| &session.phase) {
+                None => state.screen = Screen::Library,
+                Some(Phase::Failed { .. }) => notify(state, "this session has ended; restart it first", true),
+                Some(_) => {
+                    state.fleet.focus = Focus::Prompt;
+                    state.fleet.tab = Tab::Conversation;
+                }
+            }
+            Vec::new()
+        }
+        Screen::Machine => Vec::new(),
+    }
+}
+
+fn back(state: &mut State) -> Vec<Effect> {
+    match state.screen {
+        Screen::Library if !state.library.filter.is_empty() || state.library.filtering => {
+            let chosen = state.chosen_model().map(|model| model.id.clone());
+            state.library.filter = Editor::default();
+            state.library.filtering = false;
+            list_models(state, chosen.as_deref());
+        }
+        Screen::Fleet if state.fleet.filtering => {
+            state.fleet.filter = Editor::default();
+            state.fleet.filtering = false;
+            list_sessions(state);
+        }
+        Screen::Fleet => {
+            if state.chosen_session().is_some_and(Session::is_busy) {
+                return session::cancel(state);
+            }
+            if state.fleet.focus == Focus::Prompt {
+                state.fleet.focus = Focus::Table;
+            } else if !state.fleet.filter.is_empty() {
+                state.fleet.filter = Editor::default();
+                list_sessions(state);
+            }
+        }
+        _ => {}
+    }
+    Vec::new()
+}
+
+fn start_chosen(state: &mut State) -> Vec<Effect> {
+    let Some(model) = state.chosen_model().map(|model| model.id.clone()) else { return Vec::new() };
+    let settings = state.settings.session;
+    session::start(state, &model, settings, false)
+}
+
+fn configure(state: &mut State) -> Vec<Effect> {
+    let (model, settings) = match state.screen {
+        Screen::Fleet => match state.chosen_session() {
+            Some(session) => (session.model.id.clone(), session.settings),
+            None => return Vec::new(),
+        },
+        _ => match state.chosen_model() {
+            Some(model) => (model.id.clone(), state.settings.session),
+            None => return Vec::new(),
+        },
+    };
+    state.overlay = Some(Overlay::Form(form(model, settings)));
+    Vec::new()
+}
+
+fn form(model: String, settings: SessionSettings) -> Form {
+    let mut form = Form { model, settings, chosen: 0, input: Editor::default(), error: None };
+    form.show();
+    form
+}
+
+fn turn_tab(state: &mut State, by: usize) -> Vec<Effect> {
+    let place = Tab::ALL.iter().position(|(tab, _)| *tab == state.fleet.tab).unwrap_or(0);
+    state.fleet.tab = Tab::ALL[(place + by) % Tab::ALL.len()].0;
+    Vec::new()
+}
+
+/// All reasonings of the chosen session get one way: unfolded if any is folded.
+fn fold(state: &mut State) -> Vec<Effect> {
+    let chosen = state.fleet.chosen;
+    if let Some(session) = state.fleet.sessions.iter_mut().find(|session| Some(session.id) == chosen) {
+        let folded = session.turns.iter().any(|turn| turn.folded);
+        for turn in session.turns.iter_mut().filter(|turn| !turn.reasoning.is_empty()) {
+            turn.folded = !folded;
+        }
+    }
+    Vec::new()
+}
+
+fn copy(state: &mut State) -> Vec<Effect> {
+    let answer = state.chosen_session().and_then(|session| {
+        session.turns.iter().rev().find(|turn| turn.role == wire::Role::Assistant && !turn.text.is_empty())
+    });
+    match answer {
+        Some(turn) => vec![Effect::Copy(turn.text.clone())],
+        None => {
+            notify(state, "there is no answer to copy yet", true);
+            Vec::new()
+        }
+    }
+}
+
+fn sort(state: &mut State) -> Vec<Effect> {
+    match state.screen {
+        Screen::Fleet => {
+            state.fleet.sort = match state.fleet.sort {
+                FleetSort::Started => FleetSort::Name,
+                FleetSort::Name => FleetSort::Throughput,
+                FleetSort::Throughput => FleetSort::Memory,
+                FleetSort::Memory => FleetSort::Energy,
+                FleetSort::Energy => FleetSort::Started,
+            }
+        }
+        Screen::Library => {
+            state.library.sort = match state.library.sort {
+                LibrarySort::Name => LibrarySort::Parameters,
+                LibrarySort::Parameters => LibrarySort::Size,
+                LibrarySort::Size => LibrarySort::Context,
+                LibrarySort::Context => LibrarySort::Used,
+                LibrarySort::Used => LibrarySort::Store,
+                LibrarySort::Store => LibrarySort::Name,
+            }
+        }
+        Screen::Machine => {}
+    }
+    relist(state);
+    Vec::new()
+}
+
+fn relist(state: &mut State) {
+    let chosen = state.chosen_model().map(|model| model.id.clone());
+    list_models(state, chosen.as_deref());
+    list_sessions(state);
+}

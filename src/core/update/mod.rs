@@ -1,0 +1,109 @@
+//! The one function that changes the state.
+//!
+//! Owned here: what follows from an event. Absent: how any of it is done; effects leave as data.
+
+mod action;
+mod overlay;
+mod sample;
+mod session;
+mod worker;
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use super::effect::Effect;
+use super::event::{Event, LibraryEvent, Moment};
+use super::fleet_view;
+use super::library_view;
+use super::state::{Focus, Notice, State};
+
+/// How long a notice stays.
+const NOTICE: Duration = Duration::from_secs(8);
+/// How long a notice of an error stays.
+const ERROR_NOTICE: Duration = Duration::from_secs(20);
+/// The most notices that are kept.
+const MAX_NOTICES: usize = 20;
+
+/// Change the state by what happened, and say what is to be done.
+pub fn update(state: &mut State, now: Moment, event: Event) -> Vec<Effect> {
+    state.now = now;
+    state.notices.retain(|notice| {
+        let stays = if notice.is_error { ERROR_NOTICE } else { NOTICE };
+        now.uptime.saturating_sub(notice.at.uptime) < stays
+    });
+    match event {
+        Event::Action(action) => action::act(state, action),
+        Event::Paste(text) => action::paste(state, text),
+        Event::Redraw => Vec::new(),
+        Event::Library(event) => {
+            library(state, event);
+            Vec::new()
+        }
+        Event::Worker(worker, event) => worker::heard(state, worker, event),
+        Event::Sample(sample) => sample::sampled(state, sample),
+        Event::Trouble(text) => {
+            notify(state, text, true);
+            Vec::new()
+        }
+        Event::Notice(text) => {
+            notify(state, text, false);
+            Vec::new()
+        }
+    }
+}
+
+fn library(state: &mut State, event: LibraryEvent) {
+    let library = &mut state.library;
+    let chosen = library.rows.get(library.chosen).map(|row| library.models[*row].id.clone());
+    match event {
+        LibraryEvent::Started => library.scanning = true,
+        LibraryEvent::Found(models) => {
+            let ids: HashSet<&str> = models.iter().map(|model| model.id.as_str()).collect();
+            library.models.retain(|model| !ids.contains(model.id.as_str()));
+            library.models.extend(models);
+        }
+        LibraryEvent::Finished { models, stores, took } => {
+            library.models = models;
+            library.stores = stores;
+            library.took = Some(took);
+            library.scanning = false;
+        }
+    }
+    list_models(state, chosen.as_deref());
+}
+
+/// Filter and sort the library anew; the choice stays on the model of this id where it still shows.
+fn list_models(state: &mut State, chosen: Option<&str>) {
+    let library = &mut state.library;
+    library.rows =
+        library_view::rows(&library.models, library.filter.text(), library.sort, library.reverse, &library.measured);
+    let place = chosen.and_then(|id| library.rows.iter().position(|row| library.models[*row].id == id));
+    library.chosen = place.unwrap_or(library.chosen).min(library.rows.len().saturating_sub(1));
+}
+
+/// Filter and sort the sessions anew; a choice that shows no longer goes to the first.
+fn list_sessions(state: &mut State) {
+    let fleet = &mut state.fleet;
+    fleet.rows = fleet_view::rows(&fleet.sessions, fleet.filter.text(), fleet.sort, fleet.reverse);
+    if !fleet.chosen.is_some_and(|chosen| fleet.rows.contains(&chosen)) {
+        fleet.chosen = fleet.rows.first().copied();
+        fleet.scroll = 0;
+        fleet.focus = Focus::Table;
+    }
+}
+
+fn notify(state: &mut State, text: impl Into<String>, is_error: bool) {
+    if state.notices.len() == MAX_NOTICES {
+        state.notices.pop_front();
+    }
+    state.notices.push_back(Notice { text: text.into(), is_error, at: state.now });
+}
+
+fn next_id(state: &mut State) -> u64 {
+    let id = state.next_id;
+    state.next_id += 1;
+    id
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,382 @@
+//! The life of a session as far as the user commands it: start, prompt, cancel, stop, restart.
+
+use std::sync::Arc;
+
+use wire::{Counters, Generate, Load, Message, Prompt, Request, Role};
+
+use super::super::action::Action;
+use super::super::effect::Effect;
+use super::super::figure::Figure;
+use super::super::model::Model;
+use super::super::plan::{self, Claim};
+use super::super::ring::Ring;
+use super::super::session::{End, Figures, Phase, Session, SessionId, Step, Turn, WorkerId};
+use super::super::settings::SessionSettings;
+use super::super::state::{Focus, Overlay, Screen, State, Tab};
+use super::{list_sessions, next_id, notify};
+
+/// Start a model, or say why not.
+pub(super) fn start(state: &mut State, id: &str, mut settings: SessionSettings, force: bool) -> Vec<Effect> {
+    let Some(model) = state.model(id).cloned() else {
+        notify(state, "this model is gone", true);
+        return Vec::new();
+    };
+    if !model.is_runnable() {
+        notify(state, format!("{} can't be run: {}", model.name, model.status), true);
+        return Vec::new();
+    }
+    settings.context = context(&model, settings.context);
+    let planned = plan::plan(&model, &settings);
+    let measured = state.machine.sample.is_some();
+    if measured && !force {
+        if let Err(refusal) = plan::admit(state, planned) {
+            let settings = Box::new(settings);
+            state.overlay = Some(Overlay::Refused { model: model.id.clone(), settings, refusal });
+            return Vec::new();
+        }
+    }
+    let id = SessionId(next_id(state));
+    let ring = Ring::new(state.history());
+    let n_same = state.fleet.sessions.iter().filter(|session| session.model.id == model.id).count();
+    let name = if n_same == 0 { model.name.clone() } else { format!("{} #{}", model.name, n_same + 1) };
+    state.fleet.sessions.push(Session {
+        id,
+        worker: WorkerId(0),
+        model,
+        name,
+        settings,
+        phase: Phase::Queued,
+        turns: Vec::new(),
+        threads: 0,
+        planned,
+        loaded: None,
+        pid: None,
+        process: None,
+        gpu_memory: None,
+        since: state.now,
+        n_past: 0,
+        figures: Figures::none(),
+        throughput: ring.clone(),
+        memory: ring.clone(),
+        power: ring,
+        watts: Figure::unknown("not sampled yet"),
+        log: Vec::new(),
+        tokens_at_tick: 0,
+        n_generated: 0,
+    });
+    state.fleet.chosen = Some(id);
+    state.fleet.focus = Focus::Prompt;
+    state.fleet.tab = Tab::Conversation;
+    state.fleet.scroll = 0;
+    state.screen = Screen::Fleet;
+    list_sessions(state);
+    // A filter may hide the new session; it is the one that the user wants to see.
+    state.fleet.chosen = Some(id);
+    state.fleet.focus = Focus::Prompt;
+    if measured || force { spawn(state, id) } else { Vec::new() }
+}
+
+/// The context that a model gets: what was asked for, within what it was trained for; 0 asks for all of that.
+fn context(model: &Model, wanted: u32) -> u32 {
+    let trained = model.summary.as_ref().and_then(|summary| summary.context_length);
+    let trained = trained.map_or(u32::MAX, |trained| u32::try_from(trained).unwrap_or(u32::MAX));
+    match wanted {
+        0 if trained == u32::MAX => SessionSettings::default().context,
+        0 => trained,
+        wanted => wanted.min(trained),
+    }
+}
+
+/// Give a session a new worker.
+pub(super) fn spawn(state: &mut State, id: SessionId) -> Vec<Effect> {
+    let worker = WorkerId(next_id(state));
+    let n_threads = idle_threads(state, id);
+    let now = state.now;
+    let Some(session) = find(state, id) else { return Vec::new() };
+    session.worker = worker;
+    session.phase = Phase::Loading { fraction: 0.0 };
+    session.since = now;
+    session.loaded = None;
+    session.pid = None;
+    session.process = None;
+    session.n_past = 0;
+    let settings = session.settings;
+    let load = Load {
+        path: session.model.path().cloned().unwrap_or_default(),
+        n_ctx: settings.context,
+        n_batch: settings.batch,
+        n_ubatch: settings.ubatch.min(settings.batch),
+        n_threads,
+        n_gpu_layers: settings.gpu_layers,
+        cache_type_k: settings.cache_type_k,
+        cache_type_v: settings.cache_type_v,
+        flash_attention: settings.flash_attention,
+        mmap: settings.mmap,
+        mlock: settings.mlock,
+    };
+    vec![Effect::Spawn { worker, model: Arc::clone(&session.model), load: Box::new(load) }]
+}
+
+/// Threads that a session begins with: what it would get if it began to answer now.
+fn idle_threads(state: &State, id: SessionId) -> u32 {
+    let mut claims = claims(state);
+    if let Some(session) = state.session(id) {
+        claims.push(Claim { session: id, fixed: session.settings.threads });
+    }
+    plan::share_threads(state.thread_limit(), &claims).last().map_or(1, |share| share.1)
+}
+
+fn claims(state: &State) -> Vec<Claim> {
+    let busy = state.fleet.sessions.iter().filter(|session| session.is_busy());
+    busy.map(|session| Claim { session: session.id, fixed: session.settings.threads }).collect()
+}
+
+/// Share the threads anew among the sessions that answer, and tell those whose share has changed.
+pub(super) fn share_threads(state: &mut State) -> Vec<Effect> {
+    let shares = plan::share_threads(state.thread_limit(), &claims(state));
+    let mut effects = Vec::new();
+    for session in &mut state.fleet.sessions {
+        let share = shares.iter().find(|share| share.0 == session.id).map_or(0, |share| share.1);
+        if share != session.threads {
+            session.threads = share;
+            if share > 0 {
+                effects.push(Effect::Tell { worker: session.worker, request: Request::Threads { n_threads: share } });
+            }
+        }
+    }
+    effects
+}
+
+/// Send what stands in the chosen session's prompt. A session that still loads gets it when it is ready.
+pub(super) fn send(state: &mut State) -> Vec<Effect> {
+    let Some(chosen) = state.fleet.chosen else { return Vec::new() };
+    let Some(session) = state.session(chosen) else { return Vec::new() };
+    let waits = match &session.phase {
+        Phase::Ready => false,
+        Phase::Queued | Phase::Loading { .. } => true,
+        Phase::Busy { .. } => {
+            notify(state, "wait for the answer, or cancel it", true);
+            return Vec::new();
+        }
+        Phase::Stopping | Phase::Failed { .. } => {
+            notify(state, "this session has ended; restart it first", true);
+            return Vec::new();
+        }
+    };
+    let Some(prompt) = state.fleet.prompts.get_mut(&chosen).filter(|prompt| !prompt.text().trim().is_empty()) else {
+        return Vec::new();
+    };
+    let text = prompt.take();
+    state.fleet.scroll = 0;
+    state.fleet.tab = Tab::Conversation;
+    let Some(session) = find(state, chosen) else { return Vec::new() };
+    session.turns.push(Turn::said(Role::User, text));
+    if waits { Vec::new() } else { answer(state, chosen) }
+}
+
+/// Answer the conversation as it stands.
+pub(super) fn answer(state: &mut State, id: SessionId) -> Vec<Effect> {
+    let Some(session) = state.session(id) else { return Vec::new() };
+    let prompt = Prompt::Chat(messages(&session.turns));
+    generate(state, id, prompt)
+}
+
+/// Begin a generation with a prompt from outside the conversation, which it becomes.
+pub(super) fn begin(state: &mut State, id: SessionId, prompt: Prompt) -> Vec<Effect> {
+    let Some(session) = find(state, id) else { return Vec::new() };
+    if session.phase != Phase::Ready {
+        notify(state, "the session is not ready", true);
+        return Vec::new();
+    }
+    session.turns = match &prompt {
+        Prompt::Chat(messages) => {
+            messages.iter().map(|message| Turn::said(message.role, message.content.clone())).collect()
+        }
+        Prompt::Raw(text) => vec![Turn::said(Role::User, text.clone())],
+    };
+    generate(state, id, prompt)
+}
+
+fn generate(state: &mut State, id: SessionId, prompt: Prompt) -> Vec<Effect> {
+    let generation = next_id(state);
+    let now = state.now;
+    let Some(session) = find(state, id) else { return Vec::new() };
+    session.turns.push(Turn::said(Role::Assistant, String::new()));
+    session.phase = Phase::Busy { generation, step: Step::Prompt { n_done: 0, n_prompt: 0 } };
+    session.since = now;
+    session.figures = Figures::none();
+    let request = Request::Generate(Generate {
+        id: generation,
+        prompt,
+        max_tokens: session.settings.max_tokens,
+        sampling: session.settings.sampling,
+    });
+    let worker = session.worker;
+    let mut effects = share_threads(state);
+    effects.push(Effect::Tell { worker, request });
+    effects
+}
+
+/// The conversation as the model is told it: without reasoning and empty turns, one message where two of a role follow
+/// each other, which many templates refuse.
+fn messages(turns: &[Turn]) -> Vec<Message> {
+    let mut messages: Vec<Message> = Vec::new();
+    for turn in turns.iter().filter(|turn| !turn.text.is_empty()) {
+        match messages.last_mut() {
+            Some(last) if last.role == turn.role => {
+                last.content.push_str("\n\n");
+                last.content.push_str(&turn.text);
+            }
+            _ => messages.push(Message { role: turn.role, content: turn.text.clone() }),
+        }
+    }
+    messages
+}
+
+/// Cancel the chosen session's answer.
+pub(super) fn cancel(state: &mut State) -> Vec<Effect> {
+    let Some(session) = chosen(state) else { return Vec::new() };
+    let Phase::Busy { generation, step } = &mut session.phase else { return Vec::new() };
+    *step = Step::Cancelling;
+    let request = Request::Cancel { id: *generation };
+    vec![Effect::Tell { worker: session.worker, request }]
+}
+
+/// Stop the chosen session; asks first while it answers. One that has ended is put away.
+pub(super) fn stop(state: &mut State) -> Vec<Effect> {
+    let Some(session) = chosen(state) else { return Vec::new() };
+    if session.is_busy() {
+        let question = format!("{} is answering. Stop it?", session.name);
+        state.overlay = Some(Overlay::Confirm { question, then: Box::new(Action::Stop) });
+        return Vec::new();
+    }
+    stop_now(state)
+}
+
+/// Stop the chosen session without asking.
+pub(super) fn stop_now(state: &mut State) -> Vec<Effect> {
+    let Some(session) = chosen(state) else { return Vec::new() };
+    if matches!(session.phase, Phase::Failed { .. } | Phase::Queued) {
+        let id = session.id;
+        remove(state, id);
+        return Vec::new();
+    }
+    session.phase = Phase::Stopping;
+    let mut effects = vec![Effect::Stop { worker: session.worker }];
+    state.fleet.focus = Focus::Table;
+    effects.extend(share_threads(state));
+    effects
+}
+
+/// Restart the chosen session; asks first while it answers.
+pub(super) fn restart(state: &mut State) -> Vec<Effect> {
+    let Some(session) = chosen(state) else { return Vec::new() };
+    if session.is_busy() {
+        let question = format!("{} is answering. Restart it?", session.name);
+        state.overlay = Some(Overlay::Confirm { question, then: Box::new(Action::Restart) });
+        return Vec::new();
+    }
+    restart_now(state)
+}
+
+/// Restart the chosen session without asking. The old worker is stopped; what it still says is dropped.
+pub(super) fn restart_now(state: &mut State) -> Vec<Effect> {
+    let Some(session) = chosen(state) else { return Vec::new() };
+    let id = session.id;
+    let old = session.is_live().then_some(session.worker);
+    session.finish(End::Failed("the session was restarted".to_owned()));
+    session.settings.context = context(&session.model, session.settings.context);
+    session.planned = plan::plan(&session.model, &session.settings);
+    let mut effects: Vec<Effect> = old.map(|worker| Effect::Stop { worker }).into_iter().collect();
+    effects.extend(spawn(state, id));
+    effects.extend(share_threads(state));
+    effects
+}
+
+/// Forget the chosen session's conversation.
+pub(super) fn clear(state: &mut State) -> Vec<Effect> {
+    let Some(session) = chosen(state) else { return Vec::new() };
+    if session.is_busy() {
+        notify(state, "wait for the answer, or cancel it", true);
+        return Vec::new();
+    }
+    session.turns.clear();
+    session.n_past = 0;
+    session.figures = Figures::none();
+    let effects = match session.phase {
+        Phase::Ready => vec![Effect::Tell { worker: session.worker, request: Request::Forget }],
+        _ => Vec::new(),
+    };
+    state.fleet.scroll = 0;
+    effects
+}
+
+/// Change a setting of the chosen session.
+pub(super) fn set(state: &mut State, name: &str, value: &str) -> Vec<Effect> {
+    let Some(session) = chosen(state) else {
+        notify(state, "choose a session first", true);
+        return Vec::new();
+    };
+    if let Err(error) = session.settings.set(name, value) {
+        notify(state, format!("{name} {error}"), true);
+        return Vec::new();
+    }
+    let when = match name {
+        "threads" => "now",
+        "max_tokens" | "temperature" | "top_k" | "top_p" | "min_p" | "repeat_penalty" | "seed" => {
+            "with the next answer"
+        }
+        _ => "at the next restart",
+    };
+    notify(state, format!("{name} = {value}, in force {when}"), false);
+    if name == "threads" { share_threads(state) } else { Vec::new() }
+}
+
+/// Take a session off the list.
+pub(super) fn remove(state: &mut State, id: SessionId) {
+    state.fleet.sessions.retain(|session| session.id != id);
+    state.fleet.prompts.remove(&id);
+    list_sessions(state);
+}
+
+/// The processes to be sampled.
+pub(super) fn watch(state: &State) -> Effect {
+    Effect::Watch { pids: state.fleet.sessions.iter().filter_map(|session| session.pid).collect() }
+}
+
+pub(super) fn find(state: &mut State, id: SessionId) -> Option<&mut Session> {
+    state.fleet.sessions.iter_mut().find(|session| session.id == id)
+}
+
+fn chosen(state: &mut State) -> Option<&mut Session> {
+    let id = state.fleet.chosen?;
+    find(state, id)
+}
+
+impl Turn {
+    pub(super) fn said(role: Role, text: String) -> Self {
+        Self { role, text, reasoning: String::new(), folded: false, end: None, figures: None }
+    }
+}
+
+impl Figures {
+    pub(super) fn none() -> Self {
+        Self {
+            counters: Counters::default(),
+            n_cached: 0,
+            sampling: wire::Sampling::default(),
+            energy: Figure::unknown("not metered yet"),
+            metered: std::time::Duration::ZERO,
+        }
+    }
+}
+
+impl Session {
+    /// The answer that runs ends; without one nothing happens.
+    pub(super) fn finish(&mut self, end: End) {
+        if let Some(turn) = self.turns.last_mut().filter(|turn| turn.role == Role::Assistant && turn.end.is_none()) {
+            turn.end = Some(end);
+            turn.figures = Some(self.figures.clone());
+        }
+    }
+}

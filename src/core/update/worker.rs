@@ -1,0 +1,180 @@
+//! What follows from news of a worker.
+
+use wire::{Channel, Event as Said, Role};
+
+use super::super::effect::Effect;
+use super::super::event::WorkerEvent;
+use super::super::session::{End, Phase, Session, SessionId, Step, WorkerId};
+use super::super::state::State;
+use super::session::{answer, find, remove, share_threads, watch};
+
+/// The most lines of a worker's log that are kept.
+const MAX_LOG: usize = 200;
+
+/// The most bytes of one answer: a context of a million tokens is below. A worker that sends more is lying.
+const MAX_ANSWER: usize = 16 << 20;
+
+/// An answer shorter than this tells little about a model's speed.
+const MIN_TOKENS_MEASURED: u32 = 16;
+
+/// Take news of a worker. An old worker's news are dropped.
+pub(super) fn heard(state: &mut State, worker: WorkerId, event: WorkerEvent) -> Vec<Effect> {
+    let Some(id) = state.session_of(worker).map(|session| session.id) else { return Vec::new() };
+    let Some(session) = find(state, id) else { return Vec::new() };
+    match event {
+        WorkerEvent::Spawned { pid } => {
+            session.pid = Some(pid);
+            vec![watch(state)]
+        }
+        WorkerEvent::Logged(line) => {
+            session.note(line);
+            Vec::new()
+        }
+        WorkerEvent::Said(said) => said_by(state, id, said),
+        WorkerEvent::Exited { reason, expected, hint } => exited(state, id, reason, expected, hint),
+    }
+}
+
+fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
+    let now = state.now;
+    let fold = state.settings.ui.fold_reasoning;
+    let Some(session) = find(state, id) else { return Vec::new() };
+    match said {
+        Said::Hello(hello) => session.note(format!("engine {}", hello.engine)),
+        Said::Loading { fraction } => {
+            if let Phase::Loading { fraction: shown } = &mut session.phase {
+                *shown = fraction.clamp(0.0, 1.0);
+            }
+        }
+        Said::Loaded(loaded) if matches!(session.phase, Phase::Loading { .. }) => {
+            session.loaded = Some(loaded);
+            session.phase = Phase::Ready;
+            session.since = now;
+            if session.turns.last().is_some_and(|turn| turn.role == Role::User) {
+                return answer(state, id);
+            }
+        }
+        Said::Started(started) if session.runs(started.id) => {
+            session.figures.n_cached = started.n_cached;
+            session.figures.sampling = started.sampling;
+            session.step(Step::Prompt { n_done: started.n_cached, n_prompt: started.n_prompt });
+        }
+        Said::Prompt { id, n_done } if session.runs(id) => {
+            if let Phase::Busy { step: Step::Prompt { n_prompt, .. }, .. } = session.phase {
+                session.step(Step::Prompt { n_done, n_prompt });
+                session.n_past = n_done;
+            }
+        }
+        Said::Text { id, pieces, counters } if session.runs(id) => {
+            session.count(counters);
+            let Some(turn) = session.turns.last_mut() else { return Vec::new() };
+            let answered = !turn.text.is_empty();
+            let mut step = None;
+            for piece in pieces {
+                let text = match piece.channel {
+                    Channel::Reasoning => &mut turn.reasoning,
+                    Channel::Answer => &mut turn.text,
+                };
+                if text.len() + piece.text.len() <= MAX_ANSWER {
+                    text.push_str(&piece.text);
+                }
+                step = Some(match piece.channel {
+                    Channel::Reasoning => Step::Reasoning,
+                    Channel::Answer => Step::Answer,
+                });
+            }
+            // The reasoning folds when the answer begins.
+            if fold && !answered && !turn.text.is_empty() && !turn.reasoning.is_empty() {
+                turn.folded = true;
+            }
+            if let Some(step) = step {
+                session.step(step);
+            }
+        }
+        Said::Finished { id: generation, finish, counters } if session.runs(generation) => {
+            session.count(counters);
+            session.finish(End::Finished(finish));
+            session.phase = Phase::Ready;
+            session.since = now;
+            let measured = counters.generation_rate().filter(|_| counters.n_generated >= MIN_TOKENS_MEASURED);
+            let model = session.model.id.clone();
+            if let Some(rate) = measured {
+                state.library.measured.insert(model, rate);
+            }
+            return share_threads(state);
+        }
+        Said::Failed(failure) => match failure.id {
+            Some(generation) if session.runs(generation) => {
+                session.finish(End::Failed(with_hint(&failure.message, failure.hint.as_deref())));
+                session.phase = Phase::Ready;
+                session.since = now;
+                return share_threads(state);
+            }
+            Some(_) => {}
+            // The worker ends now; what it says here is the reason that the user reads.
+            None => session.phase = Phase::Failed { reason: failure.message, hint: failure.hint },
+        },
+        // Whatever a worker says out of turn changes nothing.
+        _ => {}
+    }
+    Vec::new()
+}
+
+fn exited(state: &mut State, id: SessionId, reason: String, expected: bool, hint: Option<String>) -> Vec<Effect> {
+    let now = state.now;
+    let Some(session) = find(state, id) else { return Vec::new() };
+    session.pid = None;
+    session.process = None;
+    session.gpu_memory = None;
+    session.loaded = None;
+    session.n_past = 0;
+    if expected && session.phase == Phase::Stopping {
+        remove(state, id);
+    } else {
+        session.note(format!("ended: {reason}"));
+        let told = match &session.phase {
+            Phase::Failed { reason, hint } => (reason.clone(), hint.clone()),
+            _ => (reason, hint),
+        };
+        session.finish(End::Failed(told.0.clone()));
+        session.phase = Phase::Failed { reason: told.0, hint: told.1 };
+        session.since = now;
+    }
+    let mut effects = vec![watch(state)];
+    effects.extend(share_threads(state));
+    effects
+}
+
+fn with_hint(message: &str, hint: Option<&str>) -> String {
+    hint.map_or_else(|| message.to_owned(), |hint| format!("{message}: {hint}"))
+}
+
+impl Session {
+    /// Whether this is the generation that runs.
+    fn runs(&self, id: u64) -> bool {
+        matches!(self.phase, Phase::Busy { generation, .. } if generation == id)
+    }
+
+    /// What it does now. A cancel that is under way stays one.
+    fn step(&mut self, now: Step) {
+        if let Phase::Busy { step, .. } = &mut self.phase {
+            if *step != Step::Cancelling {
+                *step = now;
+            }
+        }
+    }
+
+    fn count(&mut self, counters: wire::Counters) {
+        let new = counters.n_generated.saturating_sub(self.figures.counters.n_generated);
+        self.n_generated += u64::from(new);
+        self.n_past = counters.n_past;
+        self.figures.counters = counters;
+    }
+
+    fn note(&mut self, line: String) {
+        if self.log.len() == MAX_LOG {
+            self.log.remove(0);
+        }
+        self.log.push(line);
+    }
+}

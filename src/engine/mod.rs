@@ -1,0 +1,134 @@
+//! The supervisor: one task owns each worker process from its start to its end.
+//!
+//! Owned here: the process, its pipes, its deadlines, and the reason of its end. Absent: models, conversations and what
+//! should happen next; those are the core's. Callers say what they want and read nothing back but events.
+
+mod process;
+mod supervise;
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use tokio::sync::mpsc;
+
+use crate::core::event::WorkerEvent;
+use crate::core::session::WorkerId;
+use crate::core::settings;
+
+/// How many commands may wait for a worker. A caller that gets further ahead is told that the worker is stuck.
+const MAX_COMMANDS: usize = 64;
+
+/// Where the news of all workers go.
+pub type News = mpsc::Sender<(WorkerId, WorkerEvent)>;
+
+/// The program that a worker is: taffrail itself, but for tests.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// The executable.
+    pub path: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+}
+
+impl Program {
+    /// This very program with its hidden subcommand.
+    pub fn own() -> std::io::Result<Self> {
+        // The running image, also where an update has replaced the file meanwhile.
+        let own = PathBuf::from("/proc/self/exe");
+        let path = if own.exists() { own } else { std::env::current_exe()? };
+        Ok(Self { path, arguments: vec!["worker".into()] })
+    }
+}
+
+/// Why a worker is not started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// One clause.
+    pub reason: String,
+    /// What could be done.
+    pub hint: Option<String>,
+}
+
+impl Problem {
+    fn panicked() -> Self {
+        Self { reason: "the file could not be checked".to_owned(), hint: None }
+    }
+}
+
+/// All workers.
+#[derive(Debug)]
+pub struct Engine {
+    program: Program,
+    settings: settings::Engine,
+    news: News,
+    workers: HashMap<WorkerId, mpsc::Sender<Command>>,
+}
+
+/// What a worker's task is told.
+#[derive(Debug)]
+enum Command {
+    Tell(wire::Request),
+    Stop,
+}
+
+impl Engine {
+    /// No workers yet.
+    pub fn new(program: Program, settings: settings::Engine, news: News) -> Self {
+        Self { program, settings, news, workers: HashMap::new() }
+    }
+
+    /// Start a worker and have it load the file that `prepare` gives, which may block. Its news end with
+    /// [`WorkerEvent::Exited`], whatever happens.
+    pub fn spawn(
+        &mut self,
+        worker: WorkerId,
+        load: wire::Load,
+        prepare: impl FnOnce() -> Result<PathBuf, Problem> + Send + 'static,
+    ) {
+        let (commands, inbox) = mpsc::channel(MAX_COMMANDS);
+        self.workers.retain(|_, commands| !commands.is_closed());
+        self.workers.insert(worker, commands);
+        let news = self.news.clone();
+        let (program, settings) = (self.program.clone(), self.settings.clone());
+        tokio::spawn(async move {
+            let path = tokio::task::spawn_blocking(prepare).await.unwrap_or_else(|_| Err(Problem::panicked()));
+            let end = match path {
+                Ok(path) => {
+                    let load = wire::Load { path, ..load };
+                    supervise::supervise(worker, &program, &settings, load, inbox, &news).await
+                }
+                Err(Problem { reason, hint }) => WorkerEvent::Exited { reason, expected: false, hint },
+            };
+            let _ = news.send((worker, end)).await;
+        });
+    }
+
+    /// Say something to a worker. One that is gone has told so, or is about to.
+    pub fn tell(&self, worker: WorkerId, request: wire::Request) {
+        self.command(worker, Command::Tell(request));
+    }
+
+    /// Ask a worker to exit; it is killed if it does not in time.
+    pub fn stop(&self, worker: WorkerId) {
+        self.command(worker, Command::Stop);
+    }
+
+    fn command(&self, worker: WorkerId, command: Command) {
+        if let Some(commands) = self.workers.get(&worker) {
+            // A full channel means that the task is past hope of reading it; the hang timeout ends that worker.
+            let _ = commands.try_send(command);
+        }
+    }
+
+    /// Ask all workers to exit and wait until they have; those that don't in time are killed.
+    pub async fn shut_down(&mut self) {
+        for (_, commands) in self.workers.drain() {
+            let _ = commands.try_send(Command::Stop);
+            commands.closed().await;
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests;

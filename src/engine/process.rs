@@ -1,0 +1,114 @@
+//! The worker's process: how it is started, and how its end is told.
+
+use std::process::{ExitStatus, Stdio};
+
+use tokio::process::{Child, Command};
+
+use super::Program;
+use crate::core::settings::WaitPolicy;
+
+/// Start the process, its three streams piped to us.
+pub(super) fn spawn(program: &Program, policy: WaitPolicy) -> std::io::Result<Child> {
+    let mut command = Command::new(&program.path);
+    command
+        .args(&program.arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        // ggml would fork a debugger when it aborts.
+        .env("GGML_NO_BACKTRACE", "1")
+        .kill_on_drop(true);
+    wait_policy(&mut command, policy);
+    // A terminal's Ctrl-C goes to the whole group, and it is the supervisor who decides what it means.
+    #[cfg(unix)]
+    command.process_group(0);
+    command.spawn()
+}
+
+/// What an OpenMP thread does at a barrier. libgomp reads this once, at the process's start.
+fn wait_policy(command: &mut Command, policy: WaitPolicy) {
+    for name in ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OMP_NUM_THREADS", "OMP_DYNAMIC"] {
+        command.env_remove(name);
+    }
+    match policy {
+        WaitPolicy::Passive => command.env("OMP_WAIT_POLICY", "passive"),
+        WaitPolicy::Active => command.env("OMP_WAIT_POLICY", "active"),
+        WaitPolicy::Brief => command.env("GOMP_SPINCOUNT", BRIEF_SPINS),
+    };
+}
+
+/// Turns of libgomp's spin loop before a thread sleeps: some tens of microseconds, longer than the barriers inside a
+/// token of a small model, far shorter than a scheduler's time slice.
+const BRIEF_SPINS: &str = "10000";
+
+/// The end of a process in one clause.
+pub(super) fn describe(status: ExitStatus) -> String {
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::ExitStatusExt;
+        if let Some(signal) = status.signal() {
+            return match signal_name(signal) {
+                Some(name) => format!("worker killed by signal {signal} ({name})"),
+                None => format!("worker killed by signal {signal}"),
+            };
+        }
+    }
+    match status.code() {
+        Some(code) => format!("worker ended with status {code}"),
+        None => "worker ended".to_owned(),
+    }
+}
+
+/// What could be done about such an end.
+pub(super) fn hint(status: ExitStatus) -> Option<String> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::ExitStatusExt;
+        let text = match status.signal()? {
+            6 => "llama.cpp gave up on this file; its last words are in the log",
+            9 => "if nobody killed it, the system ran out of memory: try a smaller context or quantisation",
+            7 => "the model's file changed or vanished while it was in use",
+            11 => "llama.cpp crashed; its last words are in the log",
+            4 => "this build uses instructions that the processor lacks: build it on this machine",
+            _ => return None,
+        };
+        Some(text.to_owned())
+    }
+    #[cfg(not(unix))]
+    None
+}
+
+#[cfg(unix)]
+fn signal_name(signal: i32) -> Option<&'static str> {
+    Some(match signal {
+        1 => "HUP",
+        2 => "INT",
+        4 => "ILL",
+        6 => "ABRT",
+        7 => "BUS",
+        8 => "FPE",
+        9 => "KILL",
+        11 => "SEGV",
+        15 => "TERM",
+        _ => return None,
+    })
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+
+    #[test]
+    fn ends() {
+        for (status, text) in [
+            (ExitStatus::from_raw(9), "worker killed by signal 9 (KILL)"),
+            (ExitStatus::from_raw(42), "worker killed by signal 42"),
+            (ExitStatus::from_raw(3 << 8), "worker ended with status 3"),
+        ] {
+            assert_eq!(describe(status), text);
+        }
+        assert!(hint(ExitStatus::from_raw(9)).unwrap().contains("memory"));
+    }
+}

@@ -1,0 +1,75 @@
+//! Energy from a counter that only grows, until it wraps or is reset.
+
+use std::time::Duration;
+
+use crate::core::figure::Figure;
+use crate::core::units::{Joules, Watts};
+
+/// Ticks shorter than this are skipped: a counter that is updated every few milliseconds says little over them.
+const SHORTEST: Duration = Duration::from_millis(50);
+
+/// A counter's last reading.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counter(Option<(Duration, u64)>);
+
+/// What a counter's wrap and its meter's bounds are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// Joules per count.
+    pub(super) unit: f64,
+    /// The value at which it starts again from zero, if that is known.
+    pub(super) range: Option<u64>,
+    /// Power above which a reading can't be true.
+    pub(super) most: Watts,
+}
+
+/// Energy since the reading before, and over how long.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Spent {
+    pub(super) energy: Joules,
+    pub(super) watts: Watts,
+}
+
+impl Counter {
+    /// Take a reading. The error says why it gives no energy. A meter at rest is no proof of a machine that needs none,
+    /// so a counter that did not move gives none either; the reading before then stays in place, as it does after too
+    /// short a time, and the energy is booked once there is any.
+    pub(super) fn advance(&mut self, at: Duration, value: u64, bounds: Bounds) -> Result<Spent, String> {
+        let Some((before_at, before)) = self.0 else {
+            self.0 = Some((at, value));
+            return Err("first reading; power takes two".to_owned());
+        };
+        let Some(elapsed) = at.checked_sub(before_at) else {
+            self.0 = Some((at, value));
+            return Err("the clock went backwards".to_owned());
+        };
+        if elapsed < SHORTEST {
+            return Err("two readings too close to each other".to_owned());
+        }
+        if value == before {
+            return Err("the counter stands still".to_owned());
+        }
+        self.0 = Some((at, value));
+        let counts = match (value.checked_sub(before), bounds.range) {
+            (Some(counts), _) => counts,
+            (None, Some(range)) if before <= range => range - before + value,
+            (None, _) => return Err("the counter was reset".to_owned()),
+        };
+        let energy = counts as f64 * bounds.unit;
+        let watts = energy / elapsed.as_secs_f64();
+        if watts > bounds.most.0 {
+            return Err(format!("dropped a jump of {}: more than {} can't be", Watts(watts), bounds.most));
+        }
+        Ok(Spent { energy: Joules(energy), watts: Watts(watts) })
+    }
+}
+
+impl Spent {
+    /// The power as a figure.
+    pub(super) fn figure(spent: &Result<Self, String>, source: &str) -> Figure<Watts> {
+        match spent {
+            Ok(spent) => Figure::measured(spent.watts, source),
+            Err(reason) => Figure::unknown(reason.clone()),
+        }
+    }
+}

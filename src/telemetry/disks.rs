@@ -1,0 +1,77 @@
+//! Mounted disks: how full, and how busy.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use sysinfo::{DiskRefreshKind, Disks};
+
+use super::{Source, Tick, label, missing};
+use crate::core::figure::Figure;
+use crate::core::machine::{Disk, Sample};
+use crate::core::units::Bytes;
+
+/// The disks' source.
+#[derive(Default)]
+pub(super) struct MountedDisks {
+    disks: Option<Disks>,
+    /// When traffic was read last, and room.
+    traffic_at: Option<Duration>,
+    room_at: Option<Duration>,
+}
+
+/// Room changes slowly, and asking for it reaches every mounted file system.
+const ROOM_PERIOD: Duration = Duration::from_secs(10);
+
+/// File systems that hold no files of their own on a disk.
+const UNREAL: [&str; 9] =
+    ["tmpfs", "devtmpfs", "devfs", "overlay", "efivarfs", "ramfs", "autofs", "nullfs", "binfmt_misc"];
+
+impl Source for MountedDisks {
+    fn read(&mut self, tick: &Tick<'_>, sample: &mut Sample) {
+        if self.disks.is_none() {
+            self.disks = Disks::new().ok();
+        }
+        let Some(disks) = &mut self.disks else {
+            let reading = missing("this system doesn't tell", "report it, with the system's name and version");
+            sample.sources.push(tick.row("disks", "room and traffic", reading));
+            return;
+        };
+        let room_is_due = self.room_at.is_none_or(|at| tick.at.saturating_sub(at) >= ROOM_PERIOD || tick.at < at);
+        let kind = DiskRefreshKind::nothing().with_io_usage();
+        disks.refresh_specifics(true, if room_is_due { kind.with_storage() } else { kind });
+        if room_is_due {
+            self.room_at = Some(tick.at);
+        }
+        let elapsed = self.traffic_at.replace(tick.at).map_or(0.0, |at| tick.at.saturating_sub(at).as_secs_f64());
+        let rate = |bytes: u64| (elapsed > 0.0).then(|| Bytes((bytes as f64 / elapsed) as u64));
+        let mut all: Vec<_> = disks
+            .iter()
+            .filter(|disk| is_real(&disk.name().to_string_lossy(), &disk.file_system().to_string_lossy()))
+            .filter(|disk| disk.total_space() > 0)
+            .map(|disk| Disk {
+                name: label(&disk.name().to_string_lossy()),
+                mount: label(&disk.mount_point().to_string_lossy()),
+                total: Bytes(disk.total_space()),
+                free: Bytes(disk.available_space()),
+                read: rate(disk.usage().read_bytes),
+                written: rate(disk.usage().written_bytes),
+            })
+            .collect();
+        // A device that is mounted in several places is one disk, at the place nearest to the root.
+        all.sort_by(|a, b| a.mount.len().cmp(&b.mount.len()).then_with(|| a.mount.cmp(&b.mount)));
+        let mut seen = HashSet::new();
+        all.retain(|disk| seen.insert((disk.name.clone(), disk.total)));
+        sample.disks = all;
+
+        let reading = match sample.disks.len() {
+            0 => missing("no disk of its own: a container, or one that boots from the network", "mount a volume"),
+            1 => Figure::measured("1 disk".to_owned(), "the system"),
+            n => Figure::measured(format!("{n} disks"), "the system"),
+        };
+        sample.sources.push(tick.row("disks", "room and traffic", reading));
+    }
+}
+
+fn is_real(device: &str, file_system: &str) -> bool {
+    !UNREAL.contains(&file_system) && !file_system.starts_with("fuse.") && !device.starts_with("/dev/loop")
+}

@@ -1,0 +1,122 @@
+//! NVIDIA's driver, behind what the source of readings needs of it.
+//!
+//! The library is loaded at run time, when it is first needed; a machine without one misses nothing.
+
+use nvml_wrapper::bitmasks::InitFlags;
+use nvml_wrapper::enum_wrappers::device::TemperatureSensor;
+use nvml_wrapper::enums::device::{SampleValue, UsedGpuMemory};
+use nvml_wrapper::error::NvmlError;
+use nvml_wrapper::structs::device::FieldId;
+use nvml_wrapper::sys_exports::field_id::NVML_FI_DEV_POWER_INSTANT;
+use nvml_wrapper::{Device, Nvml};
+
+/// A driver of GPUs.
+pub(super) trait Driver: Send {
+    /// Load it, if it is not; doing so touches no GPU.
+    fn open(&mut self) -> Result<(), Closed>;
+    /// The PCI addresses of its GPUs.
+    fn addresses(&mut self) -> Vec<String>;
+    /// Read one GPU, which wakes it where it sleeps.
+    fn read(&mut self, address: &str) -> Result<Reading, String>;
+}
+
+/// Why a driver can't be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Closed {
+    /// There is no library.
+    Missing,
+    /// There is one, and it fails.
+    Broken(String),
+}
+
+/// What a GPU tells; `None` where it doesn't.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Reading {
+    pub(super) index: u32,
+    pub(super) name: String,
+    /// Percent.
+    pub(super) usage: Option<u32>,
+    /// Bytes in all, and in use.
+    pub(super) memory: Option<(u64, u64)>,
+    /// Degrees Celsius.
+    pub(super) temperature: Option<u32>,
+    /// Milliwatts, at this instant where it can tell.
+    pub(super) power: Option<u64>,
+    /// Milliwatts that the driver holds it to.
+    pub(super) limit: Option<u64>,
+    /// Millijoules since the driver was loaded.
+    pub(super) energy: Option<u64>,
+    /// Process ids with the bytes that each uses.
+    pub(super) processes: Vec<(u32, u64)>,
+}
+
+/// The NVIDIA management library.
+#[derive(Default)]
+pub(super) struct Nvidia(Option<Nvml>);
+
+impl Driver for Nvidia {
+    fn open(&mut self) -> Result<(), Closed> {
+        if self.0.is_none() {
+            let opened = Nvml::init_with_flags(InitFlags::NO_GPUS | InitFlags::NO_ATTACH);
+            self.0 = Some(opened.map_err(|error| match error {
+                NvmlError::LibloadingError(_) => Closed::Missing,
+                other => Closed::Broken(other.to_string()),
+            })?);
+        }
+        Ok(())
+    }
+
+    fn addresses(&mut self) -> Vec<String> {
+        let Some(nvml) = &self.0 else { return Vec::new() };
+        let count = nvml.device_count().unwrap_or(0).min(64);
+        let address = |index| Some(nvml.device_by_index(index).ok()?.pci_info().ok()?.bus_id);
+        (0..count).filter_map(address).collect()
+    }
+
+    fn read(&mut self, address: &str) -> Result<Reading, String> {
+        let nvml = self.0.as_ref().ok_or("the driver is not open")?;
+        let device = nvml.device_by_pci_bus_id(address).map_err(|error| error.to_string())?;
+        // A card that has fallen off the bus fails everywhere: its first answer decides.
+        let name = device.name().map_err(|error| error.to_string())?;
+        Ok(Reading {
+            index: device.index().map_err(|error| error.to_string())?,
+            name,
+            usage: device.utilization_rates().ok().map(|rates| rates.gpu),
+            memory: device.memory_info().ok().map(|memory| (memory.total, memory.used)),
+            temperature: device.temperature(TemperatureSensor::Gpu).ok(),
+            power: instant_power(&device).or_else(|| device.power_usage().ok().map(u64::from)),
+            limit: device.enforced_power_limit().ok().map(u64::from),
+            energy: device.total_energy_consumption().ok(),
+            processes: processes(&device),
+        })
+    }
+}
+
+/// `power_usage` is a mean over a second on newer cards; this field is not.
+fn instant_power(device: &Device<'_>) -> Option<u64> {
+    let answers = device.field_values_for(&[FieldId(NVML_FI_DEV_POWER_INSTANT)]).ok()?;
+    match answers.into_iter().next()?.ok()?.value.ok()? {
+        SampleValue::U32(milliwatts) => Some(u64::from(milliwatts)),
+        SampleValue::U64(milliwatts) => Some(milliwatts),
+        SampleValue::I64(_) | SampleValue::F64(_) => None,
+    }
+    .filter(|milliwatts| *milliwatts > 0)
+}
+
+/// A process that computes and draws stands in both lists with the same memory.
+fn processes(device: &Device<'_>) -> Vec<(u32, u64)> {
+    let mut all: Vec<(u32, u64)> = Vec::new();
+    let compute = device.running_compute_processes().unwrap_or_default();
+    let graphics = device.running_graphics_processes().unwrap_or_default();
+    for process in compute.into_iter().chain(graphics).take(4096) {
+        let used = match process.used_gpu_memory {
+            UsedGpuMemory::Used(bytes) => bytes,
+            UsedGpuMemory::Unavailable => 0,
+        };
+        match all.iter_mut().find(|(pid, _)| *pid == process.pid) {
+            Some((_, most)) => *most = (*most).max(used),
+            None => all.push((process.pid, used)),
+        }
+    }
+    all
+}

@@ -1,0 +1,43 @@
+//! The system's files, as far as sensors read them.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+
+/// Reads small text files below a root, by their path without the leading slash.
+pub trait Files: Send {
+    /// The file's text; invalid UTF-8 is replaced, and what exceeds 4 MiB is cut off.
+    fn text(&self, path: &str) -> io::Result<String>;
+    /// The names in a folder, sorted; 4096 at most.
+    fn names(&self, path: &str) -> io::Result<Vec<String>>;
+
+    /// The number that is all a file holds.
+    fn number(&self, path: &str) -> io::Result<u64> {
+        let text = self.text(path)?;
+        let number = text.trim();
+        number.parse().map_err(|_not_a_number: std::num::ParseIntError| {
+            io::Error::new(io::ErrorKind::InvalidData, format!("`{path}` holds no number"))
+        })
+    }
+}
+
+/// A real folder: `/`, or one that stands in for it.
+pub struct Root(pub PathBuf);
+
+/// `/proc/stat` of a machine with hundreds of processors is the largest file that is read.
+const LONGEST: u64 = 4 << 20;
+
+impl Files for Root {
+    fn text(&self, path: &str) -> io::Result<String> {
+        let mut bytes = Vec::new();
+        File::open(self.0.join(path))?.take(LONGEST).read_to_end(&mut bytes)?;
+        Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    }
+
+    fn names(&self, path: &str) -> io::Result<Vec<String>> {
+        let entries = self.0.join(path).read_dir()?.take(4096);
+        let mut names: Vec<_> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+}

@@ -1,0 +1,72 @@
+//! The sensors: what the machine, its processes and its meters say, once per tick.
+//!
+//! Owned here: one file per source of readings, each of which fills its part of a [`Sample`] and says in a row of its
+//! own whether it was found, how sure its figure is, or why there is none and what would mend it; and the sampler that
+//! reads them in turn. Absent: history, attribution to sessions (`core::energy`) and drawing. The files of `/proc` and
+//! `/sys` are reached through [`Files`] and time is passed in, so that a recorded machine can be replayed.
+
+mod battery;
+mod counter;
+mod cpu;
+mod disks;
+mod driver;
+mod files;
+mod memory;
+mod nvidia;
+mod powercap;
+mod processes;
+mod sampler;
+mod temperatures;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+pub use self::files::{Files, Root};
+pub use self::sampler::{Sampler, Thread, spawn};
+
+use crate::core::figure::Figure;
+use crate::core::machine::{self, Sample};
+
+/// One source of readings.
+trait Source: Send {
+    /// Read, put what was read into the sample, and add a row to `sample.sources` that says how it went.
+    fn read(&mut self, tick: &Tick<'_>, sample: &mut Sample);
+}
+
+/// What a source is read with.
+struct Tick<'a> {
+    /// The system's files.
+    files: &'a dyn Files,
+    /// The monotonic time.
+    at: Duration,
+    /// Time between ticks, for the row's period.
+    interval: Duration,
+    /// Whether a hypervisor runs this system, as far as the processor tells.
+    is_virtual: bool,
+    /// The processes to look at, ours first.
+    pids: &'a [u32],
+}
+
+impl Tick<'_> {
+    /// The row of a source that was read right now.
+    fn row(&self, name: &str, covers: &str, reading: Figure<String>) -> machine::Source {
+        machine::Source {
+            name: name.to_owned(),
+            covers: covers.to_owned(),
+            reading,
+            period: self.interval,
+            age: Duration::ZERO,
+        }
+    }
+}
+
+/// A value that is not known, and what would mend it.
+fn missing<T>(reason: impl Into<String>, remedy: impl Into<String>) -> Figure<T> {
+    Figure::Unknown { reason: reason.into(), remedy: Some(remedy.into()) }
+}
+
+/// A name from outside, fit for a terminal: trimmed, without control characters, 64 characters at most.
+fn label(text: &str) -> String {
+    text.trim().chars().filter(|c| !c.is_control()).take(64).collect()
+}

@@ -1,0 +1,218 @@
+//! Energy of the processor's packages and memory, through the kernel's power capping framework (powercap/powercap.rst
+//! in the kernel's documentation): Intel's RAPL counters, which AMD's processors have too.
+//!
+//! Zones overlap. A package holds its cores and its uncore, and psys holds everything; only packages and DRAM add up.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+
+use super::counter::{Bounds, Counter, Spent};
+use super::{Source, Tick, label, missing};
+use crate::core::figure::Figure;
+use crate::core::machine::{Domain, Power, Sample};
+use crate::core::units::{Joules, Watts};
+
+/// The zones' source.
+#[derive(Default)]
+pub(super) struct Powercap {
+    /// By folder name.
+    zones: BTreeMap<String, Zone>,
+}
+
+/// A zone as far as it is remembered.
+struct Zone {
+    domain: Domain,
+    name: String,
+    bounds: Bounds,
+    /// Repeats another zone's counter.
+    is_mirror: bool,
+    counter: Counter,
+}
+
+const FOLDER: &str = "sys/class/powercap";
+const COVERS: &str = "energy of the processor and its memory";
+/// No package draws more, whatever its limits say.
+const MOST: Watts = Watts(2000.0);
+/// Two dies of one package whose counters are this close, in microjoules, are one counter read twice: it went on by a
+/// few milliseconds between the readings.
+const MIRRORED: u64 = 500_000;
+const OPEN: &str = "sudo chmod o+r /sys/class/powercap/intel-rapl:*/energy_uj";
+
+impl Source for Powercap {
+    fn read(&mut self, tick: &Tick<'_>, sample: &mut Sample) {
+        let reading = match self.zones(tick) {
+            Ok(zones) => self.meter(tick, &zones, sample),
+            Err(none) => none,
+        };
+        sample.sources.push(tick.row("powercap", COVERS, reading));
+    }
+}
+
+impl Powercap {
+    /// Folder names of the zones that count.
+    fn zones(&self, tick: &Tick<'_>) -> Result<Vec<String>, Figure<String>> {
+        let names = tick.files.names(FOLDER).map_err(|error| absent(tick, &error))?;
+        // `intel-rapl-mmio` repeats the zones of `intel-rapl`, and stands in for it where that is missing.
+        let of = |kind: &str| {
+            let zones = names.iter().filter(|name| name.strip_prefix(kind).is_some_and(|rest| rest.starts_with(':')));
+            zones.cloned().collect::<Vec<_>>()
+        };
+        let zones = Some(of("intel-rapl")).filter(|zones| !zones.is_empty()).unwrap_or_else(|| of("intel-rapl-mmio"));
+        if zones.is_empty() { Err(none(tick)) } else { Ok(zones) }
+    }
+
+    /// Read the zones.
+    fn meter(&mut self, tick: &Tick<'_>, zones: &[String], sample: &mut Sample) -> Figure<String> {
+        self.zones.retain(|name, _| zones.contains(name));
+        // Counters of this tick, to find dies that share one.
+        let mut packages: Vec<(u32, u64)> = Vec::new();
+        let (mut read, mut n_mirrors, mut refused) = (Vec::new(), 0, None);
+        for folder in zones {
+            let value = match tick.files.number(&format!("{FOLDER}/{folder}/energy_uj")) {
+                Ok(value) => value,
+                Err(error) => {
+                    if let Some(zone) = self.zone(tick, folder) {
+                        sample.power.push(zone.power(unreadable(error.kind()), None));
+                    }
+                    refused = refused.or(Some(error.kind()));
+                    continue;
+                }
+            };
+            let is_new = !self.zones.contains_key(folder);
+            let Some(zone) = self.zone(tick, folder) else { continue };
+            if let Domain::Package(number) = zone.domain {
+                if is_new {
+                    let close = |(other, counter): &(u32, u64)| *other == number && counter.abs_diff(value) <= MIRRORED;
+                    zone.is_mirror = packages.iter().any(close);
+                }
+                packages.push((number, value));
+            }
+            if zone.is_mirror {
+                n_mirrors += 1;
+                continue;
+            }
+            let spent = zone.counter.advance(tick.at, value, zone.bounds);
+            let watts = Spent::figure(&spent, &format!("powercap {}", zone.name));
+            sample.power.push(zone.power(watts, spent.ok().map(|spent| spent.energy)));
+            read.push(zone.name.clone());
+        }
+        summary(&read, n_mirrors, refused)
+    }
+
+    /// A zone, which is looked at closely when it is new; `None` where it has no name.
+    fn zone(&mut self, tick: &Tick<'_>, folder: &str) -> Option<&mut Zone> {
+        if !self.zones.contains_key(folder) {
+            let zone = Zone::open(tick, folder)?;
+            self.zones.insert(folder.to_owned(), zone);
+        }
+        self.zones.get_mut(folder)
+    }
+}
+
+impl Zone {
+    fn open(tick: &Tick<'_>, folder: &str) -> Option<Self> {
+        let path = format!("{FOLDER}/{folder}");
+        let own = label(&tick.files.text(&format!("{path}/name")).ok()?);
+        // A subzone is named by what it covers alone; the package's name stands in the zone that holds it.
+        let parent = folder.rsplit_once(':').filter(|(parent, _)| parent.contains(':')).map(|(parent, _)| parent);
+        let parent = parent.and_then(|parent| tick.files.text(&format!("{FOLDER}/{parent}/name")).ok());
+        let parent = parent.as_deref().map(label);
+        let number = parent.as_deref().or(Some(&own)).and_then(package_number);
+        let domain = match (own.as_str(), number) {
+            ("psys", _) => Domain::Platform,
+            ("dram", number) => Domain::Dram(number.unwrap_or(0)),
+            (_, Some(number)) if parent.is_none() => Domain::Package(number),
+            _ => Domain::PackagePart(own.clone()),
+        };
+        let name = parent.map_or_else(|| own.clone(), |parent| format!("{parent} {own}"));
+        let range = tick.files.number(&format!("{path}/max_energy_range_uj")).ok().filter(|range| *range > 0);
+        let bounds = Bounds { unit: 1e-6, range, most: most(tick, &path) };
+        Some(Self { domain, name, bounds, is_mirror: false, counter: Counter::default() })
+    }
+
+    fn power(&self, watts: Figure<Watts>, energy: Option<Joules>) -> Power {
+        let adds = matches!(self.domain, Domain::Package(_) | Domain::Dram(_));
+        Power { domain: self.domain.clone(), name: self.name.clone(), watts, energy, adds }
+    }
+}
+
+/// `package-0`, `package-0-die-1`.
+fn package_number(name: &str) -> Option<u32> {
+    name.strip_prefix("package-")?.split('-').next()?.parse().ok()
+}
+
+/// Twice the highest limit that is set, for a limit holds on average only and may be changed; [`MOST`] where none is.
+fn most(tick: &Tick<'_>, zone: &str) -> Watts {
+    let limits = (0..3).filter_map(|n| tick.files.number(&format!("{zone}/constraint_{n}_power_limit_uw")).ok());
+    let highest = limits.max().filter(|microwatts| *microwatts > 0);
+    highest.map_or(MOST, |microwatts| Watts((microwatts as f64 * 2e-6).min(MOST.0)))
+}
+
+/// What the row says.
+fn summary(read: &[String], n_mirrors: usize, refused: Option<ErrorKind>) -> Figure<String> {
+    match refused {
+        Some(kind) if read.is_empty() => unreadable(kind),
+        _ if read.is_empty() => missing("its zones have no names", "report it, with the kernel's version"),
+        refused => {
+            let mut text = read.join(", ");
+            if n_mirrors > 0 {
+                text.push_str(" · a die repeats its package's counter and is left out");
+            }
+            if refused.is_some() {
+                text.push_str(" · others can't be read");
+            }
+            Figure::measured(text, "powercap")
+        }
+    }
+}
+
+/// Why a counter can't be read.
+fn unreadable<T>(kind: ErrorKind) -> Figure<T> {
+    match kind {
+        ErrorKind::PermissionDenied => missing(
+            "the energy counters may be read by root only",
+            format!(
+                "`{OPEN}` opens them until the next start; know that they let any user guess at what others compute \
+                 (CVE-2020-8694)"
+            ),
+        ),
+        ErrorKind::NotFound => missing(
+            "the energy counters are hidden from this container",
+            "run taffrail on the host, or hand `/sys/class/powercap` into the container",
+        ),
+        kind => {
+            missing(format!("the energy counters can't be read: {kind}"), "`sudo dmesg | grep -i rapl` may tell why")
+        }
+    }
+}
+
+/// Why there is no folder of zones.
+fn absent(tick: &Tick<'_>, error: &std::io::Error) -> Figure<String> {
+    match error.kind() {
+        ErrorKind::NotFound if cfg!(target_os = "linux") && tick.files.names("sys/class").is_err() => {
+            missing("`/sys` is not there: a container without it", "mount `/sys` into the container, read-only")
+        }
+        ErrorKind::NotFound => none(tick),
+        kind => missing(format!("`/{FOLDER}` can't be read: {kind}"), "run taffrail on the host"),
+    }
+}
+
+/// Why there are no zones.
+fn none(tick: &Tick<'_>) -> Figure<String> {
+    if !cfg!(target_os = "linux") {
+        return Figure::unknown("only Linux tells the processor's energy; no meter of this system is supported yet");
+    }
+    if tick.is_virtual {
+        return missing(
+            "no RAPL counters: a virtual machine sees none",
+            "run taffrail on the host, or read a meter at the wall socket",
+        );
+    }
+    if cfg!(any(target_arch = "x86", target_arch = "x86_64")) {
+        return missing(
+            "no RAPL counters: the driver is not loaded, or the processor is too old",
+            "`sudo modprobe intel_rapl_msr`",
+        );
+    }
+    missing("no RAPL counters: this processor has none", "read a meter at the wall socket")
+}

@@ -1,0 +1,131 @@
+//! What the watched processes, and taffrail itself, have of the processor and of memory.
+//!
+//! Never a list of all processes: only those that were asked for are read, which costs two small files each.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use rustix::param::clock_ticks_per_second;
+use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+
+use super::files::Files;
+use super::{Tick, missing};
+use crate::core::figure::Figure;
+use crate::core::machine::{Process, Sample};
+use crate::core::units::{Bytes, Ratio};
+
+/// The last reading of each process.
+#[derive(Default)]
+pub(super) struct Processes {
+    before: HashMap<u32, Reading>,
+}
+
+/// A process as Linux tells it (proc_pid_stat(5)).
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Reading {
+    at: Duration,
+    /// Clock ticks in user and kernel mode, all threads.
+    ticks: u64,
+    /// Clock ticks after boot at which it started: tells a reused process id.
+    started: u64,
+}
+
+impl Processes {
+    /// From `/proc`; `busy` is all processes' time since the tick before, in clock ticks.
+    pub(super) fn linux(&mut self, tick: &Tick<'_>, busy: Option<u64>, sample: &mut Sample) {
+        let uptime = tick.files.text("proc/uptime").ok();
+        let uptime = uptime.and_then(|text| text.split_ascii_whitespace().next()?.parse::<f64>().ok());
+        let mut now = HashMap::with_capacity(tick.pids.len());
+        let read = tick.pids.iter().filter_map(|pid| {
+            let (reading, process) = self.process(tick, *pid, busy, uptime)?;
+            now.insert(*pid, reading);
+            Some(process)
+        });
+        place(tick, read.collect(), "/proc", sample);
+        self.before = now;
+    }
+
+    /// One process; `None` where it is dead.
+    fn process(&self, tick: &Tick<'_>, pid: u32, busy: Option<u64>, uptime: Option<f64>) -> Option<(Reading, Process)> {
+        let (ticks, started) = stat(&tick.files.text(&format!("proc/{pid}/stat")).ok()?)?;
+        let reading = Reading { at: tick.at, ticks, started };
+        let mut process = memory(tick.files, pid)?;
+        let per_second = clock_ticks_per_second() as f64;
+        let before = self.before.get(&pid).filter(|before| before.started == started && before.ticks <= ticks);
+        let (spent, over) = match before {
+            Some(before) => (ticks - before.ticks, tick.at.saturating_sub(before.at).as_secs_f64()),
+            None => (ticks, uptime.map_or(0.0, |uptime| uptime - started as f64 / per_second)),
+        };
+        if over > 0.0 {
+            process.cores = spent as f64 / per_second / over;
+        }
+        // Of a process that is new, as much falls into this tick as it is old. Both counts are rounded to ticks, each in
+        // its own way, so a share above one is rounding.
+        process.cpu_share =
+            before.and(busy).map(|busy| Ratio(if busy == 0 { 0.0 } else { (spent as f64 / busy as f64).min(1.0) }));
+        Some((reading, process))
+    }
+
+    /// From sysinfo, where there is no `/proc`. `system` has just read its processors.
+    pub(super) fn portable(&mut self, tick: &Tick<'_>, system: &mut System, sample: &mut Sample) {
+        let pids: Vec<_> = tick.pids.iter().copied().map(Pid::from_u32).collect();
+        let kind = ProcessRefreshKind::nothing().with_memory().with_cpu();
+        system.refresh_processes_specifics(ProcessesToUpdate::Some(&pids), true, kind);
+        let busy = sample.cpu.map(|cpu| cpu.0 * sample.cores.len() as f64);
+        let mut now = HashMap::with_capacity(tick.pids.len());
+        let read = tick.pids.iter().filter_map(|pid| {
+            let process = system.process(Pid::from_u32(*pid))?;
+            let started = process.start_time();
+            now.insert(*pid, Reading { at: tick.at, ticks: 0, started });
+            let seen = self.before.get(pid).is_some_and(|before| before.started == started);
+            let cores = f64::from(process.cpu_usage()) / 100.0;
+            let share = busy.filter(|busy| seen && *busy > 0.0).map(|busy| Ratio((cores / busy).min(1.0)));
+            let resident = Bytes(process.memory());
+            Some(Process { pid: *pid, cores, cpu_share: share, resident, anonymous: resident, swapped: Bytes(0) })
+        });
+        place(tick, read.collect(), "the system", sample);
+        self.before = now;
+    }
+}
+
+/// Put the processes into the sample, ours apart.
+fn place(tick: &Tick<'_>, mut read: Vec<Process>, source: &str, sample: &mut Sample) {
+    let own = tick.pids.first().copied().unwrap_or_default();
+    let reading = if let Some(at) = read.iter().position(|process| process.pid == own) {
+        sample.own = read.remove(at);
+        let workers = if read.len() == 1 { "1 worker".to_owned() } else { format!("{} workers", read.len()) };
+        Figure::measured(format!("taffrail and {workers}"), source)
+    } else {
+        sample.own = Process { pid: own, ..Process::default() };
+        missing("the system doesn't show this process", "mount `/proc` without `hidepid` or `subset`")
+    };
+    sample.processes = read;
+    sample.sources.push(tick.row("processes", "time and memory of the workers", reading));
+}
+
+/// User and kernel time, and the start, in clock ticks; `None` for a process that has ended.
+fn stat(text: &str) -> Option<(u64, u64)> {
+    // The name stands in parentheses and may hold anything, parentheses included.
+    let fields: Vec<_> = text.rsplit_once(')')?.1.split_ascii_whitespace().collect();
+    if matches!(*fields.first()?, "Z" | "X" | "x") {
+        return None;
+    }
+    let field = |at: usize| fields.get(at)?.parse::<u64>().ok();
+    Some((field(11)?.saturating_add(field(12)?), field(19)?))
+}
+
+fn memory(files: &dyn Files, pid: u32) -> Option<Process> {
+    let text = files.text(&format!("proc/{pid}/status")).ok()?;
+    let field = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+        line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kibibytes| Bytes(kibibytes.saturating_mul(1024)))
+    };
+    let resident = field("VmRSS")?;
+    Some(Process {
+        pid,
+        resident,
+        anonymous: field("RssAnon").unwrap_or(resident),
+        swapped: field("VmSwap").unwrap_or_default(),
+        ..Process::default()
+    })
+}

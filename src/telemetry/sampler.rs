@@ -1,0 +1,181 @@
+//! The sampler: reads every source in turn, and the thread that does so at an even pace.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use sysinfo::System;
+
+use super::battery::Battery;
+use super::cpu::Cpu;
+use super::disks::MountedDisks;
+use super::driver::{self, Driver};
+use super::memory::MainMemory;
+use super::nvidia::Nvidia;
+use super::powercap::Powercap;
+use super::temperatures::Temperatures;
+use super::{Files, Root, Source, Tick, label};
+use crate::core::event::Moment;
+use crate::core::machine::{Host, Sample};
+
+/// Reads the machine. Blocks while it does, for a few milliseconds at most.
+pub struct Sampler {
+    files: Box<dyn Files>,
+    interval: Duration,
+    sources: Vec<Box<dyn Source>>,
+    host: Host,
+    is_virtual: bool,
+    before: Option<Duration>,
+}
+
+/// More often than this the meters don't tell more, and reading them costs too much.
+const SHORTEST: Duration = Duration::from_millis(250);
+
+impl Sampler {
+    /// A sampler of the machine whose `/proc` and `/sys` lie below `root`, which is `/` but in tests; memory, disks and
+    /// temperatures are always this machine's. `interval` is what the sources say about how often they are read.
+    pub fn new(root: PathBuf, interval: Duration) -> Self {
+        Self::with(Box::new(Root(root)), Box::new(driver::Nvidia::default()), interval)
+    }
+
+    /// A sampler over these files and this driver.
+    pub(super) fn with(files: Box<dyn Files>, driver: Box<dyn Driver>, interval: Duration) -> Self {
+        let cpuinfo = files.text("proc/cpuinfo").unwrap_or_default();
+        let field = |name: &str| {
+            let line = cpuinfo.lines().find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix(':'));
+            line.map(str::trim)
+        };
+        let processor = field("model name").map_or_else(System::cpu_arch, ToOwned::to_owned);
+        let is_virtual = field("flags").is_some_and(|flags| flags.split(' ').any(|flag| flag == "hypervisor"));
+        let host = Host {
+            name: label(&System::host_name().unwrap_or_default()),
+            processor: label(&processor),
+            system: label(&System::long_os_version().unwrap_or_default()),
+        };
+        // Counters first: the less time between the tick and their reading, the truer their watts.
+        let sources: Vec<Box<dyn Source>> = vec![
+            Box::new(Powercap::default()),
+            Box::new(Nvidia::new(driver)),
+            Box::new(Battery::default()),
+            Box::new(Cpu::default()),
+            Box::new(MainMemory(System::new().ok())),
+            Box::new(MountedDisks::default()),
+            Box::new(Temperatures::default()),
+        ];
+        Self { files, interval, sources, host, is_virtual, before: None }
+    }
+
+    /// Read everything. `at` is now, and `pids` are the processes to look at besides this one.
+    pub fn sample(&mut self, at: Moment, pids: &[u32]) -> Sample {
+        let own = std::process::id();
+        let all: Vec<u32> = std::iter::once(own).chain(pids.iter().copied().filter(|pid| *pid != own)).collect();
+        let before = self.before.replace(at.uptime);
+        let elapsed = before.map_or(Duration::ZERO, |before| at.uptime.saturating_sub(before));
+        let mut sample = Sample { at, elapsed, host: self.host.clone(), ..Sample::default() };
+        let tick = Tick {
+            files: &*self.files,
+            at: at.uptime,
+            interval: self.interval,
+            is_virtual: self.is_virtual,
+            pids: &all,
+        };
+        for source in &mut self.sources {
+            source.read(&tick, &mut sample);
+        }
+        sample
+    }
+}
+
+/// The thread that samples. It ends when this is dropped, or when nobody takes its samples any more.
+pub struct Thread {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    orders: Mutex<Orders>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Orders {
+    pids: Vec<u32>,
+    ended: bool,
+}
+
+impl Shared {
+    /// The orders hold no invariant that a panic could have broken.
+    fn orders(&self) -> MutexGuard<'_, Orders> {
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Thread {
+    /// Look at these processes from the next sample on.
+    pub fn watch(&self, pids: Vec<u32>) {
+        self.shared.orders().pids = pids;
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        self.shared.orders().ended = true;
+        self.shared.changed.notify_all();
+    }
+}
+
+/// Sample on a thread of its own: at once, then every `interval`, 250 ms at least. `clock` reads the time; `emit` takes
+/// a sample and says whether more are wanted. A tick that is late is not made up for.
+///
+/// # Errors
+///
+/// The system allows no further thread.
+pub fn spawn(
+    root: PathBuf,
+    interval: Duration,
+    clock: impl Fn() -> Moment + Send + 'static,
+    mut emit: impl FnMut(Sample) -> bool + Send + 'static,
+) -> io::Result<Thread> {
+    let interval = interval.max(SHORTEST);
+    let shared = Arc::new(Shared { orders: Mutex::default(), changed: Condvar::new() });
+    let orders = Arc::clone(&shared);
+    std::thread::Builder::new().name("telemetry".to_owned()).spawn(move || {
+        let mut sampler = Sampler::new(root, interval);
+        let mut due = Instant::now();
+        loop {
+            let pids = orders.orders().pids.clone();
+            if !emit(sampler.sample(clock(), &pids)) {
+                return;
+            }
+            due = next(due, Instant::now(), interval);
+            let wait = due.saturating_duration_since(Instant::now());
+            let waiting = orders.orders();
+            let waited = orders.changed.wait_timeout_while(waiting, wait, |orders| !orders.ended);
+            if waited.unwrap_or_else(PoisonError::into_inner).0.ended {
+                return;
+            }
+        }
+    })?;
+    Ok(Thread { shared })
+}
+
+/// The first tick after `now` on the beat of the tick that was `due`.
+fn next(due: Instant, now: Instant, interval: Duration) -> Instant {
+    let late = now.saturating_duration_since(due).as_nanos() / interval.as_nanos().max(1);
+    due + interval * u32::try_from(late).unwrap_or(u32::MAX).saturating_add(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_tick_is_not_made_up_for() {
+        let start = Instant::now();
+        let second = Duration::from_secs(1);
+        for (now, then) in [(0, 1000), (3, 1000), (999, 1000), (1000, 2000), (2700, 3000), (3_600_001, 3_601_000)] {
+            let next = next(start, start + Duration::from_millis(now), second);
+            assert_eq!(next, start + Duration::from_millis(then), "at {now} ms");
+        }
+    }
+}

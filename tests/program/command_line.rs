@@ -1,0 +1,163 @@
+//! The command line: what is printed where, and the exit codes.
+
+use crate::support::House;
+
+#[test]
+fn without_a_terminal_the_dashboard_names_the_headless_commands() {
+    let ran = House::new().run::<&str>(&[]);
+    assert_eq!(ran.code, Some(2));
+    assert_eq!(ran.stdout, "");
+    for command in ["taffrail ls", "taffrail show", "taffrail run"] {
+        assert!(ran.stderr.contains(command), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_first_start_without_a_network_has_models() {
+    let house = House::new();
+    let ran = house.run(&["ls", "--json"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let document = ran.json();
+    assert_eq!(document["schema"], "taffrail/ls/1");
+    let names: Vec<_> = document["models"].as_array().unwrap().iter().map(|model| model["name"].clone()).collect();
+    assert!(names.iter().any(|name| name.as_str().unwrap().contains("ishmael-1m")), "{names:?}");
+    let ran = house.run(&["ls"]);
+    assert!(ran.stdout.contains("ishmael-4m") && ran.stdout.contains("starter"), "{}", ran.stdout);
+}
+
+#[test]
+fn show_tells_what_a_model_is() {
+    let house = House::new();
+    let ran = house.run(&["show", "ishmael-1m", "--json"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let document = ran.json();
+    assert_eq!(document["schema"], "taffrail/show/1");
+    assert!(ran.stdout.contains("1066112"), "{}", ran.stdout);
+    assert!(house.run(&["show", "ishmael-1m"]).stdout.contains("llama"));
+}
+
+#[test]
+fn what_can_not_be_done_has_its_exit_code() {
+    let house = House::new();
+    let broken = house.write("broken.gguf", "<html>");
+    for (arguments, code, text) in [
+        (vec!["show", "nothing-like-it"], 3, "nothing-like-it"),
+        (vec!["run", "nothing-like-it", "-p", "x"], 3, "nothing-like-it"),
+        (vec!["show", "ishmael"], 3, "ishmael-4m"),
+        (vec!["run", broken.to_str().unwrap(), "-p", "x"], 1, "can't be run"),
+        (vec!["run", "ishmael-1m", "-p", "x", "--temperature", "hot"], 2, "must be a number"),
+        (vec!["run", "ishmael-1m", "-p", "  "], 2, "empty"),
+        (vec!["run", "ishmael-1m", "-p", "x", "--set", "budget.memory=1 kB"], 4, "would need about"),
+        (vec!["frobnicate"], 2, "frobnicate"),
+    ] {
+        let ran = house.run(&arguments);
+        assert_eq!(ran.code, Some(code), "{arguments:?}: {ran:?}");
+        assert!(ran.stderr.contains(text), "{arguments:?}: {}", ran.stderr);
+        assert_eq!(ran.stdout, "", "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_wrong_setting_is_told_and_the_default_serves() {
+    let house = House::new();
+    house.write("config/taffrail/config.toml", "[ui]\nthems = \"dark\"\n");
+    let ran = house.run(&["ls"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stderr.contains("config.toml:2:1") && ran.stderr.contains("theme"), "{}", ran.stderr);
+    assert!(ran.stdout.contains("ishmael-1m"));
+}
+
+#[cfg(feature = "llama")]
+mod answers {
+    use super::*;
+    use crate::support::{starter, wait_for};
+
+    #[test]
+    fn the_answer_goes_to_standard_output_and_one_line_of_figures_to_standard_error() {
+        let house = House::new();
+        let arguments = ["run", "ishmael-1m", "-p", "Call me", "-n", "24", "--seed", "1"];
+        let ran = house.run(&arguments);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert!(ran.stdout.len() > 20, "{}", ran.stdout);
+        let line = ran.stderr.trim_end();
+        assert_eq!(line.lines().count(), 1, "{line}");
+        for figure in ["prompt ", "generated 24 tok", "tok/s", "first token", "memory", "energy — ("] {
+            assert!(line.contains(figure), "{line}");
+        }
+        // The same seed gives the same answer.
+        assert_eq!(house.run(&arguments).stdout, ran.stdout);
+    }
+
+    #[test]
+    fn a_prompt_comes_from_standard_input() {
+        let house = House::new();
+        let shared = ["--seed", "1", "-n", "8"];
+        let given = house.run(&[&["run", "ishmael-1m", "-p", "Call me"], &shared[..]].concat());
+        for arguments in [&["run", "ishmael-1m"][..], &["run", "ishmael-1m", "-p", "-"]] {
+            let ran = house.run_with_input(&[arguments, &shared].concat(), "Call me\n");
+            assert_eq!((ran.code, ran.stdout), (Some(0), given.stdout.clone()), "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn json_has_every_figure_and_says_why_one_is_missing() {
+        let house = House::new();
+        let path = starter("ishmael-4m");
+        let ran = house.run(&["run", path.to_str().unwrap(), "-p", "The sea", "-n", "40", "--json"]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let document = ran.json();
+        assert_eq!(document["schema"], "taffrail/run/1");
+        assert_eq!(document["tokens"]["generated"], 40);
+        assert_eq!(document["tokens"]["reasoning"], 0);
+        assert_eq!(document["finish"], "length");
+        for figure in ["ttft_ms", "prompt_tokens_per_second", "generation_tokens_per_second", "load_ms"] {
+            assert!(document[figure].as_f64().unwrap() > 0.0, "{figure}: {document:#}");
+        }
+        let memory = &document["memory"];
+        let part = |name: &str| memory[name].as_u64().unwrap();
+        assert!(part("weights") > 3_000_000 && part("context") > 0 && part("compute") > 0, "{memory:#}");
+        assert_eq!(part("weights") + part("context") + part("compute"), part("total"));
+        let energy = &document["energy"];
+        if energy["joules"].is_null() {
+            assert_eq!(energy["grade"], "unknown");
+            assert!(energy["reason"].as_str().unwrap().len() > 5, "{energy:#}");
+        } else {
+            assert!(energy["source"].is_string());
+        }
+    }
+
+    #[test]
+    fn an_interrupt_ends_the_answer_and_tells_its_figures() {
+        let house = House::new();
+        let path = starter("ishmael-4m");
+        let arguments = ["run", path.to_str().unwrap(), "-p", "The sea", "--max-tokens", "400", "--threads", "1"];
+        let mut command = house.command(&arguments);
+        let mut child =
+            command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let pid = child.id();
+        wait_for("a worker", || !crate::support::workers(pid).is_empty(), String::new);
+        let mut first = [0];
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut first).unwrap();
+        crate::support::signal(pid, "INT");
+        let output = child.wait_with_output().unwrap();
+        // It may have been done already: 400 tokens take a tenth of a second on a fast machine.
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(matches!(output.status.code(), Some(130 | 0)), "{stderr}");
+        assert!(stderr.contains("generated"), "{stderr}");
+    }
+
+    #[test]
+    fn a_real_model_answers_through_its_template() {
+        let Some(path) = std::env::var_os("TAFFRAIL_TEST_MODEL") else {
+            println!("skipped: TAFFRAIL_TEST_MODEL names no model");
+            return;
+        };
+        let path = path.into_string().unwrap();
+        let prompt = "Answer with one word: what is the capital of France?";
+        let ran = House::new().run(&["run", &path, "-p", prompt, "--temperature", "0", "-n", "40", "--json"]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let document = ran.json();
+        assert!(document["text"].as_str().unwrap().contains("Paris"), "{document:#}");
+        assert_eq!(document["finish"], "stop");
+    }
+}

@@ -1,0 +1,150 @@
+//! What breaks, and what happens then.
+
+use crate::support::{House, Terminal, is_worker, signal, starter, wait_for, workers};
+
+/// A house with a folder of models in its settings.
+fn house_with_folder() -> House {
+    let house = House::new();
+    let folder = house.path("models");
+    std::fs::create_dir_all(&folder).unwrap();
+    let settings = format!("[library]\nfolders = ['{}']\nuse_starter = false\n", folder.display());
+    house.write("config/taffrail/config.toml", settings);
+    house
+}
+
+fn start(terminal: &mut Terminal) -> u32 {
+    terminal.send("\r");
+    terminal.see("ready");
+    workers(terminal.pid())[0]
+}
+
+#[test]
+fn a_killed_worker_costs_its_session_only_and_restarts_on_a_key() {
+    let house = House::new();
+    let mut terminal = Terminal::open(&house, 120, 40);
+    terminal.see("ishmael-1m");
+    let worker = start(&mut terminal);
+    terminal.send("Call me\r");
+    terminal.see("Call me");
+    signal(worker, "KILL");
+    terminal.see("killed by signal 9");
+    // The conversation is there still.
+    terminal.see("Call me");
+    terminal.send("\x1b");
+    terminal.send("r");
+    terminal.see("ready");
+    terminal.see("Call me");
+    let new = workers(terminal.pid());
+    assert!(new.len() == 1 && new[0] != worker, "{new:?}");
+}
+
+#[test]
+fn a_worker_that_stops_answering_is_ended() {
+    let house = House::new();
+    let mut terminal = Terminal::open_with(&house, 120, 40, &["--set", "engine.hang_timeout_s=2"]);
+    terminal.see("ishmael-1m");
+    let worker = start(&mut terminal);
+    signal(worker, "STOP");
+    terminal.see("stopped answering");
+    wait_for("the worker's end", || !is_worker(worker), || terminal.text());
+}
+
+#[test]
+fn no_worker_outlives_its_parent() {
+    let house = House::new();
+    let mut terminal = Terminal::open(&house, 120, 40);
+    terminal.see("ishmael-1m");
+    let worker = start(&mut terminal);
+    signal(terminal.pid(), "KILL");
+    terminal.exit();
+    wait_for("the worker's end", || !is_worker(worker), String::new);
+}
+
+#[test]
+fn a_file_that_vanishes_or_is_cut_under_a_session_costs_that_session_at_most() {
+    let house = house_with_folder();
+    let path = house.write("models/whale.gguf", std::fs::read(starter("ishmael-1m")).unwrap());
+    let mut terminal = Terminal::open(&house, 120, 40);
+    terminal.see("whale");
+    start(&mut terminal);
+    // The mapping keeps a removed file alive.
+    std::fs::remove_file(&path).unwrap();
+    terminal.send("Call me\r");
+    terminal.wait("an answer", |screen| screen.contains("ready") && screen.contains("tok/s"));
+    // Without its file it can't start again, and says so.
+    terminal.send("\x1b");
+    terminal.send("r");
+    terminal.wait("the reason", |screen| screen.contains("failed") || screen.contains("✕"));
+    terminal.send("q");
+    assert!(terminal.exit().success());
+}
+
+#[test]
+fn damaged_files_are_rows_with_their_reason() {
+    let house = house_with_folder();
+    let whole = std::fs::read(starter("ishmael-1m")).unwrap();
+    house.write("models/cut.gguf", &whole[..whole.len() / 2]);
+    house.write("models/empty.gguf", "");
+    house.write("models/text.gguf", "<html>not found</html>");
+    let ran = house.run(&["ls"]);
+    assert_eq!(ran.code, Some(0));
+    for (name, reason) in [("cut", "cut off at tensor"), ("empty", "empty"), ("text", "not a GGUF")] {
+        let row = ran.stdout.lines().find(|line| line.contains(name)).unwrap_or_else(|| panic!("{name}: {ran:?}"));
+        assert!(row.contains(reason), "{row}");
+    }
+    let mut terminal = Terminal::open(&house, 120, 40);
+    terminal.see("cut off at tensor");
+    // Enter on a damaged file explains, and starts nothing.
+    terminal.send("\r");
+    terminal.see("can't be run");
+}
+
+#[test]
+fn a_prompt_with_escape_sequences_is_drawn_harmless() {
+    let house = House::new();
+    let mut terminal = Terminal::open(&house, 120, 40);
+    terminal.see("ishmael-1m");
+    start(&mut terminal);
+    terminal.send("\x1b[200~a\x1b]0;title\x07b\x1b[2Jc\u{202e}d\x1b[201~");
+    terminal.see("]0;title");
+    terminal.send("\r");
+    terminal.wait("an answer", |screen| screen.contains("ready") && screen.contains("tok/s"));
+    terminal.see("ishmael-1m");
+}
+
+#[test]
+fn a_context_that_does_not_fit_is_refused_with_the_figures_and_can_be_forced() {
+    let house = House::new();
+    let mut terminal = Terminal::open_with(&house, 120, 40, &["--set", "budget.memory=1 MB"]);
+    terminal.see("ishmael-1m");
+    terminal.send("\r");
+    terminal.see("weights");
+    terminal.see("free");
+    assert!(workers(terminal.pid()).is_empty());
+    terminal.send("F");
+    terminal.see("ready");
+    let ran = house.run(&["run", "ishmael-1m", "-p", "x", "-n", "4", "--set", "budget.memory=1 MB", "--force"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+}
+
+#[test]
+fn every_mutated_header_is_refused_or_loaded_and_never_ends_the_program() {
+    let house = House::new();
+    let original = std::fs::read(starter("ishmael-1m")).unwrap();
+    let mut n_loaded = 0;
+    for (index, mutation) in gguf::testing::mutations(&original).into_iter().enumerate() {
+        let path = house.write("mutated.gguf", &mutation.bytes);
+        if gguf::Header::open(&path).is_err() {
+            continue;
+        }
+        // What the reader lets through, a real worker loads: one in eight here, all of them take minutes.
+        if index % 8 != 0 {
+            continue;
+        }
+        n_loaded += 1;
+        let ran = house.run(&["run", path.to_str().unwrap(), "-p", "a", "-n", "2"]);
+        assert!(matches!(ran.code, Some(0 | 1)), "{}: {ran:?}", mutation.name);
+        assert!(!ran.stderr.contains("killed by signal"), "{}: {ran:?}", mutation.name);
+    }
+    assert!(n_loaded > 3, "{n_loaded}");
+}

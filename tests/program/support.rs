@@ -1,0 +1,225 @@
+//! A house for the program under test, and a terminal to see it in.
+
+use std::ffi::OsStr;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use portable_pty::{CommandBuilder, MasterPty, PtySize, native_pty_system};
+
+/// Nothing here takes as long on the slowest machine, unless it hangs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A home directory of its own, so that no test sees this machine's models and settings.
+pub(crate) struct House {
+    folder: tempfile::TempDir,
+}
+
+impl House {
+    pub(crate) fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A file of this content.
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    fn environment(&self) -> Vec<(&'static str, PathBuf)> {
+        let home = self.folder.path();
+        vec![
+            ("HOME", home.into()),
+            ("XDG_CONFIG_HOME", home.join("config")),
+            ("XDG_CACHE_HOME", home.join("cache")),
+            ("XDG_DATA_HOME", home.join("data")),
+            ("HF_HUB_CACHE", home.join("hub")),
+        ]
+    }
+
+    pub(crate) fn command<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_taffrail"));
+        command.args(arguments).env_clear().envs(self.environment()).env("PATH", std::env::var_os("PATH").unwrap());
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// Run a command to its end.
+    pub(crate) fn run<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Ran {
+        self.command(arguments).output().unwrap().into()
+    }
+
+    /// Run a command with this on its standard input.
+    pub(crate) fn run_with_input<A: AsRef<OsStr>>(&self, arguments: &[A], input: &str) -> Ran {
+        let mut command = self.command(arguments);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child.wait_with_output().unwrap().into()
+    }
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ran {
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// The program in a pseudo-terminal.
+pub(crate) struct Terminal {
+    parser: Arc<Mutex<vt100::Parser>>,
+    pub(crate) child: Box<dyn portable_pty::Child + Send + Sync>,
+    master: Option<Box<dyn MasterPty + Send>>,
+    keys: Option<Box<dyn Write + Send>>,
+}
+
+impl Terminal {
+    /// Open the dashboard.
+    pub(crate) fn open(house: &House, columns: u16, rows: u16) -> Self {
+        Self::open_with(house, columns, rows, &[])
+    }
+
+    pub(crate) fn open_with(house: &House, columns: u16, rows: u16, arguments: &[&str]) -> Self {
+        let pair = native_pty_system().openpty(size(columns, rows)).unwrap();
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_taffrail"));
+        command.args(arguments);
+        command.env_clear();
+        command.env("TERM", "xterm-256color");
+        for (name, path) in house.environment() {
+            command.env(name, path);
+        }
+        let child = pair.slave.spawn_command(command).unwrap();
+        let parser = Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 0)));
+        let mut reader = pair.master.try_clone_reader().unwrap();
+        let screen = Arc::clone(&parser);
+        std::thread::spawn(move || {
+            let mut buffer = [0; 65536];
+            while let Ok(count @ 1..) = reader.read(&mut buffer) {
+                screen.lock().unwrap().process(&buffer[..count]);
+            }
+        });
+        let keys = pair.master.take_writer().unwrap();
+        Self { parser, child, master: Some(pair.master), keys: Some(keys) }
+    }
+
+    pub(crate) fn send(&mut self, keys: &str) {
+        let writer = self.keys.as_mut().unwrap();
+        writer.write_all(keys.as_bytes()).unwrap();
+        writer.flush().unwrap();
+    }
+
+    pub(crate) fn resize(&mut self, columns: u16, rows: u16) {
+        self.parser.lock().unwrap().screen_mut().set_size(rows, columns);
+        self.master.as_ref().unwrap().resize(size(columns, rows)).unwrap();
+    }
+
+    pub(crate) fn text(&self) -> String {
+        self.parser.lock().unwrap().screen().contents()
+    }
+
+    pub(crate) fn is_alternate(&self) -> bool {
+        self.parser.lock().unwrap().screen().alternate_screen()
+    }
+
+    /// Wait until the screen is as it should be.
+    pub(crate) fn wait(&self, what: &str, is_so: impl Fn(&str) -> bool) {
+        wait_for(what, || is_so(&self.text()), || self.text());
+    }
+
+    /// Wait until the screen shows this.
+    pub(crate) fn see(&self, text: &str) {
+        self.wait(text, |screen| screen.contains(text));
+    }
+
+    /// Close the terminal under the program.
+    pub(crate) fn close(&mut self) {
+        self.keys = None;
+        self.master = None;
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.process_id().unwrap()
+    }
+
+    /// Wait for the end.
+    pub(crate) fn exit(&mut self) -> portable_pty::ExitStatus {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(start.elapsed() < PATIENCE, "the program does not end:\n{}", self.text());
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn size(columns: u16, rows: u16) -> PtySize {
+    PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 }
+}
+
+/// Wait for a condition; fails with what is there instead.
+pub(crate) fn wait_for(what: &str, is_so: impl Fn() -> bool, instead: impl Fn() -> String) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE, "waited in vain for {what:?}:\n{}", instead());
+        // The condition is another process's; looking again every few milliseconds leaves it the processor.
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+/// The children of a process that are workers.
+pub(crate) fn workers(parent: u32) -> Vec<u32> {
+    let children = format!("/proc/{parent}/task/{parent}/children");
+    let all = std::fs::read_to_string(children).unwrap_or_default();
+    all.split_whitespace().filter_map(|pid| pid.parse().ok()).filter(|pid| is_worker(*pid)).collect()
+}
+
+/// Whether a process lives and is a worker.
+pub(crate) fn is_worker(pid: u32) -> bool {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    line.split(|byte| *byte == 0).any(|word| word == b"worker")
+}
+
+/// Send a signal to a process of ours.
+pub(crate) fn signal(pid: u32, name: &str) {
+    let status = Command::new("kill").args([format!("-{name}"), pid.to_string()]).status().unwrap();
+    assert!(status.success());
+}
+
+/// A starter model's file.
+pub(crate) fn starter(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("starter").join(format!("{name}-Q8_0.gguf"))
+}

@@ -1,0 +1,122 @@
+//! The dashboard in a real terminal, with real models.
+
+use crate::support::{House, Terminal, signal, wait_for, workers};
+
+/// Open the dashboard and wait for its models.
+fn open(house: &House, columns: u16, rows: u16) -> Terminal {
+    let terminal = Terminal::open(house, columns, rows);
+    terminal.see("ishmael-1m");
+    terminal
+}
+
+/// Start the first model of the library, which is ishmael-1m.
+fn start(terminal: &mut Terminal) {
+    terminal.send("\r");
+    terminal.see("ready");
+}
+
+#[test]
+fn from_the_library_to_an_answer() {
+    for (columns, rows) in [(80, 24), (200, 50)] {
+        let house = House::new();
+        let mut terminal = open(&house, columns, rows);
+        start(&mut terminal);
+        terminal.send("Call me");
+        terminal.see("Call me");
+        terminal.send("\r");
+        terminal.see("tok/s");
+        terminal.wait("an answer that has ended", |screen| screen.contains("ready") && screen.contains("tok/s"));
+        // q is a letter while the prompt has the keys.
+        terminal.send("q");
+        terminal.see("q");
+        terminal.send("\x1b");
+        terminal.send("q");
+        assert!(terminal.exit().success());
+        assert!(!terminal.is_alternate());
+    }
+}
+
+#[test]
+fn escape_cancels_and_x_stops() {
+    let house = House::new();
+    let mut terminal = Terminal::open_with(&house, 120, 40, &["--set", "session.max_tokens=auto"]);
+    terminal.see("ishmael-1m");
+    start(&mut terminal);
+    let pid = terminal.pid();
+    assert_eq!(workers(pid).len(), 1);
+    terminal.send("The whale\r");
+    terminal.see("The whale");
+    terminal.send("\x1b");
+    terminal.see("ready");
+    terminal.send("\x1b");
+    terminal.send("x");
+    wait_for("no worker", || workers(pid).is_empty(), || terminal.text());
+    terminal.wait("no session", |screen| !screen.contains("● ") && !screen.contains("ready"));
+}
+
+#[test]
+fn themes_help_palette_and_filter() {
+    let house = House::new();
+    let mut terminal = open(&house, 120, 40);
+    terminal.send("?");
+    terminal.see("Fits");
+    terminal.send("\x1b");
+    terminal.send(":");
+    terminal.send("theme light");
+    terminal.see("theme light");
+    terminal.send("\r");
+    terminal.send("/");
+    terminal.send("4m");
+    terminal.wait("the filter at work", |screen| screen.contains("ishmael-4m") && !screen.contains("ishmael-1m"));
+    terminal.send("\x1b");
+    terminal.see("ishmael-1m");
+    terminal.send("5");
+    terminal.see("powercap");
+}
+
+#[test]
+fn resizing_never_breaks() {
+    let house = House::new();
+    let mut terminal = open(&house, 80, 24);
+    start(&mut terminal);
+    terminal.send("The sea\r");
+    for (columns, rows) in [(200, 50), (40, 10), (1, 1), (3, 60), (220, 4), (80, 24), (120, 40)] {
+        terminal.resize(columns, rows);
+        terminal.send("1");
+    }
+    terminal.see("ishmael-1m");
+    terminal.send("\x1b\x1b");
+    terminal.send("q");
+    // A busy session is asked about.
+    terminal.send("y");
+    terminal.exit();
+}
+
+#[test]
+fn a_signal_restores_the_terminal_and_leaves_no_worker() {
+    for name in ["TERM", "HUP", "INT"] {
+        let house = House::new();
+        let mut terminal = open(&house, 100, 30);
+        start(&mut terminal);
+        let workers = workers(terminal.pid());
+        assert!(terminal.is_alternate());
+        signal(terminal.pid(), name);
+        terminal.exit();
+        wait_for("the terminal as it was", || !terminal.is_alternate(), || terminal.text());
+        for worker in workers {
+            wait_for("the worker's end", || !crate::support::is_worker(worker), || name.to_owned());
+        }
+    }
+}
+
+#[test]
+fn a_closed_terminal_ends_the_program() {
+    let house = House::new();
+    let mut terminal = open(&house, 100, 30);
+    start(&mut terminal);
+    let workers = workers(terminal.pid());
+    assert_eq!(workers.len(), 1);
+    terminal.close();
+    terminal.exit();
+    wait_for("the worker's end", || !crate::support::is_worker(workers[0]), String::new);
+}
