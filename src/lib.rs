@@ -3,8 +3,11 @@
 //! The library half of the program, so that benches and tests can reach it; `main.rs` is the other. ARCHITECTURE.md is
 //! the map.
 
+pub mod app;
+pub mod cli;
 pub mod config;
 pub mod core;
 pub mod engine;
+pub mod library;
 pub mod telemetry;
 pub mod ui;

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use taffrail::app::{App, dashboard};
+use taffrail::app::{App, Clock, dashboard};
 use taffrail::cli::{self, Cli, Command, Exit};
 use taffrail::core::model::Model;
+use taffrail::core::settings::{Library, Settings};
 use taffrail::engine::Program;
 use taffrail::{config, library, ui};
 
@@ -33,8 +34,8 @@ fn main() -> ExitCode {
 fn headless(command: Command, loaded: config::Loaded) -> Exit {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let result = match command {
-        Command::Ls(arguments) => cli::ls::ls(&arguments, &loaded.settings.library, &mut out),
-        Command::Show(arguments) => cli::show::show(&arguments, &loaded.settings.library, &mut out),
+        Command::Ls(arguments) => ls(arguments, &loaded.settings.library, &mut out),
+        Command::Show(arguments) => show(&arguments, &loaded.settings.library, &mut out),
         Command::Config(arguments) => cli::config::config(&arguments, &loaded, &mut out).map(|()| Exit::Done),
         Command::Run(arguments) => {
             drop(out);
@@ -50,17 +51,54 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
     }
 }
 
-fn run(arguments: &cli::run::Run, mut settings: taffrail::core::settings::Settings) -> Exit {
-    let model: Arc<Model> = match library::find(&settings.library, &arguments.model) {
-        Ok(model) => model,
-        Err(error) => {
-            complain(&error);
-            return Exit::NotFound;
+fn ls(arguments: cli::Ls, settings: &Library, out: &mut impl Write) -> io::Result<Exit> {
+    let listing = library::list(settings, &library::Env::read());
+    cli::ls::problems(&listing.stores, &mut io::stderr())?;
+    let options = cli::ls::Options {
+        filter: arguments.filter.join(" "),
+        sort: arguments.sort,
+        reverse: arguments.reverse,
+        json: arguments.json,
+        width: terminal_width(),
+        now: Clock::start().now().unix,
+    };
+    cli::ls::run(&listing.models, &listing.stores, &options, out).map(|()| Exit::Done)
+}
+
+fn show(arguments: &cli::Show, settings: &Library, out: &mut impl Write) -> io::Result<Exit> {
+    match find(&arguments.model, settings) {
+        Ok(model) => cli::show::run(&model, arguments.json, Clock::start().now().unix, out).map(|()| Exit::Done),
+        Err(exit) => Ok(exit),
+    }
+}
+
+/// The model that an argument means; says why there is none.
+fn find(argument: &str, settings: &Library) -> Result<Arc<Model>, Exit> {
+    library::find(argument, settings, &library::Env::read()).map_err(|error| {
+        complain(&error);
+        if let Some(hint) = error.hint() {
+            let _ = writeln!(io::stderr(), "  hint: {hint}");
         }
+        Exit::NotFound
+    })
+}
+
+/// Columns of the terminal that standard output is, if it is one.
+fn terminal_width() -> Option<usize> {
+    if !io::stdout().is_terminal() {
+        return None;
+    }
+    crossterm::terminal::size().ok().map(|(columns, _)| usize::from(columns))
+}
+
+fn run(arguments: &cli::run::Run, mut settings: Settings) -> Exit {
+    let model = match find(&arguments.model, &settings.library) {
+        Ok(model) => model,
+        Err(exit) => return exit,
     };
     // An answer may be short, and what is sampled here is sampled for it alone.
     settings.telemetry.interval = settings.telemetry.interval.min(std::time::Duration::from_millis(250));
-    with_app(settings, Vec::new(), async |app| cli::run::run(arguments, model, app).await)
+    with_app(settings, Vec::new(), async |app: &mut App| cli::run::run(arguments, model, app).await)
 }
 
 fn dashboard(loaded: config::Loaded) -> Exit {
@@ -70,13 +108,18 @@ fn dashboard(loaded: config::Loaded) -> Exit {
         );
         return Exit::Usage;
     }
-    let (themes, mut problems) = ui::Theme::load_all(ui::theme::user_folder().as_deref());
-    let (keymap, conflicts) = ui::Keymap::new(&loaded.settings.keys);
+    let folder = config::user_file().and_then(|file| Some(file.parent()?.join("themes")));
+    let (themes, faults) = ui::Theme::load_all(folder.as_deref());
+    let (keymap, clashes) = ui::Keymap::new(&loaded.settings.keys);
     let mut notices: Vec<String> = loaded.problems.iter().map(ToString::to_string).collect();
-    notices.append(&mut problems);
-    notices.extend(conflicts);
+    notices.extend(faults.iter().map(ToString::to_string));
+    notices.extend(clashes.iter().map(ToString::to_string));
+    if !themes.contains_key(&loaded.settings.ui.theme) {
+        let theme = &loaded.settings.ui.theme;
+        notices.push(loaded.problem("ui.theme", format!("there is no theme `{theme}`"), None).to_string());
+    }
     let names = themes.keys().cloned().collect();
-    with_app(loaded.settings, names, async |app| {
+    with_app(loaded.settings, names, async |app: &mut App| {
         for problem in notices {
             app.handle(taffrail::core::Event::Trouble(problem));
         }
@@ -88,11 +131,7 @@ fn dashboard(loaded: config::Loaded) -> Exit {
 }
 
 /// Run with the program's driver, and end its workers afterwards.
-fn with_app(
-    settings: taffrail::core::settings::Settings,
-    themes: Vec<String>,
-    front: impl AsyncFnOnce(&mut App) -> Exit,
-) -> Exit {
+fn with_app(settings: Settings, themes: Vec<String>, front: impl AsyncFnOnce(&mut App) -> Exit) -> Exit {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(error),
@@ -102,7 +141,10 @@ fn with_app(
             Ok(program) => program,
             Err(error) => return fail(error),
         };
-        let mut app = App::new(settings, themes, program);
+        let mut app = match App::new(settings, themes, program) {
+            Ok(app) => app,
+            Err(error) => return fail(error),
+        };
         let exit = front(&mut app).await;
         app.shut_down().await;
         exit

@@ -101,10 +101,7 @@ impl Screen {
         let guard = Restore;
         execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste)?;
         // Terminals that know it tell Shift-Enter from Enter; the others ignore it.
-        execute!(
-            stdout(),
-            PushKeyboardEnhancementFlags(KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES)
-        )?;
+        execute!(stdout(), PushKeyboardEnhancementFlags(KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES))?;
         let terminal = Terminal::new(CrosstermBackend::new(stdout()))?;
         std::mem::forget(guard);
         Ok(Self { terminal })
@@ -117,11 +114,11 @@ impl Screen {
         keymap: &Keymap,
         themes: &BTreeMap<String, Theme>,
     ) -> io::Result<()> {
-        let fallback = Theme::default();
+        let fallback = Theme::monochrome();
         let theme = themes.get(&state.theme).unwrap_or(&fallback);
         self.terminal.draw(|frame| {
             let area = frame.area();
-            let cursor = view(state, view_state, keymap, theme, area, frame.buffer_mut());
+            let cursor = view(state, view_state, theme, keymap, area, frame.buffer_mut());
             if let Some(cursor) = cursor {
                 frame.set_cursor_position(cursor);
             }
@@ -148,7 +145,13 @@ impl Drop for Restore {
 /// Give the terminal back as it was. Errors are of no use: it may be gone.
 fn restore() {
     let mut out = stdout();
-    let _ = execute!(out, PopKeyboardEnhancementFlags, DisableBracketedPaste, LeaveAlternateScreen, crossterm::cursor::Show);
+    let _ = execute!(
+        out,
+        PopKeyboardEnhancementFlags,
+        DisableBracketedPaste,
+        LeaveAlternateScreen,
+        crossterm::cursor::Show
+    );
     let _ = disable_raw_mode();
     let _ = out.flush();
 }

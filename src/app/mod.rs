@@ -41,22 +41,28 @@ pub struct App {
     library: mpsc::Receiver<LibraryEvent>,
     library_sender: mpsc::Sender<LibraryEvent>,
     samples: watch::Receiver<Option<Box<Sample>>>,
-    sampler: telemetry::Handle,
+    sampler: telemetry::Thread,
 }
 
 impl App {
     /// Start the sampler; nothing else runs yet. Needs a tokio runtime of the current-thread kind: workers die with the
     /// thread that started them, so that must be the main one.
-    pub fn new(settings: Settings, themes: Vec<String>, program: Program) -> Self {
+    pub fn new(settings: Settings, themes: Vec<String>, program: Program) -> std::io::Result<Self> {
         let (news_sender, news) = mpsc::channel(MAX_NEWS);
         let (library_sender, library) = mpsc::channel(MAX_LIBRARY);
         let (sample_sender, samples) = watch::channel(None);
         let clock = Clock::start();
-        let sampler = telemetry::spawn(settings.telemetry.interval, move |sample| {
-            // Only the newest counts: a program that was held up has no use for the ones between.
-            sample_sender.send_replace(Some(Box::new(sample)));
-        });
-        Self {
+        let sampler = telemetry::spawn(
+            "/".into(),
+            settings.telemetry.interval,
+            move || clock.now(),
+            move |sample| {
+                // Only the newest counts: a program that was held up has no use for the ones between.
+                sample_sender.send_replace(Some(Box::new(sample)));
+                !sample_sender.is_closed()
+            },
+        )?;
+        Ok(Self {
             engine: Engine::new(program, settings.engine.clone(), news_sender),
             state: State::new(settings, themes),
             clipboard: None,
@@ -66,7 +72,7 @@ impl App {
             library_sender,
             samples,
             sampler,
-        }
+        })
     }
 
     /// Wait for the next thing to happen.

@@ -4,15 +4,18 @@
 
 pub mod config;
 pub mod exit;
+mod json;
 pub mod ls;
 pub mod run;
 mod session_options;
 pub mod show;
+mod table;
 
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::core::state::LibrarySort;
 pub use exit::Exit;
 pub use session_options::SessionOptions;
 
@@ -41,9 +44,9 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// List the models on this machine
-    Ls(ls::Ls),
+    Ls(Ls),
     /// Show all that is known of a model
-    Show(show::Show),
+    Show(Show),
     /// Answer one prompt; the answer goes to standard output, its figures to standard error
     Run(Box<run::Run>),
     /// Show the settings in force and where each comes from
@@ -51,6 +54,32 @@ pub enum Command {
     /// Be a worker: what the supervisor starts
     #[command(hide = true)]
     Worker(Worker),
+}
+
+/// What `ls` is asked.
+#[derive(Debug, clap::Args)]
+pub struct Ls {
+    /// Words that must all be found; also `store:hf`, `arch:llama`, `quant:q4`, `size:<5gb`, `params:>1b`, `is:damaged`
+    pub filter: Vec<String>,
+    /// The column that sorts
+    #[arg(long, value_enum, default_value_t)]
+    pub sort: LibrarySort,
+    /// Sort the other way round
+    #[arg(long)]
+    pub reverse: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `show` is asked.
+#[derive(Debug, clap::Args)]
+pub struct Show {
+    /// A name, a unique part of one, `store:name`, `owner/repo[:quant]` or a path
+    pub model: String,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// The hidden subcommand's arguments.

@@ -74,7 +74,13 @@ async fn answer(arguments: &Run, model: Arc<Model>, app: &mut App) -> Result<Exi
     }
     app.act(Action::Start { model: model.id.clone(), settings: Box::new(settings), force: arguments.force });
     if let Some(Overlay::Refused { refusal, .. }) = &app.state.overlay {
-        return Err(Failure(Exit::Refused, format!("{} {refusal}\n  hint: a smaller --context or --cache-type-k q8_0 needs less; --force starts it anyway", model.name)));
+        return Err(Failure(
+            Exit::Refused,
+            format!(
+                "{} {refusal}\n  hint: a smaller --context or --cache-type-k q8_0 needs less; --force starts it anyway",
+                model.name
+            ),
+        ));
     }
     let Some(session) = app.state.fleet.chosen else {
         let reason = app.state.notices.back().map_or_else(|| "nothing was started".to_owned(), |n| n.text.clone());
@@ -145,7 +151,10 @@ fn prompt(arguments: &Run) -> Result<Prompt, Failure> {
         _ => read_prompt()?,
     };
     if text.trim().is_empty() && !arguments.raw {
-        return Err(Failure(Exit::Usage, "the prompt is empty\n  hint: give one with -p or on standard input".to_owned()));
+        return Err(Failure(
+            Exit::Usage,
+            "the prompt is empty\n  hint: give one with -p or on standard input".to_owned(),
+        ));
     }
     if arguments.raw {
         return Ok(Prompt::Raw(text));
@@ -178,7 +187,14 @@ struct Printer {
 impl Printer {
     fn new(quiet: bool) -> Self {
         let tell_progress = io::stderr().is_terminal();
-        Self { quiet, to_terminal: io::stdout().is_terminal(), tell_progress, channel: None, ends_line: true, told: None }
+        Self {
+            quiet,
+            to_terminal: io::stdout().is_terminal(),
+            tell_progress,
+            channel: None,
+            ends_line: true,
+            told: None,
+        }
     }
 
     fn loading(&mut self, fraction: f32) {

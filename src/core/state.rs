@@ -145,7 +145,7 @@ pub struct Library {
 }
 
 /// What the library is sorted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 #[expect(missing_docs, reason = "the columns' names")]
 pub enum LibrarySort {
     #[default]

@@ -28,7 +28,7 @@ impl Source for Battery {
                 self.before = Some((tick.at, watts));
                 let energy = before.and_then(|(at, before)| {
                     let elapsed = tick.at.checked_sub(at).filter(|elapsed| !elapsed.is_zero())?;
-                    Some(Joules((before.0 + watts.0) / 2.0 * elapsed.as_secs_f64()))
+                    Some(Joules(f64::midpoint(before.0, watts.0) * elapsed.as_secs_f64()))
                 });
                 let source = format!("battery {name}");
                 let watts = Figure::measured(watts, &source);

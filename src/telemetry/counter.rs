@@ -31,6 +31,11 @@ pub(super) struct Spent {
 }
 
 impl Counter {
+    /// Whether it was read before.
+    pub(super) fn has_begun(self) -> bool {
+        self.0.is_some()
+    }
+
     /// Take a reading. The error says why it gives no energy. A meter at rest is no proof of a machine that needs none,
     /// so a counter that did not move gives none either; the reading before then stays in place, as it does after too
     /// short a time, and the energy is booked once there is any.

@@ -1,6 +1,6 @@
 //! The processor: busy time and clock of each core, and with it what each watched process had of that time.
 //!
-//! Linux tells it in `/proc/stat` (proc_stat(5)); elsewhere sysinfo asks the system.
+//! Linux tells it in `/proc/stat` (`proc_stat(5)`); elsewhere sysinfo asks the system.
 
 use std::time::Duration;
 

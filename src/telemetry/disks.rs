@@ -1,6 +1,7 @@
 //! Mounted disks: how full, and how busy.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use sysinfo::{DiskRefreshKind, Disks};
@@ -14,8 +15,10 @@ use crate::core::units::Bytes;
 #[derive(Default)]
 pub(super) struct MountedDisks {
     disks: Option<Disks>,
-    /// When traffic was read last, and room.
-    traffic_at: Option<Duration>,
+    /// Bytes read and written until the last reading, by mount point, and when that was.
+    before: HashMap<PathBuf, (u64, u64)>,
+    before_at: Duration,
+    /// When room was read last.
     room_at: Option<Duration>,
 }
 
@@ -42,19 +45,28 @@ impl Source for MountedDisks {
         if room_is_due {
             self.room_at = Some(tick.at);
         }
-        let elapsed = self.traffic_at.replace(tick.at).map_or(0.0, |at| tick.at.saturating_sub(at).as_secs_f64());
-        let rate = |bytes: u64| (elapsed > 0.0).then(|| Bytes((bytes as f64 / elapsed) as u64));
+        let elapsed = tick.at.saturating_sub(std::mem::replace(&mut self.before_at, tick.at)).as_secs_f64();
+        let rate = |before: Option<u64>, now: u64| {
+            let bytes = now.checked_sub(before?)?;
+            (elapsed > 0.0).then(|| Bytes((bytes as f64 / elapsed) as u64))
+        };
+        let before = std::mem::take(&mut self.before);
         let mut all: Vec<_> = disks
             .iter()
             .filter(|disk| is_real(&disk.name().to_string_lossy(), &disk.file_system().to_string_lossy()))
             .filter(|disk| disk.total_space() > 0)
-            .map(|disk| Disk {
-                name: label(&disk.name().to_string_lossy()),
-                mount: label(&disk.mount_point().to_string_lossy()),
-                total: Bytes(disk.total_space()),
-                free: Bytes(disk.available_space()),
-                read: rate(disk.usage().read_bytes),
-                written: rate(disk.usage().written_bytes),
+            .map(|disk| {
+                let (usage, before) = (disk.usage(), before.get(disk.mount_point()));
+                let now = (usage.total_read_bytes, usage.total_written_bytes);
+                self.before.insert(disk.mount_point().to_owned(), now);
+                Disk {
+                    name: label(&disk.name().to_string_lossy()),
+                    mount: label(&disk.mount_point().to_string_lossy()),
+                    total: Bytes(disk.total_space()),
+                    free: Bytes(disk.available_space()),
+                    read: rate(before.map(|before| before.0), now.0),
+                    written: rate(before.map(|before| before.1), now.1),
+                }
             })
             .collect();
         // A device that is mounted in several places is one disk, at the place nearest to the root.
@@ -74,4 +86,25 @@ impl Source for MountedDisks {
 
 fn is_real(device: &str, file_system: &str) -> bool {
     !UNREAL.contains(&file_system) && !file_system.starts_with("fuse.") && !device.starts_with("/dev/loop")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_real;
+
+    #[test]
+    fn only_disks_that_hold_files_count() {
+        for (device, file_system, expected) in [
+            ("/dev/nvme0n1p2", "ext4", true),
+            ("/dev/mapper/vg-home", "xfs", true),
+            ("rpool/home", "zfs", true),
+            ("Macintosh HD", "apfs", true),
+            ("/dev/loop3", "squashfs", false),
+            ("overlay", "overlay", false),
+            ("tmpfs", "tmpfs", false),
+            ("me@host:/", "fuse.sshfs", false),
+        ] {
+            assert_eq!(is_real(device, file_system), expected, "{device} {file_system}");
+        }
+    }
 }

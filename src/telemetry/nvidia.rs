@@ -19,6 +19,8 @@ pub(super) struct Nvidia {
     closed: Option<(Duration, Closed)>,
     /// By PCI address.
     meters: BTreeMap<String, Meter>,
+    /// The first sample is past.
+    begun: bool,
 }
 
 /// The last readings of one GPU's meters.
@@ -31,7 +33,7 @@ struct Meter {
 const DEVICES: &str = "sys/bus/pci/devices";
 const COVERS: &str = "NVIDIA GPUs";
 /// Time until a driver that could not be opened is tried again.
-const RETRY: Duration = Duration::from_secs(60);
+const RETRY: Duration = Duration::from_mins(1);
 /// No card draws more.
 const MOST: Watts = Watts(2000.0);
 /// What a card may exceed its limit by, for the limit holds on average only.
@@ -53,10 +55,14 @@ impl Source for Nvidia {
 
 impl Nvidia {
     pub(super) fn new(driver: Box<dyn Driver>) -> Self {
-        Self { driver, closed: None, meters: BTreeMap::new() }
+        Self { driver, closed: None, meters: BTreeMap::new(), begun: false }
     }
 
     fn gpus(&mut self, tick: &Tick<'_>, sample: &mut Sample) -> Figure<String> {
+        // Its first call may take a second, and whoever waits for the first sample waits for the memory's figures.
+        if !std::mem::replace(&mut self.begun, true) {
+            return Figure::unknown("the driver is asked from the second sample on");
+        }
         let cards = cards(tick);
         let n_asleep = cards.iter().filter(|card| card.sleeps).count();
         if n_asleep > 0 && n_asleep == cards.len() {
@@ -151,16 +157,20 @@ impl Meter {
         let limit = reading.limit.filter(|limit| *limit > 0).map(|milliwatts| Watts(milliwatts as f64 / 1000.0));
         let most = Watts(limit.map_or(MOST.0, |limit| limit.0 * TOLERANCE));
         let name = format!("gpu-{}", reading.index);
+        let begun = self.counter.has_begun();
         let counted = reading
             .energy
             .map(|millijoules| self.counter.advance(tick.at, millijoules, Bounds { unit: 1e-3, range: None, most }));
         let (metered, between) = self.metered(tick, reading, most);
-        let (watts, energy) = match counted {
-            Some(Ok(spent)) => (Figure::measured(spent.watts, format!("nvml energy {name}")), Some(spent.energy)),
-            Some(Err(_)) | None => (
-                metered.map_or_else(Figure::unknown, |watts| Figure::measured(watts, format!("nvml power {name}"))),
-                between,
-            ),
+        let (watts, energy) = if let Some(Ok(spent)) = counted {
+            (Figure::measured(spent.watts, format!("nvml energy {name}")), Some(spent.energy))
+        } else {
+            // A counter that lags would tell once more what the power meter tells now: it begins anew.
+            if begun && metered.is_ok() {
+                self.counter = Counter::default();
+            }
+            let source = format!("nvml power {name}");
+            (metered.map_or_else(Figure::unknown, |watts| Figure::measured(watts, source)), between)
         };
         Power { domain: Domain::Gpu(reading.index), name, watts, energy, adds: true }
     }
@@ -178,7 +188,7 @@ impl Meter {
         self.power = Some((tick.at, watts));
         let energy = before.and_then(|(at, before)| {
             let elapsed = tick.at.checked_sub(at).filter(|elapsed| !elapsed.is_zero())?;
-            Some(Joules((before.0 + watts.0) / 2.0 * elapsed.as_secs_f64()))
+            Some(Joules(f64::midpoint(before.0, watts.0) * elapsed.as_secs_f64()))
         });
         (Ok(watts), energy)
     }

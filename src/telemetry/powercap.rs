@@ -24,8 +24,8 @@ struct Zone {
     domain: Domain,
     name: String,
     bounds: Bounds,
-    /// Repeats another zone's counter.
-    is_mirror: bool,
+    /// Whether it repeats another zone's counter; not known before that was read.
+    is_mirror: Option<bool>,
     counter: Counter,
 }
 
@@ -40,7 +40,7 @@ const OPEN: &str = "sudo chmod o+r /sys/class/powercap/intel-rapl:*/energy_uj";
 
 impl Source for Powercap {
     fn read(&mut self, tick: &Tick<'_>, sample: &mut Sample) {
-        let reading = match self.zones(tick) {
+        let reading = match zones(tick) {
             Ok(zones) => self.meter(tick, &zones, sample),
             Err(none) => none,
         };
@@ -49,18 +49,6 @@ impl Source for Powercap {
 }
 
 impl Powercap {
-    /// Folder names of the zones that count.
-    fn zones(&self, tick: &Tick<'_>) -> Result<Vec<String>, Figure<String>> {
-        let names = tick.files.names(FOLDER).map_err(|error| absent(tick, &error))?;
-        // `intel-rapl-mmio` repeats the zones of `intel-rapl`, and stands in for it where that is missing.
-        let of = |kind: &str| {
-            let zones = names.iter().filter(|name| name.strip_prefix(kind).is_some_and(|rest| rest.starts_with(':')));
-            zones.cloned().collect::<Vec<_>>()
-        };
-        let zones = Some(of("intel-rapl")).filter(|zones| !zones.is_empty()).unwrap_or_else(|| of("intel-rapl-mmio"));
-        if zones.is_empty() { Err(none(tick)) } else { Ok(zones) }
-    }
-
     /// Read the zones.
     fn meter(&mut self, tick: &Tick<'_>, zones: &[String], sample: &mut Sample) -> Figure<String> {
         self.zones.retain(|name, _| zones.contains(name));
@@ -78,16 +66,14 @@ impl Powercap {
                     continue;
                 }
             };
-            let is_new = !self.zones.contains_key(folder);
             let Some(zone) = self.zone(tick, folder) else { continue };
-            if let Domain::Package(number) = zone.domain {
-                if is_new {
-                    let close = |(other, counter): &(u32, u64)| *other == number && counter.abs_diff(value) <= MIRRORED;
-                    zone.is_mirror = packages.iter().any(close);
-                }
-                packages.push((number, value));
-            }
-            if zone.is_mirror {
+            let close = |number: u32| {
+                packages.iter().any(|(other, counter)| *other == number && counter.abs_diff(value) <= MIRRORED)
+            };
+            let number = if let Domain::Package(number) = zone.domain { Some(number) } else { None };
+            let is_mirror = *zone.is_mirror.get_or_insert_with(|| number.is_some_and(close));
+            packages.extend(number.map(|number| (number, value)));
+            if is_mirror {
                 n_mirrors += 1;
                 continue;
             }
@@ -127,13 +113,25 @@ impl Zone {
         let name = parent.map_or_else(|| own.clone(), |parent| format!("{parent} {own}"));
         let range = tick.files.number(&format!("{path}/max_energy_range_uj")).ok().filter(|range| *range > 0);
         let bounds = Bounds { unit: 1e-6, range, most: most(tick, &path) };
-        Some(Self { domain, name, bounds, is_mirror: false, counter: Counter::default() })
+        Some(Self { domain, name, bounds, is_mirror: None, counter: Counter::default() })
     }
 
     fn power(&self, watts: Figure<Watts>, energy: Option<Joules>) -> Power {
         let adds = matches!(self.domain, Domain::Package(_) | Domain::Dram(_));
         Power { domain: self.domain.clone(), name: self.name.clone(), watts, energy, adds }
     }
+}
+
+/// Folder names of the zones that count.
+fn zones(tick: &Tick<'_>) -> Result<Vec<String>, Figure<String>> {
+    let names = tick.files.names(FOLDER).map_err(|error| absent(tick, &error))?;
+    // `intel-rapl-mmio` repeats the zones of `intel-rapl`, and stands in for it where that is missing.
+    let of = |kind: &str| {
+        let zones = names.iter().filter(|name| name.strip_prefix(kind).is_some_and(|rest| rest.starts_with(':')));
+        zones.cloned().collect::<Vec<_>>()
+    };
+    let zones = Some(of("intel-rapl")).filter(|zones| !zones.is_empty()).unwrap_or_else(|| of("intel-rapl-mmio"));
+    if zones.is_empty() { Err(none(tick)) } else { Ok(zones) }
 }
 
 /// `package-0`, `package-0-die-1`.
@@ -189,7 +187,9 @@ fn unreadable<T>(kind: ErrorKind) -> Figure<T> {
 /// Why there is no folder of zones.
 fn absent(tick: &Tick<'_>, error: &std::io::Error) -> Figure<String> {
     match error.kind() {
-        ErrorKind::NotFound if cfg!(target_os = "linux") && tick.files.names("sys/class").is_err() => {
+        ErrorKind::NotFound
+            if cfg!(target_os = "linux") && tick.files.names("sys").map_or(true, |names| names.is_empty()) =>
+        {
             missing("`/sys` is not there: a container without it", "mount `/sys` into the container, read-only")
         }
         ErrorKind::NotFound => none(tick),

@@ -20,7 +20,7 @@ pub(super) struct Processes {
     before: HashMap<u32, Reading>,
 }
 
-/// A process as Linux tells it (proc_pid_stat(5)).
+/// A process as Linux tells it (`proc_pid_stat(5)`).
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Reading {
     at: Duration,

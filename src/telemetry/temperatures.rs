@@ -20,7 +20,7 @@ pub(super) struct Temperatures {
 /// A drive may take milliseconds to tell its temperature, and heat moves slowly.
 const PERIOD: Duration = Duration::from_secs(2);
 /// Sensors seldom come and go; listing them reads every attribute of every chip.
-const LIST_PERIOD: Duration = Duration::from_secs(60);
+const LIST_PERIOD: Duration = Duration::from_mins(1);
 
 impl Source for Temperatures {
     fn read(&mut self, tick: &Tick<'_>, sample: &mut Sample) {

@@ -216,13 +216,17 @@ impl Check<'_> {
 
     fn vocabulary(&self) -> Result<(), Error> {
         // `id_to_token.size() == token_to_id.size()` (`llama-vocab.cpp`).
-        if let Some(token) = self.header.repeated_token {
+        if let Some(token) = self.header.tokens.repeated {
             return Err(Error::implausible(format!("token {token} of the vocabulary appears twice")));
         }
         let metadata = &self.header.metadata;
         // Vocabularies of this kind assert that they have a line break, which no other kind's tokens spell that way.
         if metadata.str("tokenizer.ggml.model") == Some("rwkv") && !self.architecture.contains("rwkv") {
             return Err(Error::implausible(format!("tokenizer rwkv is not plausible for {}", self.architecture)));
+        }
+        // SentencePiece takes unknown characters apart into bytes, and throws past llama.cpp's handlers without them.
+        if metadata.str("tokenizer.ggml.model") == Some("llama") && !self.header.tokens.has_bytes {
+            return Err(Error::implausible("tokenizer llama has no tokens for bytes"));
         }
         let Some(tokens) = metadata.array("tokenizer.ggml.tokens").filter(|_| self.is_plain) else { return Ok(()) };
         let rows = self.header.tensor("token_embd.weight").and_then(|tensor| tensor.dims.get(1).copied());

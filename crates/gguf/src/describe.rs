@@ -79,6 +79,8 @@ pub(crate) fn kind(header: &Header) -> Kind {
         Some("vocab") => return Kind::Other,
         _ => {}
     }
+    // Without a vocabulary nothing can be prompted: such models make sound, or draft for others.
+    let has_no_words = matches!(metadata.str("tokenizer.ggml.model"), Some("none" | "no_vocab"));
     if metadata.has("adapter.type") {
         Kind::Adapter
     } else if architecture == "clip"
@@ -92,7 +94,7 @@ pub(crate) fn kind(header: &Header) -> Kind {
     } else if part(metadata).is_some_and(|part| part.number > 1) {
         // Only the first part has the keys.
         Kind::Model
-    } else if header.tensors.is_empty() && part(metadata).is_none() {
+    } else if has_no_words || (header.tensors.is_empty() && part(metadata).is_none()) {
         Kind::Other
     } else if arch_number(header, "block_count").is_some() || metadata.has("tokenizer.ggml.model") {
         Kind::Model

@@ -59,6 +59,15 @@ impl Tensor {
     }
 }
 
+/// What llama.cpp aborts at in a vocabulary.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Tokens {
+    /// The first one that stands there twice.
+    pub(crate) repeated: Option<u64>,
+    /// A token such as `<0x0A>` is there, for bytes without a token of their own.
+    pub(crate) has_bytes: bool,
+}
+
 /// A header: everything before the tensor data.
 #[derive(Debug, Clone)]
 pub struct Header {
@@ -76,8 +85,8 @@ pub struct Header {
     pub data_offset: u64,
     /// Length of the file, bytes.
     pub file_length: u64,
-    /// The first token of the vocabulary that stands there twice; llama.cpp aborts at one.
-    pub(crate) repeated_token: Option<u64>,
+    /// What was seen of the vocabulary in passing.
+    pub(crate) tokens: Tokens,
 }
 
 impl Header {
@@ -122,13 +131,13 @@ impl Header {
         limit("keys", n_keys, MAX_KEYS.min(cursor.remaining() / SMALLEST_KEY))?;
         limit("tensors", n_tensors, MAX_TENSORS.min(cursor.remaining() / SMALLEST_TENSOR))?;
 
-        let mut reader = KeyReader { cursor: &mut cursor, held: 0, repeated_token: None };
+        let mut reader = KeyReader { cursor: &mut cursor, held: 0, tokens: Tokens::default() };
         let mut entries = Vec::new();
         for number in 1..=n_keys {
             reader.cursor.place = Place::Key(number, n_keys);
             entries.push(reader.entry(number)?);
         }
-        let repeated_token = reader.repeated_token;
+        let tokens = reader.tokens;
         let metadata = Metadata::new(entries).map_err(|(index, name)| Error::key_twice(index as u64 + 1, &name))?;
         let alignment = alignment(&metadata)?;
 
@@ -138,16 +147,8 @@ impl Header {
             tensors.push(tensor(&mut cursor, number)?);
         }
         let data_offset = cursor.offset().next_multiple_of(alignment);
-        let header = Self {
-            version,
-            endian: cursor.endian,
-            metadata,
-            tensors,
-            alignment,
-            data_offset,
-            file_length,
-            repeated_token,
-        };
+        let header =
+            Self { version, endian: cursor.endian, metadata, tensors, alignment, data_offset, file_length, tokens };
         header.check_names()?;
         header.check_layout()?;
         Ok(header)
@@ -237,7 +238,7 @@ struct KeyReader<'a, 'b, R: ?Sized> {
     cursor: &'a mut Cursor<'b, R>,
     /// Bytes held so far.
     held: u64,
-    repeated_token: Option<u64>,
+    tokens: Tokens,
 }
 
 impl<R: ReadAt + ?Sized> KeyReader<'_, '_, R> {
@@ -354,16 +355,19 @@ impl<R: ReadAt + ?Sized> KeyReader<'_, '_, R> {
         limit("tokens", count, MAX_TOKENS)?;
         let mut seen = Distinct::new(count);
         let mut index = 0;
-        let mut repeated = None;
+        let mut tokens = Tokens::default();
         self.cursor.strings(count, |token| {
-            // llama.cpp gives empty tokens names of their own. No token is longer than a chunk.
+            // llama.cpp reads a token up to its first NUL, and gives empty ones names of their own. No token is longer
+            // than a chunk.
+            let token = token.map(|token| token.split(|&byte| byte == 0).next().unwrap_or_default());
             let is_new = token.is_some_and(|token| token.is_empty() || seen.insert(token));
-            if !is_new && repeated.is_none() {
-                repeated = Some(index);
+            if !is_new && tokens.repeated.is_none() {
+                tokens.repeated = Some(index);
             }
+            tokens.has_bytes |= token.is_some_and(|token| token.len() == 6 && token.starts_with(b"<0x"));
             index += 1;
         })?;
-        self.repeated_token = repeated;
+        self.tokens = tokens;
         Ok(())
     }
 

@@ -34,6 +34,7 @@ fn starter() {
     insta::assert_debug_snapshot!(summary);
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn only_regular_files_are_opened() {
     let folder = tempfile::tempdir().unwrap();
@@ -67,6 +68,7 @@ fn kinds() {
         ("imatrix by type", tensor(Builder::empty().string("general.type", "imatrix")), Kind::Imatrix),
         ("imatrix by key", tensor(Builder::empty().strings("imatrix.datasets", ["wiki"])), Kind::Imatrix),
         ("vocabulary", Builder::new("llama").string("tokenizer.ggml.model", "gpt2"), Kind::Other),
+        ("no words", tiny().string("tokenizer.ggml.model", "none"), Kind::Other),
         ("image model", tensor(Builder::new("flux")), Kind::Other),
         ("no keys", tensor(Builder::empty()), Kind::Other),
         ("later part", tensor(Builder::empty().u16("split.no", 1).u16("split.count", 2)), Kind::Model),
@@ -361,9 +363,14 @@ fn implausible_models() {
             "token 60 of the vocabulary appears twice",
         ),
         (
+            tiny().strings("tokenizer.ggml.tokens", (0..64).map(|token| format!("{}\0{token}", token.max(1)))),
+            "token 1 of the vocabulary appears twice",
+        ),
+        (
             tiny().strings("tokenizer.ggml.tokens", (0..63).map(|token| token.to_string())),
             "vocabulary of 63 tokens has 64 embeddings",
         ),
+        (tiny().string("tokenizer.ggml.model", "llama"), "tokenizer llama has no tokens for bytes"),
         (tiny().string("tokenizer.ggml.model", "rwkv"), "tokenizer rwkv is not plausible for llama"),
         (
             tiny().tensor("blk.1.ffn_gate.bias", &[64], TensorType::F16),
@@ -389,7 +396,7 @@ fn implausible_models() {
 
 #[test]
 fn empty_tokens_are_no_repetition() {
-    let tokens = (0..64).map(|token| if token < 8 { String::new() } else { token.to_string() });
+    let tokens = (0..64).map(|token| if token < 8 { "\0".repeat(token % 3) } else { token.to_string() });
     read(&Builder::tiny_llama().strings("tokenizer.ggml.tokens", tokens));
 }
 

@@ -9,8 +9,13 @@ use std::sync::{Mutex, PoisonError};
 
 use llama_cpp_sys_2 as sys;
 
+use crate::control::CONTROL;
+
 /// The longest line that is kept, in bytes.
 const MAX_LINE: usize = 4096;
+
+/// How lines begin that llama.cpp logs as warnings and errors when its abort callback ends a call. Cancelling is neither.
+const ABORT: [&str; 4] = ["graph_compute: ", "process_ubatch: ", "decode: removing ", "llama_decode: failed to decode"];
 
 static STATE: Mutex<State> = Mutex::new(State { level: 0, line: String::new(), error: None, least: 0 });
 
@@ -66,8 +71,7 @@ unsafe extern "C" fn on_log(level: sys::ggml_log_level, text: *const c_char, _da
         }
         let line = std::mem::take(&mut state.line);
         let line = line.trim_end();
-        // Cancelling is no error.
-        if line.ends_with("failed to decode, ret = 2") {
+        if CONTROL.is_interrupted() && ABORT.iter().any(|start| line.starts_with(start)) {
             continue;
         }
         if state.level >= state.least && !line.is_empty() {

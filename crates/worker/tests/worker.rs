@@ -427,6 +427,21 @@ fn cancels_in_the_prompt_and_in_generation_and_goes_on() {
 }
 
 #[test]
+fn cancels_inside_a_decode_step() {
+    // One step that takes seconds.
+    let (mut worker, _) = Worker::ready(&Load { n_batch: 16_384, n_ubatch: 16_384, ..long() });
+    worker.send(&Request::Generate(raw(1, &"the whale and the sea ".repeat(4000), 5)));
+    assert!(matches!(worker.event(), Event::Started(_)));
+    let asked = Instant::now();
+    worker.send(&Request::Cancel { id: 1 });
+    let Event::Finished { finish, counters, .. } = worker.event() else { panic!("the step went on to its end") };
+    let took = asked.elapsed();
+    assert_eq!((finish, counters.n_past), (Finish::Cancelled, 0));
+    assert!(took < Duration::from_millis(300), "{took:?}");
+    assert_eq!(worker.answer(&raw(2, "Call me", 5)).finish(), Finish::Length);
+}
+
+#[test]
 fn answers_pings_and_refuses_a_second_generation_while_busy() {
     let (mut worker, _) = Worker::ready(&long());
     worker.send(&Request::Generate(raw(1, &"the whale and the sea ".repeat(4000), 5)));
@@ -511,6 +526,18 @@ fn shuts_down_when_told_even_while_busy() {
         worker.send(&Request::Shutdown);
         assert_eq!(worker.wait().code(), Some(0));
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_stray_print_goes_to_the_log_and_a_crash_leaves_no_core() {
+    let worker = Worker::start();
+    let process = PathBuf::from(format!("/proc/{}", worker.child.id()));
+    let target = |fd: u32| std::fs::read_link(process.join(format!("fd/{fd}"))).unwrap();
+    assert_eq!(target(1), target(2));
+    let limits = std::fs::read_to_string(process.join("limits")).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
 }
 
 #[test]

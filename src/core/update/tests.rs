@@ -102,7 +102,7 @@ fn sample(cores: usize, available: u64) -> Sample {
         elapsed: Duration::from_secs(1),
         host: Host::default(),
         cpu: Some(Ratio(0.5)),
-        cores: vec![Core { usage: Ratio(0.5), mhz: None }; cores],
+        cores: vec![Core { usage: Some(Ratio(0.5)), mhz: None }; cores],
         memory: Memory { total: Bytes(available), available: Bytes(available), ..Memory::default() },
         disks: Vec::new(),
         temperatures: Vec::new(),

@@ -26,6 +26,9 @@ pub fn mutations(original: &[u8]) -> impl Iterator<Item = Mutation> {
     preamble(&layout, &mut edits);
     cuts(&layout, original.len(), &mut edits);
     keys(&layout, &mut edits);
+    added_keys(&layout, &mut edits);
+    other_texts(&layout, &mut edits);
+    other_architectures(original, &layout, &mut edits);
     tensors(&layout, &mut edits);
     edits.into_iter().map(move |(name, edit)| Mutation { name, bytes: edit.apply(original, layout.header_end) })
 }
@@ -229,6 +232,174 @@ fn keys(layout: &Layout, edits: &mut Edits) {
             let edit = Edit::Splice(first.start..first.start, key, 1);
             edits.push((format!("general.alignment = {alignment}"), edit));
         }
+    }
+}
+
+/// A key as the file has it.
+fn encoded(name: &str, value_type: ValueType, value: &[u8]) -> Vec<u8> {
+    let mut bytes = (name.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(name.as_bytes());
+    bytes.extend(value_type.id().to_le_bytes());
+    bytes.extend(value);
+    bytes
+}
+
+fn encoded_text(text: &str) -> Vec<u8> {
+    [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat()
+}
+
+/// Keys that the original lacks and that llama.cpp heeds, with values that it may stumble over.
+fn added_keys(layout: &Layout, edits: &mut Edits) {
+    let end = layout.keys.last().map_or(24, |key| key.value.end);
+    let mut add = |name: &str, value_type: ValueType, shown: &dyn std::fmt::Display, value: &[u8]| {
+        // In the place of a key that is there already, or as a new one.
+        let (range, more) = match layout.keys.iter().find(|key| key.name == name) {
+            Some(key) => (key.start..key.value.end, 0),
+            None => (end..end, 1),
+        };
+        edits.push((format!("{name} = {shown}"), Edit::Splice(range, encoded(name, value_type, value), more)));
+    };
+    for name in [
+        "llama.attention.key_length",
+        "llama.attention.value_length",
+        "llama.attention.key_length_mla",
+        "llama.attention.sliding_window",
+        "llama.attention.shared_kv_layers",
+        "llama.embedding_length_out",
+        "llama.expert_count",
+        "llama.expert_used_count",
+        "llama.expert_group_count",
+        "llama.nextn_predict_layers",
+        "llama.pooling_type",
+        "llama.rope.scaling.original_context_length",
+        "llama.rope.dimension_count_swa",
+        "split.tensors.count",
+        "tokenizer.ggml.eot_token_id",
+        "tokenizer.ggml.unknown_token_id",
+        "tokenizer.ggml.token_type_count",
+    ] {
+        for value in [0_u32, 1, 2, 4, 32, 1025, i32::MAX as u32, u32::MAX] {
+            add(name, ValueType::U32, &value, &value.to_le_bytes());
+        }
+    }
+    for name in [
+        "llama.rope.scaling.factor",
+        "llama.rope.scaling.attn_factor",
+        "llama.rope.scaling.yarn_log_multiplier",
+        "llama.attention.layer_norm_epsilon",
+        "llama.attention.max_alibi_bias",
+        "llama.attention.clamp_kqv",
+        "llama.logit_scale",
+    ] {
+        for value in [0_f32, -1.0, 1e-30, 1e30, f32::NAN, f32::INFINITY] {
+            add(name, ValueType::F32, &format!("{value:e}"), &value.to_le_bytes());
+        }
+    }
+    for name in ["llama.attention.causal", "tokenizer.ggml.add_eos_token", "tokenizer.ggml.add_space_prefix"] {
+        for value in [0, 1] {
+            add(name, ValueType::Bool, &value, &[value]);
+        }
+    }
+    for value in [0_u16, 1, 2, u16::MAX] {
+        add("split.no", ValueType::U16, &value, &value.to_le_bytes());
+        add("split.count", ValueType::U16, &value, &value.to_le_bytes());
+    }
+    for value in ["none", "linear", "yarn", "longrope", "", "warp"] {
+        add("llama.rope.scaling.type", ValueType::String, &value, &encoded_text(value));
+    }
+    for value in ["model", "adapter", "mmproj", "imatrix", ""] {
+        add("general.type", ValueType::String, &value, &encoded_text(value));
+    }
+    for (name, element) in [
+        ("llama.attention.head_count", ValueType::U32),
+        ("llama.attention.head_count_kv", ValueType::U32),
+        ("llama.feed_forward_length", ValueType::U32),
+        ("llama.block_count", ValueType::U32),
+        ("llama.rope.dimension_sections", ValueType::I32),
+        ("tokenizer.ggml.scores", ValueType::F32),
+        ("llama.attention.sliding_window_pattern", ValueType::Bool),
+    ] {
+        for count in [0_u64, 1, 3, 4, 5, 600, 2048] {
+            let size = element.size().unwrap_or(0) as usize;
+            let mut value = element.id().to_le_bytes().to_vec();
+            value.extend(count.to_le_bytes());
+            value.extend([4, 0, 0, 0][..size].repeat(count as usize));
+            add(name, ValueType::Array, &format!("an array of {count}"), &value);
+        }
+    }
+}
+
+/// Other texts that llama.cpp decides by.
+fn other_texts(layout: &Layout, edits: &mut Edits) {
+    for (name, texts) in [
+        ("general.architecture", &["", "llama4", "qwen2", "clip", "mamba", "t5", "bert", "unheard-of", "\x1b[2J"][..]),
+        ("tokenizer.ggml.model", &["", "none", "no_vocab", "llama", "bert", "t5", "rwkv", "plamo2", "gemma4", "gpt3"]),
+        (
+            "tokenizer.ggml.pre",
+            &["", "default", "llama-bpe", "qwen2", "deepseek-r1-qwen", "gpt-4o", "tekken", "unheard-of"],
+        ),
+        (
+            "tokenizer.chat_template",
+            &["", "{{", "{% for x in range(10**12) %}{% endfor %}", "{{ raise_exception('no') }}"],
+        ),
+    ] {
+        let Some(key) = layout.keys.iter().find(|key| key.name == name) else { continue };
+        for text in texts {
+            edits.push((format!("{name} = {text:?}"), Edit::Splice(key.value.clone(), encoded_text(text), 0)));
+        }
+    }
+}
+
+/// The same tensors under another architecture's name.
+fn other_architectures(original: &[u8], layout: &Layout, edits: &mut Edits) {
+    for architecture in [
+        "arcee",
+        "bert",
+        "bloom",
+        "command-r",
+        "deci",
+        "deepseek",
+        "deepseek2",
+        "exaone",
+        "falcon",
+        "gemma",
+        "gemma2",
+        "gemma3",
+        "gpt2",
+        "granite",
+        "internlm2",
+        "jamba",
+        "lfm2",
+        "llama4",
+        "mamba",
+        "minicpm",
+        "mistral3",
+        "olmo2",
+        "orion",
+        "phi3",
+        "qwen2",
+        "qwen3",
+        "qwen3moe",
+        "qwen3next",
+        "rwkv7",
+        "smollm3",
+        "stablelm",
+        "starcoder2",
+        "t5",
+    ] {
+        let mut keys = Vec::new();
+        for key in &layout.keys {
+            let value = &original[key.value.clone()];
+            match key.name.strip_prefix("llama.") {
+                Some(rest) => keys.extend(encoded(&format!("{architecture}.{rest}"), key.value_type, value)),
+                None if key.name == "general.architecture" => {
+                    keys.extend(encoded(&key.name, key.value_type, &encoded_text(architecture)));
+                }
+                None => keys.extend(&original[key.start..key.value.end]),
+            }
+        }
+        let end = layout.keys.last().map_or(24, |key| key.value.end);
+        edits.push((format!("as {architecture}"), Edit::Splice(24..end, keys, 0)));
     }
 }
 

@@ -1,0 +1,388 @@
+//! `taffrail ls`: all models, or those that a filter lets through.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::show::ModelView;
+use super::table::{self, Column};
+use crate::core::event::StoreStatus;
+use crate::core::library_view;
+use crate::core::model::{Model, Status};
+use crate::core::state::LibrarySort;
+use crate::core::units;
+
+/// The arguments.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The filter, as on the Library screen; empty for all.
+    pub filter: String,
+    /// The column that sorts.
+    pub sort: LibrarySort,
+    /// Largest, newest, last first.
+    pub reverse: bool,
+    /// One JSON document instead of the table.
+    pub json: bool,
+    /// The terminal's width in columns; `None` where the output is none, and nothing is cut.
+    pub width: Option<usize>,
+    /// Seconds since 1970.
+    pub now: i64,
+}
+
+const COLUMNS: [Column; 9] = [
+    Column { title: "Model", right: false, least: Some(32), goes: 0 },
+    Column { title: "Params", right: true, least: None, goes: 2 },
+    Column { title: "Quant", right: false, least: Some(6), goes: 1 },
+    Column { title: "Size", right: true, least: None, goes: 0 },
+    Column { title: "Context", right: true, least: None, goes: 4 },
+    Column { title: "Licence", right: false, least: Some(10), goes: 6 },
+    Column { title: "Store", right: false, least: None, goes: 3 },
+    Column { title: "Used", right: false, least: None, goes: 5 },
+    Column { title: "Status", right: false, least: Some(10), goes: 0 },
+];
+
+/// Write the models that the filter lets through.
+pub fn run(models: &[Arc<Model>], stores: &[StoreStatus], options: &Options, out: &mut impl Write) -> io::Result<()> {
+    let rows = library_view::rows(models, &options.filter, options.sort, options.reverse, &HashMap::new());
+    let models = rows.into_iter().map(|row| &*models[row]);
+    if options.json {
+        let models = models.map(ModelView::new).collect();
+        let stores = stores.iter().map(StoreView::new).collect();
+        return super::json::write(out, &Document { schema: "taffrail/ls/1", models, stores });
+    }
+    let rows: Vec<_> = models.map(|model| cells(model, options.now)).collect();
+    if rows.is_empty() {
+        return writeln!(out, "{}", if options.filter.is_empty() { "no models" } else { "no model fits the filter" });
+    }
+    table::write(out, &COLUMNS, &rows, options.width)
+}
+
+/// Write what the stores could not read, a line each; for standard error.
+pub fn problems(stores: &[StoreStatus], err: &mut impl Write) -> io::Result<()> {
+    for (store, problem) in stores.iter().flat_map(|store| store.problems.iter().map(move |problem| (store, problem))) {
+        writeln!(err, "warning: {}: {problem}", store.store.name())?;
+    }
+    Ok(())
+}
+
+fn cells(model: &Model, now: i64) -> Vec<String> {
+    let summary = model.summary.as_ref();
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "—".to_owned());
+    vec![
+        model.name.clone(),
+        or_dash(summary.map(|summary| summary.parameters).filter(|count| *count > 0).map(units::parameters)),
+        or_dash(model.quant().map(str::to_owned)),
+        model.size.to_string(),
+        or_dash(summary.and_then(|summary| summary.context_length).map(units::tokens)),
+        or_dash(summary.and_then(|summary| summary.license.clone())),
+        model.store.name().to_owned(),
+        or_dash(model.used.map(|used| ago(used, now))),
+        match &model.status {
+            Status::Runnable => "ready".to_owned(),
+            status => format!("✕ {status}"),
+        },
+    ]
+}
+
+/// A time in the past: `today`, `2 h ago`, `3 d ago`.
+pub(super) fn ago(then: i64, now: i64) -> String {
+    match now.saturating_sub(then) {
+        seconds if seconds < 60 => "just now".to_owned(),
+        seconds => format!("{} ago", units::span(Duration::from_secs(seconds.unsigned_abs()))),
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    models: Vec<ModelView<'a>>,
+    stores: Vec<StoreView<'a>>,
+}
+
+#[derive(Serialize)]
+struct StoreView<'a> {
+    store: &'static str,
+    place: &'a str,
+    n_models: usize,
+    problems: &'a [String],
+}
+
+impl<'a> StoreView<'a> {
+    fn new(status: &'a StoreStatus) -> Self {
+        let StoreStatus { store, place, n_models, problems } = status;
+        Self { store: store.name(), place, n_models: *n_models, problems }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::super::show;
+    use super::*;
+    use crate::core::model::{ModelFile, Store};
+    use crate::core::units::Bytes;
+
+    const NOW: i64 = 1_800_000_000;
+
+    fn library() -> (Vec<Arc<Model>>, Vec<StoreStatus>) {
+        let bytes = gguf::testing::Builder::tiny_llama()
+            .without("llama.context_length")
+            .u32("llama.context_length", 20_000)
+            .string("general.license", "apache-2.0")
+            .string("general.size_label", "8B")
+            .string("general.quantized_by", "some\u{1b}[31mone")
+            .u32("general.base_model.count", 1)
+            .string("general.base_model.0.organization", "Qwen")
+            .string("general.base_model.0.name", "Qwen3 8B Base")
+            .f32("general.sampling.temp", 0.5)
+            .build();
+        let summary = gguf::Header::read(&bytes[..]).unwrap().summary();
+        let file =
+            |path: &str, size| ModelFile { path: PathBuf::from(path), size: Bytes(size), modified: NOW - 86_400 };
+        let whole = Model {
+            id: "hf:Qwen/Qwen3-8B-GGUF/Qwen3-8B-Q4_K_M.gguf".to_owned(),
+            name: "Qwen3-8B-Q4_K_M".to_owned(),
+            store: Store::HuggingFace,
+            repository: Some("Qwen/Qwen3-8B-GGUF".to_owned()),
+            files: vec![file("/hub/one\u{1b}[2J.gguf", 5_000_000_000), file("/hub/two.gguf", 27_800_000)],
+            size: Bytes(5_027_800_000),
+            status: Status::Runnable,
+            used: Some(NOW - 7200),
+            summary: Some(summary),
+            note: Some("a note".to_owned()),
+        };
+        let broken = Model {
+            id: "folder:/models/broken.gguf".to_owned(),
+            name: "broken".to_owned(),
+            store: Store::Folder,
+            repository: None,
+            files: vec![file("/models/broken.gguf", 7)],
+            size: Bytes(7),
+            status: Status::Damaged("cut off at tensor 131 of 272".to_owned()),
+            used: None,
+            summary: None,
+            note: None,
+        };
+        let store = |store, place: &str, problems: &[&str]| StoreStatus {
+            store,
+            place: place.to_owned(),
+            n_models: 1,
+            problems: problems.iter().map(|&problem| problem.to_owned()).collect(),
+        };
+        let stores = vec![
+            store(Store::HuggingFace, "/hub", &[]),
+            store(Store::Folder, "/models", &["/models/locked: permission denied"]),
+        ];
+        (vec![Arc::new(whole), Arc::new(broken)], stores)
+    }
+
+    fn listed(change: impl FnOnce(&mut Options)) -> String {
+        let mut options = Options { now: NOW, ..Options::default() };
+        change(&mut options);
+        let (models, stores) = library();
+        let mut out = Vec::new();
+        run(&models, &stores, &options, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    fn shown(model: usize, json: bool) -> String {
+        let mut out = Vec::new();
+        show::run(&library().0[model], json, NOW, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn the_table() {
+        insta::assert_snapshot!(listed(|_| ()), @r#"
+        Model            Params  Quant    Size  Context  Licence     Store   Used     Status
+        broken                —  —         7 B        —  —           folder  —        ✕ cut off at tensor 131 of 272
+        Qwen3-8B-Q4_K_M  20.6 k  F32    5.0 GB      20k  apache-2.0  hf      2 h ago  ready
+        "#);
+        insta::assert_snapshot!(listed(|options| options.width = Some(80)), @r#"
+        Model            Params  Quant    Size  Context  Store   Used     Status
+        broken                —  —         7 B        —  folder  —        ✕ cut off at …
+        Qwen3-8B-Q4_K_M  20.6 k  F32    5.0 GB      20k  hf      2 h ago  ready
+        "#);
+        insta::assert_snapshot!(listed(|options| options.width = Some(50)), @r#"
+        Model            Params  Quant    Size  Status
+        broken                —  —         7 B  ✕ cut off…
+        Qwen3-8B-Q4_K_M  20.6 k  F32    5.0 GB  ready
+        "#);
+        insta::assert_snapshot!(listed(|options| options.filter = "is:damaged".to_owned()), @r#"
+        Model   Params  Quant  Size  Context  Licence  Store   Used  Status
+        broken       —  —       7 B        —  —        folder  —     ✕ cut off at tensor 131 of 272
+        "#);
+        insta::assert_snapshot!(listed(|options| options.filter = "zebra".to_owned()), @"no model fits the filter");
+        let mut err = Vec::new();
+        problems(&library().1, &mut err).unwrap();
+        insta::assert_snapshot!(String::from_utf8(err).unwrap(), @"warning: folder: /models/locked: permission denied");
+    }
+
+    #[test]
+    fn one_model() {
+        insta::assert_snapshot!(shown(0, false), @r#"
+        Qwen3-8B-Q4_K_M
+          a note
+
+        Model
+          id                 hf:Qwen/Qwen3-8B-GGUF/Qwen3-8B-Q4_K_M.gguf
+          status             ready
+          store              hf
+          repository         Qwen/Qwen3-8B-GGUF
+          size               5.0 GB
+          last used          2 h ago
+
+        Contents
+          name               Tiny
+          architecture       llama
+          parameters         20.6 k (20640)
+          size label         8B
+          quantisation       F32, 32.00 bits per weight
+          quantised by       some[31mone
+          context            20000 tokens
+          layers             2
+          embedding          32
+          heads              4, 2 for keys and values
+          vocabulary         64
+          tokenizer          gpt2
+          chat template      no
+          licence            apache-2.0
+          made from          Qwen/Qwen3 8B Base
+
+        Sampling defaults
+          temperature        0.5
+
+        Tensor types
+          type  tensors  parameters     size
+          F32        20      20.6 k  82.6 kB
+
+        Memory, estimated: weights, KV cache and compute buffers at most
+          context  KV f16    total  KV q8_0    total
+          4096     524 kB  23.6 MB   557 kB  23.6 MB
+          8192     1.0 MB  29.4 MB   1.1 MB  29.4 MB
+          16384    2.1 MB  40.9 MB   2.2 MB  41.0 MB
+          20000    2.6 MB  46.3 MB   2.8 MB  46.5 MB
+
+        Files
+            5.0 GB    24 h ago  /hub/one[2J.gguf
+           27.8 MB    24 h ago  /hub/two.gguf
+        "#);
+        insta::assert_snapshot!(shown(1, false), @r#"
+        broken
+
+        Model
+          id                 folder:/models/broken.gguf
+          status             cut off at tensor 131 of 272
+          store              folder
+          size               7 B
+
+        Files
+               7 B    24 h ago  /models/broken.gguf
+        "#);
+    }
+
+    #[test]
+    fn json() {
+        insta::assert_snapshot!(listed(|options| options.json = true), @r#"
+        {
+          "schema": "taffrail/ls/1",
+          "models": [
+            {
+              "id": "folder:/models/broken.gguf",
+              "name": "broken",
+              "store": "folder",
+              "repository": null,
+              "status": "damaged",
+              "reason": "cut off at tensor 131 of 272",
+              "architecture": null,
+              "parameters": null,
+              "quant": null,
+              "bits_per_weight": null,
+              "size_bytes": 7,
+              "context_length": null,
+              "license": null,
+              "used": null,
+              "note": null,
+              "files": [
+                {
+                  "path": "/models/broken.gguf",
+                  "size_bytes": 7,
+                  "modified": 1799913600
+                }
+              ]
+            },
+            {
+              "id": "hf:Qwen/Qwen3-8B-GGUF/Qwen3-8B-Q4_K_M.gguf",
+              "name": "Qwen3-8B-Q4_K_M",
+              "store": "hf",
+              "repository": "Qwen/Qwen3-8B-GGUF",
+              "status": "runnable",
+              "reason": null,
+              "architecture": "llama",
+              "parameters": 20640,
+              "quant": "F32",
+              "bits_per_weight": 32.0,
+              "size_bytes": 5027800000,
+              "context_length": 20000,
+              "license": "apache-2.0",
+              "used": 1799992800,
+              "note": "a note",
+              "files": [
+                {
+                  "path": "/hub/one\u001b[2J.gguf",
+                  "size_bytes": 5000000000,
+                  "modified": 1799913600
+                },
+                {
+                  "path": "/hub/two.gguf",
+                  "size_bytes": 27800000,
+                  "modified": 1799913600
+                }
+              ]
+            }
+          ],
+          "stores": [
+            {
+              "store": "hf",
+              "place": "/hub",
+              "n_models": 1,
+              "problems": []
+            },
+            {
+              "store": "folder",
+              "place": "/models",
+              "n_models": 1,
+              "problems": [
+                "/models/locked: permission denied"
+              ]
+            }
+          ]
+        }
+        "#);
+        let document: serde_json::Value = serde_json::from_str(&shown(0, true)).unwrap();
+        assert_eq!(document["schema"], "taffrail/show/1");
+        assert_eq!(document["model"]["id"], "hf:Qwen/Qwen3-8B-GGUF/Qwen3-8B-Q4_K_M.gguf");
+        assert_eq!(document["summary"]["context_length"], 20_000);
+        let contexts: Vec<_> = document["memory"].as_array().unwrap().iter().map(|need| &need["context"]).collect();
+        assert_eq!(contexts, [4096, 8192, 16_384, 20_000]);
+        let kv = |cache: &str| document["memory"][0][cache]["kv"].as_u64().unwrap();
+        // Two layers with 16 + 16 elements for each of 4096 cells.
+        assert_eq!(kv("f16"), 2 * 4096 * 2 * 32);
+        assert_eq!(kv("q8_0"), 2 * 4096 * 2 * 34);
+        let broken: serde_json::Value = serde_json::from_str(&shown(1, true)).unwrap();
+        assert_eq!(broken["model"]["status"], "damaged");
+        assert_eq!(broken["model"]["reason"], "cut off at tensor 131 of 272");
+        assert!(broken["summary"].is_null());
+    }
+
+    #[test]
+    fn nothing_reaches_the_terminal_that_it_would_obey() {
+        for text in [listed(|_| ()), listed(|options| options.json = true), shown(0, false), shown(0, true)] {
+            assert!(!text.contains(|character: char| character.is_control() && character != '\n'), "{text}");
+        }
+    }
+}

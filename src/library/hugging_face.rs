@@ -1,0 +1,121 @@
+//! The Hugging Face cache: `models--owner--name/{blobs,refs,snapshots}`, read only.
+//!
+//! Of each repository the revision that `refs/main` names shows, else the newest; files that only other revisions hold
+//! show too, since they take space and can be run. Partial downloads lie under other names and do not show.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::env::Env;
+use super::spread::spread;
+use super::walk::{Candidate, Entry, Kind, Walk, group, id_text, is_gguf};
+use crate::core::model::Store;
+
+/// Folders below a snapshot that are looked into.
+const MAX_DEPTH: usize = 6;
+/// The longest ref; a commit's hash has 40 characters.
+const MAX_REF: u64 = 256;
+
+/// Where the cache is, after the hub's own rules; `setting` goes before them.
+pub(super) fn place(setting: Option<&Path>, env: &Env) -> Option<PathBuf> {
+    setting
+        .map(|setting| env.expand(setting))
+        .or_else(|| env.path("HF_HUB_CACHE"))
+        .or_else(|| env.path("HUGGINGFACE_HUB_CACHE"))
+        .or_else(|| env.path("HF_HOME").map(|home| home.join("hub")))
+        .or_else(|| env.path("XDG_CACHE_HOME").map(|cache| cache.join("huggingface/hub")))
+        .or_else(|| env.home.as_ref().map(|home| home.join(".cache/huggingface/hub")))
+}
+
+/// All models of the cache at `hub`.
+pub(super) fn walk(hub: &Path, walk: &Walk<'_>) -> Vec<Candidate> {
+    spread(&walk.list_if_there(hub), |entries| {
+        let mut candidates = Vec::new();
+        for entry in entries {
+            let name = id_text(&entry.name);
+            if let Some(repository) = name.strip_prefix("models--").filter(|repository| !repository.is_empty()) {
+                walk_repository(&hub.join(&entry.name), &repository.replacen("--", "/", 1), walk, &mut candidates);
+            }
+        }
+        candidates
+    })
+}
+
+fn walk_repository(folder: &Path, repository: &str, walk: &Walk<'_>, candidates: &mut Vec<Candidate>) {
+    let snapshots = folder.join("snapshots");
+    let mut revisions: Vec<_> =
+        walk.list_if_there(&snapshots).into_iter().filter(|entry| entry.kind != Kind::File).collect();
+    if let [revision] = &revisions[..] {
+        return walk_snapshot(&snapshots.join(&revision.name), OsStr::new(""), repository, walk, 0, candidates);
+    }
+    sort_revisions(folder, &snapshots, &mut revisions);
+    let mut found = Vec::new();
+    for revision in &revisions {
+        walk_snapshot(&snapshots.join(&revision.name), OsStr::new(""), repository, walk, 0, &mut found);
+    }
+    candidates.extend(once(found));
+}
+
+/// What `refs/main` names first, then the newest.
+fn sort_revisions(folder: &Path, snapshots: &Path, revisions: &mut [Entry]) {
+    let main = read_ref(&folder.join("refs/main"));
+    revisions.sort_by_cached_key(|revision| {
+        let modified = fs::metadata(snapshots.join(&revision.name)).and_then(|metadata| metadata.modified()).ok();
+        (main.as_deref() != Some(&*revision.name.to_string_lossy()), std::cmp::Reverse(modified))
+    });
+}
+
+fn read_ref(path: &Path) -> Option<String> {
+    let is_short = fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() <= MAX_REF);
+    is_short.then(|| fs::read_to_string(path).ok()).flatten().map(|text| text.trim().to_owned())
+}
+
+/// Of what several revisions hold, each file name and each content once: the first, unless a later one has more parts.
+fn once(found: Vec<Candidate>) -> Vec<Candidate> {
+    let mut kept: Vec<Candidate> = Vec::new();
+    let mut by_id = HashMap::<String, usize>::new();
+    let mut contents = HashSet::new();
+    for candidate in found {
+        let content: Vec<_> = candidate.parts.iter().filter_map(|(_, path)| fs::canonicalize(path).ok()).collect();
+        match by_id.get(&candidate.id) {
+            Some(&index) if kept[index].parts.len() < candidate.parts.len() => kept[index] = candidate,
+            Some(_) => {}
+            None if !content.is_empty() && !contents.insert(content) => {}
+            None => {
+                by_id.insert(candidate.id.clone(), kept.len());
+                kept.push(candidate);
+            }
+        }
+    }
+    kept
+}
+
+/// `inside` is the path from the snapshot to `folder`, with a slash at its end unless it is empty.
+fn walk_snapshot(
+    folder: &Path,
+    inside: &OsStr,
+    repository: &str,
+    walk: &Walk<'_>,
+    depth: usize,
+    candidates: &mut Vec<Candidate>,
+) {
+    let (folders, files): (Vec<_>, Vec<_>) =
+        walk.list(folder).into_iter().partition(|entry| entry.kind == Kind::Directory);
+    let names = files.into_iter().map(|entry| entry.name).filter(|name| is_gguf(name));
+    candidates.extend(group(folder, names, Store::HuggingFace, Some(repository), |file_name| {
+        format!("hf:{repository}/{}{}", id_text(inside), id_text(file_name))
+    }));
+    for entry in folders {
+        let path = folder.join(&entry.name);
+        if depth >= MAX_DEPTH {
+            walk.too_deep(path);
+            continue;
+        }
+        let mut inside = OsString::from(inside);
+        inside.push(&entry.name);
+        inside.push("/");
+        walk_snapshot(&path, &inside, repository, walk, depth + 1, candidates);
+    }
+}

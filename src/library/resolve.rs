@@ -1,0 +1,325 @@
+//! Finds the model that a person means: MODEL of the command line.
+//!
+//! In this order: an id; a path; then, within one store where `store:` stands before it, a name, an `owner/repo`, or a
+//! unique part of either, each with `:quant` behind it or not. What is said exactly wins over what is said in part.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::env::Env;
+use super::walk::is_gguf;
+use super::{at_path, list};
+use crate::core::model::{Model, Status, Store};
+use crate::core::settings;
+
+/// Candidates or near names that a message lists.
+const MAX_LISTED: usize = 10;
+/// Near names that are offered.
+const MAX_NEAR: usize = 3;
+/// The longest argument that a message repeats, characters.
+const ARGUMENT_CHARS: usize = 120;
+
+/// Why no model was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unresolved {
+    /// Several fit.
+    Ambiguous {
+        /// What was asked for.
+        argument: String,
+        /// The ids of those that fit, sorted.
+        candidates: Vec<String>,
+    },
+    /// None fits.
+    Unknown {
+        /// What was asked for.
+        argument: String,
+        /// The names that come closest, closest first.
+        near: Vec<String>,
+    },
+    /// A path to nothing.
+    NoFile {
+        /// What was asked for.
+        argument: String,
+    },
+}
+
+impl fmt::Display for Unresolved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ambiguous { argument, candidates } => {
+                write!(f, "{} models fit `{argument}`:", candidates.len())?;
+                for candidate in candidates.iter().take(MAX_LISTED) {
+                    write!(f, "\n  {candidate}")?;
+                }
+                match candidates.len().saturating_sub(MAX_LISTED) {
+                    0 => Ok(()),
+                    more => write!(f, "\n  and {more} more"),
+                }
+            }
+            Self::Unknown { argument, .. } => write!(f, "no model fits `{argument}`"),
+            Self::NoFile { argument } => write!(f, "no such file: {argument}"),
+        }
+    }
+}
+
+impl std::error::Error for Unresolved {}
+
+impl Unresolved {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Ambiguous { .. } => {
+                Some("give one of these in full, or add the quantisation: `name:Q4_K_M`".to_owned())
+            }
+            Self::Unknown { near, .. } if near.is_empty() => Some("`taffrail ls` lists all models".to_owned()),
+            Self::Unknown { near, .. } => {
+                let near: Vec<_> = near.iter().map(|name| format!("`{name}`")).collect();
+                Some(format!("did you mean {}?", near.join(" or ")))
+            }
+            Self::NoFile { .. } => None,
+        }
+    }
+}
+
+/// The model that `argument` means. A path is looked at by itself; everything else needs a look through the stores.
+pub fn find(argument: &str, settings: &settings::Library, env: &Env) -> Result<Arc<Model>, Unresolved> {
+    match path_argument(argument, env) {
+        Some(found) => found,
+        None => resolve(&list(settings, env).models, argument),
+    }
+}
+
+/// The model at the path that `argument` is; `None` where it is no path.
+fn path_argument(argument: &str, env: &Env) -> Option<Result<Arc<Model>, Unresolved>> {
+    let path = env.expand(Path::new(argument));
+    let is_plainly_a_path = path.is_absolute() || argument.starts_with("./") || argument.starts_with("../");
+    let is_path = is_plainly_a_path || (is_gguf(OsStr::new(argument)) && path.is_file());
+    if !is_path {
+        return None;
+    }
+    Some(at_path(&path, env).map(Arc::new).ok_or_else(|| Unresolved::NoFile { argument: shown(argument) }))
+}
+
+/// The model among `models` that `argument` means, where it is no path.
+pub fn resolve(models: &[Arc<Model>], argument: &str) -> Result<Arc<Model>, Unresolved> {
+    let argument = argument.trim();
+    if let Some(model) = models.iter().find(|model| model.id == argument) {
+        return Ok(Arc::clone(model));
+    }
+    let (store, rest) = split_store(argument);
+    let in_store: Vec<_> = models.iter().filter(|model| store.is_none_or(|store| model.store == store)).collect();
+    let wanted = rest.to_lowercase();
+    let mut fitting = fitting(&in_store, &wanted);
+    if fitting.is_empty()
+        && let Some((text, quant)) = wanted.rsplit_once(':')
+    {
+        let has_quant = |model: &&&Arc<Model>| model.quant().is_some_and(|found| found.eq_ignore_ascii_case(quant));
+        let of_quant: Vec<_> = in_store.iter().filter(has_quant).copied().collect();
+        fitting = self::fitting(&of_quant, text);
+    }
+    match &fitting[..] {
+        [] => Err(Unresolved::Unknown { argument: shown(argument), near: near(models, &wanted) }),
+        [model] => Ok(Arc::clone(model)),
+        _ => {
+            let mut candidates: Vec<_> = fitting.iter().map(|model| model.id.clone()).collect();
+            candidates.sort_unstable();
+            Err(Unresolved::Ambiguous { argument: shown(argument), candidates })
+        }
+    }
+}
+
+/// The models that `wanted`, in lower case, names: exactly, else in part.
+fn fitting<'a>(models: &[&'a Arc<Model>], wanted: &str) -> Vec<&'a Arc<Model>> {
+    if wanted.is_empty() {
+        return Vec::new();
+    }
+    let repository = |model: &Model| model.repository.as_deref().unwrap_or_default().to_lowercase();
+    let ways: [&dyn Fn(&Model) -> bool; 3] =
+        [&|model| model.name.to_lowercase() == wanted, &|model| repository(model) == wanted, &|model| {
+            let (_, inside) = split_store(&model.id);
+            model.name.to_lowercase().contains(wanted) || inside.to_lowercase().contains(wanted)
+        }];
+    for way in ways {
+        let fitting: Vec<_> = models.iter().filter(|model| way(model)).copied().collect();
+        // A repository's projector is not what is meant where the model itself fits too.
+        let is_model = |model: &&Arc<Model>| !matches!(model.status, Status::NotAModel(_));
+        let only_models: Vec<_> = fitting.iter().copied().filter(is_model).collect();
+        if !fitting.is_empty() {
+            return if only_models.is_empty() { fitting } else { only_models };
+        }
+    }
+    Vec::new()
+}
+
+fn split_store(argument: &str) -> (Option<Store>, &str) {
+    let store = argument.split_once(':').and_then(|(prefix, rest)| {
+        let stores = [Store::Starter, Store::HuggingFace, Store::Folder];
+        Some((stores.into_iter().find(|store| store.name() == prefix)?, rest))
+    });
+    store.map_or((None, argument), |(store, rest)| (Some(store), rest))
+}
+
+fn near(models: &[Arc<Model>], wanted: &str) -> Vec<String> {
+    let mut scored: Vec<_> = models
+        .iter()
+        .map(|model| (strsim::jaro_winkler(&model.name.to_lowercase(), wanted), &model.name))
+        .filter(|(score, _)| *score > 0.8)
+        .collect();
+    scored.sort_by(|one, other| other.0.total_cmp(&one.0).then_with(|| one.1.cmp(other.1)));
+    let mut names: Vec<_> = scored.into_iter().map(|(_, name)| name.clone()).collect();
+    names.dedup();
+    names.truncate(MAX_NEAR);
+    names
+}
+
+fn shown(argument: &str) -> String {
+    gguf::clean(argument, ARGUMENT_CHARS)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::super::tests::{Machine, model, write};
+    use super::*;
+
+    fn a_model(id: &str, quant: &str, status: Status) -> Arc<Model> {
+        let bytes = gguf::testing::Builder::tiny_llama().build();
+        let mut summary = gguf::Header::read(&bytes[..]).unwrap().summary();
+        summary.quant = Some(quant.to_owned());
+        let (store, rest) = split_store(id);
+        let (repository, file) = rest.rsplit_once('/').unwrap_or(("", rest));
+        Arc::new(Model {
+            id: id.to_owned(),
+            name: file.trim_end_matches(".gguf").to_owned(),
+            store: store.unwrap(),
+            repository: (store == Some(Store::HuggingFace)).then(|| repository.to_owned()),
+            files: Vec::new(),
+            size: crate::core::units::Bytes(1),
+            status,
+            used: None,
+            summary: Some(summary),
+            note: None,
+        })
+    }
+
+    fn library() -> Vec<Arc<Model>> {
+        let projector = || Status::NotAModel("vision projector (mmproj)".to_owned());
+        [
+            ("starter:ishmael-1m", "Q8_0", Status::Runnable),
+            ("starter:ishmael-4m", "Q8_0", Status::Runnable),
+            ("hf:Qwen/Qwen3-8B-GGUF/Qwen3-8B-Q4_K_M.gguf", "Q4_K_M", Status::Runnable),
+            ("hf:Qwen/Qwen3-8B-GGUF/Qwen3-8B-Q8_0.gguf", "Q8_0", Status::Runnable),
+            ("hf:ggml-org/gemma-3-4b-it-GGUF/gemma-3-4b-it-Q4_K_M.gguf", "Q4_K_M", Status::Runnable),
+            ("hf:ggml-org/gemma-3-4b-it-GGUF/mmproj-gemma-3-4b-it.gguf", "F16", projector()),
+            ("folder:/models/same.gguf", "Q4_0", Status::Runnable),
+            ("hf:a/b/same.gguf", "Q4_0", Status::Runnable),
+            ("folder:/models/same-but-longer.gguf", "Q4_0", Status::Damaged("cut off".to_owned())),
+        ]
+        .into_iter()
+        .map(|(id, quant, status)| a_model(id, quant, status))
+        .collect()
+    }
+
+    #[test]
+    fn what_a_person_types() {
+        let models = library();
+        for (argument, expected) in [
+            ("starter:ishmael-1m", "starter:ishmael-1m"),
+            ("ishmael-4m", "starter:ishmael-4m"),
+            ("ISHMAEL-4M", "starter:ishmael-4m"),
+            (" 4m ", "starter:ishmael-4m"),
+            ("starter:4m", "starter:ishmael-4m"),
+            ("qwen3-8b-q8_0", "hf:Qwen/Qwen3-8B-GGUF/Qwen3-8B-Q8_0.gguf"),
+            ("qwen/qwen3-8b-gguf:q4_k_m", "hf:Qwen/Qwen3-8B-GGUF/Qwen3-8B-Q4_K_M.gguf"),
+            ("hf:Qwen/Qwen3-8B-GGUF:Q8_0", "hf:Qwen/Qwen3-8B-GGUF/Qwen3-8B-Q8_0.gguf"),
+            ("qwen3:q8_0", "hf:Qwen/Qwen3-8B-GGUF/Qwen3-8B-Q8_0.gguf"),
+            // The projector beside it is not what is meant, unless it is named.
+            ("gemma", "hf:ggml-org/gemma-3-4b-it-GGUF/gemma-3-4b-it-Q4_K_M.gguf"),
+            ("ggml-org/gemma-3-4b-it-GGUF", "hf:ggml-org/gemma-3-4b-it-GGUF/gemma-3-4b-it-Q4_K_M.gguf"),
+            ("mmproj", "hf:ggml-org/gemma-3-4b-it-GGUF/mmproj-gemma-3-4b-it.gguf"),
+            ("folder:same", "folder:/models/same.gguf"),
+            ("hf:same", "hf:a/b/same.gguf"),
+            ("a/b", "hf:a/b/same.gguf"),
+            ("longer", "folder:/models/same-but-longer.gguf"),
+        ] {
+            assert_eq!(resolve(&models, argument).map(|model| model.id.clone()), Ok(expected.to_owned()), "{argument}");
+        }
+    }
+
+    #[test]
+    fn what_fits_several_or_none() {
+        let models = library();
+        let said = |argument: &str| {
+            let error = resolve(&models, argument).unwrap_err();
+            format!("{error}\nhint: {}", error.hint().unwrap_or_default())
+        };
+        insta::assert_snapshot!(said("qwen3"), @r#"
+        2 models fit `qwen3`:
+          hf:Qwen/Qwen3-8B-GGUF/Qwen3-8B-Q4_K_M.gguf
+          hf:Qwen/Qwen3-8B-GGUF/Qwen3-8B-Q8_0.gguf
+        hint: give one of these in full, or add the quantisation: `name:Q4_K_M`
+        "#);
+        insta::assert_snapshot!(said("same"), @r#"
+        2 models fit `same`:
+          folder:/models/same.gguf
+          hf:a/b/same.gguf
+        hint: give one of these in full, or add the quantisation: `name:Q4_K_M`
+        "#);
+        insta::assert_snapshot!(said("ishmeal-1m"), @r#"
+        no model fits `ishmeal-1m`
+        hint: did you mean `ishmael-1m` or `ishmael-4m`?
+        "#);
+        insta::assert_snapshot!(said("zebra\u{1b}[2J"), @r#"
+        no model fits `zebra[2J`
+        hint: `taffrail ls` lists all models
+        "#);
+        insta::assert_snapshot!(said("qwen3:q5_k_m"), @r#"
+        no model fits `qwen3:q5_k_m`
+        hint: did you mean `Qwen3-8B-Q4_K_M` or `Qwen3-8B-Q8_0`?
+        "#);
+        insta::assert_snapshot!(said("starter:qwen3-8b-q8_0"), @r#"
+        no model fits `starter:qwen3-8b-q8_0`
+        hint: did you mean `Qwen3-8B-Q8_0` or `Qwen3-8B-Q4_K_M`?
+        "#);
+        for nothing in ["", " ", ":", "hf:", "hf::", "::q8_0"] {
+            assert!(matches!(resolve(&models, nothing), Err(Unresolved::Unknown { .. })), "{nothing:?}");
+        }
+    }
+
+    #[test]
+    fn paths() {
+        let mut machine = Machine::new();
+        let folder = machine.folder();
+        machine.settings.folders.clear();
+        write(&folder.join("one.gguf"), &model("1"));
+        write(&folder.join("no-extension"), &model("1"));
+        write(&folder.join("text.gguf"), b"text");
+        for number in 1..=2 {
+            write(&folder.join(format!("split-0000{number}-of-00003.gguf")), &model("1"));
+        }
+        let found = |name: &str| {
+            let argument = folder.join(name).to_str().unwrap().to_owned();
+            find(&argument, &machine.settings, &machine.env).map(|model| (model.name.clone(), model.status.to_string()))
+        };
+        for (name, expected) in [
+            ("one.gguf", ("one", "ready")),
+            ("no-extension", ("no-extension", "ready")),
+            ("text.gguf", ("text", "not a GGUF file (starts with \"text\")")),
+            ("split-00002-of-00003.gguf", ("split", "2 of 3 parts")),
+            ("../models/one.gguf", ("one", "ready")),
+        ] {
+            assert_eq!(found(name), Ok((expected.0.to_owned(), expected.1.to_owned())), "{name}");
+        }
+        assert!(matches!(found("none.gguf"), Err(Unresolved::NoFile { .. })));
+        assert!(matches!(find("./none", &machine.settings, &machine.env), Err(Unresolved::NoFile { .. })));
+        // A name that is no path is looked for in the stores.
+        assert!(matches!(find("one", &machine.settings, &machine.env), Err(Unresolved::Unknown { .. })));
+        let home = machine.env.home.clone().unwrap();
+        fs::create_dir_all(&home).unwrap();
+        fs::copy(folder.join("one.gguf"), home.join("mine.gguf")).unwrap();
+        assert_eq!(find("~/mine.gguf", &machine.settings, &machine.env).unwrap().name, "mine");
+    }
+}

@@ -1,0 +1,166 @@
+//! A recorded machine, replayed: what its files say is changed between ticks, and time is what the test says.
+
+mod machine;
+mod meters;
+mod nvidia;
+
+use std::collections::BTreeMap;
+use std::io::{self, ErrorKind};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::driver::{Closed, Driver, Reading};
+use super::{Files, Sampler};
+use crate::core::event::Moment;
+use crate::core::figure::Figure;
+use crate::core::machine::Sample;
+
+/// Files by path; a path that ends in `/` is an empty folder. Clones share them.
+#[derive(Clone, Default)]
+struct Tree(Arc<Mutex<BTreeMap<String, Result<String, ErrorKind>>>>);
+
+impl Tree {
+    /// The workstation of the fixtures, with this process on it.
+    fn workstation() -> Self {
+        let tree = Self::default();
+        let text = include_str!("../../../tests/fixtures/telemetry/workstation.tree");
+        for file in text.split("\n@ ").skip(1) {
+            let (path, content) = file.split_once('\n').unwrap_or((file, ""));
+            tree.set(path, content);
+        }
+        tree.process(std::process::id(), 50, 90_000);
+        tree
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "takes literals and numbers alike")]
+    fn set(&self, path: &str, content: impl ToString) {
+        self.0.lock().unwrap().insert(path.to_owned(), Ok(content.to_string()));
+    }
+
+    /// Reading this path fails from now on.
+    fn fail(&self, path: &str, kind: ErrorKind) {
+        self.0.lock().unwrap().insert(path.to_owned(), Err(kind));
+    }
+
+    /// Remove everything whose path begins like this.
+    fn remove(&self, prefix: &str) {
+        self.0.lock().unwrap().retain(|path, _| !path.starts_with(prefix));
+    }
+
+    /// A process, with its time and its start in clock ticks.
+    fn process(&self, pid: u32, ticks: u64, started: u64) {
+        let fields = format!("S 1 1 1 0 -1 0 0 0 0 0 {ticks} 0 0 0 20 0 1 0 {started} 0 0");
+        self.set(&format!("proc/{pid}/stat"), format!("{pid} (test) {fields}"));
+        self.set(&format!("proc/{pid}/status"), "VmRSS:\t  2000 kB\nRssAnon:\t  1000 kB\nVmSwap:\t  0 kB\n");
+    }
+
+    /// Add to a counter.
+    fn add(&self, path: &str, counts: u64) {
+        let value = self.number(path).unwrap() + counts;
+        self.set(path, value);
+    }
+}
+
+impl Files for Tree {
+    fn text(&self, path: &str) -> io::Result<String> {
+        match self.0.lock().unwrap().get(path) {
+            Some(Ok(text)) => Ok(text.clone()),
+            Some(Err(kind)) => Err((*kind).into()),
+            None => Err(ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn names(&self, path: &str) -> io::Result<Vec<String>> {
+        let files = self.0.lock().unwrap();
+        if let Some(Err(kind)) = files.get(path) {
+            return Err((*kind).into());
+        }
+        let folder = format!("{path}/");
+        let below: Vec<_> = files.keys().filter_map(|file| file.strip_prefix(&folder)).collect();
+        if below.is_empty() {
+            return Err(ErrorKind::NotFound.into());
+        }
+        let mut names: Vec<_> = below.iter().filter_map(|rest| rest.split('/').next()).map(ToOwned::to_owned).collect();
+        names.retain(|name| !name.is_empty());
+        names.dedup();
+        Ok(names)
+    }
+}
+
+/// A driver that answers what the test says, and counts what it is asked. Clones share it.
+#[derive(Clone, Default)]
+struct Fake(Arc<Mutex<Answers>>);
+
+struct Answers {
+    open: Result<(), Closed>,
+    cards: BTreeMap<String, Result<Reading, String>>,
+    n_opened: usize,
+    n_read: usize,
+}
+
+impl Default for Answers {
+    fn default() -> Self {
+        Self { open: Err(Closed::Missing), cards: BTreeMap::new(), n_opened: 0, n_read: 0 }
+    }
+}
+
+impl Driver for Fake {
+    fn open(&mut self) -> Result<(), Closed> {
+        let mut answers = self.0.lock().unwrap();
+        answers.n_opened += 1;
+        answers.open.clone()
+    }
+
+    fn addresses(&mut self) -> Vec<String> {
+        self.0.lock().unwrap().cards.keys().cloned().collect()
+    }
+
+    fn read(&mut self, address: &str) -> Result<Reading, String> {
+        let mut answers = self.0.lock().unwrap();
+        answers.n_read += 1;
+        answers.cards.get(address).cloned().unwrap_or(Err("no such device".to_owned()))
+    }
+}
+
+/// A sampler over a tree without a driver.
+fn sampler(tree: &Tree) -> Sampler {
+    Sampler::with(Box::new(tree.clone()), Box::new(Fake::default()), Duration::from_secs(1))
+}
+
+/// What changes on a machine.
+type Change<'a> = &'a dyn Fn(&Tree);
+
+/// So many milliseconds after the start.
+fn at(milliseconds: u64) -> Moment {
+    Moment { uptime: Duration::from_millis(milliseconds), unix: 0 }
+}
+
+/// All power as text; what adds up is marked.
+fn powers(sample: &Sample) -> Vec<String> {
+    let text = |power: &crate::core::machine::Power| {
+        let adds = if power.adds { " +" } else { "" };
+        match &power.watts {
+            Figure::Known { value, .. } => format!("{} {value}{adds}", power.name),
+            Figure::Unknown { reason, .. } => format!("{} — {reason}{adds}", power.name),
+        }
+    };
+    sample.power.iter().map(text).collect()
+}
+
+/// What a source's row says.
+fn row(sample: &Sample, name: &str) -> String {
+    let row = sample.sources.iter().find(|row| row.name == name).expect("each source has a row");
+    match &row.reading {
+        Figure::Known { value, .. } => value.clone(),
+        Figure::Unknown { reason, remedy: Some(remedy) } => format!("— {reason} → {remedy}"),
+        Figure::Unknown { reason, remedy: None } => format!("— {reason}"),
+    }
+}
+
+/// No figure of power is ever zero: a meter that says so is not believed.
+fn no_zero_watts(sample: &Sample) {
+    for power in &sample.power {
+        assert!(power.watts.value().is_none_or(|watts| watts.0 > 0.0), "{power:?}");
+    }
+    assert!(sample.total_power().is_none_or(|watts| watts.0 > 0.0));
+}

@@ -1,0 +1,380 @@
+//! The house rules of the source: who may import whom, where `unsafe` may stand, how long a file may be.
+//!
+//! Read from the source as tokens, so that neither a comment nor a string can break a rule, nor hide that one is broken.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What the modules of one folder of `src` may use.
+struct Rule {
+    /// The folder, or the file without `.rs`.
+    module: &'static str,
+    /// The other modules of `src` that it may import.
+    may: &'static [&'static str],
+    /// Paths outside of `src` that it may not name.
+    never: &'static [&'static str],
+}
+
+const NOTHING: &[&str] = &[];
+/// What knows the outside: an adapter.
+const CORE: &[&str] = &["core"];
+/// What a pure module has no hand in.
+const OUTSIDE: &[&str] = &[
+    "tokio",
+    "futures_util",
+    "ratatui",
+    "crossterm",
+    "rustix",
+    "sysinfo",
+    "std::env",
+    "std::fs",
+    "std::io",
+    "std::net",
+    "std::process",
+    "std::sync::Mutex",
+    "std::sync::RwLock",
+    "std::thread",
+    "std::time::Instant",
+    "std::time::SystemTime",
+];
+const SCREEN: &[&str] = &["ratatui", "crossterm"];
+
+#[rustfmt::skip]
+const RULES: &[Rule] = &[
+    Rule { module: "core", may: &[], never: OUTSIDE },
+    // A view is a function of the state: it waits for nothing and asks no clock. Themes are read from a folder.
+    Rule { module: "ui", may: CORE, never: &["tokio", "futures_util", "rustix", "sysinfo", "std::net", "std::process", "std::thread", "std::time::Instant", "std::time::SystemTime"] },
+    Rule { module: "config", may: CORE, never: SCREEN },
+    Rule { module: "library", may: CORE, never: SCREEN },
+    Rule { module: "engine", may: CORE, never: SCREEN },
+    Rule { module: "telemetry", may: CORE, never: SCREEN },
+    Rule { module: "lab", may: CORE, never: SCREEN },
+    Rule { module: "history", may: CORE, never: SCREEN },
+    Rule { module: "remote", may: CORE, never: SCREEN },
+    // The one that knows them all.
+    Rule { module: "app", may: &["core", "ui", "config", "library", "engine", "telemetry", "lab", "history", "remote"], never: NOTHING },
+    // A lean command such as `ls` needs the library and none of the loop.
+    Rule { module: "cli", may: &["core", "app", "config", "library", "server"], never: SCREEN },
+    Rule { module: "server", may: &["core", "app"], never: SCREEN },
+    // Puts the parts together, and does nothing itself.
+    Rule { module: "main", may: &["core", "ui", "config", "library", "engine", "app", "cli", "server"], never: SCREEN },
+];
+
+/// What each crate of the workspace may depend on among the others, and which of them may link llama.cpp.
+const CRATES: &[(&str, &[&str], bool)] = &[
+    ("gguf", &[], false),
+    ("wire", &[], false),
+    ("worker", &["gguf", "wire"], true),
+    (".", &["gguf", "wire", "worker"], false),
+];
+
+/// A longer file has more than one purpose.
+const MAX_LINES: usize = 600;
+
+/// Tables of cases grow without another purpose.
+const MAX_TEST_LINES: usize = 800;
+
+#[test]
+fn modules_import_only_what_they_may() {
+    assert_eq!(in_all_sources(&["src"], |path, text| imports(&module_path(path), text)), [""; 0]);
+}
+
+#[test]
+fn unsafe_stands_in_the_worker_only() {
+    let folders = ["src", "crates/gguf", "crates/wire", "tests", "benches", "fuzz"];
+    assert_eq!(in_all_sources(&folders, |_, text| unsafe_code(text)), [""; 0]);
+}
+
+#[test]
+fn files_stay_short() {
+    assert_eq!(in_all_sources(&["src", "crates", "tests", "benches", "fuzz"], length), [""; 0]);
+}
+
+#[test]
+fn crates_depend_only_on_what_they_may() {
+    for (name, may, links_llama) in CRATES {
+        let folder = if *name == "." { root() } else { root().join("crates").join(name) };
+        let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        assert_eq!(dependencies(&manifest, may, *links_llama), [""; 0], "{name}");
+    }
+    let found: BTreeSet<_> = fs::read_dir(root().join("crates"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let known = CRATES.iter().map(|(name, ..)| (*name).to_owned()).filter(|name| name != ".").collect();
+    assert_eq!(found, known, "each crate has its row in CRATES");
+}
+
+/// Every import that the rules forbid to the module at this path, such as `core::update`.
+fn imports(module: &[String], text: &str) -> Vec<String> {
+    let top = module.first().map_or("", String::as_str);
+    // lib.rs only declares.
+    if top.is_empty() || top == "lib" {
+        return Vec::new();
+    }
+    let Some(rule) = RULES.iter().find(|rule| rule.module == top) else {
+        return vec![format!("`{top}` has no row in RULES")];
+    };
+    let mut wrong = BTreeSet::new();
+    for path in paths(text) {
+        let names = |own: &[&str]| own.iter().zip(&path).all(|(own, name)| own == name) && path.len() >= own.len();
+        if let Some(never) = rule.never.iter().find(|never| names(&never.split("::").collect::<Vec<_>>())) {
+            wrong.insert(format!("`{top}` may not use {never}"));
+        }
+        if let Some(other) = target(module, &path)
+            && other != top
+            && RULES.iter().any(|rule| rule.module == other)
+            && !rule.may.contains(&other.as_str())
+        {
+            wrong.insert(format!("`{top}` may not import `{other}`"));
+        }
+    }
+    wrong.into_iter().collect()
+}
+
+/// The folder of `src` that a path leads to: `crate::a::…`, `taffrail::a::…`, or as many `super` as it takes.
+fn target(module: &[String], path: &[String]) -> Option<String> {
+    let n_supers = path.iter().take_while(|name| *name == "super").count();
+    match path.first()?.as_str() {
+        "crate" | "taffrail" => path.get(1).cloned(),
+        // `super` in an inline module, such as `tests`, leads one step less far; a step too far only ends outside.
+        "super" if n_supers >= module.len() => path.get(n_supers).cloned(),
+        _ => None,
+    }
+}
+
+fn unsafe_code(text: &str) -> Vec<String> {
+    let stands = tokens(text).iter().any(|token| token == "unsafe");
+    stands.then(|| "`unsafe` may stand in crates/worker only".to_owned()).into_iter().collect()
+}
+
+fn length(path: &Path, text: &str) -> Vec<String> {
+    let is_test = path.iter().any(|name| name == "tests" || name == "tests.rs");
+    let most = if is_test { MAX_TEST_LINES } else { MAX_LINES };
+    let lines = text.lines().count();
+    (lines > most).then(|| format!("{lines} lines, more than {most}")).into_iter().collect()
+}
+
+fn dependencies(manifest: &str, may: &[&str], links_llama: bool) -> Vec<String> {
+    let manifest: toml::Table = manifest.parse().unwrap();
+    let names = manifest.get("dependencies").and_then(toml::Value::as_table).into_iter().flat_map(toml::Table::keys);
+    names
+        .filter(|name| {
+            let is_ours = CRATES.iter().any(|(ours, ..)| ours == name);
+            (is_ours && !may.contains(&name.as_str())) || (name.starts_with("llama") && !links_llama)
+        })
+        .map(|name| format!("may not depend on `{name}`"))
+        .collect()
+}
+
+/// All paths that the source names, those of `use` groups one by one: `use a::{b, c::d}` gives `a::b` and `a::c::d`.
+fn paths(text: &str) -> Vec<Vec<String>> {
+    let tokens = tokens(text);
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < tokens.len() {
+        // The rest of a longer path was taken with its beginning; a field or method is no path.
+        if is_name(&tokens[at]) && (at == 0 || !matches!(tokens[at - 1].as_str(), "::" | ".")) {
+            at = tree(&tokens, at, &[], &mut found);
+        } else {
+            at += 1;
+        }
+    }
+    found
+}
+
+/// Read one path, or one tree of paths, from a position; gives the position behind it.
+fn tree(tokens: &[String], mut at: usize, prefix: &[String], found: &mut Vec<Vec<String>>) -> usize {
+    let mut path = prefix.to_vec();
+    loop {
+        match tokens.get(at).map(String::as_str) {
+            Some("{") => {
+                at += 1;
+                while !matches!(tokens.get(at).map(String::as_str), None | Some("}")) {
+                    let after = tree(tokens, at, &path, found);
+                    at = after.max(at + 1);
+                }
+                return at + 1;
+            }
+            Some(name) if is_name(name) => path.push(name.to_owned()),
+            _ => break,
+        }
+        at += 1;
+        if tokens.get(at).map(String::as_str) != Some("::") {
+            break;
+        }
+        at += 1;
+    }
+    if path.len() > prefix.len() {
+        found.push(path);
+    }
+    at
+}
+
+fn is_name(token: &str) -> bool {
+    token.starts_with(|c: char| c.is_alphabetic() || c == '_')
+}
+
+/// Names, `::` and single characters; without comments, strings, characters and white space.
+fn tokens(text: &str) -> Vec<String> {
+    let chars: Vec<char> = text.chars().collect();
+    let starts = |at: usize, wanted: &str| wanted.chars().enumerate().all(|(n, c)| chars.get(at + n) == Some(&c));
+    let mut tokens: Vec<String> = Vec::new();
+    let mut at = 0;
+    while at < chars.len() {
+        let is_raw = || matches!(tokens.last().map(String::as_str), Some("r" | "br" | "cr"));
+        match chars[at] {
+            c if c.is_whitespace() => at += 1,
+            '/' if starts(at, "//") => at += chars[at..].iter().take_while(|c| **c != '\n').count(),
+            '/' if starts(at, "/*") => {
+                let mut depth = 0;
+                loop {
+                    (depth, at) = match () {
+                        () if starts(at, "/*") => (depth + 1, at + 2),
+                        () if starts(at, "*/") => (depth - 1, at + 2),
+                        () => (depth, at + 1),
+                    };
+                    if depth == 0 || at >= chars.len() {
+                        break;
+                    }
+                }
+            }
+            '"' | '#' if is_raw() => {
+                let n_marks = chars[at..].iter().take_while(|c| **c == '#').count();
+                at += n_marks;
+                if chars.get(at) == Some(&'"') {
+                    let end = format!("\"{}", "#".repeat(n_marks));
+                    at += 1;
+                    while at < chars.len() && !starts(at, &end) {
+                        at += 1;
+                    }
+                    at += end.len();
+                }
+                tokens.pop();
+            }
+            '"' => {
+                at += 1;
+                while at < chars.len() && chars[at] != '"' {
+                    at += if chars[at] == '\\' { 2 } else { 1 };
+                }
+                at += 1;
+            }
+            '\'' if chars.get(at + 1) == Some(&'\\') => {
+                at += 3;
+                while at < chars.len() && chars[at] != '\'' {
+                    at += 1;
+                }
+                at += 1;
+            }
+            '\'' if chars.get(at + 2) == Some(&'\'') => at += 3,
+            c if c.is_alphabetic() || c == '_' => {
+                let name: String = chars[at..].iter().take_while(|c| c.is_alphanumeric() || **c == '_').collect();
+                at += name.chars().count();
+                tokens.push(name);
+            }
+            ':' if starts(at, "::") => {
+                tokens.push("::".to_owned());
+                at += 2;
+            }
+            c => {
+                tokens.push(c.to_string());
+                at += 1;
+            }
+        }
+    }
+    tokens
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// `src/core/update/mod.rs` is the module `core::update`.
+fn module_path(file: &Path) -> Vec<String> {
+    let inside = file.strip_prefix("src").unwrap_or(file).with_extension("");
+    let mut names: Vec<_> = inside.iter().map(|name| name.to_str().unwrap().to_owned()).collect();
+    if names.last().is_some_and(|name| name == "mod") {
+        names.pop();
+    }
+    names
+}
+
+/// What is wrong in the Rust files under these folders, each line with its file.
+fn in_all_sources(folders: &[&str], check: impl Fn(&Path, &str) -> Vec<String>) -> Vec<String> {
+    let mut folders: Vec<_> = folders.iter().map(|folder| root().join(folder)).collect();
+    let mut wrong = BTreeMap::new();
+    let mut n_files = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && !path.ends_with("target") {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                n_files += 1;
+                let inside = path.strip_prefix(root()).unwrap();
+                wrong.insert(inside.to_owned(), check(inside, &fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    assert!(n_files > 10, "the sources were not found");
+    wrong.iter().flat_map(|(path, wrong)| wrong.iter().map(move |what| format!("{}: {what}", path.display()))).collect()
+}
+
+/// The rules can fail: each is broken here once.
+#[test]
+fn each_broken_rule_is_seen() {
+    for (module, text, wrong) in [
+        ("core::update", "use crate::ui::view;", &["`core` may not import `ui`"][..]),
+        ("core::update::keys", "use super::super::super::ui;", &["`core` may not import `ui`"]),
+        ("core::update", "fn f() { crate::app::run() }", &["`core` may not import `app`"]),
+        ("core", "use {std::fmt, tokio::sync};", &["`core` may not use tokio"]),
+        (
+            "core",
+            "use std::{fmt, fs::File, time::{Duration, Instant}};",
+            &["`core` may not use std::fs", "`core` may not use std::time::Instant"],
+        ),
+        ("core", "fn now() -> std::time::SystemTime { todo!() }", &["`core` may not use std::time::SystemTime"]),
+        ("ui::screens", "use crate::{core::State, library::Model};", &["`ui` may not import `library`"]),
+        ("ui", "let t = std::time::Instant::now();", &["`ui` may not use std::time::Instant"]),
+        ("library::folder", "use crate::engine;", &["`library` may not import `engine`"]),
+        ("engine", "use ratatui::Frame;", &["`engine` may not use ratatui"]),
+        ("telemetry", "pub use crate::config::Loaded;", &["`telemetry` may not import `config`"]),
+        ("config", "use crate::app::App;", &["`config` may not import `app`"]),
+        ("app", "use crate::cli::Arguments;", &["`app` may not import `cli`"]),
+        ("cli::ls", "use crate::engine::Engine;", &["`cli` may not import `engine`"]),
+        ("server", "use crate::library;", &["`server` may not import `library`"]),
+        ("main", "taffrail::telemetry::read()", &["`main` may not import `telemetry`"]),
+        ("novelty", "", &["`novelty` has no row in RULES"]),
+    ] {
+        let module: Vec<_> = module.split("::").map(str::to_owned).collect();
+        assert_eq!(imports(&module, text), wrong, "{text}");
+    }
+    assert_eq!(unsafe_code("fn f() { unsafe { g() } }").len(), 1);
+    assert_eq!(length(Path::new("src/core/state.rs"), &"\n".repeat(MAX_LINES + 1)).len(), 1);
+    assert_eq!(length(Path::new("crates/wire/tests/frames.rs"), &"\n".repeat(MAX_TEST_LINES + 1)).len(), 1);
+    assert_eq!(dependencies("[dependencies]\nwire = \"1\"\nserde = \"1\"", &[], false), ["may not depend on `wire`"]);
+    assert_eq!(dependencies("[dependencies]\nllama-cpp-2 = \"1\"", &[], false), ["may not depend on `llama-cpp-2`"]);
+}
+
+/// What only looks like a broken rule is none.
+#[test]
+fn what_is_allowed_is_not_reported() {
+    for (module, text) in [
+        ("core::update", "use super::state::State; use crate::core::settings; use std::time::Duration;"),
+        ("core", "// use tokio::sync;\n/* crate::ui /* nested */ crate::ui */\n/// See [`crate::ui`]."),
+        ("core", r##"let a = "crate::ui"; let b = r#"# "crate::ui""#; let c = ('"', '\'', '\u{22}'); fn f<'a>() {}"##),
+        ("core", "self.tokio.std::<u8>(); let x = y.ui;"),
+        ("ui::widgets::graph", "use super::super::theme::Theme; use crate::core::State; use ratatui::Frame;"),
+        ("app", "use crate::{config, core, engine, library, telemetry, ui}; use tokio::select;"),
+        ("cli::config", "use crate::config::{self, Loaded};"),
+    ] {
+        let module: Vec<_> = module.split("::").map(str::to_owned).collect();
+        assert_eq!(imports(&module, text), [""; 0], "{text}");
+    }
+    assert_eq!(unsafe_code("#![forbid(unsafe_code)] // unsafe\nlet a = \"unsafe\";"), [""; 0]);
+    assert_eq!(length(Path::new("src/core/state.rs"), &"\n".repeat(MAX_LINES)), [""; 0]);
+    assert_eq!(length(Path::new("tests/dev.rs"), &"\n".repeat(MAX_TEST_LINES)), [""; 0]);
+}
