@@ -145,7 +145,7 @@ fn refused(canvas: &mut Canvas<'_>, area: Rect, model: &str, refusal: &Refusal) 
         rest = below(rest, 1);
     }
     let rest = below(rest, u16::from(rest.height > 1));
-    let answers = keys(canvas, &[("force", "start it anyway"), ("configure", "other settings"), ("back", "leave it")]);
+    let answers = keys(canvas, &[("force", "start it anyway"), ("back", "leave it")]);
     if rest.height > 0 {
         canvas.put_spans(rest.x, rest.y, rest.width, &answers);
     }

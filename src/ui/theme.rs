@@ -6,8 +6,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use etcetera::BaseStrategy as _;
 use ratatui::style::{Color, Modifier, Style};
 use toml::de::{DeTable, DeValue};
 
@@ -168,6 +169,11 @@ impl Theme {
         let (mut themes, _) = Self::load_all(None);
         themes.remove(MONOCHROME).unwrap_or(Self { styles: [Style::new(); N_MEANINGS] })
     }
+}
+
+/// Where the user's themes are looked for: `themes` beside config.toml.
+pub fn user_folder() -> Option<PathBuf> {
+    Some(etcetera::choose_base_strategy().ok()?.config_dir().join("taffrail").join("themes"))
 }
 
 /// The folder's theme files by name, with path and text.

@@ -102,6 +102,7 @@ pub(crate) fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, sessio
     let area = inset(area, 1);
     let two = area.width >= TWO_COLUMNS;
     let (left, right) = split_columns(area, if two { area.width / 2 } else { area.width });
+    let left = Rect { width: left.width.saturating_sub(2 * u16::from(two)), ..left };
     let mut rows = Rows { canvas, area: left };
     let rate = |rate: Option<f64>| rate.map_or_else(|| "—".to_owned(), |rate| format!("{} tok/s", digits(rate)));
     rows.heading(if session.is_busy() { "This answer" } else { "Last answer" });

@@ -144,12 +144,13 @@ fn legend(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     }
     let room = area.width.saturating_sub(spans_width(&right) as u16);
     let mut spans: Spans<'_> = Vec::new();
-    for session in &state.fleet.sessions {
-        spans.push(canvas.span(series(session), " ■ "));
+    for (index, session) in state.fleet.sessions.iter().enumerate() {
+        spans.push(canvas.span(series(session), format!(" {} ", graph::sign(index, canvas.graphs))));
         spans.push(canvas.span(Meaning::Muted, format!("{} ", session.name)));
     }
     if state.machine.power.last().is_some() {
-        spans.push(canvas.span(Meaning::Border, " ■ "));
+        let sign = graph::sign(state.fleet.sessions.len(), canvas.graphs);
+        spans.push(canvas.span(Meaning::Border, format!(" {sign} ")));
         spans.push(canvas.span(Meaning::Muted, "rest"));
     }
     canvas.put_spans(area.x, area.y, room, &spans);

@@ -33,6 +33,7 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
             offer(state.fleet.sessions.len() > 1, "filter", "filter");
             offer(true, "freeze", if state.machine.frozen.is_some() { "unfreeze" } else { "freeze" });
             offer(session.is_some() && !has_failed, "restart", "restart");
+            offer(session.is_some(), "configure", "settings");
         }
         Context::Prompt => {
             offer(is_busy, "back", "cancel");
@@ -84,7 +85,6 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
         }
         Context::Refused => {
             offer(true, "force", "start anyway");
-            offer(true, "configure", "other settings");
             offer(true, "back", "close");
         }
         Context::Help => {

@@ -29,6 +29,11 @@ pub(crate) struct Extent {
 /// The most series that are told apart; the rest joins the last.
 const MAX_SERIES: usize = 16;
 
+/// The sign of a series in a legend: what ASCII graphs fill it with, else a square of its colour.
+pub(crate) fn sign(index: usize, style: GraphStyle) -> char {
+    if style == GraphStyle::Ascii { FILLS[index.min(MAX_SERIES - 1) % FILLS.len()] } else { '■' }
+}
+
 /// What ASCII graphs fill a series with.
 const FILLS: [char; 8] = ['#', '=', '+', 'o', '*', '%', 'x', '@'];
 
