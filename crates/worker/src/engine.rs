@@ -1,18 +1,19 @@
 //! A model in a context, behind a safe interface.
 //!
 //! Owned here: the context, the decode call and what it leaves behind, and the bounds that keep a call from aborting the
-//! process. Absent: what to decode and when. `llama-cpp-2` would stand between, but it hides the abort callback and the
-//! pointers, and has a part of llama.cpp built that nothing here uses.
+//! process. Absent: what to decode and when. The model is `llama-cpp-2`'s (see `model`); the context is our own, over the
+//! sys crate, because there the abort callback and the pointer that the ledger needs are hidden.
 
 use std::ffi::c_void;
 use std::ptr::NonNull;
 
+use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_sys_2 as sys;
 use wire::{CacheType, Failure, FailureKind, FlashAttention, Ledger, Load};
 
 use crate::backend::{self, fail};
 use crate::control::CONTROL;
-use crate::model::{Model, ONLY_ENCODES, Progress, cannot_chat};
+use crate::model::{Model, ONLY_ENCODES, cannot_chat};
 use crate::{ledger, log};
 
 /// The longest context that is tried, in tokens: several times what any model was trained for. llama.cpp goes on
@@ -59,12 +60,16 @@ pub(crate) enum Decoded {
 impl Engine {
     /// Load a model, make its context and run one token through it, so that the first prompt finds weights and buffers
     /// in place.
-    pub(crate) fn load(load: &Load, progress: Progress<'_>) -> Result<Self, Failure> {
+    pub(crate) fn load(
+        llama: &LlamaBackend,
+        load: &Load,
+        progress: impl FnMut(f32) -> bool + 'static,
+    ) -> Result<Self, Failure> {
         if load.n_ctx > MAX_CONTEXT {
             let message = format!("a context of {} tokens is above the limit of {MAX_CONTEXT}", load.n_ctx);
             return Err(fail(FailureKind::Context, message, "ask for what the model was trained for, or less"));
         }
-        let model = Model::load(load, progress)?;
+        let model = Model::load(llama, load, progress)?;
         let params = context_params(load, model.n_ctx_train());
         let _ = log::take_error();
         // SAFETY: the model is live; the parameters hold no pointer but the callback, a function that stays.

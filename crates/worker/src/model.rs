@@ -1,33 +1,33 @@
 //! A loaded model: its vocabulary, its template, its metadata.
 //!
-//! Owned here: the load, and what it refuses; text to tokens and back. Absent: the context (`engine`).
+//! Owned here: the load, and what it refuses; text to tokens and back. It is `llama-cpp-2`'s model, with the sys crate
+//! where that lacks a call or panics over what a file may claim. Absent: the context (`engine`).
 
-use std::ffi::{CStr, CString, c_void};
-use std::path::Path;
 use std::ptr::NonNull;
 
+use llama_cpp_2::LlamaModelLoadError;
+use llama_cpp_2::llama_backend::LlamaBackend;
+use llama_cpp_2::model::LlamaModel;
+use llama_cpp_2::model::params::LlamaModelParams;
+use llama_cpp_2::token::LlamaToken;
 use llama_cpp_sys_2 as sys;
 use wire::{Failure, FailureKind, Load};
 
 use crate::backend::fail;
 use crate::log;
 
-/// The longest metadata value that is read, in bytes.
-const MAX_METADATA: usize = 1 << 20;
-
-/// Hears how far a load has come, 0 to 1, and says whether it is to go on.
-pub(crate) type Progress<'a> = &'a mut dyn FnMut(f32) -> bool;
-
 pub(crate) struct Model {
-    pointer: NonNull<sys::llama_model>,
-    /// A part of the model.
-    vocab: NonNull<sys::llama_vocab>,
+    inner: LlamaModel,
     n_vocab: usize,
 }
 
 impl Model {
-    /// Load a model, telling `progress` how far it is.
-    pub(crate) fn load(load: &Load, mut progress: Progress<'_>) -> Result<Self, Failure> {
+    /// Load a model. `progress` hears how far it is, 0 to 1, and says whether to go on.
+    pub(crate) fn load(
+        llama: &LlamaBackend,
+        load: &Load,
+        progress: impl FnMut(f32) -> bool + 'static,
+    ) -> Result<Self, Failure> {
         let opened = std::fs::File::open(&load.path).and_then(|file| file.metadata());
         if let Some(reason) = match opened {
             Ok(metadata) if metadata.is_file() => None,
@@ -37,47 +37,37 @@ impl Model {
             let message = format!("the model's file can't be opened: {reason}");
             return Err(fail(FailureKind::Load, message, "it may have been moved, or belong to another user"));
         }
-        let path = c_path(&load.path)?;
-        // SAFETY: the default parameters are plain values.
-        let mut params = unsafe { sys::llama_model_default_params() };
-        params.n_gpu_layers = load.n_gpu_layers.map_or(-1, |n_layers| i32::try_from(n_layers).unwrap_or(i32::MAX));
-        params.load_mode = match (load.mmap, load.mlock) {
-            (true, true) => sys::LLAMA_LOAD_MODE_MMAP_MLOCK,
-            (true, false) => sys::LLAMA_LOAD_MODE_MMAP,
-            (false, true) => sys::LLAMA_LOAD_MODE_MLOCK,
-            (false, false) => sys::LLAMA_LOAD_MODE_NONE,
-        };
-        params.progress_callback = Some(on_progress);
-        params.progress_callback_user_data = (&raw mut progress).cast();
+        let mut params = LlamaModelParams::default()
+            .with_use_mmap(load.mmap)
+            .with_use_mlock(load.mlock)
+            .with_progress_callback(progress);
+        if let Some(n_layers) = load.n_gpu_layers {
+            params = params.with_n_gpu_layers(n_layers);
+        }
         let _ = log::take_error();
-        // SAFETY: the path ends in a zero; the callback's data is `progress`, which outlives this call, and llama.cpp
-        // calls it on this thread alone, only during this call.
-        let model = unsafe { sys::llama_model_load_from_file(path.as_ptr(), params) };
-        let pointer = NonNull::new(model).ok_or_else(|| {
-            let reason = log::error_or_none_given();
+        let inner = LlamaModel::load_from_file(llama, &load.path, &params).map_err(|error| {
+            let reason = match error {
+                LlamaModelLoadError::NullResult => log::error_or_none_given(),
+                error => error.to_string(),
+            };
             let hint = load_hint(&reason);
             fail(FailureKind::Load, format!("the model could not be loaded: {reason}"), hint)
         })?;
-        // SAFETY: the model is live, and its vocabulary is a part of it, never null.
-        let (vocab, n_vocab) = unsafe {
-            let vocab = sys::llama_model_get_vocab(pointer.as_ptr());
-            (NonNull::new_unchecked(vocab.cast_mut()), sys::llama_vocab_n_tokens(vocab))
-        };
-        let model = Self { pointer, vocab, n_vocab: usize::try_from(n_vocab).unwrap_or(0) };
+        let model = Self { n_vocab: usize::try_from(inner.n_vocab()).unwrap_or(0), inner };
         model.check()?;
         Ok(model)
     }
 
     /// Refuse what loads but can't go on from a text.
     fn check(&self) -> Result<(), Failure> {
-        let pointer = self.pointer.as_ptr();
-        // SAFETY: the model is live; these calls only read it.
+        let pointer = self.as_ptr();
+        // SAFETY: the model is live; these calls only read it. (`LlamaVocab::vocab_type` panics over most types.)
         let (encodes, decodes, diffuses, vocab) = unsafe {
             (
                 sys::llama_model_has_encoder(pointer),
                 sys::llama_model_has_decoder(pointer),
                 sys::llama_model_is_diffusion(pointer),
-                sys::llama_vocab_type(self.vocab.as_ptr()),
+                sys::llama_vocab_type(sys::llama_model_get_vocab(pointer)),
             )
         };
         let what = if !decodes {
@@ -97,83 +87,36 @@ impl Model {
     /// The tokens of a text, special tokens read as such, with the begin-of-text token where the vocabulary wants one and
     /// the text doesn't have it.
     pub(crate) fn tokenize(&self, text: &str) -> Vec<i32> {
+        let vocab = self.inner.vocab();
         let bos = self.bos_text();
-        // SAFETY: the vocabulary is live.
-        let (token, wanted) =
-            unsafe { (sys::llama_vocab_bos(self.vocab.as_ptr()), sys::llama_vocab_get_add_bos(self.vocab.as_ptr())) };
-        let mut tokens = Vec::new();
-        if wanted && self.is_token(token) && (bos.is_empty() || !text.starts_with(&bos)) {
-            tokens.push(token);
-        }
-        self.tokenize_onto(text, &mut tokens);
-        tokens
+        let is_wanted =
+            vocab.should_add_bos() && self.is_token(vocab.bos().0) && (bos.is_empty() || !text.starts_with(&bos));
+        self.tokens(text, is_wanted.then(|| vocab.bos()))
     }
 
     /// The tokens of a text as it stands, special tokens read as such.
     pub(crate) fn tokenize_bare(&self, text: &str) -> Vec<i32> {
-        let mut tokens = Vec::new();
-        self.tokenize_onto(text, &mut tokens);
-        tokens
+        self.tokens(text, None)
     }
 
-    fn tokenize_onto(&self, text: &str, tokens: &mut Vec<i32>) {
-        let Ok(length) = i32::try_from(text.len()) else { return };
-        let n_before = tokens.len();
-        let mut room = text.len() + 16;
-        for _ in 0..2 {
-            tokens.resize(n_before + room, 0);
-            // SAFETY: pointer and length are those of the text and of the room behind `n_before`.
-            let n_tokens = unsafe {
-                sys::llama_tokenize(
-                    self.vocab.as_ptr(),
-                    text.as_ptr().cast(),
-                    length,
-                    tokens[n_before..].as_mut_ptr(),
-                    i32::try_from(room).unwrap_or(i32::MAX),
-                    false,
-                    true,
-                )
-            };
-            match usize::try_from(n_tokens) {
-                Ok(n_tokens) => {
-                    tokens.truncate(n_before + n_tokens);
-                    return;
-                }
-                // The room was too small by its own account: negative is what it needs.
-                Err(_) => room = n_tokens.unsigned_abs() as usize,
-            }
-        }
-        tokens.truncate(n_before);
+    fn tokens(&self, text: &str, first: Option<LlamaToken>) -> Vec<i32> {
+        // Room for the most that there can be: with too little, the whole text is tokenised again. A frame bounds the
+        // text, far below the 2 GiB over which llama-cpp-2 panics.
+        let mut tokens = Vec::with_capacity(text.len() + 16);
+        tokens.extend(first);
+        self.inner.vocab().tokenize_into(text.as_bytes(), &mut tokens, false, true);
+        tokens.into_iter().map(|token| token.0).collect()
     }
 
     /// The bytes of a token, put into `bytes`; those of a special token only if `special`.
     pub(crate) fn piece(&self, token: i32, special: bool, bytes: &mut Vec<u8>) {
-        for _ in 0..2 {
-            bytes.resize(bytes.capacity().max(64), 0);
-            // SAFETY: the token comes from this vocabulary; pointer and length are the buffer's.
-            let n_bytes = unsafe {
-                sys::llama_token_to_piece(
-                    self.vocab.as_ptr(),
-                    token,
-                    bytes.as_mut_ptr().cast(),
-                    bytes.len() as i32,
-                    0,
-                    special,
-                )
-            };
-            if let Ok(n_bytes) = usize::try_from(n_bytes) {
-                bytes.truncate(n_bytes);
-                return;
-            }
-            bytes.reserve(n_bytes.unsigned_abs() as usize);
-        }
         bytes.clear();
+        self.inner.vocab().token_to_piece_into(LlamaToken(token), bytes, special, None);
     }
 
     /// Whether a token ends the model's turn.
     pub(crate) fn is_end(&self, token: i32) -> bool {
-        // SAFETY: the vocabulary is live; llama.cpp looks the number up in a set.
-        unsafe { sys::llama_vocab_is_eog(self.vocab.as_ptr(), token) }
+        self.inner.vocab().is_eog(LlamaToken(token))
     }
 
     /// Whether a number is a token of this vocabulary.
@@ -183,14 +126,12 @@ impl Model {
 
     /// The begin-of-text token as text; empty where there is none.
     pub(crate) fn bos_text(&self) -> String {
-        // SAFETY: the vocabulary is live.
-        self.token_text(unsafe { sys::llama_vocab_bos(self.vocab.as_ptr()) })
+        self.token_text(self.inner.vocab().bos().0)
     }
 
     /// The end-of-text token as text; empty where there is none.
     pub(crate) fn eos_text(&self) -> String {
-        // SAFETY: the vocabulary is live.
-        self.token_text(unsafe { sys::llama_vocab_eos(self.vocab.as_ptr()) })
+        self.token_text(self.inner.vocab().eos().0)
     }
 
     fn token_text(&self, token: i32) -> String {
@@ -203,53 +144,23 @@ impl Model {
 
     /// The model's chat template.
     pub(crate) fn template(&self) -> Option<String> {
-        // SAFETY: the model is live; the string belongs to it and is copied.
-        unsafe {
-            let source = sys::llama_model_chat_template(self.pointer.as_ptr(), std::ptr::null());
-            (!source.is_null()).then(|| CStr::from_ptr(source).to_string_lossy().into_owned())
-        }
+        let source = self.inner.chat_template(None).ok()?;
+        Some(source.as_c_str().to_string_lossy().into_owned())
     }
 
     /// A metadata value as text.
-    pub(crate) fn metadata(&self, key: &CStr) -> Option<String> {
-        let mut value = vec![0_u8; 128];
-        for _ in 0..2 {
-            // SAFETY: the model is live; pointer and length are the buffer's.
-            let n_bytes = unsafe {
-                sys::llama_model_meta_val_str(
-                    self.pointer.as_ptr(),
-                    key.as_ptr(),
-                    value.as_mut_ptr().cast(),
-                    value.len(),
-                )
-            };
-            let n_bytes = usize::try_from(n_bytes).ok().filter(|n_bytes| *n_bytes < MAX_METADATA)?;
-            if n_bytes < value.len() {
-                value.truncate(n_bytes);
-                return Some(String::from_utf8_lossy(&value).into_owned());
-            }
-            value.resize(n_bytes + 1, 0);
-        }
-        None
+    pub(crate) fn metadata(&self, key: &str) -> Option<String> {
+        self.inner.meta_val_str(key).ok()
     }
 
     /// Tokens that the model's makers never want to see.
     pub(crate) fn suppressed(&self) -> Vec<i32> {
-        let mut n_tokens = 0;
-        // SAFETY: the vocabulary is live; the tokens belong to it and are copied.
-        unsafe {
-            let tokens = sys::llama_vocab_get_suppress_tokens(self.vocab.as_ptr(), &raw mut n_tokens);
-            match usize::try_from(n_tokens) {
-                Ok(n_tokens) if !tokens.is_null() => std::slice::from_raw_parts(tokens, n_tokens).to_vec(),
-                _ => Vec::new(),
-            }
-        }
+        self.inner.vocab().suppress_tokens().iter().map(|token| token.0).collect()
     }
 
     /// A token for the warm-up.
     pub(crate) fn any_token(&self) -> i32 {
-        // SAFETY: the vocabulary is live.
-        let bos = unsafe { sys::llama_vocab_bos(self.vocab.as_ptr()) };
+        let bos = self.inner.vocab().bos().0;
         if self.is_token(bos) { bos } else { 0 }
     }
 
@@ -260,26 +171,27 @@ impl Model {
 
     /// Context length that the model was trained for, in tokens.
     pub(crate) fn n_ctx_train(&self) -> u32 {
-        // SAFETY: the model is live.
-        unsafe { sys::llama_model_n_ctx_train(self.pointer.as_ptr()) }.max(0).cast_unsigned()
+        // SAFETY: the model is live. It hands out a `uint32_t` as `int32_t`; `LlamaModel::n_ctx_train` panics over those
+        // of 2³¹ or more, which a file may claim.
+        unsafe { sys::llama_model_n_ctx_train(self.as_ptr()) }.cast_unsigned()
     }
 
     /// Layers, the output layer counted as one.
     pub(crate) fn n_layers(&self) -> u32 {
-        // SAFETY: the model is live.
-        unsafe { sys::llama_model_n_layer(self.pointer.as_ptr()) }.max(0).cast_unsigned() + 1
+        self.inner.n_layer() + 1
     }
 
     /// Whether the model's state is a sum over the text, which can't be cut at a position.
     pub(crate) fn is_recurrent(&self) -> bool {
-        let model = self.pointer.as_ptr();
-        // SAFETY: the model is live.
-        unsafe { sys::llama_model_is_recurrent(model) || sys::llama_model_is_hybrid(model) }
+        self.inner.is_recurrent() || self.inner.is_hybrid()
     }
 
-    /// For llama.cpp's calls; null never.
+    /// For the calls that llama-cpp-2 lacks; null never.
     pub(crate) fn as_ptr(&self) -> *mut sys::llama_model {
-        self.pointer.as_ptr()
+        const { assert!(size_of::<LlamaModel>() == size_of::<NonNull<sys::llama_model>>()) }
+        // SAFETY: llama-cpp-2 keeps its pointer to itself, but in the version that Cargo.toml pins `LlamaModel` is
+        // `repr(transparent)` over its `Ptr`, and that over a `NonNull` of this type. It's copied, and lives as `self`.
+        unsafe { std::ptr::from_ref(&self.inner).cast::<NonNull<sys::llama_model>>().read() }.as_ptr()
     }
 }
 
@@ -289,28 +201,6 @@ pub(crate) const ONLY_ENCODES: &str = "it only encodes: it is a model for embedd
 /// The refusal of a model that can't go on from a text.
 pub(crate) fn cannot_chat(why: &str) -> Failure {
     fail(FailureKind::Load, format!("the model can't chat: {why}"), "choose a text generation model")
-}
-
-impl Drop for Model {
-    fn drop(&mut self) {
-        // SAFETY: live, owned, freed once.
-        unsafe { sys::llama_model_free(self.pointer.as_ptr()) }
-    }
-}
-
-unsafe extern "C" fn on_progress(fraction: f32, data: *mut c_void) -> bool {
-    // SAFETY: `Model::load` passes its `progress`, which lives during the load and is used nowhere else meanwhile.
-    let progress = unsafe { &mut *data.cast::<Progress<'_>>() };
-    progress(fraction)
-}
-
-fn c_path(path: &Path) -> Result<CString, Failure> {
-    #[cfg(unix)]
-    let bytes = std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()).to_vec();
-    #[cfg(not(unix))]
-    let bytes = path.to_string_lossy().into_owned().into_bytes();
-    CString::new(bytes)
-        .map_err(|error| fail(FailureKind::Load, format!("the path is none: {error}"), "rename the file"))
 }
 
 fn load_hint(reason: &str) -> &'static str {

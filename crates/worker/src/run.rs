@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Instant;
 
+use llama_cpp_2::llama_backend::LlamaBackend;
 use wire::{Event, Failure, FailureKind, Generate, Hello, Load, Request};
 
 use crate::control::CONTROL;
@@ -40,7 +41,7 @@ fn start(options: &Options) -> io::Result<ExitCode> {
     let out: &'static Out = Box::leak(Box::new(Out::new(process::take_stdout()?)));
     process::confine(options.memory_limit)?;
     log::capture(options.verbose);
-    backend::start();
+    let llama = LlamaBackend::init().map_err(io::Error::other)?;
     out.send(&Event::Hello(Hello {
         version: wire::VERSION,
         pid: std::process::id(),
@@ -49,7 +50,7 @@ fn start(options: &Options) -> io::Result<ExitCode> {
     }));
     let (to_engine, tasks) = sync_channel(MAX_WAITING);
     std::thread::Builder::new().name("reader".to_owned()).spawn(move || read(out, &to_engine))?;
-    Ok(work(out, &tasks))
+    Ok(work(&llama, out, &tasks))
 }
 
 /// Read requests until the input ends, and then end the process.
@@ -118,14 +119,14 @@ fn refuse(out: &Out, id: Option<u64>) {
 }
 
 /// Carry out tasks in order.
-fn work(out: &Out, tasks: &Receiver<Task>) -> ExitCode {
+fn work(llama: &LlamaBackend, out: &'static Out, tasks: &Receiver<Task>) -> ExitCode {
     let mut session: Option<Session> = None;
     while let Ok(task) = tasks.recv() {
         if CONTROL.is_stopping() {
             break;
         }
         match (task, &mut session) {
-            (Task::Load(load), None) => match Session::load(&load, out) {
+            (Task::Load(load), None) => match Session::load(llama, &load, out) {
                 Ok((loaded_session, loaded)) => {
                     session = Some(loaded_session);
                     out.send(&Event::Loaded(Box::new(loaded)));

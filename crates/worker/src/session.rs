@@ -4,10 +4,10 @@
 //! last token. Absent: llama.cpp's calls (`engine`), the arithmetic of sampling (`sampler`), the text (`stream`).
 
 use std::collections::hash_map::RandomState;
-use std::ffi::CStr;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::time::{Duration, Instant, SystemTime};
 
+use llama_cpp_2::llama_backend::LlamaBackend;
 use wire::{Event, Failure, FailureKind, Finish, Generate, Load, Loaded, Prompt, Sampling, Started};
 
 use crate::backend;
@@ -37,10 +37,10 @@ pub(crate) struct Session {
 
 impl Session {
     /// Load a model, telling how far it is.
-    pub(crate) fn load(load: &Load, out: &Out) -> Result<(Self, Loaded), Failure> {
+    pub(crate) fn load(llama: &LlamaBackend, load: &Load, out: &'static Out) -> Result<(Self, Loaded), Failure> {
         let started = Instant::now();
         let mut told = (0.0, started);
-        let mut progress = |fraction: f32| {
+        let progress = move |fraction: f32| {
             let (last, at) = told;
             if fraction > last && (fraction >= 1.0 || at.elapsed() >= Duration::from_millis(30)) {
                 told = (fraction, Instant::now());
@@ -48,7 +48,7 @@ impl Session {
             }
             !CONTROL.is_stopping()
         };
-        let engine = Engine::load(load, &mut progress)?;
+        let engine = Engine::load(llama, load, progress)?;
         let model = engine.model();
         let template = model
             .template()
@@ -244,15 +244,15 @@ impl Session {
 
 /// The sampling that the model's makers put into the file; what is out of range is left out.
 fn file_sampling(model: &Model) -> Sampling {
-    let number = |key: &CStr| model.metadata(key)?.trim().parse::<f32>().ok();
+    let number = |key: &str| model.metadata(key)?.trim().parse::<f32>().ok();
     let checked = |sampling: Sampling| sampler::check(&sampling).map_or_else(|_| Sampling::default(), |()| sampling);
     let none = Sampling::default();
     Sampling {
-        temperature: checked(Sampling { temperature: number(c"general.sampling.temp"), ..none }).temperature,
-        top_k: number(c"general.sampling.top_k").filter(|k| *k >= 0.0).map(|k| k as u32),
-        top_p: checked(Sampling { top_p: number(c"general.sampling.top_p"), ..none }).top_p,
-        min_p: checked(Sampling { min_p: number(c"general.sampling.min_p"), ..none }).min_p,
-        repeat_penalty: checked(Sampling { repeat_penalty: number(c"general.sampling.penalty_repeat"), ..none })
+        temperature: checked(Sampling { temperature: number("general.sampling.temp"), ..none }).temperature,
+        top_k: number("general.sampling.top_k").filter(|k| *k >= 0.0).map(|k| k as u32),
+        top_p: checked(Sampling { top_p: number("general.sampling.top_p"), ..none }).top_p,
+        min_p: checked(Sampling { min_p: number("general.sampling.min_p"), ..none }).min_p,
+        repeat_penalty: checked(Sampling { repeat_penalty: number("general.sampling.penalty_repeat"), ..none })
             .repeat_penalty,
         seed: None,
     }

@@ -580,6 +580,17 @@ fn refuses_a_context_beyond_all_reason_and_clamps_batches() {
 }
 
 #[test]
+fn a_file_may_claim_any_trained_length() {
+    let folder = tempfile::tempdir().unwrap();
+    let claim = |bytes: &mut Vec<u8>| {
+        let at = value_at(bytes, ".context_length");
+        bytes[at..at + 4].fill(0xff);
+    };
+    let (_worker, loaded) = Worker::ready(&changed(&folder, claim));
+    assert_eq!((loaded.n_ctx, loaded.n_ctx_train), (512, u32::MAX));
+}
+
+#[test]
 fn ends_at_a_frame_that_is_none() {
     for bytes in [&[0xff; 16][..], b"\x02\x00\x00\x00{}"] {
         let mut worker = Worker::start();
