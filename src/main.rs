@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Some(command) => {
             for problem in &loaded.problems {
                 complain(problem);
+                hint(problem.hint.as_deref());
             }
             headless(command, loaded)
         }
@@ -76,9 +77,7 @@ fn show(arguments: &cli::Show, settings: &Library, out: &mut impl Write) -> io::
 fn find(argument: &str, settings: &Library) -> Result<Arc<Model>, Exit> {
     library::find(argument, settings, &library::Env::read()).map_err(|error| {
         complain(&error);
-        if let Some(hint) = error.hint() {
-            let _ = writeln!(io::stderr(), "  hint: {hint}");
-        }
+        hint(error.hint().as_deref());
         Exit::NotFound
     })
 }
@@ -111,7 +110,11 @@ fn dashboard(loaded: config::Loaded) -> Exit {
     let folder = config::user_file().and_then(|file| Some(file.parent()?.join("themes")));
     let (themes, faults) = ui::Theme::load_all(folder.as_deref());
     let (keymap, clashes) = ui::Keymap::new(&loaded.settings.keys);
-    let mut notices: Vec<String> = loaded.problems.iter().map(ToString::to_string).collect();
+    let with_hint = |problem: &config::Problem| match &problem.hint {
+        Some(hint) => format!("{problem}: {hint}"),
+        None => problem.to_string(),
+    };
+    let mut notices: Vec<String> = loaded.problems.iter().map(with_hint).collect();
     notices.extend(faults.iter().map(ToString::to_string));
     notices.extend(clashes.iter().map(ToString::to_string));
     if !themes.contains_key(&loaded.settings.ui.theme) {
@@ -154,6 +157,12 @@ fn with_app(settings: Settings, themes: Vec<String>, front: impl AsyncFnOnce(&mu
 fn fail(error: io::Error) -> Exit {
     complain(&error);
     Exit::Failed
+}
+
+fn hint(text: Option<&str>) {
+    if let Some(text) = text {
+        let _ = writeln!(io::stderr(), "  hint: {text}");
+    }
 }
 
 fn complain(what: &dyn std::fmt::Display) {

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -96,6 +97,8 @@ pub(crate) struct Terminal {
     pub(crate) child: Box<dyn portable_pty::Child + Send + Sync>,
     master: Option<Box<dyn MasterPty + Send>>,
     keys: Option<Box<dyn Write + Send>>,
+    /// The reader lets go of the terminal at the next thing it reads, which is a second away at most.
+    closed: Arc<AtomicBool>,
 }
 
 impl Terminal {
@@ -117,14 +120,19 @@ impl Terminal {
         let parser = Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 0)));
         let mut reader = pair.master.try_clone_reader().unwrap();
         let screen = Arc::clone(&parser);
+        let closed = Arc::new(AtomicBool::new(false));
+        let is_closed = Arc::clone(&closed);
         std::thread::spawn(move || {
             let mut buffer = [0; 65536];
             while let Ok(count @ 1..) = reader.read(&mut buffer) {
+                if is_closed.load(Ordering::Relaxed) {
+                    return;
+                }
                 screen.lock().unwrap().process(&buffer[..count]);
             }
         });
         let keys = pair.master.take_writer().unwrap();
-        Self { parser, child, master: Some(pair.master), keys: Some(keys) }
+        Self { parser, child, master: Some(pair.master), keys: Some(keys), closed }
     }
 
     pub(crate) fn send(&mut self, keys: &str) {
@@ -156,8 +164,26 @@ impl Terminal {
         self.wait(text, |screen| screen.contains(text));
     }
 
-    /// Close the terminal under the program.
+    /// Leave the prompt for the table. A terminal tells Escape from Alt and a letter only by the time between them, so
+    /// the next key waits until this one has been seen.
+    /// An answer that still runs takes the first Escape for itself.
+    pub(crate) fn escape(&mut self) {
+        for _ in 0..5 {
+            self.send("\x1b");
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_secs(2) {
+                if !self.text().contains("enter send") {
+                    return;
+                }
+                std::thread::park_timeout(Duration::from_millis(5));
+            }
+        }
+        panic!("the prompt keeps the keys:\n{}", self.text());
+    }
+
+    /// Close the terminal under the program, as closing a window does.
     pub(crate) fn close(&mut self) {
+        self.closed.store(true, Ordering::Relaxed);
         self.keys = None;
         self.master = None;
     }
@@ -174,7 +200,7 @@ impl Terminal {
                 return status;
             }
             assert!(start.elapsed() < PATIENCE, "the program does not end:\n{}", self.text());
-            std::thread::yield_now();
+            std::thread::park_timeout(Duration::from_millis(5));
         }
     }
 }
