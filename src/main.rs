@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use taffrail::app::{App, Clock, dashboard};
+use taffrail::app::{App, Clock, dashboard, terminal_width};
 use taffrail::cli::{self, Cli, Command, Exit};
 use taffrail::core::model::Model;
 use taffrail::core::settings::{Library, Settings};
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
 fn headless(command: Command, loaded: config::Loaded) -> Exit {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let result = match command {
-        Command::Ls(arguments) => ls(arguments, &loaded.settings.library, &mut out),
+        Command::Ls(arguments) => ls(&arguments, &loaded.settings.library, &mut out),
         Command::Show(arguments) => show(&arguments, &loaded.settings.library, &mut out),
         Command::Config(arguments) => cli::config::config(&arguments, &loaded, &mut out).map(|()| Exit::Done),
         Command::Run(arguments) => {
@@ -48,11 +48,11 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
         Ok(exit) => exit,
         // A reader that has gone away wants no more.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
-        Err(error) => fail(error),
+        Err(error) => fail(&error),
     }
 }
 
-fn ls(arguments: cli::Ls, settings: &Library, out: &mut impl Write) -> io::Result<Exit> {
+fn ls(arguments: &cli::Ls, settings: &Library, out: &mut impl Write) -> io::Result<Exit> {
     let listing = library::list(settings, &library::Env::read());
     cli::ls::problems(&listing.stores, &mut io::stderr())?;
     let options = cli::ls::Options {
@@ -80,14 +80,6 @@ fn find(argument: &str, settings: &Library) -> Result<Arc<Model>, Exit> {
         hint(error.hint().as_deref());
         Exit::NotFound
     })
-}
-
-/// Columns of the terminal that standard output is, if it is one.
-fn terminal_width() -> Option<usize> {
-    if !io::stdout().is_terminal() {
-        return None;
-    }
-    crossterm::terminal::size().ok().map(|(columns, _)| usize::from(columns))
 }
 
 fn run(arguments: &cli::run::Run, mut settings: Settings) -> Exit {
@@ -128,7 +120,7 @@ fn dashboard(loaded: config::Loaded) -> Exit {
         }
         match dashboard::run(app, &keymap, &themes).await {
             Ok(()) => Exit::Done,
-            Err(error) => fail(error),
+            Err(error) => fail(&error),
         }
     })
 }
@@ -137,16 +129,16 @@ fn dashboard(loaded: config::Loaded) -> Exit {
 fn with_app(settings: Settings, themes: Vec<String>, front: impl AsyncFnOnce(&mut App) -> Exit) -> Exit {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(error),
+        Err(error) => return fail(&error),
     };
     runtime.block_on(async {
         let program = match Program::own() {
             Ok(program) => program,
-            Err(error) => return fail(error),
+            Err(error) => return fail(&error),
         };
         let mut app = match App::new(settings, themes, program) {
             Ok(app) => app,
-            Err(error) => return fail(error),
+            Err(error) => return fail(&error),
         };
         let exit = front(&mut app).await;
         app.shut_down().await;
@@ -154,8 +146,8 @@ fn with_app(settings: Settings, themes: Vec<String>, front: impl AsyncFnOnce(&mu
     })
 }
 
-fn fail(error: io::Error) -> Exit {
-    complain(&error);
+fn fail(error: &io::Error) -> Exit {
+    complain(error);
     Exit::Failed
 }
 

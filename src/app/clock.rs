@@ -18,7 +18,7 @@ impl Clock {
 
     /// Now, by both clocks.
     pub fn now(&self) -> Moment {
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64);
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed());
         Moment { uptime: self.start.elapsed(), unix }
     }
 }

@@ -29,6 +29,14 @@ const MAX_NEWS: usize = 1024;
 /// Events of the library that may wait; behind it the scan waits.
 const MAX_LIBRARY: usize = 64;
 
+/// Columns of the terminal that standard output is, if it is one.
+pub fn terminal_width() -> Option<usize> {
+    if !std::io::IsTerminal::is_terminal(&std::io::stdout()) {
+        return None;
+    }
+    crossterm::terminal::size().ok().map(|(columns, _)| usize::from(columns))
+}
+
 /// The program without a face.
 pub struct App {
     /// What it knows.
@@ -40,7 +48,7 @@ pub struct App {
     news: mpsc::Receiver<(WorkerId, WorkerEvent)>,
     library: mpsc::Receiver<LibraryEvent>,
     library_sender: mpsc::Sender<LibraryEvent>,
-    samples: watch::Receiver<Option<Box<Sample>>>,
+    readings: watch::Receiver<Option<Box<Sample>>>,
     sampler: telemetry::Thread,
 }
 
@@ -50,7 +58,7 @@ impl App {
     pub fn new(settings: Settings, themes: Vec<String>, program: Program) -> std::io::Result<Self> {
         let (news_sender, news) = mpsc::channel(MAX_NEWS);
         let (library_sender, library) = mpsc::channel(MAX_LIBRARY);
-        let (sample_sender, samples) = watch::channel(None);
+        let (newest, readings) = watch::channel(None);
         let clock = Clock::start();
         let sampler = telemetry::spawn(
             "/".into(),
@@ -58,8 +66,8 @@ impl App {
             move || clock.now(),
             move |sample| {
                 // Only the newest counts: a program that was held up has no use for the ones between.
-                sample_sender.send_replace(Some(Box::new(sample)));
-                !sample_sender.is_closed()
+                newest.send_replace(Some(Box::new(sample)));
+                !newest.is_closed()
             },
         )?;
         Ok(Self {
@@ -70,7 +78,7 @@ impl App {
             news,
             library,
             library_sender,
-            samples,
+            readings,
             sampler,
         })
     }
@@ -82,8 +90,8 @@ impl App {
                 biased;
                 Some((worker, event)) = self.news.recv() => return Event::Worker(worker, event),
                 Some(event) = self.library.recv() => return Event::Library(event),
-                Ok(()) = self.samples.changed() => {
-                    if let Some(sample) = self.samples.borrow_and_update().clone() {
+                Ok(()) = self.readings.changed() => {
+                    if let Some(sample) = self.readings.borrow_and_update().clone() {
                         return Event::Sample(sample);
                     }
                 }

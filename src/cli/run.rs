@@ -115,9 +115,16 @@ async fn answer(arguments: &Run, model: Arc<Model>, app: &mut App) -> Result<Exi
         match &now.phase {
             Phase::Failed { reason, hint } => {
                 let _ = printer.end();
-                let log = now.log.iter().rev().take(3).rev().map(|line| format!("\n  log: {line}")).collect::<String>();
-                let hint = hint.as_ref().map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
-                return Err(Failure(Exit::Failed, format!("{reason}{hint}{log}")));
+                let mut text = reason.clone();
+                if let Some(hint) = hint {
+                    text.push_str("\n  hint: ");
+                    text.push_str(hint);
+                }
+                for line in now.log.iter().skip(now.log.len().saturating_sub(3)) {
+                    text.push_str("\n  log: ");
+                    text.push_str(line);
+                }
+                return Err(Failure(Exit::Failed, text));
             }
             Phase::Loading { fraction } => printer.loading(*fraction),
             Phase::Ready => match prompt.take() {
@@ -174,6 +181,7 @@ fn read_prompt() -> Result<String, Failure> {
 }
 
 /// Writes the answer as it comes.
+#[expect(clippy::struct_excessive_bools, reason = "three are facts about the streams, one is where the line stands")]
 struct Printer {
     quiet: bool,
     to_terminal: bool,

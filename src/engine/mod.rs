@@ -83,7 +83,7 @@ impl Engine {
     pub fn spawn(
         &mut self,
         worker: WorkerId,
-        load: wire::Load,
+        mut load: wire::Load,
         prepare: impl FnOnce() -> Result<PathBuf, Problem> + Send + 'static,
     ) {
         let (commands, inbox) = mpsc::channel(MAX_COMMANDS);
@@ -95,7 +95,7 @@ impl Engine {
             let path = tokio::task::spawn_blocking(prepare).await.unwrap_or_else(|_| Err(Problem::panicked()));
             let end = match path {
                 Ok(path) => {
-                    let load = wire::Load { path, ..load };
+                    load.path = path;
                     supervise::supervise(worker, &program, &settings, load, inbox, &news).await
                 }
                 Err(Problem { reason, hint }) => WorkerEvent::Exited { reason, expected: false, hint },
@@ -130,5 +130,5 @@ impl Engine {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests;

@@ -124,13 +124,12 @@ async fn run(
     if verdict.is_some() {
         let _ = child.start_kill();
     }
-    let status = match timeout(settings.stop_timeout, child.wait()).await {
-        Ok(status) => status,
+    let status = if let Ok(status) = timeout(settings.stop_timeout, child.wait()).await {
+        status
+    } else {
         // It has closed its output and lives on: it is of no use any more.
-        Err(_) => {
-            let _ = child.start_kill();
-            child.wait().await
-        }
+        let _ = child.start_kill();
+        child.wait().await
     };
     let last_words = timeout(LAST_WORDS, log).await.ok().and_then(Result::ok).unwrap_or_default();
     match (verdict, status) {
@@ -238,7 +237,7 @@ impl Watch {
 
 /// A deadline that never comes.
 fn far() -> Instant {
-    Instant::now() + Duration::from_secs(86_400 * 365)
+    Instant::now() + Duration::from_hours(24 * 365)
 }
 
 /// What goes to a worker's input.

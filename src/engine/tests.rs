@@ -1,4 +1,5 @@
 //! Workers that misbehave, as real processes: shell scripts that say what a broken worker would say.
+#![cfg(unix)]
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -42,7 +43,7 @@ impl Stage {
         for (name, frame) in [("HELLO", hello(wire::VERSION)), ("OLD", hello(99)), ("LOADED", loaded)] {
             let path = folder.path().join(name);
             std::fs::write(&path, wire::encode(&frame).unwrap()).unwrap();
-            text += &format!("{name}='{}'\n", path.display());
+            text = format!("{text}{name}='{}'\n", path.display());
         }
         let program = Program { path: "/bin/sh".into(), arguments: vec!["-c".into(), (text + script).into()] };
         Self::with(program, folder)

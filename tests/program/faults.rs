@@ -132,7 +132,7 @@ fn every_mutated_header_is_refused_or_loaded_and_never_ends_the_program() {
     let house = House::new();
     let original = std::fs::read(starter("ishmael-1m")).unwrap();
     let mut n_loaded = 0;
-    for (index, mutation) in gguf::testing::mutations(&original).into_iter().enumerate() {
+    for (index, mutation) in gguf::testing::mutations(&original).enumerate() {
         let path = house.write("mutated.gguf", &mutation.bytes);
         if gguf::Header::open(&path).is_err() {
             continue;

@@ -1,11 +1,13 @@
 //! The program from outside: the command line, the terminal, and what breaks. Everything is real: the binary, its
 //! workers, the starter models, a pseudo-terminal.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests are tests too")]
 
 #[cfg(unix)]
 mod command_line;
 #[cfg(all(unix, feature = "llama"))]
 mod faults;
 #[cfg(unix)]
+#[cfg_attr(not(feature = "llama"), expect(dead_code, reason = "the terminal is for the tests that start models"))]
 mod support;
 #[cfg(all(unix, feature = "llama"))]
 mod terminal;

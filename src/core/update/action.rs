@@ -12,6 +12,7 @@ use super::{list_models, list_sessions, notify, overlay, session};
 const PAGE: i32 = 10;
 
 /// Carry out an action.
+#[expect(clippy::too_many_lines, reason = "one arm for each wish, and none is long")]
 pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
     if state.overlay.is_some() && overlay::takes(&action) {
         return overlay::act(state, action);
@@ -308,13 +309,11 @@ fn copy(state: &mut State) -> Vec<Effect> {
     let answer = state.chosen_session().and_then(|session| {
         session.turns.iter().rev().find(|turn| turn.role == wire::Role::Assistant && !turn.text.is_empty())
     });
-    match answer {
-        Some(turn) => vec![Effect::Copy(turn.text.clone())],
-        None => {
-            notify(state, "there is no answer to copy yet", true);
-            Vec::new()
-        }
+    if let Some(turn) = answer {
+        return vec![Effect::Copy(turn.text.clone())];
     }
+    notify(state, "there is no answer to copy yet", true);
+    Vec::new()
 }
 
 fn sort(state: &mut State) -> Vec<Effect> {

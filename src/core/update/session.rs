@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use wire::{Counters, Generate, Load, Message, Prompt, Request, Role};
+use wire::{Generate, Load, Message, Prompt, Request, Role};
 
 use super::super::action::Action;
 use super::super::effect::Effect;
+use super::super::energy;
 use super::super::figure::Figure;
 use super::super::plan::{self, Claim};
-use super::super::ring::Ring;
 use super::super::session::{End, Figures, Phase, Session, SessionId, Step, Turn, WorkerId};
 use super::super::settings::SessionSettings;
 use super::super::state::{Focus, Overlay, Screen, State, Tab};
@@ -27,42 +27,21 @@ pub(super) fn start(state: &mut State, id: &str, mut settings: SessionSettings, 
     settings.context = plan::context(&model, settings.context);
     let planned = plan::plan(&model, &settings);
     let measured = state.machine.sample.is_some();
-    if measured && !force {
-        if let Err(refusal) = plan::admit(state, planned) {
-            let settings = Box::new(settings);
-            state.overlay = Some(Overlay::Refused { model: model.id.clone(), settings, refusal });
-            return Vec::new();
-        }
+    if measured
+        && !force
+        && let Err(refusal) = plan::admit(state, planned)
+    {
+        let settings = Box::new(settings);
+        state.overlay = Some(Overlay::Refused { model: model.id.clone(), settings, refusal });
+        return Vec::new();
     }
     let id = SessionId(next_id(state));
-    let ring = Ring::new(state.history());
     let n_same = state.fleet.sessions.iter().filter(|session| session.model.id == model.id).count();
     let name = if n_same == 0 { model.name.clone() } else { format!("{} #{}", model.name, n_same + 1) };
-    state.fleet.sessions.push(Session {
-        id,
-        worker: WorkerId(0),
-        model,
-        name,
-        settings,
-        phase: Phase::Queued,
-        turns: Vec::new(),
-        threads: 0,
-        planned,
-        loaded: None,
-        pid: None,
-        process: None,
-        gpu_memory: None,
-        since: state.now,
-        n_past: 0,
-        figures: Figures::none(),
-        throughput: ring.clone(),
-        memory: ring.clone(),
-        power: ring,
-        watts: Figure::unknown("not sampled yet"),
-        log: Vec::new(),
-        tokens_at_tick: 0,
-        n_generated: 0,
-    });
+    let mut session = Session::new(id, WorkerId(0), model, name, settings, state.history());
+    session.planned = planned;
+    session.since = state.now;
+    state.fleet.sessions.push(session);
     state.fleet.chosen = Some(id);
     state.fleet.focus = Focus::Prompt;
     state.fleet.tab = Tab::Conversation;
@@ -188,11 +167,17 @@ pub(super) fn begin(state: &mut State, id: SessionId, prompt: Prompt) -> Vec<Eff
 fn generate(state: &mut State, id: SessionId, prompt: Prompt) -> Vec<Effect> {
     let generation = next_id(state);
     let now = state.now;
+    // Until a tick falls into the answer, its energy is unknown for the sensors' reason, or because there was none yet.
+    let metered = state.machine.sample.as_ref().zip(state.session(id).and_then(|session| session.pid));
+    let unmetered = match metered.map(|(sample, pid)| energy::process_energy(sample, pid)) {
+        Some(unknown @ Figure::Unknown { .. }) => unknown,
+        _ => Figure::unknown("the answer was shorter than a sensor's tick"),
+    };
     let Some(session) = find(state, id) else { return Vec::new() };
     session.turns.push(Turn::said(Role::Assistant, String::new()));
     session.phase = Phase::Busy { generation, step: Step::Prompt { n_done: 0, n_prompt: 0 } };
     session.since = now;
-    session.figures = Figures::none();
+    session.figures = Figures { energy: unmetered, ..Figures::default() };
     let request = Request::Generate(Generate {
         id: generation,
         prompt,
@@ -290,7 +275,7 @@ pub(super) fn clear(state: &mut State) -> Vec<Effect> {
     }
     session.turns.clear();
     session.n_past = 0;
-    session.figures = Figures::none();
+    session.figures = Figures::default();
     let effects = match session.phase {
         Phase::Ready => vec![Effect::Tell { worker: session.worker, request: Request::Forget }],
         _ => Vec::new(),
@@ -344,18 +329,6 @@ fn chosen(state: &mut State) -> Option<&mut Session> {
 impl Turn {
     pub(super) fn said(role: Role, text: String) -> Self {
         Self { role, text, reasoning: String::new(), folded: false, end: None, figures: None }
-    }
-}
-
-impl Figures {
-    pub(super) fn none() -> Self {
-        Self {
-            counters: Counters::default(),
-            n_cached: 0,
-            sampling: wire::Sampling::default(),
-            energy: Figure::unknown("not metered yet"),
-            metered: std::time::Duration::ZERO,
-        }
     }
 }
 

@@ -42,7 +42,7 @@ impl Program {
 
     fn happens(&mut self, event: Event) -> Vec<Effect> {
         self.seconds += 1;
-        let now = Moment { uptime: Duration::from_secs(self.seconds), unix: self.seconds as i64 };
+        let now = Moment { uptime: Duration::from_secs(self.seconds), unix: self.seconds.cast_signed() };
         let effects = update(&mut self.state, now, event);
         self.effects.extend(effects.clone());
         effects

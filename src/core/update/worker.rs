@@ -157,10 +157,10 @@ impl Session {
 
     /// What it does now. A cancel that is under way stays one.
     fn step(&mut self, now: Step) {
-        if let Phase::Busy { step, .. } = &mut self.phase {
-            if *step != Step::Cancelling {
-                *step = now;
-            }
+        if let Phase::Busy { step, .. } = &mut self.phase
+            && *step != Step::Cancelling
+        {
+            *step = now;
         }
     }
 
