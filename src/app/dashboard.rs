@@ -1,6 +1,6 @@
 //! The dashboard's loop: keys, events, frames.
 //!
-//! A frame is drawn when something changed, at most one in [`FRAME`]; what happens between two frames is taken in one go.
+//! A frame is drawn when something changed, at most one in 16 ms; what happens between two frames is taken in one go.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write, stdout};
