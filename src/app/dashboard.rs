@@ -49,6 +49,10 @@ pub async fn run(app: &mut App, keymap: &Keymap, themes: &BTreeMap<String, Theme
             () = signals.next() => break,
             () = sleep_until(drawn + FRAME), if dirty => {
                 screen.draw(&app.state, &mut view_state, keymap, themes)?;
+                // Only a frame knows how many lines a text takes; what was scrolled beyond it is taken back.
+                if let Some(limit) = view_state.scroll_limit {
+                    app.handle(Event::ScrollLimit(limit));
+                }
                 drawn = Instant::now();
                 dirty = false;
             }

@@ -15,7 +15,7 @@ use super::effect::Effect;
 use super::event::{Event, LibraryEvent, Moment};
 use super::fleet_view;
 use super::library_view;
-use super::state::{Focus, Notice, State};
+use super::state::{Focus, Notice, Overlay, State};
 
 /// How long a notice stays.
 const NOTICE: Duration = Duration::from_secs(8);
@@ -35,6 +35,13 @@ pub fn update(state: &mut State, now: Moment, event: Event) -> Vec<Effect> {
         Event::Action(action) => action::act(state, action),
         Event::Paste(text) => action::paste(state, text),
         Event::Redraw => Vec::new(),
+        Event::ScrollLimit(limit) => {
+            match &mut state.overlay {
+                Some(Overlay::Help { scroll }) => *scroll = (*scroll).min(limit),
+                _ => state.fleet.scroll = state.fleet.scroll.min(limit),
+            }
+            Vec::new()
+        }
         Event::Library(event) => {
             library(state, event);
             Vec::new()

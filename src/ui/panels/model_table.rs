@@ -25,7 +25,7 @@ const COLUMNS: [Column; 10] = [
     column("Context", 7, Align::Right, 3),
     column("Licence", 12, Align::Left, 7),
     column("Store", 7, Align::Left, 4),
-    column("Used", 9, Align::Right, 6),
+    column("Used", 10, Align::Right, 6),
     column("tok/s", 6, Align::Right, 5),
     column("Fits", 9, Align::Grow(20), 1),
 ];
