@@ -96,9 +96,13 @@ struct Screen {
 impl Screen {
     fn open() -> io::Result<Self> {
         let before = std::panic::take_hook();
+        let main = std::thread::current().id();
         std::panic::set_hook(Box::new(move |panic| {
-            restore();
-            before(panic);
+            // A thread that only reads (a scan, the sensors) ends alone: what it gave stands, and the dashboard goes on.
+            if std::thread::current().id() == main {
+                restore();
+                before(panic);
+            }
         }));
         enable_raw_mode()?;
         // From here on the terminal must be restored, whatever fails.

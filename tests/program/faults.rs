@@ -70,7 +70,7 @@ fn a_file_that_vanishes_or_is_cut_under_a_session_costs_that_session_at_most() {
     // The mapping keeps a removed file alive.
     std::fs::remove_file(&path).unwrap();
     terminal.send("Call me\r");
-    terminal.wait("an answer", |screen| screen.contains("ready") && screen.contains("tok/s"));
+    terminal.wait("an answer", |screen| screen.contains("ready") && screen.contains(" tok · "));
     // Without its file it can't start again, and says so.
     terminal.escape();
     terminal.send("r");
@@ -108,7 +108,7 @@ fn a_prompt_with_escape_sequences_is_drawn_harmless() {
     terminal.send("\x1b[200~a\x1b]0;title\x07b\x1b[2Jc\u{202e}d\x1b[201~");
     terminal.see("]0;title");
     terminal.send("\r");
-    terminal.wait("an answer", |screen| screen.contains("ready") && screen.contains("tok/s"));
+    terminal.wait("an answer", |screen| screen.contains("ready") && screen.contains(" tok · "));
     terminal.see("ishmael-1m");
 }
 

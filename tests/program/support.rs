@@ -172,7 +172,7 @@ impl Terminal {
             self.send("\x1b");
             let start = Instant::now();
             while start.elapsed() < Duration::from_secs(2) {
-                if !self.text().contains("enter send") {
+                if !self.text().contains("alt-enter") {
                     return;
                 }
                 std::thread::park_timeout(Duration::from_millis(5));
