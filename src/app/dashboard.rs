@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write, stdout};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossterm::event::{
@@ -104,6 +105,7 @@ impl Screen {
                 before(panic);
             }
         }));
+        OURS.store(true, Ordering::Relaxed);
         enable_raw_mode()?;
         // From here on the terminal must be restored, whatever fails.
         let guard = Restore;
@@ -150,8 +152,15 @@ impl Drop for Restore {
     }
 }
 
+/// Whether the terminal is ours. A panic restores it before it unwinds, and a second time would move the cursor over
+/// what was printed in between.
+static OURS: AtomicBool = AtomicBool::new(false);
+
 /// Give the terminal back as it was. Errors are of no use: it may be gone.
 fn restore() {
+    if !OURS.swap(false, Ordering::Relaxed) {
+        return;
+    }
     let mut out = stdout();
     let _ = execute!(
         out,
