@@ -25,7 +25,8 @@ pub fn is_harmful(character: char) -> bool {
             character,
             '\u{00AD}' // soft hyphen
             | '\u{061C}' // Arabic letter mark
-            | '\u{180E}' // Mongolian vowel separator
+            | '\u{115F}' | '\u{1160}' | '\u{3164}' | '\u{FFA0}' // fillers
+            | '\u{180B}'..='\u{180F}' // Mongolian selectors and vowel separator
             | '\u{200B}'..='\u{200F}' // zero widths and directional marks
             | '\u{2028}'..='\u{202E}' // separators and embeddings
             | '\u{2060}'..='\u{206F}' // joiner, invisible operators, isolates

@@ -36,7 +36,7 @@ fn harmless(text: &str, keep_lines: bool) -> String {
             '\n' if keep_lines => out.push('\n'),
             '\n' => out.push(' '),
             '\t' => out.push_str(if keep_lines { "    " } else { " " }),
-            _ if is_harmful(character) => continue,
+            _ if gguf::is_harmful(character) => continue,
             _ => {
                 let is_mark = character.width() == Some(0);
                 marks = if is_mark { marks + 1 } else { 0 };
@@ -49,25 +49,6 @@ fn harmless(text: &str, keep_lines: bool) -> String {
         marks = 0;
     }
     out
-}
-
-/// Whether a character can change how a terminal shows what stands around it.
-fn is_harmful(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{00AD}' // soft hyphen
-            | '\u{061C}' // Arabic letter mark
-            | '\u{115F}' | '\u{1160}' | '\u{3164}' | '\u{FFA0}' // fillers
-            | '\u{180B}'..='\u{180F}' // Mongolian selectors and vowel separator
-            | '\u{200B}'..='\u{200F}' // zero widths and directional marks
-            | '\u{2028}'..='\u{202E}' // separators and embeddings
-            | '\u{2060}'..='\u{206F}' // joiner, invisible operators, isolates
-            | '\u{FE00}'..='\u{FE0F}' // variation selectors
-            | '\u{FEFF}' // byte-order mark
-            | '\u{FFF9}'..='\u{FFFB}' // interlinear annotation
-            | '\u{E0000}'..='\u{E0FFF}' // tags and further selectors
-        )
 }
 
 /// Columns that a clean text takes.
