@@ -118,7 +118,7 @@ fn milliseconds(time: Duration) -> f64 {
 fn time_until(start: std::time::Instant, what: &str, is_so: impl Fn() -> bool) -> Duration {
     while !is_so() {
         assert!(start.elapsed() < support::PATIENCE, "waited in vain for {what}");
-        std::thread::park_timeout(Duration::from_micros(300));
+        std::thread::park_timeout(Duration::from_millis(1));
     }
     start.elapsed()
 }

@@ -45,13 +45,13 @@ pub(crate) fn keypress(given: &Given) {
         let down = "j".repeat(number);
         terminal.send(&format!("g{down}\rWrite a very long story about a ship and all of its crew.\r\t"));
     }
-    let streaming = |terminal: &Terminal| terminal.text().matches("answering").count();
+    let streaming = |terminal: &Terminal| terminal.text().matches("● answer").count();
     wait_for("eight answers", || streaming(&terminal) >= STREAMING, || terminal.text());
     let times: Vec<f64> = (0..KEYS)
         .map(|count| {
             // So that a key meets the frames at any time between them.
             watch(Duration::from_millis(20 + u64::from(count)));
-            let (key, shows) = if count % 2 == 0 { ("5", "powercap") } else { ("1", "answering") };
+            let (key, shows) = if count % 2 == 0 { ("5", "powercap") } else { ("1", "TTFT") };
             let start = Instant::now();
             terminal.send(key);
             milliseconds(time_until(start, shows, || terminal.text().contains(shows)))
