@@ -38,7 +38,8 @@ type Group = (&'static str, bool, fn(&Given));
 
 #[cfg(unix)]
 const GROUPS: &[Group] = &[
-    ("speed", true, speed::measure),
+    ("speed-starter", true, speed::starter_model),
+    ("speed-given", true, speed::given_model),
     ("library", false, library::measure),
     ("together", true, sessions::together),
     ("cancel", true, sessions::cancel),

@@ -55,7 +55,7 @@ pub(crate) fn cancel(given: &Given) {
         let (mut in_prompt, mut in_answer) = (Vec::new(), Vec::new());
         for round in 0..ROUNDS {
             // Each begins differently, so that nothing of the last one is in the context.
-            let text = format!("{round} {}", "and the ship sailed on over the wide and empty sea ".repeat(500));
+            let text = format!("{round} {}", "and the ship sailed on over the wide and empty sea ".repeat(300));
             stage.prompt(session, Prompt::Raw(text));
             stage.wait(|state| is_past(state, session, |session| session.n_past >= 512)).await;
             in_prompt.push(milliseconds(stage.cancel(session).await));

@@ -14,17 +14,30 @@ const N_GENERATE: u32 = 128;
 const ENOUGH: f64 = 60.0;
 const SENTENCE: &str = "The sea was calm, and the watch below slept while the mate looked out for whales. ";
 
-pub(crate) fn measure(given: &Given) {
-    let Some(peer) = given.llama_bench.as_deref().filter(|file| file.is_file()) else {
-        return skip("speed against llama-bench", "TAFFRAIL_LLAMA_BIN names no folder with llama-bench");
-    };
+/// The smallest model, which shows each microsecond of overhead.
+pub(crate) fn starter_model(given: &Given) {
+    let Some(peer) = peer(given) else { return };
     compare(peer, "ishmael-4m", &starter("ishmael-4m"), 1, 256, 15, 0.90);
+}
+
+/// A small model of use.
+pub(crate) fn given_model(given: &Given) {
+    let Some(peer) = peer(given) else { return };
     let Some(model) = &given.model else {
         return skip("speed against llama-bench, SmolLM2", NO_MODEL);
     };
     for threads in [1, 2] {
         compare(peer, "SmolLM2", model, threads, 512, 7, 0.98);
     }
+}
+
+/// llama-bench, if it is there.
+fn peer(given: &Given) -> Option<&Path> {
+    let peer = given.llama_bench.as_deref().filter(|file| file.is_file());
+    if peer.is_none() {
+        skip("speed against llama-bench", "TAFFRAIL_LLAMA_BIN names no folder with llama-bench");
+    }
+    peer
 }
 
 fn compare(peer: &Path, name: &str, file: &Path, threads: u32, n_prompt: u32, rounds: u32, bound: f64) {
