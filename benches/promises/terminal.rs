@@ -51,10 +51,11 @@ pub(crate) fn keypress(given: &Given) {
         .map(|count| {
             // So that a key meets the frames at any time between them.
             watch(Duration::from_millis(20 + u64::from(count)));
-            let (key, shows) = if count % 2 == 0 { ("5", "powercap") } else { ("1", "TTFT") };
+            // Only the table of sessions has this heading.
+            let (key, is_fleet) = if count % 2 == 0 { ("5", false) } else { ("1", true) };
             let start = Instant::now();
             terminal.send(key);
-            milliseconds(time_until(start, shows, || terminal.text().contains(shows)))
+            milliseconds(time_until(start, "the other screen", || terminal.text().contains("TTFT") == is_fleet))
         })
         .collect();
     let still = streaming(&terminal);
