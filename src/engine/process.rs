@@ -22,7 +22,18 @@ pub(super) fn spawn(program: &Program, policy: WaitPolicy) -> std::io::Result<Ch
     // A terminal's Ctrl-C goes to the whole group, and it is the supervisor who decides what it means.
     #[cfg(unix)]
     command.process_group(0);
-    command.spawn()
+    let child = command.spawn()?;
+    give_way(&child);
+    Ok(child)
+}
+
+/// The screen answers keys before workers go on. What threads the worker starts inherits this; where it is refused, keys
+/// are slower under load and all else is the same.
+fn give_way(child: &Child) {
+    #[cfg(unix)]
+    if let Some(pid) = child.id().and_then(|pid| rustix::process::Pid::from_raw(pid.cast_signed())) {
+        let _ = rustix::process::setpriority_process(Some(pid), 5);
+    }
 }
 
 /// What an OpenMP thread does at a barrier. libgomp reads this once, at the process's start.
