@@ -21,7 +21,7 @@ pub(crate) fn idle(_: &Given) {
     let before = processor_time(pid);
     let start = Instant::now();
     watch(WATCHED);
-    let share = (processor_time(pid) - before).as_secs_f64() / start.elapsed().as_secs_f64() * 100.0;
+    let share = processor_time(pid).saturating_sub(before).as_secs_f64() / start.elapsed().as_secs_f64() * 100.0;
     tell("idle with two sessions: processor", &format!("{share:.2} % of one core"), "< 1 %", share < 1.0);
     let [resident, own] = ["VmRSS:", "RssAnon:"].map(|name| memory(pid, name));
     let figure = format!("{resident:.1} MB ({own:.1} MB of it not the program's file)");

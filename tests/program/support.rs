@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use portable_pty::{CommandBuilder, MasterPty, PtySize, native_pty_system};
 
 /// Nothing here takes as long on the slowest machine, unless it hangs.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A home directory of its own, so that no test sees this machine's models and settings.
 pub(crate) struct House {
@@ -123,7 +123,7 @@ impl Terminal {
         let closed = Arc::new(AtomicBool::new(false));
         let is_closed = Arc::clone(&closed);
         std::thread::spawn(move || {
-            let mut buffer = [0; 65536];
+            let mut buffer = vec![0; 65536];
             while let Ok(count @ 1..) = reader.read(&mut buffer) {
                 if is_closed.load(Ordering::Relaxed) {
                     return;
