@@ -23,13 +23,18 @@ fn main() -> io::Result<()> {
     }
     let [hub, count] = &places[..] else { return Err(wrong("give a folder and a count")) };
     let count: usize = count.parse().map_err(|error| wrong(&format!("{count}: {error}")))?;
-    let header = gguf::Header::open(&from).map_err(io::Error::other)?;
+    make(Path::new(hub), count, &from, link)
+}
+
+/// Make the cache; `link` links the file itself instead of writing numbered headers.
+pub(crate) fn make(hub: &Path, count: usize, from: &Path, link: bool) -> io::Result<()> {
+    let header = gguf::Header::open(from).map_err(io::Error::other)?;
     let mut head = vec![0; header.data_offset as usize];
-    File::open(&from)?.read_exact_at(&mut head, 0)?;
+    File::open(from)?.read_exact_at(&mut head, 0)?;
     let name = header.metadata.str("general.name").and_then(|name| position(&head, name.as_bytes()));
     let stem = from.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     for number in 0..count {
-        let folder = Path::new(hub).join(format!("models--owner-{:02}--{stem}-{number:05}", number % 20));
+        let folder = hub.join(format!("models--owner-{:02}--{stem}-{number:05}", number % 20));
         let commit = format!("{number:040x}");
         let blob = format!("{number:064x}");
         let snapshot = folder.join("snapshots").join(&commit);
@@ -39,7 +44,7 @@ fn main() -> io::Result<()> {
         fs::write(folder.join("refs/main"), &commit)?;
         let blob_path = folder.join("blobs").join(&blob);
         if link {
-            fs::hard_link(&from, &blob_path)?;
+            fs::hard_link(from, &blob_path)?;
         } else {
             if let Some(name) = &name {
                 let digits = format!("{number:05}");

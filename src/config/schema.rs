@@ -148,6 +148,12 @@ static OTHERS: &[Setting] = &[
     },
     Setting {
         section: "engine",
+        key: "nice",
+        get: |settings, _| Value::Number(settings.engine.nice.to_string()),
+        set: |settings, _, value| put(&mut settings.engine.nice, value.whole(0, 19)),
+    },
+    Setting {
+        section: "engine",
         key: "start_timeout_s",
         get: |settings, _| seconds(settings.engine.start_timeout),
         set: |settings, _, value| put(&mut settings.engine.start_timeout, value.seconds(1, 3600)),

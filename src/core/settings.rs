@@ -107,6 +107,8 @@ pub struct Budget {
 pub struct Engine {
     /// What a thread does while it waits for the others.
     pub wait_policy: WaitPolicy,
+    /// Niceness of workers, 0 to 19: how far they let other programs, the dashboard first, go before them.
+    pub nice: u32,
     /// A start that makes no progress for so long has failed.
     pub start_timeout: Duration,
     /// A worker that answers no ping for so long is ended.
@@ -177,6 +179,7 @@ impl Default for Engine {
     fn default() -> Self {
         Self {
             wait_policy: WaitPolicy::Brief,
+            nice: 5,
             start_timeout: Duration::from_mins(1),
             hang_timeout: Duration::from_secs(10),
             stop_timeout: Duration::from_secs(3),

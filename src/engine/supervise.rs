@@ -35,7 +35,7 @@ pub(super) async fn supervise(
     inbox: mpsc::Receiver<Command>,
     news: &News,
 ) -> WorkerEvent {
-    match process::spawn(program, settings.wait_policy) {
+    match process::spawn(program, settings) {
         Ok(child) => run(worker, child, settings, load, inbox, news).await,
         Err(error) => ended(format!("worker did not start: {error}")),
     }

@@ -1,0 +1,168 @@
+//! Sessions without a face: the library's own driver with real workers.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use taffrail::app::App;
+use taffrail::core::session::{End, Phase, Session, SessionId};
+use taffrail::core::settings::{SessionSettings, Settings};
+use taffrail::core::{Action, State};
+use taffrail::engine::Program;
+use taffrail::library;
+use wire::{Finish, Message, Prompt, Role};
+
+use crate::support::{PATIENCE, starter};
+use crate::{Given, NO_MODEL, median, milliseconds, skip, tell};
+
+const ROUNDS: u32 = 6;
+
+/// Two sessions at once by the plan, against one thread each.
+pub(crate) fn together(given: &Given) {
+    // Answers of the starter model are short, but a few dozen tokens of it tell.
+    let starter = starter("ishmael-4m");
+    let file = given.model.as_deref().unwrap_or(&starter);
+    let n_tokens = if given.model.is_some() { 128 } else { 40 };
+    let ratios = drive(async |stage| {
+        let planned = [stage.start(file, None).await, stage.start(file, None).await];
+        let fixed = [stage.start(file, Some(1)).await, stage.start(file, Some(1)).await];
+        let mut rates = [Vec::new(), Vec::new(), Vec::new(), Vec::new()];
+        for _ in 0..ROUNDS {
+            let (ours, alone) = (stage.race(planned, n_tokens).await, stage.race(fixed, n_tokens).await);
+            for (all, rate) in rates.iter_mut().zip(ours.into_iter().chain(alone)) {
+                all.push(rate);
+            }
+        }
+        rates
+    });
+    let ratio = |index: usize| median(ratios[index].iter().zip(&ratios[index + 2]).map(|(a, b)| a / b).collect());
+    let (first, second) = (ratio(0), ratio(1));
+    let [a, b, c, d] = ratios.map(median);
+    tell(
+        "two sessions at once, by the plan against one thread each",
+        &format!("{first:.3} and {second:.3}: {a:.0} and {b:.0} / {c:.0} and {d:.0} tok/s"),
+        "≥ 0.9 each",
+        first >= 0.9 && second >= 0.9,
+    );
+}
+
+/// From the wish to silence.
+pub(crate) fn cancel(given: &Given) {
+    const BOUND: f64 = 300.0;
+    let Some(file) = &given.model else { return skip("cancel to silence", NO_MODEL) };
+    let (in_prompt, in_answer, is_answered) = drive(async |stage| {
+        let session = stage.start(file, None).await;
+        let (mut in_prompt, mut in_answer) = (Vec::new(), Vec::new());
+        for round in 0..ROUNDS {
+            // Each begins differently, so that nothing of the last one is in the context.
+            let text = format!("{round} {}", "and the ship sailed on over the wide and empty sea ".repeat(300));
+            stage.prompt(session, Prompt::Raw(text));
+            stage.wait(|state| is_past(state, session, |session| session.n_past >= 512)).await;
+            in_prompt.push(milliseconds(stage.cancel(session).await));
+            stage.prompt(session, Prompt::Raw("Once upon a time".to_owned()));
+            stage.wait(|state| is_past(state, session, |session| session.figures.counters.n_generated >= 20)).await;
+            in_answer.push(milliseconds(stage.cancel(session).await));
+        }
+        let question = Message { role: Role::User, content: "Say hello.".to_owned() };
+        stage.prompt(session, Prompt::Chat(vec![question]));
+        stage.wait(|state| is_past(state, session, |session| !session.is_busy())).await;
+        let turn = stage.session(session).turns.last().unwrap();
+        let is_answered = matches!(turn.end, Some(End::Finished(Finish::Stop | Finish::Length)));
+        (in_prompt, in_answer, is_answered && !turn.text.is_empty())
+    });
+    for (what, times) in [("a long prompt", in_prompt), ("generation", in_answer)] {
+        let most = times.iter().copied().fold(0.0, f64::max);
+        let figure = format!("median {:.1} ms, most {most:.1} ms", median(times));
+        tell(&format!("cancel to silence, in {what}"), &figure, "< 300 ms", most < BOUND);
+    }
+    tell("the worker stays usable", if is_answered { "answers" } else { "does not" }, "answers", is_answered);
+}
+
+/// The driver and what runs on it.
+struct Stage {
+    app: App,
+}
+
+/// Run a play on this thread, which workers want to be the one that started them, and end the workers after it.
+fn drive<T>(play: impl AsyncFnOnce(&mut Stage) -> T) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let path = env!("CARGO_BIN_EXE_taffrail").into();
+        let program = Program { path, arguments: vec!["worker".into()] };
+        let mut stage = Stage { app: App::new(Settings::default(), Vec::new(), program).unwrap() };
+        // Admission needs to know the memory.
+        stage.wait(|state| state.machine.sample.is_some()).await;
+        let outcome = play(&mut stage).await;
+        stage.app.shut_down().await;
+        outcome
+    })
+}
+
+impl Stage {
+    async fn wait(&mut self, is_so: impl Fn(&State) -> bool) {
+        while !is_so(&self.app.state) {
+            let event = tokio::time::timeout(PATIENCE, self.app.next()).await.unwrap();
+            self.app.handle(event);
+        }
+    }
+
+    fn session(&self, id: SessionId) -> &Session {
+        self.app.state.session(id).unwrap()
+    }
+
+    async fn start(&mut self, file: &Path, threads: Option<u32>) -> SessionId {
+        let model = Arc::new(library::at_path(file, &library::Env::read()).unwrap());
+        self.app.adopt(vec![Arc::clone(&model)]);
+        let settings = Box::new(SessionSettings { threads, context: 4096, ..SessionSettings::default() });
+        self.app.act(Action::Start { model: model.id.clone(), settings, force: false });
+        let id = self.app.state.fleet.chosen.unwrap();
+        self.wait(|state| is_past(state, id, |session| session.phase == Phase::Ready)).await;
+        id
+    }
+
+    fn prompt(&mut self, session: SessionId, prompt: Prompt) {
+        self.app.act(Action::Prompt { session, prompt });
+    }
+
+    /// Cancel, and the time until the worker is ready again.
+    async fn cancel(&mut self, session: SessionId) -> Duration {
+        self.app.state.fleet.chosen = Some(session);
+        let start = Instant::now();
+        self.app.act(Action::Cancel);
+        self.wait(|state| is_past(state, session, |session| !session.is_busy())).await;
+        start.elapsed()
+    }
+
+    /// Have two sessions answer at once, and their rates while both do.
+    async fn race(&mut self, pair: [SessionId; 2], n_tokens: u32) -> [f64; 2] {
+        for _ in 0..50 {
+            for session in pair {
+                self.prompt(session, Prompt::Raw("Once upon a time".to_owned()));
+            }
+            let has_enough = move |session: &Session| session.figures.counters.n_generated >= n_tokens;
+            self.wait(|state| {
+                let all = |is_so: &dyn Fn(&Session) -> bool| pair.iter().all(|id| is_past(state, *id, is_so));
+                all(&has_enough) || !all(&Session::is_busy)
+            })
+            .await;
+            let counters = pair.map(|id| self.session(id).figures.counters);
+            for session in pair {
+                self.cancel(session).await;
+            }
+            // Where one ended early, the other had the machine to itself, or there is too little to tell.
+            if counters.iter().all(|counters| counters.n_generated >= n_tokens / 2) {
+                return counters.map(|counters| counters.generation_rate().unwrap());
+            }
+        }
+        panic!("the answers are too short")
+    }
+}
+
+/// Whether a session is so; one that failed never is.
+fn is_past(state: &State, id: SessionId, is_so: impl Fn(&Session) -> bool) -> bool {
+    let session = state.session(id).unwrap();
+    if let Phase::Failed { reason, .. } = &session.phase {
+        panic!("{}: {reason}", session.name);
+    }
+    is_so(session)
+}
