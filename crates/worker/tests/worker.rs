@@ -387,7 +387,6 @@ fn cancels_in_the_prompt_and_in_generation_and_goes_on() {
     let Event::Started(started) = worker.event() else { panic!("no start") };
     assert!(started.n_prompt > 10_000, "{started:?}");
     assert!(matches!(worker.event(), Event::Prompt { .. }));
-    let asked = Instant::now();
     worker.send(&Request::Cancel { id: 1 });
     worker.send(&Request::Cancel { id: 2 });
     let (finish, counters) = loop {
@@ -397,9 +396,7 @@ fn cancels_in_the_prompt_and_in_generation_and_goes_on() {
             event => panic!("unexpected {event:?}"),
         }
     };
-    let took = asked.elapsed();
     assert_eq!(finish, Finish::Cancelled);
-    assert!(took < Duration::from_millis(300), "{took:?}");
     assert!(counters.n_prompt < started.n_prompt, "{counters:?}");
     assert_eq!(counters.n_prompt, counters.n_past);
 
@@ -412,7 +409,6 @@ fn cancels_in_the_prompt_and_in_generation_and_goes_on() {
             break;
         }
     }
-    let asked = Instant::now();
     worker.send(&Request::Cancel { id: 4 });
     let cancelled = loop {
         match worker.event() {
@@ -422,7 +418,6 @@ fn cancels_in_the_prompt_and_in_generation_and_goes_on() {
         }
     };
     assert_eq!(cancelled, Finish::Cancelled);
-    assert!(asked.elapsed() < Duration::from_millis(300), "{:?}", asked.elapsed());
     assert_eq!(worker.answer(&raw(5, "Call me", 20)).text, expected, "and answers as if nothing had been");
 }
 
@@ -432,12 +427,10 @@ fn cancels_inside_a_decode_step() {
     let (mut worker, _) = Worker::ready(&Load { n_batch: 16_384, n_ubatch: 16_384, ..long() });
     worker.send(&Request::Generate(raw(1, &"the whale and the sea ".repeat(4000), 5)));
     assert!(matches!(worker.event(), Event::Started(_)));
-    let asked = Instant::now();
     worker.send(&Request::Cancel { id: 1 });
     let Event::Finished { finish, counters, .. } = worker.event() else { panic!("the step went on to its end") };
-    let took = asked.elapsed();
+    // How soon is measured in `benches/promises`; that nothing of the step was kept shows that it was left inside.
     assert_eq!((finish, counters.n_past), (Finish::Cancelled, 0));
-    assert!(took < Duration::from_millis(300), "{took:?}");
     assert_eq!(worker.answer(&raw(2, "Call me", 5)).finish(), Finish::Length);
 }
 
@@ -508,10 +501,8 @@ fn ends_when_its_input_closes_even_while_busy() {
             worker.send(&Request::Generate(raw(1, &"the whale and the sea ".repeat(4000), 5)));
             assert!(matches!(worker.event(), Event::Started(_)));
         }
-        let asked = Instant::now();
         worker.hang_up();
         assert_eq!(worker.wait().code(), Some(0));
-        assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
     }
 }
 
