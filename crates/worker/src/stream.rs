@@ -12,7 +12,7 @@ use crate::think::Splitter;
 use crate::utf8::Decoder;
 
 /// Between two events of a fast model; a model slower than this has one per token.
-const BETWEEN_EVENTS: Duration = Duration::from_millis(8);
+const BETWEEN_EVENTS: Duration = Duration::from_millis(33);
 /// Without text to send, as for tokens that show none, the counters alone go this often.
 const BETWEEN_COUNTERS: Duration = Duration::from_millis(250);
 
