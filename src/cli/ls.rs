@@ -123,7 +123,7 @@ mod tests {
 
     use super::super::show;
     use super::*;
-    use crate::core::model::{ModelFile, Store};
+    use crate::core::model::{Format, ModelFile, Store};
     use crate::core::units::Bytes;
 
     const NOW: i64 = 1_800_000_000;
@@ -141,8 +141,12 @@ mod tests {
             .f32("general.sampling.temp", 0.5)
             .build();
         let summary = gguf::Header::read(&bytes[..]).unwrap().summary();
-        let file =
-            |path: &str, size| ModelFile { path: PathBuf::from(path), size: Bytes(size), modified: NOW - 86_400 };
+        let file = |path: &str, size| ModelFile {
+            path: PathBuf::from(path),
+            size: Bytes(size),
+            modified: NOW - 86_400,
+            digest: None,
+        };
         let whole = Model {
             id: "hf:Qwen/Qwen3-8B-GGUF/Qwen3-8B-Q4_K_M.gguf".to_owned(),
             name: "Qwen3-8B-Q4_K_M".to_owned(),
@@ -154,6 +158,9 @@ mod tests {
             used: Some(NOW - 7200),
             summary: Some(summary),
             note: Some("a note".to_owned()),
+            format: Format::Gguf,
+            card: None,
+            also: Vec::new(),
         };
         let broken = Model {
             id: "folder:/models/broken.gguf".to_owned(),
@@ -166,6 +173,9 @@ mod tests {
             used: None,
             summary: None,
             note: None,
+            format: Format::Gguf,
+            card: None,
+            also: Vec::new(),
         };
         let store = |store, place: &str, problems: &[&str]| StoreStatus {
             store,

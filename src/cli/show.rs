@@ -285,6 +285,7 @@ impl<'a> ModelView<'a> {
                 Status::Damaged(_) => "damaged",
                 Status::Incomplete { .. } => "incomplete",
                 Status::NotAModel(_) => "not_a_model",
+                Status::OtherFormat(_) => "other_format",
                 Status::Unreadable(_) => "unreadable",
             },
             reason: (!model.is_runnable()).then(|| model.status.to_string()),

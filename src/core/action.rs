@@ -2,7 +2,7 @@
 
 use super::editor::Edit;
 use super::session::SessionId;
-use super::state::Screen;
+use super::state::{Face, Screen};
 
 /// One wish of the user.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,6 +11,8 @@ pub enum Action {
     Quit,
     /// Go to a screen.
     Show(Screen),
+    /// Go to a face of the Library screen.
+    Face(Face),
     /// Explain the screen, or stop explaining.
     Help,
     /// Open the command palette.
@@ -118,6 +120,8 @@ pub static NAMED: &[Named] = &[
     named("quit", "leave taffrail and stop all sessions", Action::Quit),
     named("fleet", "show the sessions", Action::Show(Screen::Fleet)),
     named("library", "show the models", Action::Show(Screen::Library)),
+    named("hub", "find and fetch models on the hub", Action::Face(Face::Hub)),
+    named("usage", "show what the models take of the disks", Action::Face(Face::Usage)),
     named("machine", "show the machine and its sensors", Action::Show(Screen::Machine)),
     named("help", "explain this screen", Action::Help),
     named("palette", "find any command", Action::Palette),

@@ -47,6 +47,7 @@ pub fn fit(state: &State, model: &Model) -> Fit {
         Status::Damaged(reason) | Status::NotAModel(reason) | Status::Unreadable(reason) => {
             return Fit::Never(reason.clone());
         }
+        Status::OtherFormat(_) => return Fit::Never(model.status.to_string()),
         Status::Incomplete { found, count } => return Fit::Parts { found: *found, count: *count },
     }
     let settings = state.settings.session;

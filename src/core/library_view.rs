@@ -167,7 +167,7 @@ fn words(status: &Status) -> &'static [&'static str] {
         Status::Runnable => &["runnable", "ready"],
         Status::Damaged(_) => &["damaged", "broken"],
         Status::Incomplete { .. } => &["incomplete", "broken"],
-        Status::NotAModel(_) => &["other"],
+        Status::NotAModel(_) | Status::OtherFormat(_) => &["other"],
         Status::Unreadable(_) => &["unreadable", "broken"],
     }
 }
@@ -195,7 +195,7 @@ fn amount(text: &str) -> Option<f64> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::model::Store;
+    use super::super::model::{Format, Store};
     use super::super::units::Bytes;
     use super::*;
 
@@ -213,6 +213,9 @@ mod tests {
             summary: (!matches!(status, Status::Damaged(_))).then(|| header.summary()),
             status,
             note: None,
+            format: Format::Gguf,
+            card: None,
+            also: Vec::new(),
         };
         let mut models = vec![
             model("qwen3-8b", Store::HuggingFace, Some("Qwen/Qwen3-8B-GGUF"), 5_030_000_000, Status::Runnable),

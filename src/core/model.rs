@@ -1,6 +1,7 @@
 //! A model as the library knows it: one row, whatever its files.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,18 +15,158 @@ pub enum Store {
     Starter,
     /// The Hugging Face cache.
     HuggingFace,
+    /// Ollama's models.
+    Ollama,
+    /// LM Studio's models.
+    LmStudio,
+    /// llama.cpp's own flat cache, from before it used the Hugging Face cache.
+    LlamaCpp,
+    /// Jan's models.
+    Jan,
+    /// `GPT4All`'s models.
+    Gpt4All,
+    /// `LocalAI`'s models.
+    LocalAi,
+    /// `RamaLama`'s store.
+    RamaLama,
+    /// Docker Model Runner's store.
+    Docker,
     /// A plain folder from config.toml, or a path on the command line.
     Folder,
 }
 
 impl Store {
+    /// All stores, in the order in which one is preferred for a model that lies in several.
+    pub const ALL: [Self; 11] = [
+        Self::Starter,
+        Self::HuggingFace,
+        Self::Ollama,
+        Self::LmStudio,
+        Self::LlamaCpp,
+        Self::Jan,
+        Self::Gpt4All,
+        Self::LocalAi,
+        Self::RamaLama,
+        Self::Docker,
+        Self::Folder,
+    ];
+
     /// The short name, which is also the prefix in `store:name`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Starter => "starter",
             Self::HuggingFace => "hf",
+            Self::Ollama => "ollama",
+            Self::LmStudio => "lmstudio",
+            Self::LlamaCpp => "llama.cpp",
+            Self::Jan => "jan",
+            Self::Gpt4All => "gpt4all",
+            Self::LocalAi => "localai",
+            Self::RamaLama => "ramalama",
+            Self::Docker => "docker",
             Self::Folder => "folder",
         }
+    }
+
+    /// The store of this short name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|store| store.name() == name)
+    }
+}
+
+/// What weights are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// What llama.cpp runs.
+    #[default]
+    Gguf,
+    /// Unquantised safetensors, or of a kind that `config.json` does not name.
+    Safetensors,
+    /// Safetensors quantised for Apple's MLX.
+    Mlx,
+    /// Safetensors quantised by GPTQ.
+    Gptq,
+    /// Safetensors quantised by AWQ.
+    Awq,
+    /// Safetensors quantised to 8-bit floats.
+    Fp8,
+}
+
+impl Format {
+    /// What a person calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gguf => "GGUF",
+            Self::Safetensors => "safetensors",
+            Self::Mlx => "MLX",
+            Self::Gptq => "GPTQ",
+            Self::Awq => "AWQ",
+            Self::Fp8 => "FP8",
+        }
+    }
+}
+
+/// What a file's content hashes to, as its store tells without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum Digest {
+    /// SHA-256 of the content.
+    Sha256([u8; 32]),
+    /// SHA-1 of git's blob: of `blob SIZE\0` and the content.
+    GitSha1([u8; 20]),
+}
+
+impl std::str::FromStr for Digest {
+    type Err = NoDigest;
+
+    /// From hexadecimal digits, with `sha256:` or `sha256-` before them or not: 64 are SHA-256, 40 are git's SHA-1.
+    fn from_str(text: &str) -> Result<Self, NoDigest> {
+        fn bytes<const N: usize>(hex: &[u8]) -> Option<[u8; N]> {
+            let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
+            let mut bytes = [0; N];
+            for (byte, pair) in bytes.iter_mut().zip(hex.chunks_exact(2)) {
+                *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+            }
+            Some(bytes)
+        }
+        let hex = text.strip_prefix("sha256").and_then(|rest| rest.strip_prefix([':', '-'])).unwrap_or(text).as_bytes();
+        match hex.len() {
+            64 => bytes(hex).map(Self::Sha256),
+            40 => bytes(hex).map(Self::GitSha1),
+            _ => None,
+        }
+        .ok_or(NoDigest)
+    }
+}
+
+/// The text is no digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("neither 64 nor 40 hexadecimal digits")]
+pub struct NoDigest;
+
+impl std::fmt::Display for Digest {
+    /// The hexadecimal digits alone.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let bytes: &[u8] = match self {
+            Self::Sha256(bytes) => bytes,
+            Self::GitSha1(bytes) => bytes,
+        };
+        bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl From<Digest> for String {
+    fn from(digest: Digest) -> Self {
+        digest.to_string()
+    }
+}
+
+impl TryFrom<String> for Digest {
+    type Error = NoDigest;
+
+    fn try_from(text: String) -> Result<Self, NoDigest> {
+        text.parse()
     }
 }
 
@@ -38,6 +179,8 @@ pub struct ModelFile {
     pub size: Bytes,
     /// Last change, seconds since 1970.
     pub modified: i64,
+    /// What its store says its content hashes to, where that is known without reading it.
+    pub digest: Option<Digest>,
 }
 
 /// Whether a model can be run, and if not, why.
@@ -57,6 +200,8 @@ pub enum Status {
     },
     /// It is no language model: what it is.
     NotAModel(String),
+    /// It is one, in a format that llama.cpp does not run.
+    OtherFormat(Format),
     /// It could not be read: the system's reason.
     Unreadable(String),
 }
@@ -68,11 +213,38 @@ impl std::fmt::Display for Status {
             Self::Runnable => f.pad("ready"),
             Self::Damaged(reason) | Self::NotAModel(reason) | Self::Unreadable(reason) => f.pad(reason),
             Self::Incomplete { found, count } => f.pad(&format!("{found} of {count} parts")),
+            Self::OtherFormat(format) => f.pad(&format!("{}; llama.cpp runs GGUF", format.name())),
         }
     }
 }
 
-/// One model in one store.
+/// What stands beside the weights: the head of a model card (README.md), or the layers of a manifest. All of it is what
+/// others claim, bounded and cleaned.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Card {
+    /// The licence's identifier, such as `apache-2.0` or `other`.
+    pub license: Option<String>,
+    /// Its name where the identifier is `other`, or the first line of a licence's text.
+    pub license_name: Option<String>,
+    /// Where its text is.
+    pub license_link: Option<String>,
+    /// Repositories of the models that it was made from.
+    pub base_models: Vec<String>,
+    /// How it was made from them: `quantized`, `finetune`, `adapter`, `merge`.
+    pub base_relation: Option<String>,
+    /// Data sets.
+    pub datasets: Vec<String>,
+    /// Tags.
+    pub tags: Vec<String>,
+    /// A template of the store's own (Ollama's are Go templates, which llama.cpp does not read).
+    pub template: Option<String>,
+    /// A system prompt of the store's own.
+    pub system: Option<String>,
+    /// Parameters of the store's own by name, such as `temperature`.
+    pub parameters: Vec<(String, String)>,
+}
+
+/// One model: in one store, with its copies in others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Model {
     /// Unique and stable: `store:` and the repository with the file, or the path.
@@ -95,12 +267,23 @@ pub struct Model {
     pub summary: Option<gguf::Summary>,
     /// What the user should know before relying on it, such as the starters' nature.
     pub note: Option<String>,
+    /// What the weights are written in.
+    pub format: Format,
+    /// What stands beside the weights, where something does.
+    pub card: Option<Box<Card>>,
+    /// The same model in other places, the place to prefer first; none of these has copies of its own.
+    pub also: Vec<Arc<Model>>,
 }
 
 impl Model {
     /// The file to load: the first part.
     pub fn path(&self) -> Option<&PathBuf> {
         self.files.first().map(|file| &file.path)
+    }
+
+    /// All its places: itself, then its copies.
+    pub fn places(&self) -> impl Iterator<Item = &Model> {
+        std::iter::once(self).chain(self.also.iter().map(Arc::as_ref))
     }
 
     /// Whether it can be started.
@@ -111,5 +294,36 @@ impl Model {
     /// Quantisation, as a person knows it.
     pub fn quant(&self) -> Option<&str> {
         self.summary.as_ref()?.quant.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_digests() {
+        let sha256 = "ab".repeat(32);
+        let sha1 = "0F".repeat(20);
+        for (text, expected) in [
+            (sha256.clone(), Ok(Digest::Sha256([0xab; 32]))),
+            (format!("sha256:{sha256}"), Ok(Digest::Sha256([0xab; 32]))),
+            (format!("sha256-{sha256}"), Ok(Digest::Sha256([0xab; 32]))),
+            (sha1.clone(), Ok(Digest::GitSha1([0x0f; 20]))),
+            (String::new(), Err(NoDigest)),
+            (sha256[1..].to_owned(), Err(NoDigest)),
+            (format!("../{}", &sha1[3..]), Err(NoDigest)),
+            (format!("é{}", &sha1[2..]), Err(NoDigest)),
+        ] {
+            assert_eq!(text.parse(), expected, "{text}");
+        }
+        assert_eq!(Digest::GitSha1([0x0f; 20]).to_string(), sha1.to_lowercase());
+    }
+
+    #[test]
+    fn stores_have_names_of_their_own() {
+        for store in Store::ALL {
+            assert_eq!(Store::from_name(store.name()), Some(store));
+        }
     }
 }

@@ -117,9 +117,23 @@ pub struct Notice {
     pub at: Moment,
 }
 
+/// The faces of the Library screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Face {
+    /// The models on this machine.
+    #[default]
+    Models,
+    /// The models on the hub, and what is being fetched from there.
+    Hub,
+    /// What the models take of the disks, and what could be tidied up.
+    Usage,
+}
+
 /// The library and the choice in it.
 #[derive(Debug, Clone, Default)]
 pub struct Library {
+    /// The face that shows.
+    pub face: Face,
     /// All models, in no particular order.
     pub models: Vec<Arc<Model>>,
     /// How each store's scan went.

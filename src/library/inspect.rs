@@ -5,7 +5,7 @@ use std::{fs, io};
 
 use super::index::{FileRecord, Index, Stamp, nanoseconds};
 use super::walk::{Candidate, reason};
-use crate::core::model::{Model, ModelFile, Status};
+use crate::core::model::{Format, Model, ModelFile, Status};
 use crate::core::units::Bytes;
 
 const DAY: i64 = 86_400;
@@ -41,12 +41,15 @@ pub(super) fn inspect(candidate: Candidate, index: &Index<'_>, now: i64) -> Opti
         used: looks.iter().filter_map(|(_, look)| look.used).max(),
         summary,
         note: None,
+        format: Format::Gguf,
+        card: None,
+        also: Vec::new(),
     })
 }
 
 fn look(path: &Path, index: &Index<'_>, now: i64) -> Option<Look> {
     let unreadable = |reason| {
-        let file = ModelFile { path: path.to_owned(), size: Bytes(0), modified: 0 };
+        let file = ModelFile { path: path.to_owned(), size: Bytes(0), modified: 0, digest: None };
         Some(Look { file, used: None, outcome: Err(Status::Unreadable(reason)) })
     };
     let metadata = match fs::metadata(path) {
@@ -59,7 +62,8 @@ fn look(path: &Path, index: &Index<'_>, now: i64) -> Option<Look> {
         Err(error) => return unreadable(reason(&error)),
     };
     let stamp = Stamp::of(&metadata);
-    let file = ModelFile { path: path.to_owned(), size: Bytes(metadata.len()), modified: modified(&metadata) };
+    let file =
+        ModelFile { path: path.to_owned(), size: Bytes(metadata.len()), modified: modified(&metadata), digest: None };
     if let Some(known) = index.file(path, stamp) {
         // What read it last, as far as the times tell, was our own look at the header.
         let is_untouched = nanoseconds(metadata.accessed()) == known.accessed;

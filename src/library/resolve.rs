@@ -154,10 +154,7 @@ fn fitting<'a>(models: &[&'a Arc<Model>], wanted: &str) -> Vec<&'a Arc<Model>> {
 }
 
 fn split_store(argument: &str) -> (Option<Store>, &str) {
-    let store = argument.split_once(':').and_then(|(prefix, rest)| {
-        let stores = [Store::Starter, Store::HuggingFace, Store::Folder];
-        Some((stores.into_iter().find(|store| store.name() == prefix)?, rest))
-    });
+    let store = argument.split_once(':').and_then(|(prefix, rest)| Some((Store::from_name(prefix)?, rest)));
     store.map_or((None, argument), |(store, rest)| (Some(store), rest))
 }
 
@@ -184,6 +181,7 @@ mod tests {
 
     use super::super::tests::{Machine, model, write};
     use super::*;
+    use crate::core::model::Format;
 
     fn a_model(id: &str, quant: &str, status: Status) -> Arc<Model> {
         let bytes = gguf::testing::Builder::tiny_llama().build();
@@ -202,6 +200,9 @@ mod tests {
             used: None,
             summary: Some(summary),
             note: None,
+            format: Format::Gguf,
+            card: None,
+            also: Vec::new(),
         })
     }
 

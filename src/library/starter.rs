@@ -8,7 +8,7 @@ use super::env::Env;
 use super::inspect;
 use super::replace::replace;
 use crate::core::event::StoreStatus;
-use crate::core::model::{Model, ModelFile, Status, Store};
+use crate::core::model::{Format, Model, ModelFile, Status, Store};
 use crate::core::units::Bytes;
 
 /// What a user of one should know.
@@ -69,12 +69,15 @@ fn model(starter: &Starter, env: &Env) -> Model {
         name: starter.name.to_owned(),
         store: Store::Starter,
         repository: None,
-        files: vec![ModelFile { path, size: Bytes(size), modified }],
+        files: vec![ModelFile { path, size: Bytes(size), modified, digest: None }],
         size: Bytes(size),
         status,
         used,
         summary,
         note: Some(NOTE.to_owned()),
+        format: Format::Gguf,
+        card: None,
+        also: Vec::new(),
     }
 }
 

@@ -3,7 +3,7 @@
 use gguf::{Kind, LayerCache, SamplingDefaults, Shape, Summary, TypeShare};
 
 use super::{NOW, gb};
-use crate::core::model::{Model, ModelFile, Status, Store};
+use crate::core::model::{Format, Model, ModelFile, Status, Store};
 use crate::core::units::Bytes;
 
 pub(super) fn models() -> Vec<Model> {
@@ -17,12 +17,16 @@ pub(super) fn models() -> Vec<Model> {
                 path: format!("/home/ada/.cache/huggingface/hub/{name}.gguf").into(),
                 size: gb(size),
                 modified: NOW - 90_000,
+                digest: None,
             }],
             size: gb(size),
             status: Status::Runnable,
             used: Some(NOW - 7200 * layers.cast_signed()),
             summary: Some(summary(name, params, gb(size), quant, layers, kv)),
             note: None,
+            format: Format::Gguf,
+            card: None,
+            also: Vec::new(),
         };
         if let Some(summary) = &mut model.summary {
             summary.thinks = name.contains("r1") || name.contains("qwen3");
@@ -34,19 +38,27 @@ pub(super) fn models() -> Vec<Model> {
         name: name.to_owned(),
         store: Store::Folder,
         repository: None,
-        files: vec![ModelFile { path: format!("/srv/models/{name}").into(), size: gb(size), modified: NOW - 400_000 }],
+        files: vec![ModelFile {
+            path: format!("/srv/models/{name}").into(),
+            size: gb(size),
+            modified: NOW - 400_000,
+            digest: None,
+        }],
         size: gb(size),
         status,
         used: None,
         summary: None,
         note: None,
+        format: Format::Gguf,
+        card: None,
+        also: Vec::new(),
     };
     let mut starter = good("ishmael-4m", "starter", 4_200_000, 0, "F16", 4, 192);
     "starter:ishmael-4m".clone_into(&mut starter.id);
     starter.store = Store::Starter;
     starter.repository = None;
     starter.size = Bytes(8_400_000);
-    starter.files = vec![ModelFile { path: "".into(), size: Bytes(8_400_000), modified: NOW }];
+    starter.files = vec![ModelFile { path: "".into(), size: Bytes(8_400_000), modified: NOW, digest: None }];
     starter.note = Some(
         "Writes sea prose, not answers: it shows that everything works. `hf download` fetches a useful model."
             .to_owned(),

@@ -10,7 +10,7 @@ use super::view::ViewState;
 use super::widgets::text;
 use crate::core::State;
 use crate::core::action::NAMED;
-use crate::core::state::Screen;
+use crate::core::state::{Face, Screen};
 
 /// A part of the explanation.
 enum Part {
@@ -51,6 +51,10 @@ const LIBRARY: &[Part] = &[
     Term("Fits", "● with the context of a new session  ○ only with a shorter one  ✕ too large, or not runnable"),
 ];
 
+const HUB: &[Part] = &[Heading("Hub: what else is there, and would it fit?")];
+
+const USAGE: &[Part] = &[Heading("Disk use: what takes the space, and what could go?")];
+
 const MACHINE: &[Part] = &[
     Heading("Machine: where do memory, power and heat go?"),
     Text(
@@ -74,11 +78,16 @@ const TERM: u16 = 18;
 
 /// Draw the explanation from line `scroll` on.
 pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, scroll: usize, view_state: &mut ViewState) {
-    let (parts, context) = match state.screen {
-        Screen::Fleet => (FLEET, Context::Fleet),
-        Screen::Library => (LIBRARY, Context::Library),
-        Screen::Machine => (MACHINE, Context::Machine),
+    let parts = match state.screen {
+        Screen::Fleet => FLEET,
+        Screen::Library => match state.library.face {
+            Face::Models => LIBRARY,
+            Face::Hub => HUB,
+            Face::Usage => USAGE,
+        },
+        Screen::Machine => MACHINE,
     };
+    let context = Context::beneath(state);
     let inside = window(canvas, area, 88, area.height.saturating_sub(4).max(6), "help");
     let columns = usize::from(inside.width);
     let mut lines: Vec<Vec<Span<'_>>> = Vec::new();

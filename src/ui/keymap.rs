@@ -11,7 +11,7 @@ use crossterm::event::{KeyEvent, KeyEventKind};
 use super::chord::Chord;
 use crate::core::action::NAMED;
 use crate::core::editor::Edit;
-use crate::core::state::{Focus, Overlay, Screen};
+use crate::core::state::{Face, Focus, Overlay, Screen};
 use crate::core::{Action, State};
 
 /// What has the keys.
@@ -20,6 +20,8 @@ use crate::core::{Action, State};
 pub enum Context {
     Fleet,
     Library,
+    Hub,
+    Usage,
     Machine,
     Prompt,
     Filter,
@@ -31,9 +33,11 @@ pub enum Context {
 }
 
 impl Context {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
         Self::Fleet,
         Self::Library,
+        Self::Hub,
+        Self::Usage,
         Self::Machine,
         Self::Prompt,
         Self::Filter,
@@ -63,7 +67,11 @@ impl Context {
             Screen::Library if state.library.filtering => Self::Filter,
             Screen::Fleet if state.fleet.focus == Focus::Prompt && state.chosen_session().is_some() => Self::Prompt,
             Screen::Fleet => Self::Fleet,
-            Screen::Library => Self::Library,
+            Screen::Library => match state.library.face {
+                Face::Models => Self::Library,
+                Face::Hub => Self::Hub,
+                Face::Usage => Self::Usage,
+            },
             Screen::Machine => Self::Machine,
         }
     }
@@ -74,27 +82,30 @@ impl Context {
     }
 }
 
-use Context::{Confirm, Filter, Fleet, Form, Help, Library, Machine, Palette, Prompt, Refused};
+use Context::{Confirm, Filter, Fleet, Form, Help, Hub, Library, Machine, Palette, Prompt, Refused, Usage};
 
 const TEXT: &[Context] = &[Prompt, Filter, Palette, Form];
-const TABLES: &[Context] = &[Fleet, Library, Machine];
-const LISTS: &[Context] = &[Fleet, Library, Machine, Palette, Form, Filter, Help];
+const TABLES: &[Context] = &[Fleet, Library, Hub, Usage, Machine];
+const LISTS: &[Context] = &[Fleet, Library, Hub, Usage, Machine, Palette, Form, Filter, Help];
+const SCREENS: &[Context] = &[Fleet, Library, Hub, Usage, Machine, Help, Prompt];
 const EVERYWHERE: &[Context] = &Context::ALL;
 
 /// The built-in keys: action, where, keys. The first key is the one that hints show.
 const BUILT_IN: &[(&str, &[Context], &[&str])] = &[
     ("quit", TABLES, &["q", "ctrl-c"]),
     ("quit", &[Prompt, Filter, Palette, Form, Confirm, Refused, Help], &["ctrl-c"]),
-    ("fleet", &[Fleet, Library, Machine, Help, Prompt], &["1", "alt-1"]),
-    ("library", &[Fleet, Library, Machine, Help, Prompt], &["2", "alt-2"]),
-    ("machine", &[Fleet, Library, Machine, Help, Prompt], &["5", "alt-5"]),
-    ("help", &[Fleet, Library, Machine, Help, Prompt], &["?", "f1"]),
-    ("palette", &[Fleet, Library, Machine, Prompt], &[":", "ctrl-p"]),
+    ("fleet", SCREENS, &["1", "alt-1"]),
+    ("library", SCREENS, &["2", "alt-2"]),
+    ("machine", SCREENS, &["5", "alt-5"]),
+    ("help", SCREENS, &["?", "f1"]),
+    ("palette", &[Fleet, Library, Hub, Usage, Machine, Prompt], &[":", "ctrl-p"]),
+    ("hub", &[Library, Usage], &["f"]),
+    ("usage", &[Library, Hub], &["u"]),
     ("filter", &[Fleet, Library], &["/"]),
     ("up", LISTS, &["up", "k"]),
     ("down", LISTS, &["down", "j"]),
-    ("page-up", &[Library, Machine, Filter, Help], &["pgup"]),
-    ("page-down", &[Library, Machine, Filter, Help], &["pgdn"]),
+    ("page-up", &[Library, Hub, Usage, Machine, Filter, Help], &["pgup"]),
+    ("page-down", &[Library, Hub, Usage, Machine, Filter, Help], &["pgdn"]),
     ("first", TABLES, &["home", "g"]),
     ("last", TABLES, &["end", "G"]),
     ("choose", &[Fleet, Library, Filter, Palette, Form], &["enter"]),

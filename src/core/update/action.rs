@@ -5,7 +5,7 @@ use super::super::editor::Editor;
 use super::super::effect::Effect;
 use super::super::session::{Phase, Session};
 use super::super::settings::SessionSettings;
-use super::super::state::{FleetSort, Focus, Form, LibrarySort, Overlay, Screen, State, Tab};
+use super::super::state::{Face, FleetSort, Focus, Form, LibrarySort, Overlay, Screen, State, Tab};
 use super::{list_models, list_sessions, notify, overlay, session};
 
 /// A page, in rows. The state does not know the terminal's height, and a fixed step can be learned by the fingers.
@@ -23,6 +23,12 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             state.screen = screen;
             state.library.filtering = false;
             state.fleet.filtering = false;
+            Vec::new()
+        }
+        Action::Face(face) => {
+            state.screen = Screen::Library;
+            state.library.face = face;
+            state.library.filtering = false;
             Vec::new()
         }
         Action::Help => open(state, Overlay::Help { scroll: 0 }),
@@ -239,6 +245,7 @@ fn back(state: &mut State) -> Vec<Effect> {
             state.library.filtering = false;
             list_models(state, chosen.as_deref());
         }
+        Screen::Library => state.library.face = Face::Models,
         Screen::Fleet if state.fleet.filtering => {
             state.fleet.filter = Editor::default();
             state.fleet.filtering = false;
@@ -255,7 +262,7 @@ fn back(state: &mut State) -> Vec<Effect> {
                 list_sessions(state);
             }
         }
-        _ => {}
+        Screen::Machine => {}
     }
     Vec::new()
 }

@@ -11,7 +11,7 @@ use super::update;
 use crate::core::editor::Edit;
 use crate::core::event::{LibraryEvent, WorkerEvent};
 use crate::core::machine::{Core, Host, Memory, Process, Sample};
-use crate::core::model::{Model, ModelFile, Status, Store};
+use crate::core::model::{Format, Model, ModelFile, Status, Store};
 use crate::core::session::{End, Phase, Step, WorkerId};
 use crate::core::settings::Settings;
 use crate::core::state::{Focus, Overlay, Screen};
@@ -87,12 +87,20 @@ fn model(name: &str, size: u64) -> Arc<Model> {
         name: name.into(),
         store: Store::Folder,
         repository: None,
-        files: vec![ModelFile { path: PathBuf::from(format!("/models/{name}.gguf")), size: Bytes(size), modified: 0 }],
+        files: vec![ModelFile {
+            path: PathBuf::from(format!("/models/{name}.gguf")),
+            size: Bytes(size),
+            modified: 0,
+            digest: None,
+        }],
         size: Bytes(size),
         status: Status::Runnable,
         used: None,
         summary: None,
         note: None,
+        format: Format::Gguf,
+        card: None,
+        also: Vec::new(),
     })
 }
 

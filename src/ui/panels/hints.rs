@@ -47,12 +47,22 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
         Context::Library => {
             let can_start = state.chosen_model().is_some_and(|model| model.is_runnable());
             offer(can_start, "choose", "start");
-            offer(can_start, "configure", "start with settings");
+            offer(can_start, "configure", "settings");
             offer(true, "filter", "filter");
+            offer(true, "hub", "find more");
+            offer(true, "usage", "disk use");
             offer(true, "sort", "sort");
             offer(true, "reverse", "reverse");
             offer(!state.library.scanning, "rescan", "scan again");
             offer(true, "fleet", "sessions");
+        }
+        Context::Hub => {
+            offer(true, "back", "to the models");
+            offer(true, "usage", "disk use");
+        }
+        Context::Usage => {
+            offer(true, "back", "to the models");
+            offer(true, "hub", "find more");
         }
         Context::Machine => {
             offer(true, "down", "scroll");
@@ -97,7 +107,10 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
 }
 
 fn offer_leave(hints: &mut Vec<(&'static str, &'static str)>, state: &State) {
-    if matches!(Context::of(state), Context::Fleet | Context::Library | Context::Machine) {
+    if matches!(
+        Context::of(state),
+        Context::Fleet | Context::Library | Context::Hub | Context::Usage | Context::Machine
+    ) {
         hints.push(("quit", "leave"));
     }
 }

@@ -58,6 +58,7 @@ fn status(model: &Model) -> Option<(String, Meaning)> {
             (format!("✕ {found} of {count} parts are here; fetch the others to run it"), Meaning::Warn)
         }
         Status::NotAModel(what) => (format!("· no language model: {what}"), Meaning::Muted),
+        Status::OtherFormat(_) => (format!("· {}", model.status), Meaning::Muted),
         Status::Unreadable(reason) => (format!("✕ can't be read: {reason}"), Meaning::Bad),
     })
 }

@@ -7,8 +7,10 @@ use super::super::keymap::Context;
 use super::super::panels::{model_card, model_table, prompt};
 use super::super::theme::Meaning;
 use super::super::view::ViewState;
+use super::{hub, usage};
 use crate::core::State;
 use crate::core::editor::Editor;
+use crate::core::state::Face;
 use crate::core::units::span;
 
 /// From this size on the chosen model stands beside the table; from the second on below it.
@@ -20,6 +22,14 @@ const MAX_PROBLEMS: usize = 3;
 
 /// Draw the screen.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
+    match state.library.face {
+        Face::Models => models(canvas, area, state, view_state),
+        Face::Hub => hub::draw(canvas, area, state, view_state),
+        Face::Usage => usage::draw(canvas, area, state, view_state),
+    }
+}
+
+fn models(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
     let (line, rest) = split_rows(area, 1);
     let library = &state.library;
     if library.filtering || !library.filter.is_empty() {

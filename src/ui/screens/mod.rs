@@ -1,5 +1,7 @@
 //! The screens, one file each.
 
 pub(super) mod fleet;
+pub(super) mod hub;
 pub(super) mod library;
 pub(super) mod machine;
+pub(super) mod usage;
