@@ -23,6 +23,7 @@ const NOTHING: &[&str] = &[];
 const CORE: &[&str] = &["core"];
 /// What a pure module has no hand in.
 const OUTSIDE: &[&str] = &[
+    "clap",
     "tokio",
     "futures_util",
     "ratatui",

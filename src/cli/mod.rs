@@ -13,6 +13,7 @@ mod table;
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 
 use crate::core::state::LibrarySort;
@@ -62,7 +63,7 @@ pub struct Ls {
     /// Words that must all be found; also `store:hf`, `arch:llama`, `quant:q4`, `size:<5gb`, `params:>1b`, `is:damaged`
     pub filter: Vec<String>,
     /// The column that sorts
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_parser = sort_column(), default_value = LibrarySort::ALL[0].0)]
     pub sort: LibrarySort,
     /// Sort the other way round
     #[arg(long)]
@@ -70,6 +71,14 @@ pub struct Ls {
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
+}
+
+/// Reads the name of a column.
+fn sort_column() -> impl TypedValueParser<Value = LibrarySort> {
+    PossibleValuesParser::new(LibrarySort::ALL.map(|(name, _)| name)).map(|wanted| {
+        let column = LibrarySort::ALL.into_iter().find(|(name, _)| *name == wanted);
+        column.map_or_else(LibrarySort::default, |(_, sort)| sort)
+    })
 }
 
 /// What `show` is asked.

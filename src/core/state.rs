@@ -159,7 +159,7 @@ pub struct Library {
 }
 
 /// What the library is sorted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[expect(missing_docs, reason = "the columns' names")]
 pub enum LibrarySort {
     #[default]
@@ -169,6 +169,18 @@ pub enum LibrarySort {
     Context,
     Used,
     Store,
+}
+
+impl LibrarySort {
+    /// All columns with their names, in the order in which `sort` goes through them.
+    pub const ALL: [(&str, Self); 6] = [
+        ("name", Self::Name),
+        ("parameters", Self::Parameters),
+        ("size", Self::Size),
+        ("context", Self::Context),
+        ("used", Self::Used),
+        ("store", Self::Store),
+    ];
 }
 
 /// The sessions and the choice among them.

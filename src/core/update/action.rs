@@ -335,14 +335,9 @@ fn sort(state: &mut State) -> Vec<Effect> {
             }
         }
         Screen::Library => {
-            state.library.sort = match state.library.sort {
-                LibrarySort::Name => LibrarySort::Parameters,
-                LibrarySort::Parameters => LibrarySort::Size,
-                LibrarySort::Size => LibrarySort::Context,
-                LibrarySort::Context => LibrarySort::Used,
-                LibrarySort::Used => LibrarySort::Store,
-                LibrarySort::Store => LibrarySort::Name,
-            }
+            let all = LibrarySort::ALL;
+            let place = all.iter().position(|(_, sort)| *sort == state.library.sort).unwrap_or(0);
+            state.library.sort = all[(place + 1) % all.len()].1;
         }
         Screen::Machine => {}
     }
