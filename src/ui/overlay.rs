@@ -169,7 +169,6 @@ fn fields(canvas: &mut Canvas<'_>, area: Rect, state: &State, form: &Form, view_
         let value =
             Rect { x: line.x + NAME.min(line.width), width: VALUE.min(line.width.saturating_sub(NAME)), ..line };
         if is_chosen {
-            choice(canvas, line, true);
             prompt::draw_line(canvas, value, &form.input);
         } else {
             canvas.say(
@@ -182,6 +181,7 @@ fn fields(canvas: &mut Canvas<'_>, area: Rect, state: &State, form: &Form, view_
         }
         let x = value.right() + 1;
         canvas.say(x, line.y, line.right().saturating_sub(x), field.help, Meaning::Muted);
+        choice(canvas, line, is_chosen);
     }
     if foot > 0 {
         let help = SESSION_FIELDS.get(form.chosen).map_or("", |field| field.help);

@@ -341,6 +341,11 @@ fn resolve(name: &str, sheets: &BTreeMap<String, Sheet>, problems: &mut Vec<Prob
     if looks[Meaning::Selection.index()].is_none() {
         styles[Meaning::Selection.index()] = Style::new().add_modifier(Modifier::REVERSED);
     }
+    // Reversed, a row's colours become patches behind its words; one colour keeps it whole.
+    let selection = &mut styles[Meaning::Selection.index()];
+    if selection.add_modifier.contains(Modifier::REVERSED) && selection.fg.is_none() {
+        selection.fg = Some(Color::Reset);
+    }
     Theme { styles }
 }
 
