@@ -39,7 +39,7 @@ pub enum Action {
     NextTab,
     /// Show the face before.
     PreviousTab,
-    /// Scroll the conversation by so many lines; negative is back.
+    /// Scroll the session's face by so many lines; negative is back.
     Scroll(i32),
     /// Change the text in the field.
     Edit(Edit),
@@ -139,8 +139,8 @@ pub static NAMED: &[Named] = &[
     named("focus", "go to the next part of the screen", Action::Focus),
     named("next-tab", "show the session's next face", Action::NextTab),
     named("previous-tab", "show the session's face before", Action::PreviousTab),
-    named("scroll-up", "scroll the conversation back", Action::Scroll(-5)),
-    named("scroll-down", "scroll the conversation on", Action::Scroll(5)),
+    named("scroll-up", "scroll the session's face back", Action::Scroll(-5)),
+    named("scroll-down", "scroll the session's face on", Action::Scroll(5)),
     named("new", "start one more session", Action::New),
     named("configure", "start with other settings", Action::Configure),
     named("force", "start although it would not fit", Action::Force),

@@ -24,7 +24,7 @@ pub enum Event {
     Action(Action),
     /// The user pasted text.
     Paste(String),
-    /// The last frame showed that the conversation or the help has no more than so many lines above or below.
+    /// The last frame showed that the session's face or the help has no more than so many lines above or below.
     ScrollLimit(usize),
     /// The terminal has another size, or must be drawn anew.
     Redraw,

@@ -196,7 +196,7 @@ pub struct Fleet {
     pub focus: Focus,
     /// Which face of the chosen session shows.
     pub tab: Tab,
-    /// Lines scrolled back from the conversation's end; 0 follows it.
+    /// Lines scrolled back from the conversation's end, 0 follows it; on the figures, down from their begin.
     pub scroll: usize,
     /// The prompt being written, one for each session.
     pub prompts: HashMap<SessionId, Editor>,

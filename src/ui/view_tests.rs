@@ -311,6 +311,19 @@ fn a_conversation_scrolls_to_its_begin_and_no_further() {
 }
 
 #[test]
+fn the_figures_scroll_to_their_end() {
+    let mut state = fixture::scene("figures").unwrap();
+    for (width, height) in [(80, 24), (120, 24), (200, 20), (60, 14)] {
+        state.fleet.scroll = 0;
+        let (begin, view_state, _) = draw_with(&state, &theme("dark"), &Keymap::default(), width, height);
+        assert!(text_of(&begin).contains("This answer") && !text_of(&begin).contains("repeat_penalty"), "{width}");
+        state.fleet.scroll = view_state.scroll_limit.unwrap();
+        let (end, ..) = draw_with(&state, &theme("dark"), &Keymap::default(), width, height);
+        assert!(text_of(&end).contains("repeat_penalty  ") && text_of(&end).contains(" seed  "), "{}", text_of(&end));
+    }
+}
+
+#[test]
 fn the_cursor_stands_in_the_field_that_has_the_keys() {
     for (scene, wanted) in [
         ("prompt", true),

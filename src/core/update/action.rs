@@ -59,7 +59,9 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::NextTab => turn_tab(state, 1),
         Action::PreviousTab => turn_tab(state, Tab::ALL.len() - 1),
         Action::Scroll(by) => {
-            state.fleet.scroll = state.fleet.scroll.saturating_add_signed(-by as isize);
+            // The figures are read from their begin, everything else from its end.
+            let back = if state.fleet.tab == Tab::Figures { by } else { -by };
+            state.fleet.scroll = state.fleet.scroll.saturating_add_signed(back as isize);
             Vec::new()
         }
         Action::Edit(edit) => {
@@ -297,6 +299,7 @@ fn form(model: String, settings: SessionSettings) -> Form {
 fn turn_tab(state: &mut State, by: usize) -> Vec<Effect> {
     let place = Tab::ALL.iter().position(|(tab, _)| *tab == state.fleet.tab).unwrap_or(0);
     state.fleet.tab = Tab::ALL[(place + by) % Tab::ALL.len()].0;
+    state.fleet.scroll = 0;
     Vec::new()
 }
 

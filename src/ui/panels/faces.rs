@@ -25,30 +25,39 @@ const DEVICE: u16 = 11;
 struct Rows<'c, 'a> {
     canvas: &'c mut Canvas<'a>,
     area: Rect,
+    /// Rows still to be passed over, since they were scrolled away.
+    above: usize,
+    /// Rows so far, shown or not.
+    count: usize,
 }
 
 impl Rows<'_, '_> {
-    fn heading(&mut self, text: &str) {
-        self.canvas.say(
-            self.area.x,
-            self.area.y,
-            if self.area.height > 0 { self.area.width } else { 0 },
-            text,
-            Meaning::Accent,
-        );
+    /// The place of the next row; without height where it does not show.
+    fn next(&mut self) -> Rect {
+        self.count += 1;
+        if self.above > 0 {
+            self.above -= 1;
+            return Rect { height: 0, ..self.area };
+        }
+        let line = row(self.area, 0);
         self.area = below(self.area, 1);
+        line
+    }
+
+    fn heading(&mut self, text: &str) {
+        let line = self.next();
+        self.canvas.say(line.x, line.y, if line.height > 0 { line.width } else { 0 }, text, Meaning::Accent);
     }
 
     fn gap(&mut self) {
-        self.area = below(self.area, 1);
+        self.next();
     }
 
     fn spans(&mut self, label: &str, value: &[Span<'_>]) {
-        let line = row(self.area, 0);
+        let line = self.next();
         if line.height > 0 {
             self.canvas.pair(line, label, LABEL, value);
         }
-        self.area = below(self.area, 1);
     }
 
     fn text(&mut self, label: &str, value: impl Into<String>) {
@@ -70,23 +79,24 @@ impl Rows<'_, '_> {
                 self.spans(label, &value);
             }
             Figure::Unknown { reason, remedy } => {
-                self.text(label, "—");
+                let line = self.next();
+                if line.height == 0 {
+                    return;
+                }
+                let dash = [self.canvas.span(Meaning::Text, "—")];
+                self.canvas.pair(line, label, LABEL, &dash);
                 let style = self.canvas.style(Meaning::Muted);
                 let text = remedy.as_ref().map_or_else(|| reason.clone(), |remedy| format!("{reason}: {remedy}"));
-                let place = Rect {
-                    x: self.area.x + LABEL.min(self.area.width),
-                    width: self.area.width.saturating_sub(LABEL),
-                    ..self.area
-                };
                 // The reason follows the dash on its own row, where there is the room.
                 let place = Rect {
-                    y: place.y.saturating_sub(1),
-                    height: (place.height + 1).min(3),
-                    x: place.x + 2,
-                    width: place.width.saturating_sub(2),
+                    x: line.x + (LABEL + 2).min(line.width),
+                    width: line.width.saturating_sub(LABEL + 2),
+                    height: (self.area.height + 1).min(3),
+                    ..line
                 };
-                let rows = self.canvas.paragraph(place, &text, style);
-                self.area = below(self.area, rows.saturating_sub(1));
+                let more = self.canvas.paragraph(place, &text, style).saturating_sub(1);
+                self.area = below(self.area, more);
+                self.count += usize::from(more);
             }
         }
     }
@@ -96,14 +106,14 @@ fn micros(time: u64) -> String {
     span(Duration::from_micros(time))
 }
 
-/// Speed, energy and settings.
-pub(crate) fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, session: &Session) {
+/// Speed, energy and settings, from row `state.fleet.scroll` on. Gives the most rows that can be scrolled.
+pub(crate) fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, session: &Session) -> usize {
     let counters = session.figures.counters;
     let area = inset(area, 1);
     let two = area.width >= TWO_COLUMNS;
     let (left, right) = split_columns(area, if two { area.width / 2 } else { area.width });
     let left = Rect { width: left.width.saturating_sub(2 * u16::from(two)), ..left };
-    let mut rows = Rows { canvas, area: left };
+    let mut rows = Rows { canvas, area: left, above: state.fleet.scroll, count: 0 };
     let rate = |rate: Option<f64>| rate.map_or_else(|| "—".to_owned(), |rate| format!("{} tok/s", digits(rate)));
     rows.heading(if session.is_busy() { "This answer" } else { "Last answer" });
     rows.text("first token", if counters.ttft_us > 0 { micros(counters.ttft_us) } else { "—".to_owned() });
@@ -126,8 +136,9 @@ pub(crate) fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, sessio
     }
     rows.figure("power now", &session.watts);
     rows.gap();
+    let in_left = rows.count;
     if two {
-        rows.area = right;
+        (rows.area, rows.above, rows.count) = (right, state.fleet.scroll, 0);
     }
     rows.heading("Session");
     let since = state.now.uptime.saturating_sub(session.since.uptime);
@@ -143,6 +154,7 @@ pub(crate) fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, sessio
     for field in SESSION_FIELDS {
         rows.text(field.name, session.settings.get(field.name).unwrap_or_default());
     }
+    in_left.max(rows.count).saturating_sub(usize::from(area.height))
 }
 
 /// What it holds of which memory, and what was planned.
@@ -175,7 +187,7 @@ pub(crate) fn memory(canvas: &mut Canvas<'_>, area: Rect, session: &Session) {
             canvas.pair(place, label, DEVICE, &value);
         }
     }
-    let mut rows = Rows { canvas, area: below(area, lines.len() as u16) };
+    let mut rows = Rows { canvas, area: below(area, lines.len() as u16), above: 0, count: 0 };
     rows.gap();
     rows.heading("As the system counts it");
     match session.process {
