@@ -17,7 +17,7 @@ struct Case {
     user: u32,
     /// Commands that are found, besides those of every system.
     commands: &'static [&'static str],
-    /// Files that exist.
+    /// Files that exist, with what stands in them after a colon.
     files: &'static [&'static str],
     variables: &'static [(&'static str, &'static str)],
     arguments: &'static [&'static str],
@@ -48,6 +48,14 @@ const COMPLETE: Case = Case {
 
 const TEST: &str = "cargo test --release --workspace";
 const MENDS: &str = "dev: install it, then run this again (or leave llama.cpp out with --no-default-features):";
+
+const NEW_VULKAN: &str = "/usr/include/vulkan/vulkan_core.h: VK_EXT_layer_settings";
+const VULKAN: [&str; 4] = [
+    "dev:   Debian 13, Ubuntu 24.04: apt-get install glslc libvulkan-dev spirv-headers",
+    "dev:   Fedora: dnf install glslc vulkan-headers vulkan-loader-devel spirv-headers-devel",
+    "dev:   Arch: pacman -S --needed shaderc vulkan-headers vulkan-icd-loader spirv-headers",
+    "dev:   elsewhere: the SDK from https://vulkan.lunarg.com, with VULKAN_SDK naming it",
+];
 
 const CASES: &[Case] = &[
     Case { name: "complete", ..COMPLETE },
@@ -246,7 +254,39 @@ const CASES: &[Case] = &[
         ..COMPLETE
     },
     Case {
+        name: "Vulkan without its tools",
+        arguments: &["run", "--features", "vulkan"],
+        status: 1,
+        ran: &[],
+        told: &[
+            "dev: missing for the feature vulkan: glslc Vulkan headers of 1.3.275 or newer ",
+            VULKAN[0],
+            VULKAN[1],
+            VULKAN[2],
+            VULKAN[3],
+        ],
+        ..COMPLETE
+    },
+    Case {
+        name: "Vulkan with the headers of Debian 12",
+        commands: &["cargo", "c++", "make", "cmake", "glslc"],
+        files: &[LIBRARY, HEADER, "/usr/include/vulkan/vulkan_core.h"],
+        arguments: &["run", "--features=vulkan"],
+        status: 1,
+        ran: &[],
+        told: &[
+            "dev: missing for the feature vulkan: Vulkan headers of 1.3.275 or newer ",
+            VULKAN[0],
+            VULKAN[1],
+            VULKAN[2],
+            VULKAN[3],
+        ],
+        ..COMPLETE
+    },
+    Case {
         name: "run passes everything on",
+        commands: &["cargo", "c++", "make", "cmake", "glslc"],
+        files: &[LIBRARY, HEADER, NEW_VULKAN],
         arguments: &["run", "--features", "vulkan", "--", "ls", "a model"],
         ran: &["cargo run --release --features vulkan -- ls a model"],
         ..COMPLETE
@@ -360,7 +400,8 @@ fn run(case: &Case) -> (i32, String, String) {
         fs::hard_link(&stub, path).unwrap();
     }
     for file in case.files {
-        write(&root.join(file.trim_start_matches('/')), "");
+        let (path, text) = file.split_once(": ").unwrap_or((file, ""));
+        write(&root.join(path.trim_start_matches('/')), text);
     }
     let output = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("dev"))
         .args(case.arguments)
