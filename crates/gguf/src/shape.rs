@@ -69,6 +69,10 @@ pub(crate) fn shape(header: &Header) -> Shape {
     Shape {
         layers: layers(header).unwrap_or_default(),
         feed_forward_length: number("feed_forward_length").max(experts),
+        latent: match number("attention.kv_lora_rank") {
+            0 => 0,
+            rank => rank.saturating_add(number("rope.dimension_count")).try_into().unwrap_or(0),
+        },
     }
 }
 
