@@ -79,6 +79,7 @@ pub fn plan(model: &Model, settings: &SessionSettings) -> Plan {
         cache_k: cache_kind(settings.cache_type_k),
         cache_v: cache_kind(settings.cache_type_v),
         flash_attention: settings.flash_attention != wire::FlashAttention::Off,
+        full_windows: true,
     });
     Plan {
         weights: Bytes(estimate.weights),

@@ -131,6 +131,7 @@ fn add(mut sum: gguf::Summary, part: gguf::Summary) -> gguf::Summary {
     let all_known = is_known(&sum) && is_known(&part);
     sum.parameters = sum.parameters.saturating_add(part.parameters);
     sum.routed_parameters = sum.routed_parameters.saturating_add(part.routed_parameters);
+    sum.routed_bytes = sum.routed_bytes.saturating_add(part.routed_bytes);
     sum.output_parameters = sum.output_parameters.saturating_add(part.output_parameters);
     sum.tensor_bytes = sum.tensor_bytes.saturating_add(part.tensor_bytes);
     sum.bits_per_weight =

@@ -113,6 +113,7 @@ fn summary(name: &str, parameters: u64, size: Bytes, quant: &str, layers: u64, k
         experts: None,
         vocabulary: Some(151_936),
         routed_parameters: 0,
+        routed_bytes: 0,
         output_parameters: 0,
         rope: None,
         tokenizer: Some("gpt2".to_owned()),
@@ -138,6 +139,8 @@ fn summary(name: &str, parameters: u64, size: Bytes, quant: &str, layers: u64, k
         shape: Shape {
             layers: vec![LayerCache::Attention { k: kv, v: kv, window: None }; layers as usize],
             feed_forward_length: 12_288,
+            query: 4096,
+            inner: 0,
             latent: 0,
         },
     }

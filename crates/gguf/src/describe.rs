@@ -52,6 +52,7 @@ pub(crate) fn summary(header: &Header) -> Summary {
             .map(|count| (count, number("expert_used_count").unwrap_or(0))),
         vocabulary: vocabulary(header),
         routed_parameters: sum(header.tensors.iter().filter(per_token)),
+        routed_bytes: header.tensors.iter().filter(per_token).filter_map(Tensor::bytes).fold(0, u64::saturating_add),
         output_parameters: sum(header.tensor("output.weight").into_iter()),
         rope: rope(header),
         tokenizer: text("tokenizer.ggml.model"),

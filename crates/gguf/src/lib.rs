@@ -27,9 +27,7 @@ pub use error::{Error, Place};
 pub use estimate::{CacheKind, Estimate, Needs};
 pub use header::{Header, Tensor};
 pub use source::{Endian, ReadAt};
-pub use summary::{
-    Attention, Kind, LayerCache, Mix, Part, RopeScaling, SamplingDefaults, Shape, Summary, TypeShare,
-};
+pub use summary::{Attention, Kind, LayerCache, Mix, Part, RopeScaling, SamplingDefaults, Shape, Summary, TypeShare};
 pub use text::{clean, is_harmful};
 pub use types::{TensorType, file_type_label};
 pub use value::{Array, Metadata, Value, ValueType};

@@ -86,6 +86,8 @@ pub struct Summary {
     pub vocabulary: Option<u64>,
     /// Of the parameters, those in routed experts, of which a token uses some: tensors named `*_exps`.
     pub routed_parameters: u64,
+    /// Bytes of these.
+    pub routed_bytes: u64,
     /// Of the parameters, those of an output matrix that stands beside the input's.
     pub output_parameters: u64,
     /// How positions beyond the first training's are reached; `None` where the file scales none.
@@ -143,6 +145,10 @@ pub struct Shape {
     /// `{arch}.feed_forward_length`, the largest where it differs by layer, or that of all experts used for a token;
     /// 0 where the file does not tell.
     pub feed_forward_length: u64,
+    /// Elements of a query, over all heads.
+    pub query: u64,
+    /// `{arch}.ssm.inner_size`: the width of recurrent layers, 0 where there are none.
+    pub inner: u64,
     /// Elements per cell and layer that latent attention (MLA) needs; 0 for other kinds. A file without
     /// `key_length_mla` keeps whole keys and values all the same.
     pub latent: u32,
