@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use taffrail::app::{App, Clock, dashboard, terminal_width};
+use taffrail::app::{App, Clock, dashboard, glance, terminal_width};
 use taffrail::cli::{self, Cli, Command, Exit};
 use taffrail::core::model::Model;
 use taffrail::core::settings::{Library, Settings};
@@ -36,7 +36,7 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let result = match command {
         Command::Ls(arguments) => ls(&arguments, &loaded.settings.library, &mut out),
-        Command::Show(arguments) => show(&arguments, &loaded.settings.library, &mut out),
+        Command::Show(arguments) => show(&arguments, loaded.settings, &mut out),
         Command::Config(arguments) => cli::config::config(&arguments, &loaded, &mut out).map(|()| Exit::Done),
         Command::Run(arguments) => {
             drop(out);
@@ -66,9 +66,12 @@ fn ls(arguments: &cli::Ls, settings: &Library, out: &mut impl Write) -> io::Resu
     cli::ls::run(&listing.models, &listing.stores, &options, out).map(|()| Exit::Done)
 }
 
-fn show(arguments: &cli::Show, settings: &Library, out: &mut impl Write) -> io::Result<Exit> {
-    match find(&arguments.model, settings) {
-        Ok(model) => cli::show::run(&model, arguments.json, Clock::start().now().unix, out).map(|()| Exit::Done),
+fn show(arguments: &cli::Show, settings: Settings, out: &mut impl Write) -> io::Result<Exit> {
+    match find(&arguments.model, &settings.library) {
+        Ok(model) => {
+            let state = glance(settings);
+            cli::show::run(&state, &model, arguments.json, Clock::start().now().unix, out).map(|()| Exit::Done)
+        }
         Err(exit) => Ok(exit),
     }
 }

@@ -37,6 +37,17 @@ pub fn terminal_width() -> Option<usize> {
     crossterm::terminal::size().ok().map(|(columns, _)| usize::from(columns))
 }
 
+/// The state of a command that only looks: the machine is read once, and nothing runs.
+pub fn glance(settings: Settings) -> State {
+    let clock = Clock::start();
+    let mut sampler = telemetry::Sampler::new("/".into(), settings.telemetry.interval);
+    let mut state = State::new(settings, Vec::new());
+    // GPUs are read from the second sample on.
+    let _ = sampler.sample(clock.now(), &[]);
+    state.machine.sample = Some(Box::new(sampler.sample(clock.now(), &[])));
+    state
+}
+
 /// The program without a face.
 pub struct App {
     /// What it knows.

@@ -201,7 +201,8 @@ mod tests {
 
     fn shown(model: usize, json: bool) -> String {
         let mut out = Vec::new();
-        show::run(&library().0[model], json, NOW, &mut out).unwrap();
+        let state = crate::core::State::new(crate::core::settings::Settings::default(), Vec::new());
+        show::run(&state, &library().0[model], json, NOW, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -248,18 +249,20 @@ mod tests {
 
         Contents
           name               Tiny
+          family             qwen
           architecture       llama
           parameters         20.6 k (20640)
           size label         8B
           quantisation       F32, 32.00 bits per weight
           quantised by       some[31mone
-          context            20000 tokens
+          context            20k trained (20000 tokens)
+          attention          GQA
           layers             2
           embedding          32
           heads              4, 2 for keys and values
           vocabulary         64
           tokenizer          gpt2
-          chat template      no
+          chat template      none: completion only
           licence            apache-2.0
           made from          Qwen/Qwen3 8B Base
 
@@ -270,12 +273,12 @@ mod tests {
           type  tensors  parameters     size
           F32        20      20.6 k  82.6 kB
 
-        Memory, estimated: weights, KV cache and compute buffers at most
-          context  KV f16    total  KV q8_0    total
-          4096     524 kB  23.6 MB   557 kB  23.6 MB
-          8192     1.0 MB  29.4 MB   1.1 MB  29.4 MB
-          16384    2.1 MB  40.9 MB   2.2 MB  41.0 MB
-          20000    2.6 MB  46.3 MB   2.8 MB  46.5 MB
+        Memory, estimated: KV cache, and with weights and compute buffers in all
+          context  KV f16   in all  KV q8_0   in all  KV q4_0   in all
+          4096     524 kB   6.7 MB   557 kB   6.7 MB   295 kB   6.4 MB
+          8192     1.0 MB  11.4 MB   1.1 MB  11.4 MB   590 kB  10.9 MB
+          16384    2.1 MB  20.8 MB   2.2 MB  20.9 MB   1.2 MB  19.9 MB
+          20000    2.6 MB  25.2 MB   2.8 MB  25.4 MB   1.5 MB  24.1 MB
 
         Files
             5.0 GB    24 h ago  /hub/one[2J.gguf
@@ -317,11 +320,13 @@ mod tests {
               "license": null,
               "used": null,
               "note": null,
+              "also": [],
               "files": [
                 {
                   "path": "/models/broken.gguf",
                   "size_bytes": 7,
-                  "modified": 1799913600
+                  "modified": 1799913600,
+                  "digest": null
                 }
               ]
             },
@@ -341,16 +346,19 @@ mod tests {
               "license": "apache-2.0",
               "used": 1799992800,
               "note": "a note",
+              "also": [],
               "files": [
                 {
                   "path": "/hub/one\u001b[2J.gguf",
                   "size_bytes": 5000000000,
-                  "modified": 1799913600
+                  "modified": 1799913600,
+                  "digest": null
                 },
                 {
                   "path": "/hub/two.gguf",
                   "size_bytes": 27800000,
-                  "modified": 1799913600
+                  "modified": 1799913600,
+                  "digest": null
                 }
               ]
             }

@@ -2,37 +2,47 @@
 
 use std::io::{self, Write};
 
-use gguf::{CacheKind, Needs, Summary};
+use gguf::Summary;
 use serde::Serialize;
+use wire::CacheType;
 
 use super::ls::ago;
 use super::table::{self, Column};
-use crate::core::model::{Model, Status};
+use crate::core::State;
+use crate::core::advice::advice;
+use crate::core::fit::{self, Need, Place, Room, Table};
+use crate::core::model::{Digest, Model, Status};
 use crate::core::units::{self, Bytes};
+use crate::core::what;
 
 /// The longest text that is shown of anything from outside, characters.
 const TEXT_CHARS: usize = 400;
-/// The shortest context that the memory table shows, where the model has more.
-const FIRST_CONTEXT: u64 = 4096;
-/// The longest context that the memory table shows; no model was trained for a tenth of it.
-const LAST_CONTEXT: u64 = 1 << 26;
+/// The most places, data sets and the like that are listed; the rest is counted.
+const MAX_LISTED: usize = 12;
 
-/// Write what is known of `model`. `now` is in seconds since 1970.
-pub fn run(model: &Model, json: bool, now: i64, out: &mut impl Write) -> io::Result<()> {
+/// Write what is known of `model`, and what it needs against what is free by `state`. `now` is in seconds since 1970.
+pub fn run(state: &State, model: &Model, json: bool, now: i64, out: &mut impl Write) -> io::Result<()> {
+    let table = fit::table(state, model);
     if json {
-        return super::json::write(out, &Document::new(model));
+        return super::json::write(out, &Document::new(state, model, table));
     }
-    writeln!(out, "{}", model.name)?;
+    writeln!(out, "{}", gguf::clean(&model.name, TEXT_CHARS))?;
+    if let Some(badge) = what::recognise(model).badge {
+        writeln!(out, "  ! {badge}")?;
+    }
     if let Some(note) = &model.note {
-        writeln!(out, "  {note}")?;
+        writeln!(out, "  {}", gguf::clean(note, TEXT_CHARS))?;
+    }
+    for advice in advice(state, model) {
+        writeln!(out, "  {} {}", if advice.is_warning { '!' } else { '·' }, advice.text)?;
     }
     section(out, "Model", &about(model, now))?;
     if let Some(summary) = &model.summary {
-        section(out, "Contents", &contents(summary))?;
+        section(out, "Contents", &contents(model, summary))?;
         section(out, "Sampling defaults", &sampling(summary))?;
         types(out, summary)?;
-        if matches!(model.status, Status::Runnable | Status::Incomplete { .. }) {
-            memory(out, summary)?;
+        if let (Some(table), Status::Runnable | Status::Incomplete { .. }) = (&table, &model.status) {
+            memory(out, table)?;
         }
     }
     files(out, model, now)
@@ -55,30 +65,42 @@ fn section(out: &mut impl Write, title: &str, lines: &[Line]) -> io::Result<()> 
 }
 
 fn about(model: &Model, now: i64) -> Vec<Line> {
+    let places: Vec<String> = model.also.iter().map(|place| place.id.clone()).collect();
     vec![
         ("id", Some(model.id.clone())),
         ("status", Some(model.status.to_string())),
         ("store", Some(model.store.name().to_owned())),
+        ("also in", list(&places)),
         ("repository", model.repository.clone()),
         ("size", Some(model.size.to_string())),
         ("last used", model.used.map(|used| ago(used, now))),
     ]
 }
 
-fn contents(summary: &Summary) -> Vec<Line> {
+/// The first of a list, and how many more there are; `None` for an empty one.
+fn list(all: &[String]) -> Option<String> {
+    let shown = all.get(..MAX_LISTED).unwrap_or(all).join(", ");
+    match all.len() {
+        0 => None,
+        count if count > MAX_LISTED => Some(format!("{shown} and {} more", count - MAX_LISTED)),
+        _ => Some(shown),
+    }
+}
+
+fn contents(model: &Model, summary: &Summary) -> Vec<Line> {
     let number = |number: Option<u64>| number.map(|number| number.to_string());
-    let list = |list: &[String]| (!list.is_empty()).then(|| list.join(", "));
-    let yes = |yes: bool| Some(if yes { "yes" } else { "no" }.to_owned());
-    let count = Some(summary.parameters).filter(|count| *count > 0);
     let bits = summary.bits_per_weight.map_or_else(String::new, |bits| format!(", {bits:.2} bits per weight"));
+    let split = summary.tokenizer_pre.as_ref().map_or_else(String::new, |pre| format!(", splits as {pre}"));
     vec![
         ("name", summary.name.clone()),
+        ("family", what::recognise(model).family.map(str::to_owned)),
         ("architecture", summary.architecture.clone()),
-        ("parameters", count.map(|count| format!("{} ({count})", units::parameters(count)))),
+        ("parameters", what::size(summary).map(|size| format!("{size} ({})", summary.parameters))),
         ("size label", summary.size_label.clone()),
         ("quantisation", summary.quant.as_ref().map(|quant| format!("{quant}{bits}"))),
         ("quantised by", summary.quantized_by.clone()),
-        ("context", summary.context_length.map(|tokens| format!("{tokens} tokens"))),
+        ("context", what::context(summary).map(|context| format!("{context}{}", exact(summary)))),
+        ("attention", summary.mix().map(|mix| mix.to_string())),
         ("layers", number(summary.block_count)),
         ("embedding", number(summary.embedding_length)),
         (
@@ -90,14 +112,26 @@ fn contents(summary: &Summary) -> Vec<Line> {
         ),
         ("experts", summary.experts.map(|(count, used)| format!("{count}, {used} used per token"))),
         ("vocabulary", number(summary.vocabulary)),
-        ("tokenizer", summary.tokenizer.clone()),
-        ("chat template", yes(summary.has_chat_template)),
-        ("reasoning", yes(summary.thinks).filter(|_| summary.has_chat_template)),
-        ("tools", yes(summary.tools).filter(|_| summary.has_chat_template)),
-        ("licence", summary.license.clone()),
+        ("tokenizer", summary.tokenizer.as_ref().map(|tokenizer| format!("{tokenizer}{split}"))),
+        (
+            "chat template",
+            Some(what::abilities(summary).map_or_else(
+                || "none: completion only".to_owned(),
+                |can| if can.len() > 1 { format!("with {}", can[1..].join(", ")) } else { "plain".to_owned() },
+            )),
+        ),
+        ("licence", what::licence(summary)),
         ("made from", list(&summary.base_models)),
+        ("source", summary.source.clone()),
         ("data sets", list(&summary.datasets)),
+        ("languages", list(&summary.languages)),
+        ("tags", list(&summary.tags)),
     ]
+}
+
+/// The context to the token, where the short form rounds.
+fn exact(summary: &Summary) -> String {
+    summary.longest_context().map_or_else(String::new, |tokens| format!(" ({tokens} tokens)"))
 }
 
 fn sampling(summary: &Summary) -> Vec<Line> {
@@ -140,24 +174,34 @@ fn types(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     table::write(out, &[text("  type"), figure("tensors"), figure("parameters"), figure("size")], &rows, None)
 }
 
-fn memory(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
-    writeln!(out, "\nMemory, estimated: weights, KV cache and compute buffers at most")?;
-    let rows: Vec<_> = needs(summary)
-        .into_iter()
-        .map(|need| {
-            let kv = |kv: Option<u64>| kv.map_or_else(|| "—".to_owned(), |kv| Bytes(kv).to_string());
-            vec![
-                format!("  {}", need.context),
-                kv(need.f16.kv),
-                Bytes(need.f16.total).to_string(),
-                kv(need.q8_0.kv),
-                Bytes(need.q8_0.total).to_string(),
-            ]
+fn memory(out: &mut impl Write, table: &Table) -> io::Result<()> {
+    let free = table.free().map_or_else(String::new, |free| format!("; free: {free}"));
+    writeln!(out, "\nMemory, estimated: KV cache, and with weights and compute buffers in all{free}")?;
+    let rows: Vec<_> = table
+        .rows
+        .iter()
+        .map(|row| {
+            let cells = row.needs.iter().flat_map(|need| {
+                let glyph = need.place.map_or("", |place| place.legend().0);
+                [units::or_dash(need.context), format!("{} {glyph}", need.total).trim_end().to_owned()]
+            });
+            std::iter::once(format!("  {}", row.context)).chain(cells).collect()
         })
         .collect();
-    let columns = [text("  context"), figure("KV f16"), figure("total"), figure("KV q8_0"), figure("total")];
+    let columns = [
+        text("  context"),
+        figure("KV f16"),
+        figure("in all"),
+        figure("KV q8_0"),
+        figure("in all"),
+        figure("KV q4_0"),
+        figure("in all"),
+    ];
     table::write(out, &columns, &rows, None)?;
-    if summary.shape.layers.is_empty() {
+    if !table.rooms.is_empty() {
+        writeln!(out, "  {}", table.legend())?;
+    }
+    if table.rows.iter().flat_map(|row| &row.needs).any(|need| need.context.is_none()) {
         writeln!(out, "  the file does not tell what the KV cache needs; it is not in the sums")?;
     }
     Ok(())
@@ -168,10 +212,14 @@ fn files(out: &mut impl Write, model: &Model, now: i64) -> io::Result<()> {
     for file in &model.files {
         if file.path.as_os_str().is_empty() {
             writeln!(out, "  {:>8}  in the program; written out when it is started", file.size)?;
-        } else {
-            let path = gguf::clean(&file.path.to_string_lossy(), 4 * TEXT_CHARS);
-            let modified = if file.modified > 0 { ago(file.modified, now) } else { "—".to_owned() };
-            writeln!(out, "  {:>8}  {modified:>10}  {path}", file.size)?;
+            continue;
+        }
+        let path = gguf::clean(&file.path.to_string_lossy(), 4 * TEXT_CHARS);
+        let modified = if file.modified > 0 { ago(file.modified, now) } else { "—".to_owned() };
+        writeln!(out, "  {:>8}  {modified:>10}  {path}", file.size)?;
+        if let Some(digest) = file.digest {
+            let kind = if matches!(digest, Digest::Sha256(_)) { "sha256" } else { "git sha1" };
+            writeln!(out, "  {:>8}  {:>10}  {kind} {digest}", "", "")?;
         }
     }
     Ok(())
@@ -179,11 +227,12 @@ fn files(out: &mut impl Write, model: &Model, now: i64) -> io::Result<()> {
 
 /// What a model needs at one context length.
 #[derive(Serialize)]
-struct Need {
+struct NeedsView {
     /// Tokens.
-    context: u64,
-    f16: Sum,
-    q8_0: Sum,
+    context: u32,
+    f16: Option<Sum>,
+    q8_0: Option<Sum>,
+    q4_0: Option<Sum>,
 }
 
 /// In bytes.
@@ -193,48 +242,83 @@ struct Sum {
     compute_low: u64,
     compute_high: u64,
     total: u64,
+    /// `gpu`, `memory`, `both` or `nowhere`; `null` where what is free is not known.
+    place: Option<Place>,
 }
 
-/// At 4k, 8k and so on up to the trained context, and at that.
-fn needs(summary: &Summary) -> Vec<Need> {
-    let trained = summary.context_length.unwrap_or(8 * FIRST_CONTEXT).clamp(1, LAST_CONTEXT);
-    let doubled = std::iter::successors(Some(FIRST_CONTEXT), |context| Some(context * 2));
-    let contexts = doubled.take_while(|context| *context < trained).chain([trained]);
-    contexts
-        .map(|context| {
-            let sum = |cache| {
-                let n_ctx = context as u32;
-                let estimate = summary.estimate(&Needs { n_ctx, cache_k: cache, cache_v: cache, ..Needs::default() });
-                Sum {
-                    kv: estimate.kv,
-                    compute_low: estimate.compute_low,
-                    compute_high: estimate.compute_high,
-                    total: estimate.total(),
-                }
-            };
-            Need { context, f16: sum(CacheKind::F16), q8_0: sum(CacheKind::Q8_0) }
-        })
-        .collect()
+impl From<&Need> for Sum {
+    fn from(need: &Need) -> Self {
+        Self {
+            kv: need.context.map(|bytes| bytes.0),
+            compute_low: need.compute_low.0,
+            compute_high: need.compute_high.0,
+            total: need.total.0,
+            place: need.place,
+        }
+    }
+}
+
+fn needs(table: &Table) -> Vec<NeedsView> {
+    let row = |row: &fit::Row| {
+        let sum = |cache: CacheType| row.needs.iter().find(|need| need.cache == cache).map(Sum::from);
+        NeedsView {
+            context: row.context,
+            f16: sum(CacheType::F16),
+            q8_0: sum(CacheType::Q8_0),
+            q4_0: sum(CacheType::Q4_0),
+        }
+    };
+    table.rows.iter().map(row).collect()
+}
+
+/// What the program makes of the header.
+#[derive(Serialize)]
+struct WhatView {
+    family: Option<&'static str>,
+    badge: Option<&'static str>,
+    /// Of a mixture of experts: parameters that one token is multiplied with.
+    active_parameters: Option<u64>,
+    attention: Option<String>,
+    /// Tokens, trained or extended.
+    longest_context: Option<u64>,
+    /// What the chat template supports; `null` without one.
+    template: Option<Vec<&'static str>>,
+    advice: Vec<String>,
 }
 
 #[derive(Serialize)]
 struct Document<'a> {
     schema: &'static str,
     model: ModelView<'a>,
+    /// What the program makes of the header.
+    what: WhatView,
     /// The header's summary; `null` where it could not be read.
     summary: Option<&'a Summary>,
+    /// What is free, bytes.
+    free: Vec<Room>,
     /// Estimated needs by context; empty where the header could not be read.
-    memory: Vec<Need>,
+    memory: Vec<NeedsView>,
 }
 
 impl<'a> Document<'a> {
-    fn new(model: &'a Model) -> Self {
+    fn new(state: &State, model: &'a Model, table: Option<Table>) -> Self {
         let summary = model.summary.as_ref();
+        let what::What { family, badge, .. } = what::recognise(model);
         Self {
             schema: "taffrail/show/1",
             model: ModelView::new(model),
+            what: WhatView {
+                family,
+                badge,
+                active_parameters: summary.and_then(Summary::active_parameters),
+                attention: summary.and_then(Summary::mix).map(|mix| mix.to_string()),
+                longest_context: summary.and_then(Summary::longest_context),
+                template: summary.and_then(what::abilities),
+                advice: advice(state, model).into_iter().map(|advice| advice.text).collect(),
+            },
             summary,
-            memory: summary.map(needs).unwrap_or_default(),
+            memory: table.as_ref().map(needs).unwrap_or_default(),
+            free: table.map(|table| table.rooms).unwrap_or_default(),
         }
     }
 }
@@ -260,6 +344,8 @@ pub(super) struct ModelView<'a> {
     /// Seconds since 1970.
     used: Option<i64>,
     note: Option<&'a str>,
+    /// The ids of its copies in other places.
+    also: Vec<&'a str>,
     files: Vec<FileView<'a>>,
 }
 
@@ -270,6 +356,8 @@ struct FileView<'a> {
     size_bytes: u64,
     /// Seconds since 1970.
     modified: i64,
+    /// `sha256:` or `git-sha1:` and hexadecimal digits, where the store tells.
+    digest: Option<String>,
 }
 
 impl<'a> ModelView<'a> {
@@ -298,6 +386,7 @@ impl<'a> ModelView<'a> {
             license: summary.and_then(|summary| summary.license.as_deref()),
             used: model.used,
             note: model.note.as_deref(),
+            also: model.also.iter().map(|place| place.id.as_str()).collect(),
             files: model
                 .files
                 .iter()
@@ -305,6 +394,10 @@ impl<'a> ModelView<'a> {
                     path: (!file.path.as_os_str().is_empty()).then(|| file.path.to_string_lossy()),
                     size_bytes: file.size.0,
                     modified: file.modified,
+                    digest: file.digest.map(|digest| match digest {
+                        Digest::Sha256(_) => format!("sha256:{digest}"),
+                        Digest::GitSha1(_) => format!("git-sha1:{digest}"),
+                    }),
                 })
                 .collect(),
         }

@@ -5,6 +5,7 @@
 //! event with its time; whatever is to be done leaves as an effect.
 
 pub mod action;
+pub mod advice;
 pub mod editor;
 pub mod effect;
 pub mod energy;
@@ -22,6 +23,7 @@ pub mod settings;
 pub mod state;
 pub mod units;
 mod update;
+pub mod what;
 
 pub use action::Action;
 pub use effect::Effect;

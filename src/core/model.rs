@@ -298,8 +298,27 @@ impl Model {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// A model without a file or a summary, to be filled in.
+    pub(crate) fn model(name: &str) -> Model {
+        Model {
+            id: format!("folder:{name}"),
+            name: name.to_owned(),
+            store: Store::Folder,
+            repository: None,
+            files: Vec::new(),
+            size: Bytes(0),
+            status: Status::Runnable,
+            used: None,
+            summary: None,
+            note: None,
+            format: Format::Gguf,
+            card: None,
+            also: Vec::new(),
+        }
+    }
 
     #[test]
     fn reads_digests() {

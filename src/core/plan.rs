@@ -70,8 +70,17 @@ pub fn share_threads(limit: u32, claims: &[Claim]) -> Vec<(SessionId, u32)> {
 /// What a model is expected to take with these settings: the header's formulas, the upper bound where they give a range.
 /// What a header does not tell counts as nothing, since refusing on a guess would be worse.
 pub fn plan(model: &Model, settings: &SessionSettings) -> Plan {
-    let Some(summary) = &model.summary else { return Plan::default() };
-    let estimate = summary.estimate(&gguf::Needs {
+    let Some(estimate) = estimate(model, settings) else { return Plan::default() };
+    Plan {
+        weights: Bytes(estimate.weights),
+        context: Bytes(estimate.kv.unwrap_or(0)),
+        compute: Bytes(estimate.compute_high),
+    }
+}
+
+/// The header's formulas with these settings; `None` without a header.
+pub fn estimate(model: &Model, settings: &SessionSettings) -> Option<gguf::Estimate> {
+    Some(model.summary.as_ref()?.estimate(&gguf::Needs {
         n_ctx: settings.context,
         n_seq: 1,
         n_ubatch: settings.ubatch,
@@ -79,12 +88,9 @@ pub fn plan(model: &Model, settings: &SessionSettings) -> Plan {
         cache_k: cache_kind(settings.cache_type_k),
         cache_v: cache_kind(settings.cache_type_v),
         flash_attention: settings.flash_attention != wire::FlashAttention::Off,
-    });
-    Plan {
-        weights: Bytes(estimate.weights),
-        context: Bytes(estimate.kv.unwrap_or(0)),
-        compute: Bytes(estimate.compute_high),
-    }
+        // As the worker has it.
+        full_windows: true,
+    }))
 }
 
 fn cache_kind(kind: wire::CacheType) -> gguf::CacheKind {
@@ -111,14 +117,16 @@ pub struct Free {
     pub promised: Bytes,
 }
 
-/// The context that a model gets: what was asked for, within what it was trained for; 0 asks for all of that.
+/// The context that a model gets: what was asked for, within what it was trained for or extended to; 0 asks for what it
+/// was trained for.
 pub fn context(model: &Model, wanted: u32) -> u32 {
-    let trained = model.summary.as_ref().and_then(|summary| summary.context_length);
-    let trained = trained.map_or(u32::MAX, |trained| u32::try_from(trained).unwrap_or(u32::MAX));
+    let tokens = |count: Option<u64>| count.map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+    let summary = model.summary.as_ref();
+    let trained = tokens(summary.and_then(|summary| summary.context_length));
+    let longest = tokens(summary.and_then(gguf::Summary::longest_context));
     match wanted {
-        0 if trained == u32::MAX => SessionSettings::default().context,
-        0 => trained,
-        wanted => wanted.min(trained),
+        0 => trained.unwrap_or(SessionSettings::default().context),
+        wanted => wanted.min(longest.unwrap_or(u32::MAX)),
     }
 }
 

@@ -130,6 +130,9 @@ fn add(mut sum: gguf::Summary, part: gguf::Summary) -> gguf::Summary {
     let is_known = |one: &gguf::Summary| one.parameters == 0 || one.bits_per_weight.is_some();
     let all_known = is_known(&sum) && is_known(&part);
     sum.parameters = sum.parameters.saturating_add(part.parameters);
+    sum.routed_parameters = sum.routed_parameters.saturating_add(part.routed_parameters);
+    sum.routed_bytes = sum.routed_bytes.saturating_add(part.routed_bytes);
+    sum.output_parameters = sum.output_parameters.saturating_add(part.output_parameters);
     sum.tensor_bytes = sum.tensor_bytes.saturating_add(part.tensor_bytes);
     sum.bits_per_weight =
         (all_known && sum.parameters > 0).then(|| 8.0 * sum.tensor_bytes as f64 / sum.parameters as f64);

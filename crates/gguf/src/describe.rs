@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     header::{Header, Tensor},
     shape,
-    summary::{Kind, Part, SamplingDefaults, Summary, TypeShare},
+    summary::{Kind, Part, RopeScaling, SamplingDefaults, Summary, TypeShare},
     text::clean,
     types::{TensorType, file_type_label},
     value::Metadata,
@@ -13,17 +13,20 @@ use crate::{
 
 /// The longest name in a summary, in characters.
 const NAME_CHARS: usize = 128;
-/// The most base models or data sets that are listed.
+/// The most base models, data sets, tags or languages that are listed.
 const MAX_SOURCES: u64 = 32;
+/// What a template has of reasoning: the tags themselves, or the switch for it.
+const REASONING: &[&str] = &["<think>", "[THINK]", "enable_thinking", "reasoning_content", "<|channel|>analysis"];
 
 pub(crate) fn summary(header: &Header) -> Summary {
     let metadata = &header.metadata;
     let text = |key: &str| metadata.str(key).map(|text| clean(text.trim(), NAME_CHARS)).filter(|text| !text.is_empty());
     let number = |key: &str| arch_number(header, key);
 
-    let parameters = header.tensors.iter().map(Tensor::parameters).fold(0, u64::saturating_add);
+    let parameters = sum(header.tensors.iter());
     let tensor_bytes = header.tensors.iter().filter_map(Tensor::bytes).fold(0, u64::saturating_add);
     let all_known = header.tensors.iter().all(|tensor| tensor.bytes().is_some());
+    let per_token = |tensor: &&Tensor| tensor.name.contains("_exps.") || is_single_expert(&tensor.name);
     let templates: Vec<_> = metadata
         .iter()
         .filter(|(key, _)| key.starts_with("tokenizer.chat_template"))
@@ -48,19 +51,79 @@ pub(crate) fn summary(header: &Header) -> Summary {
             .filter(|&count| count > 0)
             .map(|count| (count, number("expert_used_count").unwrap_or(0))),
         vocabulary: vocabulary(header),
+        routed_parameters: sum(header.tensors.iter().filter(per_token)),
+        routed_bytes: header.tensors.iter().filter(per_token).filter_map(Tensor::bytes).fold(0, u64::saturating_add),
+        output_parameters: sum(header.tensor("output.weight").into_iter()),
+        rope: rope(header),
         tokenizer: text("tokenizer.ggml.model"),
+        tokenizer_pre: text("tokenizer.ggml.pre"),
         has_chat_template: metadata.has("tokenizer.chat_template") || !templates.is_empty(),
-        thinks: templates.iter().any(|template| template.contains("<think>")),
+        thinks: templates.iter().any(|template| REASONING.iter().any(|mark| template.contains(mark))),
         tools: templates.iter().any(|template| template.contains("tools")),
+        system: templates.iter().any(|template| takes_system(template)),
         license: text("general.license").or_else(|| text("general.license.name")),
+        license_name: text("general.license.name"),
+        license_link: text("general.license.link"),
+        basename: text("general.basename"),
+        finetune: text("general.finetune"),
+        source: text("general.source.repo_url").or_else(|| text("general.repo_url")).map(|url| on_hub(&url).to_owned()),
         size_label: text("general.size_label"),
         quantized_by: text("general.quantized_by"),
         base_models: sources(metadata, "general.base_model"),
         datasets: sources(metadata, "general.dataset"),
+        tags: list(metadata, "general.tags"),
+        languages: list(metadata, "general.languages"),
         sampling: sampling(metadata),
         part: part(metadata),
         shape: shape::shape(header),
     }
+}
+
+fn sum<'a>(tensors: impl Iterator<Item = &'a Tensor>) -> u64 {
+    tensors.map(Tensor::parameters).fold(0, u64::saturating_add)
+}
+
+/// Before experts stood in one tensor, each had its own: `blk.0.ffn_up.3.weight`.
+fn is_single_expert(name: &str) -> bool {
+    let Some((_, rest)) = name.split_once(".ffn_") else { return false };
+    let mut words = rest.split('.').skip(1);
+    words.next().is_some_and(|word| word.parse::<u16>().is_ok()) && words.next().is_some()
+}
+
+/// Whether a template renders a system prompt rather than refusing it.
+fn takes_system(template: &str) -> bool {
+    let names_it = ["'system'", "\"system\"", "system_message"].iter().any(|name| template.contains(name));
+    names_it && !template.to_ascii_lowercase().contains("system role not supported")
+}
+
+/// `owner/name` of a repository on the hub; other addresses stay.
+fn on_hub(url: &str) -> &str {
+    url.strip_prefix("https://huggingface.co/").unwrap_or(url).trim_end_matches('/')
+}
+
+/// Short texts of a list, or one text as a list of one.
+fn list(metadata: &Metadata, key: &str) -> Vec<String> {
+    let texts = metadata.strs(key).into_iter().chain(metadata.str(key)).take(MAX_SOURCES as usize);
+    texts.map(|text| clean(text.trim(), NAME_CHARS)).filter(|text| !text.is_empty()).collect()
+}
+
+fn rope(header: &Header) -> Option<RopeScaling> {
+    let architecture = header.architecture()?;
+    let metadata = &header.metadata;
+    let key = |key: &str| format!("{architecture}.rope.scaling.{key}");
+    let original = metadata.u64(&key("original_context_length")).filter(|&tokens| tokens > 0);
+    let reaches_further = || original.is_some_and(|original| arch_number(header, "context_length") > Some(original));
+    let kind = match metadata.str(&key("type")) {
+        Some("none") => return None,
+        Some(kind) => clean(kind, NAME_CHARS),
+        // Written without a type for Phi, whose factors are tensors.
+        None if reaches_further() => "longrope".to_owned(),
+        None => return None,
+    };
+    // Linear scaling had a key of its own once.
+    let factor = metadata.f64(&key("factor")).or_else(|| metadata.f64(&format!("{architecture}.rope.scale_linear")));
+    let factor = factor.filter(|factor| *factor > 1.0 && factor.is_finite());
+    (factor.is_some() || reaches_further()).then_some(RopeScaling { kind, factor, original })
 }
 
 /// `{arch}.{key}`; the largest where it differs by layer.
@@ -169,7 +232,7 @@ fn sources(metadata: &Metadata, prefix: &str) -> Vec<String> {
     let count = metadata.u64(&format!("{prefix}.count")).unwrap_or(0).min(MAX_SOURCES);
     let numbered = (0..count).filter_map(|index| {
         let text = |key: &str| metadata.str(&format!("{prefix}.{index}.{key}")).map(str::trim);
-        let repository = text("repo_url").and_then(|url| url.strip_prefix("https://huggingface.co/"));
+        let repository = text("repo_url").filter(|url| on_hub(url) != *url).map(on_hub);
         let named = || match (text("organization"), text("name")) {
             (Some(organization), Some(name)) => Some(format!("{organization}/{name}")),
             (None, Some(name)) => Some(name.to_owned()),

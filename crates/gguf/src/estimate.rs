@@ -55,6 +55,8 @@ pub struct Needs {
     pub cache_v: CacheKind,
     /// Flash attention is on.
     pub flash_attention: bool,
+    /// Layers with a sliding window keep the whole context all the same, so that a conversation can be cut anywhere.
+    pub full_windows: bool,
 }
 
 impl Default for Needs {
@@ -67,6 +69,7 @@ impl Default for Needs {
             cache_k: CacheKind::F16,
             cache_v: CacheKind::F16,
             flash_attention: true,
+            full_windows: true,
         }
     }
 }
@@ -94,8 +97,13 @@ impl Estimate {
 impl Summary {
     /// What the model would need.
     pub fn estimate(&self, needs: &Needs) -> Estimate {
-        let (compute_low, compute_high) = self.compute(needs);
-        Estimate { weights: self.tensor_bytes, kv: self.kv(needs), compute_low, compute_high }
+        let (exact, rest) = self.compute(needs);
+        Estimate {
+            weights: self.tensor_bytes,
+            kv: self.kv(needs),
+            compute_low: exact.saturating_add(rest - rest / 8),
+            compute_high: exact.saturating_add(rest).saturating_add(rest / 8).saturating_add(1 << 20),
+        }
     }
 
     /// Bytes of the cache, after llama.cpp's `llama-kv-cache*.cpp` and `llama-memory-recurrent.cpp`.
@@ -104,48 +112,88 @@ impl Summary {
             return None;
         }
         let context = cells(needs);
-        let rows = |k: u32, v: u32, window: Option<u32>| {
-            // A window keeps what the running batch may still look at.
-            let cells = window.map_or(context, |window| {
-                let reach = u64::from(window) * u64::from(needs.n_seq.max(1)) + u64::from(needs.n_ubatch);
-                context.min(reach).next_multiple_of(256)
-            });
+        // Without flash attention values lie transposed, and then all layers' are as wide as the widest.
+        let widest = self.shape.layers.iter().map(|layer| layer.row().1).max().unwrap_or(0);
+        let rows = |k: u32, v: u32, cells: u64| {
+            let v = if needs.flash_attention || v == 0 { v } else { widest };
             cells.saturating_mul(needs.cache_k.row(k) + needs.cache_v.row(v))
         };
         let state = |elements: u64| elements.saturating_mul(4 * u64::from(needs.n_seq.max(1)));
         let sum = self.shape.layers.iter().map(|layer| match *layer {
-            LayerCache::Attention { k, v, window } => rows(k, v, window),
+            LayerCache::Attention { k, v, window } => rows(k, v, window.map_or(context, |n| window_cells(needs, n))),
             LayerCache::Recurrent { elements } => state(elements),
-            LayerCache::Both { k, v, elements } => rows(k, v, None).saturating_add(state(elements)),
+            LayerCache::Both { k, v, elements } => rows(k, v, context).saturating_add(state(elements)),
             LayerCache::None => 0,
         });
         Some(sum.fold(0, u64::saturating_add))
     }
 
-    /// Bytes of the compute buffers, lower and upper.
+    /// Bytes of the compute buffers: what logits, masks and scores take, which is exact, and what the rest is
+    /// expected to.
     ///
-    /// ggml reuses memory between the steps of a graph, so the largest step rules: the logits (vocabulary x outputs),
-    /// the feed-forward products, or without flash attention the scores (cells x ubatch x heads), all f32. The mask
-    /// (cells x ubatch, f16 with flash attention, else f32) and a few rows of the embedding stand beside it. Measured
-    /// with llama.cpp on a processor, they are 4 to 8 rows; other devices and recurrent layers take somewhat more.
+    /// ggml reuses memory between the steps of a graph, so the largest step rules: the logits, the feed-forward
+    /// products, the experts' answers, the attention with its scores (cells x heads, kept without flash attention), or
+    /// the inner products of a recurrent layer. Beside it stand a few rows of the embedding, and one mask for each kind
+    /// of cache. The factors were measured with llama.cpp on a processor, over models of each kind.
     fn compute(&self, needs: &Needs) -> (u64, u64) {
         let cells = cells(needs);
         let batch = u64::from(needs.n_ubatch).min(cells);
-        let f32s = |factors: &[u64]| factors.iter().copied().fold(4 * batch, u64::saturating_mul);
+        // What a number for each token of the batch takes.
+        let f32s = |width: u64| width.saturating_mul(4 * batch);
+        let row = f32s(self.embedding_length.unwrap_or(0));
+        let rows = |count: u64| row.saturating_mul(count);
+        let shape = &self.shape;
+        let (mut k, mut v, mut masked) = (0, 0, 0);
+        let mut window = 0;
+        for layer in &shape.layers {
+            let (layer_k, layer_v) = layer.row();
+            (k, v) = (k.max(u64::from(layer_k)), v.max(u64::from(layer_v)));
+            match *layer {
+                LayerCache::Attention { window: Some(width), .. } => window = window.max(window_cells(needs, width)),
+                LayerCache::Attention { .. } | LayerCache::Both { .. } => masked = cells,
+                LayerCache::Recurrent { .. } | LayerCache::None => {}
+            }
+        }
+        if shape.layers.is_empty() {
+            masked = cells;
+        }
         let outputs = u64::from(needs.n_outputs).min(batch);
         let logits = self.vocabulary.unwrap_or(0).saturating_mul(4 * outputs);
-        let feed_forward = f32s(&[self.shape.feed_forward_length, 2]);
-        let (scores, mask) = if needs.flash_attention {
-            (0, f32s(&[cells]) / 2)
-        } else {
-            (f32s(&[cells, self.head_count.unwrap_or(1)]), f32s(&[cells]))
-        };
-        let row = f32s(&[self.embedding_length.unwrap_or(0)]);
-        let largest = logits.max(feed_forward).max(scores).saturating_add(mask);
-        let low = largest.saturating_add(row.saturating_mul(4));
-        let high = largest.saturating_add(row.saturating_mul(8));
-        (low, high.saturating_add(high / 4).saturating_add(16 << 20))
+        let feed_forward = f32s(shape.feed_forward_length).saturating_mul(3);
+        let answers = rows(self.experts.map_or(0, |(_, used)| used));
+        let experts = answers.saturating_add(f32s(shape.feed_forward_length));
+        let recurrent = f32s(shape.inner).saturating_mul(5);
+        let attention = f32s(shape.query).saturating_mul(2).saturating_add(f32s(k + v));
+        let longest = masked.max(window);
+        // Latent values are part of the keys, and are copied out to be multiplied.
+        let copied = if v == 0 { longest.saturating_mul(2 * k) } else { 0 };
+        let scores = f32s(longest).saturating_mul(self.head_count.unwrap_or(1)).saturating_add(copied);
+        let masks = f32s(masked.saturating_add(window));
+        let (scores, masks) = if needs.flash_attention { (0, masks / 2) } else { (scores, masks) };
+        let steps = [
+            (logits, rows(5)),
+            (0, feed_forward.max(experts).max(recurrent).saturating_add(rows(5))),
+            (scores, attention.saturating_add(rows(4))),
+        ];
+        let largest = steps.into_iter().max_by_key(|(exact, rest)| exact.saturating_add(*rest)).unwrap_or_default();
+        (largest.0.saturating_add(masks), largest.1)
     }
+}
+
+impl LayerCache {
+    /// Elements of a row of K and of V.
+    fn row(&self) -> (u32, u32) {
+        match *self {
+            Self::Attention { k, v, .. } | Self::Both { k, v, .. } => (k, v),
+            Self::Recurrent { .. } | Self::None => (0, 0),
+        }
+    }
+}
+
+/// Cells of a layer that looks back over a window: unless all are kept, those that the running batch may still see.
+fn window_cells(needs: &Needs, window: u32) -> u64 {
+    let reach = u64::from(window) * u64::from(needs.n_seq.max(1)) + u64::from(needs.n_ubatch);
+    if needs.full_windows { cells(needs) } else { cells(needs).min(reach).next_multiple_of(256) }
 }
 
 /// Cells of a full layer's cache, over all sequences.

@@ -7,6 +7,7 @@
 //! [`Header::open`] is the way in. What it accepts, llama.cpp can be given: it loads such a file or refuses it with
 //! an error of its own, but doesn't abort.
 
+mod attention;
 mod check;
 mod describe;
 mod error;
@@ -26,7 +27,7 @@ pub use error::{Error, Place};
 pub use estimate::{CacheKind, Estimate, Needs};
 pub use header::{Header, Tensor};
 pub use source::{Endian, ReadAt};
-pub use summary::{Kind, LayerCache, Part, SamplingDefaults, Shape, Summary, TypeShare};
+pub use summary::{Attention, Kind, LayerCache, Mix, Part, RopeScaling, SamplingDefaults, Shape, Summary, TypeShare};
 pub use text::{clean, is_harmful};
 pub use types::{TensorType, file_type_label};
 pub use value::{Array, Metadata, Value, ValueType};

@@ -40,7 +40,7 @@ const WITHOUT_CACHE: &[&str] = &[
     "t5encoder",
 ];
 /// Architectures with a cache that the formulas here don't describe.
-const UNKNOWN: &[&str] = &["deepseek4", "dflash", "eagle3", "minimax-m3"];
+const UNKNOWN: &[&str] = &["deepseek4", "dflash", "eagle3"];
 
 /// Sliding windows: architecture, the period of the pattern, whether the period starts with the full layer, and the
 /// window where the file doesn't tell (0: then there is none).
@@ -65,11 +65,26 @@ const WINDOWS: &[(&str, u64, bool, u64)] = &[
 
 pub(crate) fn shape(header: &Header) -> Shape {
     let number = |key: &str| arch_number(header, key).unwrap_or(0);
-    let experts = number("expert_feed_forward_length").saturating_mul(number("expert_used_count"));
+    // Mixtral's experts are as long as a dense layer would be.
+    let expert = arch_number(header, "expert_feed_forward_length").unwrap_or_else(|| number("feed_forward_length"));
+    let experts = expert.saturating_mul(number("expert_used_count"));
     Shape {
         layers: layers(header).unwrap_or_default(),
         feed_forward_length: number("feed_forward_length").max(experts),
+        query: query(header),
+        inner: number("ssm.inner_size"),
+        latent: match number("attention.kv_lora_rank") {
+            0 => 0,
+            rank => rank.saturating_add(number("rope.dimension_count")).try_into().unwrap_or(0),
+        },
     }
+}
+
+fn query(header: &Header) -> u64 {
+    let number = |key: &str| arch_number(header, key);
+    let heads = number("attention.head_count").unwrap_or(0);
+    let even = || number("embedding_length")?.checked_div(heads);
+    heads.saturating_mul(number("attention.key_length").or_else(even).unwrap_or(0))
 }
 
 /// What the rows of the cache depend on.
@@ -195,7 +210,18 @@ impl Rows<'_> {
             && self.number("attention.value_length_mla").unwrap_or(0) > 0;
         let k = row(length("key_length"))?;
         if !is_mla {
-            return Some((k, row(length("value_length"))?));
+            let v = row(length("value_length"))?;
+            // Sparse layers keep one more head of keys for choosing where to look, and of values, which goes unused.
+            let is_sparse = self.architecture == "minimax-m3"
+                && layer as u64 >= self.number("leading_dense_block_count").unwrap_or(0);
+            if !is_sparse {
+                return Some((k, v));
+            }
+            let indexer = self.number("attention.indexer.key_length").unwrap_or(0);
+            return Some((
+                k.checked_add(indexer.try_into().ok()?)?,
+                v.checked_add(length("value_length").try_into().ok()?)?,
+            ));
         }
         // Sparse attention keeps one more key per cell, for choosing where to look.
         let indexer = match self.architecture {

@@ -84,16 +84,39 @@ pub struct Summary {
     pub experts: Option<(u64, u64)>,
     /// Vocabulary size, from the token embedding, else the metadata.
     pub vocabulary: Option<u64>,
+    /// Of the parameters, those in routed experts, of which a token uses some: tensors named `*_exps`.
+    pub routed_parameters: u64,
+    /// Bytes of these.
+    pub routed_bytes: u64,
+    /// Of the parameters, those of an output matrix that stands beside the input's.
+    pub output_parameters: u64,
+    /// How positions beyond the first training's are reached; `None` where the file scales none.
+    pub rope: Option<RopeScaling>,
     /// `tokenizer.ggml.model`, such as `gpt2`.
     pub tokenizer: Option<String>,
+    /// `tokenizer.ggml.pre`, such as `qwen2`: how text is split before it is cut into tokens.
+    pub tokenizer_pre: Option<String>,
     /// `tokenizer.chat_template` is there.
     pub has_chat_template: bool,
-    /// The template mentions `<think>`.
+    /// The template has a place for reasoning.
     pub thinks: bool,
     /// The template mentions tools.
     pub tools: bool,
+    /// The template takes a system prompt.
+    pub system: bool,
     /// `general.license`, else its name.
     pub license: Option<String>,
+    /// `general.license.name`, which says more where the licence is `other`.
+    pub license_name: Option<String>,
+    /// `general.license.link`.
+    pub license_link: Option<String>,
+    /// `general.basename`, such as `DeepSeek-R1-Distill-Qwen`.
+    pub basename: Option<String>,
+    /// `general.finetune`, such as `Instruct`.
+    pub finetune: Option<String>,
+    /// Where the model says it comes from: `general.source.repo_url`, else `general.repo_url`, as `owner/name` where
+    /// that is a repository on the hub.
+    pub source: Option<String>,
     /// `general.size_label`, such as `8B`.
     pub size_label: Option<String>,
     /// `general.quantized_by`.
@@ -102,6 +125,10 @@ pub struct Summary {
     pub base_models: Vec<String>,
     /// `general.dataset.{i}.*`, likewise.
     pub datasets: Vec<String>,
+    /// `general.tags`.
+    pub tags: Vec<String>,
+    /// `general.languages`.
+    pub languages: Vec<String>,
     /// `general.sampling.*`.
     pub sampling: SamplingDefaults,
     /// Place in a split model, from the `split.*` keys.
@@ -118,6 +145,52 @@ pub struct Shape {
     /// `{arch}.feed_forward_length`, the largest where it differs by layer, or that of all experts used for a token;
     /// 0 where the file does not tell.
     pub feed_forward_length: u64,
+    /// Elements of a query, over all heads.
+    pub query: u64,
+    /// `{arch}.ssm.inner_size`: the width of recurrent layers, 0 where there are none.
+    pub inner: u64,
+    /// Elements per cell and layer that latent attention (MLA) needs; 0 for other kinds. A file without
+    /// `key_length_mla` keeps whole keys and values all the same.
+    pub latent: u32,
+}
+
+/// `{arch}.rope.scaling.*`: how a model reaches further than it was first trained for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RopeScaling {
+    /// `linear`, `yarn` or `longrope`.
+    pub kind: String,
+    /// How many times as far, above 1; `None` where the file does not tell.
+    pub factor: Option<f64>,
+    /// The context of the first training, tokens.
+    pub original: Option<u64>,
+}
+
+/// How a model looks back over its context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attention {
+    /// Keys and values for each head.
+    MultiHead,
+    /// Heads share keys and values in groups.
+    Grouped,
+    /// All heads share one set of keys and values.
+    MultiQuery,
+    /// One compressed vector for all heads (MLA).
+    Latent,
+    /// MLA in a file of an older conversion, which keeps whole keys and values.
+    LatentExpanded,
+}
+
+/// How the layers of a model share the work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mix {
+    /// What attention layers do; `None` where there are none.
+    pub attention: Option<Attention>,
+    /// Layers that look back without limit.
+    pub n_full: usize,
+    /// Layers that look back over a window, and how far, in tokens.
+    pub windowed: Option<(usize, u32)>,
+    /// Layers with a state of fixed size; those with both kinds count here and as full.
+    pub n_recurrent: usize,
 }
 
 /// What one layer keeps of the context.

@@ -1,27 +1,25 @@
 //! The chosen model: what it is, what it would need, where it lies.
 
-use ratatui::layout::Rect;
-use wire::CacheType;
-
 use super::super::canvas::{Canvas, Span, below, inset, row};
 use super::super::theme::Meaning;
 use super::super::widgets::bar;
 use super::model_table::{fit_cell, used};
-use crate::core::fit::{Fit, fit};
-use crate::core::model::{Model, Status};
-use crate::core::settings::SessionSettings;
-use crate::core::units::{parameters, tokens};
-use crate::core::{State, plan};
+use crate::core::advice::advice;
+use crate::core::fit::{CACHES, Fit, Place, cache_name, fit, table};
+use crate::core::model::{Digest, Model, Status};
+use crate::core::units::tokens;
+use crate::core::{State, what};
+use ratatui::layout::Rect;
 
 /// Columns of the labels.
 const LABEL: u16 = 12;
 
-/// The most tensor types and files that are listed.
+/// The most tensor types, files and contexts that are listed.
 const MAX_TYPES: usize = 6;
 const MAX_FILES: usize = 6;
-
-/// The cache types that the table of needs compares.
-const CACHES: [(&str, CacheType); 3] = [("f16", CacheType::F16), ("q8_0", CacheType::Q8_0), ("q4_0", CacheType::Q4_0)];
+const MAX_CONTEXTS: usize = 8;
+/// Digits of a hash that tell files apart.
+const DIGEST_CHARS: usize = 12;
 
 /// Draw what fits of it, the most telling first.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) {
@@ -38,9 +36,16 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &M
         let rows = canvas.paragraph(rest, &text, style);
         rest = below(rest, rows);
     }
-    if let Some(note) = &model.note {
+    let badge = what::recognise(model).badge.map(|badge| format!("! {badge}"));
+    for text in badge.iter().chain(&model.note) {
         let style = canvas.style(Meaning::Warn);
-        let rows = canvas.paragraph(rest, note, style);
+        let rows = canvas.paragraph(rest, text, style);
+        rest = below(rest, rows);
+    }
+    for advice in advice(state, model) {
+        let (glyph, meaning) = if advice.is_warning { ('!', Meaning::Warn) } else { ('·', Meaning::Muted) };
+        let style = canvas.style(meaning);
+        let rows = canvas.paragraph(rest, &format!("{glyph} {}", advice.text), style);
         rest = below(rest, rows);
     }
     rest = below(rest, 1);
@@ -70,6 +75,18 @@ fn pair(canvas: &mut Canvas<'_>, area: Rect, label: &str, value: &[Span<'_>]) ->
     below(area, 1)
 }
 
+/// The same with a value that may take two lines.
+fn long_pair(canvas: &mut Canvas<'_>, area: Rect, label: &str, text: &str) -> Rect {
+    let style = canvas.style(Meaning::Text);
+    let indent = LABEL.min(area.width);
+    let value = Rect { x: area.x + indent, width: area.width - indent, height: area.height.min(2), ..area };
+    if area.height > 0 {
+        canvas.say(area.x, area.y, indent, label, Meaning::Muted);
+    }
+    let rows = canvas.paragraph(value, text, style);
+    below(area, rows.max(1))
+}
+
 fn facts(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> Rect {
     let mut rest = area;
     let fit = fit(state, model);
@@ -86,33 +103,42 @@ fn facts(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
     }
     if let Some(summary) = &model.summary {
         let mut lines: Vec<(&str, String)> = Vec::new();
-        let architecture = summary.architecture.clone().unwrap_or_else(|| "—".to_owned());
-        let experts = summary.experts.map(|(all, used)| format!(", {used} of {all} experts")).unwrap_or_default();
-        lines.push(("is", format!("{architecture}, {} parameters{experts}", parameters(summary.parameters))));
+        let dash = || "—".to_owned();
+        let architecture = summary.architecture.as_deref().unwrap_or("—");
+        let kind = match what::recognise(model).family.filter(|family| *family != architecture) {
+            Some(family) => format!("{family} ({architecture})"),
+            None => architecture.to_owned(),
+        };
+        lines.push(("is", format!("{kind}, {}", what::size(summary).unwrap_or_else(dash))));
         let bits = summary.bits_per_weight.map(|bits| format!(", {bits:.2} bits per weight")).unwrap_or_default();
-        lines.push(("quantised", format!("{}{bits}", summary.quant.as_deref().unwrap_or("—"))));
-        let layers = summary.block_count.map(|count| format!(", {count} layers")).unwrap_or_default();
-        let trained = summary.context_length.map_or_else(|| "—".to_owned(), tokens);
-        lines.push(("context", format!("{trained} tokens trained{layers}")));
-        let can: Vec<_> =
-            [(summary.has_chat_template, "chat"), (summary.thinks, "reasoning"), (summary.tools, "tools")]
-                .into_iter()
-                .filter_map(|(can, word)| can.then_some(word))
-                .collect();
-        lines.push((
-            "can",
-            if can.is_empty() { "completion only: no chat template".to_owned() } else { can.join(", ") },
-        ));
-        lines.push(("licence", summary.license.clone().unwrap_or_else(|| "not stated in the file".to_owned())));
+        let by = summary.quantized_by.as_ref().map(|by| format!(", by {by}")).unwrap_or_default();
+        lines.push(("quantised", format!("{}{bits}{by}", summary.quant.as_deref().unwrap_or("—"))));
+        lines.push(("context", what::context(summary).unwrap_or_else(dash)));
+        let layers = summary.block_count.map(|count| format!("{count} layers"));
+        let experts = summary.experts.map(|(all, used)| format!("{used} of {all} experts"));
+        let inside: Vec<_> =
+            summary.mix().map(|mix| mix.to_string()).into_iter().chain(layers).chain(experts).collect();
+        lines.push(("attention", if inside.is_empty() { dash() } else { inside.join(", ") }));
+        let can = what::abilities(summary).map(|can| can.join(", "));
+        lines.push(("can", can.unwrap_or_else(|| "completion only: no chat template".to_owned())));
+        if let Some(tokenizer) = &summary.tokenizer {
+            let split = summary.tokenizer_pre.as_ref().map(|pre| format!(", {pre}")).unwrap_or_default();
+            let size = summary.vocabulary.map(|count| format!(", {} tokens", tokens(count))).unwrap_or_default();
+            lines.push(("tokenizer", format!("{tokenizer}{split}{size}")));
+        }
+        lines.push(("licence", what::licence(summary).unwrap_or_else(|| "not stated in the file".to_owned())));
         if !summary.base_models.is_empty() {
             lines.push(("made from", summary.base_models.join(", ")));
         }
         if !summary.datasets.is_empty() {
             lines.push(("trained on", summary.datasets.join(", ")));
         }
+        if !model.also.is_empty() {
+            let places: Vec<_> = model.also.iter().map(|place| place.store.name()).collect();
+            lines.push(("also in", places.join(", ")));
+        }
         for (label, text) in lines {
-            let value = [canvas.span(Meaning::Text, text)];
-            rest = pair(canvas, rest, label, &value);
+            rest = long_pair(canvas, rest, label, &text);
         }
     }
     if let Some(rate) = state.library.measured.get(&model.id) {
@@ -125,41 +151,43 @@ fn facts(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
 
 /// A table of what context and cache type would need, against what is free.
 fn needs(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> Rect {
-    let Some(trained) = model.summary.as_ref().and_then(|summary| summary.context_length) else { return area };
-    let free = plan::free_memory(state).map(|memory| memory.free);
-    if area.height < 4 || model.summary.as_ref().is_none_or(|summary| summary.shape.layers.is_empty()) {
+    let Some(table) = table(state, model).filter(|_| area.height >= 4) else { return area };
+    if model.summary.as_ref().is_none_or(|summary| summary.shape.layers.is_empty()) {
         return area;
     }
     let mut rest = area;
-    let caption = free.map_or_else(|| "needs".to_owned(), |free| format!("needs, of {free} free"));
-    canvas.say(rest.x, rest.y, rest.width, &caption, Meaning::Accent);
-    rest = below(rest, 1);
-    let head: String = CACHES.iter().fold(String::new(), |line, (name, _)| line + &format!("{name:>11}"));
+    let free =
+        table.free().map_or_else(|| "estimated needs".to_owned(), |free| format!("estimated needs; free: {free}"));
+    let style = canvas.style(Meaning::Accent);
+    let rows = canvas.paragraph(Rect { height: rest.height.min(2), ..rest }, &free, style);
+    rest = below(rest, rows);
+    let head: String = CACHES.iter().fold(String::new(), |line, cache| line + &format!("{:>11}", cache_name(*cache)));
     let value = [canvas.span(Meaning::Heading, head)];
     canvas.pair(row(rest, 0), "context", 8, &value);
     rest = below(rest, 1);
-    let mut contexts: Vec<u64> = (0..20).map(|step| 2048 << step).take_while(|context| *context < trained).collect();
-    contexts.push(trained);
-    let skip = contexts.len().saturating_sub(usize::from(rest.height.saturating_sub(1)).min(7));
-    for context in contexts.into_iter().skip(skip) {
+    // Where there is no room for all, the longest matter most.
+    let skip = table.rows.len().saturating_sub(usize::from(rest.height.saturating_sub(2)).min(MAX_CONTEXTS));
+    for needs in table.rows.iter().skip(skip) {
+        if rest.height == 0 {
+            return rest;
+        }
         let mut spans = Vec::new();
-        for (_, cache) in CACHES {
-            let context = u32::try_from(context).unwrap_or(u32::MAX);
-            let settings =
-                SessionSettings { context, cache_type_k: cache, cache_type_v: cache, ..state.settings.session };
-            let needed = plan::plan(model, &settings).total();
-            let (glyph, meaning) = match free {
-                Some(free) if needed <= free => ("●", Meaning::Good),
-                Some(_) => ("✕", Meaning::Bad),
+        for need in &needs.needs {
+            let (glyph, meaning) = match need.place {
+                Some(place @ (Place::Gpu | Place::Memory)) => (place.legend().0, Meaning::Good),
+                Some(place @ Place::Both) => (place.legend().0, Meaning::Warn),
+                Some(place @ Place::Nowhere) => (place.legend().0, Meaning::Bad),
                 None => ("·", Meaning::Muted),
             };
-            spans.push(canvas.span(Meaning::Text, format!("{:>9} ", needed.to_string())));
+            spans.push(canvas.span(Meaning::Text, format!("{:>9} ", need.total.to_string())));
             spans.push(canvas.span(meaning, glyph));
         }
-        if rest.height > 0 {
-            let label = format!("{:>6}", tokens(context));
-            canvas.pair(row(rest, 0), &label, 8, &spans);
-        }
+        let label = format!("{:>6}", tokens(u64::from(needs.context)));
+        canvas.pair(row(rest, 0), &label, 8, &spans);
+        rest = below(rest, 1);
+    }
+    if rest.height > 0 && !table.rooms.is_empty() {
+        canvas.say(rest.x, rest.y, rest.width, &table.legend(), Meaning::Muted);
         rest = below(rest, 1);
     }
     below(rest, 1)
@@ -206,6 +234,13 @@ fn files(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     for file in model.files.iter().take(MAX_FILES) {
         let path = file.path.display().to_string();
         let path = if path.is_empty() { "inside taffrail itself".to_owned() } else { path };
+        let path = match file.digest {
+            Some(digest) => {
+                let kind = if matches!(digest, Digest::Sha256(_)) { "sha256" } else { "git sha1" };
+                format!("{path} {kind} {:.DIGEST_CHARS$}…", digest.to_string())
+            }
+            None => path,
+        };
         let rows = canvas.paragraph(rest, &path, style);
         rest = below(rest, rows);
     }

@@ -2,6 +2,7 @@
 
 use crate::{
     source::Endian,
+    testing::Sparse,
     types::TensorType,
     value::{Array, Value, ValueType},
 };
@@ -205,6 +206,27 @@ impl Builder {
 
     /// The file.
     pub fn build(&self) -> Vec<u8> {
+        let (mut file, offsets) = self.header();
+        let start = file.len();
+        for (tensor, offset) in self.tensors.iter().zip(offsets) {
+            file.resize(start + offset as usize, 0);
+            match &tensor.data {
+                Some(data) => file.extend(data),
+                None => file.resize(file.len() + tensor.n_bytes() as usize, 0),
+            }
+        }
+        file
+    }
+
+    /// The file without the weights, which are zeros.
+    pub fn sparse(&self) -> Sparse {
+        let (header, offsets) = self.header();
+        let end = offsets.last().zip(self.tensors.last()).map_or(0, |(offset, last)| offset + last.n_bytes());
+        Sparse { length: header.len() as u64 + end, header }
+    }
+
+    /// Everything before the data, and where each tensor's data starts in it.
+    fn header(&self) -> (Vec<u8>, Vec<u64>) {
         let mut file = Writer { bytes: b"GGUF".to_vec(), endian: self.endian };
         file.u32(self.version);
         file.u64(self.tensors.len() as u64);
@@ -214,28 +236,33 @@ impl Builder {
             file.u32(value.value_type().id());
             file.value(value);
         }
-        let mut data = Vec::new();
+        let mut offsets = Vec::new();
+        let mut end = 0_u64;
         for tensor in &self.tensors {
-            data.resize(data.len().next_multiple_of(self.alignment as usize), 0);
+            let offset = end.next_multiple_of(u64::from(self.alignment));
             file.string(&tensor.name);
             file.u32(tensor.dims.len() as u32);
             for &dim in &tensor.dims {
                 file.u64(dim);
             }
             file.u32(tensor.tensor_type.0);
-            file.u64(data.len() as u64);
-            if let Some(bytes) = &tensor.data {
-                data.extend(bytes);
-            } else {
-                let bytes = tensor.tensor_type.bytes(tensor.dims.iter().product()).unwrap_or(0);
-                data.resize(data.len() + bytes as usize, 0);
-            }
+            file.u64(offset);
+            offsets.push(offset);
+            end = offset + tensor.n_bytes();
         }
         if !self.tensors.is_empty() {
             file.bytes.resize(file.bytes.len().next_multiple_of(self.alignment as usize), 0);
         }
-        file.bytes.extend(data);
-        file.bytes
+        (file.bytes, offsets)
+    }
+}
+
+impl NewTensor {
+    fn n_bytes(&self) -> u64 {
+        match &self.data {
+            Some(data) => data.len() as u64,
+            None => self.tensor_type.bytes(self.dims.iter().product()).unwrap_or(0),
+        }
     }
 }
 
