@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::ls::ago;
 use super::table::{self, Column};
-use crate::core::model::{Model, Status};
+use crate::core::model::{Card, Format, Model, Status};
 use crate::core::units::{self, Bytes};
 
 /// The longest text that is shown of anything from outside, characters.
@@ -28,14 +28,15 @@ pub fn run(model: &Model, json: bool, now: i64, out: &mut impl Write) -> io::Res
     }
     section(out, "Model", &about(model, now))?;
     if let Some(summary) = &model.summary {
-        section(out, "Contents", &contents(summary))?;
+        section(out, "Contents", &contents(model, summary))?;
         section(out, "Sampling defaults", &sampling(summary))?;
         types(out, summary)?;
         if matches!(model.status, Status::Runnable | Status::Incomplete { .. }) {
             memory(out, summary)?;
         }
     }
-    files(out, model, now)
+    files(out, model, now)?;
+    beside(out, model)
 }
 
 /// A line of a section: what, and its value where it is known.
@@ -58,14 +59,14 @@ fn about(model: &Model, now: i64) -> Vec<Line> {
     vec![
         ("id", Some(model.id.clone())),
         ("status", Some(model.status.to_string())),
-        ("store", Some(model.store.name().to_owned())),
+        ("store", Some(model.store_names())),
         ("repository", model.repository.clone()),
         ("size", Some(model.size.to_string())),
         ("last used", model.used.map(|used| ago(used, now))),
     ]
 }
 
-fn contents(summary: &Summary) -> Vec<Line> {
+fn contents(model: &Model, summary: &Summary) -> Vec<Line> {
     let number = |number: Option<u64>| number.map(|number| number.to_string());
     let list = |list: &[String]| (!list.is_empty()).then(|| list.join(", "));
     let yes = |yes: bool| Some(if yes { "yes" } else { "no" }.to_owned());
@@ -91,7 +92,8 @@ fn contents(summary: &Summary) -> Vec<Line> {
         ("experts", summary.experts.map(|(count, used)| format!("{count}, {used} used per token"))),
         ("vocabulary", number(summary.vocabulary)),
         ("tokenizer", summary.tokenizer.clone()),
-        ("chat template", yes(summary.has_chat_template)),
+        // Of other formats nobody has read it.
+        ("chat template", yes(summary.has_chat_template).filter(|_| model.format == Format::Gguf)),
         ("reasoning", yes(summary.thinks).filter(|_| summary.has_chat_template)),
         ("tools", yes(summary.tools).filter(|_| summary.has_chat_template)),
         ("licence", summary.license.clone()),
@@ -164,14 +166,54 @@ fn memory(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
 }
 
 fn files(out: &mut impl Write, model: &Model, now: i64) -> io::Result<()> {
-    writeln!(out, "\nFiles")?;
-    for file in &model.files {
-        if file.path.as_os_str().is_empty() {
-            writeln!(out, "  {:>8}  in the program; written out when it is started", file.size)?;
-        } else {
-            let path = gguf::clean(&file.path.to_string_lossy(), 4 * TEXT_CHARS);
-            let modified = if file.modified > 0 { ago(file.modified, now) } else { "—".to_owned() };
-            writeln!(out, "  {:>8}  {modified:>10}  {path}", file.size)?;
+    let has_copies = !model.also.is_empty();
+    for (number, place) in model.places().enumerate() {
+        match number {
+            0 => writeln!(out, "\nFiles")?,
+            1 => writeln!(out, "\nCopies")?,
+            _ => {}
+        }
+        if has_copies {
+            writeln!(out, "  {}", gguf::clean(&place.id, TEXT_CHARS))?;
+        }
+        for file in &place.files {
+            if file.path.as_os_str().is_empty() {
+                writeln!(out, "  {:>8}  in the program; written out when it is started", file.size)?;
+            } else {
+                let path = gguf::clean(&file.path.to_string_lossy(), 4 * TEXT_CHARS);
+                let modified = if file.modified > 0 { ago(file.modified, now) } else { "—".to_owned() };
+                writeln!(out, "  {:>8}  {modified:>10}  {path}", file.size)?;
+                if let Some(digest) = file.digest {
+                    writeln!(out, "  {:>8}  {:>10}  {}:{digest}", "", "", digest.kind())?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What stands beside the weights, in each place that has something.
+fn beside(out: &mut impl Write, model: &Model) -> io::Result<()> {
+    for place in model.places() {
+        let Some(card) = place.card.as_deref() else { continue };
+        let list = |list: &[String]| (!list.is_empty()).then(|| list.join(", "));
+        let Card { license, license_name, license_link, base_models, base_relation, datasets, tags, .. } = card;
+        let lines = [
+            ("licence", license.clone()),
+            ("its name", license_name.clone()),
+            ("its text", license_link.clone()),
+            ("made from", list(base_models)),
+            ("made by", base_relation.clone()),
+            ("data sets", list(datasets)),
+            ("tags", list(tags)),
+            ("system prompt", card.system.clone()),
+            ("template", card.template.as_ref().map(|_| "the store's own, which llama.cpp does not read".to_owned())),
+        ];
+        let title =
+            if place.card.as_ref().is_some_and(|card| card.template.is_some()) { "Manifest" } else { "Model card" };
+        section(out, &format!("{title} ({})", place.store.name()), &lines)?;
+        for (name, value) in &card.parameters {
+            writeln!(out, "  {:<18} {}", gguf::clean(name, TEXT_CHARS), gguf::clean(value, TEXT_CHARS))?;
         }
     }
     Ok(())
@@ -246,7 +288,7 @@ pub(super) struct ModelView<'a> {
     name: &'a str,
     store: &'static str,
     repository: Option<&'a str>,
-    /// `runnable`, `damaged`, `incomplete`, `not_a_model` or `unreadable`.
+    /// `runnable`, `damaged`, `incomplete`, `not_a_model`, `other_format` or `unreadable`.
     status: &'static str,
     /// Why it can't be run.
     reason: Option<String>,
@@ -260,7 +302,24 @@ pub(super) struct ModelView<'a> {
     /// Seconds since 1970.
     used: Option<i64>,
     note: Option<&'a str>,
+    /// `gguf`, `safetensors`, `mlx`, `gptq`, `awq` or `fp8`.
+    format: Format,
     files: Vec<FileView<'a>>,
+    /// What stands beside the weights.
+    card: Option<&'a Card>,
+    /// The same model in other places.
+    also: Vec<PlaceView<'a>>,
+}
+
+/// A copy of a model.
+#[derive(Serialize)]
+struct PlaceView<'a> {
+    id: &'a str,
+    name: &'a str,
+    store: &'static str,
+    repository: Option<&'a str>,
+    files: Vec<FileView<'a>>,
+    card: Option<&'a Card>,
 }
 
 #[derive(Serialize)]
@@ -270,6 +329,20 @@ struct FileView<'a> {
     size_bytes: u64,
     /// Seconds since 1970.
     modified: i64,
+    /// What its content hashes to, as its store says: `sha256:` or `git-sha1:` and hexadecimal digits.
+    digest: Option<String>,
+}
+
+impl<'a> FileView<'a> {
+    fn of(model: &'a Model) -> Vec<Self> {
+        let view = |file: &'a crate::core::model::ModelFile| Self {
+            path: (!file.path.as_os_str().is_empty()).then(|| file.path.to_string_lossy()),
+            size_bytes: file.size.0,
+            modified: file.modified,
+            digest: file.digest.map(|digest| format!("{}:{digest}", digest.kind())),
+        };
+        model.files.iter().map(view).collect()
+    }
 }
 
 impl<'a> ModelView<'a> {
@@ -295,16 +368,22 @@ impl<'a> ModelView<'a> {
             bits_per_weight: summary.and_then(|summary| summary.bits_per_weight),
             size_bytes: model.size.0,
             context_length: summary.and_then(|summary| summary.context_length),
-            license: summary.and_then(|summary| summary.license.as_deref()),
+            license: model.license(),
             used: model.used,
             note: model.note.as_deref(),
-            files: model
-                .files
+            format: model.format,
+            files: FileView::of(model),
+            card: model.card.as_deref(),
+            also: model
+                .also
                 .iter()
-                .map(|file| FileView {
-                    path: (!file.path.as_os_str().is_empty()).then(|| file.path.to_string_lossy()),
-                    size_bytes: file.size.0,
-                    modified: file.modified,
+                .map(|copy| PlaceView {
+                    id: &copy.id,
+                    name: &copy.name,
+                    store: copy.store.name(),
+                    repository: copy.repository.as_deref(),
+                    files: FileView::of(copy),
+                    card: copy.card.as_deref(),
                 })
                 .collect(),
         }
