@@ -77,8 +77,8 @@ fn cells(model: &Model, now: i64) -> Vec<String> {
         or_dash(model.quant().map(str::to_owned)),
         model.size.to_string(),
         or_dash(summary.and_then(|summary| summary.context_length).map(units::tokens)),
-        or_dash(summary.and_then(|summary| summary.license.clone())),
-        model.store.name().to_owned(),
+        or_dash(model.license().map(str::to_owned)),
+        model.store_names(),
         or_dash(model.used.map(|used| ago(used, now))),
         match &model.status {
             Status::Runnable => "ready".to_owned(),
@@ -107,13 +107,14 @@ struct StoreView<'a> {
     store: &'static str,
     place: &'a str,
     n_models: usize,
+    broken_manifests: usize,
     problems: &'a [String],
 }
 
 impl<'a> StoreView<'a> {
     fn new(status: &'a StoreStatus) -> Self {
-        let StoreStatus { store, place, n_models, problems } = status;
-        Self { store: store.name(), place, n_models: *n_models, problems }
+        let StoreStatus { store, place, n_models, broken_manifests, problems } = status;
+        Self { store: store.name(), place, n_models: *n_models, broken_manifests: *broken_manifests, problems }
     }
 }
 
@@ -181,6 +182,7 @@ mod tests {
             store,
             place: place.to_owned(),
             n_models: 1,
+            broken_manifests: 0,
             problems: problems.iter().map(|&problem| problem.to_owned()).collect(),
         };
         let stores = vec![
@@ -320,7 +322,7 @@ mod tests {
               "license": null,
               "used": null,
               "note": null,
-              "also": [],
+              "format": "gguf",
               "files": [
                 {
                   "path": "/models/broken.gguf",
@@ -328,7 +330,9 @@ mod tests {
                   "modified": 1799913600,
                   "digest": null
                 }
-              ]
+              ],
+              "card": null,
+              "also": []
             },
             {
               "id": "hf:Qwen/Qwen3-8B-GGUF/Qwen3-8B-Q4_K_M.gguf",
@@ -346,7 +350,7 @@ mod tests {
               "license": "apache-2.0",
               "used": 1799992800,
               "note": "a note",
-              "also": [],
+              "format": "gguf",
               "files": [
                 {
                   "path": "/hub/one\u001b[2J.gguf",
@@ -360,7 +364,9 @@ mod tests {
                   "modified": 1799913600,
                   "digest": null
                 }
-              ]
+              ],
+              "card": null,
+              "also": []
             }
           ],
           "stores": [
@@ -368,12 +374,14 @@ mod tests {
               "store": "hf",
               "place": "/hub",
               "n_models": 1,
+              "broken_manifests": 0,
               "problems": []
             },
             {
               "store": "folder",
               "place": "/models",
               "n_models": 1,
+              "broken_manifests": 0,
               "problems": [
                 "/models/locked: permission denied"
               ]

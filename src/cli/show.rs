@@ -11,7 +11,7 @@ use super::table::{self, Column};
 use crate::core::State;
 use crate::core::advice::advice;
 use crate::core::fit::{self, Need, Place, Room, Table};
-use crate::core::model::{Digest, Model, Status};
+use crate::core::model::{Card, Format, Model, Status};
 use crate::core::units::{self, Bytes};
 use crate::core::what;
 
@@ -45,7 +45,8 @@ pub fn run(state: &State, model: &Model, json: bool, now: i64, out: &mut impl Wr
             memory(out, table)?;
         }
     }
-    files(out, model, now)
+    files(out, model, now)?;
+    beside(out, model)
 }
 
 /// A line of a section: what, and its value where it is known.
@@ -65,12 +66,10 @@ fn section(out: &mut impl Write, title: &str, lines: &[Line]) -> io::Result<()> 
 }
 
 fn about(model: &Model, now: i64) -> Vec<Line> {
-    let places: Vec<String> = model.also.iter().map(|place| place.id.clone()).collect();
     vec![
         ("id", Some(model.id.clone())),
         ("status", Some(model.status.to_string())),
-        ("store", Some(model.store.name().to_owned())),
-        ("also in", list(&places)),
+        ("store", Some(model.store_names())),
         ("repository", model.repository.clone()),
         ("size", Some(model.size.to_string())),
         ("last used", model.used.map(|used| ago(used, now))),
@@ -115,10 +114,13 @@ fn contents(model: &Model, summary: &Summary) -> Vec<Line> {
         ("tokenizer", summary.tokenizer.as_ref().map(|tokenizer| format!("{tokenizer}{split}"))),
         (
             "chat template",
-            Some(what::abilities(summary).map_or_else(
-                || "none: completion only".to_owned(),
-                |can| if can.len() > 1 { format!("with {}", can[1..].join(", ")) } else { "plain".to_owned() },
-            )),
+            // Of other formats nobody has read it.
+            (model.format == Format::Gguf).then(|| {
+                what::abilities(summary).map_or_else(
+                    || "none: completion only".to_owned(),
+                    |can| if can.len() > 1 { format!("with {}", can[1..].join(", ")) } else { "plain".to_owned() },
+                )
+            }),
         ),
         ("licence", what::licence(summary)),
         ("made from", list(&summary.base_models)),
@@ -208,18 +210,53 @@ fn memory(out: &mut impl Write, table: &Table) -> io::Result<()> {
 }
 
 fn files(out: &mut impl Write, model: &Model, now: i64) -> io::Result<()> {
-    writeln!(out, "\nFiles")?;
-    for file in &model.files {
-        if file.path.as_os_str().is_empty() {
-            writeln!(out, "  {:>8}  in the program; written out when it is started", file.size)?;
-            continue;
+    let has_copies = !model.also.is_empty();
+    for (number, place) in model.places().enumerate() {
+        match number {
+            0 => writeln!(out, "\nFiles")?,
+            1 => writeln!(out, "\nCopies")?,
+            _ => {}
         }
-        let path = gguf::clean(&file.path.to_string_lossy(), 4 * TEXT_CHARS);
-        let modified = if file.modified > 0 { ago(file.modified, now) } else { "—".to_owned() };
-        writeln!(out, "  {:>8}  {modified:>10}  {path}", file.size)?;
-        if let Some(digest) = file.digest {
-            let kind = if matches!(digest, Digest::Sha256(_)) { "sha256" } else { "git sha1" };
-            writeln!(out, "  {:>8}  {:>10}  {kind} {digest}", "", "")?;
+        if has_copies {
+            writeln!(out, "  {}", gguf::clean(&place.id, TEXT_CHARS))?;
+        }
+        for file in &place.files {
+            if file.path.as_os_str().is_empty() {
+                writeln!(out, "  {:>8}  in the program; written out when it is started", file.size)?;
+            } else {
+                let path = gguf::clean(&file.path.to_string_lossy(), 4 * TEXT_CHARS);
+                let modified = if file.modified > 0 { ago(file.modified, now) } else { "—".to_owned() };
+                writeln!(out, "  {:>8}  {modified:>10}  {path}", file.size)?;
+                if let Some(digest) = file.digest {
+                    writeln!(out, "  {:>8}  {:>10}  {}:{digest}", "", "", digest.kind())?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What stands beside the weights, in each place that has something.
+fn beside(out: &mut impl Write, model: &Model) -> io::Result<()> {
+    for place in model.places() {
+        let Some(card) = place.card.as_deref() else { continue };
+        let Card { license, license_name, license_link, base_models, base_relation, datasets, tags, .. } = card;
+        let lines = [
+            ("licence", license.clone()),
+            ("its name", license_name.clone()),
+            ("its text", license_link.clone()),
+            ("made from", list(base_models)),
+            ("made by", base_relation.clone()),
+            ("data sets", list(datasets)),
+            ("tags", list(tags)),
+            ("system prompt", card.system.clone()),
+            ("template", card.template.as_ref().map(|_| "the store's own, which llama.cpp does not read".to_owned())),
+        ];
+        let title =
+            if place.card.as_ref().is_some_and(|card| card.template.is_some()) { "Manifest" } else { "Model card" };
+        section(out, &format!("{title} ({})", place.store.name()), &lines)?;
+        for (name, value) in &card.parameters {
+            writeln!(out, "  {:<18} {}", gguf::clean(name, TEXT_CHARS), gguf::clean(value, TEXT_CHARS))?;
         }
     }
     Ok(())
@@ -330,7 +367,7 @@ pub(super) struct ModelView<'a> {
     name: &'a str,
     store: &'static str,
     repository: Option<&'a str>,
-    /// `runnable`, `damaged`, `incomplete`, `not_a_model` or `unreadable`.
+    /// `runnable`, `damaged`, `incomplete`, `not_a_model`, `other_format` or `unreadable`.
     status: &'static str,
     /// Why it can't be run.
     reason: Option<String>,
@@ -344,9 +381,24 @@ pub(super) struct ModelView<'a> {
     /// Seconds since 1970.
     used: Option<i64>,
     note: Option<&'a str>,
-    /// The ids of its copies in other places.
-    also: Vec<&'a str>,
+    /// `gguf`, `safetensors`, `mlx`, `gptq`, `awq` or `fp8`.
+    format: Format,
     files: Vec<FileView<'a>>,
+    /// What stands beside the weights.
+    card: Option<&'a Card>,
+    /// The same model in other places.
+    also: Vec<PlaceView<'a>>,
+}
+
+/// A copy of a model.
+#[derive(Serialize)]
+struct PlaceView<'a> {
+    id: &'a str,
+    name: &'a str,
+    store: &'static str,
+    repository: Option<&'a str>,
+    files: Vec<FileView<'a>>,
+    card: Option<&'a Card>,
 }
 
 #[derive(Serialize)]
@@ -356,8 +408,20 @@ struct FileView<'a> {
     size_bytes: u64,
     /// Seconds since 1970.
     modified: i64,
-    /// `sha256:` or `git-sha1:` and hexadecimal digits, where the store tells.
+    /// What its content hashes to, as its store says: `sha256:` or `git-sha1:` and hexadecimal digits.
     digest: Option<String>,
+}
+
+impl<'a> FileView<'a> {
+    fn of(model: &'a Model) -> Vec<Self> {
+        let view = |file: &'a crate::core::model::ModelFile| Self {
+            path: (!file.path.as_os_str().is_empty()).then(|| file.path.to_string_lossy()),
+            size_bytes: file.size.0,
+            modified: file.modified,
+            digest: file.digest.map(|digest| format!("{}:{digest}", digest.kind())),
+        };
+        model.files.iter().map(view).collect()
+    }
 }
 
 impl<'a> ModelView<'a> {
@@ -383,21 +447,22 @@ impl<'a> ModelView<'a> {
             bits_per_weight: summary.and_then(|summary| summary.bits_per_weight),
             size_bytes: model.size.0,
             context_length: summary.and_then(|summary| summary.context_length),
-            license: summary.and_then(|summary| summary.license.as_deref()),
+            license: model.license(),
             used: model.used,
             note: model.note.as_deref(),
-            also: model.also.iter().map(|place| place.id.as_str()).collect(),
-            files: model
-                .files
+            format: model.format,
+            files: FileView::of(model),
+            card: model.card.as_deref(),
+            also: model
+                .also
                 .iter()
-                .map(|file| FileView {
-                    path: (!file.path.as_os_str().is_empty()).then(|| file.path.to_string_lossy()),
-                    size_bytes: file.size.0,
-                    modified: file.modified,
-                    digest: file.digest.map(|digest| match digest {
-                        Digest::Sha256(_) => format!("sha256:{digest}"),
-                        Digest::GitSha1(_) => format!("git-sha1:{digest}"),
-                    }),
+                .map(|copy| PlaceView {
+                    id: &copy.id,
+                    name: &copy.name,
+                    store: copy.store.name(),
+                    repository: copy.repository.as_deref(),
+                    files: FileView::of(copy),
+                    card: copy.card.as_deref(),
                 })
                 .collect(),
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::value::{Value, show_bytes};
-use crate::core::settings::{CACHE_TYPES, GraphStyle, SESSION_FIELDS, Settings, WaitPolicy};
+use crate::core::settings::{CACHE_TYPES, GraphStyle, Place, SESSION_FIELDS, Settings, WaitPolicy};
 
 /// The sections in the order of config.toml. `[keys]` holds names of actions rather than settings.
 pub const SECTIONS: &[&str] = &["ui", "library", "session", "budget", "engine", "telemetry", KEYS];
@@ -104,18 +104,51 @@ static OTHERS: &[Setting] = &[
         },
         set: |settings, _, value| put(&mut settings.library.folders, value.paths()),
     },
-    Setting {
-        section: "library",
-        key: "hugging_face",
-        get: |settings, _| auto(settings.library.hugging_face.as_ref(), |path| Value::Text(path.display().to_string())),
-        set: |settings, _, value| put(&mut settings.library.hugging_face, value.or_auto(Value::path)),
-    },
-    Setting {
-        section: "library",
-        key: "use_hugging_face",
-        get: |settings, _| Value::Flag(settings.library.use_hugging_face),
-        set: |settings, _, value| put(&mut settings.library.use_hugging_face, value.flag()),
-    },
+    store(
+        "hugging_face",
+        |settings, _| show_place(&settings.library.hugging_face),
+        |settings, _, value| put(&mut settings.library.hugging_face, place(value)),
+    ),
+    store(
+        "ollama",
+        |settings, _| show_place(&settings.library.ollama),
+        |settings, _, value| put(&mut settings.library.ollama, place(value)),
+    ),
+    store(
+        "lm_studio",
+        |settings, _| show_place(&settings.library.lm_studio),
+        |settings, _, value| put(&mut settings.library.lm_studio, place(value)),
+    ),
+    store(
+        "llama_cpp",
+        |settings, _| show_place(&settings.library.llama_cpp),
+        |settings, _, value| put(&mut settings.library.llama_cpp, place(value)),
+    ),
+    store(
+        "jan",
+        |settings, _| show_place(&settings.library.jan),
+        |settings, _, value| put(&mut settings.library.jan, place(value)),
+    ),
+    store(
+        "gpt4all",
+        |settings, _| show_place(&settings.library.gpt4all),
+        |settings, _, value| put(&mut settings.library.gpt4all, place(value)),
+    ),
+    store(
+        "local_ai",
+        |settings, _| show_place(&settings.library.local_ai),
+        |settings, _, value| put(&mut settings.library.local_ai, place(value)),
+    ),
+    store(
+        "rama_lama",
+        |settings, _| show_place(&settings.library.rama_lama),
+        |settings, _, value| put(&mut settings.library.rama_lama, place(value)),
+    ),
+    store(
+        "docker",
+        |settings, _| show_place(&settings.library.docker),
+        |settings, _, value| put(&mut settings.library.docker, place(value)),
+    ),
     Setting {
         section: "library",
         key: "use_starter",
@@ -191,6 +224,32 @@ static OTHERS: &[Setting] = &[
         set: |settings, _, value| put(&mut settings.telemetry.history, value.seconds(60, 86_400)),
     },
 ];
+
+/// The setting of where a store is.
+const fn store(
+    key: &'static str,
+    get: fn(&Settings, &str) -> Value,
+    set: fn(&mut Settings, &str, &Value) -> Result<(), String>,
+) -> Setting {
+    Setting { section: "library", key, get, set }
+}
+
+fn show_place(place: &Place) -> Value {
+    Value::Text(match place {
+        Place::Auto => "auto".to_owned(),
+        Place::Off => "off".to_owned(),
+        Place::At(path) => path.display().to_string(),
+    })
+}
+
+/// A folder, or one of two words.
+fn place(value: &Value) -> Result<Place, String> {
+    match value.word() {
+        Some("auto") => Ok(Place::Auto),
+        Some("off") => Ok(Place::Off),
+        _ => value.path().map(Place::At).map_err(|error| format!("{error}, or auto or off")),
+    }
+}
 
 /// Take a value that was read, leave the old one where it was wrong.
 fn put<T>(place: &mut T, value: Result<T, String>) -> Result<(), String> {

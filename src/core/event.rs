@@ -67,6 +67,9 @@ pub struct StoreStatus {
     pub place: String,
     /// Models found there.
     pub n_models: usize,
+    /// Manifests that could not be read or understood. What they name is not known, so nothing in this store may be
+    /// taken for unused.
+    pub broken_manifests: usize,
     /// What could not be read, with the reason; bounded.
     pub problems: Vec<String>,
 }

@@ -150,13 +150,21 @@ impl Comparison {
 
 fn contains(model: &Model, field: Field, part: &str) -> bool {
     let summary = model.summary.as_ref();
+    if let Field::Name | Field::Repository | Field::Store = field {
+        return model.places().any(|place| {
+            let text = match field {
+                Field::Name => Some(place.name.as_str()),
+                Field::Repository => place.repository.as_deref(),
+                _ => Some(place.store.name()),
+            };
+            text.is_some_and(|text| text.to_lowercase().contains(part))
+        });
+    }
     let text = match field {
-        Field::Name => Some(model.name.as_str()),
-        Field::Repository => model.repository.as_deref(),
         Field::Architecture => summary.and_then(|summary| summary.architecture.as_deref()),
         Field::Quant => model.quant(),
-        Field::License => summary.and_then(|summary| summary.license.as_deref()),
-        Field::Store => Some(model.store.name()),
+        Field::License => model.license(),
+        _ => None,
     };
     text.is_some_and(|text| text.to_lowercase().contains(part))
 }

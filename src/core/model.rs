@@ -140,6 +140,16 @@ impl std::str::FromStr for Digest {
     }
 }
 
+impl Digest {
+    /// What it is called before its digits.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Sha256(_) => "sha256",
+            Self::GitSha1(_) => "git-sha1",
+        }
+    }
+}
+
 /// The text is no digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("neither 64 nor 40 hexadecimal digits")]
@@ -244,6 +254,14 @@ pub struct Card {
     pub parameters: Vec<(String, String)>,
 }
 
+impl Card {
+    /// The licence's identifier, or its name where the identifier says nothing.
+    pub fn license(&self) -> Option<&str> {
+        let telling = self.license.as_deref().filter(|license| *license != "other");
+        telling.or(self.license_name.as_deref()).or(self.license.as_deref())
+    }
+}
+
 /// One model: in one store, with its copies in others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Model {
@@ -286,9 +304,28 @@ impl Model {
         std::iter::once(self).chain(self.also.iter().map(Arc::as_ref))
     }
 
+    /// The short names of the stores that have it, each once, the one to prefer first: `hf ollama`.
+    pub fn store_names(&self) -> String {
+        let mut names: Vec<&str> = Vec::new();
+        for place in self.places() {
+            if !names.contains(&place.store.name()) {
+                names.push(place.store.name());
+            }
+        }
+        names.join(" ")
+    }
+
     /// Whether it can be started.
     pub fn is_runnable(&self) -> bool {
         self.status == Status::Runnable
+    }
+
+    /// The licence that the weights declare, else what stands beside them, in the first of its places that has one.
+    pub fn license(&self) -> Option<&str> {
+        self.places().find_map(|place| {
+            let declared = place.summary.as_ref().and_then(|summary| summary.license.as_deref());
+            declared.or_else(|| place.card.as_deref()?.license())
+        })
     }
 
     /// Quantisation, as a person knows it.

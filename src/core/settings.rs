@@ -54,12 +54,38 @@ pub enum GraphStyle {
 pub struct Library {
     /// Plain folders, searched to some depth.
     pub folders: Vec<PathBuf>,
-    /// The Hugging Face cache; `None` takes it from the environment as the hub's own tools do.
-    pub hugging_face: Option<PathBuf>,
-    /// Whether the Hugging Face cache is searched.
-    pub use_hugging_face: bool,
+    /// The Hugging Face cache.
+    pub hugging_face: Place,
+    /// Ollama's models.
+    pub ollama: Place,
+    /// LM Studio's models.
+    pub lm_studio: Place,
+    /// llama.cpp's own cache.
+    pub llama_cpp: Place,
+    /// Jan's data folder.
+    pub jan: Place,
+    /// `GPT4All`'s models.
+    pub gpt4all: Place,
+    /// `LocalAI`'s models.
+    pub local_ai: Place,
+    /// `RamaLama`'s store.
+    pub rama_lama: Place,
+    /// Docker Model Runner's store.
+    pub docker: Place,
     /// Whether the starter models are shown.
     pub use_starter: bool,
+}
+
+/// Where another tool's store is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Place {
+    /// Where the tool itself has it: by its own environment variables, else by its default.
+    #[default]
+    Auto,
+    /// It is not looked into.
+    Off,
+    /// There.
+    At(PathBuf),
 }
 
 /// How one session runs.
@@ -146,7 +172,19 @@ impl Default for Ui {
 
 impl Default for Library {
     fn default() -> Self {
-        Self { folders: Vec::new(), hugging_face: None, use_hugging_face: true, use_starter: true }
+        Self {
+            folders: Vec::new(),
+            hugging_face: Place::Auto,
+            ollama: Place::Auto,
+            lm_studio: Place::Auto,
+            llama_cpp: Place::Auto,
+            jan: Place::Auto,
+            gpt4all: Place::Auto,
+            local_ai: Place::Auto,
+            rama_lama: Place::Auto,
+            docker: Place::Auto,
+            use_starter: true,
+        }
     }
 }
 

@@ -7,13 +7,27 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use etcetera::BaseStrategy as _;
 
 /// The variables that the library heeds.
-const VARIABLES: [&str; 4] = ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"];
+const VARIABLES: [&str; 11] = [
+    "HF_HUB_CACHE",
+    "HUGGINGFACE_HUB_CACHE",
+    "HF_HOME",
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "OLLAMA_MODELS",
+    "LLAMA_CACHE",
+    "LOCALAI_MODELS_PATH",
+    "MODELS_PATH",
+    "RAMALAMA_STORE",
+];
 
 /// The surroundings of the program.
 #[derive(Debug, Clone, Default)]
 pub struct Env {
     /// The user's home.
     pub home: Option<PathBuf>,
+    /// What absolute places of system services begin with: `/`; `None` looks at none of them.
+    pub system: Option<PathBuf>,
     /// taffrail's own cache folder, for the index; `None` keeps none.
     pub cache: Option<PathBuf>,
     /// taffrail's own data folder, for the starter models.
@@ -33,6 +47,7 @@ impl Env {
         let own = |folder: Option<PathBuf>| folder.map(|folder| folder.join("taffrail"));
         Self {
             home: strategy.as_ref().map(|strategy| strategy.home_dir().to_owned()),
+            system: Some(PathBuf::from("/")),
             cache: own(strategy.as_ref().map(etcetera::BaseStrategy::cache_dir)),
             data: own(strategy.as_ref().map(etcetera::BaseStrategy::data_dir)),
             variables: VARIABLES
@@ -52,6 +67,26 @@ impl Env {
         Some(self.expand(value))
     }
 
+    /// A path below the home.
+    pub(super) fn home(&self, path: &str) -> Option<PathBuf> {
+        self.home.as_ref().map(|home| home.join(path))
+    }
+
+    /// A path below the folder of applications' data: `XDG_DATA_HOME`, else `~/.local/share`.
+    pub(super) fn data_home(&self, path: &str) -> Option<PathBuf> {
+        self.path("XDG_DATA_HOME").or_else(|| self.home(".local/share")).map(|data| data.join(path))
+    }
+
+    /// A path below the folder of applications' settings: `XDG_CONFIG_HOME`, else `~/.config`.
+    pub(super) fn config_home(&self, path: &str) -> Option<PathBuf> {
+        self.path("XDG_CONFIG_HOME").or_else(|| self.home(".config")).map(|config| config.join(path))
+    }
+
+    /// A place of a system service, without its leading slash.
+    pub(super) fn system(&self, path: &str) -> Option<PathBuf> {
+        self.system.as_ref().map(|root| root.join(path))
+    }
+
     /// A path with its leading `~/` resolved.
     pub(super) fn expand(&self, path: &Path) -> PathBuf {
         match (path.strip_prefix("~"), &self.home) {
@@ -59,6 +94,12 @@ impl Env {
             _ => path.to_owned(),
         }
     }
+}
+
+/// The text of a small file of another tool's settings; `None` where there is none of a likely length.
+pub(super) fn read_text(path: &Path, max_bytes: u64) -> Option<String> {
+    let metadata = std::fs::metadata(path).ok()?;
+    (metadata.is_file() && metadata.len() <= max_bytes).then(|| std::fs::read_to_string(path).ok()).flatten()
 }
 
 /// Size and time of the executable: another build differs in one of them.

@@ -1,19 +1,41 @@
-//! Plain folders from config.toml, and single files from the command line.
+//! Folders of weights: those that config.toml names, those of tools that keep plain files, and single files from the
+//! command line.
 
 use std::collections::{HashSet, VecDeque};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::walk::{Candidate, Kind, Walk, group, id_text, is_gguf};
+use super::candidate::{Candidate, DigestSource, group, id_text, is_gguf};
+use super::walk::{Entry, Kind, Walk};
+use super::{card, safetensors};
 use crate::core::model::Store;
 
 /// Folders below a configured one that are looked into.
 const MAX_DEPTH: usize = 6;
 
+/// How a store names what it finds.
+pub(super) struct Naming<'a> {
+    /// The id's part behind `store:` of what lies at this path.
+    pub(super) id: &'a dyn Fn(&Path) -> String,
+    /// The repository of what lies in this folder.
+    pub(super) repository: &'a dyn Fn(&Path) -> Option<String>,
+}
+
+/// All models in a folder from config.toml and below.
+pub(super) fn walk(root: &Path, visited: &mut HashSet<PathBuf>, walk: &Walk<'_>) -> Vec<Candidate> {
+    let naming = Naming { id: &|path| id_text(path.as_os_str()), repository: &|_| None };
+    walk_named(root, visited, walk, &naming)
+}
+
 /// All models in `root` and below. `visited` holds the folders seen so far by their true paths: links make loops, and
 /// configured folders may lie in one another.
-pub(super) fn walk(root: &Path, visited: &mut HashSet<PathBuf>, walk: &Walk<'_>) -> Vec<Candidate> {
+pub(super) fn walk_named(
+    root: &Path,
+    visited: &mut HashSet<PathBuf>,
+    walk: &Walk<'_>,
+    naming: &Naming<'_>,
+) -> Vec<Candidate> {
     let mut candidates = Vec::new();
     let true_path = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     // Links come after the folders, so that what is found both ways goes by its own path.
@@ -23,7 +45,7 @@ pub(super) fn walk(root: &Path, visited: &mut HashSet<PathBuf>, walk: &Walk<'_>)
         if !visited.insert(path.clone()) {
             continue;
         }
-        let mut names = Vec::new();
+        let mut files = Vec::new();
         for entry in walk.list(&folder) {
             let inner = folder.join(&entry.name);
             let is_folder = match entry.kind {
@@ -32,7 +54,7 @@ pub(super) fn walk(root: &Path, visited: &mut HashSet<PathBuf>, walk: &Walk<'_>)
                 Kind::Link => fs::metadata(&inner).is_ok_and(|metadata| metadata.is_dir()),
             };
             if !is_folder {
-                names.extend(Some(entry.name).filter(|name| is_gguf(name)));
+                files.push(entry);
             } else if depth >= MAX_DEPTH {
                 walk.too_deep(inner);
             } else if entry.kind == Kind::Link {
@@ -43,7 +65,32 @@ pub(super) fn walk(root: &Path, visited: &mut HashSet<PathBuf>, walk: &Walk<'_>)
                 waiting.push_back((inner, path, depth + 1));
             }
         }
-        candidates.extend(from_names(&folder, names));
+        candidates.extend(of_folder(&folder, files, walk, naming));
+    }
+    candidates
+}
+
+/// The models of one folder.
+fn of_folder(folder: &Path, files: Vec<Entry>, walk: &Walk<'_>, naming: &Naming<'_>) -> Vec<Candidate> {
+    let has = |name: &str| files.iter().any(|entry| entry.name == name);
+    let store = walk.store();
+    let id = |path: &Path| format!("{}:{}", store.name(), (naming.id)(path));
+    let repository = (naming.repository)(folder);
+    let card = has("README.md").then(|| card::read(&folder.join("README.md"), walk)).flatten();
+    let downloads = folder.join(".cache/huggingface/download");
+    let digest = |name: &OsStr| {
+        let mut beside = OsString::from(name);
+        beside.push(".metadata");
+        DigestSource::Metadata(downloads.join(beside))
+    };
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let other = safetensors::collect(folder, &files, store, id(folder), &name, walk, digest);
+    let names = files.into_iter().map(|entry| entry.name).filter(|name| is_gguf(name));
+    let mut candidates = group(folder, names, store, None, |name| id(&folder.join(name)), digest);
+    candidates.extend(other);
+    for candidate in &mut candidates {
+        candidate.repository.clone_from(&repository);
+        candidate.card.clone_from(&card);
     }
     candidates
 }
@@ -60,11 +107,6 @@ pub(super) fn at_path(path: &Path) -> Option<Candidate> {
             .collect(),
         None => vec![path.file_name()?.to_owned()],
     };
-    from_names(folder, names).pop()
-}
-
-fn from_names(folder: &Path, names: Vec<OsString>) -> Vec<Candidate> {
-    group(folder, names, Store::Folder, None, |file_name| {
-        format!("folder:{}", id_text(folder.join(file_name).as_os_str()))
-    })
+    let id = |name: &OsStr| format!("folder:{}", id_text(folder.join(name).as_os_str()));
+    group(folder, names, Store::Folder, None, id, |_| DigestSource::Link).pop()
 }

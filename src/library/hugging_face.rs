@@ -1,4 +1,4 @@
-//! The Hugging Face cache: `models--owner--name/{blobs,refs,snapshots}`, read only.
+//! The Hugging Face cache: `models--owner--name/{blobs,refs,snapshots,trees}`, read only.
 //!
 //! Of each repository the revision that `refs/main` names shows, else the newest; files that only other revisions hold
 //! show too, since they take space and can be run. Partial downloads lie under other names and do not show.
@@ -7,22 +7,22 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::candidate::{Candidate, DigestSource, group, id_text, is_gguf};
 use super::env::Env;
 use super::spread::spread;
-use super::walk::{Candidate, Entry, Kind, Walk, group, id_text, is_gguf};
-use crate::core::model::Store;
+use super::walk::{Entry, Kind, Walk};
+use super::{card, safetensors};
 
 /// Folders below a snapshot that are looked into.
 const MAX_DEPTH: usize = 6;
 /// The longest ref; a commit's hash has 40 characters.
 const MAX_REF: u64 = 256;
 
-/// Where the cache is, after the hub's own rules; `setting` goes before them.
-pub(super) fn place(setting: Option<&Path>, env: &Env) -> Option<PathBuf> {
-    setting
-        .map(|setting| env.expand(setting))
-        .or_else(|| env.path("HF_HUB_CACHE"))
+/// Where the cache is, after the hub's own rules.
+pub(super) fn place(env: &Env) -> Option<PathBuf> {
+    env.path("HF_HUB_CACHE")
         .or_else(|| env.path("HUGGINGFACE_HUB_CACHE"))
         .or_else(|| env.path("HF_HOME").map(|home| home.join("hub")))
         .or_else(|| env.path("XDG_CACHE_HOME").map(|cache| cache.join("huggingface/hub")))
@@ -43,19 +43,45 @@ pub(super) fn walk(hub: &Path, walk: &Walk<'_>) -> Vec<Candidate> {
     })
 }
 
+/// A repository, and how deep the walk is in it.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    /// `owner/name`.
+    repository: &'a str,
+    /// The listing of the revision's files, which need not be there.
+    tree: &'a Arc<PathBuf>,
+    depth: usize,
+}
+
 fn walk_repository(folder: &Path, repository: &str, walk: &Walk<'_>, candidates: &mut Vec<Candidate>) {
     let snapshots = folder.join("snapshots");
     let mut revisions: Vec<_> =
         walk.list_if_there(&snapshots).into_iter().filter(|entry| entry.kind != Kind::File).collect();
     if let [revision] = &revisions[..] {
-        return walk_snapshot(&snapshots.join(&revision.name), OsStr::new(""), repository, walk, 0, candidates);
+        return walk_revision(folder, &revision.name, repository, walk, candidates);
     }
     sort_revisions(folder, &snapshots, &mut revisions);
     let mut found = Vec::new();
     for revision in &revisions {
-        walk_snapshot(&snapshots.join(&revision.name), OsStr::new(""), repository, walk, 0, &mut found);
+        walk_revision(folder, &revision.name, repository, walk, &mut found);
     }
     candidates.extend(once(found));
+}
+
+fn walk_revision(folder: &Path, revision: &OsStr, repository: &str, walk: &Walk<'_>, candidates: &mut Vec<Candidate>) {
+    let mut tree = OsString::from(revision);
+    tree.push(".json");
+    let tree = Arc::new(folder.join("trees").join(tree));
+    let snapshot = folder.join("snapshots").join(revision);
+    let place = Place { repository, tree: &tree, depth: 0 };
+    let first = candidates.len();
+    let has_card = walk_snapshot(&snapshot, OsStr::new(""), place, walk, candidates);
+    if has_card && candidates.len() > first {
+        let card = card::read(&snapshot.join("README.md"), walk);
+        for candidate in &mut candidates[first..] {
+            candidate.card.clone_from(&card);
+        }
+    }
 }
 
 /// What `refs/main` names first, then the newest.
@@ -78,7 +104,7 @@ fn once(found: Vec<Candidate>) -> Vec<Candidate> {
     let mut by_id = HashMap::<String, usize>::new();
     let mut contents = HashSet::new();
     for candidate in found {
-        let content: Vec<_> = candidate.parts.iter().filter_map(|(_, path)| fs::canonicalize(path).ok()).collect();
+        let content: Vec<_> = candidate.parts.iter().filter_map(|part| fs::canonicalize(&part.path).ok()).collect();
         match by_id.get(&candidate.id) {
             Some(&index) if kept[index].parts.len() < candidate.parts.len() => kept[index] = candidate,
             Some(_) => {}
@@ -92,21 +118,46 @@ fn once(found: Vec<Candidate>) -> Vec<Candidate> {
     kept
 }
 
-/// `inside` is the path from the snapshot to `folder`, with a slash at its end unless it is empty.
+/// `inside` is the path from the snapshot to `folder`, with a slash at its end unless it is empty. Gives whether a model
+/// card lies in the folder.
 fn walk_snapshot(
     folder: &Path,
     inside: &OsStr,
-    repository: &str,
+    place: Place<'_>,
     walk: &Walk<'_>,
-    depth: usize,
     candidates: &mut Vec<Candidate>,
-) {
+) -> bool {
+    let Place { repository, tree, depth } = place;
     let (folders, files): (Vec<_>, Vec<_>) =
         walk.list(folder).into_iter().partition(|entry| entry.kind == Kind::Directory);
+    let has_card = files.iter().any(|entry| entry.name == "README.md");
+    // Where links are off, the files themselves are here, and only the repository's listing tells their digests.
+    let real: HashSet<_> =
+        files.iter().filter(|entry| entry.kind == Kind::File).map(|entry| entry.name.clone()).collect();
+    let digest = |name: &OsStr| match inside.to_str().zip(name.to_str()).filter(|_| real.contains(name)) {
+        Some((inside, name)) => DigestSource::Tree(Arc::clone(tree), format!("{inside}{name}")),
+        None => DigestSource::Link,
+    };
+    let store = walk.store();
+    let id = |name: &str| format!("{}:{repository}{name}", store.name());
+    let inside_text = id_text(inside);
+    let whole_name = match inside_text.trim_end_matches('/') {
+        "" => String::new(),
+        inside => format!("/{inside}"),
+    };
+    let name = repository.rsplit('/').next().unwrap_or(repository);
+    let other =
+        safetensors::collect(folder, &files, store, id(&whole_name), &format!("{name}{whole_name}"), walk, digest);
+    candidates.extend(other.map(|other| Candidate { repository: Some(repository.to_owned()), ..other }));
     let names = files.into_iter().map(|entry| entry.name).filter(|name| is_gguf(name));
-    candidates.extend(group(folder, names, Store::HuggingFace, Some(repository), |file_name| {
-        format!("hf:{repository}/{}{}", id_text(inside), id_text(file_name))
-    }));
+    candidates.extend(group(
+        folder,
+        names,
+        store,
+        Some(repository),
+        |file_name| id(&format!("/{inside_text}{}", id_text(file_name))),
+        digest,
+    ));
     for entry in folders {
         let path = folder.join(&entry.name);
         if depth >= MAX_DEPTH {
@@ -116,6 +167,7 @@ fn walk_snapshot(
         let mut inside = OsString::from(inside);
         inside.push(&entry.name);
         inside.push("/");
-        walk_snapshot(&path, &inside, repository, walk, depth + 1, candidates);
+        walk_snapshot(&path, &inside, Place { depth: depth + 1, ..place }, walk, candidates);
     }
+    has_card
 }

@@ -2,6 +2,7 @@
 //!
 //! An index is a convenience. One that is missing, damaged, of another build or not writable costs time, nothing else.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::hash::Hasher as _;
@@ -10,12 +11,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::walk::Kind;
+use crate::core::model::Digest;
 
 /// Names the file's layout, before the number of the build.
-const MAGIC: &[u8; 16] = b"taffrail index 1";
+const MAGIC: &[u8; 16] = b"taffrail index 2";
 /// Magic, build, checksum.
 const HEAD: usize = 32;
 /// A longer index is not read: 100,000 models take about half.
@@ -59,6 +62,8 @@ pub(super) fn nanoseconds(time: io::Result<std::time::SystemTime>) -> i64 {
 enum Content {
     Directory(Vec<(String, Kind)>),
     File(Box<FileRecord>),
+    /// What a reader made of a small file.
+    Small(Vec<u8>),
 }
 
 /// What a file's header said.
@@ -66,6 +71,8 @@ enum Content {
 pub(super) struct FileRecord {
     /// The summary, or the reader's reason.
     pub(super) outcome: Result<gguf::Summary, String>,
+    /// What its content hashes to, as its store said.
+    pub(super) digest: Option<Digest>,
     /// When it had been read last before we read its header, seconds since 1970.
     pub(super) used: Option<i64>,
     /// The time of reading that our own reading left, nanoseconds since 1970.
@@ -103,62 +110,112 @@ impl<'a> Index<'a> {
     }
 
     /// The entries of a folder that has not changed.
-    pub(super) fn directory(&self, path: &Path, stamp: Stamp) -> Option<Vec<(String, Kind)>> {
-        match self.content(path, stamp)? {
+    ///
+    /// A folder is listed in two ways, whole or in what matters; each is remembered by itself.
+    pub(super) fn directory(&self, path: &Path, is_whole: bool, stamp: Stamp) -> Option<Vec<(String, Kind)>> {
+        match self.content(&key(path, if is_whole { WHOLE } else { "" }), stamp)? {
             Content::Directory(entries) => Some(entries),
-            Content::File(_) => None,
+            _ => None,
         }
     }
 
     /// What the header of a file that has not changed said.
     pub(super) fn file(&self, path: &Path, stamp: Stamp) -> Option<FileRecord> {
-        match self.content(path, stamp)? {
+        match self.content(&key(path, ""), stamp)? {
             Content::File(record) => Some(*record),
-            Content::Directory(_) => None,
+            _ => None,
         }
     }
 
+    /// What a reader made of a small file that has not changed; `None` too where it was another reader.
+    pub(super) fn small_file<T: DeserializeOwned>(&self, path: &Path, stamp: Stamp) -> Option<T> {
+        match self.content(&key(path, SMALL), stamp)? {
+            Content::Small(bytes) => postcard::from_bytes(&bytes).ok(),
+            _ => None,
+        }
+    }
+
+    /// Remember what a reader made of a small file.
+    pub(super) fn add_small_file<T: Serialize>(&self, path: &Path, stamp: Stamp, value: &T) {
+        if let Ok(bytes) = postcard::to_stdvec(value) {
+            self.add(&key(path, SMALL), stamp, &Content::Small(bytes));
+        }
+    }
+
+    /// The fingerprint of a file that has not changed.
+    pub(super) fn fingerprint(&self, path: &Path, stamp: Stamp) -> Option<[u8; 16]> {
+        match self.content(&key(path, FINGERPRINT), stamp)? {
+            Content::Small(bytes) => bytes.try_into().ok(),
+            _ => None,
+        }
+    }
+
+    /// Remember a file's fingerprint.
+    pub(super) fn add_fingerprint(&self, path: &Path, stamp: Stamp, fingerprint: [u8; 16]) {
+        self.add(&key(path, FINGERPRINT), stamp, &Content::Small(fingerprint.to_vec()));
+    }
+
     /// Remember a folder. Names that are no Unicode are not remembered, and the folder is read again next time.
-    pub(super) fn add_directory(&self, path: &Path, stamp: Stamp, entries: Option<Vec<(String, Kind)>>) {
+    pub(super) fn add_directory(
+        &self,
+        path: &Path,
+        is_whole: bool,
+        stamp: Stamp,
+        entries: Option<Vec<(String, Kind)>>,
+    ) {
         if let Some(entries) = entries {
-            self.add(path, stamp, &Content::Directory(entries));
+            let key = key(path, if is_whole { WHOLE } else { "" });
+            self.add(&key, stamp, &Content::Directory(entries));
         }
     }
 
     /// Remember a file's header.
     pub(super) fn add_file(&self, path: &Path, stamp: Stamp, record: FileRecord) {
-        self.add(path, stamp, &Content::File(Box::new(record)));
+        self.add(&key(path, ""), stamp, &Content::File(Box::new(record)));
     }
 
-    /// The bytes to write down after this scan; `None` where they would say what is written already.
-    pub(super) fn into_bytes(self, build: u64) -> Option<Vec<u8>> {
+    /// The bytes to write down after this look; `None` where they would say what is written already. What a whole look
+    /// did not come upon is forgotten.
+    pub(super) fn into_bytes(self, build: u64, is_whole: bool) -> Option<Vec<u8>> {
         let Self { known, fresh, .. } = self;
         let fresh = fresh.into_inner().unwrap_or_else(PoisonError::into_inner);
         // From here on it holds what is fresh too, which lives less long.
         let mut known: Table<'_> = known;
-        if fresh.is_empty() && known.values().all(Record::is_seen) {
+        if fresh.is_empty() && (!is_whole || known.values().all(Record::is_seen)) {
             return None;
         }
-        known.retain(|_, record| record.is_seen());
+        known.retain(|_, record| !is_whole || record.is_seen());
         known.extend(fresh.iter().map(|(path, (stamp, content))| {
             (path.as_str(), Record { stamp: *stamp, content, seen: AtomicBool::new(true) })
         }));
         encode(&known, build)
     }
 
-    fn content(&self, path: &Path, stamp: Stamp) -> Option<Content> {
-        let record = self.known.get(path.to_str()?).filter(|record| record.stamp == stamp)?;
+    fn content(&self, key: &Option<Cow<'_, str>>, stamp: Stamp) -> Option<Content> {
+        let record = self.known.get(&**key.as_ref()?).filter(|record| record.stamp == stamp)?;
         let content = postcard::from_bytes(record.content).ok()?;
         record.seen.store(true, Ordering::Relaxed);
         Some(content)
     }
 
-    fn add(&self, path: &Path, stamp: Stamp, content: &Content) {
+    fn add(&self, key: &Option<Cow<'_, str>>, stamp: Stamp, content: &Content) {
         let is_settled = self.now.abs_diff(stamp.modified) > UNSETTLED;
-        if let (Some(path), true, Ok(content)) = (path.to_str(), is_settled, postcard::to_stdvec(content)) {
-            self.fresh.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), (stamp, content));
+        if let (Some(key), true, Ok(content)) = (key, is_settled, postcard::to_stdvec(content)) {
+            self.fresh.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_string(), (stamp, content));
         }
     }
+}
+
+/// What stands behind a path in a key, for what is remembered of the path beside its header or its entries that matter. No
+/// path has a NUL.
+const WHOLE: &str = "\0*";
+const SMALL: &str = "\0s";
+const FINGERPRINT: &str = "\0f";
+
+/// The key of a path; `None` where it is no Unicode, and nothing is remembered of it.
+fn key<'p>(path: &'p Path, what: &str) -> Option<Cow<'p, str>> {
+    let path = path.to_str()?;
+    Some(if what.is_empty() { path.into() } else { format!("{path}{what}").into() })
 }
 
 impl Record<'_> {
@@ -233,7 +290,7 @@ mod tests {
                 .into_iter()
                 .map(|(path, (stamp, outcome, used, accessed))| {
                     let outcome = outcome.map(|label| summary(&label));
-                    (path, (stamp, FileRecord { outcome, used, accessed }))
+                    (path, (stamp, FileRecord { outcome, digest: Some(Digest::GitSha1([7; 20])), used, accessed }))
                 })
                 .collect();
             let folders: HashMap<_, _> = folders
@@ -245,20 +302,20 @@ mod tests {
                 index.add_file(Path::new(path), *stamp, record.clone());
             }
             for (path, (stamp, entries)) in &folders {
-                index.add_directory(Path::new(path), *stamp, Some(entries.clone()));
+                index.add_directory(Path::new(path), false, *stamp, Some(entries.clone()));
             }
-            let bytes = index.into_bytes(7).unwrap_or_default();
+            let bytes = index.into_bytes(7, true).unwrap_or_default();
 
             let index = Index::new(&bytes, 7, NOW);
             for (path, (stamp, record)) in &files {
                 prop_assert_eq!(index.file(Path::new(path), *stamp), Some(record.clone()));
                 prop_assert_eq!(index.file(Path::new(path), Stamp { size: !stamp.size, ..*stamp }), None);
-                prop_assert_eq!(index.directory(Path::new(path), *stamp), None);
+                prop_assert_eq!(index.directory(Path::new(path), false, *stamp), None);
             }
             for (path, (stamp, entries)) in &folders {
-                prop_assert_eq!(index.directory(Path::new(path), *stamp), Some(entries.clone()));
+                prop_assert_eq!(index.directory(Path::new(path), false, *stamp), Some(entries.clone()));
             }
-            prop_assert_eq!(index.into_bytes(7), None, "all was seen and nothing is new");
+            prop_assert_eq!(index.into_bytes(7, true), None, "all was seen and nothing is new");
             prop_assert!(Index::new(&bytes, 8, NOW).known.is_empty());
         }
 
@@ -276,9 +333,9 @@ mod tests {
     #[test]
     fn a_turned_bit_is_noticed() {
         let index = Index::new(&[], 7, NOW);
-        let record = FileRecord { outcome: Err("empty file".to_owned()), used: Some(5), accessed: 0 };
+        let record = FileRecord { outcome: Err("empty file".to_owned()), digest: None, used: Some(5), accessed: 0 };
         index.add_file(Path::new("/a"), Stamp { size: 1, modified: 0, inode: 1 }, record);
-        let bytes = index.into_bytes(7).unwrap();
+        let bytes = index.into_bytes(7, true).unwrap();
         assert!(decode(&bytes, 7).is_some());
         for bit in 0..8 * bytes.len() {
             let mut turned = bytes.clone();
@@ -290,14 +347,14 @@ mod tests {
     #[test]
     fn what_was_not_seen_is_forgotten() {
         let stamp = Stamp { size: 1, modified: 0, inode: 1 };
-        let record = FileRecord { outcome: Err("empty file".to_owned()), used: None, accessed: 0 };
+        let record = FileRecord { outcome: Err("empty file".to_owned()), digest: None, used: None, accessed: 0 };
         let index = Index::new(&[], 7, NOW);
         index.add_file(Path::new("/a"), stamp, record.clone());
         index.add_file(Path::new("/b"), stamp, record.clone());
-        let bytes = index.into_bytes(7).unwrap();
+        let bytes = index.into_bytes(7, true).unwrap();
         let index = Index::new(&bytes, 7, NOW);
         assert_eq!(index.file(Path::new("/a"), stamp), Some(record.clone()));
-        let bytes = index.into_bytes(7).unwrap();
+        let bytes = index.into_bytes(7, true).unwrap();
         let index = Index::new(&bytes, 7, NOW);
         assert_eq!(index.file(Path::new("/a"), stamp), Some(record));
         assert_eq!(index.file(Path::new("/b"), stamp), None);

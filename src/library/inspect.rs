@@ -3,104 +3,159 @@
 use std::path::Path;
 use std::{fs, io};
 
+use super::candidate::{Candidate, DigestSource};
+use super::digest;
 use super::index::{FileRecord, Index, Stamp, nanoseconds};
-use super::walk::{Candidate, reason};
-use crate::core::model::{Format, Model, ModelFile, Status};
+use super::safetensors;
+use super::walk::{open, reason};
+use crate::core::model::{Digest, Format, Model, ModelFile, Status};
 use crate::core::units::Bytes;
 
 const DAY: i64 = 86_400;
 const NANOSECONDS: i64 = 1_000_000_000;
 
+/// A model, and what else a look at its files tells.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Found {
+    pub(super) model: Model,
+    /// Of the first file: the content's place in its file system, and its stamp.
+    pub(super) node: Option<(Node, Stamp)>,
+    /// All its files are links that lead nowhere.
+    pub(super) is_dangling: bool,
+}
+
+/// A file by its device and number, whatever its names.
+pub(super) type Node = (u64, u64);
+
 /// What one file turned out to be.
 struct Look {
     file: ModelFile,
     used: Option<i64>,
-    outcome: Result<gguf::Summary, Status>,
+    /// `None` for a file whose header nobody reads.
+    outcome: Result<Option<gguf::Summary>, Status>,
+    node: Option<(Node, Stamp)>,
+    is_dangling: bool,
 }
 
 /// The model; `None` where all its files have vanished meanwhile.
-pub(super) fn inspect(candidate: Candidate, index: &Index<'_>, now: i64) -> Option<Model> {
-    let Candidate { store, repository, id, name, parts, count } = candidate;
-    let looks: Vec<_> =
-        parts.into_iter().filter_map(|(number, path)| Some((number, look(&path, index, now)?))).collect();
-    if looks.is_empty() {
-        return None;
-    }
-    let status = status(&looks, count);
-    let mut summaries = looks.iter().filter_map(|(_, look)| look.outcome.as_ref().ok().cloned());
-    let summary = summaries.next().map(|first| summaries.fold(first, add));
+pub(super) fn inspect(candidate: Candidate, index: &Index<'_>, now: i64) -> Option<Found> {
+    let Candidate { store, repository, id, name, parts, count, card, other, is_declared } = candidate;
+    let is_gguf = other.is_none();
+    let looks: Vec<_> = parts
+        .into_iter()
+        .filter_map(|part| {
+            let look = look(&part.path, &part.digest, is_gguf, index, now);
+            let missing = || missing(&part.path, "is not there, although a manifest names it".to_owned());
+            Some((part.number, look.or_else(|| is_declared.then(missing))?))
+        })
+        .collect();
+    let (_, first) = looks.first()?;
+    let status = status(&looks, count, other.as_ref());
+    let format = other.as_ref().map_or(Format::Gguf, |config| config.format);
+    let summary = match other {
+        Some(config) => config.summary(),
+        None => {
+            let mut summaries = looks.iter().filter_map(|(_, look)| look.outcome.as_ref().ok().cloned().flatten());
+            summaries.next().map(|first| summaries.fold(first, add))
+        }
+    };
     let files: Vec<_> = looks.iter().map(|(_, look)| look.file.clone()).collect();
-    Some(Model {
-        id,
-        name,
-        store,
-        repository,
-        size: files.iter().map(|file| file.size).sum(),
-        files,
-        status,
-        used: looks.iter().filter_map(|(_, look)| look.used).max(),
-        summary,
-        note: None,
-        format: Format::Gguf,
-        card: None,
-        also: Vec::new(),
+    Some(Found {
+        node: first.node,
+        is_dangling: looks.iter().all(|(_, look)| look.is_dangling),
+        model: Model {
+            id,
+            name,
+            store,
+            repository,
+            size: files.iter().map(|file| file.size).sum(),
+            files,
+            status,
+            used: looks.iter().filter_map(|(_, look)| look.used).max(),
+            summary,
+            note: None,
+            format,
+            card,
+            also: Vec::new(),
+        },
     })
 }
 
-fn look(path: &Path, index: &Index<'_>, now: i64) -> Option<Look> {
-    let unreadable = |reason| {
-        let file = ModelFile { path: path.to_owned(), size: Bytes(0), modified: 0, digest: None };
-        Some(Look { file, used: None, outcome: Err(Status::Unreadable(reason)) })
-    };
+fn missing(path: &Path, reason: String) -> Look {
+    Look {
+        file: ModelFile { path: path.to_owned(), size: Bytes(0), modified: 0, digest: None },
+        used: None,
+        outcome: Err(Status::Unreadable(reason)),
+        node: None,
+        is_dangling: false,
+    }
+}
+
+fn look(path: &Path, digest: &DigestSource, is_gguf: bool, index: &Index<'_>, now: i64) -> Option<Look> {
     let metadata = match fs::metadata(path) {
         Ok(metadata) => metadata,
         // Without a link of that name either, it was there a moment ago and is gone.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let target = fs::read_link(path).ok()?;
-            return unreadable(gguf::clean(&format!("a link to {}, which is not there", target.display()), 300));
+            let reason = gguf::clean(&format!("a link to {}, which is not there", target.display()), 300);
+            return Some(Look { is_dangling: true, ..missing(path, reason) });
         }
-        Err(error) => return unreadable(reason(&error)),
+        Err(error) => {
+            let is_dangling = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
+            return Some(Look { is_dangling, ..missing(path, reason(&error)) });
+        }
     };
     let stamp = Stamp::of(&metadata);
-    let file =
-        ModelFile { path: path.to_owned(), size: Bytes(metadata.len()), modified: modified(&metadata), digest: None };
+    let look = |used, digest, outcome| {
+        let file =
+            ModelFile { path: path.to_owned(), size: Bytes(metadata.len()), modified: modified(&metadata), digest };
+        Some(Look { file, used, outcome, node: Some((node(&metadata), stamp)), is_dangling: false })
+    };
+    if !is_gguf {
+        return look(used(&metadata, now), digest::find(path, digest, &metadata, index), Ok(None));
+    }
     if let Some(known) = index.file(path, stamp) {
         // What read it last, as far as the times tell, was our own look at the header.
         let is_untouched = nanoseconds(metadata.accessed()) == known.accessed;
         let used = if is_untouched { known.used } else { used(&metadata, now) };
-        return Some(Look { file, used, outcome: known.outcome.map_err(Status::Damaged) });
+        return look(used, known.digest, known.outcome.map(Some).map_err(Status::Damaged));
     }
     let used = used(&metadata, now);
+    let digest: Option<Digest> = digest::find(path, digest, &metadata, index);
     let outcome = match header(path, metadata.is_file()) {
         Ok(header) => Ok(header.summary()),
         Err(gguf::Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => return None,
-        Err(gguf::Error::Io(error)) => {
-            return Some(Look { file, used, outcome: Err(Status::Unreadable(reason(&error))) });
-        }
+        Err(gguf::Error::Io(error)) => return look(used, digest, Err(Status::Unreadable(reason(&error)))),
         Err(error) => Err(error.to_string()),
     };
     let accessed = fs::metadata(path).map_or(0, |metadata| nanoseconds(metadata.accessed()));
-    index.add_file(path, stamp, FileRecord { outcome: outcome.clone(), used, accessed });
-    Some(Look { file, used, outcome: outcome.map_err(Status::Damaged) })
+    index.add_file(path, stamp, FileRecord { outcome: outcome.clone(), digest, used, accessed });
+    look(used, digest, outcome.map(Some).map_err(Status::Damaged))
 }
 
-/// Read a header, leaving no time of reading where the system allows that, which it does to a file's owner.
-#[cfg_attr(not(target_os = "linux"), expect(unused_variables, reason = "Linux alone has such a way to open"))]
-fn header(path: &Path, is_file: bool) -> Result<gguf::Header, gguf::Error> {
-    #[cfg(target_os = "linux")]
-    if is_file {
-        use rustix::fs::{Mode, OFlags};
-        // Should it have become a FIFO meanwhile, opening does not wait for its other end.
-        let flags = OFlags::RDONLY | OFlags::NOATIME | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = rustix::fs::open(path, flags, Mode::empty()).ok().map(fs::File::from);
-        if let Some(file) = file.filter(|file| file.metadata().is_ok_and(|metadata| metadata.is_file())) {
-            return gguf::Header::read(&file);
-        }
+fn node(metadata: &fs::Metadata) -> Node {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        (metadata.dev(), metadata.ino())
     }
-    gguf::Header::open(path)
+    #[cfg(not(unix))]
+    {
+        let _ = metadata;
+        (0, 0)
+    }
 }
 
-fn status(looks: &[(u32, Look)], count: u32) -> Status {
+/// Read a header. What is no regular file is refused without being opened.
+fn header(path: &Path, is_file: bool) -> Result<gguf::Header, gguf::Error> {
+    let file = is_file.then(|| open(path).ok()).flatten();
+    match file.filter(|file| file.metadata().is_ok_and(|metadata| metadata.is_file())) {
+        Some(file) => gguf::Header::read(&file),
+        None => gguf::Header::open(path),
+    }
+}
+
+fn status(looks: &[(u32, Look)], count: u32, other: Option<&safetensors::Config>) -> Status {
     for (number, look) in looks {
         let part = |reason: &str| if count > 1 { format!("part {number}: {reason}") } else { reason.to_owned() };
         match &look.outcome {
@@ -109,7 +164,13 @@ fn status(looks: &[(u32, Look)], count: u32) -> Status {
             _ => {}
         }
     }
-    let Some((_, Look { outcome: Ok(first), .. })) = looks.first() else {
+    if let Some(config) = other {
+        // What has no number is beside the parts.
+        let found = looks.iter().filter(|(number, _)| *number > 0).count() as u32;
+        let is_whole = found >= count;
+        return if is_whole { Status::OtherFormat(config.format) } else { Status::Incomplete { found, count } };
+    }
+    let Some((_, Look { outcome: Ok(Some(first)), .. })) = looks.first() else {
         return Status::Unreadable("no file".to_owned());
     };
     let found = looks.len() as u32;

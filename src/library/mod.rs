@@ -6,20 +6,36 @@
 //! A scan walks the folders first, which yields candidates by their names alone, then looks into the candidates'
 //! headers on several threads. Whatever can't be read becomes a row with its reason, or a problem of its store.
 
+mod candidate;
+mod card;
+mod digest;
+mod docker;
 mod env;
 mod folder;
+mod gpt4all;
 mod hugging_face;
 mod index;
 mod inspect;
+mod jan;
+mod llama_cpp;
+mod lm_studio;
+mod local_ai;
+mod merge;
+mod oci;
+mod ollama;
+mod place;
+mod rama_lama;
 mod replace;
 pub mod resolve;
+mod safetensors;
+mod shelf;
 mod spread;
 mod starter;
 #[cfg(test)]
 mod tests;
 mod walk;
+mod yaml;
 
-use std::collections::HashSet;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,10 +47,10 @@ use crate::core::settings;
 
 pub use env::Env;
 use index::Index;
+pub use place::roots;
 use replace::replace;
 pub use resolve::{Unresolved, find};
-use spread::spread;
-use walk::{Candidate, Walk};
+use shelf::Shelf;
 
 /// Time between two batches of models found so far.
 const BATCH_TIME: Duration = Duration::from_millis(50);
@@ -66,7 +82,8 @@ pub fn list(settings: &settings::Library, env: &Env) -> Listing {
 
 /// The model in a file, wherever it lies, with the other parts beside it where it is split. `None` without a file.
 pub fn at_path(path: &Path, env: &Env) -> Option<Model> {
-    inspect::inspect(folder::at_path(path)?, &Index::new(&[], env.build, env.now), env.now)
+    let found = inspect::inspect(folder::at_path(path)?, &Index::new(&[], env.build, env.now), env.now)?;
+    Some(found.model)
 }
 
 /// The file to load. A starter model is written out first.
@@ -80,62 +97,30 @@ pub fn materialise(model: &Model) -> io::Result<PathBuf> {
 
 fn look(settings: &settings::Library, env: &Env, found: &(dyn Fn(Vec<Arc<Model>>) + Sync)) -> Listing {
     let start = Instant::now();
-    let place = env.cache.as_ref().map(|cache| cache.join("library.index"));
-    let bytes = place.as_deref().map(index::read).unwrap_or_default();
+    let bytes = index_place(env).as_deref().map(index::read).unwrap_or_default();
     let index = Index::new(&bytes, env.build, env.now);
-    let mut models = Vec::new();
-    let mut stores = Vec::new();
-    if settings.use_starter {
-        let (starters, status) = starter::models(env);
-        models.extend(starters.into_iter().map(Arc::new));
-        stores.push(status);
-    }
-    // Each candidate with the place of its store in `stores`.
-    let mut candidates = Vec::new();
-    let mut add = |stores: &mut Vec<StoreStatus>, status: StoreStatus, of_store: Vec<Candidate>| {
-        candidates.extend(of_store.into_iter().map(|candidate| (stores.len(), candidate)));
-        stores.push(status);
-    };
-    if let Some(hub) = hugging_face::place(settings.hugging_face.as_deref(), env).filter(|_| settings.use_hugging_face)
-    {
-        let walk = Walk::new(&index, Store::HuggingFace, &hub);
-        if settings.hugging_face.is_some() && !hub.exists() {
-            walk.trouble(&hub, "is not there");
-        }
-        let of_store = hugging_face::walk(&hub, &walk);
-        add(&mut stores, walk.finish(), of_store);
-    }
-    let mut visited = HashSet::new();
-    for root in settings.folders.iter().map(|root| env.expand(root)) {
-        let walk = Walk::new(&index, Store::Folder, &root);
-        let of_store = folder::walk(&root, &mut visited, &walk);
-        add(&mut stores, walk.finish(), of_store);
-    }
-
-    let mut ids = HashSet::new();
-    candidates.retain(|(_, candidate)| ids.insert(candidate.id.clone()));
     let news = News { found, waiting: Mutex::new((Vec::new(), Instant::now())) };
-    let inspected = spread(&candidates, |chunk| {
-        let look = |(store, candidate): &(usize, Candidate)| {
-            Some((*store, Arc::new(inspect::inspect(candidate.clone(), &index, env.now)?)))
-        };
-        let models: Vec<_> = chunk.iter().filter_map(look).collect();
-        news.add(models.iter().map(|(_, model)| Arc::clone(model)));
-        models
-    });
-    for (store, model) in inspected {
-        stores[store].n_models += 1;
-        models.push(model);
-    }
-    let written = match (place, index.into_bytes(env.build)) {
-        (Some(place), Some(bytes)) => replace(&place, |file| file.write_all(&bytes)),
-        _ => Ok(()),
-    };
-    if let (Err(error), Some(last)) = (written, stores.last_mut()) {
+    let mut shelves: Vec<Shelf> = shelf::starters(settings, env).into_iter().collect();
+    shelves.extend(shelf::look(&place::all(settings, env), env, &index, &news));
+    let models = merge::merge(&shelves, &index);
+    let mut stores: Vec<_> = shelves.into_iter().map(|shelf| shelf.status).collect();
+    if let (Err(error), Some(last)) = (write_index(index, env, true), stores.last_mut()) {
         let reason = walk::reason(&error);
         last.problems.push(format!("the index can't be written, so the next start is as slow: {reason}"));
     }
     Listing { models, stores, took: start.elapsed() }
+}
+
+fn index_place(env: &Env) -> Option<PathBuf> {
+    env.cache.as_ref().map(|cache| cache.join("library.index"))
+}
+
+/// Write down what is new. `is_whole` says that all stores were looked at, so that what was not seen is gone.
+fn write_index(index: Index<'_>, env: &Env, is_whole: bool) -> io::Result<()> {
+    match (index_place(env), index.into_bytes(env.build, is_whole)) {
+        (Some(place), Some(bytes)) => replace(&place, |file| file.write_all(&bytes)),
+        _ => Ok(()),
+    }
 }
 
 /// Tells what was found, in batches: not at all when all goes fast.

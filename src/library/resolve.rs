@@ -8,8 +8,8 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::candidate::is_gguf;
 use super::env::Env;
-use super::walk::is_gguf;
 use super::{at_path, list};
 use crate::core::model::{Model, Status, Store};
 use crate::core::settings;
@@ -105,11 +105,16 @@ fn path_argument(argument: &str, env: &Env) -> Option<Result<Arc<Model>, Unresol
 /// The model among `models` that `argument` means, where it is no path.
 pub fn resolve(models: &[Arc<Model>], argument: &str) -> Result<Arc<Model>, Unresolved> {
     let argument = argument.trim();
-    if let Some(model) = models.iter().find(|model| model.id == argument) {
-        return Ok(Arc::clone(model));
+    // Ollama's own tools take a name without a tag for the latest.
+    let latest = format!("{argument}:latest");
+    for id in [argument, latest.as_str()] {
+        if let Some(model) = models.iter().find(|model| model.places().any(|place| place.id == id)) {
+            return Ok(Arc::clone(model));
+        }
     }
     let (store, rest) = split_store(argument);
-    let in_store: Vec<_> = models.iter().filter(|model| store.is_none_or(|store| model.store == store)).collect();
+    let is_in = |model: &&Arc<Model>| store.is_none_or(|store| model.places().any(|place| place.store == store));
+    let in_store: Vec<_> = models.iter().filter(is_in).collect();
     let wanted = rest.to_lowercase();
     let mut fitting = fitting(&in_store, &wanted);
     if fitting.is_empty()
@@ -142,7 +147,7 @@ fn fitting<'a>(models: &[&'a Arc<Model>], wanted: &str) -> Vec<&'a Arc<Model>> {
             model.name.to_lowercase().contains(wanted) || inside.to_lowercase().contains(wanted)
         }];
     for way in ways {
-        let fitting: Vec<_> = models.iter().filter(|model| way(model)).copied().collect();
+        let fitting: Vec<_> = models.iter().filter(|model| model.places().any(way)).copied().collect();
         // A repository's projector is not what is meant where the model itself fits too.
         let is_model = |model: &&Arc<Model>| !matches!(model.status, Status::NotAModel(_));
         let only_models: Vec<_> = fitting.iter().copied().filter(is_model).collect();

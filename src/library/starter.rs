@@ -48,7 +48,8 @@ impl Starter {
 pub(super) fn models(env: &Env) -> (Vec<Model>, StoreStatus) {
     let models: Vec<_> = STARTERS.iter().map(|starter| model(starter, env)).collect();
     let place = "in the program".to_owned();
-    let status = StoreStatus { store: Store::Starter, place, n_models: models.len(), problems: Vec::new() };
+    let status =
+        StoreStatus { store: Store::Starter, place, n_models: models.len(), broken_manifests: 0, problems: Vec::new() };
     (models, status)
 }
 

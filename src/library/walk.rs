@@ -1,15 +1,16 @@
 //! Lists folders: through the index where they have not changed, bounded, and with a note of what can't be read.
 
-use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::fmt::Write as _;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::{fs, io};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::candidate::{is_gguf, is_safetensors};
 use super::index::{Index, Stamp};
 use crate::core::event::StoreStatus;
 use crate::core::model::Store;
@@ -22,8 +23,8 @@ const MAX_FOLDERS: usize = 50_000;
 const MAX_PROBLEMS: usize = 50;
 /// The longest text in a problem, characters.
 const PROBLEM_CHARS: usize = 300;
-/// The longest name of a model, characters.
-const NAME_CHARS: usize = 200;
+/// Names beside the weights that are worth a look.
+const SIDE_FILES: [&str; 4] = ["README.md", "config.json", "model.yml", "models.json"];
 
 /// What an entry of a folder is, as far as the folder itself tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -36,24 +37,20 @@ pub(super) enum Kind {
     Link,
 }
 
-/// An entry that matters: a folder, a link, or a name that ends in `.gguf`.
+/// Which entries of a folder matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    /// Folders, links, weights and what stands beside them.
+    Models,
+    /// All: the names of manifests can be any.
+    All,
+}
+
+/// An entry that matters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Entry {
     pub(super) name: OsString,
     pub(super) kind: Kind,
-}
-
-/// A model by its files' names; nobody has looked into them yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Candidate {
-    pub(super) store: Store,
-    pub(super) repository: Option<String>,
-    pub(super) id: String,
-    pub(super) name: String,
-    /// Number from 1 and path of each part that is there, in order.
-    pub(super) parts: Vec<(u32, PathBuf)>,
-    /// Parts that there should be.
-    pub(super) count: u32,
 }
 
 /// One store's walk. Threads share it.
@@ -62,7 +59,16 @@ pub(super) struct Walk<'a> {
     store: Store,
     place: String,
     n_folders: AtomicUsize,
+    n_broken: AtomicUsize,
     notes: Mutex<Notes>,
+    looked_at: Mutex<Vec<PathBuf>>,
+}
+
+/// How a walk went.
+pub(super) struct Walked {
+    pub(super) status: StoreStatus,
+    /// The folders that it looked into, or would have, were they there.
+    pub(super) folders: Vec<PathBuf>,
 }
 
 /// What a walk met.
@@ -80,12 +86,25 @@ struct Notes {
 impl<'a> Walk<'a> {
     pub(super) fn new(index: &'a Index<'a>, store: Store, place: &Path) -> Self {
         let place = gguf::clean(&place.to_string_lossy(), PROBLEM_CHARS);
-        Self { index, store, place, n_folders: AtomicUsize::new(0), notes: Mutex::default() }
+        Self {
+            index,
+            store,
+            place,
+            n_folders: AtomicUsize::new(0),
+            n_broken: AtomicUsize::new(0),
+            notes: Mutex::default(),
+            looked_at: Mutex::default(),
+        }
+    }
+
+    /// The store.
+    pub(super) fn store(&self) -> Store {
+        self.store
     }
 
     /// The entries that matter, sorted by name. What can't be read is a problem of the store and has none.
     pub(super) fn list(&self, folder: &Path) -> Vec<Entry> {
-        self.try_list(folder).unwrap_or_else(|error| {
+        self.try_list(folder, Keep::Models).unwrap_or_else(|error| {
             self.trouble(folder, &reason(&error));
             Vec::new()
         })
@@ -93,7 +112,16 @@ impl<'a> Walk<'a> {
 
     /// The same for a folder that need not be there.
     pub(super) fn list_if_there(&self, folder: &Path) -> Vec<Entry> {
-        match self.try_list(folder) {
+        self.list_some_if_there(folder, Keep::Models)
+    }
+
+    /// All entries but hidden ones, sorted by name, of a folder that need not be there.
+    pub(super) fn list_all_if_there(&self, folder: &Path) -> Vec<Entry> {
+        self.list_some_if_there(folder, Keep::All)
+    }
+
+    fn list_some_if_there(&self, folder: &Path, keep: Keep) -> Vec<Entry> {
+        match self.try_list(folder, keep) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => {
                 self.trouble(folder, &reason(&error));
@@ -101,6 +129,23 @@ impl<'a> Walk<'a> {
             }
             Ok(entries) => entries,
         }
+    }
+
+    /// What `read` makes of a small file, from the index where the file has not changed. `read` also tells whether what it
+    /// made depends on this file alone, so that it may be remembered.
+    pub(super) fn small_file<T: Serialize + DeserializeOwned>(
+        &self,
+        path: &Path,
+        max_bytes: u64,
+        read: impl FnOnce(&[u8]) -> (T, bool),
+    ) -> io::Result<T> {
+        small_file(self.index, path, max_bytes, read)
+    }
+
+    /// Note a manifest that can't be understood.
+    pub(super) fn broken_manifest(&self, path: &Path, reason: &str) {
+        self.n_broken.fetch_add(1, Ordering::Relaxed);
+        self.trouble(path, reason);
     }
 
     /// Note what can't be read.
@@ -124,7 +169,7 @@ impl<'a> Walk<'a> {
     }
 
     /// How the walk went.
-    pub(super) fn finish(self) -> StoreStatus {
+    pub(super) fn finish(self) -> Walked {
         let (n_deep, deep) = {
             let mut notes = self.notes();
             notes.problems.sort_unstable();
@@ -133,29 +178,34 @@ impl<'a> Walk<'a> {
         if n_deep > 0 {
             self.trouble(&deep, &format!("lies too deep and is left out, as are {} more", n_deep - 1));
         }
-        let Self { store, place, notes, .. } = self;
+        let Self { store, place, notes, n_broken, looked_at, .. } = self;
         let Notes { mut problems, n_untold, .. } = notes.into_inner().unwrap_or_else(PoisonError::into_inner);
         if n_untold > 0 {
             problems.push(format!("and {n_untold} more"));
         }
-        StoreStatus { store, place, n_models: 0, problems }
+        let broken_manifests = n_broken.into_inner();
+        Walked {
+            status: StoreStatus { store, place, n_models: 0, broken_manifests, problems },
+            folders: looked_at.into_inner().unwrap_or_else(PoisonError::into_inner),
+        }
     }
 
     fn notes(&self) -> MutexGuard<'_, Notes> {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn try_list(&self, folder: &Path) -> io::Result<Vec<Entry>> {
+    fn try_list(&self, folder: &Path, keep: Keep) -> io::Result<Vec<Entry>> {
         if self.n_folders.fetch_add(1, Ordering::Relaxed) >= MAX_FOLDERS {
             return Err(io::Error::other(format!("left out: more than {MAX_FOLDERS} folders")));
         }
+        self.looked_at.lock().unwrap_or_else(PoisonError::into_inner).push(folder.to_owned());
         let metadata = fs::metadata(folder)?;
         if !metadata.is_dir() {
             return Err(io::ErrorKind::NotADirectory.into());
         }
         // Taken before the reading, so that what changes meanwhile is noticed next time.
         let stamp = Stamp::of(&metadata);
-        if let Some(known) = self.index.directory(folder, stamp) {
+        if let Some(known) = self.index.directory(folder, keep == Keep::All, stamp) {
             return Ok(known.into_iter().map(|(name, kind)| Entry { name: name.into(), kind }).collect());
         }
         let mut entries = Vec::new();
@@ -165,10 +215,13 @@ impl<'a> Walk<'a> {
             let name = entry.file_name();
             // An entry that vanishes meanwhile has no type, and no need of one.
             let Ok(file_type) = entry.file_type() else { continue };
+            if keep == Keep::All && name.as_encoded_bytes().first() == Some(&b'.') {
+                continue;
+            }
             let kind = match file_type {
                 _ if file_type.is_dir() => Kind::Directory,
                 _ if file_type.is_symlink() => Kind::Link,
-                _ if is_gguf(&name) => Kind::File,
+                _ if keep == Keep::All || matters(&name) => Kind::File,
                 _ => continue,
             };
             if entries.len() >= MAX_ENTRIES {
@@ -180,80 +233,55 @@ impl<'a> Walk<'a> {
         }
         entries.sort_unstable();
         let names = entries.iter().map(|entry| Some((entry.name.to_str()?.to_owned(), entry.kind)));
-        self.index.add_directory(folder, stamp, names.collect::<Option<_>>().filter(|_| is_whole));
+        self.index.add_directory(folder, keep == Keep::All, stamp, names.collect::<Option<_>>().filter(|_| is_whole));
         Ok(entries)
     }
 }
 
-/// Whether a name ends in `.gguf`, however it is written.
-pub(super) fn is_gguf(name: &OsStr) -> bool {
-    let bytes = name.as_encoded_bytes();
-    bytes.last_chunk::<5>().is_some_and(|end| end.eq_ignore_ascii_case(b".gguf")) && bytes.len() > 5
+/// What `read` makes of a small file, from the index where the file has not changed: see [`Walk::small_file`].
+pub(super) fn small_file<T: Serialize + DeserializeOwned>(
+    index: &Index<'_>,
+    path: &Path,
+    max_bytes: u64,
+    read: impl FnOnce(&[u8]) -> (T, bool),
+) -> io::Result<T> {
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    let stamp = Stamp::of(&metadata);
+    if let Some(known) = index.small_file(path, stamp) {
+        return Ok(known);
+    }
+    if metadata.len() > max_bytes {
+        return Err(io::Error::other(format!("longer than {max_bytes} bytes")));
+    }
+    let mut bytes = Vec::new();
+    open(path)?.take(max_bytes).read_to_end(&mut bytes)?;
+    let (value, may_be_remembered) = read(&bytes);
+    if may_be_remembered {
+        index.add_small_file(path, stamp, &value);
+    }
+    Ok(value)
 }
 
-/// Make models of the `.gguf` names in one folder: split files are one. `id` makes an id from a file's name.
-pub(super) fn group(
-    folder: &Path,
-    names: impl IntoIterator<Item = OsString>,
-    store: Store,
-    repository: Option<&str>,
-    id: impl Fn(&OsStr) -> String,
-) -> Vec<Candidate> {
-    let mut candidates = Vec::new();
-    let mut split = BTreeMap::<(String, u32), Vec<(u32, PathBuf)>>::new();
-    let candidate = |file_name: &OsStr, stem: &str, parts, count| Candidate {
-        store,
-        repository: repository.map(str::to_owned),
-        id: id(file_name),
-        name: gguf::clean(stem, NAME_CHARS),
-        parts,
-        count,
-    };
-    for name in names {
-        let path = folder.join(&name);
-        if let Some((stem, part)) = name.to_str().and_then(gguf::split::parse) {
-            split.entry((stem.to_owned(), part.count)).or_default().push((part.number, path));
-        } else {
-            let stem = path.file_stem().unwrap_or(&name).to_string_lossy();
-            candidates.push(candidate(&name, &stem, vec![(1, path.clone())], 1));
-        }
-    }
-    for ((stem, count), mut parts) in split {
-        parts.sort_unstable();
-        // The first part names the model, there or not, so that the id stays when parts come and go.
-        let first = gguf::split::name(&stem, gguf::Part { number: 1, count });
-        candidates.push(candidate(OsStr::new(&first), &stem, parts, count));
-    }
-    candidates
+/// Whether a file's name alone says that it is weights, or tells of them.
+pub(super) fn matters(name: &OsStr) -> bool {
+    is_gguf(name) || is_safetensors(name) || SIDE_FILES.iter().any(|side| name == *side)
 }
 
-/// A path as text that is harmless on a terminal, and still different for each path: what is no printable Unicode
-/// stands as `%` and two hexadecimal digits for each byte, and so does `%` itself.
-pub(super) fn id_text(path: &OsStr) -> String {
-    if let Some(text) =
-        path.to_str().filter(|text| text.bytes().all(|byte| (b' '..0x7f).contains(&byte) && byte != b'%'))
+/// Open a file to read it, leaving no time of reading where the system allows that, which it does to a file's owner. A
+/// FIFO that took its place meanwhile is opened without waiting for its other end.
+pub(super) fn open(path: &Path) -> io::Result<fs::File> {
+    #[cfg(target_os = "linux")]
     {
-        return text.to_owned();
-    }
-    let escape = |text: &mut String, bytes: &[u8]| {
-        for byte in bytes {
-            let _ = write!(text, "%{byte:02x}");
+        use rustix::fs::{Mode, OFlags};
+        let flags = OFlags::RDONLY | OFlags::NOATIME | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        if let Ok(file) = rustix::fs::open(path, flags, Mode::empty()) {
+            return Ok(file.into());
         }
-    };
-    let mut text = String::new();
-    for chunk in path.as_encoded_bytes().utf8_chunks() {
-        for character in chunk.valid().chars() {
-            let mut buffer = [0; 4];
-            let one: &str = character.encode_utf8(&mut buffer);
-            if character == '%' || gguf::clean(one, 4) != one {
-                escape(&mut text, one.as_bytes());
-            } else {
-                text.push(character);
-            }
-        }
-        escape(&mut text, chunk.invalid());
     }
-    text
+    fs::File::open(path)
 }
 
 /// The system's reason in words, without its error number.

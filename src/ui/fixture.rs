@@ -125,17 +125,19 @@ pub fn with_models() -> State {
     state.library.measured.insert("hf:Qwen/Qwen3-8B-GGUF/qwen3-8b".to_owned(), 42.7);
     state.library.took = Some(Duration::from_millis(131));
     state.library.stores = vec![
-        StoreStatus { store: Store::Starter, place: String::new(), n_models: 1, problems: vec![] },
+        StoreStatus { store: Store::Starter, place: String::new(), n_models: 1, broken_manifests: 0, problems: vec![] },
         StoreStatus {
             store: Store::HuggingFace,
             place: "~/.cache/huggingface/hub".to_owned(),
             n_models: 6,
+            broken_manifests: 0,
             problems: vec![],
         },
         StoreStatus {
             store: Store::Folder,
             place: "/srv/models".to_owned(),
             n_models: 3,
+            broken_manifests: 0,
             problems: vec!["/srv/models/private: permission denied".to_owned()],
         },
     ];

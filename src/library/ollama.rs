@@ -1,0 +1,210 @@
+//! Ollama's models: `manifests/<host>/<namespace>/<model>/<tag>` and `blobs/sha256-<hex>`, read only.
+//!
+//! A manifest names its layers by what they hash to, and so are the blobs named. What lies among the blobs and no manifest
+//! names is no model: a download that goes on, or what a deletion left.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::candidate::{Candidate, DigestSource, Part, id_text};
+use super::card;
+use super::env::Env;
+use super::oci::{self, Layer};
+use super::safetensors::Config;
+use super::spread::spread;
+use super::walk::{Entry, Kind, Walk, open, reason};
+use crate::core::model::{Card, Digest, Store};
+
+/// Where a model comes from that no host stands before.
+const HOST: &str = "registry.ollama.ai";
+/// What stands for its namespace there.
+const NAMESPACE: &str = "library";
+/// What media types of layers begin with.
+const IMAGE: &str = "application/vnd.ollama.image.";
+/// The longest text of a layer; licences are the longest.
+const MAX_TEXT: u64 = 256 << 10;
+/// Parameters that are kept, and the longest of them in characters.
+const MAX_PARAMETERS: usize = 32;
+const PARAMETER_CHARS: usize = 200;
+
+/// Where Ollama keeps its models: its own places, the user's and the service's.
+pub(super) fn places(env: &Env) -> Vec<PathBuf> {
+    match env.path("OLLAMA_MODELS") {
+        Some(path) => vec![path],
+        None => {
+            let service = env.system("usr/share/ollama/.ollama/models").filter(|path| path.is_dir());
+            env.home(".ollama/models").into_iter().chain(service).collect()
+        }
+    }
+}
+
+/// What a manifest says, together with what its small layers say.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Manifest {
+    layers: Vec<Layer>,
+    card: Option<Card>,
+}
+
+/// All models of the store at `root`.
+pub(super) fn walk(root: &Path, walk: &Walk<'_>) -> Vec<Candidate> {
+    let mut names = Vec::new();
+    let manifests = root.join("manifests");
+    let folders = |folder: &Path| {
+        walk.list_all_if_there(folder).into_iter().filter(|entry| entry.kind != Kind::File).collect::<Vec<_>>()
+    };
+    for host in folders(&manifests) {
+        let host_folder = manifests.join(&host.name);
+        for namespace in folders(&host_folder) {
+            let namespace_folder = host_folder.join(&namespace.name);
+            for model in folders(&namespace_folder) {
+                names.push((host.clone(), namespace.clone(), model));
+            }
+        }
+    }
+    spread(&names, |names| {
+        let mut candidates = Vec::new();
+        for (host, namespace, model) in names {
+            let folder = manifests.join(&host.name).join(&namespace.name).join(&model.name);
+            for tag in walk.list_all_if_there(&folder) {
+                if tag.kind != Kind::Directory {
+                    let name = Name::new(host, namespace, model, &tag);
+                    candidates.extend(models(root, &folder.join(&tag.name), &name, walk));
+                }
+            }
+        }
+        candidates
+    })
+}
+
+/// What a person calls a model.
+struct Name {
+    /// `model:tag`, with what stands before it unless it goes without saying.
+    full: String,
+    /// `owner/name`, where the store has such.
+    repository: Option<String>,
+}
+
+impl Name {
+    fn new(host: &Entry, namespace: &Entry, model: &Entry, tag: &Entry) -> Self {
+        let [host, namespace, model, tag] = [host, namespace, model, tag].map(|entry| id_text(&entry.name));
+        let owned = format!("{namespace}/{model}");
+        let (short, repository) = match (host.as_str(), namespace.as_str()) {
+            (HOST, NAMESPACE) => (model, None),
+            (HOST, _) => (owned.clone(), Some(owned)),
+            _ => (format!("{host}/{owned}"), Some(owned)),
+        };
+        Self { full: format!("{short}:{tag}"), repository }
+    }
+}
+
+fn models(root: &Path, manifest: &Path, name: &Name, walk: &Walk<'_>) -> Vec<Candidate> {
+    let read = walk.small_file(manifest, oci::MAX_MANIFEST, |bytes| match oci::layers(bytes) {
+        Ok(layers) => {
+            let (card, is_whole) = describe(root, &layers);
+            (Ok(Manifest { layers, card }), is_whole)
+        }
+        Err(reason) => (Err(reason), true),
+    });
+    let Manifest { layers, card } = match read {
+        Ok(Ok(manifest)) => manifest,
+        Ok(Err(reason)) => {
+            walk.broken_manifest(manifest, &reason);
+            return Vec::new();
+        }
+        Err(error) => {
+            walk.broken_manifest(manifest, &reason(&error));
+            return Vec::new();
+        }
+    };
+    let of_kind = |kind: &'static str| {
+        layers.iter().filter(move |layer| is(layer, kind)).map(|layer| layer.digest).collect::<Vec<_>>()
+    };
+    let model = |what: &str, digests: Vec<Digest>| {
+        let parts: Vec<_> = (1..)
+            .zip(digests)
+            .map(|(number, digest)| Part { number, path: blob(root, digest), digest: DigestSource::Known(digest) })
+            .collect();
+        let mark = if what.is_empty() { String::new() } else { format!("#{what}") };
+        let shown = if what.is_empty() { name.full.clone() } else { format!("{} {what}", name.full) };
+        (!parts.is_empty()).then(|| Candidate {
+            repository: name.repository.clone(),
+            count: parts.len() as u32,
+            parts,
+            is_declared: true,
+            ..Candidate::new(
+                Store::Ollama,
+                format!("ollama:{}{mark}", name.full),
+                &shown,
+                PathBuf::new(),
+                DigestSource::Nowhere,
+            )
+        })
+    };
+    let main = model("", of_kind("model")).or_else(|| {
+        // One layer for each tensor: what Ollama runs by other means than llama.cpp.
+        let tensors = model("", of_kind("tensor"))?;
+        Some(Candidate { count: 0, other: Some(Config::unknown()), ..tensors })
+    });
+    let main = main.map(|main| Candidate { card: card.map(Box::new), ..main });
+    // What has no weights here runs on somebody else's machine.
+    main.into_iter()
+        .chain(model("projector", of_kind("projector")))
+        .chain(model("adapter", of_kind("adapter")))
+        .collect()
+}
+
+fn is(layer: &Layer, kind: &str) -> bool {
+    // Parameters of a media type stand behind a semicolon.
+    layer.media_type.split(';').next().and_then(|kind| kind.strip_prefix(IMAGE)).map(str::trim) == Some(kind)
+}
+
+fn blob(root: &Path, digest: Digest) -> PathBuf {
+    root.join("blobs").join(format!("sha256-{digest}"))
+}
+
+/// What the small layers say, and whether all of them could be read.
+fn describe(root: &Path, layers: &[Layer]) -> (Option<Card>, bool) {
+    let mut is_whole = true;
+    let mut text = |kind: &str| {
+        let layer = layers.iter().find(|layer| is(layer, kind))?;
+        let text = read_text(&blob(root, layer.digest));
+        is_whole &= text.is_some();
+        text
+    };
+    let (license, license_name) = text("license").map(|text| card::license(&text)).unwrap_or_default();
+    let card = Card {
+        license: license.map(str::to_owned),
+        license_name,
+        template: text("template").map(|text| card::clean_lines(&text)),
+        system: text("system").map(|text| card::clean_lines(&text)),
+        parameters: text("params").map(|text| parameters(&text)).unwrap_or_default(),
+        ..Card::default()
+    };
+    ((card != Card::default()).then_some(card), is_whole)
+}
+
+fn read_text(path: &Path) -> Option<String> {
+    let is_file = fs::metadata(path).ok()?.is_file();
+    let mut bytes = Vec::new();
+    is_file.then(|| open(path).ok()).flatten()?.take(MAX_TEXT).read_to_end(&mut bytes).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn parameters(text: &str) -> Vec<(String, String)> {
+    let Ok(Value::Object(parameters)) = serde_json::from_str(text) else { return Vec::new() };
+    let show = |value: Value| match value {
+        Value::String(word) => word,
+        Value::Array(words) => {
+            let words: Vec<_> =
+                words.iter().map(|word| word.as_str().map_or_else(|| word.to_string(), str::to_owned)).collect();
+            words.join(" ")
+        }
+        other => other.to_string(),
+    };
+    let clean = |text: &str| gguf::clean(text, PARAMETER_CHARS);
+    parameters.into_iter().take(MAX_PARAMETERS).map(|(name, value)| (clean(&name), clean(&show(value)))).collect()
+}

@@ -1,0 +1,90 @@
+//! What one look at the stores found: a shelf for each place, and the models on it before copies are put together.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::candidate::Candidate;
+use super::env::Env;
+use super::index::{Index, Stamp};
+use super::inspect::{Found, Node, inspect};
+use super::place::Place;
+use super::spread::spread;
+use super::walk::{Walk, Walked};
+use super::{News, starter};
+use crate::core::event::StoreStatus;
+use crate::core::model::{Model, Store};
+use crate::core::settings;
+
+/// A model on a shelf.
+#[derive(Debug, Clone)]
+pub(super) struct Item {
+    pub(super) model: Arc<Model>,
+    /// Of its first file: the content's place in its file system, and its stamp.
+    pub(super) node: Option<(Node, Stamp)>,
+}
+
+/// What lies at one place of a store.
+#[derive(Debug, Clone)]
+pub(super) struct Shelf {
+    pub(super) items: Vec<Item>,
+    pub(super) status: StoreStatus,
+    /// The folders that were looked into, or would have been.
+    pub(super) folders: Vec<PathBuf>,
+}
+
+/// Look at some places. `found` is told what is found meanwhile.
+pub(super) fn look(places: &[Place], env: &Env, index: &Index<'_>, news: &News<'_>) -> Vec<Shelf> {
+    let mut shelves = Vec::new();
+    let mut visited = HashSet::new();
+    // Each candidate with the number of its shelf.
+    let mut candidates = Vec::new();
+    for place in places.iter().filter(|place| !place.is_absent()) {
+        let walk = Walk::new(index, place.store, &place.root);
+        if place.is_named && place.store != Store::Folder && !place.root.exists() {
+            walk.trouble(&place.root, "is not there");
+        }
+        candidates.extend(place.walk(&mut visited, &walk).into_iter().map(|candidate| (shelves.len(), candidate)));
+        let Walked { status, folders } = walk.finish();
+        shelves.push(Shelf { items: Vec::new(), status, folders });
+    }
+    let inspected = spread(&candidates, |chunk| {
+        let look = |(shelf, candidate): &(usize, Candidate)| {
+            let Found { model, node, is_dangling } = inspect(candidate.clone(), index, env.now)?;
+            Some((*shelf, Item { model: Arc::new(model), node }, is_dangling))
+        };
+        let found: Vec<_> = chunk.iter().filter_map(look).collect();
+        let whole = found.iter().filter(|(_, _, is_dangling)| !is_dangling);
+        news.add(whole.map(|(_, item, _)| Arc::clone(&item.model)));
+        found
+    });
+    let mut dangling = vec![(0, None); shelves.len()];
+    for (shelf, item, is_dangling) in inspected {
+        if is_dangling {
+            let (count, first) = &mut dangling[shelf];
+            *count += 1;
+            first.get_or_insert(item);
+        } else {
+            shelves[shelf].status.n_models += 1;
+            shelves[shelf].items.push(item);
+        }
+    }
+    for (shelf, dangling) in shelves.iter_mut().zip(dangling) {
+        if let (count, Some(Item { model, .. })) = dangling {
+            let path = model.path().map(|path| path.display().to_string()).unwrap_or_default();
+            let more = if count > 1 { format!(" (and {} more links lead nowhere)", count - 1) } else { String::new() };
+            shelf.status.problems.push(gguf::clean(&format!("{path}: {}{more}", model.status), 400));
+        }
+    }
+    shelves
+}
+
+/// The shelf of the models that came with the program.
+pub(super) fn starters(settings: &settings::Library, env: &Env) -> Option<Shelf> {
+    if !settings.use_starter {
+        return None;
+    }
+    let (models, status) = starter::models(env);
+    let items = models.into_iter().map(|model| Item { model: Arc::new(model), node: None }).collect();
+    Some(Shelf { items, status, folders: Vec::new() })
+}
