@@ -6,8 +6,11 @@ use gguf::{CacheKind, Needs, Summary};
 use serde::Serialize;
 
 use super::ls::ago;
+use super::openness_view;
 use super::table::{self, Column};
+use crate::core::licence::Licence;
 use crate::core::model::{Model, Status};
+use crate::core::openness::{Card, Openness, Source, Table};
 use crate::core::units::{self, Bytes};
 
 /// The longest text that is shown of anything from outside, characters.
@@ -17,16 +20,18 @@ const FIRST_CONTEXT: u64 = 4096;
 /// The longest context that the memory table shows; no model was trained for a tenth of it.
 const LAST_CONTEXT: u64 = 1 << 26;
 
-/// Write what is known of `model`. `now` is in seconds since 1970.
-pub fn run(model: &Model, json: bool, now: i64, out: &mut impl Write) -> io::Result<()> {
+/// Write what is known of `model`, with its card of `openness`. `now` is in seconds since 1970.
+pub fn run(model: &Model, openness: &Openness, json: bool, now: i64, out: &mut impl Write) -> io::Result<()> {
+    let card = openness.cards.get(&model.id).cloned().unwrap_or_default();
     if json {
-        return super::json::write(out, &Document::new(model));
+        return super::json::write(out, &Document::new(model, &card, &openness.table));
     }
     writeln!(out, "{}", model.name)?;
     if let Some(note) = &model.note {
         writeln!(out, "  {note}")?;
     }
     section(out, "Model", &about(model, now))?;
+    openness_view::write(out, &card, &openness.table)?;
     if let Some(summary) = &model.summary {
         section(out, "Contents", &contents(summary))?;
         section(out, "Sampling defaults", &sampling(summary))?;
@@ -221,6 +226,10 @@ fn needs(summary: &Summary) -> Vec<Need> {
 struct Document<'a> {
     schema: &'static str,
     model: ModelView<'a>,
+    /// Licences and what others judged, each with its source.
+    openness: &'a Card,
+    /// Whose judgements these are, and how they want to be cited.
+    openness_sources: Vec<&'a Source>,
     /// The header's summary; `null` where it could not be read.
     summary: Option<&'a Summary>,
     /// Estimated needs by context; empty where the header could not be read.
@@ -228,11 +237,14 @@ struct Document<'a> {
 }
 
 impl<'a> Document<'a> {
-    fn new(model: &'a Model) -> Self {
+    fn new(model: &'a Model, card: &'a Card, table: &'a Table) -> Self {
         let summary = model.summary.as_ref();
+        let is_cited = |source: &&Source| card.judged.iter().any(|judged| *judged.source == *source.name);
         Self {
             schema: "taffrail/show/1",
-            model: ModelView::new(model),
+            model: ModelView::new(model, card),
+            openness: card,
+            openness_sources: table.sources.iter().filter(is_cited).collect(),
             summary,
             memory: summary.map(needs).unwrap_or_default(),
         }
@@ -257,6 +269,10 @@ pub(super) struct ModelView<'a> {
     size_bytes: u64,
     context_length: Option<u64>,
     license: Option<&'a str>,
+    /// The strictest of the licences that apply, declared or inherited.
+    strictest_license: Option<&'a Licence>,
+    /// The declared licence asks for less than one that applies as well.
+    license_conflict: bool,
     /// Seconds since 1970.
     used: Option<i64>,
     note: Option<&'a str>,
@@ -273,7 +289,7 @@ struct FileView<'a> {
 }
 
 impl<'a> ModelView<'a> {
-    pub(super) fn new(model: &'a Model) -> Self {
+    pub(super) fn new(model: &'a Model, card: &'a Card) -> Self {
         let summary = model.summary.as_ref();
         Self {
             id: &model.id,
@@ -296,6 +312,8 @@ impl<'a> ModelView<'a> {
             size_bytes: model.size.0,
             context_length: summary.and_then(|summary| summary.context_length),
             license: summary.and_then(|summary| summary.license.as_deref()),
+            strictest_license: card.strictest.as_ref(),
+            license_conflict: card.conflict,
             used: model.used,
             note: model.note.as_deref(),
             files: model

@@ -60,6 +60,9 @@ pub struct Library {
     pub use_hugging_face: bool,
     /// Whether the starter models are shown.
     pub use_starter: bool,
+    /// What others judged of openness; `None` takes openness.json beside the user's config.toml where it is newer than
+    /// the program's own.
+    pub openness: Option<PathBuf>,
 }
 
 /// How one session runs.
@@ -146,7 +149,7 @@ impl Default for Ui {
 
 impl Default for Library {
     fn default() -> Self {
-        Self { folders: Vec::new(), hugging_face: None, use_hugging_face: true, use_starter: true }
+        Self { folders: Vec::new(), hugging_face: None, use_hugging_face: true, use_starter: true, openness: None }
     }
 }
 
