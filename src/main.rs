@@ -7,7 +7,9 @@ use std::sync::Arc;
 use clap::Parser;
 use taffrail::app::{App, Clock, dashboard, glance, terminal_width};
 use taffrail::cli::{self, Cli, Command, Exit};
+use taffrail::core::event::LibraryEvent;
 use taffrail::core::model::Model;
+use taffrail::core::openness::{Openness, Table};
 use taffrail::core::settings::{Library, Settings};
 use taffrail::engine::Program;
 use taffrail::{config, library, ui};
@@ -63,17 +65,32 @@ fn ls(arguments: &cli::Ls, settings: &Library, out: &mut impl Write) -> io::Resu
         width: terminal_width(),
         now: Clock::start().now().unix,
     };
-    cli::ls::run(&listing.models, &listing.stores, &options, out).map(|()| Exit::Done)
+    cli::ls::run(&listing.models, &listing.stores, &judgements(settings), &options, out).map(|()| Exit::Done)
 }
 
 fn show(arguments: &cli::Show, settings: Settings, out: &mut impl Write) -> io::Result<Exit> {
     match find(&arguments.model, &settings.library) {
         Ok(model) => {
-            let state = glance(settings);
+            let mut openness = Openness { table: judgements(&settings.library), ..Openness::default() };
+            // What it was made from may be here as well, and say under which licence.
+            let all = library::list(&settings.library, &library::Env::read()).models;
+            openness.refresh(std::slice::from_ref(&model), &all);
+            let mut state = glance(settings);
+            state.library.openness = openness;
             cli::show::run(&state, &model, arguments.json, Clock::start().now().unix, out).map(|()| Exit::Done)
         }
         Err(exit) => Ok(exit),
     }
+}
+
+/// What others judged of openness; says what is wrong with the user's own table.
+fn judgements(settings: &Library) -> Arc<Table> {
+    let (table, problem) = config::judgements(settings);
+    if let Some(problem) = &problem {
+        complain(problem);
+        hint(problem.hint.as_deref());
+    }
+    table
 }
 
 /// The model that an argument means; says why there is none.
@@ -116,8 +133,11 @@ fn dashboard(loaded: config::Loaded) -> Exit {
         let theme = &loaded.settings.ui.theme;
         notices.push(loaded.problem("ui.theme", format!("there is no theme `{theme}`"), None).to_string());
     }
+    let (judgements, problem) = config::judgements(&loaded.settings.library);
+    notices.extend(problem.iter().map(with_hint));
     let names = themes.keys().cloned().collect();
     with_app(loaded.settings, names, async |app: &mut App| {
+        app.handle(taffrail::core::Event::Library(LibraryEvent::Openness(judgements)));
         for problem in notices {
             app.handle(taffrail::core::Event::Trouble(problem));
         }

@@ -10,8 +10,9 @@ use serde::Serialize;
 use super::show::ModelView;
 use super::table::{self, Column};
 use crate::core::event::StoreStatus;
-use crate::core::library_view;
+use crate::core::library_view::{self, Facts};
 use crate::core::model::{Model, Status};
+use crate::core::openness::{self, Card, Table};
 use crate::core::state::LibrarySort;
 use crate::core::units;
 
@@ -45,15 +46,23 @@ const COLUMNS: [Column; 9] = [
 ];
 
 /// Write the models that the filter lets through.
-pub fn run(models: &[Arc<Model>], stores: &[StoreStatus], options: &Options, out: &mut impl Write) -> io::Result<()> {
-    let rows = library_view::rows(models, &options.filter, options.sort, options.reverse, &HashMap::new());
-    let models = rows.into_iter().map(|row| &*models[row]);
+pub fn run(
+    models: &[Arc<Model>],
+    stores: &[StoreStatus],
+    table: &Arc<Table>,
+    options: &Options,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let cards = openness::cards(models, table);
+    let facts = Facts { measured: &HashMap::new(), openness: &cards };
+    let rows = library_view::rows(models, &options.filter, options.sort, options.reverse, facts);
+    let models = rows.into_iter().map(|row| (&*models[row], &*cards[&models[row].id]));
     if options.json {
-        let models = models.map(ModelView::new).collect();
+        let models = models.map(|(model, card)| ModelView::new(model, card)).collect();
         let stores = stores.iter().map(StoreView::new).collect();
         return super::json::write(out, &Document { schema: "taffrail/ls/1", models, stores });
     }
-    let rows: Vec<_> = models.map(|model| cells(model, options.now)).collect();
+    let rows: Vec<_> = models.map(|(model, card)| cells(model, card, options.now)).collect();
     if rows.is_empty() {
         return writeln!(out, "{}", if options.filter.is_empty() { "no models" } else { "no model fits the filter" });
     }
@@ -68,7 +77,7 @@ pub fn problems(stores: &[StoreStatus], err: &mut impl Write) -> io::Result<()> 
     Ok(())
 }
 
-fn cells(model: &Model, now: i64) -> Vec<String> {
+fn cells(model: &Model, card: &Card, now: i64) -> Vec<String> {
     let summary = model.summary.as_ref();
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "—".to_owned());
     vec![
@@ -77,7 +86,7 @@ fn cells(model: &Model, now: i64) -> Vec<String> {
         or_dash(model.quant().map(str::to_owned)),
         model.size.to_string(),
         or_dash(summary.and_then(|summary| summary.context_length).map(units::tokens)),
-        or_dash(model.license().map(str::to_owned)),
+        or_dash(card.licence_cell()),
         model.store_names(),
         or_dash(model.used.map(|used| ago(used, now))),
         match &model.status {
@@ -125,6 +134,7 @@ mod tests {
     use super::super::show;
     use super::*;
     use crate::core::model::{Format, ModelFile, Store};
+    use crate::core::openness::Openness;
     use crate::core::units::Bytes;
 
     const NOW: i64 = 1_800_000_000;
@@ -197,14 +207,17 @@ mod tests {
         change(&mut options);
         let (models, stores) = library();
         let mut out = Vec::new();
-        run(&models, &stores, &options, &mut out).unwrap();
+        run(&models, &stores, &Table::embedded(), &options, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
     fn shown(model: usize, json: bool) -> String {
         let mut out = Vec::new();
-        let state = crate::core::State::new(crate::core::settings::Settings::default(), Vec::new());
-        show::run(&state, &library().0[model], json, NOW, &mut out).unwrap();
+        let models = library().0;
+        let mut state = crate::core::State::new(crate::core::settings::Settings::default(), Vec::new());
+        state.library.openness =
+            Openness { cards: openness::cards(&models, &Table::embedded()), ..Openness::default() };
+        show::run(&state, &models[model], json, NOW, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -248,6 +261,19 @@ mod tests {
           repository         Qwen/Qwen3-8B-GGUF
           size               5.0 GB
           last used          2 h ago
+
+        Openness
+          declared           apache-2.0, OSI-approved (the file's header)
+          inherited          apache-2.0, OSI-approved, from Qwen/Qwen3 8B Base (by https://huggingface.co/Qwen/Qwen3-8B)
+          judged             MOT, 2026-05-11
+          weights            ● open
+          data               · not assessed
+          training code      · not assessed
+          evaluation         ◐ partial
+          report             ◐ partial
+          MOT                matched by family qwen3; judged there: Qwen/Qwen3-14B-Base
+          OSAI Index         not assessed: European Open Source AI Index, 2026-06-12, does not know it
+          Model Openness Tool, MIT, https://mot.isitopen.ai/: LF AI & Data, Model Openness Tool (Model Openness Framework 1.0). Copyright 2024 The Model Openness Tool Authors
 
         Contents
           name               Tiny
@@ -320,6 +346,8 @@ mod tests {
               "size_bytes": 7,
               "context_length": null,
               "license": null,
+              "strictest_license": null,
+              "license_conflict": false,
               "used": null,
               "note": null,
               "format": "gguf",
@@ -348,6 +376,11 @@ mod tests {
               "size_bytes": 5027800000,
               "context_length": 20000,
               "license": "apache-2.0",
+              "strictest_license": {
+                "id": "apache-2.0",
+                "class": "osi"
+              },
+              "license_conflict": false,
               "used": 1799992800,
               "note": "a note",
               "format": "gguf",

@@ -6,6 +6,7 @@ pub mod config;
 pub mod exit;
 mod json;
 pub mod ls;
+mod openness_view;
 pub mod run;
 mod session_options;
 pub mod show;
@@ -60,7 +61,8 @@ pub enum Command {
 /// What `ls` is asked.
 #[derive(Debug, clap::Args)]
 pub struct Ls {
-    /// Words that must all be found; also `store:hf`, `arch:llama`, `quant:q4`, `size:<5gb`, `params:>1b`, `is:damaged`
+    /// Words that must all be found; also `store:hf`, `arch:llama`, `quant:q4`, `size:<5gb`, `params:>1b`, `is:damaged`,
+    /// `licence:osi`, `open:data`
     pub filter: Vec<String>,
     /// The column that sorts
     #[arg(long, value_parser = sort_column(), default_value = LibrarySort::ALL[0].0)]

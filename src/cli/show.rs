@@ -7,11 +7,14 @@ use serde::Serialize;
 use wire::CacheType;
 
 use super::ls::ago;
+use super::openness_view;
 use super::table::{self, Column};
 use crate::core::State;
 use crate::core::advice::advice;
 use crate::core::fit::{self, Need, Place, Room, Table};
+use crate::core::licence::Licence;
 use crate::core::model::{Card, Format, Model, Status};
+use crate::core::openness::{self, Source};
 use crate::core::units::{self, Bytes};
 use crate::core::what;
 
@@ -23,8 +26,10 @@ const MAX_LISTED: usize = 12;
 /// Write what is known of `model`, and what it needs against what is free by `state`. `now` is in seconds since 1970.
 pub fn run(state: &State, model: &Model, json: bool, now: i64, out: &mut impl Write) -> io::Result<()> {
     let table = fit::table(state, model);
+    let openness = &state.library.openness;
+    let card = openness.cards.get(&model.id).cloned().unwrap_or_default();
     if json {
-        return super::json::write(out, &Document::new(state, model, table));
+        return super::json::write(out, &Document::new(state, model, &card, table));
     }
     writeln!(out, "{}", gguf::clean(&model.name, TEXT_CHARS))?;
     if let Some(badge) = what::recognise(model).badge {
@@ -37,6 +42,7 @@ pub fn run(state: &State, model: &Model, json: bool, now: i64, out: &mut impl Wr
         writeln!(out, "  {} {}", if advice.is_warning { '!' } else { '·' }, advice.text)?;
     }
     section(out, "Model", &about(model, now))?;
+    openness_view::write(out, &card, &openness.table)?;
     if let Some(summary) = &model.summary {
         section(out, "Contents", &contents(model, summary))?;
         section(out, "Sampling defaults", &sampling(summary))?;
@@ -329,6 +335,10 @@ struct Document<'a> {
     model: ModelView<'a>,
     /// What the program makes of the header.
     what: WhatView,
+    /// Licences and what others judged, each with its source.
+    openness: &'a openness::Card,
+    /// Whose judgements these are, and how they want to be cited.
+    openness_sources: Vec<&'a Source>,
     /// The header's summary; `null` where it could not be read.
     summary: Option<&'a Summary>,
     /// What is free, bytes.
@@ -338,12 +348,15 @@ struct Document<'a> {
 }
 
 impl<'a> Document<'a> {
-    fn new(state: &State, model: &'a Model, table: Option<Table>) -> Self {
+    fn new(state: &'a State, model: &'a Model, card: &'a openness::Card, table: Option<Table>) -> Self {
         let summary = model.summary.as_ref();
+        let is_cited = |source: &&Source| card.judged.iter().any(|judged| *judged.source == *source.name);
         let what::What { family, badge, .. } = what::recognise(model);
         Self {
             schema: "taffrail/show/1",
-            model: ModelView::new(model),
+            model: ModelView::new(model, card),
+            openness: card,
+            openness_sources: state.library.openness.table.sources.iter().filter(is_cited).collect(),
             what: WhatView {
                 family,
                 badge,
@@ -378,6 +391,10 @@ pub(super) struct ModelView<'a> {
     size_bytes: u64,
     context_length: Option<u64>,
     license: Option<&'a str>,
+    /// The strictest of the licences that apply, declared or inherited.
+    strictest_license: Option<&'a Licence>,
+    /// The declared licence asks for less than one that applies as well.
+    license_conflict: bool,
     /// Seconds since 1970.
     used: Option<i64>,
     note: Option<&'a str>,
@@ -425,7 +442,7 @@ impl<'a> FileView<'a> {
 }
 
 impl<'a> ModelView<'a> {
-    pub(super) fn new(model: &'a Model) -> Self {
+    pub(super) fn new(model: &'a Model, card: &'a openness::Card) -> Self {
         let summary = model.summary.as_ref();
         Self {
             id: &model.id,
@@ -448,6 +465,8 @@ impl<'a> ModelView<'a> {
             size_bytes: model.size.0,
             context_length: summary.and_then(|summary| summary.context_length),
             license: model.license(),
+            strictest_license: card.strictest.as_ref(),
+            license_conflict: card.conflict,
             used: model.used,
             note: model.note.as_deref(),
             format: model.format,

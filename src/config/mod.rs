@@ -5,6 +5,7 @@
 //! theme exists in fact, which their owners say through [`Loaded::problem`]. Nothing here stops the program: what is
 //! wrong is reported, and the value of the layer below stays.
 
+mod openness;
 mod problem;
 mod schema;
 mod value;
@@ -17,6 +18,7 @@ use etcetera::BaseStrategy;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
+pub use self::openness::judgements;
 pub use self::problem::{Origin, Problem};
 pub use self::schema::{SECTIONS, Setting, settings};
 pub use self::value::Value;
@@ -100,7 +102,7 @@ pub fn user_file() -> Option<PathBuf> {
 pub fn load(sources: &Sources) -> Loaded {
     let mut merge = Merge::default();
     if let Some(path) = &sources.file {
-        match read(path) {
+        match read(path, MAX_FILE_BYTES) {
             Ok(text) => merge.file(path, &text),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !sources.named => {}
             Err(error) => merge.report(Origin::whole_file(path), format!("can't be read: {error}"), None),
@@ -114,16 +116,16 @@ pub fn load(sources: &Sources) -> Loaded {
 }
 
 /// Read a file whole, if it is one and of a size that settings have.
-fn read(path: &Path) -> std::io::Result<String> {
+fn read(path: &Path, most: u64) -> std::io::Result<String> {
     let other = |what: &str| std::io::Error::other(what.to_owned());
     // Opening a pipe would wait for its other end.
     if !std::fs::metadata(path)?.is_file() {
         return Err(other("not a file"));
     }
     let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(other("larger than 1 MiB"));
+    std::fs::File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(other(&format!("larger than {} MiB", most >> 20)));
     }
     String::from_utf8(bytes).map_err(|error| other(&format!("not UTF-8 at byte {}", error.utf8_error().valid_up_to())))
 }

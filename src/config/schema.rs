@@ -156,6 +156,12 @@ static OTHERS: &[Setting] = &[
         set: |settings, _, value| put(&mut settings.library.use_starter, value.flag()),
     },
     Setting {
+        section: "library",
+        key: "openness",
+        get: |settings, _| auto(settings.library.openness.as_ref(), |path| Value::Text(path.display().to_string())),
+        set: |settings, _, value| put(&mut settings.library.openness, value.or_auto(Value::path)),
+    },
+    Setting {
         section: "budget",
         key: "threads",
         get: |settings, _| auto(settings.budget.threads, |threads| Value::Number(threads.to_string())),

@@ -68,12 +68,13 @@ fn every_field_is_a_setting() {
         rama_lama: _,
         docker: _,
         use_starter: _,
+        openness: _,
     } = library;
     let Budget { threads: _, memory: _, reserve: _ } = budget;
     let Engine { wait_policy: _, nice: _, start_timeout: _, hang_timeout: _, stop_timeout: _ } = engine;
     let Telemetry { interval: _, history: _ } = telemetry;
     let n_session = crate::core::settings::SESSION_FIELDS.len();
-    assert_eq!(settings().count(), 3 + 11 + n_session + 3 + 5 + 2);
+    assert_eq!(settings().count(), 3 + 12 + n_session + 3 + 5 + 2);
 }
 
 #[test]

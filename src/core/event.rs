@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::action::Action;
 use super::machine::Sample;
 use super::model::{Model, Store};
+use super::openness::Table;
 use super::session::WorkerId;
 
 /// A point in time by both clocks; the driver reads them, never the core.
@@ -43,6 +44,8 @@ pub enum Event {
 /// News of the library.
 #[derive(Debug, Clone)]
 pub enum LibraryEvent {
+    /// What others judged of models' openness, instead of the table that ships with the program.
+    Openness(Arc<Table>),
     /// A scan has begun.
     Started,
     /// Models found so far, to be added or to replace those of the same id.

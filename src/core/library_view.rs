@@ -2,29 +2,34 @@
 //!
 //! A filter is words; a model shows when every word fits. A word is a part of the name, repository, architecture,
 //! quantisation, licence or store, or one of the questions `store:hf`, `arch:llama`, `quant:q4`, `licence:mit`,
-//! `repo:qwen`, `name:7b`, `size:<5gb`, `params:>1b`, `context:>=32k`, `speed:>40`, `is:runnable`. A question that is
-//! not finished yet fits every model, so that nothing vanishes while it is typed.
+//! `repo:qwen`, `name:7b`, `size:<5gb`, `params:>1b`, `context:>=32k`, `speed:>40`, `is:runnable`, `open:data`. A licence
+//! is asked for by its name or its class (`licence:osi`, `open`, `terms`, `nc`, `unknown`; the strictest that applies
+//! counts), and `open:data`, `weights`, `code`, `evaluation` or `report` is what one source at least calls open. A
+//! question that is not finished yet fits every model, so that nothing vanishes while it is typed.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::licence;
 use super::model::{Model, Status};
+use super::openness::{Card, Cards, Dimension};
 use super::state::LibrarySort;
 
-/// The rows that show, as indices into `models`. `measured` has tokens per second by model id. Unknown figures stand
-/// last either way round.
-#[expect(clippy::implicit_hasher, reason = "the state's own map")]
-pub fn rows(
-    models: &[Arc<Model>],
-    filter: &str,
-    sort: LibrarySort,
-    reverse: bool,
-    measured: &HashMap<String, f64>,
-) -> Vec<usize> {
+/// What is known of models besides themselves.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// Generation speed by model id, tokens per second.
+    pub measured: &'a HashMap<String, f64>,
+    /// How open they are, by model id.
+    pub openness: &'a Cards,
+}
+
+/// The rows that show, as indices into `models`. Unknown figures stand last either way round.
+pub fn rows(models: &[Arc<Model>], filter: &str, sort: LibrarySort, reverse: bool, facts: Facts<'_>) -> Vec<usize> {
     let filter = filter.to_lowercase();
     let words: Vec<_> = filter.split_whitespace().map(Word::parse).collect();
-    let fits = |model: &Model| words.iter().all(|word| word.fits(model, measured.get(&model.id).copied()));
+    let fits = |model: &Model| words.iter().all(|word| word.fits(model, facts));
     let mut rows: Vec<_> = (0..models.len()).filter(|&row| fits(&models[row])).collect();
     match sort {
         LibrarySort::Name => order(&mut rows, reverse, |row| Some(models[row].name.to_lowercase())),
@@ -56,6 +61,7 @@ enum Word<'a> {
     Text(Field, &'a str),
     Number(Figure, Comparison, f64),
     Is(&'a str),
+    Open(&'a str),
     Unfinished,
 }
 
@@ -102,6 +108,7 @@ impl<'a> Word<'a> {
             "context" | "ctx" => Self::number(Figure::Context, value),
             "speed" | "tok/s" => Self::number(Figure::Speed, value),
             "is" => Self::Is(value),
+            "open" => Self::Open(value),
             // A name can have a colon.
             _ => Self::Part(word),
         }
@@ -117,17 +124,31 @@ impl<'a> Word<'a> {
         amount(text).map_or(Self::Unfinished, |number| Self::Number(figure, Comparison { wanted, or_equal }, number))
     }
 
-    fn fits(&self, model: &Model, speed: Option<f64>) -> bool {
+    fn fits(&self, model: &Model, facts: Facts<'_>) -> bool {
+        let card = || facts.openness.get(&model.id).map(Arc::as_ref);
         match *self {
-            Self::Part(part) => FIELDS.into_iter().any(|field| contains(model, field, part)),
+            Self::Part(part) => {
+                FIELDS.into_iter().any(|field| contains(model, field, part))
+                    || card().is_some_and(|card| names(card, part))
+            }
+            Self::Text(Field::License, part) => {
+                let class = card().map_or(licence::Class::Unknown, Card::licence_class);
+                let is_class = licence::Class::ALL.iter().any(|(word, of)| *of == class && word.starts_with(part));
+                is_class || contains(model, Field::License, part) || card().is_some_and(|card| names(card, part))
+            }
             Self::Text(field, part) => contains(model, field, part),
+            Self::Open(part) => {
+                let asked = Dimension::ALL.iter().filter(|(word, ..)| word.starts_with(part));
+                let is_open = |card: &Card| asked.clone().any(|(_, dimension, _)| card.is_open(*dimension));
+                part.is_empty() || card().is_some_and(is_open)
+            }
             Self::Number(figure, comparison, number) => {
                 let summary = model.summary.as_ref();
                 let found = match figure {
                     Figure::Size => Some(model.size.0 as f64),
                     Figure::Parameters => summary.map(|summary| summary.parameters as f64),
                     Figure::Context => summary.and_then(|summary| summary.context_length).map(|tokens| tokens as f64),
-                    Figure::Speed => speed,
+                    Figure::Speed => facts.measured.get(&model.id).copied(),
                 };
                 found.is_some_and(|found| comparison.holds(found, number))
             }
@@ -169,6 +190,13 @@ fn contains(model: &Model, field: Field, part: &str) -> bool {
     text.is_some_and(|text| text.to_lowercase().contains(part))
 }
 
+/// Whether a licence of the card, declared or inherited, has this part.
+fn names(card: &Card, part: &str) -> bool {
+    let inherited = card.inherited.iter().filter_map(|inherited| inherited.licence.as_ref());
+    let mut all = card.declared.iter().map(|declared| &declared.licence).chain(inherited);
+    all.any(|licence| licence.id.to_lowercase().contains(part))
+}
+
 /// The words for a status after `is:`.
 fn words(status: &Status) -> &'static [&'static str] {
     match status {
@@ -204,6 +232,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::model::{Format, Store};
+    use super::super::openness::{self, Table};
     use super::super::units::Bytes;
     use super::*;
 
@@ -249,7 +278,9 @@ mod tests {
     fn names(filter: &str, sort: LibrarySort, reverse: bool) -> Vec<String> {
         let models = library();
         let measured = HashMap::from([("qwen3-8b".to_owned(), 42.7)]);
-        rows(&models, filter, sort, reverse, &measured).into_iter().map(|row| models[row].name.clone()).collect()
+        let openness = openness::cards(&models, &Table::embedded());
+        let facts = Facts { measured: &measured, openness: &openness };
+        rows(&models, filter, sort, reverse, facts).into_iter().map(|row| models[row].name.clone()).collect()
     }
 
     #[test]
@@ -291,6 +322,12 @@ mod tests {
             ("is:incomplete", &["half"]),
             ("is:other", &["mmproj"]),
             ("is:nonsense", &[]),
+            ("licence:osi", &["qwen3-8b"]),
+            ("licence:os", &["qwen3-8b"]),
+            ("licence:terms", &[]),
+            ("licence:unknown", &["broken", "half", "Llama-1b", "mmproj"]),
+            ("open:nonsense", &[]),
+            ("open:", all),
             // Not finished yet.
             ("is:", all),
             ("size:", all),
@@ -330,7 +367,9 @@ mod tests {
             reverse in any::<bool>(),
         ) {
             let models = library();
-            let show = |filter: &str| rows(&models, filter, LibrarySort::Size, reverse, &HashMap::new());
+            let (measured, openness) = (HashMap::new(), openness::cards(&models, &Table::embedded()));
+            let facts = Facts { measured: &measured, openness: &openness };
+            let show = |filter: &str| rows(&models, filter, LibrarySort::Size, reverse, facts);
             let fewer = show(&format!("{filter} {word}"));
             let rows = show(&filter);
             prop_assert!(fewer.iter().all(|row| rows.contains(row)));

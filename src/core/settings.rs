@@ -74,6 +74,9 @@ pub struct Library {
     pub docker: Place,
     /// Whether the starter models are shown.
     pub use_starter: bool,
+    /// What others judged of openness; `None` takes openness.json beside the user's config.toml where it is newer than
+    /// the program's own.
+    pub openness: Option<PathBuf>,
 }
 
 /// Where another tool's store is.
@@ -184,6 +187,7 @@ impl Default for Library {
             rama_lama: Place::Auto,
             docker: Place::Auto,
             use_starter: true,
+            openness: None,
         }
     }
 }

@@ -8,6 +8,7 @@ use super::editor::Editor;
 use super::event::{Moment, StoreStatus};
 use super::machine::Sample;
 use super::model::Model;
+use super::openness::Openness;
 use super::plan::Refusal;
 use super::ring::Ring;
 use super::session::{Session, SessionId, WorkerId};
@@ -156,6 +157,8 @@ pub struct Library {
     pub reverse: bool,
     /// Generation speed measured here, by model id, tokens per second.
     pub measured: HashMap<String, f64>,
+    /// How open the models are.
+    pub openness: Openness,
 }
 
 /// What the library is sorted by.

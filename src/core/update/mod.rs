@@ -63,14 +63,21 @@ fn library(state: &mut State, event: LibraryEvent) {
     let library = &mut state.library;
     let chosen = library.rows.get(library.chosen).map(|row| library.models[*row].id.clone());
     match event {
+        LibraryEvent::Openness(table) => {
+            library.openness.table = table;
+            library.openness.refresh(&library.models, &library.models);
+        }
         LibraryEvent::Started => library.scanning = true,
         LibraryEvent::Found(models) => {
             let ids: HashSet<&str> = models.iter().map(|model| model.id.as_str()).collect();
             library.models.retain(|model| !ids.contains(model.id.as_str()));
-            library.models.extend(models);
+            library.models.extend(models.iter().cloned());
+            library.openness.refresh(&models, &library.models);
         }
         LibraryEvent::Finished { models, stores, took } => {
             library.models = models;
+            library.openness.refresh(&library.models, &library.models);
+            library.openness.keep(&library.models);
             library.stores = stores;
             library.took = Some(took);
             library.scanning = false;
@@ -82,8 +89,8 @@ fn library(state: &mut State, event: LibraryEvent) {
 /// Filter and sort the library anew; the choice stays on the model of this id where it still shows.
 fn list_models(state: &mut State, chosen: Option<&str>) {
     let library = &mut state.library;
-    library.rows =
-        library_view::rows(&library.models, library.filter.text(), library.sort, library.reverse, &library.measured);
+    let facts = library_view::Facts { measured: &library.measured, openness: &library.openness.cards };
+    library.rows = library_view::rows(&library.models, library.filter.text(), library.sort, library.reverse, facts);
     let place = chosen.and_then(|id| library.rows.iter().position(|row| library.models[*row].id == id));
     library.chosen = place.unwrap_or(library.chosen).min(library.rows.len().saturating_sub(1));
 }
