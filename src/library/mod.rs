@@ -8,6 +8,7 @@
 
 mod env;
 mod folder;
+pub mod house;
 mod hugging_face;
 mod index;
 mod inspect;

@@ -163,6 +163,9 @@ impl<'a> Walk<'a> {
         for entry in fs::read_dir(folder)? {
             let entry = entry?;
             let name = entry.file_name();
+            if name == super::house::TRASH {
+                continue;
+            }
             // An entry that vanishes meanwhile has no type, and no need of one.
             let Ok(file_type) = entry.file_type() else { continue };
             let kind = match file_type {
