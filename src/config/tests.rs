@@ -56,7 +56,7 @@ fn every_setting_is_documented_with_a_reason() {
 fn every_field_is_a_setting() {
     let Settings { ui, library, session: _, budget, engine, telemetry, keys: _ } = Settings::default();
     let Ui { theme: _, graphs: _, fold_reasoning: _ } = ui;
-    let Library { folders: _, hugging_face: _, use_hugging_face: _, use_starter: _ } = library;
+    let Library { folders: _, hugging_face: _, use_hugging_face: _, use_starter: _, trash_days: _ } = library;
     let Budget { threads: _, memory: _, reserve: _ } = budget;
     let Engine { wait_policy: _, nice: _, start_timeout: _, hang_timeout: _, stop_timeout: _ } = engine;
     let Telemetry { interval: _, history: _ } = telemetry;

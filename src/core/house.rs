@@ -13,12 +13,10 @@ use super::units::Bytes;
 /// What is wished for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Request {
-    /// Delete models, in all their places or in one store only.
+    /// Delete models, in all their places.
     Remove {
         /// Which.
         models: Vec<Arc<Model>>,
-        /// In this store only.
-        store: Option<Store>,
     },
     /// Delete what nothing uses.
     Prune {
@@ -56,7 +54,7 @@ impl Request {
     /// What the journal and a notice call it.
     pub fn title(&self) -> String {
         match self {
-            Self::Remove { models, .. } => match &models[..] {
+            Self::Remove { models } => match &models[..] {
                 [model] => format!("rm {}", model.name),
                 _ => format!("rm of {} models", models.len()),
             },

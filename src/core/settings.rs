@@ -60,6 +60,8 @@ pub struct Library {
     pub use_hugging_face: bool,
     /// Whether the starter models are shown.
     pub use_starter: bool,
+    /// Days after which `prune` empties the trash; 0 deletes at once.
+    pub trash_days: u32,
 }
 
 /// How one session runs.
@@ -146,7 +148,7 @@ impl Default for Ui {
 
 impl Default for Library {
     fn default() -> Self {
-        Self { folders: Vec::new(), hugging_face: None, use_hugging_face: true, use_starter: true }
+        Self { folders: Vec::new(), hugging_face: None, use_hugging_face: true, use_starter: true, trash_days: 30 }
     }
 }
 

@@ -16,9 +16,9 @@ use crate::core::units::Bytes;
 pub(super) fn plan(house: &House, request: &Request) -> Plan {
     let mut plan = Plan::default();
     match request {
-        Request::Remove { models, store } => remove(house, models, *store, Kind::Model, &mut plan),
+        Request::Remove { models } => remove(house, models, Kind::Model, &mut plan),
         Request::Prune { kinds, unused } => {
-            remove(house, unused, None, Kind::Unused, &mut plan);
+            remove(house, unused, Kind::Unused, &mut plan);
             let goes: HashSet<PathBuf> = plan.steps().map(|(_, step)| step.path.clone()).collect();
             let mut pruned = Plan::default();
             prune(house, kinds, &mut pruned);
@@ -44,11 +44,10 @@ struct Place<'a> {
     files: Vec<PathBuf>,
 }
 
-fn remove(house: &House, models: &[Arc<Model>], only: Option<Store>, kind: Kind, plan: &mut Plan) {
+fn remove(house: &House, models: &[Arc<Model>], kind: Kind, plan: &mut Plan) {
     let mut repositories = BTreeMap::<PathBuf, Vec<Place<'_>>>::new();
     let mut ollamas = BTreeMap::<PathBuf, Vec<Place<'_>>>::new();
-    let places = models.iter().flat_map(|model| model.places()).filter(|place| only.is_none_or(|only| place.store == only));
-    for model in places {
+    for model in models.iter().flat_map(|model| model.places()) {
         let place = Place { model, files: model.files.iter().map(|file| file.path.clone()).collect() };
         let Some(first) = place.files.first().filter(|path| !path.as_os_str().is_empty()) else {
             plan.refuse(&model.name, "it ships with taffrail and takes no space of its own", None);
