@@ -21,9 +21,11 @@ fn main() -> ExitCode {
         return worker::run(&worker::Options { verbose: options.verbose, ..worker::Options::default() });
     }
     let loaded = config::load(&config::Sources::of_process(cli.config, cli.set));
+    let mended = library::house::recover(&library::Env::read());
     match cli.command {
-        None => dashboard(loaded),
+        None => dashboard(loaded, mended),
         Some(command) => {
+            mended.iter().for_each(|sentence| complain(sentence));
             for problem in &loaded.problems {
                 complain(problem);
                 hint(problem.hint.as_deref());
@@ -39,6 +41,14 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
     let result = match command {
         Command::Ls(arguments) => ls(&arguments, &loaded.settings.library, &mut out),
         Command::Show(arguments) => show(&arguments, loaded.settings, &mut out),
+        Command::Usage(arguments) => {
+            cli::usage::run(&arguments, &loaded.settings.library, terminal_width(), &mut out).map(|()| Exit::Done)
+        }
+        Command::Rm(arguments) => cli::rm::run(&arguments, &loaded.settings.library, &mut out),
+        Command::Prune(arguments) => cli::prune::run(&arguments, &loaded.settings.library, &mut out),
+        Command::Dedupe(arguments) => cli::dedupe::run(&arguments, &loaded.settings.library, &mut out),
+        Command::Verify(arguments) => cli::verify::run(&arguments, &loaded.settings.library, &mut out),
+        Command::Undo(arguments) => cli::undo::run(&arguments, &mut out),
         Command::Config(arguments) => cli::config::config(&arguments, &loaded, &mut out).map(|()| Exit::Done),
         Command::Run(arguments) => {
             drop(out);
@@ -112,7 +122,7 @@ fn run(arguments: &cli::run::Run, mut settings: Settings) -> Exit {
     with_app(settings, Vec::new(), async |app: &mut App| cli::run::run(arguments, model, app).await)
 }
 
-fn dashboard(loaded: config::Loaded) -> Exit {
+fn dashboard(loaded: config::Loaded, mended: Vec<String>) -> Exit {
     if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
         complain(
             &"the dashboard needs a terminal\n  hint: without one, use `taffrail ls`, `taffrail show MODEL`, `taffrail run MODEL -p PROMPT` or `taffrail config`; `taffrail help` lists all",
@@ -138,6 +148,9 @@ fn dashboard(loaded: config::Loaded) -> Exit {
     let names = themes.keys().cloned().collect();
     with_app(loaded.settings, names, async |app: &mut App| {
         app.handle(taffrail::core::Event::Library(LibraryEvent::Openness(judgements)));
+        for sentence in mended {
+            app.handle(taffrail::core::Event::Notice(sentence));
+        }
         for problem in notices {
             app.handle(taffrail::core::Event::Trouble(problem));
         }

@@ -3,14 +3,21 @@
 //! Data goes to standard output, the rest to standard error. Absent: the dashboard, which `app` runs.
 
 pub mod config;
+pub mod dedupe;
 pub mod exit;
+pub mod house;
 mod json;
 pub mod ls;
 mod openness_view;
+pub mod prune;
+pub mod rm;
 pub mod run;
 mod session_options;
 pub mod show;
 mod table;
+pub mod undo;
+pub mod usage;
+pub mod verify;
 
 use std::path::PathBuf;
 
@@ -51,6 +58,18 @@ pub enum Command {
     Show(Show),
     /// Answer one prompt; the answer goes to standard output, its figures to standard error
     Run(Box<run::Run>),
+    /// Show what the models take of the disks, and what could be tidied up
+    Usage(usage::Usage),
+    /// Delete models: to the trash, from where `undo` brings them back
+    Rm(rm::Rm),
+    /// Delete what nothing uses: orphans, broken downloads, old revisions, links to nothing
+    Prune(prune::Prune),
+    /// Let files of the same content share its space
+    Dedupe(dedupe::Dedupe),
+    /// Check files against the hashes that their stores tell
+    Verify(verify::Verify),
+    /// Take back what the last `rm`, `prune` or `dedupe` did
+    Undo(undo::Undo),
     /// Show the settings in force and where each comes from
     Config(config::Config),
     /// Be a worker: what the supervisor starts

@@ -162,6 +162,12 @@ static OTHERS: &[Setting] = &[
         set: |settings, _, value| put(&mut settings.library.openness, value.or_auto(Value::path)),
     },
     Setting {
+        section: "library",
+        key: "trash_days",
+        get: |settings, _| Value::Number(settings.library.trash_days.to_string()),
+        set: |settings, _, value| put(&mut settings.library.trash_days, value.whole(0, 3650)),
+    },
+    Setting {
         section: "budget",
         key: "threads",
         get: |settings, _| auto(settings.budget.threads, |threads| Value::Number(threads.to_string())),

@@ -69,12 +69,13 @@ fn every_field_is_a_setting() {
         docker: _,
         use_starter: _,
         openness: _,
+        trash_days: _,
     } = library;
     let Budget { threads: _, memory: _, reserve: _ } = budget;
     let Engine { wait_policy: _, nice: _, start_timeout: _, hang_timeout: _, stop_timeout: _ } = engine;
     let Telemetry { interval: _, history: _ } = telemetry;
     let n_session = crate::core::settings::SESSION_FIELDS.len();
-    assert_eq!(settings().count(), 3 + 12 + n_session + 3 + 5 + 2);
+    assert_eq!(settings().count(), 3 + 13 + n_session + 3 + 5 + 2);
 }
 
 #[test]

@@ -13,6 +13,7 @@ pub mod event;
 pub mod figure;
 pub mod fit;
 pub mod fleet_view;
+pub mod house;
 pub mod library_view;
 pub mod licence;
 pub mod machine;

@@ -77,6 +77,8 @@ pub struct Library {
     /// What others judged of openness; `None` takes openness.json beside the user's config.toml where it is newer than
     /// the program's own.
     pub openness: Option<PathBuf>,
+    /// Days after which `prune` empties the trash; 0 deletes at once.
+    pub trash_days: u32,
 }
 
 /// Where another tool's store is.
@@ -188,6 +190,7 @@ impl Default for Library {
             docker: Place::Auto,
             use_starter: true,
             openness: None,
+            trash_days: 30,
         }
     }
 }

@@ -7,13 +7,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use etcetera::BaseStrategy as _;
 
 /// The variables that the library heeds.
-const VARIABLES: [&str; 11] = [
+const VARIABLES: [&str; 12] = [
     "HF_HUB_CACHE",
     "HUGGINGFACE_HUB_CACHE",
     "HF_HOME",
     "XDG_CACHE_HOME",
     "XDG_CONFIG_HOME",
     "XDG_DATA_HOME",
+    "OLLAMA_HOST",
     "OLLAMA_MODELS",
     "LLAMA_CACHE",
     "LOCALAI_MODELS_PATH",

@@ -13,6 +13,7 @@ mod docker;
 mod env;
 mod folder;
 mod gpt4all;
+pub mod house;
 mod hugging_face;
 mod index;
 mod inspect;

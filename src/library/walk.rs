@@ -213,6 +213,9 @@ impl<'a> Walk<'a> {
         for entry in fs::read_dir(folder)? {
             let entry = entry?;
             let name = entry.file_name();
+            if name == super::house::TRASH {
+                continue;
+            }
             // An entry that vanishes meanwhile has no type, and no need of one.
             let Ok(file_type) = entry.file_type() else { continue };
             if keep == Keep::All && name.as_encoded_bytes().first() == Some(&b'.') {

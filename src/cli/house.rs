@@ -1,0 +1,350 @@
+//! What the commands that tidy up have in common: which models are meant, the plan on the screen, the question, the
+//! doing, and the end.
+
+use std::collections::HashMap;
+use std::io::{self, BufRead as _, IsTerminal as _, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::Exit;
+use crate::core::house::{Act, Item, Plan, Request, Sharing};
+use crate::core::model::{Model, Store};
+use crate::core::settings;
+use crate::library::house::House;
+use crate::library::{self, Env, Listing, resolve};
+
+/// Paths of one item that are shown unless asked for all.
+const MAX_PATHS: usize = 4;
+/// Refusals that are shown unless asked for all.
+const MAX_REFUSALS: usize = 10;
+/// The longest text from outside, characters.
+const TEXT_CHARS: usize = 400;
+
+/// The options of all commands that change something.
+#[derive(Debug, clap::Args)]
+pub struct Doing {
+    /// Do it without asking
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Show the plan and do nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+    /// Show every path of the plan, and tell each step when it is done
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+/// The stores and what keeps them tidy.
+pub(super) struct Place {
+    pub(super) env: Env,
+    pub(super) listing: Listing,
+    pub(super) house: House,
+}
+
+impl Place {
+    /// Look through the stores.
+    pub(super) fn look(settings: &settings::Library) -> Self {
+        let env = Env::read();
+        let listing = library::list(settings, &env);
+        let house = House::new(&env, &listing.stores);
+        Self { env, listing, house }
+    }
+
+    /// The models that the arguments mean, each once; all of them must be known. With a store before it an argument
+    /// means the model in that store only, else in all its places. Says what is wrong where one is not found.
+    pub(super) fn find(&self, arguments: &[String], settings: &settings::Library) -> Result<Vec<Arc<Model>>, Exit> {
+        let mut found: Vec<Arc<Model>> = Vec::new();
+        let mut is_whole = true;
+        for argument in arguments {
+            match self.find_one(argument, settings) {
+                Ok(model) if !found.contains(&model) => found.push(model),
+                Ok(_) => {}
+                Err(error) => {
+                    is_whole = false;
+                    complain(&error);
+                    hint(error.hint().as_deref());
+                }
+            }
+        }
+        if is_whole { Ok(found) } else { Err(Exit::NotFound) }
+    }
+
+    fn find_one(&self, argument: &str, settings: &settings::Library) -> Result<Arc<Model>, library::Unresolved> {
+        let models = &self.listing.models;
+        let path = std::path::absolute(self.env_path(argument)).unwrap_or_default();
+        let at_path = |place: &&Arc<Model>| place.files.iter().any(|file| file.path == path);
+        // A model of a store goes with all that belongs to it there, also where its file is given.
+        let places = || models.iter().flat_map(|model| std::iter::once(model).chain(&model.also));
+        if let Some(model) = places().find(at_path) {
+            return Ok(alone(model));
+        }
+        if argument.split_once(':').is_some_and(|(store, _)| Store::from_name(store).is_some()) {
+            let places: Vec<_> = places().map(alone).collect();
+            return resolve::resolve(&places, argument);
+        }
+        resolve::resolve(models, argument)
+            .or_else(|error| if path.exists() { library::find(argument, settings, &self.env) } else { Err(error) })
+    }
+
+    fn env_path(&self, argument: &str) -> std::path::PathBuf {
+        let home = self.env.home.as_deref().unwrap_or(Path::new("~"));
+        argument.strip_prefix("~/").map_or_else(|| argument.into(), |rest| home.join(rest))
+    }
+}
+
+/// The model in this place only.
+fn alone(model: &Arc<Model>) -> Arc<Model> {
+    if model.also.is_empty() { Arc::clone(model) } else { Arc::new(Model { also: Vec::new(), ..Model::clone(model) }) }
+}
+
+/// Show the plan, ask, do it, and say what was done. `at_once` deletes rather than moves to the trash.
+pub(super) fn carry_out(
+    place: &Place,
+    request: &Request,
+    options: &Doing,
+    at_once: bool,
+    out: &mut impl Write,
+) -> io::Result<Exit> {
+    let plan = place.house.plan(request);
+    if !options.json {
+        show(&plan, at_once, options.verbose, out)?;
+        out.flush()?;
+    }
+    let mut document = Document::new(request, &plan, at_once, options.dry_run);
+    let exit = if plan.items.is_empty() {
+        if !options.json && plan.refusals.is_empty() {
+            writeln!(out, "There is nothing to do.")?;
+        }
+        if plan.refusals.is_empty() || matches!(request, Request::Dedupe { .. }) { Exit::Done } else { Exit::Refused }
+    } else if options.dry_run {
+        Exit::Done
+    } else {
+        match agreed(options)? {
+            Err(exit) => exit,
+            Ok(()) => {
+                let exit = perform(place, request, &plan, options, at_once, &mut document, out)?;
+                let is_short = exit == Exit::Done && matches!(request, Request::Remove { .. });
+                if is_short && !plan.refusals.is_empty() { Exit::Refused } else { exit }
+            }
+        }
+    };
+    if options.json {
+        super::json::write(out, &document)?;
+    }
+    Ok(exit)
+}
+
+fn perform(
+    place: &Place,
+    request: &Request,
+    plan: &Plan,
+    options: &Doing,
+    at_once: bool,
+    document: &mut Document<'_>,
+    out: &mut impl Write,
+) -> io::Result<Exit> {
+    let mut told = |_: usize, _: usize, what: &str| {
+        if options.verbose {
+            let _ = writeln!(io::stderr(), "done: {what}");
+        }
+    };
+    let done = match place.house.perform(request, plan, at_once, &mut told) {
+        Ok(done) => done,
+        Err(error) => {
+            complain(&error);
+            document.error = Some(error.to_string());
+            return Ok(Exit::Failed);
+        }
+    };
+    document.done = true;
+    document.can_undo = done.can_undo;
+    if !options.json {
+        let frees = plan.frees();
+        match request {
+            Request::Dedupe { .. } => {
+                writeln!(out, "Done: {frees} freed. `taffrail undo` gives each its own copy again.")?
+            }
+            Request::Empty { .. } => writeln!(out, "Done: {frees} freed.")?,
+            _ if at_once || !plan.fills_trash() => writeln!(out, "Done: {frees} freed.")?,
+            _ => writeln!(
+                out,
+                "Done: {frees} moved to the trash. `taffrail undo` brings it back, `taffrail prune --trash` frees the space."
+            )?,
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// Whether the user wants it.
+fn agreed(options: &Doing) -> io::Result<Result<(), Exit>> {
+    if options.yes {
+        return Ok(Ok(()));
+    }
+    if !io::stdin().is_terminal() {
+        complain(&"nothing was done, since there is nobody to ask");
+        hint(Some("`--yes` does it without asking, `--dry-run` shows the plan only"));
+        return Ok(Err(Exit::Refused));
+    }
+    let mut err = io::stderr();
+    write!(err, "Go on? [y/N] ")?;
+    err.flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    if matches!(answer.trim(), "y" | "Y" | "yes") {
+        return Ok(Ok(()));
+    }
+    writeln!(err, "Nothing was done.")?;
+    Ok(Err(Exit::Refused))
+}
+
+/// Write a plan for a person.
+fn show(plan: &Plan, at_once: bool, verbose: bool, out: &mut impl Write) -> io::Result<()> {
+    let most = |limit: usize| if verbose { usize::MAX } else { limit };
+    let columns = plan.items.iter().map(|item| item.what.chars().count()).max().unwrap_or(0).min(60);
+    for item in &plan.items {
+        let what = gguf::clean(&item.what, 60);
+        writeln!(out, "{:<15} {what:<columns$}  {:<9} {:>8}", verb(item), item.store.name(), item.frees())?;
+        if let Some(note) = &item.note {
+            writeln!(out, "    {}", gguf::clean(note, TEXT_CHARS))?;
+        }
+        for step in item.steps.iter().filter(|step| step.act != Act::Keep).take(most(MAX_PATHS)) {
+            writeln!(out, "    {}", gguf::clean(&step.path.to_string_lossy(), TEXT_CHARS))?;
+        }
+        let n_more = item.steps.iter().filter(|step| step.act != Act::Keep).count().saturating_sub(most(MAX_PATHS));
+        if n_more > 0 {
+            writeln!(out, "    and {n_more} more paths (--verbose shows all)")?;
+        }
+    }
+    if !plan.refusals.is_empty() {
+        writeln!(out, "Left alone:")?;
+    }
+    for refusal in plan.refusals.iter().take(most(MAX_REFUSALS)) {
+        let (what, reason) = (gguf::clean(&refusal.what, 120), gguf::clean(&refusal.reason, TEXT_CHARS));
+        writeln!(out, "    {what}: {reason}")?;
+        if let Some(hint) = &refusal.hint {
+            writeln!(out, "      hint: {}", gguf::clean(hint, TEXT_CHARS))?;
+        }
+    }
+    let n_more = plan.refusals.len().saturating_sub(most(MAX_REFUSALS));
+    if n_more > 0 {
+        writeln!(out, "    and {n_more} more (--verbose shows all)")?;
+    }
+    if !plan.items.is_empty() {
+        let later = if plan.fills_trash() && !at_once { ", once the trash is emptied" } else { "" };
+        let never = if plan.can_undo() && !(at_once && plan.fills_trash()) { "" } else { " This can't be undone." };
+        writeln!(out, "\nFrees {}{later}.{never}", plan.frees())?;
+    }
+    Ok(())
+}
+
+/// What is done with an item, in a word or two.
+fn verb(item: &Item) -> &'static str {
+    match item.steps.last().map(|step| &step.act) {
+        Some(Act::Share { how: Sharing::Reflink, .. }) => "share blocks",
+        Some(Act::Share { how: Sharing::HardLink, .. }) => "hard link",
+        Some(Act::Empty { .. }) => "empty trash",
+        _ => match item.kind {
+            crate::core::house::Kind::Orphan => "orphan",
+            crate::core::house::Kind::Partial => "partial",
+            crate::core::house::Kind::Detached => "old revision",
+            crate::core::house::Kind::Dangling => "dangling",
+            crate::core::house::Kind::Unused => "unused model",
+            _ => "model",
+        },
+    }
+}
+
+pub(super) fn complain(what: &dyn std::fmt::Display) {
+    let _ = writeln!(io::stderr(), "taffrail: {what}");
+}
+
+pub(super) fn hint(text: Option<&str>) {
+    if let Some(text) = text {
+        let _ = writeln!(io::stderr(), "  hint: {text}");
+    }
+}
+
+/// A plan in JSON. Paths that are no Unicode have replacement characters.
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: String,
+    dry_run: bool,
+    /// Whether it was carried out.
+    done: bool,
+    can_undo: bool,
+    error: Option<String>,
+    /// Whether it goes to the trash first.
+    to_trash: bool,
+    frees_bytes: u64,
+    items: Vec<ItemView<'a>>,
+    refusals: Vec<HashMap<&'static str, &'a str>>,
+}
+
+#[derive(Serialize)]
+struct ItemView<'a> {
+    what: &'a str,
+    kind: &'static str,
+    store: &'static str,
+    note: Option<&'a str>,
+    frees_bytes: u64,
+    steps: Vec<StepView<'a>>,
+}
+
+#[derive(Serialize)]
+struct StepView<'a> {
+    /// `move`, `keep`, `ask`, `reflink`, `hard_link` or `empty`.
+    act: &'static str,
+    path: std::borrow::Cow<'a, str>,
+    /// The file whose content is shared.
+    source: Option<std::borrow::Cow<'a, str>>,
+    frees_bytes: u64,
+}
+
+impl<'a> Document<'a> {
+    fn new(request: &Request, plan: &'a Plan, at_once: bool, dry_run: bool) -> Self {
+        let refusal = |refusal: &'a crate::core::house::Refusal| {
+            let what = [("what", refusal.what.as_str()), ("reason", refusal.reason.as_str())];
+            what.into_iter().chain(refusal.hint.as_deref().map(|hint| ("hint", hint))).collect()
+        };
+        Self {
+            schema: format!("taffrail/{}/1", request.command()),
+            dry_run,
+            done: false,
+            can_undo: false,
+            error: None,
+            to_trash: plan.fills_trash() && !at_once,
+            frees_bytes: plan.frees().0,
+            items: plan.items.iter().map(ItemView::new).collect(),
+            refusals: plan.refusals.iter().map(refusal).collect(),
+        }
+    }
+}
+
+impl<'a> ItemView<'a> {
+    fn new(item: &'a Item) -> Self {
+        let step = |step: &'a crate::core::house::Step| {
+            let (act, source) = match &step.act {
+                Act::Move => ("move", None),
+                Act::Keep => ("keep", None),
+                Act::Ask { .. } => ("ask", None),
+                Act::Share { source, how: Sharing::Reflink } => ("reflink", Some(source.to_string_lossy())),
+                Act::Share { source, how: Sharing::HardLink } => ("hard_link", Some(source.to_string_lossy())),
+                Act::Empty { .. } => ("empty", None),
+            };
+            StepView { act, path: step.path.to_string_lossy(), source, frees_bytes: step.frees.0 }
+        };
+        Self {
+            what: &item.what,
+            kind: item.kind.name(),
+            store: item.store.name(),
+            note: item.note.as_deref(),
+            frees_bytes: item.frees().0,
+            steps: item.steps.iter().map(step).collect(),
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! `taffrail rm`: deletes models.
+
+use std::io::{self, Write};
+
+use super::Exit;
+use super::house::{Doing, Place, carry_out};
+use crate::core::house::Request;
+use crate::core::settings;
+
+/// What `rm` is asked.
+#[derive(Debug, clap::Args)]
+pub struct Rm {
+    /// Names, unique parts of some, `store:name` for one place only, `owner/repo[:quant]` or paths
+    #[arg(required = true, value_name = "MODEL")]
+    pub models: Vec<String>,
+    /// Delete at once rather than move to the trash
+    #[arg(long)]
+    pub now: bool,
+    /// How
+    #[command(flatten)]
+    pub doing: Doing,
+}
+
+/// Show what would go, ask, and delete it.
+pub fn run(arguments: &Rm, settings: &settings::Library, out: &mut impl Write) -> io::Result<Exit> {
+    let place = Place::look(settings);
+    let models = match place.find(&arguments.models, settings) {
+        Ok(models) => models,
+        Err(exit) => return Ok(exit),
+    };
+    let at_once = arguments.now || settings.trash_days == 0;
+    carry_out(&place, &Request::Remove { models }, &arguments.doing, at_once, out)
+}

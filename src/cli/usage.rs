@@ -1,0 +1,154 @@
+//! `taffrail usage`: what the models take of the disks, and what could be tidied up.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::house::Place;
+use super::table::{self, Column};
+use crate::core::house::{Kind, Share, Survey};
+use crate::core::settings;
+use crate::core::units::{Bytes, Ratio};
+
+/// Models that are listed unless asked for all.
+const MAX_MODELS: usize = 15;
+/// Columns of the longest bar.
+const BAR: usize = 24;
+
+/// What `usage` is asked.
+#[derive(Debug, clap::Args)]
+pub struct Usage {
+    /// List every model
+    #[arg(long)]
+    pub all: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Write the survey.
+pub fn run(
+    arguments: &Usage,
+    settings: &settings::Library,
+    width: Option<usize>,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let place = Place::look(settings);
+    let survey = place.house.survey(&place.listing.models);
+    if arguments.json {
+        return super::json::write(out, &Document::new(&survey));
+    }
+    let usage = &survey.usage;
+    writeln!(out, "{} models take {} of the disks.", usage.models.len(), usage.total)?;
+    shares(out, "Store", &usage.stores.iter().collect::<Vec<_>>(), usage.total, width)?;
+    shares(out, "Family", &usage.families.iter().collect::<Vec<_>>(), usage.total, width)?;
+    let most = if arguments.all { usize::MAX } else { MAX_MODELS };
+    let models: Vec<_> = usage.models.iter().map(|(share, _)| share).take(most).collect();
+    shares(out, "Model", &models, usage.total, width)?;
+    let n_more = usage.models.len().saturating_sub(most);
+    if n_more > 0 {
+        writeln!(out, "and {n_more} smaller ones (--all lists them)")?;
+    }
+    tidy(out, &survey)?;
+    for problem in &survey.problems {
+        writeln!(out, "! {}", gguf::clean(problem, 400))?;
+    }
+    Ok(())
+}
+
+fn shares(
+    out: &mut impl Write,
+    title: &'static str,
+    shares: &[&Share],
+    total: Bytes,
+    width: Option<usize>,
+) -> io::Result<()> {
+    if shares.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    let part = |share: &Share| share.bytes.0 as f64 / total.0.max(1) as f64;
+    let rows: Vec<_> = shares
+        .iter()
+        .map(|share| {
+            let bar = "█".repeat(((part(share) * BAR as f64).round() as usize).min(BAR));
+            vec![gguf::clean(&share.name, 60), share.bytes.to_string(), Ratio(part(share)).to_string(), bar]
+        })
+        .collect();
+    let column = |title, right, least| Column { title, right, least, goes: 0 };
+    let columns = [
+        column(title, false, Some(12)),
+        column("size", true, None),
+        column("share", true, None),
+        column("", false, None),
+    ];
+    table::write(out, &columns, &rows, width)
+}
+
+fn tidy(out: &mut impl Write, survey: &Survey) -> io::Result<()> {
+    writeln!(out, "\nCould be tidied up")?;
+    if survey.tidy.is_empty() {
+        writeln!(out, "  nothing")?;
+    }
+    for tidy in &survey.tidy {
+        let how = match tidy.kind {
+            Kind::Duplicate => "taffrail dedupe",
+            Kind::Unused => "taffrail prune --unused 30",
+            Kind::Trash => "taffrail prune --trash",
+            _ => "taffrail prune",
+        };
+        writeln!(out, "  {:>8}  {:>4} {:<18} `{how}`", tidy.frees, tidy.count, tidy.kind.name())?;
+    }
+    if let Some(title) = &survey.undo {
+        writeln!(out, "\n`taffrail undo` takes back: {}", gguf::clean(title, 200))?;
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    total_bytes: u64,
+    stores: Vec<ShareView<'a>>,
+    families: Vec<ShareView<'a>>,
+    models: Vec<ShareView<'a>>,
+    tidy: Vec<TidyView>,
+    undo: Option<&'a str>,
+    problems: &'a [String],
+}
+
+#[derive(Serialize)]
+struct ShareView<'a> {
+    name: &'a str,
+    bytes: u64,
+    n_models: usize,
+}
+
+#[derive(Serialize)]
+struct TidyView {
+    kind: &'static str,
+    count: usize,
+    frees_bytes: u64,
+}
+
+impl<'a> Document<'a> {
+    fn new(survey: &'a Survey) -> Self {
+        fn view(share: &Share) -> ShareView<'_> {
+            ShareView { name: &share.name, bytes: share.bytes.0, n_models: share.n_models }
+        }
+        let usage = &survey.usage;
+        let tidy = survey.tidy.iter();
+        Self {
+            schema: "taffrail/usage/1",
+            total_bytes: usage.total.0,
+            stores: usage.stores.iter().map(view).collect(),
+            families: usage.families.iter().map(view).collect(),
+            models: usage.models.iter().map(|(share, _)| view(share)).collect(),
+            tidy: tidy
+                .map(|tidy| TidyView { kind: tidy.kind.name(), count: tidy.count, frees_bytes: tidy.frees.0 })
+                .collect(),
+            undo: survey.undo.as_deref(),
+            problems: &survey.problems,
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Keeps the stores tidy: deletes models, prunes what nothing uses, lets duplicates share their space, verifies files,
+//! and takes back what it did.
+//!
+//! Owned here: the only writes to other tools' stores there are. A [`Plan`] is made first and changes nothing; carrying
+//! it out writes all steps into a journal before the first one, moves rather than deletes, and does references before
+//! content. Absent: the wish for any of it, and the question whether it is meant, which stand before.
+//!
+//! Never hard-linked: into Ollama's `blobs`, whose content is left to Ollama; and files of the user's own folders,
+//! unless asked for, since editors of GGUF metadata write them in place and would change both names.
+
+mod dedupe;
+mod execute;
+mod files;
+mod hash;
+mod hub;
+mod in_use;
+mod journal;
+mod ollama;
+mod ollama_server;
+mod plain;
+mod plan;
+mod share;
+mod survey;
+#[cfg(test)]
+mod tests;
+mod trash;
+mod verify;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::Env;
+use crate::core::event::StoreStatus;
+use crate::core::house::{Act, Plan, Request};
+use crate::core::model::{Model, Store};
+
+pub use execute::{Progress, Trouble};
+pub use journal::{Phase, Record};
+pub use survey::{UNUSED_DAYS, unused};
+pub use verify::{Checked, Verdict, verify};
+
+use journal::Journal;
+
+/// The folder that takes what is deleted, on each file system. No scan looks into it.
+pub(super) const TRASH: &str = ".taffrail-trash";
+
+/// Where the stores are, and where the journal is.
+#[derive(Debug, Clone)]
+pub struct House {
+    stores: Vec<(Store, PathBuf)>,
+    journal: Option<Journal>,
+    /// Where Ollama's server would answer.
+    ollama_host: String,
+    now: i64,
+}
+
+/// What was done.
+#[derive(Debug, Clone)]
+pub struct Done {
+    /// The plan that was carried out.
+    pub plan: Plan,
+    /// Whether `undo` can take it back.
+    pub can_undo: bool,
+}
+
+impl House {
+    /// For the stores that a scan found.
+    pub fn new(env: &Env, stores: &[StoreStatus]) -> Self {
+        Self {
+            stores: stores.iter().map(|status| (status.store, PathBuf::from(&status.place))).collect(),
+            journal: env.data.as_deref().map(Journal::new),
+            ollama_host: env
+                .variables
+                .get("OLLAMA_HOST")
+                .map(|host| host.to_string_lossy().into_owned())
+                .unwrap_or_default(),
+            now: env.now,
+        }
+    }
+
+    /// What would be done. Changes nothing.
+    pub fn plan(&self, request: &Request) -> Plan {
+        plan::plan(self, request)
+    }
+
+    /// Carry out a plan that was shown. The stores may have changed since: where a new plan differs nothing is done.
+    /// `at_once` deletes what would go to the trash.
+    pub fn perform(
+        &self,
+        request: &Request,
+        shown: &Plan,
+        at_once: bool,
+        progress: Progress<'_>,
+    ) -> Result<Done, Trouble> {
+        let journal = self.journal.as_ref().ok_or(Trouble::NoJournal)?;
+        let done = |can_undo| Done { plan: shown.clone(), can_undo };
+        if let Request::Empty { .. } = request {
+            for (_, step) in shown.steps() {
+                if let Act::Empty { id } = &step.act {
+                    execute::empty_record(journal, id)?;
+                }
+            }
+            return Ok(done(false));
+        }
+        // Sharing compares the files byte by byte before it lets go of one, so what changed meanwhile is seen there.
+        let is_stale = !matches!(request, Request::Dedupe { .. }) && self.plan(request).items != shown.items;
+        if is_stale {
+            return Err(Trouble::InTheWay("the store has changed meanwhile; look at the plan again".to_owned()));
+        }
+        let record = execute::perform(journal, shown, request.title(), at_once, self.now, progress)?;
+        Ok(done(record.can_undo()))
+    }
+
+    /// Take back what was done last, or the one of this id.
+    pub fn undo(&self, id: Option<&str>, progress: Progress<'_>) -> Result<Record, Trouble> {
+        execute::undo(self.journal.as_ref().ok_or(Trouble::NoJournal)?, id, progress)
+    }
+
+    /// What was done and not forgotten, oldest first, and what of it can't be read.
+    pub fn records(&self) -> (Vec<Record>, Vec<String>) {
+        self.journal.as_ref().filter(|journal| journal.is_there()).map(Journal::read).unwrap_or_default()
+    }
+
+    /// What lies on the disks, and what could be tidied up.
+    pub fn survey(&self, models: &[Arc<Model>]) -> crate::core::house::Survey {
+        survey::survey(self, models)
+    }
+
+    /// The store of this kind that holds a path; its own folder where none does.
+    fn root(&self, store: Store, path: &std::path::Path) -> PathBuf {
+        let roots = self.stores.iter().filter(|(found, root)| *found == store && path.starts_with(root));
+        let root = roots.max_by_key(|(_, root)| root.as_os_str().len()).map(|(_, root)| root.clone());
+        root.or_else(|| path.parent().map(std::path::Path::to_owned)).unwrap_or_default()
+    }
+}
+
+/// Mend what an earlier run left unfinished; gives a sentence for each. One look at the disk where there is nothing.
+pub fn recover(env: &Env) -> Vec<String> {
+    env.data.as_deref().map(|data| execute::recover(&Journal::new(data))).unwrap_or_default()
+}

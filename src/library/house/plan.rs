@@ -1,0 +1,260 @@
+//! From a wish to a plan: what belongs together, what it frees, and what stands in the way.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::files::{self, Identity, allocated, identity, shown};
+use super::hub::{self, Repository};
+use super::ollama::{self, Ollama};
+use super::{House, dedupe, in_use, plain, trash};
+use crate::core::house::{Act, Item, Kind, Plan, Refusal, Request, Step};
+use crate::core::model::{Model, Store};
+use crate::core::units::Bytes;
+
+pub(super) fn plan(house: &House, request: &Request) -> Plan {
+    let mut plan = Plan::default();
+    match request {
+        Request::Remove { models } => remove(house, models, Kind::Model, &mut plan),
+        Request::Prune { kinds, unused } => {
+            remove(house, unused, Kind::Unused, &mut plan);
+            let goes: HashSet<PathBuf> = plan.steps().map(|(_, step)| step.path.clone()).collect();
+            let mut pruned = Plan::default();
+            prune(house, kinds, &mut pruned);
+            // What goes with a model goes once.
+            let is_new =
+                |item: &Item| !item.steps.iter().any(|step| step.path.ancestors().any(|path| goes.contains(path)));
+            plan.items.extend(pruned.items.into_iter().filter(is_new));
+            plan.refusals.extend(pruned.refusals);
+        }
+        Request::Dedupe { models, read, link_folders } => dedupe::plan(house, models, *read, *link_folders, &mut plan),
+        Request::Empty { before } => {
+            empty(house, *before, &mut plan);
+            return plan;
+        }
+    }
+    check(&mut plan);
+    measure(&mut plan);
+    plan
+}
+
+/// A place of a model, with what it is called there.
+struct Place<'a> {
+    model: &'a Model,
+    files: Vec<PathBuf>,
+}
+
+fn remove(house: &House, models: &[Arc<Model>], kind: Kind, plan: &mut Plan) {
+    let mut repositories = BTreeMap::<PathBuf, Vec<Place<'_>>>::new();
+    let mut ollamas = BTreeMap::<PathBuf, Vec<Place<'_>>>::new();
+    for model in models.iter().flat_map(|model| model.places()) {
+        let place = Place { model, files: model.files.iter().map(|file| file.path.clone()).collect() };
+        let Some(first) = place.files.first().filter(|path| !path.as_os_str().is_empty()) else {
+            plan.refuse(&model.name, "it ships with taffrail and takes no space of its own", None);
+            continue;
+        };
+        match model.store {
+            Store::Starter => plan.refuse(&model.name, "it ships with taffrail", None),
+            Store::RamaLama => {
+                plan.refuse(
+                    &model.name,
+                    "RamaLama's store is read only here",
+                    Some(format!("ramalama rm {}", model.name)),
+                );
+            }
+            Store::Docker => {
+                let hint = format!("docker model rm {}", model.name);
+                plan.refuse(&model.name, "Docker's store is read only here", Some(hint));
+            }
+            _ => match (hub::folder_of(first), ollama::root_of(first)) {
+                (Some(folder), _) => repositories.entry(folder).or_default().push(place),
+                (None, Some(root)) => ollamas.entry(root).or_default().push(place),
+                (None, None) => {
+                    let (what, root) = (model.name.clone(), house.root(model.store, first));
+                    let id = model.id.split_once(':').map_or(model.id.as_str(), |(_, id)| id);
+                    plan.items.push(plain::remove(model.store, &root, what, id, &place.files));
+                }
+            },
+        }
+    }
+    for (folder, places) in repositories {
+        let names: Vec<_> = places.iter().map(|place| place.model.name.clone()).collect();
+        let files: Vec<_> = places.into_iter().flat_map(|place| place.files).collect();
+        match Repository::read(&folder) {
+            Ok(repository) => match repository.remove(names.join(", "), &files) {
+                Ok(item) => plan.items.push(item),
+                Err(refusal) => plan.refusals.push(refusal),
+            },
+            Err(error) => plan.refuse(
+                &names.join(", "),
+                &format!(
+                    "{} can't be read whole ({}), so nobody knows what is used",
+                    shown(&folder),
+                    files::reason(&error)
+                ),
+                None,
+            ),
+        }
+    }
+    for (root, places) in ollamas {
+        let wanted: Vec<_> = places.iter().map(|place| (place.model, &place.files[..])).collect();
+        match Ollama::read(&root) {
+            Ok(ollama) => ollama.remove(&wanted, &house.ollama_host, plan),
+            Err(reason) => plan.refuse(
+                &names_of(&places),
+                &reason,
+                Some(
+                    "mend or delete that manifest with Ollama itself; nothing in the store is touched before"
+                        .to_owned(),
+                ),
+            ),
+        }
+    }
+    for item in &mut plan.items {
+        item.kind = kind;
+    }
+}
+
+fn names_of(places: &[Place<'_>]) -> String {
+    places.iter().map(|place| place.model.name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn prune(house: &House, kinds: &[Kind], plan: &mut Plan) {
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(house.now.unsigned_abs());
+    for (store, root) in &house.stores {
+        match store {
+            Store::HuggingFace => {
+                let entries = files::entries(root).unwrap_or_default();
+                let is_repository =
+                    |name: &str| ["models--", "datasets--", "spaces--"].iter().any(|kind| name.starts_with(kind));
+                for entry in entries.into_iter().filter(|entry| entry.file_name().to_str().is_some_and(is_repository)) {
+                    match Repository::read(&entry.path()) {
+                        Ok(repository) => plan.items.extend(repository.prune(kinds, now)),
+                        Err(error) => plan.refuse(
+                            &shown(&entry.path()),
+                            &format!("can't be read whole: {}", files::reason(&error)),
+                            None,
+                        ),
+                    }
+                }
+            }
+            Store::Ollama => match Ollama::read(root) {
+                Ok(ollama) => plan.items.extend(ollama.prune(kinds, now)),
+                Err(reason) => plan.refuse("Ollama's store", &reason, None),
+            },
+            Store::LmStudio | Store::LlamaCpp | Store::Jan | Store::Gpt4All | Store::LocalAi
+                if kinds.contains(&Kind::Partial) =>
+            {
+                plan.items.extend(plain::partials(*store, root, now));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn empty(house: &House, before: Option<i64>, plan: &mut Plan) {
+    let (records, problems) = house.records();
+    for record in records {
+        let is_old = before.is_none_or(|before| record.began < before);
+        if !is_old || record.phase != super::Phase::Done {
+            continue;
+        }
+        let files = record.trash.iter().filter_map(|folder| files::regular_files(folder).ok()).flatten();
+        let frees = files
+            .filter(|(_, file)| std::os::unix::fs::MetadataExt::nlink(file) == 1)
+            .map(|(_, file)| allocated(&file))
+            .sum();
+        let path = record.trash.first().cloned().unwrap_or_default();
+        plan.items.push(Item {
+            what: record.title.clone(),
+            kind: Kind::Trash,
+            store: Store::Folder,
+            root: path.clone(),
+            steps: vec![Step { act: Act::Empty { id: record.id.clone() }, path, frees: Bytes(frees) }],
+            note: None,
+        });
+    }
+    for problem in problems {
+        plan.refuse("a journal", &problem, None);
+    }
+}
+
+/// The files that an item would take away, each once.
+fn files_of(item: &Item) -> Result<Vec<(usize, PathBuf, std::fs::Metadata)>, String> {
+    let mut all = Vec::new();
+    for (index, step) in item.steps.iter().enumerate() {
+        if matches!(step.act, Act::Move | Act::Keep | Act::Share { .. }) {
+            let found = files::regular_files(&step.path)
+                .map_err(|error| format!("{}: {}", shown(&step.path), files::reason(&error)))?;
+            all.extend(found.into_iter().map(|(path, metadata)| (index, path, metadata)));
+        }
+    }
+    Ok(all)
+}
+
+/// Leave out what can't be done: what is in use, what can't be moved.
+fn check(plan: &mut Plan) {
+    let mut wanted = HashMap::new();
+    let mut obstacles: Vec<Option<String>> = Vec::new();
+    let mut of_items: Vec<Vec<Identity>> = Vec::new();
+    for item in &plan.items {
+        let mut obstacle = item.steps.iter().find_map(|step| not_movable(item, step));
+        let found = files_of(item).unwrap_or_else(|reason| {
+            obstacle = obstacle.take().or(Some(reason));
+            Vec::new()
+        });
+        of_items.push(found.iter().map(|(_, _, metadata)| identity(metadata)).collect());
+        wanted.extend(found.into_iter().map(|(_, path, metadata)| (identity(&metadata), path)));
+        obstacles.push(obstacle);
+    }
+    let users = in_use::users(&wanted);
+    let items = std::mem::take(&mut plan.items);
+    for ((item, obstacle), identities) in items.into_iter().zip(obstacles).zip(of_items) {
+        let user = identities.iter().find_map(|identity| users.get(identity));
+        match (user, obstacle) {
+            (Some(user), _) => {
+                plan.refuse(&item.what, &format!("it is used by {user}"), Some("stop that first".to_owned()));
+            }
+            (None, Some(reason)) => plan.refuse(&item.what, &reason, None),
+            (None, None) => plan.items.push(item),
+        }
+    }
+}
+
+fn not_movable(item: &Item, step: &Step) -> Option<String> {
+    if matches!(step.act, Act::Ask { .. } | Act::Empty { .. }) {
+        return None;
+    }
+    let wrong = step.path.parent().filter(|_| step.act != Act::Keep).and_then(files::not_writable);
+    wrong.or_else(|| trash::place(item.store, &item.root, &step.path).err())
+}
+
+/// Work out what each step frees. A file with several names frees its space with the last of them, and nothing where
+/// another name stays.
+fn measure(plan: &mut Plan) {
+    use std::os::unix::fs::MetadataExt as _;
+    let mut seen = HashMap::<Identity, HashSet<PathBuf>>::new();
+    for item in &mut plan.items {
+        let Ok(found) = files_of(item) else { continue };
+        for (index, path, metadata) in found {
+            let names = seen.entry(identity(&metadata)).or_default();
+            if names.insert(path) && names.len() as u64 == metadata.nlink() {
+                let step = &mut item.steps[index];
+                step.frees = step.frees + Bytes(allocated(&metadata));
+            }
+        }
+    }
+}
+
+impl Plan {
+    pub(super) fn refuse(&mut self, what: &str, reason: &str, hint: Option<String>) {
+        self.refusals.push(Refusal { what: what.to_owned(), reason: reason.to_owned(), hint });
+    }
+}
+
+/// An entry of a folder that is older than the age of broken downloads.
+pub(super) fn is_old(path: &Path, now: SystemTime) -> bool {
+    let modified = path.symlink_metadata().and_then(|metadata| metadata.modified());
+    modified.is_ok_and(|time| now.duration_since(time).is_ok_and(|age| age >= hub::OLD))
+}

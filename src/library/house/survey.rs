@@ -1,0 +1,73 @@
+//! What the models take of the disks, and what could be tidied up.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::files::{allocated, identity};
+use super::{House, Phase};
+use crate::core::house::{Kind, Piece, Request, Survey, Tidy, Usage, family};
+use crate::core::model::{Model, Store};
+use crate::core::units::Bytes;
+
+/// A model that nothing has read for so many days counts as unused.
+pub const UNUSED_DAYS: i64 = 30;
+/// Seconds of a day.
+const DAY: i64 = 24 * 60 * 60;
+
+pub(super) fn survey(house: &House, models: &[Arc<Model>]) -> Survey {
+    let mut tidy = Vec::new();
+    let mut problems = Vec::new();
+    let mut offer = |kind: Kind, request: Request| {
+        let plan = house.plan(&request);
+        let is_problem = |kind: Kind| matches!(kind, Kind::Orphan | Kind::Trash);
+        if is_problem(kind) {
+            problems.extend(plan.refusals.iter().map(|refusal| format!("{}: {}", refusal.what, refusal.reason)));
+        }
+        if !plan.items.is_empty() {
+            tidy.push(Tidy { kind, count: plan.items.len(), frees: plan.frees(), request });
+        }
+    };
+    for kind in Kind::PRUNED {
+        offer(kind, Request::Prune { kinds: vec![kind], unused: Vec::new() });
+    }
+    offer(Kind::Duplicate, Request::Dedupe { models: models.to_vec(), read: false, link_folders: false });
+    let unused = unused(models, UNUSED_DAYS, house.now);
+    if !unused.is_empty() {
+        offer(Kind::Unused, Request::Prune { kinds: Vec::new(), unused });
+    }
+    offer(Kind::Trash, Request::Empty { before: None });
+    let (records, _) = house.records();
+    let undo = records.iter().rev().find(|record| record.phase == Phase::Done).filter(|record| record.can_undo());
+    Survey { usage: Usage::new(&pieces(models)), tidy, undo: undo.map(|record| record.title.clone()), problems }
+}
+
+/// The models that nothing has read for so many days, as far as the file system tells.
+pub fn unused(models: &[Arc<Model>], days: i64, now: i64) -> Vec<Arc<Model>> {
+    let before = now.saturating_sub(days.saturating_mul(DAY));
+    let is_unused = |model: &&Arc<Model>| {
+        model.store != Store::Starter && model.places().all(|place| place.used.is_some_and(|used| used < before))
+    };
+    models.iter().filter(is_unused).cloned().collect()
+}
+
+fn pieces(models: &[Arc<Model>]) -> Vec<Piece> {
+    let mut seen = HashSet::new();
+    let mut pieces = Vec::new();
+    for model in models {
+        let name = (family(model), model.name.clone());
+        for place in model.places() {
+            for file in &place.files {
+                let Ok(metadata) = file.path.metadata() else { continue };
+                let is_new = seen.insert(identity(&metadata));
+                let allocated = Bytes(if is_new { allocated(&metadata) } else { 0 });
+                pieces.push(Piece {
+                    identity: identity(&metadata),
+                    allocated,
+                    store: place.store,
+                    model: name.clone(),
+                });
+            }
+        }
+    }
+    pieces
+}

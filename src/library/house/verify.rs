@@ -1,0 +1,138 @@
+//! Whether files are what their stores say they are, without a network.
+//!
+//! A store says it by the name of a blob (Ollama, the Hugging Face cache), by the hub's listing of a revision
+//! (`trees/COMMIT.json`), or by llama.cpp's `.etag`. Where none does there is nothing to compare with.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::{files, hash, hub};
+use crate::core::model::{Digest, Model};
+use crate::core::units::Bytes;
+
+/// The longest listing of a revision, bytes: some hundred for each file.
+const MAX_TREE: u64 = 64 << 20;
+/// The longest `.etag`.
+const MAX_ETAG: u64 = 256;
+
+/// How a file fared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is what its store says.
+    Right,
+    /// It is not: what it should be and what it is.
+    Wrong {
+        /// The hash that its store names.
+        expected: Digest,
+        /// The hash of what is there.
+        found: Digest,
+    },
+    /// Its store says no hash.
+    Unknown,
+    /// It can't be read: the system's reason.
+    Unreadable(String),
+}
+
+/// A file that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// Of which model, by its id.
+    pub model: String,
+    /// The file.
+    pub path: PathBuf,
+    /// Its size.
+    pub size: Bytes,
+    /// How it fared.
+    pub verdict: Verdict,
+}
+
+/// Verify all files of these models, each file once. `progress` is told how many bytes of how many are done, and the
+/// file at work; `tell` each verdict.
+pub fn verify(
+    models: &[Arc<Model>],
+    progress: &mut dyn FnMut(Bytes, Bytes, &Path),
+    tell: &mut dyn FnMut(&Checked),
+) -> Vec<Checked> {
+    let mut seen = std::collections::HashSet::new();
+    let mut waiting = Vec::new();
+    for model in models.iter().flat_map(|model| model.places()) {
+        for file in model.files.iter().filter(|file| !file.path.as_os_str().is_empty()) {
+            let same = file.path.metadata().ok().map(|metadata| files::identity(&metadata));
+            let expected = file.digest.or_else(|| known(&file.path));
+            if same.is_none_or(|same| seen.insert((same, expected))) {
+                waiting.push((model, file, expected));
+            }
+        }
+    }
+    let total: Bytes = waiting.iter().filter(|(.., expected)| expected.is_some()).map(|(_, file, _)| file.size).sum();
+    let mut before = Bytes(0);
+    let mut checked = Vec::new();
+    for (model, file, expected) in waiting {
+        let verdict = match expected {
+            None => Verdict::Unknown,
+            Some(expected) => {
+                let done =
+                    hash::file(&file.path, expected, &mut |done| progress(before + Bytes(done), total, &file.path));
+                before = before + file.size;
+                match done {
+                    Ok(found) if found == expected => Verdict::Right,
+                    Ok(found) => Verdict::Wrong { expected, found },
+                    Err(error) => Verdict::Unreadable(files::reason(&error)),
+                }
+            }
+        };
+        let one = Checked { model: model.id.clone(), path: file.path.clone(), size: file.size, verdict };
+        tell(&one);
+        checked.push(one);
+    }
+    checked
+}
+
+/// What the store says a file hashes to.
+pub(super) fn known(path: &Path) -> Option<Digest> {
+    by_blob(path).or_else(|| by_tree(path)).or_else(|| by_etag(path))
+}
+
+/// The name of a blob, and of what a link leads to.
+fn by_blob(path: &Path) -> Option<Digest> {
+    let path = std::fs::canonicalize(path).ok()?;
+    let is_blob = path.parent()?.file_name() == Some(OsStr::new("blobs"));
+    path.file_name()?.to_str().filter(|_| is_blob)?.parse().ok()
+}
+
+/// What the hub's listing of the revision says.
+fn by_tree(path: &Path) -> Option<Digest> {
+    #[derive(Deserialize)]
+    struct Tree {
+        format_version: u32,
+        files: HashMap<String, Entry>,
+    }
+    #[derive(Deserialize)]
+    struct Entry {
+        blob_id: Option<String>,
+        lfs_sha256: Option<String>,
+    }
+    let folder = hub::folder_of(path)?;
+    let inside = path.strip_prefix(folder.join("snapshots")).ok()?;
+    let commit = inside.components().next()?.as_os_str();
+    let file = inside.strip_prefix(commit).ok()?.to_str()?;
+    let mut name = commit.to_owned();
+    name.push(".json");
+    let text = files::small(&folder.join("trees").join(name), MAX_TREE).ok()?;
+    let tree: Tree = serde_json::from_slice(&text).ok().filter(|tree: &Tree| tree.format_version == 1)?;
+    let entry = tree.files.get(file)?;
+    entry.lfs_sha256.as_ref().or(entry.blob_id.as_ref())?.parse().ok()
+}
+
+/// What llama.cpp wrote down when it fetched the file, where that is a SHA-256.
+fn by_etag(path: &Path) -> Option<Digest> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".etag");
+    let text = files::small(Path::new(&name), MAX_ETAG).ok()?;
+    let digest = String::from_utf8(text).ok()?.trim().trim_start_matches("W/").trim_matches('"').parse().ok()?;
+    Some(digest).filter(|digest| matches!(digest, Digest::Sha256(_)))
+}
