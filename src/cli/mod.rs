@@ -6,6 +6,7 @@ pub mod config;
 pub mod exit;
 mod json;
 pub mod ls;
+pub mod pull;
 pub mod run;
 mod session_options;
 pub mod show;
@@ -49,6 +50,8 @@ pub enum Command {
     Show(Show),
     /// Answer one prompt; the answer goes to standard output, its figures to standard error
     Run(Box<run::Run>),
+    /// Fetch a model from the hub into the Hugging Face cache
+    Pull(pull::Pull),
     /// Show the settings in force and where each comes from
     Config(config::Config),
     /// Be a worker: what the supervisor starts

@@ -5,6 +5,7 @@
 //! event with its time; whatever is to be done leaves as an effect.
 
 pub mod action;
+pub mod download;
 pub mod editor;
 pub mod effect;
 pub mod energy;
@@ -12,6 +13,7 @@ pub mod event;
 pub mod figure;
 pub mod fit;
 pub mod fleet_view;
+pub mod hub;
 pub mod library_view;
 pub mod machine;
 pub mod model;

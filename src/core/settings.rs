@@ -16,6 +16,8 @@ pub struct Settings {
     pub ui: Ui,
     /// Where models are looked for.
     pub library: Library,
+    /// How the hub is used.
+    pub hub: Hub,
     /// How a new session runs unless told otherwise.
     pub session: SessionSettings,
     /// What sessions may take of the machine together.
@@ -60,6 +62,17 @@ pub struct Library {
     pub use_hugging_face: bool,
     /// Whether the starter models are shown.
     pub use_starter: bool,
+}
+
+/// How the hub is used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hub {
+    /// Its address; `None` takes `HF_ENDPOINT`, else the public hub.
+    pub endpoint: Option<String>,
+    /// Downloads that run at once.
+    pub downloads: u32,
+    /// The longest wait for the next bytes.
+    pub timeout: Duration,
 }
 
 /// How one session runs.
@@ -147,6 +160,12 @@ impl Default for Ui {
 impl Default for Library {
     fn default() -> Self {
         Self { folders: Vec::new(), hugging_face: None, use_hugging_face: true, use_starter: true }
+    }
+}
+
+impl Default for Hub {
+    fn default() -> Self {
+        Self { endpoint: None, downloads: 3, timeout: Duration::from_secs(30) }
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod env;
 mod folder;
+pub mod hub;
 mod hugging_face;
 mod index;
 mod inspect;
