@@ -302,7 +302,13 @@ fn answer(repos: &[Repo], seen: &Seen, wrong: Option<&Wrong>) -> Answer {
     let path = decoded(seen.path.split('?').next().unwrap_or_default());
     let query = seen.path.split_once('?').map_or("", |(_, query)| query);
     if path == "/api/models" {
-        return search(repos, query);
+        let answer = search(repos, query);
+        return match wrong {
+            Some(Wrong::Headers(headers)) => {
+                headers.iter().fold(answer, |answer, (name, value)| answer.with(name, value))
+            }
+            _ => answer,
+        };
     }
     for repo in repos {
         let authorized =
