@@ -54,6 +54,10 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
             drop(out);
             return run(&arguments, loaded.settings);
         }
+        Command::Pull(arguments) => {
+            drop(out);
+            return with_app(loaded.settings, Vec::new(), async |app: &mut App| cli::pull::run(&arguments, app).await);
+        }
         Command::Worker(_) => return Exit::Usage,
     };
     match result.and_then(|exit| out.flush().map(|()| exit)) {

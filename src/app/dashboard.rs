@@ -37,6 +37,7 @@ pub async fn run(app: &mut App, keymap: &Keymap, themes: &BTreeMap<String, Theme
     // The first frame needs nothing from the disk.
     screen.draw(&app.state, &mut view_state, keymap, themes)?;
     app.scan();
+    app.find_interrupted();
     let mut drawn = Instant::now();
     let mut dirty = false;
     while !app.state.leaving {

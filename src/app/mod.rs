@@ -6,6 +6,7 @@
 pub mod clipboard;
 mod clock;
 pub mod dashboard;
+mod hub;
 mod prepare;
 
 use std::sync::Arc;
@@ -59,6 +60,7 @@ pub struct App {
     news: mpsc::Receiver<(WorkerId, WorkerEvent)>,
     library: mpsc::Receiver<LibraryEvent>,
     library_sender: mpsc::Sender<LibraryEvent>,
+    hub: hub::Hub,
     readings: watch::Receiver<Option<Box<Sample>>>,
     sampler: telemetry::Thread,
 }
@@ -89,6 +91,7 @@ impl App {
             news,
             library,
             library_sender,
+            hub: hub::Hub::new(),
             readings,
             sampler,
         })
@@ -101,6 +104,7 @@ impl App {
                 biased;
                 Some((worker, event)) = self.news.recv() => return Event::Worker(worker, event),
                 Some(event) = self.library.recv() => return Event::Library(event),
+                event = self.hub.next() => return event,
                 Ok(()) = self.readings.changed() => {
                     if let Some(sample) = self.readings.borrow_and_update().clone() {
                         return Event::Sample(sample);
@@ -115,7 +119,7 @@ impl App {
         if let Ok((worker, event)) = self.news.try_recv() {
             return Some(Event::Worker(worker, event));
         }
-        self.library.try_recv().ok().map(Event::Library)
+        self.library.try_recv().ok().map(Event::Library).or_else(|| self.hub.try_next())
     }
 
     /// Take what happened, and do what follows.
@@ -136,6 +140,17 @@ impl App {
         self.handle(Event::Library(LibraryEvent::Found(models)));
     }
 
+    /// Ask the hub for the files of a repository at a revision; answered by an event.
+    pub fn ask_files(&mut self, repository: &str, revision: &str) {
+        let effect = Effect::Files { repository: repository.to_owned(), revision: revision.to_owned() };
+        self.execute(effect);
+    }
+
+    /// Look for downloads that earlier runs left unfinished.
+    pub fn find_interrupted(&self) {
+        self.hub.find_interrupted(&self.state.settings);
+    }
+
     /// End all workers and wait until they have.
     pub async fn shut_down(mut self) {
         // Workers that still have something to say must not wait for us to listen.
@@ -152,6 +167,12 @@ impl App {
             Effect::Stop { worker } => self.engine.stop(worker),
             Effect::Watch { pids } => self.sampler.watch(pids),
             Effect::Scan => self.scan(),
+            Effect::Search { generation, text, sort } => self.hub.search(&self.state.settings, generation, text, sort),
+            Effect::Files { repository, revision } => self.hub.files(&self.state.settings, repository, revision),
+            Effect::Download { id, order } => self.hub.download(&self.state.settings, id, order),
+            Effect::Pause(id) => self.hub.wish(id, library::hub::Wish::Pause),
+            Effect::CancelDownload(id) => self.hub.wish(id, library::hub::Wish::Cancel),
+            Effect::Discard(order) => self.hub.discard(&self.state.settings, order),
             Effect::Copy(text) => self.clipboard = Some(text),
             Effect::Quit => {}
         }

@@ -10,6 +10,7 @@ mod json;
 pub mod ls;
 mod openness_view;
 pub mod prune;
+pub mod pull;
 pub mod rm;
 pub mod run;
 mod session_options;
@@ -70,6 +71,8 @@ pub enum Command {
     Verify(verify::Verify),
     /// Take back what the last `rm`, `prune` or `dedupe` did
     Undo(undo::Undo),
+    /// Fetch a model from the hub into the Hugging Face cache
+    Pull(pull::Pull),
     /// Show the settings in force and where each comes from
     Config(config::Config),
     /// Be a worker: what the supervisor starts

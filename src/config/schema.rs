@@ -6,7 +6,7 @@ use super::value::{Value, show_bytes};
 use crate::core::settings::{CACHE_TYPES, GraphStyle, Place, SESSION_FIELDS, Settings, WaitPolicy};
 
 /// The sections in the order of config.toml. `[keys]` holds names of actions rather than settings.
-pub const SECTIONS: &[&str] = &["ui", "library", "session", "budget", "engine", "telemetry", KEYS];
+pub const SECTIONS: &[&str] = &["ui", "library", "hub", "session", "budget", "engine", "telemetry", KEYS];
 
 /// The section with changed keys.
 pub(super) const KEYS: &str = "keys";
@@ -168,6 +168,24 @@ static OTHERS: &[Setting] = &[
         set: |settings, _, value| put(&mut settings.library.trash_days, value.whole(0, 3650)),
     },
     Setting {
+        section: "hub",
+        key: "endpoint",
+        get: |settings, _| auto(settings.hub.endpoint.clone(), Value::Text),
+        set: |settings, _, value| put(&mut settings.hub.endpoint, value.or_auto(address)),
+    },
+    Setting {
+        section: "hub",
+        key: "downloads",
+        get: |settings, _| Value::Number(settings.hub.downloads.to_string()),
+        set: |settings, _, value| put(&mut settings.hub.downloads, value.whole(1, 16)),
+    },
+    Setting {
+        section: "hub",
+        key: "timeout_s",
+        get: |settings, _| seconds(settings.hub.timeout),
+        set: |settings, _, value| put(&mut settings.hub.timeout, value.seconds(1, 3600)),
+    },
+    Setting {
         section: "budget",
         key: "threads",
         get: |settings, _| auto(settings.budget.threads, |threads| Value::Number(threads.to_string())),
@@ -279,6 +297,16 @@ fn seconds(time: Duration) -> Value {
 
 fn name_of<T: PartialEq + Copy>(choices: &[(&str, T)], wanted: T) -> Value {
     Value::Text(choices.iter().find(|(_, choice)| *choice == wanted).map_or("", |(name, _)| name).to_owned())
+}
+
+/// An address of the web.
+fn address(value: &Value) -> Result<String, String> {
+    let is_address = |word: &&str| word.starts_with("https://") || word.starts_with("http://");
+    value
+        .word()
+        .filter(is_address)
+        .map(str::to_owned)
+        .ok_or_else(|| "must be an address that begins with https:// or http://".to_owned())
 }
 
 /// A theme is named, not pointed at: the name becomes a file's name.

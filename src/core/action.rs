@@ -77,6 +77,12 @@ pub enum Action {
     SetTheme(String),
     /// Look through all stores again.
     Rescan,
+    /// Let the chosen download stand still, or go on.
+    Pause,
+    /// End the chosen download and throw away what came.
+    CancelDownload,
+    /// Fetch an order from the hub.
+    Fetch(super::download::Order),
     /// Give all sessions together one thread more or less.
     Threads(i32),
     /// Change a setting of the chosen session, from its next answer or start on.
@@ -157,6 +163,8 @@ pub static NAMED: &[Named] = &[
     named("zoom-out", "let graphs span more time", Action::Zoom(1)),
     named("theme", "take the next theme", Action::Theme),
     named("rescan", "look through all stores again", Action::Rescan),
+    named("pause", "let the download stand still, or go on", Action::Pause),
+    named("cancel-download", "end the download and throw away what came", Action::CancelDownload),
     named("more-threads", "give all sessions together one thread more", Action::Threads(1)),
     named("fewer-threads", "give all sessions together one thread less", Action::Threads(-1)),
     named("send", "send the prompt", Action::Send),

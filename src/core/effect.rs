@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::download::{DownloadId, Order};
+use super::hub::Sort;
 use super::model::Model;
 use super::session::WorkerId;
 
@@ -37,6 +39,35 @@ pub enum Effect {
     },
     /// Look through the stores.
     Scan,
+    /// Search the hub; answered by [`super::hub::HubEvent::Found`].
+    Search {
+        /// Which search it is.
+        generation: u64,
+        /// What to search for.
+        text: String,
+        /// What comes first.
+        sort: Sort,
+    },
+    /// Ask for the files of a repository; answered by [`super::hub::HubEvent::Files`].
+    Files {
+        /// `owner/name`.
+        repository: String,
+        /// A branch, a tag or a commit.
+        revision: String,
+    },
+    /// Fetch an order, or go on with it; its news come as [`super::Event::Download`].
+    Download {
+        /// Under which name.
+        id: DownloadId,
+        /// What.
+        order: Order,
+    },
+    /// Let a download stand still.
+    Pause(DownloadId),
+    /// End a download that runs, and throw away what came.
+    CancelDownload(DownloadId),
+    /// Throw away what came of an order that nobody works on.
+    Discard(Order),
     /// Put text on the clipboard.
     Copy(String),
     /// Leave.

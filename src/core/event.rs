@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::action::Action;
+use super::download::{DownloadEvent, DownloadId};
+use super::hub::HubEvent;
 use super::machine::Sample;
 use super::model::{Model, Store};
 use super::openness::Table;
@@ -31,6 +33,10 @@ pub enum Event {
     Redraw,
     /// The library found something.
     Library(LibraryEvent),
+    /// The hub answered.
+    Hub(HubEvent),
+    /// A download has news.
+    Download(DownloadId, DownloadEvent),
     /// A worker, or the task that owns it, has news.
     Worker(WorkerId, WorkerEvent),
     /// The sensors were read.

@@ -6,6 +6,7 @@
 
 pub mod action;
 pub mod advice;
+pub mod download;
 pub mod editor;
 pub mod effect;
 pub mod energy;
@@ -14,6 +15,7 @@ pub mod figure;
 pub mod fit;
 pub mod fleet_view;
 pub mod house;
+pub mod hub;
 pub mod library_view;
 pub mod licence;
 pub mod machine;

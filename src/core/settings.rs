@@ -16,6 +16,8 @@ pub struct Settings {
     pub ui: Ui,
     /// Where models are looked for.
     pub library: Library,
+    /// How the hub is used.
+    pub hub: Hub,
     /// How a new session runs unless told otherwise.
     pub session: SessionSettings,
     /// What sessions may take of the machine together.
@@ -91,6 +93,17 @@ pub enum Place {
     Off,
     /// There.
     At(PathBuf),
+}
+
+/// How the hub is used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hub {
+    /// Its address; `None` takes `HF_ENDPOINT`, else the public hub.
+    pub endpoint: Option<String>,
+    /// Downloads that run at once.
+    pub downloads: u32,
+    /// The longest wait for the next bytes.
+    pub timeout: Duration,
 }
 
 /// How one session runs.
@@ -192,6 +205,12 @@ impl Default for Library {
             openness: None,
             trash_days: 30,
         }
+    }
+}
+
+impl Default for Hub {
+    fn default() -> Self {
+        Self { endpoint: None, downloads: 3, timeout: Duration::from_secs(30) }
     }
 }
 

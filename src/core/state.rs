@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::editor::Editor;
 use super::event::{Moment, StoreStatus};
+use super::hub::Hub;
 use super::machine::Sample;
 use super::model::Model;
 use super::openness::Openness;
@@ -27,6 +28,8 @@ pub struct State {
     pub overlay: Option<Overlay>,
     /// The library.
     pub library: Library,
+    /// The hub and the downloads.
+    pub hub: Hub,
     /// The sessions.
     pub fleet: Fleet,
     /// The machine.
@@ -281,6 +284,7 @@ impl State {
             screen: Screen::Library,
             overlay: None,
             library: Library::default(),
+            hub: Hub::default(),
             fleet: Fleet {
                 sessions: Vec::new(),
                 rows: Vec::new(),

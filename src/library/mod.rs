@@ -14,6 +14,7 @@ mod env;
 mod folder;
 mod gpt4all;
 pub mod house;
+pub mod hub;
 mod hugging_face;
 mod index;
 mod inspect;

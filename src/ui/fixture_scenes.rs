@@ -1,6 +1,6 @@
 //! Scenes by name, for snapshots and the gallery.
 
-use super::{busy, crowded, empty, with_models};
+use super::{busy, crowded, empty, hub, with_models};
 use crate::core::editor::Editor;
 use crate::core::plan::Refusal;
 use crate::core::session::{Plan, SessionId};
@@ -10,7 +10,7 @@ use crate::core::units::Bytes;
 use crate::core::{Action, State};
 
 /// All scenes.
-pub const SCENES: [&str; 20] = [
+pub const SCENES: [&str; 25] = [
     "fleet",
     "prompt",
     "figures",
@@ -23,6 +23,11 @@ pub const SCENES: [&str; 20] = [
     "library",
     "library-filter",
     "library-empty",
+    "hub-empty",
+    "hub",
+    "hub-quants",
+    "hub-downloads",
+    "hub-failed",
     "machine",
     "machine-unmetered",
     "help",
@@ -41,6 +46,11 @@ pub fn scene(name: &str) -> Option<State> {
         "fleet-empty" | "library" | "library-filter" | "machine-unmetered" | "refused" | "form" => with_models(),
         "crowded" => crowded(8, 10_000),
         "library-empty" | "start" => empty(),
+        "hub-empty" => hub::empty(),
+        "hub" => hub::found(),
+        "hub-quants" => hub::quants(),
+        "hub-downloads" => hub::downloads(),
+        "hub-failed" => hub::failed(),
         _ => return None,
     };
     match name {

@@ -51,7 +51,20 @@ const LIBRARY: &[Part] = &[
     Term("Fits", "● with the context of a new session  ○ only with a shorter one  ✕ too large, or not runnable"),
 ];
 
-const HUB: &[Part] = &[Heading("Hub: what else is there, and would it fit?")];
+const HUB: &[Part] = &[
+    Heading("Hub: what else is there, and would it fit?"),
+    Text(
+        "Repositories with GGUF models. Nothing is asked of the hub before you search. What is fetched goes into the Hugging Face cache, verified by its hash, so that every other tool sees it.",
+    ),
+    Term("Best", "the largest quantisation that fits the free memory with the context of a new session"),
+    Term("Needs", "memory, estimated from the size of the files: ● is free  ✕ is not  · memory is not known"),
+    Term("Gated", "its owner asks for consent on the hub's page first, and then for a token"),
+    Term("Parts", "files of a split model; they are fetched together"),
+    Term("State", "◌ waits  ◔ asks or verifies  ↓ comes in  ‖ paused  ✕ failed  ✓ is here"),
+    Text(
+        "A download that is paused, or cut off by whatever happens, goes on from where it was, also after a restart; to cancel throws away what came.",
+    ),
+];
 
 const USAGE: &[Part] = &[Heading("Disk use: what takes the space, and what could go?")];
 

@@ -5,7 +5,7 @@ use ratatui::layout::{Position, Rect};
 
 use super::canvas::{Canvas, Span, Spans, below, row, spans_width, split_rows};
 use super::keymap::{Context, Keymap};
-use super::panels::{hints, machine_figures};
+use super::panels::{downloads, hints, machine_figures};
 use super::theme::{Meaning, Theme};
 use super::{overlay, screens};
 use crate::core::State;
@@ -16,6 +16,9 @@ use crate::core::state::Screen;
 pub struct ViewState {
     pub(super) fleet_offset: usize,
     pub(super) library_offset: usize,
+    pub(super) hub_offset: usize,
+    pub(super) quant_offset: usize,
+    pub(super) downloads_offset: usize,
     pub(super) palette_offset: usize,
     pub(super) form_offset: usize,
     /// The most lines that the help, else the conversation can be scrolled by: a scroll beyond it shows nothing more.
@@ -94,6 +97,7 @@ fn header(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let room = usize::from(area.right().saturating_sub(x));
     // What matters least goes first; power stays longest.
     let mut parts = machine_figures::parts(canvas, state);
+    parts.extend(downloads::summary(canvas, state));
     let width = |parts: &[Spans<'_>]| parts.iter().map(|part| spans_width(part) + 2).sum::<usize>();
     while width(&parts) > room && !parts.is_empty() {
         parts.remove(0);

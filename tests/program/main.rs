@@ -4,8 +4,14 @@
 
 #[cfg(unix)]
 mod command_line;
+#[cfg(unix)]
+#[path = "../../src/library/hub/fake.rs"]
+#[expect(dead_code, unreachable_pub, reason = "the unit tests use more of it")]
+mod fake_hub;
 #[cfg(all(unix, feature = "llama"))]
 mod faults;
+#[cfg(unix)]
+mod pull;
 #[cfg(unix)]
 #[cfg_attr(not(feature = "llama"), expect(dead_code, reason = "the terminal is for the tests that start models"))]
 mod support;

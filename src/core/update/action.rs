@@ -6,7 +6,7 @@ use super::super::effect::Effect;
 use super::super::session::{Phase, Session};
 use super::super::settings::SessionSettings;
 use super::super::state::{Face, FleetSort, Focus, Form, LibrarySort, Overlay, Screen, State, Tab};
-use super::{list_models, list_sessions, notify, overlay, session};
+use super::{hub, list_models, list_sessions, notify, overlay, session};
 
 /// A page, in rows. The state does not know the terminal's height, and a fixed step can be learned by the fingers.
 const PAGE: i32 = 10;
@@ -16,6 +16,9 @@ const PAGE: i32 = 10;
 pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
     if state.overlay.is_some() && overlay::takes(&action) {
         return overlay::act(state, action);
+    }
+    if hub::has_keys(state) && hub::takes(&action) {
+        return hub::act(state, action);
     }
     match action {
         Action::Quit => quit(state),
@@ -29,6 +32,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             state.screen = Screen::Library;
             state.library.face = face;
             state.library.filtering = false;
+            hub::enter(state);
             Vec::new()
         }
         Action::Help => open(state, Overlay::Help { scroll: 0 }),
@@ -129,6 +133,9 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
                 vec![Effect::Scan]
             }
         }
+        Action::Pause => hub::pause(state),
+        Action::CancelDownload => hub::cancel(state),
+        Action::Fetch(order) => hub::fetch(state, order),
         Action::Threads(by) => {
             let cores = state.machine.sample.as_ref().map_or(1, |sample| sample.cores.len().max(1) as u32);
             let limit = state.thread_limit().saturating_add_signed(by).clamp(1, cores);

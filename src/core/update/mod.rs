@@ -3,6 +3,7 @@
 //! Owned here: what follows from an event. Absent: how any of it is done; effects leave as data.
 
 mod action;
+mod hub;
 mod overlay;
 mod sample;
 mod session;
@@ -46,6 +47,8 @@ pub fn update(state: &mut State, now: Moment, event: Event) -> Vec<Effect> {
             library(state, event);
             Vec::new()
         }
+        Event::Hub(event) => hub::heard(state, event),
+        Event::Download(id, event) => hub::download(state, id, event),
         Event::Worker(worker, event) => worker::heard(state, worker, event),
         Event::Sample(sample) => sample::sampled(state, sample),
         Event::Trouble(text) => {

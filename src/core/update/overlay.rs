@@ -5,7 +5,7 @@ use super::super::editor::Editor;
 use super::super::effect::Effect;
 use super::super::settings::SESSION_FIELDS;
 use super::super::state::{Form, Overlay, State};
-use super::{action, session};
+use super::{action, hub, session};
 
 /// Whether an overlay takes this action for itself. The command line's and the driver's actions pass it by.
 pub(super) fn takes(action: &Action) -> bool {
@@ -93,6 +93,7 @@ fn confirmed(state: &mut State, then: Action) -> Vec<Effect> {
         Action::Quit => action::leave(state),
         Action::Stop => session::stop_now(state),
         Action::Restart => session::restart_now(state),
+        Action::CancelDownload => hub::cancel_now(state),
         then => action::act(state, then),
     }
 }

@@ -2,8 +2,9 @@
 
 use super::super::keymap::Context;
 use crate::core::State;
+use crate::core::download::Phase as Stage;
 use crate::core::session::{Phase, Session};
-use crate::core::state::{Screen, Tab};
+use crate::core::state::{Face, Screen, Tab};
 
 /// Actions with a word for each, for the footer.
 pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
@@ -57,7 +58,25 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
             offer(true, "fleet", "sessions");
         }
         Context::Hub => {
-            offer(true, "back", "to the models");
+            let hub = &state.hub;
+            let download = hub.downloads.get(hub.chosen_download);
+            let is_still = download.is_some_and(|download| matches!(download.phase, Stage::Paused | Stage::Failed(_)));
+            offer(true, "filter", "search");
+            offer(
+                !hub.results.is_empty(),
+                "choose",
+                match (hub.in_downloads, hub.open) {
+                    (true, _) if is_still => "go on",
+                    (true, _) => "show",
+                    (false, Some(_)) => "fetch",
+                    (false, None) => "open",
+                },
+            );
+            offer(download.is_some(), "focus", if hub.in_downloads { "list" } else { "downloads" });
+            offer(download.is_some(), "pause", if is_still { "go on" } else { "pause" });
+            offer(download.is_some(), "cancel-download", "cancel");
+            offer(!hub.results.is_empty(), "sort", "sort");
+            offer(true, "back", if hub.open.is_some() { "back" } else { "to the models" });
             offer(true, "usage", "disk use");
         }
         Context::Usage => {
@@ -73,9 +92,10 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
             offer(true, "zoom-in", "shorter");
         }
         Context::Filter => {
-            offer(true, "choose", "keep");
-            offer(true, "back", "show all");
-            offer(state.screen == Screen::Library, "down", "next");
+            let is_hub = state.screen == Screen::Library && state.library.face == Face::Hub;
+            offer(true, "choose", if is_hub { "search" } else { "keep" });
+            offer(true, "back", if is_hub { "close" } else { "show all" });
+            offer(!is_hub && state.screen == Screen::Library, "down", "next");
         }
         Context::Palette => {
             offer(true, "choose", "do it");

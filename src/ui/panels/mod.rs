@@ -2,13 +2,16 @@
 
 pub(super) mod chat;
 pub(super) mod cores;
+pub(super) mod downloads;
 pub(super) mod faces;
 pub(super) mod graphs;
 pub(super) mod hints;
+pub(super) mod hub_table;
 pub(super) mod machine_figures;
 pub(super) mod memory_bar;
 pub(super) mod model_card;
 pub(super) mod model_table;
 pub(super) mod prompt;
+pub(super) mod quant_table;
 pub(super) mod session_table;
 pub(super) mod sources;

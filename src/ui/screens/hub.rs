@@ -1,14 +1,112 @@
-//! The models on the hub, and what is being fetched from there: a face of the Library screen.
+//! What else is there, and would it fit? The models on the hub, and what is being fetched: a face of the Library.
+//!
+//! ```text
+//! › the field                                   found, sorted by
+//! the repositories            │ the chosen one's quantisations
+//! ───────────────────────────────────────────────────────────────
+//! the downloads
+//! ```
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, inset};
+use super::super::canvas::{Canvas, below, inset, split_columns, split_rows};
+use super::super::keymap::Context;
+use super::super::panels::{downloads, hub_table, prompt, quant_table};
 use super::super::theme::Meaning;
 use super::super::view::ViewState;
 use crate::core::State;
+use crate::core::hub::{Search, Sort};
+
+/// From this width on the quantisations stand beside the repositories.
+const WIDE: u16 = 140;
+
+/// The least rows of the list above the downloads.
+const LEAST: u16 = 4;
 
 /// Draw the face.
-pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, _state: &State, _view_state: &mut ViewState) {
+pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
+    let hub = &state.hub;
+    let (line, rest) = split_rows(area, 1);
+    field(canvas, line, state);
+    let wanted = if hub.downloads.is_empty() { 0 } else { hub.downloads.len() as u16 + 2 };
+    let most = if hub.results.is_empty() { rest.height.saturating_sub(LEAST) } else { rest.height * 2 / 5 };
+    let (list, panel) = split_rows(rest, rest.height - wanted.min(most));
+    if panel.height > 1 {
+        canvas.horizontal(panel.x, panel.y, panel.width, Meaning::Border);
+        downloads::draw(canvas, below(panel, 1), state, view_state);
+    }
+    if hub.results.is_empty() || matches!(hub.search, Search::Failed(_)) {
+        return message(canvas, list, state);
+    }
+    if list.width >= WIDE {
+        let (results, quants) = split_columns(list, list.width * 58 / 100);
+        canvas.vertical(quants.x, quants.y, quants.height, Meaning::Border);
+        hub_table::draw(canvas, Rect { width: results.width - 1, ..results }, state, view_state);
+        let quants = Rect { x: quants.x + 1, width: quants.width - 1, ..quants };
+        quant_table::draw(canvas, quants, state, view_state);
+    } else if hub.open.is_some() {
+        quant_table::draw(canvas, list, state, view_state);
+    } else {
+        hub_table::draw(canvas, list, state, view_state);
+    }
+}
+
+/// What is searched for, and what came of it.
+fn field(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
+    if area.height == 0 {
+        return;
+    }
+    let hub = &state.hub;
+    let by = match hub.sort {
+        Sort::Downloads => "downloads",
+        Sort::Likes => "likes",
+        Sort::Updated => "last change",
+    };
+    let (text, meaning) = match &hub.search {
+        Search::Idle => (format!("sorted by {by} "), Meaning::Muted),
+        Search::Running => ("◌ asking the hub ".to_owned(), Meaning::Accent),
+        Search::Done => (format!("{} found · sorted by {by} ", hub.results.len()), Meaning::Muted),
+        Search::Failed(_) => ("✕ the search failed ".to_owned(), Meaning::Bad),
+    };
+    let right = [canvas.span(meaning, text.as_str())];
+    let room = area.width.saturating_sub(text.chars().count() as u16 + 1);
+    let left = if hub.typing { Meaning::Focus } else { Meaning::Muted };
+    let x = canvas.say(area.x + 1, area.y, room, "hub › ", left);
+    let field = Rect { x, width: (area.x + room).saturating_sub(x), height: 1, ..area };
+    if hub.typing {
+        prompt::draw_line(canvas, field, &hub.field);
+    } else if hub.field.is_empty() {
+        let key = canvas.key(Context::Hub, "filter");
+        canvas.say(field.x, field.y, field.width, &format!("{key} to search"), Meaning::Muted);
+    } else {
+        canvas.say(field.x, field.y, field.width, hub.field.text(), Meaning::Text);
+    }
+    canvas.put_right(area.x, area.y, area.width, &right);
+}
+
+/// Why there is no list.
+fn message(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
+    let area = below(inset(area, 2), 1);
+    let hub = &state.hub;
     let style = canvas.style(Meaning::Muted);
-    canvas.paragraph(inset(area, 2), "", style);
+    let text = match &hub.search {
+        Search::Failed(failure) => {
+            let bad = canvas.style(Meaning::Text);
+            let rows = canvas.paragraph(area, &format!("{}.", failure.reason), bad);
+            let hint = failure.hint.clone().unwrap_or_default();
+            canvas.paragraph(below(area, rows + 1), &hint, style);
+            return;
+        }
+        Search::Running => "Asking the hub …".to_owned(),
+        Search::Done => format!("The hub has no GGUF model for `{}`.", hub.field.text()),
+        Search::Idle if hub.typing => {
+            let enter = canvas.key(Context::Filter, "choose");
+            format!("Type a name or a part of one, then {enter}. {enter} alone lists the most downloaded GGUF models.")
+        }
+        Search::Idle => {
+            let key = canvas.key(Context::Hub, "filter");
+            format!("Press {key} to search the hub. Nothing is asked of it before.")
+        }
+    };
+    canvas.paragraph(area, &text, style);
 }

@@ -126,9 +126,9 @@ fn empty(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let text = if state.library.scanning && state.library.models.is_empty() {
         "Looking for models …".to_owned()
     } else if state.library.models.is_empty() {
-        let rescan = canvas.key(Context::Library, "rescan");
+        let (hub, rescan) = (canvas.key(Context::Library, "hub"), canvas.key(Context::Library, "rescan"));
         format!(
-            "No model was found. Fetch one with `hf download OWNER/NAME`, or name your folders in config.toml under \
+            "No model was found. Press {hub} to find and fetch one, or name your folders in config.toml under \
              [library], then press {rescan}."
         )
     } else {

@@ -1,0 +1,149 @@
+//! What the hub is asked: a search, the files of a repository, the head of a file.
+
+use hf_hub::repository::{ModelInfo, RepoTreeEntry};
+
+use super::client::{About, Client};
+use super::names;
+use super::problem::Problem;
+use crate::core::hub::{Files, RemoteFile, Repository, Sort};
+use crate::core::model::Digest;
+use crate::core::units::Bytes;
+
+/// Repositories of one search.
+const MAX_RESULTS: usize = 50;
+/// Files of one repository.
+const MAX_FILES: usize = 20_000;
+/// Pages of one repository's list of files; the hub gives 1,000 files a page.
+const MAX_PAGES: usize = 20;
+/// Characters of a text of the hub.
+const MAX_TEXT: usize = 200;
+
+/// What the hub says of a file before it is fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Head {
+    /// The hash of its content, under which the cache keeps it.
+    pub(super) digest: Digest,
+    /// The commit that the revision is.
+    pub(super) commit: String,
+    /// Its length in bytes.
+    pub(super) size: u64,
+}
+
+impl Client {
+    /// The repositories with GGUF files that a text finds.
+    pub async fn search(&self, text: &str, sort: Sort) -> Result<Vec<Repository>, Problem> {
+        let mut url = self.url(["api", "models"])?;
+        let sort_by = match sort {
+            Sort::Downloads => "downloads",
+            Sort::Likes => "likes",
+            Sort::Updated => "lastModified",
+        };
+        url.query_pairs_mut()
+            .extend_pairs([("search", text), ("filter", "gguf"), ("sort", sort_by), ("direction", "-1")])
+            .extend_pairs([("limit", &*MAX_RESULTS.to_string()), ("full", "true")]);
+        let (items, _) = self.list(url, About { repository: None, what: "such a list" }).await?;
+        // A repository that can't be read must not hide the others.
+        let infos = items.into_iter().filter_map(|item| serde_json::from_value(item).ok());
+        let known = infos.filter(|info: &ModelInfo| names::check_repository(&info.id).is_ok());
+        Ok(known.take(MAX_RESULTS).map(repository).collect())
+    }
+
+    /// All files of a repository at a revision.
+    pub async fn files(&self, repository: &str, revision: &str) -> Result<Vec<RemoteFile>, Problem> {
+        names::check_repository(repository)?;
+        names::check_revision(revision)?;
+        let (owner, name) = repository.split_once('/').unwrap_or((repository, ""));
+        let mut url = self.url(["api", "models", owner, name, "tree", revision])?;
+        url.query_pairs_mut().append_pair("recursive", "true");
+        let mut next = Some(url);
+        let mut files = Vec::new();
+        for _ in 0..MAX_PAGES {
+            let Some(url) = next.take() else { break };
+            let about = About { repository: Some(repository), what: repository };
+            let (items, following) = self.list(url, about).await?;
+            next = following;
+            let entries = items.into_iter().filter_map(|item| serde_json::from_value(item).ok());
+            files.extend(entries.filter_map(|entry| match entry {
+                RepoTreeEntry::File { path, size, .. } if names::check_path(&path).is_ok() => {
+                    Some(RemoteFile { path, size: Bytes(size) })
+                }
+                _ => None,
+            }));
+            files.truncate(MAX_FILES);
+        }
+        Ok(files)
+    }
+
+    /// Hash, commit and length of a file.
+    pub(super) async fn metadata(&self, repository: &str, revision: &str, path: &str) -> Result<Head, Problem> {
+        let url = self.file_url(repository, revision, path)?;
+        let what = format!("{path} in {repository}");
+        let headers = self.head(url, About { repository: Some(repository), what: &what }).await?;
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let missing = |name: &str| Problem::Answer(format!("it lacks the {name} of {path}"));
+        let etag = text("x-linked-etag").or_else(|| text("etag")).ok_or_else(|| missing("hash"))?;
+        let commit = text("x-repo-commit").ok_or_else(|| missing("commit"))?;
+        let size = text("x-linked-size").or_else(|| text("content-length")).and_then(|size| size.parse().ok());
+        Ok(Head {
+            digest: names::digest(etag)?,
+            commit: names::commit(commit)?,
+            size: size.ok_or_else(|| missing("length"))?,
+        })
+    }
+
+    /// Where a file is.
+    pub(super) fn file_url(&self, repository: &str, revision: &str, path: &str) -> Result<reqwest::Url, Problem> {
+        names::check_repository(repository)?;
+        names::check_revision(revision)?;
+        names::check_path(path)?;
+        self.url(repository.split('/').chain(["resolve", revision]).chain(path.split('/')))
+    }
+}
+
+fn repository(info: ModelInfo) -> Repository {
+    let tags = info.tags.unwrap_or_default();
+    let from_card = info.card_data.as_ref().and_then(|card| card.get("license")?.as_str());
+    let license = from_card.or_else(|| tags.iter().find_map(|tag| tag.strip_prefix("license:")));
+    Repository {
+        license: license.map(|license| gguf::clean(license, MAX_TEXT)).filter(|license| !license.is_empty()),
+        id: info.id,
+        downloads: info.downloads,
+        likes: info.likes,
+        updated: info.last_modified.or(info.created_at).as_deref().and_then(seconds),
+        gated: info.gated.map(|gated| gated != serde_json::Value::Bool(false)),
+        files: Files::Unasked,
+    }
+}
+
+/// Seconds since 1970 of `2025-07-01T12:34:56.000Z`, as the hub writes times. Days are counted after Howard Hinnant's
+/// `days_from_civil`.
+fn seconds(text: &str) -> Option<i64> {
+    let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<i64>().ok().filter(|number| *number >= 0);
+    let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
+    let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
+    let is_date = (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second < 61;
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
+    is_date.then_some(days * 86_400 + hour * 3600 + minute * 60 + second)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read() {
+        for (text, expected) in [
+            ("1970-01-01T00:00:00.000Z", Some(0)),
+            ("2025-11-24T16:00:00.000Z", Some(1_764_000_000)),
+            ("2024-02-29T23:59:59Z", Some(1_709_251_199)),
+            ("2025-13-01T00:00:00Z", None),
+            ("2025-01-01", None),
+            ("nonsense, é", None),
+        ] {
+            assert_eq!(seconds(text), expected, "{text}");
+        }
+    }
+}

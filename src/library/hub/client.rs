@@ -1,0 +1,212 @@
+//! Requests to the hub: redirects, the token, bounds and what a status means.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, LINK, LOCATION, RANGE, RETRY_AFTER};
+use reqwest::{Method, Response, Url, redirect};
+use serde_json::Value;
+
+use super::place::Place;
+use super::problem::Problem;
+
+/// Redirects that are followed; the hub needs one or two.
+const MAX_REDIRECTS: usize = 8;
+/// The longest list that is read: a page of the hub's has some megabytes at most.
+const MAX_JSON: usize = 16 << 20;
+/// A list must be there within so many times the wait for the next bytes.
+const LIST_WAITS: u32 = 2;
+/// The longest wait for a connection.
+const CONNECT: Duration = Duration::from_secs(15);
+/// The longest wait that a hub may ask for.
+const MAX_RETRY_AFTER: u64 = 3600;
+
+/// A client of one hub. Making one reads the system's certificates, so it is made when it is needed.
+#[derive(Debug)]
+pub struct Client {
+    pub(super) place: Place,
+    http: reqwest::Client,
+}
+
+/// What a request is about, for what is told when it fails.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct About<'a> {
+    /// `owner/name`, where it is about one.
+    pub(super) repository: Option<&'a str>,
+    /// What is asked for, in a few words.
+    pub(super) what: &'a str,
+}
+
+impl Client {
+    /// A client of this hub.
+    pub fn new(place: Place) -> Result<Self, Problem> {
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("taffrail/", env!("CARGO_PKG_VERSION")))
+            // Each redirect is looked at here, for the token must not follow it to another host.
+            .redirect(redirect::Policy::none())
+            .connect_timeout(place.patience.idle.min(CONNECT))
+            .read_timeout(place.patience.idle);
+        if place.endpoint.host_str().is_some_and(|host| matches!(host, "localhost" | "127.0.0.1" | "[::1]")) {
+            builder = builder.no_proxy();
+        }
+        let http = builder
+            .build()
+            .map_err(|error| Problem::NoConnection { host: host_of(&place.endpoint), reason: deepest(&error) })?;
+        Ok(Self { place, http })
+    }
+
+    /// Where the hub is, and where its files go.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// An address below the endpoint, each part of it encoded.
+    pub(super) fn url<'a>(&self, parts: impl IntoIterator<Item = &'a str>) -> Result<Url, Problem> {
+        let mut url = self.place.endpoint.clone();
+        let endpoint = || Problem::Endpoint(self.place.endpoint.to_string());
+        url.path_segments_mut().map_err(|()| endpoint())?.pop_if_empty().extend(parts);
+        Ok(url)
+    }
+
+    /// Ask for the file's head. An absolute redirect is not followed: the hub's own answer names hash and commit, the
+    /// host behind it knows neither.
+    pub(super) async fn head(&self, url: Url, about: About<'_>) -> Result<HeaderMap, Problem> {
+        let mut url = url;
+        for _ in 0..=MAX_REDIRECTS {
+            let response = self.send(Method::HEAD, &url, None).await?;
+            let Some(next) = redirected(&response, &url)? else {
+                return Ok(self.checked(response, about)?.headers().clone());
+            };
+            if !self.place.is_endpoint(&next) || response.headers().contains_key("x-linked-etag") {
+                return Ok(response.headers().clone());
+            }
+            url = next;
+        }
+        Err(Problem::Answer("it redirects in circles".to_owned()))
+    }
+
+    /// Ask for a file from byte `start` on.
+    pub(super) async fn get(&self, url: Url, start: u64, about: About<'_>) -> Result<Response, Problem> {
+        let mut url = url;
+        for _ in 0..=MAX_REDIRECTS {
+            let response = self.send(Method::GET, &url, Some(start)).await?;
+            match redirected(&response, &url)? {
+                Some(next) => url = next,
+                None => return self.checked(response, about),
+            }
+        }
+        Err(Problem::Answer("it redirects in circles".to_owned()))
+    }
+
+    /// Ask for a list, and for the address of its next page.
+    pub(super) async fn list(&self, url: Url, about: About<'_>) -> Result<(Vec<Value>, Option<Url>), Problem> {
+        let host = host_of(&url);
+        let read = async {
+            let mut response = self.get(url, 0, about).await?;
+            let next = response.headers().get(LINK).and_then(|link| next_page(link.to_str().ok()?, response.url()));
+            let mut bytes = Vec::new();
+            while let Some(chunk) = response.chunk().await.map_err(|error| broken(&error))? {
+                if bytes.len() + chunk.len() > MAX_JSON {
+                    return Err(Problem::Answer(format!("a list of more than {} MB", MAX_JSON >> 20)));
+                }
+                bytes.extend_from_slice(&chunk);
+            }
+            let items = serde_json::from_slice(&bytes).map_err(|_bad| Problem::Answer("it is no list".to_owned()))?;
+            // A page elsewhere is none of the hub's.
+            Ok((items, next.filter(|next| self.place.is_endpoint(next))))
+        };
+        let patience = self.place.patience.idle * LIST_WAITS;
+        tokio::time::timeout(patience, read).await.unwrap_or(Err(Problem::Timeout { host }))
+    }
+
+    async fn send(&self, method: Method, url: &Url, start: Option<u64>) -> Result<Response, Problem> {
+        let mut request = self.http.request(method, url.clone()).header(ACCEPT_ENCODING, "identity");
+        if let Some(start) = start.filter(|start| *start > 0) {
+            request = request.header(RANGE, format!("bytes={start}-"));
+        }
+        if let Some(token) = self.place.token.as_ref().filter(|_| self.place.is_endpoint(url)) {
+            request = request.header(AUTHORIZATION, token.header()?);
+        }
+        request.send().await.map_err(|error| {
+            let host = host_of(url);
+            match () {
+                () if error.is_timeout() => Problem::Timeout { host },
+                () if error.is_connect() => Problem::NoConnection { host, reason: deepest(&error) },
+                () => broken(&error),
+            }
+        })
+    }
+
+    /// The answer, unless its status says otherwise.
+    fn checked(&self, response: Response, about: About<'_>) -> Result<Response, Problem> {
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let code = header("x-error-code").unwrap_or_default();
+        let repository = about.repository.unwrap_or("the hub").to_owned();
+        let not_found = |what: String| Problem::NotFound { what };
+        Err(match (status.as_u16(), code) {
+            (401 | 403, "GatedRepo") => {
+                let page = self.url(repository.split('/')).map_or_else(|_| repository.clone(), Into::into);
+                Problem::Gated { repository, page }
+            }
+            (_, "RepoNotFound") if self.place.token.is_some() || status != 401 => not_found(repository),
+            (404, "RevisionNotFound") => not_found(format!("such revision of {repository}")),
+            (404, _) => not_found(about.what.to_owned()),
+            (401 | 403, _) => Problem::Unauthorized { repository, with_token: self.place.token.is_some() },
+            (429, _) => Problem::TooMany(
+                header(RETRY_AFTER.as_str())
+                    .and_then(|text| text.trim().parse::<u64>().ok())
+                    .map(|seconds| Duration::from_secs(seconds.min(MAX_RETRY_AFTER))),
+            ),
+            (other, _) => Problem::Status(other),
+        })
+    }
+}
+
+/// Where an answer redirects to.
+fn redirected(response: &Response, from: &Url) -> Result<Option<Url>, Problem> {
+    if !response.status().is_redirection() {
+        return Ok(None);
+    }
+    let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+    let to = location.and_then(|location| from.join(location).ok()).filter(|to| to.has_host());
+    let to = to.ok_or_else(|| Problem::Answer("it redirects to nowhere".to_owned()))?;
+    match (from.scheme(), to.scheme()) {
+        (_, "https") | ("http", "http") => Ok(Some(to)),
+        _ => Err(Problem::Answer(format!("it redirects to {}, which is not encrypted", host_of(&to)))),
+    }
+}
+
+/// The address of `rel="next"` in a `Link` header.
+fn next_page(link: &str, base: &Url) -> Option<Url> {
+    let part = link.split(',').find(|part| part.contains("rel=\"next\""))?;
+    let (_, rest) = part.split_once('<')?;
+    base.join(rest.split_once('>')?.0).ok()
+}
+
+pub(super) fn broken(error: &reqwest::Error) -> Problem {
+    if error.is_timeout() {
+        let host = error.url().map_or_else(|| "the hub".to_owned(), host_of);
+        return Problem::Timeout { host };
+    }
+    Problem::Broken(deepest(error))
+}
+
+/// The cause of all causes; addresses, which may be signed, stand in none of them.
+fn deepest(error: &reqwest::Error) -> String {
+    let mut cause = error.source();
+    while let Some(deeper) = cause.and_then(std::error::Error::source) {
+        cause = Some(deeper);
+    }
+    cause.map_or_else(|| "no reason was given".to_owned(), |cause| gguf::clean(&cause.to_string(), 200))
+}
+
+fn host_of(url: &Url) -> String {
+    match (url.host_str(), url.port()) {
+        (Some(host), Some(port)) => format!("{host}:{port}"),
+        (host, _) => host.unwrap_or("the hub").to_owned(),
+    }
+}

@@ -1,0 +1,32 @@
+//! The hub: searching it, and fetching models from it into the Hugging Face cache.
+//!
+//! Owned here: where the hub is and with which token it is asked ([`Place`]), the client, the transfer and the cache's
+//! layout as far as it is written. Absent: what is fetched and when, which the core decides.
+//!
+//! `hf-hub` gives the shape of the hub's answers. Its transfer neither resumes nor verifies, and its requests were seen
+//! to take answers of any length, to carry the token wherever a `Link: rel="next"` leads, and to lose commit and hash
+//! of a file behind the redirect to another host; so requests are sent from here, bounded, and the token goes to the
+//! endpoint alone.
+
+mod api;
+mod cache;
+mod client;
+#[cfg(test)]
+pub(crate) mod fake;
+mod hash;
+mod journal;
+mod lock;
+mod names;
+mod part;
+mod place;
+mod problem;
+#[cfg(test)]
+mod tests;
+mod transfer;
+
+pub use client::Client;
+pub use journal::interrupted;
+pub use names::check_repository;
+pub use place::{Patience, Place, Token};
+pub use problem::Problem;
+pub use transfer::{Teller, Wish, discard, fetch};

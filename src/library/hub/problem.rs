@@ -1,0 +1,181 @@
+//! What can go wrong with the hub, and what to do about it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::core::hub::{Failure, FailureKind};
+use crate::core::model::Digest;
+use crate::core::units::{Bytes, span};
+
+/// Why something of the hub failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// The user's environment forbids the network.
+    #[error("HF_HUB_OFFLINE is set, so the hub is not asked")]
+    Offline,
+    /// The endpoint is no address.
+    #[error("`{0}` is not the address of a hub")]
+    Endpoint(String),
+    /// The token holds characters that no token has.
+    #[error("the token holds characters that no token has")]
+    Token,
+    /// A name that would leave its place.
+    #[error("`{}` is not a {what} that can be fetched", gguf::clean(.name, 200))]
+    Name {
+        /// Of what.
+        what: &'static str,
+        /// As it was given.
+        name: String,
+    },
+    /// No connection came about.
+    #[error("{host} can't be reached: {reason}")]
+    NoConnection {
+        /// Whose.
+        host: String,
+        /// The system's reason.
+        reason: String,
+    },
+    /// Nothing came for too long.
+    #[error("{host} did not answer in time")]
+    Timeout {
+        /// Whose answer.
+        host: String,
+    },
+    /// The connection ended before the file did.
+    #[error("the connection broke: {0}")]
+    Broken(String),
+    /// A token is needed, or was not accepted.
+    #[error("{repository} is not open to {}", if *.with_token { "your token" } else { "all" })]
+    Unauthorized {
+        /// `owner/name`.
+        repository: String,
+        /// Whether one was sent.
+        with_token: bool,
+    },
+    /// The owner's terms must be accepted first.
+    #[error("{repository} is gated: its owner asks for consent first")]
+    Gated {
+        /// `owner/name`.
+        repository: String,
+        /// Where the terms are.
+        page: String,
+    },
+    /// There is no such thing.
+    #[error("there is no {what} on the hub")]
+    NotFound {
+        /// What was asked for.
+        what: String,
+    },
+    /// The hub asks for fewer requests.
+    #[error("the hub asks to be left alone for {}", .0.map_or_else(|| "a while".to_owned(), span))]
+    TooMany(Option<Duration>),
+    /// Another status.
+    #[error("the hub answered with status {0}")]
+    Status(u16),
+    /// An answer that makes no sense.
+    #[error("the hub's answer makes no sense: {}", gguf::clean(.0, 300))]
+    Answer(String),
+    /// The file has another length than was promised.
+    #[error("{file} has another length than the hub promised")]
+    Length {
+        /// The file.
+        file: String,
+    },
+    /// The file is not what was promised.
+    #[error("{file} does not hash to {expected}, so it was thrown away")]
+    Hash {
+        /// The file.
+        file: String,
+        /// What the hub promised.
+        expected: Digest,
+    },
+    /// There is no room.
+    #[error("{needed} are needed in {}, where {free} are free", .folder.display())]
+    Space {
+        /// What is missing of the files.
+        needed: Bytes,
+        /// What the disk has.
+        free: Bytes,
+        /// Where.
+        folder: PathBuf,
+    },
+    /// The disk became full.
+    #[error("the disk is full: {}", .0.display())]
+    Full(PathBuf),
+    /// The file system refused.
+    #[error("{}: {error}", .path.display())]
+    Disk {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+impl Problem {
+    /// What the file system refused at a path.
+    pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |error| match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full(path),
+            _ => Self::Disk { path, error },
+        }
+    }
+
+    /// Whether trying again soon may help.
+    pub(super) fn is_passing(&self) -> bool {
+        match self {
+            Self::NoConnection { .. } | Self::Timeout { .. } | Self::Broken(_) | Self::TooMany(_) => true,
+            Self::Status(status) => *status >= 500 || *status == 408,
+            _ => false,
+        }
+    }
+
+    /// What can be done about it.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Offline => "unset HF_HUB_OFFLINE to search and to fetch".to_owned(),
+            Self::Endpoint(_) => {
+                "set HF_ENDPOINT or `endpoint` under [hub] to an address such as https://huggingface.co".to_owned()
+            }
+            Self::Token => "set HF_TOKEN, or write the file anew with `hf auth login`".to_owned(),
+            Self::Name { what: "repository", .. } => {
+                "a repository is written as OWNER/NAME, such as `Qwen/Qwen3-8B-GGUF`".to_owned()
+            }
+            Self::NoConnection { .. } | Self::Timeout { .. } => {
+                "look at the network, or name a mirror with HF_ENDPOINT; what has come is kept".to_owned()
+            }
+            Self::Broken(_) | Self::Status(500..) => "try again; what has come is kept".to_owned(),
+            Self::Unauthorized { with_token: false, .. } => {
+                "it may be private, gated or not exist: set HF_TOKEN, or log in with `hf auth login`".to_owned()
+            }
+            Self::Unauthorized { .. } => {
+                "the token may have expired or lack the right to read; make another at the hub's settings".to_owned()
+            }
+            Self::Gated { page, .. } => format!("accept the terms at {page}, then set HF_TOKEN"),
+            Self::NotFound { .. } => "look at the spelling; search with `f` in the library".to_owned(),
+            Self::TooMany(None) => "try again later; a token allows more requests".to_owned(),
+            Self::TooMany(Some(_)) => "try again then; a token allows more requests".to_owned(),
+            Self::Length { .. } | Self::Hash { .. } => {
+                "it was changed on the way or on the hub; try again, and if it stays so, tell the repository's owner"
+                    .to_owned()
+            }
+            Self::Space { .. } => {
+                "make room, choose a smaller quantisation, or set HF_HUB_CACHE to another disk".to_owned()
+            }
+            Self::Full(_) => "make room, then go on: what has come is kept".to_owned(),
+            _ => return None,
+        })
+    }
+
+    /// For the core.
+    pub fn failure(&self) -> Failure {
+        let kind = match self {
+            Self::NotFound { .. } | Self::Name { .. } => FailureKind::NotFound,
+            Self::Unauthorized { .. } | Self::Gated { .. } | Self::Space { .. } | Self::Offline => FailureKind::Refused,
+            _ => FailureKind::Failed,
+        };
+        Failure { reason: self.to_string(), hint: self.hint(), kind }
+    }
+}

@@ -1,0 +1,101 @@
+//! The downloads: a row for each, with a bar, what came, how fast, and what is left.
+
+use ratatui::layout::Rect;
+
+use super::super::canvas::{Canvas, Spans};
+use super::super::theme::Meaning;
+use super::super::view::ViewState;
+use super::super::widgets::table::{self, Align, Column, Row};
+use crate::core::State;
+use crate::core::download::{Download, Phase};
+use crate::core::units::{Bytes, span};
+
+const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {
+    Column { head, width, align, rank }
+}
+
+/// Cells of a bar.
+const BAR: usize = 14;
+
+const COLUMNS: [Column; 7] = [
+    column("Download", 20, Align::Grow(48), 0),
+    column("", BAR as u16, Align::Left, 3),
+    column("", 4, Align::Right, 1),
+    column("Size", 8, Align::Right, 5),
+    column("Rate", 9, Align::Right, 2),
+    column("Left", 7, Align::Right, 4),
+    column("State", 12, Align::Grow(60), 0),
+];
+
+/// Draw the downloads.
+pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
+    let hub = &state.hub;
+    table::draw(
+        canvas,
+        area,
+        &COLUMNS,
+        None,
+        (hub.downloads.len(), Some(hub.chosen_download), hub.in_downloads),
+        &mut view_state.downloads_offset,
+        |canvas, index| match hub.downloads.get(index) {
+            Some(download) => row(canvas, download),
+            None => Row { cells: Vec::new(), instead: None },
+        },
+    );
+}
+
+fn row<'a>(canvas: &Canvas<'_>, download: &'a Download) -> Row<'a> {
+    let one = |meaning, text: String| vec![canvas.span(meaning, text)];
+    let or_dash = |text: Option<String>| match text {
+        Some(text) => one(Meaning::Text, text),
+        None => one(Meaning::Muted, "—".to_owned()),
+    };
+    let cells = vec![
+        one(Meaning::Text, download.order.name()),
+        bar(canvas, download),
+        one(Meaning::Text, format!("{:.0}%", (download.share() * 100.0).floor())),
+        one(Meaning::Text, download.order.size().to_string()),
+        or_dash(download.rate.map(|rate| format!("{}/s", Bytes(rate as u64)))),
+        or_dash(download.left().map(span)),
+        phase(canvas, download),
+    ];
+    Row { cells, instead: None }
+}
+
+fn bar<'a>(canvas: &Canvas<'_>, download: &Download) -> Spans<'a> {
+    let full = (download.share() * BAR as f64).floor() as usize;
+    let [done, rest] = if canvas.is_ascii() { ["#", "."] } else { ["━", "─"] };
+    let meaning = match download.phase {
+        Phase::Done => Meaning::Good,
+        Phase::Failed(_) => Meaning::Bad,
+        Phase::Paused | Phase::Queued => Meaning::Muted,
+        _ => Meaning::Accent,
+    };
+    vec![canvas.span(meaning, done.repeat(full)), canvas.span(Meaning::Border, rest.repeat(BAR - full))]
+}
+
+fn phase<'a>(canvas: &Canvas<'_>, download: &'a Download) -> Spans<'a> {
+    let (glyph, meaning, text) = match &download.phase {
+        Phase::Queued => ("◌", Meaning::Muted, "queued"),
+        Phase::Preparing(what) => ("◔", Meaning::Accent, what.as_str()),
+        Phase::Running => ("↓", Meaning::Accent, "comes in"),
+        Phase::Waiting(what) => ("◌", Meaning::Warn, what.as_str()),
+        Phase::Pausing => ("◌", Meaning::Muted, "pauses"),
+        Phase::Paused => ("‖", Meaning::Muted, "paused"),
+        Phase::Cancelling => ("◌", Meaning::Muted, "is cancelled"),
+        Phase::Failed(failure) => ("✕", Meaning::Bad, failure.reason.as_str()),
+        Phase::Done => ("✓", Meaning::Good, "is here"),
+    };
+    vec![canvas.span(meaning, glyph), canvas.span(Meaning::Text, format!(" {text}"))]
+}
+
+/// The downloads that run and their rate, for the header; nothing where none runs.
+pub(crate) fn summary<'a>(canvas: &Canvas<'_>, state: &State) -> Option<Spans<'a>> {
+    let running = || state.hub.downloads.iter().filter(|download| download.is_active());
+    let count = running().count();
+    let rate: f64 = running().filter_map(|download| download.rate).sum();
+    (count > 0).then(|| {
+        let text = if rate > 0.0 { format!("{count} · {}/s", Bytes(rate as u64)) } else { count.to_string() };
+        vec![canvas.span(Meaning::Accent, "↓ "), canvas.span(Meaning::Text, text)]
+    })
+}

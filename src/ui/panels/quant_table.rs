@@ -1,0 +1,127 @@
+//! The models of one repository on the hub: a row for each quantisation, the best that fits with its reason.
+
+use ratatui::layout::Rect;
+
+use super::super::canvas::{Canvas, Spans, below, inset, split_rows};
+use super::super::theme::Meaning;
+use super::super::view::ViewState;
+use super::super::widgets::table::{self, Align, Column, Row};
+use super::hub_table::needs;
+use crate::core::State;
+use crate::core::hub::{Files, Quant, Repository, preselected};
+use crate::core::plan::free_memory;
+
+const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {
+    Column { head, width, align, rank }
+}
+
+const COLUMNS: [Column; 5] = [
+    column("Quant", 12, Align::Grow(32), 0),
+    column("Size", 8, Align::Right, 0),
+    column("Parts", 5, Align::Right, 2),
+    column("Needs", 10, Align::Left, 1),
+    column("", 9, Align::Grow(60), 3),
+];
+
+/// Draw the chosen repository's models.
+pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
+    let Some(repository) = state.hub.repository() else { return };
+    let (line, list) = split_rows(area, 1);
+    heading(canvas, line, repository);
+    let quants = match &repository.files {
+        Files::Known(quants) if !quants.is_empty() => quants,
+        files => return message(canvas, list, files),
+    };
+    let choice = preselected(state, repository);
+    let reason_rows = if choice.is_some() { 2.min(list.height / 4) } else { 0 };
+    let (list, reason) = split_rows(list, list.height - reason_rows);
+    if let Some(choice) = &choice {
+        let label = quants.get(choice.index).map_or("", |quant| quant.label.as_str());
+        let style = canvas.style(Meaning::Muted);
+        canvas.paragraph(inset(reason, 2), &format!("★ {label}: {}", choice.reason), style);
+    }
+    let free = free_memory(state).map(|memory| memory.free);
+    let has_keys = state.hub.open.is_some() && !state.hub.typing && !state.hub.in_downloads;
+    table::draw(
+        canvas,
+        list,
+        &COLUMNS,
+        None,
+        (quants.len(), state.hub.open.or(choice.as_ref().map(|choice| choice.index)), has_keys),
+        &mut view_state.quant_offset,
+        |canvas, index| match quants.get(index) {
+            Some(quant) => {
+                let fits = free.map(|free| quant.needs(state.settings.session.context) <= free);
+                let is_best = choice.as_ref().is_some_and(|choice| choice.index == index);
+                row(canvas, state, quant, fits, is_best, is_here(state, repository, quant))
+            }
+            None => Row { cells: Vec::new(), instead: None },
+        },
+    );
+}
+
+fn heading(canvas: &mut Canvas<'_>, area: Rect, repository: &Repository) {
+    if area.height == 0 {
+        return;
+    }
+    let mut line: Spans<'_> = vec![canvas.span(Meaning::Accent, format!("  {}", repository.id))];
+    if let Some(license) = &repository.license {
+        line.push(canvas.span(Meaning::Muted, format!("  {license}")));
+    }
+    if repository.gated == Some(true) {
+        line.push(canvas.span(Meaning::Warn, "  gated: its owner asks for consent first"));
+    }
+    canvas.put_spans(area.x, area.y, area.width, &line);
+}
+
+fn message(canvas: &mut Canvas<'_>, area: Rect, files: &Files) {
+    let text = match files {
+        Files::Unasked => "Its files are not known yet; open it to ask.".to_owned(),
+        Files::Asked => "Asking for its files …".to_owned(),
+        Files::Failed(failure) => failure.to_string(),
+        Files::Known(_) => "It has no GGUF model.".to_owned(),
+    };
+    let style = canvas.style(Meaning::Muted);
+    canvas.paragraph(below(inset(area, 2), 1), &text, style);
+}
+
+fn row<'a>(
+    canvas: &Canvas<'_>,
+    state: &State,
+    quant: &'a Quant,
+    fits: Option<bool>,
+    is_best: bool,
+    is_here: bool,
+) -> Row<'a> {
+    let meaning = if quant.is_whole() && !quant.is_projector { Meaning::Text } else { Meaning::Muted };
+    let one = |meaning, text: String| vec![canvas.span(meaning, text)];
+    let parts =
+        if quant.is_whole() { quant.n_parts.to_string() } else { format!("{}/{}", quant.files.len(), quant.n_parts) };
+    let note = match () {
+        () if is_here => one(Meaning::Good, "✓ is here".to_owned()),
+        () if !quant.is_whole() => one(Meaning::Bad, "parts are missing on the hub".to_owned()),
+        () if quant.is_projector => one(Meaning::Muted, "for images or sound, goes with a model".to_owned()),
+        () if is_best => one(Meaning::Accent, "★ best that fits".to_owned()),
+        () => Vec::new(),
+    };
+    let need =
+        if quant.is_projector { one(Meaning::Muted, "—".to_owned()) } else { needs(canvas, state, quant, fits) };
+    let cells = vec![
+        vec![canvas.span(meaning, quant.label.as_str())],
+        one(meaning, quant.size().to_string()),
+        one(Meaning::Muted, parts),
+        need,
+        note,
+    ];
+    Row { cells, instead: None }
+}
+
+/// Whether the library has it already.
+fn is_here(state: &State, repository: &Repository, quant: &Quant) -> bool {
+    let first = quant.files.first().map_or("", |file| file.path.as_str());
+    let is_it = |id: &str| {
+        id.strip_prefix("hf:").and_then(|rest| rest.strip_prefix(repository.id.as_str())?.strip_prefix('/'))
+            == Some(first)
+    };
+    state.library.models.iter().any(|model| is_it(&model.id))
+}

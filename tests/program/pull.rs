@@ -1,0 +1,273 @@
+//! `taffrail pull` against a hub on loopback: fetching, being killed in the middle, and going on.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::fake_hub::{FakeHub, Repo, Wrong};
+use crate::support::{House, Ran, signal, starter, wait_for};
+
+const REPOSITORY: &str = "pequod/whale-GGUF";
+
+/// Some megabytes that no two bytes' places make equal.
+fn content(seed: u64, len: usize) -> Vec<u8> {
+    let mut state = seed | 1;
+    let mut next = move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as u8
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+fn command(house: &House, hub: &FakeHub, arguments: &[&str]) -> Command {
+    let mut command = house.command(&[&["pull"], arguments].concat());
+    command.env("HF_ENDPOINT", &hub.endpoint).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn pull(house: &House, hub: &FakeHub, arguments: &[&str]) -> Ran {
+    command(house, hub, arguments).output().unwrap().into()
+}
+
+fn folder(house: &House) -> PathBuf {
+    house.path("hub/models--pequod--whale-GGUF")
+}
+
+fn parts(house: &House) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder(house).join("blobs")) else { return Vec::new() };
+    entries.map(|entry| entry.unwrap().path()).filter(|path| path.to_str().unwrap().ends_with(".incomplete")).collect()
+}
+
+fn part_len(house: &House) -> u64 {
+    let is_part = |path: &&PathBuf| path.to_str().unwrap().ends_with(".taffrail.incomplete");
+    parts(house).iter().find(is_part).and_then(|path| path.metadata().ok()).map_or(0, |metadata| metadata.len())
+}
+
+/// The folder is what `huggingface_hub` makes: a blob named by its hash, a relative link, a ref, nothing unfinished.
+fn check_layout(house: &House, repo: &Repo, path: &str) {
+    let file = repo.files.iter().find(|file| file.path == path).unwrap();
+    let pointer = folder(house).join("snapshots").join(&repo.commit).join(path);
+    let target = std::fs::read_link(&pointer).unwrap();
+    assert!(target.is_relative() && target.ends_with(Path::new("blobs").join(&file.etag)), "{target:?}");
+    assert!(std::fs::read(&pointer).unwrap() == *file.content, "{path} has its content");
+    assert_eq!(std::fs::read_to_string(folder(house).join("refs/main")).unwrap(), repo.commit);
+    assert_eq!(parts(house), [] as [PathBuf; 0]);
+}
+
+#[test]
+fn a_model_is_fetched_and_found_by_the_library() {
+    let one = std::fs::read(starter("ishmael-1m")).unwrap();
+    let four = std::fs::read(starter("ishmael-4m")).unwrap();
+    let repo = Repo::new(REPOSITORY, &[("README.md", b"x"), ("whale-Q4_0.gguf", &one), ("whale-Q8_0.gguf", &four)]);
+    let hub = FakeHub::start(vec![repo.clone()]);
+    let house = House::new();
+    let planned = pull(&house, &hub, &[REPOSITORY, "--dry-run"]);
+    assert_eq!(planned.code, Some(0), "{planned:?}");
+    assert!(planned.stdout.contains("whale-Q8_0.gguf") && planned.stderr.contains("largest that fits"), "{planned:?}");
+    assert!(!house.path("hub").exists(), "a dry run writes nothing");
+    let ran = pull(&house, &hub, &[REPOSITORY, "--json"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let document = ran.json();
+    assert_eq!(document["schema"], "taffrail/pull/1");
+    assert_eq!((&document["quant"], &document["fits"]), (&"Q8_0".into(), &true.into()));
+    check_layout(&house, &repo, "whale-Q8_0.gguf");
+    let ran = pull(&house, &hub, &[&format!("{REPOSITORY}:q4_0")]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stdout.trim_end().ends_with("whale-Q4_0.gguf") && ran.stderr.contains("verified"), "{ran:?}");
+    check_layout(&house, &repo, "whale-Q4_0.gguf");
+    // Once more costs nothing but a question.
+    let before = hub.seen().len();
+    assert_eq!(pull(&house, &hub, &[&format!("{REPOSITORY}/whale-Q4_0.gguf")]).code, Some(0));
+    assert!(hub.seen()[before..].iter().all(|seen| seen.method == "HEAD" || seen.path.contains("/tree/")));
+    let list = house.run(&["ls", "store:hf", "--json"]);
+    assert_eq!(list.json()["models"].as_array().unwrap().len(), 2, "{list:?}");
+}
+
+#[test]
+fn what_can_not_be_fetched_has_its_exit_code_and_says_what_to_do() {
+    let one = content(1, 1000);
+    let open = Repo::new(REPOSITORY, &[("whale-Q4_0.gguf", &one), ("w-Q8_0-00001-of-00002.gguf", &one)]);
+    let mut gated = Repo::new("pequod/gated", &[("m.gguf", &one)]);
+    (gated.gated, gated.token) = (true, Some("hf_right".to_owned()));
+    let hub = FakeHub::start(vec![open, gated]);
+    hub.fault("GET", "/api/models/slow/down", 9, Wrong::Status(429, vec![("Retry-After", "120".to_owned())]));
+    let house = House::new();
+    for (target, code, texts) in [
+        ("pequod/nothing", 3, ["there is no pequod/nothing", "hint"]),
+        ("pequod/whale-GGUF:Q5_K_M", 3, ["Q5_K_M", "Q4_0"]),
+        ("pequod/whale-GGUF/other.gguf", 3, ["other.gguf", "hint"]),
+        ("../etc:x", 3, ["../etc", "OWNER/NAME"]),
+        ("whale", 3, ["whale", "OWNER/NAME"]),
+        ("pequod/gated/m.gguf", 4, ["gated", "accept the terms at http://127.0.0.1"]),
+        ("slow/down", 1, ["2 min", "token"]),
+    ] {
+        let ran = pull(&house, &hub, &[target]);
+        assert_eq!(ran.code, Some(code), "{target}: {ran:?}");
+        for text in texts {
+            assert!(ran.stderr.contains(text), "{target}: {}", ran.stderr);
+        }
+        assert_eq!(ran.stdout, "", "{target}");
+    }
+    let mut with_token = command(&house, &hub, &["pequod/gated/m.gguf"]);
+    let ran: Ran = with_token.env("HF_TOKEN", "hf_right").output().unwrap().into();
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(!format!("{ran:?}").contains("hf_right"));
+    let ran: Ran = command(&house, &hub, &[REPOSITORY]).env("HF_HUB_OFFLINE", "1").output().unwrap().into();
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert!(ran.stderr.contains("HF_HUB_OFFLINE"), "{ran:?}");
+}
+
+/// A pull that has brought something and is not over.
+fn halfway(house: &House, hub: &FakeHub) -> Child {
+    let child = command(house, hub, &[&format!("{REPOSITORY}:Q8_0")]).spawn().unwrap();
+    wait_for("some of the file", || part_len(house) > 100_000, || format!("{:?}", hub.seen()));
+    child
+}
+
+fn slow(hub: &FakeHub) {
+    hub.fault("GET", "/resolve/", 1, Wrong::Drip(50_000, Duration::from_millis(20)));
+}
+
+#[test]
+fn a_killed_pull_goes_on_where_it_was() {
+    let file = content(2, 8_000_000);
+    let repo = Repo::new(REPOSITORY, &[("whale-Q8_0.gguf", &file)]);
+    let hub = FakeHub::start(vec![repo.clone()]);
+    let house = House::new();
+    slow(&hub);
+    let mut child = halfway(&house, &hub);
+    signal(child.id(), "KILL");
+    child.wait().unwrap();
+    let there = part_len(&house);
+    assert!((1..8_000_000).contains(&there));
+    assert!(!folder(&house).join("refs").exists() && !folder(&house).join("snapshots").exists());
+    let ran = pull(&house, &hub, &[&format!("{REPOSITORY}:Q8_0")]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    check_layout(&house, &repo, "whale-Q8_0.gguf");
+    let last = hub.seen().into_iter().rev().find(|seen| seen.method == "GET").unwrap();
+    assert_eq!(last.range, Some(format!("bytes={there}-")), "only the rest was asked for");
+}
+
+#[test]
+fn an_interrupt_keeps_what_came() {
+    let file = content(3, 8_000_000);
+    let repo = Repo::new(REPOSITORY, &[("whale-Q8_0.gguf", &file)]);
+    let hub = FakeHub::start(vec![repo.clone()]);
+    let house = House::new();
+    slow(&hub);
+    let child = halfway(&house, &hub);
+    signal(child.id(), "INT");
+    let ran: Ran = child.wait_with_output().unwrap().into();
+    assert_eq!(ran.code, Some(130), "{ran:?}");
+    assert!(ran.stderr.contains("the same command goes on from there"), "{ran:?}");
+    assert!(part_len(&house) > 0);
+    assert_eq!(pull(&house, &hub, &[&format!("{REPOSITORY}:Q8_0")]).code, Some(0));
+    check_layout(&house, &repo, "whale-Q8_0.gguf");
+}
+
+#[test]
+fn of_two_pulls_at_once_one_waits_and_both_succeed() {
+    let file = content(4, 4_000_000);
+    let repo = Repo::new(REPOSITORY, &[("whale-Q8_0.gguf", &file)]);
+    let hub = FakeHub::start(vec![repo.clone()]);
+    let house = House::new();
+    slow(&hub);
+    let first = halfway(&house, &hub);
+    let second = pull(&house, &hub, &[&format!("{REPOSITORY}:Q8_0")]);
+    let first: Ran = first.wait_with_output().unwrap().into();
+    assert_eq!((first.code, second.code), (Some(0), Some(0)), "{first:?} {second:?}");
+    assert!(second.stderr.contains("fetches this file"), "{second:?}");
+    let gets = hub.seen().iter().filter(|seen| seen.method == "GET" && seen.path.contains("/resolve/")).count();
+    assert_eq!(gets, 1, "the file came once");
+    check_layout(&house, &repo, "whale-Q8_0.gguf");
+}
+
+/// The cache is on a disk of its own, which is smaller than the file. Needs the right to mount one.
+#[test]
+fn a_full_disk_keeps_what_came_and_says_so() {
+    let house = House::new();
+    let cache = house.path("hub");
+    std::fs::create_dir_all(&cache).unwrap();
+    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=70m", "tmpfs"]).arg(&cache).output();
+    if !mount.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: no small disk can be mounted here");
+        return;
+    }
+    let _mounted = Mounted(cache.clone());
+    let repo = Repo::new(REPOSITORY, &[("whale-Q8_0.gguf", &content(5, 8_000_000))]);
+    let hub = FakeHub::start(vec![repo.clone()]);
+    let target = format!("{REPOSITORY}:Q8_0");
+    let ran = pull(&house, &hub, &[&target]);
+    assert_eq!(ran.code, Some(4), "there is too little room from the begin: {ran:?}");
+    assert!(ran.stderr.contains("8.0 MB are needed"), "{ran:?}");
+    // Room enough at first, and then another program takes it.
+    let mount = Command::new("mount").args(["-o", "remount,size=90m"]).arg(&cache).status().unwrap();
+    assert!(mount.success());
+    slow(&hub);
+    let child = halfway(&house, &hub);
+    let full = std::fs::write(cache.join("other"), vec![1; 100 << 20]);
+    assert!(full.is_err(), "the disk is full");
+    let ran: Ran = child.wait_with_output().unwrap().into();
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.stderr.contains("the disk is full") && ran.stderr.contains("what has come is kept"), "{ran:?}");
+    assert!(part_len(&house) > 100_000);
+    std::fs::remove_file(cache.join("other")).unwrap();
+    let ran = pull(&house, &hub, &[&target]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    check_layout(&house, &repo, "whale-Q8_0.gguf");
+}
+
+struct Mounted(PathBuf);
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+/// The hub's own tool, `TAFFRAIL_HF`, fetches the same file at the same time.
+#[test]
+fn a_real_hf_download_beside_it_does_no_harm() {
+    let Some(hf) = std::env::var_os("TAFFRAIL_HF") else {
+        eprintln!("skipped: TAFFRAIL_HF does not name the `hf` program");
+        return;
+    };
+    let repo = Repo::new(REPOSITORY, &[("whale-Q8_0.gguf", &content(6, 4_000_000))]);
+    let hub = FakeHub::start(vec![repo.clone()]);
+    for hf_first in [false, true] {
+        let house = House::new();
+        let hf_download = || {
+            Command::new(&hf)
+                .args(["download", REPOSITORY, "whale-Q8_0.gguf"])
+                .envs([("HF_ENDPOINT", &*hub.endpoint), ("HF_HUB_DISABLE_XET", "1")])
+                .env("HF_HUB_CACHE", house.path("hub"))
+                .env("HOME", house.path(""))
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap()
+        };
+        let lock_is_there = || folder(&house).join("blobs").read_dir().is_ok_and(|mut blobs| blobs.next().is_some());
+        slow(&hub);
+        let (ours, theirs) = if hf_first {
+            let theirs = hf_download();
+            wait_for("hf to begin", lock_is_there, String::new);
+            (command(&house, &hub, &[&format!("{REPOSITORY}:Q8_0")]).spawn().unwrap(), theirs)
+        } else {
+            let ours = halfway(&house, &hub);
+            (ours, hf_download())
+        };
+        let ours: Ran = ours.wait_with_output().unwrap().into();
+        let theirs: Ran = theirs.wait_with_output().unwrap().into();
+        assert_eq!((ours.code, theirs.code), (Some(0), Some(0)), "{ours:?} {theirs:?}");
+        check_layout(&house, &repo, "whale-Q8_0.gguf");
+        let verified = Command::new(&hf)
+            .args(["cache", "verify", REPOSITORY])
+            .envs([("HF_ENDPOINT", &*hub.endpoint)])
+            .env("HF_HUB_CACHE", house.path("hub"))
+            .env("HOME", house.path(""))
+            .output()
+            .unwrap();
+        assert!(verified.status.success(), "{verified:?}");
+    }
+}
