@@ -22,8 +22,12 @@ pub struct Sample {
     pub cpu: Option<Ratio>,
     /// Each core.
     pub cores: Vec<Core>,
+    /// What holds the processor's clock down.
+    pub limits: Limits,
     /// Main memory.
     pub memory: Memory,
+    /// How long tasks wait for what is scarce.
+    pub pressure: Pressure,
     /// Mounted disks, real ones only.
     pub disks: Vec<Disk>,
     /// Temperature sensors.
@@ -58,6 +62,26 @@ pub struct Core {
     pub usage: Option<Ratio>,
     /// Clock in MHz; `None` where the system doesn't tell.
     pub mhz: Option<u64>,
+}
+
+/// What holds the processor's clock down. `None` where the system doesn't tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Limits {
+    /// How often heat throttled a core or a package since the reading before.
+    pub n_throttled: Option<u64>,
+    /// The highest clock that is allowed, in MHz.
+    pub allowed_mhz: Option<u64>,
+    /// The highest clock that the processor has, in MHz.
+    pub highest_mhz: Option<u64>,
+}
+
+/// The share of the last ten seconds in which some task waited; `None` where the system doesn't tell.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[expect(missing_docs, reason = "the names say what was waited for")]
+pub struct Pressure {
+    pub cpu: Option<Ratio>,
+    pub memory: Option<Ratio>,
+    pub io: Option<Ratio>,
 }
 
 /// Main memory and swap.
@@ -134,6 +158,8 @@ pub enum Domain {
     Platform,
     /// The whole machine, from its discharging battery.
     Battery,
+    /// A rail, a supply or the whole board, by the label of its meter.
+    Meter(String),
 }
 
 /// Power of one domain over the last tick.

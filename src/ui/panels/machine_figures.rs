@@ -57,7 +57,7 @@ pub(crate) fn boundary(sample: &Sample) -> String {
             Domain::Package(_) | Domain::PackagePart(_) => "cpu",
             Domain::Dram(_) => "dram",
             Domain::Platform => "platform",
-            Domain::Battery => "machine",
+            Domain::Battery | Domain::Meter(_) => "machine",
         };
         if !parts.contains(&part) {
             parts.push(part);
