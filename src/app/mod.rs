@@ -7,6 +7,7 @@ pub mod clipboard;
 mod clock;
 pub mod dashboard;
 mod prepare;
+pub mod survey;
 
 use std::sync::Arc;
 

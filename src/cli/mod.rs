@@ -3,6 +3,7 @@
 //! Data goes to standard output, the rest to standard error. Absent: the dashboard, which `app` runs.
 
 pub mod config;
+pub mod doctor;
 pub mod exit;
 mod json;
 pub mod ls;
@@ -10,6 +11,7 @@ pub mod run;
 mod session_options;
 pub mod show;
 mod table;
+pub mod top;
 
 use std::path::PathBuf;
 
@@ -52,6 +54,10 @@ pub enum Command {
     Run(Box<run::Run>),
     /// Show the settings in force and where each comes from
     Config(config::Config),
+    /// Show the machine's figures: load, memory, power and heat, until Ctrl-C
+    Top(top::Top),
+    /// Show what was found, what can't be read, and how to mend it
+    Doctor(doctor::Doctor),
     /// Be a worker: what the supervisor starts
     #[command(hide = true)]
     Worker(Worker),

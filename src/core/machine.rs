@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::event::Moment;
-use super::figure::Figure;
+use super::figure::{Figure, Grade};
 use super::units::{Bytes, Celsius, Joules, Ratio, Watts};
 
 /// All readings of one tick.
@@ -215,5 +215,48 @@ impl Sample {
         let mut all = self.power.iter().filter(|p| p.adds).filter_map(|p| p.watts.value()).peekable();
         all.peek()?;
         Some(Watts(all.map(|w| w.0).sum()))
+    }
+
+    /// That power with the worst grade of its parts.
+    pub fn total(&self) -> Option<(Watts, Grade)> {
+        let grades = self.power.iter().filter(|power| power.adds).filter_map(|power| power.watts.grade());
+        Some((self.total_power()?, grades.max()?))
+    }
+
+    /// What that power covers, as `[gpu+cpu]`.
+    pub fn boundary(&self) -> String {
+        let mut parts: Vec<&str> = Vec::new();
+        for power in self.power.iter().filter(|power| power.adds && power.watts.value().is_some()) {
+            let part = match power.domain {
+                Domain::Gpu(_) => "gpu",
+                Domain::Package(_) | Domain::PackagePart(_) => "cpu",
+                Domain::Dram(_) => "dram",
+                Domain::Platform => "platform",
+                Domain::Battery | Domain::Meter(_) => "machine",
+            };
+            if !parts.contains(&part) {
+                parts.push(part);
+            }
+        }
+        format!("[{}]", parts.join("+"))
+    }
+
+    /// Why power is not known and what mends it: of the sources that would tell, the first that gives a remedy.
+    pub fn why_no_power(&self) -> (String, Option<String>) {
+        let of_power = self.power.iter().filter_map(|power| match &power.watts {
+            Figure::Unknown { reason, remedy } => Some((reason.clone(), remedy.clone())),
+            Figure::Known { .. } => None,
+        });
+        let of_sources = self.sources.iter().filter_map(|source| match &source.reading {
+            Figure::Unknown { reason, remedy }
+                if source.covers.contains("power") || source.covers.contains("energy") =>
+            {
+                Some((format!("{}: {reason}", source.name), remedy.clone()))
+            }
+            _ => None,
+        });
+        let mut all: Vec<_> = of_power.chain(of_sources).collect();
+        let best = all.iter().position(|(_, remedy)| remedy.is_some()).unwrap_or(0);
+        if all.is_empty() { ("no sensor was found".to_owned(), None) } else { all.swap_remove(best) }
     }
 }

@@ -107,6 +107,12 @@ impl Sampler {
         Self { files, interval, patience, sources, host, is_virtual, before: None }
     }
 
+    /// Wait so long for a source that may block, where a figure is worth more than an even pace.
+    #[must_use]
+    pub fn patient(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
     /// Read everything. `at` is now, and `pids` are the processes to look at besides this one.
     pub fn sample(&mut self, at: Moment, pids: &[u32]) -> Sample {
         let own = std::process::id();
