@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use taffrail::app::{App, Clock, dashboard, glance, terminal_width};
+use taffrail::app::{App, Clock, dashboard, glance, survey, terminal_width};
 use taffrail::cli::{self, Cli, Command, Exit};
 use taffrail::core::event::LibraryEvent;
 use taffrail::core::model::Model;
@@ -50,6 +50,8 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
         Command::Verify(arguments) => cli::verify::run(&arguments, &loaded.settings.library, &mut out),
         Command::Undo(arguments) => cli::undo::run(&arguments, &mut out),
         Command::Config(arguments) => cli::config::config(&arguments, &loaded, &mut out).map(|()| Exit::Done),
+        Command::Top(arguments) => top(&arguments, &loaded.settings, &mut out),
+        Command::Doctor(arguments) => doctor(&arguments, &loaded, &mut out),
         Command::Run(arguments) => {
             drop(out);
             return run(&arguments, loaded.settings);
@@ -107,6 +109,32 @@ fn judgements(settings: &Library) -> Arc<Table> {
     table
 }
 
+/// The figures of the machine, once or until the user has enough.
+fn top(arguments: &cli::top::Top, settings: &Settings, out: &mut impl Write) -> io::Result<Exit> {
+    let interval = settings.telemetry.interval;
+    if arguments.is_once() {
+        let sample = survey::survey(interval)?;
+        return cli::top::run(arguments, &sample, out).map(|()| Exit::Done);
+    }
+    survey::watch(interval, |sample| {
+        cli::top::run(arguments, sample, out)?;
+        out.flush()
+    })
+    .map(|()| Exit::Done)
+}
+
+fn doctor(arguments: &cli::doctor::Doctor, loaded: &config::Loaded, out: &mut impl Write) -> io::Result<Exit> {
+    let findings = cli::doctor::Findings {
+        sample: survey::survey(loaded.settings.telemetry.interval)?,
+        engine: survey::Engine::read(),
+        stores: library::list(&loaded.settings.library, &library::Env::read()).stores,
+        file: loaded.file.clone(),
+        problems: loaded.problems.clone(),
+        terminal: survey::Terminal::read(),
+    };
+    cli::doctor::run(arguments, &findings, out).map(|()| Exit::Done)
+}
+
 /// The model that an argument means; says why there is none.
 fn find(argument: &str, settings: &Library) -> Result<Arc<Model>, Exit> {
     library::find(argument, settings, &library::Env::read()).map_err(|error| {
@@ -129,7 +157,7 @@ fn run(arguments: &cli::run::Run, mut settings: Settings) -> Exit {
 fn dashboard(loaded: config::Loaded, mended: Vec<String>) -> Exit {
     if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
         complain(
-            &"the dashboard needs a terminal\n  hint: without one, use `taffrail ls`, `taffrail show MODEL`, `taffrail run MODEL -p PROMPT` or `taffrail config`; `taffrail help` lists all",
+            &"the dashboard needs a terminal\n  hint: without one, use `taffrail ls`, `taffrail show MODEL`, `taffrail run MODEL -p PROMPT`, `taffrail top --once` or `taffrail config`; `taffrail help` lists all",
         );
         return Exit::Usage;
     }

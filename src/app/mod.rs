@@ -8,6 +8,7 @@ mod clock;
 pub mod dashboard;
 mod hub;
 mod prepare;
+pub mod survey;
 
 use std::sync::Arc;
 

@@ -4,6 +4,7 @@
 
 pub mod config;
 pub mod dedupe;
+pub mod doctor;
 pub mod exit;
 pub mod house;
 mod json;
@@ -16,6 +17,7 @@ pub mod run;
 mod session_options;
 pub mod show;
 mod table;
+pub mod top;
 pub mod undo;
 pub mod usage;
 pub mod verify;
@@ -75,6 +77,10 @@ pub enum Command {
     Pull(pull::Pull),
     /// Show the settings in force and where each comes from
     Config(config::Config),
+    /// Show the machine's figures: load, memory, power and heat, until Ctrl-C
+    Top(top::Top),
+    /// Show what was found, what can't be read, and how to mend it
+    Doctor(doctor::Doctor),
     /// Be a worker: what the supervisor starts
     #[command(hide = true)]
     Worker(Worker),

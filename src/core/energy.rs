@@ -81,21 +81,25 @@ fn of_processor(sample: &Sample, process: &Process, read: impl Fn(&Power) -> Opt
     };
     let total: f64 = known.iter().map(|(value, _)| value).sum();
     let names: Vec<_> = known.iter().map(|(_, power)| power.name.as_str()).collect();
-    let source = format!("powercap {} · by CPU time", names.join(", "));
+    let driver = known.first().map_or("", |(_, power)| driver(power));
+    let source = format!("{driver} {} · by CPU time", names.join(", "));
     Figure::Known { value: total * share.0, grade: Grade::Apportioned, source }
 }
 
 /// By tenancy.
 fn of_gpu(sample: &Sample, gpu: &Gpu, pid: u32, read: impl Fn(&Power) -> Option<f64>) -> Figure<f64> {
-    let Some(power) = sample.power.iter().find(|power| power.adds && power.domain == Domain::Gpu(gpu.index)) else {
+    let Some(power) = sample.power.iter().find(|power| power.domain == Domain::Gpu(gpu.index)) else {
         return absent(sample, "nvml", "no meter for the GPU");
     };
+    if !power.adds {
+        return Figure::unknown("one meter covers the GPU and the processor, whose work can't be told apart");
+    }
     let Some(value) = read(power) else {
         return unknown(&power.watts, "power takes two readings");
     };
     let all: f64 = gpu.processes.iter().map(|(_, bytes)| bytes.0 as f64).sum();
     let others: f64 = gpu.processes.iter().filter(|(tenant, _)| *tenant != pid).map(|(_, bytes)| bytes.0 as f64).sum();
-    let name = format!("nvml {}", power.name);
+    let name = format!("{} {}", driver(power), power.name);
     match gpu.processes.len() {
         ..=1 => Figure::Known { value, grade: power.watts.grade().unwrap_or(Grade::Estimated), source: name },
         _ if all > 0.0 && others <= all * GUEST => {
@@ -105,6 +109,14 @@ fn of_gpu(sample: &Sample, gpu: &Gpu, pid: u32, read: impl Fn(&Power) -> Option<
             reason: format!("{} is shared by {n} processes, whose work can't be told apart", power.name),
             remedy: Some("stop the others to meter this one".to_owned()),
         },
+    }
+}
+
+/// Who tells it: the first word of its figure's source.
+fn driver(power: &Power) -> &str {
+    match &power.watts {
+        Figure::Known { source, .. } => source.split(' ').next().unwrap_or_default(),
+        Figure::Unknown { .. } => "",
     }
 }
 

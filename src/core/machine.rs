@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::event::Moment;
-use super::figure::Figure;
+use super::figure::{Figure, Grade};
 use super::units::{Bytes, Celsius, Joules, Ratio, Watts};
 
 /// All readings of one tick.
@@ -22,8 +22,12 @@ pub struct Sample {
     pub cpu: Option<Ratio>,
     /// Each core.
     pub cores: Vec<Core>,
+    /// What holds the processor's clock down.
+    pub limits: Limits,
     /// Main memory.
     pub memory: Memory,
+    /// How long tasks wait for what is scarce.
+    pub pressure: Pressure,
     /// Mounted disks, real ones only.
     pub disks: Vec<Disk>,
     /// Temperature sensors.
@@ -58,6 +62,26 @@ pub struct Core {
     pub usage: Option<Ratio>,
     /// Clock in MHz; `None` where the system doesn't tell.
     pub mhz: Option<u64>,
+}
+
+/// What holds the processor's clock down. `None` where the system doesn't tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Limits {
+    /// How often heat throttled a core or a package since the reading before.
+    pub n_throttled: Option<u64>,
+    /// The highest clock that is allowed, in MHz.
+    pub allowed_mhz: Option<u64>,
+    /// The highest clock that the processor has, in MHz.
+    pub highest_mhz: Option<u64>,
+}
+
+/// The share of the last ten seconds in which some task waited; `None` where the system doesn't tell.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[expect(missing_docs, reason = "the names say what was waited for")]
+pub struct Pressure {
+    pub cpu: Option<Ratio>,
+    pub memory: Option<Ratio>,
+    pub io: Option<Ratio>,
 }
 
 /// Main memory and swap.
@@ -134,6 +158,8 @@ pub enum Domain {
     Platform,
     /// The whole machine, from its discharging battery.
     Battery,
+    /// A rail, a supply or the whole board, by the label of its meter.
+    Meter(String),
 }
 
 /// Power of one domain over the last tick.
@@ -189,5 +215,48 @@ impl Sample {
         let mut all = self.power.iter().filter(|p| p.adds).filter_map(|p| p.watts.value()).peekable();
         all.peek()?;
         Some(Watts(all.map(|w| w.0).sum()))
+    }
+
+    /// That power with the worst grade of its parts.
+    pub fn total(&self) -> Option<(Watts, Grade)> {
+        let grades = self.power.iter().filter(|power| power.adds).filter_map(|power| power.watts.grade());
+        Some((self.total_power()?, grades.max()?))
+    }
+
+    /// What that power covers, as `[gpu+cpu]`.
+    pub fn boundary(&self) -> String {
+        let mut parts: Vec<&str> = Vec::new();
+        for power in self.power.iter().filter(|power| power.adds && power.watts.value().is_some()) {
+            let part = match power.domain {
+                Domain::Gpu(_) => "gpu",
+                Domain::Package(_) | Domain::PackagePart(_) => "cpu",
+                Domain::Dram(_) => "dram",
+                Domain::Platform => "platform",
+                Domain::Battery | Domain::Meter(_) => "machine",
+            };
+            if !parts.contains(&part) {
+                parts.push(part);
+            }
+        }
+        format!("[{}]", parts.join("+"))
+    }
+
+    /// Why power is not known and what mends it: of the sources that would tell, the first that gives a remedy.
+    pub fn why_no_power(&self) -> (String, Option<String>) {
+        let of_power = self.power.iter().filter_map(|power| match &power.watts {
+            Figure::Unknown { reason, remedy } => Some((reason.clone(), remedy.clone())),
+            Figure::Known { .. } => None,
+        });
+        let of_sources = self.sources.iter().filter_map(|source| match &source.reading {
+            Figure::Unknown { reason, remedy }
+                if source.covers.contains("power") || source.covers.contains("energy") =>
+            {
+                Some((format!("{}: {reason}", source.name), remedy.clone()))
+            }
+            _ => None,
+        });
+        let mut all: Vec<_> = of_power.chain(of_sources).collect();
+        let best = all.iter().position(|(_, remedy)| remedy.is_some()).unwrap_or(0);
+        if all.is_empty() { ("no sensor was found".to_owned(), None) } else { all.swap_remove(best) }
     }
 }

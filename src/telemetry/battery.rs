@@ -5,10 +5,11 @@
 
 use std::time::Duration;
 
+use super::meter::between;
 use super::{Source, Tick, label, missing};
 use crate::core::figure::Figure;
 use crate::core::machine::{Domain, Power, Sample};
-use crate::core::units::{Joules, Watts};
+use crate::core::units::Watts;
 
 /// The battery's source.
 #[derive(Default)]
@@ -18,7 +19,7 @@ pub(super) struct Battery {
 }
 
 const FOLDER: &str = "sys/class/power_supply";
-const COVERS: &str = "power of the whole machine";
+pub(super) const COVERS: &str = "power of the whole machine";
 
 impl Source for Battery {
     fn read(&mut self, tick: &Tick<'_>, sample: &mut Sample) {
@@ -26,10 +27,7 @@ impl Source for Battery {
         let reading = match discharge(tick) {
             Ok((watts, name)) => {
                 self.before = Some((tick.at, watts));
-                let energy = before.and_then(|(at, before)| {
-                    let elapsed = tick.at.checked_sub(at).filter(|elapsed| !elapsed.is_zero())?;
-                    Some(Joules(f64::midpoint(before.0, watts.0) * elapsed.as_secs_f64()))
-                });
+                let energy = before.and_then(|before| between(before, (tick.at, watts)));
                 let source = format!("battery {name}");
                 let watts = Figure::measured(watts, &source);
                 let reading = watts.clone().map(|watts| watts.to_string());

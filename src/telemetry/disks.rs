@@ -22,6 +22,7 @@ pub(super) struct MountedDisks {
     room_at: Option<Duration>,
 }
 
+pub(super) const COVERS: &str = "room and traffic";
 /// Room changes slowly, and asking for it reaches every mounted file system.
 const ROOM_PERIOD: Duration = Duration::from_secs(10);
 
@@ -36,7 +37,7 @@ impl Source for MountedDisks {
         }
         let Some(disks) = &mut self.disks else {
             let reading = missing("this system doesn't tell", "report it, with the system's name and version");
-            sample.sources.push(tick.row("disks", "room and traffic", reading));
+            sample.sources.push(tick.row("disks", COVERS, reading));
             return;
         };
         let room_is_due = self.room_at.is_none_or(|at| tick.at.saturating_sub(at) >= ROOM_PERIOD || tick.at < at);
@@ -80,7 +81,7 @@ impl Source for MountedDisks {
             1 => Figure::measured("1 disk".to_owned(), "the system"),
             n => Figure::measured(format!("{n} disks"), "the system"),
         };
-        sample.sources.push(tick.row("disks", "room and traffic", reading));
+        sample.sources.push(tick.row("disks", COVERS, reading));
     }
 }
 

@@ -4,12 +4,18 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
-/// Reads small text files below a root, by their path without the leading slash.
-pub trait Files: Send {
-    /// The file's text; invalid UTF-8 is replaced, and what exceeds 4 MiB is cut off.
-    fn text(&self, path: &str) -> io::Result<String>;
+/// Reads small files below a root, by their path without the leading slash.
+pub trait Files: Send + Sync {
+    /// What the file holds; what exceeds 4 MiB is cut off.
+    fn bytes(&self, path: &str) -> io::Result<Vec<u8>>;
     /// The names in a folder, sorted; 4096 at most.
     fn names(&self, path: &str) -> io::Result<Vec<String>>;
+
+    /// The file's text; invalid UTF-8 is replaced.
+    fn text(&self, path: &str) -> io::Result<String> {
+        let bytes = self.bytes(path)?;
+        Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    }
 
     /// The number that is all a file holds.
     fn number(&self, path: &str) -> io::Result<u64> {
@@ -28,10 +34,10 @@ pub struct Root(pub PathBuf);
 const LONGEST: u64 = 4 << 20;
 
 impl Files for Root {
-    fn text(&self, path: &str) -> io::Result<String> {
+    fn bytes(&self, path: &str) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         File::open(self.0.join(path))?.take(LONGEST).read_to_end(&mut bytes)?;
-        Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+        Ok(bytes)
     }
 
     fn names(&self, path: &str) -> io::Result<Vec<String>> {

@@ -2,18 +2,27 @@
 //!
 //! Owned here: one file per source of readings, each of which fills its part of a [`Sample`] and says in a row of its
 //! own whether it was found, how sure its figure is, or why there is none and what would mend it; and the sampler that
-//! reads them in turn. Absent: history, attribution to sessions (`core::energy`) and drawing. The files of `/proc` and
+//! reads them in turn, those that may block on threads of their own. Absent: history, attribution to sessions (`core::energy`) and drawing. The files of `/proc` and
 //! `/sys` are reached through [`Files`] and time is passed in, so that a recorded machine can be replayed.
 
+mod amdgpu;
+mod apart;
 mod battery;
 mod counter;
 mod cpu;
 mod disks;
 mod driver;
+mod drm;
 mod files;
+mod hwmon;
+mod intel;
+mod limits;
 mod memory;
+mod meter;
 mod nvidia;
+mod perf;
 mod powercap;
+mod pressure;
 mod processes;
 mod sampler;
 mod temperatures;

@@ -5,12 +5,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::counter::{Bounds, Counter};
 use super::driver::{Closed, Driver, Reading};
+use super::meter::{Meter, Told};
 use super::{Source, Tick, label, missing};
 use crate::core::figure::Figure;
-use crate::core::machine::{Domain, Gpu, Power, Sample};
-use crate::core::units::{Bytes, Celsius, Joules, Ratio, Watts};
+use crate::core::machine::{Domain, Gpu, Sample};
+use crate::core::units::{Bytes, Celsius, Ratio, Watts};
 
 /// The GPUs' source.
 pub(super) struct Nvidia {
@@ -23,25 +23,13 @@ pub(super) struct Nvidia {
     begun: bool,
 }
 
-/// The last readings of one GPU's meters.
-#[derive(Default)]
-struct Meter {
-    counter: Counter,
-    power: Option<(Duration, Watts)>,
-}
-
 const DEVICES: &str = "sys/bus/pci/devices";
-const COVERS: &str = "NVIDIA GPUs";
+pub(super) const COVERS: &str = "NVIDIA GPUs";
 /// Time until a driver that could not be opened is tried again.
 const RETRY: Duration = Duration::from_mins(1);
-/// No card draws more.
-const MOST: Watts = Watts(2000.0);
-/// What a card may exceed its limit by, for the limit holds on average only.
-const TOLERANCE: f64 = 1.5;
-
 /// What the kernel says about a card.
 #[derive(Debug, PartialEq, Eq)]
-struct Card {
+pub(super) struct Card {
     address: String,
     sleeps: bool,
 }
@@ -85,7 +73,7 @@ impl Nvidia {
             match self.driver.read(&address) {
                 Ok(reading) => {
                     let meter = self.meters.entry(address).or_default();
-                    sample.power.push(meter.power(tick, &reading));
+                    sample.power.push(meter.power(tick.at, told(&reading)));
                     sample.gpus.push(gpu(reading));
                     n_read += 1;
                 }
@@ -119,7 +107,7 @@ impl Nvidia {
 }
 
 /// NVIDIA's display controllers as the kernel lists them.
-fn cards(tick: &Tick<'_>) -> Vec<Card> {
+pub(super) fn cards(tick: &Tick<'_>) -> Vec<Card> {
     let field = |address: &str, field: &str| {
         let text = tick.files.text(&format!("{DEVICES}/{address}/{field}")).unwrap_or_default();
         text.trim().to_owned()
@@ -151,46 +139,17 @@ fn unopened(closed: Closed, has_card: bool) -> Figure<String> {
     }
 }
 
-impl Meter {
-    /// The power by the energy counter, else by the power meter.
-    fn power(&mut self, tick: &Tick<'_>, reading: &Reading) -> Power {
-        let limit = reading.limit.filter(|limit| *limit > 0).map(|milliwatts| Watts(milliwatts as f64 / 1000.0));
-        let most = Watts(limit.map_or(MOST.0, |limit| limit.0 * TOLERANCE));
-        let name = format!("gpu-{}", reading.index);
-        let begun = self.counter.has_begun();
-        let counted = reading
-            .energy
-            .map(|millijoules| self.counter.advance(tick.at, millijoules, Bounds { unit: 1e-3, range: None, most }));
-        let (metered, between) = self.metered(tick, reading, most);
-        let (watts, energy) = if let Some(Ok(spent)) = counted {
-            (Figure::measured(spent.watts, format!("nvml energy {name}")), Some(spent.energy))
-        } else {
-            // A counter that lags would tell once more what the power meter tells now: it begins anew.
-            if begun && metered.is_ok() {
-                self.counter = Counter::default();
-            }
-            let source = format!("nvml power {name}");
-            (metered.map_or_else(Figure::unknown, |watts| Figure::measured(watts, source)), between)
-        };
-        Power { domain: Domain::Gpu(reading.index), name, watts, energy, adds: true }
-    }
-
-    /// The power meter, and the energy since its last reading.
-    fn metered(&mut self, tick: &Tick<'_>, reading: &Reading, most: Watts) -> (Result<Watts, String>, Option<Joules>) {
-        let before = self.power.take();
-        let watts = match reading.power.map(|milliwatts| Watts(milliwatts as f64 / 1000.0)) {
-            None | Some(Watts(0.0)) => return (Err("the card tells no power".to_owned()), None),
-            Some(watts) if watts.0 > most.0 => {
-                return (Err(format!("dropped a reading of {watts}: more than {most} can't be")), None);
-            }
-            Some(watts) => watts,
-        };
-        self.power = Some((tick.at, watts));
-        let energy = before.and_then(|(at, before)| {
-            let elapsed = tick.at.checked_sub(at).filter(|elapsed| !elapsed.is_zero())?;
-            Some(Joules(f64::midpoint(before.0, watts.0) * elapsed.as_secs_f64()))
-        });
-        (Ok(watts), energy)
+/// What the card tells of its power.
+fn told(reading: &Reading) -> Told {
+    let watts = |milliwatts: u64| Watts(milliwatts as f64 / 1000.0);
+    Told {
+        driver: "nvml",
+        domain: Domain::Gpu(reading.index),
+        name: format!("gpu-{}", reading.index),
+        adds: true,
+        energy: reading.energy.map(|millijoules| (millijoules, 1e-3)),
+        power: reading.power.map(watts),
+        limit: reading.limit.map(watts),
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 
 use super::counter::{Bounds, Counter, Spent};
-use super::{Source, Tick, label, missing};
+use super::{Source, Tick, label, missing, perf};
 use crate::core::figure::Figure;
 use crate::core::machine::{Domain, Power, Sample};
 use crate::core::units::{Joules, Watts};
@@ -40,6 +40,13 @@ const OPEN: &str = "sudo chmod o+r /sys/class/powercap/intel-rapl:*/energy_uj";
 
 impl Source for Powercap {
     fn read(&mut self, tick: &Tick<'_>, sample: &mut Sample) {
+        // The same counters twice would be the same energy twice.
+        let by_perf = sample.sources.iter().any(|row| row.name == perf::NAME && row.reading.value().is_some());
+        if by_perf {
+            self.zones.clear();
+            sample.sources.push(tick.row("powercap", COVERS, Figure::unknown("not needed: `perf` reads its counters")));
+            return;
+        }
         let reading = match zones(tick) {
             Ok(zones) => self.meter(tick, &zones, sample),
             Err(none) => none,

@@ -7,26 +7,53 @@ use std::time::{Duration, Instant};
 
 use sysinfo::System;
 
-use super::battery::Battery;
+use super::amdgpu::Amdgpu;
+use super::apart::Apart;
+use super::battery::{self, Battery};
 use super::cpu::Cpu;
-use super::disks::MountedDisks;
+use super::disks::{self, MountedDisks};
 use super::driver::{self, Driver};
+use super::hwmon::{self, Meters};
+use super::intel::Intel;
+use super::limits::ClockLimits;
 use super::memory::MainMemory;
-use super::nvidia::Nvidia;
+use super::nvidia::{self, Nvidia};
+use super::perf::{self, Events, Perf};
 use super::powercap::Powercap;
-use super::temperatures::Temperatures;
-use super::{Files, Root, Source, Tick, label};
+use super::pressure::Pressure;
+use super::temperatures::{self, Temperatures};
+use super::{Files, Root, Source, Tick, amdgpu, intel, label};
 use crate::core::event::Moment;
 use crate::core::machine::{Host, Sample};
 
-/// Reads the machine. Blocks while it does, for a few milliseconds at most.
+/// Reads the machine. Blocks while it does: for a few milliseconds, and where a driver hangs for [`PATIENCE`] at most.
 pub struct Sampler {
-    files: Box<dyn Files>,
+    files: Arc<dyn Files>,
     interval: Duration,
-    sources: Vec<Box<dyn Source>>,
+    /// How long a tick waits for the sources that may block.
+    patience: Duration,
+    sources: Vec<Slot>,
     host: Host,
     is_virtual: bool,
     before: Option<Duration>,
+}
+
+/// How a source is read.
+enum Slot {
+    /// In line: it never blocks.
+    Here(Box<dyn Source>),
+    /// On a thread of its own.
+    Apart(Apart),
+}
+
+/// A healthy driver answers within some milliseconds, and a first call of NVIDIA's takes a second.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// What a machine is read through.
+pub(super) struct Access {
+    pub(super) files: Arc<dyn Files>,
+    pub(super) driver: Box<dyn Driver>,
+    pub(super) events: Box<dyn Events>,
 }
 
 /// More often than this the meters don't tell more, and reading them costs too much.
@@ -36,11 +63,17 @@ impl Sampler {
     /// A sampler of the machine whose `/proc` and `/sys` lie below `root`, which is `/` but in tests; memory, disks and
     /// temperatures are always this machine's. `interval` is what the sources say about how often they are read.
     pub fn new(root: PathBuf, interval: Duration) -> Self {
-        Self::with(Box::new(Root(root)), Box::new(driver::Nvidia::default()), interval)
+        let access = Access {
+            files: Arc::new(Root(root)),
+            driver: Box::new(driver::Nvidia::default()),
+            events: Box::new(perf::Kernel),
+        };
+        Self::with(access, interval, PATIENCE)
     }
 
-    /// A sampler over these files and this driver.
-    pub(super) fn with(files: Box<dyn Files>, driver: Box<dyn Driver>, interval: Duration) -> Self {
+    /// A sampler over these.
+    pub(super) fn with(access: Access, interval: Duration, patience: Duration) -> Self {
+        let Access { files, driver, events } = access;
         let cpuinfo = files.text("proc/cpuinfo").unwrap_or_default();
         let field = |name: &str| {
             let line = cpuinfo.lines().find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix(':'));
@@ -54,16 +87,30 @@ impl Sampler {
             system: label(&System::long_os_version().unwrap_or_default()),
         };
         // Counters first: the less time between the tick and their reading, the truer their watts.
-        let sources: Vec<Box<dyn Source>> = vec![
-            Box::new(Powercap::default()),
-            Box::new(Nvidia::new(driver)),
-            Box::new(Battery::default()),
-            Box::new(Cpu::default()),
-            Box::new(MainMemory(System::new().ok())),
-            Box::new(MountedDisks::default()),
-            Box::new(Temperatures::default()),
+        let apart =
+            |name, covers, source: Box<dyn Source>| Slot::Apart(Apart::new(name, covers, source, Arc::clone(&files)));
+        let sources = vec![
+            Slot::Here(Box::new(Perf::new(events))),
+            Slot::Here(Box::new(Powercap::default())),
+            apart("nvml", nvidia::COVERS, Box::new(Nvidia::new(driver))),
+            apart("amdgpu", amdgpu::COVERS, Box::new(Amdgpu::default())),
+            apart("intel", intel::COVERS, Box::new(Intel::default())),
+            apart("battery", battery::COVERS, Box::new(Battery::default())),
+            apart("hwmon", hwmon::COVERS, Box::new(Meters::default())),
+            Slot::Here(Box::new(Cpu::default())),
+            Slot::Here(Box::new(ClockLimits::default())),
+            Slot::Here(Box::new(MainMemory(System::new().ok()))),
+            Slot::Here(Box::new(Pressure)),
+            apart("disks", disks::COVERS, Box::new(MountedDisks::default())),
+            apart("temperatures", temperatures::COVERS, Box::new(Temperatures::default())),
         ];
-        Self { files, interval, sources, host, is_virtual, before: None }
+        Self { files, interval, patience, sources, host, is_virtual, before: None }
+    }
+
+    /// Wait so long for a source that may block, where a figure is worth more than an even pace.
+    #[must_use]
+    pub fn patient(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Read everything. `at` is now, and `pids` are the processes to look at besides this one.
@@ -80,8 +127,18 @@ impl Sampler {
             is_virtual: self.is_virtual,
             pids: &all,
         };
-        for source in &mut self.sources {
-            source.read(&tick, &mut sample);
+        // Those that may block read at the same time as the others.
+        for slot in &mut self.sources {
+            if let Slot::Apart(apart) = slot {
+                apart.ask(&tick);
+            }
+        }
+        let deadline = Instant::now() + self.patience;
+        for slot in &mut self.sources {
+            match slot {
+                Slot::Here(source) => source.read(&tick, &mut sample),
+                Slot::Apart(apart) => apart.collect(&tick, deadline, &mut sample),
+            }
         }
         sample
     }

@@ -17,6 +17,7 @@ pub(super) struct Temperatures {
     read_at: Option<Duration>,
 }
 
+pub(super) const COVERS: &str = "chips and drives";
 /// A drive may take milliseconds to tell its temperature, and heat moves slowly.
 const PERIOD: Duration = Duration::from_secs(2);
 /// Sensors seldom come and go; listing them reads every attribute of every chip.
@@ -47,7 +48,7 @@ impl Source for Temperatures {
             n => Figure::measured(format!("{n} sensors"), "the system"),
         };
         let age = self.read_at.map_or(Duration::ZERO, |at| tick.at.saturating_sub(at));
-        let row = tick.row("temperatures", "chips and drives", reading);
+        let row = tick.row("temperatures", COVERS, reading);
         sample.sources.push(machine::Source { period: PERIOD.max(tick.interval), age, ..row });
     }
 }

@@ -105,5 +105,6 @@ pub(super) fn sample(metered: bool) -> Sample {
             swapped: Bytes(0),
         },
         sources,
+        ..Sample::default()
     }
 }

@@ -14,7 +14,8 @@ fn power(domain: Domain, watts: f64) -> Power {
         Domain::Gpu(n) => format!("gpu-{n}"),
         other => format!("{other:?}"),
     };
-    Power { domain, name, watts: Figure::measured(Watts(watts), "test"), energy: None, adds }
+    let source = if matches!(domain, Domain::Gpu(_)) { "nvml power" } else { "powercap zone" };
+    Power { domain, name, watts: Figure::measured(Watts(watts), source), energy: None, adds }
 }
 
 fn gpu(index: u32, processes: &[(u32, u64)]) -> Gpu {

@@ -112,13 +112,7 @@ fn sample(cores: usize, available: u64) -> Sample {
         cpu: Some(Ratio(0.5)),
         cores: vec![Core { usage: Some(Ratio(0.5)), mhz: None }; cores],
         memory: Memory { total: Bytes(available), available: Bytes(available), ..Memory::default() },
-        disks: Vec::new(),
-        temperatures: Vec::new(),
-        gpus: Vec::new(),
-        power: Vec::new(),
-        processes: Vec::new(),
-        own: Process::default(),
-        sources: Vec::new(),
+        ..Sample::default()
     }
 }
 

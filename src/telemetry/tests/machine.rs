@@ -130,7 +130,22 @@ fn each_source_has_a_row_and_says_what_is_missing() {
     {
         let sample = sampler.sample(at(0), &[]);
         let names: Vec<_> = sample.sources.iter().map(|row| row.name.as_str()).collect();
-        let expected = ["powercap", "nvml", "battery", "cpu", "processes", "memory", "disks", "temperatures"];
+        let expected = [
+            "perf",
+            "powercap",
+            "nvml",
+            "amdgpu",
+            "intel",
+            "battery",
+            "hwmon",
+            "cpu",
+            "processes",
+            "limits",
+            "memory",
+            "pressure",
+            "disks",
+            "temperatures",
+        ];
         assert_eq!(names, expected);
         assert!(sample.memory.total > sample.memory.available, "{:?}", sample.memory);
         assert!(!sample.cores.is_empty(), "the system itself tells the cores where there is no `/proc`");

@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::driver::{Closed, Driver, Reading};
+use super::perf::{Event, Events};
+use super::sampler::Access;
 use super::{Files, Sampler};
 use crate::core::event::Moment;
 use crate::core::figure::Figure;
@@ -17,24 +19,32 @@ use crate::core::machine::Sample;
 
 /// Files by path; a path that ends in `/` is an empty folder. Clones share them.
 #[derive(Clone, Default)]
-struct Tree(Arc<Mutex<BTreeMap<String, Result<String, ErrorKind>>>>);
+struct Tree(Arc<Mutex<BTreeMap<String, Result<Vec<u8>, ErrorKind>>>>);
 
 impl Tree {
     /// The workstation of the fixtures, with this process on it.
     fn workstation() -> Self {
         let tree = Self::default();
-        let text = include_str!("../../../tests/fixtures/telemetry/workstation.tree");
-        for file in text.split("\n@ ").skip(1) {
-            let (path, content) = file.split_once('\n').unwrap_or((file, ""));
-            tree.set(path, content);
-        }
+        tree.plant(include_str!("../../../tests/fixtures/telemetry/workstation.tree"));
         tree.process(std::process::id(), 50, 90_000);
         tree
     }
 
+    /// Add the files of a fixture.
+    fn plant(&self, text: &str) {
+        for file in text.split("\n@ ").skip(1) {
+            let (path, content) = file.split_once('\n').unwrap_or((file, ""));
+            self.set(path, content);
+        }
+    }
+
+    fn set_bytes(&self, path: &str, content: Vec<u8>) {
+        self.0.lock().unwrap().insert(path.to_owned(), Ok(content));
+    }
+
     #[expect(clippy::needless_pass_by_value, reason = "takes literals and numbers alike")]
     fn set(&self, path: &str, content: impl ToString) {
-        self.0.lock().unwrap().insert(path.to_owned(), Ok(content.to_string()));
+        self.0.lock().unwrap().insert(path.to_owned(), Ok(content.to_string().into_bytes()));
     }
 
     /// Reading this path fails from now on.
@@ -62,9 +72,9 @@ impl Tree {
 }
 
 impl Files for Tree {
-    fn text(&self, path: &str) -> io::Result<String> {
+    fn bytes(&self, path: &str) -> io::Result<Vec<u8>> {
         match self.0.lock().unwrap().get(path) {
-            Some(Ok(text)) => Ok(text.clone()),
+            Some(Ok(bytes)) => Ok(bytes.clone()),
             Some(Err(kind)) => Err((*kind).into()),
             None => Err(ErrorKind::NotFound.into()),
         }
@@ -122,9 +132,39 @@ impl Driver for Fake {
     }
 }
 
+/// Events that count what the test says, by their configuration and processor. Clones share them.
+#[derive(Clone, Default)]
+struct Counted(Arc<Mutex<BTreeMap<(u64, u32), Result<u64, ErrorKind>>>>);
+
+impl Events for Counted {
+    fn open(&mut self, _kind: u32, config: u64, cpu: u32) -> io::Result<Box<dyn Event>> {
+        match self.0.lock().unwrap().get(&(config, cpu)) {
+            Some(Ok(_)) => Ok(Box::new(Opened(self.clone(), (config, cpu)))),
+            Some(Err(kind)) => Err((*kind).into()),
+            None => Err(ErrorKind::NotFound.into()),
+        }
+    }
+}
+
+/// One of them.
+struct Opened(Counted, (u64, u32));
+
+impl Event for Opened {
+    fn count(&mut self) -> io::Result<u64> {
+        let counts = self.0.0.lock().unwrap();
+        counts.get(&self.1).copied().unwrap_or(Err(ErrorKind::NotFound)).map_err(io::Error::from)
+    }
+}
+
 /// A sampler over a tree without a driver.
 fn sampler(tree: &Tree) -> Sampler {
-    Sampler::with(Box::new(tree.clone()), Box::new(Fake::default()), Duration::from_secs(1))
+    with(tree, Fake::default(), Counted::default())
+}
+
+/// A sampler that waits for each source, whatever the load of the machine that tests.
+fn with(tree: &Tree, driver: Fake, events: Counted) -> Sampler {
+    let access = Access { files: Arc::new(tree.clone()), driver: Box::new(driver), events: Box::new(events) };
+    Sampler::with(access, Duration::from_secs(1), Duration::from_mins(1))
 }
 
 /// What changes on a machine.

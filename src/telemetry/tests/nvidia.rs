@@ -31,7 +31,7 @@ fn machine(card: Reading) -> (Tree, Fake, Sampler) {
     tree.remove("sys/class/power");
     fake.0.lock().unwrap().open = Ok(());
     fake.0.lock().unwrap().cards.insert(AWAKE.to_owned(), Ok(card));
-    let mut sampler = Sampler::with(Box::new(tree.clone()), Box::new(fake.clone()), Duration::from_secs(1));
+    let mut sampler = with(&tree, fake.clone(), Counted::default());
     let first = sampler.sample(at(0), &[]);
     assert_eq!(row(&first, "nvml"), "— the driver is asked from the second sample on");
     assert_eq!(fake.0.lock().unwrap().n_opened, 0);

@@ -6,7 +6,6 @@ use super::super::canvas::{Canvas, Spans, below, row, spans_width, split_rows};
 use super::super::keymap::Context;
 use super::super::theme::Meaning;
 use super::super::widgets::graph::{self, Series};
-use super::machine_figures::{boundary, total, why_no_power};
 use super::session_table::series;
 use crate::core::State;
 use crate::core::figure::Grade;
@@ -53,10 +52,10 @@ fn one(canvas: &mut Canvas<'_>, area: Rect, state: &State, quantity: Quantity, n
     let mut head = vec![canvas.span(Meaning::Text, format!(" {name} ")), canvas.span(Meaning::Muted, unit.to_owned())];
     let mut grade = Grade::Measured;
     if let (Quantity::Power, Some(sample)) = (quantity, &state.machine.sample)
-        && let Some((_, worst)) = total(sample)
+        && let Some((_, worst)) = sample.total()
     {
         grade = worst;
-        head.push(canvas.span(Meaning::Muted, format!(" {}", boundary(sample))));
+        head.push(canvas.span(Meaning::Muted, format!(" {}", sample.boundary())));
         let word = canvas.span(Meaning::Muted, format!(" {}", worst.word()));
         if spans_width(&head) + spans_width(std::slice::from_ref(&word)) + 7 <= usize::from(title.width) {
             head.push(word);
@@ -90,7 +89,7 @@ fn nothing(canvas: &mut Canvas<'_>, area: Rect, state: &State, quantity: Quantit
     let (text, remedy) = match (quantity, &state.machine.sample) {
         (_, None) => ("The first reading is under way.".to_owned(), None),
         (Quantity::Power, Some(sample)) => {
-            let (reason, remedy) = why_no_power(sample);
+            let (reason, remedy) = sample.why_no_power();
             (format!("Power is not known: {reason}."), remedy)
         }
         (Quantity::Throughput, _) => ("Moves while a session answers.".to_owned(), None),

@@ -1,0 +1,112 @@
+//! A look at the machine and at what taffrail runs on, for commands without a loop.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+use super::Clock;
+use crate::core::machine::Sample;
+use crate::telemetry::{self, Sampler};
+
+/// How long a driver may take to answer: NVIDIA's first call takes a second, and more where a card must be set up.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The shortest time over which the counters tell a mean that is worth printing.
+const SHORTEST: Duration = Duration::from_millis(500);
+
+/// The machine's figures over `interval`, half a second at least: two samples are taken, for rates and power need both.
+///
+/// # Errors
+///
+/// None so far; a machine that can't be read tells so in the sample.
+pub fn survey(interval: Duration) -> io::Result<Sample> {
+    let clock = Clock::start();
+    let mut sampler = Sampler::new("/".into(), interval).patient(PATIENCE);
+    sampler.sample(clock.now(), &[]);
+    std::thread::sleep(interval.max(SHORTEST));
+    Ok(sampler.sample(clock.now(), &[]))
+}
+
+/// Hand every sample to `show`, from the second on, until it fails.
+///
+/// # Errors
+///
+/// What `show` says, or that the system allows no further thread.
+pub fn watch(interval: Duration, mut show: impl FnMut(&Sample) -> io::Result<()>) -> io::Result<()> {
+    let clock = Clock::start();
+    let (send, samples) = sync_channel(1);
+    let _thread = telemetry::spawn("/".into(), interval, move || clock.now(), move |sample| send.send(sample).is_ok())?;
+    for sample in samples.iter().skip(1) {
+        show(&sample)?;
+    }
+    Ok(())
+}
+
+/// What can run models here.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Engine {
+    /// Whether llama.cpp is built in.
+    pub built_in: bool,
+    /// What it can use besides the processor, by the names of the build's features.
+    pub backends: Vec<&'static str>,
+    /// Programs of other engines that the command search path holds.
+    pub others: Vec<PathBuf>,
+}
+
+/// Programs that load models themselves.
+const PROGRAMS: [&str; 8] = ["ollama", "llama-server", "llama-cli", "lms", "vllm", "koboldcpp", "jan", "mlx_lm.server"];
+
+impl Engine {
+    /// Look.
+    pub fn read() -> Self {
+        let backends = [
+            (cfg!(feature = "cuda"), "cuda"),
+            (cfg!(feature = "vulkan"), "vulkan"),
+            (cfg!(feature = "metal"), "metal"),
+            (cfg!(feature = "rocm"), "rocm"),
+        ];
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let found =
+            |program: &str| std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file());
+        Self {
+            built_in: cfg!(feature = "llama"),
+            backends: backends.into_iter().filter_map(|(is_built, name)| is_built.then_some(name)).collect(),
+            others: PROGRAMS.into_iter().filter_map(found).collect(),
+        }
+    }
+}
+
+/// What the dashboard would be drawn on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Terminal {
+    /// Whether the input is one, and the output.
+    pub is_terminal: (bool, bool),
+    /// Columns and rows.
+    pub size: Option<(u16, u16)>,
+    /// `TERM`.
+    pub kind: Option<String>,
+    /// `COLORTERM`, which tells true colour.
+    pub colours: Option<String>,
+    /// Whether `NO_COLOR` asks for none.
+    pub no_colour: bool,
+    /// The locale that decides on the characters.
+    pub locale: Option<String>,
+}
+
+impl Terminal {
+    /// Look.
+    pub fn read() -> Self {
+        use std::io::IsTerminal as _;
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let (input, output) = (io::stdin().is_terminal(), io::stdout().is_terminal());
+        Self {
+            is_terminal: (input, output),
+            size: crossterm::terminal::size().ok().filter(|_| output),
+            kind: variable("TERM"),
+            colours: variable("COLORTERM"),
+            no_colour: variable("NO_COLOR").is_some(),
+            locale: ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(variable),
+        }
+    }
+}

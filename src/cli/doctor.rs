@@ -1,0 +1,288 @@
+//! `taffrail doctor`: what was found, what can't be read, and the command that mends it.
+//!
+//! It only looks: everything it was told stands in [`Findings`], and nothing is changed.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::top::document;
+use crate::app::survey::{Engine, Terminal};
+use crate::config::Problem;
+use crate::core::event::StoreStatus;
+use crate::core::figure::Figure;
+use crate::core::machine::{Sample, Source};
+
+/// Show what was found, what can't be read, and how to mend it.
+#[derive(Debug, Default, Args)]
+pub struct Doctor {
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What was looked at.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// The sensors.
+    pub sample: Sample,
+    /// What can run models.
+    pub engine: Engine,
+    /// Where models were looked for.
+    pub stores: Vec<StoreStatus>,
+    /// The file of settings that was looked for.
+    pub file: Option<PathBuf>,
+    /// What is wrong with the settings.
+    pub problems: Vec<Problem>,
+    /// What the dashboard would be drawn on.
+    pub terminal: Terminal,
+}
+
+/// Access that outlives a restart, by the source that lacks it. No capability is given to taffrail itself: it starts
+/// workers that read files from anywhere.
+const LASTING: [(&str, &str); 2] = [
+    (
+        "powercap",
+        "echo 'SUBSYSTEM==\"powercap\", ACTION==\"add\", KERNEL==\"intel-rapl:*\", \
+         RUN+=\"/bin/chmod o+r /sys%p/energy_uj\"' | sudo tee /etc/udev/rules.d/70-rapl.rules && \
+         sudo udevadm trigger --action=add --subsystem-match=powercap",
+    ),
+    ("perf", "echo kernel.perf_event_paranoid=0 | sudo tee /etc/sysctl.d/70-perf.conf && sudo sysctl --system"),
+];
+
+/// The smallest terminal that the dashboard is made for.
+const SMALLEST: (u16, u16) = (80, 24);
+
+/// Write the findings.
+pub fn run(arguments: &Doctor, findings: &Findings, out: &mut impl Write) -> io::Result<()> {
+    if arguments.json {
+        return super::json::write(out, &document(findings));
+    }
+    sensors(&findings.sample, out)?;
+    engine(&findings.engine, out)?;
+    stores(&findings.stores, out)?;
+    settings(findings, out)?;
+    terminal(&findings.terminal, out)
+}
+
+/// A line: whether it is well, what it is about, and what is to be said of it.
+fn line(out: &mut impl Write, mark: Mark, name: &str, text: &str) -> io::Result<()> {
+    let mark = match mark {
+        Mark::Good => '●',
+        Mark::Absent => '—',
+        Mark::Bad => '✕',
+    };
+    writeln!(out, "  {mark} {name:<13} {}", gguf::clean(text, usize::MAX))
+}
+
+/// What would mend the line before.
+fn remedy(out: &mut impl Write, text: &str) -> io::Result<()> {
+    writeln!(out, "  {:<15} → {}", "", gguf::clean(text, usize::MAX))
+}
+
+#[derive(Clone, Copy)]
+enum Mark {
+    Good,
+    Absent,
+    Bad,
+}
+
+fn sensors(sample: &Sample, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "Sensors")?;
+    for source in &sample.sources {
+        match &source.reading {
+            Figure::Known { value, grade, .. } => {
+                let text = format!("{value} ({}; {})", grade.word(), source.covers);
+                line(out, Mark::Good, &source.name, &text)?;
+            }
+            Figure::Unknown { reason, remedy: mend } => {
+                let mark = if mend.is_some() { Mark::Bad } else { Mark::Absent };
+                line(out, mark, &source.name, &format!("{reason} ({})", source.covers))?;
+                if let Some(mend) = mend {
+                    remedy(out, mend)?;
+                }
+                if let Some(lasting) = lasting(source) {
+                    remedy(out, &format!("for good: `{lasting}`"))?;
+                }
+            }
+        }
+    }
+    writeln!(out, "\nPower")?;
+    for power in &sample.power {
+        match &power.watts {
+            Figure::Known { value, grade, source } => {
+                let part = if power.adds { "" } else { ", overlaps others" };
+                line(out, Mark::Good, &power.name, &format!("{value} ({}; {source}{part})", grade.word()))?;
+            }
+            Figure::Unknown { reason, .. } => line(out, Mark::Absent, &power.name, reason)?,
+        }
+    }
+    match sample.total() {
+        Some((watts, grade)) => {
+            let text = format!("{}{watts} ({}) {}", grade.mark(), grade.word(), sample.boundary());
+            line(out, Mark::Good, "sum", &text)
+        }
+        None => line(out, Mark::Absent, "sum", &sample.why_no_power().0),
+    }
+}
+
+/// The command for good, where the kernel keeps a source to root.
+fn lasting(source: &Source) -> Option<&'static str> {
+    let Figure::Unknown { reason, remedy: Some(_) } = &source.reading else { return None };
+    let (_, command) = LASTING.iter().find(|(name, _)| *name == source.name)?;
+    reason.contains("root").then_some(command)
+}
+
+fn engine(engine: &Engine, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "\nEngine")?;
+    if engine.built_in {
+        let with =
+            if engine.backends.is_empty() { "the processor only".to_owned() } else { engine.backends.join(", ") };
+        line(out, Mark::Good, "llama.cpp", &format!("built in, for {with}"))?;
+        if engine.backends.is_empty() {
+            remedy(out, "for a GPU build it with `--features cuda`, `vulkan`, `rocm` or `metal`")?;
+        }
+    } else {
+        line(out, Mark::Bad, "llama.cpp", "not built in: models can be looked at, not run")?;
+        remedy(out, "build it without `--no-default-features`")?;
+    }
+    for other in &engine.others {
+        let name = other.file_name().unwrap_or_default().to_string_lossy();
+        line(out, Mark::Good, &name, &other.display().to_string())?;
+    }
+    Ok(())
+}
+
+fn stores(stores: &[StoreStatus], out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "\nModels")?;
+    for store in stores {
+        let mark = if !store.problems.is_empty() {
+            Mark::Bad
+        } else if store.n_models == 0 {
+            Mark::Absent
+        } else {
+            Mark::Good
+        };
+        let models = if store.n_models == 1 { "model" } else { "models" };
+        line(out, mark, store.store.name(), &format!("{} {models} in {}", store.n_models, store.place))?;
+        for problem in &store.problems {
+            remedy(out, problem)?;
+        }
+    }
+    if stores.is_empty() {
+        line(out, Mark::Absent, "none", "no store was found")?;
+        remedy(out, "`taffrail config default` shows `library.folders`, which names folders of your own")?;
+    }
+    Ok(())
+}
+
+fn settings(findings: &Findings, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "\nSettings")?;
+    match &findings.file {
+        Some(file) if file.is_file() => line(out, Mark::Good, "file", &file.display().to_string())?,
+        Some(file) => line(out, Mark::Absent, "file", &format!("{} (none; the defaults hold)", file.display()))?,
+        None => line(out, Mark::Absent, "file", "no home directory is known; the defaults hold")?,
+    }
+    for problem in &findings.problems {
+        line(out, Mark::Bad, "problem", &problem.to_string())?;
+        if let Some(hint) = &problem.hint {
+            remedy(out, hint)?;
+        }
+    }
+    Ok(())
+}
+
+fn terminal(terminal: &Terminal, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "\nTerminal")?;
+    match (terminal.is_terminal, terminal.size) {
+        ((true, true), Some((columns, rows))) => {
+            let fits = columns >= SMALLEST.0 && rows >= SMALLEST.1;
+            let mark = if fits { Mark::Good } else { Mark::Bad };
+            line(out, mark, "size", &format!("{columns} columns, {rows} rows"))?;
+            if !fits {
+                remedy(out, &format!("the dashboard is made for {} columns and {} rows", SMALLEST.0, SMALLEST.1))?;
+            }
+        }
+        _ => line(out, Mark::Absent, "size", "input or output is no terminal: the dashboard needs both")?,
+    }
+    let kind = terminal.kind.as_deref().unwrap_or("unknown");
+    let colours = colours(terminal);
+    line(out, Mark::Good, "colours", &format!("{colours} (TERM is {kind})"))?;
+    if colours == "16 or 256" {
+        remedy(out, "themes show as they should in a terminal that sets `COLORTERM=truecolor`")?;
+    }
+    let locale = terminal.locale.as_deref().unwrap_or("none");
+    let is_utf8 = is_utf8(terminal);
+    line(out, if is_utf8 { Mark::Good } else { Mark::Bad }, "characters", &format!("locale {locale}"))?;
+    if !is_utf8 {
+        remedy(out, "`export LC_ALL=C.UTF-8`, else boxes and graphs may show as question marks")?;
+    }
+    Ok(())
+}
+
+fn colours(terminal: &Terminal) -> &'static str {
+    match (&terminal.colours, terminal.kind.as_deref()) {
+        _ if terminal.no_colour => "none, for `NO_COLOR` is set",
+        (Some(colours), _) if colours == "truecolor" || colours == "24bit" => "true colour",
+        (_, Some("dumb") | None) => "none",
+        _ => "16 or 256",
+    }
+}
+
+fn is_utf8(terminal: &Terminal) -> bool {
+    let locale = terminal.locale.as_deref().unwrap_or_default().to_ascii_lowercase();
+    // macOS and Windows are always of that kind.
+    locale.contains("utf-8") || locale.contains("utf8") || !cfg!(target_os = "linux")
+}
+
+fn document(findings: &Findings) -> Value {
+    let Findings { sample, engine, stores, file, problems, terminal } = findings;
+    let source = |source: &Source| {
+        let mut value = document::source(source);
+        value["lasting_remedy"] = json!(lasting(source));
+        value
+    };
+    json!({
+        "schema": "taffrail/doctor/1",
+        "sources": sample.sources.iter().map(source).collect::<Vec<_>>(),
+        "power": sample.power.iter().map(|power| json!({
+            "name": power.name,
+            "watts": document::figure(&power.watts),
+            "adds": power.adds,
+        })).collect::<Vec<_>>(),
+        "engine": {
+            "built_in": engine.built_in,
+            "backends": engine.backends,
+            "others": engine.others.iter().map(|path| path.display().to_string()).collect::<Vec<_>>(),
+        },
+        "stores": stores.iter().map(|store| json!({
+            "store": store.store.name(),
+            "place": store.place,
+            "n_models": store.n_models,
+            "problems": store.problems,
+        })).collect::<Vec<_>>(),
+        "settings": {
+            "file": file.as_ref().map(|file| file.display().to_string()),
+            "exists": file.as_ref().is_some_and(|file| file.is_file()),
+            "problems": problems.iter().map(|problem| json!({
+                "origin": problem.origin.to_string(),
+                "what": problem.what,
+                "hint": problem.hint,
+            })).collect::<Vec<_>>(),
+        },
+        "terminal": {
+            "input": terminal.is_terminal.0,
+            "output": terminal.is_terminal.1,
+            "columns": terminal.size.map(|size| size.0),
+            "rows": terminal.size.map(|size| size.1),
+            "term": terminal.kind,
+            "colours": colours(terminal),
+            "utf8": is_utf8(terminal),
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests;

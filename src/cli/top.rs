@@ -1,0 +1,150 @@
+//! `taffrail top`: the machine's figures for people, for programs and for Prometheus.
+//!
+//! A sample goes in, text comes out; who takes the samples, and how often, is the caller's.
+
+pub(super) mod document;
+mod prometheus;
+
+use std::io::{self, Write};
+
+use clap::Args;
+
+use super::table::{self, Column};
+use crate::core::figure::Figure;
+use crate::core::machine::{Power, Sample};
+use crate::core::units::{self, Bytes, Ratio, or_dash};
+
+/// Show the machine's figures: load, memory, power and heat.
+#[derive(Debug, Default, Args)]
+pub struct Top {
+    /// Print one look at the machine and end
+    #[arg(long)]
+    pub once: bool,
+    /// Print one JSON document per look
+    #[arg(long)]
+    pub json: bool,
+    /// Print one look as Prometheus text and end
+    #[arg(long, conflicts_with = "json")]
+    pub prometheus: bool,
+}
+
+impl Top {
+    /// Whether one look is asked for.
+    pub fn is_once(&self) -> bool {
+        self.once || self.prometheus
+    }
+}
+
+/// Write one look at the machine.
+pub fn run(arguments: &Top, sample: &Sample, out: &mut impl Write) -> io::Result<()> {
+    match arguments {
+        Top { prometheus: true, .. } => prometheus::write(sample, out),
+        Top { json: true, .. } => super::json::write(out, &document::document(sample)),
+        Top { once: false, .. } => {
+            text(sample, out)?;
+            writeln!(out)
+        }
+        Top { .. } => text(sample, out),
+    }
+}
+
+const COLUMNS: [Column; 5] = [
+    Column { title: "Power", right: false, least: None, goes: 0 },
+    Column { title: "Watts", right: true, least: None, goes: 0 },
+    Column { title: "Grade", right: false, least: None, goes: 0 },
+    Column { title: "In the sum", right: false, least: None, goes: 0 },
+    Column { title: "Source", right: false, least: None, goes: 0 },
+];
+
+fn text(sample: &Sample, out: &mut impl Write) -> io::Result<()> {
+    let host = &sample.host;
+    let line = |out: &mut dyn Write, label: &str, parts: &[Option<String>]| {
+        let parts: Vec<&str> = parts.iter().flatten().map(String::as_str).filter(|part| !part.is_empty()).collect();
+        writeln!(out, "{label:<10} {}", gguf::clean(&parts.join(" · "), usize::MAX))
+    };
+    line(out, "host", &[Some(host.name.clone()), Some(host.processor.clone()), Some(host.system.clone())])?;
+    let limits = &sample.limits;
+    line(
+        out,
+        "cpu",
+        &[
+            Some(format!("{} of {} cores", or_dash(sample.cpu), sample.cores.len())),
+            mean_clock(sample),
+            limits.allowed_mhz.map(|mhz| format!("up to {mhz} MHz")),
+            limits.n_throttled.filter(|count| *count > 0).map(|count| format!("throttled by heat {count} times")),
+        ],
+    )?;
+    let memory = &sample.memory;
+    let in_use = |bytes: Bytes| format!("{bytes} of {} in use", memory.total);
+    let swap = (memory.swap_total.0 > 0).then(|| format!("swap {} of {}", memory.swap_used, memory.swap_total));
+    line(out, "memory", &[Some(in_use(memory.total.saturating_sub(memory.available))), swap])?;
+    let pressure = &sample.pressure;
+    let waits = |name: &str, share: Option<Ratio>| share.map(|share| format!("{name} {share}"));
+    if [pressure.cpu, pressure.memory, pressure.io].iter().any(Option::is_some) {
+        let waits = [waits("cpu", pressure.cpu), waits("memory", pressure.memory), waits("io", pressure.io)];
+        line(out, "waits for", &waits)?;
+    }
+    for gpu in &sample.gpus {
+        let memory = (gpu.memory_total.0 > 0).then(|| format!("{} of {}", gpu.memory_used, gpu.memory_total));
+        let parts = [
+            Some(gpu.name.clone()),
+            Some(gpu.usage.to_string()),
+            memory,
+            gpu.temperature.map(|celsius| celsius.to_string()),
+        ];
+        line(out, &format!("gpu-{}", gpu.index), &parts)?;
+    }
+    for disk in &sample.disks {
+        let rate = |name: &str, rate: Option<Bytes>| rate.map(|rate| format!("{name} {rate}/s"));
+        let room = format!("{} of {} free", disk.free, disk.total);
+        let parts = [Some(disk.mount.clone()), Some(room), rate("read", disk.read), rate("written", disk.written)];
+        line(out, "disk", &parts)?;
+    }
+    let hottest = sample.temperatures.iter().max_by(|a, b| a.celsius.0.total_cmp(&b.celsius.0));
+    if let Some(hottest) = hottest {
+        line(out, "heat", &[Some(format!("{} at {}", hottest.celsius, hottest.label))])?;
+    }
+    let own = &sample.own;
+    let cost = format!("{}% of a core · {} resident", units::digits(own.cores * 100.0), own.resident);
+    line(out, "taffrail", &[Some(cost)])?;
+    line(out, "power", &[Some(sum(sample))])?;
+    power(sample, out)
+}
+
+/// The sum with its boundary, or why there is none.
+fn sum(sample: &Sample) -> String {
+    match sample.total() {
+        Some((watts, grade)) => format!("{}{watts} {} {}", grade.mark(), grade.word(), sample.boundary()),
+        None => match sample.why_no_power() {
+            (reason, Some(remedy)) => format!("— ({reason}; {remedy})"),
+            (reason, None) => format!("— ({reason})"),
+        },
+    }
+}
+
+fn power(sample: &Sample, out: &mut impl Write) -> io::Result<()> {
+    if sample.power.is_empty() {
+        return Ok(());
+    }
+    let row = |power: &Power| {
+        let (grade, source) = match &power.watts {
+            Figure::Known { grade, source, .. } => (grade.word(), source.clone()),
+            Figure::Unknown { reason, .. } => ("unknown", reason.clone()),
+        };
+        let adds = if power.adds { "yes" } else { "no" };
+        let source = gguf::clean(&source, usize::MAX);
+        vec![gguf::clean(&power.name, 64), power.watts.to_string(), grade.to_owned(), adds.to_owned(), source]
+    };
+    let rows: Vec<_> = sample.power.iter().map(row).collect();
+    writeln!(out)?;
+    table::write(out, &COLUMNS, &rows, None)
+}
+
+fn mean_clock(sample: &Sample) -> Option<String> {
+    let clocks: Vec<u64> = sample.cores.iter().filter_map(|core| core.mhz).collect();
+    let n = u64::try_from(clocks.len()).ok().filter(|n| *n > 0)?;
+    Some(format!("{} MHz", clocks.iter().sum::<u64>() / n))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,97 @@
+//! The document of `top --json`.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::core::figure::Figure;
+use crate::core::machine::{Sample, Source};
+use crate::core::units::Watts;
+
+/// Everything in one document, each figure with its unit in its name. What is unknown is null, with the reason.
+pub(super) fn document(sample: &Sample) -> Value {
+    let (memory, limits, pressure, own) = (&sample.memory, &sample.limits, &sample.pressure, &sample.own);
+    json!({
+        "schema": "taffrail/top/1",
+        "unix": sample.at.unix,
+        "elapsed_s": sample.elapsed.as_secs_f64(),
+        "host": sample.host,
+        "cpu": {
+            "busy": sample.cpu,
+            "cores": sample.cores,
+            "throttled_by_heat": limits.n_throttled,
+            "allowed_mhz": limits.allowed_mhz,
+            "highest_mhz": limits.highest_mhz,
+        },
+        "memory": {
+            "total_bytes": memory.total,
+            "available_bytes": memory.available,
+            "used_bytes": memory.used,
+            "swap_total_bytes": memory.swap_total,
+            "swap_used_bytes": memory.swap_used,
+        },
+        "pressure": pressure,
+        "gpus": sample.gpus.iter().map(|gpu| json!({
+            "index": gpu.index,
+            "name": gpu.name,
+            "busy": figure(&gpu.usage),
+            "memory_total_bytes": known(gpu.memory_total.0),
+            "memory_used_bytes": known(gpu.memory_total.0).map(|_| gpu.memory_used),
+            "celsius": gpu.temperature,
+        })).collect::<Vec<_>>(),
+        "disks": sample.disks.iter().map(|disk| json!({
+            "name": disk.name,
+            "mount": disk.mount,
+            "total_bytes": disk.total,
+            "free_bytes": disk.free,
+            "read_bytes_per_second": disk.read,
+            "written_bytes_per_second": disk.written,
+        })).collect::<Vec<_>>(),
+        "temperatures": sample.temperatures,
+        "power": sample.power.iter().map(|power| json!({
+            "name": power.name,
+            "domain": power.domain,
+            "watts": figure(&power.watts),
+            "joules": power.energy,
+            "adds": power.adds,
+        })).collect::<Vec<_>>(),
+        "total_power": total(sample),
+        "taffrail": { "pid": own.pid, "cores": own.cores, "resident_bytes": own.resident },
+        "sources": sample.sources.iter().map(source).collect::<Vec<_>>(),
+    })
+}
+
+/// A driver that doesn't tell leaves zero.
+fn known(bytes: u64) -> Option<u64> {
+    Some(bytes).filter(|bytes| *bytes > 0)
+}
+
+fn total(sample: &Sample) -> Value {
+    match sample.total() {
+        Some((Watts(watts), grade)) => json!({ "value": watts, "grade": grade, "boundary": sample.boundary() }),
+        None => {
+            let (reason, remedy) = sample.why_no_power();
+            json!({ "value": null, "grade": "unknown", "reason": reason, "remedy": remedy })
+        }
+    }
+}
+
+/// A source with its reading.
+pub(in crate::cli) fn source(source: &Source) -> Value {
+    json!({
+        "name": source.name,
+        "covers": source.covers,
+        "reading": figure(&source.reading),
+        "period_s": source.period.as_secs_f64(),
+        "age_s": source.age.as_secs_f64(),
+    })
+}
+
+/// A value with grade and source, or null with the reason.
+pub(in crate::cli) fn figure<T: Serialize>(figure: &Figure<T>) -> Value {
+    match figure {
+        Figure::Known { value, grade, source } => json!({ "value": value, "grade": grade, "source": source }),
+        Figure::Unknown { reason, remedy } => {
+            json!({ "value": null, "grade": "unknown", "reason": reason, "remedy": remedy })
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Intel's graphics cards, through the sensors of the drivers i915 and xe (ABI/testing/sysfs-driver-intel-i915-hwmon and
+//! sysfs-driver-intel-xe-hwmon in the kernel's documentation). Graphics in the processor have none: what they draw is
+//! part of the package's energy.
+
+use std::collections::BTreeMap;
+
+use super::drm::{self, Card, Holder};
+use super::meter::{Meter, Told};
+use super::{Source, Tick, missing};
+use crate::core::figure::Figure;
+use crate::core::machine::{Domain, Gpu, Sample};
+use crate::core::units::{Bytes, Celsius, Watts};
+
+/// The cards' source.
+#[derive(Default)]
+pub(super) struct Intel {
+    /// By the card's folder and the counter that is read.
+    meters: BTreeMap<(String, &'static str), Meter>,
+}
+
+pub(super) const COVERS: &str = "Intel graphics cards";
+
+impl Source for Intel {
+    fn read(&mut self, tick: &Tick<'_>, sample: &mut Sample) {
+        let mut cards = drm::cards(tick);
+        cards.retain(|card| card.vendor == drm::INTEL);
+        let n_cards = cards.len();
+        let n_asleep = cards.iter().filter(|card| card.sleeps).count();
+        let mut with_sensors: Vec<_> = cards
+            .into_iter()
+            .filter(|card| !card.sleeps)
+            .filter_map(|card| Some((card.hwmon(tick.files)?, card)))
+            .collect();
+        with_sensors.retain(|(hwmon, _)| {
+            let names = tick.files.names(hwmon).unwrap_or_default();
+            names.iter().any(|name| name == "energy1_input" || name == "energy2_input")
+        });
+        self.meters.retain(|(path, _), _| with_sensors.iter().any(|(_, card)| card.path == *path));
+        let holders = if with_sensors.is_empty() { Vec::new() } else { drm::holders(tick, &["i915", "xe"]) };
+        for (hwmon, card) in &with_sensors {
+            self.card(tick, card, hwmon, &holders, sample);
+        }
+        let reading = match (with_sensors.len(), n_asleep) {
+            (0, 0) if n_cards == 0 => Figure::unknown("no Intel graphics"),
+            (0, 0) => Figure::unknown("graphics in the processor have no meter; the package's holds what they draw"),
+            (0, _) => missing("asleep, and not woken to be read", "it wakes when a session uses it"),
+            (n, 0) => Figure::measured(format!("{n} read"), "hwmon"),
+            (n, asleep) => Figure::measured(format!("{n} read · {asleep} asleep"), "hwmon"),
+        };
+        sample.sources.push(tick.row("intel", COVERS, reading));
+    }
+}
+
+impl Intel {
+    fn card(&mut self, tick: &Tick<'_>, card: &Card, hwmon: &str, holders: &[Holder], sample: &mut Sample) {
+        let text = |file: &str| tick.files.text(&format!("{hwmon}/{file}")).ok();
+        let number = |file: &str| tick.files.number(&format!("{hwmon}/{file}")).ok();
+        let driver = match text("name") {
+            Some(name) if name.trim() == "xe" => "xe",
+            _ => "i915",
+        };
+        // The first counter is the card's. Some cards leave it at zero and count their package, which is nearly all.
+        let counter = |file: &'static str| number(file).filter(|counts| *counts > 0).map(|counts| (file, counts));
+        let counter = counter("energy1_input").or_else(|| counter("energy2_input"));
+        let limit = ["power1_max", "power1_rated_max"].into_iter().find_map(|file| number(file).filter(|max| *max > 0));
+        let name = format!("gpu-{}", card.index);
+        let (file, energy) = counter.map_or(("", None), |(file, counts)| (file, Some((counts, 1e-6))));
+        let told = Told {
+            driver,
+            domain: Domain::Gpu(card.index),
+            name: if file == "energy2_input" { format!("{name} package") } else { name },
+            adds: true,
+            energy,
+            power: None,
+            limit: limit.map(|microwatts| Watts(microwatts as f64 * 1e-6)),
+        };
+        let meter = self.meters.entry((card.path.clone(), file)).or_default();
+        sample.power.push(meter.power(tick.at, told));
+
+        let memory = |file: &str| {
+            let folder = card.path.trim_end_matches("/device");
+            Bytes(tick.files.number(&format!("{folder}/{file}")).unwrap_or(0))
+        };
+        let (total, free) = (memory("lmem_total_bytes"), memory("lmem_avail_bytes"));
+        let celsius = number("temp1_input").or_else(|| number("temp2_input"));
+        sample.gpus.push(Gpu {
+            index: card.index,
+            name: card.name(tick.files, "Intel"),
+            usage: Figure::unknown("the driver tells it in no file"),
+            memory_total: total,
+            memory_used: total.saturating_sub(free),
+            temperature: celsius.map(|millidegrees| Celsius(millidegrees as f32 / 1000.0)),
+            processes: card.processes(holders),
+        });
+    }
+}
