@@ -53,11 +53,11 @@ pub fn card(model: &Model, table: &Table, known: &Known<'_>) -> Card {
     let bases = bases(model, &identity, table, known);
     card.judged = judged(&identity, &bases, table);
     card.inherited = bases.into_iter().map(|base| base.inherited).collect();
-    if card.declared.is_empty() && card.inherited.is_empty() {
-        // Its name alone may tell, as an exact repository's or a well-known family's.
-        let (licence, found) = licence_of(identity.repository.as_deref().unwrap_or(&identity.name), table, known);
-        if licence.is_some() {
-            card.inherited.push(Inherited { base: identity.shown, licence, found });
+    if card.declared.is_empty() {
+        // It states none, and the table may know one of it.
+        let own = identity.repository.as_deref().unwrap_or(&identity.name);
+        if let (Some(licence), Some(found)) = licence_of(own, table, known) {
+            card.declared.push(Declared { licence, place: format!("by {found}").into() });
         }
     }
     judge_licences(&mut card);
@@ -69,7 +69,7 @@ fn starter(mut card: Card) -> Card {
     let readme: Arc<str> = "taffrail's starter/README.md".into();
     if card.declared.is_empty() {
         let licence = Licence { id: "cc0-1.0".to_owned(), class: licence::Class::Open };
-        card.declared.push(Declared { licence, place: "taffrail's starter/README.md" });
+        card.declared.push(Declared { licence, place: Arc::clone(&readme) });
     }
     judge_licences(&mut card);
     let open = Some(Class::Open);
@@ -89,12 +89,12 @@ fn declared(model: &Model) -> Vec<Declared> {
     let mut all: Vec<Declared> = Vec::new();
     for place in model.places() {
         let header = license_of(place).and_then(Licence::parse);
-        let header = header.map(|licence| Declared { licence, place: "the file's header" });
+        let header = header.map(|licence| Declared { licence, place: "the file's header".into() });
         let card = place.card.as_deref().and_then(|card| {
             let [license, name, link] =
                 [&card.license, &card.license_name, &card.license_link].map(|text| text.as_deref());
             let place = if place.store == Store::Ollama { "Ollama's licence layer" } else { "the model card" };
-            Some(Declared { licence: Licence::of_card(license, name, link)?, place })
+            Some(Declared { licence: Licence::of_card(license, name, link)?, place: place.into() })
         });
         // The card goes first: who wrote the file may have copied its licence from there, not the other way round.
         for declared in card.into_iter().chain(header) {
@@ -137,22 +137,25 @@ struct Identity {
     repository: Option<String>,
     /// The name, as [`names::slug`] gives it.
     name: String,
-    /// What it is called where it is shown.
-    shown: String,
+    /// Its repository does not tell who made it: it has none, or one of files made by whoever quantised it.
+    is_anonymous: bool,
 }
 
 impl Identity {
     fn of(model: &Model, table: &Table) -> Self {
         let repository = model.repository.as_deref().filter(|repository| repository.contains('/'));
-        let shown = repository.unwrap_or(&model.name).to_owned();
         // Some who quantise name their repositories `owner_name-GGUF`.
         let original = repository.and_then(|repository| {
             let (owner, name) = repository.split_once('/')?.1.split_once('_')?;
             Some(names::repository(&format!("{owner}/{name}"))).filter(|key| table.by_repository.contains_key(key))
         });
+        let is_anonymous = repository.is_none_or(|repository| repository.to_lowercase().ends_with("gguf"));
         match original {
-            Some(key) => Self { name: names::tail(&key).to_owned(), repository: Some(key), shown },
-            None => Self { repository: repository.map(names::repository), name: names::slug(&model.name), shown },
+            Some(key) => Self { name: names::tail(&key).to_owned(), repository: Some(key), is_anonymous },
+            None => {
+                let repository = repository.map(names::repository);
+                Self { repository, name: names::slug(&model.name), is_anonymous }
+            }
         }
     }
 }
@@ -248,6 +251,17 @@ fn licence_of(key: &str, table: &Table, known: &Known<'_>) -> (Option<Licence>, 
 /// What each source says: of the model itself, else of what it was made from, else of its name, else of its family.
 fn judged(identity: &Identity, bases: &[Base], table: &Table) -> Vec<Judged> {
     let family = names::family(&identity.name);
+    // Another's tuning of a model has its name and not its making, so owners must agree where they are known.
+    let owner = |key: &str| key.split_once('/').map(|(owner, _)| owner.to_owned());
+    let mut owners: Vec<_> =
+        bases.iter().filter(|base| base.generation == 1).filter_map(|base| owner(&base.key)).collect();
+    if !(owners.is_empty() && identity.is_anonymous) {
+        owners.extend(identity.repository.as_deref().and_then(owner));
+    }
+    let is_kin = |entry: &Entry| {
+        let maker = entry.repository.split_once('/').map(|(maker, _)| names::repository(maker));
+        owners.is_empty() || maker.is_none_or(|maker| owners.contains(&maker))
+    };
     let parents = bases.iter().filter(|base| base.generation == 1);
     let ancestors = bases.iter().filter(|base| base.generation > 1);
     let by_base = |base: &Base, source: &str| {
@@ -269,7 +283,12 @@ fn judged(identity: &Identity, bases: &[Base], table: &Table) -> Vec<Judged> {
             };
             let by_family = || {
                 let family = family.as_ref()?;
-                pick(table.by_family.get(family), table, id).map(|entry| (entry, Match::Family(family.clone())))
+                // One plain word of a file's name is too little to go by.
+                let is_telling = !owners.is_empty() || family.contains(|c: char| c == '-' || c.is_ascii_digit());
+                let rows = table.by_family.get(family).filter(|_| is_telling)?;
+                let entry =
+                    rows.iter().map(|row| &table.entries[*row]).find(|entry| entry.source == id && is_kin(entry))?;
+                Some((entry, Match::Family(family.clone())))
             };
             let (entry, matched) = by_repository()
                 .or_else(|| parents.clone().find_map(|base| by_base(base, id)))

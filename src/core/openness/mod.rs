@@ -83,7 +83,8 @@ impl Dimension {
 /// What is known of a model's openness.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Card {
-    /// The licences that stand beside or in the model, the first found first; no two alike.
+    /// The licences that stand beside or in the model, the first found first; no two alike. Where it states none, what
+    /// the table says of it.
     pub declared: Vec<Declared>,
     /// The licences of what it was made from.
     pub inherited: Vec<Inherited>,
@@ -100,8 +101,8 @@ pub struct Card {
 pub struct Declared {
     /// The licence.
     pub licence: Licence,
-    /// Where it stands, such as `the file's header`.
-    pub place: &'static str,
+    /// Where it stands, such as `the file's header`; or who says so, where the model does not.
+    pub place: Arc<str>,
 }
 
 /// A licence of something that the model was made from.

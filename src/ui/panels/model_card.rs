@@ -7,6 +7,7 @@ use super::super::canvas::{Canvas, Span, below, inset, row};
 use super::super::theme::Meaning;
 use super::super::widgets::bar;
 use super::model_table::{fit_cell, used};
+use super::openness_card;
 use crate::core::fit::{Fit, fit};
 use crate::core::model::{Model, Status};
 use crate::core::settings::SessionSettings;
@@ -45,6 +46,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &M
     }
     rest = below(rest, 1);
     rest = facts(canvas, rest, state, model);
+    rest = openness_card::draw(canvas, rest, state, model);
     rest = needs(canvas, rest, state, model);
     rest = types(canvas, rest, model);
     files(canvas, rest, model);
@@ -103,7 +105,6 @@ fn facts(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
             "can",
             if can.is_empty() { "completion only: no chat template".to_owned() } else { can.join(", ") },
         ));
-        lines.push(("licence", summary.license.clone().unwrap_or_else(|| "not stated in the file".to_owned())));
         if !summary.base_models.is_empty() {
             lines.push(("made from", summary.base_models.join(", ")));
         }
