@@ -130,9 +130,16 @@ pub struct Judged {
     /// What was judged, as the source names it.
     pub judged: Arc<str>,
     /// What it says, in the order of [`Dimension::ALL`].
+    #[serde(serialize_with = "by_dimension")]
     pub classes: [Option<Class>; 5],
     /// What it says of the model that the judged one was made from, where that differs.
+    #[serde(serialize_with = "by_dimension")]
     pub base_classes: [Option<Class>; 5],
+}
+
+/// As an object whose keys are the dimensions' words; `null` is not assessed.
+fn by_dimension<S: serde::Serializer>(classes: &[Option<Class>; 5], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(Dimension::ALL.iter().map(|(word, ..)| word).zip(classes))
 }
 
 /// How a model was found in a table.

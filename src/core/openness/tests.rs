@@ -140,6 +140,10 @@ fn a_distill_inherits_the_terms_of_what_it_was_made_from() {
     assert!(!qwen.conflict);
     assert_eq!(qwen.inherited[0].licence.as_ref().map(|licence| &*licence.id), Some("apache-2.0"));
     let r1 = hub("deepseek-ai/DeepSeek-R1", "DeepSeek-R1", "mit", &[]);
+    let json = serde_json::to_value(&r1).unwrap();
+    let mot = &json["judged"][1];
+    assert_eq!((&mot["short"], &mot["classes"]["report"]), (&"MOT".into(), &"open".into()));
+    assert!(mot["classes"]["data"].is_null());
     assert_eq!(r1.licence_cell().as_deref(), Some("mit"));
 }
 

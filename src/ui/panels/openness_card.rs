@@ -107,7 +107,9 @@ fn judgements(canvas: &mut Canvas<'_>, area: Rect, state: &State, card: &Card) -
     }
     // Two of these, with a blank between, fit the narrowest card.
     let column = |judged: &Judged| text::width(&judged.short).max(text::width(&judged.read)).max(NOT_ASSESSED) + 2;
-    let widths: Vec<usize> = card.judged.iter().map(column).collect();
+    let mut widths: Vec<usize> = card.judged.iter().map(column).collect();
+    // Blanks behind the last one would be cut off with a sign.
+    widths.iter_mut().next_back().into_iter().for_each(|last| *last = 0);
     let mut rest = area;
     let padded = |text: &str, width: usize| format!("{text}{}", " ".repeat(width.saturating_sub(text::width(text))));
     for (label, meaning, text_of) in [
@@ -131,7 +133,7 @@ fn judgements(canvas: &mut Canvas<'_>, area: Rect, state: &State, card: &Card) -
             };
             let words = if judged.class(index).is_some() { Meaning::Text } else { Meaning::Muted };
             spans.push(canvas.span(meaning, glyph));
-            spans.push(canvas.span(words, padded(&format!(" {class}"), width - 1)));
+            spans.push(canvas.span(words, padded(&format!(" {class}"), width.saturating_sub(1))));
         }
         let label = if name.len() < usize::from(LABEL) { *name } else { word };
         rest = line(canvas, rest, label, &spans);
