@@ -321,6 +321,11 @@ mod tests {
           store              folder
           size               7 B
 
+        Openness
+          declared           no licence that is known
+          OSAI Index         not assessed: European Open Source AI Index, 2026-06-12, does not know it
+          MOT                not assessed: Model Openness Tool, 2026-05-11, does not know it
+
         Files
                7 B    24 h ago  /models/broken.gguf
         "#);

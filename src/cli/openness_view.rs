@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use unicode_width::UnicodeWidthStr as _;
 
+use crate::core::licence::Licence;
 use crate::core::openness::{Card, Class, Dimension, Judged, Table};
 
 /// The longest text that is shown of anything from outside, characters.
@@ -21,7 +22,7 @@ pub(super) fn write(out: &mut impl Write, card: &Card, table: &Table) -> io::Res
         line("declared", &format!("{} ({})", declared.licence.described(), declared.place))?;
     }
     for inherited in &card.inherited {
-        let licence = inherited.licence.as_ref().map_or_else(|| "not known".to_owned(), |licence| licence.described());
+        let licence = inherited.licence.as_ref().map_or_else(|| "not known".to_owned(), Licence::described);
         let found = inherited.found.as_ref().map(|found| format!(" (by {found})")).unwrap_or_default();
         line("inherited", &format!("{licence}, from {}{found}", inherited.base))?;
     }

@@ -1,5 +1,6 @@
 //! The user's own table of what others judged of openness.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::problem::{Origin, Problem};
@@ -12,7 +13,7 @@ pub fn judgements(settings: &Library) -> (Arc<Table>, Option<Problem>) {
     let own = Table::embedded();
     let is_named = settings.openness.is_some();
     let beside = || Some(user_file()?.parent()?.join("openness.json"));
-    let Some(path) = settings.openness.clone().or_else(beside) else { return (own, None) };
+    let Some(path) = settings.openness.as_deref().map(at_home).or_else(beside) else { return (own, None) };
     let text = match read(&path, MAX_BYTES) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && !is_named => return (own, None),
@@ -35,5 +36,66 @@ pub fn judgements(settings: &Library) -> (Arc<Table>, Option<Problem>) {
             let origin = Origin::File { path, position: error.position };
             (own, Some(Problem::new(origin, error.what, Some(hint))))
         }
+    }
+}
+
+/// The path with `~/` spelt out.
+fn at_home(path: &Path) -> PathBuf {
+    match (path.strip_prefix("~"), etcetera::home_dir()) {
+        (Ok(rest), Ok(home)) => home.join(rest),
+        _ => path.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EMBEDDED: &str = include_str!("../../data/openness.json");
+
+    /// The table in force with this file of the user's, and what is said of it after its path.
+    fn with(text: &str) -> (Arc<Table>, Option<String>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("openness.json");
+        std::fs::write(&path, text).unwrap();
+        let (table, problem) = judgements(&Library { openness: Some(path.clone()), ..Library::default() });
+        let start = path.display().to_string();
+        (table, problem.map(|problem| problem.to_string().strip_prefix(&start).unwrap().to_owned()))
+    }
+
+    #[test]
+    fn a_newer_table_replaces_the_programs_own() {
+        let source =
+            r#"{"id": "x", "name": "X", "short": "X", "read": "DAY", "licence": "MIT", "link": "", "citation": ""}"#;
+        let of = |day: &str| {
+            let source = source.replace("DAY", day);
+            format!(r#"{{"schema": "taffrail/openness/1", "sources": [{source}], "entries": []}}"#)
+        };
+        let (table, problem) = with(&of("2999-01-01"));
+        assert_eq!((table.sources[0].id.as_str(), table.entries.len(), problem), ("x", 0, None));
+        assert_eq!(with(EMBEDDED).1, None, "as new as the program's own");
+        let (table, problem) = with(&of("2001-01-01"));
+        assert!(table.entries.len() > 400);
+        assert_eq!(
+            problem.as_deref(),
+            Some(": its newest judgements, of 2001-01-01, are older than those of 2026-06-12")
+        );
+    }
+
+    #[test]
+    fn a_broken_table_leaves_the_programs_own() {
+        let too_long = " ".repeat(MAX_BYTES as usize + 1);
+        for (text, expected) in [
+            ("{\n  \"schema\": 3", ":2:13: invalid type: integer `3`, expected a string"),
+            ("[]", ":1:2: invalid length 0, expected struct File with 5 elements"),
+            (&EMBEDDED.replacen("taffrail/openness/1", "2", 1), ": its `schema` is `2`, not `taffrail/openness/1`"),
+            (&too_long, ": can't be read: larger than 8 MiB"),
+        ] {
+            let (table, problem) = with(text);
+            assert_eq!(problem.as_deref(), Some(expected));
+            assert!(table.entries.len() > 400);
+        }
+        let absent = Library { openness: Some("/nowhere/openness.json".into()), ..Library::default() };
+        assert!(judgements(&absent).1.is_some_and(|problem| problem.what.starts_with("can't be read")));
     }
 }

@@ -326,6 +326,10 @@ mod tests {
             ("licence:os", &["qwen3-8b"]),
             ("licence:terms", &[]),
             ("licence:unknown", &["broken", "half", "Llama-1b", "mmproj"]),
+            ("licence:n", &[]),
+            ("open:weights", &["qwen3-8b"]),
+            ("open:data", &[]),
+            ("open:report", &[]),
             ("open:nonsense", &[]),
             ("open:", all),
             // Not finished yet.

@@ -71,9 +71,10 @@ impl Licence {
         }
         let parts = whole.split("-and-").filter_map(known).collect::<Vec<_>>();
         let strictest = parts.iter().map(|part| part.class).max().unwrap_or(Class::Unknown);
-        let id = match whole.contains("-and-") {
-            true if !parts.is_empty() => parts.iter().map(|part| &*part.id).collect::<Vec<_>>().join(" and "),
-            _ => gguf::clean(text, MAX_CHARS),
+        let id = if parts.is_empty() {
+            gguf::clean(text, MAX_CHARS)
+        } else {
+            parts.iter().map(|part| &*part.id).collect::<Vec<_>>().join(" and ")
         };
         Some(Self { id, class: strictest })
     }

@@ -123,6 +123,8 @@ fn prose(words: usize) -> String {
 pub fn with_models() -> State {
     let mut state = empty();
     state.library.models = models().into_iter().map(Arc::new).collect();
+    let models = state.library.models.clone();
+    state.library.openness.refresh(&models, &models);
     state.library.rows = (0..state.library.models.len()).collect();
     state.library.measured.insert("hf:Qwen/Qwen3-8B-GGUF/qwen3-8b".to_owned(), 42.7);
     state.library.took = Some(Duration::from_millis(131));

@@ -30,6 +30,17 @@ pub(super) fn models() -> Vec<Model> {
         };
         if let Some(summary) = &mut model.summary {
             summary.thinks = name.contains("r1") || name.contains("qwen3");
+            let (license, base) = match name {
+                "r1-qwen-1.5b" => ("mit", "deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B"),
+                "smollm2-135m" => ("apache-2.0", "HuggingFaceTB/SmolLM2-135M-Instruct"),
+                "gemma-3-4b" => ("gemma", "google/gemma-3-4b-it"),
+                "mistral-7b" => ("apache-2.0", "mistralai/Mistral-7B-v0.3"),
+                "Llama-3.3-70B-Instruct" => ("llama3.3", "meta-llama/Llama-3.3-70B-Instruct"),
+                "DeepSeek-V3-0324" => ("mit", "deepseek-ai/DeepSeek-V3-0324"),
+                _ => ("apache-2.0", "Qwen/Qwen3-8B-Base"),
+            };
+            summary.license = Some(license.to_owned());
+            summary.base_models = vec![base.to_owned()];
         }
         model
     };

@@ -46,9 +46,27 @@ const LIBRARY: &[Part] = &[
     ),
     Term("Params", "parameters, counted from the tensors"),
     Term("Context", "tokens that the model was trained for"),
+    Term(
+        "Licence",
+        "as declared; (terms) terms apply  (nc) non-commercial  ⚠ one that it inherits from what it was made from asks for more",
+    ),
     Term("Used", "when its files were read last, as far as the file system tells"),
     Term("tok/s", "generation speed measured here"),
+    Term(
+        "Openness",
+        "what each source judged: ● open  ◐ partial  ○ closed  · not assessed; no source's word is merged with another's",
+    ),
     Term("Fits", "● with the context of a new session  ○ only with a shorter one  ✕ too large, or not runnable"),
+];
+
+/// What a filter can ask, and whose judgements the openness is.
+const FILTER: &[Part] = &[
+    Heading("Filter"),
+    Text("Words that must all be found in the name, repository, architecture, quantisation, licence or store; or"),
+    Term("licence:osi", "by the strictest licence that applies: osi, open, terms, nc, unknown; or a part of its name"),
+    Term("open:data", "open by one source at least: weights, data, code, evaluation, report"),
+    Term("size:<5gb", "also params: context: speed: with < > <= >="),
+    Term("store:hf", "also name: repo: arch: quant: is:runnable is:damaged"),
 ];
 
 const HUB: &[Part] = &[
@@ -104,7 +122,9 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, scroll: u
     let inside = window(canvas, area, 88, area.height.saturating_sub(4).max(6), "help");
     let columns = usize::from(inside.width);
     let mut lines: Vec<Vec<Span<'_>>> = Vec::new();
-    let mut all: Vec<&Part> = parts.iter().chain(GRADES).collect();
+    let is_models = state.screen == Screen::Library && state.library.face == Face::Models;
+    let filter = if is_models { FILTER } else { &[] };
+    let mut all: Vec<&Part> = parts.iter().chain(filter).chain(GRADES).collect();
     let keys = [Keys(context), Heading("While a prompt is written"), Keys(Context::Prompt)];
     all.extend(keys.iter().take(if state.screen == Screen::Fleet { 3 } else { 1 }));
     for part in all {

@@ -1,6 +1,8 @@
 //! Makes a model's card.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::table::{Entry, Table};
@@ -14,9 +16,22 @@ const MAX_BASES: usize = 12;
 const MAX_GENERATIONS: usize = 4;
 
 /// The models of the library by repository: their cards say what others made from them inherit.
+///
+/// It remembers what was found out while it is in use: thousands of models share some licences and bases.
 #[derive(Debug, Default)]
 pub struct Known<'a> {
     by_repository: HashMap<String, &'a Model>,
+    licences: RefCell<HashMap<String, Option<Licence>>>,
+    bases: RefCell<HashMap<String, Rc<Origin>>>,
+}
+
+/// What is known of something that models were made from.
+#[derive(Debug)]
+struct Origin {
+    licence: Option<Licence>,
+    found: Option<Arc<str>>,
+    /// What it was made from in turn.
+    parents: Vec<String>,
 }
 
 impl<'a> Known<'a> {
@@ -35,7 +50,28 @@ impl<'a> Known<'a> {
                 })
                 .or_insert(model);
         }
-        Self { by_repository }
+        Self { by_repository, ..Self::default() }
+    }
+
+    fn licence(&self, text: &str) -> Option<Licence> {
+        let known = self.licences.borrow().get(text).cloned();
+        known.unwrap_or_else(|| {
+            let licence = Licence::parse(text);
+            self.licences.borrow_mut().insert(text.to_owned(), licence.clone());
+            licence
+        })
+    }
+
+    fn origin(&self, key: &str, table: &Table) -> Rc<Origin> {
+        if let Some(known) = self.bases.borrow().get(key) {
+            return Rc::clone(known);
+        }
+        let (licence, found) = licence_of(key, table, self);
+        let here = self.by_repository.get(key).into_iter().flat_map(|model| stated(model));
+        let parents = here.chain(parents_of(key, table)).collect();
+        let origin = Rc::new(Origin { licence, found, parents });
+        self.bases.borrow_mut().insert(key.to_owned(), Rc::clone(&origin));
+        origin
     }
 }
 
@@ -45,7 +81,7 @@ fn license_of(model: &Model) -> Option<&str> {
 
 /// What is known of the openness of `model`, by the table and the other models of the library.
 pub fn card(model: &Model, table: &Table, known: &Known<'_>) -> Card {
-    let mut card = Card { declared: declared(model), ..Card::default() };
+    let mut card = Card { declared: declared(model, known), ..Card::default() };
     if model.store == Store::Starter {
         return starter(card);
     }
@@ -53,11 +89,11 @@ pub fn card(model: &Model, table: &Table, known: &Known<'_>) -> Card {
     let bases = bases(model, &identity, table, known);
     card.judged = judged(&identity, &bases, table);
     card.inherited = bases.into_iter().map(|base| base.inherited).collect();
-    if card.declared.is_empty() && card.inherited.is_empty() {
-        // Its name alone may tell, as an exact repository's or a well-known family's.
-        let (licence, found) = licence_of(identity.repository.as_deref().unwrap_or(&identity.name), table, known);
-        if licence.is_some() {
-            card.inherited.push(Inherited { base: identity.shown, licence, found });
+    if card.declared.is_empty() {
+        // It states none, and the table may know one of it.
+        let own = identity.repository.as_deref().unwrap_or(&identity.name);
+        if let (Some(licence), Some(found)) = licence_of(own, table, known) {
+            card.declared.push(Declared { licence, place: format!("by {found}").into() });
         }
     }
     judge_licences(&mut card);
@@ -69,7 +105,7 @@ fn starter(mut card: Card) -> Card {
     let readme: Arc<str> = "taffrail's starter/README.md".into();
     if card.declared.is_empty() {
         let licence = Licence { id: "cc0-1.0".to_owned(), class: licence::Class::Open };
-        card.declared.push(Declared { licence, place: "taffrail's starter/README.md" });
+        card.declared.push(Declared { licence, place: Arc::clone(&readme) });
     }
     judge_licences(&mut card);
     let open = Some(Class::Open);
@@ -85,16 +121,16 @@ fn starter(mut card: Card) -> Card {
     card
 }
 
-fn declared(model: &Model) -> Vec<Declared> {
+fn declared(model: &Model, known: &Known<'_>) -> Vec<Declared> {
     let mut all: Vec<Declared> = Vec::new();
     for place in model.places() {
-        let header = license_of(place).and_then(Licence::parse);
-        let header = header.map(|licence| Declared { licence, place: "the file's header" });
+        let header = license_of(place).and_then(|text| known.licence(text));
+        let header = header.map(|licence| Declared { licence, place: "the file's header".into() });
         let card = place.card.as_deref().and_then(|card| {
             let [license, name, link] =
                 [&card.license, &card.license_name, &card.license_link].map(|text| text.as_deref());
             let place = if place.store == Store::Ollama { "Ollama's licence layer" } else { "the model card" };
-            Some(Declared { licence: Licence::of_card(license, name, link)?, place })
+            Some(Declared { licence: Licence::of_card(license, name, link)?, place: place.into() })
         });
         // The card goes first: who wrote the file may have copied its licence from there, not the other way round.
         for declared in card.into_iter().chain(header) {
@@ -137,23 +173,23 @@ struct Identity {
     repository: Option<String>,
     /// The name, as [`names::slug`] gives it.
     name: String,
-    /// What it is called where it is shown.
-    shown: String,
+    /// Its repository does not tell who made it: it has none, or one of files made by whoever quantised it.
+    is_anonymous: bool,
 }
 
 impl Identity {
     fn of(model: &Model, table: &Table) -> Self {
         let repository = model.repository.as_deref().filter(|repository| repository.contains('/'));
-        let shown = repository.unwrap_or(&model.name).to_owned();
         // Some who quantise name their repositories `owner_name-GGUF`.
         let original = repository.and_then(|repository| {
             let (owner, name) = repository.split_once('/')?.1.split_once('_')?;
             Some(names::repository(&format!("{owner}/{name}"))).filter(|key| table.by_repository.contains_key(key))
         });
-        match original {
-            Some(key) => Self { name: names::tail(&key).to_owned(), repository: Some(key), shown },
-            None => Self { repository: repository.map(names::repository), name: names::slug(&model.name), shown },
+        let is_anonymous = repository.is_none_or(|repository| repository.to_lowercase().ends_with("gguf"));
+        if let Some(key) = original {
+            return Self { name: names::tail(&key).to_owned(), repository: Some(key), is_anonymous };
         }
+        Self { repository: repository.map(names::repository), name: names::slug(&model.name), is_anonymous }
     }
 }
 
@@ -170,12 +206,8 @@ struct Base {
 fn bases(model: &Model, identity: &Identity, table: &Table, known: &Known<'_>) -> Vec<Base> {
     let own = identity.repository.as_deref().unwrap_or(&identity.name);
     let mut found: Vec<Base> = Vec::new();
-    let mut waiting: Vec<(usize, String)> = Vec::new();
-    let add = |waiting: &mut Vec<_>, generation, texts: Vec<String>| {
-        waiting.extend(texts.into_iter().map(|text| (generation, text)));
-    };
     let parents = model.places().flat_map(stated).chain(parents(own, &identity.name, table));
-    add(&mut waiting, 1, parents.collect());
+    let mut waiting: Vec<(usize, String)> = parents.map(|text| (1, text)).collect();
     let mut at = 0;
     while let Some((generation, text)) = waiting.get(at).cloned() {
         at += 1;
@@ -183,13 +215,12 @@ fn bases(model: &Model, identity: &Identity, table: &Table, known: &Known<'_>) -
         if key == own || found.len() == MAX_BASES || found.iter().any(|base| base.key == key) {
             continue;
         }
-        let (licence, place) = licence_of(&key, table, known);
+        let origin = known.origin(&key, table);
         if generation < MAX_GENERATIONS {
-            let further = known.by_repository.get(&key).into_iter().flat_map(|model| stated(model));
-            let further = further.chain(parents_of(&key, table));
-            add(&mut waiting, generation + 1, further.collect());
+            waiting.extend(origin.parents.iter().map(|text| (generation + 1, text.clone())));
         }
-        found.push(Base { key, generation, inherited: Inherited { base: text, licence, found: place } });
+        let inherited = Inherited { base: text, licence: origin.licence.clone(), found: origin.found.clone() };
+        found.push(Base { key, generation, inherited });
     }
     found
 }
@@ -226,7 +257,7 @@ fn parents_of(key: &str, table: &Table) -> Vec<String> {
 
 /// The licence of a repository or name, and where it was found.
 fn licence_of(key: &str, table: &Table, known: &Known<'_>) -> (Option<Licence>, Option<Arc<str>>) {
-    if let Some(declared) = known.by_repository.get(key).and_then(|model| declared(model).into_iter().next()) {
+    if let Some(declared) = known.by_repository.get(key).and_then(|model| declared(model, known).into_iter().next()) {
         return (Some(declared.licence), Some("a model of this library".into()));
     }
     let family = table.family(key);
@@ -248,6 +279,17 @@ fn licence_of(key: &str, table: &Table, known: &Known<'_>) -> (Option<Licence>, 
 /// What each source says: of the model itself, else of what it was made from, else of its name, else of its family.
 fn judged(identity: &Identity, bases: &[Base], table: &Table) -> Vec<Judged> {
     let family = names::family(&identity.name);
+    // Another's tuning of a model has its name and not its making, so owners must agree where they are known.
+    let owner = |key: &str| key.split_once('/').map(|(owner, _)| owner.to_owned());
+    let mut owners: Vec<_> =
+        bases.iter().filter(|base| base.generation == 1).filter_map(|base| owner(&base.key)).collect();
+    if !(owners.is_empty() && identity.is_anonymous) {
+        owners.extend(identity.repository.as_deref().and_then(owner));
+    }
+    let is_kin = |entry: &Entry| {
+        let maker = entry.repository.split_once('/').map(|(maker, _)| names::repository(maker));
+        owners.is_empty() || maker.is_none_or(|maker| owners.contains(&maker))
+    };
     let parents = bases.iter().filter(|base| base.generation == 1);
     let ancestors = bases.iter().filter(|base| base.generation > 1);
     let by_base = |base: &Base, source: &str| {
@@ -269,24 +311,27 @@ fn judged(identity: &Identity, bases: &[Base], table: &Table) -> Vec<Judged> {
             };
             let by_family = || {
                 let family = family.as_ref()?;
-                pick(table.by_family.get(family), table, id).map(|entry| (entry, Match::Family(family.clone())))
+                // One plain word of a file's name is too little to go by.
+                let is_telling = !owners.is_empty() || family.contains(|c: char| c == '-' || c.is_ascii_digit());
+                let rows = table.by_family.get(family).filter(|_| is_telling)?;
+                let entry =
+                    rows.iter().map(|row| &table.entries[*row]).find(|entry| entry.source == id && is_kin(entry))?;
+                Some((entry, Match::Family(family.clone())))
             };
             let (entry, matched) = by_repository()
                 .or_else(|| parents.clone().find_map(|base| by_base(base, id)))
                 .or_else(by_name)
                 .or_else(|| ancestors.clone().find_map(|base| by_base(base, id)))
                 .or_else(by_family)?;
-            let of = |which: fn((Option<Class>, Option<Class>)) -> Option<Class>| {
-                Dimension::ALL.map(|(_, dimension, _)| which(entry.class(dimension)))
-            };
+            let both = Dimension::ALL.map(|(_, dimension, _)| entry.class(dimension));
             Some(Judged {
                 source: source.name.as_str().into(),
                 short: source.short.as_str().into(),
                 read: source.read.as_str().into(),
                 matched,
                 judged: entry.judged().into(),
-                classes: of(|(own, _)| own),
-                base_classes: of(|(own, base)| base.filter(|base| Some(*base) != own)),
+                classes: both.map(|(own, _)| own),
+                base_classes: both.map(|(own, base)| base.filter(|base| Some(*base) != own)),
             })
         })
         .collect()

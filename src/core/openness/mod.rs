@@ -83,7 +83,8 @@ impl Dimension {
 /// What is known of a model's openness.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Card {
-    /// The licences that stand beside or in the model, the first found first; no two alike.
+    /// The licences that stand beside or in the model, the first found first; no two alike. Where it states none, what
+    /// the table says of it.
     pub declared: Vec<Declared>,
     /// The licences of what it was made from.
     pub inherited: Vec<Inherited>,
@@ -100,8 +101,8 @@ pub struct Card {
 pub struct Declared {
     /// The licence.
     pub licence: Licence,
-    /// Where it stands, such as `the file's header`.
-    pub place: &'static str,
+    /// Where it stands, such as `the file's header`; or who says so, where the model does not.
+    pub place: Arc<str>,
 }
 
 /// A licence of something that the model was made from.
@@ -129,9 +130,16 @@ pub struct Judged {
     /// What was judged, as the source names it.
     pub judged: Arc<str>,
     /// What it says, in the order of [`Dimension::ALL`].
+    #[serde(serialize_with = "by_dimension")]
     pub classes: [Option<Class>; 5],
     /// What it says of the model that the judged one was made from, where that differs.
+    #[serde(serialize_with = "by_dimension")]
     pub base_classes: [Option<Class>; 5],
+}
+
+/// As an object whose keys are the dimensions' words; `null` is not assessed.
+fn by_dimension<S: serde::Serializer>(classes: &[Option<Class>; 5], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(Dimension::ALL.iter().map(|(word, ..)| word).zip(classes))
 }
 
 /// How a model was found in a table.

@@ -201,7 +201,7 @@ impl Table {
         if let Some(n_rows) = [entries.len(), lineages.len(), families.len()].into_iter().find(|n| *n > MAX_ROWS) {
             return Err(broken(format!("it has {n_rows} rows of a kind, more than {MAX_ROWS}")));
         }
-        let clean = |text: &mut String| *text = gguf::clean(text, MAX_CHARS).trim().to_owned();
+        let clean = |text: &mut String| gguf::clean(text, MAX_CHARS).trim().clone_into(text);
         for Source { id, name, short, read, licence, link, citation, changes } in &mut sources {
             [id, name, short, read, licence, link, citation, changes].into_iter().for_each(clean);
         }

@@ -11,6 +11,7 @@ pub(super) mod machine_figures;
 pub(super) mod memory_bar;
 pub(super) mod model_card;
 pub(super) mod model_table;
+pub(super) mod openness_card;
 pub(super) mod prompt;
 pub(super) mod quant_table;
 pub(super) mod session_table;

@@ -4,6 +4,7 @@ use super::super::canvas::{Canvas, Span, below, inset, row};
 use super::super::theme::Meaning;
 use super::super::widgets::bar;
 use super::model_table::{fit_cell, used};
+use super::openness_card;
 use crate::core::advice::advice;
 use crate::core::fit::{CACHES, Fit, Place, cache_name, fit, table};
 use crate::core::model::{Digest, Model, Status};
@@ -50,6 +51,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &M
     }
     rest = below(rest, 1);
     rest = facts(canvas, rest, state, model);
+    rest = openness_card::draw(canvas, rest, state, model);
     rest = needs(canvas, rest, state, model);
     rest = types(canvas, rest, model);
     files(canvas, rest, model);
@@ -126,7 +128,6 @@ fn facts(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
             let size = summary.vocabulary.map(|count| format!(", {} tokens", tokens(count))).unwrap_or_default();
             lines.push(("tokenizer", format!("{tokenizer}{split}{size}")));
         }
-        lines.push(("licence", what::licence(summary).unwrap_or_else(|| "not stated in the file".to_owned())));
         if !summary.base_models.is_empty() {
             lines.push(("made from", summary.base_models.join(", ")));
         }

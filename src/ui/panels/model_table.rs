@@ -23,7 +23,7 @@ const COLUMNS: [Column; 10] = [
     column("Quant", 7, Align::Left, 0),
     column("Size", 8, Align::Right, 0),
     column("Context", 7, Align::Right, 3),
-    column("Licence", 12, Align::Left, 7),
+    column("Licence", 16, Align::Left, 7),
     column("Store", 7, Align::Grow(16), 4),
     column("Used", 10, Align::Right, 6),
     column("tok/s", 6, Align::Right, 5),
@@ -70,13 +70,19 @@ fn row<'a>(canvas: &Canvas<'_>, state: &State, model: &'a Model) -> Row<'a> {
     let summary = model.summary.as_ref();
     let name = if model.is_runnable() { Meaning::Text } else { Meaning::Muted };
     let measured = state.library.measured.get(&model.id).map(|rate| format!("{rate:.1}"));
+    let card = state.library.openness.cards.get(&model.id);
+    let licence = card.and_then(|card| Some((card.licence_cell()?, card.conflict)));
+    let licence = match licence {
+        Some((licence, conflict)) => one(if conflict { Meaning::Warn } else { Meaning::Text }, licence),
+        None => or_dash(None),
+    };
     let cells = vec![
         vec![canvas.span(name, model.name.as_str())],
         or_dash(summary.filter(|summary| summary.parameters > 0).map(|summary| parameters(summary.parameters))),
         or_dash(model.quant().map(str::to_owned)),
         one(Meaning::Text, model.size.to_string()),
         or_dash(summary.and_then(|summary| summary.context_length).map(tokens)),
-        or_dash(model.license().map(str::to_owned)),
+        licence,
         one(Meaning::Muted, model.store_names()),
         one(Meaning::Muted, used(state, model)),
         or_dash(measured),
