@@ -150,12 +150,22 @@ impl Editor {
 
     fn word_left(&self) -> usize {
         let mut words = self.before().unicode_word_indices();
-        words.next_back().map_or(0, |(start, _)| start)
+        words.next_back().map_or(0, |(start, _)| self.boundary(start, false))
     }
 
     fn word_right(&self) -> usize {
         let mut words = self.behind().unicode_word_indices();
-        words.next().map_or(self.text.len(), |(start, word)| self.cursor + start + word.len())
+        words.next().map_or(self.text.len(), |(start, word)| self.boundary(self.cursor + start + word.len(), true))
+    }
+
+    /// The place itself, or where the grapheme ends or begins that it lies in: a word can end inside of one.
+    fn boundary(&self, at: usize, behind: bool) -> usize {
+        let mut starts = self.text.grapheme_indices(true).map(|(start, _)| start);
+        if behind {
+            starts.find(|start| *start >= at).unwrap_or(self.text.len())
+        } else {
+            starts.take_while(|start| *start <= at).last().unwrap_or(0)
+        }
     }
 
     fn line_start(&self) -> usize {
@@ -282,6 +292,8 @@ mod tests {
         check("one two|", &[WordLeft, WordLeft], "|one two");
         check("abcd|\nx\nabcd", &[Down, Down], "abcd\nx\nabcd|");
         check("abcd\nx\nab|cd", &[Up, Up], "ab|cd\nx\nabcd");
+        // A sign that stands before another makes one grapheme with it, though a word ends between them.
+        check("|\u{11d46}[", &[WordRight], "\u{11d46}[|");
         check("ab|cd", &[Up], "|abcd");
         check("ab|cd", &[Down], "abcd|");
         check("one\ntw|o", &[Home], "one\n|two");
