@@ -210,7 +210,7 @@ impl Builder {
         let part = |number: u16| {
             let keys = if number == 0 { self.keys.clone() } else { Vec::new() };
             let tensors = self.tensors.chunks(each).nth(usize::from(number)).unwrap_or_default().to_vec();
-            let all = self.tensors.len() as i32;
+            let all = i32::try_from(self.tensors.len()).unwrap_or(i32::MAX);
             let part = Self { keys, tensors, ..self.clone() };
             part.u16("split.no", number).u16("split.count", count).i32("split.tensors.count", all)
         };
