@@ -9,13 +9,8 @@ fuzz_target!(|bytes: &[u8]| {
         Ok(header) => {
             let summary = header.summary();
             for (flash_attention, full_windows) in [(false, true), (true, false)] {
-                let needs = gguf::Needs {
-                    n_ctx: u32::MAX,
-                    n_seq: 7,
-                    flash_attention,
-                    full_windows,
-                    ..gguf::Needs::default()
-                };
+                let needs =
+                    gguf::Needs { n_ctx: u32::MAX, n_seq: 7, flash_attention, full_windows, ..gguf::Needs::default() };
                 let estimate = summary.estimate(&needs);
                 assert!(estimate.compute_low <= estimate.compute_high);
             }

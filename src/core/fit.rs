@@ -323,13 +323,13 @@ mod tests {
 
     #[test]
     fn what_distills_need() {
-        for (distill, (kibibytes, at_32k)) in
-            Distill::ALL.iter().zip([(28, 0.875), (56, 1.75), (128, 4.0), (192, 6.0), (256, 8.0), (320, 10.0)])
+        for (distill, (kibibytes, mebibytes)) in
+            Distill::ALL.iter().zip([(28, 896), (56, 1792), (128, 4096), (192, 6144), (256, 8192), (320, 10_240)])
         {
             let summary = Header::read(&distill.header().sparse()).unwrap().summary();
             let kv = |n_ctx| summary.estimate(&Needs { n_ctx, ..Needs::default() }).kv.unwrap();
             assert_eq!(kv(8192), 8192 * kibibytes * 1024, "{}", distill.name);
-            assert_eq!(kv(32_768) as f64 / f64::from(1 << 30), at_32k, "{}", distill.name);
+            assert_eq!(kv(32_768), mebibytes << 20, "{}", distill.name);
             let model = Model { summary: Some(summary), ..model(distill.name) };
             assert_eq!(what::recognise(&model).badge, Some(what::DISTILL), "{}", distill.name);
             assert!(texts(&state(8, &[]), &model).iter().any(|text| text.contains("temperature 0.6")));

@@ -39,10 +39,10 @@ fn show_tells_what_a_model_is() {
 /// Files as long as the real ones, of which the header alone is there; the rest is a hole.
 #[test]
 fn deepseek_r1_in_parts_is_known_by_its_headers() {
-    for (is_mla, found, kibibytes, said) in [
-        (true, 9, 68.625, "all 9 parts are here"),
-        (true, 8, 68.625, "1 of 9 parts are missing"),
-        (false, 9, 4880.0, "an older conversion without MLA: its context costs 71 times as much"),
+    for (is_mla, found, per_token, said) in [
+        (true, 9, 70_272, "all 9 parts are here"),
+        (true, 8, 70_272, "1 of 9 parts are missing"),
+        (false, 9, 4_997_120, "an older conversion without MLA: its context costs 71 times as much"),
     ] {
         let house = House::new();
         for (number, part) in (1..=found).zip(gguf::testing::deepseek_v3("DeepSeek R1", is_mla).split(9)) {
@@ -53,8 +53,7 @@ fn deepseek_r1_in_parts_is_known_by_its_headers() {
         let first = house.path("DeepSeek-R1-Q4_K_M-00001-of-00009.gguf");
         let ran = house.run(&["show", first.to_str().unwrap(), "--json"]);
         let document = ran.json();
-        let kv = document["memory"][1]["f16"]["kv"].as_f64().unwrap();
-        assert_eq!(kv / 8192.0 / 1024.0, kibibytes);
+        assert_eq!(document["memory"][1]["f16"]["kv"], 8192_u64 * per_token);
         assert!(document["what"]["advice"].to_string().contains(said), "{}", document["what"]);
         assert_eq!(document["what"]["badge"], serde_json::Value::Null);
         if found == 9 {

@@ -204,6 +204,7 @@ fn letters(summary: &Summary) -> String {
 }
 
 #[test]
+#[expect(clippy::large_stack_arrays, reason = "a table of cases")]
 fn layers_by_architecture() {
     let window = |name: &'static str| move |b: Builder| b.u32(&format!("{name}.attention.sliding_window"), 64);
     let per_layer_kv = |name: &'static str, values: [u32; 4]| {
@@ -288,7 +289,7 @@ fn attention_in_words() {
         (model("deepseek2", 2, current), "MLA"),
         (model("deepseek2", 2, latent), "MLA, kept as whole keys and values"),
         (model("mamba", 2, ssm), "recurrent"),
-        (model("jamba", 4, jamba), "hybrid: GQA in 1 layers, recurrent in 3"),
+        (model("jamba", 4, jamba), "hybrid: GQA in 1 layer, recurrent in 3"),
         (model("falcon-h1", 2, |b| b), "hybrid: GQA in 2 layers, recurrent in 2"),
     ] {
         assert_eq!(summary.mix().unwrap().to_string(), expected, "{:?}", summary.architecture);
