@@ -318,7 +318,7 @@ mod tests {
             texts(&state(600, &[]), &model)[0].clone()
         };
         assert_eq!(part(9), "all 9 parts are here");
-        assert_eq!(part(7), "2 of 9 parts are missing; the figures are of those that are here");
+        assert_eq!(part(7), "parts missing: 2 of 9; the figures are of those that are here");
     }
 
     #[test]

@@ -41,7 +41,7 @@ fn show_tells_what_a_model_is() {
 fn deepseek_r1_in_parts_is_known_by_its_headers() {
     for (is_mla, found, per_token, said) in [
         (true, 9, 70_272, "all 9 parts are here"),
-        (true, 8, 70_272, "1 of 9 parts are missing"),
+        (true, 8, 70_272, "parts missing: 1 of 9"),
         (false, 9, 4_997_120, "an older conversion without MLA: its context costs 71 times as much"),
     ] {
         let house = House::new();
