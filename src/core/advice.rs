@@ -31,7 +31,7 @@ pub fn advice(state: &State, model: &Model) -> Vec<Advice> {
         (Status::Incomplete { found, count }, _) => say(
             true,
             format!(
-                "{} of {count} parts are missing; the figures are of those that are here",
+                "parts missing: {} of {count}; the figures are of those that are here",
                 count.saturating_sub(*found)
             ),
         ),

@@ -296,7 +296,7 @@ mod tests {
         assert_eq!(
             texts(&small, &deepseek("DeepSeek R1", true)),
             [
-                "with the experts on the processor (368 GB in main memory), a GPU needs 11.1 GB for the rest at 8192 tokens \
+                "with the experts on the processor (368 GB in main memory), a GPU needs 11.5 GB for the rest at 8192 tokens \
              (llama.cpp's --cpu-moe)",
                 "free here: 63.0 GB in memory, 23.0 GB in GPU 0: too little for 379 GB",
                 "its makers advise temperature 0.6, top-p 0.95 and no system prompt; 8k to 32k of context are usual",
@@ -318,18 +318,18 @@ mod tests {
             texts(&state(600, &[]), &model)[0].clone()
         };
         assert_eq!(part(9), "all 9 parts are here");
-        assert_eq!(part(7), "2 of 9 parts are missing; the figures are of those that are here");
+        assert_eq!(part(7), "parts missing: 2 of 9; the figures are of those that are here");
     }
 
     #[test]
     fn what_distills_need() {
-        for (distill, (kibibytes, at_32k)) in
-            Distill::ALL.iter().zip([(28, 0.875), (56, 1.75), (128, 4.0), (192, 6.0), (256, 8.0), (320, 10.0)])
+        for (distill, (kibibytes, mebibytes)) in
+            Distill::ALL.iter().zip([(28, 896), (56, 1792), (128, 4096), (192, 6144), (256, 8192), (320, 10_240)])
         {
             let summary = Header::read(&distill.header().sparse()).unwrap().summary();
             let kv = |n_ctx| summary.estimate(&Needs { n_ctx, ..Needs::default() }).kv.unwrap();
             assert_eq!(kv(8192), 8192 * kibibytes * 1024, "{}", distill.name);
-            assert_eq!(kv(32_768) as f64 / f64::from(1 << 30), at_32k, "{}", distill.name);
+            assert_eq!(kv(32_768), mebibytes << 20, "{}", distill.name);
             let model = Model { summary: Some(summary), ..model(distill.name) };
             assert_eq!(what::recognise(&model).badge, Some(what::DISTILL), "{}", distill.name);
             assert!(texts(&state(8, &[]), &model).iter().any(|text| text.contains("temperature 0.6")));

@@ -36,6 +36,40 @@ fn show_tells_what_a_model_is() {
     assert!(house.run(&["show", "ishmael-1m"]).stdout.contains("llama"));
 }
 
+/// Files as long as the real ones, of which the header alone is there; the rest is a hole.
+#[test]
+fn deepseek_r1_in_parts_is_known_by_its_headers() {
+    for (is_mla, found, per_token, said) in [
+        (true, 9, 70_272, "all 9 parts are here"),
+        (true, 8, 70_272, "parts missing: 1 of 9"),
+        (false, 9, 4_997_120, "an older conversion without MLA: its context costs 71 times as much"),
+    ] {
+        let house = House::new();
+        for (number, part) in (1..=found).zip(gguf::testing::deepseek_v3("DeepSeek R1", is_mla).split(9)) {
+            let sparse = part.sparse();
+            let path = house.write(&format!("DeepSeek-R1-Q4_K_M-{number:05}-of-00009.gguf"), sparse.header);
+            std::fs::File::options().write(true).open(path).unwrap().set_len(sparse.length).unwrap();
+        }
+        let first = house.path("DeepSeek-R1-Q4_K_M-00001-of-00009.gguf");
+        let ran = house.run(&["show", first.to_str().unwrap(), "--json"]);
+        let document = ran.json();
+        assert_eq!(document["memory"][1]["f16"]["kv"], 8192_u64 * per_token);
+        assert!(document["what"]["advice"].to_string().contains(said), "{}", document["what"]);
+        assert_eq!(document["what"]["badge"], serde_json::Value::Null);
+        if found == 9 {
+            let count = |value: &serde_json::Value| value.as_u64().unwrap() / 1_000_000_000;
+            assert_eq!(document["summary"]["parameters"], 671_026_419_200_u64);
+            assert_eq!(count(&document["what"]["active_parameters"]), 36);
+            assert_eq!(count(&document["model"]["size_bytes"]), 378);
+            assert_eq!(count(&document["memory"][1]["f16"]["total"]), if is_mla { 379 } else { 419 });
+        }
+        let text = house.run(&["show", first.to_str().unwrap()]).stdout;
+        for expected in [said, "671 B, 37 B active", "4.1k trained, extended to 164k by yarn x40", "temperature 0.6"] {
+            assert!(found < 9 && expected.starts_with("671") || text.contains(expected), "{expected} in {text}");
+        }
+    }
+}
+
 #[test]
 fn what_can_not_be_done_has_its_exit_code() {
     let house = House::new();

@@ -90,7 +90,8 @@ impl fmt::Display for Mix {
         let n_attention = self.n_full + n_windowed;
         let Some(attention) = self.attention else { return f.write_str("recurrent") };
         if self.n_recurrent > 0 {
-            write!(f, "hybrid: {attention} in {n_attention} layers, recurrent in {}", self.n_recurrent)?;
+            let plural = if n_attention == 1 { "" } else { "s" };
+            write!(f, "hybrid: {attention} in {n_attention} layer{plural}, recurrent in {}", self.n_recurrent)?;
         } else {
             write!(f, "{attention}")?;
         }

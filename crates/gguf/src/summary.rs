@@ -52,6 +52,7 @@ pub struct SamplingDefaults {
 
 /// A header, boiled down. Every text is free of control characters and bounded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Summary {
     /// What the file is.
     pub kind: Kind,

@@ -4,7 +4,7 @@
 
 use std::{fmt::Write, time::Duration, time::Instant};
 
-use gguf::{Header, testing::mutations};
+use gguf::{Header, Needs, clean, testing::mutations};
 use proptest::prelude::*;
 
 /// The starter model, which every build has at hand.
@@ -133,4 +133,24 @@ proptest! {
         }
         let _ = outcome(&bytes);
     }
+}
+
+/// What the fuzzer found worth keeping, so that every test run goes where it went.
+#[test]
+fn the_fuzzers_corpus() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/gguf_header");
+    let mut n_described = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        match Header::read(bytes.as_slice()) {
+            Ok(header) => {
+                let summary = header.summary();
+                assert!(summary.active_parameters() <= Some(summary.parameters));
+                assert!(summary.estimate(&Needs::default()).compute_high > 0);
+                n_described += 1;
+            }
+            Err(error) => assert_eq!(error.to_string(), clean(&error.to_string(), 300)),
+        }
+    }
+    assert!(n_described > 10, "{n_described} of the corpus are headers");
 }

@@ -204,6 +204,7 @@ fn letters(summary: &Summary) -> String {
 }
 
 #[test]
+#[expect(clippy::large_stack_arrays, reason = "a table of cases")]
 fn layers_by_architecture() {
     let window = |name: &'static str| move |b: Builder| b.u32(&format!("{name}.attention.sliding_window"), 64);
     let per_layer_kv = |name: &'static str, values: [u32; 4]| {
@@ -261,6 +262,100 @@ fn layers_by_architecture() {
     ] {
         assert_eq!(letters(&summary), expected, "{:?} with {:?} blocks", summary.architecture, summary.block_count);
     }
+}
+
+#[test]
+fn attention_in_words() {
+    let window = |name: &'static str| move |b: Builder| b.u32(&format!("{name}.attention.sliding_window"), 64);
+    let latent = |b: Builder| {
+        b.u32("deepseek2.attention.kv_lora_rank", 512)
+            .u32("deepseek2.rope.dimension_count", 8)
+            .u32("deepseek2.attention.key_length", 8)
+            .u32("deepseek2.attention.value_length", 8)
+    };
+    let current = |b: Builder| {
+        latent(b)
+            .u32("deepseek2.attention.head_count_kv", 1)
+            .u32("deepseek2.attention.key_length_mla", 12)
+            .u32("deepseek2.attention.value_length_mla", 8)
+    };
+    let ssm = |b: Builder| b.u32("mamba.ssm.inner_size", 64).u32("mamba.ssm.state_size", 16);
+    let jamba = |b: Builder| b.u32s("jamba.attention.head_count_kv", [0, 0, 2, 0]).u32("jamba.ssm.inner_size", 64);
+    for (summary, expected) in [
+        (model("llama", 3, |b| b), "GQA"),
+        (model("llama", 3, |b| b.u32("llama.attention.head_count_kv", 4)), "MHA"),
+        (model("llama", 3, |b| b.u32("llama.attention.head_count_kv", 1)), "MQA"),
+        (model("gemma3", 7, window("gemma3")), "GQA, sliding window of 64 in 6 of 7 layers"),
+        (model("deepseek2", 2, current), "MLA"),
+        (model("deepseek2", 2, latent), "MLA, kept as whole keys and values"),
+        (model("mamba", 2, ssm), "recurrent"),
+        (model("jamba", 4, jamba), "hybrid: GQA in 1 layer, recurrent in 3"),
+        (model("falcon-h1", 2, |b| b), "hybrid: GQA in 2 layers, recurrent in 2"),
+    ] {
+        assert_eq!(summary.mix().unwrap().to_string(), expected, "{:?}", summary.architecture);
+    }
+    assert_eq!(model("bert", 2, |b| b).mix(), None);
+    assert_eq!(model("deepseek4", 2, |b| b).mix(), None);
+    assert_eq!(model("deepseek2", 2, current).latent_overhead(), None);
+    // 2 heads of 8 for keys and as many for values, where 512 + 8 elements would do.
+    assert_eq!(model("deepseek2", 2, latent).latent_overhead(), Some(32.0 / 520.0));
+}
+
+#[test]
+fn active_parameters() {
+    let mixture = |b: Builder| b.u32("llama.expert_count", 8).u32("llama.expert_used_count", 2);
+    let exps = |b: Builder| mixture(b).tensor("blk.0.ffn_up_exps.weight", &[32, 64, 8], TensorType::F32);
+    let single = |b: Builder| {
+        (0..8).fold(mixture(b), |b, expert| {
+            b.tensor(&format!("blk.0.ffn_up.{expert}.weight"), &[32, 64], TensorType::F32)
+        })
+    };
+    for (what, summary, expected) in [
+        ("no experts", model("llama", 1, |b| b), None),
+        ("experts in one tensor", model("llama", 1, exps), Some(32 + 2 * 32 * 64)),
+        ("a tensor for each", model("llama", 1, single), Some(32 + 2 * 32 * 64)),
+        (
+            "an output matrix counts once",
+            model("llama", 1, |b| {
+                exps(b).tensor("token_embd.weight", &[32, 64], TensorType::F32).tensor(
+                    "output.weight",
+                    &[32, 64],
+                    TensorType::F32,
+                )
+            }),
+            Some(32 + 3 * 32 * 64),
+        ),
+        ("without their tensors, as in a first part", model("llama", 1, mixture), None),
+    ] {
+        assert_eq!(summary.active_parameters(), expected, "{what}");
+    }
+    assert_eq!(model("llama", 1, exps).routed_bytes, 4 * 8 * 32 * 64);
+}
+
+#[test]
+fn where_it_comes_from() {
+    let summary = summary(
+        &Builder::tiny_llama()
+            .string("general.source.repo_url", "https://huggingface.co/org/name/")
+            .string("general.repo_url", "https://example.org/other")
+            .string("general.license", "other")
+            .string("general.license.name", "my\x1b licence")
+            .string("general.license.link", "https://example.org/licence")
+            .string("general.basename", "Name")
+            .string("general.finetune", "Instruct")
+            .strings("general.tags", (0..100).map(|tag| format!("tag{tag}\u{202e}")))
+            .strings("general.languages", ["en", "", "de"])
+            .string("tokenizer.ggml.pre", "llama-bpe")
+            .string("tokenizer.chat_template", "{{ raise_exception('System role not supported') if 'system' }}"),
+    );
+    assert_eq!(summary.source.as_deref(), Some("org/name"));
+    assert_eq!(summary.license_name.as_deref(), Some("my licence"));
+    assert_eq!(summary.license_link.as_deref(), Some("https://example.org/licence"));
+    assert_eq!((summary.basename.as_deref(), summary.finetune.as_deref()), (Some("Name"), Some("Instruct")));
+    assert_eq!((summary.tags.len(), summary.tags[0].as_str()), (32, "tag0"));
+    assert_eq!(summary.languages, ["en", "de"]);
+    assert_eq!(summary.tokenizer_pre.as_deref(), Some("llama-bpe"));
+    assert!(!summary.system, "a template that refuses it");
 }
 
 /// Bytes of the cache, checked by hand.

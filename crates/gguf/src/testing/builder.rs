@@ -204,6 +204,19 @@ impl Builder {
         self
     }
 
+    /// The same model in as many parts, the keys in the first one, as llama.cpp splits it.
+    pub fn split(&self, count: u16) -> Vec<Self> {
+        let each = self.tensors.len().div_ceil(usize::from(count).max(1)).max(1);
+        let part = |number: u16| {
+            let keys = if number == 0 { self.keys.clone() } else { Vec::new() };
+            let tensors = self.tensors.chunks(each).nth(usize::from(number)).unwrap_or_default().to_vec();
+            let all = i32::try_from(self.tensors.len()).unwrap_or(i32::MAX);
+            let part = Self { keys, tensors, ..self.clone() };
+            part.u16("split.no", number).u16("split.count", count).i32("split.tensors.count", all)
+        };
+        (0..count).map(part).collect()
+    }
+
     /// The file.
     pub fn build(&self) -> Vec<u8> {
         let (mut file, offsets) = self.header();

@@ -110,6 +110,20 @@ pub fn deepseek_v3(name: &str, is_mla: bool) -> Builder {
                 ("ffn_down_shexp", vec![2048, embedding]),
             ]);
         }
+        let mut vectors = vec![
+            ("attn_norm.weight", embedding),
+            ("attn_q_a_norm.weight", query),
+            ("attn_kv_a_norm.weight", rank),
+            ("ffn_norm.weight", embedding),
+        ];
+        if block >= 3 {
+            vectors.push(("exp_probs_b.bias", experts));
+            let name = format!("blk.{block}.ffn_gate_inp.weight");
+            builder = builder.tensor(&name, &[embedding, experts], TensorType::F32);
+        }
+        for (role, length) in vectors {
+            builder = builder.tensor(&format!("blk.{block}.{role}"), &[length], TensorType::F32);
+        }
         for (role, dims) in all {
             // Rows of 128 don't divide into K blocks.
             let kind = if dims[0] % 256 == 0 { matrix } else { TensorType::Q8_0 };

@@ -154,8 +154,11 @@ impl Recipe {
     }
 }
 
-/// Every kind: its name, and how the file is made.
-pub(crate) const KINDS: &[(&str, fn() -> Vec<u8>)] = &[
+/// A kind of model: its name, and how a file of it is made.
+type Kind = (&'static str, fn() -> Vec<u8>);
+
+/// Every kind.
+pub(crate) const KINDS: &[Kind] = &[
     ("llama, grouped heads", || llama(2, 16_000)),
     ("llama, a small vocabulary", || llama(8, 1024)),
     ("llama, mixture of experts", mixture),
