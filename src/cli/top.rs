@@ -91,6 +91,8 @@ fn text(sample: &Sample, out: &mut impl Write) -> io::Result<()> {
             Some(gpu.usage.to_string()),
             memory,
             gpu.temperature.map(|celsius| celsius.to_string()),
+            gpu.mhz.map(|mhz| format!("{mhz} MHz")),
+            (!gpu.held_by.is_empty()).then(|| format!("held back by {}", gpu.held_by)),
         ];
         line(out, &format!("gpu-{}", gpu.index), &parts)?;
     }
@@ -147,4 +149,4 @@ fn mean_clock(sample: &Sample) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::cli) mod tests;

@@ -140,6 +140,12 @@ pub struct Gpu {
     pub temperature: Option<Celsius>,
     /// Which process uses how much of its memory.
     pub processes: Vec<(u32, Bytes)>,
+    /// Which process had what share of its time, where the driver tells that; idle ones are absent.
+    pub shares: Vec<(u32, Ratio)>,
+    /// Its clock in MHz, where the driver tells it.
+    pub mhz: Option<u64>,
+    /// What holds its clock down, such as `heat`; empty where nothing does, or nothing is told.
+    pub held_by: String,
 }
 
 /// What a power reading covers.

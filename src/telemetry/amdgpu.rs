@@ -83,6 +83,9 @@ impl Amdgpu {
             memory_used: Bytes(memory("mem_info_vram_used")),
             temperature: sensor("temp1_input").map(|millidegrees| Celsius(millidegrees as f32 / 1000.0)),
             processes: card.processes(holders),
+            shares: Vec::new(),
+            mhz: None,
+            held_by: String::new(),
         });
     }
 }

@@ -91,6 +91,9 @@ impl Intel {
             memory_used: total.saturating_sub(free),
             temperature: celsius.map(|millidegrees| Celsius(millidegrees as f32 / 1000.0)),
             processes: card.processes(holders),
+            shares: Vec::new(),
+            mhz: None,
+            held_by: String::new(),
         });
     }
 }

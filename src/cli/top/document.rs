@@ -37,6 +37,9 @@ pub(super) fn document(sample: &Sample) -> Value {
             "memory_total_bytes": known(gpu.memory_total.0),
             "memory_used_bytes": known(gpu.memory_total.0).map(|_| gpu.memory_used),
             "celsius": gpu.temperature,
+            "mhz": gpu.mhz,
+            "held_by": gpu.held_by,
+            "shares": gpu.shares,
         })).collect::<Vec<_>>(),
         "disks": sample.disks.iter().map(|disk| json!({
             "name": disk.name,

@@ -22,7 +22,7 @@ pub(super) fn write(sample: &Sample, out: &mut impl Write) -> io::Result<()> {
     let clocks = mhz.map(|(index, mhz)| (vec![("core", index.to_string())], mhz as f64 * 1e6)).collect();
     put("cpu_clock_hertz", "Clock of each core.", clocks)?;
     let throttled = sample.limits.n_throttled.map(|count| (Vec::new(), count as f64)).into_iter().collect();
-    put("cpu_throttled", "How often heat throttled the processor since the look before.", throttled)?;
+    put("cpu_throttle_events", "How often heat throttled the processor since the look before.", throttled)?;
 
     let memory = &sample.memory;
     if memory.total.0 > 0 {

@@ -27,6 +27,9 @@ fn gpu(index: u32, processes: &[(u32, u64)]) -> Gpu {
         memory_used: Bytes(50),
         temperature: None,
         processes: processes.iter().map(|(pid, bytes)| (*pid, Bytes(*bytes))).collect(),
+        shares: Vec::new(),
+        mhz: None,
+        held_by: String::new(),
     }
 }
 
