@@ -1,5 +1,5 @@
 //! AMD's GPUs, through the files of the driver amdgpu (gpu/amdgpu/thermal.rst and driver-misc.rst in the kernel's
-//! documentation; the layout of `gpu_metrics` in its kgd_pp_interface.h).
+//! documentation; the layout of `gpu_metrics` in its `kgd_pp_interface.h`).
 //!
 //! A card that sleeps is left alone. On an APU the meter of the GPU is one of the whole chip, processor included: its
 //! power is shown and never added.

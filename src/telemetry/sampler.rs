@@ -43,7 +43,7 @@ enum Slot {
     /// In line: it never blocks.
     Here(Box<dyn Source>),
     /// On a thread of its own.
-    Apart(Apart),
+    Apart(Box<Apart>),
 }
 
 /// A healthy driver answers within some milliseconds, and a first call of NVIDIA's takes a second.
@@ -87,22 +87,23 @@ impl Sampler {
             system: label(&System::long_os_version().unwrap_or_default()),
         };
         // Counters first: the less time between the tick and their reading, the truer their watts.
-        let apart =
-            |name, covers, source: Box<dyn Source>| Slot::Apart(Apart::new(name, covers, source, Arc::clone(&files)));
+        let apart = |name, covers, source: Box<dyn Source>| {
+            Slot::Apart(Box::new(Apart::new(name, covers, source, Arc::clone(&files))))
+        };
         let sources = vec![
             Slot::Here(Box::new(Perf::new(events))),
             Slot::Here(Box::new(Powercap::default())),
             apart("nvml", nvidia::COVERS, Box::new(Nvidia::new(driver))),
-            apart("amdgpu", amdgpu::COVERS, Box::new(Amdgpu::default())),
-            apart("intel", intel::COVERS, Box::new(Intel::default())),
-            apart("battery", battery::COVERS, Box::new(Battery::default())),
-            apart("hwmon", hwmon::COVERS, Box::new(Meters::default())),
+            apart("amdgpu", amdgpu::COVERS, Box::<Amdgpu>::default()),
+            apart("intel", intel::COVERS, Box::<Intel>::default()),
+            apart("battery", battery::COVERS, Box::<Battery>::default()),
+            apart("hwmon", hwmon::COVERS, Box::<Meters>::default()),
             Slot::Here(Box::new(Cpu::default())),
             Slot::Here(Box::new(ClockLimits::default())),
             Slot::Here(Box::new(MainMemory(System::new().ok()))),
             Slot::Here(Box::new(Pressure)),
-            apart("disks", disks::COVERS, Box::new(MountedDisks::default())),
-            apart("temperatures", temperatures::COVERS, Box::new(Temperatures::default())),
+            apart("disks", disks::COVERS, Box::<MountedDisks>::default()),
+            apart("temperatures", temperatures::COVERS, Box::<Temperatures>::default()),
         ];
         Self { files, interval, patience, sources, host, is_virtual, before: None }
     }

@@ -111,6 +111,17 @@ fn a_gpu_goes_to_its_only_tenant() {
 }
 
 #[test]
+fn a_meter_over_gpu_and_processor_is_not_split() {
+    let mut sample = sample();
+    sample.power.push(Power { adds: false, ..power(Domain::Gpu(0), 25.0) });
+    sample.gpus.push(gpu(0, &[(7, 40)]));
+    unknown(process_power(&sample, 7), "one meter covers the GPU and the processor", false);
+    // Whoever doesn't use it pays for the processor as before.
+    let source = "powercap package-0, package-0 dram · by CPU time [cpu]";
+    known(process_power(&sample, 8).map(|w| w.0), 4.5, Grade::Apportioned, source);
+}
+
+#[test]
 fn a_shared_gpu_is_not_split_by_memory() {
     let mut sample = sample();
     sample.power = vec![power(Domain::Gpu(0), 100.0)];

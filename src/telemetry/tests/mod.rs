@@ -23,7 +23,10 @@ use crate::core::machine::Sample;
 
 /// Files by path; a path that ends in `/` is an empty folder. Beside them, what was read. Clones share both.
 #[derive(Clone, Default)]
-struct Tree(Arc<Mutex<BTreeMap<String, Result<Vec<u8>, ErrorKind>>>>, Arc<Mutex<BTreeSet<String>>>);
+struct Tree(Arc<Mutex<BTreeMap<String, Content>>>, Arc<Mutex<BTreeSet<String>>>);
+
+/// What a file holds, or how reading it fails.
+type Content = Result<Vec<u8>, ErrorKind>;
 
 impl Tree {
     /// The workstation of the fixtures, with this process on it.
@@ -146,7 +149,10 @@ impl Driver for Fake {
 
 /// Events that count what the test says, by their configuration and processor. Clones share them.
 #[derive(Clone, Default)]
-struct Counted(Arc<Mutex<BTreeMap<(u64, u32), Result<u64, ErrorKind>>>>);
+struct Counted(Arc<Mutex<BTreeMap<(u64, u32), Count>>>);
+
+/// What an event counts, or how opening and reading it fails.
+type Count = Result<u64, ErrorKind>;
 
 impl Events for Counted {
     fn open(&mut self, _kind: u32, config: u64, cpu: u32) -> io::Result<Box<dyn Event>> {
