@@ -106,6 +106,11 @@ fn text(sample: &Sample, out: &mut impl Write) -> io::Result<()> {
     if let Some(hottest) = hottest {
         line(out, "heat", &[Some(format!("{} at {}", hottest.celsius, hottest.label))])?;
     }
+    let late = sample.sources.iter().filter(|source| source.is_late());
+    let late: Vec<_> = late.map(|source| Some(format!("{} for {}", source.name, units::span(source.age)))).collect();
+    if !late.is_empty() {
+        line(out, "late", &late)?;
+    }
     let own = &sample.own;
     let cost = format!("{}% of a core · {} resident", units::digits(own.cores * 100.0), own.resident);
     line(out, "taffrail", &[Some(cost)])?;

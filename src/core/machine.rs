@@ -138,7 +138,8 @@ pub struct Gpu {
     pub memory_used: Bytes,
     /// Temperature.
     pub temperature: Option<Celsius>,
-    /// Which process uses how much of its memory.
+    /// Which process uses how much of its memory. Where the driver tells only of the processes that were asked for, what
+    /// the others use stands under process 0.
     pub processes: Vec<(u32, Bytes)>,
     /// Which process had what share of its time, where the driver tells that; idle ones are absent.
     pub shares: Vec<(u32, Ratio)>,
@@ -213,6 +214,16 @@ pub struct Source {
     pub period: Duration,
     /// How old its reading was when the sample was taken.
     pub age: Duration,
+}
+
+/// A source is late after so many periods.
+const LATE: u32 = 3;
+
+impl Source {
+    /// Whether its reading is so old that a new one is overdue.
+    pub fn is_late(&self) -> bool {
+        self.age > self.period * LATE && self.period > Duration::ZERO
+    }
 }
 
 impl Sample {

@@ -82,7 +82,7 @@ impl Amdgpu {
             memory_total: Bytes(memory("mem_info_vram_total")),
             memory_used: Bytes(memory("mem_info_vram_used")),
             temperature: sensor("temp1_input").map(|millidegrees| Celsius(millidegrees as f32 / 1000.0)),
-            processes: card.processes(holders),
+            processes: card.processes(holders, Bytes(number("mem_info_vram_used").unwrap_or(0))),
             shares: Vec::new(),
             mhz: None,
             held_by: String::new(),

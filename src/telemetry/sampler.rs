@@ -26,7 +26,8 @@ use super::{Files, Root, Source, Tick, amdgpu, intel, label};
 use crate::core::event::Moment;
 use crate::core::machine::{Host, Sample};
 
-/// Reads the machine. Blocks while it does: for a few milliseconds, and where a driver hangs for [`PATIENCE`] at most.
+/// Reads the machine. Blocks while it does: for a few milliseconds, and where a driver hangs for a
+/// tenth of a second.
 pub struct Sampler {
     files: Arc<dyn Files>,
     interval: Duration,

@@ -71,6 +71,17 @@ fn access_is_given_to_files_and_never_to_the_program() {
 }
 
 #[test]
+fn access_for_good_is_offered_where_it_is_lacking_only() {
+    let row = |reason: &str| {
+        let remedy = Some("do".to_owned());
+        let reading = Figure::Unknown { reason: reason.to_owned(), remedy };
+        Source { name: "perf".to_owned(), reading, ..sample(true).sources.remove(0) }
+    };
+    assert!(lasting(&row("the kernel keeps events of the whole system to root")).is_some());
+    assert!(lasting(&row("no energy events: a virtual machine sees none")).is_none());
+}
+
+#[test]
 fn the_document() {
     let document: Value = serde_json::from_str(&printed(false, true)).unwrap();
     assert_eq!(document["schema"], "taffrail/doctor/1");

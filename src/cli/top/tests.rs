@@ -139,3 +139,14 @@ fn the_document() {
     assert_eq!(unknown["power"][0]["watts"]["grade"], "unknown");
     assert!(unknown["total_power"]["remedy"].as_str().unwrap().contains("chmod"), "{unknown}");
 }
+
+#[test]
+fn a_source_that_does_not_answer_is_told() {
+    let mut late = sample(true);
+    late.sources[1].age = Duration::from_secs(5);
+    let mut out = Vec::new();
+    run(&Top { once: true, ..Top::default() }, &late, &mut out).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.contains("\nlate       cpu for 5.0 s\n"), "{text}");
+    assert!(!printed(&Top { once: true, ..Top::default() }, true).contains("late"));
+}

@@ -56,7 +56,8 @@ fn a_card_of_amd_tells_everything_and_an_apu_never_adds() {
     assert_eq!((card.memory_total, card.memory_used), (Bytes(25_753_026_560), Bytes(18_000_000_000)));
     assert_eq!(card.temperature, Some(Celsius(64.0)));
     // A client that was told twice counts once.
-    assert_eq!(card.processes, [(4242, Bytes((17_000_000 << 10) + (1 << 20)))]);
+    let ours = (17_000_000 << 10) + (1 << 20);
+    assert_eq!(card.processes, [(4242, Bytes(ours)), (0, Bytes(18_000_000_000 - ours))]);
     let apu = &sample.gpus[1];
     assert_eq!((apu.index, apu.name.as_str(), apu.memory_total), (3, "Radeon 890M", Bytes(0)));
 }
@@ -165,7 +166,10 @@ fn cards_of_intel_count_their_energy() {
         (arc.name.as_str(), arc.memory_total, arc.memory_used.0),
         ("Intel GPU 0x56a0", Bytes(16_000_000_000), 12_000_000_000)
     );
-    assert_eq!((xe.temperature, xe.processes.as_slice()), (Some(Celsius(51.0)), &[(4242, Bytes(800 << 10))][..]));
+    assert_eq!(
+        (xe.temperature, xe.processes.as_slice()),
+        (Some(Celsius(51.0)), &[(4242, Bytes(800 << 10)), (0, Bytes(0))][..])
+    );
 
     // Its register has 32 bits: where that shows, the reading is dropped and the next one counts.
     tree.set(ARC, 5_000_000);

@@ -78,8 +78,7 @@ fn a_source_that_hangs_is_late_and_holds_up_no_other() {
         assert_eq!(ages(&sample), [second - 1, 0], "the figures of the first second grow old");
         assert_eq!(powers(&sample), ["gpu-0 — slow does not answer +", "gpu-0 1.00 W +"]);
         assert_eq!(energy(&sample), None, "no energy is booked twice");
-        let is_late = sample.sources[0].age > sample.sources[0].period * 3;
-        assert_eq!(is_late, second > 4, "the screen shows the age of what is three periods late");
+        assert_eq!(sample.sources[0].is_late(), second > 4, "the screen shows the age of what is three periods late");
     }
 
     // What it read in the second second is taken once it is there, and the next reading is fresh.
