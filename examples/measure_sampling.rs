@@ -1,6 +1,6 @@
 //! What a sample of the sensors costs: `cargo run --release --no-default-features --example measure_sampling [FOLDER]`.
 //!
-//! FOLDER stands in for `/`; memory, disks and temperatures are always this machine's. Without one, the machine is read,
+//! FOLDER stands in for `/`; memory and disks are always this machine's. Without one, the machine is read,
 //! and after it a folder made of all recorded machines, so that every source of Linux has something to read.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a measurement for developers")]

@@ -61,8 +61,8 @@ pub(super) struct Access {
 const SHORTEST: Duration = Duration::from_millis(250);
 
 impl Sampler {
-    /// A sampler of the machine whose `/proc` and `/sys` lie below `root`, which is `/` but in tests; memory, disks and
-    /// temperatures are always this machine's. `interval` is what the sources say about how often they are read.
+    /// A sampler of the machine whose `/proc` and `/sys` lie below `root`, which is `/` but in tests; memory and disks
+    /// are always this machine's. `interval` is what the sources say about how often they are read.
     pub fn new(root: PathBuf, interval: Duration) -> Self {
         let access = Access {
             files: Arc::new(Root(root)),

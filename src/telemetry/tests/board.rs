@@ -40,6 +40,32 @@ fn meters_of_the_board_stand_beside_and_never_add() {
     assert_eq!(row(&sampler.sample(at(61_000), &[]), "hwmon"), "— none found");
 }
 
+/// Only Linux tells heat in files.
+#[cfg(target_os = "linux")]
+#[test]
+fn heat_is_read_and_wakes_no_device() {
+    let text = |sample: &Sample| {
+        let all = sample.temperatures.iter();
+        all.map(|sensor| {
+            format!("{} {:.1} {}", sensor.label, sensor.celsius.0, crate::core::units::or_dash(sensor.critical))
+        })
+        .collect::<Vec<_>>()
+    };
+    let (tree, mut sampler) = machine();
+    let sample = sampler.sample(at(0), &[]);
+    // The end of a scale is no temperature.
+    assert_eq!(text(&sample), ["nct6798 SYSTIN 42.5 —", "nvme Samsung SSD 990 temp1 38.0 85 °C"]);
+    assert_eq!(row(&sample, "temperatures"), "2 sensors");
+    let asked = tree.asked("sys/class/hwmon/hwmon4/");
+    assert!(!asked.iter().any(|file| file.starts_with("temp") && !file.ends_with("label")), "{asked:?}");
+
+    tree.set("sys/class/hwmon/hwmon4/device/power/runtime_status", "active");
+    tree.set("sys/class/hwmon/hwmon5/temp1_input", "hot");
+    tree.remove("sys/class/hwmon/hwmon6");
+    assert_eq!(text(&sampler.sample(at(1000), &[])).len(), 2, "heat moves slowly");
+    assert_eq!(text(&sampler.sample(at(2000), &[])), ["amdgpu temp1 31.0 100 °C"]);
+}
+
 #[test]
 fn pressure_is_told_where_the_kernel_tells_it() {
     let (tree, mut sampler) = machine();
