@@ -3,6 +3,7 @@
 //! Linux tells them in its hardware monitors (hwmon/sysfs-interface.rst in the kernel's documentation); elsewhere sysinfo
 //! asks the system. The monitor of a device that sleeps is left alone, for reading it would wake the device.
 
+use std::cell::OnceCell;
 use std::time::Duration;
 
 use sysinfo::Components;
@@ -31,7 +32,7 @@ struct Sensor {
     /// Tells whether the device sleeps.
     status: String,
     /// Where it gets critical, once that was asked.
-    critical: Option<Option<Celsius>>,
+    critical: OnceCell<Option<Celsius>>,
 }
 
 pub(super) const COVERS: &str = "chips and drives";
@@ -74,7 +75,7 @@ impl Temperatures {
         if list {
             self.sensors = sensors(tick);
         }
-        self.sensors.iter_mut().filter_map(|sensor| sensor.read(tick)).collect()
+        self.sensors.iter().filter_map(|sensor| sensor.read(tick)).collect()
     }
 
     fn portable(&mut self, list: bool) -> Vec<Temperature> {
@@ -114,7 +115,7 @@ fn sensors(tick: &Tick<'_>) -> Vec<Sensor> {
                 label: label(&format!("{chip} {}", own.as_deref().unwrap_or(name))),
                 path: format!("{folder}/{name}"),
                 status: format!("{folder}/device/power/runtime_status"),
-                critical: None,
+                critical: OnceCell::new(),
             });
         }
     }
@@ -123,7 +124,7 @@ fn sensors(tick: &Tick<'_>) -> Vec<Sensor> {
 }
 
 impl Sensor {
-    fn read(&mut self, tick: &Tick<'_>) -> Option<Temperature> {
+    fn read(&self, tick: &Tick<'_>) -> Option<Temperature> {
         let text = |path: &str| tick.files.text(path).ok();
         if text(&self.status).is_some_and(|status| matches!(status.trim(), "suspended" | "suspending")) {
             return None;
@@ -131,9 +132,8 @@ impl Sensor {
         let degrees =
             |file: &str| Some(text(&format!("{}_{file}", self.path))?.trim().parse::<i32>().ok()? as f32 / 1e3);
         let celsius = plausible(degrees("input")?)?;
-        let limit = self.critical.unwrap_or_else(|| degrees("crit").and_then(critical));
-        self.critical = Some(limit);
-        Some(Temperature { label: self.label.clone(), celsius, critical: limit })
+        let critical = *self.critical.get_or_init(|| degrees("crit").and_then(critical));
+        Some(Temperature { label: self.label.clone(), celsius, critical })
     }
 }
 
