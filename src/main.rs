@@ -113,7 +113,7 @@ fn judgements(settings: &Library) -> Arc<Table> {
 fn top(arguments: &cli::top::Top, settings: &Settings, out: &mut impl Write) -> io::Result<Exit> {
     let interval = settings.telemetry.interval;
     if arguments.is_once() {
-        let sample = survey::survey(interval)?;
+        let sample = survey::survey(interval);
         return cli::top::run(arguments, &sample, out).map(|()| Exit::Done);
     }
     survey::watch(interval, |sample| {
@@ -125,7 +125,7 @@ fn top(arguments: &cli::top::Top, settings: &Settings, out: &mut impl Write) -> 
 
 fn doctor(arguments: &cli::doctor::Doctor, loaded: &config::Loaded, out: &mut impl Write) -> io::Result<Exit> {
     let findings = cli::doctor::Findings {
-        sample: survey::survey(loaded.settings.telemetry.interval)?,
+        sample: survey::survey(loaded.settings.telemetry.interval),
         engine: survey::Engine::read(),
         stores: library::list(&loaded.settings.library, &library::Env::read()).stores,
         file: loaded.file.clone(),

@@ -74,6 +74,7 @@ fn line(out: &mut impl Write, mark: Mark, name: &str, text: &str) -> io::Result<
         Mark::Absent => '—',
         Mark::Bad => '✕',
     };
+    let name = gguf::clean(name, 64);
     writeln!(out, "  {mark} {name:<13} {}", gguf::clean(text, usize::MAX))
 }
 
@@ -166,7 +167,7 @@ fn stores(stores: &[StoreStatus], out: &mut impl Write) -> io::Result<()> {
             Mark::Good
         };
         let models = if store.n_models == 1 { "model" } else { "models" };
-        line(out, mark, store.store.name(), &format!("{} {models} in {}", store.n_models, store.place))?;
+        line(out, mark, store.store.name(), &format!("{} {models} · {}", store.n_models, store.place))?;
         for problem in &store.problems {
             remedy(out, problem)?;
         }

@@ -91,6 +91,8 @@ fn text(sample: &Sample, out: &mut impl Write) -> io::Result<()> {
             Some(gpu.usage.to_string()),
             memory,
             gpu.temperature.map(|celsius| celsius.to_string()),
+            gpu.mhz.map(|mhz| format!("{mhz} MHz")),
+            (!gpu.held_by.is_empty()).then(|| format!("held back by {}", gpu.held_by)),
         ];
         line(out, &format!("gpu-{}", gpu.index), &parts)?;
     }
@@ -103,6 +105,11 @@ fn text(sample: &Sample, out: &mut impl Write) -> io::Result<()> {
     let hottest = sample.temperatures.iter().max_by(|a, b| a.celsius.0.total_cmp(&b.celsius.0));
     if let Some(hottest) = hottest {
         line(out, "heat", &[Some(format!("{} at {}", hottest.celsius, hottest.label))])?;
+    }
+    let late = sample.sources.iter().filter(|source| source.is_late());
+    let late: Vec<_> = late.map(|source| Some(format!("{} for {}", source.name, units::span(source.age)))).collect();
+    if !late.is_empty() {
+        line(out, "late", &late)?;
     }
     let own = &sample.own;
     let cost = format!("{}% of a core · {} resident", units::digits(own.cores * 100.0), own.resident);
@@ -147,4 +154,4 @@ fn mean_clock(sample: &Sample) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::cli) mod tests;

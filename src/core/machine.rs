@@ -138,8 +138,15 @@ pub struct Gpu {
     pub memory_used: Bytes,
     /// Temperature.
     pub temperature: Option<Celsius>,
-    /// Which process uses how much of its memory.
+    /// Which process uses how much of its memory. Where the driver tells only of the processes that were asked for, what
+    /// the others use stands under process 0.
     pub processes: Vec<(u32, Bytes)>,
+    /// Which process had what share of its time, where the driver tells that; idle ones are absent.
+    pub shares: Vec<(u32, Ratio)>,
+    /// Its clock in MHz, where the driver tells it.
+    pub mhz: Option<u64>,
+    /// What holds its clock down, such as `heat`; empty where nothing does, or nothing is told.
+    pub held_by: String,
 }
 
 /// What a power reading covers.
@@ -207,6 +214,16 @@ pub struct Source {
     pub period: Duration,
     /// How old its reading was when the sample was taken.
     pub age: Duration,
+}
+
+/// A source is late after so many periods.
+const LATE: u32 = 3;
+
+impl Source {
+    /// Whether its reading is so old that a new one is overdue.
+    pub fn is_late(&self) -> bool {
+        self.age > self.period * LATE && self.period > Duration::ZERO
+    }
 }
 
 impl Sample {

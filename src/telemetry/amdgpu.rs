@@ -1,5 +1,5 @@
 //! AMD's GPUs, through the files of the driver amdgpu (gpu/amdgpu/thermal.rst and driver-misc.rst in the kernel's
-//! documentation; the layout of `gpu_metrics` in its kgd_pp_interface.h).
+//! documentation; the layout of `gpu_metrics` in its `kgd_pp_interface.h`).
 //!
 //! A card that sleeps is left alone. On an APU the meter of the GPU is one of the whole chip, processor included: its
 //! power is shown and never added.
@@ -82,7 +82,10 @@ impl Amdgpu {
             memory_total: Bytes(memory("mem_info_vram_total")),
             memory_used: Bytes(memory("mem_info_vram_used")),
             temperature: sensor("temp1_input").map(|millidegrees| Celsius(millidegrees as f32 / 1000.0)),
-            processes: card.processes(holders),
+            processes: card.processes(holders, Bytes(number("mem_info_vram_used").unwrap_or(0))),
+            shares: Vec::new(),
+            mhz: None,
+            held_by: String::new(),
         });
     }
 }

@@ -95,7 +95,7 @@ impl Apart {
                     hand_out(part, age, sample);
                 }
                 None => {
-                    sample.sources.push(tick.row(self.name, self.covers, Figure::unknown("it has not answered yet")))
+                    sample.sources.push(tick.row(self.name, self.covers, Figure::unknown("it has not answered yet")));
                 }
             },
             Err(RecvTimeoutError::Disconnected) => {

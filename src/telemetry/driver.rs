@@ -3,7 +3,8 @@
 //! The library is loaded at run time, when it is first needed; a machine without one misses nothing.
 
 use nvml_wrapper::bitmasks::InitFlags;
-use nvml_wrapper::enum_wrappers::device::TemperatureSensor;
+use nvml_wrapper::bitmasks::device::ThrottleReasons;
+use nvml_wrapper::enum_wrappers::device::{Clock, TemperatureSensor};
 use nvml_wrapper::enums::device::{SampleValue, UsedGpuMemory};
 use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::structs::device::FieldId;
@@ -48,6 +49,12 @@ pub(super) struct Reading {
     pub(super) energy: Option<u64>,
     /// Process ids with the bytes that each uses.
     pub(super) processes: Vec<(u32, u64)>,
+    /// Process ids with the percentage of time that each kept the card busy lately.
+    pub(super) shares: Vec<(u32, u32)>,
+    /// Clock of the cores, MHz.
+    pub(super) mhz: Option<u32>,
+    /// What holds the clock down.
+    pub(super) held_by: Vec<&'static str>,
 }
 
 /// The NVIDIA management library.
@@ -88,6 +95,9 @@ impl Driver for Nvidia {
             limit: device.enforced_power_limit().ok().map(u64::from),
             energy: device.total_energy_consumption().ok(),
             processes: processes(&device),
+            shares: shares(&device),
+            mhz: device.clock_info(Clock::Graphics).ok(),
+            held_by: device.current_throttle_reasons().map(held_by).unwrap_or_default(),
         })
     }
 }
@@ -101,6 +111,32 @@ fn instant_power(device: &Device<'_>) -> Option<u64> {
         SampleValue::I64(_) | SampleValue::F64(_) => None,
     }
     .filter(|milliwatts| *milliwatts > 0)
+}
+
+/// What the driver says of the processes' time. It keeps several samples of each process, the newest of which counts.
+fn shares(device: &Device<'_>) -> Vec<(u32, u32)> {
+    let mut samples = device.process_utilization_stats(None).unwrap_or_default();
+    samples.sort_by_key(|sample| (sample.pid, std::cmp::Reverse(sample.timestamp)));
+    samples.dedup_by_key(|sample| sample.pid);
+    // A process that has done nothing for a while keeps its last sample: what is much older than the newest is past.
+    let newest = samples.iter().map(|sample| sample.timestamp).max().unwrap_or(0);
+    samples.retain(|sample| newest - sample.timestamp < 2_000_000 && sample.sm_util > 0);
+    samples.into_iter().map(|sample| (sample.pid, sample.sm_util)).collect()
+}
+
+/// Limits that cost speed, in plain words; a clock that rests or was set by the user is none.
+fn held_by(reasons: ThrottleReasons) -> Vec<&'static str> {
+    let heat = ThrottleReasons::SW_THERMAL_SLOWDOWN | ThrottleReasons::HW_THERMAL_SLOWDOWN;
+    let all = [
+        (heat, "heat"),
+        (ThrottleReasons::SW_POWER_CAP, "power limit"),
+        (ThrottleReasons::HW_POWER_BRAKE_SLOWDOWN, "power supply"),
+    ];
+    let known = all.into_iter().filter(|(reason, _)| reasons.intersects(*reason)).map(|(_, word)| word);
+    let known: Vec<_> = known.collect();
+    // The hardware's own slowdown is told with its reason, or without one.
+    let is_slowed = known.is_empty() && reasons.contains(ThrottleReasons::HW_SLOWDOWN);
+    if is_slowed { vec!["the card itself"] } else { known }
 }
 
 /// A process that computes and draws stands in both lists with the same memory.

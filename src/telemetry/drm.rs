@@ -70,14 +70,19 @@ impl Card {
         })
     }
 
-    /// Which of the watched processes holds how much of its memory.
-    pub(super) fn processes(&self, holders: &[Holder]) -> Vec<(u32, Bytes)> {
+    /// Which of the watched processes holds how much of its memory, and what is left of the memory `used` for all others
+    /// under process 0: a card that is used by others too is not one process's alone.
+    pub(super) fn processes(&self, holders: &[Holder], used: Bytes) -> Vec<(u32, Bytes)> {
         let mut all: Vec<(u32, Bytes)> = Vec::new();
         for holder in holders.iter().filter(|holder| holder.address == self.address) {
             match all.iter_mut().find(|(pid, _)| *pid == holder.pid) {
                 Some((_, bytes)) => bytes.0 = bytes.0.saturating_add(holder.bytes.0),
                 None => all.push((holder.pid, holder.bytes)),
             }
+        }
+        if !all.is_empty() {
+            let ours = all.iter().map(|(_, bytes)| *bytes).sum();
+            all.push((0, used.saturating_sub(ours)));
         }
         all
     }

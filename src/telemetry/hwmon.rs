@@ -1,5 +1,5 @@
 //! Power meters on the board: INA chips, the management controller, a supply (hwmon/sysfs-interface.rst, ina3221.rst and
-//! acpi_power_meter.rst in the kernel's documentation).
+//! `acpi_power_meter.rst` in the kernel's documentation).
 //!
 //! What such a meter covers only the board's maker knows, so its power stands beside the others and is never added.
 

@@ -90,7 +90,10 @@ impl Intel {
             memory_total: total,
             memory_used: total.saturating_sub(free),
             temperature: celsius.map(|millidegrees| Celsius(millidegrees as f32 / 1000.0)),
-            processes: card.processes(holders),
+            processes: card.processes(holders, total.saturating_sub(free)),
+            shares: Vec::new(),
+            mhz: None,
+            held_by: String::new(),
         });
     }
 }

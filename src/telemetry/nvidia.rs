@@ -167,5 +167,12 @@ fn gpu(reading: Reading) -> Gpu {
         memory_used: Bytes(used),
         temperature: reading.temperature.map(|celsius| Celsius(celsius as f32)),
         processes: reading.processes.into_iter().map(|(pid, bytes)| (pid, Bytes(bytes))).collect(),
+        shares: reading
+            .shares
+            .into_iter()
+            .map(|(pid, percent)| (pid, Ratio(f64::from(percent.min(100)) / 100.0)))
+            .collect(),
+        mhz: reading.mhz.map(u64::from),
+        held_by: reading.held_by.join(", "),
     }
 }

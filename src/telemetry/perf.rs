@@ -133,10 +133,10 @@ impl Perf {
             };
             for package in packages.iter().take(if each { usize::MAX } else { 1 }) {
                 match self.events.open(kind, config, package.cpu) {
-                    Ok(counted) => {
+                    Ok(opened) => {
                         let (domain, name) = package.domain(event);
                         let counter = Counter::default();
-                        open.push(Metered { domain, name, unit: scale, event: counted, counter });
+                        open.push(Metered { domain, name, unit: scale, event: opened, counter });
                     }
                     Err(error) if event == "energy-pkg" => return Err(refused(&error)),
                     Err(_) => {}

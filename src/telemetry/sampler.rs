@@ -26,7 +26,8 @@ use super::{Files, Root, Source, Tick, amdgpu, intel, label};
 use crate::core::event::Moment;
 use crate::core::machine::{Host, Sample};
 
-/// Reads the machine. Blocks while it does: for a few milliseconds, and where a driver hangs for [`PATIENCE`] at most.
+/// Reads the machine. Blocks while it does: for a few milliseconds, and where a driver hangs for a
+/// tenth of a second.
 pub struct Sampler {
     files: Arc<dyn Files>,
     interval: Duration,
@@ -43,7 +44,7 @@ enum Slot {
     /// In line: it never blocks.
     Here(Box<dyn Source>),
     /// On a thread of its own.
-    Apart(Apart),
+    Apart(Box<Apart>),
 }
 
 /// A healthy driver answers within some milliseconds, and a first call of NVIDIA's takes a second.
@@ -60,8 +61,8 @@ pub(super) struct Access {
 const SHORTEST: Duration = Duration::from_millis(250);
 
 impl Sampler {
-    /// A sampler of the machine whose `/proc` and `/sys` lie below `root`, which is `/` but in tests; memory, disks and
-    /// temperatures are always this machine's. `interval` is what the sources say about how often they are read.
+    /// A sampler of the machine whose `/proc` and `/sys` lie below `root`, which is `/` but in tests; memory and disks
+    /// are always this machine's. `interval` is what the sources say about how often they are read.
     pub fn new(root: PathBuf, interval: Duration) -> Self {
         let access = Access {
             files: Arc::new(Root(root)),
@@ -87,22 +88,23 @@ impl Sampler {
             system: label(&System::long_os_version().unwrap_or_default()),
         };
         // Counters first: the less time between the tick and their reading, the truer their watts.
-        let apart =
-            |name, covers, source: Box<dyn Source>| Slot::Apart(Apart::new(name, covers, source, Arc::clone(&files)));
+        let apart = |name, covers, source: Box<dyn Source>| {
+            Slot::Apart(Box::new(Apart::new(name, covers, source, Arc::clone(&files))))
+        };
         let sources = vec![
             Slot::Here(Box::new(Perf::new(events))),
             Slot::Here(Box::new(Powercap::default())),
             apart("nvml", nvidia::COVERS, Box::new(Nvidia::new(driver))),
-            apart("amdgpu", amdgpu::COVERS, Box::new(Amdgpu::default())),
-            apart("intel", intel::COVERS, Box::new(Intel::default())),
-            apart("battery", battery::COVERS, Box::new(Battery::default())),
-            apart("hwmon", hwmon::COVERS, Box::new(Meters::default())),
+            apart("amdgpu", amdgpu::COVERS, Box::<Amdgpu>::default()),
+            apart("intel", intel::COVERS, Box::<Intel>::default()),
+            apart("battery", battery::COVERS, Box::<Battery>::default()),
+            apart("hwmon", hwmon::COVERS, Box::<Meters>::default()),
             Slot::Here(Box::new(Cpu::default())),
             Slot::Here(Box::new(ClockLimits::default())),
             Slot::Here(Box::new(MainMemory(System::new().ok()))),
             Slot::Here(Box::new(Pressure)),
-            apart("disks", disks::COVERS, Box::new(MountedDisks::default())),
-            apart("temperatures", temperatures::COVERS, Box::new(Temperatures::default())),
+            apart("disks", disks::COVERS, Box::<MountedDisks>::default()),
+            apart("temperatures", temperatures::COVERS, Box::<Temperatures>::default()),
         ];
         Self { files, interval, patience, sources, host, is_virtual, before: None }
     }

@@ -53,6 +53,9 @@ pub(super) fn sample(metered: bool) -> Sample {
             memory_used: gb(191),
             temperature: Some(Celsius(71.0)),
             processes: vec![],
+            shares: vec![],
+            mhz: Some(1860),
+            held_by: String::new(),
         });
     }
     Sample {

@@ -195,3 +195,35 @@ mod answers {
         assert_eq!(document["finish"], "stop");
     }
 }
+
+#[test]
+fn the_machine_is_told_once_in_three_ways() {
+    let house = House::new();
+    let ran = house.run(&["top", "--once"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    for label in ["host ", "cpu ", "memory ", "power "] {
+        assert!(ran.stdout.lines().any(|line| line.starts_with(label)), "{label}: {}", ran.stdout);
+    }
+    let document = house.run(&["top", "--once", "--json"]).json();
+    assert_eq!(document["schema"], "taffrail/top/1");
+    assert!(document["memory"]["total_bytes"].as_u64().unwrap() > 0);
+    assert!(document["elapsed_s"].as_f64().unwrap() > 0.0);
+    let text = house.run(&["top", "--prometheus"]).stdout;
+    assert!(text.contains("\ntaffrail_memory_total_bytes "), "{text}");
+    assert_eq!(house.run(&["top", "--json", "--prometheus"]).code, Some(2));
+}
+
+#[test]
+fn the_doctor_tells_every_source_and_always_succeeds() {
+    let house = House::new();
+    let ran = house.run(&["doctor", "--set", "ui.no_such_thing=1"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    for part in
+        ["Sensors", "powercap", "nvml", "Engine", "llama.cpp", "Models", "Settings", "no_such_thing", "Terminal"]
+    {
+        assert!(ran.stdout.contains(part), "{part}: {}", ran.stdout);
+    }
+    let document = house.run(&["doctor", "--json"]).json();
+    assert_eq!(document["schema"], "taffrail/doctor/1");
+    assert!(document["sources"].as_array().unwrap().len() > 10);
+}

@@ -1,4 +1,94 @@
+use super::super::top::tests::sample;
 use super::*;
+use crate::core::model::Store;
+
+fn findings(well: bool) -> Findings {
+    let mut findings = Findings {
+        sample: sample(well),
+        engine: Engine { built_in: well, backends: vec!["cuda"], others: vec!["/usr/bin/ollama".into()] },
+        stores: vec![
+            StoreStatus { store: Store::HuggingFace, place: "/hub".to_owned(), n_models: 3, problems: Vec::new() },
+            StoreStatus {
+                store: Store::Folder,
+                place: "/models".to_owned(),
+                n_models: 1,
+                problems: vec!["/models/locked\u{1b}[2J: permission denied".to_owned()],
+            },
+        ],
+        file: Some("/nowhere/config.toml".into()),
+        problems: Vec::new(),
+        terminal: Terminal {
+            is_terminal: (true, true),
+            size: Some((120, 40)),
+            kind: Some("xterm-256color".to_owned()),
+            colours: Some("truecolor".to_owned()),
+            no_colour: false,
+            locale: Some("en_GB.UTF-8".to_owned()),
+        },
+    };
+    if !well {
+        findings.stores.clear();
+        findings.problems = crate::config::load(&crate::config::Sources {
+            overrides: vec!["ui.no_such_thing=1".to_owned()],
+            ..crate::config::Sources::default()
+        })
+        .problems;
+        findings.terminal = Terminal {
+            is_terminal: (true, true),
+            size: Some((60, 20)),
+            kind: Some("xterm".to_owned()),
+            locale: Some("C".to_owned()),
+            ..Terminal::default()
+        };
+    }
+    findings
+}
+
+fn printed(well: bool, json: bool) -> String {
+    let mut out = Vec::new();
+    run(&Doctor { json }, &findings(well), &mut out).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    assert!(!text.contains('\u{1b}'), "what could steer a terminal is gone");
+    text
+}
 
 #[test]
-fn placeholder_is_replaced() {}
+fn what_is_well_and_what_is_not() {
+    insta::assert_snapshot!("well", printed(true, false));
+    insta::assert_snapshot!("unwell", printed(false, false));
+}
+
+#[test]
+fn access_is_given_to_files_and_never_to_the_program() {
+    let text = printed(false, false);
+    assert!(text.contains("/etc/udev/rules.d/"), "{text}");
+    for (_, command) in LASTING {
+        assert!(
+            !command.contains("setcap") && !command.contains("chown") && !command.contains("taffrail"),
+            "{command}"
+        );
+    }
+}
+
+#[test]
+fn access_for_good_is_offered_where_it_is_lacking_only() {
+    let row = |reason: &str| {
+        let remedy = Some("do".to_owned());
+        let reading = Figure::Unknown { reason: reason.to_owned(), remedy };
+        Source { name: "perf".to_owned(), reading, ..sample(true).sources.remove(0) }
+    };
+    assert!(lasting(&row("the kernel keeps events of the whole system to root")).is_some());
+    assert!(lasting(&row("no energy events: a virtual machine sees none")).is_none());
+}
+
+#[test]
+fn the_document() {
+    let document: Value = serde_json::from_str(&printed(false, true)).unwrap();
+    assert_eq!(document["schema"], "taffrail/doctor/1");
+    assert_eq!(document["sources"][0]["reading"]["value"], Value::Null);
+    assert!(document["sources"][0]["lasting_remedy"].as_str().unwrap().contains("udevadm"), "{document}");
+    assert_eq!(document["sources"][1]["lasting_remedy"], Value::Null);
+    assert_eq!(document["engine"]["built_in"], false);
+    assert_eq!(document["settings"]["problems"].as_array().unwrap().len(), 1);
+    assert_eq!(document["terminal"]["utf8"], false);
+}

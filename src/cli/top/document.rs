@@ -37,6 +37,9 @@ pub(super) fn document(sample: &Sample) -> Value {
             "memory_total_bytes": known(gpu.memory_total.0),
             "memory_used_bytes": known(gpu.memory_total.0).map(|_| gpu.memory_used),
             "celsius": gpu.temperature,
+            "mhz": gpu.mhz,
+            "held_by": gpu.held_by,
+            "shares": gpu.shares,
         })).collect::<Vec<_>>(),
         "disks": sample.disks.iter().map(|disk| json!({
             "name": disk.name,
@@ -66,13 +69,11 @@ fn known(bytes: u64) -> Option<u64> {
 }
 
 fn total(sample: &Sample) -> Value {
-    match sample.total() {
-        Some((Watts(watts), grade)) => json!({ "value": watts, "grade": grade, "boundary": sample.boundary() }),
-        None => {
-            let (reason, remedy) = sample.why_no_power();
-            json!({ "value": null, "grade": "unknown", "reason": reason, "remedy": remedy })
-        }
+    if let Some((Watts(watts), grade)) = sample.total() {
+        return json!({ "value": watts, "grade": grade, "boundary": sample.boundary() });
     }
+    let (reason, remedy) = sample.why_no_power();
+    json!({ "value": null, "grade": "unknown", "reason": reason, "remedy": remedy })
 }
 
 /// A source with its reading.

@@ -1,4 +1,4 @@
-//! The text format that Prometheus reads (prometheus.io/docs/instrumenting/exposition_formats): base units, shares as
+//! The text format that Prometheus reads (`prometheus.io/docs/instrumenting/exposition_formats`): base units, shares as
 //! ratios, and no line for what is unknown.
 
 use std::io::{self, Write};
@@ -22,7 +22,7 @@ pub(super) fn write(sample: &Sample, out: &mut impl Write) -> io::Result<()> {
     let clocks = mhz.map(|(index, mhz)| (vec![("core", index.to_string())], mhz as f64 * 1e6)).collect();
     put("cpu_clock_hertz", "Clock of each core.", clocks)?;
     let throttled = sample.limits.n_throttled.map(|count| (Vec::new(), count as f64)).into_iter().collect();
-    put("cpu_throttled", "How often heat throttled the processor since the look before.", throttled)?;
+    put("cpu_throttle_events", "How often heat throttled the processor since the look before.", throttled)?;
 
     let memory = &sample.memory;
     if memory.total.0 > 0 {
@@ -31,9 +31,9 @@ pub(super) fn write(sample: &Sample, out: &mut impl Write) -> io::Result<()> {
         put("swap_used_bytes", "Swap in use.", one(memory.swap_used.0 as f64))?;
     }
     let pressure = &sample.pressure;
-    let waits = [("cpu", pressure.cpu), ("memory", pressure.memory), ("io", pressure.io)];
-    let waits = waits.into_iter().filter_map(|(name, share)| Some((vec![("resource", name.to_owned())], share?.0)));
-    put("pressure_waiting_ratio", "Share of ten seconds in which some task waited.", waits.collect())?;
+    let pairs = [("cpu", pressure.cpu), ("memory", pressure.memory), ("io", pressure.io)];
+    let waiting = pairs.into_iter().filter_map(|(name, share)| Some((vec![("resource", name.to_owned())], share?.0)));
+    put("pressure_waiting_ratio", "Share of ten seconds in which some task waited.", waiting.collect())?;
 
     let of_gpus = |value: &dyn Fn(&crate::core::machine::Gpu) -> Option<f64>| {
         let labels = |gpu: &crate::core::machine::Gpu| vec![("gpu", gpu.index.to_string()), ("name", gpu.name.clone())];
@@ -104,10 +104,8 @@ fn metric(out: &mut impl Write, name: &str, help: &str, points: &[Point]) -> io:
     writeln!(out, "# HELP taffrail_{name} {help}\n# TYPE taffrail_{name} gauge")?;
     for (labels, value) in points {
         let labels: Vec<_> = labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
-        match labels.is_empty() {
-            true => writeln!(out, "taffrail_{name} {value}")?,
-            false => writeln!(out, "taffrail_{name}{{{}}} {value}", labels.join(","))?,
-        }
+        let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+        writeln!(out, "taffrail_{name}{labels} {value}")?;
     }
     Ok(())
 }

@@ -1,4 +1,152 @@
+use std::time::Duration;
+
 use super::*;
+use crate::core::event::Moment;
+use crate::core::machine::{Core, Disk, Domain, Gpu, Host, Limits, Memory, Pressure, Process, Source, Temperature};
+use crate::core::units::{Celsius, Joules, Watts};
+
+fn power(domain: Domain, name: &str, watts: Figure<Watts>, adds: bool) -> Power {
+    Power { domain, name: name.to_owned(), energy: watts.value().map(|watts| Joules(watts.0)), watts, adds }
+}
+
+fn source(name: &str, covers: &str, reading: Figure<String>) -> Source {
+    let (period, age) = (Duration::from_secs(1), Duration::ZERO);
+    Source { name: name.to_owned(), covers: covers.to_owned(), reading, period, age }
+}
+
+/// A workstation whose processor may be metered or not.
+pub(in crate::cli) fn sample(metered: bool) -> Sample {
+    let refused = Figure::Unknown {
+        reason: "the energy counters may be read by root only".to_owned(),
+        remedy: Some("`sudo chmod o+r /sys/class/powercap/intel-rapl:*/energy_uj`".to_owned()),
+    };
+    let package = if metered {
+        Figure::measured(Watts(40.0), "powercap package-0")
+    } else {
+        Figure::Unknown { reason: "the energy counters may be read by root only".to_owned(), remedy: None }
+    };
+    let powercap = if metered { Figure::measured("package-0".to_owned(), "powercap") } else { refused };
+    let gb = |gigabytes: u64| Bytes(gigabytes * 1_000_000_000);
+    let mut power = vec![
+        power(Domain::Package(0), "package-0", package, true),
+        power(
+            Domain::Meter("ina226 \u{1b}[2J".to_owned()),
+            "ina226 \u{1b}[2J",
+            Figure::measured(Watts(91.5), "hwmon ina226"),
+            false,
+        ),
+    ];
+    let mut gpus = Vec::new();
+    if metered {
+        power.push(self::power(Domain::Gpu(0), "gpu-0", Figure::measured(Watts(143.0), "nvml energy gpu-0"), true));
+        gpus.push(Gpu {
+            index: 0,
+            name: "NVIDIA \"RTX\" 3090 \\ 24 GB".to_owned(),
+            usage: Figure::measured(Ratio(0.88), "nvml"),
+            memory_total: gb(24),
+            memory_used: gb(19),
+            temperature: Some(Celsius(71.0)),
+            processes: Vec::new(),
+            shares: vec![(4242, Ratio(0.86))],
+            mhz: Some(1860),
+            held_by: "heat".to_owned(),
+        });
+    }
+    Sample {
+        at: Moment { uptime: Duration::from_secs(1), unix: 1_800_000_000 },
+        elapsed: Duration::from_secs(1),
+        host: Host { name: "bounty".to_owned(), processor: "Ryzen 7".to_owned(), system: "Debian 13".to_owned() },
+        cpu: Some(Ratio(0.25)),
+        cores: vec![Core { usage: Some(Ratio(0.25)), mhz: Some(3400) }, Core { usage: None, mhz: None }],
+        limits: Limits { n_throttled: Some(3), allowed_mhz: Some(3000), highest_mhz: Some(4700) },
+        memory: Memory { total: gb(64), available: gb(46), used: gb(18), swap_total: gb(8), swap_used: Bytes(0) },
+        pressure: Pressure { cpu: Some(Ratio(0.5)), memory: None, io: Some(Ratio(0.0)) },
+        disks: vec![Disk {
+            name: "/dev/sda1".to_owned(),
+            mount: "/".to_owned(),
+            total: gb(500),
+            free: gb(124),
+            read: Some(Bytes(1_000_000)),
+            written: None,
+        }],
+        temperatures: vec![Temperature { label: "Tctl".to_owned(), celsius: Celsius(68.0), critical: None }],
+        gpus,
+        power,
+        own: Process { pid: 7, cores: 0.004, resident: Bytes(9_000_000), ..Process::default() },
+        sources: vec![
+            source("powercap", "energy of the processor and its memory", powercap),
+            source("cpu", "busy time of each core", Figure::measured("2 cores".to_owned(), "/proc/stat")),
+            source("battery", "power of the whole machine", Figure::unknown("no battery")),
+        ],
+        ..Sample::default()
+    }
+}
+
+fn printed(arguments: &Top, metered: bool) -> String {
+    let mut out = Vec::new();
+    run(arguments, &sample(metered), &mut out).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    assert!(!text.contains('\u{1b}'), "what could steer a terminal is gone");
+    text
+}
 
 #[test]
-fn placeholder_is_replaced() {}
+fn the_text() {
+    let once = Top { once: true, ..Top::default() };
+    insta::assert_snapshot!("text", printed(&once, true));
+    insta::assert_snapshot!("text-unmetered", printed(&once, false));
+}
+
+#[test]
+fn the_prometheus_text() {
+    let arguments = Top { prometheus: true, ..Top::default() };
+    assert!(arguments.is_once());
+    let text = printed(&arguments, true);
+    insta::assert_snapshot!("prometheus", text);
+    // Each metric is described once, before its first value.
+    let mut described = Vec::new();
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let name = rest.split(' ').next().unwrap();
+            assert!(!described.contains(&name), "{name}");
+            described.push(name);
+        } else if !line.starts_with('#') {
+            let name = line.split(['{', ' ']).next().unwrap();
+            assert_eq!(described.last(), Some(&name), "{line}");
+            assert!(line.rsplit(' ').next().unwrap().parse::<f64>().is_ok(), "{line}");
+        }
+    }
+    // What is unknown has no line, least of all a zero.
+    let text = printed(&arguments, false);
+    assert!(!text.contains("package-0") && !text.contains("power_total") && !text.contains("gpu_"), "{text}");
+}
+
+#[test]
+fn the_document() {
+    let arguments = Top { json: true, ..Top::default() };
+    let document = |metered| serde_json::from_str::<serde_json::Value>(&printed(&arguments, metered)).unwrap();
+    let known = document(true);
+    assert_eq!(known["schema"], "taffrail/top/1");
+    assert_eq!(known["total_power"]["value"], 183.0);
+    assert_eq!(known["total_power"]["boundary"], "[cpu+gpu]");
+    assert_eq!(known["power"][0]["watts"]["grade"], "measured");
+    assert_eq!(known["gpus"][0]["memory_used_bytes"], 19_000_000_000_u64);
+    assert_eq!(known["memory"]["total_bytes"], 64_000_000_000_u64);
+    assert_eq!(known["pressure"]["memory"], serde_json::Value::Null);
+    let unknown = document(false);
+    assert_eq!(unknown["total_power"]["value"], serde_json::Value::Null);
+    assert_eq!(unknown["power"][0]["watts"]["value"], serde_json::Value::Null);
+    assert_eq!(unknown["power"][0]["watts"]["grade"], "unknown");
+    assert!(unknown["total_power"]["remedy"].as_str().unwrap().contains("chmod"), "{unknown}");
+}
+
+#[test]
+fn a_source_that_does_not_answer_is_told() {
+    let mut late = sample(true);
+    late.sources[1].age = Duration::from_secs(5);
+    let mut out = Vec::new();
+    run(&Top { once: true, ..Top::default() }, &late, &mut out).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.contains("\nlate       cpu for 5.0 s\n"), "{text}");
+    assert!(!printed(&Top { once: true, ..Top::default() }, true).contains("late"));
+}

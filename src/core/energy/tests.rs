@@ -27,6 +27,9 @@ fn gpu(index: u32, processes: &[(u32, u64)]) -> Gpu {
         memory_used: Bytes(50),
         temperature: None,
         processes: processes.iter().map(|(pid, bytes)| (*pid, Bytes(*bytes))).collect(),
+        shares: Vec::new(),
+        mhz: None,
+        held_by: String::new(),
     }
 }
 
@@ -105,6 +108,17 @@ fn a_gpu_goes_to_its_only_tenant() {
     sample.power.retain(|power| power.domain == Domain::Gpu(0));
     known(process_power(&sample, 7).map(|w| w.0), 100.0, Grade::Measured, "nvml gpu-0 [gpu]");
     known(process_energy(&sample, 7).map(|j| j.0), 200.0, Grade::Measured, "nvml gpu-0 [gpu]");
+}
+
+#[test]
+fn a_meter_over_gpu_and_processor_is_not_split() {
+    let mut sample = sample();
+    sample.power.push(Power { adds: false, ..power(Domain::Gpu(0), 25.0) });
+    sample.gpus.push(gpu(0, &[(7, 40)]));
+    unknown(process_power(&sample, 7), "one meter covers the GPU and the processor", false);
+    // Whoever doesn't use it pays for the processor as before.
+    let source = "powercap package-0, package-0 dram · by CPU time [cpu]";
+    known(process_power(&sample, 8).map(|w| w.0), 4.5, Grade::Apportioned, source);
 }
 
 #[test]

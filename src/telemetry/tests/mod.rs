@@ -1,10 +1,14 @@
 //! A recorded machine, replayed: what its files say is changed between ticks, and time is what the test says.
 
+mod board;
+mod cards;
+mod events;
+mod late;
 mod machine;
 mod meters;
 mod nvidia;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,9 +21,12 @@ use crate::core::event::Moment;
 use crate::core::figure::Figure;
 use crate::core::machine::Sample;
 
-/// Files by path; a path that ends in `/` is an empty folder. Clones share them.
+/// Files by path; a path that ends in `/` is an empty folder. Beside them, what was read. Clones share both.
 #[derive(Clone, Default)]
-struct Tree(Arc<Mutex<BTreeMap<String, Result<Vec<u8>, ErrorKind>>>>);
+struct Tree(Arc<Mutex<BTreeMap<String, Content>>>, Arc<Mutex<BTreeSet<String>>>);
+
+/// What a file holds, or how reading it fails.
+type Content = Result<Vec<u8>, ErrorKind>;
 
 impl Tree {
     /// The workstation of the fixtures, with this process on it.
@@ -64,6 +71,12 @@ impl Tree {
         self.set(&format!("proc/{pid}/status"), "VmRSS:\t  2000 kB\nRssAnon:\t  1000 kB\nVmSwap:\t  0 kB\n");
     }
 
+    /// What was read below this prefix, and with it left away.
+    fn asked(&self, prefix: &str) -> Vec<String> {
+        let asked = self.1.lock().unwrap();
+        asked.iter().filter_map(|path| path.strip_prefix(prefix)).map(str::to_owned).collect()
+    }
+
     /// Add to a counter.
     fn add(&self, path: &str, counts: u64) {
         let value = self.number(path).unwrap() + counts;
@@ -73,6 +86,7 @@ impl Tree {
 
 impl Files for Tree {
     fn bytes(&self, path: &str) -> io::Result<Vec<u8>> {
+        self.1.lock().unwrap().insert(path.to_owned());
         match self.0.lock().unwrap().get(path) {
             Some(Ok(bytes)) => Ok(bytes.clone()),
             Some(Err(kind)) => Err((*kind).into()),
@@ -81,6 +95,7 @@ impl Files for Tree {
     }
 
     fn names(&self, path: &str) -> io::Result<Vec<String>> {
+        self.1.lock().unwrap().insert(path.to_owned());
         let files = self.0.lock().unwrap();
         if let Some(Err(kind)) = files.get(path) {
             return Err((*kind).into());
@@ -134,7 +149,10 @@ impl Driver for Fake {
 
 /// Events that count what the test says, by their configuration and processor. Clones share them.
 #[derive(Clone, Default)]
-struct Counted(Arc<Mutex<BTreeMap<(u64, u32), Result<u64, ErrorKind>>>>);
+struct Counted(Arc<Mutex<BTreeMap<(u64, u32), Count>>>);
+
+/// What an event counts, or how opening and reading it fails.
+type Count = Result<u64, ErrorKind>;
 
 impl Events for Counted {
     fn open(&mut self, _kind: u32, config: u64, cpu: u32) -> io::Result<Box<dyn Event>> {

@@ -2,7 +2,7 @@
 //! supported where).
 
 use super::*;
-use crate::core::units::{Bytes, Celsius};
+use crate::core::units::{Bytes, Celsius, Ratio};
 
 /// What changes in a card's answers.
 type Change<'a> = &'a dyn Fn(&mut Reading);
@@ -22,6 +22,9 @@ fn card() -> Reading {
         limit: Some(350_000),
         energy: Some(1_000_000),
         processes: vec![(4242, 18_000_000_000), (900, 100_000_000)],
+        shares: vec![(4242, 86)],
+        mhz: Some(1860),
+        held_by: vec!["heat", "power limit"],
     }
 }
 
@@ -60,6 +63,8 @@ fn a_card_tells_everything() {
     assert_eq!((gpu.memory_total, gpu.memory_used), (Bytes(24_000_000_000), Bytes(19_100_000_000)));
     assert_eq!(gpu.temperature, Some(Celsius(71.0)));
     assert_eq!(gpu.processes[0], (4242, Bytes(18_000_000_000)));
+    assert_eq!((gpu.shares.as_slice(), gpu.mhz), (&[(4242, Ratio(0.86))][..], Some(1860)));
+    assert_eq!(gpu.held_by, "heat, power limit");
     assert_eq!(row(&sample, "nvml"), "1 read · 1 asleep");
 }
 

@@ -1,7 +1,6 @@
 //! Every source of readings, and how it is.
 
 use ratatui::layout::Rect;
-use std::time::Duration;
 
 use super::super::canvas::{Canvas, below, row, split_rows};
 use super::super::theme::Meaning;
@@ -25,9 +24,6 @@ const COLUMNS: [Column; 6] = [
 
 /// The column from which on a missing reading's reason stands.
 const VALUE: usize = 2;
-
-/// A reading is late after so many periods.
-const LATE: u32 = 3;
 
 /// Draw the sources from `scroll` on.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, sample: &Sample, scroll: usize) {
@@ -78,10 +74,9 @@ fn one(canvas: &mut Canvas<'_>, area: Rect, places: &[Option<(u16, u16)>], sourc
             if let Some((x, width)) = place(3) {
                 canvas.say(x, line.y, width, grade.word(), Meaning::Muted);
             }
-            let is_late = source.age > source.period * LATE && source.period > Duration::ZERO;
             for (index, time, meaning) in [
                 (4, source.period, Meaning::Muted),
-                (5, source.age, if is_late { Meaning::Warn } else { Meaning::Muted }),
+                (5, source.age, if source.is_late() { Meaning::Warn } else { Meaning::Muted }),
             ] {
                 if let Some((x, width)) = place(index) {
                     let spans = [canvas.span(meaning, span(time))];
