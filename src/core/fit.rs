@@ -248,6 +248,9 @@ mod tests {
             memory_total: Bytes(total * 1_000_000_000),
             memory_used: Bytes(used * 1_000_000_000),
             temperature: None,
+            shares: Vec::new(),
+            mhz: None,
+            held_by: String::new(),
             processes: Vec::new(),
         });
         state.machine.sample = Some(Box::new(Sample {
