@@ -12,6 +12,7 @@ fn findings(well: bool) -> Findings {
                 store: Store::Folder,
                 place: "/models".to_owned(),
                 n_models: 1,
+                broken_manifests: 0,
                 problems: vec!["/models/locked\u{1b}[2J: permission denied".to_owned()],
             },
         ],
