@@ -113,7 +113,7 @@ impl<'a> Index<'a> {
     ///
     /// A folder is listed in two ways, whole or in what matters; each is remembered by itself.
     pub(super) fn directory(&self, path: &Path, is_whole: bool, stamp: Stamp) -> Option<Vec<(String, Kind)>> {
-        match self.content(&key(path, if is_whole { WHOLE } else { "" }), stamp)? {
+        match self.content(&key(path, if is_whole { WHOLE } else { "" })?, stamp)? {
             Content::Directory(entries) => Some(entries),
             _ => None,
         }
@@ -121,7 +121,7 @@ impl<'a> Index<'a> {
 
     /// What the header of a file that has not changed said.
     pub(super) fn file(&self, path: &Path, stamp: Stamp) -> Option<FileRecord> {
-        match self.content(&key(path, ""), stamp)? {
+        match self.content(&key(path, "")?, stamp)? {
             Content::File(record) => Some(*record),
             _ => None,
         }
@@ -129,7 +129,7 @@ impl<'a> Index<'a> {
 
     /// What a reader made of a small file that has not changed; `None` too where it was another reader.
     pub(super) fn small_file<T: DeserializeOwned>(&self, path: &Path, stamp: Stamp) -> Option<T> {
-        match self.content(&key(path, SMALL), stamp)? {
+        match self.content(&key(path, SMALL)?, stamp)? {
             Content::Small(bytes) => postcard::from_bytes(&bytes).ok(),
             _ => None,
         }
@@ -138,13 +138,13 @@ impl<'a> Index<'a> {
     /// Remember what a reader made of a small file.
     pub(super) fn add_small_file<T: Serialize>(&self, path: &Path, stamp: Stamp, value: &T) {
         if let Ok(bytes) = postcard::to_stdvec(value) {
-            self.add(&key(path, SMALL), stamp, &Content::Small(bytes));
+            self.add(key(path, SMALL), stamp, &Content::Small(bytes));
         }
     }
 
     /// The fingerprint of a file that has not changed.
     pub(super) fn fingerprint(&self, path: &Path, stamp: Stamp) -> Option<[u8; 16]> {
-        match self.content(&key(path, FINGERPRINT), stamp)? {
+        match self.content(&key(path, FINGERPRINT)?, stamp)? {
             Content::Small(bytes) => bytes.try_into().ok(),
             _ => None,
         }
@@ -152,7 +152,7 @@ impl<'a> Index<'a> {
 
     /// Remember a file's fingerprint.
     pub(super) fn add_fingerprint(&self, path: &Path, stamp: Stamp, fingerprint: [u8; 16]) {
-        self.add(&key(path, FINGERPRINT), stamp, &Content::Small(fingerprint.to_vec()));
+        self.add(key(path, FINGERPRINT), stamp, &Content::Small(fingerprint.to_vec()));
     }
 
     /// Remember a folder. Names that are no Unicode are not remembered, and the folder is read again next time.
@@ -165,13 +165,13 @@ impl<'a> Index<'a> {
     ) {
         if let Some(entries) = entries {
             let key = key(path, if is_whole { WHOLE } else { "" });
-            self.add(&key, stamp, &Content::Directory(entries));
+            self.add(key, stamp, &Content::Directory(entries));
         }
     }
 
     /// Remember a file's header.
     pub(super) fn add_file(&self, path: &Path, stamp: Stamp, record: FileRecord) {
-        self.add(&key(path, ""), stamp, &Content::File(Box::new(record)));
+        self.add(key(path, ""), stamp, &Content::File(Box::new(record)));
     }
 
     /// The bytes to write down after this look; `None` where they would say what is written already. What a whole look
@@ -191,17 +191,17 @@ impl<'a> Index<'a> {
         encode(&known, build)
     }
 
-    fn content(&self, key: &Option<Cow<'_, str>>, stamp: Stamp) -> Option<Content> {
-        let record = self.known.get(&**key.as_ref()?).filter(|record| record.stamp == stamp)?;
+    fn content(&self, key: &str, stamp: Stamp) -> Option<Content> {
+        let record = self.known.get(key).filter(|record| record.stamp == stamp)?;
         let content = postcard::from_bytes(record.content).ok()?;
         record.seen.store(true, Ordering::Relaxed);
         Some(content)
     }
 
-    fn add(&self, key: &Option<Cow<'_, str>>, stamp: Stamp, content: &Content) {
+    fn add(&self, key: Option<Cow<'_, str>>, stamp: Stamp, content: &Content) {
         let is_settled = self.now.abs_diff(stamp.modified) > UNSETTLED;
         if let (Some(key), true, Ok(content)) = (key, is_settled, postcard::to_stdvec(content)) {
-            self.fresh.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_string(), (stamp, content));
+            self.fresh.lock().unwrap_or_else(PoisonError::into_inner).insert(key.into_owned(), (stamp, content));
         }
     }
 }

@@ -182,8 +182,11 @@ fn put_together<'a>(places: &[(usize, &'a Arc<Model>)]) -> Vec<(usize, Arc<Model
     rows.into_iter().filter_map(row).collect()
 }
 
+/// Template, prompt and parameters of a store's own.
+type Nature<'a> = (Option<&'a str>, Option<&'a str>, &'a [(String, String)]);
+
 /// What makes two models of one content different all the same.
-fn nature(model: &Model) -> Option<(Option<&str>, Option<&str>, &[(String, String)])> {
+fn nature(model: &Model) -> Option<Nature<'_>> {
     let Card { template, system, parameters, .. } = model.card.as_deref().filter(|_| model.store == Store::Ollama)?;
     Some((template.as_deref(), system.as_deref(), parameters))
 }

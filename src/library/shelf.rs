@@ -29,8 +29,8 @@ pub(super) struct Item {
 pub(super) struct Shelf {
     pub(super) items: Vec<Item>,
     pub(super) status: StoreStatus,
-    /// The folders that were looked into, or would have been.
-    pub(super) folders: Vec<PathBuf>,
+    /// The folders that were looked into, or would have been, with their last change.
+    pub(super) folders: Vec<(PathBuf, Option<i64>)>,
 }
 
 /// Look at some places. `found` is told what is found meanwhile.

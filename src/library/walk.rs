@@ -61,14 +61,15 @@ pub(super) struct Walk<'a> {
     n_folders: AtomicUsize,
     n_broken: AtomicUsize,
     notes: Mutex<Notes>,
-    looked_at: Mutex<Vec<PathBuf>>,
+    looked_at: Mutex<Vec<(PathBuf, Option<i64>)>>,
 }
 
 /// How a walk went.
 pub(super) struct Walked {
     pub(super) status: StoreStatus,
-    /// The folders that it looked into, or would have, were they there.
-    pub(super) folders: Vec<PathBuf>,
+    /// The folders that it looked into, or would have, were they there: each with its last change, nanoseconds since
+    /// 1970, as it was before the look.
+    pub(super) folders: Vec<(PathBuf, Option<i64>)>,
 }
 
 /// What a walk met.
@@ -198,13 +199,13 @@ impl<'a> Walk<'a> {
         if self.n_folders.fetch_add(1, Ordering::Relaxed) >= MAX_FOLDERS {
             return Err(io::Error::other(format!("left out: more than {MAX_FOLDERS} folders")));
         }
-        self.looked_at.lock().unwrap_or_else(PoisonError::into_inner).push(folder.to_owned());
-        let metadata = fs::metadata(folder)?;
-        if !metadata.is_dir() {
-            return Err(io::ErrorKind::NotADirectory.into());
-        }
+        let metadata = fs::metadata(folder);
         // Taken before the reading, so that what changes meanwhile is noticed next time.
-        let stamp = Stamp::of(&metadata);
+        let stamp = metadata.as_ref().ok().filter(|metadata| metadata.is_dir()).map(Stamp::of);
+        let looked_at = (folder.to_owned(), stamp.map(|stamp| stamp.modified));
+        self.looked_at.lock().unwrap_or_else(PoisonError::into_inner).push(looked_at);
+        metadata?;
+        let stamp = stamp.ok_or(io::ErrorKind::NotADirectory)?;
         if let Some(known) = self.index.directory(folder, keep == Keep::All, stamp) {
             return Ok(known.into_iter().map(|(name, kind)| Entry { name: name.into(), kind }).collect());
         }
