@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -104,8 +103,9 @@ impl<'a> Groups<'a> {
             .collect();
         alike.sort_unstable();
         let numbers: Vec<_> = alike.iter().flatten().copied().collect();
-        let prints = spread(&numbers, |numbers| {
-            numbers.iter().map(|&number| (number, fingerprint(self.items[number], index))).collect()
+        let items = self.items;
+        let prints = spread(numbers, |numbers| {
+            numbers.into_iter().map(|number| (number, fingerprint(items[number], index))).collect()
         });
         let prints: HashMap<_, _> = prints.into_iter().collect();
         for same in alike {
@@ -230,9 +230,10 @@ fn read_fingerprint(path: &Path, stamp: Stamp) -> Option<[u8; 16]> {
     let mut buffer = vec![0; HEAD];
     let mut add = |offset: u64, length: usize| {
         let length = length.min(usize::try_from(stamp.size.saturating_sub(offset)).unwrap_or(usize::MAX));
-        file.read_exact_at(&mut buffer[..length], offset).ok()?;
+        // What comes short has changed meanwhile.
+        let is_whole = gguf::ReadAt::read_at(&file, &mut buffer[..length], offset).ok()? == length;
         hash.update(&buffer[..length]);
-        Some(())
+        is_whole.then_some(())
     };
     add(0, HEAD)?;
     let last = stamp.size.saturating_sub(BLOCK as u64);

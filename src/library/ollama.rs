@@ -63,13 +63,13 @@ pub(super) fn walk(root: &Path, walk: &Walk<'_>) -> Vec<Candidate> {
             }
         }
     }
-    spread(&names, |names| {
+    spread(names, |names| {
         let mut candidates = Vec::new();
         for (host, namespace, model) in names {
             let folder = manifests.join(&host.name).join(&namespace.name).join(&model.name);
             for tag in walk.list_all_if_there(&folder) {
                 if tag.kind != Kind::Directory {
-                    let name = Name::new(host, namespace, model, &tag);
+                    let name = Name::new(&host, &namespace, &model, &tag);
                     candidates.extend(models(root, &folder.join(&tag.name), &name, walk));
                 }
             }

@@ -8,7 +8,7 @@ use super::super::theme::Meaning;
 use super::super::widgets::bar;
 use super::model_table::{fit_cell, used};
 use crate::core::fit::{Fit, fit};
-use crate::core::model::{Model, Status};
+use crate::core::model::{Format, Model, Status};
 use crate::core::settings::SessionSettings;
 use crate::core::units::{parameters, tokens};
 use crate::core::{State, plan};
@@ -88,7 +88,8 @@ fn facts(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
         let mut lines: Vec<(&str, String)> = Vec::new();
         let architecture = summary.architecture.clone().unwrap_or_else(|| "—".to_owned());
         let experts = summary.experts.map(|(all, used)| format!(", {used} of {all} experts")).unwrap_or_default();
-        lines.push(("is", format!("{architecture}, {} parameters{experts}", parameters(summary.parameters))));
+        let count = if summary.parameters > 0 { parameters(summary.parameters) } else { "—".to_owned() };
+        lines.push(("is", format!("{architecture}, {count} parameters{experts}")));
         let bits = summary.bits_per_weight.map(|bits| format!(", {bits:.2} bits per weight")).unwrap_or_default();
         lines.push(("quantised", format!("{}{bits}", summary.quant.as_deref().unwrap_or("—"))));
         let layers = summary.block_count.map(|count| format!(", {count} layers")).unwrap_or_default();
@@ -99,11 +100,14 @@ fn facts(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
                 .into_iter()
                 .filter_map(|(can, word)| can.then_some(word))
                 .collect();
-        lines.push((
-            "can",
-            if can.is_empty() { "completion only: no chat template".to_owned() } else { can.join(", ") },
-        ));
-        lines.push(("licence", summary.license.clone().unwrap_or_else(|| "not stated in the file".to_owned())));
+        // Of other formats nobody has read the template.
+        if model.format == Format::Gguf {
+            lines.push((
+                "can",
+                if can.is_empty() { "completion only: no chat template".to_owned() } else { can.join(", ") },
+            ));
+        }
+        lines.push(("licence", model.license().unwrap_or("not stated").to_owned()));
         if !summary.base_models.is_empty() {
             lines.push(("made from", summary.base_models.join(", ")));
         }
@@ -194,19 +198,26 @@ fn types(canvas: &mut Canvas<'_>, area: Rect, model: &Model) -> Rect {
 }
 
 fn files(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
-    if area.height < 2 || model.files.is_empty() {
-        return;
-    }
     let mut rest = area;
-    let count = if model.files.len() == 1 { "file".to_owned() } else { format!("{} files", model.files.len()) };
-    let caption = format!("{count}, {}", model.size);
-    canvas.say(rest.x, rest.y, rest.width, &caption, Meaning::Accent);
-    rest = below(rest, 1);
-    let style = canvas.style(Meaning::Muted);
-    for file in model.files.iter().take(MAX_FILES) {
-        let path = file.path.display().to_string();
-        let path = if path.is_empty() { "inside taffrail itself".to_owned() } else { path };
-        let rows = canvas.paragraph(rest, &path, style);
-        rest = below(rest, rows);
+    for (number, place) in model.places().enumerate() {
+        if rest.height < 2 || place.files.is_empty() {
+            return;
+        }
+        let count = if place.files.len() == 1 { "file".to_owned() } else { format!("{} files", place.files.len()) };
+        let also = if number == 0 { "" } else { "also " };
+        let caption = format!("{also}{}: {count}, {}", place.store.name(), place.size);
+        canvas.say(rest.x, rest.y, rest.width, &caption, Meaning::Accent);
+        rest = below(rest, 1);
+        let style = canvas.style(Meaning::Muted);
+        for file in place.files.iter().take(MAX_FILES) {
+            let path = file.path.display().to_string();
+            let path = if path.is_empty() { "inside taffrail itself".to_owned() } else { path };
+            let rows = canvas.paragraph(rest, &path, style);
+            rest = below(rest, rows);
+            if let Some(digest) = file.digest.filter(|_| rest.height > 0) {
+                canvas.say(rest.x, rest.y, rest.width, &format!("{}:{digest:.16}…", digest.kind()), Meaning::Muted);
+                rest = below(rest, 1);
+            }
+        }
     }
 }
