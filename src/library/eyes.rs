@@ -38,6 +38,16 @@ struct Watched {
     missed: Vec<(PathBuf, Store)>,
 }
 
+/// How a change of the watches went.
+pub(super) struct Outcome {
+    /// Stores that can't be watched whole.
+    pub(super) unwatched: HashSet<Store>,
+    /// Stores of which a folder has changed since it was looked into.
+    pub(super) changed: HashSet<Store>,
+    /// Folders that are watched from now on.
+    pub(super) fresh: HashSet<PathBuf>,
+}
+
 /// The watches.
 pub(super) struct Eyes {
     /// `None` where the system gives none.
@@ -65,12 +75,8 @@ impl Eyes {
         }
     }
 
-    /// Watch these folders and no others. Gives the stores that can't be watched whole, and those of which a folder has
-    /// changed since it was looked into.
-    pub(super) fn watch<'a>(
-        &mut self,
-        folders: impl Iterator<Item = (Store, &'a Path, Option<i64>)>,
-    ) -> (HashSet<Store>, HashSet<Store>) {
+    /// Watch these folders and no others.
+    pub(super) fn watch<'a>(&mut self, folders: impl Iterator<Item = (Store, &'a Path, Option<i64>)>) -> Outcome {
         let mut wanted: HashMap<PathBuf, Watched> = HashMap::new();
         let mut looks = Vec::new();
         for (store, folder, modified) in folders {
@@ -84,19 +90,19 @@ impl Eyes {
             looks.push((store, folder, modified));
         }
         self.wanted = wanted;
-        let unwatched = self.change();
+        let (unwatched, fresh) = self.change();
         // What happened between the look and the watch was seen by neither.
         let is_changed = |folder: &Path, modified: Option<i64>| {
             let now = fs::metadata(folder).ok().filter(fs::Metadata::is_dir);
             now.map(|metadata| nanoseconds(metadata.modified())) != modified
         };
         let changed = looks.into_iter().filter(|(_, folder, modified)| is_changed(folder, *modified));
-        (unwatched, changed.map(|(store, _, _)| store).collect())
+        Outcome { unwatched, changed: changed.map(|(store, _, _)| store).collect(), fresh }
     }
 
-    /// Make the watches what they should be. Gives the stores that lack one.
-    fn change(&mut self) -> HashSet<Store> {
-        let Some(watcher) = &mut self.watcher else { return stores_of(self.wanted.values()) };
+    /// Make the watches what they should be. Gives the stores that lack one, and the folders that got one.
+    fn change(&mut self) -> (HashSet<Store>, HashSet<PathBuf>) {
+        let Some(watcher) = &mut self.watcher else { return (stores_of(self.wanted.values()), HashSet::new()) };
         let gone: Vec<_> = self.watched.iter().filter(|path| !self.wanted.contains_key(*path)).cloned().collect();
         for path in gone {
             // One that went with its folder is an error and no loss.
@@ -104,6 +110,7 @@ impl Eyes {
             self.watched.remove(&path);
         }
         let mut unwatched = HashSet::new();
+        let mut fresh = HashSet::new();
         let mut is_full = false;
         for (path, wanted) in &self.wanted {
             if self.watched.contains(path) {
@@ -125,11 +132,12 @@ impl Eyes {
             };
             if done {
                 self.watched.insert(path.clone());
+                fresh.insert(path.clone());
             } else {
                 unwatched.extend(stores_of([wanted]));
             }
         }
-        unwatched
+        (unwatched, fresh)
     }
 
     /// The stores that an event tells of; `None` where events were lost, and it can be any.

@@ -5,7 +5,6 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::hash::Hasher as _;
 use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +17,7 @@ use super::walk::Kind;
 use crate::core::model::Digest;
 
 /// Names the file's layout, before the number of the build.
-const MAGIC: &[u8; 16] = b"taffrail index 2";
+const MAGIC: &[u8; 16] = b"taffrail index 3";
 /// Magic, build, checksum.
 const HEAD: usize = 32;
 /// A longer index is not read: 100,000 models take about half.
@@ -227,9 +226,11 @@ impl Record<'_> {
 /// The bytes of the index at `place`; none where there is none, or none of a likely length.
 pub(super) fn read(place: &Path) -> Vec<u8> {
     let is_likely = |metadata: &fs::Metadata| metadata.is_file() && metadata.len() <= MAX_INDEX;
-    let mut bytes = Vec::new();
-    let file = File::open(place).ok().filter(|file| file.metadata().is_ok_and(|metadata| is_likely(&metadata)));
-    let is_read = file.is_some_and(|file| file.take(MAX_INDEX).read_to_end(&mut bytes).is_ok());
+    let Some(file) = File::open(place).ok() else { return Vec::new() };
+    let Some(metadata) = file.metadata().ok().filter(is_likely) else { return Vec::new() };
+    // One byte more, so that the end is found without growing.
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).map_or(0, |length| length + 1));
+    let is_read = file.take(MAX_INDEX).read_to_end(&mut bytes).is_ok();
     if is_read { bytes } else { Vec::new() }
 }
 
@@ -249,12 +250,12 @@ fn decode(bytes: &[u8], build: u64) -> Option<Table<'_>> {
     if is_ours { postcard::from_bytes(body).ok() } else { None }
 }
 
-/// Guards against bits that turned, not against malice. Another toolchain may compute another one; the index is then
-/// made anew.
+/// Guards against bits that turned, not against malice. Each step can be undone, so that no single change goes unnoticed.
 fn checksum(bytes: &[u8]) -> u64 {
-    let mut hasher = std::hash::DefaultHasher::new();
-    hasher.write(bytes);
-    hasher.finish()
+    let mix = |sum: u64, word: u64| (sum ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    let (words, rest) = bytes.as_chunks::<8>();
+    let sum = words.iter().fold(bytes.len() as u64, |sum, word| mix(sum, u64::from_le_bytes(*word)));
+    rest.iter().fold(sum, |sum, byte| mix(sum, u64::from(*byte)))
 }
 
 #[cfg(test)]

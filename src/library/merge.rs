@@ -139,9 +139,11 @@ impl<'a> Groups<'a> {
                 [] => {}
                 [only] => rows.push((*only, Arc::clone(&self.items[*only].model))),
                 _ => {
+                    // What has a prompt of its own is somebody's making of the model, and not the model.
                     let order = |number: &usize| {
                         let model = &self.items[*number].model;
-                        (!model.is_runnable(), model.store, *number)
+                        let has_prompt = nature(model).is_some_and(|(_, system, _)| system.is_some());
+                        (!model.is_runnable(), model.store, has_prompt, *number)
                     };
                     group.sort_unstable_by_key(order);
                     let places: Vec<_> = group.iter().map(|number| (*number, &self.items[*number].model)).collect();

@@ -4,15 +4,16 @@
 //! stores stay as they were. What the system can't watch is looked at every so often.
 
 use std::collections::HashSet;
-use std::io;
+use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use std::{fs, io};
 
 use super::eyes::{Eyes, Wake};
-use super::index::{self, Index};
+use super::index::{self, Index, Stamp};
 use super::place::{self, Place};
-use super::shelf::{self, Shelf};
+use super::shelf::{self, Item, Shelf};
 use super::{Env, News, index_place, merge, write_index};
 use crate::core::event::{LibraryEvent, StoreStatus};
 use crate::core::model::{Model, Store};
@@ -130,8 +131,10 @@ impl<E: Fn() -> Env, F: Fn(LibraryEvent) -> bool + Sync> Keeper<E, F> {
                 shelf.folders.iter().map(move |(folder, modified)| (store, folder.as_path(), *modified))
             });
             let folders = folders.chain(absent).filter(|(_, folder, _)| folder.is_absolute());
-            let (now_unwatched, changed) = self.eyes.watch(folders);
-            unwatched = now_unwatched;
+            let outcome = self.eyes.watch(folders);
+            let mut changed = outcome.changed;
+            changed.extend(self.changed_files(&outcome.fresh));
+            unwatched = outcome.unwatched;
             if !self.tell(false, &unwatched) {
                 return;
             }
@@ -176,6 +179,18 @@ impl<E: Fn() -> Env, F: Fn(LibraryEvent) -> bool + Sync> Keeper<E, F> {
         let is_news = is_whole || models != self.models;
         self.models = models;
         self.tell(is_news, unwatched).then_some(places)
+    }
+
+    /// The stores with files in these folders that are not as they were when they were looked at: a file that is written
+    /// anew leaves its folder's time alone.
+    fn changed_files(&self, folders: &HashSet<PathBuf>) -> HashSet<Store> {
+        let items = self.shelves.iter().flat_map(|shelf| &shelf.items);
+        let is_changed = |item: &&Item| {
+            let (Some(path), Some((_, stamp))) = (item.model.path(), item.node) else { return false };
+            path.parent().is_some_and(|folder| folders.contains(folder))
+                && fs::metadata(path).is_ok_and(|metadata| Stamp::of(&metadata) != stamp)
+        };
+        items.filter(is_changed).map(|item| item.model.store).collect()
     }
 
     /// Tell how things are, unless it has been told. Gives whether somebody listens.

@@ -197,7 +197,7 @@ fn one_model_in_several_stores_is_one_row() {
     machine.ollama("registry.ollama.ai/library/m/latest", &[("model", &bytes)]);
     machine.ollama("registry.ollama.ai/library/m/8b", &[("model", &bytes)]);
     // The same weights with another nature.
-    machine.ollama("registry.ollama.ai/library/pirate/latest", &[("model", &bytes), ("system", b"Arr.")]);
+    machine.ollama("registry.ollama.ai/library/a-pirate/latest", &[("model", &bytes), ("system", b"Arr.")]);
     // By content.
     write(&home.join(".lmstudio/models/p/r/m.gguf"), &bytes);
     // By a link.
@@ -222,7 +222,7 @@ fn one_model_in_several_stores_is_one_row() {
         also lmstudio:p/r/m.gguf
         also folder:[root]/models/hard.gguf
         also folder:[root]/models/soft.gguf
-    ollama:pirate:latest · pirate:latest · — · ready
+    ollama:a-pirate:latest · a-pirate:latest · — · ready
     folder:[root]/models/inner/deep.gguf · deep · — · ready
     folder:[root]/models/other.gguf · other · — · ready
     folder:[root]/models/twice-1.gguf · twice-1 · — · ready
@@ -234,7 +234,7 @@ fn one_model_in_several_stores_is_one_row() {
     for id in ["hf:a/b/m.gguf", "ollama:m:latest", "ollama:m:8b", "ollama:m", "lmstudio:p/r/m.gguf", "lmstudio:m"] {
         assert_eq!(resolve(&models, id).unwrap().id, "hf:a/b/m.gguf", "{id}");
     }
-    assert_eq!(resolve(&models, "ollama:pirate").unwrap().id, "ollama:pirate:latest");
+    assert_eq!(resolve(&models, "ollama:a-pirate").unwrap().id, "ollama:a-pirate:latest");
 }
 
 #[test]
