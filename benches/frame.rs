@@ -1,14 +1,24 @@
-//! What a frame costs: eight sessions that stream, each with a conversation of 10,000 tokens, on 200×50 cells.
+//! What a frame costs: eight sessions that stream, each with a conversation of 10,000 tokens, and a library of 10,000
+//! models, on 200×50 cells.
 
 use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use taffrail::core::editor::Edit;
+use taffrail::core::event::{LibraryEvent, Moment};
+use taffrail::core::model::Model;
 use taffrail::core::state::Screen;
+use taffrail::core::{Action, Event, State, update};
 use taffrail::ui::{Keymap, Theme, ViewState, fixture, view};
+
+type Group<'a> = BenchmarkGroup<'a, WallTime>;
 
 fn frame(criterion: &mut Criterion) {
     let area = Rect::new(0, 0, 200, 50);
@@ -63,7 +73,48 @@ fn frame(criterion: &mut Criterion) {
                 .is_ok()
         });
     });
+    library_of_many(&mut group, &streaming, &theme, &keys);
     group.finish();
+}
+
+/// Models on the Library screen.
+const MODELS: usize = 10_000;
+
+/// Scrolling through 10,000 models, and typing a filter for them: the update and the frame that follows.
+fn library_of_many(group: &mut Group<'_>, state: &State, theme: &Theme, keys: &Keymap) {
+    let area = Rect::new(0, 0, 200, 50);
+    let mut state = state.clone();
+    state.screen = Screen::Library;
+    let Some(model) = state.library.models.first().cloned() else { return };
+    let models = (0..MODELS).map(|number| {
+        let name = format!("{}-{number:05}", model.name);
+        Arc::new(Model { id: format!("folder:/models/{name}.gguf"), name, ..Model::clone(&model) })
+    });
+    let models = LibraryEvent::Finished { models: models.collect(), stores: Vec::new(), took: Duration::ZERO };
+    update(&mut state, Moment::default(), Event::Library(models));
+    let mut view_state = ViewState::default();
+    let mut buffer = Buffer::empty(area);
+    let mut act = |state: &mut State, action: Action| {
+        update(state, Moment::default(), Event::Action(action));
+        buffer.reset();
+        view(black_box(state), &mut view_state, theme, keys, area, &mut buffer)
+    };
+    let mut scrolled = state.clone();
+    group.bench_function("library of 10,000, a step down", |bencher| {
+        bencher.iter(|| {
+            let is_last = scrolled.library.chosen + 1 >= scrolled.library.rows.len();
+            act(&mut scrolled, if is_last { Action::First } else { Action::Move(1) })
+        });
+    });
+    update(&mut state, Moment::default(), Event::Action(Action::Filter));
+    let mut is_typed = false;
+    group.bench_function("library of 10,000, a key of the filter", |bencher| {
+        bencher.iter(|| {
+            is_typed = !is_typed;
+            let edit = if is_typed { Edit::Insert("9".to_owned()) } else { Edit::Backspace };
+            act(&mut state, Action::Edit(edit))
+        });
+    });
 }
 
 criterion_group!(benches, frame);

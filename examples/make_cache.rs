@@ -28,10 +28,7 @@ fn main() -> io::Result<()> {
 
 /// Make the cache; `link` links the file itself instead of writing numbered headers.
 pub(crate) fn make(hub: &Path, count: usize, from: &Path, link: bool) -> io::Result<()> {
-    let header = gguf::Header::open(from).map_err(io::Error::other)?;
-    let mut head = vec![0; header.data_offset as usize];
-    File::open(from)?.read_exact_at(&mut head, 0)?;
-    let name = header.metadata.str("general.name").and_then(|name| position(&head, name.as_bytes()));
+    let mut mould = Mould::of(from)?;
     let stem = from.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     for number in 0..count {
         let folder = hub.join(format!("models--owner-{:02}--{stem}-{number:05}", number % 20));
@@ -46,18 +43,43 @@ pub(crate) fn make(hub: &Path, count: usize, from: &Path, link: bool) -> io::Res
         if link {
             fs::hard_link(from, &blob_path)?;
         } else {
-            if let Some(name) = &name {
-                let digits = format!("{number:05}");
-                let length = name.len().min(digits.len());
-                head[name.end - length..name.end].copy_from_slice(&digits.as_bytes()[digits.len() - length..]);
-            }
-            let mut file = File::create(&blob_path)?;
-            file.write_all(&head)?;
-            file.set_len(header.file_length)?;
+            mould.write(&blob_path, number)?;
         }
         symlink(Path::new("../../blobs").join(&blob), snapshot.join(format!("{stem}-{number:05}.gguf")))?;
     }
     Ok(())
+}
+
+/// Makes files like one, that take little space and differ in the digits of their name.
+pub(crate) struct Mould {
+    head: Vec<u8>,
+    /// Where the name stands in the head.
+    name: Option<std::ops::Range<usize>>,
+    length: u64,
+}
+
+impl Mould {
+    /// Of a GGUF file.
+    pub(crate) fn of(from: &Path) -> io::Result<Self> {
+        let header = gguf::Header::open(from).map_err(io::Error::other)?;
+        let mut head = vec![0; header.data_offset as usize];
+        File::open(from)?.read_exact_at(&mut head, 0)?;
+        let name = header.metadata.str("general.name").and_then(|name| position(&head, name.as_bytes()));
+        Ok(Self { head, name, length: header.file_length })
+    }
+
+    /// The header with its number, and nothing behind it up to the length.
+    pub(crate) fn write(&mut self, path: &Path, number: usize) -> io::Result<()> {
+        if let Some(name) = &self.name {
+            let digits = format!("{number:05}");
+            let length = name.len().min(digits.len());
+            self.head[name.end - length..name.end].copy_from_slice(&digits.as_bytes()[digits.len() - length..]);
+        }
+        let mut file = File::create(path)?;
+        file.write_all(&self.head)?;
+        // No two of one size, as with real ones.
+        file.set_len(self.length + 32 * number as u64)
+    }
 }
 
 /// Where the value first stands in the header.

@@ -81,7 +81,10 @@ fn ls(arguments: &cli::Ls, settings: &Library, out: &mut impl Write) -> io::Resu
         width: terminal_width(),
         now: Clock::start().now().unix,
     };
-    cli::ls::run(&listing.models, &listing.stores, &judgements(settings), &options, out).map(|()| Exit::Done)
+    cli::ls::run(&listing.models, &listing.stores, &judgements(settings), &options, out)?;
+    // The program ends here, and taking thousands of models apart takes longer than leaving them to the system.
+    std::mem::forget(listing);
+    Ok(Exit::Done)
 }
 
 fn show(arguments: &cli::Show, settings: Settings, out: &mut impl Write) -> io::Result<Exit> {

@@ -17,8 +17,8 @@
 mod library;
 #[cfg(unix)]
 #[expect(dead_code, reason = "its command line")]
-#[path = "../../examples/make_cache.rs"]
-mod make_cache;
+#[path = "../../examples/make_stores.rs"]
+mod make_stores;
 #[cfg(unix)]
 mod sessions;
 #[cfg(unix)]
@@ -41,6 +41,7 @@ const GROUPS: &[Group] = &[
     ("speed-starter", true, speed::starter_model),
     ("speed-given", true, speed::given_model),
     ("library", false, library::measure),
+    ("stores", false, library::stores),
     ("together", true, sessions::together),
     ("cancel", true, sessions::cancel),
     ("idle", true, terminal::idle),

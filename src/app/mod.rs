@@ -62,6 +62,7 @@ pub struct App {
     library: mpsc::Receiver<LibraryEvent>,
     library_sender: mpsc::Sender<LibraryEvent>,
     hub: hub::Hub,
+    watcher: Option<library::Watcher>,
     readings: watch::Receiver<Option<Box<Sample>>>,
     sampler: telemetry::Thread,
 }
@@ -93,6 +94,7 @@ impl App {
             library,
             library_sender,
             hub: hub::Hub::new(),
+            watcher: None,
             readings,
             sampler,
         })
@@ -179,15 +181,16 @@ impl App {
         }
     }
 
-    /// Look through the stores on a thread of its own.
-    pub fn scan(&self) {
-        let settings = self.state.settings.library.clone();
+    /// Look through the stores on a thread of its own, and go on watching them.
+    pub fn scan(&mut self) {
+        if let Some(watcher) = &self.watcher {
+            return watcher.look();
+        }
         let events = self.library_sender.clone();
-        // The thread ends by itself; at the program's end it is left behind, since it only reads.
-        std::thread::spawn(move || {
-            library::scan(&settings, &library::Env::read(), |event| {
-                let _ = events.blocking_send(event);
-            });
-        });
+        let emit = move |event| events.blocking_send(event).is_ok();
+        match library::Watcher::start(self.state.settings.library.clone(), emit) {
+            Ok(watcher) => self.watcher = Some(watcher),
+            Err(error) => self.handle(Event::Trouble(format!("the stores can't be looked through: {error}"))),
+        }
     }
 }

@@ -244,8 +244,14 @@ fn files(out: &mut impl Write, model: &Model, now: i64) -> io::Result<()> {
 
 /// What stands beside the weights, in each place that has something.
 fn beside(out: &mut impl Write, model: &Model) -> io::Result<()> {
+    let mut told: Vec<(&Model, &Card)> = Vec::new();
     for place in model.places() {
         let Some(card) = place.card.as_deref() else { continue };
+        // Several tags of one model say the same.
+        if told.iter().any(|(other, known)| other.store == place.store && *known == card) {
+            continue;
+        }
+        told.push((place, card));
         let Card { license, license_name, license_link, base_models, base_relation, datasets, tags, .. } = card;
         let lines = [
             ("licence", license.clone()),

@@ -156,13 +156,17 @@ impl Digest {
 pub struct NoDigest;
 
 impl std::fmt::Display for Digest {
-    /// The hexadecimal digits alone.
+    /// The hexadecimal digits alone, so many as the precision says.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let bytes: &[u8] = match self {
             Self::Sha256(bytes) => bytes,
             Self::GitSha1(bytes) => bytes,
         };
-        bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        let mut digits = String::with_capacity(2 * bytes.len());
+        for byte in bytes {
+            digits.extend([byte >> 4, byte & 15].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])));
+        }
+        f.pad(&digits)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::index::Stamp;
 use super::walk::Walk;
 use super::yaml::{self, Value};
 use crate::core::model::Card;
@@ -20,6 +21,11 @@ const TEXT_CHARS: usize = 16 << 10;
 /// The head of the model card at `path`; `None` where there is none, or it says nothing.
 pub(super) fn read(path: &Path, walk: &Walk<'_>) -> Option<Box<Card>> {
     walk.small_file(path, MAX_CARD, |bytes| (parse(bytes), true)).ok()?.map(Box::new)
+}
+
+/// The same where what changes with the file, or is it, has this stamp.
+pub(super) fn read_as(path: &Path, stamp: Stamp, walk: &Walk<'_>) -> Option<Box<Card>> {
+    walk.small_file_as(path, stamp, MAX_CARD, |bytes| (parse(bytes), true)).ok()?.map(Box::new)
 }
 
 fn parse(bytes: &[u8]) -> Option<Card> {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use super::candidate::{Candidate, DigestSource, group, id_text, is_gguf};
 use super::env::Env;
+use super::index::Stamp;
 use super::spread::spread;
 use super::walk::{Entry, Kind, Walk};
 use super::{card, safetensors};
@@ -31,7 +32,7 @@ pub(super) fn place(env: &Env) -> Option<PathBuf> {
 
 /// All models of the cache at `hub`.
 pub(super) fn walk(hub: &Path, walk: &Walk<'_>) -> Vec<Candidate> {
-    spread(&walk.list_if_there(hub), |entries| {
+    spread(walk.list_if_there(hub), |entries| {
         let mut candidates = Vec::new();
         for entry in entries {
             let name = id_text(&entry.name);
@@ -75,9 +76,9 @@ fn walk_revision(folder: &Path, revision: &OsStr, repository: &str, walk: &Walk<
     let snapshot = folder.join("snapshots").join(revision);
     let place = Place { repository, tree: &tree, depth: 0 };
     let first = candidates.len();
-    let has_card = walk_snapshot(&snapshot, OsStr::new(""), place, walk, candidates);
-    if has_card && candidates.len() > first {
-        let card = card::read(&snapshot.join("README.md"), walk);
+    let card = walk_snapshot(&snapshot, OsStr::new(""), place, walk, candidates);
+    if let Some(card) = card.filter(|_| candidates.len() > first) {
+        let card = card::read_as(&snapshot.join("README.md"), card, walk);
         for candidate in &mut candidates[first..] {
             candidate.card.clone_from(&card);
         }
@@ -118,19 +119,23 @@ fn once(found: Vec<Candidate>) -> Vec<Candidate> {
     kept
 }
 
-/// `inside` is the path from the snapshot to `folder`, with a slash at its end unless it is empty. Gives whether a model
-/// card lies in the folder.
+/// `inside` is the path from the snapshot to `folder`, with a slash at its end unless it is empty. Gives the folder's stamp
+/// where a model card lies in it: links change with their folder, and what they lead to does not.
 fn walk_snapshot(
     folder: &Path,
     inside: &OsStr,
     place: Place<'_>,
     walk: &Walk<'_>,
     candidates: &mut Vec<Candidate>,
-) -> bool {
+) -> Option<Stamp> {
     let Place { repository, tree, depth } = place;
-    let (folders, files): (Vec<_>, Vec<_>) =
-        walk.list(folder).into_iter().partition(|entry| entry.kind == Kind::Directory);
-    let has_card = files.iter().any(|entry| entry.name == "README.md");
+    let (entries, stamp) = walk.list_with_stamp(folder);
+    let (folders, files): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| entry.kind == Kind::Directory);
+    let card = files.iter().find(|entry| entry.name == "README.md");
+    let card = card.and_then(|card| match card.kind {
+        Kind::Link => stamp,
+        _ => fs::metadata(folder.join("README.md")).ok().as_ref().map(Stamp::of),
+    });
     // Where links are off, the files themselves are here, and only the repository's listing tells their digests.
     let real: HashSet<_> =
         files.iter().filter(|entry| entry.kind == Kind::File).map(|entry| entry.name.clone()).collect();
@@ -169,5 +174,5 @@ fn walk_snapshot(
         inside.push("/");
         walk_snapshot(&path, &inside, Place { depth: depth + 1, ..place }, walk, candidates);
     }
-    has_card
+    card
 }

@@ -5,7 +5,6 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::hash::Hasher as _;
 use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +17,7 @@ use super::walk::Kind;
 use crate::core::model::Digest;
 
 /// Names the file's layout, before the number of the build.
-const MAGIC: &[u8; 16] = b"taffrail index 2";
+const MAGIC: &[u8; 16] = b"taffrail index 3";
 /// Magic, build, checksum.
 const HEAD: usize = 32;
 /// A longer index is not read: 100,000 models take about half.
@@ -113,7 +112,7 @@ impl<'a> Index<'a> {
     ///
     /// A folder is listed in two ways, whole or in what matters; each is remembered by itself.
     pub(super) fn directory(&self, path: &Path, is_whole: bool, stamp: Stamp) -> Option<Vec<(String, Kind)>> {
-        match self.content(&key(path, if is_whole { WHOLE } else { "" }), stamp)? {
+        match self.content(&key(path, if is_whole { WHOLE } else { "" })?, stamp)? {
             Content::Directory(entries) => Some(entries),
             _ => None,
         }
@@ -121,7 +120,7 @@ impl<'a> Index<'a> {
 
     /// What the header of a file that has not changed said.
     pub(super) fn file(&self, path: &Path, stamp: Stamp) -> Option<FileRecord> {
-        match self.content(&key(path, ""), stamp)? {
+        match self.content(&key(path, "")?, stamp)? {
             Content::File(record) => Some(*record),
             _ => None,
         }
@@ -129,7 +128,7 @@ impl<'a> Index<'a> {
 
     /// What a reader made of a small file that has not changed; `None` too where it was another reader.
     pub(super) fn small_file<T: DeserializeOwned>(&self, path: &Path, stamp: Stamp) -> Option<T> {
-        match self.content(&key(path, SMALL), stamp)? {
+        match self.content(&key(path, SMALL)?, stamp)? {
             Content::Small(bytes) => postcard::from_bytes(&bytes).ok(),
             _ => None,
         }
@@ -138,13 +137,13 @@ impl<'a> Index<'a> {
     /// Remember what a reader made of a small file.
     pub(super) fn add_small_file<T: Serialize>(&self, path: &Path, stamp: Stamp, value: &T) {
         if let Ok(bytes) = postcard::to_stdvec(value) {
-            self.add(&key(path, SMALL), stamp, &Content::Small(bytes));
+            self.add(key(path, SMALL), stamp, &Content::Small(bytes));
         }
     }
 
     /// The fingerprint of a file that has not changed.
     pub(super) fn fingerprint(&self, path: &Path, stamp: Stamp) -> Option<[u8; 16]> {
-        match self.content(&key(path, FINGERPRINT), stamp)? {
+        match self.content(&key(path, FINGERPRINT)?, stamp)? {
             Content::Small(bytes) => bytes.try_into().ok(),
             _ => None,
         }
@@ -152,7 +151,7 @@ impl<'a> Index<'a> {
 
     /// Remember a file's fingerprint.
     pub(super) fn add_fingerprint(&self, path: &Path, stamp: Stamp, fingerprint: [u8; 16]) {
-        self.add(&key(path, FINGERPRINT), stamp, &Content::Small(fingerprint.to_vec()));
+        self.add(key(path, FINGERPRINT), stamp, &Content::Small(fingerprint.to_vec()));
     }
 
     /// Remember a folder. Names that are no Unicode are not remembered, and the folder is read again next time.
@@ -165,13 +164,13 @@ impl<'a> Index<'a> {
     ) {
         if let Some(entries) = entries {
             let key = key(path, if is_whole { WHOLE } else { "" });
-            self.add(&key, stamp, &Content::Directory(entries));
+            self.add(key, stamp, &Content::Directory(entries));
         }
     }
 
     /// Remember a file's header.
     pub(super) fn add_file(&self, path: &Path, stamp: Stamp, record: FileRecord) {
-        self.add(&key(path, ""), stamp, &Content::File(Box::new(record)));
+        self.add(key(path, ""), stamp, &Content::File(Box::new(record)));
     }
 
     /// The bytes to write down after this look; `None` where they would say what is written already. What a whole look
@@ -191,17 +190,17 @@ impl<'a> Index<'a> {
         encode(&known, build)
     }
 
-    fn content(&self, key: &Option<Cow<'_, str>>, stamp: Stamp) -> Option<Content> {
-        let record = self.known.get(&**key.as_ref()?).filter(|record| record.stamp == stamp)?;
+    fn content(&self, key: &str, stamp: Stamp) -> Option<Content> {
+        let record = self.known.get(key).filter(|record| record.stamp == stamp)?;
         let content = postcard::from_bytes(record.content).ok()?;
         record.seen.store(true, Ordering::Relaxed);
         Some(content)
     }
 
-    fn add(&self, key: &Option<Cow<'_, str>>, stamp: Stamp, content: &Content) {
+    fn add(&self, key: Option<Cow<'_, str>>, stamp: Stamp, content: &Content) {
         let is_settled = self.now.abs_diff(stamp.modified) > UNSETTLED;
         if let (Some(key), true, Ok(content)) = (key, is_settled, postcard::to_stdvec(content)) {
-            self.fresh.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_string(), (stamp, content));
+            self.fresh.lock().unwrap_or_else(PoisonError::into_inner).insert(key.into_owned(), (stamp, content));
         }
     }
 }
@@ -227,9 +226,11 @@ impl Record<'_> {
 /// The bytes of the index at `place`; none where there is none, or none of a likely length.
 pub(super) fn read(place: &Path) -> Vec<u8> {
     let is_likely = |metadata: &fs::Metadata| metadata.is_file() && metadata.len() <= MAX_INDEX;
-    let mut bytes = Vec::new();
-    let file = File::open(place).ok().filter(|file| file.metadata().is_ok_and(|metadata| is_likely(&metadata)));
-    let is_read = file.is_some_and(|file| file.take(MAX_INDEX).read_to_end(&mut bytes).is_ok());
+    let Some(file) = File::open(place).ok() else { return Vec::new() };
+    let Some(metadata) = file.metadata().ok().filter(is_likely) else { return Vec::new() };
+    // One byte more, so that the end is found without growing.
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).map_or(0, |length| length + 1));
+    let is_read = file.take(MAX_INDEX).read_to_end(&mut bytes).is_ok();
     if is_read { bytes } else { Vec::new() }
 }
 
@@ -249,12 +250,12 @@ fn decode(bytes: &[u8], build: u64) -> Option<Table<'_>> {
     if is_ours { postcard::from_bytes(body).ok() } else { None }
 }
 
-/// Guards against bits that turned, not against malice. Another toolchain may compute another one; the index is then
-/// made anew.
+/// Guards against bits that turned, not against malice. Each step can be undone, so that no single change goes unnoticed.
 fn checksum(bytes: &[u8]) -> u64 {
-    let mut hasher = std::hash::DefaultHasher::new();
-    hasher.write(bytes);
-    hasher.finish()
+    let mix = |sum: u64, word: u64| (sum ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    let (words, rest) = bytes.as_chunks::<8>();
+    let sum = words.iter().fold(bytes.len() as u64, |sum, word| mix(sum, u64::from_le_bytes(*word)));
+    rest.iter().fold(sum, |sum, byte| mix(sum, u64::from(*byte)))
 }
 
 #[cfg(test)]

@@ -52,12 +52,10 @@ pub(super) fn inspect(candidate: Candidate, index: &Index<'_>, now: i64) -> Opti
     let (_, first) = looks.first()?;
     let status = status(&looks, count, other.as_ref());
     let format = other.as_ref().map_or(Format::Gguf, |config| config.format);
+    let mut summaries = looks.iter().filter_map(|(_, look)| look.outcome.as_ref().ok().cloned().flatten());
     let summary = match other {
         Some(config) => config.summary(),
-        None => {
-            let mut summaries = looks.iter().filter_map(|(_, look)| look.outcome.as_ref().ok().cloned().flatten());
-            summaries.next().map(|first| summaries.fold(first, add))
-        }
+        None => summaries.next().map(|first| summaries.fold(first, add)),
     };
     let files: Vec<_> = looks.iter().map(|(_, look)| look.file.clone()).collect();
     Some(Found {

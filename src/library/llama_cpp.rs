@@ -32,6 +32,14 @@ struct Named {
     digest: Option<Digest>,
 }
 
+/// What a manifest tells of a flat file.
+struct Known {
+    repository: String,
+    /// The stem of its name in the repository.
+    stem: String,
+    digest: Option<Digest>,
+}
+
 /// All models of the cache at `root`.
 pub(super) fn walk(root: &Path, walk: &Walk<'_>) -> Vec<Candidate> {
     let mut candidates = hugging_face::walk(root, walk);
@@ -47,7 +55,8 @@ pub(super) fn walk(root: &Path, walk: &Walk<'_>) -> Vec<Candidate> {
             Ok(Ok(files)) => {
                 for file in files {
                     let flat = format!("{owner}_{name}_{}", file.path.replace('/', "_"));
-                    known.insert(flat, (format!("{owner}/{name}"), file.digest));
+                    let stem = Path::new(&file.path).file_stem().map(id_text).unwrap_or_default();
+                    known.insert(flat, Known { repository: format!("{owner}/{name}"), stem, digest: file.digest });
                 }
             }
             Ok(Err(reason)) => walk.broken_manifest(&path, &reason),
@@ -61,14 +70,19 @@ pub(super) fn walk(root: &Path, walk: &Walk<'_>) -> Vec<Candidate> {
         .map(|entry| entry.name.clone());
     let id = |name: &OsStr| format!("llama.cpp:{}", id_text(name));
     let digest = |name: &OsStr| match find(name) {
-        Some((_, Some(digest))) => DigestSource::Known(*digest),
+        Some(Known { digest: Some(digest), .. }) => DigestSource::Known(*digest),
         _ => DigestSource::Nowhere,
     };
     let flat = group(root, names, Store::LlamaCpp, None, id, digest);
     candidates.extend(flat.into_iter().map(|candidate| {
         let file = candidate.parts.first().and_then(|part| part.path.file_name());
-        let repository = file.and_then(find).map(|(repository, _)| id_text(repository.as_ref()));
-        Candidate { repository, ..candidate }
+        match file.and_then(find) {
+            Some(Known { repository, stem, .. }) if candidate.count == 1 => {
+                Candidate { repository: Some(id_text(repository.as_ref())), name: stem.clone(), ..candidate }
+            }
+            Some(Known { repository, .. }) => Candidate { repository: Some(id_text(repository.as_ref())), ..candidate },
+            None => candidate,
+        }
     }));
     candidates
 }

@@ -17,9 +17,9 @@ const MAX_FILE: u64 = 1 << 20;
 pub(super) fn places(env: &Env) -> Vec<PathBuf> {
     let absolute = |path: &str| Some(PathBuf::from(path.trim())).filter(|path| path.is_absolute());
     let pointer = env.home(".lmstudio-home-pointer");
-    let pointed = pointer.and_then(|path| absolute(&read_text(&path, MAX_FILE)?)).filter(|home| home.is_dir());
+    let named = pointer.and_then(|path| absolute(&read_text(&path, MAX_FILE)?)).filter(|home| home.is_dir());
     let old = || env.home(".cache/lm-studio").filter(|home| home.is_dir());
-    let Some(home) = pointed.or_else(old).or_else(|| env.home(".lmstudio")) else { return Vec::new() };
+    let Some(home) = named.or_else(old).or_else(|| env.home(".lmstudio")) else { return Vec::new() };
     let setting = read_text(&home.join("settings.json"), MAX_FILE).and_then(|text| {
         let settings: Value = serde_json::from_str(&text).ok()?;
         absolute(settings.get("downloadsFolder")?.as_str()?)

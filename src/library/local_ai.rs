@@ -10,13 +10,11 @@ use super::walk::Walk;
 
 /// `LocalAI`'s models folder: its launcher's, and its service's.
 pub(super) fn places(env: &Env) -> Vec<PathBuf> {
-    match env.path("LOCALAI_MODELS_PATH").or_else(|| env.path("MODELS_PATH")) {
-        Some(path) => vec![path],
-        None => {
-            let service = env.system("usr/share/local-ai/models").filter(|path| path.is_dir());
-            env.home(".localai/models").into_iter().chain(service).collect()
-        }
+    if let Some(path) = env.path("LOCALAI_MODELS_PATH").or_else(|| env.path("MODELS_PATH")) {
+        return vec![path];
     }
+    let service = env.system("usr/share/local-ai/models").filter(|path| path.is_dir());
+    env.home(".localai/models").into_iter().chain(service).collect()
 }
 
 /// All models in `root`.

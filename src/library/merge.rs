@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -104,8 +103,9 @@ impl<'a> Groups<'a> {
             .collect();
         alike.sort_unstable();
         let numbers: Vec<_> = alike.iter().flatten().copied().collect();
-        let prints = spread(&numbers, |numbers| {
-            numbers.iter().map(|&number| (number, fingerprint(self.items[number], index))).collect()
+        let items = self.items;
+        let prints = spread(numbers, |numbers| {
+            numbers.into_iter().map(|number| (number, fingerprint(items[number], index))).collect()
         });
         let prints: HashMap<_, _> = prints.into_iter().collect();
         for same in alike {
@@ -139,9 +139,11 @@ impl<'a> Groups<'a> {
                 [] => {}
                 [only] => rows.push((*only, Arc::clone(&self.items[*only].model))),
                 _ => {
+                    // What has a prompt of its own is somebody's making of the model, and not the model.
                     let order = |number: &usize| {
                         let model = &self.items[*number].model;
-                        (!model.is_runnable(), model.store, *number)
+                        let has_prompt = nature(model).is_some_and(|(_, system, _)| system.is_some());
+                        (!model.is_runnable(), model.store, has_prompt, *number)
                     };
                     group.sort_unstable_by_key(order);
                     let places: Vec<_> = group.iter().map(|number| (*number, &self.items[*number].model)).collect();
@@ -182,8 +184,11 @@ fn put_together<'a>(places: &[(usize, &'a Arc<Model>)]) -> Vec<(usize, Arc<Model
     rows.into_iter().filter_map(row).collect()
 }
 
+/// Template, prompt and parameters of a store's own.
+type Nature<'a> = (Option<&'a str>, Option<&'a str>, &'a [(String, String)]);
+
 /// What makes two models of one content different all the same.
-fn nature(model: &Model) -> Option<(Option<&str>, Option<&str>, &[(String, String)])> {
+fn nature(model: &Model) -> Option<Nature<'_>> {
     let Card { template, system, parameters, .. } = model.card.as_deref().filter(|_| model.store == Store::Ollama)?;
     Some((template.as_deref(), system.as_deref(), parameters))
 }
@@ -227,9 +232,10 @@ fn read_fingerprint(path: &Path, stamp: Stamp) -> Option<[u8; 16]> {
     let mut buffer = vec![0; HEAD];
     let mut add = |offset: u64, length: usize| {
         let length = length.min(usize::try_from(stamp.size.saturating_sub(offset)).unwrap_or(usize::MAX));
-        file.read_exact_at(&mut buffer[..length], offset).ok()?;
+        // What comes short has changed meanwhile.
+        let is_whole = gguf::ReadAt::read_at(&file, &mut buffer[..length], offset).ok()? == length;
         hash.update(&buffer[..length]);
-        Some(())
+        is_whole.then_some(())
     };
     add(0, HEAD)?;
     let last = stamp.size.saturating_sub(BLOCK as u64);

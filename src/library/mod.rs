@@ -1,7 +1,7 @@
 //! Finds the models on the machine.
 //!
-//! Owned here: one adapter per store, the index that makes the next look fast, and the finding of a model by what a
-//! person types. Absent: changes to other tools' stores, which are read only, and any wish to run what is found.
+//! Owned here: one adapter per store, the index that makes the next look fast, putting the copies of one model together,
+//! watching what changes, and the finding of a model by what a person types. Absent: changes to other tools' stores, which are read only, and any wish to run what is found.
 //!
 //! A scan walks the folders first, which yields candidates by their names alone, then looks into the candidates'
 //! headers on several threads. Whatever can't be read becomes a row with its reason, or a problem of its store.
@@ -11,6 +11,7 @@ mod card;
 mod digest;
 mod docker;
 mod env;
+mod eyes;
 mod folder;
 mod gpt4all;
 pub mod house;
@@ -36,6 +37,7 @@ mod starter;
 #[cfg(test)]
 mod tests;
 mod walk;
+mod watch;
 mod yaml;
 
 use std::io::{self, Write as _};
@@ -43,16 +45,18 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::core::event::{LibraryEvent, StoreStatus};
+use crate::core::event::StoreStatus;
 use crate::core::model::{Model, Store};
 use crate::core::settings;
 
 pub use env::Env;
 use index::Index;
+use place::Place;
 pub use place::roots;
 use replace::replace;
 pub use resolve::{Unresolved, find};
 use shelf::Shelf;
+pub use watch::Watcher;
 
 /// Time between two batches of models found so far.
 const BATCH_TIME: Duration = Duration::from_millis(50);
@@ -70,16 +74,15 @@ pub struct Listing {
     pub took: Duration,
 }
 
-/// Look through the stores and tell what is found as it is found. Blocks until it is done.
-pub fn scan(settings: &settings::Library, env: &Env, emit: impl Fn(LibraryEvent) + Sync) {
-    emit(LibraryEvent::Started);
-    let Listing { models, stores, took } = look(settings, env, &|found| emit(LibraryEvent::Found(found)));
-    emit(LibraryEvent::Finished { models, stores, took });
-}
-
 /// Look through the stores. Blocks until it is done.
 pub fn list(settings: &settings::Library, env: &Env) -> Listing {
-    look(settings, env, &|_| ())
+    let start = Instant::now();
+    let bytes = index_place(env).as_deref().map(index::read).unwrap_or_default();
+    let index = Index::new(&bytes, env.build, env.now);
+    let (mut shelves, _) = look(settings, env, &index, &|_| ());
+    let models = merge::merge(&shelves, &index);
+    write_index(index, env, true, &mut shelves);
+    Listing { models, stores: shelves.into_iter().map(|shelf| shelf.status).collect(), took: start.elapsed() }
 }
 
 /// The model in a file, wherever it lies, with the other parts beside it where it is split. `None` without a file.
@@ -97,20 +100,18 @@ pub fn materialise(model: &Model) -> io::Result<PathBuf> {
     }
 }
 
-fn look(settings: &settings::Library, env: &Env, found: &(dyn Fn(Vec<Arc<Model>>) + Sync)) -> Listing {
-    let start = Instant::now();
-    let bytes = index_place(env).as_deref().map(index::read).unwrap_or_default();
-    let index = Index::new(&bytes, env.build, env.now);
+/// Look at all places; gives them too.
+fn look(
+    settings: &settings::Library,
+    env: &Env,
+    index: &Index<'_>,
+    found: &(dyn Fn(Vec<Arc<Model>>) + Sync),
+) -> (Vec<Shelf>, Vec<Place>) {
     let news = News { found, waiting: Mutex::new((Vec::new(), Instant::now())) };
-    let mut shelves: Vec<Shelf> = shelf::starters(settings, env).into_iter().collect();
-    shelves.extend(shelf::look(&place::all(settings, env), env, &index, &news));
-    let models = merge::merge(&shelves, &index);
-    let mut stores: Vec<_> = shelves.into_iter().map(|shelf| shelf.status).collect();
-    if let (Err(error), Some(last)) = (write_index(index, env, true), stores.last_mut()) {
-        let reason = walk::reason(&error);
-        last.problems.push(format!("the index can't be written, so the next start is as slow: {reason}"));
-    }
-    Listing { models, stores, took: start.elapsed() }
+    let places = place::all(settings, env);
+    let mut shelves: Vec<_> = shelf::starters(settings, env).into_iter().collect();
+    shelves.extend(shelf::look(&places, env, index, &news));
+    (shelves, places)
 }
 
 fn index_place(env: &Env) -> Option<PathBuf> {
@@ -118,10 +119,14 @@ fn index_place(env: &Env) -> Option<PathBuf> {
 }
 
 /// Write down what is new. `is_whole` says that all stores were looked at, so that what was not seen is gone.
-fn write_index(index: Index<'_>, env: &Env, is_whole: bool) -> io::Result<()> {
-    match (index_place(env), index.into_bytes(env.build, is_whole)) {
+fn write_index(index: Index<'_>, env: &Env, is_whole: bool, shelves: &mut [Shelf]) {
+    let written = match (index_place(env), index.into_bytes(env.build, is_whole)) {
         (Some(place), Some(bytes)) => replace(&place, |file| file.write_all(&bytes)),
         _ => Ok(()),
+    };
+    if let (Err(error), Some(last)) = (written, shelves.last_mut()) {
+        let reason = walk::reason(&error);
+        last.status.problems.push(format!("the index can't be written, so the next start is as slow: {reason}"));
     }
 }
 

@@ -33,13 +33,11 @@ const PARAMETER_CHARS: usize = 200;
 
 /// Where Ollama keeps its models: its own places, the user's and the service's.
 pub(super) fn places(env: &Env) -> Vec<PathBuf> {
-    match env.path("OLLAMA_MODELS") {
-        Some(path) => vec![path],
-        None => {
-            let service = env.system("usr/share/ollama/.ollama/models").filter(|path| path.is_dir());
-            env.home(".ollama/models").into_iter().chain(service).collect()
-        }
+    if let Some(path) = env.path("OLLAMA_MODELS") {
+        return vec![path];
     }
+    let service = env.system("usr/share/ollama/.ollama/models").filter(|path| path.is_dir());
+    env.home(".ollama/models").into_iter().chain(service).collect()
 }
 
 /// What a manifest says, together with what its small layers say.
@@ -65,13 +63,13 @@ pub(super) fn walk(root: &Path, walk: &Walk<'_>) -> Vec<Candidate> {
             }
         }
     }
-    spread(&names, |names| {
+    spread(names, |names| {
         let mut candidates = Vec::new();
         for (host, namespace, model) in names {
             let folder = manifests.join(&host.name).join(&namespace.name).join(&model.name);
             for tag in walk.list_all_if_there(&folder) {
                 if tag.kind != Kind::Directory {
-                    let name = Name::new(host, namespace, model, &tag);
+                    let name = Name::new(&host, &namespace, &model, &tag);
                     candidates.extend(models(root, &folder.join(&tag.name), &name, walk));
                 }
             }

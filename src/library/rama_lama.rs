@@ -18,13 +18,11 @@ const MAX_REF: u64 = 4 << 20;
 
 /// Where `RamaLama` keeps its models: the user's, and root's.
 pub(super) fn places(env: &Env) -> Vec<PathBuf> {
-    match env.path("RAMALAMA_STORE") {
-        Some(path) => vec![path],
-        None => {
-            let system = env.system("var/lib/ramalama").filter(|path| path.is_dir());
-            env.data_home("ramalama").into_iter().chain(system).collect()
-        }
+    if let Some(path) = env.path("RAMALAMA_STORE") {
+        return vec![path];
     }
+    let service = env.system("var/lib/ramalama").filter(|path| path.is_dir());
+    env.data_home("ramalama").into_iter().chain(service).collect()
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -88,7 +86,9 @@ fn walk_model(folder: &Path, inside: &str, walk: &Walk<'_>, candidates: &mut Vec
 
 fn models(folder: &Path, inside: &str, tag: &str, reference: &Reference) -> Vec<Candidate> {
     let (transport, name) = inside.split_once('/').unwrap_or(("", inside));
-    let short = name.rsplit('/').next().unwrap_or(name);
+    let short = name.rsplit('/').next().unwrap_or(name).trim_end_matches(".gguf");
+    // A file of a repository stands behind the repository's name.
+    let owner_and_name = name.match_indices('/').nth(1).map_or(name, |(end, _)| &name[..end]);
     // Blobs go by what they hash to; everything else could lead out of the store.
     let part = |number: u32, file: &File| {
         let digest: Digest = file.hash.parse().ok()?;
@@ -107,7 +107,7 @@ fn models(folder: &Path, inside: &str, tag: &str, reference: &Reference) -> Vec<
     };
     let candidate = |what: &str, parts: Vec<Part>| {
         (!parts.is_empty()).then(|| Candidate {
-            repository: (transport == "huggingface").then(|| name.to_owned()),
+            repository: (transport == "huggingface").then(|| owner_and_name.to_owned()),
             count: parts.len() as u32,
             parts,
             is_declared: true,

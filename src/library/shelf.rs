@@ -29,31 +29,26 @@ pub(super) struct Item {
 pub(super) struct Shelf {
     pub(super) items: Vec<Item>,
     pub(super) status: StoreStatus,
-    /// The folders that were looked into, or would have been.
-    pub(super) folders: Vec<PathBuf>,
+    /// The folders that were looked into, or would have been, with their last change.
+    pub(super) folders: Vec<(PathBuf, Option<i64>)>,
 }
 
 /// Look at some places. `found` is told what is found meanwhile.
 pub(super) fn look(places: &[Place], env: &Env, index: &Index<'_>, news: &News<'_>) -> Vec<Shelf> {
+    let places: Vec<_> = places.iter().filter(|place| !place.is_absent()).collect();
     let mut shelves = Vec::new();
-    let mut visited = HashSet::new();
     // Each candidate with the number of its shelf.
     let mut candidates = Vec::new();
-    for place in places.iter().filter(|place| !place.is_absent()) {
-        let walk = Walk::new(index, place.store, &place.root);
-        if place.is_named && place.store != Store::Folder && !place.root.exists() {
-            walk.trouble(&place.root, "is not there");
-        }
-        candidates.extend(place.walk(&mut visited, &walk).into_iter().map(|candidate| (shelves.len(), candidate)));
-        let Walked { status, folders } = walk.finish();
+    for (shelf, (of_place, Walked { status, folders })) in walk(&places, index).into_iter().enumerate() {
+        candidates.extend(of_place.into_iter().map(|candidate| (shelf, candidate)));
         shelves.push(Shelf { items: Vec::new(), status, folders });
     }
-    let inspected = spread(&candidates, |chunk| {
-        let look = |(shelf, candidate): &(usize, Candidate)| {
-            let Found { model, node, is_dangling } = inspect(candidate.clone(), index, env.now)?;
-            Some((*shelf, Item { model: Arc::new(model), node }, is_dangling))
+    let inspected = spread(candidates, |chunk| {
+        let look = |(shelf, candidate): (usize, Candidate)| {
+            let Found { model, node, is_dangling } = inspect(candidate, index, env.now)?;
+            Some((shelf, Item { model: Arc::new(model), node }, is_dangling))
         };
-        let found: Vec<_> = chunk.iter().filter_map(look).collect();
+        let found: Vec<_> = chunk.into_iter().filter_map(look).collect();
         let whole = found.iter().filter(|(_, _, is_dangling)| !is_dangling);
         news.add(whole.map(|(_, item, _)| Arc::clone(&item.model)));
         found
@@ -77,6 +72,31 @@ pub(super) fn look(places: &[Place], env: &Env, index: &Index<'_>, news: &News<'
         }
     }
     shelves
+}
+
+/// Walk through the places, those of different stores at once.
+fn walk(places: &[&Place], index: &Index<'_>) -> Vec<(Vec<Candidate>, Walked)> {
+    let one = |place: &Place, visited: &mut HashSet<PathBuf>| {
+        let walk = Walk::new(index, place.store, &place.root);
+        if place.is_named && place.store != Store::Folder && !place.root.exists() {
+            walk.trouble(&place.root, "is not there");
+        }
+        let candidates = place.walk(visited, &walk);
+        (candidates, walk.finish())
+    };
+    // Folders from config.toml may lie in one another, so one thread goes through all of them.
+    let groups = places.chunk_by(|one, other| one.store == other.store);
+    std::thread::scope(|scope| {
+        let walk = |group: &[&Place]| {
+            let mut visited = HashSet::new();
+            group.iter().map(|place| one(place, &mut visited)).collect::<Vec<_>>()
+        };
+        let helpers: Vec<_> = groups.map(|group| scope.spawn(move || walk(group))).collect();
+        let join = |helper: std::thread::ScopedJoinHandle<'_, Vec<_>>| {
+            helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        helpers.into_iter().flat_map(join).collect()
+    })
 }
 
 /// The shelf of the models that came with the program.

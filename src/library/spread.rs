@@ -1,24 +1,26 @@
 //! Spreads work over several threads.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Items that a thread takes at a time.
 const CHUNK: usize = 16;
 /// More threads only compete for the disk.
 const MAX_THREADS: usize = 8;
 
-/// What `work` makes of all items, in their order. It is called with a few of them at a time, on several threads where
-/// there are many.
-pub(super) fn spread<T: Sync, R: Send>(items: &[T], work: impl Fn(&[T]) -> Vec<R> + Sync) -> Vec<R> {
-    let chunks: Vec<_> = items.chunks(CHUNK).collect();
-    let n_threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS).min(chunks.len());
-    let next = AtomicUsize::new(0);
+/// What `work` makes of all items, in their order. It is given a few of them at a time, on several threads where there are
+/// many.
+pub(super) fn spread<T: Send, R: Send>(items: Vec<T>, work: impl Fn(Vec<T>) -> Vec<R> + Sync) -> Vec<R> {
+    let n_chunks = items.len().div_ceil(CHUNK);
+    let n_threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS).min(n_chunks);
+    let rest = Mutex::new(items.into_iter().enumerate());
     let take = || {
         let mut done = Vec::new();
         loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            let Some(chunk) = chunks.get(number) else { return done };
-            done.push((number, work(chunk)));
+            let mut chunk =
+                rest.lock().unwrap_or_else(PoisonError::into_inner).by_ref().take(CHUNK).collect::<Vec<_>>();
+            let Some((number, _)) = chunk.first() else { return done };
+            let number = *number;
+            done.push((number, work(chunk.drain(..).map(|(_, item)| item).collect())));
         }
     };
     let mut done = std::thread::scope(|scope| {
@@ -44,7 +46,7 @@ mod tests {
     fn keeps_the_order() {
         for count in [0, 1, CHUNK, CHUNK + 1, 1000] {
             let items: Vec<_> = (0..count).collect();
-            let odd = spread(&items, |chunk| chunk.iter().copied().filter(|number| number % 2 == 1).collect());
+            let odd = spread(items, |chunk| chunk.into_iter().filter(|number| number % 2 == 1).collect());
             assert_eq!(odd, (0..count).filter(|number| number % 2 == 1).collect::<Vec<_>>());
         }
     }

@@ -61,14 +61,15 @@ pub(super) struct Walk<'a> {
     n_folders: AtomicUsize,
     n_broken: AtomicUsize,
     notes: Mutex<Notes>,
-    looked_at: Mutex<Vec<PathBuf>>,
+    looked_at: Mutex<Vec<(PathBuf, Option<i64>)>>,
 }
 
 /// How a walk went.
 pub(super) struct Walked {
     pub(super) status: StoreStatus,
-    /// The folders that it looked into, or would have, were they there.
-    pub(super) folders: Vec<PathBuf>,
+    /// The folders that it looked into, or would have, were they there: each with its last change, nanoseconds since
+    /// 1970, as it was before the look.
+    pub(super) folders: Vec<(PathBuf, Option<i64>)>,
 }
 
 /// What a walk met.
@@ -104,9 +105,15 @@ impl<'a> Walk<'a> {
 
     /// The entries that matter, sorted by name. What can't be read is a problem of the store and has none.
     pub(super) fn list(&self, folder: &Path) -> Vec<Entry> {
-        self.try_list(folder, Keep::Models).unwrap_or_else(|error| {
+        self.list_with_stamp(folder).0
+    }
+
+    /// The same with the folder's stamp.
+    pub(super) fn list_with_stamp(&self, folder: &Path) -> (Vec<Entry>, Option<Stamp>) {
+        let listed = self.try_list(folder, Keep::Models).map(|(entries, stamp)| (entries, Some(stamp)));
+        listed.unwrap_or_else(|error| {
             self.trouble(folder, &reason(&error));
-            Vec::new()
+            (Vec::new(), None)
         })
     }
 
@@ -127,7 +134,7 @@ impl<'a> Walk<'a> {
                 self.trouble(folder, &reason(&error));
                 Vec::new()
             }
-            Ok(entries) => entries,
+            Ok((entries, _)) => entries,
         }
     }
 
@@ -140,6 +147,17 @@ impl<'a> Walk<'a> {
         read: impl FnOnce(&[u8]) -> (T, bool),
     ) -> io::Result<T> {
         small_file(self.index, path, max_bytes, read)
+    }
+
+    /// The same where what changes with the file has this stamp.
+    pub(super) fn small_file_as<T: Serialize + DeserializeOwned>(
+        &self,
+        path: &Path,
+        stamp: Stamp,
+        max_bytes: u64,
+        read: impl FnOnce(&[u8]) -> (T, bool),
+    ) -> io::Result<T> {
+        small_file_as(self.index, path, stamp, max_bytes, read)
     }
 
     /// Note a manifest that can't be understood.
@@ -194,19 +212,19 @@ impl<'a> Walk<'a> {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn try_list(&self, folder: &Path, keep: Keep) -> io::Result<Vec<Entry>> {
+    fn try_list(&self, folder: &Path, keep: Keep) -> io::Result<(Vec<Entry>, Stamp)> {
         if self.n_folders.fetch_add(1, Ordering::Relaxed) >= MAX_FOLDERS {
             return Err(io::Error::other(format!("left out: more than {MAX_FOLDERS} folders")));
         }
-        self.looked_at.lock().unwrap_or_else(PoisonError::into_inner).push(folder.to_owned());
-        let metadata = fs::metadata(folder)?;
-        if !metadata.is_dir() {
-            return Err(io::ErrorKind::NotADirectory.into());
-        }
+        let metadata = fs::metadata(folder);
         // Taken before the reading, so that what changes meanwhile is noticed next time.
-        let stamp = Stamp::of(&metadata);
+        let stamp = metadata.as_ref().ok().filter(|metadata| metadata.is_dir()).map(Stamp::of);
+        let looked_at = (folder.to_owned(), stamp.map(|stamp| stamp.modified));
+        self.looked_at.lock().unwrap_or_else(PoisonError::into_inner).push(looked_at);
+        metadata?;
+        let stamp = stamp.ok_or(io::ErrorKind::NotADirectory)?;
         if let Some(known) = self.index.directory(folder, keep == Keep::All, stamp) {
-            return Ok(known.into_iter().map(|(name, kind)| Entry { name: name.into(), kind }).collect());
+            return Ok((known.into_iter().map(|(name, kind)| Entry { name: name.into(), kind }).collect(), stamp));
         }
         let mut entries = Vec::new();
         let mut is_whole = true;
@@ -237,7 +255,7 @@ impl<'a> Walk<'a> {
         entries.sort_unstable();
         let names = entries.iter().map(|entry| Some((entry.name.to_str()?.to_owned(), entry.kind)));
         self.index.add_directory(folder, keep == Keep::All, stamp, names.collect::<Option<_>>().filter(|_| is_whole));
-        Ok(entries)
+        Ok((entries, stamp))
     }
 }
 
@@ -252,15 +270,27 @@ pub(super) fn small_file<T: Serialize + DeserializeOwned>(
     if !metadata.is_file() {
         return Err(io::Error::other("not a regular file"));
     }
-    let stamp = Stamp::of(&metadata);
+    small_file_as(index, path, Stamp::of(&metadata), max_bytes, read)
+}
+
+/// The same where what changes with the file has this stamp.
+fn small_file_as<T: Serialize + DeserializeOwned>(
+    index: &Index<'_>,
+    path: &Path,
+    stamp: Stamp,
+    max_bytes: u64,
+    read: impl FnOnce(&[u8]) -> (T, bool),
+) -> io::Result<T> {
     if let Some(known) = index.small_file(path, stamp) {
         return Ok(known);
     }
-    if metadata.len() > max_bytes {
-        return Err(io::Error::other(format!("longer than {max_bytes} bytes")));
+    let file = open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() || metadata.len() > max_bytes {
+        return Err(io::Error::other(format!("no regular file of at most {max_bytes} bytes")));
     }
     let mut bytes = Vec::new();
-    open(path)?.take(max_bytes).read_to_end(&mut bytes)?;
+    file.take(max_bytes).read_to_end(&mut bytes)?;
     let (value, may_be_remembered) = read(&bytes);
     if may_be_remembered {
         index.add_small_file(path, stamp, &value);

@@ -7,7 +7,13 @@ fn findings(well: bool) -> Findings {
         sample: sample(well),
         engine: Engine { built_in: well, backends: vec!["cuda"], others: vec!["/usr/bin/ollama".into()] },
         stores: vec![
-            StoreStatus { store: Store::HuggingFace, place: "/hub".to_owned(), n_models: 3, broken_manifests: 0, problems: Vec::new() },
+            StoreStatus {
+                store: Store::HuggingFace,
+                place: "/hub".to_owned(),
+                n_models: 3,
+                broken_manifests: 0,
+                problems: Vec::new(),
+            },
             StoreStatus {
                 store: Store::Folder,
                 place: "/models".to_owned(),

@@ -1,6 +1,7 @@
 //! What is broken, what is hostile, and what may not be touched.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -101,15 +102,19 @@ fn state(roots: &[PathBuf]) -> BTreeMap<PathBuf, String> {
         let metadata = fs::symlink_metadata(path).unwrap();
         let mut what = format!("{} {:?}", metadata.len(), metadata.modified());
         if metadata.is_file() && cfg!(target_os = "linux") {
-            what += &format!(" {:?}", metadata.accessed());
+            let _ = write!(what, " {:?}", metadata.accessed());
         }
         state.insert(path.to_owned(), what);
         if metadata.is_dir() {
-            fs::read_dir(path).unwrap().for_each(|entry| add(&entry.unwrap().path(), state));
+            for entry in fs::read_dir(path).unwrap() {
+                add(&entry.unwrap().path(), state);
+            }
         }
     }
     let mut state = BTreeMap::new();
-    roots.iter().for_each(|root| add(root, &mut state));
+    for root in roots {
+        add(root, &mut state);
+    }
     state
 }
 

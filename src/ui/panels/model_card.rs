@@ -7,7 +7,7 @@ use super::model_table::{fit_cell, used};
 use super::openness_card;
 use crate::core::advice::advice;
 use crate::core::fit::{CACHES, Fit, Place, cache_name, fit, table};
-use crate::core::model::{Digest, Model, Status};
+use crate::core::model::{Format, Model, Status};
 use crate::core::units::tokens;
 use crate::core::{State, what};
 use ratatui::layout::Rect;
@@ -121,8 +121,11 @@ fn facts(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
         let inside: Vec<_> =
             summary.mix().map(|mix| mix.to_string()).into_iter().chain(layers).chain(experts).collect();
         lines.push(("attention", if inside.is_empty() { dash() } else { inside.join(", ") }));
-        let can = what::abilities(summary).map(|can| can.join(", "));
-        lines.push(("can", can.unwrap_or_else(|| "completion only: no chat template".to_owned())));
+        // Of other formats nobody has read the template.
+        if model.format == Format::Gguf {
+            let can = what::abilities(summary).map(|can| can.join(", "));
+            lines.push(("can", can.unwrap_or_else(|| "completion only: no chat template".to_owned())));
+        }
         if let Some(tokenizer) = &summary.tokenizer {
             let split = summary.tokenizer_pre.as_ref().map(|pre| format!(", {pre}")).unwrap_or_default();
             let size = summary.vocabulary.map(|count| format!(", {} tokens", tokens(count))).unwrap_or_default();
@@ -223,26 +226,32 @@ fn types(canvas: &mut Canvas<'_>, area: Rect, model: &Model) -> Rect {
 }
 
 fn files(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
-    if area.height < 2 || model.files.is_empty() {
-        return;
-    }
     let mut rest = area;
-    let count = if model.files.len() == 1 { "file".to_owned() } else { format!("{} files", model.files.len()) };
-    let caption = format!("{count}, {}", model.size);
-    canvas.say(rest.x, rest.y, rest.width, &caption, Meaning::Accent);
-    rest = below(rest, 1);
-    let style = canvas.style(Meaning::Muted);
-    for file in model.files.iter().take(MAX_FILES) {
-        let path = file.path.display().to_string();
-        let path = if path.is_empty() { "inside taffrail itself".to_owned() } else { path };
-        let path = match file.digest {
-            Some(digest) => {
-                let kind = if matches!(digest, Digest::Sha256(_)) { "sha256" } else { "git sha1" };
-                format!("{path} {kind} {:.DIGEST_CHARS$}…", digest.to_string())
+    for (number, place) in model.places().enumerate() {
+        if rest.height < 2 || place.files.is_empty() {
+            return;
+        }
+        let count = if place.files.len() == 1 { "file".to_owned() } else { format!("{} files", place.files.len()) };
+        let also = if number == 0 { "" } else { "also " };
+        let caption = format!("{also}{}: {count}, {}", place.store.name(), place.size);
+        canvas.say(rest.x, rest.y, rest.width, &caption, Meaning::Accent);
+        rest = below(rest, 1);
+        let style = canvas.style(Meaning::Muted);
+        for file in place.files.iter().take(MAX_FILES) {
+            let path = file.path.display().to_string();
+            let path = if path.is_empty() { "inside taffrail itself".to_owned() } else { path };
+            let rows = canvas.paragraph(rest, &path, style);
+            rest = below(rest, rows);
+            if let Some(digest) = file.digest.filter(|_| rest.height > 0) {
+                canvas.say(
+                    rest.x,
+                    rest.y,
+                    rest.width,
+                    &format!("{} {:.DIGEST_CHARS$}…", digest.kind(), digest.to_string()),
+                    Meaning::Muted,
+                );
+                rest = below(rest, 1);
             }
-            None => path,
-        };
-        let rows = canvas.paragraph(rest, &path, style);
-        rest = below(rest, rows);
+        }
     }
 }

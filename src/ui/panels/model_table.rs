@@ -24,7 +24,7 @@ const COLUMNS: [Column; 10] = [
     column("Size", 8, Align::Right, 0),
     column("Context", 7, Align::Right, 3),
     column("Licence", 16, Align::Left, 7),
-    column("Store", 7, Align::Grow(16), 4),
+    column("Store", 7, Align::Grow(12), 4),
     column("Used", 10, Align::Right, 6),
     column("tok/s", 6, Align::Right, 5),
     column("Fits", 9, Align::Grow(20), 1),
@@ -83,7 +83,7 @@ fn row<'a>(canvas: &Canvas<'_>, state: &State, model: &'a Model) -> Row<'a> {
         one(Meaning::Text, model.size.to_string()),
         or_dash(summary.and_then(|summary| summary.context_length).map(tokens)),
         licence,
-        one(Meaning::Muted, model.store_names()),
+        one(Meaning::Muted, stores(model)),
         one(Meaning::Muted, used(state, model)),
         or_dash(measured),
         fit_cell(canvas, &fit(state, model)),
@@ -95,6 +95,15 @@ fn row<'a>(canvas: &Canvas<'_>, state: &State, model: &'a Model) -> Row<'a> {
         _ => None,
     };
     Row { cells, instead }
+}
+
+/// The store to prefer, and how many others have it: the card names them.
+fn stores(model: &Model) -> String {
+    let names = model.store_names();
+    match names.split_once(' ') {
+        Some((first, others)) => format!("{first} +{}", others.split(' ').count()),
+        None => names,
+    }
 }
 
 /// How long ago it was read last.
