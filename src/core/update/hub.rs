@@ -123,10 +123,14 @@ fn choose(state: &mut State) -> Vec<Effect> {
         };
     }
     let Some(repository) = state.hub.repository().cloned() else { return Vec::new() };
-    let Some(place) = state.hub.open else { return open(state, repository) };
+    let Some(place) = state.hub.open else { return open(state, &repository) };
     match &repository.files {
         Files::Known(quants) => match quants.get(place) {
-            Some(quant) => fetch(state, order(&repository.id, quant)),
+            Some(quant) if quant.is_whole() => fetch(state, order(&repository.id, quant)),
+            Some(quant) => {
+                notify(state, format!("{} can't be fetched: parts of it are missing on the hub", quant.label), true);
+                Vec::new()
+            }
             None => Vec::new(),
         },
         Files::Failed(_) => ask(state, &repository.id),
@@ -135,8 +139,8 @@ fn choose(state: &mut State) -> Vec<Effect> {
 }
 
 /// Show what a repository has, the best that fits chosen.
-fn open(state: &mut State, repository: Repository) -> Vec<Effect> {
-    state.hub.open = Some(preselected(state, &repository).map_or(0, |choice| choice.index));
+fn open(state: &mut State, repository: &Repository) -> Vec<Effect> {
+    state.hub.open = Some(preselected(state, repository).map_or(0, |choice| choice.index));
     match repository.files {
         Files::Unasked | Files::Failed(_) => ask(state, &repository.id),
         Files::Asked | Files::Known(_) => Vec::new(),
@@ -178,12 +182,21 @@ pub(super) fn heard(state: &mut State, event: HubEvent) -> Vec<Effect> {
         HubEvent::Found { results: Ok(results), .. } => {
             let hub = &mut state.hub;
             hub.search = Search::Done;
-            hub.results = results;
+            let before = std::mem::replace(&mut hub.results, results);
             hub.chosen = 0;
             hub.open = None;
             sort(state);
-            let ids: Vec<_> =
-                state.hub.results.iter().take(MAX_ASKED).map(|repository| repository.id.clone()).collect();
+            // What is known already, from a search that was sorted otherwise, is not asked for again.
+            for old in before.into_iter().filter(|old| matches!(old.files, Files::Known(_))) {
+                if let Some(new) = state.hub.results.iter_mut().find(|new| new.id == old.id) {
+                    new.files = old.files;
+                }
+            }
+            let ids: Vec<_> = {
+                let first = state.hub.results.iter().take(MAX_ASKED);
+                let unknown = first.filter(|repository| repository.files == Files::Unasked);
+                unknown.map(|repository| repository.id.clone()).collect()
+            };
             ids.iter().flat_map(|id| ask(state, id)).collect()
         }
         HubEvent::Found { results: Err(failure), .. } => {
@@ -196,7 +209,7 @@ pub(super) fn heard(state: &mut State, event: HubEvent) -> Vec<Effect> {
         }
         HubEvent::Interrupted(interrupted) => {
             for one in interrupted {
-                if state.hub.downloads.iter().all(|download| download.order != one.order) {
+                if state.hub.downloads.iter().all(|download| !download.order.is_same(&one.order)) {
                     add(state, one.order, Phase::Paused, one.done);
                 }
             }
@@ -230,14 +243,13 @@ fn order(repository: &str, quant: &Quant) -> Order {
 
 /// Fetch an order, or go on with it where it is there.
 pub(super) fn fetch(state: &mut State, order: Order) -> Vec<Effect> {
-    let is_same = |download: &Download| {
-        (&download.order.repository, &download.order.revision, &download.order.label)
-            == (&order.repository, &order.revision, &order.label)
-    };
-    if let Some(place) = state.hub.downloads.iter().position(is_same) {
+    if let Some(place) = state.hub.downloads.iter().position(|download| download.order.is_same(&order)) {
         state.hub.chosen_download = place;
         match state.hub.downloads[place].phase {
-            Phase::Paused | Phase::Failed(_) | Phase::Done => state.hub.downloads[place].phase = Phase::Queued,
+            Phase::Paused | Phase::Failed(_) | Phase::Done => {
+                state.hub.downloads[place].order = order;
+                state.hub.downloads[place].phase = Phase::Queued;
+            }
             _ => notify(state, format!("{} is being fetched already", order.name()), false),
         }
     } else {
@@ -255,13 +267,9 @@ fn add(state: &mut State, order: Order, phase: Phase, done: Bytes) {
         downloads.remove(place);
     }
     downloads.push(Download::new(id, order, phase, done));
-    if phase_is_new(downloads) {
+    if downloads.last().is_some_and(|download| download.phase == Phase::Queued) {
         state.hub.chosen_download = downloads.len() - 1;
     }
-}
-
-fn phase_is_new(downloads: &[Download]) -> bool {
-    downloads.last().is_some_and(|download| download.phase == Phase::Queued)
 }
 
 /// Start what waits, as many as may run at once.

@@ -152,7 +152,8 @@ impl Client {
                 let page = self.url(repository.split('/')).map_or_else(|_| repository.clone(), Into::into);
                 Problem::Gated { repository, page }
             }
-            (_, "RepoNotFound") if self.place.token.is_some() || status != 401 => not_found(repository),
+            // The hub says 401 of what does not exist and of what is private alike.
+            (_, "RepoNotFound") => not_found(repository),
             (404, "RevisionNotFound") => not_found(format!("such revision of {repository}")),
             (404, _) => not_found(about.what.to_owned()),
             (401 | 403, _) => Problem::Unauthorized { repository, with_token: self.place.token.is_some() },
@@ -172,7 +173,7 @@ fn redirected(response: &Response, from: &Url) -> Result<Option<Url>, Problem> {
         return Ok(None);
     }
     let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
-    let to = location.and_then(|location| from.join(location).ok()).filter(|to| to.has_host());
+    let to = location.and_then(|location| from.join(location).ok()).filter(Url::has_host);
     let to = to.ok_or_else(|| Problem::Answer("it redirects to nowhere".to_owned()))?;
     match (from.scheme(), to.scheme()) {
         (_, "https") | ("http", "http") => Ok(Some(to)),
