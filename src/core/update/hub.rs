@@ -45,10 +45,10 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             state.hub.typing = true;
             state.hub.in_downloads = false;
         }
-        Action::Move(by) => travel(state, by),
-        Action::Page(by) => travel(state, by * PAGE),
-        Action::First => travel(state, i32::MIN),
-        Action::Last => travel(state, i32::MAX),
+        Action::Move(by) => return travel(state, by),
+        Action::Page(by) => return travel(state, by * PAGE),
+        Action::First => return travel(state, i32::MIN),
+        Action::Last => return travel(state, i32::MAX),
         Action::Choose => return choose(state),
         Action::Back => back(state),
         Action::Focus => state.hub.in_downloads = !state.hub.in_downloads && !state.hub.downloads.is_empty(),
@@ -75,7 +75,7 @@ pub(super) fn enter(state: &mut State) {
     }
 }
 
-fn travel(state: &mut State, by: i32) {
+fn travel(state: &mut State, by: i32) -> Vec<Effect> {
     let step = |place: usize, count: usize| place.saturating_add_signed(by as isize).min(count.saturating_sub(1));
     let hub = &mut state.hub;
     if hub.in_downloads {
@@ -88,7 +88,12 @@ fn travel(state: &mut State, by: i32) {
         hub.open = Some(step(place, count));
     } else {
         hub.chosen = step(hub.chosen, hub.results.len());
+        let chosen = hub.repository().filter(|repository| repository.files == Files::Unasked);
+        if let Some(id) = chosen.map(|repository| repository.id.clone()) {
+            return ask(state, &id);
+        }
     }
+    Vec::new()
 }
 
 fn back(state: &mut State) {
@@ -182,10 +187,13 @@ pub(super) fn heard(state: &mut State, event: HubEvent) -> Vec<Effect> {
         HubEvent::Found { results: Ok(results), .. } => {
             let hub = &mut state.hub;
             hub.search = Search::Done;
+            let chosen = hub.repository().map(|repository| repository.id.clone());
             let before = std::mem::replace(&mut hub.results, results);
-            hub.chosen = 0;
             hub.open = None;
             sort(state);
+            // The choice stays where the same repositories came in another order.
+            let place = state.hub.results.iter().position(|repository| Some(&repository.id) == chosen.as_ref());
+            state.hub.chosen = place.unwrap_or(0);
             // What is known already, from a search that was sorted otherwise, is not asked for again.
             for old in before.into_iter().filter(|old| matches!(old.files, Files::Known(_))) {
                 if let Some(new) = state.hub.results.iter_mut().find(|new| new.id == old.id) {

@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, Spans, split_rows};
+use super::super::canvas::{Canvas, Spans, inset, split_rows};
 use super::super::theme::Meaning;
 use super::super::view::ViewState;
 use super::super::widgets::table::{self, Align, Column, Row};
@@ -13,6 +13,9 @@ use crate::core::units::{Bytes, span};
 const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {
     Column { head, width, align, rank }
 }
+
+/// Columns beside what the chosen download has to say.
+const MARGIN: u16 = 2;
 
 /// Cells of a bar.
 const BAR: usize = 14;
@@ -28,8 +31,13 @@ const COLUMNS: [Column; 7] = [
 ];
 
 /// Rows that the downloads take: the head, one for each, and what the chosen one has to say.
-pub(crate) fn rows(state: &State) -> u16 {
-    state.hub.downloads.len() as u16 + 1 + u16::from(detail(state).is_some())
+pub(crate) fn rows(state: &State, columns: u16) -> u16 {
+    state.hub.downloads.len() as u16 + 1 + detail(state).map_or(0, |(_, text)| detail_rows(&text, columns))
+}
+
+/// Rows of what the chosen download has to say: reason and hint have room, a wordy hub has not.
+fn detail_rows(text: &str, columns: u16) -> u16 {
+    Canvas::rows_of(text, columns.saturating_sub(2 * MARGIN).max(1)).min(3)
 }
 
 /// Why the chosen download does not go on, which has no room in its row.
@@ -44,10 +52,12 @@ fn detail(state: &State) -> Option<(Meaning, String)> {
 /// Draw the downloads.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
     let hub = &state.hub;
-    let detail = detail(state).filter(|_| area.height > 2);
-    let (area, foot) = split_rows(area, area.height - u16::from(detail.is_some()));
+    let detail = detail(state).filter(|_| area.height > 3);
+    let wanted = detail.as_ref().map_or(0, |(_, text)| detail_rows(text, area.width));
+    let (area, foot) = split_rows(area, area.height - wanted.min(area.height.saturating_sub(2)));
     if let Some((meaning, text)) = detail {
-        canvas.say(foot.x + 2, foot.y, foot.width.saturating_sub(2), &text, meaning);
+        let style = canvas.style(meaning);
+        canvas.paragraph(inset(foot, MARGIN), &text, style);
     }
     table::draw(
         canvas,
