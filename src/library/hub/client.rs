@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, LINK, LOCATION, RANGE, RETRY_AFTER};
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, HeaderMap, LINK, LOCATION, RANGE, RETRY_AFTER};
 use reqwest::{Method, Response, Url, redirect};
 use serde_json::Value;
 
@@ -77,8 +77,12 @@ impl Client {
             let Some(next) = redirected(&response, &url)? else {
                 return Ok(self.checked(response, about)?.headers().clone());
             };
-            if !self.place.is_endpoint(&next) || response.headers().contains_key("x-linked-etag") {
-                return Ok(response.headers().clone());
+            let is_told = |name: &str| response.headers().contains_key(name);
+            if !self.place.is_endpoint(&next) || (is_told("x-linked-etag") && is_told("x-linked-size")) {
+                let mut headers = response.headers().clone();
+                // That is the redirect's own.
+                headers.remove(CONTENT_LENGTH);
+                return Ok(headers);
             }
             url = next;
         }

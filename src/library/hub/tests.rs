@@ -290,6 +290,21 @@ fn the_token_goes_to_the_endpoint_alone() {
 }
 
 #[test]
+fn the_length_of_a_redirect_is_not_the_files() {
+    let sea = Sea::new(&[("m.gguf", &content(1000))]);
+    let other = FakeHub::start(vec![]);
+    let head = |to: String| {
+        let headers = [("Location", to), ("X-Linked-Etag", sea.repo.files[0].etag.clone())];
+        let commit = ("X-Repo-Commit", sea.repo.commit.clone());
+        sea.hub.fault("HEAD", "/resolve/", 1, Wrong::Status(307, headers.into_iter().chain([commit]).collect()));
+        runtime().block_on(sea.client().metadata(REPOSITORY, "main", "m.gguf"))
+    };
+    assert_eq!(head("/pequod/whale/resolve/main/m.gguf?moved".to_owned()).unwrap().size, 1000);
+    let problem = head(format!("{}/elsewhere", other.endpoint)).unwrap_err();
+    assert!(problem.to_string().contains("lacks the length"), "{problem}");
+}
+
+#[test]
 fn refusals_say_what_to_do() {
     let status = |status, code: &str| Wrong::Status(status, vec![("X-Error-Code", code.to_owned())]);
     for (wrong, kind, reason, hint) in [
