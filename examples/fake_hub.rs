@@ -1,7 +1,7 @@
 //! A hub on loopback with the starter models in it, to try the hub's screen and `taffrail pull` without a network:
 //! `fake_hub [PORT] [BYTES_PER_SECOND]`, then start taffrail with `HF_ENDPOINT` set to the address that it prints.
 
-#[expect(unreachable_pub, missing_docs, reason = "a module of the tests")]
+#[expect(unreachable_pub, dead_code, reason = "a module of the tests, which use more of it")]
 #[path = "../src/library/hub/fake.rs"]
 mod fake;
 
@@ -36,11 +36,11 @@ fn main() -> std::io::Result<()> {
     ];
     repos[1].downloads = 1_234_567;
     repos[1].likes = 321;
-    repos[1].license = "mit".to_owned();
+    "mit".clone_into(&mut repos[1].license);
     repos[2].gated = true;
     repos[2].token = Some("open".to_owned());
     repos[2].downloads = 17;
-    repos[2].updated = "2024-03-01T00:00:00.000Z".to_owned();
+    "2024-03-01T00:00:00.000Z".clone_into(&mut repos[2].updated);
     let hub = FakeHub::start_at(&format!("127.0.0.1:{port}"), repos);
     if let Some(pace) = pace {
         hub.fault("GET", "/resolve/", usize::MAX, Wrong::Drip((pace / 50).max(1), Duration::from_millis(20)));

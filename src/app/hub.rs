@@ -122,7 +122,7 @@ impl Hub {
     }
 
     /// Throw away what came of an order that nobody works on.
-    pub(super) fn discard(&self, settings: &Settings, order: Order) {
+    pub(super) fn discard(settings: &Settings, order: Order) {
         if let Some(cache) = Place::cache_of_process(settings) {
             // A thread that removes files ends by itself.
             std::thread::spawn(move || discard(&cache, &order));

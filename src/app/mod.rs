@@ -175,7 +175,7 @@ impl App {
             Effect::Download { id, order } => self.hub.download(&self.state.settings, id, order),
             Effect::Pause(id) => self.hub.wish(id, library::hub::Wish::Pause),
             Effect::CancelDownload(id) => self.hub.wish(id, library::hub::Wish::Cancel),
-            Effect::Discard(order) => self.hub.discard(&self.state.settings, order),
+            Effect::Discard(order) => hub::Hub::discard(&self.state.settings, order),
             Effect::Copy(text) => self.clipboard = Some(text),
             Effect::Quit => {}
         }

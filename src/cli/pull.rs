@@ -3,6 +3,7 @@
 //! The same actions and events as on the screen. Standard output gets the file's path, or one JSON document; what
 //! happens meanwhile goes to standard error.
 
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
@@ -191,12 +192,13 @@ struct Line {
     to_terminal: bool,
     is_open: bool,
     told: Option<Instant>,
+    phase: Option<std::mem::Discriminant<Phase>>,
     last: String,
 }
 
 impl Line {
     fn new() -> Self {
-        Self { to_terminal: io::stderr().is_terminal(), is_open: false, told: None, last: String::new() }
+        Self { to_terminal: io::stderr().is_terminal(), is_open: false, told: None, phase: None, last: String::new() }
     }
 
     fn show(&mut self, download: &Download) {
@@ -209,9 +211,14 @@ impl Line {
             let cut: String = text.chars().take(columns).collect();
             let _ = write!(io::stderr(), "\r\x1b[K{cut}");
             self.is_open = true;
-        } else if download.phase != Phase::Running || self.told.is_none_or(|told| told.elapsed() >= LINE) {
-            let _ = writeln!(io::stderr(), "{text}");
-            self.told = Some(Instant::now());
+        } else {
+            let phase = std::mem::discriminant(&download.phase);
+            let is_news = self.phase != Some(phase) || matches!(download.phase, Phase::Waiting(_));
+            if is_news || self.told.is_none_or(|told| told.elapsed() >= LINE) {
+                let _ = writeln!(io::stderr(), "{text}");
+                self.told = Some(Instant::now());
+                self.phase = Some(phase);
+            }
         }
         self.last = text;
     }
@@ -237,10 +244,10 @@ fn describe(download: &Download) -> String {
                 (download.share() * 100.0).floor()
             );
             if let Some(rate) = download.rate {
-                text.push_str(&format!("  {}/s", Bytes(rate as u64)));
+                let _ = write!(text, "  {}/s", Bytes(rate as u64));
             }
             if let Some(left) = download.left() {
-                text.push_str(&format!("  {} left", span(left)));
+                let _ = write!(text, "  {} left", span(left));
             }
             text
         }

@@ -33,6 +33,11 @@ impl Order {
         self.files.iter().map(|file| file.size).sum()
     }
 
+    /// Whether both mean the same model; its files may have changed on the hub in between.
+    pub fn is_same(&self, other: &Self) -> bool {
+        (&self.repository, &self.revision, &self.label) == (&other.repository, &other.revision, &other.label)
+    }
+
     /// `owner/name:label`.
     pub fn name(&self) -> String {
         format!("{}:{}", self.repository, self.label)

@@ -228,7 +228,7 @@ pub enum HubEvent {
 
 /// The quantisations among a repository's files, smallest first, projectors last: parts of a split model are one.
 pub fn quants(files: &[RemoteFile]) -> Vec<Quant> {
-    let mut groups: BTreeMap<(&str, &str), (u32, Vec<(u32, &RemoteFile)>)> = BTreeMap::new();
+    let mut groups = BTreeMap::<(&str, &str), (u32, Vec<(u32, &RemoteFile)>)>::new();
     for file in files {
         let (folder, name) = file.path.rsplit_once('/').unwrap_or(("", &file.path));
         let lower = name.to_ascii_lowercase();
@@ -240,9 +240,9 @@ pub fn quants(files: &[RemoteFile]) -> Vec<Quant> {
         *n_parts = (*n_parts).max(count);
         group.push((number, file));
     }
-    let mut labels: BTreeMap<String, usize> = BTreeMap::new();
+    let mut labels: BTreeMap<(bool, String), usize> = BTreeMap::new();
     for (_, stem) in groups.keys() {
-        *labels.entry(label(stem)).or_default() += 1;
+        *labels.entry((is_projector(stem), label(stem))).or_default() += 1;
     }
     let mut quants: Vec<_> = groups
         .into_iter()
@@ -250,19 +250,25 @@ pub fn quants(files: &[RemoteFile]) -> Vec<Quant> {
             group.sort_by_key(|(number, _)| *number);
             group.dedup_by_key(|(number, _)| *number);
             let short = label(stem);
-            let label = match (labels.get(&short), folder) {
+            let is_projector = is_projector(stem);
+            let label = match (labels.get(&(is_projector, short.clone())), folder) {
+                (Some(1), _) if is_projector => format!("mmproj-{}", short.trim_start_matches("mmproj-")),
                 (Some(1), _) => short,
                 (_, "") => stem.to_owned(),
                 (_, folder) => format!("{folder}/{stem}"),
             };
             let files = group.into_iter().map(|(_, file)| file.clone()).collect();
-            Quant { label, files, n_parts, is_projector: stem.to_ascii_lowercase().contains("mmproj") }
+            Quant { label, files, n_parts, is_projector }
         })
         .collect();
     quants.sort_by(|one, other| {
         (one.is_projector, one.size(), &one.label).cmp(&(other.is_projector, other.size(), &other.label))
     });
     quants
+}
+
+fn is_projector(stem: &str) -> bool {
+    stem.to_ascii_lowercase().contains("mmproj")
 }
 
 fn strip_gguf(name: &str) -> Option<&str> {
@@ -276,7 +282,7 @@ fn label(stem: &str) -> String {
     let starts = upper
         .char_indices()
         .filter(|(at, _)| *at == 0 || upper.get(..*at).is_some_and(|before| before.ends_with(['-', '.', '_', ' '])));
-    let found = starts.filter_map(|(at, _)| Some((at, quant_at(upper.get(at..)?)?))).last();
+    let found = starts.rev().find_map(|(at, _)| Some((at, quant_at(upper.get(at..)?)?)));
     let Some((at, quant)) = found else { return stem.to_owned() };
     let is_dynamic = upper.get(..at).is_some_and(|before| before.ends_with("UD-"));
     if is_dynamic { format!("UD-{quant}") } else { quant.to_owned() }

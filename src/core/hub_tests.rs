@@ -47,8 +47,8 @@ fn parts_are_one_model_and_projectors_stand_apart() {
             ("Q2_K", 1, false, false),
             ("Q4_K_M", 1, true, false),
             ("Q8_0", 2, true, false),
-            ("m-F16", 1, true, false),
-            ("mmproj-m-F16", 1, true, true),
+            ("F16", 1, true, false),
+            ("mmproj-F16", 1, true, true),
         ]
     );
     assert_eq!(quants[2].files[0].path, "big/m-Q8_0-00001-of-00002.gguf");

@@ -107,7 +107,7 @@ pub(super) fn downloads() -> State {
     }
     let now = later(10);
     state.now = now;
-    state.hub.chosen_download = 0;
+    state.hub.chosen_download = 3;
     state.hub.in_downloads = true;
     state.notices.clear();
     state
@@ -120,7 +120,7 @@ pub(super) fn failed() -> State {
     update(&mut state, now, Event::Action(Action::Choose));
     let failure = Failure {
         reason: "huggingface.co can't be reached: Network is unreachable (os error 101)".to_owned(),
-        hint: Some("look at the network, or name a mirror with HF_ENDPOINT; what has come is kept".to_owned()),
+        hint: Some("look at the network, or name a mirror with HF_ENDPOINT".to_owned()),
         kind: FailureKind::Failed,
     };
     let generation = state.hub.generation;

@@ -97,7 +97,7 @@ fn header(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let room = usize::from(area.right().saturating_sub(x));
     // What matters least goes first; power stays longest.
     let mut parts = machine_figures::parts(canvas, state);
-    parts.extend(downloads::summary(canvas, state));
+    parts.splice(0..0, downloads::summary(canvas, state));
     let width = |parts: &[Spans<'_>]| parts.iter().map(|part| spans_width(part) + 2).sum::<usize>();
     while width(&parts) > room && !parts.is_empty() {
         parts.remove(0);

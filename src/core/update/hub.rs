@@ -45,10 +45,10 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             state.hub.typing = true;
             state.hub.in_downloads = false;
         }
-        Action::Move(by) => travel(state, by),
-        Action::Page(by) => travel(state, by * PAGE),
-        Action::First => travel(state, i32::MIN),
-        Action::Last => travel(state, i32::MAX),
+        Action::Move(by) => return travel(state, by),
+        Action::Page(by) => return travel(state, by * PAGE),
+        Action::First => return travel(state, i32::MIN),
+        Action::Last => return travel(state, i32::MAX),
         Action::Choose => return choose(state),
         Action::Back => back(state),
         Action::Focus => state.hub.in_downloads = !state.hub.in_downloads && !state.hub.downloads.is_empty(),
@@ -75,7 +75,7 @@ pub(super) fn enter(state: &mut State) {
     }
 }
 
-fn travel(state: &mut State, by: i32) {
+fn travel(state: &mut State, by: i32) -> Vec<Effect> {
     let step = |place: usize, count: usize| place.saturating_add_signed(by as isize).min(count.saturating_sub(1));
     let hub = &mut state.hub;
     if hub.in_downloads {
@@ -88,7 +88,12 @@ fn travel(state: &mut State, by: i32) {
         hub.open = Some(step(place, count));
     } else {
         hub.chosen = step(hub.chosen, hub.results.len());
+        let chosen = hub.repository().filter(|repository| repository.files == Files::Unasked);
+        if let Some(id) = chosen.map(|repository| repository.id.clone()) {
+            return ask(state, &id);
+        }
     }
+    Vec::new()
 }
 
 fn back(state: &mut State) {
@@ -123,10 +128,14 @@ fn choose(state: &mut State) -> Vec<Effect> {
         };
     }
     let Some(repository) = state.hub.repository().cloned() else { return Vec::new() };
-    let Some(place) = state.hub.open else { return open(state, repository) };
+    let Some(place) = state.hub.open else { return open(state, &repository) };
     match &repository.files {
         Files::Known(quants) => match quants.get(place) {
-            Some(quant) => fetch(state, order(&repository.id, quant)),
+            Some(quant) if quant.is_whole() => fetch(state, order(&repository.id, quant)),
+            Some(quant) => {
+                notify(state, format!("{} can't be fetched: parts of it are missing on the hub", quant.label), true);
+                Vec::new()
+            }
             None => Vec::new(),
         },
         Files::Failed(_) => ask(state, &repository.id),
@@ -135,8 +144,8 @@ fn choose(state: &mut State) -> Vec<Effect> {
 }
 
 /// Show what a repository has, the best that fits chosen.
-fn open(state: &mut State, repository: Repository) -> Vec<Effect> {
-    state.hub.open = Some(preselected(state, &repository).map_or(0, |choice| choice.index));
+fn open(state: &mut State, repository: &Repository) -> Vec<Effect> {
+    state.hub.open = Some(preselected(state, repository).map_or(0, |choice| choice.index));
     match repository.files {
         Files::Unasked | Files::Failed(_) => ask(state, &repository.id),
         Files::Asked | Files::Known(_) => Vec::new(),
@@ -178,12 +187,24 @@ pub(super) fn heard(state: &mut State, event: HubEvent) -> Vec<Effect> {
         HubEvent::Found { results: Ok(results), .. } => {
             let hub = &mut state.hub;
             hub.search = Search::Done;
-            hub.results = results;
-            hub.chosen = 0;
+            let chosen = hub.repository().map(|repository| repository.id.clone());
+            let before = std::mem::replace(&mut hub.results, results);
             hub.open = None;
             sort(state);
-            let ids: Vec<_> =
-                state.hub.results.iter().take(MAX_ASKED).map(|repository| repository.id.clone()).collect();
+            // The choice stays where the same repositories came in another order.
+            let place = state.hub.results.iter().position(|repository| Some(&repository.id) == chosen.as_ref());
+            state.hub.chosen = place.unwrap_or(0);
+            // What is known already, from a search that was sorted otherwise, is not asked for again.
+            for old in before.into_iter().filter(|old| matches!(old.files, Files::Known(_))) {
+                if let Some(new) = state.hub.results.iter_mut().find(|new| new.id == old.id) {
+                    new.files = old.files;
+                }
+            }
+            let ids: Vec<_> = {
+                let first = state.hub.results.iter().take(MAX_ASKED);
+                let unknown = first.filter(|repository| repository.files == Files::Unasked);
+                unknown.map(|repository| repository.id.clone()).collect()
+            };
             ids.iter().flat_map(|id| ask(state, id)).collect()
         }
         HubEvent::Found { results: Err(failure), .. } => {
@@ -196,7 +217,7 @@ pub(super) fn heard(state: &mut State, event: HubEvent) -> Vec<Effect> {
         }
         HubEvent::Interrupted(interrupted) => {
             for one in interrupted {
-                if state.hub.downloads.iter().all(|download| download.order != one.order) {
+                if state.hub.downloads.iter().all(|download| !download.order.is_same(&one.order)) {
                     add(state, one.order, Phase::Paused, one.done);
                 }
             }
@@ -230,14 +251,13 @@ fn order(repository: &str, quant: &Quant) -> Order {
 
 /// Fetch an order, or go on with it where it is there.
 pub(super) fn fetch(state: &mut State, order: Order) -> Vec<Effect> {
-    let is_same = |download: &Download| {
-        (&download.order.repository, &download.order.revision, &download.order.label)
-            == (&order.repository, &order.revision, &order.label)
-    };
-    if let Some(place) = state.hub.downloads.iter().position(is_same) {
+    if let Some(place) = state.hub.downloads.iter().position(|download| download.order.is_same(&order)) {
         state.hub.chosen_download = place;
         match state.hub.downloads[place].phase {
-            Phase::Paused | Phase::Failed(_) | Phase::Done => state.hub.downloads[place].phase = Phase::Queued,
+            Phase::Paused | Phase::Failed(_) | Phase::Done => {
+                state.hub.downloads[place].order = order;
+                state.hub.downloads[place].phase = Phase::Queued;
+            }
             _ => notify(state, format!("{} is being fetched already", order.name()), false),
         }
     } else {
@@ -255,13 +275,9 @@ fn add(state: &mut State, order: Order, phase: Phase, done: Bytes) {
         downloads.remove(place);
     }
     downloads.push(Download::new(id, order, phase, done));
-    if phase_is_new(downloads) {
+    if downloads.last().is_some_and(|download| download.phase == Phase::Queued) {
         state.hub.chosen_download = downloads.len() - 1;
     }
-}
-
-fn phase_is_new(downloads: &[Download]) -> bool {
-    downloads.last().is_some_and(|download| download.phase == Phase::Queued)
 }
 
 /// Start what waits, as many as may run at once.

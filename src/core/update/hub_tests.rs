@@ -91,10 +91,14 @@ fn a_search_asks_for_what_its_rows_show_and_an_old_one_is_dropped() {
     let effects = program.found(&[("a/b", 5), ("c/d", 7)]);
     assert_eq!(effects.len(), 2);
     assert_eq!(effects[0], Effect::Files { repository: "c/d".into(), revision: "main".into() }, "most first");
+    assert_eq!(program.state.hub.chosen, 0);
     program.act(Action::Sort);
     assert_eq!(program.state.hub.results[0].id, "a/b", "likes are the other way round");
-    let many: Vec<_> = (0..40).map(|_| ("e/f", 1)).collect();
+    let names: Vec<_> = (0..40).map(|number| format!("e/f{number}")).collect();
+    let many: Vec<_> = names.iter().map(|name| (name.as_str(), 1)).collect();
     assert_eq!(program.found(&many).len(), MAX_ASKED);
+    let asked = program.act(Action::Last);
+    assert!(matches!(&asked[..], [Effect::Files { .. }]), "one further down is asked for when it is chosen: {asked:?}");
 }
 
 #[test]

@@ -67,6 +67,23 @@ impl Folder {
         path.split('/').fold(self.path().join("snapshots").join(commit), |folder, part| folder.join(part))
     }
 
+    /// Make the folders that a file needs. The snapshot's is there before the file is, since without it the hub's own
+    /// tools call the repository corrupted.
+    pub(super) fn prepare(&self, commit: &str, path: &str) -> Result<(), Problem> {
+        let snapshot = self.snapshot(commit, path);
+        let folders = [self.blobs(), snapshot.parent().unwrap_or(&self.cache).to_owned()];
+        folders.iter().try_for_each(|folder| fs::create_dir_all(folder).map_err(Problem::at(folder)))
+    }
+
+    /// Remove the folders of a file that is not there, as far as nothing is in them.
+    pub(super) fn forget(&self, commit: &str, path: &str) {
+        let snapshot = self.snapshot(commit, path);
+        let folders = snapshot.ancestors().skip(1).take_while(|folder| folder.starts_with(self.path()));
+        for folder in folders {
+            let _ = fs::remove_dir(folder);
+        }
+    }
+
     /// Whether a blob of this size is there.
     pub(super) fn has(&self, digest: Digest, size: u64) -> bool {
         fs::metadata(self.blob(digest)).is_ok_and(|metadata| metadata.is_file() && metadata.len() == size)

@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, LINK, LOCATION, RANGE, RETRY_AFTER};
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, HeaderMap, LINK, LOCATION, RANGE, RETRY_AFTER};
 use reqwest::{Method, Response, Url, redirect};
 use serde_json::Value;
 
@@ -77,8 +77,12 @@ impl Client {
             let Some(next) = redirected(&response, &url)? else {
                 return Ok(self.checked(response, about)?.headers().clone());
             };
-            if !self.place.is_endpoint(&next) || response.headers().contains_key("x-linked-etag") {
-                return Ok(response.headers().clone());
+            let is_told = |name: &str| response.headers().contains_key(name);
+            if !self.place.is_endpoint(&next) || (is_told("x-linked-etag") && is_told("x-linked-size")) {
+                let mut headers = response.headers().clone();
+                // That is the redirect's own.
+                headers.remove(CONTENT_LENGTH);
+                return Ok(headers);
             }
             url = next;
         }
@@ -152,7 +156,8 @@ impl Client {
                 let page = self.url(repository.split('/')).map_or_else(|_| repository.clone(), Into::into);
                 Problem::Gated { repository, page }
             }
-            (_, "RepoNotFound") if self.place.token.is_some() || status != 401 => not_found(repository),
+            // The hub says 401 of what does not exist and of what is private alike.
+            (_, "RepoNotFound") => not_found(repository),
             (404, "RevisionNotFound") => not_found(format!("such revision of {repository}")),
             (404, _) => not_found(about.what.to_owned()),
             (401 | 403, _) => Problem::Unauthorized { repository, with_token: self.place.token.is_some() },
@@ -172,7 +177,7 @@ fn redirected(response: &Response, from: &Url) -> Result<Option<Url>, Problem> {
         return Ok(None);
     }
     let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
-    let to = location.and_then(|location| from.join(location).ok()).filter(|to| to.has_host());
+    let to = location.and_then(|location| from.join(location).ok()).filter(Url::has_host);
     let to = to.ok_or_else(|| Problem::Answer("it redirects to nowhere".to_owned()))?;
     match (from.scheme(), to.scheme()) {
         (_, "https") | ("http", "http") => Ok(Some(to)),

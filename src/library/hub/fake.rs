@@ -4,6 +4,7 @@
 //! `/api/models`, lists of files under `/api/models/{id}/tree/{rev}`. Each [`Fault`] says for which requests and how
 //! often it does something else.
 
+use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -54,7 +55,12 @@ impl Repo {
 
 impl RepoFile {
     pub fn new(path: &str, content: &[u8]) -> Self {
-        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let hex = |bytes: &[u8]| {
+            bytes.iter().fold(String::new(), |mut hex, byte| {
+                let _ = write!(hex, "{byte:02x}");
+                hex
+            })
+        };
         let etag = if path.to_lowercase().ends_with(".gguf") {
             hex(&sha2::Sha256::digest(content))
         } else {
@@ -256,12 +262,12 @@ fn send(mut stream: &TcpStream, method: &str, answer: &Answer, wrong: Option<&Wr
         _ => Some(answer.body.len()),
     };
     for (name, value) in &answer.headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        let _ = write!(head, "{name}: {value}\r\n");
     }
     if let Some(length) = length
         && !answer.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length"))
     {
-        head.push_str(&format!("Content-Length: {length}\r\n"));
+        let _ = write!(head, "Content-Length: {length}\r\n");
     }
     head.push_str("\r\n");
     stream.write_all(head.as_bytes()).ok()?;
@@ -439,15 +445,12 @@ fn decoded(text: &str) -> String {
     let mut rest = text.as_bytes();
     while let Some((first, behind)) = rest.split_first() {
         let code = behind.get(..2).and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
-        match code.filter(|_| *first == b'%') {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = behind.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(*first);
-                rest = behind;
-            }
+        if let Some(byte) = code.filter(|_| *first == b'%') {
+            bytes.push(byte);
+            rest = behind.get(2..).unwrap_or_default();
+        } else {
+            bytes.push(*first);
+            rest = behind;
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()

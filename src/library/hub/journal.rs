@@ -8,6 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::super::replace::replace;
+use super::api::Head;
 use super::cache::Folder;
 use super::lock::Lock;
 use super::names;
@@ -31,6 +32,8 @@ struct Journal {
     version: u32,
     /// What is fetched.
     order: Order,
+    /// The commit that it is of.
+    commit: String,
     /// Bytes of the order's other files that are complete.
     before: u64,
 }
@@ -38,32 +41,39 @@ struct Journal {
 const VERSION: u32 = 1;
 
 /// Note that this part belongs to an order, of which so many bytes were there before it.
-pub(super) fn write(folder: &Folder, digest: Digest, order: &Order, before: u64) -> Result<(), Problem> {
-    let path = folder.journal(digest);
-    let journal = Journal { version: VERSION, order: order.clone(), before };
+pub(super) fn write(folder: &Folder, head: &Head, order: &Order, before: u64) -> Result<(), Problem> {
+    let path = folder.journal(head.digest);
+    let journal = Journal { version: VERSION, order: order.clone(), commit: head.commit.clone(), before };
     replace(&path, |file| file.write_all(&serde_json::to_vec(&journal)?)).map_err(Problem::at(&path))
 }
 
-/// Forget all journals of an order, and with `parts` what came of it. Parts that another program fetches stay.
-pub(super) fn clear(cache: &Path, order: &Order, parts: bool) {
+/// Forget the journals of an order, with what is left of its parts: where its files changed on the hub meanwhile, older
+/// parts are of no use. What another program fetches stays. Gives the commits that they were of.
+pub(super) fn clear(cache: &Path, order: &Order) -> Vec<String> {
     let folder = Folder::new(cache, &order.repository);
+    let mut commits = Vec::new();
     for (digest, journal) in journals(&folder) {
-        if journal.order != *order {
-            continue;
-        }
-        if parts {
-            let Ok(Some(_lock)) = Lock::take(&folder.lock(digest)) else { continue };
+        if journal.order.is_same(order)
+            && let Ok(Some(_lock)) = Lock::take(&folder.lock(digest))
+        {
             let _ = fs::remove_file(folder.part(digest));
             let _ = fs::remove_file(folder.journal(digest));
-        } else {
-            let _ = fs::remove_file(folder.journal(digest));
+            commits.extend(names::commit(&journal.commit).ok());
         }
     }
-    if parts {
-        // What has nothing in it was made for this order; other folders stay.
-        let _ = fs::remove_dir(folder.blobs());
-        if let Some(path) = folder.blobs().parent() {
-            let _ = fs::remove_dir(path);
+    commits
+}
+
+/// Throw away what came of an order that nobody works on.
+pub fn discard(cache: &Path, order: &Order) {
+    let commits = clear(cache, order);
+    // Only folders with nothing in them can be removed this way: they were made for this order.
+    let folder = Folder::new(cache, &order.repository);
+    if fs::remove_dir(folder.blobs()).is_ok() {
+        for file in &order.files {
+            for commit in &commits {
+                folder.forget(commit, &file.path);
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ mod api;
 mod cache;
 mod client;
 #[cfg(test)]
+#[expect(unreachable_pub, reason = "tests of the program and an example include it")]
 pub(crate) mod fake;
 mod hash;
 mod journal;
@@ -25,8 +26,8 @@ mod tests;
 mod transfer;
 
 pub use client::Client;
-pub use journal::interrupted;
+pub use journal::{discard, interrupted};
 pub use names::check_repository;
 pub use place::{Patience, Place, Token};
 pub use problem::Problem;
-pub use transfer::{Teller, Wish, discard, fetch};
+pub use transfer::{Teller, Wish, fetch};

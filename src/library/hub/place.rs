@@ -43,9 +43,9 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// With this wait for the next bytes.
+    /// With this wait for the next bytes. An outage of a minute and a half is waited for.
     pub fn with_idle(idle: Duration) -> Self {
-        Self { idle, attempts: 5, pause: Duration::from_millis(500) }
+        Self { idle, attempts: 9, pause: Duration::from_millis(500) }
     }
 }
 

@@ -144,7 +144,7 @@ impl Problem {
                 "a repository is written as OWNER/NAME, such as `Qwen/Qwen3-8B-GGUF`".to_owned()
             }
             Self::NoConnection { .. } | Self::Timeout { .. } => {
-                "look at the network, or name a mirror with HF_ENDPOINT; what has come is kept".to_owned()
+                "look at the network, or name a mirror with HF_ENDPOINT".to_owned()
             }
             Self::Broken(_) | Self::Status(500..) => "try again; what has come is kept".to_owned(),
             Self::Unauthorized { with_token: false, .. } => {
@@ -154,7 +154,7 @@ impl Problem {
                 "the token may have expired or lack the right to read; make another at the hub's settings".to_owned()
             }
             Self::Gated { page, .. } => format!("accept the terms at {page}, then set HF_TOKEN"),
-            Self::NotFound { .. } => "look at the spelling; search with `f` in the library".to_owned(),
+            Self::NotFound { .. } => "look at the spelling; what is private needs HF_TOKEN".to_owned(),
             Self::TooMany(None) => "try again later; a token allows more requests".to_owned(),
             Self::TooMany(Some(_)) => "try again then; a token allows more requests".to_owned(),
             Self::Length { .. } | Self::Hash { .. } => {

@@ -111,6 +111,12 @@ impl Sea {
         fs::metadata(part).map_or(0, |metadata| metadata.len())
     }
 
+    /// Whether a file of a snapshot or a ref is there.
+    fn has_names(&self) -> bool {
+        let snapshot = self.folder().join("snapshots").join(&self.repo.commit);
+        self.folder().join("refs").exists() || fs::read_dir(snapshot).is_ok_and(|mut files| files.next().is_some())
+    }
+
     fn client(&self) -> Client {
         Client::new(self.place()).unwrap()
     }
@@ -163,7 +169,7 @@ fn a_cut_off_file_goes_on_from_every_byte() {
             assert!(failure(first).reason.contains("broke"), "{cut}");
             let there = sea.part_len();
             assert_eq!(there, (3 * cut as u64).min(257), "{cut}: what came is kept");
-            assert!(!sea.folder().join("snapshots").exists() && !sea.folder().join("refs").exists());
+            assert!(!sea.has_names());
             let before = sea.hub.seen().len();
             sea.done();
             let last = sea.hub.seen()[before..].iter().find(|seen| seen.method == "GET").unwrap().clone();
@@ -214,7 +220,7 @@ fn what_is_not_what_was_promised_gets_no_name() {
         sea.hub.fault(method, "/resolve/", 99, wrong);
         let failure = failure(sea.end());
         assert!(failure.reason.contains(expected), "{failure:?}");
-        assert!(!sea.folder().join("snapshots").exists() && !sea.folder().join("refs").exists(), "{expected}");
+        assert!(!sea.has_names(), "{expected}");
         assert!(sea.blobs().iter().all(|name| name.ends_with(".incomplete")), "{expected}");
         assert_eq!(sea.part_len(), 0, "{expected}");
     }
@@ -284,6 +290,21 @@ fn the_token_goes_to_the_endpoint_alone() {
 }
 
 #[test]
+fn the_length_of_a_redirect_is_not_the_files() {
+    let sea = Sea::new(&[("m.gguf", &content(1000))]);
+    let other = FakeHub::start(vec![]);
+    let head = |to: String| {
+        let headers = [("Location", to), ("X-Linked-Etag", sea.repo.files[0].etag.clone())];
+        let commit = ("X-Repo-Commit", sea.repo.commit.clone());
+        sea.hub.fault("HEAD", "/resolve/", 1, Wrong::Status(307, headers.into_iter().chain([commit]).collect()));
+        runtime().block_on(sea.client().metadata(REPOSITORY, "main", "m.gguf"))
+    };
+    assert_eq!(head("/pequod/whale/resolve/main/m.gguf?moved".to_owned()).unwrap().size, 1000);
+    let problem = head(format!("{}/elsewhere", other.endpoint)).unwrap_err();
+    assert!(problem.to_string().contains("lacks the length"), "{problem}");
+}
+
+#[test]
 fn refusals_say_what_to_do() {
     let status = |status, code: &str| Wrong::Status(status, vec![("X-Error-Code", code.to_owned())]);
     for (wrong, kind, reason, hint) in [
@@ -291,7 +312,7 @@ fn refusals_say_what_to_do() {
         (status(403, "GatedRepo"), FailureKind::Refused, "is gated", "accept the terms at http"),
         (status(401, ""), FailureKind::Refused, "not open to your token", "expired"),
         (status(403, ""), FailureKind::Refused, "not open to your token", "expired"),
-        (status(404, "RepoNotFound"), FailureKind::NotFound, "there is no pequod/whale", "spelling"),
+        (status(404, "RepoNotFound"), FailureKind::NotFound, "there is no pequod/whale", "private needs"),
         (status(404, "RevisionNotFound"), FailureKind::NotFound, "no such revision", "spelling"),
         (Wrong::Status(429, vec![("Retry-After", "90".into())]), FailureKind::Failed, "for 2 min", "token"),
         (Wrong::Status(502, vec![]), FailureKind::Failed, "status 502", "try again"),
@@ -335,7 +356,7 @@ fn a_pause_keeps_what_came_and_a_cancel_does_not() {
         let sea = Sea::new(&[("m.gguf", &content(2_000_000))]);
         sea.hub.fault("GET", "/resolve/", 1, Wrong::Drip(20_000, Duration::from_millis(5)));
         let (to, mut news) = mpsc::channel(10_000);
-        let (wishes, wished) = watch::channel(Wish::Go);
+        let (wishes, heard) = watch::channel(Wish::Go);
         let teller = Teller { id: DownloadId(1), to };
         let mut told = Vec::new();
         runtime().block_on(async {
@@ -351,23 +372,20 @@ fn a_pause_keeps_what_came_and_a_cancel_does_not() {
                     }
                 }
             };
-            tokio::join!(fetch(sea.place(), &sea.order, wished, &teller), listen);
+            tokio::join!(fetch(sea.place(), &sea.order, heard, &teller), listen);
         });
         assert_eq!(told.last(), Some(&expected));
-        match wish {
-            Wish::Cancel => {
-                assert!(!sea.folder().exists(), "{:?}", sea.blobs());
-                assert_eq!(interrupted(sea.cache.path()), []);
-            }
-            _ => {
-                let there = sea.part_len();
-                assert!(there > 0);
-                let found = interrupted(sea.cache.path());
-                assert_eq!((&found[0].order, found[0].done), (&sea.order, Bytes(there)));
-                sea.done();
-                assert_eq!(interrupted(sea.cache.path()), []);
-            }
+        if wish == Wish::Cancel {
+            assert!(!sea.folder().exists(), "{:?}", sea.blobs());
+            assert_eq!(interrupted(sea.cache.path()), []);
+            continue;
         }
+        let there = sea.part_len();
+        assert!(there > 0);
+        let found = interrupted(sea.cache.path());
+        assert_eq!((&found[0].order, found[0].done), (&sea.order, Bytes(there)));
+        sea.done();
+        assert_eq!(interrupted(sea.cache.path()), []);
     }
 }
 

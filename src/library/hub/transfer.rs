@@ -26,6 +26,8 @@ use crate::core::units::{Bytes, span};
 const TELL: Duration = Duration::from_millis(100);
 /// The time between two looks at a lock that another has.
 const LOOK: Duration = Duration::from_millis(200);
+/// The longest wait before another attempt, unless the hub asks for more.
+const LONGEST: Duration = Duration::from_secs(30);
 /// Progress that makes an attempt worth another one.
 const WORTH: u64 = 1 << 20;
 
@@ -71,14 +73,9 @@ pub async fn fetch(place: Place, order: &Order, mut wish: watch::Receiver<Wish>,
         },
     };
     if end == DownloadEvent::Cancelled {
-        discard(&cache, order);
+        journal::discard(&cache, order);
     }
     teller.say(end).await;
-}
-
-/// Throw away what came of an order that nobody works on.
-pub fn discard(cache: &std::path::Path, order: &Order) {
-    journal::clear(cache, order, true);
 }
 
 async fn transfer(place: Place, order: &Order, teller: &Teller) -> Result<String, Problem> {
@@ -133,7 +130,7 @@ impl Transfer<'_> {
         if let Some(commit) = commit {
             self.folder.name(&self.order.revision, &commit)?;
         }
-        journal::clear(&self.client.place.cache, self.order, false);
+        journal::clear(&self.client.place.cache, self.order);
         Ok(first.map(|path| path.display().to_string()).unwrap_or_default())
     }
 
@@ -167,7 +164,7 @@ impl Transfer<'_> {
         }
         let pause = match problem {
             Problem::TooMany(Some(pause)) => pause,
-            _ => patience.pause * 2_u32.saturating_pow(failures - 1),
+            _ => (patience.pause * 2_u32.saturating_pow(failures - 1)).min(LONGEST),
         };
         self.teller.say(DownloadEvent::Waiting(format!("{problem}; trying again in {}", span(pause)))).await;
         tokio::time::sleep(pause).await;
@@ -182,9 +179,8 @@ impl Transfer<'_> {
         let _lock = self.lock(head).await?;
         if !self.folder.has(head.digest, head.size) {
             let part_path = self.folder.part(head.digest);
-            let blobs = self.folder.blobs();
-            fs::create_dir_all(&blobs).map_err(Problem::at(&blobs))?;
-            journal::write(&self.folder, head.digest, self.order, self.before)?;
+            self.folder.prepare(&head.commit, path)?;
+            journal::write(&self.folder, head, self.order, self.before)?;
             let mut part = Part::open(&part_path, head.digest, head.size)?;
             self.fill(&mut part, path, head).await?;
             self.folder.publish(head.digest)?;
@@ -211,7 +207,7 @@ impl Transfer<'_> {
 
     /// Bring a part to its end, and verify it.
     async fn fill(&mut self, part: &mut Part, path: &str, head: &Head) -> Result<(), Problem> {
-        self.take_up(part).await?;
+        self.take_up(part, head.size).await?;
         // What an earlier run wrote may be what is wrong, so then a second look at the whole is worth it.
         let mut had_before = part.len > 0;
         let mut failures = 0;
@@ -239,13 +235,14 @@ impl Transfer<'_> {
     }
 
     /// Hash what an earlier run left.
-    async fn take_up(&mut self, part: &mut Part) -> Result<(), Problem> {
-        let mut is_told = false;
+    async fn take_up(&mut self, part: &mut Part, size: u64) -> Result<(), Problem> {
+        let mut told: Option<Instant> = None;
         let teller = self.teller;
-        part.take_up(async |_| {
-            if !is_told {
-                teller.say(DownloadEvent::Preparing("checks what is there".to_owned())).await;
-                is_told = true;
+        part.take_up(async |len| {
+            if told.is_none_or(|told| told.elapsed() >= TELL) {
+                let percent = len * 100 / size.max(1);
+                teller.say(DownloadEvent::Preparing(format!("checks, {percent}%"))).await;
+                told = Some(Instant::now());
             }
             tokio::task::yield_now().await;
         })

@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, Spans};
+use super::super::canvas::{Canvas, Spans, inset, split_rows};
 use super::super::theme::Meaning;
 use super::super::view::ViewState;
 use super::super::widgets::table::{self, Align, Column, Row};
@@ -14,11 +14,14 @@ const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Colum
     Column { head, width, align, rank }
 }
 
+/// Columns beside what the chosen download has to say.
+const MARGIN: u16 = 2;
+
 /// Cells of a bar.
 const BAR: usize = 14;
 
 const COLUMNS: [Column; 7] = [
-    column("Download", 20, Align::Grow(48), 0),
+    column("Download", 20, Align::Grow(40), 0),
     column("", BAR as u16, Align::Left, 3),
     column("", 4, Align::Right, 1),
     column("Size", 8, Align::Right, 5),
@@ -27,9 +30,35 @@ const COLUMNS: [Column; 7] = [
     column("State", 12, Align::Grow(60), 0),
 ];
 
+/// Rows that the downloads take: the head, one for each, and what the chosen one has to say.
+pub(crate) fn rows(state: &State, columns: u16) -> u16 {
+    state.hub.downloads.len() as u16 + 1 + detail(state).map_or(0, |(_, text)| detail_rows(&text, columns))
+}
+
+/// Rows of what the chosen download has to say: reason and hint have room, a wordy hub has not.
+fn detail_rows(text: &str, columns: u16) -> u16 {
+    Canvas::rows_of(text, columns.saturating_sub(2 * MARGIN).max(1)).min(3)
+}
+
+/// Why the chosen download does not go on, which has no room in its row.
+fn detail(state: &State) -> Option<(Meaning, String)> {
+    match &state.hub.downloads.get(state.hub.chosen_download)?.phase {
+        Phase::Failed(failure) => Some((Meaning::Bad, failure.to_string())),
+        Phase::Waiting(what) => Some((Meaning::Warn, format!("waits: {what}"))),
+        _ => None,
+    }
+}
+
 /// Draw the downloads.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
     let hub = &state.hub;
+    let detail = detail(state).filter(|_| area.height > 3);
+    let wanted = detail.as_ref().map_or(0, |(_, text)| detail_rows(text, area.width));
+    let (area, foot) = split_rows(area, area.height - wanted.min(area.height.saturating_sub(2)));
+    if let Some((meaning, text)) = detail {
+        let style = canvas.style(meaning);
+        canvas.paragraph(inset(foot, MARGIN), &text, style);
+    }
     table::draw(
         canvas,
         area,
@@ -51,7 +80,11 @@ fn row<'a>(canvas: &Canvas<'_>, download: &'a Download) -> Row<'a> {
         None => one(Meaning::Muted, "—".to_owned()),
     };
     let cells = vec![
-        one(Meaning::Text, download.order.name()),
+        // What tells downloads of one repository apart comes first, for the end may be cut off.
+        vec![
+            canvas.span(Meaning::Text, download.order.label.as_str()),
+            canvas.span(Meaning::Muted, format!("  {}", download.order.repository)),
+        ],
         bar(canvas, download),
         one(Meaning::Text, format!("{:.0}%", (download.share() * 100.0).floor())),
         one(Meaning::Text, download.order.size().to_string()),

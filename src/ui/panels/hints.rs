@@ -7,6 +7,7 @@ use crate::core::session::{Phase, Session};
 use crate::core::state::{Face, Screen, Tab};
 
 /// Actions with a word for each, for the footer.
+#[expect(clippy::too_many_lines, reason = "a list for each context, and none is long")]
 pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
     let session = state.chosen_session();
     let is_busy = session.is_some_and(Session::is_busy);
@@ -73,8 +74,9 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
                 },
             );
             offer(download.is_some(), "focus", if hub.in_downloads { "list" } else { "downloads" });
-            offer(download.is_some(), "pause", if is_still { "go on" } else { "pause" });
-            offer(download.is_some(), "cancel-download", "cancel");
+            let is_over = download.is_some_and(|download| download.phase == Stage::Done);
+            offer(download.is_some() && !is_over, "pause", if is_still { "go on" } else { "pause" });
+            offer(download.is_some(), "cancel-download", if is_over { "off the list" } else { "cancel" });
             offer(!hub.results.is_empty(), "sort", "sort");
             offer(true, "back", if hub.open.is_some() { "back" } else { "to the models" });
             offer(true, "usage", "disk use");

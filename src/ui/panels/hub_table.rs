@@ -18,7 +18,7 @@ const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Colum
 
 const COLUMNS: [Column; 9] = [
     column("Repository", 24, Align::Grow(48), 0),
-    column("Downloads", 9, Align::Right, 1),
+    column("Downloads", 11, Align::Right, 1),
     column("Likes", 6, Align::Right, 6),
     column("Updated", 10, Align::Right, 5),
     column("Licence", 12, Align::Left, 7),

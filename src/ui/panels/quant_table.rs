@@ -16,11 +16,11 @@ const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Colum
 }
 
 const COLUMNS: [Column; 5] = [
-    column("Quant", 12, Align::Grow(32), 0),
+    column("Quant", 14, Align::Grow(28), 0),
     column("Size", 8, Align::Right, 0),
     column("Parts", 5, Align::Right, 2),
     column("Needs", 10, Align::Left, 1),
-    column("", 9, Align::Grow(60), 3),
+    column("", 14, Align::Grow(40), 3),
 ];
 
 /// Draw the chosen repository's models.
@@ -33,12 +33,12 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         files => return message(canvas, list, files),
     };
     let choice = preselected(state, repository);
-    let reason_rows = if choice.is_some() { 2.min(list.height / 4) } else { 0 };
-    let (list, reason) = split_rows(list, list.height - reason_rows);
-    if let Some(choice) = &choice {
+    let reason_rows = u16::from(choice.is_some() && list.height > 4);
+    let (reason, list) = split_rows(list, reason_rows);
+    if let Some(choice) = choice.as_ref().filter(|_| reason_rows > 0) {
         let label = quants.get(choice.index).map_or("", |quant| quant.label.as_str());
-        let style = canvas.style(Meaning::Muted);
-        canvas.paragraph(inset(reason, 2), &format!("★ {label}: {}", choice.reason), style);
+        let text = format!("★ {label}: {}", choice.reason);
+        canvas.say(reason.x + 2, reason.y, reason.width.saturating_sub(2), &text, Meaning::Muted);
     }
     let free = free_memory(state).map(|memory| memory.free);
     let has_keys = state.hub.open.is_some() && !state.hub.typing && !state.hub.in_downloads;
@@ -99,13 +99,18 @@ fn row<'a>(
         if quant.is_whole() { quant.n_parts.to_string() } else { format!("{}/{}", quant.files.len(), quant.n_parts) };
     let note = match () {
         () if is_here => one(Meaning::Good, "✓ is here".to_owned()),
-        () if !quant.is_whole() => one(Meaning::Bad, "parts are missing on the hub".to_owned()),
-        () if quant.is_projector => one(Meaning::Muted, "for images or sound, goes with a model".to_owned()),
-        () if is_best => one(Meaning::Accent, "★ best that fits".to_owned()),
+        () if !quant.is_whole() => one(Meaning::Bad, "parts missing".to_owned()),
+        () if quant.is_projector => one(Meaning::Muted, "projector".to_owned()),
+        () if is_best => {
+            one(Meaning::Accent, if fits == Some(true) { "★ best that fits" } else { "★ suggested" }.to_owned())
+        }
         () => Vec::new(),
     };
-    let need =
-        if quant.is_projector { one(Meaning::Muted, "—".to_owned()) } else { needs(canvas, state, quant, fits) };
+    let need = if quant.is_projector || !quant.is_whole() {
+        one(Meaning::Muted, "—".to_owned())
+    } else {
+        needs(canvas, state, quant, fits)
+    };
     let cells = vec![
         vec![canvas.span(meaning, quant.label.as_str())],
         one(meaning, quant.size().to_string()),

@@ -28,7 +28,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     let hub = &state.hub;
     let (line, rest) = split_rows(area, 1);
     field(canvas, line, state);
-    let wanted = if hub.downloads.is_empty() { 0 } else { hub.downloads.len() as u16 + 2 };
+    let wanted = if hub.downloads.is_empty() { 0 } else { downloads::rows(state, area.width) + 1 };
     let most = if hub.results.is_empty() { rest.height.saturating_sub(LEAST) } else { rest.height * 2 / 5 };
     let (list, panel) = split_rows(rest, rest.height - wanted.min(most));
     if panel.height > 1 {
