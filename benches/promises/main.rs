@@ -14,6 +14,8 @@
 )]
 
 #[cfg(unix)]
+mod house;
+#[cfg(unix)]
 mod library;
 #[cfg(unix)]
 #[expect(dead_code, reason = "its command line")]
@@ -41,6 +43,7 @@ const GROUPS: &[Group] = &[
     ("speed-starter", true, speed::starter_model),
     ("speed-given", true, speed::given_model),
     ("library", false, library::measure),
+    ("house", false, house::measure),
     ("together", true, sessions::together),
     ("cancel", true, sessions::cancel),
     ("idle", true, terminal::idle),

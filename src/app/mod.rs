@@ -6,6 +6,7 @@
 pub mod clipboard;
 mod clock;
 pub mod dashboard;
+mod house;
 mod prepare;
 
 use std::sync::Arc;
@@ -141,6 +142,7 @@ impl App {
             Effect::Stop { worker } => self.engine.stop(worker),
             Effect::Watch { pids } => self.sampler.watch(pids),
             Effect::Scan => self.scan(),
+            Effect::House(chore) => house::start(chore, &self.state, self.library_sender.clone()),
             Effect::Copy(text) => self.clipboard = Some(text),
             Effect::Quit => {}
         }

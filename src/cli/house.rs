@@ -87,9 +87,8 @@ impl Place {
             let places: Vec<_> = places().map(alone).collect();
             return resolve::resolve(&places, argument);
         }
-        resolve::resolve(models, argument).or_else(|error| {
-            if path.exists() { library::find(argument, settings, &self.env) } else { Err(error) }
-        })
+        resolve::resolve(models, argument)
+            .or_else(|error| if path.exists() { library::find(argument, settings, &self.env) } else { Err(error) })
     }
 
     fn env_path(&self, argument: &str) -> std::path::PathBuf {
@@ -167,7 +166,9 @@ fn perform(
     if !options.json {
         let frees = plan.frees();
         match request {
-            Request::Dedupe { .. } => writeln!(out, "Done: {frees} freed. `taffrail undo` gives each its own copy again.")?,
+            Request::Dedupe { .. } => {
+                writeln!(out, "Done: {frees} freed. `taffrail undo` gives each its own copy again.")?
+            }
             Request::Empty { .. } => writeln!(out, "Done: {frees} freed.")?,
             _ if at_once || !plan.fills_trash() => writeln!(out, "Done: {frees} freed.")?,
             _ => writeln!(

@@ -27,7 +27,12 @@ pub struct Usage {
 }
 
 /// Write the survey.
-pub fn run(arguments: &Usage, settings: &settings::Library, width: Option<usize>, out: &mut impl Write) -> io::Result<()> {
+pub fn run(
+    arguments: &Usage,
+    settings: &settings::Library,
+    width: Option<usize>,
+    out: &mut impl Write,
+) -> io::Result<()> {
     let place = Place::look(settings);
     let survey = place.house.survey(&place.listing.models);
     if arguments.json {
@@ -51,7 +56,13 @@ pub fn run(arguments: &Usage, settings: &settings::Library, width: Option<usize>
     Ok(())
 }
 
-fn shares(out: &mut impl Write, title: &'static str, shares: &[&Share], total: Bytes, width: Option<usize>) -> io::Result<()> {
+fn shares(
+    out: &mut impl Write,
+    title: &'static str,
+    shares: &[&Share],
+    total: Bytes,
+    width: Option<usize>,
+) -> io::Result<()> {
     if shares.is_empty() {
         return Ok(());
     }
@@ -65,7 +76,12 @@ fn shares(out: &mut impl Write, title: &'static str, shares: &[&Share], total: B
         })
         .collect();
     let column = |title, right, least| Column { title, right, least, goes: 0 };
-    let columns = [column(title, false, Some(12)), column("size", true, None), column("share", true, None), column("", false, None)];
+    let columns = [
+        column(title, false, Some(12)),
+        column("size", true, None),
+        column("share", true, None),
+        column("", false, None),
+    ];
     table::write(out, &columns, &rows, width)
 }
 
@@ -81,7 +97,7 @@ fn tidy(out: &mut impl Write, survey: &Survey) -> io::Result<()> {
             Kind::Trash => "taffrail prune --trash",
             _ => "taffrail prune",
         };
-        writeln!(out, "  {:>8}  {:>4} {:<18} `{how}`", tidy.frees, tidy.count, tidy.kind.name())?;
+        writeln!(out, "  {:>8}  {:<24} `{how}`", tidy.frees, tidy.kind.counted(tidy.count))?;
     }
     if let Some(title) = &survey.undo {
         writeln!(out, "\n`taffrail undo` takes back: {}", gguf::clean(title, 200))?;
@@ -128,7 +144,9 @@ impl<'a> Document<'a> {
             stores: usage.stores.iter().map(view).collect(),
             families: usage.families.iter().map(view).collect(),
             models: usage.models.iter().map(|(share, _)| view(share)).collect(),
-            tidy: tidy.map(|tidy| TidyView { kind: tidy.kind.name(), count: tidy.count, frees_bytes: tidy.frees.0 }).collect(),
+            tidy: tidy
+                .map(|tidy| TidyView { kind: tidy.kind.name(), count: tidy.count, frees_bytes: tidy.frees.0 })
+                .collect(),
             undo: survey.undo.as_deref(),
             problems: &survey.problems,
         }

@@ -76,7 +76,8 @@ pub fn run(arguments: &Verify, settings: &settings::Library, out: &mut impl Writ
             let _ = write!(io::stderr(), "\r\x1b[K");
         }
         wrong += usize::from(matches!(one.verdict, Verdict::Wrong { .. } | Verdict::Unreadable(_)));
-        hashed = hashed + if matches!(one.verdict, Verdict::Right | Verdict::Wrong { .. }) { one.size } else { Bytes(0) };
+        hashed =
+            hashed + if matches!(one.verdict, Verdict::Right | Verdict::Wrong { .. }) { one.size } else { Bytes(0) };
         if !arguments.json && result.is_ok() {
             result = tell(one, out).and_then(|()| out.flush());
         }

@@ -77,6 +77,12 @@ pub enum Action {
     SetTheme(String),
     /// Look through all stores again.
     Rescan,
+    /// Delete the chosen model, or what the chosen row of the disk use could free.
+    Delete,
+    /// Take back what was deleted or joined last.
+    TakeBack,
+    /// List the disk use by something else.
+    Group,
     /// Give all sessions together one thread more or less.
     Threads(i32),
     /// Change a setting of the chosen session, from its next answer or start on.
@@ -157,6 +163,9 @@ pub static NAMED: &[Named] = &[
     named("zoom-out", "let graphs span more time", Action::Zoom(1)),
     named("theme", "take the next theme", Action::Theme),
     named("rescan", "look through all stores again", Action::Rescan),
+    named("delete-model", "delete the chosen model, or tidy up the chosen row", Action::Delete),
+    named("take-back", "take back what was deleted or joined last", Action::TakeBack),
+    named("group", "show the disk use by model, family or store", Action::Group),
     named("more-threads", "give all sessions together one thread more", Action::Threads(1)),
     named("fewer-threads", "give all sessions together one thread less", Action::Threads(-1)),
     named("send", "send the prompt", Action::Send),

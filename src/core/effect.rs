@@ -37,6 +37,8 @@ pub enum Effect {
     },
     /// Look through the stores.
     Scan,
+    /// Keep house; its news come as [`super::event::LibraryEvent::House`].
+    House(super::house::Chore),
     /// Put text on the clipboard.
     Copy(String),
     /// Leave.

@@ -107,6 +107,15 @@ impl Kind {
         }
     }
 
+    /// So many of them: `1 old revision`, `3 duplicates`.
+    pub fn counted(self, count: usize) -> String {
+        match (self, count) {
+            (Self::Trash, _) => format!("{count} in the trash"),
+            (_, 1) => format!("1 {}", self.name().trim_end_matches('s')),
+            _ => format!("{count} {}", self.name()),
+        }
+    }
+
     /// What it is, in one clause.
     pub fn help(self) -> &'static str {
         match self {
@@ -115,7 +124,7 @@ impl Kind {
             Self::Partial => "downloads broken off more than a day ago",
             Self::Detached => "revisions that no branch or tag names any more",
             Self::Dangling => "links to nothing, which hide a repository from other tools",
-            Self::Duplicate => "the same content in several places",
+            Self::Duplicate => "files whose content lies elsewhere too",
             Self::Unused => "models that nothing has read for long",
             Self::Trash => "what was deleted, and can be brought back until it is emptied",
         }
@@ -358,6 +367,117 @@ pub struct Survey {
     pub undo: Option<String>,
     /// What could not be looked at.
     pub problems: Vec<String>,
+}
+
+/// What the disk use is drawn and listed by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Grouping {
+    #[default]
+    Model,
+    Family,
+    Store,
+}
+
+impl Grouping {
+    /// The next one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        match self {
+            Self::Model => Self::Family,
+            Self::Family => Self::Store,
+            Self::Store => Self::Model,
+        }
+    }
+}
+
+/// Housekeeping as the dashboard knows it.
+#[derive(Debug, Clone, Default)]
+pub struct Keeping {
+    /// What the last survey found.
+    pub survey: Option<Survey>,
+    /// A survey runs.
+    pub surveying: bool,
+    /// What is drawn and listed.
+    pub grouping: Grouping,
+    /// The chosen row: what could be tidied up first, then the shares.
+    pub chosen: usize,
+    /// What is being done.
+    pub work: Option<Work>,
+}
+
+/// Something that is being done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Work {
+    /// What a person calls it.
+    pub title: String,
+    /// Steps done.
+    pub done: usize,
+    /// Steps in all; 0 while that is not known.
+    pub count: usize,
+}
+
+impl Keeping {
+    /// What could be tidied up.
+    pub fn tidy(&self) -> &[Tidy] {
+        self.survey.as_ref().map(|survey| &survey.tidy[..]).unwrap_or_default()
+    }
+
+    /// The shares of the grouping, largest first.
+    pub fn shares(&self) -> Vec<&Share> {
+        let Some(Survey { usage, .. }) = &self.survey else { return Vec::new() };
+        match self.grouping {
+            Grouping::Model => usage.models.iter().map(|(share, _)| share).collect(),
+            Grouping::Family => usage.families.iter().collect(),
+            Grouping::Store => usage.stores.iter().collect(),
+        }
+    }
+
+    /// All rows.
+    pub fn n_rows(&self) -> usize {
+        self.tidy().len() + self.shares().len()
+    }
+}
+
+/// What the dashboard has done for it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Chore {
+    /// Look what lies on the disks.
+    Survey,
+    /// Make a plan.
+    Plan(Request),
+    /// Carry out a plan that was shown.
+    Perform {
+        /// What was wished for.
+        request: Request,
+        /// The plan.
+        plan: Plan,
+    },
+    /// Take back what was done last.
+    Undo,
+}
+
+/// What comes of it.
+#[derive(Debug, Clone)]
+pub enum News {
+    /// What lies on the disks.
+    Surveyed(Survey),
+    /// What would be done.
+    Planned {
+        /// What was wished for.
+        request: Request,
+        /// The plan.
+        plan: Plan,
+    },
+    /// So many steps are done, of so many.
+    Progress(usize, usize),
+    /// It has ended: one sentence.
+    Ended {
+        /// The sentence.
+        text: String,
+        /// Whether something went wrong.
+        is_error: bool,
+    },
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::editor::Editor;
 use super::event::{Moment, StoreStatus};
+use super::house::{Keeping, Plan, Request};
 use super::machine::Sample;
 use super::model::Model;
 use super::plan::Refusal;
@@ -26,6 +27,8 @@ pub struct State {
     pub overlay: Option<Overlay>,
     /// The library.
     pub library: Library,
+    /// Housekeeping.
+    pub house: Keeping,
     /// The sessions.
     pub fleet: Fleet,
     /// The machine.
@@ -77,6 +80,15 @@ pub enum Overlay {
         question: String,
         /// What is done on yes.
         then: Box<super::Action>,
+    },
+    /// What would be done to the stores, and whether it shall be.
+    Plan {
+        /// What was wished for.
+        request: Box<Request>,
+        /// The plan.
+        plan: Box<Plan>,
+        /// Lines scrolled down.
+        scroll: usize,
     },
     /// A model that would not fit.
     Refused {
@@ -266,6 +278,7 @@ impl State {
             screen: Screen::Library,
             overlay: None,
             library: Library::default(),
+            house: Keeping::default(),
             fleet: Fleet {
                 sessions: Vec::new(),
                 rows: Vec::new(),

@@ -7,8 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use etcetera::BaseStrategy as _;
 
 /// The variables that the library heeds.
-const VARIABLES: [&str; 5] =
-    ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME", "OLLAMA_HOST"];
+const VARIABLES: [&str; 5] = ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME", "OLLAMA_HOST"];
 
 /// The surroundings of the program.
 #[derive(Debug, Clone, Default)]

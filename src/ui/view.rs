@@ -16,6 +16,7 @@ use crate::core::state::Screen;
 pub struct ViewState {
     pub(super) fleet_offset: usize,
     pub(super) library_offset: usize,
+    pub(super) usage_offset: usize,
     pub(super) palette_offset: usize,
     pub(super) form_offset: usize,
     /// The most lines that the help, else the conversation can be scrolled by: a scroll beyond it shows nothing more.

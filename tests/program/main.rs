@@ -6,6 +6,8 @@
 mod command_line;
 #[cfg(all(unix, feature = "llama"))]
 mod faults;
+#[cfg(target_os = "linux")]
+mod house;
 #[cfg(unix)]
 #[cfg_attr(not(feature = "llama"), expect(dead_code, reason = "the terminal is for the tests that start models"))]
 mod support;

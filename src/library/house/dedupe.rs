@@ -67,8 +67,10 @@ fn copies(models: &[Arc<Model>]) -> impl Iterator<Item = Copy> {
             if !metadata.is_file() || metadata.len() < LEAST {
                 continue;
             }
-            let digest = file.digest.or_else(|| verify::known(&file.path)).filter(|digest| matches!(digest, Digest::Sha256(_)));
-            let copy = found.entry(identity(&metadata)).or_insert_with(|| Copy { names: Vec::new(), metadata, digest: None });
+            let digest =
+                file.digest.or_else(|| verify::known(&file.path)).filter(|digest| matches!(digest, Digest::Sha256(_)));
+            let copy =
+                found.entry(identity(&metadata)).or_insert_with(|| Copy { names: Vec::new(), metadata, digest: None });
             copy.digest = copy.digest.or(digest);
             // A link in one store to a file of another is that file, and belongs where it lies.
             let store = owner(&path).unwrap_or(model.store);

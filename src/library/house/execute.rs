@@ -176,7 +176,8 @@ fn record(journal: &Journal, plan: &Plan, title: String, at_once: bool, now: i64
     let id = journal.new_id(now);
     let mut folders = BTreeSet::new();
     let mut deeds = Vec::new();
-    let fail = |path: &Path, error: &io::Error| Trouble::Step { what: format!("{}: {}", shown(path), files::reason(error)) };
+    let fail =
+        |path: &Path, error: &io::Error| Trouble::Step { what: format!("{}: {}", shown(path), files::reason(error)) };
     for (item, step) in plan.steps() {
         let number = deeds.len();
         let mut place = || -> Result<PathBuf, Trouble> {
@@ -185,7 +186,8 @@ fn record(journal: &Journal, plan: &Plan, title: String, at_once: bool, now: i64
             folders.insert(folder.clone());
             // Without its ending, so that nothing takes it for a model.
             let name = step.path.file_stem().unwrap_or_default().to_string_lossy();
-            let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).take(80).collect();
+            let name: String =
+                name.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).take(80).collect();
             Ok(folder.join(format!("{number:05}-{name}.trash")))
         };
         let from = step.path.clone();
@@ -372,9 +374,7 @@ impl Deed {
                     fs::remove_file(temporary)?;
                 }
                 match how {
-                    Sharing::HardLink if share::are_one(path, source) => {
-                        share::part(path, temporary, *modified, *mode)
-                    }
+                    Sharing::HardLink if share::are_one(path, source) => share::part(path, temporary, *modified, *mode),
                     _ => Ok(()),
                 }
             }

@@ -132,8 +132,9 @@ impl Repository {
 
     /// What `prune` would do of these kinds, each with its own item.
     pub(super) fn prune(&self, kinds: &[Kind], now: SystemTime) -> Vec<Item> {
-        let is_old =
-            |metadata: &fs::Metadata| metadata.modified().is_ok_and(|time| now.duration_since(time).is_ok_and(|age| age >= OLD));
+        let is_old = |metadata: &fs::Metadata| {
+            metadata.modified().is_ok_and(|time| now.duration_since(time).is_ok_and(|age| age >= OLD))
+        };
         let name = self.name();
         let mut items = Vec::new();
         if self.held_lock().is_some() {
@@ -150,9 +151,10 @@ impl Repository {
         }
         if kinds.contains(&Kind::Dangling) {
             let mut paths = self.without(|_| false, |entry| entry.target == Target::Nothing);
-            let to_nothing = self.refs.iter().filter(|(_, commit)| {
-                !self.revisions.iter().any(|revision| revision.commit == *commit)
-            });
+            let to_nothing = self
+                .refs
+                .iter()
+                .filter(|(_, commit)| !self.revisions.iter().any(|revision| revision.commit == *commit));
             paths.extend(to_nothing.map(|(path, _)| path.clone()));
             paths.dedup();
             items.extend(Some(self.item(name.clone(), Kind::Dangling, paths)).filter(|item| !item.steps.is_empty()));
@@ -194,8 +196,8 @@ impl Repository {
         let (mut freed, mut kept) = (BTreeSet::new(), BTreeSet::new());
         for revision in &self.revisions {
             // A snapshot without files goes whole, with all that names it.
-            let is_whole = revision_goes(revision)
-                || (!revision.entries.is_empty() && revision.entries.iter().all(&entry_goes));
+            let is_whole =
+                revision_goes(revision) || (!revision.entries.is_empty() && revision.entries.iter().all(&entry_goes));
             for entry in &revision.entries {
                 let goes = is_whole || entry_goes(entry);
                 if goes && !is_whole {
@@ -211,7 +213,8 @@ impl Repository {
                 late.extend(names_it.map(|(path, _)| path.clone()));
                 let mut tree = revision.commit.clone();
                 tree.push(".json");
-                let beside = [self.folder.join("trees").join(tree), self.folder.join(".no_exist").join(&revision.commit)];
+                let beside =
+                    [self.folder.join("trees").join(tree), self.folder.join(".no_exist").join(&revision.commit)];
                 late.extend(beside.into_iter().filter(|path| is_there(path)));
             }
         }
@@ -235,9 +238,9 @@ impl Repository {
     fn held_lock(&self) -> Option<PathBuf> {
         let folder = self.folder.parent()?.join(".locks").join(self.folder.file_name()?);
         let locks = files::entries(&folder).ok()?.into_iter().map(|entry| entry.path());
-        locks.filter(|lock| lock.extension() == Some(OsStr::new("lock"))).find(|lock| {
-            File::open(lock).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
-        })
+        locks
+            .filter(|lock| lock.extension() == Some(OsStr::new("lock")))
+            .find(|lock| File::open(lock).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock))))
     }
 }
 
@@ -291,5 +294,9 @@ pub(super) fn is_partial(name: &OsStr) -> bool {
 fn short_name(blob: &OsStr) -> String {
     let name = blob.to_string_lossy();
     let hash: String = name.chars().take_while(char::is_ascii_hexdigit).collect();
-    if hash.len() >= 40 { name.replacen(&hash, &hash.chars().take(12).collect::<String>(), 1) } else { name.into_owned() }
+    if hash.len() >= 40 {
+        name.replacen(&hash, &hash.chars().take(12).collect::<String>(), 1)
+    } else {
+        name.into_owned()
+    }
 }

@@ -96,7 +96,9 @@ impl Ollama {
             if found.is_empty() {
                 plan.refuse(&model.name, "no manifest of Ollama's names it", None);
             }
-            goes.extend(found.into_iter().filter(|new| !goes.iter().any(|old| old.path == new.path)).collect::<Vec<_>>());
+            goes.extend(
+                found.into_iter().filter(|new| !goes.iter().any(|old| old.path == new.path)).collect::<Vec<_>>(),
+            );
         }
         if goes.is_empty() {
             return;
@@ -147,11 +149,20 @@ impl Ollama {
     }
 
     /// Layers of a manifest that are there and that none but the gone ones name.
-    fn only_of<'a>(&'a self, manifest: &'a Manifest, gone: &BTreeSet<&Path>) -> impl Iterator<Item = PathBuf> + use<'a> {
+    fn only_of<'a>(
+        &'a self,
+        manifest: &'a Manifest,
+        gone: &BTreeSet<&Path>,
+    ) -> impl Iterator<Item = PathBuf> + use<'a> {
         let others = self.manifests.iter().filter(|other| !gone.contains(other.path.as_path()));
         let used: BTreeSet<&String> = others.flat_map(|other| &other.layers).collect();
         let blobs = self.root.join("blobs");
-        manifest.layers.iter().filter(move |layer| !used.contains(layer)).map(move |layer| blobs.join(layer)).filter(|path| is_there(path))
+        manifest
+            .layers
+            .iter()
+            .filter(move |layer| !used.contains(layer))
+            .map(move |layer| blobs.join(layer))
+            .filter(|path| is_there(path))
     }
 
     fn item(&self, what: String, kind: Kind, steps: Vec<Step>, note: Option<String>) -> Item {
@@ -216,4 +227,3 @@ fn manifest(root: &Path, path: &Path) -> Result<Manifest, String> {
     let digest = digest.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
     Ok(Manifest { path: path.to_owned(), name: gguf::clean(&name, 200), digest, layers })
 }
-

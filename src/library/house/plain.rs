@@ -37,7 +37,9 @@ pub(super) fn remove(store: Store, root: &Path, what: String, id: &str, model_fi
                 let text = outside.iter().map(|file| shown(file)).collect::<Vec<_>>().join(", ");
                 note = Some(format!("only Jan's entry goes; {text} lies outside of its store and stays"));
             }
-            let entry = [root.join(id), root.join("models").join(id)].into_iter().find(|folder| folder.join("model.yml").is_file());
+            let entry = [root.join(id), root.join("models").join(id)]
+                .into_iter()
+                .find(|folder| folder.join("model.yml").is_file());
             let beside = inside.iter().filter_map(|file| file.parent()).map(|folder| folder.join("model.yml"));
             paths.extend(beside.chain(entry.map(|folder| folder.join("model.yml"))).filter(|path| is_there(path)));
             model_files = inside;
@@ -102,7 +104,8 @@ fn whole_folders(paths: Vec<PathBuf>, root: &Path) -> Vec<PathBuf> {
 
 /// `manifest=owner=name=tag.json` that names the file, and the file's own `.etag` and `.json`.
 fn llama_cpp_companions(file: &Path) -> Vec<PathBuf> {
-    let (Some(folder), Some(name)) = (file.parent(), file.file_name().map(|name| name.to_string_lossy().into_owned())) else {
+    let (Some(folder), Some(name)) = (file.parent(), file.file_name().map(|name| name.to_string_lossy().into_owned()))
+    else {
         return Vec::new();
     };
     let names_it = |manifest: &str| {

@@ -23,7 +23,8 @@ pub(super) fn plan(house: &House, request: &Request) -> Plan {
             let mut pruned = Plan::default();
             prune(house, kinds, &mut pruned);
             // What goes with a model goes once.
-            let is_new = |item: &Item| !item.steps.iter().any(|step| step.path.ancestors().any(|path| goes.contains(path)));
+            let is_new =
+                |item: &Item| !item.steps.iter().any(|step| step.path.ancestors().any(|path| goes.contains(path)));
             plan.items.extend(pruned.items.into_iter().filter(is_new));
             plan.refusals.extend(pruned.refusals);
         }
@@ -56,7 +57,11 @@ fn remove(house: &House, models: &[Arc<Model>], kind: Kind, plan: &mut Plan) {
         match model.store {
             Store::Starter => plan.refuse(&model.name, "it ships with taffrail", None),
             Store::RamaLama => {
-                plan.refuse(&model.name, "RamaLama's store is read only here", Some(format!("ramalama rm {}", model.name)));
+                plan.refuse(
+                    &model.name,
+                    "RamaLama's store is read only here",
+                    Some(format!("ramalama rm {}", model.name)),
+                );
             }
             Store::Docker => {
                 let hint = format!("docker model rm {}", model.name);
@@ -83,7 +88,11 @@ fn remove(house: &House, models: &[Arc<Model>], kind: Kind, plan: &mut Plan) {
             },
             Err(error) => plan.refuse(
                 &names.join(", "),
-                &format!("{} can't be read whole ({}), so nobody knows what is used", shown(&folder), files::reason(&error)),
+                &format!(
+                    "{} can't be read whole ({}), so nobody knows what is used",
+                    shown(&folder),
+                    files::reason(&error)
+                ),
                 None,
             ),
         }
@@ -95,7 +104,10 @@ fn remove(house: &House, models: &[Arc<Model>], kind: Kind, plan: &mut Plan) {
             Err(reason) => plan.refuse(
                 &names_of(&places),
                 &reason,
-                Some("mend or delete that manifest with Ollama itself; nothing in the store is touched before".to_owned()),
+                Some(
+                    "mend or delete that manifest with Ollama itself; nothing in the store is touched before"
+                        .to_owned(),
+                ),
             ),
         }
     }
@@ -114,7 +126,8 @@ fn prune(house: &House, kinds: &[Kind], plan: &mut Plan) {
         match store {
             Store::HuggingFace => {
                 let entries = files::entries(root).unwrap_or_default();
-                let is_repository = |name: &str| ["models--", "datasets--", "spaces--"].iter().any(|kind| name.starts_with(kind));
+                let is_repository =
+                    |name: &str| ["models--", "datasets--", "spaces--"].iter().any(|kind| name.starts_with(kind));
                 for entry in entries.into_iter().filter(|entry| entry.file_name().to_str().is_some_and(is_repository)) {
                     match Repository::read(&entry.path()) {
                         Ok(repository) => plan.items.extend(repository.prune(kinds, now)),
@@ -130,7 +143,9 @@ fn prune(house: &House, kinds: &[Kind], plan: &mut Plan) {
                 Ok(ollama) => plan.items.extend(ollama.prune(kinds, now)),
                 Err(reason) => plan.refuse("Ollama's store", &reason, None),
             },
-            Store::LmStudio | Store::LlamaCpp | Store::Jan | Store::Gpt4All | Store::LocalAi if kinds.contains(&Kind::Partial) => {
+            Store::LmStudio | Store::LlamaCpp | Store::Jan | Store::Gpt4All | Store::LocalAi
+                if kinds.contains(&Kind::Partial) =>
+            {
                 plan.items.extend(plain::partials(*store, root, now));
             }
             _ => {}
@@ -146,7 +161,10 @@ fn empty(house: &House, before: Option<i64>, plan: &mut Plan) {
             continue;
         }
         let files = record.trash.iter().filter_map(|folder| files::regular_files(folder).ok()).flatten();
-        let frees = files.filter(|(_, file)| std::os::unix::fs::MetadataExt::nlink(file) == 1).map(|(_, file)| allocated(&file)).sum();
+        let frees = files
+            .filter(|(_, file)| std::os::unix::fs::MetadataExt::nlink(file) == 1)
+            .map(|(_, file)| allocated(&file))
+            .sum();
         let path = record.trash.first().cloned().unwrap_or_default();
         plan.items.push(Item {
             what: record.title.clone(),

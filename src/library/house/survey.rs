@@ -60,7 +60,12 @@ fn pieces(models: &[Arc<Model>]) -> Vec<Piece> {
                 let Ok(metadata) = file.path.metadata() else { continue };
                 let is_new = seen.insert(identity(&metadata));
                 let allocated = Bytes(if is_new { allocated(&metadata) } else { 0 });
-                pieces.push(Piece { identity: identity(&metadata), allocated, store: place.store, model: name.clone() });
+                pieces.push(Piece {
+                    identity: identity(&metadata),
+                    allocated,
+                    store: place.store,
+                    model: name.clone(),
+                });
             }
         }
     }

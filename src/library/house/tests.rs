@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -80,7 +80,7 @@ impl Yard {
             folder
         };
         // Two quants; an older revision shares one of them.
-        hub("a--two", OLDER, "two-Q4.gguf", &weights("old"));
+        hub("a--two", OLDER, "deep/two-Q4.gguf", &weights("old"));
         hub("a--two", OLDER, "two-Q8.gguf", &weights("eight"));
         hub("a--two", MAIN, "two-Q8.gguf", &weights("eight"));
         hub("a--two", MAIN, "README.md", b"# two");
@@ -93,11 +93,12 @@ impl Yard {
         write(&folder.join("refs/main"), MAIN.as_bytes());
 
         let ollama = self.path("ollama/models");
-        let mut layer = |bytes: &[u8]| {
+        let layer = |bytes: &[u8]| {
             write(&ollama.join("blobs").join(format!("sha256-{}", hex(bytes))), bytes);
             format!(r#"{{"mediaType":"x","digest":"sha256:{}","size":{}}}"#, hex(bytes), bytes.len())
         };
-        let manifest = |config: String, layers: Vec<String>| format!(r#"{{"config":{config},"layers":[{}]}}"#, layers.join(","));
+        let manifest =
+            |config: String, layers: Vec<String>| format!(r#"{{"config":{config},"layers":[{}]}}"#, layers.join(","));
         let (shared, config) = (layer(b"licence"), layer(b"{}"));
         let first = manifest(config.clone(), vec![layer(&weights("one")), shared.clone()]);
         let second = manifest(layer(b"{ }"), vec![layer(&weights("llama")), shared]);
@@ -243,7 +244,12 @@ fn done_and_undone_is_as_before() {
         yard.perform(request, false).unwrap();
         let is_dedupe = matches!(request, Request::Dedupe { .. });
         assert_eq!(yard.tree() == before, is_dedupe, "{request:?}");
-        assert_eq!(yard.shared().is_empty(), !is_dedupe || matches!(yard.house.plan(request).items.first(), Some(item) if item.steps.iter().any(|step| matches!(step.act, crate::core::house::Act::Share { how: Sharing::Reflink, .. }))), "{request:?}");
+        assert_eq!(
+            yard.shared().is_empty(),
+            !is_dedupe
+                || matches!(yard.house.plan(request).items.first(), Some(item) if item.steps.iter().any(|step| matches!(step.act, crate::core::house::Act::Share { how: Sharing::Reflink, .. }))),
+            "{request:?}"
+        );
         assert_eq!(yard.house.records().0.len(), 1);
         yard.house.undo(None, &mut |_, _, _| ()).unwrap();
         assert_eq!(yard.tree(), before, "{request:?}");
@@ -316,9 +322,9 @@ fn what_leads_outside_of_the_repository_is_never_deleted() {
     let outside = yard.path("mine/other.gguf");
     let link = yard.path(&format!("hf/hub/models--b--one/snapshots/{MAIN}/link.gguf"));
     symlink(&outside, &link).unwrap();
-    let plan = yard.house.plan(&Request::Remove {
-        models: vec![yard.hub(&format!("models--b--one/snapshots/{MAIN}/link.gguf"))],
-    });
+    let plan = yard
+        .house
+        .plan(&Request::Remove { models: vec![yard.hub(&format!("models--b--one/snapshots/{MAIN}/link.gguf"))] });
     assert_eq!(plan.steps().map(|(_, step)| step.path.clone()).collect::<Vec<_>>(), [link]);
     assert_eq!(plan.frees(), crate::core::units::Bytes(0));
 }
@@ -391,7 +397,9 @@ fn ollama_and_folders_are_not_linked_into() {
     for item in &plan.items {
         assert!(![Store::Ollama, Store::Folder].contains(&item.store), "{plan:?}");
     }
-    assert!(plan.refusals.iter().any(|refusal| refusal.hint.as_deref().is_some_and(|hint| hint.contains("--link-folders"))));
+    assert!(
+        plan.refusals.iter().any(|refusal| refusal.hint.as_deref().is_some_and(|hint| hint.contains("--link-folders")))
+    );
     let plan = yard.house.plan(&yard.requests()[9]);
     assert_eq!(plan.items.len(), 3, "{plan:?}");
 }
@@ -413,7 +421,10 @@ fn a_hash_tells_right_from_wrong() {
     fs::remove_file(&file).unwrap();
     fs::write(&file, weights("one")).unwrap();
     assert_eq!(verdicts()[0], Verdict::Unknown);
-    let tree = format!(r#"{{"format_version":1,"files":{{"one.gguf":{{"size":1,"blob_id":"{MAIN}","lfs_sha256":"{}"}}}}}}"#, hex(&weights("one")));
+    let tree = format!(
+        r#"{{"format_version":1,"files":{{"one.gguf":{{"size":1,"blob_id":"{MAIN}","lfs_sha256":"{}"}}}}}}"#,
+        hex(&weights("one"))
+    );
     write(&yard.path(&format!("hf/hub/models--b--one/trees/{MAIN}.json")), tree.as_bytes());
     assert_eq!(verdicts()[0], Verdict::Right);
 }
@@ -499,11 +510,8 @@ proptest! {
 fn a_file_that_is_used_stays() {
     let yard = Yard::new();
     let path = yard.path("mine/one.gguf");
-    let mut child = std::process::Command::new("sleep")
-        .arg("600")
-        .stdin(fs::File::open(&path).unwrap())
-        .spawn()
-        .unwrap();
+    let mut child =
+        std::process::Command::new("sleep").arg("600").stdin(fs::File::open(&path).unwrap()).spawn().unwrap();
     let plan = yard.house.plan(&Request::Remove { models: vec![yard.model(Store::Folder, "mine/one.gguf")] });
     let pid = child.id();
     child.kill().unwrap();

@@ -75,7 +75,8 @@ pub fn verify(
         let verdict = match expected {
             None => Verdict::Unknown,
             Some(expected) => {
-                let done = hash::file(&file.path, expected, &mut |done| progress(before + Bytes(done), total, &file.path));
+                let done =
+                    hash::file(&file.path, expected, &mut |done| progress(before + Bytes(done), total, &file.path));
                 before = before + file.size;
                 match done {
                     Ok(found) if found == expected => Verdict::Right,

@@ -55,12 +55,18 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
             offer(true, "reverse", "reverse");
             offer(!state.library.scanning, "rescan", "scan again");
             offer(true, "fleet", "sessions");
+            offer(state.chosen_model().is_some(), "delete-model", "delete");
         }
         Context::Hub => {
             offer(true, "back", "to the models");
             offer(true, "usage", "disk use");
         }
         Context::Usage => {
+            let is_tidy = state.house.chosen < state.house.tidy().len();
+            let can_undo = state.house.survey.as_ref().is_some_and(|survey| survey.undo.is_some());
+            offer(state.house.n_rows() > 0, "choose", if is_tidy { "tidy up" } else { "delete" });
+            offer(can_undo, "take-back", "undo");
+            offer(true, "group", "group by");
             offer(true, "back", "to the models");
             offer(true, "hub", "find more");
         }
