@@ -61,7 +61,7 @@ fn every_field_is_a_setting() {
     let Engine { wait_policy: _, nice: _, start_timeout: _, hang_timeout: _, stop_timeout: _ } = engine;
     let Telemetry { interval: _, history: _ } = telemetry;
     let n_session = crate::core::settings::SESSION_FIELDS.len();
-    assert_eq!(settings().count(), 3 + 4 + n_session + 3 + 5 + 2);
+    assert_eq!(settings().count(), 3 + 5 + n_session + 3 + 5 + 2);
 }
 
 #[test]

@@ -41,7 +41,7 @@ pub(super) fn look(state: &mut State) {
 }
 
 /// What deleting a model would do.
-pub(super) fn question() -> Overlay {
+pub(super) fn question(state: &State) -> Overlay {
     let root = std::path::PathBuf::from("/home/ada/.cache/huggingface/hub");
     let folder = root.join("models--Qwen--Qwen3-8B-GGUF");
     let step = |name: &str, frees| Step { act: Act::Move, path: folder.join(name), frees };
@@ -64,5 +64,9 @@ pub(super) fn question() -> Overlay {
         hint: Some("stop that first".to_owned()),
     };
     let plan = Plan { items: vec![item], refusals: vec![refusal] };
-    Overlay::Plan { request: Box::new(Request::Remove { models: Vec::new() }), plan: Box::new(plan), scroll: 0 }
+    Overlay::Plan {
+        request: Box::new(Request::Remove { models: state.library.models.iter().take(1).cloned().collect() }),
+        plan: Box::new(plan),
+        scroll: 0,
+    }
 }

@@ -90,7 +90,7 @@ pub fn scene(name: &str) -> Option<State> {
         "usage" | "plan" => {
             super::house::look(&mut state);
             if name == "plan" {
-                state.overlay = Some(super::house::question());
+                state.overlay = Some(super::house::question(&state));
             }
         }
         "start" => {

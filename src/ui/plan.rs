@@ -56,16 +56,20 @@ fn lines<'a>(canvas: &Canvas<'_>, plan: &'a Plan) -> Vec<Spans<'a>> {
             canvas.span(Meaning::Text, item.what.as_str()),
             canvas.span(Meaning::Muted, format!("  {}  ", item.store.name())),
             canvas.span(Meaning::Good, item.frees().to_string()),
+            canvas.span(Meaning::Muted, format!("  {}", item.root.display())),
         ]);
         if let Some(note) = &item.note {
             lines.push(vec![canvas.span(Meaning::Warn, format!("  {note}"))]);
         }
         let steps: Vec<_> = item.steps.iter().filter(|step| step.act != Act::Keep).collect();
         for step in steps.iter().take(MAX_PATHS) {
-            lines.push(vec![canvas.span(Meaning::Muted, format!("  {}", step.path.display()))]);
+            let path = step.path.strip_prefix(&item.root).ok().filter(|inside| !inside.as_os_str().is_empty());
+            let text = path.unwrap_or(&step.path).display().to_string();
+            lines.push(vec![canvas.span(Meaning::Muted, format!("  {text}"))]);
         }
         if let Some(more) = steps.len().checked_sub(MAX_PATHS).filter(|more| *more > 0) {
-            lines.push(vec![canvas.span(Meaning::Muted, format!("  and {more} more paths"))]);
+            let paths = if more == 1 { "path" } else { "paths" };
+            lines.push(vec![canvas.span(Meaning::Muted, format!("  and {more} more {paths}"))]);
         }
     }
     if !plan.refusals.is_empty() {

@@ -340,7 +340,9 @@ fn ollamas_server_deletes_and_the_undo_brings_back() {
     let weights = blobs[0].clone();
     let host = serve(&root, move |stream| {
         std::fs::remove_dir_all(&first).unwrap();
-        blobs.iter().for_each(|blob| std::fs::remove_file(blob).unwrap());
+        for blob in &blobs {
+            std::fs::remove_file(blob).unwrap();
+        }
         let _ = write!(stream, "HTTP/1.0 200 OK\r\n\r\n");
     });
     let run = |arguments: &[&str]| {

@@ -1,7 +1,7 @@
-//! Stores where a model is a file or a folder of its own: LM Studio, llama.cpp's flat cache, Jan, GPT4All, LocalAI, and
+//! Stores where a model is a file or a folder of its own: LM Studio, llama.cpp's flat cache, Jan, `GPT4All`, `LocalAI`, and
 //! plain folders.
 //!
-//! What names the file goes first: llama.cpp's `manifest=…json`, LocalAI's `.yaml`, Jan's `model.yml`. A folder that
+//! What names the file goes first: llama.cpp's `manifest=…json`, `LocalAI`'s `.yaml`, Jan's `model.yml`. A folder that
 //! would be left empty goes whole. A link goes as a link; what it leads to stays.
 
 use std::collections::BTreeSet;
@@ -13,9 +13,9 @@ use super::plan::is_old;
 use crate::core::house::{Act, Item, Kind, Step};
 use crate::core::model::Store;
 
-/// Endings of unfinished downloads: LM Studio's, llama.cpp's, LocalAI's, the hub's.
+/// Endings of unfinished downloads: LM Studio's, llama.cpp's, `LocalAI`'s, the hub's.
 const PARTIAL: [&str; 4] = [".part", ".downloadInProgress", ".partial", ".incomplete"];
-/// What GPT4All's begin with.
+/// What `GPT4All`'s begin with.
 const INCOMPLETE: &str = "incomplete-";
 /// How deep downloads lie: publisher, repository, file.
 const MAX_DEPTH: usize = 6;

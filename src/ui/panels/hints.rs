@@ -6,6 +6,7 @@ use crate::core::session::{Phase, Session};
 use crate::core::state::{Screen, Tab};
 
 /// Actions with a word for each, for the footer.
+#[expect(clippy::too_many_lines, reason = "one arm for each place, and none is long")]
 pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
     let session = state.chosen_session();
     let is_busy = session.is_some_and(Session::is_busy);

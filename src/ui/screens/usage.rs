@@ -119,7 +119,7 @@ fn tiles(canvas: &mut Canvas<'_>, area: Rect, state: &State, survey: &Survey) {
 const TIDY: [Column; 3] = [
     Column { head: "Could be tidied up", width: 20, align: Align::Grow(26), rank: 0 },
     Column { head: "Frees", width: 8, align: Align::Right, rank: 0 },
-    Column { head: "", width: 30, align: Align::Grow(64), rank: 1 },
+    Column { head: "", width: 14, align: Align::Grow(64), rank: 1 },
 ];
 
 const fn shares_of(head: &'static str) -> [Column; 4] {
@@ -135,7 +135,8 @@ const fn shares_of(head: &'static str) -> [Column; 4] {
 fn lists(canvas: &mut Canvas<'_>, area: Rect, state: &State, survey: &Survey, view_state: &mut ViewState) {
     let house = &state.house;
     let n_tidy = survey.tidy.len();
-    let (above, rest) = split_rows(area, (n_tidy.max(1) as u16 + 1).min(area.height / 2));
+    let gap = u16::from(area.height >= 16);
+    let (above, rest) = split_rows(area, (n_tidy.max(1) as u16 + 1 + gap).min(area.height / 2));
     if n_tidy == 0 {
         canvas.say(above.x + 2, above.y, above.width.saturating_sub(2), "Nothing could be tidied up", Meaning::Heading);
     } else {
