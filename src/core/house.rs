@@ -266,8 +266,12 @@ pub struct Piece {
     pub allocated: Bytes,
     /// In which store.
     pub store: Store,
-    /// What it is of: the family, and the model's name.
-    pub model: (String, String),
+    /// The model that it is of, by its id.
+    pub id: String,
+    /// What a person calls that model.
+    pub name: String,
+    /// Its family.
+    pub family: String,
 }
 
 /// A share of the disks.
@@ -290,8 +294,19 @@ pub struct Usage {
     pub stores: Vec<Share>,
     /// By family.
     pub families: Vec<Share>,
-    /// By model, with the family's name.
-    pub models: Vec<(Share, String)>,
+    /// By model.
+    pub models: Vec<ModelShare>,
+}
+
+/// A model's share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelShare {
+    /// How much, and what a person calls it.
+    pub share: Share,
+    /// Its id.
+    pub id: String,
+    /// Its family.
+    pub family: String,
 }
 
 impl Usage {
@@ -300,18 +315,17 @@ impl Usage {
         let mut seen = std::collections::HashSet::new();
         let mut stores = BTreeMap::<&str, (Bytes, std::collections::BTreeSet<&str>)>::new();
         let mut families = stores.clone();
-        let mut models = BTreeMap::<(&str, &str), Bytes>::new();
+        let mut models = BTreeMap::<&str, (Bytes, &Piece)>::new();
         let mut total = Bytes(0);
         for piece in pieces {
             let bytes = if seen.insert(piece.identity) { piece.allocated } else { Bytes(0) };
             total = total + bytes;
-            let (family, model) = (piece.model.0.as_str(), piece.model.1.as_str());
-            for (sums, name) in [(&mut stores, piece.store.name()), (&mut families, family)] {
-                let (sum, names) = sums.entry(name).or_default();
+            for (sums, name) in [(&mut stores, piece.store.name()), (&mut families, piece.family.as_str())] {
+                let (sum, ids) = sums.entry(name).or_default();
                 *sum = *sum + bytes;
-                names.insert(model);
+                ids.insert(&piece.id);
             }
-            let sum = models.entry((model, family)).or_default();
+            let (sum, _) = models.entry(&piece.id).or_insert((Bytes(0), piece));
             *sum = *sum + bytes;
         }
         let shares = |sums: BTreeMap<&str, (Bytes, std::collections::BTreeSet<&str>)>| {
@@ -324,9 +338,13 @@ impl Usage {
         };
         let mut models: Vec<_> = models
             .into_iter()
-            .map(|((model, family), bytes)| (Share { name: model.to_owned(), bytes, n_models: 1 }, family.to_owned()))
+            .map(|(id, (bytes, piece))| ModelShare {
+                share: Share { name: piece.name.clone(), bytes, n_models: 1 },
+                id: id.to_owned(),
+                family: piece.family.clone(),
+            })
             .collect();
-        models.sort_by_key(|(share, _)| std::cmp::Reverse(share.bytes));
+        models.sort_by_key(|model| std::cmp::Reverse(model.share.bytes));
         Self { total, stores: shares(stores), families: shares(families), models }
     }
 }
@@ -427,7 +445,7 @@ impl Keeping {
     pub fn shares(&self) -> Vec<&Share> {
         let Some(Survey { usage, .. }) = &self.survey else { return Vec::new() };
         match self.grouping {
-            Grouping::Model => usage.models.iter().map(|(share, _)| share).collect(),
+            Grouping::Model => usage.models.iter().map(|model| &model.share).collect(),
             Grouping::Family => usage.families.iter().collect(),
             Grouping::Store => usage.stores.iter().collect(),
         }
@@ -485,8 +503,8 @@ mod tests {
     use super::*;
 
     fn piece(inode: u64, bytes: u64, store: Store, family: &str, model: &str) -> Piece {
-        let model = (family.to_owned(), model.to_owned());
-        Piece { identity: (1, inode), allocated: Bytes(bytes), store, model }
+        let (family, name) = (family.to_owned(), model.to_owned());
+        Piece { identity: (1, inode), allocated: Bytes(bytes), store, id: format!("x:{name}"), name, family }
     }
 
     #[test]
@@ -504,7 +522,7 @@ mod tests {
         assert_eq!(usage.total, Bytes(65));
         assert_eq!(shares(&usage.stores), "ollama 50 1, hf 10 1, lmstudio 5 2");
         assert_eq!(shares(&usage.families), "llama 50 1, qwen 15 2");
-        let models: Vec<_> = usage.models.iter().map(|(share, _)| share.clone()).collect();
+        let models: Vec<_> = usage.models.iter().map(|model| model.share.clone()).collect();
         assert_eq!(shares(&models), "llama-b 50 1, qwen-a 10 1, qwen-c 5 1");
     }
 }

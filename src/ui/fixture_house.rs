@@ -13,7 +13,9 @@ pub(super) fn look(state: &mut State) {
         identity: (1, index as u64),
         allocated: model.size,
         store: if index % 3 == 1 { Store::Ollama } else { model.store },
-        model: (family(model), model.name.clone()),
+        id: model.id.clone(),
+        name: model.name.clone(),
+        family: family(model),
     };
     let pieces: Vec<_> = state.library.models.iter().enumerate().map(piece).collect();
     let tidy = |kind, count, frees| {

@@ -52,11 +52,11 @@ fn of_row(state: &mut State) -> Option<Request> {
     if let Some(tidy) = house.tidy().get(house.chosen) {
         return Some(tidy.request.clone());
     }
-    let shares = house.shares();
-    let name = &shares.get(house.chosen.checked_sub(house.tidy().len())?)?.name;
+    let place = house.chosen.checked_sub(house.tidy().len())?;
+    let usage = &house.survey.as_ref()?.usage;
     let is_meant = |model: &&Arc<Model>| match house.grouping {
-        Grouping::Model => model.name == *name,
-        Grouping::Family => family(model) == *name,
+        Grouping::Model => usage.models.get(place).is_some_and(|share| share.id == model.id),
+        Grouping::Family => usage.families.get(place).is_some_and(|share| share.name == family(model)),
         Grouping::Store => false,
     };
     let models: Vec<_> = state.library.models.iter().filter(is_meant).cloned().collect();
@@ -130,7 +130,7 @@ mod tests {
     use super::super::tests::Program;
     use super::*;
     use crate::core::event::LibraryEvent;
-    use crate::core::house::{Act, Item, Kind, Refusal, Share, Step, Survey, Tidy, Usage};
+    use crate::core::house::{Act, Item, Kind, ModelShare, Refusal, Share, Step, Survey, Tidy, Usage};
     use crate::core::model::Store;
     use crate::core::units::Bytes;
     use crate::core::{Action, Event};
@@ -202,9 +202,13 @@ mod tests {
         let mut program = Program::new();
         assert_eq!(program.act(Action::Face(Face::Usage)), [Effect::House(Chore::Survey)]);
         let request = Request::Empty { before: None };
+        let beta = program.state.library.models.iter().find(|model| model.name == "beta").unwrap().id.clone();
         let share = |name: &str| Share { name: name.to_owned(), bytes: Bytes(5), n_models: 1 };
-        let usage =
-            Usage { models: vec![(share("beta"), "beta".to_owned())], stores: vec![share("hf")], ..Usage::default() };
+        let usage = Usage {
+            models: vec![ModelShare { share: share("beta"), id: beta, family: "beta".to_owned() }],
+            stores: vec![share("hf")],
+            ..Usage::default()
+        };
         let tidy = vec![Tidy { kind: Kind::Trash, count: 1, frees: Bytes(1), request: request.clone() }];
         hear(&mut program, News::Surveyed(Survey { usage, tidy, ..Survey::default() }));
         assert_eq!(program.act(Action::Choose), [Effect::House(Chore::Plan(request))]);

@@ -59,7 +59,6 @@ fn pieces(models: &[Arc<Model>]) -> Vec<Piece> {
     let mut seen = HashSet::new();
     let mut pieces = Vec::new();
     for model in models {
-        let name = (family(model), model.name.clone());
         for place in model.places() {
             for file in &place.files {
                 let Ok(metadata) = file.path.metadata() else { continue };
@@ -69,7 +68,9 @@ fn pieces(models: &[Arc<Model>]) -> Vec<Piece> {
                     identity: identity(&metadata),
                     allocated,
                     store: place.store,
-                    model: name.clone(),
+                    id: model.id.clone(),
+                    name: model.name.clone(),
+                    family: family(model),
                 });
             }
         }

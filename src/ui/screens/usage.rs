@@ -98,7 +98,7 @@ fn tiles(canvas: &mut Canvas<'_>, area: Rect, state: &State, survey: &Survey) {
             name: share.name.clone(),
             detail: format!("{} {}", share.bytes, Ratio(part(share.bytes))),
             style: canvas.style(match state.house.grouping {
-                Grouping::Model => colour(usage.models.get(index).map_or(0, |(_, name)| family(name))),
+                Grouping::Model => colour(usage.models.get(index).map_or(0, |model| family(&model.family))),
                 _ => colour(index),
             }),
         })
@@ -135,7 +135,7 @@ const fn shares_of(head: &'static str) -> [Column; 4] {
 fn lists(canvas: &mut Canvas<'_>, area: Rect, state: &State, survey: &Survey, view_state: &mut ViewState) {
     let house = &state.house;
     let n_tidy = survey.tidy.len();
-    let gap = u16::from(area.height >= 16);
+    let gap = u16::from(area.height >= 12);
     let (above, rest) = split_rows(area, (n_tidy.max(1) as u16 + 1 + gap).min(area.height / 2));
     if n_tidy == 0 {
         canvas.say(above.x + 2, above.y, above.width.saturating_sub(2), "Nothing could be tidied up", Meaning::Heading);
