@@ -206,7 +206,7 @@ fn show(plan: &Plan, at_once: bool, verbose: bool, out: &mut impl Write) -> io::
     let columns = plan.items.iter().map(|item| item.what.chars().count()).max().unwrap_or(0).min(60);
     for item in &plan.items {
         let what = gguf::clean(&item.what, 60);
-        writeln!(out, "{:<15} {what:<columns$}  {:<9} {:>8}", verb(item), item.store.name(), item.frees())?;
+        writeln!(out, "{:<15} {what:<columns$}  {:<9} {:>8}", verb(item), item.place(), item.frees())?;
         if let Some(note) = &item.note {
             writeln!(out, "    {}", gguf::clean(note, TEXT_CHARS))?;
         }
@@ -345,7 +345,7 @@ impl<'a> ItemView<'a> {
         Self {
             what: &item.what,
             kind: item.kind.name(),
-            store: item.store.name(),
+            store: item.place(),
             note: item.note.as_deref(),
             frees_bytes: item.frees().0,
             steps: item.steps.iter().map(step).collect(),

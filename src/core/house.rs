@@ -209,6 +209,11 @@ impl Item {
     pub fn frees(&self) -> Bytes {
         self.steps.iter().map(|step| step.frees).sum()
     }
+
+    /// Where it lies, in a word: its store, or the trash.
+    pub fn place(&self) -> &'static str {
+        if self.kind == Kind::Trash { "trash" } else { self.store.name() }
+    }
 }
 
 /// Why something is left alone.

@@ -54,7 +54,7 @@ fn lines<'a>(canvas: &Canvas<'_>, plan: &'a Plan) -> Vec<Spans<'a>> {
     for item in &plan.items {
         lines.push(vec![
             canvas.span(Meaning::Text, item.what.as_str()),
-            canvas.span(Meaning::Muted, format!("  {}  ", item.store.name())),
+            canvas.span(Meaning::Muted, format!("  {}  ", item.place())),
             canvas.span(Meaning::Good, item.frees().to_string()),
             canvas.span(Meaning::Muted, format!("  {}", item.root.display())),
         ]);

@@ -32,7 +32,8 @@ pub(super) fn remove(store: Store, root: &Path, what: String, id: &str, model_fi
         Store::LocalAi => paths.extend(model_files.iter().flat_map(|file| local_ai_settings(root, file))),
         Store::Jan => {
             // Its `model.yml` may name a file anywhere on the disk: that one stays.
-            let (inside, outside): (Vec<_>, Vec<_>) = model_files.into_iter().partition(|file| file.starts_with(root));
+            let is_inside = |file: &PathBuf| file.starts_with(root) && !file.iter().any(|part| part == "..");
+            let (inside, outside): (Vec<_>, Vec<_>) = model_files.into_iter().partition(is_inside);
             if !outside.is_empty() {
                 let text = outside.iter().map(|file| shown(file)).collect::<Vec<_>>().join(", ");
                 note = Some(format!("only Jan's entry goes; {text} lies outside of its store and stays"));

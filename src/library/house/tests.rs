@@ -534,3 +534,64 @@ fn the_trash_lies_on_the_same_file_system_and_out_of_sight() {
     let listing = crate::library::list(&settings, &yard.env);
     assert!(listing.models.iter().all(|model| !model.id.contains(TRASH)), "{listing:?}");
 }
+
+/// What of a store of plain files goes with `file`, by what lies there.
+fn goes(store: Store, lies: &[(&str, &str)], id: &str, file: &str) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let root = fs::canonicalize(folder.path()).unwrap().join("store");
+    for (name, content) in lies {
+        write(&root.join(name), content.as_bytes());
+    }
+    let item = plain::remove(store, &root, "x".to_owned(), id, &[root.join(file)]);
+    let shown = |path: &PathBuf| path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+    item.steps.iter().map(|step| shown(&step.path)).collect()
+}
+
+#[test]
+fn what_names_a_plain_file_goes_first() {
+    let manifest = |file: &str| format!(r#"{{"ggufFile":{{"rfilename":"{file}"}}}}"#);
+    let (ours, other) = (manifest("q4.gguf"), manifest("q8.gguf"));
+    let cases = [
+        (
+            Store::LlamaCpp,
+            vec![
+                ("manifest=o=n=Q4.json", ours.as_str()),
+                ("manifest=o=n=Q8.json", &other),
+                ("manifest=x=y=Q4.json", &ours),
+                ("manifest=o=n=bad.json", "{"),
+                ("o_n_q4.gguf", ""),
+                ("o_n_q4.gguf.etag", ""),
+                ("o_n_q8.gguf", ""),
+            ],
+            ("o/n", "o_n_q4.gguf"),
+            vec!["manifest=o=n=Q4.json", "o_n_q4.gguf.etag", "o_n_q4.gguf"],
+        ),
+        (
+            Store::LocalAi,
+            vec![
+                ("a.yaml", "name: a\nparameters:\n  model: 'a.gguf'\n"),
+                ("b.yaml", "parameters:\n  model: b.gguf\n"),
+                ("a.gguf", ""),
+                ("b.gguf", ""),
+            ],
+            ("a", "a.gguf"),
+            vec!["a.yaml", "a.gguf"],
+        ),
+        // A folder that is left empty goes whole.
+        (
+            Store::Jan,
+            vec![("o/n/model.yml", ""), ("o/n/model.gguf", ""), ("o/m/model.yml", "")],
+            ("o/n", "o/n/model.gguf"),
+            vec!["o/n"],
+        ),
+        (Store::LmStudio, vec![("p/r/a.gguf", ""), ("p/r/b.gguf", "")], ("p/r", "p/r/a.gguf"), vec!["p/r/a.gguf"]),
+        (Store::Gpt4All, vec![("a.gguf", "")], ("a", "a.gguf"), vec!["a.gguf"]),
+        // A folder of the user's own never goes with its last model.
+        (Store::Folder, vec![("mine/a.gguf", "")], ("mine/a", "mine/a.gguf"), vec!["mine/a.gguf"]),
+        // Jan's entry goes, the file that it names elsewhere stays.
+        (Store::Jan, vec![("o/n/model.yml", ""), ("z", "")], ("o/n", "../elsewhere.gguf"), vec!["o"]),
+    ];
+    for (store, lies, (id, file), expected) in cases {
+        assert_eq!(goes(store, &lies, id, file), expected, "{store:?} {file}");
+    }
+}
