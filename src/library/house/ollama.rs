@@ -125,7 +125,8 @@ impl Ollama {
             |manifest: &&Manifest| !wanted.is_empty() && wanted.iter().all(|blob| manifest.layers.contains(*blob));
         let found: Vec<&Manifest> = self.manifests.iter().filter(holds).collect();
         let names = [Some(&model.name), model.repository.as_ref()];
-        let in_id = model.id.split_once(':').map(|(_, rest)| rest);
+        // A projector's row is of the model that it belongs to.
+        let in_id = model.id.split_once(':').and_then(|(_, rest)| rest.split('#').next());
         let names: Vec<&str> = in_id.into_iter().chain(names.into_iter().flatten().map(String::as_str)).collect();
         let meant = found.iter().find(|manifest| names.iter().any(|name| manifest.is_called(name)));
         meant.map(|manifest| vec![*manifest]).unwrap_or(found)

@@ -38,7 +38,8 @@ pub(super) fn remove(store: Store, root: &Path, what: String, id: &str, model_fi
                 let text = outside.iter().map(|file| shown(file)).collect::<Vec<_>>().join(", ");
                 note = Some(format!("only Jan's entry goes; {text} lies outside of its store and stays"));
             }
-            let entry = [root.join(id), root.join("models").join(id)]
+            let entry = ["", "models", "llamacpp/models"]
+                .map(|folder| root.join(folder).join(id))
                 .into_iter()
                 .find(|folder| folder.join("model.yml").is_file());
             let beside = inside.iter().filter_map(|file| file.parent()).map(|folder| folder.join("model.yml"));

@@ -300,6 +300,24 @@ fn a_manifest_that_does_not_parse_stops_everything_in_its_store() {
 }
 
 #[test]
+fn of_two_tags_with_the_same_weights_the_named_one_goes() {
+    let yard = Yard::new();
+    let manifests = yard.path("ollama/models/manifests/registry.ollama.ai/library");
+    fs::create_dir_all(manifests.join("third")).unwrap();
+    fs::copy(manifests.join("first/latest"), manifests.join("third/latest")).unwrap();
+    let plan = |id: &str| {
+        let model = Model { id: id.to_owned(), ..Model::clone(&yard.ollama("one")) };
+        yard.lines(&yard.house.plan(&Request::Remove { models: vec![Arc::new(model)] }))
+    };
+    // Its layers are the other's too, and stay.
+    let third = "ollama/models/manifests/registry.ollama.ai/library/third/latest Move";
+    assert_eq!(plan("ollama:third:latest"), third);
+    assert_eq!(plan("ollama:third"), third);
+    assert_eq!(plan("ollama:third:latest#projector"), third);
+    assert_eq!(plan("ollama:unheard-of").lines().count(), 4);
+}
+
+#[test]
 fn young_and_locked_downloads_are_left_alone() {
     let yard = Yard::new();
     let prune = Request::Prune { kinds: vec![Kind::Partial, Kind::Orphan], unused: Vec::new() };
