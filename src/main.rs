@@ -25,7 +25,9 @@ fn main() -> ExitCode {
     match cli.command {
         None => dashboard(loaded, mended),
         Some(command) => {
-            mended.iter().for_each(|sentence| complain(sentence));
+            for sentence in &mended {
+                complain(sentence);
+            }
             for problem in &loaded.problems {
                 complain(problem);
                 hint(problem.hint.as_deref());

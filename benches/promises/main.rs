@@ -14,6 +14,8 @@
 )]
 
 #[cfg(unix)]
+mod house;
+#[cfg(unix)]
 mod library;
 #[cfg(unix)]
 #[expect(dead_code, reason = "its command line")]
@@ -42,6 +44,7 @@ const GROUPS: &[Group] = &[
     ("speed-given", true, speed::given_model),
     ("library", false, library::measure),
     ("stores", false, library::stores),
+    ("house", false, house::measure),
     ("together", true, sessions::together),
     ("cancel", true, sessions::cancel),
     ("idle", true, terminal::idle),

@@ -6,6 +6,7 @@
 pub mod clipboard;
 mod clock;
 pub mod dashboard;
+mod house;
 mod hub;
 mod prepare;
 pub mod survey;
@@ -176,6 +177,7 @@ impl App {
             Effect::Pause(id) => self.hub.wish(id, library::hub::Wish::Pause),
             Effect::CancelDownload(id) => self.hub.wish(id, library::hub::Wish::Cancel),
             Effect::Discard(order) => hub::Hub::discard(&self.state.settings, order),
+            Effect::House(chore) => house::start(chore, &self.state, self.library_sender.clone()),
             Effect::Copy(text) => self.clipboard = Some(text),
             Effect::Quit => {}
         }

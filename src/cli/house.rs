@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::Exit;
-use crate::core::house::{Act, Item, Plan, Request, Sharing};
+use crate::core::house::{Act, Item, Kind, Plan, Request, Sharing};
 use crate::core::model::{Model, Store};
 use crate::core::settings;
 use crate::library::house::House;
@@ -24,6 +24,7 @@ const TEXT_CHARS: usize = 400;
 
 /// The options of all commands that change something.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct Doing {
     /// Do it without asking
     #[arg(short, long)]
@@ -124,13 +125,14 @@ pub(super) fn carry_out(
     } else if options.dry_run {
         Exit::Done
     } else {
-        match agreed(options)? {
-            Err(exit) => exit,
-            Ok(()) => {
-                let exit = perform(place, request, &plan, options, at_once, &mut document, out)?;
-                let is_short = exit == Exit::Done && matches!(request, Request::Remove { .. });
-                if is_short && !plan.refusals.is_empty() { Exit::Refused } else { exit }
-            }
+        let agreed = agreed(options)?;
+        if let Some(exit) = agreed {
+            exit
+        } else {
+            let exit = perform(place, request, &plan, options, at_once, &mut document, out)?;
+            // What was named and is left alone is no success.
+            let is_short = matches!(request, Request::Remove { .. }) && !plan.refusals.is_empty();
+            if exit == Exit::Done && is_short { Exit::Refused } else { exit }
         }
     };
     if options.json {
@@ -165,30 +167,26 @@ fn perform(
     document.can_undo = done.can_undo;
     if !options.json {
         let frees = plan.frees();
-        match request {
-            Request::Dedupe { .. } => {
-                writeln!(out, "Done: {frees} freed. `taffrail undo` gives each its own copy again.")?
-            }
-            Request::Empty { .. } => writeln!(out, "Done: {frees} freed.")?,
-            _ if at_once || !plan.fills_trash() => writeln!(out, "Done: {frees} freed.")?,
-            _ => writeln!(
-                out,
-                "Done: {frees} moved to the trash. `taffrail undo` brings it back, `taffrail prune --trash` frees the space."
-            )?,
-        }
+        let rest = match request {
+            Request::Dedupe { .. } => "freed. `taffrail undo` gives each its own copy again",
+            Request::Empty { .. } => "freed",
+            _ if at_once || !plan.fills_trash() => "freed",
+            _ => "moved to the trash. `taffrail undo` brings it back, `taffrail prune --trash` frees the space",
+        };
+        writeln!(out, "Done: {frees} {rest}.")?;
     }
     Ok(Exit::Done)
 }
 
-/// Whether the user wants it.
-fn agreed(options: &Doing) -> io::Result<Result<(), Exit>> {
+/// How the command ends where the user does not want it.
+fn agreed(options: &Doing) -> io::Result<Option<Exit>> {
     if options.yes {
-        return Ok(Ok(()));
+        return Ok(None);
     }
     if !io::stdin().is_terminal() {
         complain(&"nothing was done, since there is nobody to ask");
         hint(Some("`--yes` does it without asking, `--dry-run` shows the plan only"));
-        return Ok(Err(Exit::Refused));
+        return Ok(Some(Exit::Refused));
     }
     let mut err = io::stderr();
     write!(err, "Go on? [y/N] ")?;
@@ -196,10 +194,10 @@ fn agreed(options: &Doing) -> io::Result<Result<(), Exit>> {
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
     if matches!(answer.trim(), "y" | "Y" | "yes") {
-        return Ok(Ok(()));
+        return Ok(None);
     }
     writeln!(err, "Nothing was done.")?;
-    Ok(Err(Exit::Refused))
+    Ok(Some(Exit::Refused))
 }
 
 /// Write a plan for a person.
@@ -208,12 +206,17 @@ fn show(plan: &Plan, at_once: bool, verbose: bool, out: &mut impl Write) -> io::
     let columns = plan.items.iter().map(|item| item.what.chars().count()).max().unwrap_or(0).min(60);
     for item in &plan.items {
         let what = gguf::clean(&item.what, 60);
-        writeln!(out, "{:<15} {what:<columns$}  {:<9} {:>8}", verb(item), item.store.name(), item.frees())?;
+        writeln!(out, "{:<15} {what:<columns$}  {:<9} {:>8}", verb(item), item.place(), item.frees())?;
         if let Some(note) = &item.note {
             writeln!(out, "    {}", gguf::clean(note, TEXT_CHARS))?;
         }
+        if let Some(root) = item.root.to_str().filter(|root| !root.is_empty() && item.kind != Kind::Trash) {
+            writeln!(out, "    in {}", gguf::clean(root, TEXT_CHARS))?;
+        }
         for step in item.steps.iter().filter(|step| step.act != Act::Keep).take(most(MAX_PATHS)) {
-            writeln!(out, "    {}", gguf::clean(&step.path.to_string_lossy(), TEXT_CHARS))?;
+            let inside = step.path.strip_prefix(&item.root).ok().filter(|inside| !inside.as_os_str().is_empty());
+            let path = inside.unwrap_or(&step.path).to_string_lossy();
+            writeln!(out, "      {}", gguf::clean(&path, TEXT_CHARS))?;
         }
         let n_more = item.steps.iter().filter(|step| step.act != Act::Keep).count().saturating_sub(most(MAX_PATHS));
         if n_more > 0 {
@@ -249,11 +252,11 @@ fn verb(item: &Item) -> &'static str {
         Some(Act::Share { how: Sharing::HardLink, .. }) => "hard link",
         Some(Act::Empty { .. }) => "empty trash",
         _ => match item.kind {
-            crate::core::house::Kind::Orphan => "orphan",
-            crate::core::house::Kind::Partial => "partial",
-            crate::core::house::Kind::Detached => "old revision",
-            crate::core::house::Kind::Dangling => "dangling",
-            crate::core::house::Kind::Unused => "unused model",
+            Kind::Orphan => "orphan",
+            Kind::Partial => "partial",
+            Kind::Detached => "old revision",
+            Kind::Dangling => "dangling",
+            Kind::Unused => "unused model",
             _ => "model",
         },
     }
@@ -271,6 +274,7 @@ pub(super) fn hint(text: Option<&str>) {
 
 /// A plan in JSON. Paths that are no Unicode have replacement characters.
 #[derive(Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own to the reader")]
 struct Document<'a> {
     schema: String,
     dry_run: bool,
@@ -341,7 +345,7 @@ impl<'a> ItemView<'a> {
         Self {
             what: &item.what,
             kind: item.kind.name(),
-            store: item.store.name(),
+            store: item.place(),
             note: item.note.as_deref(),
             frees_bytes: item.frees().0,
             steps: item.steps.iter().map(step).collect(),

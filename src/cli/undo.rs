@@ -84,7 +84,9 @@ pub fn run(arguments: &Undo, out: &mut impl Write) -> io::Result<Exit> {
         }
     }
     let (records, problems) = house.records();
-    problems.iter().for_each(|problem| complain(problem));
+    for problem in &problems {
+        complain(problem);
+    }
     let can: Vec<_> = records.iter().filter(|record| record.phase == Phase::Done && record.can_undo()).collect();
     if arguments.json {
         document.records = can.iter().map(|record| RecordView::new(record)).collect();

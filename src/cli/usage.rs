@@ -43,7 +43,7 @@ pub fn run(
     shares(out, "Store", &usage.stores.iter().collect::<Vec<_>>(), usage.total, width)?;
     shares(out, "Family", &usage.families.iter().collect::<Vec<_>>(), usage.total, width)?;
     let most = if arguments.all { usize::MAX } else { MAX_MODELS };
-    let models: Vec<_> = usage.models.iter().map(|(share, _)| share).take(most).collect();
+    let models: Vec<_> = usage.models.iter().map(|model| &model.share).take(most).collect();
     shares(out, "Model", &models, usage.total, width)?;
     let n_more = usage.models.len().saturating_sub(most);
     if n_more > 0 {
@@ -97,7 +97,7 @@ fn tidy(out: &mut impl Write, survey: &Survey) -> io::Result<()> {
             Kind::Trash => "taffrail prune --trash",
             _ => "taffrail prune",
         };
-        writeln!(out, "  {:>8}  {:>4} {:<18} `{how}`", tidy.frees, tidy.count, tidy.kind.name())?;
+        writeln!(out, "  {:>8}  {:<24} `{how}`", tidy.frees, tidy.kind.counted(tidy.count))?;
     }
     if let Some(title) = &survey.undo {
         writeln!(out, "\n`taffrail undo` takes back: {}", gguf::clean(title, 200))?;
@@ -143,7 +143,7 @@ impl<'a> Document<'a> {
             total_bytes: usage.total.0,
             stores: usage.stores.iter().map(view).collect(),
             families: usage.families.iter().map(view).collect(),
-            models: usage.models.iter().map(|(share, _)| view(share)).collect(),
+            models: usage.models.iter().map(|model| view(&model.share)).collect(),
             tidy: tidy
                 .map(|tidy| TidyView { kind: tidy.kind.name(), count: tidy.count, frees_bytes: tidy.frees.0 })
                 .collect(),

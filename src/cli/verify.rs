@@ -1,5 +1,6 @@
 //! `taffrail verify`: whether files are what their stores say they are.
 
+use std::cell::Cell;
 use std::io::{self, IsTerminal as _, Write};
 use std::time::{Duration, Instant};
 
@@ -59,7 +60,9 @@ pub fn run(arguments: &Verify, settings: &settings::Library, out: &mut impl Writ
     let start = Instant::now();
     let is_live = io::stderr().is_terminal();
     let mut drawn: Option<Instant> = None;
+    let hashed = Cell::new(Bytes(0));
     let mut progress = |done: Bytes, total: Bytes, path: &std::path::Path| {
+        hashed.set(done);
         if is_live && drawn.is_none_or(|drawn| drawn.elapsed() >= REDRAW) {
             drawn = Some(Instant::now());
             let rate = Bytes((done.0 as f64 / start.elapsed().as_secs_f64().max(1e-3)) as u64);
@@ -69,21 +72,18 @@ pub fn run(arguments: &Verify, settings: &settings::Library, out: &mut impl Writ
         }
     };
     let mut wrong = 0;
-    let mut hashed = Bytes(0);
     let mut result = Ok(());
     let checked = verify(&models, &mut progress, &mut |one| {
         if is_live {
             let _ = write!(io::stderr(), "\r\x1b[K");
         }
         wrong += usize::from(matches!(one.verdict, Verdict::Wrong { .. } | Verdict::Unreadable(_)));
-        hashed =
-            hashed + if matches!(one.verdict, Verdict::Right | Verdict::Wrong { .. }) { one.size } else { Bytes(0) };
         if !arguments.json && result.is_ok() {
             result = tell(one, out).and_then(|()| out.flush());
         }
     });
     result?;
-    let took = start.elapsed();
+    let (took, hashed) = (start.elapsed(), hashed.get());
     if arguments.json {
         let files = checked.iter().map(FileView::new).collect();
         let (seconds, hashed_bytes) = (took.as_secs_f64(), hashed.0);

@@ -83,6 +83,12 @@ pub enum Action {
     CancelDownload,
     /// Fetch an order from the hub.
     Fetch(super::download::Order),
+    /// Delete the chosen model, or what the chosen row of the disk use could free.
+    Delete,
+    /// Take back what was deleted or joined last.
+    TakeBack,
+    /// List the disk use by something else.
+    Group,
     /// Give all sessions together one thread more or less.
     Threads(i32),
     /// Change a setting of the chosen session, from its next answer or start on.
@@ -165,6 +171,9 @@ pub static NAMED: &[Named] = &[
     named("rescan", "look through all stores again", Action::Rescan),
     named("pause", "let the download stand still, or go on", Action::Pause),
     named("cancel-download", "end the download and throw away what came", Action::CancelDownload),
+    named("delete-model", "delete the chosen model, or tidy up the chosen row", Action::Delete),
+    named("take-back", "take back what was deleted or joined last", Action::TakeBack),
+    named("group", "show the disk use by model, family or store", Action::Group),
     named("more-threads", "give all sessions together one thread more", Action::Threads(1)),
     named("fewer-threads", "give all sessions together one thread less", Action::Threads(-1)),
     named("send", "send the prompt", Action::Send),

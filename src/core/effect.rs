@@ -68,6 +68,8 @@ pub enum Effect {
     CancelDownload(DownloadId),
     /// Throw away what came of an order that nobody works on.
     Discard(Order),
+    /// Keep house; its news come as [`super::event::LibraryEvent::House`].
+    House(super::house::Chore),
     /// Put text on the clipboard.
     Copy(String),
     /// Leave.

@@ -65,6 +65,8 @@ pub enum LibraryEvent {
         /// How long it took.
         took: Duration,
     },
+    /// Housekeeping has news.
+    House(Box<super::house::News>),
 }
 
 /// A store and how its scan went.

@@ -107,6 +107,15 @@ impl Kind {
         }
     }
 
+    /// So many of them: `1 old revision`, `3 duplicates`.
+    pub fn counted(self, count: usize) -> String {
+        match (self, count) {
+            (Self::Trash, _) => format!("{count} in the trash"),
+            (_, 1) => format!("1 {}", self.name().trim_end_matches('s')),
+            _ => format!("{count} {}", self.name()),
+        }
+    }
+
     /// What it is, in one clause.
     pub fn help(self) -> &'static str {
         match self {
@@ -115,7 +124,7 @@ impl Kind {
             Self::Partial => "downloads broken off more than a day ago",
             Self::Detached => "revisions that no branch or tag names any more",
             Self::Dangling => "links to nothing, which hide a repository from other tools",
-            Self::Duplicate => "the same content in several places",
+            Self::Duplicate => "files whose content lies elsewhere too",
             Self::Unused => "models that nothing has read for long",
             Self::Trash => "what was deleted, and can be brought back until it is emptied",
         }
@@ -200,6 +209,11 @@ impl Item {
     pub fn frees(&self) -> Bytes {
         self.steps.iter().map(|step| step.frees).sum()
     }
+
+    /// Where it lies, in a word: its store, or the trash.
+    pub fn place(&self) -> &'static str {
+        if self.kind == Kind::Trash { "trash" } else { self.store.name() }
+    }
 }
 
 /// Why something is left alone.
@@ -257,8 +271,12 @@ pub struct Piece {
     pub allocated: Bytes,
     /// In which store.
     pub store: Store,
-    /// What it is of: the family, and the model's name.
-    pub model: (String, String),
+    /// The model that it is of, by its id.
+    pub id: String,
+    /// What a person calls that model.
+    pub name: String,
+    /// Its family.
+    pub family: String,
 }
 
 /// A share of the disks.
@@ -281,8 +299,19 @@ pub struct Usage {
     pub stores: Vec<Share>,
     /// By family.
     pub families: Vec<Share>,
-    /// By model, with the family's name.
-    pub models: Vec<(Share, String)>,
+    /// By model.
+    pub models: Vec<ModelShare>,
+}
+
+/// A model's share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelShare {
+    /// How much, and what a person calls it.
+    pub share: Share,
+    /// Its id.
+    pub id: String,
+    /// Its family.
+    pub family: String,
 }
 
 impl Usage {
@@ -291,18 +320,17 @@ impl Usage {
         let mut seen = std::collections::HashSet::new();
         let mut stores = BTreeMap::<&str, (Bytes, std::collections::BTreeSet<&str>)>::new();
         let mut families = stores.clone();
-        let mut models = BTreeMap::<(&str, &str), Bytes>::new();
+        let mut models = BTreeMap::<&str, (Bytes, &Piece)>::new();
         let mut total = Bytes(0);
         for piece in pieces {
             let bytes = if seen.insert(piece.identity) { piece.allocated } else { Bytes(0) };
             total = total + bytes;
-            let (family, model) = (piece.model.0.as_str(), piece.model.1.as_str());
-            for (sums, name) in [(&mut stores, piece.store.name()), (&mut families, family)] {
-                let (sum, names) = sums.entry(name).or_default();
+            for (sums, name) in [(&mut stores, piece.store.name()), (&mut families, piece.family.as_str())] {
+                let (sum, ids) = sums.entry(name).or_default();
                 *sum = *sum + bytes;
-                names.insert(model);
+                ids.insert(&piece.id);
             }
-            let sum = models.entry((model, family)).or_default();
+            let (sum, _) = models.entry(&piece.id).or_insert((Bytes(0), piece));
             *sum = *sum + bytes;
         }
         let shares = |sums: BTreeMap<&str, (Bytes, std::collections::BTreeSet<&str>)>| {
@@ -315,9 +343,13 @@ impl Usage {
         };
         let mut models: Vec<_> = models
             .into_iter()
-            .map(|((model, family), bytes)| (Share { name: model.to_owned(), bytes, n_models: 1 }, family.to_owned()))
+            .map(|(id, (bytes, piece))| ModelShare {
+                share: Share { name: piece.name.clone(), bytes, n_models: 1 },
+                id: id.to_owned(),
+                family: piece.family.clone(),
+            })
             .collect();
-        models.sort_by_key(|(share, _)| std::cmp::Reverse(share.bytes));
+        models.sort_by_key(|model| std::cmp::Reverse(model.share.bytes));
         Self { total, stores: shares(stores), families: shares(families), models }
     }
 }
@@ -360,13 +392,124 @@ pub struct Survey {
     pub problems: Vec<String>,
 }
 
+/// What the disk use is drawn and listed by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Grouping {
+    #[default]
+    Model,
+    Family,
+    Store,
+}
+
+impl Grouping {
+    /// The next one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        match self {
+            Self::Model => Self::Family,
+            Self::Family => Self::Store,
+            Self::Store => Self::Model,
+        }
+    }
+}
+
+/// Housekeeping as the dashboard knows it.
+#[derive(Debug, Clone, Default)]
+pub struct Keeping {
+    /// What the last survey found.
+    pub survey: Option<Survey>,
+    /// A survey runs.
+    pub surveying: bool,
+    /// What is drawn and listed.
+    pub grouping: Grouping,
+    /// The chosen row: what could be tidied up first, then the shares.
+    pub chosen: usize,
+    /// What is being done.
+    pub work: Option<Work>,
+}
+
+/// Something that is being done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Work {
+    /// What a person calls it.
+    pub title: String,
+    /// Steps done.
+    pub done: usize,
+    /// Steps in all; 0 while that is not known.
+    pub count: usize,
+}
+
+impl Keeping {
+    /// What could be tidied up.
+    pub fn tidy(&self) -> &[Tidy] {
+        self.survey.as_ref().map(|survey| &survey.tidy[..]).unwrap_or_default()
+    }
+
+    /// The shares of the grouping, largest first.
+    pub fn shares(&self) -> Vec<&Share> {
+        let Some(Survey { usage, .. }) = &self.survey else { return Vec::new() };
+        match self.grouping {
+            Grouping::Model => usage.models.iter().map(|model| &model.share).collect(),
+            Grouping::Family => usage.families.iter().collect(),
+            Grouping::Store => usage.stores.iter().collect(),
+        }
+    }
+
+    /// All rows.
+    pub fn n_rows(&self) -> usize {
+        self.tidy().len() + self.shares().len()
+    }
+}
+
+/// What the dashboard has done for it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Chore {
+    /// Look what lies on the disks.
+    Survey,
+    /// Make a plan.
+    Plan(Request),
+    /// Carry out a plan that was shown.
+    Perform {
+        /// What was wished for.
+        request: Request,
+        /// The plan.
+        plan: Plan,
+    },
+    /// Take back what was done last.
+    Undo,
+}
+
+/// What comes of it.
+#[derive(Debug, Clone)]
+pub enum News {
+    /// What lies on the disks.
+    Surveyed(Survey),
+    /// What would be done.
+    Planned {
+        /// What was wished for.
+        request: Request,
+        /// The plan.
+        plan: Plan,
+    },
+    /// So many steps are done, of so many.
+    Progress(usize, usize),
+    /// It has ended: one sentence.
+    Ended {
+        /// The sentence.
+        text: String,
+        /// Whether something went wrong.
+        is_error: bool,
+    },
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn piece(inode: u64, bytes: u64, store: Store, family: &str, model: &str) -> Piece {
-        let model = (family.to_owned(), model.to_owned());
-        Piece { identity: (1, inode), allocated: Bytes(bytes), store, model }
+        let (family, name) = (family.to_owned(), model.to_owned());
+        Piece { identity: (1, inode), allocated: Bytes(bytes), store, id: format!("x:{name}"), name, family }
     }
 
     #[test]
@@ -384,7 +527,7 @@ mod tests {
         assert_eq!(usage.total, Bytes(65));
         assert_eq!(shares(&usage.stores), "ollama 50 1, hf 10 1, lmstudio 5 2");
         assert_eq!(shares(&usage.families), "llama 50 1, qwen 15 2");
-        let models: Vec<_> = usage.models.iter().map(|(share, _)| share.clone()).collect();
+        let models: Vec<_> = usage.models.iter().map(|model| model.share.clone()).collect();
         assert_eq!(shares(&models), "llama-b 50 1, qwen-a 10 1, qwen-c 5 1");
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::editor::Editor;
 use super::event::{Moment, StoreStatus};
+use super::house::{Keeping, Plan, Request};
 use super::hub::Hub;
 use super::machine::Sample;
 use super::model::Model;
@@ -30,6 +31,8 @@ pub struct State {
     pub library: Library,
     /// The hub and the downloads.
     pub hub: Hub,
+    /// Housekeeping.
+    pub house: Keeping,
     /// The sessions.
     pub fleet: Fleet,
     /// The machine.
@@ -81,6 +84,15 @@ pub enum Overlay {
         question: String,
         /// What is done on yes.
         then: Box<super::Action>,
+    },
+    /// What would be done to the stores, and whether it shall be.
+    Plan {
+        /// What was wished for.
+        request: Box<Request>,
+        /// The plan.
+        plan: Box<Plan>,
+        /// Lines scrolled down.
+        scroll: usize,
     },
     /// A model that would not fit.
     Refused {
@@ -285,6 +297,7 @@ impl State {
             overlay: None,
             library: Library::default(),
             hub: Hub::default(),
+            house: Keeping::default(),
             fleet: Fleet {
                 sessions: Vec::new(),
                 rows: Vec::new(),

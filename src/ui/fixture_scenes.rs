@@ -10,7 +10,7 @@ use crate::core::units::Bytes;
 use crate::core::{Action, State};
 
 /// All scenes.
-pub const SCENES: [&str; 25] = [
+pub const SCENES: [&str; 27] = [
     "fleet",
     "prompt",
     "figures",
@@ -36,6 +36,8 @@ pub const SCENES: [&str; 25] = [
     "refused",
     "form",
     "start",
+    "usage",
+    "plan",
 ];
 
 /// The scene of this name.
@@ -43,7 +45,9 @@ pub fn scene(name: &str) -> Option<State> {
     let mut state = match name {
         "fleet" | "prompt" | "figures" | "memory" | "log" | "frozen" | "unmetered" | "machine" | "help" | "palette"
         | "confirm" => busy(),
-        "fleet-empty" | "library" | "library-filter" | "machine-unmetered" | "refused" | "form" => with_models(),
+        "fleet-empty" | "library" | "library-filter" | "machine-unmetered" | "refused" | "form" | "usage" | "plan" => {
+            with_models()
+        }
         "crowded" => crowded(8, 10_000),
         "library-empty" | "start" => empty(),
         "hub-empty" => hub::empty(),
@@ -92,6 +96,12 @@ pub fn scene(name: &str) -> Option<State> {
                 input: Editor::with_text("q6_k"),
                 error: Some("must be one of f32, f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0".to_owned()),
             }));
+        }
+        "usage" | "plan" => {
+            super::house::look(&mut state);
+            if name == "plan" {
+                state.overlay = Some(super::house::question(&state));
+            }
         }
         "start" => {
             state.library.scanning = true;

@@ -42,7 +42,7 @@ const FLEET: &[Part] = &[
 const LIBRARY: &[Part] = &[
     Heading("Library: what do I have, and what would fit?"),
     Text(
-        "A row for each model in the Hugging Face cache, in your folders and among the starters. Files of other tools are read, never changed.",
+        "A row for each model in the Hugging Face cache, in your folders and among the starters. Other tools' files change only where you ask for it.",
     ),
     Term("Params", "parameters, counted from the tensors"),
     Term("Context", "tokens that the model was trained for"),
@@ -84,7 +84,18 @@ const HUB: &[Part] = &[
     ),
 ];
 
-const USAGE: &[Part] = &[Heading("Disk use: what takes the space, and what could go?")];
+const USAGE: &[Part] = &[
+    Heading("Disk use: what takes the space, and what could go?"),
+    Text(
+        "The picture shows models, families or stores by the space that they take; a file that several share counts once. The list begins with what could be tidied up. Enter on a row shows what would be done, and asks.",
+    ),
+    Term("orphan files", "content that no model of its store refers to"),
+    Term("partial", "a download that was broken off more than a day ago"),
+    Term("old revision", "a revision that no branch or tag names any more, beside one that is named"),
+    Term("duplicate", "a file whose content lies elsewhere too: the two can share it"),
+    Term("unused", "models that nothing has read for thirty days, as far as the file system tells"),
+    Term("trash", "what was deleted; it takes its space until the trash is emptied"),
+];
 
 const MACHINE: &[Part] = &[
     Heading("Machine: where do memory, power and heat go?"),

@@ -53,7 +53,7 @@ impl Context {
         match &state.overlay {
             Some(Overlay::Help { .. }) => Self::Help,
             Some(Overlay::Palette { .. }) => Self::Palette,
-            Some(Overlay::Confirm { .. }) => Self::Confirm,
+            Some(Overlay::Confirm { .. } | Overlay::Plan { .. }) => Self::Confirm,
             Some(Overlay::Refused { .. }) => Self::Refused,
             Some(Overlay::Form(_)) => Self::Form,
             None => Self::beneath(state),
@@ -87,7 +87,7 @@ use Context::{Confirm, Filter, Fleet, Form, Help, Hub, Library, Machine, Palette
 
 const TEXT: &[Context] = &[Prompt, Filter, Palette, Form];
 const TABLES: &[Context] = &[Fleet, Library, Hub, Usage, Machine];
-const LISTS: &[Context] = &[Fleet, Library, Hub, Usage, Machine, Palette, Form, Filter, Help];
+const LISTS: &[Context] = &[Fleet, Library, Hub, Usage, Machine, Palette, Form, Filter, Confirm, Help];
 const SCREENS: &[Context] = &[Fleet, Library, Hub, Usage, Machine, Help, Prompt];
 const EVERYWHERE: &[Context] = &Context::ALL;
 
@@ -109,7 +109,7 @@ const BUILT_IN: &[(&str, &[Context], &[&str])] = &[
     ("page-down", &[Library, Hub, Usage, Machine, Filter, Help], &["pgdn"]),
     ("first", TABLES, &["home", "g"]),
     ("last", TABLES, &["end", "G"]),
-    ("choose", &[Fleet, Library, Hub, Filter, Palette, Form], &["enter"]),
+    ("choose", &[Fleet, Library, Hub, Usage, Filter, Palette, Form], &["enter"]),
     ("back", EVERYWHERE, &["esc"]),
     ("yes", &[Confirm], &["y"]),
     ("no", &[Confirm], &["n"]),
@@ -136,7 +136,10 @@ const BUILT_IN: &[(&str, &[Context], &[&str])] = &[
     ("zoom-in", &[Fleet, Machine], &["+", "="]),
     ("zoom-out", &[Fleet, Machine], &["-"]),
     ("theme", TABLES, &["T"]),
-    ("rescan", &[Library], &["R"]),
+    ("rescan", &[Library, Usage], &["R"]),
+    ("delete-model", &[Library, Usage], &["d"]),
+    ("take-back", &[Library, Usage], &["U"]),
+    ("group", &[Usage], &["tab"]),
     ("more-threads", TABLES, &[">"]),
     ("fewer-threads", TABLES, &["<"]),
     ("send", &[Prompt], &["enter"]),

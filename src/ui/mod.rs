@@ -11,6 +11,7 @@ mod help;
 pub mod keymap;
 mod overlay;
 mod panels;
+mod plan;
 mod screens;
 pub mod theme;
 mod view;

@@ -23,6 +23,10 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         Some(Overlay::Help { scroll }) => super::help::draw(canvas, area, state, *scroll, view_state),
         Some(Overlay::Palette { input, chosen }) => commands(canvas, area, state, input, *chosen, view_state),
         Some(Overlay::Confirm { question, .. }) => confirm(canvas, area, question),
+        Some(Overlay::Plan { request, plan, scroll }) => {
+            let at_once = state.settings.library.trash_days == 0;
+            super::plan::draw(canvas, area, request, plan, (*scroll, at_once), view_state);
+        }
         Some(Overlay::Refused { model, refusal, .. }) => {
             let name = state.model(model).map_or(model.as_str(), |model| model.name.as_str());
             refused(canvas, area, name, refusal);

@@ -10,6 +10,8 @@ mod command_line;
 mod fake_hub;
 #[cfg(all(unix, feature = "llama"))]
 mod faults;
+#[cfg(target_os = "linux")]
+mod house;
 #[cfg(unix)]
 mod pull;
 #[cfg(unix)]

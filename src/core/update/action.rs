@@ -6,7 +6,7 @@ use super::super::effect::Effect;
 use super::super::session::{Phase, Session};
 use super::super::settings::SessionSettings;
 use super::super::state::{Face, FleetSort, Focus, Form, LibrarySort, Overlay, Screen, State, Tab};
-use super::{hub, list_models, list_sessions, notify, overlay, session};
+use super::{house, hub, list_models, list_sessions, notify, overlay, session};
 
 /// A page, in rows. The state does not know the terminal's height, and a fixed step can be learned by the fingers.
 const PAGE: i32 = 10;
@@ -33,6 +33,13 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             state.library.face = face;
             state.library.filtering = false;
             hub::enter(state);
+            house::survey(state)
+        }
+        Action::Delete => house::delete(state),
+        Action::TakeBack => house::take_back(state),
+        Action::Group => {
+            state.house.grouping = state.house.grouping.next();
+            state.house.chosen = state.house.chosen.min(state.house.n_rows().saturating_sub(1));
             Vec::new()
         }
         Action::Help => open(state, Overlay::Help { scroll: 0 }),
@@ -211,6 +218,9 @@ fn travel(state: &mut State, by: i32) -> Vec<Effect> {
                 fleet.scroll = 0;
             }
         }
+        Screen::Library if state.library.face == Face::Usage => {
+            state.house.chosen = step(state.house.chosen, state.house.n_rows());
+        }
         Screen::Library => state.library.chosen = step(state.library.chosen, state.library.rows.len()),
         Screen::Machine => {
             let sources = state.machine.sample.as_ref().map_or(0, |sample| sample.sources.len());
@@ -226,6 +236,7 @@ fn choose(state: &mut State) -> Vec<Effect> {
             state.library.filtering = false;
             Vec::new()
         }
+        Screen::Library if state.library.face == Face::Usage => house::delete(state),
         Screen::Library => start_chosen(state),
         Screen::Fleet if state.fleet.filtering => {
             state.fleet.filtering = false;

@@ -3,6 +3,7 @@
 //! Owned here: what follows from an event. Absent: how any of it is done; effects leave as data.
 
 mod action;
+mod house;
 mod hub;
 mod overlay;
 mod sample;
@@ -38,17 +39,14 @@ pub fn update(state: &mut State, now: Moment, event: Event) -> Vec<Effect> {
         Event::Redraw => Vec::new(),
         Event::ScrollLimit(limit) => {
             match &mut state.overlay {
-                Some(Overlay::Help { scroll }) => *scroll = (*scroll).min(limit),
+                Some(Overlay::Help { scroll } | Overlay::Plan { scroll, .. }) => *scroll = (*scroll).min(limit),
                 _ => state.fleet.scroll = state.fleet.scroll.min(limit),
             }
             Vec::new()
         }
-        Event::Library(event) => {
-            library(state, event);
-            Vec::new()
-        }
         Event::Hub(event) => hub::heard(state, event),
         Event::Download(id, event) => hub::download(state, id, event),
+        Event::Library(event) => library(state, event),
         Event::Worker(worker, event) => worker::heard(state, worker, event),
         Event::Sample(sample) => sample::sampled(state, sample),
         Event::Trouble(text) => {
@@ -62,7 +60,8 @@ pub fn update(state: &mut State, now: Moment, event: Event) -> Vec<Effect> {
     }
 }
 
-fn library(state: &mut State, event: LibraryEvent) {
+fn library(state: &mut State, event: LibraryEvent) -> Vec<Effect> {
+    let is_whole = matches!(event, LibraryEvent::Finished { .. });
     let library = &mut state.library;
     let chosen = library.rows.get(library.chosen).map(|row| library.models[*row].id.clone());
     match event {
@@ -85,8 +84,10 @@ fn library(state: &mut State, event: LibraryEvent) {
             library.took = Some(took);
             library.scanning = false;
         }
+        LibraryEvent::House(news) => return house::heard(state, *news),
     }
     list_models(state, chosen.as_deref());
+    if is_whole { house::survey(state) } else { Vec::new() }
 }
 
 /// Filter and sort the library anew; the choice stays on the model of this id where it still shows.

@@ -5,7 +5,7 @@ use super::super::editor::Editor;
 use super::super::effect::Effect;
 use super::super::settings::SESSION_FIELDS;
 use super::super::state::{Form, Overlay, State};
-use super::{action, hub, session};
+use super::{action, house, hub, session};
 
 /// Whether an overlay takes this action for itself. The command line's and the driver's actions pass it by.
 pub(super) fn takes(action: &Action) -> bool {
@@ -48,6 +48,16 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             // Asking twice to leave is an answer.
             Action::Quit if *then == Action::Quit => action::leave(state),
             _ => keep(state, Overlay::Confirm { question, then }),
+        },
+        Overlay::Plan { request, plan, scroll } => match action {
+            Action::Confirm(true) => house::perform(state, *request, *plan),
+            Action::Confirm(false) | Action::Back => Vec::new(),
+            Action::Quit => action::act(state, Action::Quit),
+            Action::Move(by) => {
+                let scroll = scroll.saturating_add_signed(by as isize);
+                keep(state, Overlay::Plan { request, plan, scroll })
+            }
+            _ => keep(state, Overlay::Plan { request, plan, scroll }),
         },
         Overlay::Refused { model, settings, refusal } => match action {
             Action::Force => session::start(state, &model, *settings, true),

@@ -18,14 +18,14 @@ use crate::core::state::{Focus, Overlay, Screen};
 use crate::core::units::{Bytes, Ratio};
 use crate::core::{Action, Effect, Event, Moment, State};
 
-struct Program {
-    state: State,
+pub(super) struct Program {
+    pub(super) state: State,
     effects: Vec<Effect>,
     seconds: u64,
 }
 
 impl Program {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let state = State::new(Settings::default(), vec!["dark".into(), "light".into()]);
         let mut program = Self { state, effects: Vec::new(), seconds: 0 };
         let models = vec![model("alpha", 100), model("beta", 200)];
@@ -40,7 +40,7 @@ impl Program {
         program
     }
 
-    fn happens(&mut self, event: Event) -> Vec<Effect> {
+    pub(super) fn happens(&mut self, event: Event) -> Vec<Effect> {
         self.seconds += 1;
         let now = Moment { uptime: Duration::from_secs(self.seconds), unix: self.seconds.cast_signed() };
         let effects = update(&mut self.state, now, event);
@@ -48,7 +48,7 @@ impl Program {
         effects
     }
 
-    fn act(&mut self, action: Action) -> Vec<Effect> {
+    pub(super) fn act(&mut self, action: Action) -> Vec<Effect> {
         self.happens(Event::Action(action))
     }
 

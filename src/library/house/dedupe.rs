@@ -16,7 +16,7 @@ use crate::core::house::{Act, Item, Kind, Plan, Sharing, Step};
 use crate::core::model::{Digest, Model, Store};
 
 /// A smaller file is not worth a link.
-const LEAST: u64 = 1 << 20;
+const LEAST: u64 = 1 << 16;
 
 /// A file with all its names that we know.
 struct Copy {

@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use rustix::fs::Advice;
 use sha2::{Digest as _, Sha256};
 
 use crate::core::model::Digest;
@@ -54,7 +53,7 @@ pub(super) fn fingerprint(path: &Path) -> io::Result<[u8; 32]> {
 fn read(mut file: File, take: &mut dyn FnMut(&[u8]), progress: &mut dyn FnMut(u64)) -> io::Result<()> {
     // The system then reads twice as far ahead; where it can't, it reads as it does.
     #[cfg(target_os = "linux")]
-    let _ = rustix::fs::fadvise(&file, 0, None, Advice::Sequential);
+    let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Sequential);
     let mut buffer = vec![0; BUFFER];
     let (mut done, mut told) = (0, 0);
     loop {

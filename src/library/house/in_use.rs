@@ -37,19 +37,19 @@ pub(super) fn users(wanted: &HashMap<Identity, PathBuf>) -> HashMap<Identity, Us
         let pid = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok());
         // Our own scan opens files for a moment; sessions have processes of their own.
         let Some(pid) = pid.filter(|pid| *pid != std::process::id()) else { continue };
-        let mut uses = open_files(pid);
+        let mut open = open_files(pid);
         let maps = super::files::proc_text(&format!("/proc/{pid}/maps"), MAX_MAPS);
         for line in maps.lines() {
-            uses.extend(mapped(line));
+            open.extend(mapped(line));
             let path = line.find('/').and_then(|at| line.get(at..)).map(|path| path.trim_end_matches(" (deleted)"));
-            uses.extend(path.and_then(|path| by_path.get(path)).copied());
+            open.extend(path.and_then(|path| by_path.get(path)).copied());
         }
-        let mut used: Vec<_> = uses.into_iter().filter(|identity| wanted.contains_key(identity)).collect();
+        let mut used: Vec<_> = open.into_iter().filter(|identity| wanted.contains_key(identity)).collect();
         used.dedup();
         if !used.is_empty() {
-            let user = User { pid, name: name(pid) };
+            let process = User { pid, name: name(pid) };
             for identity in used {
-                found.entry(identity).or_insert_with(|| user.clone());
+                found.entry(identity).or_insert_with(|| process.clone());
             }
         }
     }

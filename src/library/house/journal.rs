@@ -186,7 +186,7 @@ impl Journal {
 
     /// A name for a new record that sorts behind all others.
     pub(super) fn new_id(&self, now: i64) -> String {
-        (0_u32..)
+        (0..MAX_RECORDS)
             .map(|number| format!("{now:012}-{number:04}"))
             .find(|id| !self.path(id).exists())
             .unwrap_or_else(|| format!("{now:012}"))

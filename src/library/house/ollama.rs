@@ -120,13 +120,16 @@ impl Ollama {
     /// The manifests with these weights. Several tags can have the same: the one that is named is meant, or else all.
     fn manifests_of(&self, model: &Model, blobs: &[PathBuf]) -> Vec<&Manifest> {
         let wanted: BTreeSet<_> = blobs.iter().filter_map(|blob| blob.file_name()?.to_str()).collect();
-        let holds = |manifest: &&Manifest| manifest.layers.iter().any(|layer| wanted.contains(layer.as_str()));
+        // All of them: two models may share a projector.
+        let holds =
+            |manifest: &&Manifest| !wanted.is_empty() && wanted.iter().all(|blob| manifest.layers.contains(*blob));
         let found: Vec<&Manifest> = self.manifests.iter().filter(holds).collect();
         let names = [Some(&model.name), model.repository.as_ref()];
-        let in_id = model.id.split_once(':').map(|(_, rest)| rest);
+        // A projector's row is of the model that it belongs to.
+        let in_id = model.id.split_once(':').and_then(|(_, rest)| rest.split('#').next());
         let names: Vec<&str> = in_id.into_iter().chain(names.into_iter().flatten().map(String::as_str)).collect();
-        let named = found.iter().find(|manifest| names.iter().any(|name| manifest.is_called(name)));
-        named.map(|manifest| vec![*manifest]).unwrap_or(found)
+        let meant = found.iter().find(|manifest| names.iter().any(|name| manifest.is_called(name)));
+        meant.map(|manifest| vec![*manifest]).unwrap_or(found)
     }
 
     /// What `prune` would do of these kinds.

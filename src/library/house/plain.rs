@@ -1,7 +1,7 @@
-//! Stores where a model is a file or a folder of its own: LM Studio, llama.cpp's flat cache, Jan, GPT4All, LocalAI, and
+//! Stores where a model is a file or a folder of its own: LM Studio, llama.cpp's flat cache, Jan, `GPT4All`, `LocalAI`, and
 //! plain folders.
 //!
-//! What names the file goes first: llama.cpp's `manifest=…json`, LocalAI's `.yaml`, Jan's `model.yml`. A folder that
+//! What names the file goes first: llama.cpp's `manifest=…json`, `LocalAI`'s `.yaml`, Jan's `model.yml`. A folder that
 //! would be left empty goes whole. A link goes as a link; what it leads to stays.
 
 use std::collections::BTreeSet;
@@ -13,9 +13,9 @@ use super::plan::is_old;
 use crate::core::house::{Act, Item, Kind, Step};
 use crate::core::model::Store;
 
-/// Endings of unfinished downloads: LM Studio's, llama.cpp's, LocalAI's, the hub's.
+/// Endings of unfinished downloads: LM Studio's, llama.cpp's, `LocalAI`'s, the hub's.
 const PARTIAL: [&str; 4] = [".part", ".downloadInProgress", ".partial", ".incomplete"];
-/// What GPT4All's begin with.
+/// What `GPT4All`'s begin with.
 const INCOMPLETE: &str = "incomplete-";
 /// How deep downloads lie: publisher, repository, file.
 const MAX_DEPTH: usize = 6;
@@ -32,12 +32,14 @@ pub(super) fn remove(store: Store, root: &Path, what: String, id: &str, model_fi
         Store::LocalAi => paths.extend(model_files.iter().flat_map(|file| local_ai_settings(root, file))),
         Store::Jan => {
             // Its `model.yml` may name a file anywhere on the disk: that one stays.
-            let (inside, outside): (Vec<_>, Vec<_>) = model_files.into_iter().partition(|file| file.starts_with(root));
+            let is_inside = |file: &PathBuf| file.starts_with(root) && !file.iter().any(|part| part == "..");
+            let (inside, outside): (Vec<_>, Vec<_>) = model_files.into_iter().partition(is_inside);
             if !outside.is_empty() {
                 let text = outside.iter().map(|file| shown(file)).collect::<Vec<_>>().join(", ");
                 note = Some(format!("only Jan's entry goes; {text} lies outside of its store and stays"));
             }
-            let entry = [root.join(id), root.join("models").join(id)]
+            let entry = ["", "models", "llamacpp/models"]
+                .map(|folder| root.join(folder).join(id))
                 .into_iter()
                 .find(|folder| folder.join("model.yml").is_file());
             let beside = inside.iter().filter_map(|file| file.parent()).map(|folder| folder.join("model.yml"));

@@ -73,6 +73,7 @@ fn remove(house: &House, models: &[Arc<Model>], kind: Kind, plan: &mut Plan) {
                 (None, None) => {
                     let (what, root) = (model.name.clone(), house.root(model.store, first));
                     let id = model.id.split_once(':').map_or(model.id.as_str(), |(_, id)| id);
+                    let id = id.split('#').next().unwrap_or(id);
                     plan.items.push(plain::remove(model.store, &root, what, id, &place.files));
                 }
             },

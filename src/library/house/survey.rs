@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::files::{allocated, identity};
 use super::{House, Phase};
-use crate::core::house::{Kind, Piece, Request, Survey, Tidy, Usage, family};
+use crate::core::house::{Item, Kind, Piece, Request, Survey, Tidy, Usage, family};
 use crate::core::model::{Model, Store};
 use crate::core::units::Bytes;
 
@@ -16,20 +16,25 @@ const DAY: i64 = 24 * 60 * 60;
 
 pub(super) fn survey(house: &House, models: &[Arc<Model>]) -> Survey {
     let mut tidy = Vec::new();
-    let mut problems = Vec::new();
+    // One look at the stores for all kinds.
+    let pruned = house.plan(&Request::Prune { kinds: Kind::PRUNED.to_vec(), unused: Vec::new() });
+    for kind in Kind::PRUNED {
+        let of_kind = || pruned.items.iter().filter(|item| item.kind == kind);
+        let request = Request::Prune { kinds: vec![kind], unused: Vec::new() };
+        let (count, frees) = (of_kind().count(), of_kind().map(Item::frees).sum());
+        tidy.extend(Some(Tidy { kind, count, frees, request }).filter(|tidy| tidy.count > 0));
+    }
+    let mut problems: Vec<_> =
+        pruned.refusals.iter().map(|refusal| format!("{}: {}", refusal.what, refusal.reason)).collect();
     let mut offer = |kind: Kind, request: Request| {
         let plan = house.plan(&request);
-        let is_problem = |kind: Kind| matches!(kind, Kind::Orphan | Kind::Trash);
-        if is_problem(kind) {
-            problems.extend(plan.refusals.iter().map(|refusal| format!("{}: {}", refusal.what, refusal.reason)));
+        if kind == Kind::Trash {
+            problems.extend(plan.refusals.iter().map(|refusal| refusal.reason.clone()));
         }
         if !plan.items.is_empty() {
             tidy.push(Tidy { kind, count: plan.items.len(), frees: plan.frees(), request });
         }
     };
-    for kind in Kind::PRUNED {
-        offer(kind, Request::Prune { kinds: vec![kind], unused: Vec::new() });
-    }
     offer(Kind::Duplicate, Request::Dedupe { models: models.to_vec(), read: false, link_folders: false });
     let unused = unused(models, UNUSED_DAYS, house.now);
     if !unused.is_empty() {
@@ -54,7 +59,6 @@ fn pieces(models: &[Arc<Model>]) -> Vec<Piece> {
     let mut seen = HashSet::new();
     let mut pieces = Vec::new();
     for model in models {
-        let name = (family(model), model.name.clone());
         for place in model.places() {
             for file in &place.files {
                 let Ok(metadata) = file.path.metadata() else { continue };
@@ -64,7 +68,9 @@ fn pieces(models: &[Arc<Model>]) -> Vec<Piece> {
                     identity: identity(&metadata),
                     allocated,
                     store: place.store,
-                    model: name.clone(),
+                    id: model.id.clone(),
+                    name: model.name.clone(),
+                    family: family(model),
                 });
             }
         }

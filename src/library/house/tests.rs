@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -33,7 +33,7 @@ fn hex(bytes: &[u8]) -> String {
 /// A model file large enough to be worth a link.
 fn weights(name: &str) -> Vec<u8> {
     let mut bytes = gguf(name);
-    bytes.resize(1 << 20, name.len() as u8);
+    bytes.resize(1 << 16, name.len() as u8);
     bytes
 }
 
@@ -80,7 +80,7 @@ impl Yard {
             folder
         };
         // Two quants; an older revision shares one of them.
-        hub("a--two", OLDER, "two-Q4.gguf", &weights("old"));
+        hub("a--two", OLDER, "deep/two-Q4.gguf", &weights("old"));
         hub("a--two", OLDER, "two-Q8.gguf", &weights("eight"));
         hub("a--two", MAIN, "two-Q8.gguf", &weights("eight"));
         hub("a--two", MAIN, "README.md", b"# two");
@@ -93,7 +93,7 @@ impl Yard {
         write(&folder.join("refs/main"), MAIN.as_bytes());
 
         let ollama = self.path("ollama/models");
-        let mut layer = |bytes: &[u8]| {
+        let layer = |bytes: &[u8]| {
             write(&ollama.join("blobs").join(format!("sha256-{}", hex(bytes))), bytes);
             format!(r#"{{"mediaType":"x","digest":"sha256:{}","size":{}}}"#, hex(bytes), bytes.len())
         };
@@ -266,7 +266,7 @@ fn at_once_leaves_no_trash_and_can_not_be_undone() {
     let done = yard.perform(&yard.requests()[0], true).unwrap();
     assert!(!done.can_undo);
     assert_eq!(yard.trash(), [] as [PathBuf; 0]);
-    assert!(plan.frees().0 >= 2 << 20, "both versions of the quant: {plan:?}");
+    assert!(plan.frees().0 >= 2 << 16, "both versions of the quant: {plan:?}");
     assert!(matches!(yard.house.undo(None, &mut |_, _, _| ()), Err(Trouble::NothingToUndo)));
 }
 
@@ -278,7 +278,7 @@ fn the_trash_is_emptied_by_age_or_whole() {
     assert!(yard.house.plan(&Request::Empty { before: Some(yard.house.now) }).items.is_empty());
     let request = Request::Empty { before: None };
     let plan = yard.house.plan(&request);
-    assert!(plan.frees().0 >= 1 << 20, "{plan:?}");
+    assert!(plan.frees().0 >= 1 << 16, "{plan:?}");
     yard.house.perform(&request, &plan, true, &mut |_, _, _| ()).unwrap();
     assert_eq!(yard.trash(), [] as [PathBuf; 0]);
     assert_ne!(yard.tree(), before);
@@ -297,6 +297,24 @@ fn a_manifest_that_does_not_parse_stops_everything_in_its_store() {
             assert!(plan.refusals.iter().any(|refusal| refusal.reason.contains("third/latest")), "{plan:?}");
         }
     }
+}
+
+#[test]
+fn of_two_tags_with_the_same_weights_the_named_one_goes() {
+    let yard = Yard::new();
+    let manifests = yard.path("ollama/models/manifests/registry.ollama.ai/library");
+    fs::create_dir_all(manifests.join("third")).unwrap();
+    fs::copy(manifests.join("first/latest"), manifests.join("third/latest")).unwrap();
+    let plan = |id: &str| {
+        let model = Model { id: id.to_owned(), ..Model::clone(&yard.ollama("one")) };
+        yard.lines(&yard.house.plan(&Request::Remove { models: vec![Arc::new(model)] }))
+    };
+    // Its layers are the other's too, and stay.
+    let third = "ollama/models/manifests/registry.ollama.ai/library/third/latest Move";
+    assert_eq!(plan("ollama:third:latest"), third);
+    assert_eq!(plan("ollama:third"), third);
+    assert_eq!(plan("ollama:third:latest#projector"), third);
+    assert_eq!(plan("ollama:unheard-of").lines().count(), 4);
 }
 
 #[test]
@@ -379,7 +397,7 @@ fn files_that_only_claim_to_be_alike_are_not_joined() {
     // A blob whose content is not what its name says.
     let blob = yard.path("hf/hub/models--b--one/blobs").join(hex(&weights("one")));
     let mut bytes = weights("one");
-    bytes[900_000] ^= 1;
+    bytes[60_000] ^= 1;
     fs::write(&blob, &bytes).unwrap();
     let models = vec![yard.hub(&format!("models--b--one/snapshots/{MAIN}/one.gguf")), yard.ollama("one")];
     let request = Request::Dedupe { models, read: false, link_folders: false };
@@ -533,4 +551,65 @@ fn the_trash_lies_on_the_same_file_system_and_out_of_sight() {
     let settings = crate::core::settings::Library { folders: vec![yard.root()], ..Default::default() };
     let listing = crate::library::list(&settings, &yard.env);
     assert!(listing.models.iter().all(|model| !model.id.contains(TRASH)), "{listing:?}");
+}
+
+/// What of a store of plain files goes with `file`, by what lies there.
+fn goes(store: Store, lies: &[(&str, &str)], id: &str, file: &str) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let root = fs::canonicalize(folder.path()).unwrap().join("store");
+    for (name, content) in lies {
+        write(&root.join(name), content.as_bytes());
+    }
+    let item = plain::remove(store, &root, "x".to_owned(), id, &[root.join(file)]);
+    let shown = |path: &PathBuf| path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+    item.steps.iter().map(|step| shown(&step.path)).collect()
+}
+
+#[test]
+fn what_names_a_plain_file_goes_first() {
+    let manifest = |file: &str| format!(r#"{{"ggufFile":{{"rfilename":"{file}"}}}}"#);
+    let (ours, other) = (manifest("q4.gguf"), manifest("q8.gguf"));
+    let cases = [
+        (
+            Store::LlamaCpp,
+            vec![
+                ("manifest=o=n=Q4.json", ours.as_str()),
+                ("manifest=o=n=Q8.json", &other),
+                ("manifest=x=y=Q4.json", &ours),
+                ("manifest=o=n=bad.json", "{"),
+                ("o_n_q4.gguf", ""),
+                ("o_n_q4.gguf.etag", ""),
+                ("o_n_q8.gguf", ""),
+            ],
+            ("o/n", "o_n_q4.gguf"),
+            vec!["manifest=o=n=Q4.json", "o_n_q4.gguf.etag", "o_n_q4.gguf"],
+        ),
+        (
+            Store::LocalAi,
+            vec![
+                ("a.yaml", "name: a\nparameters:\n  model: 'a.gguf'\n"),
+                ("b.yaml", "parameters:\n  model: b.gguf\n"),
+                ("a.gguf", ""),
+                ("b.gguf", ""),
+            ],
+            ("a", "a.gguf"),
+            vec!["a.yaml", "a.gguf"],
+        ),
+        // A folder that is left empty goes whole.
+        (
+            Store::Jan,
+            vec![("o/n/model.yml", ""), ("o/n/model.gguf", ""), ("o/m/model.yml", "")],
+            ("o/n", "o/n/model.gguf"),
+            vec!["o/n"],
+        ),
+        (Store::LmStudio, vec![("p/r/a.gguf", ""), ("p/r/b.gguf", "")], ("p/r", "p/r/a.gguf"), vec!["p/r/a.gguf"]),
+        (Store::Gpt4All, vec![("a.gguf", "")], ("a", "a.gguf"), vec!["a.gguf"]),
+        // A folder of the user's own never goes with its last model.
+        (Store::Folder, vec![("mine/a.gguf", "")], ("mine/a", "mine/a.gguf"), vec!["mine/a.gguf"]),
+        // Jan's entry goes, the file that it names elsewhere stays.
+        (Store::Jan, vec![("o/n/model.yml", ""), ("z", "")], ("o/n", "../elsewhere.gguf"), vec!["o"]),
+    ];
+    for (store, lies, (id, file), expected) in cases {
+        assert_eq!(goes(store, &lies, id, file), expected, "{store:?} {file}");
+    }
 }

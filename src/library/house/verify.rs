@@ -3,7 +3,7 @@
 //! A store says it by the name of a blob (Ollama, the Hugging Face cache), by the hub's listing of a revision
 //! (`trees/COMMIT.json`), or by llama.cpp's `.etag`. Where none does there is nothing to compare with.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -50,40 +50,47 @@ pub struct Checked {
     pub verdict: Verdict,
 }
 
-/// Verify all files of these models, each file once. `progress` is told how many bytes of how many are done, and the
+/// Verify all files of these models; a file of several names is read once. `progress` is told how many bytes of how many are done, and the
 /// file at work; `tell` each verdict.
 pub fn verify(
     models: &[Arc<Model>],
     progress: &mut dyn FnMut(Bytes, Bytes, &Path),
     tell: &mut dyn FnMut(&Checked),
 ) -> Vec<Checked> {
-    let mut seen = std::collections::HashSet::new();
     let mut waiting = Vec::new();
     for model in models.iter().flat_map(|model| model.places()) {
         for file in model.files.iter().filter(|file| !file.path.as_os_str().is_empty()) {
             let same = file.path.metadata().ok().map(|metadata| files::identity(&metadata));
-            let expected = file.digest.or_else(|| known(&file.path));
-            if same.is_none_or(|same| seen.insert((same, expected))) {
-                waiting.push((model, file, expected));
-            }
+            waiting.push((model, file, file.digest.or_else(|| known(&file.path)), same));
         }
     }
-    let total: Bytes = waiting.iter().filter(|(.., expected)| expected.is_some()).map(|(_, file, _)| file.size).sum();
+    // A file of several names is read once for each kind of hash.
+    let mut found = HashMap::new();
+    let kind = |digest: &Digest| matches!(digest, Digest::Sha256(_));
+    let mut counted = HashSet::new();
+    let is_read = |(_, _, expected, same): &&(_, _, Option<Digest>, Option<_>)| {
+        expected.is_some_and(|expected| counted.insert((*same, kind(&expected))))
+    };
+    let total: Bytes = waiting.iter().filter(is_read).map(|(_, file, ..)| file.size).sum();
     let mut before = Bytes(0);
     let mut checked = Vec::new();
-    for (model, file, expected) in waiting {
-        let verdict = match expected {
-            None => Verdict::Unknown,
-            Some(expected) => {
-                let done =
-                    hash::file(&file.path, expected, &mut |done| progress(before + Bytes(done), total, &file.path));
-                before = before + file.size;
-                match done {
-                    Ok(found) if found == expected => Verdict::Right,
-                    Ok(found) => Verdict::Wrong { expected, found },
-                    Err(error) => Verdict::Unreadable(files::reason(&error)),
-                }
+    for (model, file, expected, same) in waiting {
+        let mut read = |expected: Digest| {
+            if let Some(digest) = found.get(&(same, kind(&expected))) {
+                return Ok(*digest);
             }
+            let done = hash::file(&file.path, expected, &mut |done| progress(before + Bytes(done), total, &file.path));
+            before = before + file.size;
+            if let (Ok(digest), Some(_)) = (&done, same) {
+                found.insert((same, kind(&expected)), *digest);
+            }
+            done
+        };
+        let verdict = match expected.map(|expected| (expected, read(expected))) {
+            None => Verdict::Unknown,
+            Some((expected, Ok(found))) if found == expected => Verdict::Right,
+            Some((expected, Ok(found))) => Verdict::Wrong { expected, found },
+            Some((_, Err(error))) => Verdict::Unreadable(files::reason(&error)),
         };
         let one = Checked { model: model.id.clone(), path: file.path.clone(), size: file.size, verdict };
         tell(&one);

@@ -7,7 +7,7 @@ use crate::core::session::{Phase, Session};
 use crate::core::state::{Face, Screen, Tab};
 
 /// Actions with a word for each, for the footer.
-#[expect(clippy::too_many_lines, reason = "a list for each context, and none is long")]
+#[expect(clippy::too_many_lines, reason = "one arm for each place, and none is long")]
 pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
     let session = state.chosen_session();
     let is_busy = session.is_some_and(Session::is_busy);
@@ -57,6 +57,7 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
             offer(true, "reverse", "reverse");
             offer(!state.library.scanning, "rescan", "scan again");
             offer(true, "fleet", "sessions");
+            offer(state.chosen_model().is_some(), "delete-model", "delete");
         }
         Context::Hub => {
             let hub = &state.hub;
@@ -82,6 +83,11 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
             offer(true, "usage", "disk use");
         }
         Context::Usage => {
+            let is_tidy = state.house.chosen < state.house.tidy().len();
+            let can_undo = state.house.survey.as_ref().is_some_and(|survey| survey.undo.is_some());
+            offer(state.house.n_rows() > 0, "choose", if is_tidy { "tidy up" } else { "delete" });
+            offer(can_undo, "take-back", "undo");
+            offer(true, "group", "group by");
             offer(true, "back", "to the models");
             offer(true, "hub", "find more");
         }

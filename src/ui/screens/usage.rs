@@ -1,14 +1,187 @@
 //! What the models take of the disks, and what could be tidied up: a face of the Library screen.
+//!
+//! ```text
+//!  12 models · 212 GB · by model                                    looking at the disks
+//!  ┌ treemap ─────────────────────────┐   Could be tidied up        Frees
+//!  │ qwen3-8b       │ gemma-3-4b      │ ▌ 2 old revisions          5.0 GB   no branch …
+//!  │ 5.0 GB 24%     │                 │   Model                      Size   Share
+//!  └──────────────────────────────────┘   qwen3-8b                 5.0 GB     24%
+//! ```
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, inset};
-use super::super::theme::Meaning;
+use super::super::canvas::{Canvas, Spans, below, inset, row, spans_width, split_columns, split_rows};
+use super::super::keymap::Context;
+use super::super::theme::{Meaning, N_SERIES};
 use super::super::view::ViewState;
+use super::super::widgets::table::{self, Align, Column, Row};
+use super::super::widgets::treemap::{self, Tile};
 use crate::core::State;
+use crate::core::house::{Grouping, Survey};
+use crate::core::units::{Bytes, Ratio};
+
+/// From this size on the picture stands beside the lists; else above them.
+const WIDE: (u16, u16) = (110, 12);
+/// The fewest rows that a picture is worth.
+const PICTURE: u16 = 5;
+/// Tiles of a picture; the rest is one more.
+const MAX_TILES: usize = 15;
 
 /// Draw the face.
-pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, _state: &State, _view_state: &mut ViewState) {
-    let style = canvas.style(Meaning::Muted);
-    canvas.paragraph(inset(area, 2), "", style);
+pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
+    let (line, rest) = split_rows(area, 1);
+    heading(canvas, line, state);
+    let Some(survey) = &state.house.survey else {
+        let style = canvas.style(Meaning::Muted);
+        canvas.paragraph(inset(below(rest, 1), 2), "Looking at what lies on the disks …", style);
+        return;
+    };
+    if rest.width >= WIDE.0 && rest.height >= WIDE.1 {
+        let (picture, lists) = split_columns(rest, rest.width / 2);
+        tiles(canvas, inset(picture, 1), state, survey);
+        self::lists(canvas, lists, state, survey, view_state);
+    } else {
+        let rows = (rest.height * 2 / 5).max(PICTURE);
+        let (picture, lists) = split_rows(rest, if rest.height >= 3 * PICTURE { rows } else { 0 });
+        tiles(canvas, inset(picture, 1), state, survey);
+        self::lists(canvas, lists, state, survey, view_state);
+    }
+}
+
+fn heading(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
+    if area.height == 0 {
+        return;
+    }
+    let house = &state.house;
+    let mut right: Spans<'_> = Vec::new();
+    if let Some(work) = &house.work {
+        let text = match work.count {
+            0 => format!("{} … ", work.title),
+            count => format!("{}: {} of {count} steps ", work.title, work.done),
+        };
+        right.push(canvas.span(Meaning::Accent, text));
+    } else if house.surveying {
+        right.push(canvas.span(Meaning::Accent, "◌ looking at the disks "));
+    } else if let Some(undo) = house.survey.as_ref().and_then(|survey| survey.undo.as_ref()) {
+        let key = canvas.key(Context::Usage, "take-back");
+        right.push(canvas.span(Meaning::Key, key));
+        right.push(canvas.span(Meaning::Muted, format!(" takes back: {undo} ")));
+    }
+    let mut left: Spans<'_> = Vec::new();
+    if let Some(survey) = &house.survey {
+        left.push(canvas.span(Meaning::Text, format!(" {}", survey.usage.total)));
+        left.push(canvas.span(Meaning::Muted, format!(" in {} models", survey.usage.models.len())));
+        for store in &survey.usage.stores {
+            left.push(canvas.span(Meaning::Muted, format!("   {} ", store.name)));
+            left.push(canvas.span(Meaning::Text, store.bytes.to_string()));
+        }
+    }
+    let room = area.width.saturating_sub(spans_width(&right) as u16 + 1);
+    canvas.put_spans(area.x, area.y, room, &left);
+    canvas.put_right(area.x, area.y, area.width, &right);
+}
+
+/// The picture. Models of one family have one colour.
+fn tiles(canvas: &mut Canvas<'_>, area: Rect, state: &State, survey: &Survey) {
+    let usage = &survey.usage;
+    let colour = |index: usize| Meaning::Series((index % N_SERIES) as u8);
+    let family = |name: &str| usage.families.iter().position(|family| family.name == name).unwrap_or(0);
+    let part = |bytes: Bytes| bytes.0 as f64 / usage.total.0.max(1) as f64;
+    let shares = state.house.shares();
+    let mut tiles: Vec<Tile> = shares
+        .iter()
+        .take(MAX_TILES)
+        .enumerate()
+        .filter(|(_, share)| share.bytes.0 > 0)
+        .map(|(index, share)| Tile {
+            share: part(share.bytes),
+            name: share.name.clone(),
+            detail: format!("{} {}", share.bytes, Ratio(part(share.bytes))),
+            style: canvas.style(match state.house.grouping {
+                Grouping::Model => colour(usage.models.get(index).map_or(0, |model| family(&model.family))),
+                _ => colour(index),
+            }),
+        })
+        .collect();
+    let rest: Bytes = shares.iter().skip(MAX_TILES).map(|share| share.bytes).sum();
+    if rest.0 > 0 {
+        tiles.push(Tile {
+            share: part(rest),
+            name: format!("{} more", shares.len() - MAX_TILES),
+            detail: rest.to_string(),
+            style: canvas.style(Meaning::Muted),
+        });
+        tiles.sort_by(|one, other| other.share.total_cmp(&one.share));
+    }
+    treemap::draw(canvas, area, &tiles);
+}
+
+const TIDY: [Column; 3] = [
+    Column { head: "Could be tidied up", width: 20, align: Align::Grow(26), rank: 0 },
+    Column { head: "Frees", width: 8, align: Align::Right, rank: 0 },
+    Column { head: "", width: 14, align: Align::Grow(64), rank: 1 },
+];
+
+const fn shares_of(head: &'static str) -> [Column; 4] {
+    [
+        Column { head, width: 20, align: Align::Grow(48), rank: 0 },
+        Column { head: "Size", width: 8, align: Align::Right, rank: 0 },
+        Column { head: "Share", width: 5, align: Align::Right, rank: 1 },
+        Column { head: "Models", width: 6, align: Align::Right, rank: 2 },
+    ]
+}
+
+/// What could be tidied up, and below it the shares; one choice goes through both.
+fn lists(canvas: &mut Canvas<'_>, area: Rect, state: &State, survey: &Survey, view_state: &mut ViewState) {
+    let house = &state.house;
+    let n_tidy = survey.tidy.len();
+    let gap = u16::from(area.height >= 12);
+    let (above, rest) = split_rows(area, (n_tidy.max(1) as u16 + 1 + gap).min(area.height / 2));
+    if n_tidy == 0 {
+        canvas.say(above.x + 2, above.y, above.width.saturating_sub(2), "Nothing could be tidied up", Meaning::Heading);
+    } else {
+        let chosen = Some(house.chosen).filter(|chosen| *chosen < n_tidy);
+        let mut offset = 0;
+        table::draw(canvas, above, &TIDY, None, (n_tidy, chosen, true), &mut offset, |canvas, index| {
+            let tidy = &survey.tidy[index];
+            Row {
+                cells: vec![
+                    vec![canvas.span(Meaning::Text, tidy.kind.counted(tidy.count))],
+                    vec![canvas.span(Meaning::Good, tidy.frees.to_string())],
+                    vec![canvas.span(Meaning::Muted, tidy.kind.help())],
+                ],
+                instead: None,
+            }
+        });
+    }
+    let problems = survey.problems.len().min(2) as u16;
+    let (rest, foot) = split_rows(rest, rest.height.saturating_sub(if rest.height > 6 { problems } else { 0 }));
+    for (index, problem) in survey.problems.iter().enumerate() {
+        let line = row(foot, index as u16);
+        if line.height > 0 {
+            let x = canvas.say(line.x + 1, line.y, 2, "! ", Meaning::Warn);
+            canvas.say(x, line.y, line.right().saturating_sub(x), problem, Meaning::Muted);
+        }
+    }
+    let columns = match house.grouping {
+        Grouping::Model => shares_of("Model"),
+        Grouping::Family => shares_of("Family"),
+        Grouping::Store => shares_of("Store"),
+    };
+    let shares = house.shares();
+    let total = survey.usage.total.0.max(1) as f64;
+    let chosen = house.chosen.checked_sub(n_tidy);
+    let offset = &mut view_state.usage_offset;
+    table::draw(canvas, rest, &columns, None, (shares.len(), chosen, true), offset, |canvas, index| {
+        let share = shares[index];
+        Row {
+            cells: vec![
+                vec![canvas.span(Meaning::Text, share.name.clone())],
+                vec![canvas.span(Meaning::Text, share.bytes.to_string())],
+                vec![canvas.span(Meaning::Muted, Ratio(share.bytes.0 as f64 / total).to_string())],
+                vec![canvas.span(Meaning::Muted, share.n_models.to_string())],
+            ],
+            instead: None,
+        }
+    });
 }

@@ -4,3 +4,4 @@ pub(super) mod bar;
 pub(super) mod graph;
 pub(super) mod table;
 pub mod text;
+pub(super) mod treemap;

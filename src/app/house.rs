@@ -1,0 +1,42 @@
+//! Has housekeeping done on a thread of its own, one chore at a time as the core wishes it.
+
+use tokio::sync::mpsc;
+
+use crate::core::State;
+use crate::core::event::LibraryEvent;
+use crate::core::house::{Chore, News, Request};
+use crate::library::Env;
+use crate::library::house::{House, Trouble};
+
+/// Start a chore; its news go to `events`. What is not ended when the program leaves is mended by the next start.
+pub(super) fn start(chore: Chore, state: &State, events: mpsc::Sender<LibraryEvent>) {
+    let house = House::new(&Env::read(), &state.library.stores);
+    let models = state.library.models.clone();
+    let at_once = state.settings.library.trash_days == 0;
+    std::thread::spawn(move || {
+        let tell = |news| drop(events.blocking_send(LibraryEvent::House(Box::new(news))));
+        let mut progress = |done: usize, count: usize, _: &str| tell(News::Progress(done, count));
+        let news = match chore {
+            Chore::Survey => News::Surveyed(house.survey(&models)),
+            Chore::Plan(request) => News::Planned { plan: house.plan(&request), request },
+            Chore::Perform { request, plan } => {
+                ended(house.perform(&request, &plan, at_once, &mut progress).map(|done| {
+                    let frees = plan.frees();
+                    let is_moved = plan.fills_trash() && !at_once && !matches!(request, Request::Empty { .. });
+                    let what = if is_moved { "moved to the trash" } else { "freed" };
+                    let undo = if done.can_undo { "; it can be taken back" } else { "" };
+                    format!("{}: {frees} {what}{undo}", request.title())
+                }))
+            }
+            Chore::Undo => ended(house.undo(None, &mut progress).map(|record| format!("taken back: {}", record.title))),
+        };
+        tell(news);
+    });
+}
+
+fn ended(result: Result<String, Trouble>) -> News {
+    match result {
+        Ok(text) => News::Ended { text, is_error: false },
+        Err(error) => News::Ended { text: error.to_string(), is_error: true },
+    }
+}

@@ -1,0 +1,448 @@
+//! Housekeeping from outside: plans, questions, the trash, death by signal 9, other tools' eyes.
+
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime};
+
+use rustix::fs::OFlags;
+use sha2::{Digest as _, Sha256};
+
+use crate::support::{House, starter, wait_for};
+
+const MAIN: &str = "1111111111111111111111111111111111111111";
+const OLDER: &str = "2222222222222222222222222222222222222222";
+
+fn hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+fn small() -> Vec<u8> {
+    std::fs::read(starter("ishmael-1m")).unwrap()
+}
+
+fn large() -> Vec<u8> {
+    std::fs::read(starter("ishmael-4m")).unwrap()
+}
+
+/// A file of a revision, with its blob.
+fn hub(house: &House, repository: &str, commit: &str, name: &str, bytes: &[u8]) {
+    house.write(&format!("hub/models--{repository}/blobs/{}", hex(bytes)), bytes);
+    let link = house.path(&format!("hub/models--{repository}/snapshots/{commit}/{name}"));
+    std::fs::create_dir_all(link.parent().unwrap()).unwrap();
+    symlink(format!("{}blobs/{}", "../".repeat(2 + name.matches('/').count()), hex(bytes)), link).unwrap();
+}
+
+/// A cache as a year leaves it: two revisions that share a blob, an orphan, a broken download, a repository of one file.
+fn furnished() -> House {
+    let house = House::new();
+    hub(&house, "a--two", OLDER, "two-Q4.gguf", &[small(), b"older".to_vec()].concat());
+    hub(&house, "a--two", OLDER, "two-Q8.gguf", &large());
+    hub(&house, "a--two", MAIN, "two-Q8.gguf", &large());
+    hub(&house, "a--two", MAIN, "two-Q4.gguf", &small());
+    hub(&house, "a--two", MAIN, "README.md", b"# two");
+    house.write("hub/models--a--two/refs/main", MAIN);
+    house.write("hub/models--a--two/blobs/abcdef.incomplete", "part");
+    house.write(&format!("hub/models--a--two/blobs/{}", hex(b"orphan")), "orphan");
+    hub(&house, "b--one", MAIN, "one.gguf", &large());
+    house.write("hub/models--b--one/refs/main", MAIN);
+    house.write("hub/version.txt", "1");
+    let old = SystemTime::now() - Duration::from_hours(48);
+    for entry in std::fs::read_dir(house.path("hub/models--a--two/blobs")).unwrap() {
+        std::fs::File::options().write(true).open(entry.unwrap().path()).unwrap().set_modified(old).unwrap();
+    }
+    house
+}
+
+/// All below the hub's cache, links by where they lead.
+fn tree(house: &House) -> BTreeMap<PathBuf, String> {
+    let mut tree = BTreeMap::new();
+    let mut waiting = vec![house.path("hub")];
+    while let Some(folder) = waiting.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            let what = if path.is_symlink() {
+                std::fs::read_link(&path).unwrap().display().to_string()
+            } else if path.is_dir() {
+                waiting.push(path.clone());
+                String::new()
+            } else {
+                hex(&std::fs::read(&path).unwrap())
+            };
+            tree.insert(path, what);
+        }
+    }
+    tree
+}
+
+#[test]
+fn nothing_is_deleted_unasked() {
+    let house = furnished();
+    let before = tree(&house);
+    let ran = house.run(&["rm", "two-Q4"]);
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert!(ran.stdout.contains("Frees 2.4 MB") && ran.stderr.contains("--yes"), "{ran:?}");
+    for arguments in [vec!["rm", "two-Q4", "--dry-run"], vec!["prune", "-n"], vec!["dedupe", "-n"], vec!["usage"]] {
+        assert_eq!(house.run(&arguments).code, Some(0), "{arguments:?}");
+    }
+    assert_eq!(house.run(&["rm", "two-Q4", "no-such-model", "-y"]).code, Some(3));
+    assert_eq!(house.run(&["rm", "ishmael-1m", "-y"]).code, Some(4));
+    assert_eq!(tree(&house), before);
+}
+
+#[test]
+fn what_is_done_can_be_taken_back() {
+    for arguments in [&["rm", "two-Q4"][..], &["rm", "b/one"], &["prune"], &["dedupe"]] {
+        let house = furnished();
+        let before = tree(&house);
+        let ran = house.run(&[arguments, &["-y", "--json"]].concat());
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let document = ran.json();
+        assert_eq!(document["schema"], format!("taffrail/{}/1", arguments[0]));
+        assert_eq!((&document["done"], &document["can_undo"]), (&true.into(), &true.into()));
+        assert!(document["frees_bytes"].as_u64().unwrap() > 4000, "{document}");
+        assert_eq!(tree(&house) == before, arguments[0] == "dedupe");
+        let listed = house.run(&["undo", "--list", "--json"]).json();
+        assert_eq!(listed["records"].as_array().unwrap().len(), 1);
+        let ran = house.run(&["undo"]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert_eq!(tree(&house), before);
+        assert_eq!(house.run(&["undo"]).code, Some(3));
+    }
+}
+
+#[test]
+fn the_trash_is_emptied() {
+    let house = furnished();
+    house.run(&["rm", "two-Q8", "-y"]);
+    assert!(house.path(".taffrail-trash").is_dir());
+    let ran = house.run(&["prune", "--trash", "-y"]);
+    assert!(ran.stdout.contains("4.0 MB freed"), "{ran:?}");
+    assert!(!house.path(".taffrail-trash").exists());
+    // At once, by option and by setting.
+    house.run(&["rm", "two-Q4", "-y", "--now"]);
+    house.run(&["rm", "one", "-y", "--set", "library.trash_days=0"]);
+    assert!(!house.path(".taffrail-trash").exists() && !house.path("hub/models--a--two").exists());
+    assert_eq!(house.run(&["undo"]).code, Some(3));
+}
+
+#[test]
+fn a_changed_file_is_found() {
+    let house = furnished();
+    let ran = house.run(&["verify"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stdout.contains("3 right, 0 wrong"), "{}", ran.stdout);
+    let blob = house.path(&format!("hub/models--b--one/blobs/{}", hex(&large())));
+    let mut bytes = large();
+    bytes[3_000_000] ^= 1;
+    std::fs::write(&blob, &bytes).unwrap();
+    let ran = house.run(&["verify", "one"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.stdout.contains(&hex(&bytes)) && ran.stdout.contains("taffrail rm"), "{}", ran.stdout);
+    let document = house.run(&["verify", "one", "--json"]).json();
+    assert_eq!(document["files"][0]["verdict"], "wrong");
+}
+
+/// Writes into a pipe until nothing more goes in, so that the next one who writes waits.
+fn fill(pipe: &std::io::PipeWriter) {
+    let flags = rustix::fs::fcntl_getfl(pipe).unwrap();
+    rustix::fs::fcntl_setfl(pipe, flags | OFlags::NONBLOCK).unwrap();
+    for size in [4096, 1] {
+        while rustix::io::write(pipe.as_fd(), &vec![b'.'; size]).is_ok() {}
+    }
+    rustix::fs::fcntl_setfl(pipe, flags).unwrap();
+}
+
+#[test]
+fn killed_between_two_steps_it_is_taken_back_by_the_next_start() {
+    for arguments in [&["rm", "two-Q4"][..], &["rm", "two-Q4", "--now"], &["prune"]] {
+        let house = furnished();
+        let before = tree(&house);
+        // It tells each step when it is done; nobody listens, so it stands still behind the first.
+        let (_reader, writer) = std::io::pipe().unwrap();
+        fill(&writer);
+        let mut command = house.command(&[arguments, &["-y", "-v"]].concat());
+        let mut child = command.stdout(Stdio::null()).stderr(writer).spawn().unwrap();
+        // Names only: to open a file would be to use it.
+        let list = |path: &Path| std::fs::read_dir(path).into_iter().flatten().map(|entry| entry.unwrap().path());
+        let begun = || list(&house.path(".taffrail-trash")).any(|folder| list(&folder).next().is_some());
+        wait_for("the first step", begun, || format!("{:?}", tree(&house)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let ran = house.run(&["ls"]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert!(ran.stderr.contains("was cut short; it has been taken back"), "{ran:?}");
+        assert_eq!(tree(&house), before, "{arguments:?}");
+        assert!(!house.path(".taffrail-trash").exists());
+        assert_eq!(house.run(&["ls"]).stderr, "");
+    }
+}
+
+#[test]
+fn two_do_not_keep_house_at_once() {
+    let house = furnished();
+    let lock = house.write("data/taffrail/house/lock", "");
+    let held = std::fs::File::open(lock).unwrap();
+    held.lock().unwrap();
+    let ran = house.run(&["rm", "two-Q4", "-y"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.stderr.contains("another taffrail"), "{ran:?}");
+}
+
+#[test]
+fn a_file_that_a_process_holds_stays() {
+    let house = furnished();
+    let before = tree(&house);
+    let file = std::fs::File::open(house.path(&format!("hub/models--a--two/snapshots/{MAIN}/two-Q4.gguf"))).unwrap();
+    let mut child = Command::new("sleep").arg("600").stdin(file).spawn().unwrap();
+    let ran = house.run(&["rm", "two-Q4", "-y"]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert!(ran.stdout.contains(&format!("it is used by sleep, pid {}", child.id())), "{ran:?}");
+    assert_eq!(tree(&house), before);
+}
+
+#[test]
+fn a_store_that_is_read_only_is_told_to_be() {
+    let house = furnished();
+    // A mount needs rights that few have; without them there is nothing to test.
+    let hub = house.path("hub");
+    let bind = |arguments: &[&str]| {
+        let status = Command::new("mount").args(arguments).arg(&hub).stderr(Stdio::null()).status();
+        status.is_ok_and(|status| status.success())
+    };
+    if !bind(&["--bind", hub.to_str().unwrap()]) {
+        return skip("only root may mount");
+    }
+    let is_read_only = bind(&["-o", "remount,ro,bind"]);
+    let ran = ["rm", "prune", "dedupe"].map(|command| {
+        let model = if command == "rm" { &["two-Q4"][..] } else { &[] };
+        house.run(&[&[command, "-y"], model].concat())
+    });
+    let verified = house.run(&["verify"]);
+    let status = Command::new("umount").arg(&hub).status().unwrap();
+    assert!(status.success() && is_read_only);
+    for ran in ran {
+        assert!(ran.stdout.contains("its file system is read only"), "{ran:?}");
+        assert!(!ran.stdout.contains("Done"), "{ran:?}");
+    }
+    assert_eq!(verified.code, Some(0));
+}
+
+fn skip(why: &str) {
+    let _ = writeln!(std::io::stderr(), "skipped: {why}");
+}
+
+/// Ollama's store by its documented invariants: every manifest's layers are there and have their size, and nothing
+/// else lies in `blobs`.
+fn check_ollama(root: &Path) -> usize {
+    let mut named = std::collections::BTreeSet::new();
+    let mut waiting = vec![root.join("manifests")];
+    let mut n_manifests = 0;
+    while let Some(path) = waiting.pop() {
+        if path.is_dir() {
+            waiting.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        n_manifests += 1;
+        let manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let layers = manifest["layers"].as_array().unwrap().iter().chain([&manifest["config"]]);
+        for layer in layers {
+            let name = layer["digest"].as_str().unwrap().replace(':', "-");
+            let blob = root.join("blobs").join(&name);
+            assert_eq!(blob.metadata().unwrap().len(), layer["size"].as_u64().unwrap(), "{name}");
+            assert_eq!(format!("sha256-{}", hex(&std::fs::read(blob).unwrap())), name);
+            named.insert(name);
+        }
+    }
+    for blob in std::fs::read_dir(root.join("blobs")).unwrap() {
+        let name = blob.unwrap().file_name().into_string().unwrap();
+        assert!(named.contains(&name), "{name} is foreign");
+    }
+    n_manifests
+}
+
+/// A store of two models that share a layer.
+fn ollama(house: &House) -> PathBuf {
+    let layer = |bytes: &[u8]| {
+        house.write(&format!("ollama/blobs/sha256-{}", hex(bytes)), bytes);
+        serde_json::json!({ "digest": format!("sha256:{}", hex(bytes)), "size": bytes.len(),
+            "mediaType": "application/vnd.ollama.image.model" })
+    };
+    for (name, weights) in [("first", small()), ("second", large())] {
+        let manifest = serde_json::json!({ "schemaVersion": 2, "config": layer(name.as_bytes()),
+            "layers": [layer(&weights), layer(b"a licence")] });
+        house.write(&format!("ollama/manifests/registry.ollama.ai/library/{name}/latest"), manifest.to_string());
+    }
+    assert_eq!(check_ollama(&house.path("ollama")), 2);
+    house.path("ollama")
+}
+
+#[test]
+fn ollamas_invariants_hold() {
+    let house = House::new();
+    let root = ollama(&house);
+    let blob = root.join("blobs").join(format!("sha256-{}", hex(&small())));
+    // Nobody answers there.
+    let run = |arguments: &[&str]| {
+        let mut command = house.command(arguments);
+        crate::support::Ran::from(command.env("OLLAMA_HOST", "127.0.0.1:1").output().unwrap())
+    };
+    let ran = run(&["rm", blob.to_str().unwrap(), "-y"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(check_ollama(&root), 1);
+    assert_eq!(run(&["undo"]).code, Some(0));
+    assert_eq!(check_ollama(&root), 2);
+    house.write("ollama/manifests/registry.ollama.ai/library/third/latest", "{");
+    let ran = run(&["rm", blob.to_str().unwrap(), "-y"]);
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert!(ran.stdout.contains("third/latest"), "{ran:?}");
+    std::fs::remove_dir_all(root.join("manifests/registry.ollama.ai/library/third")).unwrap();
+    assert_eq!(check_ollama(&root), 2);
+}
+
+/// A server like Ollama's that has the models of a store; `DELETE` does what `delete` says.
+fn serve(root: &Path, delete: impl Fn(&mut std::net::TcpStream) + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let library = root.join("manifests/registry.ollama.ai/library");
+    let models: Vec<_> = ["first", "second"]
+        .into_iter()
+        .map(|name| {
+            let digest = hex(&std::fs::read(library.join(name).join("latest")).unwrap());
+            serde_json::json!({ "name": format!("{name}:latest"), "digest": digest })
+        })
+        .collect();
+    let tags = serde_json::json!({ "models": models }).to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut head = [0; 1024];
+            let count = stream.read(&mut head).unwrap();
+            if head[..count].starts_with(b"DELETE") {
+                delete(&mut stream);
+            } else {
+                let _ = write!(stream, "HTTP/1.0 200 OK\r\nContent-Length: {}\r\n\r\n{tags}", tags.len());
+            }
+        }
+    });
+    address
+}
+
+#[test]
+fn ollamas_server_deletes_and_the_undo_brings_back() {
+    let house = House::new();
+    let root = ollama(&house);
+    let first = root.join("manifests/registry.ollama.ai/library/first");
+    let blobs = [small(), b"first".to_vec()].map(|bytes| root.join("blobs").join(format!("sha256-{}", hex(&bytes))));
+    let weights = blobs[0].clone();
+    let host = serve(&root, move |stream| {
+        std::fs::remove_dir_all(&first).unwrap();
+        for blob in &blobs {
+            std::fs::remove_file(blob).unwrap();
+        }
+        let _ = write!(stream, "HTTP/1.0 200 OK\r\n\r\n");
+    });
+    let run = |arguments: &[&str]| {
+        let mut command = house.command(arguments);
+        crate::support::Ran::from(command.env("OLLAMA_HOST", &host).output().unwrap())
+    };
+    let ran = run(&["rm", weights.to_str().unwrap(), "-y"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stdout.contains("Ollama's server deletes it"), "{ran:?}");
+    assert_eq!(check_ollama(&root), 1);
+    assert_eq!(run(&["undo"]).code, Some(0));
+    assert_eq!(check_ollama(&root), 2);
+}
+
+#[test]
+fn killed_while_ollamas_server_deletes_it_is_as_before() {
+    let house = House::new();
+    let root = ollama(&house);
+    let (asked, was_asked) = std::sync::mpsc::channel();
+    let host = serve(&root, move |stream| {
+        asked.send(()).unwrap();
+        // It never answers: the connection ends with the one who asked.
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let blob = root.join("blobs").join(format!("sha256-{}", hex(&small())));
+    let mut command = house.command(&["rm", blob.to_str().unwrap(), "-y"]);
+    let mut child = command.env("OLLAMA_HOST", &host).stdout(Stdio::null()).spawn().unwrap();
+    was_asked.recv_timeout(crate::support::PATIENCE).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let ran = house.run(&["ls"]);
+    assert!(ran.stderr.contains("taken back"), "{ran:?}");
+    assert_eq!(check_ollama(&root), 2);
+    assert!(!house.path(".taffrail-trash").exists());
+}
+
+/// Scans the cache with the hub's own code and verifies each repository against a hub that has the files as given.
+const CHECK: &str = r#"
+import http.server, json, os, subprocess, sys, threading
+cache, trees = sys.argv[1], json.load(open(sys.argv[2]))
+class Hub(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        repo = "/".join(self.path.split("/")[3:5])
+        body = json.dumps(trees[repo]).encode()
+        self.send_response(200); self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body))); self.end_headers(); self.wfile.write(body)
+    def log_message(self, *arguments): pass
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+from huggingface_hub import scan_cache_dir
+info = scan_cache_dir(cache)
+assert not info.warnings, info.warnings
+environment = dict(os.environ, HF_ENDPOINT=f"http://127.0.0.1:{server.server_port}", HF_HUB_DISABLE_TELEMETRY="1")
+for repo in info.repos:
+    command = [os.path.join(os.path.dirname(sys.executable), "hf"), "cache", "verify", repo.repo_id, "--cache-dir", cache]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, (done.stdout, done.stderr)
+print(len(info.repos), sum(len(repo.revisions) for repo in info.repos), info.size_on_disk)
+"#;
+
+#[test]
+fn the_hubs_own_tools_find_nothing_wrong() {
+    let Some(python) = std::env::var_os("TAFFRAIL_HF_PYTHON") else {
+        return skip("TAFFRAIL_HF_PYTHON names no python with huggingface_hub");
+    };
+    let house = furnished();
+    let file = |name: &str, bytes: &[u8]| {
+        serde_json::json!({ "type": "file", "path": name, "size": bytes.len(), "oid": MAIN,
+            "lfs": { "oid": hex(bytes), "size": bytes.len(), "pointerSize": 130 } })
+    };
+    let trees = serde_json::json!({
+        "a/two": [file("two-Q8.gguf", &large()), file("two-Q4.gguf", &small()), file("README.md", b"# two")],
+        "b/one": [file("one.gguf", &large())],
+    });
+    let trees = house.write("trees.json", trees.to_string());
+    std::fs::remove_file(house.path("hub/version.txt")).unwrap();
+    let check = |when: &str| {
+        let mut command = Command::new(&python);
+        command.args(["-c", CHECK]).arg(house.path("hub")).arg(&trees).env("HOME", house.path("home"));
+        let ran = crate::support::Ran::from(command.output().unwrap());
+        assert_eq!(ran.code, Some(0), "{when}: {}", ran.stderr);
+        ran.stdout.trim().to_owned()
+    };
+    let before = check("before");
+    assert!(before.starts_with("2 3 "), "{before}");
+    for (arguments, n_repositories) in [
+        (&["rm", "two-Q4"][..], 2),
+        (&["rm", "two-Q8"], 2),
+        (&["rm", "b/one"], 1),
+        (&["rm", "two-Q4", "two-Q8"], 1),
+        (&["prune"], 2),
+        (&["dedupe"], 2),
+    ] {
+        let ran = house.run(&[arguments, &["-y"]].concat());
+        assert_eq!(ran.code, Some(0), "{arguments:?}: {ran:?}");
+        let after = check(&arguments.join(" "));
+        assert!(after.starts_with(&n_repositories.to_string()), "{arguments:?}: {after}");
+        assert_eq!(house.run(&["undo"]).code, Some(0));
+        assert_eq!(check(&format!("the undo of {}", arguments.join(" "))), before);
+    }
+}
