@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::{self, File};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -90,7 +91,23 @@ struct Record<'a> {
 }
 
 /// The records by path.
-type Table<'a> = HashMap<&'a str, Record<'a>>;
+type Table<'a> = HashMap<&'a str, Record<'a>, BuildHasherDefault<PathHasher>>;
+
+/// Hashes paths a word at a time. Whoever can lay paths that collide into a store makes a look at it slow, and could have
+/// laid more of them instead.
+#[derive(Debug, Default)]
+struct PathHasher(u64);
+
+impl Hasher for PathHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = mix(self.0, checksum(bytes));
+    }
+
+    fn finish(&self) -> u64 {
+        // The table goes by the highest bits and the lowest.
+        self.0 ^ (self.0 >> 32)
+    }
+}
 
 /// The index during one scan. Threads share it: what is known stays as it was, what is new is collected beside it.
 #[derive(Debug)]
@@ -250,9 +267,12 @@ fn decode(bytes: &[u8], build: u64) -> Option<Table<'_>> {
     if is_ours { postcard::from_bytes(body).ok() } else { None }
 }
 
+fn mix(sum: u64, word: u64) -> u64 {
+    (sum ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
+}
+
 /// Guards against bits that turned, not against malice. Each step can be undone, so that no single change goes unnoticed.
 fn checksum(bytes: &[u8]) -> u64 {
-    let mix = |sum: u64, word: u64| (sum ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
     let (words, rest) = bytes.as_chunks::<8>();
     let sum = words.iter().fold(bytes.len() as u64, |sum, word| mix(sum, u64::from_le_bytes(*word)));
     rest.iter().fold(sum, |sum, byte| mix(sum, u64::from(*byte)))
