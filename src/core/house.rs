@@ -356,7 +356,7 @@ impl Usage {
 
 /// The family that a model counts for: what its name begins with, as people say it; else its architecture.
 pub fn family(model: &Model) -> String {
-    let name = model.name.rsplit('/').next().unwrap_or(&model.name);
+    let name = model.name.rsplit('/').next().unwrap_or(&model.name).trim_start_matches("mmproj-");
     let word: String = name.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '.').collect();
     let letters: String = word.chars().take_while(char::is_ascii_alphabetic).collect();
     match (letters.len(), model.summary.as_ref().and_then(|summary| summary.architecture.clone())) {

@@ -122,14 +122,17 @@ const TIDY: [Column; 3] = [
     Column { head: "", width: 14, align: Align::Grow(64), rank: 1 },
 ];
 
-const fn shares_of(head: &'static str) -> [Column; 4] {
+const fn shares_of(head: &'static str, last: Column) -> [Column; 4] {
     [
         Column { head, width: 20, align: Align::Grow(48), rank: 0 },
         Column { head: "Size", width: 8, align: Align::Right, rank: 0 },
         Column { head: "Share", width: 5, align: Align::Right, rank: 1 },
-        Column { head: "Models", width: 6, align: Align::Right, rank: 2 },
+        last,
     ]
 }
+
+const FAMILY: Column = Column { head: "Family", width: 8, align: Align::Grow(24), rank: 2 };
+const MODELS: Column = Column { head: "Models", width: 6, align: Align::Right, rank: 2 };
 
 /// What could be tidied up, and below it the shares; one choice goes through both.
 fn lists(canvas: &mut Canvas<'_>, area: Rect, state: &State, survey: &Survey, view_state: &mut ViewState) {
@@ -164,9 +167,9 @@ fn lists(canvas: &mut Canvas<'_>, area: Rect, state: &State, survey: &Survey, vi
         }
     }
     let columns = match house.grouping {
-        Grouping::Model => shares_of("Model"),
-        Grouping::Family => shares_of("Family"),
-        Grouping::Store => shares_of("Store"),
+        Grouping::Model => shares_of("Model", FAMILY),
+        Grouping::Family => shares_of("Family", MODELS),
+        Grouping::Store => shares_of("Store", MODELS),
     };
     let shares = house.shares();
     let total = survey.usage.total.0.max(1) as f64;
@@ -174,12 +177,14 @@ fn lists(canvas: &mut Canvas<'_>, area: Rect, state: &State, survey: &Survey, vi
     let offset = &mut view_state.usage_offset;
     table::draw(canvas, rest, &columns, None, (shares.len(), chosen, true), offset, |canvas, index| {
         let share = shares[index];
+        let model = survey.usage.models.get(index).filter(|_| house.grouping == Grouping::Model);
+        let last = model.map_or_else(|| share.n_models.to_string(), |model| model.family.clone());
         Row {
             cells: vec![
                 vec![canvas.span(Meaning::Text, share.name.clone())],
                 vec![canvas.span(Meaning::Text, share.bytes.to_string())],
                 vec![canvas.span(Meaning::Muted, Ratio(share.bytes.0 as f64 / total).to_string())],
-                vec![canvas.span(Meaning::Muted, share.n_models.to_string())],
+                vec![canvas.span(Meaning::Muted, last)],
             ],
             instead: None,
         }
