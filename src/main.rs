@@ -14,6 +14,10 @@ use taffrail::core::settings::{Library, Settings};
 use taffrail::engine::Program;
 use taffrail::{config, library, ui};
 
+/// Threads free what others allocated without waiting for each other: a scan hands thousands of models around.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     // A worker reads no settings and must start fast.
@@ -73,6 +77,8 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
 }
 
 fn ls(arguments: &cli::Ls, settings: &Library, out: &mut impl Write) -> io::Result<Exit> {
+    // Another core reads the table meanwhile.
+    let table = std::thread::spawn(Table::embedded);
     let listing = library::list(settings, &library::Env::read());
     cli::ls::problems(&listing.stores, &mut io::stderr())?;
     let options = cli::ls::Options {
@@ -83,6 +89,7 @@ fn ls(arguments: &cli::Ls, settings: &Library, out: &mut impl Write) -> io::Resu
         width: terminal_width(),
         now: Clock::start().now().unix,
     };
+    let _ = table.join();
     cli::ls::run(&listing.models, &listing.stores, &judgements(settings), &options, out)?;
     // The program ends here, and taking thousands of models apart takes longer than leaving them to the system.
     std::mem::forget(listing);
