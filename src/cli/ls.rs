@@ -332,6 +332,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "one document")]
     fn json() {
         insta::assert_snapshot!(listed(|options| options.json = true), @r#"
         {

@@ -138,6 +138,7 @@ pub struct Judged {
 }
 
 /// As an object whose keys are the dimensions' words; `null` is not assessed.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields over by reference")]
 fn by_dimension<S: serde::Serializer>(classes: &[Option<Class>; 5], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(Dimension::ALL.iter().map(|(word, ..)| word).zip(classes))
 }

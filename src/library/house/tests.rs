@@ -425,10 +425,11 @@ fn ollama_and_folders_are_not_linked_into() {
 #[test]
 fn a_hash_tells_right_from_wrong() {
     let yard = Yard::new();
-    let one = yard.hub(&format!("models--b--one/snapshots/{MAIN}/one.gguf"));
     let mine = yard.model(Store::Folder, "mine/one.gguf");
     let verdicts = || -> Vec<_> {
-        let checked = verify(&[one.clone(), yard.ollama("one"), mine.clone()], &mut |_, _, _| (), &mut |_| ());
+        // Looked at anew each time: what the store tells changes with the file.
+        let one = yard.hub(&format!("models--b--one/snapshots/{MAIN}/one.gguf"));
+        let checked = verify(&[one, yard.ollama("one"), mine.clone()], &mut |_, _, _| (), &mut |_| ());
         checked.into_iter().map(|one| one.verdict).collect()
     };
     assert_eq!(verdicts(), [Verdict::Right, Verdict::Right, Verdict::Unknown]);
