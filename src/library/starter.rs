@@ -12,8 +12,8 @@ use crate::core::model::{Format, Model, ModelFile, Status, Store};
 use crate::core::units::Bytes;
 
 /// What a user of one should know.
-const NOTE: &str = "writes sea prose, not answers; a small model that answers comes with \
-    `hf download Qwen/Qwen2.5-0.5B-Instruct-GGUF qwen2.5-0.5b-instruct-q4_k_m.gguf`";
+const NOTE: &str = "writes sea prose, not answers; for a model that answers, press f in the Library, or run \
+    `taffrail pull OWNER/REPO`";
 
 struct Starter {
     name: &'static str,

@@ -71,7 +71,7 @@ pub(super) fn models() -> Vec<Model> {
     starter.size = Bytes(8_400_000);
     starter.files = vec![ModelFile { path: "".into(), size: Bytes(8_400_000), modified: NOW, digest: None }];
     starter.note = Some(
-        "Writes sea prose, not answers: it shows that everything works. `hf download` fetches a useful model."
+        "Writes sea prose, not answers: it shows that everything works. `taffrail pull` fetches a useful model."
             .to_owned(),
     );
     let mut split =

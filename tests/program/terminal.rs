@@ -60,6 +60,7 @@ fn themes_help_palette_and_filter() {
     let mut terminal = open(&house, 120, 40);
     terminal.send("?");
     terminal.see("Fits");
+    terminal.send("\x1b[6~\x1b[6~\x1b[6~");
     terminal.see("one row down");
     terminal.send("\x1b");
     terminal.wait("help closed", |screen| !screen.contains("one row down"));
