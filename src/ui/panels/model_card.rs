@@ -51,8 +51,9 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &M
     }
     rest = below(rest, 1);
     rest = facts(canvas, rest, state, model);
-    rest = openness_card::draw(canvas, rest, state, model);
+    rest = openness_card::licences(canvas, rest, state, model);
     rest = needs(canvas, rest, state, model);
+    rest = openness_card::judgements(canvas, rest, state, model);
     rest = types(canvas, rest, model);
     files(canvas, rest, model);
 }

@@ -29,12 +29,16 @@ const NOT_ASSESSED: usize = 14;
 /// The most licences of bases that are listed; `taffrail show` lists all.
 const MAX_INHERITED: usize = 3;
 
-/// Draw the card of `model`; returns the rows below it.
-pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> Rect {
+/// Draw the licences of `model`; returns the rows below them.
+pub(crate) fn licences(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> Rect {
     let Some(card) = state.library.openness.cards.get(&model.id) else { return area };
-    let rest = licences(canvas, area, card);
-    let rest = judgements(canvas, rest, state, card);
-    below(rest, 1)
+    below(declared(canvas, area, card), 1)
+}
+
+/// Draw what each source judged of `model`; returns the rows below it.
+pub(crate) fn judgements(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> Rect {
+    let Some(card) = state.library.openness.cards.get(&model.id) else { return area };
+    below(judged(canvas, area, state, card), 1)
 }
 
 fn line(canvas: &mut Canvas<'_>, area: Rect, label: &str, value: &[Span<'_>]) -> Rect {
@@ -63,7 +67,7 @@ fn meaning_of(licence: &Licence) -> Meaning {
     }
 }
 
-fn licences(canvas: &mut Canvas<'_>, area: Rect, card: &Card) -> Rect {
+fn declared(canvas: &mut Canvas<'_>, area: Rect, card: &Card) -> Rect {
     let mut rest = area;
     let mut label = "licence";
     if card.declared.is_empty() {
@@ -93,7 +97,7 @@ fn licences(canvas: &mut Canvas<'_>, area: Rect, card: &Card) -> Rect {
     }
 }
 
-fn judgements(canvas: &mut Canvas<'_>, area: Rect, state: &State, card: &Card) -> Rect {
+fn judged(canvas: &mut Canvas<'_>, area: Rect, state: &State, card: &Card) -> Rect {
     let sources = &state.library.openness.table.sources;
     if card.judged.is_empty() {
         let names: Vec<_> = sources.iter().map(|source| source.name.as_str()).collect();
