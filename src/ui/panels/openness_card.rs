@@ -195,7 +195,8 @@ mod tests {
         let mut buffer = Buffer::empty(area);
         let (theme, keys) = (Theme::monochrome(), Keymap::default());
         let mut canvas = Canvas::new(&mut buffer, &theme, &keys, Context::Library, GraphStyle::Braille);
-        let rest = draw(&mut canvas, area, &state, &models[0]);
+        let rest = licences(&mut canvas, area, &state, &models[0]);
+        let rest = judgements(&mut canvas, rest, &state, &models[0]);
         let mut text = String::new();
         for y in 0..area.height - rest.height {
             let line: String = (0..columns).map(|x| buffer[(x, y)].symbol()).collect();
