@@ -14,10 +14,6 @@ use taffrail::core::settings::{Library, Settings};
 use taffrail::engine::Program;
 use taffrail::{config, library, ui};
 
-/// Threads free what others allocated without waiting for each other: a scan hands thousands of models around.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let cli = Cli::parse();
     // A worker reads no settings and must start fast.
