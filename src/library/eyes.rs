@@ -94,7 +94,9 @@ impl Eyes {
         // What happened between the look and the watch was seen by neither.
         let is_changed = |folder: &Path, modified: Option<i64>| {
             let now = fs::metadata(folder).ok().filter(fs::Metadata::is_dir);
-            now.map(|metadata| nanoseconds(metadata.modified())) != modified
+            // A folder above a missing one may have come before its parent was watched: then nobody watches it.
+            let is_nearer = modified.is_none() && !self.wanted.contains_key(nearest(folder).0);
+            is_nearer || now.map(|metadata| nanoseconds(metadata.modified())) != modified
         };
         let changed = looks.into_iter().filter(|(_, folder, modified)| is_changed(folder, *modified));
         Outcome { unwatched, changed: changed.map(|(store, _, _)| store).collect(), fresh }
