@@ -27,6 +27,8 @@ pub(super) struct Item {
 /// What lies at one place of a store.
 #[derive(Debug, Clone)]
 pub(super) struct Shelf {
+    /// Where the place begins; empty for the models that came with the program.
+    pub(super) root: PathBuf,
     pub(super) items: Vec<Item>,
     pub(super) status: StoreStatus,
     /// The folders that were looked into, or would have been, with their last change.
@@ -39,9 +41,10 @@ pub(super) fn look(places: &[Place], env: &Env, index: &Index<'_>, news: &News<'
     let mut shelves = Vec::new();
     // Each candidate with the number of its shelf.
     let mut candidates = Vec::new();
-    for (shelf, (of_place, Walked { status, folders })) in walk(&places, index).into_iter().enumerate() {
+    let walked = walk(&places, index).into_iter().zip(&places).enumerate();
+    for (shelf, ((of_place, Walked { status, folders }), place)) in walked {
         candidates.extend(of_place.into_iter().map(|candidate| (shelf, candidate)));
-        shelves.push(Shelf { items: Vec::new(), status, folders });
+        shelves.push(Shelf { root: place.root.clone(), items: Vec::new(), status, folders });
     }
     let inspected = spread(candidates, |chunk| {
         let look = |(shelf, candidate): (usize, Candidate)| {
@@ -106,5 +109,5 @@ pub(super) fn starters(settings: &settings::Library, env: &Env) -> Option<Shelf>
     }
     let (models, status) = starter::models(env);
     let items = models.into_iter().map(|model| Item { model: Arc::new(model), node: None }).collect();
-    Some(Shelf { items, status, folders: Vec::new() })
+    Some(Shelf { root: PathBuf::new(), items, status, folders: Vec::new() })
 }

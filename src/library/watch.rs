@@ -125,7 +125,11 @@ impl<E: Fn() -> Env, F: Fn(LibraryEvent) -> bool + Sync> Keeper<E, F> {
         loop {
             let start = Instant::now();
             let Some(places) = self.look(&task, &unwatched) else { return };
-            let absent = places.iter().filter(|place| place.is_absent()).map(|place| (place.store, &*place.root, None));
+            // Absent is what the last look at its store did not find: it may have come since.
+            let was_here = |place: &&Place| {
+                self.shelves.iter().any(|shelf| shelf.status.store == place.store && shelf.root == place.root)
+            };
+            let absent = places.iter().filter(|place| !was_here(place)).map(|place| (place.store, &*place.root, None));
             let folders = self.shelves.iter().flat_map(|shelf| {
                 let store = shelf.status.store;
                 shelf.folders.iter().map(move |(folder, modified)| (store, folder.as_path(), *modified))
