@@ -53,7 +53,7 @@ pub fn run(
     options: &Options,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let cards = openness::cards(models, table);
+    let cards = cards(models, table);
     let facts = Facts { measured: &HashMap::new(), openness: &cards };
     let rows = library_view::rows(models, &options.filter, options.sort, options.reverse, facts);
     let models = rows.into_iter().map(|row| (&*models[row], &*cards[&models[row].id]));
@@ -67,6 +67,21 @@ pub fn run(
         return writeln!(out, "{}", if options.filter.is_empty() { "no models" } else { "no model fits the filter" });
     }
     table::write(out, &COLUMNS, &rows, options.width)
+}
+
+/// The models' openness, by two threads where there are many: it is what takes longest after the look itself.
+fn cards(models: &[Arc<Model>], table: &Arc<Table>) -> openness::Cards {
+    const ENOUGH: usize = 128;
+    if models.len() < ENOUGH {
+        return openness::cards(models, models, table);
+    }
+    let (front, back) = models.split_at(models.len() / 2);
+    std::thread::scope(|scope| {
+        let helper = scope.spawn(|| openness::cards(front, models, table));
+        let mut cards = openness::cards(back, models, table);
+        cards.extend(helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        cards
+    })
 }
 
 /// Write what the stores could not read, a line each; for standard error.
@@ -216,7 +231,7 @@ mod tests {
         let models = library().0;
         let mut state = crate::core::State::new(crate::core::settings::Settings::default(), Vec::new());
         state.library.openness =
-            Openness { cards: openness::cards(&models, &Table::embedded()), ..Openness::default() };
+            Openness { cards: openness::cards(&models, &models, &Table::embedded()), ..Openness::default() };
         show::run(&state, &models[model], json, NOW, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }

@@ -278,7 +278,7 @@ mod tests {
     fn names(filter: &str, sort: LibrarySort, reverse: bool) -> Vec<String> {
         let models = library();
         let measured = HashMap::from([("qwen3-8b".to_owned(), 42.7)]);
-        let openness = openness::cards(&models, &Table::embedded());
+        let openness = openness::cards(&models, &models, &Table::embedded());
         let facts = Facts { measured: &measured, openness: &openness };
         rows(&models, filter, sort, reverse, facts).into_iter().map(|row| models[row].name.clone()).collect()
     }
@@ -371,7 +371,7 @@ mod tests {
             reverse in any::<bool>(),
         ) {
             let models = library();
-            let (measured, openness) = (HashMap::new(), openness::cards(&models, &Table::embedded()));
+            let (measured, openness) = (HashMap::new(), openness::cards(&models, &models, &Table::embedded()));
             let facts = Facts { measured: &measured, openness: &openness };
             let show = |filter: &str| rows(&models, filter, LibrarySort::Size, reverse, facts);
             let fewer = show(&format!("{filter} {word}"));

@@ -272,7 +272,7 @@ fn mix(sum: u64, word: u64) -> u64 {
 }
 
 /// Guards against bits that turned, not against malice. Each step can be undone, so that no single change goes unnoticed.
-fn checksum(bytes: &[u8]) -> u64 {
+pub(super) fn checksum(bytes: &[u8]) -> u64 {
     let (words, rest) = bytes.as_chunks::<8>();
     let sum = words.iter().fold(bytes.len() as u64, |sum, word| mix(sum, u64::from_le_bytes(*word)));
     rest.iter().fold(sum, |sum, byte| mix(sum, u64::from(*byte)))

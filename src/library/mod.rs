@@ -20,6 +20,7 @@ mod hugging_face;
 mod index;
 mod inspect;
 mod jan;
+mod last;
 mod llama_cpp;
 mod lm_studio;
 mod local_ai;

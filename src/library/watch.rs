@@ -14,7 +14,7 @@ use super::eyes::{Eyes, Wake};
 use super::index::{self, Index, Stamp};
 use super::place::{self, Place};
 use super::shelf::{self, Item, Shelf};
-use super::{Env, News, index_place, merge, write_index};
+use super::{Env, News, index_place, last, merge, write_index};
 use crate::core::event::{LibraryEvent, StoreStatus};
 use crate::core::model::{Model, Store};
 use crate::core::settings;
@@ -158,8 +158,18 @@ impl<E: Fn() -> Env, F: Fn(LibraryEvent) -> bool + Sync> Keeper<E, F> {
         match task {
             Task::All => {
                 let listens = (self.emit)(LibraryEvent::Started);
+                // Rows of the last time stand until this look is done; without any, what it finds shows as it comes.
+                if self.models.is_empty() {
+                    self.models = last::read(&env);
+                }
+                if self.took.is_none() && !self.models.is_empty() {
+                    (self.emit)(LibraryEvent::Found(self.models.clone()));
+                }
+                let is_blank = self.models.is_empty();
                 let found = |models| {
-                    (self.emit)(LibraryEvent::Found(models));
+                    if is_blank {
+                        (self.emit)(LibraryEvent::Found(models));
+                    }
                 };
                 (self.shelves, places) = super::look(&self.settings, &env, &index, &found);
                 self.took = Some(start.elapsed());
@@ -180,7 +190,11 @@ impl<E: Fn() -> Env, F: Fn(LibraryEvent) -> bool + Sync> Keeper<E, F> {
         let models = merge::merge(&self.shelves, &index);
         let is_whole = matches!(task, Task::All);
         write_index(index, &env, is_whole, &mut self.shelves);
-        let is_news = is_whole || models != self.models;
+        let is_other = models != self.models;
+        if is_other {
+            last::write(&models, &env);
+        }
+        let is_news = is_whole || is_other;
         self.models = models;
         self.tell(is_news, unwatched).then_some(places)
     }

@@ -249,9 +249,9 @@ impl Openness {
     }
 }
 
-/// The cards of these models.
-pub fn cards(models: &[Arc<Model>], table: &Arc<Table>) -> Cards {
+/// The cards of these models; `all` are the models that licences may be inherited from.
+pub fn cards(models: &[Arc<Model>], all: &[Arc<Model>], table: &Arc<Table>) -> Cards {
     let mut openness = Openness { table: Arc::clone(table), cards: HashMap::with_capacity(models.len()) };
-    openness.refresh(models, models);
+    openness.refresh(models, all);
     openness.cards
 }

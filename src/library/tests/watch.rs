@@ -158,3 +158,31 @@ fn it_ends_when_nobody_listens() {
         std::thread::yield_now();
     }
 }
+
+#[test]
+fn the_models_of_the_last_time_show_before_a_look_is_done() {
+    let mut machine = Machine::new();
+    let folder = machine.folder();
+    write(&folder.join("old.gguf"), &model("old"));
+    let of_found = |machine: &Machine| {
+        let found = events(machine).into_iter().filter_map(|event| match event {
+            LibraryEvent::Found(models) => Some(models),
+            _ => None,
+        });
+        found.flatten().map(|model| model.name.clone()).collect::<Vec<_>>()
+    };
+    assert!(of_found(&machine).is_empty());
+    assert_eq!(of_found(&machine), ["old"]);
+    // What is no longer so shows until the look is done.
+    fs::rename(folder.join("old.gguf"), folder.join("new.gguf")).unwrap();
+    assert_eq!(of_found(&machine), ["old"]);
+    let last = machine.env.cache.as_ref().unwrap().join("library.last");
+    let mut bytes = fs::read(&last).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&last, bytes).unwrap();
+    assert!(of_found(&machine).is_empty(), "a damaged memory is none");
+    assert_eq!(of_found(&machine), ["new"]);
+    // Another build may mean other things by the same bytes.
+    machine.env.build += 1;
+    assert!(of_found(&machine).is_empty());
+}
