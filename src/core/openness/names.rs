@@ -45,17 +45,22 @@ const STAGES: [&str; 12] =
 /// The words of a model's name in lower case, `-` between them, without its quantisation: `qwen2.5-0.5b-instruct`.
 pub(super) fn slug(name: &str) -> String {
     let words = words(name);
-    let words: Vec<&str> = words.split('-').filter(|word| !word.is_empty()).collect();
-    let mut kept: Vec<&str> = Vec::with_capacity(words.len());
+    let mut slug = String::with_capacity(words.len());
     let mut in_quant = false;
-    for (index, word) in words.iter().enumerate() {
-        in_quant = is_quant(word) || (in_quant && QUANT_TAIL.contains(word));
-        let is_meta = index == 0 && *word == "meta" && words.get(1).is_some_and(|next| next.starts_with("llama"));
-        if !in_quant && !is_meta && !STORED.contains(word) {
-            kept.push(word);
+    let mut words = words.split('-').filter(|word| !word.is_empty()).peekable();
+    let mut is_first = true;
+    while let Some(word) = words.next() {
+        in_quant = is_quant(word) || (in_quant && QUANT_TAIL.contains(&word));
+        let is_meta = is_first && word == "meta" && words.peek().is_some_and(|next| next.starts_with("llama"));
+        is_first = false;
+        if !in_quant && !is_meta && !STORED.contains(&word) {
+            if !slug.is_empty() {
+                slug.push('-');
+            }
+            slug.push_str(word);
         }
     }
-    kept.join("-")
+    slug
 }
 
 /// What is left of a slug without sizes, stages and release stamps: `qwen2.5`. `None` where no word is left that could
@@ -90,8 +95,18 @@ pub(super) fn tail(repository: &str) -> &str {
 
 fn words(name: &str) -> String {
     let end = (0..=name.len().min(MAX_BYTES)).rev().find(|end| name.is_char_boundary(*end)).unwrap_or(0);
-    let mut words = String::with_capacity(end);
-    let mut characters = name.get(..end).unwrap_or_default().chars().flat_map(char::to_lowercase).peekable();
+    let name = name.get(..end).unwrap_or_default();
+    if name.is_ascii() {
+        // Nearly all are, and thousands of models have several names each.
+        words_of(name.bytes().map(|byte| char::from(byte.to_ascii_lowercase())), end)
+    } else {
+        words_of(name.chars().flat_map(char::to_lowercase), end)
+    }
+}
+
+fn words_of(characters: impl Iterator<Item = char>, n_bytes: usize) -> String {
+    let mut words = String::with_capacity(n_bytes);
+    let mut characters = characters.peekable();
     let mut before = ' ';
     while let Some(character) = characters.next() {
         let next = characters.peek().copied().unwrap_or(' ');
