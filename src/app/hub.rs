@@ -10,9 +10,10 @@ use tokio::task::JoinSet;
 
 use crate::core::Event;
 use crate::core::download::{DownloadEvent, DownloadId, Order};
-use crate::core::hub::{Failure, FailureKind, HubEvent, Sort};
+use crate::core::hub::{Failure, FailureKind, HubEvent, Interrupted, Sort};
 use crate::core::settings::Settings;
-use crate::library::hub::{Client, Place, Problem, Teller, Wish, discard, fetch, interrupted};
+use crate::core::units::Bytes;
+use crate::library::hub::{Client, Place, Problem, Teller, Wish, discard, fetch, interrupted, kept_queue};
 
 /// Questions and answers that may wait: one for each row of a search.
 const MAX_QUESTIONS: usize = 64;
@@ -131,15 +132,16 @@ impl Hub {
 
     /// Look for downloads that earlier runs left unfinished.
     pub(super) fn find_interrupted(&self, settings: &Settings) {
-        if let Some(cache) = Place::cache_of_process(settings) {
-            let answers = self.answers_sender.clone();
-            std::thread::spawn(move || {
-                let found = interrupted(&cache);
-                if !found.is_empty() {
-                    let _ = answers.blocking_send(HubEvent::Interrupted(found));
+        let (cache, answers) = (Place::cache_of_process(settings), self.answers_sender.clone());
+        std::thread::spawn(move || {
+            let mut found = cache.as_deref().map(interrupted).unwrap_or_default();
+            for order in kept_queue() {
+                if !found.iter().any(|known| known.order.is_same(&order)) {
+                    found.push(Interrupted { order, done: Bytes(0) });
                 }
-            });
-        }
+            }
+            let _ = answers.blocking_send(HubEvent::Interrupted(found));
+        });
     }
 }
 

@@ -177,6 +177,13 @@ impl App {
             Effect::Pause(id) => self.hub.wish(id, library::hub::Wish::Pause),
             Effect::CancelDownload(id) => self.hub.wish(id, library::hub::Wish::Cancel),
             Effect::Discard(order) => hub::Hub::discard(&self.state.settings, order),
+            // Small and rare, so it needs no thread.
+            Effect::KeepQueue(orders) => {
+                if let Err(error) = library::hub::keep_queue(&orders) {
+                    let text = format!("the downloads that wait can't be written down: {error}");
+                    self.handle(Event::Trouble(text));
+                }
+            }
             Effect::House(chore) => house::start(chore, &self.state, self.library_sender.clone()),
             Effect::Copy(text) => self.clipboard = Some(text),
             Effect::Quit => {}

@@ -68,6 +68,8 @@ pub enum Effect {
     CancelDownload(DownloadId),
     /// Throw away what came of an order that nobody works on.
     Discard(Order),
+    /// Write down which downloads were ordered and have not begun, so that the next start offers them.
+    KeepQueue(Vec<Order>),
     /// Keep house; its news come as [`super::event::LibraryEvent::House`].
     House(super::house::Chore),
     /// Put text on the clipboard.

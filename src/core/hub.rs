@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::download::Download;
+use super::download::{Download, Order};
 use super::editor::Editor;
 use super::plan::free_memory;
 use super::state::State;
@@ -38,6 +38,8 @@ pub struct Hub {
     pub downloads: Vec<Download>,
     /// The chosen one.
     pub chosen_download: usize,
+    /// Orders that had not begun when they were written down last; `None` before it was read what earlier runs kept.
+    pub kept: Option<Vec<Order>>,
 }
 
 impl Hub {
@@ -200,7 +202,7 @@ pub enum FailureKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interrupted {
     /// What was to be fetched.
-    pub order: super::download::Order,
+    pub order: Order,
     /// How much of it is there.
     pub done: Bytes,
 }
@@ -222,7 +224,7 @@ pub enum HubEvent {
         /// All its files.
         files: Result<Vec<RemoteFile>, Failure>,
     },
-    /// Downloads that earlier runs left unfinished.
+    /// Downloads that earlier runs left unfinished, or did not begin.
     Interrupted(Vec<Interrupted>),
 }
 

@@ -216,6 +216,7 @@ pub(super) fn heard(state: &mut State, event: HubEvent) -> Vec<Effect> {
             Vec::new()
         }
         HubEvent::Interrupted(interrupted) => {
+            state.hub.kept.get_or_insert_default();
             for one in interrupted {
                 if state.hub.downloads.iter().all(|download| !download.order.is_same(&one.order)) {
                     add(state, one.order, Phase::Paused, one.done);
@@ -292,6 +293,25 @@ fn begin(state: &mut State) -> Vec<Effect> {
             Effect::Download { id: download.id, order: download.order.clone() }
         })
         .collect()
+}
+
+/// Have the orders written down that have not begun, where they are others than last time.
+pub(super) fn keep_queue(state: &mut State) -> Option<Effect> {
+    let hub = &mut state.hub;
+    let waits = |download: &&Download| match download.phase {
+        // It has no journal before the hub has answered.
+        Phase::Queued | Phase::Preparing(_) => true,
+        Phase::Paused => download.done == Bytes(0),
+        _ => false,
+    };
+    let waiting = hub.downloads.iter().filter(waits).map(|download| &download.order);
+    // What an earlier run kept is not written over before it is known.
+    let kept = hub.kept.as_mut()?;
+    if waiting.clone().eq(&*kept) {
+        return None;
+    }
+    *kept = waiting.cloned().collect();
+    Some(Effect::KeepQueue(kept.clone()))
 }
 
 /// Let the chosen download stand still, or go on.

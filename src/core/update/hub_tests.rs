@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::super::super::editor::Edit;
 use super::super::super::event::{Event, Moment};
-use super::super::super::hub::FailureKind;
+use super::super::super::hub::{FailureKind, Interrupted};
 use super::super::super::settings::Settings;
 use super::*;
 use crate::core::update;
@@ -177,5 +177,23 @@ fn interrupted_downloads_are_offered_once_and_paused() {
     program.act(Action::Face(Face::Hub));
     program.act(Action::Focus);
     let effects = program.act(Action::Choose);
-    assert!(matches!(&effects[..], [Effect::Download { .. }]), "{effects:?}");
+    assert!(matches!(&effects[..], [Effect::Download { .. }, Effect::KeepQueue(_)]), "{effects:?}");
+}
+
+#[test]
+fn what_was_ordered_and_has_not_begun_is_kept() {
+    let mut program = Program::new();
+    program.state.settings.hub.downloads = 1;
+    // What an earlier run kept is not written over before it is known.
+    let (first, effects) = program.fetch("A");
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::KeepQueue(_))), "{effects:?}");
+    let earlier = Interrupted { order: an_order("Z"), done: Bytes(0) };
+    let effects = program.happens(Event::Hub(HubEvent::Interrupted(vec![earlier])));
+    assert_eq!(effects, [Effect::KeepQueue(vec![an_order("A"), an_order("Z")])]);
+    let (_, effects) = program.fetch("B");
+    assert_eq!(effects, [Effect::KeepQueue(vec![an_order("A"), an_order("Z"), an_order("B")])]);
+    // One that runs has a journal of its own.
+    let effects = program.news(first, DownloadEvent::Progress(Bytes(1)));
+    assert_eq!(effects, [Effect::KeepQueue(vec![an_order("Z"), an_order("B")])]);
+    assert_eq!(program.news(first, DownloadEvent::Progress(Bytes(2))), []);
 }

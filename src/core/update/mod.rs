@@ -33,7 +33,7 @@ pub fn update(state: &mut State, now: Moment, event: Event) -> Vec<Effect> {
         let stays = if notice.is_error { ERROR_NOTICE } else { NOTICE };
         now.uptime.saturating_sub(notice.at.uptime) < stays
     });
-    match event {
+    let mut effects = match event {
         Event::Action(action) => action::act(state, action),
         Event::Paste(text) => action::paste(state, text),
         Event::Redraw => Vec::new(),
@@ -57,7 +57,9 @@ pub fn update(state: &mut State, now: Moment, event: Event) -> Vec<Effect> {
             notify(state, text, false);
             Vec::new()
         }
-    }
+    };
+    effects.extend(hub::keep_queue(state));
+    effects
 }
 
 fn library(state: &mut State, event: LibraryEvent) -> Vec<Effect> {

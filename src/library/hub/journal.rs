@@ -110,7 +110,7 @@ pub fn interrupted(cache: &Path) -> Vec<Interrupted> {
 }
 
 /// Whether nothing in an order leaves its place.
-fn is_order(order: &Order) -> bool {
+pub(super) fn is_order(order: &Order) -> bool {
     names::check_revision(&order.revision).is_ok()
         && (1..=MAX_FILES).contains(&order.files.len())
         && order.files.iter().all(|file| names::check_path(&file.path).is_ok())

@@ -21,9 +21,15 @@ mod names;
 mod part;
 mod place;
 mod problem;
+mod queue;
 #[cfg(test)]
 mod tests;
 mod transfer;
+
+use std::io;
+
+use super::env::Env;
+use crate::core::download::Order;
 
 pub use client::Client;
 pub use journal::{discard, interrupted};
@@ -31,3 +37,13 @@ pub use names::check_repository;
 pub use place::{Patience, Place, Token};
 pub use problem::Problem;
 pub use transfer::{Teller, Wish, fetch};
+
+/// Write down the downloads that were ordered and have not begun.
+pub fn keep_queue(orders: &[Order]) -> io::Result<()> {
+    queue::place(&Env::read()).map_or(Ok(()), |place| queue::write(&place, orders))
+}
+
+/// The downloads that an earlier run was asked for and did not begin.
+pub fn kept_queue() -> Vec<Order> {
+    queue::place(&Env::read()).as_deref().map(queue::read).unwrap_or_default()
+}
