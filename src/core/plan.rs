@@ -89,7 +89,7 @@ pub fn estimate(model: &Model, settings: &SessionSettings) -> Option<gguf::Estim
         cache_v: cache_kind(settings.cache_type_v),
         flash_attention: settings.flash_attention != wire::FlashAttention::Off,
         // As the worker has it.
-        full_windows: true,
+        full_windows: false,
     }))
 }
 

@@ -69,7 +69,7 @@ impl Default for Needs {
             cache_k: CacheKind::F16,
             cache_v: CacheKind::F16,
             flash_attention: true,
-            full_windows: true,
+            full_windows: false,
         }
     }
 }

@@ -33,6 +33,8 @@ pub(crate) struct Engine {
     n_chunk: usize,
     n_gpu_layers: u32,
     is_recurrent: bool,
+    /// How far back layers with a sliding window look, in tokens; 0 where none does.
+    n_window: usize,
     suppressed: Vec<i32>,
 }
 
@@ -96,6 +98,7 @@ impl Engine {
             n_chunk: n_chunk.min(n_batch) as usize,
             n_gpu_layers,
             is_recurrent: model.is_recurrent(),
+            n_window: model.n_window(),
             suppressed: model.suppressed(),
             context,
             model,
@@ -169,8 +172,8 @@ impl Engine {
         usize::try_from(last + 1).unwrap_or(0)
     }
 
-    /// Keep the first `n_tokens` positions and forget the others; `false` where the model's state can't be cut, which is
-    /// then cleared.
+    /// Keep the first `n_tokens` positions and forget the others; `false` where the model's state can't be cut there, which
+    /// is then cleared.
     pub(crate) fn keep(&mut self, n_tokens: usize) -> bool {
         if n_tokens == self.n_past() {
             return true;
@@ -178,6 +181,7 @@ impl Engine {
         // SAFETY: the context is live. Cutting a part is tried only where the state is by position.
         let kept = n_tokens > 0
             && !self.is_recurrent
+            && self.sees_back_from(n_tokens)
             && unsafe {
                 let memory = sys::llama_get_memory(self.context.0.as_ptr());
                 sys::llama_memory_seq_rm(memory, 0, n_tokens as i32, -1)
@@ -186,6 +190,14 @@ impl Engine {
             self.clear();
         }
         kept
+    }
+
+    /// Whether the positions that the next token after `n_tokens` looks back to are still there. Layers with a sliding
+    /// window drop what no token after the newest can see.
+    fn sees_back_from(&self, n_tokens: usize) -> bool {
+        // SAFETY: the context is live.
+        let first = unsafe { sys::llama_memory_seq_pos_min(sys::llama_get_memory(self.context.0.as_ptr()), 0) };
+        usize::try_from(first).is_ok_and(|first| first == 0 || first + self.n_window <= n_tokens)
     }
 
     /// Forget all positions.
@@ -234,6 +246,8 @@ fn context_params(load: &Load, n_ctx_train: u32) -> sys::llama_context_params {
     params.n_batch = load.n_batch.clamp(1, MAX_BATCH).min(params.n_ctx.max(1));
     params.n_ubatch = load.n_ubatch.clamp(1, params.n_batch);
     params.n_seq_max = 1;
+    // Layers with a sliding window keep what they can see, not the whole context: five sixths of gemma-3's cache.
+    params.swa_full = false;
     // Logits are wanted of a call's last token alone. Otherwise the compute buffer holds a row for each token of a batch:
     // 96 of 105 MiB for a small model with 49,152 tokens in its vocabulary.
     params.n_outputs_max = 1;

@@ -186,6 +186,12 @@ impl Model {
         self.inner.is_recurrent() || self.inner.is_hybrid()
     }
 
+    /// How far back layers with a sliding window look, in tokens; 0 where none does.
+    pub(crate) fn n_window(&self) -> usize {
+        // SAFETY: the model is live.
+        usize::try_from(unsafe { sys::llama_model_n_swa(self.as_ptr()) }).unwrap_or(0)
+    }
+
     /// For the calls that llama-cpp-2 lacks; null never.
     pub(crate) fn as_ptr(&self) -> *mut sys::llama_model {
         const { assert!(size_of::<LlamaModel>() == size_of::<NonNull<sys::llama_model>>()) }

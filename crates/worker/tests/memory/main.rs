@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use gguf::{CacheKind, Header, Needs};
-use wire::{CacheType, Event, Failure, FlashAttention, Load, Request};
+use wire::{CacheType, Event, Failure, FlashAttention, Generate, Load, Prompt, Request, Sampling};
 
 /// Bytes by llama.cpp's own account.
 #[derive(Debug, Clone, Copy)]
@@ -29,11 +29,14 @@ impl Drop for Worker {
     }
 }
 
-fn measure(load: Load) -> Result<Measured, Failure> {
+fn start() -> Worker {
     let mut command = Command::new(env!("CARGO_BIN_EXE_taffrail-worker"));
     command.env("OMP_WAIT_POLICY", "passive").env("GGML_NO_BACKTRACE", "1");
-    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut worker = Worker(child);
+    Worker(command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+}
+
+fn measure(load: Load) -> Result<Measured, Failure> {
+    let mut worker = start();
     let mut log = worker.0.stderr.take().unwrap();
     let said = std::thread::spawn(move || {
         let mut text = Vec::new();
@@ -123,4 +126,49 @@ fn estimates_are_what_llama_cpp_reports() {
         }
     }
     assert!(misses.is_empty(), "{}", misses.join("\n"));
+}
+
+/// For each length of a prompt, one after the other: the tokens that the context still held, and the answer.
+fn answers(load: Load, lengths: &[usize]) -> Vec<(u32, String)> {
+    let mut worker = start();
+    let mut output = BufReader::new(worker.0.stdout.take().unwrap());
+    let mut input = worker.0.stdin.take().unwrap();
+    wire::write(&mut input, &Request::Load(load)).unwrap();
+    let mut answers = Vec::new();
+    for (id, length) in (1..).zip(lengths) {
+        let request = Generate {
+            id,
+            prompt: Prompt::Raw(models::WORD.repeat(*length)),
+            max_tokens: Some(4),
+            sampling: Sampling { temperature: Some(0.0), ..Sampling::default() },
+        };
+        wire::write(&mut input, &Request::Generate(request)).unwrap();
+        let mut answer = (0, String::new());
+        loop {
+            match wire::read(&mut output).unwrap().unwrap() {
+                Event::Started(started) => answer.0 = started.n_cached,
+                Event::Text { pieces, .. } => answer.1.extend(pieces.into_iter().map(|piece| piece.text)),
+                Event::Finished { .. } => break,
+                Event::Failed(failure) => panic!("{failure:?}"),
+                _ => {}
+            }
+        }
+        answers.push(answer);
+    }
+    answers
+}
+
+#[test]
+fn a_cut_within_a_window_is_reused_and_one_beyond_it_evaluated_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, gemma3) = models::KINDS.iter().find(|(kind, _)| kind.starts_with("gemma3")).unwrap();
+    let path = folder.path().join("gemma3.gguf");
+    std::fs::write(&path, gemma3()).unwrap();
+    let load = load(&path, 4096, CacheType::F16, true);
+    // Its layers look 512 tokens back, and their cache has room for a batch of 512 more.
+    let reused = answers(load.clone(), &[3000, 2900, 1500]);
+    let [(0, _), (near, near_text), (0, far_text)] = &reused[..] else { panic!("{reused:?}") };
+    assert!(*near > 2800, "{reused:?}");
+    let fresh = |length| answers(load.clone(), &[length]).remove(0).1;
+    assert_eq!((near_text, far_text), (&fresh(2900), &fresh(1500)));
 }

@@ -3,6 +3,9 @@
 use gguf::TensorType;
 use gguf::testing::Builder;
 
+/// The one text that is a token of all these models.
+pub(crate) const WORD: &str = "x";
+
 /// A model under construction: its architecture's keys and tensors.
 struct Recipe {
     architecture: &'static str,
@@ -20,7 +23,10 @@ impl Recipe {
             .string("general.name", architecture)
             .string("tokenizer.ggml.model", "gpt2")
             .string("tokenizer.ggml.pre", "gpt-2")
-            .strings("tokenizer.ggml.tokens", (0..vocabulary).map(|token| format!("t{token}")))
+            .strings(
+                "tokenizer.ggml.tokens",
+                (0..vocabulary).map(|token| if token == 3 { WORD.to_owned() } else { format!("t{token}") }),
+            )
             .i32s("tokenizer.ggml.token_type", (0..vocabulary).map(|_| 1))
             .strings("tokenizer.ggml.merges", ["t 1"])
             .u32("tokenizer.ggml.bos_token_id", 1)
