@@ -121,7 +121,7 @@ impl Stage {
     }
 
     fn prompt(&mut self, session: SessionId, prompt: Prompt) {
-        self.app.act(Action::Prompt { session, prompt });
+        self.app.act(Action::Prompt { session, prompt, grammar: None });
     }
 
     /// Cancel, and the time until the worker is ready again.

@@ -5,11 +5,13 @@
 
 mod report;
 
+use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use wire::{Channel, Event as Said, Message, Prompt, Role};
+use wire::{Channel, Event as Said, Grammar, Message, Prompt, Role};
 
 use super::{Exit, SessionOptions};
 use crate::app::App;
@@ -21,6 +23,8 @@ use crate::core::{Action, Event};
 
 /// The longest prompt that is read from standard input, in bytes.
 const MAX_PROMPT: u64 = 32 << 20;
+/// The longest grammar that is read, in bytes.
+const MAX_GRAMMAR: u64 = 1 << 20;
 
 /// Answer one prompt.
 #[derive(Debug, Args)]
@@ -36,6 +40,12 @@ pub struct Run {
     /// Give the prompt to the model as it stands, without its chat template
     #[arg(long, conflicts_with = "system")]
     raw: bool,
+    /// A file with a GBNF grammar that the answer must follow
+    #[arg(long, value_name = "FILE", conflicts_with = "json_schema")]
+    grammar: Option<PathBuf>,
+    /// A file with a JSON schema that the answer must obey
+    #[arg(long, value_name = "FILE")]
+    json_schema: Option<PathBuf>,
     /// Start although the model would not fit in memory
     #[arg(long)]
     force: bool,
@@ -62,6 +72,7 @@ pub async fn run(arguments: &Run, model: Arc<Model>, app: &mut App) -> Exit {
 
 async fn answer(arguments: &Run, model: Arc<Model>, app: &mut App) -> Result<Exit, Failure> {
     let prompt = prompt(arguments)?;
+    let mut grammar = grammar(arguments)?;
     if !model.is_runnable() {
         return Err(Failure(Exit::Failed, format!("{} can't be run: {}", model.name, model.status)));
     }
@@ -130,7 +141,7 @@ async fn answer(arguments: &Run, model: Arc<Model>, app: &mut App) -> Result<Exi
             Phase::Ready => match prompt.take() {
                 Some(prompt) => {
                     printer.loaded();
-                    app.act(Action::Prompt { session, prompt });
+                    app.act(Action::Prompt { session, prompt, grammar: grammar.take() });
                 }
                 None => return finish(arguments, &mut printer, now, interrupted),
             },
@@ -168,6 +179,27 @@ fn prompt(arguments: &Run) -> Result<Prompt, Failure> {
     }
     let system = arguments.system.iter().map(|text| Message { role: Role::System, content: text.clone() });
     Ok(Prompt::Chat(system.chain([Message { role: Role::User, content: text }]).collect()))
+}
+
+/// What the answer must look like.
+fn grammar(arguments: &Run) -> Result<Option<Grammar>, Failure> {
+    let read = |file: &PathBuf| {
+        let text = File::open(file).and_then(|file| {
+            let mut text = String::new();
+            file.take(MAX_GRAMMAR).read_to_string(&mut text).map(|_| text)
+        });
+        text.map_err(|error| Failure(Exit::Usage, format!("{} can't be read: {error}", file.display())))
+    };
+    match (&arguments.grammar, &arguments.json_schema) {
+        (Some(file), _) => read(file).map(|text| Some(Grammar::Gbnf(text))),
+        (None, Some(file)) => {
+            let schema = read(file)?;
+            let parsed = serde_json::from_str::<serde_json::Value>(&schema);
+            parsed.map_err(|error| Failure(Exit::Usage, format!("{} is no JSON: {error}", file.display())))?;
+            Ok(Some(Grammar::JsonSchema(schema)))
+        }
+        (None, None) => Ok(None),
+    }
 }
 
 fn read_prompt() -> Result<String, Failure> {

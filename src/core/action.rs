@@ -113,6 +113,8 @@ pub enum Action {
         session: SessionId,
         /// What to answer.
         prompt: wire::Prompt,
+        /// What the answer must look like.
+        grammar: Option<wire::Grammar>,
     },
 }
 

@@ -13,7 +13,7 @@ pub use event::{
     Piece, Started,
 };
 pub use frame::{Decoder, Error, MAX_FRAME, encode, read, write};
-pub use request::{CacheType, FlashAttention, Generate, Load, Message, Prompt, Request, Role, Sampling};
+pub use request::{CacheType, FlashAttention, Generate, Grammar, Load, Message, Prompt, Request, Role, Sampling};
 
 /// The protocol's version. It rises with every change that an older peer would misread.
 pub const VERSION: u32 = 1;

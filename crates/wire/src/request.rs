@@ -101,6 +101,18 @@ pub struct Generate {
     pub max_tokens: Option<u32>,
     /// How the next token is chosen.
     pub sampling: Sampling,
+    /// What the answer must look like; `None` leaves it free. It holds from the first token on, reasoning included.
+    pub grammar: Option<Grammar>,
+}
+
+/// What an answer must look like.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Grammar {
+    /// A grammar in llama.cpp's GBNF, which begins at the rule `root`.
+    Gbnf(String),
+    /// A JSON schema that the answer, one JSON document, is to obey.
+    JsonSchema(String),
 }
 
 /// What a model is to go on from.

@@ -5,7 +5,8 @@
 use serde::{Serialize, de::DeserializeOwned};
 use wire::{
     CacheType, Channel, Counters, Device, DeviceKind, DeviceMemory, Event, Failure, FailureKind, Finish,
-    FlashAttention, Generate, Hello, Ledger, Load, Loaded, Message, Piece, Prompt, Request, Role, Sampling, Started,
+    FlashAttention, Generate, Grammar, Hello, Ledger, Load, Loaded, Message, Piece, Prompt, Request, Role, Sampling,
+    Started,
 };
 
 fn check<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(cases: &[(T, &str)]) {
@@ -55,8 +56,8 @@ fn requests() {
             r#"{"request":"load","path":"/models/a.gguf","n_ctx":4096,"n_batch":2048,"n_ubatch":512,"n_threads":2,"n_gpu_layers":null,"cache_type_k":"q8_0","cache_type_v":"bf16","flash_attention":"auto","mmap":true,"mlock":false}"#,
         ),
         (
-            Request::Generate(Generate { id: 1, prompt: chat, max_tokens: Some(64), sampling }),
-            r#"{"request":"generate","id":1,"prompt":{"chat":[{"role":"system","content":"Be brief."},{"role":"user","content":"Who?"},{"role":"assistant","content":"Ishmael."}]},"max_tokens":64,"sampling":{"temperature":0.5,"top_k":40,"top_p":null,"min_p":null,"repeat_penalty":null,"seed":7}}"#,
+            Request::Generate(Generate { id: 1, prompt: chat, max_tokens: Some(64), sampling, grammar: None }),
+            r#"{"request":"generate","id":1,"prompt":{"chat":[{"role":"system","content":"Be brief."},{"role":"user","content":"Who?"},{"role":"assistant","content":"Ishmael."}]},"max_tokens":64,"sampling":{"temperature":0.5,"top_k":40,"top_p":null,"min_p":null,"repeat_penalty":null,"seed":7},"grammar":null}"#,
         ),
         (
             Request::Generate(Generate {
@@ -64,8 +65,9 @@ fn requests() {
                 prompt: Prompt::Raw("Call me".into()),
                 max_tokens: None,
                 sampling: Sampling::default(),
+                grammar: Some(Grammar::Gbnf("root ::= \"a\"".into())),
             }),
-            r#"{"request":"generate","id":18446744073709551615,"prompt":{"raw":"Call me"},"max_tokens":null,"sampling":{"temperature":null,"top_k":null,"top_p":null,"min_p":null,"repeat_penalty":null,"seed":null}}"#,
+            r#"{"request":"generate","id":18446744073709551615,"prompt":{"raw":"Call me"},"max_tokens":null,"sampling":{"temperature":null,"top_k":null,"top_p":null,"min_p":null,"repeat_penalty":null,"seed":null},"grammar":{"gbnf":"root ::= \"a\""}}"#,
         ),
         (Request::Cancel { id: 1 }, r#"{"request":"cancel","id":1}"#),
         (Request::Threads { n_threads: 2 }, r#"{"request":"threads","n_threads":2}"#),

@@ -20,6 +20,8 @@ mod control;
 #[cfg(feature = "llama")]
 mod engine;
 #[cfg(feature = "llama")]
+mod grammar;
+#[cfg(feature = "llama")]
 mod ledger;
 #[cfg(feature = "llama")]
 mod log;

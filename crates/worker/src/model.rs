@@ -9,6 +9,7 @@ use llama_cpp_2::LlamaModelLoadError;
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
+use llama_cpp_2::sampling::LlamaSampler;
 use llama_cpp_2::token::LlamaToken;
 use llama_cpp_sys_2 as sys;
 use wire::{Failure, FailureKind, Load};
@@ -184,6 +185,11 @@ impl Model {
     /// Whether the model's state is a sum over the text, which can't be cut at a position.
     pub(crate) fn is_recurrent(&self) -> bool {
         self.inner.is_recurrent() || self.inner.is_hybrid()
+    }
+
+    /// llama.cpp's sampler for a GBNF grammar; `None` where it can't be read.
+    pub(crate) fn grammar(&self, gbnf: &str) -> Option<LlamaSampler> {
+        LlamaSampler::grammar(&self.inner, gbnf, "root").ok()
     }
 
     /// How far back layers with a sliding window look, in tokens; 0 where none does.

@@ -93,6 +93,11 @@ impl Sampler {
     /// The logits of penalised tokens are changed in place.
     pub fn sample(&mut self, logits: &mut [f32], tokens: &[i32]) -> Option<u32> {
         self.penalise(logits, &tokens[tokens.len().saturating_sub(N_PENALISED)..]);
+        self.sample_again(logits)
+    }
+
+    /// The next token by logits that were penalised already.
+    pub fn sample_again(&mut self, logits: &[f32]) -> Option<u32> {
         if self.temperature == 0.0 {
             self.keep_top(logits, 1);
             return self.candidates.first().map(|first| first.token);

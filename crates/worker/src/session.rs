@@ -13,6 +13,7 @@ use wire::{Event, Failure, FailureKind, Finish, Generate, Load, Loaded, Prompt, 
 use crate::backend;
 use crate::control::CONTROL;
 use crate::engine::{Decoded, Engine};
+use crate::grammar::Grammar;
 use crate::log;
 use crate::model::Model;
 use crate::out::Out;
@@ -103,6 +104,8 @@ impl Session {
         if prompt.len() >= n_ctx {
             return Err(too_long(format!("{} tokens", prompt.len())));
         }
+        let grammar = request.grammar.as_ref().map(|wanted| Grammar::new(self.engine.model(), wanted)).transpose();
+        let grammar = grammar.map_err(|failure| Failure { id: Some(request.id), ..failure })?;
         let n_cached = self.reuse(&prompt);
         out.send(&Event::Started(Started {
             id: request.id,
@@ -114,7 +117,7 @@ impl Session {
         let mut stream = Stream::new(out, request.id, Splitter::after(&text));
         drop(text);
         let ended = match self.evaluate(&mut prompt[n_cached..], &mut stream, request.id, out) {
-            Ok(true) => self.go_on(&mut Sampler::new(&sampling), request.max_tokens, arrived, &mut stream),
+            Ok(true) => self.go_on(&mut Sampler::new(&sampling), grammar, request.max_tokens, arrived, &mut stream),
             Ok(false) => Ok(Finish::Cancelled),
             Err(decoded) => Err(decoded),
         };
@@ -176,6 +179,7 @@ impl Session {
     fn go_on(
         &mut self,
         sampler: &mut Sampler,
+        mut grammar: Option<Grammar>,
         max_tokens: Option<u32>,
         arrived: Instant,
         stream: &mut Stream<'_>,
@@ -191,8 +195,15 @@ impl Session {
                 return Ok(Finish::Cancelled);
             }
             let logits = self.engine.logits().ok_or("llama.cpp gave no logits")?;
-            let token = sampler.sample(logits, &self.tokens).ok_or("the model's logits are no numbers")?;
-            let token = token.cast_signed();
+            let none = "the model's logits are no numbers";
+            let mut token = sampler.sample(logits, &self.tokens).ok_or(none)?.cast_signed();
+            if let Some(grammar) = &mut grammar {
+                if !grammar.allows(token) {
+                    grammar.mask(logits);
+                    token = sampler.sample_again(logits).ok_or("no token goes on with the grammar")?.cast_signed();
+                }
+                grammar.accept(token)?;
+            }
             if self.engine.model().is_end(token) {
                 return Ok(Finish::Stop);
             }

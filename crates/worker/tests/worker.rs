@@ -9,8 +9,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use wire::{
-    CacheType, Counters, Event, Failure, FailureKind, Finish, FlashAttention, Generate, Load, Loaded, Message, Prompt,
-    Request, Role, Sampling, Started,
+    CacheType, Counters, Event, Failure, FailureKind, Finish, FlashAttention, Generate, Grammar, Load, Loaded, Message,
+    Prompt, Request, Role, Sampling, Started,
 };
 
 /// No event of a test takes this long, even on a busy machine.
@@ -181,6 +181,7 @@ fn raw(id: u64, text: &str, max_tokens: u32) -> Generate {
         prompt: Prompt::Raw(text.to_owned()),
         max_tokens: Some(max_tokens),
         sampling: Sampling { seed: Some(7), ..Sampling::default() },
+        grammar: None,
     }
 }
 
@@ -716,4 +717,35 @@ fn a_prompt_that_opens_the_reasoning_is_answered_in_it() {
     assert!(!channels.is_empty());
     assert!(channels.iter().all(|channel| *channel == wire::Channel::Reasoning));
     assert_eq!((counters.n_generated, counters.n_reasoning), (20, 20));
+}
+
+#[test]
+fn an_answer_follows_its_grammar() {
+    let (mut worker, _) = Worker::ready(&small());
+    let mut constrained = raw(1, "Call me", 40);
+    constrained.grammar = Some(Grammar::Gbnf(r#"root ::= (" whale" | " ship") "s"* "!""#.to_owned()));
+    let answer = worker.answer(&constrained);
+    assert_eq!(answer.finish(), Finish::Stop, "{}", answer.text);
+    let word = answer.text.trim_end_matches('!').trim_end_matches('s');
+    assert!([" whale", " ship"].contains(&word) && answer.text.ends_with('!'), "{}", answer.text);
+    let schema = r#"{"type": "object", "properties": {"n": {"type": "integer", "minimum": 1, "maximum": 9}}, "required": ["n"], "additionalProperties": false}"#;
+    constrained = Generate { id: 2, grammar: Some(Grammar::JsonSchema(schema.to_owned())), ..raw(2, "Call me", 60) };
+    let answer = worker.answer(&constrained);
+    assert_eq!(answer.finish(), Finish::Stop, "{}", answer.text);
+    let json: serde_json::Value = serde_json::from_str(&answer.text).unwrap();
+    assert!((1..=9).contains(&json["n"].as_i64().unwrap()), "{json}");
+    // What is none costs the answer and no more.
+    for (id, grammar) in [
+        (3, Grammar::Gbnf("root ::= (".to_owned())),
+        (4, Grammar::Gbnf("trunk ::= \"a\"".to_owned())),
+        (5, Grammar::Gbnf(String::new())),
+        (6, Grammar::Gbnf("root ::= \"\0\"".to_owned())),
+        (7, Grammar::JsonSchema("{".to_owned())),
+        (8, Grammar::JsonSchema(r##"{"$ref": "#/nowhere"}"##.to_owned())),
+        (9, Grammar::Gbnf("x".repeat(1 << 20))),
+    ] {
+        let failure = worker.answer(&Generate { grammar: Some(grammar), ..raw(id, "Call me", 5) }).end.unwrap_err();
+        assert_eq!((failure.kind, failure.id), (FailureKind::Request, Some(id)), "{failure:?}");
+    }
+    assert_eq!(worker.answer(&raw(10, "Call me", 5)).finish(), Finish::Length);
 }

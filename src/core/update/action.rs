@@ -152,7 +152,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         }
         Action::Set { name, value } => session::set(state, &name, &value),
         Action::Start { model, settings, force } => session::start(state, &model, *settings, force),
-        Action::Prompt { session, prompt } => session::begin(state, session, prompt),
+        Action::Prompt { session, prompt, grammar } => session::begin(state, session, prompt, grammar),
     }
 }
 

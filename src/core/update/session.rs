@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wire::{Generate, Load, Message, Prompt, Request, Role};
+use wire::{Generate, Grammar, Load, Message, Prompt, Request, Role};
 
 use super::super::action::Action;
 use super::super::effect::Effect;
@@ -145,11 +145,11 @@ pub(super) fn send(state: &mut State) -> Vec<Effect> {
 pub(super) fn answer(state: &mut State, id: SessionId) -> Vec<Effect> {
     let Some(session) = state.session(id) else { return Vec::new() };
     let prompt = Prompt::Chat(messages(&session.turns));
-    generate(state, id, prompt)
+    generate(state, id, prompt, None)
 }
 
 /// Begin a generation with a prompt from outside the conversation, which it becomes.
-pub(super) fn begin(state: &mut State, id: SessionId, prompt: Prompt) -> Vec<Effect> {
+pub(super) fn begin(state: &mut State, id: SessionId, prompt: Prompt, grammar: Option<Grammar>) -> Vec<Effect> {
     let Some(session) = find(state, id) else { return Vec::new() };
     if session.phase != Phase::Ready {
         notify(state, "the session is not ready", true);
@@ -161,10 +161,10 @@ pub(super) fn begin(state: &mut State, id: SessionId, prompt: Prompt) -> Vec<Eff
         }
         Prompt::Raw(text) => vec![Turn::said(Role::User, text.clone())],
     };
-    generate(state, id, prompt)
+    generate(state, id, prompt, grammar)
 }
 
-fn generate(state: &mut State, id: SessionId, prompt: Prompt) -> Vec<Effect> {
+fn generate(state: &mut State, id: SessionId, prompt: Prompt, grammar: Option<Grammar>) -> Vec<Effect> {
     let generation = next_id(state);
     let now = state.now;
     // Until a tick falls into the answer, its energy is unknown for the sensors' reason, or because there was none yet.
@@ -183,6 +183,7 @@ fn generate(state: &mut State, id: SessionId, prompt: Prompt) -> Vec<Effect> {
         prompt,
         max_tokens: session.settings.max_tokens,
         sampling: session.settings.sampling,
+        grammar,
     });
     let worker = session.worker;
     let mut effects = share_threads(state);

@@ -141,6 +141,7 @@ fn answers(load: Load, lengths: &[usize]) -> Vec<(u32, String)> {
             prompt: Prompt::Raw(models::WORD.repeat(*length)),
             max_tokens: Some(4),
             sampling: Sampling { temperature: Some(0.0), ..Sampling::default() },
+            grammar: None,
         };
         wire::write(&mut input, &Request::Generate(request)).unwrap();
         let mut answer = (0, String::new());

@@ -1,0 +1,67 @@
+//! What an answer must look like: a grammar that forbids the tokens which would leave it.
+//!
+//! Owned here: llama.cpp's grammar sampler. Absent: the draw (`sampler`). The whole vocabulary is held against the grammar
+//! only where the token that was drawn is forbidden, which is rare once a model has got the idea.
+
+use llama_cpp_2::sampling::LlamaSampler;
+use llama_cpp_2::token::LlamaToken;
+use llama_cpp_2::token::data::LlamaTokenData;
+use llama_cpp_2::token::data_array::LlamaTokenDataArray;
+use wire::{Failure, FailureKind};
+
+use crate::backend::fail;
+use crate::log;
+use crate::model::Model;
+
+/// The longest grammar, in bytes: longer ones take llama.cpp minutes.
+const MAX_BYTES: usize = 256 << 10;
+
+/// A grammar, and how far into it the answer is.
+pub(crate) struct Grammar(LlamaSampler);
+
+impl Grammar {
+    /// Read a grammar.
+    pub(crate) fn new(model: &Model, wanted: &wire::Grammar) -> Result<Self, Failure> {
+        let refuse = |what: &str| {
+            let reason = log::take_error().map_or_else(String::new, |reason| format!(": {reason}"));
+            let hint = "a GBNF grammar begins at a rule named root; a JSON schema is one JSON object";
+            fail(FailureKind::Request, format!("{what}{reason}"), hint)
+        };
+        let (wire::Grammar::Gbnf(source) | wire::Grammar::JsonSchema(source)) = wanted;
+        if source.len() > MAX_BYTES {
+            return Err(refuse(&format!("the grammar is longer than {MAX_BYTES} bytes")));
+        }
+        let _ = log::take_error();
+        let gbnf = match wanted {
+            wire::Grammar::Gbnf(text) => text.clone(),
+            wire::Grammar::JsonSchema(schema) => llama_cpp_2::json_schema_to_grammar(schema)
+                .map_err(|_| refuse("the JSON schema can't be made a grammar"))?,
+        };
+        let sampler = model.grammar(&gbnf).ok_or_else(|| refuse("the grammar can't be read"))?;
+        Ok(Self(sampler))
+    }
+
+    /// Whether the answer may go on with this token.
+    pub(crate) fn allows(&mut self, token: i32) -> bool {
+        let mut one = LlamaTokenDataArray::new(vec![LlamaTokenData::new(LlamaToken(token), 0.0, 0.0)], false);
+        one.apply_sampler(&mut self.0);
+        one.data.first().is_some_and(|token| token.logit() > f32::NEG_INFINITY)
+    }
+
+    /// Forbid all tokens that the answer may not go on with.
+    pub(crate) fn mask(&mut self, logits: &mut [f32]) {
+        let all = (0..).zip(logits.iter()).map(|(token, logit)| LlamaTokenData::new(LlamaToken(token), *logit, 0.0));
+        let mut all = LlamaTokenDataArray::new(all.collect(), false);
+        all.apply_sampler(&mut self.0);
+        for token in all.data {
+            if let Some(logit) = usize::try_from(token.id().0).ok().and_then(|id| logits.get_mut(id)) {
+                *logit = token.logit();
+            }
+        }
+    }
+
+    /// Go on with a token that is allowed.
+    pub(crate) fn accept(&mut self, token: i32) -> Result<(), String> {
+        self.0.try_accept(LlamaToken(token)).map_err(|_| "the answer left its grammar".to_owned())
+    }
+}
