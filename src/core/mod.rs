@@ -26,6 +26,7 @@ pub mod ring;
 pub mod session;
 pub mod settings;
 pub mod state;
+pub mod suite;
 pub mod units;
 mod update;
 pub mod what;
