@@ -58,6 +58,18 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
             drop(out);
             return run(&arguments, loaded.settings);
         }
+        Command::Suite(arguments) => {
+            drop(out);
+            return suite(arguments.models(), loaded.settings, async |models, app, folder, find| {
+                cli::suite::ask(&arguments, models, app, folder, find).await
+            });
+        }
+        Command::Pick(arguments) => {
+            drop(out);
+            return suite(arguments.models(), loaded.settings, async |models, app, folder, find| {
+                cli::suite::pick_one(&arguments, models, app, folder, find).await
+            });
+        }
         Command::Pull(arguments) => {
             drop(out);
             return with_app(loaded.settings, Vec::new(), async |app: &mut App| cli::pull::run(&arguments, app).await);
@@ -160,6 +172,26 @@ fn run(arguments: &cli::run::Run, mut settings: Settings) -> Exit {
     // An answer may be short, and what is sampled here is sampled for it alone.
     settings.telemetry.interval = settings.telemetry.interval.min(std::time::Duration::from_millis(250));
     with_app(settings, Vec::new(), async |app: &mut App| cli::run::run(arguments, model, app).await)
+}
+
+/// Finds the model that a name means.
+type Find<'a> = &'a dyn Fn(&str) -> Result<Arc<Model>, Exit>;
+
+/// Have models answer a suite by `run`; what they answered is kept in the program's own folder.
+fn suite(
+    names: &[String],
+    mut settings: Settings,
+    run: impl AsyncFnOnce(Vec<Arc<Model>>, &mut App, Option<&std::path::Path>, Find<'_>) -> Exit,
+) -> Exit {
+    let library = settings.library.clone();
+    let find = |name: &str| find(name, &library);
+    let models = match names.iter().map(|name| find(name)).collect::<Result<Vec<_>, _>>() {
+        Ok(models) => models,
+        Err(exit) => return exit,
+    };
+    settings.telemetry.interval = settings.telemetry.interval.min(std::time::Duration::from_millis(250));
+    let folder = library::Env::read().cache.map(|cache| cache.join("suites"));
+    with_app(settings, Vec::new(), async |app: &mut App| run(models, app, folder.as_deref(), &find).await)
 }
 
 fn dashboard(loaded: config::Loaded, mended: Vec<String>) -> Exit {

@@ -16,6 +16,7 @@ pub mod rm;
 pub mod run;
 mod session_options;
 pub mod show;
+pub mod suite;
 mod table;
 pub mod top;
 pub mod undo;
@@ -61,6 +62,10 @@ pub enum Command {
     Show(Show),
     /// Answer one prompt; the answer goes to standard output, its figures to standard error
     Run(Box<run::Run>),
+    /// Ask models the prompts of a suite, and tell which pass
+    Suite(Box<suite::Ask>),
+    /// Pick the most frugal model that passes enough of a suite
+    Pick(Box<suite::Pick>),
     /// Show what the models take of the disks, and what could be tidied up
     Usage(usage::Usage),
     /// Delete models: to the trash, from where `undo` brings them back

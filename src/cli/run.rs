@@ -57,7 +57,7 @@ pub struct Run {
 }
 
 /// What went wrong, and how the command ends.
-struct Failure(Exit, String);
+pub(super) struct Failure(pub(super) Exit, pub(super) String);
 
 /// Run the command.
 pub async fn run(arguments: &Run, model: Arc<Model>, app: &mut App) -> Exit {

@@ -95,7 +95,7 @@ impl Suite {
     /// Read a suite.
     pub fn parse(text: &str) -> Result<Self, Problem> {
         let at = |offset: usize, reason: String| Problem {
-            line: 1 + text.as_bytes()[..offset.min(text.len())].iter().filter(|byte| **byte == b'\n').count(),
+            line: 1 + text.get(..offset).map_or(0, |before| before.matches('\n').count()),
             reason,
         };
         let raw: RawSuite = toml::from_str(text).map_err(|error| {

@@ -1,0 +1,232 @@
+//! Has a model answer the prompts of a suite, one after the other.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::Arc;
+
+use wire::{Grammar, Message, Prompt, Role};
+
+use super::store::{Answer, Store};
+use crate::app::App;
+use crate::cli::Exit;
+use crate::cli::run::Failure;
+use crate::core::Action;
+use crate::core::figure::Figure;
+use crate::core::model::Model;
+use crate::core::session::{End, Phase, Session, SessionId};
+use crate::core::settings::SessionSettings;
+use crate::core::state::Overlay;
+use crate::core::suite::check::{Check, Outcome};
+use crate::core::suite::{self, Suite};
+
+/// The longest text of an answer that is kept, in bytes.
+const MAX_TEXT: usize = 64 << 10;
+
+/// A model's answers so far, some of which a judge has still to look at.
+pub(super) struct Asked {
+    pub(super) model: Arc<Model>,
+    pub(super) store: Store,
+    to_judge: Vec<Answer>,
+}
+
+impl Asked {
+    /// Ask a model what it was not asked yet.
+    pub(super) async fn ask(
+        app: &mut App,
+        suite: &Suite,
+        model: &Arc<Model>,
+        mut store: Store,
+        settings: SessionSettings,
+        force: bool,
+    ) -> Result<Self, Failure> {
+        let mut to_judge = Vec::new();
+        let open: Vec<_> = suite.prompts.iter().filter(|prompt| store.get(&prompt.id).is_none()).collect();
+        if open.is_empty() {
+            return Ok(Self { model: Arc::clone(model), store, to_judge });
+        }
+        let session = start(app, model, settings, force).await?;
+        for (number, prompt) in (1..).zip(&open) {
+            tell(&format!("{}: {number} of {}, {}", model.name, open.len(), prompt.id));
+            set(app, "max_tokens", &prompt.max_tokens.to_string());
+            let answer = answer(app, session, chat(prompt), prompt.grammar.clone()).await?;
+            let answer = check(&answer, prompt);
+            let waits = prompt.checks.iter().any(|check| matches!(check, Check::Judge { .. }));
+            if waits {
+                to_judge.push(answer);
+            } else {
+                keep(&mut store, answer);
+            }
+        }
+        tell("");
+        stop(app, session).await;
+        Ok(Self { model: Arc::clone(model), store, to_judge })
+    }
+
+    /// Have a judge say what it finds of the answers that wait for it.
+    pub(super) async fn judge(&mut self, app: &mut App, suite: &Suite, session: SessionId) -> Result<(), Failure> {
+        for mut answer in std::mem::take(&mut self.to_judge) {
+            let Some(prompt) = suite.prompts.iter().find(|prompt| prompt.id == answer.prompt) else { continue };
+            tell(&format!("judging {}: {}", self.model.name, prompt.id));
+            for (check, (_, outcome)) in prompt.checks.iter().zip(&mut answer.checks) {
+                let Check::Judge { question } = check else { continue };
+                let text = format!(
+                    "You judge an answer. The question to it was:\n{}\n\nThe answer was:\n{}\n\n{question}\n\
+                     Say yes or no.",
+                    prompt.text, answer.text
+                );
+                let said = self::answer(app, session, single(text), Some(Grammar::Gbnf(YES_NO.to_owned()))).await?;
+                let says_yes = text_of(&said).trim().eq_ignore_ascii_case("yes");
+                *outcome = (!says_yes).then(|| "the judge says no".to_owned());
+            }
+            keep(&mut self.store, answer);
+        }
+        Ok(())
+    }
+
+    /// Whether answers wait for a judge.
+    pub(super) fn wants_judge(&self) -> bool {
+        !self.to_judge.is_empty()
+    }
+}
+
+/// What a judge may say.
+const YES_NO: &str = r#"root ::= "yes" | "no""#;
+
+fn keep(store: &mut Store, answer: Answer) {
+    if let Err(error) = store.add(answer) {
+        let _ = writeln!(io::stderr(), "\nwarning: the answer can't be kept for a later run: {error}");
+    }
+}
+
+fn chat(prompt: &suite::Prompt) -> Prompt {
+    let system = prompt.system.iter().map(|text| Message { role: Role::System, content: text.clone() });
+    Prompt::Chat(system.chain([Message { role: Role::User, content: prompt.text.clone() }]).collect())
+}
+
+fn single(text: String) -> Prompt {
+    Prompt::Chat(vec![Message { role: Role::User, content: text }])
+}
+
+/// Load a model.
+pub(super) async fn start(
+    app: &mut App,
+    model: &Arc<Model>,
+    settings: SessionSettings,
+    force: bool,
+) -> Result<SessionId, Failure> {
+    if !model.is_runnable() {
+        return Err(Failure(Exit::Failed, format!("{} can't be run: {}", model.name, model.status)));
+    }
+    // Admission needs to know the memory.
+    while app.state.machine.sample.is_none() {
+        let event = app.next().await;
+        app.handle(event);
+    }
+    app.act(Action::Start { model: model.id.clone(), settings: Box::new(settings), force });
+    if let Some(Overlay::Refused { refusal, .. }) = &app.state.overlay {
+        let text =
+            format!("{} {refusal}\n  hint: a smaller --context needs less; --force starts it anyway", model.name);
+        return Err(Failure(Exit::Refused, text));
+    }
+    let Some(session) = app.state.fleet.chosen else {
+        return Err(Failure(Exit::Failed, "nothing was started".to_owned()));
+    };
+    tell(&format!("{}: is being loaded", model.name));
+    wait(app, session, |session| session.phase == Phase::Ready).await?;
+    Ok(session)
+}
+
+/// One answer.
+async fn answer(
+    app: &mut App,
+    session: SessionId,
+    prompt: Prompt,
+    grammar: Option<Grammar>,
+) -> Result<Session, Failure> {
+    app.act(Action::Prompt { session, prompt, grammar });
+    let has_ended = |session: &Session| session.phase == Phase::Ready;
+    wait(app, session, has_ended).await?;
+    let Some(now) = app.state.session(session) else {
+        return Err(Failure(Exit::Failed, "the session is gone".to_owned()));
+    };
+    if let Some(End::Failed(reason)) = now.turns.last().and_then(|turn| turn.end.as_ref()) {
+        return Err(Failure(Exit::Failed, format!("{}: {reason}", now.name)));
+    }
+    Ok(now.clone())
+}
+
+/// Wait until a session is so; an interrupt, and a session that fails, end it.
+async fn wait(app: &mut App, session: SessionId, is_so: impl Fn(&Session) -> bool) -> Result<(), Failure> {
+    loop {
+        let Some(now) = app.state.session(session) else {
+            return Err(Failure(Exit::Failed, "the session is gone".to_owned()));
+        };
+        if let Phase::Failed { reason, .. } = &now.phase {
+            return Err(Failure(Exit::Failed, format!("{}: {reason}", now.name)));
+        }
+        if is_so(now) {
+            return Ok(());
+        }
+        tokio::select! {
+            event = app.next() => app.handle(event),
+            _ = tokio::signal::ctrl_c() => {
+                return Err(Failure(Exit::Interrupted, "interrupted; the same command goes on from here".to_owned()));
+            }
+        }
+    }
+}
+
+/// Stop a session, so that the next model has the machine for itself.
+pub(super) async fn stop(app: &mut App, session: SessionId) {
+    app.state.fleet.chosen = Some(session);
+    app.act(Action::Stop);
+    while app.state.session(session).is_some_and(Session::is_live) {
+        let event = app.next().await;
+        app.handle(event);
+    }
+}
+
+fn set(app: &mut App, name: &str, value: &str) {
+    app.act(Action::Set { name: name.to_owned(), value: value.to_owned() });
+}
+
+fn text_of(session: &Session) -> &str {
+    session.turns.last().map_or("", |turn| &turn.text)
+}
+
+/// Hold an answer against the prompt's checks. What a judge has to say stands open as failed.
+fn check(session: &Session, prompt: &suite::Prompt) -> Answer {
+    let text = text_of(session);
+    let checks = prompt.checks.iter().map(|check| {
+        let reason = match check.check(text) {
+            Outcome::Passed => None,
+            Outcome::Failed(reason) => Some(gguf::clean(&reason, 400)),
+            Outcome::ToJudge => Some("no judge has looked at it".to_owned()),
+        };
+        (check.to_string(), reason)
+    });
+    let counters = &session.figures.counters;
+    let devices = session.loaded.iter().flat_map(|loaded| &loaded.ledger.devices);
+    let (joules, grade) = match &session.figures.energy {
+        Figure::Known { value, grade, .. } => (Some(value.0), grade.word()),
+        Figure::Unknown { .. } => (None, "unknown"),
+    };
+    let end = (0..=text.len().min(MAX_TEXT)).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    Answer {
+        prompt: prompt.id.clone(),
+        text: text[..end].to_owned(),
+        checks: checks.collect(),
+        tokens: counters.n_generated,
+        reasoning_tokens: counters.n_reasoning,
+        seconds: (counters.ttft_us + counters.generation_us) as f64 / 1e6,
+        joules,
+        grade: grade.to_owned(),
+        memory: devices.map(|device| device.weights + device.context + device.compute).sum(),
+    }
+}
+
+/// Say how far it is, on one line that is written over.
+fn tell(text: &str) {
+    if io::stderr().is_terminal() {
+        let _ = write!(io::stderr(), "\r\x1b[K{}", gguf::clean(text, 120));
+    }
+}

@@ -1,0 +1,368 @@
+//! `taffrail suite` and `taffrail pick`: which models pass one's own prompts, and which of them is the most frugal.
+
+mod ask;
+mod plot;
+mod store;
+
+use std::fs::File;
+use std::io::{self, Read as _, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use super::run::Failure;
+use super::table::{self, Column};
+use super::{Exit, SessionOptions, json as document};
+use crate::app::{App, terminal_width};
+use crate::core::model::Model;
+use crate::core::settings::SessionSettings;
+use crate::core::suite::tally::{Cost, Tally, front, interval, pick};
+use crate::core::suite::{self, Suite};
+use crate::core::units::Bytes;
+use ask::Asked;
+use store::Store;
+
+/// Ask models the prompts of a suite.
+#[derive(Debug, Args)]
+pub struct Ask {
+    /// The suite: a TOML file, or `arithmetic` or `instructions`, which come with the program
+    file: PathBuf,
+    /// The models, as `taffrail show` takes them
+    #[arg(required = true)]
+    models: Vec<String>,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Pick the most frugal model that is good enough.
+#[derive(Debug, Args)]
+pub struct Pick {
+    /// The suite: a TOML file, or `arithmetic` or `instructions`, which come with the program
+    #[arg(long)]
+    suite: PathBuf,
+    /// The models, as `taffrail show` takes them
+    #[arg(required = true)]
+    models: Vec<String>,
+    /// The part of the prompts that must pass, in percent
+    #[arg(long, default_value_t = 80.0, value_name = "PERCENT")]
+    at_least: f64,
+    /// What frugal means; energy, or time where no sensor tells the energy
+    #[arg(long, value_enum)]
+    by: Option<By>,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// What both are asked.
+#[derive(Debug, Args)]
+struct Common {
+    /// Ask everything anew, rather than going on from an earlier run
+    #[arg(long)]
+    anew: bool,
+    /// Start models although they would not fit in memory
+    #[arg(long)]
+    force: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    session: SessionOptions,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum By {
+    Energy,
+    Time,
+    Memory,
+}
+
+impl From<By> for Cost {
+    fn from(by: By) -> Self {
+        match by {
+            By::Energy => Self::Energy,
+            By::Time => Self::Time,
+            By::Memory => Self::Memory,
+        }
+    }
+}
+
+impl Ask {
+    /// The models as they were named.
+    pub fn models(&self) -> &[String] {
+        &self.models
+    }
+}
+
+impl Pick {
+    /// The models as they were named.
+    pub fn models(&self) -> &[String] {
+        &self.models
+    }
+}
+
+/// A suite with its text, and what the models answered.
+struct Results {
+    suite: Suite,
+    /// The judge's name, where one was asked.
+    judge: Option<String>,
+    asked: Vec<Asked>,
+}
+
+/// Run `taffrail suite`. `find` gives the model that a name means.
+pub async fn ask(
+    arguments: &Ask,
+    models: Vec<Arc<Model>>,
+    app: &mut App,
+    folder: Option<&Path>,
+    find: &dyn Fn(&str) -> Result<Arc<Model>, Exit>,
+) -> Exit {
+    let results = match run(&arguments.file, models, &arguments.common, app, folder, find).await {
+        Ok(results) => results,
+        Err(failure) => return failed(&failure),
+    };
+    let mut out = io::stdout().lock();
+    // A reader that has gone away wants no more.
+    let _ = if arguments.common.json {
+        document::write(&mut out, &results.document("taffrail/suite/1"))
+    } else {
+        results.write(&mut out, terminal_width())
+    };
+    Exit::Done
+}
+
+/// Run `taffrail pick`.
+pub async fn pick_one(
+    arguments: &Pick,
+    models: Vec<Arc<Model>>,
+    app: &mut App,
+    folder: Option<&Path>,
+    find: &dyn Fn(&str) -> Result<Arc<Model>, Exit>,
+) -> Exit {
+    if !(0.0..=100.0).contains(&arguments.at_least) {
+        return failed(&Failure(Exit::Usage, "--at-least is a percentage from 0 to 100".to_owned()));
+    }
+    let results = match run(&arguments.suite, models, &arguments.common, app, folder, find).await {
+        Ok(results) => results,
+        Err(failure) => return failed(&failure),
+    };
+    let tallies = results.tallies();
+    let has_energy = tallies.iter().all(|tally| tally.joules.is_some());
+    let by = arguments.by.map_or(if has_energy { Cost::Energy } else { Cost::Time }, Cost::from);
+    let picked = pick(&tallies, by, arguments.at_least / 100.0);
+    let mut out = io::stdout().lock();
+    let _ = if arguments.common.json {
+        let mut written = results.document("taffrail/pick/1");
+        written["picked"] = json!(picked.map(|tally| &tally.name));
+        written["by"] = json!(by);
+        written["at_least"] = json!(arguments.at_least / 100.0);
+        document::write(&mut out, &written)
+    } else {
+        results.write_pick(&mut out, by, arguments, picked)
+    };
+    if arguments.by.is_none() && !has_energy {
+        let _ = writeln!(io::stderr(), "no sensor tells the energy of every answer, so it went by time (--by)");
+    }
+    if picked.is_some() { Exit::Done } else { Exit::Failed }
+}
+
+fn failed(failure: &Failure) -> Exit {
+    let _ = writeln!(io::stderr(), "\ntaffrail: {}", failure.1);
+    failure.0
+}
+
+/// The text of a suite, by its file or the name of one that comes with the program.
+fn read(file: &Path) -> Result<String, Failure> {
+    if !file.exists() {
+        match file.to_str() {
+            Some("arithmetic") => return Ok(include_str!("../../../suites/arithmetic.toml").to_owned()),
+            Some("instructions") => return Ok(include_str!("../../../suites/instructions.toml").to_owned()),
+            _ => {}
+        }
+    }
+    let mut text = String::new();
+    let read = File::open(file).and_then(|file| file.take(suite::MAX_BYTES).read_to_string(&mut text));
+    read.map_err(|error| Failure(Exit::Usage, format!("{} can't be read: {error}", file.display())))?;
+    Ok(text)
+}
+
+async fn run(
+    file: &Path,
+    models: Vec<Arc<Model>>,
+    common: &Common,
+    app: &mut App,
+    folder: Option<&Path>,
+    find: &dyn Fn(&str) -> Result<Arc<Model>, Exit>,
+) -> Result<Results, Failure> {
+    let text = read(file)?;
+    let suite =
+        Suite::parse(&text).map_err(|problem| Failure(Exit::Usage, format!("{}, {problem}", file.display())))?;
+    let mut settings = app.state.settings.session;
+    let temperature = settings.set("temperature", &suite.temperature.to_string());
+    temperature.map_err(|error| Failure(Exit::Usage, format!("{}: temperature {error}", file.display())))?;
+    let settings = common.session.over(settings);
+    let judge = suite
+        .judge
+        .as_deref()
+        .map(|name| find(name).map_err(|exit| Failure(exit, format!("the suite's judge, `{name}`, was not found"))));
+    let judge = judge.transpose()?;
+    app.adopt(models.iter().chain(&judge).cloned().collect());
+    let mut asked = Vec::new();
+    for model in &models {
+        let mut store = Store::open(folder, &text, model, &settings);
+        if common.anew {
+            store
+                .clear()
+                .map_err(|error| Failure(Exit::Failed, format!("an earlier run can't be dropped: {error}")))?;
+        }
+        asked.push(Asked::ask(app, &suite, model, store, settings, common.force).await?);
+    }
+    if let Some(judge) = judge.as_ref().filter(|_| asked.iter().any(Asked::wants_judge)) {
+        let mut settings: SessionSettings = app.state.settings.session;
+        let _ = settings.set("temperature", "0");
+        let _ = settings.set("max_tokens", "8");
+        let session = ask::start(app, judge, settings, common.force).await?;
+        for one in &mut asked {
+            one.judge(app, &suite, session).await?;
+        }
+        ask::stop(app, session).await;
+    }
+    Ok(Results { suite, judge: judge.map(|judge| judge.name.clone()), asked })
+}
+
+const COLUMNS: [Column; 9] = [
+    Column { title: "", right: false, least: None, goes: 0 },
+    Column { title: "Model", right: false, least: Some(16), goes: 0 },
+    Column { title: "Passed", right: true, least: None, goes: 0 },
+    Column { title: "Rate", right: true, least: None, goes: 0 },
+    Column { title: "95 %", right: true, least: None, goes: 3 },
+    Column { title: "J/answer", right: true, least: None, goes: 0 },
+    Column { title: "s/answer", right: true, least: None, goes: 0 },
+    Column { title: "tok/answer", right: true, least: None, goes: 2 },
+    Column { title: "Memory", right: true, least: None, goes: 1 },
+];
+
+impl Results {
+    fn tallies(&self) -> Vec<Tally> {
+        self.asked.iter().map(|asked| self.tally(asked)).collect()
+    }
+
+    fn tally(&self, asked: &Asked) -> Tally {
+        let answers: Vec<_> = self.suite.prompts.iter().filter_map(|prompt| asked.store.get(&prompt.id)).collect();
+        let count = answers.len().max(1) as f64;
+        let joules: Option<f64> = answers.iter().map(|answer| answer.joules).sum();
+        Tally {
+            name: asked.model.name.clone(),
+            passed: answers.iter().filter(|answer| answer.has_passed()).count(),
+            n: self.suite.prompts.len(),
+            joules: joules.map(|joules| joules / count),
+            is_modelled: answers.iter().any(|answer| answer.is_modelled()),
+            seconds: answers.iter().map(|answer| answer.seconds).sum::<f64>() / count,
+            memory: answers.iter().map(|answer| answer.memory).max().unwrap_or(0),
+        }
+    }
+
+    /// Tokens of an answer, the mean.
+    fn tokens(asked: &Asked) -> f64 {
+        let answers = &asked.store.answers;
+        answers.iter().map(|answer| f64::from(answer.tokens)).sum::<f64>() / answers.len().max(1) as f64
+    }
+
+    fn rows(&self, by: Cost) -> Vec<Vec<String>> {
+        let tallies = self.tallies();
+        let first = front(&tallies, by);
+        let row = |(index, (tally, asked)): (usize, (&Tally, &Asked))| {
+            let (low, high) = interval(tally.passed, tally.n);
+            let mark = if tally.is_modelled { "≈" } else { "" };
+            vec![
+                plot::letter(index, first[index]).to_string(),
+                tally.name.clone(),
+                format!("{}/{}", tally.passed, tally.n),
+                format!("{:.0} %", tally.rate() * 100.0),
+                format!("{:.0}–{:.0} %", low * 100.0, high * 100.0),
+                tally.joules.map_or_else(|| "—".to_owned(), |joules| format!("{mark}{joules:.1}")),
+                format!("{:.2}", tally.seconds),
+                format!("{:.0}", Self::tokens(asked)),
+                Bytes(tally.memory).to_string(),
+            ]
+        };
+        tallies.iter().zip(&self.asked).enumerate().map(row).collect()
+    }
+
+    fn write(&self, out: &mut impl Write, width: Option<usize>) -> io::Result<()> {
+        self.head(out)?;
+        table::write(out, &COLUMNS, &self.rows(Cost::Time), width)?;
+        for asked in &self.asked {
+            let failed = self.suite.prompts.iter().filter_map(|prompt| asked.store.get(&prompt.id));
+            let failed: Vec<_> = failed.filter(|answer| !answer.has_passed()).collect();
+            if !failed.is_empty() {
+                writeln!(out, "\n{} failed:", asked.model.name)?;
+            }
+            for answer in failed {
+                let reasons = answer.checks.iter().filter_map(|(_, reason)| reason.as_deref());
+                writeln!(out, "  {}: {}", answer.prompt, reasons.collect::<Vec<_>>().join("; "))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_pick(&self, out: &mut impl Write, by: Cost, arguments: &Pick, picked: Option<&Tally>) -> io::Result<()> {
+        self.head(out)?;
+        let tallies = self.tallies();
+        let width = terminal_width();
+        for line in plot::plot(&tallies, by, width.unwrap_or(80)) {
+            writeln!(out, "{line}")?;
+        }
+        writeln!(out)?;
+        table::write(out, &COLUMNS, &self.rows(by), width)?;
+        writeln!(out, "capitals: on the Pareto front, where no other passes as much for less")?;
+        let wanted = arguments.at_least;
+        match picked.map(|tally| (tally, tally.cost(by))) {
+            Some((tally, Some(cost))) => writeln!(
+                out,
+                "\n{}: passes {:.0} % (at least {wanted:.0} % wanted) at {}{}",
+                tally.name,
+                tally.rate() * 100.0,
+                plot::amount(by, cost),
+                if matches!(by, Cost::Memory) { "" } else { " an answer" },
+            ),
+            _ => writeln!(out, "\nnone passes {wanted:.0} % at a cost that is known"),
+        }
+    }
+
+    fn head(&self, out: &mut impl Write) -> io::Result<()> {
+        let Suite { name, description, prompts, .. } = &self.suite;
+        writeln!(out, "{}: {} ({} prompts)", gguf::clean(name, 80), gguf::clean(description, 200), prompts.len())?;
+        if let Some(judge) = &self.judge {
+            writeln!(out, "judged in part by a model, {judge}: an opinion, not a measurement")?;
+        }
+        writeln!(out)
+    }
+
+    fn document(&self, schema: &str) -> Value {
+        let models = self.asked.iter().map(|asked| {
+            let tally = self.tally(asked);
+            let (low, high) = interval(tally.passed, tally.n);
+            json!({
+                "model": asked.model.id,
+                "name": tally.name,
+                "passed": tally.passed,
+                "prompts": tally.n,
+                "rate": tally.rate(),
+                "interval_95": [low, high],
+                "joules_per_answer": tally.joules,
+                "seconds_per_answer": tally.seconds,
+                "tokens_per_answer": Self::tokens(asked),
+                "memory": tally.memory,
+                "answers": asked.store.answers,
+            })
+        });
+        json!({
+            "schema": schema,
+            "suite": self.suite.name,
+            "judge": self.judge,
+            "models": models.collect::<Vec<_>>(),
+        })
+    }
+}

@@ -1,0 +1,147 @@
+//! What came of each prompt of a suite, kept so that an interrupted run goes on where it was.
+//!
+//! One file for each suite, model and setting, a line for each prompt. A line that was cut off, by a crash or a full disk,
+//! is asked anew.
+
+use std::fs::{self, File, OpenOptions};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::core::figure::Grade;
+use crate::core::model::{Model, Store as Origin};
+use crate::core::settings::SessionSettings;
+
+/// The longest file that is read, in bytes.
+const MAX_BYTES: u64 = 256 << 20;
+
+/// What came of one prompt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Answer {
+    /// The prompt's name.
+    pub(super) prompt: String,
+    /// What the model said, without its reasoning.
+    pub(super) text: String,
+    /// Each check, and why it failed; `None` where it passed.
+    pub(super) checks: Vec<(String, Option<String>)>,
+    /// Tokens generated, reasoning included.
+    pub(super) tokens: u32,
+    /// Of these, reasoning.
+    pub(super) reasoning_tokens: u32,
+    /// From the prompt to the last token.
+    pub(super) seconds: f64,
+    /// Attributed to the answer, where a sensor tells.
+    pub(super) joules: Option<f64>,
+    /// `measured`, `apportioned`, `estimated` or `unknown`.
+    pub(super) grade: String,
+    /// As llama.cpp reports it, in bytes.
+    pub(super) memory: u64,
+}
+
+impl Answer {
+    /// Whether all checks passed.
+    pub(super) fn has_passed(&self) -> bool {
+        self.checks.iter().all(|(_, reason)| reason.is_none())
+    }
+
+    /// Whether its joules are a modelled share or an estimate.
+    pub(super) fn is_modelled(&self) -> bool {
+        self.grade != Grade::Measured.word()
+    }
+}
+
+/// The answers of one model to one suite.
+pub(super) struct Store {
+    path: Option<PathBuf>,
+    pub(super) answers: Vec<Answer>,
+}
+
+impl Store {
+    /// What is there already. `suite` is the file's text: a suite that changed is another one. Without a folder nothing is
+    /// kept.
+    pub(super) fn open(folder: Option<&Path>, suite: &str, model: &Model, settings: &SessionSettings) -> Self {
+        let mut hash = DefaultHasher::new();
+        suite.hash(&mut hash);
+        format!("{settings:?}").hash(&mut hash);
+        for file in &model.files {
+            // A starter model is written out, and so gets its time, when it is first run.
+            let modified = if model.store == Origin::Starter { 0 } else { file.modified };
+            (file.size.0, modified).hash(&mut hash);
+        }
+        model.id.hash(&mut hash);
+        let path = folder.map(|folder| folder.join(format!("{:016x}.jsonl", hash.finish())));
+        let answers = path.as_deref().map(read).unwrap_or_default();
+        Self { path, answers }
+    }
+
+    /// Forget what is there.
+    pub(super) fn clear(&mut self) -> io::Result<()> {
+        self.answers.clear();
+        match self.path.as_deref().map(fs::remove_file) {
+            Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// The answer to a prompt of this name.
+    pub(super) fn get(&self, prompt: &str) -> Option<&Answer> {
+        self.answers.iter().find(|answer| answer.prompt == prompt)
+    }
+
+    /// Keep an answer, also where it can't be written down.
+    pub(super) fn add(&mut self, answer: Answer) -> io::Result<()> {
+        let written = self.path.as_deref().map_or(Ok(()), |path| append(path, &answer));
+        self.answers.push(answer);
+        written
+    }
+}
+
+fn read(path: &Path) -> Vec<Answer> {
+    let Ok(file) = File::open(path) else { return Vec::new() };
+    let lines = BufReader::new(file.take(MAX_BYTES)).lines().map_while(Result::ok);
+    lines.filter_map(|line| serde_json::from_str(&line).ok()).collect()
+}
+
+fn append(path: &Path, answer: &Answer) -> io::Result<()> {
+    fs::create_dir_all(path.parent().unwrap_or(path))?;
+    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+    // What was cut off before ends here.
+    let mut line = b"\n".to_vec();
+    serde_json::to_writer(&mut line, answer)?;
+    line.push(b'\n');
+    file.write_all(&line)?;
+    file.sync_data()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_was_cut_off_costs_itself_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("suites/a.jsonl");
+        let answer = |prompt: &str| Answer {
+            prompt: prompt.to_owned(),
+            text: "42\n".to_owned(),
+            checks: vec![("is 42".to_owned(), None), ("lacks `x`".to_owned(), Some("it contains `x`".to_owned()))],
+            tokens: 3,
+            reasoning_tokens: 0,
+            seconds: 0.5,
+            joules: None,
+            grade: "unknown".to_owned(),
+            memory: 7,
+        };
+        append(&path, &answer("a")).unwrap();
+        let whole = fs::read(&path).unwrap();
+        for cut in 0..whole.len() {
+            fs::write(&path, &whole[..cut]).unwrap();
+            append(&path, &answer("b")).unwrap();
+            let read = read(&path);
+            assert_eq!(read.last(), Some(&answer("b")), "cut at {cut}");
+            assert!(read.len() <= 2 && (read.len() == 1 || read[0] == answer("a")));
+        }
+    }
+}
