@@ -67,6 +67,7 @@ async fn answer(arguments: &Run, model: Arc<Model>, app: &mut App) -> Result<Exi
     }
     let settings = arguments.session.over(app.state.settings.session);
     app.adopt(vec![Arc::clone(&model)]);
+    app.recall_baselines();
     // Admission needs to know the memory.
     while app.state.machine.sample.is_none() {
         let event = app.next().await;

@@ -70,6 +70,8 @@ pub enum Effect {
     Discard(Order),
     /// Keep house; its news come as [`super::event::LibraryEvent::House`].
     House(super::house::Chore),
+    /// Keep calibrated baselines for later runs, instead of those kept before.
+    KeepBaselines(Vec<super::energy::Baseline>),
     /// Put text on the clipboard.
     Copy(String),
     /// Leave.
