@@ -35,3 +35,5 @@ pub use work::{Done, Stint, Tenant, Timer};
 
 use super::session::Session;
 
+#[cfg(test)]
+mod tests;

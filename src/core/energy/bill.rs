@@ -139,7 +139,8 @@ impl Bill {
     pub fn boundary(&self) -> String {
         let both = self.prompt.plus(&self.generation);
         let charges = both.metered(&self.absent).unwrap_or_default();
-        let words: Vec<_> = Part::ALL.iter().filter(|part| charges.iter().any(|charge| charge.part == **part)).collect();
+        let words: Vec<_> =
+            Part::ALL.iter().filter(|part| charges.iter().any(|charge| charge.part == **part)).collect();
         format!("[{}]", words.into_iter().map(|part| part.word()).collect::<Vec<_>>().join("+"))
     }
 
@@ -300,12 +301,7 @@ impl Spent {
 
     /// The sum over the meters, each carried over the seconds that it missed at its mean power. Its uncertainty is
     /// sqrt(sensor² + (update ÷ window)² + attribution²) of each, by its weight; its grade is the worst.
-    fn total(
-        &self,
-        absent: &[Absent],
-        settings: &settings::Energy,
-        read: impl Fn(&Charge) -> (f64, f64),
-    ) -> Total {
+    fn total(&self, absent: &[Absent], settings: &settings::Energy, read: impl Fn(&Charge) -> (f64, f64)) -> Total {
         let metered = match self.metered(absent) {
             Ok(metered) => metered,
             Err(absent) => return Total::Absent(absent.reason.clone(), absent.remedy.clone()),

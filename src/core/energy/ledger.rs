@@ -171,7 +171,8 @@ impl Attribution {
     pub fn tick(&mut self, sample: &Sample, tenants: &[Tenant], period: Duration) -> (Vec<Shared>, Option<Ended>) {
         let lost = std::mem::take(&mut self.lost_tenant);
         let work = Work::of(sample, tenants, !lost);
-        let is_gap = sample.elapsed > SHORTEST_GAP.max(period * MAX_PERIODS);
+        // So is one without length: the clock went back.
+        let is_gap = sample.elapsed.is_zero() || sample.elapsed > SHORTEST_GAP.max(period * MAX_PERIODS);
         let is_active = work.active > 0.0 || lost;
         let idle = if tenants.iter().any(|tenant| tenant.is_loaded) { Idle::Loaded } else { Idle::Empty };
         let mut ended = self.baselines.turn((!is_active).then_some(idle), sample.at.uptime);
@@ -180,8 +181,10 @@ impl Attribution {
             self.recent.clear();
             self.pending.clear();
         }
-        self.recent.push_front(Remembered(work));
-        self.recent.truncate(MAX_TICKS);
+        if !sample.elapsed.is_zero() {
+            self.recent.push_front(Remembered(work));
+            self.recent.truncate(MAX_TICKS);
+        }
         self.last.clear();
         self.tally = Tally { seconds: sample.elapsed.as_secs_f64(), ..Tally::default() };
         let none = |tenant: &Tenant| Shared {

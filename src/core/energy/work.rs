@@ -249,9 +249,8 @@ fn strangers(gpu: &Gpu, tenants: &[Tenant], elapsed: f64) -> Strangers {
     };
     let (ours, others) = (held(true), held(false));
     let count = gpu.processes.iter().filter(|(pid, _)| !is_ours(*pid)).count();
-    let shares = |of: bool| -> f64 {
-        gpu.shares.iter().filter(|(pid, _)| is_ours(*pid) == of).map(|(_, share)| share.0).sum()
-    };
+    let shares =
+        |of: bool| -> f64 { gpu.shares.iter().filter(|(pid, _)| is_ours(*pid) == of).map(|(_, share)| share.0).sum() };
     // Idle processes are absent from the list, so an empty one while ours is busy means that the driver doesn't tell.
     // One that tells of ours alone leaves the others what the card as a whole did besides.
     let told = if gpu.shares.is_empty() {
