@@ -55,6 +55,7 @@ pub fn busy() -> State {
     let mut state = with_models();
     state.screen = Screen::Fleet;
     state.machine.sample = Some(Box::new(sample(true)));
+    energy::baselines(&mut state, NOW);
     let named = |state: &State, name: &str| state.library.models.iter().find(|m| m.name == name).cloned();
     for (index, (name, phase)) in [
         ("qwen3-8b", Phase::Busy { generation: 7, step: Step::Answer }),

@@ -1,9 +1,9 @@
 //! What is said about an answer's energy, or a session's: the same in the chat, on the face of figures and in documents.
 
-use super::super::figure::{Figure, Uncertain};
+use super::super::figure::{Figure, Grade, Uncertain};
 use super::super::session::Figures;
 use super::super::settings;
-use super::super::units::Joules;
+use super::super::units::{Joules, digits};
 use super::bill::{Bill, Step};
 use super::footprint::{carbon, cost, watt_hours};
 
@@ -70,5 +70,27 @@ impl Report {
         let counters = &figures.counters;
         let (n_prompt, n_generated) = (u64::from(counters.n_prompt), u64::from(counters.n_generated));
         Self::of(&figures.bill, n_prompt, n_generated, &figures.energy, settings)
+    }
+
+    /// In one line: `≈812 J · ≈2.76 J/tok · ≈0.23 Wh · ≈0.09 gCO2e [gpu+cpu]`. What the user has not set a price for is
+    /// left out, for this is not the place to say how.
+    pub fn line(&self, settings: &settings::Energy) -> String {
+        let Figure::Known { grade, source, .. } = &self.energy else { return "energy —".to_owned() };
+        let brief = |figure: &Figure<Uncertain>, unit: &str| {
+            let plain = figure.value().map(|quantity| format!("{}{} {unit}", grade.mark(), digits(quantity.value)));
+            plain.unwrap_or_else(|| format!("— {unit}"))
+        };
+        // An estimate is a range wherever it stands.
+        let is_range = *grade == Grade::Estimated;
+        let energy = if is_range { self.energy.graded("J") } else { brief(&self.energy, "J") };
+        let mut parts = vec![energy, self.per_token.graded("J/tok"), brief(&self.watt_hours, "Wh")];
+        if self.carbon.value().is_some() {
+            parts.push(brief(&self.carbon, "gCO2e"));
+        }
+        if self.cost.value().is_some() {
+            parts.push(brief(&self.cost, &settings.currency));
+        }
+        let line = parts.join(" · ");
+        if is_range { format!("{line} · {source}") } else { format!("{line} {}", self.boundary) }
     }
 }
