@@ -39,8 +39,8 @@ fn read(path: &Path) -> io::Result<Vec<Baseline>> {
     all.truncate(MAX_BASELINES);
     all.retain(|baseline| (0.0..=MOST).contains(&baseline.watts.0));
     for baseline in &mut all {
-        baseline.meter = gguf::clean(&baseline.meter, MAX_NAME).to_string();
-        baseline.device = gguf::clean(&baseline.device, MAX_NAME).to_string();
+        baseline.meter = gguf::clean(&baseline.meter, MAX_NAME);
+        baseline.device = gguf::clean(&baseline.device, MAX_NAME);
     }
     Ok(all)
 }

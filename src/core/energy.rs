@@ -21,15 +21,17 @@ mod bill;
 mod estimate;
 mod footprint;
 mod ledger;
+mod meters;
 mod report;
 mod weights;
 mod work;
 
 pub use baseline::{Baseline, Baselines, Calibration, Idle, MAX_BASELINES, WINDOW};
 pub use bill::{Bill, Charge, Part, Spent, Step};
-pub use estimate::estimated;
+pub use estimate::{estimated, range};
 pub use footprint::{carbon, cost, per_session, watt_hours};
-pub use ledger::{Absent, Attribution, Division, Ended, Share, Shared, Tally};
+pub use ledger::{Attribution, Division, Ended, Share, Shared, Tally};
+pub use meters::Absent;
 pub use report::Report;
 pub use work::{Done, Stint, Tenant, Timer};
 

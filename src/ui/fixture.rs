@@ -266,7 +266,7 @@ fn talk(session: &mut Session, id: u64) {
     session.n_past = 2_130 / id as u32;
     session.n_generated = 4_812;
     session.figures = figures(312, 214, 43 * id as u32, 812.0 / id as f64);
-    session.n_prompt = 148;
+    session.n_prompt = 2_400;
     session.bill = energy::bill(12_500.0 / id as f64, 112.0);
     let mut first = turn(
         Role::Assistant,

@@ -4,7 +4,8 @@ use super::super::figure::{Figure, Grade, Uncertain};
 use super::super::machine::Domain;
 use super::super::settings;
 use super::estimate;
-use super::ledger::{self, Absent, Share};
+use super::ledger::Share;
+use super::meters::{self, Absent};
 use super::work::Stint;
 
 /// A window shorter than so many updates of its sensor says nothing alone.
@@ -275,7 +276,7 @@ impl Spent {
 
     /// The charges that may be summed.
     fn metered<'a>(&'a self, absent: &'a [Absent]) -> Result<Vec<&'a Charge>, &'a Absent> {
-        ledger::metered(&self.charges, absent, |charge| (charge.part, &charge.meter))
+        meters::metered(&self.charges, absent, |charge| (charge.part, &charge.meter))
     }
 
     fn plus(&self, other: &Self) -> Self {

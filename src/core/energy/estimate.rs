@@ -1,9 +1,9 @@
 //! Power where nothing measures it, from what the user says of the processor.
 
-use super::super::figure::{Figure, Grade};
+use super::super::figure::{Figure, Grade, Uncertain};
 use super::super::machine::{Domain, Power, Sample};
 use super::super::settings;
-use super::super::units::{Joules, Watts};
+use super::super::units::{Joules, Watts, digits};
 
 /// Power may as well be so many times as much, or as little: at the same load a processor draws more than its TDP for
 /// some seconds, and far less in code that waits for memory.
@@ -25,6 +25,12 @@ pub fn estimated(sample: &Sample, settings: &settings::Energy) -> Option<Power> 
         energy: Some(Joules(watts * sample.elapsed.as_secs_f64())),
         adds: true,
     })
+}
+
+/// An estimate as a range: `~16.3–65.0 W`.
+pub fn range(watts: Watts) -> String {
+    let (least, most) = Uncertain { value: watts.0, relative: FACTOR - 1.0 }.range();
+    format!("~{}–{} W", digits(least), digits(most))
 }
 
 fn source(tdp: f64) -> String {

@@ -15,12 +15,12 @@ pub fn watt_hours(energy: Figure<Uncertain>) -> Figure<Uncertain> {
 
 /// Grams of CO₂ equivalent: kWh × g/kWh, which the user gives, for nothing here guesses a country.
 pub fn carbon(energy: Figure<Uncertain>, settings: &settings::Energy) -> Figure<Uncertain> {
-    priced(energy, settings.g_per_kwh, "the grid's carbon intensity is not set", "energy.g_per_kwh")
+    priced(energy, settings.g_per_kwh, "no carbon intensity", "energy.g_per_kwh")
 }
 
 /// Cost in the user's currency: kWh × tariff.
 pub fn cost(energy: Figure<Uncertain>, settings: &settings::Energy) -> Figure<Uncertain> {
-    priced(energy, settings.price_per_kwh, "the price is not set", "energy.price_per_kwh")
+    priced(energy, settings.price_per_kwh, "no price", "energy.price_per_kwh")
 }
 
 fn priced(energy: Figure<Uncertain>, rate: Option<f64>, reason: &str, setting: &str) -> Figure<Uncertain> {

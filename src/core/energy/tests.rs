@@ -64,10 +64,15 @@ fn tenant(pid: u32, second: u64, busy: f64) -> Tenant {
         Done::default()
     } else {
         let stint = Stint { generation: u64::from(pid), decode: busy, ..Stint::default() };
-        Done { stints: vec![stint], spans: vec![(to - busy, to)] }
+        Done { stints: vec![stint], spans: vec![(to.saturating_sub(busy), to)] }
     };
     Tenant { session: SessionId(u64::from(pid)), pid: Some(pid), is_loaded: true, done }
 }
+
+/// What changes in a sample.
+type Change<'a> = &'a dyn Fn(&mut Sample);
+/// Who there is at a second.
+type Tenants<'a> = &'a dyn Fn(u64) -> Vec<Tenant>;
 
 const PERIOD: Duration = Duration::from_secs(1);
 
@@ -92,7 +97,6 @@ fn power_of_a_session() {
         sample.power.push(power(Domain::Gpu(0), 100.0));
         sample.gpus.push(gpu);
     };
-    type Change<'a> = &'a dyn Fn(&mut Sample);
     let cases: [(&str, Change, &str); 13] = [
         ("by processor time", &|_| (), "24.0 W, apportioned, powercap package-0 by CPU time [cpu]"),
         (
@@ -237,7 +241,6 @@ fn a_calibration_sets_the_baseline_or_says_why_not() {
 
     let busy = |second| vec![tenant(7, second, 0.5)];
     let loaded = |second| vec![tenant(7, second, 0.0)];
-    type Tenants<'a> = &'a dyn Fn(u64) -> Vec<Tenant>;
     let cases: [(Tenants, bool, &str); 3] = [
         (&busy, true, "an answer came between"),
         (&loaded, true, "a model was loaded or unloaded"),

@@ -7,8 +7,8 @@ use super::super::keymap::Context;
 use super::super::theme::Meaning;
 use super::super::widgets::bar;
 use crate::core::State;
-use crate::core::energy::{Baseline, Idle, WINDOW};
-use crate::core::figure::Grade;
+use crate::core::energy::{Baseline, Idle, WINDOW, range};
+use crate::core::figure::{Figure, Grade};
 use crate::core::machine::{Power, Sample};
 use crate::core::units::{Watts, span};
 
@@ -23,10 +23,11 @@ const MAX_METERS: usize = 6;
 
 /// Draw it; returns what it left. Without a meter there is nothing to say that the sources don't.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample, airy: bool) -> Rect {
-    let is_metered = sample.total().is_some_and(|(_, grade)| grade != Grade::Estimated);
     let mut rest = area;
-    if !is_metered {
-        return rest;
+    match sample.total() {
+        None => return rest,
+        Some((watts, Grade::Estimated)) => return estimate(canvas, rest, sample, watts, airy),
+        Some(_) => {}
     }
     if airy && rest.height > 0 {
         let key = canvas.key(Context::Machine, "calibrate");
@@ -76,6 +77,25 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &
         rest = pair(canvas, rest, "whole machine", Meaning::Text, format!("{beyond} that its parts don't explain"));
     }
     rest
+}
+
+/// A range, labelled, where nothing measures.
+fn estimate(canvas: &mut Canvas<'_>, area: Rect, sample: &Sample, watts: Watts, airy: bool) -> Rect {
+    let mut rest = area;
+    if airy && rest.height > 0 {
+        canvas.say(rest.x, rest.y, rest.width, "Energy", Meaning::Accent);
+        rest = below(rest, 1);
+    }
+    let source = sample.power.iter().find_map(|power| match &power.watts {
+        Figure::Known { source, grade: Grade::Estimated, .. } => Some(source.as_str()),
+        _ => None,
+    });
+    if rest.height > 0 {
+        let text = format!("{}   ~{}", range(watts), source.unwrap_or_default());
+        let value = [canvas.span(Meaning::Muted, text)];
+        canvas.pair(row(rest, 0), "power", LABEL, &value);
+    }
+    below(rest, 1)
 }
 
 /// What a meter shows without work, as far as it is known.

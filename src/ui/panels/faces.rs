@@ -11,7 +11,7 @@ use crate::core::energy::{Report, per_session};
 use crate::core::figure::{Figure, Grade, Uncertain};
 use crate::core::session::Session;
 use crate::core::settings::SESSION_FIELDS;
-use crate::core::units::{Bytes, digits, span, tokens};
+use crate::core::units::{Bytes, Ratio, digits, span, tokens};
 
 /// Columns of the labels.
 const LABEL: u16 = 16;
@@ -73,7 +73,14 @@ impl Rows<'_, '_> {
 
     /// A value as its grade is written, with its source.
     fn graded(&mut self, label: &str, figure: &Figure<Uncertain>, unit: &str) {
-        self.told(label, &figure.graded(unit), figure);
+        let text = match figure {
+            // The grade's own mark says less than is known.
+            Figure::Known { value, grade: Grade::Apportioned, .. } => {
+                format!("{} ±{}", figure.graded(unit), Ratio(value.relative))
+            }
+            _ => figure.graded(unit),
+        };
+        self.told(label, &text, figure);
     }
 
     fn told<T>(&mut self, label: &str, text: &str, figure: &Figure<T>) {
@@ -173,13 +180,13 @@ fn energy(rows: &mut Rows<'_, '_>, state: &State, session: &Session) {
         rows.graded("answer", &report.energy, "J");
     } else {
         rows.heading(&format!("Energy {}", report.boundary));
-        rows.graded("answer", &report.energy, "J");
-        rows.graded("", &report.watt_hours, "Wh");
-        rows.graded("", &report.carbon, "gCO2e");
-        rows.graded("", &report.cost, currency);
         rows.graded("per token", &session.per_token(settings), "J/tok");
         rows.graded("of it dynamic", &report.dynamic_per_token, "J/tok");
         rows.graded("per prompt tok", &report.per_prompt_token, "J/tok");
+        rows.graded("answer", &report.energy, "J");
+        rows.graded("the same", &report.watt_hours, "Wh");
+        rows.graded("carbon", &report.carbon, "gCO2e");
+        rows.graded("cost", &report.cost, currency);
         rows.text("metered", format!("{}, {}", span(Duration::from_secs_f64(report.metered)), report.coverage));
     }
     rows.figure("power now", &session.watts);
@@ -187,10 +194,17 @@ fn energy(rows: &mut Rows<'_, '_>, state: &State, session: &Session) {
     if all.energy.value().is_some() {
         rows.gap();
         rows.heading("All answers");
-        rows.graded("energy", &all.energy, "J");
-        rows.graded("", &all.watt_hours, "Wh");
         rows.graded("per token", &all.per_token, "J/tok");
         rows.graded("per prompt tok", &all.per_prompt_token, "J/tok");
+        rows.graded("energy", &all.energy, "J");
+        rows.graded("the same", &all.watt_hours, "Wh");
+        // Why there is none stands above.
+        if all.carbon.value().is_some() {
+            rows.graded("carbon", &all.carbon, "gCO2e");
+        }
+        if all.cost.value().is_some() {
+            rows.graded("cost", &all.cost, currency);
+        }
     }
     if session.standby.0 > 0.0 {
         rows.text("standby", format!("≈{}, in no figure above", session.standby));
