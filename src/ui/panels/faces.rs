@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::super::canvas::{Canvas, Span, Spans, below, inset, row, spans_width, split_columns};
 use super::super::theme::Meaning;
+use super::super::widgets::text;
 use super::chat::figures_line;
 use crate::core::State;
 use crate::core::energy::{Report, per_session};
@@ -66,6 +67,15 @@ impl Rows<'_, '_> {
         self.spans(label, &value);
     }
 
+    /// A value over as many rows as it takes.
+    fn long(&mut self, label: &str, text: &str) {
+        let columns = usize::from(self.area.width.saturating_sub(LABEL)).max(1);
+        for range in text::wrap(text, columns) {
+            let label = if range.start == 0 { label } else { "" };
+            self.text(label, text.get(range).unwrap_or_default());
+        }
+    }
+
     /// A value with its source, or why it is not known, over as many rows as that takes.
     fn figure<T: std::fmt::Display>(&mut self, label: &str, figure: &Figure<T>) {
         self.told(label, &figure.to_string(), figure);
@@ -89,11 +99,15 @@ impl Rows<'_, '_> {
                 // What is modelled without a sensor is dimmer than what one tells.
                 let meaning = if *grade == Grade::Estimated { Meaning::Muted } else { Meaning::Text };
                 let mut value = vec![self.canvas.span(meaning, text)];
-                value.push(self.canvas.span(Meaning::Muted, format!("  {}", grade.word())));
+                let word = self.canvas.span(Meaning::Muted, format!("  {}", grade.word()));
                 let source = self.canvas.span(Meaning::Muted, format!(", {source}"));
                 let room = usize::from(self.area.width.saturating_sub(LABEL));
-                if spans_width(&value) + spans_width(std::slice::from_ref(&source)) <= room {
-                    value.push(source);
+                // As much as there is the room for; the mark tells the grade as well.
+                for more in [word, source] {
+                    if spans_width(&value) + spans_width(std::slice::from_ref(&more)) > room {
+                        break;
+                    }
+                    value.push(more);
                 }
                 self.spans(label, &value);
             }
@@ -187,7 +201,8 @@ fn energy(rows: &mut Rows<'_, '_>, state: &State, session: &Session) {
         rows.graded("the same", &report.watt_hours, "Wh");
         rows.graded("carbon", &report.carbon, "gCO2e");
         rows.graded("cost", &report.cost, currency);
-        rows.text("metered", format!("{}, {}", span(Duration::from_secs_f64(report.metered)), report.coverage));
+        rows.text("metered", span(Duration::from_secs_f64(report.metered)));
+        rows.long("by grade", &report.coverage);
     }
     rows.figure("power now", &session.watts);
     let all = per_session(session, settings);
