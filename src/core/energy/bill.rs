@@ -1,8 +1,11 @@
 //! What an answer, or all of a session's answers, was charged.
 
+use std::time::Duration;
+
 use super::super::figure::{Figure, Grade, Uncertain};
 use super::super::machine::Domain;
 use super::super::settings;
+use super::super::units::span;
 use super::estimate;
 use super::ledger::Share;
 use super::meters::{self, Absent};
@@ -207,15 +210,21 @@ impl Bill {
                 Figure::Known { value, grade, source: format!("{} {}", self.source(), self.boundary()) }
             }
             Total::Short { seconds, least } => Figure::unknown(format!(
-                "too short to be told alone: {seconds:.1} s, where the sensor needs {least:.1} s"
+                "too short to be told alone: {}, where the sensor needs {}",
+                time(seconds),
+                time(least)
             )),
             Total::Gaps { covered, seconds } => {
-                Figure::unknown(format!("only {covered:.1} s of {seconds:.1} s were metered"))
+                Figure::unknown(format!("only {} of {} were metered", time(covered), time(seconds)))
             }
             Total::Absent(reason, remedy) => Figure::Unknown { reason, remedy },
             Total::None => why.clone().map(|()| Uncertain { value: 0.0, relative: 0.0 }),
         }
     }
+}
+
+fn time(seconds: f64) -> String {
+    span(Duration::from_secs_f64(seconds.max(0.0)))
 }
 
 /// What a sum over the parts gives.

@@ -210,7 +210,8 @@ impl Attribution {
         if is_gap {
             return self.nobody(power, energy);
         }
-        if work.active <= 0.0 {
+        let is_estimate = power.watts.grade() == Some(Grade::Estimated);
+        if work.active <= 0.0 && !is_estimate {
             self.baselines.watch(&power.name, &device, seconds, energy, sample.at.unix);
         }
         let get = |idle| self.baselines.get(&power.name, &device, idle).map(|known| known.watts.0);
@@ -223,7 +224,6 @@ impl Attribution {
         let weights = Weights::of(&power.domain, &power.name, &work);
         let cut = cut(energy, seconds, work.active.min(seconds), base, standby, &weights);
         let mut tally = Tally { foreign: cut.foreign, idle: cut.idle, ..Tally::default() };
-        let is_estimate = power.watts.grade() == Some(Grade::Estimated);
         let part = Part::of(&power.domain);
         let held: Vec<f64> = work.rows.iter().map(|row| held(&power.domain, row)).collect();
         let all: f64 = held.iter().sum();
@@ -264,7 +264,8 @@ impl Attribution {
                 is_modelled: is_estimate,
                 source: source(power, part),
                 // Without a baseline the idle energy of a tick that an answer fills in part can't be told from its own.
-                update: if base.is_some() { own } else { own.max(sample.elapsed.as_secs_f64()) },
+                // An estimate has none, and is uncertain enough without.
+                update: if base.is_some() || is_estimate { own } else { own.max(sample.elapsed.as_secs_f64()) },
                 stints: row.stints.clone(),
             });
         }

@@ -125,9 +125,9 @@ pub(super) fn calibrate(state: &mut State) -> Vec<Effect> {
     // An estimate has the baseline that the user gave it.
     let is_metered = sample.total().is_some_and(|(_, grade)| grade != Grade::Estimated);
     if !is_metered {
-        let (reason, remedy) = sample.why_no_power();
-        let remedy = remedy.map(|remedy| format!(": {remedy}")).unwrap_or_default();
-        notify(state, format!("there is nothing to calibrate, {reason}{remedy}"), true);
+        // The sources beside it say what would mend that.
+        let (reason, _) = sample.why_no_power();
+        notify(state, format!("nothing can be calibrated, {reason}"), true);
         return Vec::new();
     }
     if state.fleet.sessions.iter().any(Session::is_busy) {

@@ -129,4 +129,6 @@ fn next_id(state: &mut State) -> u64 {
 }
 
 #[cfg(test)]
+mod energy_tests;
+#[cfg(test)]
 mod tests;
