@@ -3,6 +3,7 @@
 //! Owned here: the channels, the clock, the executor of effects. Absent: decisions, which are the core's, and drawing.
 //! The dashboard and the headless commands drive the same [`App`].
 
+mod baselines;
 pub mod clipboard;
 mod clock;
 pub mod dashboard;
@@ -155,6 +156,11 @@ impl App {
         self.hub.find_interrupted(&self.state.settings);
     }
 
+    /// Take what earlier runs kept of the idle baseline.
+    pub fn recall_baselines(&mut self) {
+        self.handle(Event::Baselines(baselines::recall()));
+    }
+
     /// End all workers and wait until they have.
     pub async fn shut_down(mut self) {
         // Workers that still have something to say must not wait for us to listen.
@@ -185,6 +191,11 @@ impl App {
                 }
             }
             Effect::House(chore) => house::start(chore, &self.state, self.library_sender.clone()),
+            Effect::KeepBaselines(baselines) => {
+                if let Err(error) = baselines::keep(&baselines) {
+                    self.handle(Event::Trouble(error));
+                }
+            }
             Effect::Copy(text) => self.clipboard = Some(text),
             Effect::Quit => {}
         }

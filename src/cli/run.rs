@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use wire::{Channel, Event as Said, Grammar, Message, Prompt, Role};
@@ -19,12 +20,15 @@ use crate::core::event::WorkerEvent;
 use crate::core::model::Model;
 use crate::core::session::{End, Phase, Session};
 use crate::core::state::Overlay;
-use crate::core::{Action, Event};
+use crate::core::{Action, Event, State};
 
 /// The longest prompt that is read from standard input, in bytes.
 const MAX_PROMPT: u64 = 32 << 20;
 /// The longest grammar that is read, in bytes.
 const MAX_GRAMMAR: u64 = 1 << 20;
+
+/// With longer periods of sampling the last tick is not waited for, and its energy is missing.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// Answer one prompt.
 #[derive(Debug, Args)]
@@ -78,6 +82,7 @@ async fn answer(arguments: &Run, model: Arc<Model>, app: &mut App) -> Result<Exi
     }
     let settings = arguments.session.over(app.state.settings.session);
     app.adopt(vec![Arc::clone(&model)]);
+    app.recall_baselines();
     // Admission needs to know the memory.
     while app.state.machine.sample.is_none() {
         let event = app.next().await;
@@ -143,22 +148,39 @@ async fn answer(arguments: &Run, model: Arc<Model>, app: &mut App) -> Result<Exi
                     printer.loaded();
                     app.act(Action::Prompt { session, prompt, grammar: grammar.take() });
                 }
-                None => return finish(arguments, &mut printer, now, interrupted),
+                None if awaits_energy(&app.state, now) => {
+                    // The answer is whole, so what it printed should end its line before the wait.
+                    let _ = printer.end();
+                }
+                None => return finish(arguments, &mut printer, &app.state, now, interrupted),
             },
             _ => {}
         }
     }
 }
 
-fn finish(arguments: &Run, printer: &mut Printer, session: &Session, interrupted: bool) -> Result<Exit, Failure> {
+/// Whether the answer's last part is still to be metered, by a tick that comes soon.
+fn awaits_energy(state: &State, session: &Session) -> bool {
+    let is_metered = state.machine.sample.as_ref().is_some_and(|sample| sample.total_power().is_some());
+    is_metered && !session.figures.is_settled && state.settings.telemetry.interval <= LONGEST_WAIT
+}
+
+fn finish(
+    arguments: &Run,
+    printer: &mut Printer,
+    state: &State,
+    session: &Session,
+    interrupted: bool,
+) -> Result<Exit, Failure> {
+    let energy = &state.settings.energy;
     let _ = printer.end();
     if let Some(End::Failed(reason)) = session.turns.last().and_then(|turn| turn.end.as_ref()) {
         return Err(Failure(Exit::Failed, reason.clone()));
     }
     if arguments.json {
-        let _ = writeln!(io::stdout(), "{:#}", report::document(session));
+        let _ = writeln!(io::stdout(), "{:#}", report::document(session, energy));
     }
-    let _ = writeln!(io::stderr(), "{}", report::line(session));
+    let _ = writeln!(io::stderr(), "{}", report::line(session, energy));
     Ok(if interrupted { Exit::Interrupted } else { Exit::Done })
 }
 

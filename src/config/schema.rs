@@ -6,7 +6,7 @@ use super::value::{Value, show_bytes};
 use crate::core::settings::{CACHE_TYPES, GraphStyle, Place, SESSION_FIELDS, Settings, WaitPolicy};
 
 /// The sections in the order of config.toml. `[keys]` holds names of actions rather than settings.
-pub const SECTIONS: &[&str] = &["ui", "library", "hub", "session", "budget", "engine", "telemetry", KEYS];
+pub const SECTIONS: &[&str] = &["ui", "library", "hub", "session", "budget", "engine", "telemetry", "energy", KEYS];
 
 /// The section with changed keys.
 pub(super) const KEYS: &str = "keys";
@@ -253,6 +253,48 @@ static OTHERS: &[Setting] = &[
         get: |settings, _| seconds(settings.telemetry.history),
         set: |settings, _, value| put(&mut settings.telemetry.history, value.seconds(60, 86_400)),
     },
+    Setting {
+        section: "energy",
+        key: "g_per_kwh",
+        get: |settings, _| none(settings.energy.g_per_kwh),
+        set: |settings, _, value| put(&mut settings.energy.g_per_kwh, value.or_none(|value| value.real(0.0, 10_000.0))),
+    },
+    Setting {
+        section: "energy",
+        key: "price_per_kwh",
+        get: |settings, _| none(settings.energy.price_per_kwh),
+        set: |settings, _, value| put(&mut settings.energy.price_per_kwh, value.or_none(|value| value.real(0.0, 1e6))),
+    },
+    Setting {
+        section: "energy",
+        key: "currency",
+        get: |settings, _| Value::Text(settings.energy.currency.clone()),
+        set: |settings, _, value| put(&mut settings.energy.currency, currency(value)),
+    },
+    Setting {
+        section: "energy",
+        key: "sensor_uncertainty",
+        get: |settings, _| percent(settings.energy.sensor),
+        set: |settings, _, value| put(&mut settings.energy.sensor, share(value)),
+    },
+    Setting {
+        section: "energy",
+        key: "tenancy_uncertainty",
+        get: |settings, _| percent(settings.energy.tenancy),
+        set: |settings, _, value| put(&mut settings.energy.tenancy, share(value)),
+    },
+    Setting {
+        section: "energy",
+        key: "tdp_watts",
+        get: |settings, _| none(settings.energy.tdp_watts),
+        set: |settings, _, value| put(&mut settings.energy.tdp_watts, value.or_none(|value| value.real(1.0, 2000.0))),
+    },
+    Setting {
+        section: "energy",
+        key: "idle_watts",
+        get: |settings, _| none(settings.energy.idle_watts),
+        set: |settings, _, value| put(&mut settings.energy.idle_watts, value.or_none(|value| value.real(0.0, 2000.0))),
+    },
 ];
 
 /// The setting of where a store is.
@@ -289,6 +331,29 @@ fn put<T>(place: &mut T, value: Result<T, String>) -> Result<(), String> {
 
 fn auto<T>(value: Option<T>, show: impl FnOnce(T) -> Value) -> Value {
     value.map_or_else(|| Value::Text("auto".to_owned()), show)
+}
+
+fn none(value: Option<f64>) -> Value {
+    value.map_or_else(|| Value::Text("none".to_owned()), |value| Value::Number(value.to_string()))
+}
+
+/// A share as percent, without the noise of the division that made it.
+fn percent(share: f64) -> Value {
+    Value::Number(((share * 1e6).round() / 1e4).to_string())
+}
+
+/// A share that is written as percent.
+fn share(value: &Value) -> Result<f64, String> {
+    value.real(0.0, 100.0).map(|percent| percent / 100.0).map_err(|error| format!("{error}, in percent"))
+}
+
+/// A currency as it stands behind an amount.
+fn currency(value: &Value) -> Result<String, String> {
+    value
+        .word()
+        .filter(|word| (1..=8).contains(&word.chars().count()) && !word.chars().any(|c| c.is_control() || c == ' '))
+        .map(str::to_owned)
+        .ok_or_else(|| "must be a currency such as EUR or €: 1 to 8 characters without a space".to_owned())
 }
 
 fn seconds(time: Duration) -> Value {

@@ -121,6 +121,22 @@ impl Value {
             .ok_or_else(|| format!("must be a whole number from {least} to {most}"))
     }
 
+    /// A number within bounds.
+    pub(super) fn real(&self, least: f64, most: f64) -> Result<f64, String> {
+        self.number()
+            .and_then(|text| text.parse().ok())
+            .filter(|number| (least..=most).contains(number))
+            .ok_or_else(|| format!("must be a number from {least} to {most}"))
+    }
+
+    /// `None` for the word none, else what `parse` makes of the value.
+    pub(super) fn or_none<T>(&self, parse: impl FnOnce(&Self) -> Result<T, String>) -> Result<Option<T>, String> {
+        if self.word() == Some("none") {
+            return Ok(None);
+        }
+        parse(self).map(Some).map_err(|error| format!("{error}, or none"))
+    }
+
     /// A time of 1 to `most` seconds.
     pub(super) fn seconds(&self, least: u32, most: u32) -> Result<Duration, String> {
         match self.whole(least, most) {

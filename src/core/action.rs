@@ -71,6 +71,8 @@ pub enum Action {
     Freeze,
     /// Let graphs span more time (positive) or less.
     Zoom(i32),
+    /// Measure what the machine draws without work, or end that.
+    Calibrate,
     /// Take the next theme.
     Theme,
     /// Take the theme of this name.
@@ -169,6 +171,7 @@ pub static NAMED: &[Named] = &[
     named("freeze", "let the graphs stand, sampling goes on", Action::Freeze),
     named("zoom-in", "let graphs span less time", Action::Zoom(-1)),
     named("zoom-out", "let graphs span more time", Action::Zoom(1)),
+    named("calibrate", "measure the idle baseline, or end that", Action::Calibrate),
     named("theme", "take the next theme", Action::Theme),
     named("rescan", "look through all stores again", Action::Rescan),
     named("pause", "let the download stand still, or go on", Action::Pause),

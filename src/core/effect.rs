@@ -72,6 +72,8 @@ pub enum Effect {
     KeepQueue(Vec<Order>),
     /// Keep house; its news come as [`super::event::LibraryEvent::House`].
     House(super::house::Chore),
+    /// Keep calibrated baselines for later runs, instead of those kept before.
+    KeepBaselines(Vec<super::energy::Baseline>),
     /// Put text on the clipboard.
     Copy(String),
     /// Leave.

@@ -41,6 +41,8 @@ pub enum Event {
     Worker(WorkerId, WorkerEvent),
     /// The sensors were read.
     Sample(Box<Sample>),
+    /// An earlier run kept these baselines.
+    Baselines(Vec<super::energy::Baseline>),
     /// An effect could not be carried out: one sentence for the user.
     Trouble(String),
     /// An effect was carried out that the user waits for: one sentence.

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::units::{Ratio, digits};
+
 /// How a figure came about, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -89,6 +91,50 @@ impl<T> Figure<T> {
             Self::Known { value, grade, source } => Figure::Known { value: with(value), grade, source },
             Self::Unknown { reason, remedy } => Figure::Unknown { reason, remedy },
         }
+    }
+}
+
+/// A quantity with how far it may be off.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Uncertain {
+    /// The quantity, in the unit that its user knows.
+    pub value: f64,
+    /// One standard uncertainty as a share of it: 0.06 is ±6 %.
+    pub relative: f64,
+}
+
+impl Uncertain {
+    /// So many times as much.
+    #[must_use]
+    pub fn times(self, factor: f64) -> Self {
+        Self { value: self.value * factor, ..self }
+    }
+
+    /// Where it lies: from as many times less to as many times more, so that a factor of two is a relative
+    /// uncertainty of one.
+    pub fn range(self) -> (f64, f64) {
+        (self.value / (1.0 + self.relative), self.value * (1.0 + self.relative))
+    }
+}
+
+impl Figure<Uncertain> {
+    /// As its grade is written: `0.41 J ±6%`, `≈0.41 J`, `~0.41 J (0.21–0.82)`, `—`.
+    pub fn graded(&self, unit: &str) -> String {
+        let Self::Known { value: quantity, grade, .. } = self else { return "—".to_owned() };
+        let value = digits(quantity.value);
+        match grade {
+            Grade::Measured => format!("{value} {unit} ±{}", Ratio(quantity.relative)),
+            Grade::Apportioned => format!("{}{value} {unit}", grade.mark()),
+            Grade::Estimated => {
+                let (least, most) = quantity.range();
+                format!("{}{value} {unit} ({}–{})", grade.mark(), digits(least), digits(most))
+            }
+        }
+    }
+
+    /// Without the uncertainty.
+    pub fn plain(self) -> Figure<f64> {
+        self.map(|quantity| quantity.value)
     }
 }
 

@@ -37,7 +37,10 @@ fn compare(one: &Session, other: &Session, sort: FleetSort) -> Ordering {
             largest(resident(one), resident(other))
         }
         FleetSort::Energy => {
-            let energy = |session: &Session| session.joules_per_token().value().map(|joules| joules.0);
+            // An estimate without a sensor has no place in a ranking.
+            let is_metered = |session: &&Session| !session.figures.bill.is_modelled();
+            let energy =
+                |session: &Session| Some(session).filter(is_metered)?.joules_per_token().value().map(|joules| joules.0);
             largest(energy(one), energy(other))
         }
     }

@@ -6,12 +6,13 @@ use std::time::Duration;
 use serde::Serialize;
 use wire::{Counters, Finish, Loaded, Role, Sampling};
 
+use super::energy::{Bill, Report, Timer};
 use super::event::Moment;
-use super::figure::Figure;
+use super::figure::{Figure, Uncertain};
 use super::machine::Process;
 use super::model::Model;
 use super::ring::Ring;
-use super::settings::SessionSettings;
+use super::settings::{self, SessionSettings};
 use super::units::{Bytes, Joules};
 
 /// Names a session for the program's life.
@@ -72,6 +73,14 @@ pub struct Session {
     pub(super) tokens_at_tick: u64,
     /// Tokens generated over the session's life.
     pub n_generated: u64,
+    /// Prompt tokens evaluated over the session's life.
+    pub n_prompt: u64,
+    /// What all its answers were charged.
+    pub bill: Bill,
+    /// What it cost so far to keep its model loaded, in joules.
+    pub standby: Joules,
+    /// Times its answers.
+    pub(super) timer: Timer,
 }
 
 /// Where a session is in its life.
@@ -176,10 +185,16 @@ pub struct Figures {
     pub n_cached: u32,
     /// The sampling that was in force.
     pub sampling: Sampling,
-    /// Energy attributed to it so far.
+    /// Which answer it is, by its generation.
+    pub generation: u64,
+    /// What it was charged so far.
+    pub bill: Bill,
+    /// Gross energy attributed to it so far: the bill's sum, or why there is none.
     pub energy: Figure<Joules>,
     /// Time over which that energy was metered.
     pub metered: Duration,
+    /// Whether all of its energy is booked: a tick has passed since it ended.
+    pub is_settled: bool,
 }
 
 impl Default for Figures {
@@ -189,8 +204,11 @@ impl Default for Figures {
             counters: Counters::default(),
             n_cached: 0,
             sampling: Sampling::default(),
+            generation: 0,
+            bill: Bill::default(),
             energy: Figure::unknown("no answer yet"),
             metered: Duration::ZERO,
+            is_settled: true,
         }
     }
 }
@@ -248,6 +266,10 @@ impl Session {
             log: Vec::new(),
             tokens_at_tick: 0,
             n_generated: 0,
+            n_prompt: 0,
+            bill: Bill::default(),
+            standby: Joules(0.0),
+            timer: Timer::default(),
         }
     }
 
@@ -266,12 +288,22 @@ impl Session {
         self.loaded.as_ref().map_or(self.settings.context, |loaded| loaded.n_ctx)
     }
 
-    /// Joules per generated token of the last answer.
+    /// Gross joules per generated token of the last answer; of all answers together where the last one was too short for
+    /// the sensor.
     pub fn joules_per_token(&self) -> Figure<Joules> {
-        let tokens = f64::from(self.figures.counters.n_generated);
-        if tokens == 0.0 {
-            return Figure::unknown("no token yet");
+        self.per_token(&settings::Energy::default()).map(|joules| Joules(joules.value))
+    }
+
+    /// The same with its uncertainty.
+    pub fn per_token(&self, settings: &settings::Energy) -> Figure<Uncertain> {
+        match Report::of_answer(&self.figures, settings).per_token {
+            known @ Figure::Known { .. } => known,
+            unknown => match super::energy::per_session(self, settings).per_token {
+                Figure::Known { value, grade, source } if self.figures.counters.n_generated > 0 => {
+                    Figure::Known { value, grade, source: format!("{source}, all answers together") }
+                }
+                _ => unknown,
+            },
         }
-        self.figures.energy.clone().map(|energy| Joules(energy.0 / tokens))
     }
 }

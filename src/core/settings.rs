@@ -26,6 +26,8 @@ pub struct Settings {
     pub engine: Engine,
     /// How readings are taken.
     pub telemetry: Telemetry,
+    /// What energy means here.
+    pub energy: Energy,
     /// Changed keys: the name of an action, with the keys that do it instead of the built-in ones.
     pub keys: BTreeMap<String, Vec<String>>,
 }
@@ -180,6 +182,39 @@ pub struct Telemetry {
     pub interval: Duration,
     /// How far back graphs reach.
     pub history: Duration,
+}
+
+/// What energy means here, and how sure its figures are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Energy {
+    /// The grid's carbon intensity in grams of CO₂ equivalent per kWh.
+    pub g_per_kwh: Option<f64>,
+    /// The price of a kWh.
+    pub price_per_kwh: Option<f64>,
+    /// In which currency.
+    pub currency: String,
+    /// Uncertainty of a meter, as a share of its reading.
+    pub sensor: f64,
+    /// Uncertainty of the split where several share what a meter covers, as a share of the part.
+    pub tenancy: f64,
+    /// The processor's thermal design power, to estimate from where nothing measures.
+    pub tdp_watts: Option<f64>,
+    /// What the processor draws without work, for the same.
+    pub idle_watts: Option<f64>,
+}
+
+impl Default for Energy {
+    fn default() -> Self {
+        Self {
+            g_per_kwh: None,
+            price_per_kwh: None,
+            currency: "EUR".to_owned(),
+            sensor: 0.05,
+            tenancy: 0.25,
+            tdp_watts: None,
+            idle_watts: None,
+        }
+    }
 }
 
 impl Default for Ui {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::editor::Editor;
+use super::energy::Attribution;
 use super::event::{Moment, StoreStatus};
 use super::house::{Keeping, Plan, Request};
 use super::hub::Hub;
@@ -37,6 +38,8 @@ pub struct State {
     pub fleet: Fleet,
     /// The machine.
     pub machine: Machine,
+    /// Where its energy goes.
+    pub attribution: Attribution,
     /// The name of the theme in force.
     pub theme: String,
     /// Names of all themes, sorted.
@@ -321,6 +324,7 @@ impl State {
                 span: 120,
                 scroll: 0,
             },
+            attribution: Attribution::default(),
             theme: settings.ui.theme.clone(),
             themes,
             notices: VecDeque::new(),

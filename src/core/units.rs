@@ -128,8 +128,11 @@ pub fn digits(value: f64) -> String {
         _ if !value.is_finite() => "—".to_owned(),
         v if v >= 99.95 => format!("{value:.0}"),
         v if v >= 9.995 => format!("{value:.1}"),
-        v if v >= 0.0005 || v == 0.0 => format!("{value:.2}"),
-        _ => format!("{value:.4}"),
+        v if v >= 0.0995 || v == 0.0 => format!("{value:.2}"),
+        v if v >= 0.00995 => format!("{value:.3}"),
+        v if v >= 0.0001 => format!("{value:.4}"),
+        // Two digits of what is smaller, down to a billionth.
+        v => format!("{value:.*}", (1.0 - v.log10().floor()).clamp(4.0, 9.0) as usize),
     }
 }
 
@@ -189,9 +192,18 @@ mod tests {
 
     #[test]
     fn numbers() {
-        for (value, text) in
-            [(0.0, "0.00"), (0.412, "0.41"), (42.71, "42.7"), (3412.4, "3412"), (f64::NAN, "—"), (0.0002, "0.0002")]
-        {
+        for (value, text) in [
+            (0.0, "0.00"),
+            (0.412, "0.41"),
+            (0.0412, "0.041"),
+            (0.0035, "0.0035"),
+            (42.71, "42.7"),
+            (3412.4, "3412"),
+            (f64::NAN, "—"),
+            (0.0002, "0.0002"),
+            (0.000_023_4, "0.000023"),
+            (1e-12, "0.000000000"),
+        ] {
             assert_eq!(digits(value), text);
         }
     }

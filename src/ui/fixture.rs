@@ -16,6 +16,8 @@ use crate::core::settings::{SessionSettings, Settings};
 use crate::core::state::Screen;
 use crate::core::units::{Bytes, Joules, Ratio, Watts};
 
+#[path = "fixture_energy.rs"]
+mod energy;
 #[path = "fixture_house.rs"]
 mod house;
 #[path = "fixture_hub.rs"]
@@ -53,6 +55,7 @@ pub fn busy() -> State {
     let mut state = with_models();
     state.screen = Screen::Fleet;
     state.machine.sample = Some(Box::new(sample(true)));
+    energy::baselines(&mut state, NOW);
     let named = |state: &State, name: &str| state.library.models.iter().find(|m| m.name == name).cloned();
     for (index, (name, phase)) in [
         ("qwen3-8b", Phase::Busy { generation: 7, step: Step::Answer }),
@@ -175,7 +178,10 @@ fn figures(n_generated: u32, n_reasoning: u32, rate: u32, joules: f64) -> Figure
             grade: Grade::Apportioned,
             source: "NVML, powercap package-0".to_owned(),
         },
+        generation: 0,
+        bill: energy::bill(joules, f64::from(n_generated) / f64::from(rate)),
         metered: Duration::from_secs(7),
+        is_settled: true,
     }
 }
 
@@ -260,6 +266,8 @@ fn talk(session: &mut Session, id: u64) {
     session.n_past = 2_130 / id as u32;
     session.n_generated = 4_812;
     session.figures = figures(312, 214, 43 * id as u32, 812.0 / id as f64);
+    session.n_prompt = 2_400;
+    session.bill = energy::bill(12_500.0 / id as f64, 112.0);
     let mut first = turn(
         Role::Assistant,
         "Sunlight is scattered by the molecules of the air, and blue light far more than red, since scattering grows with the fourth power of the frequency.\n\nSo the blue reaches your eye from every direction:\n\n1. the sky looks blue,\n2. the sun itself looks yellowish.",

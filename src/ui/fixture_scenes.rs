@@ -134,13 +134,17 @@ fn refused(state: &State) -> Overlay {
 fn without_meters(state: &mut State) {
     state.machine.sample = with_models().machine.sample;
     state.machine.power = crate::core::ring::Ring::new(600);
+    state.attribution = crate::core::energy::Attribution::default();
     for session in &mut state.fleet.sessions {
+        session.bill = crate::core::energy::Bill::default();
+        session.figures.bill = crate::core::energy::Bill::default();
         session.power = crate::core::ring::Ring::new(600);
         session.watts = crate::core::figure::Figure::unknown("energy counters may only be read by root");
         session.figures.energy = crate::core::figure::Figure::unknown("energy counters may only be read by root");
         for turn in &mut session.turns {
             if let Some(figures) = &mut turn.figures {
                 figures.energy = session.figures.energy.clone();
+                figures.bill = crate::core::energy::Bill::default();
             }
         }
     }

@@ -104,6 +104,11 @@ const MACHINE: &[Part] = &[
     ),
     Term("Period", "how often the source is read"),
     Term("Age", "how old the reading was when the sample was taken"),
+    Term(
+        "Power goes to",
+        "sessions: by their work, idle power included while one answers; foreign: other programs; standby: what loaded models need above an empty machine; idle: the rest without work; unattributed: what nobody can be shown to have used",
+    ),
+    Term("Idle", "the lowest mean of 30 s without an answer, with a model loaded and without; or as calibrated"),
 ];
 
 const GRADES: &[Part] = &[

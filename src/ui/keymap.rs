@@ -135,6 +135,7 @@ const BUILT_IN: &[(&str, &[Context], &[&str])] = &[
     ("freeze", &[Fleet, Machine], &["f"]),
     ("zoom-in", &[Fleet, Machine], &["+", "="]),
     ("zoom-out", &[Fleet, Machine], &["-"]),
+    ("calibrate", &[Machine], &["c"]),
     ("theme", TABLES, &["T"]),
     ("rescan", &[Library, Usage], &["R"]),
     ("delete-model", &[Library, Usage], &["d"]),

@@ -5,9 +5,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use wire::Finish;
 
-use crate::core::figure::Figure;
+use crate::core::energy::Report;
+use crate::core::figure::{Figure, Uncertain};
 use crate::core::session::{End, Session};
-use crate::core::units::{Bytes, Joules, digits, span};
+use crate::core::settings;
+use crate::core::units::{Bytes, digits, span};
 
 /// Text without what a terminal would obey: control characters are dropped but for line ends and tabs.
 pub(super) fn harmless(text: &str) -> String {
@@ -15,7 +17,7 @@ pub(super) fn harmless(text: &str) -> String {
 }
 
 /// One line: prompt, generation, time to the first token, memory, energy.
-pub(super) fn line(session: &Session) -> String {
+pub(super) fn line(session: &Session, settings: &settings::Energy) -> String {
     let counters = &session.figures.counters;
     let rate = |rate: Option<f64>| rate.map_or_else(|| "—".to_owned(), digits);
     let cached = match session.figures.n_cached {
@@ -26,11 +28,13 @@ pub(super) fn line(session: &Session) -> String {
         0 => String::new(),
         n => format!(" ({n} reasoning)"),
     };
-    let energy = match &session.figures.energy {
-        Figure::Known { source, .. } => {
-            format!("{} · {}/tok [{source}]", session.figures.energy, session.joules_per_token())
+    let report = Report::of_answer(&session.figures, settings);
+    let energy = match &report.energy {
+        Figure::Known { .. } => report.line(settings),
+        Figure::Unknown { reason, remedy } => {
+            let remedy = remedy.as_ref().map(|remedy| format!(": {remedy}")).unwrap_or_default();
+            format!("energy — ({reason}{remedy})")
         }
-        Figure::Unknown { reason, .. } => format!("energy — ({reason})"),
     };
     format!(
         "prompt {} tok{cached} at {} tok/s · generated {} tok{reasoning} at {} tok/s · first token {} · memory {} · {energy}{}",
@@ -62,7 +66,7 @@ fn finish(session: &Session) -> Option<(&'static str, &'static str)> {
 }
 
 /// The document of `--json`.
-pub(super) fn document(session: &Session) -> Value {
+pub(super) fn document(session: &Session, settings: &settings::Energy) -> Value {
     let counters = &session.figures.counters;
     let turn = session.turns.last();
     let loaded = session.loaded.as_ref();
@@ -97,7 +101,7 @@ pub(super) fn document(session: &Session) -> Value {
             "resident": session.process.map(|process| process.resident),
             "devices": devices,
         },
-        "energy": energy(session),
+        "energy": energy(session, settings),
         "settings": {
             "context": session.n_ctx(),
             "gpu_layers": loaded.map(|loaded| loaded.n_gpu_layers),
@@ -106,21 +110,33 @@ pub(super) fn document(session: &Session) -> Value {
     })
 }
 
-fn energy(session: &Session) -> Value {
-    match (&session.figures.energy, session.joules_per_token()) {
-        (Figure::Known { value: Joules(joules), grade, source }, per_token) => json!({
-            "joules": joules,
-            "joules_per_token": per_token.value().map(|joules| joules.0),
+fn energy(session: &Session, settings: &settings::Energy) -> Value {
+    let report = Report::of_answer(&session.figures, settings);
+    let number = |figure: &Figure<Uncertain>| figure.value().map(|quantity| quantity.value);
+    let mut document = json!({
+        "joules": number(&report.energy),
+        "joules_per_token": number(&report.per_token),
+        "dynamic_joules_per_token": number(&report.dynamic_per_token),
+        "joules_per_prompt_token": number(&report.per_prompt_token),
+        "watt_hours": number(&report.watt_hours),
+        "g_co2e": number(&report.carbon),
+        "cost": number(&report.cost),
+        "currency": settings.currency,
+    });
+    let details = match &report.energy {
+        Figure::Known { value, grade, source } => json!({
             "grade": grade,
+            "relative_uncertainty": value.relative,
+            "range_joules": value.range(),
+            "boundary": report.boundary,
+            "coverage": report.coverage,
             "source": source,
-            "metered_s": session.figures.metered.as_secs_f64(),
+            "metered_s": report.metered,
         }),
-        (Figure::Unknown { reason, remedy }, _) => json!({
-            "joules": null,
-            "joules_per_token": null,
-            "grade": "unknown",
-            "reason": reason,
-            "remedy": remedy,
-        }),
+        Figure::Unknown { reason, remedy } => json!({ "grade": "unknown", "reason": reason, "remedy": remedy }),
+    };
+    if let (Value::Object(document), Value::Object(details)) = (&mut document, details) {
+        document.extend(details);
     }
+    document
 }

@@ -6,7 +6,7 @@ use super::super::effect::Effect;
 use super::super::session::{Phase, Session};
 use super::super::settings::SessionSettings;
 use super::super::state::{Face, FleetSort, Focus, Form, LibrarySort, Overlay, Screen, State, Tab};
-use super::{house, hub, list_models, list_sessions, notify, overlay, session};
+use super::{energy, house, hub, list_models, list_sessions, notify, overlay, session};
 
 /// A page, in rows. The state does not know the terminal's height, and a fixed step can be learned by the fingers.
 const PAGE: i32 = 10;
@@ -111,6 +111,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             *frozen = if frozen.is_some() { None } else { Some(0) };
             Vec::new()
         }
+        Action::Calibrate => energy::calibrate(state),
         Action::Zoom(by) => {
             let history = state.history();
             let span = &mut state.machine.span;

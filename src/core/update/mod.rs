@@ -3,6 +3,7 @@
 //! Owned here: what follows from an event. Absent: how any of it is done; effects leave as data.
 
 mod action;
+mod energy;
 mod house;
 mod hub;
 mod overlay;
@@ -49,6 +50,10 @@ pub fn update(state: &mut State, now: Moment, event: Event) -> Vec<Effect> {
         Event::Library(event) => library(state, event),
         Event::Worker(worker, event) => worker::heard(state, worker, event),
         Event::Sample(sample) => sample::sampled(state, sample),
+        Event::Baselines(kept) => {
+            state.attribution.baselines.recall(kept);
+            Vec::new()
+        }
         Event::Trouble(text) => {
             notify(state, text, true);
             Vec::new()
@@ -125,5 +130,7 @@ fn next_id(state: &mut State) -> u64 {
     id
 }
 
+#[cfg(test)]
+mod energy_tests;
 #[cfg(test)]
 mod tests;

@@ -1,17 +1,19 @@
 //! What follows from a reading of the sensors.
 
 use super::super::effect::Effect;
-use super::super::energy;
-use super::super::figure::Figure;
+use super::super::energy::estimated;
 use super::super::machine::Sample;
 use super::super::plan;
-use super::super::session::{Phase, Session};
+use super::super::session::Phase;
 use super::super::state::{Overlay, State};
-use super::super::units::{Bytes, Joules};
+use super::super::units::Bytes;
+use super::energy::attribute;
 use super::session::{remove, spawn};
 
 /// Take a sample: each series gets one point, so that all graphs share their time.
-pub(super) fn sampled(state: &mut State, sample: Box<Sample>) -> Vec<Effect> {
+pub(super) fn sampled(state: &mut State, mut sample: Box<Sample>) -> Vec<Effect> {
+    sample.power.extend(estimated(&sample, &state.settings.energy));
+    let mut effects = attribute(state, &sample);
     let elapsed = sample.elapsed.as_secs_f64();
     let mut throughput = 0.0;
     for session in &mut state.fleet.sessions {
@@ -24,7 +26,6 @@ pub(super) fn sampled(state: &mut State, sample: Box<Sample>) -> Vec<Effect> {
         throughput += rate;
         session.throughput.push(Some(rate as f32));
         session.memory.push(session.process.map(|process| process.resident.0 as f32));
-        meter(session, &sample);
         session.power.push(session.watts.value().map(|watts| watts.0 as f32));
     }
     let machine = &mut state.machine;
@@ -36,37 +37,14 @@ pub(super) fn sampled(state: &mut State, sample: Box<Sample>) -> Vec<Effect> {
         *frozen = (*frozen + 1).min(machine.cpu.len());
     }
     machine.sample = Some(sample);
-    queued(state)
+    effects.extend(queued(state));
+    effects
 }
 
 fn gpu_memory(sample: &Sample, pid: u32) -> Option<Bytes> {
     let mut mine = sample.gpus.iter().flat_map(|gpu| &gpu.processes).filter(|(owner, _)| *owner == pid).peekable();
     mine.peek()?;
     Some(mine.map(|(_, bytes)| *bytes).sum())
-}
-
-/// Book the tick's energy to the session and, while it answers, to its answer.
-fn meter(session: &mut Session, sample: &Sample) {
-    let Some(pid) = session.pid else {
-        session.watts = Figure::unknown("no worker");
-        return;
-    };
-    session.watts = energy::process_power(sample, pid);
-    if session.is_busy() {
-        let tick = energy::process_energy(sample, pid);
-        let figures = &mut session.figures;
-        figures.energy = match (&figures.energy, tick) {
-            (Figure::Known { value: sum, grade: before, .. }, Figure::Known { value, grade, source }) => {
-                Figure::Known { value: Joules(sum.0 + value.0), grade: grade.max(*before), source }
-            }
-            // A gap does not undo what was metered; the metered time says how much of the answer it covers.
-            (known @ Figure::Known { .. }, Figure::Unknown { .. }) => known.clone(),
-            (Figure::Unknown { .. }, tick) => tick,
-        };
-        if figures.energy.value().is_some() {
-            figures.metered += sample.elapsed;
-        }
-    }
 }
 
 /// Sessions that waited for the first reading of the memory are admitted now, or refused.

@@ -6,7 +6,7 @@ use wire::{Generate, Grammar, Load, Message, Prompt, Request, Role};
 
 use super::super::action::Action;
 use super::super::effect::Effect;
-use super::super::energy;
+use super::super::event::Moment;
 use super::super::figure::Figure;
 use super::super::plan::{self, Claim};
 use super::super::session::{End, Figures, Phase, Session, SessionId, Step, Turn, WorkerId};
@@ -168,16 +168,16 @@ fn generate(state: &mut State, id: SessionId, prompt: Prompt, grammar: Option<Gr
     let generation = next_id(state);
     let now = state.now;
     // Until a tick falls into the answer, its energy is unknown for the sensors' reason, or because there was none yet.
-    let metered = state.machine.sample.as_ref().zip(state.session(id).and_then(|session| session.pid));
-    let unmetered = match metered.map(|(sample, pid)| energy::process_energy(sample, pid)) {
-        Some(unknown @ Figure::Unknown { .. }) => unknown,
-        _ => Figure::unknown("the answer was shorter than a sensor's tick"),
-    };
     let Some(session) = find(state, id) else { return Vec::new() };
+    let unmetered = match &session.watts {
+        Figure::Unknown { reason, remedy } => Figure::Unknown { reason: reason.clone(), remedy: remedy.clone() },
+        Figure::Known { .. } => Figure::unknown("the answer was shorter than a sensor's tick"),
+    };
     session.turns.push(Turn::said(Role::Assistant, String::new()));
     session.phase = Phase::Busy { generation, step: Step::Prompt { n_done: 0, n_prompt: 0 } };
     session.since = now;
-    session.figures = Figures { energy: unmetered, ..Figures::default() };
+    session.figures = Figures { generation, energy: unmetered, is_settled: false, ..Figures::default() };
+    session.timer.begin(generation, now.uptime);
     let request = Request::Generate(Generate {
         id: generation,
         prompt,
@@ -255,10 +255,11 @@ pub(super) fn restart(state: &mut State) -> Vec<Effect> {
 
 /// Restart the chosen session without asking. The old worker is stopped; what it still says is dropped.
 pub(super) fn restart_now(state: &mut State) -> Vec<Effect> {
+    let now = state.now;
     let Some(session) = chosen(state) else { return Vec::new() };
     let id = session.id;
     let old = session.is_live().then_some(session.worker);
-    session.finish(End::Failed("the session was restarted".to_owned()));
+    session.finish(End::Failed("the session was restarted".to_owned()), now);
     session.settings.context = plan::context(&session.model, session.settings.context);
     session.planned = plan::plan(&session.model, &session.settings);
     let mut effects: Vec<Effect> = old.map(|worker| Effect::Stop { worker }).into_iter().collect();
@@ -308,6 +309,9 @@ pub(super) fn set(state: &mut State, name: &str, value: &str) -> Vec<Effect> {
 
 /// Take a session off the list.
 pub(super) fn remove(state: &mut State, id: SessionId) {
+    // What it did since the last tick is no stranger's.
+    let is_pending = state.session(id).is_some_and(|session| session.timer.is_pending());
+    state.attribution.lost_tenant |= is_pending;
     state.fleet.sessions.retain(|session| session.id != id);
     state.fleet.prompts.remove(&id);
     list_sessions(state);
@@ -335,7 +339,8 @@ impl Turn {
 
 impl Session {
     /// The answer that runs ends; without one nothing happens.
-    pub(super) fn finish(&mut self, end: End) {
+    pub(super) fn finish(&mut self, end: End, now: Moment) {
+        self.timer.end(now.uptime);
         if let Some(turn) = self.turns.last_mut().filter(|turn| turn.role == Role::Assistant && turn.end.is_none()) {
             turn.end = Some(end);
             turn.figures = Some(self.figures.clone());

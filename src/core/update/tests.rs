@@ -61,7 +61,7 @@ impl Program {
     }
 
     /// Start the model of this name and have it load; gives its worker.
-    fn ready(&mut self, name: &str) -> WorkerId {
+    pub(super) fn ready(&mut self, name: &str) -> WorkerId {
         self.act(Action::Start { model: name.into(), settings: Box::default(), force: false });
         let worker = self.state.fleet.sessions.last().unwrap().worker;
         self.happens(Event::Worker(worker, WorkerEvent::Spawned { pid: 1000 + worker.0 as u32 }));
@@ -70,7 +70,7 @@ impl Program {
     }
 
     /// Ask the chosen session; gives the generation.
-    fn ask(&mut self, text: &str) -> u64 {
+    pub(super) fn ask(&mut self, text: &str) -> u64 {
         self.type_in(text);
         let effects = self.act(Action::Send);
         generate(&effects).expect("a generation").id
@@ -104,7 +104,7 @@ fn model(name: &str, size: u64) -> Arc<Model> {
     })
 }
 
-fn sample(cores: usize, available: u64) -> Sample {
+pub(super) fn sample(cores: usize, available: u64) -> Sample {
     Sample {
         at: Moment::default(),
         elapsed: Duration::from_secs(1),

@@ -3,7 +3,7 @@
 use wire::{Channel, Event as Said, Role};
 
 use super::super::effect::Effect;
-use super::super::event::WorkerEvent;
+use super::super::event::{Moment, WorkerEvent};
 use super::super::session::{End, Phase, Session, SessionId, Step, WorkerId};
 use super::super::state::State;
 use super::session::{answer, find, remove, share_threads, watch};
@@ -66,7 +66,7 @@ fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
             }
         }
         Said::Text { id, pieces, counters } if session.runs(id) => {
-            session.count(counters);
+            session.count(counters, now);
             let Some(turn) = session.turns.last_mut() else { return Vec::new() };
             let answered = !turn.text.is_empty();
             let mut step = None;
@@ -92,8 +92,8 @@ fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
             }
         }
         Said::Finished { id: generation, finish, counters } if session.runs(generation) => {
-            session.count(counters);
-            session.finish(End::Finished(finish));
+            session.count(counters, now);
+            session.finish(End::Finished(finish), now);
             session.phase = Phase::Ready;
             session.since = now;
             let measured = counters.generation_rate().filter(|_| counters.n_generated >= MIN_TOKENS_MEASURED);
@@ -105,7 +105,7 @@ fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
         }
         Said::Failed(failure) => match failure.id {
             Some(generation) if session.runs(generation) => {
-                session.finish(End::Failed(with_hint(&failure.message, failure.hint.as_deref())));
+                session.finish(End::Failed(with_hint(&failure.message, failure.hint.as_deref())), now);
                 session.phase = Phase::Ready;
                 session.since = now;
                 return share_threads(state);
@@ -136,7 +136,7 @@ fn exited(state: &mut State, id: SessionId, reason: String, expected: bool, hint
             Phase::Failed { reason, hint } => (reason.clone(), hint.clone()),
             _ => (reason, hint),
         };
-        session.finish(End::Failed(told.0.clone()));
+        session.finish(End::Failed(told.0.clone()), now);
         session.phase = Phase::Failed { reason: told.0, hint: told.1 };
         session.since = now;
     }
@@ -164,9 +164,11 @@ impl Session {
         }
     }
 
-    fn count(&mut self, counters: wire::Counters) {
+    fn count(&mut self, counters: wire::Counters, now: Moment) {
+        self.timer.count(&counters, now.uptime);
         let new = counters.n_generated.saturating_sub(self.figures.counters.n_generated);
         self.n_generated += u64::from(new);
+        self.n_prompt += u64::from(counters.n_prompt.saturating_sub(self.figures.counters.n_prompt));
         self.n_past = counters.n_past;
         self.figures.counters = counters;
     }

@@ -7,6 +7,7 @@ mod late;
 mod machine;
 mod meters;
 mod nvidia;
+mod traces;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};

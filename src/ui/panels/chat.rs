@@ -8,7 +8,9 @@ use super::super::keymap::Context;
 use super::super::theme::Meaning;
 use super::super::view::ViewState;
 use super::super::widgets::text;
+use crate::core::energy::Report;
 use crate::core::session::{End, Figures, Phase, Session, Step, Turn};
+use crate::core::settings;
 use crate::core::units::{span, tokens};
 
 /// What stands at the end of an answer that still grows.
@@ -24,6 +26,8 @@ struct Tail<'a> {
     /// Rows that the pane still has room for.
     room: usize,
     rows: Vec<Spans<'a>>,
+    /// What energy means here.
+    energy: &'a settings::Energy,
 }
 
 impl<'a> Tail<'a> {
@@ -42,7 +46,13 @@ impl<'a> Tail<'a> {
 }
 
 /// Draw the conversation's last rows, or those `scroll` rows before them.
-pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, session: &Session, scroll: usize, view_state: &mut ViewState) {
+pub(crate) fn draw(
+    canvas: &mut Canvas<'_>,
+    area: Rect,
+    (session, energy): (&Session, &settings::Energy),
+    scroll: usize,
+    view_state: &mut ViewState,
+) {
     let area = inset(area, 1);
     view_state.scroll_limit = None;
     if area.height == 0 || area.width < 4 {
@@ -52,14 +62,14 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, session: &Session, scrol
         return begin(canvas, area, session);
     }
     let height = usize::from(area.height);
-    let mut tail = collect(canvas, area.width, session, scroll, height);
+    let mut tail = collect(canvas, area.width, (session, energy), scroll, height);
     if !tail.is_full() {
         // The first row shows: the whole is known, and a scroll beyond it is no scroll.
         let total = scroll.saturating_sub(tail.skip) + tail.rows.len();
         let limit = total.saturating_sub(height);
         view_state.scroll_limit = Some(limit);
         if scroll > limit {
-            tail = collect(canvas, area.width, session, limit, height);
+            tail = collect(canvas, area.width, (session, energy), limit, height);
         }
     }
     let rows = tail.rows.len() as u16;
@@ -73,8 +83,14 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, session: &Session, scrol
     }
 }
 
-fn collect<'a>(canvas: &Canvas<'_>, columns: u16, session: &'a Session, scroll: usize, height: usize) -> Tail<'a> {
-    let mut tail = Tail { skip: scroll, room: height, rows: Vec::new() };
+fn collect<'a>(
+    canvas: &Canvas<'_>,
+    columns: u16,
+    (session, energy): (&'a Session, &'a settings::Energy),
+    scroll: usize,
+    height: usize,
+) -> Tail<'a> {
+    let mut tail = Tail { skip: scroll, room: height, rows: Vec::new(), energy };
     for (index, turn) in session.turns.iter().enumerate().rev() {
         if tail.is_full() {
             break;
@@ -175,7 +191,8 @@ fn figures_rows(tail: &mut Tail<'_>, canvas: &Canvas<'_>, columns: usize, turn: 
     if let Some(figures) = &turn.figures
         && turn.end.is_some()
     {
-        let line = figures_line(figures);
+        let energy = Report::of_answer(figures, tail.energy).line(tail.energy);
+        let line = format!("{} · {energy}", figures_line(figures));
         for range in text::wrap(&line, columns.saturating_sub(2)).into_iter().rev() {
             tail.push(|| vec![canvas.span(Meaning::Muted, format!("{INDENT}{}", line.get(range).unwrap_or_default()))]);
         }
@@ -194,7 +211,7 @@ fn figures_rows(tail: &mut Tail<'_>, canvas: &Canvas<'_>, columns: usize, turn: 
     }
 }
 
-/// `312 tok · 7.3 s · 42.7 tok/s · 812 J`.
+/// `312 tok · 7.3 s · 42.7 tok/s`.
 pub(crate) fn figures_line(figures: &Figures) -> String {
     let counters = &figures.counters;
     let mut parts = vec![format!("{} tok", tokens(u64::from(counters.n_generated)))];
@@ -202,9 +219,6 @@ pub(crate) fn figures_line(figures: &Figures) -> String {
     parts.push(span(std::time::Duration::from_micros(time)));
     if let Some(rate) = counters.generation_rate() {
         parts.push(format!("{rate:.1} tok/s"));
-    }
-    if figures.energy.value().is_some() {
-        parts.push(figures.energy.to_string());
     }
     parts.join(" · ")
 }

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use super::super::canvas::{Canvas, Span, Spans, below, inset, row, spans_width, split_columns};
 use super::super::theme::Meaning;
+use super::super::widgets::text;
 use super::chat::figures_line;
 use crate::core::State;
-use crate::core::figure::Figure;
+use crate::core::energy::{Report, per_session};
+use crate::core::figure::{Figure, Grade, Uncertain};
 use crate::core::session::Session;
 use crate::core::settings::SESSION_FIELDS;
-use crate::core::units::{Bytes, Joules, digits, span, tokens};
+use crate::core::units::{Bytes, Ratio, digits, span, tokens};
 
 /// Columns of the labels.
 const LABEL: u16 = 16;
@@ -65,16 +67,47 @@ impl Rows<'_, '_> {
         self.spans(label, &value);
     }
 
+    /// A value over as many rows as it takes.
+    fn long(&mut self, label: &str, text: &str) {
+        let columns = usize::from(self.area.width.saturating_sub(LABEL)).max(1);
+        for range in text::wrap(text, columns) {
+            let label = if range.start == 0 { label } else { "" };
+            self.text(label, text.get(range).unwrap_or_default());
+        }
+    }
+
     /// A value with its source, or why it is not known, over as many rows as that takes.
     fn figure<T: std::fmt::Display>(&mut self, label: &str, figure: &Figure<T>) {
+        self.told(label, &figure.to_string(), figure);
+    }
+
+    /// A value as its grade is written, with its source.
+    fn graded(&mut self, label: &str, figure: &Figure<Uncertain>, unit: &str) {
+        let text = match figure {
+            // The grade's own mark says less than is known.
+            Figure::Known { value, grade: Grade::Apportioned, .. } => {
+                format!("{} ±{}", figure.graded(unit), Ratio(value.relative))
+            }
+            _ => figure.graded(unit),
+        };
+        self.told(label, &text, figure);
+    }
+
+    fn told<T>(&mut self, label: &str, text: &str, figure: &Figure<T>) {
         match figure {
             Figure::Known { grade, source, .. } => {
-                let mut value = vec![self.canvas.span(Meaning::Text, figure.to_string())];
-                value.push(self.canvas.span(Meaning::Muted, format!("  {}", grade.word())));
+                // What is modelled without a sensor is dimmer than what one tells.
+                let meaning = if *grade == Grade::Estimated { Meaning::Muted } else { Meaning::Text };
+                let mut value = vec![self.canvas.span(meaning, text)];
+                let word = self.canvas.span(Meaning::Muted, format!("  {}", grade.word()));
                 let source = self.canvas.span(Meaning::Muted, format!(", {source}"));
                 let room = usize::from(self.area.width.saturating_sub(LABEL));
-                if spans_width(&value) + spans_width(std::slice::from_ref(&source)) <= room {
-                    value.push(source);
+                // As much as there is the room for; the mark tells the grade as well.
+                for more in [word, source] {
+                    if spans_width(&value) + spans_width(std::slice::from_ref(&more)) > room {
+                        break;
+                    }
+                    value.push(more);
                 }
                 self.spans(label, &value);
             }
@@ -128,13 +161,7 @@ pub(crate) fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, sessio
     rows.text("of it reasoning", format!("{} tok", tokens(u64::from(counters.n_reasoning))));
     rows.text("busy", micros(counters.decode_us));
     rows.gap();
-    rows.heading("Energy");
-    rows.figure("answer", &session.figures.energy);
-    if let Some(Joules(joules)) = session.figures.energy.value() {
-        rows.text("", format!("{} Wh", digits(joules / 3600.0)));
-        rows.figure("per token", &session.joules_per_token());
-    }
-    rows.figure("power now", &session.watts);
+    energy(&mut rows, state, session);
     rows.gap();
     let in_left = rows.count;
     if two {
@@ -155,6 +182,48 @@ pub(crate) fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, sessio
         rows.text(field.name, session.settings.get(field.name).unwrap_or_default());
     }
     in_left.max(rows.count).saturating_sub(usize::from(area.height))
+}
+
+/// The energy of the answer and of all answers.
+fn energy(rows: &mut Rows<'_, '_>, state: &State, session: &Session) {
+    let settings = &state.settings.energy;
+    let report = Report::of_answer(&session.figures, settings);
+    let currency = settings.currency.as_str();
+    if report.energy.value().is_none() {
+        rows.heading("Energy");
+        rows.graded("answer", &report.energy, "J");
+    } else {
+        rows.heading(&format!("Energy {}", report.boundary));
+        rows.graded("per token", &session.per_token(settings), "J/tok");
+        rows.graded("of it dynamic", &report.dynamic_per_token, "J/tok");
+        rows.graded("per prompt tok", &report.per_prompt_token, "J/tok");
+        rows.graded("answer", &report.energy, "J");
+        rows.graded("the same", &report.watt_hours, "Wh");
+        rows.graded("carbon", &report.carbon, "gCO2e");
+        rows.graded("cost", &report.cost, currency);
+        rows.text("metered", span(Duration::from_secs_f64(report.metered)));
+        rows.long("by grade", &report.coverage);
+    }
+    rows.figure("power now", &session.watts);
+    let all = per_session(session, settings);
+    if all.energy.value().is_some() {
+        rows.gap();
+        rows.heading("All answers");
+        rows.graded("per token", &all.per_token, "J/tok");
+        rows.graded("per prompt tok", &all.per_prompt_token, "J/tok");
+        rows.graded("energy", &all.energy, "J");
+        rows.graded("the same", &all.watt_hours, "Wh");
+        // Why there is none stands above.
+        if all.carbon.value().is_some() {
+            rows.graded("carbon", &all.carbon, "gCO2e");
+        }
+        if all.cost.value().is_some() {
+            rows.graded("cost", &all.cost, currency);
+        }
+    }
+    if session.standby.0 > 0.0 {
+        rows.text("standby", format!("≈{}, in no figure above", session.standby));
+    }
 }
 
 /// What it holds of which memory, and what was planned.
@@ -239,6 +308,9 @@ pub(crate) fn title<'a>(canvas: &Canvas<'_>, session: &'a Session, room: usize) 
     }
     if session.is_busy() && session.figures.counters.n_generated > 0 {
         spans.push(canvas.span(Meaning::Muted, format!(" · {}", figures_line(&session.figures))));
+        if session.figures.energy.value().is_some() {
+            spans.push(canvas.span(Meaning::Muted, format!(" · {}", session.figures.energy)));
+        }
     }
     while spans.len() > 1 && spans_width(&spans) > room {
         spans.pop();

@@ -95,6 +95,8 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
             offer(true, "down", "scroll");
             offer(true, "fewer-threads", "fewer threads");
             offer(true, "more-threads", "more threads");
+            let calibrates = state.attribution.baselines.calibration.is_some();
+            offer(true, "calibrate", if calibrates { "end calibrating" } else { "calibrate" });
             offer(true, "freeze", if state.machine.frozen.is_some() { "unfreeze" } else { "freeze" });
             offer(true, "zoom-out", "longer");
             offer(true, "zoom-in", "shorter");

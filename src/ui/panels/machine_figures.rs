@@ -3,6 +3,8 @@
 use super::super::canvas::{Canvas, Spans};
 use super::super::theme::Meaning;
 use crate::core::State;
+use crate::core::energy::range;
+use crate::core::figure::Grade;
 use crate::core::units::{Ratio, or_dash};
 
 /// The figures of the header, least important first.
@@ -34,6 +36,7 @@ pub(crate) fn parts<'a>(canvas: &Canvas<'_>, state: &State) -> Vec<Spans<'a>> {
         canvas.span(Meaning::Text, format!("/{:.0} GB", memory.total.gigabytes())),
     ]);
     parts.push(match sample.total() {
+        Some((watts, Grade::Estimated)) => vec![canvas.span(Meaning::Muted, range(watts))],
         Some((watts, grade)) => vec![canvas.span(Meaning::Text, format!("{:>6}", format!("{}{watts}", grade.mark())))],
         None => vec![canvas.span(Meaning::Muted, "power —")],
     });

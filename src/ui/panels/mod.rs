@@ -3,6 +3,7 @@
 pub(super) mod chat;
 pub(super) mod cores;
 pub(super) mod downloads;
+pub(super) mod energy;
 pub(super) mod faces;
 pub(super) mod graphs;
 pub(super) mod hints;

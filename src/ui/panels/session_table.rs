@@ -108,6 +108,10 @@ fn figure<'a>(
     meaning: Meaning,
 ) -> Spans<'a> {
     match (value, grade) {
+        // What is modelled without a sensor is dimmer than what one tells.
+        (Some(value), Some(grade @ crate::core::figure::Grade::Estimated)) => {
+            vec![canvas.span(Meaning::Muted, format!("{}{value:.decimals$}", grade.mark()))]
+        }
         (Some(value), Some(grade)) => vec![canvas.span(meaning, format!("{}{value:.decimals$}", grade.mark()))],
         _ => vec![canvas.span(Meaning::Muted, "—")],
     }

@@ -125,7 +125,9 @@ fn chosen(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut V
     let rule = u16::from(has_prompt && rest.height >= 6);
     let (body, foot) = split_rows(rest, rest.height - prompt_rows - rule);
     match state.fleet.tab {
-        Tab::Conversation => chat::draw(canvas, body, session, state.fleet.scroll, view_state),
+        Tab::Conversation => {
+            chat::draw(canvas, body, (session, &state.settings.energy), state.fleet.scroll, view_state);
+        }
         Tab::Figures => view_state.scroll_limit = Some(faces::figures(canvas, body, state, session)),
         Tab::Memory => faces::memory(canvas, body, session),
         Tab::Log => faces::log(canvas, body, session, state.fleet.scroll),

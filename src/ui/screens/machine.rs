@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 
 use super::super::canvas::{Canvas, Spans, below, inset, row, split_columns, split_rows};
 use super::super::keymap::Context;
-use super::super::panels::{cores, graphs, machine_figures, memory_bar, sources};
+use super::super::panels::{cores, energy, graphs, machine_figures, memory_bar, sources};
 use super::super::theme::Meaning;
 use super::super::view::ViewState;
 use super::super::widgets::bar;
@@ -87,6 +87,11 @@ fn parts(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample, ai
         rest = below(rest, 1);
     }
     rest = below(budgets(canvas, rest, state, sample), gap);
+    let before = rest;
+    rest = energy::draw(canvas, rest, state, sample, airy);
+    if rest != before {
+        rest = below(rest, gap);
+    }
     if airy && !sample.gpus.is_empty() {
         heading(canvas, row(rest, 0), "GPUs");
         rest = below(rest, 1);

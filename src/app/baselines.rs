@@ -1,0 +1,86 @@
+//! Calibrated idle baselines, kept across runs in taffrail's own data folder.
+
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use crate::core::energy::{Baseline, MAX_BASELINES};
+use crate::library::Env;
+
+const FILE: &str = "energy-baselines.json";
+
+/// Far more than so many baselines need.
+const MAX_FILE: u64 = 256 << 10;
+
+/// The longest name that is believed.
+const MAX_NAME: usize = 128;
+
+/// No meter of one part of a machine shows more without work, in watts.
+const MOST: f64 = 2000.0;
+
+fn place() -> Option<PathBuf> {
+    Some(Env::read().data?.join(FILE))
+}
+
+/// What an earlier run kept. A file that can't be read or understood is as none: the next calibration writes it anew.
+pub(super) fn recall() -> Vec<Baseline> {
+    place().and_then(|path| read(&path).ok()).unwrap_or_default()
+}
+
+/// Keep them. The error is one sentence.
+pub(super) fn keep(baselines: &[Baseline]) -> Result<(), String> {
+    let path = place().ok_or("the baseline can't be kept: there is no data folder")?;
+    write(&path, baselines).map_err(|error| format!("the baseline can't be kept in {}: {error}", path.display()))
+}
+
+fn read(path: &Path) -> io::Result<Vec<Baseline>> {
+    let mut text = Vec::new();
+    std::fs::File::open(path)?.take(MAX_FILE).read_to_end(&mut text)?;
+    let mut all: Vec<Baseline> = serde_json::from_slice(&text)?;
+    all.truncate(MAX_BASELINES);
+    all.retain(|baseline| (0.0..=MOST).contains(&baseline.watts.0));
+    for baseline in &mut all {
+        baseline.meter = gguf::clean(&baseline.meter, MAX_NAME);
+        baseline.device = gguf::clean(&baseline.device, MAX_NAME);
+    }
+    Ok(all)
+}
+
+/// Complete under another name before it gets its own.
+fn write(path: &Path, baselines: &[Baseline]) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let part = path.with_extension("json.part");
+    let mut file = std::fs::File::create(&part)?;
+    file.write_all(&serde_json::to_vec_pretty(baselines)?)?;
+    file.sync_all()?;
+    std::fs::rename(&part, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::energy::Idle;
+    use crate::core::units::Watts;
+
+    fn baseline(meter: &str, watts: f64) -> Baseline {
+        let (meter, device) = (meter.to_owned(), "a card".to_owned());
+        Baseline { meter, device, idle: Idle::Empty, watts: Watts(watts), unix: 7, is_calibrated: true }
+    }
+
+    #[test]
+    fn what_was_kept_is_recalled_and_nonsense_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("own").join(FILE);
+        assert!(read(&path).is_err());
+        write(&path, &[baseline("gpu-0", 21.5), baseline("gpu\u{1b}[2J", 3.0), baseline("gpu-1", 1e9)]).unwrap();
+        let read_back = read(&path).unwrap();
+        assert_eq!(read_back.first(), Some(&baseline("gpu-0", 21.5)));
+        assert_eq!(read_back.len(), 2);
+        assert!(!read_back[1].meter.contains('\u{1b}'));
+        for broken in ["", "{", "[{\"meter\": 3}]", "[null]"] {
+            std::fs::write(&path, broken).unwrap();
+            assert!(read(&path).is_err(), "{broken}");
+        }
+    }
+}

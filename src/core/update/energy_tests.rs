@@ -1,0 +1,98 @@
+//! Calibration, and what an answer is charged, as events make them happen.
+
+use std::time::Duration;
+
+use super::tests::{Program, sample};
+use crate::core::energy::{Baseline, Idle};
+use crate::core::figure::{Figure, Grade};
+use crate::core::machine::{Domain, Power, Sample};
+use crate::core::units::Watts;
+use crate::core::{Action, Effect, Event, Moment};
+
+/// A second of a machine whose package draws so many watts.
+fn metered(second: u64, watts: f64) -> Box<Sample> {
+    let power = Power {
+        domain: Domain::Package(0),
+        name: "package-0".to_owned(),
+        watts: Figure::measured(Watts(watts), "powercap package-0"),
+        energy: None,
+        adds: true,
+    };
+    let at = Moment { uptime: Duration::from_secs(second), unix: 0 };
+    Box::new(Sample { at, power: vec![power], ..sample(2, 64_000_000_000) })
+}
+
+fn told(program: &Program) -> &str {
+    program.state.notices.back().map_or("", |notice| notice.text.as_str())
+}
+
+#[test]
+fn a_calibration_is_kept_for_later_runs() {
+    let mut program = Program::new();
+    program.happens(Event::Sample(metered(1, 12.0)));
+    program.act(Action::Calibrate);
+    let mut effects = Vec::new();
+    for second in 2..40 {
+        if !effects.is_empty() {
+            break;
+        }
+        effects.extend(program.happens(Event::Sample(metered(second, 12.0))));
+    }
+    let [Effect::KeepBaselines(kept)] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!((kept[0].watts, kept[0].idle, kept[0].is_calibrated), (Watts(12.0), Idle::Empty, true));
+    assert_eq!(told(&program), "the idle baseline is calibrated");
+    // The next run knows it before it has seen anything.
+    let mut next = Program::new();
+    next.happens(Event::Baselines(kept.clone()));
+    assert_eq!(next.state.attribution.baselines.known, *kept);
+    // A run that has a baseline of its own keeps that.
+    let old = Baseline { watts: Watts(99.0), ..kept[0].clone() };
+    next.happens(Event::Baselines(vec![old]));
+    assert_eq!(next.state.attribution.baselines.known, *kept);
+}
+
+#[test]
+fn a_calibration_is_refused_with_a_reason() {
+    let mut program = Program::new();
+    program.act(Action::Calibrate);
+    assert_eq!(told(&program), "the sensors have not been read yet");
+    program.happens(Event::Sample(Box::new(sample(2, 64_000_000_000))));
+    program.act(Action::Calibrate);
+    assert_eq!(told(&program), "nothing can be calibrated, no sensor was found");
+    program.happens(Event::Sample(metered(3, 12.0)));
+    program.ready("alpha");
+    program.ask("hello");
+    program.act(Action::Calibrate);
+    assert_eq!(told(&program), "wait for the answers: the baseline is what the machine draws without them");
+    assert_eq!(program.state.attribution.baselines.calibration, None);
+}
+
+#[test]
+fn a_calibration_ends_by_its_own_key_or_by_an_answer() {
+    let mut program = Program::new();
+    program.happens(Event::Sample(metered(1, 12.0)));
+    program.ready("alpha");
+    program.act(Action::Calibrate);
+    assert_eq!(program.state.attribution.baselines.calibration.map(|c| c.idle), Some(Idle::Loaded));
+    program.act(Action::Calibrate);
+    assert_eq!(told(&program), "the calibration was ended");
+    program.act(Action::Calibrate);
+    program.ask("hello");
+    program.happens(Event::Sample(metered(8, 40.0)));
+    assert_eq!(told(&program), "the calibration ended: an answer came between");
+    assert_eq!(program.state.attribution.baselines.calibration, None);
+}
+
+/// An estimate is the machine's power like any other, and calibrates nothing.
+#[test]
+fn an_estimate_needs_the_users_word() {
+    let mut program = Program::new();
+    let power = |program: &Program| program.state.machine.sample.as_ref().and_then(|sample| sample.total());
+    program.happens(Event::Sample(Box::new(sample(2, 64_000_000_000))));
+    assert_eq!(power(&program), None);
+    program.state.settings.energy.tdp_watts = Some(65.0);
+    program.happens(Event::Sample(Box::new(sample(2, 64_000_000_000))));
+    assert_eq!(power(&program), Some((Watts(32.5), Grade::Estimated)));
+    program.act(Action::Calibrate);
+    assert!(told(&program).starts_with("nothing can be calibrated"));
+}

@@ -1,0 +1,117 @@
+//! Where the machine's energy goes, and what it draws without work.
+
+use ratatui::layout::Rect;
+
+use super::super::canvas::{Canvas, below, row};
+use super::super::keymap::Context;
+use super::super::theme::Meaning;
+use super::super::widgets::bar;
+use crate::core::State;
+use crate::core::energy::{Baseline, Idle, WINDOW, range};
+use crate::core::figure::{Figure, Grade};
+use crate::core::machine::{Power, Sample};
+use crate::core::units::{Watts, span};
+
+/// Columns of the labels.
+const LABEL: u16 = 16;
+
+/// Steps of the bar of a calibration.
+const STEPS: usize = 15;
+
+/// The most meters whose baseline is shown.
+const MAX_METERS: usize = 6;
+
+/// Draw it; returns what it left. Without a meter there is nothing to say that the sources don't.
+pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample, airy: bool) -> Rect {
+    let mut rest = area;
+    match sample.total() {
+        None => return rest,
+        Some((watts, Grade::Estimated)) => return estimate(canvas, rest, sample, watts, airy),
+        Some(_) => {}
+    }
+    if airy && rest.height > 0 {
+        let key = canvas.key(Context::Machine, "calibrate");
+        let heading = [
+            canvas.span(Meaning::Accent, "Energy"),
+            canvas.span(Meaning::Muted, format!("   {key} measures the idle baseline")),
+        ];
+        canvas.put_spans(rest.x, rest.y, rest.width, &heading);
+        rest = below(rest, 1);
+    }
+    let pair = |canvas: &mut Canvas<'_>, rest: Rect, label: &str, meaning, text: String| {
+        if rest.height > 0 {
+            let value = [canvas.span(meaning, text)];
+            canvas.pair(row(rest, 0), label, LABEL, &value);
+        }
+        below(rest, 1)
+    };
+    if let Some(calibration) = state.attribution.baselines.calibration {
+        let share = calibration.watched.as_secs_f64() / WINDOW.as_secs_f64();
+        let bar = bar::steps(share as f32, STEPS, canvas.is_ascii());
+        let (watched, whole) = (calibration.watched.as_secs(), WINDOW.as_secs());
+        let text = format!("{bar} {watched} of {whole} s without an answer, {}", calibration.idle.word());
+        rest = pair(canvas, rest, "calibrating", Meaning::Accent, text);
+    }
+    let tally = state.attribution.tally;
+    if tally.seconds > 0.0 {
+        let owners = [
+            ("sessions", tally.sessions),
+            ("foreign", tally.foreign),
+            ("standby", tally.standby),
+            ("idle", tally.idle),
+            ("unattributed", tally.unattributed),
+        ];
+        let text = owners.map(|(owner, joules)| format!("{owner} {}", Watts(joules.max(0.0) / tally.seconds)));
+        rest = pair(canvas, rest, "power goes to", Meaning::Text, text.join(" · "));
+    }
+    if !airy {
+        return rest;
+    }
+    for power in sample.power.iter().filter(|power| power.adds).take(MAX_METERS) {
+        let text = baseline(state, power);
+        let meaning = if text.is_some() { Meaning::Text } else { Meaning::Muted };
+        let text = text.unwrap_or_else(|| "— seen after 30 s without an answer".to_owned());
+        rest = pair(canvas, rest, &format!("idle {}", power.name), meaning, text);
+    }
+    if let Some(beyond) = state.attribution.beyond {
+        rest = pair(canvas, rest, "whole machine", Meaning::Text, format!("{beyond} that its parts don't explain"));
+    }
+    rest
+}
+
+/// A range, labelled, where nothing measures.
+fn estimate(canvas: &mut Canvas<'_>, area: Rect, sample: &Sample, watts: Watts, airy: bool) -> Rect {
+    let mut rest = area;
+    if airy && rest.height > 0 {
+        canvas.say(rest.x, rest.y, rest.width, "Energy", Meaning::Accent);
+        rest = below(rest, 1);
+    }
+    let source = sample.power.iter().find_map(|power| match &power.watts {
+        Figure::Known { source, grade: Grade::Estimated, .. } => Some(source.as_str()),
+        _ => None,
+    });
+    if rest.height > 0 {
+        let text = format!("{}   ~{}", range(watts), source.unwrap_or_default());
+        let value = [canvas.span(Meaning::Muted, text)];
+        canvas.pair(row(rest, 0), "power", LABEL, &value);
+    }
+    below(rest, 1)
+}
+
+/// What a meter shows without work, as far as it is known.
+fn baseline(state: &State, power: &Power) -> Option<String> {
+    let one = |idle: Idle| {
+        let known = state.attribution.baselines.known.iter();
+        let known =
+            known.filter(|known| known.meter == power.name && known.idle == idle).max_by_key(|known| known.unix);
+        known.map(|known| format!("{} {}, {}", known.watts, idle.word(), age(state, known)))
+    };
+    let parts: Vec<_> = [one(Idle::Empty), one(Idle::Loaded)].into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join(" · "))
+}
+
+fn age(state: &State, baseline: &Baseline) -> String {
+    let seconds = u64::try_from(state.now.unix - baseline.unix).unwrap_or(0);
+    let ago = format!("{} ago", span(std::time::Duration::from_secs(seconds)));
+    if baseline.is_calibrated { format!("calibrated {ago}") } else { ago }
+}
