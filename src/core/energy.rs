@@ -59,7 +59,8 @@ fn split(sample: &Sample, pid: u32, read: impl Fn(&Power) -> Option<f64>) -> Fig
 }
 
 fn process(sample: &Sample, pid: u32) -> Option<&Process> {
-    std::iter::once(&sample.own).chain(&sample.processes).find(|process| process.pid == pid)
+    let foreign = sample.foreign.iter().map(|foreign| &foreign.process);
+    std::iter::once(&sample.own).chain(&sample.processes).chain(foreign).find(|process| process.pid == pid)
 }
 
 /// By processor time.

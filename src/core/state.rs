@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::editor::Editor;
 use super::event::{Moment, StoreStatus};
+use super::foreign::Choice;
 use super::house::{Keeping, Plan, Request};
 use super::hub::Hub;
 use super::machine::Sample;
@@ -13,6 +14,7 @@ use super::model::Model;
 use super::openness::Openness;
 use super::plan::Refusal;
 use super::ring::Ring;
+use super::roofline::Bandwidth;
 use super::session::{Session, SessionId, WorkerId};
 use super::settings::{SessionSettings, Settings};
 
@@ -226,6 +228,8 @@ pub struct Fleet {
     pub sort: FleetSort,
     /// Largest first.
     pub reverse: bool,
+    /// What is chosen of other programs' processes.
+    pub foreign: Choice,
 }
 
 /// What has the keys on the Fleet screen.
@@ -284,6 +288,10 @@ pub struct Machine {
     pub span: usize,
     /// The first row of the source table that shows.
     pub scroll: usize,
+    /// What the main memory gives, where it was measured.
+    pub bandwidth: Option<Bandwidth>,
+    /// It is being measured now.
+    pub measuring: bool,
 }
 
 impl State {
@@ -310,6 +318,7 @@ impl State {
                 filtering: false,
                 sort: FleetSort::default(),
                 reverse: false,
+                foreign: Choice::default(),
             },
             machine: Machine {
                 sample: None,
@@ -320,6 +329,8 @@ impl State {
                 frozen: None,
                 span: 120,
                 scroll: 0,
+                bandwidth: None,
+                measuring: false,
             },
             theme: settings.ui.theme.clone(),
             themes,
