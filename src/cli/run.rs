@@ -14,10 +14,11 @@ use wire::{Channel, Event as Said, Message, Prompt, Role};
 use super::{Exit, SessionOptions};
 use crate::app::App;
 use crate::core::event::WorkerEvent;
+use crate::core::ledger::misplaced;
 use crate::core::model::Model;
 use crate::core::session::{End, Phase, Session};
 use crate::core::state::Overlay;
-use crate::core::{Action, Event};
+use crate::core::{Action, Event, State};
 
 /// The longest prompt that is read from standard input, in bytes.
 const MAX_PROMPT: u64 = 32 << 20;
@@ -132,22 +133,30 @@ async fn answer(arguments: &Run, model: Arc<Model>, app: &mut App) -> Result<Exi
                     printer.loaded();
                     app.act(Action::Prompt { session, prompt });
                 }
-                None => return finish(arguments, &mut printer, now, interrupted),
+                None => return finish(arguments, &mut printer, (&app.state, now), interrupted),
             },
             _ => {}
         }
     }
 }
 
-fn finish(arguments: &Run, printer: &mut Printer, session: &Session, interrupted: bool) -> Result<Exit, Failure> {
+fn finish(
+    arguments: &Run,
+    printer: &mut Printer,
+    (state, session): (&State, &Session),
+    interrupted: bool,
+) -> Result<Exit, Failure> {
     let _ = printer.end();
     if let Some(End::Failed(reason)) = session.turns.last().and_then(|turn| turn.end.as_ref()) {
         return Err(Failure(Exit::Failed, reason.clone()));
     }
     if arguments.json {
-        let _ = writeln!(io::stdout(), "{:#}", report::document(session));
+        let _ = writeln!(io::stdout(), "{:#}", report::document(state, session));
     }
     let _ = writeln!(io::stderr(), "{}", report::line(session));
+    if let Some(misplaced) = misplaced(state, session) {
+        let _ = writeln!(io::stderr(), "taffrail: {} {}", session.name, misplaced.reason());
+    }
     Ok(if interrupted { Exit::Interrupted } else { Exit::Done })
 }
 

@@ -165,7 +165,8 @@ pub fn recognise(clue: &Clue<'_>) -> Option<(String, Option<String>, Bytes)> {
             return None;
         }
         let script = script(clue.arguments).filter(|_| is_interpreter(program)).map(base);
-        Some(script.map_or_else(|| program.to_owned(), |script| format!("{} {script}", interpreter_name(program))))
+        let name = if is_interpreter(program) { interpreter_name(program) } else { program };
+        Some(script.map_or_else(|| name.to_owned(), |script| format!("{name} {script}")))
     })?;
     // The windows and helpers of a desktop program hold no model.
     if largest.is_none() && clue.arguments.iter().any(|argument| argument.starts_with("--type=")) {

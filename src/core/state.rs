@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::editor::Editor;
 use super::event::{Moment, StoreStatus};
-use super::foreign::Choice;
+use super::foreign::{Choice, Foreign};
 use super::house::{Keeping, Plan, Request};
 use super::hub::Hub;
 use super::machine::Sample;
@@ -17,6 +17,7 @@ use super::ring::Ring;
 use super::roofline::Bandwidth;
 use super::session::{Session, SessionId, WorkerId};
 use super::settings::{SessionSettings, Settings};
+use super::units::Ratio;
 
 /// All state of the program.
 #[derive(Debug, Clone)]
@@ -176,6 +177,28 @@ pub struct Library {
     pub measured: HashMap<String, f64>,
     /// How open the models are.
     pub openness: Openness,
+    /// How much of the chosen model's files is in memory.
+    pub residency: Option<Residency>,
+}
+
+/// How much of a model's files the system holds in memory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Residency {
+    /// Which model, by its id.
+    pub model: String,
+    /// When it was asked for, or answered.
+    pub at: Moment,
+    /// The share, or why it is not told; `None` while it is asked for.
+    pub share: Option<Result<Ratio, String>>,
+    /// What was known before it was asked for again.
+    pub before: Option<Result<Ratio, String>>,
+}
+
+impl Residency {
+    /// What is known of this model.
+    pub fn known(&self, model: &str) -> Option<&Result<Ratio, String>> {
+        self.share.as_ref().or(self.before.as_ref()).filter(|_| self.model == model)
+    }
 }
 
 /// What the library is sorted by.
@@ -355,6 +378,12 @@ impl State {
     /// The chosen session.
     pub fn chosen_session(&self) -> Option<&Session> {
         self.session(self.fleet.chosen?)
+    }
+
+    /// The chosen process of another program; `None` while a session is chosen.
+    pub fn chosen_foreign(&self) -> Option<&Foreign> {
+        let chosen = self.fleet.foreign.chosen.filter(|_| self.fleet.chosen.is_none())?;
+        self.machine.sample.as_ref()?.foreign.iter().find(|foreign| foreign.id() == chosen)
     }
 
     /// The session that a worker belongs to; `None` for an old worker.

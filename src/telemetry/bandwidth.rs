@@ -41,6 +41,12 @@ pub fn measure(threads: u32, available: Bytes, unix: i64) -> io::Result<Bandwidt
         return Err(io::Error::other(format!("{available} of free memory are too little to measure with")));
     }
     let threads = threads.max(1);
+    let bytes_per_second = rounds(threads, size)?;
+    Ok(Bandwidth { bytes_per_second, threads, unix, processor: processor(&files) })
+}
+
+/// Read a buffer of this size with all threads, some times; the best round's bytes per second.
+fn rounds(threads: u32, size: u64) -> io::Result<f64> {
     let words = (size / u64::from(threads) / 8) as usize;
     let barrier = &Barrier::new(threads as usize);
     let rounds: io::Result<Vec<Vec<(Instant, Instant)>>> = std::thread::scope(|scope| {
@@ -80,7 +86,7 @@ pub fn measure(threads: u32, available: Bytes, unix: i64) -> io::Result<Bandwidt
     });
     let best = best.min().ok_or_else(|| io::Error::other("the clock did not move"))?;
     let bytes = words as f64 * 8.0 * f64::from(threads);
-    Ok(Bandwidth { bytes_per_second: bytes / best.as_secs_f64(), threads, unix, processor: processor(&files) })
+    Ok(bytes / best.as_secs_f64())
 }
 
 /// The sum of all words, in eight parts at once: one chain of additions would wait for itself.
@@ -161,8 +167,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let cache = folder.path().join("new");
         assert_eq!(kept(&cache), None);
-        let measured = measure(2, Bytes(1 << 30), 1_764_000_000).unwrap();
-        assert!(measured.bytes_per_second > 0.0 && measured.threads == 2);
+        let bytes_per_second = rounds(2, 1 << 20).unwrap();
+        assert!(bytes_per_second > 0.0);
+        let processor = processor(&Root("/".into()));
+        let measured = Bandwidth { bytes_per_second, threads: 2, unix: 1_764_000_000, processor };
         let path = keep(&cache, &measured).unwrap();
         let read = kept(&cache).unwrap();
         assert_eq!((read.threads, read.unix), (2, 1_764_000_000));

@@ -35,7 +35,7 @@ const MAX_LISTS: usize = 8;
 /// A process whose address space grew by so much may have mapped a model since.
 const GROWTH: u64 = 8 << 20;
 /// A process with less in memory runs no model, bytes; an interpreter alone takes more.
-const SMALLEST: u64 = 2 << 20;
+const SMALLEST: u64 = 1 << 20;
 /// The most rows; a machine with more of them is not looked at by eye.
 const MAX_FOUND: usize = 64;
 /// The most of a command line that is looked at: arguments, and bytes of each.

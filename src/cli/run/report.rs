@@ -5,7 +5,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use wire::Finish;
 
+use crate::core::State;
 use crate::core::figure::Figure;
+use crate::core::ledger::{account, misplaced};
+use crate::core::roofline::roofline;
 use crate::core::session::{End, Session};
 use crate::core::units::{Bytes, Joules, digits, span};
 
@@ -62,7 +65,7 @@ fn finish(session: &Session) -> Option<(&'static str, &'static str)> {
 }
 
 /// The document of `--json`.
-pub(super) fn document(session: &Session) -> Value {
+pub(super) fn document(state: &State, session: &Session) -> Value {
     let counters = &session.figures.counters;
     let turn = session.turns.last();
     let loaded = session.loaded.as_ref();
@@ -96,6 +99,12 @@ pub(super) fn document(session: &Session) -> Value {
             "total": memory(session),
             "resident": session.process.map(|process| process.resident),
             "devices": devices,
+            "account": account(session),
+            "misplaced": misplaced(state, session),
+        },
+        "roofline": match roofline(state, session) {
+            Ok(roofline) => json!(roofline),
+            Err(reason) => json!({ "share": null, "reason": reason }),
         },
         "energy": energy(session),
         "settings": {

@@ -60,7 +60,7 @@ fn processes_by_what_they_hold() {
     for (name, line, mapped, holds_gpu, expected) in [
         ("python3", "/usr/bin/python3.11 /home/u/train.py --lr 1e-4", &[][..], true, Some("python train.py · —")),
         ("python3", "/usr/bin/python3 -m my.trainer", &[], true, Some("python my.trainer · —")),
-        ("python3", "/usr/bin/python3 -c pass", &["/lib/libc.so", model], false, Some("python3 · /m/a.safetensors")),
+        ("python3", "/usr/bin/python3 -c pass", &["/lib/libc.so", model], false, Some("python · /m/a.safetensors")),
         ("embedder", "/usr/bin/embedder", &[blob.as_str()], false, Some("embedder · BLOB")),
         ("python3", "/usr/bin/python3 /home/u/train.py", &["/lib/libc.so"], false, None),
         // What draws on a GPU runs no model.

@@ -53,7 +53,7 @@ fn engines_are_rows_until_they_end() {
     // Found at the first tick, measured from the second on.
     assert_eq!(told(&sampler.sample(at(0), &[703]).foreign), [""; 0]);
     let sample = sampler.sample(at(1000), &[703]);
-    let both = ["700 ollama runner /b/sha256-1", "701 python3 /m/a.gguf"];
+    let both = ["700 ollama runner /b/sha256-1", "701 python /m/a.gguf"];
     assert_eq!(told(&sample.foreign), both);
     assert_eq!(row(&sample, "foreign"), "2 found");
     assert_eq!(sample.processes.iter().map(|process| process.pid).collect::<Vec<_>>(), [703]);
@@ -237,7 +237,7 @@ fn real_processes_are_found_and_ended() {
         let script = "exec 3<&0; python3 -c \"$2\" \"$1\" <&3 & echo $!; wait";
         let mapper = Orphan::start(script, &[model, code]);
         let foreign = found(&mut sampler, mapper.1);
-        assert_eq!((foreign.engine.as_str(), foreign.model.as_deref()), ("python3", Some(model)));
+        assert_eq!((foreign.engine.as_str(), foreign.model.as_deref()), ("python", Some(model)));
         assert_eq!(foreign.weights_in_memory(), Bytes(3 << 20));
     }
 }
