@@ -144,8 +144,12 @@ fn top(arguments: &cli::top::Top, settings: &Settings, out: &mut impl Write) -> 
 }
 
 fn doctor(arguments: &cli::doctor::Doctor, loaded: &config::Loaded, out: &mut impl Write) -> io::Result<Exit> {
+    let sample = survey::survey(loaded.settings.telemetry.interval);
+    let bandwidth =
+        if arguments.bandwidth { Some(survey::bandwidth(&sample)) } else { survey::kept_bandwidth().map(Ok) };
     let findings = cli::doctor::Findings {
-        sample: survey::survey(loaded.settings.telemetry.interval),
+        sample,
+        bandwidth,
         engine: survey::Engine::read(),
         stores: library::list(&loaded.settings.library, &library::Env::read()).stores,
         file: loaded.file.clone(),

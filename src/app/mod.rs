@@ -3,6 +3,7 @@
 //! Owned here: the channels, the clock, the executor of effects. Absent: decisions, which are the core's, and drawing.
 //! The dashboard and the headless commands drive the same [`App`].
 
+mod aside;
 mod baselines;
 pub mod clipboard;
 mod clock;
@@ -32,6 +33,9 @@ const MAX_NEWS: usize = 1024;
 
 /// Events of the library that may wait; behind it the scan waits.
 const MAX_LIBRARY: usize = 64;
+
+/// Answers to questions of which the core asks one at a time.
+const MAX_ASIDES: usize = 8;
 
 /// Columns of the terminal that standard output is, if it is one.
 pub fn terminal_width() -> Option<usize> {
@@ -64,6 +68,8 @@ pub struct App {
     library: mpsc::Receiver<LibraryEvent>,
     library_sender: mpsc::Sender<LibraryEvent>,
     hub: hub::Hub,
+    asides: mpsc::Receiver<Event>,
+    aside_sender: mpsc::Sender<Event>,
     watcher: Option<library::Watcher>,
     readings: watch::Receiver<Option<Box<Sample>>>,
     sampler: telemetry::Thread,
@@ -76,6 +82,7 @@ impl App {
         let (news_sender, news) = mpsc::channel(MAX_NEWS);
         let (library_sender, library) = mpsc::channel(MAX_LIBRARY);
         let (newest, readings) = watch::channel(None);
+        let (aside_sender, asides) = mpsc::channel(MAX_ASIDES);
         let clock = Clock::start();
         let sampler = telemetry::spawn(
             "/".into(),
@@ -89,8 +96,10 @@ impl App {
         )?;
         Ok(Self {
             engine: Engine::new(program, settings.engine.clone(), news_sender),
-            state: State::new(settings, themes),
+            state: aside::recall(State::new(settings, themes)),
             clipboard: None,
+            asides,
+            aside_sender,
             clock,
             news,
             library,
@@ -110,6 +119,7 @@ impl App {
                 Some((worker, event)) = self.news.recv() => return Event::Worker(worker, event),
                 Some(event) = self.library.recv() => return Event::Library(event),
                 event = self.hub.next() => return event,
+                Some(event) = self.asides.recv() => return event,
                 Ok(()) = self.readings.changed() => {
                     if let Some(sample) = self.readings.borrow_and_update().clone() {
                         return Event::Sample(sample);
@@ -124,7 +134,12 @@ impl App {
         if let Ok((worker, event)) = self.news.try_recv() {
             return Some(Event::Worker(worker, event));
         }
-        self.library.try_recv().ok().map(Event::Library).or_else(|| self.hub.try_next())
+        self.library
+            .try_recv()
+            .ok()
+            .map(Event::Library)
+            .or_else(|| self.hub.try_next())
+            .or_else(|| self.asides.try_recv().ok())
     }
 
     /// Take what happened, and do what follows.
@@ -196,8 +211,34 @@ impl App {
                     self.handle(Event::Trouble(error));
                 }
             }
+            Effect::Signal { pid, started, kill } => {
+                let result = aside::signal(pid, started, kill);
+                self.handle(Event::Signalled { pid, started, kill, result });
+            }
+            Effect::MeasureBandwidth { threads, available } => {
+                let unix = self.clock.now().unix;
+                let measure = move || Event::Bandwidth(aside::measure(threads, available, unix));
+                self.beside(measure, |reason| Event::Bandwidth(Err(reason)));
+            }
+            Effect::Residency { model, files } => {
+                let id = model.clone();
+                let look = move || Event::Residency { model: id, share: aside::residency(&files) };
+                self.beside(look, |reason| Event::Residency { model, share: Err(reason) });
+            }
             Effect::Copy(text) => self.clipboard = Some(text),
             Effect::Quit => {}
+        }
+    }
+
+    /// Do something that blocks on a thread of its own, and hear its event; another one where there is no thread.
+    fn beside(&mut self, work: impl FnOnce() -> Event + Send + 'static, otherwise: impl FnOnce(String) -> Event) {
+        let events = self.aside_sender.clone();
+        let spawned = std::thread::Builder::new().name("aside".to_owned()).spawn(move || {
+            // Whoever asked may have left meanwhile.
+            let _ = events.blocking_send(work());
+        });
+        if let Err(error) = spawned {
+            self.handle(otherwise(error.to_string()));
         }
     }
 

@@ -6,7 +6,9 @@ use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use super::Clock;
+pub use super::aside::kept as kept_bandwidth;
 use crate::core::machine::Sample;
+use crate::core::roofline::Bandwidth;
 use crate::telemetry::{self, Sampler};
 
 /// How long a driver may take to answer: NVIDIA's first call takes a second, and more where a card must be set up.
@@ -38,6 +40,16 @@ pub fn watch(interval: Duration, mut show: impl FnMut(&Sample) -> io::Result<()>
         show(&sample)?;
     }
     Ok(())
+}
+
+/// Measure the memory's bandwidth with all cores, and keep it.
+///
+/// # Errors
+///
+/// Why it could not be measured.
+pub fn bandwidth(sample: &Sample) -> Result<Bandwidth, String> {
+    let threads = sample.cores.len().max(1) as u32;
+    super::aside::measure(threads, sample.memory.available, Clock::start().now().unix)
 }
 
 /// What can run models here.

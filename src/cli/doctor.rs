@@ -14,6 +14,7 @@ use crate::config::Problem;
 use crate::core::event::StoreStatus;
 use crate::core::figure::Figure;
 use crate::core::machine::{Sample, Source};
+use crate::core::roofline::Bandwidth;
 
 /// Show what was found, what can't be read, and how to mend it.
 #[derive(Debug, Default, Args)]
@@ -21,6 +22,9 @@ pub struct Doctor {
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
+    /// Measure what the main memory gives, and keep the figure; takes a second or two, all cores and much of the memory
+    #[arg(long)]
+    pub bandwidth: bool,
 }
 
 /// What was looked at.
@@ -28,6 +32,8 @@ pub struct Doctor {
 pub struct Findings {
     /// The sensors.
     pub sample: Sample,
+    /// What the main memory gives; why it could not be measured, or `None` where nobody has.
+    pub bandwidth: Option<Result<Bandwidth, String>>,
     /// What can run models.
     pub engine: Engine,
     /// Where models were looked for.
@@ -61,6 +67,7 @@ pub fn run(arguments: &Doctor, findings: &Findings, out: &mut impl Write) -> io:
         return super::json::write(out, &document(findings));
     }
     sensors(&findings.sample, out)?;
+    bandwidth(findings.bandwidth.as_ref(), out)?;
     engine(&findings.engine, out)?;
     stores(&findings.stores, out)?;
     settings(findings, out)?;
@@ -134,6 +141,18 @@ fn lasting(source: &Source) -> Option<&'static str> {
     let Figure::Unknown { reason, remedy: Some(_) } = &source.reading else { return None };
     let (_, command) = LASTING.iter().find(|(name, _)| *name == source.name)?;
     reason.contains("root").then_some(command)
+}
+
+fn bandwidth(measured: Option<&Result<Bandwidth, String>>, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "\nMemory")?;
+    match measured {
+        Some(Ok(bandwidth)) => line(out, Mark::Good, "bandwidth", &bandwidth.to_string()),
+        Some(Err(reason)) => line(out, Mark::Bad, "bandwidth", reason),
+        None => {
+            line(out, Mark::Absent, "bandwidth", "not measured (for a session's share of what the memory allows)")?;
+            remedy(out, "`taffrail doctor --bandwidth` measures it while nothing else runs")
+        }
+    }
 }
 
 fn engine(engine: &Engine, out: &mut impl Write) -> io::Result<()> {
@@ -239,7 +258,7 @@ fn is_utf8(terminal: &Terminal) -> bool {
 }
 
 fn document(findings: &Findings) -> Value {
-    let Findings { sample, engine, stores, file, problems, terminal } = findings;
+    let Findings { sample, bandwidth, engine, stores, file, problems, terminal } = findings;
     let source = |source: &Source| {
         let mut value = document::source(source);
         value["lasting_remedy"] = json!(lasting(source));
@@ -253,6 +272,11 @@ fn document(findings: &Findings) -> Value {
             "watts": document::figure(&power.watts),
             "adds": power.adds,
         })).collect::<Vec<_>>(),
+        "bandwidth": match bandwidth {
+            Some(Ok(bandwidth)) => json!(bandwidth),
+            Some(Err(reason)) => json!({ "bytes_per_second": null, "reason": reason }),
+            None => Value::Null,
+        },
         "engine": {
             "built_in": engine.built_in,
             "backends": engine.backends,

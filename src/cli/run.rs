@@ -17,6 +17,7 @@ use wire::{Channel, Event as Said, Grammar, Message, Prompt, Role};
 use super::{Exit, SessionOptions};
 use crate::app::App;
 use crate::core::event::WorkerEvent;
+use crate::core::ledger::misplaced;
 use crate::core::model::Model;
 use crate::core::session::{End, Phase, Session};
 use crate::core::state::Overlay;
@@ -178,9 +179,12 @@ fn finish(
         return Err(Failure(Exit::Failed, reason.clone()));
     }
     if arguments.json {
-        let _ = writeln!(io::stdout(), "{:#}", report::document(session, energy));
+        let _ = writeln!(io::stdout(), "{:#}", report::document(state, session));
     }
     let _ = writeln!(io::stderr(), "{}", report::line(session, energy));
+    if let Some(misplaced) = misplaced(state, session) {
+        let _ = writeln!(io::stderr(), "taffrail: {} {}", session.name, misplaced.reason());
+    }
     Ok(if interrupted { Exit::Interrupted } else { Exit::Done })
 }
 

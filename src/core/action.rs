@@ -93,6 +93,17 @@ pub enum Action {
     Group,
     /// Give all sessions together one thread more or less.
     Threads(i32),
+    /// Measure what the main memory gives.
+    MeasureBandwidth,
+    /// Tell a process of another program to end; asked by [`Action::Stop`].
+    Signal {
+        /// Its id.
+        pid: u32,
+        /// When it started, in clock ticks after boot.
+        started: u64,
+        /// Kill it.
+        kill: bool,
+    },
     /// Change a setting of the chosen session, from its next answer or start on.
     Set {
         /// A name of [`super::settings::SESSION_FIELDS`].
@@ -179,6 +190,7 @@ pub static NAMED: &[Named] = &[
     named("delete-model", "delete the chosen model, or tidy up the chosen row", Action::Delete),
     named("take-back", "take back what was deleted or joined last", Action::TakeBack),
     named("group", "show the disk use by model, family or store", Action::Group),
+    named("measure-bandwidth", "measure what the main memory gives", Action::MeasureBandwidth),
     named("more-threads", "give all sessions together one thread more", Action::Threads(1)),
     named("fewer-threads", "give all sessions together one thread less", Action::Threads(-1)),
     named("send", "send the prompt", Action::Send),

@@ -1,11 +1,13 @@
 //! What the core wants done. The executor in `app/` does it and answers with events.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::download::{DownloadId, Order};
 use super::hub::Sort;
 use super::model::Model;
 use super::session::WorkerId;
+use super::units::Bytes;
 
 /// Something to be done.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,6 +76,29 @@ pub enum Effect {
     House(super::house::Chore),
     /// Keep calibrated baselines for later runs, instead of those kept before.
     KeepBaselines(Vec<super::energy::Baseline>),
+    /// Tell a process of another program to end; answered by [`super::Event::Signalled`].
+    Signal {
+        /// Its id.
+        pid: u32,
+        /// When it started, in clock ticks after boot: another process with its id is not told.
+        started: u64,
+        /// Kill it.
+        kill: bool,
+    },
+    /// Measure the memory's bandwidth and keep it; answered by [`super::Event::Bandwidth`].
+    MeasureBandwidth {
+        /// Threads that read.
+        threads: u32,
+        /// Memory that is available.
+        available: Bytes,
+    },
+    /// Look how much of a model's files is in memory; answered by [`super::Event::Residency`].
+    Residency {
+        /// The model's id.
+        model: String,
+        /// Its files.
+        files: Vec<PathBuf>,
+    },
     /// Put text on the clipboard.
     Copy(String),
     /// Leave.

@@ -9,7 +9,9 @@ use super::hub::HubEvent;
 use super::machine::Sample;
 use super::model::{Model, Store};
 use super::openness::Table;
+use super::roofline::Bandwidth;
 use super::session::WorkerId;
+use super::units::Ratio;
 
 /// A point in time by both clocks; the driver reads them, never the core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -43,6 +45,26 @@ pub enum Event {
     Sample(Box<Sample>),
     /// An earlier run kept these baselines.
     Baselines(Vec<super::energy::Baseline>),
+    /// A process of another program was told to end, or that failed.
+    Signalled {
+        /// Its id.
+        pid: u32,
+        /// When it started, in clock ticks after boot.
+        started: u64,
+        /// Whether it was to be killed.
+        kill: bool,
+        /// A sentence where it was not told.
+        result: Result<(), String>,
+    },
+    /// The memory's bandwidth was measured, or why not.
+    Bandwidth(Result<Bandwidth, String>),
+    /// How much of a model's files is in memory.
+    Residency {
+        /// The model's id.
+        model: String,
+        /// The share, or why it is not told.
+        share: Result<Ratio, String>,
+    },
     /// An effect could not be carried out: one sentence for the user.
     Trouble(String),
     /// An effect was carried out that the user waits for: one sentence.

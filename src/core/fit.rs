@@ -134,6 +134,8 @@ pub struct Table {
     pub weights: Bytes,
     /// What is free; empty where the machine is not read yet.
     pub rooms: Vec<Room>,
+    /// What other programs' models hold, in main memory and on GPUs together. It is not free to begin with.
+    pub others: Bytes,
     /// By context, shortest first: 4k, 8k … what it was trained for, and what it was extended to.
     pub rows: Vec<Row>,
 }
@@ -167,7 +169,7 @@ pub fn table(state: &State, model: &Model) -> Option<Table> {
         });
         Row { context, needs: needs.flatten().collect() }
     });
-    Some(Table { weights: Bytes(summary.tensor_bytes), rows: rows.collect(), rooms })
+    Some(Table { weights: Bytes(summary.tensor_bytes), rows: rows.collect(), rooms, others: held_by_others(state) })
 }
 
 /// What is free for one more session: in main memory, then on each GPU that has memory of its own.
@@ -177,9 +179,15 @@ pub fn rooms(state: &State) -> Vec<Room> {
         name: format!("GPU {}", gpu.index),
         free: gpu.memory_total.saturating_sub(gpu.memory_used).min(free.free),
     });
-    let memory = sample.memory.available.saturating_sub(free.promised);
+    let memory = sample.memory.available.saturating_sub(free.promised).saturating_sub(free.others);
     let memory = memory.saturating_sub(state.settings.budget.reserve).min(free.free);
     std::iter::once(Room { name: "memory".to_owned(), free: memory }).chain(gpus).collect()
+}
+
+/// What processes of other engines hold.
+fn held_by_others(state: &State) -> Bytes {
+    let foreign = state.machine.sample.iter().flat_map(|sample| &sample.foreign);
+    foreign.map(|foreign| foreign.process.resident + foreign.gpu_memory.unwrap_or_default()).sum()
 }
 
 fn place(rooms: &[Room], needed: Bytes) -> Option<Place> {
@@ -214,7 +222,8 @@ impl Table {
     /// What is free, in one clause: `12.1 GB in memory, 4.9 GB in GPU 0`; `None` where that is not known.
     pub fn free(&self) -> Option<String> {
         let rooms: Vec<String> = self.rooms.iter().map(|room| format!("{} in {}", room.free, room.name)).collect();
-        (!rooms.is_empty()).then(|| rooms.join(", "))
+        let others = if self.others > Bytes(0) { format!("; {} held by others", self.others) } else { String::new() };
+        (!rooms.is_empty()).then(|| rooms.join(", ") + &others)
     }
 
     /// What the glyphs of the table stand for, those that it has alone.

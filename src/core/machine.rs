@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::event::Moment;
 use super::figure::{Figure, Grade};
+use super::foreign::Foreign;
 use super::units::{Bytes, Celsius, Joules, Ratio, Watts};
 
 /// All readings of one tick.
@@ -38,6 +39,8 @@ pub struct Sample {
     pub power: Vec<Power>,
     /// The processes that were asked for: our workers, by id.
     pub processes: Vec<Process>,
+    /// Processes of other programs that run or train models.
+    pub foreign: Vec<Foreign>,
     /// taffrail itself.
     pub own: Process,
     /// Every source with its state, found or missing.

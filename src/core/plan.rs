@@ -1,5 +1,7 @@
 //! Budgets: who gets how many threads, and whether one more model fits in memory.
 
+use std::collections::BTreeMap;
+
 use super::model::Model;
 use super::session::{Phase, Plan, SessionId};
 use super::settings::SessionSettings;
@@ -17,6 +19,8 @@ pub struct Refusal {
     pub available: Bytes,
     /// What running sessions have been promised and do not hold yet.
     pub promised: Bytes,
+    /// Weights in memory that other programs run with.
+    pub others: Bytes,
     /// What is left alone.
     pub reserve: Bytes,
 }
@@ -30,8 +34,12 @@ impl std::fmt::Display for Refusal {
             f,
             "would need about {total} (weights {weights}, context {context}, compute {compute}), but {free} are free"
         )?;
-        let Self { available, promised, reserve, .. } = self;
-        write!(f, ": {available} available less {promised} promised to running sessions and {reserve} kept in reserve")
+        let Self { available, promised, others, reserve, .. } = self;
+        write!(f, ": {available} available less {promised} promised to running sessions")?;
+        if *others > Bytes(0) {
+            write!(f, ", {others} that other programs run with")?;
+        }
+        write!(f, " and {reserve} kept in reserve")
     }
 }
 
@@ -115,6 +123,8 @@ pub struct Free {
     pub available: Bytes,
     /// Of that, what running sessions were promised and do not hold yet.
     pub promised: Bytes,
+    /// Of that, weights that other programs run with: the system would drop them, and they would read them again.
+    pub others: Bytes,
 }
 
 /// The context that a model gets: what was asked for, within what it was trained for or extended to; 0 asks for what it
@@ -151,19 +161,39 @@ pub fn free_memory(state: &State) -> Option<Free> {
         promised = promised + session.planned.total().saturating_sub(held);
         planned = planned + session.planned.total();
     }
-    let by_machine = available.saturating_sub(promised).saturating_sub(state.settings.budget.reserve);
+    let others = others(state);
+    let by_machine =
+        available.saturating_sub(promised).saturating_sub(others).saturating_sub(state.settings.budget.reserve);
     let by_budget = state.settings.budget.memory.map(|limit| limit.saturating_sub(planned));
     let free = by_budget.map_or(by_machine, |free| free.min(by_machine));
-    Some(Free { free, available, promised })
+    Some(Free { free, available, promised, others })
+}
+
+/// Resident weights of other programs' mapped models. What they hold otherwise is not available to begin with, nor is
+/// what they hold on GPUs. A file that several have mapped is in memory once, and one that a session of ours runs with is
+/// promised to it already.
+fn others(state: &State) -> Bytes {
+    let Some(sample) = &state.machine.sample else { return Bytes(0) };
+    let is_ours = |path: &str| {
+        let live = state.fleet.sessions.iter().filter(|session| session.is_live());
+        live.flat_map(|session| &session.model.files).any(|file| file.path == std::path::Path::new(path))
+    };
+    let mut by_model: BTreeMap<&str, Bytes> = BTreeMap::new();
+    for foreign in &sample.foreign {
+        let model = foreign.model.as_deref().unwrap_or_default();
+        let held = by_model.entry(model).or_default();
+        *held = (*held).max(foreign.weights_in_memory());
+    }
+    by_model.into_iter().filter(|(model, _)| !is_ours(model)).map(|(_, held)| held).sum()
 }
 
 /// Whether one more session fits.
 pub fn admit(state: &State, needed: Plan) -> Result<(), Refusal> {
-    let Some(Free { free, available, promised }) = free_memory(state) else { return Ok(()) };
+    let Some(Free { free, available, promised, others }) = free_memory(state) else { return Ok(()) };
     if needed.total() <= free {
         return Ok(());
     }
-    Err(Refusal { needed, free, available, promised, reserve: state.settings.budget.reserve })
+    Err(Refusal { needed, free, available, promised, others, reserve: state.settings.budget.reserve })
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::editor::Editor;
 use super::energy::Attribution;
 use super::event::{Moment, StoreStatus};
+use super::foreign::{Choice, Foreign};
 use super::house::{Keeping, Plan, Request};
 use super::hub::Hub;
 use super::machine::Sample;
@@ -14,8 +15,10 @@ use super::model::Model;
 use super::openness::Openness;
 use super::plan::Refusal;
 use super::ring::Ring;
+use super::roofline::Bandwidth;
 use super::session::{Session, SessionId, WorkerId};
 use super::settings::{SessionSettings, Settings};
+use super::units::Ratio;
 
 /// All state of the program.
 #[derive(Debug, Clone)]
@@ -177,6 +180,28 @@ pub struct Library {
     pub measured: HashMap<String, f64>,
     /// How open the models are.
     pub openness: Openness,
+    /// How much of the chosen model's files is in memory.
+    pub residency: Option<Residency>,
+}
+
+/// How much of a model's files the system holds in memory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Residency {
+    /// Which model, by its id.
+    pub model: String,
+    /// When it was asked for, or answered.
+    pub at: Moment,
+    /// The share, or why it is not told; `None` while it is asked for.
+    pub share: Option<Result<Ratio, String>>,
+    /// What was known before it was asked for again.
+    pub before: Option<Result<Ratio, String>>,
+}
+
+impl Residency {
+    /// What is known of this model.
+    pub fn known(&self, model: &str) -> Option<&Result<Ratio, String>> {
+        self.share.as_ref().or(self.before.as_ref()).filter(|_| self.model == model)
+    }
 }
 
 /// What the library is sorted by.
@@ -229,6 +254,8 @@ pub struct Fleet {
     pub sort: FleetSort,
     /// Largest first.
     pub reverse: bool,
+    /// What is chosen of other programs' processes.
+    pub foreign: Choice,
 }
 
 /// What has the keys on the Fleet screen.
@@ -287,6 +314,10 @@ pub struct Machine {
     pub span: usize,
     /// The first row of the source table that shows.
     pub scroll: usize,
+    /// What the main memory gives, where it was measured.
+    pub bandwidth: Option<Bandwidth>,
+    /// It is being measured now.
+    pub measuring: bool,
 }
 
 impl State {
@@ -313,6 +344,7 @@ impl State {
                 filtering: false,
                 sort: FleetSort::default(),
                 reverse: false,
+                foreign: Choice::default(),
             },
             machine: Machine {
                 sample: None,
@@ -323,6 +355,8 @@ impl State {
                 frozen: None,
                 span: 120,
                 scroll: 0,
+                bandwidth: None,
+                measuring: false,
             },
             attribution: Attribution::default(),
             theme: settings.ui.theme.clone(),
@@ -348,6 +382,12 @@ impl State {
     /// The chosen session.
     pub fn chosen_session(&self) -> Option<&Session> {
         self.session(self.fleet.chosen?)
+    }
+
+    /// The chosen process of another program; `None` while a session is chosen.
+    pub fn chosen_foreign(&self) -> Option<&Foreign> {
+        let chosen = self.fleet.foreign.chosen.filter(|_| self.fleet.chosen.is_none())?;
+        self.machine.sample.as_ref()?.foreign.iter().find(|foreign| foreign.id() == chosen)
     }
 
     /// The session that a worker belongs to; `None` for an old worker.

@@ -34,6 +34,7 @@ struct Order {
     interval: Duration,
     is_virtual: bool,
     pids: Vec<u32>,
+    tenants: Vec<u32>,
 }
 
 /// What a source read, and when.
@@ -53,9 +54,10 @@ impl Apart {
         let (orders, inbox) = channel::<Order>();
         let (outbox, answers) = channel();
         let work = move || {
-            while let Ok(Order { at, interval, is_virtual, pids }) = inbox.recv() {
+            while let Ok(Order { at, interval, is_virtual, pids, tenants }) = inbox.recv() {
                 let mut part = Sample::default();
-                source.read(&Tick { files: &*files, at, interval, is_virtual, pids: &pids }, &mut part);
+                let (pids, tenants) = (&*pids, &*tenants);
+                source.read(&Tick { files: &*files, at, interval, is_virtual, pids, foreign: &[], tenants }, &mut part);
                 if outbox.send(Answer { at, part }).is_err() {
                     return;
                 }
@@ -70,8 +72,9 @@ impl Apart {
     pub(super) fn ask(&mut self, tick: &Tick<'_>) {
         self.late = self.asked;
         if !self.asked {
-            let Tick { at, interval, is_virtual, pids, .. } = *tick;
-            self.asked = self.orders.send(Order { at, interval, is_virtual, pids: pids.to_vec() }).is_ok();
+            let Tick { at, interval, is_virtual, .. } = *tick;
+            let (pids, tenants) = (tick.pids.to_vec(), tick.tenants.to_vec());
+            self.asked = self.orders.send(Order { at, interval, is_virtual, pids, tenants }).is_ok();
         }
     }
 
@@ -111,7 +114,8 @@ impl Apart {
 
 /// Add a part that is so old to the sample.
 fn hand_out(part: Sample, age: Duration, sample: &mut Sample) {
-    let Sample { disks, temperatures, gpus, power, sources, .. } = part;
+    let Sample { disks, temperatures, gpus, power, foreign, sources, .. } = part;
+    sample.foreign.extend(foreign);
     sample.disks.extend(disks);
     sample.temperatures.extend(temperatures);
     sample.gpus.extend(gpus);

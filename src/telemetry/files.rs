@@ -10,6 +10,8 @@ pub trait Files: Send + Sync {
     fn bytes(&self, path: &str) -> io::Result<Vec<u8>>;
     /// The names in a folder, sorted; 4096 at most.
     fn names(&self, path: &str) -> io::Result<Vec<String>>;
+    /// What a symbolic link points to.
+    fn link(&self, path: &str) -> io::Result<String>;
 
     /// The file's text; invalid UTF-8 is replaced.
     fn text(&self, path: &str) -> io::Result<String> {
@@ -45,5 +47,9 @@ impl Files for Root {
         let mut names: Vec<_> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
         names.sort_unstable();
         Ok(names)
+    }
+
+    fn link(&self, path: &str) -> io::Result<String> {
+        Ok(self.0.join(path).read_link()?.to_string_lossy().into_owned())
     }
 }

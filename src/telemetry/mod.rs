@@ -7,6 +7,7 @@
 
 mod amdgpu;
 mod apart;
+pub mod bandwidth;
 mod battery;
 mod counter;
 mod cpu;
@@ -14,6 +15,7 @@ mod disks;
 mod driver;
 mod drm;
 mod files;
+mod foreign;
 mod hwmon;
 mod intel;
 mod limits;
@@ -32,6 +34,7 @@ mod tests;
 use std::time::Duration;
 
 pub use self::files::{Files, Root};
+pub use self::foreign::{Wish, signal};
 pub use self::sampler::{Sampler, Thread, spawn};
 
 use crate::core::figure::Figure;
@@ -55,6 +58,10 @@ struct Tick<'a> {
     is_virtual: bool,
     /// The processes to look at, ours first.
     pids: &'a [u32],
+    /// Processes of other programs that were found before, to be measured as well.
+    foreign: &'a [u32],
+    /// Processes that drivers named at the tick before as users of a GPU.
+    tenants: &'a [u32],
 }
 
 impl Tick<'_> {

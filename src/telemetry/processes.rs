@@ -36,7 +36,7 @@ impl Processes {
         let uptime = tick.files.text("proc/uptime").ok();
         let uptime = uptime.and_then(|text| text.split_ascii_whitespace().next()?.parse::<f64>().ok());
         let mut now = HashMap::with_capacity(tick.pids.len());
-        let read = tick.pids.iter().filter_map(|pid| {
+        let read = tick.pids.iter().chain(tick.foreign).filter_map(|pid| {
             let (reading, process) = self.process(tick, *pid, busy, uptime)?;
             now.insert(*pid, reading);
             Some(process)
@@ -93,7 +93,8 @@ fn place(tick: &Tick<'_>, mut read: Vec<Process>, source: &str, sample: &mut Sam
     let own = tick.pids.first().copied().unwrap_or_default();
     let reading = if let Some(at) = read.iter().position(|process| process.pid == own) {
         sample.own = read.remove(at);
-        let workers = if read.len() == 1 { "1 worker".to_owned() } else { format!("{} workers", read.len()) };
+        let n_workers = read.iter().filter(|process| !tick.foreign.contains(&process.pid)).count();
+        let workers = if n_workers == 1 { "1 worker".to_owned() } else { format!("{n_workers} workers") };
         Figure::measured(format!("taffrail and {workers}"), source)
     } else {
         sample.own = Process { pid: own, ..Process::default() };

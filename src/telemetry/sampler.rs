@@ -13,6 +13,7 @@ use super::battery::{self, Battery};
 use super::cpu::Cpu;
 use super::disks::{self, MountedDisks};
 use super::driver::{self, Driver};
+use super::foreign::{self, Others};
 use super::hwmon::{self, Meters};
 use super::intel::Intel;
 use super::limits::ClockLimits;
@@ -37,6 +38,9 @@ pub struct Sampler {
     host: Host,
     is_virtual: bool,
     before: Option<Duration>,
+    /// Processes of other programs that were found, and those that use a GPU, at the tick before.
+    foreign: Vec<u32>,
+    tenants: Vec<u32>,
 }
 
 /// How a source is read.
@@ -104,9 +108,20 @@ impl Sampler {
             Slot::Here(Box::new(MainMemory(System::new().ok()))),
             Slot::Here(Box::new(Pressure)),
             apart("disks", disks::COVERS, Box::<MountedDisks>::default()),
+            apart("foreign", foreign::COVERS, Box::<Others>::default()),
             apart("temperatures", temperatures::COVERS, Box::<Temperatures>::default()),
         ];
-        Self { files, interval, patience, sources, host, is_virtual, before: None }
+        Self {
+            files,
+            interval,
+            patience,
+            sources,
+            host,
+            is_virtual,
+            before: None,
+            foreign: Vec::new(),
+            tenants: Vec::new(),
+        }
     }
 
     /// Wait so long for a source that may block, where a figure is worth more than an even pace.
@@ -128,6 +143,8 @@ impl Sampler {
             interval: self.interval,
             is_virtual: self.is_virtual,
             pids: &all,
+            foreign: &self.foreign,
+            tenants: &self.tenants,
         };
         // Those that may block read at the same time as the others.
         for slot in &mut self.sources {
@@ -142,6 +159,9 @@ impl Sampler {
                 Slot::Apart(apart) => apart.collect(&tick, deadline, &mut sample),
             }
         }
+        self.foreign = sample.foreign.iter().map(|foreign| foreign.process.pid).collect();
+        self.tenants = sample.gpus.iter().flat_map(|gpu| &gpu.processes).map(|(pid, _)| *pid).collect();
+        foreign::join(&mut sample);
         sample
     }
 }

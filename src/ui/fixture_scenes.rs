@@ -125,6 +125,7 @@ fn refused(state: &State) -> Overlay {
             free: Bytes(39_600_000_000),
             available: Bytes(45_700_000_000),
             promised: Bytes(5_100_000_000),
+            others: Bytes(0),
             reserve: Bytes(1_000_000_000),
         },
     }

@@ -141,6 +141,7 @@ const BUILT_IN: &[(&str, &[Context], &[&str])] = &[
     ("delete-model", &[Library, Usage], &["d"]),
     ("take-back", &[Library, Usage], &["U"]),
     ("group", &[Usage], &["tab"]),
+    ("measure-bandwidth", &[Machine], &["b"]),
     ("more-threads", TABLES, &[">"]),
     ("fewer-threads", TABLES, &["<"]),
     ("send", &[Prompt], &["enter"]),

@@ -122,6 +122,9 @@ fn keys<'a>(canvas: &Canvas<'_>, actions: &[(&'static str, &'static str)]) -> Sp
     spans
 }
 
+/// What most machines have none of.
+const OTHERS: &str = "run with by other programs";
+
 fn refused(canvas: &mut Canvas<'_>, area: Rect, model: &str, refusal: &Refusal) {
     let inside = window(canvas, area, 64, 14, "does not fit");
     let style = canvas.style(Meaning::Text);
@@ -130,17 +133,18 @@ fn refused(canvas: &mut Canvas<'_>, area: Rect, model: &str, refusal: &Refusal) 
     let rows = canvas.paragraph(inside, &text, style);
     let mut rest = below(inside, rows + 1);
     let needed = refusal.needed;
-    let figures: [(&str, Bytes, Meaning); 8] = [
+    let figures: [(&str, Bytes, Meaning); 9] = [
         ("weights", needed.weights, Meaning::Text),
         ("context", needed.context, Meaning::Text),
         ("compute buffers, at most", needed.compute, Meaning::Text),
         ("needed", needed.total(), Meaning::Bad),
         ("available", refusal.available, Meaning::Text),
         ("promised to other sessions", refusal.promised, Meaning::Text),
+        (OTHERS, refusal.others, Meaning::Text),
         ("kept free", refusal.reserve, Meaning::Text),
         ("free for it", refusal.free, Meaning::Good),
     ];
-    for (label, bytes, meaning) in figures {
+    for (label, bytes, meaning) in figures.into_iter().filter(|(label, bytes, _)| *label != OTHERS || bytes.0 > 0) {
         if rest.height <= 1 {
             break;
         }

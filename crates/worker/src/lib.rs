@@ -8,6 +8,7 @@
 use std::process::ExitCode;
 
 pub mod clock;
+pub mod residency;
 pub mod sampler;
 pub mod template;
 pub mod think;

@@ -2,9 +2,14 @@ use super::super::top::tests::sample;
 use super::*;
 use crate::core::model::Store;
 
+fn bandwidth() -> Bandwidth {
+    Bandwidth { bytes_per_second: 2.13e10, threads: 8, unix: 1_764_000_000, processor: "processor".to_owned() }
+}
+
 fn findings(well: bool) -> Findings {
     let mut findings = Findings {
         sample: sample(well),
+        bandwidth: well.then(|| Ok(bandwidth())),
         engine: Engine { built_in: well, backends: vec!["cuda"], others: vec!["/usr/bin/ollama".into()] },
         stores: vec![
             StoreStatus {
@@ -53,7 +58,7 @@ fn findings(well: bool) -> Findings {
 
 fn printed(well: bool, json: bool) -> String {
     let mut out = Vec::new();
-    run(&Doctor { json }, &findings(well), &mut out).unwrap();
+    run(&Doctor { json, ..Doctor::default() }, &findings(well), &mut out).unwrap();
     let text = String::from_utf8(out).unwrap();
     assert!(!text.contains('\u{1b}'), "what could steer a terminal is gone");
     text

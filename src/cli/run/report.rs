@@ -5,8 +5,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use wire::Finish;
 
+use crate::core::State;
 use crate::core::energy::Report;
 use crate::core::figure::{Figure, Uncertain};
+use crate::core::ledger::{account, misplaced};
+use crate::core::roofline::roofline;
 use crate::core::session::{End, Session};
 use crate::core::settings;
 use crate::core::units::{Bytes, digits, span};
@@ -66,7 +69,7 @@ fn finish(session: &Session) -> Option<(&'static str, &'static str)> {
 }
 
 /// The document of `--json`.
-pub(super) fn document(session: &Session, settings: &settings::Energy) -> Value {
+pub(super) fn document(state: &State, session: &Session) -> Value {
     let counters = &session.figures.counters;
     let turn = session.turns.last();
     let loaded = session.loaded.as_ref();
@@ -100,8 +103,14 @@ pub(super) fn document(session: &Session, settings: &settings::Energy) -> Value 
             "total": memory(session),
             "resident": session.process.map(|process| process.resident),
             "devices": devices,
+            "account": account(session),
+            "misplaced": misplaced(state, session),
         },
-        "energy": energy(session, settings),
+        "roofline": match roofline(state, session) {
+            Ok(roofline) => json!(roofline),
+            Err(reason) => json!({ "share": null, "reason": reason }),
+        },
+        "energy": energy(session, &state.settings.energy),
         "settings": {
             "context": session.n_ctx(),
             "gpu_layers": loaded.map(|loaded| loaded.n_gpu_layers),

@@ -6,7 +6,7 @@ use super::super::effect::Effect;
 use super::super::session::{Phase, Session};
 use super::super::settings::SessionSettings;
 use super::super::state::{Face, FleetSort, Focus, Form, LibrarySort, Overlay, Screen, State, Tab};
-use super::{energy, house, hub, list_models, list_sessions, notify, overlay, session};
+use super::{energy, foreign, house, hub, list_models, list_sessions, measure, notify, overlay, session};
 
 /// A page, in rows. The state does not know the terminal's height, and a fixed step can be learned by the fingers.
 const PAGE: i32 = 10;
@@ -91,6 +91,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         },
         Action::Configure => configure(state),
         Action::Cancel => session::cancel(state),
+        Action::Stop if state.chosen_foreign().is_some() => foreign::stop(state),
         Action::Stop => session::stop(state),
         Action::Restart => session::restart(state),
         Action::Clear => session::clear(state),
@@ -151,6 +152,8 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             notify(state, format!("sessions share {limit} of {cores} threads"), false);
             session::share_threads(state)
         }
+        Action::MeasureBandwidth => measure::bandwidth(state),
+        Action::Signal { pid, started, kill } => foreign::signal(state, (pid, started), kill),
         Action::Set { name, value } => session::set(state, &name, &value),
         Action::Start { model, settings, force } => session::start(state, &model, *settings, force),
         Action::Prompt { session, prompt, grammar } => session::begin(state, session, prompt, grammar),
@@ -211,13 +214,7 @@ fn travel(state: &mut State, by: i32) -> Vec<Effect> {
     let step = |place: usize, count: usize| place.saturating_add_signed(by as isize).min(count.saturating_sub(1));
     match state.screen {
         Screen::Fleet => {
-            let fleet = &mut state.fleet;
-            let place = fleet.rows.iter().position(|id| Some(*id) == fleet.chosen).unwrap_or(0);
-            let chosen = fleet.rows.get(step(place, fleet.rows.len())).copied();
-            if chosen != fleet.chosen {
-                fleet.chosen = chosen;
-                fleet.scroll = 0;
-            }
+            foreign::travel(state, by);
         }
         Screen::Library if state.library.face == Face::Usage => {
             state.house.chosen = step(state.house.chosen, state.house.n_rows());
@@ -245,6 +242,7 @@ fn choose(state: &mut State) -> Vec<Effect> {
         }
         Screen::Fleet => {
             match state.chosen_session().map(|session| &session.phase) {
+                None if state.chosen_foreign().is_some() => {}
                 None => state.screen = Screen::Library,
                 Some(Phase::Failed { .. }) => notify(state, "this session has ended; restart it first", true),
                 Some(_) => {

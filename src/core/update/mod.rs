@@ -4,8 +4,10 @@
 
 mod action;
 mod energy;
+mod foreign;
 mod house;
 mod hub;
+mod measure;
 mod overlay;
 mod sample;
 mod session;
@@ -49,9 +51,26 @@ pub fn update(state: &mut State, now: Moment, event: Event) -> Vec<Effect> {
         Event::Download(id, event) => hub::download(state, id, event),
         Event::Library(event) => library(state, event),
         Event::Worker(worker, event) => worker::heard(state, worker, event),
-        Event::Sample(sample) => sample::sampled(state, sample),
         Event::Baselines(kept) => {
             state.attribution.baselines.recall(kept);
+            Vec::new()
+        }
+        Event::Sample(mut sample) => {
+            foreign::found(state, &mut sample.foreign);
+            let mut effects = sample::sampled(state, sample);
+            effects.extend(measure::residency(state));
+            effects
+        }
+        Event::Signalled { pid, started, kill, result } => {
+            foreign::signalled(state, (pid, started), kill, result);
+            Vec::new()
+        }
+        Event::Bandwidth(result) => {
+            measure::measured(state, result);
+            Vec::new()
+        }
+        Event::Residency { model, share } => {
+            measure::resident(state, model, share);
             Vec::new()
         }
         Event::Trouble(text) => {
@@ -110,7 +129,8 @@ fn list_models(state: &mut State, chosen: Option<&str>) {
 fn list_sessions(state: &mut State) {
     let fleet = &mut state.fleet;
     fleet.rows = fleet_view::rows(&fleet.sessions, fleet.filter.text(), fleet.sort, fleet.reverse);
-    if !fleet.chosen.is_some_and(|chosen| fleet.rows.contains(&chosen)) {
+    let is_elsewhere = fleet.chosen.is_none() && fleet.foreign.chosen.is_some();
+    if !is_elsewhere && !fleet.chosen.is_some_and(|chosen| fleet.rows.contains(&chosen)) {
         fleet.chosen = fleet.rows.first().copied();
         fleet.scroll = 0;
         fleet.focus = Focus::Table;

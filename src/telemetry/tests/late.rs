@@ -44,7 +44,7 @@ impl Source for Meter {
 
 fn tick(files: &Tree, second: u64) -> Tick<'_> {
     let (at, interval) = (Duration::from_secs(second), Duration::from_secs(1));
-    Tick { files, at, interval, is_virtual: false, pids: &[] }
+    Tick { files, at, interval, is_virtual: false, pids: &[], foreign: &[], tenants: &[] }
 }
 
 /// What both sources give in this second; the second of them is waited for.

@@ -144,6 +144,7 @@ fn each_source_has_a_row_and_says_what_is_missing() {
             "memory",
             "pressure",
             "disks",
+            "foreign",
             "temperatures",
         ];
         assert_eq!(names, expected);

@@ -3,6 +3,7 @@
 mod board;
 mod cards;
 mod events;
+mod foreign;
 mod late;
 mod machine;
 mod meters;
@@ -110,6 +111,10 @@ impl Files for Tree {
         names.retain(|name| !name.is_empty());
         names.dedup();
         Ok(names)
+    }
+
+    fn link(&self, path: &str) -> io::Result<String> {
+        self.text(path)
     }
 }
 

@@ -11,7 +11,7 @@ const AWAKE: &str = "0000:01:00.0";
 const ASLEEP: &str = "0000:02:00.0";
 
 /// A card of 24 GB that draws 143 W of its 350.
-fn card() -> Reading {
+pub(super) fn card() -> Reading {
     Reading {
         index: 0,
         name: "NVIDIA GeForce RTX 3090\u{1b}[31m".to_owned(),
@@ -29,7 +29,7 @@ fn card() -> Reading {
 }
 
 /// The workstation without other meters, a driver with one card, and a sampler over both, past its first sample.
-fn machine(card: Reading) -> (Tree, Fake, Sampler) {
+pub(super) fn machine(card: Reading) -> (Tree, Fake, Sampler) {
     let (tree, fake) = (Tree::workstation(), Fake::default());
     tree.remove("sys/class/power");
     fake.0.lock().unwrap().open = Ok(());

@@ -10,6 +10,8 @@ use super::chat::figures_line;
 use crate::core::State;
 use crate::core::energy::{Report, per_session};
 use crate::core::figure::{Figure, Grade, Uncertain};
+use crate::core::ledger::{account, misplaced};
+use crate::core::roofline::roofline;
 use crate::core::session::Session;
 use crate::core::settings::SESSION_FIELDS;
 use crate::core::units::{Bytes, Ratio, digits, span, tokens};
@@ -60,6 +62,19 @@ impl Rows<'_, '_> {
         if line.height > 0 {
             self.canvas.pair(line, label, LABEL, value);
         }
+    }
+
+    /// A sentence over as many rows as it takes.
+    fn warning(&mut self, text: &str) {
+        let line = self.next();
+        if line.height == 0 {
+            return;
+        }
+        let style = self.canvas.style(Meaning::Bad);
+        let place = Rect { height: (self.area.height + 1).min(3), ..line };
+        let more = self.canvas.paragraph(place, text, style).saturating_sub(1);
+        self.area = below(self.area, more);
+        self.count += usize::from(more);
     }
 
     fn text(&mut self, label: &str, value: impl Into<String>) {
@@ -161,6 +176,18 @@ pub(crate) fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, sessio
     rows.text("of it reasoning", format!("{} tok", tokens(u64::from(counters.n_reasoning))));
     rows.text("busy", micros(counters.decode_us));
     rows.gap();
+    rows.heading("Memory's roofline");
+    match roofline(state, session) {
+        Ok(roofline) => {
+            rows.text("of it reached", format!("{} of what this memory allows", roofline.share));
+            rows.text("moved", format!("{}/s", Bytes(roofline.bytes_per_second as u64)));
+            let (weights, context) = roofline.per_token;
+            rows.text("per token", format!("{weights} weights, {context} context"));
+            rows.text("", roofline.bound.word());
+        }
+        Err(reason) => rows.figure("of it reached", &Figure::<String>::unknown(reason)),
+    }
+    rows.gap();
     energy(&mut rows, state, session);
     rows.gap();
     let in_left = rows.count;
@@ -174,6 +201,9 @@ pub(crate) fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, sessio
     if let Some(loaded) = &session.loaded {
         rows.text("loaded in", micros(loaded.load_us));
         rows.text("layers on GPUs", format!("{} of {}", loaded.n_gpu_layers, loaded.n_layers));
+    }
+    if let Some(misplaced) = misplaced(state, session) {
+        rows.warning(&format!("! {}: its log says why, `taffrail doctor` what this build can use", misplaced.reason()));
     }
     rows.text("threads", format!("{} of {}", session.threads, state.thread_limit()));
     rows.gap();
@@ -227,8 +257,13 @@ fn energy(rows: &mut Rows<'_, '_>, state: &State, session: &Session) {
 }
 
 /// What it holds of which memory, and what was planned.
-pub(crate) fn memory(canvas: &mut Canvas<'_>, area: Rect, session: &Session) {
-    let area = inset(area, 1);
+pub(crate) fn memory(canvas: &mut Canvas<'_>, area: Rect, state: &State, session: &Session) {
+    let mut area = inset(area, 1);
+    if let Some(misplaced) = misplaced(state, session) {
+        let style = canvas.style(Meaning::Bad);
+        let rows = canvas.paragraph(area, &format!("! {}", misplaced.reason()), style);
+        area = below(area, rows);
+    }
     let has_sum = area.width >= DEVICE + 4 * 9;
     let line = |parts: [u64; 3]| {
         let sum = has_sum.then(|| parts.iter().sum());
@@ -272,6 +307,25 @@ pub(crate) fn memory(canvas: &mut Canvas<'_>, area: Rect, session: &Session) {
     match session.gpu_memory {
         Some(memory) => rows.text("on GPUs", format!("{:>9}", memory.to_string())),
         None => rows.text("on GPUs", format!("{:>9}", "—")),
+    }
+    if let Some(account) = account(session) {
+        rows.gap();
+        rows.heading("Settled");
+        let (all, present) = account.mapped;
+        if all > Bytes(0) {
+            rows.text("mapped weights", format!("{:>9} of {all} in memory", present.to_string()));
+        }
+        let untouched = if account.untouched > Bytes(0) {
+            format!(", {} not touched yet", account.untouched)
+        } else {
+            String::new()
+        };
+        rows.text("taken", format!("{:>9}{untouched}", account.taken.to_string()));
+        rows.text("unexplained", format!("{:>9}", account.unexplained.to_string()));
+        if let Some(unexplained) = account.unexplained_on_gpus {
+            let note = format!("of {} on GPUs", account.taken_on_gpus + unexplained);
+            rows.text("", format!("{:>9} {note}", unexplained.to_string()));
+        }
     }
     rows.gap();
     let used = session.n_past;

@@ -28,6 +28,7 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
             offer(session.is_some() && !has_failed, "choose", "chat");
             offer(true, "new", "new");
             offer(session.is_some(), "stop", "stop");
+            offer(state.chosen_foreign().is_some(), "stop", "ask it to end");
             offer(session.is_some(), "next-tab", "next face");
             offer(has_thought && state.fleet.tab == Tab::Conversation, "fold", "thoughts");
             offer(has_answer && !is_busy, "copy", "copy");
@@ -98,6 +99,7 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
             let calibrates = state.attribution.baselines.calibration.is_some();
             offer(true, "calibrate", if calibrates { "end calibrating" } else { "calibrate" });
             offer(true, "freeze", if state.machine.frozen.is_some() { "unfreeze" } else { "freeze" });
+            offer(!state.machine.measuring, "measure-bandwidth", "measure the memory");
             offer(true, "zoom-out", "longer");
             offer(true, "zoom-in", "shorter");
         }

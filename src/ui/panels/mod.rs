@@ -5,6 +5,7 @@ pub(super) mod cores;
 pub(super) mod downloads;
 pub(super) mod energy;
 pub(super) mod faces;
+pub(super) mod foreign_table;
 pub(super) mod graphs;
 pub(super) mod hints;
 pub(super) mod hub_table;

@@ -150,6 +150,13 @@ fn facts(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
         let value = [canvas.span(Meaning::Text, format!("{rate:.1} tok/s here"))];
         rest = pair(canvas, rest, "measured", &value);
     }
+    if let Some(known) = state.library.residency.as_ref().and_then(|residency| residency.known(&model.id)) {
+        let text = match known {
+            Ok(share) => format!("{share} of its file"),
+            Err(reason) => format!("— {reason}"),
+        };
+        rest = long_pair(canvas, rest, "in memory", &text);
+    }
     let value = [canvas.span(Meaning::Text, used(state, model))];
     below(pair(canvas, rest, "last used", &value), 1)
 }

@@ -9,6 +9,7 @@ use super::super::view::ViewState;
 use super::super::widgets::table::{self, Align, Column, Row};
 use super::super::widgets::{bar, graph};
 use crate::core::State;
+use crate::core::ledger::misplaced;
 use crate::core::session::{Phase, Session, Step};
 use crate::core::state::{FleetSort, Focus};
 use crate::core::units::{Bytes, Ratio, tokens};
@@ -85,7 +86,7 @@ fn row<'a>(canvas: &Canvas<'_>, state: &'a State, session: &'a Session) -> Row<'
     let per_token = session.joules_per_token();
     let per_answer = &session.figures.energy;
     let cells = vec![
-        vec![canvas.span(Meaning::Text, session.name.as_str())],
+        name_cell(canvas, state, session),
         state_cell(canvas, session),
         context_cell(canvas, session),
         rate.map_or_else(unknown, |rate| one(live, format!("{rate:.1}"))),
@@ -98,6 +99,16 @@ fn row<'a>(canvas: &Canvas<'_>, state: &'a State, session: &'a Session) -> Row<'
         if session.threads > 0 { one(Meaning::Text, session.threads.to_string()) } else { unknown() },
     ];
     Row { cells, instead: instead(canvas, session) }
+}
+
+/// The name; what was meant for a GPU and runs on the processor says so before anything else.
+fn name_cell<'a>(canvas: &Canvas<'_>, state: &State, session: &'a Session) -> Spans<'a> {
+    let name = canvas.span(Meaning::Text, session.name.as_str());
+    match misplaced(state, session) {
+        Some(misplaced) if misplaced.is_total() => vec![canvas.span(Meaning::Bad, "on CPU! "), name],
+        Some(_) => vec![canvas.span(Meaning::Warn, "part on CPU "), name],
+        None => vec![name],
+    }
 }
 
 fn figure<'a>(

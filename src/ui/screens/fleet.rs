@@ -12,7 +12,7 @@ use ratatui::layout::Rect;
 
 use super::super::canvas::{Canvas, below, inset, row, spans_width, split_columns, split_rows};
 use super::super::keymap::Context;
-use super::super::panels::{chat, faces, graphs, prompt, session_table};
+use super::super::panels::{chat, faces, foreign_table, graphs, prompt, session_table};
 use super::super::theme::Meaning;
 use super::super::view::ViewState;
 use crate::core::State;
@@ -20,33 +20,35 @@ use crate::core::editor::Editor;
 use crate::core::session::Session;
 use crate::core::state::{Focus, Tab};
 
+/// What is said where no session was started.
+const NOTHING: &str = "Nothing runs yet.";
+
 /// From this size on the chosen session stands beside the table.
 const WIDE: (u16, u16) = (110, 22);
 
 /// Draw the screen.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
     let area = filter(canvas, area, state);
-    if state.fleet.sessions.is_empty() {
+    let n_foreign = foreign_table::rows(state, area.height / 2);
+    if state.fleet.sessions.is_empty() && n_foreign == 0 {
         return empty(canvas, area, state);
     }
     if area.width >= WIDE.0 && area.height >= WIDE.1 {
         let (left, right) = split_columns(area, area.width - (area.width * 36 / 100).max(40));
-        let n_rows = state.fleet.rows.len() as u16 + 1;
+        let n_rows = state.fleet.rows.len() as u16 + 1 + n_foreign;
         let least = (left.height / 3).max(8);
         let graph_rows = left.height.saturating_sub(n_rows + 3).min(left.height * 11 / 20).max(least);
         let (table, graph) = split_rows(left, left.height.saturating_sub(graph_rows + 1));
         let table = Rect { width: table.width - 1, ..table };
-        session_table::draw(canvas, table, state, view_state);
-        none_match(canvas, table, state);
+        list(canvas, table, state, view_state);
         graphs::draw(canvas, Rect { width: graph.width - 1, ..below(graph, 1) }, state);
         canvas.vertical(right.x, right.y, right.height, Meaning::Border);
         let right = Rect { x: right.x + 1, width: right.width - 1, ..right };
         return chosen(canvas, right, state, view_state);
     }
-    let n_rows = state.fleet.rows.len() as u16 + 1;
+    let n_rows = state.fleet.rows.len() as u16 + 1 + n_foreign;
     let (table, rest) = split_rows(area, n_rows.max(2).min((area.height / 3).max(2)));
-    session_table::draw(canvas, table, state, view_state);
-    none_match(canvas, table, state);
+    list(canvas, table, state, view_state);
     let graph_rows = if rest.height >= 28 { 9 } else { u16::from(rest.height >= 8) };
     let (graph, rest) = split_rows(rest, graph_rows);
     graphs::draw(canvas, graph, state);
@@ -54,6 +56,16 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         canvas.horizontal(rest.x, rest.y, rest.width, Meaning::Border);
         chosen(canvas, below(rest, 1), state, view_state);
     }
+}
+
+/// The sessions, and below them what other programs run.
+fn list(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
+    let n_foreign = foreign_table::rows(state, area.height.saturating_sub(1));
+    let wanted = (state.fleet.rows.len().max(1) as u16 + 1).min(area.height - n_foreign);
+    let (sessions, foreign) = split_rows(area, if n_foreign > 0 { wanted } else { area.height });
+    session_table::draw(canvas, sessions, state, view_state);
+    none_match(canvas, sessions, state);
+    foreign_table::draw(canvas, foreign, state);
 }
 
 /// The filter's row, where there is one; returns what is left.
@@ -70,13 +82,8 @@ fn filter(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> Rect {
 
 fn none_match(canvas: &mut Canvas<'_>, table: Rect, state: &State) {
     if state.fleet.rows.is_empty() && table.height > 1 {
-        canvas.say(
-            table.x + 2,
-            table.y + 1,
-            table.width.saturating_sub(2),
-            "No session matches the filter.",
-            Meaning::Muted,
-        );
+        let text = if state.fleet.sessions.is_empty() { NOTHING } else { "No session matches the filter." };
+        canvas.say(table.x + 2, table.y + 1, table.width.saturating_sub(2), text, Meaning::Muted);
     }
 }
 
@@ -84,7 +91,7 @@ fn empty(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let (library, choose) = (canvas.key(Context::Fleet, "library"), canvas.key(Context::Library, "choose"));
     let n_models = state.library.models.iter().filter(|model| model.is_runnable()).count();
     let lines = [
-        ("Nothing runs yet.".to_owned(), Meaning::Text),
+        (NOTHING.to_owned(), Meaning::Text),
         (format!("Press {library}, choose a model, {choose} starts it."), Meaning::Muted),
         (format!("{n_models} models here can be run."), Meaning::Muted),
     ];
@@ -105,8 +112,14 @@ fn empty(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
 
 /// The chosen session: its faces, and the prompt.
 fn chosen(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
+    if let Some(foreign) = state.chosen_foreign() {
+        return foreign_table::card(canvas, area, state, foreign);
+    }
     let Some(session) = state.chosen_session() else {
-        canvas.say(area.x + 1, area.y, area.width.saturating_sub(1), "No session is chosen.", Meaning::Muted);
+        let (library, choose) = (canvas.key(Context::Fleet, "library"), canvas.key(Context::Library, "choose"));
+        let start = format!("Press {library}, choose a model, {choose} starts it.");
+        let text = if state.fleet.sessions.is_empty() { &start } else { "No session is chosen." };
+        canvas.say(area.x + 1, area.y, area.width.saturating_sub(1), text, Meaning::Muted);
         return;
     };
     let (head, rest) = split_rows(area, 1);
@@ -129,7 +142,7 @@ fn chosen(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut V
             chat::draw(canvas, body, (session, &state.settings.energy), state.fleet.scroll, view_state);
         }
         Tab::Figures => view_state.scroll_limit = Some(faces::figures(canvas, body, state, session)),
-        Tab::Memory => faces::memory(canvas, body, session),
+        Tab::Memory => faces::memory(canvas, body, state, session),
         Tab::Log => faces::log(canvas, body, session, state.fleet.scroll),
     }
     if has_prompt {

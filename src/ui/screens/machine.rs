@@ -10,7 +10,7 @@ use super::super::view::ViewState;
 use super::super::widgets::bar;
 use crate::core::State;
 use crate::core::machine::Sample;
-use crate::core::units::{Bytes, Ratio, or_dash};
+use crate::core::units::{Bytes, Ratio, or_dash, span};
 
 /// From this width on the sources stand beside the rest.
 const WIDE: u16 = 130;
@@ -152,7 +152,22 @@ fn budgets(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample) 
     let limit = budget.memory.map(|memory| format!(" of {memory}")).unwrap_or_default();
     let text =
         format!("{planned} promised{limit}, {} available, {} kept free", sample.memory.available, budget.reserve);
-    line(canvas, below(area, 1), "memory", &text)
+    let rest = line(canvas, below(area, 1), "memory", &text);
+    let bandwidth = match &state.machine.bandwidth {
+        _ if state.machine.measuring => "is being measured".to_owned(),
+        Some(bandwidth) => format!("{bandwidth}, {}", measured(state, bandwidth.unix)),
+        None => format!("— not measured; {} does", canvas.key(Context::Machine, "measure-bandwidth")),
+    };
+    line(canvas, rest, "bandwidth", &bandwidth)
+}
+
+fn measured(state: &State, unix: i64) -> String {
+    let age = std::time::Duration::from_secs(state.now.unix.saturating_sub(unix).max(0).cast_unsigned());
+    if age < std::time::Duration::from_mins(2) {
+        "measured just now".to_owned()
+    } else {
+        format!("measured {} ago", span(age))
+    }
 }
 
 fn gpus(canvas: &mut Canvas<'_>, area: Rect, sample: &Sample) -> Rect {

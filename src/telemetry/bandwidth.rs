@@ -1,0 +1,212 @@
+//! What the main memory gives: read by several threads at once, and kept in taffrail's own cache folder.
+//!
+//! Generating a token reads weights, so reading is what is measured: each thread sums a part of a buffer that no cache
+//! holds, all begin together, and the slowest counts (the method of McCalpin's STREAM; its triad writes as well, which
+//! generating hardly does). The best of some rounds is the machine's, since whatever else runs can only slow it down.
+
+use std::hint::black_box;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Barrier;
+use std::sync::mpsc::sync_channel;
+use std::time::{Duration, Instant};
+
+use super::{Files, Root, label};
+use crate::core::roofline::Bandwidth;
+use crate::core::units::Bytes;
+
+/// Rounds; the first one also gives each page its memory.
+const ROUNDS: u32 = 8;
+/// The buffer's least size, bytes.
+const SMALLEST: u64 = 256 << 20;
+/// The buffer's most: beyond it the figure does not change, and others want the memory.
+const LARGEST: u64 = 2 << 30;
+/// The buffer against the last cache: what lies in it from the round before must not count.
+const TIMES_CACHE: u64 = 4;
+/// The file, in the cache folder.
+const FILE: &str = "bandwidth.json";
+/// The longest file that is read, bytes.
+const LONGEST: u64 = 4096;
+
+/// Measure with so many threads; takes a second or two and blocks. `available` is the memory that may be used, of which
+/// a quarter is taken at most.
+///
+/// # Errors
+///
+/// There is too little memory for a buffer that no cache holds, or no further thread.
+pub fn measure(threads: u32, available: Bytes, unix: i64) -> io::Result<Bandwidth> {
+    let files = Root("/".into());
+    let size = (last_cache(&files).saturating_mul(TIMES_CACHE)).clamp(SMALLEST, LARGEST).min(available.0 / 4);
+    if size < SMALLEST / 4 {
+        return Err(io::Error::other(format!("{available} of free memory are too little to measure with")));
+    }
+    let threads = threads.max(1);
+    let bytes_per_second = rounds(threads, size)?;
+    Ok(Bandwidth { bytes_per_second, threads, unix, processor: processor(&files) })
+}
+
+/// Read a buffer of this size with all threads, some times; the best round's bytes per second.
+fn rounds(threads: u32, size: u64) -> io::Result<f64> {
+    let words = (size / u64::from(threads) / 8) as usize;
+    let barrier = &Barrier::new(threads as usize);
+    let rounds: io::Result<Vec<Vec<(Instant, Instant)>>> = std::thread::scope(|scope| {
+        let (gates, readers): (Vec<_>, Vec<_>) = (0..threads)
+            .map(|index| {
+                // Nobody begins before all are there: one that could not be started would be waited for without end.
+                let (open, gate) = sync_channel::<()>(1);
+                let reader = std::thread::Builder::new().name(format!("bandwidth {index}"));
+                let reader = reader.spawn_scoped(scope, move || {
+                    let mut spans = Vec::new();
+                    if gate.recv().is_err() {
+                        return spans;
+                    }
+                    let buffer = vec![u64::from(index) + 1; words];
+                    for _ in 0..ROUNDS {
+                        barrier.wait();
+                        let began = Instant::now();
+                        black_box(sum(black_box(&buffer)));
+                        spans.push((began, Instant::now()));
+                    }
+                    spans
+                });
+                (open, reader)
+            })
+            .unzip();
+        let readers: Vec<_> = readers.into_iter().collect::<io::Result<_>>()?;
+        for gate in &gates {
+            let _ = gate.send(());
+        }
+        readers.into_iter().map(|reader| reader.join().map_err(|_panic| io::Error::other("a reader ended"))).collect()
+    });
+    let rounds = rounds?;
+    let best = (1..ROUNDS as usize).filter_map(|round| {
+        let began = rounds.iter().map(|spans| spans[round].0).min()?;
+        let ended = rounds.iter().map(|spans| spans[round].1).max()?;
+        Some(ended - began).filter(|time| *time > Duration::ZERO)
+    });
+    let best = best.min().ok_or_else(|| io::Error::other("the clock did not move"))?;
+    let bytes = words as f64 * 8.0 * f64::from(threads);
+    Ok(bytes / best.as_secs_f64())
+}
+
+/// The sum of all words, in eight parts at once: one chain of additions would wait for itself.
+fn sum(words: &[u64]) -> u64 {
+    let mut parts = [0_u64; 16];
+    let chunks = words.chunks_exact(parts.len());
+    let rest = chunks.remainder().iter().fold(0_u64, |sum, word| sum.wrapping_add(*word));
+    for chunk in chunks {
+        for (part, word) in parts.iter_mut().zip(chunk) {
+            *part = part.wrapping_add(*word);
+        }
+    }
+    parts.into_iter().fold(rest, u64::wrapping_add)
+}
+
+/// The largest cache that the first core sees, bytes; 0 where the system doesn't tell.
+fn last_cache(files: &dyn Files) -> u64 {
+    let folder = "sys/devices/system/cpu/cpu0/cache";
+    let names = files.names(folder).unwrap_or_default();
+    let sizes = names.iter().filter_map(|name| {
+        let text = files.text(&format!("{folder}/{name}/size")).ok()?;
+        let text = text.trim();
+        let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+        let unit = match unit {
+            "K" => 1 << 10,
+            "M" => 1 << 20,
+            _ => return text.parse().ok(),
+        };
+        number.parse::<u64>().ok()?.checked_mul(unit)
+    });
+    sizes.max().unwrap_or(0)
+}
+
+fn processor(files: &dyn Files) -> String {
+    let cpuinfo = files.text("proc/cpuinfo").unwrap_or_default();
+    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    model.map_or_else(sysinfo::System::cpu_arch, |(_, name)| label(name))
+}
+
+/// What was measured here before; `None` where nothing was, or on another processor.
+pub fn kept(cache: &Path) -> Option<Bandwidth> {
+    let path = cache.join(FILE);
+    let metadata = std::fs::metadata(&path).ok().filter(|metadata| metadata.is_file() && metadata.len() <= LONGEST)?;
+    drop(metadata);
+    let bandwidth: Bandwidth = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+    let is_sound = bandwidth.bytes_per_second.is_finite() && bandwidth.bytes_per_second > 0.0 && bandwidth.threads > 0;
+    (is_sound && bandwidth.processor == processor(&Root("/".into()))).then_some(bandwidth)
+}
+
+/// Keep it: written whole under another name, then renamed.
+///
+/// # Errors
+///
+/// What the file system says.
+pub fn keep(cache: &Path, bandwidth: &Bandwidth) -> io::Result<PathBuf> {
+    let path = cache.join(FILE);
+    let part = cache.join(format!("{FILE}.{}", std::process::id()));
+    std::fs::create_dir_all(cache)?;
+    std::fs::write(&part, serde_json::to_vec_pretty(bandwidth)?)?;
+    std::fs::rename(&part, &path).inspect_err(|_| drop(std::fs::remove_file(&part)))?;
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_are_whole() {
+        for count in [0_usize, 1, 15, 16, 17, 1000] {
+            let words: Vec<u64> = (0..count as u64).collect();
+            assert_eq!(sum(&words), words.iter().sum::<u64>(), "{count}");
+        }
+    }
+
+    #[test]
+    fn what_was_measured_is_kept_and_what_is_broken_is_not_believed() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = folder.path().join("new");
+        assert_eq!(kept(&cache), None);
+        let bytes_per_second = rounds(2, 1 << 20).unwrap();
+        assert!(bytes_per_second > 0.0);
+        let processor = processor(&Root("/".into()));
+        let measured = Bandwidth { bytes_per_second, threads: 2, unix: 1_764_000_000, processor };
+        let path = keep(&cache, &measured).unwrap();
+        let read = kept(&cache).unwrap();
+        assert_eq!((read.threads, read.unix), (2, 1_764_000_000));
+        assert_eq!(std::fs::read_dir(&cache).unwrap().count(), 1);
+        let text = std::fs::read_to_string(&path).unwrap();
+        for broken in [
+            "{",
+            &text.replace("\"threads\": 2", "\"threads\": 0"),
+            &text.replace(&format!("\"processor\": \"{}", measured.processor), "\"processor\": \"another"),
+            &" ".repeat(9000),
+        ] {
+            std::fs::write(&path, broken).unwrap();
+            assert_eq!(kept(&cache), None, "{broken:.60}");
+        }
+    }
+
+    #[test]
+    fn too_little_memory_is_said() {
+        assert!(measure(1, Bytes(1 << 20), 0).unwrap_err().to_string().contains("1.0 MB"));
+    }
+
+    #[test]
+    fn caches_are_read() {
+        for (sizes, expected) in [
+            (&[("index0", "32K"), ("index3", "36864K")][..], 36_864 << 10),
+            (&[("index2", "2M")], 2 << 20),
+            (&[("index0", "x")], 0),
+            (&[], 0),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            for (name, size) in sizes {
+                let path = folder.path().join("sys/devices/system/cpu/cpu0/cache").join(name);
+                std::fs::create_dir_all(&path).unwrap();
+                std::fs::write(path.join("size"), format!("{size}\n")).unwrap();
+            }
+            assert_eq!(last_cache(&Root(folder.path().to_owned())), expected, "{sizes:?}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Processes of other programs that run or train models: rows below the sessions, and the chosen one in full.
+
+use ratatui::layout::Rect;
+
+use super::super::canvas::{Canvas, Spans, below, inset, row, split_rows};
+use super::super::keymap::Context;
+use super::super::theme::Meaning;
+use super::super::widgets::table::{self, Align, Column, Row};
+use crate::core::State;
+use crate::core::figure::Figure;
+use crate::core::foreign::Foreign;
+
+const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {
+    Column { head, width, align, rank }
+}
+
+const COLUMNS: [Column; 6] = [
+    column("Program", 14, Align::Left, 0),
+    column("Model", 12, Align::Grow(40), 0),
+    column("CPU", 5, Align::Right, 3),
+    column("Mem GB", 7, Align::Right, 1),
+    column("GPU GB", 7, Align::Right, 4),
+    column("Power W", 7, Align::Right, 2),
+];
+
+/// Columns of the labels.
+const LABEL: u16 = 12;
+
+/// The most rows of processes beside sessions.
+const MAX_ROWS: u16 = 6;
+
+/// Rows that the table wants where it has so many to share with the sessions: a rule, a head, and one for each.
+pub(crate) fn rows(state: &State, room: u16) -> u16 {
+    let count = state.machine.sample.as_ref().map_or(0, |sample| sample.foreign.len()) as u16;
+    if count == 0 || room < 5 { 0 } else { (count.min(MAX_ROWS) + 2).min(room / 2) }
+}
+
+/// Draw the rule, the head and the rows.
+pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
+    let Some(sample) = state.machine.sample.as_ref().filter(|_| area.height > 0) else { return };
+    let (rule, rest) = split_rows(area, 1);
+    canvas.horizontal(rule.x, rule.y, rule.width, Meaning::Border);
+    canvas.say(rule.x + 2, rule.y, rule.width.saturating_sub(2), " foreign ", Meaning::Muted);
+    let chosen = state.chosen_foreign().map(Foreign::id);
+    let chosen = sample.foreign.iter().position(|foreign| Some(foreign.id()) == chosen);
+    // The choice alone says which rows show, so that nothing is to be kept between frames.
+    let mut offset = 0;
+    let count = (sample.foreign.len(), chosen, true);
+    table::draw(canvas, rest, &COLUMNS, None, count, &mut offset, |canvas, index| {
+        let cells = sample.foreign.get(index).map(|foreign| cells(canvas, state, foreign));
+        Row { cells: cells.unwrap_or_default(), instead: None }
+    });
+}
+
+fn cells<'a>(canvas: &Canvas<'_>, state: &State, foreign: &'a Foreign) -> Vec<Spans<'a>> {
+    let dash = || vec![canvas.span(Meaning::Muted, "—")];
+    let text = |text: String| vec![canvas.span(Meaning::Text, text)];
+    let power = state.attribution.foreign_power(&foreign.process);
+    let power = power.value().zip(power.grade()).map(|(watts, grade)| format!("{}{:.1}", grade.mark(), watts.0));
+    vec![
+        vec![canvas.span(Meaning::Text, foreign.engine.as_str())],
+        foreign.model_name().map_or_else(dash, |name| vec![canvas.span(Meaning::Text, name)]),
+        text(format!("{:.0}%", foreign.process.cores * 100.0)),
+        text(format!("{:.2}", foreign.process.resident.gigabytes())),
+        foreign.gpu_memory.map_or_else(dash, |memory| text(format!("{:.2}", memory.gigabytes()))),
+        power.map_or_else(dash, text),
+    ]
+}
+
+/// Draw all that is known of the chosen one.
+pub(crate) fn card(canvas: &mut Canvas<'_>, area: Rect, state: &State, foreign: &Foreign) {
+    if state.machine.sample.is_none() {
+        return;
+    }
+    let mut rest = inset(area, 1);
+    let style = canvas.style(Meaning::Text).add_modifier(ratatui::style::Modifier::BOLD);
+    let rows = canvas.paragraph(rest, &foreign.engine, style);
+    rest = below(rest, rows);
+    let stop = canvas.key(Context::Fleet, "stop");
+    let note = format!("Another program's: taffrail reads it and leaves it alone. {stop} asks it to end.");
+    let style = canvas.style(Meaning::Muted);
+    let rows = canvas.paragraph(rest, &note, style);
+    rest = below(rest, rows + 1);
+    let process = &foreign.process;
+    let power = state.attribution.foreign_power(process);
+    let mapped = match foreign.closed {
+        true => "— the files of another user's process are not told".to_owned(),
+        false => format!("{}, {} of it in memory", foreign.mapped, foreign.weights_in_memory()),
+    };
+    let gpu = foreign.gpu_memory.map_or_else(|| "— no driver names it".to_owned(), |memory| memory.to_string());
+    let power = match &power {
+        Figure::Known { grade, source, .. } => format!("{power} {}, {source}", grade.word()),
+        Figure::Unknown { reason, .. } => format!("— {reason}"),
+    };
+    let share = process.cpu_share.map(|share| format!(", {share} of all that is busy")).unwrap_or_default();
+    for (label, text) in [
+        ("process", process.pid.to_string()),
+        ("model", foreign.model_name().unwrap_or("— neither named nor mapped").to_owned()),
+        ("from", foreign.model.clone().unwrap_or_else(|| "—".to_owned())),
+        ("processor", format!("{:.0}% of a core{share}", process.cores * 100.0)),
+        ("resident", format!("{}, {} of it held", process.resident, process.anonymous)),
+        ("swapped out", process.swapped.to_string()),
+        ("model files", mapped),
+        ("on GPUs", gpu),
+        ("power", power),
+    ] {
+        if rest.height == 0 {
+            return;
+        }
+        canvas.say(row(rest, 0).x, rest.y, LABEL, label, Meaning::Muted);
+        let style = canvas.style(Meaning::Text);
+        let indent = LABEL.min(rest.width);
+        let value = Rect { x: rest.x + indent, width: rest.width - indent, height: rest.height.min(3), ..rest };
+        let rows = canvas.paragraph(value, &text, style).max(1);
+        rest = below(rest, rows);
+    }
+}
