@@ -6,6 +6,7 @@
 pub mod clipboard;
 mod clock;
 pub mod dashboard;
+mod export;
 mod house;
 mod hub;
 mod prepare;
@@ -179,6 +180,7 @@ impl App {
             Effect::Discard(order) => hub::Hub::discard(&self.state.settings, order),
             Effect::House(chore) => house::start(chore, &self.state, self.library_sender.clone()),
             Effect::Copy(text) => self.clipboard = Some(text),
+            Effect::WriteNew { name, text } => self.handle(export::write_new(&name, &text)),
             Effect::Quit => {}
         }
     }

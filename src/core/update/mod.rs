@@ -3,6 +3,7 @@
 //! Owned here: what follows from an event. Absent: how any of it is done; effects leave as data.
 
 mod action;
+mod graphs;
 mod house;
 mod hub;
 mod overlay;

@@ -43,6 +43,7 @@ impl<'a> Tail<'a> {
 
 /// Draw the conversation's last rows, or those `scroll` rows before them.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, session: &Session, scroll: usize, view_state: &mut ViewState) {
+    canvas.claim("chat", area);
     let area = inset(area, 1);
     view_state.scroll_limit = None;
     if area.height == 0 || area.width < 4 {
