@@ -41,6 +41,8 @@ pub enum Event {
     Worker(WorkerId, WorkerEvent),
     /// The sensors were read.
     Sample(Box<Sample>),
+    /// A tick of a recording.
+    Frame(Box<super::trace::Frame>),
     /// An effect could not be carried out: one sentence for the user.
     Trouble(String),
     /// An effect was carried out that the user waits for: one sentence.

@@ -27,6 +27,7 @@ pub mod ring;
 pub mod session;
 pub mod settings;
 pub mod state;
+pub mod trace;
 pub mod units;
 mod update;
 pub mod what;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use wire::{Counters, Finish, Loaded, Role, Sampling};
 
 use super::event::Moment;
@@ -15,7 +15,7 @@ use super::settings::SessionSettings;
 use super::units::{Bytes, Joules};
 
 /// Names a session for the program's life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SessionId(pub u64);
 
 /// Names a worker process for the program's life; a restarted session has a new one, so that what an old worker
@@ -75,7 +75,8 @@ pub struct Session {
 }
 
 /// Where a session is in its life.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Wants to start; the machine's memory has not been read yet.
     Queued,
@@ -124,7 +125,8 @@ impl Phase {
 }
 
 /// What a busy session does right now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Step {
     /// Reads the prompt: tokens done, tokens in all (0 until the worker has counted).
     Prompt {
@@ -196,7 +198,7 @@ impl Default for Figures {
 }
 
 /// What a session was admitted with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Plan {
     /// Weights.
     pub weights: Bytes,

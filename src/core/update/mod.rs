@@ -7,6 +7,7 @@ mod graphs;
 mod house;
 mod hub;
 mod overlay;
+mod replay;
 mod sample;
 mod session;
 mod worker;
@@ -50,6 +51,7 @@ pub fn update(state: &mut State, now: Moment, event: Event) -> Vec<Effect> {
         Event::Library(event) => library(state, event),
         Event::Worker(worker, event) => worker::heard(state, worker, event),
         Event::Sample(sample) => sample::sampled(state, sample),
+        Event::Frame(frame) => replay::replayed(state, *frame),
         Event::Trouble(text) => {
             notify(state, text, true);
             Vec::new()
