@@ -55,9 +55,10 @@ impl Quantity {
         }
     }
 
-    /// Whether its parts add up. Temperatures don't: the whole is the hottest.
+    /// Whether it is the sum of parts. The hottest sensor is none, and of the processor and the main memory the whole
+    /// shows alone.
     pub fn adds(self) -> bool {
-        self != Self::Temperature
+        matches!(self, Self::Throughput | Self::Memory | Self::Power)
     }
 
     fn scale(self) -> f32 {
@@ -161,7 +162,7 @@ pub fn graph(state: &State, quantity: Quantity) -> Graph {
                 points: read(ring, span),
             })
             .collect()
-    } else {
+    } else if quantity.adds() {
         let sessions = state.fleet.sessions.iter().map(|session| {
             let ring = match quantity {
                 Quantity::Throughput => &session.throughput,
@@ -171,6 +172,8 @@ pub fn graph(state: &State, quantity: Quantity) -> Graph {
             Part { name: session.name.clone(), owner: Owner::Session(session.id), points: read(ring, span) }
         });
         sessions.collect()
+    } else {
+        Vec::new()
     };
     let total = read(whole, span);
     if quantity.adds() {

@@ -102,7 +102,7 @@ fn one(canvas: &mut Canvas<'_>, area: Rect, state: &State, quantity: Quantity, g
         };
         parts.iter().enumerate().map(one).collect()
     };
-    if state.machine.split {
+    if state.machine.split && !graph.parts.is_empty() {
         // What has done nothing in the window needs no ground.
         let is_seen = |part: &&Part| part.points.iter().flatten().any(|bucket| bucket.most > 0.0);
         let parts: Vec<Part> = graph.parts.iter().filter(is_seen).cloned().collect();
@@ -114,7 +114,7 @@ fn one(canvas: &mut Canvas<'_>, area: Rect, state: &State, quantity: Quantity, g
         let series = drawn(&graph.parts);
         graph::draw(canvas, plot, &series, graph.top, window);
     } else {
-        // What does not add up is shown by the most of it.
+        // What is no sum is shown as a whole.
         let points = graph.total.iter().map(|point| point.map(|bucket| bucket.mean)).collect();
         let hottest = [Series { points, style: canvas.style(Meaning::Accent) }];
         graph::draw(canvas, plot, &hottest, graph.top, window);

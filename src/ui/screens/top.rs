@@ -26,17 +26,16 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     let inside = inset(area, 1);
     machine::host(canvas, inside, state, sample);
     let rest = below(inside, 1);
-    let graph_rows = (rest.height * 11 / 20).max(rest.height.min(8));
-    let (upper, graph) = split_rows(rest, rest.height - graph_rows);
+    // The parts take what they need, up to about half; a blank row stands behind them where there is room.
+    let room = (rest.height * 9 / 20).min(rest.height.saturating_sub(8));
+    let left = machine::parts(canvas, Rect { height: room, ..rest }, state, sample, room >= 24);
+    let rest = below(rest, left.y - rest.y + u16::from(rest.height >= 28));
     // The row of taffrail itself stands under the sessions; without any, the head has said it.
     let n_rows = state.fleet.rows.len() as u16;
-    let table_rows = if n_rows == 0 { 0 } else { (n_rows + 2).min(upper.height / 2).max(2) };
-    let (upper, table) = split_rows(upper, upper.height.saturating_sub(table_rows));
-    // A blank row stands between them where there is room.
-    let (parts, _) = split_rows(upper, upper.height.saturating_sub(u16::from(upper.height > 8)));
-    machine::parts(canvas, parts, state, sample, parts.height >= 24);
+    let table_rows = if n_rows == 0 { 0 } else { (n_rows + 2).min(rest.height / 3).max(2) };
+    let (table, graph) = split_rows(rest, table_rows);
     if table.height > 1 {
         session_table::draw(canvas, table, state, view_state);
     }
-    graphs::draw(canvas, Rect { x: area.x, width: area.width, ..graph }, state);
+    graphs::draw(canvas, graph, state);
 }
