@@ -5,12 +5,16 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
+use taffrail::app::recording::Recorder;
+use taffrail::app::replay::Replay;
 use taffrail::app::{App, Clock, dashboard, glance, survey, terminal_width};
 use taffrail::cli::{self, Cli, Command, Exit};
 use taffrail::core::event::LibraryEvent;
 use taffrail::core::model::Model;
 use taffrail::core::openness::{Openness, Table};
 use taffrail::core::settings::{Library, Settings};
+use taffrail::core::state::Screen as Shown;
+use taffrail::core::trace::Frame;
 use taffrail::engine::Program;
 use taffrail::{config, library, ui};
 
@@ -23,7 +27,12 @@ fn main() -> ExitCode {
     let loaded = config::load(&config::Sources::of_process(cli.config, cli.set));
     let mended = library::house::recover(&library::Env::read());
     match cli.command {
-        None => dashboard(loaded, mended),
+        None => dashboard(loaded, mended, &cli.trace, Shown::Library),
+        Some(Command::Top(arguments))
+            if !arguments.is_for_programs() && io::stdout().is_terminal() && io::stdin().is_terminal() =>
+        {
+            dashboard(loaded, mended, &arguments.trace, Shown::Top)
+        }
         Some(command) => {
             for sentence in &mended {
                 complain(sentence);
@@ -132,11 +141,28 @@ fn judgements(settings: &Library) -> Arc<Table> {
 /// The figures of the machine, once or until the user has enough.
 fn top(arguments: &cli::top::Top, settings: &Settings, out: &mut impl Write) -> io::Result<Exit> {
     let interval = settings.telemetry.interval;
+    cli::top::begin(arguments, out)?;
+    if let Some(file) = &arguments.trace.replay {
+        let mut last = None;
+        survey::replay(file, |sample| {
+            if arguments.is_once() {
+                last = Some(sample.clone());
+                return Ok(());
+            }
+            cli::top::run(arguments, sample, out)
+        })?;
+        return last.map_or(Ok(()), |sample| cli::top::run(arguments, &sample, out)).map(|()| Exit::Done);
+    }
     if arguments.is_once() {
         let sample = survey::survey(interval);
         return cli::top::run(arguments, &sample, out).map(|()| Exit::Done);
     }
+    let mut recorder = recorder(&arguments.trace, interval)?;
     survey::watch(interval, |sample| {
+        if let Some(Err(error)) = recorder.as_mut().map(|recorder| recorder.write(&Frame::of_sample(sample))) {
+            complain(&format!("the recording has ended: {error}"));
+            recorder = None;
+        }
         cli::top::run(arguments, sample, out)?;
         out.flush()
     })
@@ -198,7 +224,7 @@ fn suite(
     with_app(settings, Vec::new(), async |app: &mut App| run(models, app, folder.as_deref(), &find).await)
 }
 
-fn dashboard(loaded: config::Loaded, mended: Vec<String>) -> Exit {
+fn dashboard(loaded: config::Loaded, mended: Vec<String>, trace: &cli::Trace, shown: Shown) -> Exit {
     if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
         complain(
             &"the dashboard needs a terminal\n  hint: without one, use `taffrail ls`, `taffrail show MODEL`, `taffrail run MODEL -p PROMPT`, `taffrail top --once` or `taffrail config`; `taffrail help` lists all",
@@ -222,7 +248,8 @@ fn dashboard(loaded: config::Loaded, mended: Vec<String>) -> Exit {
     let (judgements, problem) = config::judgements(&loaded.settings.library);
     notices.extend(problem.iter().map(with_hint));
     let names = themes.keys().cloned().collect();
-    with_app(loaded.settings, names, async |app: &mut App| {
+    with_traced_app(loaded.settings, names, trace, async |app: &mut App| {
+        app.state.screen = shown;
         app.handle(taffrail::core::Event::Library(LibraryEvent::Openness(judgements)));
         for sentence in mended {
             app.handle(taffrail::core::Event::Notice(sentence));
@@ -239,6 +266,16 @@ fn dashboard(loaded: config::Loaded, mended: Vec<String>) -> Exit {
 
 /// Run with the program's driver, and end its workers afterwards.
 fn with_app(settings: Settings, themes: Vec<String>, front: impl AsyncFnOnce(&mut App) -> Exit) -> Exit {
+    with_traced_app(settings, themes, &cli::Trace::default(), front)
+}
+
+/// The same, recording or playing a recording.
+fn with_traced_app(
+    settings: Settings,
+    themes: Vec<String>,
+    trace: &cli::Trace,
+    front: impl AsyncFnOnce(&mut App) -> Exit,
+) -> Exit {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
@@ -248,14 +285,34 @@ fn with_app(settings: Settings, themes: Vec<String>, front: impl AsyncFnOnce(&mu
             Ok(program) => program,
             Err(error) => return fail(&error),
         };
-        let mut app = match App::new(settings, themes, program) {
+        let recorder = match recorder(trace, settings.telemetry.interval) {
+            Ok(recorder) => recorder,
+            Err(error) => return fail(&error),
+        };
+        let app = match &trace.replay {
+            Some(file) => {
+                Replay::open(file, trace.speed).map(|replay| App::replaying(settings, themes, program, replay))
+            }
+            None => App::new(settings, themes, program),
+        };
+        let mut app = match app {
             Ok(app) => app,
             Err(error) => return fail(&error),
         };
+        if let Some(recorder) = recorder {
+            app.record(recorder);
+        }
         let exit = front(&mut app).await;
         app.shut_down().await;
         exit
     })
+}
+
+/// The file that is to be recorded into.
+fn recorder(trace: &cli::Trace, interval: std::time::Duration) -> io::Result<Option<Recorder>> {
+    let Some(file) = &trace.record else { return Ok(None) };
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", file.display()));
+    Recorder::create(file, interval).map(Some).map_err(named)
 }
 
 fn fail(error: &io::Error) -> Exit {

@@ -22,6 +22,8 @@ mod library;
 #[path = "../../examples/make_stores.rs"]
 mod make_stores;
 #[cfg(unix)]
+mod monitors;
+#[cfg(unix)]
 mod sessions;
 #[cfg(unix)]
 mod speed;
@@ -48,6 +50,7 @@ const GROUPS: &[Group] = &[
     ("together", true, sessions::together),
     ("cancel", true, sessions::cancel),
     ("idle", true, terminal::idle),
+    ("monitors", false, monitors::idle),
     ("keypress", true, terminal::keypress),
     ("frame", false, frame),
 ];

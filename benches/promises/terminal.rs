@@ -76,7 +76,7 @@ fn start(terminal: &mut Terminal, count: usize) {
 }
 
 /// Let time pass: here it is the thing measured.
-fn watch(time: Duration) {
+pub(crate) fn watch(time: Duration) {
     let start = Instant::now();
     while let Some(left) = time.checked_sub(start.elapsed()) {
         std::thread::park_timeout(left);
@@ -84,7 +84,7 @@ fn watch(time: Duration) {
 }
 
 /// Time on a processor, by the kernel's ticks.
-fn processor_time(pid: u32) -> Duration {
+pub(crate) fn processor_time(pid: u32) -> Duration {
     /// `USER_HZ`, which Linux has fixed for what it shows.
     const TICKS_PER_SECOND: u64 = 100;
     let line = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
@@ -95,7 +95,7 @@ fn processor_time(pid: u32) -> Duration {
 }
 
 /// A line of the process's status, megabytes.
-fn memory(pid: u32, name: &str) -> f64 {
+pub(crate) fn memory(pid: u32, name: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
     line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() * 1024.0 / 1e6

@@ -19,6 +19,7 @@ use ratatui::backend::CrosstermBackend;
 use tokio::time::{Instant, sleep_until};
 
 use super::{App, clipboard};
+use crate::core::state::Screen as Shown;
 use crate::core::{Event, State};
 use crate::ui::{Keymap, Theme, ViewState, view};
 
@@ -36,8 +37,11 @@ pub async fn run(app: &mut App, keymap: &Keymap, themes: &BTreeMap<String, Theme
     let mut signals = Signals::new()?;
     // The first frame needs nothing from the disk.
     screen.draw(&app.state, &mut view_state, keymap, themes)?;
-    app.scan();
-    app.find_interrupted();
+    // `taffrail top` has no use for models.
+    if app.state.screen != Shown::Top {
+        app.scan();
+        app.find_interrupted();
+    }
     app.recall_baselines();
     let mut drawn = Instant::now();
     let mut dirty = false;

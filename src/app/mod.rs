@@ -8,9 +8,12 @@ mod baselines;
 pub mod clipboard;
 mod clock;
 pub mod dashboard;
+mod export;
 mod house;
 mod hub;
 mod prepare;
+pub mod recording;
+pub mod replay;
 pub mod survey;
 
 use std::sync::Arc;
@@ -21,6 +24,7 @@ use crate::core::event::{LibraryEvent, WorkerEvent};
 use crate::core::machine::Sample;
 use crate::core::session::WorkerId;
 use crate::core::settings::Settings;
+use crate::core::trace::Frame;
 use crate::core::{Action, Effect, Event, State, update};
 use crate::engine::{Engine, Program};
 use crate::library;
@@ -56,6 +60,14 @@ pub fn glance(settings: Settings) -> State {
     state
 }
 
+/// The next tick of a recording, where one plays.
+async fn played(replay: &mut Option<replay::Replay>) -> Event {
+    match replay {
+        Some(replay) => replay.next().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// The program without a face.
 pub struct App {
     /// What it knows.
@@ -72,17 +84,17 @@ pub struct App {
     aside_sender: mpsc::Sender<Event>,
     watcher: Option<library::Watcher>,
     readings: watch::Receiver<Option<Box<Sample>>>,
-    sampler: telemetry::Thread,
+    /// `None` where a recording plays.
+    sampler: Option<telemetry::Thread>,
+    replay: Option<replay::Replay>,
+    recorder: Option<recording::Recorder>,
 }
 
 impl App {
     /// Start the sampler; nothing else runs yet. Needs a tokio runtime of the current-thread kind: workers die with the
     /// thread that started them, so that must be the main one.
     pub fn new(settings: Settings, themes: Vec<String>, program: Program) -> std::io::Result<Self> {
-        let (news_sender, news) = mpsc::channel(MAX_NEWS);
-        let (library_sender, library) = mpsc::channel(MAX_LIBRARY);
         let (newest, readings) = watch::channel(None);
-        let (aside_sender, asides) = mpsc::channel(MAX_ASIDES);
         let clock = Clock::start();
         let sampler = telemetry::spawn(
             "/".into(),
@@ -94,7 +106,37 @@ impl App {
                 !newest.is_closed()
             },
         )?;
-        Ok(Self {
+        Ok(Self { sampler: Some(sampler), ..Self::with(settings, themes, program, clock, readings) })
+    }
+
+    /// A program that shows a recording instead of this machine. It starts no session.
+    pub fn replaying(mut settings: Settings, themes: Vec<String>, program: Program, replay: replay::Replay) -> Self {
+        settings.telemetry.interval = replay.interval;
+        let (_, readings) = watch::channel(None);
+        Self { replay: Some(replay), ..Self::with(settings, themes, program, Clock::start(), readings) }
+    }
+
+    /// Write every tick into a recording from now on.
+    pub fn record(&mut self, recorder: recording::Recorder) {
+        self.recorder = Some(recorder);
+    }
+
+    /// Whether a recording plays.
+    pub fn is_replaying(&self) -> bool {
+        self.replay.is_some()
+    }
+
+    fn with(
+        settings: Settings,
+        themes: Vec<String>,
+        program: Program,
+        clock: Clock,
+        readings: watch::Receiver<Option<Box<Sample>>>,
+    ) -> Self {
+        let (news_sender, news) = mpsc::channel(MAX_NEWS);
+        let (library_sender, library) = mpsc::channel(MAX_LIBRARY);
+        let (aside_sender, asides) = mpsc::channel(MAX_ASIDES);
+        Self {
             engine: Engine::new(program, settings.engine.clone(), news_sender),
             state: aside::recall(State::new(settings, themes)),
             clipboard: None,
@@ -107,8 +149,10 @@ impl App {
             hub: hub::Hub::new(),
             watcher: None,
             readings,
-            sampler,
-        })
+            sampler: None,
+            replay: None,
+            recorder: None,
+        }
     }
 
     /// Wait for the next thing to happen.
@@ -120,6 +164,7 @@ impl App {
                 Some(event) = self.library.recv() => return Event::Library(event),
                 event = self.hub.next() => return event,
                 Some(event) = self.asides.recv() => return event,
+                event = played(&mut self.replay) => return event,
                 Ok(()) = self.readings.changed() => {
                     if let Some(sample) = self.readings.borrow_and_update().clone() {
                         return Event::Sample(sample);
@@ -144,7 +189,11 @@ impl App {
 
     /// Take what happened, and do what follows.
     pub fn handle(&mut self, event: Event) {
+        let is_tick = matches!(event, Event::Sample(_));
         let effects = update(&mut self.state, self.clock.now(), event);
+        if is_tick {
+            self.write_tick();
+        }
         for effect in effects {
             self.execute(effect);
         }
@@ -183,14 +232,30 @@ impl App {
         self.engine.shut_down().await;
     }
 
+    /// A recording that can't go on ends, and nothing else does.
+    fn write_tick(&mut self) {
+        let Some((recorder, frame)) = self.recorder.as_mut().zip(Frame::of(&self.state)) else { return };
+        if let Err(error) = recorder.write(&frame) {
+            self.recorder = None;
+            self.handle(Event::Trouble(format!("the recording has ended: {error}")));
+        }
+    }
+
     fn execute(&mut self, effect: Effect) {
+        if self.is_replaying() && matches!(effect, Effect::Spawn { .. } | Effect::Tell { .. } | Effect::Stop { .. }) {
+            return self.handle(Event::Trouble("this is a recording: its sessions can't be changed".to_owned()));
+        }
         match effect {
             Effect::Spawn { worker, model, load } => {
                 self.engine.spawn(worker, *load, move || prepare::prepare(&model));
             }
             Effect::Tell { worker, request } => self.engine.tell(worker, request),
             Effect::Stop { worker } => self.engine.stop(worker),
-            Effect::Watch { pids } => self.sampler.watch(pids),
+            Effect::Watch { pids } => {
+                if let Some(sampler) = &self.sampler {
+                    sampler.watch(pids);
+                }
+            }
             Effect::Scan => self.scan(),
             Effect::Search { generation, text, sort } => self.hub.search(&self.state.settings, generation, text, sort),
             Effect::Files { repository, revision } => self.hub.files(&self.state.settings, repository, revision),
@@ -226,6 +291,7 @@ impl App {
                 self.beside(look, |reason| Event::Residency { model, share: Err(reason) });
             }
             Effect::Copy(text) => self.clipboard = Some(text),
+            Effect::WriteNew { name, text } => self.handle(export::write_new(&name, &text)),
             Effect::Quit => {}
         }
     }

@@ -52,6 +52,21 @@ pub fn bandwidth(sample: &Sample) -> Result<Bandwidth, String> {
     super::aside::measure(threads, sample.memory.available, Clock::start().now().unix)
 }
 
+/// Hand every sample of a recording to `show`, without waiting.
+///
+/// # Errors
+///
+/// What `show` says, that the file can't be read, or what is wrong with it and in which line.
+pub fn replay(path: &std::path::Path, mut show: impl FnMut(&Sample) -> io::Result<()>) -> io::Result<()> {
+    let mut recording = super::recording::Recording::open(path)?;
+    while let Some(frame) = recording.next()? {
+        let mut sample = frame.sample;
+        sample.at = crate::core::Moment { uptime: Duration::from_millis(frame.uptime_ms), unix: frame.unix };
+        show(&sample)?;
+    }
+    Ok(())
+}
+
 /// What can run models here.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Engine {

@@ -2,6 +2,7 @@
 //!
 //! A sample goes in, text comes out; who takes the samples, and how often, is the caller's.
 
+mod csv;
 pub(super) mod document;
 mod prometheus;
 
@@ -26,6 +27,12 @@ pub struct Top {
     /// Print one look as Prometheus text and end
     #[arg(long, conflicts_with = "json")]
     pub prometheus: bool,
+    /// Print a line of CSV per look, after one with the names
+    #[arg(long, conflicts_with_all = ["json", "prometheus"])]
+    pub csv: bool,
+    /// Recordings.
+    #[command(flatten)]
+    pub trace: super::Trace,
 }
 
 impl Top {
@@ -33,12 +40,23 @@ impl Top {
     pub fn is_once(&self) -> bool {
         self.once || self.prometheus
     }
+
+    /// Whether a program is to read it, rather than a person to see it.
+    pub fn is_for_programs(&self) -> bool {
+        self.is_once() || self.json || self.csv
+    }
+}
+
+/// What stands before the first look.
+pub fn begin(arguments: &Top, out: &mut impl Write) -> io::Result<()> {
+    if arguments.csv { csv::head(out) } else { Ok(()) }
 }
 
 /// Write one look at the machine.
 pub fn run(arguments: &Top, sample: &Sample, out: &mut impl Write) -> io::Result<()> {
     match arguments {
         Top { prometheus: true, .. } => prometheus::write(sample, out),
+        Top { csv: true, .. } => csv::write(sample, out),
         Top { json: true, .. } => super::json::write(out, &document::document(sample)),
         Top { once: false, .. } => {
             text(sample, out)?;

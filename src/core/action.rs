@@ -73,6 +73,14 @@ pub enum Action {
     Zoom(i32),
     /// Measure what the machine draws without work, or end that.
     Calibrate,
+    /// Move the instant that all graphs read out; negative is back in time.
+    Cursor(i32),
+    /// Give each session a graph of its own, or stack them.
+    Split,
+    /// Write the graphs into a file.
+    Export,
+    /// Sort the sessions by this column.
+    SortBy(super::state::FleetSort),
     /// Take the next theme.
     Theme,
     /// Take the theme of this name.
@@ -183,6 +191,10 @@ pub static NAMED: &[Named] = &[
     named("zoom-in", "let graphs span less time", Action::Zoom(-1)),
     named("zoom-out", "let graphs span more time", Action::Zoom(1)),
     named("calibrate", "measure the idle baseline, or end that", Action::Calibrate),
+    named("earlier", "read the graphs out further back", Action::Cursor(-1)),
+    named("later", "read the graphs out further on", Action::Cursor(1)),
+    named("split", "give each session a graph of its own, or stack them", Action::Split),
+    named("export", "write the graphs into a CSV file in this folder", Action::Export),
     named("theme", "take the next theme", Action::Theme),
     named("rescan", "look through all stores again", Action::Rescan),
     named("pause", "let the download stand still, or go on", Action::Pause),
@@ -230,6 +242,9 @@ pub fn palette(typed: &str, themes: &[String]) -> Vec<PaletteRow> {
         if !matches!(action, Action::Edit(_) | Action::Palette | Action::Confirm(_) | Action::Choose | Action::Back) {
             offer((*name).to_owned(), (*help).to_owned(), action.clone());
         }
+    }
+    for (name, sort) in super::state::FleetSort::ALL {
+        offer(format!("sort sessions by {name}"), "sort by this column".to_owned(), Action::SortBy(sort));
     }
     for theme in themes {
         offer(format!("theme {theme}"), "take this theme".to_owned(), Action::SetTheme(theme.clone()));

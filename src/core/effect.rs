@@ -101,6 +101,13 @@ pub enum Effect {
     },
     /// Put text on the clipboard.
     Copy(String),
+    /// Write a file into the current folder that was not there before; answered by [`super::Event::Notice`].
+    WriteNew {
+        /// Its name; numbered where there is one already.
+        name: String,
+        /// What it holds.
+        text: String,
+    },
     /// Leave.
     Quit,
 }

@@ -65,6 +65,8 @@ pub enum Event {
         /// The share, or why it is not told.
         share: Result<Ratio, String>,
     },
+    /// A tick of a recording.
+    Frame(Box<super::trace::Frame>),
     /// An effect could not be carried out: one sentence for the user.
     Trouble(String),
     /// An effect was carried out that the user waits for: one sentence.

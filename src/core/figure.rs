@@ -1,11 +1,11 @@
 //! A figure with its grade: how sure it is, where it comes from, or why it is not known.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::units::{Ratio, digits};
 
 /// How a figure came about, best first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Grade {
     /// Read from a sensor or counter that covers exactly this.
@@ -37,7 +37,7 @@ impl Grade {
 }
 
 /// A value that may not be known. Unknown is never zero: it says why, and what would mend it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Figure<T> {
     /// Known.

@@ -3,14 +3,15 @@
 //! Owned here: the table of known engines, and what a process tells by its name, its command line and the files it has
 //! mapped. Absent: reading any of that, which `telemetry` does, and starting or changing such a program.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::machine::Process;
 use super::model::Model;
 use super::units::Bytes;
 
 /// A process of another program that runs or trains models.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Foreign {
     /// Its figures, as those of our own workers.
     pub process: Process,

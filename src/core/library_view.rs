@@ -86,8 +86,9 @@ enum Figure {
     Speed,
 }
 
+/// How a number is asked for.
 #[derive(Clone, Copy)]
-struct Comparison {
+pub(super) struct Comparison {
     wanted: Ordering,
     or_equal: bool,
 }
@@ -115,13 +116,7 @@ impl<'a> Word<'a> {
     }
 
     fn number(figure: Figure, text: &str) -> Self {
-        let (wanted, text) = match text.split_at_checked(1) {
-            Some(("<", rest)) => (Ordering::Less, rest),
-            Some((">", rest)) => (Ordering::Greater, rest),
-            _ => (Ordering::Equal, text),
-        };
-        let (or_equal, text) = text.strip_prefix('=').map_or((wanted == Ordering::Equal, text), |rest| (true, rest));
-        amount(text).map_or(Self::Unfinished, |number| Self::Number(figure, Comparison { wanted, or_equal }, number))
+        comparison(text).map_or(Self::Unfinished, |(comparison, number)| Self::Number(figure, comparison, number))
     }
 
     fn fits(&self, model: &Model, facts: Facts<'_>) -> bool {
@@ -158,9 +153,20 @@ impl<'a> Word<'a> {
     }
 }
 
+/// A number that is asked for, such as `>=32k`; `None` where it is not finished.
+pub(super) fn comparison(text: &str) -> Option<(Comparison, f64)> {
+    let (wanted, text) = match text.split_at_checked(1) {
+        Some(("<", rest)) => (Ordering::Less, rest),
+        Some((">", rest)) => (Ordering::Greater, rest),
+        _ => (Ordering::Equal, text),
+    };
+    let (or_equal, text) = text.strip_prefix('=').map_or((wanted == Ordering::Equal, text), |rest| (true, rest));
+    Some((Comparison { wanted, or_equal }, amount(text)?))
+}
+
 impl Comparison {
     /// Equal is what is written equal: within half a percent.
-    fn holds(self, found: f64, number: f64) -> bool {
+    pub(super) fn holds(self, found: f64, number: f64) -> bool {
         let is_equal = (found - number).abs() <= number.abs() * 0.005;
         match self.wanted {
             Ordering::Equal => is_equal,

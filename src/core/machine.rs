@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::event::Moment;
 use super::figure::{Figure, Grade};
@@ -10,7 +10,8 @@ use super::foreign::Foreign;
 use super::units::{Bytes, Celsius, Joules, Ratio, Watts};
 
 /// All readings of one tick.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Sample {
     /// When it was taken.
     #[serde(skip)]
@@ -48,7 +49,7 @@ pub struct Sample {
 }
 
 /// What the machine is.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Host {
     /// Host name.
     pub name: String,
@@ -59,7 +60,7 @@ pub struct Host {
 }
 
 /// One core.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Core {
     /// Busy share; `None` in the first sample, for it takes two readings.
     pub usage: Option<Ratio>,
@@ -68,7 +69,7 @@ pub struct Core {
 }
 
 /// What holds the processor's clock down. `None` where the system doesn't tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Limits {
     /// How often heat throttled a core or a package since the reading before.
     pub n_throttled: Option<u64>,
@@ -79,7 +80,7 @@ pub struct Limits {
 }
 
 /// The share of the last ten seconds in which some task waited; `None` where the system doesn't tell.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names say what was waited for")]
 pub struct Pressure {
     pub cpu: Option<Ratio>,
@@ -88,7 +89,7 @@ pub struct Pressure {
 }
 
 /// Main memory and swap.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the kernel's own terms; available counts what can be reclaimed")]
 pub struct Memory {
     pub total: Bytes,
@@ -99,7 +100,7 @@ pub struct Memory {
 }
 
 /// A disk.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Disk {
     /// Device name.
     pub name: String,
@@ -116,7 +117,7 @@ pub struct Disk {
 }
 
 /// A temperature sensor.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Temperature {
     /// The driver's label.
     pub label: String,
@@ -127,7 +128,7 @@ pub struct Temperature {
 }
 
 /// A GPU.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Gpu {
     /// Index by its driver.
     pub index: u32,
@@ -153,7 +154,7 @@ pub struct Gpu {
 }
 
 /// What a power reading covers.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Domain {
     /// A processor package, by number.
@@ -173,7 +174,7 @@ pub enum Domain {
 }
 
 /// Power of one domain over the last tick.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Power {
     /// What it covers.
     pub domain: Domain,
@@ -188,7 +189,7 @@ pub struct Power {
 }
 
 /// One process.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Process {
     /// Process id.
     pub pid: u32,
@@ -205,7 +206,7 @@ pub struct Process {
 }
 
 /// A source of readings, and how it is.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Source {
     /// Its name, such as `powercap`.
     pub name: String,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use wire::{Counters, Finish, Loaded, Role, Sampling};
 
 use super::energy::{Bill, Report, Timer};
@@ -16,7 +16,7 @@ use super::settings::{self, SessionSettings};
 use super::units::{Bytes, Joules};
 
 /// Names a session for the program's life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SessionId(pub u64);
 
 /// Names a worker process for the program's life; a restarted session has a new one, so that what an old worker
@@ -84,7 +84,8 @@ pub struct Session {
 }
 
 /// Where a session is in its life.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Wants to start; the machine's memory has not been read yet.
     Queued,
@@ -133,7 +134,8 @@ impl Phase {
 }
 
 /// What a busy session does right now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Step {
     /// Reads the prompt: tokens done, tokens in all (0 until the worker has counted).
     Prompt {
@@ -214,7 +216,7 @@ impl Default for Figures {
 }
 
 /// What a session was admitted with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Plan {
     /// Weights.
     pub weights: Bytes,
@@ -271,6 +273,14 @@ impl Session {
             standby: Joules(0.0),
             timer: Timer::default(),
         }
+    }
+
+    /// Let its graphs share their time with those that have seen so many ticks.
+    #[must_use]
+    pub fn since_tick(mut self, history: usize, ticks: u64) -> Self {
+        let ring = Ring::since(history, ticks);
+        (self.throughput, self.memory, self.power) = (ring.clone(), ring.clone(), ring);
+        self
     }
 
     /// Whether it answers now.

@@ -288,7 +288,7 @@ impl Default for Engine {
 
 impl Default for Telemetry {
     fn default() -> Self {
-        Self { interval: Duration::from_secs(1), history: Duration::from_mins(10) }
+        Self { interval: Duration::from_secs(1), history: Duration::from_hours(24) }
     }
 }
 

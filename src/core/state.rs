@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::editor::Editor;
 use super::energy::Attribution;
 use super::event::{Moment, StoreStatus};
+use super::figure::Figure;
 use super::foreign::{Choice, Foreign};
 use super::house::{Keeping, Plan, Request};
 use super::hub::Hub;
@@ -18,7 +19,7 @@ use super::ring::Ring;
 use super::roofline::Bandwidth;
 use super::session::{Session, SessionId, WorkerId};
 use super::settings::{SessionSettings, Settings};
-use super::units::Ratio;
+use super::units::{Ratio, Watts};
 
 /// All state of the program.
 #[derive(Debug, Clone)]
@@ -61,6 +62,7 @@ pub enum Screen {
     Fleet,
     Library,
     Machine,
+    Top,
 }
 
 impl Screen {
@@ -290,9 +292,32 @@ pub enum FleetSort {
     #[default]
     Started,
     Name,
+    State,
+    Context,
     Throughput,
+    Ttft,
     Memory,
+    Power,
     Energy,
+    PerAnswer,
+    Threads,
+}
+
+impl FleetSort {
+    /// All columns with their names, in the order in which `sort` goes through them.
+    pub const ALL: [(&str, Self); 11] = [
+        ("started", Self::Started),
+        ("name", Self::Name),
+        ("state", Self::State),
+        ("context", Self::Context),
+        ("tok/s", Self::Throughput),
+        ("ttft", Self::Ttft),
+        ("memory", Self::Memory),
+        ("power", Self::Power),
+        ("j/tok", Self::Energy),
+        ("j/answer", Self::PerAnswer),
+        ("threads", Self::Threads),
+    ];
 }
 
 /// The machine's readings.
@@ -308,16 +333,33 @@ pub struct Machine {
     pub power: Ring,
     /// Generated tokens per second of all sessions by tick.
     pub throughput: Ring,
+    /// The hottest sensor by tick, degrees Celsius.
+    pub temperature: Ring,
+    /// What all sessions hold together by tick, bytes.
+    pub held: Ring,
+    /// Temperature sensors by label, the first [`Machine::MAX_SENSORS`]: degrees Celsius by tick.
+    pub sensors: Vec<(String, Ring)>,
+    /// What taffrail itself draws.
+    pub own_watts: Figure<Watts>,
     /// Ticks since the graphs were frozen; `None` while they move.
     pub frozen: Option<usize>,
     /// Ticks that a graph spans.
     pub span: usize,
+    /// The instant that all graphs read out, in ticks before now; `None` reads out now.
+    pub cursor: Option<usize>,
+    /// Whether each session has a graph of its own rather than a part of the stack.
+    pub split: bool,
     /// The first row of the source table that shows.
     pub scroll: usize,
     /// What the main memory gives, where it was measured.
     pub bandwidth: Option<Bandwidth>,
     /// It is being measured now.
     pub measuring: bool,
+}
+
+impl Machine {
+    /// Sensors with a graph of their own. Servers have dozens, and the hottest of all is shown anyway.
+    pub const MAX_SENSORS: usize = 8;
 }
 
 impl State {
@@ -351,9 +393,15 @@ impl State {
                 cpu: ring.clone(),
                 memory: ring.clone(),
                 power: ring.clone(),
-                throughput: ring,
+                throughput: ring.clone(),
+                temperature: ring.clone(),
+                held: ring,
+                sensors: Vec::new(),
+                own_watts: Figure::unknown("not sampled yet"),
                 frozen: None,
-                span: 120,
+                span: 120.min(bound.max(1)),
+                cursor: None,
+                split: false,
                 scroll: 0,
                 bandwidth: None,
                 measuring: false,

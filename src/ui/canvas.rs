@@ -34,6 +34,9 @@ pub(super) struct Canvas<'a> {
     pub(super) context: Context,
     pub(super) graphs: GraphStyle,
     pub(super) cursor: Option<Position>,
+    /// Where each panel stands, for the test that no two share a cell.
+    #[cfg(test)]
+    pub(super) panels: Vec<(&'static str, Rect)>,
 }
 
 impl<'a> Canvas<'a> {
@@ -44,7 +47,16 @@ impl<'a> Canvas<'a> {
         context: Context,
         graphs: GraphStyle,
     ) -> Self {
-        Self { buffer, theme, keys, context, graphs, cursor: None }
+        Self {
+            buffer,
+            theme,
+            keys,
+            context,
+            graphs,
+            cursor: None,
+            #[cfg(test)]
+            panels: Vec::new(),
+        }
     }
 
     pub(super) fn style(&self, meaning: Meaning) -> Style {
@@ -82,6 +94,13 @@ impl<'a> Canvas<'a> {
     pub(super) fn put_right(&mut self, x: u16, y: u16, columns: u16, spans: &[Span<'_>]) {
         let width = spans_width(spans).min(usize::from(columns)) as u16;
         self.put_spans(x + columns - width, y, width, spans);
+    }
+
+    /// Say that a panel has this area for itself.
+    #[cfg_attr(not(test), expect(clippy::unused_self, reason = "only tests look"))]
+    pub(super) fn claim(&mut self, _panel: &'static str, _area: Rect) {
+        #[cfg(test)]
+        self.panels.push((_panel, _area));
     }
 
     /// One cell.

@@ -74,6 +74,12 @@ pub fn busy() -> State {
     }
     state.fleet.rows = state.fleet.sessions.iter().map(|session| session.id).collect();
     state.fleet.chosen = state.fleet.rows.first().copied();
+    let history = state.history();
+    state.machine.own_watts =
+        Figure::Known { value: Watts(0.3), grade: Grade::Apportioned, source: "powercap".to_owned() };
+    state.machine.sensors =
+        ["gpu 0", "Tctl", "nvme"].map(|label| (label.to_owned(), crate::core::ring::Ring::new(history))).to_vec();
+    let held = state.fleet.sessions.iter().filter_map(|session| session.memory.last()).sum::<f32>();
     for tick in 0..300_u16 {
         let wave = |period: f32, depth: f32| 1.0 + depth * (f32::from(tick) / period).sin();
         let throughput: f32 = state
@@ -87,6 +93,11 @@ pub fn busy() -> State {
         machine.power.push(Some(150.0 * wave(11.0, 0.15)));
         machine.cpu.push(Some(60.0 * wave(9.0, 0.3)));
         machine.memory.push(Some(18.3e9 * wave(40.0, 0.02)));
+        machine.held.push(Some(held));
+        machine.temperature.push(Some(71.0 * wave(60.0, 0.1)));
+        for (ring, celsius) in machine.sensors.iter_mut().map(|(_, ring)| ring).zip([71.0, 68.0, 44.0]) {
+            ring.push(Some(celsius * wave(60.0, 0.1)));
+        }
     }
     state
 }

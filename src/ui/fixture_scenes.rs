@@ -5,12 +5,12 @@ use crate::core::editor::Editor;
 use crate::core::plan::Refusal;
 use crate::core::session::{Plan, SessionId};
 use crate::core::settings::SessionSettings;
-use crate::core::state::{Focus, Form, Notice, Overlay, Screen, Tab};
+use crate::core::state::{FleetSort, Focus, Form, Notice, Overlay, Screen, Tab};
 use crate::core::units::Bytes;
 use crate::core::{Action, State};
 
 /// All scenes.
-pub const SCENES: [&str; 27] = [
+pub const SCENES: [&str; 32] = [
     "fleet",
     "prompt",
     "figures",
@@ -38,13 +38,19 @@ pub const SCENES: [&str; 27] = [
     "start",
     "usage",
     "plan",
+    "split",
+    "cursor",
+    "fleet-filter",
+    "top",
+    "top-sessions",
 ];
 
 /// The scene of this name.
 pub fn scene(name: &str) -> Option<State> {
     let mut state = match name {
         "fleet" | "prompt" | "figures" | "memory" | "log" | "frozen" | "unmetered" | "machine" | "help" | "palette"
-        | "confirm" => busy(),
+        | "confirm" | "split" | "cursor" | "fleet-filter" | "top-sessions" => busy(),
+        "top" => with_models(),
         "fleet-empty" | "library" | "library-filter" | "machine-unmetered" | "refused" | "form" | "usage" | "plan" => {
             with_models()
         }
@@ -78,6 +84,20 @@ pub fn scene(name: &str) -> Option<State> {
             state.library.chosen = 1;
             state.library.scanning = true;
         }
+        "split" => state.machine.split = true,
+        "cursor" => state.machine.cursor = Some(42),
+        "fleet-filter" => {
+            state.fleet.filtering = true;
+            state.fleet.filter = Editor::with_text("qwen tok/s>20");
+            state.fleet.sort = FleetSort::PerAnswer;
+            state.fleet.rows = crate::core::fleet_view::rows(
+                &state.fleet.sessions,
+                state.fleet.filter.text(),
+                state.fleet.sort,
+                state.fleet.reverse,
+            );
+        }
+        "top" | "top-sessions" => state.screen = Screen::Top,
         "machine" | "machine-unmetered" => state.screen = Screen::Machine,
         "help" => state.overlay = Some(Overlay::Help { scroll: 0 }),
         "palette" => state.overlay = Some(Overlay::Palette { input: Editor::with_text("th"), chosen: 1 }),

@@ -27,7 +27,7 @@ use Part::{Heading, Keys, Term, Text};
 const FLEET: &[Part] = &[
     Heading("Fleet: what is running, and what does it cost?"),
     Text(
-        "A row for each session: one model in one worker process. Beside or below it the chosen session; under the table throughput, memory and power over the same time.",
+        "A row for each session: one model in one worker process. Beside or below it the chosen session; under the table throughput, memory, power and heat over the same time. The last row is taffrail itself.",
     ),
     Term("State", "○ ready  ◔ reads the prompt  ● thinks or answers  ◐ loads  ◌ waits or stops  ✕ failed"),
     Term("Context", "tokens in the context, of those that it holds"),
@@ -57,6 +57,14 @@ const LIBRARY: &[Part] = &[
         "what each source judged: ● open  ◐ partial  ○ closed  · not assessed; no source's word is merged with another's",
     ),
     Term("Fits", "● with the context of a new session  ○ only with a shorter one  ✕ too large, or not runnable"),
+];
+
+/// What the filter of the sessions can ask.
+const FLEET_FILTER: &[Part] = &[
+    Heading("Filter"),
+    Text("Words that must all be found in the session's name, its model's or its state; or"),
+    Term("state:ready", "also name: model: quant:"),
+    Term("tok/s>20", "also ttft mem power j/tok j/answer ctx threads, with < > <= >= ="),
 ];
 
 /// What a filter can ask, and whose judgements the openness is.
@@ -111,6 +119,23 @@ const MACHINE: &[Part] = &[
     Term("Idle", "the lowest mean of 30 s without an answer, with a model loaded and without; or as calibrated"),
 ];
 
+const TOP: &[Part] = &[
+    Heading("Top: what does the machine do now, and what did it do before?"),
+    Text(
+        "The machine's parts, the sessions of a recording, and four graphs over the same time: what is read out is the same instant in all of them.",
+    ),
+];
+
+/// The graphs, wherever they stand.
+const GRAPHS: &[Part] = &[
+    Heading("Graphs"),
+    Text(
+        "What is older than twelve minutes is kept as least, mean and most of twelve ticks, and after hours of 144. A frozen graph stands while sampling goes on. The axis gives way only when a peak has been out of the window for as long as it spans.",
+    ),
+    Term("rest", "what belongs to no session: other programs, and sessions that have ended"),
+    Term("heat", "the hottest sensor; split, each sensor by itself"),
+];
+
 const GRADES: &[Part] = &[
     Heading("Grades"),
     Term("3.2 W", "measured by a sensor or counter that covers exactly this"),
@@ -133,6 +158,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, scroll: u
             Face::Usage => USAGE,
         },
         Screen::Machine => MACHINE,
+        Screen::Top => TOP,
     };
     let context = Context::beneath(state);
     let inside = window(canvas, area, 88, area.height.saturating_sub(4).max(6), "help");
@@ -140,7 +166,9 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, scroll: u
     let mut lines: Vec<Vec<Span<'_>>> = Vec::new();
     let is_models = state.screen == Screen::Library && state.library.face == Face::Models;
     let filter = if is_models { FILTER } else { &[] };
-    let mut all: Vec<&Part> = parts.iter().chain(filter).chain(GRADES).collect();
+    let graphs = if state.screen == Screen::Library { &[] } else { GRAPHS };
+    let fleet_filter = if state.screen == Screen::Fleet { FLEET_FILTER } else { &[] };
+    let mut all: Vec<&Part> = parts.iter().chain(filter).chain(fleet_filter).chain(graphs).chain(GRADES).collect();
     let keys = [Keys(context), Heading("While a prompt is written"), Keys(Context::Prompt)];
     all.extend(keys.iter().take(if state.screen == Screen::Fleet { 3 } else { 1 }));
     for part in all {

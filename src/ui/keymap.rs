@@ -23,6 +23,7 @@ pub enum Context {
     Hub,
     Usage,
     Machine,
+    Top,
     Prompt,
     Filter,
     Palette,
@@ -33,12 +34,13 @@ pub enum Context {
 }
 
 impl Context {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Fleet,
         Self::Library,
         Self::Hub,
         Self::Usage,
         Self::Machine,
+        Self::Top,
         Self::Prompt,
         Self::Filter,
         Self::Palette,
@@ -74,6 +76,7 @@ impl Context {
                 Face::Usage => Self::Usage,
             },
             Screen::Machine => Self::Machine,
+            Screen::Top => Self::Top,
         }
     }
 
@@ -83,22 +86,28 @@ impl Context {
     }
 }
 
-use Context::{Confirm, Filter, Fleet, Form, Help, Hub, Library, Machine, Palette, Prompt, Refused, Usage};
+use Context::{Confirm, Filter, Fleet, Form, Help, Hub, Library, Machine, Palette, Prompt, Refused, Top, Usage};
 
 const TEXT: &[Context] = &[Prompt, Filter, Palette, Form];
 const TABLES: &[Context] = &[Fleet, Library, Hub, Usage, Machine];
 const LISTS: &[Context] = &[Fleet, Library, Hub, Usage, Machine, Palette, Form, Filter, Confirm, Help];
 const SCREENS: &[Context] = &[Fleet, Library, Hub, Usage, Machine, Help, Prompt];
+const GRAPHS: &[Context] = &[Fleet, Machine, Top];
 const EVERYWHERE: &[Context] = &Context::ALL;
 
 /// The built-in keys: action, where, keys. The first key is the one that hints show.
 const BUILT_IN: &[(&str, &[Context], &[&str])] = &[
     ("quit", TABLES, &["q", "ctrl-c"]),
+    ("quit", &[Top], &["q", "ctrl-c"]),
     ("quit", &[Prompt, Filter, Palette, Form, Confirm, Refused, Help], &["ctrl-c"]),
     ("fleet", SCREENS, &["1", "alt-1"]),
     ("library", SCREENS, &["2", "alt-2"]),
     ("machine", SCREENS, &["5", "alt-5"]),
     ("help", SCREENS, &["?", "f1"]),
+    ("help", &[Top], &["?", "f1"]),
+    ("down", &[Top], &["down", "j"]),
+    ("up", &[Top], &["up", "k"]),
+    ("theme", &[Top], &["T"]),
     ("palette", &[Fleet, Library, Hub, Usage, Machine, Prompt], &[":", "ctrl-p"]),
     ("hub", &[Library, Usage], &["f"]),
     ("usage", &[Library, Hub], &["u"]),
@@ -132,10 +141,16 @@ const BUILT_IN: &[(&str, &[Context], &[&str])] = &[
     ("pause", &[Hub], &["p"]),
     ("cancel-download", &[Hub], &["x"]),
     ("reverse", &[Fleet, Library], &["S"]),
-    ("freeze", &[Fleet, Machine], &["f"]),
-    ("zoom-in", &[Fleet, Machine], &["+", "="]),
-    ("zoom-out", &[Fleet, Machine], &["-"]),
+    ("freeze", GRAPHS, &["f"]),
+    ("zoom-in", GRAPHS, &["+", "="]),
+    ("zoom-out", GRAPHS, &["-"]),
+    ("earlier", &[Fleet], &["[", "shift-left"]),
+    ("later", &[Fleet], &["]", "shift-right"]),
+    ("earlier", &[Machine, Top], &["left", "h", "["]),
+    ("later", &[Machine, Top], &["right", "l", "]"]),
     ("calibrate", &[Machine], &["c"]),
+    ("split", GRAPHS, &["v"]),
+    ("export", GRAPHS, &["e"]),
     ("theme", TABLES, &["T"]),
     ("rescan", &[Library, Usage], &["R"]),
     ("delete-model", &[Library, Usage], &["d"]),

@@ -51,7 +51,14 @@ pub fn view(
         too_small(&mut canvas, area);
         return None;
     }
-    header(&mut canvas, row(area, 0), state);
+    frame(&mut canvas, area, state, view_state);
+    overlay::draw(&mut canvas, area, state, view_state);
+    canvas.cursor
+}
+
+/// The header, the screen, the notices and the footer.
+fn frame(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
+    header(canvas, row(area, 0), state);
     let rule = u16::from(area.height >= 30);
     if rule > 0 {
         canvas.horizontal(area.x, area.y + 1, area.width, Meaning::Border);
@@ -60,9 +67,10 @@ pub fn view(
     let n_notices = state.notices.len().min(MAX_NOTICES).min(usize::from(body.height / 6)) as u16;
     let (body, foot) = split_rows(body, body.height - 1 - n_notices);
     match state.screen {
-        Screen::Fleet => screens::fleet::draw(&mut canvas, body, state, view_state),
-        Screen::Library => screens::library::draw(&mut canvas, body, state, view_state),
-        Screen::Machine => screens::machine::draw(&mut canvas, body, state, view_state),
+        Screen::Fleet => screens::fleet::draw(canvas, body, state, view_state),
+        Screen::Library => screens::library::draw(canvas, body, state, view_state),
+        Screen::Machine => screens::machine::draw(canvas, body, state, view_state),
+        Screen::Top => screens::top::draw(canvas, body, state, view_state),
     }
     let newest = state.notices.iter().skip(state.notices.len() - usize::from(n_notices));
     for (index, notice) in newest.enumerate() {
@@ -71,9 +79,7 @@ pub fn view(
         let x = canvas.say(line.x + 1, line.y, 2, glyph, meaning);
         canvas.say(x + 1, line.y, line.right().saturating_sub(x + 2), &notice.text, Meaning::Text);
     }
-    footer(&mut canvas, row(foot, n_notices), state);
-    overlay::draw(&mut canvas, area, state, view_state);
-    canvas.cursor
+    footer(canvas, row(foot, n_notices), state);
 }
 
 fn too_small(canvas: &mut Canvas<'_>, area: Rect) {
@@ -83,8 +89,10 @@ fn too_small(canvas: &mut Canvas<'_>, area: Rect) {
 }
 
 fn header(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
+    canvas.claim("header", area);
     let mut tabs: Spans<'_> = vec![canvas.span(Meaning::Accent, " taffrail  ")];
-    for (digit, screen, name) in Screen::ALL {
+    // `taffrail top` has this screen alone.
+    for (digit, screen, name) in Screen::ALL.into_iter().filter(|_| state.screen != Screen::Top) {
         let is_shown = screen == state.screen;
         let meaning = if is_shown { Meaning::Text } else { Meaning::Muted };
         let mut label = canvas.span(meaning, format!(" {digit} {name} "));
@@ -115,6 +123,7 @@ fn header(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
 }
 
 fn footer(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
+    canvas.claim("footer", area);
     let context = canvas.context;
     let mut left: Vec<[Span<'_>; 2]> = Vec::new();
     let entry = |canvas: &Canvas<'_>, action, label: &str| {

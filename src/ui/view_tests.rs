@@ -97,6 +97,31 @@ fn every_size_is_drawn_inside_its_area() {
 }
 
 #[test]
+fn no_two_panels_share_a_cell() {
+    let (theme, keys) = (theme("dark"), Keymap::default());
+    for scene in SCENES {
+        let state = fixture::scene(scene).unwrap();
+        for (columns, rows) in
+            (40..=210).step_by(10).flat_map(|columns| (8..=64).step_by(4).map(move |rows| (columns, rows)))
+        {
+            let area = Rect::new(0, 0, columns, rows);
+            let mut buffer = Buffer::empty(area);
+            let mut canvas = Canvas::new(&mut buffer, &theme, &keys, Context::of(&state), state.settings.ui.graphs);
+            frame(&mut canvas, area, &state, &mut ViewState::default());
+            let panels = &canvas.panels;
+            assert!(panels.len() >= 2, "{scene}: {panels:?}");
+            for (index, (name, area_of)) in panels.iter().enumerate() {
+                assert_eq!(area_of.intersection(area), *area_of, "{scene} {columns}×{rows}: {name} is inside");
+                for (other, area_of_other) in &panels[..index] {
+                    let shared = area_of.intersection(*area_of_other);
+                    assert!(shared.is_empty(), "{scene} {columns}×{rows}: {name} and {other} share {shared}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn a_list_that_was_long_may_become_short() {
     let mut state = fixture::with_models();
     let (theme, keys, area) = (theme("dark"), Keymap::default(), Rect::new(0, 0, 80, 12));
@@ -346,7 +371,13 @@ fn frozen_graphs_say_so_and_stand() {
     assert!(before.contains("frozen"), "{before}");
     // A tick later everything has moved on by one, and the graphs look back by one more.
     for session in &mut state.fleet.sessions {
-        session.throughput.push(Some(500.0));
+        for ring in [&mut session.throughput, &mut session.memory, &mut session.power] {
+            ring.push(Some(500.0));
+        }
+    }
+    let machine = &mut state.machine;
+    for ring in [&mut machine.throughput, &mut machine.held, &mut machine.power, &mut machine.temperature] {
+        ring.push(Some(500.0));
     }
     let graph = |text: &str| {
         text.lines()

@@ -19,3 +19,5 @@ mod pull;
 mod support;
 #[cfg(all(unix, feature = "llama"))]
 mod terminal;
+#[cfg(unix)]
+mod top;

@@ -92,20 +92,48 @@ pub(super) fn write(sample: &Sample, out: &mut impl Write) -> io::Result<()> {
     let known = sample.sources.iter().filter(|row| row.reading.value().is_some());
     let ages = known.map(|row| (source(&row.name), row.age.as_secs_f64()));
     put("source_age_seconds", "How old a source's reading is.", ages.collect())?;
+    // What node_exporter and others call the same things, so that boards that exist show them.
+    usual(sample, out)?;
+    let mut put = |name: &str, help: &str, points: Vec<Point>| metric(out, name, help, &points);
     put("own_cpu_cores", "What taffrail itself takes of the processor.", one(sample.own.cores))?;
     put("own_resident_bytes", "What taffrail itself takes of the memory.", one(sample.own.resident.0 as f64))
 }
 
-/// One metric; nothing at all where nothing is known.
+/// Gauges under the names that `node_exporter` and `DCGM-exporter` gave them.
+fn usual(sample: &Sample, out: &mut impl Write) -> io::Result<()> {
+    let one = |value: u64| vec![(Vec::new(), value as f64)];
+    let memory = &sample.memory;
+    if memory.total.0 > 0 {
+        write_metric(out, "node_memory_MemTotal_bytes", "Main memory.", &one(memory.total.0))?;
+        write_metric(out, "node_memory_MemAvailable_bytes", "Main memory that can be had.", &one(memory.available.0))?;
+    }
+    let labels =
+        |disk: &crate::core::machine::Disk| vec![("device", disk.name.clone()), ("mountpoint", disk.mount.clone())];
+    let size = sample.disks.iter().map(|disk| (labels(disk), disk.total.0 as f64)).collect::<Vec<Point>>();
+    write_metric(out, "node_filesystem_size_bytes", "Size of the file system.", &size)?;
+    let free = sample.disks.iter().map(|disk| (labels(disk), disk.free.0 as f64)).collect::<Vec<Point>>();
+    write_metric(out, "node_filesystem_avail_bytes", "Room for this user.", &free)?;
+    let heat = sample.temperatures.iter().enumerate().map(|(index, sensor)| {
+        (vec![("chip", index.to_string()), ("sensor", sensor.label.clone())], f64::from(sensor.celsius.0))
+    });
+    write_metric(out, "node_hwmon_temp_celsius", "Temperature sensors.", &heat.collect::<Vec<Point>>())
+}
+
+/// One metric of our own; nothing at all where nothing is known.
 fn metric(out: &mut impl Write, name: &str, help: &str, points: &[Point]) -> io::Result<()> {
+    write_metric(out, &format!("taffrail_{name}"), help, points)
+}
+
+/// One metric; all are gauges, for one look has nothing to count from.
+fn write_metric(out: &mut impl Write, name: &str, help: &str, points: &[Point]) -> io::Result<()> {
     if points.is_empty() {
         return Ok(());
     }
-    writeln!(out, "# HELP taffrail_{name} {help}\n# TYPE taffrail_{name} gauge")?;
+    writeln!(out, "# HELP {name} {help}\n# TYPE {name} gauge")?;
     for (labels, value) in points {
         let labels: Vec<_> = labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
         let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
-        writeln!(out, "taffrail_{name}{labels} {value}")?;
+        writeln!(out, "{name}{labels} {value}")?;
     }
     Ok(())
 }

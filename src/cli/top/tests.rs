@@ -103,22 +103,71 @@ fn the_prometheus_text() {
     assert!(arguments.is_once());
     let text = printed(&arguments, true);
     insta::assert_snapshot!("prometheus", text);
-    // Each metric is described once, before its first value.
-    let mut described = Vec::new();
-    for line in text.lines() {
-        if let Some(rest) = line.strip_prefix("# TYPE ") {
-            let name = rest.split(' ').next().unwrap();
-            assert!(!described.contains(&name), "{name}");
-            described.push(name);
-        } else if !line.starts_with('#') {
-            let name = line.split(['{', ' ']).next().unwrap();
-            assert_eq!(described.last(), Some(&name), "{line}");
-            assert!(line.rsplit(' ').next().unwrap().parse::<f64>().is_ok(), "{line}");
-        }
-    }
+    parse(&text);
     // What is unknown has no line, least of all a zero.
     let text = printed(&arguments, false);
     assert!(!text.contains("package-0") && !text.contains("power_total") && !text.contains("gpu_"), "{text}");
+}
+
+/// Reads the exposition format by its grammar: HELP and TYPE once before the first value of each family, names and
+/// labels of the allowed letters, base units, no series twice. Gives the number of series.
+fn parse(text: &str) -> usize {
+    const UNITS: [&str; 9] =
+        ["bytes", "bytes_per_second", "seconds", "ratio", "celsius", "hertz", "watts", "cores", "total"];
+    const BARE: [&str; 4] =
+        ["taffrail_build_info", "taffrail_cpu_throttle_events", "taffrail_source_up", "taffrail_cpu_cores"];
+    let is_name = |name: &str| {
+        name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+            && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+    };
+    let (mut families, mut series, mut helped) = (Vec::new(), std::collections::BTreeSet::new(), "");
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("# HELP ") {
+            let (name, help) = rest.split_once(' ').unwrap();
+            assert!(is_name(name) && help.ends_with('.'), "{line}");
+            helped = name;
+        } else if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = rest.split_once(' ').unwrap();
+            assert_eq!((name, kind), (helped, "gauge"));
+            assert!(!families.contains(&name), "{name} twice");
+            assert!(BARE.contains(&name) || UNITS.iter().any(|unit| name.ends_with(unit)), "{name} names its unit");
+            families.push(name);
+        } else {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            assert!(value.parse::<f64>().is_ok_and(f64::is_finite), "{line}");
+            let (family, labels) = name.split_once('{').unwrap_or((name, ""));
+            assert_eq!(families.last(), Some(&family), "{line}");
+            assert!(series.insert(name), "{line} twice");
+            let mut rest = labels.strip_suffix('}').unwrap_or(labels);
+            while !rest.is_empty() {
+                let (label, behind) = rest.split_once("=\"").unwrap();
+                assert!(is_name(label) && !label.starts_with("__"), "{line}");
+                let mut letters = behind.char_indices();
+                let end = loop {
+                    match letters.next().unwrap() {
+                        (_, '\\') => assert!(letters.next().is_some_and(|(_, next)| "\\\"n".contains(next)), "{line}"),
+                        (place, '"') => break place,
+                        (_, letter) => assert!(!letter.is_control(), "{line}"),
+                    }
+                };
+                rest = behind[end + 1..].trim_start_matches(',');
+            }
+        }
+    }
+    assert!(text.ends_with('\n') && families.len() > 20);
+    series.len()
+}
+
+#[test]
+fn the_csv() {
+    let arguments = Top { csv: true, ..Top::default() };
+    let mut head = Vec::new();
+    begin(&arguments, &mut head).unwrap();
+    let count = |text: &str| text.trim_end().split(',').count();
+    let (known, unknown) = (printed(&arguments, true), printed(&arguments, false));
+    assert_eq!(known, "1800000000,0.25,18000000000,0,0.88,19000000000,183,71,0.004,9000000\n");
+    assert_eq!(unknown, "1800000000,0.25,18000000000,0,,,,68,0.004,9000000\n");
+    assert_eq!((count(&known), count(&unknown)), (count(std::str::from_utf8(&head).unwrap()), count(&known)));
 }
 
 #[test]

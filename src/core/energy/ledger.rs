@@ -320,7 +320,7 @@ impl Attribution {
         }
     }
 
-    /// Mean power of a process that is not ours over the last tick, by the same weights as ours.
+    /// Mean power of a process that runs no session of ours over the last tick, by the same weights as ours.
     pub fn foreign_power(&self, process: &Process) -> Figure<Watts> {
         let seconds = self.tally.seconds;
         let mut watts = None;

@@ -6,7 +6,7 @@ use super::super::effect::Effect;
 use super::super::session::{Phase, Session};
 use super::super::settings::SessionSettings;
 use super::super::state::{Face, FleetSort, Focus, Form, LibrarySort, Overlay, Screen, State, Tab};
-use super::{energy, foreign, house, hub, list_models, list_sessions, measure, notify, overlay, session};
+use super::{energy, foreign, graphs, house, hub, list_models, list_sessions, measure, notify, overlay, session};
 
 /// A page, in rows. The state does not know the terminal's height, and a fixed step can be learned by the fingers.
 const PAGE: i32 = 10;
@@ -48,7 +48,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             match state.screen {
                 Screen::Fleet => state.fleet.filtering = true,
                 Screen::Library => state.library.filtering = true,
-                Screen::Machine => {}
+                Screen::Machine | Screen::Top => {}
             }
             Vec::new()
         }
@@ -102,21 +102,35 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             match state.screen {
                 Screen::Fleet => state.fleet.reverse = !state.fleet.reverse,
                 Screen::Library => state.library.reverse = !state.library.reverse,
-                Screen::Machine => {}
+                Screen::Machine | Screen::Top => {}
             }
             relist(state);
             Vec::new()
         }
         Action::Freeze => {
-            let frozen = &mut state.machine.frozen;
-            *frozen = if frozen.is_some() { None } else { Some(0) };
+            graphs::freeze(state);
             Vec::new()
         }
         Action::Calibrate => energy::calibrate(state),
         Action::Zoom(by) => {
-            let history = state.history();
-            let span = &mut state.machine.span;
-            *span = if by > 0 { *span * 2 } else { *span / 2 }.clamp(30.min(history), history);
+            graphs::zoom(state, by);
+            Vec::new()
+        }
+        Action::Cursor(by) => {
+            graphs::move_cursor(state, by);
+            Vec::new()
+        }
+        Action::Split => {
+            state.machine.split = !state.machine.split;
+            Vec::new()
+        }
+        Action::Export => vec![Effect::WriteNew {
+            name: format!("taffrail-graphs-{}.csv", state.now.unix),
+            text: super::super::graphs::csv(state),
+        }],
+        Action::SortBy(sort) => {
+            state.fleet.sort = sort;
+            relist(state);
             Vec::new()
         }
         Action::Theme => {
@@ -220,7 +234,7 @@ fn travel(state: &mut State, by: i32) -> Vec<Effect> {
             state.house.chosen = step(state.house.chosen, state.house.n_rows());
         }
         Screen::Library => state.library.chosen = step(state.library.chosen, state.library.rows.len()),
-        Screen::Machine => {
+        Screen::Machine | Screen::Top => {
             let sources = state.machine.sample.as_ref().map_or(0, |sample| sample.sources.len());
             state.machine.scroll = step(state.machine.scroll, sources);
         }
@@ -252,11 +266,15 @@ fn choose(state: &mut State) -> Vec<Effect> {
             }
             Vec::new()
         }
-        Screen::Machine => Vec::new(),
+        Screen::Machine | Screen::Top => Vec::new(),
     }
 }
 
 fn back(state: &mut State) -> Vec<Effect> {
+    let has_graphs = matches!(state.screen, Screen::Fleet | Screen::Machine | Screen::Top);
+    if has_graphs && !state.fleet.filtering && state.machine.cursor.take().is_some() {
+        return Vec::new();
+    }
     match state.screen {
         Screen::Library if !state.library.filter.is_empty() || state.library.filtering => {
             let chosen = state.chosen_model().map(|model| model.id.clone());
@@ -281,7 +299,7 @@ fn back(state: &mut State) -> Vec<Effect> {
                 list_sessions(state);
             }
         }
-        Screen::Machine => {}
+        Screen::Machine | Screen::Top => {}
     }
     Vec::new()
 }
@@ -346,20 +364,16 @@ fn copy(state: &mut State) -> Vec<Effect> {
 fn sort(state: &mut State) -> Vec<Effect> {
     match state.screen {
         Screen::Fleet => {
-            state.fleet.sort = match state.fleet.sort {
-                FleetSort::Started => FleetSort::Name,
-                FleetSort::Name => FleetSort::Throughput,
-                FleetSort::Throughput => FleetSort::Memory,
-                FleetSort::Memory => FleetSort::Energy,
-                FleetSort::Energy => FleetSort::Started,
-            }
+            let all = FleetSort::ALL;
+            let place = all.iter().position(|(_, sort)| *sort == state.fleet.sort).unwrap_or(0);
+            state.fleet.sort = all[(place + 1) % all.len()].1;
         }
         Screen::Library => {
             let all = LibrarySort::ALL;
             let place = all.iter().position(|(_, sort)| *sort == state.library.sort).unwrap_or(0);
             state.library.sort = all[(place + 1) % all.len()].1;
         }
-        Screen::Machine => {}
+        Screen::Machine | Screen::Top => {}
     }
     relist(state);
     Vec::new()

@@ -5,10 +5,12 @@
 mod action;
 mod energy;
 mod foreign;
+mod graphs;
 mod house;
 mod hub;
 mod measure;
 mod overlay;
+mod replay;
 mod sample;
 mod session;
 mod worker;
@@ -61,6 +63,7 @@ pub fn update(state: &mut State, now: Moment, event: Event) -> Vec<Effect> {
             effects.extend(measure::residency(state));
             effects
         }
+        Event::Frame(frame) => replay::replayed(state, *frame),
         Event::Signalled { pid, started, kill, result } => {
             foreign::signalled(state, (pid, started), kill, result);
             Vec::new()

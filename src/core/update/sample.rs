@@ -5,10 +5,11 @@ use super::super::energy::estimated;
 use super::super::machine::Sample;
 use super::super::plan;
 use super::super::session::Phase;
-use super::super::state::{Overlay, State};
+use super::super::state::{Focus, Overlay, State};
 use super::super::units::Bytes;
 use super::energy::attribute;
 use super::session::{remove, spawn};
+use super::{graphs, list_sessions};
 
 /// Take a sample: each series gets one point, so that all graphs share their time.
 pub(super) fn sampled(state: &mut State, mut sample: Box<Sample>) -> Vec<Effect> {
@@ -28,15 +29,12 @@ pub(super) fn sampled(state: &mut State, mut sample: Box<Sample>) -> Vec<Effect>
         session.memory.push(session.process.map(|process| process.resident.0 as f32));
         session.power.push(session.watts.value().map(|watts| watts.0 as f32));
     }
-    let machine = &mut state.machine;
-    machine.cpu.push(sample.cpu.map(|cpu| (cpu.0 * 100.0) as f32));
-    machine.memory.push(Some(sample.memory.used.0 as f32));
-    machine.power.push(sample.total_power().map(|watts| watts.0 as f32));
-    machine.throughput.push(Some(throughput as f32));
-    if let Some(frozen) = &mut machine.frozen {
-        *frozen = (*frozen + 1).min(machine.cpu.len());
+    graphs::record(state, &sample, throughput);
+    state.machine.sample = Some(sample);
+    // Figures have moved; a prompt that is being written keeps its session whatever the filter says.
+    if state.fleet.focus == Focus::Table {
+        list_sessions(state);
     }
-    machine.sample = Some(sample);
     effects.extend(queued(state));
     effects
 }

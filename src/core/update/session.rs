@@ -38,7 +38,8 @@ pub(super) fn start(state: &mut State, id: &str, mut settings: SessionSettings, 
     let id = SessionId(next_id(state));
     let n_same = state.fleet.sessions.iter().filter(|session| session.model.id == model.id).count();
     let name = if n_same == 0 { model.name.clone() } else { format!("{} #{}", model.name, n_same + 1) };
-    let mut session = Session::new(id, WorkerId(0), model, name, settings, state.history());
+    let mut session = Session::new(id, WorkerId(0), model, name, settings, state.history())
+        .since_tick(state.history(), state.machine.cpu.ticks());
     session.planned = planned;
     session.since = state.now;
     state.fleet.sessions.push(session);

@@ -53,6 +53,7 @@ pub(crate) fn draw(
     scroll: usize,
     view_state: &mut ViewState,
 ) {
+    canvas.claim("chat", area);
     let area = inset(area, 1);
     view_state.scroll_limit = None;
     if area.height == 0 || area.width < 4 {

@@ -51,6 +51,7 @@ fn detail(state: &State) -> Option<(Meaning, String)> {
 
 /// Draw the downloads.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
+    canvas.claim("downloads", area);
     let hub = &state.hub;
     let detail = detail(state).filter(|_| area.height > 3);
     let wanted = detail.as_ref().map_or(0, |(_, text)| detail_rows(text, area.width));

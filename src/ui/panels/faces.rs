@@ -156,6 +156,7 @@ fn micros(time: u64) -> String {
 
 /// Speed, energy and settings, from row `state.fleet.scroll` on. Gives the most rows that can be scrolled.
 pub(crate) fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, session: &Session) -> usize {
+    canvas.claim("figures", area);
     let counters = session.figures.counters;
     let area = inset(area, 1);
     let two = area.width >= TWO_COLUMNS;
@@ -258,6 +259,7 @@ fn energy(rows: &mut Rows<'_, '_>, state: &State, session: &Session) {
 
 /// What it holds of which memory, and what was planned.
 pub(crate) fn memory(canvas: &mut Canvas<'_>, area: Rect, state: &State, session: &Session) {
+    canvas.claim("memory", area);
     let mut area = inset(area, 1);
     if let Some(misplaced) = misplaced(state, session) {
         let style = canvas.style(Meaning::Bad);
@@ -337,6 +339,7 @@ pub(crate) fn memory(canvas: &mut Canvas<'_>, area: Rect, state: &State, session
 
 /// The worker's last lines, or those `scroll` lines before them.
 pub(crate) fn log(canvas: &mut Canvas<'_>, area: Rect, session: &Session, scroll: usize) {
+    canvas.claim("log", area);
     let area = inset(area, 1);
     if session.log.is_empty() {
         canvas.say(area.x, area.y, area.width, "The worker has said nothing.", Meaning::Muted);

@@ -1,85 +1,158 @@
-//! Throughput, memory and power of all sessions over the same time.
+//! Throughput, memory, power and heat over the same time, stacked or each session on ground of its own.
 
 use ratatui::layout::Rect;
 
 use super::super::canvas::{Canvas, Spans, below, row, spans_width, split_rows};
-use super::super::keymap::Context;
-use super::super::theme::Meaning;
-use super::super::widgets::graph::{self, Series};
+use super::super::theme::{Meaning, N_SERIES};
+use super::super::widgets::graph::{self, Series, Window};
 use super::session_table::series;
 use crate::core::State;
 use crate::core::figure::Grade;
-use crate::core::ring::Ring;
-use crate::core::session::Session;
+use crate::core::graphs::{Graph, Owner, Part, Quantity, at, graph as graph_of};
+use crate::core::ring::Bucket;
 use crate::core::units::{digits, span};
 
-/// Which quantity a graph shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Quantity {
-    Throughput,
-    Memory,
-    Power,
-}
-
-const ALL: [(Quantity, &str, &str); 3] = [
-    (Quantity::Throughput, "throughput", "tok/s"),
-    (Quantity::Memory, "memory", "GB"),
-    (Quantity::Power, "power", "W"),
-];
-
 /// From this height on a graph has a row for its least, mean and most.
-const AIRY: u16 = 9;
+const AIRY: u16 = 8;
 
-/// Three graphs side by side under one legend; the ticks under all of them are the same.
+/// Blanks between two graphs.
+const GAP: u16 = 2;
+
+/// The least that a graph takes, in columns and rows; and the width that it likes.
+const LEAST: (u16, u16) = (20, 6);
+const LIKED: u16 = 34;
+
+/// The graphs under one legend; the points under all of them are the same moments.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
+    canvas.claim("graphs", area);
     if area.height < 4 {
         return sparklines(canvas, row(area, 0), state);
     }
     let (legend_row, body) = split_rows(area, 1);
-    legend(canvas, legend_row, state);
-    let gap = 3;
-    let width = (body.width.saturating_sub(2 * gap)) / 3;
-    for (index, (quantity, name, unit)) in ALL.into_iter().enumerate() {
-        let place = Rect { x: body.x + index as u16 * (width + gap), width, ..body };
-        one(canvas, place, state, quantity, name, unit);
+    let graphs = Quantity::shown(state).map(|quantity| (quantity, graph_of(state, quantity)));
+    legend(canvas, legend_row, state, &graphs[0].1);
+    for (place, (quantity, graph)) in places(body).into_iter().zip(&graphs) {
+        one(canvas, place, state, *quantity, graph);
     }
 }
 
-fn one(canvas: &mut Canvas<'_>, area: Rect, state: &State, quantity: Quantity, name: &str, unit: &str) {
-    let parts = parts(canvas, state, quantity);
-    let sums = graph::sums(&parts);
+/// Where the graphs stand: in a row, else two by two, else as many as there is room for.
+fn places(area: Rect) -> Vec<Rect> {
+    let cut = |columns: u16, rows: u16| {
+        let width = (area.width.saturating_sub((columns - 1) * GAP)) / columns;
+        let height = area.height / rows;
+        let place = move |index: u16| Rect {
+            x: area.x + index % columns * (width + GAP),
+            y: area.y + index / columns * height,
+            width,
+            height,
+        };
+        (0..columns * rows).map(place).collect()
+    };
+    match (area.width, area.height) {
+        (width, _) if width >= 4 * LIKED + 3 * GAP => cut(4, 1),
+        (width, height) if height >= 2 * LEAST.1 && width >= 2 * LEAST.0 + GAP => cut(2, 2),
+        (width, _) => cut(((width + GAP) / (LEAST.0 + GAP)).clamp(1, 4), 1),
+    }
+}
+
+fn one(canvas: &mut Canvas<'_>, area: Rect, state: &State, quantity: Quantity, graph: &Graph) {
     let (title, plot) = split_rows(area, 1);
-    let mut head = vec![canvas.span(Meaning::Text, format!(" {name} ")), canvas.span(Meaning::Muted, unit.to_owned())];
+    let (name, unit) = (quantity.name(), quantity.unit());
+    let mut head = vec![canvas.span(Meaning::Text, format!(" {name} ")), canvas.span(Meaning::Muted, unit)];
     let mut grade = Grade::Measured;
     if let (Quantity::Power, Some(sample)) = (quantity, &state.machine.sample)
         && let Some((_, worst)) = sample.total()
     {
         grade = worst;
-        head.push(canvas.span(Meaning::Muted, format!(" {}", sample.boundary())));
-        let word = canvas.span(Meaning::Muted, format!(" {}", worst.word()));
-        if spans_width(&head) + spans_width(std::slice::from_ref(&word)) + 7 <= usize::from(title.width) {
-            head.push(word);
+        for word in [sample.boundary(), worst.word().to_owned()] {
+            let word = canvas.span(Meaning::Muted, format!(" {word}"));
+            if spans_width(&head) + spans_width(std::slice::from_ref(&word)) + 7 <= usize::from(title.width) {
+                head.push(word);
+            }
         }
     }
-    let Some(extent) = graph::extent(&sums) else {
-        canvas.put_spans(title.x, title.y, title.width, &head);
-        return nothing(canvas, below(plot, 1), state, quantity);
-    };
-    let now = sums.last().copied().flatten().map_or_else(|| "—".to_owned(), |now| digits(f64::from(now)));
     canvas.put_spans(title.x, title.y, title.width, &head);
-    let figure = [canvas.span(Meaning::Text, format!("{}{now}", grade.mark()))];
+    let Some(extent) = graph.extent() else { return nothing(canvas, below(plot, 1), state, quantity) };
+    let cursor = graph.cursor(state);
+    let now = value(graph.reading(state));
+    let meaning = if cursor.is_some() { Meaning::Focus } else { Meaning::Text };
+    let figure = [canvas.span(meaning, format!("{}{now}", grade.mark()))];
     canvas.put_right(title.x, title.y, title.width, &figure);
     let (line, plot) = split_rows(plot, u16::from(plot.height >= AIRY));
-    if line.height > 0 {
+    let room = line.width.saturating_sub(1);
+    if let (Some(back), 1) = (cursor, line.height) {
+        let parts = read_out(canvas, state, graph, back);
+        canvas.put_spans(line.x + 1, line.y, room, &parts);
+    } else if line.height > 0 {
         let numbers = [("min", extent.least), ("mean", extent.mean), ("max", extent.most)];
-        let room = usize::from(line.width.saturating_sub(2));
         let texts = numbers.map(|(word, value)| format!("{word} {:<6}", digits(f64::from(value))));
         // The mean alone says more than a row that is cut off.
-        let text =
-            Some(texts.concat()).filter(|text| text.trim_end().len() <= room).unwrap_or_else(|| texts[1].clone());
-        canvas.say(line.x + 1, line.y, line.width.saturating_sub(1), text.trim_end(), Meaning::Muted);
+        let fits = |text: &String| text.trim_end().len() <= usize::from(room);
+        let text = Some(texts.concat()).filter(fits).unwrap_or_else(|| texts[1].clone());
+        canvas.say(line.x + 1, line.y, room, text.trim_end(), Meaning::Muted);
     }
-    graph::draw(canvas, plot, &parts, state.machine.span, &ago(state));
+    let (ago, now) = labels(state);
+    let window = Window { span: graph.span, ago: &ago, now: &now, cursor };
+    let drawn = |parts: &[Part]| -> Vec<Series> {
+        let mean = |point: &Option<Bucket>| point.map(|bucket| bucket.mean);
+        let one = |(index, part): (usize, &Part)| Series {
+            points: part.points.iter().map(mean).collect(),
+            style: canvas.style(meaning_of(state, index, part)),
+        };
+        parts.iter().enumerate().map(one).collect()
+    };
+    if state.machine.split && !graph.parts.is_empty() {
+        // What has done nothing in the window needs no ground.
+        let is_seen = |part: &&Part| part.points.iter().flatten().any(|bucket| bucket.most > 0.0);
+        let parts: Vec<Part> = graph.parts.iter().filter(is_seen).cloned().collect();
+        let heads: Vec<Spans<'_>> =
+            parts.iter().enumerate().map(|(index, part)| part_head(canvas, state, graph, index, part)).collect();
+        let series = drawn(&parts);
+        graph::draw_apart(canvas, plot, (&series, &heads), graph.top, window);
+    } else if quantity.adds() {
+        let series = drawn(&graph.parts);
+        graph::draw(canvas, plot, &series, graph.top, window);
+    } else {
+        // What is no sum is shown as a whole.
+        let points = graph.total.iter().map(|point| point.map(|bucket| bucket.mean)).collect();
+        let hottest = [Series { points, style: canvas.style(Meaning::Accent) }];
+        graph::draw(canvas, plot, &hottest, graph.top, window);
+    }
+}
+
+/// A point in few digits.
+fn value(point: Option<Bucket>) -> String {
+    point.map_or_else(|| "—".to_owned(), |point| digits(f64::from(point.mean)))
+}
+
+fn meaning_of(state: &State, index: usize, part: &Part) -> Meaning {
+    match part.owner {
+        Owner::Session(id) => state.session(id).map_or(Meaning::Muted, series),
+        Owner::Sensor(_) => Meaning::Series((index % N_SERIES) as u8),
+        Owner::Rest => Meaning::Border,
+    }
+}
+
+/// Over a graph of its own: whose it is, and what it reads.
+fn part_head<'a>(canvas: &Canvas<'_>, state: &State, graph: &Graph, index: usize, part: &'a Part) -> Spans<'a> {
+    let reading = value(at(&part.points, graph.cursor(state).unwrap_or(0)));
+    vec![
+        canvas.span(meaning_of(state, index, part), format!("{} ", graph::sign(0, canvas.graphs))),
+        canvas.span(Meaning::Text, format!("{reading:<6}")),
+        canvas.span(Meaning::Muted, part.name.as_str()),
+    ]
+}
+
+/// What each part was at the cursor: its sign and its value.
+fn read_out<'a>(canvas: &Canvas<'_>, state: &State, graph: &Graph, back: usize) -> Spans<'a> {
+    let mut spans = Vec::new();
+    for (index, part) in graph.parts.iter().enumerate() {
+        let sign = graph::sign(index, canvas.graphs);
+        spans.push(canvas.span(meaning_of(state, index, part), sign.to_string()));
+        spans.push(canvas.span(Meaning::Text, format!("{} ", value(at(&part.points, back)))));
+    }
+    spans
 }
 
 /// One sentence in place of a graph that has nothing to show.
@@ -94,6 +167,8 @@ fn nothing(canvas: &mut Canvas<'_>, area: Rect, state: &State, quantity: Quantit
         }
         (Quantity::Throughput, _) => ("Moves while a session answers.".to_owned(), None),
         (Quantity::Memory, _) => ("Shows what sessions hold.".to_owned(), None),
+        (Quantity::Processor | Quantity::MainMemory, _) => ("The first reading is under way.".to_owned(), None),
+        (Quantity::Temperature, _) => ("No sensor tells a temperature.".to_owned(), None),
     };
     let rows = canvas.paragraph(area, &text, style);
     if let Some(remedy) = remedy {
@@ -102,43 +177,19 @@ fn nothing(canvas: &mut Canvas<'_>, area: Rect, state: &State, quantity: Quantit
     }
 }
 
-/// The parts of the stack: each session, and for power what belongs to none.
-fn parts(canvas: &Canvas<'_>, state: &State, quantity: Quantity) -> Vec<Series> {
-    let back = state.machine.frozen.unwrap_or(0);
-    let window = |ring: &Ring, scale: f32| -> Vec<Option<f32>> {
-        ring.window(state.machine.span, back).map(|point| point.map(|value| value / scale)).collect()
-    };
-    let of = |session: &Session| match quantity {
-        Quantity::Throughput => window(&session.throughput, 1.0),
-        Quantity::Memory => window(&session.memory, 1e9),
-        Quantity::Power => window(&session.power, 1.0),
-    };
-    let mut parts: Vec<Series> = state
-        .fleet
-        .sessions
-        .iter()
-        .map(|session| Series { points: of(session), style: canvas.style(series(session)) })
-        .collect();
-    if quantity == Quantity::Power {
-        let attributed = graph::sums(&parts);
-        let all = window(&state.machine.power, 1.0);
-        let missing = all.len().saturating_sub(attributed.len());
-        let rest = all.iter().enumerate().map(|(tick, all)| {
-            let part =
-                tick.checked_sub(missing).and_then(|tick| attributed.get(tick).copied().flatten()).unwrap_or(0.0);
-            all.map(|all| (all - part).max(0.0))
-        });
-        parts.push(Series { points: rest.collect(), style: canvas.style(Meaning::Border) });
-    }
-    parts
-}
-
-fn legend(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
+fn legend(canvas: &mut Canvas<'_>, area: Rect, state: &State, graph: &Graph) {
+    let machine = &state.machine;
+    let time = |ticks: usize| span(state.settings.telemetry.interval * u32::try_from(ticks).unwrap_or(u32::MAX));
     let mut right: Spans<'_> = Vec::new();
-    if let Some(ticks) = state.machine.frozen {
-        let since = span(state.settings.telemetry.interval * ticks as u32);
-        right.push(canvas.span(Meaning::Warn, format!("❚❚ frozen {since} ago")));
-        let key = canvas.key(Context::Fleet, "freeze");
+    if let Some(ticks) = machine.cursor {
+        right.push(canvas.span(Meaning::Focus, format!(" │ {} ago", time(ticks))));
+        if graph.step > 1 {
+            right.push(canvas.span(Meaning::Muted, format!(", means over {}", time(graph.step))));
+        }
+    }
+    if let Some(ticks) = machine.frozen {
+        right.push(canvas.span(Meaning::Warn, format!("  ❚❚ frozen {} ago", time(ticks))));
+        let key = canvas.key(canvas.context, "freeze");
         right.push(canvas.span(Meaning::Muted, format!(" · {key} goes on")));
     }
     let room = area.width.saturating_sub(spans_width(&right) as u16);
@@ -147,7 +198,7 @@ fn legend(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
         spans.push(canvas.span(series(session), format!(" {} ", graph::sign(index, canvas.graphs))));
         spans.push(canvas.span(Meaning::Muted, format!("{} ", session.name)));
     }
-    if state.machine.power.last().is_some() {
+    if machine.power.last().is_some() {
         let sign = graph::sign(state.fleet.sessions.len(), canvas.graphs);
         spans.push(canvas.span(Meaning::Border, format!(" {sign} ")));
         spans.push(canvas.span(Meaning::Muted, "rest"));
@@ -156,35 +207,43 @@ fn legend(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     canvas.put_right(area.x, area.y, area.width, &right);
 }
 
-/// All three in one row.
+/// All of them in one row.
 fn sparklines(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     if area.height == 0 {
         return;
     }
-    let third = area.width / 3;
-    for (index, (quantity, name, unit)) in ALL.into_iter().enumerate() {
-        let place = Rect { x: area.x + index as u16 * third, width: third, ..area };
-        let sums = graph::sums(&parts(canvas, state, quantity));
-        let x = canvas.say(place.x + 1, place.y, third, &format!("{unit} "), Meaning::Muted);
+    let count = (area.width / LEAST.0).clamp(1, 4);
+    let each = area.width / count;
+    for (index, quantity) in Quantity::shown(state).into_iter().take(usize::from(count)).enumerate() {
+        let place = Rect { x: area.x + index as u16 * each, width: each, ..area };
+        let graph = graph_of(state, quantity);
+        let x = canvas.say(place.x + 1, place.y, each - 1, &format!("{} ", quantity.unit()), Meaning::Muted);
         let room = place.right().saturating_sub(x);
-        match sums.last().copied().flatten() {
+        match graph.reading(state) {
             None if quantity == Quantity::Power => {
-                canvas.say(x, place.y, room, "power — (5 says why)", Meaning::Muted);
+                canvas.say(x, place.y, room, "— 5 says why", Meaning::Muted);
             }
             None => {
-                canvas.say(x, place.y, room, &format!("{name} —"), Meaning::Muted);
+                canvas.say(x, place.y, room, "—", Meaning::Muted);
             }
-            Some(now) => {
-                let x = canvas.say(x, place.y, room, &format!("{:<5}", digits(f64::from(now))), Meaning::Text);
+            reading => {
+                let meaning = if state.machine.cursor.is_some() { Meaning::Focus } else { Meaning::Text };
+                let x = canvas.say(x, place.y, room, &format!("{:<5}", value(reading)), meaning);
                 let width = usize::from(place.right().saturating_sub(x + 1));
-                let line = graph::sparkline(sums.into_iter(), width, canvas.graphs);
+                let points: Vec<_> = graph.total.iter().map(|point| point.map(|bucket| bucket.mean)).collect();
+                let line = graph::sparkline(points.into_iter(), width, canvas.graphs);
                 canvas.say(x, place.y, width as u16, &line, Meaning::Accent);
             }
         }
     }
 }
 
-/// How far back the graphs reach, as a label.
-fn ago(state: &State) -> String {
-    span(state.settings.telemetry.interval * state.machine.span as u32)
+/// How far back the graphs reach, and where they end.
+fn labels(state: &State) -> (String, String) {
+    let time = |ticks: usize| span(state.settings.telemetry.interval * u32::try_from(ticks).unwrap_or(u32::MAX));
+    let machine = &state.machine;
+    match machine.frozen.filter(|ticks| *ticks > 0) {
+        None => (time(machine.span), "now".to_owned()),
+        Some(ticks) => (time(machine.span + ticks), format!("-{}", time(ticks))),
+    }
 }

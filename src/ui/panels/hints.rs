@@ -37,6 +37,7 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
             offer(true, "freeze", if state.machine.frozen.is_some() { "unfreeze" } else { "freeze" });
             offer(session.is_some() && !has_failed, "restart", "restart");
             offer(session.is_some(), "configure", "settings");
+            graph_hints(&mut offer, state);
         }
         Context::Prompt => {
             offer(is_busy, "back", "cancel");
@@ -102,6 +103,13 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
             offer(!state.machine.measuring, "measure-bandwidth", "measure the memory");
             offer(true, "zoom-out", "longer");
             offer(true, "zoom-in", "shorter");
+            graph_hints(&mut offer, state);
+        }
+        Context::Top => {
+            offer(true, "freeze", if state.machine.frozen.is_some() { "unfreeze" } else { "freeze" });
+            offer(true, "zoom-out", "longer");
+            offer(true, "zoom-in", "shorter");
+            graph_hints(&mut offer, state);
         }
         Context::Filter => {
             let is_hub = state.screen == Screen::Library && state.library.face == Face::Hub;
@@ -138,10 +146,18 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
     hints
 }
 
+/// What can be done with the graphs.
+fn graph_hints(offer: &mut impl FnMut(bool, &'static str, &'static str), state: &State) {
+    offer(true, "earlier", "read out");
+    offer(state.machine.cursor.is_some(), "back", "now");
+    offer(true, "split", if state.machine.split { "stack" } else { "split" });
+    offer(true, "export", "export");
+}
+
 fn offer_leave(hints: &mut Vec<(&'static str, &'static str)>, state: &State) {
     if matches!(
         Context::of(state),
-        Context::Fleet | Context::Library | Context::Hub | Context::Usage | Context::Machine
+        Context::Fleet | Context::Library | Context::Hub | Context::Usage | Context::Machine | Context::Top
     ) {
         hints.push(("quit", "leave"));
     }

@@ -24,6 +24,7 @@ const DIGEST_CHARS: usize = 12;
 
 /// Draw what fits of it, the most telling first.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) {
+    canvas.claim("model", area);
     let mut rest = inset(area, 1);
     let name = canvas.style(Meaning::Text).add_modifier(ratatui::style::Modifier::BOLD);
     let rows = canvas.paragraph(Rect { height: rest.height.min(2), ..rest }, &model.name, name);

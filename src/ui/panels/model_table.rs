@@ -35,6 +35,7 @@ const PARAMS: usize = 1;
 
 /// Draw the models that pass the filter.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
+    canvas.claim("models", area);
     let library = &state.library;
     let sign = if library.reverse { "▾" } else { "▴" };
     let sorted = match library.sort {

@@ -42,6 +42,7 @@ pub(crate) fn rows(editor: &Editor, columns: u16, room: u16) -> u16 {
 
 /// Draw the field; where it has the keys, the cursor is put in it.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, editor: &Editor, focused: bool, placeholder: &str) {
+    canvas.claim("prompt", area);
     if area.height == 0 || area.width <= SIGN {
         return;
     }

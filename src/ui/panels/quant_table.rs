@@ -25,6 +25,7 @@ const COLUMNS: [Column; 5] = [
 
 /// Draw the chosen repository's models.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
+    canvas.claim("quants", area);
     let Some(repository) = state.hub.repository() else { return };
     let (line, list) = split_rows(area, 1);
     heading(canvas, line, repository);

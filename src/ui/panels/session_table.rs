@@ -9,6 +9,7 @@ use super::super::view::ViewState;
 use super::super::widgets::table::{self, Align, Column, Row};
 use super::super::widgets::{bar, graph};
 use crate::core::State;
+use crate::core::fleet_view;
 use crate::core::ledger::misplaced;
 use crate::core::session::{Phase, Session, Step};
 use crate::core::state::{FleetSort, Focus};
@@ -33,22 +34,36 @@ const COLUMNS: [Column; 11] = [
 ];
 
 const NAME: usize = 0;
+const STATE: usize = 1;
 const CONTEXT: usize = 2;
 const THROUGHPUT: usize = 3;
-const SPARKLINE: usize = 8;
+const TTFT: usize = 5;
 const MEMORY: usize = 6;
+const POWER: usize = 7;
 const PER_TOKEN: usize = 8;
+const PER_ANSWER: usize = 9;
+const THREADS: usize = 10;
+
+/// Columns of the sparkline.
+const SPARKLINE: usize = 8;
 
 /// Draw the sessions that pass the filter.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
+    canvas.claim("sessions", area);
     let fleet = &state.fleet;
     let sign = if fleet.reverse { "▾" } else { "▴" };
     let sorted = match fleet.sort {
         FleetSort::Started => None,
         FleetSort::Name => Some(NAME),
+        FleetSort::State => Some(STATE),
+        FleetSort::Context => Some(CONTEXT),
         FleetSort::Throughput => Some(THROUGHPUT),
+        FleetSort::Ttft => Some(TTFT),
         FleetSort::Memory => Some(MEMORY),
+        FleetSort::Power => Some(POWER),
         FleetSort::Energy => Some(PER_TOKEN),
+        FleetSort::PerAnswer => Some(PER_ANSWER),
+        FleetSort::Threads => Some(THREADS),
     };
     let chosen = fleet.rows.iter().position(|id| Some(*id) == fleet.chosen);
     let focused = fleet.focus == Focus::Table;
@@ -58,11 +73,12 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         area,
         &COLUMNS,
         sorted.map(|index| (index, sign)),
-        (fleet.rows.len(), chosen, focused),
+        // The last row is taffrail itself.
+        (fleet.rows.len() + 1, chosen, focused),
         &mut view_state.fleet_offset,
         |canvas, index| match fleet.rows.get(index).and_then(|id| state.session(*id)) {
             Some(session) => row(canvas, state, session),
-            None => Row { cells: Vec::new(), instead: None },
+            None => own(canvas, state),
         },
     );
 }
@@ -71,11 +87,7 @@ fn row<'a>(canvas: &Canvas<'_>, state: &'a State, session: &'a Session) -> Row<'
     let one = |meaning, text: String| vec![canvas.span(meaning, text)];
     let unknown = || one(Meaning::Muted, "—".to_owned());
     let counters = &session.figures.counters;
-    let rate = if session.is_busy() {
-        session.throughput.last().map(f64::from).or(counters.generation_rate())
-    } else {
-        counters.generation_rate()
-    };
+    let rate = fleet_view::rate(session);
     let live = if session.is_busy() { Meaning::Text } else { Meaning::Muted };
     let memory = memory(session);
     let spark = graph::sparkline(
@@ -109,6 +121,20 @@ fn name_cell<'a>(canvas: &Canvas<'_>, state: &State, session: &'a Session) -> Sp
         Some(_) => vec![canvas.span(Meaning::Warn, "part on CPU "), name],
         None => vec![name],
     }
+}
+
+/// What taffrail itself takes.
+fn own<'a>(canvas: &Canvas<'_>, state: &State) -> Row<'a> {
+    let muted = |text: String| vec![canvas.span(Meaning::Muted, text)];
+    let mut cells = vec![Vec::new(); COLUMNS.len()];
+    cells[NAME] = muted("taffrail itself".to_owned());
+    if let Some(sample) = &state.machine.sample {
+        let watts = &state.machine.own_watts;
+        cells[STATE] = muted(format!("{:.1}% cpu", sample.own.cores * 100.0));
+        cells[MEMORY] = muted(format!("{:.2}", sample.own.resident.gigabytes()));
+        cells[POWER] = figure(canvas, watts.value().map(|watts| watts.0), watts.grade(), 1, Meaning::Muted);
+    }
+    Row { cells, instead: None }
 }
 
 fn figure<'a>(
@@ -186,14 +212,14 @@ fn context_cell<'a>(canvas: &Canvas<'_>, session: &Session) -> Spans<'a> {
 
 /// Memory that a session holds: its process and its part of the GPUs; `None` before the first sample.
 pub(crate) fn memory(session: &Session) -> Option<Bytes> {
-    let resident = session.process.map(|process| process.resident);
-    match (resident, session.gpu_memory) {
-        (None, None) => None,
-        (resident, gpu) => Some(resident.unwrap_or_default() + gpu.unwrap_or_default()),
-    }
+    fleet_view::memory(session)
 }
 
 /// The colour that stands for a session in tables and graphs alike.
 pub(crate) fn series(session: &Session) -> Meaning {
     Meaning::Series((session.id.0.saturating_sub(1) % super::super::theme::N_SERIES as u64) as u8)
 }
+
+#[cfg(test)]
+#[path = "session_table_tests.rs"]
+mod tests;

@@ -27,6 +27,7 @@ const VALUE: usize = 2;
 
 /// Draw the sources from `scroll` on.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, sample: &Sample, scroll: usize) {
+    canvas.claim("sources", area);
     let (head, mut rest) = split_rows(area, 1);
     let places = arrange(&COLUMNS, area);
     for (column, place) in COLUMNS.iter().zip(&places) {

@@ -35,7 +35,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     }
     if area.width >= WIDE.0 && area.height >= WIDE.1 {
         let (left, right) = split_columns(area, area.width - (area.width * 36 / 100).max(40));
-        let n_rows = state.fleet.rows.len() as u16 + 1 + n_foreign;
+        let n_rows = state.fleet.rows.len() as u16 + 2 + n_foreign;
         let least = (left.height / 3).max(8);
         let graph_rows = left.height.saturating_sub(n_rows + 3).min(left.height * 11 / 20).max(least);
         let (table, graph) = split_rows(left, left.height.saturating_sub(graph_rows + 1));
@@ -46,7 +46,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         let right = Rect { x: right.x + 1, width: right.width - 1, ..right };
         return chosen(canvas, right, state, view_state);
     }
-    let n_rows = state.fleet.rows.len() as u16 + 1 + n_foreign;
+    let n_rows = state.fleet.rows.len() as u16 + 2 + n_foreign;
     let (table, rest) = split_rows(area, n_rows.max(2).min((area.height / 3).max(2)));
     list(canvas, table, state, view_state);
     let graph_rows = if rest.height >= 28 { 9 } else { u16::from(rest.height >= 8) };

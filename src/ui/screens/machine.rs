@@ -10,6 +10,7 @@ use super::super::view::ViewState;
 use super::super::widgets::bar;
 use crate::core::State;
 use crate::core::machine::Sample;
+use crate::core::state::Screen;
 use crate::core::units::{Bytes, Ratio, or_dash, span};
 
 /// From this width on the sources stand beside the rest.
@@ -22,13 +23,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         canvas.say(area.x, area.y, area.width, "The sensors are being read for the first time.", Meaning::Muted);
         return;
     };
-    let host = &sample.host;
-    let line = format!("{} · {} · {}", host.name, host.processor, host.system);
-    let own = &sample.own;
-    let own = format!("taffrail itself {:.1}% of a core, {}", own.cores * 100.0, own.resident);
-    let own_columns = (own.len() as u16).min(area.width);
-    canvas.say(area.x, area.y, area.width.saturating_sub(own_columns + 2), &line, Meaning::Muted);
-    canvas.say(area.right() - own_columns, area.y, own_columns, &own, Meaning::Text);
+    host(canvas, area, state, sample);
     let area = below(area, 1);
     view_state.page_rows = usize::from(area.height / 2);
     if area.width >= WIDE {
@@ -55,6 +50,21 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     sources::draw(canvas, below(rest, 1), sample, state.machine.scroll);
 }
 
+/// What the machine is, and what taffrail itself takes of it.
+pub(super) fn host(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample) {
+    if area.height == 0 {
+        return;
+    }
+    let host = &sample.host;
+    let line = format!("{} · {} · {}", host.name, host.processor, host.system);
+    let (own, watts) = (&sample.own, &state.machine.own_watts);
+    let watts = watts.value().map_or_else(String::new, |_| format!(", {watts}"));
+    let own = format!("taffrail itself {:.1}% of a core, {}{watts}", own.cores * 100.0, own.resident);
+    let own_columns = (own.chars().count() as u16).min(area.width);
+    canvas.say(area.x, area.y, area.width.saturating_sub(own_columns + 2), &line, Meaning::Muted);
+    canvas.say(area.right() - own_columns, area.y, own_columns, &own, Meaning::Text);
+}
+
 fn heading(canvas: &mut Canvas<'_>, area: Rect, text: &str) {
     if area.height > 0 {
         canvas.say(area.x, area.y, area.width, text, Meaning::Accent);
@@ -62,7 +72,7 @@ fn heading(canvas: &mut Canvas<'_>, area: Rect, text: &str) {
 }
 
 /// Everything but the sources; returns what it left.
-fn parts(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample, airy: bool) -> Rect {
+pub(super) fn parts(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample, airy: bool) -> Rect {
     let gap = u16::from(airy);
     let mut rest = area;
     if airy {
@@ -82,11 +92,14 @@ fn parts(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample, ai
     }
     let bar_rows = memory_bar::draw(canvas, rest, state, sample);
     rest = below(rest, bar_rows + gap);
-    if airy {
-        heading(canvas, row(rest, 0), "Budgets of the sessions");
-        rest = below(rest, 1);
+    // `taffrail top` starts nothing that could be given a budget.
+    if state.screen != Screen::Top {
+        if airy {
+            heading(canvas, row(rest, 0), "Budgets of the sessions");
+            rest = below(rest, 1);
+        }
+        rest = below(budgets(canvas, rest, state, sample), gap);
     }
-    rest = below(budgets(canvas, rest, state, sample), gap);
     let before = rest;
     rest = energy::draw(canvas, rest, state, sample, airy);
     if rest != before {
@@ -104,7 +117,9 @@ fn parts(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample, ai
         heading(canvas, row(rest, 0), "Disks");
         rest = below(rest, 1);
     }
-    below(disks(canvas, rest, sample, airy), gap)
+    let left = below(disks(canvas, rest, sample, airy), gap);
+    canvas.claim("parts", Rect { height: left.y - area.y, ..area });
+    left
 }
 
 /// Columns of the labels, and of a disk's bar.

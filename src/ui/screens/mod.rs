@@ -4,4 +4,5 @@ pub(super) mod fleet;
 pub(super) mod hub;
 pub(super) mod library;
 pub(super) mod machine;
+pub(super) mod top;
 pub(super) mod usage;

@@ -6,7 +6,7 @@
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::super::canvas::Canvas;
+use super::super::canvas::{Canvas, Span};
 use super::super::theme::Meaning;
 use crate::core::settings::GraphStyle;
 use crate::core::units::digits;
@@ -16,14 +16,6 @@ pub(crate) struct Series {
     /// Readings, oldest first; the last one is the newest that shows.
     pub(crate) points: Vec<Option<f32>>,
     pub(crate) style: Style,
-}
-
-/// Least, mean and most of what is known.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Extent {
-    pub(crate) least: f32,
-    pub(crate) mean: f32,
-    pub(crate) most: f32,
 }
 
 /// The most series that are told apart; the rest joins the last.
@@ -36,29 +28,6 @@ pub(crate) fn sign(index: usize, style: GraphStyle) -> char {
 
 /// What ASCII graphs fill a series with.
 const FILLS: [char; 8] = ['#', '=', '+', 'o', '*', '%', 'x', '@'];
-
-/// The sum of the series by tick; `None` where none has a reading. The newest is the last.
-pub(crate) fn sums(series: &[Series]) -> Vec<Option<f32>> {
-    let count = series.iter().map(|series| series.points.len()).max().unwrap_or(0);
-    let mut sums = vec![None; count];
-    for series in series {
-        let first = count - series.points.len();
-        for (sum, point) in sums[first..].iter_mut().zip(&series.points) {
-            if let Some(value) = point {
-                *sum = Some(sum.unwrap_or(0.0) + value);
-            }
-        }
-    }
-    sums
-}
-
-/// Least, mean and most; `None` where nothing is known.
-pub(crate) fn extent(points: &[Option<f32>]) -> Option<Extent> {
-    let known: Vec<f32> = points.iter().copied().flatten().collect();
-    let first = *known.first()?;
-    let (least, most) = known.iter().fold((first, first), |(least, most), value| (least.min(*value), most.max(*value)));
-    Some(Extent { least, mean: known.iter().sum::<f32>() / known.len() as f32, most })
-}
 
 /// The end of an axis that holds `value`: 1, 2 or 5 times a power of ten.
 pub(crate) fn round_up(value: f32) -> f32 {
@@ -84,40 +53,99 @@ fn label(value: f32) -> String {
 /// Columns that the value axis takes.
 const AXIS: u16 = 5;
 
-/// Draw axes and stack. `span` is how many ticks the width stands for, `ago` the label of the oldest.
-pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, series: &[Series], span: usize, ago: &str) {
-    if area.height < 2 || area.width < AXIS + 4 {
-        return;
-    }
-    let top = round_up(extent(&sums(series)).map_or(0.0, |extent| extent.most));
-    let plot = Rect { x: area.x + AXIS, width: area.width - AXIS, height: area.height - 1, ..area };
-    let (wall, corner, tick) = if canvas.is_ascii() { ('|', '+', '+') } else { ('│', '└', '┤') };
-    let border = canvas.style(Meaning::Border);
-    let middle = plot.y + plot.height / 2;
-    for y in plot.y..plot.bottom() {
-        let value = match y {
-            _ if y == plot.y => Some(top),
-            _ if y == middle && plot.height >= 5 => Some(top / 2.0),
-            _ => None,
-        };
-        if let Some(value) = value {
-            let text = label(value);
-            let text = [canvas.span(Meaning::Muted, text)];
-            canvas.put_right(area.x, y, AXIS - 1, &text);
+/// What all graphs beside each other have in common.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Window<'a> {
+    /// How many points the width stands for.
+    pub(crate) span: usize,
+    /// The label of the oldest.
+    pub(crate) ago: &'a str,
+    /// The label of the newest.
+    pub(crate) now: &'a str,
+    /// The point that is read out, counted from the newest.
+    pub(crate) cursor: Option<usize>,
+}
+
+/// Draw axes and stack. The value axis ends at the round number beyond `top`.
+pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, series: &[Series], top: f32, window: Window<'_>) {
+    let Some(plot) = axes(canvas, area, top, window) else { return };
+    fill(canvas, plot, series, window.span, round_up(top));
+    rule(canvas, plot, window);
+}
+
+/// Draw each series over ground of its own, all to the same height of the axis; `heads` stand over them.
+pub(crate) fn draw_apart(
+    canvas: &mut Canvas<'_>,
+    area: Rect,
+    (series, heads): (&[Series], &[Vec<Span<'_>>]),
+    top: f32,
+    window: Window<'_>,
+) {
+    let Some(plot) = time_axis(canvas, area, window) else { return };
+    let room = usize::from(plot.height);
+    let shown = series.len().min(room.max(1));
+    let Some(each) = room.checked_div(shown).filter(|each| *each > 0) else { return };
+    let end = round_up(top);
+    for (index, (part, head)) in series.iter().zip(heads).take(shown).enumerate() {
+        let strip = Rect { y: plot.y + (index * each) as u16, height: each as u16, ..plot };
+        // Its name gets a row where that leaves one for the graph.
+        let head_rows = u16::from(each >= 2);
+        if head_rows > 0 {
+            canvas.put_spans(strip.x, strip.y, strip.width, head);
         }
-        canvas.cell(plot.x - 1, y, if value.is_some() { tick } else { wall }, border);
+        let ground = Rect { y: strip.y + head_rows, height: strip.height - head_rows, ..strip };
+        let text = [canvas.span(Meaning::Muted, label(end))];
+        canvas.put_right(area.x, ground.y, AXIS - 1, &text);
+        fill(canvas, ground, std::slice::from_ref(part), window.span, end);
+        rule(canvas, ground, window);
     }
+}
+
+/// The line at the instant that is read out.
+fn rule(canvas: &mut Canvas<'_>, plot: Rect, window: Window<'_>) {
+    let Some(back) = window.cursor.filter(|back| *back < window.span) else { return };
+    let place = (window.span - 1 - back) * usize::from(plot.width) / window.span;
+    let style = canvas.style(Meaning::Focus);
+    let glyph = if canvas.is_ascii() { '|' } else { '│' };
+    (plot.y..plot.bottom()).for_each(|y| canvas.cell(plot.x + place as u16, y, glyph, style));
+}
+
+/// The axis of time and the wall; gives where the graph stands.
+fn time_axis(canvas: &mut Canvas<'_>, area: Rect, window: Window<'_>) -> Option<Rect> {
+    if area.height < 2 || area.width < AXIS + 4 {
+        return None;
+    }
+    let plot = Rect { x: area.x + AXIS, width: area.width - AXIS, height: area.height - 1, ..area };
+    let (wall, corner) = if canvas.is_ascii() { ('|', '+') } else { ('│', '└') };
+    let border = canvas.style(Meaning::Border);
+    (plot.y..plot.bottom()).for_each(|y| canvas.cell(plot.x - 1, y, wall, border));
     let bottom = area.bottom() - 1;
-    let zero = [canvas.span(Meaning::Muted, "0")];
-    canvas.put_right(area.x, bottom, AXIS - 1, &zero);
     canvas.cell(plot.x - 1, bottom, corner, border);
     canvas.horizontal(plot.x, bottom, plot.width, Meaning::Border);
-    let ends = ago.len() as u16 + 8;
+    let ends = (window.ago.len() + window.now.len()) as u16 + 5;
     if plot.width > ends {
-        canvas.say(plot.x, bottom, plot.width, &format!("-{ago} "), Meaning::Muted);
-        canvas.say(plot.right() - 4, bottom, 4, " now", Meaning::Muted);
+        canvas.say(plot.x, bottom, plot.width, &format!("-{} ", window.ago), Meaning::Muted);
+        let now = window.now.len() as u16 + 1;
+        canvas.say(plot.right() - now, bottom, now, &format!(" {}", window.now), Meaning::Muted);
     }
-    fill(canvas, plot, series, span, top);
+    Some(plot)
+}
+
+/// Both axes; gives where the graph stands.
+fn axes(canvas: &mut Canvas<'_>, area: Rect, top: f32, window: Window<'_>) -> Option<Rect> {
+    let plot = time_axis(canvas, area, window)?;
+    let top = round_up(top);
+    let tick = if canvas.is_ascii() { '+' } else { '┤' };
+    let border = canvas.style(Meaning::Border);
+    let middle = plot.y + plot.height / 2;
+    for (y, value) in [(plot.y, top), (middle, top / 2.0)].into_iter().take(1 + usize::from(plot.height >= 5)) {
+        let text = [canvas.span(Meaning::Muted, label(value))];
+        canvas.put_right(area.x, y, AXIS - 1, &text);
+        canvas.cell(plot.x - 1, y, tick, border);
+    }
+    let zero = [canvas.span(Meaning::Muted, "0")];
+    canvas.put_right(area.x, area.bottom() - 1, AXIS - 1, &zero);
+    Some(plot)
 }
 
 /// Draw the stack alone.
@@ -243,17 +271,6 @@ mod tests {
         let points = [Some(0.0), None, Some(2.0), Some(4.0)];
         assert_eq!(sparkline(points.into_iter(), 6, GraphStyle::Block), "  ▁ ▅█");
         assert_eq!(sparkline(points.into_iter(), 2, GraphStyle::Ascii), "+@");
-        assert_eq!(extent(&[None, None]), None);
-        assert_eq!(extent(&points), Some(Extent { least: 0.0, mean: 2.0, most: 4.0 }));
-    }
-
-    #[test]
-    fn sums_are_aligned_at_now() {
-        let series = [
-            Series { points: vec![Some(1.0), Some(2.0), None], style: Style::new() },
-            Series { points: vec![Some(4.0)], style: Style::new() },
-        ];
-        assert_eq!(sums(&series), [Some(1.0), Some(2.0), Some(4.0)]);
     }
 
     #[test]

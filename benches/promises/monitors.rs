@@ -1,0 +1,102 @@
+//! What watching costs: `taffrail top` and the idle dashboard beside btop and bottom, in one run at one period.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use portable_pty::{CommandBuilder, PtySize, native_pty_system};
+
+use crate::support::House;
+use crate::terminal::{memory, processor_time, watch};
+use crate::{Given, skip, tell};
+
+/// Time over which all of them are watched.
+const WATCHED: Duration = Duration::from_secs(60);
+/// The period of all of them, in milliseconds: what btop and bottom take by themselves is 2 s and 1 s.
+const PERIOD: &str = "2000";
+
+/// A program in a terminal that somebody reads.
+struct Running {
+    child: Box<dyn portable_pty::Child + Send + Sync>,
+    pid: u32,
+    /// Held open for as long as the program runs.
+    _terminal: Box<dyn portable_pty::MasterPty + Send>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// All at once, so that they share whatever else the machine does.
+pub(crate) fn idle(_: &Given) {
+    let house = House::new();
+    let taffrail = PathBuf::from(env!("CARGO_BIN_EXE_taffrail"));
+    let interval = format!("telemetry.interval_ms={PERIOD}");
+    house.write("config/btop/btop.conf", format!("update_ms = {PERIOD}\n"));
+    let mut running = BTreeMap::new();
+    for (name, program, arguments) in [
+        ("taffrail top", Some(taffrail.clone()), vec!["--set", interval.as_str(), "top"]),
+        ("taffrail", Some(taffrail), vec!["--set", interval.as_str()]),
+        ("btop", find("btop"), vec!["--utf-force"]),
+        ("bottom", find("btm"), vec!["--rate", PERIOD]),
+    ] {
+        match program {
+            Some(program) => drop(running.insert(name, open(&house, &program, &arguments))),
+            None => skip(&format!("idle beside {name}"), "it is not installed"),
+        }
+    }
+    watch(Duration::from_secs(4));
+    let before: BTreeMap<_, _> = running.iter().map(|(name, one)| (*name, processor_time(one.pid))).collect();
+    let start = Instant::now();
+    watch(WATCHED);
+    let share = |name: &str| {
+        let used = processor_time(running.get(name)?.pid).saturating_sub(*before.get(name)?);
+        Some(used.as_secs_f64() / start.elapsed().as_secs_f64() * 100.0)
+    };
+    let shares: BTreeMap<_, _> = running.keys().filter_map(|name| Some((*name, share(name)?))).collect();
+    let peer = shares.get("btop").copied();
+    for (name, one) in &running {
+        let (share, resident) = (shares[name], memory(one.pid, "VmRSS:"));
+        let figure = format!("{share:.2} % of one core, {resident:.1} MB");
+        let what = format!("idle at {PERIOD} ms for {} s: {name}", WATCHED.as_secs());
+        match peer {
+            Some(peer) if name.starts_with("taffrail") => {
+                tell(&what, &figure, "≤ btop's processor time, < 40 MB", share <= peer && resident < 40.0);
+            }
+            _ => crate::row("see", &what, &figure, ""),
+        }
+    }
+}
+
+/// Where the command search path has it.
+fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
+}
+
+fn open(house: &House, program: &std::path::Path, arguments: &[&str]) -> Running {
+    let size = PtySize { rows: 40, cols: 120, pixel_width: 0, pixel_height: 0 };
+    let pair = native_pty_system().openpty(size).unwrap();
+    let mut command = CommandBuilder::new(program);
+    command.args(arguments);
+    command.env_clear();
+    for (name, value) in [("TERM", "xterm-256color"), ("LANG", "C.UTF-8")] {
+        command.env(name, value);
+    }
+    for (name, folder) in [("HOME", ""), ("XDG_CONFIG_HOME", "config"), ("XDG_CACHE_HOME", "cache")] {
+        command.env(name, house.path(folder));
+    }
+    let child = pair.slave.spawn_command(command).unwrap();
+    let mut reader = pair.master.try_clone_reader().unwrap();
+    // A terminal that nobody reads would hold the program up.
+    std::thread::spawn(move || {
+        let mut buffer = [0; 8192];
+        while matches!(reader.read(&mut buffer), Ok(1..)) {}
+    });
+    let pid = child.process_id().unwrap();
+    Running { child, pid, _terminal: pair.master }
+}

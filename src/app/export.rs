@@ -1,0 +1,56 @@
+//! Files that the user asks for, in the folder where the program was started. Nothing is ever written over.
+
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Result, Write};
+use std::path::{Path, PathBuf};
+
+use crate::core::Event;
+
+/// How many names are tried.
+const MAX_NAMES: u32 = 100;
+
+/// Write it, and say where it is.
+pub(super) fn write_new(name: &str, text: &str) -> Event {
+    match std::env::current_dir().and_then(|folder| write(&folder, name, text)) {
+        Ok(file) => Event::Notice(format!("wrote {}", file.display())),
+        Err(error) => Event::Trouble(format!("{name} can't be written: {error}")),
+    }
+}
+
+/// Write a file that is not there yet: complete, or not at all.
+fn write(folder: &Path, name: &str, text: &str) -> Result<PathBuf> {
+    let name = Path::new(name);
+    let stem = name.file_stem().unwrap_or_default().to_string_lossy();
+    let ending = name.extension().unwrap_or_default().to_string_lossy();
+    for number in 1..=MAX_NAMES {
+        let number = if number == 1 { String::new() } else { format!("-{number}") };
+        let path = folder.join(format!("{stem}{number}.{ending}"));
+        let mut file = match OpenOptions::new().write(true).create_new(true).open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
+            Err(error) => return Err(error),
+        };
+        if let Err(error) = file.write_all(text.as_bytes()).and_then(|()| file.sync_all()) {
+            // A full disk leaves half of it, which is of no use; that it can't be removed either changes nothing.
+            let _ = std::fs::remove_file(&path);
+            return Err(error);
+        }
+        return Ok(path);
+    }
+    Err(std::io::Error::new(ErrorKind::AlreadyExists, "all its names are taken"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = ["a", "b", "c"].map(|text| write(folder.path(), "graphs.csv", text).unwrap());
+        let read = names.each_ref().map(|path| std::fs::read_to_string(path).unwrap());
+        assert_eq!(read, ["a", "b", "c"]);
+        assert_eq!(names[2].file_name().unwrap(), "graphs-3.csv");
+        assert!(write(&folder.path().join("missing"), "graphs.csv", "a").is_err());
+    }
+}

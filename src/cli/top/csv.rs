@@ -1,0 +1,46 @@
+//! A row of CSV (RFC 4180) for each look. What is unknown is an empty field, never a zero.
+
+use std::io::{self, Write};
+
+use crate::core::machine::Sample;
+
+/// A column's name and its value.
+type Column = (&'static str, fn(&Sample) -> Option<f64>);
+
+const COLUMNS: &[Column] = &[
+    ("unix_s", |sample| Some(sample.at.unix as f64)),
+    ("cpu_busy_ratio", |sample| sample.cpu.map(|share| share.0)),
+    ("memory_used_bytes", |sample| {
+        Some(sample.memory.total.saturating_sub(sample.memory.available).0 as f64).filter(|_| sample.memory.total.0 > 0)
+    }),
+    ("swap_used_bytes", |sample| Some(sample.memory.swap_used.0 as f64).filter(|_| sample.memory.total.0 > 0)),
+    ("gpu_busy_ratio", |sample| {
+        let known: Vec<f64> = sample.gpus.iter().filter_map(|gpu| gpu.usage.value().map(|share| share.0)).collect();
+        (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
+    }),
+    ("gpu_memory_used_bytes", |sample| {
+        let told = sample.gpus.iter().filter(|gpu| gpu.memory_total.0 > 0).map(|gpu| gpu.memory_used.0 as f64);
+        told.reduce(|one, other| one + other)
+    }),
+    ("power_watts", |sample| sample.total_power().map(|watts| watts.0)),
+    ("hottest_celsius", |sample| {
+        let gpus = sample.gpus.iter().filter_map(|gpu| gpu.temperature);
+        let all = sample.temperatures.iter().map(|sensor| sensor.celsius).chain(gpus);
+        all.map(|celsius| f64::from(celsius.0)).reduce(f64::max)
+    }),
+    ("taffrail_cpu_cores", |sample| Some(sample.own.cores)),
+    ("taffrail_resident_bytes", |sample| Some(sample.own.resident.0 as f64)),
+];
+
+/// The names of the columns.
+pub(super) fn head(out: &mut impl Write) -> io::Result<()> {
+    let names: Vec<_> = COLUMNS.iter().map(|(name, _)| *name).collect();
+    writeln!(out, "{}", names.join(","))
+}
+
+/// One look.
+pub(super) fn write(sample: &Sample, out: &mut impl Write) -> io::Result<()> {
+    let value = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+    let fields: Vec<_> = COLUMNS.iter().map(|(_, read)| value(read(sample))).collect();
+    writeln!(out, "{}", fields.join(","))
+}

@@ -1,0 +1,74 @@
+//! What follows from a recorded tick: the sessions are as they were, and the sample goes the way that a live one goes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::effect::Effect;
+use super::super::event::Moment;
+use super::super::model::{Format, Model, Status, Store};
+use super::super::session::{Session, WorkerId};
+use super::super::settings::SessionSettings;
+use super::super::state::State;
+use super::super::trace::{Frame, Seen};
+use super::{list_sessions, sample};
+
+/// Take a recorded tick. The machine's and the sessions' power are attributed anew; an answer's energy is what it was.
+pub(super) fn replayed(state: &mut State, frame: Frame) -> Vec<Effect> {
+    let Frame { uptime_ms, unix, mut sample, sessions } = frame;
+    sample.at = Moment { uptime: Duration::from_millis(uptime_ms), unix };
+    let mut before = std::mem::take(&mut state.fleet.sessions);
+    let (history, ticks) = (state.history(), state.machine.cpu.ticks());
+    state.fleet.sessions = sessions
+        .iter()
+        .map(|seen| {
+            let place = before.iter().position(|session| session.id == seen.id);
+            let known = place.map(|place| before.swap_remove(place));
+            let mut session = known.unwrap_or_else(|| begin(seen, history).since_tick(history, ticks));
+            take(&mut session, seen);
+            session
+        })
+        .collect();
+    list_sessions(state);
+    let effects = sample::sampled(state, sample);
+    for (session, seen) in state.fleet.sessions.iter_mut().zip(&sessions) {
+        (session.figures.energy, session.figures.metered) = (seen.energy.clone(), seen.metered);
+    }
+    effects
+}
+
+/// A session that shows for the first time. Its worker's name is none that a live one could have.
+fn begin(seen: &Seen, history: usize) -> Session {
+    let model = Model {
+        id: format!("recorded:{}", seen.model),
+        name: seen.model.clone(),
+        store: Store::Folder,
+        repository: None,
+        files: Vec::new(),
+        size: seen.model_size,
+        status: Status::Runnable,
+        used: None,
+        summary: None,
+        note: None,
+        format: Format::Gguf,
+        card: None,
+        also: Vec::new(),
+    };
+    let settings = SessionSettings { context: seen.n_ctx, ..SessionSettings::default() };
+    let mut session = Session::new(seen.id, WorkerId(u64::MAX), Arc::new(model), seen.name.clone(), settings, history);
+    // What it generated before is no throughput of the first tick.
+    session.tokens_at_tick = seen.n_generated;
+    session
+}
+
+fn take(session: &mut Session, seen: &Seen) {
+    session.phase = seen.phase.clone();
+    session.name.clone_from(&seen.name);
+    session.pid = seen.pid;
+    session.threads = seen.threads;
+    session.planned = seen.planned;
+    session.n_past = seen.n_past;
+    // A recording that was made up may count backwards.
+    session.n_generated = seen.n_generated.max(session.tokens_at_tick);
+    session.figures.counters = seen.counters;
+    session.figures.n_cached = seen.n_cached;
+}

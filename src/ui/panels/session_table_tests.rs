@@ -1,0 +1,58 @@
+//! The sorting and the filter, over the sessions of the fixture.
+
+use crate::core::fleet_view::rows;
+use crate::core::state::FleetSort;
+use crate::ui::fixture;
+
+fn names(filter: &str, sort: FleetSort, reverse: bool) -> Vec<u64> {
+    let sessions = fixture::busy().fleet.sessions;
+    rows(&sessions, filter, sort, reverse).into_iter().map(|id| id.0).collect()
+}
+
+#[test]
+fn every_column_sorts_and_unknown_stands_last() {
+    for (sort, down, up) in [
+        (FleetSort::Started, [1, 2, 3, 4, 5], [5, 4, 3, 2, 1]),
+        (FleetSort::Name, [4, 5, 1, 2, 3], [3, 2, 1, 5, 4]),
+        (FleetSort::State, [1, 5, 4, 3, 2], [2, 3, 4, 5, 1]),
+        (FleetSort::Context, [1, 2, 3, 4, 5], [3, 4, 5, 2, 1]),
+        (FleetSort::Ttft, [1, 2, 3, 4, 5], [1, 2, 3, 4, 5]),
+        (FleetSort::Memory, [1, 2, 3, 4, 5], [3, 2, 1, 4, 5]),
+        (FleetSort::Power, [1, 2, 3, 4, 5], [3, 2, 1, 4, 5]),
+        (FleetSort::Energy, [1, 2, 3, 4, 5], [2, 1, 3, 4, 5]),
+        (FleetSort::PerAnswer, [1, 2, 3, 4, 5], [2, 1, 3, 4, 5]),
+        (FleetSort::Threads, [1, 2, 3, 4, 5], [1, 2, 3, 4, 5]),
+    ] {
+        assert_eq!((names("", sort, false), names("", sort, true)), (down.to_vec(), up.to_vec()), "{sort:?}");
+    }
+    assert_eq!(FleetSort::ALL.len(), 11);
+}
+
+#[test]
+fn the_filter_asks_for_words_and_figures() {
+    for (filter, expected) in [
+        ("", vec![1, 2, 3, 4, 5]),
+        ("qwen", vec![1, 2]),
+        ("state:ready", vec![3]),
+        ("state:answ", vec![1]),
+        ("ready", vec![3]),
+        ("qwen tok/s>1000", vec![]),
+        ("ttft<200", vec![1, 2]),
+        ("ttft:<200", vec![1, 2]),
+        ("mem>5gb", vec![1]),
+        ("power>=100 qwen", vec![1]),
+        ("j/tok>2", vec![1]),
+        ("j/answer<500", vec![2]),
+        ("ctx>2k", vec![1]),
+        ("threads=2", vec![1, 2]),
+        ("name:gemma", vec![4]),
+        ("model:mistral", vec![5]),
+        ("tok/s>", vec![1, 2, 3, 4, 5]),
+        ("state:", vec![1, 2, 3, 4, 5]),
+        ("mem>lots", vec![1, 2, 3, 4, 5]),
+        ("zzz:1", vec![]),
+        ("état>é", vec![]),
+    ] {
+        assert_eq!(names(filter, FleetSort::Started, false), expected, "{filter}");
+    }
+}

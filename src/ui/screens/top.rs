@@ -1,0 +1,41 @@
+//! `taffrail top`: the machine, the sessions of a recording, and the graphs, without the rest.
+//!
+//! ```text
+//! ┌ host, and what taffrail itself takes ┐
+//! ├ cores, memory, GPUs, disks ──────────┤
+//! ├ sessions, where there are any ───────┤
+//! ├ throughput memory power heat ────────┤
+//! └──────────────────────────────────────┘
+//! ```
+
+use ratatui::layout::Rect;
+
+use super::super::canvas::{Canvas, below, inset, split_rows};
+use super::super::panels::{graphs, session_table};
+use super::super::theme::Meaning;
+use super::super::view::ViewState;
+use super::machine;
+use crate::core::State;
+
+/// Draw the screen.
+pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
+    let Some(sample) = &state.machine.sample else {
+        canvas.say(area.x + 1, area.y, area.width, "The sensors are being read for the first time.", Meaning::Muted);
+        return;
+    };
+    let inside = inset(area, 1);
+    machine::host(canvas, inside, state, sample);
+    let rest = below(inside, 1);
+    // The parts take what they need, up to about half; a blank row stands behind them where there is room.
+    let room = (rest.height * 9 / 20).min(rest.height.saturating_sub(8));
+    let left = machine::parts(canvas, Rect { height: room, ..rest }, state, sample, room >= 24);
+    let rest = below(rest, left.y - rest.y + u16::from(rest.height >= 28));
+    // The row of taffrail itself stands under the sessions; without any, the head has said it.
+    let n_rows = state.fleet.rows.len() as u16;
+    let table_rows = if n_rows == 0 { 0 } else { (n_rows + 2).min(rest.height / 3).max(2) };
+    let (table, graph) = split_rows(rest, table_rows);
+    if table.height > 1 {
+        session_table::draw(canvas, table, state, view_state);
+    }
+    graphs::draw(canvas, graph, state);
+}
