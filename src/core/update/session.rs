@@ -169,11 +169,14 @@ fn generate(state: &mut State, id: SessionId, prompt: Prompt, grammar: Option<Gr
     let generation = next_id(state);
     let now = state.now;
     // Until a tick falls into the answer, its energy is unknown for the sensors' reason, or because there was none yet.
-    let Some(session) = find(state, id) else { return Vec::new() };
-    let unmetered = match &session.watts {
-        Figure::Unknown { reason, remedy } => Figure::Unknown { reason: reason.clone(), remedy: remedy.clone() },
-        Figure::Known { .. } => Figure::unknown("the answer was shorter than a sensor's tick"),
+    let unmetered = match state.machine.sample.as_ref().filter(|sample| sample.total_power().is_none()) {
+        Some(sample) => {
+            let (reason, remedy) = sample.why_no_power();
+            Figure::Unknown { reason, remedy }
+        }
+        None => Figure::unknown("the answer was shorter than a sensor's tick"),
     };
+    let Some(session) = find(state, id) else { return Vec::new() };
     session.turns.push(Turn::said(Role::Assistant, String::new()));
     session.phase = Phase::Busy { generation, step: Step::Prompt { n_done: 0, n_prompt: 0 } };
     session.since = now;
