@@ -12,7 +12,7 @@ use crate::terminal::{memory, processor_time, watch};
 use crate::{Given, skip, tell};
 
 /// Time over which all of them are watched.
-const WATCHED: Duration = Duration::from_secs(60);
+const WATCHED: Duration = Duration::from_mins(1);
 /// The period of all of them, in milliseconds: what btop and bottom take by themselves is 2 s and 1 s.
 const PERIOD: &str = "2000";
 

@@ -137,7 +137,7 @@ impl<R: BufRead> Recording<R> {
     }
 
     /// The next tick; `None` at the end.
-    pub fn next(&mut self) -> Result<Option<Frame>, Fault> {
+    pub fn tick(&mut self) -> Result<Option<Frame>, Fault> {
         let Some(text) = self.text()? else { return Ok(None) };
         let changed: Map<String, Value> =
             serde_json::from_slice(&text).map_err(|error| self.fault(format!("it can't be read: {error}")))?;

@@ -20,7 +20,9 @@ fn frames(count: u64) -> Vec<Frame> {
 
 fn recorded(frames: &[Frame]) -> Vec<u8> {
     let mut recorder = Recorder::new(Vec::new(), Duration::from_secs(1)).unwrap();
-    frames.iter().for_each(|frame| recorder.write(frame).unwrap());
+    for frame in frames {
+        recorder.write(frame).unwrap();
+    }
     recorder.file
 }
 
@@ -31,7 +33,7 @@ fn read(bytes: &[u8]) -> (Vec<Frame>, Option<Fault>) {
         Err(fault) => return (frames, Some(fault)),
     };
     loop {
-        match recording.next() {
+        match recording.tick() {
             Ok(Some(frame)) => frames.push(frame),
             Ok(None) => return (frames, None),
             Err(fault) => return (frames, Some(fault)),

@@ -34,7 +34,7 @@ impl Replay {
         let interval = recording.interval;
         let (sender, frames) = mpsc::channel(AHEAD);
         std::thread::Builder::new().name("recording".to_owned()).spawn(move || {
-            while let Some(next) = recording.next().transpose() {
+            while let Some(next) = recording.tick().transpose() {
                 let is_over = next.is_err();
                 if sender.blocking_send(next).is_err() || is_over {
                     return;

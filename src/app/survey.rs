@@ -59,7 +59,7 @@ pub fn bandwidth(sample: &Sample) -> Result<Bandwidth, String> {
 /// What `show` says, that the file can't be read, or what is wrong with it and in which line.
 pub fn replay(path: &std::path::Path, mut show: impl FnMut(&Sample) -> io::Result<()>) -> io::Result<()> {
     let mut recording = super::recording::Recording::open(path)?;
-    while let Some(frame) = recording.next()? {
+    while let Some(frame) = recording.tick()? {
         let mut sample = frame.sample;
         sample.at = crate::core::Moment { uptime: Duration::from_millis(frame.uptime_ms), unix: frame.unix };
         show(&sample)?;

@@ -16,6 +16,7 @@ use crate::core::machine::{Power, Sample};
 use crate::core::units::{self, Bytes, Ratio, or_dash};
 
 /// Show the machine's figures: load, memory, power and heat.
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 #[derive(Debug, Default, Args)]
 pub struct Top {
     /// Print one look at the machine and end

@@ -72,7 +72,7 @@ pub(super) fn zoom(state: &mut State, by: i32) {
 pub(super) fn move_cursor(state: &mut State, by: i32) {
     let machine = &mut state.machine;
     let first = machine.frozen.unwrap_or(0);
-    let stride = (machine.span / CURSOR_STEPS).max(1) as isize;
+    let stride = (machine.span / CURSOR_STEPS).max(1).cast_signed();
     if machine.cursor.is_some() || by != 0 {
         let cursor = machine.cursor.unwrap_or(first).saturating_add_signed(stride * -(by as isize));
         machine.cursor = Some(cursor.clamp(first, first + machine.span.saturating_sub(1)));

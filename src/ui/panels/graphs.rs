@@ -160,14 +160,15 @@ fn nothing(canvas: &mut Canvas<'_>, area: Rect, state: &State, quantity: Quantit
     let style = canvas.style(Meaning::Muted);
     let area = Rect { x: area.x + 1, width: area.width.saturating_sub(1), ..area };
     let (text, remedy) = match (quantity, &state.machine.sample) {
-        (_, None) => ("The first reading is under way.".to_owned(), None),
+        (_, None) | (Quantity::Processor | Quantity::MainMemory, _) => {
+            ("The first reading is under way.".to_owned(), None)
+        }
         (Quantity::Power, Some(sample)) => {
             let (reason, remedy) = sample.why_no_power();
             (format!("Power is not known: {reason}."), remedy)
         }
         (Quantity::Throughput, _) => ("Moves while a session answers.".to_owned(), None),
         (Quantity::Memory, _) => ("Shows what sessions hold.".to_owned(), None),
-        (Quantity::Processor | Quantity::MainMemory, _) => ("The first reading is under way.".to_owned(), None),
         (Quantity::Temperature, _) => ("No sensor tells a temperature.".to_owned(), None),
     };
     let rows = canvas.paragraph(area, &text, style);
