@@ -14,6 +14,7 @@ pub mod event;
 pub mod figure;
 pub mod fit;
 pub mod fleet_view;
+pub mod history;
 pub mod house;
 pub mod hub;
 pub mod library_view;
