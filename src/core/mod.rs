@@ -6,6 +6,8 @@
 
 pub mod action;
 pub mod advice;
+pub mod answer;
+pub mod bench;
 pub mod download;
 pub mod editor;
 pub mod effect;
@@ -27,6 +29,7 @@ pub mod ring;
 pub mod session;
 pub mod settings;
 pub mod state;
+pub mod statistics;
 pub mod units;
 mod update;
 pub mod what;
