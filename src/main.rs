@@ -54,6 +54,13 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
         Command::Config(arguments) => cli::config::config(&arguments, &loaded, &mut out).map(|()| Exit::Done),
         Command::Top(arguments) => top(&arguments, &loaded.settings, &mut out),
         Command::Doctor(arguments) => doctor(&arguments, &loaded, &mut out),
+        Command::History(arguments) => {
+            cli::history::run(&arguments, Clock::start().now().unix, terminal_width(), &mut out)
+        }
+        Command::Bench(arguments) => {
+            drop(out);
+            return bench(&arguments, loaded.settings);
+        }
         Command::Run(arguments) => {
             drop(out);
             return run(&arguments, loaded.settings);
@@ -160,6 +167,19 @@ fn run(arguments: &cli::run::Run, mut settings: Settings) -> Exit {
     // An answer may be short, and what is sampled here is sampled for it alone.
     settings.telemetry.interval = settings.telemetry.interval.min(std::time::Duration::from_millis(250));
     with_app(settings, Vec::new(), async |app: &mut App| cli::run::run(arguments, model, app).await)
+}
+
+fn bench(arguments: &cli::bench::Bench, mut settings: Settings) -> Exit {
+    let mut models = Vec::new();
+    for argument in &arguments.models {
+        match find(argument, &settings.library) {
+            Ok(model) => models.push(model),
+            Err(exit) => return exit,
+        }
+    }
+    // What other programs do is judged for each repetition.
+    settings.telemetry.interval = settings.telemetry.interval.min(std::time::Duration::from_millis(250));
+    with_app(settings, Vec::new(), async |app: &mut App| cli::bench::run(arguments, models, app).await)
 }
 
 fn dashboard(loaded: config::Loaded, mended: Vec<String>) -> Exit {

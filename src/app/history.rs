@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::core::event::HistoryEvent;
 use crate::core::history::{Filter, Page, Record};
-use crate::history::{History, Problem};
+pub use crate::history::{ExportError, Format, History, Problem};
 use crate::library::Env;
 
 /// Wishes that may wait while the file is locked: some minutes of answers. One more record is refused, and that is said.
@@ -32,6 +32,11 @@ pub(super) enum Wish {
 /// Where the history is; `None` on a system that tells no folder for data.
 pub fn place() -> Option<PathBuf> {
     Some(Env::read().data?.join("history.db"))
+}
+
+/// The history for a command that looks; `None` where nothing was kept yet.
+pub fn open_existing() -> Result<Option<History>, Problem> {
+    place().map_or(Ok(None), |path| History::open_existing(&path))
 }
 
 /// The thread, and the way to it.

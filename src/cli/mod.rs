@@ -2,10 +2,12 @@
 //!
 //! Data goes to standard output, the rest to standard error. Absent: the dashboard, which `app` runs.
 
+pub mod bench;
 pub mod config;
 pub mod dedupe;
 pub mod doctor;
 pub mod exit;
+pub mod history;
 pub mod house;
 mod json;
 pub mod ls;
@@ -61,6 +63,10 @@ pub enum Command {
     Show(Show),
     /// Answer one prompt; the answer goes to standard output, its figures to standard error
     Run(Box<run::Run>),
+    /// Measure prompt and generation speed, and compare with earlier measurements
+    Bench(Box<bench::Bench>),
+    /// Show what was run before: list, filter, export, delete, report
+    History(history::History),
     /// Show what the models take of the disks, and what could be tidied up
     Usage(usage::Usage),
     /// Delete models: to the trash, from where `undo` brings them back

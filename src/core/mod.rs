@@ -25,6 +25,7 @@ pub mod machine;
 pub mod model;
 pub mod openness;
 pub mod plan;
+pub mod report;
 pub mod ring;
 pub mod session;
 pub mod settings;

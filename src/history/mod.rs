@@ -17,7 +17,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Row, pa
 
 use crate::core::history::{Entry, Filter, Kind, Latest, Measured, Page, Record, Series};
 
-pub use export::Format;
+pub use export::{ExportError, Format};
 
 /// How long a database that another process writes to is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
