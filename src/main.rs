@@ -91,6 +91,7 @@ fn ls(arguments: &cli::Ls, settings: &Library, out: &mut impl Write) -> io::Resu
         json: arguments.json,
         width: terminal_width(),
         now: Clock::start().now().unix,
+        measured: taffrail::app::history::measured(),
     };
     let _ = table.join();
     cli::ls::run(&listing.models, &listing.stores, &judgements(settings), &options, out)?;
@@ -108,6 +109,7 @@ fn show(arguments: &cli::Show, settings: Settings, out: &mut impl Write) -> io::
             openness.refresh(std::slice::from_ref(&model), &all);
             let mut state = glance(settings);
             state.library.openness = openness;
+            state.library.take_measured(taffrail::app::history::measured());
             cli::show::run(&state, &model, arguments.json, Clock::start().now().unix, out).map(|()| Exit::Done)
         }
         Err(exit) => Ok(exit),

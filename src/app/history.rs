@@ -2,6 +2,7 @@
 //!
 //! The file is opened at the first wish. What goes wrong is said once; the program goes on without a history.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
@@ -9,7 +10,7 @@ use std::thread::JoinHandle;
 use tokio::sync::mpsc;
 
 use crate::core::event::HistoryEvent;
-use crate::core::history::{Filter, Page, Record};
+use crate::core::history::{Filter, Latest, Page, Record};
 pub use crate::history::{ExportError, Format, History, Problem};
 use crate::library::Env;
 
@@ -37,6 +38,13 @@ pub fn place() -> Option<PathBuf> {
 /// The history for a command that looks; `None` where nothing was kept yet.
 pub fn open_existing() -> Result<Option<History>, Problem> {
     place().map_or(Ok(None), |path| History::open_existing(&path))
+}
+
+/// What was measured last of each model, for a command that looks; nothing where the history can't be read, which
+/// `taffrail history` explains.
+pub fn measured() -> HashMap<String, Latest> {
+    let measured = open_existing().ok().flatten().and_then(|mut history| history.measured().ok());
+    measured.unwrap_or_default().into_iter().collect()
 }
 
 /// The thread, and the way to it.

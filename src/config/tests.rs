@@ -77,7 +77,7 @@ fn every_field_is_a_setting() {
     let Telemetry { interval: _, history: _ } = telemetry;
     let History { keep: _ } = history;
     let n_session = crate::core::settings::SESSION_FIELDS.len();
-    assert_eq!(settings().count(), 3 + 13 + 3 + n_session + 3 + 5 + 2);
+    assert_eq!(settings().count(), 3 + 13 + 3 + n_session + 3 + 5 + 2 + 1);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::figure::Figure;
 use super::history::{self, Kind, Measured, Record, Series};
 use super::machine::Sample;
 use super::session::{End, Session};
-use super::settings::SessionSettings;
+use super::settings::{SessionSettings, WaitPolicy};
 use super::units::{Bytes, Joules};
 
 /// An answer shorter than this tells little about a model's speed, in tokens.
@@ -105,7 +105,7 @@ fn energy(session: &Session) -> Value {
 }
 
 /// The session's last answer as a record, with the conversation before it. `at` is now, milliseconds since 1970.
-pub fn record(session: &Session, sample: Option<&Sample>, at: i64) -> Record {
+pub fn record(session: &Session, wait: WaitPolicy, sample: Option<&Sample>, at: i64) -> Record {
     let mut body = document(session);
     let before = session.turns.len().saturating_sub(1);
     let turns = session.turns.iter().take(before).filter(|turn| !turn.text.is_empty());
@@ -124,7 +124,7 @@ pub fn record(session: &Session, sample: Option<&Sample>, at: i64) -> Record {
         hash: history::file_hash(&session.model),
         build: format!("taffrail {} · {}", env!("CARGO_PKG_VERSION"), session.engine),
         driver: sample.map(driver).unwrap_or_default(),
-        settings: history::settings_key(&session.settings, session.threads),
+        settings: history::settings_key(&session.settings, session.threads, wait),
     };
     let rate = speed(session);
     let joules = session.joules_per_token().value().map(|joules| joules.0).filter(|_| rate.is_some());

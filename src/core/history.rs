@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::model::Model;
-use super::settings::SessionSettings;
+use super::settings::{SessionSettings, WaitPolicy};
 
 /// What a record is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -161,8 +161,9 @@ pub struct Latest {
     pub rate: Option<f64>,
     /// Joules per generated token.
     pub joules: Option<f64>,
-    /// When, milliseconds since 1970.
-    pub at: i64,
+    /// When, milliseconds since 1970; `None` where that is not told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<i64>,
 }
 
 /// What tells one content of a model's files from another: the store's own hash, else size and time of the first file.
@@ -173,13 +174,22 @@ pub fn file_hash(model: &Model) -> String {
     })
 }
 
-/// The settings that change speed, as one text. `threads` is what the session really had.
-pub fn settings_key(settings: &SessionSettings, threads: u32) -> String {
+/// The settings that change speed, as one text. `threads` is what the session really had, `wait` what its threads do
+/// while they wait for each other.
+pub fn settings_key(settings: &SessionSettings, threads: u32, wait: WaitPolicy) -> String {
     const NAMES: [&str; 8] =
         ["context", "batch", "ubatch", "gpu_layers", "cache_type_k", "cache_type_v", "flash_attention", "mmap"];
-    let mut key = format!("threads={threads}");
+    let wait = match wait {
+        WaitPolicy::Passive => "passive",
+        WaitPolicy::Brief => "brief",
+        WaitPolicy::Active => "active",
+    };
+    let mut key = format!("threads={threads} wait={wait}");
     for name in NAMES {
-        key.push_str(&format!(" {name}={}", settings.get(name).unwrap_or_default()));
+        key.push(' ');
+        key.push_str(name);
+        key.push('=');
+        key.push_str(&settings.get(name).unwrap_or_default());
     }
     key
 }

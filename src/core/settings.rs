@@ -164,12 +164,13 @@ pub struct Engine {
 }
 
 /// What an OpenMP thread does while it waits for the others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WaitPolicy {
     /// Sleeps at once: least harm to others, slower on small models.
     Passive,
     /// Spins a moment, then sleeps.
+    #[default]
     Brief,
     /// Spins: fastest alone, ruinous when cores are shared.
     Active,

@@ -212,6 +212,20 @@ pub struct HistoryList {
     pub filtering: bool,
 }
 
+impl Library {
+    /// Take what the history knows; what was measured since the program started is newer.
+    pub fn take_measured(&mut self, latest: impl IntoIterator<Item = (String, super::history::Latest)>) {
+        for (model, latest) in latest {
+            if let Some(rate) = latest.rate {
+                self.measured.entry(model.clone()).or_insert(rate);
+            }
+            if let Some(joules) = latest.joules {
+                self.measured_joules.entry(model).or_insert(joules);
+            }
+        }
+    }
+}
+
 /// What the library is sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[expect(missing_docs, reason = "the columns' names")]

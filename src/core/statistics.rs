@@ -163,7 +163,7 @@ mod tests {
     proptest! {
         /// The interval holds the mean, and shifting all values shifts the mean alone.
         #[test]
-        fn shifts_change_nothing_but_the_mean(values in prop::collection::vec(1.0..1000.0, 2..20), by in 0.0..1000.0) {
+        fn shifts_change_nothing_but_the_mean(values in prop::collection::vec(1.0_f64..1000.0, 2..20), by in 0.0_f64..1000.0) {
             let shifted: Vec<f64> = values.iter().map(|value| value + by).collect();
             let (one, other) = (Summary::of(&values).unwrap(), Summary::of(&shifted).unwrap());
             prop_assert!((other.mean - one.mean - by).abs() < 1e-6);

@@ -268,8 +268,7 @@ impl History {
             connection
                 .prepare_cached(sql)?
                 .query_map([], |row| {
-                    let at = row.get::<_, Option<i64>>(3)?.unwrap_or(0);
-                    Ok((row.get(0)?, Latest { rate: row.get(1)?, joules: row.get(2)?, at }))
+                    Ok((row.get(0)?, Latest { rate: row.get(1)?, joules: row.get(2)?, at: row.get(3)? }))
                 })?
                 .collect()
         })

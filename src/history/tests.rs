@@ -77,7 +77,7 @@ fn the_last_measurement_counts() {
         record.figures[0].joules = joules;
         history.add(&record).unwrap();
     }
-    let at = 1_700_000_000_000;
+    let at = Some(1_700_000_000_000);
     assert_eq!(
         history.measured().unwrap(),
         [

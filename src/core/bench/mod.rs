@@ -15,7 +15,7 @@ use super::event::Moment;
 use super::history::Measured;
 use super::model::Model;
 use super::session::WorkerId;
-use super::settings::SessionSettings;
+use super::settings::{SessionSettings, WaitPolicy};
 use super::statistics::{self, Change, Summary};
 
 pub use record::{document, driver, record};
@@ -321,6 +321,8 @@ pub struct Bench {
     pub phase: Phase,
     /// Threads that all have.
     pub threads: u32,
+    /// What threads do while they wait for each other.
+    pub wait: WaitPolicy,
     /// The repetition that runs.
     pub trial: Option<Trial>,
     /// Since when it waits for the machine to cool down.

@@ -57,7 +57,7 @@ fn series(bench: &Bench, row: &Row) -> Series {
         hash: model.1,
         build: format!("taffrail {} · {engine}", env!("CARGO_PKG_VERSION")),
         driver: bench.driver.clone(),
-        settings: format!("{} · {}", row.cell.key(), history::settings_key(&settings, bench.threads)),
+        settings: format!("{} · {}", row.cell.key(), history::settings_key(&settings, bench.threads, bench.wait)),
     }
 }
 

@@ -100,6 +100,7 @@ fn prepare(state: &State, plan: Plan) -> Result<Bench, String> {
         rows,
         phase: Phase::Running,
         threads,
+        wait: state.settings.engine.wait_policy,
         began: state.now,
         note,
         driver: state.machine.sample.as_deref().map(driver).unwrap_or_default(),

@@ -13,7 +13,8 @@ use super::{bench, next_id, notify};
 pub(super) fn remember_answer(state: &mut State, id: SessionId) -> Vec<Effect> {
     let at = now_ms(state);
     let sample = state.machine.sample.as_deref();
-    let record = state.session(id).map(|session| answer::record(session, sample, at));
+    let wait = state.settings.engine.wait_policy;
+    let record = state.session(id).map(|session| answer::record(session, wait, sample, at));
     record.map_or_else(Vec::new, |record| remember(state, record))
 }
 
@@ -30,17 +31,7 @@ pub(super) fn now_ms(state: &State) -> i64 {
 /// Take an answer of the history.
 pub(super) fn heard(state: &mut State, event: HistoryEvent) -> Vec<Effect> {
     match event {
-        HistoryEvent::Measured(latest) => {
-            for (model, latest) in latest {
-                // What was measured since the program started is newer.
-                if let Some(rate) = latest.rate {
-                    state.library.measured.entry(model.clone()).or_insert(rate);
-                }
-                if let Some(joules) = latest.joules {
-                    state.library.measured_joules.entry(model).or_insert(joules);
-                }
-            }
-        }
+        HistoryEvent::Measured(latest) => state.library.take_measured(latest),
         HistoryEvent::Kept { id: _, earlier } => bench::compared(state, earlier),
         HistoryEvent::NotKept(reason) => {
             notify(state, reason, true);

@@ -127,4 +127,6 @@ fn next_id(state: &mut State) -> u64 {
 }
 
 #[cfg(test)]
+mod bench_tests;
+#[cfg(test)]
 mod tests;
