@@ -3,7 +3,7 @@
 //! The file is opened at the first wish. What goes wrong is said once; the program goes on without a history.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
@@ -69,8 +69,10 @@ impl Keeper {
         if self.wishes.is_none() {
             let (wishes, inbox) = sync_channel(MAX_WAITING);
             let (path, answers) = (self.path.clone(), self.answers.clone());
-            self.thread =
-                std::thread::Builder::new().name("history".to_owned()).spawn(move || keep(path, &inbox, &answers)).ok();
+            self.thread = std::thread::Builder::new()
+                .name("history".to_owned())
+                .spawn(move || keep(path.as_deref(), &inbox, &answers))
+                .ok();
             self.wishes = Some(wishes);
         }
         let Some(wishes) = &self.wishes else { return };
@@ -100,13 +102,13 @@ impl Keeper {
     }
 }
 
-fn keep(path: Option<PathBuf>, wishes: &Receiver<Wish>, answers: &mpsc::UnboundedSender<HistoryEvent>) {
+fn keep(path: Option<&Path>, wishes: &Receiver<Wish>, answers: &mpsc::UnboundedSender<HistoryEvent>) {
     let mut history: Option<History> = None;
     // A file that can't be opened is said once, however often it is tried.
     let mut said = None;
     while let Ok(wish) = wishes.recv() {
         if history.is_none() {
-            match path.as_deref().map(History::open) {
+            match path.map(History::open) {
                 Some(Ok(opened)) => history = Some(opened),
                 Some(Err(problem)) => {
                     let is_new = said.as_ref() != Some(&problem);

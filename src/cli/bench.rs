@@ -17,6 +17,7 @@ use crate::core::{Action, Event};
 
 /// Measure prompt and generation speed.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each switch of the command line")]
 pub struct Bench {
     /// Models: a name, a unique part of one, `store:name`, `owner/repo[:quant]` or a path
     #[arg(required = true)]
@@ -52,8 +53,8 @@ pub struct Bench {
     #[arg(long, group = "format")]
     markdown: bool,
     /// Print the JSON that llama-bench prints
-    #[arg(long, group = "format")]
-    llama_bench: bool,
+    #[arg(long = "llama-bench", group = "format")]
+    as_llama: bool,
     #[command(flatten)]
     session: SessionOptions,
 }
@@ -122,7 +123,7 @@ fn finish(arguments: &Bench, bench: &State, interrupted: bool) -> Exit {
         formats::csv(bench, &mut out)
     } else if arguments.markdown {
         formats::markdown(bench, &mut out)
-    } else if arguments.llama_bench {
+    } else if arguments.as_llama {
         writeln!(out, "{:#}", formats::llama_bench(bench))
     } else {
         formats::table(bench, terminal_width(), &mut out)

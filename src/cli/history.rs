@@ -102,21 +102,20 @@ fn answer(arguments: &History, now: i64, width: Option<usize>, out: &mut impl Wr
     if let Some(id) = arguments.show {
         let Some(record) = found(&mut store, id)? else { return Ok(Exit::NotFound) };
         if arguments.json {
-            writeln!(out, "{:#}", serde_json::json!(record))?
+            writeln!(out, "{:#}", serde_json::json!(record))?;
         } else {
-            show(&record, out)?
+            show(&record, out)?;
         }
         return Ok(Exit::Done);
     }
     if let Some(id) = arguments.rerun {
         let Some(record) = found(&mut store, id)? else { return Ok(Exit::NotFound) };
-        return match report::command(&record) {
-            Some(command) => writeln!(out, "{command}").map(|()| Exit::Done).map_err(Into::into),
-            None => {
-                writeln!(io::stderr(), "taffrail: a {} can't be run again by one command", record.kind.name())?;
-                Ok(Exit::Failed)
-            }
+        let Some(command) = report::command(&record) else {
+            writeln!(io::stderr(), "taffrail: a {} can't be run again by one command", record.kind.name())?;
+            return Ok(Exit::Failed);
         };
+        writeln!(out, "{command}")?;
+        return Ok(Exit::Done);
     }
     if let Some(id) = arguments.html {
         let Some(record) = found(&mut store, id)? else { return Ok(Exit::NotFound) };

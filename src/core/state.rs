@@ -191,6 +191,7 @@ pub struct Library {
 
 /// A window on the history, for the Bench screen's second face.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the list")]
 pub struct HistoryList {
     /// Whether this face shows.
     pub open: bool,

@@ -1,4 +1,4 @@
-//! The history: a SQLite database in the platform's data folder.
+//! The history: an `SQLite` database in the platform's data folder.
 //!
 //! Owned here: the file, its schema and migrations, and what is said where it can't be used. Absent: what a record
 //! means (`core::history`), and threads: whoever must not wait keeps a [`History`] on a thread of its own.
@@ -60,7 +60,7 @@ pub enum Problem {
     Corrupt {
         /// Which file.
         path: PathBuf,
-        /// SQLite's reason.
+        /// `SQLite`'s reason.
         reason: String,
     },
     /// A newer version of the program has changed it.
@@ -84,7 +84,7 @@ pub enum Problem {
     Other {
         /// Which file.
         path: PathBuf,
-        /// SQLite's reason.
+        /// `SQLite`'s reason.
         reason: String,
     },
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rusqlite::{Connection, TransactionBehavior};
 
 /// The version of the tables; a file says its own in `user_version`.
-pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
+pub(super) const VERSION: i64 = MIGRATIONS.len().cast_signed() as i64;
 
 /// Marks a file as ours, in its header: `tafr`.
 const APPLICATION: i64 = 0x7461_6672;

@@ -93,14 +93,9 @@ impl Cell {
 
     /// What is measured, as llama-bench writes it: `pp512`, `tg128 @ d4096`, with `× 4` for sequences.
     pub fn label(&self) -> String {
-        let mut label = format!("{}{}", self.what(), self.n_prompt.max(self.n_generate));
-        if self.depth > 0 {
-            label.push_str(&format!(" @ d{}", self.depth));
-        }
-        if self.parallel > 1 {
-            label.push_str(&format!(" × {}", self.parallel));
-        }
-        label
+        let depth = if self.depth > 0 { format!(" @ d{}", self.depth) } else { String::new() };
+        let parallel = if self.parallel > 1 { format!(" × {}", self.parallel) } else { String::new() };
+        format!("{}{}{depth}{parallel}", self.what(), self.n_prompt.max(self.n_generate))
     }
 
     /// All that tells it from another cell.

@@ -69,9 +69,12 @@ fn prepare(state: &State, plan: Plan) -> Result<Bench, String> {
     let all: Bytes = needs.iter().copied().sum();
     let spins = state.settings.engine.wait_policy == WaitPolicy::Active;
     let apart = models.len() > 1 && (spins || free.is_some_and(|free| all > free));
-    let note = apart.then(|| match spins {
-        true => "one model after the other: with wait_policy active, waiting workers would take the cores".to_owned(),
-        false => format!("one model after the other: together they would need {all}"),
+    let note = apart.then(|| {
+        if spins {
+            "one model after the other: with wait_policy active, waiting workers would take the cores".to_owned()
+        } else {
+            format!("one model after the other: together they would need {all}")
+        }
     });
     let threads = plan.settings.threads.unwrap_or_else(|| state.thread_limit());
     let lane = |(index, model): (usize, Arc<Model>)| Lane {
@@ -170,7 +173,7 @@ pub(super) fn heard(state: &mut State, worker: WorkerId, event: WorkerEvent) -> 
             lane.pid = None;
             let reason = hint.map_or(reason.clone(), |hint| format!("{reason}: {hint}"));
             let mut effects = vec![watch(state)];
-            effects.extend(lost(state, index, reason));
+            effects.extend(lost(state, index, &reason));
             return effects;
         }
         WorkerEvent::Said(said) => match said {
@@ -188,7 +191,7 @@ pub(super) fn heard(state: &mut State, worker: WorkerId, event: WorkerEvent) -> 
             Said::Failed(failure) => {
                 let reason =
                     failure.hint.map_or(failure.message.clone(), |hint| format!("{}: {hint}", failure.message));
-                let Some(id) = failure.id else { return lost(state, index, reason) };
+                let Some(id) = failure.id else { return lost(state, index, &reason) };
                 if let Some(trial) = bench.trial.take_if(|trial| trial.id == id) {
                     bench.rows[trial.row].failed = Some(reason);
                     return go_on(state);
@@ -201,15 +204,15 @@ pub(super) fn heard(state: &mut State, worker: WorkerId, event: WorkerEvent) -> 
 }
 
 /// A worker is gone: its rows end here, the others go on.
-fn lost(state: &mut State, index: usize, reason: String) -> Vec<Effect> {
+fn lost(state: &mut State, index: usize, reason: &str) -> Vec<Effect> {
     let bench = &mut state.bench;
     if !bench.is_running() || matches!(bench.lanes[index].phase, LanePhase::Done | LanePhase::Failed(_)) {
         return Vec::new();
     }
-    bench.lanes[index].phase = LanePhase::Failed(reason.clone());
+    bench.lanes[index].phase = LanePhase::Failed(reason.to_owned());
     let plan = bench.plan.clone();
     for row in bench.rows.iter_mut().filter(|row| row.lane == index && !row.is_done(&plan)) {
-        row.failed = Some(reason.clone());
+        row.failed = Some(reason.to_owned());
     }
     if bench.trial.as_ref().is_some_and(|trial| bench.rows[trial.row].lane == index) {
         bench.trial = None;

@@ -122,11 +122,12 @@ fn progress(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let style = canvas.style(Meaning::Accent);
     let columns = 20.min(area.width / 3);
     bar::share(canvas, Rect { width: columns, ..area }, share, style);
-    let mut text = format!("{done} of {wanted} repetitions · {text} · {} threads", bench.threads);
-    if n_tainted > 0 {
-        let what = if bench.plan.keep_tainted { "tainted, and kept" } else { "refused" };
-        text.push_str(&format!(" · {n_tainted} {what}"));
-    }
+    let tainted = match (n_tainted, bench.plan.keep_tainted) {
+        (0, _) => String::new(),
+        (n, true) => format!(" · {n} tainted, and kept"),
+        (n, false) => format!(" · {n} refused"),
+    };
+    let text = format!("{done} of {wanted} repetitions · {text} · {} threads{tainted}", bench.threads);
     canvas.say(area.x + columns + 1, area.y, area.width.saturating_sub(columns + 1), &text, Meaning::Text);
 }
 
