@@ -22,7 +22,7 @@ th { color: var(--muted); font-weight: 600 } td.n, th.n { text-align: right; fon
 pre { white-space: pre-wrap; overflow-wrap: anywhere; border: 1px solid var(--line); border-radius: 6px; padding: .8rem }
 .bad { color: var(--bad) } .good { color: var(--good) }
 svg { width: 100%; height: auto; font: 13px system-ui, sans-serif } svg text { fill: var(--text) } svg .m { fill: var(--muted) }
-svg .bar { fill: var(--accent) } svg .axis, svg .whisker { stroke: var(--muted); stroke-width: 1.5 } svg .curve { fill: none; stroke: var(--accent); stroke-width: 2 }
+svg .bar { fill: var(--accent) } svg .axis { stroke: var(--muted); stroke-width: 1.5 } svg .whisker { stroke: var(--text); stroke-width: 2 } svg .curve { fill: none; stroke: var(--accent); stroke-width: 2 }
 ";
 
 /// The whole file.
@@ -90,14 +90,14 @@ fn bench(page: &mut String, record: &Record) {
     let body = &record.body;
     let _ = writeln!(
         page,
-        "<p class=\"note\">{} · {} threads · each {} times</p>",
+        "<p class=\"note\">{} · threads: {} · repetitions: {}</p>",
         escape(body["machine"].as_str().unwrap_or("")),
         body["threads"],
         body["wanted_repetitions"]
     );
     page.push_str(
         "<table><thead><tr><th>Model</th><th>Test</th><th class=n>tok/s</th><th class=n>± 95%</th><th class=n>p50 ms</th>\
-         <th class=n>p99 ms</th><th class=n>TTFT ms</th><th class=n>J/tok</th><th class=n>refused</th></tr></thead><tbody>\n",
+         <th class=n>p99 ms</th><th class=n>TTFT ms</th><th class=n>J/tok</th><th class=n>tainted</th></tr></thead><tbody>\n",
     );
     let rows: Vec<&Value> = body["rows"].as_array().into_iter().flatten().collect();
     let number = |value: &Value| value.as_f64().map_or_else(|| "—".to_owned(), digits);

@@ -153,14 +153,16 @@ impl History {
             let words = words(record);
             let models = serde_json::to_string(&record.models).unwrap_or_default();
             transaction
-                .prepare_cached(
-                    "INSERT INTO record (at, kind, title, models, words, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                )?
-                .execute(params![record.at, record.kind.name(), record.title, models, words, body])?;
+                .prepare_cached("INSERT INTO record (at, kind, title, models, words) VALUES (?1, ?2, ?3, ?4, ?5)")?
+                .execute(params![record.at, record.kind.name(), record.title, models, words])?;
             let id = transaction.last_insert_rowid();
             transaction
+                .prepare_cached("INSERT INTO body (record, text) VALUES (?1, ?2)")?
+                .execute(params![id, body])?;
+            let indexed = format!("{}\n{words}", mark(record.kind));
+            transaction
                 .prepare_cached("INSERT INTO word (rowid, text) VALUES (?1, ?2)")?
-                .execute(params![id, words])?;
+                .execute(params![id, indexed])?;
             let mut insert = transaction.prepare_cached(
                 "INSERT INTO figure (record, model, hash, build, driver, settings, what, rate, spread, n, joules)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
@@ -189,14 +191,14 @@ impl History {
 
     /// A window on the records that pass the filter, newest first.
     pub fn list(&mut self, filter: &Filter, page: Page) -> Result<Vec<Entry>, Problem> {
-        let (condition, mut values) = condition(filter, page.before);
+        let (from, condition, mut values) = condition(filter, page.before);
         values.push(Cell::from(i64::try_from(page.rows).unwrap_or(i64::MAX)));
         // The figures of the rows that show only, and of these the generation's.
         let sql = format!(
             "SELECT record.id, record.kind, record.at, record.models, record.title,
                     (SELECT rate FROM figure WHERE figure.record = record.id AND what = 'tg' AND rate IS NOT NULL LIMIT 1),
                     (SELECT joules FROM figure WHERE figure.record = record.id AND what = 'tg' AND joules IS NOT NULL LIMIT 1)
-             FROM record WHERE {condition} ORDER BY record.id DESC LIMIT ?"
+             FROM {from} WHERE {condition} DESC LIMIT ?"
         );
         self.run(|connection| {
             let mut statement = connection.prepare_cached(&sql)?;
@@ -215,7 +217,9 @@ impl History {
     pub fn get(&mut self, id: i64) -> Result<Option<Record>, Problem> {
         self.run(|connection| {
             let record = connection
-                .prepare_cached("SELECT id, kind, at, models, title, body FROM record WHERE id = ?1")?
+                .prepare_cached(
+                    "SELECT id, kind, at, models, title, text FROM record JOIN body ON body.record = id WHERE id = ?1",
+                )?
                 .query_row([id], record)
                 .optional()?;
             let Some(mut record) = record else { return Ok(None) };
@@ -240,8 +244,8 @@ impl History {
 
     /// Numbers of all records that pass the filter, newest first.
     pub fn ids(&mut self, filter: &Filter) -> Result<Vec<i64>, Problem> {
-        let (condition, values) = condition(filter, None);
-        let sql = format!("SELECT record.id FROM record WHERE {condition} ORDER BY record.id DESC");
+        let (from, condition, values) = condition(filter, None);
+        let sql = format!("SELECT record.id FROM {from} WHERE {condition} DESC");
         self.run(|connection| {
             connection.prepare(&sql)?.query_map(params_from_iter(values), |row| row.get(0))?.collect()
         })
@@ -340,34 +344,46 @@ fn words(record: &Record) -> String {
     words
 }
 
-/// A filter as a condition on `record`, with its values in order.
-fn condition(filter: &Filter, before: Option<i64>) -> (String, Vec<Cell>) {
+/// How the index of words names a kind; no one types it.
+fn mark(kind: Kind) -> String {
+    format!("⟨{}⟩", kind.name())
+}
+
+/// A filter as what is read and a condition on it, with its order and its values in order. Where words are long enough for
+/// their index, that leads: it gives the newest first and ends with the page.
+fn condition(filter: &Filter, before: Option<i64>) -> (&'static str, String, Vec<Cell>) {
+    let (long, short): (Vec<_>, Vec<_>) = filter.words.iter().partition(|word| word.chars().count() >= MIN_INDEXED);
     let mut parts = Vec::new();
     let mut values = Vec::new();
-    if let Some(kind) = filter.kind {
-        parts.push("record.kind = ?".to_owned());
-        values.push(Cell::from(kind.name().to_owned()));
-    }
+    let (from, id) = if long.is_empty() {
+        if let Some(kind) = filter.kind {
+            parts.push("record.kind = ?");
+            values.push(Cell::from(kind.name().to_owned()));
+        }
+        ("record", "record.id")
+    } else {
+        let kind = filter.kind.map(mark);
+        let phrase = |word: &String| format!("\"{}\"", word.replace('"', "\"\""));
+        let phrases: Vec<_> = kind.iter().chain(long).map(phrase).collect();
+        parts.push("word MATCH ?");
+        values.push(Cell::from(phrases.join(" AND ")));
+        ("word CROSS JOIN record ON record.id = word.rowid", "word.rowid")
+    };
     if let Some(since) = filter.since {
-        parts.push("record.at >= ?".to_owned());
+        parts.push("record.at >= ?");
         values.push(Cell::from(since));
     }
-    if let Some(before) = before {
-        parts.push("record.id < ?".to_owned());
-        values.push(Cell::from(before));
-    }
-    let (long, short): (Vec<_>, Vec<_>) = filter.words.iter().partition(|word| word.chars().count() >= MIN_INDEXED);
-    if !long.is_empty() {
-        let all: Vec<_> = long.iter().map(|word| format!("\"{}\"", word.replace('"', "\"\""))).collect();
-        parts.push("record.id IN (SELECT rowid FROM word WHERE word MATCH ?)".to_owned());
-        values.push(Cell::from(all.join(" AND ")));
-    }
     for word in short {
-        parts.push("instr(record.words, ?) > 0".to_owned());
+        parts.push("instr(record.words, ?) > 0");
         values.push(Cell::from(word.clone()));
     }
-    let condition = if parts.is_empty() { "1".to_owned() } else { parts.join(" AND ") };
-    (condition, values)
+    let mut condition = if parts.is_empty() { "1".to_owned() } else { parts.join(" AND ") };
+    if let Some(before) = before {
+        condition += &format!(" AND {id} < ?");
+        values.push(Cell::from(before));
+    }
+    condition += &format!(" ORDER BY {id}");
+    (from, condition, values)
 }
 
 /// The columns of a figure, as [`measured`] reads them.

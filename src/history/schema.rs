@@ -18,9 +18,12 @@ const MIGRATIONS: [&str; 1] = ["
         kind TEXT NOT NULL,
         title TEXT NOT NULL,
         models TEXT NOT NULL,
-        words TEXT NOT NULL,
-        -- Last, so that a list does not read past it.
-        body TEXT NOT NULL
+        words TEXT NOT NULL
+    ) STRICT;
+    -- Apart, so that a list reads no page of it.
+    CREATE TABLE body (
+        record INTEGER PRIMARY KEY REFERENCES record (id) ON DELETE CASCADE,
+        text TEXT NOT NULL
     ) STRICT;
     CREATE INDEX record_by_kind ON record (kind, id);
     CREATE TABLE figure (
@@ -38,8 +41,10 @@ const MIGRATIONS: [&str; 1] = ["
     ) STRICT;
     CREATE INDEX figure_by_record ON figure (record);
     CREATE INDEX figure_by_model ON figure (what, model, record);
+    CREATE INDEX figure_with_rate ON figure (what, model, record) WHERE rate IS NOT NULL;
+    CREATE INDEX figure_with_joules ON figure (what, model, record) WHERE joules IS NOT NULL;
     CREATE INDEX figure_by_series ON figure (what, model, settings, record);
-    -- Substrings of titles and model ids, without a copy of them.
+    -- Substrings of kinds, titles and model ids, without a copy of them.
     CREATE VIRTUAL TABLE word USING fts5 (text, content = '', contentless_delete = 1, tokenize = 'trigram');
 "];
 

@@ -59,6 +59,10 @@ fn pages_and_filters() {
         ("ÄPFEL llama", Some(3), &["Question 1", "Question 0"]),
         ("\"äpf", Some(2), &["Question 0"]),
         ("nothing", None, &[]),
+        ("kind:run question 4", None, &["Question 4"]),
+        ("kind:bench question", None, &[]),
+        ("te", None, &[]),
+        ("tg", Some(9), &["pp512 tg128"]),
         ("tg128 AND", None, &[]),
         ("x* NEAR(", None, &[]),
     ] {

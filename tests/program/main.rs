@@ -11,6 +11,7 @@ mod fake_hub;
 #[cfg(all(unix, feature = "llama"))]
 mod faults;
 #[cfg(target_os = "linux")]
+mod history;
 mod house;
 #[cfg(unix)]
 mod pull;

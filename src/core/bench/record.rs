@@ -25,7 +25,7 @@ pub fn record(bench: &Bench, at: i64) -> Record {
             cells.push(label);
         }
     }
-    let title = format!("{} · {} times", cells.join(", "), bench.plan.repetitions);
+    let title = format!("{} · {} repetitions", cells.join(", "), bench.plan.repetitions);
     Record {
         models: bench.lanes.iter().map(|lane| lane.model.id.clone()).collect(),
         figures: bench.rows.iter().filter_map(|row| measured(bench, row)).collect(),
