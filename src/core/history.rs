@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::model::Model;
+use super::model::{Model, Store};
 use super::settings::{SessionSettings, WaitPolicy};
 
 /// What a record is of.
@@ -170,6 +170,8 @@ pub struct Latest {
 pub fn file_hash(model: &Model) -> String {
     model.files.first().map_or_else(String::new, |file| match file.digest {
         Some(digest) => format!("{}:{digest}", digest.kind()),
+        // It ships with the program: when it was written out says nothing about its content.
+        None if model.store == Store::Starter => format!("size:{}", file.size.0),
         None => format!("size:{} modified:{}", file.size.0, file.modified),
     })
 }

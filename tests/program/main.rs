@@ -10,8 +10,9 @@ mod command_line;
 mod fake_hub;
 #[cfg(all(unix, feature = "llama"))]
 mod faults;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 mod history;
+#[cfg(target_os = "linux")]
 mod house;
 #[cfg(unix)]
 mod pull;
