@@ -377,13 +377,13 @@ fn condition(filter: &Filter, before: Option<i64>) -> (&'static str, String, Vec
         parts.push("instr(record.words, ?) > 0");
         values.push(Cell::from(word.clone()));
     }
-    let mut condition = if parts.is_empty() { "1".to_owned() } else { parts.join(" AND ") };
+    let newest = format!("{id} < ?");
     if let Some(before) = before {
-        condition += &format!(" AND {id} < ?");
+        parts.push(&newest);
         values.push(Cell::from(before));
     }
-    condition += &format!(" ORDER BY {id}");
-    (from, condition, values)
+    let all = if parts.is_empty() { "1".to_owned() } else { parts.join(" AND ") };
+    (from, format!("{all} ORDER BY {id}"), values)
 }
 
 /// The columns of a figure, as [`measured`] reads them.

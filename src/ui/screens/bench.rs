@@ -17,7 +17,7 @@ use super::super::view::ViewState;
 use super::super::widgets::table::{self, Align, Column, Row as TableRow};
 use super::super::widgets::{bar, graph};
 use crate::core::State;
-use crate::core::bench::{Bench, LanePhase, Phase, Row};
+use crate::core::bench::{Bench, Cell, LanePhase, Phase, Row};
 use crate::core::statistics::Change;
 use crate::core::units::{digits, or_dash, span, tokens};
 
@@ -225,8 +225,33 @@ fn details(canvas: &mut Canvas<'_>, area: Rect, bench: &Bench, row_: &Row) {
         tainted,
         row_.failed.clone(),
     ];
+    let half = if area.width >= 100 { by_depth(canvas, area, bench, row_) } else { area.width };
     for (index, line) in lines.into_iter().flatten().enumerate() {
         let line_area = row(below(area, 2), index as u16);
-        canvas.say(line_area.x, line_area.y, line_area.width, &line, Meaning::Text);
+        canvas.say(line_area.x, line_area.y, half, &line, Meaning::Text);
     }
+}
+
+/// The chosen test's speed by depth as bars, on the right; gives the columns that are left. Without several depths there is
+/// nothing to draw.
+fn by_depth(canvas: &mut Canvas<'_>, area: Rect, bench: &Bench, chosen: &Row) -> u16 {
+    let same =
+        |row: &&Row| row.lane == chosen.lane && Cell { depth: 0, ..row.cell } == Cell { depth: 0, ..chosen.cell };
+    let rates: Vec<(u32, f64)> =
+        bench.rows.iter().filter(same).filter_map(|row| Some((row.cell.depth, row.rate()?.mean))).collect();
+    if rates.len() < 2 {
+        return area.width;
+    }
+    let most = rates.iter().map(|(_, rate)| *rate).fold(f64::MIN_POSITIVE, f64::max);
+    let x = area.x + area.width / 2 + 2;
+    canvas.say(x, area.y + 1, area.right() - x, "tok/s by depth", Meaning::Accent);
+    for (index, (depth, rate)) in rates.iter().take(usize::from(DETAILS) - 2).enumerate() {
+        let y = area.y + 2 + index as u16;
+        let head = format!("{:>6}  {:>6} ", tokens(u64::from(*depth)), digits(*rate));
+        let behind = canvas.say(x, y, area.right() - x, &head, Meaning::Text);
+        let style = canvas.style(Meaning::Accent);
+        let bar_area = Rect { x: behind, y, width: area.right().saturating_sub(behind), height: 1 };
+        bar::share(canvas, bar_area, rate / most, style);
+    }
+    area.width / 2
 }
