@@ -54,6 +54,13 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
         Command::Config(arguments) => cli::config::config(&arguments, &loaded, &mut out).map(|()| Exit::Done),
         Command::Top(arguments) => top(&arguments, &loaded.settings, &mut out),
         Command::Doctor(arguments) => doctor(&arguments, &loaded, &mut out),
+        Command::History(arguments) => {
+            cli::history::run(&arguments, Clock::start().now().unix, terminal_width(), &mut out)
+        }
+        Command::Bench(arguments) => {
+            drop(out);
+            return bench(&arguments, loaded.settings);
+        }
         Command::Run(arguments) => {
             drop(out);
             return run(&arguments, loaded.settings);
@@ -96,6 +103,7 @@ fn ls(arguments: &cli::Ls, settings: &Library, out: &mut impl Write) -> io::Resu
         json: arguments.json,
         width: terminal_width(),
         now: Clock::start().now().unix,
+        measured: taffrail::app::history::measured(),
     };
     let _ = table.join();
     cli::ls::run(&listing.models, &listing.stores, &judgements(settings), &options, out)?;
@@ -113,6 +121,7 @@ fn show(arguments: &cli::Show, settings: Settings, out: &mut impl Write) -> io::
             openness.refresh(std::slice::from_ref(&model), &all);
             let mut state = glance(settings);
             state.library.openness = openness;
+            state.library.take_measured(taffrail::app::history::measured());
             cli::show::run(&state, &model, arguments.json, Clock::start().now().unix, out).map(|()| Exit::Done)
         }
         Err(exit) => Ok(exit),
@@ -192,6 +201,19 @@ fn suite(
     settings.telemetry.interval = settings.telemetry.interval.min(std::time::Duration::from_millis(250));
     let folder = library::Env::read().cache.map(|cache| cache.join("suites"));
     with_app(settings, Vec::new(), async |app: &mut App| run(models, app, folder.as_deref(), &find).await)
+}
+
+fn bench(arguments: &cli::bench::Bench, mut settings: Settings) -> Exit {
+    let mut models = Vec::new();
+    for argument in &arguments.models {
+        match find(argument, &settings.library) {
+            Ok(model) => models.push(model),
+            Err(exit) => return exit,
+        }
+    }
+    // What other programs do is judged for each repetition.
+    settings.telemetry.interval = settings.telemetry.interval.min(std::time::Duration::from_millis(250));
+    with_app(settings, Vec::new(), async |app: &mut App| cli::bench::run(arguments, models, app).await)
 }
 
 fn dashboard(loaded: config::Loaded, mended: Vec<String>) -> Exit {

@@ -38,6 +38,7 @@ pub async fn run(app: &mut App, keymap: &Keymap, themes: &BTreeMap<String, Theme
     screen.draw(&app.state, &mut view_state, keymap, themes)?;
     app.scan();
     app.find_interrupted();
+    app.recall();
     let mut drawn = Instant::now();
     let mut dirty = false;
     while !app.state.leaving {

@@ -6,6 +6,7 @@
 pub mod clipboard;
 mod clock;
 pub mod dashboard;
+pub mod history;
 mod house;
 mod hub;
 mod prepare;
@@ -63,6 +64,7 @@ pub struct App {
     library: mpsc::Receiver<LibraryEvent>,
     library_sender: mpsc::Sender<LibraryEvent>,
     hub: hub::Hub,
+    keeper: history::Keeper,
     watcher: Option<library::Watcher>,
     readings: watch::Receiver<Option<Box<Sample>>>,
     sampler: telemetry::Thread,
@@ -95,6 +97,7 @@ impl App {
             library,
             library_sender,
             hub: hub::Hub::new(),
+            keeper: history::Keeper::new(history::place()),
             watcher: None,
             readings,
             sampler,
@@ -109,6 +112,7 @@ impl App {
                 Some((worker, event)) = self.news.recv() => return Event::Worker(worker, event),
                 Some(event) = self.library.recv() => return Event::Library(event),
                 event = self.hub.next() => return event,
+                Some(event) = self.keeper.next() => return Event::History(event),
                 Ok(()) = self.readings.changed() => {
                     if let Some(sample) = self.readings.borrow_and_update().clone() {
                         return Event::Sample(sample);
@@ -123,7 +127,12 @@ impl App {
         if let Ok((worker, event)) = self.news.try_recv() {
             return Some(Event::Worker(worker, event));
         }
-        self.library.try_recv().ok().map(Event::Library).or_else(|| self.hub.try_next())
+        self.library
+            .try_recv()
+            .ok()
+            .map(Event::Library)
+            .or_else(|| self.hub.try_next())
+            .or_else(|| self.keeper.try_next().map(Event::History))
     }
 
     /// Take what happened, and do what follows.
@@ -150,6 +159,13 @@ impl App {
         self.execute(effect);
     }
 
+    /// Ask the history what was measured before.
+    pub fn recall(&mut self) {
+        if self.state.settings.history.keep {
+            self.keeper.ask(history::Wish::Measured);
+        }
+    }
+
     /// Look for downloads that earlier runs left unfinished.
     pub fn find_interrupted(&self) {
         self.hub.find_interrupted(&self.state.settings);
@@ -160,6 +176,7 @@ impl App {
         // Workers that still have something to say must not wait for us to listen.
         self.news.close();
         self.engine.shut_down().await;
+        self.keeper.close();
     }
 
     fn execute(&mut self, effect: Effect) {
@@ -185,6 +202,11 @@ impl App {
                 }
             }
             Effect::House(chore) => house::start(chore, &self.state, self.library_sender.clone()),
+            Effect::Remember(record) => self.keeper.ask(history::Wish::Keep(record)),
+            Effect::ListHistory { generation, filter, page } => {
+                self.keeper.ask(history::Wish::List { generation, filter, page });
+            }
+            Effect::Forget(id) => self.keeper.ask(history::Wish::Delete(id)),
             Effect::Copy(text) => self.clipboard = Some(text),
             Effect::Quit => {}
         }

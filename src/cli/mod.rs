@@ -2,10 +2,12 @@
 //!
 //! Data goes to standard output, the rest to standard error. Absent: the dashboard, which `app` runs.
 
+pub mod bench;
 pub mod config;
 pub mod dedupe;
 pub mod doctor;
 pub mod exit;
+pub mod history;
 pub mod house;
 mod json;
 pub mod ls;
@@ -66,6 +68,10 @@ pub enum Command {
     Suite(Box<suite::Ask>),
     /// Pick the most frugal model that passes enough of a suite
     Pick(Box<suite::Pick>),
+    /// Measure prompt and generation speed, and compare with earlier measurements
+    Bench(Box<bench::Bench>),
+    /// Show what was run before: list, filter, export, delete, report
+    History(history::History),
     /// Show what the models take of the disks, and what could be tidied up
     Usage(usage::Usage),
     /// Delete models: to the trash, from where `undo` brings them back

@@ -6,7 +6,7 @@ use super::value::{Value, show_bytes};
 use crate::core::settings::{CACHE_TYPES, GraphStyle, Place, SESSION_FIELDS, Settings, WaitPolicy};
 
 /// The sections in the order of config.toml. `[keys]` holds names of actions rather than settings.
-pub const SECTIONS: &[&str] = &["ui", "library", "hub", "session", "budget", "engine", "telemetry", KEYS];
+pub const SECTIONS: &[&str] = &["ui", "library", "hub", "session", "budget", "engine", "telemetry", "history", KEYS];
 
 /// The section with changed keys.
 pub(super) const KEYS: &str = "keys";
@@ -252,6 +252,12 @@ static OTHERS: &[Setting] = &[
         key: "history_s",
         get: |settings, _| seconds(settings.telemetry.history),
         set: |settings, _, value| put(&mut settings.telemetry.history, value.seconds(60, 86_400)),
+    },
+    Setting {
+        section: "history",
+        key: "keep",
+        get: |settings, _| Value::Flag(settings.history.keep),
+        set: |settings, _, value| put(&mut settings.history.keep, value.flag()),
     },
 ];
 

@@ -89,6 +89,12 @@ pub enum Action {
     TakeBack,
     /// List the disk use by something else.
     Group,
+    /// Measure the chosen model's speed with the usual cells.
+    BenchChosen,
+    /// Measure speeds, as the command line does.
+    Bench(Box<super::bench::Plan>),
+    /// Show what was run before, or the bench again.
+    History,
     /// Give all sessions together one thread more or less.
     Threads(i32),
     /// Change a setting of the chosen session, from its next answer or start on.
@@ -176,6 +182,9 @@ pub static NAMED: &[Named] = &[
     named("delete-model", "delete the chosen model, or tidy up the chosen row", Action::Delete),
     named("take-back", "take back what was deleted or joined last", Action::TakeBack),
     named("group", "show the disk use by model, family or store", Action::Group),
+    named("bench", "show the benches", Action::Show(Screen::Bench)),
+    named("bench-model", "measure the chosen model's speed", Action::BenchChosen),
+    named("history", "show what was run before, or the bench again", Action::History),
     named("more-threads", "give all sessions together one thread more", Action::Threads(1)),
     named("fewer-threads", "give all sessions together one thread less", Action::Threads(-1)),
     named("send", "send the prompt", Action::Send),

@@ -72,6 +72,19 @@ pub enum Effect {
     KeepQueue(Vec<Order>),
     /// Keep house; its news come as [`super::event::LibraryEvent::House`].
     House(super::house::Chore),
+    /// Keep a record in the history; answered by [`super::event::HistoryEvent::Kept`] or `NotKept`.
+    Remember(Box<super::history::Record>),
+    /// Ask for a page of the history; answered by [`super::event::HistoryEvent::Listed`].
+    ListHistory {
+        /// Which question it is.
+        generation: u64,
+        /// Which records.
+        filter: super::history::Filter,
+        /// Which of them.
+        page: super::history::Page,
+    },
+    /// Delete a record.
+    Forget(i64),
     /// Put text on the clipboard.
     Copy(String),
     /// Leave.

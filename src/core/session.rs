@@ -44,6 +44,8 @@ pub struct Session {
     pub threads: u32,
     /// What it was admitted with.
     pub planned: Plan,
+    /// The engine as the worker names it; empty before its greeting.
+    pub engine: String,
     /// What the worker said once the model was loaded.
     pub loaded: Option<Box<Loaded>>,
     /// Process id of the worker.
@@ -234,6 +236,7 @@ impl Session {
             turns: Vec::new(),
             threads: 0,
             planned: Plan::default(),
+            engine: String::new(),
             loaded: None,
             pid: None,
             process: None,

@@ -26,6 +26,8 @@ pub struct Settings {
     pub engine: Engine,
     /// How readings are taken.
     pub telemetry: Telemetry,
+    /// What is kept of what was run.
+    pub history: History,
     /// Changed keys: the name of an action, with the keys that do it instead of the built-in ones.
     pub keys: BTreeMap<String, Vec<String>>,
 }
@@ -162,12 +164,13 @@ pub struct Engine {
 }
 
 /// What an OpenMP thread does while it waits for the others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WaitPolicy {
     /// Sleeps at once: least harm to others, slower on small models.
     Passive,
     /// Spins a moment, then sleeps.
+    #[default]
     Brief,
     /// Spins: fastest alone, ruinous when cores are shared.
     Active,
@@ -180,6 +183,19 @@ pub struct Telemetry {
     pub interval: Duration,
     /// How far back graphs reach.
     pub history: Duration,
+}
+
+/// What is kept of what was run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct History {
+    /// Whether answers, races and benches go into the history.
+    pub keep: bool,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self { keep: true }
+    }
 }
 
 impl Default for Ui {

@@ -4,8 +4,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::bench::Bench;
 use super::editor::Editor;
 use super::event::{Moment, StoreStatus};
+use super::history::Entry;
 use super::house::{Keeping, Plan, Request};
 use super::hub::Hub;
 use super::machine::Sample;
@@ -35,6 +37,10 @@ pub struct State {
     pub house: Keeping,
     /// The sessions.
     pub fleet: Fleet,
+    /// The bench that runs, or the last one.
+    pub bench: Bench,
+    /// The list of what was run before.
+    pub history: HistoryList,
     /// The machine.
     pub machine: Machine,
     /// The name of the theme in force.
@@ -54,13 +60,18 @@ pub struct State {
 pub enum Screen {
     Fleet,
     Library,
+    Bench,
     Machine,
 }
 
 impl Screen {
     /// All screens, with the digit that leads there (the design's numbering, which leaves room for races and benches).
-    pub const ALL: [(char, Self, &str); 3] =
-        [('1', Self::Fleet, "Fleet"), ('2', Self::Library, "Library"), ('5', Self::Machine, "Machine")];
+    pub const ALL: [(char, Self, &str); 4] = [
+        ('1', Self::Fleet, "Fleet"),
+        ('2', Self::Library, "Library"),
+        ('4', Self::Bench, "Bench"),
+        ('5', Self::Machine, "Machine"),
+    ];
 }
 
 /// What lies over the screen. At most one at a time.
@@ -172,8 +183,48 @@ pub struct Library {
     pub reverse: bool,
     /// Generation speed measured here, by model id, tokens per second.
     pub measured: HashMap<String, f64>,
+    /// Energy measured here, by model id, joules per generated token.
+    pub measured_joules: HashMap<String, f64>,
     /// How open the models are.
     pub openness: Openness,
+}
+
+/// A window on the history, for the Bench screen's second face.
+#[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the list")]
+pub struct HistoryList {
+    /// Whether this face shows.
+    pub open: bool,
+    /// Rows that came so far, newest first.
+    pub entries: Vec<Entry>,
+    /// Whether there are older ones.
+    pub more: bool,
+    /// Whether an answer is waited for.
+    pub asked: bool,
+    /// The last row's number when older ones were asked for; `None` for the first page.
+    pub before: Option<i64>,
+    /// Which question the answer must belong to.
+    pub generation: u64,
+    /// The chosen row.
+    pub chosen: usize,
+    /// The filter's text.
+    pub filter: Editor,
+    /// Whether the filter is being typed.
+    pub filtering: bool,
+}
+
+impl Library {
+    /// Take what the history knows; what was measured since the program started is newer.
+    pub fn take_measured(&mut self, latest: impl IntoIterator<Item = (String, super::history::Latest)>) {
+        for (model, latest) in latest {
+            if let Some(rate) = latest.rate {
+                self.measured.entry(model.clone()).or_insert(rate);
+            }
+            if let Some(joules) = latest.joules {
+                self.measured_joules.entry(model).or_insert(joules);
+            }
+        }
+    }
 }
 
 /// What the library is sorted by.
@@ -321,6 +372,8 @@ impl State {
                 span: 120,
                 scroll: 0,
             },
+            bench: Bench::default(),
+            history: HistoryList::default(),
             theme: settings.ui.theme.clone(),
             themes,
             notices: VecDeque::new(),

@@ -16,6 +16,8 @@ use crate::core::settings::{SessionSettings, Settings};
 use crate::core::state::Screen;
 use crate::core::units::{Bytes, Joules, Ratio, Watts};
 
+#[path = "fixture_bench.rs"]
+mod bench;
 #[path = "fixture_house.rs"]
 mod house;
 #[path = "fixture_hub.rs"]

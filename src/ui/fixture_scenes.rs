@@ -1,6 +1,6 @@
 //! Scenes by name, for snapshots and the gallery.
 
-use super::{busy, crowded, empty, hub, with_models};
+use super::{bench, busy, crowded, empty, hub, with_models};
 use crate::core::editor::Editor;
 use crate::core::plan::Refusal;
 use crate::core::session::{Plan, SessionId};
@@ -10,7 +10,7 @@ use crate::core::units::Bytes;
 use crate::core::{Action, State};
 
 /// All scenes.
-pub const SCENES: [&str; 27] = [
+pub const SCENES: [&str; 30] = [
     "fleet",
     "prompt",
     "figures",
@@ -28,6 +28,9 @@ pub const SCENES: [&str; 27] = [
     "hub-quants",
     "hub-downloads",
     "hub-failed",
+    "bench-empty",
+    "bench",
+    "history",
     "machine",
     "machine-unmetered",
     "help",
@@ -50,6 +53,9 @@ pub fn scene(name: &str) -> Option<State> {
         }
         "crowded" => crowded(8, 10_000),
         "library-empty" | "start" => empty(),
+        "bench-empty" => bench::empty(),
+        "bench" => bench::done(),
+        "history" => bench::history(),
         "hub-empty" => hub::empty(),
         "hub" => hub::found(),
         "hub-quants" => hub::quants(),

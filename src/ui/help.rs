@@ -97,6 +97,28 @@ const USAGE: &[Part] = &[
     Term("trash", "what was deleted; it takes its space until the trash is emptied"),
 ];
 
+const BENCH: &[Part] = &[
+    Heading("Bench: how fast is it, honestly?"),
+    Text(
+        "By llama-bench's method: random tokens, no sampling, a warm-up, and repetitions that take turns between models and cells. A repetition in which heat held the clock down, or other programs took more than a tenth of the cores, is refused and counted.",
+    ),
+    Term("pp512", "tokens per second while a prompt of 512 tokens is read"),
+    Term("tg128", "tokens per second while 128 tokens are generated"),
+    Term("@ d4096", "with 4096 tokens in the context before"),
+    Term("× 4", "four sequences decoded together; the speed is that of all"),
+    Term("± 95%", "half the width of the mean's 95 % confidence interval"),
+    Term("Earlier", "benches of the same model, file, build, driver and settings"),
+    Term("▼ ▲", "slower or faster than those, beyond the noise"),
+    Term("⚠", "repetitions that were refused, or kept although tainted"),
+];
+
+const HISTORY: &[Part] = &[
+    Heading("History: what was run before?"),
+    Text(
+        "Answers, races, votes, suites and benches, newest first. The filter takes words that must all occur, and `kind:bench`. `taffrail history` shows a record, prints the command that runs it again, exports and deletes.",
+    ),
+];
+
 const MACHINE: &[Part] = &[
     Heading("Machine: where do memory, power and heat go?"),
     Text(
@@ -127,6 +149,8 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, scroll: u
             Face::Hub => HUB,
             Face::Usage => USAGE,
         },
+        Screen::Bench if state.history.open => HISTORY,
+        Screen::Bench => BENCH,
         Screen::Machine => MACHINE,
     };
     let context = Context::beneath(state);

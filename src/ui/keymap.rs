@@ -22,6 +22,8 @@ pub enum Context {
     Library,
     Hub,
     Usage,
+    Bench,
+    History,
     Machine,
     Prompt,
     Filter,
@@ -33,11 +35,13 @@ pub enum Context {
 }
 
 impl Context {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
         Self::Fleet,
         Self::Library,
         Self::Hub,
         Self::Usage,
+        Self::Bench,
+        Self::History,
         Self::Machine,
         Self::Prompt,
         Self::Filter,
@@ -73,6 +77,9 @@ impl Context {
                 Face::Hub => Self::Hub,
                 Face::Usage => Self::Usage,
             },
+            Screen::Bench if state.history.filtering => Self::Filter,
+            Screen::Bench if state.history.open => Self::History,
+            Screen::Bench => Self::Bench,
             Screen::Machine => Self::Machine,
         }
     }
@@ -83,12 +90,14 @@ impl Context {
     }
 }
 
-use Context::{Confirm, Filter, Fleet, Form, Help, Hub, Library, Machine, Palette, Prompt, Refused, Usage};
+use Context::{
+    Bench, Confirm, Filter, Fleet, Form, Help, History, Hub, Library, Machine, Palette, Prompt, Refused, Usage,
+};
 
 const TEXT: &[Context] = &[Prompt, Filter, Palette, Form];
-const TABLES: &[Context] = &[Fleet, Library, Hub, Usage, Machine];
-const LISTS: &[Context] = &[Fleet, Library, Hub, Usage, Machine, Palette, Form, Filter, Confirm, Help];
-const SCREENS: &[Context] = &[Fleet, Library, Hub, Usage, Machine, Help, Prompt];
+const TABLES: &[Context] = &[Fleet, Library, Hub, Usage, Bench, History, Machine];
+const LISTS: &[Context] = &[Fleet, Library, Hub, Usage, Bench, History, Machine, Palette, Form, Filter, Confirm, Help];
+const SCREENS: &[Context] = &[Fleet, Library, Hub, Usage, Bench, History, Machine, Help, Prompt];
 const EVERYWHERE: &[Context] = &Context::ALL;
 
 /// The built-in keys: action, where, keys. The first key is the one that hints show.
@@ -97,16 +106,19 @@ const BUILT_IN: &[(&str, &[Context], &[&str])] = &[
     ("quit", &[Prompt, Filter, Palette, Form, Confirm, Refused, Help], &["ctrl-c"]),
     ("fleet", SCREENS, &["1", "alt-1"]),
     ("library", SCREENS, &["2", "alt-2"]),
+    ("bench", SCREENS, &["4", "alt-4"]),
     ("machine", SCREENS, &["5", "alt-5"]),
+    ("bench-model", &[Library], &["b"]),
+    ("history", &[Bench, History], &["H"]),
     ("help", SCREENS, &["?", "f1"]),
-    ("palette", &[Fleet, Library, Hub, Usage, Machine, Prompt], &[":", "ctrl-p"]),
+    ("palette", &[Fleet, Library, Hub, Usage, Bench, History, Machine, Prompt], &[":", "ctrl-p"]),
     ("hub", &[Library, Usage], &["f"]),
     ("usage", &[Library, Hub], &["u"]),
-    ("filter", &[Fleet, Library, Hub], &["/"]),
+    ("filter", &[Fleet, Library, Hub, History], &["/"]),
     ("up", LISTS, &["up", "k"]),
     ("down", LISTS, &["down", "j"]),
-    ("page-up", &[Library, Hub, Usage, Machine, Filter, Help], &["pgup"]),
-    ("page-down", &[Library, Hub, Usage, Machine, Filter, Help], &["pgdn"]),
+    ("page-up", &[Library, Hub, Usage, Bench, History, Machine, Filter, Help], &["pgup"]),
+    ("page-down", &[Library, Hub, Usage, Bench, History, Machine, Filter, Help], &["pgdn"]),
     ("first", TABLES, &["home", "g"]),
     ("last", TABLES, &["end", "G"]),
     ("choose", &[Fleet, Library, Hub, Usage, Filter, Palette, Form], &["enter"]),

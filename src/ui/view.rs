@@ -20,6 +20,8 @@ pub struct ViewState {
     pub(super) quant_offset: usize,
     pub(super) downloads_offset: usize,
     pub(super) usage_offset: usize,
+    pub(super) bench_offset: usize,
+    pub(super) history_offset: usize,
     pub(super) palette_offset: usize,
     pub(super) form_offset: usize,
     /// The most lines that the help, else the conversation can be scrolled by: a scroll beyond it shows nothing more.
@@ -62,6 +64,7 @@ pub fn view(
     match state.screen {
         Screen::Fleet => screens::fleet::draw(&mut canvas, body, state, view_state),
         Screen::Library => screens::library::draw(&mut canvas, body, state, view_state),
+        Screen::Bench => screens::bench::draw(&mut canvas, body, state, view_state),
         Screen::Machine => screens::machine::draw(&mut canvas, body, state, view_state),
     }
     let newest = state.notices.iter().skip(state.notices.len() - usize::from(n_notices));

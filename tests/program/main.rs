@@ -10,6 +10,8 @@ mod command_line;
 mod fake_hub;
 #[cfg(all(unix, feature = "llama"))]
 mod faults;
+#[cfg(unix)]
+mod history;
 #[cfg(target_os = "linux")]
 mod house;
 #[cfg(unix)]

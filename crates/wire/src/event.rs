@@ -45,6 +45,8 @@ pub enum Event {
         /// The figures at the end.
         counters: Counters,
     },
+    /// A repetition of a bench has ended.
+    Measured(Measured),
     /// Something failed. With an id the worker stays usable; without one it exits.
     Failed(Failure),
     /// The answer to a ping.
@@ -200,6 +202,19 @@ impl Counters {
         (self.n_generated > 1 && self.generation_us > 0)
             .then(|| f64::from(self.n_generated - 1) * 1e6 / self.generation_us as f64)
     }
+}
+
+/// The times of one [`crate::Measure`].
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Measured {
+    /// As asked.
+    pub id: u64,
+    /// False where it was cancelled: the times are then of no use.
+    pub is_whole: bool,
+    /// Time of reading all prompts, until the logits after them are there, in microseconds; 0 without a prompt.
+    pub prompt_us: u64,
+    /// Time of each step of the generation, in microseconds; a step gives one token to each sequence.
+    pub step_us: Vec<u32>,
 }
 
 /// Why a generation ended.

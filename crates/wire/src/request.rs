@@ -29,8 +29,33 @@ pub enum Request {
     },
     /// Forget the conversation's cached tokens.
     Forget,
+    /// Measure a speed once, in a context of its own; answered by [`crate::Event::Measured`]. One at a time, like
+    /// [`Request::Generate`], and cancelled like it.
+    Measure(Measure),
     /// Free everything and exit with status 0.
     Shutdown,
+}
+
+/// One repetition of one cell of a bench: random tokens, no sampling. With `n_prompt` the time of reading them is taken,
+/// with `n_generate` the time of each step; with both, one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Measure {
+    /// Chosen by the supervisor; repeated in the answer.
+    pub id: u64,
+    /// Tokens of each prompt.
+    pub n_prompt: u32,
+    /// Tokens to generate in each sequence.
+    pub n_generate: u32,
+    /// Tokens in each sequence before; not timed.
+    pub n_depth: u32,
+    /// Sequences, decoded together.
+    pub n_parallel: u32,
+    /// Tokens per call of llama.cpp.
+    pub n_batch: u32,
+    /// Tokens computed at once.
+    pub n_ubatch: u32,
+    /// Context length of each sequence, in tokens. A context is kept for the next repetition that wants the same.
+    pub n_ctx: u32,
 }
 
 /// How to load a model and build its context.

@@ -5,8 +5,8 @@
 use serde::{Serialize, de::DeserializeOwned};
 use wire::{
     CacheType, Channel, Counters, Device, DeviceKind, DeviceMemory, Event, Failure, FailureKind, Finish,
-    FlashAttention, Generate, Grammar, Hello, Ledger, Load, Loaded, Message, Piece, Prompt, Request, Role, Sampling,
-    Started,
+    FlashAttention, Generate, Grammar, Hello, Ledger, Load, Loaded, Measure, Measured, Message, Piece, Prompt, Request,
+    Role, Sampling, Started,
 };
 
 fn check<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(cases: &[(T, &str)]) {
@@ -73,6 +73,19 @@ fn requests() {
         (Request::Threads { n_threads: 2 }, r#"{"request":"threads","n_threads":2}"#),
         (Request::Ping { nonce: 3 }, r#"{"request":"ping","nonce":3}"#),
         (Request::Forget, r#"{"request":"forget"}"#),
+        (
+            Request::Measure(Measure {
+                id: 4,
+                n_prompt: 512,
+                n_generate: 128,
+                n_depth: 4096,
+                n_parallel: 2,
+                n_batch: 2048,
+                n_ubatch: 512,
+                n_ctx: 4864,
+            }),
+            r#"{"request":"measure","id":4,"n_prompt":512,"n_generate":128,"n_depth":4096,"n_parallel":2,"n_batch":2048,"n_ubatch":512,"n_ctx":4864}"#,
+        ),
         (Request::Shutdown, r#"{"request":"shutdown"}"#),
     ]);
 }
@@ -150,6 +163,10 @@ fn events() {
         (
             Event::Failed(failure),
             r#"{"event":"failed","id":null,"kind":"prompt_too_long","message":"too long","hint":"less"}"#,
+        ),
+        (
+            Event::Measured(Measured { id: 4, is_whole: true, prompt_us: 9, step_us: vec![1, 2] }),
+            r#"{"event":"measured","id":4,"is_whole":true,"prompt_us":9,"step_us":[1,2]}"#,
         ),
         (Event::Pong { nonce: 1, n_decodes: 2 }, r#"{"event":"pong","nonce":1,"n_decodes":2}"#),
     ]);

@@ -9,7 +9,7 @@ use std::ptr::NonNull;
 
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_sys_2 as sys;
-use wire::{CacheType, Failure, FailureKind, FlashAttention, Ledger, Load};
+use wire::{CacheType, Failure, FailureKind, FlashAttention, Ledger, Load, Measure};
 
 use crate::backend::{self, fail};
 use crate::control::CONTROL;
@@ -32,13 +32,22 @@ pub(crate) struct Engine {
     /// Tokens per call of `decode`.
     n_chunk: usize,
     n_gpu_layers: u32,
+    /// What the context was made with.
+    params: sys::llama_context_params,
     is_recurrent: bool,
     /// How far back layers with a sliding window look, in tokens; 0 where none does.
     n_window: usize,
     suppressed: Vec<i32>,
 }
 
-struct Context(NonNull<sys::llama_context>);
+/// Owns a context of llama.cpp.
+pub(crate) struct Context(NonNull<sys::llama_context>);
+
+impl Context {
+    pub(crate) fn as_ptr(&self) -> *mut sys::llama_context {
+        self.0.as_ptr()
+    }
+}
 
 impl Drop for Context {
     fn drop(&mut self) {
@@ -73,14 +82,7 @@ impl Engine {
         }
         let model = Model::load(llama, load, progress)?;
         let params = context_params(load, model.n_ctx_train());
-        let _ = log::take_error();
-        // SAFETY: the model is live; the parameters hold no pointer but the callback, a function that stays.
-        let context = NonNull::new(unsafe { sys::llama_init_from_model(model.as_ptr(), params) });
-        let context = Context(context.ok_or_else(|| {
-            let reason = log::error_or_none_given();
-            let message = format!("the context of {} tokens could not be made: {reason}", params.n_ctx);
-            fail(FailureKind::Context, message, context_hint(&reason))
-        })?);
+        let context = make_context(&model, params)?;
         // SAFETY: the context is live.
         if unsafe { sys::llama_get_memory(context.0.as_ptr()) }.is_null() {
             return Err(cannot_chat(ONLY_ENCODES));
@@ -97,6 +99,7 @@ impl Engine {
             n_threads: CONTROL.n_threads(),
             n_chunk: n_chunk.min(n_batch) as usize,
             n_gpu_layers,
+            params,
             is_recurrent: model.is_recurrent(),
             n_window: model.n_window(),
             suppressed: model.suppressed(),
@@ -214,6 +217,26 @@ impl Engine {
         self.n_past()
     }
 
+    /// A further context over the same model, made like this one but for its sizes, which are bounded alike. It must be
+    /// dropped before the engine.
+    pub(crate) fn context_for(&self, measure: &Measure) -> Result<Context, Failure> {
+        let mut params = self.params;
+        params.n_ctx = measure.n_ctx.saturating_mul(measure.n_parallel);
+        if params.n_ctx > MAX_CONTEXT {
+            let message = format!("a context of {} tokens is above the limit of {MAX_CONTEXT}", params.n_ctx);
+            return Err(fail(FailureKind::Context, message, "ask for less depth or fewer sequences"));
+        }
+        params.n_batch = measure.n_batch.clamp(1, MAX_BATCH);
+        params.n_ubatch = measure.n_ubatch.clamp(1, params.n_batch);
+        params.n_seq_max = measure.n_parallel;
+        params.n_outputs_max = measure.n_parallel;
+        make_context(&self.model, params)
+    }
+
+    pub(crate) fn is_recurrent(&self) -> bool {
+        self.is_recurrent
+    }
+
     pub(crate) fn model(&self) -> &Model {
         &self.model
     }
@@ -237,6 +260,17 @@ impl Engine {
     pub(crate) fn n_gpu_layers(&self) -> u32 {
         self.n_gpu_layers
     }
+}
+
+fn make_context(model: &Model, params: sys::llama_context_params) -> Result<Context, Failure> {
+    let _ = log::take_error();
+    // SAFETY: the model is live; the parameters hold no pointer but the callback, a function that stays.
+    let context = NonNull::new(unsafe { sys::llama_init_from_model(model.as_ptr(), params) });
+    Ok(Context(context.ok_or_else(|| {
+        let reason = log::error_or_none_given();
+        let message = format!("the context of {} tokens could not be made: {reason}", params.n_ctx);
+        fail(FailureKind::Context, message, context_hint(&reason))
+    })?))
 }
 
 fn context_params(load: &Load, n_ctx_train: u32) -> sys::llama_context_params {

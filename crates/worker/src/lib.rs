@@ -16,6 +16,8 @@ pub mod utf8;
 #[cfg(feature = "llama")]
 mod backend;
 #[cfg(feature = "llama")]
+mod bench;
+#[cfg(feature = "llama")]
 mod control;
 #[cfg(feature = "llama")]
 mod engine;

@@ -8,9 +8,10 @@ use std::hash::{BuildHasher as _, Hasher as _};
 use std::time::{Duration, Instant, SystemTime};
 
 use llama_cpp_2::llama_backend::LlamaBackend;
-use wire::{Event, Failure, FailureKind, Finish, Generate, Load, Loaded, Prompt, Sampling, Started};
+use wire::{Event, Failure, FailureKind, Finish, Generate, Load, Loaded, Measure, Measured, Prompt, Sampling, Started};
 
 use crate::backend;
+use crate::bench::Bench;
 use crate::control::CONTROL;
 use crate::engine::{Decoded, Engine};
 use crate::grammar::Grammar;
@@ -26,6 +27,8 @@ use crate::think::{self, Splitter};
 const MAX_TOKEN_BYTES: usize = 256;
 
 pub(crate) struct Session {
+    /// Contexts of benches: before the engine, whose model they refer to.
+    bench: Bench,
     engine: Engine,
     template: Option<Template>,
     /// The file's own sampling, defaults filled in.
@@ -68,13 +71,19 @@ impl Session {
             sampling,
             load_us: micros(started.elapsed()),
         };
-        Ok((Self { engine, template, sampling, tokens: Vec::new(), tags }, loaded))
+        Ok((Self { bench: Bench::default(), engine, template, sampling, tokens: Vec::new(), tags }, loaded))
     }
 
     /// Forget the conversation's tokens.
     pub(crate) fn forget(&mut self) {
         self.engine.clear();
         self.tokens.clear();
+    }
+
+    /// Take one measurement of a bench.
+    pub(crate) fn measure(&mut self, measure: &Measure) -> Result<Measured, Failure> {
+        let measured = self.bench.measure(&self.engine, measure);
+        measured.map_err(|failure| Failure { id: Some(measure.id), ..failure })
     }
 
     /// Answer one request that arrived at `arrived`, up to but without its last event.

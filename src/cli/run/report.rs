@@ -1,13 +1,12 @@
-//! The figures of an answer: a line for people, a document for programs.
+//! The figures of an answer: a line for people; `core::answer` has the document for programs.
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
-use wire::Finish;
-
+pub(super) use crate::core::answer::document;
+use crate::core::answer::{finish, memory};
 use crate::core::figure::Figure;
-use crate::core::session::{End, Session};
-use crate::core::units::{Bytes, Joules, digits, span};
+use crate::core::session::Session;
+use crate::core::units::{digits, span};
 
 /// Text without what a terminal would obey: control characters are dropped but for line ends and tabs.
 pub(super) fn harmless(text: &str) -> String {
@@ -42,85 +41,4 @@ pub(super) fn line(session: &Session) -> String {
         memory(session).map_or_else(|| "—".to_owned(), |bytes| bytes.to_string()),
         finish(session).map_or_else(String::new, |(_, note)| note.to_owned()),
     )
-}
-
-/// Memory as llama.cpp reports it, all of it.
-fn memory(session: &Session) -> Option<Bytes> {
-    let devices = &session.loaded.as_ref()?.ledger.devices;
-    Some(Bytes(devices.iter().map(|device| device.weights + device.context + device.compute).sum()))
-}
-
-/// How the answer ended: the word for programs, and what a person should know.
-fn finish(session: &Session) -> Option<(&'static str, &'static str)> {
-    match session.turns.last()?.end.as_ref()? {
-        End::Finished(Finish::Stop) => Some(("stop", "")),
-        End::Finished(Finish::Length) => Some(("length", " · stopped at the token limit")),
-        End::Finished(Finish::ContextFull) => Some(("context_full", " · stopped: the context is full")),
-        End::Finished(Finish::Cancelled) => Some(("cancelled", " · cancelled")),
-        End::Failed(_) => None,
-    }
-}
-
-/// The document of `--json`.
-pub(super) fn document(session: &Session) -> Value {
-    let counters = &session.figures.counters;
-    let turn = session.turns.last();
-    let loaded = session.loaded.as_ref();
-    let devices = loaded.map(|loaded| &loaded.ledger.devices);
-    let sum = |part: fn(&wire::DeviceMemory) -> u64| devices.map(|all| all.iter().map(part).sum::<u64>());
-    json!({
-        "schema": "taffrail/run/1",
-        "model": {
-            "id": session.model.id,
-            "name": session.model.name,
-            "quant": session.model.quant(),
-            "path": session.model.path(),
-        },
-        "text": turn.map(|turn| &turn.text),
-        "reasoning": turn.map(|turn| &turn.reasoning),
-        "finish": finish(session).map(|(word, _)| word),
-        "tokens": {
-            "prompt": counters.n_prompt,
-            "cached": session.figures.n_cached,
-            "generated": counters.n_generated,
-            "reasoning": counters.n_reasoning,
-        },
-        "load_ms": loaded.map(|loaded| loaded.load_us as f64 / 1e3),
-        "ttft_ms": (counters.ttft_us > 0).then_some(counters.ttft_us as f64 / 1e3),
-        "prompt_tokens_per_second": counters.prompt_rate(),
-        "generation_tokens_per_second": counters.generation_rate(),
-        "memory": {
-            "weights": sum(|device| device.weights),
-            "context": sum(|device| device.context),
-            "compute": sum(|device| device.compute),
-            "total": memory(session),
-            "resident": session.process.map(|process| process.resident),
-            "devices": devices,
-        },
-        "energy": energy(session),
-        "settings": {
-            "context": session.n_ctx(),
-            "gpu_layers": loaded.map(|loaded| loaded.n_gpu_layers),
-            "sampling": session.figures.sampling,
-        },
-    })
-}
-
-fn energy(session: &Session) -> Value {
-    match (&session.figures.energy, session.joules_per_token()) {
-        (Figure::Known { value: Joules(joules), grade, source }, per_token) => json!({
-            "joules": joules,
-            "joules_per_token": per_token.value().map(|joules| joules.0),
-            "grade": grade,
-            "source": source,
-            "metered_s": session.figures.metered.as_secs_f64(),
-        }),
-        (Figure::Unknown { reason, remedy }, _) => json!({
-            "joules": null,
-            "joules_per_token": null,
-            "grade": "unknown",
-            "reason": reason,
-            "remedy": remedy,
-        }),
-    }
 }

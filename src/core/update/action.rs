@@ -6,7 +6,7 @@ use super::super::effect::Effect;
 use super::super::session::{Phase, Session};
 use super::super::settings::SessionSettings;
 use super::super::state::{Face, FleetSort, Focus, Form, LibrarySort, Overlay, Screen, State, Tab};
-use super::{house, hub, list_models, list_sessions, notify, overlay, session};
+use super::{bench, history, house, hub, list_models, list_sessions, notify, overlay, session};
 
 /// A page, in rows. The state does not know the terminal's height, and a fixed step can be learned by the fingers.
 const PAGE: i32 = 10;
@@ -26,6 +26,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             state.screen = screen;
             state.library.filtering = false;
             state.fleet.filtering = false;
+            state.history.filtering = false;
             Vec::new()
         }
         Action::Face(face) => {
@@ -48,6 +49,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             match state.screen {
                 Screen::Fleet => state.fleet.filtering = true,
                 Screen::Library => state.library.filtering = true,
+                Screen::Bench => state.history.filtering = state.history.open,
                 Screen::Machine => {}
             }
             Vec::new()
@@ -79,7 +81,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             field(state, |editor| {
                 editor.apply(&edit);
             });
-            Vec::new()
+            if state.screen == Screen::Bench { history::ask(state) } else { Vec::new() }
         }
         Action::Send => session::send(state),
         Action::New => match state.screen {
@@ -101,7 +103,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             match state.screen {
                 Screen::Fleet => state.fleet.reverse = !state.fleet.reverse,
                 Screen::Library => state.library.reverse = !state.library.reverse,
-                Screen::Machine => {}
+                Screen::Bench | Screen::Machine => {}
             }
             relist(state);
             Vec::new()
@@ -143,6 +145,9 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Pause => hub::pause(state),
         Action::CancelDownload => hub::cancel(state),
         Action::Fetch(order) => hub::fetch(state, order),
+        Action::BenchChosen => bench_chosen(state),
+        Action::Bench(plan) => bench::start(state, *plan),
+        Action::History => history::turn(state),
         Action::Threads(by) => {
             let cores = state.machine.sample.as_ref().map_or(1, |sample| sample.cores.len().max(1) as u32);
             let limit = state.thread_limit().saturating_add_signed(by).clamp(1, cores);
@@ -197,6 +202,7 @@ fn field(state: &mut State, change: impl FnOnce(&mut Editor)) {
             change(&mut state.fleet.filter);
             list_sessions(state);
         }
+        Screen::Bench if state.history.filtering => change(&mut state.history.filter),
         Screen::Fleet if state.fleet.focus == Focus::Prompt => {
             if let Some(chosen) = state.fleet.chosen {
                 change(state.fleet.prompts.entry(chosen).or_default());
@@ -222,6 +228,11 @@ fn travel(state: &mut State, by: i32) -> Vec<Effect> {
             state.house.chosen = step(state.house.chosen, state.house.n_rows());
         }
         Screen::Library => state.library.chosen = step(state.library.chosen, state.library.rows.len()),
+        Screen::Bench if state.history.open => {
+            state.history.chosen = step(state.history.chosen, state.history.entries.len());
+            return history::ask_older(state);
+        }
+        Screen::Bench => state.bench.chosen = step(state.bench.chosen, state.bench.rows.len()),
         Screen::Machine => {
             let sources = state.machine.sample.as_ref().map_or(0, |sample| sample.sources.len());
             state.machine.scroll = step(state.machine.scroll, sources);
@@ -253,7 +264,11 @@ fn choose(state: &mut State) -> Vec<Effect> {
             }
             Vec::new()
         }
-        Screen::Machine => Vec::new(),
+        Screen::Bench if state.history.filtering => {
+            state.history.filtering = false;
+            Vec::new()
+        }
+        Screen::Bench | Screen::Machine => Vec::new(),
     }
 }
 
@@ -282,9 +297,22 @@ fn back(state: &mut State) -> Vec<Effect> {
                 list_sessions(state);
             }
         }
+        Screen::Bench if state.history.open => return history::back(state),
+        Screen::Bench => return bench::cancel(state),
         Screen::Machine => {}
     }
     Vec::new()
+}
+
+/// Measure the chosen model with the usual cells.
+fn bench_chosen(state: &mut State) -> Vec<Effect> {
+    let Some(model) = state.chosen_model().map(|model| model.id.clone()) else { return Vec::new() };
+    let plan = super::super::bench::Plan {
+        models: vec![model],
+        settings: state.settings.session,
+        ..super::super::bench::Plan::default()
+    };
+    bench::start(state, plan)
 }
 
 fn start_chosen(state: &mut State) -> Vec<Effect> {
@@ -360,7 +388,7 @@ fn sort(state: &mut State) -> Vec<Effect> {
             let place = all.iter().position(|(_, sort)| *sort == state.library.sort).unwrap_or(0);
             state.library.sort = all[(place + 1) % all.len()].1;
         }
-        Screen::Machine => {}
+        Screen::Bench | Screen::Machine => {}
     }
     relist(state);
     Vec::new()

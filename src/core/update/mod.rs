@@ -3,6 +3,8 @@
 //! Owned here: what follows from an event. Absent: how any of it is done; effects leave as data.
 
 mod action;
+mod bench;
+mod history;
 mod house;
 mod hub;
 mod overlay;
@@ -48,6 +50,7 @@ pub fn update(state: &mut State, now: Moment, event: Event) -> Vec<Effect> {
         Event::Download(id, event) => hub::download(state, id, event),
         Event::Library(event) => library(state, event),
         Event::Worker(worker, event) => worker::heard(state, worker, event),
+        Event::History(event) => history::heard(state, event),
         Event::Sample(sample) => sample::sampled(state, sample),
         Event::Trouble(text) => {
             notify(state, text, true);
@@ -125,5 +128,7 @@ fn next_id(state: &mut State) -> u64 {
     id
 }
 
+#[cfg(test)]
+mod bench_tests;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ use super::super::plan;
 use super::super::session::{Phase, Session};
 use super::super::state::{Overlay, State};
 use super::super::units::{Bytes, Joules};
+use super::bench;
 use super::session::{remove, spawn};
 
 /// Take a sample: each series gets one point, so that all graphs share their time.
@@ -36,7 +37,9 @@ pub(super) fn sampled(state: &mut State, sample: Box<Sample>) -> Vec<Effect> {
         *frozen = (*frozen + 1).min(machine.cpu.len());
     }
     machine.sample = Some(sample);
-    queued(state)
+    let mut effects = queued(state);
+    effects.extend(bench::sampled(state));
+    effects
 }
 
 fn gpu_memory(sample: &Sample, pid: u32) -> Option<Bytes> {

@@ -315,7 +315,8 @@ pub(super) fn remove(state: &mut State, id: SessionId) {
 
 /// The processes to be sampled.
 pub(super) fn watch(state: &State) -> Effect {
-    Effect::Watch { pids: state.fleet.sessions.iter().filter_map(|session| session.pid).collect() }
+    let sessions = state.fleet.sessions.iter().filter_map(|session| session.pid);
+    Effect::Watch { pids: sessions.chain(state.bench.pids()).collect() }
 }
 
 pub(super) fn find(state: &mut State, id: SessionId) -> Option<&mut Session> {

@@ -2,11 +2,13 @@
 
 use wire::{Channel, Event as Said, Role};
 
+use super::super::answer;
 use super::super::effect::Effect;
 use super::super::event::WorkerEvent;
 use super::super::session::{End, Phase, Session, SessionId, Step, WorkerId};
 use super::super::state::State;
-use super::session::{answer, find, remove, share_threads, watch};
+use super::history;
+use super::session::{answer as answer_now, find, remove, share_threads, watch};
 
 /// The most lines of a worker's log that are kept.
 const MAX_LOG: usize = 200;
@@ -14,12 +16,11 @@ const MAX_LOG: usize = 200;
 /// The most bytes of one answer: a context of a million tokens is below. A worker that sends more is lying.
 const MAX_ANSWER: usize = 16 << 20;
 
-/// An answer shorter than this tells little about a model's speed.
-const MIN_TOKENS_MEASURED: u32 = 16;
-
 /// Take news of a worker. An old worker's news are dropped.
 pub(super) fn heard(state: &mut State, worker: WorkerId, event: WorkerEvent) -> Vec<Effect> {
-    let Some(id) = state.session_of(worker).map(|session| session.id) else { return Vec::new() };
+    let Some(id) = state.session_of(worker).map(|session| session.id) else {
+        return super::bench::heard(state, worker, event);
+    };
     let Some(session) = find(state, id) else { return Vec::new() };
     match event {
         WorkerEvent::Spawned { pid } => {
@@ -40,7 +41,10 @@ fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
     let fold = state.settings.ui.fold_reasoning;
     let Some(session) = find(state, id) else { return Vec::new() };
     match said {
-        Said::Hello(hello) => session.note(format!("engine {}", hello.engine)),
+        Said::Hello(hello) => {
+            session.note(format!("engine {}", hello.engine));
+            session.engine = hello.engine;
+        }
         Said::Loading { fraction } => {
             if let Phase::Loading { fraction: shown } = &mut session.phase {
                 *shown = fraction.clamp(0.0, 1.0);
@@ -51,7 +55,7 @@ fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
             session.phase = Phase::Ready;
             session.since = now;
             if session.turns.last().is_some_and(|turn| turn.role == Role::User) {
-                return answer(state, id);
+                return answer_now(state, id);
             }
         }
         Said::Started(started) if session.runs(started.id) => {
@@ -96,12 +100,17 @@ fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
             session.finish(End::Finished(finish));
             session.phase = Phase::Ready;
             session.since = now;
-            let measured = counters.generation_rate().filter(|_| counters.n_generated >= MIN_TOKENS_MEASURED);
-            let model = session.model.id.clone();
-            if let Some(rate) = measured {
+            if let Some(rate) = answer::speed(session) {
+                let joules = session.joules_per_token().value().map(|joules| joules.0);
+                let model = session.model.id.clone();
+                if let Some(joules) = joules {
+                    state.library.measured_joules.insert(model.clone(), joules);
+                }
                 state.library.measured.insert(model, rate);
             }
-            return share_threads(state);
+            let mut effects = history::remember_answer(state, id);
+            effects.extend(share_threads(state));
+            return effects;
         }
         Said::Failed(failure) => match failure.id {
             Some(generation) if session.runs(generation) => {

@@ -53,6 +53,7 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
             offer(true, "filter", "filter");
             offer(true, "hub", "find more");
             offer(true, "usage", "disk use");
+            offer(can_start, "bench-model", "bench");
             offer(true, "sort", "sort");
             offer(true, "reverse", "reverse");
             offer(!state.library.scanning, "rescan", "scan again");
@@ -90,6 +91,18 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
             offer(true, "group", "group by");
             offer(true, "back", "to the models");
             offer(true, "hub", "find more");
+        }
+        Context::Bench => {
+            offer(state.bench.is_running(), "back", "cancel");
+            offer(!state.bench.is_running(), "library", "choose a model");
+            offer(true, "history", "history");
+            offer(state.bench.rows.len() > 1, "down", "next");
+        }
+        Context::History => {
+            offer(true, "filter", "filter");
+            offer(true, "history", "bench");
+            offer(true, "down", "older");
+            offer(true, "back", "back");
         }
         Context::Machine => {
             offer(true, "down", "scroll");
@@ -137,7 +150,13 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
 fn offer_leave(hints: &mut Vec<(&'static str, &'static str)>, state: &State) {
     if matches!(
         Context::of(state),
-        Context::Fleet | Context::Library | Context::Hub | Context::Usage | Context::Machine
+        Context::Fleet
+            | Context::Library
+            | Context::Hub
+            | Context::Usage
+            | Context::Bench
+            | Context::History
+            | Context::Machine
     ) {
         hints.push(("quit", "leave"));
     }

@@ -1,6 +1,8 @@
 //! The screens, one file each.
 
+pub(super) mod bench;
 pub(super) mod fleet;
+mod history;
 pub(super) mod hub;
 pub(super) mod library;
 pub(super) mod machine;
