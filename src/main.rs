@@ -58,6 +58,10 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
             drop(out);
             return run(&arguments, loaded.settings);
         }
+        Command::Race(arguments) => {
+            drop(out);
+            return race(&arguments, loaded.settings);
+        }
         Command::Pull(arguments) => {
             drop(out);
             return with_app(loaded.settings, Vec::new(), async |app: &mut App| cli::pull::run(&arguments, app).await);
@@ -160,6 +164,16 @@ fn run(arguments: &cli::run::Run, mut settings: Settings) -> Exit {
     // An answer may be short, and what is sampled here is sampled for it alone.
     settings.telemetry.interval = settings.telemetry.interval.min(std::time::Duration::from_millis(250));
     with_app(settings, Vec::new(), async |app: &mut App| cli::run::run(arguments, model, app).await)
+}
+
+fn race(arguments: &cli::race::Race, mut settings: Settings) -> Exit {
+    let found: Result<Vec<_>, Exit> = arguments.models().map(|argument| find(argument, &settings.library)).collect();
+    let models = match found {
+        Ok(models) => models,
+        Err(exit) => return exit,
+    };
+    settings.telemetry.interval = settings.telemetry.interval.min(std::time::Duration::from_millis(250));
+    with_app(settings, Vec::new(), async |app: &mut App| cli::race::run(arguments, models, app).await)
 }
 
 fn dashboard(loaded: config::Loaded, mended: Vec<String>) -> Exit {

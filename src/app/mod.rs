@@ -9,6 +9,7 @@ pub mod dashboard;
 mod house;
 mod hub;
 mod prepare;
+mod save;
 pub mod survey;
 
 use std::sync::Arc;
@@ -178,6 +179,18 @@ impl App {
             Effect::CancelDownload(id) => self.hub.wish(id, library::hub::Wish::Cancel),
             Effect::Discard(order) => hub::Hub::discard(&self.state.settings, order),
             Effect::House(chore) => house::start(chore, &self.state, self.library_sender.clone()),
+            Effect::Draw => {
+                use std::hash::{BuildHasher as _, Hasher as _};
+                let number = std::hash::RandomState::new().build_hasher().finish();
+                self.handle(Event::Drawn(number));
+            }
+            Effect::Save(files) => {
+                let event = match save::save(&files) {
+                    Ok(folder) => Event::Notice(format!("saved in {}", folder.display())),
+                    Err(error) => Event::Trouble(format!("the race could not be saved: {error}")),
+                };
+                self.handle(event);
+            }
             Effect::Copy(text) => self.clipboard = Some(text),
             Effect::Quit => {}
         }

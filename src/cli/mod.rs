@@ -12,6 +12,7 @@ pub mod ls;
 mod openness_view;
 pub mod prune;
 pub mod pull;
+pub mod race;
 pub mod rm;
 pub mod run;
 mod session_options;
@@ -61,6 +62,8 @@ pub enum Command {
     Show(Show),
     /// Answer one prompt; the answer goes to standard output, its figures to standard error
     Run(Box<run::Run>),
+    /// Have two to eight models answer one prompt, and compare answers and figures
+    Race(Box<race::Race>),
     /// Show what the models take of the disks, and what could be tidied up
     Usage(usage::Usage),
     /// Delete models: to the trash, from where `undo` brings them back

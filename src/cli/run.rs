@@ -47,7 +47,7 @@ pub struct Run {
 }
 
 /// What went wrong, and how the command ends.
-struct Failure(Exit, String);
+pub(super) struct Failure(pub(super) Exit, pub(super) String);
 
 /// Run the command.
 pub async fn run(arguments: &Run, model: Arc<Model>, app: &mut App) -> Exit {
@@ -153,10 +153,7 @@ fn finish(arguments: &Run, printer: &mut Printer, session: &Session, interrupted
 
 /// What the model is to go on from.
 fn prompt(arguments: &Run) -> Result<Prompt, Failure> {
-    let text = match arguments.prompt.as_deref() {
-        Some(text) if text != "-" => text.to_owned(),
-        _ => read_prompt()?,
-    };
+    let text = prompt_text(arguments.prompt.as_deref())?;
     if text.trim().is_empty() && !arguments.raw {
         return Err(Failure(
             Exit::Usage,
@@ -168,6 +165,14 @@ fn prompt(arguments: &Run) -> Result<Prompt, Failure> {
     }
     let system = arguments.system.iter().map(|text| Message { role: Role::System, content: text.clone() });
     Ok(Prompt::Chat(system.chain([Message { role: Role::User, content: text }]).collect()))
+}
+
+/// The text of a prompt that was given, else of standard input.
+pub(super) fn prompt_text(given: Option<&str>) -> Result<String, Failure> {
+    match given {
+        Some(text) if text != "-" => Ok(text.to_owned()),
+        _ => read_prompt(),
+    }
 }
 
 fn read_prompt() -> Result<String, Failure> {

@@ -70,6 +70,10 @@ pub enum Effect {
     Discard(Order),
     /// Keep house; its news come as [`super::event::LibraryEvent::House`].
     House(super::house::Chore),
+    /// Draw a random number; answered by [`super::Event::Drawn`].
+    Draw,
+    /// Save files, given by name and text, where exports go; answered by a notice of where they are.
+    Save(Vec<(String, String)>),
     /// Put text on the clipboard.
     Copy(String),
     /// Leave.

@@ -39,6 +39,8 @@ pub enum Event {
     Download(DownloadId, DownloadEvent),
     /// A worker, or the task that owns it, has news.
     Worker(WorkerId, WorkerEvent),
+    /// A random number was drawn.
+    Drawn(u64),
     /// The sensors were read.
     Sample(Box<Sample>),
     /// An effect could not be carried out: one sentence for the user.

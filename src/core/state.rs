@@ -12,6 +12,7 @@ use super::machine::Sample;
 use super::model::Model;
 use super::openness::Openness;
 use super::plan::Refusal;
+use super::race::Races;
 use super::ring::Ring;
 use super::session::{Session, SessionId, WorkerId};
 use super::settings::{SessionSettings, Settings};
@@ -35,6 +36,8 @@ pub struct State {
     pub house: Keeping,
     /// The sessions.
     pub fleet: Fleet,
+    /// The race.
+    pub race: Races,
     /// The machine.
     pub machine: Machine,
     /// The name of the theme in force.
@@ -54,13 +57,18 @@ pub struct State {
 pub enum Screen {
     Fleet,
     Library,
+    Race,
     Machine,
 }
 
 impl Screen {
-    /// All screens, with the digit that leads there (the design's numbering, which leaves room for races and benches).
-    pub const ALL: [(char, Self, &str); 3] =
-        [('1', Self::Fleet, "Fleet"), ('2', Self::Library, "Library"), ('5', Self::Machine, "Machine")];
+    /// All screens, with the digit that leads there (the design's numbering, which leaves room for benches).
+    pub const ALL: [(char, Self, &str); 4] = [
+        ('1', Self::Fleet, "Fleet"),
+        ('2', Self::Library, "Library"),
+        ('3', Self::Race, "Race"),
+        ('5', Self::Machine, "Machine"),
+    ];
 }
 
 /// What lies over the screen. At most one at a time.
@@ -103,6 +111,11 @@ pub enum Overlay {
         /// The figures.
         refusal: Refusal,
     },
+    /// The vote on the race: the chosen row, the one behind the columns is a tie.
+    Vote {
+        /// The row.
+        chosen: usize,
+    },
     /// The settings to start a model with, or of a session.
     Form(Form),
 }
@@ -114,6 +127,8 @@ pub struct Form {
     pub model: String,
     /// The settings so far.
     pub settings: SessionSettings,
+    /// The column of the next race that they are for; `None` starts a session.
+    pub column: Option<usize>,
     /// The chosen row of [`super::settings::SESSION_FIELDS`].
     pub chosen: usize,
     /// The text of the chosen row.
@@ -311,6 +326,7 @@ impl State {
                 sort: FleetSort::default(),
                 reverse: false,
             },
+            race: Races::default(),
             machine: Machine {
                 sample: None,
                 cpu: ring.clone(),

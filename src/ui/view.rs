@@ -62,6 +62,7 @@ pub fn view(
     match state.screen {
         Screen::Fleet => screens::fleet::draw(&mut canvas, body, state, view_state),
         Screen::Library => screens::library::draw(&mut canvas, body, state, view_state),
+        Screen::Race => screens::race::draw(&mut canvas, body, state, view_state),
         Screen::Machine => screens::machine::draw(&mut canvas, body, state, view_state),
     }
     let newest = state.notices.iter().skip(state.notices.len() - usize::from(n_notices));

@@ -6,7 +6,7 @@ use super::super::effect::Effect;
 use super::super::session::{Phase, Session};
 use super::super::settings::SessionSettings;
 use super::super::state::{Face, FleetSort, Focus, Form, LibrarySort, Overlay, Screen, State, Tab};
-use super::{house, hub, list_models, list_sessions, notify, overlay, session};
+use super::{house, hub, list_models, list_sessions, notify, overlay, race, session};
 
 /// A page, in rows. The state does not know the terminal's height, and a fixed step can be learned by the fingers.
 const PAGE: i32 = 10;
@@ -20,12 +20,16 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
     if hub::has_keys(state) && hub::takes(&action) {
         return hub::act(state, action);
     }
+    if state.screen == Screen::Race && race::takes(&action) {
+        return race::act(state, action);
+    }
     match action {
         Action::Quit => quit(state),
         Action::Show(screen) => {
             state.screen = screen;
             state.library.filtering = false;
             state.fleet.filtering = false;
+            state.race.typing = false;
             Vec::new()
         }
         Action::Face(face) => {
@@ -48,7 +52,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             match state.screen {
                 Screen::Fleet => state.fleet.filtering = true,
                 Screen::Library => state.library.filtering = true,
-                Screen::Machine => {}
+                Screen::Race | Screen::Machine => {}
             }
             Vec::new()
         }
@@ -101,7 +105,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             match state.screen {
                 Screen::Fleet => state.fleet.reverse = !state.fleet.reverse,
                 Screen::Library => state.library.reverse = !state.library.reverse,
-                Screen::Machine => {}
+                Screen::Race | Screen::Machine => {}
             }
             relist(state);
             Vec::new()
@@ -140,6 +144,19 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
                 vec![Effect::Scan]
             }
         }
+        Action::Mark => done(race::mark(state)),
+        Action::RaceMarked => done(race::race_marked(state)),
+        Action::Order => done(race::turn_order(state)),
+        Action::RaceInTurn => {
+            state.race.order = super::super::race::Order::InTurn;
+            race::start(state)
+        }
+        Action::Blind => done(race::turn_blind(state)),
+        Action::Vote => done(race::open_vote(state)),
+        Action::Diff => done(race::turn_diff(state)),
+        Action::Ratings => done(race::turn_ratings(state)),
+        Action::Export => race::save(state),
+        Action::Race(order) => race::run(state, *order),
         Action::Pause => hub::pause(state),
         Action::CancelDownload => hub::cancel(state),
         Action::Fetch(order) => hub::fetch(state, order),
@@ -154,6 +171,10 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Start { model, settings, force } => session::start(state, &model, *settings, force),
         Action::Prompt { session, prompt } => session::begin(state, session, prompt),
     }
+}
+
+fn done((): ()) -> Vec<Effect> {
+    Vec::new()
 }
 
 /// Put pasted text into the field that has the keys.
@@ -226,6 +247,7 @@ fn travel(state: &mut State, by: i32) -> Vec<Effect> {
             let sources = state.machine.sample.as_ref().map_or(0, |sample| sample.sources.len());
             state.machine.scroll = step(state.machine.scroll, sources);
         }
+        Screen::Race => {}
     }
     Vec::new()
 }
@@ -253,7 +275,7 @@ fn choose(state: &mut State) -> Vec<Effect> {
             }
             Vec::new()
         }
-        Screen::Machine => Vec::new(),
+        Screen::Race | Screen::Machine => Vec::new(),
     }
 }
 
@@ -282,7 +304,7 @@ fn back(state: &mut State) -> Vec<Effect> {
                 list_sessions(state);
             }
         }
-        Screen::Machine => {}
+        Screen::Race | Screen::Machine => {}
     }
     Vec::new()
 }
@@ -309,7 +331,7 @@ fn configure(state: &mut State) -> Vec<Effect> {
 }
 
 fn form(model: String, settings: SessionSettings) -> Form {
-    let mut form = Form { model, settings, chosen: 0, input: Editor::default(), error: None };
+    let mut form = Form { model, settings, column: None, chosen: 0, input: Editor::default(), error: None };
     form.show();
     form
 }
@@ -360,7 +382,7 @@ fn sort(state: &mut State) -> Vec<Effect> {
             let place = all.iter().position(|(_, sort)| *sort == state.library.sort).unwrap_or(0);
             state.library.sort = all[(place + 1) % all.len()].1;
         }
-        Screen::Machine => {}
+        Screen::Race | Screen::Machine => {}
     }
     relist(state);
     Vec::new()

@@ -6,6 +6,7 @@ mod action;
 mod house;
 mod hub;
 mod overlay;
+mod race;
 mod sample;
 mod session;
 mod worker;
@@ -17,7 +18,7 @@ use super::effect::Effect;
 use super::event::{Event, LibraryEvent, Moment};
 use super::fleet_view;
 use super::library_view;
-use super::state::{Focus, Notice, Overlay, State};
+use super::state::{Focus, Notice, Overlay, Screen, State};
 
 /// How long a notice stays.
 const NOTICE: Duration = Duration::from_secs(8);
@@ -33,13 +34,14 @@ pub fn update(state: &mut State, now: Moment, event: Event) -> Vec<Effect> {
         let stays = if notice.is_error { ERROR_NOTICE } else { NOTICE };
         now.uptime.saturating_sub(notice.at.uptime) < stays
     });
-    match event {
+    let mut effects = match event {
         Event::Action(action) => action::act(state, action),
         Event::Paste(text) => action::paste(state, text),
         Event::Redraw => Vec::new(),
         Event::ScrollLimit(limit) => {
             match &mut state.overlay {
                 Some(Overlay::Help { scroll } | Overlay::Plan { scroll, .. }) => *scroll = (*scroll).min(limit),
+                _ if state.screen == Screen::Race => state.race.limit = limit,
                 _ => state.fleet.scroll = state.fleet.scroll.min(limit),
             }
             Vec::new()
@@ -48,6 +50,10 @@ pub fn update(state: &mut State, now: Moment, event: Event) -> Vec<Effect> {
         Event::Download(id, event) => hub::download(state, id, event),
         Event::Library(event) => library(state, event),
         Event::Worker(worker, event) => worker::heard(state, worker, event),
+        Event::Drawn(number) => {
+            race::drawn(state, number);
+            Vec::new()
+        }
         Event::Sample(sample) => sample::sampled(state, sample),
         Event::Trouble(text) => {
             notify(state, text, true);
@@ -57,7 +63,9 @@ pub fn update(state: &mut State, now: Moment, event: Event) -> Vec<Effect> {
             notify(state, text, false);
             Vec::new()
         }
-    }
+    };
+    effects.extend(race::advance(state));
+    effects
 }
 
 fn library(state: &mut State, event: LibraryEvent) -> Vec<Effect> {

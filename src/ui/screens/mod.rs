@@ -4,4 +4,5 @@ pub(super) mod fleet;
 pub(super) mod hub;
 pub(super) mod library;
 pub(super) mod machine;
+pub(super) mod race;
 pub(super) mod usage;
