@@ -24,6 +24,8 @@ mod hub;
 mod machine;
 #[path = "fixture_models.rs"]
 mod models;
+#[path = "fixture_race.rs"]
+mod race;
 #[path = "fixture_scenes.rs"]
 mod scenes;
 

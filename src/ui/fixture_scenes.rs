@@ -1,6 +1,6 @@
 //! Scenes by name, for snapshots and the gallery.
 
-use super::{busy, crowded, empty, hub, with_models};
+use super::{busy, crowded, empty, hub, race, with_models};
 use crate::core::editor::Editor;
 use crate::core::plan::Refusal;
 use crate::core::session::{Plan, SessionId};
@@ -10,7 +10,15 @@ use crate::core::units::Bytes;
 use crate::core::{Action, State};
 
 /// All scenes.
-pub const SCENES: [&str; 27] = [
+pub const SCENES: [&str; 35] = [
+    "race",
+    "race-running",
+    "race-ready",
+    "race-empty",
+    "race-blind",
+    "race-vote",
+    "race-diff",
+    "race-standings",
     "fleet",
     "prompt",
     "figures",
@@ -55,6 +63,14 @@ pub fn scene(name: &str) -> Option<State> {
         "hub-quants" => hub::quants(),
         "hub-downloads" => hub::downloads(),
         "hub-failed" => hub::failed(),
+        "race-empty" => race::empty(),
+        "race-ready" => race::ready(),
+        "race-running" => race::running(),
+        "race" => race::over(),
+        "race-blind" => race::blind(),
+        "race-vote" => race::voting(),
+        "race-diff" => race::diff(),
+        "race-standings" => race::standings(),
         _ => return None,
     };
     match name {

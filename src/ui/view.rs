@@ -20,6 +20,7 @@ pub struct ViewState {
     pub(super) quant_offset: usize,
     pub(super) downloads_offset: usize,
     pub(super) usage_offset: usize,
+    pub(super) race_offset: usize,
     pub(super) palette_offset: usize,
     pub(super) form_offset: usize,
     /// The most lines that the help, else the conversation can be scrolled by: a scroll beyond it shows nothing more.

@@ -125,8 +125,10 @@ fn dash() -> String {
 /// Who won what, as rows of a word and names.
 pub(super) fn strip(race: &Race) -> Vec<(&'static str, String)> {
     let winners = race.winners();
+    let n_ended = race.lanes.iter().filter(|lane| lane.has_finished()).count();
     let names = |places: &[usize]| match places {
         [] => dash(),
+        all if all.len() > 1 && all.len() == n_ended => "all alike".to_owned(),
         places => places.iter().map(|place| race.name(*place)).collect::<Vec<_>>().join(" and "),
     };
     let frugal = match (winners.most_frugal.as_slice(), race.unmetered()) {

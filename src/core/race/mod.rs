@@ -165,9 +165,9 @@ pub struct Race {
     /// Names are hidden until the vote.
     pub blind: bool,
     /// The columns wait to be shuffled.
-    pub(super) awaits_shuffle: bool,
+    pub(crate) awaits_shuffle: bool,
     /// The user has ended it.
-    pub(super) is_cancelled: bool,
+    pub(crate) is_cancelled: bool,
     /// The columns, as they show.
     pub lanes: Vec<Lane>,
     /// The vote: the best column, or none of them.
@@ -233,7 +233,7 @@ pub struct Winners {
 }
 
 impl Lane {
-    pub(super) fn new(entry: Entry, name: String) -> Self {
+    pub(crate) fn new(entry: Entry, name: String) -> Self {
         Self {
             name,
             model: entry.model,

@@ -132,4 +132,6 @@ fn next_id(state: &mut State) -> u64 {
 }
 
 #[cfg(test)]
+mod race_tests;
+#[cfg(test)]
 mod tests;

@@ -346,11 +346,16 @@ pub(super) fn advance(state: &mut State) -> Vec<Effect> {
     let mut effects = Vec::new();
     // Without a reading of the memory nothing is admitted.
     if race.is_running() && !race.awaits_shuffle && state.machine.sample.is_some() {
+        effects.extend(enter_all(state, &mut race));
         for place in 0..race.lanes.len() {
             effects.extend(step(state, &mut race, place));
         }
+        // Where one has ended, the next one's turn has come.
+        effects.extend(enter_all(state, &mut race));
         if !race.is_running() {
             state.race.race = Some(race);
+            // The ends are of no more interest than the begins now, and from there they can be compared.
+            state.race.scroll.get_or_insert(0);
             compare(state);
             return effects;
         }
@@ -359,15 +364,25 @@ pub(super) fn advance(state: &mut State) -> Vec<Effect> {
     effects
 }
 
-fn step(state: &mut State, race: &mut Race, place: usize) -> Vec<Effect> {
+/// Columns whose turn it is get their session.
+fn enter_all(state: &mut State, race: &mut Race) -> Vec<Effect> {
     let mut effects = Vec::new();
-    if race.lanes[place].stage == Stage::Waiting {
+    for place in 0..race.lanes.len() {
+        if race.lanes[place].stage != Stage::Waiting {
+            continue;
+        }
         if race.is_cancelled {
             race.lanes[place].fail("the race was cancelled", None);
         } else if race.order == Order::Together || race.lanes[..place].iter().all(Lane::is_over) {
             effects.extend(enter(state, race, place));
         }
     }
+    effects
+}
+
+/// Look where a column's session is, and go on from there.
+fn step(state: &mut State, race: &mut Race, place: usize) -> Vec<Effect> {
+    let mut effects = Vec::new();
     let all_are_ready = || {
         race.order == Order::InTurn
             || race.lanes.iter().all(|lane| match (&lane.stage, lane.session.and_then(|id| state.session(id))) {
@@ -377,7 +392,6 @@ fn step(state: &mut State, race: &mut Race, place: usize) -> Vec<Effect> {
             })
     };
     let may_ask = all_are_ready();
-    let prompt = Prompt::Chat(messages(race));
     let lane = &mut race.lanes[place];
     let Some(id) = lane.session else { return effects };
     let Some(session) = session::find(state, id) else {
@@ -400,6 +414,7 @@ fn step(state: &mut State, race: &mut Race, place: usize) -> Vec<Effect> {
                 let worker = session.worker;
                 let ask = Ask { max_tokens: lane.settings.max_tokens, sampling: lane.settings.sampling };
                 lane.stage = Stage::Answering;
+                let prompt = Prompt::Chat(messages(race.system.as_deref(), &race.prompt));
                 // What is left of an earlier prompt would flatter the figures of this one.
                 effects.push(Effect::Tell { worker, request: Request::Forget });
                 effects.extend(session::ask(state, id, prompt, ask));
@@ -466,9 +481,9 @@ fn leave(state: &mut State, race: &mut Race, place: usize) -> Vec<Effect> {
     session::stop_one(state, id)
 }
 
-fn messages(race: &Race) -> Vec<Message> {
-    let system = race.system.iter().map(|text| Message { role: Role::System, content: text.clone() });
-    system.chain([Message { role: Role::User, content: race.prompt.clone() }]).collect()
+fn messages(system: Option<&str>, prompt: &str) -> Vec<Message> {
+    let system = system.into_iter().map(|text| Message { role: Role::System, content: text.to_owned() });
+    system.chain([Message { role: Role::User, content: prompt.to_owned() }]).collect()
 }
 
 impl Lane {

@@ -104,7 +104,7 @@ fn model(name: &str, size: u64) -> Arc<Model> {
     })
 }
 
-fn sample(cores: usize, available: u64) -> Sample {
+pub(super) fn sample(cores: usize, available: u64) -> Sample {
     Sample {
         at: Moment::default(),
         elapsed: Duration::from_secs(1),
@@ -116,7 +116,7 @@ fn sample(cores: usize, available: u64) -> Sample {
     }
 }
 
-fn loaded() -> Said {
+pub(super) fn loaded() -> Said {
     Said::Loaded(Box::new(Loaded {
         n_ctx: 512,
         n_ctx_train: 512,
