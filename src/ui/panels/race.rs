@@ -213,8 +213,11 @@ pub(crate) fn strip(canvas: &mut Canvas<'_>, area: Rect, race: &Race) {
         ("shortest ", list(&winners.shortest)),
     ];
     let mut line: Spans<'_> = Vec::new();
-    for (word, winner) in parts {
-        if !line.is_empty() {
+    if race.is_running() {
+        line.push(canvas.span(Meaning::Muted, "so far: "));
+    }
+    for (index, (word, winner)) in parts.into_iter().enumerate() {
+        if index > 0 {
             line.push(canvas.span(Meaning::Border, " · "));
         }
         line.push(canvas.span(Meaning::Muted, word));
