@@ -62,6 +62,10 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
             drop(out);
             return race(&arguments, loaded.settings);
         }
+        Command::Quality(arguments) => {
+            drop(out);
+            return quality(&arguments, loaded.settings);
+        }
         Command::Pull(arguments) => {
             drop(out);
             return with_app(loaded.settings, Vec::new(), async |app: &mut App| cli::pull::run(&arguments, app).await);
@@ -174,6 +178,18 @@ fn race(arguments: &cli::race::Race, mut settings: Settings) -> Exit {
     };
     settings.telemetry.interval = settings.telemetry.interval.min(std::time::Duration::from_millis(250));
     with_app(settings, Vec::new(), async |app: &mut App| cli::race::run(arguments, models, app).await)
+}
+
+fn quality(arguments: &cli::quality::Quality, settings: Settings) -> Exit {
+    let model = match find(&arguments.model, &settings.library) {
+        Ok(model) => model,
+        Err(exit) => return exit,
+    };
+    let reference = match arguments.against.as_ref().map(|argument| find(argument, &settings.library)).transpose() {
+        Ok(reference) => reference,
+        Err(exit) => return exit,
+    };
+    with_app(settings, Vec::new(), async |app: &mut App| cli::quality::run(arguments, model, reference, app).await)
 }
 
 fn dashboard(loaded: config::Loaded, mended: Vec<String>) -> Exit {

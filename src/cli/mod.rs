@@ -12,6 +12,7 @@ pub mod ls;
 mod openness_view;
 pub mod prune;
 pub mod pull;
+pub mod quality;
 pub mod race;
 pub mod rm;
 pub mod run;
@@ -64,6 +65,8 @@ pub enum Command {
     Run(Box<run::Run>),
     /// Have two to eight models answer one prompt, and compare answers and figures
     Race(Box<race::Race>),
+    /// Weigh a text: perplexity, and divergence from a reference model
+    Quality(Box<quality::Quality>),
     /// Show what the models take of the disks, and what could be tidied up
     Usage(usage::Usage),
     /// Delete models: to the trash, from where `undo` brings them back

@@ -13,6 +13,7 @@ use super::{Exit, SessionOptions, json};
 use crate::app::App;
 use crate::core::action::RaceOrder;
 use crate::core::model::Model;
+use crate::core::race::lockstep::{self, Parting};
 use crate::core::race::{self as core, Entry, MAX_COLUMNS, MIN_COLUMNS, Order, Stage, export};
 use crate::core::settings::SessionSettings;
 use crate::core::state::Overlay;
@@ -34,6 +35,9 @@ pub struct Race {
     /// Run all at once, rather than in turn so that none disturbs another's figures
     #[arg(long)]
     together: bool,
+    /// Tell where the answers part, and what each model found likely there
+    #[arg(long)]
+    lockstep: bool,
     /// Print one JSON document
     #[arg(long, group = "format")]
     json: bool,
@@ -89,7 +93,7 @@ async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut App) -> Resul
     }
     let order = if arguments.together { Order::Together } else { Order::InTurn };
     let system = arguments.system.clone();
-    app.act(Action::Race(Box::new(RaceOrder { entries, order, prompt, system })));
+    app.act(Action::Race(Box::new(RaceOrder { entries, order, prompt, system, lockstep: arguments.lockstep })));
     if let Some(Overlay::Confirm { question, .. }) = &app.state.overlay {
         let text = question.strip_suffix(". Run them in turn?").unwrap_or(question);
         return Err(Failure(Exit::Refused, format!("{text}\n  hint: without --together they run in turn")));
@@ -119,7 +123,8 @@ async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut App) -> Resul
     }
     let Some(race) = app.state.race.race.as_ref() else { return Ok(Exit::Failed) };
     // A reader that has gone away wants no more.
-    let _ = print(arguments, race);
+    let parting = race.parting(&app.state).filter(|_| arguments.lockstep);
+    let _ = print(arguments, race, parting.as_ref());
     if interrupted {
         return Ok(Exit::Interrupted);
     }
@@ -170,16 +175,26 @@ fn tell(app: &App, told: &mut Vec<Option<&'static str>>) {
     }
 }
 
-fn print(arguments: &Race, race: &core::Race) -> io::Result<()> {
+fn print(arguments: &Race, race: &core::Race, parting: Option<&Parting>) -> io::Result<()> {
     let mut out = io::stdout().lock();
     if arguments.json {
-        json::write(&mut out, &export::document(race))?;
+        let mut document = export::document(race);
+        if arguments.lockstep {
+            document["lockstep"] = lockstep::document(race, parting);
+        }
+        json::write(&mut out, &document)?;
     } else if arguments.html {
         out.write_all(export::html(race).as_bytes())?;
     } else if arguments.markdown {
         out.write_all(export::markdown(race).as_bytes())?;
+        if arguments.lockstep {
+            write!(out, "\n## Lockstep\n\n```text\n{}```\n", lockstep::text(race, parting).replace('`', "'"))?;
+        }
     } else {
         out.write_all(export::text(race).as_bytes())?;
+        if arguments.lockstep {
+            write!(out, "\n{}", lockstep::text(race, parting))?;
+        }
     }
     out.flush()
 }

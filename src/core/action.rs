@@ -108,6 +108,10 @@ pub enum Action {
     Ratings,
     /// Write the race to files.
     Export,
+    /// Show where the columns part; a race that did not tell its tokens is run again.
+    Lockstep,
+    /// Weigh a text, as the command line does.
+    Quality(Box<super::quality::QualityOrder>),
     /// Run a race, as the command line does.
     Race(Box<RaceOrder>),
     /// Give all sessions together one thread more or less.
@@ -148,6 +152,8 @@ pub struct RaceOrder {
     pub prompt: String,
     /// What stands before it.
     pub system: Option<String>,
+    /// Whether the columns tell where they part.
+    pub lockstep: bool,
 }
 
 /// An action that keys and the palette can name.
@@ -215,6 +221,7 @@ pub static NAMED: &[Named] = &[
     named("blind", "hide the names of the next race until the vote", Action::Blind),
     named("vote", "vote for the best answer, or a tie", Action::Vote),
     named("diff", "compare two columns word by word", Action::Diff),
+    named("lockstep", "show where the columns part and what each found likely there", Action::Lockstep),
     named("ratings", "show how the models stand after all votes", Action::Ratings),
     named("export", "write the race to a Markdown and an HTML file", Action::Export),
     named("more-threads", "give all sessions together one thread more", Action::Threads(1)),

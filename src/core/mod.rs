@@ -22,6 +22,7 @@ pub mod machine;
 pub mod model;
 pub mod openness;
 pub mod plan;
+pub mod quality;
 pub mod race;
 pub mod ring;
 pub mod session;

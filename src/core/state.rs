@@ -38,6 +38,8 @@ pub struct State {
     pub fleet: Fleet,
     /// The race.
     pub race: Races,
+    /// A text that is being weighed.
+    pub quality: Option<Box<super::quality::Quality>>,
     /// The machine.
     pub machine: Machine,
     /// The name of the theme in force.
@@ -327,6 +329,7 @@ impl State {
                 reverse: false,
             },
             race: Races::default(),
+            quality: None,
             machine: Machine {
                 sample: None,
                 cpu: ring.clone(),

@@ -88,6 +88,7 @@ pub(super) fn over() -> State {
         prompt: PROMPT.to_owned(),
         system: None,
         order: Order::InTurn,
+        lockstep: false,
         blind: false,
         awaits_shuffle: false,
         is_cancelled: false,

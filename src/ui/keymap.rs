@@ -134,6 +134,7 @@ const BUILT_IN: &[(&str, &[Context], &[&str])] = &[
     ("order", &[Race], &["o"]),
     ("blind", &[Race], &["b"]),
     ("vote", &[Race], &["v"]),
+    ("lockstep", &[Race], &["l"]),
     ("diff", &[Race], &["d"]),
     ("export", &[Race], &["e"]),
     ("ratings", &[Race], &["s"]),

@@ -55,7 +55,7 @@ fn requests() {
             r#"{"request":"load","path":"/models/a.gguf","n_ctx":4096,"n_batch":2048,"n_ubatch":512,"n_threads":2,"n_gpu_layers":null,"cache_type_k":"q8_0","cache_type_v":"bf16","flash_attention":"auto","mmap":true,"mlock":false}"#,
         ),
         (
-            Request::Generate(Generate { id: 1, prompt: chat, max_tokens: Some(64), sampling }),
+            Request::Generate(Generate { id: 1, prompt: chat, max_tokens: Some(64), sampling, n_probable: 0 }),
             r#"{"request":"generate","id":1,"prompt":{"chat":[{"role":"system","content":"Be brief."},{"role":"user","content":"Who?"},{"role":"assistant","content":"Ishmael."}]},"max_tokens":64,"sampling":{"temperature":0.5,"top_k":40,"top_p":null,"min_p":null,"repeat_penalty":null,"seed":7}}"#,
         ),
         (
@@ -64,8 +64,9 @@ fn requests() {
                 prompt: Prompt::Raw("Call me".into()),
                 max_tokens: None,
                 sampling: Sampling::default(),
+                n_probable: 5,
             }),
-            r#"{"request":"generate","id":18446744073709551615,"prompt":{"raw":"Call me"},"max_tokens":null,"sampling":{"temperature":null,"top_k":null,"top_p":null,"min_p":null,"repeat_penalty":null,"seed":null}}"#,
+            r#"{"request":"generate","id":18446744073709551615,"prompt":{"raw":"Call me"},"max_tokens":null,"sampling":{"temperature":null,"top_k":null,"top_p":null,"min_p":null,"repeat_penalty":null,"seed":null},"n_probable":5}"#,
         ),
         (Request::Cancel { id: 1 }, r#"{"request":"cancel","id":1}"#),
         (Request::Threads { n_threads: 2 }, r#"{"request":"threads","n_threads":2}"#),
@@ -138,7 +139,7 @@ fn events() {
         ),
         (Event::Prompt { id: 1, n_done: 2 }, r#"{"event":"prompt","id":1,"n_done":2}"#),
         (
-            Event::Text { id: 1, pieces, counters },
+            Event::Text { id: 1, pieces, counters, tokens: Vec::new() },
             r#"{"event":"text","id":1,"pieces":[{"channel":"reasoning","text":"Hm."},{"channel":"answer","text":"Yes\n"}],"counters":{"n_prompt":1,"prompt_us":2,"ttft_us":3,"n_generated":4,"n_reasoning":5,"generation_us":6,"decode_us":7,"n_past":8}}"#,
         ),
         (

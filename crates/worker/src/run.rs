@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Instant;
 
 use llama_cpp_2::llama_backend::LlamaBackend;
-use wire::{Event, Failure, FailureKind, Generate, Hello, Load, Request};
+use wire::{Event, Failure, FailureKind, Generate, Hello, Load, Request, Score};
 
 use crate::control::CONTROL;
 use crate::out::Out;
@@ -23,6 +23,7 @@ const MAX_WAITING: usize = 16;
 enum Task {
     Load(Box<Load>),
     Generate(Box<Generate>, Instant),
+    Score(Box<Score>),
     Forget,
     Shutdown,
 }
@@ -95,6 +96,8 @@ fn take(request: Request, out: &Out, to_engine: &SyncSender<Task>) {
         }
         Request::Generate(generate) if CONTROL.begin(generate.id) => Task::Generate(Box::new(generate), Instant::now()),
         Request::Generate(generate) => return refuse(out, Some(generate.id)),
+        Request::Score(score) if CONTROL.begin(score.id) => Task::Score(Box::new(score)),
+        Request::Score(score) => return refuse(out, Some(score.id)),
         Request::Forget => Task::Forget,
         Request::Shutdown => {
             CONTROL.stop();
@@ -107,6 +110,10 @@ fn take(request: Request, out: &Out, to_engine: &SyncSender<Task>) {
         Err(TrySendError::Full(Task::Generate(generate, _))) => {
             CONTROL.end();
             refuse(out, Some(generate.id));
+        }
+        Err(TrySendError::Full(Task::Score(score))) => {
+            CONTROL.end();
+            refuse(out, Some(score.id));
         }
         Err(TrySendError::Full(_)) => note("a request was dropped: too many wait"),
         Err(TrySendError::Disconnected(_)) => process::end(0),
@@ -148,6 +155,16 @@ fn work(llama: &LlamaBackend, out: &'static Out, tasks: &Receiver<Task>) -> Exit
                 // Before the last event: whoever reads it may ask for the next generation.
                 CONTROL.end();
                 out.send(&ended);
+            }
+            (Task::Score(score), Some(session)) => {
+                let ended = session.score(&score).unwrap_or_else(Event::Failed);
+                CONTROL.end();
+                out.send(&ended);
+            }
+            (Task::Score(score), None) => {
+                CONTROL.end();
+                let failure = backend::fail(FailureKind::Request, "no model is loaded".to_owned(), "load one first");
+                out.send(&Event::Failed(Failure { id: Some(score.id), ..failure }));
             }
             (Task::Generate(generate, _), None) => {
                 CONTROL.end();

@@ -181,6 +181,7 @@ fn raw(id: u64, text: &str, max_tokens: u32) -> Generate {
         prompt: Prompt::Raw(text.to_owned()),
         max_tokens: Some(max_tokens),
         sampling: Sampling { seed: Some(7), ..Sampling::default() },
+        n_probable: 0,
     }
 }
 

@@ -5,6 +5,7 @@
 pub mod diff;
 pub mod export;
 mod html;
+pub mod lockstep;
 pub mod rating;
 
 use std::sync::Arc;
@@ -61,6 +62,8 @@ pub struct Races {
     pub entries: Vec<Entry>,
     /// When its columns answer.
     pub order: Order,
+    /// Whether the next race tells where its columns part.
+    pub lockstep: bool,
     /// Whether its names are hidden until the vote.
     pub blind: bool,
     /// What it asks.
@@ -87,6 +90,8 @@ pub struct Races {
     pub unfolded: bool,
     /// The chosen column against the other, while that shows.
     pub diff: Option<Diff>,
+    /// Where the columns part, while that shows.
+    pub parting: Option<lockstep::Parting>,
 }
 
 /// What shows of a race.
@@ -97,6 +102,8 @@ pub enum Face {
     Answers,
     /// Two answers word by word.
     Diff,
+    /// Where the columns part, and what each found likely there.
+    Lockstep,
     /// How the models stand after all votes.
     Ratings,
 }
@@ -162,6 +169,8 @@ pub struct Race {
     pub system: Option<String>,
     /// When the columns answer.
     pub order: Order,
+    /// The columns tell their tokens, and where they part.
+    pub lockstep: bool,
     /// Names are hidden until the vote.
     pub blind: bool,
     /// The columns wait to be shuffled.
@@ -340,6 +349,13 @@ impl Race {
     /// Whether names are hidden now.
     pub fn hides_names(&self) -> bool {
         self.blind && self.vote.is_none()
+    }
+
+    /// Where the columns part, as far as they have come; `None` where they tell no tokens, or have said the same.
+    pub fn parting(&self, state: &State) -> Option<lockstep::Parting> {
+        let tokens: Vec<&[wire::Token]> =
+            self.lanes.iter().map(|lane| lane.turn(state).map_or(&[][..], |turn| &turn.tokens)).collect();
+        lockstep::parting(&tokens)
     }
 
     /// The name of a column as it may be shown now.

@@ -103,6 +103,7 @@ fn race(prompt: &str, text: &str) -> Race {
             text: text.to_owned(),
             reasoning: text.to_owned(),
             folded: true,
+            tokens: Vec::new(),
             end: Some(End::Finished(Finish::Stop)),
             figures: Some(Figures::default()),
         };
@@ -116,6 +117,7 @@ fn race(prompt: &str, text: &str) -> Race {
         prompt: prompt.to_owned(),
         system: Some(prompt.to_owned()),
         order: Order::InTurn,
+        lockstep: false,
         blind: false,
         awaits_shuffle: false,
         is_cancelled: false,

@@ -156,6 +156,8 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Diff => done(race::turn_diff(state)),
         Action::Ratings => done(race::turn_ratings(state)),
         Action::Export => race::save(state),
+        Action::Lockstep => race::turn_lockstep(state),
+        Action::Quality(order) => super::quality::start(state, *order),
         Action::Race(order) => race::run(state, *order),
         Action::Pause => hub::pause(state),
         Action::CancelDownload => hub::cancel(state),

@@ -6,6 +6,7 @@ mod action;
 mod house;
 mod hub;
 mod overlay;
+mod quality;
 mod race;
 mod sample;
 mod session;
@@ -65,6 +66,7 @@ pub fn update(state: &mut State, now: Moment, event: Event) -> Vec<Effect> {
         }
     };
     effects.extend(race::advance(state));
+    effects.extend(quality::advance(state));
     effects
 }
 

@@ -9,7 +9,15 @@ use super::{action, house, hub, race, session};
 
 /// Whether an overlay takes this action for itself. The command line's and the driver's actions pass it by.
 pub(super) fn takes(action: &Action) -> bool {
-    !matches!(action, Action::Start { .. } | Action::Prompt { .. } | Action::Race(_) | Action::Theme | Action::Freeze)
+    !matches!(
+        action,
+        Action::Start { .. }
+            | Action::Prompt { .. }
+            | Action::Race(_)
+            | Action::Quality(_)
+            | Action::Theme
+            | Action::Freeze
+    )
 }
 
 /// Carry out an action on the overlay, which is open.

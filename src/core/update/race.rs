@@ -21,6 +21,8 @@ use super::{next_id, notify};
 
 /// Lines that a page scrolls.
 const PAGE: i32 = 10;
+/// The likeliest tokens that are told of each step in lockstep.
+const N_PROBABLE: u32 = 5;
 /// The most votes that are kept.
 const MAX_VOTES: usize = 10_000;
 
@@ -219,6 +221,7 @@ pub(super) fn race_marked(state: &mut State) {
 
 /// Run a race that is given whole.
 pub(super) fn run(state: &mut State, order: RaceOrder) -> Vec<Effect> {
+    state.race.lockstep = order.lockstep;
     state.race.entries = order.entries;
     state.race.order = order.order;
     state.race.prompt = Editor::with_text(&order.prompt);
@@ -252,7 +255,7 @@ pub(super) fn start(state: &mut State) -> Vec<Effect> {
 }
 
 /// Why these columns don't fit in memory at once, with the figures; `None` where they do, or nothing is known.
-fn excess(state: &State, entries: &[Entry]) -> Option<String> {
+pub(super) fn excess(state: &State, entries: &[Entry]) -> Option<String> {
     let free = plan::free_memory(state)?.free;
     let mut taken = Vec::new();
     let missing: Vec<&Entry> = entries
@@ -304,6 +307,7 @@ fn begin(state: &mut State, prompt: String) -> Vec<Effect> {
         prompt,
         system: state.race.system.clone(),
         order: state.race.order,
+        lockstep: std::mem::take(&mut state.race.lockstep),
         blind,
         awaits_shuffle: blind,
         is_cancelled: false,
@@ -315,6 +319,7 @@ fn begin(state: &mut State, prompt: String) -> Vec<Effect> {
     races.typing = false;
     races.face = Face::Answers;
     races.diff = None;
+    races.parting = None;
     races.scroll = None;
     races.chosen = 0;
     races.other = 1;
@@ -357,6 +362,7 @@ pub(super) fn advance(state: &mut State) -> Vec<Effect> {
             // The ends are of no more interest than the begins now, and from there they can be compared.
             state.race.scroll.get_or_insert(0);
             compare(state);
+            part(state);
             return effects;
         }
     }
@@ -412,7 +418,8 @@ fn step(state: &mut State, race: &mut Race, place: usize) -> Vec<Effect> {
                 lane.loaded.clone_from(&session.loaded);
                 lane.before = std::mem::take(&mut session.turns);
                 let worker = session.worker;
-                let ask = Ask { max_tokens: lane.settings.max_tokens, sampling: lane.settings.sampling };
+                let n_probable = if race.lockstep { N_PROBABLE } else { 0 };
+                let ask = Ask { max_tokens: lane.settings.max_tokens, sampling: lane.settings.sampling, n_probable };
                 lane.stage = Stage::Answering;
                 let prompt = Prompt::Chat(messages(race.system.as_deref(), &race.prompt));
                 // What is left of an earlier prompt would flatter the figures of this one.
@@ -561,6 +568,41 @@ pub(super) fn turn_diff(state: &mut State) {
 pub(super) fn turn_ratings(state: &mut State) {
     state.race.face = if state.race.face == Face::Ratings { Face::Answers } else { Face::Ratings };
     state.race.diff = None;
+}
+
+/// Show where the columns part, or the answers again. A race whose columns told no tokens is run anew.
+pub(super) fn turn_lockstep(state: &mut State) -> Vec<Effect> {
+    if state.race.face == Face::Lockstep {
+        state.race.face = Face::Answers;
+        state.race.parting = None;
+        return Vec::new();
+    }
+    match &state.race.race {
+        Some(race) if race.lockstep => {
+            state.race.face = Face::Lockstep;
+            part(state);
+            Vec::new()
+        }
+        Some(race) if race.is_running() => {
+            notify(state, "wait for the end of the race", true);
+            Vec::new()
+        }
+        _ => {
+            state.race.lockstep = true;
+            let effects = start(state);
+            if state.race.is_running() {
+                state.race.face = Face::Lockstep;
+            }
+            effects
+        }
+    }
+}
+
+/// Look anew where the columns part, while that shows.
+fn part(state: &mut State) {
+    if state.race.face == Face::Lockstep {
+        state.race.parting = state.race.race.as_ref().and_then(|race| race.parting(state));
+    }
 }
 
 /// Compare the two columns anew, where that shows.

@@ -65,7 +65,7 @@ fn answer(program: &mut Program, lane: usize, text: &str) -> Vec<Effect> {
         ..Counters::default()
     };
     let pieces = vec![Piece { channel: Channel::Answer, text: text.to_owned() }];
-    program.happens(Event::Worker(worker, WorkerEvent::Said(Said::Text { id, pieces, counters })));
+    program.happens(Event::Worker(worker, WorkerEvent::Said(Said::Text { id, pieces, counters, tokens: Vec::new() })));
     program.happens(Event::Worker(worker, WorkerEvent::Said(Said::Finished { id, finish: Finish::Stop, counters })))
 }
 

@@ -159,6 +159,8 @@ pub(super) struct Ask {
     pub(super) max_tokens: Option<u32>,
     /// The samplers.
     pub(super) sampling: Sampling,
+    /// How many of the likeliest tokens to tell.
+    pub(super) n_probable: u32,
 }
 
 /// Have a session that is ready answer a prompt from outside its conversation.
@@ -196,9 +198,9 @@ fn generate(state: &mut State, id: SessionId, prompt: Prompt, ask: Option<Ask>) 
     session.phase = Phase::Busy { generation, step: Step::Prompt { n_done: 0, n_prompt: 0 } };
     session.since = now;
     session.figures = Figures { energy: unmetered, ..Figures::default() };
-    let own = Ask { max_tokens: session.settings.max_tokens, sampling: session.settings.sampling };
-    let Ask { max_tokens, sampling } = ask.unwrap_or(own);
-    let request = Request::Generate(Generate { id: generation, prompt, max_tokens, sampling });
+    let own = Ask { max_tokens: session.settings.max_tokens, sampling: session.settings.sampling, n_probable: 0 };
+    let Ask { max_tokens, sampling, n_probable } = ask.unwrap_or(own);
+    let request = Request::Generate(Generate { id: generation, prompt, max_tokens, sampling, n_probable });
     let worker = session.worker;
     let mut effects = share_threads(state);
     effects.push(Effect::Tell { worker, request });
@@ -355,7 +357,7 @@ fn chosen(state: &mut State) -> Option<&mut Session> {
 
 impl Turn {
     pub(super) fn said(role: Role, text: String) -> Self {
-        Self { role, text, reasoning: String::new(), folded: false, end: None, figures: None }
+        Self { role, text, reasoning: String::new(), folded: false, tokens: Vec::new(), end: None, figures: None }
     }
 }
 

@@ -131,7 +131,7 @@ pub(super) fn loaded() -> Said {
 
 fn text(id: u64, channel: Channel, text: &str, n_generated: u32) -> Said {
     let counters = Counters { n_generated, generation_us: 1_000_000, ..Counters::default() };
-    Said::Text { id, pieces: vec![Piece { channel, text: text.into() }], counters }
+    Said::Text { id, pieces: vec![Piece { channel, text: text.into() }], counters, tokens: Vec::new() }
 }
 
 fn finished(id: u64, finish: Finish) -> Said {

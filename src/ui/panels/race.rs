@@ -10,10 +10,11 @@ use super::super::canvas::{Canvas, Span, Spans, below, inset, row, spans_width, 
 use super::super::overlay::window;
 use super::super::screens::race::title;
 use super::super::theme::Meaning;
-use super::super::widgets::{markdown, text};
+use super::super::widgets::{bar, markdown, text};
 use crate::core::State;
 use crate::core::plan;
 use crate::core::race::diff::{Diff, Side};
+use crate::core::race::lockstep::{self, Parting, Step};
 use crate::core::race::{Lane, Race, Stage, letter, names, per_token, rating};
 use crate::core::units::{digits, or_dash, span, tokens};
 
@@ -324,6 +325,70 @@ fn words<'a>(canvas: &Canvas<'_>, diff: &'a Diff, side: Side, meaning: Meaning, 
         }
     }
     rows
+}
+
+/// Where the columns part: what all say alike, then each column's token and what it found likely, with bars.
+pub(crate) fn parting(canvas: &mut Canvas<'_>, area: Rect, race: &Race, parting: Option<&Parting>) {
+    let area = inset(area, 1);
+    let Some(parting) = parting else {
+        canvas.say(area.x, area.y, area.width, "The columns say the same.", Meaning::Muted);
+        return;
+    };
+    let style = canvas.style(Meaning::Text);
+    let alike = lockstep::visible(&parting.before);
+    let rows = canvas.paragraph(Rect { height: area.height.min(4), ..area }, &format!("… {alike}"), style);
+    let line = row(area, rows);
+    let said = format!("alike for {} bytes. {}", parting.n_bytes, lockstep::aligned(parting));
+    canvas.say(line.x, line.y, line.width, &said, Meaning::Muted);
+    let rest = below(area, rows + 2);
+    // As many columns as there is room for, in as many bands as that takes.
+    let count = parting.columns.len().max(1);
+    let beside = usize::from(rest.width / 30).clamp(1, count);
+    let height = 8;
+    for (place, step) in parting.columns.iter().enumerate() {
+        let (band, index) = ((place / beside) as u16, (place % beside) as u16);
+        let width = rest.width / beside as u16;
+        let cell = below(rest, band * height);
+        let cell =
+            Rect { x: rest.x + index * width, width: width.saturating_sub(2), height: cell.height.min(height), ..cell };
+        likely(canvas, cell, race, place, step.as_ref());
+    }
+}
+
+fn likely(canvas: &mut Canvas<'_>, area: Rect, race: &Race, place: usize, step: Option<&Step>) {
+    let head = row(area, 0);
+    if head.height == 0 {
+        return;
+    }
+    let name = [canvas.span(series(place), "■ "), canvas.span(Meaning::Text, title(race, place))];
+    canvas.put_spans(head.x, head.y, head.width, &name);
+    let line = row(area, 1);
+    if line.height == 0 {
+        return;
+    }
+    let Some(step) = step else {
+        canvas.say(line.x, line.y, line.width, "ends here", Meaning::Muted);
+        return;
+    };
+    let mut token = canvas.span(Meaning::Accent, lockstep::visible(&step.text).replace(' ', "·"));
+    token.style = token.style.add_modifier(Modifier::REVERSED);
+    let spans = [canvas.span(Meaning::Muted, format!("token {} ", step.index + 1)), token];
+    canvas.put_spans(line.x, line.y, line.width, &spans);
+    for (index, (text, probability)) in step.probable.iter().enumerate() {
+        let line = row(area, index as u16 + 2);
+        if line.height == 0 {
+            return;
+        }
+        let percent = format!("{:>5.1} % ", 100.0 * probability);
+        let x = canvas.say(line.x, line.y, line.width, &percent, Meaning::Text);
+        let word = 12.min(line.right().saturating_sub(x));
+        canvas.say(x, line.y, word, &lockstep::visible(text).replace(' ', "·"), Meaning::Key);
+        let x = x + word + 1;
+        if x < line.right() {
+            let style = canvas.style(series(place));
+            bar::share(canvas, Rect { x, width: line.right() - x, ..line }, f64::from(*probability), style);
+        }
+    }
 }
 
 /// How the models stand after all votes.
