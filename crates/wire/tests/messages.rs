@@ -4,8 +4,9 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 use wire::{
-    CacheType, Channel, Counters, Device, DeviceKind, DeviceMemory, Event, Failure, FailureKind, Finish,
-    FlashAttention, Generate, Hello, Ledger, Load, Loaded, Message, Piece, Prompt, Request, Role, Sampling, Started,
+    CacheType, Channel, Counters, Device, DeviceKind, DeviceMemory, Distributions, Event, Failure, FailureKind, Finish,
+    FlashAttention, Generate, Hello, Ledger, Load, Loaded, Message, Piece, Prompt, Request, Role, Sampling, Score,
+    Scored, Started, Weight,
 };
 
 fn check<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(cases: &[(T, &str)]) {
@@ -25,7 +26,7 @@ fn check_names<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(ca
 
 #[test]
 fn the_version_is_the_one_of_these_messages() {
-    assert_eq!(wire::VERSION, 1);
+    assert_eq!(wire::VERSION, 2);
 }
 
 #[test]
@@ -57,6 +58,16 @@ fn requests() {
         (
             Request::Generate(Generate { id: 1, prompt: chat, max_tokens: Some(64), sampling, n_probable: 0 }),
             r#"{"request":"generate","id":1,"prompt":{"chat":[{"role":"system","content":"Be brief."},{"role":"user","content":"Who?"},{"role":"assistant","content":"Ishmael."}]},"max_tokens":64,"sampling":{"temperature":0.5,"top_k":40,"top_p":null,"min_p":null,"repeat_penalty":null,"seed":7}}"#,
+        ),
+        (
+            Request::Score(Score {
+                id: 1,
+                text: Some("Call me".into()),
+                n_chunk: 512,
+                chunk: 0,
+                distributions: Distributions::Write("/tmp/d".into()),
+            }),
+            r#"{"request":"score","id":1,"text":"Call me","n_chunk":512,"chunk":0,"distributions":{"write":"/tmp/d"}}"#,
         ),
         (
             Request::Generate(Generate {
@@ -141,6 +152,17 @@ fn events() {
         (
             Event::Text { id: 1, pieces, counters, tokens: Vec::new() },
             r#"{"event":"text","id":1,"pieces":[{"channel":"reasoning","text":"Hm."},{"channel":"answer","text":"Yes\n"}],"counters":{"n_prompt":1,"prompt_us":2,"ttft_us":3,"n_generated":4,"n_reasoning":5,"generation_us":6,"decode_us":7,"n_past":8}}"#,
+        ),
+        (
+            Event::Scored(Box::new(Scored {
+                id: 1,
+                chunk: 2,
+                n_chunks: 3,
+                vocabulary: 4,
+                before: vec![65],
+                tokens: vec![Weight { bytes: vec![66], surprise: 0.5, divergence: Some(0.25), agrees: Some(true) }],
+            })),
+            r#"{"event":"scored","id":1,"chunk":2,"n_chunks":3,"vocabulary":4,"before":[65],"tokens":[{"bytes":[66],"surprise":0.5,"divergence":0.25,"agrees":true}]}"#,
         ),
         (
             Event::Finished { id: 1, finish: Finish::ContextFull, counters: Counters::default() },

@@ -65,7 +65,7 @@ impl Scorer {
         let mut reference = vec![0.0_f32; if reader.is_some() { n_vocab } else { 0 }];
         let mut raw = vec![0_u8; if reader.is_some() || writer.is_some() { 4 * n_vocab } else { 0 }];
         let mut trouble = None;
-        let model_of = |engine: &Engine, token: i32, bytes: &mut Vec<u8>| engine.model().piece(token, true, bytes);
+        let model_of = |engine: &Engine, token: i32, bytes: &mut Vec<u8>| engine.model().piece(token, false, bytes);
         let scored = chunk.to_vec();
         let result = engine.score(&mut input, first, |engine, position, logits| {
             let Some(next) = scored.get(position + 1).copied() else { return true };
@@ -108,7 +108,7 @@ impl Scorer {
         }
         let mut before = Vec::new();
         for token in &chunk[..=first] {
-            engine.model().piece(*token, true, &mut bytes);
+            engine.model().piece(*token, false, &mut bytes);
             before.extend_from_slice(&bytes);
         }
         Ok(Event::Scored(Box::new(Scored {

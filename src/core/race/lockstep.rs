@@ -19,6 +19,8 @@ pub struct Parting {
     pub before: String,
     /// Whether they cut it into the same tokens.
     pub same_tokens: bool,
+    /// Whether their files name the same vocabulary.
+    pub same_vocabulary: bool,
     /// Each column's next token; `None` where it has ended, or has told no tokens.
     pub columns: Vec<Option<Step>>,
 }
@@ -73,7 +75,13 @@ pub fn parting(columns: &[&[Token]]) -> Option<Parting> {
     let same_tokens = ends.windows(2).all(|pair| pair[0] == pair[1]);
     let alike = String::from_utf8_lossy(first.get(..n_bytes).unwrap_or_default()).into_owned();
     let skip = alike.chars().count().saturating_sub(MAX_BEFORE);
-    Some(Parting { n_bytes, before: alike.chars().skip(skip).collect(), same_tokens, columns: steps })
+    Some(Parting {
+        n_bytes,
+        before: alike.chars().skip(skip).collect(),
+        same_tokens,
+        same_vocabulary: true,
+        columns: steps,
+    })
 }
 
 /// What can be shown of a token: line breaks and tabs as signs, what a terminal would obey left out.
@@ -100,6 +108,7 @@ pub fn document(race: &Race, parting: Option<&Parting>) -> Value {
         "bytes_alike": parting.n_bytes,
         "before": parting.before,
         "same_tokens": parting.same_tokens,
+        "same_vocabulary": parting.same_vocabulary,
         "columns": columns.collect::<Vec<_>>(),
     })
 }
@@ -126,7 +135,11 @@ pub fn text(race: &Race, parting: Option<&Parting>) -> String {
 
 /// How the columns were aligned.
 pub fn aligned(parting: &Parting) -> &'static str {
-    if parting.same_tokens {
+    if !parting.same_vocabulary {
+        "Their vocabularies differ, so they are aligned on bytes."
+    } else if parting.n_bytes == 0 {
+        "They part at the first token."
+    } else if parting.same_tokens {
         "All cut the text before into the same tokens."
     } else {
         "They cut the text into different tokens, so they are aligned on bytes."

@@ -355,7 +355,12 @@ impl Race {
     pub fn parting(&self, state: &State) -> Option<lockstep::Parting> {
         let tokens: Vec<&[wire::Token]> =
             self.lanes.iter().map(|lane| lane.turn(state).map_or(&[][..], |turn| &turn.tokens)).collect();
-        lockstep::parting(&tokens)
+        let vocabulary = |lane: &Lane| {
+            let summary = lane.model.summary.as_ref()?;
+            Some((summary.vocabulary, summary.tokenizer.clone(), summary.tokenizer_pre.clone()))
+        };
+        let same_vocabulary = self.lanes.windows(2).all(|pair| vocabulary(&pair[0]) == vocabulary(&pair[1]));
+        lockstep::parting(&tokens).map(|parting| lockstep::Parting { same_vocabulary, ..parting })
     }
 
     /// The name of a column as it may be shown now.
