@@ -21,6 +21,7 @@ use crate::core::{Action, Event};
 
 /// Race models on one prompt.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 pub struct Race {
     /// Two to eight models, as `taffrail show` takes them; settings of one column behind an `@`:
     /// `smollm2@temperature=0.8,seed=7`

@@ -34,7 +34,7 @@ pub struct Diff {
 /// The words of a text; each line break is one.
 fn words(text: &str) -> Vec<&str> {
     let mut words = Vec::new();
-    for (index, line) in text.trim().split('\n').enumerate() {
+    for (index, line) in text.trim().lines().enumerate() {
         if index > 0 {
             words.push("\n");
         }

@@ -57,6 +57,7 @@ impl Order {
 
 /// What the Race screen holds: what runs next, what ran last, and the votes.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the screen")]
 pub struct Races {
     /// The columns of the next race.
     pub entries: Vec<Entry>,
@@ -158,6 +159,7 @@ pub fn names(entries: &[Entry]) -> Vec<String> {
 
 /// A race that runs or has run.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "two are how it runs, two are what it waits for")]
 pub struct Race {
     /// Its name for the program's life.
     pub id: u64,

@@ -36,7 +36,6 @@ pub struct Vote {
     pub blind: bool,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 fn unix<S: serde::Serializer>(at: &Moment, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_i64(at.unix)
 }

@@ -144,17 +144,20 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
                 vec![Effect::Scan]
             }
         }
-        Action::Mark => done(race::mark(state)),
-        Action::RaceMarked => done(race::race_marked(state)),
-        Action::Order => done(race::turn_order(state)),
+        Action::Mark
+        | Action::RaceMarked
+        | Action::Order
+        | Action::Blind
+        | Action::Vote
+        | Action::Diff
+        | Action::Ratings => {
+            race::wish(state, &action);
+            Vec::new()
+        }
         Action::RaceInTurn => {
             state.race.order = super::super::race::Order::InTurn;
             race::start(state)
         }
-        Action::Blind => done(race::turn_blind(state)),
-        Action::Vote => done(race::open_vote(state)),
-        Action::Diff => done(race::turn_diff(state)),
-        Action::Ratings => done(race::turn_ratings(state)),
         Action::Export => race::save(state),
         Action::Lockstep => race::turn_lockstep(state),
         Action::Quality(order) => super::quality::start(state, *order),
@@ -173,10 +176,6 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Start { model, settings, force } => session::start(state, &model, *settings, force),
         Action::Prompt { session, prompt } => session::begin(state, session, prompt),
     }
-}
-
-fn done((): ()) -> Vec<Effect> {
-    Vec::new()
 }
 
 /// Put pasted text into the field that has the keys.

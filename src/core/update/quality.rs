@@ -19,21 +19,18 @@ pub(super) fn start(state: &mut State, order: QualityOrder) -> Vec<Effect> {
         effects.extend(session::spawn(state, id));
         id
     };
-    let (sessions, stage) = match excess {
-        Some(reason) => {
-            let hint = Some("a smaller chunk or reference needs less".to_owned());
-            ((SessionId(0), None), Stage::Failed { reason, hint })
-        }
-        None => {
-            let model = open(state, &order.model);
-            let reference = order.reference.as_ref().map(|entry| open(state, entry));
-            ((model, reference), Stage::Loading)
-        }
+    let (sessions, begin) = if let Some(reason) = excess {
+        let hint = Some("a smaller chunk or reference needs less".to_owned());
+        ((SessionId(0), None), Stage::Failed { reason, hint })
+    } else {
+        let model = open(state, &order.model);
+        let reference = order.reference.as_ref().map(|entry| open(state, entry));
+        ((model, reference), Stage::Loading)
     };
     state.quality = Some(Box::new(Quality {
         order,
         sessions,
-        stage,
+        stage: begin,
         request: 0,
         chunk: 0,
         n_chunks: None,
@@ -69,19 +66,19 @@ pub(super) fn advance(state: &mut State) -> Vec<Effect> {
 }
 
 /// Have the next one read the chunk.
-fn ask(state: &mut State, stage: Stage) -> Vec<Effect> {
+fn ask(state: &mut State, next: Stage) -> Vec<Effect> {
     let request = next_id(state);
     let Some(quality) = &mut state.quality else { return Vec::new() };
     quality.request = request;
     let file = quality.order.file.clone();
-    let (session, distributions) = match (&stage, quality.sessions) {
+    let (session, distributions) = match (&next, quality.sessions) {
         (Stage::Reference, (_, Some(reference))) => (reference, Distributions::Write(file)),
         (_, (model, Some(_))) => (model, Distributions::Compare(file)),
         (_, (model, None)) => (model, Distributions::Drop),
     };
     let text = (quality.chunk == 0).then(|| quality.order.text.clone());
     let score = Score { id: request, text, n_chunk: quality.order.n_chunk, chunk: quality.chunk, distributions };
-    quality.stage = stage;
+    quality.stage = next;
     let worker = state.session(session).map(|session| session.worker);
     worker.map(|worker| Effect::Tell { worker, request: Request::Score(score) }).into_iter().collect()
 }

@@ -1,9 +1,6 @@
-//! The course of a race, and what the user does with it.
-//!
-//! `advance` is called after whatever happened: it looks where each column is and takes the next step. A column's session
-//! is one that is loaded already, or one that is started for it.
+//! What the user does with races: mark, start, look, vote, save. What happens in one is `course`.
 
-use wire::{Message, Prompt, Request, Role};
+mod course;
 
 use super::super::action::{Action, RaceOrder};
 use super::super::editor::Editor;
@@ -13,16 +10,15 @@ use super::super::plan;
 use super::super::race::{
     self, Entry, Face, Lane, MAX_COLUMNS, MIN_COLUMNS, Order, Race, Stage, diff, export, rating::Vote,
 };
-use super::super::session::{End, Phase, SessionId};
+use super::super::session::SessionId;
 use super::super::state::{Form, Overlay, Screen, State};
 use super::super::units::Bytes;
-use super::session::{self, Ask};
-use super::{next_id, notify};
+use super::{next_id, notify, session};
+pub(super) use course::advance;
+use course::loaded_session;
 
 /// Lines that a page scrolls.
 const PAGE: i32 = 10;
-/// The likeliest tokens that are told of each step in lockstep.
-const N_PROBABLE: u32 = 5;
 /// The most votes that are kept.
 const MAX_VOTES: usize = 10_000;
 
@@ -188,8 +184,22 @@ pub(super) fn configured(state: &mut State, column: usize, settings: super::supe
     }
 }
 
+/// What can be wished for from anywhere and needs nothing done outside.
+pub(super) fn wish(state: &mut State, action: &Action) {
+    match action {
+        Action::Mark => mark(state),
+        Action::RaceMarked => race_marked(state),
+        Action::Order => turn_order(state),
+        Action::Blind => turn_blind(state),
+        Action::Vote => open_vote(state),
+        Action::Diff => turn_diff(state),
+        Action::Ratings => turn_ratings(state),
+        _ => {}
+    }
+}
+
 /// Mark the chosen model or session for the next race, or take its mark away.
-pub(super) fn mark(state: &mut State) {
+fn mark(state: &mut State) {
     let chosen = match state.screen {
         Screen::Fleet => state.chosen_session().map(|session| (session.model.clone(), session.settings)),
         _ => state.chosen_model().cloned().map(|model| (model, state.settings.session)),
@@ -210,7 +220,7 @@ pub(super) fn mark(state: &mut State) {
 }
 
 /// Go to the Race screen with what is marked, to write the prompt.
-pub(super) fn race_marked(state: &mut State) {
+fn race_marked(state: &mut State) {
     if state.race.entries.len() < MIN_COLUMNS {
         notify(state, "mark two models or more first, then race them", true);
         return;
@@ -274,21 +284,6 @@ pub(super) fn excess(state: &State, entries: &[Entry]) -> Option<String> {
     })
 }
 
-/// A session that can answer for this column as it is, and is none of `taken`.
-fn loaded_session(state: &State, entry: &Entry, taken: &[SessionId]) -> Option<SessionId> {
-    // What is asked with each answer needs no session of its own.
-    let mut wanted = entry.settings;
-    let fits = |session: &&super::super::session::Session| {
-        wanted.sampling = session.settings.sampling;
-        wanted.max_tokens = session.settings.max_tokens;
-        session.phase == Phase::Ready
-            && session.model.id == entry.model.id
-            && session.settings == wanted
-            && !taken.contains(&session.id)
-    };
-    state.fleet.sessions.iter().find(fits).map(|session| session.id)
-}
-
 fn begin(state: &mut State, prompt: String) -> Vec<Effect> {
     // Sessions of the last race that failed have been looked at, or never will be.
     let old = state.race.race.take();
@@ -345,162 +340,8 @@ fn cancel(state: &mut State) -> Vec<Effect> {
     busy.into_iter().flat_map(|id| session::cancel_one(state, id)).collect()
 }
 
-/// Take the next step of each column.
-pub(super) fn advance(state: &mut State) -> Vec<Effect> {
-    let Some(mut race) = state.race.race.take() else { return Vec::new() };
-    let mut effects = Vec::new();
-    // Without a reading of the memory nothing is admitted.
-    if race.is_running() && !race.awaits_shuffle && state.machine.sample.is_some() {
-        effects.extend(enter_all(state, &mut race));
-        for place in 0..race.lanes.len() {
-            effects.extend(step(state, &mut race, place));
-        }
-        // Where one has ended, the next one's turn has come.
-        effects.extend(enter_all(state, &mut race));
-        if !race.is_running() {
-            state.race.race = Some(race);
-            // The ends are of no more interest than the begins now, and from there they can be compared.
-            state.race.scroll.get_or_insert(0);
-            compare(state);
-            part(state);
-            return effects;
-        }
-    }
-    state.race.race = Some(race);
-    effects
-}
-
-/// Columns whose turn it is get their session.
-fn enter_all(state: &mut State, race: &mut Race) -> Vec<Effect> {
-    let mut effects = Vec::new();
-    for place in 0..race.lanes.len() {
-        if race.lanes[place].stage != Stage::Waiting {
-            continue;
-        }
-        if race.is_cancelled {
-            race.lanes[place].fail("the race was cancelled", None);
-        } else if race.order == Order::Together || race.lanes[..place].iter().all(Lane::is_over) {
-            effects.extend(enter(state, race, place));
-        }
-    }
-    effects
-}
-
-/// Look where a column's session is, and go on from there.
-fn step(state: &mut State, race: &mut Race, place: usize) -> Vec<Effect> {
-    let mut effects = Vec::new();
-    let all_are_ready = || {
-        race.order == Order::InTurn
-            || race.lanes.iter().all(|lane| match (&lane.stage, lane.session.and_then(|id| state.session(id))) {
-                (Stage::Waiting, _) => false,
-                (Stage::Starting, Some(session)) => !matches!(session.phase, Phase::Loading { .. } | Phase::Queued),
-                _ => true,
-            })
-    };
-    let may_ask = all_are_ready();
-    let lane = &mut race.lanes[place];
-    let Some(id) = lane.session else { return effects };
-    let Some(session) = session::find(state, id) else {
-        match lane.stage {
-            Stage::Leaving => lane.stage = Stage::Done,
-            Stage::Starting | Stage::Answering => lane.fail("its session was stopped", None),
-            _ => {}
-        }
-        return effects;
-    };
-    match lane.stage {
-        Stage::Starting => match &session.phase {
-            Phase::Ready if race.is_cancelled => {
-                lane.fail("the race was cancelled", None);
-                effects.extend(leave(state, race, place));
-            }
-            Phase::Ready if may_ask => {
-                lane.loaded.clone_from(&session.loaded);
-                lane.before = std::mem::take(&mut session.turns);
-                let worker = session.worker;
-                let n_probable = if race.lockstep { N_PROBABLE } else { 0 };
-                let ask = Ask { max_tokens: lane.settings.max_tokens, sampling: lane.settings.sampling, n_probable };
-                lane.stage = Stage::Answering;
-                let prompt = Prompt::Chat(messages(race.system.as_deref(), &race.prompt));
-                // What is left of an earlier prompt would flatter the figures of this one.
-                effects.push(Effect::Tell { worker, request: Request::Forget });
-                effects.extend(session::ask(state, id, prompt, ask));
-            }
-            Phase::Failed { reason, hint } => {
-                let (reason, hint) = (reason.clone(), hint.clone());
-                lane.fail(&reason, hint);
-            }
-            Phase::Stopping => lane.fail("its session was stopped", None),
-            _ => {}
-        },
-        Stage::Answering => {
-            let is_lost = matches!(session.phase, Phase::Stopping | Phase::Failed { .. });
-            if is_lost {
-                session.finish(End::Failed("its session was stopped".to_owned()));
-            }
-            if session.turns.last().is_none_or(|turn| turn.end.is_some()) {
-                lane.answer = session.turns.pop();
-                session.turns = std::mem::take(&mut lane.before);
-                lane.stage = Stage::Done;
-                if let Some(End::Failed(reason)) = lane.answer.as_ref().and_then(|turn| turn.end.clone()) {
-                    let hint = match &session.phase {
-                        Phase::Failed { hint, .. } => hint.clone(),
-                        _ => None,
-                    };
-                    lane.fail(&reason, hint);
-                }
-                effects.extend(leave(state, race, place));
-            }
-        }
-        _ => {}
-    }
-    effects
-}
-
-/// Find or start a column's session.
-fn enter(state: &mut State, race: &mut Race, place: usize) -> Vec<Effect> {
-    let taken: Vec<SessionId> = race.lanes.iter().filter_map(|lane| lane.session).collect();
-    let lane = &mut race.lanes[place];
-    let entry = Entry { model: lane.model.clone(), settings: lane.settings };
-    lane.stage = Stage::Starting;
-    if let Some(id) = loaded_session(state, &entry, &taken) {
-        lane.session = Some(id);
-        return Vec::new();
-    }
-    let planned = plan::plan(&lane.model, &lane.settings);
-    if let Err(refusal) = plan::admit(state, planned) {
-        lane.fail(&refusal.to_string(), Some("a smaller context needs less".to_owned()));
-        return Vec::new();
-    }
-    let id = session::create(state, entry.model, entry.settings);
-    lane.session = Some(id);
-    lane.is_own = true;
-    session::spawn(state, id)
-}
-
-/// A column has ended. In turn, a session that was started for it makes room for the next.
-fn leave(state: &mut State, race: &mut Race, place: usize) -> Vec<Effect> {
-    let lane = &mut race.lanes[place];
-    let Some(id) = lane.session.filter(|_| lane.is_own && race.order == Order::InTurn) else { return Vec::new() };
-    if lane.stage == Stage::Done {
-        lane.stage = Stage::Leaving;
-    }
-    session::stop_one(state, id)
-}
-
-fn messages(system: Option<&str>, prompt: &str) -> Vec<Message> {
-    let system = system.into_iter().map(|text| Message { role: Role::System, content: text.to_owned() });
-    system.chain([Message { role: Role::User, content: prompt.to_owned() }]).collect()
-}
-
-impl Lane {
-    fn fail(&mut self, reason: &str, hint: Option<String>) {
-        self.stage = Stage::Failed { reason: reason.to_owned(), hint };
-    }
-}
-
 /// Turn the order of the next race.
-pub(super) fn turn_order(state: &mut State) {
+fn turn_order(state: &mut State) {
     state.race.order = match state.race.order {
         Order::InTurn => Order::Together,
         Order::Together => Order::InTurn,
@@ -510,7 +351,7 @@ pub(super) fn turn_order(state: &mut State) {
 }
 
 /// Turn blind mode on or off for the next race.
-pub(super) fn turn_blind(state: &mut State) {
+fn turn_blind(state: &mut State) {
     state.race.blind = !state.race.blind;
     let text =
         if state.race.blind { "the next race hides its names until the vote" } else { "the next race shows its names" };
@@ -518,7 +359,7 @@ pub(super) fn turn_blind(state: &mut State) {
 }
 
 /// Open the vote.
-pub(super) fn open_vote(state: &mut State) {
+fn open_vote(state: &mut State) {
     match &state.race.race {
         Some(race) if race.is_running() => notify(state, "wait for all answers before you vote", true),
         Some(race) if race.vote.is_some() => notify(state, "you have voted on this race", true),
@@ -553,7 +394,7 @@ pub(super) fn vote(state: &mut State, chosen: usize, at: Moment) {
 }
 
 /// Show the chosen answer against the other, or the answers again.
-pub(super) fn turn_diff(state: &mut State) {
+fn turn_diff(state: &mut State) {
     if state.race.face == Face::Diff {
         state.race.face = Face::Answers;
         state.race.diff = None;
@@ -565,7 +406,7 @@ pub(super) fn turn_diff(state: &mut State) {
 }
 
 /// Show how the models stand, or the answers again.
-pub(super) fn turn_ratings(state: &mut State) {
+fn turn_ratings(state: &mut State) {
     state.race.face = if state.race.face == Face::Ratings { Face::Answers } else { Face::Ratings };
     state.race.diff = None;
 }

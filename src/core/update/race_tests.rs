@@ -21,7 +21,7 @@ fn program(models: &[&str], order: Order, blind: bool) -> Program {
         .collect();
     program.state.race.blind = blind;
     let prompt = "why?".to_owned();
-    program.act(Action::Race(Box::new(RaceOrder { entries, order, prompt, system: None })));
+    program.act(Action::Race(Box::new(RaceOrder { entries, order, prompt, system: None, lockstep: false })));
     program
 }
 

@@ -80,8 +80,8 @@ fn answer(canvas: &Canvas<'_>, state: &State, lane: &Lane, columns: usize) -> Ve
             let count = lane.figures(state).map_or(0, |figures| figures.counters.n_reasoning);
             let word = if grows && turn.text.is_empty() { "thinking," } else { "thought for" };
             let sign = if state.race.unfolded { '▾' } else { '▸' };
-            let line = format!("{sign} {word} {} tokens", tokens(u64::from(count)));
-            rows.push(vec![canvas.span(Meaning::Reasoning, line)]);
+            let thought = format!("{sign} {word} {} tokens", tokens(u64::from(count)));
+            rows.push(vec![canvas.span(Meaning::Reasoning, thought)]);
             if state.race.unfolded {
                 let clean = text::clean_block(turn.reasoning.trim()).into_owned();
                 for line in clean.split('\n') {
@@ -135,16 +135,16 @@ fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, race: &Race, lane
     let count = [("", n_tokens, " tok"), ("", thinking, "")];
     if race.hides_names() {
         pairs(canvas, row(area, 0), &count);
-        let line = row(area, 1);
-        canvas.say(line.x, line.y, line.width, "figures after the vote", Meaning::Muted);
+        let note = row(area, 1);
+        canvas.say(note.x, note.y, note.width, "figures after the vote", Meaning::Muted);
         return;
     }
     let ttft = value(counters.ttft_us > 0, span(Duration::from_micros(counters.ttft_us)));
-    let rate = |rate: Option<f64>| rate.map_or_else(|| "—".to_owned(), digits);
+    let speed = |rate: Option<f64>| rate.map_or_else(|| "—".to_owned(), digits);
     let [first, second, third] = [row(area, 0), row(area, 1), row(area, 2)];
-    pairs(canvas, first, &[("first ", ttft, "  "), ("prompt ", rate(counters.prompt_rate()), " tok/s")]);
+    pairs(canvas, first, &[("first ", ttft, "  "), ("prompt ", speed(counters.prompt_rate()), " tok/s")]);
     let [n_tokens, thinking] = count;
-    pairs(canvas, second, &[("", rate(counters.generation_rate()), " tok/s  "), n_tokens, thinking]);
+    pairs(canvas, second, &[("", speed(counters.generation_rate()), " tok/s  "), n_tokens, thinking]);
     let energy = figures.map_or_else(|| "—".to_owned(), |figures| figures.energy.to_string().replace(" J", ""));
     let each = figures.map_or_else(|| "—".to_owned(), |figures| per_token(figures).to_string().replace(" J", ""));
     let memory = or_dash(lane.memory().or_else(|| lane.live(state).and_then(super::session_table::memory)));
@@ -436,8 +436,8 @@ pub(crate) fn vote(canvas: &mut Canvas<'_>, area: Rect, state: &State, chosen: u
             break;
         }
         match race.lanes.get(place) {
-            Some(lane) => {
-                let meaning = if lane.answer.is_some() { Meaning::Text } else { Meaning::Muted };
+            Some(column) => {
+                let meaning = if column.answer.is_some() { Meaning::Text } else { Meaning::Muted };
                 let spans = [canvas.span(series(place), "■ "), canvas.span(meaning, title(race, place))];
                 canvas.put_spans(line.x, line.y, line.width, &spans);
             }
