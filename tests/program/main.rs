@@ -14,6 +14,8 @@ mod faults;
 mod house;
 #[cfg(unix)]
 mod pull;
+#[cfg(all(unix, feature = "llama"))]
+mod race;
 #[cfg(unix)]
 #[cfg_attr(not(feature = "llama"), expect(dead_code, reason = "the terminal is for the tests that start models"))]
 mod support;
