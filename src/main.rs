@@ -77,6 +77,14 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
                 cli::suite::pick_one(&arguments, models, app, folder, find).await
             });
         }
+        Command::Race(arguments) => {
+            drop(out);
+            return race(&arguments, loaded.settings);
+        }
+        Command::Quality(arguments) => {
+            drop(out);
+            return quality(&arguments, loaded.settings);
+        }
         Command::Pull(arguments) => {
             drop(out);
             return with_app(loaded.settings, Vec::new(), async |app: &mut App| cli::pull::run(&arguments, app).await);
@@ -214,6 +222,28 @@ fn bench(arguments: &cli::bench::Bench, mut settings: Settings) -> Exit {
     // What other programs do is judged for each repetition.
     settings.telemetry.interval = settings.telemetry.interval.min(std::time::Duration::from_millis(250));
     with_app(settings, Vec::new(), async |app: &mut App| cli::bench::run(arguments, models, app).await)
+}
+
+fn race(arguments: &cli::race::Race, mut settings: Settings) -> Exit {
+    let found: Result<Vec<_>, Exit> = arguments.models().map(|argument| find(argument, &settings.library)).collect();
+    let models = match found {
+        Ok(models) => models,
+        Err(exit) => return exit,
+    };
+    settings.telemetry.interval = settings.telemetry.interval.min(std::time::Duration::from_millis(250));
+    with_app(settings, Vec::new(), async |app: &mut App| cli::race::run(arguments, models, app).await)
+}
+
+fn quality(arguments: &cli::quality::Quality, settings: Settings) -> Exit {
+    let model = match find(&arguments.model, &settings.library) {
+        Ok(model) => model,
+        Err(exit) => return exit,
+    };
+    let reference = match arguments.against.as_ref().map(|argument| find(argument, &settings.library)).transpose() {
+        Ok(reference) => reference,
+        Err(exit) => return exit,
+    };
+    with_app(settings, Vec::new(), async |app: &mut App| cli::quality::run(arguments, model, reference, app).await)
 }
 
 fn dashboard(loaded: config::Loaded, mended: Vec<String>) -> Exit {

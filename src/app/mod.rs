@@ -10,6 +10,7 @@ pub mod history;
 mod house;
 mod hub;
 mod prepare;
+mod save;
 pub mod survey;
 
 use std::sync::Arc;
@@ -207,6 +208,18 @@ impl App {
                 self.keeper.ask(history::Wish::List { generation, filter, page });
             }
             Effect::Forget(id) => self.keeper.ask(history::Wish::Delete(id)),
+            Effect::Draw => {
+                use std::hash::{BuildHasher as _, Hasher as _};
+                let number = std::hash::RandomState::new().build_hasher().finish();
+                self.handle(Event::Drawn(number));
+            }
+            Effect::Save(files) => {
+                let event = match save::save(&files) {
+                    Ok(folder) => Event::Notice(format!("saved in {}", folder.display())),
+                    Err(error) => Event::Trouble(format!("the race could not be saved: {error}")),
+                };
+                self.handle(event);
+            }
             Effect::Copy(text) => self.clipboard = Some(text),
             Effect::Quit => {}
         }

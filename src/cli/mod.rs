@@ -14,6 +14,8 @@ pub mod ls;
 mod openness_view;
 pub mod prune;
 pub mod pull;
+pub mod quality;
+pub mod race;
 pub mod rm;
 pub mod run;
 mod session_options;
@@ -72,6 +74,10 @@ pub enum Command {
     Bench(Box<bench::Bench>),
     /// Show what was run before: list, filter, export, delete, report
     History(history::History),
+    /// Have two to eight models answer one prompt, and compare answers and figures
+    Race(Box<race::Race>),
+    /// Weigh a text: perplexity, and divergence from a reference model
+    Quality(Box<quality::Quality>),
     /// Show what the models take of the disks, and what could be tidied up
     Usage(usage::Usage),
     /// Delete models: to the trash, from where `undo` brings them back

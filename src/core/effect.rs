@@ -85,6 +85,10 @@ pub enum Effect {
     },
     /// Delete a record.
     Forget(i64),
+    /// Draw a random number; answered by [`super::Event::Drawn`].
+    Draw,
+    /// Save files, given by name and text, where exports go; answered by a notice of where they are.
+    Save(Vec<(String, String)>),
     /// Put text on the clipboard.
     Copy(String),
     /// Leave.

@@ -41,6 +41,8 @@ pub enum Event {
     Worker(WorkerId, WorkerEvent),
     /// The history answered.
     History(HistoryEvent),
+    /// A random number was drawn.
+    Drawn(u64),
     /// The sensors were read.
     Sample(Box<Sample>),
     /// An effect could not be carried out: one sentence for the user.

@@ -25,6 +25,8 @@ pub mod machine;
 pub mod model;
 pub mod openness;
 pub mod plan;
+pub mod quality;
+pub mod race;
 pub mod report;
 pub mod ring;
 pub mod session;

@@ -154,6 +154,8 @@ pub struct Turn {
     pub reasoning: String,
     /// Whether the reasoning is drawn as one line.
     pub folded: bool,
+    /// For an answer whose tokens were asked for: they, and what else was likely.
+    pub tokens: Vec<wire::Token>,
     /// For an answer: how it ended; `None` while it runs and for other turns.
     pub end: Option<End>,
     /// For an answer: its figures.

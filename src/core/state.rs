@@ -14,6 +14,7 @@ use super::machine::Sample;
 use super::model::Model;
 use super::openness::Openness;
 use super::plan::Refusal;
+use super::race::Races;
 use super::ring::Ring;
 use super::session::{Session, SessionId, WorkerId};
 use super::settings::{SessionSettings, Settings};
@@ -37,6 +38,10 @@ pub struct State {
     pub house: Keeping,
     /// The sessions.
     pub fleet: Fleet,
+    /// The race.
+    pub race: Races,
+    /// A text that is being weighed.
+    pub quality: Option<Box<super::quality::Quality>>,
     /// The bench that runs, or the last one.
     pub bench: Bench,
     /// The list of what was run before.
@@ -60,15 +65,17 @@ pub struct State {
 pub enum Screen {
     Fleet,
     Library,
+    Race,
     Bench,
     Machine,
 }
 
 impl Screen {
-    /// All screens, with the digit that leads there (the design's numbering, which leaves room for races and benches).
-    pub const ALL: [(char, Self, &str); 4] = [
+    /// All screens, with the digit that leads there (the design's numbering).
+    pub const ALL: [(char, Self, &str); 5] = [
         ('1', Self::Fleet, "Fleet"),
         ('2', Self::Library, "Library"),
+        ('3', Self::Race, "Race"),
         ('4', Self::Bench, "Bench"),
         ('5', Self::Machine, "Machine"),
     ];
@@ -114,6 +121,11 @@ pub enum Overlay {
         /// The figures.
         refusal: Refusal,
     },
+    /// The vote on the race: the chosen row, the one behind the columns is a tie.
+    Vote {
+        /// The row.
+        chosen: usize,
+    },
     /// The settings to start a model with, or of a session.
     Form(Form),
 }
@@ -125,6 +137,8 @@ pub struct Form {
     pub model: String,
     /// The settings so far.
     pub settings: SessionSettings,
+    /// The column of the next race that they are for; `None` starts a session.
+    pub column: Option<usize>,
     /// The chosen row of [`super::settings::SESSION_FIELDS`].
     pub chosen: usize,
     /// The text of the chosen row.
@@ -362,6 +376,8 @@ impl State {
                 sort: FleetSort::default(),
                 reverse: false,
             },
+            race: Races::default(),
+            quality: None,
             machine: Machine {
                 sample: None,
                 cpu: ring.clone(),

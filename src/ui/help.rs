@@ -119,6 +119,24 @@ const HISTORY: &[Part] = &[
     ),
 ];
 
+const RACE: &[Part] = &[
+    Heading("Race: which one is better for this prompt?"),
+    Text(
+        "Two to eight columns answer one prompt with the same seed and, unless a column is set otherwise, always the likeliest token. Mark models in the Library or sessions in the Fleet. In turn, each column is loaded, answers and is stopped, so that none disturbs another's figures; at once, all run together.",
+    ),
+    Term("first", "least time to the first token, reading the prompt included"),
+    Term("fastest", "most generated tokens per second"),
+    Term("most frugal", "least energy for the whole answer; only where it is known of every column"),
+    Term("shortest", "fewest tokens, reasoning included"),
+    Term("mem", "weights, context and compute buffers as llama.cpp took them"),
+    Term("J/tok", "energy per generated token; J is the whole answer"),
+    Term("blind", "columns are shuffled, names and figures hidden until the vote"),
+    Term(
+        "standings",
+        "Bradley-Terry strengths of all votes on Elo's scale, 400 points being odds of ten to one, with a 95 % interval",
+    ),
+];
+
 const MACHINE: &[Part] = &[
     Heading("Machine: where do memory, power and heat go?"),
     Text(
@@ -149,6 +167,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, scroll: u
             Face::Hub => HUB,
             Face::Usage => USAGE,
         },
+        Screen::Race => RACE,
         Screen::Bench if state.history.open => HISTORY,
         Screen::Bench => BENCH,
         Screen::Machine => MACHINE,
@@ -161,7 +180,8 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, scroll: u
     let filter = if is_models { FILTER } else { &[] };
     let mut all: Vec<&Part> = parts.iter().chain(filter).chain(GRADES).collect();
     let keys = [Keys(context), Heading("While a prompt is written"), Keys(Context::Prompt)];
-    all.extend(keys.iter().take(if state.screen == Screen::Fleet { 3 } else { 1 }));
+    let writes = matches!(state.screen, Screen::Fleet | Screen::Race);
+    all.extend(keys.iter().take(if writes { 3 } else { 1 }));
     for part in all {
         match part {
             Heading(text) => {

@@ -22,6 +22,7 @@ pub enum Context {
     Library,
     Hub,
     Usage,
+    Race,
     Bench,
     History,
     Machine,
@@ -31,15 +32,17 @@ pub enum Context {
     Form,
     Confirm,
     Refused,
+    Vote,
     Help,
 }
 
 impl Context {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 16] = [
         Self::Fleet,
         Self::Library,
         Self::Hub,
         Self::Usage,
+        Self::Race,
         Self::Bench,
         Self::History,
         Self::Machine,
@@ -49,6 +52,7 @@ impl Context {
         Self::Form,
         Self::Confirm,
         Self::Refused,
+        Self::Vote,
         Self::Help,
     ];
 
@@ -59,6 +63,7 @@ impl Context {
             Some(Overlay::Palette { .. }) => Self::Palette,
             Some(Overlay::Confirm { .. } | Overlay::Plan { .. }) => Self::Confirm,
             Some(Overlay::Refused { .. }) => Self::Refused,
+            Some(Overlay::Vote { .. }) => Self::Vote,
             Some(Overlay::Form(_)) => Self::Form,
             None => Self::beneath(state),
         }
@@ -80,6 +85,8 @@ impl Context {
             Screen::Bench if state.history.filtering => Self::Filter,
             Screen::Bench if state.history.open => Self::History,
             Screen::Bench => Self::Bench,
+            Screen::Race if state.race.typing => Self::Prompt,
+            Screen::Race => Self::Race,
             Screen::Machine => Self::Machine,
         }
     }
@@ -91,55 +98,69 @@ impl Context {
 }
 
 use Context::{
-    Bench, Confirm, Filter, Fleet, Form, Help, History, Hub, Library, Machine, Palette, Prompt, Refused, Usage,
+    Bench, Confirm, Filter, Fleet, Form, Help, History, Hub, Library, Machine, Palette, Prompt, Race, Refused, Usage,
+    Vote,
 };
 
 const TEXT: &[Context] = &[Prompt, Filter, Palette, Form];
-const TABLES: &[Context] = &[Fleet, Library, Hub, Usage, Bench, History, Machine];
-const LISTS: &[Context] = &[Fleet, Library, Hub, Usage, Bench, History, Machine, Palette, Form, Filter, Confirm, Help];
-const SCREENS: &[Context] = &[Fleet, Library, Hub, Usage, Bench, History, Machine, Help, Prompt];
+const TABLES: &[Context] = &[Fleet, Library, Hub, Usage, Race, Bench, History, Machine];
+const LISTS: &[Context] =
+    &[Fleet, Library, Hub, Usage, Race, Bench, History, Machine, Palette, Form, Filter, Confirm, Vote, Help];
+const SCREENS: &[Context] = &[Fleet, Library, Hub, Usage, Race, Bench, History, Machine, Help, Prompt];
 const EVERYWHERE: &[Context] = &Context::ALL;
 
 /// The built-in keys: action, where, keys. The first key is the one that hints show.
 const BUILT_IN: &[(&str, &[Context], &[&str])] = &[
     ("quit", TABLES, &["q", "ctrl-c"]),
-    ("quit", &[Prompt, Filter, Palette, Form, Confirm, Refused, Help], &["ctrl-c"]),
+    ("quit", &[Prompt, Filter, Palette, Form, Confirm, Refused, Vote, Help], &["ctrl-c"]),
     ("fleet", SCREENS, &["1", "alt-1"]),
     ("library", SCREENS, &["2", "alt-2"]),
+    ("race", SCREENS, &["3", "alt-3"]),
     ("bench", SCREENS, &["4", "alt-4"]),
     ("machine", SCREENS, &["5", "alt-5"]),
     ("bench-model", &[Library], &["b"]),
     ("history", &[Bench, History], &["H"]),
     ("help", SCREENS, &["?", "f1"]),
-    ("palette", &[Fleet, Library, Hub, Usage, Bench, History, Machine, Prompt], &[":", "ctrl-p"]),
+    ("palette", &[Fleet, Library, Hub, Usage, Race, Bench, History, Machine, Prompt], &[":", "ctrl-p"]),
     ("hub", &[Library, Usage], &["f"]),
     ("usage", &[Library, Hub], &["u"]),
     ("filter", &[Fleet, Library, Hub, History], &["/"]),
     ("up", LISTS, &["up", "k"]),
     ("down", LISTS, &["down", "j"]),
-    ("page-up", &[Library, Hub, Usage, Bench, History, Machine, Filter, Help], &["pgup"]),
-    ("page-down", &[Library, Hub, Usage, Bench, History, Machine, Filter, Help], &["pgdn"]),
+    ("page-up", &[Library, Hub, Usage, Race, Bench, History, Machine, Filter, Help], &["pgup"]),
+    ("page-down", &[Library, Hub, Usage, Race, Bench, History, Machine, Filter, Help], &["pgdn"]),
     ("first", TABLES, &["home", "g"]),
     ("last", TABLES, &["end", "G"]),
-    ("choose", &[Fleet, Library, Hub, Usage, Filter, Palette, Form], &["enter"]),
+    ("choose", &[Fleet, Library, Hub, Usage, Race, Filter, Palette, Form, Vote], &["enter"]),
     ("back", EVERYWHERE, &["esc"]),
     ("yes", &[Confirm], &["y"]),
     ("no", &[Confirm], &["n"]),
-    ("focus", &[Fleet, Prompt, Hub], &["tab"]),
+    ("focus", &[Fleet, Prompt, Hub, Race], &["tab"]),
+    ("next-tab", &[Race], &["right"]),
+    ("previous-tab", &[Race], &["left"]),
     ("next-tab", &[Fleet], &["right", "l"]),
     ("next-tab", &[Prompt], &["ctrl-t"]),
     ("previous-tab", &[Fleet], &["left", "h"]),
     ("scroll-up", &[Fleet, Prompt], &["pgup"]),
     ("scroll-down", &[Fleet, Prompt], &["pgdn"]),
-    ("new", &[Fleet, Library], &["n"]),
-    ("configure", &[Fleet, Library], &["c"]),
+    ("mark", &[Fleet, Library], &["space"]),
+    ("race-marked", &[Fleet, Library], &["R"]),
+    ("order", &[Race], &["o"]),
+    ("blind", &[Race], &["b"]),
+    ("vote", &[Race], &["v"]),
+    ("lockstep", &[Race], &["l"]),
+    ("diff", &[Race], &["d"]),
+    ("export", &[Race], &["e"]),
+    ("ratings", &[Race], &["s"]),
+    ("new", &[Fleet, Library, Race], &["n"]),
+    ("configure", &[Fleet, Library, Race], &["c"]),
     ("force", &[Refused], &["F"]),
-    ("cancel", &[Fleet, Prompt], &["ctrl-x"]),
-    ("stop", &[Fleet], &["x"]),
-    ("restart", &[Fleet], &["r"]),
+    ("cancel", &[Fleet, Prompt, Race], &["ctrl-x"]),
+    ("stop", &[Fleet, Race], &["x"]),
+    ("restart", &[Fleet, Race], &["r"]),
     ("clear", &[Fleet, Prompt], &["ctrl-l"]),
-    ("fold", &[Fleet, Prompt], &["t", "ctrl-o"]),
-    ("copy", &[Fleet, Prompt], &["y", "ctrl-y"]),
+    ("fold", &[Fleet, Prompt, Race], &["t", "ctrl-o"]),
+    ("copy", &[Fleet, Prompt, Race], &["y", "ctrl-y"]),
     ("sort", &[Fleet, Library, Hub], &["s"]),
     ("pause", &[Hub], &["p"]),
     ("cancel-download", &[Hub], &["x"]),
@@ -148,7 +169,7 @@ const BUILT_IN: &[(&str, &[Context], &[&str])] = &[
     ("zoom-in", &[Fleet, Machine], &["+", "="]),
     ("zoom-out", &[Fleet, Machine], &["-"]),
     ("theme", TABLES, &["T"]),
-    ("rescan", &[Library, Usage], &["R"]),
+    ("rescan", &[Library, Usage], &["ctrl-r"]),
     ("delete-model", &[Library, Usage], &["d"]),
     ("take-back", &[Library, Usage], &["U"]),
     ("group", &[Usage], &["tab"]),

@@ -20,6 +20,7 @@ pub struct ViewState {
     pub(super) quant_offset: usize,
     pub(super) downloads_offset: usize,
     pub(super) usage_offset: usize,
+    pub(super) race_offset: usize,
     pub(super) bench_offset: usize,
     pub(super) history_offset: usize,
     pub(super) palette_offset: usize,
@@ -64,6 +65,7 @@ pub fn view(
     match state.screen {
         Screen::Fleet => screens::fleet::draw(&mut canvas, body, state, view_state),
         Screen::Library => screens::library::draw(&mut canvas, body, state, view_state),
+        Screen::Race => screens::race::draw(&mut canvas, body, state, view_state),
         Screen::Bench => screens::bench::draw(&mut canvas, body, state, view_state),
         Screen::Machine => screens::machine::draw(&mut canvas, body, state, view_state),
     }

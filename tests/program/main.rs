@@ -16,6 +16,8 @@ mod history;
 mod house;
 #[cfg(unix)]
 mod pull;
+#[cfg(all(unix, feature = "llama"))]
+mod race;
 #[cfg(unix)]
 #[cfg_attr(not(feature = "llama"), expect(dead_code, reason = "the terminal is for the tests that start models"))]
 mod support;

@@ -35,7 +35,12 @@ pub enum Event {
         pieces: Vec<Piece>,
         /// The figures so far.
         counters: Counters,
+        /// The tokens behind the text with what else was likely, where the request wants it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        tokens: Vec<Token>,
     },
+    /// A chunk of a text was weighed.
+    Scored(Box<Scored>),
     /// A generation has ended well or was cancelled. The worker is ready again.
     Finished {
         /// The generation.
@@ -149,6 +154,54 @@ pub struct Started {
     pub n_cached: u32,
     /// The sampling in force, every field set.
     pub sampling: Sampling,
+}
+
+/// A generated token and what else was likely in its place.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Token {
+    /// Its bytes, which need not be whole characters.
+    pub bytes: Vec<u8>,
+    /// The likeliest tokens, likeliest first, before any sampler: `n_probable` of them, or the whole vocabulary.
+    pub probable: Vec<Probable>,
+}
+
+/// A token that might have come.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Probable {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// 0 to 1, of the whole vocabulary.
+    pub probability: f32,
+}
+
+/// A chunk that was weighed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Scored {
+    /// As asked.
+    pub id: u64,
+    /// As asked.
+    pub chunk: u32,
+    /// Whole chunks in the text; what is left behind the last one is not weighed.
+    pub n_chunks: u32,
+    /// A fingerprint of the vocabulary: two models with the same one have the same tokens.
+    pub vocabulary: u64,
+    /// The bytes of the tokens before those that were weighed.
+    pub before: Vec<u8>,
+    /// The tokens that were weighed, in order.
+    pub tokens: Vec<Weight>,
+}
+
+/// How likely a token of a text was.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Weight {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Negative logarithm of its probability, nats.
+    pub surprise: f32,
+    /// Kullback and Leibler's divergence of this model from the reference at this position, nats, where compared.
+    pub divergence: Option<f32>,
+    /// Whether both models find the same token likeliest, where compared.
+    pub agrees: Option<bool>,
 }
 
 /// Which stream a piece of text belongs to.

@@ -10,11 +10,12 @@ mod request;
 
 pub use event::{
     Channel, Counters, Device, DeviceKind, DeviceMemory, Event, Failure, FailureKind, Finish, Hello, Ledger, Loaded,
-    Measured, Piece, Started,
+    Measured, Piece, Probable, Scored, Started, Token, Weight,
 };
 pub use frame::{Decoder, Error, MAX_FRAME, encode, read, write};
 pub use request::{
-    CacheType, FlashAttention, Generate, Grammar, Load, Measure, Message, Prompt, Request, Role, Sampling,
+    CacheType, Distributions, FlashAttention, Generate, Grammar, Load, Measure, Message, Prompt, Request, Role,
+    Sampling, Score,
 };
 
 /// The protocol's version. It rises with every change that an older peer would misread.

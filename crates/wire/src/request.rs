@@ -12,6 +12,8 @@ pub enum Request {
     Load(Load),
     /// Answer a prompt. One at a time: a second one while busy fails with [`crate::FailureKind::Busy`].
     Generate(Generate),
+    /// Weigh a chunk of a text; answered by [`crate::Event::Scored`]. Not while busy, as with [`Request::Generate`].
+    Score(Score),
     /// End the generation with this id within one decode step; unknown ids are ignored.
     Cancel {
         /// The id of the generation.
@@ -128,6 +130,9 @@ pub struct Generate {
     pub sampling: Sampling,
     /// What the answer must look like; `None` leaves it free. It holds from the first token on, reasoning included.
     pub grammar: Option<Grammar>,
+    /// How many of the likeliest tokens to tell at each step, see [`crate::Token`]; 0 tells none.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub n_probable: u32,
 }
 
 /// What an answer must look like.
@@ -138,6 +143,42 @@ pub enum Grammar {
     Gbnf(String),
     /// A JSON schema that the answer, one JSON document, is to obey.
     JsonSchema(String),
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_none(count: &u32) -> bool {
+    *count == 0
+}
+
+/// A stretch of text to be weighed: how likely the model finds each of its tokens.
+///
+/// The text is cut into chunks of `n_chunk` tokens. Each is read into an empty context, begun by the begin-of-text token
+/// where the vocabulary wants one (it takes the place of the chunk's first token), and the tokens of its second half are
+/// weighed, so that each has half a chunk before it at least. This is how llama-perplexity does it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    /// Chosen by the supervisor; repeated in the answer.
+    pub id: u64,
+    /// The text; `None` goes on with the one of the request before.
+    pub text: Option<String>,
+    /// Tokens of a chunk.
+    pub n_chunk: u32,
+    /// Which chunk, from 0.
+    pub chunk: u32,
+    /// What to do with the whole distributions.
+    pub distributions: Distributions,
+}
+
+/// What is done with a model's probabilities for all tokens at each position.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Distributions {
+    /// Nothing.
+    Drop,
+    /// They are written to this file as natural logarithms, 32-bit floats in the machine's order, position by position.
+    Write(PathBuf),
+    /// They are compared with those that another model wrote to this file for the same chunk.
+    Compare(PathBuf),
 }
 
 /// What a model is to go on from.

@@ -8,6 +8,7 @@
 use std::process::ExitCode;
 
 pub mod clock;
+pub mod probable;
 pub mod sampler;
 pub mod template;
 pub mod think;
@@ -35,6 +36,8 @@ mod out;
 mod process;
 #[cfg(feature = "llama")]
 mod run;
+#[cfg(feature = "llama")]
+mod score;
 #[cfg(feature = "llama")]
 mod session;
 #[cfg(feature = "llama")]

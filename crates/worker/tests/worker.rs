@@ -182,12 +182,83 @@ fn raw(id: u64, text: &str, max_tokens: u32) -> Generate {
         max_tokens: Some(max_tokens),
         sampling: Sampling { seed: Some(7), ..Sampling::default() },
         grammar: None,
+        n_probable: 0,
     }
 }
 
 fn chat(id: u64, turns: &[(Role, &str)], max_tokens: u32) -> Generate {
     let message = |(role, content): &(Role, &str)| Message { role: *role, content: (*content).to_owned() };
     Generate { prompt: Prompt::Chat(turns.iter().map(message).collect()), ..raw(id, "", max_tokens) }
+}
+
+#[test]
+fn tokens_are_told_with_what_else_was_likely() {
+    let (mut worker, _) = Worker::ready(&small());
+    let greedy = Sampling { temperature: Some(0.0), ..Sampling::default() };
+    worker.send(&Request::Generate(Generate { n_probable: 5, sampling: greedy, ..raw(1, "It was", 12) }));
+    let (mut text, mut told) = (String::new(), Vec::new());
+    loop {
+        match worker.event() {
+            Event::Text { pieces, tokens, .. } => {
+                text.extend(pieces.into_iter().map(|piece| piece.text));
+                told.extend(tokens);
+            }
+            Event::Finished { .. } => break,
+            Event::Started(_) | Event::Prompt { .. } => {}
+            event => panic!("unexpected {event:?}"),
+        }
+    }
+    assert_eq!(told.len(), 12);
+    let bytes: Vec<u8> = told.iter().flat_map(|token| token.bytes.clone()).collect();
+    assert_eq!(String::from_utf8_lossy(&bytes), text);
+    for token in &told {
+        assert_eq!(token.probable.len(), 5);
+        assert_eq!(token.probable[0].bytes, token.bytes, "the likeliest token is the one that is taken");
+        assert!(token.probable.is_sorted_by(|one, other| one.probability >= other.probability));
+        let sum: f32 = token.probable.iter().map(|other| other.probability).sum();
+        assert!(sum > 0.0 && sum <= 1.0 + 1e-5, "{sum}");
+    }
+}
+
+#[test]
+fn a_text_is_weighed_and_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("distributions");
+    let (mut worker, _) = Worker::ready(&small());
+    let text = "Call me Ishmael. Some years ago, never mind how long precisely. ".repeat(8);
+    let ask = |id, text: Option<&str>, chunk, distributions| {
+        Request::Score(wire::Score { id, text: text.map(str::to_owned), n_chunk: 32, chunk, distributions })
+    };
+    let mut scored = |request: &Request| {
+        worker.send(request);
+        match worker.event() {
+            Event::Scored(scored) => Ok(*scored),
+            Event::Failed(failure) => Err(failure),
+            event => panic!("unexpected {event:?}"),
+        }
+    };
+    let written = scored(&ask(1, Some(&text), 0, wire::Distributions::Write(file.clone()))).unwrap();
+    // Of 32 tokens the second half's is weighed, but for the first of it, which nothing in the half predicts.
+    assert_eq!((written.id, written.tokens.len()), (1, 15));
+    assert!(written.n_chunks >= 3);
+    let bytes: Vec<u8> = written.tokens.iter().flat_map(|token| token.bytes.clone()).collect();
+    let whole = [written.before.clone(), bytes].concat();
+    assert!(text.contains(String::from_utf8_lossy(&whole).trim_start()), "{:?}", String::from_utf8_lossy(&whole));
+    let alike = scored(&ask(2, None, 0, wire::Distributions::Compare(file.clone()))).unwrap();
+    assert_eq!(alike.vocabulary, written.vocabulary);
+    for token in &alike.tokens {
+        assert!(token.divergence.unwrap().abs() < 1e-4, "{token:?}");
+        assert_eq!(token.agrees, Some(true));
+    }
+    // Another chunk's distributions are not these.
+    let other = scored(&ask(3, None, 1, wire::Distributions::Compare(file.clone()))).unwrap();
+    assert!(other.tokens.iter().any(|token| token.divergence.unwrap() > 0.01));
+    for (request, what) in [
+        (ask(4, None, 999, wire::Distributions::Drop), "too few for a chunk"),
+        (ask(5, None, 0, wire::Distributions::Compare(folder.path().join("none"))), "can't be kept on disk"),
+    ] {
+        assert!(scored(&request).unwrap_err().message.contains(what));
+    }
 }
 
 #[test]

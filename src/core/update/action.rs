@@ -6,7 +6,7 @@ use super::super::effect::Effect;
 use super::super::session::{Phase, Session};
 use super::super::settings::SessionSettings;
 use super::super::state::{Face, FleetSort, Focus, Form, LibrarySort, Overlay, Screen, State, Tab};
-use super::{bench, history, house, hub, list_models, list_sessions, notify, overlay, session};
+use super::{bench, history, house, hub, list_models, list_sessions, notify, overlay, race, session};
 
 /// A page, in rows. The state does not know the terminal's height, and a fixed step can be learned by the fingers.
 const PAGE: i32 = 10;
@@ -20,6 +20,9 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
     if hub::has_keys(state) && hub::takes(&action) {
         return hub::act(state, action);
     }
+    if state.screen == Screen::Race && race::takes(&action) {
+        return race::act(state, action);
+    }
     match action {
         Action::Quit => quit(state),
         Action::Show(screen) => {
@@ -27,6 +30,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             state.library.filtering = false;
             state.fleet.filtering = false;
             state.history.filtering = false;
+            state.race.typing = false;
             Vec::new()
         }
         Action::Face(face) => {
@@ -50,7 +54,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
                 Screen::Fleet => state.fleet.filtering = true,
                 Screen::Library => state.library.filtering = true,
                 Screen::Bench => state.history.filtering = state.history.open,
-                Screen::Machine => {}
+                Screen::Race | Screen::Machine => {}
             }
             Vec::new()
         }
@@ -103,7 +107,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             match state.screen {
                 Screen::Fleet => state.fleet.reverse = !state.fleet.reverse,
                 Screen::Library => state.library.reverse = !state.library.reverse,
-                Screen::Bench | Screen::Machine => {}
+                Screen::Race | Screen::Bench | Screen::Machine => {}
             }
             relist(state);
             Vec::new()
@@ -142,6 +146,24 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
                 vec![Effect::Scan]
             }
         }
+        Action::Mark
+        | Action::RaceMarked
+        | Action::Order
+        | Action::Blind
+        | Action::Vote
+        | Action::Diff
+        | Action::Ratings => {
+            race::wish(state, &action);
+            Vec::new()
+        }
+        Action::RaceInTurn => {
+            state.race.order = super::super::race::Order::InTurn;
+            race::start(state)
+        }
+        Action::Export => race::save(state),
+        Action::Lockstep => race::turn_lockstep(state),
+        Action::Quality(order) => super::quality::start(state, *order),
+        Action::Race(order) => race::run(state, *order),
         Action::Pause => hub::pause(state),
         Action::CancelDownload => hub::cancel(state),
         Action::Fetch(order) => hub::fetch(state, order),
@@ -237,6 +259,7 @@ fn travel(state: &mut State, by: i32) -> Vec<Effect> {
             let sources = state.machine.sample.as_ref().map_or(0, |sample| sample.sources.len());
             state.machine.scroll = step(state.machine.scroll, sources);
         }
+        Screen::Race => {}
     }
     Vec::new()
 }
@@ -268,7 +291,7 @@ fn choose(state: &mut State) -> Vec<Effect> {
             state.history.filtering = false;
             Vec::new()
         }
-        Screen::Bench | Screen::Machine => Vec::new(),
+        Screen::Race | Screen::Bench | Screen::Machine => Vec::new(),
     }
 }
 
@@ -299,7 +322,7 @@ fn back(state: &mut State) -> Vec<Effect> {
         }
         Screen::Bench if state.history.open => return history::back(state),
         Screen::Bench => return bench::cancel(state),
-        Screen::Machine => {}
+        Screen::Race | Screen::Machine => {}
     }
     Vec::new()
 }
@@ -337,7 +360,7 @@ fn configure(state: &mut State) -> Vec<Effect> {
 }
 
 fn form(model: String, settings: SessionSettings) -> Form {
-    let mut form = Form { model, settings, chosen: 0, input: Editor::default(), error: None };
+    let mut form = Form { model, settings, column: None, chosen: 0, input: Editor::default(), error: None };
     form.show();
     form
 }
@@ -388,7 +411,7 @@ fn sort(state: &mut State) -> Vec<Effect> {
             let place = all.iter().position(|(_, sort)| *sort == state.library.sort).unwrap_or(0);
             state.library.sort = all[(place + 1) % all.len()].1;
         }
-        Screen::Bench | Screen::Machine => {}
+        Screen::Race | Screen::Bench | Screen::Machine => {}
     }
     relist(state);
     Vec::new()

@@ -8,6 +8,8 @@ mod history;
 mod house;
 mod hub;
 mod overlay;
+mod quality;
+mod race;
 mod sample;
 mod session;
 mod worker;
@@ -19,7 +21,7 @@ use super::effect::Effect;
 use super::event::{Event, LibraryEvent, Moment};
 use super::fleet_view;
 use super::library_view;
-use super::state::{Focus, Notice, Overlay, State};
+use super::state::{Focus, Notice, Overlay, Screen, State};
 
 /// How long a notice stays.
 const NOTICE: Duration = Duration::from_secs(8);
@@ -42,6 +44,7 @@ pub fn update(state: &mut State, now: Moment, event: Event) -> Vec<Effect> {
         Event::ScrollLimit(limit) => {
             match &mut state.overlay {
                 Some(Overlay::Help { scroll } | Overlay::Plan { scroll, .. }) => *scroll = (*scroll).min(limit),
+                _ if state.screen == Screen::Race => state.race.limit = limit,
                 _ => state.fleet.scroll = state.fleet.scroll.min(limit),
             }
             Vec::new()
@@ -51,6 +54,10 @@ pub fn update(state: &mut State, now: Moment, event: Event) -> Vec<Effect> {
         Event::Library(event) => library(state, event),
         Event::Worker(worker, event) => worker::heard(state, worker, event),
         Event::History(event) => history::heard(state, event),
+        Event::Drawn(number) => {
+            race::drawn(state, number);
+            Vec::new()
+        }
         Event::Sample(sample) => sample::sampled(state, sample),
         Event::Trouble(text) => {
             notify(state, text, true);
@@ -61,6 +68,8 @@ pub fn update(state: &mut State, now: Moment, event: Event) -> Vec<Effect> {
             Vec::new()
         }
     };
+    effects.extend(race::advance(state));
+    effects.extend(quality::advance(state));
     effects.extend(hub::keep_queue(state));
     effects
 }
@@ -130,5 +139,7 @@ fn next_id(state: &mut State) -> u64 {
 
 #[cfg(test)]
 mod bench_tests;
+#[cfg(test)]
+mod race_tests;
 #[cfg(test)]
 mod tests;

@@ -104,7 +104,7 @@ fn model(name: &str, size: u64) -> Arc<Model> {
     })
 }
 
-fn sample(cores: usize, available: u64) -> Sample {
+pub(super) fn sample(cores: usize, available: u64) -> Sample {
     Sample {
         at: Moment::default(),
         elapsed: Duration::from_secs(1),
@@ -131,7 +131,7 @@ pub(super) fn loaded() -> Said {
 
 fn text(id: u64, channel: Channel, text: &str, n_generated: u32) -> Said {
     let counters = Counters { n_generated, generation_us: 1_000_000, ..Counters::default() };
-    Said::Text { id, pieces: vec![Piece { channel, text: text.into() }], counters }
+    Said::Text { id, pieces: vec![Piece { channel, text: text.into() }], counters, tokens: Vec::new() }
 }
 
 fn finished(id: u64, finish: Finish) -> Said {

@@ -16,6 +16,9 @@ const MAX_LOG: usize = 200;
 /// The most bytes of one answer: a context of a million tokens is below. A worker that sends more is lying.
 const MAX_ANSWER: usize = 16 << 20;
 
+/// The most tokens of an answer that are kept with what else was likely: some hundred bytes each.
+const MAX_TOKENS: usize = 1 << 16;
+
 /// Take news of a worker. An old worker's news are dropped.
 pub(super) fn heard(state: &mut State, worker: WorkerId, event: WorkerEvent) -> Vec<Effect> {
     let Some(id) = state.session_of(worker).map(|session| session.id) else {
@@ -69,9 +72,10 @@ fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
                 session.n_past = n_done;
             }
         }
-        Said::Text { id, pieces, counters } if session.runs(id) => {
+        Said::Text { id, pieces, counters, tokens } if session.runs(id) => {
             session.count(counters);
             let Some(turn) = session.turns.last_mut() else { return Vec::new() };
+            turn.tokens.extend(tokens.into_iter().take(MAX_TOKENS.saturating_sub(turn.tokens.len())));
             let answered = !turn.text.is_empty();
             let mut step = None;
             for piece in pieces {
@@ -119,10 +123,11 @@ fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
                 session.since = now;
                 return share_threads(state);
             }
-            Some(_) => {}
+            Some(id) => super::quality::failed(state, id, &failure.message, failure.hint.as_deref()),
             // The worker ends now; what it says here is the reason that the user reads.
             None => session.phase = Phase::Failed { reason: failure.message, hint: failure.hint },
         },
+        Said::Scored(scored) => return super::quality::scored(state, *scored),
         // Whatever a worker says out of turn changes nothing.
         _ => {}
     }

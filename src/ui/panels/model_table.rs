@@ -78,7 +78,7 @@ fn row<'a>(canvas: &Canvas<'_>, state: &State, model: &'a Model) -> Row<'a> {
         None => or_dash(None),
     };
     let cells = vec![
-        vec![canvas.span(name, model.name.as_str())],
+        super::race::marked(canvas, state, &model.id, canvas.span(name, model.name.as_str())),
         or_dash(summary.filter(|summary| summary.parameters > 0).map(|summary| parameters(summary.parameters))),
         or_dash(model.quant().map(str::to_owned)),
         one(Meaning::Text, model.size.to_string()),

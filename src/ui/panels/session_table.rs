@@ -85,7 +85,7 @@ fn row<'a>(canvas: &Canvas<'_>, state: &'a State, session: &'a Session) -> Row<'
     let per_token = session.joules_per_token();
     let per_answer = &session.figures.energy;
     let cells = vec![
-        vec![canvas.span(Meaning::Text, session.name.as_str())],
+        super::race::marked(canvas, state, &session.model.id, canvas.span(Meaning::Text, session.name.as_str())),
         state_cell(canvas, session),
         context_cell(canvas, session),
         rate.map_or_else(unknown, |rate| one(live, format!("{rate:.1}"))),

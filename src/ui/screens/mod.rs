@@ -6,4 +6,5 @@ mod history;
 pub(super) mod hub;
 pub(super) mod library;
 pub(super) mod machine;
+pub(super) mod race;
 pub(super) mod usage;
