@@ -63,6 +63,13 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
         Command::Config(arguments) => cli::config::config(&arguments, &loaded, &mut out).map(|()| Exit::Done),
         Command::Top(arguments) => top(&arguments, &loaded.settings, &mut out),
         Command::Doctor(arguments) => doctor(&arguments, &loaded, &mut out),
+        Command::History(arguments) => {
+            cli::history::run(&arguments, Clock::start().now().unix, terminal_width(), &mut out)
+        }
+        Command::Bench(arguments) => {
+            drop(out);
+            return bench(&arguments, loaded.settings);
+        }
         Command::Run(arguments) => {
             drop(out);
             return run(&arguments, loaded.settings);
@@ -78,6 +85,14 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
             return suite(arguments.models(), loaded.settings, async |models, app, folder, find| {
                 cli::suite::pick_one(&arguments, models, app, folder, find).await
             });
+        }
+        Command::Race(arguments) => {
+            drop(out);
+            return race(&arguments, loaded.settings);
+        }
+        Command::Quality(arguments) => {
+            drop(out);
+            return quality(&arguments, loaded.settings);
         }
         Command::Pull(arguments) => {
             drop(out);
@@ -105,6 +120,7 @@ fn ls(arguments: &cli::Ls, settings: &Library, out: &mut impl Write) -> io::Resu
         json: arguments.json,
         width: terminal_width(),
         now: Clock::start().now().unix,
+        measured: taffrail::app::history::measured(),
     };
     let _ = table.join();
     cli::ls::run(&listing.models, &listing.stores, &judgements(settings), &options, out)?;
@@ -122,6 +138,7 @@ fn show(arguments: &cli::Show, settings: Settings, out: &mut impl Write) -> io::
             openness.refresh(std::slice::from_ref(&model), &all);
             let mut state = glance(settings);
             state.library.openness = openness;
+            state.library.take_measured(taffrail::app::history::measured());
             cli::show::run(&state, &model, arguments.json, Clock::start().now().unix, out).map(|()| Exit::Done)
         }
         Err(exit) => Ok(exit),
@@ -222,6 +239,41 @@ fn suite(
     settings.telemetry.interval = settings.telemetry.interval.min(std::time::Duration::from_millis(250));
     let folder = library::Env::read().cache.map(|cache| cache.join("suites"));
     with_app(settings, Vec::new(), async |app: &mut App| run(models, app, folder.as_deref(), &find).await)
+}
+
+fn bench(arguments: &cli::bench::Bench, mut settings: Settings) -> Exit {
+    let mut models = Vec::new();
+    for argument in &arguments.models {
+        match find(argument, &settings.library) {
+            Ok(model) => models.push(model),
+            Err(exit) => return exit,
+        }
+    }
+    // What other programs do is judged for each repetition.
+    settings.telemetry.interval = settings.telemetry.interval.min(std::time::Duration::from_millis(250));
+    with_app(settings, Vec::new(), async |app: &mut App| cli::bench::run(arguments, models, app).await)
+}
+
+fn race(arguments: &cli::race::Race, mut settings: Settings) -> Exit {
+    let found: Result<Vec<_>, Exit> = arguments.models().map(|argument| find(argument, &settings.library)).collect();
+    let models = match found {
+        Ok(models) => models,
+        Err(exit) => return exit,
+    };
+    settings.telemetry.interval = settings.telemetry.interval.min(std::time::Duration::from_millis(250));
+    with_app(settings, Vec::new(), async |app: &mut App| cli::race::run(arguments, models, app).await)
+}
+
+fn quality(arguments: &cli::quality::Quality, settings: Settings) -> Exit {
+    let model = match find(&arguments.model, &settings.library) {
+        Ok(model) => model,
+        Err(exit) => return exit,
+    };
+    let reference = match arguments.against.as_ref().map(|argument| find(argument, &settings.library)).transpose() {
+        Ok(reference) => reference,
+        Err(exit) => return exit,
+    };
+    with_app(settings, Vec::new(), async |app: &mut App| cli::quality::run(arguments, model, reference, app).await)
 }
 
 fn dashboard(loaded: config::Loaded, mended: Vec<String>, trace: &cli::Trace, shown: Shown) -> Exit {

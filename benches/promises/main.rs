@@ -16,6 +16,8 @@
 #[cfg(unix)]
 mod house;
 #[cfg(unix)]
+mod lab;
+#[cfg(unix)]
 mod library;
 #[cfg(unix)]
 #[expect(dead_code, reason = "its command line")]
@@ -47,6 +49,8 @@ const GROUPS: &[Group] = &[
     ("library", false, library::measure),
     ("stores", false, library::stores),
     ("house", false, house::measure),
+    ("history", false, lab::history),
+    ("bench", true, lab::bench),
     ("together", true, sessions::together),
     ("cancel", true, sessions::cancel),
     ("idle", true, terminal::idle),

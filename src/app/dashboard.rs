@@ -43,6 +43,7 @@ pub async fn run(app: &mut App, keymap: &Keymap, themes: &BTreeMap<String, Theme
         app.find_interrupted();
     }
     app.recall_baselines();
+    app.recall();
     let mut drawn = Instant::now();
     let mut dirty = false;
     while !app.state.leaving {

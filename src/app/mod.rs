@@ -9,11 +9,13 @@ pub mod clipboard;
 mod clock;
 pub mod dashboard;
 mod export;
+pub mod history;
 mod house;
 mod hub;
 mod prepare;
 pub mod recording;
 pub mod replay;
+mod save;
 pub mod survey;
 
 use std::sync::Arc;
@@ -82,6 +84,7 @@ pub struct App {
     hub: hub::Hub,
     asides: mpsc::Receiver<Event>,
     aside_sender: mpsc::Sender<Event>,
+    keeper: history::Keeper,
     watcher: Option<library::Watcher>,
     readings: watch::Receiver<Option<Box<Sample>>>,
     /// `None` where a recording plays.
@@ -147,6 +150,7 @@ impl App {
             library,
             library_sender,
             hub: hub::Hub::new(),
+            keeper: history::Keeper::new(history::place()),
             watcher: None,
             readings,
             sampler: None,
@@ -165,6 +169,7 @@ impl App {
                 event = self.hub.next() => return event,
                 Some(event) = self.asides.recv() => return event,
                 event = played(&mut self.replay) => return event,
+                Some(event) = self.keeper.next() => return Event::History(event),
                 Ok(()) = self.readings.changed() => {
                     if let Some(sample) = self.readings.borrow_and_update().clone() {
                         return Event::Sample(sample);
@@ -185,6 +190,7 @@ impl App {
             .map(Event::Library)
             .or_else(|| self.hub.try_next())
             .or_else(|| self.asides.try_recv().ok())
+            .or_else(|| self.keeper.try_next().map(Event::History))
     }
 
     /// Take what happened, and do what follows.
@@ -215,6 +221,13 @@ impl App {
         self.execute(effect);
     }
 
+    /// Ask the history what was measured before.
+    pub fn recall(&mut self) {
+        if self.state.settings.history.keep {
+            self.keeper.ask(history::Wish::Measured);
+        }
+    }
+
     /// Look for downloads that earlier runs left unfinished.
     pub fn find_interrupted(&self) {
         self.hub.find_interrupted(&self.state.settings);
@@ -230,6 +243,7 @@ impl App {
         // Workers that still have something to say must not wait for us to listen.
         self.news.close();
         self.engine.shut_down().await;
+        self.keeper.close();
     }
 
     /// A recording that can't go on ends, and nothing else does.
@@ -289,6 +303,23 @@ impl App {
                 let id = model.clone();
                 let look = move || Event::Residency { model: id, share: aside::residency(&files) };
                 self.beside(look, |reason| Event::Residency { model, share: Err(reason) });
+            }
+            Effect::Remember(record) => self.keeper.ask(history::Wish::Keep(record)),
+            Effect::ListHistory { generation, filter, page } => {
+                self.keeper.ask(history::Wish::List { generation, filter, page });
+            }
+            Effect::Forget(id) => self.keeper.ask(history::Wish::Delete(id)),
+            Effect::Draw => {
+                use std::hash::{BuildHasher as _, Hasher as _};
+                let number = std::hash::RandomState::new().build_hasher().finish();
+                self.handle(Event::Drawn(number));
+            }
+            Effect::Save(files) => {
+                let event = match save::save(&files) {
+                    Ok(folder) => Event::Notice(format!("saved in {}", folder.display())),
+                    Err(error) => Event::Trouble(format!("the race could not be saved: {error}")),
+                };
+                self.handle(event);
             }
             Effect::Copy(text) => self.clipboard = Some(text),
             Effect::WriteNew { name, text } => self.handle(export::write_new(&name, &text)),

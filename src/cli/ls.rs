@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::show::ModelView;
 use super::table::{self, Column};
 use crate::core::event::StoreStatus;
+use crate::core::history::Latest;
 use crate::core::library_view::{self, Facts};
 use crate::core::model::{Model, Status};
 use crate::core::openness::{self, Card, Table};
@@ -31,9 +32,14 @@ pub struct Options {
     pub width: Option<usize>,
     /// Seconds since 1970.
     pub now: i64,
+    /// What was measured here, by model id.
+    pub measured: HashMap<String, Latest>,
 }
 
-const COLUMNS: [Column; 9] = [
+/// The column that shows once something is measured.
+const SPEED: &str = "tok/s";
+
+const COLUMNS: [Column; 10] = [
     Column { title: "Model", right: false, least: Some(32), goes: 0 },
     Column { title: "Params", right: true, least: None, goes: 2 },
     Column { title: "Quant", right: false, least: Some(6), goes: 1 },
@@ -42,6 +48,7 @@ const COLUMNS: [Column; 9] = [
     Column { title: "Licence", right: false, least: Some(10), goes: 6 },
     Column { title: "Store", right: false, least: None, goes: 3 },
     Column { title: "Used", right: false, least: None, goes: 5 },
+    Column { title: SPEED, right: true, least: None, goes: 7 },
     Column { title: "Status", right: false, least: Some(10), goes: 0 },
 ];
 
@@ -54,19 +61,30 @@ pub fn run(
     out: &mut impl Write,
 ) -> io::Result<()> {
     let cards = cards(models, table);
-    let facts = Facts { measured: &HashMap::new(), openness: &cards };
+    let measured = options.measured.iter().filter_map(|(model, latest)| Some((model.clone(), latest.rate?))).collect();
+    let facts = Facts { measured: &measured, openness: &cards };
     let rows = library_view::rows(models, &options.filter, options.sort, options.reverse, facts);
     let models = rows.into_iter().map(|row| (&*models[row], &*cards[&models[row].id]));
     if options.json {
-        let models = models.map(|(model, card)| ModelView::new(model, card)).collect();
+        let measured = |model: &Model| options.measured.get(&model.id).copied();
+        let models = models.map(|(model, card)| ModelView::new(model, card, measured(model)));
+        let models = models.collect();
         let stores = stores.iter().map(StoreView::new).collect();
         return super::json::write(out, &Document { schema: "taffrail/ls/1", models, stores });
     }
-    let rows: Vec<_> = models.map(|(model, card)| cells(model, card, options.now)).collect();
+    // Before anything is measured the column would be all dashes.
+    let shows_speed = !measured.is_empty();
+    let columns: Vec<Column> = COLUMNS.into_iter().filter(|column| shows_speed || column.title != SPEED).collect();
+    let rows: Vec<_> = models
+        .map(|(model, card)| {
+            let speed = shows_speed.then(|| units::or_dash(measured.get(&model.id).copied().map(units::digits)));
+            cells(model, card, speed, options.now)
+        })
+        .collect();
     if rows.is_empty() {
         return writeln!(out, "{}", if options.filter.is_empty() { "no models" } else { "no model fits the filter" });
     }
-    table::write(out, &COLUMNS, &rows, options.width)
+    table::write(out, &columns, &rows, options.width)
 }
 
 /// The models' openness, by two threads where there are many: it is what takes longest after the look itself.
@@ -92,10 +110,10 @@ pub fn problems(stores: &[StoreStatus], err: &mut impl Write) -> io::Result<()> 
     Ok(())
 }
 
-fn cells(model: &Model, card: &Card, now: i64) -> Vec<String> {
+fn cells(model: &Model, card: &Card, speed: Option<String>, now: i64) -> Vec<String> {
     let summary = model.summary.as_ref();
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "—".to_owned());
-    vec![
+    let mut cells = vec![
         model.name.clone(),
         or_dash(summary.map(|summary| summary.parameters).filter(|count| *count > 0).map(units::parameters)),
         or_dash(model.quant().map(str::to_owned)),
@@ -104,11 +122,13 @@ fn cells(model: &Model, card: &Card, now: i64) -> Vec<String> {
         or_dash(card.licence_cell()),
         model.store_names(),
         or_dash(model.used.map(|used| ago(used, now))),
-        match &model.status {
-            Status::Runnable => "ready".to_owned(),
-            status => format!("✕ {status}"),
-        },
-    ]
+    ];
+    cells.extend(speed);
+    cells.push(match &model.status {
+        Status::Runnable => "ready".to_owned(),
+        status => format!("✕ {status}"),
+    });
+    cells
 }
 
 /// A time in the past: `today`, `2 h ago`, `3 d ago`.
@@ -381,7 +401,8 @@ mod tests {
                 }
               ],
               "card": null,
-              "also": []
+              "also": [],
+              "measured": null
             },
             {
               "id": "hf:Qwen/Qwen3-8B-GGUF/Qwen3-8B-Q4_K_M.gguf",
@@ -420,7 +441,8 @@ mod tests {
                 }
               ],
               "card": null,
-              "also": []
+              "also": [],
+              "measured": null
             }
           ],
           "stores": [

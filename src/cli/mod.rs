@@ -2,16 +2,20 @@
 //!
 //! Data goes to standard output, the rest to standard error. Absent: the dashboard, which `app` runs.
 
+pub mod bench;
 pub mod config;
 pub mod dedupe;
 pub mod doctor;
 pub mod exit;
+pub mod history;
 pub mod house;
 mod json;
 pub mod ls;
 mod openness_view;
 pub mod prune;
 pub mod pull;
+pub mod quality;
+pub mod race;
 pub mod rm;
 pub mod run;
 mod session_options;
@@ -89,6 +93,14 @@ pub enum Command {
     Suite(Box<suite::Ask>),
     /// Pick the most frugal model that passes enough of a suite
     Pick(Box<suite::Pick>),
+    /// Measure prompt and generation speed, and compare with earlier measurements
+    Bench(Box<bench::Bench>),
+    /// Show what was run before: list, filter, export, delete, report
+    History(history::History),
+    /// Have two to eight models answer one prompt, and compare answers and figures
+    Race(Box<race::Race>),
+    /// Weigh a text: perplexity, and divergence from a reference model
+    Quality(Box<quality::Quality>),
     /// Show what the models take of the disks, and what could be tidied up
     Usage(usage::Usage),
     /// Delete models: to the trash, from where `undo` brings them back

@@ -190,10 +190,7 @@ fn finish(
 
 /// What the model is to go on from.
 fn prompt(arguments: &Run) -> Result<Prompt, Failure> {
-    let text = match arguments.prompt.as_deref() {
-        Some(text) if text != "-" => text.to_owned(),
-        _ => read_prompt()?,
-    };
+    let text = prompt_text(arguments.prompt.as_deref())?;
     if text.trim().is_empty() && !arguments.raw {
         return Err(Failure(
             Exit::Usage,
@@ -225,6 +222,14 @@ fn grammar(arguments: &Run) -> Result<Option<Grammar>, Failure> {
             Ok(Some(Grammar::JsonSchema(schema)))
         }
         (None, None) => Ok(None),
+    }
+}
+
+/// The text of a prompt that was given, else of standard input.
+pub(super) fn prompt_text(given: Option<&str>) -> Result<String, Failure> {
+    match given {
+        Some(text) if text != "-" => Ok(text.to_owned()),
+        _ => read_prompt(),
     }
 }
 

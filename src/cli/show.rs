@@ -12,10 +12,11 @@ use super::table::{self, Column};
 use crate::core::State;
 use crate::core::advice::advice;
 use crate::core::fit::{self, Need, Place, Room, Table};
+use crate::core::history::Latest;
 use crate::core::licence::Licence;
 use crate::core::model::{Card, Format, Model, Status};
 use crate::core::openness::{self, Source};
-use crate::core::units::{self, Bytes};
+use crate::core::units::{self, Bytes, digits};
 use crate::core::what;
 
 /// The longest text that is shown of anything from outside, characters.
@@ -42,6 +43,11 @@ pub fn run(state: &State, model: &Model, json: bool, now: i64, out: &mut impl Wr
         writeln!(out, "  {} {}", if advice.is_warning { '!' } else { '·' }, advice.text)?;
     }
     section(out, "Model", &about(model, now))?;
+    if let Some(latest) = measured(state, model) {
+        let speed = latest.rate.map(|rate| format!("{} tok/s", digits(rate)));
+        let energy = latest.joules.map(|joules| format!("{} J per token", digits(joules)));
+        section(out, "Measured here", &[("generation", speed), ("energy", energy)])?;
+    }
     openness_view::write(out, &card, &openness.table)?;
     if let Some(summary) = &model.summary {
         section(out, "Contents", &contents(model, summary))?;
@@ -53,6 +59,13 @@ pub fn run(state: &State, model: &Model, json: bool, now: i64, out: &mut impl Wr
     }
     files(out, model, now)?;
     beside(out, model)
+}
+
+/// What was measured here last.
+fn measured(state: &State, model: &Model) -> Option<Latest> {
+    let library = &state.library;
+    let (rate, joules) = (library.measured.get(&model.id), library.measured_joules.get(&model.id));
+    (rate.is_some() || joules.is_some()).then(|| Latest { rate: rate.copied(), joules: joules.copied(), at: None })
 }
 
 /// A line of a section: what, and its value where it is known.
@@ -360,7 +373,7 @@ impl<'a> Document<'a> {
         let what::What { family, badge, .. } = what::recognise(model);
         Self {
             schema: "taffrail/show/1",
-            model: ModelView::new(model, card),
+            model: ModelView::new(model, card, measured(state, model)),
             openness: card,
             openness_sources: state.library.openness.table.sources.iter().filter(is_cited).collect(),
             what: WhatView {
@@ -411,6 +424,8 @@ pub(super) struct ModelView<'a> {
     card: Option<&'a Card>,
     /// The same model in other places.
     also: Vec<PlaceView<'a>>,
+    /// Tokens per second and joules per token as last measured here, and when, milliseconds since 1970.
+    measured: Option<Latest>,
 }
 
 /// A copy of a model.
@@ -448,7 +463,7 @@ impl<'a> FileView<'a> {
 }
 
 impl<'a> ModelView<'a> {
-    pub(super) fn new(model: &'a Model, card: &'a openness::Card) -> Self {
+    pub(super) fn new(model: &'a Model, card: &'a openness::Card, measured: Option<Latest>) -> Self {
         let summary = model.summary.as_ref();
         Self {
             id: &model.id,
@@ -478,6 +493,7 @@ impl<'a> ModelView<'a> {
             format: model.format,
             files: FileView::of(model),
             card: model.card.as_deref(),
+            measured,
             also: model
                 .also
                 .iter()

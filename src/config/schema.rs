@@ -6,7 +6,8 @@ use super::value::{Value, show_bytes};
 use crate::core::settings::{CACHE_TYPES, GraphStyle, Place, SESSION_FIELDS, Settings, WaitPolicy};
 
 /// The sections in the order of config.toml. `[keys]` holds names of actions rather than settings.
-pub const SECTIONS: &[&str] = &["ui", "library", "hub", "session", "budget", "engine", "telemetry", "energy", KEYS];
+pub const SECTIONS: &[&str] =
+    &["ui", "library", "hub", "session", "budget", "engine", "telemetry", "energy", "history", KEYS];
 
 /// The section with changed keys.
 pub(super) const KEYS: &str = "keys";
@@ -294,6 +295,12 @@ static OTHERS: &[Setting] = &[
         key: "idle_watts",
         get: |settings, _| none(settings.energy.idle_watts),
         set: |settings, _, value| put(&mut settings.energy.idle_watts, value.or_none(|value| value.real(0.0, 2000.0))),
+    },
+    Setting {
+        section: "history",
+        key: "keep",
+        get: |settings, _| Value::Flag(settings.history.keep),
+        set: |settings, _, value| put(&mut settings.history.keep, value.flag()),
     },
 ];
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::core::settings::{Budget, Energy, Engine, GraphStyle, Hub, Library, Telemetry, Ui};
+use crate::core::settings::{Budget, Energy, Engine, GraphStyle, History, Hub, Library, Telemetry, Ui};
 use crate::core::units::Bytes;
 
 /// The settings and problems of a file of this text.
@@ -54,7 +54,8 @@ fn every_setting_is_documented_with_a_reason() {
 /// A new field stops this from compiling: give it a row in the schema, a line in config.toml, and count it here.
 #[test]
 fn every_field_is_a_setting() {
-    let Settings { ui, library, hub, session: _, budget, engine, telemetry, energy, keys: _ } = Settings::default();
+    let Settings { ui, library, hub, session: _, budget, engine, telemetry, energy, history, keys: _ } =
+        Settings::default();
     let Ui { theme: _, graphs: _, fold_reasoning: _ } = ui;
     let Library {
         folders: _,
@@ -77,8 +78,9 @@ fn every_field_is_a_setting() {
     let Telemetry { interval: _, history: _ } = telemetry;
     let Energy { g_per_kwh: _, price_per_kwh: _, currency: _, sensor: _, tenancy: _, tdp_watts: _, idle_watts: _ } =
         energy;
+    let History { keep: _ } = history;
     let n_session = crate::core::settings::SESSION_FIELDS.len();
-    assert_eq!(settings().count(), 3 + 13 + 3 + n_session + 3 + 5 + 2 + 7);
+    assert_eq!(settings().count(), 3 + 13 + 3 + n_session + 3 + 5 + 2 + 7 + 1);
 }
 
 #[test]

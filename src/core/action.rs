@@ -1,6 +1,7 @@
 //! What a person can ask for. Keys, the palette and the command line all speak in these.
 
 use super::editor::Edit;
+use super::race::{Entry, Order};
 use super::session::SessionId;
 use super::state::{Face, Screen};
 
@@ -99,6 +100,36 @@ pub enum Action {
     TakeBack,
     /// List the disk use by something else.
     Group,
+    /// Mark the chosen model or session for the next race, or take the mark away.
+    Mark,
+    /// Go to the Race screen with what is marked.
+    RaceMarked,
+    /// Run the next race in turn, or at once.
+    Order,
+    /// Run the marked columns in turn now.
+    RaceInTurn,
+    /// Hide the names of the next race until the vote.
+    Blind,
+    /// Vote on the race.
+    Vote,
+    /// Compare two columns word by word.
+    Diff,
+    /// Show how the models stand after all votes.
+    Ratings,
+    /// Write the race to files.
+    ExportRace,
+    /// Show where the columns part; a race that did not tell its tokens is run again.
+    Lockstep,
+    /// Weigh a text, as the command line does.
+    Quality(Box<super::quality::QualityOrder>),
+    /// Run a race, as the command line does.
+    Race(Box<RaceOrder>),
+    /// Measure the chosen model's speed with the usual cells.
+    BenchChosen,
+    /// Measure speeds, as the command line does.
+    Bench(Box<super::bench::Plan>),
+    /// Show what was run before, or the bench again.
+    History,
     /// Give all sessions together one thread more or less.
     Threads(i32),
     /// Measure what the main memory gives.
@@ -139,6 +170,21 @@ pub enum Action {
     },
 }
 
+/// A race that is given whole.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RaceOrder {
+    /// Its columns.
+    pub entries: Vec<Entry>,
+    /// When they answer.
+    pub order: Order,
+    /// What is asked.
+    pub prompt: String,
+    /// What stands before it.
+    pub system: Option<String>,
+    /// Whether the columns tell where they part.
+    pub lockstep: bool,
+}
+
 /// An action that keys and the palette can name.
 #[derive(Debug)]
 pub struct Named {
@@ -157,6 +203,7 @@ pub static NAMED: &[Named] = &[
     named("library", "show the models", Action::Show(Screen::Library)),
     named("hub", "find and fetch models on the hub", Action::Face(Face::Hub)),
     named("usage", "show what the models take of the disks", Action::Face(Face::Usage)),
+    named("race", "show the race", Action::Show(Screen::Race)),
     named("machine", "show the machine and its sensors", Action::Show(Screen::Machine)),
     named("help", "explain this screen", Action::Help),
     named("palette", "find any command", Action::Palette),
@@ -203,6 +250,18 @@ pub static NAMED: &[Named] = &[
     named("take-back", "take back what was deleted or joined last", Action::TakeBack),
     named("group", "show the disk use by model, family or store", Action::Group),
     named("measure-bandwidth", "measure what the main memory gives", Action::MeasureBandwidth),
+    named("mark", "mark the chosen one for a race, or take the mark away", Action::Mark),
+    named("race-marked", "race what is marked", Action::RaceMarked),
+    named("order", "run the next race in turn or at once", Action::Order),
+    named("blind", "hide the names of the next race until the vote", Action::Blind),
+    named("vote", "vote for the best answer, or a tie", Action::Vote),
+    named("diff", "compare two columns word by word", Action::Diff),
+    named("lockstep", "show where the columns part and what each found likely there", Action::Lockstep),
+    named("ratings", "show how the models stand after all votes", Action::Ratings),
+    named("export-race", "write the race to a Markdown and an HTML file", Action::ExportRace),
+    named("bench", "show the benches", Action::Show(Screen::Bench)),
+    named("bench-model", "measure the chosen model's speed", Action::BenchChosen),
+    named("history", "show what was run before, or the bench again", Action::History),
     named("more-threads", "give all sessions together one thread more", Action::Threads(1)),
     named("fewer-threads", "give all sessions together one thread less", Action::Threads(-1)),
     named("send", "send the prompt", Action::Send),

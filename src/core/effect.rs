@@ -99,6 +99,23 @@ pub enum Effect {
         /// Its files.
         files: Vec<PathBuf>,
     },
+    /// Keep a record in the history; answered by [`super::event::HistoryEvent::Kept`] or `NotKept`.
+    Remember(Box<super::history::Record>),
+    /// Ask for a page of the history; answered by [`super::event::HistoryEvent::Listed`].
+    ListHistory {
+        /// Which question it is.
+        generation: u64,
+        /// Which records.
+        filter: super::history::Filter,
+        /// Which of them.
+        page: super::history::Page,
+    },
+    /// Delete a record.
+    Forget(i64),
+    /// Draw a random number; answered by [`super::Event::Drawn`].
+    Draw,
+    /// Save files, given by name and text, where exports go; answered by a notice of where they are.
+    Save(Vec<(String, String)>),
     /// Put text on the clipboard.
     Copy(String),
     /// Write a file into the current folder that was not there before; answered by [`super::Event::Notice`].

@@ -41,6 +41,10 @@ pub enum Event {
     Download(DownloadId, DownloadEvent),
     /// A worker, or the task that owns it, has news.
     Worker(WorkerId, WorkerEvent),
+    /// The history answered.
+    History(HistoryEvent),
+    /// A random number was drawn.
+    Drawn(u64),
     /// The sensors were read.
     Sample(Box<Sample>),
     /// An earlier run kept these baselines.
@@ -71,6 +75,33 @@ pub enum Event {
     Trouble(String),
     /// An effect was carried out that the user waits for: one sentence.
     Notice(String),
+}
+
+/// Answers of the history.
+#[derive(Debug, Clone)]
+pub enum HistoryEvent {
+    /// What was measured last of each model, by its id.
+    Measured(Vec<(String, super::history::Latest)>),
+    /// A record was kept.
+    Kept {
+        /// Its number.
+        id: i64,
+        /// For each of its figures what was measured before, oldest first, with times in milliseconds since 1970.
+        earlier: Vec<Vec<(i64, super::history::Measured)>>,
+    },
+    /// A record was not kept: why.
+    NotKept(String),
+    /// A page of the list.
+    Listed {
+        /// Which question it answers.
+        generation: u64,
+        /// Its rows, newest first.
+        entries: Vec<super::history::Entry>,
+        /// Whether there are more.
+        more: bool,
+    },
+    /// Something else could not be done: why.
+    Trouble(String),
 }
 
 /// News of the library.

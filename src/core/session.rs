@@ -45,6 +45,8 @@ pub struct Session {
     pub threads: u32,
     /// What it was admitted with.
     pub planned: Plan,
+    /// The engine as the worker names it; empty before its greeting.
+    pub engine: String,
     /// What the worker said once the model was loaded.
     pub loaded: Option<Box<Loaded>>,
     /// Process id of the worker.
@@ -163,6 +165,8 @@ pub struct Turn {
     pub reasoning: String,
     /// Whether the reasoning is drawn as one line.
     pub folded: bool,
+    /// For an answer whose tokens were asked for: they, and what else was likely.
+    pub tokens: Vec<wire::Token>,
     /// For an answer: how it ended; `None` while it runs and for other turns.
     pub end: Option<End>,
     /// For an answer: its figures.
@@ -254,6 +258,7 @@ impl Session {
             turns: Vec::new(),
             threads: 0,
             planned: Plan::default(),
+            engine: String::new(),
             loaded: None,
             pid: None,
             process: None,

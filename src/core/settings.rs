@@ -28,6 +28,8 @@ pub struct Settings {
     pub telemetry: Telemetry,
     /// What energy means here.
     pub energy: Energy,
+    /// What is kept of what was run.
+    pub history: History,
     /// Changed keys: the name of an action, with the keys that do it instead of the built-in ones.
     pub keys: BTreeMap<String, Vec<String>>,
 }
@@ -164,12 +166,13 @@ pub struct Engine {
 }
 
 /// What an OpenMP thread does while it waits for the others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WaitPolicy {
     /// Sleeps at once: least harm to others, slower on small models.
     Passive,
     /// Spins a moment, then sleeps.
+    #[default]
     Brief,
     /// Spins: fastest alone, ruinous when cores are shared.
     Active,
@@ -214,6 +217,19 @@ impl Default for Energy {
             tdp_watts: None,
             idle_watts: None,
         }
+    }
+}
+
+/// What is kept of what was run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct History {
+    /// Whether answers, races and benches go into the history.
+    pub keep: bool,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self { keep: true }
     }
 }
 

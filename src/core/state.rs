@@ -4,17 +4,20 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::bench::Bench;
 use super::editor::Editor;
 use super::energy::Attribution;
 use super::event::{Moment, StoreStatus};
 use super::figure::Figure;
 use super::foreign::{Choice, Foreign};
+use super::history::Entry;
 use super::house::{Keeping, Plan, Request};
 use super::hub::Hub;
 use super::machine::Sample;
 use super::model::Model;
 use super::openness::Openness;
 use super::plan::Refusal;
+use super::race::Races;
 use super::ring::Ring;
 use super::roofline::Bandwidth;
 use super::session::{Session, SessionId, WorkerId};
@@ -40,6 +43,14 @@ pub struct State {
     pub house: Keeping,
     /// The sessions.
     pub fleet: Fleet,
+    /// The race.
+    pub race: Races,
+    /// A text that is being weighed.
+    pub quality: Option<Box<super::quality::Quality>>,
+    /// The bench that runs, or the last one.
+    pub bench: Bench,
+    /// The list of what was run before.
+    pub history: HistoryList,
     /// The machine.
     pub machine: Machine,
     /// Where its energy goes.
@@ -61,14 +72,21 @@ pub struct State {
 pub enum Screen {
     Fleet,
     Library,
+    Race,
+    Bench,
     Machine,
     Top,
 }
 
 impl Screen {
-    /// All screens, with the digit that leads there (the design's numbering, which leaves room for races and benches).
-    pub const ALL: [(char, Self, &str); 3] =
-        [('1', Self::Fleet, "Fleet"), ('2', Self::Library, "Library"), ('5', Self::Machine, "Machine")];
+    /// All screens, with the digit that leads there (the design's numbering).
+    pub const ALL: [(char, Self, &str); 5] = [
+        ('1', Self::Fleet, "Fleet"),
+        ('2', Self::Library, "Library"),
+        ('3', Self::Race, "Race"),
+        ('4', Self::Bench, "Bench"),
+        ('5', Self::Machine, "Machine"),
+    ];
 }
 
 /// What lies over the screen. At most one at a time.
@@ -111,6 +129,11 @@ pub enum Overlay {
         /// The figures.
         refusal: Refusal,
     },
+    /// The vote on the race: the chosen row, the one behind the columns is a tie.
+    Vote {
+        /// The row.
+        chosen: usize,
+    },
     /// The settings to start a model with, or of a session.
     Form(Form),
 }
@@ -122,6 +145,8 @@ pub struct Form {
     pub model: String,
     /// The settings so far.
     pub settings: SessionSettings,
+    /// The column of the next race that they are for; `None` starts a session.
+    pub column: Option<usize>,
     /// The chosen row of [`super::settings::SESSION_FIELDS`].
     pub chosen: usize,
     /// The text of the chosen row.
@@ -180,6 +205,8 @@ pub struct Library {
     pub reverse: bool,
     /// Generation speed measured here, by model id, tokens per second.
     pub measured: HashMap<String, f64>,
+    /// Energy measured here, by model id, joules per generated token.
+    pub measured_joules: HashMap<String, f64>,
     /// How open the models are.
     pub openness: Openness,
     /// How much of the chosen model's files is in memory.
@@ -203,6 +230,44 @@ impl Residency {
     /// What is known of this model.
     pub fn known(&self, model: &str) -> Option<&Result<Ratio, String>> {
         self.share.as_ref().or(self.before.as_ref()).filter(|_| self.model == model)
+    }
+}
+
+/// A window on the history, for the Bench screen's second face.
+#[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the list")]
+pub struct HistoryList {
+    /// Whether this face shows.
+    pub open: bool,
+    /// Rows that came so far, newest first.
+    pub entries: Vec<Entry>,
+    /// Whether there are older ones.
+    pub more: bool,
+    /// Whether an answer is waited for.
+    pub asked: bool,
+    /// The last row's number when older ones were asked for; `None` for the first page.
+    pub before: Option<i64>,
+    /// Which question the answer must belong to.
+    pub generation: u64,
+    /// The chosen row.
+    pub chosen: usize,
+    /// The filter's text.
+    pub filter: Editor,
+    /// Whether the filter is being typed.
+    pub filtering: bool,
+}
+
+impl Library {
+    /// Take what the history knows; what was measured since the program started is newer.
+    pub fn take_measured(&mut self, latest: impl IntoIterator<Item = (String, super::history::Latest)>) {
+        for (model, latest) in latest {
+            if let Some(rate) = latest.rate {
+                self.measured.entry(model.clone()).or_insert(rate);
+            }
+            if let Some(joules) = latest.joules {
+                self.measured_joules.entry(model).or_insert(joules);
+            }
+        }
     }
 }
 
@@ -388,6 +453,8 @@ impl State {
                 reverse: false,
                 foreign: Choice::default(),
             },
+            race: Races::default(),
+            quality: None,
             machine: Machine {
                 sample: None,
                 cpu: ring.clone(),
@@ -407,6 +474,8 @@ impl State {
                 measuring: false,
             },
             attribution: Attribution::default(),
+            bench: Bench::default(),
+            history: HistoryList::default(),
             theme: settings.ui.theme.clone(),
             themes,
             notices: VecDeque::new(),

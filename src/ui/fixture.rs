@@ -16,6 +16,8 @@ use crate::core::settings::{SessionSettings, Settings};
 use crate::core::state::Screen;
 use crate::core::units::{Bytes, Joules, Ratio, Watts};
 
+#[path = "fixture_bench.rs"]
+mod bench;
 #[path = "fixture_energy.rs"]
 mod energy;
 #[path = "fixture_house.rs"]
@@ -26,6 +28,8 @@ mod hub;
 mod machine;
 #[path = "fixture_models.rs"]
 mod models;
+#[path = "fixture_race.rs"]
+mod race;
 #[path = "fixture_scenes.rs"]
 mod scenes;
 
@@ -167,7 +171,7 @@ pub fn with_models() -> State {
 
 fn turn(role: Role, text: &str) -> Turn {
     let end = (role == Role::Assistant).then_some(End::Finished(Finish::Stop));
-    Turn { role, text: text.to_owned(), reasoning: String::new(), folded: true, end, figures: None }
+    Turn { role, text: text.to_owned(), reasoning: String::new(), folded: true, tokens: Vec::new(), end, figures: None }
 }
 
 fn figures(n_generated: u32, n_reasoning: u32, rate: u32, joules: f64) -> Figures {

@@ -1,6 +1,6 @@
 //! Scenes by name, for snapshots and the gallery.
 
-use super::{busy, crowded, empty, hub, with_models};
+use super::{bench, busy, crowded, empty, hub, race, with_models};
 use crate::core::editor::Editor;
 use crate::core::plan::Refusal;
 use crate::core::session::{Plan, SessionId};
@@ -10,7 +10,15 @@ use crate::core::units::Bytes;
 use crate::core::{Action, State};
 
 /// All scenes.
-pub const SCENES: [&str; 32] = [
+pub const SCENES: [&str; 43] = [
+    "race",
+    "race-running",
+    "race-ready",
+    "race-empty",
+    "race-blind",
+    "race-vote",
+    "race-diff",
+    "race-standings",
     "fleet",
     "prompt",
     "figures",
@@ -28,6 +36,9 @@ pub const SCENES: [&str; 32] = [
     "hub-quants",
     "hub-downloads",
     "hub-failed",
+    "bench-empty",
+    "bench",
+    "history",
     "machine",
     "machine-unmetered",
     "help",
@@ -56,11 +67,22 @@ pub fn scene(name: &str) -> Option<State> {
         }
         "crowded" => crowded(8, 10_000),
         "library-empty" | "start" => empty(),
+        "bench-empty" => bench::empty(),
+        "bench" => bench::done(),
+        "history" => bench::history(),
         "hub-empty" => hub::empty(),
         "hub" => hub::found(),
         "hub-quants" => hub::quants(),
         "hub-downloads" => hub::downloads(),
         "hub-failed" => hub::failed(),
+        "race-empty" => race::empty(),
+        "race-ready" => race::ready(),
+        "race-running" => race::running(),
+        "race" => race::over(),
+        "race-blind" => race::blind(),
+        "race-vote" => race::voting(),
+        "race-diff" => race::diff(),
+        "race-standings" => race::standings(),
         _ => return None,
     };
     match name {
@@ -112,6 +134,7 @@ pub fn scene(name: &str) -> Option<State> {
             state.overlay = Some(Overlay::Form(Form {
                 model: state.library.models.first().map(|model| model.id.clone()).unwrap_or_default(),
                 settings: SessionSettings::default(),
+                column: None,
                 chosen: 3,
                 input: Editor::with_text("q6_k"),
                 error: Some("must be one of f32, f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0".to_owned()),

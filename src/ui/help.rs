@@ -105,6 +105,46 @@ const USAGE: &[Part] = &[
     Term("trash", "what was deleted; it takes its space until the trash is emptied"),
 ];
 
+const BENCH: &[Part] = &[
+    Heading("Bench: how fast is it, honestly?"),
+    Text(
+        "By llama-bench's method: random tokens, no sampling, a warm-up, and repetitions that take turns between models and cells. A repetition in which heat held the clock down, or other programs took more than a tenth of the cores, is refused and counted.",
+    ),
+    Term("pp512", "tokens per second while a prompt of 512 tokens is read"),
+    Term("tg128", "tokens per second while 128 tokens are generated"),
+    Term("@ d4096", "with 4096 tokens in the context before"),
+    Term("× 4", "four sequences decoded together; the speed is that of all"),
+    Term("± 95%", "half the width of the mean's 95 % confidence interval"),
+    Term("Earlier", "benches of the same model, file, build, driver and settings"),
+    Term("▼ ▲", "slower or faster than those, beyond the noise"),
+    Term("⚠", "repetitions that were refused, or kept although tainted"),
+];
+
+const HISTORY: &[Part] = &[
+    Heading("History: what was run before?"),
+    Text(
+        "Answers, races, votes, suites and benches, newest first. The filter takes words that must all occur, and `kind:bench`. `taffrail history` shows a record, prints the command that runs it again, exports and deletes.",
+    ),
+];
+
+const RACE: &[Part] = &[
+    Heading("Race: which one is better for this prompt?"),
+    Text(
+        "Two to eight columns answer one prompt with the same seed and, unless a column is set otherwise, always the likeliest token. Mark models in the Library or sessions in the Fleet. In turn, each column is loaded, answers and is stopped, so that none disturbs another's figures; at once, all run together.",
+    ),
+    Term("first", "least time to the first token, reading the prompt included"),
+    Term("fastest", "most generated tokens per second"),
+    Term("most frugal", "least energy for the whole answer; only where it is known of every column"),
+    Term("shortest", "fewest tokens, reasoning included"),
+    Term("mem", "weights, context and compute buffers as llama.cpp took them"),
+    Term("J/tok", "energy per generated token; J is the whole answer"),
+    Term("blind", "columns are shuffled, names and figures hidden until the vote"),
+    Term(
+        "standings",
+        "Bradley-Terry strengths of all votes on Elo's scale, 400 points being odds of ten to one, with a 95 % interval",
+    ),
+];
+
 const MACHINE: &[Part] = &[
     Heading("Machine: where do memory, power and heat go?"),
     Text(
@@ -157,6 +197,9 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, scroll: u
             Face::Hub => HUB,
             Face::Usage => USAGE,
         },
+        Screen::Race => RACE,
+        Screen::Bench if state.history.open => HISTORY,
+        Screen::Bench => BENCH,
         Screen::Machine => MACHINE,
         Screen::Top => TOP,
     };
@@ -170,7 +213,8 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, scroll: u
     let fleet_filter = if state.screen == Screen::Fleet { FLEET_FILTER } else { &[] };
     let mut all: Vec<&Part> = parts.iter().chain(filter).chain(fleet_filter).chain(graphs).chain(GRADES).collect();
     let keys = [Keys(context), Heading("While a prompt is written"), Keys(Context::Prompt)];
-    all.extend(keys.iter().take(if state.screen == Screen::Fleet { 3 } else { 1 }));
+    let writes = matches!(state.screen, Screen::Fleet | Screen::Race);
+    all.extend(keys.iter().take(if writes { 3 } else { 1 }));
     for part in all {
         match part {
             Heading(text) => {

@@ -22,6 +22,9 @@ pub enum Context {
     Library,
     Hub,
     Usage,
+    Race,
+    Bench,
+    History,
     Machine,
     Top,
     Prompt,
@@ -30,15 +33,19 @@ pub enum Context {
     Form,
     Confirm,
     Refused,
+    Vote,
     Help,
 }
 
 impl Context {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 17] = [
         Self::Fleet,
         Self::Library,
         Self::Hub,
         Self::Usage,
+        Self::Race,
+        Self::Bench,
+        Self::History,
         Self::Machine,
         Self::Top,
         Self::Prompt,
@@ -47,6 +54,7 @@ impl Context {
         Self::Form,
         Self::Confirm,
         Self::Refused,
+        Self::Vote,
         Self::Help,
     ];
 
@@ -57,6 +65,7 @@ impl Context {
             Some(Overlay::Palette { .. }) => Self::Palette,
             Some(Overlay::Confirm { .. } | Overlay::Plan { .. }) => Self::Confirm,
             Some(Overlay::Refused { .. }) => Self::Refused,
+            Some(Overlay::Vote { .. }) => Self::Vote,
             Some(Overlay::Form(_)) => Self::Form,
             None => Self::beneath(state),
         }
@@ -75,6 +84,11 @@ impl Context {
                 Face::Hub => Self::Hub,
                 Face::Usage => Self::Usage,
             },
+            Screen::Bench if state.history.filtering => Self::Filter,
+            Screen::Bench if state.history.open => Self::History,
+            Screen::Bench => Self::Bench,
+            Screen::Race if state.race.typing => Self::Prompt,
+            Screen::Race => Self::Race,
             Screen::Machine => Self::Machine,
             Screen::Top => Self::Top,
         }
@@ -86,12 +100,16 @@ impl Context {
     }
 }
 
-use Context::{Confirm, Filter, Fleet, Form, Help, Hub, Library, Machine, Palette, Prompt, Refused, Top, Usage};
+use Context::{
+    Bench, Confirm, Filter, Fleet, Form, Help, History, Hub, Library, Machine, Palette, Prompt, Race, Refused, Top,
+    Usage, Vote,
+};
 
 const TEXT: &[Context] = &[Prompt, Filter, Palette, Form];
-const TABLES: &[Context] = &[Fleet, Library, Hub, Usage, Machine];
-const LISTS: &[Context] = &[Fleet, Library, Hub, Usage, Machine, Palette, Form, Filter, Confirm, Help];
-const SCREENS: &[Context] = &[Fleet, Library, Hub, Usage, Machine, Help, Prompt];
+const TABLES: &[Context] = &[Fleet, Library, Hub, Usage, Race, Bench, History, Machine];
+const LISTS: &[Context] =
+    &[Fleet, Library, Hub, Usage, Race, Bench, History, Machine, Palette, Form, Filter, Confirm, Vote, Help];
+const SCREENS: &[Context] = &[Fleet, Library, Hub, Usage, Race, Bench, History, Machine, Help, Prompt];
 const GRAPHS: &[Context] = &[Fleet, Machine, Top];
 const EVERYWHERE: &[Context] = &Context::ALL;
 
@@ -99,44 +117,59 @@ const EVERYWHERE: &[Context] = &Context::ALL;
 const BUILT_IN: &[(&str, &[Context], &[&str])] = &[
     ("quit", TABLES, &["q", "ctrl-c"]),
     ("quit", &[Top], &["q", "ctrl-c"]),
-    ("quit", &[Prompt, Filter, Palette, Form, Confirm, Refused, Help], &["ctrl-c"]),
+    ("quit", &[Prompt, Filter, Palette, Form, Confirm, Refused, Vote, Help], &["ctrl-c"]),
     ("fleet", SCREENS, &["1", "alt-1"]),
     ("library", SCREENS, &["2", "alt-2"]),
+    ("race", SCREENS, &["3", "alt-3"]),
+    ("bench", SCREENS, &["4", "alt-4"]),
     ("machine", SCREENS, &["5", "alt-5"]),
+    ("bench-model", &[Library], &["b"]),
+    ("history", &[Bench, History], &["H"]),
     ("help", SCREENS, &["?", "f1"]),
     ("help", &[Top], &["?", "f1"]),
     ("down", &[Top], &["down", "j"]),
     ("up", &[Top], &["up", "k"]),
     ("theme", &[Top], &["T"]),
-    ("palette", &[Fleet, Library, Hub, Usage, Machine, Prompt], &[":", "ctrl-p"]),
+    ("palette", &[Fleet, Library, Hub, Usage, Race, Bench, History, Machine, Prompt], &[":", "ctrl-p"]),
     ("hub", &[Library, Usage], &["f"]),
     ("usage", &[Library, Hub], &["u"]),
-    ("filter", &[Fleet, Library, Hub], &["/"]),
+    ("filter", &[Fleet, Library, Hub, History], &["/"]),
     ("up", LISTS, &["up", "k"]),
     ("down", LISTS, &["down", "j"]),
-    ("page-up", &[Library, Hub, Usage, Machine, Filter, Help], &["pgup"]),
-    ("page-down", &[Library, Hub, Usage, Machine, Filter, Help], &["pgdn"]),
+    ("page-up", &[Library, Hub, Usage, Race, Bench, History, Machine, Filter, Help], &["pgup"]),
+    ("page-down", &[Library, Hub, Usage, Race, Bench, History, Machine, Filter, Help], &["pgdn"]),
     ("first", TABLES, &["home", "g"]),
     ("last", TABLES, &["end", "G"]),
-    ("choose", &[Fleet, Library, Hub, Usage, Filter, Palette, Form], &["enter"]),
+    ("choose", &[Fleet, Library, Hub, Usage, Race, Filter, Palette, Form, Vote], &["enter"]),
     ("back", EVERYWHERE, &["esc"]),
     ("yes", &[Confirm], &["y"]),
     ("no", &[Confirm], &["n"]),
-    ("focus", &[Fleet, Prompt, Hub], &["tab"]),
+    ("focus", &[Fleet, Prompt, Hub, Race], &["tab"]),
+    ("next-tab", &[Race], &["right"]),
+    ("previous-tab", &[Race], &["left"]),
     ("next-tab", &[Fleet], &["right", "l"]),
     ("next-tab", &[Prompt], &["ctrl-t"]),
     ("previous-tab", &[Fleet], &["left", "h"]),
     ("scroll-up", &[Fleet, Prompt], &["pgup"]),
     ("scroll-down", &[Fleet, Prompt], &["pgdn"]),
-    ("new", &[Fleet, Library], &["n"]),
-    ("configure", &[Fleet, Library], &["c"]),
+    ("mark", &[Fleet, Library], &["space"]),
+    ("race-marked", &[Fleet, Library], &["R"]),
+    ("order", &[Race], &["o"]),
+    ("blind", &[Race], &["b"]),
+    ("vote", &[Race], &["v"]),
+    ("lockstep", &[Race], &["l"]),
+    ("diff", &[Race], &["d"]),
+    ("export-race", &[Race], &["e"]),
+    ("ratings", &[Race], &["s"]),
+    ("new", &[Fleet, Library, Race], &["n"]),
+    ("configure", &[Fleet, Library, Race], &["c"]),
     ("force", &[Refused], &["F"]),
-    ("cancel", &[Fleet, Prompt], &["ctrl-x"]),
-    ("stop", &[Fleet], &["x"]),
-    ("restart", &[Fleet], &["r"]),
+    ("cancel", &[Fleet, Prompt, Race], &["ctrl-x"]),
+    ("stop", &[Fleet, Race], &["x"]),
+    ("restart", &[Fleet, Race], &["r"]),
     ("clear", &[Fleet, Prompt], &["ctrl-l"]),
-    ("fold", &[Fleet, Prompt], &["t", "ctrl-o"]),
-    ("copy", &[Fleet, Prompt], &["y", "ctrl-y"]),
+    ("fold", &[Fleet, Prompt, Race], &["t", "ctrl-o"]),
+    ("copy", &[Fleet, Prompt, Race], &["y", "ctrl-y"]),
     ("sort", &[Fleet, Library, Hub], &["s"]),
     ("pause", &[Hub], &["p"]),
     ("cancel-download", &[Hub], &["x"]),
@@ -152,7 +185,7 @@ const BUILT_IN: &[(&str, &[Context], &[&str])] = &[
     ("split", GRAPHS, &["v"]),
     ("export", GRAPHS, &["e"]),
     ("theme", TABLES, &["T"]),
-    ("rescan", &[Library, Usage], &["R"]),
+    ("rescan", &[Library, Usage], &["ctrl-r"]),
     ("delete-model", &[Library, Usage], &["d"]),
     ("take-back", &[Library, Usage], &["U"]),
     ("group", &[Usage], &["tab"]),

@@ -31,6 +31,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
             let name = state.model(model).map_or(model.as_str(), |model| model.name.as_str());
             refused(canvas, area, name, refusal);
         }
+        Some(Overlay::Vote { chosen }) => super::panels::race::vote(canvas, area, state, *chosen),
         Some(Overlay::Form(form)) => fields(canvas, area, state, form, view_state),
     }
 }

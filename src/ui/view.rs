@@ -20,6 +20,9 @@ pub struct ViewState {
     pub(super) quant_offset: usize,
     pub(super) downloads_offset: usize,
     pub(super) usage_offset: usize,
+    pub(super) race_offset: usize,
+    pub(super) bench_offset: usize,
+    pub(super) history_offset: usize,
     pub(super) palette_offset: usize,
     pub(super) form_offset: usize,
     /// The most lines that the help, else the conversation can be scrolled by: a scroll beyond it shows nothing more.
@@ -69,6 +72,8 @@ fn frame(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut Vi
     match state.screen {
         Screen::Fleet => screens::fleet::draw(canvas, body, state, view_state),
         Screen::Library => screens::library::draw(canvas, body, state, view_state),
+        Screen::Race => screens::race::draw(canvas, body, state, view_state),
+        Screen::Bench => screens::bench::draw(canvas, body, state, view_state),
         Screen::Machine => screens::machine::draw(canvas, body, state, view_state),
         Screen::Top => screens::top::draw(canvas, body, state, view_state),
     }

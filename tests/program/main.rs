@@ -10,10 +10,14 @@ mod command_line;
 mod fake_hub;
 #[cfg(all(unix, feature = "llama"))]
 mod faults;
+#[cfg(unix)]
+mod history;
 #[cfg(target_os = "linux")]
 mod house;
 #[cfg(unix)]
 mod pull;
+#[cfg(all(unix, feature = "llama"))]
+mod race;
 #[cfg(unix)]
 #[cfg_attr(not(feature = "llama"), expect(dead_code, reason = "the terminal is for the tests that start models"))]
 mod support;

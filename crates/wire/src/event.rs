@@ -35,7 +35,12 @@ pub enum Event {
         pieces: Vec<Piece>,
         /// The figures so far.
         counters: Counters,
+        /// The tokens behind the text with what else was likely, where the request wants it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        tokens: Vec<Token>,
     },
+    /// A chunk of a text was weighed.
+    Scored(Box<Scored>),
     /// A generation has ended well or was cancelled. The worker is ready again.
     Finished {
         /// The generation.
@@ -45,6 +50,8 @@ pub enum Event {
         /// The figures at the end.
         counters: Counters,
     },
+    /// A repetition of a bench has ended.
+    Measured(Measured),
     /// Something failed. With an id the worker stays usable; without one it exits.
     Failed(Failure),
     /// The answer to a ping.
@@ -149,6 +156,54 @@ pub struct Started {
     pub sampling: Sampling,
 }
 
+/// A generated token and what else was likely in its place.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Token {
+    /// Its bytes, which need not be whole characters.
+    pub bytes: Vec<u8>,
+    /// The likeliest tokens, likeliest first, before any sampler: `n_probable` of them, or the whole vocabulary.
+    pub probable: Vec<Probable>,
+}
+
+/// A token that might have come.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Probable {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// 0 to 1, of the whole vocabulary.
+    pub probability: f32,
+}
+
+/// A chunk that was weighed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Scored {
+    /// As asked.
+    pub id: u64,
+    /// As asked.
+    pub chunk: u32,
+    /// Whole chunks in the text; what is left behind the last one is not weighed.
+    pub n_chunks: u32,
+    /// A fingerprint of the vocabulary: two models with the same one have the same tokens.
+    pub vocabulary: u64,
+    /// The bytes of the tokens before those that were weighed.
+    pub before: Vec<u8>,
+    /// The tokens that were weighed, in order.
+    pub tokens: Vec<Weight>,
+}
+
+/// How likely a token of a text was.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Weight {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Negative logarithm of its probability, nats.
+    pub surprise: f32,
+    /// Kullback and Leibler's divergence of this model from the reference at this position, nats, where compared.
+    pub divergence: Option<f32>,
+    /// Whether both models find the same token likeliest, where compared.
+    pub agrees: Option<bool>,
+}
+
 /// Which stream a piece of text belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -200,6 +255,19 @@ impl Counters {
         (self.n_generated > 1 && self.generation_us > 0)
             .then(|| f64::from(self.n_generated - 1) * 1e6 / self.generation_us as f64)
     }
+}
+
+/// The times of one [`crate::Measure`].
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Measured {
+    /// As asked.
+    pub id: u64,
+    /// False where it was cancelled: the times are then of no use.
+    pub is_whole: bool,
+    /// Time of reading all prompts, until the logits after them are there, in microseconds; 0 without a prompt.
+    pub prompt_us: u64,
+    /// Time of each step of the generation, in microseconds; a step gives one token to each sequence.
+    pub step_us: Vec<u32>,
 }
 
 /// Why a generation ended.

@@ -10,10 +10,13 @@ mod request;
 
 pub use event::{
     Channel, Counters, Device, DeviceKind, DeviceMemory, Event, Failure, FailureKind, Finish, Hello, Ledger, Loaded,
-    Piece, Started,
+    Measured, Piece, Probable, Scored, Started, Token, Weight,
 };
 pub use frame::{Decoder, Error, MAX_FRAME, encode, read, write};
-pub use request::{CacheType, FlashAttention, Generate, Grammar, Load, Message, Prompt, Request, Role, Sampling};
+pub use request::{
+    CacheType, Distributions, FlashAttention, Generate, Grammar, Load, Measure, Message, Prompt, Request, Role,
+    Sampling, Score,
+};
 
 /// The protocol's version. It rises with every change that an older peer would misread.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;

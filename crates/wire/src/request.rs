@@ -12,6 +12,8 @@ pub enum Request {
     Load(Load),
     /// Answer a prompt. One at a time: a second one while busy fails with [`crate::FailureKind::Busy`].
     Generate(Generate),
+    /// Weigh a chunk of a text; answered by [`crate::Event::Scored`]. Not while busy, as with [`Request::Generate`].
+    Score(Score),
     /// End the generation with this id within one decode step; unknown ids are ignored.
     Cancel {
         /// The id of the generation.
@@ -29,8 +31,33 @@ pub enum Request {
     },
     /// Forget the conversation's cached tokens.
     Forget,
+    /// Measure a speed once, in a context of its own; answered by [`crate::Event::Measured`]. One at a time, like
+    /// [`Request::Generate`], and cancelled like it.
+    Measure(Measure),
     /// Free everything and exit with status 0.
     Shutdown,
+}
+
+/// One repetition of one cell of a bench: random tokens, no sampling. With `n_prompt` the time of reading them is taken,
+/// with `n_generate` the time of each step; with both, one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Measure {
+    /// Chosen by the supervisor; repeated in the answer.
+    pub id: u64,
+    /// Tokens of each prompt.
+    pub n_prompt: u32,
+    /// Tokens to generate in each sequence.
+    pub n_generate: u32,
+    /// Tokens in each sequence before; not timed.
+    pub n_depth: u32,
+    /// Sequences, decoded together.
+    pub n_parallel: u32,
+    /// Tokens per call of llama.cpp.
+    pub n_batch: u32,
+    /// Tokens computed at once.
+    pub n_ubatch: u32,
+    /// Context length of each sequence, in tokens. A context is kept for the next repetition that wants the same.
+    pub n_ctx: u32,
 }
 
 /// How to load a model and build its context.
@@ -103,6 +130,9 @@ pub struct Generate {
     pub sampling: Sampling,
     /// What the answer must look like; `None` leaves it free. It holds from the first token on, reasoning included.
     pub grammar: Option<Grammar>,
+    /// How many of the likeliest tokens to tell at each step, see [`crate::Token`]; 0 tells none.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub n_probable: u32,
 }
 
 /// What an answer must look like.
@@ -113,6 +143,42 @@ pub enum Grammar {
     Gbnf(String),
     /// A JSON schema that the answer, one JSON document, is to obey.
     JsonSchema(String),
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_none(count: &u32) -> bool {
+    *count == 0
+}
+
+/// A stretch of text to be weighed: how likely the model finds each of its tokens.
+///
+/// The text is cut into chunks of `n_chunk` tokens. Each is read into an empty context, begun by the begin-of-text token
+/// where the vocabulary wants one (it takes the place of the chunk's first token), and the tokens of its second half are
+/// weighed, so that each has half a chunk before it at least. This is how llama-perplexity does it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    /// Chosen by the supervisor; repeated in the answer.
+    pub id: u64,
+    /// The text; `None` goes on with the one of the request before.
+    pub text: Option<String>,
+    /// Tokens of a chunk.
+    pub n_chunk: u32,
+    /// Which chunk, from 0.
+    pub chunk: u32,
+    /// What to do with the whole distributions.
+    pub distributions: Distributions,
+}
+
+/// What is done with a model's probabilities for all tokens at each position.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Distributions {
+    /// Nothing.
+    Drop,
+    /// They are written to this file as natural logarithms, 32-bit floats in the machine's order, position by position.
+    Write(PathBuf),
+    /// They are compared with those that another model wrote to this file for the same chunk.
+    Compare(PathBuf),
 }
 
 /// What a model is to go on from.

@@ -26,7 +26,7 @@ fn request() -> impl Strategy<Value = Request> {
     prop_oneof![
         (any::<u64>(), prompt, proptest::option::of(any::<u32>()), sampling()).prop_map(
             |(id, prompt, max_tokens, sampling)| {
-                Request::Generate(Generate { id, prompt, max_tokens, sampling, grammar: None })
+                Request::Generate(Generate { id, prompt, max_tokens, sampling, grammar: None, n_probable: 0 })
             }
         ),
         any::<u64>().prop_map(|id| Request::Cancel { id }),
@@ -91,7 +91,7 @@ proptest! {
     #[test]
     fn events_survive_with_any_text(texts in proptest::collection::vec(any::<String>(), 0..4)) {
         let pieces = texts.into_iter().map(|text| Piece { channel: Channel::Answer, text }).collect();
-        let event = Event::Text { id: 1, pieces, counters: Counters::default() };
+        let event = Event::Text { id: 1, pieces, counters: Counters::default(), tokens: Vec::new() };
         let frame = wire::encode(&event).unwrap();
         prop_assert_eq!(wire::read::<Event>(&mut frame.as_slice()).unwrap(), Some(event));
     }
@@ -146,7 +146,8 @@ fn a_length_above_the_limit_is_refused_before_its_body_is_read() {
 #[test]
 fn a_message_above_the_limit_is_not_sent() {
     let prompt = Prompt::Raw("x".repeat(MAX_FRAME));
-    let generate = Generate { id: 1, prompt, max_tokens: None, sampling: Sampling::default(), grammar: None };
+    let generate =
+        Generate { id: 1, prompt, max_tokens: None, sampling: Sampling::default(), grammar: None, n_probable: 0 };
     let mut sent = Vec::new();
     assert!(matches!(wire::write(&mut sent, &Request::Generate(generate)), Err(Error::TooLong(_))));
     assert!(sent.is_empty());

@@ -4,9 +4,9 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 use wire::{
-    CacheType, Channel, Counters, Device, DeviceKind, DeviceMemory, Event, Failure, FailureKind, Finish,
-    FlashAttention, Generate, Grammar, Hello, Ledger, Load, Loaded, Message, Piece, Prompt, Request, Role, Sampling,
-    Started,
+    CacheType, Channel, Counters, Device, DeviceKind, DeviceMemory, Distributions, Event, Failure, FailureKind, Finish,
+    FlashAttention, Generate, Grammar, Hello, Ledger, Load, Loaded, Measure, Measured, Message, Piece, Prompt, Request,
+    Role, Sampling, Score, Scored, Started, Weight,
 };
 
 fn check<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(cases: &[(T, &str)]) {
@@ -26,7 +26,7 @@ fn check_names<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(ca
 
 #[test]
 fn the_version_is_the_one_of_these_messages() {
-    assert_eq!(wire::VERSION, 1);
+    assert_eq!(wire::VERSION, 2);
 }
 
 #[test]
@@ -56,8 +56,25 @@ fn requests() {
             r#"{"request":"load","path":"/models/a.gguf","n_ctx":4096,"n_batch":2048,"n_ubatch":512,"n_threads":2,"n_gpu_layers":null,"cache_type_k":"q8_0","cache_type_v":"bf16","flash_attention":"auto","mmap":true,"mlock":false}"#,
         ),
         (
-            Request::Generate(Generate { id: 1, prompt: chat, max_tokens: Some(64), sampling, grammar: None }),
+            Request::Generate(Generate {
+                id: 1,
+                prompt: chat,
+                max_tokens: Some(64),
+                sampling,
+                grammar: None,
+                n_probable: 0,
+            }),
             r#"{"request":"generate","id":1,"prompt":{"chat":[{"role":"system","content":"Be brief."},{"role":"user","content":"Who?"},{"role":"assistant","content":"Ishmael."}]},"max_tokens":64,"sampling":{"temperature":0.5,"top_k":40,"top_p":null,"min_p":null,"repeat_penalty":null,"seed":7},"grammar":null}"#,
+        ),
+        (
+            Request::Score(Score {
+                id: 1,
+                text: Some("Call me".into()),
+                n_chunk: 512,
+                chunk: 0,
+                distributions: Distributions::Write("/tmp/d".into()),
+            }),
+            r#"{"request":"score","id":1,"text":"Call me","n_chunk":512,"chunk":0,"distributions":{"write":"/tmp/d"}}"#,
         ),
         (
             Request::Generate(Generate {
@@ -66,13 +83,27 @@ fn requests() {
                 max_tokens: None,
                 sampling: Sampling::default(),
                 grammar: Some(Grammar::Gbnf("root ::= \"a\"".into())),
+                n_probable: 5,
             }),
-            r#"{"request":"generate","id":18446744073709551615,"prompt":{"raw":"Call me"},"max_tokens":null,"sampling":{"temperature":null,"top_k":null,"top_p":null,"min_p":null,"repeat_penalty":null,"seed":null},"grammar":{"gbnf":"root ::= \"a\""}}"#,
+            r#"{"request":"generate","id":18446744073709551615,"prompt":{"raw":"Call me"},"max_tokens":null,"sampling":{"temperature":null,"top_k":null,"top_p":null,"min_p":null,"repeat_penalty":null,"seed":null},"grammar":{"gbnf":"root ::= \"a\""},"n_probable":5}"#,
         ),
         (Request::Cancel { id: 1 }, r#"{"request":"cancel","id":1}"#),
         (Request::Threads { n_threads: 2 }, r#"{"request":"threads","n_threads":2}"#),
         (Request::Ping { nonce: 3 }, r#"{"request":"ping","nonce":3}"#),
         (Request::Forget, r#"{"request":"forget"}"#),
+        (
+            Request::Measure(Measure {
+                id: 4,
+                n_prompt: 512,
+                n_generate: 128,
+                n_depth: 4096,
+                n_parallel: 2,
+                n_batch: 2048,
+                n_ubatch: 512,
+                n_ctx: 4864,
+            }),
+            r#"{"request":"measure","id":4,"n_prompt":512,"n_generate":128,"n_depth":4096,"n_parallel":2,"n_batch":2048,"n_ubatch":512,"n_ctx":4864}"#,
+        ),
         (Request::Shutdown, r#"{"request":"shutdown"}"#),
     ]);
 }
@@ -140,8 +171,19 @@ fn events() {
         ),
         (Event::Prompt { id: 1, n_done: 2 }, r#"{"event":"prompt","id":1,"n_done":2}"#),
         (
-            Event::Text { id: 1, pieces, counters },
+            Event::Text { id: 1, pieces, counters, tokens: Vec::new() },
             r#"{"event":"text","id":1,"pieces":[{"channel":"reasoning","text":"Hm."},{"channel":"answer","text":"Yes\n"}],"counters":{"n_prompt":1,"prompt_us":2,"ttft_us":3,"n_generated":4,"n_reasoning":5,"generation_us":6,"decode_us":7,"n_past":8}}"#,
+        ),
+        (
+            Event::Scored(Box::new(Scored {
+                id: 1,
+                chunk: 2,
+                n_chunks: 3,
+                vocabulary: 4,
+                before: vec![65],
+                tokens: vec![Weight { bytes: vec![66], surprise: 0.5, divergence: Some(0.25), agrees: Some(true) }],
+            })),
+            r#"{"event":"scored","id":1,"chunk":2,"n_chunks":3,"vocabulary":4,"before":[65],"tokens":[{"bytes":[66],"surprise":0.5,"divergence":0.25,"agrees":true}]}"#,
         ),
         (
             Event::Finished { id: 1, finish: Finish::ContextFull, counters: Counters::default() },
@@ -150,6 +192,10 @@ fn events() {
         (
             Event::Failed(failure),
             r#"{"event":"failed","id":null,"kind":"prompt_too_long","message":"too long","hint":"less"}"#,
+        ),
+        (
+            Event::Measured(Measured { id: 4, is_whole: true, prompt_us: 9, step_us: vec![1, 2] }),
+            r#"{"event":"measured","id":4,"is_whole":true,"prompt_us":9,"step_us":[1,2]}"#,
         ),
         (Event::Pong { nonce: 1, n_decodes: 2 }, r#"{"event":"pong","nonce":1,"n_decodes":2}"#),
     ]);

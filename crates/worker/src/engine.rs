@@ -9,7 +9,7 @@ use std::ptr::NonNull;
 
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_sys_2 as sys;
-use wire::{CacheType, Failure, FailureKind, FlashAttention, Ledger, Load};
+use wire::{CacheType, Failure, FailureKind, FlashAttention, Ledger, Load, Measure};
 
 use crate::backend::{self, fail};
 use crate::control::CONTROL;
@@ -22,23 +22,38 @@ const MAX_CONTEXT: u32 = 1 << 24;
 /// The largest batch, in tokens. Larger ones gain nothing and cost compute buffers.
 const MAX_BATCH: u32 = 1 << 14;
 
+/// Positions whose logits are held at once while a text is weighed: each is a row as long as the vocabulary.
+const N_SCORED: usize = 128;
+
 /// A loaded model with its context. The sequence is always 0.
 pub(crate) struct Engine {
     /// Before the model, which it refers to: fields are dropped in this order.
     context: Context,
+    /// For texts that are weighed, with its length in tokens; made when one is.
+    scoring: Option<(Context, usize)>,
     model: Model,
     n_ctx: usize,
     n_threads: u32,
     /// Tokens per call of `decode`.
     n_chunk: usize,
     n_gpu_layers: u32,
+    /// What the context was made with.
+    params: sys::llama_context_params,
     is_recurrent: bool,
     /// How far back layers with a sliding window look, in tokens; 0 where none does.
     n_window: usize,
+    load: Load,
     suppressed: Vec<i32>,
 }
 
-struct Context(NonNull<sys::llama_context>);
+/// Owns a context of llama.cpp.
+pub(crate) struct Context(NonNull<sys::llama_context>);
+
+impl Context {
+    pub(crate) fn as_ptr(&self) -> *mut sys::llama_context {
+        self.0.as_ptr()
+    }
+}
 
 impl Drop for Context {
     fn drop(&mut self) {
@@ -73,14 +88,7 @@ impl Engine {
         }
         let model = Model::load(llama, load, progress)?;
         let params = context_params(load, model.n_ctx_train());
-        let _ = log::take_error();
-        // SAFETY: the model is live; the parameters hold no pointer but the callback, a function that stays.
-        let context = NonNull::new(unsafe { sys::llama_init_from_model(model.as_ptr(), params) });
-        let context = Context(context.ok_or_else(|| {
-            let reason = log::error_or_none_given();
-            let message = format!("the context of {} tokens could not be made: {reason}", params.n_ctx);
-            fail(FailureKind::Context, message, context_hint(&reason))
-        })?);
+        let context = make_context(&model, params)?;
         // SAFETY: the context is live.
         if unsafe { sys::llama_get_memory(context.0.as_ptr()) }.is_null() {
             return Err(cannot_chat(ONLY_ENCODES));
@@ -97,8 +105,11 @@ impl Engine {
             n_threads: CONTROL.n_threads(),
             n_chunk: n_chunk.min(n_batch) as usize,
             n_gpu_layers,
+            params,
             is_recurrent: model.is_recurrent(),
             n_window: model.n_window(),
+            scoring: None,
+            load: load.clone(),
             suppressed: model.suppressed(),
             context,
             model,
@@ -165,6 +176,75 @@ impl Engine {
         Some(logits)
     }
 
+    /// Run a chunk of tokens through an empty context of its own and give the logits behind each from position `first`
+    /// on to `each`, which says whether to go on.
+    pub(crate) fn score(
+        &mut self,
+        tokens: &mut [i32],
+        first: usize,
+        mut each: impl FnMut(&Self, usize, &[f32]) -> bool,
+    ) -> Result<(), String> {
+        if !tokens.iter().all(|token| self.model.is_token(*token)) {
+            return Err("a token is none of the vocabulary".to_owned());
+        }
+        let context = self.scoring_context(tokens.len())?;
+        // SAFETY: the context is live; nothing refers to what it holds.
+        unsafe { sys::llama_memory_clear(sys::llama_get_memory(context), false) };
+        let n_tokens = tokens.len();
+        let mut position = 0;
+        while position < n_tokens {
+            // What is not weighed goes in one piece.
+            let size = if position < first { first - position } else { N_SCORED };
+            let size = size.min(n_tokens - position).min(self.load.n_ubatch.max(1) as usize);
+            let wanted = position >= first;
+            let mut flags = vec![i8::from(wanted); size];
+            flags[size - 1] = 1;
+            // SAFETY: the context is live and used by this thread alone; the batch borrows tokens and flags for the
+            // call. Its length is within `n_batch`, its outputs within `n_outputs_max`, its tokens within the vocabulary.
+            let code = unsafe {
+                let mut batch = sys::llama_batch_get_one(tokens[position..].as_mut_ptr(), size as i32);
+                batch.logits = flags.as_mut_ptr();
+                let code = sys::llama_decode(context, batch);
+                sys::llama_synchronize(context);
+                code
+            };
+            CONTROL.count_decode();
+            if code != 0 {
+                let reason = log::take_error().unwrap_or_else(|| format!("code {code}"));
+                return Err(format!("llama.cpp failed while decoding: {reason}"));
+            }
+            for index in (0..size).filter(|_| wanted) {
+                // SAFETY: logits of this position were asked for; the row has `n_vocab` numbers and stays until the
+                // next decode call.
+                let row = unsafe {
+                    let row = NonNull::new(sys::llama_get_logits_ith(context, index as i32));
+                    let row = row.ok_or("llama.cpp gave no logits")?;
+                    std::slice::from_raw_parts(row.as_ptr(), self.model.n_vocab())
+                };
+                if !each(self, position + index, row) {
+                    return Ok(());
+                }
+            }
+            position += size;
+        }
+        Ok(())
+    }
+
+    fn scoring_context(&mut self, n_tokens: usize) -> Result<*mut sys::llama_context, String> {
+        if self.scoring.as_ref().is_none_or(|(_, length)| *length != n_tokens) {
+            self.scoring = None;
+            let load = Load { n_ctx: n_tokens as u32, n_batch: n_tokens as u32, ..self.load.clone() };
+            let mut params = context_params(&load, n_tokens as u32);
+            params.n_outputs_max = N_SCORED.max(1) as u32;
+            let _ = log::take_error();
+            // SAFETY: the model is live; the parameters hold no pointer but the callback, a function that stays.
+            let context = NonNull::new(unsafe { sys::llama_init_from_model(self.model.as_ptr(), params) });
+            let context = context.ok_or_else(|| format!("no context could be made: {}", log::error_or_none_given()))?;
+            self.scoring = Some((Context(context), n_tokens));
+        }
+        self.scoring.as_ref().map(|(context, _)| context.0.as_ptr()).ok_or_else(|| "no context".to_owned())
+    }
+
     /// How many positions the context holds.
     pub(crate) fn n_past(&self) -> usize {
         // SAFETY: the context is live.
@@ -214,6 +294,26 @@ impl Engine {
         self.n_past()
     }
 
+    /// A further context over the same model, made like this one but for its sizes, which are bounded alike. It must be
+    /// dropped before the engine.
+    pub(crate) fn context_for(&self, measure: &Measure) -> Result<Context, Failure> {
+        let mut params = self.params;
+        params.n_ctx = measure.n_ctx.saturating_mul(measure.n_parallel);
+        if params.n_ctx > MAX_CONTEXT {
+            let message = format!("a context of {} tokens is above the limit of {MAX_CONTEXT}", params.n_ctx);
+            return Err(fail(FailureKind::Context, message, "ask for less depth or fewer sequences"));
+        }
+        params.n_batch = measure.n_batch.clamp(1, MAX_BATCH);
+        params.n_ubatch = measure.n_ubatch.clamp(1, params.n_batch);
+        params.n_seq_max = measure.n_parallel;
+        params.n_outputs_max = measure.n_parallel;
+        make_context(&self.model, params)
+    }
+
+    pub(crate) fn is_recurrent(&self) -> bool {
+        self.is_recurrent
+    }
+
     pub(crate) fn model(&self) -> &Model {
         &self.model
     }
@@ -237,6 +337,17 @@ impl Engine {
     pub(crate) fn n_gpu_layers(&self) -> u32 {
         self.n_gpu_layers
     }
+}
+
+fn make_context(model: &Model, params: sys::llama_context_params) -> Result<Context, Failure> {
+    let _ = log::take_error();
+    // SAFETY: the model is live; the parameters hold no pointer but the callback, a function that stays.
+    let context = NonNull::new(unsafe { sys::llama_init_from_model(model.as_ptr(), params) });
+    Ok(Context(context.ok_or_else(|| {
+        let reason = log::error_or_none_given();
+        let message = format!("the context of {} tokens could not be made: {reason}", params.n_ctx);
+        fail(FailureKind::Context, message, context_hint(&reason))
+    })?))
 }
 
 fn context_params(load: &Load, n_ctx_train: u32) -> sys::llama_context_params {

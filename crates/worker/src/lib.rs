@@ -8,6 +8,7 @@
 use std::process::ExitCode;
 
 pub mod clock;
+pub mod probable;
 pub mod residency;
 pub mod sampler;
 pub mod template;
@@ -16,6 +17,8 @@ pub mod utf8;
 
 #[cfg(feature = "llama")]
 mod backend;
+#[cfg(feature = "llama")]
+mod bench;
 #[cfg(feature = "llama")]
 mod control;
 #[cfg(feature = "llama")]
@@ -34,6 +37,8 @@ mod out;
 mod process;
 #[cfg(feature = "llama")]
 mod run;
+#[cfg(feature = "llama")]
+mod score;
 #[cfg(feature = "llama")]
 mod session;
 #[cfg(feature = "llama")]

@@ -95,6 +95,20 @@ impl Model {
         self.tokens(text, is_wanted.then(|| vocab.bos()))
     }
 
+    /// The tokens of a text that is nothing but text, begun and ended as the vocabulary wants it.
+    pub(crate) fn tokenize_text(&self, text: &str) -> Vec<i32> {
+        let mut tokens = Vec::with_capacity(text.len() + 16);
+        self.inner.vocab().tokenize_into(text.as_bytes(), &mut tokens, true, false);
+        tokens.into_iter().map(|token| token.0).collect()
+    }
+
+    /// The begin-of-text token, where the vocabulary wants one.
+    pub(crate) fn begin_of_text(&self) -> Option<i32> {
+        let vocab = self.inner.vocab();
+        let token = vocab.bos().0;
+        (vocab.should_add_bos() && self.is_token(token)).then_some(token)
+    }
+
     /// The tokens of a text as it stands, special tokens read as such.
     pub(crate) fn tokenize_bare(&self, text: &str) -> Vec<i32> {
         self.tokens(text, None)

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Instant;
 
 use llama_cpp_2::llama_backend::LlamaBackend;
-use wire::{Event, Failure, FailureKind, Generate, Hello, Load, Request};
+use wire::{Event, Failure, FailureKind, Generate, Hello, Load, Measure, Request, Score};
 
 use crate::control::CONTROL;
 use crate::out::Out;
@@ -23,6 +23,8 @@ const MAX_WAITING: usize = 16;
 enum Task {
     Load(Box<Load>),
     Generate(Box<Generate>, Instant),
+    Measure(Measure),
+    Score(Box<Score>),
     Forget,
     Shutdown,
 }
@@ -95,6 +97,10 @@ fn take(request: Request, out: &Out, to_engine: &SyncSender<Task>) {
         }
         Request::Generate(generate) if CONTROL.begin(generate.id) => Task::Generate(Box::new(generate), Instant::now()),
         Request::Generate(generate) => return refuse(out, Some(generate.id)),
+        Request::Measure(measure) if CONTROL.begin(measure.id) => Task::Measure(measure),
+        Request::Measure(measure) => return refuse(out, Some(measure.id)),
+        Request::Score(score) if CONTROL.begin(score.id) => Task::Score(Box::new(score)),
+        Request::Score(score) => return refuse(out, Some(score.id)),
         Request::Forget => Task::Forget,
         Request::Shutdown => {
             CONTROL.stop();
@@ -108,6 +114,14 @@ fn take(request: Request, out: &Out, to_engine: &SyncSender<Task>) {
             CONTROL.end();
             refuse(out, Some(generate.id));
         }
+        Err(TrySendError::Full(Task::Measure(measure))) => {
+            CONTROL.end();
+            refuse(out, Some(measure.id));
+        }
+        Err(TrySendError::Full(Task::Score(score))) => {
+            CONTROL.end();
+            refuse(out, Some(score.id));
+        }
         Err(TrySendError::Full(_)) => note("a request was dropped: too many wait"),
         Err(TrySendError::Disconnected(_)) => process::end(0),
     }
@@ -116,6 +130,12 @@ fn take(request: Request, out: &Out, to_engine: &SyncSender<Task>) {
 fn refuse(out: &Out, id: Option<u64>) {
     let failure = backend::fail(FailureKind::Busy, "a generation is running".to_owned(), "wait for it, or cancel it");
     out.send(&Event::Failed(Failure { id, ..failure }));
+}
+
+fn no_model(out: &Out, id: u64) {
+    CONTROL.end();
+    let failure = backend::fail(FailureKind::Request, "no model is loaded".to_owned(), "load one first");
+    out.send(&Event::Failed(Failure { id: Some(id), ..failure }));
 }
 
 /// Carry out tasks in order.
@@ -149,11 +169,19 @@ fn work(llama: &LlamaBackend, out: &'static Out, tasks: &Receiver<Task>) -> Exit
                 CONTROL.end();
                 out.send(&ended);
             }
-            (Task::Generate(generate, _), None) => {
+            (Task::Score(score), Some(session)) => {
+                let ended = session.score(&score).unwrap_or_else(Event::Failed);
                 CONTROL.end();
-                let failure = backend::fail(FailureKind::Request, "no model is loaded".to_owned(), "load one first");
-                out.send(&Event::Failed(Failure { id: Some(generate.id), ..failure }));
+                out.send(&ended);
             }
+            (Task::Measure(measure), Some(session)) => {
+                let ended = session.measure(&measure).map_or_else(Event::Failed, Event::Measured);
+                CONTROL.end();
+                out.send(&ended);
+            }
+            (Task::Generate(generate, _), None) => no_model(out, generate.id),
+            (Task::Measure(measure), None) => no_model(out, measure.id),
+            (Task::Score(score), None) => no_model(out, score.id),
             (Task::Forget, Some(session)) => session.forget(),
             (Task::Forget, None) => {}
             (Task::Shutdown, _) => break,

@@ -8,24 +8,35 @@ use std::hash::{BuildHasher as _, Hasher as _};
 use std::time::{Duration, Instant, SystemTime};
 
 use llama_cpp_2::llama_backend::LlamaBackend;
-use wire::{Event, Failure, FailureKind, Finish, Generate, Load, Loaded, Prompt, Sampling, Started};
+use wire::{
+    Event, Failure, FailureKind, Finish, Generate, Load, Loaded, Measure, Measured, Probable, Prompt, Sampling, Score,
+    Started, Token,
+};
 
 use crate::backend;
+use crate::bench::Bench;
 use crate::control::CONTROL;
 use crate::engine::{Decoded, Engine};
 use crate::grammar::Grammar;
 use crate::log;
 use crate::model::Model;
 use crate::out::Out;
+use crate::probable::likeliest;
 use crate::sampler::{self, Sampler};
+use crate::score::Scorer;
 use crate::stream::Stream;
 use crate::template::{Template, TemplateError};
 use crate::think::{self, Splitter};
+
+/// The most likely tokens that are told at each step.
+const MAX_PROBABLE: u32 = 50;
 
 /// No token of any vocabulary is longer, in bytes: a text above this many per token of context can't fit.
 const MAX_TOKEN_BYTES: usize = 256;
 
 pub(crate) struct Session {
+    /// Contexts of benches: before the engine, whose model they refer to.
+    bench: Bench,
     engine: Engine,
     template: Option<Template>,
     /// The file's own sampling, defaults filled in.
@@ -34,6 +45,7 @@ pub(crate) struct Session {
     tokens: Vec<i32>,
     /// The tags of reasoning where each is one token: their text is shown, though they may be special.
     tags: Vec<i32>,
+    scorer: Scorer,
 }
 
 impl Session {
@@ -68,13 +80,35 @@ impl Session {
             sampling,
             load_us: micros(started.elapsed()),
         };
-        Ok((Self { engine, template, sampling, tokens: Vec::new(), tags }, loaded))
+        Ok((
+            Self {
+                bench: Bench::default(),
+                engine,
+                template,
+                sampling,
+                tokens: Vec::new(),
+                tags,
+                scorer: Scorer::default(),
+            },
+            loaded,
+        ))
+    }
+
+    /// Weigh a chunk of a text. The conversation is not touched.
+    pub(crate) fn score(&mut self, request: &Score) -> Result<Event, Failure> {
+        self.scorer.score(&mut self.engine, request)
     }
 
     /// Forget the conversation's tokens.
     pub(crate) fn forget(&mut self) {
         self.engine.clear();
         self.tokens.clear();
+    }
+
+    /// Take one measurement of a bench.
+    pub(crate) fn measure(&mut self, measure: &Measure) -> Result<Measured, Failure> {
+        let measured = self.bench.measure(&self.engine, measure);
+        measured.map_err(|failure| Failure { id: Some(measure.id), ..failure })
     }
 
     /// Answer one request that arrived at `arrived`, up to but without its last event.
@@ -117,7 +151,7 @@ impl Session {
         let mut stream = Stream::new(out, request.id, Splitter::after(&text));
         drop(text);
         let ended = match self.evaluate(&mut prompt[n_cached..], &mut stream, request.id, out) {
-            Ok(true) => self.go_on(&mut Sampler::new(&sampling), grammar, request.max_tokens, arrived, &mut stream),
+            Ok(true) => self.go_on(&mut Sampler::new(&sampling), grammar, request, arrived, &mut stream),
             Ok(false) => Ok(Finish::Cancelled),
             Err(decoded) => Err(decoded),
         };
@@ -180,11 +214,12 @@ impl Session {
         &mut self,
         sampler: &mut Sampler,
         mut grammar: Option<Grammar>,
-        max_tokens: Option<u32>,
+        request: &Generate,
         arrived: Instant,
         stream: &mut Stream<'_>,
     ) -> Result<Finish, String> {
-        let max_tokens = max_tokens.unwrap_or(u32::MAX);
+        let max_tokens = request.max_tokens.unwrap_or(u32::MAX);
+        let n_probable = request.n_probable.min(MAX_PROBABLE) as usize;
         if max_tokens == 0 {
             return Ok(Finish::Length);
         }
@@ -195,6 +230,8 @@ impl Session {
                 return Ok(Finish::Cancelled);
             }
             let logits = self.engine.logits().ok_or("llama.cpp gave no logits")?;
+            // Before the sampler, which changes them.
+            let probable = if n_probable > 0 { likeliest(logits, n_probable) } else { Vec::new() };
             let none = "the model's logits are no numbers";
             let mut token = sampler.sample(logits, &self.tokens).ok_or(none)?.cast_signed();
             if let Some(grammar) = &mut grammar {
@@ -209,6 +246,9 @@ impl Session {
             }
             self.engine.model().piece(token, self.tags.contains(&token), &mut bytes);
             stream.push(&bytes);
+            if n_probable > 0 {
+                stream.tell(self.told(&bytes, &probable));
+            }
             let now = Instant::now();
             match first {
                 None => {
@@ -235,6 +275,16 @@ impl Session {
                 Decoded::Failed(_) => return Err(reason(decoded)),
             }
         }
+    }
+
+    /// A token and what else was likely, as they are told.
+    fn told(&self, bytes: &[u8], probable: &[(i32, f32)]) -> Token {
+        let mut text = Vec::new();
+        let probable = probable.iter().map(|(token, probability)| {
+            self.engine.model().piece(*token, true, &mut text);
+            Probable { bytes: text.clone(), probability: *probability }
+        });
+        Token { probable: probable.collect(), bytes: bytes.to_vec() }
     }
 
     /// Decode tokens and keep the account of what the context holds, also when it was interrupted.

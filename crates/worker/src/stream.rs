@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use wire::{Channel, Counters, Event, Piece};
+use wire::{Channel, Counters, Event, Piece, Token};
 
 use crate::out::Out;
 use crate::think::Splitter;
@@ -24,6 +24,7 @@ pub(crate) struct Stream<'a> {
     /// Text of the token at hand; kept for its memory.
     text: String,
     pieces: Vec<Piece>,
+    tokens: Vec<Token>,
     sent: Option<Instant>,
     pub(crate) counters: Counters,
 }
@@ -37,6 +38,7 @@ impl<'a> Stream<'a> {
             splitter,
             text: String::new(),
             pieces: Vec::new(),
+            tokens: Vec::new(),
             sent: None,
             counters: Counters::default(),
         }
@@ -52,6 +54,11 @@ impl<'a> Stream<'a> {
         self.counters.n_generated += 1;
         // The closing tag is the reasoning's last token.
         self.counters.n_reasoning += u32::from(was_reasoning || self.splitter.is_reasoning());
+    }
+
+    /// Let a token be told along with the text.
+    pub(crate) fn tell(&mut self, token: Token) {
+        self.tokens.push(token);
     }
 
     /// Send what there is, if it is time.
@@ -72,7 +79,7 @@ impl<'a> Stream<'a> {
         let pieces = &mut self.pieces;
         self.splitter.push(&self.text, |channel, text| append(pieces, channel, text));
         self.splitter.finish(|channel, text| append(pieces, channel, text));
-        if !self.pieces.is_empty() {
+        if !self.pieces.is_empty() || !self.tokens.is_empty() {
             self.send(Instant::now());
         }
     }
@@ -80,7 +87,8 @@ impl<'a> Stream<'a> {
     fn send(&mut self, now: Instant) {
         self.sent = Some(now);
         let pieces = std::mem::take(&mut self.pieces);
-        self.out.send(&Event::Text { id: self.id, pieces, counters: self.counters });
+        let tokens = std::mem::take(&mut self.tokens);
+        self.out.send(&Event::Text { id: self.id, pieces, counters: self.counters, tokens });
     }
 }
 

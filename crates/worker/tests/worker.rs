@@ -9,8 +9,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use wire::{
-    CacheType, Counters, Event, Failure, FailureKind, Finish, FlashAttention, Generate, Grammar, Load, Loaded, Message,
-    Prompt, Request, Role, Sampling, Started,
+    CacheType, Counters, Event, Failure, FailureKind, Finish, FlashAttention, Generate, Grammar, Load, Loaded, Measure,
+    Message, Prompt, Request, Role, Sampling, Started,
 };
 
 /// No event of a test takes this long, even on a busy machine.
@@ -182,12 +182,83 @@ fn raw(id: u64, text: &str, max_tokens: u32) -> Generate {
         max_tokens: Some(max_tokens),
         sampling: Sampling { seed: Some(7), ..Sampling::default() },
         grammar: None,
+        n_probable: 0,
     }
 }
 
 fn chat(id: u64, turns: &[(Role, &str)], max_tokens: u32) -> Generate {
     let message = |(role, content): &(Role, &str)| Message { role: *role, content: (*content).to_owned() };
     Generate { prompt: Prompt::Chat(turns.iter().map(message).collect()), ..raw(id, "", max_tokens) }
+}
+
+#[test]
+fn tokens_are_told_with_what_else_was_likely() {
+    let (mut worker, _) = Worker::ready(&small());
+    let greedy = Sampling { temperature: Some(0.0), ..Sampling::default() };
+    worker.send(&Request::Generate(Generate { n_probable: 5, sampling: greedy, ..raw(1, "It was", 12) }));
+    let (mut text, mut told) = (String::new(), Vec::new());
+    loop {
+        match worker.event() {
+            Event::Text { pieces, tokens, .. } => {
+                text.extend(pieces.into_iter().map(|piece| piece.text));
+                told.extend(tokens);
+            }
+            Event::Finished { .. } => break,
+            Event::Started(_) | Event::Prompt { .. } => {}
+            event => panic!("unexpected {event:?}"),
+        }
+    }
+    assert_eq!(told.len(), 12);
+    let bytes: Vec<u8> = told.iter().flat_map(|token| token.bytes.clone()).collect();
+    assert_eq!(String::from_utf8_lossy(&bytes), text);
+    for token in &told {
+        assert_eq!(token.probable.len(), 5);
+        assert_eq!(token.probable[0].bytes, token.bytes, "the likeliest token is the one that is taken");
+        assert!(token.probable.is_sorted_by(|one, other| one.probability >= other.probability));
+        let sum: f32 = token.probable.iter().map(|other| other.probability).sum();
+        assert!(sum > 0.0 && sum <= 1.0 + 1e-5, "{sum}");
+    }
+}
+
+#[test]
+fn a_text_is_weighed_and_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("distributions");
+    let (mut worker, _) = Worker::ready(&small());
+    let text = "Call me Ishmael. Some years ago, never mind how long precisely. ".repeat(8);
+    let ask = |id, text: Option<&str>, chunk, distributions| {
+        Request::Score(wire::Score { id, text: text.map(str::to_owned), n_chunk: 32, chunk, distributions })
+    };
+    let mut scored = |request: &Request| {
+        worker.send(request);
+        match worker.event() {
+            Event::Scored(scored) => Ok(*scored),
+            Event::Failed(failure) => Err(failure),
+            event => panic!("unexpected {event:?}"),
+        }
+    };
+    let written = scored(&ask(1, Some(&text), 0, wire::Distributions::Write(file.clone()))).unwrap();
+    // Of 32 tokens the second half's is weighed, but for the first of it, which nothing in the half predicts.
+    assert_eq!((written.id, written.tokens.len()), (1, 15));
+    assert!(written.n_chunks >= 3);
+    let bytes: Vec<u8> = written.tokens.iter().flat_map(|token| token.bytes.clone()).collect();
+    let whole = [written.before.clone(), bytes].concat();
+    assert!(text.contains(String::from_utf8_lossy(&whole).trim_start()), "{:?}", String::from_utf8_lossy(&whole));
+    let alike = scored(&ask(2, None, 0, wire::Distributions::Compare(file.clone()))).unwrap();
+    assert_eq!(alike.vocabulary, written.vocabulary);
+    for token in &alike.tokens {
+        assert!(token.divergence.unwrap().abs() < 1e-4, "{token:?}");
+        assert_eq!(token.agrees, Some(true));
+    }
+    // Another chunk's distributions are not these.
+    let other = scored(&ask(3, None, 1, wire::Distributions::Compare(file.clone()))).unwrap();
+    assert!(other.tokens.iter().any(|token| token.divergence.unwrap() > 0.01));
+    for (request, what) in [
+        (ask(4, None, 999, wire::Distributions::Drop), "too few for a chunk"),
+        (ask(5, None, 0, wire::Distributions::Compare(folder.path().join("none"))), "can't be kept on disk"),
+    ] {
+        assert!(scored(&request).unwrap_err().message.contains(what));
+    }
 }
 
 #[test]
@@ -748,4 +819,62 @@ fn an_answer_follows_its_grammar() {
         assert_eq!((failure.kind, failure.id), (FailureKind::Request, Some(id)), "{failure:?}");
     }
     assert_eq!(worker.answer(&raw(10, "Call me", 5)).finish(), Finish::Length);
+}
+
+/// One repetition, small enough for the smallest starter.
+fn measure(id: u64) -> Measure {
+    Measure { id, n_prompt: 0, n_generate: 0, n_depth: 0, n_parallel: 1, n_batch: 64, n_ubatch: 32, n_ctx: 256 }
+}
+
+#[test]
+fn measures_what_it_is_asked_for() {
+    let (mut worker, _) = Worker::ready(&small());
+    for (n, (n_prompt, n_generate, n_depth, n_parallel)) in
+        [(100, 0, 0, 1), (0, 8, 0, 1), (0, 8, 100, 1), (30, 4, 100, 1), (40, 5, 20, 3), (0, 5, 20, 3)]
+            .into_iter()
+            .enumerate()
+    {
+        let id = n as u64 + 1;
+        worker.send(&Request::Measure(Measure { n_prompt, n_generate, n_depth, n_parallel, ..measure(id) }));
+        let Event::Measured(measured) = worker.event() else { panic!("no measurement") };
+        assert_eq!((measured.id, measured.is_whole), (id, true));
+        assert_eq!(measured.prompt_us > 0, n_prompt > 0);
+        assert_eq!(measured.step_us.len(), n_generate as usize);
+        assert!(measured.step_us.iter().all(|time| *time > 0));
+    }
+    // The conversation is a matter of its own.
+    assert!(worker.answer(&raw(50, "Call me", 4)).end.is_ok());
+}
+
+#[test]
+fn refuses_measurements_that_can_not_be_made() {
+    let (mut worker, _) = Worker::ready(&small());
+    for (n, wrong) in [
+        measure(0),
+        Measure { n_prompt: 300, ..measure(0) },
+        Measure { n_prompt: 8, n_parallel: 0, ..measure(0) },
+        Measure { n_prompt: 8, n_parallel: 65, ..measure(0) },
+        Measure { n_prompt: 8, n_parallel: 1000, n_batch: 2000, ..measure(0) },
+        Measure { n_generate: 1 << 20, n_ctx: 1 << 21, ..measure(0) },
+        Measure { n_prompt: 8, n_ctx: u32::MAX, ..measure(0) },
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = n as u64 + 1;
+        worker.send(&Request::Measure(Measure { id, ..wrong }));
+        let Event::Failed(failure) = worker.event() else { panic!("no failure of {wrong:?}") };
+        assert_eq!(failure.id, Some(id));
+    }
+    worker.send(&Request::Measure(Measure { n_prompt: 8, ..measure(99) }));
+    assert!(matches!(worker.event(), Event::Measured(_)));
+}
+
+#[test]
+fn cancels_a_measurement() {
+    let (mut worker, _) = Worker::ready(&small());
+    worker.send(&Request::Measure(Measure { n_generate: 1 << 16, n_ctx: 1 << 17, ..measure(7) }));
+    worker.send(&Request::Cancel { id: 7 });
+    let Event::Measured(measured) = worker.event() else { panic!("no end") };
+    assert_eq!((measured.id, measured.is_whole, measured.step_us.len()), (7, false, 0));
 }

@@ -6,7 +6,10 @@ use super::super::effect::Effect;
 use super::super::session::{Phase, Session};
 use super::super::settings::SessionSettings;
 use super::super::state::{Face, FleetSort, Focus, Form, LibrarySort, Overlay, Screen, State, Tab};
-use super::{energy, foreign, graphs, house, hub, list_models, list_sessions, measure, notify, overlay, session};
+use super::{
+    bench, energy, foreign, graphs, history, house, hub, list_models, list_sessions, measure, notify, overlay, race,
+    session,
+};
 
 /// A page, in rows. The state does not know the terminal's height, and a fixed step can be learned by the fingers.
 const PAGE: i32 = 10;
@@ -20,12 +23,17 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
     if hub::has_keys(state) && hub::takes(&action) {
         return hub::act(state, action);
     }
+    if state.screen == Screen::Race && race::takes(&action) {
+        return race::act(state, action);
+    }
     match action {
         Action::Quit => quit(state),
         Action::Show(screen) => {
             state.screen = screen;
             state.library.filtering = false;
             state.fleet.filtering = false;
+            state.history.filtering = false;
+            state.race.typing = false;
             Vec::new()
         }
         Action::Face(face) => {
@@ -48,7 +56,8 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             match state.screen {
                 Screen::Fleet => state.fleet.filtering = true,
                 Screen::Library => state.library.filtering = true,
-                Screen::Machine | Screen::Top => {}
+                Screen::Bench => state.history.filtering = state.history.open,
+                Screen::Race | Screen::Machine | Screen::Top => {}
             }
             Vec::new()
         }
@@ -79,7 +88,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             field(state, |editor| {
                 editor.apply(&edit);
             });
-            Vec::new()
+            if state.screen == Screen::Bench { history::ask(state) } else { Vec::new() }
         }
         Action::Send => session::send(state),
         Action::New => match state.screen {
@@ -102,7 +111,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             match state.screen {
                 Screen::Fleet => state.fleet.reverse = !state.fleet.reverse,
                 Screen::Library => state.library.reverse = !state.library.reverse,
-                Screen::Machine | Screen::Top => {}
+                Screen::Race | Screen::Bench | Screen::Machine | Screen::Top => {}
             }
             relist(state);
             Vec::new()
@@ -156,9 +165,30 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
                 vec![Effect::Scan]
             }
         }
+        Action::Mark
+        | Action::RaceMarked
+        | Action::Order
+        | Action::Blind
+        | Action::Vote
+        | Action::Diff
+        | Action::Ratings => {
+            race::wish(state, &action);
+            Vec::new()
+        }
+        Action::RaceInTurn => {
+            state.race.order = super::super::race::Order::InTurn;
+            race::start(state)
+        }
+        Action::ExportRace => race::save(state),
+        Action::Lockstep => race::turn_lockstep(state),
+        Action::Quality(order) => super::quality::start(state, *order),
+        Action::Race(order) => race::run(state, *order),
         Action::Pause => hub::pause(state),
         Action::CancelDownload => hub::cancel(state),
         Action::Fetch(order) => hub::fetch(state, order),
+        Action::BenchChosen => bench_chosen(state),
+        Action::Bench(plan) => bench::start(state, *plan),
+        Action::History => history::turn(state),
         Action::Threads(by) => {
             let cores = state.machine.sample.as_ref().map_or(1, |sample| sample.cores.len().max(1) as u32);
             let limit = state.thread_limit().saturating_add_signed(by).clamp(1, cores);
@@ -215,6 +245,7 @@ fn field(state: &mut State, change: impl FnOnce(&mut Editor)) {
             change(&mut state.fleet.filter);
             list_sessions(state);
         }
+        Screen::Bench if state.history.filtering => change(&mut state.history.filter),
         Screen::Fleet if state.fleet.focus == Focus::Prompt => {
             if let Some(chosen) = state.fleet.chosen {
                 change(state.fleet.prompts.entry(chosen).or_default());
@@ -234,10 +265,16 @@ fn travel(state: &mut State, by: i32) -> Vec<Effect> {
             state.house.chosen = step(state.house.chosen, state.house.n_rows());
         }
         Screen::Library => state.library.chosen = step(state.library.chosen, state.library.rows.len()),
+        Screen::Bench if state.history.open => {
+            state.history.chosen = step(state.history.chosen, state.history.entries.len());
+            return history::ask_older(state);
+        }
+        Screen::Bench => state.bench.chosen = step(state.bench.chosen, state.bench.rows.len()),
         Screen::Machine | Screen::Top => {
             let sources = state.machine.sample.as_ref().map_or(0, |sample| sample.sources.len());
             state.machine.scroll = step(state.machine.scroll, sources);
         }
+        Screen::Race => {}
     }
     Vec::new()
 }
@@ -266,7 +303,11 @@ fn choose(state: &mut State) -> Vec<Effect> {
             }
             Vec::new()
         }
-        Screen::Machine | Screen::Top => Vec::new(),
+        Screen::Bench if state.history.filtering => {
+            state.history.filtering = false;
+            Vec::new()
+        }
+        Screen::Race | Screen::Bench | Screen::Machine | Screen::Top => Vec::new(),
     }
 }
 
@@ -299,9 +340,22 @@ fn back(state: &mut State) -> Vec<Effect> {
                 list_sessions(state);
             }
         }
-        Screen::Machine | Screen::Top => {}
+        Screen::Bench if state.history.open => return history::back(state),
+        Screen::Bench => return bench::cancel(state),
+        Screen::Race | Screen::Machine | Screen::Top => {}
     }
     Vec::new()
+}
+
+/// Measure the chosen model with the usual cells.
+fn bench_chosen(state: &mut State) -> Vec<Effect> {
+    let Some(model) = state.chosen_model().map(|model| model.id.clone()) else { return Vec::new() };
+    let plan = super::super::bench::Plan {
+        models: vec![model],
+        settings: state.settings.session,
+        ..super::super::bench::Plan::default()
+    };
+    bench::start(state, plan)
 }
 
 fn start_chosen(state: &mut State) -> Vec<Effect> {
@@ -326,7 +380,7 @@ fn configure(state: &mut State) -> Vec<Effect> {
 }
 
 fn form(model: String, settings: SessionSettings) -> Form {
-    let mut form = Form { model, settings, chosen: 0, input: Editor::default(), error: None };
+    let mut form = Form { model, settings, column: None, chosen: 0, input: Editor::default(), error: None };
     form.show();
     form
 }
@@ -373,7 +427,7 @@ fn sort(state: &mut State) -> Vec<Effect> {
             let place = all.iter().position(|(_, sort)| *sort == state.library.sort).unwrap_or(0);
             state.library.sort = all[(place + 1) % all.len()].1;
         }
-        Screen::Machine | Screen::Top => {}
+        Screen::Race | Screen::Bench | Screen::Machine | Screen::Top => {}
     }
     relist(state);
     Vec::new()

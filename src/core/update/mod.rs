@@ -3,13 +3,17 @@
 //! Owned here: what follows from an event. Absent: how any of it is done; effects leave as data.
 
 mod action;
+mod bench;
 mod energy;
 mod foreign;
 mod graphs;
+mod history;
 mod house;
 mod hub;
 mod measure;
 mod overlay;
+mod quality;
+mod race;
 mod replay;
 mod sample;
 mod session;
@@ -22,7 +26,7 @@ use super::effect::Effect;
 use super::event::{Event, LibraryEvent, Moment};
 use super::fleet_view;
 use super::library_view;
-use super::state::{Focus, Notice, Overlay, State};
+use super::state::{Focus, Notice, Overlay, Screen, State};
 
 /// How long a notice stays.
 const NOTICE: Duration = Duration::from_secs(8);
@@ -45,6 +49,7 @@ pub fn update(state: &mut State, now: Moment, event: Event) -> Vec<Effect> {
         Event::ScrollLimit(limit) => {
             match &mut state.overlay {
                 Some(Overlay::Help { scroll } | Overlay::Plan { scroll, .. }) => *scroll = (*scroll).min(limit),
+                _ if state.screen == Screen::Race => state.race.limit = limit,
                 _ => state.fleet.scroll = state.fleet.scroll.min(limit),
             }
             Vec::new()
@@ -62,6 +67,11 @@ pub fn update(state: &mut State, now: Moment, event: Event) -> Vec<Effect> {
             let mut effects = sample::sampled(state, sample);
             effects.extend(measure::residency(state));
             effects
+        }
+        Event::History(event) => history::heard(state, event),
+        Event::Drawn(number) => {
+            race::drawn(state, number);
+            Vec::new()
         }
         Event::Frame(frame) => replay::replayed(state, *frame),
         Event::Signalled { pid, started, kill, result } => {
@@ -85,6 +95,8 @@ pub fn update(state: &mut State, now: Moment, event: Event) -> Vec<Effect> {
             Vec::new()
         }
     };
+    effects.extend(race::advance(state));
+    effects.extend(quality::advance(state));
     effects.extend(hub::keep_queue(state));
     effects
 }
@@ -154,6 +166,10 @@ fn next_id(state: &mut State) -> u64 {
 }
 
 #[cfg(test)]
+mod bench_tests;
+#[cfg(test)]
 mod energy_tests;
+#[cfg(test)]
+mod race_tests;
 #[cfg(test)]
 mod tests;

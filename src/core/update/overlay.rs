@@ -5,11 +5,19 @@ use super::super::editor::Editor;
 use super::super::effect::Effect;
 use super::super::settings::SESSION_FIELDS;
 use super::super::state::{Form, Overlay, State};
-use super::{action, house, hub, session};
+use super::{action, house, hub, race, session};
 
 /// Whether an overlay takes this action for itself. The command line's and the driver's actions pass it by.
 pub(super) fn takes(action: &Action) -> bool {
-    !matches!(action, Action::Start { .. } | Action::Prompt { .. } | Action::Theme | Action::Freeze)
+    !matches!(
+        action,
+        Action::Start { .. }
+            | Action::Prompt { .. }
+            | Action::Race(_)
+            | Action::Quality(_)
+            | Action::Theme
+            | Action::Freeze
+    )
 }
 
 /// Carry out an action on the overlay, which is open.
@@ -65,6 +73,19 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             Action::Quit => action::act(state, Action::Quit),
             _ => keep(state, Overlay::Refused { model, settings, refusal }),
         },
+        Overlay::Vote { chosen } => match action {
+            Action::Back => Vec::new(),
+            Action::Quit => action::act(state, Action::Quit),
+            Action::Move(by) => {
+                let last = state.race.n_columns();
+                keep(state, Overlay::Vote { chosen: chosen.saturating_add_signed(by as isize).min(last) })
+            }
+            Action::Choose => {
+                race::vote(state, chosen, state.now);
+                Vec::new()
+            }
+            _ => keep(state, Overlay::Vote { chosen }),
+        },
         Overlay::Form(mut form) => match action {
             Action::Back => Vec::new(),
             Action::Quit => action::act(state, Action::Quit),
@@ -81,7 +102,10 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
                 keep(state, Overlay::Form(form))
             }
             Action::Choose => {
-                if form.take() {
+                if form.take() && form.column.is_some() {
+                    race::configured(state, form.column.unwrap_or_default(), form.settings);
+                    Vec::new()
+                } else if form.error.is_none() {
                     session::start(state, &form.model, form.settings, false)
                 } else {
                     keep(state, Overlay::Form(form))

@@ -7,6 +7,7 @@ use super::super::plan;
 use super::super::session::Phase;
 use super::super::state::{Focus, Overlay, State};
 use super::super::units::Bytes;
+use super::bench;
 use super::energy::attribute;
 use super::session::{remove, spawn};
 use super::{graphs, list_sessions};
@@ -36,6 +37,7 @@ pub(super) fn sampled(state: &mut State, mut sample: Box<Sample>) -> Vec<Effect>
         list_sessions(state);
     }
     effects.extend(queued(state));
+    effects.extend(bench::sampled(state));
     effects
 }
 

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use wire::{Generate, Grammar, Load, Message, Prompt, Request, Role};
+use wire::{Generate, Grammar, Load, Message, Prompt, Request, Role, Sampling};
 
 use super::super::action::Action;
 use super::super::effect::Effect;
 use super::super::event::Moment;
 use super::super::figure::Figure;
+use super::super::model::Model;
 use super::super::plan::{self, Claim};
 use super::super::session::{End, Figures, Phase, Session, SessionId, Step, Turn, WorkerId};
 use super::super::settings::SessionSettings;
@@ -35,24 +36,26 @@ pub(super) fn start(state: &mut State, id: &str, mut settings: SessionSettings, 
         state.overlay = Some(Overlay::Refused { model: model.id.clone(), settings, refusal });
         return Vec::new();
     }
-    let id = SessionId(next_id(state));
-    let n_same = state.fleet.sessions.iter().filter(|session| session.model.id == model.id).count();
-    let name = if n_same == 0 { model.name.clone() } else { format!("{} #{}", model.name, n_same + 1) };
-    let mut session = Session::new(id, WorkerId(0), model, name, settings, state.history())
-        .since_tick(state.history(), state.machine.cpu.ticks());
-    session.planned = planned;
-    session.since = state.now;
-    state.fleet.sessions.push(session);
+    let id = create(state, model, settings);
     state.fleet.chosen = Some(id);
     state.fleet.focus = Focus::Prompt;
     state.fleet.tab = Tab::Conversation;
     state.fleet.scroll = 0;
     state.screen = Screen::Fleet;
-    list_sessions(state);
-    // A filter may hide the new session; it is the one that the user wants to see.
-    state.fleet.chosen = Some(id);
-    state.fleet.focus = Focus::Prompt;
     if measured || force { spawn(state, id) } else { Vec::new() }
+}
+
+/// Put a session on the list. It has no worker yet.
+pub(super) fn create(state: &mut State, model: Arc<Model>, settings: SessionSettings) -> SessionId {
+    let id = SessionId(next_id(state));
+    let n_same = state.fleet.sessions.iter().filter(|session| session.model.id == model.id).count();
+    let name = if n_same == 0 { model.name.clone() } else { format!("{} #{}", model.name, n_same + 1) };
+    let mut session = Session::new(id, WorkerId(0), model, name, settings, state.history());
+    session.planned = plan::plan(&session.model, &session.settings);
+    session.since = state.now;
+    state.fleet.sessions.push(session);
+    list_sessions(state);
+    id
 }
 
 /// Give a session a new worker.
@@ -146,7 +149,23 @@ pub(super) fn send(state: &mut State) -> Vec<Effect> {
 pub(super) fn answer(state: &mut State, id: SessionId) -> Vec<Effect> {
     let Some(session) = state.session(id) else { return Vec::new() };
     let prompt = Prompt::Chat(messages(&session.turns));
-    generate(state, id, prompt, None)
+    generate(state, id, prompt, None, None)
+}
+
+/// How to answer where the session's own settings don't hold.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ask {
+    /// The most tokens.
+    pub(super) max_tokens: Option<u32>,
+    /// The samplers.
+    pub(super) sampling: Sampling,
+    /// How many of the likeliest tokens to tell.
+    pub(super) n_probable: u32,
+}
+
+/// Have a session that is ready answer a prompt from outside its conversation.
+pub(super) fn ask(state: &mut State, id: SessionId, prompt: Prompt, ask: Ask) -> Vec<Effect> {
+    generate(state, id, prompt, Some(ask), None)
 }
 
 /// Begin a generation with a prompt from outside the conversation, which it becomes.
@@ -162,10 +181,16 @@ pub(super) fn begin(state: &mut State, id: SessionId, prompt: Prompt, grammar: O
         }
         Prompt::Raw(text) => vec![Turn::said(Role::User, text.clone())],
     };
-    generate(state, id, prompt, grammar)
+    generate(state, id, prompt, None, grammar)
 }
 
-fn generate(state: &mut State, id: SessionId, prompt: Prompt, grammar: Option<Grammar>) -> Vec<Effect> {
+fn generate(
+    state: &mut State,
+    id: SessionId,
+    prompt: Prompt,
+    ask: Option<Ask>,
+    grammar: Option<Grammar>,
+) -> Vec<Effect> {
     let generation = next_id(state);
     let now = state.now;
     // Until a tick falls into the answer, its energy is unknown for the sensors' reason, or because there was none yet.
@@ -182,13 +207,9 @@ fn generate(state: &mut State, id: SessionId, prompt: Prompt, grammar: Option<Gr
     session.since = now;
     session.figures = Figures { generation, energy: unmetered, is_settled: false, ..Figures::default() };
     session.timer.begin(generation, now.uptime);
-    let request = Request::Generate(Generate {
-        id: generation,
-        prompt,
-        max_tokens: session.settings.max_tokens,
-        sampling: session.settings.sampling,
-        grammar,
-    });
+    let own = Ask { max_tokens: session.settings.max_tokens, sampling: session.settings.sampling, n_probable: 0 };
+    let Ask { max_tokens, sampling, n_probable } = ask.unwrap_or(own);
+    let request = Request::Generate(Generate { id: generation, prompt, max_tokens, sampling, grammar, n_probable });
     let worker = session.worker;
     let mut effects = share_threads(state);
     effects.push(Effect::Tell { worker, request });
@@ -213,7 +234,12 @@ fn messages(turns: &[Turn]) -> Vec<Message> {
 
 /// Cancel the chosen session's answer.
 pub(super) fn cancel(state: &mut State) -> Vec<Effect> {
-    let Some(session) = chosen(state) else { return Vec::new() };
+    state.fleet.chosen.map_or_else(Vec::new, |id| cancel_one(state, id))
+}
+
+/// Cancel a session's answer.
+pub(super) fn cancel_one(state: &mut State, id: SessionId) -> Vec<Effect> {
+    let Some(session) = find(state, id) else { return Vec::new() };
     let Phase::Busy { generation, step } = &mut session.phase else { return Vec::new() };
     *step = Step::Cancelling;
     let request = Request::Cancel { id: *generation };
@@ -239,9 +265,16 @@ pub(super) fn stop_now(state: &mut State) -> Vec<Effect> {
         remove(state, id);
         return Vec::new();
     }
+    let id = session.id;
+    state.fleet.focus = Focus::Table;
+    stop_one(state, id)
+}
+
+/// Stop a session that has a worker.
+pub(super) fn stop_one(state: &mut State, id: SessionId) -> Vec<Effect> {
+    let Some(session) = find(state, id).filter(|session| session.is_live()) else { return Vec::new() };
     session.phase = Phase::Stopping;
     let mut effects = vec![Effect::Stop { worker: session.worker }];
-    state.fleet.focus = Focus::Table;
     effects.extend(share_threads(state));
     effects
 }
@@ -323,7 +356,8 @@ pub(super) fn remove(state: &mut State, id: SessionId) {
 
 /// The processes to be sampled.
 pub(super) fn watch(state: &State) -> Effect {
-    Effect::Watch { pids: state.fleet.sessions.iter().filter_map(|session| session.pid).collect() }
+    let sessions = state.fleet.sessions.iter().filter_map(|session| session.pid);
+    Effect::Watch { pids: sessions.chain(state.bench.pids()).collect() }
 }
 
 pub(super) fn find(state: &mut State, id: SessionId) -> Option<&mut Session> {
@@ -337,7 +371,7 @@ fn chosen(state: &mut State) -> Option<&mut Session> {
 
 impl Turn {
     pub(super) fn said(role: Role, text: String) -> Self {
-        Self { role, text, reasoning: String::new(), folded: false, end: None, figures: None }
+        Self { role, text, reasoning: String::new(), folded: false, tokens: Vec::new(), end: None, figures: None }
     }
 }
 

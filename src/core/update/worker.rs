@@ -2,11 +2,13 @@
 
 use wire::{Channel, Event as Said, Role};
 
+use super::super::answer;
 use super::super::effect::Effect;
 use super::super::event::{Moment, WorkerEvent};
 use super::super::session::{End, Phase, Session, SessionId, Step, WorkerId};
 use super::super::state::State;
-use super::session::{answer, find, remove, share_threads, watch};
+use super::history;
+use super::session::{answer as answer_now, find, remove, share_threads, watch};
 
 /// The most lines of a worker's log that are kept.
 const MAX_LOG: usize = 200;
@@ -14,12 +16,14 @@ const MAX_LOG: usize = 200;
 /// The most bytes of one answer: a context of a million tokens is below. A worker that sends more is lying.
 const MAX_ANSWER: usize = 16 << 20;
 
-/// An answer shorter than this tells little about a model's speed.
-const MIN_TOKENS_MEASURED: u32 = 16;
+/// The most tokens of an answer that are kept with what else was likely: some hundred bytes each.
+const MAX_TOKENS: usize = 1 << 16;
 
 /// Take news of a worker. An old worker's news are dropped.
 pub(super) fn heard(state: &mut State, worker: WorkerId, event: WorkerEvent) -> Vec<Effect> {
-    let Some(id) = state.session_of(worker).map(|session| session.id) else { return Vec::new() };
+    let Some(id) = state.session_of(worker).map(|session| session.id) else {
+        return super::bench::heard(state, worker, event);
+    };
     let Some(session) = find(state, id) else { return Vec::new() };
     match event {
         WorkerEvent::Spawned { pid } => {
@@ -40,7 +44,10 @@ fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
     let fold = state.settings.ui.fold_reasoning;
     let Some(session) = find(state, id) else { return Vec::new() };
     match said {
-        Said::Hello(hello) => session.note(format!("engine {}", hello.engine)),
+        Said::Hello(hello) => {
+            session.note(format!("engine {}", hello.engine));
+            session.engine = hello.engine;
+        }
         Said::Loading { fraction } => {
             if let Phase::Loading { fraction: shown } = &mut session.phase {
                 *shown = fraction.clamp(0.0, 1.0);
@@ -51,7 +58,7 @@ fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
             session.phase = Phase::Ready;
             session.since = now;
             if session.turns.last().is_some_and(|turn| turn.role == Role::User) {
-                return answer(state, id);
+                return answer_now(state, id);
             }
         }
         Said::Started(started) if session.runs(started.id) => {
@@ -65,9 +72,10 @@ fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
                 session.n_past = n_done;
             }
         }
-        Said::Text { id, pieces, counters } if session.runs(id) => {
+        Said::Text { id, pieces, counters, tokens } if session.runs(id) => {
             session.count(counters, now);
             let Some(turn) = session.turns.last_mut() else { return Vec::new() };
+            turn.tokens.extend(tokens.into_iter().take(MAX_TOKENS.saturating_sub(turn.tokens.len())));
             let answered = !turn.text.is_empty();
             let mut step = None;
             for piece in pieces {
@@ -96,12 +104,17 @@ fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
             session.finish(End::Finished(finish), now);
             session.phase = Phase::Ready;
             session.since = now;
-            let measured = counters.generation_rate().filter(|_| counters.n_generated >= MIN_TOKENS_MEASURED);
-            let model = session.model.id.clone();
-            if let Some(rate) = measured {
+            if let Some(rate) = answer::speed(session) {
+                let joules = session.joules_per_token().value().map(|joules| joules.0);
+                let model = session.model.id.clone();
+                if let Some(joules) = joules {
+                    state.library.measured_joules.insert(model.clone(), joules);
+                }
                 state.library.measured.insert(model, rate);
             }
-            return share_threads(state);
+            let mut effects = history::remember_answer(state, id);
+            effects.extend(share_threads(state));
+            return effects;
         }
         Said::Failed(failure) => match failure.id {
             Some(generation) if session.runs(generation) => {
@@ -110,10 +123,11 @@ fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
                 session.since = now;
                 return share_threads(state);
             }
-            Some(_) => {}
+            Some(id) => super::quality::failed(state, id, &failure.message, failure.hint.as_deref()),
             // The worker ends now; what it says here is the reason that the user reads.
             None => session.phase = Phase::Failed { reason: failure.message, hint: failure.hint },
         },
+        Said::Scored(scored) => return super::quality::scored(state, *scored),
         // Whatever a worker says out of turn changes nothing.
         _ => {}
     }

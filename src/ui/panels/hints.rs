@@ -3,6 +3,7 @@
 use super::super::keymap::Context;
 use crate::core::State;
 use crate::core::download::Phase as Stage;
+use crate::core::race;
 use crate::core::session::{Phase, Session};
 use crate::core::state::{Face, Screen, Tab};
 
@@ -10,7 +11,8 @@ use crate::core::state::{Face, Screen, Tab};
 #[expect(clippy::too_many_lines, reason = "one arm for each place, and none is long")]
 pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
     let session = state.chosen_session();
-    let is_busy = session.is_some_and(Session::is_busy);
+    let is_race = state.screen == Screen::Race;
+    let is_busy = session.is_some_and(Session::is_busy) && !is_race;
     let mut hints = Vec::new();
     let mut offer = |when: bool, action, label| {
         if when {
@@ -27,6 +29,8 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
             offer(has_failed, "restart", "restart");
             offer(session.is_some() && !has_failed, "choose", "chat");
             offer(true, "new", "new");
+            offer(session.is_some(), "mark", "mark");
+            offer(state.race.entries.len() > 1, "race-marked", "race");
             offer(session.is_some(), "stop", "stop");
             offer(state.chosen_foreign().is_some(), "stop", "ask it to end");
             offer(session.is_some(), "next-tab", "next face");
@@ -42,19 +46,22 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
         Context::Prompt => {
             offer(is_busy, "back", "cancel");
             offer(!is_busy, "send", "send");
-            offer(!is_busy, "back", "to the table");
+            offer(!is_busy, "back", if is_race { "to the columns" } else { "to the table" });
             offer(true, "newline", "new line");
-            offer(true, "scroll-up", "scroll");
-            offer(true, "next-tab", "next face");
-            offer(true, "fold", "thoughts");
+            offer(!is_race, "scroll-up", "scroll");
+            offer(!is_race, "next-tab", "next face");
+            offer(!is_race, "fold", "thoughts");
         }
         Context::Library => {
             let can_start = state.chosen_model().is_some_and(|model| model.is_runnable());
             offer(can_start, "choose", "start");
             offer(can_start, "configure", "settings");
+            offer(can_start, "mark", "mark");
+            offer(state.race.entries.len() > 1, "race-marked", "race");
             offer(true, "filter", "filter");
             offer(true, "hub", "find more");
             offer(true, "usage", "disk use");
+            offer(can_start, "bench-model", "bench");
             offer(true, "sort", "sort");
             offer(true, "reverse", "reverse");
             offer(!state.library.scanning, "rescan", "scan again");
@@ -92,6 +99,24 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
             offer(true, "group", "group by");
             offer(true, "back", "to the models");
             offer(true, "hub", "find more");
+        }
+        Context::Bench => {
+            offer(state.bench.is_running(), "back", "cancel");
+            offer(!state.bench.is_running(), "library", "choose a model");
+            offer(true, "history", "history");
+            offer(state.bench.rows.len() > 1, "down", "next");
+        }
+        Context::History => {
+            offer(true, "filter", "filter");
+            offer(true, "history", "bench");
+            offer(true, "down", "older");
+            offer(true, "back", "back");
+        }
+        Context::Race => of_race(state, &mut offer),
+        Context::Vote => {
+            offer(true, "choose", "vote");
+            offer(true, "down", "next");
+            offer(true, "back", "close");
         }
         Context::Machine => {
             offer(true, "down", "scroll");
@@ -154,10 +179,42 @@ fn graph_hints(offer: &mut impl FnMut(bool, &'static str, &'static str), state: 
     offer(true, "export", "export");
 }
 
+/// The keys of the Race screen.
+fn of_race(state: &State, offer: &mut impl FnMut(bool, &'static str, &'static str)) {
+    let races = &state.race;
+    let runs = races.is_running();
+    let is_over = races.race.is_some() && !runs;
+    let has_columns = !races.entries.is_empty();
+    offer(runs, "back", "cancel");
+    offer(is_over && races.race.as_ref().is_some_and(|race| race.vote.is_none()), "vote", "vote");
+    offer(races.race.is_some(), "diff", if races.face == race::Face::Diff { "answers" } else { "diff" });
+    offer(is_over, "lockstep", if races.face == race::Face::Lockstep { "answers" } else { "lockstep" });
+    offer(races.face == race::Face::Diff, "focus", "other column");
+    offer(has_columns && !runs, "choose", "prompt");
+    offer(is_over, "restart", "again");
+    offer(is_over, "export-race", "export");
+    offer(!runs, "order", races.order.words());
+    offer(!runs, "blind", if races.blind { "not blind" } else { "blind" });
+    offer(races.race.is_some(), "fold", "thoughts");
+    offer(!races.votes.is_empty(), "ratings", "standings");
+    offer(has_columns && !runs, "new", "twin");
+    offer(has_columns && !runs, "configure", "settings");
+    offer(has_columns && !runs, "stop", "take off");
+    offer(!has_columns, "library", "models");
+}
+
 fn offer_leave(hints: &mut Vec<(&'static str, &'static str)>, state: &State) {
     if matches!(
         Context::of(state),
-        Context::Fleet | Context::Library | Context::Hub | Context::Usage | Context::Machine | Context::Top
+        Context::Fleet
+            | Context::Library
+            | Context::Hub
+            | Context::Usage
+            | Context::Race
+            | Context::Bench
+            | Context::History
+            | Context::Machine
+            | Context::Top
     ) {
         hints.push(("quit", "leave"));
     }

@@ -16,5 +16,6 @@ pub(super) mod model_table;
 pub(super) mod openness_card;
 pub(super) mod prompt;
 pub(super) mod quant_table;
+pub(super) mod race;
 pub(super) mod session_table;
 pub(super) mod sources;

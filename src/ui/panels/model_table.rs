@@ -11,13 +11,13 @@ use crate::core::State;
 use crate::core::fit::{Fit, fit};
 use crate::core::model::{Model, Status};
 use crate::core::state::LibrarySort;
-use crate::core::units::{parameters, span, tokens};
+use crate::core::units::{digits, parameters, span, tokens};
 
 const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {
     Column { head, width, align, rank }
 }
 
-const COLUMNS: [Column; 10] = [
+const COLUMNS: [Column; 11] = [
     column("Model", 20, Align::Grow(38), 0),
     column("Params", 7, Align::Right, 2),
     column("Quant", 7, Align::Left, 0),
@@ -27,6 +27,7 @@ const COLUMNS: [Column; 10] = [
     column("Store", 7, Align::Grow(12), 4),
     column("Used", 10, Align::Right, 6),
     column("tok/s", 6, Align::Right, 5),
+    column("J/tok", 6, Align::Right, 8),
     column("Fits", 9, Align::Grow(20), 1),
 ];
 
@@ -78,7 +79,7 @@ fn row<'a>(canvas: &Canvas<'_>, state: &State, model: &'a Model) -> Row<'a> {
         None => or_dash(None),
     };
     let cells = vec![
-        vec![canvas.span(name, model.name.as_str())],
+        super::race::marked(canvas, state, &model.id, canvas.span(name, model.name.as_str())),
         or_dash(summary.filter(|summary| summary.parameters > 0).map(|summary| parameters(summary.parameters))),
         or_dash(model.quant().map(str::to_owned)),
         one(Meaning::Text, model.size.to_string()),
@@ -87,6 +88,7 @@ fn row<'a>(canvas: &Canvas<'_>, state: &State, model: &'a Model) -> Row<'a> {
         one(Meaning::Muted, stores(model)),
         one(Meaning::Muted, used(state, model)),
         or_dash(measured),
+        or_dash(state.library.measured_joules.get(&model.id).map(|joules| digits(*joules))),
         fit_cell(canvas, &fit(state, model)),
     ];
     let instead = match &model.status {

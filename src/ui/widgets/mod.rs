@@ -2,6 +2,7 @@
 
 pub(super) mod bar;
 pub(super) mod graph;
+pub(super) mod markdown;
 pub(super) mod table;
 pub mod text;
 pub(super) mod treemap;

@@ -1,0 +1,185 @@
+//! `taffrail bench`: speeds, measured in turn, compared with earlier ones.
+//!
+//! The same core decides as on the Bench screen. Progress goes to standard error, the result to standard output.
+
+mod formats;
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::{Exit, SessionOptions};
+use crate::app::{App, terminal_width};
+use crate::core::bench::{Bench as State, LanePhase, Phase, Plan};
+use crate::core::model::Model;
+use crate::core::{Action, Event};
+
+/// Measure prompt and generation speed.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each switch of the command line")]
+pub struct Bench {
+    /// Models: a name, a unique part of one, `store:name`, `owner/repo[:quant]` or a path
+    #[arg(required = true)]
+    pub models: Vec<String>,
+    /// Prompt lengths in tokens; 0 for none
+    #[arg(long, value_delimiter = ',', value_name = "N", default_value = "512")]
+    pp: Vec<u32>,
+    /// Tokens to generate; 0 for none
+    #[arg(long, value_delimiter = ',', value_name = "N", default_value = "128")]
+    tg: Vec<u32>,
+    /// Tokens in the context before
+    #[arg(long, value_delimiter = ',', value_name = "N", default_value = "0")]
+    depth: Vec<u32>,
+    /// Tokens per call of llama.cpp, several to compare; else `--batch`
+    #[arg(long, value_delimiter = ',', value_name = "N")]
+    batch_sizes: Vec<u32>,
+    /// Sequences decoded together
+    #[arg(long, value_delimiter = ',', value_name = "N", default_value = "1")]
+    parallel: Vec<u32>,
+    /// Repetitions of each
+    #[arg(short = 'r', long, value_name = "N", default_value = "5")]
+    repetitions: u32,
+    /// Count repetitions that heat or other programs spoiled as well; they are marked
+    #[arg(long)]
+    keep_tainted: bool,
+    /// Print one JSON document
+    #[arg(long, group = "format")]
+    json: bool,
+    /// Print CSV
+    #[arg(long, group = "format")]
+    csv: bool,
+    /// Print a Markdown table
+    #[arg(long, group = "format")]
+    markdown: bool,
+    /// Print the JSON that llama-bench prints
+    #[arg(long = "llama-bench", group = "format")]
+    as_llama: bool,
+    #[command(flatten)]
+    session: SessionOptions,
+}
+
+/// Run the command.
+pub async fn run(arguments: &Bench, models: Vec<Arc<Model>>, app: &mut App) -> Exit {
+    let settings = arguments.session.over(app.state.settings.session);
+    let batches = if arguments.batch_sizes.is_empty() { vec![settings.batch] } else { arguments.batch_sizes.clone() };
+    let plan = Plan {
+        models: models.iter().map(|model| model.id.clone()).collect(),
+        n_prompt: arguments.pp.clone(),
+        n_generate: arguments.tg.clone(),
+        depths: arguments.depth.clone(),
+        batches,
+        parallel: arguments.parallel.clone(),
+        repetitions: arguments.repetitions,
+        keep_tainted: arguments.keep_tainted,
+        settings,
+    };
+    if let Err(error) = plan.cells() {
+        complain(&error);
+        return Exit::Usage;
+    }
+    app.adopt(models);
+    // Admission needs to know the memory.
+    while app.state.machine.sample.is_none() {
+        let event = app.next().await;
+        app.handle(event);
+    }
+    app.act(Action::Bench(Box::new(plan)));
+    if app.state.bench.phase == Phase::Idle {
+        let reason = app.state.notices.back().map_or("nothing was started", |notice| &notice.text);
+        complain(reason);
+        return Exit::Refused;
+    }
+    let mut teller = Teller { to_terminal: io::stderr().is_terminal(), told: String::new() };
+    let mut interrupted = false;
+    while app.state.bench.is_running() {
+        teller.tell(&app.state.bench);
+        let event = tokio::select! {
+            event = app.next() => event,
+            _ = tokio::signal::ctrl_c() => {
+                interrupted = true;
+                app.state.history.open = false;
+                Event::Action(Action::Back)
+            }
+        };
+        app.handle(event);
+    }
+    teller.end();
+    for notice in app.state.notices.iter().filter(|notice| notice.is_error) {
+        complain(&notice.text);
+    }
+    let bench = &app.state.bench;
+    finish(arguments, bench, interrupted)
+}
+
+fn finish(arguments: &Bench, bench: &State, interrupted: bool) -> Exit {
+    if let Some(note) = &bench.note {
+        let _ = writeln!(io::stderr(), "{note}");
+    }
+    let mut out = io::stdout().lock();
+    let written = if arguments.json {
+        writeln!(out, "{:#}", crate::core::bench::document(bench))
+    } else if arguments.csv {
+        formats::csv(bench, &mut out)
+    } else if arguments.markdown {
+        formats::markdown(bench, &mut out)
+    } else if arguments.as_llama {
+        writeln!(out, "{:#}", formats::llama_bench(bench))
+    } else {
+        formats::table(bench, terminal_width(), &mut out)
+    };
+    if written.is_err() {
+        return Exit::Done;
+    }
+    formats::remarks(bench, &mut io::stderr());
+    if interrupted {
+        Exit::Interrupted
+    } else if bench.rows.iter().all(|row| row.repetitions.is_empty()) {
+        Exit::Failed
+    } else {
+        Exit::Done
+    }
+}
+
+fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "taffrail: {text}");
+}
+
+/// Tells how far it is, in one line that is overwritten.
+struct Teller {
+    to_terminal: bool,
+    told: String,
+}
+
+impl Teller {
+    fn tell(&mut self, bench: &State) {
+        if !self.to_terminal {
+            return;
+        }
+        let (done, wanted) = bench.progress();
+        let what = bench.trial.as_ref().and_then(|trial| bench.rows.get(trial.row)).map_or_else(
+            || match bench.lanes.iter().find(|lane| matches!(lane.phase, LanePhase::Loading(_))) {
+                Some(lane) => format!("loading {}", lane.model.name),
+                None if bench.cooling.is_some() => "cooling down".to_owned(),
+                None => String::new(),
+            },
+            |row| {
+                let name = bench.lanes.get(row.lane).map_or("", |lane| lane.model.name.as_str());
+                format!("{} of {name}", row.cell.label())
+            },
+        );
+        let refused: usize = bench.rows.iter().map(|row| row.tainted.len()).sum();
+        let refused = if refused > 0 { format!(" · {refused} spoiled") } else { String::new() };
+        let line = gguf::clean(&format!("{done} of {wanted}{refused}  {what}"), 100);
+        if line != self.told {
+            let _ = write!(io::stderr(), "\r\x1b[K{line}");
+            self.told = line;
+        }
+    }
+
+    fn end(&self) {
+        if !self.told.is_empty() {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! A bench as a table, Markdown, CSV, and as llama-bench's own JSON.
+
+use std::io::{self, Write};
+
+use serde_json::{Value, json};
+
+use super::super::table::{self, Column};
+use crate::core::bench::{Bench, Lane, Row};
+use crate::core::statistics::Change;
+use crate::core::units::digits;
+
+const fn column(title: &'static str, right: bool, goes: u8) -> Column {
+    Column { title, right, least: None, goes }
+}
+
+const COLUMNS: [Column; 9] = [
+    Column { title: "Model", right: false, least: Some(12), goes: 0 },
+    column("Test", false, 0),
+    column("Batch", true, 6),
+    column("tok/s", true, 0),
+    column("± 95%", true, 1),
+    column("p50…p99 ms", true, 4),
+    column("TTFT ms", true, 5),
+    column("J/tok", true, 3),
+    column("Against earlier", false, 2),
+];
+
+/// A table for people.
+pub(super) fn table(bench: &Bench, width: Option<usize>, out: &mut impl Write) -> io::Result<()> {
+    let rows: Vec<_> = bench.rows.iter().map(|row| cells(bench, row).to_vec()).collect();
+    table::write(out, &COLUMNS, &rows, width)
+}
+
+/// The same for a page.
+pub(super) fn markdown(bench: &Bench, out: &mut impl Write) -> io::Result<()> {
+    let titles = COLUMNS.map(|column| column.title);
+    writeln!(out, "| {} |", titles.join(" | "))?;
+    let rules = COLUMNS.map(|column| if column.right { "---:" } else { "---" });
+    writeln!(out, "| {} |", rules.join(" | "))?;
+    for row in &bench.rows {
+        let cells = cells(bench, row).map(|cell| cell.replace('\\', "\\\\").replace('|', "\\|").replace('<', "&lt;"));
+        writeln!(out, "| {} |", cells.join(" | "))?;
+    }
+    Ok(())
+}
+
+fn cells(bench: &Bench, row: &Row) -> [String; 9] {
+    let dash = |value: Option<String>| value.unwrap_or_else(|| "—".to_owned());
+    let rate = row.rate();
+    [
+        gguf::clean(lane(bench, row).map_or("", |lane| lane.model.name.as_str()), 200),
+        row.cell.label(),
+        row.cell.batch.to_string(),
+        dash(rate.map(|rate| digits(rate.mean))),
+        dash(rate.and_then(|rate| rate.half_width()).map(digits)),
+        dash(row.latencies([0.5, 0.99]).map(|[p50, p99]| format!("{}…{}", digits(p50), digits(p99)))),
+        dash(row.first_token().map(|first| digits(first.mean * 1e3))),
+        dash(row.joules().map(digits)),
+        match row.change() {
+            _ if row.failed.is_some() => "failed".to_owned(),
+            Change::Slower(share) => format!("▼ {:.1}% slower", share * 100.0),
+            Change::Faster(share) => format!("▲ {:.1}% faster", share * 100.0),
+            Change::None if row.earlier.is_empty() => "—".to_owned(),
+            Change::None => format!("as in {} earlier", row.earlier.len()),
+        },
+    ]
+}
+
+fn lane<'a>(bench: &'a Bench, row: &Row) -> Option<&'a Lane> {
+    bench.lanes.get(row.lane)
+}
+
+/// What a table leaves out: failures, and repetitions that do not count.
+pub(super) fn remarks(bench: &Bench, err: &mut impl Write) {
+    for row in &bench.rows {
+        let name = lane(bench, row).map_or("", |lane| lane.model.name.as_str());
+        if let Some(reason) = &row.failed {
+            let _ = writeln!(err, "{}", gguf::clean(&format!("{name}, {}: {reason}", row.cell.label()), 1000));
+        }
+        if let Some(last) = row.tainted.last() {
+            let what = if bench.plan.keep_tainted { "are counted although tainted" } else { "were refused" };
+            let few = if row.repetitions.len() < bench.plan.repetitions as usize {
+                format!("; {} of {} count", row.repetitions.len(), bench.plan.repetitions)
+            } else {
+                String::new()
+            };
+            let text = format!(
+                "{name}, {}: {} repetitions {what}, the last: {last}{few}",
+                row.cell.label(),
+                row.tainted.len()
+            );
+            let _ = writeln!(err, "{}", gguf::clean(&text, 1000));
+        }
+    }
+    let wanting = bench.rows.iter().any(|row| row.failed.is_none() && row.repetitions.is_empty());
+    if wanting && !bench.plan.keep_tainted {
+        let _ = writeln!(err, "  hint: close what else runs, or add --keep-tainted to count them all the same");
+    }
+}
+
+/// A row for each speed.
+pub(super) fn csv(bench: &Bench, out: &mut impl Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "model,test,n_prompt,n_gen,depth,parallel,batch,threads,tokens_per_second,half_width_95,deviation,n,tainted,\
+         ttft_ms,p50_ms,p90_ms,p99_ms,joules_per_token"
+    )?;
+    let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+    for row in &bench.rows {
+        let (rate, cell) = (row.rate(), row.cell);
+        let latencies = row.latencies([0.5, 0.9, 0.99]);
+        let id = lane(bench, row).map_or("", |lane| lane.model.id.as_str());
+        let cells = [
+            format!("\"{}\"", id.replace('"', "\"\"")),
+            cell.label(),
+            cell.n_prompt.to_string(),
+            cell.n_generate.to_string(),
+            cell.depth.to_string(),
+            cell.parallel.to_string(),
+            cell.batch.to_string(),
+            bench.threads.to_string(),
+            number(rate.map(|rate| rate.mean)),
+            number(rate.and_then(|rate| rate.half_width())),
+            number(rate.and_then(|rate| rate.deviation)),
+            row.repetitions.len().to_string(),
+            row.tainted.len().to_string(),
+            number(row.first_token().map(|first| first.mean * 1e3)),
+            number(latencies.map(|all| all[0])),
+            number(latencies.map(|all| all[1])),
+            number(latencies.map(|all| all[2])),
+            number(row.joules()),
+        ];
+        writeln!(out, "{}", cells.join(","))?;
+    }
+    Ok(())
+}
+
+/// What llama-bench prints with `-o json`, for scripts that read that. Fields that have no counterpart here have
+/// llama-bench's default; `n_parallel` is ours.
+pub(super) fn llama_bench(bench: &Bench) -> Value {
+    let settings = &bench.plan.settings;
+    let text = |name: &str| settings.get(name).unwrap_or_default();
+    let rows = bench.rows.iter().filter(|row| !row.repetitions.is_empty());
+    rows.map(|row| {
+        let lane = lane(bench, row);
+        let summary = lane.and_then(|lane| lane.model.summary.as_ref());
+        let times: Vec<u64> = row.repetitions.iter().map(|one| (one.seconds * 1e9).round() as u64).collect();
+        let rates: Vec<f64> = row.repetitions.iter().map(|one| one.rate).collect();
+        let seconds: Vec<f64> = row.repetitions.iter().map(|one| one.seconds).collect();
+        let time = crate::core::statistics::Summary::of(&seconds);
+        let rate = row.rate();
+        let deviation = |summary: Option<crate::core::statistics::Summary>| {
+            summary.and_then(|summary| summary.deviation).unwrap_or(0.0)
+        };
+        let kind = [
+            summary.and_then(|summary| summary.architecture.clone()),
+            lane.and_then(|lane| lane.model.quant().map(str::to_owned)),
+        ];
+        json!({
+            "build_commit": lane.map_or("unknown", |lane| lane.engine.split(',').next().unwrap_or("unknown")),
+            "build_number": 0,
+            "cpu_info": bench.driver.split(" · ").next().unwrap_or(""),
+            "gpu_info": bench.driver.split(" · ").skip(2).collect::<Vec<_>>().join(", "),
+            "backends": "CPU",
+            "model_filename": lane.and_then(|lane| lane.model.path()),
+            "model_type": kind.into_iter().flatten().collect::<Vec<_>>().join(" "),
+            "model_size": lane.map(|lane| lane.model.size),
+            "model_n_params": summary.map(|summary| summary.parameters),
+            "n_batch": row.cell.batch,
+            "n_ubatch": settings.ubatch.min(row.cell.batch),
+            "n_threads": bench.threads,
+            "cpu_mask": "0x0",
+            "cpu_strict": false,
+            "poll": 50,
+            "type_k": text("cache_type_k"),
+            "type_v": text("cache_type_v"),
+            "n_gpu_layers": settings.gpu_layers.map_or(-1, i64::from),
+            "split_mode": "layer",
+            "main_gpu": 0,
+            "no_kv_offload": false,
+            "flash_attn": match settings.flash_attention {
+                wire::FlashAttention::Auto => -1,
+                wire::FlashAttention::Off => 0,
+                wire::FlashAttention::On => 1,
+            },
+            "devices": "auto",
+            "tensor_split": "0.00",
+            "tensor_buft_overrides": "none",
+            "use_mmap": settings.mmap,
+            "embeddings": false,
+            "no_op_offload": 0,
+            "no_host": false,
+            "n_prompt": row.cell.n_prompt,
+            "n_gen": row.cell.n_generate,
+            "n_depth": row.cell.depth,
+            "n_parallel": row.cell.parallel,
+            "avg_ns": time.map(|time| (time.mean * 1e9).round() as u64),
+            "stddev_ns": (deviation(time) * 1e9).round() as u64,
+            "avg_ts": rate.map(|rate| rate.mean),
+            "stddev_ts": deviation(rate),
+            "samples_ns": times,
+            "samples_ts": rates,
+        })
+    })
+    .collect()
+}

@@ -1,0 +1,255 @@
+//! `taffrail history`: what was run before. List, filter, show, export, delete, report.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Exit;
+use super::table::{self, Column};
+use crate::app::history::{self, ExportError, Format, History as Store, Problem};
+use crate::core::history::{Entry, Filter, Kind, Page, Record};
+use crate::core::report;
+use crate::core::units::{digits, or_dash};
+
+/// Browse what was run before.
+#[derive(Debug, Args)]
+pub struct History {
+    /// Words that must all occur in the prompt or the model; also `kind:run`, `kind:race`, `kind:suite`, `kind:bench`
+    filter: Vec<String>,
+    /// The most rows of the list
+    #[arg(short = 'n', long, default_value = "50")]
+    limit: usize,
+    /// Show the record of this number
+    #[arg(long, value_name = "NUMBER", group = "what")]
+    show: Option<i64>,
+    /// Print the command that runs a record again
+    #[arg(long, value_name = "NUMBER", group = "what")]
+    rerun: Option<i64>,
+    /// Write a record as one HTML file with plots
+    #[arg(long, value_name = "NUMBER", group = "what")]
+    html: Option<i64>,
+    /// Delete these records, or with `all` those that pass the filter; asks first
+    #[arg(long, value_name = "NUMBER", num_args = 1.., value_delimiter = ',', group = "what")]
+    delete: Vec<String>,
+    /// Print one JSON document with all that the records hold
+    #[arg(long, group = "format")]
+    json: bool,
+    /// Print CSV, a row for each speed
+    #[arg(long, group = "format")]
+    csv: bool,
+    /// Where to write instead of to standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Answer the question with yes
+    #[arg(short, long)]
+    yes: bool,
+}
+
+/// How the command fails.
+enum Failure {
+    History(Problem),
+    Out(io::Error),
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self::History(problem)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Out(error)
+    }
+}
+
+impl From<ExportError> for Failure {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::History(problem) => Self::History(problem),
+            ExportError::Out(error) => Self::Out(error),
+        }
+    }
+}
+
+/// Run the command. `now` is seconds since 1970.
+pub fn run(arguments: &History, now: i64, width: Option<usize>, out: &mut impl Write) -> io::Result<Exit> {
+    match answer(arguments, now, width, out) {
+        Ok(exit) => Ok(exit),
+        Err(Failure::Out(error)) => Err(error),
+        Err(Failure::History(problem)) => {
+            let mut err = io::stderr();
+            writeln!(err, "taffrail: {problem}")?;
+            if let Some(hint) = problem.hint() {
+                writeln!(err, "  hint: {hint}")?;
+            }
+            Ok(Exit::Failed)
+        }
+    }
+}
+
+fn answer(arguments: &History, now: i64, width: Option<usize>, out: &mut impl Write) -> Result<Exit, Failure> {
+    let Some(mut store) = history::open_existing()? else {
+        if arguments.json {
+            writeln!(out, "{{\"schema\":\"taffrail/history/1\",\"records\":[]}}")?;
+        } else {
+            writeln!(out, "nothing was run yet")?;
+        }
+        return Ok(Exit::Done);
+    };
+    let filter = Filter::parse(&arguments.filter.join(" "));
+    if let Some(id) = arguments.show {
+        let Some(record) = found(&mut store, id)? else { return Ok(Exit::NotFound) };
+        if arguments.json {
+            writeln!(out, "{:#}", serde_json::json!(record))?;
+        } else {
+            show(&record, out)?;
+        }
+        return Ok(Exit::Done);
+    }
+    if let Some(id) = arguments.rerun {
+        let Some(record) = found(&mut store, id)? else { return Ok(Exit::NotFound) };
+        let Some(command) = report::command(&record) else {
+            writeln!(io::stderr(), "taffrail: a {} can't be run again by one command", record.kind.name())?;
+            return Ok(Exit::Failed);
+        };
+        writeln!(out, "{command}")?;
+        return Ok(Exit::Done);
+    }
+    if let Some(id) = arguments.html {
+        let Some(record) = found(&mut store, id)? else { return Ok(Exit::NotFound) };
+        write_to(arguments.output.as_ref(), report::html(&record).as_bytes(), out)?;
+        return Ok(Exit::Done);
+    }
+    if !arguments.delete.is_empty() {
+        return delete(arguments, &filter, &mut store);
+    }
+    if arguments.json || arguments.csv {
+        let format = if arguments.json { Format::Json } else { Format::Csv };
+        match &arguments.output {
+            Some(path) => {
+                let mut bytes = Vec::new();
+                store.export(&filter, format, &mut bytes)?;
+                write_to(Some(path), &bytes, out)?;
+            }
+            None => store.export(&filter, format, out)?,
+        }
+        return Ok(Exit::Done);
+    }
+    let rows = store.list(&filter, Page { before: None, rows: arguments.limit.min(100_000) })?;
+    list(&rows, now, width, out)?;
+    if rows.len() == arguments.limit {
+        writeln!(io::stderr(), "older ones are not shown; -n shows more")?;
+    }
+    Ok(Exit::Done)
+}
+
+fn found(store: &mut Store, id: i64) -> Result<Option<Record>, Failure> {
+    let record = store.get(id)?;
+    if record.is_none() {
+        writeln!(io::stderr(), "taffrail: the history has no record {id}\n  hint: `taffrail history` lists them")?;
+    }
+    Ok(record)
+}
+
+/// Write a file complete under another name first, or to standard output.
+fn write_to(path: Option<&PathBuf>, bytes: &[u8], out: &mut impl Write) -> io::Result<()> {
+    let Some(path) = path else { return out.write_all(bytes) };
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".part");
+    let part = path.with_file_name(name);
+    std::fs::write(&part, bytes)?;
+    std::fs::rename(&part, path)
+}
+
+const COLUMNS: [Column; 7] = [
+    Column { title: "#", right: true, least: None, goes: 0 },
+    Column { title: "When", right: false, least: None, goes: 2 },
+    Column { title: "Kind", right: false, least: None, goes: 0 },
+    Column { title: "Models", right: false, least: Some(16), goes: 0 },
+    Column { title: "tok/s", right: true, least: None, goes: 3 },
+    Column { title: "J/tok", right: true, least: None, goes: 4 },
+    Column { title: "What", right: false, least: Some(10), goes: 0 },
+];
+
+fn list(rows: &[Entry], now: i64, width: Option<usize>, out: &mut impl Write) -> io::Result<()> {
+    if rows.is_empty() {
+        return writeln!(out, "no record fits the filter");
+    }
+    let cells: Vec<_> = rows
+        .iter()
+        .map(|entry| {
+            vec![
+                entry.id.to_string(),
+                super::ls::ago(entry.at / 1000, now),
+                entry.kind.name().to_owned(),
+                gguf::clean(&entry.models.join(", "), 200),
+                or_dash(entry.rate.map(digits)),
+                or_dash(entry.joules.map(digits)),
+                gguf::clean(&entry.title, 200),
+            ]
+        })
+        .collect();
+    table::write(out, &COLUMNS, &cells, width)
+}
+
+fn show(record: &Record, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "{} {} · {}", record.kind.name(), record.id, gguf::clean(&record.title, 1000))?;
+    for model in &record.models {
+        writeln!(out, "model {}", gguf::clean(model, 1000))?;
+    }
+    for figure in &record.figures {
+        let spread = figure.spread.map_or_else(String::new, |spread| format!(" (deviation {})", digits(spread)));
+        writeln!(
+            out,
+            "{} {} tok/s{spread} · {} J/tok · {}",
+            figure.what,
+            or_dash(figure.rate.map(digits)),
+            or_dash(figure.joules.map(digits)),
+            gguf::clean(&figure.series.settings, 1000),
+        )?;
+    }
+    if record.kind == Kind::Run {
+        for (label, text) in report::conversation(record) {
+            writeln!(
+                out,
+                "\n{label}\n{}",
+                text.chars().filter(|c| *c == '\n' || !gguf::is_harmful(*c)).collect::<String>()
+            )?;
+        }
+    }
+    writeln!(out, "\n--json shows all of it, --html a report, --rerun the command")
+}
+
+fn delete(arguments: &History, filter: &Filter, store: &mut Store) -> Result<Exit, Failure> {
+    let mut err = io::stderr();
+    let ids = if arguments.delete.iter().any(|word| word == "all") {
+        store.ids(filter)?
+    } else {
+        let mut ids = Vec::new();
+        for word in &arguments.delete {
+            let Ok(id) = word.parse() else {
+                writeln!(err, "taffrail: --delete takes numbers of records, or all: {word}")?;
+                return Ok(Exit::Usage);
+            };
+            ids.push(id);
+        }
+        ids
+    };
+    if !arguments.yes {
+        if !io::stdin().is_terminal() {
+            writeln!(err, "taffrail: nothing is deleted without a question\n  hint: add --yes to answer it")?;
+            return Ok(Exit::Refused);
+        }
+        write!(err, "Delete {} records for good? [y/N] ", ids.len())?;
+        let mut line = String::new();
+        io::stdin().lock().read_line(&mut line)?;
+        if !matches!(line.trim(), "y" | "yes") {
+            return Ok(Exit::Refused);
+        }
+    }
+    let n_deleted = store.delete(&ids)?;
+    writeln!(err, "{n_deleted} records deleted")?;
+    Ok(if n_deleted == 0 { Exit::NotFound } else { Exit::Done })
+}

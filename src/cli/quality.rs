@@ -1,0 +1,260 @@
+//! `taffrail quality`: how well a model predicts a text, alone and against a reference.
+//!
+//! Perplexity as llama-perplexity measures it; with a reference of the same vocabulary, Kullback and Leibler's
+//! divergence and how often both find the same token likeliest. The text itself shows where they differ.
+
+use std::fs;
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::run::Failure;
+use super::{Exit, SessionOptions, json};
+use crate::app::App;
+use crate::core::model::Model;
+use crate::core::quality::{CHUNK, Estimate, Quality as Course, QualityOrder, Stage, summary};
+use crate::core::race::Entry;
+use crate::core::settings::SessionSettings;
+use crate::core::{Action, Event};
+
+/// The longest text that is read, in bytes.
+const MAX_TEXT: u64 = 32 << 20;
+
+/// Weigh a text.
+#[derive(Debug, Args)]
+pub struct Quality {
+    /// A name, a unique part of one, `store:name`, `owner/repo[:quant]` or a path
+    pub model: String,
+    /// A model with the same vocabulary to compare with, such as the one that this is a quantisation of
+    #[arg(long, value_name = "MODEL")]
+    pub against: Option<String>,
+    /// The text, as a file; `-` reads standard input
+    #[arg(long, value_name = "FILE")]
+    text: PathBuf,
+    /// Tokens of a chunk; those of its second half are weighed
+    #[arg(long, value_name = "TOKENS", default_value_t = CHUNK, value_parser = clap::value_parser!(u32).range(8..=8192))]
+    chunk: u32,
+    /// Weigh so many chunks at most
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    chunks: Option<u32>,
+    /// Print one JSON document, every token in it
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    session: SessionOptions,
+}
+
+/// A folder for one run, gone with it.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> io::Result<Self> {
+        let folder = std::env::temp_dir().join(format!("taffrail-quality-{}", std::process::id()));
+        fs::create_dir(&folder)?;
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Run the command.
+pub async fn run(arguments: &Quality, model: Arc<Model>, reference: Option<Arc<Model>>, app: &mut App) -> Exit {
+    match weigh(arguments, model, reference, app).await {
+        Ok(exit) => exit,
+        Err(Failure(exit, text)) => {
+            let _ = writeln!(io::stderr(), "taffrail: {text}");
+            exit
+        }
+    }
+}
+
+async fn weigh(
+    arguments: &Quality,
+    model: Arc<Model>,
+    reference: Option<Arc<Model>>,
+    app: &mut App,
+) -> Result<Exit, Failure> {
+    let text = text(arguments)?;
+    let scratch = Scratch::new().map_err(|error| {
+        let folder = std::env::temp_dir();
+        Failure(Exit::Failed, format!("no folder can be made in {}: {error}", folder.display()))
+    })?;
+    let own = arguments.session.over(app.state.settings.session);
+    let settings = SessionSettings { context: arguments.chunk, ubatch: own.ubatch.min(arguments.chunk), ..own };
+    for one in [Some(&model), reference.as_ref()].into_iter().flatten() {
+        if !one.is_runnable() {
+            return Err(Failure(Exit::Failed, format!("{} can't be run: {}", one.name, one.status)));
+        }
+    }
+    app.adopt([Some(Arc::clone(&model)), reference.clone()].into_iter().flatten().collect());
+    while app.state.machine.sample.is_none() {
+        let event = app.next().await;
+        app.handle(event);
+    }
+    let order = QualityOrder {
+        model: Entry::new(model, settings),
+        reference: reference.map(|reference| Entry::new(reference, settings)),
+        text,
+        n_chunk: arguments.chunk,
+        max_chunks: arguments.chunks,
+        file: scratch.0.join("distributions"),
+    };
+    app.act(Action::Quality(Box::new(order)));
+    if let Some(Stage::Failed { reason, .. }) = app.state.quality.as_ref().map(|quality| &quality.stage) {
+        let hint = "a smaller model or reference, or --set budget.reserve=0, leaves more room";
+        return Err(Failure(Exit::Refused, format!("{reason}\n  hint: {hint}")));
+    }
+    let tells = io::stderr().is_terminal();
+    let mut told = None;
+    loop {
+        let Some(quality) = &app.state.quality else {
+            return Err(Failure(Exit::Failed, "nothing was started".to_owned()));
+        };
+        let at = (quality.chunk, quality.n_chunks);
+        if tells && told != Some(at) {
+            told = Some(at);
+            let count = at.1.map_or_else(|| "?".to_owned(), |count| count.to_string());
+            let _ = write!(io::stderr(), "\rchunk {} of {count}", at.0);
+        }
+        match &quality.stage {
+            Stage::Done => break,
+            Stage::Failed { reason, hint } => {
+                let hint = hint.as_ref().map_or_else(String::new, |hint| format!("\n  hint: {hint}"));
+                return Err(Failure(Exit::Failed, format!("{reason}{hint}")));
+            }
+            _ => {}
+        }
+        let event: Event = tokio::select! {
+            event = app.next() => event,
+            _ = tokio::signal::ctrl_c() => return Ok(Exit::Interrupted),
+        };
+        app.handle(event);
+    }
+    if tells {
+        let _ = write!(io::stderr(), "\r\x1b[K");
+    }
+    let Some(quality) = &app.state.quality else { return Ok(Exit::Failed) };
+    // A reader that has gone away wants no more.
+    let mut out = io::stdout().lock();
+    let _ = if arguments.json { json::write(&mut out, &document(quality)) } else { print(&mut out, quality) };
+    let _ = out.flush();
+    Ok(Exit::Done)
+}
+
+fn text(arguments: &Quality) -> Result<String, Failure> {
+    let mut bytes = Vec::new();
+    let path = &arguments.text;
+    let read = if path.as_os_str() == "-" {
+        io::stdin().take(MAX_TEXT + 1).read_to_end(&mut bytes)
+    } else {
+        fs::File::open(path).and_then(|file| file.take(MAX_TEXT + 1).read_to_end(&mut bytes))
+    };
+    let name = path.display();
+    read.map_err(|error| Failure(Exit::NotFound, format!("{name} can't be read: {error}")))?;
+    if bytes.len() as u64 > MAX_TEXT {
+        let text = format!("{name} is longer than {} MiB\n  hint: take a part of it", MAX_TEXT >> 20);
+        return Err(Failure(Exit::Usage, text));
+    }
+    let text = String::from_utf8(bytes)
+        .map_err(|error| Failure(Exit::Usage, format!("{name} is no UTF-8 text: {}", error.utf8_error())))?;
+    // A file's last line end is no part of its text; llama-perplexity drops it likewise.
+    Ok(text.strip_suffix('\n').map(str::to_owned).unwrap_or(text))
+}
+
+fn document(quality: &Course) -> Value {
+    let name = |entry: &Entry| json!({ "id": entry.model.id, "name": entry.model.name, "quant": entry.model.quant() });
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    json!({
+        "schema": "taffrail/quality/1",
+        "model": name(&quality.order.model),
+        "reference": quality.order.reference.as_ref().map(name),
+        "chunk": quality.order.n_chunk,
+        "chunks": quality.n_chunks,
+        "summary": summary(&quality.model),
+        "reference_summary": summary(&quality.reference),
+        "tokens": quality.model.iter().flat_map(|chunk| chunk.tokens.iter().map(|token| json!({
+            "chunk": chunk.chunk,
+            "text": text(&token.bytes),
+            "surprise": token.surprise,
+            "divergence": token.divergence,
+            "agrees": token.agrees,
+        }))).collect::<Vec<_>>(),
+    })
+}
+
+/// Divergences, in nats, from which on a token is tinted one step more; and surprises, without a reference.
+const DIVERGENCES: [f32; 3] = [0.05, 0.2, 0.8];
+const SURPRISES: [f32; 3] = [2.0, 4.0, 7.0];
+/// The tints by step: colours for a terminal that has them, marks for one that has not.
+const TINTS: [&str; 3] = ["\x1b[48;5;58m", "\x1b[48;5;94m", "\x1b[48;5;124m"];
+
+fn print(out: &mut impl Write, quality: &Course) -> io::Result<()> {
+    let coloured = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let compared = quality.order.reference.is_some();
+    for chunk in &quality.model {
+        write!(out, "{}", harmless(&chunk.before))?;
+        for token in &chunk.tokens {
+            let (value, steps) = match token.divergence {
+                Some(divergence) => (divergence, DIVERGENCES),
+                None => (token.surprise, SURPRISES),
+            };
+            let step = steps.iter().filter(|step| value >= **step).count();
+            let text = harmless(&token.bytes);
+            match step.checked_sub(1) {
+                None => write!(out, "{text}")?,
+                Some(tint) if coloured => write!(out, "{}{text}\x1b[49m", TINTS[tint])?,
+                // The braces are as many as the steps.
+                Some(tint) => write!(out, "{}{text}{}", "{".repeat(tint + 1), "}".repeat(tint + 1))?,
+            }
+        }
+    }
+    writeln!(out, "\n")?;
+    let (what, steps) = if compared { ("divergence", DIVERGENCES) } else { ("surprise", SURPRISES) };
+    let [first, second, third] = steps;
+    writeln!(out, "tinted from a {what} of {first}, {second} and {third} nats on")?;
+    let estimate = |estimate: Estimate, decimals: usize| {
+        format!("{:.decimals$} ± {:.decimals$}", estimate.value, estimate.interval)
+    };
+    if let Some(all) = summary(&quality.model) {
+        writeln!(
+            out,
+            "{}  perplexity {} over {} tokens in {} chunks of {}",
+            clean(&quality.order.model.model.name),
+            estimate(all.perplexity, 4),
+            all.n_tokens,
+            quality.model.len(),
+            quality.order.n_chunk
+        )?;
+        if let (Some(reference), Some(entry)) = (summary(&quality.reference), &quality.order.reference) {
+            writeln!(out, "{}  perplexity {}", clean(&entry.model.name), estimate(reference.perplexity, 4))?;
+        }
+        if let (Some(divergence), Some(agreement)) = (all.divergence, all.agreement) {
+            let percent = Estimate { value: 100.0 * agreement.value, interval: 100.0 * agreement.interval };
+            writeln!(
+                out,
+                "KL divergence {} nats a token, same likeliest token {} %",
+                estimate(divergence, 6),
+                estimate(percent, 2)
+            )?;
+        }
+        writeln!(out, "± is half of a 95 % interval, tokens taken as independent")?;
+    }
+    Ok(())
+}
+
+fn clean(name: &str) -> String {
+    gguf::clean(name, 200)
+}
+
+/// Text without what a terminal would obey.
+fn harmless(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    text.chars().filter(|character| matches!(character, '\n' | '\t') || !gguf::is_harmful(*character)).collect()
+}

@@ -1,0 +1,164 @@
+//! An answer as a document and as a record: what `run --json` prints and the history keeps.
+
+use serde_json::{Value, json};
+use wire::{Finish, Role};
+
+use super::bench::driver;
+use super::energy::Report;
+use super::figure::{Figure, Uncertain};
+use super::history::{self, Kind, Measured, Record, Series};
+use super::ledger::{account, misplaced};
+use super::roofline::roofline;
+use super::session::{End, Session};
+use super::settings::{self, SessionSettings};
+use super::state::State;
+use super::units::Bytes;
+
+/// An answer shorter than this tells little about a model's speed, in tokens.
+const MIN_TOKENS_MEASURED: u32 = 16;
+
+/// The longest title, in characters.
+const MAX_TITLE: usize = 200;
+
+/// Memory as llama.cpp reports it, all of it.
+pub fn memory(session: &Session) -> Option<Bytes> {
+    let devices = &session.loaded.as_ref()?.ledger.devices;
+    Some(Bytes(devices.iter().map(|device| device.weights + device.context + device.compute).sum()))
+}
+
+/// How the last answer ended: the word for programs, and what a person should know.
+pub fn finish(session: &Session) -> Option<(&'static str, &'static str)> {
+    match session.turns.last()?.end.as_ref()? {
+        End::Finished(Finish::Stop) => Some(("stop", "")),
+        End::Finished(Finish::Length) => Some(("length", " · stopped at the token limit")),
+        End::Finished(Finish::ContextFull) => Some(("context_full", " · stopped: the context is full")),
+        End::Finished(Finish::Cancelled) => Some(("cancelled", " · cancelled")),
+        End::Failed(_) => None,
+    }
+}
+
+/// Generation speed of the last answer, where it was long enough to tell, in tokens per second.
+pub fn speed(session: &Session) -> Option<f64> {
+    let counters = &session.figures.counters;
+    counters.generation_rate().filter(|_| counters.n_generated >= MIN_TOKENS_MEASURED)
+}
+
+/// The last answer as a document: the schema `taffrail/run/1`.
+pub fn document(state: &State, session: &Session) -> Value {
+    let counters = &session.figures.counters;
+    let turn = session.turns.last();
+    let loaded = session.loaded.as_ref();
+    let devices = loaded.map(|loaded| &loaded.ledger.devices);
+    let sum = |part: fn(&wire::DeviceMemory) -> u64| devices.map(|all| all.iter().map(part).sum::<u64>());
+    json!({
+        "schema": "taffrail/run/1",
+        "model": {
+            "id": session.model.id,
+            "name": session.model.name,
+            "quant": session.model.quant(),
+            "path": session.model.path(),
+        },
+        "text": turn.map(|turn| &turn.text),
+        "reasoning": turn.map(|turn| &turn.reasoning),
+        "finish": finish(session).map(|(word, _)| word),
+        "tokens": {
+            "prompt": counters.n_prompt,
+            "cached": session.figures.n_cached,
+            "generated": counters.n_generated,
+            "reasoning": counters.n_reasoning,
+        },
+        "load_ms": loaded.map(|loaded| loaded.load_us as f64 / 1e3),
+        "ttft_ms": (counters.ttft_us > 0).then_some(counters.ttft_us as f64 / 1e3),
+        "prompt_tokens_per_second": counters.prompt_rate(),
+        "generation_tokens_per_second": counters.generation_rate(),
+        "memory": {
+            "weights": sum(|device| device.weights),
+            "context": sum(|device| device.context),
+            "compute": sum(|device| device.compute),
+            "total": memory(session),
+            "resident": session.process.map(|process| process.resident),
+            "devices": devices,
+            "account": account(session),
+            "misplaced": misplaced(state, session),
+        },
+        "roofline": match roofline(state, session) {
+            Ok(roofline) => json!(roofline),
+            Err(reason) => json!({ "share": null, "reason": reason }),
+        },
+        "energy": energy(session, &state.settings.energy),
+        "settings": {
+            "context": session.n_ctx(),
+            "gpu_layers": loaded.map(|loaded| loaded.n_gpu_layers),
+            "sampling": session.figures.sampling,
+        },
+    })
+}
+
+fn energy(session: &Session, settings: &settings::Energy) -> Value {
+    let report = Report::of_answer(&session.figures, settings);
+    let number = |figure: &Figure<Uncertain>| figure.value().map(|quantity| quantity.value);
+    let mut document = json!({
+        "joules": number(&report.energy),
+        "joules_per_token": number(&report.per_token),
+        "dynamic_joules_per_token": number(&report.dynamic_per_token),
+        "joules_per_prompt_token": number(&report.per_prompt_token),
+        "watt_hours": number(&report.watt_hours),
+        "g_co2e": number(&report.carbon),
+        "cost": number(&report.cost),
+        "currency": settings.currency,
+    });
+    let details = match &report.energy {
+        Figure::Known { value, grade, source } => json!({
+            "grade": grade,
+            "relative_uncertainty": value.relative,
+            "range_joules": value.range(),
+            "boundary": report.boundary,
+            "coverage": report.coverage,
+            "source": source,
+            "metered_s": report.metered,
+        }),
+        Figure::Unknown { reason, remedy } => json!({ "grade": "unknown", "reason": reason, "remedy": remedy }),
+    };
+    if let (Value::Object(document), Value::Object(details)) = (&mut document, details) {
+        document.extend(details);
+    }
+    document
+}
+
+/// The session's last answer as a record, with the conversation before it. `at` is now, milliseconds since 1970.
+pub fn record(state: &State, session: &Session, at: i64) -> Record {
+    let (wait, sample) = (state.settings.engine.wait_policy, state.machine.sample.as_deref());
+    let mut body = document(state, session);
+    let before = session.turns.len().saturating_sub(1);
+    let turns = session.turns.iter().take(before).filter(|turn| !turn.text.is_empty());
+    body["turns"] = turns.map(|turn| json!({ "role": turn.role, "text": turn.text })).collect();
+    let prompt = session.turns.iter().rev().find(|turn| turn.role == Role::User).map_or("", |turn| turn.text.as_str());
+    let mut options = serde_json::Map::new();
+    for field in super::settings::SESSION_FIELDS {
+        let value = session.settings.get(field.name).unwrap_or_default();
+        if SessionSettings::default().get(field.name).as_ref() != Some(&value) {
+            options.insert(field.name.to_owned(), Value::String(value));
+        }
+    }
+    body["options"] = Value::Object(options);
+    let series = Series {
+        model: session.model.id.clone(),
+        hash: history::file_hash(&session.model),
+        build: format!("taffrail {} · {}", env!("CARGO_PKG_VERSION"), session.engine),
+        driver: sample.map(driver).unwrap_or_default(),
+        settings: history::settings_key(&session.settings, session.threads, wait),
+    };
+    let rate = speed(session);
+    let joules = session.joules_per_token().value().map(|joules| joules.0).filter(|_| rate.is_some());
+    Record {
+        models: vec![session.model.id.clone()],
+        figures: vec![Measured { series, what: "tg".to_owned(), rate, spread: None, n: 1, joules }],
+        ..Record::new(Kind::Run, at, title(prompt), body)
+    }
+}
+
+/// The beginning of a prompt in one line.
+pub fn title(prompt: &str) -> String {
+    let line = prompt.split_whitespace().collect::<Vec<_>>().join(" ");
+    gguf::clean(&line, MAX_TITLE)
+}

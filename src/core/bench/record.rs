@@ -1,0 +1,110 @@
+//! A bench for the history, and as a document.
+
+use serde_json::{Value, json};
+
+use super::{Bench, Row};
+use crate::core::history::{self, Kind, Measured, Record, Series};
+use crate::core::machine::Sample;
+use crate::core::settings::SessionSettings;
+use crate::core::statistics::Change;
+
+/// What a speed depends on beside the model and the program: processor, GPUs, system.
+pub fn driver(sample: &Sample) -> String {
+    let mut parts = vec![sample.host.processor.clone(), sample.host.system.clone()];
+    parts.extend(sample.gpus.iter().map(|gpu| gpu.name.clone()));
+    parts.retain(|part| !part.is_empty());
+    parts.join(" · ")
+}
+
+/// The bench as a record: a figure for each row that has a repetition, in their order.
+pub fn record(bench: &Bench, at: i64) -> Record {
+    let mut cells: Vec<String> = Vec::new();
+    for row in &bench.rows {
+        let label = row.cell.label();
+        if !cells.contains(&label) {
+            cells.push(label);
+        }
+    }
+    let title = format!("{} · {} repetitions", cells.join(", "), bench.plan.repetitions);
+    Record {
+        models: bench.lanes.iter().map(|lane| lane.model.id.clone()).collect(),
+        figures: bench.rows.iter().filter_map(|row| measured(bench, row)).collect(),
+        ..Record::new(Kind::Bench, at, title, document(bench))
+    }
+}
+
+fn measured(bench: &Bench, row: &Row) -> Option<Measured> {
+    let rate = row.rate()?;
+    Some(Measured {
+        series: series(bench, row),
+        what: row.cell.what().to_owned(),
+        rate: Some(rate.mean),
+        spread: rate.deviation,
+        n: rate.n as u32,
+        joules: row.joules(),
+    })
+}
+
+/// Under which circumstances a row was measured.
+fn series(bench: &Bench, row: &Row) -> Series {
+    let (model, engine) = bench.lanes.get(row.lane).map_or_else(Default::default, |lane| {
+        ((lane.model.id.clone(), history::file_hash(&lane.model)), lane.engine.clone())
+    });
+    // What the cell says itself stands there once.
+    let settings = SessionSettings { context: 0, batch: row.cell.batch, ..bench.plan.settings };
+    Series {
+        model: model.0,
+        hash: model.1,
+        build: format!("taffrail {} · {engine}", env!("CARGO_PKG_VERSION")),
+        driver: bench.driver.clone(),
+        settings: format!("{} · {}", row.cell.key(), history::settings_key(&settings, bench.threads, bench.wait)),
+    }
+}
+
+/// The document of `taffrail bench --json`.
+pub fn document(bench: &Bench) -> Value {
+    let rows: Vec<Value> = bench
+        .rows
+        .iter()
+        .map(|row| {
+            let lane = bench.lanes.get(row.lane);
+            let rate = row.rate();
+            let latencies = row.latencies([0.5, 0.9, 0.99]);
+            let (verdict, share) = match row.change() {
+                Change::None => (None, None),
+                Change::Slower(share) => (Some("slower"), Some(share)),
+                Change::Faster(share) => (Some("faster"), Some(share)),
+            };
+            json!({
+                "model": lane.map(|lane| &lane.model.id),
+                "name": lane.map(|lane| &lane.model.name),
+                "test": row.cell.label(),
+                "cell": row.cell,
+                "tokens_per_second": rate.map(|rate| rate.mean),
+                "half_width_95": rate.and_then(|rate| rate.half_width()),
+                "deviation": rate.and_then(|rate| rate.deviation),
+                "repetitions": row.repetitions,
+                "ttft_ms": row.first_token().map(|first| first.mean * 1e3),
+                "step_ms": latencies.map(|[p50, p90, p99]| json!({ "p50": p50, "p90": p90, "p99": p99 })),
+                "joules_per_token": row.joules(),
+                "tries": row.tries,
+                "tainted": row.tainted,
+                "earlier": row.earlier.iter().map(|(at, earlier)| json!({
+                    "at_ms": at, "tokens_per_second": earlier.rate, "deviation": earlier.spread, "n": earlier.n,
+                })).collect::<Vec<_>>(),
+                "change": verdict.map(|verdict| json!({ "verdict": verdict, "share": share })),
+                "failed": row.failed,
+                "series": series(bench, row),
+            })
+        })
+        .collect();
+    json!({
+        "schema": "taffrail/bench/1",
+        "threads": bench.threads,
+        "wanted_repetitions": bench.plan.repetitions,
+        "keeps_tainted": bench.plan.keep_tainted,
+        "machine": bench.driver,
+        "note": bench.note,
+        "rows": rows,
+    })
+}

@@ -1,0 +1,278 @@
+//! A race as a document: JSON for programs, Markdown and HTML for people.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Lane, Race, per_token};
+use crate::core::figure::Figure;
+use crate::core::session::{End, Figures};
+use crate::core::units::{Joules, digits, or_dash, span};
+
+pub use super::html::html;
+
+/// The heads of the figures' table.
+pub(super) const HEADS: [&str; 9] =
+    ["", "TTFT", "prompt tok/s", "tok/s", "tokens", "thinking", "memory", "J/token", "J/answer"];
+
+/// The document of `--json`. Text is as the models said it.
+pub fn document(race: &Race) -> Value {
+    let winners = race.winners();
+    let names = |places: &[usize]| places.iter().map(|place| race.name(*place)).collect::<Vec<_>>();
+    json!({
+        "schema": "taffrail/race/1",
+        "at": race.at.unix,
+        "prompt": race.prompt,
+        "system": race.system,
+        "order": race.order,
+        "blind": race.blind,
+        "columns": race.lanes.iter().enumerate().map(|(place, lane)| column(race, place, lane)).collect::<Vec<_>>(),
+        "winners": {
+            "first": names(&winners.first),
+            "fastest": names(&winners.fastest),
+            "most_frugal": names(&winners.most_frugal),
+            "most_frugal_unknown": if winners.most_frugal.is_empty() { race.unmetered() } else { None },
+            "shortest": names(&winners.shortest),
+        },
+        "vote": race.vote.map(|vote| json!({
+            "winner": vote.map(|place| race.name(place)),
+            "tie": vote.is_none(),
+        })),
+    })
+}
+
+fn column(race: &Race, place: usize, lane: &Lane) -> Value {
+    let hidden = race.hides_names();
+    let figures = lane.ended();
+    let counters = figures.map(|figures| figures.counters);
+    let answer = lane.answer.as_ref();
+    json!({
+        "name": race.name(place),
+        "model": (!hidden).then(|| json!({
+            "id": lane.model.id,
+            "name": lane.model.name,
+            "quant": lane.model.quant(),
+            "path": lane.model.path(),
+        })),
+        "settings": {
+            "context": lane.loaded.as_ref().map_or(lane.settings.context, |loaded| loaded.n_ctx),
+            "max_tokens": lane.settings.max_tokens,
+            "sampling": figures.map_or(lane.settings.sampling, |figures| figures.sampling),
+        },
+        "text": answer.map(|turn| &turn.text),
+        "reasoning": answer.map(|turn| &turn.reasoning),
+        "finish": answer.and_then(|turn| match turn.end.as_ref()? {
+            End::Finished(finish) => Some(*finish),
+            End::Failed(_) => None,
+        }),
+        "error": match &lane.stage {
+            super::Stage::Failed { reason, hint } => Some(json!({ "reason": reason, "hint": hint })),
+            _ => None,
+        },
+        "tokens": {
+            "prompt": counters.map(|counters| counters.n_prompt),
+            "generated": counters.map(|counters| counters.n_generated),
+            "reasoning": counters.map(|counters| counters.n_reasoning),
+        },
+        "load_ms": lane.loaded.as_ref().map(|loaded| loaded.load_us as f64 / 1e3),
+        "ttft_ms": counters.filter(|counters| counters.ttft_us > 0).map(|counters| counters.ttft_us as f64 / 1e3),
+        "prompt_tokens_per_second": counters.and_then(|counters| counters.prompt_rate()),
+        "generation_tokens_per_second": counters.and_then(|counters| counters.generation_rate()),
+        "memory": lane.memory(),
+        "energy": figures.map(energy),
+    })
+}
+
+fn energy(figures: &Figures) -> Value {
+    match (&figures.energy, per_token(figures)) {
+        (Figure::Known { value: Joules(joules), grade, source }, per_token) => json!({
+            "joules": joules,
+            "joules_per_token": per_token.value().map(|joules| joules.0),
+            "grade": grade,
+            "source": source,
+            "metered_s": figures.metered.as_secs_f64(),
+        }),
+        (Figure::Unknown { reason, remedy }, _) => json!({
+            "joules": null, "joules_per_token": null, "grade": "unknown", "reason": reason, "remedy": remedy,
+        }),
+    }
+}
+
+/// The figures of a column as text, in the order of [`HEADS`] without the first.
+pub(super) fn cells(lane: &Lane) -> [String; 8] {
+    let memory = or_dash(lane.memory());
+    let Some(figures) = lane.ended() else {
+        return [dash(), dash(), dash(), dash(), dash(), memory, dash(), dash()];
+    };
+    let counters = figures.counters;
+    [
+        if counters.ttft_us > 0 { span(Duration::from_micros(counters.ttft_us)) } else { dash() },
+        counters.prompt_rate().map_or_else(dash, digits),
+        counters.generation_rate().map_or_else(dash, digits),
+        counters.n_generated.to_string(),
+        counters.n_reasoning.to_string(),
+        memory,
+        per_token(figures).to_string(),
+        figures.energy.to_string(),
+    ]
+}
+
+fn dash() -> String {
+    "—".to_owned()
+}
+
+/// Who won what, as rows of a word and names.
+pub(super) fn strip(race: &Race) -> Vec<(&'static str, String)> {
+    let winners = race.winners();
+    let n_ended = race.lanes.iter().filter(|lane| lane.has_finished()).count();
+    let names = |places: &[usize]| match places {
+        [] => dash(),
+        all if all.len() > 1 && all.len() == n_ended => "all alike".to_owned(),
+        places => places.iter().map(|place| race.name(*place)).collect::<Vec<_>>().join(" and "),
+    };
+    let frugal = match (winners.most_frugal.as_slice(), race.unmetered()) {
+        ([], Some(reason)) => format!("— ({reason})"),
+        (places, _) => names(places),
+    };
+    vec![
+        ("first", names(&winners.first)),
+        ("fastest", names(&winners.fastest)),
+        ("most frugal", frugal),
+        ("shortest", names(&winners.shortest)),
+    ]
+}
+
+/// One line on how it was run.
+pub(super) fn terms(race: &Race) -> String {
+    let sampling = |lane: &Lane| (lane.settings.sampling.temperature, lane.settings.sampling.seed);
+    let mut parts = vec![format!("{} models {}", race.lanes.len(), race.order.words())];
+    if let Some(first) = race.lanes.first()
+        && race.lanes.iter().all(|lane| sampling(lane) == sampling(first))
+    {
+        let (temperature, seed) = sampling(first);
+        parts.extend(temperature.map(|temperature| format!("temperature {temperature}")));
+        parts.extend(seed.map(|seed| format!("seed {seed}")));
+    }
+    if race.blind {
+        parts.push("blind".to_owned());
+    }
+    parts.join(", ")
+}
+
+/// The vote in words.
+pub(super) fn vote(race: &Race) -> Option<String> {
+    Some(match race.vote? {
+        Some(place) => format!("Voted best: {}", race.name(place)),
+        None => "Voted a tie".to_owned(),
+    })
+}
+
+/// As Markdown. What was asked and answered stands in fences, so that nothing in it can be taken for ours.
+pub fn markdown(race: &Race) -> String {
+    let mut text = String::from("# Race\n\n");
+    let _ = write!(text, "{}, {}\n\n", terms(race), date(race.at.unix));
+    if let Some(system) = &race.system {
+        let _ = write!(text, "System prompt:\n\n{}\n", fenced(system));
+    }
+    let _ = write!(text, "Prompt:\n\n{}\n", fenced(&race.prompt));
+    let _ = writeln!(text, "|{}|", HEADS.map(|head| format!(" {head} ")).join("|"));
+    let _ = writeln!(text, "|---|{}", "--:|".repeat(HEADS.len() - 1));
+    for (place, lane) in race.lanes.iter().enumerate() {
+        let name = race.name(place).replace('|', "\\|");
+        let _ = writeln!(text, "| {} | {} |", gguf::clean(&name, MAX_NAME), cells(lane).join(" | "));
+    }
+    text.push('\n');
+    for (word, names) in strip(race) {
+        let _ = writeln!(text, "- {word}: {}", gguf::clean(&names, MAX_NAME));
+    }
+    if let Some(vote) = vote(race) {
+        let _ = write!(text, "\n{}\n", gguf::clean(&vote, MAX_NAME));
+    }
+    for (place, lane) in race.lanes.iter().enumerate() {
+        let _ = write!(text, "\n## {}\n\n", gguf::clean(&race.name(place), MAX_NAME));
+        if let super::Stage::Failed { reason, .. } = &lane.stage {
+            let _ = write!(text, "Failed: {}\n\n", gguf::clean(reason, MAX_NAME));
+        }
+        if let Some(turn) = &lane.answer {
+            if !turn.reasoning.trim().is_empty() {
+                let _ = write!(text, "Reasoning:\n\n{}\n", fenced(&turn.reasoning));
+            }
+            if !turn.text.trim().is_empty() {
+                text.push_str(&fenced(&turn.text));
+            }
+        }
+    }
+    text
+}
+
+/// The most bytes of a name or a reason in a document.
+const MAX_NAME: usize = 400;
+
+/// A text in a fence longer than any in it, without what a terminal would obey.
+fn fenced(text: &str) -> String {
+    let text = harmless(text.trim());
+    let longest = text.split(|character| character != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
+    format!("{fence}text\n{text}\n{fence}\n")
+}
+
+/// A text without control characters but for line breaks and tabs.
+pub(super) fn harmless(text: &str) -> String {
+    text.chars().filter(|character| matches!(character, '\n' | '\t') || !gguf::is_harmful(*character)).collect()
+}
+
+/// `2026-11-25 01:20 UTC` of seconds since 1970. Days to a date by Howard Hinnant's `civil_from_days`.
+pub(super) fn date(unix: i64) -> String {
+    let (days, second) = (unix.div_euclid(86_400), unix.rem_euclid(86_400));
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02} UTC", second / 3600, second % 3600 / 60)
+}
+
+/// For a terminal: the answers, one below the other, and the figures as a table.
+pub fn text(race: &Race) -> String {
+    let mut text = String::new();
+    for (place, lane) in race.lanes.iter().enumerate() {
+        let _ = writeln!(text, "── {}", gguf::clean(&race.name(place), MAX_NAME));
+        if let Some(turn) = &lane.answer {
+            if !turn.reasoning.trim().is_empty() {
+                let count = lane.ended().map_or(0, |figures| figures.counters.n_reasoning);
+                let _ = writeln!(text, "(thought for {count} tokens)");
+            }
+            let _ = writeln!(text, "{}", harmless(turn.text.trim()));
+        }
+        if let super::Stage::Failed { reason, .. } = &lane.stage {
+            let _ = writeln!(text, "failed: {}", gguf::clean(reason, MAX_NAME));
+        }
+        text.push('\n');
+    }
+    let mut rows: Vec<Vec<String>> = vec![HEADS.map(str::to_owned).to_vec()];
+    for (place, lane) in race.lanes.iter().enumerate() {
+        let name = gguf::clean(&race.name(place), MAX_NAME);
+        rows.push([name].into_iter().chain(cells(lane)).collect());
+    }
+    let widths: Vec<usize> =
+        (0..HEADS.len()).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
+    for row in rows {
+        let mut line = format!("{:<width$}", row[0], width = widths[0]);
+        for (cell, width) in row.iter().zip(&widths).skip(1) {
+            let _ = write!(line, "  {cell:>width$}");
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text.push('\n');
+    for (word, names) in strip(race) {
+        let _ = writeln!(text, "{word:<12} {}", gguf::clean(&names, MAX_NAME));
+    }
+    let _ = writeln!(text, "{}", terms(race));
+    text
+}

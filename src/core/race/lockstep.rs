@@ -1,0 +1,188 @@
+//! Where answers to one prompt part: the first token that differs, with what each model found likely there.
+//!
+//! Columns are aligned on bytes, since models may cut the same text into different tokens. Up to the parting all have
+//! said the same, so that each column's probabilities there are for the same text before.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+use wire::Token;
+
+use super::Race;
+
+/// Where columns part.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Parting {
+    /// Bytes that all columns say alike.
+    pub n_bytes: usize,
+    /// The last of what they say alike.
+    pub before: String,
+    /// Whether they cut it into the same tokens.
+    pub same_tokens: bool,
+    /// Whether their files name the same vocabulary.
+    pub same_vocabulary: bool,
+    /// Each column's next token; `None` where it has ended, or has told no tokens.
+    pub columns: Vec<Option<Step>>,
+}
+
+/// A token at the parting.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// Which token of the answer it is, from 0.
+    pub index: usize,
+    /// Bytes of it that all columns still say alike: it may begin before the parting.
+    pub n_alike: usize,
+    /// Its text.
+    pub text: String,
+    /// The likeliest tokens in its place with their probabilities, likeliest first.
+    pub probable: Vec<(String, f32)>,
+}
+
+/// The most characters of what all say alike that are kept.
+const MAX_BEFORE: usize = 200;
+
+/// Find the parting; `None` where fewer than two columns told tokens, or all said the same.
+pub fn parting(columns: &[&[Token]]) -> Option<Parting> {
+    let texts: Vec<Vec<u8>> =
+        columns.iter().map(|tokens| tokens.iter().flat_map(|token| token.bytes.iter().copied()).collect()).collect();
+    let told: Vec<&Vec<u8>> = texts.iter().filter(|text| !text.is_empty()).collect();
+    let (first, others) = told.split_first()?;
+    if others.is_empty() || others.iter().all(|other| other == first) {
+        return None;
+    }
+    let alike = |other: &&&Vec<u8>| first.iter().zip(other.iter()).take_while(|(one, other)| one == other).count();
+    let n_bytes = others.iter().map(|other| alike(&other)).min().unwrap_or(0);
+    let mut ends: Vec<Vec<usize>> = Vec::new();
+    let steps = columns
+        .iter()
+        .map(|tokens| {
+            let mut at = 0;
+            let mut before = Vec::new();
+            for (index, token) in tokens.iter().enumerate() {
+                let end = at + token.bytes.len();
+                if end > n_bytes {
+                    ends.push(before);
+                    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                    let probable = token.probable.iter().map(|other| (text(&other.bytes), other.probability)).collect();
+                    return Some(Step { index, n_alike: n_bytes - at, text: text(&token.bytes), probable });
+                }
+                before.push(end);
+                at = end;
+            }
+            None
+        })
+        .collect();
+    let same_tokens = ends.windows(2).all(|pair| pair[0] == pair[1]);
+    let alike = String::from_utf8_lossy(first.get(..n_bytes).unwrap_or_default()).into_owned();
+    let skip = alike.chars().count().saturating_sub(MAX_BEFORE);
+    Some(Parting {
+        n_bytes,
+        before: alike.chars().skip(skip).collect(),
+        same_tokens,
+        same_vocabulary: true,
+        columns: steps,
+    })
+}
+
+/// What can be shown of a token: line breaks and tabs as signs, what a terminal would obey left out.
+pub fn visible(text: &str) -> String {
+    let signs = text.replace('\n', "⏎").replace('\t', "⇥");
+    signs.chars().filter(|character| !gguf::is_harmful(*character)).collect()
+}
+
+/// As a document.
+pub fn document(race: &Race, parting: Option<&Parting>) -> Value {
+    let Some(parting) = parting else { return Value::Null };
+    let columns = parting.columns.iter().enumerate().map(|(place, step)| {
+        json!({
+            "name": race.name(place),
+            "token": step.as_ref().map(|step| &step.text),
+            "index": step.as_ref().map(|step| step.index),
+            "probable": step.as_ref().map(|step| {
+                let all = step.probable.iter().map(|(text, p)| json!({ "token": text, "probability": p }));
+                all.collect::<Vec<_>>()
+            }),
+        })
+    });
+    json!({
+        "bytes_alike": parting.n_bytes,
+        "before": parting.before,
+        "same_tokens": parting.same_tokens,
+        "same_vocabulary": parting.same_vocabulary,
+        "columns": columns.collect::<Vec<_>>(),
+    })
+}
+
+/// For a terminal.
+pub fn text(race: &Race, parting: Option<&Parting>) -> String {
+    let Some(parting) = parting else { return "The columns say the same to the end of the shortest.\n".to_owned() };
+    let mut text = format!("The columns part after {} bytes: {:?}\n", parting.n_bytes, visible(&parting.before));
+    text.push_str(aligned(parting));
+    text.push('\n');
+    for (place, step) in parting.columns.iter().enumerate() {
+        let name = gguf::clean(&race.name(place), 200);
+        let Some(step) = step else {
+            let _ = writeln!(text, "{name}: ends here");
+            continue;
+        };
+        let _ = writeln!(text, "{name}: token {} is {:?}", step.index + 1, visible(&step.text));
+        for (token, probability) in &step.probable {
+            let _ = writeln!(text, "  {:>5.1} %  {:?}", 100.0 * probability, visible(token));
+        }
+    }
+    text
+}
+
+/// How the columns were aligned.
+pub fn aligned(parting: &Parting) -> &'static str {
+    if !parting.same_vocabulary {
+        "Their vocabularies differ, so they are aligned on bytes."
+    } else if parting.n_bytes == 0 {
+        "They part at the first token."
+    } else if parting.same_tokens {
+        "All cut the text before into the same tokens."
+    } else {
+        "They cut the text into different tokens, so they are aligned on bytes."
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::Probable;
+
+    fn tokens(texts: &[&str]) -> Vec<Token> {
+        let probable = |text: &str| vec![Probable { bytes: text.as_bytes().to_vec(), probability: 0.5 }];
+        texts.iter().map(|text| Token { bytes: text.as_bytes().to_vec(), probable: probable(text) }).collect()
+    }
+
+    #[test]
+    fn columns_part_at_the_first_byte_that_differs() {
+        // Same tokens, then another one.
+        let columns = [tokens(&["The", " sea", " was"]), tokens(&["The", " sea", " is"])];
+        let found = parting(&[&columns[0], &columns[1]]).unwrap();
+        assert_eq!((found.n_bytes, found.before.as_str(), found.same_tokens), (8, "The sea ", true));
+        let step = found.columns[1].as_ref().unwrap();
+        assert_eq!((step.index, step.n_alike, step.text.as_str()), (2, 1, " is"));
+        // Other tokens for the same text.
+        let columns = [tokens(&["The sea", " was"]), tokens(&["The", " sea", " is"])];
+        assert!(!parting(&[&columns[0], &columns[1]]).unwrap().same_tokens);
+        // One ends where the other goes on.
+        let columns = [tokens(&["a"]), tokens(&["a", "b"])];
+        let found = parting(&[&columns[0], &columns[1]]).unwrap();
+        assert_eq!((found.n_bytes, found.columns[0].is_none(), found.columns[1].is_some()), (1, true, true));
+        // A character that is split over tokens.
+        let halves = [Token { bytes: vec![0xc3], probable: vec![] }, Token { bytes: vec![0xa9], probable: vec![] }];
+        let other = [Token { bytes: vec![0xc3], probable: vec![] }, Token { bytes: vec![0xa8], probable: vec![] }];
+        assert_eq!(parting(&[&halves, &other]).unwrap().n_bytes, 1);
+    }
+
+    #[test]
+    fn alike_columns_do_not_part() {
+        let one = tokens(&["a", "b"]);
+        let same = tokens(&["ab"]);
+        assert_eq!(parting(&[&one, &same]), None);
+        assert_eq!(parting(&[&one, &[]]), None);
+        assert_eq!(parting(&[]), None);
+    }
+}

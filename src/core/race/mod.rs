@@ -1,0 +1,447 @@
+//! A race: two to eight columns answer one prompt, at once or in turn.
+//!
+//! Owned here: what a race is, its figures and who won what. Absent: its course, which is `update::race`'s, and drawing.
+
+pub mod diff;
+pub mod export;
+mod html;
+pub mod lockstep;
+pub mod rating;
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use wire::{Finish, Loaded};
+
+use super::editor::Editor;
+use super::event::Moment;
+use super::figure::Figure;
+use super::model::Model;
+use super::session::{End, Figures, Phase, Session, SessionId, Step, Turn};
+use super::settings::{SESSION_FIELDS, SessionSettings};
+use super::state::State;
+use super::units::{Bytes, Joules};
+use diff::Diff;
+use rating::Vote;
+
+/// The fewest columns of a race.
+pub const MIN_COLUMNS: usize = 2;
+/// The most columns of a race: the names of a theme's series.
+pub const MAX_COLUMNS: usize = 8;
+/// The most tokens of an answer where the settings leave it open. A model that never ends its turn would fill its whole
+/// context while the others wait.
+pub const MAX_TOKENS: u32 = 1024;
+/// The seed of all columns where the settings leave it open.
+pub const SEED: u32 = 1;
+
+/// When the columns answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// One after the other: each loads, answers and is stopped, so that none disturbs another's figures.
+    #[default]
+    InTurn,
+    /// All at once.
+    Together,
+}
+
+impl Order {
+    /// The words for it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::InTurn => "in turn",
+            Self::Together => "at once",
+        }
+    }
+}
+
+/// What the Race screen holds: what runs next, what ran last, and the votes.
+#[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the screen")]
+pub struct Races {
+    /// The columns of the next race.
+    pub entries: Vec<Entry>,
+    /// When its columns answer.
+    pub order: Order,
+    /// Whether the next race tells where its columns part.
+    pub lockstep: bool,
+    /// Whether its names are hidden until the vote.
+    pub blind: bool,
+    /// What it asks.
+    pub prompt: Editor,
+    /// What stands before it.
+    pub system: Option<String>,
+    /// Whether the prompt is being written.
+    pub typing: bool,
+    /// The race that shows, which may be running.
+    pub race: Option<Box<Race>>,
+    /// All votes.
+    pub votes: Vec<Vote>,
+    /// What shows of it.
+    pub face: Face,
+    /// The chosen column.
+    pub chosen: usize,
+    /// The column that it is compared with.
+    pub other: usize,
+    /// The first line that shows of every column; `None` follows the ends.
+    pub scroll: Option<usize>,
+    /// The furthest that the last frame could be scrolled.
+    pub limit: usize,
+    /// Whether reasoning is shown whole.
+    pub unfolded: bool,
+    /// The chosen column against the other, while that shows.
+    pub diff: Option<Diff>,
+    /// Where the columns part, while that shows.
+    pub parting: Option<lockstep::Parting>,
+}
+
+/// What shows of a race.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Face {
+    /// The answers side by side.
+    #[default]
+    Answers,
+    /// Two answers word by word.
+    Diff,
+    /// Where the columns part, and what each found likely there.
+    Lockstep,
+    /// How the models stand after all votes.
+    Ratings,
+}
+
+/// A column of the next race.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// The model.
+    pub model: Arc<Model>,
+    /// How it runs.
+    pub settings: SessionSettings,
+}
+
+impl Entry {
+    /// A column with the settings of a race: the likeliest token always, the same seed for all, answers of bounded
+    /// length. What the settings say themselves holds.
+    pub fn new(model: Arc<Model>, mut settings: SessionSettings) -> Self {
+        settings.sampling.temperature.get_or_insert(0.0);
+        settings.sampling.seed.get_or_insert(SEED);
+        settings.max_tokens.get_or_insert(MAX_TOKENS);
+        settings.context = super::plan::context(&model, settings.context);
+        Self { model, settings }
+    }
+}
+
+/// The names of the columns: the models', with what is set otherwise where one runs twice.
+pub fn names(entries: &[Entry]) -> Vec<String> {
+    let name = |place: usize, entry: &Entry| {
+        let twins = || entries.iter().filter(|twin| twin.model.id == entry.model.id);
+        let name = &entry.model.name;
+        if twins().count() < 2 {
+            let same = entries.iter().filter(|other| other.model.name == *name).count() > 1;
+            return match (same, entry.model.quant()) {
+                (true, Some(quant)) => format!("{name} {quant}"),
+                _ => name.clone(),
+            };
+        }
+        let differs = |field: &str| twins().any(|twin| twin.settings.get(field) != entry.settings.get(field));
+        let settings: Vec<String> = SESSION_FIELDS
+            .iter()
+            .filter(|field| differs(field.name))
+            .filter_map(|field| Some(format!("{} {}", field.name.replace('_', " "), entry.settings.get(field.name)?)))
+            .collect();
+        if settings.is_empty() {
+            let before = entries.iter().take(place).filter(|twin| twin.model.id == entry.model.id).count();
+            return if before == 0 { name.clone() } else { format!("{name} #{}", before + 1) };
+        }
+        format!("{name} · {}", settings.join(", "))
+    };
+    entries.iter().enumerate().map(|(place, entry)| name(place, entry)).collect()
+}
+
+/// A race that runs or has run.
+#[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "two are how it runs, two are what it waits for")]
+pub struct Race {
+    /// Its name for the program's life.
+    pub id: u64,
+    /// When it began.
+    pub at: Moment,
+    /// What was asked.
+    pub prompt: String,
+    /// What stood before it.
+    pub system: Option<String>,
+    /// When the columns answer.
+    pub order: Order,
+    /// The columns tell their tokens, and where they part.
+    pub lockstep: bool,
+    /// Names are hidden until the vote.
+    pub blind: bool,
+    /// The columns wait to be shuffled.
+    pub(crate) awaits_shuffle: bool,
+    /// The user has ended it.
+    pub(crate) is_cancelled: bool,
+    /// The columns, as they show.
+    pub lanes: Vec<Lane>,
+    /// The vote: the best column, or none of them.
+    pub vote: Option<Option<usize>>,
+}
+
+/// A column.
+#[derive(Debug, Clone)]
+pub struct Lane {
+    /// What it is called.
+    pub name: String,
+    /// The model.
+    pub model: Arc<Model>,
+    /// How it runs.
+    pub settings: SessionSettings,
+    /// Where it is.
+    pub stage: Stage,
+    /// The session that answers.
+    pub session: Option<SessionId>,
+    /// The session was started for this race.
+    pub(super) is_own: bool,
+    /// The session's conversation before the race, which it gets back.
+    pub(super) before: Vec<Turn>,
+    /// The answer, once it has ended.
+    pub answer: Option<Turn>,
+    /// What the worker said of itself.
+    pub loaded: Option<Box<Loaded>>,
+}
+
+/// Where a column is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Stage {
+    /// It is not its turn yet.
+    Waiting,
+    /// Its model is being loaded, or waits for the others to be.
+    Starting,
+    /// It answers.
+    Answering,
+    /// It has answered and makes room for the next.
+    Leaving,
+    /// It has answered.
+    Done,
+    /// It has not, or not to the end.
+    Failed {
+        /// Why, in one clause.
+        reason: String,
+        /// What could be done.
+        hint: Option<String>,
+    },
+}
+
+/// Who won what: columns by their place; several where they are equal, none where it can't be said.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Winners {
+    /// Least time to the first token.
+    pub first: Vec<usize>,
+    /// Most generated tokens per second.
+    pub fastest: Vec<usize>,
+    /// Least energy for the whole answer.
+    pub most_frugal: Vec<usize>,
+    /// Fewest tokens.
+    pub shortest: Vec<usize>,
+}
+
+impl Lane {
+    pub(crate) fn new(entry: Entry, name: String) -> Self {
+        Self {
+            name,
+            model: entry.model,
+            settings: entry.settings,
+            stage: Stage::Waiting,
+            session: None,
+            is_own: false,
+            before: Vec::new(),
+            answer: None,
+            loaded: None,
+        }
+    }
+
+    /// The session that answers now, or is about to.
+    pub fn live<'a>(&self, state: &'a State) -> Option<&'a Session> {
+        match self.stage {
+            Stage::Starting | Stage::Answering => state.session(self.session?),
+            _ => None,
+        }
+    }
+
+    /// The answer as far as it is there.
+    pub fn turn<'a>(&'a self, state: &'a State) -> Option<&'a Turn> {
+        match self.stage {
+            Stage::Answering => self.live(state)?.turns.last(),
+            _ => self.answer.as_ref(),
+        }
+    }
+
+    /// The answer's figures as far as they are there.
+    pub fn figures<'a>(&'a self, state: &'a State) -> Option<&'a Figures> {
+        match self.stage {
+            Stage::Answering => self.live(state).map(|session| &session.figures),
+            _ => self.ended(),
+        }
+    }
+
+    /// The figures of an answer that has ended.
+    pub fn ended(&self) -> Option<&Figures> {
+        self.answer.as_ref()?.figures.as_ref()
+    }
+
+    /// Memory that llama.cpp took: weights, context and compute buffers; `None` before it is loaded.
+    pub fn memory(&self) -> Option<Bytes> {
+        let devices = &self.loaded.as_ref()?.ledger.devices;
+        Some(Bytes(devices.iter().map(|device| device.weights + device.context + device.compute).sum()))
+    }
+
+    /// Whether the answer came to an end of its own, or to one that was set.
+    pub fn has_finished(&self) -> bool {
+        let end = self.answer.as_ref().and_then(|turn| turn.end.as_ref());
+        matches!(end, Some(End::Finished(Finish::Stop | Finish::Length | Finish::ContextFull)))
+    }
+
+    /// Whether nothing more comes.
+    pub fn is_over(&self) -> bool {
+        matches!(self.stage, Stage::Done | Stage::Failed { .. })
+    }
+
+    /// One clause on what it does or how it ended; `None` for an answer that ended of its own.
+    pub fn status(&self, state: &State) -> Option<String> {
+        match &self.stage {
+            Stage::Waiting => Some("waits for its turn".to_owned()),
+            Stage::Starting => Some(match self.live(state).map(|session| &session.phase) {
+                Some(Phase::Loading { fraction }) => format!("loads, {:.0}%", fraction * 100.0),
+                Some(Phase::Ready) => "waits for the others to be loaded".to_owned(),
+                _ => "waits for its session".to_owned(),
+            }),
+            Stage::Answering => match self.live(state).map(|session| &session.phase) {
+                Some(Phase::Busy { step: Step::Prompt { n_done, n_prompt }, .. }) if *n_prompt > 0 => {
+                    Some(format!("reads the prompt, {n_done} of {n_prompt} tokens"))
+                }
+                Some(Phase::Busy { step: Step::Prompt { .. }, .. }) => Some("reads the prompt".to_owned()),
+                Some(Phase::Busy { step: Step::Reasoning, .. }) => Some("thinks".to_owned()),
+                _ => None,
+            },
+            Stage::Failed { reason, .. } => Some(reason.clone()),
+            Stage::Leaving | Stage::Done => match self.answer.as_ref()?.end.as_ref()? {
+                End::Finished(Finish::Stop) => None,
+                End::Finished(Finish::Length) => Some("cut off at max_tokens".to_owned()),
+                End::Finished(Finish::ContextFull) => Some("cut off: the context is full".to_owned()),
+                End::Finished(Finish::Cancelled) => Some("cancelled".to_owned()),
+                End::Failed(reason) => Some(reason.clone()),
+            },
+        }
+    }
+}
+
+/// Joules per generated token.
+pub fn per_token(figures: &Figures) -> Figure<Joules> {
+    let tokens = f64::from(figures.counters.n_generated);
+    if tokens == 0.0 {
+        return Figure::unknown("no token yet");
+    }
+    figures.energy.clone().map(|energy| Joules(energy.0 / tokens))
+}
+
+impl Race {
+    /// Whether columns are still to answer.
+    pub fn is_running(&self) -> bool {
+        self.lanes.iter().any(|lane| !lane.is_over())
+    }
+
+    /// Whether names are hidden now.
+    pub fn hides_names(&self) -> bool {
+        self.blind && self.vote.is_none()
+    }
+
+    /// Where the columns part, as far as they have come; `None` where they tell no tokens, or have said the same.
+    pub fn parting(&self, state: &State) -> Option<lockstep::Parting> {
+        let tokens: Vec<&[wire::Token]> =
+            self.lanes.iter().map(|lane| lane.turn(state).map_or(&[][..], |turn| &turn.tokens)).collect();
+        let vocabulary = |lane: &Lane| {
+            let summary = lane.model.summary.as_ref()?;
+            Some((summary.vocabulary, summary.tokenizer.clone(), summary.tokenizer_pre.clone()))
+        };
+        let same_vocabulary = self.lanes.windows(2).all(|pair| vocabulary(&pair[0]) == vocabulary(&pair[1]));
+        lockstep::parting(&tokens).map(|parting| lockstep::Parting { same_vocabulary, ..parting })
+    }
+
+    /// The name of a column as it may be shown now.
+    pub fn name(&self, place: usize) -> String {
+        let letter = letter(place);
+        match self.lanes.get(place) {
+            Some(lane) if !self.hides_names() => lane.name.clone(),
+            _ => format!("model {letter}"),
+        }
+    }
+
+    /// Who won what among the columns that came to an end. Energy is compared only where it is known of all.
+    pub fn winners(&self) -> Winners {
+        let ended = || {
+            let lanes = self.lanes.iter().enumerate().filter(|(_, lane)| lane.has_finished());
+            lanes.filter_map(|(place, lane)| Some((place, lane.ended()?)))
+        };
+        let least = |value: &dyn Fn(&Figures) -> Option<f64>| -> Vec<usize> {
+            let all: Vec<(usize, f64)> =
+                ended().filter_map(|(place, figures)| Some((place, value(figures)?))).collect();
+            let best = all.iter().map(|(_, value)| *value).fold(f64::INFINITY, f64::min);
+            all.into_iter().filter(|(_, value)| *value <= best).map(|(place, _)| place).collect()
+        };
+        let is_metered = ended().all(|(_, figures)| figures.energy.value().is_some());
+        Winners {
+            first: least(&|figures| (figures.counters.ttft_us > 0).then_some(figures.counters.ttft_us as f64)),
+            fastest: least(&|figures| figures.counters.generation_rate().map(|rate| -rate)),
+            most_frugal: if is_metered {
+                least(&|figures| figures.energy.value().map(|energy| energy.0))
+            } else {
+                Vec::new()
+            },
+            shortest: least(&|figures| Some(f64::from(figures.counters.n_generated))),
+        }
+    }
+
+    /// Why it can't be said who was most frugal.
+    pub fn unmetered(&self) -> Option<&str> {
+        self.lanes.iter().filter(|lane| lane.has_finished()).find_map(|lane| match &lane.ended()?.energy {
+            Figure::Unknown { reason, .. } => Some(reason.as_str()),
+            Figure::Known { .. } => None,
+        })
+    }
+
+    /// Put the columns in an order that `seed` determines. Fisher and Yates, by `SplitMix64`.
+    pub(super) fn shuffle(&mut self, mut seed: u64) {
+        for last in (1..self.lanes.len()).rev() {
+            seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut mixed = seed;
+            mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            mixed ^= mixed >> 31;
+            self.lanes.swap(last, (mixed % (last as u64 + 1)) as usize);
+        }
+        self.awaits_shuffle = false;
+    }
+}
+
+/// A, B, C … for the columns.
+pub fn letter(place: usize) -> char {
+    char::from(b'A' + (place % 26) as u8)
+}
+
+impl Races {
+    /// Whether this model is among the columns of the next race.
+    pub fn is_marked(&self, model: &str) -> bool {
+        self.entries.iter().any(|entry| entry.model.id == model)
+    }
+
+    /// How many columns show.
+    pub fn n_columns(&self) -> usize {
+        self.race.as_ref().map_or(self.entries.len(), |race| race.lanes.len())
+    }
+
+    /// Whether a race runs.
+    pub fn is_running(&self) -> bool {
+        self.race.as_ref().is_some_and(|race| race.is_running())
+    }
+}
+
+#[cfg(test)]
+mod tests;

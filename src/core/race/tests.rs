@@ -1,0 +1,156 @@
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::diff::{Side, diff};
+use super::export::{date, document, html, markdown};
+use super::rating::{Vote, ratings};
+use super::*;
+use crate::core::model::tests::model;
+
+fn entry(name: &str, change: impl FnOnce(&mut SessionSettings)) -> Entry {
+    let mut settings = SessionSettings::default();
+    change(&mut settings);
+    Entry::new(Arc::new(model(name)), settings)
+}
+
+#[test]
+fn twins_are_told_apart_by_their_settings() {
+    let hot = |settings: &mut SessionSettings| settings.sampling.temperature = Some(0.8);
+    for (entries, expected) in [
+        (vec![entry("a", |_| ()), entry("b", |_| ())], vec!["a", "b"]),
+        (
+            vec![entry("a", |_| ()), entry("a", hot), entry("b", |_| ())],
+            vec!["a · temperature 0", "a · temperature 0.8", "b"],
+        ),
+        (vec![entry("a", |_| ()), entry("a", |_| ())], vec!["a", "a #2"]),
+    ] {
+        assert_eq!(names(&entries), expected);
+    }
+}
+
+#[test]
+fn words_are_compared() {
+    for (left, right, n_both, n_left, n_right) in [
+        ("", "", 0, 0, 0),
+        ("the sea was calm", "the sea  was rough", 3, 1, 1),
+        ("a b c", "a x b y c", 3, 0, 2),
+        ("a\nb", "a b", 2, 0, 0),
+        ("one", "", 0, 1, 0),
+    ] {
+        let diff = diff(left, right);
+        assert_eq!((diff.n_both, diff.n_left, diff.n_right), (n_both, n_left, n_right), "{left:?} {right:?}");
+    }
+    assert!(diff(&"a ".repeat(2001), "a").is_cut);
+}
+
+proptest! {
+    /// Each side's words come back in their order.
+    #[test]
+    fn no_word_is_lost(left in "[ab \n]{0,60}", right in "[ab \n]{0,60}") {
+        let diff = diff(&left, &right);
+        let side = |wanted: Side| {
+            let runs = diff.runs.iter().filter(|run| run.0 == Side::Both || run.0 == wanted);
+            runs.flat_map(|run| run.1.split_whitespace()).map(str::to_owned).collect::<Vec<_>>()
+        };
+        prop_assert_eq!(side(Side::Left), left.split_whitespace().collect::<Vec<_>>());
+        prop_assert_eq!(side(Side::Right), right.split_whitespace().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_shuffle_loses_no_column(seed: u64) {
+        let mut race = race("p", "t");
+        race.shuffle(seed);
+        let mut names: Vec<_> = race.lanes.iter().map(|lane| lane.name.clone()).collect();
+        names.sort();
+        prop_assert_eq!(names, ["<b>one</b>", "two"]);
+    }
+}
+
+fn vote(models: &[&str], winner: Option<usize>) -> Vote {
+    let models = models.iter().map(|name| (*name).to_owned()).collect();
+    Vote { race: 1, at: Moment::default(), models, winner, blind: true }
+}
+
+#[test]
+fn ratings_follow_the_votes() {
+    assert!(ratings(&[]).is_empty());
+    let even = ratings(&[vote(&["a", "b"], Some(0)), vote(&["a", "b"], Some(1)), vote(&["a", "b"], None)]);
+    assert!(even.iter().all(|rating| (rating.rating - 1500.0).abs() < 1e-6), "{even:?}");
+    assert_eq!((even[0].n_votes, even[0].n_wins, even[0].n_ties), (3, 1, 1));
+    // 75 of 100: odds of three, which are 190.8 points on Elo's scale; the prior draws it in a little.
+    let votes: Vec<Vote> = (0..100).map(|index| vote(&["a", "b"], Some(usize::from(index % 4 == 0)))).collect();
+    let all = ratings(&votes);
+    let apart = all[0].rating - all[1].rating;
+    assert_eq!(all[0].model, "a");
+    assert!((185.0..190.9).contains(&apart), "{apart}");
+    // More votes, less doubt; a model that has only won stays finite.
+    assert!(all[0].interval < even[0].interval);
+    let winner = ratings(&vec![vote(&["a", "b"], Some(0)); 50]);
+    assert!(winner[0].rating.is_finite() && winner[0].rating < 3000.0, "{winner:?}");
+    // With three columns a vote counts over both others.
+    let three = ratings(&[vote(&["a", "b", "c"], Some(1))]);
+    assert_eq!(three[0].model, "b");
+    assert!((three[1].rating - three[2].rating).abs() < 1e-6);
+}
+
+fn race(prompt: &str, text: &str) -> Race {
+    let mut lanes: Vec<Lane> =
+        ["<b>one</b>", "two"].map(|name| Lane::new(entry(name, |_| ()), name.to_owned())).to_vec();
+    for lane in &mut lanes {
+        let turn = Turn {
+            role: wire::Role::Assistant,
+            text: text.to_owned(),
+            reasoning: text.to_owned(),
+            folded: true,
+            tokens: Vec::new(),
+            end: Some(End::Finished(Finish::Stop)),
+            figures: Some(Figures::default()),
+        };
+        lane.answer = Some(turn);
+        lane.stage = Stage::Done;
+    }
+    let at = Moment { unix: 1_764_034_200, ..Moment::default() };
+    Race {
+        id: 1,
+        at,
+        prompt: prompt.to_owned(),
+        system: Some(prompt.to_owned()),
+        order: Order::InTurn,
+        lockstep: false,
+        blind: false,
+        awaits_shuffle: false,
+        is_cancelled: false,
+        lanes,
+        vote: Some(Some(0)),
+    }
+}
+
+#[test]
+fn what_is_hostile_stays_text_in_a_document() {
+    let hostile = "</pre><script>alert('1')</script>\u{1b}[2J```\n# no\n````\n\"&quot;";
+    let race = race(hostile, hostile);
+    let page = html(&race);
+    assert!(!page.contains("<script") && !page.contains('\u{1b}') && !page.contains("<b>"));
+    assert!(page.contains("&lt;script&gt;alert(&#39;1&#39;)"));
+    let text = markdown(&race);
+    // The fence is longer than any in the text.
+    assert!(text.contains("`````text\n</pre>") && !text.contains('\u{1b}'), "{text}");
+    let json = document(&race);
+    assert_eq!(json["prompt"], hostile);
+    assert_eq!(json["columns"][0]["energy"]["grade"], "unknown");
+    assert_eq!(json["winners"]["shortest"].as_array().unwrap().len(), 2);
+    assert_eq!(json["vote"]["winner"], "<b>one</b>");
+}
+
+#[test]
+fn dates() {
+    for (unix, text) in [
+        (0, "1970-01-01 00:00 UTC"),
+        (951_782_400, "2000-02-29 00:00 UTC"),
+        (1_764_034_200, "2025-11-25 01:30 UTC"),
+        (-1, "1969-12-31 23:59 UTC"),
+    ] {
+        assert_eq!(date(unix), text);
+    }
+}

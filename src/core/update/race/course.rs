@@ -1,0 +1,185 @@
+//! What happens in a race: `advance` is called after whatever happened, looks where each column is and takes the next step.
+//!
+//! A column's session is one that is loaded already, or one that is started for it.
+
+use wire::{Message, Prompt, Request, Role};
+
+use super::super::super::effect::Effect;
+use super::super::super::plan;
+use super::super::super::race::{Entry, Lane, Order, Race, Stage};
+use super::super::super::session::{End, Phase, Session, SessionId};
+use super::super::super::state::State;
+use super::super::session::{self, Ask};
+
+/// The likeliest tokens that are told of each step in lockstep.
+const N_PROBABLE: u32 = 5;
+
+/// Take the next step of each column.
+pub(in super::super) fn advance(state: &mut State) -> Vec<Effect> {
+    let Some(mut race) = state.race.race.take() else { return Vec::new() };
+    let mut effects = Vec::new();
+    // Without a reading of the memory nothing is admitted.
+    if race.is_running() && !race.awaits_shuffle && state.machine.sample.is_some() {
+        effects.extend(enter_all(state, &mut race));
+        for place in 0..race.lanes.len() {
+            effects.extend(step(state, &mut race, place));
+        }
+        // Where one has ended, the next one's turn has come.
+        effects.extend(enter_all(state, &mut race));
+        if !race.is_running() {
+            state.race.race = Some(race);
+            // The ends are of no more interest than the begins now, and from there they can be compared.
+            state.race.scroll.get_or_insert(0);
+            super::compare(state);
+            super::part(state);
+            return effects;
+        }
+    }
+    state.race.race = Some(race);
+    effects
+}
+
+/// Columns whose turn it is get their session.
+fn enter_all(state: &mut State, race: &mut Race) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for place in 0..race.lanes.len() {
+        if race.lanes[place].stage != Stage::Waiting {
+            continue;
+        }
+        if race.is_cancelled {
+            race.lanes[place].fail("the race was cancelled", None);
+        } else if race.order == Order::Together || race.lanes[..place].iter().all(Lane::is_over) {
+            effects.extend(enter(state, race, place));
+        }
+    }
+    effects
+}
+
+/// Look where a column's session is, and go on from there.
+fn step(state: &mut State, race: &mut Race, place: usize) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    let all_are_ready = || {
+        race.order == Order::InTurn
+            || race.lanes.iter().all(|lane| match (&lane.stage, lane.session.and_then(|id| state.session(id))) {
+                (Stage::Waiting, _) => false,
+                (Stage::Starting, Some(session)) => !matches!(session.phase, Phase::Loading { .. } | Phase::Queued),
+                _ => true,
+            })
+    };
+    let may_ask = all_are_ready();
+    let now = state.now;
+    let lane = &mut race.lanes[place];
+    let Some(id) = lane.session else { return effects };
+    let Some(session) = session::find(state, id) else {
+        match lane.stage {
+            Stage::Leaving => lane.stage = Stage::Done,
+            Stage::Starting | Stage::Answering => lane.fail("its session was stopped", None),
+            _ => {}
+        }
+        return effects;
+    };
+    match lane.stage {
+        Stage::Starting => match &session.phase {
+            Phase::Ready if race.is_cancelled => {
+                lane.fail("the race was cancelled", None);
+                effects.extend(leave(state, race, place));
+            }
+            Phase::Ready if may_ask => {
+                lane.loaded.clone_from(&session.loaded);
+                lane.before = std::mem::take(&mut session.turns);
+                let worker = session.worker;
+                let n_probable = if race.lockstep { N_PROBABLE } else { 0 };
+                let ask = Ask { max_tokens: lane.settings.max_tokens, sampling: lane.settings.sampling, n_probable };
+                lane.stage = Stage::Answering;
+                let prompt = Prompt::Chat(messages(race.system.as_deref(), &race.prompt));
+                // What is left of an earlier prompt would flatter the figures of this one.
+                effects.push(Effect::Tell { worker, request: Request::Forget });
+                effects.extend(session::ask(state, id, prompt, ask));
+            }
+            Phase::Failed { reason, hint } => {
+                let (reason, hint) = (reason.clone(), hint.clone());
+                lane.fail(&reason, hint);
+            }
+            Phase::Stopping => lane.fail("its session was stopped", None),
+            _ => {}
+        },
+        Stage::Answering => {
+            let is_lost = matches!(session.phase, Phase::Stopping | Phase::Failed { .. });
+            if is_lost {
+                session.finish(End::Failed("its session was stopped".to_owned()), now);
+            }
+            if session.turns.last().is_none_or(|turn| turn.end.is_some()) {
+                lane.answer = session.turns.pop();
+                session.turns = std::mem::take(&mut lane.before);
+                lane.stage = Stage::Done;
+                if let Some(End::Failed(reason)) = lane.answer.as_ref().and_then(|turn| turn.end.clone()) {
+                    let hint = match &session.phase {
+                        Phase::Failed { hint, .. } => hint.clone(),
+                        _ => None,
+                    };
+                    lane.fail(&reason, hint);
+                }
+                effects.extend(leave(state, race, place));
+            }
+        }
+        _ => {}
+    }
+    effects
+}
+
+/// Find or start a column's session.
+fn enter(state: &mut State, race: &mut Race, place: usize) -> Vec<Effect> {
+    let taken: Vec<SessionId> = race.lanes.iter().filter_map(|lane| lane.session).collect();
+    let lane = &mut race.lanes[place];
+    let entry = Entry { model: lane.model.clone(), settings: lane.settings };
+    lane.stage = Stage::Starting;
+    if let Some(id) = loaded_session(state, &entry, &taken) {
+        lane.session = Some(id);
+        return Vec::new();
+    }
+    let planned = plan::plan(&lane.model, &lane.settings);
+    if let Err(refusal) = plan::admit(state, planned) {
+        lane.fail(&refusal.to_string(), Some("a smaller context needs less".to_owned()));
+        return Vec::new();
+    }
+    let id = session::create(state, entry.model, entry.settings);
+    lane.session = Some(id);
+    lane.is_own = true;
+    session::spawn(state, id)
+}
+
+/// A column has ended. In turn, a session that was started for it makes room for the next.
+fn leave(state: &mut State, race: &mut Race, place: usize) -> Vec<Effect> {
+    let lane = &mut race.lanes[place];
+    let Some(id) = lane.session.filter(|_| lane.is_own && race.order == Order::InTurn) else { return Vec::new() };
+    if lane.stage == Stage::Done {
+        lane.stage = Stage::Leaving;
+    }
+    session::stop_one(state, id)
+}
+
+fn messages(system: Option<&str>, prompt: &str) -> Vec<Message> {
+    let system = system.into_iter().map(|text| Message { role: Role::System, content: text.to_owned() });
+    system.chain([Message { role: Role::User, content: prompt.to_owned() }]).collect()
+}
+
+impl Lane {
+    fn fail(&mut self, reason: &str, hint: Option<String>) {
+        self.stage = Stage::Failed { reason: reason.to_owned(), hint };
+    }
+}
+
+/// A session that can answer for this column as it is, and is none of `taken`.
+pub(super) fn loaded_session(state: &State, entry: &Entry, taken: &[SessionId]) -> Option<SessionId> {
+    // What is asked with each answer needs no session of its own.
+    let mut wanted = entry.settings;
+    let fits = |session: &&Session| {
+        wanted.sampling = session.settings.sampling;
+        wanted.max_tokens = session.settings.max_tokens;
+        session.phase == Phase::Ready
+            && session.model.id == entry.model.id
+            && session.settings == wanted
+            && !taken.contains(&session.id)
+    };
+    state.fleet.sessions.iter().find(fits).map(|session| session.id)
+}

@@ -1,0 +1,296 @@
+//! The course of races, driven as the program drives them: whatever the workers do, each column ends and says how.
+
+use proptest::prelude::*;
+use wire::{Channel, Counters, Event as Said, Failure, FailureKind, Finish, Piece, Request};
+
+use super::tests::{Program, loaded, sample};
+use crate::core::action::RaceOrder;
+use crate::core::event::WorkerEvent;
+use crate::core::race::{Entry, Order, Stage, Winners};
+use crate::core::session::{Phase, WorkerId};
+use crate::core::settings::SessionSettings;
+use crate::core::state::{Overlay, Screen};
+use crate::core::{Action, Effect, Event};
+
+fn program(models: &[&str], order: Order, blind: bool) -> Program {
+    let mut program = Program::new();
+    program.happens(Event::Sample(Box::new(sample(4, 10_000_000_000))));
+    let entries = models
+        .iter()
+        .map(|name| Entry::new(program.state.model(name).unwrap().clone(), SessionSettings::default()))
+        .collect();
+    program.state.race.blind = blind;
+    let prompt = "why?".to_owned();
+    program.act(Action::Race(Box::new(RaceOrder { entries, order, prompt, system: None, lockstep: false })));
+    program
+}
+
+fn stages(program: &Program) -> Vec<&'static str> {
+    let race = program.state.race.race.as_ref().unwrap();
+    let word = |stage: &Stage| match stage {
+        Stage::Waiting => "waiting",
+        Stage::Starting => "starting",
+        Stage::Answering => "answering",
+        Stage::Leaving => "leaving",
+        Stage::Done => "done",
+        Stage::Failed { .. } => "failed",
+    };
+    race.lanes.iter().map(|lane| word(&lane.stage)).collect()
+}
+
+fn worker(program: &Program, lane: usize) -> WorkerId {
+    let race = program.state.race.race.as_ref().unwrap();
+    program.state.session(race.lanes[lane].session.unwrap()).unwrap().worker
+}
+
+fn load(program: &mut Program, lane: usize) -> Vec<Effect> {
+    let worker = worker(program, lane);
+    program.happens(Event::Worker(worker, WorkerEvent::Said(loaded())))
+}
+
+fn generation(program: &Program, lane: usize) -> u64 {
+    let race = program.state.race.race.as_ref().unwrap();
+    match program.state.session(race.lanes[lane].session.unwrap()).unwrap().phase {
+        Phase::Busy { generation, .. } => generation,
+        _ => panic!("lane {lane} is not busy"),
+    }
+}
+
+fn answer(program: &mut Program, lane: usize, text: &str) -> Vec<Effect> {
+    let (worker, id) = (worker(program, lane), generation(program, lane));
+    let counters = Counters {
+        n_generated: text.len() as u32,
+        ttft_us: 1000 * (lane as u64 + 1),
+        generation_us: 500,
+        ..Counters::default()
+    };
+    let pieces = vec![Piece { channel: Channel::Answer, text: text.to_owned() }];
+    program.happens(Event::Worker(worker, WorkerEvent::Said(Said::Text { id, pieces, counters, tokens: Vec::new() })));
+    program.happens(Event::Worker(worker, WorkerEvent::Said(Said::Finished { id, finish: Finish::Stop, counters })))
+}
+
+fn exit(program: &mut Program, worker: WorkerId, expected: bool) -> Vec<Effect> {
+    let reason = "killed by signal 9".to_owned();
+    program.happens(Event::Worker(worker, WorkerEvent::Exited { reason, expected, hint: None }))
+}
+
+#[test]
+fn in_turn_each_loads_answers_and_is_stopped_before_the_next() {
+    let mut program = program(&["alpha", "beta"], Order::InTurn, false);
+    assert_eq!(program.state.screen, Screen::Race);
+    assert_eq!(stages(&program), ["starting", "waiting"]);
+    let effects = load(&mut program, 0);
+    let told: Vec<&Request> = effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Tell { request, .. } => Some(request),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told.first(), Some(&&Request::Forget), "an earlier prompt's tokens must not help");
+    let Some(Request::Generate(generate)) = told.last() else { panic!("{told:?}") };
+    assert_eq!((generate.sampling.temperature, generate.sampling.seed), (Some(0.0), Some(1)));
+    let first = worker(&program, 0);
+    let effects = answer(&mut program, 0, "because");
+    assert!(effects.contains(&Effect::Stop { worker: first }));
+    assert_eq!(stages(&program), ["leaving", "waiting"], "the next waits until the memory is free");
+    exit(&mut program, first, true);
+    assert_eq!(stages(&program), ["done", "starting"]);
+    load(&mut program, 1);
+    answer(&mut program, 1, "so");
+    let second = worker(&program, 1);
+    exit(&mut program, second, true);
+    assert_eq!(stages(&program), ["done", "done"]);
+    assert!(program.state.fleet.sessions.is_empty());
+    let race = program.state.race.race.as_ref().unwrap();
+    let winners = race.winners();
+    let expected = Winners { first: vec![0], fastest: vec![0], most_frugal: vec![], shortest: vec![1] };
+    assert_eq!(winners, expected);
+}
+
+#[test]
+fn at_once_all_are_asked_when_the_last_is_loaded() {
+    let mut program = program(&["alpha", "beta", "alpha"], Order::Together, false);
+    assert_eq!(stages(&program), ["starting"; 3]);
+    load(&mut program, 0);
+    load(&mut program, 2);
+    assert_eq!(stages(&program), ["starting"; 3]);
+    load(&mut program, 1);
+    assert_eq!(stages(&program), ["answering"; 3]);
+    for lane in 0..3 {
+        answer(&mut program, lane, "x");
+    }
+    assert_eq!(stages(&program), ["done"; 3]);
+    assert_eq!(program.state.fleet.sessions.len(), 3, "what is loaded stays for the next race");
+    program.act(Action::Restart);
+    assert_eq!(stages(&program), ["answering"; 3], "loaded sessions are used again");
+}
+
+#[test]
+fn a_column_that_dies_says_so_and_the_race_goes_on() {
+    for order in [Order::InTurn, Order::Together] {
+        let mut program = program(&["alpha", "beta"], order, false);
+        load(&mut program, 0);
+        if order == Order::Together {
+            load(&mut program, 1);
+        }
+        let dead = worker(&program, 0);
+        exit(&mut program, dead, false);
+        if order == Order::InTurn {
+            load(&mut program, 1);
+        }
+        answer(&mut program, 1, "so");
+        let race = program.state.race.race.as_ref().unwrap();
+        let reason = "killed by signal 9".to_owned();
+        assert_eq!(race.lanes[0].stage, Stage::Failed { reason, hint: None }, "{order:?}");
+        assert!(race.lanes[1].has_finished());
+        assert_eq!(race.winners().first, [1]);
+    }
+}
+
+#[test]
+fn a_prompt_too_long_for_one_context_is_said_in_its_column() {
+    let mut program = program(&["alpha", "beta"], Order::InTurn, false);
+    load(&mut program, 0);
+    let (first, id) = (worker(&program, 0), generation(&program, 0));
+    let failure = Failure {
+        id: Some(id),
+        kind: FailureKind::PromptTooLong,
+        message: "the prompt of 900 tokens does not fit the context of 512 tokens".to_owned(),
+        hint: None,
+    };
+    program.happens(Event::Worker(first, WorkerEvent::Said(Said::Failed(failure))));
+    exit(&mut program, first, true);
+    assert_eq!(stages(&program), ["failed", "starting"]);
+    let race = program.state.race.race.as_ref().unwrap();
+    assert!(race.lanes[0].status(&program.state).unwrap().contains("does not fit the context"));
+}
+
+#[test]
+fn what_does_not_fit_together_is_offered_in_turn_with_the_figures() {
+    let mut program = program(&["alpha", "beta"], Order::InTurn, false);
+    let mut state = program.state.clone();
+    state.race.race = None;
+    program.state = state;
+    for session in std::mem::take(&mut program.state.fleet.sessions) {
+        exit(&mut program, session.worker, true);
+    }
+    program.state.settings.budget.memory = Some(crate::core::units::Bytes(1));
+    program.state.race.order = Order::Together;
+    program.state.race.entries.iter_mut().for_each(|entry| {
+        let mut model = (*entry.model).clone();
+        model.summary =
+            Some(gguf::Header::read(gguf::testing::Builder::tiny_llama().build().as_slice()).unwrap().summary());
+        entry.model = std::sync::Arc::new(model);
+    });
+    program.act(Action::Restart);
+    let Some(Overlay::Confirm { question, .. }) = &program.state.overlay else { panic!("no question") };
+    assert!(
+        question.contains("2 models to be loaded would need about") && question.contains("1 B are free"),
+        "{question}"
+    );
+    program.act(Action::Confirm(true));
+    assert_eq!(program.state.race.race.as_ref().unwrap().order, Order::InTurn);
+}
+
+#[test]
+fn a_loaded_session_gets_its_conversation_back() {
+    let mut program = Program::new();
+    program.happens(Event::Sample(Box::new(sample(4, 10_000_000_000))));
+    let settings = Entry::new(program.state.model("alpha").unwrap().clone(), SessionSettings::default()).settings;
+    program.act(Action::Start { model: "alpha".into(), settings: Box::new(settings), force: false });
+    let session = program.state.fleet.sessions[0].worker;
+    program.happens(Event::Worker(session, WorkerEvent::Said(loaded())));
+    let said = crate::core::session::Turn::said(wire::Role::System, "keep me".into());
+    program.state.fleet.sessions[0].turns.push(said.clone());
+    program.act(Action::Mark);
+    program.state.screen = Screen::Library;
+    program.state.library.chosen =
+        program.state.library.rows.iter().position(|row| program.state.library.models[*row].id == "beta").unwrap();
+    program.act(Action::Mark);
+    program.act(Action::RaceMarked);
+    program.act(Action::Edit(crate::core::editor::Edit::Insert("why?".into())));
+    program.act(Action::Send);
+    assert_eq!(stages(&program), ["answering", "waiting"]);
+    assert_eq!(worker(&program, 0), session);
+    answer(&mut program, 0, "because");
+    assert_eq!(program.state.session_of(session).unwrap().turns, [said]);
+    assert_eq!(stages(&program), ["done", "starting"], "a session that was there stays");
+}
+
+#[test]
+fn a_blind_race_waits_for_its_shuffle_and_hides_names_until_the_vote() {
+    let mut program = program(&["alpha", "beta"], Order::Together, true);
+    assert_eq!(stages(&program), ["waiting"; 2]);
+    program.happens(Event::Drawn(7));
+    load(&mut program, 0);
+    load(&mut program, 1);
+    answer(&mut program, 0, "x");
+    answer(&mut program, 1, "yy");
+    let name = |program: &Program| program.state.race.race.as_ref().unwrap().name(0);
+    assert_eq!(name(&program), "model A");
+    program.act(Action::Vote);
+    program.act(Action::Move(1));
+    program.act(Action::Choose);
+    assert_ne!(name(&program), "model A");
+    let vote = &program.state.race.votes[0];
+    assert_eq!((vote.winner, vote.blind), (Some(1), true));
+    program.act(Action::Vote);
+    assert_eq!(program.state.race.votes.len(), 1, "one race, one vote");
+}
+
+#[test]
+fn a_cancelled_race_ends_and_keeps_what_came() {
+    let mut program = program(&["alpha", "beta"], Order::InTurn, false);
+    load(&mut program, 0);
+    let (first, id) = (worker(&program, 0), generation(&program, 0));
+    let effects = program.act(Action::Back);
+    assert!(effects.contains(&Effect::Tell { worker: first, request: Request::Cancel { id } }));
+    let counters = Counters::default();
+    program
+        .happens(Event::Worker(first, WorkerEvent::Said(Said::Finished { id, finish: Finish::Cancelled, counters })));
+    exit(&mut program, first, true);
+    assert_eq!(stages(&program), ["done", "failed"]);
+    assert!(!program.state.race.is_running());
+}
+
+proptest! {
+    /// Whatever workers say in whatever order, no column is lost, and once all workers are gone the race is over.
+    #[test]
+    fn every_race_ends(
+        is_together: bool,
+        blind: bool,
+        steps in prop::collection::vec((0_u8..7, 0_usize..3), 0..60),
+    ) {
+        let order = if is_together { Order::Together } else { Order::InTurn };
+        let mut program = program(&["alpha", "beta", "alpha"], order, blind);
+        for (what, lane) in steps {
+            let race = program.state.race.race.as_ref();
+            let id = race.and_then(|race| race.lanes[lane].session).filter(|id| program.state.session(*id).is_some());
+            match (what, id) {
+                (0, _) => { program.happens(Event::Drawn(lane as u64)); }
+                (1, Some(_)) => { load(&mut program, lane); }
+                (2, Some(id)) if program.state.session(id).unwrap().is_busy() => { answer(&mut program, lane, "x"); }
+                (3, Some(id)) => {
+                    let stops = program.state.session(id).unwrap().phase == Phase::Stopping;
+                    let gone = worker(&program, lane);
+                    exit(&mut program, gone, stops);
+                }
+                (4, _) => { program.act(Action::Cancel); }
+                (5, Some(id)) => { program.state.fleet.chosen = Some(id); program.state.screen = Screen::Fleet; program.act(Action::Stop); }
+                _ => { program.act(Action::NextTab); }
+            }
+            program.state.screen = Screen::Race;
+            program.state.overlay = None;
+        }
+        program.happens(Event::Drawn(1));
+        for _ in 0..8 {
+            let workers: Vec<_> = program.state.fleet.sessions.iter().map(|session| session.worker).collect();
+            for gone in workers {
+                exit(&mut program, gone, true);
+            }
+        }
+        prop_assert_eq!(program.state.race.n_columns(), 3);
+        prop_assert!(!program.state.race.is_running(), "{:?}", stages(&program));
+    }
+}

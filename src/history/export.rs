@@ -1,0 +1,91 @@
+//! Records for other programs: one JSON document, or CSV with a row for each speed.
+
+use std::io::{self, Write};
+
+use super::{History, Problem};
+use crate::core::history::{Filter, Measured, Record};
+
+/// What is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// `{"schema": "taffrail/history/1", "records": […]}`, bodies included.
+    Json,
+    /// A head line, then a row for each speed, or one without a speed for a record that has none.
+    Csv,
+}
+
+/// Why an export ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The history.
+    #[error(transparent)]
+    History(#[from] Problem),
+    /// Who reads.
+    #[error(transparent)]
+    Out(#[from] io::Error),
+}
+
+const HEAD: &str =
+    "id,at_ms,kind,title,model,hash,build,driver,settings,what,tokens_per_second,spread,n,joules_per_token";
+
+impl History {
+    /// Write the records that pass the filter, newest first, one after the other.
+    pub fn export(&mut self, filter: &Filter, format: Format, out: &mut dyn Write) -> Result<(), ExportError> {
+        match format {
+            Format::Json => out.write_all(b"{\"schema\":\"taffrail/history/1\",\"records\":[")?,
+            Format::Csv => writeln!(out, "{HEAD}")?,
+        }
+        let mut first = true;
+        for id in self.ids(filter)? {
+            // One that was deleted meanwhile is no record any more.
+            let Some(record) = self.get(id)? else { continue };
+            match format {
+                Format::Json => {
+                    out.write_all(if first { b"\n" } else { b",\n" })?;
+                    serde_json::to_writer(&mut *out, &record).map_err(io::Error::other)?;
+                }
+                Format::Csv => rows(&record, out)?,
+            }
+            first = false;
+        }
+        if format == Format::Json {
+            out.write_all(b"\n]}\n")?;
+        }
+        Ok(())
+    }
+}
+
+fn rows(record: &Record, out: &mut dyn Write) -> io::Result<()> {
+    let none = [Measured::default()];
+    let figures = if record.figures.is_empty() { &none[..] } else { &record.figures };
+    for figure in figures {
+        let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+        let series = &figure.series;
+        let cells = [
+            record.id.to_string(),
+            record.at.to_string(),
+            record.kind.name().to_owned(),
+            record.title.clone(),
+            series.model.clone(),
+            series.hash.clone(),
+            series.build.clone(),
+            series.driver.clone(),
+            series.settings.clone(),
+            figure.what.clone(),
+            number(figure.rate),
+            number(figure.spread),
+            figure.n.to_string(),
+            number(figure.joules),
+        ];
+        writeln!(out, "{}", cells.map(|cell| quoted(&cell)).join(","))?;
+    }
+    Ok(())
+}
+
+/// A cell of CSV (RFC 4180). One that a spreadsheet would take for a formula is told to be text.
+fn quoted(cell: &str) -> String {
+    let is_formula =
+        cell.starts_with(['=', '@', '\t', '\r']) || (cell.starts_with(['+', '-']) && cell.parse::<f64>().is_err());
+    let cell = if is_formula { format!("'{cell}") } else { cell.to_owned() };
+    if cell.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
+}

@@ -1,0 +1,456 @@
+//! The history: an `SQLite` database in the platform's data folder.
+//!
+//! Owned here: the file, its schema and migrations, and what is said where it can't be used. Absent: what a record
+//! means (`core::history`), and threads: whoever must not wait keeps a [`History`] on a thread of its own.
+//!
+//! A file that can't be opened, is damaged, or comes from a newer version is left as it is: nothing here deletes,
+//! empties or renames it.
+
+mod export;
+mod schema;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::types::Value as Cell;
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Row, params, params_from_iter};
+
+use crate::core::history::{Entry, Filter, Kind, Latest, Measured, Page, Record, Series};
+
+pub use export::{ExportError, Format};
+
+/// How long a database that another process writes to is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The longest text of a body, in bytes: two of the longest answers, escaped.
+const MAX_BODY: usize = 64 << 20;
+
+/// Earlier measurements of a series that are compared with.
+const MAX_EARLIER: usize = 30;
+
+/// The shortest word that the index of words finds: it is made of groups of three characters.
+const MIN_INDEXED: usize = 3;
+
+/// The history.
+#[derive(Debug)]
+pub struct History {
+    connection: Connection,
+    path: PathBuf,
+}
+
+/// Why the history can't be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// Its folder or file can't be made or opened.
+    #[error("the history {} can't be opened: {reason}", .path.display())]
+    Closed {
+        /// Which file.
+        path: PathBuf,
+        /// The system's reason.
+        reason: String,
+    },
+    /// Another process holds it.
+    #[error("the history {} is locked by another process", .path.display())]
+    Locked {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// It is no database, or a damaged one.
+    #[error("the history {} is damaged: {reason}", .path.display())]
+    Corrupt {
+        /// Which file.
+        path: PathBuf,
+        /// `SQLite`'s reason.
+        reason: String,
+    },
+    /// A newer version of the program has changed it.
+    #[error("the history {} is of version {found}, this program knows {known}", .path.display())]
+    Newer {
+        /// Which file.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// There is no room for more.
+    #[error("the disk of the history {} is full", .path.display())]
+    Full {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// Something else.
+    #[error("the history {} failed: {reason}", .path.display())]
+    Other {
+        /// Which file.
+        path: PathBuf,
+        /// `SQLite`'s reason.
+        reason: String,
+    },
+}
+
+impl Problem {
+    /// What the user can do.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Closed { .. } => {
+                "check who may write there, or set `history.keep` to false; nothing is kept until then".to_owned()
+            }
+            Self::Locked { .. } => "it goes on by itself when the other process is done; nothing was lost".to_owned(),
+            Self::Corrupt { path, .. } => format!(
+                "it is left as it is; `sqlite3 {0} .recover` reads what can be saved; move it away to begin a new one",
+                path.display()
+            ),
+            Self::Newer { .. } => "update taffrail; the file is left as it is".to_owned(),
+            Self::Full { .. } => "make room; what is in the history stays".to_owned(),
+            Self::Other { .. } => return None,
+        })
+    }
+}
+
+impl History {
+    /// Open the history, and make it where there is none.
+    pub fn open(path: &Path) -> Result<Self, Problem> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)
+                .map_err(|error| Problem::Closed { path: path.to_owned(), reason: error.to_string() })?;
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(|error| problem(path, &error))?;
+        private(path);
+        let mut history = Self { connection, path: path.to_owned() };
+        schema::prepare(&mut history.connection, PATIENCE)
+            .map_err(|wrong| match wrong {
+                schema::Wrong::Sql(error) => problem(path, &error),
+                schema::Wrong::Newer(found) => Problem::Newer { path: path.to_owned(), found, known: schema::VERSION },
+                schema::Wrong::Foreign => Problem::Corrupt {
+                    path: path.to_owned(),
+                    reason: "it is the database of another program".to_owned(),
+                },
+            })
+            .map(|()| history)
+    }
+
+    /// Open the history only where there is one, for a command that looks.
+    pub fn open_existing(path: &Path) -> Result<Option<Self>, Problem> {
+        if path.exists() { Self::open(path).map(Some) } else { Ok(None) }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Add a record; gives its number. All of it is there afterwards, or nothing.
+    pub fn add(&mut self, record: &Record) -> Result<i64, Problem> {
+        let body = record.body.to_string();
+        if body.len() > MAX_BODY {
+            let reason = format!("a record of {} bytes is longer than {MAX_BODY}", body.len());
+            return Err(Problem::Other { path: self.path.clone(), reason });
+        }
+        self.run(|connection| {
+            let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            let words = words(record);
+            let models = serde_json::to_string(&record.models).unwrap_or_default();
+            transaction
+                .prepare_cached("INSERT INTO record (at, kind, title, models, words) VALUES (?1, ?2, ?3, ?4, ?5)")?
+                .execute(params![record.at, record.kind.name(), record.title, models, words])?;
+            let id = transaction.last_insert_rowid();
+            transaction
+                .prepare_cached("INSERT INTO body (record, text) VALUES (?1, ?2)")?
+                .execute(params![id, body])?;
+            let indexed = format!("{}\n{words}", mark(record.kind));
+            transaction
+                .prepare_cached("INSERT INTO word (rowid, text) VALUES (?1, ?2)")?
+                .execute(params![id, indexed])?;
+            let mut insert = transaction.prepare_cached(
+                "INSERT INTO figure (record, model, hash, build, driver, settings, what, rate, spread, n, joules)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            )?;
+            for figure in &record.figures {
+                let Series { model, hash, build, driver, settings } = &figure.series;
+                insert.execute(params![
+                    id,
+                    model,
+                    hash,
+                    build,
+                    driver,
+                    settings,
+                    figure.what,
+                    figure.rate,
+                    figure.spread,
+                    figure.n,
+                    figure.joules
+                ])?;
+            }
+            drop(insert);
+            transaction.commit()?;
+            Ok(id)
+        })
+    }
+
+    /// A window on the records that pass the filter, newest first.
+    pub fn list(&mut self, filter: &Filter, page: Page) -> Result<Vec<Entry>, Problem> {
+        let (from, condition, mut values) = condition(filter, page.before);
+        values.push(Cell::from(i64::try_from(page.rows).unwrap_or(i64::MAX)));
+        // The figures of the rows that show only, and of these the generation's.
+        let sql = format!(
+            "SELECT record.id, record.kind, record.at, record.models, record.title,
+                    (SELECT rate FROM figure WHERE figure.record = record.id AND what = 'tg' AND rate IS NOT NULL LIMIT 1),
+                    (SELECT joules FROM figure WHERE figure.record = record.id AND what = 'tg' AND joules IS NOT NULL LIMIT 1)
+             FROM {from} WHERE {condition} DESC LIMIT ?"
+        );
+        self.run(|connection| {
+            let mut statement = connection.prepare_cached(&sql)?;
+            statement.query_map(params_from_iter(values), entry)?.collect()
+        })
+    }
+
+    /// How many records there are.
+    pub fn count(&mut self) -> Result<u64, Problem> {
+        self.run(|connection| {
+            connection.query_row("SELECT count(*) FROM record", [], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
+        })
+    }
+
+    /// A record in full; `None` where there is none of this number.
+    pub fn get(&mut self, id: i64) -> Result<Option<Record>, Problem> {
+        self.run(|connection| {
+            let record = connection
+                .prepare_cached(
+                    "SELECT id, kind, at, models, title, text FROM record JOIN body ON body.record = id WHERE id = ?1",
+                )?
+                .query_row([id], record)
+                .optional()?;
+            let Some(mut record) = record else { return Ok(None) };
+            record.figures = figures(connection, id)?;
+            Ok(Some(record))
+        })
+    }
+
+    /// Delete records by number; gives how many there were.
+    pub fn delete(&mut self, ids: &[i64]) -> Result<usize, Problem> {
+        self.run(|connection| {
+            let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            let mut n_deleted = 0;
+            for id in ids {
+                transaction.prepare_cached("DELETE FROM word WHERE rowid = ?1")?.execute([id])?;
+                n_deleted += transaction.prepare_cached("DELETE FROM record WHERE id = ?1")?.execute([id])?;
+            }
+            transaction.commit()?;
+            Ok(n_deleted)
+        })
+    }
+
+    /// Numbers of all records that pass the filter, newest first.
+    pub fn ids(&mut self, filter: &Filter) -> Result<Vec<i64>, Problem> {
+        let (from, condition, values) = condition(filter, None);
+        let sql = format!("SELECT record.id FROM {from} WHERE {condition} DESC");
+        self.run(|connection| {
+            connection.prepare(&sql)?.query_map(params_from_iter(values), |row| row.get(0))?.collect()
+        })
+    }
+
+    /// What was measured last of each model: its generation speed, and its energy where one is known.
+    pub fn measured(&mut self) -> Result<Vec<(String, Latest)>, Problem> {
+        // From model to model through the index, rather than over all rows.
+        let sql = "WITH RECURSIVE name(model) AS (
+                SELECT min(model) FROM figure WHERE what = 'tg'
+                UNION ALL
+                SELECT (SELECT min(model) FROM figure WHERE what = 'tg' AND figure.model > name.model)
+                FROM name WHERE name.model IS NOT NULL
+            )
+            SELECT model,
+                (SELECT rate FROM figure WHERE what = 'tg' AND figure.model = name.model AND rate IS NOT NULL
+                 ORDER BY record DESC LIMIT 1),
+                (SELECT joules FROM figure WHERE what = 'tg' AND figure.model = name.model AND joules IS NOT NULL
+                 ORDER BY record DESC LIMIT 1),
+                (SELECT at FROM record WHERE id =
+                    (SELECT max(record) FROM figure WHERE what = 'tg' AND figure.model = name.model))
+            FROM name WHERE model IS NOT NULL";
+        self.run(|connection| {
+            connection
+                .prepare_cached(sql)?
+                .query_map([], |row| {
+                    Ok((row.get(0)?, Latest { rate: row.get(1)?, joules: row.get(2)?, at: row.get(3)? }))
+                })?
+                .collect()
+        })
+    }
+
+    /// Earlier measurements under the same circumstances, oldest first, with their times in milliseconds since 1970;
+    /// the newest [`MAX_EARLIER`] of them.
+    pub fn earlier(&mut self, series: &Series, what: &str) -> Result<Vec<(i64, Measured)>, Problem> {
+        let sql = format!(
+            "SELECT at, {FIGURE} FROM figure JOIN record ON record.id = figure.record
+             WHERE what = ?1 AND model = ?2 AND settings = ?3 AND hash = ?4 AND build = ?5 AND driver = ?6
+             ORDER BY record DESC LIMIT {MAX_EARLIER}"
+        );
+        self.run(|connection| {
+            let Series { model, hash, build, driver, settings } = series;
+            let mut found: Vec<(i64, Measured)> = connection
+                .prepare_cached(&sql)?
+                .query_map(params![what, model, settings, hash, build, driver], |row| {
+                    Ok((row.get(0)?, measured(row, 1)?))
+                })?
+                .collect::<Result<_, _>>()?;
+            found.reverse();
+            Ok(found)
+        })
+    }
+
+    /// Do something with the database, and say what is wrong with it in our words.
+    fn run<T>(&mut self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, Problem> {
+        work(&mut self.connection).map_err(|error| problem(&self.path, &error))
+    }
+}
+
+/// Prompts and answers are nobody else's business.
+fn private(path: &Path) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600));
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+}
+
+fn problem(path: &Path, error: &rusqlite::Error) -> Problem {
+    let path = path.to_owned();
+    let reason = match error {
+        rusqlite::Error::SqliteFailure(failure, text) => text.clone().unwrap_or_else(|| failure.to_string()),
+        error => error.to_string(),
+    };
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Problem::Locked { path },
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Problem::Corrupt { path, reason },
+        Some(ErrorCode::DiskFull) => Problem::Full { path },
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            Problem::Closed { path, reason }
+        }
+        // A table that is not there, or a row that is no row of ours.
+        _ => Problem::Other { path, reason },
+    }
+}
+
+/// What a filter looks through: title and models, in small letters.
+fn words(record: &Record) -> String {
+    let mut words = record.title.to_lowercase();
+    for model in &record.models {
+        words.push('\n');
+        words.push_str(&model.to_lowercase());
+    }
+    words
+}
+
+/// How the index of words names a kind; no one types it.
+fn mark(kind: Kind) -> String {
+    format!("⟨{}⟩", kind.name())
+}
+
+/// A filter as what is read and a condition on it, with its order and its values in order. Where words are long enough for
+/// their index, that leads: it gives the newest first and ends with the page.
+fn condition(filter: &Filter, before: Option<i64>) -> (&'static str, String, Vec<Cell>) {
+    let (long, short): (Vec<_>, Vec<_>) = filter.words.iter().partition(|word| word.chars().count() >= MIN_INDEXED);
+    let mut parts = Vec::new();
+    let mut values = Vec::new();
+    let (from, id) = if long.is_empty() {
+        if let Some(kind) = filter.kind {
+            parts.push("record.kind = ?");
+            values.push(Cell::from(kind.name().to_owned()));
+        }
+        ("record", "record.id")
+    } else {
+        let kind = filter.kind.map(mark);
+        let phrase = |word: &String| format!("\"{}\"", word.replace('"', "\"\""));
+        let phrases: Vec<_> = kind.iter().chain(long).map(phrase).collect();
+        parts.push("word MATCH ?");
+        values.push(Cell::from(phrases.join(" AND ")));
+        ("word CROSS JOIN record ON record.id = word.rowid", "word.rowid")
+    };
+    if let Some(since) = filter.since {
+        parts.push("record.at >= ?");
+        values.push(Cell::from(since));
+    }
+    for word in short {
+        parts.push("instr(record.words, ?) > 0");
+        values.push(Cell::from(word.clone()));
+    }
+    let newest = format!("{id} < ?");
+    if let Some(before) = before {
+        parts.push(&newest);
+        values.push(Cell::from(before));
+    }
+    let all = if parts.is_empty() { "1".to_owned() } else { parts.join(" AND ") };
+    (from, format!("{all} ORDER BY {id}"), values)
+}
+
+/// The columns of a figure, as [`measured`] reads them.
+const FIGURE: &str = "model, hash, build, driver, settings, what, rate, spread, n, joules";
+
+fn measured(row: &Row<'_>, first: usize) -> rusqlite::Result<Measured> {
+    let column = |n: usize| first + n;
+    Ok(Measured {
+        series: Series {
+            model: row.get(column(0))?,
+            hash: row.get(column(1))?,
+            build: row.get(column(2))?,
+            driver: row.get(column(3))?,
+            settings: row.get(column(4))?,
+        },
+        what: row.get(column(5))?,
+        rate: row.get(column(6))?,
+        spread: row.get(column(7))?,
+        n: row.get(column(8))?,
+        joules: row.get(column(9))?,
+    })
+}
+
+fn figures(connection: &Connection, record: i64) -> rusqlite::Result<Vec<Measured>> {
+    connection
+        .prepare_cached(&format!("SELECT {FIGURE} FROM figure WHERE record = ?1 ORDER BY rowid"))?
+        .query_map([record], |row| measured(row, 0))?
+        .collect()
+}
+
+fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    Ok(Entry {
+        id: row.get(0)?,
+        kind: kind(row, 1)?,
+        at: row.get(2)?,
+        models: json(row, 3)?,
+        title: row.get(4)?,
+        rate: row.get(5)?,
+        joules: row.get(6)?,
+    })
+}
+
+fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
+    Ok(Record {
+        id: row.get(0)?,
+        kind: kind(row, 1)?,
+        at: row.get(2)?,
+        models: json(row, 3)?,
+        title: row.get(4)?,
+        body: json(row, 5)?,
+        figures: Vec::new(),
+    })
+}
+
+fn kind(row: &Row<'_>, column: usize) -> rusqlite::Result<Kind> {
+    let name: String = row.get(column)?;
+    Kind::from_name(&name).ok_or_else(|| damaged(column, format!("there is no kind `{name}`").into()))
+}
+
+fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    let text: String = row.get(column)?;
+    serde_json::from_str(&text).map_err(|error| damaged(column, error.into()))
+}
+
+fn damaged(column: usize, error: Box<dyn std::error::Error + Send + Sync>) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error)
+}
+
+#[cfg(test)]
+mod tests;

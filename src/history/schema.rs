@@ -1,0 +1,97 @@
+//! The tables, and how a file of an earlier version becomes one of this.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+/// The version of the tables; a file says its own in `user_version`.
+pub(super) const VERSION: i64 = MIGRATIONS.len().cast_signed() as i64;
+
+/// Marks a file as ours, in its header: `tafr`.
+const APPLICATION: i64 = 0x7461_6672;
+
+/// What leads from each version to the next. A step that has shipped is never changed; the next one is added.
+const MIGRATIONS: [&str; 1] = ["
+    CREATE TABLE record (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        at INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        title TEXT NOT NULL,
+        models TEXT NOT NULL,
+        words TEXT NOT NULL
+    ) STRICT;
+    -- Apart, so that a list reads no page of it.
+    CREATE TABLE body (
+        record INTEGER PRIMARY KEY REFERENCES record (id) ON DELETE CASCADE,
+        text TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX record_by_kind ON record (kind, id);
+    CREATE TABLE figure (
+        record INTEGER NOT NULL REFERENCES record (id) ON DELETE CASCADE,
+        model TEXT NOT NULL,
+        hash TEXT NOT NULL,
+        build TEXT NOT NULL,
+        driver TEXT NOT NULL,
+        settings TEXT NOT NULL,
+        what TEXT NOT NULL,
+        rate REAL,
+        spread REAL,
+        n INTEGER NOT NULL,
+        joules REAL
+    ) STRICT;
+    CREATE INDEX figure_by_record ON figure (record);
+    CREATE INDEX figure_by_model ON figure (what, model, record);
+    CREATE INDEX figure_with_rate ON figure (what, model, record) WHERE rate IS NOT NULL;
+    CREATE INDEX figure_with_joules ON figure (what, model, record) WHERE joules IS NOT NULL;
+    CREATE INDEX figure_by_series ON figure (what, model, settings, record);
+    -- Substrings of kinds, titles and model ids, without a copy of them.
+    CREATE VIRTUAL TABLE word USING fts5 (text, content = '', contentless_delete = 1, tokenize = 'trigram');
+"];
+
+/// What is wrong with a file.
+pub(super) enum Wrong {
+    Sql(rusqlite::Error),
+    /// Of this version, newer than ours.
+    Newer(i64),
+    /// Of another program.
+    Foreign,
+}
+
+impl From<rusqlite::Error> for Wrong {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+/// Bring the tables to this version. A file that is not ours, or newer, is only read.
+pub(super) fn prepare(connection: &mut Connection, patience: Duration) -> Result<(), Wrong> {
+    connection.busy_timeout(patience)?;
+    let number = |connection: &Connection, name: &str| {
+        connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0))
+    };
+    let n_tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if n_tables > 0 && number(connection, "application_id")? != APPLICATION {
+        return Err(Wrong::Foreign);
+    }
+    let found = number(connection, "user_version")?;
+    if found > VERSION {
+        return Err(Wrong::Newer(found));
+    }
+    // Readers and a writer don't wait for each other. File systems that can't do it keep the old way.
+    let _mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    if found < VERSION {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // Another process may have done it meanwhile.
+        let now = number(&transaction, "user_version")?;
+        for step in MIGRATIONS.iter().skip(usize::try_from(now).unwrap_or(0)) {
+            transaction.execute_batch(step)?;
+        }
+        transaction.pragma_update(None, "application_id", APPLICATION)?;
+        transaction.pragma_update(None, "user_version", VERSION)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,208 @@
+//! The history against good files and bad ones.
+
+use std::fs;
+
+use super::*;
+use serde_json::json;
+use tempfile::TempDir;
+
+fn place() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data/history.db");
+    (folder, path)
+}
+
+fn run(title: &str, model: &str, rate: f64) -> Record {
+    let series = Series { model: model.to_owned(), settings: "threads=2".to_owned(), ..Series::default() };
+    Record {
+        models: vec![model.to_owned()],
+        figures: vec![Measured { series, what: "tg".to_owned(), rate: Some(rate), n: 1, ..Measured::default() }],
+        ..Record::new(Kind::Run, 1_700_000_000_000, title.to_owned(), json!({ "text": title, "figure": rate }))
+    }
+}
+
+fn titles(history: &mut History, filter: &str, before: Option<i64>) -> Vec<String> {
+    let page = Page { before, rows: 3 };
+    history.list(&Filter::parse(filter), page).unwrap().into_iter().map(|entry| entry.title).collect()
+}
+
+#[test]
+fn what_is_added_is_found_again() {
+    let (_folder, path) = place();
+    let mut history = History::open(&path).unwrap();
+    let record = run("Why is the sky blue?", "hf:Qwen/qwen3-8b", 42.7);
+    let id = history.add(&record).unwrap();
+    assert_eq!(history.get(id).unwrap(), Some(Record { id, ..record.clone() }));
+    assert_eq!(history.get(id + 1).unwrap(), None);
+    drop(history);
+    let mut again = History::open(&path).unwrap();
+    assert_eq!(again.count().unwrap(), 1);
+    assert_eq!(again.earlier(&record.figures[0].series, "tg").unwrap().len(), 1);
+    assert_eq!(again.earlier(&record.figures[0].series, "pp").unwrap(), []);
+}
+
+#[test]
+fn pages_and_filters() {
+    let (_folder, path) = place();
+    let mut history = History::open(&path).unwrap();
+    for n in 0..5 {
+        history.add(&run(&format!("Question {n} über \"Äpfel\""), "ollama:llama", f64::from(n))).unwrap();
+    }
+    let bench = Record::new(Kind::Bench, 1, "pp512 tg128".to_owned(), json!({}));
+    history.add(&bench).unwrap();
+    for (filter, before, expected) in [
+        ("", None, &["pp512 tg128", "Question 4", "Question 3"][..]),
+        ("", Some(4), &["Question 2", "Question 1", "Question 0"]),
+        ("", Some(1), &[]),
+        ("kind:bench", None, &["pp512 tg128"]),
+        ("question 3", None, &["Question 3"]),
+        ("ÄPFEL llama", Some(3), &["Question 1", "Question 0"]),
+        ("\"äpf", Some(2), &["Question 0"]),
+        ("nothing", None, &[]),
+        ("kind:run question 4", None, &["Question 4"]),
+        ("kind:bench question", None, &[]),
+        ("te", None, &[]),
+        ("tg", Some(9), &["pp512 tg128"]),
+        ("tg128 AND", None, &[]),
+        ("x* NEAR(", None, &[]),
+    ] {
+        let found = titles(&mut history, filter, before);
+        let found: Vec<_> = found.iter().map(|title| title.split(" über").next().unwrap()).collect();
+        assert_eq!(found, expected, "{filter} before {before:?}");
+    }
+}
+
+#[test]
+fn the_last_measurement_counts() {
+    let (_folder, path) = place();
+    let mut history = History::open(&path).unwrap();
+    for (model, rate, joules) in [("a", 1.0, Some(0.5)), ("b", 7.0, None), ("a", 2.0, None)] {
+        let mut record = run("t", model, rate);
+        record.figures[0].joules = joules;
+        history.add(&record).unwrap();
+    }
+    let at = Some(1_700_000_000_000);
+    assert_eq!(
+        history.measured().unwrap(),
+        [
+            ("a".to_owned(), Latest { rate: Some(2.0), joules: Some(0.5), at }),
+            ("b".to_owned(), Latest { rate: Some(7.0), joules: None, at }),
+        ]
+    );
+}
+
+#[test]
+fn what_is_deleted_is_gone_with_its_words_and_figures() {
+    let (_folder, path) = place();
+    let mut history = History::open(&path).unwrap();
+    let first = history.add(&run("alpha", "a", 1.0)).unwrap();
+    history.add(&run("alpha too", "b", 1.0)).unwrap();
+    assert_eq!(history.delete(&[first, 99]).unwrap(), 1);
+    assert_eq!(titles(&mut history, "alpha", None), ["alpha too"]);
+    assert_eq!(history.measured().unwrap().len(), 1);
+}
+
+#[test]
+fn exports_are_read_back() {
+    let (_folder, path) = place();
+    let mut history = History::open(&path).unwrap();
+    history.add(&run("=HYPERLINK(\"x\"),\nsecond", "a", 1.5)).unwrap();
+    let mut out = Vec::new();
+    history.export(&Filter::default(), Format::Json, &mut out).unwrap();
+    let document: serde_json::Value = serde_json::from_slice(&out).unwrap();
+    assert_eq!(document["records"][0]["figures"][0]["rate"], 1.5);
+    out.clear();
+    history.export(&Filter::default(), Format::Csv, &mut out).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.contains(",run,\"'=HYPERLINK(\"\"x\"\"),\nsecond\",a,"), "{text}");
+}
+
+/// Each is refused with its reason, and stays byte for byte.
+#[test]
+fn bad_files_are_told_and_left_alone() {
+    let (_folder, path) = place();
+    let folder = path.parent().unwrap();
+    fs::create_dir_all(folder).unwrap();
+    let damaged = {
+        let file = folder.join("ours.db");
+        drop(History::open(&file).unwrap());
+        let mut bytes = fs::read(&file).unwrap();
+        bytes[100..4096].fill(0xAA);
+        bytes
+    };
+    let made = |statement: &str| {
+        let file = folder.join("made.db");
+        let _ = fs::remove_file(&file);
+        Connection::open(&file).unwrap().execute_batch(statement).unwrap();
+        fs::read(&file).unwrap()
+    };
+    let newer = made(
+        "PRAGMA application_id = 1952540274; PRAGMA user_version = 99; CREATE TABLE record (a); CREATE TABLE new (b);",
+    );
+    let foreign = made("CREATE TABLE bookmarks (url)");
+    for (bytes, expected) in [
+        (b"this is a text file, and not a short one at all".to_vec(), "is damaged"),
+        (damaged, "is damaged"),
+        (newer, "is of version 99, this program knows 1"),
+        (foreign, "is the database of another program"),
+    ] {
+        fs::write(&path, &bytes).unwrap();
+        let problem = History::open(&path).unwrap_err();
+        assert!(problem.to_string().contains(expected), "{problem}");
+        assert!(problem.hint().is_some());
+        assert!(fs::read(&path).unwrap() == bytes, "{expected}: the file has changed");
+    }
+}
+
+#[test]
+fn a_locked_history_is_told_and_goes_on_afterwards() {
+    let (_folder, path) = place();
+    let mut history = History::open(&path).unwrap();
+    history.connection.busy_timeout(Duration::ZERO).unwrap();
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert_eq!(history.add(&run("t", "a", 1.0)), Err(Problem::Locked { path: path.clone() }));
+    // Who reads does not wait for who writes.
+    assert_eq!(titles(&mut history, "", None), [""; 0]);
+    other.execute_batch("ROLLBACK").unwrap();
+    history.add(&run("t", "a", 1.0)).unwrap();
+}
+
+#[test]
+fn a_full_disk_loses_nothing() {
+    let (_folder, path) = place();
+    let mut history = History::open(&path).unwrap();
+    history.add(&run("kept", "a", 1.0)).unwrap();
+    let pages: i64 = history.connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+    let _: i64 =
+        history.connection.query_row(&format!("PRAGMA max_page_count = {}", pages + 1), [], |row| row.get(0)).unwrap();
+    let long = "x".repeat(100_000);
+    assert_eq!(history.add(&run(&long, "a", 1.0)), Err(Problem::Full { path }));
+    assert_eq!(titles(&mut history, "", None), ["kept"]);
+}
+
+#[test]
+fn a_folder_that_can_not_be_made_is_told() {
+    let (folder, _) = place();
+    fs::write(folder.path().join("file"), "").unwrap();
+    let problem = History::open(&folder.path().join("file/history.db")).unwrap_err();
+    assert!(matches!(problem, Problem::Closed { .. }), "{problem}");
+}
+
+/// A schema that grows keeps what was there: the file of each earlier version is still read.
+#[test]
+fn two_that_open_a_new_file_at_once_make_it_once() {
+    let (_folder, path) = place();
+    let threads: Vec<_> = (0..4)
+        .map(|n| {
+            let path = path.clone();
+            std::thread::spawn(move || {
+                History::open(&path).and_then(|mut history| history.add(&run("t", &n.to_string(), 1.0)))
+            })
+        })
+        .collect();
+    for thread in threads {
+        thread.join().unwrap().unwrap();
+    }
+    assert_eq!(History::open(&path).unwrap().count().unwrap(), 4);
+}

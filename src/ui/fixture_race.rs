@@ -1,0 +1,154 @@
+//! The Race screen in its states: nothing marked, ready, running, over, blind, two answers compared, the standings.
+
+use std::sync::Arc;
+
+use wire::{Counters, Finish, Role};
+
+use super::{busy, figures, turn, with_models};
+use crate::core::editor::Editor;
+use crate::core::event::Moment;
+use crate::core::figure::Figure;
+use crate::core::model::Model;
+use crate::core::race::rating::Vote;
+use crate::core::race::{Entry, Face, Lane, Order, Race, Stage};
+use crate::core::session::{End, SessionId, Turn};
+use crate::core::settings::SessionSettings;
+use crate::core::state::{Overlay, Screen};
+use crate::core::{State, race};
+
+const PROMPT: &str = "Explain RAPL in two sentences.";
+const ANSWER: &str = "**RAPL** (Running Average Power Limit) is Intel's interface for *reading* and limiting power.\n\n## What it covers\n\n- the package, `package-0`\n- its memory, where the board says so\n\n1. Read `energy_uj`.\n2. Wait.\n3. Read again; the difference is energy.\n\n```sh\ncat /sys/class/powercap/intel-rapl:0/energy_uj\n```\n> A counter wraps: about every minute under load.\n";
+const OTHER: &str =
+    "RAPL is a feature of Intel CPUs for reading and limiting power. It covers the package and its memory.";
+
+fn model(state: &State, name: &str) -> Option<Arc<Model>> {
+    state.library.models.iter().find(|model| model.name == name).cloned()
+}
+
+/// Nothing is marked.
+pub(super) fn empty() -> State {
+    let mut state = with_models();
+    state.screen = Screen::Race;
+    state
+}
+
+/// Three columns, one of them a twin with another setting, and no prompt yet.
+pub(super) fn ready() -> State {
+    let mut state = empty();
+    for (name, temperature) in [("qwen3-8b", None), ("r1-qwen-1.5b", None), ("r1-qwen-1.5b", Some(0.8))] {
+        if let Some(model) = model(&state, name) {
+            let mut settings = SessionSettings::default();
+            settings.sampling.temperature = temperature;
+            state.race.entries.push(Entry::new(model, settings));
+        }
+    }
+    state
+}
+
+fn answered(lane: &mut Lane, text: &str, reasoning: &str, rate: u32, joules: f64) {
+    let mut answer = turn(Role::Assistant, text);
+    reasoning.clone_into(&mut answer.reasoning);
+    answer.figures = Some(figures(rate, if reasoning.is_empty() { 0 } else { 40 }, rate, joules));
+    lane.answer = Some(answer);
+    lane.stage = Stage::Done;
+}
+
+/// A race whose columns are a finished one, one that thought first, one that died, and one that can't be told.
+pub(super) fn over() -> State {
+    let mut state = busy();
+    state.screen = Screen::Race;
+    let names = ["qwen3-8b", "r1-qwen-1.5b", "smollm2-135m", "gemma-3-4b"];
+    let models: Vec<_> = names.iter().filter_map(|name| model(&state, name)).collect();
+    let entries: Vec<Entry> = models.into_iter().map(|model| Entry::new(model, SessionSettings::default())).collect();
+    let names = race::names(&entries);
+    let mut lanes: Vec<Lane> = entries.iter().cloned().zip(names).map(|(entry, name)| Lane::new(entry, name)).collect();
+    for (place, lane) in lanes.iter_mut().enumerate() {
+        lane.loaded = state.fleet.sessions.first().and_then(|session| session.loaded.clone());
+        match place {
+            0 => answered(lane, ANSWER, "", 43, 168.0),
+            1 => answered(lane, OTHER, "The user wants two sentences. RAPL, then.", 96, 118.0),
+            2 => {
+                answered(lane, "RAPL is a programming language that is", "", 310, 9.0);
+                if let Some(answer) = &mut lane.answer {
+                    answer.end = Some(End::Finished(Finish::Length));
+                }
+            }
+            _ => {
+                lane.answer = Some(Turn { end: Some(End::Failed(String::new())), ..turn(Role::Assistant, "RAPL sta") });
+                lane.stage = Stage::Failed { reason: "worker killed by signal 9".to_owned(), hint: None };
+            }
+        }
+    }
+    state.race.entries = entries;
+    state.race.other = 1;
+    state.race.scroll = Some(0);
+    state.race.race = Some(Box::new(Race {
+        id: 1,
+        at: state.now,
+        prompt: PROMPT.to_owned(),
+        system: None,
+        order: Order::InTurn,
+        lockstep: false,
+        blind: false,
+        awaits_shuffle: false,
+        is_cancelled: false,
+        lanes,
+        vote: None,
+    }));
+    state
+}
+
+/// The first column answers, the second thinks, the others wait.
+pub(super) fn running() -> State {
+    let mut state = over();
+    let Some(race) = &mut state.race.race else { return state };
+    race.order = Order::Together;
+    state.race.scroll = None;
+    for (place, lane) in race.lanes.iter_mut().enumerate() {
+        lane.answer = None;
+        lane.session = Some(SessionId(place as u64 + 1));
+        lane.stage = [Stage::Answering, Stage::Answering, Stage::Starting, Stage::Waiting][place.min(3)].clone();
+    }
+    state
+}
+
+/// Names are hidden; energy is known of none.
+pub(super) fn blind() -> State {
+    let mut state = over();
+    if let Some(race) = &mut state.race.race {
+        race.blind = true;
+        for figures in race.lanes.iter_mut().filter_map(|lane| lane.answer.as_mut()?.figures.as_mut()) {
+            figures.energy = Figure::unknown("energy counters may only be read by root");
+            figures.counters = Counters { n_generated: 61, ..figures.counters };
+        }
+    }
+    state.race.blind = true;
+    state
+}
+
+/// The vote is open.
+pub(super) fn voting() -> State {
+    let mut state = blind();
+    state.overlay = Some(Overlay::Vote { chosen: 1 });
+    state
+}
+
+/// The first two answers word by word.
+pub(super) fn diff() -> State {
+    let mut state = over();
+    state.race.face = Face::Diff;
+    state.race.scroll = Some(0);
+    state.race.diff = Some(race::diff::diff(ANSWER, OTHER));
+    state
+}
+
+/// The standings after some votes, the prompt being written.
+pub(super) fn standings() -> State {
+    let mut state = over();
+    state.race.face = Face::Ratings;
+    state.race.prompt = Editor::with_text(PROMPT);
+    let names = ["qwen3-8b", "r1-qwen-1.5b", "smollm2-135m"].map(str::to_owned).to_vec();
+    let vote = |winner| Vote { race: 1, at: Moment::default(), models: names.clone(), winner, blind: true };
+    state.race.votes = [Some(0), Some(0), Some(1), None, Some(0)].map(vote).to_vec();
+    state
+}

@@ -1,0 +1,462 @@
+//! Parts of a race: a column with its answer and figures, two answers word by word, who won what, the standings, the
+//! vote.
+
+use std::time::Duration;
+
+use ratatui::layout::Rect;
+use ratatui::style::Modifier;
+
+use super::super::canvas::{Canvas, Span, Spans, below, inset, row, spans_width, split_columns, split_rows};
+use super::super::overlay::window;
+use super::super::screens::race::title;
+use super::super::theme::Meaning;
+use super::super::widgets::{bar, markdown, text};
+use crate::core::State;
+use crate::core::plan;
+use crate::core::race::diff::{Diff, Side};
+use crate::core::race::lockstep::{self, Parting, Step};
+use crate::core::race::{Lane, Race, Stage, letter, names, per_token, rating};
+use crate::core::units::{digits, or_dash, span, tokens};
+
+/// Rows of figures under an answer.
+const FIGURES: u16 = 3;
+
+/// The look that stands for a column.
+fn series(place: usize) -> Meaning {
+    Meaning::Series((place % super::super::theme::N_SERIES) as u8)
+}
+
+/// A name in a table, with a mark where it is in the next race.
+pub(crate) fn marked<'a>(canvas: &Canvas<'_>, state: &State, model: &str, name: Span<'a>) -> Spans<'a> {
+    if !state.race.is_marked(model) {
+        return vec![name];
+    }
+    vec![canvas.span(Meaning::Accent, if canvas.is_ascii() { "* " } else { "◆ " }), name]
+}
+
+/// A frame with a title; the chosen one is plain to see.
+fn pane(canvas: &mut Canvas<'_>, area: Rect, place: usize, title: &str, is_chosen: bool) -> Rect {
+    let inside = canvas.frame(area, if is_chosen { Meaning::Focus } else { Meaning::Border });
+    let mut name = canvas.span(if is_chosen { Meaning::Accent } else { Meaning::Text }, title.to_owned());
+    if is_chosen {
+        name.style = name.style.add_modifier(Modifier::BOLD);
+    }
+    let spans = [canvas.span(series(place), " ■ "), name, canvas.span(Meaning::Text, " ")];
+    canvas.put_spans(area.x + 1, area.y, area.width.saturating_sub(2), &spans);
+    inset(inside, u16::from(inside.width > 12))
+}
+
+/// A column of a race; returns how far its text can be scrolled.
+pub(crate) fn lane(canvas: &mut Canvas<'_>, area: Rect, state: &State, race: &Race, place: usize) -> usize {
+    let Some(lane) = race.lanes.get(place) else { return 0 };
+    let inside = pane(canvas, area, place, &title(race, place), place == state.race.chosen);
+    let has_rule = inside.height >= FIGURES + 4;
+    let (body, foot) = split_rows(inside, inside.height.saturating_sub(FIGURES + u16::from(has_rule)));
+    let rows = answer(canvas, state, lane, usize::from(body.width));
+    let room = usize::from(body.height);
+    let limit = rows.len().saturating_sub(room);
+    let first = state.race.scroll.map_or(limit, |scroll| scroll.min(limit));
+    for (index, spans) in rows.iter().skip(first).take(room).enumerate() {
+        canvas.put_spans(body.x, body.y + index as u16, body.width, spans);
+    }
+    if first < limit && body.height > 0 {
+        let more = [canvas.span(Meaning::Accent, " ↓ ")];
+        canvas.put_right(body.x, body.bottom() - 1, body.width, &more);
+    }
+    if has_rule {
+        canvas.horizontal(foot.x, foot.y, foot.width, Meaning::Border);
+    }
+    figures(canvas, below(foot, u16::from(has_rule)), state, race, lane);
+    limit
+}
+
+/// The rows of an answer: what was thought, what is said, what is wrong.
+fn answer(canvas: &Canvas<'_>, state: &State, lane: &Lane, columns: usize) -> Vec<Spans<'static>> {
+    let mut rows: Vec<Spans<'static>> = Vec::new();
+    let turn = lane.turn(state);
+    if let Some(turn) = turn {
+        let grows = lane.stage == Stage::Answering;
+        if !turn.reasoning.trim().is_empty() {
+            let count = lane.figures(state).map_or(0, |figures| figures.counters.n_reasoning);
+            let word = if grows && turn.text.is_empty() { "thinking," } else { "thought for" };
+            let sign = if state.race.unfolded { '▾' } else { '▸' };
+            let thought = format!("{sign} {word} {} tokens", tokens(u64::from(count)));
+            rows.push(vec![canvas.span(Meaning::Reasoning, thought)]);
+            if state.race.unfolded {
+                let clean = text::clean_block(turn.reasoning.trim()).into_owned();
+                for line in clean.split('\n') {
+                    for range in text::wrap(line, columns.saturating_sub(2)) {
+                        let piece = line.get(range).unwrap_or_default().to_owned();
+                        rows.push(vec![canvas.span(Meaning::Border, "│ "), canvas.span(Meaning::Reasoning, piece)]);
+                    }
+                }
+            }
+        }
+        if !turn.text.trim().is_empty() {
+            rows.extend(markdown::rows(canvas, turn.text.trim_start(), columns));
+        }
+        if grows && !turn.text.is_empty() {
+            let sign = canvas.span(Meaning::Accent, "▌");
+            match rows.last_mut() {
+                Some(last) if spans_width(last) < columns => last.push(sign),
+                _ => rows.push(vec![sign]),
+            }
+        }
+    }
+    let (sign, meaning) = match &lane.stage {
+        Stage::Failed { .. } => ("✕ ", Meaning::Bad),
+        Stage::Done | Stage::Leaving => ("✕ ", Meaning::Warn),
+        _ => ("", Meaning::Reasoning),
+    };
+    if let Some(status) = lane.status(state) {
+        let hint = match &lane.stage {
+            Stage::Failed { hint: Some(hint), .. } => format!(". {hint}"),
+            _ => String::new(),
+        };
+        let status = text::clean(&format!("{sign}{status}{hint}")).into_owned();
+        for range in text::wrap(&status, columns) {
+            rows.push(vec![canvas.span(meaning, status.get(range).unwrap_or_default().to_owned())]);
+        }
+    }
+    rows
+}
+
+/// The figures of a column: times and rates, tokens, energy and memory. A blind race shows none that tell the model.
+fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, race: &Race, lane: &Lane) {
+    let figures = lane.figures(state);
+    let counters = figures.map(|figures| figures.counters).unwrap_or_default();
+    let value = |known: bool, text: String| if known { text } else { "—".to_owned() };
+    let thinking = if counters.n_reasoning > 0 {
+        format!(" ({} thinking)", tokens(u64::from(counters.n_reasoning)))
+    } else {
+        String::new()
+    };
+    let n_tokens = value(counters.n_generated > 0, tokens(u64::from(counters.n_generated)));
+    let count = [("", n_tokens, " tok"), ("", thinking, "")];
+    if race.hides_names() {
+        pairs(canvas, row(area, 0), &count);
+        let note = row(area, 1);
+        canvas.say(note.x, note.y, note.width, "figures after the vote", Meaning::Muted);
+        return;
+    }
+    let ttft = value(counters.ttft_us > 0, span(Duration::from_micros(counters.ttft_us)));
+    let speed = |rate: Option<f64>| rate.map_or_else(|| "—".to_owned(), digits);
+    let [first, second, third] = [row(area, 0), row(area, 1), row(area, 2)];
+    pairs(canvas, first, &[("first ", ttft, "  "), ("prompt ", speed(counters.prompt_rate()), " tok/s")]);
+    let [n_tokens, thinking] = count;
+    pairs(canvas, second, &[("", speed(counters.generation_rate()), " tok/s  "), n_tokens, thinking]);
+    let energy = figures.map_or_else(|| "—".to_owned(), |figures| figures.energy.to_string().replace(" J", ""));
+    let each = figures.map_or_else(|| "—".to_owned(), |figures| per_token(figures).to_string().replace(" J", ""));
+    let memory = or_dash(lane.memory().or_else(|| lane.live(state).and_then(super::session_table::memory)));
+    pairs(canvas, third, &[("", energy, " J  "), ("", each, " J/tok  "), ("mem ", memory, "")]);
+}
+
+/// Figures with a word before and a unit behind each.
+fn pairs(canvas: &mut Canvas<'_>, area: Rect, all: &[(&'static str, String, &'static str)]) {
+    let spans: Vec<Span<'_>> = all
+        .iter()
+        .filter(|(_, value, _)| !value.is_empty())
+        .flat_map(|(word, value, unit)| {
+            let meaning = if value == "—" { Meaning::Muted } else { Meaning::Text };
+            [
+                canvas.span(Meaning::Muted, *word),
+                canvas.span(meaning, value.clone()),
+                canvas.span(Meaning::Muted, *unit),
+            ]
+        })
+        .collect();
+    if area.height > 0 {
+        canvas.put_spans(area.x, area.y, area.width, &spans);
+    }
+}
+
+/// A column of a race that has not begun: what would run, and how.
+pub(crate) fn entry(canvas: &mut Canvas<'_>, area: Rect, state: &State, place: usize) {
+    let races = &state.race;
+    let Some(entry) = races.entries.get(place) else { return };
+    let name = names(&races.entries).into_iter().nth(place).unwrap_or_default();
+    let inside = pane(canvas, area, place, &format!("{} {name}", letter(place)), place == races.chosen);
+    let (model, settings) = (&entry.model, &entry.settings);
+    let needed = plan::plan(model, settings).total();
+    let set = |name: &str| settings.get(name).unwrap_or_default();
+    let rows = [
+        ("size", format!("{} {}", model.size, model.quant().unwrap_or_default())),
+        ("needs", if needed.0 > 0 { format!("about {needed}") } else { "—".to_owned() }),
+        ("context", tokens(u64::from(settings.context))),
+        ("temperature", set("temperature")),
+        ("seed", set("seed")),
+        ("at most", format!("{} tokens", set("max_tokens"))),
+    ];
+    for (index, (label, value)) in rows.into_iter().enumerate() {
+        let line = row(inside, index as u16);
+        if line.height > 0 {
+            let value = [canvas.span(Meaning::Text, value)];
+            canvas.pair(line, label, 13, &value);
+        }
+    }
+}
+
+/// Who won what.
+pub(crate) fn strip(canvas: &mut Canvas<'_>, area: Rect, race: &Race) {
+    let winners = race.winners();
+    let hides = race.hides_names();
+    let n_ended = race.lanes.iter().filter(|lane| lane.has_finished()).count();
+    let list = |places: &[usize]| match places {
+        [] => "—".to_owned(),
+        all if all.len() > 1 && all.len() == n_ended => "all alike".to_owned(),
+        [only] if area.width >= 110 => title(race, *only),
+        all => all.iter().map(|place| letter(*place).to_string()).collect::<Vec<_>>().join(" "),
+    };
+    let parts = [
+        ("first ", list(&winners.first)),
+        ("fastest ", list(&winners.fastest)),
+        ("most frugal ", list(&winners.most_frugal)),
+        ("shortest ", list(&winners.shortest)),
+    ];
+    let mut line: Spans<'_> = Vec::new();
+    if race.is_running() {
+        line.push(canvas.span(Meaning::Muted, "so far: "));
+    }
+    for (index, (word, winner)) in parts.into_iter().enumerate() {
+        if index > 0 {
+            line.push(canvas.span(Meaning::Border, " · "));
+        }
+        line.push(canvas.span(Meaning::Muted, word));
+        let meaning = if winner == "—" { Meaning::Muted } else { Meaning::Good };
+        line.push(canvas.span(meaning, winner));
+    }
+    if hides {
+        line = vec![canvas.span(Meaning::Muted, "names and figures are hidden until the vote")];
+    }
+    let verdict = verdict(canvas, race);
+    let columns = area.width.saturating_sub(2);
+    let first = row(area, 0);
+    if first.height == 0 {
+        return;
+    }
+    if area.height > 1 {
+        canvas.put_spans(first.x + 1, first.y, columns, &line);
+        canvas.put_spans(first.x + 1, first.y + 1, columns, &verdict);
+    } else {
+        let end = canvas.put_spans(first.x + 1, first.y, columns, &line);
+        let room = first.right().saturating_sub(end + 3);
+        if usize::from(room) >= spans_width(&verdict).min(24) {
+            canvas.put_right(end + 2, first.y, room, &verdict);
+        }
+    }
+}
+
+/// The vote, or why it can't be said who was most frugal.
+fn verdict<'a>(canvas: &Canvas<'_>, race: &'a Race) -> Spans<'a> {
+    match race.vote {
+        Some(Some(place)) => vec![canvas.span(Meaning::Accent, format!("voted {}", title(race, place)))],
+        Some(None) => vec![canvas.span(Meaning::Accent, "voted a tie")],
+        None => match race.unmetered().filter(|_| !race.hides_names()) {
+            Some(reason) => vec![canvas.span(Meaning::Muted, format!("energy: {reason}"))],
+            None => Vec::new(),
+        },
+    }
+}
+
+/// Whether there is more to say of a race than who won what.
+pub(crate) fn has_verdict(race: &Race) -> bool {
+    race.vote.is_some() || (race.unmetered().is_some() && !race.hides_names())
+}
+
+/// Two answers beside each other, the words that one says alone marked; returns how far they can be scrolled.
+pub(crate) fn diff(canvas: &mut Canvas<'_>, area: Rect, state: &State, race: &Race, diff: &Diff) -> usize {
+    let (chosen, other) = (state.race.chosen, state.race.other);
+    let line = row(area, 0);
+    let cut = if diff.is_cut { ", of the first 2000 words" } else { "" };
+    let said = format!(
+        "{} words in both, {} only in {}, {} only in {}{cut}",
+        diff.n_both,
+        diff.n_left,
+        letter(chosen),
+        diff.n_right,
+        letter(other)
+    );
+    canvas.say(line.x + 1, line.y, line.width.saturating_sub(2), &said, Meaning::Muted);
+    let (left, right) = split_columns(below(area, 1), area.width / 2);
+    let mut limit = 0;
+    for (place, side, meaning, half) in
+        [(chosen, Side::Left, Meaning::Bad, left), (other, Side::Right, Meaning::Good, right)]
+    {
+        let inside = pane(canvas, half, place, &title(race, place), place == chosen);
+        let rows = words(canvas, diff, side, meaning, usize::from(inside.width));
+        let room = usize::from(inside.height);
+        let last = rows.len().saturating_sub(room);
+        limit = limit.max(last);
+        let first = state.race.scroll.map_or(last, |scroll| scroll.min(last));
+        for (index, spans) in rows.iter().skip(first).take(room).enumerate() {
+            canvas.put_spans(inside.x, inside.y + index as u16, inside.width, spans);
+        }
+    }
+    limit
+}
+
+/// One side's words in rows; its own are underlined, so that colour is not all that tells them.
+fn words<'a>(canvas: &Canvas<'_>, diff: &'a Diff, side: Side, meaning: Meaning, columns: usize) -> Vec<Spans<'a>> {
+    let own = canvas.style(meaning).add_modifier(Modifier::UNDERLINED);
+    let plain = canvas.style(Meaning::Text);
+    let mut rows: Vec<Spans<'a>> = vec![Vec::new()];
+    let mut used = 0;
+    for run in diff.runs.iter().filter(|run| run.0 == Side::Both || run.0 == side) {
+        if run.1 == "\n" {
+            rows.push(Vec::new());
+            used = 0;
+            continue;
+        }
+        let style = if run.0 == side { own } else { plain };
+        for word in run.1.split(' ') {
+            let width = text::width(&text::clean(word));
+            if used > 0 && used + 1 + width > columns {
+                rows.push(Vec::new());
+                used = 0;
+            }
+            if let Some(row) = rows.last_mut() {
+                if used > 0 {
+                    row.push(Span { text: " ".into(), style: plain });
+                    used += 1;
+                }
+                row.push(Span { text: word.into(), style });
+                used += width;
+            }
+        }
+    }
+    rows
+}
+
+/// Where the columns part: what all say alike, then each column's token and what it found likely, with bars.
+pub(crate) fn parting(canvas: &mut Canvas<'_>, area: Rect, race: &Race, parting: Option<&Parting>) {
+    let area = inset(area, 1);
+    let Some(parting) = parting else {
+        canvas.say(area.x, area.y, area.width, "The columns say the same.", Meaning::Muted);
+        return;
+    };
+    let style = canvas.style(Meaning::Text);
+    let alike = lockstep::visible(&parting.before);
+    let rows = canvas.paragraph(Rect { height: area.height.min(4), ..area }, &format!("… {alike}"), style);
+    let line = row(area, rows);
+    let said = format!("alike for {} bytes. {}", parting.n_bytes, lockstep::aligned(parting));
+    canvas.say(line.x, line.y, line.width, &said, Meaning::Muted);
+    let rest = below(area, rows + 2);
+    // As many columns as there is room for, in as many bands as that takes.
+    let count = parting.columns.len().max(1);
+    let beside = usize::from(rest.width / 30).clamp(1, count);
+    let height = 8;
+    for (place, step) in parting.columns.iter().enumerate() {
+        let (band, index) = ((place / beside) as u16, (place % beside) as u16);
+        let width = rest.width / beside as u16;
+        let cell = below(rest, band * height);
+        let cell =
+            Rect { x: rest.x + index * width, width: width.saturating_sub(2), height: cell.height.min(height), ..cell };
+        likely(canvas, cell, race, place, step.as_ref());
+    }
+}
+
+fn likely(canvas: &mut Canvas<'_>, area: Rect, race: &Race, place: usize, step: Option<&Step>) {
+    let head = row(area, 0);
+    if head.height == 0 {
+        return;
+    }
+    let name = [canvas.span(series(place), "■ "), canvas.span(Meaning::Text, title(race, place))];
+    canvas.put_spans(head.x, head.y, head.width, &name);
+    let line = row(area, 1);
+    if line.height == 0 {
+        return;
+    }
+    let Some(step) = step else {
+        canvas.say(line.x, line.y, line.width, "ends here", Meaning::Muted);
+        return;
+    };
+    let mut token = canvas.span(Meaning::Accent, lockstep::visible(&step.text).replace(' ', "·"));
+    token.style = token.style.add_modifier(Modifier::REVERSED);
+    let spans = [canvas.span(Meaning::Muted, format!("token {} ", step.index + 1)), token];
+    canvas.put_spans(line.x, line.y, line.width, &spans);
+    for (index, (text, probability)) in step.probable.iter().enumerate() {
+        let line = row(area, index as u16 + 2);
+        if line.height == 0 {
+            return;
+        }
+        let percent = format!("{:>5.1} % ", 100.0 * probability);
+        let x = canvas.say(line.x, line.y, line.width, &percent, Meaning::Text);
+        let word = 12.min(line.right().saturating_sub(x));
+        canvas.say(x, line.y, word, &lockstep::visible(text).replace(' ', "·"), Meaning::Key);
+        let x = x + word + 1;
+        if x < line.right() {
+            let style = canvas.style(series(place));
+            bar::share(canvas, Rect { x, width: line.right() - x, ..line }, f64::from(*probability), style);
+        }
+    }
+}
+
+/// How the models stand after all votes.
+pub(crate) fn ratings(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
+    let area = inset(area, 1);
+    let all = rating::ratings(&state.race.votes);
+    let line = row(area, 0);
+    let n_votes = state.race.votes.len();
+    let said = match n_votes {
+        0 => "No votes yet.".to_owned(),
+        1 => "Standings after 1 vote".to_owned(),
+        n => format!("Standings after {n} votes"),
+    };
+    canvas.say(line.x, line.y, line.width, &said, Meaning::Accent);
+    let head = row(area, 2);
+    let name = area.width.saturating_sub(40).clamp(12, 44);
+    if head.height == 0 {
+        return;
+    }
+    canvas.say(head.x, head.y, name, "Model", Meaning::Heading);
+    let room = area.width.saturating_sub(name);
+    canvas.say(head.x + name, head.y, room, "  rating   ± 95 %   votes   wins   ties", Meaning::Heading);
+    for (index, rating) in all.iter().enumerate() {
+        let line = row(area, index as u16 + 3);
+        if line.height == 0 {
+            break;
+        }
+        canvas.say(line.x, line.y, name.saturating_sub(1), &rating.model, Meaning::Text);
+        let figures = format!(
+            "  {:>6.0}   ±{:>5.0}   {:>5}   {:>4}   {:>4}",
+            rating.rating, rating.interval, rating.n_votes, rating.n_wins, rating.n_ties
+        );
+        canvas.say(line.x + name, line.y, room, &figures, Meaning::Text);
+    }
+}
+
+/// The vote: a row for each column, and one for a tie.
+pub(crate) fn vote(canvas: &mut Canvas<'_>, area: Rect, state: &State, chosen: usize) {
+    let Some(race) = &state.race.race else { return };
+    let rows = race.lanes.len() as u16 + 1;
+    let inside = window(canvas, area, 56, rows + 4, "which answer is best?");
+    for place in 0..=race.lanes.len() {
+        let line = row(inside, place as u16);
+        if line.height == 0 {
+            break;
+        }
+        match race.lanes.get(place) {
+            Some(column) => {
+                let meaning = if column.answer.is_some() { Meaning::Text } else { Meaning::Muted };
+                let spans = [canvas.span(series(place), "■ "), canvas.span(meaning, title(race, place))];
+                canvas.put_spans(line.x, line.y, line.width, &spans);
+            }
+            None => {
+                canvas.say(line.x, line.y, line.width, "  none of them: a tie", Meaning::Text);
+            }
+        }
+        if place == chosen {
+            let style = canvas.style(Meaning::Selection);
+            canvas.tint(line, style);
+        }
+    }
+    let foot = row(inside, rows + 1);
+    if foot.height > 0 {
+        let mut spans: Spans<'_> = Vec::new();
+        for (action, word) in [("choose", " votes   "), ("back", " closes")] {
+            spans.push(canvas.span(Meaning::Key, canvas.key(canvas.context, action)));
+            spans.push(canvas.span(Meaning::Muted, word));
+        }
+        canvas.put_spans(foot.x, foot.y, foot.width, &spans);
+    }
+}

@@ -1,0 +1,257 @@
+//! How fast is it, honestly? And its second face: what was run before?
+//!
+//! ```text
+//! ┌ how it goes ───────────────────────┐
+//! │ a row for each model and cell      │
+//! ├ the chosen row ────────────────────┤
+//! │ its repetitions, its latencies     │
+//! └────────────────────────────────────┘
+//! ```
+
+use ratatui::layout::Rect;
+
+use super::super::canvas::{Canvas, Spans, below, inset, row, split_rows};
+use super::super::keymap::Context;
+use super::super::theme::Meaning;
+use super::super::view::ViewState;
+use super::super::widgets::table::{self, Align, Column, Row as TableRow};
+use super::super::widgets::{bar, graph};
+use crate::core::State;
+use crate::core::bench::{Bench, Cell, LanePhase, Phase, Row};
+use crate::core::statistics::Change;
+use crate::core::units::{digits, or_dash, span, tokens};
+
+const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {
+    Column { head, width, align, rank }
+}
+
+const COLUMNS: [Column; 9] = [
+    column("Model", 14, Align::Grow(40), 0),
+    column("Quant", 7, Align::Left, 7),
+    column("Test", 14, Align::Grow(22), 0),
+    column("tok/s", 8, Align::Right, 0),
+    column("± 95%", 7, Align::Right, 1),
+    column("p50…p99 ms", 12, Align::Right, 5),
+    column("J/tok", 7, Align::Right, 4),
+    column("Earlier", 10, Align::Left, 3),
+    column("", 16, Align::Left, 2),
+];
+
+/// Rows that the chosen cell's details take.
+const DETAILS: u16 = 7;
+
+/// Draw the screen.
+pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
+    let area = inset(area, 1);
+    if state.history.open {
+        super::history::draw(canvas, area, state, view_state);
+        return;
+    }
+    let bench = &state.bench;
+    if bench.phase == Phase::Idle {
+        empty(canvas, area);
+        return;
+    }
+    progress(canvas, row(area, 0), state);
+    let mut rest = below(area, 1);
+    if let Some(note) = &bench.note {
+        canvas.say(rest.x, rest.y, rest.width, note, Meaning::Muted);
+        rest = below(rest, 1);
+    }
+    let (upper, lower) = if rest.height >= 3 * DETAILS {
+        split_rows(rest, rest.height - DETAILS)
+    } else {
+        (rest, row(rest, rest.height))
+    };
+    view_state.page_rows = usize::from(upper.height.saturating_sub(1));
+    table::draw(
+        canvas,
+        upper,
+        &COLUMNS,
+        None,
+        (bench.rows.len(), Some(bench.chosen), true),
+        &mut view_state.bench_offset,
+        |canvas, index| match bench.rows.get(index) {
+            Some(row) => cells(canvas, bench, index, row),
+            None => TableRow { cells: Vec::new(), instead: None },
+        },
+    );
+    if let Some(row) = bench.rows.get(bench.chosen) {
+        details(canvas, lower, bench, row);
+    }
+}
+
+fn empty(canvas: &mut Canvas<'_>, area: Rect) {
+    let key = |action, context| canvas.keys.hint(context, action).unwrap_or_default();
+    let (bench, history) = (key("bench-model", Context::Library), key("history", Context::Bench));
+    let text = format!(
+        "Nothing is measured yet.\n\nChoose a model in the Library and press {bench}: prompt and generation speed, five times each, against earlier benches of the same file, build, driver and settings.\n`taffrail bench MODEL…` takes several models, depths, batches and parallel sequences.\n\n{history} shows what was run before."
+    );
+    let style = canvas.style(Meaning::Muted);
+    let mut rest = area;
+    for line in text.lines() {
+        let rows = if line.is_empty() { 1 } else { canvas.paragraph(rest, line, style) };
+        rest = below(rest, rows);
+    }
+}
+
+fn progress(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
+    let bench = &state.bench;
+    let (done, wanted) = bench.progress();
+    let n_tainted: usize = bench.rows.iter().map(|row| row.tainted.len()).sum();
+    let loading = bench.lanes.iter().find_map(|lane| match lane.phase {
+        LanePhase::Loading(fraction) => Some((lane, fraction)),
+        _ => None,
+    });
+    let text = match bench.phase {
+        Phase::Running => match (loading, &bench.trial) {
+            (Some((lane, fraction)), _) => format!("loading {} {:.0}%", lane.model.name, fraction * 100.0),
+            (None, _) if bench.cooling.is_some() => "waiting for the machine to cool down".to_owned(),
+            (None, Some(trial)) => match bench.rows.get(trial.row) {
+                Some(row) => format!("measuring {} of {}", row.cell.label(), name(bench, row)),
+                None => "measuring".to_owned(),
+            },
+            (None, None) => "waiting for the sensors".to_owned(),
+        },
+        Phase::Comparing => "comparing with earlier benches".to_owned(),
+        Phase::Done => "done".to_owned(),
+        Phase::Cancelled => "cancelled; nothing was kept".to_owned(),
+        Phase::Idle => String::new(),
+    };
+    let share = done as f64 / wanted.max(1) as f64;
+    let style = canvas.style(Meaning::Accent);
+    let columns = 20.min(area.width / 3);
+    bar::share(canvas, Rect { width: columns, ..area }, share, style);
+    let tainted = match (n_tainted, bench.plan.keep_tainted) {
+        (0, _) => String::new(),
+        (n, true) => format!(" · {n} tainted, and kept"),
+        (n, false) => format!(" · {n} refused"),
+    };
+    let text = format!("{done} of {wanted} repetitions · {text} · {} threads{tainted}", bench.threads);
+    canvas.say(area.x + columns + 1, area.y, area.width.saturating_sub(columns + 1), &text, Meaning::Text);
+}
+
+fn name<'a>(bench: &'a Bench, row: &Row) -> &'a str {
+    bench.lanes.get(row.lane).map_or("", |lane| lane.model.name.as_str())
+}
+
+fn cells<'a>(canvas: &Canvas<'_>, bench: &'a Bench, index: usize, row: &'a Row) -> TableRow<'a> {
+    let text = |text: String| vec![canvas.span(Meaning::Text, text)];
+    let dash = |value: Option<String>| match value {
+        Some(value) => text(value),
+        None => vec![canvas.span(Meaning::Muted, "—")],
+    };
+    let rate = row.rate();
+    let latencies = row.latencies([0.5, 0.99]).map(|[p50, p99]| format!("{}…{}", digits(p50), digits(p99)));
+    let runs = bench.trial.as_ref().is_some_and(|trial| trial.row == index);
+    let quant = bench.lanes.get(row.lane).and_then(|lane| lane.model.quant()).map(str::to_owned);
+    let cells = vec![
+        text(name(bench, row).to_owned()),
+        dash(quant),
+        text(row.cell.label()),
+        dash(rate.map(|rate| digits(rate.mean))),
+        dash(rate.and_then(|rate| rate.half_width()).map(digits)),
+        dash(latencies),
+        dash(row.joules().map(digits)),
+        earlier(canvas, row),
+        verdict(canvas, bench, row, runs),
+    ];
+    TableRow { cells, instead: None }
+}
+
+/// Earlier means and this one as a sparkline.
+fn earlier<'a>(canvas: &Canvas<'_>, row: &Row) -> Spans<'a> {
+    if row.earlier.is_empty() {
+        return vec![canvas.span(Meaning::Muted, "—")];
+    }
+    let points: Vec<Option<f32>> = row
+        .earlier
+        .iter()
+        .map(|(_, measured)| measured.rate.map(|rate| rate as f32))
+        .chain([row.rate().map(|rate| rate.mean as f32)])
+        .collect();
+    vec![canvas.span(Meaning::Muted, graph::sparkline(points.into_iter(), 10, canvas.graphs))]
+}
+
+fn verdict<'a>(canvas: &Canvas<'_>, bench: &Bench, row: &Row, runs: bool) -> Spans<'a> {
+    if row.failed.is_some() {
+        return vec![canvas.span(Meaning::Bad, "✕ failed")];
+    }
+    let wanted = bench.plan.repetitions as usize;
+    let mut spans = match row.change() {
+        Change::Slower(share) => vec![canvas.span(Meaning::Bad, format!("▼ {:.0}% slower ", share * 100.0))],
+        Change::Faster(share) => vec![canvas.span(Meaning::Good, format!("▲ {:.0}% faster ", share * 100.0))],
+        Change::None if runs => vec![canvas.span(Meaning::Accent, "measuring ")],
+        Change::None if row.repetitions.len() < wanted && bench.is_running() && !row.is_done(&bench.plan) => {
+            vec![canvas.span(Meaning::Muted, format!("{} of {wanted} ", row.repetitions.len()))]
+        }
+        Change::None => Vec::new(),
+    };
+    if !row.tainted.is_empty() {
+        spans.push(canvas.span(Meaning::Warn, format!("⚠ {}", row.tainted.len())));
+    }
+    spans
+}
+
+fn details(canvas: &mut Canvas<'_>, area: Rect, bench: &Bench, row_: &Row) {
+    if area.height < DETAILS {
+        return;
+    }
+    canvas.horizontal(area.x, area.y, area.width, Meaning::Border);
+    let title = format!("{} · {} · batch {}", name(bench, row_), row_.cell.label(), tokens(u64::from(row_.cell.batch)));
+    canvas.say(area.x, area.y + 1, area.width, &title, Meaning::Accent);
+    let rates: Vec<String> = row_.repetitions.iter().map(|repetition| digits(repetition.rate)).collect();
+    let last = row_.repetitions.last();
+    let machine = last.map(|last| {
+        format!(
+            "clock {} MHz · hottest {} °C · others {} cores",
+            or_dash(last.mhz.map(|mhz| format!("{mhz:.0}"))),
+            or_dash(last.celsius.map(|celsius| format!("{celsius:.0}"))),
+            or_dash(last.others.map(digits)),
+        )
+    });
+    let steps = row_.latencies([0.5, 0.9, 0.99]).map(|[p50, p90, p99]| {
+        format!("step p50 {} ms · p90 {} ms · p99 {} ms", digits(p50), digits(p90), digits(p99))
+    });
+    let first = row_
+        .first_token()
+        .map(|first| format!("first token after {}", span(std::time::Duration::from_secs_f64(first.mean.max(0.0)))));
+    let tainted =
+        row_.tainted.last().map(|last| format!("{} refused or tainted, the last: {last}", row_.tainted.len()));
+    let lines = [
+        (!rates.is_empty()).then(|| format!("repetitions {}", rates.join("  "))),
+        steps.or(first),
+        machine,
+        tainted,
+        row_.failed.clone(),
+    ];
+    let half = if area.width >= 100 { by_depth(canvas, area, bench, row_) } else { area.width };
+    for (index, line) in lines.into_iter().flatten().enumerate() {
+        let line_area = row(below(area, 2), index as u16);
+        canvas.say(line_area.x, line_area.y, half, &line, Meaning::Text);
+    }
+}
+
+/// The chosen test's speed by depth as bars, on the right; gives the columns that are left. Without several depths there is
+/// nothing to draw.
+fn by_depth(canvas: &mut Canvas<'_>, area: Rect, bench: &Bench, chosen: &Row) -> u16 {
+    let same =
+        |row: &&Row| row.lane == chosen.lane && Cell { depth: 0, ..row.cell } == Cell { depth: 0, ..chosen.cell };
+    let rates: Vec<(u32, f64)> =
+        bench.rows.iter().filter(same).filter_map(|row| Some((row.cell.depth, row.rate()?.mean))).collect();
+    if rates.len() < 2 {
+        return area.width;
+    }
+    let most = rates.iter().map(|(_, rate)| *rate).fold(f64::MIN_POSITIVE, f64::max);
+    let x = area.x + area.width / 2 + 2;
+    canvas.say(x, area.y + 1, area.right() - x, "tok/s by depth", Meaning::Accent);
+    for (index, (depth, rate)) in rates.iter().take(usize::from(DETAILS) - 2).enumerate() {
+        let y = area.y + 2 + index as u16;
+        let head = format!("{:>6}  {:>6} ", tokens(u64::from(*depth)), digits(*rate));
+        let behind = canvas.say(x, y, area.right() - x, &head, Meaning::Text);
+        let style = canvas.style(Meaning::Accent);
+        let bar_area = Rect { x: behind, y, width: area.right().saturating_sub(behind), height: 1 };
+        bar::share(canvas, bar_area, rate / most, style);
+    }
+    area.width / 2
+}

@@ -1,0 +1,197 @@
+//! Which one is better for this prompt?
+//!
+//! ```text
+//! prompt                         in turn · seed 1
+//! ╭ A model ──────╮╭ B model ──────╮╭ C model ──────╮
+//! │ answer        ││ answer        ││ answer        │
+//! ├───────────────┤├───────────────┤├───────────────┤
+//! │ figures       ││ figures       ││ figures       │
+//! ╰───────────────╯╰───────────────╯╰───────────────╯
+//! first A · fastest C · most frugal — · shortest B
+//! ```
+
+use ratatui::layout::Rect;
+
+use super::super::canvas::{Canvas, Spans, below, inset, row, split_rows};
+use super::super::keymap::Context;
+use super::super::panels::{prompt, race as panel};
+use super::super::theme::Meaning;
+use super::super::view::ViewState;
+use super::super::widgets::table::follow;
+use crate::core::State;
+use crate::core::race::{Face, MIN_COLUMNS, Order, Race};
+
+/// The least columns of the terminal that a column of the race takes.
+const LEAST: u16 = 38;
+
+/// Draw the screen.
+pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
+    view_state.scroll_limit = None;
+    let races = &state.race;
+    let rest = head(canvas, area, state);
+    if races.face == Face::Ratings {
+        return panel::ratings(canvas, rest, state);
+    }
+    if races.n_columns() == 0 {
+        return empty(canvas, rest, state);
+    }
+    let has_verdict = races.race.as_ref().is_some_and(|race| panel::has_verdict(race));
+    let strip_rows = 1 + u16::from(has_verdict && rest.width < 110 && rest.height >= 16);
+    let (body, foot) = split_rows(rest, rest.height.saturating_sub(strip_rows));
+    match (&races.race, &races.diff) {
+        (Some(race), _) if races.face == Face::Lockstep && !race.is_running() => {
+            panel::parting(canvas, body, race, races.parting.as_ref());
+        }
+        (Some(race), Some(diff)) => {
+            view_state.scroll_limit = Some(panel::diff(canvas, body, state, race, diff));
+        }
+        _ => columns(canvas, body, state, view_state),
+    }
+    match &races.race {
+        Some(race) => panel::strip(canvas, foot, race),
+        None => ready(canvas, foot, state),
+    }
+}
+
+/// The prompt, and how the race runs; returns what is left.
+fn head(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> Rect {
+    let races = &state.race;
+    let terms = terms(canvas, state);
+    let width = super::super::canvas::spans_width(&terms) as u16;
+    // Beside each other where there is room for both.
+    let beside = area.width >= width + 44;
+    if !beside {
+        canvas.put_spans(area.x + 1, area.y, area.width.saturating_sub(2), &terms);
+    }
+    let field = Rect { width: if beside { area.width - width - 3 } else { area.width }, ..area };
+    let field = inset(below(field, u16::from(!beside)), 1);
+    let focused = canvas.context == Context::Prompt;
+    let asked = races.race.as_ref().filter(|_| !races.typing);
+    let editor;
+    let editor = match asked {
+        Some(race) => {
+            editor = crate::core::editor::Editor::with_text(&race.prompt);
+            &editor
+        }
+        None => &races.prompt,
+    };
+    let most = if focused { (area.height / 3).max(1) } else { 2.min(area.height) };
+    let rows = prompt::rows(editor, field.width, most);
+    let placeholder = if focused {
+        "write a prompt".to_owned()
+    } else {
+        format!("{} writes a prompt", canvas.key(Context::Race, "choose"))
+    };
+    prompt::draw(canvas, Rect { height: rows.min(field.height), ..field }, editor, focused, &placeholder);
+    if beside {
+        canvas.put_right(area.x, area.y, area.width.saturating_sub(1), &terms);
+    }
+    below(area, rows + u16::from(!beside))
+}
+
+/// `in turn · temperature 0 · seed 1 · blind`.
+fn terms<'a>(canvas: &Canvas<'_>, state: &State) -> Spans<'a> {
+    let races = &state.race;
+    let race = races.race.as_ref();
+    let order = race.map_or(races.order, |race| race.order);
+    let blind = race.map_or(races.blind, |race| race.blind);
+    let settings: Vec<_> = match race {
+        Some(race) => race.lanes.iter().map(|lane| lane.settings).collect(),
+        None => races.entries.iter().map(|entry| entry.settings).collect(),
+    };
+    let mut terms = vec![canvas.span(Meaning::Accent, order.words())];
+    let mut add = |text: String| terms.push(canvas.span(Meaning::Muted, text));
+    let same = |name: &str| {
+        let first = settings.first()?.get(name)?;
+        settings.iter().all(|other| other.get(name).as_ref() == Some(&first)).then_some(first)
+    };
+    for (name, word) in [("temperature", "temperature"), ("seed", "seed"), ("max_tokens", "at most")] {
+        if let Some(value) = same(name) {
+            let unit = if name == "max_tokens" { " tok" } else { "" };
+            add(format!(" · {word} {value}{unit}"));
+        }
+    }
+    if blind {
+        terms.push(canvas.span(Meaning::Warn, " · blind"));
+    }
+    terms
+}
+
+/// The columns side by side, as many as there is room for.
+fn columns(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
+    let races = &state.race;
+    let count = races.n_columns();
+    let shown = usize::from(area.width / LEAST).clamp(1, count);
+    let first = follow(view_state.race_offset, Some(races.chosen), count, shown);
+    view_state.race_offset = first;
+    let mut limit = 0;
+    for index in 0..shown {
+        let left = area.width * index as u16 / shown as u16;
+        let right = area.width * (index as u16 + 1) / shown as u16;
+        let place = Rect { x: area.x + left, width: right - left, ..area };
+        let column = first + index;
+        match &races.race {
+            Some(race) => limit = limit.max(panel::lane(canvas, place, state, race, column)),
+            None => panel::entry(canvas, place, state, column),
+        }
+    }
+    view_state.scroll_limit = Some(limit);
+    if first > 0 {
+        canvas.say(area.x, area.y + area.height / 2, 1, if canvas.is_ascii() { "<" } else { "◂" }, Meaning::Accent);
+    }
+    if first + shown < count {
+        let x = area.right().saturating_sub(1);
+        canvas.say(x, area.y + area.height / 2, 1, if canvas.is_ascii() { ">" } else { "▸" }, Meaning::Accent);
+    }
+}
+
+/// What to do before a race.
+fn ready(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
+    let races = &state.race;
+    let missing = MIN_COLUMNS.saturating_sub(races.entries.len());
+    let text = match (missing, races.order) {
+        (0, Order::InTurn) => "Each loads, answers and is stopped before the next one.".to_owned(),
+        (0, Order::Together) => "All are loaded and answer at once.".to_owned(),
+        _ => format!(
+            "Mark one more in the Library with {}, or add a twin of this one with {}.",
+            canvas.key(Context::Library, "mark"),
+            canvas.key(Context::Race, "new")
+        ),
+    };
+    let line = row(area, 0);
+    canvas.say(line.x + 1, line.y, line.width.saturating_sub(2), &text, Meaning::Muted);
+}
+
+fn empty(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
+    let key = |canvas: &Canvas<'_>, context, action| canvas.key(context, action);
+    let n_models = state.library.models.iter().filter(|model| model.is_runnable()).count();
+    let lines = [
+        ("No models are in the race yet.".to_owned(), Meaning::Text),
+        (
+            format!(
+                "Press {}, mark two to eight models with {}, and {} races them.",
+                key(canvas, Context::Race, "library"),
+                key(canvas, Context::Library, "mark"),
+                key(canvas, Context::Library, "race-marked")
+            ),
+            Meaning::Muted,
+        ),
+        (format!("{n_models} models here can be run."), Meaning::Muted),
+    ];
+    let top = area.y + area.height.saturating_sub(lines.len() as u16) / 2;
+    for (index, (line, meaning)) in lines.iter().enumerate() {
+        let y = top + index as u16;
+        if y < area.bottom() {
+            let width = (line.chars().count() as u16).min(area.width);
+            canvas.say(area.x + (area.width - width) / 2, y, width, line, *meaning);
+        }
+    }
+}
+
+/// The title of a column: its letter and its name.
+pub(crate) fn title(race: &Race, place: usize) -> String {
+    if race.hides_names() {
+        return race.name(place);
+    }
+    format!("{} {}", crate::core::race::letter(place), race.name(place))
+}

@@ -1,0 +1,102 @@
+//! `taffrail history` and `taffrail bench` as a user meets them.
+
+use std::fs;
+
+use taffrail::core::history::{Kind, Record};
+use taffrail::history::History;
+
+use crate::support::House;
+
+fn with_records(house: &House, n: i64) {
+    let path = house.path("data/taffrail/history.db");
+    let mut history = History::open(&path).unwrap();
+    for n in 0..n {
+        let body = serde_json::json!({ "turns": [{ "role": "user", "text": "Why?" }], "text": "<script>" });
+        let record =
+            Record { models: vec!["hf:a/b".to_owned()], ..Record::new(Kind::Run, n, format!("Why {n}?"), body) };
+        history.add(&record).unwrap();
+    }
+}
+
+#[test]
+fn what_was_run_is_listed_shown_exported_and_deleted() {
+    let house = House::new();
+    assert_eq!(house.run(&["history"]).stdout, "nothing was run yet\n");
+    with_records(&house, 3);
+    let listed = house.run(&["history", "why", "2"]);
+    assert!(listed.stdout.contains("Why 2?") && !listed.stdout.contains("Why 1?"), "{listed:?}");
+    assert_eq!(house.run(&["history", "--rerun", "1"]).stdout, "taffrail run hf:a/b -p 'Why?'\n");
+    assert_eq!(house.run(&["history", "--json"]).json()["records"].as_array().unwrap().len(), 3);
+    assert_eq!(house.run(&["history", "--csv"]).stdout.lines().count(), 4);
+    let page = house.path("report.html");
+    assert_eq!(house.run(&["history", "--html", "1", "-o", page.to_str().unwrap()]).code, Some(0));
+    let page = fs::read_to_string(page).unwrap();
+    assert!(page.contains("&lt;script&gt;") && !page.contains("<script"));
+    assert_eq!(house.run(&["history", "--show", "9"]).code, Some(3));
+    // Nobody is there to answer the question.
+    assert_eq!(house.run(&["history", "--delete", "1"]).code, Some(4));
+    assert_eq!(house.run(&["history", "--delete", "1", "--yes"]).code, Some(0));
+    assert_eq!(house.run(&["history", "--json"]).json()["records"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_damaged_history_is_told_left_alone_and_stops_nothing() {
+    let house = House::new();
+    let content = "no database, though it is long enough to be looked at as one";
+    let file = house.write("data/taffrail/history.db", content);
+    let told = house.run(&["history"]);
+    assert_eq!(told.code, Some(1));
+    assert!(told.stderr.contains("is damaged") && told.stderr.contains("hint: "), "{told:?}");
+    assert_eq!(house.run(&["ls"]).code, Some(0));
+    assert_eq!(fs::read_to_string(file).unwrap(), content);
+}
+
+#[test]
+fn a_plan_that_can_not_be_is_a_wrong_usage() {
+    let house = House::new();
+    for (arguments, told) in [
+        (&["bench", "ishmael-1m", "--pp", "0", "--tg", "0"][..], "there is nothing to measure"),
+        (&["bench", "ishmael-1m", "-r", "0"], "repetitions must be 1 to 100"),
+        (&["bench", "ishmael-1m", "--parallel", "300"], "sequences must be 1 to 256"),
+    ] {
+        let ran = house.run(arguments);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.stderr.contains(told), "{ran:?}");
+    }
+}
+
+#[cfg(feature = "llama")]
+#[test]
+fn a_bench_is_measured_kept_and_compared() {
+    let house = House::new();
+    let bench = |format: &str| {
+        let arguments = [
+            "bench",
+            "ishmael-1m",
+            "--pp",
+            "32",
+            "--tg",
+            "8",
+            "--depth",
+            "0,64",
+            "--parallel",
+            "1,2",
+            "-r",
+            "2",
+            "--keep-tainted",
+        ];
+        house.run(&[&arguments[..], &[format]].concat())
+    };
+    let first = bench("--json").json();
+    let rows = first["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 8);
+    assert!(rows.iter().all(|row| row["tokens_per_second"].as_f64().unwrap() > 0.0), "{first:#}");
+    assert_eq!(rows[0]["earlier"].as_array().unwrap().len(), 0);
+    let again = bench("--json").json();
+    assert_eq!(again["rows"][0]["earlier"].as_array().unwrap().len(), 1);
+    let peer = bench("--llama-bench").json();
+    assert_eq!(peer[0]["n_prompt"], 32);
+    assert_eq!(peer[0]["samples_ns"].as_array().unwrap().len(), 2);
+    let shown = house.run(&["show", "ishmael-1m", "--json"]).json();
+    assert!(shown["model"]["measured"]["rate"].as_f64().is_some(), "{shown:#}");
+}
