@@ -150,6 +150,6 @@ fn run(n: usize) -> Record {
     Record {
         models: vec![model],
         figures: vec![Measured { series, what: "tg".to_owned(), rate: Some(n as f64), n: 1, ..Measured::default() }],
-        ..Record::new(kind, n as i64, title, json!({ "text": "An answer of some length. ".repeat(40) }))
+        ..Record::new(kind, n.cast_signed() as i64, title, json!({ "text": "An answer of some length. ".repeat(40) }))
     }
 }

@@ -336,7 +336,11 @@ pub(crate) fn parting(canvas: &mut Canvas<'_>, area: Rect, race: &Race, parting:
     };
     let style = canvas.style(Meaning::Text);
     let alike = lockstep::visible(&parting.before);
-    let rows = canvas.paragraph(Rect { height: area.height.min(4), ..area }, &format!("… {alike}"), style);
+    let rows = canvas.paragraph(
+        Rect { height: area.height.min(4), ..area },
+        &if alike.is_empty() { String::new() } else { format!("… {alike}") },
+        style,
+    );
     let line = row(area, rows);
     let said = format!("alike for {} bytes. {}", parting.n_bytes, lockstep::aligned(parting));
     canvas.say(line.x, line.y, line.width, &said, Meaning::Muted);
