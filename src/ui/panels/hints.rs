@@ -97,9 +97,9 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
             offer(true, "fewer-threads", "fewer threads");
             offer(true, "more-threads", "more threads");
             offer(true, "freeze", if state.machine.frozen.is_some() { "unfreeze" } else { "freeze" });
-            offer(!state.machine.measuring, "measure-bandwidth", "measure the memory");
             offer(true, "zoom-out", "longer");
             offer(true, "zoom-in", "shorter");
+            offer(!state.machine.measuring, "measure-bandwidth", "bandwidth");
         }
         Context::Filter => {
             let is_hub = state.screen == Screen::Library && state.library.face == Face::Hub;
