@@ -2,15 +2,17 @@
 
 use super::{bench, busy, crowded, empty, hub, race, with_models};
 use crate::core::editor::Editor;
+use crate::core::foreign::Foreign;
+use crate::core::machine::Process;
 use crate::core::plan::Refusal;
 use crate::core::session::{Plan, SessionId};
 use crate::core::settings::SessionSettings;
 use crate::core::state::{FleetSort, Focus, Form, Notice, Overlay, Screen, Tab};
-use crate::core::units::Bytes;
+use crate::core::units::{Bytes, Ratio};
 use crate::core::{Action, State};
 
 /// All scenes.
-pub const SCENES: [&str; 43] = [
+pub const SCENES: [&str; 44] = [
     "race",
     "race-running",
     "race-ready",
@@ -28,6 +30,7 @@ pub const SCENES: [&str; 43] = [
     "fleet-empty",
     "unmetered",
     "crowded",
+    "foreign",
     "library",
     "library-filter",
     "library-empty",
@@ -60,7 +63,7 @@ pub const SCENES: [&str; 43] = [
 pub fn scene(name: &str) -> Option<State> {
     let mut state = match name {
         "fleet" | "prompt" | "figures" | "memory" | "log" | "frozen" | "unmetered" | "machine" | "help" | "palette"
-        | "confirm" | "split" | "cursor" | "fleet-filter" | "top-sessions" => busy(),
+        | "confirm" | "split" | "cursor" | "fleet-filter" | "top-sessions" | "foreign" => busy(),
         "top" => with_models(),
         "fleet-empty" | "library" | "library-filter" | "machine-unmetered" | "refused" | "form" | "usage" | "plan" => {
             with_models()
@@ -96,6 +99,7 @@ pub fn scene(name: &str) -> Option<State> {
         "figures" => state.fleet.tab = Tab::Figures,
         "memory" => state.fleet.tab = Tab::Memory,
         "log" => state.fleet.tab = Tab::Log,
+        "foreign" => with_others(&mut state),
         "frozen" => state.machine.frozen = Some(75),
         "fleet-empty" => state.screen = Screen::Fleet,
         "unmetered" => without_meters(&mut state),
@@ -171,6 +175,40 @@ fn refused(state: &State) -> Overlay {
             others: Bytes(0),
             reserve: Bytes(1_000_000_000),
         },
+    }
+}
+
+/// Other programs beside the sessions, one of them chosen, and a session that did not get to its GPU.
+fn with_others(state: &mut State) {
+    let foreign = |pid: u32, engine: &str, model: Option<&str>, name: Option<&str>, resident: u64, gpu: Option<u64>| {
+        let (resident, anonymous) = (Bytes(resident), Bytes(600_000_000));
+        let cpu_share = Some(Ratio(0.04));
+        let process = Process { pid, cores: 0.37, cpu_share, resident, anonymous, swapped: Bytes(0) };
+        Foreign {
+            process,
+            started: u64::from(pid),
+            engine: engine.to_owned(),
+            model: model.map(str::to_owned),
+            name: name.map(str::to_owned),
+            mapped: Bytes(2_000_000_000),
+            gpu_memory: gpu.map(Bytes),
+            closed: false,
+        }
+    };
+    let blob = "/usr/share/ollama/.ollama/models/blobs/sha256-dde5aa3fc5ffc17176b5e8bdc82f587b24b2678c6c66101bf7da77af9f7ccdff";
+    if let Some(sample) = &mut state.machine.sample {
+        sample.foreign = vec![
+            foreign(5120, "ollama runner", Some(blob), Some("llama3.2:3b"), 2_600_000_000, Some(400_000_000)),
+            foreign(5311, "python train.py", None, None, 900_000_000, None),
+            foreign(5422, "llama-server", Some("/srv/models/gemma-3-4b-it-Q4_K_M.gguf"), None, 2_400_000_000, None),
+        ];
+        state.fleet.foreign.chosen = sample.foreign.first().map(Foreign::id);
+    }
+    state.fleet.chosen = None;
+    let session = state.fleet.sessions.get_mut(2).and_then(|session| session.loaded.as_mut());
+    if let Some(loaded) = session {
+        loaded.ledger.devices.truncate(1);
+        loaded.n_gpu_layers = 0;
     }
 }
 

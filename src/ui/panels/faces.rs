@@ -177,6 +177,8 @@ pub(crate) fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, sessio
     rows.text("of it reasoning", format!("{} tok", tokens(u64::from(counters.n_reasoning))));
     rows.text("busy", micros(counters.decode_us));
     rows.gap();
+    energy(&mut rows, state, session);
+    rows.gap();
     rows.heading("Memory's roofline");
     match roofline(state, session) {
         Ok(roofline) => {
@@ -188,8 +190,6 @@ pub(crate) fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, sessio
         }
         Err(reason) => rows.figure("of it reached", &Figure::<String>::unknown(reason)),
     }
-    rows.gap();
-    energy(&mut rows, state, session);
     rows.gap();
     let in_left = rows.count;
     if two {
@@ -315,13 +315,10 @@ pub(crate) fn memory(canvas: &mut Canvas<'_>, area: Rect, state: &State, session
         rows.heading("Settled");
         let (all, present) = account.mapped;
         if all > Bytes(0) {
-            rows.text("mapped weights", format!("{:>9} of {all} in memory", present.to_string()));
+            rows.text("weights mapped", format!("{:>9} of {all}", present.to_string()));
         }
-        let untouched = if account.untouched > Bytes(0) {
-            format!(", {} not touched yet", account.untouched)
-        } else {
-            String::new()
-        };
+        let untouched =
+            if account.untouched > Bytes(0) { format!(", {} unused yet", account.untouched) } else { String::new() };
         rows.text("taken", format!("{:>9}{untouched}", account.taken.to_string()));
         rows.text("unexplained", format!("{:>9}", account.unexplained.to_string()));
         if let Some(unexplained) = account.unexplained_on_gpus {

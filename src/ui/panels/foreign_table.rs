@@ -15,7 +15,7 @@ const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Colum
 }
 
 const COLUMNS: [Column; 6] = [
-    column("Program", 14, Align::Left, 0),
+    column("Program", 16, Align::Left, 0),
     column("Model", 12, Align::Grow(40), 0),
     column("CPU", 5, Align::Right, 3),
     column("Mem GB", 7, Align::Right, 1),

@@ -125,10 +125,10 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
             let calibrates = state.attribution.baselines.calibration.is_some();
             offer(true, "calibrate", if calibrates { "end calibrating" } else { "calibrate" });
             offer(true, "freeze", if state.machine.frozen.is_some() { "unfreeze" } else { "freeze" });
-            offer(!state.machine.measuring, "measure-bandwidth", "measure the memory");
             offer(true, "zoom-out", "longer");
             offer(true, "zoom-in", "shorter");
             graph_hints(&mut offer, state);
+            offer(!state.machine.measuring, "measure-bandwidth", "bandwidth");
         }
         Context::Top => {
             offer(true, "freeze", if state.machine.frozen.is_some() { "unfreeze" } else { "freeze" });

@@ -98,7 +98,7 @@ pub(super) fn parts(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: 
             heading(canvas, row(rest, 0), "Budgets of the sessions");
             rest = below(rest, 1);
         }
-        rest = below(budgets(canvas, rest, state, sample), gap);
+        rest = below(budgets(canvas, rest, state, sample, airy), gap);
     }
     let before = rest;
     rest = energy::draw(canvas, rest, state, sample, airy);
@@ -151,7 +151,7 @@ fn temperatures(canvas: &mut Canvas<'_>, area: Rect, sample: &Sample) -> Rect {
 }
 
 /// Threads and memory: used, promised, left.
-fn budgets(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample) -> Rect {
+fn budgets(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample, airy: bool) -> Rect {
     let threads: u32 = state.fleet.sessions.iter().map(|session| session.threads).sum();
     let limit = state.thread_limit();
     let keys = [("fewer-threads", "fewer"), ("more-threads", "more")]
@@ -171,6 +171,7 @@ fn budgets(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample) 
     let bandwidth = match &state.machine.bandwidth {
         _ if state.machine.measuring => "is being measured".to_owned(),
         Some(bandwidth) => format!("{bandwidth}, {}", measured(state, bandwidth.unix)),
+        None if !airy => return rest,
         None => format!("— not measured; {} does", canvas.key(Context::Machine, "measure-bandwidth")),
     };
     line(canvas, rest, "bandwidth", &bandwidth)
