@@ -119,6 +119,15 @@ pub fn record(session: &Session, wait: WaitPolicy, sample: Option<&Sample>, at: 
         }
     }
     body["options"] = Value::Object(options);
+    Record {
+        models: vec![session.model.id.clone()],
+        figures: vec![measured(session, wait, sample)],
+        ..Record::new(Kind::Run, at, title(prompt), body)
+    }
+}
+
+/// The speed of the session's last answer, and under which circumstances.
+pub fn measured(session: &Session, wait: WaitPolicy, sample: Option<&Sample>) -> Measured {
     let series = Series {
         model: session.model.id.clone(),
         hash: history::file_hash(&session.model),
@@ -128,11 +137,7 @@ pub fn record(session: &Session, wait: WaitPolicy, sample: Option<&Sample>, at: 
     };
     let rate = speed(session);
     let joules = session.joules_per_token().value().map(|joules| joules.0).filter(|_| rate.is_some());
-    Record {
-        models: vec![session.model.id.clone()],
-        figures: vec![Measured { series, what: "tg".to_owned(), rate, spread: None, n: 1, joules }],
-        ..Record::new(Kind::Run, at, title(prompt), body)
-    }
+    Measured { series, what: "tg".to_owned(), rate, spread: None, n: 1, joules }
 }
 
 /// The beginning of a prompt in one line.
