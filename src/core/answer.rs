@@ -8,9 +8,10 @@ use super::energy::Report;
 use super::figure::{Figure, Uncertain};
 use super::history::{self, Kind, Measured, Record, Series};
 use super::ledger::{account, misplaced};
+use super::machine::Sample;
 use super::roofline::roofline;
 use super::session::{End, Session};
-use super::settings::{self, SessionSettings};
+use super::settings::{self, SessionSettings, WaitPolicy};
 use super::state::State;
 use super::units::Bytes;
 
@@ -141,6 +142,15 @@ pub fn record(state: &State, session: &Session, at: i64) -> Record {
         }
     }
     body["options"] = Value::Object(options);
+    Record {
+        models: vec![session.model.id.clone()],
+        figures: vec![measured(session, wait, sample)],
+        ..Record::new(Kind::Run, at, title(prompt), body)
+    }
+}
+
+/// The speed of the session's last answer, and under which circumstances.
+pub fn measured(session: &Session, wait: WaitPolicy, sample: Option<&Sample>) -> Measured {
     let series = Series {
         model: session.model.id.clone(),
         hash: history::file_hash(&session.model),
@@ -150,11 +160,7 @@ pub fn record(state: &State, session: &Session, at: i64) -> Record {
     };
     let rate = speed(session);
     let joules = session.joules_per_token().value().map(|joules| joules.0).filter(|_| rate.is_some());
-    Record {
-        models: vec![session.model.id.clone()],
-        figures: vec![Measured { series, what: "tg".to_owned(), rate, spread: None, n: 1, joules }],
-        ..Record::new(Kind::Run, at, title(prompt), body)
-    }
+    Measured { series, what: "tg".to_owned(), rate, spread: None, n: 1, joules }
 }
 
 /// The beginning of a prompt in one line.

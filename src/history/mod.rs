@@ -10,7 +10,7 @@ mod export;
 mod schema;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::types::Value as Cell;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Row, params, params_from_iter};
@@ -21,6 +21,8 @@ pub use export::{ExportError, Format};
 
 /// How long a database that another process writes to is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The longest text of a body, in bytes: two of the longest answers, escaped.
 const MAX_BODY: usize = 64 << 20;
@@ -119,7 +121,7 @@ impl History {
         let connection = Connection::open_with_flags(path, flags).map_err(|error| problem(path, &error))?;
         private(path);
         let mut history = Self { connection, path: path.to_owned() };
-        schema::prepare(&mut history.connection, PATIENCE)
+        prepare(&mut history.connection)
             .map_err(|wrong| match wrong {
                 schema::Wrong::Sql(error) => problem(path, &error),
                 schema::Wrong::Newer(found) => Problem::Newer { path: path.to_owned(), found, known: schema::VERSION },
@@ -314,6 +316,24 @@ fn private(path: &Path) {
     }
     #[cfg(not(unix))]
     let _ = path;
+}
+
+/// Bring the tables to this version. Another process that makes the file at this very moment is waited for: where it
+/// changes the journal's mode, `SQLite` reports that at once, whatever the patience of the connection.
+fn prepare(connection: &mut Connection) -> Result<(), schema::Wrong> {
+    let since = Instant::now();
+    loop {
+        match schema::prepare(connection, PATIENCE) {
+            Err(schema::Wrong::Sql(error)) if is_busy(&error) && since.elapsed() < PATIENCE => {
+                std::thread::sleep(PAUSE);
+            }
+            done => return done,
+        }
+    }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
 fn problem(path: &Path, error: &rusqlite::Error) -> Problem {

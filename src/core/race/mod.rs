@@ -7,6 +7,7 @@ pub mod export;
 mod html;
 pub mod lockstep;
 pub mod rating;
+mod record;
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use wire::{Finish, Loaded};
 use super::editor::Editor;
 use super::event::Moment;
 use super::figure::Figure;
+use super::history::Measured;
 use super::model::Model;
 use super::session::{End, Figures, Phase, Session, SessionId, Step, Turn};
 use super::settings::{SESSION_FIELDS, SessionSettings};
@@ -206,6 +208,8 @@ pub struct Lane {
     pub answer: Option<Turn>,
     /// What the worker said of itself.
     pub loaded: Option<Box<Loaded>>,
+    /// The speed of the answer, where no other column disturbed it.
+    pub measured: Option<Measured>,
 }
 
 /// Where a column is.
@@ -255,6 +259,7 @@ impl Lane {
             before: Vec::new(),
             answer: None,
             loaded: None,
+            measured: None,
         }
     }
 

@@ -9,11 +9,17 @@ use super::super::session::SessionId;
 use super::super::state::{Screen, State};
 use super::{bench, next_id, notify};
 
-/// Keep the answer that a session has just ended.
+/// Keep the answer that a session has just ended. A race's answer is kept with the race.
 pub(super) fn remember_answer(state: &mut State, id: SessionId) -> Vec<Effect> {
     let at = now_ms(state);
-    let record = state.session(id).map(|session| answer::record(state, session, at));
-    record.map_or_else(Vec::new, |record| remember(state, record))
+    let sample = state.machine.sample.as_deref();
+    let wait = state.settings.engine.wait_policy;
+    let Some(session) = state.fleet.sessions.iter().find(|session| session.id == id) else { return Vec::new() };
+    if state.race.race.as_mut().is_some_and(|race| race.measure(session, wait, sample)) {
+        return Vec::new();
+    }
+    let record = answer::record(state, session, at);
+    remember(state, record)
 }
 
 /// Keep a record, unless the user wants none.

@@ -80,10 +80,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
                 let last = state.race.n_columns();
                 keep(state, Overlay::Vote { chosen: chosen.saturating_add_signed(by as isize).min(last) })
             }
-            Action::Choose => {
-                race::vote(state, chosen, state.now);
-                Vec::new()
-            }
+            Action::Choose => race::vote(state, chosen, state.now),
             _ => keep(state, Overlay::Vote { chosen }),
         },
         Overlay::Form(mut form) => match action {

@@ -13,7 +13,7 @@ use super::super::race::{
 use super::super::session::SessionId;
 use super::super::state::{Form, Overlay, Screen, State};
 use super::super::units::Bytes;
-use super::{next_id, notify, session};
+use super::{history, next_id, notify, session};
 pub(super) use course::advance;
 use course::loaded_session;
 
@@ -371,15 +371,16 @@ fn open_vote(state: &mut State) {
 }
 
 /// Take the vote: a column, or the row behind them for a tie. A column without an answer takes no part.
-pub(super) fn vote(state: &mut State, chosen: usize, at: Moment) {
-    let Some(race) = &mut state.race.race else { return };
+pub(super) fn vote(state: &mut State, chosen: usize, at: Moment) -> Vec<Effect> {
+    let Some(race) = &mut state.race.race else { return Vec::new() };
     let voted: Vec<usize> = (0..race.lanes.len()).filter(|place| race.lanes[*place].answer.is_some()).collect();
     let winner = (chosen < race.lanes.len()).then_some(chosen);
     if winner.is_some_and(|winner| !voted.contains(&winner)) {
         notify(state, "this column has no answer", true);
-        return;
+        return Vec::new();
     }
     race.vote = Some(winner);
+    let record = race.vote_record(at.unix.saturating_mul(1000));
     let vote = Vote {
         race: race.id,
         at,
@@ -391,6 +392,7 @@ pub(super) fn vote(state: &mut State, chosen: usize, at: Moment) {
         state.race.votes.remove(0);
     }
     state.race.votes.push(vote);
+    history::remember(state, record)
 }
 
 /// Show the chosen answer against the other, or the answers again.

@@ -6,6 +6,7 @@ use wire::{Channel, Counters, Event as Said, Failure, FailureKind, Finish, Piece
 use super::tests::{Program, loaded, sample};
 use crate::core::action::RaceOrder;
 use crate::core::event::WorkerEvent;
+use crate::core::history::{Kind, Record};
 use crate::core::race::{Entry, Order, Stage, Winners};
 use crate::core::session::{Phase, WorkerId};
 use crate::core::settings::SessionSettings;
@@ -106,6 +107,48 @@ fn in_turn_each_loads_answers_and_is_stopped_before_the_next() {
     let winners = race.winners();
     let expected = Winners { first: vec![0], fastest: vec![0], most_frugal: vec![], shortest: vec![1] };
     assert_eq!(winners, expected);
+}
+
+#[test]
+fn what_ends_is_kept_once_and_so_is_the_vote() {
+    let kept = |effects: Vec<Effect>| -> Vec<Record> {
+        let records = effects.into_iter().filter_map(|effect| match effect {
+            Effect::Remember(record) => Some(*record),
+            _ => None,
+        });
+        records.collect()
+    };
+    for (order, n_figures) in [(Order::InTurn, 2), (Order::Together, 0)] {
+        let mut program = program(&["alpha", "beta"], order, true);
+        program.happens(Event::Drawn(7));
+        let mut records = Vec::new();
+        for lane in 0..2 {
+            load(&mut program, lane);
+            if order == Order::Together && lane == 0 {
+                continue;
+            }
+            let lanes = if order == Order::Together { 0..2 } else { lane..lane + 1 };
+            for lane in lanes {
+                records.extend(kept(answer(&mut program, lane, "because it is so, and so it was ever since")));
+                if order == Order::InTurn {
+                    let worker = worker(&program, lane);
+                    records.extend(kept(exit(&mut program, worker, true)));
+                }
+            }
+        }
+        records.extend(kept(program.happens(Event::Redraw)));
+        let [race] = &records[..] else { panic!("{records:?}") };
+        assert_eq!((race.kind, race.title.as_str(), race.figures.len()), (Kind::Race, "why?", n_figures));
+        assert_eq!(race.models.len(), 2);
+        assert_eq!(race.body["blind"], true);
+        let hidden = race.body["columns"].as_array().unwrap().iter().any(|column| column["model"].is_null());
+        assert!(!hidden, "the history knows who raced: {}", race.body);
+        program.act(Action::Vote);
+        let votes = kept(program.act(Action::Choose));
+        let [vote] = &votes[..] else { panic!("{votes:?}") };
+        assert_eq!((vote.kind, vote.figures.len()), (Kind::Vote, 0));
+        assert_eq!(vote.body["vote"]["winner"], race.body["columns"][0]["name"]);
+    }
 }
 
 #[test]

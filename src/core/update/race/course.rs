@@ -9,6 +9,7 @@ use super::super::super::plan;
 use super::super::super::race::{Entry, Lane, Order, Race, Stage};
 use super::super::super::session::{End, Phase, Session, SessionId};
 use super::super::super::state::State;
+use super::super::history;
 use super::super::session::{self, Ask};
 
 /// The likeliest tokens that are told of each step in lockstep.
@@ -27,6 +28,7 @@ pub(in super::super) fn advance(state: &mut State) -> Vec<Effect> {
         // Where one has ended, the next one's turn has come.
         effects.extend(enter_all(state, &mut race));
         if !race.is_running() {
+            effects.extend(history::remember(state, race.record(history::now_ms(state))));
             state.race.race = Some(race);
             // The ends are of no more interest than the begins now, and from there they can be compared.
             state.race.scroll.get_or_insert(0);

@@ -1,0 +1,47 @@
+//! A race and the vote on it, for the history.
+
+use super::{Order, Race, Stage, export};
+use crate::core::answer;
+use crate::core::history::{Kind, Record};
+use crate::core::machine::Sample;
+use crate::core::session::Session;
+use crate::core::settings::WaitPolicy;
+
+impl Race {
+    /// The race as a record, with a figure for each column whose speed none of the others disturbed. `at` is now,
+    /// milliseconds since 1970.
+    pub fn record(&self, at: i64) -> Record {
+        let figures = self.lanes.iter().filter_map(|lane| lane.measured.clone()).collect();
+        Record { figures, ..self.kept(Kind::Race, at) }
+    }
+
+    /// The vote as a record: the race with its winner.
+    pub fn vote_record(&self, at: i64) -> Record {
+        self.kept(Kind::Vote, at)
+    }
+
+    fn kept(&self, kind: Kind, at: i64) -> Record {
+        // What is hidden from a voter is not lost to the history.
+        let mut body = export::document(&Self { blind: false, ..self.clone() });
+        body["blind"] = self.blind.into();
+        let mut models: Vec<String> = Vec::new();
+        for lane in &self.lanes {
+            if !models.contains(&lane.model.id) {
+                models.push(lane.model.id.clone());
+            }
+        }
+        Record { models, ..Record::new(kind, at, answer::title(&self.prompt), body) }
+    }
+
+    /// Note the speed of an answer that has just ended, and say whether it is this race's. Columns that run at once share
+    /// the machine: theirs tells nothing about a model.
+    pub(in crate::core) fn measure(&mut self, session: &Session, wait: WaitPolicy, sample: Option<&Sample>) -> bool {
+        let alone = self.order == Order::InTurn;
+        let mut lanes = self.lanes.iter_mut();
+        let Some(lane) = lanes.find(|lane| lane.session == Some(session.id) && lane.stage == Stage::Answering) else {
+            return false;
+        };
+        lane.measured = alone.then(|| answer::measured(session, wait, sample));
+        true
+    }
+}
