@@ -142,6 +142,7 @@ fn answers(load: Load, lengths: &[usize]) -> Vec<(u32, String)> {
             max_tokens: Some(4),
             sampling: Sampling { temperature: Some(0.0), ..Sampling::default() },
             grammar: None,
+            n_probable: 0,
         };
         wire::write(&mut input, &Request::Generate(request)).unwrap();
         let mut answer = (0, String::new());

@@ -2,6 +2,8 @@
 #![cfg(feature = "llama")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by it")]
 
+mod forms;
+
 use std::io::{BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -788,93 +790,4 @@ fn a_prompt_that_opens_the_reasoning_is_answered_in_it() {
     assert!(!channels.is_empty());
     assert!(channels.iter().all(|channel| *channel == wire::Channel::Reasoning));
     assert_eq!((counters.n_generated, counters.n_reasoning), (20, 20));
-}
-
-#[test]
-fn an_answer_follows_its_grammar() {
-    let (mut worker, _) = Worker::ready(&small());
-    let mut constrained = raw(1, "Call me", 40);
-    constrained.grammar = Some(Grammar::Gbnf(r#"root ::= (" whale" | " ship") "s"* "!""#.to_owned()));
-    let answer = worker.answer(&constrained);
-    assert_eq!(answer.finish(), Finish::Stop, "{}", answer.text);
-    let word = answer.text.trim_end_matches('!').trim_end_matches('s');
-    assert!([" whale", " ship"].contains(&word) && answer.text.ends_with('!'), "{}", answer.text);
-    let schema = r#"{"type": "object", "properties": {"n": {"type": "integer", "minimum": 1, "maximum": 9}}, "required": ["n"], "additionalProperties": false}"#;
-    constrained = Generate { id: 2, grammar: Some(Grammar::JsonSchema(schema.to_owned())), ..raw(2, "Call me", 60) };
-    let answer = worker.answer(&constrained);
-    assert_eq!(answer.finish(), Finish::Stop, "{}", answer.text);
-    let json: serde_json::Value = serde_json::from_str(&answer.text).unwrap();
-    assert!((1..=9).contains(&json["n"].as_i64().unwrap()), "{json}");
-    // What is none costs the answer and no more.
-    for (id, grammar) in [
-        (3, Grammar::Gbnf("root ::= (".to_owned())),
-        (4, Grammar::Gbnf("trunk ::= \"a\"".to_owned())),
-        (5, Grammar::Gbnf(String::new())),
-        (6, Grammar::Gbnf("root ::= \"\0\"".to_owned())),
-        (7, Grammar::JsonSchema("{".to_owned())),
-        (8, Grammar::JsonSchema(r##"{"$ref": "#/nowhere"}"##.to_owned())),
-        (9, Grammar::Gbnf("x".repeat(1 << 20))),
-    ] {
-        let failure = worker.answer(&Generate { grammar: Some(grammar), ..raw(id, "Call me", 5) }).end.unwrap_err();
-        assert_eq!((failure.kind, failure.id), (FailureKind::Request, Some(id)), "{failure:?}");
-    }
-    assert_eq!(worker.answer(&raw(10, "Call me", 5)).finish(), Finish::Length);
-}
-
-/// One repetition, small enough for the smallest starter.
-fn measure(id: u64) -> Measure {
-    Measure { id, n_prompt: 0, n_generate: 0, n_depth: 0, n_parallel: 1, n_batch: 64, n_ubatch: 32, n_ctx: 256 }
-}
-
-#[test]
-fn measures_what_it_is_asked_for() {
-    let (mut worker, _) = Worker::ready(&small());
-    for (n, (n_prompt, n_generate, n_depth, n_parallel)) in
-        [(100, 0, 0, 1), (0, 8, 0, 1), (0, 8, 100, 1), (30, 4, 100, 1), (40, 5, 20, 3), (0, 5, 20, 3)]
-            .into_iter()
-            .enumerate()
-    {
-        let id = n as u64 + 1;
-        worker.send(&Request::Measure(Measure { n_prompt, n_generate, n_depth, n_parallel, ..measure(id) }));
-        let Event::Measured(measured) = worker.event() else { panic!("no measurement") };
-        assert_eq!((measured.id, measured.is_whole), (id, true));
-        assert_eq!(measured.prompt_us > 0, n_prompt > 0);
-        assert_eq!(measured.step_us.len(), n_generate as usize);
-        assert!(measured.step_us.iter().all(|time| *time > 0));
-    }
-    // The conversation is a matter of its own.
-    assert!(worker.answer(&raw(50, "Call me", 4)).end.is_ok());
-}
-
-#[test]
-fn refuses_measurements_that_can_not_be_made() {
-    let (mut worker, _) = Worker::ready(&small());
-    for (n, wrong) in [
-        measure(0),
-        Measure { n_prompt: 300, ..measure(0) },
-        Measure { n_prompt: 8, n_parallel: 0, ..measure(0) },
-        Measure { n_prompt: 8, n_parallel: 65, ..measure(0) },
-        Measure { n_prompt: 8, n_parallel: 1000, n_batch: 2000, ..measure(0) },
-        Measure { n_generate: 1 << 20, n_ctx: 1 << 21, ..measure(0) },
-        Measure { n_prompt: 8, n_ctx: u32::MAX, ..measure(0) },
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let id = n as u64 + 1;
-        worker.send(&Request::Measure(Measure { id, ..wrong }));
-        let Event::Failed(failure) = worker.event() else { panic!("no failure of {wrong:?}") };
-        assert_eq!(failure.id, Some(id));
-    }
-    worker.send(&Request::Measure(Measure { n_prompt: 8, ..measure(99) }));
-    assert!(matches!(worker.event(), Event::Measured(_)));
-}
-
-#[test]
-fn cancels_a_measurement() {
-    let (mut worker, _) = Worker::ready(&small());
-    worker.send(&Request::Measure(Measure { n_generate: 1 << 16, n_ctx: 1 << 17, ..measure(7) }));
-    worker.send(&Request::Cancel { id: 7 });
-    let Event::Measured(measured) = worker.event() else { panic!("no end") };
-    assert_eq!((measured.id, measured.is_whole, measured.step_us.len()), (7, false, 0));
 }
