@@ -270,8 +270,8 @@ fn named_model(arguments: &[String], interpreted: bool) -> Option<String> {
         }
     }
     let serves = arguments.iter().position(|argument| argument == "serve").and_then(|at| arguments.get(at + 1));
-    let served = serves.filter(|value| looks_like_one(value) && !value.starts_with('-'));
-    served.or_else(|| arguments.iter().skip(1).find(|argument| is_model_file(argument))).cloned()
+    let model = serves.filter(|value| looks_like_one(value) && !value.starts_with('-'));
+    model.or_else(|| arguments.iter().skip(1).find(|argument| is_model_file(argument))).cloned()
 }
 
 /// Whether a file of this name holds a model: by its ending, or as one of the blobs of Ollama's store.

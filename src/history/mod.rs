@@ -320,6 +320,7 @@ fn private(path: &Path) {
 
 /// Bring the tables to this version. Another process that makes the file at this very moment is waited for: where it
 /// changes the journal's mode, `SQLite` reports that at once, whatever the patience of the connection.
+#[expect(clippy::disallowed_methods, reason = "SQLite tells of no end to wait for; this is the history's own thread")]
 fn prepare(connection: &mut Connection) -> Result<(), schema::Wrong> {
     let since = Instant::now();
     loop {

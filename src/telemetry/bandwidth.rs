@@ -1,7 +1,7 @@
 //! What the main memory gives: read by several threads at once, and kept in taffrail's own cache folder.
 //!
 //! Generating a token reads weights, so reading is what is measured: each thread sums a part of a buffer that no cache
-//! holds, all begin together, and the slowest counts (the method of McCalpin's STREAM; its triad writes as well, which
+//! holds, all begin together, and the slowest counts (the method of `STREAM`; its triad writes as well, which
 //! generating hardly does). The best of some rounds is the machine's, since whatever else runs can only slow it down.
 
 use std::hint::black_box;
@@ -129,8 +129,7 @@ fn processor(files: &dyn Files) -> String {
 /// What was measured here before; `None` where nothing was, or on another processor.
 pub fn kept(cache: &Path) -> Option<Bandwidth> {
     let path = cache.join(FILE);
-    let metadata = std::fs::metadata(&path).ok().filter(|metadata| metadata.is_file() && metadata.len() <= LONGEST)?;
-    drop(metadata);
+    std::fs::metadata(&path).ok().filter(|metadata| metadata.is_file() && metadata.len() <= LONGEST)?;
     let bandwidth: Bandwidth = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
     let is_sound = bandwidth.bytes_per_second.is_finite() && bandwidth.bytes_per_second > 0.0 && bandwidth.threads > 0;
     (is_sound && bandwidth.processor == processor(&Root("/".into()))).then_some(bandwidth)

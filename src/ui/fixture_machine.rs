@@ -99,7 +99,6 @@ pub(super) fn sample(metered: bool) -> Sample {
         gpus,
         power: domains,
         processes: vec![],
-        foreign: vec![],
         own: Process {
             pid: 3999,
             cores: 0.006,

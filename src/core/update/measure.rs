@@ -107,7 +107,7 @@ mod tests {
         assert!(measure(&mut state).is_empty(), "a session answers");
         state.fleet.sessions[0].phase = Phase::Ready;
         let wanted = Effect::MeasureBandwidth { threads: 2, available: Bytes(1 << 34) };
-        assert_eq!(measure(&mut state), [wanted.clone()]);
+        assert_eq!(measure(&mut state), std::slice::from_ref(&wanted));
         assert!(measure(&mut state).is_empty(), "one at a time");
         let found = Bandwidth { bytes_per_second: 2.13e10, threads: 2, unix: 1, processor: "p".to_owned() };
         update(&mut state, at(2), Event::Bandwidth(Ok(found)));

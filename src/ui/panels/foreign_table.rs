@@ -83,9 +83,10 @@ pub(crate) fn card(canvas: &mut Canvas<'_>, area: Rect, state: &State, foreign: 
     rest = below(rest, rows + 1);
     let process = &foreign.process;
     let power = state.attribution.foreign_power(process);
-    let mapped = match foreign.closed {
-        true => "— the files of another user's process are not told".to_owned(),
-        false => format!("{}, {} of it in memory", foreign.mapped, foreign.weights_in_memory()),
+    let mapped = if foreign.closed {
+        "— the files of another user's process are not told".to_owned()
+    } else {
+        format!("{}, {} of it in memory", foreign.mapped, foreign.weights_in_memory())
     };
     let gpu = foreign.gpu_memory.map_or_else(|| "— no driver names it".to_owned(), |memory| memory.to_string());
     let power = match &power {
