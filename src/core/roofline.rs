@@ -16,7 +16,7 @@ use super::units::{Bytes, Ratio};
 /// What the main memory gives, measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Bandwidth {
-    /// Bytes per second, read by all threads together; the best of some rounds.
+    /// Bytes per second, read by all threads together.
     pub bytes_per_second: f64,
     /// Threads that read.
     pub threads: u32,
