@@ -21,7 +21,7 @@ const FACTOR: usize = 12;
 
 /// Readings of one quantity, one per sampling tick; `None` where a tick has no reading.
 ///
-/// Its memory is taken once and does not grow: each level holds [`POINTS`] points at most.
+/// Its memory is taken once and does not grow: each level holds `POINTS` points at most.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ring {
     /// Finest first.

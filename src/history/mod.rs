@@ -281,7 +281,7 @@ impl History {
     }
 
     /// Earlier measurements under the same circumstances, oldest first, with their times in milliseconds since 1970;
-    /// the newest [`MAX_EARLIER`] of them.
+    /// the newest `MAX_EARLIER` of them.
     pub fn earlier(&mut self, series: &Series, what: &str) -> Result<Vec<(i64, Measured)>, Problem> {
         let sql = format!(
             "SELECT at, {FIGURE} FROM figure JOIN record ON record.id = figure.record
