@@ -93,6 +93,9 @@ fn too_small(canvas: &mut Canvas<'_>, area: Rect) {
     canvas.paragraph(area, &text, style);
 }
 
+/// From this width on the header names all screens.
+const NAMED: u16 = 100;
+
 fn header(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     canvas.claim("header", area);
     let mut tabs: Spans<'_> = vec![canvas.span(Meaning::Accent, " taffrail  ")];
@@ -100,7 +103,9 @@ fn header(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     for (digit, screen, name) in Screen::ALL.into_iter().filter(|_| state.screen != Screen::Top) {
         let is_shown = screen == state.screen;
         let meaning = if is_shown { Meaning::Text } else { Meaning::Muted };
-        let mut label = canvas.span(meaning, format!(" {digit} {name} "));
+        // Where both have no room, the figures go before the names of screens that do not show.
+        let text = if is_shown || area.width >= NAMED { format!(" {digit} {name} ") } else { format!(" {digit} ") };
+        let mut label = canvas.span(meaning, text);
         if is_shown {
             let selection = canvas.style(Meaning::Selection);
             label.style = label.style.patch(selection).add_modifier(ratatui::style::Modifier::BOLD);
