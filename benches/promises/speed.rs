@@ -27,7 +27,7 @@ pub(crate) fn given_model(given: &Given) {
         return skip("speed against llama-bench, SmolLM2", NO_MODEL);
     };
     for threads in [1, 2] {
-        compare(peer, "SmolLM2", model, threads, 512, 7, 0.98);
+        compare(peer, "SmolLM2", model, threads, 512, 15, 0.98);
     }
 }
 
