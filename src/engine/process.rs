@@ -48,11 +48,12 @@ fn wait_policy(command: &mut Command, policy: WaitPolicy) {
     };
 }
 
-/// Turns of libgomp's spin loop before a thread sleeps: some microseconds, longer than most barriers inside a token of a
-/// small model. SmolLM2-135M on two threads and two cores, tokens per second, the best of rounds alone and the median
-/// beside one busy process: libgomp's default 146 and 2.7, 10,000 turns 137 and 12, 3,000 turns 125 and 13, 1,000 turns
-/// 128 and 24, 500 turns 146 and 23, none 69 and 52.
-const BRIEF_SPINS: &str = "500";
+/// Turns of libgomp's spin loop before a thread sleeps: some 0.1 ms, longer than what one thread does alone inside a token
+/// and between two. Context switches while SmolLM2-135M generates 128 tokens on two threads and two quiet cores: 1,800 to
+/// 4,800 with 500 turns, 400 with 2,000, 300 with 5,000 and with 20,000; each costs a wake-up, and together a twentieth of
+/// the speed. Beside a busy program spinning is ruinous (42 tok/s with 500 turns, 9 with 5,000), and there the worker
+/// gives up a thread instead (`worker::contention`).
+const BRIEF_SPINS: &str = "5000";
 
 /// The end of a process in one clause.
 pub(super) fn describe(status: ExitStatus) -> String {

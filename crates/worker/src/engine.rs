@@ -6,12 +6,14 @@
 
 use std::ffi::c_void;
 use std::ptr::NonNull;
+use std::time::Instant;
 
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_sys_2 as sys;
 use wire::{CacheType, Failure, FailureKind, FlashAttention, Ledger, Load, Measure};
 
 use crate::backend::{self, fail};
+use crate::contention::{self, Contention};
 use crate::control::CONTROL;
 use crate::model::{Model, ONLY_ENCODES, cannot_chat};
 use crate::{ledger, log};
@@ -34,6 +36,7 @@ pub(crate) struct Engine {
     model: Model,
     n_ctx: usize,
     n_threads: u32,
+    contention: Contention,
     /// Tokens per call of `decode`.
     n_chunk: usize,
     n_gpu_layers: u32,
@@ -103,6 +106,7 @@ impl Engine {
         let mut engine = Self {
             n_ctx: n_ctx as usize,
             n_threads: CONTROL.n_threads(),
+            contention: Contention::new(),
             n_chunk: n_chunk.min(n_batch) as usize,
             n_gpu_layers,
             params,
@@ -137,7 +141,7 @@ impl Engine {
         if tokens.is_empty() || tokens.len() > self.n_chunk || !tokens.iter().all(|token| self.model.is_token(*token)) {
             return Decoded::Failed(-1);
         }
-        let n_threads = CONTROL.n_threads();
+        let n_threads = self.contention.threads(CONTROL.n_threads(), Instant::now(), contention::waited);
         let context = self.context.0.as_ptr();
         // SAFETY: the context is live and used by this thread alone; the batch borrows the tokens for the call. Its
         // length is within `n_batch` and each token within the vocabulary, which llama.cpp would otherwise abort over.

@@ -20,6 +20,8 @@ mod backend;
 #[cfg(feature = "llama")]
 mod bench;
 #[cfg(feature = "llama")]
+mod contention;
+#[cfg(feature = "llama")]
 mod control;
 #[cfg(feature = "llama")]
 mod engine;
