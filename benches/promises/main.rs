@@ -52,6 +52,7 @@ const GROUPS: &[Group] = &[
     ("history", false, lab::history),
     ("bench", true, lab::bench),
     ("together", true, sessions::together),
+    ("beside", true, sessions::beside),
     ("cancel", true, sessions::cancel),
     ("idle", true, terminal::idle),
     ("monitors", false, monitors::idle),

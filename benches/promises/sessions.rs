@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use taffrail::app::App;
@@ -43,6 +44,42 @@ pub(crate) fn together(given: &Given) {
         &format!("{first:.3} and {second:.3}: {a:.0} and {b:.0} / {c:.0} and {d:.0} tok/s"),
         "≥ 0.9 each",
         first >= 0.9 && second >= 0.9,
+    );
+}
+
+/// An answer beside a program that keeps one core busy, with the threads of the plan and with one less than the cores.
+pub(crate) fn beside(given: &Given) {
+    let Some(file) = &given.model else { return skip("an answer beside a busy program", NO_MODEL) };
+    let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap());
+    if cores < 2 {
+        return skip("an answer beside a busy program", "there is one core");
+    }
+    let is_done = AtomicBool::new(false);
+    let rates = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_done.load(Ordering::Relaxed) {
+                std::hint::spin_loop();
+            }
+        });
+        let rates = drive(async |stage| {
+            let (planned, fixed) = (stage.start(file, None).await, stage.start(file, Some(cores - 1)).await);
+            let mut rates = [Vec::new(), Vec::new()];
+            for _ in 0..ROUNDS {
+                rates[0].push(stage.race([planned], 128).await[0]);
+                rates[1].push(stage.race([fixed], 128).await[0]);
+            }
+            rates
+        });
+        is_done.store(true, Ordering::Relaxed);
+        rates
+    });
+    let ratio = median(rates[0].iter().zip(&rates[1]).map(|(planned, fixed)| planned / fixed).collect());
+    let [planned, fixed] = rates.map(median);
+    tell(
+        "an answer beside a busy program, against a thread less",
+        &format!("{ratio:.3}: {planned:.0} / {fixed:.0} tok/s"),
+        "≥ 0.8",
+        ratio >= 0.8,
     );
 }
 
@@ -133,23 +170,23 @@ impl Stage {
         start.elapsed()
     }
 
-    /// Have two sessions answer at once, and their rates while both do.
-    async fn race(&mut self, pair: [SessionId; 2], n_tokens: u32) -> [f64; 2] {
+    /// Have sessions answer at once, and their rates while all do.
+    async fn race<const N: usize>(&mut self, sessions: [SessionId; N], n_tokens: u32) -> [f64; N] {
         for _ in 0..50 {
-            for session in pair {
+            for session in sessions {
                 self.prompt(session, Prompt::Raw("Once upon a time".to_owned()));
             }
             let has_enough = move |session: &Session| session.figures.counters.n_generated >= n_tokens;
             self.wait(|state| {
-                let all = |is_so: &dyn Fn(&Session) -> bool| pair.iter().all(|id| is_past(state, *id, is_so));
+                let all = |is_so: &dyn Fn(&Session) -> bool| sessions.iter().all(|id| is_past(state, *id, is_so));
                 all(&has_enough) || !all(&Session::is_busy)
             })
             .await;
-            let counters = pair.map(|id| self.session(id).figures.counters);
-            for session in pair {
+            let counters = sessions.map(|id| self.session(id).figures.counters);
+            for session in sessions {
                 self.cancel(session).await;
             }
-            // Where one ended early, the other had the machine to itself, or there is too little to tell.
+            // Where one ended early, another had the machine to itself, or there is too little to tell.
             if counters.iter().all(|counters| counters.n_generated >= n_tokens / 2) {
                 return counters.map(|counters| counters.generation_rate().unwrap());
             }
