@@ -1,18 +1,21 @@
 //! Scenes by name, for snapshots and the gallery.
 
+use std::time::Duration;
+
 use super::{bench, busy, crowded, empty, hub, race, with_models};
 use crate::core::editor::Editor;
+use crate::core::energy::Idle;
 use crate::core::foreign::Foreign;
 use crate::core::machine::Process;
 use crate::core::plan::Refusal;
-use crate::core::session::{Plan, SessionId};
+use crate::core::session::{Phase, Plan, SessionId};
 use crate::core::settings::SessionSettings;
 use crate::core::state::{FleetSort, Focus, Form, Notice, Overlay, Screen, Tab};
 use crate::core::units::{Bytes, Ratio};
 use crate::core::{Action, State};
 
 /// All scenes.
-pub const SCENES: [&str; 44] = [
+pub const SCENES: [&str; 45] = [
     "race",
     "race-running",
     "race-ready",
@@ -44,6 +47,7 @@ pub const SCENES: [&str; 44] = [
     "history",
     "machine",
     "machine-unmetered",
+    "machine-calibrating",
     "help",
     "palette",
     "confirm",
@@ -63,8 +67,23 @@ pub const SCENES: [&str; 44] = [
 #[expect(clippy::too_many_lines, reason = "one arm for each scene, and none is long")]
 pub fn scene(name: &str) -> Option<State> {
     let mut state = match name {
-        "fleet" | "prompt" | "figures" | "memory" | "log" | "frozen" | "unmetered" | "machine" | "help" | "palette"
-        | "confirm" | "split" | "cursor" | "fleet-filter" | "top-sessions" | "foreign" => busy(),
+        "fleet"
+        | "prompt"
+        | "figures"
+        | "memory"
+        | "log"
+        | "frozen"
+        | "unmetered"
+        | "machine"
+        | "machine-calibrating"
+        | "help"
+        | "palette"
+        | "confirm"
+        | "split"
+        | "cursor"
+        | "fleet-filter"
+        | "top-sessions"
+        | "foreign" => busy(),
         "top" => with_models(),
         "fleet-empty" | "library" | "library-filter" | "machine-unmetered" | "refused" | "form" | "usage" | "plan" => {
             with_models()
@@ -130,6 +149,10 @@ pub fn scene(name: &str) -> Option<State> {
             state.screen = Screen::Top;
         }
         "machine" | "machine-unmetered" => state.screen = Screen::Machine,
+        "machine-calibrating" => {
+            state.screen = Screen::Machine;
+            calibrating(&mut state);
+        }
         "help" => state.overlay = Some(Overlay::Help { scroll: 0 }),
         "palette" => state.overlay = Some(Overlay::Palette { input: Editor::with_text("th"), chosen: 1 }),
         "confirm" => {
@@ -223,6 +246,18 @@ fn with_others(state: &mut State) {
     if let Some(loaded) = session {
         loaded.ledger.devices.truncate(1);
         loaded.n_gpu_layers = 0;
+    }
+}
+
+/// A third of a calibration, while no session answers.
+fn calibrating(state: &mut State) {
+    for session in state.fleet.sessions.iter_mut().filter(|session| session.is_busy()) {
+        session.phase = Phase::Ready;
+    }
+    let now = state.now.uptime;
+    state.attribution.baselines.calibrate(Idle::Loaded, now);
+    if let Some(calibration) = &mut state.attribution.baselines.calibration {
+        calibration.watched = Duration::from_secs(11);
     }
 }
 
