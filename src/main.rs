@@ -157,37 +157,37 @@ fn judgements(settings: &Library) -> Arc<Table> {
 
 /// The figures of the machine, once or until the user has enough.
 fn top(arguments: &cli::top::Top, settings: &Settings, out: &mut impl Write) -> io::Result<Exit> {
-    let interval = settings.telemetry.interval;
     cli::top::begin(arguments, out)?;
     if let Some(file) = &arguments.trace.replay {
         let mut last = None;
-        survey::replay(file, |sample| {
+        survey::replay(file, settings.clone(), |state| {
             if arguments.is_once() {
-                last = Some(sample.clone());
+                last = Some(state.clone());
                 return Ok(());
             }
-            cli::top::run(arguments, sample, out)
+            cli::top::run(arguments, state, out)
         })?;
-        return last.map_or(Ok(()), |sample| cli::top::run(arguments, &sample, out)).map(|()| Exit::Done);
+        return last.map_or(Ok(()), |state| cli::top::run(arguments, &state, out)).map(|()| Exit::Done);
     }
     if arguments.is_once() {
-        let sample = survey::survey(interval);
-        return cli::top::run(arguments, &sample, out).map(|()| Exit::Done);
+        let state = survey::survey(settings.clone());
+        return cli::top::run(arguments, &state, out).map(|()| Exit::Done);
     }
-    let mut recorder = recorder(&arguments.trace, interval)?;
-    survey::watch(interval, |sample| {
-        if let Some(Err(error)) = recorder.as_mut().map(|recorder| recorder.write(&Frame::of_sample(sample))) {
+    let mut recorder = recorder(&arguments.trace, settings.telemetry.interval)?;
+    survey::watch(settings.clone(), |state| {
+        let frame = recorder.as_mut().zip(Frame::of(state));
+        if let Some(Err(error)) = frame.map(|(recorder, frame)| recorder.write(&frame)) {
             complain(&format!("the recording has ended: {error}"));
             recorder = None;
         }
-        cli::top::run(arguments, sample, out)?;
+        cli::top::run(arguments, state, out)?;
         out.flush()
     })
     .map(|()| Exit::Done)
 }
 
 fn doctor(arguments: &cli::doctor::Doctor, loaded: &config::Loaded, out: &mut impl Write) -> io::Result<Exit> {
-    let sample = survey::survey(loaded.settings.telemetry.interval);
+    let sample = survey::survey(loaded.settings.clone()).machine.sample.map(|sample| *sample).unwrap_or_default();
     let bandwidth =
         if arguments.bandwidth { Some(survey::bandwidth(&sample)) } else { survey::kept_bandwidth().map(Ok) };
     let findings = cli::doctor::Findings {

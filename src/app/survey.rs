@@ -9,6 +9,8 @@ use super::Clock;
 pub use super::aside::kept as kept_bandwidth;
 use crate::core::machine::Sample;
 use crate::core::roofline::Bandwidth;
+use crate::core::settings::Settings;
+use crate::core::{Event, Moment, State, update};
 use crate::telemetry::{self, Sampler};
 
 /// How long a driver may take to answer: NVIDIA's first call takes a second, and more where a card must be set up.
@@ -17,27 +19,50 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The shortest time over which the counters tell a mean that is worth printing.
 const SHORTEST: Duration = Duration::from_millis(500);
 
-/// The machine's figures over `interval`, half a second at least: two samples are taken, for rates and power need both.
+/// The machine over an interval, half a second at least. Three samples are taken: the first finds other programs'
+/// processes, the second reads them, and rates and power need what is between that and the third.
 #[expect(clippy::disallowed_methods, reason = "two readings lie apart, and the command has nothing to do meanwhile")]
-pub fn survey(interval: Duration) -> Sample {
+pub fn survey(settings: Settings) -> State {
     let clock = Clock::start();
+    let interval = settings.telemetry.interval;
     let mut sampler = Sampler::new("/".into(), interval).patient(PATIENCE);
-    sampler.sample(clock.now(), &[]);
+    let mut state = begin(settings);
+    let mut look = || take(&mut state, clock.now(), sampler.sample(clock.now(), &[]));
+    look();
+    look();
     std::thread::sleep(interval.max(SHORTEST));
-    sampler.sample(clock.now(), &[])
+    look();
+    state
 }
 
-/// Hand every sample to `show`, from the second on, until it fails.
+/// The state before the first sample, with the idle baselines that were calibrated before.
+fn begin(settings: Settings) -> State {
+    let mut state = State::new(settings, Vec::new());
+    update(&mut state, Moment::default(), Event::Baselines(super::baselines::recall()));
+    state
+}
+
+/// A sample goes the way that it goes in the dashboard; what follows from it is nobody's to do here.
+fn take(state: &mut State, now: Moment, sample: Sample) {
+    update(state, now, Event::Sample(Box::new(sample)));
+}
+
+/// Hand the machine to `show` at every sample, from the second on, until it fails.
 ///
 /// # Errors
 ///
 /// What `show` says, or that the system allows no further thread.
-pub fn watch(interval: Duration, mut show: impl FnMut(&Sample) -> io::Result<()>) -> io::Result<()> {
+pub fn watch(settings: Settings, mut show: impl FnMut(&State) -> io::Result<()>) -> io::Result<()> {
     let clock = Clock::start();
     let (send, samples) = sync_channel(1);
-    let _thread = telemetry::spawn("/".into(), interval, move || clock.now(), move |sample| send.send(sample).is_ok())?;
-    for sample in samples.iter().skip(1) {
-        show(&sample)?;
+    let emit = move |sample| send.send(sample).is_ok();
+    let _thread = telemetry::spawn("/".into(), settings.telemetry.interval, move || clock.now(), emit)?;
+    let mut state = begin(settings);
+    for (index, sample) in samples.iter().enumerate() {
+        take(&mut state, sample.at, sample);
+        if index > 0 {
+            show(&state)?;
+        }
     }
     Ok(())
 }
@@ -52,17 +77,23 @@ pub fn bandwidth(sample: &Sample) -> Result<Bandwidth, String> {
     super::aside::measure(threads, sample.memory.available, Clock::start().now().unix)
 }
 
-/// Hand every sample of a recording to `show`, without waiting.
+/// Hand every tick of a recording to `show`, without waiting.
 ///
 /// # Errors
 ///
 /// What `show` says, that the file can't be read, or what is wrong with it and in which line.
-pub fn replay(path: &std::path::Path, mut show: impl FnMut(&Sample) -> io::Result<()>) -> io::Result<()> {
+pub fn replay(
+    path: &std::path::Path,
+    mut settings: Settings,
+    mut show: impl FnMut(&State) -> io::Result<()>,
+) -> io::Result<()> {
     let mut recording = super::recording::Recording::open(path)?;
+    settings.telemetry.interval = recording.interval;
+    let mut state = State::new(settings, Vec::new());
     while let Some(frame) = recording.tick()? {
-        let mut sample = frame.sample;
-        sample.at = crate::core::Moment { uptime: Duration::from_millis(frame.uptime_ms), unix: frame.unix };
-        show(&sample)?;
+        let at = Moment { uptime: Duration::from_millis(frame.uptime_ms), unix: frame.unix };
+        update(&mut state, at, Event::Frame(Box::new(frame)));
+        show(&state)?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::top::document;
+use super::top::{document, watts_text};
 use crate::app::survey::{Engine, Terminal};
 use crate::config::Problem;
 use crate::core::event::StoreStatus;
@@ -122,17 +122,21 @@ fn sensors(sample: &Sample, out: &mut impl Write) -> io::Result<()> {
         match &power.watts {
             Figure::Known { value, grade, source } => {
                 let part = if power.adds { "" } else { ", overlaps others" };
-                line(out, Mark::Good, &power.name, &format!("{value} ({}; {source}{part})", grade.word()))?;
+                let text = format!("{} ({}; {source}{part})", watts_text(*value, *grade), grade.word());
+                line(out, Mark::Good, &power.name, &text)?;
             }
             Figure::Unknown { reason, .. } => line(out, Mark::Absent, &power.name, reason)?,
         }
     }
     match sample.total() {
         Some((watts, grade)) => {
-            let text = format!("{}{watts} ({}) {}", grade.mark(), grade.word(), sample.boundary());
+            let text = format!("{} ({}) {}", watts_text(watts, grade), grade.word(), sample.boundary());
             line(out, Mark::Good, "sum", &text)
         }
-        None => line(out, Mark::Absent, "sum", &sample.why_no_power().0),
+        None => {
+            line(out, Mark::Absent, "sum", &sample.why_no_power().0)?;
+            remedy(out, "`energy.tdp_watts` in the settings gives an estimate, which is shown as a range")
+        }
     }
 }
 

@@ -1,19 +1,23 @@
 //! `taffrail top`: the machine's figures for people, for programs and for Prometheus.
 //!
-//! A sample goes in, text comes out; who takes the samples, and how often, is the caller's.
+//! A state goes in, text comes out; who takes the samples, and how often, is the caller's. Sessions are those of a
+//! recording: what another running taffrail does shows by its workers' processes.
 
 mod csv;
 pub(super) mod document;
 mod prometheus;
+mod workload;
 
 use std::io::{self, Write};
 
 use clap::Args;
 
 use super::table::{self, Column};
-use crate::core::figure::Figure;
+use crate::core::State;
+use crate::core::energy::range;
+use crate::core::figure::{Figure, Grade};
 use crate::core::machine::{Power, Sample};
-use crate::core::units::{self, Bytes, Ratio, or_dash};
+use crate::core::units::{self, Bytes, Ratio, Watts, or_dash};
 
 /// Show the machine's figures: load, memory, power and heat.
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
@@ -53,17 +57,18 @@ pub fn begin(arguments: &Top, out: &mut impl Write) -> io::Result<()> {
     if arguments.csv { csv::head(out) } else { Ok(()) }
 }
 
-/// Write one look at the machine.
-pub fn run(arguments: &Top, sample: &Sample, out: &mut impl Write) -> io::Result<()> {
+/// Write one look at the machine; nothing before the first.
+pub fn run(arguments: &Top, state: &State, out: &mut impl Write) -> io::Result<()> {
+    let Some(sample) = &state.machine.sample else { return Ok(()) };
     match arguments {
-        Top { prometheus: true, .. } => prometheus::write(sample, out),
+        Top { prometheus: true, .. } => prometheus::write(state, sample, out),
         Top { csv: true, .. } => csv::write(sample, out),
-        Top { json: true, .. } => super::json::write(out, &document::document(sample)),
+        Top { json: true, .. } => super::json::write(out, &document::document(state, sample)),
         Top { once: false, .. } => {
-            text(sample, out)?;
+            text(state, sample, out)?;
             writeln!(out)
         }
-        Top { .. } => text(sample, out),
+        Top { .. } => text(state, sample, out),
     }
 }
 
@@ -75,7 +80,7 @@ const COLUMNS: [Column; 5] = [
     Column { title: "Source", right: false, least: None, goes: 0 },
 ];
 
-fn text(sample: &Sample, out: &mut impl Write) -> io::Result<()> {
+fn text(state: &State, sample: &Sample, out: &mut impl Write) -> io::Result<()> {
     let host = &sample.host;
     let line = |out: &mut dyn Write, label: &str, parts: &[Option<String>]| {
         let parts: Vec<&str> = parts.iter().flatten().map(String::as_str).filter(|part| !part.is_empty()).collect();
@@ -130,22 +135,25 @@ fn text(sample: &Sample, out: &mut impl Write) -> io::Result<()> {
     if !late.is_empty() {
         line(out, "late", &late)?;
     }
-    let own = &sample.own;
-    let cost = format!("{}% of a core · {} resident", units::digits(own.cores * 100.0), own.resident);
-    line(out, "taffrail", &[Some(cost)])?;
     line(out, "power", &[Some(sum(sample))])?;
-    power(sample, out)
+    power(sample, out)?;
+    workload::write(state, sample, out)
 }
 
 /// The sum with its boundary, or why there is none.
 fn sum(sample: &Sample) -> String {
     match sample.total() {
-        Some((watts, grade)) => format!("{}{watts} {} {}", grade.mark(), grade.word(), sample.boundary()),
+        Some((watts, grade)) => format!("{} {} {}", watts_text(watts, grade), grade.word(), sample.boundary()),
         None => match sample.why_no_power() {
             (reason, Some(remedy)) => format!("— ({reason}; {remedy})"),
             (reason, None) => format!("— ({reason})"),
         },
     }
+}
+
+/// Power as its grade is written: an estimate is a range wherever it stands.
+pub(super) fn watts_text(watts: Watts, grade: Grade) -> String {
+    if grade == Grade::Estimated { range(watts) } else { format!("{}{watts}", grade.mark()) }
 }
 
 fn power(sample: &Sample, out: &mut impl Write) -> io::Result<()> {
@@ -159,7 +167,9 @@ fn power(sample: &Sample, out: &mut impl Write) -> io::Result<()> {
         };
         let adds = if power.adds { "yes" } else { "no" };
         let source = gguf::clean(&source, usize::MAX);
-        vec![gguf::clean(&power.name, 64), power.watts.to_string(), grade.to_owned(), adds.to_owned(), source]
+        let watts = power.watts.value().zip(power.watts.grade());
+        let watts = or_dash(watts.map(|(watts, grade)| watts_text(*watts, grade)));
+        vec![gguf::clean(&power.name, 64), watts, grade.to_owned(), adds.to_owned(), source]
     };
     let rows: Vec<_> = sample.power.iter().map(row).collect();
     writeln!(out)?;

@@ -366,11 +366,13 @@ pub enum FleetSort {
     Energy,
     PerAnswer,
     Threads,
+    Processor,
+    GpuMemory,
 }
 
 impl FleetSort {
     /// All columns with their names, in the order in which `sort` goes through them.
-    pub const ALL: [(&str, Self); 11] = [
+    pub const ALL: [(&str, Self); 13] = [
         ("started", Self::Started),
         ("name", Self::Name),
         ("state", Self::State),
@@ -382,6 +384,8 @@ impl FleetSort {
         ("j/tok", Self::Energy),
         ("j/answer", Self::PerAnswer),
         ("threads", Self::Threads),
+        ("cpu", Self::Processor),
+        ("gpu", Self::GpuMemory),
     ];
 }
 

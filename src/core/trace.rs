@@ -40,6 +40,8 @@ pub struct Seen {
     pub n_ctx: u32,
     pub n_past: u32,
     pub n_generated: u64,
+    #[serde(default)]
+    pub n_prompt: u64,
     pub counters: Counters,
     pub n_cached: u32,
     pub energy: Figure<Joules>,
@@ -51,17 +53,8 @@ impl Frame {
     pub fn of(state: &State) -> Option<Self> {
         let sample = state.machine.sample.as_ref()?;
         let sessions = state.fleet.sessions.iter().map(Seen::of).collect();
-        Some(Self { sessions, ..Self::of_sample(sample) })
-    }
-
-    /// A tick of a program that runs no session.
-    pub fn of_sample(sample: &Sample) -> Self {
-        Self {
-            uptime_ms: sample.at.uptime.as_millis() as u64,
-            unix: sample.at.unix,
-            sample: Box::new(sample.clone()),
-            sessions: Vec::new(),
-        }
+        let (uptime_ms, unix) = (sample.at.uptime.as_millis() as u64, sample.at.unix);
+        Some(Self { uptime_ms, unix, sample: sample.clone(), sessions })
     }
 }
 
@@ -80,6 +73,7 @@ impl Seen {
             n_ctx: session.n_ctx(),
             n_past: session.n_past,
             n_generated: session.n_generated,
+            n_prompt: session.n_prompt,
             counters: figures.counters,
             n_cached: figures.n_cached,
             energy: figures.energy.clone(),

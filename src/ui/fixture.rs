@@ -222,6 +222,7 @@ fn session(state: &State, id: u64, model: &Arc<Model>, phase: Phase) -> Session 
     match &phase {
         Phase::Loading { .. } | Phase::Failed { .. } | Phase::Queued => {}
         _ => {
+            session.pid = Some(4000 + id as u32);
             session.process = Some(Process {
                 pid: 4000 + id as u32,
                 cores: 1.4,

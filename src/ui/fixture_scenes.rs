@@ -1,18 +1,21 @@
 //! Scenes by name, for snapshots and the gallery.
 
+use std::time::Duration;
+
 use super::{bench, busy, crowded, empty, hub, race, with_models};
 use crate::core::editor::Editor;
+use crate::core::energy::Idle;
 use crate::core::foreign::Foreign;
 use crate::core::machine::Process;
 use crate::core::plan::Refusal;
-use crate::core::session::{Plan, SessionId};
+use crate::core::session::{Phase, Plan, SessionId};
 use crate::core::settings::SessionSettings;
 use crate::core::state::{FleetSort, Focus, Form, Notice, Overlay, Screen, Tab};
 use crate::core::units::{Bytes, Ratio};
 use crate::core::{Action, State};
 
 /// All scenes.
-pub const SCENES: [&str; 44] = [
+pub const SCENES: [&str; 45] = [
     "race",
     "race-running",
     "race-ready",
@@ -44,6 +47,7 @@ pub const SCENES: [&str; 44] = [
     "history",
     "machine",
     "machine-unmetered",
+    "machine-calibrating",
     "help",
     "palette",
     "confirm",
@@ -60,10 +64,26 @@ pub const SCENES: [&str; 44] = [
 ];
 
 /// The scene of this name.
+#[expect(clippy::too_many_lines, reason = "one arm for each scene, and none is long")]
 pub fn scene(name: &str) -> Option<State> {
     let mut state = match name {
-        "fleet" | "prompt" | "figures" | "memory" | "log" | "frozen" | "unmetered" | "machine" | "help" | "palette"
-        | "confirm" | "split" | "cursor" | "fleet-filter" | "top-sessions" | "foreign" => busy(),
+        "fleet"
+        | "prompt"
+        | "figures"
+        | "memory"
+        | "log"
+        | "frozen"
+        | "unmetered"
+        | "machine"
+        | "machine-calibrating"
+        | "help"
+        | "palette"
+        | "confirm"
+        | "split"
+        | "cursor"
+        | "fleet-filter"
+        | "top-sessions"
+        | "foreign" => busy(),
         "top" => with_models(),
         "fleet-empty" | "library" | "library-filter" | "machine-unmetered" | "refused" | "form" | "usage" | "plan" => {
             with_models()
@@ -123,8 +143,16 @@ pub fn scene(name: &str) -> Option<State> {
                 state.fleet.reverse,
             );
         }
-        "top" | "top-sessions" => state.screen = Screen::Top,
+        "top" | "top-sessions" => {
+            with_others(&mut state);
+            state.fleet.foreign.chosen = None;
+            state.screen = Screen::Top;
+        }
         "machine" | "machine-unmetered" => state.screen = Screen::Machine,
+        "machine-calibrating" => {
+            state.screen = Screen::Machine;
+            calibrating(&mut state);
+        }
         "help" => state.overlay = Some(Overlay::Help { scroll: 0 }),
         "palette" => state.overlay = Some(Overlay::Palette { input: Editor::with_text("th"), chosen: 1 }),
         "confirm" => {
@@ -180,16 +208,16 @@ fn refused(state: &State) -> Overlay {
 
 /// Other programs beside the sessions, one of them chosen, and a session that did not get to its GPU.
 fn with_others(state: &mut State) {
-    let foreign = |pid: u32, engine: &str, model: Option<&str>, name: Option<&str>, resident: u64, gpu: Option<u64>| {
+    let foreign = |pid: u32, engine: &str, model: Option<&str>, cores: f64, resident: u64, gpu: Option<u64>| {
         let (resident, anonymous) = (Bytes(resident), Bytes(600_000_000));
-        let cpu_share = Some(Ratio(0.04));
-        let process = Process { pid, cores: 0.37, cpu_share, resident, anonymous, swapped: Bytes(0) };
+        let cpu_share = Some(Ratio(cores / 12.0));
+        let process = Process { pid, cores, cpu_share, resident, anonymous, ..Process::default() };
         Foreign {
             process,
             started: u64::from(pid),
             engine: engine.to_owned(),
             model: model.map(str::to_owned),
-            name: name.map(str::to_owned),
+            name: None,
             mapped: Bytes(2_000_000_000),
             gpu_memory: gpu.map(Bytes),
             closed: false,
@@ -197,18 +225,39 @@ fn with_others(state: &mut State) {
     };
     let blob = "/usr/share/ollama/.ollama/models/blobs/sha256-dde5aa3fc5ffc17176b5e8bdc82f587b24b2678c6c66101bf7da77af9f7ccdff";
     if let Some(sample) = &mut state.machine.sample {
+        let mut ollama = foreign(5120, "ollama runner", Some(blob), 0.37, 2_600_000_000, Some(400_000_000));
+        ollama.name = Some("llama3.2:3b".to_owned());
+        let gemma = Some("/srv/models/gemma-3-4b-it-Q4_K_M.gguf");
         sample.foreign = vec![
-            foreign(5120, "ollama runner", Some(blob), Some("llama3.2:3b"), 2_600_000_000, Some(400_000_000)),
-            foreign(5311, "python train.py", None, None, 900_000_000, None),
-            foreign(5422, "llama-server", Some("/srv/models/gemma-3-4b-it-Q4_K_M.gguf"), None, 2_400_000_000, None),
+            ollama,
+            foreign(5311, "python train.py", None, 1.92, 900_000_000, None),
+            foreign(5422, "llama-server", gemma, 0.81, 2_400_000_000, None),
         ];
-        state.fleet.foreign.chosen = sample.foreign.first().map(Foreign::id);
+        let ids: Vec<_> = sample.foreign.iter().map(Foreign::id).collect();
+        state.fleet.foreign.chosen = ids.first().copied();
+        state.fleet.foreign.rows = ids;
+        // What goes to whom stays as it is.
+        let (elapsed, tally) = (sample.elapsed, state.attribution.tally);
+        state.attribution.tick(sample, &[], elapsed);
+        state.attribution.tally = tally;
     }
     state.fleet.chosen = None;
     let session = state.fleet.sessions.get_mut(2).and_then(|session| session.loaded.as_mut());
     if let Some(loaded) = session {
         loaded.ledger.devices.truncate(1);
         loaded.n_gpu_layers = 0;
+    }
+}
+
+/// A third of a calibration, while no session answers.
+fn calibrating(state: &mut State) {
+    for session in state.fleet.sessions.iter_mut().filter(|session| session.is_busy()) {
+        session.phase = Phase::Ready;
+    }
+    let now = state.now.uptime;
+    state.attribution.baselines.calibrate(Idle::Loaded, now);
+    if let Some(calibration) = &mut state.attribution.baselines.calibration {
+        calibration.watched = Duration::from_secs(11);
     }
 }
 

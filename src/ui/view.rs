@@ -98,13 +98,14 @@ const NAMED: u16 = 100;
 
 fn header(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     canvas.claim("header", area);
-    let mut tabs: Spans<'_> = vec![canvas.span(Meaning::Accent, " taffrail  ")];
+    let brief = area.width < NAMED;
+    let mut tabs: Spans<'_> = vec![canvas.span(Meaning::Accent, if brief { " taffrail " } else { " taffrail  " })];
     // `taffrail top` has this screen alone.
     for (digit, screen, name) in Screen::ALL.into_iter().filter(|_| state.screen != Screen::Top) {
         let is_shown = screen == state.screen;
         let meaning = if is_shown { Meaning::Text } else { Meaning::Muted };
         // Where both have no room, the figures go before the names of screens that do not show.
-        let text = if is_shown || area.width >= NAMED { format!(" {digit} {name} ") } else { format!(" {digit} ") };
+        let text = if is_shown || !brief { format!(" {digit} {name} ") } else { format!(" {digit} ") };
         let mut label = canvas.span(meaning, text);
         if is_shown {
             let selection = canvas.style(Meaning::Selection);
@@ -115,7 +116,7 @@ fn header(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let x = canvas.put_spans(area.x, area.y, area.width, &tabs);
     let room = usize::from(area.right().saturating_sub(x));
     // What matters least goes first; power stays longest.
-    let mut parts = machine_figures::parts(canvas, state);
+    let mut parts = machine_figures::parts(canvas, state, brief);
     parts.splice(0..0, downloads::summary(canvas, state));
     let width = |parts: &[Spans<'_>]| parts.iter().map(|part| spans_width(part) + 2).sum::<usize>();
     while width(&parts) > room && !parts.is_empty() {

@@ -71,6 +71,19 @@ fn what_is_well_and_what_is_not() {
 }
 
 #[test]
+fn an_estimate_is_a_range() {
+    let mut findings = findings(false);
+    findings.sample.power.retain(|power| power.watts.value().is_none());
+    let settings = crate::core::settings::Energy { tdp_watts: Some(65.0), ..Default::default() };
+    findings.sample.power.extend(crate::core::energy::estimated(&findings.sample, &settings));
+    let mut out = Vec::new();
+    run(&Doctor::default(), &findings, &mut out).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.contains("processor     ~8.12–32.5 W (estimated; est: TDP 65 W x load, no sensor)"), "{text}");
+    assert!(text.contains("sum           ~8.12–32.5 W (estimated) [cpu]"), "{text}");
+}
+
+#[test]
 fn access_is_given_to_files_and_never_to_the_program() {
     let text = printed(false, false);
     assert!(text.contains("/etc/udev/rules.d/"), "{text}");

@@ -3,12 +3,14 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::core::figure::Figure;
+use super::workload;
+use crate::core::State;
+use crate::core::energy::range;
+use crate::core::figure::{Figure, Grade};
 use crate::core::machine::{Sample, Source};
-use crate::core::units::Watts;
 
 /// Everything in one document, each figure with its unit in its name. What is unknown is null, with the reason.
-pub(super) fn document(sample: &Sample) -> Value {
+pub(super) fn document(state: &State, sample: &Sample) -> Value {
     let (memory, limits, pressure, own) = (&sample.memory, &sample.limits, &sample.pressure, &sample.own);
     json!({
         "schema": "taffrail/top/1",
@@ -58,7 +60,14 @@ pub(super) fn document(sample: &Sample) -> Value {
             "adds": power.adds,
         })).collect::<Vec<_>>(),
         "total_power": total(sample),
-        "taffrail": { "pid": own.pid, "cores": own.cores, "resident_bytes": own.resident },
+        "sessions": workload::sessions(state),
+        "foreign": workload::foreign(state, sample),
+        "taffrail": {
+            "pid": own.pid,
+            "cores": own.cores,
+            "resident_bytes": own.resident,
+            "watts": figure(&state.machine.own_watts),
+        },
         "sources": sample.sources.iter().map(source).collect::<Vec<_>>(),
     })
 }
@@ -69,8 +78,9 @@ fn known(bytes: u64) -> Option<u64> {
 }
 
 fn total(sample: &Sample) -> Value {
-    if let Some((Watts(watts), grade)) = sample.total() {
-        return json!({ "value": watts, "grade": grade, "boundary": sample.boundary() });
+    if let Some((watts, grade)) = sample.total() {
+        let range = (grade == Grade::Estimated).then(|| range(watts));
+        return json!({ "value": watts, "grade": grade, "boundary": sample.boundary(), "range": range });
     }
     let (reason, remedy) = sample.why_no_power();
     json!({ "value": null, "grade": "unknown", "reason": reason, "remedy": remedy })

@@ -1,16 +1,23 @@
 //! The text format that Prometheus reads (`prometheus.io/docs/instrumenting/exposition_formats`): base units, shares as
-//! ratios, and no line for what is unknown.
+//! ratios, counters that end in `_total`, and no line for what is unknown.
+//!
+//! Counters count from the program's start, or from the beginning of the recording that is read.
 
 use std::io::{self, Write};
 
-use crate::core::machine::Sample;
+use crate::core::State;
+use crate::core::energy::per_session;
+use crate::core::fleet_view;
+use crate::core::foreign::Foreign;
+use crate::core::machine::{Domain, Gpu, Sample};
+use crate::core::session::Session;
 use crate::core::units::Ratio;
 
 /// The value of a metric and the labels that tell it from its kin.
 type Point = (Vec<(&'static str, String)>, f64);
 
 /// Write all that is known.
-pub(super) fn write(sample: &Sample, out: &mut impl Write) -> io::Result<()> {
+pub(super) fn write(state: &State, sample: &Sample, out: &mut impl Write) -> io::Result<()> {
     let mut put = |name: &str, help: &str, points: Vec<Point>| metric(out, name, help, &points);
     let one = |value: f64| vec![(Vec::new(), value)];
     let ratio = |share: Option<Ratio>| share.map(|share| (Vec::new(), share.0)).into_iter().collect();
@@ -35,11 +42,11 @@ pub(super) fn write(sample: &Sample, out: &mut impl Write) -> io::Result<()> {
     let waiting = pairs.into_iter().filter_map(|(name, share)| Some((vec![("resource", name.to_owned())], share?.0)));
     put("pressure_waiting_ratio", "Share of ten seconds in which some task waited.", waiting.collect())?;
 
-    let of_gpus = |value: &dyn Fn(&crate::core::machine::Gpu) -> Option<f64>| {
-        let labels = |gpu: &crate::core::machine::Gpu| vec![("gpu", gpu.index.to_string()), ("name", gpu.name.clone())];
+    let of_gpus = |value: &dyn Fn(&Gpu) -> Option<f64>| {
+        let labels = |gpu: &Gpu| vec![("gpu", gpu.index.to_string()), ("name", gpu.name.clone())];
         sample.gpus.iter().filter_map(|gpu| Some((labels(gpu), value(gpu)?))).collect::<Vec<Point>>()
     };
-    let told = |gpu: &crate::core::machine::Gpu| gpu.memory_total.0 > 0;
+    let told = |gpu: &Gpu| gpu.memory_total.0 > 0;
     put("gpu_busy_ratio", "Busy share of the GPU.", of_gpus(&|gpu| gpu.usage.value().map(|share| share.0)))?;
     put(
         "gpu_memory_total_bytes",
@@ -92,44 +99,153 @@ pub(super) fn write(sample: &Sample, out: &mut impl Write) -> io::Result<()> {
     let known = sample.sources.iter().filter(|row| row.reading.value().is_some());
     let ages = known.map(|row| (source(&row.name), row.age.as_secs_f64()));
     put("source_age_seconds", "How old a source's reading is.", ages.collect())?;
-    // What node_exporter and others call the same things, so that boards that exist show them.
-    usual(sample, out)?;
-    let mut put = |name: &str, help: &str, points: Vec<Point>| metric(out, name, help, &points);
     put("own_cpu_cores", "What taffrail itself takes of the processor.", one(sample.own.cores))?;
-    put("own_resident_bytes", "What taffrail itself takes of the memory.", one(sample.own.resident.0 as f64))
+    put("own_resident_bytes", "What taffrail itself takes of the memory.", one(sample.own.resident.0 as f64))?;
+    energy(state, out)?;
+    foreign(state, sample, out)?;
+    sessions(state, out)?;
+    // What node_exporter and others call the same things, so that boards that exist show them.
+    usual(sample, out)
+}
+
+/// Where the energy went.
+fn energy(state: &State, out: &mut impl Write) -> io::Result<()> {
+    let total = state.attribution.total;
+    let owners = [
+        ("sessions", total.sessions),
+        ("foreign", total.foreign),
+        ("standby", total.standby),
+        ("idle", total.idle),
+        ("unattributed", total.unattributed),
+    ];
+    // Without a meter nothing was counted, which is no zero.
+    let is_metered = total.measured() > 0.0;
+    let points = owners.into_iter().filter(|_| is_metered);
+    let points: Vec<Point> =
+        points.map(|(owner, joules)| (vec![("owner", owner.to_owned())], joules.max(0.0))).collect();
+    counter(out, "energy_joules_total", "Metered energy by whom it went to; together what was metered.", &points)
+}
+
+/// Processes of other programs.
+fn foreign(state: &State, sample: &Sample, out: &mut impl Write) -> io::Result<()> {
+    let mut put = |name: &str, help: &str, value: &dyn Fn(&Foreign) -> Option<f64>| {
+        let labels = |one: &Foreign| {
+            let mut labels = vec![("pid", one.process.pid.to_string()), ("program", one.engine.clone())];
+            labels.extend(one.model_name().map(|name| ("model", name.to_owned())));
+            labels
+        };
+        let points: Vec<Point> = sample.foreign.iter().filter_map(|one| Some((labels(one), value(one)?))).collect();
+        metric(out, name, help, &points)
+    };
+    put("foreign_cpu_cores", "What another program's process takes of the processor.", &|one| Some(one.process.cores))?;
+    put("foreign_resident_bytes", "What another program's process has in main memory.", &|one| {
+        Some(one.process.resident.0 as f64)
+    })?;
+    put("foreign_gpu_memory_bytes", "What another program's process has on GPUs.", &|one| {
+        Some(one.gpu_memory?.0 as f64)
+    })?;
+    put("foreign_power_watts", "What another program's process draws.", &|one| {
+        state.attribution.foreign_power(&one.process).value().map(|watts| watts.0)
+    })
+}
+
+/// The sessions; their tokens under the names of llama.cpp's server.
+fn sessions(state: &State, out: &mut impl Write) -> io::Result<()> {
+    let points = |value: &dyn Fn(&Session) -> Option<f64>| {
+        let labels =
+            |session: &Session| vec![("model", session.model.name.clone()), ("session", session.id.0.to_string())];
+        let sessions = state.fleet.sessions.iter();
+        sessions.filter_map(|session| Some((labels(session), value(session)?))).collect::<Vec<Point>>()
+    };
+    let resident = points(&|session| Some(session.process?.resident.0 as f64));
+    metric(out, "session_resident_bytes", "What a session has in main memory.", &resident)?;
+    let on_gpus = points(&|session| Some(session.gpu_memory?.0 as f64));
+    metric(out, "session_gpu_memory_bytes", "What a session has on GPUs.", &on_gpus)?;
+    let watts = points(&|session| session.watts.value().map(|watts| watts.0));
+    metric(out, "session_power_watts", "A session's share of the power.", &watts)?;
+    let joules =
+        points(&|session| per_session(session, &state.settings.energy).energy.value().map(|joules| joules.value));
+    counter(out, "session_energy_joules_total", "What a session's answers were charged.", &joules)?;
+    let ttft = points(&|session| {
+        Some(session.figures.counters.ttft_us).filter(|micros| *micros > 0).map(|micros| micros as f64 / 1e6)
+    });
+    metric(out, "session_first_token_seconds", "Time to the last answer's first token.", &ttft)?;
+
+    let told = |counted: u64| Some(counted as f64);
+    let prompt = points(&|session| told(session.n_prompt));
+    write_metric(out, "llamacpp:prompt_tokens_total", COUNTER, "Prompt tokens that were evaluated.", &prompt)?;
+    let generated = points(&|session| told(session.n_generated));
+    write_metric(out, "llamacpp:tokens_predicted_total", COUNTER, "Tokens that were generated.", &generated)?;
+    let rate = points(&|session| session.figures.counters.prompt_rate());
+    write_metric(out, "llamacpp:prompt_tokens_seconds", GAUGE, "Prompt tokens per second.", &rate)?;
+    let rate = points(&fleet_view::rate);
+    write_metric(out, "llamacpp:predicted_tokens_seconds", GAUGE, "Generated tokens per second.", &rate)?;
+    let share = points(&|session| {
+        Some(session.n_ctx()).filter(|n_ctx| *n_ctx > 0).map(|n_ctx| f64::from(session.n_past) / f64::from(n_ctx))
+    });
+    write_metric(out, "llamacpp:kv_cache_usage_ratio", GAUGE, "Share of the context in use.", &share)?;
+    let tokens = points(&|session| told(u64::from(session.n_past)));
+    write_metric(out, "llamacpp:kv_cache_tokens", GAUGE, "Tokens in the context.", &tokens)?;
+    let busy = points(&|session| Some(f64::from(u8::from(session.is_busy()))));
+    write_metric(out, "llamacpp:requests_processing", GAUGE, "Answers that are under way.", &busy)
 }
 
 /// Gauges under the names that `node_exporter` and `DCGM-exporter` gave them.
 fn usual(sample: &Sample, out: &mut impl Write) -> io::Result<()> {
+    let mut write_metric = |name: &str, help: &str, points: &[Point]| write_metric(out, name, GAUGE, help, points);
     let one = |value: u64| vec![(Vec::new(), value as f64)];
     let memory = &sample.memory;
     if memory.total.0 > 0 {
-        write_metric(out, "node_memory_MemTotal_bytes", "Main memory.", &one(memory.total.0))?;
-        write_metric(out, "node_memory_MemAvailable_bytes", "Main memory that can be had.", &one(memory.available.0))?;
+        write_metric("node_memory_MemTotal_bytes", "Main memory.", &one(memory.total.0))?;
+        write_metric("node_memory_MemAvailable_bytes", "Main memory that can be had.", &one(memory.available.0))?;
     }
     let labels =
         |disk: &crate::core::machine::Disk| vec![("device", disk.name.clone()), ("mountpoint", disk.mount.clone())];
     let size = sample.disks.iter().map(|disk| (labels(disk), disk.total.0 as f64)).collect::<Vec<Point>>();
-    write_metric(out, "node_filesystem_size_bytes", "Size of the file system.", &size)?;
+    write_metric("node_filesystem_size_bytes", "Size of the file system.", &size)?;
     let free = sample.disks.iter().map(|disk| (labels(disk), disk.free.0 as f64)).collect::<Vec<Point>>();
-    write_metric(out, "node_filesystem_avail_bytes", "Room for this user.", &free)?;
+    write_metric("node_filesystem_avail_bytes", "Room for this user.", &free)?;
     let heat = sample.temperatures.iter().enumerate().map(|(index, sensor)| {
         (vec![("chip", index.to_string()), ("sensor", sensor.label.clone())], f64::from(sensor.celsius.0))
     });
-    write_metric(out, "node_hwmon_temp_celsius", "Temperature sensors.", &heat.collect::<Vec<Point>>())
+    write_metric("node_hwmon_temp_celsius", "Temperature sensors.", &heat.collect::<Vec<Point>>())?;
+    let mut of_gpus = |name: &str, help: &str, value: &dyn Fn(&Gpu) -> Option<f64>| {
+        let labels = |gpu: &Gpu| vec![("gpu", gpu.index.to_string()), ("modelName", gpu.name.clone())];
+        let points: Vec<Point> = sample.gpus.iter().filter_map(|gpu| Some((labels(gpu), value(gpu)?))).collect();
+        write_metric(name, help, &points)
+    };
+    of_gpus("DCGM_FI_DEV_GPU_UTIL", "Busy share of the GPU, in percent.", &|gpu| Some(gpu.usage.value()?.0 * 100.0))?;
+    of_gpus("DCGM_FI_DEV_GPU_TEMP", "Temperature of the GPU, in degrees Celsius.", &|gpu| {
+        gpu.temperature.map(|celsius| f64::from(celsius.0))
+    })?;
+    of_gpus("DCGM_FI_DEV_FB_USED", "Memory of the GPU in use, in MiB.", &|gpu| {
+        (gpu.memory_total.0 > 0).then_some(gpu.memory_used.0 as f64 / f64::from(1 << 20))
+    })?;
+    of_gpus("DCGM_FI_DEV_POWER_USAGE", "Power of the GPU, in watts.", &|gpu| {
+        let mine = sample.power.iter().find(|power| power.domain == Domain::Gpu(gpu.index));
+        mine?.watts.value().map(|watts| watts.0)
+    })
 }
 
 /// One metric of our own; nothing at all where nothing is known.
 fn metric(out: &mut impl Write, name: &str, help: &str, points: &[Point]) -> io::Result<()> {
-    write_metric(out, &format!("taffrail_{name}"), help, points)
+    write_metric(out, &format!("taffrail_{name}"), GAUGE, help, points)
 }
 
-/// One metric; all are gauges, for one look has nothing to count from.
-fn write_metric(out: &mut impl Write, name: &str, help: &str, points: &[Point]) -> io::Result<()> {
+/// The same of what only grows.
+fn counter(out: &mut impl Write, name: &str, help: &str, points: &[Point]) -> io::Result<()> {
+    write_metric(out, &format!("taffrail_{name}"), COUNTER, help, points)
+}
+
+const GAUGE: &str = "gauge";
+const COUNTER: &str = "counter";
+
+/// One metric of a kind.
+fn write_metric(out: &mut impl Write, name: &str, kind: &str, help: &str, points: &[Point]) -> io::Result<()> {
     if points.is_empty() {
         return Ok(());
     }
-    writeln!(out, "# HELP {name} {help}\n# TYPE {name} gauge")?;
+    writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}")?;
     for (labels, value) in points {
         let labels: Vec<_> = labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
         let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };

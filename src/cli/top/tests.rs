@@ -82,9 +82,40 @@ pub(in crate::cli) fn sample(metered: bool) -> Sample {
     }
 }
 
+/// The state after a tick that told this.
+fn after(sample: Sample) -> State {
+    let mut state = State::new(crate::core::settings::Settings::default(), Vec::new());
+    let at = sample.at;
+    crate::core::update(&mut state, at, crate::core::Event::Sample(Box::new(sample)));
+    state
+}
+
+/// The same of a recording with sessions and other programs, as `--replay` reads it.
+fn with_sessions() -> State {
+    let mut recorded = crate::ui::fixture::scene("foreign").unwrap();
+    let processes: Vec<_> = recorded.fleet.sessions.iter().filter_map(|session| session.process).collect();
+    recorded.machine.sample.as_mut().unwrap().processes.extend(processes);
+    let mut state = State::new(crate::core::settings::Settings::default(), Vec::new());
+    state.attribution.baselines = recorded.attribution.baselines.clone();
+    for second in 0..3 {
+        for session in recorded.fleet.sessions.iter_mut().filter(|session| session.is_busy()) {
+            session.n_generated += 43;
+        }
+        let at = Moment { uptime: Duration::from_secs(second), unix: 1_800_000_000 };
+        let mut frame = crate::core::trace::Frame::of(&recorded).unwrap();
+        frame.uptime_ms = 1000 * second;
+        crate::core::update(&mut state, at, crate::core::Event::Frame(Box::new(frame)));
+    }
+    state
+}
+
 fn printed(arguments: &Top, metered: bool) -> String {
+    written(arguments, &after(sample(metered)))
+}
+
+fn written(arguments: &Top, state: &State) -> String {
     let mut out = Vec::new();
-    run(arguments, &sample(metered), &mut out).unwrap();
+    run(arguments, state, &mut out).unwrap();
     let text = String::from_utf8(out).unwrap();
     assert!(!text.contains('\u{1b}'), "what could steer a terminal is gone");
     text
@@ -95,6 +126,7 @@ fn the_text() {
     let once = Top { once: true, ..Top::default() };
     insta::assert_snapshot!("text", printed(&once, true));
     insta::assert_snapshot!("text-unmetered", printed(&once, false));
+    insta::assert_snapshot!("text-workload", written(&once, &with_sessions()));
 }
 
 #[test]
@@ -103,6 +135,9 @@ fn the_prometheus_text() {
     assert!(arguments.is_once());
     let text = printed(&arguments, true);
     insta::assert_snapshot!("prometheus", text);
+    parse(&text);
+    let text = written(&arguments, &with_sessions());
+    insta::assert_snapshot!("prometheus-workload", text);
     parse(&text);
     // What is unknown has no line, least of all a zero.
     let text = printed(&arguments, false);
@@ -113,13 +148,15 @@ fn the_prometheus_text() {
 /// labels of the allowed letters, base units, no series twice. Gives the number of series.
 fn parse(text: &str) -> usize {
     const UNITS: [&str; 9] =
-        ["bytes", "bytes_per_second", "seconds", "ratio", "celsius", "hertz", "watts", "cores", "total"];
+        ["bytes", "bytes_per_second", "seconds", "ratio", "celsius", "hertz", "watts", "cores", "tokens"];
     const BARE: [&str; 4] =
-        ["taffrail_build_info", "taffrail_cpu_throttle_events", "taffrail_source_up", "taffrail_cpu_cores"];
-    let is_name = |name: &str| {
+        ["taffrail_build_info", "taffrail_cpu_throttle_events", "taffrail_source_up", "llamacpp:requests_processing"];
+    let is_word = |name: &str| {
         name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
             && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
     };
+    // Colons are for others' names.
+    let is_name = |name: &str| is_word(name.strip_prefix("llamacpp:").unwrap_or(name));
     let (mut families, mut series, mut helped) = (Vec::new(), std::collections::BTreeSet::new(), "");
     for line in text.lines() {
         if let Some(rest) = line.strip_prefix("# HELP ") {
@@ -128,9 +165,12 @@ fn parse(text: &str) -> usize {
             helped = name;
         } else if let Some(rest) = line.strip_prefix("# TYPE ") {
             let (name, kind) = rest.split_once(' ').unwrap();
-            assert_eq!((name, kind), (helped, "gauge"));
+            let is_counter = name.ends_with("_total");
+            assert_eq!((name, kind), (helped, if is_counter { "counter" } else { "gauge" }));
             assert!(!families.contains(&name), "{name} twice");
-            assert!(BARE.contains(&name) || UNITS.iter().any(|unit| name.ends_with(unit)), "{name} names its unit");
+            let named = name.trim_end_matches("_total");
+            let is_unit = UNITS.iter().chain(&["joules", "tokens_predicted"]).any(|unit| named.ends_with(unit));
+            assert!(BARE.contains(&name) || name.starts_with("DCGM_") || is_unit, "{name} names its unit");
             families.push(name);
         } else {
             let (name, value) = line.rsplit_once(' ').unwrap();
@@ -141,7 +181,7 @@ fn parse(text: &str) -> usize {
             let mut rest = labels.strip_suffix('}').unwrap_or(labels);
             while !rest.is_empty() {
                 let (label, behind) = rest.split_once("=\"").unwrap();
-                assert!(is_name(label) && !label.starts_with("__"), "{line}");
+                assert!(is_word(label) && !label.starts_with("__"), "{line}");
                 let mut letters = behind.char_indices();
                 let end = loop {
                     match letters.next().unwrap() {
@@ -194,8 +234,36 @@ fn a_source_that_does_not_answer_is_told() {
     let mut late = sample(true);
     late.sources[1].age = Duration::from_secs(5);
     let mut out = Vec::new();
-    run(&Top { once: true, ..Top::default() }, &late, &mut out).unwrap();
+    run(&Top { once: true, ..Top::default() }, &after(late), &mut out).unwrap();
     let text = String::from_utf8(out).unwrap();
     assert!(text.contains("\nlate       cpu for 5.0 s\n"), "{text}");
     assert!(!printed(&Top { once: true, ..Top::default() }, true).contains("late"));
+}
+
+#[test]
+fn the_document_tells_who_works() {
+    let text = written(&Top { json: true, ..Top::default() }, &with_sessions());
+    let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let names = |list: &str, name: &str| {
+        let rows = document[list].as_array().unwrap();
+        rows.iter().map(|row| row[name].as_str().unwrap_or("—").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names("sessions", "state"), ["answering", "thinking", "ready", "loading", "failed"]);
+    assert_eq!(names("foreign", "program"), ["ollama runner", "python train.py", "llama-server"]);
+    assert_eq!(names("foreign", "model"), ["llama3.2:3b", "—", "gemma-3-4b-it-Q4_K_M.gguf"]);
+    assert!(document["foreign"][1]["watts"]["value"].as_f64().is_some_and(|watts| watts > 0.0), "{document}");
+    assert_eq!(document["sessions"][0]["prompt_tokens"], 2_400);
+    assert_eq!(document["taffrail"]["resident_bytes"], 31_000_000);
+}
+
+#[test]
+fn an_estimate_is_a_range_and_labelled() {
+    let mut state = State::new(crate::core::settings::Settings::default(), Vec::new());
+    state.settings.energy.tdp_watts = Some(65.0);
+    let mut unmetered = sample(false);
+    unmetered.power.retain(|power| power.watts.value().is_none());
+    crate::core::update(&mut state, unmetered.at, crate::core::Event::Sample(Box::new(unmetered)));
+    let text = written(&Top { once: true, ..Top::default() }, &state);
+    assert!(text.contains("power      ~8.12–32.5 W estimated [cpu]"), "{text}");
+    assert!(text.contains("TDP 65 W x load, no sensor"), "{text}");
 }

@@ -275,7 +275,8 @@ impl Attribution {
             domain: power.domain.clone(),
             name: power.name.clone(),
             tally,
-            whole: weights.unclear.is_none().then_some(cut.gross),
+            // Without a baseline nobody's work can be told from what an idle machine draws.
+            whole: (weights.unclear.is_none() && (base.is_some() || work.active > 0.0)).then_some(cut.gross),
             strangers: strangers(sample, power, &work, &weights),
         });
     }
@@ -338,6 +339,9 @@ impl Attribution {
         let source = || self.last.iter().map(|division| division.name.as_str()).collect::<Vec<_>>().join(" + ");
         match watts {
             Some(watts) => Figure::Known { value: Watts(watts), grade: Grade::Apportioned, source: source() },
+            None if self.last.iter().any(|division| division.whole.is_none()) => {
+                Figure::unknown("what the machine draws without work is not known yet")
+            }
             None => Figure::unknown("no meter, or no reading of this process"),
         }
     }

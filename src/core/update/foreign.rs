@@ -2,6 +2,7 @@
 
 use super::super::action::Action;
 use super::super::effect::Effect;
+use super::super::fleet_view;
 use super::super::foreign::{Foreign, name_in_library};
 use super::super::state::{Focus, Overlay, State};
 use super::notify;
@@ -31,6 +32,15 @@ pub(super) fn found(state: &mut State, foreign: &mut [Foreign]) {
     }
 }
 
+/// Filter and sort them anew, as the sessions are; a choice that shows no longer is none.
+pub(super) fn list(state: &mut State) {
+    let fleet = &mut state.fleet;
+    let foreign = state.machine.sample.as_ref().map_or(&[][..], |sample| &sample.foreign);
+    let choice = &mut fleet.foreign;
+    choice.rows = fleet_view::foreign_rows(foreign, &state.attribution, fleet.filter.text(), fleet.sort, fleet.reverse);
+    choice.chosen = choice.chosen.filter(|chosen| choice.rows.contains(chosen));
+}
+
 /// Those of the last sample.
 fn processes(state: &State) -> &[Foreign] {
     state.machine.sample.as_ref().map_or(&[], |sample| &sample.foreign)
@@ -39,8 +49,8 @@ fn processes(state: &State) -> &[Foreign] {
 /// Move the choice through the sessions and, below them, the other programs' processes.
 pub(super) fn travel(state: &mut State, by: i32) {
     let n_sessions = state.fleet.rows.len();
-    let ids: Vec<_> = processes(state).iter().map(Foreign::id).collect();
     let fleet = &mut state.fleet;
+    let ids = &fleet.foreign.rows;
     let place = match (fleet.chosen, fleet.foreign.chosen) {
         (Some(chosen), _) => fleet.rows.iter().position(|id| *id == chosen),
         (None, Some(chosen)) => ids.iter().position(|id| *id == chosen).map(|at| n_sessions + at),

@@ -140,8 +140,9 @@ fn list_models(state: &mut State, chosen: Option<&str>) {
     library.chosen = place.unwrap_or(library.chosen).min(library.rows.len().saturating_sub(1));
 }
 
-/// Filter and sort the sessions anew; a choice that shows no longer goes to the first.
+/// Filter and sort the sessions anew, and other programs' processes; a choice that shows no longer goes to the first.
 fn list_sessions(state: &mut State) {
+    foreign::list(state);
     let fleet = &mut state.fleet;
     fleet.rows = fleet_view::rows(&fleet.sessions, fleet.filter.text(), fleet.sort, fleet.reverse);
     let is_elsewhere = fleet.chosen.is_none() && fleet.foreign.chosen.is_some();

@@ -69,6 +69,7 @@ fn take(session: &mut Session, seen: &Seen) {
     session.n_past = seen.n_past;
     // A recording that was made up may count backwards.
     session.n_generated = seen.n_generated.max(session.tokens_at_tick);
+    session.n_prompt = seen.n_prompt;
     session.figures.counters = seen.counters;
     session.figures.n_cached = seen.n_cached;
 }

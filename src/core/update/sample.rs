@@ -10,7 +10,7 @@ use super::super::units::Bytes;
 use super::bench;
 use super::energy::attribute;
 use super::session::{remove, spawn};
-use super::{graphs, list_sessions};
+use super::{foreign, graphs, list_sessions};
 
 /// Take a sample: each series gets one point, so that all graphs share their time.
 pub(super) fn sampled(state: &mut State, mut sample: Box<Sample>) -> Vec<Effect> {
@@ -35,6 +35,8 @@ pub(super) fn sampled(state: &mut State, mut sample: Box<Sample>) -> Vec<Effect>
     // Figures have moved; a prompt that is being written keeps its session whatever the filter says.
     if state.fleet.focus == Focus::Table {
         list_sessions(state);
+    } else {
+        foreign::list(state);
     }
     effects.extend(queued(state));
     effects.extend(bench::sampled(state));

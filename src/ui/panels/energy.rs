@@ -31,10 +31,9 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &
     }
     if airy && rest.height > 0 {
         let key = canvas.key(Context::Machine, "calibrate");
-        let heading = [
-            canvas.span(Meaning::Accent, "Energy"),
-            canvas.span(Meaning::Muted, format!("   {key} measures the idle baseline")),
-        ];
+        let calibrates = state.attribution.baselines.calibration.is_some();
+        let what = if calibrates { "ends the calibration" } else { "measures the idle baseline" };
+        let heading = [canvas.span(Meaning::Accent, "Energy"), canvas.span(Meaning::Muted, format!("   {key} {what}"))];
         canvas.put_spans(rest.x, rest.y, rest.width, &heading);
         rest = below(rest, 1);
     }
@@ -59,9 +58,12 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &
             ("foreign", tally.foreign),
             ("standby", tally.standby),
             ("idle", tally.idle),
-            ("unattributed", tally.unattributed),
+            (if airy { "unattributed" } else { "rest" }, tally.unattributed),
         ];
-        let text = owners.map(|(owner, joules)| format!("{owner} {}", Watts(joules.max(0.0) / tally.seconds)));
+        // Where there is little room, what gets nothing is left out.
+        let watts = owners.map(|(owner, joules)| (owner, joules.max(0.0) / tally.seconds));
+        let shown = watts.into_iter().filter(|(_, watts)| airy || *watts >= 0.005);
+        let text: Vec<_> = shown.map(|(owner, watts)| format!("{owner} {}", Watts(watts))).collect();
         rest = pair(canvas, rest, "power goes to", Meaning::Text, text.join(" · "));
     }
     if !airy {

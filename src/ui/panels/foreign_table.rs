@@ -9,6 +9,7 @@ use super::super::widgets::table::{self, Align, Column, Row};
 use crate::core::State;
 use crate::core::figure::Figure;
 use crate::core::foreign::Foreign;
+use crate::core::state::FleetSort;
 
 const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {
     Column { head, width, align, rank }
@@ -23,6 +24,12 @@ const COLUMNS: [Column; 6] = [
     column("Power W", 7, Align::Right, 2),
 ];
 
+const PROGRAM: usize = 0;
+const PROCESSOR: usize = 2;
+const MEMORY: usize = 3;
+const GPU_MEMORY: usize = 4;
+const POWER: usize = 5;
+
 /// Columns of the labels.
 const LABEL: u16 = 12;
 
@@ -31,7 +38,7 @@ const MAX_ROWS: u16 = 6;
 
 /// Rows that the table wants where it has so many to share with the sessions: a rule, a head, and one for each.
 pub(crate) fn rows(state: &State, room: u16) -> u16 {
-    let count = state.machine.sample.as_ref().map_or(0, |sample| sample.foreign.len()) as u16;
+    let count = state.fleet.foreign.rows.len() as u16;
     if count == 0 || room < 5 { 0 } else { (count.min(MAX_ROWS) + 2).min(room / 2) }
 }
 
@@ -41,15 +48,28 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let (rule, rest) = split_rows(area, 1);
     canvas.horizontal(rule.x, rule.y, rule.width, Meaning::Border);
     canvas.say(rule.x + 2, rule.y, rule.width.saturating_sub(2), " foreign ", Meaning::Muted);
+    let rows = &state.fleet.foreign.rows;
     let chosen = state.chosen_foreign().map(Foreign::id);
-    let chosen = sample.foreign.iter().position(|foreign| Some(foreign.id()) == chosen);
+    let chosen = rows.iter().position(|id| Some(*id) == chosen);
     // The choice alone says which rows show, so that nothing is to be kept between frames.
     let mut offset = 0;
-    let count = (sample.foreign.len(), chosen, true);
-    table::draw(canvas, rest, &COLUMNS, None, count, &mut offset, |canvas, index| {
-        let cells = sample.foreign.get(index).map(|foreign| cells(canvas, state, foreign));
-        Row { cells: cells.unwrap_or_default(), instead: None }
+    table::draw(canvas, rest, &COLUMNS, sorted(state), (rows.len(), chosen, true), &mut offset, |canvas, index| {
+        let foreign = rows.get(index).and_then(|id| sample.foreign.iter().find(|foreign| foreign.id() == *id));
+        Row { cells: foreign.map(|foreign| cells(canvas, state, foreign)).unwrap_or_default(), instead: None }
     });
+}
+
+/// The column that sorts, and its sign.
+fn sorted(state: &State) -> Option<(usize, &'static str)> {
+    let index = match state.fleet.sort {
+        FleetSort::Name => PROGRAM,
+        FleetSort::Processor => PROCESSOR,
+        FleetSort::Memory => MEMORY,
+        FleetSort::GpuMemory => GPU_MEMORY,
+        FleetSort::Power => POWER,
+        _ => return None,
+    };
+    Some((index, if state.fleet.reverse { "▾" } else { "▴" }))
 }
 
 fn cells<'a>(canvas: &Canvas<'_>, state: &State, foreign: &'a Foreign) -> Vec<Spans<'a>> {

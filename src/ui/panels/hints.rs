@@ -36,8 +36,9 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
             offer(session.is_some(), "next-tab", "next face");
             offer(has_thought && state.fleet.tab == Tab::Conversation, "fold", "thoughts");
             offer(has_answer && !is_busy, "copy", "copy");
-            offer(state.fleet.sessions.len() > 1, "sort", "sort");
-            offer(state.fleet.sessions.len() > 1, "filter", "filter");
+            let n_rows = state.fleet.sessions.len() + state.fleet.foreign.rows.len();
+            offer(n_rows > 1, "sort", "sort");
+            offer(n_rows > 1, "filter", "filter");
             offer(true, "freeze", if state.machine.frozen.is_some() { "unfreeze" } else { "freeze" });
             offer(session.is_some() && !has_failed, "restart", "restart");
             offer(session.is_some(), "configure", "settings");
@@ -120,15 +121,16 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
         }
         Context::Machine => {
             offer(true, "down", "scroll");
-            offer(true, "fewer-threads", "fewer threads");
-            offer(true, "more-threads", "more threads");
             let calibrates = state.attribution.baselines.calibration.is_some();
             offer(true, "calibrate", if calibrates { "end calibrating" } else { "calibrate" });
+            offer(!state.machine.measuring, "measure-bandwidth", "bandwidth");
             offer(true, "freeze", if state.machine.frozen.is_some() { "unfreeze" } else { "freeze" });
             offer(true, "zoom-out", "longer");
             offer(true, "zoom-in", "shorter");
             graph_hints(&mut offer, state);
-            offer(!state.machine.measuring, "measure-bandwidth", "bandwidth");
+            // Their keys stand beside the threads as well.
+            offer(true, "fewer-threads", "fewer threads");
+            offer(true, "more-threads", "more threads");
         }
         Context::Top => {
             offer(true, "freeze", if state.machine.frozen.is_some() { "unfreeze" } else { "freeze" });

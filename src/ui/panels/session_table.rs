@@ -53,7 +53,8 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     let fleet = &state.fleet;
     let sign = if fleet.reverse { "▾" } else { "▴" };
     let sorted = match fleet.sort {
-        FleetSort::Started => None,
+        // The two that the table of other programs has alone.
+        FleetSort::Started | FleetSort::Processor | FleetSort::GpuMemory => None,
         FleetSort::Name => Some(NAME),
         FleetSort::State => Some(STATE),
         FleetSort::Context => Some(CONTEXT),

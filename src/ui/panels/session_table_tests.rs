@@ -1,6 +1,6 @@
 //! The sorting and the filter, over the sessions of the fixture.
 
-use crate::core::fleet_view::rows;
+use crate::core::fleet_view::{foreign_rows, rows};
 use crate::core::state::FleetSort;
 use crate::ui::fixture;
 
@@ -22,10 +22,12 @@ fn every_column_sorts_and_unknown_stands_last() {
         (FleetSort::Energy, [1, 2, 3, 4, 5], [2, 1, 3, 4, 5]),
         (FleetSort::PerAnswer, [1, 2, 3, 4, 5], [2, 1, 3, 4, 5]),
         (FleetSort::Threads, [1, 2, 3, 4, 5], [1, 2, 3, 4, 5]),
+        (FleetSort::Processor, [1, 2, 3, 4, 5], [1, 2, 3, 4, 5]),
+        (FleetSort::GpuMemory, [1, 2, 3, 4, 5], [1, 2, 3, 4, 5]),
     ] {
         assert_eq!((names("", sort, false), names("", sort, true)), (down.to_vec(), up.to_vec()), "{sort:?}");
     }
-    assert_eq!(FleetSort::ALL.len(), 11);
+    assert_eq!(FleetSort::ALL.len(), 13);
 }
 
 #[test]
@@ -54,5 +56,54 @@ fn the_filter_asks_for_words_and_figures() {
         ("état>é", vec![]),
     ] {
         assert_eq!(names(filter, FleetSort::Started, false), expected, "{filter}");
+    }
+}
+
+/// Other programs' processes, by their ids.
+fn foreign(filter: &str, sort: FleetSort, reverse: bool) -> Vec<u32> {
+    let state = fixture::scene("foreign").expect("the scene is there");
+    let found = &state.machine.sample.as_ref().expect("it has a sample").foreign;
+    let rows = foreign_rows(found, &state.attribution, filter, sort, reverse);
+    rows.into_iter().map(|(pid, _)| pid).collect()
+}
+
+#[test]
+fn other_programs_sort_by_every_column() {
+    for (sort, down, up) in [
+        (FleetSort::Started, [5120, 5311, 5422], [5422, 5311, 5120]),
+        (FleetSort::Name, [5422, 5120, 5311], [5311, 5120, 5422]),
+        (FleetSort::State, [5120, 5311, 5422], [5120, 5311, 5422]),
+        (FleetSort::Memory, [5120, 5422, 5311], [5311, 5422, 5120]),
+        (FleetSort::Power, [5311, 5422, 5120], [5120, 5422, 5311]),
+        (FleetSort::Processor, [5311, 5422, 5120], [5120, 5422, 5311]),
+        // What is not known stands last either way round.
+        (FleetSort::GpuMemory, [5120, 5311, 5422], [5120, 5311, 5422]),
+        (FleetSort::Context, [5120, 5311, 5422], [5120, 5311, 5422]),
+        (FleetSort::Throughput, [5120, 5311, 5422], [5120, 5311, 5422]),
+        (FleetSort::Energy, [5120, 5311, 5422], [5120, 5311, 5422]),
+    ] {
+        assert_eq!((foreign("", sort, false), foreign("", sort, true)), (down.to_vec(), up.to_vec()), "{sort:?}");
+    }
+}
+
+#[test]
+fn the_filter_holds_for_other_programs_as_well() {
+    for (filter, expected) in [
+        ("ollama", vec![5120]),
+        ("name:python", vec![5311]),
+        ("model:gemma", vec![5422]),
+        ("model:/srv", vec![5422]),
+        ("quant:q4", vec![5422]),
+        ("llama", vec![5120, 5422]),
+        ("state:foreign", vec![5120, 5311, 5422]),
+        ("is:ready", vec![]),
+        ("mem>2gb", vec![5120, 5422]),
+        ("gpu>100mb", vec![5120]),
+        ("cpu>50", vec![5311, 5422]),
+        ("power>3 cpu>80", vec![5311]),
+        ("tok/s>1", vec![]),
+        ("tok/s>", vec![5120, 5311, 5422]),
+    ] {
+        assert_eq!(foreign(filter, FleetSort::Started, false), expected, "{filter}");
     }
 }

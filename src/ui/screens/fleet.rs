@@ -30,7 +30,8 @@ const WIDE: (u16, u16) = (110, 22);
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
     let area = filter(canvas, area, state);
     let n_foreign = foreign_table::rows(state, area.height / 2);
-    if state.fleet.sessions.is_empty() && n_foreign == 0 {
+    let has_foreign = state.machine.sample.as_ref().is_some_and(|sample| !sample.foreign.is_empty());
+    if state.fleet.sessions.is_empty() && !has_foreign {
         return empty(canvas, area, state);
     }
     if area.width >= WIDE.0 && area.height >= WIDE.1 {
@@ -75,7 +76,12 @@ fn filter(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> Rect {
         return area;
     }
     let (line, rest) = split_rows(area, 1);
-    let count = format!("{} of {} sessions ", fleet.rows.len(), fleet.sessions.len());
+    let n_foreign = state.machine.sample.as_ref().map_or(0, |sample| sample.foreign.len());
+    let foreign = match n_foreign {
+        0 => String::new(),
+        _ => format!(", {} of {n_foreign} foreign", fleet.foreign.rows.len()),
+    };
+    let count = format!("{} of {} sessions{foreign} ", fleet.rows.len(), fleet.sessions.len());
     super::library::filter_row(canvas, line, &fleet.filter, fleet.filtering, &count);
     rest
 }

@@ -113,7 +113,8 @@ pub(super) fn parts(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: 
     if !sample.gpus.is_empty() {
         rest = below(rest, gap);
     }
-    if airy {
+    // A heading alone says nothing.
+    if airy && rest.height > 1 {
         heading(canvas, row(rest, 0), "Disks");
         rest = below(rest, 1);
     }

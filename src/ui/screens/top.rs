@@ -1,9 +1,10 @@
-//! `taffrail top`: the machine, the sessions of a recording, and the graphs, without the rest.
+//! `taffrail top`: the machine, the sessions of a recording, other programs' models, and the graphs, without the rest.
 //!
 //! ```text
 //! ┌ host, and what taffrail itself takes ┐
 //! ├ cores, memory, GPUs, disks ──────────┤
 //! ├ sessions, where there are any ───────┤
+//! ├ other programs' models ──────────────┤
 //! ├ throughput memory power heat ────────┤
 //! └──────────────────────────────────────┘
 //! ```
@@ -11,7 +12,7 @@
 use ratatui::layout::Rect;
 
 use super::super::canvas::{Canvas, below, inset, split_rows};
-use super::super::panels::{graphs, session_table};
+use super::super::panels::{foreign_table, graphs, session_table};
 use super::super::theme::Meaning;
 use super::super::view::ViewState;
 use super::machine;
@@ -32,10 +33,14 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     let rest = below(rest, left.y - rest.y + u16::from(rest.height >= 28));
     // The row of taffrail itself stands under the sessions; without any, the head has said it.
     let n_rows = state.fleet.rows.len() as u16;
-    let table_rows = if n_rows == 0 { 0 } else { (n_rows + 2).min(rest.height / 3).max(2) };
-    let (table, graph) = split_rows(rest, table_rows);
-    if table.height > 1 {
-        session_table::draw(canvas, table, state, view_state);
+    let session_rows = if n_rows == 0 { 0 } else { n_rows + 2 };
+    let foreign_rows = foreign_table::rows(state, rest.height / 2);
+    let (table, graph) = split_rows(rest, (session_rows + foreign_rows).min(rest.height / 2));
+    let foreign_rows = foreign_rows.min(table.height);
+    let (sessions, foreign) = split_rows(table, (table.height - foreign_rows).min(session_rows));
+    if sessions.height > 1 {
+        session_table::draw(canvas, sessions, state, view_state);
     }
+    foreign_table::draw(canvas, foreign, state);
     graphs::draw(canvas, graph, state);
 }
