@@ -221,10 +221,11 @@ impl App {
         self.execute(effect);
     }
 
-    /// Ask the history what was measured before.
+    /// Ask the history what was measured before, and how it was voted.
     pub fn recall(&mut self) {
         if self.state.settings.history.keep {
             self.keeper.ask(history::Wish::Measured);
+            self.keeper.ask(history::Wish::Votes);
         }
     }
 

@@ -16,6 +16,7 @@ use rusqlite::types::Value as Cell;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Row, params, params_from_iter};
 
 use crate::core::history::{Entry, Filter, Kind, Latest, Measured, Page, Record, Series};
+use crate::core::race::rating::{MAX_VOTES, Vote};
 
 pub use export::{ExportError, Format};
 
@@ -277,6 +278,34 @@ impl History {
                     Ok((row.get(0)?, Latest { rate: row.get(1)?, joules: row.get(2)?, at: row.get(3)? }))
                 })?
                 .collect()
+        })
+    }
+
+    /// The newest votes, as many as count, oldest first. One that can't be read is none.
+    pub fn votes(&mut self) -> Result<Vec<Vote>, Problem> {
+        let sql = format!(
+            "SELECT at, text FROM record JOIN body ON body.record = id WHERE kind = 'vote' ORDER BY id DESC LIMIT {MAX_VOTES}"
+        );
+        self.run(|connection| {
+            let mut votes = Vec::new();
+            let mut statement = connection.prepare(&sql)?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let text = row.get_ref(1)?.as_str().map_err(|error| damaged(1, error.into()))?;
+                votes.extend(Vote::read(row.get(0)?, text));
+            }
+            votes.reverse();
+            Ok(votes)
+        })
+    }
+
+    /// The vote of this number; `None` where the record is none.
+    pub fn vote(&mut self, id: i64) -> Result<Option<Vote>, Problem> {
+        let sql = "SELECT at, text FROM record JOIN body ON body.record = id WHERE kind = 'vote' AND id = ?1";
+        self.run(|connection| {
+            let kept: Option<(i64, String)> =
+                connection.query_row(sql, [id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+            Ok(kept.and_then(|(at, text)| Vote::read(at, &text)))
         })
     }
 

@@ -103,6 +103,27 @@ fn what_is_deleted_is_gone_with_its_words_and_figures() {
 }
 
 #[test]
+fn votes_are_read_back_oldest_first_and_bad_ones_passed_over() {
+    let (_folder, path) = place();
+    let mut history = History::open(&path).unwrap();
+    let vote = |at: i64, winner: serde_json::Value| {
+        let column = |name: &str, text: Option<&str>| json!({ "name": name, "text": text });
+        let columns = [column("a", Some("x")), column("silent", None), column("b", Some("y"))];
+        let body = json!({ "blind": true, "columns": columns, "vote": { "winner": winner } });
+        Record::new(Kind::Vote, at, "Why?".to_owned(), body)
+    };
+    history.add(&vote(1000, json!("b"))).unwrap();
+    history.add(&vote(2000, json!("nobody"))).unwrap();
+    history.add(&run("no vote", "a", 1.0)).unwrap();
+    let tie = history.add(&vote(3000, json!(null))).unwrap();
+    let votes = history.votes().unwrap();
+    let told: Vec<_> = votes.iter().map(|vote| (vote.at.unix, vote.models.join(" "), vote.winner)).collect();
+    assert_eq!(told, [(1, "a b".to_owned(), Some(1)), (3, "a b".to_owned(), None)]);
+    assert!(history.vote(tie).unwrap().unwrap().is_same(&votes[1]));
+    assert_eq!(history.vote(3).unwrap(), None);
+}
+
+#[test]
 fn exports_are_read_back() {
     let (_folder, path) = place();
     let mut history = History::open(&path).unwrap();

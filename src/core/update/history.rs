@@ -5,9 +5,10 @@ use super::super::editor::Editor;
 use super::super::effect::Effect;
 use super::super::event::HistoryEvent;
 use super::super::history::{Filter, Page, Record};
+use super::super::race::rating::MAX_VOTES;
 use super::super::session::SessionId;
 use super::super::state::{Screen, State};
-use super::{bench, next_id, notify};
+use super::{bench, next_id, notify, race};
 
 /// Keep the answer that a session has just ended. A race's answer is kept with the race.
 pub(super) fn remember_answer(state: &mut State, id: SessionId) -> Vec<Effect> {
@@ -40,6 +41,25 @@ pub(super) fn heard(state: &mut State, event: HistoryEvent) -> Vec<Effect> {
         HistoryEvent::NotKept(reason) => {
             notify(state, reason, true);
             bench::compared(state, Vec::new());
+        }
+        HistoryEvent::Votes(mut votes) => {
+            // Those of this program's life come behind: the history was asked before the first of them.
+            votes.append(&mut state.race.votes);
+            votes.drain(..votes.len().saturating_sub(MAX_VOTES));
+            state.race.votes = votes;
+            race::rate(state);
+        }
+        HistoryEvent::Forgotten { id, vote } => {
+            if let Some(vote) = vote
+                && let Some(place) = state.race.votes.iter().position(|known| known.is_same(&vote))
+            {
+                state.race.votes.remove(place);
+                race::rate(state);
+            }
+            let list = &mut state.history;
+            list.entries.retain(|entry| entry.id != id);
+            list.chosen = list.chosen.min(list.entries.len().saturating_sub(1));
+            notify(state, format!("record {id} was deleted"), false);
         }
         HistoryEvent::Listed { generation, entries, more } => {
             let list = &mut state.history;

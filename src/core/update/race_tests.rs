@@ -7,6 +7,7 @@ use super::tests::{Program, loaded, sample};
 use crate::core::action::RaceOrder;
 use crate::core::event::WorkerEvent;
 use crate::core::history::{Kind, Record};
+use crate::core::race::rating::Vote;
 use crate::core::race::{Entry, Order, Stage, Winners};
 use crate::core::session::{Phase, WorkerId};
 use crate::core::settings::SessionSettings;
@@ -109,15 +110,17 @@ fn in_turn_each_loads_answers_and_is_stopped_before_the_next() {
     assert_eq!(winners, expected);
 }
 
+/// The records that effects keep.
+fn kept(effects: Vec<Effect>) -> Vec<Record> {
+    let records = effects.into_iter().filter_map(|effect| match effect {
+        Effect::Remember(record) => Some(*record),
+        _ => None,
+    });
+    records.collect()
+}
+
 #[test]
 fn what_ends_is_kept_once_and_so_is_the_vote() {
-    let kept = |effects: Vec<Effect>| -> Vec<Record> {
-        let records = effects.into_iter().filter_map(|effect| match effect {
-            Effect::Remember(record) => Some(*record),
-            _ => None,
-        });
-        records.collect()
-    };
     for (order, n_figures) in [(Order::InTurn, 2), (Order::Together, 0)] {
         let mut program = program(&["alpha", "beta"], order, true);
         program.happens(Event::Drawn(7));
@@ -274,9 +277,12 @@ fn a_blind_race_waits_for_its_shuffle_and_hides_names_until_the_vote() {
     assert_eq!(name(&program), "model A");
     program.act(Action::Vote);
     program.act(Action::Move(1));
-    program.act(Action::Choose);
+    let records = kept(program.act(Action::Choose));
     assert_ne!(name(&program), "model A");
     let vote = &program.state.race.votes[0];
+    // What the history keeps of it is the same vote to a later start.
+    let read = Vote::read(records[0].at, &records[0].body.to_string()).unwrap();
+    assert!(read.is_same(vote) && read.blind, "{read:?}");
     assert_eq!((vote.winner, vote.blind), (Some(1), true));
     program.act(Action::Vote);
     assert_eq!(program.state.race.votes.len(), 1, "one race, one vote");
