@@ -33,6 +33,9 @@ pub struct History {
     /// Print how the models stand after all votes
     #[arg(long, group = "what")]
     standings: bool,
+    /// Tell the names of a blind race that was not voted on
+    #[arg(long, value_name = "NUMBER", group = "what")]
+    reveal: Option<i64>,
     /// Delete these records, or with `all` those that pass the filter; asks first
     #[arg(long, value_name = "NUMBER", num_args = 1.., value_delimiter = ',', group = "what")]
     delete: Vec<String>,
@@ -131,6 +134,12 @@ fn answer(arguments: &History, now: i64, width: Option<usize>, out: &mut impl Wr
     }
     if !arguments.delete.is_empty() {
         return delete(arguments, &filter, &mut store);
+    }
+    if let Some(id) = arguments.reveal {
+        let Some(_) = found(&mut store, id)? else { return Ok(Exit::NotFound) };
+        let said = if store.reveal(id)? { "its names are told now" } else { "nothing was hidden" };
+        writeln!(io::stderr(), "record {id}: {said}")?;
+        return Ok(Exit::Done);
     }
     if arguments.standings {
         return standings(&store.votes()?, arguments.json, width, out);

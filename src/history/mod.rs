@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use rusqlite::types::Value as Cell;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Row, params, params_from_iter};
 
-use crate::core::history::{Entry, Filter, Kind, Latest, Measured, Page, Record, Series};
+use crate::core::history::{Entry, Filter, Kind, Latest, Measured, Page, Record, Series, veiled};
 use crate::core::race::rating::{MAX_VOTES, Vote};
 
 pub use export::{ExportError, Format};
@@ -33,6 +33,10 @@ const MAX_EARLIER: usize = 30;
 
 /// The shortest word that the index of words finds: it is made of groups of three characters.
 const MIN_INDEXED: usize = 3;
+/// The newest records that are looked through for a shorter word, one after the other, before the index is asked.
+const MANY: i64 = 4000;
+/// The most groups of letters that the index is asked for in place of a shorter word.
+const MAX_GROUPS: usize = 64;
 
 /// The history.
 #[derive(Debug)]
@@ -153,19 +157,24 @@ impl History {
         }
         self.run(|connection| {
             let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-            let words = words(record);
+            // A vote has no secret, it ends one.
+            let seal = record.seal.as_ref().filter(|_| record.kind != Kind::Vote);
+            // Whoever searches for a name must not find where it is hidden.
+            let words = words(&record.title, if seal.is_some() { &[] } else { &record.models });
             let models = serde_json::to_string(&record.models).unwrap_or_default();
             transaction
-                .prepare_cached("INSERT INTO record (at, kind, title, models, words) VALUES (?1, ?2, ?3, ?4, ?5)")?
-                .execute(params![record.at, record.kind.name(), record.title, models, words])?;
+                .prepare_cached(
+                    "INSERT INTO record (at, kind, title, models, words, seal) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                )?
+                .execute(params![record.at, record.kind.name(), record.title, models, words, seal])?;
             let id = transaction.last_insert_rowid();
+            if let Some(seal) = record.seal.as_ref().filter(|_| record.kind == Kind::Vote) {
+                open_sealed(&transaction, "seal = ?1", seal)?;
+            }
             transaction
                 .prepare_cached("INSERT INTO body (record, text) VALUES (?1, ?2)")?
                 .execute(params![id, body])?;
-            let indexed = format!("{}\n{words}", mark(record.kind));
-            transaction
-                .prepare_cached("INSERT INTO word (rowid, text) VALUES (?1, ?2)")?
-                .execute(params![id, indexed])?;
+            index(&transaction, id, record.kind, &words)?;
             let mut insert = transaction.prepare_cached(
                 "INSERT INTO figure (record, model, hash, build, driver, settings, what, rate, spread, n, joules)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
@@ -194,13 +203,60 @@ impl History {
 
     /// A window on the records that pass the filter, newest first.
     pub fn list(&mut self, filter: &Filter, page: Page) -> Result<Vec<Entry>, Problem> {
-        let (from, condition, mut values) = condition(filter, page.before);
+        let (_, short) = parted(filter);
+        if short.is_empty() {
+            return self.page(filter, page, None, &[]);
+        }
+        // A short word that many have fills the page from the newest. One that few have has few groups of letters.
+        let newest = self.run(|connection| {
+            connection.query_row("SELECT ifnull(max(id), 0) FROM record", [], |row| row.get::<_, i64>(0))
+        })?;
+        let floor = page.before.unwrap_or(newest + 1) - MANY;
+        let near = self.page(filter, page, Some(floor), &[])?;
+        if near.len() == page.rows || floor <= 0 {
+            return Ok(near);
+        }
+        let mut groups = Vec::new();
+        for word in short {
+            match self.groups(word)? {
+                Some(none) if none.is_empty() => return Ok(Vec::new()),
+                Some(some) => groups.push(some),
+                None => {}
+            }
+        }
+        self.page(filter, page, None, &groups)
+    }
+
+    /// The groups of three letters that begin with a shorter word; `None` where they are too many, or can't be told.
+    fn groups(&mut self, word: &str) -> Result<Option<Vec<String>>, Problem> {
+        // Of other letters the index may keep another form.
+        if !word.is_ascii() {
+            return Ok(None);
+        }
+        let sql = format!("SELECT term FROM word_group WHERE term >= ?1 AND term < ?2 LIMIT {}", MAX_GROUPS + 1);
+        let groups: Vec<String> = self.run(|connection| {
+            let end = format!("{word}\u{10ffff}");
+            connection.prepare_cached(&sql)?.query_map([word, &end], |row| row.get(0))?.collect()
+        })?;
+        Ok((groups.len() <= MAX_GROUPS).then_some(groups))
+    }
+
+    /// A window on the records from this number on, of which each has one of the groups for each of its short words.
+    fn page(
+        &mut self,
+        filter: &Filter,
+        page: Page,
+        floor: Option<i64>,
+        groups: &[Vec<String>],
+    ) -> Result<Vec<Entry>, Problem> {
+        let (from, condition, mut values) = condition(filter, page.before, floor, groups);
         values.push(Cell::from(i64::try_from(page.rows).unwrap_or(i64::MAX)));
         // The figures of the rows that show only, and of these the generation's.
         let sql = format!(
             "SELECT record.id, record.kind, record.at, record.models, record.title,
                     (SELECT rate FROM figure WHERE figure.record = record.id AND what = 'tg' AND rate IS NOT NULL LIMIT 1),
-                    (SELECT joules FROM figure WHERE figure.record = record.id AND what = 'tg' AND joules IS NOT NULL LIMIT 1)
+                    (SELECT joules FROM figure WHERE figure.record = record.id AND what = 'tg' AND joules IS NOT NULL LIMIT 1),
+                    record.seal IS NOT NULL
              FROM {from} WHERE {condition} DESC LIMIT ?"
         );
         self.run(|connection| {
@@ -221,13 +277,26 @@ impl History {
         self.run(|connection| {
             let record = connection
                 .prepare_cached(
-                    "SELECT id, kind, at, models, title, text FROM record JOIN body ON body.record = id WHERE id = ?1",
+                    "SELECT id, kind, at, models, title, text, seal FROM record JOIN body ON body.record = id WHERE id = ?1",
                 )?
                 .query_row([id], record)
                 .optional()?;
             let Some(mut record) = record else { return Ok(None) };
             record.figures = figures(connection, id)?;
+            if record.seal.is_some() {
+                record.veil();
+            }
             Ok(Some(record))
+        })
+    }
+
+    /// Tell the names of a blind race without a vote; whether there was one to tell of.
+    pub fn reveal(&mut self, id: i64) -> Result<bool, Problem> {
+        self.run(|connection| {
+            let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            let n_opened = open_sealed(&transaction, "seal IS NOT NULL AND id = ?1", &id)?;
+            transaction.commit()?;
+            Ok(n_opened > 0)
         })
     }
 
@@ -247,7 +316,7 @@ impl History {
 
     /// Numbers of all records that pass the filter, newest first.
     pub fn ids(&mut self, filter: &Filter) -> Result<Vec<i64>, Problem> {
-        let (from, condition, values) = condition(filter, None);
+        let (from, condition, values) = condition(filter, None, None, &[]);
         let sql = format!("SELECT record.id FROM {from} WHERE {condition} DESC");
         self.run(|connection| {
             connection.prepare(&sql)?.query_map(params_from_iter(values), |row| row.get(0))?.collect()
@@ -385,38 +454,82 @@ fn problem(path: &Path, error: &rusqlite::Error) -> Problem {
 }
 
 /// What a filter looks through: title and models, in small letters.
-fn words(record: &Record) -> String {
-    let mut words = record.title.to_lowercase();
-    for model in &record.models {
+fn words(title: &str, models: &[String]) -> String {
+    let mut words = title.to_lowercase();
+    for model in models {
         words.push('\n');
         words.push_str(&model.to_lowercase());
     }
     words
 }
 
-/// How the index of words names a kind; no one types it.
-fn mark(kind: Kind) -> String {
-    format!("⟨{}⟩", kind.name())
+/// Put a record's words into their index.
+fn index(connection: &Connection, id: i64, kind: Kind, words: &str) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT INTO word (rowid, text) VALUES (?1, ?2)")?
+        .execute(params![id, format!("{}\n{words}\n\n", mark(kind))])?;
+    Ok(())
 }
 
-/// A filter as what is read and a condition on it, with its order and its values in order. Where words are long enough for
-/// their index, that leads: it gives the newest first and ends with the page.
-fn condition(filter: &Filter, before: Option<i64>) -> (&'static str, String, Vec<Cell>) {
-    let (long, short): (Vec<_>, Vec<_>) = filter.words.iter().partition(|word| word.chars().count() >= MIN_INDEXED);
+/// Break the seals of the races that a condition on a value names; gives how many.
+fn open_sealed(connection: &Connection, condition: &str, value: &dyn rusqlite::ToSql) -> rusqlite::Result<usize> {
+    let sealed: Vec<(i64, Kind, String, Vec<String>)> = connection
+        .prepare_cached(&format!("SELECT id, kind, title, models FROM record WHERE {condition}"))?
+        .query_map([value], |row| Ok((row.get(0)?, self::kind(row, 1)?, row.get(2)?, json(row, 3)?)))?
+        .collect::<Result<_, _>>()?;
+    for (id, kind, title, models) in &sealed {
+        let words = words(title, models);
+        connection
+            .prepare_cached("UPDATE record SET seal = NULL, words = ?2 WHERE id = ?1")?
+            .execute(params![id, words])?;
+        connection.prepare_cached("DELETE FROM word WHERE rowid = ?1")?.execute([id])?;
+        index(connection, *id, *kind, &words)?;
+    }
+    Ok(sealed.len())
+}
+
+/// How the index of words names a kind: a group of letters for private use, which no one types.
+fn mark(kind: Kind) -> String {
+    let letter = match kind {
+        Kind::Run => '\u{e000}',
+        Kind::Race => '\u{e001}',
+        Kind::Vote => '\u{e002}',
+        Kind::Suite => '\u{e003}',
+        Kind::Bench => '\u{e004}',
+    };
+    String::from_iter([letter; MIN_INDEXED])
+}
+
+/// Words that are long enough for their index, and those that are not.
+fn parted(filter: &Filter) -> (Vec<&String>, Vec<&String>) {
+    filter.words.iter().partition(|word| word.chars().count() >= MIN_INDEXED)
+}
+
+/// A filter as what is read and a condition on it, with its order and its values in order. Where there is something to
+/// look up in the index of words, that leads: it gives the newest first and ends with the page.
+fn condition(
+    filter: &Filter,
+    before: Option<i64>,
+    floor: Option<i64>,
+    groups: &[Vec<String>],
+) -> (&'static str, String, Vec<Cell>) {
+    let (long, short) = parted(filter);
     let mut parts = Vec::new();
     let mut values = Vec::new();
-    let (from, id) = if long.is_empty() {
+    let (from, id) = if long.is_empty() && groups.is_empty() {
         if let Some(kind) = filter.kind {
             parts.push("record.kind = ?");
             values.push(Cell::from(kind.name().to_owned()));
         }
         ("record", "record.id")
     } else {
-        let kind = filter.kind.map(mark);
         let phrase = |word: &String| format!("\"{}\"", word.replace('"', "\"\""));
-        let phrases: Vec<_> = kind.iter().chain(long).map(phrase).collect();
+        let kind = filter.kind.map(mark);
+        let words = kind.iter().chain(long).map(phrase);
+        let one_of = |group: &Vec<String>| format!("({})", group.iter().map(phrase).collect::<Vec<_>>().join(" OR "));
+        let all: Vec<_> = words.chain(groups.iter().map(one_of)).collect();
         parts.push("word MATCH ?");
-        values.push(Cell::from(phrases.join(" AND ")));
+        values.push(Cell::from(all.join(" AND ")));
         ("word CROSS JOIN record ON record.id = word.rowid", "word.rowid")
     };
     if let Some(since) = filter.since {
@@ -427,10 +540,12 @@ fn condition(filter: &Filter, before: Option<i64>) -> (&'static str, String, Vec
         parts.push("instr(record.words, ?) > 0");
         values.push(Cell::from(word.clone()));
     }
-    let newest = format!("{id} < ?");
-    if let Some(before) = before {
-        parts.push(&newest);
-        values.push(Cell::from(before));
+    let (older, newer) = (format!("{id} < ?"), format!("{id} >= ?"));
+    for (bound, part) in [(before, &older), (floor, &newer)] {
+        if let Some(bound) = bound {
+            parts.push(part);
+            values.push(Cell::from(bound));
+        }
     }
     let all = if parts.is_empty() { "1".to_owned() } else { parts.join(" AND ") };
     (from, format!("{all} ORDER BY {id}"), values)
@@ -465,7 +580,7 @@ fn figures(connection: &Connection, record: i64) -> rusqlite::Result<Vec<Measure
 }
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
-    Ok(Entry {
+    let entry = Entry {
         id: row.get(0)?,
         kind: kind(row, 1)?,
         at: row.get(2)?,
@@ -473,7 +588,9 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         title: row.get(4)?,
         rate: row.get(5)?,
         joules: row.get(6)?,
-    })
+    };
+    let is_sealed: bool = row.get(7)?;
+    Ok(if is_sealed { Entry { models: veiled(entry.models.len()), rate: None, joules: None, ..entry } } else { entry })
 }
 
 fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
@@ -485,6 +602,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
         title: row.get(4)?,
         body: json(row, 5)?,
         figures: Vec::new(),
+        seal: row.get(6)?,
     })
 }
 
