@@ -121,6 +121,11 @@ fn answer(arguments: &History, now: i64, width: Option<usize>, out: &mut impl Wr
     if let Some(id) = arguments.rerun {
         let Some(record) = found(&mut store, id)? else { return Ok(Exit::NotFound) };
         let Some(command) = report::command(&record) else {
+            if record.seal.is_some() {
+                let text = "its names are hidden until it is voted on\n  hint: `taffrail history --reveal` tells them";
+                writeln!(io::stderr(), "taffrail: {text}")?;
+                return Ok(Exit::Refused);
+            }
             writeln!(io::stderr(), "taffrail: a {} can't be run again by one command", record.kind.name())?;
             return Ok(Exit::Failed);
         };

@@ -7,7 +7,9 @@
 //! empties or renames it.
 
 mod export;
+mod problem;
 mod schema;
+mod search;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -19,6 +21,9 @@ use crate::core::history::{Entry, Filter, Kind, Latest, Measured, Page, Record, 
 use crate::core::race::rating::{MAX_VOTES, Vote};
 
 pub use export::{ExportError, Format};
+pub use problem::Problem;
+use problem::problem;
+use search::{condition, index, parted, words};
 
 /// How long a database that another process writes to is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -31,88 +36,14 @@ const MAX_BODY: usize = 64 << 20;
 /// Earlier measurements of a series that are compared with.
 const MAX_EARLIER: usize = 30;
 
-/// The shortest word that the index of words finds: it is made of groups of three characters.
-const MIN_INDEXED: usize = 3;
-/// The newest records that are looked through for a shorter word, one after the other, before the index is asked.
+/// The newest records that are looked through for a short word, one after the other, before the index is asked.
 const MANY: i64 = 4000;
-/// The most groups of letters that the index is asked for in place of a shorter word.
-const MAX_GROUPS: usize = 64;
 
 /// The history.
 #[derive(Debug)]
 pub struct History {
     connection: Connection,
     path: PathBuf,
-}
-
-/// Why the history can't be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
-    /// Its folder or file can't be made or opened.
-    #[error("the history {} can't be opened: {reason}", .path.display())]
-    Closed {
-        /// Which file.
-        path: PathBuf,
-        /// The system's reason.
-        reason: String,
-    },
-    /// Another process holds it.
-    #[error("the history {} is locked by another process", .path.display())]
-    Locked {
-        /// Which file.
-        path: PathBuf,
-    },
-    /// It is no database, or a damaged one.
-    #[error("the history {} is damaged: {reason}", .path.display())]
-    Corrupt {
-        /// Which file.
-        path: PathBuf,
-        /// `SQLite`'s reason.
-        reason: String,
-    },
-    /// A newer version of the program has changed it.
-    #[error("the history {} is of version {found}, this program knows {known}", .path.display())]
-    Newer {
-        /// Which file.
-        path: PathBuf,
-        /// Its version.
-        found: i64,
-        /// Ours.
-        known: i64,
-    },
-    /// There is no room for more.
-    #[error("the disk of the history {} is full", .path.display())]
-    Full {
-        /// Which file.
-        path: PathBuf,
-    },
-    /// Something else.
-    #[error("the history {} failed: {reason}", .path.display())]
-    Other {
-        /// Which file.
-        path: PathBuf,
-        /// `SQLite`'s reason.
-        reason: String,
-    },
-}
-
-impl Problem {
-    /// What the user can do.
-    pub fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Closed { .. } => {
-                "check who may write there, or set `history.keep` to false; nothing is kept until then".to_owned()
-            }
-            Self::Locked { .. } => "it goes on by itself when the other process is done; nothing was lost".to_owned(),
-            Self::Corrupt { path, .. } => format!(
-                "it is left as it is; `sqlite3 {0} .recover` reads what can be saved; move it away to begin a new one",
-                path.display()
-            ),
-            Self::Newer { .. } => "update taffrail; the file is left as it is".to_owned(),
-            Self::Full { .. } => "make room; what is in the history stays".to_owned(),
-            Self::Other { .. } => return None,
-        })
-    }
 }
 
 impl History {
@@ -218,27 +149,13 @@ impl History {
         }
         let mut groups = Vec::new();
         for word in short {
-            match self.groups(word)? {
+            match self.run(|connection| search::groups(connection, word))? {
                 Some(none) if none.is_empty() => return Ok(Vec::new()),
                 Some(some) => groups.push(some),
                 None => {}
             }
         }
         self.page(filter, page, None, &groups)
-    }
-
-    /// The groups of three letters that begin with a shorter word; `None` where they are too many, or can't be told.
-    fn groups(&mut self, word: &str) -> Result<Option<Vec<String>>, Problem> {
-        // Of other letters the index may keep another form.
-        if !word.is_ascii() {
-            return Ok(None);
-        }
-        let sql = format!("SELECT term FROM word_group WHERE term >= ?1 AND term < ?2 LIMIT {}", MAX_GROUPS + 1);
-        let groups: Vec<String> = self.run(|connection| {
-            let end = format!("{word}\u{10ffff}");
-            connection.prepare_cached(&sql)?.query_map([word, &end], |row| row.get(0))?.collect()
-        })?;
-        Ok((groups.len() <= MAX_GROUPS).then_some(groups))
     }
 
     /// A window on the records from this number on, of which each has one of the groups for each of its short words.
@@ -435,42 +352,6 @@ fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
-fn problem(path: &Path, error: &rusqlite::Error) -> Problem {
-    let path = path.to_owned();
-    let reason = match error {
-        rusqlite::Error::SqliteFailure(failure, text) => text.clone().unwrap_or_else(|| failure.to_string()),
-        error => error.to_string(),
-    };
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Problem::Locked { path },
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Problem::Corrupt { path, reason },
-        Some(ErrorCode::DiskFull) => Problem::Full { path },
-        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
-            Problem::Closed { path, reason }
-        }
-        // A table that is not there, or a row that is no row of ours.
-        _ => Problem::Other { path, reason },
-    }
-}
-
-/// What a filter looks through: title and models, in small letters.
-fn words(title: &str, models: &[String]) -> String {
-    let mut words = title.to_lowercase();
-    for model in models {
-        words.push('\n');
-        words.push_str(&model.to_lowercase());
-    }
-    words
-}
-
-/// Put a record's words into their index.
-fn index(connection: &Connection, id: i64, kind: Kind, words: &str) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("INSERT INTO word (rowid, text) VALUES (?1, ?2)")?
-        .execute(params![id, format!("{}\n{words}\n\n", mark(kind))])?;
-    Ok(())
-}
-
 /// Break the seals of the races that a condition on a value names; gives how many.
 fn open_sealed(connection: &Connection, condition: &str, value: &dyn rusqlite::ToSql) -> rusqlite::Result<usize> {
     let sealed: Vec<(i64, Kind, String, Vec<String>)> = connection
@@ -486,69 +367,6 @@ fn open_sealed(connection: &Connection, condition: &str, value: &dyn rusqlite::T
         index(connection, *id, *kind, &words)?;
     }
     Ok(sealed.len())
-}
-
-/// How the index of words names a kind: a group of letters for private use, which no one types.
-fn mark(kind: Kind) -> String {
-    let letter = match kind {
-        Kind::Run => '\u{e000}',
-        Kind::Race => '\u{e001}',
-        Kind::Vote => '\u{e002}',
-        Kind::Suite => '\u{e003}',
-        Kind::Bench => '\u{e004}',
-    };
-    String::from_iter([letter; MIN_INDEXED])
-}
-
-/// Words that are long enough for their index, and those that are not.
-fn parted(filter: &Filter) -> (Vec<&String>, Vec<&String>) {
-    filter.words.iter().partition(|word| word.chars().count() >= MIN_INDEXED)
-}
-
-/// A filter as what is read and a condition on it, with its order and its values in order. Where there is something to
-/// look up in the index of words, that leads: it gives the newest first and ends with the page.
-fn condition(
-    filter: &Filter,
-    before: Option<i64>,
-    floor: Option<i64>,
-    groups: &[Vec<String>],
-) -> (&'static str, String, Vec<Cell>) {
-    let (long, short) = parted(filter);
-    let mut parts = Vec::new();
-    let mut values = Vec::new();
-    let (from, id) = if long.is_empty() && groups.is_empty() {
-        if let Some(kind) = filter.kind {
-            parts.push("record.kind = ?");
-            values.push(Cell::from(kind.name().to_owned()));
-        }
-        ("record", "record.id")
-    } else {
-        let phrase = |word: &String| format!("\"{}\"", word.replace('"', "\"\""));
-        let kind = filter.kind.map(mark);
-        let words = kind.iter().chain(long).map(phrase);
-        let one_of = |group: &Vec<String>| format!("({})", group.iter().map(phrase).collect::<Vec<_>>().join(" OR "));
-        let all: Vec<_> = words.chain(groups.iter().map(one_of)).collect();
-        parts.push("word MATCH ?");
-        values.push(Cell::from(all.join(" AND ")));
-        ("word CROSS JOIN record ON record.id = word.rowid", "word.rowid")
-    };
-    if let Some(since) = filter.since {
-        parts.push("record.at >= ?");
-        values.push(Cell::from(since));
-    }
-    for word in short {
-        parts.push("instr(record.words, ?) > 0");
-        values.push(Cell::from(word.clone()));
-    }
-    let (older, newer) = (format!("{id} < ?"), format!("{id} >= ?"));
-    for (bound, part) in [(before, &older), (floor, &newer)] {
-        if let Some(bound) = bound {
-            parts.push(part);
-            values.push(Cell::from(bound));
-        }
-    }
-    let all = if parts.is_empty() { "1".to_owned() } else { parts.join(" AND ") };
-    (from, format!("{all} ORDER BY {id}"), values)
 }
 
 /// The columns of a figure, as [`measured`] reads them.

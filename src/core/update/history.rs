@@ -1,5 +1,6 @@
 //! What goes into the history, and what follows from its answers.
 
+use super::super::action::Action;
 use super::super::answer;
 use super::super::editor::Editor;
 use super::super::effect::Effect;
@@ -7,7 +8,7 @@ use super::super::event::HistoryEvent;
 use super::super::history::{Filter, Page, Record};
 use super::super::race::rating::MAX_VOTES;
 use super::super::session::SessionId;
-use super::super::state::{Screen, State};
+use super::super::state::{Overlay, Screen, State};
 use super::{bench, next_id, notify, race};
 
 /// Keep the answer that a session has just ended. A race's answer is kept with the race.
@@ -117,6 +118,16 @@ fn list(state: &mut State) -> Vec<Effect> {
         filter: Filter::parse(history.filter.text()),
         page: Page { before: history.before, rows: PAGE },
     }]
+}
+
+/// Ask whether the chosen record shall go.
+pub(super) fn delete(state: &mut State) -> Vec<Effect> {
+    let Some(entry) = state.history.entries.get(state.history.chosen).filter(|_| state.history.open) else {
+        return Vec::new();
+    };
+    let question = format!("Delete {} {} of the history for good? {}", entry.kind.name(), entry.id, entry.title);
+    state.overlay = Some(Overlay::Confirm { question, then: Box::new(Action::Forget(entry.id)) });
+    Vec::new()
 }
 
 /// Esc: the filter goes first, then the face.

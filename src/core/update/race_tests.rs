@@ -5,8 +5,8 @@ use wire::{Channel, Counters, Event as Said, Failure, FailureKind, Finish, Piece
 
 use super::tests::{Program, loaded, sample};
 use crate::core::action::RaceOrder;
-use crate::core::event::WorkerEvent;
-use crate::core::history::{Kind, Record};
+use crate::core::event::{HistoryEvent, Moment, WorkerEvent};
+use crate::core::history::{Entry as HistoryEntry, Kind, Record};
 use crate::core::race::rating::Vote;
 use crate::core::race::{Entry, Order, Stage, Winners};
 use crate::core::session::{Phase, WorkerId};
@@ -342,4 +342,39 @@ proptest! {
         prop_assert_eq!(program.state.race.n_columns(), 3);
         prop_assert!(!program.state.race.is_running(), "{:?}", stages(&program));
     }
+}
+
+#[test]
+fn a_record_is_deleted_after_a_question_and_its_vote_counts_no_more() {
+    let mut program = program(&["alpha", "beta"], Order::InTurn, false);
+    let vote = |unix| Vote {
+        race: 0,
+        at: Moment { unix, ..Moment::default() },
+        models: vec!["alpha".to_owned(), "beta".to_owned()],
+        winner: Some(0),
+        blind: false,
+    };
+    program.happens(Event::History(HistoryEvent::Votes(vec![vote(1), vote(2)])));
+    program.act(Action::History);
+    let entry = |id| HistoryEntry {
+        id,
+        kind: Kind::Vote,
+        at: id * 1000,
+        models: Vec::new(),
+        title: "why?".to_owned(),
+        rate: None,
+        joules: None,
+    };
+    let (generation, entries) = (program.state.history.generation, vec![entry(9), entry(4)]);
+    program.happens(Event::History(HistoryEvent::Listed { generation, entries, more: false }));
+    program.act(Action::Last);
+    assert!(program.act(Action::Delete).is_empty());
+    let Some(Overlay::Confirm { question, .. }) = &program.state.overlay else { panic!("nothing was asked") };
+    assert!(question.contains("vote 4"), "{question}");
+    assert!(program.act(Action::Confirm(false)).is_empty());
+    program.act(Action::Delete);
+    assert!(matches!(program.act(Action::Confirm(true))[..], [Effect::Forget(4)]));
+    program.happens(Event::History(HistoryEvent::Forgotten { id: 4, vote: Some(vote(2)) }));
+    assert_eq!(program.state.race.votes, [vote(1)]);
+    assert_eq!((program.state.history.entries.len(), program.state.history.chosen), (1, 0));
 }
