@@ -355,7 +355,9 @@ fn with_traced_app(
             app.record(recorder);
         }
         let exit = front(&mut app).await;
-        app.shut_down().await;
+        for reason in app.shut_down().await {
+            complain(&reason);
+        }
         exit
     })
 }

@@ -24,6 +24,8 @@ pub(super) enum Wish {
     Keep(Box<Record>),
     /// Tell what was measured last of each model.
     Measured,
+    /// Tell all votes.
+    Votes,
     /// Tell a page of the list.
     List { generation: u64, filter: Filter, page: Page },
     /// Delete a record.
@@ -134,16 +136,14 @@ fn keep(path: Option<&Path>, wishes: &Receiver<Wish>, answers: &mpsc::UnboundedS
         let is_record = matches!(wish, Wish::Keep(_));
         let answer = grant(history, wish).unwrap_or_else(|problem| {
             let text = sentence(&problem);
-            Some(if is_record { HistoryEvent::NotKept(text) } else { HistoryEvent::Trouble(text) })
+            if is_record { HistoryEvent::NotKept(text) } else { HistoryEvent::Trouble(text) }
         });
-        if let Some(answer) = answer {
-            let _ = answers.send(answer);
-        }
+        let _ = answers.send(answer);
     }
 }
 
-fn grant(history: &mut History, wish: Wish) -> Result<Option<HistoryEvent>, Problem> {
-    Ok(Some(match wish {
+fn grant(history: &mut History, wish: Wish) -> Result<HistoryEvent, Problem> {
+    Ok(match wish {
         Wish::Keep(record) => {
             let earlier = record
                 .figures
@@ -153,16 +153,18 @@ fn grant(history: &mut History, wish: Wish) -> Result<Option<HistoryEvent>, Prob
             HistoryEvent::Kept { id: history.add(&record)?, earlier }
         }
         Wish::Measured => HistoryEvent::Measured(history.measured()?),
+        Wish::Votes => HistoryEvent::Votes(history.votes()?),
         Wish::List { generation, filter, page } => {
             let entries = history.list(&filter, page)?;
             let more = entries.len() == page.rows;
             HistoryEvent::Listed { generation, entries, more }
         }
         Wish::Delete(id) => {
+            let vote = history.vote(id)?;
             history.delete(&[id])?;
-            return Ok(None);
+            HistoryEvent::Forgotten { id, vote }
         }
-    }))
+    })
 }
 
 fn sentence(problem: &Problem) -> String {

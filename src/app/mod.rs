@@ -221,10 +221,11 @@ impl App {
         self.execute(effect);
     }
 
-    /// Ask the history what was measured before.
+    /// Ask the history what was measured before, and how it was voted.
     pub fn recall(&mut self) {
         if self.state.settings.history.keep {
             self.keeper.ask(history::Wish::Measured);
+            self.keeper.ask(history::Wish::Votes);
         }
     }
 
@@ -238,12 +239,26 @@ impl App {
         self.handle(Event::Baselines(baselines::recall()));
     }
 
-    /// End all workers and wait until they have.
-    pub async fn shut_down(mut self) {
+    /// Keep a record in the history, unless the user wants none.
+    pub fn keep(&mut self, record: crate::core::history::Record) {
+        if self.state.settings.history.keep {
+            self.execute(Effect::Remember(Box::new(record)));
+        }
+    }
+
+    /// End all workers and wait until they have. Gives what the history could not keep, a sentence each.
+    pub async fn shut_down(mut self) -> Vec<String> {
         // Workers that still have something to say must not wait for us to listen.
         self.news.close();
         self.engine.shut_down().await;
         self.keeper.close();
+        let mut lost = Vec::new();
+        while let Some(event) = self.keeper.try_next() {
+            if let crate::core::event::HistoryEvent::NotKept(reason) = event {
+                lost.push(reason);
+            }
+        }
+        lost
     }
 
     /// A recording that can't go on ends, and nothing else does.

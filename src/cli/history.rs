@@ -9,8 +9,9 @@ use super::Exit;
 use super::table::{self, Column};
 use crate::app::history::{self, ExportError, Format, History as Store, Problem};
 use crate::core::history::{Entry, Filter, Kind, Page, Record};
+use crate::core::race::rating::{self, Vote};
 use crate::core::report;
-use crate::core::units::{digits, or_dash};
+use crate::core::units::{counted, digits, or_dash};
 
 /// Browse what was run before.
 #[derive(Debug, Args)]
@@ -29,6 +30,12 @@ pub struct History {
     /// Write a record as one HTML file with plots
     #[arg(long, value_name = "NUMBER", group = "what")]
     html: Option<i64>,
+    /// Print how the models stand after all votes
+    #[arg(long, group = "what")]
+    standings: bool,
+    /// Tell the names of a blind race that was not voted on
+    #[arg(long, value_name = "NUMBER", group = "what")]
+    reveal: Option<i64>,
     /// Delete these records, or with `all` those that pass the filter; asks first
     #[arg(long, value_name = "NUMBER", num_args = 1.., value_delimiter = ',', group = "what")]
     delete: Vec<String>,
@@ -91,6 +98,9 @@ pub fn run(arguments: &History, now: i64, width: Option<usize>, out: &mut impl W
 
 fn answer(arguments: &History, now: i64, width: Option<usize>, out: &mut impl Write) -> Result<Exit, Failure> {
     let Some(mut store) = history::open_existing()? else {
+        if arguments.standings {
+            return standings(&[], arguments.json, width, out);
+        }
         if arguments.json {
             writeln!(out, "{{\"schema\":\"taffrail/history/1\",\"records\":[]}}")?;
         } else {
@@ -111,6 +121,11 @@ fn answer(arguments: &History, now: i64, width: Option<usize>, out: &mut impl Wr
     if let Some(id) = arguments.rerun {
         let Some(record) = found(&mut store, id)? else { return Ok(Exit::NotFound) };
         let Some(command) = report::command(&record) else {
+            if record.seal.is_some() {
+                let text = "its names are hidden until it is voted on\n  hint: `taffrail history --reveal` tells them";
+                writeln!(io::stderr(), "taffrail: {text}")?;
+                return Ok(Exit::Refused);
+            }
             writeln!(io::stderr(), "taffrail: a {} can't be run again by one command", record.kind.name())?;
             return Ok(Exit::Failed);
         };
@@ -124,6 +139,15 @@ fn answer(arguments: &History, now: i64, width: Option<usize>, out: &mut impl Wr
     }
     if !arguments.delete.is_empty() {
         return delete(arguments, &filter, &mut store);
+    }
+    if let Some(id) = arguments.reveal {
+        let Some(_) = found(&mut store, id)? else { return Ok(Exit::NotFound) };
+        let said = if store.reveal(id)? { "its names are told now" } else { "nothing was hidden" };
+        writeln!(io::stderr(), "record {id}: {said}")?;
+        return Ok(Exit::Done);
+    }
+    if arguments.standings {
+        return standings(&store.votes()?, arguments.json, width, out);
     }
     if arguments.json || arguments.csv {
         let format = if arguments.json { Format::Json } else { Format::Csv };
@@ -141,6 +165,43 @@ fn answer(arguments: &History, now: i64, width: Option<usize>, out: &mut impl Wr
     list(&rows, now, width, out)?;
     if rows.len() == arguments.limit {
         writeln!(io::stderr(), "older ones are not shown; -n shows more")?;
+    }
+    Ok(Exit::Done)
+}
+
+const STANDINGS: [Column; 6] = [
+    Column { title: "Model", right: false, least: Some(16), goes: 0 },
+    Column { title: "Rating", right: true, least: None, goes: 0 },
+    Column { title: "± 95 %", right: true, least: None, goes: 0 },
+    Column { title: "Votes", right: true, least: None, goes: 1 },
+    Column { title: "Wins", right: true, least: None, goes: 2 },
+    Column { title: "Ties", right: true, least: None, goes: 3 },
+];
+
+fn standings(votes: &[Vote], json: bool, width: Option<usize>, out: &mut impl Write) -> Result<Exit, Failure> {
+    let ratings = rating::ratings(votes);
+    if json {
+        let document = serde_json::json!({ "schema": "taffrail/standings/1", "votes": votes.len(), "models": ratings });
+        writeln!(out, "{document:#}")?;
+    } else if ratings.is_empty() {
+        writeln!(out, "nobody has voted yet: `v` on the Race screen does")?;
+    } else {
+        let rows: Vec<_> = ratings
+            .iter()
+            .map(|rating| {
+                vec![
+                    gguf::clean(&rating.model, 200),
+                    format!("{:.0}", rating.rating),
+                    format!("{:.0}", rating.interval),
+                    rating.n_votes.to_string(),
+                    rating.n_wins.to_string(),
+                    rating.n_ties.to_string(),
+                ]
+            })
+            .collect();
+        table::write(out, &STANDINGS, &rows, width)?;
+        let count = counted(votes.len(), "vote");
+        writeln!(out, "after {count}; 400 points are odds of ten to one, 1500 is the mean")?;
     }
     Ok(Exit::Done)
 }
@@ -242,7 +303,7 @@ fn delete(arguments: &History, filter: &Filter, store: &mut Store) -> Result<Exi
             writeln!(err, "taffrail: nothing is deleted without a question\n  hint: add --yes to answer it")?;
             return Ok(Exit::Refused);
         }
-        write!(err, "Delete {} records for good? [y/N] ", ids.len())?;
+        write!(err, "Delete {} for good? [y/N] ", counted(ids.len(), "record"))?;
         let mut line = String::new();
         io::stdin().lock().read_line(&mut line)?;
         if !matches!(line.trim(), "y" | "yes") {
@@ -250,6 +311,6 @@ fn delete(arguments: &History, filter: &Filter, store: &mut Store) -> Result<Exi
         }
     }
     let n_deleted = store.delete(&ids)?;
-    writeln!(err, "{n_deleted} records deleted")?;
+    writeln!(err, "{} deleted", counted(n_deleted, "record"))?;
     Ok(if n_deleted == 0 { Exit::NotFound } else { Exit::Done })
 }

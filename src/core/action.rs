@@ -96,6 +96,8 @@ pub enum Action {
     Fetch(super::download::Order),
     /// Delete the chosen model, or what the chosen row of the disk use could free.
     Delete,
+    /// Delete a record of the history; asked by [`Action::Delete`].
+    Forget(i64),
     /// Take back what was deleted or joined last.
     TakeBack,
     /// List the disk use by something else.
@@ -246,7 +248,7 @@ pub static NAMED: &[Named] = &[
     named("rescan", "look through all stores again", Action::Rescan),
     named("pause", "let the download stand still, or go on", Action::Pause),
     named("cancel-download", "end the download and throw away what came", Action::CancelDownload),
-    named("delete-model", "delete the chosen model, or tidy up the chosen row", Action::Delete),
+    named("delete-model", "delete the chosen model or record, or tidy up the chosen row", Action::Delete),
     named("take-back", "take back what was deleted or joined last", Action::TakeBack),
     named("group", "show the disk use by model, family or store", Action::Group),
     named("measure-bandwidth", "measure what the main memory gives", Action::MeasureBandwidth),

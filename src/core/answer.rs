@@ -134,19 +134,22 @@ pub fn record(state: &State, session: &Session, at: i64) -> Record {
     let turns = session.turns.iter().take(before).filter(|turn| !turn.text.is_empty());
     body["turns"] = turns.map(|turn| json!({ "role": turn.role, "text": turn.text })).collect();
     let prompt = session.turns.iter().rev().find(|turn| turn.role == Role::User).map_or("", |turn| turn.text.as_str());
-    let mut options = serde_json::Map::new();
-    for field in super::settings::SESSION_FIELDS {
-        let value = session.settings.get(field.name).unwrap_or_default();
-        if SessionSettings::default().get(field.name).as_ref() != Some(&value) {
-            options.insert(field.name.to_owned(), Value::String(value));
-        }
-    }
-    body["options"] = Value::Object(options);
+    body["options"] = options(&session.settings);
     Record {
         models: vec![session.model.id.clone()],
         figures: vec![measured(session, wait, sample)],
         ..Record::new(Kind::Run, at, title(prompt), body)
     }
+}
+
+/// The settings that are not the usual ones, by name and as text.
+pub fn options(settings: &SessionSettings) -> Value {
+    let usual = SessionSettings::default();
+    let fields = super::settings::SESSION_FIELDS.iter().filter_map(|field| {
+        let value = settings.get(field.name).unwrap_or_default();
+        (usual.get(field.name).as_ref() != Some(&value)).then(|| (field.name.to_owned(), Value::String(value)))
+    });
+    Value::Object(fields.collect())
 }
 
 /// The speed of the session's last answer, and under which circumstances.

@@ -91,6 +91,15 @@ pub enum HistoryEvent {
     },
     /// A record was not kept: why.
     NotKept(String),
+    /// All votes that were kept before, oldest first.
+    Votes(Vec<super::race::rating::Vote>),
+    /// A record was deleted.
+    Forgotten {
+        /// Its number.
+        id: i64,
+        /// The vote that it was.
+        vote: Option<super::race::rating::Vote>,
+    },
     /// A page of the list.
     Listed {
         /// Which question it answers.

@@ -63,13 +63,45 @@ pub struct Record {
     pub body: Value,
     /// The speeds that it measured.
     pub figures: Vec<Measured>,
+    /// A race with a seal is told without the names of its models until a vote with the same one breaks it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal: Option<String>,
 }
 
 impl Record {
     /// A record that is not in the history yet.
     pub fn new(kind: Kind, at: i64, title: String, body: Value) -> Self {
-        Self { id: 0, kind, at, models: Vec::new(), title, body, figures: Vec::new() }
+        Self { id: 0, kind, at, models: Vec::new(), title, body, figures: Vec::new(), seal: None }
     }
+
+    /// Take away whatever tells which models took part: letters stand for the columns, as on the screen.
+    pub fn veil(&mut self) {
+        self.models = veiled(self.models.len());
+        // A speed is told of a model, and settings may tell one column from another.
+        self.figures.clear();
+        let Some(columns) = self.body["columns"].as_array_mut() else {
+            self.body = Value::Null;
+            return;
+        };
+        let letters = veiled(columns.len());
+        let mut names = Vec::new();
+        for (column, letter) in columns.iter_mut().zip(&letters) {
+            names.push((column["name"].take(), Value::from(letter.as_str())));
+            column["name"] = letter.as_str().into();
+            for secret in ["model", "settings", "options"] {
+                column[secret] = Value::Null;
+            }
+        }
+        let winners = self.body["winners"].as_object_mut().into_iter().flat_map(|winners| winners.values_mut());
+        for winner in winners.filter_map(Value::as_array_mut).flatten() {
+            *winner = names.iter().find(|(name, _)| name == winner).map_or(Value::Null, |(_, letter)| letter.clone());
+        }
+    }
+}
+
+/// What stands for so many models whose names are hidden.
+pub fn veiled(count: usize) -> Vec<String> {
+    (0..count).map(|place| format!("model {}", super::race::letter(place))).collect()
 }
 
 /// Under which circumstances a speed was measured: only equal ones compare.

@@ -117,6 +117,11 @@ impl fmt::Display for Ratio {
     }
 }
 
+/// So many of a thing: `1 record`, `2 records`.
+pub fn counted(count: usize, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}
+
 /// A reading as it is written, or `—` where there is none.
 pub fn or_dash(reading: Option<impl fmt::Display>) -> String {
     reading.map_or_else(|| "—".to_owned(), |reading| reading.to_string())

@@ -7,7 +7,9 @@
 //! empties or renames it.
 
 mod export;
+mod problem;
 mod schema;
+mod search;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -15,9 +17,13 @@ use std::time::{Duration, Instant};
 use rusqlite::types::Value as Cell;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Row, params, params_from_iter};
 
-use crate::core::history::{Entry, Filter, Kind, Latest, Measured, Page, Record, Series};
+use crate::core::history::{Entry, Filter, Kind, Latest, Measured, Page, Record, Series, veiled};
+use crate::core::race::rating::{MAX_VOTES, Vote};
 
 pub use export::{ExportError, Format};
+pub use problem::Problem;
+use problem::problem;
+use search::{condition, index, parted, words};
 
 /// How long a database that another process writes to is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -30,84 +36,14 @@ const MAX_BODY: usize = 64 << 20;
 /// Earlier measurements of a series that are compared with.
 const MAX_EARLIER: usize = 30;
 
-/// The shortest word that the index of words finds: it is made of groups of three characters.
-const MIN_INDEXED: usize = 3;
+/// The newest records that are looked through for a short word, one after the other, before the index is asked.
+const MANY: i64 = 4000;
 
 /// The history.
 #[derive(Debug)]
 pub struct History {
     connection: Connection,
     path: PathBuf,
-}
-
-/// Why the history can't be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
-    /// Its folder or file can't be made or opened.
-    #[error("the history {} can't be opened: {reason}", .path.display())]
-    Closed {
-        /// Which file.
-        path: PathBuf,
-        /// The system's reason.
-        reason: String,
-    },
-    /// Another process holds it.
-    #[error("the history {} is locked by another process", .path.display())]
-    Locked {
-        /// Which file.
-        path: PathBuf,
-    },
-    /// It is no database, or a damaged one.
-    #[error("the history {} is damaged: {reason}", .path.display())]
-    Corrupt {
-        /// Which file.
-        path: PathBuf,
-        /// `SQLite`'s reason.
-        reason: String,
-    },
-    /// A newer version of the program has changed it.
-    #[error("the history {} is of version {found}, this program knows {known}", .path.display())]
-    Newer {
-        /// Which file.
-        path: PathBuf,
-        /// Its version.
-        found: i64,
-        /// Ours.
-        known: i64,
-    },
-    /// There is no room for more.
-    #[error("the disk of the history {} is full", .path.display())]
-    Full {
-        /// Which file.
-        path: PathBuf,
-    },
-    /// Something else.
-    #[error("the history {} failed: {reason}", .path.display())]
-    Other {
-        /// Which file.
-        path: PathBuf,
-        /// `SQLite`'s reason.
-        reason: String,
-    },
-}
-
-impl Problem {
-    /// What the user can do.
-    pub fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Closed { .. } => {
-                "check who may write there, or set `history.keep` to false; nothing is kept until then".to_owned()
-            }
-            Self::Locked { .. } => "it goes on by itself when the other process is done; nothing was lost".to_owned(),
-            Self::Corrupt { path, .. } => format!(
-                "it is left as it is; `sqlite3 {0} .recover` reads what can be saved; move it away to begin a new one",
-                path.display()
-            ),
-            Self::Newer { .. } => "update taffrail; the file is left as it is".to_owned(),
-            Self::Full { .. } => "make room; what is in the history stays".to_owned(),
-            Self::Other { .. } => return None,
-        })
-    }
 }
 
 impl History {
@@ -152,19 +88,24 @@ impl History {
         }
         self.run(|connection| {
             let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-            let words = words(record);
+            // A vote has no secret, it ends one.
+            let seal = record.seal.as_ref().filter(|_| record.kind != Kind::Vote);
+            // Whoever searches for a name must not find where it is hidden.
+            let words = words(&record.title, if seal.is_some() { &[] } else { &record.models });
             let models = serde_json::to_string(&record.models).unwrap_or_default();
             transaction
-                .prepare_cached("INSERT INTO record (at, kind, title, models, words) VALUES (?1, ?2, ?3, ?4, ?5)")?
-                .execute(params![record.at, record.kind.name(), record.title, models, words])?;
+                .prepare_cached(
+                    "INSERT INTO record (at, kind, title, models, words, seal) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                )?
+                .execute(params![record.at, record.kind.name(), record.title, models, words, seal])?;
             let id = transaction.last_insert_rowid();
+            if let Some(seal) = record.seal.as_ref().filter(|_| record.kind == Kind::Vote) {
+                open_sealed(&transaction, "seal = ?1", seal)?;
+            }
             transaction
                 .prepare_cached("INSERT INTO body (record, text) VALUES (?1, ?2)")?
                 .execute(params![id, body])?;
-            let indexed = format!("{}\n{words}", mark(record.kind));
-            transaction
-                .prepare_cached("INSERT INTO word (rowid, text) VALUES (?1, ?2)")?
-                .execute(params![id, indexed])?;
+            index(&transaction, id, record.kind, &words)?;
             let mut insert = transaction.prepare_cached(
                 "INSERT INTO figure (record, model, hash, build, driver, settings, what, rate, spread, n, joules)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
@@ -193,13 +134,46 @@ impl History {
 
     /// A window on the records that pass the filter, newest first.
     pub fn list(&mut self, filter: &Filter, page: Page) -> Result<Vec<Entry>, Problem> {
-        let (from, condition, mut values) = condition(filter, page.before);
+        let (_, short) = parted(filter);
+        if short.is_empty() {
+            return self.page(filter, page, None, &[]);
+        }
+        // A short word that many have fills the page from the newest. One that few have has few groups of letters.
+        let newest = self.run(|connection| {
+            connection.query_row("SELECT ifnull(max(id), 0) FROM record", [], |row| row.get::<_, i64>(0))
+        })?;
+        let floor = page.before.unwrap_or(newest + 1) - MANY;
+        let near = self.page(filter, page, Some(floor), &[])?;
+        if near.len() == page.rows || floor <= 0 {
+            return Ok(near);
+        }
+        let mut groups = Vec::new();
+        for word in short {
+            match self.run(|connection| search::groups(connection, word))? {
+                Some(none) if none.is_empty() => return Ok(Vec::new()),
+                Some(some) => groups.push(some),
+                None => {}
+            }
+        }
+        self.page(filter, page, None, &groups)
+    }
+
+    /// A window on the records from this number on, of which each has one of the groups for each of its short words.
+    fn page(
+        &mut self,
+        filter: &Filter,
+        page: Page,
+        floor: Option<i64>,
+        groups: &[Vec<String>],
+    ) -> Result<Vec<Entry>, Problem> {
+        let (from, condition, mut values) = condition(filter, page.before, floor, groups);
         values.push(Cell::from(i64::try_from(page.rows).unwrap_or(i64::MAX)));
         // The figures of the rows that show only, and of these the generation's.
         let sql = format!(
             "SELECT record.id, record.kind, record.at, record.models, record.title,
                     (SELECT rate FROM figure WHERE figure.record = record.id AND what = 'tg' AND rate IS NOT NULL LIMIT 1),
-                    (SELECT joules FROM figure WHERE figure.record = record.id AND what = 'tg' AND joules IS NOT NULL LIMIT 1)
+                    (SELECT joules FROM figure WHERE figure.record = record.id AND what = 'tg' AND joules IS NOT NULL LIMIT 1),
+                    record.seal IS NOT NULL
              FROM {from} WHERE {condition} DESC LIMIT ?"
         );
         self.run(|connection| {
@@ -220,13 +194,26 @@ impl History {
         self.run(|connection| {
             let record = connection
                 .prepare_cached(
-                    "SELECT id, kind, at, models, title, text FROM record JOIN body ON body.record = id WHERE id = ?1",
+                    "SELECT id, kind, at, models, title, text, seal FROM record JOIN body ON body.record = id WHERE id = ?1",
                 )?
                 .query_row([id], record)
                 .optional()?;
             let Some(mut record) = record else { return Ok(None) };
             record.figures = figures(connection, id)?;
+            if record.seal.is_some() {
+                record.veil();
+            }
             Ok(Some(record))
+        })
+    }
+
+    /// Tell the names of a blind race without a vote; whether there was one to tell of.
+    pub fn reveal(&mut self, id: i64) -> Result<bool, Problem> {
+        self.run(|connection| {
+            let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            let n_opened = open_sealed(&transaction, "seal IS NOT NULL AND id = ?1", &id)?;
+            transaction.commit()?;
+            Ok(n_opened > 0)
         })
     }
 
@@ -246,7 +233,7 @@ impl History {
 
     /// Numbers of all records that pass the filter, newest first.
     pub fn ids(&mut self, filter: &Filter) -> Result<Vec<i64>, Problem> {
-        let (from, condition, values) = condition(filter, None);
+        let (from, condition, values) = condition(filter, None, None, &[]);
         let sql = format!("SELECT record.id FROM {from} WHERE {condition} DESC");
         self.run(|connection| {
             connection.prepare(&sql)?.query_map(params_from_iter(values), |row| row.get(0))?.collect()
@@ -277,6 +264,34 @@ impl History {
                     Ok((row.get(0)?, Latest { rate: row.get(1)?, joules: row.get(2)?, at: row.get(3)? }))
                 })?
                 .collect()
+        })
+    }
+
+    /// The newest votes, as many as count, oldest first. One that can't be read is none.
+    pub fn votes(&mut self) -> Result<Vec<Vote>, Problem> {
+        let sql = format!(
+            "SELECT at, text FROM record JOIN body ON body.record = id WHERE kind = 'vote' ORDER BY id DESC LIMIT {MAX_VOTES}"
+        );
+        self.run(|connection| {
+            let mut votes = Vec::new();
+            let mut statement = connection.prepare(&sql)?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let text = row.get_ref(1)?.as_str().map_err(|error| damaged(1, error.into()))?;
+                votes.extend(Vote::read(row.get(0)?, text));
+            }
+            votes.reverse();
+            Ok(votes)
+        })
+    }
+
+    /// The vote of this number; `None` where the record is none.
+    pub fn vote(&mut self, id: i64) -> Result<Option<Vote>, Problem> {
+        let sql = "SELECT at, text FROM record JOIN body ON body.record = id WHERE kind = 'vote' AND id = ?1";
+        self.run(|connection| {
+            let kept: Option<(i64, String)> =
+                connection.query_row(sql, [id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+            Ok(kept.and_then(|(at, text)| Vote::read(at, &text)))
         })
     }
 
@@ -337,74 +352,21 @@ fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
-fn problem(path: &Path, error: &rusqlite::Error) -> Problem {
-    let path = path.to_owned();
-    let reason = match error {
-        rusqlite::Error::SqliteFailure(failure, text) => text.clone().unwrap_or_else(|| failure.to_string()),
-        error => error.to_string(),
-    };
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Problem::Locked { path },
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Problem::Corrupt { path, reason },
-        Some(ErrorCode::DiskFull) => Problem::Full { path },
-        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
-            Problem::Closed { path, reason }
-        }
-        // A table that is not there, or a row that is no row of ours.
-        _ => Problem::Other { path, reason },
+/// Break the seals of the races that a condition on a value names; gives how many.
+fn open_sealed(connection: &Connection, condition: &str, value: &dyn rusqlite::ToSql) -> rusqlite::Result<usize> {
+    let sealed: Vec<(i64, Kind, String, Vec<String>)> = connection
+        .prepare_cached(&format!("SELECT id, kind, title, models FROM record WHERE {condition}"))?
+        .query_map([value], |row| Ok((row.get(0)?, self::kind(row, 1)?, row.get(2)?, json(row, 3)?)))?
+        .collect::<Result<_, _>>()?;
+    for (id, kind, title, models) in &sealed {
+        let words = words(title, models);
+        connection
+            .prepare_cached("UPDATE record SET seal = NULL, words = ?2 WHERE id = ?1")?
+            .execute(params![id, words])?;
+        connection.prepare_cached("DELETE FROM word WHERE rowid = ?1")?.execute([id])?;
+        index(connection, *id, *kind, &words)?;
     }
-}
-
-/// What a filter looks through: title and models, in small letters.
-fn words(record: &Record) -> String {
-    let mut words = record.title.to_lowercase();
-    for model in &record.models {
-        words.push('\n');
-        words.push_str(&model.to_lowercase());
-    }
-    words
-}
-
-/// How the index of words names a kind; no one types it.
-fn mark(kind: Kind) -> String {
-    format!("⟨{}⟩", kind.name())
-}
-
-/// A filter as what is read and a condition on it, with its order and its values in order. Where words are long enough for
-/// their index, that leads: it gives the newest first and ends with the page.
-fn condition(filter: &Filter, before: Option<i64>) -> (&'static str, String, Vec<Cell>) {
-    let (long, short): (Vec<_>, Vec<_>) = filter.words.iter().partition(|word| word.chars().count() >= MIN_INDEXED);
-    let mut parts = Vec::new();
-    let mut values = Vec::new();
-    let (from, id) = if long.is_empty() {
-        if let Some(kind) = filter.kind {
-            parts.push("record.kind = ?");
-            values.push(Cell::from(kind.name().to_owned()));
-        }
-        ("record", "record.id")
-    } else {
-        let kind = filter.kind.map(mark);
-        let phrase = |word: &String| format!("\"{}\"", word.replace('"', "\"\""));
-        let phrases: Vec<_> = kind.iter().chain(long).map(phrase).collect();
-        parts.push("word MATCH ?");
-        values.push(Cell::from(phrases.join(" AND ")));
-        ("word CROSS JOIN record ON record.id = word.rowid", "word.rowid")
-    };
-    if let Some(since) = filter.since {
-        parts.push("record.at >= ?");
-        values.push(Cell::from(since));
-    }
-    for word in short {
-        parts.push("instr(record.words, ?) > 0");
-        values.push(Cell::from(word.clone()));
-    }
-    let newest = format!("{id} < ?");
-    if let Some(before) = before {
-        parts.push(&newest);
-        values.push(Cell::from(before));
-    }
-    let all = if parts.is_empty() { "1".to_owned() } else { parts.join(" AND ") };
-    (from, format!("{all} ORDER BY {id}"), values)
+    Ok(sealed.len())
 }
 
 /// The columns of a figure, as [`measured`] reads them.
@@ -436,7 +398,7 @@ fn figures(connection: &Connection, record: i64) -> rusqlite::Result<Vec<Measure
 }
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
-    Ok(Entry {
+    let entry = Entry {
         id: row.get(0)?,
         kind: kind(row, 1)?,
         at: row.get(2)?,
@@ -444,7 +406,9 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         title: row.get(4)?,
         rate: row.get(5)?,
         joules: row.get(6)?,
-    })
+    };
+    let is_sealed: bool = row.get(7)?;
+    Ok(if is_sealed { Entry { models: veiled(entry.models.len()), rate: None, joules: None, ..entry } } else { entry })
 }
 
 fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
@@ -456,6 +420,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
         title: row.get(4)?,
         body: json(row, 5)?,
         figures: Vec::new(),
+        seal: row.get(6)?,
     })
 }
 

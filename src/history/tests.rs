@@ -103,6 +103,125 @@ fn what_is_deleted_is_gone_with_its_words_and_figures() {
 }
 
 #[test]
+fn votes_are_read_back_oldest_first_and_bad_ones_passed_over() {
+    let (_folder, path) = place();
+    let mut history = History::open(&path).unwrap();
+    let vote = |at: i64, winner: serde_json::Value| {
+        let column = |name: &str, text: Option<&str>| json!({ "name": name, "text": text });
+        let columns = [column("a", Some("x")), column("silent", None), column("b", Some("y"))];
+        let body = json!({ "blind": true, "columns": columns, "vote": { "winner": winner } });
+        Record::new(Kind::Vote, at, "Why?".to_owned(), body)
+    };
+    history.add(&vote(1000, json!("b"))).unwrap();
+    history.add(&vote(2000, json!("nobody"))).unwrap();
+    history.add(&run("no vote", "a", 1.0)).unwrap();
+    let tie = history.add(&vote(3000, json!(null))).unwrap();
+    let votes = history.votes().unwrap();
+    let told: Vec<_> = votes.iter().map(|vote| (vote.at.unix, vote.models.join(" "), vote.winner)).collect();
+    assert_eq!(told, [(1, "a b".to_owned(), Some(1)), (3, "a b".to_owned(), None)]);
+    assert!(history.vote(tie).unwrap().unwrap().is_same(&votes[1]));
+    assert_eq!(history.vote(3).unwrap(), None);
+}
+
+/// Short words through the newest rows, through their groups of letters, and where nobody has them.
+#[test]
+fn short_words_are_found_however_far_back() {
+    let (_folder, path) = place();
+    let mut history = History::open(&path).unwrap();
+    history.add(&run("a fjord ends on xy", "m:zq", 1.0)).unwrap();
+    history.connection.execute_batch("BEGIN").unwrap();
+    for n in 0..=MANY {
+        let title = format!("question {n}");
+        history
+            .connection
+            .prepare_cached("INSERT INTO record (at, kind, title, models, words) VALUES (1, 'run', ?1, '[]', ?1)")
+            .unwrap()
+            .execute([&title])
+            .unwrap();
+        let id = history.connection.last_insert_rowid();
+        index(&history.connection, id, Kind::Run, &title).unwrap();
+    }
+    history.connection.execute_batch("COMMIT").unwrap();
+    for (filter, expected) in [
+        ("xy", 1),
+        ("zq", 1),
+        ("q", 3),
+        ("j", 1),
+        ("fj ends", 1),
+        ("ru", 0),
+        ("kind:run xy", 1),
+        ("kind:bench xy", 0),
+        ("wq", 0),
+        ("xy wq", 0),
+        ("é", 0),
+        ("\"x", 0),
+        ("qu", 3),
+    ] {
+        assert_eq!(titles(&mut history, filter, None).len(), expected, "{filter}");
+    }
+}
+
+#[test]
+fn a_blind_race_is_told_without_names_until_its_vote() {
+    let (_folder, path) = place();
+    let mut history = History::open(&path).unwrap();
+    let column = |name: &str| json!({ "name": name, "text": "x", "model": { "id": name }, "options": { "seed": "7" } });
+    let body = json!({
+        "columns": [column("secret-7b"), column("hidden-3b")],
+        "winners": { "first": ["hidden-3b"], "most_frugal_unknown": null },
+    });
+    let series = Series { model: "secret-7b".to_owned(), ..Series::default() };
+    let race = |kind, seal: &str| Record {
+        models: vec!["secret-7b".to_owned(), "hidden-3b".to_owned()],
+        figures: vec![Measured {
+            series: series.clone(),
+            what: "tg".to_owned(),
+            rate: Some(2.0),
+            ..Measured::default()
+        }],
+        seal: Some(seal.to_owned()),
+        ..Record::new(kind, 1, "Why?".to_owned(), body.clone())
+    };
+    let first = history.add(&race(Kind::Race, "1-1")).unwrap();
+    let second = history.add(&race(Kind::Race, "2-1")).unwrap();
+    let told = |history: &mut History| {
+        let page = Page { before: None, rows: 9 };
+        let mut all = format!("{:?}", history.list(&Filter::default(), page).unwrap());
+        let mut out = Vec::new();
+        history.export(&Filter::default(), Format::Json, &mut out).unwrap();
+        history.export(&Filter::default(), Format::Csv, &mut out).unwrap();
+        all.push_str(&String::from_utf8(out).unwrap());
+        all
+    };
+    let hidden = told(&mut history);
+    assert!(!hidden.contains("secret") && !hidden.contains("hidden") && hidden.contains("model B"), "{hidden}");
+    assert_eq!(titles(&mut history, "secret", None), [""; 0]);
+    assert_eq!(history.get(first).unwrap().unwrap().body["winners"]["first"][0], "model B");
+    history.add(&race(Kind::Vote, "1-1")).unwrap();
+    assert_eq!(history.get(first).unwrap().unwrap().body, body);
+    assert_eq!(history.list(&Filter::parse("secret kind:race"), Page { before: None, rows: 9 }).unwrap()[0].id, first);
+    assert!(history.reveal(second).unwrap() && !history.reveal(second).unwrap());
+    assert_eq!(titles(&mut history, "secret kind:race", None).len(), 2);
+}
+
+#[test]
+fn a_file_of_the_first_version_keeps_what_it_has() {
+    let (_folder, path) = place();
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    schema::make_first(
+        &path,
+        "INSERT INTO record VALUES (7, 5, 'bench', 'pp512', '[\"m:ab\"]', 'pp512' || char(10) || 'm:ab');
+         INSERT INTO body VALUES (7, '{}');",
+    );
+    let mut history = History::open(&path).unwrap();
+    for filter in ["pp512", "kind:bench m:ab", "ab", "pp"] {
+        assert_eq!(titles(&mut history, filter, None), ["pp512"], "{filter}");
+    }
+    assert_eq!(history.get(7).unwrap().unwrap().kind, Kind::Bench);
+    assert_eq!(history.delete(&[7]).unwrap(), 1);
+}
+
+#[test]
 fn exports_are_read_back() {
     let (_folder, path) = place();
     let mut history = History::open(&path).unwrap();
@@ -143,7 +262,7 @@ fn bad_files_are_told_and_left_alone() {
     for (bytes, expected) in [
         (b"this is a text file, and not a short one at all".to_vec(), "is damaged"),
         (damaged, "is damaged"),
-        (newer, "is of version 99, this program knows 1"),
+        (newer, "is of version 99, this program knows"),
         (foreign, "is the database of another program"),
     ] {
         fs::write(&path, &bytes).unwrap();

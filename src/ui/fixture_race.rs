@@ -150,5 +150,6 @@ pub(super) fn standings() -> State {
     let names = ["qwen3-8b", "r1-qwen-1.5b", "smollm2-135m"].map(str::to_owned).to_vec();
     let vote = |winner| Vote { race: 1, at: Moment::default(), models: names.clone(), winner, blind: true };
     state.race.votes = [Some(0), Some(0), Some(1), None, Some(0)].map(vote).to_vec();
+    state.race.standings = race::rating::ratings(&state.race.votes);
     state
 }

@@ -123,7 +123,7 @@ const BENCH: &[Part] = &[
 const HISTORY: &[Part] = &[
     Heading("History: what was run before?"),
     Text(
-        "Answers, races, votes, suites and benches, newest first. The filter takes words that must all occur, and `kind:bench`. `taffrail history` shows a record, prints the command that runs it again, exports and deletes.",
+        "Answers, races, votes, suites and benches, newest first. The filter takes words that must all occur, and `kind:bench`. `taffrail history` shows a record, prints the command that runs it again, writes its report and exports. A blind race that was not voted on hides its models here too. The chosen record can be deleted for good.",
     ),
 ];
 

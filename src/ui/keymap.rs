@@ -186,7 +186,7 @@ const BUILT_IN: &[(&str, &[Context], &[&str])] = &[
     ("export", GRAPHS, &["e"]),
     ("theme", TABLES, &["T"]),
     ("rescan", &[Library, Usage], &["ctrl-r"]),
-    ("delete-model", &[Library, Usage], &["d"]),
+    ("delete-model", &[Library, Usage, History], &["d"]),
     ("take-back", &[Library, Usage], &["U"]),
     ("group", &[Usage], &["tab"]),
     ("measure-bandwidth", &[Machine], &["b"]),

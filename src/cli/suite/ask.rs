@@ -26,6 +26,8 @@ pub(super) struct Asked {
     pub(super) model: Arc<Model>,
     pub(super) store: Store,
     to_judge: Vec<Answer>,
+    /// Whether something was asked now, rather than known from an earlier run.
+    pub(super) is_new: bool,
 }
 
 impl Asked {
@@ -41,7 +43,7 @@ impl Asked {
         let mut to_judge = Vec::new();
         let open: Vec<_> = suite.prompts.iter().filter(|prompt| store.get(&prompt.id).is_none()).collect();
         if open.is_empty() {
-            return Ok(Self { model: Arc::clone(model), store, to_judge });
+            return Ok(Self { model: Arc::clone(model), store, to_judge, is_new: false });
         }
         let session = start(app, model, settings, force).await?;
         for (number, prompt) in (1..).zip(&open) {
@@ -58,7 +60,7 @@ impl Asked {
         }
         tell("");
         stop(app, session).await;
-        Ok(Self { model: Arc::clone(model), store, to_judge })
+        Ok(Self { model: Arc::clone(model), store, to_judge, is_new: true })
     }
 
     /// Have a judge say what it finds of the answers that wait for it.

@@ -16,6 +16,8 @@ use super::run::Failure;
 use super::table::{self, Column};
 use super::{Exit, SessionOptions, json as document};
 use crate::app::{App, terminal_width};
+use crate::core::answer;
+use crate::core::history::{Kind, Record};
 use crate::core::model::Model;
 use crate::core::settings::SessionSettings;
 use crate::core::suite::tally::{Cost, Tally, front, interval, pick};
@@ -108,6 +110,8 @@ struct Results {
     /// The judge's name, where one was asked.
     judge: Option<String>,
     asked: Vec<Asked>,
+    /// How the models ran.
+    settings: SessionSettings,
 }
 
 /// Run `taffrail suite`. `find` gives the model that a name means.
@@ -228,7 +232,12 @@ async fn run(
         }
         ask::stop(app, session).await;
     }
-    Ok(Results { suite, judge: judge.map(|judge| judge.name.clone()), asked })
+    let results = Results { suite, judge: judge.map(|judge| judge.name.clone()), asked, settings };
+    // What was known before was kept then.
+    if results.asked.iter().any(|asked| asked.is_new) {
+        app.keep(results.record(file, app.state.now.unix.saturating_mul(1000)));
+    }
+    Ok(results)
 }
 
 const COLUMNS: [Column; 9] = [
@@ -338,6 +347,22 @@ impl Results {
             writeln!(out, "judged in part by a model, {judge}: an opinion, not a measurement")?;
         }
         writeln!(out)
+    }
+
+    /// For the history: the document, and what it takes to read it and to run it again.
+    fn record(&self, file: &Path, at: i64) -> Record {
+        let mut body = self.document("taffrail/suite/1");
+        body["description"] = json!(self.suite.description);
+        let prompts = self.suite.prompts.iter().map(|prompt| json!({ "id": prompt.id, "text": prompt.text }));
+        body["prompts"] = prompts.collect();
+        // One that comes with the program has a name and no file.
+        let place = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+        body["file"] = json!(place.to_string_lossy());
+        body["options"] = answer::options(&self.settings);
+        let passed: Vec<_> = self.tallies().iter().map(|tally| format!("{}/{}", tally.passed, tally.n)).collect();
+        let title = answer::title(&format!("{} · passed {}", self.suite.name, passed.join(", ")));
+        let models = self.asked.iter().map(|asked| asked.model.id.clone()).collect();
+        Record { models, ..Record::new(Kind::Suite, at, title, body) }
     }
 
     fn document(&self, schema: &str) -> Value {

@@ -24,7 +24,7 @@ use super::settings::{SESSION_FIELDS, SessionSettings};
 use super::state::State;
 use super::units::{Bytes, Joules};
 use diff::Diff;
-use rating::Vote;
+use rating::{Rating, Vote};
 
 /// The fewest columns of a race.
 pub const MIN_COLUMNS: usize = 2;
@@ -77,8 +77,10 @@ pub struct Races {
     pub typing: bool,
     /// The race that shows, which may be running.
     pub race: Option<Box<Race>>,
-    /// All votes.
+    /// All votes, oldest first.
     pub votes: Vec<Vote>,
+    /// How the models stand after them, while that shows; best first.
+    pub standings: Vec<Rating>,
     /// What shows of it.
     pub face: Face,
     /// The chosen column.

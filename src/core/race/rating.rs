@@ -5,7 +5,10 @@
 //! of each pair; these are not independent, so with more than two columns the interval is a little too narrow. A normal
 //! prior keeps a model that has only won finite. The interval is Laplace's: the curvature at the most likely strengths.
 
-use serde::Serialize;
+use std::collections::BTreeSet;
+
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 
 use crate::core::event::Moment;
 
@@ -17,13 +20,17 @@ const MEAN: f64 = 1500.0;
 const PRIOR: f64 = 2.0;
 /// Newton's steps; the likelihood is concave, and a dozen are enough.
 const MAX_STEPS: usize = 100;
+/// The most votes that count, the newest. Ratings are computed whenever they show.
+pub const MAX_VOTES: usize = 10_000;
+/// The most models that are rated: those of the newest votes. The fit takes time with the cube of their number.
+const MAX_MODELS: usize = 128;
 /// Half the width of a 95 % interval in standard deviations.
 const Z95: f64 = 1.96;
 
 /// One vote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Vote {
-    /// The race.
+    /// The race, while the program lives; 0 of an earlier one.
     pub race: u64,
     /// When.
     #[serde(serialize_with = "unix")]
@@ -34,6 +41,48 @@ pub struct Vote {
     pub winner: Option<usize>,
     /// Whether the names were hidden.
     pub blind: bool,
+}
+
+impl Vote {
+    /// The vote that a record of the history keeps: its time, milliseconds since 1970, and the text of its body, which is
+    /// a race's document. `None` where it is no vote. Columns without an answer took no part.
+    pub fn read(at: i64, body: &str) -> Option<Self> {
+        let ballot: Ballot = serde_json::from_str(body).ok()?;
+        let choice = ballot.vote?;
+        let models: Vec<String> =
+            ballot.columns.into_iter().filter(|column| column.text.is_some()).map(|column| column.name).collect();
+        let winner = match choice.winner {
+            Some(name) => Some(models.iter().position(|model| *model == name)?),
+            None => None,
+        };
+        let at = Moment { unix: at.div_euclid(1000), ..Moment::default() };
+        Some(Self { race: 0, at, models, winner, blind: ballot.blind })
+    }
+
+    /// Whether this is the same judgement, told by what the history keeps of one.
+    pub fn is_same(&self, other: &Self) -> bool {
+        (self.at.unix, &self.models, self.winner) == (other.at.unix, &other.models, other.winner)
+    }
+}
+
+/// What a vote needs of a race's document.
+#[derive(Deserialize)]
+struct Ballot {
+    columns: Vec<Column>,
+    vote: Option<Choice>,
+    #[serde(default)]
+    blind: bool,
+}
+
+#[derive(Deserialize)]
+struct Column {
+    name: String,
+    text: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    winner: Option<String>,
 }
 
 fn unix<S: serde::Serializer>(at: &Moment, serializer: S) -> Result<S::Ok, S::Error> {
@@ -59,9 +108,14 @@ pub struct Rating {
 
 /// The ratings of all models that were voted on, best first.
 pub fn ratings(votes: &[Vote]) -> Vec<Rating> {
-    let mut names: Vec<&str> = votes.iter().flat_map(|vote| vote.models.iter().map(String::as_str)).collect();
-    names.sort_unstable();
-    names.dedup();
+    let mut known: BTreeSet<&str> = BTreeSet::new();
+    for vote in votes.iter().rev() {
+        if known.len() + vote.models.len() <= MAX_MODELS {
+            known.extend(vote.models.iter().map(String::as_str));
+        }
+    }
+    let names: Vec<&str> = known.iter().copied().collect();
+    let votes = votes.iter().filter(|vote| vote.models.iter().all(|model| known.contains(model.as_str())));
     let n = names.len();
     let place = |name: &str| names.binary_search(&name).unwrap_or(0);
     let mut wins = vec![vec![0.0; n]; n];

@@ -24,13 +24,18 @@ impl Race {
         // What is hidden from a voter is not lost to the history.
         let mut body = export::document(&Self { blind: false, ..self.clone() });
         body["blind"] = self.blind.into();
+        body["lockstep"] = self.lockstep.into();
+        for (lane, column) in self.lanes.iter().zip(body["columns"].as_array_mut().into_iter().flatten()) {
+            column["options"] = answer::options(&lane.settings);
+        }
         let mut models: Vec<String> = Vec::new();
         for lane in &self.lanes {
             if !models.contains(&lane.model.id) {
                 models.push(lane.model.id.clone());
             }
         }
-        Record { models, ..Record::new(kind, at, answer::title(&self.prompt), body) }
+        let seal = self.blind.then(|| format!("{}-{}", self.at.unix, self.id));
+        Record { models, seal, ..Record::new(kind, at, answer::title(&self.prompt), body) }
     }
 
     /// Note the speed of an answer that has just ended, and say whether it is this race's. Columns that run at once share

@@ -43,7 +43,9 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             hub::enter(state);
             house::survey(state)
         }
+        Action::Delete if state.screen == Screen::Bench => history::delete(state),
         Action::Delete => house::delete(state),
+        Action::Forget(id) => vec![Effect::Forget(id)],
         Action::TakeBack => house::take_back(state),
         Action::Group => {
             state.house.grouping = state.house.grouping.next();

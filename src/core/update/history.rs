@@ -1,13 +1,15 @@
 //! What goes into the history, and what follows from its answers.
 
+use super::super::action::Action;
 use super::super::answer;
 use super::super::editor::Editor;
 use super::super::effect::Effect;
 use super::super::event::HistoryEvent;
 use super::super::history::{Filter, Page, Record};
+use super::super::race::rating::MAX_VOTES;
 use super::super::session::SessionId;
-use super::super::state::{Screen, State};
-use super::{bench, next_id, notify};
+use super::super::state::{Overlay, Screen, State};
+use super::{bench, next_id, notify, race};
 
 /// Keep the answer that a session has just ended. A race's answer is kept with the race.
 pub(super) fn remember_answer(state: &mut State, id: SessionId) -> Vec<Effect> {
@@ -40,6 +42,25 @@ pub(super) fn heard(state: &mut State, event: HistoryEvent) -> Vec<Effect> {
         HistoryEvent::NotKept(reason) => {
             notify(state, reason, true);
             bench::compared(state, Vec::new());
+        }
+        HistoryEvent::Votes(mut votes) => {
+            // Those of this program's life come behind: the history was asked before the first of them.
+            votes.append(&mut state.race.votes);
+            votes.drain(..votes.len().saturating_sub(MAX_VOTES));
+            state.race.votes = votes;
+            race::rate(state);
+        }
+        HistoryEvent::Forgotten { id, vote } => {
+            if let Some(vote) = vote
+                && let Some(place) = state.race.votes.iter().position(|known| known.is_same(&vote))
+            {
+                state.race.votes.remove(place);
+                race::rate(state);
+            }
+            let list = &mut state.history;
+            list.entries.retain(|entry| entry.id != id);
+            list.chosen = list.chosen.min(list.entries.len().saturating_sub(1));
+            notify(state, format!("record {id} was deleted"), false);
         }
         HistoryEvent::Listed { generation, entries, more } => {
             let list = &mut state.history;
@@ -97,6 +118,16 @@ fn list(state: &mut State) -> Vec<Effect> {
         filter: Filter::parse(history.filter.text()),
         page: Page { before: history.before, rows: PAGE },
     }]
+}
+
+/// Ask whether the chosen record shall go.
+pub(super) fn delete(state: &mut State) -> Vec<Effect> {
+    let Some(entry) = state.history.entries.get(state.history.chosen).filter(|_| state.history.open) else {
+        return Vec::new();
+    };
+    let question = format!("Delete {} {} of the history for good? {}", entry.kind.name(), entry.id, entry.title);
+    state.overlay = Some(Overlay::Confirm { question, then: Box::new(Action::Forget(entry.id)) });
+    Vec::new()
 }
 
 /// Esc: the filter goes first, then the face.

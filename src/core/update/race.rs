@@ -7,9 +7,8 @@ use super::super::editor::Editor;
 use super::super::effect::Effect;
 use super::super::event::Moment;
 use super::super::plan;
-use super::super::race::{
-    self, Entry, Face, Lane, MAX_COLUMNS, MIN_COLUMNS, Order, Race, Stage, diff, export, rating::Vote,
-};
+use super::super::race::rating::{MAX_VOTES, Vote};
+use super::super::race::{self, Entry, Face, Lane, MAX_COLUMNS, MIN_COLUMNS, Order, Race, Stage, diff, export};
 use super::super::session::SessionId;
 use super::super::state::{Form, Overlay, Screen, State};
 use super::super::units::Bytes;
@@ -19,8 +18,6 @@ use course::loaded_session;
 
 /// Lines that a page scrolls.
 const PAGE: i32 = 10;
-/// The most votes that are kept.
-const MAX_VOTES: usize = 10_000;
 
 /// Whether the Race screen takes this action for itself.
 pub(super) fn takes(action: &Action) -> bool {
@@ -392,6 +389,7 @@ pub(super) fn vote(state: &mut State, chosen: usize, at: Moment) -> Vec<Effect> 
         state.race.votes.remove(0);
     }
     state.race.votes.push(vote);
+    rate(state);
     history::remember(state, record)
 }
 
@@ -411,6 +409,13 @@ fn turn_diff(state: &mut State) {
 fn turn_ratings(state: &mut State) {
     state.race.face = if state.race.face == Face::Ratings { Face::Answers } else { Face::Ratings };
     state.race.diff = None;
+    rate(state);
+}
+
+/// Rate the models anew, while that shows.
+pub(super) fn rate(state: &mut State) {
+    state.race.standings =
+        if state.race.face == Face::Ratings { race::rating::ratings(&state.race.votes) } else { Vec::new() };
 }
 
 /// Show where the columns part, or the answers again. A race whose columns told no tokens is run anew.

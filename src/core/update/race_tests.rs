@@ -5,8 +5,9 @@ use wire::{Channel, Counters, Event as Said, Failure, FailureKind, Finish, Piece
 
 use super::tests::{Program, loaded, sample};
 use crate::core::action::RaceOrder;
-use crate::core::event::WorkerEvent;
-use crate::core::history::{Kind, Record};
+use crate::core::event::{HistoryEvent, Moment, WorkerEvent};
+use crate::core::history::{Entry as HistoryEntry, Kind, Record};
+use crate::core::race::rating::Vote;
 use crate::core::race::{Entry, Order, Stage, Winners};
 use crate::core::session::{Phase, WorkerId};
 use crate::core::settings::SessionSettings;
@@ -109,15 +110,17 @@ fn in_turn_each_loads_answers_and_is_stopped_before_the_next() {
     assert_eq!(winners, expected);
 }
 
+/// The records that effects keep.
+fn kept(effects: Vec<Effect>) -> Vec<Record> {
+    let records = effects.into_iter().filter_map(|effect| match effect {
+        Effect::Remember(record) => Some(*record),
+        _ => None,
+    });
+    records.collect()
+}
+
 #[test]
 fn what_ends_is_kept_once_and_so_is_the_vote() {
-    let kept = |effects: Vec<Effect>| -> Vec<Record> {
-        let records = effects.into_iter().filter_map(|effect| match effect {
-            Effect::Remember(record) => Some(*record),
-            _ => None,
-        });
-        records.collect()
-    };
     for (order, n_figures) in [(Order::InTurn, 2), (Order::Together, 0)] {
         let mut program = program(&["alpha", "beta"], order, true);
         program.happens(Event::Drawn(7));
@@ -274,9 +277,12 @@ fn a_blind_race_waits_for_its_shuffle_and_hides_names_until_the_vote() {
     assert_eq!(name(&program), "model A");
     program.act(Action::Vote);
     program.act(Action::Move(1));
-    program.act(Action::Choose);
+    let records = kept(program.act(Action::Choose));
     assert_ne!(name(&program), "model A");
     let vote = &program.state.race.votes[0];
+    // What the history keeps of it is the same vote to a later start.
+    let read = Vote::read(records[0].at, &records[0].body.to_string()).unwrap();
+    assert!(read.is_same(vote) && read.blind, "{read:?}");
     assert_eq!((vote.winner, vote.blind), (Some(1), true));
     program.act(Action::Vote);
     assert_eq!(program.state.race.votes.len(), 1, "one race, one vote");
@@ -336,4 +342,39 @@ proptest! {
         prop_assert_eq!(program.state.race.n_columns(), 3);
         prop_assert!(!program.state.race.is_running(), "{:?}", stages(&program));
     }
+}
+
+#[test]
+fn a_record_is_deleted_after_a_question_and_its_vote_counts_no_more() {
+    let mut program = program(&["alpha", "beta"], Order::InTurn, false);
+    let vote = |unix| Vote {
+        race: 0,
+        at: Moment { unix, ..Moment::default() },
+        models: vec!["alpha".to_owned(), "beta".to_owned()],
+        winner: Some(0),
+        blind: false,
+    };
+    program.happens(Event::History(HistoryEvent::Votes(vec![vote(1), vote(2)])));
+    program.act(Action::History);
+    let entry = |id| HistoryEntry {
+        id,
+        kind: Kind::Vote,
+        at: id * 1000,
+        models: Vec::new(),
+        title: "why?".to_owned(),
+        rate: None,
+        joules: None,
+    };
+    let (generation, entries) = (program.state.history.generation, vec![entry(9), entry(4)]);
+    program.happens(Event::History(HistoryEvent::Listed { generation, entries, more: false }));
+    program.act(Action::Last);
+    assert!(program.act(Action::Delete).is_empty());
+    let Some(Overlay::Confirm { question, .. }) = &program.state.overlay else { panic!("nothing was asked") };
+    assert!(question.contains("vote 4"), "{question}");
+    assert!(program.act(Action::Confirm(false)).is_empty());
+    program.act(Action::Delete);
+    assert!(matches!(program.act(Action::Confirm(true))[..], [Effect::Forget(4)]));
+    program.happens(Event::History(HistoryEvent::Forgotten { id: 4, vote: Some(vote(2)) }));
+    assert_eq!(program.state.race.votes, [vote(1)]);
+    assert_eq!((program.state.history.entries.len(), program.state.history.chosen), (1, 0));
 }

@@ -109,6 +109,7 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
         }
         Context::History => {
             offer(true, "filter", "filter");
+            offer(!state.history.entries.is_empty(), "delete-model", "delete");
             offer(true, "history", "bench");
             offer(true, "down", "older");
             offer(true, "back", "back");

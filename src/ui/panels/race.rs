@@ -15,8 +15,8 @@ use crate::core::State;
 use crate::core::plan;
 use crate::core::race::diff::{Diff, Side};
 use crate::core::race::lockstep::{self, Parting, Step};
-use crate::core::race::{Lane, Race, Stage, letter, names, per_token, rating};
-use crate::core::units::{digits, or_dash, span, tokens};
+use crate::core::race::{Lane, Race, Stage, letter, names, per_token};
+use crate::core::units::{counted, digits, or_dash, span, tokens};
 
 /// Rows of figures under an answer.
 const FIGURES: u16 = 3;
@@ -398,13 +398,11 @@ fn likely(canvas: &mut Canvas<'_>, area: Rect, race: &Race, place: usize, step: 
 /// How the models stand after all votes.
 pub(crate) fn ratings(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let area = inset(area, 1);
-    let all = rating::ratings(&state.race.votes);
     let line = row(area, 0);
     let n_votes = state.race.votes.len();
     let said = match n_votes {
         0 => "No votes yet.".to_owned(),
-        1 => "Standings after 1 vote".to_owned(),
-        n => format!("Standings after {n} votes"),
+        n => format!("Standings after {}", counted(n, "vote")),
     };
     canvas.say(line.x, line.y, line.width, &said, Meaning::Accent);
     let head = row(area, 2);
@@ -415,7 +413,7 @@ pub(crate) fn ratings(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     canvas.say(head.x, head.y, name, "Model", Meaning::Heading);
     let room = area.width.saturating_sub(name);
     canvas.say(head.x + name, head.y, room, "  rating   ± 95 %   votes   wins   ties", Meaning::Heading);
-    for (index, rating) in all.iter().enumerate() {
+    for (index, rating) in state.race.standings.iter().enumerate() {
         let line = row(area, index as u16 + 3);
         if line.height == 0 {
             break;

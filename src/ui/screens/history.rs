@@ -8,7 +8,7 @@ use super::super::view::ViewState;
 use super::super::widgets::table::{self, Align, Column, Row as TableRow};
 use crate::core::State;
 use crate::core::history::Entry;
-use crate::core::units::{digits, or_dash, span};
+use crate::core::units::{counted, digits, or_dash, span};
 
 const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {
     Column { head, width, align, rank }
@@ -36,7 +36,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         }
     } else {
         let more = if history.more { " and older ones" } else { "" };
-        let text = format!("{} records{more} · `taffrail history` shows, exports and deletes", history.entries.len());
+        let text = format!("{}{more} · `taffrail history` shows and exports", counted(history.entries.len(), "record"));
         canvas.say(head.x, head.y, head.width, &text, Meaning::Muted);
     }
     let rest = below(area, 1);
