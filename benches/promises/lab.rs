@@ -1,4 +1,4 @@
-//! The bench against llama-bench of the same llama.cpp, and a history of 100,000 runs.
+//! The bench against llama-bench and llama-batched-bench of the same llama.cpp, and a history of 100,000 runs.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,86 +6,137 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use taffrail::core::history::{Filter, Kind, Measured, Page, Record, Series};
+use taffrail::core::statistics::Summary;
 use taffrail::history::History;
 
 use crate::support::House;
 use crate::{Given, NO_MODEL, median, milliseconds, skip, tell};
 
 /// Times that both are run, by turns.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 6;
 /// Repetitions in each.
-const REPETITIONS: &str = "3";
+const REPETITIONS: &str = "2";
+/// Tokens of a prompt and of a generation, and the depths: small, so that many rounds fit in some minutes.
+const PROMPT: &str = "256";
+const GENERATE: &str = "64";
+const DEPTHS: &str = "0,256";
+/// Sequences that are decoded together.
+const PARALLEL: &str = "1,2,4";
+
+/// A cell's name with its speed, tokens per second.
+type Speeds = Vec<(String, f64)>;
 
 /// Each cell of a bench against llama-bench's, by turns.
 pub(crate) fn bench(given: &Given) {
-    let Some(peer) = given.llama_bench.as_deref().filter(|file| file.is_file()) else {
-        return skip("bench against llama-bench", "TAFFRAIL_LLAMA_BIN names no folder with llama-bench");
-    };
-    let Some(model) = &given.model else { return skip("bench against llama-bench", NO_MODEL) };
-    for threads in ["1", "2"] {
-        // A peer's threads spin while they wait, and so must ours where speeds are compared.
-        let policy = if threads == "1" { "brief" } else { "active" };
-        let mut cells: Vec<(String, Vec<f64>, Vec<f64>)> = Vec::new();
-        for round in 0..ROUNDS {
-            let (mine, theirs) = if round % 2 == 0 {
-                let mine = ours(model, threads, policy);
-                (mine, llama_bench(peer, model, threads))
-            } else {
-                let theirs = llama_bench(peer, model, threads);
-                (ours(model, threads, policy), theirs)
+    let ours = [&["--pp", PROMPT, "--tg", GENERATE, "--depth", DEPTHS][..]];
+    compare(given, "llama-bench", &ours, |peer, model, threads| {
+        let mut command = Command::new(peer);
+        command.arg("-m").arg(model).args(["-t", threads, "-p", PROMPT, "-n", GENERATE, "-d", DEPTHS]);
+        let output = command.args(["-r", REPETITIONS, "-o", "json"]).output().unwrap();
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let speed = |row: &Value| {
+            let (what, n) = if row["n_gen"] == 0 { ("pp", &row["n_prompt"]) } else { ("tg", &row["n_gen"]) };
+            let depth = if row["n_depth"] == 0 { String::new() } else { format!(" @ d{}", row["n_depth"]) };
+            (format!("{what}{n}{depth}"), row["avg_ts"].as_f64().unwrap())
+        };
+        document.as_array().unwrap().iter().map(speed).collect()
+    });
+}
+
+/// Each cell with parallel sequences against llama-batched-bench's, by turns. That one generates behind its prompt, which is
+/// a depth of ours.
+pub(crate) fn parallel(given: &Given) {
+    let ours = [
+        &["--pp", PROMPT, "--tg", "0", "--parallel", PARALLEL][..],
+        &["--pp", "0", "--tg", GENERATE, "--depth", PROMPT, "--parallel", PARALLEL],
+    ];
+    compare(given, "llama-batched-bench", &ours, |peer, model, threads| {
+        let mut command = Command::new(peer);
+        command.arg("-m").arg(model).args(["-t", threads, "-c", "2048"]);
+        command.args(["-npp", PROMPT, "-ntg", GENERATE, "-npl", PARALLEL, "--output-format", "jsonl"]);
+        let output = command.output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let rows = text.lines().filter_map(|line| serde_json::from_str::<Value>(line.trim()).ok());
+        rows.flat_map(|row| {
+            let parallel = match row["pl"].as_u64().unwrap() {
+                1 => String::new(),
+                parallel => format!(" × {parallel}"),
             };
-            for ((name, mine), (_, theirs)) in mine.into_iter().zip(theirs) {
-                match cells.iter_mut().find(|(known, ..)| *known == name) {
-                    Some((_, all_mine, all_theirs)) => {
-                        all_mine.push(mine);
-                        all_theirs.push(theirs);
-                    }
-                    None => cells.push((name, vec![mine], vec![theirs])),
-                }
-            }
+            let speed = |name: &str| row[name].as_f64().unwrap();
+            [
+                (format!("pp{PROMPT}{parallel}"), speed("speed_pp")),
+                (format!("tg{GENERATE} @ d{PROMPT}{parallel}"), speed("speed_tg")),
+            ]
+        })
+        .collect()
+    });
+}
+
+/// Measure ours and a peer by turns, and tell each cell's ratio.
+fn compare(given: &Given, peer: &str, cells: &[&[&str]], theirs: impl Fn(&Path, &Path, &str) -> Speeds) {
+    let what = format!("bench against {peer}");
+    let path = given.llama_bench.as_ref().map(|file| file.with_file_name(peer));
+    let Some(path) = path.filter(|file| file.is_file()) else {
+        return skip(&what, &format!("TAFFRAIL_LLAMA_BIN names no folder with {peer}"));
+    };
+    let Some(model) = &given.model else { return skip(&what, NO_MODEL) };
+    for threads in ["1", "2"] {
+        let mut rounds: Vec<(Speeds, Speeds)> = Vec::new();
+        for round in 0..ROUNDS {
+            // Each goes first as often as the other.
+            rounds.push(if round % 2 == 0 {
+                let mine = ours(model, threads, cells);
+                (mine, theirs(&path, model, threads))
+            } else {
+                let theirs = theirs(&path, model, threads);
+                (ours(model, threads, cells), theirs)
+            });
         }
-        for (name, mine, theirs) in cells {
-            let spread =
-                theirs.iter().copied().fold(0.0, f64::max) / theirs.iter().copied().fold(f64::MAX, f64::min) - 1.0;
-            let ratio = median(mine.iter().zip(&theirs).map(|(mine, theirs)| mine / theirs).collect());
-            let bound = spread.max(0.02);
-            let figure = format!(
-                "{ratio:.3}: {:.1} / {:.1} tok/s, their spread {:.1} %",
-                median(mine),
-                median(theirs),
-                spread * 100.0
-            );
-            let what = format!("bench against llama-bench: {name}, {threads} threads, {policy}");
-            tell(&what, &figure, &format!("within {:.1} %", bound * 100.0), (ratio - 1.0).abs() <= bound);
+        let Some((first, _)) = rounds.first() else { return };
+        for (cell, _) in first {
+            let speed = |speeds: &Speeds| speeds.iter().find(|(name, _)| name == cell).map(|(_, speed)| *speed);
+            let pairs: Option<Vec<(f64, f64)>> =
+                rounds.iter().map(|(mine, theirs)| speed(mine).zip(speed(theirs))).collect();
+            match pairs {
+                Some(pairs) => tell_ratio(&format!("{what}: {cell}, {threads} threads"), &pairs),
+                None => skip(&format!("{what}: {cell}"), "one of the two did not measure it"),
+            }
         }
     }
 }
 
-/// Our cells with their mean speeds.
-fn ours(model: &Path, threads: &str, policy: &str) -> Vec<(String, f64)> {
-    let house = House::new();
-    let wait = format!("engine.wait_policy={policy}");
-    let mut command =
-        vec!["bench", model.to_str().unwrap(), "-t", threads, "-r", REPETITIONS, "--json", "--keep-tainted"];
-    command.extend(["--set", &wait, "--set", "engine.nice=0", "--depth", "0,512"]);
-    let document = house.run(&command).json();
-    let rows = document["rows"].as_array().unwrap();
-    rows.iter()
-        .map(|row| (row["test"].as_str().unwrap().to_owned(), row["tokens_per_second"].as_f64().unwrap()))
-        .collect()
+/// The mean of the rounds' ratios with its interval, against two percent or what the peer itself varies by.
+fn tell_ratio(what: &str, pairs: &[(f64, f64)]) {
+    let ratios: Vec<f64> = pairs.iter().map(|(mine, theirs)| mine / theirs).collect();
+    let theirs: Vec<f64> = pairs.iter().map(|(_, theirs)| *theirs).collect();
+    let (Some(ratio), Some(peer)) = (Summary::of(&ratios), Summary::of(&theirs)) else { return };
+    let most = theirs.iter().copied().fold(0.0, f64::max);
+    let least = theirs.iter().copied().fold(f64::MAX, f64::min);
+    let spread = (most - least) / peer.mean;
+    let bound = spread.max(0.02);
+    let figure = format!(
+        "{:.3} ± {:.3}: {:.1} / {:.1} tok/s, theirs vary by {:.1} %",
+        ratio.mean,
+        ratio.half_width().unwrap_or(f64::NAN),
+        ratio.mean * peer.mean,
+        peer.mean,
+        spread * 100.0
+    );
+    tell(what, &figure, &format!("within {:.1} %", bound * 100.0), (ratio.mean - 1.0).abs() <= bound);
 }
 
-fn llama_bench(peer: &Path, model: &Path, threads: &str) -> Vec<(String, f64)> {
-    let mut command = Command::new(peer);
-    command.arg("-m").arg(model).args(["-t", threads, "-p", "512", "-n", "128", "-d", "0,512"]);
-    let output = command.args(["-r", REPETITIONS, "-o", "json"]).output().unwrap();
-    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
-    // In our order: by depth, the prompt first.
-    let mut rows: Vec<&Value> = document.as_array().unwrap().iter().collect();
-    rows.sort_by_key(|row| (row["n_depth"].as_u64(), row["n_gen"].as_u64()));
-    rows.iter()
-        .map(|row| (format!("pp{} tg{}", row["n_prompt"], row["n_gen"]), row["avg_ts"].as_f64().unwrap()))
-        .collect()
+/// Our cells with their mean speeds.
+fn ours(model: &Path, threads: &str, cells: &[&[&str]]) -> Speeds {
+    let house = House::new();
+    let measure = |cells: &&[&str]| {
+        let mut command = vec!["bench", model.to_str().unwrap(), "-t", threads, "-r", REPETITIONS, "--json"];
+        command.extend(["--keep-tainted", "--set", "telemetry.interval_ms=500"]);
+        command.extend(*cells);
+        let document = house.run(&command).json();
+        let speed = |row: &Value| Some((row["test"].as_str()?.to_owned(), row["tokens_per_second"].as_f64()?));
+        document["rows"].as_array().unwrap().iter().filter_map(speed).collect::<Speeds>()
+    };
+    cells.iter().flat_map(measure).collect()
 }
 
 /// Runs in the history.

@@ -1,8 +1,8 @@
 //! What taffrail promises of its speed, measured: one row each, with its bound.
 //!
 //! `./dev bench --bench promises -- [WORD…]` measures the groups whose name contains a word, or all. The program is the
-//! real one, in a pseudo-terminal or driven by the library. `TAFFRAIL_LLAMA_BIN` names the folder with llama-bench of the
-//! same llama.cpp, `TAFFRAIL_TEST_MODEL` a file of SmolLM2-135M-Instruct; what lacks them is skipped, saying so. These
+//! real one, in a pseudo-terminal or driven by the library. `TAFFRAIL_LLAMA_BIN` names the folder with llama-bench and
+//! llama-batched-bench of the same llama.cpp, `TAFFRAIL_TEST_MODEL` a file of SmolLM2-135M-Instruct; what lacks them is skipped, saying so. These
 //! are figures and no test: the exit code is 0 whatever they are. Absent: what a frame costs, which `benches/frame.rs`
 //! measures.
 
@@ -51,6 +51,7 @@ const GROUPS: &[Group] = &[
     ("house", false, house::measure),
     ("history", false, lab::history),
     ("bench", true, lab::bench),
+    ("bench-parallel", true, lab::parallel),
     ("together", true, sessions::together),
     ("beside", true, sessions::beside),
     ("cancel", true, sessions::cancel),

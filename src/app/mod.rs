@@ -275,8 +275,8 @@ impl App {
             return self.handle(Event::Trouble("this is a recording: its sessions can't be changed".to_owned()));
         }
         match effect {
-            Effect::Spawn { worker, model, load } => {
-                self.engine.spawn(worker, *load, move || prepare::prepare(&model));
+            Effect::Spawn { worker, model, load, manners } => {
+                self.engine.spawn(worker, *load, manners, move || prepare::prepare(&model));
             }
             Effect::Tell { worker, request } => self.engine.tell(worker, request),
             Effect::Stop { worker } => self.engine.stop(worker),

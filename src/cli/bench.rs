@@ -113,9 +113,11 @@ pub async fn run(arguments: &Bench, models: Vec<Arc<Model>>, app: &mut App) -> E
 }
 
 fn finish(arguments: &Bench, bench: &State, interrupted: bool) -> Exit {
+    let mut err = io::stderr();
     if let Some(note) = &bench.note {
-        let _ = writeln!(io::stderr(), "{note}");
+        let _ = writeln!(err, "{note}");
     }
+    let _ = writeln!(err, "{}", bench.circumstances());
     let mut out = io::stdout().lock();
     let written = if arguments.json {
         writeln!(out, "{:#}", crate::core::bench::document(bench))

@@ -7,7 +7,7 @@ use crate::core::settings::{CACHE_TYPES, GraphStyle, Place, SESSION_FIELDS, Sett
 
 /// The sections in the order of config.toml. `[keys]` holds names of actions rather than settings.
 pub const SECTIONS: &[&str] =
-    &["ui", "library", "hub", "session", "budget", "engine", "telemetry", "energy", "history", KEYS];
+    &["ui", "library", "hub", "session", "budget", "engine", "bench", "telemetry", "energy", "history", KEYS];
 
 /// The section with changed keys.
 pub(super) const KEYS: &str = "keys";
@@ -46,7 +46,7 @@ impl Setting {
         }
         match (self.section, self.key) {
             ("ui", "graphs") => names(GRAPHS),
-            ("engine", "wait_policy") => names(WAIT_POLICIES),
+            ("engine" | "bench", "wait_policy") => names(WAIT_POLICIES),
             ("session", "cache_type_k" | "cache_type_v") => names(CACHE_TYPES),
             ("session", "flash_attention") => vec!["auto", "on", "off"],
             _ => Vec::new(),
@@ -74,8 +74,12 @@ pub(super) fn find(section: &str, key: &str) -> Option<Setting> {
 const GRAPHS: &[(&str, GraphStyle)] =
     &[("braille", GraphStyle::Braille), ("block", GraphStyle::Block), ("ascii", GraphStyle::Ascii)];
 
-const WAIT_POLICIES: &[(&str, WaitPolicy)] =
-    &[("passive", WaitPolicy::Passive), ("brief", WaitPolicy::Brief), ("active", WaitPolicy::Active)];
+const WAIT_POLICIES: &[(&str, WaitPolicy)] = &[
+    (WaitPolicy::Passive.name(), WaitPolicy::Passive),
+    (WaitPolicy::Brief.name(), WaitPolicy::Brief),
+    (WaitPolicy::OpenMp.name(), WaitPolicy::OpenMp),
+    (WaitPolicy::Active.name(), WaitPolicy::Active),
+];
 
 /// The settings outside of `[session]`, whose own are named in the core.
 static OTHERS: &[Setting] = &[
@@ -233,6 +237,18 @@ static OTHERS: &[Setting] = &[
         key: "stop_timeout_s",
         get: |settings, _| seconds(settings.engine.stop_timeout),
         set: |settings, _, value| put(&mut settings.engine.stop_timeout, value.seconds(1, 60)),
+    },
+    Setting {
+        section: "bench",
+        key: "wait_policy",
+        get: |settings, _| name_of(WAIT_POLICIES, settings.bench.wait_policy),
+        set: |settings, _, value| put(&mut settings.bench.wait_policy, value.one_of(WAIT_POLICIES)),
+    },
+    Setting {
+        section: "bench",
+        key: "nice",
+        get: |settings, _| Value::Number(settings.bench.nice.to_string()),
+        set: |settings, _, value| put(&mut settings.bench.nice, value.whole(0, 19)),
     },
     Setting {
         section: "telemetry",

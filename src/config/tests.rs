@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::core::settings::{Budget, Energy, Engine, GraphStyle, History, Hub, Library, Telemetry, Ui};
+use crate::core::settings::{Budget, Energy, Engine, GraphStyle, History, Hub, Library, Manners, Telemetry, Ui};
 use crate::core::units::Bytes;
 
 /// The settings and problems of a file of this text.
@@ -54,7 +54,7 @@ fn every_setting_is_documented_with_a_reason() {
 /// A new field stops this from compiling: give it a row in the schema, a line in config.toml, and count it here.
 #[test]
 fn every_field_is_a_setting() {
-    let Settings { ui, library, hub, session: _, budget, engine, telemetry, energy, history, keys: _ } =
+    let Settings { ui, library, hub, session: _, budget, engine, bench, telemetry, energy, history, keys: _ } =
         Settings::default();
     let Ui { theme: _, graphs: _, fold_reasoning: _ } = ui;
     let Library {
@@ -75,12 +75,13 @@ fn every_field_is_a_setting() {
     let Hub { endpoint: _, downloads: _, timeout: _ } = hub;
     let Budget { threads: _, memory: _, reserve: _ } = budget;
     let Engine { wait_policy: _, nice: _, start_timeout: _, hang_timeout: _, stop_timeout: _ } = engine;
+    let Manners { wait_policy: _, nice: _ } = bench;
     let Telemetry { interval: _, history: _ } = telemetry;
     let Energy { g_per_kwh: _, price_per_kwh: _, currency: _, sensor: _, tenancy: _, tdp_watts: _, idle_watts: _ } =
         energy;
     let History { keep: _ } = history;
     let n_session = crate::core::settings::SESSION_FIELDS.len();
-    assert_eq!(settings().count(), 3 + 13 + 3 + n_session + 3 + 5 + 2 + 7 + 1);
+    assert_eq!(settings().count(), 3 + 13 + 3 + n_session + 3 + 5 + 2 + 2 + 7 + 1);
 }
 
 #[test]

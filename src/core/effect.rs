@@ -7,6 +7,7 @@ use super::download::{DownloadId, Order};
 use super::hub::Sort;
 use super::model::Model;
 use super::session::WorkerId;
+use super::settings::Manners;
 use super::units::Bytes;
 
 /// Something to be done.
@@ -21,6 +22,8 @@ pub enum Effect {
         model: Arc<Model>,
         /// How. The path is filled in by the executor.
         load: Box<wire::Load>,
+        /// How it behaves towards other programs.
+        manners: Manners,
     },
     /// Say something to a worker. Dropped, and reported by its exit, when it is gone.
     Tell {

@@ -213,11 +213,7 @@ pub fn file_hash(model: &Model) -> String {
 pub fn settings_key(settings: &SessionSettings, threads: u32, wait: WaitPolicy) -> String {
     const NAMES: [&str; 8] =
         ["context", "batch", "ubatch", "gpu_layers", "cache_type_k", "cache_type_v", "flash_attention", "mmap"];
-    let wait = match wait {
-        WaitPolicy::Passive => "passive",
-        WaitPolicy::Brief => "brief",
-        WaitPolicy::Active => "active",
-    };
+    let wait = wait.name();
     let mut key = format!("threads={threads} wait={wait}");
     for name in NAMES {
         key.push(' ');

@@ -24,6 +24,8 @@ pub struct Settings {
     pub budget: Budget,
     /// How workers are run.
     pub engine: Engine,
+    /// How the workers of a bench behave.
+    pub bench: Manners,
     /// How readings are taken.
     pub telemetry: Telemetry,
     /// What energy means here.
@@ -174,8 +176,45 @@ pub enum WaitPolicy {
     /// Spins a moment, then sleeps.
     #[default]
     Brief,
+    /// What OpenMP does of its own: spins for some milliseconds, then sleeps. Other programs on llama.cpp have it.
+    OpenMp,
     /// Spins: fastest alone, ruinous when cores are shared.
     Active,
+}
+
+impl WaitPolicy {
+    /// Its name in config.toml.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Passive => "passive",
+            Self::Brief => "brief",
+            Self::OpenMp => "openmp",
+            Self::Active => "active",
+        }
+    }
+}
+
+/// How a worker behaves towards other programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Manners {
+    /// What a thread does while it waits for the others.
+    pub wait_policy: WaitPolicy,
+    /// Niceness, 0 to 19.
+    pub nice: u32,
+}
+
+impl Default for Manners {
+    /// Those that llama-bench has: a bench takes them, so that figures compare.
+    fn default() -> Self {
+        Self { wait_policy: WaitPolicy::OpenMp, nice: 0 }
+    }
+}
+
+impl Engine {
+    /// How the workers of sessions behave.
+    pub fn manners(&self) -> Manners {
+        Manners { wait_policy: self.wait_policy, nice: self.nice }
+    }
 }
 
 /// How readings are taken.

@@ -84,6 +84,7 @@ impl Engine {
         &mut self,
         worker: WorkerId,
         mut load: wire::Load,
+        manners: settings::Manners,
         prepare: impl FnOnce() -> Result<PathBuf, Problem> + Send + 'static,
     ) {
         let (commands, inbox) = mpsc::channel(MAX_COMMANDS);
@@ -96,7 +97,7 @@ impl Engine {
             let end = match path {
                 Ok(path) => {
                     load.path = path;
-                    supervise::supervise(worker, &program, &settings, load, inbox, &news).await
+                    supervise::supervise(worker, &program, (&settings, manners), load, inbox, &news).await
                 }
                 Err(Problem { reason, hint }) => WorkerEvent::Exited { reason, expected: false, hint },
             };

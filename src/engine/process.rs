@@ -5,10 +5,10 @@ use std::process::{ExitStatus, Stdio};
 use tokio::process::{Child, Command};
 
 use super::Program;
-use crate::core::settings::{Engine, WaitPolicy};
+use crate::core::settings::{Manners, WaitPolicy};
 
 /// Start the process, its three streams piped to us.
-pub(super) fn spawn(program: &Program, settings: &Engine) -> std::io::Result<Child> {
+pub(super) fn spawn(program: &Program, manners: Manners) -> std::io::Result<Child> {
     let mut command = Command::new(&program.path);
     command
         .args(&program.arguments)
@@ -18,12 +18,12 @@ pub(super) fn spawn(program: &Program, settings: &Engine) -> std::io::Result<Chi
         // ggml would fork a debugger when it aborts.
         .env("GGML_NO_BACKTRACE", "1")
         .kill_on_drop(true);
-    wait_policy(&mut command, settings.wait_policy);
+    wait_policy(&mut command, manners.wait_policy);
     // A terminal's Ctrl-C goes to the whole group, and it is the supervisor who decides what it means.
     #[cfg(unix)]
     command.process_group(0);
     let child = command.spawn()?;
-    give_way(&child, settings.nice);
+    give_way(&child, manners.nice);
     Ok(child)
 }
 
@@ -45,6 +45,7 @@ fn wait_policy(command: &mut Command, policy: WaitPolicy) {
         WaitPolicy::Passive => command.env("OMP_WAIT_POLICY", "passive"),
         WaitPolicy::Active => command.env("OMP_WAIT_POLICY", "active"),
         WaitPolicy::Brief => command.env("OMP_WAIT_POLICY", "passive").env("GOMP_SPINCOUNT", BRIEF_SPINS),
+        WaitPolicy::OpenMp => command,
     };
 }
 

@@ -12,7 +12,7 @@ use wire::{Decoder, Event as Said, Load, Request};
 use super::{Command, News, Program, process};
 use crate::core::event::WorkerEvent;
 use crate::core::session::WorkerId;
-use crate::core::settings::Engine as Settings;
+use crate::core::settings::{Engine as Settings, Manners};
 
 /// Time between two pings.
 const PING: Duration = Duration::from_secs(1);
@@ -30,12 +30,12 @@ const MAX_FRAMES: usize = 64;
 pub(super) async fn supervise(
     worker: WorkerId,
     program: &Program,
-    settings: &Settings,
+    (settings, manners): (&Settings, Manners),
     load: Load,
     inbox: mpsc::Receiver<Command>,
     news: &News,
 ) -> WorkerEvent {
-    match process::spawn(program, settings) {
+    match process::spawn(program, manners) {
         Ok(child) => run(worker, child, settings, load, inbox, news).await,
         Err(error) => ended(format!("worker did not start: {error}")),
     }

@@ -61,7 +61,7 @@ impl Stage {
     }
 
     fn spawn(&mut self) {
-        self.engine.spawn(WORKER, load(), || Ok(PathBuf::from("model.gguf")));
+        self.engine.spawn(WORKER, load(), settings::Manners::default(), || Ok(PathBuf::from("model.gguf")));
     }
 
     async fn next(&mut self) -> WorkerEvent {
@@ -163,7 +163,7 @@ async fn a_program_that_is_missing_and_a_file_that_is_refused_are_told() {
 
     let mut stage = Stage::new("exit 0");
     let problem = Problem { reason: "cut off at tensor 3 of 4".into(), hint: Some("fetch it again".into()) };
-    stage.engine.spawn(WORKER, load(), || Err(problem));
+    stage.engine.spawn(WORKER, load(), settings::Manners::default(), || Err(problem));
     let (reason, expected, hint, _) = stage.end().await;
     assert_eq!((reason.as_str(), expected), ("cut off at tensor 3 of 4", false));
     assert_eq!(hint.as_deref(), Some("fetch it again"));

@@ -18,6 +18,11 @@ const MAX_PARALLEL: u32 = 256;
 /// The most steps that are timed one by one: their times fit a frame.
 const MAX_STEPS: u32 = 1 << 16;
 
+/// Tokens of a prompt, and steps, that are computed untimed before each measurement. Between two of them a worker waits:
+/// its threads sleep meanwhile, the clock falls, and other programs take the caches.
+const WAKE_PROMPT: u32 = 32;
+const WAKE_STEPS: u32 = 2;
+
 /// The context of the last measurement.
 #[derive(Default)]
 pub(crate) struct Bench {
@@ -94,6 +99,18 @@ impl Bench {
         let n_threads = CONTROL.n_threads().cast_signed();
         // SAFETY: the context is live.
         unsafe { sys::llama_set_n_threads(kept.context.as_ptr(), n_threads, n_threads) };
+        // A depth that has to be read wakes everything as well.
+        if kept.n_depth == measure.n_depth {
+            let mut call = Call { engine, context: &kept.context, random: &mut self.random, measure };
+            let n_prompt = measure.n_prompt.min(WAKE_PROMPT);
+            if n_prompt > 0 {
+                call.prompts(measure.n_depth, n_prompt)?;
+            }
+            for step in 0..measure.n_generate.min(WAKE_STEPS) {
+                call.step(measure.n_depth + n_prompt + step)?;
+            }
+            kept.rewind(engine, measure.n_depth);
+        }
         let mut call = Call { engine, context: &kept.context, random: &mut self.random, measure };
         if kept.n_depth < measure.n_depth {
             call.prompts(0, measure.n_depth)?;

@@ -15,7 +15,7 @@ use super::event::Moment;
 use super::history::Measured;
 use super::model::Model;
 use super::session::WorkerId;
-use super::settings::{SessionSettings, WaitPolicy};
+use super::settings::{Manners, SessionSettings};
 use super::statistics::{self, Change, Summary};
 
 pub use record::{document, driver, record};
@@ -316,8 +316,8 @@ pub struct Bench {
     pub phase: Phase,
     /// Threads that all have.
     pub threads: u32,
-    /// What threads do while they wait for each other.
-    pub wait: WaitPolicy,
+    /// How its workers behave towards other programs.
+    pub manners: Manners,
     /// The repetition that runs.
     pub trial: Option<Trial>,
     /// Since when it waits for the machine to cool down.
@@ -336,6 +336,14 @@ impl Bench {
     /// Whether it goes on.
     pub fn is_running(&self) -> bool {
         matches!(self.phase, Phase::Running | Phase::Comparing)
+    }
+
+    /// How its workers run, in one clause: what figures of another program must have alike to be compared.
+    pub fn circumstances(&self) -> String {
+        let Manners { wait_policy, nice } = self.manners;
+        let threads = if self.threads == 1 { "1 thread".to_owned() } else { format!("{} threads", self.threads) };
+        let as_peer = if self.manners == Manners::default() { ", as llama-bench" } else { "" };
+        format!("{threads}, wait {}, nice {nice}{as_peer}", wait_policy.name())
     }
 
     /// Repetitions done and wanted.

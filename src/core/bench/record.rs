@@ -57,7 +57,12 @@ fn series(bench: &Bench, row: &Row) -> Series {
         hash: model.1,
         build: format!("taffrail {} · {engine}", env!("CARGO_PKG_VERSION")),
         driver: bench.driver.clone(),
-        settings: format!("{} · {}", row.cell.key(), history::settings_key(&settings, bench.threads, bench.wait)),
+        settings: format!(
+            "{} · {} nice={}",
+            row.cell.key(),
+            history::settings_key(&settings, bench.threads, bench.manners.wait_policy),
+            bench.manners.nice
+        ),
     }
 }
 
@@ -101,6 +106,8 @@ pub fn document(bench: &Bench) -> Value {
     json!({
         "schema": "taffrail/bench/1",
         "threads": bench.threads,
+        "wait_policy": bench.manners.wait_policy.name(),
+        "nice": bench.manners.nice,
         "wanted_repetitions": bench.plan.repetitions,
         "keeps_tainted": bench.plan.keep_tainted,
         "machine": bench.driver,

@@ -67,7 +67,8 @@ fn prepare(state: &State, plan: Plan) -> Result<Bench, String> {
         }
     }
     let all: Bytes = needs.iter().copied().sum();
-    let spins = state.settings.engine.wait_policy == WaitPolicy::Active;
+    let manners = state.settings.bench;
+    let spins = manners.wait_policy == WaitPolicy::Active;
     let apart = models.len() > 1 && (spins || free.is_some_and(|free| all > free));
     let note = apart.then(|| {
         if spins {
@@ -103,7 +104,7 @@ fn prepare(state: &State, plan: Plan) -> Result<Bench, String> {
         rows,
         phase: Phase::Running,
         threads,
-        wait: state.settings.engine.wait_policy,
+        manners,
         began: state.now,
         note,
         driver: state.machine.sample.as_deref().map(driver).unwrap_or_default(),
@@ -125,6 +126,7 @@ fn open_group(state: &mut State) -> Vec<Effect> {
     let waiting = state.bench.lanes.iter().filter(|lane| lane.phase == LanePhase::Waiting);
     let Some(group) = waiting.map(|lane| lane.group).min() else { return end(state) };
     let mut effects = Vec::new();
+    let manners = state.bench.manners;
     for index in 0..state.bench.lanes.len() {
         if state.bench.lanes[index].group == group {
             let worker = WorkerId(next_id(state));
@@ -133,7 +135,7 @@ fn open_group(state: &mut State) -> Vec<Effect> {
             lane.worker = worker;
             lane.phase = LanePhase::Loading(0.0);
             let load = load(&bench.plan.settings, lane, bench.threads);
-            effects.push(Effect::Spawn { worker, model: Arc::clone(&lane.model), load: Box::new(load) });
+            effects.push(Effect::Spawn { worker, model: Arc::clone(&lane.model), load: Box::new(load), manners });
         }
     }
     effects

@@ -170,7 +170,7 @@ fn a_worker_that_dies_ends_its_rows_alone() {
 #[test]
 fn spinning_threads_are_never_together() {
     let mut program = Program::new();
-    program.state.settings.engine.wait_policy = WaitPolicy::Active;
+    program.state.settings.bench.wait_policy = WaitPolicy::Active;
     let first = start(&mut program, plan(&["alpha", "beta"], 1));
     assert_eq!(first.len(), 1);
     let (order, effects) = measure(&mut program, |_| 1000, |_| 0.0);

@@ -85,7 +85,8 @@ pub(super) fn spawn(state: &mut State, id: SessionId) -> Vec<Effect> {
         mmap: settings.mmap,
         mlock: settings.mlock,
     };
-    vec![Effect::Spawn { worker, model: Arc::clone(&session.model), load: Box::new(load) }]
+    let model = Arc::clone(&session.model);
+    vec![Effect::Spawn { worker, model, load: Box::new(load), manners: state.settings.engine.manners() }]
 }
 
 /// Threads that a session begins with: what it would get if it began to answer now.

@@ -127,7 +127,7 @@ fn progress(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
         (n, true) => format!(" · {n} tainted, and kept"),
         (n, false) => format!(" · {n} refused"),
     };
-    let text = format!("{done} of {wanted} repetitions · {text} · {} threads{tainted}", bench.threads);
+    let text = format!("{done} of {wanted} repetitions · {text}{tainted} · {}", bench.circumstances());
     canvas.say(area.x + columns + 1, area.y, area.width.saturating_sub(columns + 1), &text, Meaning::Text);
 }
 
