@@ -28,7 +28,7 @@ pub(in super::super) fn advance(state: &mut State) -> Vec<Effect> {
         // Where one has ended, the next one's turn has come.
         effects.extend(enter_all(state, &mut race));
         if !race.is_running() {
-            effects.extend(history::remember(state, race.record(history::now_ms(state))));
+            effects.extend(history::remember(state, race.record(history::now_ms(state)), race.at.uptime));
             state.race.race = Some(race);
             // The ends are of no more interest than the begins now, and from there they can be compared.
             state.race.scroll.get_or_insert(0);
