@@ -14,12 +14,10 @@ use super::super::state::{Overlay, Screen, State};
 use super::{bench, next_id, notify, race};
 
 /// Keep the answer that a session has just ended. A race's answer is kept with the race.
-pub(super) fn remember_answer(state: &mut State, id: SessionId) -> Vec<Effect> {
+pub(super) fn remember_answer(state: &State, id: SessionId) -> Vec<Effect> {
     let at = now_ms(state);
-    let sample = state.machine.sample.as_deref();
-    let wait = state.settings.engine.wait_policy;
     let Some(session) = state.fleet.sessions.iter().find(|session| session.id == id) else { return Vec::new() };
-    if state.race.race.as_mut().is_some_and(|race| race.measure(session, wait, sample)) {
+    if state.race.race.as_ref().is_some_and(|race| race.has(session)) {
         return Vec::new();
     }
     let record = answer::record(state, session, at);
