@@ -213,6 +213,8 @@ async fn run(
     let judge = judge.transpose()?;
     app.adopt(models.iter().chain(&judge).cloned().collect());
     let begin = app.state.now.uptime;
+    // Answers are kept with their suite, not each for itself as well.
+    let keeps = std::mem::replace(&mut app.state.settings.history.keep, false);
     let mut asked = Vec::new();
     for model in &models {
         let mut store = Store::open(folder, &text, model, &settings);
@@ -233,6 +235,7 @@ async fn run(
         }
         ask::stop(app, session).await;
     }
+    app.state.settings.history.keep = keeps;
     let results = Results { suite, judge: judge.map(|judge| judge.name.clone()), asked, settings };
     // What was known before was kept then.
     if results.asked.iter().any(|asked| asked.is_new) {
