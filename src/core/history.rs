@@ -63,6 +63,9 @@ pub struct Record {
     pub body: Value,
     /// The speeds that it measured.
     pub figures: Vec<Measured>,
+    /// What the machine showed meanwhile, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub samples: Vec<Reading>,
     /// A race with a seal is told without the names of its models until a vote with the same one breaks it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seal: Option<String>,
@@ -71,7 +74,7 @@ pub struct Record {
 impl Record {
     /// A record that is not in the history yet.
     pub fn new(kind: Kind, at: i64, title: String, body: Value) -> Self {
-        Self { id: 0, kind, at, models: Vec::new(), title, body, figures: Vec::new(), seal: None }
+        Self { id: 0, kind, at, models: Vec::new(), title, body, figures: Vec::new(), samples: Vec::new(), seal: None }
     }
 
     /// Take away whatever tells which models took part: letters stand for the columns, as on the screen.
@@ -97,6 +100,23 @@ impl Record {
             *winner = names.iter().find(|(name, _)| name == winner).map_or(Value::Null, |(_, letter)| letter.clone());
         }
     }
+}
+
+/// The machine at one instant. What could not be read is `None`.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Reading {
+    /// Milliseconds after the begin of what is kept.
+    pub after: u64,
+    /// Power of what is metered, watts.
+    pub watts: Option<f64>,
+    /// Main memory that is used, bytes.
+    pub memory: Option<u64>,
+    /// The hottest sensor, degrees Celsius.
+    pub celsius: Option<f64>,
+    /// The clock of the fastest core, MHz.
+    pub mhz: Option<f64>,
+    /// Busy share of all cores, percent.
+    pub busy: Option<f64>,
 }
 
 /// What stands for so many models whose names are hidden.

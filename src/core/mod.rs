@@ -30,6 +30,7 @@ pub mod openness;
 pub mod plan;
 pub mod quality;
 pub mod race;
+pub mod readings;
 pub mod report;
 pub mod ring;
 pub mod roofline;

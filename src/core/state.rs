@@ -18,6 +18,7 @@ use super::model::Model;
 use super::openness::Openness;
 use super::plan::Refusal;
 use super::race::Races;
+use super::readings::Readings;
 use super::ring::Ring;
 use super::roofline::Bandwidth;
 use super::session::{Session, SessionId, WorkerId};
@@ -408,6 +409,8 @@ pub struct Machine {
     pub held: Ring,
     /// Temperature sensors by label, the first [`Machine::MAX_SENSORS`]: degrees Celsius by tick.
     pub sensors: Vec<(String, Ring)>,
+    /// Its readings, for the records of what runs.
+    pub readings: Readings,
     /// What taffrail itself draws.
     pub own_watts: Figure<Watts>,
     /// Ticks since the graphs were frozen; `None` while they move.
@@ -468,6 +471,7 @@ impl State {
                 temperature: ring.clone(),
                 held: ring,
                 sensors: Vec::new(),
+                readings: Readings::default(),
                 own_watts: Figure::unknown("not sampled yet"),
                 frozen: None,
                 span: 120.min(bound.max(1)),

@@ -17,8 +17,9 @@ use std::time::{Duration, Instant};
 use rusqlite::types::Value as Cell;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Row, params, params_from_iter};
 
-use crate::core::history::{Entry, Filter, Kind, Latest, Measured, Page, Record, Series, veiled};
+use crate::core::history::{Entry, Filter, Kind, Latest, Measured, Page, Reading, Record, Series, veiled};
 use crate::core::race::rating::{MAX_VOTES, Vote};
+use crate::core::readings::MAX_READINGS;
 
 pub use export::{ExportError, Format};
 pub use problem::Problem;
@@ -127,6 +128,16 @@ impl History {
                 ])?;
             }
             drop(insert);
+            let mut insert = transaction.prepare_cached(
+                "INSERT OR IGNORE INTO sample (record, after, watts, memory, celsius, mhz, busy)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?;
+            for reading in record.samples.iter().take(MAX_READINGS) {
+                let Reading { after, watts, memory, celsius, mhz, busy } = reading;
+                let memory = memory.map(u64::cast_signed);
+                insert.execute(params![id, after.cast_signed(), watts, memory, celsius, mhz, busy])?;
+            }
+            drop(insert);
             transaction.commit()?;
             Ok(id)
         })
@@ -200,6 +211,7 @@ impl History {
                 .optional()?;
             let Some(mut record) = record else { return Ok(None) };
             record.figures = figures(connection, id)?;
+            record.samples = samples(connection, id)?;
             if record.seal.is_some() {
                 record.veil();
             }
@@ -397,6 +409,22 @@ fn figures(connection: &Connection, record: i64) -> rusqlite::Result<Vec<Measure
         .collect()
 }
 
+fn samples(connection: &Connection, record: i64) -> rusqlite::Result<Vec<Reading>> {
+    connection
+        .prepare_cached("SELECT after, watts, memory, celsius, mhz, busy FROM sample WHERE record = ?1 ORDER BY after")?
+        .query_map([record], |row| {
+            Ok(Reading {
+                after: row.get::<_, i64>(0)?.cast_unsigned(),
+                watts: row.get(1)?,
+                memory: row.get::<_, Option<i64>>(2)?.map(i64::cast_unsigned),
+                celsius: row.get(3)?,
+                mhz: row.get(4)?,
+                busy: row.get(5)?,
+            })
+        })?
+        .collect()
+}
+
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let entry = Entry {
         id: row.get(0)?,
@@ -420,6 +448,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
         title: row.get(4)?,
         body: json(row, 5)?,
         figures: Vec::new(),
+        samples: Vec::new(),
         seal: row.get(6)?,
     })
 }

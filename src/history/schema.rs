@@ -11,7 +11,7 @@ pub(super) const VERSION: i64 = MIGRATIONS.len().cast_signed() as i64;
 const APPLICATION: i64 = 0x7461_6672;
 
 /// What leads from each version to the next. A step that has shipped is never changed; the next one is added.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "
     CREATE TABLE record (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -64,6 +64,18 @@ const MIGRATIONS: [&str; 2] = [
             ELSE char(57348, 57348, 57348)
         END || char(10) || words || char(10, 10) FROM record;
     CREATE VIRTUAL TABLE word_group USING fts5vocab (word, row);
+",
+    "
+    CREATE TABLE sample (
+        record INTEGER NOT NULL REFERENCES record (id) ON DELETE CASCADE,
+        after INTEGER NOT NULL,
+        watts REAL,
+        memory INTEGER,
+        celsius REAL,
+        mhz REAL,
+        busy REAL,
+        PRIMARY KEY (record, after)
+    ) STRICT, WITHOUT ROWID;
 ",
 ];
 

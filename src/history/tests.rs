@@ -30,7 +30,9 @@ fn titles(history: &mut History, filter: &str, before: Option<i64>) -> Vec<Strin
 fn what_is_added_is_found_again() {
     let (_folder, path) = place();
     let mut history = History::open(&path).unwrap();
-    let record = run("Why is the sky blue?", "hf:Qwen/qwen3-8b", 42.7);
+    let reading = |after| Reading { after, watts: Some(41.5), memory: Some(7), ..Reading::default() };
+    let samples = vec![reading(250), reading(500)];
+    let record = Record { samples, ..run("Why is the sky blue?", "hf:Qwen/qwen3-8b", 42.7) };
     let id = history.add(&record).unwrap();
     assert_eq!(history.get(id).unwrap(), Some(Record { id, ..record.clone() }));
     assert_eq!(history.get(id + 1).unwrap(), None);

@@ -212,6 +212,9 @@ async fn run(
         .map(|name| find(name).map_err(|exit| Failure(exit, format!("the suite's judge, `{name}`, was not found"))));
     let judge = judge.transpose()?;
     app.adopt(models.iter().chain(&judge).cloned().collect());
+    let begin = app.state.now.uptime;
+    // Answers are kept with their suite, not each for itself as well.
+    let keeps = std::mem::replace(&mut app.state.settings.history.keep, false);
     let mut asked = Vec::new();
     for model in &models {
         let mut store = Store::open(folder, &text, model, &settings);
@@ -232,10 +235,12 @@ async fn run(
         }
         ask::stop(app, session).await;
     }
+    app.state.settings.history.keep = keeps;
     let results = Results { suite, judge: judge.map(|judge| judge.name.clone()), asked, settings };
     // What was known before was kept then.
     if results.asked.iter().any(|asked| asked.is_new) {
-        app.keep(results.record(file, app.state.now.unix.saturating_mul(1000)));
+        let record = results.record(file, app.state.now.unix.saturating_mul(1000));
+        app.keep(Record { samples: app.state.machine.readings.since(begin), ..record });
     }
     Ok(results)
 }

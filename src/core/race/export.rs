@@ -7,14 +7,13 @@ use serde_json::{Value, json};
 
 use super::{Lane, Race, per_token};
 use crate::core::figure::Figure;
+use crate::core::history::{Kind, Record};
 use crate::core::session::{End, Figures};
 use crate::core::units::{Joules, digits, or_dash, span};
-
-pub use super::html::html;
+use crate::core::{answer, report};
 
 /// The heads of the figures' table.
-pub(super) const HEADS: [&str; 9] =
-    ["", "TTFT", "prompt tok/s", "tok/s", "tokens", "thinking", "memory", "J/token", "J/answer"];
+const HEADS: [&str; 9] = ["", "TTFT", "prompt tok/s", "tok/s", "tokens", "thinking", "memory", "J/token", "J/answer"];
 
 /// The document of `--json`. Text is as the models said it.
 pub fn document(race: &Race) -> Value {
@@ -100,7 +99,7 @@ fn energy(figures: &Figures) -> Value {
 }
 
 /// The figures of a column as text, in the order of [`HEADS`] without the first.
-pub(super) fn cells(lane: &Lane) -> [String; 8] {
+fn cells(lane: &Lane) -> [String; 8] {
     let memory = or_dash(lane.memory());
     let Some(figures) = lane.ended() else {
         return [dash(), dash(), dash(), dash(), dash(), memory, dash(), dash()];
@@ -123,7 +122,7 @@ fn dash() -> String {
 }
 
 /// Who won what, as rows of a word and names.
-pub(super) fn strip(race: &Race) -> Vec<(&'static str, String)> {
+fn strip(race: &Race) -> Vec<(&'static str, String)> {
     let winners = race.winners();
     let n_ended = race.lanes.iter().filter(|lane| lane.has_finished()).count();
     let names = |places: &[usize]| match places {
@@ -144,7 +143,7 @@ pub(super) fn strip(race: &Race) -> Vec<(&'static str, String)> {
 }
 
 /// One line on how it was run.
-pub(super) fn terms(race: &Race) -> String {
+fn terms(race: &Race) -> String {
     let sampling = |lane: &Lane| (lane.settings.sampling.temperature, lane.settings.sampling.seed);
     let mut parts = vec![format!("{} models {}", race.lanes.len(), race.order.words())];
     if let Some(first) = race.lanes.first()
@@ -161,11 +160,17 @@ pub(super) fn terms(race: &Race) -> String {
 }
 
 /// The vote in words.
-pub(super) fn vote(race: &Race) -> Option<String> {
+fn vote(race: &Race) -> Option<String> {
     Some(match race.vote? {
         Some(place) => format!("Voted best: {}", race.name(place)),
         None => "Voted a tie".to_owned(),
     })
+}
+
+/// As one HTML file. The names that are hidden are hidden in it.
+pub fn html(race: &Race) -> String {
+    let record = Record::new(Kind::Race, race.at.unix * 1000, answer::title(&race.prompt), document(race));
+    report::html(&record)
 }
 
 /// As Markdown. What was asked and answered stands in fences, so that nothing in it can be taken for ours.
@@ -218,12 +223,12 @@ fn fenced(text: &str) -> String {
 }
 
 /// A text without control characters but for line breaks and tabs.
-pub(super) fn harmless(text: &str) -> String {
+fn harmless(text: &str) -> String {
     text.chars().filter(|character| matches!(character, '\n' | '\t') || !gguf::is_harmful(*character)).collect()
 }
 
 /// `2026-11-25 01:20 UTC` of seconds since 1970. Days to a date by Howard Hinnant's `civil_from_days`.
-pub(super) fn date(unix: i64) -> String {
+pub(in crate::core) fn date(unix: i64) -> String {
     let (days, second) = (unix.div_euclid(86_400), unix.rem_euclid(86_400));
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);

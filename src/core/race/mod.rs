@@ -4,7 +4,6 @@
 
 pub mod diff;
 pub mod export;
-mod html;
 pub mod lockstep;
 pub mod rating;
 mod record;

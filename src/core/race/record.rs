@@ -1,11 +1,9 @@
 //! A race and the vote on it, for the history.
 
-use super::{Order, Race, Stage, export};
+use super::{Race, Stage, export};
 use crate::core::answer;
 use crate::core::history::{Kind, Record};
-use crate::core::machine::Sample;
 use crate::core::session::Session;
-use crate::core::settings::WaitPolicy;
 
 impl Race {
     /// The race as a record, with a figure for each column whose speed none of the others disturbed. `at` is now,
@@ -38,15 +36,8 @@ impl Race {
         Record { models, seal, ..Record::new(kind, at, answer::title(&self.prompt), body) }
     }
 
-    /// Note the speed of an answer that has just ended, and say whether it is this race's. Columns that run at once share
-    /// the machine: theirs tells nothing about a model.
-    pub(in crate::core) fn measure(&mut self, session: &Session, wait: WaitPolicy, sample: Option<&Sample>) -> bool {
-        let alone = self.order == Order::InTurn;
-        let mut lanes = self.lanes.iter_mut();
-        let Some(lane) = lanes.find(|lane| lane.session == Some(session.id) && lane.stage == Stage::Answering) else {
-            return false;
-        };
-        lane.measured = alone.then(|| answer::measured(session, wait, sample));
-        true
+    /// Whether an answer that has just ended is this race's.
+    pub(in crate::core) fn has(&self, session: &Session) -> bool {
+        self.lanes.iter().any(|lane| lane.session == Some(session.id) && lane.stage == Stage::Answering)
     }
 }

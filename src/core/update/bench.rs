@@ -346,7 +346,7 @@ fn end(state: &mut State) -> Vec<Effect> {
         state.bench.phase = Phase::Done;
         return Vec::new();
     }
-    let effects = history::remember(state, record(&state.bench, history::now_ms(state)));
+    let effects = history::remember(state, record(&state.bench, history::now_ms(state)), state.bench.began.uptime);
     state.bench.phase = if effects.is_empty() { Phase::Done } else { Phase::Comparing };
     effects
 }

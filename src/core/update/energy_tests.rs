@@ -10,7 +10,7 @@ use crate::core::units::Watts;
 use crate::core::{Action, Effect, Event, Moment};
 
 /// A second of a machine whose package draws so many watts.
-fn metered(second: u64, watts: f64) -> Box<Sample> {
+pub(super) fn metered(second: u64, watts: f64) -> Box<Sample> {
     let power = Power {
         domain: Domain::Package(0),
         name: "package-0".to_owned(),

@@ -16,7 +16,9 @@ pub(super) fn record(state: &mut State, sample: &Sample, throughput: f64) {
     let held = state.fleet.sessions.iter().filter_map(|session| session.memory.last());
     let held = held.reduce(|one, other| one + other);
     let own_watts = state.attribution.foreign_power(&sample.own);
+    let now = state.now.uptime;
     let machine = &mut state.machine;
+    machine.readings.push(now, sample);
     let ticks = machine.cpu.ticks();
     machine.cpu.push(sample.cpu.map(|cpu| (cpu.0 * 100.0) as f32));
     machine.memory.push(Some(sample.memory.used.0 as f32));

@@ -1,5 +1,7 @@
 //! What goes into the history, and what follows from its answers.
 
+use std::time::Duration;
+
 use super::super::action::Action;
 use super::super::answer;
 use super::super::editor::Editor;
@@ -12,21 +14,25 @@ use super::super::state::{Overlay, Screen, State};
 use super::{bench, next_id, notify, race};
 
 /// Keep the answer that a session has just ended. A race's answer is kept with the race.
-pub(super) fn remember_answer(state: &mut State, id: SessionId) -> Vec<Effect> {
+pub(super) fn remember_answer(state: &State, id: SessionId) -> Vec<Effect> {
     let at = now_ms(state);
-    let sample = state.machine.sample.as_deref();
-    let wait = state.settings.engine.wait_policy;
     let Some(session) = state.fleet.sessions.iter().find(|session| session.id == id) else { return Vec::new() };
-    if state.race.race.as_mut().is_some_and(|race| race.measure(session, wait, sample)) {
+    if state.race.race.as_ref().is_some_and(|race| race.has(session)) {
         return Vec::new();
     }
     let record = answer::record(state, session, at);
-    remember(state, record)
+    let counters = &session.figures.counters;
+    let took = Duration::from_micros(counters.ttft_us + counters.generation_us);
+    remember(state, record, state.now.uptime.saturating_sub(took))
 }
 
-/// Keep a record, unless the user wants none.
-pub(super) fn remember(state: &State, record: Record) -> Vec<Effect> {
-    if state.settings.history.keep { vec![Effect::Remember(Box::new(record))] } else { Vec::new() }
+/// Keep a record of what began then, with what the machine showed since, unless the user wants none.
+pub(super) fn remember(state: &State, record: Record, begin: Duration) -> Vec<Effect> {
+    if !state.settings.history.keep {
+        return Vec::new();
+    }
+    let samples = state.machine.readings.since(begin);
+    vec![Effect::Remember(Box::new(Record { samples, ..record }))]
 }
 
 /// Now by the wall clock, milliseconds since 1970.

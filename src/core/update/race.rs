@@ -390,7 +390,8 @@ pub(super) fn vote(state: &mut State, chosen: usize, at: Moment) -> Vec<Effect> 
     }
     state.race.votes.push(vote);
     rate(state);
-    history::remember(state, record)
+    // What the machine shows while someone reads is nothing.
+    history::remember(state, record, state.now.uptime)
 }
 
 /// Show the chosen answer against the other, or the answers again.

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use wire::{Channel, Counters, Event as Said, Failure, FailureKind, Finish, Piece, Request};
 
+use super::energy_tests::metered;
 use super::tests::{Program, loaded, sample};
 use crate::core::action::RaceOrder;
 use crate::core::event::{HistoryEvent, Moment, WorkerEvent};
@@ -377,4 +378,28 @@ fn a_record_is_deleted_after_a_question_and_its_vote_counts_no_more() {
     program.happens(Event::History(HistoryEvent::Forgotten { id: 4, vote: Some(vote(2)) }));
     assert_eq!(program.state.race.votes, [vote(1)]);
     assert_eq!((program.state.history.entries.len(), program.state.history.chosen), (1, 0));
+}
+
+/// Where a meter ticks, a column is not over before the tick that pays for its end; where the tick is late, it is.
+#[test]
+fn an_answer_waits_for_the_last_of_its_energy_and_not_for_ever() {
+    for is_late in [false, true] {
+        let mut program = program(&["alpha", "beta"], Order::InTurn, false);
+        program.happens(Event::Sample(metered(2, 40.0)));
+        load(&mut program, 0);
+        answer(&mut program, 0, "because");
+        assert_eq!(stages(&program), ["answering", "waiting"], "its energy is not whole yet");
+        if is_late {
+            program.happens(Event::Redraw);
+            assert_eq!(stages(&program)[0], "answering");
+            program.happens(Event::Redraw);
+            program.happens(Event::Redraw);
+        } else {
+            program.happens(Event::Sample(metered(5, 40.0)));
+        }
+        assert_eq!(stages(&program), ["leaving", "waiting"]);
+        let race = program.state.race.race.as_ref().unwrap();
+        assert_eq!(race.lanes[0].ended().unwrap().is_settled, !is_late);
+        assert!(race.lanes[0].measured.is_some());
+    }
 }

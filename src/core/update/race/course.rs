@@ -2,18 +2,26 @@
 //!
 //! A column's session is one that is loaded already, or one that is started for it.
 
+use std::time::Duration;
+
 use wire::{Message, Prompt, Request, Role};
 
+use super::super::super::answer;
 use super::super::super::effect::Effect;
 use super::super::super::plan;
 use super::super::super::race::{Entry, Lane, Order, Race, Stage};
-use super::super::super::session::{End, Phase, Session, SessionId};
+use super::super::super::session::{End, Phase, Session, SessionId, Turn};
 use super::super::super::state::State;
 use super::super::history;
 use super::super::session::{self, Ask};
 
 /// The likeliest tokens that are told of each step in lockstep.
 const N_PROBABLE: u32 = 5;
+
+/// With longer periods of sampling the last tick is not waited for, and its energy is missing.
+const LONGEST_PERIOD: Duration = Duration::from_secs(2);
+/// A tick that is late by more than this, and a period, is waited for no more.
+const SLACK: Duration = Duration::from_secs(1);
 
 /// Take the next step of each column.
 pub(in super::super) fn advance(state: &mut State) -> Vec<Effect> {
@@ -28,7 +36,7 @@ pub(in super::super) fn advance(state: &mut State) -> Vec<Effect> {
         // Where one has ended, the next one's turn has come.
         effects.extend(enter_all(state, &mut race));
         if !race.is_running() {
-            effects.extend(history::remember(state, race.record(history::now_ms(state))));
+            effects.extend(history::remember(state, race.record(history::now_ms(state)), race.at.uptime));
             state.race.race = Some(race);
             // The ends are of no more interest than the begins now, and from there they can be compared.
             state.race.scroll.get_or_insert(0);
@@ -72,6 +80,18 @@ fn step(state: &mut State, race: &mut Race, place: usize) -> Vec<Effect> {
     let now = state.now;
     let lane = &mut race.lanes[place];
     let Some(id) = lane.session else { return effects };
+    let sample = state.machine.sample.as_deref();
+    let wait = state.settings.engine.wait_policy;
+    let measured = state
+        .session(id)
+        .filter(|session| lane.stage == Stage::Answering && session.phase == Phase::Ready)
+        .map(|session| answer::measured(session, wait, sample));
+    // The last part of an answer's energy comes with the tick after its end, where a meter ticks soon.
+    let interval = state.settings.telemetry.interval;
+    let is_metered = sample.is_some_and(|sample| sample.total_power().is_some()) && interval <= LONGEST_PERIOD;
+    let since = state.session(id).map_or(now.uptime, |session| session.since.uptime);
+    let may_wait = is_metered && now.uptime.saturating_sub(since) < 2 * interval + SLACK;
+    let awaits_energy = |turn: &Turn| may_wait && turn.figures.as_ref().is_some_and(|figures| !figures.is_settled);
     let Some(session) = session::find(state, id) else {
         match lane.stage {
             Stage::Leaving => lane.stage = Stage::Done,
@@ -110,9 +130,15 @@ fn step(state: &mut State, race: &mut Race, place: usize) -> Vec<Effect> {
             if is_lost {
                 session.finish(End::Failed("its session was stopped".to_owned()), now);
             }
-            if session.turns.last().is_none_or(|turn| turn.end.is_some()) {
-                lane.answer = session.turns.pop();
+            // While its energy is waited for, the user may write to the session.
+            let answer = session.turns.first();
+            if answer.is_none_or(|turn| turn.end.is_some() && (is_lost || !awaits_energy(turn))) {
+                let mut turns = std::mem::take(&mut session.turns).into_iter();
+                lane.answer = turns.next();
                 session.turns = std::mem::take(&mut lane.before);
+                session.turns.extend(turns);
+                // Columns that run at once share the machine: their speeds tell nothing about a model.
+                lane.measured = measured.filter(|_| race.order == Order::InTurn && !is_lost);
                 lane.stage = Stage::Done;
                 if let Some(End::Failed(reason)) = lane.answer.as_ref().and_then(|turn| turn.end.clone()) {
                     let hint = match &session.phase {

@@ -1,0 +1,108 @@
+//! A race, and the vote on it, from the race's document.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::page::{count, escape, items, number, panel, table, text, thoughts};
+use super::plot::{Bar, bars};
+use crate::core::units::{Bytes, digits, or_dash, span};
+
+const HEADS: [&str; 9] = ["", "TTFT", "prompt tok/s", "tok/s", "tokens", "thinking", "memory", "J/token", "J/answer"];
+
+pub(super) fn write(page: &mut String, body: &Value) {
+    let columns: Vec<&Value> = items(&body["columns"]).collect();
+    let _ = writeln!(page, "<p class=\"muted\">{}</p>", escape(&terms(body, &columns)));
+    if let Some(vote) = body["vote"].as_object() {
+        let said =
+            vote["winner"].as_str().map_or_else(|| "Voted a tie".to_owned(), |name| format!("Voted best: {name}"));
+        let _ = writeln!(page, "<p><strong>{}</strong></p>", escape(&said));
+    }
+    panel(page, "system prompt", text(&body["system"]));
+    panel(page, "prompt", text(&body["prompt"]));
+    strip(page, body, columns.len());
+    table(page, &HEADS, &columns.iter().map(|column| row(column)).collect::<Vec<_>>());
+    page.push_str("<div class=\"grid\">\n");
+    let plot = |page: &mut String, title: &str, value: &dyn Fn(&Value) -> Option<f64>| {
+        let all: Vec<_> = columns
+            .iter()
+            .map(|column| Bar { label: text(&column["name"]).to_owned(), value: value(column), range: None })
+            .collect();
+        bars(page, title, &all, &digits);
+    };
+    plot(page, "time to the first token, ms", &|column| column["ttft_ms"].as_f64());
+    plot(page, "generation, tokens per second", &|column| column["generation_tokens_per_second"].as_f64());
+    plot(page, "energy, joules per token", &|column| column["energy"]["joules_per_token"].as_f64());
+    plot(page, "memory, GB", &|column| column["memory"].as_u64().map(|bytes| Bytes(bytes).gigabytes()));
+    page.push_str("</div>\n<h2>Answers</h2>\n<div class=\"grid\">\n");
+    for column in &columns {
+        let _ = writeln!(page, "<section class=\"panel\"><h3>{}</h3>", escape(text(&column["name"])));
+        if let Some(reason) = column["error"]["reason"].as_str() {
+            let _ = writeln!(page, "<p class=\"bad\">{}</p>", escape(reason));
+        }
+        thoughts(page, text(&column["reasoning"]), column["tokens"]["reasoning"].as_u64());
+        let _ = writeln!(page, "<pre>{}</pre></section>", escape(text(&column["text"]).trim()));
+    }
+    page.push_str("</div>\n");
+}
+
+/// One line on how it was run.
+fn terms(body: &Value, columns: &[&Value]) -> String {
+    let order = if body["order"] == "together" { "at once" } else { "in turn" };
+    let mut parts = vec![format!("{} models {order}", columns.len())];
+    for name in ["temperature", "seed"] {
+        let mut values = columns.iter().map(|column| &column["settings"]["sampling"][name]);
+        if let Some(first) = values.next().filter(|first| first.is_number())
+            && values.all(|value| value == first)
+        {
+            let shown = first.as_u64().map_or_else(|| number(first), |whole| whole.to_string());
+            parts.push(format!("{name} {shown}"));
+        }
+    }
+    if body["blind"] == true {
+        parts.push("blind".to_owned());
+    }
+    parts.join(", ")
+}
+
+/// Who won what.
+fn strip(page: &mut String, body: &Value, n_columns: usize) {
+    let winners = &body["winners"];
+    page.push_str("<dl>");
+    for (word, key) in
+        [("first", "first"), ("fastest", "fastest"), ("most frugal", "most_frugal"), ("shortest", "shortest")]
+    {
+        let names: Vec<&str> = items(&winners[key]).map(text).collect();
+        let said = match (names.len(), winners["most_frugal_unknown"].as_str()) {
+            (0, Some(reason)) if key == "most_frugal" => format!("— ({reason})"),
+            (0, _) => "—".to_owned(),
+            (n, _) if n > 1 && n == n_columns => "all alike".to_owned(),
+            _ => names.join(" and "),
+        };
+        let _ = write!(page, "<div><dt>{word}</dt><dd>{}</dd></div>", escape(&said));
+    }
+    page.push_str("</dl>\n");
+}
+
+fn row(column: &Value) -> Vec<String> {
+    let energy = &column["energy"];
+    // What is a share or an estimate says so, as on the screen.
+    let mark = |value: &Value| match energy["grade"].as_str() {
+        Some("measured") | None => number(value),
+        Some(_) if value.is_number() => format!("≈{}", number(value)),
+        Some(_) => "—".to_owned(),
+    };
+    let first = column["ttft_ms"].as_f64().filter(|ms| ms.is_finite() && *ms >= 0.0);
+    vec![
+        text(&column["name"]).to_owned(),
+        or_dash(first.and_then(|ms| Duration::try_from_secs_f64(ms / 1e3).ok()).map(span)),
+        number(&column["prompt_tokens_per_second"]),
+        number(&column["generation_tokens_per_second"]),
+        count(&column["tokens"]["generated"]),
+        count(&column["tokens"]["reasoning"]),
+        or_dash(column["memory"].as_u64().map(Bytes)),
+        mark(&energy["joules_per_token"]),
+        mark(&energy["joules"]),
+    ]
+}
