@@ -21,13 +21,23 @@ const MAX_WAITING: usize = 256;
 #[derive(Debug)]
 pub(super) enum Wish {
     /// Keep a record; for each of its figures the earlier ones are told.
-    Keep(Box<Record>),
+    Keep { ask: u64, record: Box<Record> },
     /// Tell what was measured last of each model.
     Measured,
     /// Tell a page of the list.
     List { generation: u64, filter: Filter, page: Page },
     /// Delete a record.
     Delete(i64),
+}
+
+impl Wish {
+    /// The question that a record comes with.
+    fn ask(&self) -> Option<u64> {
+        match self {
+            Self::Keep { ask, .. } => Some(*ask),
+            _ => None,
+        }
+    }
 }
 
 /// Where the history is; `None` on a system that tells no folder for data.
@@ -76,12 +86,12 @@ impl Keeper {
             self.wishes = Some(wishes);
         }
         let Some(wishes) = &self.wishes else { return };
-        let reason = match wishes.try_send(wish) {
+        let (wish, reason) = match wishes.try_send(wish) {
             Ok(()) => return,
-            Err(TrySendError::Full(_)) => "the history is locked for too long: what comes now is not kept",
-            Err(TrySendError::Disconnected(_)) => "the history has ended: what comes now is not kept",
+            Err(TrySendError::Full(wish)) => (wish, "the history is locked for too long: what comes now is not kept"),
+            Err(TrySendError::Disconnected(wish)) => (wish, "the history has ended: what comes now is not kept"),
         };
-        let _ = self.answers.send(HistoryEvent::NotKept(reason.to_owned()));
+        let _ = self.answers.send(refused(wish.ask(), reason.to_owned()));
     }
 
     /// The next answer. Never ends while this lives, since it holds a sender itself.
@@ -112,30 +122,22 @@ fn keep(path: Option<&Path>, wishes: &Receiver<Wish>, answers: &mpsc::UnboundedS
                 Some(Ok(opened)) => history = Some(opened),
                 Some(Err(problem)) => {
                     let is_new = said.as_ref() != Some(&problem);
-                    if is_new || matches!(wish, Wish::Keep(_)) {
-                        let text = sentence(&problem);
-                        let _ = answers.send(if matches!(wish, Wish::Keep(_)) {
-                            HistoryEvent::NotKept(text)
-                        } else {
-                            HistoryEvent::Trouble(text)
-                        });
+                    if is_new || wish.ask().is_some() {
+                        let _ = answers.send(refused(wish.ask(), sentence(&problem)));
                     }
                     said = Some(problem);
                     continue;
                 }
                 None => {
                     let text = "this system tells no folder for data: there is no history".to_owned();
-                    let _ = answers.send(HistoryEvent::NotKept(text));
+                    let _ = answers.send(refused(wish.ask(), text));
                     continue;
                 }
             }
         }
         let Some(history) = &mut history else { continue };
-        let is_record = matches!(wish, Wish::Keep(_));
-        let answer = grant(history, wish).unwrap_or_else(|problem| {
-            let text = sentence(&problem);
-            Some(if is_record { HistoryEvent::NotKept(text) } else { HistoryEvent::Trouble(text) })
-        });
+        let ask = wish.ask();
+        let answer = grant(history, wish).unwrap_or_else(|problem| Some(refused(ask, sentence(&problem))));
         if let Some(answer) = answer {
             let _ = answers.send(answer);
         }
@@ -144,13 +146,13 @@ fn keep(path: Option<&Path>, wishes: &Receiver<Wish>, answers: &mpsc::UnboundedS
 
 fn grant(history: &mut History, wish: Wish) -> Result<Option<HistoryEvent>, Problem> {
     Ok(Some(match wish {
-        Wish::Keep(record) => {
+        Wish::Keep { ask, record } => {
             let earlier = record
                 .figures
                 .iter()
                 .map(|figure| history.earlier(&figure.series, &figure.what))
                 .collect::<Result<_, _>>()?;
-            HistoryEvent::Kept { id: history.add(&record)?, earlier }
+            HistoryEvent::Kept { ask, id: history.add(&record)?, earlier }
         }
         Wish::Measured => HistoryEvent::Measured(history.measured()?),
         Wish::List { generation, filter, page } => {
@@ -163,6 +165,14 @@ fn grant(history: &mut History, wish: Wish) -> Result<Option<HistoryEvent>, Prob
             return Ok(None);
         }
     }))
+}
+
+/// Why a wish is not granted.
+fn refused(ask: Option<u64>, reason: String) -> HistoryEvent {
+    match ask {
+        Some(ask) => HistoryEvent::NotKept { ask, reason },
+        None => HistoryEvent::Trouble(reason),
+    }
 }
 
 fn sentence(problem: &Problem) -> String {

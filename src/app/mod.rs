@@ -304,7 +304,7 @@ impl App {
                 let look = move || Event::Residency { model: id, share: aside::residency(&files) };
                 self.beside(look, |reason| Event::Residency { model, share: Err(reason) });
             }
-            Effect::Remember(record) => self.keeper.ask(history::Wish::Keep(record)),
+            Effect::Remember { ask, record } => self.keeper.ask(history::Wish::Keep { ask, record }),
             Effect::ListHistory { generation, filter, page } => {
                 self.keeper.ask(history::Wish::List { generation, filter, page });
             }

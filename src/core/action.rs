@@ -260,7 +260,7 @@ pub static NAMED: &[Named] = &[
     named("ratings", "show how the models stand after all votes", Action::Ratings),
     named("export-race", "write the race to a Markdown and an HTML file", Action::ExportRace),
     named("bench", "show the benches", Action::Show(Screen::Bench)),
-    named("bench-model", "measure the chosen model's speed", Action::BenchChosen),
+    named("bench-model", "measure the speed of the marked models, or of the chosen one", Action::BenchChosen),
     named("history", "show what was run before, or the bench again", Action::History),
     named("more-threads", "give all sessions together one thread more", Action::Threads(1)),
     named("fewer-threads", "give all sessions together one thread less", Action::Threads(-1)),

@@ -23,8 +23,11 @@ pub(super) fn remember_answer(state: &mut State, id: SessionId) -> Vec<Effect> {
 }
 
 /// Keep a record, unless the user wants none.
-pub(super) fn remember(state: &State, record: Record) -> Vec<Effect> {
-    if state.settings.history.keep { vec![Effect::Remember(Box::new(record))] } else { Vec::new() }
+pub(super) fn remember(state: &mut State, record: Record) -> Vec<Effect> {
+    if !state.settings.history.keep {
+        return Vec::new();
+    }
+    vec![Effect::Remember { ask: next_id(state), record: Box::new(record) }]
 }
 
 /// Now by the wall clock, milliseconds since 1970.
@@ -36,10 +39,10 @@ pub(super) fn now_ms(state: &State) -> i64 {
 pub(super) fn heard(state: &mut State, event: HistoryEvent) -> Vec<Effect> {
     match event {
         HistoryEvent::Measured(latest) => state.library.take_measured(latest),
-        HistoryEvent::Kept { id: _, earlier } => bench::compared(state, earlier),
-        HistoryEvent::NotKept(reason) => {
+        HistoryEvent::Kept { ask, id: _, earlier } => bench::compared(state, ask, earlier),
+        HistoryEvent::NotKept { ask, reason } => {
             notify(state, reason, true);
-            bench::compared(state, Vec::new());
+            bench::compared(state, ask, Vec::new());
         }
         HistoryEvent::Listed { generation, entries, more } => {
             let list = &mut state.history;

@@ -113,7 +113,7 @@ fn in_turn_each_loads_answers_and_is_stopped_before_the_next() {
 fn what_ends_is_kept_once_and_so_is_the_vote() {
     let kept = |effects: Vec<Effect>| -> Vec<Record> {
         let records = effects.into_iter().filter_map(|effect| match effect {
-            Effect::Remember(record) => Some(*record),
+            Effect::Remember { record, .. } => Some(*record),
             _ => None,
         });
         records.collect()
