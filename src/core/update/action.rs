@@ -175,10 +175,8 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             race::wish(state, &action);
             Vec::new()
         }
-        Action::RaceInTurn => {
-            state.race.order = super::super::race::Order::InTurn;
-            race::start(state)
-        }
+        Action::RaceInTurn => race::start_in_turn(state),
+        Action::GoOn => race::go_on(state),
         Action::ExportRace => race::save(state),
         Action::Lockstep => race::turn_lockstep(state),
         Action::Quality(order) => super::quality::start(state, *order),
