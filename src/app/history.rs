@@ -21,7 +21,7 @@ const MAX_WAITING: usize = 256;
 #[derive(Debug)]
 pub(super) enum Wish {
     /// Keep a record; for each of its figures the earlier ones are told.
-    Keep(Box<Record>),
+    Keep { ask: u64, record: Box<Record> },
     /// Tell what was measured last of each model.
     Measured,
     /// Tell all votes.
@@ -30,6 +30,16 @@ pub(super) enum Wish {
     List { generation: u64, filter: Filter, page: Page },
     /// Delete a record.
     Delete(i64),
+}
+
+impl Wish {
+    /// The question that a record comes with.
+    fn ask(&self) -> Option<u64> {
+        match self {
+            Self::Keep { ask, .. } => Some(*ask),
+            _ => None,
+        }
+    }
 }
 
 /// Where the history is; `None` on a system that tells no folder for data.
@@ -78,12 +88,12 @@ impl Keeper {
             self.wishes = Some(wishes);
         }
         let Some(wishes) = &self.wishes else { return };
-        let reason = match wishes.try_send(wish) {
+        let (wish, reason) = match wishes.try_send(wish) {
             Ok(()) => return,
-            Err(TrySendError::Full(_)) => "the history is locked for too long: what comes now is not kept",
-            Err(TrySendError::Disconnected(_)) => "the history has ended: what comes now is not kept",
+            Err(TrySendError::Full(wish)) => (wish, "the history is locked for too long: what comes now is not kept"),
+            Err(TrySendError::Disconnected(wish)) => (wish, "the history has ended: what comes now is not kept"),
         };
-        let _ = self.answers.send(HistoryEvent::NotKept(reason.to_owned()));
+        let _ = self.answers.send(refused(wish.ask(), reason.to_owned()));
     }
 
     /// The next answer. Never ends while this lives, since it holds a sender itself.
@@ -114,43 +124,35 @@ fn keep(path: Option<&Path>, wishes: &Receiver<Wish>, answers: &mpsc::UnboundedS
                 Some(Ok(opened)) => history = Some(opened),
                 Some(Err(problem)) => {
                     let is_new = said.as_ref() != Some(&problem);
-                    if is_new || matches!(wish, Wish::Keep(_)) {
-                        let text = sentence(&problem);
-                        let _ = answers.send(if matches!(wish, Wish::Keep(_)) {
-                            HistoryEvent::NotKept(text)
-                        } else {
-                            HistoryEvent::Trouble(text)
-                        });
+                    if is_new || wish.ask().is_some() {
+                        let _ = answers.send(refused(wish.ask(), sentence(&problem)));
                     }
                     said = Some(problem);
                     continue;
                 }
                 None => {
                     let text = "this system tells no folder for data: there is no history".to_owned();
-                    let _ = answers.send(HistoryEvent::NotKept(text));
+                    let _ = answers.send(refused(wish.ask(), text));
                     continue;
                 }
             }
         }
         let Some(history) = &mut history else { continue };
-        let is_record = matches!(wish, Wish::Keep(_));
-        let answer = grant(history, wish).unwrap_or_else(|problem| {
-            let text = sentence(&problem);
-            if is_record { HistoryEvent::NotKept(text) } else { HistoryEvent::Trouble(text) }
-        });
+        let ask = wish.ask();
+        let answer = grant(history, wish).unwrap_or_else(|problem| refused(ask, sentence(&problem)));
         let _ = answers.send(answer);
     }
 }
 
 fn grant(history: &mut History, wish: Wish) -> Result<HistoryEvent, Problem> {
     Ok(match wish {
-        Wish::Keep(record) => {
+        Wish::Keep { ask, record } => {
             let earlier = record
                 .figures
                 .iter()
                 .map(|figure| history.earlier(&figure.series, &figure.what))
                 .collect::<Result<_, _>>()?;
-            HistoryEvent::Kept { id: history.add(&record)?, earlier }
+            HistoryEvent::Kept { ask, id: history.add(&record)?, earlier }
         }
         Wish::Measured => HistoryEvent::Measured(history.measured()?),
         Wish::Votes => HistoryEvent::Votes(history.votes()?),
@@ -165,6 +167,14 @@ fn grant(history: &mut History, wish: Wish) -> Result<HistoryEvent, Problem> {
             HistoryEvent::Forgotten { id, vote }
         }
     })
+}
+
+/// Why a wish is not granted.
+fn refused(ask: Option<u64>, reason: String) -> HistoryEvent {
+    match ask {
+        Some(ask) => HistoryEvent::NotKept { ask, reason },
+        None => HistoryEvent::Trouble(reason),
+    }
 }
 
 fn sentence(problem: &Problem) -> String {

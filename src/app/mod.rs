@@ -242,7 +242,8 @@ impl App {
     /// Keep a record in the history, unless the user wants none.
     pub fn keep(&mut self, record: crate::core::history::Record) {
         if self.state.settings.history.keep {
-            self.execute(Effect::Remember(Box::new(record)));
+            // Nobody waits for this answer: no question gets so far.
+            self.execute(Effect::Remember { ask: u64::MAX, record: Box::new(record) });
         }
     }
 
@@ -254,7 +255,7 @@ impl App {
         self.keeper.close();
         let mut lost = Vec::new();
         while let Some(event) = self.keeper.try_next() {
-            if let crate::core::event::HistoryEvent::NotKept(reason) = event {
+            if let crate::core::event::HistoryEvent::NotKept { reason, .. } = event {
                 lost.push(reason);
             }
         }
@@ -319,7 +320,7 @@ impl App {
                 let look = move || Event::Residency { model: id, share: aside::residency(&files) };
                 self.beside(look, |reason| Event::Residency { model, share: Err(reason) });
             }
-            Effect::Remember(record) => self.keeper.ask(history::Wish::Keep(record)),
+            Effect::Remember { ask, record } => self.keeper.ask(history::Wish::Keep { ask, record }),
             Effect::ListHistory { generation, filter, page } => {
                 self.keeper.ask(history::Wish::List { generation, filter, page });
             }

@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::core::action::RaceOrder;
 use crate::core::model::Model;
 use crate::core::race::lockstep::{self, Parting};
-use crate::core::race::{self as core, Entry, MAX_COLUMNS, MIN_COLUMNS, Order, Stage, export};
+use crate::core::race::{self as core, Entry, MAX_COLUMNS, MIN_COLUMNS, Order, Pace, Stage, export};
 use crate::core::settings::SessionSettings;
 use crate::core::state::Overlay;
 use crate::core::{Action, Event};
@@ -36,7 +36,7 @@ pub struct Race {
     /// Run all at once, rather than in turn so that none disturbs another's figures
     #[arg(long)]
     together: bool,
-    /// Tell where the answers part, and what each model found likely there
+    /// Decode all together, token by token, and tell where they part and what each model found likely there
     #[arg(long)]
     lockstep: bool,
     /// Print one JSON document
@@ -92,12 +92,19 @@ async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut App) -> Resul
         let event = app.next().await;
         app.handle(event);
     }
-    let order = if arguments.together { Order::Together } else { Order::InTurn };
+    // Those in lockstep are decoded together.
+    let order = if arguments.together || arguments.lockstep { Order::Together } else { Order::InTurn };
     let system = arguments.system.clone();
     app.act(Action::Race(Box::new(RaceOrder { entries, order, prompt, system, lockstep: arguments.lockstep })));
     if let Some(Overlay::Confirm { question, .. }) = &app.state.overlay {
-        let text = question.strip_suffix(". Run them in turn?").unwrap_or(question);
-        return Err(Failure(Exit::Refused, format!("{text}\n  hint: without --together they run in turn")));
+        let text = question.strip_suffix(". Run them in turn?").unwrap_or(question).to_owned();
+        if arguments.lockstep && !arguments.together {
+            let _ = writeln!(io::stderr(), "{text}: they are decoded one after the other, and compared afterwards");
+            app.state.overlay = None;
+            app.act(Action::RaceInTurn);
+        } else {
+            return Err(Failure(Exit::Refused, format!("{text}\n  hint: without --together they run in turn")));
+        }
     }
     let mut told = Vec::new();
     let mut interrupted = false;
@@ -108,6 +115,10 @@ async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut App) -> Resul
         };
         if !race.is_running() {
             break;
+        }
+        if race.pace == Pace::Held {
+            app.act(Action::GoOn);
+            continue;
         }
         let event = tokio::select! {
             event = app.next() => event,

@@ -122,6 +122,8 @@ pub enum Action {
     ExportRace,
     /// Show where the columns part; a race that did not tell its tokens is run again.
     Lockstep,
+    /// Let columns that were decoded together and have parted go on.
+    GoOn,
     /// Weigh a text, as the command line does.
     Quality(Box<super::quality::QualityOrder>),
     /// Run a race, as the command line does.
@@ -258,11 +260,16 @@ pub static NAMED: &[Named] = &[
     named("blind", "hide the names of the next race until the vote", Action::Blind),
     named("vote", "vote for the best answer, or a tie", Action::Vote),
     named("diff", "compare two columns word by word", Action::Diff),
-    named("lockstep", "show where the columns part and what each found likely there", Action::Lockstep),
+    named(
+        "lockstep",
+        "decode the columns together until they part, and show what each found likely there",
+        Action::Lockstep,
+    ),
+    named("go-on", "let columns that have parted go on", Action::GoOn),
     named("ratings", "show how the models stand after all votes", Action::Ratings),
     named("export-race", "write the race to a Markdown and an HTML file", Action::ExportRace),
     named("bench", "show the benches", Action::Show(Screen::Bench)),
-    named("bench-model", "measure the chosen model's speed", Action::BenchChosen),
+    named("bench-model", "measure the speed of the marked models, or of the chosen one", Action::BenchChosen),
     named("history", "show what was run before, or the bench again", Action::History),
     named("more-threads", "give all sessions together one thread more", Action::Threads(1)),
     named("fewer-threads", "give all sessions together one thread less", Action::Threads(-1)),

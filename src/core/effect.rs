@@ -103,7 +103,12 @@ pub enum Effect {
         files: Vec<PathBuf>,
     },
     /// Keep a record in the history; answered by [`super::event::HistoryEvent::Kept`] or `NotKept`.
-    Remember(Box<super::history::Record>),
+    Remember {
+        /// Which question it is.
+        ask: u64,
+        /// What is kept.
+        record: Box<super::history::Record>,
+    },
     /// Ask for a page of the history; answered by [`super::event::HistoryEvent::Listed`].
     ListHistory {
         /// Which question it is.

@@ -84,13 +84,20 @@ pub enum HistoryEvent {
     Measured(Vec<(String, super::history::Latest)>),
     /// A record was kept.
     Kept {
+        /// Which question it answers.
+        ask: u64,
         /// Its number.
         id: i64,
         /// For each of its figures what was measured before, oldest first, with times in milliseconds since 1970.
         earlier: Vec<Vec<(i64, super::history::Measured)>>,
     },
-    /// A record was not kept: why.
-    NotKept(String),
+    /// A record was not kept.
+    NotKept {
+        /// Which question it answers.
+        ask: u64,
+        /// Why.
+        reason: String,
+    },
     /// All votes that were kept before, oldest first.
     Votes(Vec<super::race::rating::Vote>),
     /// A record was deleted.

@@ -57,6 +57,9 @@ pub struct Host {
     pub processor: String,
     /// Operating system and version.
     pub system: String,
+    /// The drivers of GPUs, each with its version.
+    #[serde(default)]
+    pub drivers: Vec<String>,
 }
 
 /// One core.

@@ -161,6 +161,15 @@ pub fn free_memory(state: &State) -> Option<Free> {
         promised = promised + session.planned.total().saturating_sub(held);
         planned = planned + session.planned.total();
     }
+    // What a bench's workers have not taken yet is not free, nor is what they have mapped.
+    if state.bench.phase == super::bench::Phase::Running {
+        for lane in state.bench.lanes.iter().filter(|lane| lane.is_loaded()) {
+            let held = sample.processes.iter().find(|process| Some(process.pid) == lane.pid);
+            let held = held.map_or(Bytes(0), |process| process.anonymous);
+            promised = promised + lane.needed.saturating_sub(held);
+            planned = planned + lane.needed;
+        }
+    }
     let others = others(state);
     let by_machine =
         available.saturating_sub(promised).saturating_sub(others).saturating_sub(state.settings.budget.reserve);

@@ -13,6 +13,7 @@ mod counter;
 mod cpu;
 mod disks;
 mod driver;
+mod drivers;
 mod drm;
 mod files;
 mod foreign;

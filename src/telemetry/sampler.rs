@@ -84,12 +84,14 @@ impl Sampler {
             let line = cpuinfo.lines().find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix(':'));
             line.map(str::trim)
         };
-        let processor = field("model name").map_or_else(System::cpu_arch, ToOwned::to_owned);
+        // ARM's kernels name no processor, but many the board.
+        let processor = field("model name").or_else(|| field("Model")).map_or_else(System::cpu_arch, ToOwned::to_owned);
         let is_virtual = field("flags").is_some_and(|flags| flags.split(' ').any(|flag| flag == "hypervisor"));
         let host = Host {
             name: label(&System::host_name().unwrap_or_default()),
             processor: label(&processor),
             system: label(&System::long_os_version().unwrap_or_default()),
+            drivers: super::drivers::read(&*files),
         };
         // Counters first: the less time between the tick and their reading, the truer their watts.
         let apart = |name, covers, source: Box<dyn Source>| {

@@ -8,6 +8,7 @@ use crate::core::bench::{Bench, Cell, Lane, LanePhase, Phase, Plan, Repetition, 
 use crate::core::history::{Entry, Kind, Measured};
 use crate::core::session::WorkerId;
 use crate::core::state::{HistoryList, Screen};
+use crate::core::units::Bytes;
 
 /// Nothing measured yet.
 pub(super) fn empty() -> State {
@@ -25,6 +26,8 @@ pub(super) fn done() -> State {
         worker: WorkerId(1),
         pid: None,
         engine: "llama.cpp".to_owned(),
+        devices: Vec::new(),
+        needed: Bytes(0),
         phase: LanePhase::Done,
         group: 0,
     };

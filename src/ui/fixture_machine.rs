@@ -65,6 +65,7 @@ pub(super) fn sample(metered: bool) -> Sample {
             name: "bounty".to_owned(),
             processor: "AMD Ryzen 7 5800X 8-Core Processor".to_owned(),
             system: "Debian GNU/Linux 13".to_owned(),
+            drivers: Vec::new(),
         },
         cpu: Some(Ratio(0.71)),
         cores: (0..16)

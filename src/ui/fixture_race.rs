@@ -10,7 +10,7 @@ use crate::core::event::Moment;
 use crate::core::figure::Figure;
 use crate::core::model::Model;
 use crate::core::race::rating::Vote;
-use crate::core::race::{Entry, Face, Lane, Order, Race, Stage};
+use crate::core::race::{Entry, Face, Lane, Order, Pace, Race, Stage};
 use crate::core::session::{End, SessionId, Turn};
 use crate::core::settings::SessionSettings;
 use crate::core::state::{Overlay, Screen};
@@ -89,6 +89,7 @@ pub(super) fn over() -> State {
         system: None,
         order: Order::InTurn,
         lockstep: false,
+        pace: Pace::Free,
         blind: false,
         awaits_shuffle: false,
         is_cancelled: false,

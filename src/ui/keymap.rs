@@ -158,6 +158,7 @@ const BUILT_IN: &[(&str, &[Context], &[&str])] = &[
     ("blind", &[Race], &["b"]),
     ("vote", &[Race], &["v"]),
     ("lockstep", &[Race], &["l"]),
+    ("go-on", &[Race], &["space"]),
     ("diff", &[Race], &["d"]),
     ("export-race", &[Race], &["e"]),
     ("ratings", &[Race], &["s"]),

@@ -19,6 +19,13 @@ pub enum Request {
         /// The id of the generation.
         id: u64,
     },
+    /// Let the generation with this id draw so many more tokens, see [`Generate::n_free`]; unknown ids are ignored.
+    Go {
+        /// The id of the generation.
+        id: u64,
+        /// Tokens.
+        n_tokens: u32,
+    },
     /// Use this many threads from the next decode step on.
     Threads {
         /// Threads for generation and prompt alike, at least 1.
@@ -133,6 +140,9 @@ pub struct Generate {
     /// How many of the likeliest tokens to tell at each step, see [`crate::Token`]; 0 tells none.
     #[serde(default, skip_serializing_if = "is_none")]
     pub n_probable: u32,
+    /// Tokens that may be drawn before [`Request::Go`] lets more be; then the worker waits. `None` never waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_free: Option<u32>,
 }
 
 /// What an answer must look like.

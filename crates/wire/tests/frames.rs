@@ -26,7 +26,15 @@ fn request() -> impl Strategy<Value = Request> {
     prop_oneof![
         (any::<u64>(), prompt, proptest::option::of(any::<u32>()), sampling()).prop_map(
             |(id, prompt, max_tokens, sampling)| {
-                Request::Generate(Generate { id, prompt, max_tokens, sampling, grammar: None, n_probable: 0 })
+                Request::Generate(Generate {
+                    id,
+                    prompt,
+                    max_tokens,
+                    sampling,
+                    grammar: None,
+                    n_probable: 0,
+                    n_free: None,
+                })
             }
         ),
         any::<u64>().prop_map(|id| Request::Cancel { id }),
@@ -146,8 +154,15 @@ fn a_length_above_the_limit_is_refused_before_its_body_is_read() {
 #[test]
 fn a_message_above_the_limit_is_not_sent() {
     let prompt = Prompt::Raw("x".repeat(MAX_FRAME));
-    let generate =
-        Generate { id: 1, prompt, max_tokens: None, sampling: Sampling::default(), grammar: None, n_probable: 0 };
+    let generate = Generate {
+        id: 1,
+        prompt,
+        max_tokens: None,
+        sampling: Sampling::default(),
+        grammar: None,
+        n_probable: 0,
+        n_free: None,
+    };
     let mut sent = Vec::new();
     assert!(matches!(wire::write(&mut sent, &Request::Generate(generate)), Err(Error::TooLong(_))));
     assert!(sent.is_empty());

@@ -63,6 +63,7 @@ fn requests() {
                 sampling,
                 grammar: None,
                 n_probable: 0,
+                n_free: None,
             }),
             r#"{"request":"generate","id":1,"prompt":{"chat":[{"role":"system","content":"Be brief."},{"role":"user","content":"Who?"},{"role":"assistant","content":"Ishmael."}]},"max_tokens":64,"sampling":{"temperature":0.5,"top_k":40,"top_p":null,"min_p":null,"repeat_penalty":null,"seed":7},"grammar":null}"#,
         ),
@@ -84,12 +85,14 @@ fn requests() {
                 sampling: Sampling::default(),
                 grammar: Some(Grammar::Gbnf("root ::= \"a\"".into())),
                 n_probable: 5,
+                n_free: None,
             }),
             r#"{"request":"generate","id":18446744073709551615,"prompt":{"raw":"Call me"},"max_tokens":null,"sampling":{"temperature":null,"top_k":null,"top_p":null,"min_p":null,"repeat_penalty":null,"seed":null},"grammar":{"gbnf":"root ::= \"a\""},"n_probable":5}"#,
         ),
         (Request::Cancel { id: 1 }, r#"{"request":"cancel","id":1}"#),
         (Request::Threads { n_threads: 2 }, r#"{"request":"threads","n_threads":2}"#),
         (Request::Ping { nonce: 3 }, r#"{"request":"ping","nonce":3}"#),
+        (Request::Go { id: 7, n_tokens: 1 }, r#"{"request":"go","id":7,"n_tokens":1}"#),
         (Request::Forget, r#"{"request":"forget"}"#),
         (
             Request::Measure(Measure {

@@ -1,10 +1,10 @@
 //! What the reader thread tells the engine's thread while that is busy.
 //!
-//! Owned here: cancel, stop, the number of threads, the count of decode calls, and which generation is running. One
-//! static, since llama.cpp calls back from C.
+//! Owned here: cancel, stop, the number of threads, the count of decode calls, which generation is running, and how many
+//! tokens one that goes step by step may draw. One static, since llama.cpp calls back from C.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 
 /// The one control block of this process.
 pub(crate) static CONTROL: Control = Control {
@@ -13,6 +13,8 @@ pub(crate) static CONTROL: Control = Control {
     n_threads: AtomicU32::new(1),
     n_decodes: AtomicU64::new(0),
     running: Mutex::new(None),
+    n_free: Mutex::new(0),
+    freed: Condvar::new(),
 };
 
 pub(crate) struct Control {
@@ -22,6 +24,10 @@ pub(crate) struct Control {
     n_decodes: AtomicU64,
     /// The generation that is queued or running.
     running: Mutex<Option<u64>>,
+    /// Tokens that a generation which goes step by step may draw.
+    n_free: Mutex<u32>,
+    /// That number has grown, or nothing is worth waiting for any more.
+    freed: Condvar,
 }
 
 impl Control {
@@ -33,7 +39,34 @@ impl Control {
         }
         *running = Some(id);
         self.cancelled.store(false, Relaxed);
+        *self.n_free.lock().unwrap_or_else(PoisonError::into_inner) = 0;
         true
+    }
+
+    /// Let this generation draw so many tokens more, if it is the one.
+    pub(crate) fn go(&self, id: u64, n_tokens: u32) {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if *running == Some(id) {
+            let mut n_free = self.n_free.lock().unwrap_or_else(PoisonError::into_inner);
+            *n_free = n_free.saturating_add(n_tokens);
+            self.freed.notify_all();
+        }
+    }
+
+    /// Wait until a token may be drawn, and take it off; `false` where the generation is to end.
+    pub(crate) fn take_free(&self) -> bool {
+        let mut n_free = self.n_free.lock().unwrap_or_else(PoisonError::into_inner);
+        while *n_free == 0 && !self.is_interrupted() {
+            n_free = self.freed.wait(n_free).unwrap_or_else(PoisonError::into_inner);
+        }
+        *n_free = n_free.saturating_sub(1);
+        !self.is_interrupted()
+    }
+
+    /// Wake who waits for a token. With the lock, so that none is between looking and waiting.
+    fn wake(&self) {
+        let _n_free = self.n_free.lock().unwrap_or_else(PoisonError::into_inner);
+        self.freed.notify_all();
     }
 
     /// The generation has ended: another may begin.
@@ -46,12 +79,14 @@ impl Control {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         if *running == Some(id) {
             self.cancelled.store(true, Relaxed);
+            self.wake();
         }
     }
 
     /// Stop whatever is going on, for good.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Relaxed);
+        self.wake();
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

@@ -89,13 +89,17 @@ fn take(request: Request, out: &Out, to_engine: &SyncSender<Task>) {
     let task = match request {
         Request::Ping { nonce } => return out.send(&Event::Pong { nonce, n_decodes: CONTROL.n_decodes() }),
         Request::Cancel { id } => return CONTROL.cancel(id),
+        Request::Go { id, n_tokens } => return CONTROL.go(id, n_tokens),
         Request::Threads { n_threads } => return CONTROL.set_threads(n_threads),
         Request::Load(load) => {
             // Here, so that a change that comes during the load isn't overwritten.
             CONTROL.set_threads(load.n_threads);
             Task::Load(Box::new(load))
         }
-        Request::Generate(generate) if CONTROL.begin(generate.id) => Task::Generate(Box::new(generate), Instant::now()),
+        Request::Generate(generate) if CONTROL.begin(generate.id) => {
+            CONTROL.go(generate.id, generate.n_free.unwrap_or(0));
+            Task::Generate(Box::new(generate), Instant::now())
+        }
         Request::Generate(generate) => return refuse(out, Some(generate.id)),
         Request::Measure(measure) if CONTROL.begin(measure.id) => Task::Measure(measure),
         Request::Measure(measure) => return refuse(out, Some(measure.id)),

@@ -225,7 +225,17 @@ impl Session {
         }
         let mut bytes = Vec::with_capacity(64);
         let mut first: Option<Instant> = None;
+        // Nobody generates while it waits for leave.
+        let mut waited = Duration::ZERO;
         loop {
+            if request.n_free.is_some() {
+                stream.flush();
+                let since = Instant::now();
+                if !CONTROL.take_free() {
+                    return Ok(Finish::Cancelled);
+                }
+                waited += since.elapsed();
+            }
             if CONTROL.is_interrupted() {
                 return Ok(Finish::Cancelled);
             }
@@ -253,9 +263,13 @@ impl Session {
             match first {
                 None => {
                     first = Some(now);
+                    waited = Duration::ZERO;
                     stream.counters.ttft_us = micros(now.saturating_duration_since(arrived));
                 }
-                Some(first) => stream.counters.generation_us = micros(now.saturating_duration_since(first)),
+                Some(first) => {
+                    let since = now.saturating_duration_since(first);
+                    stream.counters.generation_us = micros(since.saturating_sub(waited));
+                }
             }
             stream.tick(now);
             if stream.counters.n_generated >= max_tokens {

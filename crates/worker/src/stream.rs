@@ -72,6 +72,13 @@ impl<'a> Stream<'a> {
         }
     }
 
+    /// Send what there is now.
+    pub(crate) fn flush(&mut self) {
+        if !self.pieces.is_empty() || !self.tokens.is_empty() {
+            self.send(Instant::now());
+        }
+    }
+
     /// Send the rest, what was held back included. The last token may have been half a character.
     pub(crate) fn finish(&mut self) {
         self.text.clear();
@@ -79,9 +86,7 @@ impl<'a> Stream<'a> {
         let pieces = &mut self.pieces;
         self.splitter.push(&self.text, |channel, text| append(pieces, channel, text));
         self.splitter.finish(|channel, text| append(pieces, channel, text));
-        if !self.pieces.is_empty() || !self.tokens.is_empty() {
-            self.send(Instant::now());
-        }
+        self.flush();
     }
 
     fn send(&mut self, now: Instant) {

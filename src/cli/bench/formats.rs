@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
+use wire::DeviceKind;
 
 use super::super::table::{self, Column};
 use crate::core::bench::{Bench, Lane, Row};
@@ -72,6 +73,10 @@ fn lane<'a>(bench: &'a Bench, row: &Row) -> Option<&'a Lane> {
 
 /// What a table leaves out: failures, and repetitions that do not count.
 pub(super) fn remarks(bench: &Bench, err: &mut impl Write) {
+    if !bench.cooled.is_zero() {
+        let seconds = bench.cooled.as_secs_f64();
+        let _ = writeln!(err, "waited {seconds:.0} s between repetitions for the machine to cool down");
+    }
     for row in &bench.rows {
         let name = lane(bench, row).map_or("", |lane| lane.model.name.as_str());
         if let Some(reason) = &row.failed {
@@ -159,9 +164,11 @@ pub(super) fn llama_bench(bench: &Bench) -> Value {
         json!({
             "build_commit": lane.map_or("unknown", |lane| lane.engine.split(',').next().unwrap_or("unknown")),
             "build_number": 0,
-            "cpu_info": bench.driver.split(" · ").next().unwrap_or(""),
-            "gpu_info": bench.driver.split(" · ").skip(2).collect::<Vec<_>>().join(", "),
-            "backends": "CPU",
+            "cpu_info": lane.map(|lane| lane.device_names(|kind| kind == DeviceKind::Cpu)),
+            "gpu_info": lane.map(|lane| {
+                lane.device_names(|kind| matches!(kind, DeviceKind::Gpu | DeviceKind::IntegratedGpu))
+            }),
+            "backends": lane.map_or_else(|| "CPU".to_owned(), Lane::backends),
             "model_filename": lane.and_then(|lane| lane.model.path()),
             "model_type": kind.into_iter().flatten().collect::<Vec<_>>().join(" "),
             "model_size": lane.map(|lane| lane.model.size),

@@ -55,7 +55,12 @@ pub(in crate::cli) fn sample(metered: bool) -> Sample {
     Sample {
         at: Moment { uptime: Duration::from_secs(1), unix: 1_800_000_000 },
         elapsed: Duration::from_secs(1),
-        host: Host { name: "bounty".to_owned(), processor: "Ryzen 7".to_owned(), system: "Debian 13".to_owned() },
+        host: Host {
+            name: "bounty".to_owned(),
+            processor: "Ryzen 7".to_owned(),
+            system: "Debian 13".to_owned(),
+            drivers: Vec::new(),
+        },
         cpu: Some(Ratio(0.25)),
         cores: vec![Core { usage: Some(Ratio(0.25)), mhz: Some(3400) }, Core { usage: None, mhz: None }],
         limits: Limits { n_throttled: Some(3), allowed_mhz: Some(3000), highest_mhz: Some(4700) },

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use wire::{Device, DeviceKind};
 
 use super::event::Moment;
 use super::history::Measured;
@@ -17,6 +18,7 @@ use super::model::Model;
 use super::session::WorkerId;
 use super::settings::{Manners, SessionSettings};
 use super::statistics::{self, Change, Summary};
+use super::units::Bytes;
 
 pub use record::{document, driver, record};
 pub use watch::{LATE, Taint, Watch, is_hot};
@@ -169,10 +171,39 @@ pub struct Lane {
     pub pid: Option<u32>,
     /// The engine as it names itself.
     pub engine: String,
+    /// The devices that its worker can use.
+    pub devices: Vec<Device>,
+    /// Memory that it takes at most.
+    pub needed: Bytes,
     /// Where it is.
     pub phase: LanePhase,
     /// Which lanes are loaded together.
     pub group: usize,
+}
+
+impl Lane {
+    /// Whether its worker holds memory, or is about to.
+    pub fn is_loaded(&self) -> bool {
+        matches!(self.phase, LanePhase::Loading(_) | LanePhase::Ready)
+    }
+
+    /// The backends of llama.cpp that can compute for it, as llama-bench names them: `CPU` alone, or all others.
+    pub fn backends(&self) -> String {
+        let mut names: Vec<&str> = Vec::new();
+        for device in self.devices.iter().filter(|device| device.kind != DeviceKind::Cpu) {
+            let name = device.name.trim_end_matches(|character: char| character.is_ascii_digit());
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        if names.is_empty() { "CPU".to_owned() } else { names.join(",") }
+    }
+
+    /// The long names of its processors, or of its GPUs.
+    pub fn device_names(&self, is_wanted: impl Fn(DeviceKind) -> bool) -> String {
+        let devices = self.devices.iter().filter(|device| is_wanted(device.kind));
+        devices.map(|device| device.description.as_str()).collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// Where a lane is in its life.
@@ -322,6 +353,10 @@ pub struct Bench {
     pub trial: Option<Trial>,
     /// Since when it waits for the machine to cool down.
     pub cooling: Option<Moment>,
+    /// How long it has waited for that before.
+    pub cooled: Duration,
+    /// The question to the history that it waits for.
+    pub ask: Option<u64>,
     /// When it began.
     pub began: Moment,
     /// What a user should know, such as why models are measured one after the other.

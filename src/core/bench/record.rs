@@ -8,10 +8,11 @@ use crate::core::machine::Sample;
 use crate::core::settings::SessionSettings;
 use crate::core::statistics::Change;
 
-/// What a speed depends on beside the model and the program: processor, GPUs, system.
+/// What a speed depends on beside the model and the program: processor, system, GPUs with their drivers.
 pub fn driver(sample: &Sample) -> String {
     let mut parts = vec![sample.host.processor.clone(), sample.host.system.clone()];
     parts.extend(sample.gpus.iter().map(|gpu| gpu.name.clone()));
+    parts.extend(sample.host.drivers.iter().cloned());
     parts.retain(|part| !part.is_empty());
     parts.join(" · ")
 }
@@ -111,6 +112,7 @@ pub fn document(bench: &Bench) -> Value {
         "wanted_repetitions": bench.plan.repetitions,
         "keeps_tainted": bench.plan.keep_tainted,
         "machine": bench.driver,
+        "cooled_s": bench.cooled.as_secs_f64(),
         "note": bench.note,
         "rows": rows,
     })

@@ -21,6 +21,8 @@ pub struct Parting {
     pub same_tokens: bool,
     /// Whether their files name the same vocabulary.
     pub same_vocabulary: bool,
+    /// Whether they were decoded together, rather than one after the other and compared afterwards.
+    pub together: bool,
     /// Each column's next token; `None` where it has ended, or has told no tokens.
     pub columns: Vec<Option<Step>>,
 }
@@ -80,8 +82,37 @@ pub fn parting(columns: &[&[Token]]) -> Option<Parting> {
         before: alike.chars().skip(skip).collect(),
         same_tokens,
         same_vocabulary: true,
+        together: true,
         columns: steps,
     })
+}
+
+/// Columns that are decoded together: who may draw its next token, or that they have parted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// They say different things, or one has ended where another goes on.
+    Parted,
+    /// These columns: those that are behind in bytes, or all where none is.
+    Draw(Vec<usize>),
+}
+
+/// What follows from what the columns have said: each one's tokens, and whether it has ended.
+pub fn next(columns: &[(&[Token], bool)]) -> Next {
+    let texts: Vec<Vec<u8>> = columns
+        .iter()
+        .map(|(tokens, _)| tokens.iter().flat_map(|token| token.bytes.iter().copied()).collect())
+        .collect();
+    let Some(longest) = texts.iter().max_by_key(|text| text.len()) else { return Next::Draw(Vec::new()) };
+    let parted = |(text, (_, ended)): (&Vec<u8>, &(&[Token], bool))| {
+        !longest.starts_with(text) || (*ended && text.len() < longest.len())
+    };
+    if texts.iter().zip(columns).any(parted) {
+        return Next::Parted;
+    }
+    let open = || columns.iter().enumerate().filter(|(_, (_, ended))| !ended).map(|(place, _)| place);
+    let behind: Vec<usize> = open().filter(|place| texts[*place].len() < longest.len()).collect();
+    // One that ended where all are tells so by the others' next token.
+    Next::Draw(if behind.is_empty() { open().collect() } else { behind })
 }
 
 /// What can be shown of a token: line breaks and tabs as signs, what a terminal would obey left out.
@@ -109,6 +140,7 @@ pub fn document(race: &Race, parting: Option<&Parting>) -> Value {
         "before": parting.before,
         "same_tokens": parting.same_tokens,
         "same_vocabulary": parting.same_vocabulary,
+        "together": parting.together,
         "columns": columns.collect::<Vec<_>>(),
     })
 }
@@ -118,6 +150,9 @@ pub fn text(race: &Race, parting: Option<&Parting>) -> String {
     let Some(parting) = parting else { return "The columns say the same to the end of the shortest.\n".to_owned() };
     let mut text = format!("The columns part after {} bytes: {:?}\n", parting.n_bytes, visible(&parting.before));
     text.push_str(aligned(parting));
+    if !parting.together {
+        text.push_str(APART);
+    }
     text.push('\n');
     for (place, step) in parting.columns.iter().enumerate() {
         let name = gguf::clean(&race.name(place), 200);
@@ -132,6 +167,9 @@ pub fn text(race: &Race, parting: Option<&Parting>) -> String {
     }
     text
 }
+
+/// What is said where the columns did not fit together.
+pub const APART: &str = " They were decoded one after the other.";
 
 /// How the columns were aligned.
 pub fn aligned(parting: &Parting) -> &'static str {
@@ -184,5 +222,29 @@ mod tests {
         assert_eq!(parting(&[&one, &same]), None);
         assert_eq!(parting(&[&one, &[]]), None);
         assert_eq!(parting(&[]), None);
+    }
+
+    #[test]
+    fn who_is_behind_in_bytes_draws_next() {
+        let draw = |places: &[usize]| Next::Draw(places.to_vec());
+        for (columns, expected) in [
+            (vec![(&[][..], false), (&[], false)], draw(&[0, 1])),
+            (vec![(&["a"], false), (&["a"], false)], draw(&[0, 1])),
+            (vec![(&["a"], false), (&["ab"], false), (&["a", "b"], false)], draw(&[0])),
+            // What shows nothing is a step all the same.
+            (vec![(&["a", ""], false), (&["ab"], false)], draw(&[0])),
+            (vec![(&["ab"], false), (&["ac"], false)], Next::Parted),
+            (vec![(&["a"], false), (&["bc"], false)], Next::Parted),
+            // One has ended: not parted until another says more.
+            (vec![(&["a"], true), (&["a"], false)], draw(&[1])),
+            (vec![(&["a"], true), (&["a", "b"], false)], Next::Parted),
+            (vec![(&["a"], true), (&["a"], true)], draw(&[])),
+            (vec![], draw(&[])),
+        ] {
+            let owned: Vec<_> =
+                columns.iter().map(|(texts, ended): &(&[&str], bool)| (tokens(texts), *ended)).collect();
+            let told: Vec<_> = owned.iter().map(|(tokens, ended)| (&tokens[..], *ended)).collect();
+            assert_eq!(next(&told), expected, "{columns:?}");
+        }
     }
 }

@@ -160,6 +160,18 @@ pub fn names(entries: &[Entry]) -> Vec<String> {
     entries.iter().enumerate().map(|(place, entry)| name(place, entry)).collect()
 }
 
+/// How the columns of a race are decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Pace {
+    /// Each for itself.
+    #[default]
+    Free,
+    /// Together, token by token, until they part.
+    Together,
+    /// They have parted, and wait for the user.
+    Held,
+}
+
 /// A race that runs or has run.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "two are how it runs, two are what it waits for")]
@@ -176,6 +188,8 @@ pub struct Race {
     pub order: Order,
     /// The columns tell their tokens, and where they part.
     pub lockstep: bool,
+    /// How they are decoded.
+    pub pace: Pace,
     /// Names are hidden until the vote.
     pub blind: bool,
     /// The columns wait to be shuffled.
@@ -209,6 +223,8 @@ pub struct Lane {
     pub answer: Option<Turn>,
     /// What the worker said of itself.
     pub loaded: Option<Box<Loaded>>,
+    /// Tokens that it was allowed so far, where the columns are decoded together.
+    pub(super) n_free: usize,
     /// The speed of the answer, where no other column disturbed it.
     pub measured: Option<Measured>,
 }
@@ -260,6 +276,7 @@ impl Lane {
             before: Vec::new(),
             answer: None,
             loaded: None,
+            n_free: 0,
             measured: None,
         }
     }
@@ -368,7 +385,8 @@ impl Race {
             Some((summary.vocabulary, summary.tokenizer.clone(), summary.tokenizer_pre.clone()))
         };
         let same_vocabulary = self.lanes.windows(2).all(|pair| vocabulary(&pair[0]) == vocabulary(&pair[1]));
-        lockstep::parting(&tokens).map(|parting| lockstep::Parting { same_vocabulary, ..parting })
+        let together = self.order == Order::Together;
+        lockstep::parting(&tokens).map(|parting| lockstep::Parting { same_vocabulary, together, ..parting })
     }
 
     /// The name of a column as it may be shown now.

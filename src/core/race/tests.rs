@@ -118,6 +118,7 @@ fn race(prompt: &str, text: &str) -> Race {
         system: Some(prompt.to_owned()),
         order: Order::InTurn,
         lockstep: false,
+        pace: Pace::Free,
         blind: false,
         awaits_shuffle: false,
         is_cancelled: false,

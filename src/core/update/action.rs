@@ -177,10 +177,8 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             race::wish(state, &action);
             Vec::new()
         }
-        Action::RaceInTurn => {
-            state.race.order = super::super::race::Order::InTurn;
-            race::start(state)
-        }
+        Action::RaceInTurn => race::start_in_turn(state),
+        Action::GoOn => race::go_on(state),
         Action::ExportRace => race::save(state),
         Action::Lockstep => race::turn_lockstep(state),
         Action::Quality(order) => super::quality::start(state, *order),
@@ -351,12 +349,15 @@ fn back(state: &mut State) -> Vec<Effect> {
 
 /// Measure the chosen model with the usual cells.
 fn bench_chosen(state: &mut State) -> Vec<Effect> {
-    let Some(model) = state.chosen_model().map(|model| model.id.clone()) else { return Vec::new() };
-    let plan = super::super::bench::Plan {
-        models: vec![model],
-        settings: state.settings.session,
-        ..super::super::bench::Plan::default()
-    };
+    // Those that are marked, as a race takes them; without any the chosen one.
+    let marked: Vec<String> = state.race.entries.iter().map(|entry| entry.model.id.clone()).collect();
+    let chosen = || state.chosen_model().map(|model| model.id.clone()).into_iter().collect();
+    let models: Vec<String> = if marked.is_empty() { chosen() } else { marked };
+    if models.is_empty() {
+        return Vec::new();
+    }
+    let plan =
+        super::super::bench::Plan { models, settings: state.settings.session, ..super::super::bench::Plan::default() };
     bench::start(state, plan)
 }
 

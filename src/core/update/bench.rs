@@ -83,6 +83,8 @@ fn prepare(state: &State, plan: Plan) -> Result<Bench, String> {
         worker: WorkerId(0),
         pid: None,
         engine: String::new(),
+        devices: Vec::new(),
+        needed: needs.get(index).copied().unwrap_or_default(),
         phase: LanePhase::Waiting,
         group: if apart { index } else { 0 },
     };
@@ -179,7 +181,10 @@ pub(super) fn heard(state: &mut State, worker: WorkerId, event: WorkerEvent) -> 
             return effects;
         }
         WorkerEvent::Said(said) => match said {
-            Said::Hello(hello) => lane.engine = hello.engine,
+            Said::Hello(hello) => {
+                lane.engine = hello.engine;
+                lane.devices = hello.devices;
+            }
             Said::Loading { fraction } if matches!(lane.phase, LanePhase::Loading(_)) => {
                 lane.phase = LanePhase::Loading(fraction.clamp(0.0, 1.0));
             }
@@ -230,9 +235,8 @@ pub(super) fn sampled(state: &mut State) -> Vec<Effect> {
     let now = state.now;
     let Some(sample) = state.machine.sample.as_deref() else { return Vec::new() };
     let bench = &mut state.bench;
-    if bench.driver.is_empty() {
-        bench.driver = driver(sample);
-    }
+    // Some GPUs tell of themselves from the second sample on.
+    bench.driver = driver(sample);
     if let Some(trial) = &mut bench.trial {
         let ended = trial.ended.as_ref().map(|(_, at)| *at);
         let is_late = ended.is_some_and(|ended| now.uptime.saturating_sub(ended.uptime) > LATE);
@@ -247,7 +251,9 @@ pub(super) fn sampled(state: &mut State) -> Vec<Effect> {
             return Vec::new();
         }
     }
-    bench.cooling = None;
+    if let Some(since) = bench.cooling.take() {
+        bench.cooled += now.uptime.saturating_sub(since.uptime);
+    }
     go_on(state)
 }
 
@@ -346,15 +352,21 @@ fn end(state: &mut State) -> Vec<Effect> {
         state.bench.phase = Phase::Done;
         return Vec::new();
     }
-    let effects = history::remember(state, record(&state.bench, history::now_ms(state)), state.bench.began.uptime);
+    let (at, begin) = (history::now_ms(state), state.bench.began.uptime);
+    let effects = history::remember(state, record(&state.bench, at), begin);
+    state.bench.ask = match effects[..] {
+        [Effect::Remember { ask, .. }] => Some(ask),
+        _ => None,
+    };
     state.bench.phase = if effects.is_empty() { Phase::Done } else { Phase::Comparing };
     effects
 }
 
-/// The history has kept the bench, and tells what was measured before, for each figure.
-pub(super) fn compared(state: &mut State, earlier: Vec<Vec<(i64, Measured)>>) {
+/// The history has kept the record of this question, and tells what was measured before, for each figure; it may be
+/// another's record.
+pub(super) fn compared(state: &mut State, ask: u64, earlier: Vec<Vec<(i64, Measured)>>) {
     let bench = &mut state.bench;
-    if bench.phase != Phase::Comparing {
+    if bench.phase != Phase::Comparing || bench.ask != Some(ask) {
         return;
     }
     let measured = bench.rows.iter_mut().filter(|row| !row.repetitions.is_empty());

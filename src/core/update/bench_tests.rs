@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use wire::{Event as Said, Hello, Measured as Times, Request};
+use wire::{Device, DeviceKind, Event as Said, Hello, Measured as Times, Request};
 
-use super::super::bench::{LanePhase, Phase, Plan, Taint};
+use super::super::bench::{LanePhase, Phase, Plan, Taint, document};
 use super::super::event::{HistoryEvent, WorkerEvent};
 use super::super::history::Measured;
-use super::super::machine::{Core, Process, Sample};
+use super::super::machine::{Core, Process, Sample, Temperature};
+use super::super::plan::free_memory;
 use super::super::session::WorkerId;
 use super::super::settings::WaitPolicy;
-use super::super::units::Ratio;
+use super::super::state::Screen;
+use super::super::units::{Bytes, Celsius, Ratio};
 use super::tests::Program;
 use crate::core::statistics::Change;
 use crate::core::{Action, Effect, Event};
@@ -93,17 +95,21 @@ fn models_take_turns_and_the_result_is_kept() {
     let turns = [workers[0], workers[1]];
     assert_eq!(order, [turns, turns, turns].concat());
     let record = effects.iter().find_map(|effect| match effect {
-        Effect::Remember(record) => Some(record),
+        Effect::Remember { ask, record } => Some((*ask, record)),
         _ => None,
     });
-    let record = record.expect("a record");
+    let (ask, record) = record.expect("a record");
     assert_eq!(record.figures.len(), 2);
     assert!(record.figures[0].series.build.ends_with("engine 1"));
     assert_eq!(effects.iter().filter(|effect| matches!(effect, Effect::Stop { .. })).count(), 2);
     assert_eq!(program.state.bench.phase, Phase::Comparing);
     // Twice as fast before: slower now, and that is said.
     let before = Measured { rate: Some(2000.0), spread: Some(1.0), n: 3, ..Measured::default() };
-    program.happens(Event::History(HistoryEvent::Kept { id: 1, earlier: vec![vec![(0, before)], vec![]] }));
+    // Another record that is kept meanwhile is not the bench's.
+    let other = vec![vec![(0, Measured { rate: Some(1.0), ..before.clone() })], vec![]];
+    program.happens(Event::History(HistoryEvent::Kept { ask: ask - 1, id: 1, earlier: other }));
+    assert_eq!(program.state.bench.phase, Phase::Comparing);
+    program.happens(Event::History(HistoryEvent::Kept { ask, id: 2, earlier: vec![vec![(0, before)], vec![]] }));
     let bench = &program.state.bench;
     assert_eq!(bench.phase, Phase::Done);
     assert!(matches!(bench.rows[0].change(), Change::Slower(_)), "{:?}", bench.rows[0].change());
@@ -127,7 +133,7 @@ fn spoiled_repetitions_are_refused_counted_and_not_tried_for_ever() {
     let (order, effects) = measure(&mut program, |_| 1000, |_| 2.0);
     assert_eq!(order.len(), 6);
     assert_eq!(program.state.bench.phase, Phase::Done);
-    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Remember(_))), "nothing to keep");
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Remember { .. })), "nothing to keep");
 
     let mut program = Program::new();
     start(&mut program, Plan { keep_tainted: true, ..plan(&["alpha"], 2) });
@@ -194,4 +200,103 @@ fn escape_ends_it_and_nothing_is_kept() {
     let event = sample(&program, 0.0, 0);
     assert_eq!(program.happens(event), []);
     assert_eq!(program.state.bench.phase, Phase::Cancelled);
+}
+
+/// How near a sensor is to its limit.
+fn heated(program: &Program, celsius: f32) -> Event {
+    let Event::Sample(mut cool) = sample(program, 0.0, 0) else { unreachable!() };
+    let sensor = Temperature { label: "core".to_owned(), celsius: Celsius(celsius), critical: Some(Celsius(100.0)) };
+    cool.temperatures = vec![sensor];
+    Event::Sample(cool)
+}
+
+#[test]
+fn a_hot_machine_cools_down_before_the_next_repetition() {
+    let mut program = Program::new();
+    start(&mut program, plan(&["alpha"], 3));
+    // A sample a second; whether the next repetition begins with it.
+    let begins = |program: &mut Program, celsius: f32| {
+        let event = heated(program, celsius);
+        let asked = asked(&program.happens(event));
+        if let Some((worker, id)) = asked {
+            let times = Times { id, is_whole: true, prompt_us: 0, step_us: vec![1000; 128] };
+            program.happens(Event::Worker(worker, WorkerEvent::Said(Said::Measured(times))));
+        }
+        asked.is_some()
+    };
+    assert!(begins(&mut program, 80.0), "cool: the first begins");
+    assert!(!begins(&mut program, 95.0), "hot: none begins");
+    assert!(!begins(&mut program, 91.0));
+    assert!(begins(&mut program, 85.0), "cooled down");
+    // One that stays hot is waited for no longer than half a minute.
+    let n_waited = (0..60).take_while(|_| !begins(&mut program, 99.0)).count();
+    assert_eq!(n_waited, 30);
+    let bench = &program.state.bench;
+    assert_eq!(bench.cooled, Duration::from_secs(2 + 30));
+    assert_eq!(bench.rows[0].repetitions.last().and_then(|repetition| repetition.celsius), Some(99.0));
+    assert_eq!(document(bench)["cooled_s"], 32.0);
+}
+
+#[test]
+fn marked_models_are_benched() {
+    let mut program = Program::new();
+    let event = sample(&program, 0.0, 0);
+    program.happens(event);
+    program.state.screen = Screen::Library;
+    program.act(Action::Mark);
+    program.act(Action::Move(1));
+    program.act(Action::Mark);
+    program.act(Action::BenchChosen);
+    let marked: Vec<_> = program.state.race.entries.iter().map(|entry| entry.model.id.clone()).collect();
+    let benched: Vec<_> = program.state.bench.lanes.iter().map(|lane| lane.model.id.clone()).collect();
+    assert_eq!((marked.len(), &benched), (2, &marked));
+}
+
+#[test]
+fn what_a_bench_is_about_to_take_is_not_free() {
+    let mut program = Program::new();
+    let event = sample(&program, 0.0, 0);
+    program.happens(event);
+    let before = free_memory(&program.state).unwrap();
+    start(&mut program, plan(&["alpha", "beta"], 1));
+    for lane in &mut program.state.bench.lanes {
+        lane.needed = Bytes(1_000_000_000);
+    }
+    let needed = Bytes(2_000_000_000);
+    let event = sample(&program, 0.0, 0);
+    program.happens(event);
+    assert_eq!(free_memory(&program.state).unwrap().free, before.free.saturating_sub(needed));
+    program.act(Action::Back);
+    assert_eq!(free_memory(&program.state).unwrap().free, before.free);
+}
+
+#[test]
+fn backends_are_what_the_worker_has() {
+    let device = |name: &str, kind| Device {
+        name: name.to_owned(),
+        description: format!("{name}'s long name"),
+        kind,
+        total: 0,
+        free: 0,
+    };
+    let mut program = Program::new();
+    start(&mut program, plan(&["alpha"], 1));
+    let lane = &mut program.state.bench.lanes[0];
+    for (devices, backends) in [
+        (vec![], "CPU"),
+        (vec![device("CPU", DeviceKind::Cpu)], "CPU"),
+        (vec![device("CPU", DeviceKind::Cpu), device("BLAS", DeviceKind::Accelerator)], "BLAS"),
+        (
+            vec![
+                device("CUDA0", DeviceKind::Gpu),
+                device("CUDA1", DeviceKind::Gpu),
+                device("Vulkan0", DeviceKind::Gpu),
+            ],
+            "CUDA,Vulkan",
+        ),
+    ] {
+        lane.devices = devices;
+        assert_eq!(lane.backends(), backends);
+    }
+    assert_eq!(lane.device_names(|kind| kind == DeviceKind::Gpu).matches("long name").count(), 3);
 }

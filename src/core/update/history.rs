@@ -14,7 +14,7 @@ use super::super::state::{Overlay, Screen, State};
 use super::{bench, next_id, notify, race};
 
 /// Keep the answer that a session has just ended. A race's answer is kept with the race.
-pub(super) fn remember_answer(state: &State, id: SessionId) -> Vec<Effect> {
+pub(super) fn remember_answer(state: &mut State, id: SessionId) -> Vec<Effect> {
     let at = now_ms(state);
     let Some(session) = state.fleet.sessions.iter().find(|session| session.id == id) else { return Vec::new() };
     if state.race.race.as_ref().is_some_and(|race| race.has(session)) {
@@ -27,12 +27,12 @@ pub(super) fn remember_answer(state: &State, id: SessionId) -> Vec<Effect> {
 }
 
 /// Keep a record of what began then, with what the machine showed since, unless the user wants none.
-pub(super) fn remember(state: &State, record: Record, begin: Duration) -> Vec<Effect> {
+pub(super) fn remember(state: &mut State, record: Record, begin: Duration) -> Vec<Effect> {
     if !state.settings.history.keep {
         return Vec::new();
     }
     let samples = state.machine.readings.since(begin);
-    vec![Effect::Remember(Box::new(Record { samples, ..record }))]
+    vec![Effect::Remember { ask: next_id(state), record: Box::new(Record { samples, ..record }) }]
 }
 
 /// Now by the wall clock, milliseconds since 1970.
@@ -44,10 +44,10 @@ pub(super) fn now_ms(state: &State) -> i64 {
 pub(super) fn heard(state: &mut State, event: HistoryEvent) -> Vec<Effect> {
     match event {
         HistoryEvent::Measured(latest) => state.library.take_measured(latest),
-        HistoryEvent::Kept { id: _, earlier } => bench::compared(state, earlier),
-        HistoryEvent::NotKept(reason) => {
+        HistoryEvent::Kept { ask, id: _, earlier } => bench::compared(state, ask, earlier),
+        HistoryEvent::NotKept { ask, reason } => {
             notify(state, reason, true);
-            bench::compared(state, Vec::new());
+            bench::compared(state, ask, Vec::new());
         }
         HistoryEvent::Votes(mut votes) => {
             // Those of this program's life come behind: the history was asked before the first of them.

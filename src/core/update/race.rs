@@ -8,7 +8,7 @@ use super::super::effect::Effect;
 use super::super::event::Moment;
 use super::super::plan;
 use super::super::race::rating::{MAX_VOTES, Vote};
-use super::super::race::{self, Entry, Face, Lane, MAX_COLUMNS, MIN_COLUMNS, Order, Race, Stage, diff, export};
+use super::super::race::{self, Entry, Face, Lane, MAX_COLUMNS, MIN_COLUMNS, Order, Pace, Race, Stage, diff, export};
 use super::super::session::SessionId;
 use super::super::state::{Form, Overlay, Screen, State};
 use super::super::units::Bytes;
@@ -251,14 +251,25 @@ pub(super) fn start(state: &mut State) -> Vec<Effect> {
         state.race.typing = true;
         return Vec::new();
     }
-    if state.race.order == Order::Together
+    if (state.race.order == Order::Together || state.race.lockstep)
         && let Some(excess) = excess(state, &state.race.entries)
     {
         let question = format!("{excess}. Run them in turn?");
         state.overlay = Some(Overlay::Confirm { question, then: Box::new(Action::RaceInTurn) });
         return Vec::new();
     }
-    begin(state, prompt)
+    let order = if state.race.lockstep { Order::Together } else { state.race.order };
+    begin(state, prompt, order)
+}
+
+/// Start it in turn, since the columns don't fit together. In lockstep they are compared afterwards.
+pub(super) fn start_in_turn(state: &mut State) -> Vec<Effect> {
+    state.race.order = Order::InTurn;
+    let prompt = state.race.prompt.text().to_owned();
+    if state.race.is_running() || state.race.entries.len() < MIN_COLUMNS || prompt.trim().is_empty() {
+        return Vec::new();
+    }
+    begin(state, prompt, Order::InTurn)
 }
 
 /// Why these columns don't fit in memory at once, with the figures; `None` where they do, or nothing is known.
@@ -281,7 +292,7 @@ pub(super) fn excess(state: &State, entries: &[Entry]) -> Option<String> {
     })
 }
 
-fn begin(state: &mut State, prompt: String) -> Vec<Effect> {
+fn begin(state: &mut State, prompt: String, order: Order) -> Vec<Effect> {
     // Sessions of the last race that failed have been looked at, or never will be.
     let old = state.race.race.take();
     for id in old.iter().flat_map(|race| &race.lanes).filter(|lane| lane.is_own).filter_map(|lane| lane.session) {
@@ -293,13 +304,15 @@ fn begin(state: &mut State, prompt: String) -> Vec<Effect> {
     let entries = state.race.entries.clone();
     let id = next_id(state);
     let blind = state.race.blind;
+    let lockstep = std::mem::take(&mut state.race.lockstep);
     let race = Race {
         id,
         at: state.now,
         prompt,
         system: state.race.system.clone(),
-        order: state.race.order,
-        lockstep: std::mem::take(&mut state.race.lockstep),
+        order,
+        lockstep,
+        pace: if lockstep && order == Order::Together { Pace::Together } else { Pace::Free },
         blind,
         awaits_shuffle: blind,
         is_cancelled: false,
@@ -445,6 +458,14 @@ pub(super) fn turn_lockstep(state: &mut State) -> Vec<Effect> {
             effects
         }
     }
+}
+
+/// Let columns that have parted go on.
+pub(super) fn go_on(state: &mut State) -> Vec<Effect> {
+    let Some(mut race) = state.race.race.take() else { return Vec::new() };
+    let effects = if race.pace == Pace::Held { course::release(state, &mut race) } else { Vec::new() };
+    state.race.race = Some(race);
+    effects
 }
 
 /// Look anew where the columns part, while that shows.

@@ -1,7 +1,7 @@
 //! The course of races, driven as the program drives them: whatever the workers do, each column ends and says how.
 
 use proptest::prelude::*;
-use wire::{Channel, Counters, Event as Said, Failure, FailureKind, Finish, Piece, Request};
+use wire::{Channel, Counters, Event as Said, Failure, FailureKind, Finish, Piece, Probable, Request, Token};
 
 use super::energy_tests::metered;
 use super::tests::{Program, loaded, sample};
@@ -114,7 +114,7 @@ fn in_turn_each_loads_answers_and_is_stopped_before_the_next() {
 /// The records that effects keep.
 fn kept(effects: Vec<Effect>) -> Vec<Record> {
     let records = effects.into_iter().filter_map(|effect| match effect {
-        Effect::Remember(record) => Some(*record),
+        Effect::Remember { record, .. } => Some(*record),
         _ => None,
     });
     records.collect()
@@ -402,4 +402,88 @@ fn an_answer_waits_for_the_last_of_its_energy_and_not_for_ever() {
         assert_eq!(race.lanes[0].ended().unwrap().is_settled, !is_late);
         assert!(race.lanes[0].measured.is_some());
     }
+}
+
+/// A race in lockstep of two columns that are loaded.
+fn lockstep() -> Program {
+    let mut program = Program::new();
+    program.happens(Event::Sample(Box::new(sample(4, 10_000_000_000))));
+    let entry = |name: &&str| Entry::new(program.state.model(name).unwrap().clone(), SessionSettings::default());
+    let entries = ["alpha", "beta"].iter().map(entry).collect();
+    let prompt = "why?".to_owned();
+    let order = RaceOrder { entries, order: Order::InTurn, prompt, system: None, lockstep: true };
+    program.act(Action::Race(Box::new(order)));
+    load(&mut program, 0);
+    let effects = load(&mut program, 1);
+    assert_eq!(allowed(&program, &effects), [(0, 1), (1, 1)], "each draws its first token");
+    program
+}
+
+/// Which columns may draw how many tokens more.
+fn allowed(program: &Program, effects: &[Effect]) -> Vec<(usize, u32)> {
+    let lane = |of: &WorkerId| (0..2).find(|lane| worker(program, *lane) == *of);
+    let tell = |effect: &Effect| match effect {
+        Effect::Tell { worker, request: Request::Go { n_tokens, .. } } => Some((lane(worker)?, *n_tokens)),
+        _ => None,
+    };
+    effects.iter().filter_map(tell).collect()
+}
+
+fn tell(program: &mut Program, lane: usize, token: &str) -> Vec<(usize, u32)> {
+    let (worker, id) = (worker(program, lane), generation(program, lane));
+    let pieces = vec![Piece { channel: Channel::Answer, text: token.to_owned() }];
+    let probable = vec![Probable { bytes: token.as_bytes().to_vec(), probability: 0.5 }];
+    let tokens = vec![Token { bytes: token.as_bytes().to_vec(), probable }];
+    let said = Said::Text { id, pieces, counters: Counters::default(), tokens };
+    let effects = program.happens(Event::Worker(worker, WorkerEvent::Said(said)));
+    allowed(program, &effects)
+}
+
+#[test]
+fn lockstep_decodes_the_columns_together_and_stops_where_they_part() {
+    let mut program = lockstep();
+    assert_eq!(tell(&mut program, 0, "The"), [], "it waits for the other");
+    // The other cuts the text otherwise: who is behind in bytes goes on alone.
+    assert_eq!(tell(&mut program, 1, "The sea"), [(0, 1)]);
+    assert_eq!(tell(&mut program, 0, " sea"), [(0, 1), (1, 1)]);
+    assert_eq!(tell(&mut program, 1, " is"), []);
+    assert_eq!(program.state.race.parting, None);
+    // They part, and nobody draws before the user says so.
+    assert_eq!(tell(&mut program, 0, " was"), []);
+    let parting = program.state.race.parting.clone().unwrap();
+    assert_eq!((parting.before.as_str(), parting.together), ("The sea ", true));
+    assert_eq!(parting.columns.iter().flatten().map(|step| step.text.as_str()).collect::<Vec<_>>(), [" was", " is"]);
+    assert_eq!(parting.columns[1].as_ref().unwrap().probable.len(), 1);
+    assert!(program.state.race.is_running());
+    let effects = program.act(Action::GoOn);
+    assert_eq!(allowed(&program, &effects), [(0, u32::MAX), (1, u32::MAX)]);
+    let finish = |program: &mut Program, lane| {
+        let (worker, id) = (worker(program, lane), generation(program, lane));
+        let said = Said::Finished { id, finish: Finish::Stop, counters: Counters::default() };
+        program.happens(Event::Worker(worker, WorkerEvent::Said(said)));
+    };
+    finish(&mut program, 0);
+    finish(&mut program, 1);
+    assert_eq!(stages(&program), ["done", "done"]);
+    assert_eq!(program.state.race.parting, Some(parting), "the first parting stays marked");
+}
+
+#[test]
+fn a_column_that_dies_in_lockstep_leaves_the_other_free() {
+    let mut program = lockstep();
+    tell(&mut program, 0, "The");
+    let second = worker(&program, 1);
+    let effects = exit(&mut program, second, false);
+    assert_eq!(allowed(&program, &effects), [(0, u32::MAX)]);
+    assert_eq!(stages(&program), ["answering", "failed"]);
+}
+
+#[test]
+fn escape_ends_columns_that_wait_for_each_other() {
+    let mut program = lockstep();
+    tell(&mut program, 0, "The");
+    let effects = program.act(Action::Cancel);
+    let cancels =
+        effects.iter().filter(|effect| matches!(effect, Effect::Tell { request: Request::Cancel { .. }, .. }));
+    assert_eq!(cancels.count(), 2);
 }

@@ -162,6 +162,8 @@ pub(super) struct Ask {
     pub(super) sampling: Sampling,
     /// How many of the likeliest tokens to tell.
     pub(super) n_probable: u32,
+    /// Tokens that may come before more are allowed; `None` allows all.
+    pub(super) n_free: Option<u32>,
 }
 
 /// Have a session that is ready answer a prompt from outside its conversation.
@@ -208,9 +210,15 @@ fn generate(
     session.since = now;
     session.figures = Figures { generation, energy: unmetered, is_settled: false, ..Figures::default() };
     session.timer.begin(generation, now.uptime);
-    let own = Ask { max_tokens: session.settings.max_tokens, sampling: session.settings.sampling, n_probable: 0 };
-    let Ask { max_tokens, sampling, n_probable } = ask.unwrap_or(own);
-    let request = Request::Generate(Generate { id: generation, prompt, max_tokens, sampling, grammar, n_probable });
+    let own = Ask {
+        max_tokens: session.settings.max_tokens,
+        sampling: session.settings.sampling,
+        n_probable: 0,
+        n_free: None,
+    };
+    let Ask { max_tokens, sampling, n_probable, n_free } = ask.unwrap_or(own);
+    let generate = Generate { id: generation, prompt, max_tokens, sampling, grammar, n_probable, n_free };
+    let request = Request::Generate(generate);
     let worker = session.worker;
     let mut effects = share_threads(state);
     effects.push(Effect::Tell { worker, request });

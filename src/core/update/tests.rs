@@ -202,7 +202,7 @@ fn threads_are_shared_out_anew_when_one_begins_and_when_one_ends() {
     assert_eq!(effects[..2], [tell(one, 1), tell(two, 1)]);
     assert_eq!(threads(&program), [1, 1]);
     let effects = program.said(one, finished(first, Finish::Stop));
-    assert!(matches!(effects[0], Effect::Remember(_)), "{effects:?}");
+    assert!(matches!(effects[0], Effect::Remember { .. }), "{effects:?}");
     assert_eq!(effects[1..], [tell(two, 2)]);
     assert_eq!(threads(&program), [0, 2]);
 

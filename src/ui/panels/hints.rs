@@ -188,6 +188,8 @@ fn of_race(state: &State, offer: &mut impl FnMut(bool, &'static str, &'static st
     let runs = races.is_running();
     let is_over = races.race.is_some() && !runs;
     let has_columns = !races.entries.is_empty();
+    let is_held = races.race.as_ref().is_some_and(|race| race.pace == race::Pace::Held && race.is_running());
+    offer(is_held, "go-on", "go on");
     offer(runs, "back", "cancel");
     offer(is_over && races.race.as_ref().is_some_and(|race| race.vote.is_none()), "vote", "vote");
     offer(races.race.is_some(), "diff", if races.face == race::Face::Diff { "answers" } else { "diff" });

@@ -342,7 +342,8 @@ pub(crate) fn parting(canvas: &mut Canvas<'_>, area: Rect, race: &Race, parting:
         style,
     );
     let line = row(area, rows);
-    let said = format!("alike for {} bytes. {}", parting.n_bytes, lockstep::aligned(parting));
+    let apart = if parting.together { "" } else { lockstep::APART };
+    let said = format!("alike for {} bytes. {}{apart}", parting.n_bytes, lockstep::aligned(parting));
     canvas.say(line.x, line.y, line.width, &said, Meaning::Muted);
     let rest = below(area, rows + 2);
     // As many columns as there is room for, in as many bands as that takes.

@@ -39,7 +39,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     let strip_rows = 1 + u16::from(has_verdict && rest.width < 110 && rest.height >= 16);
     let (body, foot) = split_rows(rest, rest.height.saturating_sub(strip_rows));
     match (&races.race, &races.diff) {
-        (Some(race), _) if races.face == Face::Lockstep && !race.is_running() => {
+        (Some(race), _) if races.face == Face::Lockstep && (!race.is_running() || races.parting.is_some()) => {
             panel::parting(canvas, body, race, races.parting.as_ref());
         }
         (Some(race), Some(diff)) => {

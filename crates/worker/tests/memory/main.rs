@@ -143,6 +143,7 @@ fn answers(load: Load, lengths: &[usize]) -> Vec<(u32, String)> {
             sampling: Sampling { temperature: Some(0.0), ..Sampling::default() },
             grammar: None,
             n_probable: 0,
+            n_free: None,
         };
         wire::write(&mut input, &Request::Generate(request)).unwrap();
         let mut answer = (0, String::new());

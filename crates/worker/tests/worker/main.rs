@@ -185,6 +185,7 @@ fn raw(id: u64, text: &str, max_tokens: u32) -> Generate {
         sampling: Sampling { seed: Some(7), ..Sampling::default() },
         grammar: None,
         n_probable: 0,
+        n_free: None,
     }
 }
 

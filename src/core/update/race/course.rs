@@ -9,7 +9,8 @@ use wire::{Message, Prompt, Request, Role};
 use super::super::super::answer;
 use super::super::super::effect::Effect;
 use super::super::super::plan;
-use super::super::super::race::{Entry, Lane, Order, Race, Stage};
+use super::super::super::race::lockstep::{self, Next};
+use super::super::super::race::{Entry, Face, Lane, MIN_COLUMNS, Order, Pace, Race, Stage};
 use super::super::super::session::{End, Phase, Session, SessionId, Turn};
 use super::super::super::state::State;
 use super::super::history;
@@ -22,6 +23,8 @@ const N_PROBABLE: u32 = 5;
 const LONGEST_PERIOD: Duration = Duration::from_secs(2);
 /// A tick that is late by more than this, and a period, is waited for no more.
 const SLACK: Duration = Duration::from_secs(1);
+/// The most tokens that are decoded together: what a turn keeps of them.
+const MAX_STEPS: usize = 1 << 14;
 
 /// Take the next step of each column.
 pub(in super::super) fn advance(state: &mut State) -> Vec<Effect> {
@@ -35,6 +38,15 @@ pub(in super::super) fn advance(state: &mut State) -> Vec<Effect> {
         }
         // Where one has ended, the next one's turn has come.
         effects.extend(enter_all(state, &mut race));
+        if race.pace == Pace::Together {
+            effects.extend(pace(state, &mut race));
+            if race.pace == Pace::Held && race.is_running() {
+                state.race.race = Some(race);
+                state.race.face = Face::Lockstep;
+                super::part(state);
+                return effects;
+            }
+        }
         if !race.is_running() {
             effects.extend(history::remember(state, race.record(history::now_ms(state)), race.at.uptime));
             state.race.race = Some(race);
@@ -47,6 +59,53 @@ pub(in super::super) fn advance(state: &mut State) -> Vec<Effect> {
     }
     state.race.race = Some(race);
     effects
+}
+
+/// The next step of columns that are decoded together: once each has told what it was allowed, those that are behind may
+/// go on, until they part. One that failed takes no part.
+fn pace(state: &State, race: &mut Race) -> Vec<Effect> {
+    let has_begun = race.lanes.iter().all(|lane| !matches!(lane.stage, Stage::Waiting | Stage::Starting));
+    let places: Vec<usize> =
+        (0..race.lanes.len()).filter(|place| !matches!(race.lanes[*place].stage, Stage::Failed { .. })).collect();
+    let told = |place: &usize| {
+        let lane = &race.lanes[*place];
+        (lane.turn(state).map_or(&[][..], |turn| &turn.tokens), lane.stage != Stage::Answering)
+    };
+    let columns: Vec<_> = places.iter().map(told).collect();
+    let is_behind = |(place, (tokens, ended)): (&usize, &(&[wire::Token], bool))| {
+        !ended && tokens.len() < race.lanes[*place].n_free
+    };
+    if !has_begun || race.is_cancelled || places.iter().zip(&columns).any(is_behind) {
+        return Vec::new();
+    }
+    let is_full = columns.iter().any(|(tokens, _)| tokens.len() >= MAX_STEPS);
+    if columns.len() < MIN_COLUMNS || is_full {
+        return release(state, race);
+    }
+    match lockstep::next(&columns) {
+        Next::Parted => {
+            race.pace = Pace::Held;
+            Vec::new()
+        }
+        Next::Draw(drawing) => {
+            drawing.into_iter().flat_map(|index| allow(state, &mut race.lanes[places[index]], 1)).collect()
+        }
+    }
+}
+
+/// Let the columns go on, each for itself.
+pub(super) fn release(state: &State, race: &mut Race) -> Vec<Effect> {
+    race.pace = Pace::Free;
+    race.lanes.iter_mut().flat_map(|lane| allow(state, lane, u32::MAX)).collect()
+}
+
+/// Let a column that answers draw so many tokens more.
+fn allow(state: &State, lane: &mut Lane, n_tokens: u32) -> Option<Effect> {
+    let session = lane.live(state)?;
+    let Phase::Busy { generation, .. } = session.phase else { return None };
+    let worker = session.worker;
+    lane.n_free = lane.n_free.saturating_add(n_tokens as usize);
+    Some(Effect::Tell { worker, request: Request::Go { id: generation, n_tokens } })
 }
 
 /// Columns whose turn it is get their session.
@@ -111,7 +170,9 @@ fn step(state: &mut State, race: &mut Race, place: usize) -> Vec<Effect> {
                 lane.before = std::mem::take(&mut session.turns);
                 let worker = session.worker;
                 let n_probable = if race.lockstep { N_PROBABLE } else { 0 };
-                let ask = Ask { max_tokens: lane.settings.max_tokens, sampling: lane.settings.sampling, n_probable };
+                let n_free = (race.pace == Pace::Together).then_some(0);
+                let ask =
+                    Ask { max_tokens: lane.settings.max_tokens, sampling: lane.settings.sampling, n_probable, n_free };
                 lane.stage = Stage::Answering;
                 let prompt = Prompt::Chat(messages(race.system.as_deref(), &race.prompt));
                 // What is left of an earlier prompt would flatter the figures of this one.
