@@ -35,17 +35,21 @@ pub async fn run(app: &mut App, keymap: &Keymap, themes: &BTreeMap<String, Theme
     let mut view_state = ViewState::default();
     let mut input = EventStream::new();
     let mut signals = Signals::new()?;
+    // `taffrail top` has no use for models. What the last run found is read while the first frame is drawn.
+    let has_models = app.state.screen != Shown::Top;
+    if has_models {
+        app.scan();
+    }
     // The first frame needs nothing from the disk.
     screen.draw(&app.state, &mut view_state, keymap, themes)?;
-    // `taffrail top` has no use for models.
-    if app.state.screen != Shown::Top {
-        app.scan();
+    if has_models {
         app.find_interrupted();
     }
     app.recall_baselines();
     app.recall();
     let mut drawn = Instant::now();
     let mut dirty = false;
+    let mut is_shown = false;
     while !app.state.leaving {
         tokio::select! {
             biased;
@@ -63,6 +67,10 @@ pub async fn run(app: &mut App, keymap: &Keymap, themes: &BTreeMap<String, Theme
                 }
                 drawn = Instant::now();
                 dirty = false;
+                if !is_shown && !app.state.library.models.is_empty() {
+                    is_shown = true;
+                    app.shown();
+                }
             }
             event = app.next() => {
                 app.handle(event);

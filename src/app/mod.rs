@@ -27,7 +27,7 @@ use crate::core::machine::Sample;
 use crate::core::session::WorkerId;
 use crate::core::settings::Settings;
 use crate::core::trace::Frame;
-use crate::core::{Action, Effect, Event, State, update};
+use crate::core::{Action, Effect, Event, State, openness, update};
 use crate::engine::{Engine, Program};
 use crate::library;
 use crate::telemetry;
@@ -287,6 +287,14 @@ impl App {
                 }
             }
             Effect::Scan => self.scan(),
+            Effect::Judge { generation, models, table } => {
+                let judge = move || {
+                    let cards = openness::cards(&models, &models, &table);
+                    Event::Library(LibraryEvent::Judged { generation, cards })
+                };
+                let none = openness::Cards::default();
+                self.beside(judge, |_| Event::Library(LibraryEvent::Judged { generation, cards: none }));
+            }
             Effect::Search { generation, text, sort } => self.hub.search(&self.state.settings, generation, text, sort),
             Effect::Files { repository, revision } => self.hub.files(&self.state.settings, repository, revision),
             Effect::Download { id, order } => self.hub.download(&self.state.settings, id, order),
@@ -352,6 +360,13 @@ impl App {
         });
         if let Err(error) = spawned {
             self.handle(otherwise(error.to_string()));
+        }
+    }
+
+    /// Say that the models are on the screen.
+    pub fn shown(&self) {
+        if let Some(watcher) = &self.watcher {
+            watcher.shown();
         }
     }
 

@@ -44,6 +44,15 @@ pub enum Effect {
     },
     /// Look through the stores.
     Scan,
+    /// Make the cards of many models; answered by [`super::event::LibraryEvent::Judged`].
+    Judge {
+        /// Which question it is.
+        generation: u64,
+        /// The models.
+        models: Vec<Arc<Model>>,
+        /// What others judged.
+        table: Arc<super::openness::Table>,
+    },
     /// Search the hub; answered by [`super::hub::HubEvent::Found`].
     Search {
         /// Which search it is.

@@ -8,7 +8,7 @@ use super::download::{DownloadEvent, DownloadId};
 use super::hub::HubEvent;
 use super::machine::Sample;
 use super::model::{Model, Store};
-use super::openness::Table;
+use super::openness::{Cards, Table};
 use super::roofline::Bandwidth;
 use super::session::WorkerId;
 use super::units::Ratio;
@@ -125,6 +125,13 @@ pub enum HistoryEvent {
 pub enum LibraryEvent {
     /// What others judged of models' openness, instead of the table that ships with the program.
     Openness(Arc<Table>),
+    /// The cards of all models, asked for by [`super::Effect::Judge`].
+    Judged {
+        /// Which question is answered.
+        generation: u64,
+        /// The cards.
+        cards: Cards,
+    },
     /// A scan has begun.
     Started,
     /// Models found so far, to be added or to replace those of the same id.

@@ -27,6 +27,8 @@ pub(super) enum Wake {
     Seen(notify::Result<Event>),
     /// Somebody wants to see all anew.
     Look,
+    /// The screen shows what the last run found.
+    Shown,
 }
 
 /// A folder to watch.

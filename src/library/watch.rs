@@ -30,6 +30,8 @@ const REST: u32 = 4;
 const MAX_REST: Duration = Duration::from_millis(700);
 /// Time between two looks at what can't be watched.
 const POLL: Duration = Duration::from_secs(10);
+/// The first look waits at the longest so long for the screen to show what the last run found.
+const SHOWING: Duration = Duration::from_millis(250);
 /// Folders that are watched: each costs the system about a kilobyte.
 const MAX_WATCHES: usize = 100_000;
 
@@ -87,6 +89,11 @@ impl Watcher {
             .run();
         })?;
         Ok(Self { wakes })
+    }
+
+    /// Say that what the last run found is on the screen: until then the first look leaves the processor to it.
+    pub fn shown(&self) {
+        let _ = self.wakes.send(Wake::Shown);
     }
 
     /// Look through all stores anew.
@@ -152,6 +159,9 @@ impl<E: Fn() -> Env, F: Fn(LibraryEvent) -> bool + Sync> Keeper<E, F> {
     fn look(&mut self, task: &Task, unwatched: &HashSet<Store>) -> Option<Vec<Place>> {
         let start = Instant::now();
         let env = (self.env)();
+        if self.took.is_none() {
+            self.recall(&env);
+        }
         let bytes = index_place(&env).as_deref().map(index::read).unwrap_or_default();
         let index = Index::new(&bytes, env.build, env.now);
         let places;
@@ -159,12 +169,6 @@ impl<E: Fn() -> Env, F: Fn(LibraryEvent) -> bool + Sync> Keeper<E, F> {
             Task::All => {
                 let listens = (self.emit)(LibraryEvent::Started);
                 // Rows of the last time stand until this look is done; without any, what it finds shows as it comes.
-                if self.models.is_empty() {
-                    self.models = last::read(&env);
-                }
-                if self.took.is_none() && !self.models.is_empty() {
-                    (self.emit)(LibraryEvent::Found(self.models.clone()));
-                }
                 let is_blank = self.models.is_empty();
                 let found = |models| {
                     if is_blank {
@@ -197,6 +201,16 @@ impl<E: Fn() -> Env, F: Fn(LibraryEvent) -> bool + Sync> Keeper<E, F> {
         let is_news = is_whole || is_other;
         self.models = models;
         self.tell(is_news, unwatched).then_some(places)
+    }
+
+    /// Tell what the last run found, and let the screen show it.
+    fn recall(&mut self, env: &Env) {
+        self.models = last::read(env);
+        if !self.models.is_empty() {
+            (self.emit)(LibraryEvent::Found(self.models.clone()));
+            // Whatever wakes, or nobody: the look follows.
+            let _ = self.woken.recv_timeout(SHOWING);
+        }
     }
 
     /// The stores with files in these folders that are not as they were when they were looked at: a file that is written
@@ -243,6 +257,7 @@ impl<E: Fn() -> Env, F: Fn(LibraryEvent) -> bool + Sync> Keeper<E, F> {
             };
             match self.woken.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(Wake::Look) => return Some(Task::All),
+                Ok(Wake::Shown) => {}
                 Ok(Wake::Seen(seen)) => {
                     let Some(seen) = self.eyes.stores(seen) else {
                         stores.extend(Store::ALL);

@@ -224,6 +224,10 @@ pub struct Openness {
     pub table: Arc<Table>,
     /// The cards by model id.
     pub cards: Cards,
+    /// Counts the changes of models and table, so that cards made aside are known for older than those.
+    pub generation: u64,
+    /// Cards are being made aside.
+    pub is_asked: bool,
 }
 
 /// Cards by model id.
@@ -231,15 +235,14 @@ pub type Cards = HashMap<String, Arc<Card>>;
 
 impl Default for Openness {
     fn default() -> Self {
-        Self { table: Table::embedded(), cards: HashMap::new() }
+        Self { table: Table::embedded(), cards: HashMap::new(), generation: 0, is_asked: false }
     }
 }
 
 impl Openness {
     /// Make the cards of these models anew; `all` are the models that licences may be inherited from.
     pub fn refresh(&mut self, models: &[Arc<Model>], all: &[Arc<Model>]) {
-        let known = Known::new(all);
-        self.cards.extend(models.iter().map(|model| (model.id.clone(), Arc::new(card(model, &self.table, &known)))));
+        self.cards.extend(cards(models, all, &self.table));
     }
 
     /// Drop the cards of models that are gone.
@@ -251,7 +254,6 @@ impl Openness {
 
 /// The cards of these models; `all` are the models that licences may be inherited from.
 pub fn cards(models: &[Arc<Model>], all: &[Arc<Model>], table: &Arc<Table>) -> Cards {
-    let mut openness = Openness { table: Arc::clone(table), cards: HashMap::with_capacity(models.len()) };
-    openness.refresh(models, all);
-    openness.cards
+    let known = Known::new(all);
+    models.iter().map(|model| (model.id.clone(), Arc::new(card(model, table, &known)))).collect()
 }

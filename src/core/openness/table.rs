@@ -25,7 +25,7 @@ const MAX_SOURCES: usize = 8;
 const MAX_CHARS: usize = 600;
 
 /// What others judged.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Table {
     /// Who judged.
     pub sources: Vec<Source>,

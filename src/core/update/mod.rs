@@ -20,18 +20,23 @@ mod session;
 mod worker;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::effect::Effect;
 use super::event::{Event, LibraryEvent, Moment};
 use super::fleet_view;
 use super::library_view;
-use super::state::{Focus, Notice, Overlay, Screen, State};
+use super::model::Model;
+use super::openness::Openness;
+use super::state::{Focus, Library, Notice, Overlay, Screen, State};
 
 /// How long a notice stays.
 const NOTICE: Duration = Duration::from_secs(8);
 /// How long a notice of an error stays.
 const ERROR_NOTICE: Duration = Duration::from_secs(20);
+/// The most models whose cards are made at once: some milliseconds' worth.
+const MAX_JUDGED: usize = 500;
 /// The most notices that are kept.
 const MAX_NOTICES: usize = 20;
 
@@ -103,24 +108,35 @@ pub fn update(state: &mut State, now: Moment, event: Event) -> Vec<Effect> {
 
 fn library(state: &mut State, event: LibraryEvent) -> Vec<Effect> {
     let is_whole = matches!(event, LibraryEvent::Finished { .. });
+    let mut effects = Vec::new();
     let library = &mut state.library;
     let chosen = library.rows.get(library.chosen).map(|row| library.models[*row].id.clone());
     match event {
         LibraryEvent::Openness(table) => {
             library.openness.table = table;
-            library.openness.refresh(&library.models, &library.models);
+            effects.extend(judge(library, None));
+        }
+        LibraryEvent::Judged { generation, cards } => {
+            library.openness.cards.extend(cards);
+            library.openness.keep(&library.models);
+            library.openness.is_asked = false;
+            if generation != library.openness.generation {
+                effects.extend(judge(library, None));
+            }
         }
         LibraryEvent::Started => library.scanning = true,
         LibraryEvent::Found(models) => {
-            let ids: HashSet<&str> = models.iter().map(|model| model.id.as_str()).collect();
-            library.models.retain(|model| !ids.contains(model.id.as_str()));
+            if !library.models.is_empty() {
+                let ids: HashSet<&str> = models.iter().map(|model| model.id.as_str()).collect();
+                library.models.retain(|model| !ids.contains(model.id.as_str()));
+            }
             library.models.extend(models.iter().cloned());
-            library.openness.refresh(&models, &library.models);
+            effects.extend(judge(library, Some(&models)));
         }
         LibraryEvent::Finished { models, stores, took } => {
             library.models = models;
-            library.openness.refresh(&library.models, &library.models);
             library.openness.keep(&library.models);
+            effects.extend(judge(library, None));
             library.stores = stores;
             library.took = Some(took);
             library.scanning = false;
@@ -128,7 +144,24 @@ fn library(state: &mut State, event: LibraryEvent) -> Vec<Effect> {
         LibraryEvent::House(news) => return house::heard(state, *news),
     }
     list_models(state, chosen.as_deref());
-    if is_whole { house::survey(state) } else { Vec::new() }
+    if is_whole {
+        effects.extend(house::survey(state));
+    }
+    effects
+}
+
+/// Make the cards of these models, or of all of them. Those of many are made aside, since the screen would wait for them.
+fn judge(library: &mut Library, models: Option<&[Arc<Model>]>) -> Option<Effect> {
+    let Library { models: all, openness, .. } = library;
+    openness.generation += 1;
+    if all.len() <= MAX_JUDGED {
+        openness.refresh(models.unwrap_or(all), all);
+        return None;
+    }
+    // One question at a time: its answer asks the next where something has changed since.
+    let is_asked = std::mem::replace(&mut openness.is_asked, true);
+    let Openness { table, generation, .. } = openness;
+    (!is_asked).then(|| Effect::Judge { generation: *generation, models: all.clone(), table: Arc::clone(table) })
 }
 
 /// Filter and sort the library anew; the choice stays on the model of this id where it still shows.
