@@ -15,6 +15,7 @@ use crate::core::units::{counted, digits, or_dash};
 
 /// Browse what was run before.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct History {
     /// Words that must all occur in the prompt or the model; also `kind:run`, `kind:race`, `kind:suite`, `kind:bench`
     filter: Vec<String>,
