@@ -41,6 +41,18 @@ fn main() {
             session.phase = if busy { Phase::Busy { generation, step } } else { Phase::Ready };
             session.threads = if busy { 4 } else { 0 };
             session.n_generated += if busy { 38 + (wave(7.0) * 8.0) as u64 } else { 0 };
+            let counters = &mut session.figures.counters;
+            if session.since.uptime != Duration::from_secs(generation) {
+                // An answer begins.
+                session.since.uptime = Duration::from_secs(generation);
+                (counters.n_generated, counters.generation_us) = (0, 0);
+                counters.decode_us = counters.prompt_us;
+            }
+            if busy {
+                counters.n_generated += 42;
+                counters.generation_us += 1_000_000;
+                counters.decode_us += 980_000;
+            }
             session.n_past = 200 + (second % 90) * 40;
         }
         let processes = state.fleet.sessions.iter().filter_map(|session| {

@@ -298,6 +298,11 @@ impl Session {
         !matches!(self.phase, Phase::Failed { .. })
     }
 
+    /// Whether it holds a model: of a recording the phase alone is known.
+    pub fn is_loaded(&self) -> bool {
+        self.loaded.is_some() || matches!(self.phase, Phase::Ready | Phase::Busy { .. })
+    }
+
     /// Context length in tokens: as made, else as asked for.
     pub fn n_ctx(&self) -> u32 {
         self.loaded.as_ref().map_or(self.settings.context, |loaded| loaded.n_ctx)

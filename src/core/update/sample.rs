@@ -1,5 +1,7 @@
 //! What follows from a reading of the sensors.
 
+use std::time::Duration;
+
 use super::super::effect::Effect;
 use super::super::energy::estimated;
 use super::super::machine::Sample;
@@ -12,10 +14,11 @@ use super::energy::attribute;
 use super::session::{remove, spawn};
 use super::{foreign, graphs, list_sessions};
 
-/// Take a sample: each series gets one point, so that all graphs share their time.
-pub(super) fn sampled(state: &mut State, mut sample: Box<Sample>) -> Vec<Effect> {
+/// Take a sample: each series gets one point, so that all graphs share their time. `now` is the time by the clock that
+/// the sessions' work was timed with.
+pub(super) fn sampled(state: &mut State, mut sample: Box<Sample>, now: Duration) -> Vec<Effect> {
     sample.power.extend(estimated(&sample, &state.settings.energy));
-    let mut effects = attribute(state, &sample);
+    let mut effects = attribute(state, &sample, now);
     let elapsed = sample.elapsed.as_secs_f64();
     let mut throughput = 0.0;
     for session in &mut state.fleet.sessions {
