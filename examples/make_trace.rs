@@ -79,7 +79,7 @@ fn main() {
             power.watts = Figure::measured(Watts(watts), power.name.clone());
             power.energy = Some(Joules(watts));
         }
-        let used = state.fleet.sessions.iter().take(3).map(|session| session.model.size);
+        let used = state.fleet.sessions.iter().take(3).map(|session| session.gpu_memory.unwrap_or_default());
         let held: Vec<_> = processes.iter().map(|process| process.pid).zip(used).collect();
         for gpu in &mut sample.gpus {
             gpu.usage = Figure::measured(Ratio(load), "nvml");
