@@ -63,7 +63,7 @@ pub struct Session {
     pub figures: Figures,
     /// Generated tokens per second by tick.
     pub throughput: Ring,
-    /// Resident memory in bytes by tick.
+    /// Memory that it holds, on GPUs as well, in bytes by tick.
     pub memory: Ring,
     /// Attributed power in watts by tick.
     pub power: Ring,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::super::effect::Effect;
 use super::super::energy::estimated;
+use super::super::fleet_view;
 use super::super::machine::Sample;
 use super::super::plan;
 use super::super::session::Phase;
@@ -30,7 +31,7 @@ pub(super) fn sampled(state: &mut State, mut sample: Box<Sample>, now: Duration)
         let rate = if elapsed > 0.0 { new as f64 / elapsed } else { 0.0 };
         throughput += rate;
         session.throughput.push(Some(rate as f32));
-        session.memory.push(session.process.map(|process| process.resident.0 as f32));
+        session.memory.push(fleet_view::memory(session).map(|bytes| bytes.0 as f32));
         session.power.push(session.watts.value().map(|watts| watts.0 as f32));
     }
     graphs::record(state, &sample, throughput);
