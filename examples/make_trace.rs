@@ -41,6 +41,18 @@ fn main() {
             session.phase = if busy { Phase::Busy { generation, step } } else { Phase::Ready };
             session.threads = if busy { 4 } else { 0 };
             session.n_generated += if busy { 38 + (wave(7.0) * 8.0) as u64 } else { 0 };
+            let counters = &mut session.figures.counters;
+            if session.since.uptime != Duration::from_secs(generation) {
+                // An answer begins.
+                session.since.uptime = Duration::from_secs(generation);
+                (counters.n_generated, counters.generation_us) = (0, 0);
+                counters.decode_us = counters.prompt_us;
+            }
+            if busy {
+                counters.n_generated += 42;
+                counters.generation_us += 1_000_000;
+                counters.decode_us += 980_000;
+            }
             session.n_past = 200 + (second % 90) * 40;
         }
         let processes = state.fleet.sessions.iter().filter_map(|session| {
@@ -67,7 +79,7 @@ fn main() {
             power.watts = Figure::measured(Watts(watts), power.name.clone());
             power.energy = Some(Joules(watts));
         }
-        let used = state.fleet.sessions.iter().take(3).map(|session| session.model.size);
+        let used = state.fleet.sessions.iter().take(3).map(|session| session.gpu_memory.unwrap_or_default());
         let held: Vec<_> = processes.iter().map(|process| process.pid).zip(used).collect();
         for gpu in &mut sample.gpus {
             gpu.usage = Figure::measured(Ratio(load), "nvml");

@@ -18,6 +18,7 @@ pub mod replay;
 mod save;
 pub mod survey;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
@@ -97,10 +98,15 @@ impl App {
     /// Start the sampler; nothing else runs yet. Needs a tokio runtime of the current-thread kind: workers die with the
     /// thread that started them, so that must be the main one.
     pub fn new(settings: Settings, themes: Vec<String>, program: Program) -> std::io::Result<Self> {
+        Self::over("/".into(), settings, themes, program)
+    }
+
+    /// The same over a folder that stands in for `/` where sensors are read.
+    fn over(root: PathBuf, settings: Settings, themes: Vec<String>, program: Program) -> std::io::Result<Self> {
         let (newest, readings) = watch::channel(None);
         let clock = Clock::start();
         let sampler = telemetry::spawn(
-            "/".into(),
+            root,
             settings.telemetry.interval,
             move || clock.now(),
             move |sample| {
@@ -383,3 +389,6 @@ impl App {
         }
     }
 }
+
+#[cfg(all(test, unix))]
+mod late_tests;

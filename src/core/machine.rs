@@ -206,6 +206,14 @@ pub struct Process {
     pub anonymous: Bytes,
     /// Swapped out.
     pub swapped: Bytes,
+    /// Of what is resident, pages that other processes have as well. Of files, all pages where the system does not tell
+    /// them apart; `None` where it tells nothing.
+    #[serde(default)]
+    pub shared: Option<Bytes>,
+    /// Its proportional share: each page divided by the number of processes that have it. It is read now and then, for
+    /// the system walks all pages to tell it; `None` before that, and where it is not told.
+    #[serde(default)]
+    pub proportional: Option<Bytes>,
 }
 
 /// A source of readings, and how it is.

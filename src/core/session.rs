@@ -63,7 +63,7 @@ pub struct Session {
     pub figures: Figures,
     /// Generated tokens per second by tick.
     pub throughput: Ring,
-    /// Resident memory in bytes by tick.
+    /// Memory that it holds, on GPUs as well, in bytes by tick.
     pub memory: Ring,
     /// Attributed power in watts by tick.
     pub power: Ring,
@@ -296,6 +296,11 @@ impl Session {
     /// Whether it holds or is about to hold a worker.
     pub fn is_live(&self) -> bool {
         !matches!(self.phase, Phase::Failed { .. })
+    }
+
+    /// Whether it holds a model: of a recording the phase alone is known.
+    pub fn is_loaded(&self) -> bool {
+        self.loaded.is_some() || matches!(self.phase, Phase::Ready | Phase::Busy { .. })
     }
 
     /// Context length in tokens: as made, else as asked for.

@@ -22,6 +22,8 @@ pub(super) struct Apart {
     answers: Receiver<Answer>,
     /// Whether an order is under way.
     asked: bool,
+    /// When it was asked for the first time.
+    since: Option<Duration>,
     /// Whether that order is of an earlier tick, and so not worth waiting for.
     late: bool,
     /// The last answer, without the energy that was handed out already.
@@ -65,12 +67,13 @@ impl Apart {
         };
         // A failure closes the channels, which is told as the end of the thread is.
         let _ = std::thread::Builder::new().name(name.to_owned()).spawn(work);
-        Self { name, covers, orders, answers, asked: false, late: false, last: None }
+        Self { name, covers, orders, answers, asked: false, since: None, late: false, last: None }
     }
 
     /// Have it read, unless it still reads.
     pub(super) fn ask(&mut self, tick: &Tick<'_>) {
         self.late = self.asked;
+        self.since.get_or_insert(tick.at);
         if !self.asked {
             let Tick { at, interval, is_virtual, .. } = *tick;
             let (pids, tenants) = (tick.pids.to_vec(), tick.tenants.to_vec());
@@ -98,7 +101,9 @@ impl Apart {
                     hand_out(part, age, sample);
                 }
                 None => {
-                    sample.sources.push(tick.row(self.name, self.covers, Figure::unknown("it has not answered yet")));
+                    let row = tick.row(self.name, self.covers, Figure::unknown("it has not answered yet"));
+                    let age = tick.at.saturating_sub(self.since.unwrap_or(tick.at));
+                    sample.sources.push(machine::Source { age, ..row });
                 }
             },
             Err(RecvTimeoutError::Disconnected) => {

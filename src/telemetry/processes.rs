@@ -1,6 +1,7 @@
 //! What the watched processes, and taffrail itself, have of the processor and of memory.
 //!
-//! Never a list of all processes: only those that were asked for are read, which costs two small files each.
+//! Never a list of all processes: only those that were asked for are read, which costs two small files each; and of one
+//! of ours in turn, every some seconds, what it shares with others, for which the kernel walks all of its pages.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -18,7 +19,20 @@ use crate::core::units::{Bytes, Ratio};
 #[derive(Default)]
 pub(super) struct Processes {
     before: HashMap<u32, Reading>,
+    /// What each of ours shared when it was last looked at, and when.
+    parts: HashMap<u32, (Duration, Parts)>,
+    looked_at: Option<Duration>,
 }
+
+/// How a process's memory divides, as `smaps_rollup` tells it (`proc_pid_smaps_rollup(5)`).
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Parts {
+    shared: Bytes,
+    proportional: Bytes,
+}
+
+/// Time between two looks at how memory is shared: the kernel takes some milliseconds for each gigabyte.
+const PARTS_PERIOD: Duration = Duration::from_secs(10);
 
 /// A process as Linux tells it (`proc_pid_stat(5)`).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -35,6 +49,7 @@ impl Processes {
     pub(super) fn linux(&mut self, tick: &Tick<'_>, busy: Option<u64>, sample: &mut Sample) {
         let uptime = tick.files.text("proc/uptime").ok();
         let uptime = uptime.and_then(|text| text.split_ascii_whitespace().next()?.parse::<f64>().ok());
+        self.divide(tick);
         let mut now = HashMap::with_capacity(tick.pids.len());
         let read = tick.pids.iter().chain(tick.foreign).filter_map(|pid| {
             let (reading, process) = self.process(tick, *pid, busy, uptime)?;
@@ -45,11 +60,29 @@ impl Processes {
         self.before = now;
     }
 
+    /// Look at how the memory of one of ours divides: of the one that was not looked at for longest.
+    fn divide(&mut self, tick: &Tick<'_>) {
+        self.parts.retain(|pid, _| tick.pids.contains(pid));
+        let is_due = self.looked_at.is_none_or(|at| tick.at < at || tick.at.saturating_sub(at) >= PARTS_PERIOD);
+        // The first is taffrail itself.
+        let workers = tick.pids.iter().skip(1);
+        let next = workers.min_by_key(|pid| self.parts.get(pid).map(|(at, _)| *at));
+        let Some(pid) = next.copied().filter(|pid| is_due || !self.parts.contains_key(pid)) else { return };
+        self.looked_at = Some(tick.at);
+        if let Some(parts) = parts(tick.files, pid) {
+            self.parts.insert(pid, (tick.at, parts));
+        }
+    }
+
     /// One process; `None` where it is dead.
     fn process(&self, tick: &Tick<'_>, pid: u32, busy: Option<u64>, uptime: Option<f64>) -> Option<(Reading, Process)> {
         let (ticks, started) = stat(&tick.files.text(&format!("proc/{pid}/stat")).ok()?)?;
         let reading = Reading { at: tick.at, ticks, started };
         let mut process = memory(tick.files, pid)?;
+        if let Some((_, parts)) = self.parts.get(&pid) {
+            process.shared = Some(parts.shared.min(process.resident));
+            process.proportional = Some(parts.proportional);
+        }
         let per_second = clock_ticks_per_second() as f64;
         let before = self.before.get(&pid).filter(|before| before.started == started && before.ticks <= ticks);
         let (spent, over) = match before {
@@ -81,7 +114,8 @@ impl Processes {
             let cores = f64::from(process.cpu_usage()) / 100.0;
             let share = busy.filter(|busy| seen && *busy > 0.0).map(|busy| Ratio((cores / busy).min(1.0)));
             let resident = Bytes(process.memory());
-            Some(Process { pid: *pid, cores, cpu_share: share, resident, anonymous: resident, swapped: Bytes(0) })
+            let anonymous = resident;
+            Some(Process { pid: *pid, cores, cpu_share: share, resident, anonymous, ..Process::default() })
         });
         place(tick, read.collect(), "the system", sample);
         self.before = now;
@@ -117,16 +151,27 @@ fn stat(text: &str) -> Option<(u64, u64)> {
 
 fn memory(files: &dyn Files, pid: u32) -> Option<Process> {
     let text = files.text(&format!("proc/{pid}/status")).ok()?;
-    let field = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-        line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kibibytes| Bytes(kibibytes.saturating_mul(1024)))
-    };
+    let field = |name: &str| kibibytes(&text, name);
     let resident = field("VmRSS")?;
     Some(Process {
         pid,
         resident,
         anonymous: field("RssAnon").unwrap_or(resident),
         swapped: field("VmSwap").unwrap_or_default(),
+        shared: field("RssFile").map(|file| file + field("RssShmem").unwrap_or_default()),
         ..Process::default()
     })
+}
+
+fn parts(files: &dyn Files, pid: u32) -> Option<Parts> {
+    let text = files.text(&format!("proc/{pid}/smaps_rollup")).ok()?;
+    let field = |name: &str| kibibytes(&text, name);
+    let shared = field("Shared_Clean")? + field("Shared_Dirty").unwrap_or_default();
+    Some(Parts { shared, proportional: field("Pss")? })
+}
+
+/// The value of a line such as `VmRSS:	  2000 kB`.
+fn kibibytes(text: &str, name: &str) -> Option<Bytes> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kibibytes| Bytes(kibibytes.saturating_mul(1024)))
 }

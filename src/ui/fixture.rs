@@ -218,18 +218,22 @@ fn session(state: &State, id: u64, model: &Arc<Model>, phase: Phase) -> Session 
         "load_tensors: offloaded 37/37 layers to GPU".to_owned(),
         "llama_context: n_ctx = 16384".to_owned(),
     ];
-    let held = Bytes((size.0 as f64 * 1.2) as u64);
+    // Its weights are on the card, but for the part that stays in the file.
+    let (mapped, held) = (Bytes(size.0 / 10), Bytes(90_000_000));
+    session.gpu_memory = Some(Bytes(size.0 + size.0 / 5 + 490_000_000));
     match &phase {
-        Phase::Loading { .. } | Phase::Failed { .. } | Phase::Queued => {}
+        Phase::Loading { .. } | Phase::Failed { .. } | Phase::Queued => session.gpu_memory = None,
         _ => {
             session.pid = Some(4000 + id as u32);
             session.process = Some(Process {
                 pid: 4000 + id as u32,
                 cores: 1.4,
                 cpu_share: Some(Ratio(0.3)),
-                resident: held,
-                anonymous: Bytes(held.0 / 6),
+                resident: mapped + held,
+                anonymous: held,
                 swapped: Bytes(0),
+                shared: Some(Bytes(2_400_000)),
+                proportional: Some(mapped + held),
             });
             session.loaded = Some(Box::new(Loaded {
                 n_ctx: 16_384,
@@ -267,7 +271,7 @@ fn session(state: &State, id: u64, model: &Arc<Model>, phase: Phase) -> Session 
         let wave = 1.0 + 0.2 * ((tick * id) as f32 / 7.0).sin();
         let works = is_busy && ((tick + 20) / 40) % 4 != id % 4;
         session.throughput.push(Some(if works { wave * 43.0 * id.min(3) as f32 } else { 0.0 }));
-        session.memory.push(session.process.map(|process| process.resident.0 as f32));
+        session.memory.push(crate::core::fleet_view::memory(&session).map(|bytes| bytes.0 as f32));
         session.power.push(Some(if works { wave * 70.0 / id as f32 } else { 1.0 }));
     }
     if session.process.is_some() {

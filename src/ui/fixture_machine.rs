@@ -106,7 +106,7 @@ pub(super) fn sample(metered: bool) -> Sample {
             cpu_share: Some(Ratio(0.0)),
             resident: Bytes(31_000_000),
             anonymous: Bytes(22_000_000),
-            swapped: Bytes(0),
+            ..Process::default()
         },
         sources,
         ..Sample::default()

@@ -242,10 +242,15 @@ fn with_others(state: &mut State) {
         state.attribution.tally = tally;
     }
     state.fleet.chosen = None;
-    let session = state.fleet.sessions.get_mut(2).and_then(|session| session.loaded.as_mut());
-    if let Some(loaded) = session {
-        loaded.ledger.devices.truncate(1);
+    let Some(session) = state.fleet.sessions.get_mut(2) else { return };
+    session.gpu_memory = None;
+    if let Some((loaded, process)) = session.loaded.as_mut().zip(session.process.as_mut()) {
         loaded.n_gpu_layers = 0;
+        loaded.ledger.devices.truncate(1);
+        if let Some(device) = loaded.ledger.devices.first_mut() {
+            device.weights = session.model.size.0;
+        }
+        process.resident = session.model.size + process.anonymous;
     }
 }
 

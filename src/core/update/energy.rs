@@ -18,8 +18,7 @@ use super::session::find;
 const RECENT_TURNS: usize = 6;
 
 /// Book the tick's energy to the sessions and their answers.
-pub(super) fn attribute(state: &mut State, sample: &Sample) -> Vec<Effect> {
-    let now = state.now.uptime;
+pub(super) fn attribute(state: &mut State, sample: &Sample, now: Duration) -> Vec<Effect> {
     let mut tenants = Vec::new();
     for session in &mut state.fleet.sessions {
         let done = session.timer.take(now);
@@ -27,7 +26,7 @@ pub(super) fn attribute(state: &mut State, sample: &Sample) -> Vec<Effect> {
             session.watts = Figure::unknown("no worker");
         }
         if session.pid.is_some() || !done.spans.is_empty() || !done.stints.is_empty() {
-            tenants.push(Tenant { session: session.id, pid: session.pid, is_loaded: session.loaded.is_some(), done });
+            tenants.push(Tenant { session: session.id, pid: session.pid, is_loaded: session.is_loaded(), done });
         }
     }
     let (shared, ended) = state.attribution.tick(sample, &tenants, state.settings.telemetry.interval);
@@ -134,8 +133,10 @@ pub(super) fn calibrate(state: &mut State) -> Vec<Effect> {
         notify(state, "wait for the answers: the baseline is what the machine draws without them", true);
         return Vec::new();
     }
-    let is_loaded = state.fleet.sessions.iter().any(|session| session.loaded.is_some());
+    let is_loaded = state.fleet.sessions.iter().any(Session::is_loaded);
     let idle = if is_loaded { Idle::Loaded } else { Idle::Empty };
-    state.attribution.baselines.calibrate(idle, state.now.uptime);
+    // By the samples' clock: that of a recording is another one.
+    let since = sample.at.uptime;
+    state.attribution.baselines.calibrate(idle, since);
     Vec::new()
 }

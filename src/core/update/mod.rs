@@ -69,7 +69,7 @@ pub fn update(state: &mut State, now: Moment, event: Event) -> Vec<Effect> {
         }
         Event::Sample(mut sample) => {
             foreign::found(state, &mut sample.foreign);
-            let mut effects = sample::sampled(state, sample);
+            let mut effects = sample::sampled(state, sample, now.uptime);
             effects.extend(measure::residency(state));
             effects
         }

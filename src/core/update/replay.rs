@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::effect::Effect;
 use super::super::event::Moment;
 use super::super::model::{Format, Model, Status, Store};
-use super::super::session::{Session, WorkerId};
+use super::super::session::{Figures, Phase, Session, Step, WorkerId};
 use super::super::settings::SessionSettings;
 use super::super::state::State;
 use super::super::trace::{Frame, Seen};
@@ -16,6 +16,7 @@ use super::{list_sessions, sample};
 pub(super) fn replayed(state: &mut State, frame: Frame) -> Vec<Effect> {
     let Frame { uptime_ms, unix, mut sample, sessions } = frame;
     sample.at = Moment { uptime: Duration::from_millis(uptime_ms), unix };
+    let (now, interval) = (sample.at.uptime, sample.elapsed);
     let mut before = std::mem::take(&mut state.fleet.sessions);
     let (history, ticks) = (state.history(), state.machine.cpu.ticks());
     state.fleet.sessions = sessions
@@ -23,13 +24,14 @@ pub(super) fn replayed(state: &mut State, frame: Frame) -> Vec<Effect> {
         .map(|seen| {
             let place = before.iter().position(|session| session.id == seen.id);
             let known = place.map(|place| before.swap_remove(place));
-            let mut session = known.unwrap_or_else(|| begin(seen, history).since_tick(history, ticks));
+            let mut session = known.unwrap_or_else(|| begin(seen, history, now).since_tick(history, ticks));
+            work(&mut session, seen, now, interval);
             take(&mut session, seen);
             session
         })
         .collect();
     list_sessions(state);
-    let effects = sample::sampled(state, sample);
+    let effects = sample::sampled(state, sample, now);
     for (session, seen) in state.fleet.sessions.iter_mut().zip(&sessions) {
         (session.figures.energy, session.figures.metered) = (seen.energy.clone(), seen.metered);
     }
@@ -37,7 +39,7 @@ pub(super) fn replayed(state: &mut State, frame: Frame) -> Vec<Effect> {
 }
 
 /// A session that shows for the first time. Its worker's name is none that a live one could have.
-fn begin(seen: &Seen, history: usize) -> Session {
+fn begin(seen: &Seen, history: usize, now: Duration) -> Session {
     let model = Model {
         id: format!("recorded:{}", seen.model),
         name: seen.model.clone(),
@@ -57,7 +59,30 @@ fn begin(seen: &Seen, history: usize) -> Session {
     let mut session = Session::new(seen.id, WorkerId(u64::MAX), Arc::new(model), seen.name.clone(), settings, history);
     // What it generated before is no throughput of the first tick.
     session.tokens_at_tick = seen.n_generated;
+    // Nor is what an answer took before it work of the first tick.
+    work(&mut session, seen, now, Duration::ZERO);
+    session.phase = seen.phase.clone();
+    session.timer.take(now);
     session
+}
+
+/// Time what it did since the tick before, as far as its counters and its phase tell: an answer that began in between is
+/// taken to have begun with the tick, and one that ended to have ended with it.
+fn work(session: &mut Session, seen: &Seen, now: Duration, interval: Duration) {
+    let running = |phase: &Phase| if let Phase::Busy { generation, .. } = phase { Some(*generation) } else { None };
+    let (before, generation) = (running(&session.phase), running(&seen.phase));
+    if let Some(generation) = generation.filter(|generation| before != Some(*generation)) {
+        session.timer.end(now.saturating_sub(interval));
+        session.figures = Figures { generation, is_settled: false, ..Figures::default() };
+        session.timer.begin(generation, now.saturating_sub(interval));
+    }
+    let is_reading = matches!(seen.phase, Phase::Busy { step: Step::Prompt { .. }, .. });
+    if (generation.is_some() && !is_reading) || (generation.is_none() && before.is_some()) {
+        session.timer.count(&seen.counters, now);
+    }
+    if generation.is_none() {
+        session.timer.end(now);
+    }
 }
 
 fn take(session: &mut Session, seen: &Seen) {

@@ -1,7 +1,10 @@
 //! What follows from a reading of the sensors.
 
+use std::time::Duration;
+
 use super::super::effect::Effect;
 use super::super::energy::estimated;
+use super::super::fleet_view;
 use super::super::machine::Sample;
 use super::super::plan;
 use super::super::session::Phase;
@@ -12,10 +15,11 @@ use super::energy::attribute;
 use super::session::{remove, spawn};
 use super::{foreign, graphs, list_sessions};
 
-/// Take a sample: each series gets one point, so that all graphs share their time.
-pub(super) fn sampled(state: &mut State, mut sample: Box<Sample>) -> Vec<Effect> {
+/// Take a sample: each series gets one point, so that all graphs share their time. `now` is the time by the clock that
+/// the sessions' work was timed with.
+pub(super) fn sampled(state: &mut State, mut sample: Box<Sample>, now: Duration) -> Vec<Effect> {
     sample.power.extend(estimated(&sample, &state.settings.energy));
-    let mut effects = attribute(state, &sample);
+    let mut effects = attribute(state, &sample, now);
     let elapsed = sample.elapsed.as_secs_f64();
     let mut throughput = 0.0;
     for session in &mut state.fleet.sessions {
@@ -27,7 +31,7 @@ pub(super) fn sampled(state: &mut State, mut sample: Box<Sample>) -> Vec<Effect>
         let rate = if elapsed > 0.0 { new as f64 / elapsed } else { 0.0 };
         throughput += rate;
         session.throughput.push(Some(rate as f32));
-        session.memory.push(session.process.map(|process| process.resident.0 as f32));
+        session.memory.push(fleet_view::memory(session).map(|bytes| bytes.0 as f32));
         session.power.push(session.watts.value().map(|watts| watts.0 as f32));
     }
     graphs::record(state, &sample, throughput);

@@ -103,6 +103,11 @@ fn a_source_that_has_never_answered_says_so() {
     sources[0].ask(&tick(&files, 1));
     sources[0].collect(&tick(&files, 1), Instant::now(), &mut sample);
     assert_eq!(row(&sample, "slow"), "— it has not answered yet");
+    assert!(!sample.sources[0].is_late());
+    let mut sample = Sample::default();
+    sources[0].ask(&tick(&files, 6));
+    sources[0].collect(&tick(&files, 6), Instant::now(), &mut sample);
+    assert!(sample.sources[0].is_late(), "it was asked five periods ago");
     gate.set(true);
 }
 

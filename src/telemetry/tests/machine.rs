@@ -67,6 +67,32 @@ fn time_that_makes_no_sense_is_unknown() {
 }
 
 #[test]
+fn memory_that_is_shared_is_told_of_one_process_at_a_time() {
+    let tree = Tree::workstation();
+    let mut sampler = sampler(&tree);
+    let told = |sample: &Sample| {
+        let process = sample.processes[0];
+        (process.shared.map(|bytes| bytes.0 / 1024), process.proportional.map(|bytes| bytes.0 / 1024))
+    };
+    // Where the parts are kept from this user, what files hold is the most that can be shared.
+    tree.fail("proc/4242/smaps_rollup", ErrorKind::PermissionDenied);
+    assert_eq!(told(&sampler.sample(at(0), &[4242])), (Some(500_000), None));
+    let rollup = |shared: u32, pss: u32| {
+        format!(
+            "5581-7ffd ---p 00000000 00:00 0    [rollup]\nRss: 600000 kB\nPss: {pss} kB\nShared_Clean: {shared} kB\n"
+        )
+    };
+    tree.set("proc/4242/smaps_rollup", rollup(200_000, 450_000));
+    assert_eq!(told(&sampler.sample(at(1000), &[4242])), (Some(200_000), Some(450_000)));
+    // The kernel walks all pages for it, so it is not asked at each tick.
+    tree.set("proc/4242/smaps_rollup", rollup(100_000, 500_000));
+    for second in 2..11 {
+        assert_eq!(told(&sampler.sample(at(second * 1000), &[4242])).1, Some(450_000), "second {second}");
+    }
+    assert_eq!(told(&sampler.sample(at(11_000), &[4242])), (Some(100_000), Some(500_000)));
+}
+
+#[test]
 fn processes_have_their_part_of_the_busy_time() {
     let tree = Tree::workstation();
     let mut sampler = sampler(&tree);
@@ -79,6 +105,9 @@ fn processes_have_their_part_of_the_busy_time() {
         resident: Bytes(614_400_000),
         anonymous: Bytes(102_400_000),
         swapped: Bytes(2_048_000),
+        // What it has of files, at most.
+        shared: Some(Bytes(512_000_000)),
+        ..Process::default()
     };
     assert_eq!(first.processes, [expected], "the one that does not exist is absent");
     assert_eq!((first.own.pid, first.own.resident), (std::process::id(), Bytes(2_048_000)));

@@ -60,9 +60,9 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &
             ("idle", tally.idle),
             (if airy { "unattributed" } else { "rest" }, tally.unattributed),
         ];
-        // Where there is little room, what gets nothing is left out.
+        // What gets nothing is left out, since the row is long.
         let watts = owners.map(|(owner, joules)| (owner, joules.max(0.0) / tally.seconds));
-        let shown = watts.into_iter().filter(|(_, watts)| airy || *watts >= 0.005);
+        let shown = watts.into_iter().filter(|(_, watts)| *watts >= 0.005);
         let text: Vec<_> = shown.map(|(owner, watts)| format!("{owner} {}", Watts(watts))).collect();
         rest = pair(canvas, rest, "power goes to", Meaning::Text, text.join(" · "));
     }

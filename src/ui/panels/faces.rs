@@ -301,13 +301,20 @@ pub(crate) fn memory(canvas: &mut Canvas<'_>, area: Rect, state: &State, session
             rows.text("resident", format!("{:>9}", process.resident.to_string()));
             rows.text("of it held", format!("{:>9}", process.anonymous.to_string()));
             let mapped = process.resident.saturating_sub(process.anonymous);
-            rows.text("of it mapped", format!("{:>9}, may be dropped", mapped.to_string()));
+            rows.text("of it mapped", format!("{:>9} can be dropped", mapped.to_string()));
+            if let Some(shared) = process.shared {
+                let note = if process.proportional.is_some() { "" } else { " at most" };
+                rows.text("of it shared", format!("{:>9}{note}", shared.to_string()));
+            }
+            if let Some(proportional) = process.proportional {
+                rows.text("its own share", format!("{:>9} (PSS)", proportional.to_string()));
+            }
             rows.text("swapped out", format!("{:>9}", process.swapped.to_string()));
         }
         None => rows.text("resident", "—"),
     }
     match session.gpu_memory {
-        Some(memory) => rows.text("on GPUs", format!("{:>9}", memory.to_string())),
+        Some(memory) => rows.text("on GPUs", format!("{:>9} by the driver", memory.to_string())),
         None => rows.text("on GPUs", format!("{:>9}", "—")),
     }
     if let Some(account) = account(session) {
@@ -320,10 +327,11 @@ pub(crate) fn memory(canvas: &mut Canvas<'_>, area: Rect, state: &State, session
         let untouched =
             if account.untouched > Bytes(0) { format!(", {} unused yet", account.untouched) } else { String::new() };
         rows.text("taken", format!("{:>9}{untouched}", account.taken.to_string()));
-        rows.text("unexplained", format!("{:>9}", account.unexplained.to_string()));
+        // Libraries and the vocabulary are part of it.
+        rows.text("unexplained", format!("{:>9} its program", account.unexplained.to_string()));
         if let Some(unexplained) = account.unexplained_on_gpus {
-            let note = format!("of {} on GPUs", account.taken_on_gpus + unexplained);
-            rows.text("", format!("{:>9} {note}", unexplained.to_string()));
+            // Its context for this process, and kernels.
+            rows.text("", format!("{:>9} GPU's driver", unexplained.to_string()));
         }
     }
     rows.gap();

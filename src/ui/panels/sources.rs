@@ -89,8 +89,9 @@ fn one(canvas: &mut Canvas<'_>, area: Rect, places: &[Option<(u16, u16)>], sourc
         Figure::Unknown { reason, remedy } => {
             let Some((x, _)) = place(VALUE) else { return 1 };
             let place = Rect { x, width: area.right().saturating_sub(x), ..area };
-            let style = canvas.style(Meaning::Muted);
-            let rows = canvas.paragraph(place, reason, style);
+            let style = canvas.style(if source.is_late() { Meaning::Warn } else { Meaning::Muted });
+            let late = format!("{reason}, late by {}", span(source.age));
+            let rows = canvas.paragraph(place, if source.is_late() { &late } else { reason }, style);
             let style = canvas.style(Meaning::Key);
             let more = remedy.as_ref().map_or(0, |remedy| canvas.paragraph(below(place, rows), remedy, style));
             (rows + more).max(1)

@@ -62,7 +62,8 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
 /// The sessions, and below them what other programs run.
 fn list(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
     let n_foreign = foreign_table::rows(state, area.height.saturating_sub(1));
-    let wanted = (state.fleet.rows.len().max(1) as u16 + 1).min(area.height - n_foreign);
+    // A head, and the row of taffrail itself.
+    let wanted = (state.fleet.rows.len() as u16 + 2).min(area.height - n_foreign);
     let (sessions, foreign) = split_rows(area, if n_foreign > 0 { wanted } else { area.height });
     session_table::draw(canvas, sessions, state, view_state);
     none_match(canvas, sessions, state);
