@@ -33,7 +33,7 @@ impl Readings {
             memory: Some(sample.memory.used.0),
             celsius: celsius.reduce(f32::max).map(f64::from),
             mhz: sample.cores.iter().filter_map(|core| core.mhz).max().map(|mhz| mhz as f64),
-            busy: sample.cpu.map(|cpu| f64::from(cpu.0) * 100.0),
+            busy: sample.cpu.map(|cpu| cpu.0 * 100.0),
         };
         self.ticks.push_back((at, reading));
     }
@@ -44,7 +44,7 @@ impl Readings {
         let ticks: Vec<Reading> = self
             .ticks
             .range(first..)
-            .map(|(at, reading)| Reading { after: (*at - begin).as_millis() as u64, ..*reading })
+            .map(|(at, reading)| Reading { after: at.saturating_sub(begin).as_millis() as u64, ..*reading })
             .collect();
         let size = ticks.len().div_ceil(MAX_READINGS).max(1);
         ticks.chunks(size).map(mean).collect()

@@ -82,14 +82,14 @@ pub(super) fn curve(page: &mut String, title: &str, points: &[(f64, f64)], x: &d
     };
     let path: Vec<String> = points.iter().map(place).collect();
     let said = if lowest < highest { format!("{} to {}", digits(lowest), digits(highest)) } else { digits(highest) };
-    let _ = write!(
+    let _ = writeln!(
         page,
         "<figure><figcaption>{0}: {said}</figcaption><svg height=\"130\" role=\"img\" aria-label=\"{0}\">\
          <svg y=\"6\" width=\"100%\" height=\"100\" viewBox=\"0 0 1000 100\" preserveAspectRatio=\"none\">\
          <polyline class=\"curve\" vector-effect=\"non-scaling-stroke\" points=\"{1}\"/></svg>\
          <line class=\"axis\" x1=\"0\" y1=\"107\" x2=\"100%\" y2=\"107\"/>\
          <text class=\"m\" x=\"0\" y=\"124\">{2}</text><text class=\"m\" x=\"100%\" y=\"124\" text-anchor=\"end\">{3}</text>\
-         </svg></figure>\n",
+         </svg></figure>",
         escape(title),
         path.join(" "),
         escape(&x(first.0)),

@@ -169,7 +169,7 @@ pub(super) fn delete(state: &mut State) -> Vec<Effect> {
     let Some(entry) = state.history.entries.get(state.history.chosen).filter(|_| state.history.open) else {
         return Vec::new();
     };
-    let question = format!("Delete {} {} of the history for good? {}", entry.kind.name(), entry.id, entry.title);
+    let question = format!("Delete {} {} ({}) from the history for good?", entry.kind.name(), entry.id, entry.title);
     state.overlay = Some(Overlay::Confirm { question, then: Box::new(Action::Forget(entry.id)) });
     Vec::new()
 }
