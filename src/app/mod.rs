@@ -258,6 +258,10 @@ impl App {
         // Workers that still have something to say must not wait for us to listen.
         self.news.close();
         self.engine.shut_down().await;
+        // What waited for a last figure is kept without it.
+        for held in std::mem::take(&mut self.state.held) {
+            self.keep(held.record);
+        }
         self.keeper.close();
         let mut lost = Vec::new();
         while let Some(event) = self.keeper.try_next() {

@@ -15,7 +15,7 @@ use crate::core::units::{counted, digits, or_dash};
 
 /// Browse what was run before.
 #[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 pub struct History {
     /// Words that must all occur in the prompt or the model; also `kind:run`, `kind:race`, `kind:suite`, `kind:bench`
     filter: Vec<String>,
@@ -123,7 +123,9 @@ fn answer(arguments: &History, now: i64, width: Option<usize>, out: &mut impl Wr
         let Some(record) = found(&mut store, id)? else { return Ok(Exit::NotFound) };
         let Some(command) = report::command(&record) else {
             if record.seal.is_some() {
-                let text = "its names are hidden until it is voted on\n  hint: `taffrail history --reveal` tells them";
+                let text = format!(
+                    "its names are hidden until it is voted on\n  hint: `taffrail history --reveal {id}` tells them"
+                );
                 writeln!(io::stderr(), "taffrail: {text}")?;
                 return Ok(Exit::Refused);
             }

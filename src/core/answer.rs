@@ -95,7 +95,8 @@ pub fn document(state: &State, session: &Session) -> Value {
     })
 }
 
-fn energy(session: &Session, settings: &settings::Energy) -> Value {
+/// The energy of the session's last answer, as its document tells it.
+pub(super) fn energy(session: &Session, settings: &settings::Energy) -> Value {
     let report = Report::of_answer(&session.figures, settings);
     let number = |figure: &Figure<Uncertain>| figure.value().map(|quantity| quantity.value);
     let mut document = json!({

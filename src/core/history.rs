@@ -102,6 +102,21 @@ impl Record {
     }
 }
 
+/// A record that is whole but for the last of its energy.
+#[derive(Debug, Clone)]
+pub struct Held {
+    /// The record so far.
+    pub record: Record,
+    /// The session that answered.
+    pub session: super::session::SessionId,
+    /// Which of its answers it was.
+    pub generation: u64,
+    /// When it began, after the program's start.
+    pub begin: std::time::Duration,
+    /// When it ended.
+    pub since: super::event::Moment,
+}
+
 /// The machine at one instant. What could not be read is `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Reading {

@@ -52,6 +52,8 @@ pub struct State {
     pub bench: Bench,
     /// The list of what was run before.
     pub history: HistoryList,
+    /// Answers that wait for the last of their energy before they are kept.
+    pub held: Vec<super::history::Held>,
     /// The machine.
     pub machine: Machine,
     /// Where its energy goes.
@@ -484,6 +486,7 @@ impl State {
             attribution: Attribution::default(),
             bench: Bench::default(),
             history: HistoryList::default(),
+            held: Vec::new(),
             theme: settings.ui.theme.clone(),
             themes,
             notices: VecDeque::new(),

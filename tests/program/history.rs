@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use taffrail::core::history::{Kind, Record};
+use taffrail::core::history::{Kind, Reading, Record};
 use taffrail::history::History;
 
 use crate::support::House;
@@ -37,6 +37,68 @@ fn what_was_run_is_listed_shown_exported_and_deleted() {
     assert_eq!(house.run(&["history", "--delete", "1"]).code, Some(4));
     assert_eq!(house.run(&["history", "--delete", "1", "--yes"]).code, Some(0));
     assert_eq!(house.run(&["history", "--json"]).json()["records"].as_array().unwrap().len(), 2);
+}
+
+/// A report of each kind, of hostile records, and the standings after the votes among them.
+#[test]
+fn every_kind_has_a_report_and_votes_have_standings() {
+    let house = House::new();
+    assert_eq!(house.run(&["history", "--standings", "--json"]).json()["votes"], 0);
+    let script = "</pre><script>alert(1)</script>";
+    let column = |name: &str| serde_json::json!({ "name": name, "text": script, "model": { "id": name } });
+    let mut history = History::open(&house.path("data/taffrail/history.db")).unwrap();
+    for (kind, seal) in [
+        (Kind::Run, None),
+        (Kind::Race, Some("sealed")),
+        (Kind::Race, Some("voted")),
+        (Kind::Vote, Some("voted")),
+        (Kind::Suite, None),
+        (Kind::Bench, None),
+    ] {
+        let body = serde_json::json!({
+            "turns": [{ "role": "user", "text": script }], "text": script, "prompt": script, "file": "s.toml",
+            "columns": [column("one-7b"), column("two-3b")], "vote": { "winner": "two-3b", "tie": false },
+            "prompts": [{ "id": script, "text": script }], "judge": script, "description": script,
+            "models": [{ "name": script, "rate": 0.5, "interval_95": [0.2, 0.8], "answers": [
+                { "prompt": script, "text": script, "checks": [["c", script]] },
+            ] }],
+            "rows": [{ "name": script, "test": script, "cell": { "depth": 0 }, "tokens_per_second": 3.0 }],
+        });
+        let reading = |after| Reading { after, watts: Some(40.0 + after as f64), ..Reading::default() };
+        let record = Record {
+            models: vec!["one-7b".to_owned(), "two-3b".to_owned()],
+            samples: vec![reading(0), reading(250)],
+            seal: seal.map(str::to_owned),
+            ..Record::new(kind, 1_764_034_200_000, script.to_owned(), body)
+        };
+        let id = history.add(&record).unwrap();
+        let ran = house.run(&["history", "--html", &id.to_string()]);
+        let page = &ran.stdout;
+        assert!(page.starts_with("<!doctype html>") && !page.contains("<script"), "{kind:?}: {page}");
+        assert!(page.contains("&lt;script&gt;alert(1)") && page.contains("power, W: 40.0 to 290"), "{kind:?}: {page}");
+        assert_eq!(page.contains("one-7b"), kind != Kind::Race, "{kind:?}");
+    }
+    assert!(house.run(&["history", "--html", "3"]).stdout.contains("one-7b"), "the vote has broken the seal");
+    assert_eq!(house.run(&["history", "--rerun", "2"]).code, Some(4));
+    assert_eq!(house.run(&["history", "--reveal", "2"]).code, Some(0));
+    assert!(house.run(&["history", "--rerun", "2"]).stdout.starts_with("taffrail race one-7b two-3b -p "));
+    assert_eq!(house.run(&["history", "--rerun", "5"]).stdout, "taffrail suite s.toml one-7b two-3b --anew\n");
+    let standings = house.run(&["history", "--standings", "--json"]).json();
+    assert_eq!((&standings["votes"], &standings["models"][0]["model"]), (&1.into(), &"two-3b".into()));
+    assert!(house.run(&["history", "--standings"]).stdout.contains("after 1 vote;"));
+}
+
+#[cfg(feature = "llama")]
+#[test]
+fn a_suite_is_kept_once_without_its_answers_and_not_again_when_nothing_was_asked() {
+    let house = House::new();
+    let suite = ["suite", "arithmetic", "ishmael-1m", "ishmael-4m", "--max-tokens", "8"];
+    assert_eq!(house.run(&suite).code, Some(0));
+    assert_eq!(house.run(&suite).code, Some(0));
+    let kept = house.run(&["history", "--json"]).json();
+    let records = kept["records"].as_array().unwrap();
+    assert_eq!(records.len(), 1, "{kept:#}");
+    assert_eq!((&records[0]["kind"], &records[0]["body"]["models"][1]["prompts"]), (&"suite".into(), &12.into()));
 }
 
 #[test]

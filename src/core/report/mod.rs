@@ -94,13 +94,16 @@ fn speeds(page: &mut String, figures: &[Measured]) {
         let range = figure.rate.zip(figure.spread).map(|(rate, spread)| ((rate - spread).max(0.0), rate + spread));
         Bar { label: format!("{} · {test}", figure.series.model), value: figure.rate, range }
     };
-    let all: Vec<Bar> = figures.iter().map(bar).collect();
     let lines = if figures.iter().any(|figure| figure.spread.is_some()) {
         "; lines span one standard deviation of single repetitions"
     } else {
         ""
     };
-    bars(page, &format!("speed, tokens per second{lines}"), &all, &digits);
+    // A prompt is read so much faster that beside it no generation could be told from another.
+    for (what, word) in [("pp", "prompt"), ("tg", "generation")] {
+        let all: Vec<Bar> = figures.iter().filter(|figure| figure.what == what).map(bar).collect();
+        bars(page, &format!("{word}, tokens per second{lines}"), &all, &digits);
+    }
 }
 
 /// What the machine showed meanwhile.

@@ -75,7 +75,8 @@ pub(super) fn curve(page: &mut String, title: &str, points: &[(f64, f64)], x: &d
     let lowest = points.iter().map(|point| point.1).fold(f64::INFINITY, f64::min);
     // Beside a high level small changes would not show.
     let floor = if lowest > 0.7 * highest { lowest - 0.2 * (highest - lowest) } else { lowest.min(0.0) };
-    let height = (highest - floor).max(f64::MIN_POSITIVE);
+    // A level that does not move runs through the middle.
+    let (floor, height) = if lowest < highest { (floor, highest - floor) } else { (lowest - 1.0, 2.0) };
     let place = |(at, value): &(f64, f64)| {
         format!("{:.1},{:.1}", 1000.0 * (at - first.0) / (last.0 - first.0), 100.0 - 96.0 * (value - floor) / height)
     };

@@ -56,8 +56,8 @@ fn terms(body: &Value, columns: &[&Value]) -> String {
         if let Some(first) = values.next().filter(|first| first.is_number())
             && values.all(|value| value == first)
         {
-            let shown = first.as_u64().map_or_else(|| number(first), |whole| whole.to_string());
-            parts.push(format!("{name} {shown}"));
+            // They were of this width before.
+            parts.push(format!("{name} {}", first.as_f64().unwrap_or_default() as f32));
         }
     }
     if body["blind"] == true {

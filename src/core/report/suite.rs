@@ -66,13 +66,16 @@ fn name(model: &Value) -> &str {
 }
 
 fn row(model: &Value) -> Vec<String> {
+    // What is a share or an estimate says so, as on the screen.
+    let is_known = model["joules_per_answer"].is_number();
+    let is_modelled = is_known && items(&model["answers"]).any(|answer| answer["grade"] != "measured");
     let percent = |value: &Value| or_dash(value.as_f64().map(|share| format!("{:.0}", share * 100.0)));
     vec![
         name(model).to_owned(),
         format!("{}/{}", count(&model["passed"]), count(&model["prompts"])),
         format!("{} %", percent(&model["rate"])),
         format!("{}–{} %", percent(&model["interval_95"][0]), percent(&model["interval_95"][1])),
-        number(&model["joules_per_answer"]),
+        format!("{}{}", if is_modelled { "≈" } else { "" }, number(&model["joules_per_answer"])),
         number(&model["seconds_per_answer"]),
         number(&model["tokens_per_answer"]),
         or_dash(model["memory"].as_u64().map(Bytes)),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::tests::{Program, sample};
 use crate::core::energy::{Baseline, Idle};
+use crate::core::event::WorkerEvent;
 use crate::core::figure::{Figure, Grade};
 use crate::core::machine::{Domain, Power, Sample};
 use crate::core::units::Watts;
@@ -95,4 +96,26 @@ fn an_estimate_needs_the_users_word() {
     assert_eq!(power(&program), Some((Watts(32.5), Grade::Estimated)));
     program.act(Action::Calibrate);
     assert!(told(&program).starts_with("nothing can be calibrated"));
+}
+
+/// Where a meter ticks, an answer is kept after the tick that pays for its end, once; else at once, or when it is late.
+#[test]
+fn an_answer_is_kept_with_the_last_of_its_energy() {
+    let kept = |effects: &[Effect]| effects.iter().filter(|effect| matches!(effect, Effect::Remember(_))).count();
+    for (is_metered, expected) in [(false, [1, 0, 0]), (true, [0, 1, 0])] {
+        let mut program = Program::new();
+        let tick = |second| if is_metered { metered(second, 40.0) } else { Box::new(sample(2, 64_000_000_000)) };
+        program.happens(Event::Sample(tick(1)));
+        let worker = program.ready("alpha");
+        let id = program.ask("hello");
+        let counters = wire::Counters { n_generated: 20, generation_us: 2_000_000, ..wire::Counters::default() };
+        let said = wire::Event::Finished { id, finish: wire::Finish::Stop, counters };
+        let ended = program.happens(Event::Worker(worker, WorkerEvent::Said(said)));
+        let ticked = program.happens(Event::Sample(tick(9)));
+        let later = program.happens(Event::Sample(tick(10)));
+        assert_eq!([kept(&ended), kept(&ticked), kept(&later)], expected, "metered: {is_metered}");
+        if let Some(Effect::Remember(record)) = ticked.iter().find(|effect| matches!(effect, Effect::Remember(_))) {
+            assert!(!record.samples.is_empty());
+        }
+    }
 }

@@ -6,24 +6,62 @@ use super::super::action::Action;
 use super::super::answer;
 use super::super::editor::Editor;
 use super::super::effect::Effect;
-use super::super::event::HistoryEvent;
-use super::super::history::{Filter, Page, Record};
+use super::super::event::{HistoryEvent, Moment};
+use super::super::history::{Filter, Held, Page, Record};
 use super::super::race::rating::MAX_VOTES;
-use super::super::session::SessionId;
+use super::super::session::{Figures, SessionId};
 use super::super::state::{Overlay, Screen, State};
 use super::{bench, next_id, notify, race};
 
-/// Keep the answer that a session has just ended. A race's answer is kept with the race.
+/// With longer periods of sampling the last tick is not waited for, and its energy is missing.
+const LONGEST_PERIOD: Duration = Duration::from_secs(2);
+/// A tick that is late by more than this, and a period, is waited for no more.
+const SLACK: Duration = Duration::from_secs(1);
+
+/// Whether the last part of an answer's energy may still come: with the tick after its end, where a meter ticks soon.
+pub(super) fn may_settle(state: &State, since: Moment) -> bool {
+    let interval = state.settings.telemetry.interval;
+    let is_metered = state.machine.sample.as_ref().is_some_and(|sample| sample.total_power().is_some());
+    let waited = state.now.uptime.saturating_sub(since.uptime);
+    is_metered && interval <= LONGEST_PERIOD && waited < 2 * interval + SLACK
+}
+
+/// Keep the answer that a session has just ended, once its energy is whole. A race's answer is kept with the race.
 pub(super) fn remember_answer(state: &mut State, id: SessionId) -> Vec<Effect> {
     let at = now_ms(state);
     let Some(session) = state.fleet.sessions.iter().find(|session| session.id == id) else { return Vec::new() };
-    if state.race.race.as_ref().is_some_and(|race| race.has(session)) {
+    if state.race.race.as_ref().is_some_and(|race| race.has(session)) || !state.settings.history.keep {
         return Vec::new();
     }
     let record = answer::record(state, session, at);
-    let counters = &session.figures.counters;
+    let Figures { generation, counters, .. } = session.figures;
     let took = Duration::from_micros(counters.ttft_us + counters.generation_us);
-    remember(state, record, state.now.uptime.saturating_sub(took))
+    let begin = state.now.uptime.saturating_sub(took);
+    state.held.push(Held { record, session: id, generation, begin, since: state.now });
+    keep_settled(state)
+}
+
+/// Keep the answers that have nothing to wait for any more.
+pub(super) fn keep_settled(state: &mut State) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for mut held in std::mem::take(&mut state.held) {
+        let session = state.session(held.session).filter(|session| session.figures.generation == held.generation);
+        match session {
+            Some(session) if !session.figures.is_settled && may_settle(state, held.since) => {
+                state.held.push(held);
+                continue;
+            }
+            Some(session) if session.figures.is_settled => {
+                held.record.body["energy"] = answer::energy(session, &state.settings.energy);
+                let sample = state.machine.sample.as_deref();
+                held.record.figures = vec![answer::measured(session, state.settings.engine.wait_policy, sample)];
+            }
+            // The session is gone, or answers again: what is known has to do.
+            _ => {}
+        }
+        effects.extend(remember(state, held.record, held.begin));
+    }
+    effects
 }
 
 /// Keep a record of what began then, with what the machine showed since, unless the user wants none.
@@ -131,7 +169,7 @@ pub(super) fn delete(state: &mut State) -> Vec<Effect> {
     let Some(entry) = state.history.entries.get(state.history.chosen).filter(|_| state.history.open) else {
         return Vec::new();
     };
-    let question = format!("Delete {} {} of the history for good? {}", entry.kind.name(), entry.id, entry.title);
+    let question = format!("Delete {} {} ({}) from the history for good?", entry.kind.name(), entry.id, entry.title);
     state.overlay = Some(Overlay::Confirm { question, then: Box::new(Action::Forget(entry.id)) });
     Vec::new()
 }

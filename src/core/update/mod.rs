@@ -100,6 +100,7 @@ pub fn update(state: &mut State, now: Moment, event: Event) -> Vec<Effect> {
             Vec::new()
         }
     };
+    effects.extend(history::keep_settled(state));
     effects.extend(race::advance(state));
     effects.extend(quality::advance(state));
     effects.extend(hub::keep_queue(state));

@@ -2,8 +2,6 @@
 //!
 //! A column's session is one that is loaded already, or one that is started for it.
 
-use std::time::Duration;
-
 use wire::{Message, Prompt, Request, Role};
 
 use super::super::super::answer;
@@ -19,10 +17,6 @@ use super::super::session::{self, Ask};
 /// The likeliest tokens that are told of each step in lockstep.
 const N_PROBABLE: u32 = 5;
 
-/// With longer periods of sampling the last tick is not waited for, and its energy is missing.
-const LONGEST_PERIOD: Duration = Duration::from_secs(2);
-/// A tick that is late by more than this, and a period, is waited for no more.
-const SLACK: Duration = Duration::from_secs(1);
 /// The most tokens that are decoded together: what a turn keeps of them.
 const MAX_STEPS: usize = 1 << 14;
 
@@ -145,11 +139,7 @@ fn step(state: &mut State, race: &mut Race, place: usize) -> Vec<Effect> {
         .session(id)
         .filter(|session| lane.stage == Stage::Answering && session.phase == Phase::Ready)
         .map(|session| answer::measured(session, wait, sample));
-    // The last part of an answer's energy comes with the tick after its end, where a meter ticks soon.
-    let interval = state.settings.telemetry.interval;
-    let is_metered = sample.is_some_and(|sample| sample.total_power().is_some()) && interval <= LONGEST_PERIOD;
-    let since = state.session(id).map_or(now.uptime, |session| session.since.uptime);
-    let may_wait = is_metered && now.uptime.saturating_sub(since) < 2 * interval + SLACK;
+    let may_wait = state.session(id).is_some_and(|session| history::may_settle(state, session.since));
     let awaits_energy = |turn: &Turn| may_wait && turn.figures.as_ref().is_some_and(|figures| !figures.is_settled);
     let Some(session) = session::find(state, id) else {
         match lane.stage {
