@@ -26,8 +26,10 @@ pub(crate) fn keypress(_: &Given) {
     terminal.see("Params");
     terminal.send(" j R");
     terminal.see("write a prompt");
-    terminal.send("Call me\x1b");
-    terminal.see("A ishmael");
+    terminal.send("Call me");
+    terminal.see("Call me");
+    terminal.send("\x1b");
+    terminal.see("enter prompt");
     terminal.send(&"n".repeat(COLUMNS - 2));
     terminal.see("H ishmael");
     terminal.send("o");
@@ -58,7 +60,8 @@ pub(crate) fn keypress(_: &Given) {
     tell("keypress to frame in a race of eight", &figure, "< 50 ms", most < 50.0);
 }
 
-/// Eight columns at once say what one says alone, token by token.
+/// Eight columns at once say what one says alone, token by token. One thread each: how many there are changes how sums are
+/// rounded.
 pub(crate) fn whole(_: &Given) {
     let house = House::new();
     let alone = race(&house, &["ishmael-4m", "ishmael-1m"], false);
@@ -85,7 +88,8 @@ pub(crate) fn in_turn(_: &Given) {
     for round in 0..ROUNDS {
         for (index, model) in ["ishmael-4m", "ishmael-1m"].into_iter().enumerate() {
             let alone = || {
-                let arguments = ["run", model, "-p", "Call me", "-n", TOKENS, "--temperature", "0", "--json"];
+                let arguments =
+                    ["run", model, "-p", "Call me", "-n", TOKENS, "-t", "1", "--temperature", "0", "--json"];
                 house.run(&arguments).json()["generation_tokens_per_second"].as_f64().unwrap()
             };
             let raced = || {
@@ -120,7 +124,7 @@ pub(crate) fn in_turn(_: &Given) {
 fn race(house: &House, models: &[&str], together: bool) -> Vec<Value> {
     let mut arguments = vec!["race"];
     arguments.extend(models);
-    arguments.extend(["-p", "Call me", "-n", TOKENS, "--json"]);
+    arguments.extend(["-p", "Call me", "-n", TOKENS, "-t", "1", "--json"]);
     if together {
         arguments.push("--together");
     }
