@@ -81,7 +81,7 @@ fn pace(state: &State, race: &mut Race) -> Vec<Effect> {
             Vec::new()
         }
         Next::Draw(drawing) => {
-            drawing.into_iter().flat_map(|index| allow(state, &mut race.lanes[places[index]], 1)).collect()
+            drawing.into_iter().filter_map(|index| allow(state, &mut race.lanes[places[index]], 1)).collect()
         }
     }
 }
@@ -89,7 +89,7 @@ fn pace(state: &State, race: &mut Race) -> Vec<Effect> {
 /// Let the columns go on, each for itself.
 pub(super) fn release(state: &State, race: &mut Race) -> Vec<Effect> {
     race.pace = Pace::Free;
-    race.lanes.iter_mut().flat_map(|lane| allow(state, lane, u32::MAX)).collect()
+    race.lanes.iter_mut().filter_map(|lane| allow(state, lane, u32::MAX)).collect()
 }
 
 /// Let a column that answers draw so many tokens more.
