@@ -8,16 +8,17 @@ use taffrail::core::statistics::Summary;
 
 use crate::support::{House, Terminal};
 use crate::terminal::watch;
-use crate::{Given, median, milliseconds, tell, time_until};
+use crate::{Given, median, milliseconds, skip, tell, time_until};
 
 const COLUMNS: usize = 8;
-/// Keys while they race: the shortest race of the starters lasts seconds.
-const KEYS: u64 = 24;
+/// Pairs of keys while they race, at most: a race of the starters lasts seconds.
+const KEYS: u64 = 20;
 const ROUNDS: usize = 8;
 const TOKENS: &str = "400";
 
 /// Screens switched while eight columns stream at once.
 pub(crate) fn keypress(_: &Given) {
+    const WHAT: &str = "keypress to frame in a race of eight";
     let house = House::new();
     let mut terminal = Terminal::open(&house, 200, 50);
     terminal.see("ishmael-4m");
@@ -38,25 +39,28 @@ pub(crate) fn keypress(_: &Given) {
     terminal.see("esc cancel");
     let mut times = Vec::new();
     for count in 0..KEYS {
-        watch(std::time::Duration::from_millis(20 + count));
-        let is_race = count % 2 == 1;
-        if is_race && !times.is_empty() && times.len() % 2 == 0 && !runs(&terminal) {
+        watch(std::time::Duration::from_millis(10 + count));
+        let mut press = |key: &str, is_race: bool| {
+            let start = Instant::now();
+            terminal.send(key);
+            let there = || terminal.text().contains("Call me") == is_race;
+            milliseconds(time_until(start, "the other screen", there))
+        };
+        let pair = [press("5", false), press("3", true)];
+        // The last line of the frame is read after its first.
+        terminal.wait("the keys of the race", |screen| screen.contains("esc cancel") || screen.contains("r again"));
+        // What came after the end of the race tells nothing.
+        if !runs(&terminal) {
             break;
         }
-        let start = Instant::now();
-        terminal.send(if is_race { "3" } else { "5" });
-        let there = || terminal.text().contains("Call me") == is_race;
-        times.push(milliseconds(time_until(start, "the other screen", there)));
+        times.extend(pair);
     }
-    let still = runs(&terminal);
+    if times.is_empty() {
+        return skip(WHAT, "the race was over before a key");
+    }
     let most = times.iter().copied().fold(0.0, f64::max);
-    let figure = format!(
-        "median {:.1} ms, most {most:.1} ms over {} keys ({} at the end)",
-        median(times.clone()),
-        times.len(),
-        if still { "still racing" } else { "over" }
-    );
-    tell("keypress to frame in a race of eight", &figure, "< 50 ms", most < 50.0);
+    let figure = format!("median {:.1} ms, most {most:.1} ms over {} keys", median(times.clone()), times.len());
+    tell(WHAT, &figure, "< 50 ms", most < 50.0);
 }
 
 /// Eight columns at once say what one says alone, token by token. One thread each: how many there are changes how sums are
