@@ -20,6 +20,9 @@ const REPETITIONS: &str = "2";
 const PROMPT: &str = "256";
 const GENERATE: &str = "64";
 const DEPTHS: &str = "0,256";
+/// With several sequences each round costs several times as much.
+const SHORT_PROMPT: &str = "128";
+const SHORT_GENERATE: &str = "32";
 /// Sequences that are decoded together.
 const PARALLEL: &str = "1,2,4";
 
@@ -47,13 +50,13 @@ pub(crate) fn bench(given: &Given) {
 /// a depth of ours.
 pub(crate) fn parallel(given: &Given) {
     let ours = [
-        &["--pp", PROMPT, "--tg", "0", "--parallel", PARALLEL][..],
-        &["--pp", "0", "--tg", GENERATE, "--depth", PROMPT, "--parallel", PARALLEL],
+        &["--pp", SHORT_PROMPT, "--tg", "0", "--parallel", PARALLEL][..],
+        &["--pp", "0", "--tg", SHORT_GENERATE, "--depth", SHORT_PROMPT, "--parallel", PARALLEL],
     ];
     compare(given, "llama-batched-bench", &ours, |peer, model, threads| {
         let mut command = Command::new(peer);
         command.arg("-m").arg(model).args(["-t", threads, "-c", "2048"]);
-        command.args(["-npp", PROMPT, "-ntg", GENERATE, "-npl", PARALLEL, "--output-format", "jsonl"]);
+        command.args(["-npp", SHORT_PROMPT, "-ntg", SHORT_GENERATE, "-npl", PARALLEL, "--output-format", "jsonl"]);
         let output = command.output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let rows = text.lines().filter_map(|line| serde_json::from_str::<Value>(line.trim()).ok());
@@ -64,8 +67,8 @@ pub(crate) fn parallel(given: &Given) {
             };
             let speed = |name: &str| row[name].as_f64().unwrap();
             [
-                (format!("pp{PROMPT}{parallel}"), speed("speed_pp")),
-                (format!("tg{GENERATE} @ d{PROMPT}{parallel}"), speed("speed_tg")),
+                (format!("pp{SHORT_PROMPT}{parallel}"), speed("speed_pp")),
+                (format!("tg{SHORT_GENERATE} @ d{SHORT_PROMPT}{parallel}"), speed("speed_tg")),
             ]
         })
         .collect()

@@ -26,6 +26,8 @@ mod make_stores;
 #[cfg(unix)]
 mod monitors;
 #[cfg(unix)]
+mod race;
+#[cfg(unix)]
 mod sessions;
 #[cfg(unix)]
 mod speed;
@@ -58,6 +60,9 @@ const GROUPS: &[Group] = &[
     ("idle", true, terminal::idle),
     ("monitors", false, monitors::idle),
     ("keypress", true, terminal::keypress),
+    ("race-keypress", true, race::keypress),
+    ("race-whole", true, race::whole),
+    ("race-in-turn", true, race::in_turn),
     ("frame", false, frame),
 ];
 #[cfg(not(unix))]

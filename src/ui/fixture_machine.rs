@@ -9,6 +9,7 @@ use crate::core::machine::{Core, Disk, Domain, Gpu, Host, Memory, Power, Process
 use crate::core::units::{Bytes, Celsius, Ratio, Watts};
 
 /// One tick of a workstation; with a GPU and energy counters, or with nothing that measures power.
+#[expect(clippy::too_many_lines, reason = "a machine has many parts")]
 pub(super) fn sample(metered: bool) -> Sample {
     let known =
         |value: &str| Figure::Known { value: value.to_owned(), grade: Grade::Measured, source: "fixture".to_owned() };

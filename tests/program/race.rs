@@ -12,7 +12,8 @@ fn a_race_tells_answers_and_figures_in_every_format() {
     let ran = with(&["--json", "--lockstep"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let document: Value = serde_json::from_str(&ran.stdout).unwrap();
-    assert_eq!((&document["schema"], &document["order"]), (&"taffrail/race/1".into(), &"in_turn".into()));
+    assert_eq!((&document["schema"], &document["order"]), (&"taffrail/race/1".into(), &"together".into()));
+    assert_eq!(document["lockstep"]["together"], true);
     for column in document["columns"].as_array().unwrap() {
         assert_eq!(column["tokens"]["generated"], 12);
         assert_eq!(column["settings"]["sampling"]["temperature"], 0.0);

@@ -147,7 +147,12 @@ pub fn document(race: &Race, parting: Option<&Parting>) -> Value {
 
 /// For a terminal.
 pub fn text(race: &Race, parting: Option<&Parting>) -> String {
-    let Some(parting) = parting else { return "The columns say the same to the end of the shortest.\n".to_owned() };
+    let Some(parting) = parting else {
+        let n_told = race.lanes.iter().filter(|lane| lane.answer.as_ref().is_some_and(|turn| !turn.tokens.is_empty()));
+        let same =
+            if n_told.count() < 2 { "Fewer than two columns told a token." } else { "The columns say the same." };
+        return format!("{same}\n");
+    };
     let mut text = format!("The columns part after {} bytes: {:?}\n", parting.n_bytes, visible(&parting.before));
     text.push_str(aligned(parting));
     if !parting.together {

@@ -193,7 +193,7 @@ fn of_race(state: &State, offer: &mut impl FnMut(bool, &'static str, &'static st
     offer(runs, "back", "cancel");
     offer(is_over && races.race.as_ref().is_some_and(|race| race.vote.is_none()), "vote", "vote");
     offer(races.race.is_some(), "diff", if races.face == race::Face::Diff { "answers" } else { "diff" });
-    offer(is_over, "lockstep", if races.face == race::Face::Lockstep { "answers" } else { "lockstep" });
+    offer(is_over || is_held, "lockstep", if races.face == race::Face::Lockstep { "answers" } else { "lockstep" });
     offer(races.face == race::Face::Diff, "focus", "other column");
     offer(has_columns && !runs, "choose", "prompt");
     offer(is_over, "restart", "again");

@@ -331,7 +331,7 @@ fn words<'a>(canvas: &Canvas<'_>, diff: &'a Diff, side: Side, meaning: Meaning, 
 pub(crate) fn parting(canvas: &mut Canvas<'_>, area: Rect, race: &Race, parting: Option<&Parting>) {
     let area = inset(area, 1);
     let Some(parting) = parting else {
-        canvas.say(area.x, area.y, area.width, "The columns say the same.", Meaning::Muted);
+        canvas.say(area.x, area.y, area.width, lockstep::text(race, None).trim_end(), Meaning::Muted);
         return;
     };
     let style = canvas.style(Meaning::Text);

@@ -90,3 +90,45 @@ fn cancels_a_measurement() {
     let Event::Measured(measured) = worker.event() else { panic!("no end") };
     assert_eq!((measured.id, measured.is_whole, measured.step_us.len()), (7, false, 0));
 }
+
+/// The tokens that come until the worker falls silent, which shows in a pong that nothing follows.
+fn told(worker: &mut Worker, nonce: u64, n_tokens: usize) -> Vec<Token> {
+    let mut told = Vec::new();
+    while told.len() < n_tokens {
+        match worker.event() {
+            Event::Text { tokens, .. } => told.extend(tokens),
+            Event::Started(_) | Event::Prompt { .. } => {}
+            event => panic!("unexpected {event:?}"),
+        }
+    }
+    worker.send(&Request::Ping { nonce });
+    let Event::Pong { nonce: answered, .. } = worker.event() else { panic!("more than was allowed") };
+    assert_eq!((answered, told.len()), (nonce, n_tokens));
+    told
+}
+
+#[test]
+fn tokens_come_as_they_are_allowed() {
+    let (mut worker, _) = Worker::ready(&small());
+    let greedy = Sampling { temperature: Some(0.0), ..Sampling::default() };
+    let free = Generate { n_probable: 2, sampling: greedy, ..raw(1, "It was", 6) };
+    let whole = worker.answer(&free).text;
+    worker.send(&Request::Generate(Generate { id: 2, n_free: Some(1), ..free.clone() }));
+    let mut steps = told(&mut worker, 1, 1);
+    // Of another generation, and of this one.
+    worker.send(&Request::Go { id: 1, n_tokens: 5 });
+    worker.send(&Request::Go { id: 2, n_tokens: 2 });
+    steps.extend(told(&mut worker, 2, 2));
+    let text: String = steps.iter().map(|token| String::from_utf8_lossy(&token.bytes).into_owned()).collect();
+    assert!(whole.starts_with(&text), "{text} of {whole}");
+    worker.send(&Request::Go { id: 2, n_tokens: u32::MAX });
+    assert_eq!(worker.listen(2).finish(), Finish::Length);
+    // One that waits can be cancelled, and its worker be stopped.
+    worker.send(&Request::Generate(Generate { id: 3, n_free: Some(1), ..free.clone() }));
+    told(&mut worker, 3, 1);
+    worker.send(&Request::Cancel { id: 3 });
+    assert_eq!(worker.listen(3).finish(), Finish::Cancelled);
+    worker.send(&Request::Generate(Generate { id: 4, n_free: Some(0), ..free }));
+    worker.send(&Request::Shutdown);
+    assert!(worker.wait().success());
+}

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use wire::{
     CacheType, Counters, Event, Failure, FailureKind, Finish, FlashAttention, Generate, Grammar, Load, Loaded, Measure,
-    Message, Prompt, Request, Role, Sampling, Started,
+    Message, Prompt, Request, Role, Sampling, Started, Token,
 };
 
 /// No event of a test takes this long, even on a busy machine.
