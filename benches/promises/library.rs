@@ -34,6 +34,7 @@ pub(crate) fn measure(_: &Given) {
     tell("exec to all models on screen, warm", &format!("{all:.1} ms"), "≤ 150 ms", all <= 150.0);
     tell("exec to all models on screen, without an index", &format!("{cold:.1} ms"), "≤ 1 s", cold <= 1000.0);
 
+    watched(&house);
     let ls = list(|| house.command(&["ls"]));
     tell("taffrail ls, warm", &format!("{ls:.1} ms"), "≤ 30 ms", ls <= 30.0);
     let hf = std::env::var_os("TAFFRAIL_HF").unwrap_or_else(|| "hf".into());
@@ -48,6 +49,37 @@ pub(crate) fn measure(_: &Given) {
     });
     let times = theirs / ls;
     tell(what, &format!("{theirs:.0} / {ls:.1} ms, {times:.0} times"), "≥ 20 times", times >= 20.0);
+}
+
+/// From a file's rename into the cache, its replacement and its removal to the row that tells.
+fn watched(house: &House) {
+    let snapshot = house.path("hub/models--new--newcomer/snapshots/0123");
+    std::fs::create_dir_all(&snapshot).unwrap();
+    let (file, beside) = (snapshot.join("newcomer.gguf"), house.path("newcomer.part"));
+    let mut terminal = Terminal::open(house, 120, 40);
+    let count = |count: usize| format!(" {count} models");
+    terminal.see(&count(REPOSITORIES + 2));
+    terminal.send("/newcomer\r");
+    terminal.see(&format!("0 of {}", REPOSITORIES + 2));
+    let whole = std::fs::read(starter("ishmael-1m")).unwrap();
+    let mut most = Duration::ZERO;
+    for _ in 0..3 {
+        let put = |bytes: &[u8]| {
+            std::fs::write(&beside, bytes).unwrap();
+            std::fs::rename(&beside, &file).unwrap();
+            Instant::now()
+        };
+        let start = put(&whole);
+        most = most.max(time_until(start, "a new row", || terminal.text().contains("1 of 1003")));
+        let start = put(&whole[..whole.len() / 2]);
+        most = most.max(time_until(start, "a damaged row", || terminal.text().contains("damaged")));
+        std::fs::remove_file(&file).unwrap();
+        most = most.max(time_until(Instant::now(), "no row", || terminal.text().contains("0 of 1002")));
+    }
+    let figure = format!("{:.2} s at the most", most.as_secs_f64());
+    tell("a new, a changed, a removed file to the screen", &figure, "≤ 2 s", most <= Duration::from_secs(2));
+    drop(terminal);
+    std::fs::remove_dir_all(house.path("hub/models--new--newcomer")).unwrap();
 }
 
 /// 10,000 models over six stores.
