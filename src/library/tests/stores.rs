@@ -317,7 +317,7 @@ fn a_listing_tells_which_part_is_short() {
     let repository = "models--a--b";
     machine.blob(repository, "1", "config.json", "c", b"{}");
     for (number, bytes) in [(1, &b"whole"[..]), (2, b"sh")] {
-        machine.blob(repository, "1", &format!("m-0000{number}-of-00002.safetensors"), &format!("{number}"), bytes);
+        machine.blob(repository, "1", format!("m-0000{number}-of-00002.safetensors"), &format!("{number}"), bytes);
     }
     let status = || machine.list().models[0].status.clone();
     assert!(matches!(status(), Status::OtherFormat(_)), "without a listing the names are all there is");
