@@ -34,21 +34,23 @@ pub(crate) fn measure(_: &Given) {
     tell("exec to all models on screen, warm", &format!("{all:.1} ms"), "≤ 150 ms", all <= 150.0);
     tell("exec to all models on screen, without an index", &format!("{cold:.1} ms"), "≤ 1 s", cold <= 1000.0);
 
-    watched(&house);
     let ls = list(|| house.command(&["ls"]));
     tell("taffrail ls, warm", &format!("{ls:.1} ms"), "≤ 30 ms", ls <= 30.0);
     let hf = std::env::var_os("TAFFRAIL_HF").unwrap_or_else(|| "hf".into());
     let what = "hf cache ls against taffrail ls, 1,000 models";
     if Command::new(&hf).arg("version").output().is_err() {
-        return skip(what, "`hf` is not on the PATH, and `TAFFRAIL_HF` names none");
+        skip(what, "`hf` is not on the PATH, and `TAFFRAIL_HF` names none");
+    } else {
+        let theirs = list(|| {
+            let mut command = Command::new(&hf);
+            command.args(["cache", "ls"]).env("HF_HUB_CACHE", house.path("hub"));
+            command
+        });
+        let times = theirs / ls;
+        tell(what, &format!("{theirs:.0} / {ls:.1} ms, {times:.0} times"), "≥ 20 times", times >= 20.0);
     }
-    let theirs = list(|| {
-        let mut command = Command::new(&hf);
-        command.args(["cache", "ls"]).env("HF_HUB_CACHE", house.path("hub"));
-        command
-    });
-    let times = theirs / ls;
-    tell(what, &format!("{theirs:.0} / {ls:.1} ms, {times:.0} times"), "≥ 20 times", times >= 20.0);
+    // It leaves the cache changed a moment ago, which the index does not believe.
+    watched(&house);
 }
 
 /// From a file's rename into the cache, its replacement and its removal to the row that tells.
