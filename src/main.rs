@@ -109,8 +109,9 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
 }
 
 fn ls(arguments: &cli::Ls, settings: &Library, out: &mut impl Write) -> io::Result<Exit> {
-    // Another core reads the table meanwhile.
+    // Another core reads the table and the history meanwhile.
     let table = std::thread::spawn(Table::embedded);
+    let measured = std::thread::spawn(taffrail::app::history::measured);
     let listing = library::list(settings, &library::Env::read());
     cli::ls::problems(&listing.stores, &mut io::stderr())?;
     let options = cli::ls::Options {
@@ -120,7 +121,7 @@ fn ls(arguments: &cli::Ls, settings: &Library, out: &mut impl Write) -> io::Resu
         json: arguments.json,
         width: terminal_width(),
         now: Clock::start().now().unix,
-        measured: taffrail::app::history::measured(),
+        measured: measured.join().unwrap_or_default(),
     };
     let _ = table.join();
     cli::ls::run(&listing.models, &listing.stores, &judgements(settings), &options, out)?;

@@ -10,7 +10,7 @@ use crate::library::house::{House, Trouble};
 
 /// Start a chore; its news go to `events`. What is not ended when the program leaves is mended by the next start.
 pub(super) fn start(chore: Chore, state: &State, events: mpsc::Sender<LibraryEvent>) {
-    let house = House::new(&Env::read(), &state.library.stores);
+    let house = House::new(&Env::read(), &state.settings.library);
     let models = state.library.models.clone();
     let at_once = state.settings.library.trash_days == 0;
     std::thread::spawn(move || {

@@ -52,7 +52,7 @@ impl Place {
     pub(super) fn look(settings: &settings::Library) -> Self {
         let env = Env::read();
         let listing = library::list(settings, &env);
-        let house = House::new(&env, &listing.stores);
+        let house = House::new(&env, settings);
         Self { env, listing, house }
     }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::Exit;
 use super::house::{complain, hint};
 use super::ls::ago;
+use crate::core::settings;
 use crate::library::Env;
 use crate::library::house::{House, Phase, Record, Trouble};
 
@@ -58,7 +59,7 @@ impl RecordView {
 /// Take back, or list what can be.
 pub fn run(arguments: &Undo, out: &mut impl Write) -> io::Result<Exit> {
     let env = Env::read();
-    let house = House::new(&env, &[]);
+    let house = House::new(&env, &settings::Library::default());
     let mut document = Document { schema: "taffrail/undo/1", undone: None, records: Vec::new(), error: None };
     let mut exit = Exit::Done;
     if !arguments.list {

@@ -39,7 +39,11 @@ pub fn run(
         return super::json::write(out, &Document::new(&survey));
     }
     let usage = &survey.usage;
-    writeln!(out, "{} models take {} of the disks.", usage.models.len(), usage.total)?;
+    let what = match usage.models.len() {
+        1 => "1 model takes".to_owned(),
+        count => format!("{count} models take"),
+    };
+    writeln!(out, "{what} {} of the disks.", usage.total)?;
     shares(out, "Store", &usage.stores.iter().collect::<Vec<_>>(), usage.total, width)?;
     shares(out, "Family", &usage.families.iter().collect::<Vec<_>>(), usage.total, width)?;
     let most = if arguments.all { usize::MAX } else { MAX_MODELS };

@@ -214,6 +214,15 @@ pub struct Library {
     pub openness: Openness,
     /// How much of the chosen model's files is in memory.
     pub residency: Option<Residency>,
+    /// The model whose card is scrolled, and by how many rows; the card of any other begins at its top.
+    pub scrolled: Option<(String, usize)>,
+}
+
+impl Library {
+    /// Rows by which this model's card is scrolled.
+    pub fn scroll(&self, model: &Model) -> usize {
+        self.scrolled.as_ref().filter(|(id, _)| *id == model.id).map_or(0, |(_, rows)| *rows)
+    }
 }
 
 /// How much of a model's files the system holds in memory.

@@ -26,6 +26,8 @@ pub(super) struct Candidate {
     pub(super) card: Option<Box<Card>>,
     /// What it is where it is no GGUF.
     pub(super) other: Option<super::safetensors::Config>,
+    /// What of the files is not here yet, as the repository's listing tells.
+    pub(super) short: Option<String>,
     /// A manifest says that the files are there, so one that is missing is a fault and not a race.
     pub(super) is_declared: bool,
 }
@@ -66,6 +68,7 @@ impl Candidate {
             count: 1,
             card: None,
             other: None,
+            short: None,
             is_declared: false,
         }
     }

@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use super::candidate::DigestSource;
 use super::index::{Index, nanoseconds};
-use super::walk::small_file;
+use super::walk::{Walk, small_file};
 use crate::core::model::Digest;
 
 /// The longest listing of a repository's files.
-const MAX_TREE: u64 = 16 << 20;
+pub(super) const MAX_TREE: u64 = 16 << 20;
 /// Weights of one repository that are taken from its listing.
 const MAX_TREE_FILES: usize = 4096;
 /// The longest `.metadata`: three short lines.
@@ -34,7 +34,7 @@ pub(super) fn find(path: &Path, source: &DigestSource, metadata: &fs::Metadata, 
             (nanoseconds(metadata.modified()) / 1_000_000_000 - 1 <= time).then_some(digest)
         }
         DigestSource::Tree(tree, inside) => {
-            let files = small_file(index, tree, MAX_TREE, |bytes| (tree_file(bytes), true)).ok()?;
+            let files = small_file(index, tree, MAX_TREE, |bytes| (weights(bytes), true)).ok()?;
             let (_, size, digest) = files.into_iter().find(|(name, _, _)| name == inside)?;
             // One of another length was cut off, and has not this digest.
             (size == metadata.len()).then_some(digest)
@@ -51,23 +51,31 @@ fn metadata_file(bytes: &[u8]) -> Option<(Digest, i64)> {
     Some((digest, time as i64))
 }
 
-/// Name, size and digest of the weights that `trees/<commit>.json` lists.
-fn tree_file(bytes: &[u8]) -> Vec<(String, u64, Digest)> {
+/// Name, size and digest of the weights that a revision's listing names; none where there is no listing.
+pub(super) fn listed_weights(tree: &Path, walk: &Walk<'_>) -> Vec<(String, u64, Digest)> {
+    walk.small_file(tree, MAX_TREE, |bytes| (weights(bytes), true)).unwrap_or_default()
+}
+
+fn weights(bytes: &[u8]) -> Vec<(String, u64, Digest)> {
+    listed(bytes, |name| {
+        let name = Path::new(name).file_name().unwrap_or_default();
+        super::candidate::is_gguf(name) || super::candidate::is_safetensors(name)
+    })
+}
+
+/// Name, size and digest of the wanted files that `trees/<commit>.json` lists.
+pub(super) fn listed(bytes: &[u8], is_wanted: impl Fn(&str) -> bool) -> Vec<(String, u64, Digest)> {
     let Ok(tree) = serde_json::from_slice::<Value>(bytes) else { return Vec::new() };
     if tree.get("format_version").and_then(Value::as_u64) != Some(1) {
         return Vec::new();
     }
     let Some(files) = tree.get("files").and_then(Value::as_object) else { return Vec::new() };
-    let weights = files.iter().filter(|(name, _)| {
-        let name = Path::new(name.as_str());
-        name.file_name().is_some_and(|name| super::candidate::is_gguf(name) || super::candidate::is_safetensors(name))
-    });
     let read = |(name, entry): (&String, &Value)| {
         let word = |key: &str| entry.get(key).and_then(Value::as_str);
         let digest = word("lfs_sha256").or_else(|| word("blob_id"))?.parse().ok()?;
         Some((name.clone(), entry.get("size").and_then(Value::as_u64)?, digest))
     };
-    weights.filter_map(read).take(MAX_TREE_FILES).collect()
+    files.iter().filter(|(name, _)| is_wanted(name)).filter_map(read).take(MAX_TREE_FILES).collect()
 }
 
 #[cfg(test)]
@@ -93,9 +101,9 @@ mod tests {
             "q/b.gguf":{{"size":4,"blob_id":"{sha1}"}},"README.md":{{"size":5,"blob_id":"{sha1}"}},"c.gguf":7}}}}"#
         );
         let files = [("a.gguf".to_owned(), 3, digest), ("q/b.gguf".to_owned(), 4, sha1.parse().unwrap())];
-        assert_eq!(tree_file(tree.as_bytes()), files);
+        assert_eq!(weights(tree.as_bytes()), files);
         for other in [r#"{"format_version":2,"files":{}}"#, r#"{"format_version":1,"files":[]}"#, "[", ""] {
-            assert_eq!(tree_file(other.as_bytes()), []);
+            assert_eq!(weights(other.as_bytes()), []);
         }
     }
 }

@@ -14,10 +14,13 @@ use super::env::Env;
 use super::index::Stamp;
 use super::spread::spread;
 use super::walk::{Entry, Kind, Walk};
-use super::{card, safetensors};
+use super::{card, digest, safetensors};
+use crate::core::units::Bytes;
 
 /// Folders below a snapshot that are looked into.
 const MAX_DEPTH: usize = 6;
+/// The longest name of a file in a reason, characters.
+const NAME_CHARS: usize = 100;
 /// The longest ref; a commit's hash has 40 characters.
 const MAX_REF: u64 = 256;
 
@@ -77,11 +80,31 @@ fn walk_revision(folder: &Path, revision: &OsStr, repository: &str, walk: &Walk<
     let place = Place { repository, tree: &tree, depth: 0 };
     let first = candidates.len();
     let card = walk_snapshot(&snapshot, OsStr::new(""), place, walk, candidates);
+    compare(&mut candidates[first..], &snapshot, &tree, walk);
     if let Some(card) = card.filter(|_| candidates.len() > first) {
         let card = card::read_as(&snapshot.join("README.md"), card, walk);
         for candidate in &mut candidates[first..] {
             candidate.card.clone_from(&card);
         }
+    }
+}
+
+/// Hold split files and those that nobody looks into against the revision's listing: their names tell how many there
+/// should be, and only the listing how long each is.
+fn compare(candidates: &mut [Candidate], snapshot: &Path, tree: &Path, walk: &Walk<'_>) {
+    let is_split = |candidate: &&mut Candidate| candidate.count > 1 || candidate.other.is_some();
+    let mut split = candidates.iter_mut().filter(|candidate| is_split(candidate)).peekable();
+    let listed = if split.peek().is_some() { digest::listed_weights(tree, walk) } else { return };
+    for candidate in split {
+        candidate.short = candidate.parts.iter().find_map(|part| {
+            let name = part.path.strip_prefix(snapshot).ok()?.to_str()?;
+            let (_, size, _) = listed.iter().find(|(listed, _, _)| listed == name)?;
+            let here = fs::metadata(&part.path).ok()?.len();
+            (here != *size).then(|| {
+                let name = gguf::clean(name, NAME_CHARS);
+                format!("{name} has {} of {}", Bytes(here), Bytes(*size))
+            })
+        });
     }
 }
 

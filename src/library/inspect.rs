@@ -39,7 +39,7 @@ struct Look {
 
 /// The model; `None` where all its files have vanished meanwhile.
 pub(super) fn inspect(candidate: Candidate, index: &Index<'_>, now: i64) -> Option<Found> {
-    let Candidate { store, repository, id, name, parts, count, card, other, is_declared } = candidate;
+    let Candidate { store, repository, id, name, parts, count, card, other, short, is_declared } = candidate;
     let is_gguf = other.is_none();
     let looks: Vec<_> = parts
         .into_iter()
@@ -50,7 +50,10 @@ pub(super) fn inspect(candidate: Candidate, index: &Index<'_>, now: i64) -> Opti
         })
         .collect();
     let (_, first) = looks.first()?;
-    let status = status(&looks, count, other.as_ref());
+    let status = match (status(&looks, count, other.as_ref()), short) {
+        (Status::Runnable | Status::OtherFormat(_), Some(short)) => Status::Damaged(short),
+        (status, _) => status,
+    };
     let format = other.as_ref().map_or(Format::Gguf, |config| config.format);
     let mut summaries = looks.iter().filter_map(|(_, look)| look.outcome.as_ref().ok().cloned().flatten());
     let summary = match other {

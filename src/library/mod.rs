@@ -14,6 +14,7 @@ mod env;
 mod eyes;
 mod folder;
 mod gpt4all;
+mod hash;
 pub mod house;
 pub mod hub;
 mod hugging_face;

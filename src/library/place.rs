@@ -25,6 +25,12 @@ pub fn roots(store: Store, settings: &settings::Library, env: &Env) -> Vec<PathB
     of_store(store, settings, env).into_iter().map(|place| place.root).collect()
 }
 
+/// The stores that are there, by kind and folder.
+pub(super) fn present(settings: &settings::Library, env: &Env) -> Vec<(Store, PathBuf)> {
+    let there = all(settings, env).into_iter().filter(|place| !place.is_absent());
+    there.map(|place| (place.store, place.root)).collect()
+}
+
 /// The places of all stores that are other tools', in the order of [`Store::ALL`], none of them twice.
 pub(super) fn all(settings: &settings::Library, env: &Env) -> Vec<Place> {
     let mut seen = HashSet::new();

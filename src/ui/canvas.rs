@@ -96,6 +96,40 @@ impl<'a> Canvas<'a> {
         self.put_spans(x + columns - width, y, width, spans);
     }
 
+    /// Draw what may be taller than its area, from so many rows on: `draw` is given `most` rows and returns those that it
+    /// left. Where there is more, the last row says by which keys it shows. Returns the most rows to scroll by.
+    pub(super) fn scrolled(
+        &mut self,
+        area: Rect,
+        skip: usize,
+        most: u16,
+        draw: impl FnOnce(&mut Canvas<'_>, Rect) -> Rect,
+    ) -> usize {
+        let tall = Rect { y: 0, height: most.max(area.height), ..area };
+        let mut buffer = Buffer::empty(tall);
+        let mut canvas = Canvas::new(&mut buffer, self.theme, self.keys, self.context, self.graphs);
+        canvas.clear(tall);
+        let used = tall.height - draw(&mut canvas, tall).height;
+        let is_long = used > area.height;
+        let shown = area.height.saturating_sub(u16::from(is_long));
+        let limit = used.saturating_sub(shown) * u16::from(is_long);
+        let skip = u16::try_from(skip).unwrap_or(u16::MAX).min(limit);
+        for position in (Rect { height: shown, ..area }).positions() {
+            let from = Position { y: position.y - area.y + skip, ..position };
+            if let (Some(cell), Some(drawn)) = (self.buffer.cell_mut(position), buffer.cell(from)) {
+                *cell = drawn.clone();
+            }
+        }
+        if is_long {
+            let key = |name| self.keys.hint(self.context, name);
+            let more = [(skip < limit, "↓ more", "scroll-down"), (skip > 0, "↑ back", "scroll-up")];
+            let more = more.into_iter().filter(|(is_there, ..)| *is_there);
+            let more: Vec<_> = more.filter_map(|(_, what, name)| Some(format!("{what}: {}", key(name)?))).collect();
+            self.say(area.x + 1, area.y + shown, area.width.saturating_sub(1), &more.join("   "), Meaning::Muted);
+        }
+        usize::from(limit)
+    }
+
     /// Say that a panel has this area for itself.
     #[cfg(test)]
     pub(super) fn claim(&mut self, panel: &'static str, area: Rect) {

@@ -152,6 +152,8 @@ const BUILT_IN: &[(&str, &[Context], &[&str])] = &[
     ("previous-tab", &[Fleet], &["left", "h"]),
     ("scroll-up", &[Fleet, Prompt], &["pgup"]),
     ("scroll-down", &[Fleet, Prompt], &["pgdn"]),
+    ("scroll-up", &[Library], &["["]),
+    ("scroll-down", &[Library], &["]"]),
     ("mark", &[Fleet, Library], &["space"]),
     ("race-marked", &[Fleet, Library], &["R"]),
     ("order", &[Race], &["o"]),

@@ -339,6 +339,31 @@ fn a_conversation_scrolls_to_its_begin_and_no_further() {
 }
 
 #[test]
+fn a_models_card_scrolls_to_its_end() {
+    let mut state = fixture::scene("library").unwrap();
+    let id = state.chosen_model().unwrap().id.clone();
+    for (width, height) in [(80, 24), (120, 24)] {
+        let mut at = |rows: usize| {
+            state.library.scrolled = Some((id.clone(), rows));
+            let (drawn, view_state, _) = draw_with(&state, &theme("dark"), &Keymap::default(), width, height);
+            (text_of(&drawn), view_state.scroll_limit.unwrap())
+        };
+        let (top, limit) = at(0);
+        assert!(top.contains("↓ more: ]") && !top.contains("↑ back"), "{top}");
+        let (end, _) = at(limit);
+        assert!(end.contains("↑ back: [") && !end.contains("↓ more"), "{end}");
+        assert_eq!(at(1_000_000).0, end);
+        for wanted in ["openness", "weights", "report", "tensors"] {
+            assert!((0..=limit).any(|rows| at(rows).0.contains(wanted)), "{wanted} at {width}x{height}");
+        }
+        // The card of another model begins at its top.
+        state.library.scrolled = Some(("another".to_owned(), limit));
+        let (drawn, ..) = draw_with(&state, &theme("dark"), &Keymap::default(), width, height);
+        assert_eq!(text_of(&drawn), top);
+    }
+}
+
+#[test]
 fn the_figures_scroll_to_their_end() {
     let mut state = fixture::scene("figures").unwrap();
     for (width, height) in [(80, 24), (120, 24), (200, 20), (60, 14)] {

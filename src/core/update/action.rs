@@ -80,6 +80,12 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         }
         Action::NextTab => turn_tab(state, 1),
         Action::PreviousTab => turn_tab(state, Tab::ALL.len() - 1),
+        Action::Scroll(by) if state.screen == Screen::Library => {
+            state.library.scrolled = state
+                .chosen_model()
+                .map(|model| (model.id.clone(), state.library.scroll(model).saturating_add_signed(by as isize)));
+            Vec::new()
+        }
         Action::Scroll(by) => {
             // The figures are read from their begin, everything else from its end.
             let back = if state.fleet.tab == Tab::Figures { by } else { -by };

@@ -54,6 +54,9 @@ pub fn update(state: &mut State, now: Moment, event: Event) -> Vec<Effect> {
         Event::ScrollLimit(limit) => {
             match &mut state.overlay {
                 Some(Overlay::Help { scroll } | Overlay::Plan { scroll, .. }) => *scroll = (*scroll).min(limit),
+                _ if state.screen == Screen::Library => {
+                    state.library.scrolled.iter_mut().for_each(|(_, rows)| *rows = (*rows).min(limit));
+                }
                 _ if state.screen == Screen::Race => state.race.limit = limit,
                 _ => state.fleet.scroll = state.fleet.scroll.min(limit),
             }

@@ -416,3 +416,32 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_cards_of_many_models_are_made_aside_and_one_question_is_open() {
+    let mut program = Program::new();
+    let many: Vec<_> = (0..600).map(|number| model(&format!("many-{number}"), 1)).collect();
+    let asked = |effects: &[Effect]| -> Option<(u64, usize)> {
+        effects.iter().find_map(|effect| match effect {
+            Effect::Judge { generation, models, .. } => Some((*generation, models.len())),
+            _ => None,
+        })
+    };
+    let effects = program.happens(Event::Library(LibraryEvent::Found(many.clone())));
+    let (generation, count) = asked(&effects).unwrap();
+    assert_eq!(count, 602);
+    // What changes meanwhile waits for the answer, which is of use all the same.
+    let more = vec![model("more", 1)];
+    assert_eq!(asked(&program.happens(Event::Library(LibraryEvent::Found(more)))), None);
+    let table = program.state.library.openness.table.clone();
+    let answer = |models: &[Arc<Model>], generation| {
+        let cards = crate::core::openness::cards(models, models, &table);
+        Event::Library(LibraryEvent::Judged { generation, cards })
+    };
+    let (generation, count) = asked(&program.happens(answer(&many, generation))).unwrap();
+    assert_eq!(count, 603);
+    assert!(program.state.library.openness.cards.contains_key(&many[0].id));
+    let all = program.state.library.models.clone();
+    assert_eq!(asked(&program.happens(answer(&all, generation))), None);
+    assert_eq!(program.state.library.openness.cards.len(), 603);
+}

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
+use super::super::hash::Hasher;
 use crate::core::model::Digest;
 
 /// Bytes read at once: they stay in the processor's cache between the reading and the hashing.
@@ -20,19 +21,9 @@ pub(super) fn file(path: &Path, like: Digest, progress: &mut dyn FnMut(u64)) -> 
     if !metadata.is_file() {
         return Err(io::Error::other("not a file"));
     }
-    match like {
-        Digest::Sha256(_) => {
-            let mut hash = Sha256::new();
-            read(file, &mut |bytes| hash.update(bytes), progress)?;
-            Ok(Digest::Sha256(hash.finalize().into()))
-        }
-        Digest::GitSha1(_) => {
-            let mut hash = sha1::Sha1::new();
-            hash.update(format!("blob {}\0", metadata.len()));
-            read(file, &mut |bytes| hash.update(bytes), progress)?;
-            Ok(Digest::GitSha1(hash.finalize().into()))
-        }
-    }
+    let mut hasher = Hasher::new(like, metadata.len());
+    read(file, &mut |bytes| hasher.update(bytes), progress)?;
+    Ok(hasher.finish())
 }
 
 /// A hash of the file's begin and end: what differs here differs.

@@ -29,10 +29,10 @@ mod verify;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::Env;
-use crate::core::event::StoreStatus;
+use super::{Env, place};
 use crate::core::house::{Act, Plan, Request};
 use crate::core::model::{Model, Store};
+use crate::core::settings;
 
 pub use execute::{Progress, Trouble};
 pub use journal::{Phase, Record};
@@ -64,10 +64,11 @@ pub struct Done {
 }
 
 impl House {
-    /// For the stores that a scan found.
-    pub fn new(env: &Env, stores: &[StoreStatus]) -> Self {
+    /// For the stores that the settings tell and that are there. A store's row in a listing is no way to it: its place
+    /// there is made for eyes.
+    pub fn new(env: &Env, settings: &settings::Library) -> Self {
         Self {
-            stores: stores.iter().map(|status| (status.store, PathBuf::from(&status.place))).collect(),
+            stores: place::present(settings, env),
             journal: env.data.as_deref().map(Journal::new),
             ollama_host: env
                 .variables

@@ -8,14 +8,11 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::Deserialize;
-
+use super::super::digest::{self, MAX_TREE};
 use super::{files, hash, hub};
 use crate::core::model::{Digest, Model};
 use crate::core::units::Bytes;
 
-/// The longest listing of a revision, bytes: some hundred for each file.
-const MAX_TREE: u64 = 64 << 20;
 /// The longest `.etag`.
 const MAX_ETAG: u64 = 256;
 
@@ -113,16 +110,6 @@ fn by_blob(path: &Path) -> Option<Digest> {
 
 /// What the hub's listing of the revision says.
 fn by_tree(path: &Path) -> Option<Digest> {
-    #[derive(Deserialize)]
-    struct Tree {
-        format_version: u32,
-        files: HashMap<String, Entry>,
-    }
-    #[derive(Deserialize)]
-    struct Entry {
-        blob_id: Option<String>,
-        lfs_sha256: Option<String>,
-    }
     let folder = hub::folder_of(path)?;
     let inside = path.strip_prefix(folder.join("snapshots")).ok()?;
     let commit = inside.components().next()?.as_os_str();
@@ -130,9 +117,8 @@ fn by_tree(path: &Path) -> Option<Digest> {
     let mut name = commit.to_owned();
     name.push(".json");
     let text = files::small(&folder.join("trees").join(name), MAX_TREE).ok()?;
-    let tree: Tree = serde_json::from_slice(&text).ok().filter(|tree: &Tree| tree.format_version == 1)?;
-    let entry = tree.files.get(file)?;
-    entry.lfs_sha256.as_ref().or(entry.blob_id.as_ref())?.parse().ok()
+    let listed = digest::listed(&text, |name| name == file);
+    listed.into_iter().next().map(|(_, _, digest)| digest)
 }
 
 /// What llama.cpp wrote down when it fetched the file, where that is a SHA-256.

@@ -14,7 +14,6 @@ mod client;
 #[cfg(test)]
 #[expect(unreachable_pub, reason = "tests of the program and an example include it")]
 pub(crate) mod fake;
-mod hash;
 mod journal;
 mod lock;
 mod names;

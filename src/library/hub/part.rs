@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::hash::Hasher;
+use super::super::hash::Hasher;
 use super::problem::Problem;
 use crate::core::model::Digest;
 

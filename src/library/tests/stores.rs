@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::super::resolve::resolve;
 use super::super::roots;
 use super::{Machine, model, part, write};
-use crate::core::model::{Digest, Format, Store};
+use crate::core::model::{Digest, Format, Status, Store};
 use crate::core::settings::Place;
 
 pub(super) fn sha256(bytes: &[u8]) -> Digest {
@@ -309,6 +309,30 @@ fn what_llama_cpp_does_not_run() {
     assert_eq!(mlx.quant(), Some("MLX-4"));
     assert_eq!(mlx.summary.as_ref().unwrap().architecture.as_deref(), Some("qwen2"));
     assert_eq!(mlx.card.as_deref().unwrap().base_models, ["a/b"]);
+}
+
+#[test]
+fn a_listing_tells_which_part_is_short() {
+    let machine = Machine::new();
+    let repository = "models--a--b";
+    machine.blob(repository, "1", "config.json", "c", b"{}");
+    for (number, bytes) in [(1, &b"whole"[..]), (2, b"sh")] {
+        machine.blob(repository, "1", format!("m-0000{number}-of-00002.safetensors"), &format!("{number}"), bytes);
+    }
+    let status = || machine.list().models[0].status.clone();
+    assert!(matches!(status(), Status::OtherFormat(_)), "without a listing the names are all there is");
+    let entry = |number: u32, size: u64| {
+        let digest = "ab".repeat(32);
+        format!(r#""m-0000{number}-of-00002.safetensors":{{"size":{size},"lfs_sha256":"{digest}"}}"#)
+    };
+    let tree = |second: u64| {
+        let tree = format!(r#"{{"format_version":1,"files":{{{},{}}}}}"#, entry(1, 5), entry(2, second));
+        write(&machine.hub().join(repository).join("trees/1.json"), tree.as_bytes());
+    };
+    tree(5);
+    assert_eq!(status(), Status::Damaged("m-00002-of-00002.safetensors has 2 B of 5 B".to_owned()));
+    tree(2);
+    assert!(matches!(status(), Status::OtherFormat(_)));
 }
 
 #[test]

@@ -59,6 +59,16 @@ pub(super) fn events(machine: &Machine) -> Vec<LibraryEvent> {
     let mut events = Vec::new();
     while !matches!(events.last(), Some(LibraryEvent::Finished { .. })) {
         events.push(watch.events.recv_timeout(PATIENCE).unwrap());
+        if let Some(LibraryEvent::Found(_)) = events.last() {
+            watch.watcher.shown();
+        }
+    }
+    // It would see, and write down, what the test changes next.
+    let Watch { watcher, events: heard, looks } = watch;
+    drop(heard);
+    watcher.look();
+    while Arc::strong_count(&looks) > 1 {
+        std::thread::yield_now();
     }
     events
 }

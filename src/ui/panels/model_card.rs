@@ -22,9 +22,16 @@ const MAX_CONTEXTS: usize = 8;
 /// Digits of a hash that tell files apart.
 const DIGEST_CHARS: usize = 12;
 
-/// Draw what fits of it, the most telling first.
-pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) {
+/// Rows that a card has at the most.
+const MAX_ROWS: u16 = 120;
+
+/// Draw as much of it as is scrolled to, the most telling first; returns the most rows to scroll by.
+pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> usize {
     canvas.claim("model", area);
+    canvas.scrolled(area, state.library.scroll(model), MAX_ROWS, |canvas, area| whole(canvas, area, state, model))
+}
+
+fn whole(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> Rect {
     let mut rest = inset(area, 1);
     let name = canvas.style(Meaning::Text).add_modifier(ratatui::style::Modifier::BOLD);
     let rows = canvas.paragraph(Rect { height: rest.height.min(2), ..rest }, &model.name, name);
@@ -56,7 +63,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &M
     rest = needs(canvas, rest, state, model);
     rest = openness_card::judgements(canvas, rest, state, model);
     rest = types(canvas, rest, model);
-    files(canvas, rest, model);
+    files(canvas, rest, model)
 }
 
 fn status(model: &Model) -> Option<(String, Meaning)> {
@@ -236,11 +243,11 @@ fn types(canvas: &mut Canvas<'_>, area: Rect, model: &Model) -> Rect {
     below(rest, 1)
 }
 
-fn files(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
+fn files(canvas: &mut Canvas<'_>, area: Rect, model: &Model) -> Rect {
     let mut rest = area;
     for (number, place) in model.places().enumerate() {
         if rest.height < 2 || place.files.is_empty() {
-            return;
+            return rest;
         }
         let count = if place.files.len() == 1 { "file".to_owned() } else { format!("{} files", place.files.len()) };
         let also = if number == 0 { "" } else { "also " };
@@ -265,4 +272,5 @@ fn files(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
             }
         }
     }
+    rest
 }

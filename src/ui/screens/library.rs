@@ -58,8 +58,9 @@ fn models(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut V
         (rest, Rect { height: 0, ..rest })
     };
     model_table::draw(canvas, table, state, view_state);
+    view_state.scroll_limit = None;
     if let Some(model) = state.chosen_model().filter(|_| card.height > 0) {
-        model_card::draw(canvas, card, state, model);
+        view_state.scroll_limit = Some(model_card::draw(canvas, card, state, model));
     }
 }
 
