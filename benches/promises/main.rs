@@ -55,6 +55,7 @@ const GROUPS: &[Group] = &[
     ("cancel", true, sessions::cancel),
     ("idle", true, terminal::idle),
     ("monitors", false, monitors::idle),
+    ("sampling", false, monitors::sampling),
     ("keypress", true, terminal::keypress),
     ("frame", false, frame),
 ];
