@@ -59,6 +59,7 @@ const GROUPS: &[Group] = &[
     ("cancel", true, sessions::cancel),
     ("idle", true, terminal::idle),
     ("monitors", false, monitors::idle),
+    ("sampling", false, monitors::sampling),
     ("keypress", true, terminal::keypress),
     ("race-keypress", true, race::keypress),
     ("race-whole", true, race::whole),

@@ -1,4 +1,7 @@
-//! What watching costs: `taffrail top` and the idle dashboard beside btop and bottom, in one run at one period.
+//! What watching costs: `taffrail top` and the idle dashboard beside btop and bottom, in one run at one period; and the
+//! sampler alone with every source of Linux on.
+//!
+//! `TAFFRAIL_BTM` names bottom's program where the command search path lacks it.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -6,6 +9,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
+use taffrail::core::Moment;
+use taffrail::core::machine::Sample;
 
 use crate::support::House;
 use crate::terminal::{memory, processor_time, watch};
@@ -42,7 +47,7 @@ pub(crate) fn idle(_: &Given) {
         ("taffrail top", Some(taffrail.clone()), vec!["--set", interval.as_str(), "top"]),
         ("taffrail", Some(taffrail), vec!["--set", interval.as_str()]),
         ("btop", find("btop"), vec!["--utf-force"]),
-        ("bottom", find("btm"), vec!["--rate", PERIOD]),
+        ("bottom", std::env::var_os("TAFFRAIL_BTM").map(PathBuf::from).or_else(|| find("btm")), vec!["--rate", PERIOD]),
     ] {
         match program {
             Some(program) => drop(running.insert(name, open(&house, &program, &arguments))),
@@ -69,6 +74,55 @@ pub(crate) fn idle(_: &Given) {
             }
             _ => crate::row("see", &what, &figure, ""),
         }
+    }
+}
+
+/// Recorded machines that have, together, something for every source of Linux to read.
+const TREES: [&str; 5] = ["workstation", "events", "radeon", "arc", "board"];
+
+/// Periods with the share of a core that sampling may take.
+const SAMPLED: [(u64, f64); 2] = [(1000, 0.5), (250, 2.0)];
+
+/// How long each is watched.
+const SAMPLING: Duration = Duration::from_secs(20);
+
+/// The sampler's thread at its own pace, over a folder in which all of them find something.
+pub(crate) fn sampling(_: &Given) {
+    let folder = tempfile::tempdir().unwrap();
+    for tree in TREES {
+        let file = format!("{}/tests/fixtures/telemetry/{tree}.tree", env!("CARGO_MANIFEST_DIR"));
+        for part in std::fs::read_to_string(file).unwrap().split("\n@ ").skip(1) {
+            let (path, content) = part.split_once('\n').unwrap_or((part, ""));
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            if !path.ends_with("/") {
+                std::fs::write(path, content).unwrap();
+            }
+        }
+    }
+    let own = std::process::id();
+    for (milliseconds, bound) in SAMPLED {
+        let start = Instant::now();
+        let clock = move || Moment { uptime: start.elapsed(), unix: 0 };
+        let told = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let count = std::sync::Arc::clone(&told);
+        let emit = move |sample: Sample| {
+            let n_told = sample.sources.iter().filter(|row| row.reading.value().is_some()).count();
+            count.store(n_told, std::sync::atomic::Ordering::Relaxed);
+            true
+        };
+        let interval = Duration::from_millis(milliseconds);
+        let thread = taffrail::telemetry::spawn(folder.path().to_owned(), interval, clock, emit).unwrap();
+        thread.watch(vec![4242]);
+        // What is done once is not what sampling costs.
+        watch(Duration::from_secs(2));
+        let (before, began) = (processor_time(own), Instant::now());
+        watch(SAMPLING);
+        let share = processor_time(own).saturating_sub(before).as_secs_f64() / began.elapsed().as_secs_f64() * 100.0;
+        drop(thread);
+        let n_told = told.load(std::sync::atomic::Ordering::Relaxed);
+        let figure = format!("{share:.2} % of one core, {n_told} sources tell");
+        tell(&format!("sampling at {milliseconds} ms"), &figure, &format!("< {bound} %"), share < bound);
     }
 }
 

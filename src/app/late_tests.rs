@@ -1,4 +1,5 @@
 //! A source that hangs, beside the real loop: keys are answered and tokens come, and it is shown as late.
+#![cfg(unix)]
 
 use std::path::Path;
 use std::time::Duration;

@@ -394,5 +394,5 @@ impl App {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod late_tests;

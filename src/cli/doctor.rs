@@ -130,11 +130,10 @@ fn sensors(sample: &Sample, out: &mut impl Write) -> io::Result<()> {
     }
     if let Some((watts, grade)) = sample.total() {
         let text = format!("{} ({}) {}", watts_text(watts, grade), grade.word(), sample.boundary());
-        line(out, Mark::Good, "sum", &text)
-    } else {
-        line(out, Mark::Absent, "sum", &sample.why_no_power().0)?;
-        remedy(out, "`energy.tdp_watts` in the settings gives an estimate, which is shown as a range")
+        return line(out, Mark::Good, "sum", &text);
     }
+    line(out, Mark::Absent, "sum", &sample.why_no_power().0)?;
+    remedy(out, "`energy.tdp_watts` in the settings gives an estimate, which is shown as a range")
 }
 
 /// The command for good, where the kernel keeps a source to root.

@@ -90,22 +90,7 @@ impl Apart {
                 hand_out(answer.part.clone(), tick.at.saturating_sub(answer.at), sample);
                 self.last = Some(answer);
             }
-            Err(RecvTimeoutError::Timeout) => match &self.last {
-                Some(Answer { at, part }) => {
-                    let age = tick.at.saturating_sub(*at);
-                    let mut part = part.clone();
-                    for power in &mut part.power {
-                        power.watts = Figure::unknown(format!("{} does not answer", self.name));
-                        power.energy = None;
-                    }
-                    hand_out(part, age, sample);
-                }
-                None => {
-                    let row = tick.row(self.name, self.covers, Figure::unknown("it has not answered yet"));
-                    let age = tick.at.saturating_sub(self.since.unwrap_or(tick.at));
-                    sample.sources.push(machine::Source { age, ..row });
-                }
-            },
+            Err(RecvTimeoutError::Timeout) => self.stand_in(tick, sample),
             Err(RecvTimeoutError::Disconnected) => {
                 let reading = Figure::Unknown {
                     reason: "its reader has ended".to_owned(),
@@ -114,6 +99,24 @@ impl Apart {
                 sample.sources.push(tick.row(self.name, self.covers, reading));
             }
         }
+    }
+}
+
+impl Apart {
+    /// What is told of a source that has not answered in time: its last figures with their age, and no power.
+    fn stand_in(&self, tick: &Tick<'_>, sample: &mut Sample) {
+        let Some(Answer { at, part }) = &self.last else {
+            let row = tick.row(self.name, self.covers, Figure::unknown("it has not answered yet"));
+            let age = tick.at.saturating_sub(self.since.unwrap_or(tick.at));
+            sample.sources.push(machine::Source { age, ..row });
+            return;
+        };
+        let mut part = part.clone();
+        for power in &mut part.power {
+            power.watts = Figure::unknown(format!("{} does not answer", self.name));
+            power.energy = None;
+        }
+        hand_out(part, tick.at.saturating_sub(*at), sample);
     }
 }
 

@@ -170,7 +170,7 @@ fn parts(files: &dyn Files, pid: u32) -> Option<Parts> {
     Some(Parts { shared, proportional: field("Pss")? })
 }
 
-/// The value of a line such as `VmRSS:	  2000 kB`.
+/// The value of a line such as `VmRSS: 2000 kB`.
 fn kibibytes(text: &str, name: &str) -> Option<Bytes> {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kibibytes| Bytes(kibibytes.saturating_mul(1024)))
