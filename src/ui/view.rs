@@ -116,9 +116,16 @@ fn header(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let x = canvas.put_spans(area.x, area.y, area.width, &tabs);
     let room = usize::from(area.right().saturating_sub(x));
     // What matters least goes first; power stays longest.
-    let mut parts = machine_figures::parts(canvas, state, brief);
-    parts.splice(0..0, downloads::summary(canvas, state));
     let width = |parts: &[Spans<'_>]| parts.iter().map(|part| spans_width(part) + 2).sum::<usize>();
+    let figures = |brief| {
+        let mut parts = machine_figures::parts(canvas, state, brief);
+        parts.splice(0..0, downloads::summary(canvas, state));
+        parts
+    };
+    let mut parts = figures(false);
+    if brief && width(&parts) > room {
+        parts = figures(true);
+    }
     while width(&parts) > room && !parts.is_empty() {
         parts.remove(0);
     }

@@ -101,7 +101,7 @@ fn an_estimate_needs_the_users_word() {
 /// Where a meter ticks, an answer is kept after the tick that pays for its end, once; else at once, or when it is late.
 #[test]
 fn an_answer_is_kept_with_the_last_of_its_energy() {
-    let kept = |effects: &[Effect]| effects.iter().filter(|effect| matches!(effect, Effect::Remember(_))).count();
+    let kept = |effects: &[Effect]| effects.iter().filter(|effect| matches!(effect, Effect::Remember { .. })).count();
     for (is_metered, expected) in [(false, [1, 0, 0]), (true, [0, 1, 0])] {
         let mut program = Program::new();
         let tick = |second| if is_metered { metered(second, 40.0) } else { Box::new(sample(2, 64_000_000_000)) };
@@ -114,7 +114,9 @@ fn an_answer_is_kept_with_the_last_of_its_energy() {
         let ticked = program.happens(Event::Sample(tick(9)));
         let later = program.happens(Event::Sample(tick(10)));
         assert_eq!([kept(&ended), kept(&ticked), kept(&later)], expected, "metered: {is_metered}");
-        if let Some(Effect::Remember(record)) = ticked.iter().find(|effect| matches!(effect, Effect::Remember(_))) {
+        if let Some(Effect::Remember { record, .. }) =
+            ticked.iter().find(|effect| matches!(effect, Effect::Remember { .. }))
+        {
             assert!(!record.samples.is_empty());
         }
     }
