@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::history::Reading;
 use super::machine::Sample;
 
-/// Ticks that are kept: an hour at four a second. What ran longer has its last hour.
-const MAX_TICKS: usize = 14_400;
+/// Ticks that are kept: an hour at one a second, in half a megabyte. What ran longer has the last of them.
+const MAX_TICKS: usize = 3600;
 /// Readings of one record; more are averaged in groups, which a plot would do anyway.
 pub const MAX_READINGS: usize = 300;
 
@@ -84,10 +84,10 @@ mod tests {
         }
         let last = readings.since(Duration::from_secs(MAX_TICKS as u64 + 8));
         let told: Vec<_> = last.iter().map(|reading| (reading.after, reading.watts)).collect();
-        assert_eq!(told, [(0, Some(14_408.0)), (1000, Some(14_409.0))]);
+        assert_eq!(told, [(0, Some(3608.0)), (1000, Some(3609.0))]);
         let all = readings.since(Duration::ZERO);
         assert!(all.len() <= MAX_READINGS && all.len() > MAX_READINGS / 2, "{}", all.len());
-        // Groups of 48 from second 10 on: the mean of the first.
-        assert_eq!((all[0].after, all[0].watts, all[0].celsius), (57_000, Some(33.5), None));
+        // Groups of 12 from second 10 on: the mean of the first.
+        assert_eq!((all[0].after, all[0].watts, all[0].celsius), (21_000, Some(15.5), None));
     }
 }
