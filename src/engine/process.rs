@@ -19,6 +19,7 @@ pub(super) fn spawn(program: &Program, manners: Manners) -> std::io::Result<Chil
         .env("GGML_NO_BACKTRACE", "1")
         .kill_on_drop(true);
     wait_policy(&mut command, manners.wait_policy);
+    huge_pages(&mut command);
     // A terminal's Ctrl-C goes to the whole group, and it is the supervisor who decides what it means.
     #[cfg(unix)]
     command.process_group(0);
@@ -33,6 +34,16 @@ fn give_way(child: &Child, nice: u32) {
     #[cfg(unix)]
     if let Some(pid) = child.id().and_then(|pid| rustix::process::Pid::from_raw(pid.cast_signed())) {
         let _ = rustix::process::setpriority_process(Some(pid), nice.cast_signed());
+    }
+}
+
+/// Caches and buffers in pages of 2 MB, where the system gives these to those who ask (`madvise`, the default of Ubuntu):
+/// fewer faults at the first prompt and fewer misses after it. SmolLM2-135M reads a prompt 1.2 % faster on one thread and
+/// generates 2 to 4 % faster on two. A user's own tunables stay.
+fn huge_pages(command: &mut Command) {
+    const TUNABLES: &str = "GLIBC_TUNABLES";
+    if cfg!(target_env = "gnu") && std::env::var_os(TUNABLES).is_none() {
+        command.env(TUNABLES, "glibc.malloc.hugetlb=1");
     }
 }
 
