@@ -18,6 +18,10 @@ use taffrail::core::trace::Frame;
 use taffrail::engine::Program;
 use taffrail::{config, library, ui};
 
+/// Looking through the stores makes many small texts on several threads at once.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     // A worker reads no settings and must start fast.
