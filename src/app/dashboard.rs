@@ -1,6 +1,7 @@
 //! The dashboard's loop: keys, events, frames.
 //!
-//! A frame is drawn when something changed, at most one in 16 ms; what happens between two frames is taken in one go.
+//! A frame is drawn when something changed, at most one in 16 ms; what happens between two frames is taken in one go. A key
+//! does not wait for its turn that long.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write, stdout};
@@ -25,6 +26,8 @@ use crate::ui::{Keymap, Theme, ViewState, view};
 
 /// The least time between two frames.
 const FRAME: Duration = Duration::from_millis(16);
+/// The least time before the frame that answers a key.
+const KEY_FRAME: Duration = Duration::from_millis(4);
 
 /// The most events that are taken between two looks at the keyboard.
 const BATCH: usize = 256;
@@ -48,24 +51,29 @@ pub async fn run(app: &mut App, keymap: &Keymap, themes: &BTreeMap<String, Theme
     app.recall_baselines();
     app.recall();
     let mut drawn = Instant::now();
+    let mut wait = FRAME;
     let mut dirty = false;
     let mut is_shown = false;
     while !app.state.leaving {
         tokio::select! {
             biased;
             key = input.next() => match key {
-                Some(Ok(event)) => dirty |= take(app, keymap, event),
+                Some(Ok(event)) => if take(app, keymap, event) {
+                    wait = KEY_FRAME;
+                    dirty = true;
+                },
                 // The terminal is gone.
                 Some(Err(_)) | None => break,
             },
             () = signals.next() => break,
-            () = sleep_until(drawn + FRAME), if dirty => {
+            () = sleep_until(drawn + wait), if dirty => {
                 screen.draw(&app.state, &mut view_state, keymap, themes)?;
                 // Only a frame knows how many lines a text takes; what was scrolled beyond it is taken back.
                 if let Some(limit) = view_state.scroll_limit {
                     app.handle(Event::ScrollLimit(limit));
                 }
                 drawn = Instant::now();
+                wait = FRAME;
                 dirty = false;
                 if !is_shown && !app.state.library.models.is_empty() {
                     is_shown = true;
