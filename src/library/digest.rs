@@ -6,7 +6,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::candidate::DigestSource;
-use super::index::{Index, nanoseconds};
+use super::index::Index;
+use super::stat::Stat;
 use super::walk::{Walk, small_file};
 use crate::core::model::Digest;
 
@@ -17,8 +18,8 @@ const MAX_TREE_FILES: usize = 4096;
 /// The longest `.metadata`: three short lines.
 const MAX_METADATA: u64 = 4096;
 
-/// The digest of the file at `path`, of which `metadata` tells.
-pub(super) fn find(path: &Path, source: &DigestSource, metadata: &fs::Metadata, index: &Index<'_>) -> Option<Digest> {
+/// The digest of the file at `path`, of which `stat` tells.
+pub(super) fn find(path: &Path, source: &DigestSource, stat: &Stat, index: &Index<'_>) -> Option<Digest> {
     match source {
         DigestSource::Nowhere => None,
         DigestSource::Known(digest) => Some(*digest),
@@ -31,13 +32,13 @@ pub(super) fn find(path: &Path, source: &DigestSource, metadata: &fs::Metadata, 
             let (digest, time) =
                 small_file(index, beside, MAX_METADATA, |bytes| (metadata_file(bytes), true)).ok()??;
             // The hub's own rule: what was changed after it was fetched is no longer what was fetched.
-            (nanoseconds(metadata.modified()) / 1_000_000_000 - 1 <= time).then_some(digest)
+            (stat.modified_seconds() - 1 <= time).then_some(digest)
         }
         DigestSource::Tree(tree, inside) => {
             let files = small_file(index, tree, MAX_TREE, |bytes| (weights(bytes), true)).ok()?;
             let (_, size, digest) = files.into_iter().find(|(name, _, _)| name == inside)?;
             // One of another length was cut off, and has not this digest.
-            (size == metadata.len()).then_some(digest)
+            (size == stat.size).then_some(digest)
         }
     }
 }

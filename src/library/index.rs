@@ -14,6 +14,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::stat::Stat;
 use super::walk::Kind;
 use crate::core::model::Digest;
 
@@ -40,12 +41,14 @@ pub(super) struct Stamp {
 
 impl Stamp {
     pub(super) fn of(metadata: &fs::Metadata) -> Self {
-        #[cfg(unix)]
-        let inode = std::os::unix::fs::MetadataExt::ino(metadata);
-        #[cfg(not(unix))]
-        let inode = 0;
-        let size = if metadata.is_dir() { 0 } else { metadata.len() };
-        Self { size, modified: nanoseconds(metadata.modified()), inode }
+        Self::from(&Stat::from(metadata))
+    }
+}
+
+impl From<&Stat> for Stamp {
+    fn from(stat: &Stat) -> Self {
+        let size = if stat.is_directory { 0 } else { stat.size };
+        Self { size, modified: stat.modified, inode: stat.inode }
     }
 }
 

@@ -5,14 +5,12 @@ use std::{fs, io};
 
 use super::candidate::{Candidate, DigestSource};
 use super::digest;
-use super::index::{FileRecord, Index, Stamp, nanoseconds};
+use super::index::{FileRecord, Index, Stamp};
 use super::safetensors;
+use super::stat::Root;
 use super::walk::{open, reason};
 use crate::core::model::{Digest, Format, Model, ModelFile, Status};
 use crate::core::units::Bytes;
-
-const DAY: i64 = 86_400;
-const NANOSECONDS: i64 = 1_000_000_000;
 
 /// A model, and what else a look at its files tells.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,13 +36,13 @@ struct Look {
 }
 
 /// The model; `None` where all its files have vanished meanwhile.
-pub(super) fn inspect(candidate: Candidate, index: &Index<'_>, now: i64) -> Option<Found> {
+pub(super) fn inspect(candidate: Candidate, root: &Root<'_>, index: &Index<'_>, now: i64) -> Option<Found> {
     let Candidate { store, repository, id, name, parts, count, card, other, short, is_declared } = candidate;
     let is_gguf = other.is_none();
     let looks: Vec<_> = parts
         .into_iter()
         .filter_map(|part| {
-            let look = look(&part.path, &part.digest, is_gguf, index, now);
+            let look = look(&part.path, &part.digest, is_gguf, root, index, now);
             let missing = || missing(&part.path, "is not there, although a manifest names it".to_owned());
             Some((part.number, look.or_else(|| is_declared.then(missing))?))
         })
@@ -92,9 +90,16 @@ fn missing(path: &Path, reason: String) -> Look {
     }
 }
 
-fn look(path: &Path, digest: &DigestSource, is_gguf: bool, index: &Index<'_>, now: i64) -> Option<Look> {
-    let metadata = match fs::metadata(path) {
-        Ok(metadata) => metadata,
+fn look(
+    path: &Path,
+    digest: &DigestSource,
+    is_gguf: bool,
+    root: &Root<'_>,
+    index: &Index<'_>,
+    now: i64,
+) -> Option<Look> {
+    let stat = match root.stat(path) {
+        Ok(stat) => stat,
         // Without a link of that name either, it was there a moment ago and is gone.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let target = fs::read_link(path).ok()?;
@@ -106,45 +111,32 @@ fn look(path: &Path, digest: &DigestSource, is_gguf: bool, index: &Index<'_>, no
             return Some(Look { is_dangling, ..missing(path, reason(&error)) });
         }
     };
-    let stamp = Stamp::of(&metadata);
+    let stamp = Stamp::from(&stat);
     let look = |used, digest, outcome| {
         let file =
-            ModelFile { path: path.to_owned(), size: Bytes(metadata.len()), modified: modified(&metadata), digest };
-        Some(Look { file, used, outcome, node: Some((node(&metadata), stamp)), is_dangling: false })
+            ModelFile { path: path.to_owned(), size: Bytes(stat.size), modified: stat.modified_seconds(), digest };
+        Some(Look { file, used, outcome, node: Some(((stat.device, stat.inode), stamp)), is_dangling: false })
     };
     if !is_gguf {
-        return look(used(&metadata, now), digest::find(path, digest, &metadata, index), Ok(None));
+        return look(stat.used(now), digest::find(path, digest, &stat, index), Ok(None));
     }
     if let Some(known) = index.file(path, stamp) {
         // What read it last, as far as the times tell, was our own look at the header.
-        let is_untouched = nanoseconds(metadata.accessed()) == known.accessed;
-        let used = if is_untouched { known.used } else { used(&metadata, now) };
+        let is_untouched = stat.accessed == known.accessed;
+        let used = if is_untouched { known.used } else { stat.used(now) };
         return look(used, known.digest, known.outcome.map(Some).map_err(Status::Damaged));
     }
-    let used = used(&metadata, now);
-    let digest: Option<Digest> = digest::find(path, digest, &metadata, index);
-    let outcome = match header(path, metadata.is_file()) {
+    let used = stat.used(now);
+    let digest: Option<Digest> = digest::find(path, digest, &stat, index);
+    let outcome = match header(path, stat.is_file) {
         Ok(header) => Ok(header.summary()),
         Err(gguf::Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => return None,
         Err(gguf::Error::Io(error)) => return look(used, digest, Err(Status::Unreadable(reason(&error)))),
         Err(error) => Err(error.to_string()),
     };
-    let accessed = fs::metadata(path).map_or(0, |metadata| nanoseconds(metadata.accessed()));
+    let accessed = root.stat(path).map_or(0, |stat| stat.accessed);
     index.add_file(path, stamp, FileRecord { outcome: outcome.clone(), digest, used, accessed });
     look(used, digest, outcome.map(Some).map_err(Status::Damaged))
-}
-
-fn node(metadata: &fs::Metadata) -> Node {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt as _;
-        (metadata.dev(), metadata.ino())
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = metadata;
-        (0, 0)
-    }
 }
 
 /// Read a header. What is no regular file is refused without being opened.
@@ -211,16 +203,4 @@ fn add(mut sum: gguf::Summary, part: gguf::Summary) -> gguf::Summary {
     }
     sum.types.sort_by_key(|share| std::cmp::Reverse(share.bytes));
     sum
-}
-
-/// Last change, seconds since 1970.
-pub(super) fn modified(metadata: &fs::Metadata) -> i64 {
-    nanoseconds(metadata.modified()) / NANOSECONDS
-}
-
-/// Last read, seconds since 1970; `None` where nothing has read it since it was written, or the time can't be true.
-pub(super) fn used(metadata: &fs::Metadata, now: i64) -> Option<i64> {
-    let accessed = nanoseconds(metadata.accessed());
-    let is_plausible = accessed > nanoseconds(metadata.modified()) && accessed / NANOSECONDS <= now + DAY;
-    is_plausible.then_some(accessed / NANOSECONDS)
 }

@@ -36,6 +36,7 @@ mod safetensors;
 mod shelf;
 mod spread;
 mod starter;
+mod stat;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -58,6 +59,7 @@ pub use place::roots;
 use replace::replace;
 pub use resolve::{Unresolved, find};
 use shelf::Shelf;
+use stat::Root;
 pub use watch::Watcher;
 
 /// Time between two batches of models found so far.
@@ -89,7 +91,8 @@ pub fn list(settings: &settings::Library, env: &Env) -> Listing {
 
 /// The model in a file, wherever it lies, with the other parts beside it where it is split. `None` without a file.
 pub fn at_path(path: &Path, env: &Env) -> Option<Model> {
-    let found = inspect::inspect(folder::at_path(path)?, &Index::new(&[], env.build, env.now), env.now)?;
+    let found =
+        inspect::inspect(folder::at_path(path)?, &Root::hold(path), &Index::new(&[], env.build, env.now), env.now)?;
     Some(found.model)
 }
 

@@ -10,6 +10,7 @@ use super::index::{Index, Stamp};
 use super::inspect::{Found, Node, inspect};
 use super::place::Place;
 use super::spread::spread;
+use super::stat::Root;
 use super::walk::{Walk, Walked};
 use super::{News, starter};
 use crate::core::event::StoreStatus;
@@ -38,17 +39,18 @@ pub(super) struct Shelf {
 /// Look at some places. `found` is told what is found meanwhile.
 pub(super) fn look(places: &[Place], env: &Env, index: &Index<'_>, news: &News<'_>) -> Vec<Shelf> {
     let places: Vec<_> = places.iter().filter(|place| !place.is_absent()).collect();
+    let roots: Vec<_> = places.iter().map(|place| Root::hold(&place.root)).collect();
     let mut shelves = Vec::new();
     // Each candidate with the number of its shelf.
     let mut candidates = Vec::new();
-    let walked = walk(&places, index).into_iter().zip(&places).enumerate();
+    let walked = walk(&places, &roots, index).into_iter().zip(&places).enumerate();
     for (shelf, ((of_place, Walked { status, folders }), place)) in walked {
         candidates.extend(of_place.into_iter().map(|candidate| (shelf, candidate)));
         shelves.push(Shelf { root: place.root.clone(), items: Vec::new(), status, folders });
     }
     let inspected = spread(candidates, |chunk| {
         let look = |(shelf, candidate): (usize, Candidate)| {
-            let Found { model, node, is_dangling } = inspect(candidate, index, env.now)?;
+            let Found { model, node, is_dangling } = inspect(candidate, &roots[shelf], index, env.now)?;
             Some((shelf, Item { model: Arc::new(model), node }, is_dangling))
         };
         let found: Vec<_> = chunk.into_iter().filter_map(look).collect();
@@ -78,9 +80,9 @@ pub(super) fn look(places: &[Place], env: &Env, index: &Index<'_>, news: &News<'
 }
 
 /// Walk through the places, those of different stores at once.
-fn walk(places: &[&Place], index: &Index<'_>) -> Vec<(Vec<Candidate>, Walked)> {
-    let one = |place: &Place, visited: &mut HashSet<PathBuf>| {
-        let walk = Walk::new(index, place.store, &place.root);
+fn walk(places: &[&Place], roots: &[Root<'_>], index: &Index<'_>) -> Vec<(Vec<Candidate>, Walked)> {
+    let one = |(place, root): &(&Place, &Root<'_>), visited: &mut HashSet<PathBuf>| {
+        let walk = Walk::new(index, place.store, root);
         if place.is_named && place.store != Store::Folder && !place.root.exists() {
             walk.trouble(&place.root, "is not there");
         }
@@ -88,9 +90,10 @@ fn walk(places: &[&Place], index: &Index<'_>) -> Vec<(Vec<Candidate>, Walked)> {
         (candidates, walk.finish())
     };
     // Folders from config.toml may lie in one another, so one thread goes through all of them.
-    let groups = places.chunk_by(|one, other| one.store == other.store);
+    let held: Vec<_> = places.iter().copied().zip(roots).collect();
+    let groups = held.chunk_by(|(one, _), (other, _)| one.store == other.store);
     std::thread::scope(|scope| {
-        let walk = |group: &[&Place]| {
+        let walk = |group: &[(&Place, &Root<'_>)]| {
             let mut visited = HashSet::new();
             group.iter().map(|place| one(place, &mut visited)).collect::<Vec<_>>()
         };

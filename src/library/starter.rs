@@ -5,8 +5,8 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use super::env::Env;
-use super::inspect;
 use super::replace::replace;
+use super::stat::Stat;
 use crate::core::event::StoreStatus;
 use crate::core::model::{Format, Model, ModelFile, Status, Store};
 use crate::core::units::Bytes;
@@ -55,12 +55,10 @@ pub(super) fn models(env: &Env) -> (Vec<Model>, StoreStatus) {
 
 fn model(starter: &Starter, env: &Env) -> Model {
     let size = starter.bytes.len() as u64;
-    let written = starter
-        .path(env)
-        .and_then(|path| Some((fs::metadata(&path).ok().filter(|metadata| metadata.len() == size)?, path)));
-    let (path, modified, used) = written.map_or((PathBuf::new(), 0, None), |(metadata, path)| {
-        (path, inspect::modified(&metadata), inspect::used(&metadata, env.now))
-    });
+    let written = starter.path(env).and_then(|path| Some((Stat::from(&fs::metadata(&path).ok()?), path)));
+    let written = written.filter(|(stat, _)| stat.size == size);
+    let (path, modified, used) =
+        written.map_or((PathBuf::new(), 0, None), |(stat, path)| (path, stat.modified_seconds(), stat.used(env.now)));
     let (status, summary) = match gguf::Header::read(starter.bytes) {
         Ok(header) => (Status::Runnable, Some(header.summary())),
         Err(error) => (Status::Damaged(error.to_string()), None),

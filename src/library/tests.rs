@@ -361,7 +361,7 @@ fn a_file_that_vanishes_between_two_looks() {
     let machine = Machine::new();
     let candidate = folder::at_path(&machine.root().join("gone.gguf")).unwrap();
     let index = Index::new(&[], 1, machine.env.now);
-    assert_eq!(inspect::inspect(candidate, &index, machine.env.now), None);
+    assert_eq!(inspect::inspect(candidate, &Root::hold(Path::new("/")), &index, machine.env.now), None);
 }
 
 #[test]

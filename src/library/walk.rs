@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::candidate::{is_gguf, is_safetensors};
 use super::index::{Index, Stamp};
+use super::stat::Root;
 use crate::core::event::StoreStatus;
 use crate::core::model::Store;
 
@@ -56,6 +57,7 @@ pub(super) struct Entry {
 /// One store's walk. Threads share it.
 pub(super) struct Walk<'a> {
     index: &'a Index<'a>,
+    root: &'a Root<'a>,
     store: Store,
     place: String,
     n_folders: AtomicUsize,
@@ -85,10 +87,11 @@ struct Notes {
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(index: &'a Index<'a>, store: Store, place: &Path) -> Self {
-        let place = gguf::clean(&place.to_string_lossy(), PROBLEM_CHARS);
+    pub(super) fn new(index: &'a Index<'a>, store: Store, root: &'a Root<'a>) -> Self {
+        let place = gguf::clean(&root.path().to_string_lossy(), PROBLEM_CHARS);
         Self {
             index,
+            root,
             store,
             place,
             n_folders: AtomicUsize::new(0),
@@ -216,12 +219,12 @@ impl<'a> Walk<'a> {
         if self.n_folders.fetch_add(1, Ordering::Relaxed) >= MAX_FOLDERS {
             return Err(io::Error::other(format!("left out: more than {MAX_FOLDERS} folders")));
         }
-        let metadata = fs::metadata(folder);
+        let stat = self.root.stat(folder);
         // Taken before the reading, so that what changes meanwhile is noticed next time.
-        let stamp = metadata.as_ref().ok().filter(|metadata| metadata.is_dir()).map(Stamp::of);
+        let stamp = stat.as_ref().ok().filter(|stat| stat.is_directory).map(Stamp::from);
         let looked_at = (folder.to_owned(), stamp.map(|stamp| stamp.modified));
         self.looked_at.lock().unwrap_or_else(PoisonError::into_inner).push(looked_at);
-        metadata?;
+        stat?;
         let stamp = stamp.ok_or(io::ErrorKind::NotADirectory)?;
         if let Some(known) = self.index.directory(folder, keep == Keep::All, stamp) {
             return Ok((known.into_iter().map(|(name, kind)| Entry { name: name.into(), kind }).collect(), stamp));
