@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rayon::prelude::*;
 use serde::Serialize;
 
 use super::show::ModelView;
@@ -87,19 +88,12 @@ pub fn run(
     table::write(out, &columns, &rows, options.width)
 }
 
-/// The models' openness, by two threads where there are many: it is what takes longest after the look itself.
+/// The models' openness, by all cores: it is what takes longest after the look itself.
 fn cards(models: &[Arc<Model>], table: &Arc<Table>) -> openness::Cards {
-    const ENOUGH: usize = 128;
-    if models.len() < ENOUGH {
-        return openness::cards(models, models, table);
-    }
-    let (front, back) = models.split_at(models.len() / 2);
-    std::thread::scope(|scope| {
-        let helper = scope.spawn(|| openness::cards(front, models, table));
-        let mut cards = openness::cards(back, models, table);
-        cards.extend(helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        cards
-    })
+    // Each share looks through all models first.
+    const LEAST: usize = 128;
+    let share = models.len().div_ceil(rayon::current_num_threads()).max(LEAST);
+    models.par_chunks(share).flat_map_iter(|share| openness::cards(share, models, table)).collect()
 }
 
 /// Write what the stores could not read, a line each; for standard error.

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use super::candidate::Candidate;
 use super::env::Env;
 use super::index::{Index, Stamp};
@@ -91,18 +93,12 @@ fn walk(places: &[&Place], roots: &[Root<'_>], index: &Index<'_>) -> Vec<(Vec<Ca
     };
     // Folders from config.toml may lie in one another, so one thread goes through all of them.
     let held: Vec<_> = places.iter().copied().zip(roots).collect();
-    let groups = held.chunk_by(|(one, _), (other, _)| one.store == other.store);
-    std::thread::scope(|scope| {
-        let walk = |group: &[(&Place, &Root<'_>)]| {
-            let mut visited = HashSet::new();
-            group.iter().map(|place| one(place, &mut visited)).collect::<Vec<_>>()
-        };
-        let helpers: Vec<_> = groups.map(|group| scope.spawn(move || walk(group))).collect();
-        let join = |helper: std::thread::ScopedJoinHandle<'_, Vec<_>>| {
-            helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        helpers.into_iter().flat_map(join).collect()
-    })
+    let groups: Vec<_> = held.chunk_by(|(one, _), (other, _)| one.store == other.store).collect();
+    let walk = |group: &[(&Place, &Root<'_>)]| {
+        let mut visited = HashSet::new();
+        group.iter().map(|place| one(place, &mut visited)).collect::<Vec<_>>()
+    };
+    groups.into_par_iter().flat_map_iter(walk).collect()
 }
 
 /// The shelf of the models that came with the program.
