@@ -158,7 +158,7 @@ fn every_store() {
 fn what_local_ai_calls_its_models() {
     let machine = Machine::new();
     let folder = machine.home().join(".localai/models");
-    let mut put = |name: &str, bytes: &[u8]| write(&folder.join(name), bytes);
+    let put = |name: &str, bytes: &[u8]| write(&folder.join(name), bytes);
     put("luna.gguf", &model("luna"));
     put("luna.yaml", b"name: moon\nmmproj: eye.gguf\nparameters:\n  temperature: 0.3\n  model: luna.gguf # mine\n");
     put("poet.yml", b"name: \"the-\x1bpoet\"\nparameters: \n  model: luna.gguf\n");
