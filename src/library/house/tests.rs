@@ -644,6 +644,12 @@ fn what_names_a_plain_file_goes_first() {
             ("o/n", "o/n/model.gguf"),
             vec!["o/n"],
         ),
+        (
+            Store::Jan,
+            vec![("llamacpp/models/o/n/model.yml", ""), ("llamacpp/models/o/n/model.gguf", "")],
+            ("o/n", "llamacpp/models/o/n/model.gguf"),
+            vec!["llamacpp/models/o"],
+        ),
         (Store::LmStudio, vec![("p/r/a.gguf", ""), ("p/r/b.gguf", "")], ("p/r", "p/r/a.gguf"), vec!["p/r/a.gguf"]),
         (Store::Gpt4All, vec![("a.gguf", "")], ("a", "a.gguf"), vec!["a.gguf"]),
         // A folder of the user's own never goes with its last model.
