@@ -71,14 +71,12 @@ fn remove(house: &House, models: &[Arc<Model>], kind: Kind, plan: &mut Plan) {
         match model.store {
             Store::Starter => plan.refuse(&model.name, "it ships with taffrail", None),
             Store::RamaLama => {
-                plan.refuse(
-                    &model.name,
-                    "RamaLama's store is read only here",
-                    Some(format!("ramalama rm {}", model.name)),
-                );
+                let hint = own_name(model).replacen('/', "://", 1);
+                let hint = Some(format!("ramalama rm {hint}"));
+                plan.refuse(&model.name, "RamaLama's store is read only here", hint);
             }
             Store::Docker => {
-                let hint = format!("docker model rm {}", model.name);
+                let hint = format!("docker model rm {}", own_name(model));
                 plan.refuse(&model.name, "Docker's store is read only here", Some(hint));
             }
             _ => match (hub::folder_of(first), ollama::root_of(first)) {
@@ -88,9 +86,7 @@ fn remove(house: &House, models: &[Arc<Model>], kind: Kind, plan: &mut Plan) {
                 (None, None) if !taken.insert(place.files.clone()) => {}
                 (None, None) => {
                     let (what, root) = (model.name.clone(), house.root(model.store, first));
-                    let id = model.id.split_once(':').map_or(model.id.as_str(), |(_, id)| id);
-                    let id = id.split('#').next().unwrap_or(id);
-                    plan.items.push(plain::remove(model.store, &root, what, id, &place.files));
+                    plan.items.push(plain::remove(model.store, &root, what, own_name(model), &place.files));
                 }
             },
         }
@@ -131,6 +127,12 @@ fn remove(house: &House, models: &[Arc<Model>], kind: Kind, plan: &mut Plan) {
     for item in &mut plan.items {
         item.kind = kind;
     }
+}
+
+/// What its store calls a model: a projector goes with its model.
+fn own_name(model: &Model) -> &str {
+    let name = model.id.split_once(':').map_or(model.id.as_str(), |(_, name)| name);
+    name.split_once('#').map_or(name, |(name, _)| name)
 }
 
 fn names_of(places: &[Place<'_>]) -> String {

@@ -608,6 +608,22 @@ fn goes(store: Store, lies: &[(&str, &str)], id: &str, file: &str) -> Vec<String
 }
 
 #[test]
+fn the_owners_of_read_only_stores_are_named_with_what_they_understand() {
+    let yard = Yard::new();
+    for (store, id, command) in [
+        (Store::RamaLama, "ramalama:huggingface/owner/m:latest", "ramalama rm huggingface://owner/m:latest"),
+        (Store::RamaLama, "ramalama:ollama/library/m:1b#projector", "ramalama rm ollama://library/m:1b"),
+        (Store::Docker, "docker:ai/m:latest", "docker model rm ai/m:latest"),
+    ] {
+        let found = yard.model(store, "mine/one.gguf");
+        let model = Arc::new(Model { id: id.to_owned(), ..Model::clone(&found) });
+        let plan = yard.house.plan(&Request::Remove { models: vec![model] });
+        assert_eq!(plan.items, []);
+        assert_eq!(plan.refusals[0].hint.as_deref(), Some(command));
+    }
+}
+
+#[test]
 fn what_names_a_plain_file_goes_first() {
     let manifest = |file: &str| format!(r#"{{"ggufFile":{{"rfilename":"{file}"}}}}"#);
     let (ours, other) = (manifest("q4.gguf"), manifest("q8.gguf"));
