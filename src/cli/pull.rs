@@ -303,7 +303,7 @@ impl Target {
             (Some(file), None) if !file.is_empty() => Part::File(file.to_owned()),
             _ => return Err(no_target(text)),
         };
-        let repository = format!("{owner}/{name}");
+        let repository = format!("{owner}/{name}").trim_end_matches('/').to_owned();
         crate::library::hub::check_repository(&repository).map_err(|problem| problem.failure())?;
         Ok(Self { repository, part })
     }

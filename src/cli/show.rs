@@ -47,6 +47,8 @@ pub fn run(state: &State, model: &Model, json: bool, now: i64, out: &mut impl Wr
         let speed = latest.rate.map(|rate| format!("{} tok/s", digits(rate)));
         let energy = latest.joules.map(|joules| format!("{} J per token", digits(joules)));
         section(out, "Measured here", &[("generation", speed), ("energy", energy)])?;
+    } else if model.is_runnable() {
+        section(out, "Measured here", &[("generation", Some("—, `taffrail bench` measures it".to_owned()))])?;
     }
     openness_view::write(out, &card, &openness.table)?;
     if let Some(summary) = &model.summary {
@@ -91,7 +93,10 @@ fn about(model: &Model, now: i64) -> Vec<Line> {
         ("store", Some(model.store_names())),
         ("repository", model.repository.clone()),
         ("size", Some(model.size.to_string())),
-        ("last used", model.used.map(|used| ago(used, now))),
+        (
+            "last used",
+            Some(model.used.map_or_else(|| "—, the file system tells of no reading".to_owned(), |used| ago(used, now))),
+        ),
     ]
 }
 

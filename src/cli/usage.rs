@@ -96,12 +96,14 @@ fn tidy(out: &mut impl Write, survey: &Survey) -> io::Result<()> {
     }
     for tidy in &survey.tidy {
         let how = match tidy.kind {
-            Kind::Duplicate => "taffrail dedupe",
+            Kind::Duplicate => "taffrail dedupe --known",
+            Kind::Alike => "taffrail dedupe",
             Kind::Unused => "taffrail prune --unused 30",
             Kind::Trash => "taffrail prune --trash",
             _ => "taffrail prune",
         };
-        writeln!(out, "  {:>8}  {:<24} `{how}`", tidy.frees, tidy.kind.counted(tidy.count))?;
+        let first = if tidy.kind == Kind::Alike { " compares them first" } else { "" };
+        writeln!(out, "  {:>8}  {:<24} `{how}`{first}", tidy.frees, tidy.kind.counted(tidy.count))?;
     }
     if let Some(title) = &survey.undo {
         writeln!(out, "\n`taffrail undo` takes back: {}", gguf::clean(title, 200))?;

@@ -83,6 +83,8 @@ pub enum Kind {
     Dangling,
     /// A file whose content lies elsewhere too.
     Duplicate,
+    /// A file that looks like another, which only comparing them tells for certain.
+    Alike,
     /// A model that was not used for long.
     Unused,
     /// What was deleted before.
@@ -102,6 +104,7 @@ impl Kind {
             Self::Detached => "old revisions",
             Self::Dangling => "dangling links",
             Self::Duplicate => "duplicates",
+            Self::Alike => "likely duplicates",
             Self::Unused => "unused models",
             Self::Trash => "trash",
         }
@@ -116,17 +119,18 @@ impl Kind {
         }
     }
 
-    /// What it is, in one clause.
+    /// Why they could go, in one clause.
     pub fn help(self) -> &'static str {
         match self {
-            Self::Model => "models that were named",
-            Self::Orphan => "content that no model of its store refers to",
-            Self::Partial => "downloads broken off more than a day ago",
-            Self::Detached => "revisions that no branch or tag names any more",
-            Self::Dangling => "links to nothing, which hide a repository from other tools",
-            Self::Duplicate => "files whose content lies elsewhere too",
-            Self::Unused => "models that nothing has read for long",
-            Self::Trash => "what was deleted, and can be brought back until it is emptied",
+            Self::Model => "they were named",
+            Self::Orphan => "no model of their store refers to them",
+            Self::Partial => "broken off more than a day ago",
+            Self::Detached => "no branch or tag names them",
+            Self::Dangling => "they hide a repository from other tools",
+            Self::Duplicate => "their content lies elsewhere too",
+            Self::Alike => "alike at both ends, compared first",
+            Self::Unused => "nothing has read them for long",
+            Self::Trash => "undo brings it back until emptied",
         }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::core::model::{Card, Digest, Store};
 
 /// The longest name of a model, characters.
-const NAME_CHARS: usize = 200;
+pub(super) const NAME_CHARS: usize = 200;
 
 /// A model by its files' names; nobody has looked into them yet.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,12 @@
 //! `RamaLama`'s store: `store/<transport>/<owner>/<name>/{refs/<tag>.json,snapshots,blobs}`, read only.
+//!
+//! Before there was JSON a tag's file had no ending and was of lines: the hash, then `file---kind` for each file of the
+//! snapshot of that hash. Where both are there, the JSON counts, for `RamaLama` makes it of the lines.
+//!
+//! Absent: the layout of 2024, links in `models/` into `repos/`, which `RamaLama` itself moves into the store; nothing
+//! certain is known of its names.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +43,25 @@ struct File {
     name: String,
     #[serde(default, rename = "type")]
     kind: String,
+    /// The folder in `snapshots` where a link stands for the hash.
+    #[serde(default)]
+    snapshot: Option<String>,
+}
+
+/// What separates a file from its kind in a tag's file of lines.
+const SEPARATOR: &str = "---";
+
+/// A tag's file of lines, or why it is none.
+fn lines(bytes: &[u8]) -> Result<Reference, String> {
+    let text = std::str::from_utf8(bytes).map_err(|error| format!("no reference: {error}"))?;
+    let mut lines = text.lines().map(str::trim);
+    let hash = lines.next().filter(|hash| !hash.is_empty()).ok_or("no reference: it is empty")?;
+    let snapshot = hash.replace(':', "-");
+    let file = |line: &str| {
+        let (name, kind) = line.split_once(SEPARATOR).unwrap_or((line, ""));
+        File { hash: String::new(), name: name.to_owned(), kind: kind.to_owned(), snapshot: Some(snapshot.clone()) }
+    };
+    Ok(Reference { files: lines.filter(|line| !line.is_empty()).map(file).collect() })
 }
 
 /// All models of the store in `root`.
@@ -68,16 +93,20 @@ pub(super) fn walk(root: &Path, walk: &Walk<'_>) -> Vec<Candidate> {
 /// `inside` is the transport with the model's name: `ollama/library/tinyllama`.
 fn walk_model(folder: &Path, inside: &str, walk: &Walk<'_>, candidates: &mut Vec<Candidate>) {
     let refs = folder.join("refs");
-    for entry in walk.list_all_if_there(&refs) {
-        let Some(tag) = Path::new(&entry.name).file_stem().filter(|_| entry.kind == Kind::File) else { continue };
-        // Before there was JSON, a tag's file was of lines; RamaLama itself turns it into one of these.
-        if Path::new(&entry.name).extension().is_none_or(|extension| extension != "json") {
-            continue;
-        }
+    let entries = walk.list_all_if_there(&refs);
+    let json = |tag: &str| entries.iter().any(|entry| entry.name.to_str() == Some(&format!("{tag}.json")));
+    for entry in entries.iter().filter(|entry| entry.kind == Kind::File) {
+        let name = id_text(&entry.name);
         let path = refs.join(&entry.name);
-        let parse = |bytes: &[u8]| (object::<Reference>(bytes, "reference"), true);
-        match walk.small_file(&path, MAX_REF, parse) {
-            Ok(Ok(reference)) => candidates.extend(models(folder, inside, &id_text(tag), &reference)),
+        let read = match name.strip_suffix(".json") {
+            Some(_) => walk.small_file(&path, MAX_REF, |bytes| (object::<Reference>(bytes, "reference"), true)),
+            None if json(&name) => continue,
+            None => walk.small_file(&path, MAX_REF, |bytes| (lines(bytes), true)),
+        };
+        match read {
+            Ok(Ok(reference)) => {
+                candidates.extend(models(folder, inside, name.trim_end_matches(".json"), &reference));
+            }
             Ok(Err(reason)) => walk.broken_manifest(&path, &reason),
             Err(error) => walk.broken_manifest(&path, &reason(&error)),
         }
@@ -89,8 +118,14 @@ fn models(folder: &Path, inside: &str, tag: &str, reference: &Reference) -> Vec<
     let short = name.rsplit('/').next().unwrap_or(name).trim_end_matches(".gguf");
     // A file of a repository stands behind the repository's name.
     let owner_and_name = name.match_indices('/').nth(1).map_or(name, |(end, _)| &name[..end]);
-    // Blobs go by what they hash to; everything else could lead out of the store.
+    // Blobs go by what they hash to, and links by their names; everything else could lead out of the store.
     let part = |number: u32, file: &File| {
+        if let Some(snapshot) = &file.snapshot {
+            let inside = Path::new(snapshot).join(&file.name);
+            let is_inside = inside.components().all(|part| matches!(part, Component::Normal(_)));
+            let path = folder.join("snapshots").join(inside);
+            return is_inside.then_some(Part { number, path, digest: DigestSource::Link });
+        }
         let digest: Digest = file.hash.parse().ok()?;
         let path = folder.join("blobs").join(format!("sha256-{digest}"));
         matches!(digest, Digest::Sha256(_)).then_some(Part { number, path, digest: DigestSource::Known(digest) })

@@ -1,6 +1,7 @@
 //! The little of YAML that other tools write beside models: a mapping of names to words or lists of words.
 //!
-//! Absent: all else. Nested mappings, anchors and blocks of text are passed over, and nothing is an error.
+//! Absent: all else. Nested mappings but those asked for by name, anchors and blocks of text are passed over, and nothing
+//! is an error.
 
 /// Entries that are kept; a model card has some dozens.
 const MAX_ENTRIES: usize = 256;
@@ -77,6 +78,20 @@ pub(super) fn mapping(text: &str) -> Vec<(String, Value)> {
     entries
 }
 
+/// The entries of the mapping that stands under this name of the outermost one, in their order.
+pub(super) fn nested(text: &str, name: &str) -> Vec<(String, Value)> {
+    let is_name = |line: &&str| line.strip_suffix(':').is_some_and(|line| unquoted(line.trim_end()) == name);
+    let head = |line: &str| line.split(" #").next().unwrap_or_default().trim_end().to_owned();
+    let mut lines = text.lines().skip_while(|line| !is_name(&&*head(line)));
+    lines.next();
+    let is_blank = |line: &&str| matches!(line.trim_start().chars().next(), None | Some('#'));
+    let inner: Vec<_> = lines.take_while(|line| line.starts_with(' ') || is_blank(line)).collect();
+    let first = inner.iter().find(|line| !is_blank(line));
+    let indent: String = first.into_iter().flat_map(|line| line.chars().take_while(|c| *c == ' ')).collect();
+    let outer: Vec<_> = inner.iter().map(|line| line.strip_prefix(&indent).unwrap_or(line)).collect();
+    mapping(&outer.join("\n"))
+}
+
 /// A word, without quotes and without what stands behind it; `None` where it is none.
 fn scalar(text: &str) -> Option<String> {
     let text = text.trim();
@@ -140,10 +155,23 @@ link: https://example.org/a#b
         assert_eq!(mapping(text), expected.map(|(name, value)| (name.to_owned(), value)));
     }
 
+    #[test]
+    fn a_mapping_in_a_mapping() {
+        let text = "name: outer\nparameters: # of drawing\n\n  # a note\n  model: \"a.gguf\"\n  stop:\n  - x\n  \
+                    deeper:\n    model: b\n  top_p: 0.9\nmodel: c\nempty:\nlast: 1\n";
+        let word = |name: &str, word: &str| (name.to_owned(), Value::Word(word.to_owned()));
+        let list = ("stop".to_owned(), Value::List(vec!["x".to_owned()]));
+        assert_eq!(nested(text, "parameters"), [word("model", "a.gguf"), list, word("top_p", "0.9")]);
+        for name in ["deeper", "empty", "name", "absent"] {
+            assert_eq!(nested(text, name), [], "{name}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_text_breaks_it(text in "([a-z\"'-]{0,5}[:#\\[\\]| -]{0,3}\\PC{0,6}\n?){0,20}") {
             let _ = mapping(&text);
+            let _ = nested(&text, "a");
         }
     }
 }

@@ -29,6 +29,7 @@ pub(super) fn look(state: &mut State) {
             tidy(Kind::Partial, 1, Bytes(812_000_000)),
             tidy(Kind::Detached, 2, gb(50)),
             tidy(Kind::Duplicate, 4, gb(172)),
+            tidy(Kind::Alike, 2, gb(91)),
             tidy(Kind::Trash, 1, gb(3)),
         ],
         undo: Some("rm gemma-3-270m".to_owned()),

@@ -115,6 +115,22 @@ fn what_is_done_can_be_taken_back() {
 }
 
 #[test]
+fn what_dedupe_would_free_is_in_the_usage() {
+    let house = furnished();
+    let folder = house.path(".lmstudio/models/pub/repo");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("one.gguf"), large()).unwrap();
+    let ran = house.run(&["usage"]);
+    assert!(ran.stdout.contains("likely duplicate") && ran.stdout.contains("compares them first"), "{}", ran.stdout);
+    let document = house.run(&["usage", "--json"]).json();
+    let tidy = document["tidy"].as_array().unwrap().iter();
+    let tidy = tidy.filter(|tidy| tidy["kind"].as_str().is_some_and(|kind| kind.ends_with("duplicates")));
+    let told: u64 = tidy.map(|tidy| tidy["frees_bytes"].as_u64().unwrap()).sum();
+    assert!(told > 0, "{document}");
+    assert_eq!(told, house.run(&["dedupe", "-n", "--json"]).json()["frees_bytes"].as_u64().unwrap());
+}
+
+#[test]
 fn the_trash_is_emptied() {
     let house = furnished();
     house.run(&["rm", "two-Q8", "-y"]);

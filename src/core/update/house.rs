@@ -43,6 +43,9 @@ pub(super) fn delete(state: &mut State) -> Vec<Effect> {
         notify(state, text, true);
         return Vec::new();
     }
+    if matches!(request, Request::Dedupe { read: true, .. }) {
+        notify(state, "comparing what looks alike, at the speed of the disk; a question follows", false);
+    }
     vec![Effect::House(Chore::Plan(request))]
 }
 
@@ -209,8 +212,14 @@ mod tests {
             stores: vec![share("hf")],
             ..Usage::default()
         };
-        let tidy = vec![Tidy { kind: Kind::Trash, count: 1, frees: Bytes(1), request: request.clone() }];
+        let tidy = |kind, request: &Request| Tidy { kind, count: 1, frees: Bytes(1), request: request.clone() };
+        let compare = Request::Dedupe { models: Vec::new(), read: true, link_folders: false };
+        let tidy = vec![tidy(Kind::Alike, &compare), tidy(Kind::Trash, &request)];
         hear(&mut program, News::Surveyed(Survey { usage, tidy, ..Survey::default() }));
+        // What takes long says so.
+        assert_eq!(program.act(Action::Choose), [Effect::House(Chore::Plan(compare))]);
+        assert!(program.state.notices.back().unwrap().text.starts_with("comparing"));
+        program.act(Action::Move(1));
         assert_eq!(program.act(Action::Choose), [Effect::House(Chore::Plan(request))]);
         program.act(Action::Move(1));
         let effects = program.act(Action::Delete);

@@ -18,6 +18,17 @@ use crate::core::model::{Digest, Model, Store};
 /// A smaller file is not worth a link.
 const LEAST: u64 = 1 << 16;
 
+/// How far files are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Compare {
+    /// By the hashes that their stores tell alone.
+    Known,
+    /// Those without a hash by their size and both ends: a guess.
+    Ends,
+    /// Those without a hash whole.
+    Whole,
+}
+
 /// A file with all its names that we know.
 struct Copy {
     names: Vec<(Store, PathBuf, String)>,
@@ -25,14 +36,14 @@ struct Copy {
     digest: Option<Digest>,
 }
 
-pub(super) fn plan(house: &House, models: &[Arc<Model>], read: bool, link_folders: bool, plan: &mut Plan) {
+pub(super) fn plan(house: &House, models: &[Arc<Model>], compare: Compare, link_folders: bool, plan: &mut Plan) {
     let mut by_size = BTreeMap::<u64, Vec<Copy>>::new();
     for copy in copies(models) {
         by_size.entry(copy.metadata.len()).or_default().push(copy);
     }
     let mut can_clone = HashMap::new();
     for (_, copies) in by_size.into_iter().rev().filter(|(_, copies)| copies.len() > 1) {
-        for mut same in alike(copies, read, plan) {
+        for mut same in alike(copies, compare, plan) {
             // Ollama's content is never a target, and a folder of the user's own rather than a store is.
             same.sort_by_key(|copy| copy.names.iter().map(|(store, ..)| preference(*store)).min());
             let mut rest = same.into_iter();
@@ -93,21 +104,32 @@ fn owner(path: &Path) -> Option<Store> {
 }
 
 /// Of files of one size, those of one content together.
-fn alike(copies: Vec<Copy>, read: bool, plan: &mut Plan) -> Vec<Vec<Copy>> {
+fn alike(copies: Vec<Copy>, compare: Compare, plan: &mut Plan) -> Vec<Vec<Copy>> {
     let mut by_hash = BTreeMap::<Digest, Vec<Copy>>::new();
     let mut by_print = BTreeMap::<[u8; 32], Vec<Copy>>::new();
     let all_known = copies.iter().all(|copy| copy.digest.is_some());
     for copy in copies {
         match copy.digest {
-            Some(digest) if all_known || !read => by_hash.entry(digest).or_default().push(copy),
-            _ if !read => {}
+            Some(digest) if all_known || compare == Compare::Known => by_hash.entry(digest).or_default().push(copy),
+            _ if compare == Compare::Known => {}
             _ => match hash::fingerprint(&copy.names[0].1) {
                 Ok(print) => by_print.entry(print).or_default().push(copy),
                 Err(error) => plan.refuse(&shown(&copy.names[0].1), &files::reason(&error), None),
             },
         }
     }
-    for copy in by_print.into_values().filter(|copies| copies.len() > 1).flatten() {
+    let by_print = by_print.into_iter().filter(|(_, copies)| copies.len() > 1);
+    if compare == Compare::Ends {
+        for (print, copies) in by_print {
+            // What has no hash may be any of those that have one.
+            let like = copies.iter().find_map(|copy| copy.digest).unwrap_or(Digest::Sha256(print));
+            for copy in copies {
+                by_hash.entry(copy.digest.unwrap_or(like)).or_default().push(copy);
+            }
+        }
+        return by_hash.into_values().filter(|copies| copies.len() > 1).collect();
+    }
+    for copy in by_print.flat_map(|(_, copies)| copies) {
         let path = &copy.names[0].1;
         let digest = copy.digest.map_or_else(|| hash::file(path, Digest::Sha256([0; 32]), &mut |_| ()), Ok);
         match digest {

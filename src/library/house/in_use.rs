@@ -74,7 +74,11 @@ fn mapped(line: &str) -> Option<Identity> {
 fn name(pid: u32) -> String {
     let line = super::files::proc_text(&format!("/proc/{pid}/cmdline"), 4096);
     let mut words = line.split('\0').filter(|word| !word.is_empty());
-    let program = words.next().unwrap_or_default().rsplit('/').next().unwrap_or_default().to_owned();
+    let called = words.next().unwrap_or_default();
+    // Our own workers are started as `/proc/self/exe`, which names nothing.
+    let true_path = called.starts_with("/proc/").then(|| fs::read_link(format!("/proc/{pid}/exe")).ok()).flatten();
+    let true_path = true_path.as_deref().map_or_else(|| called.into(), |path| path.to_string_lossy());
+    let program = true_path.trim_end_matches(" (deleted)").rsplit('/').next().unwrap_or_default().to_owned();
     let first = words.next().filter(|word| word.len() <= 16 && word.chars().all(|c| c.is_ascii_lowercase()));
     let name = first.map_or_else(|| program.clone(), |first| format!("{program} {first}"));
     let name = if name.is_empty() { super::files::proc_text(&format!("/proc/{pid}/comm"), 64) } else { name };
@@ -84,6 +88,19 @@ fn name(pid: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_is_called_by_its_program() {
+        use std::os::unix::process::CommandExt as _;
+        use std::process::{Command, Stdio};
+        for called in ["/proc/self/exe", "/usr/bin/cat", "cat"] {
+            let mut child = Command::new("cat").arg0(called).stdin(Stdio::piped()).spawn().unwrap();
+            let name = name(child.id());
+            drop(child.stdin.take());
+            child.wait().unwrap();
+            assert_eq!(name, "cat", "{called}");
+        }
+    }
 
     #[test]
     fn a_mapping_names_its_file() {

@@ -52,7 +52,9 @@ pub(super) fn remove(store: Store, root: &Path, what: String, id: &str, model_fi
     let mut seen = BTreeSet::new();
     paths.retain(|path| seen.insert(path.clone()));
     if store != Store::Folder {
-        paths = whole_folders(paths, root);
+        // Jan's models lie deeper in its folder than those of the others.
+        let models = Some(root.join("llamacpp/models")).filter(|models| store == Store::Jan && models.is_dir());
+        paths = whole_folders(paths, models.as_deref().unwrap_or(root));
     }
     let links = paths.iter().filter(|path| path.is_symlink()).count();
     if links > 0 && note.is_none() {

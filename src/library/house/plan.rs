@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::dedupe::Compare;
 use super::files::{self, Identity, allocated, identity, shown};
 use super::hub::{self, Repository};
 use super::ollama::{self, Ollama};
@@ -28,12 +29,24 @@ pub(super) fn plan(house: &House, request: &Request) -> Plan {
             plan.items.extend(pruned.items.into_iter().filter(is_new));
             plan.refusals.extend(pruned.refusals);
         }
-        Request::Dedupe { models, read, link_folders } => dedupe::plan(house, models, *read, *link_folders, &mut plan),
+        Request::Dedupe { models, read, link_folders } => {
+            let compare = if *read { Compare::Whole } else { Compare::Known };
+            dedupe::plan(house, models, compare, *link_folders, &mut plan);
+        }
         Request::Empty { before } => {
             empty(house, *before, &mut plan);
             return plan;
         }
     }
+    check(&mut plan);
+    measure(&mut plan);
+    plan
+}
+
+/// What could share its space if all files that look alike were alike.
+pub(super) fn alike(house: &House, models: &[Arc<Model>]) -> Plan {
+    let mut plan = Plan::default();
+    dedupe::plan(house, models, Compare::Ends, false, &mut plan);
     check(&mut plan);
     measure(&mut plan);
     plan
@@ -48,6 +61,7 @@ struct Place<'a> {
 fn remove(house: &House, models: &[Arc<Model>], kind: Kind, plan: &mut Plan) {
     let mut repositories = BTreeMap::<PathBuf, Vec<Place<'_>>>::new();
     let mut ollamas = BTreeMap::<PathBuf, Vec<Place<'_>>>::new();
+    let mut taken = HashSet::new();
     for model in models.iter().flat_map(|model| model.places()) {
         let place = Place { model, files: model.files.iter().map(|file| file.path.clone()).collect() };
         let Some(first) = place.files.first().filter(|path| !path.as_os_str().is_empty()) else {
@@ -57,24 +71,22 @@ fn remove(house: &House, models: &[Arc<Model>], kind: Kind, plan: &mut Plan) {
         match model.store {
             Store::Starter => plan.refuse(&model.name, "it ships with taffrail", None),
             Store::RamaLama => {
-                plan.refuse(
-                    &model.name,
-                    "RamaLama's store is read only here",
-                    Some(format!("ramalama rm {}", model.name)),
-                );
+                let hint = own_name(model).replacen('/', "://", 1);
+                let hint = Some(format!("ramalama rm {hint}"));
+                plan.refuse(&model.name, "RamaLama's store is read only here", hint);
             }
             Store::Docker => {
-                let hint = format!("docker model rm {}", model.name);
+                let hint = format!("docker model rm {}", own_name(model));
                 plan.refuse(&model.name, "Docker's store is read only here", Some(hint));
             }
             _ => match (hub::folder_of(first), ollama::root_of(first)) {
                 (Some(folder), _) => repositories.entry(folder).or_default().push(place),
                 (None, Some(root)) => ollamas.entry(root).or_default().push(place),
+                // LocalAI may call one file by several names.
+                (None, None) if !taken.insert(place.files.clone()) => {}
                 (None, None) => {
                     let (what, root) = (model.name.clone(), house.root(model.store, first));
-                    let id = model.id.split_once(':').map_or(model.id.as_str(), |(_, id)| id);
-                    let id = id.split('#').next().unwrap_or(id);
-                    plan.items.push(plain::remove(model.store, &root, what, id, &place.files));
+                    plan.items.push(plain::remove(model.store, &root, what, own_name(model), &place.files));
                 }
             },
         }
@@ -115,6 +127,12 @@ fn remove(house: &House, models: &[Arc<Model>], kind: Kind, plan: &mut Plan) {
     for item in &mut plan.items {
         item.kind = kind;
     }
+}
+
+/// What its store calls a model: a projector goes with its model.
+fn own_name(model: &Model) -> &str {
+    let name = model.id.split_once(':').map_or(model.id.as_str(), |(_, name)| name);
+    name.split_once('#').map_or(name, |(name, _)| name)
 }
 
 fn names_of(places: &[Place<'_>]) -> String {

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use super::super::walk::open;
 use super::files;
 use crate::core::house::Sharing;
 
@@ -26,7 +27,7 @@ pub(super) fn are_alike(one: &Path, other: &Path) -> bool {
 }
 
 fn compare(one: &Path, other: &Path) -> io::Result<bool> {
-    let (mut one, mut other) = (File::open(one)?, File::open(other)?);
+    let (mut one, mut other) = (open(one)?, open(other)?);
     let length = one.metadata()?.len();
     if length != other.metadata()?.len() {
         return Ok(false);

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::files::{allocated, identity};
-use super::{House, Phase};
+use super::{House, Phase, plan};
 use crate::core::house::{Item, Kind, Piece, Request, Survey, Tidy, Usage, family};
 use crate::core::model::{Model, Store};
 use crate::core::units::Bytes;
@@ -35,12 +35,22 @@ pub(super) fn survey(house: &House, models: &[Arc<Model>]) -> Survey {
             tidy.push(Tidy { kind, count: plan.items.len(), frees: plan.frees(), request });
         }
     };
-    offer(Kind::Duplicate, Request::Dedupe { models: models.to_vec(), read: false, link_folders: false });
+    let dedupe = |read| Request::Dedupe { models: models.to_vec(), read, link_folders: false };
+    offer(Kind::Duplicate, dedupe(false));
     let unused = unused(models, UNUSED_DAYS, house.now);
     if !unused.is_empty() {
         offer(Kind::Unused, Request::Prune { kinds: Vec::new(), unused });
     }
     offer(Kind::Trash, Request::Empty { before: None });
+    // What comparing may bring beyond what is known.
+    let known = tidy.iter().find(|tidy| tidy.kind == Kind::Duplicate);
+    let (count, frees) = known.map_or((0, Bytes(0)), |known| (known.count, known.frees));
+    let likely = plan::alike(house, models);
+    let (count, frees) = (likely.items.len().saturating_sub(count), Bytes(likely.frees().0.saturating_sub(frees.0)));
+    if count > 0 {
+        let place = tidy.partition_point(|tidy| tidy.kind < Kind::Alike);
+        tidy.insert(place, Tidy { kind: Kind::Alike, count, frees, request: dedupe(true) });
+    }
     let (records, _) = house.records();
     let undo = records.iter().rev().find(|record| record.phase == Phase::Done).filter(|record| record.can_undo());
     Survey { usage: Usage::new(&pieces(models)), tidy, undo: undo.map(|record| record.title.clone()), problems }

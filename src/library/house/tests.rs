@@ -409,6 +409,47 @@ fn files_that_only_claim_to_be_alike_are_not_joined() {
 }
 
 #[test]
+fn what_looks_alike_is_told_before_it_is_compared() {
+    let yard = Yard::new();
+    let tidy = |yard: &Yard, models: &[Arc<Model>]| -> Vec<(Kind, usize, u64)> {
+        let tidy = yard.house.survey(models).tidy.into_iter();
+        let tidy = tidy.filter(|tidy| [Kind::Duplicate, Kind::Alike].contains(&tidy.kind));
+        tidy.map(|tidy| (tidy.kind, tidy.count, tidy.frees.0)).collect()
+    };
+    let one = yard.hub(&format!("models--b--one/snapshots/{MAIN}/one.gguf"));
+    let lm_studio = yard.model(Store::LmStudio, "lmstudio/models/pub/repo/one.gguf");
+    let all = [one, yard.ollama("one"), lm_studio];
+    let found = tidy(&yard, &all);
+    assert_eq!(found, [(Kind::Duplicate, 1, 1 << 16), (Kind::Alike, 1, 1 << 16)]);
+    let whole = yard.house.plan(&Request::Dedupe { models: all.to_vec(), read: true, link_folders: false });
+    assert_eq!(whole.items.len(), 2);
+    assert_eq!(whole.frees().0, 1 << 17, "as much as was told");
+    // Without a hash on either side.
+    write(&yard.path("lmstudio/models/pub/copy/one.gguf"), &weights("one"));
+    let copy = yard.model(Store::LmStudio, "lmstudio/models/pub/copy/one.gguf");
+    assert_eq!(tidy(&yard, &[all[2].clone(), copy]), [(Kind::Alike, 1, 1 << 16)]);
+    // As long, and of another end.
+    let mut other = weights("one");
+    other[(1 << 16) - 1] ^= 1;
+    write(&yard.path("lmstudio/models/pub/repo/one.gguf"), &other);
+    assert_eq!(tidy(&yard, &all), [(Kind::Duplicate, 1, 1 << 16)]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_compared_or_verified_was_not_used() {
+    let yard = Yard::new();
+    let model = yard.model(Store::LmStudio, "lmstudio/models/pub/repo/one.gguf");
+    let path = yard.path("lmstudio/models/pub/repo/one.gguf");
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_hours(1);
+    let times = fs::FileTimes::new().set_accessed(long_ago).set_modified(long_ago + Duration::from_hours(1));
+    fs::File::options().write(true).open(&path).unwrap().set_times(times).unwrap();
+    let blob = yard.ollama("one");
+    let _ = yard.house.plan(&Request::Dedupe { models: vec![model, blob], read: true, link_folders: false });
+    assert_eq!(fs::metadata(&path).unwrap().accessed().unwrap(), long_ago);
+}
+
+#[test]
 fn ollama_and_folders_are_not_linked_into() {
     let yard = Yard::new();
     let plan = yard.house.plan(&yard.requests()[8]);
@@ -567,6 +608,22 @@ fn goes(store: Store, lies: &[(&str, &str)], id: &str, file: &str) -> Vec<String
 }
 
 #[test]
+fn the_owners_of_read_only_stores_are_named_with_what_they_understand() {
+    let yard = Yard::new();
+    for (store, id, command) in [
+        (Store::RamaLama, "ramalama:huggingface/owner/m:latest", "ramalama rm huggingface://owner/m:latest"),
+        (Store::RamaLama, "ramalama:ollama/library/m:1b#projector", "ramalama rm ollama://library/m:1b"),
+        (Store::Docker, "docker:ai/m:latest", "docker model rm ai/m:latest"),
+    ] {
+        let found = yard.model(store, "mine/one.gguf");
+        let model = Arc::new(Model { id: id.to_owned(), ..Model::clone(&found) });
+        let plan = yard.house.plan(&Request::Remove { models: vec![model] });
+        assert_eq!(plan.items, []);
+        assert_eq!(plan.refusals[0].hint.as_deref(), Some(command));
+    }
+}
+
+#[test]
 fn what_names_a_plain_file_goes_first() {
     let manifest = |file: &str| format!(r#"{{"ggufFile":{{"rfilename":"{file}"}}}}"#);
     let (ours, other) = (manifest("q4.gguf"), manifest("q8.gguf"));
@@ -602,6 +659,12 @@ fn what_names_a_plain_file_goes_first() {
             vec![("o/n/model.yml", ""), ("o/n/model.gguf", ""), ("o/m/model.yml", "")],
             ("o/n", "o/n/model.gguf"),
             vec!["o/n"],
+        ),
+        (
+            Store::Jan,
+            vec![("llamacpp/models/o/n/model.yml", ""), ("llamacpp/models/o/n/model.gguf", "")],
+            ("o/n", "llamacpp/models/o/n/model.gguf"),
+            vec!["llamacpp/models/o"],
         ),
         (Store::LmStudio, vec![("p/r/a.gguf", ""), ("p/r/b.gguf", "")], ("p/r", "p/r/a.gguf"), vec!["p/r/a.gguf"]),
         (Store::Gpt4All, vec![("a.gguf", "")], ("a", "a.gguf"), vec!["a.gguf"]),

@@ -153,7 +153,9 @@ impl Problem {
             Self::Unauthorized { .. } => {
                 "the token may have expired or lack the right to read; make another at the hub's settings".to_owned()
             }
-            Self::Gated { page, .. } => format!("accept the terms at {page}, then set HF_TOKEN"),
+            Self::Gated { page, .. } => {
+                format!("accept the terms at {page}, and set HF_TOKEN to a token of that account")
+            }
             Self::NotFound { .. } => "look at the spelling; what is private needs HF_TOKEN".to_owned(),
             Self::TooMany(None) => "try again later; a token allows more requests".to_owned(),
             Self::TooMany(Some(_)) => "try again then; a token allows more requests".to_owned(),

@@ -308,7 +308,7 @@ fn the_length_of_a_redirect_is_not_the_files() {
 fn refusals_say_what_to_do() {
     let status = |status, code: &str| Wrong::Status(status, vec![("X-Error-Code", code.to_owned())]);
     for (wrong, kind, reason, hint) in [
-        (status(401, "GatedRepo"), FailureKind::Refused, "is gated", "/pequod/whale, then set HF_TOKEN"),
+        (status(401, "GatedRepo"), FailureKind::Refused, "is gated", "/pequod/whale, and set HF_TOKEN"),
         (status(403, "GatedRepo"), FailureKind::Refused, "is gated", "accept the terms at http"),
         (status(401, ""), FailureKind::Refused, "not open to your token", "expired"),
         (status(403, ""), FailureKind::Refused, "not open to your token", "expired"),

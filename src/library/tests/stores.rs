@@ -118,7 +118,6 @@ fn every_store() {
     write(&jan.join("mine/model.yml"), format!("model_path: {}\n", outside.display()).as_bytes());
     write(&home.join(".local/share/nomic.ai/GPT4All/orca.gguf"), &model("gpt4all"));
     write(&home.join(".localai/models/luna.gguf"), &model("localai"));
-    write(&home.join(".localai/models/luna.yaml"), b"name: luna\n");
     machine.rama_lama("ollama/library/tinyllama", "latest", "tinyllama", &model("rama"));
     machine.rama_lama("huggingface/owner/repo/file.gguf", "latest", "file.gguf", &model("rama hf"));
     machine.docker("docker.io/ai/smollm2:latest", &model("docker"));
@@ -153,6 +152,76 @@ fn every_store() {
     assert_eq!(model("hf:qwen/tiny/tiny.gguf").files[0].digest, Some(sha256(&super::model("hf"))));
     assert_eq!(model("llama.cpp:owner_name_sub_m.gguf").files[0].digest, Some(sha256(&super::model("flat"))));
     assert_eq!(model("ollama:llama3:8b").license(), Some("mit"));
+}
+
+#[test]
+fn what_local_ai_calls_its_models() {
+    let machine = Machine::new();
+    let folder = machine.home().join(".localai/models");
+    let put = |name: &str, bytes: &[u8]| write(&folder.join(name), bytes);
+    put("luna.gguf", &model("luna"));
+    put("luna.yaml", b"name: moon\nmmproj: eye.gguf\nparameters:\n  temperature: 0.3\n  model: luna.gguf # mine\n");
+    put("poet.yml", b"name: \"the-\x1bpoet\"\nparameters: \n  model: luna.gguf\n");
+    put("eye.gguf", &model("eye"));
+    put("big/part-00001-of-00002.gguf", &part(1, 2));
+    put("big/part-00002-of-00002.gguf", &part(2, 2));
+    put("big.yaml", b"name: big\nbackend: llama-cpp\nparameters: \n  model: big/part-00001-of-00002.gguf\n");
+    put("0a1b2c", &model("fetched"));
+    put("fetched.yaml", b"name: fetched\nparameters:\n  model: 0a1b2c\n");
+    put("alone.gguf", &model("alone"));
+    put("voice.onnx", b"other");
+    for (name, model) in [("voice", "voice.onnx"), ("absent", "no.gguf"), ("out", "../../x.gguf"), ("far", "hf://a/b")]
+    {
+        put(&format!("{name}.yaml"), format!("name: {name}\nparameters:\n  model: {model}\n").as_bytes());
+    }
+    put("nameless.yaml", b"parameters:\n  model: alone.gguf\n");
+    put("broken.yaml", b"\xff: [");
+    let rows = machine.rows();
+    insta::assert_snapshot!(rows, @r#"
+    localai:alone.gguf · alone · — · ready
+    localai:big · big · — · ready
+    localai:fetched · fetched · — · ready
+    localai:moon · moon · — · ready
+        also localai:the-%1bpoet
+    localai:moon#projector · moon projector · — · ready
+    "#);
+    assert_eq!(machine.rows(), rows, "the index changes nothing");
+    let models = machine.list().models;
+    assert_eq!(resolve(&models, "localai:moon").unwrap().path().unwrap(), &folder.join("luna.gguf"));
+    // A name that is given anew.
+    write(&folder.join("luna.yaml"), b"name: sun\nparameters:\n  model: luna.gguf\n");
+    assert!(machine.rows().contains("localai:sun"));
+}
+
+#[test]
+fn what_rama_lama_kept_in_lines() {
+    let machine = Machine::new();
+    let name = "huggingface/owner/repo";
+    machine.rama_lama(name, "new", "new.gguf", &model("new"));
+    let folder = machine.home().join(".local/share/ramalama/store").join(name);
+    let snapshot = folder.join("snapshots/sha256-1");
+    for (file, what) in [("old.gguf", "old"), ("eye.gguf", "eye")] {
+        let digest = sha256(&model(what));
+        write(&folder.join(format!("blobs/sha256-{digest}")), &model(what));
+        symlink(format!("../../blobs/sha256-{digest}"), snapshot.join(file)).unwrap();
+    }
+    let lines = b"sha256:1\nold.gguf---model\nchat_template---chat\neye.gguf---mmproj\n";
+    write(&folder.join("refs/v1.5"), lines);
+    // What was made of the lines counts, not they.
+    write(&folder.join("refs/new"), lines);
+    write(&folder.join("refs/outside"), b"../../..\nx.gguf---model\n");
+    write(&folder.join("refs/empty"), b"");
+    let rows = machine.rows();
+    insta::assert_snapshot!(rows, @r#"
+    ramalama:huggingface/owner/repo:new · repo:new · owner/repo · ready
+    ramalama:huggingface/owner/repo:v1.5 · repo:v1.5 · owner/repo · ready
+    ramalama:huggingface/owner/repo:v1.5#projector · repo:v1.5 projector · owner/repo · ready
+    ! ramalama [root]/home/.local/share/ramalama/store/huggingface/owner/repo/refs/empty: no reference: it is empty
+    "#);
+    assert_eq!(machine.rows(), rows, "the index changes nothing");
+    let models = machine.list().models;
+    let old = models.iter().find(|model| model.id == "ramalama:huggingface/owner/repo:v1.5").unwrap();
+    assert_eq!(old.files[0].digest, Some(sha256(&model("old"))));
 }
 
 #[test]

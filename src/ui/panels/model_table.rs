@@ -18,13 +18,13 @@ const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Colum
 }
 
 const COLUMNS: [Column; 11] = [
-    column("Model", 20, Align::Grow(38), 0),
+    column("Model", 18, Align::Grow(38), 0),
     column("Params", 7, Align::Right, 2),
     column("Quant", 7, Align::Left, 0),
     column("Size", 8, Align::Right, 0),
     column("Context", 7, Align::Right, 3),
     column("Licence", 16, Align::Left, 7),
-    column("Store", 7, Align::Grow(12), 4),
+    column("Store", 9, Align::Grow(12), 4),
     column("Used", 10, Align::Right, 6),
     column("tok/s", 6, Align::Right, 5),
     column("J/tok", 6, Align::Right, 8),
@@ -89,7 +89,11 @@ fn row<'a>(canvas: &Canvas<'_>, state: &State, model: &'a Model) -> Row<'a> {
         one(Meaning::Muted, used(state, model)),
         or_dash(measured),
         or_dash(state.library.measured_joules.get(&model.id).map(|joules| digits(*joules))),
-        fit_cell(canvas, &fit(state, model)),
+        match &model.status {
+            // Which format it is, the column of its quantisation says.
+            Status::OtherFormat(_) => vec![canvas.span(Meaning::Bad, "✕"), canvas.span(Meaning::Muted, " no GGUF")],
+            _ => fit_cell(canvas, &fit(state, model)),
+        },
     ];
     let instead = match &model.status {
         Status::Damaged(_) | Status::NotAModel(_) | Status::Unreadable(_) if summary.is_none() => {

@@ -17,6 +17,8 @@ use crate::core::units::span;
 const WIDE: (u16, u16) = (116, 14);
 const TALL: u16 = 20;
 
+/// Stands for the stores that have no room.
+const MORE: &str = "   …";
 /// Most problems of stores that are named; the rest is counted.
 const MAX_PROBLEMS: usize = 3;
 
@@ -97,12 +99,31 @@ fn summary(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let size: crate::core::units::Bytes = library.models.iter().map(|model| model.size).sum();
     left.push(canvas.span(Meaning::Text, format!(" {} models", library.models.len())));
     left.push(canvas.span(Meaning::Muted, format!(" · {size}")));
-    for store in &library.stores {
-        left.push(canvas.span(Meaning::Muted, format!("   {} ", store.store.name())));
-        left.push(canvas.span(Meaning::Text, store.n_models.to_string()));
+    let stores: Vec<[_; 2]> = library
+        .stores
+        .iter()
+        .map(|store| {
+            let name = canvas.span(Meaning::Muted, format!("   {} ", store.store.name()));
+            [name, canvas.span(Meaning::Text, store.n_models.to_string())]
+        })
+        .collect();
+    let width = spans_width(&left) + stores.iter().map(|store| spans_width(store)).sum::<usize>();
+    let room = |right: &Spans<'_>| usize::from(area.width).saturating_sub(spans_width(right) + 1);
+    // How long it took is worth less than a store.
+    if width > room(&right) && !library.scanning {
+        right.clear();
     }
-    let room = area.width.saturating_sub(spans_width(&right) as u16 + 1);
-    canvas.put_spans(area.x, area.y, room, &left);
+    let room = room(&right);
+    // Each whole or not at all, with room for the sign that there are more.
+    let reserve = if width > room { MORE.chars().count() } else { 0 };
+    for store in stores {
+        if spans_width(&left) + spans_width(&store) + reserve > room {
+            left.push(canvas.span(Meaning::Muted, MORE));
+            break;
+        }
+        left.extend(store);
+    }
+    canvas.put_spans(area.x, area.y, room as u16, &left);
     canvas.put_right(area.x, area.y, area.width, &right);
 }
 

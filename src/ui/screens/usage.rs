@@ -37,7 +37,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         return;
     };
     if rest.width >= WIDE.0 && rest.height >= WIDE.1 {
-        let (picture, lists) = split_columns(rest, rest.width / 2);
+        let (picture, lists) = split_columns(rest, rest.width * 2 / 5);
         tiles(canvas, inset(picture, 1), state, survey);
         self::lists(canvas, lists, state, survey, view_state);
     } else {
@@ -117,7 +117,7 @@ fn tiles(canvas: &mut Canvas<'_>, area: Rect, state: &State, survey: &Survey) {
 }
 
 const TIDY: [Column; 3] = [
-    Column { head: "Could be tidied up", width: 20, align: Align::Grow(26), rank: 0 },
+    Column { head: "Could be tidied up", width: 20, align: Align::Grow(22), rank: 0 },
     Column { head: "Frees", width: 8, align: Align::Right, rank: 0 },
     Column { head: "", width: 14, align: Align::Grow(64), rank: 1 },
 ];
