@@ -51,7 +51,7 @@ fn discharge(tick: &Tick<'_>) -> Result<(Watts, String), Figure<String>> {
     });
     let batteries: Vec<_> = batteries.collect();
     if batteries.is_empty() {
-        return Err(Figure::unknown("no battery"));
+        return Err(tick.nothing(FOLDER, Figure::unknown("no battery")));
     }
     let discharging = batteries.iter().filter(|name| field(name, "status").is_some_and(|s| s.trim() == "Discharging"));
     let discharging: Vec<_> = discharging.collect();
