@@ -31,7 +31,7 @@ impl Source for Battery {
                 let source = format!("battery {name}");
                 let watts = Figure::measured(watts, &source);
                 let reading = watts.clone().map(|watts| watts.to_string());
-                sample.power.push(Power { domain: Domain::Battery, name, watts, energy, adds: false });
+                sample.power.push(Power { domain: Domain::Battery, name, watts, energy, counted: None, adds: false });
                 reading
             }
             Err(none) => none,

@@ -129,7 +129,7 @@ impl Found {
             (Figure::measured(now.1, source), before.and_then(|before| between(before, now)))
         };
         let domain = Domain::Meter(self.name.clone());
-        sample.power.push(Power { domain, name: self.name.clone(), watts: figure, energy, adds: false });
+        sample.power.push(Power { domain, name: self.name.clone(), watts: figure, energy, counted: None, adds: false });
         true
     }
 }

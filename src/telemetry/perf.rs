@@ -104,7 +104,8 @@ impl Perf {
             };
             let adds = matches!(metered.domain, Domain::Package(_) | Domain::Dram(_));
             let (domain, name) = (metered.domain.clone(), metered.name.clone());
-            sample.power.push(Power { domain, name, watts: watts.0, energy: watts.1, adds });
+            // An event counts since it was opened: by and for this program.
+            sample.power.push(Power { domain, name, watts: watts.0, energy: watts.1, counted: None, adds });
         }
         if names.is_empty() {
             // The driver was taken away: another look, and powercap, next time.

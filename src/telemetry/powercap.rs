@@ -71,7 +71,7 @@ impl Powercap {
                 Ok(value) => value,
                 Err(error) => {
                     if let Some(zone) = self.zone(tick, folder) {
-                        sample.power.push(zone.power(unreadable(error.kind()), None));
+                        sample.power.push(zone.power(unreadable(error.kind()), None, None));
                     }
                     refused = refused.or(Some(error.kind()));
                     continue;
@@ -90,7 +90,8 @@ impl Powercap {
             }
             let spent = zone.counter.advance(tick.at, value, zone.bounds);
             let watts = Spent::figure(&spent, &format!("powercap {}", zone.name));
-            sample.power.push(zone.power(watts, spent.ok().map(|spent| spent.energy)));
+            let counted = Joules(value as f64 * zone.bounds.unit);
+            sample.power.push(zone.power(watts, spent.ok().map(|spent| spent.energy), Some(counted)));
             read.push(zone.name.clone());
         }
         summary(&read, n_mirrors, refused)
@@ -127,9 +128,9 @@ impl Zone {
         Some(Self { domain, name, bounds, is_mirror: None, counter: Counter::default() })
     }
 
-    fn power(&self, watts: Figure<Watts>, energy: Option<Joules>) -> Power {
+    fn power(&self, watts: Figure<Watts>, energy: Option<Joules>, counted: Option<Joules>) -> Power {
         let adds = matches!(self.domain, Domain::Package(_) | Domain::Dram(_));
-        Power { domain: self.domain.clone(), name: self.name.clone(), watts, energy, adds }
+        Power { domain: self.domain.clone(), name: self.name.clone(), watts, energy, counted, adds }
     }
 }
 
