@@ -5,7 +5,7 @@ use super::*;
 use crate::core::figure::Figure;
 use crate::core::session::{End, Phase, SessionId};
 use crate::core::settings::GraphStyle;
-use crate::core::state::{Notice, Tab};
+use crate::core::state::{FleetSort, Notice, Tab};
 use crate::core::units::{Bytes, Ratio};
 use crate::ui::fixture::{self, SCENES};
 
@@ -149,6 +149,17 @@ fn the_header_tells_all_cards() {
         let buffer = draw(&state, columns, 24);
         let line = text_of(&buffer).lines().next().unwrap().trim_end().to_owned();
         assert!(line.ends_with(expected), "{n_cards} cards in {columns} columns: {line}");
+    }
+}
+
+#[test]
+fn the_column_that_sorts_shows_in_the_smallest_terminal() {
+    let mut state = fixture::busy();
+    for (_, sort) in FleetSort::ALL {
+        state.fleet.sort = sort;
+        // Two sort the table of other programs alone, and the order of starts has no column.
+        let has_none = matches!(sort, FleetSort::Started | FleetSort::Processor | FleetSort::GpuMemory);
+        assert_eq!(text_of(&draw(&state, 80, 24)).contains('▴'), !has_none, "{sort:?}");
     }
 }
 

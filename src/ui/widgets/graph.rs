@@ -46,7 +46,10 @@ fn label(value: f32) -> String {
     } else if value >= 10.0 || value.fract() == 0.0 {
         format!("{value:.0}")
     } else {
-        digits(f64::from(value)).trim_end_matches('0').to_owned()
+        let text = digits(f64::from(value));
+        let text = text.trim_end_matches('0');
+        // Four columns are all there is.
+        if text.len() < usize::from(AXIS) { text } else { text.trim_start_matches('0') }.to_owned()
     }
 }
 
@@ -281,6 +284,15 @@ mod tests {
     fn the_axis_stands_still_while_the_data_move_within_a_step() {
         let ends: Vec<_> = (0..40).map(|tick| round_up(150.0 + 40.0 * (tick as f32).sin())).collect();
         assert!(ends.iter().all(|end| (end - 200.0).abs() < 1e-3), "{ends:?}");
+    }
+
+    #[test]
+    fn labels_fit_beside_the_axis() {
+        let texts = [0.025, 0.05, 0.25, 0.5, 2.5, 10.0, 250.0, 5000.0, 20_000.0].map(label);
+        assert_eq!(texts, [".025", "0.05", "0.25", "0.5", "2.5", "10", "250", "5000", "20k"]);
+        for end in (-2..6).flat_map(|power| [1.0, 2.0, 5.0].map(|step| step * 10_f32.powi(power))) {
+            assert!([end, end / 2.0].map(label).iter().all(|text| text.len() < usize::from(AXIS)), "{end}");
+        }
     }
 
     #[test]
