@@ -30,6 +30,10 @@ pub struct Top {
     #[arg(long)]
     pub json: bool,
     /// Print one look as Prometheus text and end
+    ///
+    /// Only what goes on counting between two looks is a counter (`_total`): what the meters have counted themselves
+    /// (powercap, NVML, amdgpu, i915, xe), and in a recording everything since its beginning. The rest are means of the
+    /// look, half a second at least.
     #[arg(long, conflicts_with = "json")]
     pub prometheus: bool,
     /// Print a line of CSV per look, after one with the names
@@ -61,7 +65,7 @@ pub fn begin(arguments: &Top, out: &mut impl Write) -> io::Result<()> {
 pub fn run(arguments: &Top, state: &State, out: &mut impl Write) -> io::Result<()> {
     let Some(sample) = &state.machine.sample else { return Ok(()) };
     match arguments {
-        Top { prometheus: true, .. } => prometheus::write(state, sample, out),
+        Top { prometheus: true, .. } => prometheus::write(state, sample, arguments.trace.replay.is_some(), out),
         Top { csv: true, .. } => csv::write(sample, out),
         Top { json: true, .. } => super::json::write(out, &document::document(state, sample)),
         Top { once: false, .. } => {

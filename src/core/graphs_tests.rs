@@ -11,7 +11,14 @@ use crate::core::{Action, Event, figure::Figure, update};
 fn sampled(state: &mut State, second: u64, watts: Option<f64>, celsius: f32) {
     let now = Moment { uptime: Duration::from_secs(second), unix: 1_000_000 + second.cast_signed() };
     let watts = watts.map_or_else(|| Figure::unknown("no sensor"), |watts| Figure::measured(Watts(watts), "test"));
-    let power = Power { domain: Domain::Package(0), name: "package-0".to_owned(), watts, energy: None, adds: true };
+    let power = Power {
+        domain: Domain::Package(0),
+        name: "package-0".to_owned(),
+        watts,
+        energy: None,
+        counted: None,
+        adds: true,
+    };
     let heat = |label: &str, celsius| Temperature { label: label.to_owned(), celsius, critical: None };
     let sample = Sample {
         at: now,

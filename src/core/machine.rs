@@ -187,6 +187,10 @@ pub struct Power {
     pub watts: Figure<Watts>,
     /// Energy over the tick where a counter gives it, else power x time.
     pub energy: Option<Joules>,
+    /// What its counter shows, where one goes on without this program: joules since its driver was loaded or it last
+    /// wrapped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted: Option<Joules>,
     /// Whether it may be summed with the others that say so: packages, DRAM and GPUs don't overlap.
     pub adds: bool,
 }

@@ -37,7 +37,7 @@ impl Source for Amdgpu {
             self.card(tick, card, &holders, sample);
         }
         let reading = match (cards.len(), n_asleep) {
-            (0, 0) => Figure::unknown("no AMD GPU"),
+            (0, 0) => tick.nothing(drm::FOLDER, Figure::unknown("no AMD GPU")),
             (0, _) => missing("asleep, and not woken to be read", "it wakes when a session uses it"),
             (n, 0) => Figure::measured(format!("{n} read"), "amdgpu"),
             (n, asleep) => Figure::measured(format!("{n} read · {asleep} asleep"), "amdgpu"),

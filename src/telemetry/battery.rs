@@ -31,7 +31,7 @@ impl Source for Battery {
                 let source = format!("battery {name}");
                 let watts = Figure::measured(watts, &source);
                 let reading = watts.clone().map(|watts| watts.to_string());
-                sample.power.push(Power { domain: Domain::Battery, name, watts, energy, adds: false });
+                sample.power.push(Power { domain: Domain::Battery, name, watts, energy, counted: None, adds: false });
                 reading
             }
             Err(none) => none,
@@ -51,7 +51,7 @@ fn discharge(tick: &Tick<'_>) -> Result<(Watts, String), Figure<String>> {
     });
     let batteries: Vec<_> = batteries.collect();
     if batteries.is_empty() {
-        return Err(Figure::unknown("no battery"));
+        return Err(tick.nothing(FOLDER, Figure::unknown("no battery")));
     }
     let discharging = batteries.iter().filter(|name| field(name, "status").is_some_and(|s| s.trim() == "Discharging"));
     let discharging: Vec<_> = discharging.collect();

@@ -55,10 +55,17 @@ impl Counter {
             return Err("the counter stands still".to_owned());
         }
         self.0 = Some((at, value));
-        let counts = match (value.checked_sub(before), bounds.range) {
+        // A counter beyond its own range has another one.
+        let range = bounds.range.filter(|range| before <= *range);
+        // The limit is a peak's; over a time in which it could wrap the mean is half of that at most.
+        let within = |range: u64| bounds.most.0 / 2.0 * elapsed.as_secs_f64() < range as f64 * bounds.unit;
+        if range.is_some_and(|range| !within(range)) {
+            return Err("too long since the reading before: the counter may have wrapped unseen".to_owned());
+        }
+        let counts = match (value.checked_sub(before), range) {
             (Some(counts), _) => counts,
-            (None, Some(range)) if before <= range => range - before + value,
-            (None, _) => return Err("the counter was reset".to_owned()),
+            (None, Some(range)) => range - before + value,
+            (None, None) => return Err("the counter was reset".to_owned()),
         };
         let energy = counts as f64 * bounds.unit;
         let watts = energy / elapsed.as_secs_f64();

@@ -5,7 +5,7 @@ use super::files::Files;
 use super::{Tick, nvidia};
 use crate::core::units::Bytes;
 
-const FOLDER: &str = "sys/class/drm";
+pub(super) const FOLDER: &str = "sys/class/drm";
 /// More open files of one process are not looked at.
 const MOST_FILES: usize = 256;
 

@@ -54,7 +54,7 @@ impl Source for Meters {
         // One that has gone with its driver is forgotten.
         self.meters.retain_mut(|meter| meter.read(tick, sample));
         let reading = match self.meters.len() {
-            0 => Figure::unknown("none found"),
+            0 => tick.nothing(FOLDER, Figure::unknown("none found")),
             1 => Figure::measured(self.meters[0].name.clone(), "hwmon"),
             n => Figure::measured(format!("{n} meters"), "hwmon"),
         };
@@ -129,7 +129,7 @@ impl Found {
             (Figure::measured(now.1, source), before.and_then(|before| between(before, now)))
         };
         let domain = Domain::Meter(self.name.clone());
-        sample.power.push(Power { domain, name: self.name.clone(), watts: figure, energy, adds: false });
+        sample.power.push(Power { domain, name: self.name.clone(), watts: figure, energy, counted: None, adds: false });
         true
     }
 }

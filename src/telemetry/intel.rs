@@ -41,7 +41,7 @@ impl Source for Intel {
             self.card(tick, card, hwmon, &holders, sample);
         }
         let reading = match (with_sensors.len(), n_asleep) {
-            (0, 0) if n_cards == 0 => Figure::unknown("no Intel graphics"),
+            (0, 0) if n_cards == 0 => tick.nothing(drm::FOLDER, Figure::unknown("no Intel graphics")),
             (0, 0) => Figure::unknown("graphics in the processor have no meter; the package's holds what they draw"),
             (0, _) => missing("asleep, and not woken to be read", "it wakes when a session uses it"),
             (n, 0) => Figure::measured(format!("{n} read"), "hwmon"),

@@ -41,7 +41,7 @@ impl Source for ClockLimits {
             false => Figure::measured(parts.join(" · "), "/sys"),
             true if !self.before.is_empty() => Figure::unknown("first reading; the count takes two"),
             true if tick.is_virtual => missing("a virtual machine is not told", "look at the host"),
-            true => Figure::unknown("the processor does not tell"),
+            true => tick.nothing(FOLDER, Figure::unknown("the processor does not tell")),
         };
         let age = self.read_at.map_or(Duration::ZERO, |at| tick.at.saturating_sub(at));
         let row = tick.row("limits", "heat and clock limits of the cores", reading);

@@ -39,6 +39,7 @@ impl Meter {
     pub(super) fn power(&mut self, at: Duration, told: Told) -> Power {
         let Told { driver, domain, name, adds, energy, power, limit } = told;
         let most = Watts(limit.filter(|limit| limit.0 > 0.0).map_or(MOST.0, |limit| limit.0 * TOLERANCE));
+        let shown = energy.map(|(counts, unit)| Joules(counts as f64 * unit));
         let begun = self.counter.has_begun();
         let counted = energy.map(|(counts, unit)| self.counter.advance(at, counts, Bounds { unit, range: None, most }));
         let (metered, between) = self.metered(at, power, most);
@@ -57,7 +58,7 @@ impl Meter {
             (Some(Err(reason)), Err(_)) if power.is_none() => (Figure::unknown(reason), None),
             (_, Err(reason)) => (Figure::unknown(reason), None),
         };
-        Power { domain, name, watts, energy, adds }
+        Power { domain, name, watts, energy, counted: shown, adds }
     }
 
     /// The power meter, and the energy since its last reading.

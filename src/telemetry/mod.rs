@@ -32,6 +32,7 @@ mod temperatures;
 #[cfg(test)]
 mod tests;
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 pub use self::files::{Files, Root};
@@ -74,6 +75,22 @@ impl Tick<'_> {
             reading,
             period: self.interval,
             age: Duration::ZERO,
+        }
+    }
+
+    /// Why nothing was found in a folder below `/sys`: because it is kept from us, else `otherwise`.
+    fn nothing(&self, folder: &str, otherwise: Figure<String>) -> Figure<String> {
+        if !cfg!(target_os = "linux") {
+            return otherwise;
+        }
+        match self.files.names(folder) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                missing(format!("`/{folder}` can't be read: {}", error.kind()), "run taffrail on the host")
+            }
+            Err(_) if self.files.names("sys").map_or(true, |names| names.is_empty()) => {
+                missing("`/sys` is not there: a container without it", "mount `/sys` into the container, read-only")
+            }
+            _ => otherwise,
         }
     }
 }

@@ -104,7 +104,8 @@ impl Perf {
             };
             let adds = matches!(metered.domain, Domain::Package(_) | Domain::Dram(_));
             let (domain, name) = (metered.domain.clone(), metered.name.clone());
-            sample.power.push(Power { domain, name, watts: watts.0, energy: watts.1, adds });
+            // An event counts since it was opened: by and for this program.
+            sample.power.push(Power { domain, name, watts: watts.0, energy: watts.1, counted: None, adds });
         }
         if names.is_empty() {
             // The driver was taken away: another look, and powercap, next time.
@@ -117,7 +118,9 @@ impl Perf {
     /// Open every event that the processor has; at least the packages' own, for the rest without them says little.
     fn open(&mut self, tick: &Tick<'_>) -> Result<Vec<Metered>, Figure<String>> {
         let text = |file: &str| tick.files.text(&format!("{UNIT}/{file}"));
-        let Ok(kind) = tick.files.number(&format!("{UNIT}/type")) else { return Err(absent(tick)) };
+        let Ok(kind) = tick.files.number(&format!("{UNIT}/type")) else {
+            return Err(tick.nothing(UNIT, absent(tick)));
+        };
         let Ok(kind) = u32::try_from(kind) else { return Err(Figure::unknown("its kind of event is no number")) };
         let packages = packages(tick, &text("cpumask").unwrap_or_default());
         if packages.is_empty() {

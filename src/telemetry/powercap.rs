@@ -49,7 +49,11 @@ impl Source for Powercap {
         }
         let reading = match zones(tick) {
             Ok(zones) => self.meter(tick, &zones, sample),
-            Err(none) => none,
+            Err(none) => {
+                // A driver that comes back begins anew.
+                self.zones.clear();
+                none
+            }
         };
         sample.sources.push(tick.row("powercap", COVERS, reading));
     }
@@ -67,7 +71,7 @@ impl Powercap {
                 Ok(value) => value,
                 Err(error) => {
                     if let Some(zone) = self.zone(tick, folder) {
-                        sample.power.push(zone.power(unreadable(error.kind()), None));
+                        sample.power.push(zone.power(unreadable(error.kind()), None, None));
                     }
                     refused = refused.or(Some(error.kind()));
                     continue;
@@ -86,7 +90,8 @@ impl Powercap {
             }
             let spent = zone.counter.advance(tick.at, value, zone.bounds);
             let watts = Spent::figure(&spent, &format!("powercap {}", zone.name));
-            sample.power.push(zone.power(watts, spent.ok().map(|spent| spent.energy)));
+            let counted = Joules(value as f64 * zone.bounds.unit);
+            sample.power.push(zone.power(watts, spent.ok().map(|spent| spent.energy), Some(counted)));
             read.push(zone.name.clone());
         }
         summary(&read, n_mirrors, refused)
@@ -123,22 +128,22 @@ impl Zone {
         Some(Self { domain, name, bounds, is_mirror: None, counter: Counter::default() })
     }
 
-    fn power(&self, watts: Figure<Watts>, energy: Option<Joules>) -> Power {
+    fn power(&self, watts: Figure<Watts>, energy: Option<Joules>, counted: Option<Joules>) -> Power {
         let adds = matches!(self.domain, Domain::Package(_) | Domain::Dram(_));
-        Power { domain: self.domain.clone(), name: self.name.clone(), watts, energy, adds }
+        Power { domain: self.domain.clone(), name: self.name.clone(), watts, energy, counted, adds }
     }
 }
 
 /// Folder names of the zones that count.
 fn zones(tick: &Tick<'_>) -> Result<Vec<String>, Figure<String>> {
-    let names = tick.files.names(FOLDER).map_err(|error| absent(tick, &error))?;
+    let names = tick.files.names(FOLDER).unwrap_or_default();
     // `intel-rapl-mmio` repeats the zones of `intel-rapl`, and stands in for it where that is missing.
     let of = |kind: &str| {
         let zones = names.iter().filter(|name| name.strip_prefix(kind).is_some_and(|rest| rest.starts_with(':')));
         zones.cloned().collect::<Vec<_>>()
     };
     let zones = Some(of("intel-rapl")).filter(|zones| !zones.is_empty()).unwrap_or_else(|| of("intel-rapl-mmio"));
-    if zones.is_empty() { Err(none(tick)) } else { Ok(zones) }
+    if zones.is_empty() { Err(tick.nothing(FOLDER, none(tick))) } else { Ok(zones) }
 }
 
 /// `package-0`, `package-0-die-1`.
@@ -188,19 +193,6 @@ fn unreadable<T>(kind: ErrorKind) -> Figure<T> {
         kind => {
             missing(format!("the energy counters can't be read: {kind}"), "`sudo dmesg | grep -i rapl` may tell why")
         }
-    }
-}
-
-/// Why there is no folder of zones.
-fn absent(tick: &Tick<'_>, error: &std::io::Error) -> Figure<String> {
-    match error.kind() {
-        ErrorKind::NotFound
-            if cfg!(target_os = "linux") && tick.files.names("sys").map_or(true, |names| names.is_empty()) =>
-        {
-            missing("`/sys` is not there: a container without it", "mount `/sys` into the container, read-only")
-        }
-        ErrorKind::NotFound => none(tick),
-        kind => missing(format!("`/{FOLDER}` can't be read: {kind}"), "run taffrail on the host"),
     }
 }
 

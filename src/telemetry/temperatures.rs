@@ -60,7 +60,10 @@ impl Source for Temperatures {
         sample.temperatures.clone_from(&self.values);
         let reading = match sample.temperatures.len() {
             0 if tick.is_virtual => missing("none: a virtual machine sees no sensors", "look at the host"),
-            0 => missing("no sensor found", "load the processor's driver: `sudo modprobe coretemp` or `k10temp`"),
+            0 => {
+                let remedy = "load the processor's driver: `sudo modprobe coretemp` or `k10temp`";
+                tick.nothing(FOLDER, missing("no sensor found", remedy))
+            }
             1 => Figure::measured("1 sensor".to_owned(), "the system"),
             n => Figure::measured(format!("{n} sensors"), "the system"),
         };

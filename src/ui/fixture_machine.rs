@@ -41,7 +41,14 @@ pub(super) fn sample(metered: bool) -> Sample {
     }
     let watts = |value: f64, source: &str| Figure::measured(Watts(value), source);
     let package = if metered { watts(34.2, "powercap package-0") } else { denied.map(|_: String| Watts(0.0)) };
-    let power = |domain, name: &str, watts| Power { domain, name: name.to_owned(), watts, energy: None, adds: true };
+    let power = |domain, name: &str, watts| Power {
+        domain,
+        name: name.to_owned(),
+        watts,
+        energy: None,
+        counted: None,
+        adds: true,
+    };
     let mut domains = vec![power(Domain::Package(0), "package-0", package)];
     let mut gpus = Vec::new();
     if metered {

@@ -5,7 +5,8 @@ use ratatui::layout::{Position, Rect};
 
 use super::canvas::{Canvas, Span, Spans, below, row, spans_width, split_rows};
 use super::keymap::{Context, Keymap};
-use super::panels::{downloads, hints, machine_figures};
+use super::panels::machine_figures::{self, Form};
+use super::panels::{downloads, hints};
 use super::theme::{Meaning, Theme};
 use super::{overlay, screens};
 use crate::core::State;
@@ -117,15 +118,13 @@ fn header(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let room = usize::from(area.right().saturating_sub(x));
     // What matters least goes first; power stays longest.
     let width = |parts: &[Spans<'_>]| parts.iter().map(|part| spans_width(part) + 2).sum::<usize>();
-    let figures = |brief| {
-        let mut parts = machine_figures::parts(canvas, state, brief);
+    let figures = |form| {
+        let mut parts = machine_figures::parts(canvas, state, form);
         parts.splice(0..0, downloads::summary(canvas, state));
         parts
     };
-    let mut parts = figures(false);
-    if brief && width(&parts) > room {
-        parts = figures(true);
-    }
+    let fitting = Form::ALL.into_iter().map(figures).find(|parts| width(parts) <= room);
+    let mut parts = fitting.unwrap_or_else(|| figures(Form::Joined));
     while width(&parts) > room && !parts.is_empty() {
         parts.remove(0);
     }

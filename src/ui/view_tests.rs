@@ -5,7 +5,8 @@ use super::*;
 use crate::core::figure::Figure;
 use crate::core::session::{End, Phase, SessionId};
 use crate::core::settings::GraphStyle;
-use crate::core::state::{Notice, Tab};
+use crate::core::state::{FleetSort, Notice, Tab};
+use crate::core::units::{Bytes, Ratio};
 use crate::ui::fixture::{self, SCENES};
 
 fn theme(name: &str) -> Theme {
@@ -118,6 +119,47 @@ fn no_two_panels_share_a_cell() {
                 }
             }
         }
+    }
+}
+
+/// Several cards stand in the header as long as there is room, and as one where there is not.
+#[test]
+fn the_header_tells_all_cards() {
+    for (columns, n_cards, expected) in [
+        (80, 1, "G  88%  19G 143W  cpu  71%  ram 18.3G   177 W"),
+        (80, 2, "gpu 2×  97%  41G  cpu  71%  ram 18.3G   177 W"),
+        (80, 8, "gpu 8×  97% 174G  cpu  71%  ram 18.3G   177 W"),
+        (99, 2, "G0  88%  19G 143W  G1  97%  22G  cpu  71%  ram 18.3G   177 W"),
+        (120, 1, "gpu  88%  19.1/24 GB  cpu  71%  ram 18.3/64 GB   177 W"),
+        (120, 2, "G0  88%  19G  G1  97%  22G  cpu  71%  ram 18.3G   177 W"),
+        (120, 8, "gpu 8×  97% 174G  cpu  71%  ram 18.3G   177 W"),
+        (200, 2, "gpu0  88%  19.1/24 GB  gpu1  97%  22.1/24 GB  cpu  71%  ram 18.3/64 GB   177 W"),
+    ] {
+        let mut state = fixture::busy();
+        // Of the longest names.
+        state.screen = Screen::Machine;
+        let sample = state.machine.sample.as_mut().unwrap();
+        for index in 1..n_cards {
+            let mut gpu = sample.gpus[0].clone();
+            gpu.index = index;
+            gpu.usage = Figure::measured(Ratio(0.97), "nvml");
+            gpu.memory_used = Bytes(22_100_000_000);
+            sample.gpus.push(gpu);
+        }
+        let buffer = draw(&state, columns, 24);
+        let line = text_of(&buffer).lines().next().unwrap().trim_end().to_owned();
+        assert!(line.ends_with(expected), "{n_cards} cards in {columns} columns: {line}");
+    }
+}
+
+#[test]
+fn the_column_that_sorts_shows_in_the_smallest_terminal() {
+    let mut state = fixture::busy();
+    for (_, sort) in FleetSort::ALL {
+        state.fleet.sort = sort;
+        // Two sort the table of other programs alone, and the order of starts has no column.
+        let has_none = matches!(sort, FleetSort::Started | FleetSort::Processor | FleetSort::GpuMemory);
+        assert_eq!(text_of(&draw(&state, 80, 24)).contains('▴'), !has_none, "{sort:?}");
     }
 }
 

@@ -1,15 +1,17 @@
 //! The text format that Prometheus reads (`prometheus.io/docs/instrumenting/exposition_formats`): base units, shares as
 //! ratios, counters that end in `_total`, and no line for what is unknown.
 //!
-//! Counters count from the program's start, or from the beginning of the recording that is read.
+//! A counter must go on between two looks, and each look is a program of its own: so what only grows is told where a
+//! meter keeps count itself, and of a recording, whose counts begin with it. A look at this machine tells the rest as
+//! its mean.
 
 use std::io::{self, Write};
 
 use crate::core::State;
-use crate::core::energy::per_session;
+use crate::core::energy::{Tally, per_session};
 use crate::core::fleet_view;
 use crate::core::foreign::Foreign;
-use crate::core::machine::{Domain, Gpu, Sample};
+use crate::core::machine::{Domain, Gpu, Power, Sample};
 use crate::core::session::Session;
 use crate::core::units::Ratio;
 
@@ -17,7 +19,7 @@ use crate::core::units::Ratio;
 type Point = (Vec<(&'static str, String)>, f64);
 
 /// Write all that is known.
-pub(super) fn write(state: &State, sample: &Sample, out: &mut impl Write) -> io::Result<()> {
+pub(super) fn write(state: &State, sample: &Sample, is_recorded: bool, out: &mut impl Write) -> io::Result<()> {
     let mut put = |name: &str, help: &str, points: Vec<Point>| metric(out, name, help, &points);
     let one = |value: f64| vec![(Vec::new(), value)];
     let ratio = |share: Option<Ratio>| share.map(|share| (Vec::new(), share.0)).into_iter().collect();
@@ -101,7 +103,8 @@ pub(super) fn write(state: &State, sample: &Sample, out: &mut impl Write) -> io:
     put("source_age_seconds", "How old a source's reading is.", ages.collect())?;
     put("own_cpu_cores", "What taffrail itself takes of the processor.", one(sample.own.cores))?;
     put("own_resident_bytes", "What taffrail itself takes of the memory.", one(sample.own.resident.0 as f64))?;
-    energy(state, out)?;
+    energy(state, is_recorded, out)?;
+    counters(sample, out)?;
     foreign(state, sample, out)?;
     sessions(state, out)?;
     // What node_exporter and others call the same things, so that boards that exist show them.
@@ -109,22 +112,57 @@ pub(super) fn write(state: &State, sample: &Sample, out: &mut impl Write) -> io:
 }
 
 /// Where the energy went.
-fn energy(state: &State, out: &mut impl Write) -> io::Result<()> {
-    let total = state.attribution.total;
-    let owners = [
-        ("sessions", total.sessions),
-        ("foreign", total.foreign),
-        ("standby", total.standby),
-        ("idle", total.idle),
-        ("unattributed", total.unattributed),
-    ];
-    // Without a meter nothing was counted, which is no zero.
-    let is_metered = total.measured() > 0.0;
-    let points = owners.into_iter().filter(|_| is_metered);
-    let points: Vec<Point> =
-        points.map(|(owner, joules)| (vec![("owner", owner.to_owned())], joules.max(0.0))).collect();
-    counter(out, "energy_joules_total", "Metered energy by whom it went to; together what was metered.", &points)
+fn energy(state: &State, is_recorded: bool, out: &mut impl Write) -> io::Result<()> {
+    let by_owner = |tally: &Tally, over: f64| -> Vec<Point> {
+        // Without a meter nothing was counted, which is no zero.
+        if over <= 0.0 || tally.measured() <= 0.0 {
+            return Vec::new();
+        }
+        let owners = [
+            ("sessions", tally.sessions),
+            ("foreign", tally.foreign),
+            ("standby", tally.standby),
+            ("idle", tally.idle),
+            ("unattributed", tally.unattributed),
+        ];
+        owners.map(|(owner, joules)| (vec![("owner", owner.to_owned())], joules.max(0.0) / over)).into()
+    };
+    let attribution = &state.attribution;
+    let mean = by_owner(&attribution.tally, attribution.tally.seconds);
+    metric(out, "owner_power_watts", "Mean metered power by whom it went to; together what was metered.", &mean)?;
+    if !is_recorded {
+        return Ok(());
+    }
+    let total = by_owner(&attribution.total, 1.0);
+    counter(out, "energy_joules_total", "Metered energy since the recording's beginning, by whom it went to.", &total)
 }
+
+/// What the meters themselves have counted.
+fn counters(sample: &Sample, out: &mut impl Write) -> io::Result<()> {
+    let counted = |power: &Power| power.counted.map(|joules| joules.0).filter(|joules| *joules > 0.0);
+    let points = sample.power.iter().filter_map(|power| {
+        let labels = vec![("domain", power.name.clone()), ("adds", power.adds.to_string())];
+        Some((labels, counted(power)?))
+    });
+    let help = "Energy that a meter has counted since its driver was loaded, or since it wrapped.";
+    counter(out, "meter_joules_total", help, &points.collect::<Vec<_>>())?;
+    // As node_exporter names the same counters.
+    for (name, index) in [
+        ("package", (|domain| if let Domain::Package(index) = domain { Some(*index) } else { None }) as Index),
+        ("dram", |domain| if let Domain::Dram(index) = domain { Some(*index) } else { None }),
+    ] {
+        let points = sample.power.iter().filter_map(|power| {
+            let index = index(&power.domain)?;
+            Some((vec![("index", index.to_string()), ("path", power.name.clone())], counted(power)?))
+        });
+        let help = format!("Energy that RAPL has counted of the {name}.");
+        write_metric(out, &format!("node_rapl_{name}_joules_total"), COUNTER, &help, &points.collect::<Vec<_>>())?;
+    }
+    Ok(())
+}
+
+/// The number of a domain of one kind.
+type Index = fn(&Domain) -> Option<u32>;
 
 /// Processes of other programs.
 fn foreign(state: &State, sample: &Sample, out: &mut impl Write) -> io::Result<()> {

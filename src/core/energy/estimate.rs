@@ -23,6 +23,7 @@ pub fn estimated(sample: &Sample, settings: &settings::Energy) -> Option<Power> 
         name: "processor".to_owned(),
         watts: Figure::Known { value: Watts(watts), grade: Grade::Estimated, source: source(tdp) },
         energy: Some(Joules(watts * sample.elapsed.as_secs_f64())),
+        counted: None,
         adds: true,
     })
 }

@@ -20,7 +20,7 @@ fn power(domain: Domain, watts: f64) -> Power {
     };
     let source = if matches!(domain, Domain::Gpu(_)) { "nvml" } else { "powercap" };
     let watts = Figure::measured(Watts(watts), format!("{source} {name}"));
-    Power { domain, name, watts, energy: None, adds }
+    Power { domain, name, watts, energy: None, counted: None, adds }
 }
 
 fn gpu(index: u32, processes: &[(u32, u64)], shares: &[(u32, f64)]) -> Gpu {

@@ -17,6 +17,7 @@ pub(super) fn metered(second: u64, watts: f64) -> Box<Sample> {
         name: "package-0".to_owned(),
         watts: Figure::measured(Watts(watts), "powercap package-0"),
         energy: None,
+        counted: None,
         adds: true,
     };
     let at = Moment { uptime: Duration::from_secs(second), unix: 0 };

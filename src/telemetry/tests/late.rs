@@ -37,7 +37,7 @@ impl Source for Meter {
         self.0.pass();
         let watts = Figure::measured(Watts(1.0), "test");
         let (domain, name) = (Domain::Gpu(0), "gpu-0".to_owned());
-        sample.power.push(Power { domain, name, watts, energy: Some(Joules(1.0)), adds: true });
+        sample.power.push(Power { domain, name, watts, energy: Some(Joules(1.0)), counted: None, adds: true });
         sample.sources.push(tick.row("slow", "", Figure::measured("read".to_owned(), "test")));
     }
 }

@@ -3,6 +3,7 @@
 mod board;
 mod cards;
 mod events;
+mod faults;
 mod foreign;
 mod late;
 mod machine;

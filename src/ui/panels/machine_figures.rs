@@ -6,25 +6,33 @@ use crate::core::State;
 use crate::core::energy::range;
 use crate::core::figure::Grade;
 use crate::core::machine::{Domain, Gpu, Sample};
-use crate::core::units::{Ratio, or_dash};
+use crate::core::units::{Bytes, Ratio, or_dash};
 
-/// The figures of the header, least important first. Where there is little room each is `brief`, so that all of them
-/// stand in 80 columns.
-pub(crate) fn parts<'a>(canvas: &Canvas<'_>, state: &State, brief: bool) -> Vec<Spans<'a>> {
+/// How much room the figures take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// With what there is in all.
+    Full,
+    /// So that all stand in 80 columns, where there is one card at most.
+    Brief,
+    /// The same without the power of each card, which the sum holds.
+    Tight,
+    /// All cards as one: how many, the busiest, their memory in use.
+    Joined,
+}
+
+impl Form {
+    /// From the one that tells most to the one that takes least.
+    pub(crate) const ALL: [Self; 4] = [Self::Full, Self::Brief, Self::Tight, Self::Joined];
+}
+
+/// The figures of the header, least important first.
+pub(crate) fn parts<'a>(canvas: &Canvas<'_>, state: &State, form: Form) -> Vec<Spans<'a>> {
     let Some(sample) = &state.machine.sample else {
         return vec![vec![canvas.span(Meaning::Muted, "reading sensors …")]];
     };
-    let mut parts = Vec::new();
-    for gpu in &sample.gpus {
-        let usage = gpu.usage.value().map_or_else(|| "  —".to_owned(), |usage| format!("{usage:>4}"));
-        let (name, figures) = if brief { ("G", brief_figures(sample, gpu)) } else { ("gpu", memory_figure(gpu)) };
-        let name = if sample.gpus.len() > 1 { format!("{name}{} ", gpu.index) } else { format!("{name} ") };
-        parts.push(vec![
-            canvas.span(Meaning::Muted, name),
-            canvas.span(level(gpu.usage.value().copied()), usage),
-            canvas.span(Meaning::Text, figures),
-        ]);
-    }
+    let brief = form != Form::Full;
+    let mut parts = gpus(canvas, sample, form);
     parts.push(vec![
         canvas.span(Meaning::Muted, "cpu "),
         canvas.span(level(sample.cpu), format!("{:>4}", or_dash(sample.cpu))),
@@ -45,17 +53,53 @@ pub(crate) fn parts<'a>(canvas: &Canvas<'_>, state: &State, brief: bool) -> Vec<
     parts
 }
 
-fn memory_figure(gpu: &Gpu) -> String {
-    format!("  {:.1}/{:.0} GB", gpu.memory_used.gigabytes(), gpu.memory_total.gigabytes())
+/// A part for each card, or one for all.
+fn gpus<'a>(canvas: &Canvas<'_>, sample: &Sample, form: Form) -> Vec<Spans<'a>> {
+    let gpus = &sample.gpus;
+    let part = |name: String, usage: Option<Ratio>, figures: String| {
+        vec![
+            canvas.span(Meaning::Muted, name),
+            canvas.span(level(usage), format!("{:>4}", or_dash(usage))),
+            canvas.span(Meaning::Text, figures),
+        ]
+    };
+    let number = |gpu: &Gpu| if gpus.len() > 1 { gpu.index.to_string() } else { String::new() };
+    let of_each = |gpu: &Gpu| {
+        let usage = gpu.usage.value().copied();
+        let memory = brief_memory(gpu.memory_used);
+        match form {
+            Form::Full => {
+                let (used, total) = (gpu.memory_used.gigabytes(), gpu.memory_total.gigabytes());
+                part(format!("gpu{} ", number(gpu)), usage, format!("  {used:.1}/{total:.0} GB"))
+            }
+            Form::Brief => part(format!("G{} ", number(gpu)), usage, format!("{memory}{}", power_of(sample, gpu))),
+            _ => part(format!("G{} ", number(gpu)), usage, memory),
+        }
+    };
+    if form != Form::Joined || gpus.len() < 2 {
+        return gpus.iter().map(of_each).collect();
+    }
+    let busiest = gpus.iter().filter_map(|gpu| gpu.usage.value().copied()).max_by(|a, b| a.0.total_cmp(&b.0));
+    let memory = gpus.iter().map(|gpu| gpu.memory_used).sum();
+    vec![part(format!("gpu {}× ", gpus.len()), busiest, brief_memory(memory))]
 }
 
-/// A card's memory in use and its power, in ten columns.
-fn brief_figures(sample: &Sample, gpu: &Gpu) -> String {
-    let gigabytes = gpu.memory_used.gigabytes();
-    let memory = if gigabytes < 9.95 { format!("{gigabytes:.1}G") } else { format!("{gigabytes:.0}G") };
+/// Memory in five columns.
+fn brief_memory(used: Bytes) -> String {
+    let gigabytes = used.gigabytes();
+    let text = match gigabytes {
+        small if small < 9.95 => format!("{small:.1}G"),
+        large if large < 999.5 => format!("{large:.0}G"),
+        huge => format!("{:.1}T", huge / 1000.0),
+    };
+    format!(" {text:>4}")
+}
+
+/// A card's power in five columns, where it is known.
+fn power_of(sample: &Sample, gpu: &Gpu) -> String {
     let meter = sample.power.iter().find(|power| power.domain == Domain::Gpu(gpu.index));
-    let watts = meter.and_then(|power| power.watts.value()).map(|watts| format!(" {:>4}", format!("{:.0}W", watts.0)));
-    format!(" {memory:>4}{}", watts.unwrap_or_default())
+    let watts = meter.and_then(|power| power.watts.value());
+    watts.map_or_else(String::new, |watts| format!(" {:>4}", format!("{:.0}W", watts.0)))
 }
 
 /// The look of a share that should not be near the whole.

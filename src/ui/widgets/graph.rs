@@ -46,7 +46,10 @@ fn label(value: f32) -> String {
     } else if value >= 10.0 || value.fract() == 0.0 {
         format!("{value:.0}")
     } else {
-        digits(f64::from(value)).trim_end_matches('0').to_owned()
+        let text = digits(f64::from(value));
+        let text = text.trim_end_matches('0');
+        // Four columns are all there is.
+        if text.len() < usize::from(AXIS) { text } else { text.trim_start_matches('0') }.to_owned()
     }
 }
 
@@ -177,15 +180,32 @@ fn fill(canvas: &mut Canvas<'_>, plot: Rect, series: &[Series], span: usize, top
             }
             let most = (0..series.len().min(MAX_SERIES)).max_by_key(|index| (dots[*index], usize::MAX - index));
             let Some(most) = most.filter(|most| dots[*most] > 0) else { continue };
+            let cell = (plot.x + cell_x as u16, plot.y + cell_y as u16);
             let glyph = match canvas.graphs {
                 GraphStyle::Braille => braille(filled[0], filled[1]),
-                GraphStyle::Block => BLOCKS[filled[0].min(8)],
+                GraphStyle::Block => {
+                    if let Some((glyph, style)) = border(series, &dots, filled[0]) {
+                        canvas.cell(cell.0, cell.1, glyph, style);
+                        continue;
+                    }
+                    BLOCKS[filled[0].min(8)]
+                }
                 GraphStyle::Ascii if filled[0] == 1 => '.',
                 GraphStyle::Ascii => FILLS[most % FILLS.len()],
             };
-            canvas.cell(plot.x + cell_x as u16, plot.y + cell_y as u16, glyph, series[most].style);
+            canvas.cell(cell.0, cell.1, glyph, series[most].style);
         }
     }
+}
+
+/// A full cell in which one series ends and another begins: a block of the one before the colour of the other, so that
+/// the border does not jump by whole cells. Where a theme has no colours to tell them apart there is none.
+fn border(series: &[Series], dots: &[usize; MAX_SERIES], filled: usize) -> Option<(char, Style)> {
+    let mut present = (0..series.len().min(MAX_SERIES)).filter(|index| dots[*index] > 0);
+    let lower = present.next().filter(|_| filled == 8)?;
+    let upper = present.max_by_key(|index| dots[*index])?;
+    let (ground, behind) = (series[lower].style.fg?, series[upper].style.fg?);
+    (ground != behind).then(|| (BLOCKS[dots[lower].min(8)], series[lower].style.bg(behind)))
 }
 
 /// Where each series ends above the ground in one column of steps.
@@ -267,10 +287,51 @@ mod tests {
     }
 
     #[test]
+    fn labels_fit_beside_the_axis() {
+        let texts = [0.025, 0.05, 0.25, 0.5, 2.5, 10.0, 250.0, 5000.0, 20_000.0].map(label);
+        assert_eq!(texts, [".025", "0.05", "0.25", "0.5", "2.5", "10", "250", "5000", "20k"]);
+        for end in (-2..6).flat_map(|power| [1.0, 2.0, 5.0].map(|step| step * 10_f32.powi(power))) {
+            assert!([end, end / 2.0].map(label).iter().all(|text| text.len() < usize::from(AXIS)), "{end}");
+        }
+    }
+
+    #[test]
     fn unknown_is_no_zero() {
         let points = [Some(0.0), None, Some(2.0), Some(4.0)];
         assert_eq!(sparkline(points.into_iter(), 6, GraphStyle::Block), "  ▁ ▅█");
         assert_eq!(sparkline(points.into_iter(), 2, GraphStyle::Ascii), "+@");
+    }
+
+    /// The heights of a ramp under a constant, as the cells of each column show them in blocks: of the lower series and
+    /// of both.
+    #[test]
+    fn blocks_rise_by_eighths_without_a_notch() {
+        let (theme, keys) = (crate::ui::Theme::monochrome(), crate::ui::Keymap::default());
+        let area = Rect::new(0, 0, 33, 6);
+        let mut buffer = ratatui::buffer::Buffer::empty(area);
+        let context = crate::ui::keymap::Context::Fleet;
+        let mut canvas = Canvas::new(&mut buffer, &theme, &keys, context, GraphStyle::Block);
+        let ramp = (0..33_u16).map(|step| Some(f32::from(step))).collect();
+        let colours = [ratatui::style::Color::Red, ratatui::style::Color::Blue];
+        let style = |index: usize| Style::new().fg(colours[index]);
+        let series =
+            [Series { points: ramp, style: style(0) }, Series { points: vec![Some(8.0); 33], style: style(1) }];
+        fill(&mut canvas, area, &series, 33, 48.0);
+        let eighths = |symbol: &str| BLOCKS.iter().position(|block| symbol.starts_with(*block)).unwrap();
+        let heights: Vec<_> = (0..33)
+            .map(|x| {
+                let cells = (0..6).map(|y| &buffer[(x, y)]);
+                cells.fold((0, 0), |(lower, all), cell| {
+                    let height = eighths(cell.symbol());
+                    let is_lower = cell.fg == colours[0] && height > 0;
+                    let is_two = cell.bg == colours[1];
+                    (lower + if is_lower { height } else { 0 }, all + if is_two { 8 } else { height })
+                })
+            })
+            .collect();
+        for (step, (lower, all)) in heights.iter().enumerate() {
+            assert_eq!((*lower, *all), (step, step + 8), "{heights:?}");
+        }
     }
 
     #[test]

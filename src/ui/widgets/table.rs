@@ -3,7 +3,7 @@
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, Spans, below, row};
+use super::super::canvas::{Canvas, Spans, below, row, spans_width};
 use super::super::theme::Meaning;
 
 /// A column.
@@ -89,7 +89,12 @@ pub(crate) fn draw<'a>(
     mut row_of: impl FnMut(&Canvas<'_>, usize) -> Row<'a>,
 ) {
     let (count, chosen, focused) = rows;
-    let places = arrange(columns, area);
+    let mut ranked = columns.to_vec();
+    // The column that sorts shows, however little room there is.
+    if let Some(column) = sorted.and_then(|(index, _)| ranked.get_mut(index)) {
+        column.rank = 0;
+    }
+    let places = arrange(&ranked, area);
     let head = row(area, 0);
     for (index, (column, place)) in columns.iter().zip(&places).enumerate() {
         let (Some((x, width)), 1) = (place, head.height) else { continue };
@@ -99,7 +104,9 @@ pub(crate) fn draw<'a>(
             text.push_str(sign);
         }
         let spans = vec![canvas.span(if sign.is_some() { Meaning::Accent } else { Meaning::Heading }, text)];
-        place_spans(canvas, (*x, head.y, *width), column.align, &spans);
+        // A sign for which the head leaves no room moves it into the gap on its left.
+        let more = u16::from(column.align == Align::Right && spans_width(&spans) > usize::from(*width));
+        place_spans(canvas, (x.saturating_sub(more), head.y, width + more), column.align, &spans);
     }
     let body = below(area, 1);
     *offset = follow(*offset, chosen, count, usize::from(body.height));

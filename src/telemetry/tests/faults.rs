@@ -1,0 +1,122 @@
+//! What breaks on real machines, a file for each case: `tests/fixtures/telemetry/cases`. A case is a machine's files as
+//! they are at first, and what of them has changed at later readings.
+//!
+//! `@ PATH` begins what a file holds, `@ PATH/` an empty folder, `- PREFIX` takes away, `! PATH` may not be read, and
+//! `~ MILLISECONDS [UNIX SECONDS]` is when the next reading happens.
+
+use std::fs;
+use std::path::Path;
+
+use super::*;
+use crate::core::machine::Power;
+use crate::core::settings::Settings;
+use crate::core::units::or_dash;
+use crate::core::{Event, State, update};
+
+/// The process that each case may have.
+const WORKER: u32 = 4242;
+
+/// Rows that tell of the machine that tests where a case has no files for them.
+const OF_THIS_MACHINE: [&str; 3] = ["cpu", "memory", "disks"];
+
+/// Make the changes of one reading.
+fn change(tree: &Tree, text: &str) {
+    let mut file: Option<(String, String)> = None;
+    let finish = |file: &mut Option<(String, String)>| {
+        if let Some((path, content)) = file.take() {
+            tree.set(&path, content);
+        }
+    };
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        match line.split_at_checked(2) {
+            Some(("@ ", path)) => {
+                finish(&mut file);
+                file = Some((path.to_owned(), String::new()));
+            }
+            Some(("- ", prefix)) => {
+                finish(&mut file);
+                tree.remove(prefix);
+            }
+            Some(("! ", path)) => {
+                finish(&mut file);
+                tree.fail(path, ErrorKind::PermissionDenied);
+            }
+            _ => {
+                let (_, content) = file.as_mut().expect("content follows a path");
+                content.push_str(line);
+                content.push('\n');
+            }
+        }
+    }
+    finish(&mut file);
+}
+
+/// What a sample tells, a line for each figure.
+fn told(sample: &Sample) -> Vec<String> {
+    let (now, total) = (sample.at, sample.total_power());
+    let slept = if now.unix > 0 { format!(", {} s later on the wall", now.unix) } else { String::new() };
+    let head = format!("at {} ms{slept}: {} in all", now.uptime.as_millis(), or_dash(total));
+    let powers = powers(sample).into_iter().map(|power| format!("    {power}"));
+    let processes = sample.processes.iter();
+    let processes = processes.map(|process| format!("    worker {}, {:.2} cores", process.resident, process.cores));
+    std::iter::once(head).chain(powers).chain(processes).collect()
+}
+
+/// What was metered in a sample's tick, joules.
+fn metered(sample: &Sample) -> f64 {
+    let seconds = sample.elapsed.as_secs_f64();
+    // A meter of power has no energy yet at its first reading; its power stands for the tick.
+    let energy = |power: &Power| {
+        let watts = power.watts.value().filter(|_| power.adds && seconds > 0.0)?;
+        Some(power.energy.map_or(watts.0 * seconds, |joules| joules.0))
+    };
+    sample.power.iter().filter_map(energy).sum()
+}
+
+/// Play a case; what was told at each reading, and by whom at the last.
+fn play(text: &str) -> String {
+    let tree = Tree::default();
+    tree.process(std::process::id(), 50, 90_000);
+    // Events of the whole system are root's.
+    let events = Counted::default();
+    events.0.lock().unwrap().insert((2, 0), Err(ErrorKind::PermissionDenied));
+    let mut sampler = None;
+    let mut state = State::new(Settings::default(), Vec::new());
+    let (mut lines, mut rows, mut joules) = (Vec::new(), Vec::new(), 0.0);
+    for (index, reading) in format!("~ 0\n{text}").trim_start_matches("~ ").split("\n~ ").enumerate() {
+        let (when, changes) = reading.split_once('\n').unwrap_or((reading, ""));
+        let mut numbers = when.split(' ').map(|number| number.parse::<u64>().unwrap());
+        let now = at(numbers.next().unwrap());
+        let now = Moment { unix: numbers.next().unwrap_or(0).cast_signed(), ..now };
+        change(&tree, changes);
+        // It looks at the processor once, when it is made.
+        let sampler = sampler.get_or_insert_with(|| with(&tree, Fake::default(), events.clone()));
+        let sample = sampler.sample(now, &[WORKER]);
+        no_zero_watts(&sample);
+        joules += metered(&sample);
+        lines.extend(told(&sample));
+        let names = sample.sources.iter().map(|row| &*row.name).filter(|name| !OF_THIS_MACHINE.contains(name));
+        rows = names.map(|name| format!("  {name}: {}", row(&sample, name))).collect();
+        update(&mut state, now, Event::Sample(Box::new(sample)));
+        // What was metered went somewhere, once.
+        let booked = state.attribution.total.measured();
+        assert!((booked - joules).abs() < 1e-6, "{booked} J of {joules} J were booked after reading {index}");
+    }
+    lines.push("sources at the end".to_owned());
+    lines.extend(rows);
+    lines.join("\n")
+}
+
+#[test]
+fn each_case_is_told_as_it_is() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/telemetry/cases");
+    let mut cases: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.sort_unstable();
+    assert!(cases.len() > 15, "{cases:?}");
+    for case in cases {
+        let text = fs::read_to_string(&case).unwrap();
+        let origin = text.lines().take_while(|line| line.starts_with('#')).any(|line| line.contains("as in "));
+        assert!(origin, "{} does not say where its shape comes from", case.display());
+        insta::assert_snapshot!(format!("case-{}", case.file_stem().unwrap().to_string_lossy()), play(&text));
+    }
+}
