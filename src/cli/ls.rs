@@ -291,6 +291,9 @@ mod tests {
           size               5.0 GB
           last used          2 h ago
 
+        Measured here
+          generation         —, `taffrail bench` measures it
+
         Openness
           declared           apache-2.0, OSI-approved (the file's header)
           inherited          apache-2.0, OSI-approved, from Qwen/Qwen3 8B Base (by https://huggingface.co/Qwen/Qwen3-8B)
@@ -349,6 +352,7 @@ mod tests {
           status             cut off at tensor 131 of 272
           store              folder
           size               7 B
+          last used          —, the file system tells of no reading
 
         Openness
           declared           no licence that is known

@@ -27,7 +27,7 @@ use Part::{Heading, Keys, Term, Text};
 const FLEET: &[Part] = &[
     Heading("Fleet: what is running, and what does it cost?"),
     Text(
-        "A row for each session: one model in one worker process. Beside or below it the chosen session; under the table throughput, memory, power and heat over the same time. The last row is taffrail itself.",
+        "A row for each session: one model in one worker process. Beside or below it the chosen session; under the table throughput, memory, power and heat over the same time. The last row is taffrail itself; below it stand the models that other programs run, where there are any.",
     ),
     Term("State", "○ ready  ◔ reads the prompt  ● thinks or answers  ◐ loads  ◌ waits or stops  ✕ failed"),
     Term("Context", "tokens in the context, of those that it holds"),
@@ -42,7 +42,7 @@ const FLEET: &[Part] = &[
 const LIBRARY: &[Part] = &[
     Heading("Library: what do I have, and what would fit?"),
     Text(
-        "A row for each model in the Hugging Face cache, in your folders and among the starters. Other tools' files change only where you ask for it.",
+        "A row for each model on this machine, whichever tool brought it; what lies in several places is one row. Other tools' files change only where you ask for it.",
     ),
     Term("Params", "parameters, counted from the tensors"),
     Term("Context", "tokens that the model was trained for"),

@@ -91,10 +91,16 @@ mod tests {
 
     #[test]
     fn a_process_is_called_by_its_program() {
+        use std::io::{Read as _, Write as _};
         use std::os::unix::process::CommandExt as _;
         use std::process::{Command, Stdio};
         for called in ["/proc/self/exe", "/usr/bin/cat", "cat"] {
-            let mut child = Command::new("cat").arg0(called).stdin(Stdio::piped()).spawn().unwrap();
+            let mut command = Command::new("cat");
+            command.arg0(called).stdin(Stdio::piped()).stdout(Stdio::piped());
+            let mut child = command.spawn().unwrap();
+            // Only once it answers is it the new program for sure.
+            child.stdin.as_mut().unwrap().write_all(b"a").unwrap();
+            child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
             let name = name(child.id());
             drop(child.stdin.take());
             child.wait().unwrap();
