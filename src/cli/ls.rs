@@ -297,6 +297,9 @@ mod tests {
           size               5.0 GB
           last used          2 h ago
 
+        Measured here
+          generation         —, `taffrail bench` measures it
+
         Openness
           declared           apache-2.0, OSI-approved (the file's header)
           inherited          apache-2.0, OSI-approved, from Qwen/Qwen3 8B Base (by https://huggingface.co/Qwen/Qwen3-8B)
