@@ -358,6 +358,7 @@ mod tests {
           status             cut off at tensor 131 of 272
           store              folder
           size               7 B
+          last used          —, the file system tells of no reading
 
         Openness
           declared           no licence that is known
