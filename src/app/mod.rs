@@ -49,7 +49,8 @@ pub fn terminal_width() -> Option<usize> {
     if !std::io::IsTerminal::is_terminal(&std::io::stdout()) {
         return None;
     }
-    crossterm::terminal::size().ok().map(|(columns, _)| usize::from(columns))
+    // A terminal that nobody told its size says 0.
+    crossterm::terminal::size().ok().map(|(columns, _)| usize::from(columns)).filter(|columns| *columns > 0)
 }
 
 /// The state of a command that only looks: the machine is read once, and nothing runs.

@@ -27,7 +27,7 @@ pub fn share(path: &Path) -> io::Result<(f64, u64)> {
 
     use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
-    let file = std::fs::File::open(path)?;
+    let file = open(path)?;
     let metadata = file.metadata()?;
     let length = metadata.len();
     let is_owner = metadata.uid() == rustix::process::geteuid().as_raw() || rustix::process::geteuid().is_root();
@@ -60,6 +60,16 @@ pub fn share(path: &Path) -> io::Result<(f64, u64)> {
         n_pages += pages.len() as u64;
     }
     Ok((n_present as f64 / n_pages.max(1) as f64, length))
+}
+
+/// Open a file whose time of reading stays as it is, though it is mapped, where the system allows that: to be asked about
+/// is not to be used.
+#[cfg(target_os = "linux")]
+fn open(path: &Path) -> io::Result<std::fs::File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+
+    let quietly = std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NOATIME).open(path);
+    quietly.or_else(|_| std::fs::File::open(path))
 }
 
 /// Elsewhere the system is not asked.
@@ -98,5 +108,10 @@ mod tests {
         let (present, _) = share(&path).unwrap();
         assert!(present < 0.01, "{present}");
         assert!(share(&folder.path().join("none")).is_err());
+        // Asking is no use of the file.
+        let long_ago = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_hours(1);
+        file.set_times(std::fs::FileTimes::new().set_accessed(long_ago)).unwrap();
+        share(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().accessed().unwrap(), long_ago);
     }
 }

@@ -40,6 +40,30 @@ pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
+/// Whether a file came before this time, seconds since 1970, and was not read since it was written. Only of file systems
+/// on this machine that write down the time of reading; of all others it can't be told.
+pub(super) fn never_read_since(path: &Path, before: i64) -> bool {
+    let Ok(metadata) = path.metadata() else { return false };
+    let is_unread = (metadata.atime(), metadata.atime_nsec()) <= (metadata.mtime(), metadata.mtime_nsec());
+    // What was unpacked or copied keeps an older time of writing; the time of the last change of its entry is its own.
+    is_unread && metadata.mtime().max(metadata.ctime()) < before && tells_reading(path)
+}
+
+/// Whether the file system is one of this machine that writes down when a file is read.
+#[cfg(target_os = "linux")]
+pub(super) fn tells_reading(path: &Path) -> bool {
+    /// Of ext2 to ext4, XFS and btrfs.
+    const LOCAL: [u64; 3] = [0xef53, 0x5846_5342, 0x9123_683e];
+    let is_local = rustix::fs::statfs(path).is_ok_and(|system| LOCAL.contains(&(system.f_type as u64)));
+    let flags = rustix::fs::statvfs(path).map(|system| system.f_flag);
+    is_local && flags.is_ok_and(|flags| !flags.contains(rustix::fs::StatVfsMountFlags::NOATIME))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn tells_reading(_: &Path) -> bool {
+    false
+}
+
 /// Make what happened in a folder last through a power cut. Some file systems can't; then it lasts as it does.
 pub(super) fn sync(folder: &Path) {
     let _ = File::open(folder).and_then(|folder| folder.sync_all());

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::files::{allocated, identity};
+use super::files::{self, allocated, identity};
 use super::{House, Phase, plan};
 use crate::core::house::{Item, Kind, Piece, Request, Survey, Tidy, Usage, family};
 use crate::core::model::{Model, Store};
@@ -56,12 +56,15 @@ pub(super) fn survey(house: &House, models: &[Arc<Model>]) -> Survey {
     Survey { usage: Usage::new(&pieces(models)), tidy, undo: undo.map(|record| record.title.clone()), problems }
 }
 
-/// The models that nothing has read for so many days, as far as the file system tells.
+/// The models that nothing has read for so many days, as far as the file system tells: not since, or never and they came
+/// before.
 pub fn unused(models: &[Arc<Model>], days: i64, now: i64) -> Vec<Arc<Model>> {
     let before = now.saturating_sub(days.saturating_mul(DAY));
-    let is_unused = |model: &&Arc<Model>| {
-        model.store != Store::Starter && model.places().all(|place| place.used.is_some_and(|used| used < before))
+    let is_place_unused = |place: &Model| match place.used {
+        Some(used) => used < before,
+        None => !place.files.is_empty() && place.files.iter().all(|file| files::never_read_since(&file.path, before)),
     };
+    let is_unused = |model: &&Arc<Model>| model.store != Store::Starter && model.places().all(is_place_unused);
     models.iter().filter(is_unused).cloned().collect()
 }
 

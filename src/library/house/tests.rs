@@ -408,6 +408,27 @@ fn files_that_only_claim_to_be_alike_are_not_joined() {
     assert_eq!(yard.trash(), [] as [PathBuf; 0]);
 }
 
+/// A file that was written and not read, on a file system that writes down when it is.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_came_long_ago_and_was_never_read_is_unused() {
+    let yard = Yard::new();
+    let path = yard.path("mine/one.gguf");
+    let tells = files::tells_reading(&path);
+    let set = |read: SystemTime| {
+        let times = fs::FileTimes::new().set_accessed(read).set_modified(SystemTime::UNIX_EPOCH);
+        fs::File::options().write(true).open(&path).unwrap().set_times(times).unwrap();
+    };
+    let is_unused = |now: i64| !unused(&[yard.model(Store::Folder, "mine/one.gguf")], 30, now).is_empty();
+    let days = |days: i64| yard.house.now + days * 24 * 60 * 60;
+    set(SystemTime::UNIX_EPOCH);
+    assert!(!is_unused(days(29)), "it came today, though it was written long ago");
+    assert_eq!(is_unused(days(31)), tells);
+    set(SystemTime::now());
+    assert!(!is_unused(days(29)));
+    assert!(is_unused(days(31)));
+}
+
 #[test]
 fn what_looks_alike_is_told_before_it_is_compared() {
     let yard = Yard::new();
