@@ -153,6 +153,17 @@ fn the_header_tells_all_cards() {
 }
 
 #[test]
+fn what_holds_a_card_back_shows() {
+    let mut state = fixture::busy();
+    state.machine.sample.as_mut().unwrap().gpus[0].held_by = "heat, power limit".to_owned();
+    for screen in [Screen::Machine, Screen::Top] {
+        state.screen = screen;
+        let text = text_of(&draw(&state, 80, 24));
+        assert!(text.contains("71 °C   143 W   held back by heat, power l"), "{text}");
+    }
+}
+
+#[test]
 fn the_column_that_sorts_shows_in_the_smallest_terminal() {
     let mut state = fixture::busy();
     for (_, sort) in FleetSort::ALL {
