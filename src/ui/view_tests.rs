@@ -159,7 +159,7 @@ fn what_holds_a_card_back_shows() {
     for screen in [Screen::Machine, Screen::Top] {
         state.screen = screen;
         let text = text_of(&draw(&state, 80, 24));
-        assert!(text.contains("71 °C   143 W   held back by heat, power l"), "{text}");
+        assert!(text.contains("71 °C   143 W   held back by heat"), "{text}");
     }
 }
 
