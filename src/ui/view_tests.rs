@@ -164,6 +164,22 @@ fn what_holds_a_card_back_shows() {
 }
 
 #[test]
+fn a_bar_in_a_reversed_row_is_not_reversed() {
+    let state = fixture::busy();
+    let area = Rect::new(0, 0, 120, 40);
+    for name in ["mono", "terminal"] {
+        let mut buffer = Buffer::empty(area);
+        view(&state, &mut ViewState::default(), &theme(name), &Keymap::default(), area, &mut buffer);
+        let (_, y) = find(&buffer, "● answer").unwrap();
+        let row = (4..70).map(|x| buffer[(x, y)].clone());
+        let is_reversed = |cell: &ratatui::buffer::Cell| cell.modifier.contains(Modifier::REVERSED);
+        let (bars, rest): (Vec<_>, Vec<_>) = row.partition(|cell| ("▁"..="█").contains(&cell.symbol()));
+        assert_eq!(bars.len(), 8, "{name}: the sparkline");
+        assert!(!bars.iter().any(is_reversed) && rest.iter().all(is_reversed), "{name}");
+    }
+}
+
+#[test]
 fn the_column_that_sorts_shows_in_the_smallest_terminal() {
     let mut state = fixture::busy();
     for (_, sort) in FleetSort::ALL {
