@@ -113,10 +113,20 @@ impl Rows<'_, '_> {
             Figure::Known { grade, source, .. } => {
                 // What is modelled without a sensor is dimmer than what one tells.
                 let meaning = if *grade == Grade::Estimated { Meaning::Muted } else { Meaning::Text };
+                let room = usize::from(self.area.width.saturating_sub(LABEL));
+                // A range that was cut off would say less than it does, so it gets a row of its own.
+                let (text, range) = match text.split_once(" (") {
+                    Some((text, range)) if text::width(text) + 2 + text::width(range) > room => (text, Some(range)),
+                    _ => (text, None),
+                };
+                let mut label = label;
                 let mut value = vec![self.canvas.span(meaning, text)];
+                if let Some(range) = range {
+                    self.spans(label, &value);
+                    (label, value) = ("", vec![self.canvas.span(meaning, format!("({range}"))]);
+                }
                 let word = self.canvas.span(Meaning::Muted, format!("  {}", grade.word()));
                 let source = self.canvas.span(Meaning::Muted, format!(", {source}"));
-                let room = usize::from(self.area.width.saturating_sub(LABEL));
                 // As much as there is the room for; the mark tells the grade as well.
                 for more in [word, source] {
                     if spans_width(&value) + spans_width(std::slice::from_ref(&more)) > room {
