@@ -389,3 +389,30 @@ pub(crate) fn title<'a>(canvas: &Canvas<'_>, session: &'a Session, room: usize) 
     }
     spans
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::settings::GraphStyle;
+    use crate::ui::keymap::Context;
+    use crate::ui::{Keymap, Theme};
+
+    #[test]
+    fn a_range_is_never_cut_off() {
+        let (theme, keys) = (Theme::monochrome(), Keymap::default());
+        let value = Uncertain { value: 0.038, relative: 1.0 };
+        let estimate = Figure::Known { value, grade: Grade::Estimated, source: "est".to_owned() };
+        for width in [32, 40, 41, 60] {
+            let area = Rect::new(0, 0, width, 3);
+            let mut buffer = ratatui::buffer::Buffer::empty(area);
+            let mut canvas = Canvas::new(&mut buffer, &theme, &keys, Context::Fleet, GraphStyle::Braille);
+            let mut rows = Rows { canvas: &mut canvas, area, above: 0, count: 0 };
+            rows.graded("per token", &estimate, "J/tok");
+            rows.text("energy", "below");
+            let count = rows.count;
+            let text: String = buffer.content.iter().map(ratatui::buffer::Cell::symbol).collect();
+            assert!(text.contains("~0.038 J/tok") && text.contains("(0.019–0.076)"), "{width}: {text}");
+            assert_eq!(count, if width < 42 { 3 } else { 2 }, "{width}: {text}");
+        }
+    }
+}
