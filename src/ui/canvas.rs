@@ -155,6 +155,14 @@ impl<'a> Canvas<'a> {
         if style.add_modifier.contains(Modifier::REVERSED) {
             // A reversed row shows no dim text: what is muted elsewhere is plain here.
             self.buffer.set_style(area, Style::new().remove_modifier(Modifier::DIM));
+            // A bar that is reversed shows what it lacks: a full one would be a hole.
+            let is_bar = |symbol: &str| symbol.starts_with(|glyph: char| ('▁'..='█').contains(&glyph));
+            for position in area.positions() {
+                let cell = &mut self.buffer[position];
+                if is_bar(cell.symbol()) {
+                    cell.modifier.remove(Modifier::REVERSED);
+                }
+            }
         }
     }
 

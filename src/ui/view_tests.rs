@@ -153,6 +153,33 @@ fn the_header_tells_all_cards() {
 }
 
 #[test]
+fn what_holds_a_card_back_shows() {
+    let mut state = fixture::busy();
+    state.machine.sample.as_mut().unwrap().gpus[0].held_by = "heat, power limit".to_owned();
+    for screen in [Screen::Machine, Screen::Top] {
+        state.screen = screen;
+        let text = text_of(&draw(&state, 80, 24));
+        assert!(text.contains("71 °C   143 W   held back by heat"), "{text}");
+    }
+}
+
+#[test]
+fn a_bar_in_a_reversed_row_is_not_reversed() {
+    let state = fixture::busy();
+    let area = Rect::new(0, 0, 120, 40);
+    for name in ["mono", "terminal"] {
+        let mut buffer = Buffer::empty(area);
+        view(&state, &mut ViewState::default(), &theme(name), &Keymap::default(), area, &mut buffer);
+        let (_, y) = find(&buffer, "● answer").unwrap();
+        let row = (4..70).map(|x| buffer[(x, y)].clone());
+        let is_reversed = |cell: &ratatui::buffer::Cell| cell.modifier.contains(Modifier::REVERSED);
+        let (bars, rest): (Vec<_>, Vec<_>) = row.partition(|cell| ("▁"..="█").contains(&cell.symbol()));
+        assert_eq!(bars.len(), 8, "{name}: the sparkline");
+        assert!(!bars.iter().any(is_reversed) && rest.iter().all(is_reversed), "{name}");
+    }
+}
+
+#[test]
 fn the_column_that_sorts_shows_in_the_smallest_terminal() {
     let mut state = fixture::busy();
     for (_, sort) in FleetSort::ALL {
@@ -460,6 +487,8 @@ fn frozen_graphs_say_so_and_stand() {
         text.lines()
             .skip_while(|line| !line.contains("throughput"))
             .skip(1)
+            // The ends of the time go on.
+            .filter(|line| !line.contains('└'))
             .map(|line| line.chars().take(25).collect::<String>())
             .collect::<Vec<_>>()
     };

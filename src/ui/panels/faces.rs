@@ -113,10 +113,20 @@ impl Rows<'_, '_> {
             Figure::Known { grade, source, .. } => {
                 // What is modelled without a sensor is dimmer than what one tells.
                 let meaning = if *grade == Grade::Estimated { Meaning::Muted } else { Meaning::Text };
+                let room = usize::from(self.area.width.saturating_sub(LABEL));
+                // A range that was cut off would say less than it does, so it gets a row of its own.
+                let (text, range) = match text.split_once(" (") {
+                    Some((text, range)) if text::width(text) + 2 + text::width(range) > room => (text, Some(range)),
+                    _ => (text, None),
+                };
+                let mut label = label;
                 let mut value = vec![self.canvas.span(meaning, text)];
+                if let Some(range) = range {
+                    self.spans(label, &value);
+                    (label, value) = ("", vec![self.canvas.span(meaning, format!("({range}"))]);
+                }
                 let word = self.canvas.span(Meaning::Muted, format!("  {}", grade.word()));
                 let source = self.canvas.span(Meaning::Muted, format!(", {source}"));
-                let room = usize::from(self.area.width.saturating_sub(LABEL));
                 // As much as there is the room for; the mark tells the grade as well.
                 for more in [word, source] {
                     if spans_width(&value) + spans_width(std::slice::from_ref(&more)) > room {
@@ -378,4 +388,31 @@ pub(crate) fn title<'a>(canvas: &Canvas<'_>, session: &'a Session, room: usize) 
         spans.pop();
     }
     spans
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::settings::GraphStyle;
+    use crate::ui::keymap::Context;
+    use crate::ui::{Keymap, Theme};
+
+    #[test]
+    fn a_range_is_never_cut_off() {
+        let (theme, keys) = (Theme::monochrome(), Keymap::default());
+        let value = Uncertain { value: 0.038, relative: 1.0 };
+        let estimate = Figure::Known { value, grade: Grade::Estimated, source: "est".to_owned() };
+        for width in [32, 40, 41, 60] {
+            let area = Rect::new(0, 0, width, 3);
+            let mut buffer = ratatui::buffer::Buffer::empty(area);
+            let mut canvas = Canvas::new(&mut buffer, &theme, &keys, Context::Fleet, GraphStyle::Braille);
+            let mut rows = Rows { canvas: &mut canvas, area, above: 0, count: 0 };
+            rows.graded("per token", &estimate, "J/tok");
+            rows.text("energy", "below");
+            let count = rows.count;
+            let text: String = buffer.content.iter().map(ratatui::buffer::Cell::symbol).collect();
+            assert!(text.contains("~0.038 J/tok") && text.contains("(0.019–0.076)"), "{width}: {text}");
+            assert_eq!(count, if width < 42 { 3 } else { 2 }, "{width}: {text}");
+        }
+    }
 }

@@ -241,7 +241,12 @@ fn sparklines(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
 
 /// How far back the graphs reach, and where they end.
 fn labels(state: &State) -> (String, String) {
-    let time = |ticks: usize| span(state.settings.telemetry.interval * u32::try_from(ticks).unwrap_or(u32::MAX));
+    let time = |ticks: usize| {
+        let time = state.settings.telemetry.interval * u32::try_from(ticks).unwrap_or(u32::MAX);
+        // Of two ends the difference counts, so that minutes are not rounded.
+        let (minutes, seconds) = (time.as_secs() / 60, time.as_secs() % 60);
+        if (1..60).contains(&minutes) && seconds > 0 { format!("{minutes}:{seconds:02} min") } else { span(time) }
+    };
     let machine = &state.machine;
     match machine.frozen.filter(|ticks| *ticks > 0) {
         None => (time(machine.span), "now".to_owned()),

@@ -9,7 +9,7 @@ use super::super::theme::Meaning;
 use super::super::view::ViewState;
 use super::super::widgets::bar;
 use crate::core::State;
-use crate::core::machine::Sample;
+use crate::core::machine::{Domain, Sample};
 use crate::core::state::Screen;
 use crate::core::units::{Bytes, Ratio, or_dash, span};
 
@@ -190,13 +190,31 @@ fn measured(state: &State, unix: i64) -> String {
 fn gpus(canvas: &mut Canvas<'_>, area: Rect, sample: &Sample) -> Rect {
     let mut rest = area;
     for gpu in &sample.gpus {
-        let temperature = gpu.temperature.map(|celsius| format!("   {celsius}")).unwrap_or_default();
-        let usage = gpu.usage.value().map_or_else(|| "—".to_owned(), ToString::to_string);
-        let text = format!("{usage:>4}   {} of {}{temperature}   {}", gpu.memory_used, gpu.memory_total, gpu.name);
-        rest = line(canvas, rest, &format!("gpu {}", gpu.index), &text);
+        let usage = gpu.usage.value().copied();
+        let memory = (gpu.memory_total > Bytes(0)).then(|| format!("{} of {}", gpu.memory_used, gpu.memory_total));
+        let watts = sample.power.iter().find(|power| power.domain == Domain::Gpu(gpu.index)).map(|power| &power.watts);
+        let figures = [
+            memory,
+            gpu.temperature.map(|celsius| celsius.to_string()),
+            watts.filter(|watts| watts.value().is_some()).map(ToString::to_string),
+            gpu.mhz.filter(|_| area.width >= WITH_CLOCKS).map(|mhz| format!("{mhz} MHz")),
+        ];
+        let mut spans = vec![canvas.span(machine_figures::level(usage), format!("{:>4}", or_dash(usage)))];
+        spans.extend(figures.into_iter().flatten().map(|text| canvas.span(Meaning::Text, format!("   {text}"))));
+        if !gpu.held_by.is_empty() {
+            spans.push(canvas.span(Meaning::Warn, format!("   held back by {}", gpu.held_by)));
+        }
+        spans.push(canvas.span(Meaning::Muted, format!("   {}", gpu.name)));
+        if rest.height > 0 {
+            canvas.pair(row(rest, 0), &format!("gpu {}", gpu.index), LABEL, &spans);
+        }
+        rest = below(rest, 1);
     }
     rest
 }
+
+/// From this width on a card's clock stands beside its other figures.
+const WITH_CLOCKS: u16 = 90;
 
 fn disks(canvas: &mut Canvas<'_>, area: Rect, sample: &Sample, airy: bool) -> Rect {
     let mut rest = area;
