@@ -7,6 +7,8 @@
 
 mod amdgpu;
 mod apart;
+#[cfg(any(target_os = "macos", test))]
+mod apple;
 pub mod bandwidth;
 mod battery;
 mod counter;

@@ -103,6 +103,12 @@ impl Sampler {
             apart("nvml", nvidia::COVERS, Box::new(Nvidia::new(driver))),
             apart("amdgpu", amdgpu::COVERS, Box::<Amdgpu>::default()),
             apart("intel", intel::COVERS, Box::<Intel>::default()),
+            #[cfg(target_os = "macos")]
+            apart(
+                "apple",
+                super::apple::COVERS,
+                Box::new(super::apple::Apple::new(Box::<super::apple::Own>::default())),
+            ),
             apart("battery", battery::COVERS, Box::<Battery>::default()),
             apart("hwmon", hwmon::COVERS, Box::<Meters>::default()),
             Slot::Here(Box::new(Cpu::default())),

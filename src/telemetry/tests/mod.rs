@@ -1,5 +1,6 @@
 //! A recorded machine, replayed: what its files say is changed between ticks, and time is what the test says.
 
+mod apple;
 mod board;
 mod cards;
 mod events;
