@@ -16,6 +16,7 @@ mod prepare;
 pub mod recording;
 pub mod replay;
 mod save;
+pub mod scratch;
 pub mod survey;
 
 use std::path::PathBuf;
@@ -86,6 +87,8 @@ pub struct App {
     asides: mpsc::Receiver<Event>,
     aside_sender: mpsc::Sender<Event>,
     keeper: history::Keeper,
+    /// While a text is weighed.
+    scratch: Option<scratch::Scratch>,
     watcher: Option<library::Watcher>,
     readings: watch::Receiver<Option<Box<Sample>>>,
     /// `None` where a recording plays.
@@ -157,6 +160,7 @@ impl App {
             library_sender,
             hub: hub::Hub::new(),
             keeper: history::Keeper::new(history::place()),
+            scratch: None,
             watcher: None,
             readings,
             sampler: None,
@@ -348,6 +352,23 @@ impl App {
                 let number = std::hash::RandomState::new().build_hasher().finish();
                 self.handle(Event::Drawn(number));
             }
+            Effect::Scratch(order) => {
+                // The one before goes first: its folder has the same name.
+                self.scratch = None;
+                let event = match scratch::Scratch::new() {
+                    Ok(scratch) => {
+                        let file = self.scratch.insert(scratch).file();
+                        let order = crate::core::quality::QualityOrder { file, ..*order };
+                        Event::Action(Action::Quality(Box::new(order)))
+                    }
+                    Err(error) => {
+                        let folder = std::env::temp_dir();
+                        Event::Trouble(format!("no folder can be made in {}: {error}", folder.display()))
+                    }
+                };
+                self.handle(event);
+            }
+            Effect::Sweep => self.scratch = None,
             Effect::Save(files) => {
                 let event = match save::save(&files) {
                     Ok(folder) => Event::Notice(format!("saved in {}", folder.display())),

@@ -124,6 +124,8 @@ pub enum Action {
     Lockstep,
     /// Let columns that were decoded together and have parted go on.
     GoOn,
+    /// Show how far the chosen column is from the other, token by token over the prompt.
+    Heat,
     /// Weigh a text, as the command line does.
     Quality(Box<super::quality::QualityOrder>),
     /// Run a race, as the command line does.
@@ -266,6 +268,7 @@ pub static NAMED: &[Named] = &[
         Action::Lockstep,
     ),
     named("go-on", "let columns that have parted go on", Action::GoOn),
+    named("heat", "weigh the prompt: how far the chosen column is from the other, token by token", Action::Heat),
     named("ratings", "show how the models stand after all votes", Action::Ratings),
     named("export-race", "write the race to a Markdown and an HTML file", Action::ExportRace),
     named("bench", "show the benches", Action::Show(Screen::Bench)),

@@ -13,6 +13,11 @@ use super::units::Bytes;
 /// Something to be done.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
+    /// Make a private folder for a text's distributions and weigh it there: comes back as
+    /// [`super::Action::Quality`] with the file's place.
+    Scratch(Box<super::quality::QualityOrder>),
+    /// That folder is needed no more.
+    Sweep,
     /// Start a worker process and have it load; its news come as [`super::Event::Worker`].
     Spawn {
         /// Under which name.

@@ -138,6 +138,10 @@ const RACE: &[Part] = &[
     Term("shortest", "fewest tokens, reasoning included"),
     Term("mem", "weights, context and compute buffers as llama.cpp took them"),
     Term("J/tok", "energy per generated token; J is the whole answer"),
+    Term(
+        "heat",
+        "the prompt read by the chosen column and, as the reference, the other one: how much each of its tokens costs the chosen one more (Kullback and Leibler's divergence), and where they find different tokens likeliest. Both must have the same vocabulary; `taffrail quality` does it for files",
+    ),
     Term("blind", "columns are shuffled, names and figures hidden until the vote"),
     Term(
         "standings",

@@ -161,6 +161,7 @@ const BUILT_IN: &[(&str, &[Context], &[&str])] = &[
     ("vote", &[Race], &["v"]),
     ("lockstep", &[Race], &["l"]),
     ("go-on", &[Race], &["space"]),
+    ("heat", &[Race], &["h"]),
     ("diff", &[Race], &["d"]),
     ("export-race", &[Race], &["e"]),
     ("ratings", &[Race], &["s"]),

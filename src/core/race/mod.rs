@@ -108,6 +108,8 @@ pub enum Face {
     Diff,
     /// Where the columns part, and what each found likely there.
     Lockstep,
+    /// How far one model is from another over the prompt, token by token.
+    Heat,
     /// How the models stand after all votes.
     Ratings,
 }
@@ -380,11 +382,7 @@ impl Race {
     pub fn parting(&self, state: &State) -> Option<lockstep::Parting> {
         let tokens: Vec<&[wire::Token]> =
             self.lanes.iter().map(|lane| lane.turn(state).map_or(&[][..], |turn| &turn.tokens)).collect();
-        let vocabulary = |lane: &Lane| {
-            let summary = lane.model.summary.as_ref()?;
-            Some((summary.vocabulary, summary.tokenizer.clone(), summary.tokenizer_pre.clone()))
-        };
-        let same_vocabulary = self.lanes.windows(2).all(|pair| vocabulary(&pair[0]) == vocabulary(&pair[1]));
+        let same_vocabulary = self.lanes.windows(2).all(|pair| same_vocabulary(&pair[0].model, &pair[1].model));
         let together = self.order == Order::Together;
         lockstep::parting(&tokens).map(|parting| lockstep::Parting { same_vocabulary, together, ..parting })
     }
@@ -445,6 +443,15 @@ impl Race {
     }
 }
 
+/// Whether two models' headers tell the same vocabulary.
+pub fn same_vocabulary(one: &Model, other: &Model) -> bool {
+    let vocabulary = |model: &Model| {
+        let summary = model.summary.as_ref()?;
+        Some((summary.vocabulary, summary.tokenizer.clone(), summary.tokenizer_pre.clone()))
+    };
+    vocabulary(one) == vocabulary(other)
+}
+
 /// A, B, C … for the columns.
 pub fn letter(place: usize) -> char {
     char::from(b'A' + (place % 26) as u8)
@@ -454,6 +461,16 @@ impl Races {
     /// Whether this model is among the columns of the next race.
     pub fn is_marked(&self, model: &str) -> bool {
         self.entries.iter().any(|entry| entry.model.id == model)
+    }
+
+    /// A column as it shows: its entry.
+    pub fn entry(&self, place: usize) -> Option<Entry> {
+        match &self.race {
+            Some(race) => {
+                race.lanes.get(place).map(|lane| Entry { model: lane.model.clone(), settings: lane.settings })
+            }
+            None => self.entries.get(place).cloned(),
+        }
     }
 
     /// How many columns show.

@@ -187,6 +187,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::GoOn => race::go_on(state),
         Action::ExportRace => race::save(state),
         Action::Lockstep => race::turn_lockstep(state),
+        Action::Heat => super::quality::turn(state),
         Action::Quality(order) => super::quality::start(state, *order),
         Action::Race(order) => race::run(state, *order),
         Action::Pause => hub::pause(state),

@@ -53,8 +53,8 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Page(by) => scroll(state, by * PAGE),
         Action::First => state.race.scroll = Some(0),
         Action::Last => state.race.scroll = None,
-        Action::NextTab => choose(state, 1),
-        Action::PreviousTab => choose(state, state.race.n_columns().saturating_sub(1)),
+        Action::NextTab => return choose(state, 1),
+        Action::PreviousTab => return choose(state, state.race.n_columns().saturating_sub(1)),
         Action::Focus => {
             let n = state.race.n_columns().max(1);
             state.race.other = (state.race.other + 1) % n;
@@ -62,6 +62,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
                 state.race.other = (state.race.other + 1) % n;
             }
             compare(state);
+            return weigh(state);
         }
         Action::Edit(edit) if state.race.typing => {
             state.race.prompt.apply(&edit);
@@ -118,13 +119,19 @@ fn full() -> String {
     format!("a race has {MAX_COLUMNS} columns at most")
 }
 
-fn choose(state: &mut State, by: usize) {
+fn choose(state: &mut State, by: usize) -> Vec<Effect> {
     let n = state.race.n_columns().max(1);
     state.race.chosen = (state.race.chosen + by) % n;
     if state.race.other == state.race.chosen {
         state.race.other = (state.race.chosen + 1) % n;
     }
     compare(state);
+    weigh(state)
+}
+
+/// Weigh the prompt by other columns, where that shows.
+fn weigh(state: &mut State) -> Vec<Effect> {
+    if state.race.face == Face::Heat { super::quality::again(state) } else { Vec::new() }
 }
 
 fn scroll(state: &mut State, by: i32) {
@@ -139,6 +146,9 @@ fn back(state: &mut State) -> Vec<Effect> {
     if state.race.typing {
         state.race.typing = false;
     } else if state.race.face != Face::Answers {
+        if state.race.face == Face::Heat {
+            return super::quality::leave(state);
+        }
         state.race.face = Face::Answers;
         state.race.diff = None;
     } else if state.race.is_running() {

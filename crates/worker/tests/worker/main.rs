@@ -230,7 +230,14 @@ fn a_text_is_weighed_and_compared() {
     let (mut worker, _) = Worker::ready(&small());
     let text = "Call me Ishmael. Some years ago, never mind how long precisely. ".repeat(8);
     let ask = |id, text: Option<&str>, chunk, distributions| {
-        Request::Score(wire::Score { id, text: text.map(str::to_owned), n_chunk: 32, chunk, distributions })
+        Request::Score(wire::Score {
+            id,
+            text: text.map(str::to_owned),
+            n_chunk: 32,
+            chunk,
+            every: false,
+            distributions,
+        })
     };
     let mut scored = |request: &Request| {
         worker.send(request);
@@ -256,8 +263,27 @@ fn a_text_is_weighed_and_compared() {
     // Another chunk's distributions are not these.
     let other = scored(&ask(3, None, 1, wire::Distributions::Compare(file.clone()))).unwrap();
     assert!(other.tokens.iter().any(|token| token.divergence.unwrap() > 0.01));
+    // Every token: what is weighed and each chunk's first are the whole text.
+    let mut all = Vec::new();
+    let short = "Call me Ishmael. Some years ago, never mind how long precisely, having little or no money in my purse";
+    let every = |id, text: Option<&str>, chunk| {
+        let text = text.map(str::to_owned);
+        let distributions = wire::Distributions::Drop;
+        Request::Score(wire::Score { id, text, n_chunk: 8, chunk, every: true, distributions })
+    };
+    let first = scored(&every(10, Some(short), 0)).unwrap();
+    let n_chunks = first.n_chunks;
+    assert!(n_chunks >= 2, "{n_chunks}");
+    let rest = (1..n_chunks).map(|chunk| scored(&every(u64::from(10 + chunk), None, chunk)).unwrap());
+    for chunk in std::iter::once(first).chain(rest.collect::<Vec<_>>()) {
+        all.extend(chunk.before);
+        all.extend(chunk.tokens.into_iter().flat_map(|token| token.bytes));
+    }
+    assert_eq!(String::from_utf8_lossy(&all).trim_start(), short);
+    scored(&ask(30, Some(&text), 0, wire::Distributions::Drop)).unwrap();
     for (request, what) in [
-        (ask(4, None, 999, wire::Distributions::Drop), "too few for a chunk"),
+        (every(31, Some(""), 0), "too few for a chunk"),
+        (ask(4, Some(&text), 999, wire::Distributions::Drop), "too few for a chunk"),
         (ask(5, None, 0, wire::Distributions::Compare(folder.path().join("none"))), "can't be kept on disk"),
     ] {
         assert!(scored(&request).unwrap_err().message.contains(what));
