@@ -448,6 +448,11 @@ fn ends_at_the_context_and_refuses_a_longer_prompt() {
         assert!(failure.hint.is_some());
     }
     assert_eq!(worker.answer(&raw(3, "Call me", 5)).finish(), Finish::Length, "the worker stays usable");
+    // llama.cpp makes it longer than this; what was asked for holds all the same.
+    let (mut worker, loaded) = Worker::ready(&Load { n_ctx: 64, ..small() });
+    assert_eq!(loaded.n_ctx, 64);
+    let full = worker.answer(&Generate { max_tokens: None, ..raw(1, "Call me", 0) });
+    assert_eq!((full.finish(), full.counters().n_past), (Finish::ContextFull, 64));
 }
 
 #[test]
