@@ -14,12 +14,13 @@ use serde::Serialize;
 use wire::{Finish, Loaded};
 
 use super::editor::Editor;
+use super::energy::Report;
 use super::event::Moment;
 use super::figure::Figure;
 use super::history::Measured;
 use super::model::Model;
 use super::session::{End, Figures, Phase, Session, SessionId, Step, Turn};
-use super::settings::{SESSION_FIELDS, SessionSettings};
+use super::settings::{self, SESSION_FIELDS, SessionSettings};
 use super::state::State;
 use super::units::{Bytes, Joules};
 use diff::Diff;
@@ -358,13 +359,9 @@ impl Lane {
     }
 }
 
-/// Joules per generated token.
+/// Joules of generation per generated token, as everywhere else: reading the prompt is no part of it, but of the answer's.
 pub fn per_token(figures: &Figures) -> Figure<Joules> {
-    let tokens = f64::from(figures.counters.n_generated);
-    if tokens == 0.0 {
-        return Figure::unknown("no token yet");
-    }
-    figures.energy.clone().map(|energy| Joules(energy.0 / tokens))
+    Report::of_answer(figures, &settings::Energy::default()).per_token.map(|joules| Joules(joules.value))
 }
 
 impl Race {

@@ -80,11 +80,8 @@ fn head(canvas: &Canvas<'_>, state: &State, quality: &Quality, said: String) -> 
     });
     let cut = quality.order.max_chunks.zip(quality.model.last());
     let cut = if cut.is_some_and(|(most, last)| last.n_chunks > most) { " of the text's begin" } else { "" };
-    let perplexity = format!(
-        "perplexity {}{of} · {} tokens{cut} · ± at 95 %",
-        estimate(all.perplexity, 2),
-        all.n_tokens
-    );
+    let perplexity =
+        format!("perplexity {}{of} · {} tokens{cut} · ± at 95 %", estimate(all.perplexity, 2), all.n_tokens);
     lines.push((perplexity, canvas.style(Meaning::Muted)));
     lines
 }
