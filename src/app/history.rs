@@ -30,6 +30,8 @@ pub(super) enum Wish {
     List { generation: u64, filter: Filter, page: Page },
     /// Delete a record.
     Delete(i64),
+    /// Tell the names of a blind race.
+    Reveal(i64),
 }
 
 impl Wish {
@@ -160,6 +162,10 @@ fn grant(history: &mut History, wish: Wish) -> Result<HistoryEvent, Problem> {
             let entries = history.list(&filter, page)?;
             let more = entries.len() == page.rows;
             HistoryEvent::Listed { generation, entries, more }
+        }
+        Wish::Reveal(id) => {
+            history.reveal(id)?;
+            HistoryEvent::Revealed(id)
         }
         Wish::Delete(id) => {
             let vote = history.vote(id)?;

@@ -346,6 +346,7 @@ impl App {
             Effect::ListHistory { generation, filter, page } => {
                 self.keeper.ask(history::Wish::List { generation, filter, page });
             }
+            Effect::Reveal(id) => self.keeper.ask(history::Wish::Reveal(id)),
             Effect::Forget(id) => self.keeper.ask(history::Wish::Delete(id)),
             Effect::Draw => {
                 use std::hash::{BuildHasher as _, Hasher as _};

@@ -96,6 +96,10 @@ pub enum Action {
     Fetch(super::download::Order),
     /// Delete the chosen model, or what the chosen row of the disk use could free.
     Delete,
+    /// Tell the names of the chosen blind race of the history; asks first.
+    Reveal,
+    /// Tell the names of this one.
+    RevealNow(i64),
     /// Delete a record of the history; asked by [`Action::Delete`].
     Forget(i64),
     /// Take back what was deleted or joined last.
@@ -189,6 +193,8 @@ pub struct RaceOrder {
     pub system: Option<String>,
     /// Whether the columns tell where they part.
     pub lockstep: bool,
+    /// Hide the names until the vote.
+    pub blind: bool,
 }
 
 /// An action that keys and the palette can name.
@@ -273,6 +279,7 @@ pub static NAMED: &[Named] = &[
     named("export-race", "write the race to a Markdown and an HTML file", Action::ExportRace),
     named("bench", "show the benches", Action::Show(Screen::Bench)),
     named("bench-model", "measure the speed of the marked models, or of the chosen one", Action::BenchChosen),
+    named("reveal", "tell the names of a blind race that nobody voted on", Action::Reveal),
     named("history", "show what was run before, or the bench again", Action::History),
     named("more-threads", "give all sessions together one thread more", Action::Threads(1)),
     named("fewer-threads", "give all sessions together one thread less", Action::Threads(-1)),

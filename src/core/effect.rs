@@ -132,6 +132,9 @@ pub enum Effect {
         /// Which of them.
         page: super::history::Page,
     },
+    /// Tell the names of a blind race of the history that nobody voted on; answered by
+    /// [`super::event::HistoryEvent::Revealed`].
+    Reveal(i64),
     /// Delete a record.
     Forget(i64),
     /// Draw a random number; answered by [`super::Event::Drawn`].

@@ -198,7 +198,7 @@ fn a_blind_race_is_told_without_names_until_its_vote() {
     let hidden = told(&mut history);
     assert!(!hidden.contains("secret") && !hidden.contains("hidden") && hidden.contains("model B"), "{hidden}");
     assert_eq!(titles(&mut history, "secret", None), [""; 0]);
-    assert_eq!(history.get(first).unwrap().unwrap().body["winners"]["first"][0], "model B");
+    assert!(history.get(first).unwrap().unwrap().body["winners"].is_null(), "who was fastest may tell who it is");
     history.add(&race(Kind::Vote, "1-1")).unwrap();
     assert_eq!(history.get(first).unwrap().unwrap().body, body);
     assert_eq!(history.list(&Filter::parse("secret kind:race"), Page { before: None, rows: 9 }).unwrap()[0].id, first);

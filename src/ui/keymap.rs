@@ -134,6 +134,7 @@ const BUILT_IN: &[(&str, &[Context], &[&str])] = &[
     ("hub", &[Library, Usage], &["f"]),
     ("usage", &[Library, Hub], &["u"]),
     ("filter", &[Fleet, Library, Hub, History], &["/"]),
+    ("reveal", &[History], &["u"]),
     ("up", LISTS, &["up", "k"]),
     ("down", LISTS, &["down", "j"]),
     ("page-up", &[Library, Hub, Usage, Race, Bench, History, Machine, Filter, Help], &["pgup"]),

@@ -155,3 +155,19 @@ fn dates() {
         assert_eq!(date(unix), text);
     }
 }
+
+#[test]
+fn joules_per_token_are_those_of_generation_alone() {
+    // What is known of the whole answer is not said to be generation's.
+    let mut race = race("p", "t");
+    let energy =
+        Figure::Known { value: Joules(10.0), grade: crate::core::figure::Grade::Measured, source: "meter".into() };
+    let counters = wire::Counters { n_generated: 5, ..wire::Counters::default() };
+    let figures = Figures { energy, counters, ..Figures::default() };
+    assert_eq!(per_token(&figures).value(), None);
+    race.lanes[0].answer.as_mut().unwrap().figures = Some(figures);
+    let column = &document(&race)["columns"][0]["energy"];
+    assert_eq!((&column["joules"], &column["joules_per_token"]), (&10.0.into(), &serde_json::Value::Null));
+    assert_eq!(column["joules_per_token_of"], "generation");
+    assert!(markdown(&race).contains("J/token is the energy of generation alone"));
+}

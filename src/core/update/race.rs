@@ -154,7 +154,7 @@ fn back(state: &mut State) -> Vec<Effect> {
     } else if state.race.is_running() {
         return cancel(state);
     } else if state.race.race.is_some() {
-        state.race.race = None;
+        put_away(state);
         state.race.chosen = 0;
         state.race.scroll = None;
     }
@@ -164,10 +164,19 @@ fn back(state: &mut State) -> Vec<Effect> {
 /// The columns of the next race change: what shows of the last one would not belong to them.
 fn change(state: &mut State) {
     if !state.race.is_running() {
-        state.race.race = None;
+        put_away(state);
         state.race.face = Face::Answers;
         state.race.diff = None;
     }
+}
+
+/// Take the race off the screen. What nobody voted on is not lost: the history has it.
+fn put_away(state: &mut State) -> Option<Box<Race>> {
+    let race = state.race.race.take();
+    if race.as_ref().is_some_and(|race| race.hides_names()) && state.settings.history.keep {
+        notify(state, "nobody voted on the blind race: the history can still tell its names", false);
+    }
+    race
 }
 
 fn drop_column(state: &mut State) {
@@ -239,6 +248,7 @@ fn race_marked(state: &mut State) {
 /// Run a race that is given whole.
 pub(super) fn run(state: &mut State, order: RaceOrder) -> Vec<Effect> {
     state.race.lockstep = order.lockstep;
+    state.race.blind = order.blind;
     state.race.entries = order.entries;
     state.race.order = order.order;
     state.race.prompt = Editor::with_text(&order.prompt);
@@ -304,7 +314,7 @@ pub(super) fn excess(state: &State, entries: &[Entry]) -> Option<String> {
 
 fn begin(state: &mut State, prompt: String, order: Order) -> Vec<Effect> {
     // Sessions of the last race that failed have been looked at, or never will be.
-    let old = state.race.race.take();
+    let old = put_away(state);
     for id in old.iter().flat_map(|race| &race.lanes).filter(|lane| lane.is_own).filter_map(|lane| lane.session) {
         if state.session(id).is_some_and(|session| !session.is_live()) {
             session::remove(state, id);

@@ -23,9 +23,8 @@ fn program(models: &[&str], order: Order, blind: bool) -> Program {
         .iter()
         .map(|name| Entry::new(program.state.model(name).unwrap().clone(), SessionSettings::default()))
         .collect();
-    program.state.race.blind = blind;
     let prompt = "why?".to_owned();
-    program.act(Action::Race(Box::new(RaceOrder { entries, order, prompt, system: None, lockstep: false })));
+    program.act(Action::Race(Box::new(RaceOrder { entries, order, prompt, system: None, lockstep: false, blind })));
     program
 }
 
@@ -366,6 +365,7 @@ fn a_record_is_deleted_after_a_question_and_its_vote_counts_no_more() {
         title: "why?".to_owned(),
         rate: None,
         joules: None,
+        is_sealed: false,
     };
     let (generation, entries) = (program.state.history.generation, vec![entry(9), entry(4)]);
     program.happens(Event::History(HistoryEvent::Listed { generation, entries, more: false }));
@@ -412,7 +412,7 @@ fn lockstep() -> Program {
     let entry = |name: &&str| Entry::new(program.state.model(name).unwrap().clone(), SessionSettings::default());
     let entries = ["alpha", "beta"].iter().map(entry).collect();
     let prompt = "why?".to_owned();
-    let order = RaceOrder { entries, order: Order::InTurn, prompt, system: None, lockstep: true };
+    let order = RaceOrder { entries, order: Order::InTurn, prompt, system: None, lockstep: true, blind: false };
     program.act(Action::Race(Box::new(order)));
     load(&mut program, 0);
     let effects = load(&mut program, 1);
@@ -579,4 +579,38 @@ fn what_can_not_be_weighed_is_said() {
     assert!(said(&mut program).contains("different vocabularies"));
     program.state.race.race.as_mut().unwrap().lanes.truncate(1);
     assert!(said(&mut program).contains("two columns"));
+}
+
+#[test]
+fn a_blind_race_that_goes_away_without_a_vote_can_be_revealed() {
+    let mut program = program(&["alpha", "beta"], Order::Together, true);
+    program.happens(Event::Drawn(1));
+    load(&mut program, 0);
+    load(&mut program, 1);
+    answer(&mut program, 0, "so");
+    answer(&mut program, 1, "so");
+    program.act(Action::Show(Screen::Fleet));
+    program.act(Action::Show(Screen::Race));
+    assert!(program.state.race.race.is_some(), "another screen loses nothing");
+    program.act(Action::Back);
+    assert!(program.state.notices.back().unwrap().text.contains("the history can still tell"));
+    program.act(Action::History);
+    assert!(program.act(Action::Reveal).is_empty());
+    assert!(program.state.overlay.is_none(), "nothing is hidden in an empty list");
+    let entry = HistoryEntry {
+        id: 4,
+        kind: Kind::Race,
+        at: 0,
+        models: vec!["model A".to_owned()],
+        title: "why?".to_owned(),
+        rate: None,
+        joules: None,
+        is_sealed: true,
+    };
+    let generation = program.state.history.generation;
+    program.happens(Event::History(HistoryEvent::Listed { generation, entries: vec![entry], more: false }));
+    program.act(Action::Reveal);
+    assert!(matches!(program.act(Action::Confirm(true))[..], [Effect::Reveal(4)]));
+    let effects = program.happens(Event::History(HistoryEvent::Revealed(4)));
+    assert!(matches!(effects[..], [Effect::ListHistory { .. }]), "the list is read anew: {effects:?}");
 }

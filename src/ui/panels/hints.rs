@@ -110,6 +110,8 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
         Context::History => {
             offer(true, "filter", "filter");
             offer(!state.history.entries.is_empty(), "delete-model", "delete");
+            let chosen = state.history.entries.get(state.history.chosen);
+            offer(chosen.is_some_and(|entry| entry.is_sealed), "reveal", "tell names");
             offer(true, "history", "bench");
             offer(true, "down", "older");
             offer(true, "back", "back");
