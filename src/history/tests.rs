@@ -119,7 +119,16 @@ fn votes_are_read_back_oldest_first_and_bad_ones_passed_over() {
     history.add(&run("no vote", "a", 1.0)).unwrap();
     let tie = history.add(&vote(3000, json!(null))).unwrap();
     let votes = history.votes().unwrap();
-    let told: Vec<_> = votes.iter().map(|vote| (vote.at.unix, vote.models.join(" "), vote.winner)).collect();
+    let told: Vec<_> = votes
+        .iter()
+        .map(|vote| {
+            (
+                vote.at.unix,
+                vote.models.iter().map(|model| model.name.as_str()).collect::<Vec<_>>().join(" "),
+                vote.winner,
+            )
+        })
+        .collect();
     assert_eq!(told, [(1, "a b".to_owned(), Some(1)), (3, "a b".to_owned(), None)]);
     assert!(history.vote(tie).unwrap().unwrap().is_same(&votes[1]));
     assert_eq!(history.vote(3).unwrap(), None);

@@ -11,7 +11,7 @@ use crate::core::event::Moment;
 use crate::core::figure::Figure;
 use crate::core::model::Model;
 use crate::core::quality::{CHUNK, Quality, QualityOrder};
-use crate::core::race::rating::Vote;
+use crate::core::race::rating::{Contender, Vote};
 use crate::core::race::{Entry, Face, Lane, Order, Pace, Race, Stage};
 use crate::core::session::{End, SessionId, Turn};
 use crate::core::settings::SessionSettings;
@@ -94,6 +94,7 @@ pub(super) fn over() -> State {
         pace: Pace::Free,
         blind: false,
         awaits_shuffle: false,
+        draw: 0,
         is_cancelled: false,
         lanes,
         vote: None,
@@ -150,7 +151,8 @@ pub(super) fn standings() -> State {
     let mut state = over();
     state.race.face = Face::Ratings;
     state.race.prompt = Editor::with_text(PROMPT);
-    let names = ["qwen3-8b", "r1-qwen-1.5b", "smollm2-135m"].map(str::to_owned).to_vec();
+    let names = ["qwen3-8b", "r1-qwen-1.5b", "smollm2-135m"];
+    let names = names.map(|name| Contender::new(name, &serde_json::Value::Null, name)).to_vec();
     let vote = |winner| Vote { race: 1, at: Moment::default(), models: names.clone(), winner, blind: true };
     state.race.votes = [Some(0), Some(0), Some(1), None, Some(0)].map(vote).to_vec();
     state.race.standings = race::rating::ratings(&state.race.votes);

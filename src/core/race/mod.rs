@@ -197,6 +197,8 @@ pub struct Race {
     pub blind: bool,
     /// The columns wait to be shuffled.
     pub(crate) awaits_shuffle: bool,
+    /// The random number that it was shuffled by, which tells it from any other race of the same second.
+    pub(crate) draw: u64,
     /// The user has ended it.
     pub(crate) is_cancelled: bool,
     /// The columns, as they show.
@@ -282,6 +284,11 @@ impl Lane {
             n_free: 0,
             measured: None,
         }
+    }
+
+    /// Who is voted on here.
+    pub fn contender(&self) -> rating::Contender {
+        rating::Contender::new(&self.model.id, &super::answer::options(&self.settings), &self.name)
     }
 
     /// The session that answers now, or is about to.
@@ -428,6 +435,7 @@ impl Race {
 
     /// Put the columns in an order that `seed` determines. Fisher and Yates, by `SplitMix64`.
     pub(super) fn shuffle(&mut self, mut seed: u64) {
+        self.draw = seed;
         for last in (1..self.lanes.len()).rev() {
             seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
             let mut mixed = seed;

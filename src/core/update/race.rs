@@ -335,6 +335,7 @@ fn begin(state: &mut State, prompt: String, order: Order) -> Vec<Effect> {
         pace: if lockstep && order == Order::Together { Pace::Together } else { Pace::Free },
         blind,
         awaits_shuffle: blind,
+        draw: 0,
         is_cancelled: false,
         lanes: entries.into_iter().zip(names).map(|(entry, name)| Lane::new(entry, name)).collect(),
         vote: None,
@@ -414,7 +415,7 @@ pub(super) fn vote(state: &mut State, chosen: usize, at: Moment) -> Vec<Effect> 
     let vote = Vote {
         race: race.id,
         at,
-        models: voted.iter().map(|place| race.lanes[*place].name.clone()).collect(),
+        models: voted.iter().map(|place| race.lanes[*place].contender()).collect(),
         winner: winner.and_then(|winner| voted.iter().position(|place| *place == winner)),
         blind: race.blind,
     };

@@ -9,7 +9,7 @@ use crate::core::action::RaceOrder;
 use crate::core::event::{HistoryEvent, Moment, WorkerEvent};
 use crate::core::history::{Entry as HistoryEntry, Kind, Record};
 use crate::core::quality;
-use crate::core::race::rating::Vote;
+use crate::core::race::rating::{Contender, Vote};
 use crate::core::race::{Entry, Face, Order, Stage, Winners};
 use crate::core::session::{Phase, WorkerId};
 use crate::core::settings::SessionSettings;
@@ -351,7 +351,7 @@ fn a_record_is_deleted_after_a_question_and_its_vote_counts_no_more() {
     let vote = |unix| Vote {
         race: 0,
         at: Moment { unix, ..Moment::default() },
-        models: vec!["alpha".to_owned(), "beta".to_owned()],
+        models: ["alpha", "beta"].map(|name| Contender::new(name, &serde_json::Value::Null, name)).to_vec(),
         winner: Some(0),
         blind: false,
     };
