@@ -17,6 +17,9 @@ use crate::library::Env;
 /// Wishes that may wait while the file is locked: some minutes of answers. One more record is refused, and that is said.
 const MAX_WAITING: usize = 256;
 
+/// How often a record is offered to a history that another process locks. Each try waits two seconds: half a minute.
+const MAX_TRIES: usize = 15;
+
 /// What the history is asked.
 #[derive(Debug)]
 pub(super) enum Wish {
@@ -30,6 +33,8 @@ pub(super) enum Wish {
     List { generation: u64, filter: Filter, page: Page },
     /// Delete a record.
     Delete(i64),
+    /// Tell the names of a blind race.
+    Reveal(i64),
 }
 
 impl Wish {
@@ -120,7 +125,9 @@ fn keep(path: Option<&Path>, wishes: &Receiver<Wish>, answers: &mpsc::UnboundedS
     let mut said = None;
     while let Ok(wish) = wishes.recv() {
         if history.is_none() {
-            match path.map(History::open) {
+            let open =
+                |path: &Path| if wish.ask().is_some() { patient(|| History::open(path)) } else { History::open(path) };
+            match path.map(open) {
                 Some(Ok(opened)) => history = Some(opened),
                 Some(Err(problem)) => {
                     let is_new = said.as_ref() != Some(&problem);
@@ -144,22 +151,37 @@ fn keep(path: Option<&Path>, wishes: &Receiver<Wish>, answers: &mpsc::UnboundedS
     }
 }
 
+/// Try again while another process locks the history, so that what was measured is not lost.
+fn patient<T>(mut attempt: impl FnMut() -> Result<T, Problem>) -> Result<T, Problem> {
+    for _ in 1..MAX_TRIES {
+        match attempt() {
+            Err(Problem::Locked { .. }) => {}
+            done => return done,
+        }
+    }
+    attempt()
+}
+
 fn grant(history: &mut History, wish: Wish) -> Result<HistoryEvent, Problem> {
     Ok(match wish {
-        Wish::Keep { ask, record } => {
+        Wish::Keep { ask, record } => patient(|| {
             let earlier = record
                 .figures
                 .iter()
                 .map(|figure| history.earlier(&figure.series, &figure.what))
                 .collect::<Result<_, _>>()?;
-            HistoryEvent::Kept { ask, id: history.add(&record)?, earlier }
-        }
+            Ok(HistoryEvent::Kept { ask, id: history.add(&record)?, earlier })
+        })?,
         Wish::Measured => HistoryEvent::Measured(history.measured()?),
         Wish::Votes => HistoryEvent::Votes(history.votes()?),
         Wish::List { generation, filter, page } => {
             let entries = history.list(&filter, page)?;
             let more = entries.len() == page.rows;
             HistoryEvent::Listed { generation, entries, more }
+        }
+        Wish::Reveal(id) => {
+            history.reveal(id)?;
+            HistoryEvent::Revealed(id)
         }
         Wish::Delete(id) => {
             let vote = history.vote(id)?;
@@ -179,4 +201,27 @@ fn refused(ask: Option<u64>, reason: String) -> HistoryEvent {
 
 fn sentence(problem: &Problem) -> String {
     problem.hint().map_or_else(|| problem.to_string(), |hint| format!("{problem}: {hint}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_locked_history_is_tried_again_and_not_for_ever() {
+        for (n_locked, expected, n_tries) in [(0, Some(7), 1), (2, Some(7), 3), (99, None, MAX_TRIES)] {
+            let mut tries = 0;
+            let done = patient(|| {
+                tries += 1;
+                if tries <= n_locked { Err(Problem::Locked { path: PathBuf::new() }) } else { Ok(7) }
+            });
+            assert_eq!((done.ok(), tries), (expected, n_tries));
+        }
+        let mut tries = 0;
+        let full: Result<(), _> = patient(|| {
+            tries += 1;
+            Err(Problem::Full { path: PathBuf::new() })
+        });
+        assert!(full.is_err() && tries == 1, "what waiting does not mend is said at once");
+    }
 }

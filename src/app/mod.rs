@@ -16,6 +16,7 @@ mod prepare;
 pub mod recording;
 pub mod replay;
 mod save;
+pub mod scratch;
 pub mod survey;
 
 use std::path::PathBuf;
@@ -87,6 +88,8 @@ pub struct App {
     asides: mpsc::Receiver<Event>,
     aside_sender: mpsc::Sender<Event>,
     keeper: history::Keeper,
+    /// While a text is weighed.
+    scratch: Option<scratch::Scratch>,
     watcher: Option<library::Watcher>,
     readings: watch::Receiver<Option<Box<Sample>>>,
     /// `None` where a recording plays.
@@ -158,6 +161,7 @@ impl App {
             library_sender,
             hub: hub::Hub::new(),
             keeper: history::Keeper::new(history::place()),
+            scratch: None,
             watcher: None,
             readings,
             sampler: None,
@@ -343,12 +347,30 @@ impl App {
             Effect::ListHistory { generation, filter, page } => {
                 self.keeper.ask(history::Wish::List { generation, filter, page });
             }
+            Effect::Reveal(id) => self.keeper.ask(history::Wish::Reveal(id)),
             Effect::Forget(id) => self.keeper.ask(history::Wish::Delete(id)),
             Effect::Draw => {
                 use std::hash::{BuildHasher as _, Hasher as _};
                 let number = std::hash::RandomState::new().build_hasher().finish();
                 self.handle(Event::Drawn(number));
             }
+            Effect::Scratch(order) => {
+                // The one before goes first: its folder has the same name.
+                self.scratch = None;
+                let event = match scratch::Scratch::new() {
+                    Ok(scratch) => {
+                        let file = self.scratch.insert(scratch).file();
+                        let order = crate::core::quality::QualityOrder { file, ..*order };
+                        Event::Action(Action::Quality(Box::new(order)))
+                    }
+                    Err(error) => {
+                        let folder = std::env::temp_dir();
+                        Event::Trouble(format!("no folder can be made in {}: {error}", folder.display()))
+                    }
+                };
+                self.handle(event);
+            }
+            Effect::Sweep => self.scratch = None,
             Effect::Save(files) => {
                 let event = match save::save(&files) {
                     Ok(folder) => Event::Notice(format!("saved in {}", folder.display())),

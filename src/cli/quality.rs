@@ -14,8 +14,11 @@ use serde_json::{Value, json};
 use super::run::Failure;
 use super::{Exit, SessionOptions, json};
 use crate::app::App;
+use crate::app::scratch::Scratch;
 use crate::core::model::Model;
-use crate::core::quality::{CHUNK, Estimate, Quality as Course, QualityOrder, Stage, summary};
+use crate::core::quality::{
+    CHUNK, DIVERGENCES, Estimate, Quality as Course, QualityOrder, SURPRISES, Stage, heat, summary,
+};
 use crate::core::race::Entry;
 use crate::core::settings::SessionSettings;
 use crate::core::{Action, Event};
@@ -45,23 +48,6 @@ pub struct Quality {
     json: bool,
     #[command(flatten)]
     session: SessionOptions,
-}
-
-/// A folder for one run, gone with it.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> io::Result<Self> {
-        let folder = std::env::temp_dir().join(format!("taffrail-quality-{}", std::process::id()));
-        fs::create_dir(&folder)?;
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 /// Run the command.
@@ -104,7 +90,8 @@ async fn weigh(
         text,
         n_chunk: arguments.chunk,
         max_chunks: arguments.chunks,
-        file: scratch.0.join("distributions"),
+        every: false,
+        file: scratch.file(),
     };
     app.act(Action::Quality(Box::new(order)));
     if let Some(Stage::Failed { reason, .. }) = app.state.quality.as_ref().map(|quality| &quality.stage) {
@@ -189,9 +176,6 @@ fn document(quality: &Course) -> Value {
     })
 }
 
-/// Divergences, in nats, from which on a token is tinted one step more; and surprises, without a reference.
-const DIVERGENCES: [f32; 3] = [0.05, 0.2, 0.8];
-const SURPRISES: [f32; 3] = [2.0, 4.0, 7.0];
 /// The tints by step: colours for a terminal that has them, marks for one that has not.
 const TINTS: [&str; 3] = ["\x1b[48;5;58m", "\x1b[48;5;94m", "\x1b[48;5;124m"];
 
@@ -205,7 +189,7 @@ fn print(out: &mut impl Write, quality: &Course) -> io::Result<()> {
                 Some(divergence) => (divergence, DIVERGENCES),
                 None => (token.surprise, SURPRISES),
             };
-            let step = steps.iter().filter(|step| value >= **step).count();
+            let step = heat(value, steps);
             let text = harmless(&token.bytes);
             match step.checked_sub(1) {
                 None => write!(out, "{text}")?,

@@ -3,7 +3,7 @@
 //! The course is told on standard error as it goes; the document goes to standard output at the end. The same core
 //! decides as in the dashboard.
 
-use std::io::{self, Write};
+use std::io::{self, BufRead as _, IsTerminal as _, Write};
 use std::sync::Arc;
 
 use clap::Args;
@@ -39,6 +39,9 @@ pub struct Race {
     /// Decode all together, token by token, and tell where they part and what each model found likely there
     #[arg(long)]
     lockstep: bool,
+    /// Shuffle the columns and hide their names and figures until the vote, which a terminal is asked for
+    #[arg(long)]
+    blind: bool,
     /// Print one JSON document
     #[arg(long, group = "format")]
     json: bool,
@@ -95,7 +98,8 @@ async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut App) -> Resul
     // Those in lockstep are decoded together.
     let order = if arguments.together || arguments.lockstep { Order::Together } else { Order::InTurn };
     let system = arguments.system.clone();
-    app.act(Action::Race(Box::new(RaceOrder { entries, order, prompt, system, lockstep: arguments.lockstep })));
+    let (lockstep, blind) = (arguments.lockstep, arguments.blind);
+    app.act(Action::Race(Box::new(RaceOrder { entries, order, prompt, system, lockstep, blind })));
     if let Some(Overlay::Confirm { question, .. }) = &app.state.overlay {
         let text = question.strip_suffix(". Run them in turn?").unwrap_or(question).to_owned();
         if arguments.lockstep && !arguments.together {
@@ -133,15 +137,55 @@ async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut App) -> Resul
         };
         app.handle(event);
     }
+    let has_asked = arguments.blind && !interrupted && ask_vote(arguments, app);
     let Some(race) = app.state.race.race.as_ref() else { return Ok(Exit::Failed) };
+    if race.hides_names() {
+        let hint = "`taffrail history kind:race` lists it, and --reveal NUMBER tells the names";
+        let _ = writeln!(io::stderr(), "the names stay hidden: nobody voted\n  hint: {hint}");
+    }
     // A reader that has gone away wants no more.
     let parting = race.parting(&app.state).filter(|_| arguments.lockstep);
-    let _ = print(arguments, race, parting.as_ref());
+    let _ = print(arguments, race, parting.as_ref(), has_asked);
     if interrupted {
         return Ok(Exit::Interrupted);
     }
     let is_whole = race.lanes.iter().all(core::Lane::has_finished);
     Ok(if is_whole { Exit::Done } else { Exit::Failed })
+}
+
+/// Show the answers under their letters and ask which is best; whether anybody could be asked. Without a terminal nobody
+/// can, and an empty line leaves it open.
+fn ask_vote(arguments: &Race, app: &mut App) -> bool {
+    let n_answers = |race: &core::Race| race.lanes.iter().filter(|lane| lane.answer.is_some()).count();
+    let Some(race) = app.state.race.race.as_ref().filter(|race| n_answers(race) >= MIN_COLUMNS) else { return false };
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() || arguments.prompt.is_none() {
+        return false;
+    }
+    let n_columns = race.lanes.len();
+    let _ = write!(io::stderr(), "\n{}", export::answers(race));
+    let last = core::letter(n_columns.saturating_sub(1));
+    loop {
+        let _ = write!(io::stderr(), "Which answer is best? A to {last}, = for a tie, an empty line leaves it open: ");
+        let mut line = String::new();
+        if io::stdin().lock().read_line(&mut line).unwrap_or(0) == 0 || line.trim().is_empty() {
+            return true;
+        }
+        let Some(chosen) = ballot(line.trim(), n_columns) else { continue };
+        app.state.overlay = Some(Overlay::Vote { chosen });
+        app.act(Action::Choose);
+        if app.state.race.race.as_ref().is_none_or(|race| race.vote.is_some()) {
+            return true;
+        }
+        let _ = writeln!(io::stderr(), "this column has no answer");
+    }
+}
+
+/// A column's place by its letter, or the place behind them all for a tie.
+fn ballot(word: &str, n_columns: usize) -> Option<usize> {
+    if word == "=" {
+        return Some(n_columns);
+    }
+    (0..n_columns).find(|place| word.eq_ignore_ascii_case(core::letter(*place).encode_utf8(&mut [0; 4])))
 }
 
 /// The columns with their settings.
@@ -187,7 +231,7 @@ fn tell(app: &App, told: &mut Vec<Option<&'static str>>) {
     }
 }
 
-fn print(arguments: &Race, race: &core::Race, parting: Option<&Parting>) -> io::Result<()> {
+fn print(arguments: &Race, race: &core::Race, parting: Option<&Parting>, has_asked: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     if arguments.json {
         let mut document = export::document(race);
@@ -203,10 +247,25 @@ fn print(arguments: &Race, race: &core::Race, parting: Option<&Parting>) -> io::
             write!(out, "\n## Lockstep\n\n```text\n{}```\n", lockstep::text(race, parting).replace('`', "'"))?;
         }
     } else {
-        out.write_all(export::text(race).as_bytes())?;
+        // Who was asked for a vote has read the answers.
+        let text = if has_asked { export::table(race) } else { export::text(race) };
+        out.write_all(text.as_bytes())?;
         if arguments.lockstep {
             write!(out, "\n{}", lockstep::text(race, parting))?;
         }
     }
     out.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ballot_is_a_letter_or_a_tie() {
+        for (word, expected) in [("a", Some(0)), ("C", Some(2)), ("D", None), ("=", Some(3)), ("ab", None), ("1", None)]
+        {
+            assert_eq!(ballot(word, 3), expected, "{word}");
+        }
+    }
 }

@@ -96,6 +96,10 @@ pub enum Action {
     Fetch(super::download::Order),
     /// Delete the chosen model, or what the chosen row of the disk use could free.
     Delete,
+    /// Tell the names of the chosen blind race of the history; asks first.
+    Reveal,
+    /// Tell the names of this one.
+    RevealNow(i64),
     /// Delete a record of the history; asked by [`Action::Delete`].
     Forget(i64),
     /// Take back what was deleted or joined last.
@@ -124,6 +128,8 @@ pub enum Action {
     Lockstep,
     /// Let columns that were decoded together and have parted go on.
     GoOn,
+    /// Show how far the chosen column is from the other, token by token over the prompt.
+    Heat,
     /// Weigh a text, as the command line does.
     Quality(Box<super::quality::QualityOrder>),
     /// Run a race, as the command line does.
@@ -187,6 +193,8 @@ pub struct RaceOrder {
     pub system: Option<String>,
     /// Whether the columns tell where they part.
     pub lockstep: bool,
+    /// Hide the names until the vote.
+    pub blind: bool,
 }
 
 /// An action that keys and the palette can name.
@@ -266,10 +274,12 @@ pub static NAMED: &[Named] = &[
         Action::Lockstep,
     ),
     named("go-on", "let columns that have parted go on", Action::GoOn),
+    named("heat", "weigh the prompt: how far the chosen column is from the other, token by token", Action::Heat),
     named("ratings", "show how the models stand after all votes", Action::Ratings),
     named("export-race", "write the race to a Markdown and an HTML file", Action::ExportRace),
     named("bench", "show the benches", Action::Show(Screen::Bench)),
     named("bench-model", "measure the speed of the marked models, or of the chosen one", Action::BenchChosen),
+    named("reveal", "tell the names of a blind race that nobody voted on", Action::Reveal),
     named("history", "show what was run before, or the bench again", Action::History),
     named("more-threads", "give all sessions together one thread more", Action::Threads(1)),
     named("fewer-threads", "give all sessions together one thread less", Action::Threads(-1)),

@@ -13,6 +13,11 @@ use super::units::Bytes;
 /// Something to be done.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
+    /// Make a private folder for a text's distributions and weigh it there: comes back as
+    /// [`super::Action::Quality`] with the file's place.
+    Scratch(Box<super::quality::QualityOrder>),
+    /// That folder is needed no more.
+    Sweep,
     /// Start a worker process and have it load; its news come as [`super::Event::Worker`].
     Spawn {
         /// Under which name.
@@ -127,6 +132,9 @@ pub enum Effect {
         /// Which of them.
         page: super::history::Page,
     },
+    /// Tell the names of a blind race of the history that nobody voted on; answered by
+    /// [`super::event::HistoryEvent::Revealed`].
+    Reveal(i64),
     /// Delete a record.
     Forget(i64),
     /// Draw a random number; answered by [`super::Event::Drawn`].

@@ -100,6 +100,8 @@ pub enum HistoryEvent {
     },
     /// All votes that were kept before, oldest first.
     Votes(Vec<super::race::rating::Vote>),
+    /// The names of this blind race are hidden no more.
+    Revealed(i64),
     /// A record was deleted.
     Forgotten {
         /// Its number.

@@ -87,18 +87,14 @@ impl Record {
             return;
         };
         let letters = veiled(columns.len());
-        let mut names = Vec::new();
         for (column, letter) in columns.iter_mut().zip(&letters) {
-            names.push((column["name"].take(), Value::from(letter.as_str())));
             column["name"] = letter.as_str().into();
-            for secret in ["model", "settings", "options"] {
+            for secret in SECRETS {
                 column[secret] = Value::Null;
             }
         }
-        let winners = self.body["winners"].as_object_mut().into_iter().flat_map(|winners| winners.values_mut());
-        for winner in winners.filter_map(Value::as_array_mut).flatten() {
-            *winner = names.iter().find(|(name, _)| name == winner).map_or(Value::Null, |(_, letter)| letter.clone());
-        }
+        // Who was fastest tells as much as how fast.
+        self.body["winners"] = Value::Null;
     }
 }
 
@@ -133,6 +129,19 @@ pub struct Reading {
     /// Busy share of all cores, percent.
     pub busy: Option<f64>,
 }
+
+/// What of a column tells its model, as the screen hides it.
+pub const SECRETS: [&str; 9] = [
+    "model",
+    "settings",
+    "options",
+    "load_ms",
+    "ttft_ms",
+    "prompt_tokens_per_second",
+    "generation_tokens_per_second",
+    "memory",
+    "energy",
+];
 
 /// What stands for so many models whose names are hidden.
 pub fn veiled(count: usize) -> Vec<String> {
@@ -185,6 +194,8 @@ pub struct Entry {
     pub rate: Option<f64>,
     /// Joules per token, likewise.
     pub joules: Option<f64>,
+    /// A blind race without a vote: its names are hidden.
+    pub is_sealed: bool,
 }
 
 /// Which records are wanted.

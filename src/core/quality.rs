@@ -29,6 +29,8 @@ pub struct QualityOrder {
     pub n_chunk: u32,
     /// The most chunks; `None` takes all.
     pub max_chunks: Option<u32>,
+    /// Weigh every token but a chunk's first, rather than the second half of each whole chunk.
+    pub every: bool,
     /// Where the reference's distributions of one chunk are kept.
     pub file: PathBuf,
 }
@@ -85,6 +87,60 @@ pub struct Estimate {
     pub interval: f64,
 }
 
+/// Divergences, in nats, from which on a token is one step hotter; and surprises, without a reference.
+pub const DIVERGENCES: [f32; 3] = [0.05, 0.2, 0.8];
+/// The steps of surprise, nats.
+pub const SURPRISES: [f32; 3] = [2.0, 4.0, 7.0];
+
+/// How many steps hot a value is.
+pub fn heat(value: f32, steps: [f32; 3]) -> usize {
+    steps.iter().filter(|step| value >= **step).count()
+}
+
+/// A piece of a text that was weighed: a token, or the few that make up a character.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Piece {
+    /// Its text, as the model's tokens say it.
+    pub text: String,
+    /// How many steps hot it is; `None` where it was not weighed.
+    pub heat: Option<usize>,
+    /// Both find another token likeliest here.
+    pub differs: bool,
+}
+
+/// A weighed text in pieces, those between the weighed ones included.
+pub fn pieces(chunks: &[Scored]) -> Vec<Piece> {
+    let mut pieces: Vec<Piece> = Vec::new();
+    let mut held = Vec::new();
+    let mut open: Option<Piece> = None;
+    let all = chunks.iter().flat_map(|chunk| {
+        let before = (chunk.before.as_slice(), None, false);
+        std::iter::once(before).chain(chunk.tokens.iter().map(|weight| {
+            let heat = match weight.divergence {
+                Some(divergence) => heat(divergence, DIVERGENCES),
+                None => heat(weight.surprise, SURPRISES),
+            };
+            (weight.bytes.as_slice(), Some(heat), weight.agrees == Some(false))
+        }))
+    });
+    for (bytes, heat, differs) in all {
+        held.extend_from_slice(bytes);
+        let piece = open.get_or_insert(Piece { text: String::new(), heat: None, differs: false });
+        piece.heat = piece.heat.max(heat);
+        piece.differs |= differs;
+        // A character may be split over tokens: it waits for its other bytes.
+        let waits = std::str::from_utf8(&held).is_err_and(|error| error.error_len().is_none());
+        if !waits && let Some(piece) = open.take() {
+            let text = String::from_utf8_lossy(&std::mem::take(&mut held)).into_owned();
+            pieces.push(Piece { text, ..piece });
+        }
+    }
+    if let Some(piece) = open {
+        pieces.push(Piece { text: String::from_utf8_lossy(&held).into_owned(), ..piece });
+    }
+    pieces
+}
+
 /// What the weights say together.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Summary {
@@ -131,6 +187,26 @@ fn mean(values: impl Iterator<Item = f64>) -> Option<Estimate> {
 }
 
 impl Quality {
+    /// One that is begun, with its sessions.
+    pub(super) fn begun(order: QualityOrder, sessions: (SessionId, Option<SessionId>), stage: Stage) -> Self {
+        Self {
+            order,
+            sessions,
+            stage,
+            request: 0,
+            chunk: 0,
+            n_chunks: None,
+            vocabulary: None,
+            reference: Vec::new(),
+            model: Vec::new(),
+        }
+    }
+
+    /// One that has ended, as the gallery shows it.
+    pub fn ended(order: QualityOrder, reference: Vec<Scored>, model: Vec<Scored>) -> Self {
+        Self { reference, model, ..Self::begun(order, (SessionId(0), None), Stage::Done) }
+    }
+
     /// Whether nothing more comes.
     pub fn is_over(&self) -> bool {
         matches!(self.stage, Stage::Done | Stage::Failed { .. })
@@ -140,6 +216,31 @@ impl Quality {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_character_over_two_tokens_is_one_piece() {
+        let weight = |bytes: &[u8], divergence: f32, agrees| Weight {
+            bytes: bytes.to_vec(),
+            surprise: 9.0,
+            divergence: Some(divergence),
+            agrees: Some(agrees),
+        };
+        let tokens = vec![
+            weight(&[0xc3], 0.9, false),
+            weight(&[0xa9], 0.0, true),
+            weight(b" b", 0.06, true),
+            weight(&[0xff], 0.0, true),
+        ];
+        let chunk = Scored { id: 1, chunk: 0, n_chunks: 1, vocabulary: 0, before: b"a".to_vec(), tokens };
+        let piece = |text: &str, heat, differs| Piece { text: text.to_owned(), heat, differs };
+        let expected = [
+            piece("a", None, false),
+            piece("\u{e9}", Some(3), true),
+            piece(" b", Some(1), false),
+            piece("\u{fffd}", Some(0), false),
+        ];
+        assert_eq!(pieces(&[chunk]), expected);
+    }
 
     #[test]
     fn means_have_intervals() {

@@ -434,9 +434,13 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         title: row.get(4)?,
         rate: row.get(5)?,
         joules: row.get(6)?,
+        is_sealed: row.get(7)?,
     };
-    let is_sealed: bool = row.get(7)?;
-    Ok(if is_sealed { Entry { models: veiled(entry.models.len()), rate: None, joules: None, ..entry } } else { entry })
+    Ok(if entry.is_sealed {
+        Entry { models: veiled(entry.models.len()), rate: None, joules: None, ..entry }
+    } else {
+        entry
+    })
 }
 
 fn record(row: &Row<'_>) -> rusqlite::Result<Record> {

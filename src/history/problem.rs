@@ -62,7 +62,7 @@ impl Problem {
             Self::Closed { .. } => {
                 "check who may write there, or set `history.keep` to false; nothing is kept until then".to_owned()
             }
-            Self::Locked { .. } => "it goes on by itself when the other process is done; nothing was lost".to_owned(),
+            Self::Locked { .. } => "it goes on by itself when the other process is done".to_owned(),
             Self::Corrupt { path, .. } => format!(
                 "it is left as it is; `sqlite3 {0} .recover` reads what can be saved; move it away to begin a new one",
                 path.display()

@@ -103,6 +103,7 @@ pub(super) fn history() -> State {
         title: title.to_owned(),
         rate,
         joules,
+        is_sealed: false,
     };
     let entries = vec![
         entry(240, Kind::Run, vec![name(0)], "Why is the sky blue?", Some(42.7), Some(2.76)),

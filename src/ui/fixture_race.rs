@@ -1,4 +1,5 @@
-//! The Race screen in its states: nothing marked, ready, running, over, blind, two answers compared, the standings.
+//! The Race screen in its states: nothing marked, ready, running, over, blind, two answers compared, the prompt
+//! weighed, the standings.
 
 use std::sync::Arc;
 
@@ -9,7 +10,8 @@ use crate::core::editor::Editor;
 use crate::core::event::Moment;
 use crate::core::figure::Figure;
 use crate::core::model::Model;
-use crate::core::race::rating::Vote;
+use crate::core::quality::{CHUNK, Quality, QualityOrder};
+use crate::core::race::rating::{Contender, Vote};
 use crate::core::race::{Entry, Face, Lane, Order, Pace, Race, Stage};
 use crate::core::session::{End, SessionId, Turn};
 use crate::core::settings::SessionSettings;
@@ -92,6 +94,7 @@ pub(super) fn over() -> State {
         pace: Pace::Free,
         blind: false,
         awaits_shuffle: false,
+        draw: 0,
         is_cancelled: false,
         lanes,
         vote: None,
@@ -148,9 +151,40 @@ pub(super) fn standings() -> State {
     let mut state = over();
     state.race.face = Face::Ratings;
     state.race.prompt = Editor::with_text(PROMPT);
-    let names = ["qwen3-8b", "r1-qwen-1.5b", "smollm2-135m"].map(str::to_owned).to_vec();
+    let names = ["qwen3-8b", "r1-qwen-1.5b", "smollm2-135m"];
+    let names = names.map(|name| Contender::new(name, &serde_json::Value::Null, name)).to_vec();
     let vote = |winner| Vote { race: 1, at: Moment::default(), models: names.clone(), winner, blind: true };
     state.race.votes = [Some(0), Some(0), Some(1), None, Some(0)].map(vote).to_vec();
     state.race.standings = race::rating::ratings(&state.race.votes);
+    state
+}
+
+/// The prompt weighed by one model against another, in every step of heat.
+pub(super) fn heat() -> State {
+    let mut state = over();
+    state.race.face = Face::Heat;
+    let weight = |text: &str, divergence: f32, agrees| wire::Weight {
+        bytes: text.as_bytes().to_vec(),
+        surprise: 2.0,
+        divergence: Some(divergence),
+        agrees: Some(agrees),
+    };
+    let tokens = [("lain", 0.01, true), (" RA", 0.9, false), ("PL", 0.06, true), (" in", 0.0, true)]
+        .into_iter()
+        .chain([(" two", 0.3, false), (" sentences", 0.07, true), (".", 0.2, true)])
+        .map(|(text, divergence, agrees)| weight(text, divergence, agrees))
+        .collect();
+    let scored = wire::Scored { id: 1, chunk: 0, n_chunks: 1, vocabulary: 1, before: b"Exp".to_vec(), tokens };
+    let [Some(model), Some(reference)] = [state.race.entry(0), state.race.entry(1)] else { return state };
+    let order = QualityOrder {
+        model,
+        reference: Some(reference),
+        text: PROMPT.to_owned(),
+        n_chunk: CHUNK,
+        max_chunks: Some(8),
+        every: true,
+        file: std::path::PathBuf::new(),
+    };
+    state.quality = Some(Box::new(Quality::ended(order, vec![scored.clone()], vec![scored])));
     state
 }

@@ -15,7 +15,7 @@ use crate::core::units::{Bytes, Ratio};
 use crate::core::{Action, State};
 
 /// All scenes.
-pub const SCENES: [&str; 45] = [
+pub const SCENES: [&str; 46] = [
     "race",
     "race-running",
     "race-ready",
@@ -23,6 +23,7 @@ pub const SCENES: [&str; 45] = [
     "race-blind",
     "race-vote",
     "race-diff",
+    "race-heat",
     "race-standings",
     "fleet",
     "prompt",
@@ -104,6 +105,7 @@ pub fn scene(name: &str) -> Option<State> {
         "race" => race::over(),
         "race-blind" => race::blind(),
         "race-vote" => race::voting(),
+        "race-heat" => race::heat(),
         "race-diff" => race::diff(),
         "race-standings" => race::standings(),
         _ => return None,

@@ -137,7 +137,11 @@ const RACE: &[Part] = &[
     Term("most frugal", "least energy for the whole answer; only where it is known of every column"),
     Term("shortest", "fewest tokens, reasoning included"),
     Term("mem", "weights, context and compute buffers as llama.cpp took them"),
-    Term("J/tok", "energy per generated token; J is the whole answer"),
+    Term("gen J/tok", "energy of generation per generated token; J is the whole answer's, reading the prompt included"),
+    Term(
+        "heat",
+        "the prompt read by the chosen column and, as the reference, the other one: how much each of its tokens costs the chosen one more (Kullback and Leibler's divergence), and where they find different tokens likeliest. Both must have the same vocabulary; `taffrail quality` does it for files",
+    ),
     Term("blind", "columns are shuffled, names and figures hidden until the vote"),
     Term(
         "standings",

@@ -181,7 +181,7 @@ pub struct Scored {
     pub id: u64,
     /// As asked.
     pub chunk: u32,
-    /// Whole chunks in the text; what is left behind the last one is not weighed.
+    /// Chunks of the text that are weighed: whole ones, and where every token is weighed the rest as well.
     pub n_chunks: u32,
     /// A fingerprint of the vocabulary: two models with the same one have the same tokens.
     pub vocabulary: u64,

@@ -175,6 +175,10 @@ pub struct Score {
     pub n_chunk: u32,
     /// Which chunk, from 0.
     pub chunk: u32,
+    /// Weigh every token but a chunk's first, and what is left behind the last whole chunk as a shorter one; otherwise
+    /// the second half of each whole chunk.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub every: bool,
     /// What to do with the whole distributions.
     pub distributions: Distributions,
 }

@@ -26,7 +26,7 @@ fn check_names<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(ca
 
 #[test]
 fn the_version_is_the_one_of_these_messages() {
-    assert_eq!(wire::VERSION, 3);
+    assert_eq!(wire::VERSION, 4);
 }
 
 #[test]
@@ -73,9 +73,21 @@ fn requests() {
                 text: Some("Call me".into()),
                 n_chunk: 512,
                 chunk: 0,
+                every: false,
                 distributions: Distributions::Write("/tmp/d".into()),
             }),
             r#"{"request":"score","id":1,"text":"Call me","n_chunk":512,"chunk":0,"distributions":{"write":"/tmp/d"}}"#,
+        ),
+        (
+            Request::Score(Score {
+                id: 2,
+                text: None,
+                n_chunk: 512,
+                chunk: 1,
+                every: true,
+                distributions: Distributions::Drop,
+            }),
+            r#"{"request":"score","id":2,"text":null,"n_chunk":512,"chunk":1,"every":true,"distributions":"drop"}"#,
         ),
         (
             Request::Generate(Generate {

@@ -104,7 +104,8 @@ impl Engine {
         let (n_ctx, n_batch) =
             unsafe { (sys::llama_n_ctx(context.0.as_ptr()), sys::llama_n_batch(context.0.as_ptr())) };
         let mut engine = Self {
-            n_ctx: n_ctx as usize,
+            // llama.cpp rounds a context up to whole steps of 256; no more is used than was asked for.
+            n_ctx: if params.n_ctx == 0 { n_ctx } else { n_ctx.min(params.n_ctx) } as usize,
             n_threads: CONTROL.n_threads(),
             contention: Contention::new(),
             n_chunk: n_chunk.min(n_batch) as usize,

@@ -1,4 +1,4 @@
-//! How likely a model finds a text: the tokens of each chunk's second half, as llama-perplexity weighs them.
+//! How likely a model finds a text: the tokens of each chunk's second half, as llama-perplexity weighs them, or all.
 //!
 //! Owned here: the text's tokens, the chunks, the files of distributions. Absent: llama.cpp's calls (`engine`), the
 //! arithmetic (`probable`).
@@ -38,9 +38,12 @@ impl Scorer {
             self.tokens = engine.model().tokenize_text(text);
         }
         let n_chunk = request.n_chunk as usize;
-        let n_chunks = self.tokens.len() / n_chunk;
+        let n_chunks = if request.every { self.tokens.len().div_ceil(n_chunk) } else { self.tokens.len() / n_chunk };
         let start = request.chunk as usize * n_chunk;
-        let Some(chunk) = self.tokens.get(start..start + n_chunk) else {
+        let end = if request.every { self.tokens.len().min(start + n_chunk) } else { start + n_chunk };
+        // One token alone has nothing before it to be predicted from.
+        let fewest = if request.every && request.chunk == 0 { 2 } else { 1 };
+        let Some(chunk) = self.tokens.get(start..end).filter(|chunk| chunk.len() >= fewest) else {
             let message = format!("the text has {} tokens, too few for a chunk of {n_chunk}", self.tokens.len());
             return Err(bad(message, "take a longer text, or smaller chunks"));
         };
@@ -49,7 +52,7 @@ impl Scorer {
         if let Some(first) = engine.model().begin_of_text() {
             input[0] = first;
         }
-        let first = n_chunk / 2;
+        let first = if request.every { 0 } else { n_chunk / 2 };
         let n_vocab = engine.model().n_vocab();
         let broken = |error: std::io::Error| {
             let message = format!("the distributions can't be kept on disk: {error}");

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Lane, Race, per_token};
 use crate::core::figure::Figure;
-use crate::core::history::{Kind, Record};
+use crate::core::history::{Kind, Record, SECRETS};
 use crate::core::session::{End, Figures};
 use crate::core::units::{Joules, digits, or_dash, span};
 use crate::core::{answer, report};
@@ -15,10 +15,21 @@ use crate::core::{answer, report};
 /// The heads of the figures' table.
 const HEADS: [&str; 9] = ["", "TTFT", "prompt tok/s", "tok/s", "tokens", "thinking", "memory", "J/token", "J/answer"];
 
+/// What the heads of energy say.
+pub(in crate::core) const MEANS: &str =
+    "J/token is the energy of generation alone; J/answer includes reading the prompt.";
+
 /// The document of `--json`. Text is as the models said it.
 pub fn document(race: &Race) -> Value {
     let winners = race.winners();
     let names = |places: &[usize]| places.iter().map(|place| race.name(*place)).collect::<Vec<_>>();
+    let winners = json!({
+        "first": names(&winners.first),
+        "fastest": names(&winners.fastest),
+        "most_frugal": names(&winners.most_frugal),
+        "most_frugal_unknown": if winners.most_frugal.is_empty() { race.unmetered() } else { None },
+        "shortest": names(&winners.shortest),
+    });
     json!({
         "schema": "taffrail/race/1",
         "at": race.at.unix,
@@ -27,13 +38,7 @@ pub fn document(race: &Race) -> Value {
         "order": race.order,
         "blind": race.blind,
         "columns": race.lanes.iter().enumerate().map(|(place, lane)| column(race, place, lane)).collect::<Vec<_>>(),
-        "winners": {
-            "first": names(&winners.first),
-            "fastest": names(&winners.fastest),
-            "most_frugal": names(&winners.most_frugal),
-            "most_frugal_unknown": if winners.most_frugal.is_empty() { race.unmetered() } else { None },
-            "shortest": names(&winners.shortest),
-        },
+        "winners": (!race.hides_names()).then_some(winners),
         "vote": race.vote.map(|vote| json!({
             "winner": vote.map(|place| race.name(place)),
             "tie": vote.is_none(),
@@ -46,14 +51,14 @@ fn column(race: &Race, place: usize, lane: &Lane) -> Value {
     let figures = lane.ended();
     let counters = figures.map(|figures| figures.counters);
     let answer = lane.answer.as_ref();
-    json!({
+    let mut document = json!({
         "name": race.name(place),
-        "model": (!hidden).then(|| json!({
+        "model": {
             "id": lane.model.id,
             "name": lane.model.name,
             "quant": lane.model.quant(),
             "path": lane.model.path(),
-        })),
+        },
         "settings": {
             "context": lane.loaded.as_ref().map_or(lane.settings.context, |loaded| loaded.n_ctx),
             "max_tokens": lane.settings.max_tokens,
@@ -80,7 +85,12 @@ fn column(race: &Race, place: usize, lane: &Lane) -> Value {
         "generation_tokens_per_second": counters.and_then(|counters| counters.generation_rate()),
         "memory": lane.memory(),
         "energy": figures.map(energy),
-    })
+    });
+    // Figures and settings may tell one model from another.
+    for secret in SECRETS.iter().filter(|_| hidden) {
+        document[secret] = Value::Null;
+    }
+    document
 }
 
 fn energy(figures: &Figures) -> Value {
@@ -88,6 +98,7 @@ fn energy(figures: &Figures) -> Value {
         (Figure::Known { value: Joules(joules), grade, source }, per_token) => json!({
             "joules": joules,
             "joules_per_token": per_token.value().map(|joules| joules.0),
+            "joules_per_token_of": "generation",
             "grade": grade,
             "source": source,
             "metered_s": figures.metered.as_secs_f64(),
@@ -99,7 +110,10 @@ fn energy(figures: &Figures) -> Value {
 }
 
 /// The figures of a column as text, in the order of [`HEADS`] without the first.
-fn cells(lane: &Lane) -> [String; 8] {
+fn cells(race: &Race, lane: &Lane) -> [String; 8] {
+    if race.hides_names() {
+        return std::array::from_fn(|_| dash());
+    }
     let memory = or_dash(lane.memory());
     let Some(figures) = lane.ended() else {
         return [dash(), dash(), dash(), dash(), dash(), memory, dash(), dash()];
@@ -123,6 +137,9 @@ fn dash() -> String {
 
 /// Who won what, as rows of a word and names.
 fn strip(race: &Race) -> Vec<(&'static str, String)> {
+    if race.hides_names() {
+        return vec![("hidden", "names and figures, until the vote".to_owned())];
+    }
     let winners = race.winners();
     let n_ended = race.lanes.iter().filter(|lane| lane.has_finished()).count();
     let names = |places: &[usize]| match places {
@@ -185,9 +202,12 @@ pub fn markdown(race: &Race) -> String {
     let _ = writeln!(text, "|---|{}", "--:|".repeat(HEADS.len() - 1));
     for (place, lane) in race.lanes.iter().enumerate() {
         let name = race.name(place).replace('|', "\\|");
-        let _ = writeln!(text, "| {} | {} |", gguf::clean(&name, MAX_NAME), cells(lane).join(" | "));
+        let _ = writeln!(text, "| {} | {} |", gguf::clean(&name, MAX_NAME), cells(race, lane).join(" | "));
     }
     text.push('\n');
+    if race.lanes.iter().filter_map(Lane::ended).any(|figures| figures.energy.value().is_some()) {
+        let _ = write!(text, "{MEANS}\n\n");
+    }
     for (word, names) in strip(race) {
         let _ = writeln!(text, "- {word}: {}", gguf::clean(&names, MAX_NAME));
     }
@@ -244,6 +264,11 @@ pub(in crate::core) fn date(unix: i64) -> String {
 
 /// For a terminal: the answers, one below the other, and the figures as a table.
 pub fn text(race: &Race) -> String {
+    answers(race) + &table(race)
+}
+
+/// The answers, one below the other.
+pub fn answers(race: &Race) -> String {
     let mut text = String::new();
     for (place, lane) in race.lanes.iter().enumerate() {
         let _ = writeln!(text, "── {}", gguf::clean(&race.name(place), MAX_NAME));
@@ -259,10 +284,16 @@ pub fn text(race: &Race) -> String {
         }
         text.push('\n');
     }
+    text
+}
+
+/// The figures as a table, who won what, and the vote.
+pub fn table(race: &Race) -> String {
+    let mut text = String::new();
     let mut rows: Vec<Vec<String>> = vec![HEADS.map(str::to_owned).to_vec()];
     for (place, lane) in race.lanes.iter().enumerate() {
         let name = gguf::clean(&race.name(place), MAX_NAME);
-        rows.push([name].into_iter().chain(cells(lane)).collect());
+        rows.push([name].into_iter().chain(cells(race, lane)).collect());
     }
     let widths: Vec<usize> =
         (0..HEADS.len()).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
@@ -278,6 +309,10 @@ pub fn text(race: &Race) -> String {
     for (word, names) in strip(race) {
         let _ = writeln!(text, "{word:<12} {}", gguf::clean(&names, MAX_NAME));
     }
+    text.extend(vote(race).map(|vote| format!("{}\n", gguf::clean(&vote, MAX_NAME))));
     let _ = writeln!(text, "{}", terms(race));
+    if race.lanes.iter().filter_map(Lane::ended).any(|figures| figures.energy.value().is_some()) {
+        let _ = writeln!(text, "{MEANS}");
+    }
     text
 }

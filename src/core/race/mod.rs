@@ -14,12 +14,13 @@ use serde::Serialize;
 use wire::{Finish, Loaded};
 
 use super::editor::Editor;
+use super::energy::Report;
 use super::event::Moment;
 use super::figure::Figure;
 use super::history::Measured;
 use super::model::Model;
 use super::session::{End, Figures, Phase, Session, SessionId, Step, Turn};
-use super::settings::{SESSION_FIELDS, SessionSettings};
+use super::settings::{self, SESSION_FIELDS, SessionSettings};
 use super::state::State;
 use super::units::{Bytes, Joules};
 use diff::Diff;
@@ -108,6 +109,8 @@ pub enum Face {
     Diff,
     /// Where the columns part, and what each found likely there.
     Lockstep,
+    /// How far one model is from another over the prompt, token by token.
+    Heat,
     /// How the models stand after all votes.
     Ratings,
 }
@@ -194,6 +197,8 @@ pub struct Race {
     pub blind: bool,
     /// The columns wait to be shuffled.
     pub(crate) awaits_shuffle: bool,
+    /// The random number that it was shuffled by, which tells it from any other race of the same second.
+    pub(crate) draw: u64,
     /// The user has ended it.
     pub(crate) is_cancelled: bool,
     /// The columns, as they show.
@@ -281,6 +286,11 @@ impl Lane {
         }
     }
 
+    /// Who is voted on here.
+    pub fn contender(&self) -> rating::Contender {
+        rating::Contender::new(&self.model.id, &super::answer::options(&self.settings), &self.name)
+    }
+
     /// The session that answers now, or is about to.
     pub fn live<'a>(&self, state: &'a State) -> Option<&'a Session> {
         match self.stage {
@@ -356,13 +366,9 @@ impl Lane {
     }
 }
 
-/// Joules per generated token.
+/// Joules of generation per generated token, as everywhere else: reading the prompt is no part of it, but of the answer's.
 pub fn per_token(figures: &Figures) -> Figure<Joules> {
-    let tokens = f64::from(figures.counters.n_generated);
-    if tokens == 0.0 {
-        return Figure::unknown("no token yet");
-    }
-    figures.energy.clone().map(|energy| Joules(energy.0 / tokens))
+    Report::of_answer(figures, &settings::Energy::default()).per_token.map(|joules| Joules(joules.value))
 }
 
 impl Race {
@@ -380,11 +386,7 @@ impl Race {
     pub fn parting(&self, state: &State) -> Option<lockstep::Parting> {
         let tokens: Vec<&[wire::Token]> =
             self.lanes.iter().map(|lane| lane.turn(state).map_or(&[][..], |turn| &turn.tokens)).collect();
-        let vocabulary = |lane: &Lane| {
-            let summary = lane.model.summary.as_ref()?;
-            Some((summary.vocabulary, summary.tokenizer.clone(), summary.tokenizer_pre.clone()))
-        };
-        let same_vocabulary = self.lanes.windows(2).all(|pair| vocabulary(&pair[0]) == vocabulary(&pair[1]));
+        let same_vocabulary = self.lanes.windows(2).all(|pair| same_vocabulary(&pair[0].model, &pair[1].model));
         let together = self.order == Order::Together;
         lockstep::parting(&tokens).map(|parting| lockstep::Parting { same_vocabulary, together, ..parting })
     }
@@ -433,6 +435,7 @@ impl Race {
 
     /// Put the columns in an order that `seed` determines. Fisher and Yates, by `SplitMix64`.
     pub(super) fn shuffle(&mut self, mut seed: u64) {
+        self.draw = seed;
         for last in (1..self.lanes.len()).rev() {
             seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
             let mut mixed = seed;
@@ -445,6 +448,15 @@ impl Race {
     }
 }
 
+/// Whether two models' headers tell the same vocabulary.
+pub fn same_vocabulary(one: &Model, other: &Model) -> bool {
+    let vocabulary = |model: &Model| {
+        let summary = model.summary.as_ref()?;
+        Some((summary.vocabulary, summary.tokenizer.clone(), summary.tokenizer_pre.clone()))
+    };
+    vocabulary(one) == vocabulary(other)
+}
+
 /// A, B, C … for the columns.
 pub fn letter(place: usize) -> char {
     char::from(b'A' + (place % 26) as u8)
@@ -454,6 +466,16 @@ impl Races {
     /// Whether this model is among the columns of the next race.
     pub fn is_marked(&self, model: &str) -> bool {
         self.entries.iter().any(|entry| entry.model.id == model)
+    }
+
+    /// A column as it shows: its entry.
+    pub fn entry(&self, place: usize) -> Option<Entry> {
+        match &self.race {
+            Some(race) => {
+                race.lanes.get(place).map(|lane| Entry { model: lane.model.clone(), settings: lane.settings })
+            }
+            None => self.entries.get(place).cloned(),
+        }
     }
 
     /// How many columns show.

@@ -5,10 +5,11 @@
 //! of each pair; these are not independent, so with more than two columns the interval is a little too narrow. A normal
 //! prior keeps a model that has only won finite. The interval is Laplace's: the curvature at the most likely strengths.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::core::event::Moment;
 
@@ -27,6 +28,37 @@ const MAX_MODELS: usize = 128;
 /// Half the width of a 95 % interval in standard deviations.
 const Z95: f64 = 1.96;
 
+/// Settings that change how fast an answer comes, not what it says.
+const ONLY_SPEED: [&str; 7] = ["threads", "gpu_layers", "mmap", "mlock", "batch", "ubatch", "flash_attention"];
+
+/// Who can be voted for: a model with its settings, whatever it was called in a race.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Contender {
+    /// The model's id; its name where an old record tells none.
+    pub id: String,
+    /// The settings that are not the usual ones and bear on the answer, by name.
+    pub settings: BTreeMap<String, String>,
+    /// The column's name in the race.
+    pub name: String,
+}
+
+impl Contender {
+    /// A model with its settings, as the history keeps them: by name and as text.
+    pub fn new(id: &str, options: &Value, name: &str) -> Self {
+        let options = options.as_object().into_iter().flatten();
+        let settings = options
+            .filter(|(option, _)| !ONLY_SPEED.contains(&option.as_str()))
+            .filter_map(|(option, value)| Some((option.clone(), value.as_str()?.to_owned())))
+            .collect();
+        Self { id: id.to_owned(), settings, name: name.to_owned() }
+    }
+
+    /// What tells it from others.
+    fn key(&self) -> (&str, &BTreeMap<String, String>) {
+        (&self.id, &self.settings)
+    }
+}
+
 /// One vote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Vote {
@@ -35,8 +67,8 @@ pub struct Vote {
     /// When.
     #[serde(serialize_with = "unix")]
     pub at: Moment,
-    /// The columns' names, in the order that they showed.
-    pub models: Vec<String>,
+    /// The columns, in the order that they showed.
+    pub models: Vec<Contender>,
     /// The best one's place; `None` is a tie.
     pub winner: Option<usize>,
     /// Whether the names were hidden.
@@ -49,10 +81,14 @@ impl Vote {
     pub fn read(at: i64, body: &str) -> Option<Self> {
         let ballot: Ballot = serde_json::from_str(body).ok()?;
         let choice = ballot.vote?;
-        let models: Vec<String> =
-            ballot.columns.into_iter().filter(|column| column.text.is_some()).map(|column| column.name).collect();
+        let columns = ballot.columns.into_iter().filter(|column| column.text.is_some());
+        let contender = |column: Column| {
+            let id = column.model["id"].as_str().unwrap_or(&column.name);
+            Contender::new(id, &column.options, &column.name)
+        };
+        let models: Vec<Contender> = columns.map(contender).collect();
         let winner = match choice.winner {
-            Some(name) => Some(models.iter().position(|model| *model == name)?),
+            Some(name) => Some(models.iter().position(|model| model.name == name)?),
             None => None,
         };
         let at = Moment { unix: at.div_euclid(1000), ..Moment::default() };
@@ -78,6 +114,10 @@ struct Ballot {
 struct Column {
     name: String,
     text: Option<IgnoredAny>,
+    #[serde(default)]
+    model: Value,
+    #[serde(default)]
+    options: Value,
 }
 
 #[derive(Deserialize)]
@@ -92,8 +132,12 @@ fn unix<S: serde::Serializer>(at: &Moment, serializer: S) -> Result<S::Ok, S::Er
 /// How one model stands.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Rating {
-    /// Its name.
+    /// Its name, with what is set otherwise where several have the same.
     pub model: String,
+    /// Its id.
+    pub id: String,
+    /// The settings that are not the usual ones and bear on the answer, by name.
+    pub settings: BTreeMap<String, String>,
     /// On Elo's scale, 1500 the mean of all.
     pub rating: f64,
     /// Half the width of the 95 % interval; the prior's where there is no vote.
@@ -108,23 +152,36 @@ pub struct Rating {
 
 /// The ratings of all models that were voted on, best first.
 pub fn ratings(votes: &[Vote]) -> Vec<Rating> {
-    let mut known: BTreeSet<&str> = BTreeSet::new();
+    let mut known: BTreeMap<_, &str> = BTreeMap::new();
     for vote in votes.iter().rev() {
         if known.len() + vote.models.len() <= MAX_MODELS {
-            known.extend(vote.models.iter().map(String::as_str));
+            for model in &vote.models {
+                // The newest race's name.
+                known.entry(model.key()).or_insert(&model.name);
+            }
         }
     }
-    let names: Vec<&str> = known.iter().copied().collect();
-    let votes = votes.iter().filter(|vote| vote.models.iter().all(|model| known.contains(model.as_str())));
-    let n = names.len();
-    let place = |name: &str| names.binary_search(&name).unwrap_or(0);
+    let keys: Vec<_> = known.keys().copied().collect();
+    let votes = votes.iter().filter(|vote| vote.models.iter().all(|model| known.contains_key(&model.key())));
+    let n = keys.len();
+    let place = |model: &Contender| keys.binary_search(&model.key()).unwrap_or(0);
     let mut wins = vec![vec![0.0; n]; n];
-    let mut ratings: Vec<Rating> = names
+    let mut ratings: Vec<Rating> = keys
         .iter()
-        .map(|name| Rating { model: (*name).to_owned(), rating: MEAN, interval: 0.0, n_votes: 0, n_wins: 0, n_ties: 0 })
+        .zip(names(&known))
+        .map(|((id, settings), model)| Rating {
+            model,
+            id: (*id).to_owned(),
+            settings: (*settings).clone(),
+            rating: MEAN,
+            interval: 0.0,
+            n_votes: 0,
+            n_wins: 0,
+            n_ties: 0,
+        })
         .collect();
     for vote in votes {
-        let places: Vec<usize> = vote.models.iter().map(|name| place(name)).collect();
+        let places: Vec<usize> = vote.models.iter().map(place).collect();
         for (index, one) in places.iter().enumerate() {
             ratings[*one].n_votes += 1;
             match vote.winner {
@@ -150,6 +207,30 @@ pub fn ratings(votes: &[Vote]) -> Vec<Rating> {
     }
     ratings.sort_by(|one, other| other.rating.total_cmp(&one.rating).then_with(|| one.model.cmp(&other.model)));
     ratings
+}
+
+/// What each is called: its newest name, with the settings that tell it from others of this name, or its id where none
+/// does.
+fn names(known: &BTreeMap<(&str, &BTreeMap<String, String>), &str>) -> Vec<String> {
+    let name = |(id, settings): (&str, &BTreeMap<String, String>), name: &str| {
+        let others = || known.iter().filter(|(key, other)| **other == name && **key != (id, settings));
+        if others().next().is_none() {
+            return name.to_owned();
+        }
+        let differs =
+            |(option, value): &(&String, &String)| others().any(|((_, other), _)| other.get(*option) != Some(*value));
+        let told: Vec<String> = settings
+            .iter()
+            .filter(differs)
+            .map(|(option, value)| format!("{} {value}", option.replace('_', " ")))
+            .collect();
+        match (told.is_empty(), others().any(|((other, _), _)| *other != id)) {
+            (true, true) => format!("{name} ({id})"),
+            (true, false) => format!("{name} · usual"),
+            (false, _) => format!("{name} · {}", told.join(", ")),
+        }
+    };
+    known.iter().map(|(key, newest)| name(*key, newest)).collect()
 }
 
 /// The most likely strengths under the prior, by Newton's method, and the inverse of the curvature there.

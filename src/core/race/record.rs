@@ -32,7 +32,7 @@ impl Race {
                 models.push(lane.model.id.clone());
             }
         }
-        let seal = self.blind.then(|| format!("{}-{}", self.at.unix, self.id));
+        let seal = self.blind.then(|| format!("{}-{:x}", self.at.unix, self.draw));
         Record { models, seal, ..Record::new(kind, at, answer::title(&self.prompt), body) }
     }
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::diff::{Side, diff};
 use super::export::{date, document, html, markdown};
-use super::rating::{Vote, ratings};
+use super::rating::{Contender, Vote, ratings};
 use super::*;
 use crate::core::model::tests::model;
 
@@ -67,8 +67,42 @@ proptest! {
     }
 }
 
+#[test]
+fn a_model_is_rated_under_whatever_name_it_raced() {
+    let contender = |name: &str, id: &str, seed: &str, threads: &str| {
+        Contender::new(id, &serde_json::json!({ "seed": seed, "threads": threads }), name)
+    };
+    let vote = |models: Vec<Contender>| Vote { models, ..vote(&[], Some(0)) };
+    let all = ratings(&[
+        // Once beside another, once beside a twin of another seed, which gives both longer names; threads change no answer.
+        vote(vec![contender("a · seed 1", "x:a", "1", "2"), contender("a · seed 2", "x:a", "2", "2")]),
+        vote(vec![contender("a", "x:a", "1", "4"), contender("b", "x:b", "1", "4")]),
+    ]);
+    let told: Vec<_> = all.iter().map(|rating| (rating.model.as_str(), rating.n_votes, rating.n_wins)).collect();
+    assert_eq!(told, [("a", 2, 2), ("a · seed 2", 1, 0), ("b", 1, 0)]);
+    // The same name for others: told apart by what differs, by settings or by where they are.
+    let all = ratings(&[
+        vote(vec![contender("a", "x:a", "1", ""), contender("b", "x:b", "1", "")]),
+        vote(vec![contender("a", "x:a", "2", ""), contender("b", "y:b", "1", "")]),
+    ]);
+    let mut told: Vec<_> = all.iter().map(|rating| rating.model.as_str()).collect();
+    told.sort_unstable();
+    assert_eq!(told, ["a · seed 1", "a · seed 2", "b (x:b)", "b (y:b)"]);
+}
+
+#[test]
+fn no_two_races_share_a_seal() {
+    let seal = |draw| {
+        let mut race = Race { blind: true, awaits_shuffle: true, ..race("p", "t") };
+        race.shuffle(draw);
+        race.record(1).seal.unwrap()
+    };
+    assert_ne!(seal(1), seal(2), "both began in the same second, under the same name");
+    assert_eq!(seal(1), seal(1));
+}
+
 fn vote(models: &[&str], winner: Option<usize>) -> Vote {
-    let models = models.iter().map(|name| (*name).to_owned()).collect();
+    let models = models.iter().map(|name| Contender::new(name, &serde_json::Value::Null, name)).collect();
     Vote { race: 1, at: Moment::default(), models, winner, blind: true }
 }
 
@@ -121,6 +155,7 @@ fn race(prompt: &str, text: &str) -> Race {
         pace: Pace::Free,
         blind: false,
         awaits_shuffle: false,
+        draw: 0,
         is_cancelled: false,
         lanes,
         vote: Some(Some(0)),
@@ -154,4 +189,20 @@ fn dates() {
     ] {
         assert_eq!(date(unix), text);
     }
+}
+
+#[test]
+fn joules_per_token_are_those_of_generation_alone() {
+    // What is known of the whole answer is not said to be generation's.
+    let mut race = race("p", "t");
+    let energy =
+        Figure::Known { value: Joules(10.0), grade: crate::core::figure::Grade::Measured, source: "meter".into() };
+    let counters = wire::Counters { n_generated: 5, ..wire::Counters::default() };
+    let figures = Figures { counters, energy, ..Figures::default() };
+    assert_eq!(per_token(&figures).value(), None);
+    race.lanes[0].answer.as_mut().unwrap().figures = Some(figures);
+    let column = &document(&race)["columns"][0]["energy"];
+    assert_eq!((&column["joules"], &column["joules_per_token"]), (&10.0.into(), &serde_json::Value::Null));
+    assert_eq!(column["joules_per_token_of"], "generation");
+    assert!(markdown(&race).contains("J/token is the energy of generation alone"));
 }

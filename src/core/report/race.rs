@@ -33,7 +33,7 @@ pub(super) fn write(page: &mut String, body: &Value) {
     };
     plot(page, "time to the first token, ms", &|column| column["ttft_ms"].as_f64());
     plot(page, "generation, tokens per second", &|column| column["generation_tokens_per_second"].as_f64());
-    plot(page, "energy, joules per token", &|column| column["energy"]["joules_per_token"].as_f64());
+    plot(page, "energy of generation, joules per token", &|column| column["energy"]["joules_per_token"].as_f64());
     plot(page, "memory, GB", &|column| column["memory"].as_u64().map(|bytes| Bytes(bytes).gigabytes()));
     page.push_str("</div>\n<h2>Answers</h2>\n<div class=\"grid\">\n");
     for column in &columns {

@@ -46,6 +46,11 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Delete if state.screen == Screen::Bench => history::delete(state),
         Action::Delete => house::delete(state),
         Action::Forget(id) => vec![Effect::Forget(id)],
+        Action::Reveal => {
+            history::reveal(state);
+            Vec::new()
+        }
+        Action::RevealNow(id) => vec![Effect::Reveal(id)],
         Action::TakeBack => house::take_back(state),
         Action::Group => {
             state.house.grouping = state.house.grouping.next();
@@ -187,6 +192,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::GoOn => race::go_on(state),
         Action::ExportRace => race::save(state),
         Action::Lockstep => race::turn_lockstep(state),
+        Action::Heat => super::quality::turn(state),
         Action::Quality(order) => super::quality::start(state, *order),
         Action::Race(order) => race::run(state, *order),
         Action::Pause => hub::pause(state),

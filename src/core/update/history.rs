@@ -94,6 +94,10 @@ pub(super) fn heard(state: &mut State, event: HistoryEvent) -> Vec<Effect> {
             state.race.votes = votes;
             race::rate(state);
         }
+        HistoryEvent::Revealed(id) => {
+            notify(state, format!("the names of race {id} are told now"), false);
+            return ask(state);
+        }
         HistoryEvent::Forgotten { id, vote } => {
             if let Some(vote) = vote
                 && let Some(place) = state.race.votes.iter().position(|known| known.is_same(&vote))
@@ -172,6 +176,17 @@ pub(super) fn delete(state: &mut State) -> Vec<Effect> {
     let question = format!("Delete {} {} ({}) from the history for good?", entry.kind.name(), entry.id, entry.title);
     state.overlay = Some(Overlay::Confirm { question, then: Box::new(Action::Forget(entry.id)) });
     Vec::new()
+}
+
+/// Ask whether the names of the chosen blind race shall be told.
+pub(super) fn reveal(state: &mut State) {
+    match state.history.entries.get(state.history.chosen).filter(|_| state.history.open) {
+        Some(entry) if entry.is_sealed => {
+            let question = format!("Tell the names of race {} ({}) without a vote?", entry.id, entry.title);
+            state.overlay = Some(Overlay::Confirm { question, then: Box::new(Action::RevealNow(entry.id)) });
+        }
+        _ => notify(state, "no names are hidden here", true),
+    }
 }
 
 /// Esc: the filter goes first, then the face.

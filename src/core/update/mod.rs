@@ -208,6 +208,8 @@ mod bench_tests;
 #[cfg(test)]
 mod energy_tests;
 #[cfg(test)]
+mod quality_tests;
+#[cfg(test)]
 mod race_tests;
 #[cfg(test)]
 mod tests;

@@ -1,43 +1,125 @@
 //! The course of weighing a text: chunk by chunk, the reference first, whose distributions the model is then held
 //! against. Only one chunk's distributions lie on the disk at any time.
 
+use std::path::PathBuf;
+
 use wire::{Distributions, Request, Score, Scored};
 
 use super::super::effect::Effect;
-use super::super::quality::{Quality, QualityOrder, Stage};
+use super::super::quality::{CHUNK, Quality, QualityOrder, Stage};
+use super::super::race::{Entry, Face, same_vocabulary};
 use super::super::session::{Phase, SessionId};
 use super::super::state::State;
-use super::{next_id, race, session};
+use super::{next_id, notify, race, session};
+
+/// Chunks of a prompt that are weighed: some pages of text.
+const MAX_CHUNKS: u32 = 8;
+
+/// Weigh the prompt by the chosen column against the other and show it, or the answers again.
+pub(super) fn turn(state: &mut State) -> Vec<Effect> {
+    if state.race.face == Face::Heat {
+        return leave(state);
+    }
+    let races = &state.race;
+    let text = races.race.as_ref().map_or_else(|| races.prompt.text(), |race| &race.prompt).trim().to_owned();
+    let refusal = match (races.entry(races.chosen), races.entry(races.other)) {
+        _ if races.is_running() => "wait for the end of the race".to_owned(),
+        _ if races.race.as_ref().is_some_and(|race| race.hides_names()) => {
+            "vote first: the names are hidden".to_owned()
+        }
+        _ if text.is_empty() => "write a prompt first: its text is weighed".to_owned(),
+        (Some(model), Some(reference)) if races.chosen != races.other => {
+            if same_vocabulary(&model.model, &reference.model) {
+                return show(state, &model, &reference, text);
+            }
+            let (one, other) = (&model.model.name, &reference.model.name);
+            format!("{one} and {other} have different vocabularies, so their distributions can't be compared")
+        }
+        _ => "two columns are needed to compare them".to_owned(),
+    };
+    notify(state, refusal, true);
+    Vec::new()
+}
+
+fn show(state: &mut State, model: &Entry, reference: &Entry, text: String) -> Vec<Effect> {
+    let entry = |entry: &Entry| {
+        let mut entry = entry.clone();
+        entry.settings.context = CHUNK;
+        entry.settings.ubatch = entry.settings.ubatch.min(CHUNK);
+        entry
+    };
+    let order = QualityOrder {
+        model: entry(model),
+        reference: Some(entry(reference)),
+        text,
+        n_chunk: CHUNK,
+        max_chunks: Some(MAX_CHUNKS),
+        every: true,
+        file: PathBuf::new(),
+    };
+    state.race.face = Face::Heat;
+    state.race.diff = None;
+    state.race.scroll = Some(0);
+    let is_known = state.quality.as_ref().is_some_and(|quality| {
+        quality.stage == Stage::Done && QualityOrder { file: PathBuf::new(), ..quality.order.clone() } == order
+    });
+    if is_known {
+        return Vec::new();
+    }
+    state.quality = None;
+    vec![Effect::Scratch(Box::new(order))]
+}
+
+/// Show the answers again. What is being weighed ends.
+pub(super) fn leave(state: &mut State) -> Vec<Effect> {
+    state.race.face = Face::Answers;
+    match &state.quality {
+        Some(quality) if !quality.is_over() => fail(state, "it was left".to_owned(), None),
+        _ => Vec::new(),
+    }
+}
+
+/// The other column changes while this shows.
+pub(super) fn again(state: &mut State) -> Vec<Effect> {
+    let mut effects = leave(state);
+    effects.extend(turn(state));
+    effects
+}
+
+/// The models are needed no more.
+fn end(state: &mut State) -> Vec<Effect> {
+    let Some(quality) = &state.quality else { return Vec::new() };
+    let sessions: Vec<SessionId> = [Some(quality.sessions.0), quality.sessions.1].into_iter().flatten().collect();
+    let mut effects = vec![Effect::Sweep];
+    for id in sessions {
+        effects.extend(session::stop_one(state, id));
+    }
+    effects
+}
 
 /// Start both models, or say why not.
 pub(super) fn start(state: &mut State, order: QualityOrder) -> Vec<Effect> {
     let entries: Vec<_> = [Some(order.model.clone()), order.reference.clone()].into_iter().flatten().collect();
     let excess = race::excess(state, &entries);
     let mut effects = Vec::new();
-    let mut open = |state: &mut State, entry: &super::super::race::Entry| -> SessionId {
+    let mut open = |state: &mut State, entry: &Entry| -> SessionId {
         let id = session::create(state, entry.model.clone(), entry.settings);
         effects.extend(session::spawn(state, id));
         id
     };
     let (sessions, begin) = if let Some(reason) = excess {
-        let hint = Some("a smaller chunk or reference needs less".to_owned());
+        let hint = Some("stop other sessions, or take a smaller reference".to_owned());
         ((SessionId(0), None), Stage::Failed { reason, hint })
     } else {
         let model = open(state, &order.model);
         let reference = order.reference.as_ref().map(|entry| open(state, entry));
         ((model, reference), Stage::Loading)
     };
-    state.quality = Some(Box::new(Quality {
-        order,
-        sessions,
-        stage: begin,
-        request: 0,
-        chunk: 0,
-        n_chunks: None,
-        vocabulary: None,
-        reference: Vec::new(),
-        model: Vec::new(),
-    }));
+    state.quality = Some(Box::new(Quality::begun(order, sessions, begin)));
+
+    if state.quality.as_ref().is_some_and(|quality| quality.is_over()) {
+        effects.push(Effect::Sweep);
+    }
     effects
 }
 
@@ -77,7 +159,8 @@ fn ask(state: &mut State, next: Stage) -> Vec<Effect> {
         (_, (model, None)) => (model, Distributions::Drop),
     };
     let text = (quality.chunk == 0).then(|| quality.order.text.clone());
-    let score = Score { id: request, text, n_chunk: quality.order.n_chunk, chunk: quality.chunk, distributions };
+    let QualityOrder { n_chunk, every, .. } = quality.order;
+    let score = Score { id: request, text, n_chunk, chunk: quality.chunk, every, distributions };
     quality.stage = next;
     let worker = state.session(session).map(|session| session.worker);
     worker.map(|worker| Effect::Tell { worker, request: Request::Score(score) }).into_iter().collect()
@@ -106,7 +189,7 @@ pub(super) fn scored(state: &mut State, scored: Scored) -> Vec<Effect> {
             quality.chunk += 1;
             if quality.chunk >= most {
                 quality.stage = Stage::Done;
-                return Vec::new();
+                return end(state);
             }
             let next = if quality.sessions.1.is_some() { Stage::Reference } else { Stage::Model };
             ask(state, next)
@@ -115,17 +198,18 @@ pub(super) fn scored(state: &mut State, scored: Scored) -> Vec<Effect> {
     }
 }
 
-/// A worker could not weigh a chunk. Whether this was about one.
-pub(super) fn failed(state: &mut State, id: u64, message: &str, hint: Option<&str>) {
+/// A worker could not do what it was asked, which may have been to weigh a chunk.
+pub(super) fn failed(state: &mut State, id: u64, message: &str, hint: Option<&str>) -> Vec<Effect> {
     if state.quality.as_ref().is_some_and(|quality| quality.request == id && !quality.is_over()) {
         // A reference that has another vocabulary leaves a file of another length.
-        fail(state, message.to_owned(), hint.map(str::to_owned));
+        return fail(state, message.to_owned(), hint.map(str::to_owned));
     }
+    Vec::new()
 }
 
 fn fail(state: &mut State, reason: String, hint: Option<String>) -> Vec<Effect> {
     if let Some(quality) = &mut state.quality {
         quality.stage = Stage::Failed { reason, hint };
     }
-    Vec::new()
+    end(state)
 }

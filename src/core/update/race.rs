@@ -53,8 +53,8 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Page(by) => scroll(state, by * PAGE),
         Action::First => state.race.scroll = Some(0),
         Action::Last => state.race.scroll = None,
-        Action::NextTab => choose(state, 1),
-        Action::PreviousTab => choose(state, state.race.n_columns().saturating_sub(1)),
+        Action::NextTab => return choose(state, 1),
+        Action::PreviousTab => return choose(state, state.race.n_columns().saturating_sub(1)),
         Action::Focus => {
             let n = state.race.n_columns().max(1);
             state.race.other = (state.race.other + 1) % n;
@@ -62,6 +62,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
                 state.race.other = (state.race.other + 1) % n;
             }
             compare(state);
+            return weigh(state);
         }
         Action::Edit(edit) if state.race.typing => {
             state.race.prompt.apply(&edit);
@@ -118,13 +119,19 @@ fn full() -> String {
     format!("a race has {MAX_COLUMNS} columns at most")
 }
 
-fn choose(state: &mut State, by: usize) {
+fn choose(state: &mut State, by: usize) -> Vec<Effect> {
     let n = state.race.n_columns().max(1);
     state.race.chosen = (state.race.chosen + by) % n;
     if state.race.other == state.race.chosen {
         state.race.other = (state.race.chosen + 1) % n;
     }
     compare(state);
+    weigh(state)
+}
+
+/// Weigh the prompt by other columns, where that shows.
+fn weigh(state: &mut State) -> Vec<Effect> {
+    if state.race.face == Face::Heat { super::quality::again(state) } else { Vec::new() }
 }
 
 fn scroll(state: &mut State, by: i32) {
@@ -139,12 +146,15 @@ fn back(state: &mut State) -> Vec<Effect> {
     if state.race.typing {
         state.race.typing = false;
     } else if state.race.face != Face::Answers {
+        if state.race.face == Face::Heat {
+            return super::quality::leave(state);
+        }
         state.race.face = Face::Answers;
         state.race.diff = None;
     } else if state.race.is_running() {
         return cancel(state);
     } else if state.race.race.is_some() {
-        state.race.race = None;
+        put_away(state);
         state.race.chosen = 0;
         state.race.scroll = None;
     }
@@ -154,10 +164,19 @@ fn back(state: &mut State) -> Vec<Effect> {
 /// The columns of the next race change: what shows of the last one would not belong to them.
 fn change(state: &mut State) {
     if !state.race.is_running() {
-        state.race.race = None;
+        put_away(state);
         state.race.face = Face::Answers;
         state.race.diff = None;
     }
+}
+
+/// Take the race off the screen. What nobody voted on is not lost: the history has it.
+fn put_away(state: &mut State) -> Option<Box<Race>> {
+    let race = state.race.race.take();
+    if race.as_ref().is_some_and(|race| race.hides_names()) && state.settings.history.keep {
+        notify(state, "nobody voted on the blind race: the history can still tell its names", false);
+    }
+    race
 }
 
 fn drop_column(state: &mut State) {
@@ -229,6 +248,7 @@ fn race_marked(state: &mut State) {
 /// Run a race that is given whole.
 pub(super) fn run(state: &mut State, order: RaceOrder) -> Vec<Effect> {
     state.race.lockstep = order.lockstep;
+    state.race.blind = order.blind;
     state.race.entries = order.entries;
     state.race.order = order.order;
     state.race.prompt = Editor::with_text(&order.prompt);
@@ -294,7 +314,7 @@ pub(super) fn excess(state: &State, entries: &[Entry]) -> Option<String> {
 
 fn begin(state: &mut State, prompt: String, order: Order) -> Vec<Effect> {
     // Sessions of the last race that failed have been looked at, or never will be.
-    let old = state.race.race.take();
+    let old = put_away(state);
     for id in old.iter().flat_map(|race| &race.lanes).filter(|lane| lane.is_own).filter_map(|lane| lane.session) {
         if state.session(id).is_some_and(|session| !session.is_live()) {
             session::remove(state, id);
@@ -315,6 +335,7 @@ fn begin(state: &mut State, prompt: String, order: Order) -> Vec<Effect> {
         pace: if lockstep && order == Order::Together { Pace::Together } else { Pace::Free },
         blind,
         awaits_shuffle: blind,
+        draw: 0,
         is_cancelled: false,
         lanes: entries.into_iter().zip(names).map(|(entry, name)| Lane::new(entry, name)).collect(),
         vote: None,
@@ -394,7 +415,7 @@ pub(super) fn vote(state: &mut State, chosen: usize, at: Moment) -> Vec<Effect> 
     let vote = Vote {
         race: race.id,
         at,
-        models: voted.iter().map(|place| race.lanes[*place].name.clone()).collect(),
+        models: voted.iter().map(|place| race.lanes[*place].contender()).collect(),
         winner: winner.and_then(|winner| voted.iter().position(|place| *place == winner)),
         blind: race.blind,
     };

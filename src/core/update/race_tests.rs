@@ -8,23 +8,22 @@ use super::tests::{Program, loaded, sample};
 use crate::core::action::RaceOrder;
 use crate::core::event::{HistoryEvent, Moment, WorkerEvent};
 use crate::core::history::{Entry as HistoryEntry, Kind, Record};
-use crate::core::race::rating::Vote;
+use crate::core::race::rating::{Contender, Vote};
 use crate::core::race::{Entry, Order, Stage, Winners};
 use crate::core::session::{Phase, WorkerId};
 use crate::core::settings::SessionSettings;
 use crate::core::state::{Overlay, Screen};
 use crate::core::{Action, Effect, Event};
 
-fn program(models: &[&str], order: Order, blind: bool) -> Program {
+pub(super) fn program(models: &[&str], order: Order, blind: bool) -> Program {
     let mut program = Program::new();
     program.happens(Event::Sample(Box::new(sample(4, 10_000_000_000))));
     let entries = models
         .iter()
         .map(|name| Entry::new(program.state.model(name).unwrap().clone(), SessionSettings::default()))
         .collect();
-    program.state.race.blind = blind;
     let prompt = "why?".to_owned();
-    program.act(Action::Race(Box::new(RaceOrder { entries, order, prompt, system: None, lockstep: false })));
+    program.act(Action::Race(Box::new(RaceOrder { entries, order, prompt, system: None, lockstep: false, blind })));
     program
 }
 
@@ -46,7 +45,7 @@ fn worker(program: &Program, lane: usize) -> WorkerId {
     program.state.session(race.lanes[lane].session.unwrap()).unwrap().worker
 }
 
-fn load(program: &mut Program, lane: usize) -> Vec<Effect> {
+pub(super) fn load(program: &mut Program, lane: usize) -> Vec<Effect> {
     let worker = worker(program, lane);
     program.happens(Event::Worker(worker, WorkerEvent::Said(loaded())))
 }
@@ -59,7 +58,7 @@ fn generation(program: &Program, lane: usize) -> u64 {
     }
 }
 
-fn answer(program: &mut Program, lane: usize, text: &str) -> Vec<Effect> {
+pub(super) fn answer(program: &mut Program, lane: usize, text: &str) -> Vec<Effect> {
     let (worker, id) = (worker(program, lane), generation(program, lane));
     let counters = Counters {
         n_generated: text.len() as u32,
@@ -351,7 +350,7 @@ fn a_record_is_deleted_after_a_question_and_its_vote_counts_no_more() {
     let vote = |unix| Vote {
         race: 0,
         at: Moment { unix, ..Moment::default() },
-        models: vec!["alpha".to_owned(), "beta".to_owned()],
+        models: ["alpha", "beta"].map(|name| Contender::new(name, &serde_json::Value::Null, name)).to_vec(),
         winner: Some(0),
         blind: false,
     };
@@ -365,6 +364,7 @@ fn a_record_is_deleted_after_a_question_and_its_vote_counts_no_more() {
         title: "why?".to_owned(),
         rate: None,
         joules: None,
+        is_sealed: false,
     };
     let (generation, entries) = (program.state.history.generation, vec![entry(9), entry(4)]);
     program.happens(Event::History(HistoryEvent::Listed { generation, entries, more: false }));
@@ -411,7 +411,7 @@ fn lockstep() -> Program {
     let entry = |name: &&str| Entry::new(program.state.model(name).unwrap().clone(), SessionSettings::default());
     let entries = ["alpha", "beta"].iter().map(entry).collect();
     let prompt = "why?".to_owned();
-    let order = RaceOrder { entries, order: Order::InTurn, prompt, system: None, lockstep: true };
+    let order = RaceOrder { entries, order: Order::InTurn, prompt, system: None, lockstep: true, blind: false };
     program.act(Action::Race(Box::new(order)));
     load(&mut program, 0);
     let effects = load(&mut program, 1);
@@ -486,4 +486,38 @@ fn escape_ends_columns_that_wait_for_each_other() {
     let cancels =
         effects.iter().filter(|effect| matches!(effect, Effect::Tell { request: Request::Cancel { .. }, .. }));
     assert_eq!(cancels.count(), 2);
+}
+
+#[test]
+fn a_blind_race_that_goes_away_without_a_vote_can_be_revealed() {
+    let mut program = program(&["alpha", "beta"], Order::Together, true);
+    program.happens(Event::Drawn(1));
+    load(&mut program, 0);
+    load(&mut program, 1);
+    answer(&mut program, 0, "so");
+    answer(&mut program, 1, "so");
+    program.act(Action::Show(Screen::Fleet));
+    program.act(Action::Show(Screen::Race));
+    assert!(program.state.race.race.is_some(), "another screen loses nothing");
+    program.act(Action::Back);
+    assert!(program.state.notices.back().unwrap().text.contains("the history can still tell"));
+    program.act(Action::History);
+    assert!(program.act(Action::Reveal).is_empty());
+    assert!(program.state.overlay.is_none(), "nothing is hidden in an empty list");
+    let entry = HistoryEntry {
+        id: 4,
+        kind: Kind::Race,
+        at: 0,
+        models: vec!["model A".to_owned()],
+        title: "why?".to_owned(),
+        rate: None,
+        joules: None,
+        is_sealed: true,
+    };
+    let generation = program.state.history.generation;
+    program.happens(Event::History(HistoryEvent::Listed { generation, entries: vec![entry], more: false }));
+    program.act(Action::Reveal);
+    assert!(matches!(program.act(Action::Confirm(true))[..], [Effect::Reveal(4)]));
+    let effects = program.happens(Event::History(HistoryEvent::Revealed(4)));
+    assert!(matches!(effects[..], [Effect::ListHistory { .. }]), "the list is read anew: {effects:?}");
 }

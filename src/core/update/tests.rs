@@ -20,7 +20,7 @@ use crate::core::{Action, Effect, Event, Moment, State};
 
 pub(super) struct Program {
     pub(super) state: State,
-    effects: Vec<Effect>,
+    pub(super) effects: Vec<Effect>,
     seconds: u64,
 }
 

@@ -123,7 +123,7 @@ fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
                 session.since = now;
                 return share_threads(state);
             }
-            Some(id) => super::quality::failed(state, id, &failure.message, failure.hint.as_deref()),
+            Some(id) => return super::quality::failed(state, id, &failure.message, failure.hint.as_deref()),
             // The worker ends now; what it says here is the reason that the user reads.
             None => session.phase = Phase::Failed { reason: failure.message, hint: failure.hint },
         },

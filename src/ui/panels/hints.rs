@@ -110,6 +110,8 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
         Context::History => {
             offer(true, "filter", "filter");
             offer(!state.history.entries.is_empty(), "delete-model", "delete");
+            let chosen = state.history.entries.get(state.history.chosen);
+            offer(chosen.is_some_and(|entry| entry.is_sealed), "reveal", "tell names");
             offer(true, "history", "bench");
             offer(true, "down", "older");
             offer(true, "back", "back");
@@ -194,7 +196,8 @@ fn of_race(state: &State, offer: &mut impl FnMut(bool, &'static str, &'static st
     offer(is_over && races.race.as_ref().is_some_and(|race| race.vote.is_none()), "vote", "vote");
     offer(races.race.is_some(), "diff", if races.face == race::Face::Diff { "answers" } else { "diff" });
     offer(is_over || is_held, "lockstep", if races.face == race::Face::Lockstep { "answers" } else { "lockstep" });
-    offer(races.face == race::Face::Diff, "focus", "other column");
+    offer(is_over, "heat", if races.face == race::Face::Heat { "answers" } else { "heat" });
+    offer(matches!(races.face, race::Face::Diff | race::Face::Heat), "focus", "other column");
     offer(has_columns && !runs, "choose", "prompt");
     offer(is_over, "restart", "again");
     offer(is_over, "export-race", "export");

@@ -7,6 +7,7 @@ pub(super) mod energy;
 pub(super) mod faces;
 pub(super) mod foreign_table;
 pub(super) mod graphs;
+pub(super) mod heat;
 pub(super) mod hints;
 pub(super) mod hub_table;
 pub(super) mod machine_figures;

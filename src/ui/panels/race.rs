@@ -148,7 +148,7 @@ fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, race: &Race, lane
     let energy = figures.map_or_else(|| "—".to_owned(), |figures| figures.energy.to_string().replace(" J", ""));
     let each = figures.map_or_else(|| "—".to_owned(), |figures| per_token(figures).to_string().replace(" J", ""));
     let memory = or_dash(lane.memory().or_else(|| lane.live(state).and_then(super::session_table::memory)));
-    pairs(canvas, third, &[("", energy, " J  "), ("", each, " J/tok  "), ("mem ", memory, "")]);
+    pairs(canvas, third, &[("", energy, " J  "), ("gen ", each, " J/tok  "), ("mem ", memory, "")]);
 }
 
 /// Figures with a word before and a unit behind each.

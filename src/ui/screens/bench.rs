@@ -15,7 +15,7 @@ use super::super::keymap::Context;
 use super::super::theme::Meaning;
 use super::super::view::ViewState;
 use super::super::widgets::table::{self, Align, Column, Row as TableRow};
-use super::super::widgets::{bar, graph};
+use super::super::widgets::{bar, graph, text};
 use crate::core::State;
 use crate::core::bench::{Bench, Cell, LanePhase, Phase, Row};
 use crate::core::statistics::Change;
@@ -52,8 +52,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         empty(canvas, area);
         return;
     }
-    progress(canvas, row(area, 0), state);
-    let mut rest = below(area, 1);
+    let mut rest = below(area, progress(canvas, area, state));
     if let Some(note) = &bench.note {
         canvas.say(rest.x, rest.y, rest.width, note, Meaning::Muted);
         rest = below(rest, 1);
@@ -95,7 +94,9 @@ fn empty(canvas: &mut Canvas<'_>, area: Rect) {
     }
 }
 
-fn progress(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
+/// How far it is and under which circumstances, in a row or two; returns how many.
+fn progress(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> u16 {
+    let head = row(area, 0);
     let bench = &state.bench;
     let (done, wanted) = bench.progress();
     let n_tainted: usize = bench.rows.iter().map(|row| row.tainted.len()).sum();
@@ -120,15 +121,25 @@ fn progress(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     };
     let share = done as f64 / wanted.max(1) as f64;
     let style = canvas.style(Meaning::Accent);
-    let columns = 20.min(area.width / 3);
-    bar::share(canvas, Rect { width: columns, ..area }, share, style);
+    let columns = 20.min(head.width / 3);
+    bar::share(canvas, Rect { width: columns, ..head }, share, style);
     let tainted = match (n_tainted, bench.plan.keep_tainted) {
         (0, _) => String::new(),
         (n, true) => format!(" · {n} tainted, and kept"),
         (n, false) => format!(" · {n} refused"),
     };
-    let text = format!("{done} of {wanted} repetitions · {text}{tainted} · {}", bench.circumstances());
-    canvas.say(area.x + columns + 1, area.y, area.width.saturating_sub(columns + 1), &text, Meaning::Text);
+    let text = format!("{done} of {wanted} repetitions · {text}{tainted}");
+    let circumstances = bench.circumstances();
+    let room = head.width.saturating_sub(columns + 1);
+    let both = format!("{text} · {circumstances}");
+    if text::width(&both) <= usize::from(room) {
+        canvas.say(head.x + columns + 1, head.y, room, &both, Meaning::Text);
+        return 1;
+    }
+    canvas.say(head.x + columns + 1, head.y, room, &text, Meaning::Text);
+    let second = row(area, 1);
+    canvas.say(second.x, second.y, second.width, &circumstances, Meaning::Muted);
+    2
 }
 
 fn name<'a>(bench: &'a Bench, row: &Row) -> &'a str {

@@ -14,7 +14,7 @@ use ratatui::layout::Rect;
 
 use super::super::canvas::{Canvas, Spans, below, inset, row, split_rows};
 use super::super::keymap::Context;
-use super::super::panels::{prompt, race as panel};
+use super::super::panels::{heat, prompt, race as panel};
 use super::super::theme::Meaning;
 use super::super::view::ViewState;
 use super::super::widgets::table::follow;
@@ -39,6 +39,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     let strip_rows = 1 + u16::from(has_verdict && rest.width < 110 && rest.height >= 16);
     let (body, foot) = split_rows(rest, rest.height.saturating_sub(strip_rows));
     match (&races.race, &races.diff) {
+        _ if races.face == Face::Heat => view_state.scroll_limit = Some(heat::draw(canvas, body, state)),
         (Some(race), _) if races.face == Face::Lockstep && (!race.is_running() || races.parting.is_some()) => {
             panel::parting(canvas, body, race, races.parting.as_ref());
         }
