@@ -1,6 +1,6 @@
 //! Apple's chips: power of processor, graphics, neural engine and memory, of the whole machine, and use of the graphics.
 //!
-//! macOS tells them as IOReport's "Energy Model", whose figures are believed to be modelled by the chip rather than metered;
+//! macOS tells them as `IOReport`'s "Energy Model", whose figures are believed to be modelled by the chip rather than metered;
 //! they are graded as estimates for that. The whole machine is what its controller (SMC) tells. Read by `macmon`, on macOS
 //! alone; elsewhere this source is not asked.
 
@@ -76,7 +76,7 @@ fn tell(reading: &Reading, elapsed: Option<Duration>, sample: &mut Sample) -> Fi
         // It shares the main memory.
         memory_total: Bytes(0),
         memory_used: Bytes(0),
-        temperature: reading.temperature.filter(|celsius| celsius.is_finite()).map(|celsius| Celsius(celsius.into())),
+        temperature: reading.temperature.filter(|celsius| celsius.is_finite()).map(Celsius),
         processes: Vec::new(),
         shares: Vec::new(),
         mhz: Some(reading.graphics_mhz.into()).filter(|mhz| *mhz > 0),

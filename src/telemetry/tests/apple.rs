@@ -4,6 +4,7 @@
 use super::*;
 use crate::core::figure::Grade;
 use crate::core::machine::{Domain, Sample};
+use crate::core::units::Ratio;
 use crate::telemetry::apple::{Apple, Chip, Reading};
 use crate::telemetry::{Source, Tick};
 
@@ -74,7 +75,7 @@ fn each_part_by_itself_and_the_machine_apart() {
     assert!(samples[1].power.iter().all(|power| power.watts.grade() == Some(Grade::Estimated)));
     let gpu = &samples[1].gpus[0];
     assert_eq!((gpu.name.as_str(), gpu.mhz, gpu.temperature.unwrap().0), ("Apple M4 Pro", Some(1578), 61.5));
-    assert_eq!(gpu.usage.value().unwrap().0, 0.75);
+    assert_eq!(gpu.usage.value(), Some(&Ratio(0.75)));
     assert_eq!(samples[0].sources[0].reading.value().unwrap(), "Apple M4 Pro: 51.0 W");
     assert_eq!(samples[1].sources[0].reading.value().unwrap(), "Apple M4 Pro: 55.0 W");
 }
