@@ -168,7 +168,9 @@ fn perform(
     if !options.json {
         let frees = plan.frees();
         let rest = match request {
-            Request::Dedupe { .. } => "freed. `taffrail undo` gives each its own copy again",
+            Request::Dedupe { .. } => {
+                "freed. `taffrail undo` gives linked files copies of their own again; files that share blocks are apart already"
+            }
             Request::Empty { .. } => "freed",
             _ if at_once || !plan.fills_trash() => "freed",
             _ => "moved to the trash. `taffrail undo` brings it back, `taffrail prune --trash` frees the space",
