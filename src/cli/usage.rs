@@ -8,7 +8,7 @@ use super::house::Place;
 use super::table::{self, Column};
 use crate::core::house::{Kind, Share, Survey};
 use crate::core::settings;
-use crate::core::units::{Bytes, Ratio};
+use crate::core::units::{self, Bytes};
 
 /// Models that are listed unless asked for all.
 const MAX_MODELS: usize = 15;
@@ -76,7 +76,7 @@ fn shares(
         .iter()
         .map(|share| {
             let bar = "█".repeat(((part(share) * BAR as f64).round() as usize).min(BAR));
-            vec![gguf::clean(&share.name, 60), share.bytes.to_string(), Ratio(part(share)).to_string(), bar]
+            vec![gguf::clean(&share.name, 60), share.bytes.to_string(), units::share(share.bytes, total), bar]
         })
         .collect();
     let column = |title, right, least| Column { title, right, least, goes: 0 };

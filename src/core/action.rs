@@ -219,7 +219,7 @@ pub static NAMED: &[Named] = &[
     named("machine", "show the machine and its sensors", Action::Show(Screen::Machine)),
     named("help", "explain this screen", Action::Help),
     named("palette", "find any command", Action::Palette),
-    named("filter", "filter the list", Action::Filter),
+    named("filter", "filter the list, or search the hub", Action::Filter),
     named("up", "one row up", Action::Move(-1)),
     named("down", "one row down", Action::Move(1)),
     named("page-up", "one page up", Action::Page(-1)),

@@ -117,6 +117,14 @@ impl fmt::Display for Ratio {
     }
 }
 
+/// A part of a whole, where little is not nothing: `0%` is said of nothing alone.
+pub fn share(part: Bytes, whole: Bytes) -> String {
+    match Ratio(part.0 as f64 / whole.0.max(1) as f64) {
+        Ratio(little) if little > 0.0 && little < 0.01 => "<1%".to_owned(),
+        ratio => ratio.to_string(),
+    }
+}
+
 /// So many of a thing: `1 record`, `2 records`.
 pub fn counted(count: usize, thing: &str) -> String {
     format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
@@ -193,6 +201,15 @@ mod tests {
             assert_eq!(Bytes(bytes).to_string(), text);
         }
         assert_eq!(format!("{:>8}", Bytes(1000)), "  1.0 kB");
+    }
+
+    #[test]
+    fn shares() {
+        for (part, whole, text) in
+            [(0, 0, "0%"), (0, 9, "0%"), (1, 1000, "<1%"), (9, 1000, "<1%"), (10, 1000, "1%"), (9, 9, "100%")]
+        {
+            assert_eq!(share(Bytes(part), Bytes(whole)), text);
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::super::widgets::table::{self, Align, Column, Row};
 use super::super::widgets::treemap::{self, Tile};
 use crate::core::State;
 use crate::core::house::{Grouping, Survey};
-use crate::core::units::{Bytes, Ratio};
+use crate::core::units::{self, Bytes};
 
 /// From this size on the picture stands beside the lists; else above them.
 const WIDE: (u16, u16) = (110, 12);
@@ -96,7 +96,7 @@ fn tiles(canvas: &mut Canvas<'_>, area: Rect, state: &State, survey: &Survey) {
         .map(|(index, share)| Tile {
             share: part(share.bytes),
             name: share.name.clone(),
-            detail: format!("{} {}", share.bytes, Ratio(part(share.bytes))),
+            detail: format!("{} {}", share.bytes, units::share(share.bytes, usage.total)),
             style: canvas.style(match state.house.grouping {
                 Grouping::Model => colour(usage.models.get(index).map_or(0, |model| family(&model.family))),
                 _ => colour(index),
@@ -172,7 +172,6 @@ fn lists(canvas: &mut Canvas<'_>, area: Rect, state: &State, survey: &Survey, vi
         Grouping::Store => shares_of("Store", MODELS),
     };
     let shares = house.shares();
-    let total = survey.usage.total.0.max(1) as f64;
     let chosen = house.chosen.checked_sub(n_tidy);
     let offset = &mut view_state.usage_offset;
     table::draw(canvas, rest, &columns, None, (shares.len(), chosen, true), offset, |canvas, index| {
@@ -183,7 +182,7 @@ fn lists(canvas: &mut Canvas<'_>, area: Rect, state: &State, survey: &Survey, vi
             cells: vec![
                 vec![canvas.span(Meaning::Text, share.name.clone())],
                 vec![canvas.span(Meaning::Text, share.bytes.to_string())],
-                vec![canvas.span(Meaning::Muted, Ratio(share.bytes.0 as f64 / total).to_string())],
+                vec![canvas.span(Meaning::Muted, units::share(share.bytes, survey.usage.total))],
                 vec![canvas.span(Meaning::Muted, last)],
             ],
             instead: None,
