@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::make_stores::{self, make_cache};
 use crate::support::{House, Terminal, starter};
+use crate::terminal::watch;
 use crate::{Given, median, milliseconds, skip, tell, time_until};
 
 const REPOSITORIES: usize = 1000;
@@ -121,6 +122,37 @@ pub(crate) fn stores(_: &Given) {
     let opened = median(opened);
     tell("exec to all 10,000 models on screen, warm", &format!("{opened:.1} ms"), "≤ 100 ms", opened <= 100.0);
     tell("the dashboard's memory with them, at its peak", &format!("{resident:.0} MB"), "< 150 MB", resident < 150.0);
+    keys(&house);
+}
+
+/// Each key's time to its frame at 200×50, for what has to keep up with 60 frames a second.
+fn keys(house: &House) {
+    /// One of 60 frames.
+    const FRAME: f64 = 1000.0 / 60.0;
+    let mut terminal = Terminal::open(house, 200, 50);
+    terminal.see(&format!(" {} models", MODELS + 2));
+    let mut rows = |what: &str, keys: &[&str], of_frame: fn(&str) -> String| {
+        let times = keys.iter().map(|key| {
+            watch(Duration::from_millis(50));
+            let before = of_frame(&terminal.text());
+            let start = Instant::now();
+            terminal.send(key);
+            milliseconds(time_until(start, "another frame", || of_frame(&terminal.text()) != before))
+        });
+        let times: Vec<f64> = times.collect();
+        let most = times.iter().copied().fold(0.0, f64::max);
+        let figure = format!("median {:.1} ms, most {most:.1} ms", median(times));
+        tell(what, &figure, "≤ 16.7 ms", most <= FRAME);
+    };
+    let chosen = |text: &str| text.lines().find(|line| line.starts_with('▌')).unwrap_or_default().to_owned();
+    rows("10,000 models: a step down to its frame", &["j"; 100], chosen);
+    rows("10,000 models: a page to its frame", &["\u{1b}[6~"; 40], chosen);
+    let filter = |text: &str| text.lines().nth(2).unwrap_or_default().to_owned();
+    rows(
+        "10,000 models: a key of the filter to its frame",
+        &[&["/"][..], &["m", "o", "1", "2", "\u{7f}", "\u{7f}"].repeat(10)].concat(),
+        filter,
+    );
 }
 
 /// The most memory that a process has had, megabytes.

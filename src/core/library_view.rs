@@ -184,7 +184,7 @@ fn contains(model: &Model, field: Field, part: &str) -> bool {
                 Field::Repository => place.repository.as_deref(),
                 _ => Some(place.store.name()),
             };
-            text.is_some_and(|text| text.to_lowercase().contains(part))
+            text.is_some_and(|text| has(text, part))
         });
     }
     let text = match field {
@@ -193,14 +193,23 @@ fn contains(model: &Model, field: Field, part: &str) -> bool {
         Field::License => model.license(),
         _ => None,
     };
-    text.is_some_and(|text| text.to_lowercase().contains(part))
+    text.is_some_and(|text| has(text, part))
+}
+
+/// Whether the text has this part, which is in lower case. Nearly all texts are ASCII, and every key that is typed asks
+/// for each of them in ten thousand models: no copy in lower case is made of those.
+fn has(text: &str, part: &str) -> bool {
+    if !text.is_ascii() {
+        return text.to_lowercase().contains(part);
+    }
+    part.is_empty() || text.as_bytes().windows(part.len()).any(|window| window.eq_ignore_ascii_case(part.as_bytes()))
 }
 
 /// Whether a licence of the card, declared or inherited, has this part.
 fn names(card: &Card, part: &str) -> bool {
     let inherited = card.inherited.iter().filter_map(|inherited| inherited.licence.as_ref());
     let mut all = card.declared.iter().map(|declared| &declared.licence).chain(inherited);
-    all.any(|licence| licence.id.to_lowercase().contains(part))
+    all.any(|licence| has(&licence.id, part))
 }
 
 /// The words for a status after `is:`.
