@@ -34,7 +34,7 @@ pub fn finish(session: &Session) -> Option<(&'static str, &'static str)> {
         End::Finished(Finish::Length) => Some(("length", " · stopped at the token limit")),
         End::Finished(Finish::ContextFull) => Some(("context_full", " · stopped: the context is full")),
         End::Finished(Finish::Cancelled) => Some(("cancelled", " · cancelled")),
-        End::Failed(_) => None,
+        End::Failed { .. } => None,
     }
 }
 

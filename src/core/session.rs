@@ -178,8 +178,20 @@ pub struct Turn {
 pub enum End {
     /// As the worker says.
     Finished(Finish),
-    /// With an error, told here.
-    Failed(String),
+    /// With an error.
+    Failed {
+        /// Why, in one clause.
+        reason: String,
+        /// What could be done.
+        hint: Option<String>,
+    },
+}
+
+impl End {
+    /// With an error against which nothing is known.
+    pub fn failed(reason: &str) -> Self {
+        Self::Failed { reason: reason.to_owned(), hint: None }
+    }
 }
 
 /// The figures of one answer.

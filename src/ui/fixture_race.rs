@@ -76,7 +76,7 @@ pub(super) fn over() -> State {
                 }
             }
             _ => {
-                lane.answer = Some(Turn { end: Some(End::Failed(String::new())), ..turn(Role::Assistant, "RAPL sta") });
+                lane.answer = Some(Turn { end: Some(End::failed("")), ..turn(Role::Assistant, "RAPL sta") });
                 lane.stage = Stage::Failed { reason: "worker killed by signal 9".to_owned(), hint: None };
             }
         }

@@ -8,7 +8,7 @@ use wire::{Grammar, Message, Prompt, Role};
 use super::store::{Answer, Store};
 use crate::app::App;
 use crate::cli::Exit;
-use crate::cli::run::Failure;
+use crate::cli::run::{Failure, hinted};
 use crate::core::Action;
 use crate::core::figure::Figure;
 use crate::core::model::Model;
@@ -150,8 +150,8 @@ async fn answer(
     let Some(now) = app.state.session(session) else {
         return Err(Failure(Exit::Failed, "the session is gone".to_owned()));
     };
-    if let Some(End::Failed(reason)) = now.turns.last().and_then(|turn| turn.end.as_ref()) {
-        return Err(Failure(Exit::Failed, format!("{}: {reason}", now.name)));
+    if let Some(End::Failed { reason, hint }) = now.turns.last().and_then(|turn| turn.end.as_ref()) {
+        return Err(Failure(Exit::Failed, format!("{}: {}", now.name, hinted(reason, hint.as_deref()))));
     }
     Ok(now.clone())
 }
@@ -162,8 +162,8 @@ async fn wait(app: &mut App, session: SessionId, is_so: impl Fn(&Session) -> boo
         let Some(now) = app.state.session(session) else {
             return Err(Failure(Exit::Failed, "the session is gone".to_owned()));
         };
-        if let Phase::Failed { reason, .. } = &now.phase {
-            return Err(Failure(Exit::Failed, format!("{}: {reason}", now.name)));
+        if let Phase::Failed { reason, hint } = &now.phase {
+            return Err(Failure(Exit::Failed, format!("{}: {}", now.name, hinted(reason, hint.as_deref()))));
         }
         if is_so(now) {
             return Ok(());

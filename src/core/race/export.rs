@@ -68,7 +68,7 @@ fn column(race: &Race, place: usize, lane: &Lane) -> Value {
         "reasoning": answer.map(|turn| &turn.reasoning),
         "finish": answer.and_then(|turn| match turn.end.as_ref()? {
             End::Finished(finish) => Some(*finish),
-            End::Failed(_) => None,
+            End::Failed { .. } => None,
         }),
         "error": match &lane.stage {
             super::Stage::Failed { reason, hint } => Some(json!({ "reason": reason, "hint": hint })),
@@ -216,8 +216,8 @@ pub fn markdown(race: &Race) -> String {
     }
     for (place, lane) in race.lanes.iter().enumerate() {
         let _ = write!(text, "\n## {}\n\n", gguf::clean(&race.name(place), MAX_NAME));
-        if let super::Stage::Failed { reason, .. } = &lane.stage {
-            let _ = write!(text, "Failed: {}\n\n", gguf::clean(reason, MAX_NAME));
+        if let Some(failure) = failure(lane) {
+            let _ = write!(text, "Failed: {failure}\n\n");
         }
         if let Some(turn) = &lane.answer {
             if !turn.reasoning.trim().is_empty() {
@@ -229,6 +229,13 @@ pub fn markdown(race: &Race) -> String {
         }
     }
     text
+}
+
+/// Why a column failed, and what could be done.
+fn failure(lane: &Lane) -> Option<String> {
+    let super::Stage::Failed { reason, hint } = &lane.stage else { return None };
+    let hint = hint.as_ref().map_or_else(String::new, |hint| format!(" (hint: {hint})"));
+    Some(gguf::clean(&format!("{reason}{hint}"), MAX_NAME))
 }
 
 /// The most bytes of a name or a reason in a document.
@@ -279,8 +286,8 @@ pub fn answers(race: &Race) -> String {
             }
             let _ = writeln!(text, "{}", harmless(turn.text.trim()));
         }
-        if let super::Stage::Failed { reason, .. } = &lane.stage {
-            let _ = writeln!(text, "failed: {}", gguf::clean(reason, MAX_NAME));
+        if let Some(failure) = failure(lane) {
+            let _ = writeln!(text, "failed: {failure}");
         }
         text.push('\n');
     }

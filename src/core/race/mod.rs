@@ -360,7 +360,7 @@ impl Lane {
                 End::Finished(Finish::Length) => Some("cut off at max_tokens".to_owned()),
                 End::Finished(Finish::ContextFull) => Some("cut off: the context is full".to_owned()),
                 End::Finished(Finish::Cancelled) => Some("cancelled".to_owned()),
-                End::Failed(reason) => Some(reason.clone()),
+                End::Failed { reason, .. } => Some(reason.clone()),
             },
         }
     }

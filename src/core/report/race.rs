@@ -39,7 +39,8 @@ pub(super) fn write(page: &mut String, body: &Value) {
     for column in &columns {
         let _ = writeln!(page, "<section class=\"panel\"><h3>{}</h3>", escape(text(&column["name"])));
         if let Some(reason) = column["error"]["reason"].as_str() {
-            let _ = writeln!(page, "<p class=\"bad\">{}</p>", escape(reason));
+            let hint = column["error"]["hint"].as_str().map_or_else(String::new, |hint| format!(" (hint: {hint})"));
+            let _ = writeln!(page, "<p class=\"bad\">{}</p>", escape(&format!("{reason}{hint}")));
         }
         thoughts(page, text(&column["reasoning"]), column["tokens"]["reasoning"].as_u64());
         let _ = writeln!(page, "<pre>{}</pre></section>", escape(text(&column["text"]).trim()));

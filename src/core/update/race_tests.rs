@@ -203,13 +203,19 @@ fn a_prompt_too_long_for_one_context_is_said_in_its_column() {
         id: Some(id),
         kind: FailureKind::PromptTooLong,
         message: "the prompt of 900 tokens does not fit the context of 512 tokens".to_owned(),
-        hint: None,
+        hint: Some("begin a new chat".to_owned()),
     };
+    let reason = failure.message.clone();
     program.happens(Event::Worker(first, WorkerEvent::Said(Said::Failed(failure))));
     exit(&mut program, first, true);
     assert_eq!(stages(&program), ["failed", "starting"]);
     let race = program.state.race.race.as_ref().unwrap();
-    assert!(race.lanes[0].status(&program.state).unwrap().contains("does not fit the context"));
+    let hint = "give it a longer context (`context=N` in its settings), or leave it out of the race".to_owned();
+    assert_eq!(race.lanes[0].stage, Stage::Failed { reason, hint: Some(hint) }, "it is the race's hint, not a chat's");
+    load(&mut program, 1);
+    answer(&mut program, 1, "so");
+    let race = program.state.race.race.as_ref().unwrap();
+    assert!(race.lanes[1].has_finished(), "the other column goes on");
 }
 
 #[test]

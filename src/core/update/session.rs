@@ -305,7 +305,7 @@ pub(super) fn restart_now(state: &mut State) -> Vec<Effect> {
     let Some(session) = chosen(state) else { return Vec::new() };
     let id = session.id;
     let old = session.is_live().then_some(session.worker);
-    session.finish(End::Failed("the session was restarted".to_owned()), now);
+    session.finish(End::failed("the session was restarted"), now);
     session.settings.context = plan::context(&session.model, session.settings.context);
     session.planned = plan::plan(&session.model, &session.settings);
     let mut effects: Vec<Effect> = old.map(|worker| Effect::Stop { worker }).into_iter().collect();

@@ -1,6 +1,6 @@
 //! What follows from news of a worker.
 
-use wire::{Channel, Event as Said, Role};
+use wire::{Channel, Event as Said, FailureKind, Role};
 
 use super::super::answer;
 use super::super::effect::Effect;
@@ -18,6 +18,9 @@ const MAX_ANSWER: usize = 16 << 20;
 
 /// The most tokens of an answer that are kept with what else was likely: some hundred bytes each.
 const MAX_TOKENS: usize = 1 << 16;
+
+/// What could be done where a prompt is too long for one column of a race: its session is the race's, not the user's.
+const TOO_LONG_FOR_RACE: &str = "give it a longer context (`context=N` in its settings), or leave it out of the race";
 
 /// Take news of a worker. An old worker's news are dropped.
 pub(super) fn heard(state: &mut State, worker: WorkerId, event: WorkerEvent) -> Vec<Effect> {
@@ -42,6 +45,7 @@ pub(super) fn heard(state: &mut State, worker: WorkerId, event: WorkerEvent) -> 
 fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
     let now = state.now;
     let fold = state.settings.ui.fold_reasoning;
+    let races = state.session(id).zip(state.race.race.as_ref()).is_some_and(|(session, race)| race.has(session));
     let Some(session) = find(state, id) else { return Vec::new() };
     match said {
         Said::Hello(hello) => {
@@ -118,7 +122,11 @@ fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
         }
         Said::Failed(failure) => match failure.id {
             Some(generation) if session.runs(generation) => {
-                session.finish(End::Failed(with_hint(&failure.message, failure.hint.as_deref())), now);
+                let hint = match failure.kind {
+                    FailureKind::PromptTooLong if races => Some(TOO_LONG_FOR_RACE.to_owned()),
+                    _ => failure.hint,
+                };
+                session.finish(End::Failed { reason: failure.message, hint }, now);
                 session.phase = Phase::Ready;
                 session.since = now;
                 return share_threads(state);
@@ -150,17 +158,13 @@ fn exited(state: &mut State, id: SessionId, reason: String, expected: bool, hint
             Phase::Failed { reason, hint } => (reason.clone(), hint.clone()),
             _ => (reason, hint),
         };
-        session.finish(End::Failed(told.0.clone()), now);
+        session.finish(End::Failed { reason: told.0.clone(), hint: told.1.clone() }, now);
         session.phase = Phase::Failed { reason: told.0, hint: told.1 };
         session.since = now;
     }
     let mut effects = vec![watch(state)];
     effects.extend(share_threads(state));
     effects
-}
-
-fn with_hint(message: &str, hint: Option<&str>) -> String {
-    hint.map_or_else(|| message.to_owned(), |hint| format!("{message}: {hint}"))
 }
 
 impl Session {
