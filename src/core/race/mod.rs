@@ -95,6 +95,8 @@ pub struct Races {
     pub unfolded: bool,
     /// The chosen column against the other, while that shows.
     pub diff: Option<Diff>,
+    /// Whether the chosen column's answer is weighed behind the prompt.
+    pub with_answer: bool,
     /// Where the columns part, while that shows.
     pub parting: Option<lockstep::Parting>,
 }
@@ -481,6 +483,12 @@ impl Races {
     /// How many columns show.
     pub fn n_columns(&self) -> usize {
         self.race.as_ref().map_or(self.entries.len(), |race| race.lanes.len())
+    }
+
+    /// What the chosen column answered, once it has.
+    pub fn chosen_answer(&self) -> Option<&str> {
+        let answer = self.race.as_ref()?.lanes.get(self.chosen)?.answer.as_ref()?;
+        Some(answer.text.trim()).filter(|text| !text.is_empty())
     }
 
     /// Whether a race runs.

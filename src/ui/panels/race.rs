@@ -15,7 +15,7 @@ use crate::core::State;
 use crate::core::plan;
 use crate::core::race::diff::{Diff, Side};
 use crate::core::race::lockstep::{self, Parting, Step};
-use crate::core::race::{Lane, Race, Stage, letter, names, per_token};
+use crate::core::race::{Lane, Pace, Race, Stage, letter, names, per_token};
 use crate::core::units::{counted, digits, or_dash, span, tokens};
 
 /// Rows of figures under an answer.
@@ -341,11 +341,17 @@ pub(crate) fn parting(canvas: &mut Canvas<'_>, area: Rect, race: &Race, parting:
         &if alike.is_empty() { String::new() } else { format!("… {alike}") },
         style,
     );
-    let line = row(area, rows);
     let apart = if parting.together { "" } else { lockstep::APART };
     let said = format!("alike for {} bytes. {}{apart}", parting.n_bytes, lockstep::aligned(parting));
-    canvas.say(line.x, line.y, line.width, &said, Meaning::Muted);
-    let rest = below(area, rows + 2);
+    let muted = canvas.style(Meaning::Muted);
+    let rest = below(area, rows);
+    let said = canvas.paragraph(Rect { height: rest.height.min(2), ..rest }, &said, muted);
+    // After other words they can't meet again, so that there is one parting.
+    if race.is_running() && race.pace == Pace::Free {
+        let line = row(area, rows + said);
+        canvas.say(line.x, line.y, line.width, "From here each goes on for itself.", Meaning::Reasoning);
+    }
+    let rest = below(area, rows + said + 1);
     // As many columns as there is room for, in as many bands as that takes.
     let count = parting.columns.len().max(1);
     let beside = usize::from(rest.width / 30).clamp(1, count);
