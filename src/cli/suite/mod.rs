@@ -22,7 +22,7 @@ use crate::core::model::Model;
 use crate::core::settings::SessionSettings;
 use crate::core::suite::tally::{Cost, Tally, front, interval, pick};
 use crate::core::suite::{self, Suite};
-use crate::core::units::Bytes;
+use crate::core::units::{Bytes, counted};
 use ask::Asked;
 use store::Store;
 
@@ -347,7 +347,8 @@ impl Results {
 
     fn head(&self, out: &mut impl Write) -> io::Result<()> {
         let Suite { name, description, prompts, .. } = &self.suite;
-        writeln!(out, "{}: {} ({} prompts)", gguf::clean(name, 80), gguf::clean(description, 200), prompts.len())?;
+        let count = counted(prompts.len(), "prompt");
+        writeln!(out, "{}: {} ({count})", gguf::clean(name, 80), gguf::clean(description, 200))?;
         if let Some(judge) = &self.judge {
             writeln!(out, "judged in part by a model, {judge}: an opinion, not a measurement")?;
         }

@@ -9,7 +9,7 @@ use super::{Lane, Race, per_token};
 use crate::core::figure::Figure;
 use crate::core::history::{Kind, Record, SECRETS};
 use crate::core::session::{End, Figures};
-use crate::core::units::{Joules, digits, or_dash, span};
+use crate::core::units::{Joules, counted, digits, or_dash, span};
 use crate::core::{answer, report};
 
 /// The heads of the figures' table.
@@ -282,7 +282,7 @@ pub fn answers(race: &Race) -> String {
         if let Some(turn) = &lane.answer {
             if !turn.reasoning.trim().is_empty() {
                 let count = lane.ended().map_or(0, |figures| figures.counters.n_reasoning);
-                let _ = writeln!(text, "(thought for {count} tokens)");
+                let _ = writeln!(text, "(thought for {})", counted(count as usize, "token"));
             }
             let _ = writeln!(text, "{}", harmless(turn.text.trim()));
         }
