@@ -284,7 +284,12 @@ pub fn answers(race: &Race) -> String {
                 let count = lane.ended().map_or(0, |figures| figures.counters.n_reasoning);
                 let _ = writeln!(text, "(thought for {})", counted(count as usize, "token"));
             }
-            let _ = writeln!(text, "{}", harmless(turn.text.trim()));
+            match turn.text.trim() {
+                "" if lane.has_finished() => text.push_str("(said nothing)\n"),
+                said => {
+                    let _ = writeln!(text, "{}", harmless(said));
+                }
+            }
         }
         if let Some(failure) = failure(lane) {
             let _ = writeln!(text, "failed: {failure}");

@@ -358,6 +358,9 @@ impl Lane {
             },
             Stage::Failed { reason, .. } => Some(reason.clone()),
             Stage::Leaving | Stage::Done => match self.answer.as_ref()?.end.as_ref()? {
+                End::Finished(Finish::Stop) if self.answer.as_ref()?.text.trim().is_empty() => {
+                    Some("said nothing".to_owned())
+                }
                 End::Finished(Finish::Stop) => None,
                 End::Finished(Finish::Length) => Some("cut off at max_tokens".to_owned()),
                 End::Finished(Finish::ContextFull) => Some("cut off: the context is full".to_owned()),
@@ -423,7 +426,10 @@ impl Race {
             } else {
                 Vec::new()
             },
-            shortest: least(&|figures| Some(f64::from(figures.counters.n_generated))),
+            // Who says nothing has not answered shortly.
+            shortest: least(&|figures| {
+                (figures.counters.n_generated > 0).then_some(f64::from(figures.counters.n_generated))
+            }),
         }
     }
 

@@ -196,26 +196,36 @@ fn a_column_that_dies_says_so_and_the_race_goes_on() {
 
 #[test]
 fn a_prompt_too_long_for_one_context_is_said_in_its_column() {
-    let mut program = program(&["alpha", "beta"], Order::InTurn, false);
-    load(&mut program, 0);
-    let (first, id) = (worker(&program, 0), generation(&program, 0));
-    let failure = Failure {
-        id: Some(id),
-        kind: FailureKind::PromptTooLong,
-        message: "the prompt of 900 tokens does not fit the context of 512 tokens".to_owned(),
-        hint: Some("begin a new chat".to_owned()),
-    };
-    let reason = failure.message.clone();
-    program.happens(Event::Worker(first, WorkerEvent::Said(Said::Failed(failure))));
-    exit(&mut program, first, true);
-    assert_eq!(stages(&program), ["failed", "starting"]);
-    let race = program.state.race.race.as_ref().unwrap();
-    let hint = "give it a longer context (`context=N` in its settings), or leave it out of the race".to_owned();
-    assert_eq!(race.lanes[0].stage, Stage::Failed { reason, hint: Some(hint) }, "it is the race's hint, not a chat's");
-    load(&mut program, 1);
-    answer(&mut program, 1, "so");
-    let race = program.state.race.race.as_ref().unwrap();
-    assert!(race.lanes[1].has_finished(), "the other column goes on");
+    let header = gguf::Header::read(gguf::testing::Builder::tiny_llama().build().as_slice()).unwrap();
+    for (trained, expected) in
+        [(None, "`context=N` in its settings)"), (Some(4096), "at most 4096"), (Some(512), "made for no longer one")]
+    {
+        let mut program = program(&["alpha", "beta"], Order::InTurn, false);
+        let mut model = (*program.state.fleet.sessions[0].model).clone();
+        model.summary =
+            trained.map(|length| gguf::Summary { context_length: Some(length), rope: None, ..header.summary() });
+        program.state.fleet.sessions[0].model = model.into();
+        load(&mut program, 0);
+        let (first, id) = (worker(&program, 0), generation(&program, 0));
+        let reason = "the prompt of 900 tokens does not fit the context of 512 tokens".to_owned();
+        let failure = Failure {
+            id: Some(id),
+            kind: FailureKind::PromptTooLong,
+            message: reason.clone(),
+            hint: Some("begin a new chat".to_owned()),
+        };
+        program.happens(Event::Worker(first, WorkerEvent::Said(Said::Failed(failure))));
+        exit(&mut program, first, true);
+        assert_eq!(stages(&program), ["failed", "starting"]);
+        let race = program.state.race.race.as_ref().unwrap();
+        let Stage::Failed { reason: said, hint: Some(hint) } = &race.lanes[0].stage else { panic!("{race:?}") };
+        assert_eq!(*said, reason);
+        assert!(hint.contains(expected) && hint.contains("leave it out of the race"), "not a chat's hint: {hint}");
+        load(&mut program, 1);
+        answer(&mut program, 1, "so");
+        let race = program.state.race.race.as_ref().unwrap();
+        assert!(race.lanes[1].has_finished(), "the other column goes on");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use wire::{Channel, Event as Said, FailureKind, Role};
 use super::super::answer;
 use super::super::effect::Effect;
 use super::super::event::{Moment, WorkerEvent};
+use super::super::plan;
 use super::super::session::{End, Phase, Session, SessionId, Step, WorkerId};
 use super::super::state::State;
 use super::history;
@@ -18,9 +19,6 @@ const MAX_ANSWER: usize = 16 << 20;
 
 /// The most tokens of an answer that are kept with what else was likely: some hundred bytes each.
 const MAX_TOKENS: usize = 1 << 16;
-
-/// What could be done where a prompt is too long for one column of a race: its session is the race's, not the user's.
-const TOO_LONG_FOR_RACE: &str = "give it a longer context (`context=N` in its settings), or leave it out of the race";
 
 /// Take news of a worker. An old worker's news are dropped.
 pub(super) fn heard(state: &mut State, worker: WorkerId, event: WorkerEvent) -> Vec<Effect> {
@@ -123,7 +121,7 @@ fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
         Said::Failed(failure) => match failure.id {
             Some(generation) if session.runs(generation) => {
                 let hint = match failure.kind {
-                    FailureKind::PromptTooLong if races => Some(TOO_LONG_FOR_RACE.to_owned()),
+                    FailureKind::PromptTooLong if races => Some(too_long_for_race(session)),
                     _ => failure.hint,
                 };
                 session.finish(End::Failed { reason: failure.message, hint }, now);
@@ -165,6 +163,19 @@ fn exited(state: &mut State, id: SessionId, reason: String, expected: bool, hint
     let mut effects = vec![watch(state)];
     effects.extend(share_threads(state));
     effects
+}
+
+/// What could be done where a prompt is too long for one column of a race: its session is the race's, not the user's.
+fn too_long_for_race(session: &Session) -> String {
+    match plan::context(&session.model, u32::MAX) {
+        longest if session.n_ctx() >= longest => {
+            "the model was made for no longer one: shorten the prompt, or leave it out of the race".to_owned()
+        }
+        longest => {
+            let most = if longest < u32::MAX { format!(", at most {longest}") } else { String::new() };
+            format!("give it a longer context (`context=N` in its settings{most}), or leave it out of the race")
+        }
+    }
 }
 
 impl Session {
