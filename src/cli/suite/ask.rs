@@ -48,7 +48,8 @@ impl Asked {
         let session = start(app, model, settings, force).await?;
         for (number, prompt) in (1..).zip(&open) {
             tell(&format!("{}: {number} of {}, {}", model.name, open.len(), prompt.id));
-            set(app, "max_tokens", &prompt.max_tokens.to_string());
+            let most = settings.max_tokens.map_or(prompt.max_tokens, |most| most.min(prompt.max_tokens));
+            set(app, "max_tokens", &most.to_string());
             let answer = answer(app, session, chat(prompt), prompt.grammar.clone()).await?;
             let answer = check(&answer, prompt);
             let waits = prompt.checks.iter().any(|check| matches!(check, Check::Judge { .. }));
