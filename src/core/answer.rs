@@ -136,6 +136,8 @@ pub fn record(state: &State, session: &Session, at: i64) -> Record {
     body["turns"] = turns.map(|turn| json!({ "role": turn.role, "text": turn.text })).collect();
     let prompt = session.turns.iter().rev().find(|turn| turn.role == Role::User).map_or("", |turn| turn.text.as_str());
     body["options"] = options(&session.settings);
+    body["grammar"] = json!(session.grammar);
+    body["raw"] = session.is_raw.into();
     Record {
         models: vec![session.model.id.clone()],
         figures: vec![measured(session, wait, sample)],

@@ -41,6 +41,10 @@ pub struct Session {
     pub phase: Phase,
     /// The conversation.
     pub turns: Vec<Turn>,
+    /// What the last answer had to look like.
+    pub grammar: Option<wire::Grammar>,
+    /// Whether the last prompt went to the model as it was, without its template.
+    pub is_raw: bool,
     /// Threads that the plan gives it now; 0 while it is idle.
     pub threads: u32,
     /// What it was admitted with.
@@ -268,6 +272,8 @@ impl Session {
             settings,
             phase: Phase::Queued,
             turns: Vec::new(),
+            grammar: None,
+            is_raw: false,
             threads: 0,
             planned: Plan::default(),
             engine: String::new(),

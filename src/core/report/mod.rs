@@ -186,11 +186,18 @@ mod tests {
             command(&record).unwrap(),
             "taffrail run hf:a/b -p 'it'\\''s $HOME' --max-tokens 9 --temperature 0.5"
         );
-        let mut record = hostile(Kind::Bench);
-        record.models = vec!["a".to_owned(), "b c".to_owned()];
+        record.body["raw"] = true.into();
+        record.body["grammar"] = json!({ "gbnf": "root ::= \"a\"" });
         assert_eq!(
             command(&record).unwrap(),
-            "taffrail bench a 'b c' --pp 512 --tg 0 --depth 0,4096 --batch-sizes 2048 --parallel 1 -r 5 -t 2"
+            "printf %s 'root ::= \"a\"' | taffrail run hf:a/b -p 'it'\\''s $HOME' --raw --max-tokens 9 --temperature 0.5 \
+             --grammar /dev/stdin"
+        );
+        let mut record = hostile(Kind::Bench);
+        record.models = vec!["a".to_owned(), "folder:/m/b c".to_owned()];
+        assert_eq!(
+            command(&record).unwrap(),
+            "taffrail bench a '/m/b c' --pp 512 --tg 0 --depth 0,4096 --batch-sizes 2048 --parallel 1 -r 5 -t 2"
         );
         let mut record = hostile(Kind::Race);
         assert_eq!(command(&record), None);

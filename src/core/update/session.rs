@@ -208,6 +208,8 @@ fn generate(
     session.turns.push(Turn::said(Role::Assistant, String::new()));
     session.phase = Phase::Busy { generation, step: Step::Prompt { n_done: 0, n_prompt: 0 } };
     session.since = now;
+    session.grammar.clone_from(&grammar);
+    session.is_raw = matches!(prompt, Prompt::Raw(_));
     session.figures = Figures { generation, energy: unmetered, is_settled: false, ..Figures::default() };
     session.timer.begin(generation, now.uptime);
     let own = Ask {
