@@ -223,8 +223,11 @@ fn write_to(path: Option<&PathBuf>, bytes: &[u8], out: &mut impl Write) -> io::R
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".part");
     let part = path.with_file_name(name);
-    std::fs::write(&part, bytes)?;
-    std::fs::rename(&part, path)
+    let written = std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, path));
+    // Half a file is of no use.
+    written.inspect_err(|_| {
+        let _ = std::fs::remove_file(&part);
+    })
 }
 
 const COLUMNS: [Column; 7] = [
