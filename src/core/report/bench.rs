@@ -21,6 +21,10 @@ pub(super) fn write(page: &mut String, body: &Value) {
     }
     let rows: Vec<&Value> = items(&body["rows"]).collect();
     table(page, &HEADS, &rows.iter().map(|row| cells(row)).collect::<Vec<_>>());
+    if rows.iter().any(|row| items(&row["tainted"]).next().is_some()) {
+        let what = if body["keeps_tainted"] == true { "counted all the same" } else { "refused" };
+        let _ = writeln!(page, "<p class=\"muted\">Tainted repetitions were {what}.</p>");
+    }
     by_depth(page, &rows);
 }
 

@@ -151,22 +151,25 @@ fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, race: &Race, lane
     pairs(canvas, third, &[("", energy, " J  "), ("gen ", each, " J/tok  "), ("mem ", memory, "")]);
 }
 
-/// Figures with a word before and a unit behind each.
+/// Figures with a word before and a unit behind each. In a narrow column blanks go first, then words: a figure that is cut
+/// off would be another one.
 fn pairs(canvas: &mut Canvas<'_>, area: Rect, all: &[(&'static str, String, &'static str)]) {
-    let spans: Vec<Span<'_>> = all
-        .iter()
-        .filter(|(_, value, _)| !value.is_empty())
-        .flat_map(|(word, value, unit)| {
+    let spans = |blanks: bool, words: bool| -> Spans<'static> {
+        let shown = all.iter().filter(|(_, value, _)| !value.is_empty());
+        let parts = shown.flat_map(|(word, value, unit)| {
             let meaning = if value == "—" { Meaning::Muted } else { Meaning::Text };
             [
-                canvas.span(Meaning::Muted, *word),
+                canvas.span(Meaning::Muted, if words { *word } else { "" }),
                 canvas.span(meaning, value.clone()),
-                canvas.span(Meaning::Muted, *unit),
+                canvas.span(Meaning::Muted, if blanks { *unit } else { unit.strip_suffix(' ').unwrap_or(unit) }),
             ]
-        })
-        .collect();
+        });
+        parts.collect()
+    };
+    let all = [spans(true, true), spans(false, true), spans(false, false)];
+    let fits = all.iter().position(|spans| spans_width(spans) <= usize::from(area.width));
     if area.height > 0 {
-        canvas.put_spans(area.x, area.y, area.width, &spans);
+        canvas.put_spans(area.x, area.y, area.width, &all[fits.unwrap_or(2)]);
     }
 }
 
