@@ -345,16 +345,13 @@ pub(crate) fn parting(canvas: &mut Canvas<'_>, area: Rect, race: &Race, parting:
         style,
     );
     let apart = if parting.together { "" } else { lockstep::APART };
-    let said = format!("alike for {} bytes. {}{apart}", parting.n_bytes, lockstep::aligned(parting));
-    let muted = canvas.style(Meaning::Muted);
-    let rest = below(area, rows);
-    let said = canvas.paragraph(Rect { height: rest.height.min(2), ..rest }, &said, muted);
     // After other words they can't meet again, so that there is one parting.
-    if race.is_running() && race.pace == Pace::Free {
-        let line = row(area, rows + said);
-        canvas.say(line.x, line.y, line.width, "From here each goes on for itself.", Meaning::Reasoning);
-    }
-    let rest = below(area, rows + said + 1);
+    let alone = if race.is_running() && race.pace == Pace::Free { " From here each goes on for itself." } else { "" };
+    let said = format!("alike for {} bytes. {}{apart}{alone}", parting.n_bytes, lockstep::aligned(parting));
+    let rest = below(area, rows);
+    let muted = canvas.style(Meaning::Muted);
+    let said = canvas.paragraph(Rect { height: rest.height.min(3), ..rest }, &said, muted);
+    let rest = below(rest, said + 1);
     // As many columns as there is room for, in as many bands as that takes.
     let count = parting.columns.len().max(1);
     let beside = usize::from(rest.width / 30).clamp(1, count);
