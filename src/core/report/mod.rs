@@ -8,7 +8,7 @@ mod bench;
 mod command;
 mod page;
 mod plot;
-mod race;
+pub(super) mod race;
 mod suite;
 
 use std::fmt::Write as _;
