@@ -108,7 +108,9 @@ fn energy(figures: &Figures) -> Value {
 
 /// As one HTML file. The names that are hidden are hidden in it.
 pub fn html(race: &Race) -> String {
-    let record = Record::new(Kind::Race, race.at.unix * 1000, answer::title(&race.prompt), document(race));
+    let mut body = document(race);
+    body["parting"] = race.kept_parting();
+    let record = Record::new(Kind::Race, race.at.unix * 1000, answer::title(&race.prompt), body);
     report::html(&record)
 }
 

@@ -389,11 +389,21 @@ impl Race {
 
     /// Where the columns part, as far as they have come; `None` where they tell no tokens, or have said the same.
     pub fn parting(&self, state: &State) -> Option<lockstep::Parting> {
+        self.parting_of(|lane| lane.turn(state))
+    }
+
+    fn parting_of<'a>(&'a self, turn: impl Fn(&'a Lane) -> Option<&'a Turn>) -> Option<lockstep::Parting> {
         let tokens: Vec<&[wire::Token]> =
-            self.lanes.iter().map(|lane| lane.turn(state).map_or(&[][..], |turn| &turn.tokens)).collect();
+            self.lanes.iter().map(|lane| turn(lane).map_or(&[][..], |turn| &turn.tokens)).collect();
         let same_vocabulary = self.lanes.windows(2).all(|pair| same_vocabulary(&pair[0].model, &pair[1].model));
         let together = self.order == Order::Together;
         lockstep::parting(&tokens).map(|parting| lockstep::Parting { same_vocabulary, together, ..parting })
+    }
+
+    /// Where the answers that have ended part, as a record keeps it; null for a race that was in no lockstep.
+    fn kept_parting(&self) -> serde_json::Value {
+        let parting = self.parting_of(|lane| lane.answer.as_ref()).filter(|_| self.lockstep);
+        parting.map_or(serde_json::Value::Null, |parting| lockstep::kept(&parting))
     }
 
     /// The name of a column as it may be shown now.

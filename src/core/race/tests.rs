@@ -183,6 +183,25 @@ fn what_is_hostile_stays_text_in_a_document() {
 }
 
 #[test]
+fn where_columns_part_is_kept_and_reported() {
+    let mut race = Race { lockstep: true, order: Order::Together, ..race("p", "t") };
+    for (lane, text) in race.lanes.iter_mut().zip([" sea", " whale"]) {
+        let probable = vec![wire::Probable { bytes: text.as_bytes().to_vec(), probability: 0.25 }];
+        let token = wire::Token { bytes: text.as_bytes().to_vec(), probable };
+        lane.answer.as_mut().unwrap().tokens = vec![token];
+    }
+    let kept = race.record(1);
+    let parting = &kept.body["parting"];
+    assert_eq!((&parting["bytes_alike"], &parting["columns"][1]["token"]), (&1.into(), &" whale".into()));
+    assert!(!parting.to_string().contains("two"), "the names of a blind race may be hidden later: {parting}");
+    for page in [html(&race), crate::core::report::html(&kept)] {
+        assert!(page.contains("Where they part") && page.contains("two: token 1 is “ whale”"), "{page}");
+    }
+    race.lockstep = false;
+    assert!(race.record(1).body["parting"].is_null() && !html(&race).contains("Where they part"));
+}
+
+#[test]
 fn dates() {
     for (unix, text) in [
         (0, "1970-01-01 00:00 UTC"),

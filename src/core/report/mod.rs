@@ -158,6 +158,13 @@ mod tests {
                 json!({
                     "text": SCRIPT, "reasoning": SCRIPT, "machine": SCRIPT, "threads": 2, "wanted_repetitions": 5,
                     "turns": [{ "role": SCRIPT, "text": SCRIPT }], "rows": [row(0), row(4096)],
+                    "columns": [{ "name": SCRIPT, "text": SCRIPT, "error": { "reason": SCRIPT, "hint": SCRIPT } }],
+                    "parting": {
+                        "said": SCRIPT, "before": SCRIPT,
+                        "columns": [{
+                            "token": SCRIPT, "index": 0, "probable": [{ "token": SCRIPT, "probability": 0.5 }],
+                        }],
+                    },
                 }),
             )
         }

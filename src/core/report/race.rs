@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::page::{count, escape, items, number, panel, table, text, thoughts};
 use super::plot::{Bar, bars};
+use crate::core::race::lockstep::visible;
 use crate::core::units::{Bytes, digits, or_dash, span};
 
 /// The heads of the figures' table.
@@ -49,6 +50,39 @@ pub(super) fn write(page: &mut String, body: &Value) {
         }
         thoughts(page, text(&column["reasoning"]), column["tokens"]["reasoning"].as_u64());
         let _ = writeln!(page, "<pre>{}</pre></section>", escape(text(&column["text"]).trim()));
+    }
+    page.push_str("</div>\n");
+    parting(page, &body["parting"], &columns);
+}
+
+/// Where columns in lockstep part, and what each found likely there.
+fn parting(page: &mut String, parting: &Value, columns: &[&Value]) {
+    if parting.is_null() {
+        return;
+    }
+    page.push_str("<h2>Where they part</h2>\n");
+    let _ = writeln!(page, "<p class=\"muted\">{}</p>", escape(text(&parting["said"])));
+    panel(page, "the end of what all say alike", &visible(text(&parting["before"])));
+    page.push_str("<div class=\"grid\">\n");
+    let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+    for (column, step) in columns.iter().zip(items(&parting["columns"])) {
+        let token = step["token"].as_str().zip(step["index"].as_u64());
+        let said = token.map_or_else(
+            || "ends here".to_owned(),
+            |(token, index)| format!("token {} is “{}”", index.saturating_add(1), visible(token)),
+        );
+        let title = format!("{}: {said}", text(&column["name"]));
+        let all: Vec<_> = items(&step["probable"])
+            .map(|other| Bar {
+                label: format!("“{}”", visible(text(&other["token"]))),
+                value: other["probability"].as_f64(),
+                range: None,
+            })
+            .collect();
+        if all.is_empty() {
+            let _ = writeln!(page, "<p>{}</p>", escape(&title));
+        }
+        bars(page, &title, &all, &percent);
     }
     page.push_str("</div>\n");
 }

@@ -344,10 +344,9 @@ pub(crate) fn parting(canvas: &mut Canvas<'_>, area: Rect, race: &Race, parting:
         &if alike.is_empty() { String::new() } else { format!("… {alike}") },
         style,
     );
-    let apart = if parting.together { "" } else { lockstep::APART };
     // After other words they can't meet again, so that there is one parting.
     let alone = if race.is_running() && race.pace == Pace::Free { " From here each goes on for itself." } else { "" };
-    let said = format!("alike for {} bytes. {}{apart}{alone}", parting.n_bytes, lockstep::aligned(parting));
+    let said = lockstep::said(parting) + alone;
     let rest = below(area, rows);
     let muted = canvas.style(Meaning::Muted);
     let said = canvas.paragraph(Rect { height: rest.height.min(3), ..rest }, &said, muted);
