@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use super::{Lane, Race, per_token};
 use crate::core::figure::Figure;
-use crate::core::history::{Kind, Record, SECRETS};
+use crate::core::history::SECRETS;
+use crate::core::report;
 use crate::core::report::race::{HEADS, row, strip, terms, vote};
 use crate::core::session::{End, Figures};
 use crate::core::units::{Joules, counted};
-use crate::core::{answer, report};
 
 /// What the heads of energy say.
 pub(in crate::core) const MEANS: &str =
@@ -108,9 +108,10 @@ fn energy(figures: &Figures) -> Value {
 
 /// As one HTML file. The names that are hidden are hidden in it.
 pub fn html(race: &Race) -> String {
-    let mut body = document(race);
-    body["parting"] = race.kept_parting();
-    let record = Record::new(Kind::Race, race.at.unix * 1000, answer::title(&race.prompt), body);
+    let mut record = race.record(race.at.unix * 1000);
+    if race.hides_names() {
+        record.veil();
+    }
     report::html(&record)
 }
 

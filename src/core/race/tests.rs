@@ -195,8 +195,11 @@ fn where_columns_part_is_kept_and_reported() {
     assert_eq!((&parting["bytes_alike"], &parting["columns"][1]["token"]), (&1.into(), &" whale".into()));
     assert!(!parting.to_string().contains("two"), "the names of a blind race may be hidden later: {parting}");
     for page in [html(&race), crate::core::report::html(&kept)] {
+        assert!(page.contains("--together --lockstep"), "it can be run again: {page}");
         assert!(page.contains("Where they part") && page.contains("two: token 1 is “ whale”"), "{page}");
     }
+    let blind = html(&Race { blind: true, vote: None, ..race.clone() });
+    assert!(blind.contains("model B: token 1 is") && !blind.contains("two"), "{blind}");
     race.lockstep = false;
     assert!(race.record(1).body["parting"].is_null() && !html(&race).contains("Where they part"));
 }
