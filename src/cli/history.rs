@@ -9,6 +9,7 @@ use super::Exit;
 use super::table::{self, Column};
 use crate::app::history::{self, ExportError, Format, History as Store, Problem};
 use crate::core::history::{Entry, Filter, Kind, Page, Record};
+use crate::core::race::export;
 use crate::core::race::rating::{self, Vote};
 use crate::core::report;
 use crate::core::units::{counted, digits, or_dash};
@@ -285,6 +286,9 @@ fn show(record: &Record, out: &mut impl Write) -> io::Result<()> {
                 text.chars().filter(|c| *c == '\n' || !gguf::is_harmful(*c)).collect::<String>()
             )?;
         }
+    }
+    if matches!(record.kind, Kind::Race | Kind::Vote) {
+        write!(out, "\n{}", export::text(&record.body))?;
     }
     writeln!(out, "\n--json shows all of it, --html a report, --rerun the command")
 }

@@ -8,7 +8,8 @@ use super::{Lane, Race, per_token};
 use crate::core::figure::Figure;
 use crate::core::history::SECRETS;
 use crate::core::report;
-use crate::core::report::race::{HEADS, row, strip, terms, vote};
+use crate::core::report::page::items;
+use crate::core::report::race::{HEADS, failure, row, strip, terms, vote};
 use crate::core::session::{End, Figures};
 use crate::core::units::{Joules, counted};
 
@@ -130,7 +131,7 @@ pub fn markdown(race: &Race) -> String {
         let _ = writeln!(text, "| {} |", cells.map(|cell| cell.replace('|', "\\|")).join(" | "));
     }
     text.push('\n');
-    if race.lanes.iter().filter_map(Lane::ended).any(|figures| figures.energy.value().is_some()) {
+    if is_metered(&document) {
         let _ = write!(text, "{MEANS}\n\n");
     }
     for (word, names) in strip(&document) {
@@ -141,8 +142,8 @@ pub fn markdown(race: &Race) -> String {
     }
     for (place, lane) in race.lanes.iter().enumerate() {
         let _ = write!(text, "\n## {}\n\n", gguf::clean(&race.name(place), MAX_NAME));
-        if let Some(failure) = failure(lane) {
-            let _ = write!(text, "Failed: {failure}\n\n");
+        if let Some(failure) = failure(&document["columns"][place]) {
+            let _ = write!(text, "Failed: {}\n\n", gguf::clean(&failure, MAX_NAME));
         }
         if let Some(turn) = &lane.answer {
             if !turn.reasoning.trim().is_empty() {
@@ -154,13 +155,6 @@ pub fn markdown(race: &Race) -> String {
         }
     }
     text
-}
-
-/// Why a column failed, and what could be done.
-fn failure(lane: &Lane) -> Option<String> {
-    let super::Stage::Failed { reason, hint } = &lane.stage else { return None };
-    let hint = hint.as_ref().map_or_else(String::new, |hint| format!(" (hint: {hint})"));
-    Some(gguf::clean(&format!("{reason}{hint}"), MAX_NAME))
 }
 
 /// The figures' table, names in the first cells.
@@ -203,30 +197,30 @@ pub(in crate::core) fn date(unix: i64) -> String {
     format!("{year:04}-{month:02}-{day:02} {:02}:{:02} UTC", second / 3600, second % 3600 / 60)
 }
 
-/// For a terminal: the answers, one below the other, and the figures as a table.
-pub fn text(race: &Race) -> String {
-    answers(race) + &table(race)
+/// For a terminal, from the document: the answers, one below the other, and the figures as a table.
+pub fn text(document: &Value) -> String {
+    answers(document) + &table(document)
 }
 
 /// The answers, one below the other.
-pub fn answers(race: &Race) -> String {
+pub fn answers(document: &Value) -> String {
     let mut text = String::new();
-    for (place, lane) in race.lanes.iter().enumerate() {
-        let _ = writeln!(text, "── {}", gguf::clean(&race.name(place), MAX_NAME));
-        if let Some(turn) = &lane.answer {
-            if !turn.reasoning.trim().is_empty() {
-                let count = lane.ended().map_or(0, |figures| figures.counters.n_reasoning);
-                let _ = writeln!(text, "(thought for {})", counted(count as usize, "token"));
-            }
-            match turn.text.trim() {
-                "" if lane.has_finished() => text.push_str("(said nothing)\n"),
-                said => {
-                    let _ = writeln!(text, "{}", harmless(said));
-                }
+    let said = |value: &Value| value.as_str().unwrap_or_default().trim().to_owned();
+    for column in items(&document["columns"]) {
+        let _ = writeln!(text, "── {}", gguf::clean(&said(&column["name"]), MAX_NAME));
+        if !said(&column["reasoning"]).is_empty() {
+            let count = column["tokens"]["reasoning"].as_u64().unwrap_or(0);
+            let _ = writeln!(text, "(thought for {})", counted(count as usize, "token"));
+        }
+        match said(&column["text"]).as_str() {
+            "" if column["error"].is_null() => text.push_str("(said nothing)\n"),
+            "" => {}
+            said => {
+                let _ = writeln!(text, "{}", harmless(said));
             }
         }
-        if let Some(failure) = failure(lane) {
-            let _ = writeln!(text, "failed: {failure}");
+        if let Some(failure) = failure(column) {
+            let _ = writeln!(text, "failed: {}", gguf::clean(&failure, MAX_NAME));
         }
         text.push('\n');
     }
@@ -234,10 +228,9 @@ pub fn answers(race: &Race) -> String {
 }
 
 /// The figures as a table, who won what, and the vote.
-pub fn table(race: &Race) -> String {
+pub fn table(document: &Value) -> String {
     let mut text = String::new();
-    let document = document(race);
-    let rows: Vec<_> = std::iter::once(HEADS.map(str::to_owned)).chain(rows(&document)).collect();
+    let rows: Vec<_> = std::iter::once(HEADS.map(str::to_owned)).chain(rows(document)).collect();
     let widths: Vec<usize> =
         (0..HEADS.len()).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
     for row in rows {
@@ -249,13 +242,18 @@ pub fn table(race: &Race) -> String {
         text.push('\n');
     }
     text.push('\n');
-    for (word, names) in strip(&document) {
+    for (word, names) in strip(document) {
         let _ = writeln!(text, "{word:<12} {}", gguf::clean(&names, MAX_NAME));
     }
-    text.extend(vote(&document).map(|vote| format!("{}\n", gguf::clean(&vote, MAX_NAME))));
-    let _ = writeln!(text, "{}", terms(&document));
-    if race.lanes.iter().filter_map(Lane::ended).any(|figures| figures.energy.value().is_some()) {
+    text.extend(vote(document).map(|vote| format!("{}\n", gguf::clean(&vote, MAX_NAME))));
+    let _ = writeln!(text, "{}", terms(document));
+    if is_metered(document) {
         let _ = writeln!(text, "{MEANS}");
     }
     text
+}
+
+/// Whether the energy of any answer is known.
+fn is_metered(document: &Value) -> bool {
+    items(&document["columns"]).any(|column| column["energy"]["joules"].is_number())
 }

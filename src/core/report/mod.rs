@@ -6,7 +6,7 @@
 
 mod bench;
 mod command;
-mod page;
+pub(super) mod page;
 mod plot;
 pub(super) mod race;
 mod suite;

@@ -81,7 +81,7 @@ pub(super) fn text(value: &Value) -> &str {
 }
 
 /// The items of a list, none where it is no list.
-pub(super) fn items(value: &Value) -> impl Iterator<Item = &Value> {
+pub(in crate::core) fn items(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 

@@ -44,15 +44,21 @@ pub(super) fn write(page: &mut String, body: &Value) {
     page.push_str("</div>\n<h2>Answers</h2>\n<div class=\"grid\">\n");
     for column in &columns {
         let _ = writeln!(page, "<section class=\"panel\"><h3>{}</h3>", escape(text(&column["name"])));
-        if let Some(reason) = column["error"]["reason"].as_str() {
-            let hint = column["error"]["hint"].as_str().map_or_else(String::new, |hint| format!(" (hint: {hint})"));
-            let _ = writeln!(page, "<p class=\"bad\">{}</p>", escape(&format!("{reason}{hint}")));
+        if let Some(failure) = failure(column) {
+            let _ = writeln!(page, "<p class=\"bad\">{}</p>", escape(&failure));
         }
         thoughts(page, text(&column["reasoning"]), column["tokens"]["reasoning"].as_u64());
         let _ = writeln!(page, "<pre>{}</pre></section>", escape(text(&column["text"]).trim()));
     }
     page.push_str("</div>\n");
     parting(page, &body["parting"], &columns);
+}
+
+/// Why a column failed, and what could be done.
+pub(in crate::core) fn failure(column: &Value) -> Option<String> {
+    let reason = column["error"]["reason"].as_str()?;
+    let hint = column["error"]["hint"].as_str().map_or_else(String::new, |hint| format!(" (hint: {hint})"));
+    Some(format!("{reason}{hint}"))
 }
 
 /// Where columns in lockstep part, and what each found likely there.
