@@ -162,7 +162,7 @@ pub fn measured(session: &Session, wait: WaitPolicy, sample: Option<&Sample>) ->
         hash: history::file_hash(&session.model),
         build: format!("taffrail {} · {}", env!("CARGO_PKG_VERSION"), session.engine),
         driver: sample.map(driver).unwrap_or_default(),
-        settings: history::settings_key(&session.settings, session.threads, wait),
+        settings: history::settings_key(&session.settings, session.figures.threads, wait),
     };
     let rate = speed(session);
     let joules = session.joules_per_token().value().map(|joules| joules.0).filter(|_| rate.is_some());

@@ -209,6 +209,8 @@ pub struct Figures {
     pub sampling: Sampling,
     /// Which answer it is, by its generation.
     pub generation: u64,
+    /// Threads that the plan gave it last.
+    pub threads: u32,
     /// What it was charged so far.
     pub bill: Bill,
     /// Gross energy attributed to it so far: the bill's sum, or why there is none.
@@ -227,6 +229,7 @@ impl Default for Figures {
             n_cached: 0,
             sampling: Sampling::default(),
             generation: 0,
+            threads: 0,
             bill: Bill::default(),
             energy: Figure::unknown("no answer yet"),
             metered: Duration::ZERO,

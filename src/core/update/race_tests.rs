@@ -143,6 +143,7 @@ fn what_ends_is_kept_once_and_so_is_the_vote() {
         let [race] = &records[..] else { panic!("{records:?}") };
         assert_eq!((race.kind, race.title.as_str(), race.figures.len()), (Kind::Race, "why?", n_figures));
         assert_eq!(race.models.len(), 2);
+        assert!(race.figures.iter().all(|figure| figure.series.settings.starts_with("threads=4 ")), "{race:?}");
         assert_eq!(race.body["blind"], true);
         let hidden = race.body["columns"].as_array().unwrap().iter().any(|column| column["model"].is_null());
         assert!(!hidden, "the history knows who raced: {}", race.body);

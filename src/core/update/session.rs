@@ -109,6 +109,10 @@ pub(super) fn share_threads(state: &mut State) -> Vec<Effect> {
     let mut effects = Vec::new();
     for session in &mut state.fleet.sessions {
         let share = shares.iter().find(|share| share.0 == session.id).map_or(0, |share| share.1);
+        // Who has answered holds none, yet its figures are those of the threads that it had.
+        if share > 0 {
+            session.figures.threads = share;
+        }
         if share != session.threads {
             session.threads = share;
             if share > 0 {
