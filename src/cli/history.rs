@@ -9,6 +9,7 @@ use super::Exit;
 use super::table::{self, Column};
 use crate::app::history::{self, ExportError, Format, History as Store, Problem};
 use crate::core::history::{Entry, Filter, Kind, Page, Record};
+use crate::core::race::export;
 use crate::core::race::rating::{self, Vote};
 use crate::core::report;
 use crate::core::units::{counted, digits, or_dash};
@@ -223,8 +224,11 @@ fn write_to(path: Option<&PathBuf>, bytes: &[u8], out: &mut impl Write) -> io::R
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".part");
     let part = path.with_file_name(name);
-    std::fs::write(&part, bytes)?;
-    std::fs::rename(&part, path)
+    let written = std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, path));
+    // Half a file is of no use.
+    written.inspect_err(|_| {
+        let _ = std::fs::remove_file(&part);
+    })
 }
 
 const COLUMNS: [Column; 7] = [
@@ -282,6 +286,9 @@ fn show(record: &Record, out: &mut impl Write) -> io::Result<()> {
                 text.chars().filter(|c| *c == '\n' || !gguf::is_harmful(*c)).collect::<String>()
             )?;
         }
+    }
+    if matches!(record.kind, Kind::Race | Kind::Vote) {
+        write!(out, "\n{}", export::text(&record.body))?;
     }
     writeln!(out, "\n--json shows all of it, --html a report, --rerun the command")
 }

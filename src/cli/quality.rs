@@ -21,6 +21,7 @@ use crate::core::quality::{
 };
 use crate::core::race::Entry;
 use crate::core::settings::SessionSettings;
+use crate::core::units::counted;
 use crate::core::{Action, Event};
 
 /// The longest text that is read, in bytes.
@@ -209,11 +210,11 @@ fn print(out: &mut impl Write, quality: &Course) -> io::Result<()> {
     if let Some(all) = summary(&quality.model) {
         writeln!(
             out,
-            "{}  perplexity {} over {} tokens in {} chunks of {}",
+            "{}  perplexity {} over {} in {} of {}",
             clean(&quality.order.model.model.name),
             estimate(all.perplexity, 4),
-            all.n_tokens,
-            quality.model.len(),
+            counted(all.n_tokens, "token"),
+            counted(quality.model.len(), "chunk"),
             quality.order.n_chunk
         )?;
         if let (Some(reference), Some(entry)) = (summary(&quality.reference), &quality.order.reference) {

@@ -162,7 +162,7 @@ fn ask_vote(arguments: &Race, app: &mut App) -> bool {
         return false;
     }
     let n_columns = race.lanes.len();
-    let _ = write!(io::stderr(), "\n{}", export::answers(race));
+    let _ = write!(io::stderr(), "\n{}", export::answers(&export::document(race)));
     let last = core::letter(n_columns.saturating_sub(1));
     loop {
         let _ = write!(io::stderr(), "Which answer is best? A to {last}, = for a tie, an empty line leaves it open: ");
@@ -248,7 +248,8 @@ fn print(arguments: &Race, race: &core::Race, parting: Option<&Parting>, has_ask
         }
     } else {
         // Who was asked for a vote has read the answers.
-        let text = if has_asked { export::table(race) } else { export::text(race) };
+        let document = export::document(race);
+        let text = if has_asked { export::table(&document) } else { export::text(&document) };
         out.write_all(text.as_bytes())?;
         if arguments.lockstep {
             write!(out, "\n{}", lockstep::text(race, parting))?;

@@ -132,11 +132,7 @@ async fn answer(arguments: &Run, model: Arc<Model>, app: &mut App) -> Result<Exi
         match &now.phase {
             Phase::Failed { reason, hint } => {
                 let _ = printer.end();
-                let mut text = reason.clone();
-                if let Some(hint) = hint {
-                    text.push_str("\n  hint: ");
-                    text.push_str(hint);
-                }
+                let mut text = hinted(reason, hint.as_deref());
                 for line in now.log.iter().skip(now.log.len().saturating_sub(3)) {
                     text.push_str("\n  log: ");
                     text.push_str(line);
@@ -175,8 +171,8 @@ fn finish(
 ) -> Result<Exit, Failure> {
     let energy = &state.settings.energy;
     let _ = printer.end();
-    if let Some(End::Failed(reason)) = session.turns.last().and_then(|turn| turn.end.as_ref()) {
-        return Err(Failure(Exit::Failed, reason.clone()));
+    if let Some(End::Failed { reason, hint }) = session.turns.last().and_then(|turn| turn.end.as_ref()) {
+        return Err(Failure(Exit::Failed, hinted(reason, hint.as_deref())));
     }
     if arguments.json {
         let _ = writeln!(io::stdout(), "{:#}", report::document(state, session));
@@ -186,6 +182,11 @@ fn finish(
         let _ = writeln!(io::stderr(), "taffrail: {} {}", session.name, misplaced.reason());
     }
     Ok(if interrupted { Exit::Interrupted } else { Exit::Done })
+}
+
+/// A reason with what could be done beneath it.
+pub(super) fn hinted(reason: &str, hint: Option<&str>) -> String {
+    hint.map_or_else(|| reason.to_owned(), |hint| format!("{reason}\n  hint: {hint}"))
 }
 
 /// What the model is to go on from.

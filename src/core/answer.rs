@@ -34,7 +34,7 @@ pub fn finish(session: &Session) -> Option<(&'static str, &'static str)> {
         End::Finished(Finish::Length) => Some(("length", " · stopped at the token limit")),
         End::Finished(Finish::ContextFull) => Some(("context_full", " · stopped: the context is full")),
         End::Finished(Finish::Cancelled) => Some(("cancelled", " · cancelled")),
-        End::Failed(_) => None,
+        End::Failed { .. } => None,
     }
 }
 
@@ -136,6 +136,8 @@ pub fn record(state: &State, session: &Session, at: i64) -> Record {
     body["turns"] = turns.map(|turn| json!({ "role": turn.role, "text": turn.text })).collect();
     let prompt = session.turns.iter().rev().find(|turn| turn.role == Role::User).map_or("", |turn| turn.text.as_str());
     body["options"] = options(&session.settings);
+    body["grammar"] = json!(session.grammar);
+    body["raw"] = session.is_raw.into();
     Record {
         models: vec![session.model.id.clone()],
         figures: vec![measured(session, wait, sample)],
@@ -160,7 +162,7 @@ pub fn measured(session: &Session, wait: WaitPolicy, sample: Option<&Sample>) ->
         hash: history::file_hash(&session.model),
         build: format!("taffrail {} · {}", env!("CARGO_PKG_VERSION"), session.engine),
         driver: sample.map(driver).unwrap_or_default(),
-        settings: history::settings_key(&session.settings, session.threads, wait),
+        settings: history::settings_key(&session.settings, session.figures.threads, wait),
     };
     let rate = speed(session);
     let joules = session.joules_per_token().value().map(|joules| joules.0).filter(|_| rate.is_some());

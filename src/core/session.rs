@@ -41,6 +41,10 @@ pub struct Session {
     pub phase: Phase,
     /// The conversation.
     pub turns: Vec<Turn>,
+    /// What the last answer had to look like.
+    pub grammar: Option<wire::Grammar>,
+    /// Whether the last prompt went to the model as it was, without its template.
+    pub is_raw: bool,
     /// Threads that the plan gives it now; 0 while it is idle.
     pub threads: u32,
     /// What it was admitted with.
@@ -178,8 +182,20 @@ pub struct Turn {
 pub enum End {
     /// As the worker says.
     Finished(Finish),
-    /// With an error, told here.
-    Failed(String),
+    /// With an error.
+    Failed {
+        /// Why, in one clause.
+        reason: String,
+        /// What could be done.
+        hint: Option<String>,
+    },
+}
+
+impl End {
+    /// With an error against which nothing is known.
+    pub fn failed(reason: &str) -> Self {
+        Self::Failed { reason: reason.to_owned(), hint: None }
+    }
 }
 
 /// The figures of one answer.
@@ -193,6 +209,8 @@ pub struct Figures {
     pub sampling: Sampling,
     /// Which answer it is, by its generation.
     pub generation: u64,
+    /// Threads that the plan gave it last.
+    pub threads: u32,
     /// What it was charged so far.
     pub bill: Bill,
     /// Gross energy attributed to it so far: the bill's sum, or why there is none.
@@ -211,6 +229,7 @@ impl Default for Figures {
             n_cached: 0,
             sampling: Sampling::default(),
             generation: 0,
+            threads: 0,
             bill: Bill::default(),
             energy: Figure::unknown("no answer yet"),
             metered: Duration::ZERO,
@@ -256,6 +275,8 @@ impl Session {
             settings,
             phase: Phase::Queued,
             turns: Vec::new(),
+            grammar: None,
+            is_raw: false,
             threads: 0,
             planned: Plan::default(),
             engine: String::new(),

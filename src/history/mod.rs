@@ -50,6 +50,11 @@ pub struct History {
 impl History {
     /// Open the history, and make it where there is none.
     pub fn open(path: &Path) -> Result<Self, Problem> {
+        Self::connect(path, false)
+    }
+
+    /// Open it; alone, other processes are kept out, and no file beside it is needed to read it.
+    fn connect(path: &Path, alone: bool) -> Result<Self, Problem> {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)
                 .map_err(|error| Problem::Closed { path: path.to_owned(), reason: error.to_string() })?;
@@ -57,6 +62,9 @@ impl History {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(|error| problem(path, &error))?;
         private(path);
+        if alone {
+            connection.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(|error| problem(path, &error))?;
+        }
         let mut history = Self { connection, path: path.to_owned() };
         prepare(&mut history.connection)
             .map_err(|wrong| match wrong {
@@ -72,7 +80,14 @@ impl History {
 
     /// Open the history only where there is one, for a command that looks.
     pub fn open_existing(path: &Path) -> Result<Option<Self>, Problem> {
-        if path.exists() { Self::open(path).map(Some) } else { Ok(None) }
+        if !path.exists() {
+            return Ok(None);
+        }
+        match Self::open(path) {
+            // On a full disk what is there can still be read.
+            Err(Problem::Full { .. }) => Self::connect(path, true).map(Some),
+            opened => opened.map(Some),
+        }
     }
 
     /// Where it is.

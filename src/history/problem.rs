@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 
 /// Why the history can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -85,10 +85,16 @@ pub(super) fn problem(path: &Path, error: &rusqlite::Error) -> Problem {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Problem::Locked { path },
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Problem::Corrupt { path, reason },
         Some(ErrorCode::DiskFull) => Problem::Full { path },
+        Some(ErrorCode::SystemIoFailure) if lacks_room(error) => Problem::Full { path },
         Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
             Problem::Closed { path, reason }
         }
         // A table that is not there, or a row that is no row of ours.
         _ => Problem::Other { path, reason },
     }
+}
+
+/// Whether the index that processes share (`-shm`) could not be made long enough, which `SQLite` calls an I/O error.
+fn lacks_room(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|failure| failure.extended_code == ffi::SQLITE_IOERR_SHMSIZE)
 }

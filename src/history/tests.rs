@@ -312,6 +312,21 @@ fn a_full_disk_loses_nothing() {
 }
 
 #[test]
+fn on_a_full_disk_what_is_there_can_be_read() {
+    let (_folder, path) = place();
+    History::open(&path).unwrap().add(&run("kept", "a", 1.0)).unwrap();
+    let short = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_SHMSIZE), None);
+    assert_eq!(problem(&path, &short), Problem::Full { path: path.clone() });
+    // Such a disk has no room for the file that processes share.
+    let mut history = History::connect(&path, true).unwrap();
+    assert_eq!(titles(&mut history, "", None), ["kept"]);
+    assert!(!path.with_extension("db-shm").exists());
+    drop(history);
+    let _shared = History::open(&path).unwrap();
+    assert!(path.with_extension("db-shm").exists(), "others share it");
+}
+
+#[test]
 fn a_folder_that_can_not_be_made_is_told() {
     let (folder, _) = place();
     fs::write(folder.path().join("file"), "").unwrap();

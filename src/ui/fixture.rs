@@ -187,6 +187,7 @@ fn figures(n_generated: u32, n_reasoning: u32, rate: u32, joules: f64) -> Figure
             n_past: 2_130,
         },
         n_cached: 96,
+        threads: 4,
         sampling: Sampling::default(),
         energy: Figure::Known {
             value: Joules(joules),

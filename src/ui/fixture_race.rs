@@ -1,4 +1,4 @@
-//! The Race screen in its states: nothing marked, ready, running, over, blind, two answers compared, the prompt
+//! The Race screen in its states: nothing marked, ready, running, over, blind, two answers compared, parted, the prompt
 //! weighed, the standings.
 
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use crate::core::event::Moment;
 use crate::core::figure::Figure;
 use crate::core::model::Model;
 use crate::core::quality::{CHUNK, Quality, QualityOrder};
+use crate::core::race::lockstep::{Parting, Step};
 use crate::core::race::rating::{Contender, Vote};
 use crate::core::race::{Entry, Face, Lane, Order, Pace, Race, Stage};
 use crate::core::session::{End, SessionId, Turn};
@@ -76,7 +77,7 @@ pub(super) fn over() -> State {
                 }
             }
             _ => {
-                lane.answer = Some(Turn { end: Some(End::Failed(String::new())), ..turn(Role::Assistant, "RAPL sta") });
+                lane.answer = Some(Turn { end: Some(End::failed("")), ..turn(Role::Assistant, "RAPL sta") });
                 lane.stage = Stage::Failed { reason: "worker killed by signal 9".to_owned(), hint: None };
             }
         }
@@ -143,6 +144,39 @@ pub(super) fn diff() -> State {
     state.race.face = Face::Diff;
     state.race.scroll = Some(0);
     state.race.diff = Some(race::diff::diff(ANSWER, OTHER));
+    state
+}
+
+/// Columns in lockstep have parted, and go on for themselves.
+pub(super) fn lockstep() -> State {
+    let mut state = running();
+    if let Some(race) = &mut state.race.race {
+        race.lockstep = true;
+    }
+    state.race.face = Face::Lockstep;
+    let step = |text: &str, others: &[(&str, f32)]| Step {
+        index: 9,
+        n_alike: 0,
+        text: text.to_owned(),
+        probable: others.iter().map(|(text, share)| ((*text).to_owned(), *share)).collect(),
+    };
+    let columns = vec![
+        Some(step(
+            " reading",
+            &[(" reading", 0.62), (" measuring", 0.21), (" limiting", 0.08), ("\n", 0.04), (" the", 0.01)],
+        )),
+        Some(step(" limiting", &[(" limiting", 0.334), (" reading", 0.331), (" capping", 0.1), (" power", 0.05)])),
+        Some(step(" a", &[(" a", 0.9), (" the", 0.05)])),
+        None,
+    ];
+    state.race.parting = Some(Parting {
+        n_bytes: 45,
+        before: "RAPL is Intel's interface\nfor".to_owned(),
+        same_tokens: false,
+        same_vocabulary: true,
+        together: true,
+        columns,
+    });
     state
 }
 

@@ -15,7 +15,7 @@ use crate::core::units::{Bytes, Ratio};
 use crate::core::{Action, State};
 
 /// All scenes.
-pub const SCENES: [&str; 46] = [
+pub const SCENES: [&str; 47] = [
     "race",
     "race-running",
     "race-ready",
@@ -23,6 +23,7 @@ pub const SCENES: [&str; 46] = [
     "race-blind",
     "race-vote",
     "race-diff",
+    "race-lockstep",
     "race-heat",
     "race-standings",
     "fleet",
@@ -105,6 +106,7 @@ pub fn scene(name: &str) -> Option<State> {
         "race" => race::over(),
         "race-blind" => race::blind(),
         "race-vote" => race::voting(),
+        "race-lockstep" => race::lockstep(),
         "race-heat" => race::heat(),
         "race-diff" => race::diff(),
         "race-standings" => race::standings(),

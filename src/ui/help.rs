@@ -140,7 +140,7 @@ const RACE: &[Part] = &[
     Term("gen J/tok", "energy of generation per generated token; J is the whole answer's, reading the prompt included"),
     Term(
         "heat",
-        "the prompt read by the chosen column and, as the reference, the other one: how much each of its tokens costs the chosen one more (Kullback and Leibler's divergence), and where they find different tokens likeliest. Both must have the same vocabulary; `taffrail quality` does it for files",
+        "the prompt read by the chosen column and, as the reference, the other one: how much each of its tokens costs the chosen one more (Kullback and Leibler's divergence), and where they find different tokens likeliest. Once more, and the chosen column's answer is weighed behind the prompt. Both must have the same vocabulary; `taffrail quality` does it for files",
     ),
     Term("blind", "columns are shuffled, names and figures hidden until the vote"),
     Term(

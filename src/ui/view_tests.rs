@@ -248,7 +248,7 @@ fn hostile() -> State {
             turn.folded = false;
         }
         if let Some(turn) = session.turns.last_mut() {
-            turn.end = Some(End::Failed(TEXT.to_owned()));
+            turn.end = Some(End::failed(TEXT));
         }
     }
     state.fleet.prompts.insert(SessionId(1), crate::core::editor::Editor::with_text(TEXT));

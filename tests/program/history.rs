@@ -99,6 +99,8 @@ fn a_suite_is_kept_once_without_its_answers_and_not_again_when_nothing_was_asked
     let records = kept["records"].as_array().unwrap();
     assert_eq!(records.len(), 1, "{kept:#}");
     assert_eq!((&records[0]["kind"], &records[0]["body"]["models"][1]["prompts"]), (&"suite".into(), &12.into()));
+    let n_tokens = records[0]["body"]["models"][0]["tokens_per_answer"].as_f64().unwrap();
+    assert!(n_tokens > 0.0 && n_tokens <= 8.0, "the suite allows 512, the command line fewer: {n_tokens}");
 }
 
 #[test]

@@ -126,7 +126,7 @@ impl Session {
         let n_ctx = self.engine.n_ctx();
         let too_long = |length: String| {
             let message = format!("the prompt of {length} does not fit the context of {n_ctx} tokens");
-            fail(FailureKind::PromptTooLong, message, "start the session with a longer context, or begin a new chat")
+            fail(FailureKind::PromptTooLong, message, "raise `context`, shorten the prompt or begin a new chat")
         };
         if text.len() > n_ctx.saturating_mul(MAX_TOKEN_BYTES) {
             return Err(too_long(format!("{} bytes", text.len())));

@@ -8,7 +8,7 @@ use wire::DeviceKind;
 use super::super::table::{self, Column};
 use crate::core::bench::{Bench, Lane, Row};
 use crate::core::statistics::Change;
-use crate::core::units::digits;
+use crate::core::units::{counted, digits};
 
 const fn column(title: &'static str, right: bool, goes: u8) -> Column {
     Column { title, right, least: None, goes }
@@ -83,17 +83,14 @@ pub(super) fn remarks(bench: &Bench, err: &mut impl Write) {
             let _ = writeln!(err, "{}", gguf::clean(&format!("{name}, {}: {reason}", row.cell.label()), 1000));
         }
         if let Some(last) = row.tainted.last() {
-            let what = if bench.plan.keep_tainted { "are counted although tainted" } else { "were refused" };
+            let what = if bench.plan.keep_tainted { "counted although tainted" } else { "refused" };
             let few = if row.repetitions.len() < bench.plan.repetitions as usize {
                 format!("; {} of {} count", row.repetitions.len(), bench.plan.repetitions)
             } else {
                 String::new()
             };
-            let text = format!(
-                "{name}, {}: {} repetitions {what}, the last: {last}{few}",
-                row.cell.label(),
-                row.tainted.len()
-            );
+            let count = counted(row.tainted.len(), "repetition");
+            let text = format!("{name}, {}: {count} {what}, the last: {last}{few}", row.cell.label());
             let _ = writeln!(err, "{}", gguf::clean(&text, 1000));
         }
     }

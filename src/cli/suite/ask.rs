@@ -8,7 +8,7 @@ use wire::{Grammar, Message, Prompt, Role};
 use super::store::{Answer, Store};
 use crate::app::App;
 use crate::cli::Exit;
-use crate::cli::run::Failure;
+use crate::cli::run::{Failure, hinted};
 use crate::core::Action;
 use crate::core::figure::Figure;
 use crate::core::model::Model;
@@ -48,7 +48,8 @@ impl Asked {
         let session = start(app, model, settings, force).await?;
         for (number, prompt) in (1..).zip(&open) {
             tell(&format!("{}: {number} of {}, {}", model.name, open.len(), prompt.id));
-            set(app, "max_tokens", &prompt.max_tokens.to_string());
+            let most = settings.max_tokens.map_or(prompt.max_tokens, |most| most.min(prompt.max_tokens));
+            set(app, "max_tokens", &most.to_string());
             let answer = answer(app, session, chat(prompt), prompt.grammar.clone()).await?;
             let answer = check(&answer, prompt);
             let waits = prompt.checks.iter().any(|check| matches!(check, Check::Judge { .. }));
@@ -150,8 +151,8 @@ async fn answer(
     let Some(now) = app.state.session(session) else {
         return Err(Failure(Exit::Failed, "the session is gone".to_owned()));
     };
-    if let Some(End::Failed(reason)) = now.turns.last().and_then(|turn| turn.end.as_ref()) {
-        return Err(Failure(Exit::Failed, format!("{}: {reason}", now.name)));
+    if let Some(End::Failed { reason, hint }) = now.turns.last().and_then(|turn| turn.end.as_ref()) {
+        return Err(Failure(Exit::Failed, format!("{}: {}", now.name, hinted(reason, hint.as_deref()))));
     }
     Ok(now.clone())
 }
@@ -162,8 +163,8 @@ async fn wait(app: &mut App, session: SessionId, is_so: impl Fn(&Session) -> boo
         let Some(now) = app.state.session(session) else {
             return Err(Failure(Exit::Failed, "the session is gone".to_owned()));
         };
-        if let Phase::Failed { reason, .. } = &now.phase {
-            return Err(Failure(Exit::Failed, format!("{}: {reason}", now.name)));
+        if let Phase::Failed { reason, hint } = &now.phase {
+            return Err(Failure(Exit::Failed, format!("{}: {}", now.name, hinted(reason, hint.as_deref()))));
         }
         if is_so(now) {
             return Ok(());

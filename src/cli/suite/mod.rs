@@ -22,7 +22,7 @@ use crate::core::model::Model;
 use crate::core::settings::SessionSettings;
 use crate::core::suite::tally::{Cost, Tally, front, interval, pick};
 use crate::core::suite::{self, Suite};
-use crate::core::units::Bytes;
+use crate::core::units::{Bytes, counted, digits};
 use ask::Asked;
 use store::Store;
 
@@ -205,6 +205,8 @@ async fn run(
     let mut settings = app.state.settings.session;
     let temperature = settings.set("temperature", &suite.temperature.to_string());
     temperature.map_err(|error| Failure(Exit::Usage, format!("{}: temperature {error}", file.display())))?;
+    // The suite says how long its answers may be; only who asks may bound them further.
+    settings.max_tokens = None;
     let settings = common.session.over(settings);
     let judge = suite
         .judge
@@ -296,7 +298,7 @@ impl Results {
                 format!("{:.0} %", tally.rate() * 100.0),
                 format!("{:.0}–{:.0} %", low * 100.0, high * 100.0),
                 tally.joules.map_or_else(|| "—".to_owned(), |joules| format!("{mark}{joules:.1}")),
-                format!("{:.2}", tally.seconds),
+                digits(tally.seconds),
                 format!("{:.0}", Self::tokens(asked)),
                 Bytes(tally.memory).to_string(),
             ]
@@ -325,10 +327,10 @@ impl Results {
         self.head(out)?;
         let tallies = self.tallies();
         let width = terminal_width();
-        for line in plot::plot(&tallies, by, width.unwrap_or(80)) {
-            writeln!(out, "{line}")?;
+        let plot = plot::plot(&tallies, by, width.unwrap_or(80));
+        if !plot.is_empty() {
+            writeln!(out, "{}\n", plot.join("\n"))?;
         }
-        writeln!(out)?;
         table::write(out, &COLUMNS, &self.rows(by), width)?;
         writeln!(out, "capitals: on the Pareto front, where no other passes as much for less")?;
         let wanted = arguments.at_least;
@@ -341,13 +343,20 @@ impl Results {
                 plot::amount(by, cost),
                 if matches!(by, Cost::Memory) { "" } else { " an answer" },
             ),
+            _ if tallies.iter().all(|tally| tally.cost(by).is_none()) => {
+                writeln!(
+                    out,
+                    "\nno sensor told the energy, so none can be picked by it\n  hint: --by time or --by memory"
+                )
+            }
             _ => writeln!(out, "\nnone passes {wanted:.0} % at a cost that is known"),
         }
     }
 
     fn head(&self, out: &mut impl Write) -> io::Result<()> {
         let Suite { name, description, prompts, .. } = &self.suite;
-        writeln!(out, "{}: {} ({} prompts)", gguf::clean(name, 80), gguf::clean(description, 200), prompts.len())?;
+        let count = counted(prompts.len(), "prompt");
+        writeln!(out, "{}: {} ({count})", gguf::clean(name, 80), gguf::clean(description, 200))?;
         if let Some(judge) = &self.judge {
             writeln!(out, "judged in part by a model, {judge}: an opinion, not a measurement")?;
         }

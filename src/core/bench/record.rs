@@ -7,6 +7,7 @@ use crate::core::history::{self, Kind, Measured, Record, Series};
 use crate::core::machine::Sample;
 use crate::core::settings::SessionSettings;
 use crate::core::statistics::Change;
+use crate::core::units::counted;
 
 /// What a speed depends on beside the model and the program: processor, system, GPUs with their drivers.
 pub fn driver(sample: &Sample) -> String {
@@ -26,7 +27,7 @@ pub fn record(bench: &Bench, at: i64) -> Record {
             cells.push(label);
         }
     }
-    let title = format!("{} · {} repetitions", cells.join(", "), bench.plan.repetitions);
+    let title = format!("{} · {}", cells.join(", "), counted(bench.plan.repetitions as usize, "repetition"));
     Record {
         models: bench.lanes.iter().map(|lane| lane.model.id.clone()).collect(),
         figures: bench.rows.iter().filter_map(|row| measured(bench, row)).collect(),

@@ -1,19 +1,17 @@
 //! A race as a document: JSON for programs, Markdown and HTML for people.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::{Lane, Race, per_token};
 use crate::core::figure::Figure;
-use crate::core::history::{Kind, Record, SECRETS};
+use crate::core::history::SECRETS;
+use crate::core::report;
+use crate::core::report::page::items;
+use crate::core::report::race::{HEADS, failure, row, strip, terms, vote};
 use crate::core::session::{End, Figures};
-use crate::core::units::{Joules, digits, or_dash, span};
-use crate::core::{answer, report};
-
-/// The heads of the figures' table.
-const HEADS: [&str; 9] = ["", "TTFT", "prompt tok/s", "tok/s", "tokens", "thinking", "memory", "J/token", "J/answer"];
+use crate::core::units::{Joules, counted};
 
 /// What the heads of energy say.
 pub(in crate::core) const MEANS: &str =
@@ -68,7 +66,7 @@ fn column(race: &Race, place: usize, lane: &Lane) -> Value {
         "reasoning": answer.map(|turn| &turn.reasoning),
         "finish": answer.and_then(|turn| match turn.end.as_ref()? {
             End::Finished(finish) => Some(*finish),
-            End::Failed(_) => None,
+            End::Failed { .. } => None,
         }),
         "error": match &lane.stage {
             super::Stage::Failed { reason, hint } => Some(json!({ "reason": reason, "hint": hint })),
@@ -109,115 +107,43 @@ fn energy(figures: &Figures) -> Value {
     }
 }
 
-/// The figures of a column as text, in the order of [`HEADS`] without the first.
-fn cells(race: &Race, lane: &Lane) -> [String; 8] {
-    if race.hides_names() {
-        return std::array::from_fn(|_| dash());
-    }
-    let memory = or_dash(lane.memory());
-    let Some(figures) = lane.ended() else {
-        return [dash(), dash(), dash(), dash(), dash(), memory, dash(), dash()];
-    };
-    let counters = figures.counters;
-    [
-        if counters.ttft_us > 0 { span(Duration::from_micros(counters.ttft_us)) } else { dash() },
-        counters.prompt_rate().map_or_else(dash, digits),
-        counters.generation_rate().map_or_else(dash, digits),
-        counters.n_generated.to_string(),
-        counters.n_reasoning.to_string(),
-        memory,
-        per_token(figures).to_string(),
-        figures.energy.to_string(),
-    ]
-}
-
-fn dash() -> String {
-    "—".to_owned()
-}
-
-/// Who won what, as rows of a word and names.
-fn strip(race: &Race) -> Vec<(&'static str, String)> {
-    if race.hides_names() {
-        return vec![("hidden", "names and figures, until the vote".to_owned())];
-    }
-    let winners = race.winners();
-    let n_ended = race.lanes.iter().filter(|lane| lane.has_finished()).count();
-    let names = |places: &[usize]| match places {
-        [] => dash(),
-        all if all.len() > 1 && all.len() == n_ended => "all alike".to_owned(),
-        places => places.iter().map(|place| race.name(*place)).collect::<Vec<_>>().join(" and "),
-    };
-    let frugal = match (winners.most_frugal.as_slice(), race.unmetered()) {
-        ([], Some(reason)) => format!("— ({reason})"),
-        (places, _) => names(places),
-    };
-    vec![
-        ("first", names(&winners.first)),
-        ("fastest", names(&winners.fastest)),
-        ("most frugal", frugal),
-        ("shortest", names(&winners.shortest)),
-    ]
-}
-
-/// One line on how it was run.
-fn terms(race: &Race) -> String {
-    let sampling = |lane: &Lane| (lane.settings.sampling.temperature, lane.settings.sampling.seed);
-    let mut parts = vec![format!("{} models {}", race.lanes.len(), race.order.words())];
-    if let Some(first) = race.lanes.first()
-        && race.lanes.iter().all(|lane| sampling(lane) == sampling(first))
-    {
-        let (temperature, seed) = sampling(first);
-        parts.extend(temperature.map(|temperature| format!("temperature {temperature}")));
-        parts.extend(seed.map(|seed| format!("seed {seed}")));
-    }
-    if race.blind {
-        parts.push("blind".to_owned());
-    }
-    parts.join(", ")
-}
-
-/// The vote in words.
-fn vote(race: &Race) -> Option<String> {
-    Some(match race.vote? {
-        Some(place) => format!("Voted best: {}", race.name(place)),
-        None => "Voted a tie".to_owned(),
-    })
-}
-
 /// As one HTML file. The names that are hidden are hidden in it.
 pub fn html(race: &Race) -> String {
-    let record = Record::new(Kind::Race, race.at.unix * 1000, answer::title(&race.prompt), document(race));
+    let mut record = race.record(race.at.unix * 1000);
+    if race.hides_names() {
+        record.veil();
+    }
     report::html(&record)
 }
 
 /// As Markdown. What was asked and answered stands in fences, so that nothing in it can be taken for ours.
 pub fn markdown(race: &Race) -> String {
     let mut text = String::from("# Race\n\n");
-    let _ = write!(text, "{}, {}\n\n", terms(race), date(race.at.unix));
+    let document = document(race);
+    let _ = write!(text, "{}, {}\n\n", terms(&document), date(race.at.unix));
     if let Some(system) = &race.system {
         let _ = write!(text, "System prompt:\n\n{}\n", fenced(system));
     }
     let _ = write!(text, "Prompt:\n\n{}\n", fenced(&race.prompt));
     let _ = writeln!(text, "|{}|", HEADS.map(|head| format!(" {head} ")).join("|"));
     let _ = writeln!(text, "|---|{}", "--:|".repeat(HEADS.len() - 1));
-    for (place, lane) in race.lanes.iter().enumerate() {
-        let name = race.name(place).replace('|', "\\|");
-        let _ = writeln!(text, "| {} | {} |", gguf::clean(&name, MAX_NAME), cells(race, lane).join(" | "));
+    for cells in rows(&document) {
+        let _ = writeln!(text, "| {} |", cells.map(|cell| cell.replace('|', "\\|")).join(" | "));
     }
     text.push('\n');
-    if race.lanes.iter().filter_map(Lane::ended).any(|figures| figures.energy.value().is_some()) {
+    if is_metered(&document) {
         let _ = write!(text, "{MEANS}\n\n");
     }
-    for (word, names) in strip(race) {
+    for (word, names) in strip(&document) {
         let _ = writeln!(text, "- {word}: {}", gguf::clean(&names, MAX_NAME));
     }
-    if let Some(vote) = vote(race) {
+    if let Some(vote) = vote(&document) {
         let _ = write!(text, "\n{}\n", gguf::clean(&vote, MAX_NAME));
     }
     for (place, lane) in race.lanes.iter().enumerate() {
         let _ = write!(text, "\n## {}\n\n", gguf::clean(&race.name(place), MAX_NAME));
-        if let super::Stage::Failed { reason, .. } = &lane.stage {
-            let _ = write!(text, "Failed: {}\n\n", gguf::clean(reason, MAX_NAME));
+        if let Some(failure) = failure(&document["columns"][place]) {
+            let _ = write!(text, "Failed: {}\n\n", gguf::clean(&failure, MAX_NAME));
         }
         if let Some(turn) = &lane.answer {
             if !turn.reasoning.trim().is_empty() {
@@ -229,6 +155,15 @@ pub fn markdown(race: &Race) -> String {
         }
     }
     text
+}
+
+/// The figures' table, names in the first cells.
+fn rows(document: &Value) -> impl Iterator<Item = [String; HEADS.len()]> {
+    document["columns"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|column| row(column).map(|cell| gguf::clean(&cell, MAX_NAME)))
 }
 
 /// The most bytes of a name or a reason in a document.
@@ -262,25 +197,30 @@ pub(in crate::core) fn date(unix: i64) -> String {
     format!("{year:04}-{month:02}-{day:02} {:02}:{:02} UTC", second / 3600, second % 3600 / 60)
 }
 
-/// For a terminal: the answers, one below the other, and the figures as a table.
-pub fn text(race: &Race) -> String {
-    answers(race) + &table(race)
+/// For a terminal, from the document: the answers, one below the other, and the figures as a table.
+pub fn text(document: &Value) -> String {
+    answers(document) + &table(document)
 }
 
 /// The answers, one below the other.
-pub fn answers(race: &Race) -> String {
+pub fn answers(document: &Value) -> String {
     let mut text = String::new();
-    for (place, lane) in race.lanes.iter().enumerate() {
-        let _ = writeln!(text, "── {}", gguf::clean(&race.name(place), MAX_NAME));
-        if let Some(turn) = &lane.answer {
-            if !turn.reasoning.trim().is_empty() {
-                let count = lane.ended().map_or(0, |figures| figures.counters.n_reasoning);
-                let _ = writeln!(text, "(thought for {count} tokens)");
-            }
-            let _ = writeln!(text, "{}", harmless(turn.text.trim()));
+    let said = |value: &Value| value.as_str().unwrap_or_default().trim().to_owned();
+    for column in items(&document["columns"]) {
+        let _ = writeln!(text, "── {}", gguf::clean(&said(&column["name"]), MAX_NAME));
+        if !said(&column["reasoning"]).is_empty() {
+            let count = column["tokens"]["reasoning"].as_u64().unwrap_or(0);
+            let _ = writeln!(text, "(thought for {})", counted(count as usize, "token"));
         }
-        if let super::Stage::Failed { reason, .. } = &lane.stage {
-            let _ = writeln!(text, "failed: {}", gguf::clean(reason, MAX_NAME));
+        match said(&column["text"]).as_str() {
+            "" if column["error"].is_null() => text.push_str("(said nothing)\n"),
+            "" => {}
+            said => {
+                let _ = writeln!(text, "{}", harmless(said));
+            }
+        }
+        if let Some(failure) = failure(column) {
+            let _ = writeln!(text, "failed: {}", gguf::clean(&failure, MAX_NAME));
         }
         text.push('\n');
     }
@@ -288,13 +228,9 @@ pub fn answers(race: &Race) -> String {
 }
 
 /// The figures as a table, who won what, and the vote.
-pub fn table(race: &Race) -> String {
+pub fn table(document: &Value) -> String {
     let mut text = String::new();
-    let mut rows: Vec<Vec<String>> = vec![HEADS.map(str::to_owned).to_vec()];
-    for (place, lane) in race.lanes.iter().enumerate() {
-        let name = gguf::clean(&race.name(place), MAX_NAME);
-        rows.push([name].into_iter().chain(cells(race, lane)).collect());
-    }
+    let rows: Vec<_> = std::iter::once(HEADS.map(str::to_owned)).chain(rows(document)).collect();
     let widths: Vec<usize> =
         (0..HEADS.len()).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
     for row in rows {
@@ -306,13 +242,18 @@ pub fn table(race: &Race) -> String {
         text.push('\n');
     }
     text.push('\n');
-    for (word, names) in strip(race) {
+    for (word, names) in strip(document) {
         let _ = writeln!(text, "{word:<12} {}", gguf::clean(&names, MAX_NAME));
     }
-    text.extend(vote(race).map(|vote| format!("{}\n", gguf::clean(&vote, MAX_NAME))));
-    let _ = writeln!(text, "{}", terms(race));
-    if race.lanes.iter().filter_map(Lane::ended).any(|figures| figures.energy.value().is_some()) {
+    text.extend(vote(document).map(|vote| format!("{}\n", gguf::clean(&vote, MAX_NAME))));
+    let _ = writeln!(text, "{}", terms(document));
+    if is_metered(document) {
         let _ = writeln!(text, "{MEANS}");
     }
     text
+}
+
+/// Whether the energy of any answer is known.
+fn is_metered(document: &Value) -> bool {
+    items(&document["columns"]).any(|column| column["energy"]["joules"].is_number())
 }

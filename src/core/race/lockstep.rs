@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use wire::Token;
 
 use super::Race;
+use crate::core::units::counted;
 
 /// Where columns part.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -124,9 +125,17 @@ pub fn visible(text: &str) -> String {
 /// As a document.
 pub fn document(race: &Race, parting: Option<&Parting>) -> Value {
     let Some(parting) = parting else { return Value::Null };
-    let columns = parting.columns.iter().enumerate().map(|(place, step)| {
+    let mut document = kept(parting);
+    for (place, column) in document["columns"].as_array_mut().into_iter().flatten().enumerate() {
+        column["name"] = race.name(place).into();
+    }
+    document
+}
+
+/// As a record keeps it: columns by their place alone, since their names may be hidden.
+pub(in crate::core) fn kept(parting: &Parting) -> Value {
+    let columns = parting.columns.iter().map(|step| {
         json!({
-            "name": race.name(place),
             "token": step.as_ref().map(|step| &step.text),
             "index": step.as_ref().map(|step| step.index),
             "probable": step.as_ref().map(|step| {
@@ -141,8 +150,15 @@ pub fn document(race: &Race, parting: Option<&Parting>) -> Value {
         "same_tokens": parting.same_tokens,
         "same_vocabulary": parting.same_vocabulary,
         "together": parting.together,
+        "said": said(parting),
         "columns": columns.collect::<Vec<_>>(),
     })
+}
+
+/// How far the columns are alike, how they were aligned, and how decoded.
+pub fn said(parting: &Parting) -> String {
+    let apart = if parting.together { "" } else { APART };
+    format!("alike for {}. {}{apart}", counted(parting.n_bytes, "byte"), aligned(parting))
 }
 
 /// For a terminal.
@@ -153,7 +169,8 @@ pub fn text(race: &Race, parting: Option<&Parting>) -> String {
             if n_told.count() < 2 { "Fewer than two columns told a token." } else { "The columns say the same." };
         return format!("{same}\n");
     };
-    let mut text = format!("The columns part after {} bytes: {:?}\n", parting.n_bytes, visible(&parting.before));
+    let bytes = counted(parting.n_bytes, "byte");
+    let mut text = format!("The columns part after {bytes}: {:?}\n", visible(&parting.before));
     text.push_str(aligned(parting));
     if !parting.together {
         text.push_str(APART);
@@ -174,10 +191,10 @@ pub fn text(race: &Race, parting: Option<&Parting>) -> String {
 }
 
 /// What is said where the columns did not fit together.
-pub const APART: &str = " They were decoded one after the other.";
+const APART: &str = " They were decoded one after the other.";
 
 /// How the columns were aligned.
-pub fn aligned(parting: &Parting) -> &'static str {
+fn aligned(parting: &Parting) -> &'static str {
     if !parting.same_vocabulary {
         "Their vocabularies differ, so they are aligned on bytes."
     } else if parting.n_bytes == 0 {

@@ -95,6 +95,8 @@ pub struct Races {
     pub unfolded: bool,
     /// The chosen column against the other, while that shows.
     pub diff: Option<Diff>,
+    /// Whether the chosen column's answer is weighed behind the prompt.
+    pub with_answer: bool,
     /// Where the columns part, while that shows.
     pub parting: Option<lockstep::Parting>,
 }
@@ -356,11 +358,14 @@ impl Lane {
             },
             Stage::Failed { reason, .. } => Some(reason.clone()),
             Stage::Leaving | Stage::Done => match self.answer.as_ref()?.end.as_ref()? {
+                End::Finished(Finish::Stop) if self.answer.as_ref()?.text.trim().is_empty() => {
+                    Some("said nothing".to_owned())
+                }
                 End::Finished(Finish::Stop) => None,
                 End::Finished(Finish::Length) => Some("cut off at max_tokens".to_owned()),
                 End::Finished(Finish::ContextFull) => Some("cut off: the context is full".to_owned()),
                 End::Finished(Finish::Cancelled) => Some("cancelled".to_owned()),
-                End::Failed(reason) => Some(reason.clone()),
+                End::Failed { reason, .. } => Some(reason.clone()),
             },
         }
     }
@@ -384,11 +389,21 @@ impl Race {
 
     /// Where the columns part, as far as they have come; `None` where they tell no tokens, or have said the same.
     pub fn parting(&self, state: &State) -> Option<lockstep::Parting> {
+        self.parting_of(|lane| lane.turn(state))
+    }
+
+    fn parting_of<'a>(&'a self, turn: impl Fn(&'a Lane) -> Option<&'a Turn>) -> Option<lockstep::Parting> {
         let tokens: Vec<&[wire::Token]> =
-            self.lanes.iter().map(|lane| lane.turn(state).map_or(&[][..], |turn| &turn.tokens)).collect();
+            self.lanes.iter().map(|lane| turn(lane).map_or(&[][..], |turn| &turn.tokens)).collect();
         let same_vocabulary = self.lanes.windows(2).all(|pair| same_vocabulary(&pair[0].model, &pair[1].model));
         let together = self.order == Order::Together;
         lockstep::parting(&tokens).map(|parting| lockstep::Parting { same_vocabulary, together, ..parting })
+    }
+
+    /// Where the answers that have ended part, as a record keeps it; null for a race that was in no lockstep.
+    fn kept_parting(&self) -> serde_json::Value {
+        let parting = self.parting_of(|lane| lane.answer.as_ref()).filter(|_| self.lockstep);
+        parting.map_or(serde_json::Value::Null, |parting| lockstep::kept(&parting))
     }
 
     /// The name of a column as it may be shown now.
@@ -421,7 +436,10 @@ impl Race {
             } else {
                 Vec::new()
             },
-            shortest: least(&|figures| Some(f64::from(figures.counters.n_generated))),
+            // Who says nothing has not answered shortly.
+            shortest: least(&|figures| {
+                (figures.counters.n_generated > 0).then_some(f64::from(figures.counters.n_generated))
+            }),
         }
     }
 
@@ -481,6 +499,12 @@ impl Races {
     /// How many columns show.
     pub fn n_columns(&self) -> usize {
         self.race.as_ref().map_or(self.entries.len(), |race| race.lanes.len())
+    }
+
+    /// What the chosen column answered, once it has.
+    pub fn chosen_answer(&self) -> Option<&str> {
+        let answer = self.race.as_ref()?.lanes.get(self.chosen)?.answer.as_ref()?;
+        Some(answer.text.trim()).filter(|text| !text.is_empty())
     }
 
     /// Whether a race runs.

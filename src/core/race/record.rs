@@ -23,6 +23,7 @@ impl Race {
         let mut body = export::document(&Self { blind: false, ..self.clone() });
         body["blind"] = self.blind.into();
         body["lockstep"] = self.lockstep.into();
+        body["parting"] = self.kept_parting();
         for (lane, column) in self.lanes.iter().zip(body["columns"].as_array_mut().into_iter().flatten()) {
             column["options"] = answer::options(&lane.settings);
         }

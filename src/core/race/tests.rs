@@ -139,7 +139,10 @@ fn race(prompt: &str, text: &str) -> Race {
             folded: true,
             tokens: Vec::new(),
             end: Some(End::Finished(Finish::Stop)),
-            figures: Some(Figures::default()),
+            figures: Some(Figures {
+                counters: wire::Counters { n_generated: 3, ..wire::Counters::default() },
+                ..Figures::default()
+            }),
         };
         lane.answer = Some(turn);
         lane.stage = Stage::Done;
@@ -177,6 +180,28 @@ fn what_is_hostile_stays_text_in_a_document() {
     assert_eq!(json["columns"][0]["energy"]["grade"], "unknown");
     assert_eq!(json["winners"]["shortest"].as_array().unwrap().len(), 2);
     assert_eq!(json["vote"]["winner"], "<b>one</b>");
+}
+
+#[test]
+fn where_columns_part_is_kept_and_reported() {
+    let mut race = Race { lockstep: true, order: Order::Together, ..race("p", "t") };
+    for (lane, text) in race.lanes.iter_mut().zip([" sea", " whale"]) {
+        let probable = vec![wire::Probable { bytes: text.as_bytes().to_vec(), probability: 0.25 }];
+        let token = wire::Token { bytes: text.as_bytes().to_vec(), probable };
+        lane.answer.as_mut().unwrap().tokens = vec![token];
+    }
+    let kept = race.record(1);
+    let parting = &kept.body["parting"];
+    assert_eq!((&parting["bytes_alike"], &parting["columns"][1]["token"]), (&1.into(), &" whale".into()));
+    assert!(!parting.to_string().contains("two"), "the names of a blind race may be hidden later: {parting}");
+    for page in [html(&race), crate::core::report::html(&kept)] {
+        assert!(page.contains("--together --lockstep"), "it can be run again: {page}");
+        assert!(page.contains("Where they part") && page.contains("two: token 1 is “ whale”"), "{page}");
+    }
+    let blind = html(&Race { blind: true, vote: None, ..race.clone() });
+    assert!(blind.contains("model B: token 1 is") && !blind.contains("two"), "{blind}");
+    race.lockstep = false;
+    assert!(race.record(1).body["parting"].is_null() && !html(&race).contains("Where they part"));
 }
 
 #[test]

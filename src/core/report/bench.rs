@@ -6,20 +6,25 @@ use serde_json::Value;
 
 use super::page::{escape, items, number, table, text};
 use super::plot::curve;
+use crate::core::units::counted;
 
 const HEADS: [&str; 10] =
     ["", "test", "tok/s", "± 95 %", "p50 ms", "p99 ms", "TTFT ms", "J/token", "tainted", "against earlier"];
 
 pub(super) fn write(page: &mut String, body: &Value) {
-    let number_of = |name: &str| body[name].as_u64().unwrap_or(0);
-    let (threads, repetitions) = (number_of("threads"), number_of("wanted_repetitions"));
-    let terms = format!("{} · {threads} threads · {repetitions} repetitions", text(&body["machine"]));
+    let number_of = |name: &str, thing: &str| counted(body[name].as_u64().unwrap_or(0) as usize, thing);
+    let (threads, repetitions) = (number_of("threads", "thread"), number_of("wanted_repetitions", "repetition"));
+    let terms = format!("{} · {threads} · {repetitions}", text(&body["machine"]));
     let _ = writeln!(page, "<p class=\"muted\">{}</p>", escape(&terms));
     if let Some(note) = body["note"].as_str() {
         let _ = writeln!(page, "<p class=\"muted\">{}</p>", escape(note));
     }
     let rows: Vec<&Value> = items(&body["rows"]).collect();
     table(page, &HEADS, &rows.iter().map(|row| cells(row)).collect::<Vec<_>>());
+    if rows.iter().any(|row| items(&row["tainted"]).next().is_some()) {
+        let what = if body["keeps_tainted"] == true { "counted all the same" } else { "refused" };
+        let _ = writeln!(page, "<p class=\"muted\">Tainted repetitions were {what}.</p>");
+    }
     by_depth(page, &rows);
 }
 

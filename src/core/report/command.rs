@@ -26,8 +26,13 @@ fn options(body: &Value) -> String {
     options
 }
 
+/// A model as the command line takes it: one in a folder by its path, which may be in no folder that is looked at.
+fn named(id: &str) -> &str {
+    id.strip_prefix("folder:").unwrap_or(id)
+}
+
 fn models(record: &Record) -> Option<String> {
-    let models: Vec<_> = record.models.iter().map(|model| quoted(model)).collect();
+    let models: Vec<_> = record.models.iter().map(|model| quoted(named(model))).collect();
     (!models.is_empty()).then(|| models.join(" "))
 }
 
@@ -37,11 +42,21 @@ fn run_again(record: &Record) -> Option<String> {
         let mut turns = turns.iter().rev().filter(move |turn| turn["role"] == role);
         turns.next().and_then(|turn| turn["text"].as_str())
     };
-    let mut command = format!("taffrail run {} -p {}", quoted(record.models.first()?), quoted(said("user")?));
+    let mut command = format!("taffrail run {} -p {}", quoted(named(record.models.first()?)), quoted(said("user")?));
     if let Some(system) = said("system") {
         let _ = write!(command, " --system {}", quoted(system));
     }
-    Some(command + &options(&record.body))
+    if record.body["raw"] == true {
+        command.push_str(" --raw");
+    }
+    command.push_str(&options(&record.body));
+    // The grammar may have been a file that is another one now, so it comes from the record.
+    for (name, option) in [("gbnf", "--grammar"), ("json_schema", "--json-schema")] {
+        if let Some(text) = record.body["grammar"][name].as_str() {
+            command = format!("printf %s {} | {command} {option} /dev/stdin", quoted(text));
+        }
+    }
+    Some(command)
 }
 
 fn race_again(record: &Record) -> Option<String> {
@@ -56,8 +71,11 @@ fn race_again(record: &Record) -> Option<String> {
             .collect();
         let at = if settings.is_empty() { "" } else { "@" };
         // A model whose name is hidden can't be named.
-        let _ =
-            write!(command, " {}", quoted(&format!("{}{at}{}", column["model"]["id"].as_str()?, settings.join(","))));
+        let _ = write!(
+            command,
+            " {}",
+            quoted(&format!("{}{at}{}", named(column["model"]["id"].as_str()?), settings.join(",")))
+        );
     }
     let _ = write!(command, " -p {}", quoted(body["prompt"].as_str()?));
     if let Some(system) = body["system"].as_str() {

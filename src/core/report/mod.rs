@@ -6,9 +6,9 @@
 
 mod bench;
 mod command;
-mod page;
+pub(super) mod page;
 mod plot;
-mod race;
+pub(super) mod race;
 mod suite;
 
 use std::fmt::Write as _;
@@ -158,6 +158,13 @@ mod tests {
                 json!({
                     "text": SCRIPT, "reasoning": SCRIPT, "machine": SCRIPT, "threads": 2, "wanted_repetitions": 5,
                     "turns": [{ "role": SCRIPT, "text": SCRIPT }], "rows": [row(0), row(4096)],
+                    "columns": [{ "name": SCRIPT, "text": SCRIPT, "error": { "reason": SCRIPT, "hint": SCRIPT } }],
+                    "parting": {
+                        "said": SCRIPT, "before": SCRIPT,
+                        "columns": [{
+                            "token": SCRIPT, "index": 0, "probable": [{ "token": SCRIPT, "probability": 0.5 }],
+                        }],
+                    },
                 }),
             )
         }
@@ -186,11 +193,18 @@ mod tests {
             command(&record).unwrap(),
             "taffrail run hf:a/b -p 'it'\\''s $HOME' --max-tokens 9 --temperature 0.5"
         );
-        let mut record = hostile(Kind::Bench);
-        record.models = vec!["a".to_owned(), "b c".to_owned()];
+        record.body["raw"] = true.into();
+        record.body["grammar"] = json!({ "gbnf": "root ::= \"a\"" });
         assert_eq!(
             command(&record).unwrap(),
-            "taffrail bench a 'b c' --pp 512 --tg 0 --depth 0,4096 --batch-sizes 2048 --parallel 1 -r 5 -t 2"
+            "printf %s 'root ::= \"a\"' | taffrail run hf:a/b -p 'it'\\''s $HOME' --raw --max-tokens 9 --temperature 0.5 \
+             --grammar /dev/stdin"
+        );
+        let mut record = hostile(Kind::Bench);
+        record.models = vec!["a".to_owned(), "folder:/m/b c".to_owned()];
+        assert_eq!(
+            command(&record).unwrap(),
+            "taffrail bench a '/m/b c' --pp 512 --tg 0 --depth 0,4096 --batch-sizes 2048 --parallel 1 -r 5 -t 2"
         );
         let mut record = hostile(Kind::Race);
         assert_eq!(command(&record), None);

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::core::units::digits;
+use crate::core::units::{counted, digits};
 
 /// The begin of the file. A policy forbids whatever could load or run something, besides that nothing here does.
 pub(super) fn open(title: &str) -> String {
@@ -69,7 +69,7 @@ pub(super) fn panel(page: &mut String, label: &str, text: &str) {
 /// What was thought, folded.
 pub(super) fn thoughts(page: &mut String, text: &str, count: Option<u64>) {
     if !text.trim().is_empty() {
-        let count = count.map_or_else(String::new, |count| format!(" for {count} tokens"));
+        let count = count.map_or_else(String::new, |count| format!(" for {}", counted(count as usize, "token")));
         let text = escape(text.trim());
         let _ = writeln!(page, "<details><summary>thought{count}</summary><pre class=\"muted\">{text}</pre></details>");
     }
@@ -81,7 +81,7 @@ pub(super) fn text(value: &Value) -> &str {
 }
 
 /// The items of a list, none where it is no list.
-pub(super) fn items(value: &Value) -> impl Iterator<Item = &Value> {
+pub(in crate::core) fn items(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 

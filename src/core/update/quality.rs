@@ -15,13 +15,29 @@ use super::{next_id, notify, race, session};
 /// Chunks of a prompt that are weighed: some pages of text.
 const MAX_CHUNKS: u32 = 8;
 
-/// Weigh the prompt by the chosen column against the other and show it, or the answers again.
+/// Weigh the prompt by the chosen column against the other and show it, then the prompt with the chosen column's answer,
+/// then the answers again.
 pub(super) fn turn(state: &mut State) -> Vec<Effect> {
-    if state.race.face == Face::Heat {
-        return leave(state);
+    match (state.race.face, state.race.with_answer) {
+        (Face::Heat, false) if state.race.chosen_answer().is_some() => {
+            state.race.with_answer = true;
+            again(state)
+        }
+        (Face::Heat, _) => leave(state),
+        _ => {
+            state.race.with_answer = false;
+            weigh(state)
+        }
     }
+}
+
+fn weigh(state: &mut State) -> Vec<Effect> {
     let races = &state.race;
-    let text = races.race.as_ref().map_or_else(|| races.prompt.text(), |race| &race.prompt).trim().to_owned();
+    let mut text = races.race.as_ref().map_or_else(|| races.prompt.text(), |race| &race.prompt).trim().to_owned();
+    if let Some(answer) = races.chosen_answer().filter(|_| races.with_answer) {
+        text.push_str("\n\n");
+        text.push_str(answer);
+    }
     let refusal = match (races.entry(races.chosen), races.entry(races.other)) {
         _ if races.is_running() => "wait for the end of the race".to_owned(),
         _ if races.race.as_ref().is_some_and(|race| race.hides_names()) => {
@@ -79,10 +95,10 @@ pub(super) fn leave(state: &mut State) -> Vec<Effect> {
     }
 }
 
-/// The other column changes while this shows.
+/// What is weighed, or by whom, changes while this shows.
 pub(super) fn again(state: &mut State) -> Vec<Effect> {
     let mut effects = leave(state);
-    effects.extend(turn(state));
+    effects.extend(weigh(state));
     effects
 }
 

@@ -59,11 +59,36 @@ fn the_prompt_is_weighed_by_two_columns_and_both_are_stopped() {
     assert_eq!(weighed.stage, quality::Stage::Done);
     assert_eq!(program.state.race.face, Face::Heat);
     // What is known is shown again; the other way round it is not.
-    program.act(Action::Heat);
+    program.act(Action::Back);
     assert_eq!(program.state.race.face, Face::Answers);
     assert_eq!(program.act(Action::Heat), []);
     let effects = program.act(Action::NextTab);
     assert!(matches!(&effects[..], [Effect::Scratch(_)]), "{effects:?}");
+}
+
+#[test]
+fn the_answer_of_the_chosen_column_is_weighed_behind_the_prompt() {
+    let (mut program, [model, reference]) = heated();
+    let text = |effects: &[Effect]| {
+        let order = effects.iter().find_map(|effect| match effect {
+            Effect::Scratch(order) => Some(order.text.clone()),
+            _ => None,
+        });
+        order.unwrap_or_else(|| panic!("{effects:?}"))
+    };
+    let effects = program.act(Action::Heat);
+    assert_eq!(text(&effects), "why?\n\nso");
+    for worker in [model, reference] {
+        assert!(effects.contains(&Effect::Stop { worker }), "the prompt alone is weighed no more: {effects:?}");
+    }
+    // It stays so for another column, and a column that said nothing leaves the prompt.
+    assert_eq!(text(&program.act(Action::NextTab)), "why?\n\nso");
+    program.state.race.race.as_mut().unwrap().lanes[0].answer = None;
+    assert_eq!(text(&program.act(Action::NextTab)), "why?");
+    program.act(Action::NextTab);
+    program.act(Action::Heat);
+    assert_eq!(program.state.race.face, Face::Answers);
+    assert_eq!(text(&program.act(Action::Heat)), "why?", "it begins with the prompt");
 }
 
 #[test]

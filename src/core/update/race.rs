@@ -11,7 +11,7 @@ use super::super::race::rating::{MAX_VOTES, Vote};
 use super::super::race::{self, Entry, Face, Lane, MAX_COLUMNS, MIN_COLUMNS, Order, Pace, Race, Stage, diff, export};
 use super::super::session::SessionId;
 use super::super::state::{Form, Overlay, Screen, State};
-use super::super::units::Bytes;
+use super::super::units::{Bytes, counted};
 use super::{history, next_id, notify, session};
 pub(super) use course::advance;
 use course::loaded_session;
@@ -308,7 +308,10 @@ pub(super) fn excess(state: &State, entries: &[Entry]) -> Option<String> {
         .collect();
     let needed: Bytes = missing.iter().map(|entry| plan::plan(&entry.model, &entry.settings).total()).sum();
     (needed > free).then(|| {
-        format!("{} models to be loaded would need about {needed} at once, but {free} are free", missing.len())
+        format!(
+            "{} to be loaded would need about {needed} at once, but {free} are free",
+            counted(missing.len(), "model")
+        )
     })
 }
 

@@ -143,6 +143,7 @@ fn what_ends_is_kept_once_and_so_is_the_vote() {
         let [race] = &records[..] else { panic!("{records:?}") };
         assert_eq!((race.kind, race.title.as_str(), race.figures.len()), (Kind::Race, "why?", n_figures));
         assert_eq!(race.models.len(), 2);
+        assert!(race.figures.iter().all(|figure| figure.series.settings.starts_with("threads=4 ")), "{race:?}");
         assert_eq!(race.body["blind"], true);
         let hidden = race.body["columns"].as_array().unwrap().iter().any(|column| column["model"].is_null());
         assert!(!hidden, "the history knows who raced: {}", race.body);
@@ -196,20 +197,36 @@ fn a_column_that_dies_says_so_and_the_race_goes_on() {
 
 #[test]
 fn a_prompt_too_long_for_one_context_is_said_in_its_column() {
-    let mut program = program(&["alpha", "beta"], Order::InTurn, false);
-    load(&mut program, 0);
-    let (first, id) = (worker(&program, 0), generation(&program, 0));
-    let failure = Failure {
-        id: Some(id),
-        kind: FailureKind::PromptTooLong,
-        message: "the prompt of 900 tokens does not fit the context of 512 tokens".to_owned(),
-        hint: None,
-    };
-    program.happens(Event::Worker(first, WorkerEvent::Said(Said::Failed(failure))));
-    exit(&mut program, first, true);
-    assert_eq!(stages(&program), ["failed", "starting"]);
-    let race = program.state.race.race.as_ref().unwrap();
-    assert!(race.lanes[0].status(&program.state).unwrap().contains("does not fit the context"));
+    let header = gguf::Header::read(gguf::testing::Builder::tiny_llama().build().as_slice()).unwrap();
+    for (trained, expected) in
+        [(None, "`context=N` in its settings)"), (Some(4096), "at most 4096"), (Some(512), "made for no longer one")]
+    {
+        let mut program = program(&["alpha", "beta"], Order::InTurn, false);
+        let mut model = (*program.state.fleet.sessions[0].model).clone();
+        model.summary =
+            trained.map(|length| gguf::Summary { context_length: Some(length), rope: None, ..header.summary() });
+        program.state.fleet.sessions[0].model = model.into();
+        load(&mut program, 0);
+        let (first, id) = (worker(&program, 0), generation(&program, 0));
+        let reason = "the prompt of 900 tokens does not fit the context of 512 tokens".to_owned();
+        let failure = Failure {
+            id: Some(id),
+            kind: FailureKind::PromptTooLong,
+            message: reason.clone(),
+            hint: Some("begin a new chat".to_owned()),
+        };
+        program.happens(Event::Worker(first, WorkerEvent::Said(Said::Failed(failure))));
+        exit(&mut program, first, true);
+        assert_eq!(stages(&program), ["failed", "starting"]);
+        let race = program.state.race.race.as_ref().unwrap();
+        let Stage::Failed { reason: said, hint: Some(hint) } = &race.lanes[0].stage else { panic!("{race:?}") };
+        assert_eq!(*said, reason);
+        assert!(hint.contains(expected) && hint.contains("leave it out of the race"), "not a chat's hint: {hint}");
+        load(&mut program, 1);
+        answer(&mut program, 1, "so");
+        let race = program.state.race.race.as_ref().unwrap();
+        assert!(race.lanes[1].has_finished(), "the other column goes on");
+    }
 }
 
 #[test]

@@ -109,6 +109,10 @@ pub(super) fn share_threads(state: &mut State) -> Vec<Effect> {
     let mut effects = Vec::new();
     for session in &mut state.fleet.sessions {
         let share = shares.iter().find(|share| share.0 == session.id).map_or(0, |share| share.1);
+        // Who has answered holds none, yet its figures are those of the threads that it had.
+        if share > 0 {
+            session.figures.threads = share;
+        }
         if share != session.threads {
             session.threads = share;
             if share > 0 {
@@ -208,6 +212,8 @@ fn generate(
     session.turns.push(Turn::said(Role::Assistant, String::new()));
     session.phase = Phase::Busy { generation, step: Step::Prompt { n_done: 0, n_prompt: 0 } };
     session.since = now;
+    session.grammar.clone_from(&grammar);
+    session.is_raw = matches!(prompt, Prompt::Raw(_));
     session.figures = Figures { generation, energy: unmetered, is_settled: false, ..Figures::default() };
     session.timer.begin(generation, now.uptime);
     let own = Ask {
@@ -305,7 +311,7 @@ pub(super) fn restart_now(state: &mut State) -> Vec<Effect> {
     let Some(session) = chosen(state) else { return Vec::new() };
     let id = session.id;
     let old = session.is_live().then_some(session.worker);
-    session.finish(End::Failed("the session was restarted".to_owned()), now);
+    session.finish(End::failed("the session was restarted"), now);
     session.settings.context = plan::context(&session.model, session.settings.context);
     session.planned = plan::plan(&session.model, &session.settings);
     let mut effects: Vec<Effect> = old.map(|worker| Effect::Stop { worker }).into_iter().collect();

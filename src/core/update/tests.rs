@@ -296,7 +296,7 @@ fn a_killed_worker_costs_its_session_and_a_restart_keeps_the_conversation() {
     program.happens(Event::Worker(old, WorkerEvent::Exited { reason: reason.into(), expected: false, hint: None }));
     let session = &program.state.fleet.sessions[0];
     assert_eq!(session.phase, Phase::Failed { reason: reason.into(), hint: None });
-    assert_eq!(session.turns.last().unwrap().end, Some(End::Failed(reason.into())));
+    assert_eq!(session.turns.last().unwrap().end, Some(End::failed(reason)));
     assert_eq!(session.turns.len(), 2);
 
     let effects = program.act(Action::Restart);

@@ -1,10 +1,11 @@
 //! What follows from news of a worker.
 
-use wire::{Channel, Event as Said, Role};
+use wire::{Channel, Event as Said, FailureKind, Role};
 
 use super::super::answer;
 use super::super::effect::Effect;
 use super::super::event::{Moment, WorkerEvent};
+use super::super::plan;
 use super::super::session::{End, Phase, Session, SessionId, Step, WorkerId};
 use super::super::state::State;
 use super::history;
@@ -42,6 +43,7 @@ pub(super) fn heard(state: &mut State, worker: WorkerId, event: WorkerEvent) -> 
 fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
     let now = state.now;
     let fold = state.settings.ui.fold_reasoning;
+    let races = state.session(id).zip(state.race.race.as_ref()).is_some_and(|(session, race)| race.has(session));
     let Some(session) = find(state, id) else { return Vec::new() };
     match said {
         Said::Hello(hello) => {
@@ -118,7 +120,11 @@ fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
         }
         Said::Failed(failure) => match failure.id {
             Some(generation) if session.runs(generation) => {
-                session.finish(End::Failed(with_hint(&failure.message, failure.hint.as_deref())), now);
+                let hint = match failure.kind {
+                    FailureKind::PromptTooLong if races => Some(too_long_for_race(session)),
+                    _ => failure.hint,
+                };
+                session.finish(End::Failed { reason: failure.message, hint }, now);
                 session.phase = Phase::Ready;
                 session.since = now;
                 return share_threads(state);
@@ -150,7 +156,7 @@ fn exited(state: &mut State, id: SessionId, reason: String, expected: bool, hint
             Phase::Failed { reason, hint } => (reason.clone(), hint.clone()),
             _ => (reason, hint),
         };
-        session.finish(End::Failed(told.0.clone()), now);
+        session.finish(End::Failed { reason: told.0.clone(), hint: told.1.clone() }, now);
         session.phase = Phase::Failed { reason: told.0, hint: told.1 };
         session.since = now;
     }
@@ -159,8 +165,17 @@ fn exited(state: &mut State, id: SessionId, reason: String, expected: bool, hint
     effects
 }
 
-fn with_hint(message: &str, hint: Option<&str>) -> String {
-    hint.map_or_else(|| message.to_owned(), |hint| format!("{message}: {hint}"))
+/// What could be done where a prompt is too long for one column of a race: its session is the race's, not the user's.
+fn too_long_for_race(session: &Session) -> String {
+    match plan::context(&session.model, u32::MAX) {
+        longest if session.n_ctx() >= longest => {
+            "the model was made for no longer one: shorten the prompt, or leave it out of the race".to_owned()
+        }
+        longest => {
+            let most = if longest < u32::MAX { format!(", at most {longest}") } else { String::new() };
+            format!("give it a longer context (`context=N` in its settings{most}), or leave it out of the race")
+        }
+    }
 }
 
 impl Session {

@@ -203,7 +203,10 @@ fn figures_rows(tail: &mut Tail<'_>, canvas: &Canvas<'_>, columns: usize, turn: 
         Some(End::Finished(Finish::Length)) => ("cut off at max_tokens".to_owned(), Meaning::Warn),
         Some(End::Finished(Finish::ContextFull)) => ("cut off: the context is full".to_owned(), Meaning::Warn),
         Some(End::Finished(Finish::Cancelled)) => ("cancelled".to_owned(), Meaning::Warn),
-        Some(End::Failed(reason)) => (text::clean(reason).into_owned(), Meaning::Bad),
+        Some(End::Failed { reason, hint }) => {
+            let hint = hint.as_ref().map_or_else(String::new, |hint| format!(": {hint}"));
+            (text::clean(&format!("{reason}{hint}")).into_owned(), Meaning::Bad)
+        }
     };
     for range in text::wrap(&text, columns.saturating_sub(4)).into_iter().rev() {
         let is_first = range.start == 0;

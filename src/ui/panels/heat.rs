@@ -59,7 +59,12 @@ fn head(canvas: &Canvas<'_>, state: &State, quality: &Quality, said: String) -> 
     };
     let model = name(state.race.chosen, Some(&quality.order.model));
     let reference = name(state.race.other, quality.order.reference.as_ref());
-    let mut lines = vec![(format!("{model} against {reference}, over the prompt"), canvas.style(Meaning::Accent))];
+    let with = match state.race.chosen_answer().filter(|_| state.race.with_answer) {
+        Some(_) => format!(" and the answer of {}", letter(state.race.chosen)),
+        None => String::new(),
+    };
+    let over = format!("{model} against {reference}, over the prompt{with}");
+    let mut lines = vec![(over, canvas.style(Meaning::Accent))];
     if !said.is_empty() {
         lines.push((said, canvas.style(Meaning::Muted)));
     }

@@ -195,8 +195,14 @@ fn of_race(state: &State, offer: &mut impl FnMut(bool, &'static str, &'static st
     offer(runs, "back", "cancel");
     offer(is_over && races.race.as_ref().is_some_and(|race| race.vote.is_none()), "vote", "vote");
     offer(races.race.is_some(), "diff", if races.face == race::Face::Diff { "answers" } else { "diff" });
-    offer(is_over || is_held, "lockstep", if races.face == race::Face::Lockstep { "answers" } else { "lockstep" });
-    offer(is_over, "heat", if races.face == race::Face::Heat { "answers" } else { "heat" });
+    let tells_tokens = races.race.as_ref().is_some_and(|race| race.lockstep);
+    offer(is_over || tells_tokens, "lockstep", if races.face == race::Face::Lockstep { "answers" } else { "lockstep" });
+    let next_heat = match races.face {
+        race::Face::Heat if !races.with_answer && races.chosen_answer().is_some() => "with answer",
+        race::Face::Heat => "answers",
+        _ => "heat",
+    };
+    offer(is_over, "heat", next_heat);
     offer(matches!(races.face, race::Face::Diff | race::Face::Heat), "focus", "other column");
     offer(has_columns && !runs, "choose", "prompt");
     offer(is_over, "restart", "again");

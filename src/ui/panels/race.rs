@@ -15,7 +15,7 @@ use crate::core::State;
 use crate::core::plan;
 use crate::core::race::diff::{Diff, Side};
 use crate::core::race::lockstep::{self, Parting, Step};
-use crate::core::race::{Lane, Race, Stage, letter, names, per_token};
+use crate::core::race::{Lane, Pace, Race, Stage, letter, names, per_token};
 use crate::core::units::{counted, digits, or_dash, span, tokens};
 
 /// Rows of figures under an answer.
@@ -151,22 +151,25 @@ fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, race: &Race, lane
     pairs(canvas, third, &[("", energy, " J  "), ("gen ", each, " J/tok  "), ("mem ", memory, "")]);
 }
 
-/// Figures with a word before and a unit behind each.
+/// Figures with a word before and a unit behind each. In a narrow column blanks go first, then words: a figure that is cut
+/// off would be another one.
 fn pairs(canvas: &mut Canvas<'_>, area: Rect, all: &[(&'static str, String, &'static str)]) {
-    let spans: Vec<Span<'_>> = all
-        .iter()
-        .filter(|(_, value, _)| !value.is_empty())
-        .flat_map(|(word, value, unit)| {
+    let spans = |blanks: bool, words: bool| -> Spans<'static> {
+        let shown = all.iter().filter(|(_, value, _)| !value.is_empty());
+        let parts = shown.flat_map(|(word, value, unit)| {
             let meaning = if value == "—" { Meaning::Muted } else { Meaning::Text };
             [
-                canvas.span(Meaning::Muted, *word),
+                canvas.span(Meaning::Muted, if words { *word } else { "" }),
                 canvas.span(meaning, value.clone()),
-                canvas.span(Meaning::Muted, *unit),
+                canvas.span(Meaning::Muted, if blanks { *unit } else { unit.strip_suffix(' ').unwrap_or(unit) }),
             ]
-        })
-        .collect();
+        });
+        parts.collect()
+    };
+    let all = [spans(true, true), spans(false, true), spans(false, false)];
+    let fits = all.iter().position(|spans| spans_width(spans) <= usize::from(area.width));
     if area.height > 0 {
-        canvas.put_spans(area.x, area.y, area.width, &spans);
+        canvas.put_spans(area.x, area.y, area.width, &all[fits.unwrap_or(2)]);
     }
 }
 
@@ -341,11 +344,13 @@ pub(crate) fn parting(canvas: &mut Canvas<'_>, area: Rect, race: &Race, parting:
         &if alike.is_empty() { String::new() } else { format!("… {alike}") },
         style,
     );
-    let line = row(area, rows);
-    let apart = if parting.together { "" } else { lockstep::APART };
-    let said = format!("alike for {} bytes. {}{apart}", parting.n_bytes, lockstep::aligned(parting));
-    canvas.say(line.x, line.y, line.width, &said, Meaning::Muted);
-    let rest = below(area, rows + 2);
+    // After other words they can't meet again, so that there is one parting.
+    let alone = if race.is_running() && race.pace == Pace::Free { " From here each goes on for itself." } else { "" };
+    let said = lockstep::said(parting) + alone;
+    let rest = below(area, rows);
+    let muted = canvas.style(Meaning::Muted);
+    let said = canvas.paragraph(Rect { height: rest.height.min(3), ..rest }, &said, muted);
+    let rest = below(rest, said + 1);
     // As many columns as there is room for, in as many bands as that takes.
     let count = parting.columns.len().max(1);
     let beside = usize::from(rest.width / 30).clamp(1, count);

@@ -19,7 +19,7 @@ use super::super::widgets::{bar, graph, text};
 use crate::core::State;
 use crate::core::bench::{Bench, Cell, LanePhase, Phase, Row};
 use crate::core::statistics::Change;
-use crate::core::units::{digits, or_dash, span, tokens};
+use crate::core::units::{counted, digits, or_dash, span, tokens};
 
 const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {
     Column { head, width, align, rank }
@@ -128,7 +128,7 @@ fn progress(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> u16 {
         (n, true) => format!(" · {n} tainted, and kept"),
         (n, false) => format!(" · {n} refused"),
     };
-    let text = format!("{done} of {wanted} repetitions · {text}{tainted}");
+    let text = format!("{done} of {} · {text}{tainted}", counted(wanted, "repetition"));
     let circumstances = bench.circumstances();
     let room = head.width.saturating_sub(columns + 1);
     let both = format!("{text} · {circumstances}");

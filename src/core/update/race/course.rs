@@ -179,7 +179,7 @@ fn step(state: &mut State, race: &mut Race, place: usize) -> Vec<Effect> {
         Stage::Answering => {
             let is_lost = matches!(session.phase, Phase::Stopping | Phase::Failed { .. });
             if is_lost {
-                session.finish(End::Failed("its session was stopped".to_owned()), now);
+                session.finish(End::failed("its session was stopped"), now);
             }
             // While its energy is waited for, the user may write to the session.
             let answer = session.turns.first();
@@ -191,11 +191,7 @@ fn step(state: &mut State, race: &mut Race, place: usize) -> Vec<Effect> {
                 // Columns that run at once share the machine: their speeds tell nothing about a model.
                 lane.measured = measured.filter(|_| race.order == Order::InTurn && !is_lost);
                 lane.stage = Stage::Done;
-                if let Some(End::Failed(reason)) = lane.answer.as_ref().and_then(|turn| turn.end.clone()) {
-                    let hint = match &session.phase {
-                        Phase::Failed { hint, .. } => hint.clone(),
-                        _ => None,
-                    };
+                if let Some(End::Failed { reason, hint }) = lane.answer.as_ref().and_then(|turn| turn.end.clone()) {
                     lane.fail(&reason, hint);
                 }
                 effects.extend(leave(state, race, place));
