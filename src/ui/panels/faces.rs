@@ -410,7 +410,8 @@ mod tests {
         let mut canvas = Canvas::new(&mut buffer, &theme, &keys, Context::Fleet, GraphStyle::Braille);
         draw(&mut Rows { canvas: &mut canvas, area, above: 0, count: 0 });
         let rows = buffer.content.chunks(usize::from(width));
-        let values = rows.map(|row| row.iter().skip(LABEL.into()).map(ratatui::buffer::Cell::symbol).collect::<String>());
+        let values =
+            rows.map(|row| row.iter().skip(LABEL.into()).map(ratatui::buffer::Cell::symbol).collect::<String>());
         values.map(|value| value.trim().to_owned()).collect::<Vec<_>>().join(" ")
     }
 
