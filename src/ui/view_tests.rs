@@ -2,6 +2,7 @@ use ratatui::layout::Position;
 use ratatui::style::{Color, Modifier};
 
 use super::*;
+use crate::core::Action;
 use crate::core::figure::Figure;
 use crate::core::session::{End, Phase, SessionId};
 use crate::core::settings::GraphStyle;
@@ -429,6 +430,24 @@ fn a_models_card_scrolls_to_its_end() {
         state.library.scrolled = Some(("another".to_owned(), limit));
         let (drawn, ..) = draw_with(&state, &theme("dark"), &Keymap::default(), width, height);
         assert_eq!(text_of(&drawn), top);
+    }
+}
+
+#[test]
+fn what_top_has_no_room_for_is_reached_by_keys() {
+    let mut state = fixture::scene("top-sessions").unwrap();
+    let first = text_of(&draw(&state, 80, 24));
+    // How many of them show stands there.
+    assert!(first.contains("Session  2/5") && first.contains("foreign 1/3"), "{first}");
+    assert!(!first.contains("mistral-7b             ") && !first.contains("llama-server"), "{first}");
+    let mut seen = String::new();
+    for _ in 0..8 {
+        let (now, action) = (state.now, Action::Move(1));
+        crate::core::update(&mut state, now, crate::core::Event::Action(action));
+        seen += &text_of(&draw(&state, 80, 24));
+    }
+    for name in ["smollm2", "mistral-7b  ", "python train.py", "llama-server"] {
+        assert!(seen.lines().any(|line| line.contains('▌') && line.contains(name)), "{name}");
     }
 }
 

@@ -3,7 +3,6 @@
 use ratatui::layout::Rect;
 
 use super::super::canvas::{Canvas, below, row};
-use super::super::keymap::Context;
 use super::super::theme::Meaning;
 use super::super::widgets::bar;
 use crate::core::State;
@@ -30,7 +29,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &
         Some(_) => {}
     }
     if airy && rest.height > 0 {
-        let key = canvas.key(Context::Machine, "calibrate");
+        let key = canvas.key(canvas.context, "calibrate");
         let calibrates = state.attribution.baselines.calibration.is_some();
         let what = if calibrates { "ends the calibration" } else { "measures the idle baseline" };
         let heading = [canvas.span(Meaning::Accent, "Energy"), canvas.span(Meaning::Muted, format!("   {key} {what}"))];
