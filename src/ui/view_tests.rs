@@ -434,6 +434,17 @@ fn a_models_card_scrolls_to_its_end() {
 }
 
 #[test]
+fn the_machine_tells_what_its_energy_means() {
+    let mut state = fixture::scene("machine").unwrap();
+    assert!(text_of(&draw(&state, 120, 40)).contains("since the start 26.0 Wh ±5%   [cpu+gpu] in 10 min"));
+    (state.settings.energy.g_per_kwh, state.settings.energy.price_per_kwh) = (Some(56.0), Some(0.25));
+    for (columns, rows) in [(120, 40), (200, 60)] {
+        let text = text_of(&draw(&state, columns, rows));
+        assert!(text.contains("26.0 Wh ±5% · 1.46 gCO2e · 0.0065 EUR   [cpu+gpu] in 10 min"), "{text}");
+    }
+}
+
+#[test]
 fn what_top_has_no_room_for_is_reached_by_keys() {
     let mut state = fixture::scene("top-sessions").unwrap();
     let first = text_of(&draw(&state, 80, 24));

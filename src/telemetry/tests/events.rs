@@ -90,12 +90,17 @@ fn events_that_stay_at_zero_leave_the_work_to_powercap() {
     assert_eq!(row(&sample, "powercap"), "— not needed: `perf` reads its counters");
 
     // None does.
-    let (tree, _, mut sampler) = machine(|_, _| ());
+    let (tree, events, mut sampler) = machine(|_, _| ());
     sampler.sample(at(0), &[]);
     let sample = sampler.sample(at(1000), &[]);
     assert!(row(&sample, "perf").starts_with("— found, stuck at 0: nothing counts in it"), "{}", row(&sample, "perf"));
     tree.add("sys/class/powercap/intel-rapl:0/energy_uj", 40_000_000);
     let sample = sampler.sample(at(2000), &[]);
+    assert_eq!(powers(&sample)[0], "package-0 40.0 W +");
+    // What `powercap` has booked is not booked again by events that wake up.
+    add(&events, PACKAGE, 0, 80);
+    tree.add("sys/class/powercap/intel-rapl:0/energy_uj", 40_000_000);
+    let sample = sampler.sample(at(3000), &[]);
     assert!(row(&sample, "perf").starts_with("— found, stuck at 0"));
     assert_eq!(powers(&sample)[0], "package-0 40.0 W +");
 }
