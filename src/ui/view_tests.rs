@@ -444,6 +444,20 @@ fn the_machine_tells_what_its_energy_means() {
     }
 }
 
+/// Other programs' rows alone: that nothing runs here stands below taffrail's own row, not on it.
+#[test]
+fn nothing_runs_beside_other_programs() {
+    let mut state = fixture::scene("foreign").unwrap();
+    state.fleet.sessions.clear();
+    state.fleet.rows.clear();
+    for (columns, rows) in [(80, 24), (120, 40), (200, 60)] {
+        let text = text_of(&draw(&state, columns, rows));
+        let at = |wanted: &str| text.lines().position(|line| line.contains(wanted)).expect(wanted);
+        assert_eq!(at("Nothing runs yet."), at("taffrail itself") + 1, "{text}");
+        assert!(at("foreign") > at("Nothing runs yet."), "{text}");
+    }
+}
+
 #[test]
 fn what_top_has_no_room_for_is_reached_by_keys() {
     let mut state = fixture::scene("top-sessions").unwrap();

@@ -346,10 +346,13 @@ impl Attribution {
         let source = || self.last.iter().map(|division| division.name.as_str()).collect::<Vec<_>>().join(" + ");
         match watts {
             Some(watts) => Figure::Known { value: Watts(watts), grade, source: source() },
-            None if self.last.iter().any(|division| division.whole.is_none()) => {
-                Figure::unknown("what the machine draws without work is not known yet")
-            }
-            None => Figure::unknown("no meter, or no reading of this process"),
+            None => match self.last.iter().find(|division| division.whole.is_none()) {
+                Some(division) if division.grade == Grade::Estimated => {
+                    Figure::unknown("an estimate does not tell what would be drawn without it")
+                }
+                Some(_) => Figure::unknown("what the machine draws without work is not known yet"),
+                None => Figure::unknown("no meter, or no reading of this process"),
+            },
         }
     }
 }

@@ -288,16 +288,21 @@ fn an_estimate_needs_a_tdp_and_no_sensor() {
     // It knows nothing of idle energy, and who waits for that waits in vain.
     let Figure::Unknown { reason, .. } = &report.dynamic_per_token else { panic!("{report:?}") };
     assert!(reason.contains("estimate"), "{reason}");
+    let total = attribution.total;
     // Split, it is no better.
     let other = Process { cpu_share: Some(Ratio(0.5)), ..Process::default() };
     assert_eq!(attribution.foreign_power(&other).grade(), Some(Grade::Estimated));
+    // Without an answer there is nothing to split, and no baseline will come.
+    attribution.tick(&sample, &[], PERIOD);
+    let Figure::Unknown { reason, .. } = attribution.foreign_power(&other) else { panic!("{attribution:?}") };
+    assert!(reason.contains("estimate"), "{reason}");
     let settings = Energy { g_per_kwh: Some(360.0), price_per_kwh: Some(0.36), ..settings };
-    let [energy, carbon, cost] = of_tally(&attribution.total, Grade::Estimated, &settings);
+    let [energy, carbon, cost] = of_tally(&total, Grade::Estimated, &settings);
     // 37.5 J.
     assert_eq!(energy.graded("Wh"), "~0.010 Wh (0.0052–0.021)");
     assert_eq!(carbon.graded("g"), "~0.0038 g (0.0019–0.0075)");
     assert_eq!(cost.graded("EUR"), "~0.0000037 EUR (0.0000019–0.0000075)");
-    let [_, carbon, _] = of_tally(&attribution.total, Grade::Measured, &Energy::default());
+    let [_, carbon, _] = of_tally(&total, Grade::Measured, &Energy::default());
     assert!(carbon.value().is_none(), "no country is guessed");
 }
 
