@@ -14,7 +14,7 @@ use crate::core::state::Screen;
 use crate::ui::{Keymap, Theme, ViewState, view};
 
 /// Nothing here takes as long, unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How many times faster time goes: the half minute that a calibration watches takes three seconds.
 const RATE: u32 = 10;
@@ -83,8 +83,8 @@ impl Machine {
         let (state, theme) = (&self.app.state, Theme::monochrome());
         view(state, &mut ViewState::default(), &theme, &self.keymap, area, &mut buffer);
         let rows = buffer.content.chunks(usize::from(area.width));
-        let rows = rows.map(|cells| cells.iter().map(Cell::symbol).collect::<String>());
-        rows.filter_map(|row| row.split_once(begin).map(|(_, rest)| rest.trim().to_owned())).next().unwrap_or_default()
+        let mut rows = rows.map(|cells| cells.iter().map(Cell::symbol).collect::<String>());
+        rows.find_map(|row| row.split_once(begin).map(|(_, rest)| rest.trim().to_owned())).unwrap_or_default()
     }
 
     fn notices(&self) -> Vec<&str> {

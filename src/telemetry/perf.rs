@@ -126,6 +126,9 @@ impl Perf {
             return Figure::unknown("its events can't be read any more");
         }
         names.retain(|name| !stuck.contains(name));
+        if names.is_empty() {
+            return tick.stuck(true);
+        }
         let mut text = names.join(", ");
         if !stuck.is_empty() {
             text.extend([" · stuck at 0: ", &stuck.join(", ")]);

@@ -224,7 +224,7 @@ fn memory_bound(rows: &mut Rows<'_, '_>, roofline: Result<Roofline, String>) {
     };
     let (weights, context) = roofline.per_token;
     rows.long("of it reached", &roofline.reached());
-    rows.long("bound", roofline.bound.word());
+    rows.long("", roofline.bound.word());
     rows.long("moved", &format!("{}/s", Bytes(roofline.bytes_per_second as u64)));
     rows.long("per token", &format!("{weights} weights, {context} context"));
 }

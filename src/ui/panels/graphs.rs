@@ -83,9 +83,12 @@ fn one(canvas: &mut Canvas<'_>, area: Rect, state: &State, quantity: Quantity, g
     canvas.put_spans(title.x, title.y, title.width, &head);
     let Some(extent) = graph.extent() else { return nothing(canvas, below(plot, 1), state, quantity) };
     let cursor = graph.cursor(state);
-    let now = value(graph.reading(state));
+    let reading = graph.reading(state);
+    // What is not known has no grade.
+    let mark = reading.map_or("", |_| grade.mark());
+    let now = value(reading);
     let meaning = if cursor.is_some() { Meaning::Focus } else { Meaning::Text };
-    let figure = [canvas.span(meaning, format!("{}{now}", grade.mark()))];
+    let figure = [canvas.span(meaning, format!("{mark}{now}"))];
     canvas.put_right(title.x, title.y, title.width, &figure);
     let (line, plot) = split_rows(plot, u16::from(plot.height >= AIRY));
     let room = line.width.saturating_sub(1);
