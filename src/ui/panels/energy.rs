@@ -138,6 +138,9 @@ fn baseline(state: &State, power: &Power) -> Option<String> {
 
 fn age(state: &State, baseline: &Baseline) -> String {
     let seconds = u64::try_from(state.now.unix - baseline.unix).unwrap_or(0);
-    let ago = format!("{} ago", span(std::time::Duration::from_secs(seconds)));
+    let ago = match seconds {
+        0 => "just now".to_owned(),
+        seconds => format!("{} ago", span(std::time::Duration::from_secs(seconds))),
+    };
     if baseline.is_calibrated { format!("calibrated {ago}") } else { ago }
 }
