@@ -1,10 +1,9 @@
 //! Calibrated idle baselines, kept across runs in taffrail's own data folder.
 
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::core::energy::{Baseline, MAX_BASELINES};
-use crate::library::Env;
 
 const FILE: &str = "energy-baselines.json";
 
@@ -17,18 +16,14 @@ const MAX_NAME: usize = 128;
 /// No meter of one part of a machine shows more without work, in watts.
 const MOST: f64 = 2000.0;
 
-fn place() -> Option<PathBuf> {
-    Some(Env::read().data?.join(FILE))
-}
-
-/// What an earlier run kept. A file that can't be read or understood is as none: the next calibration writes it anew.
-pub(super) fn recall() -> Vec<Baseline> {
-    place().and_then(|path| read(&path).ok()).unwrap_or_default()
+/// What an earlier run kept in the data folder. A file that can't be read or understood is as none: the next calibration writes it anew.
+pub(super) fn recall(data: Option<&Path>) -> Vec<Baseline> {
+    data.and_then(|data| read(&data.join(FILE)).ok()).unwrap_or_default()
 }
 
 /// Keep them. The error is one sentence.
-pub(super) fn keep(baselines: &[Baseline]) -> Result<(), String> {
-    let path = place().ok_or("the baseline can't be kept: there is no data folder")?;
+pub(super) fn keep(data: Option<&Path>, baselines: &[Baseline]) -> Result<(), String> {
+    let path = data.ok_or("the baseline can't be kept: there is no data folder")?.join(FILE);
     write(&path, baselines).map_err(|error| format!("the baseline can't be kept in {}: {error}", path.display()))
 }
 

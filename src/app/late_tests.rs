@@ -126,7 +126,8 @@ async fn a_source_that_hangs_delays_no_key_and_no_token_and_shows_as_late() {
     settings.telemetry.interval = Duration::from_millis(250);
     settings.engine.hang_timeout = PATIENCE;
     settings.history.keep = false;
-    let mut app = App::over(folder.path().to_owned(), settings, Vec::new(), talker(folder.path())).unwrap();
+    let (root, program) = (folder.path().to_owned(), talker(folder.path()));
+    let mut app = App::over(root, Clock::start(), settings, Vec::new(), program).unwrap();
     app.state.screen = Screen::Machine;
     let load = wire::Load {
         path: PathBuf::new(),

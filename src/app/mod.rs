@@ -80,6 +80,8 @@ pub struct App {
     /// Text for the clipboard, until a front end takes it.
     pub clipboard: Option<String>,
     clock: Clock,
+    /// taffrail's own data folder, if there is a place for one.
+    data: Option<PathBuf>,
     engine: Engine,
     news: mpsc::Receiver<(WorkerId, WorkerEvent)>,
     library: mpsc::Receiver<LibraryEvent>,
@@ -102,13 +104,18 @@ impl App {
     /// Start the sampler; nothing else runs yet. Needs a tokio runtime of the current-thread kind: workers die with the
     /// thread that started them, so that must be the main one.
     pub fn new(settings: Settings, themes: Vec<String>, program: Program) -> std::io::Result<Self> {
-        Self::over("/".into(), settings, themes, program)
+        Self::over("/".into(), Clock::start(), settings, themes, program)
     }
 
-    /// The same over a folder that stands in for `/` where sensors are read.
-    fn over(root: PathBuf, settings: Settings, themes: Vec<String>, program: Program) -> std::io::Result<Self> {
+    /// The same over a folder that stands in for `/` where sensors are read, by this clock.
+    fn over(
+        root: PathBuf,
+        clock: Clock,
+        settings: Settings,
+        themes: Vec<String>,
+        program: Program,
+    ) -> std::io::Result<Self> {
         let (newest, readings) = watch::channel(None);
-        let clock = Clock::start();
         let sampler = telemetry::spawn(
             root,
             settings.telemetry.interval,
@@ -156,6 +163,7 @@ impl App {
             asides,
             aside_sender,
             clock,
+            data: library::Env::read().data,
             news,
             library,
             library_sender,
@@ -247,7 +255,7 @@ impl App {
 
     /// Take what earlier runs kept of the idle baseline.
     pub fn recall_baselines(&mut self) {
-        self.handle(Event::Baselines(baselines::recall()));
+        self.handle(Event::Baselines(baselines::recall(self.data.as_deref())));
     }
 
     /// Keep a record in the history, unless the user wants none.
@@ -325,7 +333,7 @@ impl App {
             }
             Effect::House(chore) => house::start(chore, &self.state, self.library_sender.clone()),
             Effect::KeepBaselines(baselines) => {
-                if let Err(error) = baselines::keep(&baselines) {
+                if let Err(error) = baselines::keep(self.data.as_deref(), &baselines) {
                     self.handle(Event::Trouble(error));
                 }
             }
@@ -417,5 +425,7 @@ impl App {
     }
 }
 
+#[cfg(test)]
+mod calibration_tests;
 #[cfg(test)]
 mod late_tests;

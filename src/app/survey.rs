@@ -11,6 +11,7 @@ use crate::core::machine::Sample;
 use crate::core::roofline::Bandwidth;
 use crate::core::settings::Settings;
 use crate::core::{Event, Moment, State, update};
+use crate::library::Env;
 use crate::telemetry::{self, Sampler};
 
 /// How long a driver may take to answer: NVIDIA's first call takes a second, and more where a card must be set up.
@@ -38,7 +39,7 @@ pub fn survey(settings: Settings) -> State {
 /// The state before the first sample, with the idle baselines that were calibrated before.
 fn begin(settings: Settings) -> State {
     let mut state = State::new(settings, Vec::new());
-    update(&mut state, Moment::default(), Event::Baselines(super::baselines::recall()));
+    update(&mut state, Moment::default(), Event::Baselines(super::baselines::recall(Env::read().data.as_deref())));
     state
 }
 

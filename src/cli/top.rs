@@ -96,14 +96,20 @@ fn text(state: &State, sample: &Sample, out: &mut impl Write) -> io::Result<()> 
         out,
         "cpu",
         &[
-            Some(format!("{} of {} cores", or_dash(sample.cpu), sample.cores.len())),
+            Some(match sample.cores.len() {
+                0 => "—".to_owned(),
+                n => format!("{} of {n} cores", or_dash(sample.cpu)),
+            }),
             mean_clock(sample),
             limits.allowed_mhz.map(|mhz| format!("up to {mhz} MHz")),
             limits.n_throttled.filter(|count| *count > 0).map(|count| format!("throttled by heat {count} times")),
         ],
     )?;
     let memory = &sample.memory;
-    let in_use = |bytes: Bytes| format!("{bytes} of {} in use", memory.total);
+    let in_use = |bytes: Bytes| match memory.total {
+        Bytes(0) => "—".to_owned(),
+        total => format!("{bytes} of {total} in use"),
+    };
     let swap = (memory.swap_total.0 > 0).then(|| format!("swap {} of {}", memory.swap_used, memory.swap_total));
     line(out, "memory", &[Some(in_use(memory.total.saturating_sub(memory.available))), swap])?;
     let pressure = &sample.pressure;

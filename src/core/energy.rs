@@ -29,7 +29,7 @@ mod work;
 pub use baseline::{Baseline, Baselines, Calibration, Idle, MAX_BASELINES, WINDOW};
 pub use bill::{Bill, Charge, Part, Spent, Step};
 pub use estimate::{estimated, range};
-pub use footprint::{carbon, cost, per_session, watt_hours};
+pub use footprint::{carbon, cost, of_tally, per_session, watt_hours};
 pub use ledger::{Attribution, Division, Ended, Share, Shared, Tally};
 pub use meters::Absent;
 pub use report::Report;

@@ -65,7 +65,23 @@ pub enum Bound {
     Cache,
 }
 
+impl Roofline {
+    /// How much of what the memory allows is made use of, as far as that means anything.
+    pub fn reached(&self) -> String {
+        match (self.bound, self.share.0) {
+            (Bound::Cache, _) => "— what is read need not come from memory".to_owned(),
+            (_, share) if share > 1.0 => "all of what this memory allows".to_owned(),
+            _ => format!("{} of what this memory allows", self.share),
+        }
+    }
+}
+
 impl Bound {
+    /// All of them.
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Throttled, Self::Offload, Self::Shared, Self::Bandwidth, Self::Compute, Self::Cache];
+
     /// In a few words.
     pub fn word(self) -> &'static str {
         match self {
@@ -74,13 +90,17 @@ impl Bound {
             Self::Shared => "other sessions answer at the same time",
             Self::Bandwidth => "bound by the memory's bandwidth",
             Self::Compute => "bound by the processor",
-            Self::Cache => "more than the memory gives: the processor's cache holds what is read",
+            Self::Cache => "it fits the processor's cache: the memory is no bound",
         }
     }
 }
 
 /// From this share on the memory is what bounds: code that only reads gets no further than three quarters in practice.
 const NEAR: f64 = 0.65;
+
+/// No processor's cache holds more (AMD EPYC 9684X: 1.15 GB). What is larger comes from memory, and a share above one is
+/// what the measurement missed.
+const LARGEST_CACHE: Bytes = Bytes(1_200_000_000);
 
 /// Tokens of an answer below which its speed says little.
 const MIN_TOKENS: u32 = 16;
@@ -97,7 +117,8 @@ pub fn roofline(state: &State, session: &Session) -> Result<Roofline, String> {
     }
     let per_token = bytes_per_token(session).ok_or("the header does not tell what a token reads")?;
     let bandwidth = state.machine.bandwidth.as_ref().ok_or("the memory's bandwidth was not measured yet")?;
-    let bytes_per_second = (per_token.0 + per_token.1).0 as f64 * rate;
+    let read = per_token.0 + per_token.1;
+    let bytes_per_second = read.0 as f64 * rate;
     let share = bytes_per_second / bandwidth.bytes_per_second;
     let n_busy = state.fleet.sessions.iter().filter(|session| session.is_busy()).count();
     let limits = state.machine.sample.as_ref().map(|sample| sample.limits).unwrap_or_default();
@@ -105,7 +126,7 @@ pub fn roofline(state: &State, session: &Session) -> Result<Roofline, String> {
         || matches!((limits.allowed_mhz, limits.highest_mhz), (Some(allowed), Some(highest)) if allowed < highest);
     let bound = match share {
         _ if misplaced.is_some() => Bound::Offload,
-        share if share > 1.0 => Bound::Cache,
+        share if share > 1.0 && read <= LARGEST_CACHE => Bound::Cache,
         share if share >= NEAR => Bound::Bandwidth,
         _ if n_busy > 1 && session.is_busy() => Bound::Shared,
         _ if is_throttled => Bound::Throttled,
@@ -204,6 +225,19 @@ mod tests {
             let roofline = roofline(&state, &session).unwrap();
             assert!((roofline.share.0 - 1.0 / times).abs() < 1e-9, "{roofline:?}");
             assert_eq!(roofline.bound, expected, "{times} {limits:?}");
+        }
+    }
+
+    #[test]
+    fn no_share_above_one_is_shown() {
+        for (tensor_bytes, bound, reached) in [
+            (90_000_000, Bound::Cache, "— what is read need not come from memory"),
+            (5_000_000_000, Bound::Bandwidth, "all of what this memory allows"),
+        ] {
+            let session = session(gguf::Summary { tensor_bytes, ..summary() }, 10);
+            let roofline = roofline(&state(5e8, Limits::default()), &session).unwrap();
+            assert!(roofline.share.0 > 1.0, "{roofline:?}");
+            assert_eq!((roofline.bound, roofline.reached().as_str()), (bound, reached));
         }
     }
 

@@ -8,6 +8,9 @@ use crate::core::units::{Joules, Watts};
 /// Ticks shorter than this are skipped: a counter that is updated every few milliseconds says little over them.
 const SHORTEST: Duration = Duration::from_millis(50);
 
+/// Why a counter gives no energy that shows zero again and again.
+const AT_ZERO: &str = "stuck at 0: the counter is there, and nothing counts in it";
+
 /// A counter's last reading.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Counter(Option<(Duration, u64)>);
@@ -36,6 +39,11 @@ impl Counter {
         self.0.is_some()
     }
 
+    /// Whether it shows what it showed before, after a time in which any that counts goes on.
+    pub(super) fn rests(self, at: Duration, value: u64) -> bool {
+        self.0.is_some_and(|(before, count)| count == value && at.saturating_sub(before) >= SHORTEST)
+    }
+
     /// Take a reading. The error says why it gives no energy. A meter at rest is no proof of a machine that needs none,
     /// so a counter that did not move gives none either; the reading before then stays in place, as it does after too
     /// short a time, and the energy is booked once there is any.
@@ -52,7 +60,7 @@ impl Counter {
             return Err("two readings too close to each other".to_owned());
         }
         if value == before {
-            return Err("the counter stands still".to_owned());
+            return Err(if value == 0 { AT_ZERO } else { "the counter stands still" }.to_owned());
         }
         self.0 = Some((at, value));
         // A counter beyond its own range has another one.

@@ -90,12 +90,18 @@ impl Cpu {
             return;
         };
         system.refresh_cpu_specifics(CpuRefreshKind::nothing().with_usage().with_frequency());
-        let share = |percent: f32| (!first).then(|| Ratio(f64::from(percent / 100.0).clamp(0.0, 1.0)));
+        // Without `/proc` no core is told, and no time is no idle time.
+        let is_told = !system.cpus().is_empty();
+        let share = |percent: f32| (!first && is_told).then(|| Ratio(f64::from(percent / 100.0).clamp(0.0, 1.0)));
         sample.cpu = share(system.global_cpu_usage());
         let mhz = |value: u64| (value > 0).then_some(value);
         let core = |cpu: &sysinfo::Cpu| Core { usage: share(cpu.usage()), mhz: mhz(cpu.frequency()) };
         sample.cores = system.cpus().iter().map(core).collect();
-        let reading = Figure::measured(format!("{} cores", sample.cores.len()), "the system");
+        let reading = if is_told {
+            Figure::measured(format!("{} cores", sample.cores.len()), "the system")
+        } else {
+            missing("the system doesn't tell", "mount `/proc`")
+        };
         sample.sources.push(tick.row("cpu", "busy time of each core", reading));
 
         self.processes.portable(tick, system, sample);

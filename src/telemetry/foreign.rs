@@ -32,6 +32,9 @@ const SHARE: usize = 500;
 const KERNEL_ROUNDS: u32 = 20;
 /// The most lists of mapped files that are read in a round; the others have their turn in the next.
 const MAX_LISTS: usize = 8;
+/// The same in the first round, which finds what runs already: a command looks once and is gone, and the thread of this
+/// source keeps nobody waiting. A quarter of a second where each takes a millisecond.
+const MAX_FIRST_LISTS: usize = 256;
 /// A process whose address space grew by so much may have mapped a model since.
 const GROWTH: u64 = 8 << 20;
 /// A process with less in memory runs no model, bytes; an interpreter alone takes more.
@@ -105,6 +108,7 @@ impl Others {
         self.round = self.round.wrapping_add(1);
         let own = tick.pids.first().copied().unwrap_or_default();
         let mut before = std::mem::take(&mut self.seen);
+        let most = if self.round == 1 { MAX_FIRST_LISTS } else { MAX_LISTS };
         let mut n_lists = 0;
         self.found.clear();
         for pid in pids {
@@ -120,7 +124,7 @@ impl Others {
                 continue;
             }
             let is_grown = seen.looked_at.is_none_or(|size| stat.size > size.saturating_add(GROWTH));
-            if is_grown && stat.parent != KERNEL && stat.resident >= SMALLEST && n_lists < MAX_LISTS {
+            if is_grown && stat.parent != KERNEL && stat.resident >= SMALLEST && n_lists < most {
                 n_lists += 1;
                 seen.finding = look(tick.files, pid, &seen);
                 seen.looked_at = Some(stat.size);

@@ -53,10 +53,14 @@ impl Source for Meters {
         }
         // One that has gone with its driver is forgotten.
         self.meters.retain_mut(|meter| meter.read(tick, sample));
+        // What is no power of this tick is no reading.
+        let n_told = self.meters.iter().filter(|meter| meter.before.is_some()).count();
         let reading = match self.meters.len() {
             0 => tick.nothing(FOLDER, Figure::unknown("none found")),
+            _ if n_told == 0 => Figure::unknown("found, but tells 0 or nonsense, so what is drawn is not known"),
             1 => Figure::measured(self.meters[0].name.clone(), "hwmon"),
-            n => Figure::measured(format!("{n} meters"), "hwmon"),
+            n if n == n_told => Figure::measured(format!("{n} meters"), "hwmon"),
+            n => Figure::measured(format!("{n_told} of {n} meters"), "hwmon"),
         };
         sample.sources.push(tick.row("hwmon", COVERS, reading));
     }

@@ -37,22 +37,45 @@ impl Source for Intel {
         });
         self.meters.retain(|(path, _), _| with_sensors.iter().any(|(_, card)| card.path == *path));
         let holders = if with_sensors.is_empty() { Vec::new() } else { drm::holders(tick, &["i915", "xe"]) };
+        let mut by = [0; 3];
         for (hwmon, card) in &with_sensors {
-            self.card(tick, card, hwmon, &holders, sample);
+            let counts = self.card(tick, card, hwmon, &holders, sample);
+            by[counts as usize] += 1;
         }
         let reading = match (with_sensors.len(), n_asleep) {
             (0, 0) if n_cards == 0 => tick.nothing(drm::FOLDER, Figure::unknown("no Intel graphics")),
             (0, 0) => Figure::unknown("graphics in the processor have no meter; the package's holds what they draw"),
             (0, _) => missing("asleep, and not woken to be read", "it wakes when a session uses it"),
-            (n, 0) => Figure::measured(format!("{n} read"), "hwmon"),
-            (n, asleep) => Figure::measured(format!("{n} read · {asleep} asleep"), "hwmon"),
+            (n, 0) if n == by[Counts::Nothing as usize] => tick.stuck(true),
+            (n, asleep) => {
+                let mut text = format!("{} read", n - by[Counts::Nothing as usize]);
+                for (count, what) in [
+                    (by[Counts::Package as usize], "by its package's counter, since the card's is stuck at 0"),
+                    (by[Counts::Nothing as usize], "found, stuck at 0"),
+                    (asleep, "asleep"),
+                ] {
+                    if count > 0 {
+                        text.extend([" · ", &count.to_string(), " ", what]);
+                    }
+                }
+                Figure::measured(text, "hwmon")
+            }
         };
         sample.sources.push(tick.row("intel", COVERS, reading));
     }
 }
 
+/// Which of a card's counters counts.
+#[derive(Clone, Copy)]
+enum Counts {
+    Card,
+    Package,
+    /// They stay at zero.
+    Nothing,
+}
+
 impl Intel {
-    fn card(&mut self, tick: &Tick<'_>, card: &Card, hwmon: &str, holders: &[Holder], sample: &mut Sample) {
+    fn card(&mut self, tick: &Tick<'_>, card: &Card, hwmon: &str, holders: &[Holder], sample: &mut Sample) -> Counts {
         let text = |file: &str| tick.files.text(&format!("{hwmon}/{file}")).ok();
         let number = |file: &str| tick.files.number(&format!("{hwmon}/{file}")).ok();
         let driver = match text("name") {
@@ -60,8 +83,17 @@ impl Intel {
             _ => "i915",
         };
         // The first counter is the card's. Some cards leave it at zero and count their package, which is nearly all.
-        let counter = |file: &'static str| number(file).filter(|counts| *counts > 0).map(|counts| (file, counts));
-        let counter = counter("energy1_input").or_else(|| counter("energy2_input"));
+        let counter = |file: &'static str| number(file).map(|counts| (file, counts));
+        let counters = ["energy1_input", "energy2_input"].map(counter);
+        let counter = counters.into_iter().flatten().find(|(_, counts)| *counts > 0);
+        let by = match counter {
+            Some(("energy1_input", _)) => Counts::Card,
+            Some(_) if counters[0].is_some() => Counts::Package,
+            // Without one of its own nothing is stuck.
+            Some(_) => Counts::Card,
+            None => Counts::Nothing,
+        };
+        let counter = counter.or(counters.into_iter().flatten().next());
         let limit = ["power1_max", "power1_rated_max"].into_iter().find_map(|file| number(file).filter(|max| *max > 0));
         let name = format!("gpu-{}", card.index);
         let (file, energy) = counter.map_or(("", None), |(file, counts)| (file, Some((counts, 1e-6))));
@@ -95,5 +127,6 @@ impl Intel {
             mhz: None,
             held_by: String::new(),
         });
+        by
     }
 }

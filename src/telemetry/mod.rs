@@ -95,6 +95,16 @@ impl Tick<'_> {
             _ => otherwise,
         }
     }
+
+    /// What is said of counters that are there and don't count. They are no proof of a machine that needs no power.
+    fn stuck(&self, at_zero: bool) -> Figure<String> {
+        let stuck = if at_zero { "stuck at 0" } else { "standing still" };
+        let reason = format!("found, {stuck}: nothing counts in it, so what is drawn is not known");
+        if self.is_virtual {
+            return missing(reason, "a virtual machine hands it down without a meter: run taffrail on the host");
+        }
+        missing(reason, "newer firmware or another kernel may mend it; a meter at the wall socket tells meanwhile")
+    }
 }
 
 /// A value that is not known, and what would mend it.

@@ -38,6 +38,8 @@ pub(super) struct Perf {
 enum State {
     Closed(Option<(Duration, Figure<String>)>),
     Open(Vec<Metered>),
+    /// Every event stays at zero. They stay closed: `powercap` may tell more, and only one of the two is read.
+    Stuck,
 }
 
 /// An event of one package.
@@ -90,10 +92,21 @@ impl Perf {
                 }
             }
         }
-        let State::Open(open) = &mut self.state else { return Figure::unknown("no event is open") };
-        let mut names = Vec::with_capacity(open.len());
-        for metered in open {
-            let watts = match metered.event.count() {
+        let State::Open(open) = &mut self.state else { return tick.stuck(true) };
+        let counts: Vec<_> = open.iter_mut().map(|metered| metered.event.count()).collect();
+        let is_stuck = |(metered, count): (&Metered, &io::Result<u64>)| {
+            count.as_ref().is_ok_and(|count| *count == 0 && metered.counter.rests(tick.at, 0))
+        };
+        if open.iter().zip(&counts).all(is_stuck) {
+            self.state = State::Stuck;
+            return tick.stuck(true);
+        }
+        let (mut names, mut stuck) = (Vec::with_capacity(open.len()), Vec::new());
+        for (metered, count) in open.iter_mut().zip(counts) {
+            if is_stuck((metered, &count)) {
+                stuck.push(metered.name.clone());
+            }
+            let watts = match count {
                 Ok(count) => {
                     names.push(metered.name.clone());
                     let bounds = Bounds { unit: metered.unit, range: None, most: MOST };
@@ -112,7 +125,15 @@ impl Perf {
             self.state = State::Closed(None);
             return Figure::unknown("its events can't be read any more");
         }
-        Figure::measured(names.join(", "), "perf")
+        names.retain(|name| !stuck.contains(name));
+        if names.is_empty() {
+            return tick.stuck(true);
+        }
+        let mut text = names.join(", ");
+        if !stuck.is_empty() {
+            text.extend([" · stuck at 0: ", &stuck.join(", ")]);
+        }
+        Figure::measured(text, "perf")
     }
 
     /// Open every event that the processor has; at least the packages' own, for the rest without them says little.

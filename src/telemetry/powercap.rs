@@ -65,7 +65,8 @@ impl Powercap {
         self.zones.retain(|name, _| zones.contains(name));
         // Counters of this tick, to find dies that share one.
         let mut packages: Vec<(u32, u64)> = Vec::new();
-        let (mut read, mut n_mirrors, mut refused) = (Vec::new(), 0, None);
+        let (mut read, mut at_zero, mut resting) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut n_mirrors, mut refused) = (0, None);
         for folder in zones {
             let value = match tick.files.number(&format!("{FOLDER}/{folder}/energy_uj")) {
                 Ok(value) => value,
@@ -88,13 +89,22 @@ impl Powercap {
                 n_mirrors += 1;
                 continue;
             }
+            let names = match zone.counter.rests(tick.at, value) {
+                true if value == 0 => &mut at_zero,
+                true => &mut resting,
+                false => &mut read,
+            };
+            names.push(zone.name.clone());
             let spent = zone.counter.advance(tick.at, value, zone.bounds);
             let watts = Spent::figure(&spent, &format!("powercap {}", zone.name));
             let counted = Joules(value as f64 * zone.bounds.unit);
             sample.power.push(zone.power(watts, spent.ok().map(|spent| spent.energy), Some(counted)));
-            read.push(zone.name.clone());
         }
-        summary(&read, n_mirrors, refused)
+        if read.is_empty() && !(at_zero.is_empty() && resting.is_empty()) {
+            return tick.stuck(resting.is_empty());
+        }
+        let notes = [("stuck at 0", at_zero), ("standing still", resting)];
+        summary(&read, &notes, n_mirrors, refused)
     }
 
     /// A zone, which is looked at closely when it is new; `None` where it has no name.
@@ -159,7 +169,12 @@ fn most(tick: &Tick<'_>, zone: &str) -> Watts {
 }
 
 /// What the row says.
-fn summary(read: &[String], n_mirrors: usize, refused: Option<ErrorKind>) -> Figure<String> {
+fn summary(
+    read: &[String],
+    notes: &[(&str, Vec<String>)],
+    n_mirrors: usize,
+    refused: Option<ErrorKind>,
+) -> Figure<String> {
     match refused {
         Some(kind) if read.is_empty() => unreadable(kind),
         _ if read.is_empty() => missing("its zones have no names", "report it, with the kernel's version"),
@@ -167,6 +182,9 @@ fn summary(read: &[String], n_mirrors: usize, refused: Option<ErrorKind>) -> Fig
             let mut text = read.join(", ");
             if n_mirrors > 0 {
                 text.push_str(" · a die repeats its package's counter and is left out");
+            }
+            for (what, names) in notes.iter().filter(|(_, names)| !names.is_empty()) {
+                text.extend([" · ", what, ": ", &names.join(", ")]);
             }
             if refused.is_some() {
                 text.push_str(" · others can't be read");

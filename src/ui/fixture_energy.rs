@@ -49,4 +49,12 @@ pub(super) fn baselines(state: &mut State, unix: i64) {
     ];
     state.attribution.tally =
         Tally { seconds: 1.0, sessions: 148.1, foreign: 3.4, standby: 1.2, idle: 0.0, unattributed: 24.5 };
+    state.attribution.total = Tally {
+        seconds: 600.0,
+        sessions: 61_000.0,
+        foreign: 2000.0,
+        standby: 700.0,
+        idle: 21_000.0,
+        unattributed: 9000.0,
+    };
 }

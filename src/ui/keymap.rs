@@ -186,7 +186,7 @@ const BUILT_IN: &[(&str, &[Context], &[&str])] = &[
     ("later", &[Fleet], &["]", "shift-right"]),
     ("earlier", &[Machine, Top], &["left", "h", "["]),
     ("later", &[Machine, Top], &["right", "l", "]"]),
-    ("calibrate", &[Machine], &["c"]),
+    ("calibrate", &[Machine, Top], &["c"]),
     ("split", GRAPHS, &["v"]),
     ("export", GRAPHS, &["e"]),
     ("theme", TABLES, &["T"]),

@@ -2,6 +2,7 @@ use ratatui::layout::Position;
 use ratatui::style::{Color, Modifier};
 
 use super::*;
+use crate::core::Action;
 use crate::core::figure::Figure;
 use crate::core::session::{End, Phase, SessionId};
 use crate::core::settings::GraphStyle;
@@ -429,6 +430,49 @@ fn a_models_card_scrolls_to_its_end() {
         state.library.scrolled = Some(("another".to_owned(), limit));
         let (drawn, ..) = draw_with(&state, &theme("dark"), &Keymap::default(), width, height);
         assert_eq!(text_of(&drawn), top);
+    }
+}
+
+#[test]
+fn the_machine_tells_what_its_energy_means() {
+    let mut state = fixture::scene("machine").unwrap();
+    assert!(text_of(&draw(&state, 120, 40)).contains("since the start 26.0 Wh ±5%   [cpu+gpu] in 10 min"));
+    (state.settings.energy.g_per_kwh, state.settings.energy.price_per_kwh) = (Some(56.0), Some(0.25));
+    for (columns, rows) in [(120, 40), (200, 60)] {
+        let text = text_of(&draw(&state, columns, rows));
+        assert!(text.contains("26.0 Wh ±5% · 1.46 gCO2e · 0.0065 EUR   [cpu+gpu] in 10 min"), "{text}");
+    }
+}
+
+/// Other programs' rows alone: that nothing runs here stands below taffrail's own row, not on it.
+#[test]
+fn nothing_runs_beside_other_programs() {
+    let mut state = fixture::scene("foreign").unwrap();
+    state.fleet.sessions.clear();
+    state.fleet.rows.clear();
+    for (columns, rows) in [(80, 24), (120, 40), (200, 60)] {
+        let text = text_of(&draw(&state, columns, rows));
+        let at = |wanted: &str| text.lines().position(|line| line.contains(wanted)).expect(wanted);
+        assert_eq!(at("Nothing runs yet."), at("taffrail itself") + 1, "{text}");
+        assert!(at("foreign") > at("Nothing runs yet."), "{text}");
+    }
+}
+
+#[test]
+fn what_top_has_no_room_for_is_reached_by_keys() {
+    let mut state = fixture::scene("top-sessions").unwrap();
+    let first = text_of(&draw(&state, 80, 24));
+    // How many of them show stands there.
+    assert!(first.contains("Session  2/5") && first.contains("foreign 1/3"), "{first}");
+    assert!(!first.contains("mistral-7b             ") && !first.contains("llama-server"), "{first}");
+    let mut seen = String::new();
+    for _ in 0..8 {
+        let (now, action) = (state.now, Action::Move(1));
+        crate::core::update(&mut state, now, crate::core::Event::Action(action));
+        seen += &text_of(&draw(&state, 80, 24));
+    }
+    for name in ["smollm2", "mistral-7b  ", "python train.py", "llama-server"] {
+        assert!(seen.lines().any(|line| line.contains('▌') && line.contains(name)), "{name}");
     }
 }
 

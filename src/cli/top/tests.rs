@@ -279,6 +279,18 @@ fn the_document() {
     assert!(unknown["total_power"]["remedy"].as_str().unwrap().contains("chmod"), "{unknown}");
 }
 
+/// A machine that tells nothing, as a container without `/proc`: nothing is shown as zero.
+#[test]
+fn what_is_not_told_is_no_zero() {
+    let nothing = Sample { elapsed: Duration::from_secs(1), ..Sample::default() };
+    let text = written(&Top { once: true, ..Top::default() }, &after(nothing));
+    let digit = |line: &&str| line.chars().any(|c| c.is_ascii_digit());
+    assert_eq!(text.lines().filter(digit).collect::<Vec<_>>(), [""; 0], "{text}");
+    for line in ["cpu        —", "memory     —", "taffrail itself"] {
+        assert!(text.contains(line), "{text}");
+    }
+}
+
 #[test]
 fn a_source_that_does_not_answer_is_told() {
     let mut late = sample(true);

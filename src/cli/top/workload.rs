@@ -62,11 +62,13 @@ pub(super) fn write(state: &State, sample: &Sample, out: &mut impl Write) -> io:
         ]
     };
     let own = &sample.own;
+    // What takes no memory at all was not read.
+    let is_told = own.resident.0 > 0;
     let itself = vec![
         "taffrail itself".to_owned(),
         unknown(),
-        cpu(Some(own.cores)),
-        own.resident.to_string(),
+        cpu(is_told.then_some(own.cores)),
+        or_dash(is_told.then_some(own.resident)),
         unknown(),
         watts(&state.machine.own_watts),
         unknown(),

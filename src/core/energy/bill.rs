@@ -199,7 +199,11 @@ impl Bill {
         } else {
             spent.total(&self.absent, settings, |charge| (charge.gross, charge.covered))
         };
-        let idle = Figure::unknown("no idle baseline yet: it takes 30 s without an answer");
+        let idle = Figure::unknown(if spent.charges.iter().any(|charge| charge.is_modelled) {
+            "an estimate does not tell what would be drawn without it"
+        } else {
+            "no idle baseline yet: it takes 30 s without an answer"
+        });
         self.stated(total, if is_dynamic && spent.covered() > 0.0 { &idle } else { why })
     }
 

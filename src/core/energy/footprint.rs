@@ -1,8 +1,10 @@
 //! What energy means outside: watt-hours, carbon, money.
 
-use super::super::figure::{Figure, Uncertain};
+use super::super::figure::{Figure, Grade, Uncertain};
 use super::super::settings;
 use super::Session;
+use super::estimate;
+use super::ledger::Tally;
 use super::report::Report;
 
 /// Joules in a watt-hour.
@@ -29,6 +31,14 @@ fn priced(energy: Figure<Uncertain>, rate: Option<f64>, reason: &str, setting: &
         None if energy.value().is_none() => energy,
         None => Figure::Unknown { reason: reason.to_owned(), remedy: Some(format!("set {setting}")) },
     }
+}
+
+/// What a tally means: watt-hours, carbon, cost. `grade` is that of the meters behind it.
+pub fn of_tally(tally: &Tally, grade: Grade, settings: &settings::Energy) -> [Figure<Uncertain>; 3] {
+    let relative = if grade == Grade::Estimated { estimate::FACTOR - 1.0 } else { settings.sensor };
+    let value = Uncertain { value: tally.measured(), relative };
+    let energy = Figure::Known { value, grade, source: "all meters".to_owned() };
+    [watt_hours(energy.clone()), carbon(energy.clone(), settings), cost(energy, settings)]
 }
 
 /// The report over all of a session's answers.

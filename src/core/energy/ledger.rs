@@ -105,6 +105,8 @@ pub struct Division {
     pub name: String,
     /// By owner.
     pub tally: Tally,
+    /// How sure the meter is.
+    grade: Grade,
     /// What one who had all of its work would have been given, in joules; `None` where nobody can be told.
     whole: Option<f64>,
     /// Shares of work of strangers, by process, on a card.
@@ -275,6 +277,7 @@ impl Attribution {
             domain: power.domain.clone(),
             name: power.name.clone(),
             tally,
+            grade: power.watts.grade().unwrap_or(Grade::Measured),
             // Without a baseline nobody's work can be told from what an idle machine draws.
             whole: (weights.unclear.is_none() && (base.is_some() || work.active > 0.0)).then_some(cut.gross),
             strangers: strangers(sample, power, &work, &weights),
@@ -311,7 +314,8 @@ impl Attribution {
         let tally = Tally { unattributed: energy, ..Tally::default() };
         self.tally.add(&tally);
         let (domain, name) = (power.domain.clone(), power.name.clone());
-        self.last.push(Division { domain, name, tally, whole: None, strangers: Vec::new() });
+        let grade = power.watts.grade().unwrap_or(Grade::Measured);
+        self.last.push(Division { domain, name, tally, grade, whole: None, strangers: Vec::new() });
     }
 
     /// Book standby to a model, by its id.
@@ -325,6 +329,8 @@ impl Attribution {
     pub fn foreign_power(&self, process: &Process) -> Figure<Watts> {
         let seconds = self.tally.seconds;
         let mut watts = None;
+        // A split of an estimate is one.
+        let mut grade = Grade::Apportioned;
         for division in self.last.iter().filter(|_| seconds > 0.0) {
             let Some(whole) = division.whole else { continue };
             let share = if matches!(division.domain, Domain::Gpu(_)) {
@@ -334,15 +340,19 @@ impl Attribution {
             };
             if let Some(share) = share {
                 *watts.get_or_insert(0.0) += whole * share / seconds;
+                grade = grade.max(division.grade);
             }
         }
         let source = || self.last.iter().map(|division| division.name.as_str()).collect::<Vec<_>>().join(" + ");
         match watts {
-            Some(watts) => Figure::Known { value: Watts(watts), grade: Grade::Apportioned, source: source() },
-            None if self.last.iter().any(|division| division.whole.is_none()) => {
-                Figure::unknown("what the machine draws without work is not known yet")
-            }
-            None => Figure::unknown("no meter, or no reading of this process"),
+            Some(watts) => Figure::Known { value: Watts(watts), grade, source: source() },
+            None => match self.last.iter().find(|division| division.whole.is_none()) {
+                Some(division) if division.grade == Grade::Estimated => {
+                    Figure::unknown("an estimate does not tell what would be drawn without it")
+                }
+                Some(_) => Figure::unknown("what the machine draws without work is not known yet"),
+                None => Figure::unknown("no meter, or no reading of this process"),
+            },
         }
     }
 }

@@ -285,6 +285,25 @@ fn an_estimate_needs_a_tdp_and_no_sensor() {
     assert!(bill.is_modelled());
     let report = Report::of(&bill, 0, 45, &Figure::unknown("test"), &settings);
     assert_eq!(report.per_token.graded("J/tok"), "~10.0 J/tok (5.00–20.0)");
+    // It knows nothing of idle energy, and who waits for that waits in vain.
+    let Figure::Unknown { reason, .. } = &report.dynamic_per_token else { panic!("{report:?}") };
+    assert!(reason.contains("estimate"), "{reason}");
+    let total = attribution.total;
+    // Split, it is no better.
+    let other = Process { cpu_share: Some(Ratio(0.5)), ..Process::default() };
+    assert_eq!(attribution.foreign_power(&other).grade(), Some(Grade::Estimated));
+    // Without an answer there is nothing to split, and no baseline will come.
+    attribution.tick(&sample, &[], PERIOD);
+    let Figure::Unknown { reason, .. } = attribution.foreign_power(&other) else { panic!("{attribution:?}") };
+    assert!(reason.contains("estimate"), "{reason}");
+    let settings = Energy { g_per_kwh: Some(360.0), price_per_kwh: Some(0.36), ..settings };
+    let [energy, carbon, cost] = of_tally(&total, Grade::Estimated, &settings);
+    // 37.5 J.
+    assert_eq!(energy.graded("Wh"), "~0.010 Wh (0.0052–0.021)");
+    assert_eq!(carbon.graded("g"), "~0.0038 g (0.0019–0.0075)");
+    assert_eq!(cost.graded("EUR"), "~0.0000037 EUR (0.0000019–0.0000075)");
+    let [_, carbon, _] = of_tally(&total, Grade::Measured, &Energy::default());
+    assert!(carbon.value().is_none(), "no country is guessed");
 }
 
 /// The uncertainty is the root of the sum of the squares of sensor, window and split.

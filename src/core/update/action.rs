@@ -270,7 +270,7 @@ fn field(state: &mut State, change: impl FnOnce(&mut Editor)) {
 fn travel(state: &mut State, by: i32) -> Vec<Effect> {
     let step = |place: usize, count: usize| place.saturating_add_signed(by as isize).min(count.saturating_sub(1));
     match state.screen {
-        Screen::Fleet => {
+        Screen::Fleet | Screen::Top => {
             foreign::travel(state, by);
         }
         Screen::Library if state.library.face == Face::Usage => {
@@ -282,7 +282,7 @@ fn travel(state: &mut State, by: i32) -> Vec<Effect> {
             return history::ask_older(state);
         }
         Screen::Bench => state.bench.chosen = step(state.bench.chosen, state.bench.rows.len()),
-        Screen::Machine | Screen::Top => {
+        Screen::Machine => {
             let sources = state.machine.sample.as_ref().map_or(0, |sample| sample.sources.len());
             state.machine.scroll = step(state.machine.scroll, sources);
         }

@@ -27,11 +27,18 @@ fn meters_of_the_board_stand_beside_and_never_add() {
     assert_eq!(sample.power[3].energy.map(|energy| energy.0), Some(440.0), "the mean of two readings, for two seconds");
     let expected = ["ina226 power1 — the meter tells nothing", "hwmon1 ina226 power1 — dropped a reading of 20000 W"];
     assert_eq!(powers(&sample)[..2], expected);
+    assert_eq!(row(&sample, "hwmon"), "2 of 4 meters");
     no_zero_watts(&sample);
 
     // A driver that goes takes its meter along, and one that comes is found after a minute.
     tree.remove("sys/class/hwmon/hwmon3");
-    assert_eq!(row(&sampler.sample(at(3000), &[]), "hwmon"), "3 meters");
+    assert_eq!(row(&sampler.sample(at(3000), &[]), "hwmon"), "1 of 3 meters");
+    tree.set("sys/class/hwmon/hwmon2/curr1_input", 0);
+    let text = row(&sampler.sample(at(3500), &[]), "hwmon");
+    assert_eq!(text, "— found, but tells 0 or nonsense, so what is drawn is not known");
+    tree.set("sys/class/hwmon/hwmon0/power1_input", 12_500_000);
+    tree.set("sys/class/hwmon/hwmon1/power1_input", 7_500_000);
+    tree.set("sys/class/hwmon/hwmon2/curr1_input", 2000);
     tree.set("sys/class/hwmon/hwmon9/name", "ltc2945");
     tree.set("sys/class/hwmon/hwmon9/power1_input", 1_000_000);
     assert_eq!(row(&sampler.sample(at(4000), &[]), "hwmon"), "3 meters");

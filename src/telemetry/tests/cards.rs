@@ -160,7 +160,8 @@ fn cards_of_intel_count_their_energy() {
     tree.add(XE, 40_000_000);
     let sample = sampler.sample(at(1000), &[4242]);
     assert_eq!(powers(&sample), ["gpu-3 60.0 W +", "gpu-4 package 40.0 W +"]);
-    assert_eq!(row(&sample, "intel"), "2 read");
+    let text = "2 read · 1 by its package's counter, since the card's is stuck at 0";
+    assert_eq!(row(&sample, "intel"), text);
     let (arc, xe) = (&sample.gpus[0], &sample.gpus[1]);
     assert_eq!(
         (arc.name.as_str(), arc.memory_total, arc.memory_used.0),

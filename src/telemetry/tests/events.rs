@@ -80,6 +80,32 @@ fn powercap_steps_in_where_events_are_refused_or_end() {
 }
 
 #[test]
+fn events_that_stay_at_zero_leave_the_work_to_powercap() {
+    let (_, events, mut sampler) = machine(|_, _| ());
+    sampler.sample(at(0), &[]);
+    // One of them counts, the others don't.
+    events.0.lock().unwrap().insert((PACKAGE, 0), Ok(1 << 32));
+    let sample = sampler.sample(at(1000), &[]);
+    assert!(row(&sample, "perf").starts_with("package-0 · stuck at 0: package-1, "), "{}", row(&sample, "perf"));
+    assert_eq!(row(&sample, "powercap"), "— not needed: `perf` reads its counters");
+
+    // None does.
+    let (tree, events, mut sampler) = machine(|_, _| ());
+    sampler.sample(at(0), &[]);
+    let sample = sampler.sample(at(1000), &[]);
+    assert!(row(&sample, "perf").starts_with("— found, stuck at 0: nothing counts in it"), "{}", row(&sample, "perf"));
+    tree.add("sys/class/powercap/intel-rapl:0/energy_uj", 40_000_000);
+    let sample = sampler.sample(at(2000), &[]);
+    assert_eq!(powers(&sample)[0], "package-0 40.0 W +");
+    // What `powercap` has booked is not booked again by events that wake up.
+    add(&events, PACKAGE, 0, 80);
+    tree.add("sys/class/powercap/intel-rapl:0/energy_uj", 40_000_000);
+    let sample = sampler.sample(at(3000), &[]);
+    assert!(row(&sample, "perf").starts_with("— found, stuck at 0"));
+    assert_eq!(powers(&sample)[0], "package-0 40.0 W +");
+}
+
+#[test]
 fn dies_that_share_a_counter_count_once() {
     let one_package = |tree: &Tree, _: &Counted| {
         tree.set("sys/devices/system/cpu/cpu8/topology/physical_package_id", 0);

@@ -37,14 +37,18 @@ fn zones_that_overlap_are_told_apart() {
     let expected = [
         "package-0 40.0 W +",
         "package-0 core 30.0 W",
-        "package-0 uncore — the counter stands still",
+        "package-0 uncore — stuck at 0: the counter is there, and nothing counts in it",
         "package-0 dram 5.00 W +",
         "psys 90.0 W",
     ];
     assert_eq!(powers(&sample), expected);
     assert_eq!(sample.total_power().map(|watts| watts.0.round()), Some(45.0));
     assert_eq!(sample.power[0].energy.map(|energy| energy.0.round()), Some(40.0));
-    assert_eq!(row(&sample, "powercap"), "package-0, package-0 core, package-0 uncore, package-0 dram, psys");
+    let text = "package-0, package-0 core, package-0 dram, psys · stuck at 0: package-0 uncore";
+    assert_eq!(row(&sample, "powercap"), text);
+    // None of them moves: what was found is no meter.
+    let text = row(&ticks(|_| (), |_| ()), "powercap");
+    assert!(text.starts_with("— found, standing still: nothing counts in it"), "{text}");
 }
 
 #[test]

@@ -3,14 +3,13 @@
 use ratatui::layout::Rect;
 
 use super::super::canvas::{Canvas, below, row};
-use super::super::keymap::Context;
 use super::super::theme::Meaning;
 use super::super::widgets::bar;
 use crate::core::State;
-use crate::core::energy::{Baseline, Idle, WINDOW, range};
+use crate::core::energy::{Baseline, Idle, WINDOW, of_tally, range};
 use crate::core::figure::{Figure, Grade};
 use crate::core::machine::{Power, Sample};
-use crate::core::units::{Watts, span};
+use crate::core::units::{Watts, digits, span};
 
 /// Columns of the labels.
 const LABEL: u16 = 16;
@@ -26,11 +25,14 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &
     let mut rest = area;
     match sample.total() {
         None => return rest,
-        Some((watts, Grade::Estimated)) => return estimate(canvas, rest, sample, watts, airy),
+        Some((watts, Grade::Estimated)) => {
+            rest = estimate(canvas, rest, sample, watts, airy);
+            return if airy { so_far(canvas, rest, state, sample, Grade::Estimated) } else { rest };
+        }
         Some(_) => {}
     }
     if airy && rest.height > 0 {
-        let key = canvas.key(Context::Machine, "calibrate");
+        let key = canvas.key(canvas.context, "calibrate");
         let calibrates = state.attribution.baselines.calibration.is_some();
         let what = if calibrates { "ends the calibration" } else { "measures the idle baseline" };
         let heading = [canvas.span(Meaning::Accent, "Energy"), canvas.span(Meaning::Muted, format!("   {key} {what}"))];
@@ -78,7 +80,29 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &
     if let Some(beyond) = state.attribution.beyond {
         rest = pair(canvas, rest, "whole machine", Meaning::Text, format!("{beyond} that its parts don't explain"));
     }
-    rest
+    let grade = sample.total().map_or(Grade::Measured, |(_, grade)| grade);
+    so_far(canvas, rest, state, sample, grade)
+}
+
+/// What the meters have counted since the start, and what that means outside.
+fn so_far(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample, grade: Grade) -> Rect {
+    let (total, settings) = (&state.attribution.total, &state.settings.energy);
+    if total.measured() <= 0.0 || area.height == 0 {
+        return area;
+    }
+    let [energy, carbon, cost] = of_tally(total, grade, settings);
+    let time = span(std::time::Duration::from_secs_f64(total.seconds.max(0.0)));
+    let mut spans = vec![canvas.span(Meaning::Text, energy.graded("Wh"))];
+    // What the user has set no price for is left out: an answer's figures say how.
+    for (figure, unit) in [(carbon, "gCO2e"), (cost, settings.currency.as_str())] {
+        if let Some(quantity) = figure.value() {
+            let text = format!(" · {}{} {unit}", grade.mark(), digits(quantity.value));
+            spans.push(canvas.span(Meaning::Text, text));
+        }
+    }
+    spans.push(canvas.span(Meaning::Muted, format!("   {} in {time}", sample.boundary())));
+    canvas.pair(row(area, 0), "since the start", LABEL, &spans);
+    below(area, 1)
 }
 
 /// A range, labelled, where nothing measures.
@@ -114,6 +138,9 @@ fn baseline(state: &State, power: &Power) -> Option<String> {
 
 fn age(state: &State, baseline: &Baseline) -> String {
     let seconds = u64::try_from(state.now.unix - baseline.unix).unwrap_or(0);
-    let ago = format!("{} ago", span(std::time::Duration::from_secs(seconds)));
+    let ago = match seconds {
+        0 => "just now".to_owned(),
+        seconds => format!("{} ago", span(std::time::Duration::from_secs(seconds))),
+    };
     if baseline.is_calibrated { format!("calibrated {ago}") } else { ago }
 }

@@ -11,7 +11,7 @@ use crate::core::State;
 use crate::core::energy::{Report, per_session};
 use crate::core::figure::{Figure, Grade, Uncertain};
 use crate::core::ledger::{account, misplaced};
-use crate::core::roofline::roofline;
+use crate::core::roofline::{Roofline, roofline};
 use crate::core::session::Session;
 use crate::core::settings::SESSION_FIELDS;
 use crate::core::units::{Bytes, Ratio, digits, span, tokens};
@@ -189,17 +189,7 @@ pub(crate) fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, sessio
     rows.gap();
     energy(&mut rows, state, session);
     rows.gap();
-    rows.heading("Memory's roofline");
-    match roofline(state, session) {
-        Ok(roofline) => {
-            rows.text("of it reached", format!("{} of what this memory allows", roofline.share));
-            rows.text("moved", format!("{}/s", Bytes(roofline.bytes_per_second as u64)));
-            let (weights, context) = roofline.per_token;
-            rows.text("per token", format!("{weights} weights, {context} context"));
-            rows.text("", roofline.bound.word());
-        }
-        Err(reason) => rows.figure("of it reached", &Figure::<String>::unknown(reason)),
-    }
+    memory_bound(&mut rows, roofline(state, session));
     rows.gap();
     let in_left = rows.count;
     if two {
@@ -223,6 +213,20 @@ pub(crate) fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, sessio
         rows.text(field.name, session.settings.get(field.name).unwrap_or_default());
     }
     in_left.max(rows.count).saturating_sub(usize::from(area.height))
+}
+
+/// How near to what the memory allows, and what holds it back.
+fn memory_bound(rows: &mut Rows<'_, '_>, roofline: Result<Roofline, String>) {
+    rows.heading("Memory's roofline");
+    let roofline = match roofline {
+        Ok(roofline) => roofline,
+        Err(reason) => return rows.figure("of it reached", &Figure::<String>::unknown(reason)),
+    };
+    let (weights, context) = roofline.per_token;
+    rows.long("of it reached", &roofline.reached());
+    rows.long("", roofline.bound.word());
+    rows.long("moved", &format!("{}/s", Bytes(roofline.bytes_per_second as u64)));
+    rows.long("per token", &format!("{weights} weights, {context} context"));
 }
 
 /// The energy of the answer and of all answers.
@@ -393,9 +397,39 @@ pub(crate) fn title<'a>(canvas: &Canvas<'_>, session: &'a Session, room: usize) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::roofline::Bound;
     use crate::core::settings::GraphStyle;
     use crate::ui::keymap::Context;
     use crate::ui::{Keymap, Theme};
+
+    /// The rows of a panel so wide, without their labels and joined.
+    fn values(width: u16, draw: impl FnOnce(&mut Rows<'_, '_>)) -> String {
+        let (theme, keys) = (Theme::monochrome(), Keymap::default());
+        let area = Rect::new(0, 0, width, 12);
+        let mut buffer = ratatui::buffer::Buffer::empty(area);
+        let mut canvas = Canvas::new(&mut buffer, &theme, &keys, Context::Fleet, GraphStyle::Braille);
+        draw(&mut Rows { canvas: &mut canvas, area, above: 0, count: 0 });
+        let rows = buffer.content.chunks(usize::from(width));
+        let values =
+            rows.map(|row| row.iter().skip(LABEL.into()).map(ratatui::buffer::Cell::symbol).collect::<String>());
+        values.map(|value| value.trim().to_owned()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn the_roofline_can_be_read_whole() {
+        // The least that stands beside the table or in one of two columns, and the whole of 80 columns.
+        for width in [32, 40, 78] {
+            for bound in Bound::ALL {
+                let per_token = (Bytes(123_000_000_000), Bytes(123_000_000));
+                let roofline = Roofline { per_token, bytes_per_second: 123e9, share: Ratio(0.71), bound };
+                let text = values(width, |rows| memory_bound(rows, Ok(roofline)));
+                let reached = roofline.reached();
+                for wanted in [&reached, bound.word(), "123 GB/s", "123 GB weights, 123 MB context"] {
+                    assert!(text.contains(wanted), "{width}: {wanted} in {text}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn a_range_is_never_cut_off() {

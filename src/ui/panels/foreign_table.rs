@@ -47,8 +47,10 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let Some(sample) = state.machine.sample.as_ref().filter(|_| area.height > 0) else { return };
     let (rule, rest) = split_rows(area, 1);
     canvas.horizontal(rule.x, rule.y, rule.width, Meaning::Border);
-    canvas.say(rule.x + 2, rule.y, rule.width.saturating_sub(2), " foreign ", Meaning::Muted);
     let rows = &state.fleet.foreign.rows;
+    let shown = usize::from(rest.height.saturating_sub(1));
+    let text = if shown < rows.len() { format!(" foreign {shown}/{} ", rows.len()) } else { " foreign ".to_owned() };
+    canvas.say(rule.x + 2, rule.y, rule.width.saturating_sub(2), &text, Meaning::Muted);
     let chosen = state.chosen_foreign().map(Foreign::id);
     let chosen = rows.iter().position(|id| Some(*id) == chosen);
     // The choice alone says which rows show, so that nothing is to be kept between frames.

@@ -31,21 +31,29 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let (legend_row, body) = split_rows(area, 1);
     let graphs = Quantity::shown(state).map(|quantity| (quantity, graph_of(state, quantity)));
     legend(canvas, legend_row, state, &graphs[0].1);
-    for (place, (quantity, graph)) in places(body).into_iter().zip(&graphs) {
+    let known: Vec<bool> = graphs.iter().map(|(_, graph)| graph.extent().is_some()).collect();
+    for (place, (quantity, graph)) in places(body, &known).into_iter().zip(&graphs) {
         one(canvas, place, state, *quantity, graph);
     }
 }
 
-/// Where the graphs stand: in a row, else two by two, else as many as there is room for.
-fn places(area: Rect) -> Vec<Rect> {
+/// Where the graphs stand: in a row, else two by two, else as many as there is room for. A row of which nothing is known
+/// but the reason leaves its room to the other.
+fn places(area: Rect, known: &[bool]) -> Vec<Rect> {
     let cut = |columns: u16, rows: u16| {
         let width = (area.width.saturating_sub((columns - 1) * GAP)) / columns;
-        let height = area.height / rows;
-        let place = move |index: u16| Rect {
-            x: area.x + index % columns * (width + GAP),
-            y: area.y + index / columns * height,
-            width,
-            height,
+        let even = area.height / rows;
+        let is_known = |row: u16| known.iter().skip(usize::from(row * columns)).take(usize::from(columns)).any(|k| *k);
+        let least = LEAST.1.min(even);
+        let heights = match (rows, is_known(0), is_known(1)) {
+            (2, true, false) => [area.height - least, least],
+            (2, false, true) => [least, area.height - least],
+            _ => [even; 2],
+        };
+        let place = move |index: u16| {
+            let (x, row) = (area.x + index % columns * (width + GAP), index / columns);
+            let (y, height) = if row == 0 { (0, heights[0]) } else { (heights[0], heights[1]) };
+            Rect { x, y: area.y + y, width, height }
         };
         (0..columns * rows).map(place).collect()
     };
@@ -75,9 +83,12 @@ fn one(canvas: &mut Canvas<'_>, area: Rect, state: &State, quantity: Quantity, g
     canvas.put_spans(title.x, title.y, title.width, &head);
     let Some(extent) = graph.extent() else { return nothing(canvas, below(plot, 1), state, quantity) };
     let cursor = graph.cursor(state);
-    let now = value(graph.reading(state));
+    let reading = graph.reading(state);
+    // What is not known has no grade.
+    let mark = reading.map_or("", |_| grade.mark());
+    let now = value(reading);
     let meaning = if cursor.is_some() { Meaning::Focus } else { Meaning::Text };
-    let figure = [canvas.span(meaning, format!("{}{now}", grade.mark()))];
+    let figure = [canvas.span(meaning, format!("{mark}{now}"))];
     canvas.put_right(title.x, title.y, title.width, &figure);
     let (line, plot) = split_rows(plot, u16::from(plot.height >= AIRY));
     let room = line.width.saturating_sub(1);
@@ -251,5 +262,28 @@ fn labels(state: &State) -> (String, String) {
     match machine.frozen.filter(|ticks| *ticks > 0) {
         None => (time(machine.span), "now".to_owned()),
         Some(ticks) => (time(machine.span + ticks), format!("-{}", time(ticks))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn graphs_share_the_room_and_leave_it_where_nothing_is_known() {
+        let area = Rect::new(3, 5, 120, 31);
+        for (known, heights) in [
+            ([true; 4], [15, 15]),
+            ([true, true, false, false], [25, 6]),
+            ([false, false, true, false], [6, 25]),
+            ([false; 4], [15, 15]),
+        ] {
+            let places = places(area, &known);
+            assert_eq!(places.iter().map(|place| place.height).collect::<Vec<_>>(), heights.map(|h| [h; 2]).concat());
+            for (index, place) in places.iter().enumerate() {
+                assert_eq!(place.intersection(area), *place);
+                assert!(places.iter().skip(index + 1).all(|other| !other.intersects(*place)), "{places:?}");
+            }
+        }
     }
 }

@@ -140,6 +140,8 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
             offer(true, "zoom-out", "longer");
             offer(true, "zoom-in", "shorter");
             graph_hints(&mut offer, state);
+            offer(state.fleet.rows.len() + state.fleet.foreign.rows.len() > 1, "down", "next");
+            offer(true, "calibrate", "calibrate");
         }
         Context::Filter => {
             let is_hub = state.screen == Screen::Library && state.library.face == Face::Hub;

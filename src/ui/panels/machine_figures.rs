@@ -40,11 +40,18 @@ pub(crate) fn parts<'a>(canvas: &Canvas<'_>, state: &State, form: Form) -> Vec<S
     let memory = &sample.memory;
     let in_use = memory.total.saturating_sub(memory.available);
     let share = Ratio(in_use.0 as f64 / memory.total.0.max(1) as f64);
-    parts.push(vec![
-        canvas.span(Meaning::Muted, "ram "),
-        canvas.span(level(Some(share)), format!("{:>4.1}", in_use.gigabytes())),
-        canvas.span(Meaning::Text, if brief { "G".to_owned() } else { format!("/{:.0} GB", memory.total.gigabytes()) }),
-    ]);
+    if memory.total == Bytes(0) {
+        parts.push(vec![canvas.span(Meaning::Muted, "ram —")]);
+    } else {
+        parts.push(vec![
+            canvas.span(Meaning::Muted, "ram "),
+            canvas.span(level(Some(share)), format!("{:>4.1}", in_use.gigabytes())),
+            canvas.span(
+                Meaning::Text,
+                if brief { "G".to_owned() } else { format!("/{:.0} GB", memory.total.gigabytes()) },
+            ),
+        ]);
+    }
     parts.push(match sample.total() {
         Some((watts, Grade::Estimated)) => vec![canvas.span(Meaning::Muted, range(watts))],
         Some((watts, grade)) => vec![canvas.span(Meaning::Text, format!("{:>6}", format!("{}{watts}", grade.mark())))],

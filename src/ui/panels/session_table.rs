@@ -44,6 +44,9 @@ const PER_TOKEN: usize = 8;
 const PER_ANSWER: usize = 9;
 const THREADS: usize = 10;
 
+/// Where, behind the first head and its sign, there is room for how many of all rows show.
+const BEHIND_HEAD: u16 = 11;
+
 /// Columns of the sparkline.
 const SPARKLINE: usize = 8;
 
@@ -69,19 +72,24 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     let chosen = fleet.rows.iter().position(|id| Some(*id) == fleet.chosen);
     let focused = fleet.focus == Focus::Table;
     view_state.page_rows = usize::from(area.height.saturating_sub(1));
+    let count = fleet.rows.len();
     table::draw(
         canvas,
         area,
         &COLUMNS,
         sorted.map(|index| (index, sign)),
         // The last row is taffrail itself.
-        (fleet.rows.len() + 1, chosen, focused),
+        (count + 1, chosen, focused),
         &mut view_state.fleet_offset,
         |canvas, index| match fleet.rows.get(index).and_then(|id| state.session(*id)) {
             Some(session) => row(canvas, state, session),
             None => own(canvas, state),
         },
     );
+    let shown = count.saturating_sub(view_state.fleet_offset).min(view_state.page_rows);
+    if shown < count && area.height > 1 {
+        canvas.say(area.x + BEHIND_HEAD, area.y, 7, &format!("{shown}/{count}"), Meaning::Muted);
+    }
 }
 
 fn row<'a>(canvas: &Canvas<'_>, state: &'a State, session: &'a Session) -> Row<'a> {
@@ -166,7 +174,9 @@ fn instead<'a>(canvas: &Canvas<'_>, session: &'a Session) -> Option<(usize, Span
             ]
         }
         Phase::Failed { reason, .. } => {
-            let key = canvas.key(Context::Fleet, "restart");
+            // `taffrail top` only looks.
+            let key =
+                if canvas.context == Context::Top { String::new() } else { canvas.key(Context::Fleet, "restart") };
             let mut spans = vec![canvas.span(Meaning::Bad, reason.as_str())];
             if !key.is_empty() {
                 spans.push(canvas.span(Meaning::Muted, " · "));

@@ -14,9 +14,9 @@ const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Colum
 }
 
 const COLUMNS: [Column; 6] = [
-    column("Source", 12, Align::Grow(18), 0),
-    column("Covers", 20, Align::Grow(34), 1),
-    column("Value", 16, Align::Grow(26), 0),
+    column("Source", 12, Align::Grow(14), 0),
+    column("Covers", 20, Align::Grow(26), 1),
+    column("Value", 18, Align::Grow(60), 0),
     column("Grade", 11, Align::Left, 2),
     column("Period", 6, Align::Right, 4),
     column("Age", 6, Align::Right, 3),
@@ -24,6 +24,24 @@ const COLUMNS: [Column; 6] = [
 
 /// The column from which on a missing reading's reason stands.
 const VALUE: usize = 2;
+
+/// The most rows of a value.
+const MAX_ROWS: u16 = 3;
+
+/// Rows that the head and all sources take at this width.
+pub(crate) fn rows(sample: &Sample, columns: u16) -> u16 {
+    let area = Rect { width: columns, ..Rect::default() };
+    let Some((x, width)) = arrange(&COLUMNS, area).get(VALUE).copied().flatten() else { return 1 };
+    let of = |source: &Source| match &source.reading {
+        Figure::Known { value, .. } => Canvas::rows_of(value, width).clamp(1, MAX_ROWS),
+        Figure::Unknown { reason, remedy } => {
+            let room = columns.saturating_sub(x);
+            let remedy = remedy.as_ref().map_or(0, |remedy| Canvas::rows_of(remedy, room));
+            Canvas::rows_of(reason, room).max(1) + remedy
+        }
+    };
+    sample.sources.iter().map(of).sum::<u16>() + 1
+}
 
 /// Draw the sources from `scroll` on.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, sample: &Sample, scroll: usize) {
@@ -69,8 +87,11 @@ fn one(canvas: &mut Canvas<'_>, area: Rect, places: &[Option<(u16, u16)>], sourc
     }
     match &source.reading {
         Figure::Known { value, grade, .. } => {
+            let mut rows = 1;
             if let Some((x, width)) = place(VALUE) {
-                canvas.say(x, line.y, width, &format!("{}{value}", grade.mark()), Meaning::Text);
+                let style = canvas.style(Meaning::Text);
+                let place = Rect { x, width, height: area.height.min(MAX_ROWS), ..area };
+                rows = canvas.paragraph(place, &format!("{}{value}", grade.mark()), style).max(1);
             }
             if let Some((x, width)) = place(3) {
                 canvas.say(x, line.y, width, grade.word(), Meaning::Muted);
@@ -84,7 +105,7 @@ fn one(canvas: &mut Canvas<'_>, area: Rect, places: &[Option<(u16, u16)>], sourc
                     canvas.put_right(x, line.y, width, &spans);
                 }
             }
-            1
+            rows
         }
         Figure::Unknown { reason, remedy } => {
             let Some((x, _)) = place(VALUE) else { return 1 };

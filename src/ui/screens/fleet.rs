@@ -36,7 +36,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     }
     if area.width >= WIDE.0 && area.height >= WIDE.1 {
         let (left, right) = split_columns(area, area.width - (area.width * 36 / 100).max(40));
-        let n_rows = state.fleet.rows.len() as u16 + 2 + n_foreign;
+        let n_rows = session_rows(state) + n_foreign;
         let least = (left.height / 3).max(8);
         let graph_rows = left.height.saturating_sub(n_rows + 3).min(left.height * 11 / 20).max(least);
         let (table, graph) = split_rows(left, left.height.saturating_sub(graph_rows + 1));
@@ -47,7 +47,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         let right = Rect { x: right.x + 1, width: right.width - 1, ..right };
         return chosen(canvas, right, state, view_state);
     }
-    let n_rows = state.fleet.rows.len() as u16 + 2 + n_foreign;
+    let n_rows = session_rows(state) + n_foreign;
     let (table, rest) = split_rows(area, n_rows.max(2).min((area.height / 3).max(2)));
     list(canvas, table, state, view_state);
     let graph_rows = if rest.height >= 28 { 9 } else { u16::from(rest.height >= 8) };
@@ -59,11 +59,15 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     }
 }
 
+/// Rows of the table: a head, the sessions or that there are none, and taffrail itself.
+fn session_rows(state: &State) -> u16 {
+    state.fleet.rows.len().max(1) as u16 + 2
+}
+
 /// The sessions, and below them what other programs run.
 fn list(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
     let n_foreign = foreign_table::rows(state, area.height.saturating_sub(1));
-    // A head, and the row of taffrail itself.
-    let wanted = (state.fleet.rows.len() as u16 + 2).min(area.height - n_foreign);
+    let wanted = session_rows(state).min(area.height - n_foreign);
     let (sessions, foreign) = split_rows(area, if n_foreign > 0 { wanted } else { area.height });
     session_table::draw(canvas, sessions, state, view_state);
     none_match(canvas, sessions, state);
@@ -88,9 +92,9 @@ fn filter(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> Rect {
 }
 
 fn none_match(canvas: &mut Canvas<'_>, table: Rect, state: &State) {
-    if state.fleet.rows.is_empty() && table.height > 1 {
+    if state.fleet.rows.is_empty() && table.height > 2 {
         let text = if state.fleet.sessions.is_empty() { NOTHING } else { "No session matches the filter." };
-        canvas.say(table.x + 2, table.y + 1, table.width.saturating_sub(2), text, Meaning::Muted);
+        canvas.say(table.x + 2, table.y + 2, table.width.saturating_sub(2), text, Meaning::Muted);
     }
 }
 

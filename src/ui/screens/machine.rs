@@ -28,7 +28,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     view_state.page_rows = usize::from(area.height / 2);
     if area.width >= WIDE {
         let (left, right) = split_columns(area, area.width * 52 / 100);
-        let source_rows = 2 * sample.sources.len() as u16 + 3;
+        let source_rows = sources::rows(sample, left.width.saturating_sub(2)) + 2;
         let graph_rows = Some(left.height.saturating_sub(source_rows).min(24)).filter(|rows| *rows >= 10).unwrap_or(0);
         let (upper, graph) = split_rows(left, left.height - graph_rows);
         heading(canvas, row(upper, 0), "Sources of readings");
@@ -42,7 +42,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         return;
     }
     let airy = area.height >= 34;
-    let room = area.height.saturating_sub(sample.sources.len() as u16 + 5).max(area.height * 3 / 5);
+    let room = area.height.saturating_sub(sources::rows(sample, area.width) + 1).max(area.height * 3 / 5);
     let rest = parts(canvas, Rect { height: room, ..area }, state, sample, airy);
     let used = rest.y - area.y;
     let rest = below(area, used);

@@ -29,8 +29,10 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     let rest = below(inside, 1);
     // The parts take what they need, up to about half; a blank row stands behind them where there is room.
     let room = (rest.height * 9 / 20).min(rest.height.saturating_sub(8));
-    let left = machine::parts(canvas, Rect { height: room, ..rest }, state, sample, room >= 24);
-    let rest = below(rest, left.y - rest.y + u16::from(rest.height >= 28));
+    let airy = room >= 24;
+    let left = machine::parts(canvas, Rect { height: room, ..rest }, state, sample, airy);
+    // What is airy ends with a blank row.
+    let rest = below(rest, left.y - rest.y + u16::from(!airy && rest.height >= 28));
     // The row of taffrail itself stands under the sessions; without any, the head has said it.
     let n_rows = state.fleet.rows.len() as u16;
     let session_rows = if n_rows == 0 { 0 } else { n_rows + 2 };
