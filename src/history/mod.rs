@@ -269,29 +269,32 @@ impl History {
 
     /// What was measured last of each model: its generation speed, and its energy where one is known.
     pub fn measured(&mut self) -> Result<Vec<(String, Latest)>, Problem> {
-        // From model to model through the index, rather than over all rows.
-        let sql = "WITH RECURSIVE name(model) AS (
+        // From model to model through the index, rather than over all rows. What a bench measured after other text or of
+        // several sequences at once, by the names that its cells have, is not the speed of one answer.
+        let newest = |column: &str| {
+            format!(
+                "(SELECT {column} FROM figure WHERE what = 'tg' AND figure.model = name.model AND {column} IS NOT NULL
+                  AND instr(settings, ' × ') = 0 AND instr(settings, ' @ d') = 0 ORDER BY record DESC LIMIT 1)"
+            )
+        };
+        let sql = format!(
+            "WITH RECURSIVE name(model) AS (
                 SELECT min(model) FROM figure WHERE what = 'tg'
                 UNION ALL
                 SELECT (SELECT min(model) FROM figure WHERE what = 'tg' AND figure.model > name.model)
                 FROM name WHERE name.model IS NOT NULL
             )
-            SELECT model,
-                (SELECT rate FROM figure WHERE what = 'tg' AND figure.model = name.model AND rate IS NOT NULL
-                 ORDER BY record DESC LIMIT 1),
-                (SELECT joules FROM figure WHERE what = 'tg' AND figure.model = name.model AND joules IS NOT NULL
-                 ORDER BY record DESC LIMIT 1),
-                (SELECT at FROM record WHERE id =
-                    (SELECT max(record) FROM figure WHERE what = 'tg' AND figure.model = name.model))
-            FROM name WHERE model IS NOT NULL";
-        self.run(|connection| {
-            connection
-                .prepare_cached(sql)?
-                .query_map([], |row| {
-                    Ok((row.get(0)?, Latest { rate: row.get(1)?, joules: row.get(2)?, at: row.get(3)? }))
-                })?
-                .collect()
-        })
+            SELECT model, {}, {}, (SELECT at FROM record WHERE id = {}) FROM name WHERE model IS NOT NULL",
+            newest("rate"),
+            newest("joules"),
+            newest("record"),
+        );
+        let latest = |row: &Row<'_>| -> rusqlite::Result<_> {
+            Ok((row.get(0)?, Latest { rate: row.get(1)?, joules: row.get(2)?, at: row.get(3)? }))
+        };
+        let found: Vec<(String, Latest)> =
+            self.run(|connection| connection.prepare_cached(&sql)?.query_map([], latest)?.collect())?;
+        Ok(found.into_iter().filter(|(_, latest)| latest.at.is_some()).collect())
     }
 
     /// The newest votes, as many as count, oldest first. One that can't be read is none.

@@ -83,6 +83,14 @@ fn the_last_measurement_counts() {
         record.figures[0].joules = joules;
         history.add(&record).unwrap();
     }
+    // A bench of more than one answer to nothing.
+    for cell in ["tg128 @ d4096 b512", "tg128 × 4 b512", "tg128 @ d512 × 2 b512"] {
+        for model in ["a", "c"] {
+            let mut record = run("t", model, 400.0);
+            record.figures[0].series.settings = format!("{cell} · threads=2");
+            history.add(&record).unwrap();
+        }
+    }
     let at = Some(1_700_000_000_000);
     assert_eq!(
         history.measured().unwrap(),
