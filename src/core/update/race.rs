@@ -289,6 +289,7 @@ pub(super) fn start_in_turn(state: &mut State) -> Vec<Effect> {
     if state.race.is_running() || state.race.entries.len() < MIN_COLUMNS || prompt.trim().is_empty() {
         return Vec::new();
     }
+    notify(state, "the race runs in turn, one column after another", false);
     begin(state, prompt, Order::InTurn)
 }
 

@@ -137,7 +137,8 @@ fn own<'a>(canvas: &Canvas<'_>, state: &State) -> Row<'a> {
     let muted = |text: String| vec![canvas.span(Meaning::Muted, text)];
     let mut cells = vec![Vec::new(); COLUMNS.len()];
     cells[NAME] = muted("taffrail itself".to_owned());
-    if let Some(sample) = &state.machine.sample {
+    // What takes no memory at all was not read.
+    if let Some(sample) = state.machine.sample.as_ref().filter(|sample| sample.own.resident.0 > 0) {
         let watts = &state.machine.own_watts;
         cells[STATE] = muted(format!("{:.1}% cpu", sample.own.cores * 100.0));
         cells[MEMORY] = muted(format!("{:.2}", sample.own.resident.gigabytes()));

@@ -59,7 +59,11 @@ pub(super) fn host(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &
     let line = format!("{} · {} · {}", host.name, host.processor, host.system);
     let (own, watts) = (&sample.own, &state.machine.own_watts);
     let watts = watts.value().map_or_else(String::new, |_| format!(", {watts}"));
-    let own = format!("taffrail itself {:.1}% of a core, {}{watts}", own.cores * 100.0, own.resident);
+    let own = match own.resident {
+        // What takes no memory at all was not read.
+        Bytes(0) => "taffrail itself —".to_owned(),
+        resident => format!("taffrail itself {:.1}% of a core, {resident}{watts}", own.cores * 100.0),
+    };
     let own_columns = (own.chars().count() as u16).min(area.width);
     canvas.say(area.x, area.y, area.width.saturating_sub(own_columns + 2), &line, Meaning::Muted);
     canvas.say(area.right() - own_columns, area.y, own_columns, &own, Meaning::Text);
