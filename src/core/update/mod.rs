@@ -191,10 +191,13 @@ fn list_sessions(state: &mut State) {
 }
 
 fn notify(state: &mut State, text: impl Into<String>, is_error: bool) {
+    let text = text.into();
+    // A key that is pressed again and again says the same once.
+    state.notices.retain(|notice| notice.text != text);
     if state.notices.len() == MAX_NOTICES {
         state.notices.pop_front();
     }
-    state.notices.push_back(Notice { text: text.into(), is_error, at: state.now });
+    state.notices.push_back(Notice { text, is_error, at: state.now });
 }
 
 fn next_id(state: &mut State) -> u64 {

@@ -342,6 +342,12 @@ fn the_palette_runs_what_it_finds() {
     program.act(Action::Choose);
     let notice = program.state.notices.back().unwrap();
     assert!(notice.is_error && notice.text.contains("must be a number from 0 to 10"), "{}", notice.text);
+    // The same once more is not said twice.
+    program.act(Action::Palette);
+    program.type_in("set temperature hot");
+    let n_before = program.state.notices.len();
+    program.act(Action::Choose);
+    assert_eq!(program.state.notices.len(), n_before);
 }
 
 #[test]
