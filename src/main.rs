@@ -237,26 +237,43 @@ fn suite(
 ) -> Exit {
     let library = settings.library.clone();
     let find = |name: &str| find(name, &library);
-    let models = match names.iter().map(|name| find(name)).collect::<Result<Vec<_>, _>>() {
-        Ok(models) => models,
+    let (models, exit_of) = match find_those(names, &library) {
+        Ok(found) => found,
         Err(exit) => return exit,
     };
     settings.telemetry.interval = settings.telemetry.interval.min(std::time::Duration::from_millis(250));
     let folder = library::Env::read().cache.map(|cache| cache.join("suites"));
-    with_app(settings, Vec::new(), async |app: &mut App| run(models, app, folder.as_deref(), &find).await)
+    exit_of(with_app(settings, Vec::new(), async |app: &mut App| run(models, app, folder.as_deref(), &find).await))
+}
+
+/// What becomes of a command's exit code.
+type ExitOf = fn(Exit) -> Exit;
+
+/// The models of these names that are found, with what becomes of an exit code where some are not: they are named, and
+/// what is done with the others is no whole success.
+fn find_those(names: &[String], settings: &Library) -> Result<(Vec<Arc<Model>>, ExitOf), Exit> {
+    let (mut models, mut missing) = (Vec::new(), None);
+    for name in names {
+        match find(name, settings) {
+            Ok(model) => models.push(model),
+            Err(exit) => missing = Some(exit),
+        }
+    }
+    match missing {
+        None => Ok((models, |exit| exit)),
+        Some(exit) if models.is_empty() => Err(exit),
+        Some(_) => Ok((models, |exit| if exit == Exit::Done { Exit::Failed } else { exit })),
+    }
 }
 
 fn bench(arguments: &cli::bench::Bench, mut settings: Settings) -> Exit {
-    let mut models = Vec::new();
-    for argument in &arguments.models {
-        match find(argument, &settings.library) {
-            Ok(model) => models.push(model),
-            Err(exit) => return exit,
-        }
-    }
+    let (models, exit_of) = match find_those(&arguments.models, &settings.library) {
+        Ok(found) => found,
+        Err(exit) => return exit,
+    };
     // What other programs do is judged for each repetition.
     settings.telemetry.interval = settings.telemetry.interval.min(std::time::Duration::from_millis(250));
-    with_app(settings, Vec::new(), async |app: &mut App| cli::bench::run(arguments, models, app).await)
+    exit_of(with_app(settings, Vec::new(), async |app: &mut App| cli::bench::run(arguments, models, app).await))
 }
 
 fn race(arguments: &cli::race::Race, mut settings: Settings) -> Exit {

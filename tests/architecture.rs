@@ -72,6 +72,39 @@ const CRATES: &[(&str, &[&str], bool)] = &[
     (".", &["gguf", "wire", "worker"], false),
 ];
 
+/// Signs of a hash, a generator of random numbers, a calendar or an encoder of our own. `std` and small crates have them:
+/// `foldhash`, `twox-hash`, `sha2`; `rand` with `rand_pcg`; `jiff`; `data-encoding`, `percent-encoding`, `csv`,
+/// `shell-words`, `granit-parser`.
+const HOME_MADE: &[(&str, &str)] = &[
+    ("wrapping_mul", "a hash or a generator"),
+    ("rotate_left", "a hash"),
+    ("SplitMix64", "a generator"),
+    ("xorshift", "a generator"),
+    // Its algorithm may change with the compiler, and it is no checksum.
+    ("DefaultHasher", "a hash that decides something"),
+    // Constants of well-known hashes and generators, whatever stands between their digits.
+    ("9e3779b9", "a hash or a generator"),
+    ("bf58476d", "a generator"),
+    ("cbf29ce4", "a hash"),
+    ("6364136223846793005", "a generator"),
+    ("1664525", "a generator"),
+    ("146097", "a calendar"),
+    ("civil_from_days", "a calendar"),
+    ("days_from_civil", "a calendar"),
+    ("abcdefghijklmnopqrstuvwxyz0123456789+/", "an encoder"),
+    ("\"0123456789abcdef\"", "an encoder"),
+    ("{byte:02x}", "an encoder"),
+];
+
+/// Files that may have such signs.
+const ALLOWED: &[&str] = &[
+    // This table.
+    "tests/architecture.rs",
+    // An error shows the first bytes of a file, which encodes nothing.
+    "crates/gguf/src/header.rs",
+    "crates/worker/src/clock.rs",
+];
+
 /// A longer file has more than one purpose.
 const MAX_LINES: usize = 600;
 
@@ -92,6 +125,12 @@ fn unsafe_stands_in_the_worker_only() {
 #[test]
 fn files_stay_short() {
     assert_eq!(in_all_sources(&["src", "crates", "tests", "benches", "fuzz"], length), [""; 0]);
+}
+
+#[test]
+fn nothing_is_home_made_that_a_crate_has() {
+    let folders = ["src", "crates", "tests", "benches", "examples", "fuzz"];
+    assert_eq!(in_all_sources(&folders, home_made), [""; 0]);
 }
 
 #[test]
@@ -150,6 +189,15 @@ fn target(module: &[String], path: &[String]) -> Option<String> {
 fn unsafe_code(text: &str) -> Vec<String> {
     let stands = tokens(text).iter().any(|token| token == "unsafe");
     stands.then(|| "`unsafe` may stand in crates/worker only".to_owned()).into_iter().collect()
+}
+
+fn home_made(path: &Path, text: &str) -> Vec<String> {
+    if ALLOWED.iter().any(|allowed| path == Path::new(allowed)) {
+        return Vec::new();
+    }
+    let text: String = text.chars().filter(|c| *c != '_').collect::<String>().to_lowercase();
+    let found = HOME_MADE.iter().filter(|(sign, _)| text.contains(&sign.replace('_', "").to_lowercase()));
+    found.map(|(sign, what)| format!("`{sign}` looks like {what} of our own")).collect()
 }
 
 fn length(path: &Path, text: &str) -> Vec<String> {
@@ -354,6 +402,9 @@ fn each_broken_rule_is_seen() {
         assert_eq!(imports(&module, text), wrong, "{text}");
     }
     assert_eq!(unsafe_code("fn f() { unsafe { g() } }").len(), 1);
+    for text in ["x.wrapping_mul(3)", "0x9e37_79b9_7f4a_7c15", "let days = era * 146_097;", "format!(\"{byte:02x}\")"] {
+        assert_eq!(home_made(Path::new("src/core/state.rs"), text).len(), 1, "{text}");
+    }
     assert_eq!(length(Path::new("src/core/state.rs"), &"\n".repeat(MAX_LINES + 1)).len(), 1);
     assert_eq!(length(Path::new("crates/wire/tests/frames.rs"), &"\n".repeat(MAX_TEST_LINES + 1)).len(), 1);
     assert_eq!(dependencies("[dependencies]\nwire = \"1\"\nserde = \"1\"", &[], false), ["may not depend on `wire`"]);

@@ -4,6 +4,9 @@ use std::io::Write as _;
 use std::process::Command;
 use std::time::Instant;
 
+use rand::{Rng as _, SeedableRng as _};
+use rand_pcg::Pcg64Mcg;
+
 use crate::support::House;
 use crate::{Given, median, skip, tell};
 
@@ -14,11 +17,9 @@ pub(crate) fn measure(_: &Given) {
     let house = House::new();
     // A GGUF file as far as the scan looks; Ollama's and the hub's blobs are named by their hash alike.
     let mut bytes = gguf::testing::Builder::tiny_llama().build();
-    let mut state = 1_u64;
-    while bytes.len() < BYTES {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        bytes.extend(state.to_le_bytes());
-    }
+    let header = bytes.len();
+    bytes.resize(BYTES, 0);
+    Pcg64Mcg::seed_from_u64(1).fill_bytes(&mut bytes[header..]);
     let file = house.write("file", &bytes);
     drop(bytes);
     let Ok(first) = Command::new("sha256sum").arg(&file).output() else {

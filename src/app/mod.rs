@@ -358,9 +358,11 @@ impl App {
             Effect::Reveal(id) => self.keeper.ask(history::Wish::Reveal(id)),
             Effect::Forget(id) => self.keeper.ask(history::Wish::Delete(id)),
             Effect::Draw => {
-                use std::hash::{BuildHasher as _, Hasher as _};
-                let number = std::hash::RandomState::new().build_hasher().finish();
-                self.handle(Event::Drawn(number));
+                use rand::TryRng as _;
+                match rand::rngs::SysRng.try_next_u64() {
+                    Ok(number) => self.handle(Event::Drawn(number)),
+                    Err(error) => self.handle(Event::Trouble(format!("no random number can be had: {error}"))),
+                }
             }
             Effect::Scratch(order) => {
                 // The one before goes first: its folder has the same name.

@@ -78,6 +78,7 @@ pub async fn run(arguments: &Bench, models: Vec<Arc<Model>>, app: &mut App) -> E
         complain(&error);
         return Exit::Usage;
     }
+    let can_run = models.iter().any(|model| model.is_runnable());
     app.adopt(models);
     // Admission needs to know the memory.
     while app.state.machine.sample.is_none() {
@@ -88,7 +89,7 @@ pub async fn run(arguments: &Bench, models: Vec<Arc<Model>>, app: &mut App) -> E
     if app.state.bench.phase == Phase::Idle {
         let reason = app.state.notices.back().map_or("nothing was started", |notice| &notice.text);
         complain(reason);
-        return Exit::Refused;
+        return if can_run { Exit::Refused } else { Exit::Failed };
     }
     let mut teller = Teller { to_terminal: io::stderr().is_terminal(), told: String::new() };
     let mut interrupted = false;
@@ -136,7 +137,7 @@ fn finish(arguments: &Bench, bench: &State, interrupted: bool) -> Exit {
     formats::remarks(bench, &mut io::stderr());
     if interrupted {
         Exit::Interrupted
-    } else if bench.rows.iter().all(|row| row.repetitions.is_empty()) {
+    } else if bench.rows.iter().any(|row| row.failed.is_some() || row.repetitions.is_empty()) {
         Exit::Failed
     } else {
         Exit::Done

@@ -75,6 +75,26 @@ impl Place {
         if is_whole { Ok(found) } else { Err(Exit::NotFound) }
     }
 
+    /// The same where each model is looked at by itself: those that are found, and whether all are.
+    pub(super) fn find_those(
+        &self,
+        arguments: &[String],
+        settings: &settings::Library,
+    ) -> Result<(Vec<Arc<Model>>, bool), Exit> {
+        let mut models: Vec<Arc<Model>> = Vec::new();
+        let mut is_whole = true;
+        for argument in arguments {
+            match self.find(std::slice::from_ref(argument), settings) {
+                Ok(found) => {
+                    let new: Vec<_> = found.into_iter().filter(|model| !models.contains(model)).collect();
+                    models.extend(new);
+                }
+                Err(_) => is_whole = false,
+            }
+        }
+        if models.is_empty() && !is_whole { Err(Exit::NotFound) } else { Ok((models, is_whole)) }
+    }
+
     fn find_one(&self, argument: &str, settings: &settings::Library) -> Result<Arc<Model>, library::Unresolved> {
         let models = &self.listing.models;
         let path = std::path::absolute(self.env_path(argument)).unwrap_or_default();
@@ -239,6 +259,9 @@ fn show(plan: &Plan, at_once: bool, verbose: bool, out: &mut impl Write) -> io::
     if n_more > 0 {
         writeln!(out, "    and {n_more} more (--verbose shows all)")?;
     }
+    for remark in &plan.remarks {
+        writeln!(out, "Note: {}", gguf::clean(remark, TEXT_CHARS))?;
+    }
     if !plan.items.is_empty() {
         let later = if plan.fills_trash() && !at_once { ", once the trash is emptied" } else { "" };
         let never = if plan.can_undo() && !(at_once && plan.fills_trash()) { "" } else { " This can't be undone." };
@@ -289,6 +312,8 @@ struct Document<'a> {
     frees_bytes: u64,
     items: Vec<ItemView<'a>>,
     refusals: Vec<HashMap<&'static str, &'a str>>,
+    /// What was met and stands in nobody's way.
+    remarks: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -327,6 +352,7 @@ impl<'a> Document<'a> {
             frees_bytes: plan.frees().0,
             items: plan.items.iter().map(ItemView::new).collect(),
             refusals: plan.refusals.iter().map(refusal).collect(),
+            remarks: &plan.remarks,
         }
     }
 }

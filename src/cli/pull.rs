@@ -13,13 +13,18 @@ use super::Exit;
 use super::json;
 use crate::app::App;
 use crate::core::download::{Download, DownloadEvent, Order, Phase};
+use crate::core::file_role::FileRole;
 use crate::core::hub::{Choice, Failure, FailureKind, HubEvent, Quant, RemoteFile, named, pick, quants};
 use crate::core::plan::free_memory;
-use crate::core::units::{Bytes, span};
+use crate::core::units::{Bytes, span, tokens};
 use crate::core::{Action, Event};
 
 /// Time between two lines of progress where there is no terminal.
 const LINE: Duration = Duration::from_secs(5);
+/// The longest sentence, characters.
+const MAX_CHARS: usize = 4000;
+/// Quantisations that are listed in a sentence.
+const MAX_LISTED: usize = 24;
 
 /// What `pull` is asked.
 #[derive(Debug, clap::Args)]
@@ -44,9 +49,9 @@ pub async fn run(arguments: &Pull, app: &mut App) -> Exit {
         Err(End::Interrupted) => return Exit::Interrupted,
         Err(End::Failed(failure)) => (exit_of(failure.kind), failure),
     };
-    let _ = writeln!(io::stderr(), "taffrail: {}", gguf::clean(&failure.reason, 1000));
+    let _ = writeln!(io::stderr(), "taffrail: {}", gguf::clean(&failure.reason, MAX_CHARS));
     if let Some(hint) = failure.hint {
-        let _ = writeln!(io::stderr(), "  hint: {}", gguf::clean(&hint, 1000));
+        let _ = writeln!(io::stderr(), "  hint: {}", gguf::clean(&hint, MAX_CHARS));
     }
     exit
 }
@@ -321,9 +326,12 @@ impl Target {
         match &self.part {
             Part::Best => {
                 let free = free_memory(&app.state).map(|memory| memory.free);
-                let choice = pick(&all, free, app.state.settings.session.context);
-                let choice = choice.ok_or_else(|| self.nothing(&all))?;
-                Ok((of_quant(&all[choice.index]), Some(choice)))
+                let context = app.state.settings.session.context;
+                let choice = pick(&all, free, context).ok_or_else(|| self.nothing(&all, files))?;
+                match free.filter(|_| choice.fits == Some(false)) {
+                    Some(free) => Err(self.too_large(&all, free, context)),
+                    None => Ok((of_quant(&all[choice.index]), Some(choice))),
+                }
             }
             Part::Named(name) => {
                 let index = named(&all, name).ok_or_else(|| self.no_such(name, &all))?;
@@ -341,24 +349,66 @@ impl Target {
         }
     }
 
-    fn nothing(&self, all: &[Quant]) -> Failure {
-        let hint = if all.is_empty() {
-            "search for a repository that has them; their names often end in -GGUF"
+    /// There is no model to choose: what is there instead.
+    fn nothing(&self, all: &[Quant], files: &[RemoteFile]) -> Failure {
+        let models = all.iter().filter(|quant| quant.role == FileRole::Model);
+        let incomplete: Vec<_> =
+            models.map(|quant| format!("{} {}/{}", quant.label, quant.files.len(), quant.n_parts)).collect();
+        let others = all.iter().filter(|quant| quant.role != FileRole::Model);
+        let others: Vec<_> =
+            others.map(|quant| format!("{}, {} ({})", quant.label, quant.size(), quant.role.name())).collect();
+        let hint = if !incomplete.is_empty() {
+            let parts = listed(&incomplete);
+            format!("parts are missing on the hub ({parts}); name a file as OWNER/REPO/FILE to have it all the same")
+        } else if !others.is_empty() {
+            let others = listed(&others);
+            format!("what it has goes with a model and is none: {others}; name a file as OWNER/REPO/FILE to have it")
+        } else if files.iter().any(|file| file.path.to_ascii_lowercase().contains(".gguf")) {
+            "its files are pieces that have to be joined first; name each as OWNER/REPO/FILE to have it".to_owned()
         } else {
-            "parts are missing on the hub; name a file as OWNER/REPO/FILE to have it all the same"
+            "search for a repository that has them; their names often end in -GGUF".to_owned()
         };
-        not_found(format!("there is no whole GGUF model in {}", self.repository), hint.to_owned())
+        not_found(format!("there is no whole GGUF model in {}", self.repository), hint)
+    }
+
+    /// No model fits: what each would need.
+    fn too_large(&self, all: &[Quant], free: Bytes, context: u32) -> Failure {
+        let choices = all.iter().filter(|quant| quant.is_choice());
+        let sizes: Vec<_> =
+            choices.map(|quant| format!("{} ({}) needs {}", quant.label, quant.size(), quant.needs(context))).collect();
+        let context = tokens(u64::from(context));
+        let repository = &self.repository;
+        Failure {
+            reason: format!(
+                "no model of {repository} fits the {free} that are free with {context} context, estimated: {}",
+                listed(&sizes)
+            ),
+            hint: Some(format!(
+                "make room, use a shorter context, or name one as {repository}:QUANT to have it all the same"
+            )),
+            kind: FailureKind::Refused,
+        }
     }
 
     fn no_such(&self, name: &str, all: &[Quant]) -> Failure {
-        let labels: Vec<_> = all.iter().filter(|quant| quant.is_whole()).map(|quant| quant.label.as_str()).collect();
+        let labels: Vec<_> = all.iter().filter(|quant| quant.is_choice()).map(|quant| quant.label.clone()).collect();
         let hint = if labels.is_empty() {
             "it has no whole GGUF model".to_owned()
         } else {
-            format!("there are {}", labels.join(", "))
+            format!("there are {}", listed(&labels))
         };
         not_found(format!("there is no `{name}`, or several, in {}", self.repository), hint)
     }
+}
+
+/// The first of some words, and how many more there are.
+fn listed(words: &[String]) -> String {
+    let more = words.len().saturating_sub(MAX_LISTED);
+    let mut text = words.iter().take(MAX_LISTED).cloned().collect::<Vec<_>>().join(", ");
+    if more > 0 {
+        let _ = write!(text, " and {more} more");
+    }
+    text
 }
 
 fn no_target(text: &str) -> Failure {

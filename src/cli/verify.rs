@@ -39,7 +39,7 @@ struct FileView {
     model: String,
     path: String,
     size_bytes: u64,
-    /// `right`, `wrong`, `unknown` or `unreadable`.
+    /// `right`, `wrong`, `missing`, `unknown` or `unreadable`.
     verdict: &'static str,
     expected: Option<String>,
     found: Option<String>,
@@ -48,12 +48,14 @@ struct FileView {
 
 /// Hash the files and compare.
 pub fn run(arguments: &Verify, settings: &settings::Library, out: &mut impl Write) -> io::Result<Exit> {
-    let place = Place::look(settings);
-    let models = if arguments.models.is_empty() {
-        place.listing.models.clone()
+    let mut place = Place::look(settings);
+    // What has no row can still be missed.
+    place.listing.models.append(&mut place.listing.dangling);
+    let (models, are_all_known) = if arguments.models.is_empty() {
+        (place.listing.models.clone(), true)
     } else {
-        match place.find(&arguments.models, settings) {
-            Ok(models) => models,
+        match place.find_those(&arguments.models, settings) {
+            Ok(found) => found,
             Err(exit) => return Ok(exit),
         }
     };
@@ -77,7 +79,7 @@ pub fn run(arguments: &Verify, settings: &settings::Library, out: &mut impl Writ
         if is_live {
             let _ = write!(io::stderr(), "\r\x1b[K");
         }
-        wrong += usize::from(matches!(one.verdict, Verdict::Wrong { .. } | Verdict::Unreadable(_)));
+        wrong += usize::from(matches!(one.verdict, Verdict::Wrong { .. } | Verdict::Missing | Verdict::Unreadable(_)));
         if !arguments.json && result.is_ok() {
             result = tell(one, out).and_then(|()| out.flush());
         }
@@ -91,7 +93,7 @@ pub fn run(arguments: &Verify, settings: &settings::Library, out: &mut impl Writ
     } else {
         end(&checked, wrong, hashed, took, out)?;
     }
-    Ok(if wrong > 0 { Exit::Failed } else { Exit::Done })
+    Ok(if wrong > 0 || !are_all_known { Exit::Failed } else { Exit::Done })
 }
 
 fn tell(one: &Checked, out: &mut impl Write) -> io::Result<()> {
@@ -99,6 +101,11 @@ fn tell(one: &Checked, out: &mut impl Write) -> io::Result<()> {
     match &one.verdict {
         Verdict::Right => writeln!(out, "right       {:>8}  {path}", one.size),
         Verdict::Unknown => writeln!(out, "no hash     {:>8}  {path}", one.size),
+        Verdict::Missing => {
+            writeln!(out, "missing     {:>8}  {path}", "—")?;
+            let model = gguf::clean(&one.model, 200);
+            writeln!(out, "    it belongs to `{model}`, which has to be fetched again")
+        }
         Verdict::Unreadable(reason) => writeln!(out, "unreadable  {:>8}  {path}: {reason}", one.size),
         Verdict::Wrong { expected, found } => {
             writeln!(out, "WRONG       {:>8}  {path}", one.size)?;
@@ -113,8 +120,13 @@ fn end(checked: &[Checked], wrong: usize, hashed: Bytes, took: Duration, out: &m
     let count = |is: fn(&Verdict) -> bool| checked.iter().filter(|one| is(&one.verdict)).count();
     let right = count(|verdict| *verdict == Verdict::Right);
     let unknown = count(|verdict| *verdict == Verdict::Unknown);
+    let missing = count(|verdict| *verdict == Verdict::Missing);
+    let wrong = wrong - missing;
     let rate = Bytes((hashed.0 as f64 / took.as_secs_f64().max(1e-6)) as u64);
-    writeln!(out, "\n{right} right, {wrong} wrong, {unknown} of which no hash is known. {hashed} read at {rate}/s.")
+    writeln!(
+        out,
+        "\n{right} right, {wrong} wrong, {missing} missing, {unknown} of which no hash is known. {hashed} read at {rate}/s."
+    )
 }
 
 impl FileView {
@@ -122,6 +134,7 @@ impl FileView {
         let (verdict, expected, found, reason) = match &one.verdict {
             Verdict::Right => ("right", None, None, None),
             Verdict::Unknown => ("unknown", None, None, None),
+            Verdict::Missing => ("missing", None, None, None),
             Verdict::Unreadable(reason) => ("unreadable", None, None, Some(reason.clone())),
             Verdict::Wrong { expected, found } => ("wrong", Some(expected.to_string()), Some(found.to_string()), None),
         };

@@ -169,12 +169,55 @@ impl Merge {
     fn section(&mut self, section: &str, table: &DeTable<'_>, path: &Path, text: &str) {
         let place = |span: std::ops::Range<usize>| Origin::in_file(path, text, span.start);
         let entry = |(key, value): (&Spanned<DeString<'_>>, &Spanned<DeValue<'_>>)| {
-            (key.get_ref().to_string(), Value::from_toml(value.get_ref()), place(key.span()), place(value.span()))
+            let items = value.get_ref().as_array().filter(|_| schema::is_list(section, key.get_ref()));
+            let items = items.map(|items| {
+                let item = |item: &Spanned<DeValue<'_>>| (Value::from_toml(item.get_ref()), place(item.span()));
+                items.iter().map(item).collect::<Vec<_>>()
+            });
+            (
+                key.get_ref().to_string(),
+                Value::from_toml(value.get_ref()),
+                items,
+                place(key.span()),
+                place(value.span()),
+            )
         };
-        for (key, value, at_key, at_value) in table.iter().map(entry) {
-            if self.known(section, &key, &at_key) {
-                self.set(section, &key, &value, at_value);
+        for (key, value, items, at_key, at_value) in table.iter().map(entry) {
+            match items {
+                _ if !self.known(section, &key, &at_key) => {}
+                Some(items) => self.list(section, &key, items, at_value),
+                None => self.set(section, &key, &value, at_value),
             }
+        }
+    }
+
+    /// A value of a variable or the command line.
+    fn outside(&mut self, section: &str, key: &str, text: &str, origin: Origin) {
+        match Value::items_from_outside(text, section != schema::KEYS).filter(|_| schema::is_list(section, key)) {
+            Some(items) => {
+                let items = items.into_iter().map(|item| (item, origin.clone())).collect();
+                self.list(section, key, items, origin);
+            }
+            None => self.set(section, key, &Value::from_outside(text), origin),
+        }
+    }
+
+    /// Set a list to those of its entries that are right; each of the others is named with its place. Where none is right
+    /// the layer below stays.
+    fn list(&mut self, section: &str, key: &str, items: Vec<(Value, Origin)>, origin: Origin) {
+        let was_empty = items.is_empty();
+        let mut right = Vec::new();
+        for (item, place) in items {
+            match schema::list_entry(section, &item) {
+                Ok(word) => right.push(word),
+                Err(wrong) => {
+                    let hint = item.word().and_then(value::path_hint).filter(|_| section != schema::KEYS);
+                    self.report(place, format!("an entry of `{key}` in [{section}] {wrong}, not {item}"), hint);
+                }
+            }
+        }
+        if was_empty || !right.is_empty() {
+            self.set(section, key, &Value::List(right), origin);
         }
     }
 
@@ -191,7 +234,7 @@ impl Merge {
         for (name, value) in variables {
             let origin = Origin::Variable(name.clone());
             match known.get(name) {
-                Some((section, key)) => self.set(section, key, &Value::from_outside(value), origin),
+                Some((section, key)) => self.outside(section, key, value, origin),
                 None if is_ours(name) => {
                     let near = nearest(name, known.keys().map(String::as_str));
                     self.report(origin, "no such setting", near.map(|near| format!("did you mean `{near}`?")));
@@ -214,7 +257,7 @@ impl Merge {
             let hint = nearest(section, SECTIONS.iter().copied()).map(|near| format!("did you mean `{near}.{key}`?"));
             self.report(origin, format!("unknown section `{section}`"), hint);
         } else if self.known(section, key, &origin) {
-            self.set(section, key, &Value::from_outside(value), origin);
+            self.outside(section, key, value, origin);
         }
     }
 

@@ -5,6 +5,21 @@ use std::time::Duration;
 use super::value::{Value, show_bytes};
 use crate::core::settings::{CACHE_TYPES, GraphStyle, Place, SESSION_FIELDS, Settings, WaitPolicy};
 
+/// Whether a setting holds several values, of which one may be wrong and the others right.
+pub(super) fn is_list(section: &str, key: &str) -> bool {
+    section == KEYS || (section, key) == ("library", "folders")
+}
+
+/// One entry of such a setting, as a word.
+pub(super) fn list_entry(section: &str, value: &Value) -> Result<String, String> {
+    let word = value.word().map(str::to_owned);
+    if section == KEYS {
+        return word.ok_or_else(|| "must be the name of a key".to_owned());
+    }
+    let path = value.path()?;
+    Ok(word.unwrap_or_else(|| path.display().to_string()))
+}
+
 /// The sections in the order of config.toml. `[keys]` holds names of actions rather than settings.
 pub const SECTIONS: &[&str] =
     &["ui", "library", "hub", "session", "budget", "engine", "bench", "telemetry", "energy", "history", KEYS];

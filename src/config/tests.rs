@@ -162,7 +162,11 @@ fn what_is_wrong_is_told_and_the_default_stays() {
         ),
         (
             "[library]\nfolders = [\"models\"]",
-            "config.toml:2:11: `folders` in [library] must be a list of paths that begin with / or ~/, not [\"models\"]",
+            "config.toml:2:12: an entry of `folders` in [library] must be a path that begins with / or ~/, not \"models\"",
+        ),
+        (
+            "[library]\nfolders = 3",
+            "config.toml:2:11: `folders` in [library] must be a list of paths that begin with / or ~/, not 3",
         ),
         ("[keys]\nquitt = \"q\"", "config.toml:2:1: unknown action `quitt` in [keys] (did you mean `quit`?)"),
         ("[keys]\nquit = 3", "config.toml:2:8: `quit` in [keys] must be a word or a list of words, not 3"),
@@ -193,6 +197,34 @@ fn one_wrong_setting_leaves_the_others() {
     assert_eq!(loaded.settings.ui.graphs, GraphStyle::Ascii);
     let positions: Vec<_> = loaded.problems.iter().filter_map(|problem| problem.origin.position()).collect();
     assert_eq!(positions, [(2, 11), (4, 2), (7, 1)]);
+}
+
+#[test]
+fn one_wrong_entry_of_a_list_leaves_the_others() {
+    let home = etcetera::home_dir().unwrap();
+    let text = "[library]\nfolders = [\n  \"/right\",\n  \"models\", 3,\n  \"\",\n  \"~somebody/m\",\n  \"$HOME/m\",\n  \
+                [\"/inner\"], \"~/too\"]\n[keys]\nquit = [\"q\", 3, \"x\"]\n";
+    let loaded = parse(text);
+    assert_eq!(loaded.settings.library.folders, [PathBuf::from("/right"), home.join("too")]);
+    assert_eq!(loaded.settings.keys["quit"], ["q", "x"]);
+    let positions: Vec<_> = loaded.problems.iter().filter_map(|problem| problem.origin.position()).collect();
+    assert_eq!(positions, [(4, 3), (4, 13), (5, 3), (6, 3), (7, 3), (8, 3), (10, 14)]);
+    assert!(loaded.problems[0].what.starts_with("an entry of `folders` in [library] must be a path"), "{loaded:?}");
+    assert!(loaded.problems[4].hint.as_deref().unwrap().contains("variables are not resolved"), "{loaded:?}");
+    for (variables, flags) in [
+        (&[("TAFFRAIL_LIBRARY_FOLDERS", "/right:models:/too")][..], &[][..]),
+        (&[("TAFFRAIL_LIBRARY_FOLDERS", "[\"/right\", 3, \"/too\"]")], &[]),
+        (&[], &["library.folders=[\"/right\", \"models\", \"/too\"]"]),
+    ] {
+        let loaded = load(&sources(variables, flags));
+        assert_eq!(loaded.settings.library.folders, [PathBuf::from("/right"), PathBuf::from("/too")]);
+        assert_eq!(loaded.problems.len(), 1, "{:?}", loaded.problems);
+    }
+    // Where none is right the layer below stays.
+    let both = load(&sources(&[("TAFFRAIL_LIBRARY_FOLDERS", "/below")], &["library.folders=[\"models\"]"]));
+    assert_eq!(both.settings.library.folders, [PathBuf::from("/below")]);
+    let none = load(&sources(&[("TAFFRAIL_LIBRARY_FOLDERS", "/below")], &["library.folders=[]"]));
+    assert!(none.settings.library.folders.is_empty());
 }
 
 #[test]

@@ -37,6 +37,20 @@ impl Value {
         Self::Bare(text.to_owned())
     }
 
+    /// The entries of a list in a variable or on the command line: of a TOML list, or of `paths` separated as in PATH.
+    /// `None` where it is one word.
+    pub(super) fn items_from_outside(text: &str, are_paths: bool) -> Option<Vec<Self>> {
+        let text = text.trim();
+        if text.starts_with('[') {
+            let value = DeValue::parse(text).ok()?;
+            let items = value.get_ref().as_array()?;
+            return Some(items.iter().map(|item| Self::from_toml(item.get_ref())).collect());
+        }
+        let paths: Vec<_> = std::env::split_paths(text).filter(|path| !path.as_os_str().is_empty()).collect();
+        (are_paths && paths.len() > 1)
+            .then(|| paths.iter().map(|path| Self::Bare(path.to_string_lossy().into_owned())).collect())
+    }
+
     /// A value of a file.
     pub(super) fn from_toml(value: &DeValue<'_>) -> Self {
         match value {
@@ -253,6 +267,17 @@ fn parse_bytes(text: &str) -> Option<Bytes> {
 fn decimal(number: &DeInteger<'_>) -> String {
     i128::from_str_radix(number.as_str(), number.radix())
         .map_or_else(|_| number.to_string(), |number| number.to_string())
+}
+
+/// What to write instead of a path that would be another one elsewhere.
+pub(super) fn path_hint(text: &str) -> Option<String> {
+    let hint = match text.chars().next() {
+        None => "leave the entry out",
+        Some('~') => "only your own home is known as ~/; write the whole path of another's",
+        Some('$' | '%') => "variables are not resolved; write ~/ or the whole path",
+        _ => return None,
+    };
+    Some(hint.to_owned())
 }
 
 fn absolute(text: &str) -> Option<PathBuf> {

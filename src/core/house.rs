@@ -238,6 +238,8 @@ pub struct Plan {
     pub items: Vec<Item>,
     /// What is left alone though it was asked for.
     pub refusals: Vec<Refusal>,
+    /// What was met and stands in nobody's way.
+    pub remarks: Vec<String>,
 }
 
 impl Plan {

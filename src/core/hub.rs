@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::download::{Download, Order};
 use super::editor::Editor;
+use super::file_role::{self, FileRole};
 use super::plan::free_memory;
 use super::state::State;
 use super::units::{Bytes, tokens};
@@ -136,11 +137,16 @@ pub struct Quant {
     pub files: Vec<RemoteFile>,
     /// Parts in all; more than there are files where some are missing on the hub.
     pub n_parts: u32,
-    /// Whether it is a projector for images or sound, which goes with a model and is none.
-    pub is_projector: bool,
+    /// What it is for: the model itself, or something that goes with one and is none.
+    pub role: FileRole,
 }
 
 impl Quant {
+    /// Whether it is a model that can be chosen: none of its parts is missing.
+    pub fn is_choice(&self) -> bool {
+        self.role == FileRole::Model && self.is_whole()
+    }
+
     /// All files together.
     pub fn size(&self) -> Bytes {
         self.files.iter().map(|file| file.size).sum()
@@ -228,49 +234,78 @@ pub enum HubEvent {
     Interrupted(Vec<Interrupted>),
 }
 
-/// The quantisations among a repository's files, smallest first, projectors last: parts of a split model are one.
+/// The quantisations among a repository's files, smallest first, what is no model last: parts of a split model are one.
 pub fn quants(files: &[RemoteFile]) -> Vec<Quant> {
     let mut groups = BTreeMap::<(&str, &str), (u32, Vec<(u32, &RemoteFile)>)>::new();
     for file in files {
         let (folder, name) = file.path.rsplit_once('/').unwrap_or(("", &file.path));
-        let lower = name.to_ascii_lowercase();
-        // An importance matrix helps to quantise and is no model.
-        let Some(stem) = strip_gguf(name).filter(|_| !lower.contains("imatrix")) else { continue };
+        let Some(stem) = strip_gguf(name) else { continue };
         let (stem, number, count) =
             gguf::split::parse(name).map_or((stem, 1, 1), |(stem, part)| (stem, part.number, part.count));
         let (n_parts, group) = groups.entry((folder, stem)).or_default();
         *n_parts = (*n_parts).max(count);
         group.push((number, file));
     }
-    let mut labels: BTreeMap<(bool, String), usize> = BTreeMap::new();
-    for (_, stem) in groups.keys() {
-        *labels.entry((is_projector(stem), label(stem))).or_default() += 1;
+    let mut groups: Vec<Group<'_>> = groups.into_iter().map(|(place, parts)| Group::new(place, parts)).collect();
+    let unmarked = groups.iter().filter(|group| group.mark.is_none());
+    let largest = unmarked.map(Group::parameters).fold(0.0, f64::max);
+    for group in &mut groups {
+        group.role = group.mark.map_or(FileRole::Model, |mark| mark.role(group.parameters(), largest));
     }
+    // What two have in common tells neither from the other.
+    let mut counts: BTreeMap<(FileRole, String), usize> = BTreeMap::new();
+    for group in &groups {
+        *counts.entry((group.role, group.short())).or_default() += 1;
+    }
+    let is_only = |group: &Group<'_>| counts.get(&(group.role, group.short())) == Some(&1);
     let mut quants: Vec<_> = groups
-        .into_iter()
-        .map(|((folder, stem), (n_parts, mut group))| {
-            group.sort_by_key(|(number, _)| *number);
-            group.dedup_by_key(|(number, _)| *number);
-            let short = label(stem);
-            let is_projector = is_projector(stem);
-            let label = match (labels.get(&(is_projector, short.clone())), folder) {
-                (Some(1), _) if is_projector => format!("mmproj-{}", short.trim_start_matches("mmproj-")),
-                (Some(1), _) => short,
-                (_, "") => stem.to_owned(),
-                (_, folder) => format!("{folder}/{stem}"),
+        .iter()
+        .map(|group| {
+            let label = match (is_only(group), group.folder) {
+                (true, _) => group.short(),
+                (false, "") => group.stem.to_owned(),
+                (false, folder) => format!("{folder}/{}", group.stem),
             };
-            let files = group.into_iter().map(|(_, file)| file.clone()).collect();
-            Quant { label, files, n_parts, is_projector }
+            Quant { label, files: group.files.clone(), n_parts: group.n_parts, role: group.role }
         })
         .collect();
-    quants.sort_by(|one, other| {
-        (one.is_projector, one.size(), &one.label).cmp(&(other.is_projector, other.size(), &other.label))
-    });
+    quants.sort_by(|one, other| (one.role, one.size(), &one.label).cmp(&(other.role, other.size(), &other.label)));
     quants
 }
 
-fn is_projector(stem: &str) -> bool {
-    stem.to_ascii_lowercase().contains("mmproj")
+/// The parts of one file.
+struct Group<'a> {
+    folder: &'a str,
+    stem: &'a str,
+    n_parts: u32,
+    files: Vec<RemoteFile>,
+    mark: Option<file_role::Mark>,
+    role: FileRole,
+}
+
+impl<'a> Group<'a> {
+    fn new((folder, stem): (&'a str, &'a str), (n_parts, mut parts): (u32, Vec<(u32, &RemoteFile)>)) -> Self {
+        parts.sort_by_key(|(number, _)| *number);
+        parts.dedup_by_key(|(number, _)| *number);
+        let files = parts.into_iter().map(|(_, file)| file.clone()).collect();
+        let quant = quant_in(stem);
+        Self { folder, stem, n_parts, files, mark: file_role::mark(folder, stem, quant), role: FileRole::Model }
+    }
+
+    /// Its parameters, about.
+    fn parameters(&self) -> f64 {
+        let size: Bytes = self.files.iter().map(|file| file.size).sum();
+        size.0 as f64 * 8.0 / bits(&label(self.stem))
+    }
+
+    /// What it is called where no other is called so.
+    fn short(&self) -> String {
+        match self.role {
+            FileRole::Model => label(self.stem),
+            FileRole::Projector => format!("mmproj-{}", label(self.stem).trim_start_matches("mmproj-")),
+            _ => self.stem.to_owned(),
+        }
+    }
 }
 
 fn strip_gguf(name: &str) -> Option<&str> {
@@ -280,14 +315,20 @@ fn strip_gguf(name: &str) -> Option<&str> {
 
 /// What tells a file from its neighbours: the quantisation in its stem, as people write it, else the stem itself.
 fn label(stem: &str) -> String {
+    let Some(place) = quant_in(stem) else { return stem.to_owned() };
+    let upper = stem.to_ascii_uppercase();
+    let is_dynamic = upper.get(..place.start).is_some_and(|before| before.ends_with("UD-"));
+    let quant = upper.get(place).unwrap_or_default();
+    if is_dynamic { format!("UD-{quant}") } else { quant.to_owned() }
+}
+
+/// Where the quantisation stands in a stem: the last one that it names.
+fn quant_in(stem: &str) -> Option<std::ops::Range<usize>> {
     let upper = stem.to_ascii_uppercase();
     let starts = upper
         .char_indices()
         .filter(|(at, _)| *at == 0 || upper.get(..*at).is_some_and(|before| before.ends_with(['-', '.', '_', ' '])));
-    let found = starts.rev().find_map(|(at, _)| Some((at, quant_at(upper.get(at..)?)?)));
-    let Some((at, quant)) = found else { return stem.to_owned() };
-    let is_dynamic = upper.get(..at).is_some_and(|before| before.ends_with("UD-"));
-    if is_dynamic { format!("UD-{quant}") } else { quant.to_owned() }
+    starts.rev().find_map(|(at, _)| Some(at..at + quant_at(upper.get(at..)?)?.len()))
 }
 
 /// The quantisation that a text begins with, up to the next `-`, `.` or blank.
@@ -346,9 +387,9 @@ pub struct Choice {
 /// The best of a repository's quantisations for so much free memory: the largest that fits with this context. Full
 /// floats are taken only where nothing else is offered. `None` where there is no whole model.
 pub fn pick(quants: &[Quant], free: Option<Bytes>, context: u32) -> Option<Choice> {
-    let whole = || quants.iter().enumerate().filter(|(_, quant)| quant.is_whole() && !quant.is_projector);
-    let has_quantised = whole().any(|(_, quant)| !is_full(&quant.label));
-    let offered: Vec<_> = whole().filter(|(_, quant)| !(has_quantised && is_full(&quant.label))).collect();
+    let choices = || quants.iter().enumerate().filter(|(_, quant)| quant.is_choice());
+    let has_quantised = choices().any(|(_, quant)| !is_full(&quant.label));
+    let offered: Vec<_> = choices().filter(|(_, quant)| !(has_quantised && is_full(&quant.label))).collect();
     let (smallest, _) = *offered.iter().min_by_key(|(_, quant)| quant.size())?;
     let only = if offered.len() == 1 { Some(smallest) } else { None };
     let Some(free) = free else {
@@ -388,20 +429,23 @@ pub fn preselected(state: &State, repository: &Repository) -> Option<Choice> {
     pick(quants, free_memory(state).map(|memory| memory.free), state.settings.session.context)
 }
 
-/// The quantisation that a person names: its label, a file's path or name, or a part of one label only.
+/// The quantisation that a person names: its label, a file's path or name, or a part of one label only. What is no model
+/// is meant only where its own name is given whole.
 pub fn named(quants: &[Quant], name: &str) -> Option<usize> {
-    let whole = |index: &usize| quants[*index].is_whole();
-    let all = || (0..quants.len()).filter(whole);
+    let all = || (0..quants.len()).filter(|index| quants[*index].is_whole());
+    let models = || all().filter(|index| quants[*index].is_choice());
     let is_file = |file: &RemoteFile| file.path == name || file.path.rsplit('/').next() == Some(name);
+    let is_called = |index: &usize, name: &str| quants[*index].label.eq_ignore_ascii_case(name);
     let exact = all().find(|index| quants[*index].files.iter().any(is_file));
-    let by_label = || all().find(|index| quants[*index].label.eq_ignore_ascii_case(name));
-    let dynamic = || all().find(|index| quants[*index].label.eq_ignore_ascii_case(&format!("UD-{name}")));
+    let by_label = || models().find(|index| is_called(index, name));
+    let dynamic = || models().find(|index| is_called(index, &format!("UD-{name}")));
+    let other = || all().find(|index| is_called(index, name));
     let by_part = || {
         let wanted = name.to_ascii_uppercase();
-        let mut found = all().filter(|index| quants[*index].label.to_ascii_uppercase().contains(&wanted));
+        let mut found = models().filter(|index| quants[*index].label.to_ascii_uppercase().contains(&wanted));
         found.next().filter(|_| found.next().is_none() && !name.is_empty())
     };
-    exact.or_else(by_label).or_else(dynamic).or_else(by_part)
+    exact.or_else(by_label).or_else(dynamic).or_else(other).or_else(by_part)
 }
 
 #[cfg(test)]

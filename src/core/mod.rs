@@ -14,6 +14,7 @@ pub mod effect;
 pub mod energy;
 pub mod event;
 pub mod figure;
+pub mod file_role;
 pub mod fit;
 pub mod fleet_view;
 pub mod foreign;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde::{Deserialize, Serialize};
 
 use super::units::Bytes;
@@ -123,11 +124,8 @@ impl std::str::FromStr for Digest {
     /// From hexadecimal digits, with `sha256:` or `sha256-` before them or not: 64 are SHA-256, 40 are git's SHA-1.
     fn from_str(text: &str) -> Result<Self, NoDigest> {
         fn bytes<const N: usize>(hex: &[u8]) -> Option<[u8; N]> {
-            let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
             let mut bytes = [0; N];
-            for (byte, pair) in bytes.iter_mut().zip(hex.chunks_exact(2)) {
-                *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-            }
+            HEXLOWER_PERMISSIVE.decode_mut(hex, &mut bytes).ok()?;
             Some(bytes)
         }
         let hex = text.strip_prefix("sha256").and_then(|rest| rest.strip_prefix([':', '-'])).unwrap_or(text).as_bytes();
@@ -162,11 +160,7 @@ impl std::fmt::Display for Digest {
             Self::Sha256(bytes) => bytes,
             Self::GitSha1(bytes) => bytes,
         };
-        let mut digits = String::with_capacity(2 * bytes.len());
-        for byte in bytes {
-            digits.extend([byte >> 4, byte & 15].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])));
-        }
-        f.pad(&digits)
+        f.pad(&HEXLOWER.encode(bytes))
     }
 }
 

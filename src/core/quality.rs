@@ -51,7 +51,7 @@ pub struct Quality {
     /// Chunks in the text, once known.
     pub n_chunks: Option<u32>,
     /// The reference's vocabulary.
-    pub(super) vocabulary: Option<u64>,
+    pub(super) vocabulary: Option<[u8; 32]>,
     /// What came of the reference, by chunk.
     pub reference: Vec<Scored>,
     /// What came of the model, by chunk.
@@ -231,7 +231,7 @@ mod tests {
             weight(b" b", 0.06, true),
             weight(&[0xff], 0.0, true),
         ];
-        let chunk = Scored { id: 1, chunk: 0, n_chunks: 1, vocabulary: 0, before: b"a".to_vec(), tokens };
+        let chunk = Scored { id: 1, chunk: 0, n_chunks: 1, vocabulary: [0; 32], before: b"a".to_vec(), tokens };
         let piece = |text: &str, heat, differs| Piece { text: text.to_owned(), heat, differs };
         let expected = [
             piece("a", None, false),
@@ -251,7 +251,7 @@ mod tests {
             agrees: Some(agrees),
         };
         let tokens = vec![weight(1.0, 0.0, true), weight(3.0, 0.2, false)];
-        let chunk = Scored { id: 1, chunk: 0, n_chunks: 1, vocabulary: 0, before: Vec::new(), tokens };
+        let chunk = Scored { id: 1, chunk: 0, n_chunks: 1, vocabulary: [0; 32], before: Vec::new(), tokens };
         let all = summary(&[chunk]).unwrap();
         assert_eq!(all.n_tokens, 2);
         assert!((all.perplexity.value - 2.0_f64.exp()).abs() < 1e-9);

@@ -1,5 +1,6 @@
 //! Records for other programs: one JSON document, or CSV with a row for each speed.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use super::{History, Problem};
@@ -56,6 +57,7 @@ impl History {
 }
 
 fn rows(record: &Record, out: &mut dyn Write) -> io::Result<()> {
+    let mut table = csv::Writer::from_writer(out);
     let none = [Measured::default()];
     let figures = if record.figures.is_empty() { &none[..] } else { &record.figures };
     for figure in figures {
@@ -77,15 +79,14 @@ fn rows(record: &Record, out: &mut dyn Write) -> io::Result<()> {
             figure.n.to_string(),
             number(figure.joules),
         ];
-        writeln!(out, "{}", cells.map(|cell| quoted(&cell)).join(","))?;
+        table.write_record(cells.each_ref().map(|cell| harmless(cell).into_owned()))?;
     }
-    Ok(())
+    table.flush()
 }
 
-/// A cell of CSV (RFC 4180). One that a spreadsheet would take for a formula is told to be text.
-fn quoted(cell: &str) -> String {
+/// A cell that a spreadsheet would take for a formula is told to be text.
+fn harmless(cell: &str) -> Cow<'_, str> {
     let is_formula =
         cell.starts_with(['=', '@', '\t', '\r']) || (cell.starts_with(['+', '-']) && cell.parse::<f64>().is_err());
-    let cell = if is_formula { format!("'{cell}") } else { cell.to_owned() };
-    if cell.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
+    if is_formula { format!("'{cell}").into() } else { cell.into() }
 }

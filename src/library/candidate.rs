@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -130,7 +129,7 @@ pub(super) fn group(
 }
 
 /// A path as text that is harmless on a terminal, and still different for each path: what is no printable Unicode
-/// stands as `%` and two hexadecimal digits for each byte, and so does `%` itself.
+/// stands as `%` and two hexadecimal digits for each byte, as in an address, and so does `%` itself.
 pub(super) fn id_text(path: &OsStr) -> String {
     if let Some(text) =
         path.to_str().filter(|text| text.bytes().all(|byte| (b' '..0x7f).contains(&byte) && byte != b'%'))
@@ -138,9 +137,7 @@ pub(super) fn id_text(path: &OsStr) -> String {
         return text.to_owned();
     }
     let escape = |text: &mut String, bytes: &[u8]| {
-        for byte in bytes {
-            let _ = write!(text, "%{byte:02x}");
-        }
+        text.extend(bytes.iter().map(|byte| percent_encoding::percent_encode_byte(*byte)));
     };
     let mut text = String::new();
     for chunk in path.as_encoded_bytes().utf8_chunks() {

@@ -36,7 +36,7 @@ pub struct Env {
     /// The variables that are set and not empty, by name.
     pub variables: BTreeMap<&'static str, PathBuf>,
     /// Names this build of the program, so that an index of another is not believed: the reader's rules change.
-    pub build: u64,
+    pub build: u128,
     /// Seconds since 1970.
     pub now: i64,
 }
@@ -103,9 +103,9 @@ pub(super) fn read_text(path: &Path, max_bytes: u64) -> Option<String> {
     (metadata.is_file() && metadata.len() <= max_bytes).then(|| std::fs::read_to_string(path).ok()).flatten()
 }
 
-/// Size and time of the executable: another build differs in one of them.
-fn build() -> Option<u64> {
+/// Size and time of the executable, one behind the other: another build differs in one of them.
+fn build() -> Option<u128> {
     let metadata = std::env::current_exe().ok()?.metadata().ok()?;
     let modified = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-    Some(metadata.len().rotate_left(40) ^ modified.as_nanos() as u64)
+    Some(u128::from(metadata.len()) << 64 | u128::from(modified.as_nanos() as u64))
 }

@@ -5,7 +5,6 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::hash::{BuildHasherDefault, Hasher};
 use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,15 +12,16 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use twox_hash::XxHash3_64;
 
 use super::stat::Stat;
 use super::walk::Kind;
 use crate::core::model::Digest;
 
 /// Names the file's layout, before the number of the build.
-const MAGIC: &[u8; 16] = b"taffrail index 3";
+const MAGIC: &[u8; 16] = b"taffrail index 4";
 /// Magic, build, checksum.
-const HEAD: usize = 32;
+const HEAD: usize = 40;
 /// A longer index is not read: 100,000 models take about half.
 const MAX_INDEX: u64 = 128 << 20;
 /// What changed this shortly before it was looked at may change again within the same tick of the file system's clock,
@@ -93,24 +93,8 @@ struct Record<'a> {
     seen: AtomicBool,
 }
 
-/// The records by path.
-type Table<'a> = HashMap<&'a str, Record<'a>, BuildHasherDefault<PathHasher>>;
-
-/// Hashes paths a word at a time. Whoever can lay paths that collide into a store makes a look at it slow, and could have
-/// laid more of them instead.
-#[derive(Debug, Default)]
-struct PathHasher(u64);
-
-impl Hasher for PathHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = mix(self.0, checksum(bytes));
-    }
-
-    fn finish(&self) -> u64 {
-        // The table goes by the highest bits and the lowest.
-        self.0 ^ (self.0 >> 32)
-    }
-}
+/// The records by path. Most of a warm look's time goes into this table, so its hash is a fast one.
+type Table<'a> = HashMap<&'a str, Record<'a>, foldhash::fast::RandomState>;
 
 /// The index during one scan. Threads share it: what is known stays as it was, what is new is collected beside it.
 #[derive(Debug)]
@@ -123,7 +107,7 @@ pub(super) struct Index<'a> {
 
 impl<'a> Index<'a> {
     /// The index of this build in `bytes`; an empty one where they hold none. `now` is in seconds since 1970.
-    pub(super) fn new(bytes: &'a [u8], build: u64, now: i64) -> Self {
+    pub(super) fn new(bytes: &'a [u8], build: u128, now: i64) -> Self {
         let known = decode(bytes, build).unwrap_or_default();
         Self { now: now.saturating_mul(1_000_000_000), known, fresh: Mutex::default() }
     }
@@ -195,7 +179,7 @@ impl<'a> Index<'a> {
 
     /// The bytes to write down after this look; `None` where they would say what is written already. What a whole look
     /// did not come upon is forgotten.
-    pub(super) fn into_bytes(self, build: u64, is_whole: bool) -> Option<Vec<u8>> {
+    pub(super) fn into_bytes(self, build: u128, is_whole: bool) -> Option<Vec<u8>> {
         let Self { known, fresh, .. } = self;
         let fresh = fresh.into_inner().unwrap_or_else(PoisonError::into_inner);
         // From here on it holds what is fresh too, which lives less long.
@@ -254,31 +238,25 @@ pub(super) fn read(place: &Path) -> Vec<u8> {
     if is_read { bytes } else { Vec::new() }
 }
 
-fn encode(table: &Table<'_>, build: u64) -> Option<Vec<u8>> {
+fn encode(table: &Table<'_>, build: u128) -> Option<Vec<u8>> {
     let mut bytes = postcard::to_extend(table, vec![0; HEAD]).ok()?;
     let sum = checksum(&bytes[HEAD..]);
     bytes[..16].copy_from_slice(MAGIC);
-    bytes[16..24].copy_from_slice(&build.to_le_bytes());
-    bytes[24..HEAD].copy_from_slice(&sum.to_le_bytes());
+    bytes[16..32].copy_from_slice(&build.to_le_bytes());
+    bytes[32..HEAD].copy_from_slice(&sum.to_le_bytes());
     Some(bytes)
 }
 
-fn decode(bytes: &[u8], build: u64) -> Option<Table<'_>> {
+fn decode(bytes: &[u8], build: u128) -> Option<Table<'_>> {
     let (head, body) = bytes.split_at_checked(HEAD)?;
-    let is_ours = head[..16] == *MAGIC && head[16..24] == build.to_le_bytes();
-    let is_ours = is_ours && head[24..] == checksum(body).to_le_bytes();
+    let is_ours = head[..16] == *MAGIC && head[16..32] == build.to_le_bytes();
+    let is_ours = is_ours && head[32..] == checksum(body).to_le_bytes();
     if is_ours { postcard::from_bytes(body).ok() } else { None }
 }
 
-fn mix(sum: u64, word: u64) -> u64 {
-    (sum ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
-}
-
-/// Guards against bits that turned, not against malice. Each step can be undone, so that no single change goes unnoticed.
+/// Guards against bits that turned, not against malice: who may write here may also write its checksum.
 pub(super) fn checksum(bytes: &[u8]) -> u64 {
-    let (words, rest) = bytes.as_chunks::<8>();
-    let sum = words.iter().fold(bytes.len() as u64, |sum, word| mix(sum, u64::from_le_bytes(*word)));
-    rest.iter().fold(sum, |sum, byte| mix(sum, u64::from(*byte)))
+    XxHash3_64::oneshot(bytes)
 }
 
 #[cfg(test)]
@@ -346,7 +324,7 @@ mod tests {
         #[test]
         fn no_bytes_break_it(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             let mut with_head = MAGIC.to_vec();
-            with_head.extend(7_u64.to_le_bytes());
+            with_head.extend(7_u128.to_le_bytes());
             with_head.extend(checksum(&bytes).to_le_bytes());
             with_head.extend(&bytes);
             let _ = decode(&bytes, 7);

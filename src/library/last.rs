@@ -13,7 +13,7 @@ use super::replace::replace;
 use crate::core::model::Model;
 
 /// The build of the program that wrote it, and the checksum of what follows.
-const HEAD: usize = 16;
+const HEAD: usize = 24;
 
 fn place(env: &Env) -> Option<PathBuf> {
     env.cache.as_ref().map(|cache| cache.join("library.last"))
@@ -40,9 +40,9 @@ pub(super) fn write(models: &[Arc<Model>], env: &Env) {
     }
 }
 
-fn head_of(content: &[u8], build: u64) -> [u8; HEAD] {
+fn head_of(content: &[u8], build: u128) -> [u8; HEAD] {
     let mut head = [0; HEAD];
-    head[..8].copy_from_slice(&build.to_le_bytes());
-    head[8..].copy_from_slice(&checksum(content).to_le_bytes());
+    head[..16].copy_from_slice(&build.to_le_bytes());
+    head[16..].copy_from_slice(&checksum(content).to_le_bytes());
     head
 }

@@ -72,6 +72,8 @@ const BATCH: usize = 512;
 pub struct Listing {
     /// The models; no two have the same id.
     pub models: Vec<Arc<Model>>,
+    /// Models that nothing is left of but links that lead nowhere.
+    pub dangling: Vec<Arc<Model>>,
     /// The stores.
     pub stores: Vec<StoreStatus>,
     /// How long it took.
@@ -86,7 +88,9 @@ pub fn list(settings: &settings::Library, env: &Env) -> Listing {
     let (mut shelves, _) = look(settings, env, &index, &|_| ());
     let models = merge::merge(&shelves, &index);
     write_index(index, env, true, &mut shelves);
-    Listing { models, stores: shelves.into_iter().map(|shelf| shelf.status).collect(), took: start.elapsed() }
+    let dangling = shelves.iter_mut().flat_map(|shelf| std::mem::take(&mut shelf.dangling)).collect();
+    let stores = shelves.into_iter().map(|shelf| shelf.status).collect();
+    Listing { models, dangling, stores, took: start.elapsed() }
 }
 
 /// The model in a file, wherever it lies, with the other parts beside it where it is split. `None` without a file.

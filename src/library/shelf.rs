@@ -33,6 +33,8 @@ pub(super) struct Shelf {
     /// Where the place begins; empty for the models that came with the program.
     pub(super) root: PathBuf,
     pub(super) items: Vec<Item>,
+    /// Models whose files are all links that lead nowhere: no rows, and not whole either.
+    pub(super) dangling: Vec<Arc<Model>>,
     pub(super) status: StoreStatus,
     /// The folders that were looked into, or would have been, with their last change.
     pub(super) folders: Vec<(PathBuf, Option<i64>)>,
@@ -48,7 +50,7 @@ pub(super) fn look(places: &[Place], env: &Env, index: &Index<'_>, news: &News<'
     let walked = walk(&places, &roots, index).into_iter().zip(&places).enumerate();
     for (shelf, ((of_place, Walked { status, folders }), place)) in walked {
         candidates.extend(of_place.into_iter().map(|candidate| (shelf, candidate)));
-        shelves.push(Shelf { root: place.root.clone(), items: Vec::new(), status, folders });
+        shelves.push(Shelf { root: place.root.clone(), items: Vec::new(), dangling: Vec::new(), status, folders });
     }
     let inspected = spread(candidates, |chunk| {
         let look = |(shelf, candidate): (usize, Candidate)| {
@@ -60,21 +62,21 @@ pub(super) fn look(places: &[Place], env: &Env, index: &Index<'_>, news: &News<'
         news.add(whole.map(|(_, item, _)| Arc::clone(&item.model)));
         found
     });
-    let mut dangling = vec![(0, None); shelves.len()];
     for (shelf, item, is_dangling) in inspected {
         if is_dangling {
-            let (count, first) = &mut dangling[shelf];
-            *count += 1;
-            first.get_or_insert(item);
+            shelves[shelf].dangling.push(item.model);
         } else {
             shelves[shelf].status.n_models += 1;
             shelves[shelf].items.push(item);
         }
     }
-    for (shelf, dangling) in shelves.iter_mut().zip(dangling) {
-        if let (count, Some(Item { model, .. })) = dangling {
+    for shelf in &mut shelves {
+        if let Some((model, others)) = shelf.dangling.split_first() {
             let path = model.path().map(|path| path.display().to_string()).unwrap_or_default();
-            let more = if count > 1 { format!(" (and {} more links lead nowhere)", count - 1) } else { String::new() };
+            let more = match others.len() {
+                0 => String::new(),
+                more => format!(" (and {more} more links lead nowhere)"),
+            };
             shelf.status.problems.push(gguf::clean(&format!("{path}: {}{more}", model.status), 400));
         }
     }
@@ -108,5 +110,5 @@ pub(super) fn starters(settings: &settings::Library, env: &Env) -> Option<Shelf>
     }
     let (models, status) = starter::models(env);
     let items = models.into_iter().map(|model| Item { model: Arc::new(model), node: None }).collect();
-    Some(Shelf { root: PathBuf::new(), items, status, folders: Vec::new() })
+    Some(Shelf { root: PathBuf::new(), items, dangling: Vec::new(), status, folders: Vec::new() })
 }

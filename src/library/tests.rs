@@ -103,7 +103,7 @@ pub(super) fn model(name: &str) -> Vec<u8> {
 }
 
 /// A part of a split model: the first one has the metadata.
-fn part(number: u16, count: u16) -> Vec<u8> {
+pub(super) fn part(number: u16, count: u16) -> Vec<u8> {
     let builder = if number == 1 { Builder::tiny_llama() } else { Builder::empty() };
     let tensor = format!("part{number}.weight");
     builder.u16("split.no", number - 1).u16("split.count", count).tensor(&tensor, &[32, 2], gguf::TensorType(0)).build()
@@ -298,14 +298,14 @@ fn hostile_names_are_harmless_and_distinct() {
     }
     machine.blob("models--a\x1b[2J--b", "one", "m.gguf", "1", &model("another"));
     insta::assert_snapshot!(machine.lines(), @r#"
-    hf:a%1b[2J/b/m.gguf · m · ready
-    folder:[root]/models/%1b[31mred%1b[0m.gguf · [31mred[0m · ready
+    hf:a%1B[2J/b/m.gguf · m · ready
+    folder:[root]/models/%1B[31mred%1B[0m.gguf · [31mred[0m · ready
     folder:[root]/models/50%25.gguf · 50% · ready
     folder:[root]/models/50%2525.gguf · 50%25 · ready
-    folder:[root]/models/bad%fe.gguf · bad� · ready
-    folder:[root]/models/bad%ff.gguf · bad� · ready
-    folder:[root]/models/evil%e2%80%ae.gguf · evil · ready
-    folder:[root]/models/two%0alines.gguf · two lines · ready
+    folder:[root]/models/bad%FE.gguf · bad� · ready
+    folder:[root]/models/bad%FF.gguf · bad� · ready
+    folder:[root]/models/evil%E2%80%AE.gguf · evil · ready
+    folder:[root]/models/two%0Alines.gguf · two lines · ready
     "#);
     let listing = machine.list();
     assert!(listing.models.iter().all(|model| model.is_runnable()));

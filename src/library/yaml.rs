@@ -1,7 +1,12 @@
-//! The little of YAML that other tools write beside models: a mapping of names to words or lists of words.
+//! What other tools write in YAML beside models: a mapping of names to words or lists of words.
 //!
-//! Absent: all else. Nested mappings but those asked for by name, anchors and blocks of text are passed over, and nothing
-//! is an error.
+//! The reading itself is a crate's; here is what of a document is wanted. Absent: nested mappings but those asked for by
+//! name, aliases (so that none can multiply), and errors: of a document that ends in nonsense, what stands before it
+//! counts.
+
+use std::borrow::Cow;
+
+use granit_parser::{Event, Parser, ScalarStyle, StrInput};
 
 /// Entries that are kept; a model card has some dozens.
 const MAX_ENTRIES: usize = 256;
@@ -35,78 +40,128 @@ impl Value {
 
 /// The entries of the outermost mapping, in their order; empty values are left out.
 pub(super) fn mapping(text: &str) -> Vec<(String, Value)> {
-    let mut entries: Vec<(String, Value)> = Vec::new();
-    // The name whose list may follow on lines of its own.
-    let mut open: Option<String> = None;
-    for line in text.lines() {
-        let content = line.trim_start();
-        let is_indented = content.len() < line.len();
-        if content.is_empty() || content.starts_with('#') {
-            continue;
-        }
-        if let Some(item) = content.strip_prefix("- ").or_else(|| (content == "-").then_some("")) {
-            if let (Some(name), Some(word)) = (&open, scalar(item)) {
-                match entries.last_mut() {
-                    Some((last, Value::List(words))) if last == name => {
-                        if words.len() < MAX_ITEMS {
-                            words.push(word);
-                        }
-                    }
-                    _ => entries.push((name.clone(), Value::List(vec![word]))),
-                }
+    let mut entries = Vec::new();
+    let text = printable(text);
+    if let Some(mut nodes) = Nodes::of_mapping(&text) {
+        nodes.entries(&mut |name, nodes| {
+            if let Some(value) = nodes.value() {
+                entries.push((name, value));
             }
-            continue;
-        }
-        if is_indented {
-            continue;
-        }
-        open = None;
-        if entries.len() >= MAX_ENTRIES {
-            break;
-        }
-        let Some((name, value)) = content.split_once(':') else { continue };
-        let (name, value) = (unquoted(name.trim()).to_owned(), value.trim());
-        if value.is_empty() || value.starts_with('#') {
-            open = Some(name);
-        } else if let Some(list) = value.strip_prefix('[').and_then(|list| list.split_once(']')) {
-            let words: Vec<_> = list.0.split(',').filter_map(scalar).take(MAX_ITEMS).collect();
-            entries.push((name, Value::List(words)));
-        } else if let Some(word) = scalar(value) {
-            entries.push((name, Value::Word(word)));
-        }
+        });
     }
     entries
 }
 
 /// The entries of the mapping that stands under this name of the outermost one, in their order.
-pub(super) fn nested(text: &str, name: &str) -> Vec<(String, Value)> {
-    let is_name = |line: &&str| line.strip_suffix(':').is_some_and(|line| unquoted(line.trim_end()) == name);
-    let head = |line: &str| line.split(" #").next().unwrap_or_default().trim_end().to_owned();
-    let mut lines = text.lines().skip_while(|line| !is_name(&&*head(line)));
-    lines.next();
-    let is_blank = |line: &&str| matches!(line.trim_start().chars().next(), None | Some('#'));
-    let inner: Vec<_> = lines.take_while(|line| line.starts_with(' ') || is_blank(line)).collect();
-    let first = inner.iter().find(|line| !is_blank(line));
-    let indent: String = first.into_iter().flat_map(|line| line.chars().take_while(|c| *c == ' ')).collect();
-    let outer: Vec<_> = inner.iter().map(|line| line.strip_prefix(&indent).unwrap_or(line)).collect();
-    mapping(&outer.join("\n"))
+pub(super) fn nested(text: &str, wanted: &str) -> Vec<(String, Value)> {
+    let mut entries = Vec::new();
+    let text = printable(text);
+    if let Some(mut nodes) = Nodes::of_mapping(&text) {
+        nodes.entries(&mut |name, nodes| match nodes.next() {
+            Some(Event::MappingStart(..)) if name == wanted => nodes.entries(&mut |name, nodes| {
+                if let Some(value) = nodes.value() {
+                    entries.push((name, value));
+                }
+            }),
+            Some(node) => nodes.skip(&node),
+            None => {}
+        });
+    }
+    entries
 }
 
-/// A word, without quotes and without what stands behind it; `None` where it is none.
-fn scalar(text: &str) -> Option<String> {
+/// A text without control characters, which YAML does not allow and which would end it there.
+fn printable(text: &str) -> Cow<'_, str> {
+    let is_odd = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+    if text.contains(is_odd) { text.replace(is_odd, "").into() } else { text.into() }
+}
+
+/// The nodes of a document, one after the other. They end at its end, and where it stops being YAML.
+struct Nodes<'a>(Parser<'a, StrInput<'a>>);
+
+impl<'a> Nodes<'a> {
+    /// Those behind the beginning of a document's outermost mapping; `None` where it is none.
+    fn of_mapping(text: &'a str) -> Option<Self> {
+        let mut nodes = Self(Parser::new_from_str(text.trim_start_matches('\u{feff}')));
+        matches!(nodes.next()?, Event::MappingStart(..)).then_some(nodes)
+    }
+
+    /// The next node, or the end of one.
+    fn next(&mut self) -> Option<Event<'a>> {
+        loop {
+            match self.0.next()?.ok()?.0 {
+                Event::StreamEnd | Event::DocumentEnd => return None,
+                node @ (Event::Alias(_)
+                | Event::Scalar(..)
+                | Event::SequenceStart(..)
+                | Event::SequenceEnd
+                | Event::MappingStart(..)
+                | Event::MappingEnd) => return Some(node),
+                _ => {}
+            }
+        }
+    }
+
+    /// Give each name of the mapping that has begun to `take`, which takes the node of its value.
+    fn entries(&mut self, take: &mut dyn FnMut(String, &mut Self)) {
+        let mut n_entries = 0;
+        while let Some(key) = self.next() {
+            match key {
+                Event::MappingEnd => return,
+                Event::Scalar(name, ..) if n_entries < MAX_ENTRIES => {
+                    n_entries += 1;
+                    take(name.into_owned(), self);
+                }
+                key => {
+                    self.skip(&key);
+                    let Some(value) = self.next() else { return };
+                    self.skip(&value);
+                }
+            }
+        }
+    }
+
+    /// The value that comes next; `None` where it says nothing, or is no word and no list of words.
+    fn value(&mut self) -> Option<Value> {
+        match self.next()? {
+            Event::Scalar(text, style, ..) => word(&text, style).map(Value::Word),
+            Event::SequenceStart(..) => {
+                let mut words = Vec::new();
+                while let Some(item) = self.next() {
+                    match item {
+                        Event::SequenceEnd => break,
+                        Event::Scalar(text, style, ..) => {
+                            words.extend(word(&text, style).filter(|_| words.len() < MAX_ITEMS));
+                        }
+                        item => self.skip(&item),
+                    }
+                }
+                (!words.is_empty()).then_some(Value::List(words))
+            }
+            node => {
+                self.skip(&node);
+                None
+            }
+        }
+    }
+
+    /// Pass over what a node that has begun holds.
+    fn skip(&mut self, node: &Event<'_>) {
+        let is_begin = |node: &Event<'_>| matches!(node, Event::SequenceStart(..) | Event::MappingStart(..));
+        let is_end = |node: &Event<'_>| matches!(node, Event::SequenceEnd | Event::MappingEnd);
+        let mut depth = usize::from(is_begin(node));
+        while depth > 0 {
+            let Some(inner) = self.next() else { return };
+            depth = depth + usize::from(is_begin(&inner)) - usize::from(is_end(&inner));
+        }
+    }
+}
+
+/// A word; `None` where it says that there is none.
+fn word(text: &str, style: ScalarStyle) -> Option<String> {
     let text = text.trim();
-    let word = match text.chars().next()? {
-        quote @ ('"' | '\'') => text.get(1..)?.split(quote).next()?,
-        // Blocks of text, nested mappings and lists, anchors.
-        '|' | '>' | '{' | '[' | '&' | '*' | '!' => return None,
-        _ => text.split(" #").next()?.trim_end(),
-    };
-    let is_nothing = word.is_empty() || word == "null" || word == "~";
-    (!is_nothing).then(|| word.to_owned())
-}
-
-fn unquoted(text: &str) -> &str {
-    ['"', '\''].into_iter().find_map(|quote| text.strip_prefix(quote)?.strip_suffix(quote)).unwrap_or(text)
+    let is_null = style == ScalarStyle::Plain && matches!(text, "null" | "Null" | "NULL" | "~");
+    (!text.is_empty() && !is_null).then(|| text.to_owned())
 }
 
 #[cfg(test)]
@@ -114,6 +169,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn word(word: &str) -> Value {
+        Value::Word(word.to_owned())
+    }
+
+    fn list(words: &[&str]) -> Value {
+        Value::List(words.iter().map(|word| (*word).to_owned()).collect())
+    }
 
     #[test]
     fn what_tools_write() {
@@ -128,31 +191,47 @@ base_model:
 tags: [a, "b c", ]
 empty:
 nothing: null
+quoted: "null"
 language:
   - en
   - fr
-text: |
-  line: one
+link: >-
+  https://example.org
+  /a
+escaped: "a\u00e9\"b"
+single: 'it''s'
+long: [a,
+  b]
 model-index:
 - name: x
   results:
   - task: y
+inner: {a: 1}
 size_bytes: 42
-link: https://example.org/a#b
+version: 3.0
+shared: &one word
+again: *one
+link_2: https://example.org/a#b
 "#;
-        let list = |words: &[&str]| Value::List(words.iter().map(|word| (*word).to_owned()).collect());
-        let word = |word: &str| Value::Word(word.to_owned());
         let expected = [
             ("license", word("apache-2.0")),
             ("license_name", word("my licence")),
             ("base_model", list(&["Qwen/Qwen3-8B", "meta-llama/Llama-3.1-8B"])),
             ("tags", list(&["a", "b c"])),
+            ("quoted", word("null")),
             ("language", list(&["en", "fr"])),
-            ("model-index", list(&["name: x", "task: y"])),
+            ("link", word("https://example.org /a")),
+            ("escaped", word("aé\"b")),
+            ("single", word("it's")),
+            ("long", list(&["a", "b"])),
             ("size_bytes", word("42")),
-            ("link", word("https://example.org/a#b")),
+            ("version", word("3.0")),
+            ("shared", word("word")),
+            ("link_2", word("https://example.org/a#b")),
         ];
-        assert_eq!(mapping(text), expected.map(|(name, value)| (name.to_owned(), value)));
+        let expected = expected.map(|(name, value)| (name.to_owned(), value));
+        assert_eq!(mapping(text), expected);
+        assert_eq!(mapping(&text.replace('\n', "\r\n")), expected);
     }
 
     #[test]
@@ -165,11 +244,32 @@ link: https://example.org/a#b
         for name in ["deeper", "empty", "name", "absent"] {
             assert_eq!(nested(text, name), [], "{name}");
         }
+        assert_eq!(nested("parameters: {model: a.gguf}", "parameters"), [word("model", "a.gguf")]);
+    }
+
+    #[test]
+    fn what_stands_before_nonsense_counts() {
+        for text in ["a: 1\nb: [1, 2\n", "a: 1\n}\n", "a: 1\nb: \"x\n"] {
+            assert_eq!(mapping(text).first(), Some(&("a".to_owned(), word("1"))), "{text:?}");
+        }
+        for text in ["", "- a\n- b\n", "word", "{", "]", "\u{feff}", "? [a]\n: b"] {
+            assert_eq!(mapping(text), [], "{text:?}");
+        }
+    }
+
+    #[test]
+    fn depth_and_length_are_bounded() {
+        let deep = format!("a: {}", "[".repeat(100_000));
+        assert!(mapping(&deep).len() <= 1);
+        let long = (0..1000).map(|number| format!("k{number}: 1")).collect::<Vec<_>>().join("\n");
+        assert_eq!(mapping(&long).len(), MAX_ENTRIES);
+        let list = format!("a: [{}]", "x,".repeat(1000));
+        assert_eq!(mapping(&list)[0].1.words().len(), MAX_ITEMS);
     }
 
     proptest! {
         #[test]
-        fn no_text_breaks_it(text in "([a-z\"'-]{0,5}[:#\\[\\]| -]{0,3}\\PC{0,6}\n?){0,20}") {
+        fn no_text_breaks_it(text in "([a-z\"'-]{0,5}[:#\\[\\]|{}&*!? -]{0,3}\\PC{0,6}\n?){0,20}") {
             let _ = mapping(&text);
             let _ = nested(&text, "a");
         }

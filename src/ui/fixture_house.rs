@@ -66,7 +66,7 @@ pub(super) fn question(state: &State) -> Overlay {
         reason: "it is used by ollama runner, pid 4711".to_owned(),
         hint: Some("stop that first".to_owned()),
     };
-    let plan = Plan { items: vec![item], refusals: vec![refusal] };
+    let plan = Plan { items: vec![item], refusals: vec![refusal], remarks: Vec::new() };
     Overlay::Plan {
         request: Box::new(Request::Remove { models: state.library.models.iter().take(1).cloned().collect() }),
         plan: Box::new(plan),

@@ -208,7 +208,7 @@ pub(super) fn heat() -> State {
         .chain([(" two", 0.3, false), (" sentences", 0.07, true), (".", 0.2, true)])
         .map(|(text, divergence, agrees)| weight(text, divergence, agrees))
         .collect();
-    let scored = wire::Scored { id: 1, chunk: 0, n_chunks: 1, vocabulary: 1, before: b"Exp".to_vec(), tokens };
+    let scored = wire::Scored { id: 1, chunk: 0, n_chunks: 1, vocabulary: [1; 32], before: b"Exp".to_vec(), tokens };
     let [Some(model), Some(reference)] = [state.race.entry(0), state.race.entry(1)] else { return state };
     let order = QualityOrder {
         model,

@@ -81,5 +81,6 @@ fn lines<'a>(canvas: &Canvas<'_>, plan: &'a Plan) -> Vec<Spans<'a>> {
             canvas.span(Meaning::Muted, refusal.reason.as_str()),
         ]);
     }
+    lines.extend(plan.remarks.iter().map(|remark| vec![canvas.span(Meaning::Muted, remark.as_str())]));
     lines
 }

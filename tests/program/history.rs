@@ -5,7 +5,7 @@ use std::fs;
 use taffrail::core::history::{Kind, Reading, Record};
 use taffrail::history::History;
 
-use crate::support::House;
+use crate::support::{House, starter};
 
 fn with_records(house: &House, n: i64) {
     let path = house.path("data/taffrail/history.db");
@@ -163,4 +163,29 @@ fn a_bench_is_measured_kept_and_compared() {
     assert_eq!(peer[0]["samples_ns"].as_array().unwrap().len(), 2);
     let shown = house.run(&["show", "ishmael-1m", "--json"]).json();
     assert!(shown["model"]["measured"]["rate"].as_f64().is_some(), "{shown:#}");
+}
+
+/// What can't be measured is named, the others are measured, and that is no whole success.
+#[test]
+fn a_bench_of_several_measures_those_that_can_be() {
+    let house = House::new();
+    let whole = std::fs::read(starter("ishmael-1m")).unwrap();
+    let cut = house.write("m/cut.gguf", &whole[..600_000]);
+    // llama.cpp knows no such way to split text, and says so when it loads the file.
+    let key = b"tokenizer.ggml.pre";
+    let place = whole.windows(key.len()).position(|bytes| bytes == key).unwrap() + key.len() + 12;
+    let mut odd = whole.clone();
+    odd[place..place + 5].copy_from_slice(b"nosuc");
+    let odd = house.write("m/odd.gguf", odd);
+    for (other, said) in
+        [(cut.to_str().unwrap(), "cut"), (odd.to_str().unwrap(), "odd"), ("no-such-model", "no-such-model")]
+    {
+        let arguments = ["bench", "ishmael-1m", other, "--pp", "16", "--tg", "8", "-r", "1", "--keep-tainted", "--csv"];
+        let ran = house.run(&arguments);
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        let measured =
+            ran.stdout.lines().filter(|line| line.contains("ishmael-1m") && !line.contains(",,,0,0")).count();
+        assert!(measured >= 2 && ran.stderr.contains(said), "{ran:?}");
+    }
+    assert_eq!(house.run(&["bench", cut.to_str().unwrap(), "--pp", "16", "--tg", "8", "-r", "1"]).code, Some(1));
 }

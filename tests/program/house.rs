@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
+use data_encoding::HEXLOWER;
 use rustix::fs::OFlags;
 use sha2::{Digest as _, Sha256};
 
@@ -18,7 +19,7 @@ const MAIN: &str = "1111111111111111111111111111111111111111";
 const OLDER: &str = "2222222222222222222222222222222222222222";
 
 fn hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    HEXLOWER.encode(&Sha256::digest(bytes))
 }
 
 fn small() -> Vec<u8> {
@@ -319,6 +320,60 @@ fn ollamas_invariants_hold() {
     assert!(ran.stdout.contains("third/latest"), "{ran:?}");
     std::fs::remove_dir_all(root.join("manifests/registry.ollama.ai/library/third")).unwrap();
     assert_eq!(check_ollama(&root), 2);
+}
+
+#[test]
+fn what_is_gone_is_told_and_what_is_litter_stops_nothing() {
+    let house = House::new();
+    let root = ollama(&house);
+    house.write("config/taffrail/config.toml", format!("[library]\nollama = {root:?}\n"));
+    hub(&house, "a--one", MAIN, "one-Q8.gguf", &small());
+    std::fs::remove_file(house.path(&format!("hub/models--a--one/blobs/{}", hex(&small())))).unwrap();
+    let ran = house.run(&["verify"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.stdout.contains("missing") && ran.stdout.contains("one-Q8.gguf"), "{ran:?}");
+    let ran = house.run(&["verify", "one-Q8", "ollama:second", "no-such-model", "--json"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let document = ran.json();
+    let verdicts = document["files"].as_array().unwrap().iter().map(|file| file["verdict"].as_str().unwrap());
+    let verdicts: Vec<_> = verdicts.collect();
+    assert!(verdicts[0] == "missing" && verdicts[1..].iter().all(|verdict| *verdict == "right"), "{verdicts:?}");
+    assert!(ran.stderr.contains("no-such-model"), "{ran:?}");
+    assert_eq!(house.run(&["verify", "no-such-model"]).code, Some(3));
+    // An empty manifest, notes and a backup stand in nobody's way.
+    let library = "ollama/manifests/registry.ollama.ai/library";
+    for (name, text) in [("third/latest", ""), ("second/latest.meta", "{}"), ("second/latest~", "{")] {
+        house.write(&format!("{library}/{name}"), text);
+    }
+    let mut command = house.command(&["rm", "ollama:second", "-y"]);
+    let ran = crate::support::Ran::from(command.env("OLLAMA_HOST", "127.0.0.1:1").output().unwrap());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stdout.contains("third/latest is empty, and stays"), "{ran:?}");
+    assert!(!root.join("blobs").join(format!("sha256-{}", hex(&large()))).exists());
+    for arguments in [&["usage"][..], &["prune", "-n"], &["dedupe", "-n"], &["ls"]] {
+        assert_eq!(house.run(arguments).code, Some(0), "{arguments:?}");
+    }
+}
+
+#[test]
+fn one_wrong_folder_leaves_the_others() {
+    let house = House::new();
+    house.write("mine/right.gguf", small());
+    house.write("file", "x");
+    let right = house.path("mine");
+    let text = format!(
+        "[library]\nuse_starter = false\nfolders = [\n  \"models\",\n  {right:?},\n  {right:?},\n  {:?},\n  \"/nowhere/m\",\n  7,\n]\n",
+        house.path("file")
+    );
+    house.write("config/taffrail/config.toml", text);
+    let ran = house.run(&["ls", "--json"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(ran.json()["models"].as_array().unwrap().len(), 1, "{ran:?}");
+    for place in
+        ["config.toml:4:3: an entry of `folders`", "config.toml:9:3: an entry of `folders`", "/file: ", "/nowhere/m: "]
+    {
+        assert!(ran.stderr.contains(place), "{place}: {}", ran.stderr);
+    }
 }
 
 /// A server like Ollama's that has the models of a store; `DELETE` does what `delete` says.

@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use rand::{Rng as _, SeedableRng as _};
+use rand_pcg::Pcg64Mcg;
+
 use crate::fake_hub::{FakeHub, Repo, Wrong};
 use crate::support::{House, Ran, signal, starter, wait_for};
 
@@ -11,12 +14,9 @@ const REPOSITORY: &str = "pequod/whale-GGUF";
 
 /// Some megabytes that no two bytes' places make equal.
 fn content(seed: u64, len: usize) -> Vec<u8> {
-    let mut state = seed | 1;
-    let mut next = move || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as u8
-    };
-    (0..len).map(|_| next()).collect()
+    let mut bytes = vec![0; len];
+    Pcg64Mcg::seed_from_u64(seed).fill_bytes(&mut bytes);
+    bytes
 }
 
 fn command(house: &House, hub: &FakeHub, arguments: &[&str]) -> Command {
@@ -115,6 +115,56 @@ fn what_can_not_be_fetched_has_its_exit_code_and_says_what_to_do() {
     let ran: Ran = command(&house, &hub, &[REPOSITORY]).env("HF_HUB_OFFLINE", "1").output().unwrap().into();
     assert_eq!(ran.code, Some(4), "{ran:?}");
     assert!(ran.stderr.contains("HF_HUB_OFFLINE"), "{ran:?}");
+}
+
+/// What goes with a model is never the model, and what does not fit is not fetched unasked.
+#[test]
+fn what_is_no_model_or_does_not_fit_is_not_fetched_unasked() {
+    let one = std::fs::read(starter("ishmael-1m")).unwrap();
+    let four = std::fs::read(starter("ishmael-4m")).unwrap();
+    let mixed = Repo::new(
+        "pequod/mixed",
+        &[
+            ("mtp-whale-Q8_0.gguf", &four),
+            ("dflash-whale-Q8_0.gguf", &four),
+            ("whale-EAGLE3-Q8_0.gguf", &four),
+            ("ggml-vocab-whale.gguf", &four),
+            ("mmproj-whale-Q8_0.gguf", &four),
+            ("whale-lora-f16.gguf", &four),
+            ("whale.imatrix.gguf", &four),
+            ("imatrix.dat", &four),
+            ("whale-Q4_0.gguf", &one),
+        ],
+    );
+    let aside = Repo::new("pequod/aside", &[("mtp-whale-Q8_0.gguf", &four), ("mmproj-whale-F16.gguf", &one)]);
+    let pieces = Repo::new("pequod/pieces", &[("whale.Q8_0.gguf.part1of2", &one), ("whale.Q8_0.gguf.part2of2", &one)]);
+    let hub = FakeHub::start(vec![mixed, aside, pieces]);
+    let house = House::new();
+    let ran = pull(&house, &hub, &["pequod/mixed", "--dry-run"]);
+    assert_eq!((ran.code, ran.stdout.contains("whale-Q4_0.gguf")), (Some(0), true), "{ran:?}");
+    for (target, code, texts) in [
+        ("pequod/mixed:Q8_0", 3, ["there is no `Q8_0`", "Q4_0"]),
+        ("pequod/aside", 3, ["no whole GGUF model", "mtp-whale-Q8_0, 4."]),
+        ("pequod/pieces", 3, ["no whole GGUF model", "joined first"]),
+    ] {
+        let ran = pull(&house, &hub, &[target]);
+        assert_eq!(ran.code, Some(code), "{target}: {ran:?}");
+        assert!(texts.iter().all(|text| ran.stderr.contains(text)), "{target}: {}", ran.stderr);
+    }
+    // A file that is named is meant.
+    let ran = pull(&house, &hub, &["pequod/aside/mtp-whale-Q8_0.gguf"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let mut small = command(&house, &hub, &["pequod/mixed"]);
+    let ran: Ran = small.env("TAFFRAIL_BUDGET_MEMORY", "1 MB").output().unwrap().into();
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert!(
+        ran.stderr.contains("no model of pequod/mixed fits") && ran.stderr.contains("Q4_0 (1.2 MB) needs"),
+        "{ran:?}"
+    );
+    assert!(!house.path("hub/models--pequod--mixed").exists());
+    let mut named = command(&house, &hub, &["pequod/mixed:Q4_0"]);
+    let ran: Ran = named.env("TAFFRAIL_BUDGET_MEMORY", "1 MB").output().unwrap().into();
+    assert_eq!(ran.code, Some(0), "{ran:?}");
 }
 
 /// A pull that has brought something and is not over.

@@ -183,8 +183,8 @@ pub struct Scored {
     pub chunk: u32,
     /// Chunks of the text that are weighed: whole ones, and where every token is weighed the rest as well.
     pub n_chunks: u32,
-    /// A fingerprint of the vocabulary: two models with the same one have the same tokens.
-    pub vocabulary: u64,
+    /// SHA-256 of the vocabulary's tokens: two models with the same one have the same tokens.
+    pub vocabulary: [u8; 32],
     /// The bytes of the tokens before those that were weighed.
     pub before: Vec<u8>,
     /// The tokens that were weighed, in order.

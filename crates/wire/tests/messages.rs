@@ -194,11 +194,11 @@ fn events() {
                 id: 1,
                 chunk: 2,
                 n_chunks: 3,
-                vocabulary: 4,
+                vocabulary: [4; 32],
                 before: vec![65],
                 tokens: vec![Weight { bytes: vec![66], surprise: 0.5, divergence: Some(0.25), agrees: Some(true) }],
             })),
-            r#"{"event":"scored","id":1,"chunk":2,"n_chunks":3,"vocabulary":4,"before":[65],"tokens":[{"bytes":[66],"surprise":0.5,"divergence":0.25,"agrees":true}]}"#,
+            r#"{"event":"scored","id":1,"chunk":2,"n_chunks":3,"vocabulary":[4,4,4,4,4,4,4,4,4,4,4,4,4,4,4,4,4,4,4,4,4,4,4,4,4,4,4,4,4,4,4,4],"before":[65],"tokens":[{"bytes":[66],"surprise":0.5,"divergence":0.25,"agrees":true}]}"#,
         ),
         (
             Event::Finished { id: 1, finish: Finish::ContextFull, counters: Counters::default() },

@@ -6,6 +6,8 @@
 use std::time::Instant;
 
 use llama_cpp_sys_2 as sys;
+use rand::{RngExt as _, SeedableRng as _};
+use rand_pcg::Pcg64Mcg;
 use wire::{Failure, FailureKind, Measure, Measured};
 
 use crate::backend::fail;
@@ -283,20 +285,17 @@ impl Batch {
     }
 }
 
-/// Random numbers that are the same in each process: xorshift64 (Marsaglia, 2003).
-struct Random(u64);
+/// Random tokens that are the same in each process.
+struct Random(Pcg64Mcg);
 
 impl Default for Random {
     fn default() -> Self {
-        Self(0x2545_F491_4F6C_DD1D)
+        Self(Pcg64Mcg::seed_from_u64(0))
     }
 }
 
 impl Random {
     fn token(&mut self, n_vocab: usize) -> i32 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % n_vocab.max(1) as u64) as i32
+        self.0.random_range(0..n_vocab.max(1)) as i32
     }
 }

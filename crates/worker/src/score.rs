@@ -4,9 +4,9 @@
 //! arithmetic (`probable`).
 
 use std::fs::File;
-use std::hash::{DefaultHasher, Hasher as _};
 use std::io::{BufReader, BufWriter, Read as _, Write as _};
 
+use sha2::{Digest as _, Sha256};
 use wire::{Distributions, Event, Failure, FailureKind, Score, Scored, Weight};
 
 use crate::backend;
@@ -21,7 +21,7 @@ const CHUNK: std::ops::RangeInclusive<u32> = 8..=8192;
 #[derive(Default)]
 pub(crate) struct Scorer {
     tokens: Vec<i32>,
-    vocabulary: Option<u64>,
+    vocabulary: Option<[u8; 32]>,
 }
 
 impl Scorer {
@@ -125,14 +125,14 @@ impl Scorer {
     }
 }
 
-/// A number that is the same for vocabularies of the same tokens.
-fn fingerprint(model: &Model) -> u64 {
-    let mut hasher = DefaultHasher::new();
+/// What is the same for vocabularies of the same tokens, and for no others.
+fn fingerprint(model: &Model) -> [u8; 32] {
+    let mut hasher = Sha256::new();
     let mut bytes = Vec::new();
     for token in 0..model.n_vocab() as i32 {
         model.piece(token, true, &mut bytes);
-        hasher.write_usize(bytes.len());
-        hasher.write(&bytes);
+        hasher.update((bytes.len() as u64).to_le_bytes());
+        hasher.update(&bytes);
     }
-    hasher.finish()
+    hasher.finalize().into()
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use wire::DeviceKind;
 
 use super::super::table::{self, Column};
-use crate::core::bench::{Bench, Lane, Row};
+use crate::core::bench::{Bench, Lane, LanePhase, Row};
 use crate::core::statistics::Change;
 use crate::core::units::{counted, digits};
 
@@ -77,9 +77,16 @@ pub(super) fn remarks(bench: &Bench, err: &mut impl Write) {
         let seconds = bench.cooled.as_secs_f64();
         let _ = writeln!(err, "waited {seconds:.0} s between repetitions for the machine to cool down");
     }
+    // A model that could not be measured at all is named once.
+    for lane in &bench.lanes {
+        if let LanePhase::Failed(reason) = &lane.phase {
+            let _ = writeln!(err, "taffrail: {}", gguf::clean(&format!("{}: {reason}", lane.model.name), 1000));
+        }
+    }
     for row in &bench.rows {
         let name = lane(bench, row).map_or("", |lane| lane.model.name.as_str());
-        if let Some(reason) = &row.failed {
+        let is_told = lane(bench, row).is_some_and(|lane| matches!(lane.phase, LanePhase::Failed(_)));
+        if let Some(reason) = row.failed.as_ref().filter(|_| !is_told) {
             let _ = writeln!(err, "{}", gguf::clean(&format!("{name}, {}: {reason}", row.cell.label()), 1000));
         }
         if let Some(last) = row.tainted.last() {
@@ -102,18 +109,17 @@ pub(super) fn remarks(bench: &Bench, err: &mut impl Write) {
 
 /// A row for each speed.
 pub(super) fn csv(bench: &Bench, out: &mut impl Write) -> io::Result<()> {
-    writeln!(
-        out,
-        "model,test,n_prompt,n_gen,depth,parallel,batch,threads,tokens_per_second,half_width_95,deviation,n,tainted,\
-         ttft_ms,p50_ms,p90_ms,p99_ms,joules_per_token"
-    )?;
+    const HEAD: &str = "model,test,n_prompt,n_gen,depth,parallel,batch,threads,tokens_per_second,half_width_95,deviation,\
+                        n,tainted,ttft_ms,p50_ms,p90_ms,p99_ms,joules_per_token";
+    let mut table = csv::Writer::from_writer(out);
+    table.write_record(HEAD.split(','))?;
     let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
     for row in &bench.rows {
         let (rate, cell) = (row.rate(), row.cell);
         let latencies = row.latencies([0.5, 0.9, 0.99]);
         let id = lane(bench, row).map_or("", |lane| lane.model.id.as_str());
         let cells = [
-            format!("\"{}\"", id.replace('"', "\"\"")),
+            id.to_owned(),
             cell.label(),
             cell.n_prompt.to_string(),
             cell.n_generate.to_string(),
@@ -132,9 +138,9 @@ pub(super) fn csv(bench: &Bench, out: &mut impl Write) -> io::Result<()> {
             number(latencies.map(|all| all[2])),
             number(row.joules()),
         ];
-        writeln!(out, "{}", cells.join(","))?;
+        table.write_record(cells)?;
     }
-    Ok(())
+    table.flush()
 }
 
 /// What llama-bench prints with `-o json`, for scripts that read that. Fields that have no counterpart here have

@@ -50,7 +50,16 @@ impl Asked {
             tell(&format!("{}: {number} of {}, {}", model.name, open.len(), prompt.id));
             let most = settings.max_tokens.map_or(prompt.max_tokens, |most| most.min(prompt.max_tokens));
             set(app, "max_tokens", &most.to_string());
-            let answer = answer(app, session, chat(prompt), prompt.grammar.clone()).await?;
+            let answer = match answer(app, session, chat(prompt), prompt.grammar.clone()).await {
+                Ok(answer) => answer,
+                Err(failure) => {
+                    // The next model has the machine for itself.
+                    if failure.0 != Exit::Interrupted {
+                        stop(app, session).await;
+                    }
+                    return Err(failure);
+                }
+            };
             let answer = check(&answer, prompt);
             let waits = prompt.checks.iter().any(|check| matches!(check, Check::Judge { .. }));
             if waits {
@@ -128,6 +137,7 @@ pub(super) async fn start(
     if let Some(Overlay::Refused { refusal, .. }) = &app.state.overlay {
         let text =
             format!("{} {refusal}\n  hint: a smaller --context needs less; --force starts it anyway", model.name);
+        app.state.overlay = None;
         return Err(Failure(Exit::Refused, text));
     }
     let Some(session) = app.state.fleet.chosen else {

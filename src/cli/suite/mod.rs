@@ -112,6 +112,8 @@ struct Results {
     asked: Vec<Asked>,
     /// How the models ran.
     settings: SessionSettings,
+    /// Whether all models could be asked.
+    is_whole: bool,
 }
 
 /// Run `taffrail suite`. `find` gives the model that a name means.
@@ -133,7 +135,7 @@ pub async fn ask(
     } else {
         results.write(&mut out, terminal_width())
     };
-    Exit::Done
+    if results.is_whole { Exit::Done } else { Exit::Failed }
 }
 
 /// Run `taffrail pick`.
@@ -168,7 +170,7 @@ pub async fn pick_one(
     if arguments.by.is_none() && !has_energy {
         let _ = writeln!(io::stderr(), "no sensor tells the energy of every answer, so it went by time (--by)");
     }
-    if picked.is_some() { Exit::Done } else { Exit::Failed }
+    if picked.is_some() && results.is_whole { Exit::Done } else { Exit::Failed }
 }
 
 fn failed(failure: &Failure) -> Exit {
@@ -217,7 +219,7 @@ async fn run(
     let begin = app.state.now.uptime;
     // Answers are kept with their suite, not each for itself as well.
     let keeps = std::mem::replace(&mut app.state.settings.history.keep, false);
-    let mut asked = Vec::new();
+    let (mut asked, mut failures) = (Vec::new(), Vec::new());
     for model in &models {
         let mut store = Store::open(folder, &text, model, &settings);
         if common.anew {
@@ -225,7 +227,19 @@ async fn run(
                 .clear()
                 .map_err(|error| Failure(Exit::Failed, format!("an earlier run can't be dropped: {error}")))?;
         }
-        asked.push(Asked::ask(app, &suite, model, store, settings, common.force).await?);
+        match Asked::ask(app, &suite, model, store, settings, common.force).await {
+            Ok(one) => asked.push(one),
+            Err(failure) if failure.0 == Exit::Interrupted => return Err(failure),
+            // The others are asked all the same.
+            Err(failure) => {
+                let exit = failure.0;
+                failed(&failure);
+                failures.push(exit);
+            }
+        }
+    }
+    if let Some(exit) = failures.first().filter(|_| asked.is_empty()) {
+        return Err(Failure(*exit, "no model could be asked".to_owned()));
     }
     if let Some(judge) = judge.as_ref().filter(|_| asked.iter().any(Asked::wants_judge)) {
         let mut settings: SessionSettings = app.state.settings.session;
@@ -238,7 +252,8 @@ async fn run(
         ask::stop(app, session).await;
     }
     app.state.settings.history.keep = keeps;
-    let results = Results { suite, judge: judge.map(|judge| judge.name.clone()), asked, settings };
+    let is_whole = failures.is_empty();
+    let results = Results { suite, judge: judge.map(|judge| judge.name.clone()), asked, settings, is_whole };
     // What was known before was kept then.
     if results.asked.iter().any(|asked| asked.is_new) {
         let record = results.record(file, app.state.now.unix.saturating_mul(1000));

@@ -4,11 +4,12 @@
 //! is asked anew.
 
 use std::fs::{self, File, OpenOptions};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::core::figure::Grade;
 use crate::core::model::{Model, Store as Origin};
@@ -62,16 +63,13 @@ impl Store {
     /// What is there already. `suite` is the file's text: a suite that changed is another one. Without a folder nothing is
     /// kept.
     pub(super) fn open(folder: Option<&Path>, suite: &str, model: &Model, settings: &SessionSettings) -> Self {
-        let mut hash = DefaultHasher::new();
-        suite.hash(&mut hash);
-        format!("{settings:?}").hash(&mut hash);
-        for file in &model.files {
-            // A starter model is written out, and so gets its time, when it is first run.
-            let modified = if model.store == Origin::Starter { 0 } else { file.modified };
-            (file.size.0, modified).hash(&mut hash);
-        }
-        model.id.hash(&mut hash);
-        let path = folder.map(|folder| folder.join(format!("{:016x}.jsonl", hash.finish())));
+        // A starter model is written out, and so gets its time, when it is first run.
+        let modified = |modified| if model.store == Origin::Starter { 0 } else { modified };
+        let files: Vec<_> = model.files.iter().map(|file| (file.size.0, modified(file.modified))).collect();
+        // Two that differ in anything have two texts, and so two files.
+        let identity = format!("{:?}", (suite, settings, files, &model.id));
+        let name = HEXLOWER.encode(&Sha256::digest(identity));
+        let path = folder.map(|folder| folder.join(format!("{name}.jsonl")));
         let answers = path.as_deref().map(read).unwrap_or_default();
         Self { path, answers }
     }

@@ -34,13 +34,18 @@ const COLUMNS: &[Column] = &[
 
 /// The names of the columns.
 pub(super) fn head(out: &mut impl Write) -> io::Result<()> {
-    let names: Vec<_> = COLUMNS.iter().map(|(name, _)| *name).collect();
-    writeln!(out, "{}", names.join(","))
+    record(COLUMNS.iter().map(|(name, _)| (*name).to_owned()), out)
 }
 
 /// One look.
 pub(super) fn write(sample: &Sample, out: &mut impl Write) -> io::Result<()> {
     let value = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
-    let fields: Vec<_> = COLUMNS.iter().map(|(_, read)| value(read(sample))).collect();
-    writeln!(out, "{}", fields.join(","))
+    record(COLUMNS.iter().map(|(_, read)| value(read(sample))), out)
+}
+
+/// One row, written at once: a reader waits for it.
+fn record(fields: impl Iterator<Item = String>, out: &mut impl Write) -> io::Result<()> {
+    let mut table = csv::Writer::from_writer(out);
+    table.write_record(fields)?;
+    table.flush()
 }

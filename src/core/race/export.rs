@@ -182,19 +182,10 @@ fn harmless(text: &str) -> String {
     text.chars().filter(|character| matches!(character, '\n' | '\t') || !gguf::is_harmful(*character)).collect()
 }
 
-/// `2026-11-25 01:20 UTC` of seconds since 1970. Days to a date by Howard Hinnant's `civil_from_days`.
+/// `2026-11-25 01:20 UTC` of seconds since 1970; a dash where the calendar doesn't reach.
 pub(in crate::core) fn date(unix: i64) -> String {
-    let (days, second) = (unix.div_euclid(86_400), unix.rem_euclid(86_400));
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02} UTC", second / 3600, second % 3600 / 60)
+    let time = jiff::Timestamp::from_second(unix);
+    time.map_or_else(|_| "—".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M UTC").to_string())
 }
 
 /// For a terminal, from the document: the answers, one below the other, and the figures as a table.

@@ -10,6 +10,9 @@ mod record;
 
 use std::sync::Arc;
 
+use rand::SeedableRng as _;
+use rand::seq::SliceRandom as _;
+use rand_pcg::Pcg64Mcg;
 use serde::Serialize;
 use wire::{Finish, Loaded};
 
@@ -451,17 +454,10 @@ impl Race {
         })
     }
 
-    /// Put the columns in an order that `seed` determines. Fisher and Yates, by `SplitMix64`.
-    pub(super) fn shuffle(&mut self, mut seed: u64) {
+    /// Put the columns in an order that `seed` determines.
+    pub(super) fn shuffle(&mut self, seed: u64) {
         self.draw = seed;
-        for last in (1..self.lanes.len()).rev() {
-            seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut mixed = seed;
-            mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            mixed ^= mixed >> 31;
-            self.lanes.swap(last, (mixed % (last as u64 + 1)) as usize);
-        }
+        self.lanes.shuffle(&mut Pcg64Mcg::seed_from_u64(seed));
         self.awaits_shuffle = false;
     }
 }

@@ -123,6 +123,5 @@ fn bench_again(record: &Record) -> Option<String> {
 /// A word as a POSIX shell reads it back. Control characters other than line ends are dropped.
 fn quoted(text: &str) -> String {
     let text: String = text.chars().filter(|c| *c == '\n' || !gguf::is_harmful(*c)).collect();
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@,+=".contains(c);
-    if !text.is_empty() && text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    shell_words::quote(&text).into_owned()
 }

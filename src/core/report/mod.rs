@@ -217,7 +217,7 @@ mod tests {
         });
         assert_eq!(
             command(&record).unwrap(),
-            "taffrail race a a@seed=7,temperature=0.8 -p 'it'\\''s' --together --lockstep"
+            "taffrail race a 'a@seed=7,temperature=0.8' -p 'it'\\''s' --together --lockstep"
         );
         record.veil();
         assert_eq!(command(&record), None, "its names are hidden");

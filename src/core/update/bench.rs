@@ -46,9 +46,6 @@ fn prepare(state: &State, plan: Plan) -> Result<Bench, String> {
     let mut models: Vec<Arc<Model>> = Vec::new();
     for id in &plan.models {
         let model = state.model(id).ok_or_else(|| "this model is gone".to_owned())?;
-        if !model.is_runnable() {
-            return Err(format!("{} can't be run: {}", model.name, model.status));
-        }
         if !models.iter().any(|known| known.id == model.id) {
             models.push(Arc::clone(model));
         }
@@ -61,15 +58,25 @@ fn prepare(state: &State, plan: Plan) -> Result<Bench, String> {
     }
     let needs: Vec<Bytes> = models.iter().map(|model| needed(&plan, &cells, model)).collect();
     let free = plan::free_memory(state).map(|memory| memory.free);
-    for (model, needed) in models.iter().zip(&needs) {
-        if let Some(free) = free.filter(|free| needed > free) {
-            return Err(format!("{} would need about {needed} for this bench, but {free} are free", model.name));
-        }
+    // What can't be measured keeps nobody from measuring the rest.
+    let obstacle = |(model, needed): (&Arc<Model>, &Bytes)| match free.filter(|free| needed > free) {
+        _ if !model.is_runnable() => Some(format!("it can't be run: {}", model.status)),
+        Some(free) => Some(format!("it would need about {needed} for this bench, but {free} are free")),
+        None => None,
+    };
+    let obstacles: Vec<Option<String>> = models.iter().zip(&needs).map(obstacle).collect();
+    if obstacles.iter().all(Option::is_some) {
+        let named = models.iter().zip(&obstacles);
+        let named =
+            named.map(|(model, obstacle)| format!("{}: {}", model.name, obstacle.as_deref().unwrap_or_default()));
+        return Err(named.collect::<Vec<_>>().join("; "));
     }
-    let all: Bytes = needs.iter().copied().sum();
+    let measurable = needs.iter().zip(&obstacles).filter(|(_, obstacle)| obstacle.is_none());
+    let n_measurable = measurable.clone().count();
+    let all: Bytes = measurable.map(|(needed, _)| *needed).sum();
     let manners = state.settings.bench;
     let spins = manners.wait_policy == WaitPolicy::Active;
-    let apart = models.len() > 1 && (spins || free.is_some_and(|free| all > free));
+    let apart = n_measurable > 1 && (spins || free.is_some_and(|free| all > free));
     let note = apart.then(|| {
         if spins {
             "one model after the other: with wait_policy active, waiting workers would take the cores".to_owned()
@@ -85,7 +92,10 @@ fn prepare(state: &State, plan: Plan) -> Result<Bench, String> {
         engine: String::new(),
         devices: Vec::new(),
         needed: needs.get(index).copied().unwrap_or_default(),
-        phase: LanePhase::Waiting,
+        phase: match obstacles.get(index).cloned().flatten() {
+            Some(obstacle) => LanePhase::Failed(obstacle),
+            None => LanePhase::Waiting,
+        },
         group: if apart { index } else { 0 },
     };
     let row = |lane: usize, cell| Row {
@@ -96,7 +106,7 @@ fn prepare(state: &State, plan: Plan) -> Result<Bench, String> {
         tries: 0,
         tainted: Vec::new(),
         earlier: Vec::new(),
-        failed: None,
+        failed: obstacles.get(lane).cloned().flatten(),
     };
     // Cell by cell, so that the models take turns closely.
     let n_models = models.len();

@@ -151,7 +151,7 @@ mod tests {
             steps: vec![Step { act: Act::Move, path: "/models/alpha".into(), frees: Bytes(5) }],
             note: None,
         };
-        Plan { items: vec![item], refusals: Vec::new() }
+        Plan { items: vec![item], ..Plan::default() }
     }
 
     #[test]
@@ -182,7 +182,7 @@ mod tests {
         let mut program = Program::new();
         let reason = "it is used by ollama runner, pid 123".to_owned();
         let refusal = Refusal { what: "alpha".to_owned(), reason, hint: None };
-        let plan = Plan { items: Vec::new(), refusals: vec![refusal] };
+        let plan = Plan { refusals: vec![refusal], ..Plan::default() };
         hear(&mut program, News::Planned { request: Request::Remove { models: Vec::new() }, plan });
         assert!(program.state.overlay.is_none());
         let said = &program.state.notices.back().unwrap().text;

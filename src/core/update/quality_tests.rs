@@ -45,7 +45,8 @@ fn the_prompt_is_weighed_by_two_columns_and_both_are_stopped() {
         let weight =
             wire::Weight { bytes: b"why".to_vec(), surprise: 1.0, divergence, agrees: divergence.map(|_| true) };
         let (id, chunk) = (score.id, score.chunk);
-        let scored = wire::Scored { id, chunk, n_chunks: 1, vocabulary: 5, before: Vec::new(), tokens: vec![weight] };
+        let scored =
+            wire::Scored { id, chunk, n_chunks: 1, vocabulary: [5; 32], before: Vec::new(), tokens: vec![weight] };
         WorkerEvent::Said(Said::Scored(Box::new(scored)))
     };
     let effects = program.happens(Event::Worker(reference, scored(&score, None)));

@@ -103,6 +103,11 @@ impl Repository {
         Ok(Self { folder: folder.to_owned(), revisions, refs, blobs })
     }
 
+    /// The entries of its snapshots that lead nowhere.
+    pub(super) fn dangling(&self) -> Vec<PathBuf> {
+        self.entries().filter(|entry| entry.target == Target::Nothing).map(|entry| entry.path.clone()).collect()
+    }
+
     /// What deletes the model that consists of these files.
     pub(super) fn remove(&self, what: String, model_files: &[PathBuf]) -> Result<Item, Refusal> {
         if let Some(lock) = self.held_lock() {

@@ -8,6 +8,7 @@
 //! Never hard-linked: into Ollama's `blobs`, whose content is left to Ollama; and files of the user's own folders,
 //! unless asked for, since editors of GGUF metadata write them in place and would change both names.
 
+mod companions;
 mod dedupe;
 mod execute;
 mod files;
@@ -16,6 +17,7 @@ mod hub;
 mod in_use;
 mod journal;
 mod ollama;
+mod ollama_manifests;
 mod ollama_server;
 mod plain;
 mod plan;

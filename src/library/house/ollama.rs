@@ -1,55 +1,29 @@
 //! Ollama's store: manifests that name layers, and the layers.
 //!
-//! A manifest goes first, then the layers that no other manifest names. Where one manifest can't be read nobody knows
-//! what is used, and nothing is deleted. Nothing foreign is ever put into `blobs`: Ollama deletes it when it starts.
+//! A manifest goes first, then the layers that no other manifest names. Where one manifest can't be read, what it may use
+//! stays: every layer that nothing else names, and the weights of all models unless it still shows which its own are.
+//! Nothing foreign is ever put into `blobs`: Ollama deletes it when it starts.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
-
 use super::files::{self, is_there, shown};
 use super::hub::OLD;
+use super::ollama_manifests::{Manifest, Manifests};
 use super::ollama_server;
 use crate::core::house::{Act, Item, Kind, Plan, Step};
 use crate::core::model::{Model, Store};
 use crate::core::units::Bytes;
 
-/// The longest manifest; they have some kilobytes.
-const MAX_MANIFEST: u64 = 4 << 20;
-/// How deep they lie: host, namespace, model, tag.
-const MAX_DEPTH: usize = 8;
-
-/// One model of the store.
-struct Manifest {
-    path: PathBuf,
-    /// `namespace/model:tag` without what is usual.
-    name: String,
-    /// SHA-256 of the manifest, as the server tells it.
-    digest: String,
-    /// File names of its layers in `blobs`.
-    layers: BTreeSet<String>,
-}
+/// Stray files of one store that are named.
+const MAX_STRAYS: usize = 10;
 
 /// The store as it lies on disk.
 pub(super) struct Ollama {
     root: PathBuf,
-    manifests: Vec<Manifest>,
-}
-
-#[derive(Deserialize)]
-struct Document {
-    config: Option<Layer>,
-    #[serde(default)]
-    layers: Vec<Layer>,
-}
-
-#[derive(Deserialize)]
-struct Layer {
-    digest: String,
+    found: Manifests,
 }
 
 /// The store that a blob belongs to.
@@ -59,33 +33,9 @@ pub(super) fn root_of(blob: &Path) -> Option<PathBuf> {
 }
 
 impl Ollama {
-    /// Read all manifests. One that can't be read is an error.
-    pub(super) fn read(root: &Path) -> Result<Self, String> {
-        let mut manifests = Vec::new();
-        let mut waiting = vec![(root.join("manifests"), 0)];
-        while let Some((folder, depth)) = waiting.pop() {
-            let wrong = |path: &Path, reason: &str| {
-                format!("the manifest {} can't be read ({reason}), so nobody knows what is used", shown(path))
-            };
-            let entries = files::entries(&folder).map_err(|error| wrong(&folder, &files::reason(&error)))?;
-            for entry in entries {
-                let path = entry.path();
-                // The system's own litter is no manifest.
-                if entry.file_name() == ".DS_Store" {
-                    continue;
-                }
-                if path.is_dir() {
-                    if depth >= MAX_DEPTH {
-                        return Err(wrong(&path, "it lies too deep"));
-                    }
-                    waiting.push((path, depth + 1));
-                } else {
-                    manifests.push(manifest(root, &path).map_err(|reason| wrong(&path, &reason))?);
-                }
-            }
-        }
-        manifests.sort_by(|one, other| one.name.cmp(&other.name));
-        Ok(Self { root: root.to_owned(), manifests })
+    /// Read all manifests.
+    pub(super) fn read(root: &Path) -> Self {
+        Self { root: root.to_owned(), found: Manifests::read(root) }
     }
 
     /// What deletes these models, each with its files; through the server at `host` where it answers and has them.
@@ -103,9 +53,17 @@ impl Ollama {
         if goes.is_empty() {
             return;
         }
-        let at_server = ollama_server::models(host).unwrap_or_default();
+        self.remark(plan);
+        let is_whole = self.found.broken.is_empty();
+        let at_server = if is_whole { ollama_server::models(host).unwrap_or_default() } else { Vec::new() };
         let mut gone: BTreeSet<&Path> = BTreeSet::new();
         for manifest in goes {
+            if let Some(broken) = self.found.broken.iter().find(|broken| !broken.shows_weights) {
+                let reason = format!("{} and may use the same weights", broken.describe());
+                let hint = "mend or delete that manifest with Ollama itself; no model of the store is deleted before";
+                plan.refuse(&manifest.name, &reason, Some(hint.to_owned()));
+                continue;
+            }
             gone.insert(&manifest.path);
             let paths: Vec<_> = std::iter::once(manifest.path.clone()).chain(self.only_of(manifest, &gone)).collect();
             let known = at_server.iter().find(|(_, digest)| *digest == manifest.digest);
@@ -113,8 +71,28 @@ impl Ollama {
                 Some((name, _)) => through_server(&paths, &manifest.path, host, name),
                 None => (paths.into_iter().map(|path| Step::new(Act::Move, path)).collect(), None),
             };
-            plan.items.push(self.item(manifest.name.clone(), Kind::Model, steps, note));
+            let broken = self.found.broken.first().map(|broken| format!("only its weights go: {}", broken.describe()));
+            plan.items.push(self.item(manifest.name.clone(), Kind::Model, steps, note.or(broken)));
         }
+    }
+
+    /// Name what lies among the manifests and is none.
+    fn remark(&self, plan: &mut Plan) {
+        let strays = &self.found.strays;
+        let named =
+            strays.iter().take(MAX_STRAYS).map(|stray| format!("{} {}, and stays", shown(&stray.path), stray.reason));
+        plan.remarks.extend(named);
+        if let Some(more) = strays.len().checked_sub(MAX_STRAYS).filter(|more| *more > 0) {
+            plan.remarks.push(format!("{more} more files among Ollama's manifests are none"));
+        }
+    }
+
+    /// Paths of all layers that the manifests of a model name.
+    pub(super) fn layers_of(&self, model: &Model) -> Vec<PathBuf> {
+        let blobs: Vec<_> = model.files.iter().map(|file| file.path.clone()).collect();
+        let layers: BTreeSet<_> =
+            self.manifests_of(model, &blobs).into_iter().flat_map(|found| &found.layers).collect();
+        layers.into_iter().map(|layer| self.root.join("blobs").join(layer)).collect()
     }
 
     /// The manifests with these weights. Several tags can have the same: the one that is named is meant, or else all.
@@ -123,7 +101,7 @@ impl Ollama {
         // All of them: two models may share a projector.
         let holds =
             |manifest: &&Manifest| !wanted.is_empty() && wanted.iter().all(|blob| manifest.layers.contains(*blob));
-        let found: Vec<&Manifest> = self.manifests.iter().filter(holds).collect();
+        let found: Vec<&Manifest> = self.found.whole.iter().filter(holds).collect();
         let names = [Some(&model.name), model.repository.as_ref()];
         // A projector's row is of the model that it belongs to.
         let in_id = model.id.split_once(':').and_then(|(_, rest)| rest.split('#').next());
@@ -133,9 +111,9 @@ impl Ollama {
     }
 
     /// What `prune` would do of these kinds.
-    pub(super) fn prune(&self, kinds: &[Kind], now: SystemTime) -> Vec<Item> {
-        let used: BTreeSet<&String> = self.manifests.iter().flat_map(|manifest| &manifest.layers).collect();
-        let mut items = Vec::new();
+    pub(super) fn prune(&self, kinds: &[Kind], now: SystemTime, plan: &mut Plan) {
+        let used: BTreeSet<&String> = self.found.whole.iter().flat_map(|manifest| &manifest.layers).collect();
+        let (mut n_kept, mut is_remarked) = (0, false);
         for entry in files::entries(&self.root.join("blobs")).unwrap_or_default() {
             let Ok(name) = entry.file_name().into_string() else { continue };
             let is_old = entry
@@ -143,12 +121,33 @@ impl Ollama {
                 .and_then(|metadata| metadata.modified())
                 .is_ok_and(|time| now.duration_since(time).is_ok_and(|age| age >= OLD));
             let kind = if name.contains("-partial") { Kind::Partial } else { Kind::Orphan };
-            if name.starts_with("sha256-") && !used.contains(&name) && is_old && kinds.contains(&kind) {
-                let what: String = name.chars().take(19).collect();
-                items.push(self.item(what, kind, vec![Step::new(Act::Move, entry.path())], None));
+            if !name.starts_with("sha256-") || used.contains(&name) || !is_old || !kinds.contains(&kind) {
+                continue;
+            }
+            let what: String = name.chars().take(19).collect();
+            // What is not whole yet is in no manifest.
+            if kind == Kind::Orphan && !self.found.broken.is_empty() {
+                n_kept += 1;
+            } else if let Some(stray) = self.found.strays.iter().find(|stray| stray.mentions(&name)) {
+                plan.remarks.push(format!("{what} is named in {}, and stays", shown(&stray.path)));
+            } else {
+                is_remarked = true;
+                plan.items.push(self.item(what, kind, vec![Step::new(Act::Move, entry.path())], None));
             }
         }
-        items
+        if is_remarked {
+            self.remark(plan);
+        }
+        if let Some(broken) = self.found.broken.first().filter(|_| n_kept > 0) {
+            let what = format!("orphans in {}", shown(&self.root.join("blobs")));
+            plan.refuse(&what, &format!("{}, so nobody knows whether it uses them", broken.describe()), None);
+        }
+    }
+
+    /// Whether no broken manifest may use this layer of a manifest. Of those that show their weights the rest is not known.
+    fn may_go(&self, manifest: &Manifest, layer: &str) -> bool {
+        let broken = &self.found.broken;
+        broken.is_empty() || (manifest.weights.contains(layer) && !broken.iter().any(|broken| broken.mentions(layer)))
     }
 
     /// Layers of a manifest that are there and that none but the gone ones name.
@@ -157,13 +156,13 @@ impl Ollama {
         manifest: &'a Manifest,
         gone: &BTreeSet<&Path>,
     ) -> impl Iterator<Item = PathBuf> + use<'a> {
-        let others = self.manifests.iter().filter(|other| !gone.contains(other.path.as_path()));
+        let others = self.found.whole.iter().filter(|other| !gone.contains(other.path.as_path()));
         let used: BTreeSet<&String> = others.flat_map(|other| &other.layers).collect();
         let blobs = self.root.join("blobs");
         manifest
             .layers
             .iter()
-            .filter(move |layer| !used.contains(layer))
+            .filter(move |layer| !used.contains(layer) && self.may_go(manifest, layer))
             .map(move |layer| blobs.join(layer))
             .filter(|path| is_there(path))
     }
@@ -201,32 +200,4 @@ fn is_ours(path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     let me = rustix::process::geteuid();
     me.is_root() || path.metadata().is_ok_and(|metadata| metadata.uid() == me.as_raw())
-}
-
-fn manifest(root: &Path, path: &Path) -> Result<Manifest, String> {
-    let bytes = files::small(path, MAX_MANIFEST).map_err(|error| files::reason(&error))?;
-    let document: Document = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
-    let mut layers = BTreeSet::new();
-    for layer in document.layers.iter().chain(&document.config) {
-        let hex = layer.digest.strip_prefix("sha256:").or_else(|| layer.digest.strip_prefix("sha256-"));
-        let hex = hex.filter(|hex| hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        // Whatever else it names would become part of a path.
-        layers.insert(format!("sha256-{}", hex.ok_or("a layer without a sha256")?.to_lowercase()));
-    }
-    if layers.is_empty() {
-        return Err("it names no layers".to_owned());
-    }
-    let inside = path.strip_prefix(root.join("manifests")).unwrap_or(path);
-    let parts: Vec<_> = inside.iter().map(|part| part.to_string_lossy()).collect();
-    let name = match &parts[..] {
-        [host, namespace, model, tag] => match (&**host, &**namespace) {
-            ("registry.ollama.ai", "library") => format!("{model}:{tag}"),
-            ("registry.ollama.ai", namespace) => format!("{namespace}/{model}:{tag}"),
-            (host, namespace) => format!("{host}/{namespace}/{model}:{tag}"),
-        },
-        _ => inside.to_string_lossy().into_owned(),
-    };
-    let digest = Sha256::digest(&bytes);
-    let digest = digest.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
-    Ok(Manifest { path: path.to_owned(), name: gguf::clean(&name, 200), digest, layers })
 }

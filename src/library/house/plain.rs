@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::super::yaml;
 use super::files::{self, is_there, shown};
 use super::plan::is_old;
 use crate::core::house::{Act, Item, Kind, Step};
@@ -131,11 +132,12 @@ fn llama_cpp_companions(file: &Path) -> Vec<PathBuf> {
 fn local_ai_settings(root: &Path, file: &Path) -> Vec<PathBuf> {
     let inside = file.strip_prefix(root).unwrap_or(file);
     let names_it = |path: &Path| {
-        let text = files::small(path, MAX_NAMING).unwrap_or_default();
-        String::from_utf8_lossy(&text).lines().any(|line| {
-            let value = line.trim().strip_prefix("model:").map(|value| value.trim().trim_matches(['"', '\'']));
-            value.is_some_and(|value| Path::new(value) == inside)
-        })
+        let bytes = files::small(path, MAX_NAMING).unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes);
+        let entries = yaml::mapping(&text).into_iter().chain(yaml::nested(&text, "parameters"));
+        entries
+            .filter(|(name, _)| name == "model")
+            .any(|(_, value)| value.word().is_some_and(|it| Path::new(it) == inside))
     };
     let entries = files::entries(root).unwrap_or_default().into_iter().map(|entry| entry.path());
     entries

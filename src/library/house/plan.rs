@@ -28,6 +28,7 @@ pub(super) fn plan(house: &House, request: &Request) -> Plan {
                 |item: &Item| !item.steps.iter().any(|step| step.path.ancestors().any(|path| goes.contains(path)));
             plan.items.extend(pruned.items.into_iter().filter(is_new));
             plan.refusals.extend(pruned.refusals);
+            plan.remarks.extend(pruned.remarks);
         }
         Request::Dedupe { models, read, link_folders } => {
             let compare = if *read { Compare::Whole } else { Compare::Known };
@@ -112,17 +113,7 @@ fn remove(house: &House, models: &[Arc<Model>], kind: Kind, plan: &mut Plan) {
     }
     for (root, places) in ollamas {
         let wanted: Vec<_> = places.iter().map(|place| (place.model, &place.files[..])).collect();
-        match Ollama::read(&root) {
-            Ok(ollama) => ollama.remove(&wanted, &house.ollama_host, plan),
-            Err(reason) => plan.refuse(
-                &names_of(&places),
-                &reason,
-                Some(
-                    "mend or delete that manifest with Ollama itself; nothing in the store is touched before"
-                        .to_owned(),
-                ),
-            ),
-        }
+        Ollama::read(&root).remove(&wanted, &house.ollama_host, plan);
     }
     for item in &mut plan.items {
         item.kind = kind;
@@ -133,10 +124,6 @@ fn remove(house: &House, models: &[Arc<Model>], kind: Kind, plan: &mut Plan) {
 fn own_name(model: &Model) -> &str {
     let name = model.id.split_once(':').map_or(model.id.as_str(), |(_, name)| name);
     name.split_once('#').map_or(name, |(name, _)| name)
-}
-
-fn names_of(places: &[Place<'_>]) -> String {
-    places.iter().map(|place| place.model.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn prune(house: &House, kinds: &[Kind], plan: &mut Plan) {
@@ -158,10 +145,7 @@ fn prune(house: &House, kinds: &[Kind], plan: &mut Plan) {
                     }
                 }
             }
-            Store::Ollama => match Ollama::read(root) {
-                Ok(ollama) => plan.items.extend(ollama.prune(kinds, now)),
-                Err(reason) => plan.refuse("Ollama's store", &reason, None),
-            },
+            Store::Ollama => Ollama::read(root).prune(kinds, now, plan),
             Store::LmStudio | Store::LlamaCpp | Store::Jan | Store::Gpt4All | Store::LocalAi
                 if kinds.contains(&Kind::Partial) =>
             {

@@ -26,6 +26,7 @@ pub(super) fn survey(house: &House, models: &[Arc<Model>]) -> Survey {
     }
     let mut problems: Vec<_> =
         pruned.refusals.iter().map(|refusal| format!("{}: {}", refusal.what, refusal.reason)).collect();
+    problems.extend(pruned.remarks.iter().cloned());
     let mut offer = |kind: Kind, request: Request| {
         let plan = house.plan(&request);
         if kind == Kind::Trash {

@@ -1,14 +1,17 @@
-//! Whether files are what their stores say they are, without a network.
+//! Whether files are there and are what their stores say they are, without a network.
 //!
 //! A store says it by the name of a blob (Ollama, the Hugging Face cache), by the hub's listing of a revision
 //! (`trees/COMMIT.json`), or by llama.cpp's `.etag`. Where none does there is nothing to compare with.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::super::digest::{self, MAX_TREE};
+use super::companions::Companions;
+use super::files::Identity;
 use super::{files, hash, hub};
 use crate::core::model::{Digest, Model};
 use crate::core::units::Bytes;
@@ -28,6 +31,8 @@ pub enum Verdict {
         /// The hash of what is there.
         found: Digest,
     },
+    /// It is not there, although its store says so: a blob, what a link leads to, or a part.
+    Missing,
     /// Its store says no hash.
     Unknown,
     /// It can't be read: the system's reason.
@@ -47,6 +52,17 @@ pub struct Checked {
     pub verdict: Verdict,
 }
 
+/// A file that is to be looked at.
+struct Waiting<'a> {
+    model: &'a Model,
+    path: PathBuf,
+    size: Bytes,
+    /// What its store says.
+    expected: Option<Digest>,
+    /// Which file it truly is, or how it fares without being read.
+    same: Result<Option<Identity>, Verdict>,
+}
+
 /// Verify all files of these models; a file of several names is read once. `progress` is told how many bytes of how many are done, and the
 /// file at work; `tell` each verdict.
 pub fn verify(
@@ -55,29 +71,51 @@ pub fn verify(
     tell: &mut dyn FnMut(&Checked),
 ) -> Vec<Checked> {
     let mut waiting = Vec::new();
+    let mut companions = Companions::default();
     for model in models.iter().flat_map(|model| model.places()) {
-        for file in model.files.iter().filter(|file| !file.path.as_os_str().is_empty()) {
-            let same = file.path.metadata().ok().map(|metadata| files::identity(&metadata));
-            waiting.push((model, file, file.digest.or_else(|| known(&file.path)), same));
+        let own = model.files.iter().filter(|file| !file.path.as_os_str().is_empty());
+        let own: Vec<_> = own.map(|file| (file.path.clone(), file.size, file.digest)).collect();
+        let beside = companions.of(model).into_iter().map(|path| {
+            let size = path.metadata().map_or(0, |metadata| metadata.len());
+            (path, Bytes(size), None)
+        });
+        for (path, size, digest) in own.iter().cloned().chain(beside) {
+            let same = match path.metadata() {
+                Ok(metadata) => Ok(Some(files::identity(&metadata))),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Verdict::Missing),
+                Err(_) => Ok(None),
+            };
+            let expected = digest.or_else(|| known(&path)).filter(|_| same.is_ok());
+            waiting.push(Waiting { model, path, size, expected, same });
         }
     }
     // A file of several names is read once for each kind of hash.
     let mut found = HashMap::new();
     let kind = |digest: &Digest| matches!(digest, Digest::Sha256(_));
     let mut counted = HashSet::new();
-    let is_read = |(_, _, expected, same): &&(_, _, Option<Digest>, Option<_>)| {
-        expected.is_some_and(|expected| counted.insert((*same, kind(&expected))))
+    let is_read = |one: &&Waiting<'_>| {
+        let same = one.same.as_ref().ok().copied().flatten();
+        one.expected.is_some_and(|expected| counted.insert((same, kind(&expected))))
     };
-    let total: Bytes = waiting.iter().filter(is_read).map(|(_, file, ..)| file.size).sum();
+    let total: Bytes = waiting.iter().filter(is_read).map(|one| one.size).sum();
     let mut before = Bytes(0);
     let mut checked = Vec::new();
-    for (model, file, expected, same) in waiting {
+    for Waiting { model, path, size, expected, same } in waiting {
+        let same = match same {
+            Ok(same) => same,
+            Err(verdict) => {
+                let one = Checked { model: model.id.clone(), path, size, verdict };
+                tell(&one);
+                checked.push(one);
+                continue;
+            }
+        };
         let mut read = |expected: Digest| {
             if let Some(digest) = found.get(&(same, kind(&expected))) {
                 return Ok(*digest);
             }
-            let done = hash::file(&file.path, expected, &mut |done| progress(before + Bytes(done), total, &file.path));
-            before = before + file.size;
+            let done = hash::file(&path, expected, &mut |done| progress(before + Bytes(done), total, &path));
+            before = before + size;
             if let (Ok(digest), Some(_)) = (&done, same) {
                 found.insert((same, kind(&expected)), *digest);
             }
@@ -87,9 +125,11 @@ pub fn verify(
             None => Verdict::Unknown,
             Some((expected, Ok(found))) if found == expected => Verdict::Right,
             Some((expected, Ok(found))) => Verdict::Wrong { expected, found },
+            // It went while others were read.
+            Some((_, Err(error))) if error.kind() == io::ErrorKind::NotFound => Verdict::Missing,
             Some((_, Err(error))) => Verdict::Unreadable(files::reason(&error)),
         };
-        let one = Checked { model: model.id.clone(), path: file.path.clone(), size: file.size, verdict };
+        let one = Checked { model: model.id.clone(), path, size, verdict };
         tell(&one);
         checked.push(one);
     }

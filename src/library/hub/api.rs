@@ -61,7 +61,8 @@ impl Client {
             let Some(url) = next.take() else { break };
             let about = About { repository: Some(repository), what: repository };
             let (items, following) = self.list(url, about).await?;
-            next = following;
+            // Half of a list would pass for the whole.
+            next = following.transpose()?;
             let entries = items.into_iter().filter_map(|item| serde_json::from_value(item).ok());
             files.extend(entries.filter_map(|entry| match entry {
                 RepoTreeEntry::File { path, size, .. } if names::check_path(&path).is_ok() => {
@@ -115,18 +116,9 @@ fn repository(info: ModelInfo) -> Repository {
     }
 }
 
-/// Seconds since 1970 of `2025-07-01T12:34:56.000Z`, as the hub writes times. Days are counted after Howard Hinnant's
-/// `days_from_civil`.
+/// Seconds since 1970 of `2025-07-01T12:34:56.000Z`, as the hub writes times.
 fn seconds(text: &str) -> Option<i64> {
-    let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<i64>().ok().filter(|number| *number >= 0);
-    let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
-    let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
-    let is_date = (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second < 61;
-    let year = if month <= 2 { year - 1 } else { year };
-    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
-    is_date.then_some(days * 86_400 + hour * 3600 + minute * 60 + second)
+    text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
 }
 
 #[cfg(test)]
@@ -139,6 +131,9 @@ mod tests {
             ("1970-01-01T00:00:00.000Z", Some(0)),
             ("2025-11-24T16:00:00.000Z", Some(1_764_000_000)),
             ("2024-02-29T23:59:59Z", Some(1_709_251_199)),
+            ("2025-11-24T18:00:00+02:00", Some(1_764_000_000)),
+            ("2025-02-29T00:00:00Z", None),
+            ("2025-04-31T00:00:00Z", None),
             ("2025-13-01T00:00:00Z", None),
             ("2025-01-01", None),
             ("nonsense, é", None),

@@ -3,7 +3,9 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, HeaderMap, LINK, LOCATION, RANGE, RETRY_AFTER};
+use reqwest::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, ETAG, HeaderMap, LINK, LOCATION, RANGE, RETRY_AFTER,
+};
 use reqwest::{Method, Response, Url, redirect};
 use serde_json::Value;
 
@@ -12,6 +14,8 @@ use super::problem::Problem;
 
 /// Redirects that are followed; the hub needs one or two.
 const MAX_REDIRECTS: usize = 8;
+/// Headers that tell all there is to know of a file.
+const TELLING: [&str; 3] = ["x-repo-commit", "x-linked-etag", "x-linked-size"];
 /// The longest list that is read: a page of the hub's has some megabytes at most.
 const MAX_JSON: usize = 16 << 20;
 /// A list must be there within so many times the wait for the next bytes.
@@ -68,45 +72,49 @@ impl Client {
         Ok(url)
     }
 
-    /// Ask for the file's head. An absolute redirect is not followed: the hub's own answer names hash and commit, the
-    /// host behind it knows neither.
+    /// Ask for the file's head: what it and the redirects to it say, the first of several that say the same thing. The
+    /// hub's own redirect names hash, length and commit, and the host behind it knows none of them; a mirror's redirect
+    /// to a hub says nothing itself.
     pub(super) async fn head(&self, url: Url, about: About<'_>) -> Result<HeaderMap, Problem> {
-        let mut url = url;
-        for _ in 0..=MAX_REDIRECTS {
-            let response = self.send(Method::HEAD, &url, None).await?;
-            let Some(next) = redirected(&response, &url)? else {
-                return Ok(self.checked(response, about)?.headers().clone());
-            };
-            let is_told = |name: &str| response.headers().contains_key(name);
-            if !self.place.is_endpoint(&next) || (is_told("x-linked-etag") && is_told("x-linked-size")) {
-                let mut headers = response.headers().clone();
-                // That is the redirect's own.
-                headers.remove(CONTENT_LENGTH);
-                return Ok(headers);
+        let mut way = Way::new(url);
+        let mut told = HeaderMap::new();
+        loop {
+            let response = self.send(Method::HEAD, &way.url, None).await?;
+            let next = redirected(&response, &way.url)?;
+            let response = if next.is_some() { response } else { self.checked(response, about)? };
+            for (name, value) in response.headers() {
+                // Length and tag of a redirect are its own.
+                let is_own = next.is_some() && (name == CONTENT_LENGTH || name == ETAG);
+                if !is_own && !told.contains_key(name) {
+                    told.insert(name.clone(), value.clone());
+                }
             }
-            url = next;
+            let is_whole = TELLING.iter().all(|name| told.contains_key(*name));
+            match next.filter(|_| !is_whole) {
+                Some(next) => way.go(next)?,
+                None => return Ok(told),
+            }
         }
-        Err(Problem::Answer("it redirects in circles".to_owned()))
     }
 
     /// Ask for a file from byte `start` on.
     pub(super) async fn get(&self, url: Url, start: u64, about: About<'_>) -> Result<Response, Problem> {
-        let mut url = url;
-        for _ in 0..=MAX_REDIRECTS {
-            let response = self.send(Method::GET, &url, Some(start)).await?;
-            match redirected(&response, &url)? {
-                Some(next) => url = next,
+        let mut way = Way::new(url);
+        loop {
+            let response = self.send(Method::GET, &way.url, Some(start)).await?;
+            match redirected(&response, &way.url)? {
+                Some(next) => way.go(next)?,
                 None => return self.checked(response, about),
             }
         }
-        Err(Problem::Answer("it redirects in circles".to_owned()))
     }
 
-    /// Ask for a list, and for the address of its next page.
-    pub(super) async fn list(&self, url: Url, about: About<'_>) -> Result<(Vec<Value>, Option<Url>), Problem> {
+    /// Ask for a list, and for the address of its next page, or why that one is not asked for.
+    pub(super) async fn list(&self, url: Url, about: About<'_>) -> Result<(Vec<Value>, NextPage), Problem> {
         let host = host_of(&url);
         let read = async {
             let mut response = self.get(url, 0, about).await?;
+            let origin = response.url().origin();
             let next = response.headers().get(LINK).and_then(|link| next_page(link.to_str().ok()?, response.url()));
             let mut bytes = Vec::new();
             while let Some(chunk) = response.chunk().await.map_err(|error| broken(&error))? {
@@ -116,8 +124,11 @@ impl Client {
                 bytes.extend_from_slice(&chunk);
             }
             let items = serde_json::from_slice(&bytes).map_err(|_bad| Problem::Answer("it is no list".to_owned()))?;
-            // A page elsewhere is none of the hub's.
-            Ok((items, next.filter(|next| self.place.is_endpoint(next))))
+            // A page elsewhere is none of the hub's, and none of a host that the hub redirected to.
+            let is_theirs = |next: &Url| self.place.is_endpoint(next) || next.origin() == origin;
+            let elsewhere =
+                |next: &Url| Problem::Redirect(format!("the list goes on at another host, {}", host_of(next)));
+            Ok((items, next.map(|next| if is_theirs(&next) { Ok(next) } else { Err(elsewhere(&next)) })))
         };
         let patience = self.place.patience.idle * LIST_WAITS;
         tokio::time::timeout(patience, read).await.unwrap_or(Err(Problem::Timeout { host }))
@@ -147,6 +158,8 @@ impl Client {
         if status.is_success() {
             return Ok(response);
         }
+        // The token was not sent to another host, so that what needs one is refused there.
+        let elsewhere = Some(response.url()).filter(|url| !self.place.is_endpoint(url)).map(host_of);
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
         let code = header("x-error-code").unwrap_or_default();
         let repository = about.repository.unwrap_or("the hub").to_owned();
@@ -160,6 +173,9 @@ impl Client {
             (_, "RepoNotFound") => not_found(repository),
             (404, "RevisionNotFound") => not_found(format!("such revision of {repository}")),
             (404, _) => not_found(about.what.to_owned()),
+            (401 | 403, _) if self.place.token.is_some() && elsewhere.is_some() => {
+                Problem::TokenWithheld { repository, host: elsewhere.unwrap_or_default() }
+            }
             (401 | 403, _) => Problem::Unauthorized { repository, with_token: self.place.token.is_some() },
             (429, _) => Problem::TooMany(
                 header(RETRY_AFTER.as_str())
@@ -171,17 +187,50 @@ impl Client {
     }
 }
 
+/// Where a list goes on, if it does.
+pub(super) type NextPage = Option<Result<Url, Problem>>;
+
+/// The way that redirects lead, which ends somewhere.
+struct Way {
+    url: Url,
+    before: Vec<Url>,
+}
+
+impl Way {
+    fn new(url: Url) -> Self {
+        Self { url, before: Vec::new() }
+    }
+
+    /// Go on to where an answer leads.
+    fn go(&mut self, next: Url) -> Result<(), Problem> {
+        if next == self.url || self.before.contains(&next) {
+            return Err(Problem::Redirect(format!("{} redirects in circles", host_of(&self.url))));
+        }
+        if self.before.len() >= MAX_REDIRECTS {
+            let host = host_of(&self.url);
+            return Err(Problem::Redirect(format!(
+                "more than {MAX_REDIRECTS} redirects follow each other, the last from {host}"
+            )));
+        }
+        self.before.push(std::mem::replace(&mut self.url, next));
+        Ok(())
+    }
+}
+
 /// Where an answer redirects to.
 fn redirected(response: &Response, from: &Url) -> Result<Option<Url>, Problem> {
-    if !response.status().is_redirection() {
+    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
     }
+    let refused = |to: &str| Problem::Redirect(format!("{} redirects {to}", host_of(from)));
     let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
     let to = location.and_then(|location| from.join(location).ok()).filter(Url::has_host);
-    let to = to.ok_or_else(|| Problem::Answer("it redirects to nowhere".to_owned()))?;
+    let mut to = to.ok_or_else(|| refused("to nowhere"))?;
+    // What stands behind it is the browser's.
+    to.set_fragment(None);
     match (from.scheme(), to.scheme()) {
         (_, "https") | ("http", "http") => Ok(Some(to)),
-        _ => Err(Problem::Answer(format!("it redirects to {}, which is not encrypted", host_of(&to)))),
+        _ => Err(refused(&format!("to {}, which is not encrypted", host_of(&to)))),
     }
 }
 

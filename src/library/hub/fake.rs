@@ -10,6 +10,8 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
+use percent_encoding::percent_decode_str;
 use sha2::Digest as _;
 
 /// A repository of the fake hub.
@@ -55,19 +57,13 @@ impl Repo {
 
 impl RepoFile {
     pub fn new(path: &str, content: &[u8]) -> Self {
-        let hex = |bytes: &[u8]| {
-            bytes.iter().fold(String::new(), |mut hex, byte| {
-                let _ = write!(hex, "{byte:02x}");
-                hex
-            })
-        };
         let etag = if path.to_lowercase().ends_with(".gguf") {
-            hex(&sha2::Sha256::digest(content))
+            HEXLOWER.encode(&sha2::Sha256::digest(content))
         } else {
             let mut hasher = sha1::Sha1::new();
             hasher.update(format!("blob {}\0", content.len()));
             hasher.update(content);
-            hex(&hasher.finalize())
+            HEXLOWER.encode(&hasher.finalize())
         };
         Self { path: path.to_owned(), content: Arc::new(content.to_vec()), etag }
     }
@@ -80,6 +76,8 @@ pub enum Wrong {
     Status(u16, Vec<(&'static str, String)>),
     /// Redirects to a place below another address: `{base}/file/{repo}/{path}`, as the real one does for large files.
     Elsewhere(String),
+    /// Redirects all it is asked to the same place at another address, with this status, and tells nothing itself.
+    Mirror(u16, String),
     /// Redirects to itself by a relative address.
     Relative,
     /// Ends the connection after so many bytes of the body.
@@ -302,6 +300,9 @@ fn answer(repos: &[Repo], seen: &Seen, wrong: Option<&Wrong>) -> Answer {
             let start = Answer::new(*status, "<html>no</html>");
             return headers.iter().fold(start, |answer, (name, value)| answer.with(name, value));
         }
+        Some(Wrong::Mirror(status, base)) => {
+            return Answer::new(*status, "").with("Location", format!("{base}{}", seen.path));
+        }
         Some(Wrong::Relative) => return Answer::new(307, "").with("Location", format!("{}?moved", seen.path)),
         _ => {}
     }
@@ -321,7 +322,12 @@ fn answer(repos: &[Repo], seen: &Seen, wrong: Option<&Wrong>) -> Answer {
             repo.token.as_ref().is_none_or(|token| seen.authorization.as_deref() == Some(&format!("Bearer {token}")));
         if let Some(rest) = path.strip_prefix(&format!("/api/models/{}", repo.id)) {
             return match rest {
-                _ if rest.starts_with("/tree/") => tree(repo),
+                _ if rest.starts_with("/tree/") => match wrong {
+                    Some(Wrong::Headers(headers)) => {
+                        headers.iter().fold(tree(repo), |answer, (name, value)| answer.with(name, value))
+                    }
+                    _ => tree(repo),
+                },
                 "" => Answer::new(200, info(repo)).with("Content-Type", "application/json"),
                 _ if rest.starts_with("/revision/") => Answer::new(200, info(repo)),
                 _ => Answer::new(404, ""),
@@ -441,17 +447,5 @@ fn tree(repo: &Repo) -> Answer {
 
 /// An address without its percent signs.
 fn decoded(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((first, behind)) = rest.split_first() {
-        let code = behind.get(..2).and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
-        if let Some(byte) = code.filter(|_| *first == b'%') {
-            bytes.push(byte);
-            rest = behind.get(2..).unwrap_or_default();
-        } else {
-            bytes.push(*first);
-            rest = behind;
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }

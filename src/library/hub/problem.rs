@@ -53,6 +53,14 @@ pub enum Problem {
         /// Whether one was sent.
         with_token: bool,
     },
+    /// Another host that the endpoint redirects to wants a token, and gets none.
+    #[error("{host}, where the hub's address redirects to, does not open {repository}: the token is not sent there")]
+    TokenWithheld {
+        /// `owner/name`.
+        repository: String,
+        /// Where it redirects to.
+        host: String,
+    },
     /// The owner's terms must be accepted first.
     #[error("{repository} is gated: its owner asks for consent first")]
     Gated {
@@ -76,6 +84,9 @@ pub enum Problem {
     /// An answer that makes no sense.
     #[error("the hub's answer makes no sense: {}", gguf::clean(.0, 300))]
     Answer(String),
+    /// A redirect that is not followed.
+    #[error("{}", gguf::clean(.0, 300))]
+    Redirect(String),
     /// The file has another length than was promised.
     #[error("{file} has another length than the hub promised")]
     Length {
@@ -153,6 +164,10 @@ impl Problem {
             Self::Unauthorized { .. } => {
                 "the token may have expired or lack the right to read; make another at the hub's settings".to_owned()
             }
+            Self::TokenWithheld { host, .. } => {
+                format!("if {host} may have the token, set HF_ENDPOINT or `endpoint` under [hub] to its address")
+            }
+            Self::Redirect(_) => "set HF_ENDPOINT or `endpoint` under [hub] to where it leads in the end".to_owned(),
             Self::Gated { page, .. } => {
                 format!("accept the terms at {page}, and set HF_TOKEN to a token of that account")
             }
@@ -175,7 +190,11 @@ impl Problem {
     pub fn failure(&self) -> Failure {
         let kind = match self {
             Self::NotFound { .. } | Self::Name { .. } => FailureKind::NotFound,
-            Self::Unauthorized { .. } | Self::Gated { .. } | Self::Space { .. } | Self::Offline => FailureKind::Refused,
+            Self::Unauthorized { .. }
+            | Self::TokenWithheld { .. }
+            | Self::Gated { .. }
+            | Self::Space { .. }
+            | Self::Offline => FailureKind::Refused,
             _ => FailureKind::Failed,
         };
         Failure { reason: self.to_string(), hint: self.hint(), kind }

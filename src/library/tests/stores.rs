@@ -161,7 +161,7 @@ fn what_local_ai_calls_its_models() {
     let put = |name: &str, bytes: &[u8]| write(&folder.join(name), bytes);
     put("luna.gguf", &model("luna"));
     put("luna.yaml", b"name: moon\nmmproj: eye.gguf\nparameters:\n  temperature: 0.3\n  model: luna.gguf # mine\n");
-    put("poet.yml", b"name: \"the-\x1bpoet\"\nparameters: \n  model: luna.gguf\n");
+    put("poet.yml", b"name: \"the-\\epoet\"\nparameters: \n  model: luna.gguf\n");
     put("eye.gguf", &model("eye"));
     put("big/part-00001-of-00002.gguf", &part(1, 2));
     put("big/part-00002-of-00002.gguf", &part(2, 2));
@@ -182,7 +182,7 @@ fn what_local_ai_calls_its_models() {
     localai:big · big · — · ready
     localai:fetched · fetched · — · ready
     localai:moon · moon · — · ready
-        also localai:the-%1bpoet
+        also localai:the-%1Bpoet
     localai:moon#projector · moon projector · — · ready
     "#);
     assert_eq!(machine.rows(), rows, "the index changes nothing");

@@ -8,6 +8,7 @@ use super::super::view::ViewState;
 use super::super::widgets::table::{self, Align, Column, Row};
 use super::hub_table::needs;
 use crate::core::State;
+use crate::core::file_role::FileRole;
 use crate::core::hub::{Files, Quant, Repository, preselected};
 use crate::core::plan::free_memory;
 
@@ -94,24 +95,21 @@ fn row<'a>(
     is_best: bool,
     is_here: bool,
 ) -> Row<'a> {
-    let meaning = if quant.is_whole() && !quant.is_projector { Meaning::Text } else { Meaning::Muted };
+    let meaning = if quant.is_choice() { Meaning::Text } else { Meaning::Muted };
     let one = |meaning, text: String| vec![canvas.span(meaning, text)];
     let parts =
         if quant.is_whole() { quant.n_parts.to_string() } else { format!("{}/{}", quant.files.len(), quant.n_parts) };
     let note = match () {
         () if is_here => one(Meaning::Good, "✓ is here".to_owned()),
         () if !quant.is_whole() => one(Meaning::Bad, "parts missing".to_owned()),
-        () if quant.is_projector => one(Meaning::Muted, "projector".to_owned()),
+        () if quant.role != FileRole::Model => one(Meaning::Muted, quant.role.name().to_owned()),
         () if is_best => {
             one(Meaning::Accent, if fits == Some(true) { "★ best that fits" } else { "★ suggested" }.to_owned())
         }
         () => Vec::new(),
     };
-    let need = if quant.is_projector || !quant.is_whole() {
-        one(Meaning::Muted, "—".to_owned())
-    } else {
-        needs(canvas, state, quant, fits)
-    };
+    let need =
+        if quant.is_choice() { needs(canvas, state, quant, fits) } else { one(Meaning::Muted, "—".to_owned()) };
     let cells = vec![
         vec![canvas.span(meaning, quant.label.as_str())],
         one(meaning, quant.size().to_string()),

@@ -2,6 +2,8 @@
 
 use gguf::TensorType;
 use gguf::testing::Builder;
+use rand::{RngExt as _, SeedableRng as _};
+use rand_pcg::Pcg64Mcg;
 
 /// The one text that is a token of all these models.
 pub(crate) const WORD: &str = "x";
@@ -10,7 +12,7 @@ pub(crate) const WORD: &str = "x";
 struct Recipe {
     architecture: &'static str,
     builder: Builder,
-    seed: u32,
+    seed: u64,
 }
 
 const EMBEDDING: u64 = 512;
@@ -74,13 +76,9 @@ impl Recipe {
     }
 
     fn random(&mut self, dims: &[u64]) -> impl Iterator<Item = u16> + use<> {
-        let mut seed = self.seed;
-        self.seed = self.seed.wrapping_add(0x9e37_79b9);
-        (0..dims.iter().product::<u64>()).map(move |_| {
-            // Numerical Recipes' generator.
-            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (seed >> 16) as u16
-        })
+        self.seed += 1;
+        let mut random = Pcg64Mcg::seed_from_u64(self.seed);
+        (0..dims.iter().product::<u64>()).map(move |_| random.random())
     }
 
     /// The keys of plain attention, and how long a head is where that isn't the embedding's part.
