@@ -409,6 +409,8 @@ fn run(case: &Case) -> (i32, String, String) {
         .env("PATH", &bin)
         .env("HOME", &home)
         .env("DEV_ROOT", &root)
+        // No machine of these gets templates.
+        .env("TAFFRAIL_TEMPLATES", &root)
         .env("STUB_SYSTEM", case.system)
         .env("STUB_USER", case.user.to_string())
         .envs(case.variables.iter().copied())

@@ -19,7 +19,7 @@ use crate::app::App;
 use crate::core::event::WorkerEvent;
 use crate::core::ledger::misplaced;
 use crate::core::model::Model;
-use crate::core::session::{End, Phase, Session};
+use crate::core::session::{End, NO_TEMPLATE, Phase, Session};
 use crate::core::state::Overlay;
 use crate::core::{Action, Event, State};
 
@@ -143,6 +143,9 @@ async fn answer(arguments: &Run, model: Arc<Model>, app: &mut App) -> Result<Exi
             Phase::Ready => match prompt.take() {
                 Some(prompt) => {
                     printer.loaded();
+                    if matches!(prompt, Prompt::Chat(_)) && now.lacks_template() {
+                        let _ = writeln!(io::stderr(), "taffrail: {} {NO_TEMPLATE}", now.name);
+                    }
                     app.act(Action::Prompt { session, prompt, grammar: grammar.take() });
                 }
                 None if awaits_energy(&app.state, now) => {

@@ -24,6 +24,9 @@ pub struct SessionId(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WorkerId(pub u64);
 
+/// What is said of a model's session that [lacks a template](Session::lacks_template), after the model's name.
+pub const NO_TEMPLATE: &str = "has no chat template: it is given the messages as plain text";
+
 /// A session.
 #[derive(Debug, Clone)]
 pub struct Session {
@@ -317,6 +320,11 @@ impl Session {
     /// Whether it holds or is about to hold a worker.
     pub fn is_live(&self) -> bool {
         !matches!(self.phase, Phase::Failed { .. })
+    }
+
+    /// Whether the loaded model has no chat template.
+    pub fn lacks_template(&self) -> bool {
+        self.loaded.as_ref().is_some_and(|loaded| !loaded.has_template)
     }
 
     /// Whether it holds a model: of a recording the phase alone is known.

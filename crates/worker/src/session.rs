@@ -5,7 +5,7 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use llama_cpp_2::llama_backend::LlamaBackend;
 use wire::{
@@ -15,6 +15,7 @@ use wire::{
 
 use crate::backend;
 use crate::bench::Bench;
+use crate::clock;
 use crate::control::CONTROL;
 use crate::engine::{Decoded, Engine};
 use crate::grammar::Grammar;
@@ -25,7 +26,7 @@ use crate::probable::likeliest;
 use crate::sampler::{self, Sampler};
 use crate::score::Scorer;
 use crate::stream::Stream;
-use crate::template::{Template, TemplateError};
+use crate::template::{self, Template, TemplateError};
 use crate::think::{self, Splitter};
 
 /// The most likely tokens that are told at each step.
@@ -171,8 +172,8 @@ impl Session {
     fn render(&self, prompt: &Prompt) -> Result<String, TemplateError> {
         match (prompt, &self.template) {
             (Prompt::Raw(text), _) => Ok(text.clone()),
-            (Prompt::Chat(messages), Some(template)) => template.render(messages, SystemTime::now()),
-            (Prompt::Chat(messages), None) => Ok(messages.iter().map(|message| message.content.as_str()).collect()),
+            (Prompt::Chat(messages), Some(template)) => template.render(messages, &clock::now()),
+            (Prompt::Chat(messages), None) => Ok(template::plain(messages)),
         }
     }
 
@@ -341,6 +342,7 @@ fn reason(decoded: Decoded) -> String {
 fn template_hint(error: &TemplateError) -> &'static str {
     match error {
         TemplateError::Refused(_) => "begin a new chat, or change who speaks when",
+        TemplateError::LeftOut(_) => "send the prompt raw, or without what the template has no place for",
         TemplateError::Syntax(_) | TemplateError::Failed(_) | TemplateError::Bounds(_) => {
             "send the prompt raw, or take another build of this model"
         }

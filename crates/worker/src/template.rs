@@ -4,9 +4,19 @@
 //! and is as trustworthy: it has fuel for time and memory, a bound on its output, a bound on recursion, and neither
 //! files nor other templates to load. Absent: tools and documents, which are left undefined.
 
-use std::time::SystemTime;
+mod filters;
+mod json;
+mod methods;
+mod pieces;
+mod printf;
+mod python;
+mod shown;
+mod source;
 
-use minijinja::{Environment, Error, ErrorKind, Value, context, syntax::SyntaxConfig, value::Kwargs};
+use jiff::ZonedDateTime;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::ValueKind;
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, Value, context};
 use wire::{Message, Role};
 
 use crate::clock;
@@ -19,6 +29,8 @@ const MAX_SOURCE: usize = 1 << 20;
 const MAX_OUTPUT: usize = 32 << 20;
 /// How deep macros, includes and loops may nest.
 const MAX_RECURSION: usize = 200;
+/// The stack for parsing and running a template: what `source` lets through nests some thousand levels deep.
+const STACK: usize = 64 << 20;
 
 /// Why a conversation could not be rendered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +47,18 @@ pub enum TemplateError {
     /// It is longer, or makes more, than is allowed.
     #[error("the chat template goes beyond its bounds: {0}")]
     Bounds(String),
+    /// The prompt that it makes lacks what was said.
+    #[error("the chat template leaves out {0}")]
+    LeftOut(&'static str),
+}
+
+/// How a message's content is given to a template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Content {
+    /// As a text, which nearly all templates want.
+    Text,
+    /// As a list with one part of the type `text`, as those of models want that see pictures.
+    Parts,
 }
 
 /// A model's chat template.
@@ -50,45 +74,108 @@ pub struct Template {
 impl Template {
     /// A template by its source and the vocabulary's special tokens as text.
     pub fn new(source: &str, bos: &str, eos: &str) -> Self {
-        Self { source: readable(source), bos: bos.to_owned(), eos: eos.to_owned() }
+        Self { source: source.to_owned(), bos: bos.to_owned(), eos: eos.to_owned() }
     }
 
     /// Render a conversation, ending where the model is to go on. `now` is what the template sees as the time.
     ///
-    /// A system message that the template refuses or leaves out is put before the first user's message, as the makers
-    /// of such models advise.
-    pub fn render(&self, messages: &[Message], now: SystemTime) -> Result<String, TemplateError> {
-        let rendered = self.render_once(messages, now);
-        let Some((system, rest)) = messages.split_first().filter(|(first, _)| first.role == Role::System) else {
-            return rendered;
-        };
-        let seen = rendered.as_ref().is_ok_and(|text| text.contains(system.content.trim()));
-        let folded = (!seen).then(|| fold(system, rest)).flatten();
-        match (rendered, folded) {
-            (rendered, None) => rendered,
-            (Ok(rendered), Some(folded)) => Ok(self.render_once(&folded, now).unwrap_or(rendered)),
-            (Err(error), Some(folded)) => self.render_once(&folded, now).map_err(|_| error),
+    /// The prompt shows what was said, or there is an error: a template that drops the messages' text is given them as
+    /// lists of parts, and a system message that it refuses or leaves out is put before the first user's message, as
+    /// the makers of such models advise.
+    pub fn render(&self, messages: &[Message], now: &ZonedDateTime) -> Result<String, TemplateError> {
+        on_large_stack(|| self.render_here(messages, now))
+    }
+
+    fn render_here(&self, messages: &[Message], now: &ZonedDateTime) -> Result<String, TemplateError> {
+        let program = Program::new(self, now)?;
+        let folded = fold(messages);
+        let mut first = None;
+        for messages in std::iter::once(messages).chain(folded.as_deref()) {
+            for content in [Content::Text, Content::Parts] {
+                match program.render_whole(messages, content) {
+                    Ok(prompt) => return Ok(prompt),
+                    // The first error is that of the conversation as it is.
+                    Err(error) => _ = first.get_or_insert(error),
+                }
+            }
+        }
+        Err(first.unwrap_or_else(|| TemplateError::Failed("it made nothing".to_owned())))
+    }
+}
+
+/// A conversation for a model without a template: its texts, with an empty line between two.
+pub fn plain(messages: &[Message]) -> String {
+    let mut text = String::new();
+    for message in messages.iter().filter(|message| !message.content.is_empty()) {
+        if !text.is_empty() {
+            // What ends a text already counts.
+            let ends = text.len() - text.trim_end_matches('\n').len();
+            text.push_str("\n\n".get(ends.min(2)..).unwrap_or_default());
+        }
+        text.push_str(&message.content);
+    }
+    text
+}
+
+/// A stack overflow would end the worker: parse and run a template where there is room.
+fn on_large_stack<T: Send>(run: impl FnOnce() -> Result<T, TemplateError> + Send) -> Result<T, TemplateError> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("template".to_owned()).stack_size(STACK);
+        let running = thread.spawn_scoped(scope, run).map_err(|error| TemplateError::Failed(error.to_string()))?;
+        running.join().unwrap_or_else(|_| Err(TemplateError::Failed("it made its interpreter fail".to_owned())))
+    })
+}
+
+/// A template that has been read.
+struct Program<'a> {
+    template: &'a Template,
+    environment: Environment<'static>,
+}
+
+impl<'a> Program<'a> {
+    fn new(template: &'a Template, now: &ZonedDateTime) -> Result<Self, TemplateError> {
+        if template.source.len() > MAX_SOURCE {
+            return Err(TemplateError::Bounds(format!("it has {} bytes", template.source.len())));
+        }
+        let source = source::readable(&template.source).map_err(TemplateError::Bounds)?;
+        let mut environment = environment(now).map_err(|error| explain(&error))?;
+        environment.add_template_owned(NAME, source).map_err(|error| explain(&error))?;
+        Ok(Self { template, environment })
+    }
+
+    /// The prompt of a conversation, if it shows all that was said.
+    fn render_whole(&self, messages: &[Message], content: Content) -> Result<String, TemplateError> {
+        let prompt = self.render(messages, content)?;
+        let probe = self.render(&shown::marked(messages), content).ok();
+        let is_list = content == Content::Parts && probe.as_deref().is_some_and(shown::shows_lists);
+        let missing = if is_list { messages.last() } else { shown::missing(messages, &prompt, probe.as_deref()) };
+        match missing {
+            None => Ok(prompt),
+            Some(message) => Err(TemplateError::LeftOut(match message.role {
+                Role::System => "the system prompt",
+                Role::User => "what the user said",
+                Role::Assistant => "an earlier answer",
+            })),
         }
     }
 
-    fn render_once(&self, messages: &[Message], now: SystemTime) -> Result<String, TemplateError> {
-        if self.source.len() > MAX_SOURCE {
-            return Err(TemplateError::Bounds(format!("it has {} bytes", self.source.len())));
-        }
-        let mut environment = environment(now).map_err(|error| explain(&error))?;
-        environment.add_template("chat", &self.source).map_err(|error| explain(&error))?;
-        let template = environment.get_template("chat").map_err(|error| explain(&error))?;
+    fn render(&self, messages: &[Message], content: Content) -> Result<String, TemplateError> {
+        let of = |message: &Message| match content {
+            Content::Text => Value::from(message.content.as_str()),
+            Content::Parts => Value::from(vec![context! { type => "text", text => message.content.as_str() }]),
+        };
         let messages: Vec<Value> = messages
             .iter()
-            .map(|message| context! { role => role_name(message.role), content => message.content.as_str() })
+            .map(|message| context! { role => role_name(message.role), content => of(message) })
             .collect();
+        let template = self.environment.get_template(NAME).map_err(|error| explain(&error))?;
         let rendered = template
             .render(context! {
                 messages,
                 add_generation_prompt => true,
                 enable_thinking => true,
-                bos_token => self.bos.as_str(),
-                eos_token => self.eos.as_str(),
+                bos_token => self.template.bos.as_str(),
+                eos_token => self.template.eos.as_str(),
                 tools => (),
                 documents => (),
             })
@@ -100,6 +187,9 @@ impl Template {
     }
 }
 
+/// The only template's name. Without an ending, which would choose a way of escaping.
+const NAME: &str = "chat";
+
 fn role_name(role: Role) -> &'static str {
     match role {
         Role::System => "system",
@@ -108,50 +198,38 @@ fn role_name(role: Role) -> &'static str {
     }
 }
 
-/// The conversation with the system's message before the first user's; `None` where no user speaks first.
-fn fold(system: &Message, rest: &[Message]) -> Option<Vec<Message>> {
-    let (first, rest) = rest.split_first().filter(|(first, _)| first.role == Role::User)?;
-    let content = format!("{}\n\n{}", system.content.trim_end(), first.content);
+/// The conversation with the system's message before the first user's; `None` where it doesn't begin with the two.
+fn fold(messages: &[Message]) -> Option<Vec<Message>> {
+    let [system, first, rest @ ..] = messages else { return None };
+    if system.role != Role::System || first.role != Role::User {
+        return None;
+    }
+    let content = match system.content.trim_end() {
+        "" => first.content.clone(),
+        system => format!("{system}\n\n{}", first.content),
+    };
     let mut folded = vec![Message { role: Role::User, content }];
     folded.extend_from_slice(rest);
     Some(folded)
 }
 
-/// Hugging Face marks the assistant's text for training with a block of its own, which means nothing here: read
-/// `{% generation %}` as a block that is always there, so that its dashes keep trimming white space.
-fn readable(source: &str) -> String {
-    let mut readable = String::with_capacity(source.len());
-    let mut rest = source;
-    while let Some((before, after)) = rest.split_once("{%") {
-        readable.push_str(before);
-        readable.push_str("{%");
-        rest = after;
-        let Some((inside, after)) = after.split_once("%}") else { break };
-        let name = inside.trim_matches(['-', '+']).trim();
-        if let Some(stand_in) = match name {
-            "generation" => Some("if true"),
-            "endgeneration" => Some("endif"),
-            _ => None,
-        } {
-            readable.push_str(&inside.replace(name, stand_in));
-            readable.push_str("%}");
-            rest = after;
-        }
-    }
-    readable + rest
-}
-
-fn environment<'source>(now: SystemTime) -> Result<Environment<'source>, Error> {
+fn environment(now: &ZonedDateTime) -> Result<Environment<'static>, Error> {
     let mut environment = Environment::new();
     environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
     environment.set_fuel(Some(FUEL));
     environment.set_recursion_limit(MAX_RECURSION);
-    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-    environment.add_filter("tojson", to_json);
-    environment.add_function("raise_exception", |message: String| -> Result<Value, Error> {
-        Err(Error::from(ErrorKind::InvalidOperation).with_source(Refusal(message)))
+    environment.set_unknown_method_callback(methods::call);
+    environment.set_formatter(|out, state, value| match value.as_str() {
+        _ if !matches!(state.auto_escape(), AutoEscape::None) => minijinja::escape_formatter(out, state, value),
+        Some(text) if value.kind() == ValueKind::String => out.write_str(text).map_err(Error::from),
+        _ => out.write_str(&python::text(value)?).map_err(Error::from),
     });
-    environment.add_function("strftime_now", move |format: &str| clock::format(now, format));
+    filters::add_to(&mut environment);
+    environment.add_function("raise_exception", |message: &Value| -> Result<Value, Error> {
+        Err(Error::from(ErrorKind::InvalidOperation).with_source(Refusal(python::text(message)?)))
+    });
+    let now = now.clone();
+    environment.add_function("strftime_now", move |format: &str| clock::format(&now, format));
     Ok(environment)
 }
 
@@ -159,43 +237,6 @@ fn environment<'source>(now: SystemTime) -> Result<Environment<'source>, Error> 
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Refusal(String);
-
-/// Python's `json.dumps(value, ensure_ascii=False, indent=…)`: minijinja's own filter escapes for HTML.
-#[expect(clippy::needless_pass_by_value, reason = "minijinja hands keyword arguments over by value")]
-fn to_json(value: &Value, options: Kwargs) -> Result<Value, Error> {
-    let indent: Option<usize> = options.get("indent")?;
-    let invalid = |error: serde_json::Error| {
-        Error::new(ErrorKind::BadSerialization, "value can't be written as JSON").with_source(error)
-    };
-    let mut json = Vec::new();
-    match indent {
-        None => serde::Serialize::serialize(value, &mut serde_json::Serializer::with_formatter(&mut json, Spaced)),
-        Some(indent) => {
-            let indent = " ".repeat(indent.min(16));
-            let pretty = serde_json::ser::PrettyFormatter::with_indent(indent.as_bytes());
-            serde::Serialize::serialize(value, &mut serde_json::Serializer::with_formatter(&mut json, pretty))
-        }
-    }
-    .map_err(invalid)?;
-    Ok(Value::from_safe_string(String::from_utf8_lossy(&json).into_owned()))
-}
-
-/// JSON in one line as Python writes it, with a space after each comma and colon.
-struct Spaced;
-
-impl serde_json::ser::Formatter for Spaced {
-    fn begin_array_value<W: ?Sized + std::io::Write>(&mut self, writer: &mut W, first: bool) -> std::io::Result<()> {
-        if first { Ok(()) } else { writer.write_all(b", ") }
-    }
-
-    fn begin_object_key<W: ?Sized + std::io::Write>(&mut self, writer: &mut W, first: bool) -> std::io::Result<()> {
-        if first { Ok(()) } else { writer.write_all(b", ") }
-    }
-
-    fn begin_object_value<W: ?Sized + std::io::Write>(&mut self, writer: &mut W) -> std::io::Result<()> {
-        writer.write_all(b": ")
-    }
-}
 
 fn explain(error: &Error) -> TemplateError {
     let mut cause: Option<&dyn std::error::Error> = Some(error);
@@ -221,5 +262,7 @@ fn bounded(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
 }
 
+#[cfg(test)]
+mod corpus_tests;
 #[cfg(test)]
 mod tests;

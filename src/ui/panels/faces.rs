@@ -12,7 +12,7 @@ use crate::core::energy::{Report, per_session};
 use crate::core::figure::{Figure, Grade, Uncertain};
 use crate::core::ledger::{account, misplaced};
 use crate::core::roofline::{Roofline, roofline};
-use crate::core::session::Session;
+use crate::core::session::{NO_TEMPLATE, Session};
 use crate::core::settings::SESSION_FIELDS;
 use crate::core::units::{Bytes, Ratio, digits, span, tokens};
 
@@ -202,6 +202,9 @@ pub(crate) fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, sessio
     if let Some(loaded) = &session.loaded {
         rows.text("loaded in", micros(loaded.load_us));
         rows.text("layers on GPUs", format!("{} of {}", loaded.n_gpu_layers, loaded.n_layers));
+    }
+    if session.lacks_template() {
+        rows.warning(&format!("! the model {NO_TEMPLATE}"));
     }
     if let Some(misplaced) = misplaced(state, session) {
         rows.warning(&format!("! {}: its log says why, `taffrail doctor` what this build can use", misplaced.reason()));

@@ -4,6 +4,7 @@
 
 mod forms;
 mod score;
+mod templates;
 
 use std::io::{BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
