@@ -4,11 +4,10 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
 use taffrail::app::recording::Recorder;
 use taffrail::app::replay::Replay;
 use taffrail::app::{App, Clock, dashboard, glance, survey, terminal_width};
-use taffrail::cli::{self, Cli, Command, Exit};
+use taffrail::cli::{self, Command, Exit};
 use taffrail::core::event::LibraryEvent;
 use taffrail::core::model::Model;
 use taffrail::core::openness::{Openness, Table};
@@ -23,7 +22,10 @@ use taffrail::{config, library, ui};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match cli::parse(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(error) => return cli::usage_error(&error).into(),
+    };
     // A worker reads no settings and must start fast.
     if let Some(Command::Worker(options)) = &cli.command {
         return worker::run(&worker::Options { verbose: options.verbose, ..worker::Options::default() });
@@ -107,8 +109,7 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
     match result.and_then(|exit| out.flush().map(|()| exit)) {
         Ok(exit) => exit,
         // A reader that has gone away wants no more.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
-        Err(error) => fail(&error),
+        Err(error) => cli::output::ended(Err(error), Exit::Done),
     }
 }
 
@@ -218,7 +219,7 @@ fn find(argument: &str, settings: &Library) -> Result<Arc<Model>, Exit> {
 
 fn run(arguments: &cli::run::Run, mut settings: Settings) -> Exit {
     let model = match find(&arguments.model, &settings.library) {
-        Ok(model) => model,
+        Ok(model) => library::as_named(model, &arguments.model),
         Err(exit) => return exit,
     };
     // An answer may be short, and what is sampled here is sampled for it alone.

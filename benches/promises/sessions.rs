@@ -158,7 +158,7 @@ impl Stage {
     }
 
     fn prompt(&mut self, session: SessionId, prompt: Prompt) {
-        self.app.act(Action::Prompt { session, prompt, grammar: None });
+        self.app.act(Action::Prompt { session, prompt, form: None, stop: Vec::new() });
     }
 
     /// Cancel, and the time until the worker is ready again.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::output::Output;
 use super::{Exit, SessionOptions};
 use crate::app::{App, terminal_width};
 use crate::core::bench::{Bench as State, LanePhase, Phase, Plan};
@@ -119,20 +120,22 @@ fn finish(arguments: &Bench, bench: &State, interrupted: bool) -> Exit {
         let _ = writeln!(err, "{note}");
     }
     let _ = writeln!(err, "{}", bench.circumstances());
-    let mut out = io::stdout().lock();
-    let written = if arguments.json {
-        writeln!(out, "{:#}", crate::core::bench::document(bench))
-    } else if arguments.csv {
-        formats::csv(bench, &mut out)
-    } else if arguments.markdown {
-        formats::markdown(bench, &mut out)
-    } else if arguments.as_llama {
-        writeln!(out, "{:#}", formats::llama_bench(bench))
-    } else {
-        formats::table(bench, terminal_width(), &mut out)
-    };
-    if written.is_err() {
-        return Exit::Done;
+    let mut output = Output::default();
+    let is_written = output.print(|out| {
+        if arguments.json {
+            writeln!(out, "{:#}", crate::core::bench::document(bench))
+        } else if arguments.csv {
+            formats::csv(bench, out)
+        } else if arguments.markdown {
+            formats::markdown(bench, out)
+        } else if arguments.as_llama {
+            writeln!(out, "{:#}", formats::llama_bench(bench))
+        } else {
+            formats::table(bench, terminal_width(), out)
+        }
+    });
+    if !is_written {
+        return output.end(Exit::Done);
     }
     formats::remarks(bench, &mut io::stderr());
     if interrupted {

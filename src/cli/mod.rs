@@ -12,6 +12,7 @@ pub mod house;
 mod json;
 pub mod ls;
 mod openness_view;
+pub mod output;
 pub mod prune;
 pub mod pull;
 pub mod quality;
@@ -27,10 +28,11 @@ pub mod undo;
 pub mod usage;
 pub mod verify;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Parser, Subcommand};
+use clap::builder::{PossibleValuesParser, TypedValueParser, ValueRange};
+use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::core::state::LibrarySort;
 pub use exit::Exit;
@@ -124,6 +126,32 @@ pub enum Command {
     /// Be a worker: what the supervisor starts
     #[command(hide = true)]
     Worker(Worker),
+}
+
+/// Read the command line. What an option takes may begin with a dash: `-p "- one"`, `--seed -1`.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let mut command = with_dashes(Cli::command());
+    let mut matches = command.try_get_matches_from_mut(arguments)?;
+    Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
+fn with_dashes(command: clap::Command) -> clap::Command {
+    let command = command.mut_args(|arg| {
+        let takes_one = arg.get_num_args().is_none_or(|count| count == ValueRange::SINGLE);
+        let is_value = matches!(arg.get_action(), ArgAction::Set | ArgAction::Append);
+        // A list of values would take the options behind it as well.
+        if is_value && takes_one && !arg.is_positional() { arg.allow_hyphen_values(true) } else { arg }
+    });
+    command.mut_subcommands(with_dashes)
+}
+
+/// Say what is wrong with the command line, or what was asked of it: help and version go to standard output.
+pub fn usage_error(error: &clap::Error) -> Exit {
+    if error.use_stderr() {
+        let _ = error.print();
+        return Exit::Usage;
+    }
+    output::ended(error.print().and_then(|()| std::io::Write::flush(&mut std::io::stdout())), Exit::Done)
 }
 
 /// What `ls` is asked.

@@ -7,10 +7,10 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::Exit;
-use super::json;
+use super::output::Output;
+use super::{Exit, json};
 use crate::app::App;
 use crate::core::download::{Download, DownloadEvent, Order, Phase};
 use crate::core::file_role::FileRole;
@@ -96,22 +96,26 @@ async fn pull(arguments: &Pull, app: &mut App) -> Result<Exit, End> {
         let _ = writeln!(io::stderr(), "{}: {}", clean(&order.label), choice.reason);
     }
     if arguments.dry_run {
-        if arguments.json {
-            document(&order, choice.as_ref(), None);
-        } else {
-            for file in &order.files {
-                let _ = writeln!(io::stdout(), "{:>8}  {}", file.size, clean(&file.path));
+        let mut output = Output::default();
+        output.print(|out| {
+            if arguments.json {
+                json::write(out, &document(&order, choice.as_ref(), None))
+            } else {
+                order.files.iter().try_for_each(|file| writeln!(out, "{:>8}  {}", file.size, clean(&file.path)))
             }
-        }
-        return Ok(Exit::Done);
+        });
+        return Ok(output.end(Exit::Done));
     }
     let path = transfer(order.clone(), app).await?;
-    if arguments.json {
-        document(&order, choice.as_ref(), Some(&path));
-    } else {
-        let _ = writeln!(io::stdout(), "{}", clean(&path));
-    }
-    Ok(Exit::Done)
+    let mut output = Output::default();
+    output.print(|out| {
+        if arguments.json {
+            json::write(out, &document(&order, choice.as_ref(), Some(&path)))
+        } else {
+            writeln!(out, "{}", clean(&path))
+        }
+    });
+    Ok(output.end(Exit::Done))
 }
 
 /// The next thing that happens; `None` for an interrupt.
@@ -259,9 +263,9 @@ fn describe(download: &Download) -> String {
     }
 }
 
-fn document(order: &Order, choice: Option<&Choice>, path: Option<&str>) {
+fn document(order: &Order, choice: Option<&Choice>, path: Option<&str>) -> Value {
     let files: Vec<_> = order.files.iter().map(|file| json!({ "path": file.path, "size": file.size })).collect();
-    let document = json!({
+    json!({
         "schema": "taffrail/pull/1",
         "repository": order.repository,
         "revision": order.revision,
@@ -272,8 +276,7 @@ fn document(order: &Order, choice: Option<&Choice>, path: Option<&str>) {
         "files": files,
         "fetched": path.is_some(),
         "path": path,
-    });
-    let _ = json::write(&mut io::stdout(), &document);
+    })
 }
 
 /// Text of the hub or the user, harmless on a terminal.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::output::Output;
 use super::run::Failure;
 use super::{Exit, SessionOptions, json};
 use crate::app::App;
@@ -129,11 +130,9 @@ async fn weigh(
         let _ = write!(io::stderr(), "\r\x1b[K");
     }
     let Some(quality) = &app.state.quality else { return Ok(Exit::Failed) };
-    // A reader that has gone away wants no more.
-    let mut out = io::stdout().lock();
-    let _ = if arguments.json { json::write(&mut out, &document(quality)) } else { print(&mut out, quality) };
-    let _ = out.flush();
-    Ok(Exit::Done)
+    let mut output = Output::default();
+    output.print(|out| if arguments.json { json::write(out, &document(quality)) } else { print(out, quality) });
+    Ok(output.end(Exit::Done))
 }
 
 fn text(arguments: &Quality) -> Result<String, Failure> {
@@ -150,8 +149,8 @@ fn text(arguments: &Quality) -> Result<String, Failure> {
         let text = format!("{name} is longer than {} MiB\n  hint: take a part of it", MAX_TEXT >> 20);
         return Err(Failure(Exit::Usage, text));
     }
-    let text = String::from_utf8(bytes)
-        .map_err(|error| Failure(Exit::Usage, format!("{name} is no UTF-8 text: {}", error.utf8_error())))?;
+    let text = crate::core::text::decode(bytes)
+        .map_err(|error| Failure(Exit::Usage, format!("{name} is no text: {error}")))?;
     // A file's last line end is no part of its text; llama-perplexity drops it likewise.
     Ok(text.strip_suffix('\n').map(str::to_owned).unwrap_or(text))
 }

@@ -8,11 +8,14 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::output::ended;
 use super::run::{Failure, prompt_text};
 use super::{Exit, SessionOptions, json};
 use crate::app::App;
 use crate::core::action::RaceOrder;
 use crate::core::model::Model;
+use crate::core::plan;
+use crate::core::preset;
 use crate::core::race::lockstep::{self, Parting};
 use crate::core::race::{self as core, Entry, MAX_COLUMNS, MIN_COLUMNS, Order, Pace, Stage, export};
 use crate::core::settings::SessionSettings;
@@ -82,13 +85,9 @@ pub async fn run(arguments: &Race, models: Vec<Arc<Model>>, app: &mut App) -> Ex
 }
 
 async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut App) -> Result<Exit, Failure> {
-    let prompt = prompt_text(arguments.prompt.as_deref())?;
-    if prompt.trim().is_empty() {
-        let text = "the prompt is empty\n  hint: give one with -p or on standard input";
-        return Err(Failure(Exit::Usage, text.to_owned()));
-    }
+    let prompt = prompt_text(arguments.prompt.as_deref(), false)?;
     let settings = arguments.session.over(app.state.settings.session);
-    let entries = entries(&arguments.models, &models, settings)?;
+    let entries = entries(&arguments.models, &models, settings, arguments.system.is_some())?;
     app.adopt(models);
     // Admission needs to know the memory.
     while app.state.machine.sample.is_none() {
@@ -143,14 +142,17 @@ async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut App) -> Resul
         let hint = "`taffrail history kind:race` lists it, and --reveal NUMBER tells the names";
         let _ = writeln!(io::stderr(), "the names stay hidden: nobody voted\n  hint: {hint}");
     }
-    // A reader that has gone away wants no more.
     let parting = race.parting(&app.state).filter(|_| arguments.lockstep);
-    let _ = print(arguments, race, parting.as_ref(), has_asked);
-    if interrupted {
-        return Ok(Exit::Interrupted);
-    }
+    let written = print(arguments, race, parting.as_ref(), has_asked);
     let is_whole = race.lanes.iter().all(core::Lane::has_finished);
-    Ok(if is_whole { Exit::Done } else { Exit::Failed })
+    let exit = if interrupted {
+        Exit::Interrupted
+    } else if is_whole {
+        Exit::Done
+    } else {
+        Exit::Failed
+    };
+    Ok(ended(written, exit))
 }
 
 /// Show the answers under their letters and ask which is best; whether anybody could be asked. Without a terminal nobody
@@ -189,7 +191,12 @@ fn ballot(word: &str, n_columns: usize) -> Option<usize> {
 }
 
 /// The columns with their settings.
-fn entries(arguments: &[String], models: &[Arc<Model>], settings: SessionSettings) -> Result<Vec<Entry>, Failure> {
+fn entries(
+    arguments: &[String],
+    models: &[Arc<Model>],
+    settings: SessionSettings,
+    has_system: bool,
+) -> Result<Vec<Entry>, Failure> {
     let mut entries = Vec::new();
     for (argument, model) in arguments.iter().zip(models) {
         if !model.is_runnable() {
@@ -202,7 +209,14 @@ fn entries(arguments: &[String], models: &[Arc<Model>], settings: SessionSetting
                 .set(&name.trim().replace('-', "_"), value)
                 .map_err(|error| Failure(Exit::Usage, format!("{argument}: {} {error}", name.trim())))?;
         }
-        entries.push(Entry::new(Arc::clone(model), settings));
+        if let Some(shortened) = plan::shortened(model, &settings) {
+            let _ = writeln!(io::stderr(), "taffrail: {}: {shortened}", model.name);
+        }
+        let entry = Entry::new(Arc::clone(model), settings);
+        for line in preset::lines(model, &entry.settings, !has_system, true) {
+            let _ = writeln!(io::stderr(), "{}: {line}", model.name);
+        }
+        entries.push(entry);
     }
     Ok(entries)
 }

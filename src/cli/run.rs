@@ -7,21 +7,28 @@ mod report;
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use wire::{Channel, Event as Said, Grammar, Message, Prompt, Role};
+use wire::{Channel, Event as Said, Finish, Message, Prompt, Role};
 
+use super::output::ended;
 use super::{Exit, SessionOptions};
 use crate::app::App;
+use crate::core::answer::{breach, why_empty};
 use crate::core::event::WorkerEvent;
+use crate::core::form::Form;
 use crate::core::ledger::misplaced;
 use crate::core::model::Model;
+use crate::core::plan::{self, Refusal};
+use crate::core::preset;
+use crate::core::schema::Schema;
 use crate::core::session::{End, NO_TEMPLATE, Phase, Session};
+use crate::core::settings::SessionSettings;
 use crate::core::state::Overlay;
-use crate::core::{Action, Event, State};
+use crate::core::{Action, Event, State, text};
 
 /// The longest prompt that is read from standard input, in bytes.
 const MAX_PROMPT: u64 = 32 << 20;
@@ -39,9 +46,12 @@ pub struct Run {
     /// The prompt; `-` or none reads standard input
     #[arg(short, long)]
     prompt: Option<String>,
-    /// The system prompt
+    /// The system prompt; an empty one leaves out that of the model's store
     #[arg(long)]
     system: Option<String>,
+    /// A text that ends the answer where the model writes it; may be repeated. In place of those of the model's store
+    #[arg(long, value_name = "TEXT")]
+    stop: Vec<String>,
     /// Give the prompt to the model as it stands, without its chat template
     #[arg(long, conflicts_with = "system")]
     raw: bool,
@@ -77,11 +87,12 @@ pub async fn run(arguments: &Run, model: Arc<Model>, app: &mut App) -> Exit {
 
 async fn answer(arguments: &Run, model: Arc<Model>, app: &mut App) -> Result<Exit, Failure> {
     let prompt = prompt(arguments)?;
-    let mut grammar = grammar(arguments)?;
+    let mut form = form(arguments)?;
     if !model.is_runnable() {
         return Err(Failure(Exit::Failed, format!("{} can't be run: {}", model.name, model.status)));
     }
     let settings = arguments.session.over(app.state.settings.session);
+    tell(&model, &settings, arguments, form.as_ref());
     app.adopt(vec![Arc::clone(&model)]);
     app.recall_baselines();
     // Admission needs to know the memory.
@@ -91,13 +102,8 @@ async fn answer(arguments: &Run, model: Arc<Model>, app: &mut App) -> Result<Exi
     }
     app.act(Action::Start { model: model.id.clone(), settings: Box::new(settings), force: arguments.force });
     if let Some(Overlay::Refused { refusal, .. }) = &app.state.overlay {
-        return Err(Failure(
-            Exit::Refused,
-            format!(
-                "{} {refusal}\n  hint: a smaller --context or --cache-type-k q8_0 needs less; --force starts it anyway",
-                model.name
-            ),
-        ));
+        let hint = too_large_hint(refusal);
+        return Err(Failure(Exit::Refused, format!("{} {refusal}\n  hint: {hint}", model.name)));
     }
     let Some(session) = app.state.fleet.chosen else {
         let reason = app.state.notices.back().map_or_else(|| "nothing was started".to_owned(), |n| n.text.clone());
@@ -119,11 +125,10 @@ async fn answer(arguments: &Run, model: Arc<Model>, app: &mut App) -> Result<Exi
                 Event::Action(Action::Cancel)
             }
         };
-        if let Event::Worker(_, WorkerEvent::Said(Said::Text { pieces, .. })) = &event {
-            // A reader that has gone away wants no more.
-            if pieces.iter().try_for_each(|piece| printer.piece(piece)).is_err() {
-                return Ok(Exit::Done);
-            }
+        if let Event::Worker(_, WorkerEvent::Said(Said::Text { pieces, .. })) = &event
+            && let Err(error) = pieces.iter().try_for_each(|piece| printer.piece(piece))
+        {
+            return Ok(ended(Err(error), Exit::Done));
         }
         app.handle(event);
         let Some(now) = app.state.session(session) else {
@@ -146,11 +151,14 @@ async fn answer(arguments: &Run, model: Arc<Model>, app: &mut App) -> Result<Exi
                     if matches!(prompt, Prompt::Chat(_)) && now.lacks_template() {
                         let _ = writeln!(io::stderr(), "taffrail: {} {NO_TEMPLATE}", now.name);
                     }
-                    app.act(Action::Prompt { session, prompt, grammar: grammar.take() });
+                    told_of_loaded(now);
+                    app.act(Action::Prompt { session, prompt, form: form.take(), stop: arguments.stop.clone() });
                 }
                 None if awaits_energy(&app.state, now) => {
                     // The answer is whole, so what it printed should end its line before the wait.
-                    let _ = printer.end();
+                    if let Err(error) = printer.end() {
+                        return Ok(ended(Err(error), Exit::Done));
+                    }
                 }
                 None => return finish(arguments, &mut printer, &app.state, now, interrupted),
             },
@@ -173,18 +181,86 @@ fn finish(
     interrupted: bool,
 ) -> Result<Exit, Failure> {
     let energy = &state.settings.energy;
-    let _ = printer.end();
+    let mut written = printer.end();
     if let Some(End::Failed { reason, hint }) = session.turns.last().and_then(|turn| turn.end.as_ref()) {
         return Err(Failure(Exit::Failed, hinted(reason, hint.as_deref())));
     }
-    if arguments.json {
-        let _ = writeln!(io::stdout(), "{:#}", report::document(state, session));
+    if arguments.json && written.is_ok() {
+        let mut out = io::stdout().lock();
+        written = writeln!(out, "{:#}", report::document(state, session)).and_then(|()| out.flush());
     }
     let _ = writeln!(io::stderr(), "{}", report::line(session, energy));
     if let Some(misplaced) = misplaced(state, session) {
         let _ = writeln!(io::stderr(), "taffrail: {} {}", session.name, misplaced.reason());
     }
-    Ok(if interrupted { Exit::Interrupted } else { Exit::Done })
+    // llama.cpp's converter tells of what it leaves out in its log alone.
+    for line in session.log.iter().filter(|line| line.contains("conversion was incomplete")) {
+        let _ = writeln!(io::stderr(), "llama.cpp: {line}");
+    }
+    if let Some(why) = why_empty(session) {
+        let _ = writeln!(io::stderr(), "taffrail: {why}");
+    }
+    let breach = breach(session);
+    if let Some(breach) = &breach {
+        let cut = if finished_early(session) { " (it was cut off)" } else { "" };
+        let _ = writeln!(io::stderr(), "taffrail: the answer breaks its JSON schema{cut}: {breach}");
+    }
+    let exit = match (interrupted, breach) {
+        (true, _) => Exit::Interrupted,
+        (false, Some(_)) => Exit::Failed,
+        (false, None) => Exit::Done,
+    };
+    Ok(ended(written, exit))
+}
+
+/// Whether the last answer was cut off before the model ended it.
+fn finished_early(session: &Session) -> bool {
+    let end = session.turns.last().and_then(|turn| turn.end.as_ref());
+    matches!(end, Some(End::Finished(Finish::Length | Finish::ContextFull | Finish::Cancelled)))
+}
+
+/// Say what is not as one might think, before anything is loaded.
+fn tell(model: &Model, settings: &SessionSettings, arguments: &Run, form: Option<&Form>) {
+    let mut err = io::stderr();
+    if let Some(shortened) = plan::shortened(model, settings) {
+        let _ = writeln!(err, "taffrail: {shortened}");
+    }
+    let loose = form.and_then(Form::schema).map(|schema| schema.loose.as_slice()).unwrap_or_default();
+    if !loose.is_empty() {
+        let _ =
+            writeln!(err, "taffrail: not held while the answer is written, but checked afterwards: {}", some(loose));
+    }
+    for line in preset::lines(model, settings, arguments.system.is_none() && !arguments.raw, arguments.stop.is_empty())
+    {
+        let _ = writeln!(err, "taffrail: {line}");
+    }
+}
+
+/// Say what only a loaded model tells.
+fn told_of_loaded(session: &Session) {
+    let has_own = session.model.card.as_deref().is_some_and(|card| card.template.is_some());
+    if has_own && session.loaded.as_ref().is_some_and(|loaded| !loaded.has_template) {
+        let text = "the model's file has no chat template, and its store's own (Go) is not read here: the prompt goes as it is";
+        let _ = writeln!(io::stderr(), "taffrail: {text}");
+    }
+}
+
+/// The first of many.
+pub(super) fn some(all: &[String]) -> String {
+    const MANY: usize = 8;
+    let more = all.len().saturating_sub(MANY);
+    let shown = all.iter().take(MANY).map(|text| gguf::clean(text, 120)).collect::<Vec<_>>().join(", ");
+    if more > 0 { format!("{shown} and {more} more") } else { shown }
+}
+
+/// What could be done where a model does not fit.
+pub(super) fn too_large_hint(refusal: &Refusal) -> &'static str {
+    let without_context = refusal.needed.weights + refusal.needed.compute;
+    if without_context > refusal.free {
+        "a smaller model or quantization needs less; --force starts it anyway"
+    } else {
+        "a smaller --context or --cache-type-k q8_0 needs less; --force starts it anyway"
+    }
 }
 
 /// A reason with what could be done beneath it.
@@ -194,13 +270,7 @@ pub(super) fn hinted(reason: &str, hint: Option<&str>) -> String {
 
 /// What the model is to go on from.
 fn prompt(arguments: &Run) -> Result<Prompt, Failure> {
-    let text = prompt_text(arguments.prompt.as_deref())?;
-    if text.trim().is_empty() && !arguments.raw {
-        return Err(Failure(
-            Exit::Usage,
-            "the prompt is empty\n  hint: give one with -p or on standard input".to_owned(),
-        ));
-    }
+    let text = prompt_text(arguments.prompt.as_deref(), arguments.raw)?;
     if arguments.raw {
         return Ok(Prompt::Raw(text));
     }
@@ -209,42 +279,55 @@ fn prompt(arguments: &Run) -> Result<Prompt, Failure> {
 }
 
 /// What the answer must look like.
-fn grammar(arguments: &Run) -> Result<Option<Grammar>, Failure> {
-    let read = |file: &PathBuf| {
-        let text = File::open(file).and_then(|file| {
-            let mut text = String::new();
-            file.take(MAX_GRAMMAR).read_to_string(&mut text).map(|_| text)
-        });
-        text.map_err(|error| Failure(Exit::Usage, format!("{} can't be read: {error}", file.display())))
-    };
+fn form(arguments: &Run) -> Result<Option<Form>, Failure> {
     match (&arguments.grammar, &arguments.json_schema) {
-        (Some(file), _) => read(file).map(|text| Some(Grammar::Gbnf(text))),
+        (Some(file), _) => read_text(file, MAX_GRAMMAR).map(|text| Some(Form::Gbnf(text))),
         (None, Some(file)) => {
-            let schema = read(file)?;
-            let parsed = serde_json::from_str::<serde_json::Value>(&schema);
-            parsed.map_err(|error| Failure(Exit::Usage, format!("{} is no JSON: {error}", file.display())))?;
-            Ok(Some(Grammar::JsonSchema(schema)))
+            let schema = Schema::parse(&read_text(file, MAX_GRAMMAR)?);
+            let schema = schema.map_err(|problem| Failure(Exit::Usage, format!("{}: {problem}", file.display())))?;
+            Ok(Some(Form::Schema(Arc::new(schema))))
         }
         (None, None) => Ok(None),
     }
 }
 
-/// The text of a prompt that was given, else of standard input.
-pub(super) fn prompt_text(given: Option<&str>) -> Result<String, Failure> {
-    match given {
-        Some(text) if text != "-" => Ok(text.to_owned()),
-        _ => read_prompt(),
+/// The text of a file of at most so many bytes.
+pub(super) fn read_text(file: &Path, most: u64) -> Result<String, Failure> {
+    let name = file.display();
+    let mut bytes = Vec::new();
+    let read = File::open(file).and_then(|file| file.take(most + 1).read_to_end(&mut bytes));
+    read.map_err(|error| Failure(Exit::Usage, format!("{name} can't be read: {error}")))?;
+    if bytes.len() as u64 > most {
+        return Err(Failure(Exit::Usage, format!("{name} is longer than {most} bytes")));
     }
+    text::decode(bytes).map_err(|error| Failure(Exit::Usage, format!("{name} can't be read: {error}")))
 }
 
-fn read_prompt() -> Result<String, Failure> {
+/// The text of a prompt that was given, else of standard input; there to the last byte if it is to be raw.
+pub(super) fn prompt_text(given: Option<&str>, raw: bool) -> Result<String, Failure> {
+    let text = match given {
+        Some(text) if text != "-" => text.to_owned(),
+        _ => read_prompt(raw)?,
+    };
+    if text.is_empty() || (!raw && text.trim().is_empty()) {
+        let text = "the prompt is empty\n  hint: give one with -p or on standard input";
+        return Err(Failure(Exit::Usage, text.to_owned()));
+    }
+    Ok(text)
+}
+
+fn read_prompt(raw: bool) -> Result<String, Failure> {
     if io::stdin().is_terminal() {
         let _ = writeln!(io::stderr(), "type the prompt, then Ctrl-D:");
     }
-    let mut text = String::new();
-    let read = io::stdin().take(MAX_PROMPT).read_to_string(&mut text);
-    read.map_err(|error| Failure(Exit::Usage, format!("the prompt can't be read: {error}")))?;
-    Ok(text.strip_suffix('\n').map(str::to_owned).unwrap_or(text))
+    let fail = |reason: String| Failure(Exit::Usage, format!("the prompt can't be read: {reason}"));
+    let mut bytes = Vec::new();
+    io::stdin().take(MAX_PROMPT + 1).read_to_end(&mut bytes).map_err(|error| fail(error.to_string()))?;
+    if bytes.len() as u64 > MAX_PROMPT {
+        return Err(fail(format!("it is longer than {} MiB", MAX_PROMPT >> 20)));
+    }
+    let text = if raw { text::exact(bytes) } else { text::decode(bytes).map(|text| text::as_prompt(&text)) };
+    text.map_err(|error| fail(error.to_string()))
 }
 
 /// Writes the answer as it comes.

@@ -16,6 +16,8 @@ use crate::core::history::Latest;
 use crate::core::licence::Licence;
 use crate::core::model::{Card, Format, Model, Status};
 use crate::core::openness::{self, Source};
+use crate::core::preset;
+use crate::core::settings::SessionSettings;
 use crate::core::units::{self, Bytes, digits};
 use crate::core::what;
 
@@ -287,6 +289,10 @@ fn beside(out: &mut impl Write, model: &Model) -> io::Result<()> {
         section(out, &format!("{title} ({})", place.store.name()), &lines)?;
         for (name, value) in &card.parameters {
             writeln!(out, "  {:<18} {}", gguf::clean(name, TEXT_CHARS), gguf::clean(value, TEXT_CHARS))?;
+        }
+        // As settings that nobody has changed leave it.
+        for line in preset::lines(place, &SessionSettings::default(), true, true) {
+            writeln!(out, "  {line}")?;
         }
     }
     Ok(())

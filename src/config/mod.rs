@@ -24,6 +24,7 @@ pub use self::schema::{SECTIONS, Setting, settings};
 pub use self::value::Value;
 use crate::core::action::NAMED;
 use crate::core::settings::Settings;
+use crate::core::text;
 use problem::nearest;
 
 /// Every setting with its default and the reason for it.
@@ -127,7 +128,7 @@ fn read(path: &Path, most: u64) -> std::io::Result<String> {
     if bytes.len() as u64 > most {
         return Err(other(&format!("larger than {} MiB", most >> 20)));
     }
-    String::from_utf8(bytes).map_err(|error| other(&format!("not UTF-8 at byte {}", error.utf8_error().valid_up_to())))
+    text::decode(bytes).map_err(|error| other(&error.to_string()))
 }
 
 /// Layers laid one over the other.

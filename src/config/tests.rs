@@ -341,7 +341,7 @@ fn a_file_that_is_none_is_told_where_it_was_asked_for() {
         (".", false, Some("FILE: can't be read: not a file")),
         ("huge", false, Some("FILE: can't be read: larger than 1 MiB")),
         ("largest", false, None),
-        ("latin", false, Some("FILE: can't be read: not UTF-8 at byte 10")),
+        ("latin", false, Some("FILE: can't be read: not UTF-8 at byte 10, line 2")),
     ] {
         assert_eq!(told(name, named).as_deref(), line, "{name}");
     }

@@ -1,6 +1,7 @@
 //! What a person can ask for. Keys, the palette and the command line all speak in these.
 
 use super::editor::Edit;
+use super::form::Form;
 use super::race::{Entry, Order};
 use super::session::SessionId;
 use super::state::{Face, Screen};
@@ -176,7 +177,9 @@ pub enum Action {
         /// What to answer.
         prompt: wire::Prompt,
         /// What the answer must look like.
-        grammar: Option<wire::Grammar>,
+        form: Option<Form>,
+        /// Texts that end it; none leaves that to the model's store.
+        stop: Vec<String>,
     },
 }
 

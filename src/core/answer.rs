@@ -6,11 +6,12 @@ use wire::{Finish, Role};
 use super::bench::driver;
 use super::energy::Report;
 use super::figure::{Figure, Uncertain};
+use super::form::Form;
 use super::history::{self, Kind, Measured, Record, Series};
 use super::ledger::{account, misplaced};
 use super::machine::Sample;
 use super::roofline::roofline;
-use super::session::{End, Session};
+use super::session::{End, Session, Turn};
 use super::settings::{self, SessionSettings, WaitPolicy};
 use super::state::State;
 use super::units::Bytes;
@@ -31,11 +32,38 @@ pub fn memory(session: &Session) -> Option<Bytes> {
 pub fn finish(session: &Session) -> Option<(&'static str, &'static str)> {
     match session.turns.last()?.end.as_ref()? {
         End::Finished(Finish::Stop) => Some(("stop", "")),
+        End::Finished(Finish::StopText) => Some(("stop", " · stopped at a stop text")),
         End::Finished(Finish::Length) => Some(("length", " · stopped at the token limit")),
         End::Finished(Finish::ContextFull) => Some(("context_full", " · stopped: the context is full")),
         End::Finished(Finish::Cancelled) => Some(("cancelled", " · cancelled")),
         End::Failed { .. } => None,
     }
+}
+
+/// What the last answer breaks of the schema that it was held to, in one clause.
+pub fn breach(session: &Session) -> Option<String> {
+    let schema = session.form.as_ref()?.schema()?;
+    schema.breach(&session.turns.last()?.text)
+}
+
+/// Why the last answer has no text, in one clause with what could be done; `None` where it has some.
+pub fn why_empty(session: &Session) -> Option<String> {
+    let turn = session.turns.last()?;
+    let Some(End::Finished(finish)) = turn.end.as_ref().filter(|_| turn.text.trim().is_empty()) else { return None };
+    let within = !turn.reasoning.trim().is_empty() || session.figures.counters.n_reasoning > 0;
+    Some(match (within, finish) {
+        (true, Finish::Length) => {
+            "the answer ended within its reasoning, at the token limit: a higher --max-tokens leaves room for an answer"
+                .to_owned()
+        }
+        (true, Finish::ContextFull) => {
+            "the answer ended within its reasoning: the context is full, and nothing is left for an answer".to_owned()
+        }
+        (true, _) => "the answer ended within its reasoning".to_owned(),
+        (false, Finish::StopText) => "the answer is empty: it began with a stop text".to_owned(),
+        (false, Finish::Stop) => "the answer is empty: the model ended its turn at once".to_owned(),
+        (false, _) => "the answer is empty".to_owned(),
+    })
 }
 
 /// Generation speed of the last answer, where it was long enough to tell, in tokens per second.
@@ -62,6 +90,14 @@ pub fn document(state: &State, session: &Session) -> Value {
         "text": turn.map(|turn| &turn.text),
         "reasoning": turn.map(|turn| &turn.reasoning),
         "finish": finish(session).map(|(word, _)| word),
+        "stopped_at_stop_text": matches!(
+            turn.and_then(|turn| turn.end.as_ref()),
+            Some(End::Finished(Finish::StopText))
+        ),
+        "json_schema": session.form.as_ref().and_then(Form::schema).map(|schema| {
+            let breach = breach(session);
+            json!({ "obeyed": breach.is_none(), "breach": breach, "not_held": schema.loose })
+        }),
         "tokens": {
             "prompt": counters.n_prompt,
             "cached": session.figures.n_cached,
@@ -136,7 +172,11 @@ pub fn record(state: &State, session: &Session, at: i64) -> Record {
     body["turns"] = turns.map(|turn| json!({ "role": turn.role, "text": turn.text })).collect();
     let prompt = session.turns.iter().rev().find(|turn| turn.role == Role::User).map_or("", |turn| turn.text.as_str());
     body["options"] = options(&session.settings);
-    body["grammar"] = json!(session.grammar);
+    body["grammar"] = json!(session.form.as_ref().map(Form::source));
+    body["stop"] = json!(session.stop);
+    // An empty system prompt leaves out that of the model's store.
+    let is_empty = |turn: &Turn| turn.role == Role::System && turn.text.is_empty();
+    body["no_system"] = session.turns.iter().any(is_empty).into();
     body["raw"] = session.is_raw.into();
     Record {
         models: vec![session.model.id.clone()],

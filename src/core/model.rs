@@ -6,6 +6,7 @@ use std::sync::Arc;
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde::{Deserialize, Serialize};
 
+use super::preset::Preset;
 use super::units::Bytes;
 
 /// Where a model was found.
@@ -228,7 +229,7 @@ impl std::fmt::Display for Status {
 
 /// What stands beside the weights: the head of a model card (README.md), or the layers of a manifest. All of it is what
 /// others claim, bounded and cleaned.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Card {
     /// The licence's identifier, such as `apache-2.0` or `other`.
     pub license: Option<String>,
@@ -248,8 +249,10 @@ pub struct Card {
     pub template: Option<String>,
     /// A system prompt of the store's own.
     pub system: Option<String>,
-    /// Parameters of the store's own by name, such as `temperature`.
+    /// Parameters of the store's own by name, such as `temperature`, as they are shown.
     pub parameters: Vec<(String, String)>,
+    /// The same as they are used.
+    pub preset: Preset,
 }
 
 impl Card {
@@ -324,6 +327,16 @@ impl Model {
             let declared = place.summary.as_ref().and_then(|summary| summary.license.as_deref());
             declared.or_else(|| place.card.as_deref()?.license())
         })
+    }
+
+    /// What its store wants it to be run with.
+    pub fn preset(&self) -> Option<&Preset> {
+        Some(&self.card.as_deref()?.preset)
+    }
+
+    /// The system prompt that its store gives it.
+    pub fn system(&self) -> Option<&str> {
+        self.card.as_deref()?.system.as_deref()
     }
 
     /// Quantisation, as a person knows it.

@@ -25,6 +25,17 @@ pub struct Refusal {
     pub reserve: Bytes,
 }
 
+impl Refusal {
+    /// What would need less, in one clause: a shorter context only where the rest fits.
+    pub fn remedy(&self) -> &'static str {
+        if self.needed.weights + self.needed.compute > self.free {
+            "a smaller model or quantization needs less"
+        } else {
+            "a smaller context needs less"
+        }
+    }
+}
+
 impl std::fmt::Display for Refusal {
     /// The figures as one sentence without its subject.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -137,6 +148,37 @@ pub fn context(model: &Model, wanted: u32) -> u32 {
     match wanted {
         0 => trained.unwrap_or(SessionSettings::default().context),
         wanted => wanted.min(longest.unwrap_or(u32::MAX)),
+    }
+}
+
+/// Settings as they are in force for a model: with the context that its store wants where nobody chose one, and within
+/// what the model can.
+pub fn settings_for(model: &Model, mut settings: SessionSettings) -> SessionSettings {
+    if let Some(wanted) = model.preset().and_then(|preset| preset.context).filter(|_| !settings.is_context_chosen.0) {
+        settings.context = wanted;
+    }
+    settings.context = context(model, settings.context);
+    settings
+}
+
+/// That a context which somebody chose is more than the model can, in one clause; `None` where it is not.
+pub fn shortened(model: &Model, wanted: &SessionSettings) -> Option<String> {
+    let got = context(model, wanted.context);
+    (wanted.is_context_chosen.0 && wanted.context > got).then(|| {
+        format!(
+            "the context is {got} tokens, the most that the model was made for, and not {} as asked",
+            wanted.context
+        )
+    })
+}
+
+/// What could be done where a prompt does not fit a session's context.
+pub fn longer_context_hint(model: &Model, n_ctx: u32, can_begin_anew: bool) -> String {
+    let instead = if can_begin_anew { "shorten the prompt or begin a new chat" } else { "shorten the prompt" };
+    match context(model, u32::MAX) {
+        longest if n_ctx >= longest => format!("the model was made for no longer context: {instead}"),
+        u32::MAX => format!("raise `context`, or {instead}"),
+        longest => format!("raise `context` (at most {longest}), or {instead}"),
     }
 }
 

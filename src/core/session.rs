@@ -9,6 +9,7 @@ use wire::{Counters, Finish, Loaded, Role, Sampling};
 use super::energy::{Bill, Report, Timer};
 use super::event::Moment;
 use super::figure::{Figure, Uncertain};
+use super::form::Form;
 use super::machine::Process;
 use super::model::Model;
 use super::ring::Ring;
@@ -45,7 +46,9 @@ pub struct Session {
     /// The conversation.
     pub turns: Vec<Turn>,
     /// What the last answer had to look like.
-    pub grammar: Option<wire::Grammar>,
+    pub form: Option<Form>,
+    /// Texts that the last request wanted to end its answer, in place of those that the model's store wants.
+    pub stop: Vec<String>,
     /// Whether the last prompt went to the model as it was, without its template.
     pub is_raw: bool,
     /// Threads that the plan gives it now; 0 while it is idle.
@@ -278,7 +281,8 @@ impl Session {
             settings,
             phase: Phase::Queued,
             turns: Vec::new(),
-            grammar: None,
+            form: None,
+            stop: Vec::new(),
             is_raw: false,
             threads: 0,
             planned: Plan::default(),

@@ -117,6 +117,8 @@ pub struct Hub {
 pub struct SessionSettings {
     /// Context length in tokens, at most what the model was trained for; 0 takes that.
     pub context: u32,
+    /// Whether somebody chose it: what a store wants for its model then doesn't count.
+    pub is_context_chosen: Chosen,
     /// Tokens per call of llama.cpp.
     pub batch: u32,
     /// Tokens computed at once.
@@ -139,6 +141,17 @@ pub struct SessionSettings {
     pub max_tokens: Option<u32>,
     /// The samplers; what is `None` comes from the file, then from llama.cpp's defaults.
     pub sampling: Sampling,
+}
+
+/// Whether a setting was chosen rather than left at its default. It says nothing of how a session runs, so it makes no two
+/// settings differ.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Chosen(pub bool);
+
+impl PartialEq for Chosen {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 /// What sessions may take of the machine together.
@@ -308,6 +321,7 @@ impl Default for SessionSettings {
     fn default() -> Self {
         Self {
             context: 8192,
+            is_context_chosen: Chosen(false),
             batch: 2048,
             ubatch: 512,
             threads: None,
@@ -417,7 +431,10 @@ impl SessionSettings {
     pub fn set(&mut self, name: &str, text: &str) -> Result<(), String> {
         let text = text.trim();
         match name {
-            "context" => self.context = whole(text, 0, 1 << 24)?,
+            "context" => {
+                self.context = whole(text, 0, 1 << 24)?;
+                self.is_context_chosen = Chosen(true);
+            }
             "batch" => self.batch = whole(text, 1, 1 << 16)?,
             "ubatch" => self.ubatch = whole(text, 1, 1 << 16)?,
             "threads" => self.threads = or_auto(text, |text| whole(text, 1, 1024))?,
@@ -472,7 +489,15 @@ fn cache_type(text: &str) -> Result<CacheType, String> {
 }
 
 fn or_auto<T>(text: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<Option<T>, String> {
-    if text == AUTO { Ok(None) } else { parse(text).map(Some).map_err(|error| format!("{error}, or auto")) }
+    match text {
+        AUTO => Ok(None),
+        // Other programs on llama.cpp leave it open by this.
+        "-1" => parse(text).map(Some).map_err(|error| {
+            let means = if error.contains("whole") { " for what -1 means elsewhere" } else { "" };
+            format!("{error}, or auto{means}")
+        }),
+        _ => parse(text).map(Some).map_err(|error| format!("{error}, or auto")),
+    }
 }
 
 fn whole(text: &str, least: u32, most: u32) -> Result<u32, String> {
@@ -516,6 +541,8 @@ mod tests {
             ("threads", "0", "must be a whole number from 1 to 1024, or auto"),
             ("cache_type_k", "q6_k", "must be one of f32, f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0"),
             ("top_p", "1.5", "must be a number from 0 to 1, or auto"),
+            ("seed", "-1", "must be a whole number from 0 to 4294967295, or auto for what -1 means elsewhere"),
+            ("temperature", "-1", "must be a number from 0 to 10, or auto"),
             ("temperature", "NaN", "must be a number from 0 to 10, or auto"),
             ("mmap", "yes", "must be true or false"),
             ("colour", "red", "is no setting of a session"),

@@ -11,7 +11,7 @@ use crate::core::model::{Card, Digest, Store};
 pub(super) const NAME_CHARS: usize = 200;
 
 /// A model by its files' names; nobody has looked into them yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Candidate {
     pub(super) store: Store,
     pub(super) repository: Option<String>,

@@ -57,7 +57,7 @@ use index::Index;
 use place::Place;
 pub use place::roots;
 use replace::replace;
-pub use resolve::{Unresolved, find};
+pub use resolve::{Unresolved, as_named, find};
 use shelf::Shelf;
 use stat::Root;
 pub use watch::Watcher;

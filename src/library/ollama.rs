@@ -8,7 +8,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::candidate::{Candidate, DigestSource, Part, id_text};
 use super::card;
@@ -18,6 +18,7 @@ use super::safetensors::Config;
 use super::spread::spread;
 use super::walk::{Entry, Kind, Walk, open, reason};
 use crate::core::model::{Card, Digest, Store};
+use crate::core::preset::Preset;
 
 /// Where a model comes from that no host stands before.
 const HOST: &str = "registry.ollama.ai";
@@ -174,12 +175,14 @@ fn describe(root: &Path, layers: &[Layer]) -> (Option<Card>, bool) {
         text
     };
     let (license, license_name) = text("license").map(|text| card::license(&text)).unwrap_or_default();
+    let parameters = text("params").map(|text| parameters(&text)).unwrap_or_default();
     let card = Card {
         license: license.map(str::to_owned),
         license_name,
         template: text("template").map(|text| card::clean_lines(&text)),
         system: text("system").map(|text| card::clean_lines(&text)),
-        parameters: text("params").map(|text| parameters(&text)).unwrap_or_default(),
+        parameters: shown(&parameters),
+        preset: Preset::of_ollama(&parameters),
         ..Card::default()
     };
     ((card != Card::default()).then_some(card), is_whole)
@@ -192,10 +195,14 @@ fn read_text(path: &Path) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn parameters(text: &str) -> Vec<(String, String)> {
-    let Ok(Value::Object(parameters)) = serde_json::from_str(text) else { return Vec::new() };
-    let show = |value: Value| match value {
-        Value::String(word) => word,
+fn parameters(text: &str) -> Map<String, Value> {
+    serde_json::from_str(text.trim_start_matches('\u{feff}')).unwrap_or_default()
+}
+
+/// Parameters as they are shown.
+fn shown(parameters: &Map<String, Value>) -> Vec<(String, String)> {
+    let show = |value: &Value| match value {
+        Value::String(word) => word.clone(),
         Value::Array(words) => {
             let words: Vec<_> =
                 words.iter().map(|word| word.as_str().map_or_else(|| word.to_string(), str::to_owned)).collect();
@@ -204,5 +211,5 @@ fn parameters(text: &str) -> Vec<(String, String)> {
         other => other.to_string(),
     };
     let clean = |text: &str| gguf::clean(text, PARAMETER_CHARS);
-    parameters.into_iter().take(MAX_PARAMETERS).map(|(name, value)| (clean(&name), clean(&show(value)))).collect()
+    parameters.iter().take(MAX_PARAMETERS).map(|(name, value)| (clean(name), clean(&show(value)))).collect()
 }

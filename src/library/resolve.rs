@@ -91,6 +91,21 @@ pub fn find(argument: &str, settings: &settings::Library, env: &Env) -> Result<A
     }
 }
 
+/// The model with what Ollama puts beside its copy, where `argument` names that copy and another one is preferred: who
+/// names it wants its parameters and its prompt.
+pub fn as_named(model: Arc<Model>, argument: &str) -> Arc<Model> {
+    let argument = argument.trim();
+    let (store, rest) = split_store(argument);
+    let names_it = |place: &&Arc<Model>| {
+        place.store == Store::Ollama
+            && (store == Some(Store::Ollama) || place.name == rest || place.name == format!("{rest}:latest"))
+    };
+    match model.also.iter().find(names_it).filter(|_| model.store != Store::Ollama && model.name != rest) {
+        Some(place) => Arc::new(Model { card: place.card.clone(), ..Model::clone(&model) }),
+        None => model,
+    }
+}
+
 /// The model at the path that `argument` is; `None` where it is no path.
 fn path_argument(argument: &str, env: &Env) -> Option<Result<Arc<Model>, Unresolved>> {
     let path = env.expand(Path::new(argument));

@@ -276,6 +276,8 @@ pub struct Measured {
 pub enum Finish {
     /// The model ended its turn.
     Stop,
+    /// It wrote one of the request's stop texts.
+    StopText,
     /// `max_tokens` were generated.
     Length,
     /// The context is full.

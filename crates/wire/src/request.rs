@@ -135,8 +135,13 @@ pub struct Generate {
     pub max_tokens: Option<u32>,
     /// How the next token is chosen.
     pub sampling: Sampling,
-    /// What the answer must look like; `None` leaves it free. It holds from the first token on, reasoning included.
+    /// What the answer must look like; `None` leaves it free. Reasoning is free, and is closed when half of the room is used
+    /// up, so that an answer comes.
     pub grammar: Option<Grammar>,
+    /// Texts that end the answer where the model writes one of them; they are no part of it. Reasoning is not looked
+    /// through.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stop: Vec<String>,
     /// How many of the likeliest tokens to tell at each step, see [`crate::Token`]; 0 tells none.
     #[serde(default, skip_serializing_if = "is_none")]
     pub n_probable: u32,

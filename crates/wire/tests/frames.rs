@@ -32,6 +32,7 @@ fn request() -> impl Strategy<Value = Request> {
                     max_tokens,
                     sampling,
                     grammar: None,
+                    stop: Vec::new(),
                     n_probable: 0,
                     n_free: None,
                 })
@@ -160,6 +161,7 @@ fn a_message_above_the_limit_is_not_sent() {
         max_tokens: None,
         sampling: Sampling::default(),
         grammar: None,
+        stop: Vec::new(),
         n_probable: 0,
         n_free: None,
     };

@@ -26,7 +26,7 @@ fn check_names<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(ca
 
 #[test]
 fn the_version_is_the_one_of_these_messages() {
-    assert_eq!(wire::VERSION, 4);
+    assert_eq!(wire::VERSION, 5);
 }
 
 #[test]
@@ -62,6 +62,7 @@ fn requests() {
                 max_tokens: Some(64),
                 sampling,
                 grammar: None,
+                stop: Vec::new(),
                 n_probable: 0,
                 n_free: None,
             }),
@@ -96,10 +97,11 @@ fn requests() {
                 max_tokens: None,
                 sampling: Sampling::default(),
                 grammar: Some(Grammar::Gbnf("root ::= \"a\"".into())),
+                stop: vec!["\n\n".into()],
                 n_probable: 5,
                 n_free: None,
             }),
-            r#"{"request":"generate","id":18446744073709551615,"prompt":{"raw":"Call me"},"max_tokens":null,"sampling":{"temperature":null,"top_k":null,"top_p":null,"min_p":null,"repeat_penalty":null,"seed":null},"grammar":{"gbnf":"root ::= \"a\""},"n_probable":5}"#,
+            r#"{"request":"generate","id":18446744073709551615,"prompt":{"raw":"Call me"},"max_tokens":null,"sampling":{"temperature":null,"top_k":null,"top_p":null,"min_p":null,"repeat_penalty":null,"seed":null},"grammar":{"gbnf":"root ::= \"a\""},"stop":["\n\n"],"n_probable":5}"#,
         ),
         (Request::Cancel { id: 1 }, r#"{"request":"cancel","id":1}"#),
         (Request::Threads { n_threads: 2 }, r#"{"request":"threads","n_threads":2}"#),
@@ -231,6 +233,7 @@ fn every_name() {
     check_names(&[(FlashAttention::Auto, "auto"), (FlashAttention::On, "on"), (FlashAttention::Off, "off")]);
     check_names(&[
         (Finish::Stop, "stop"),
+        (Finish::StopText, "stop_text"),
         (Finish::Length, "length"),
         (Finish::ContextFull, "context_full"),
         (Finish::Cancelled, "cancelled"),

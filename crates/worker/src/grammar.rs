@@ -10,6 +10,7 @@ use llama_cpp_2::token::data_array::LlamaTokenDataArray;
 use wire::{Failure, FailureKind};
 
 use crate::backend::fail;
+use crate::gbnf::{self, Fault};
 use crate::log;
 use crate::model::Model;
 
@@ -22,22 +23,37 @@ pub(crate) struct Grammar(LlamaSampler);
 impl Grammar {
     /// Read a grammar.
     pub(crate) fn new(model: &Model, wanted: &wire::Grammar) -> Result<Self, Failure> {
-        let refuse = |what: &str| {
-            let reason = log::take_error().map_or_else(String::new, |reason| format!(": {reason}"));
-            let hint = "a GBNF grammar begins at a rule named root; a JSON schema is one JSON object";
-            fail(FailureKind::Request, format!("{what}{reason}"), hint)
-        };
         let (wire::Grammar::Gbnf(source) | wire::Grammar::JsonSchema(source)) = wanted;
+        let is_schema = matches!(wanted, wire::Grammar::JsonSchema(_));
+        let refuse = |reason: &str| {
+            let (what, hint) = if is_schema {
+                ("the JSON schema can't be made a grammar", "a simpler schema, whose answers are checked afterwards")
+            } else {
+                ("the grammar can't be used", "llama.cpp's grammars/README.md describes GBNF")
+            };
+            fail(FailureKind::Request, format!("{what}: {reason}"), hint)
+        };
         if source.len() > MAX_BYTES {
-            return Err(refuse(&format!("the grammar is longer than {MAX_BYTES} bytes")));
+            return Err(refuse(&format!("it has {} bytes, and {MAX_BYTES} are the most", source.len())));
+        }
+        if source.contains('\0') {
+            return Err(refuse("it contains a zero byte"));
         }
         let _ = log::take_error();
         let gbnf = match wanted {
             wire::Grammar::Gbnf(text) => text.clone(),
-            wire::Grammar::JsonSchema(schema) => llama_cpp_2::json_schema_to_grammar(schema)
-                .map_err(|_| refuse("the JSON schema can't be made a grammar"))?,
+            wire::Grammar::JsonSchema(schema) => {
+                llama_cpp_2::json_schema_to_grammar(schema).map_err(|_| refuse(&log::error_or_none_given()))?
+            }
         };
-        let sampler = model.grammar(&gbnf).ok_or_else(|| refuse("the grammar can't be read"))?;
+        let unread = match gbnf::check(&gbnf) {
+            Ok(()) => None,
+            Err(Fault::Costly(reason)) => return Err(refuse(&reason)),
+            Err(Fault::Unread(reason)) => Some(reason),
+        };
+        let sampler = model.grammar(&gbnf).ok_or_else(|| {
+            refuse(&unread.or_else(log::take_error).unwrap_or_else(|| "llama.cpp gave no reason".to_owned()))
+        })?;
         Ok(Self(sampler))
     }
 

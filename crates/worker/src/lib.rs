@@ -8,9 +8,11 @@
 use std::process::ExitCode;
 
 pub mod clock;
+pub mod gbnf;
 pub mod probable;
 pub mod residency;
 pub mod sampler;
+pub mod stop;
 pub mod template;
 pub mod think;
 pub mod utf8;
@@ -19,6 +21,8 @@ pub mod utf8;
 mod backend;
 #[cfg(feature = "llama")]
 mod bench;
+#[cfg(feature = "llama")]
+mod constrain;
 #[cfg(feature = "llama")]
 mod contention;
 #[cfg(feature = "llama")]

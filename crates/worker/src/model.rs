@@ -114,6 +114,30 @@ impl Model {
         self.tokens(text, None)
     }
 
+    /// The tokens that are these bytes, in their order; those that no token is are left out.
+    pub(crate) fn tokens_of(&self, texts: &[&[u8]]) -> Vec<i32> {
+        let mut found = vec![None; texts.len()];
+        let mut bytes = Vec::new();
+        for token in 0..i32::try_from(self.n_vocab).unwrap_or(i32::MAX) {
+            self.piece(token, false, &mut bytes);
+            if let Some(place) = texts.iter().position(|text| *text == bytes.as_slice()) {
+                found[place].get_or_insert(token);
+            }
+        }
+        found.into_iter().flatten().collect()
+    }
+
+    /// A token that ends the model's turn.
+    pub(crate) fn end(&self) -> Option<i32> {
+        let token = self.inner.vocab().eos().0;
+        (self.is_token(token) && self.is_end(token)).then_some(token)
+    }
+
+    /// The token that a text is, where it is one alone.
+    pub(crate) fn single_token(&self, text: &str) -> Option<i32> {
+        <[i32; 1]>::try_from(self.tokenize_bare(text)).ok().map(|[token]| token)
+    }
+
     fn tokens(&self, text: &str, first: Option<LlamaToken>) -> Vec<i32> {
         // Room for the most that there can be: with too little, the whole text is tokenised again. A frame bounds the
         // text, far below the 2 GiB over which llama-cpp-2 panics.

@@ -16,15 +16,16 @@ use wire::{
 use crate::backend;
 use crate::bench::Bench;
 use crate::clock;
+use crate::constrain::{Closing, Constraint, Verdict};
 use crate::control::CONTROL;
 use crate::engine::{Decoded, Engine};
-use crate::grammar::Grammar;
 use crate::log;
 use crate::model::Model;
 use crate::out::Out;
 use crate::probable::likeliest;
 use crate::sampler::{self, Sampler};
 use crate::score::Scorer;
+use crate::stop::Stopper;
 use crate::stream::Stream;
 use crate::template::{self, Template, TemplateError};
 use crate::think::{self, Splitter};
@@ -34,6 +35,10 @@ const MAX_PROBABLE: u32 = 50;
 
 /// No token of any vocabulary is longer, in bytes: a text above this many per token of context can't fit.
 const MAX_TOKEN_BYTES: usize = 256;
+
+/// The most stop texts, and the longest together in bytes: each is looked for at every token.
+const MAX_STOPS: usize = 64;
+const MAX_STOP_BYTES: usize = 16 << 10;
 
 pub(crate) struct Session {
     /// Contexts of benches: before the engine, whose model they refer to.
@@ -46,6 +51,8 @@ pub(crate) struct Session {
     tokens: Vec<i32>,
     /// The tags of reasoning where each is one token: their text is shown, though they may be special.
     tags: Vec<i32>,
+    /// The opening tags that this model is known to write: its template names them, or its vocabulary has them.
+    opens: Vec<&'static str>,
     scorer: Scorer,
 }
 
@@ -69,8 +76,11 @@ impl Session {
             .filter(|source| !source.trim().is_empty())
             .map(|source| Template::new(&source, &model.bos_text(), &model.eos_text()));
         let sampling = sampler::resolve(&file_sampling(model), &Sampling::default());
-        let tag = |text| <[i32; 1]>::try_from(model.tokenize_bare(text)).ok().map(|[token]| token);
-        let tags = [think::OPEN, think::CLOSE].into_iter().filter_map(tag).collect();
+        let source = model.template().unwrap_or_default();
+        let tags = think::TAGS.iter().flat_map(|tag| [tag.open, tag.close]);
+        let tags = tags.filter_map(|text| model.single_token(text)).collect();
+        let opens = think::TAGS.iter().map(|tag| tag.open);
+        let opens = opens.filter(|open| source.contains(open) || model.single_token(open).is_some()).collect();
         let loaded = Loaded {
             n_ctx: engine.n_ctx() as u32,
             n_ctx_train: model.n_ctx_train(),
@@ -89,6 +99,7 @@ impl Session {
                 sampling,
                 tokens: Vec::new(),
                 tags,
+                opens,
                 scorer: Scorer::default(),
             },
             loaded,
@@ -127,7 +138,7 @@ impl Session {
         let n_ctx = self.engine.n_ctx();
         let too_long = |length: String| {
             let message = format!("the prompt of {length} does not fit the context of {n_ctx} tokens");
-            fail(FailureKind::PromptTooLong, message, "raise `context`, shorten the prompt or begin a new chat")
+            fail(FailureKind::PromptTooLong, message, "shorten the prompt or begin a new chat")
         };
         if text.len() > n_ctx.saturating_mul(MAX_TOKEN_BYTES) {
             return Err(too_long(format!("{} bytes", text.len())));
@@ -139,8 +150,11 @@ impl Session {
         if prompt.len() >= n_ctx {
             return Err(too_long(format!("{} tokens", prompt.len())));
         }
-        let grammar = request.grammar.as_ref().map(|wanted| Grammar::new(self.engine.model(), wanted)).transpose();
-        let grammar = grammar.map_err(|failure| Failure { id: Some(request.id), ..failure })?;
+        if request.stop.len() > MAX_STOPS || request.stop.iter().map(String::len).sum::<usize>() > MAX_STOP_BYTES {
+            let message = format!("there are more than {MAX_STOPS} stop texts, or {MAX_STOP_BYTES} bytes of them");
+            return Err(fail(FailureKind::Request, message, "give fewer"));
+        }
+        let constraint = Constraint::new(self.engine.model(), request, n_ctx - prompt.len())?;
         let n_cached = self.reuse(&prompt);
         out.send(&Event::Started(Started {
             id: request.id,
@@ -149,10 +163,10 @@ impl Session {
             sampling,
         }));
         let _ = log::take_error();
-        let mut stream = Stream::new(out, request.id, Splitter::after(&text));
+        let mut stream = Stream::new(out, request.id, Splitter::after(&text), Stopper::new(&request.stop));
         drop(text);
         let ended = match self.evaluate(&mut prompt[n_cached..], &mut stream, request.id, out) {
-            Ok(true) => self.go_on(&mut Sampler::new(&sampling), grammar, request, arrived, &mut stream),
+            Ok(true) => self.go_on(&mut Sampler::new(&sampling), constraint, request, arrived, &mut stream),
             Ok(false) => Ok(Finish::Cancelled),
             Err(decoded) => Err(decoded),
         };
@@ -214,7 +228,7 @@ impl Session {
     fn go_on(
         &mut self,
         sampler: &mut Sampler,
-        mut grammar: Option<Grammar>,
+        mut constraint: Option<Constraint>,
         request: &Generate,
         arrived: Instant,
         stream: &mut Stream<'_>,
@@ -224,6 +238,7 @@ impl Session {
         if max_tokens == 0 {
             return Ok(Finish::Length);
         }
+        let stops = self.stop_tokens(&request.stop);
         let mut bytes = Vec::with_capacity(64);
         let mut first: Option<Instant> = None;
         // Nobody generates while it waits for leave.
@@ -245,15 +260,20 @@ impl Session {
             let probable = if n_probable > 0 { likeliest(logits, n_probable) } else { Vec::new() };
             let none = "the model's logits are no numbers";
             let mut token = sampler.sample(logits, &self.tokens).ok_or(none)?.cast_signed();
-            if let Some(grammar) = &mut grammar {
-                if !grammar.allows(token) {
-                    grammar.mask(logits);
-                    token = sampler.sample_again(logits).ok_or("no token goes on with the grammar")?.cast_signed();
+            if let Some(constraint) = &mut constraint {
+                let n_left = (max_tokens - stream.counters.n_generated.min(max_tokens)) as usize;
+                let n_left = n_left.min(self.engine.n_ctx() - self.tokens.len().min(self.engine.n_ctx()));
+                match self.constrain(constraint, sampler, (token, n_left), stream)? {
+                    Drawn::Token(instead) => token = instead,
+                    Drawn::Put(None) => continue,
+                    Drawn::Put(Some(finish)) => return Ok(finish),
                 }
-                grammar.accept(token)?;
             }
             if self.engine.model().is_end(token) {
                 return Ok(Finish::Stop);
+            }
+            if stops.contains(&token) {
+                return Ok(Finish::StopText);
             }
             self.engine.model().piece(token, self.tags.contains(&token), &mut bytes);
             stream.push(&bytes);
@@ -273,6 +293,9 @@ impl Session {
                 }
             }
             stream.tick(now);
+            if stream.has_stopped() {
+                return Ok(Finish::StopText);
+            }
             if stream.counters.n_generated >= max_tokens {
                 return Ok(Finish::Length);
             }
@@ -290,6 +313,74 @@ impl Session {
                 Decoded::Failed(_) => return Err(reason(decoded)),
             }
         }
+    }
+
+    /// What comes where this token was drawn, in an answer that is held to a grammar.
+    fn constrain(
+        &mut self,
+        constraint: &mut Constraint,
+        sampler: &mut Sampler,
+        (mut token, n_left): (i32, usize),
+        stream: &mut Stream<'_>,
+    ) -> Result<Drawn, String> {
+        let mut bytes = Vec::new();
+        let model = self.engine.model();
+        match constraint.closing(model, n_left) {
+            // It could have gone on.
+            Closing::Closed => return Ok(Drawn::Put(Some(Finish::Length))),
+            Closing::By(closer) => {
+                constraint.accept(closer)?;
+                return Ok(Drawn::Token(closer));
+            }
+            Closing::Open => {}
+        }
+        model.piece(token, self.tags.contains(&token), &mut bytes);
+        match constraint.judge(token, &bytes, model, stream, &self.opens) {
+            Verdict::Free => return Ok(Drawn::Token(token)),
+            Verdict::Put(text) => return self.put(&text, stream).map(Drawn::Put),
+            Verdict::Allowed => {}
+            Verdict::Forbidden => {
+                // The row is that of the first draw, penalties included.
+                let logits = self.engine.logits().ok_or("llama.cpp gave no logits")?;
+                constraint.grammar().mask(logits);
+                token = sampler.sample_again(logits).ok_or("no token goes on with the grammar")?.cast_signed();
+            }
+        }
+        constraint.accept(token)?;
+        Ok(Drawn::Token(token))
+    }
+
+    /// Put text behind what the context holds, as if the model had written it; how the answer ends, where it does.
+    fn put(&mut self, text: &str, stream: &mut Stream<'_>) -> Result<Option<Finish>, String> {
+        let mut tokens = self.engine.model().tokenize_bare(text);
+        stream.put(text);
+        if self.tokens.len() + tokens.len() >= self.engine.n_ctx() {
+            return Ok(Some(Finish::ContextFull));
+        }
+        for chunk in tokens.chunks_mut(self.engine.n_chunk()) {
+            let started = Instant::now();
+            let decoded = self.decode(chunk);
+            stream.counters.decode_us += micros(started.elapsed());
+            stream.counters.n_past = self.tokens.len() as u32;
+            match decoded {
+                Decoded::Done => {}
+                Decoded::Aborted => return Ok(Some(Finish::Cancelled)),
+                Decoded::Full => return Ok(Some(Finish::ContextFull)),
+                Decoded::Failed(_) => return Err(reason(decoded)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Stop texts that are one token each whose text does not show: a special one.
+    fn stop_tokens(&self, stop: &[String]) -> Vec<i32> {
+        let model = self.engine.model();
+        let mut shown = Vec::new();
+        let mut is_hidden = |token: &i32| {
+            model.piece(*token, self.tags.contains(token), &mut shown);
+            shown.is_empty()
+        };
+        stop.iter().filter_map(|text| model.single_token(text)).filter(|token| is_hidden(token)).collect()
     }
 
     /// A token and what else was likely, as they are told.
@@ -316,6 +407,13 @@ impl Session {
         }
         decoded
     }
+}
+
+/// What comes where a token was drawn.
+enum Drawn {
+    Token(i32),
+    /// A text was put in its place; how the answer ended over it, where it did.
+    Put(Option<Finish>),
 }
 
 /// The sampling that the model's makers put into the file; what is out of range is left out.

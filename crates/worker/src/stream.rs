@@ -1,6 +1,7 @@
 //! The text of one generation on its way out.
 //!
-//! Owned here: bytes to text, text to channels, channels to events at a bounded rate, and the counters that go along.
+//! Owned here: bytes to text, text to channels, the answer up to a stop text, channels to events at a bounded rate, and the
+//! counters that go along.
 //! Absent: where the tokens come from.
 
 use std::time::{Duration, Instant};
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 use wire::{Channel, Counters, Event, Piece, Token};
 
 use crate::out::Out;
+use crate::stop::Stopper;
 use crate::think::Splitter;
 use crate::utf8::Decoder;
 
@@ -21,6 +23,7 @@ pub(crate) struct Stream<'a> {
     id: u64,
     decoder: Decoder,
     splitter: Splitter,
+    stopper: Stopper,
     /// Text of the token at hand; kept for its memory.
     text: String,
     pieces: Vec<Piece>,
@@ -30,12 +33,13 @@ pub(crate) struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    pub(crate) fn new(out: &'a Out, id: u64, splitter: Splitter) -> Self {
+    pub(crate) fn new(out: &'a Out, id: u64, splitter: Splitter, stopper: Stopper) -> Self {
         Self {
             out,
             id,
             decoder: Decoder::default(),
             splitter,
+            stopper,
             text: String::new(),
             pieces: Vec::new(),
             tokens: Vec::new(),
@@ -47,13 +51,41 @@ impl<'a> Stream<'a> {
     /// Take one token's bytes.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         let was_reasoning = self.splitter.is_reasoning();
-        self.text.clear();
-        self.decoder.push(bytes, &mut self.text);
-        let pieces = &mut self.pieces;
-        self.splitter.push(&self.text, |channel, text| append(pieces, channel, text));
+        self.take(bytes);
         self.counters.n_generated += 1;
         // The closing tag is the reasoning's last token.
         self.counters.n_reasoning += u32::from(was_reasoning || self.splitter.is_reasoning());
+    }
+
+    /// Take text that the model did not write, but is to go on from. It counts as nothing generated.
+    pub(crate) fn put(&mut self, text: &str) {
+        self.take(text.as_bytes());
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        self.text.clear();
+        self.decoder.push(bytes, &mut self.text);
+        let (pieces, stopper) = (&mut self.pieces, &mut self.stopper);
+        self.splitter.push(&self.text, |channel, text| emit(pieces, stopper, channel, text));
+    }
+
+    /// Where the reasoning stands.
+    pub(crate) fn splitter(&self) -> &Splitter {
+        &self.splitter
+    }
+
+    /// Whether these bytes, in the middle of reasoning, would close it and go on with something of the answer.
+    pub(crate) fn would_answer(&self, bytes: &[u8]) -> bool {
+        let (mut splitter, mut decoder, mut text) = (self.splitter.clone(), self.decoder.clone(), String::new());
+        decoder.push(bytes, &mut text);
+        let mut answers = false;
+        splitter.push(&text, |channel, text| answers |= channel == Channel::Answer && !text.trim().is_empty());
+        answers
+    }
+
+    /// Whether a stop text has come.
+    pub(crate) fn has_stopped(&self) -> bool {
+        self.stopper.has_stopped()
     }
 
     /// Let a token be told along with the text.
@@ -83,9 +115,10 @@ impl<'a> Stream<'a> {
     pub(crate) fn finish(&mut self) {
         self.text.clear();
         self.decoder.finish(&mut self.text);
-        let pieces = &mut self.pieces;
-        self.splitter.push(&self.text, |channel, text| append(pieces, channel, text));
-        self.splitter.finish(|channel, text| append(pieces, channel, text));
+        let (pieces, stopper) = (&mut self.pieces, &mut self.stopper);
+        self.splitter.push(&self.text, |channel, text| emit(pieces, stopper, channel, text));
+        self.splitter.finish(|channel, text| emit(pieces, stopper, channel, text));
+        stopper.finish(|text| append(pieces, Channel::Answer, text));
         self.flush();
     }
 
@@ -94,6 +127,14 @@ impl<'a> Stream<'a> {
         let pieces = std::mem::take(&mut self.pieces);
         let tokens = std::mem::take(&mut self.tokens);
         self.out.send(&Event::Text { id: self.id, pieces, counters: self.counters, tokens });
+    }
+}
+
+/// Only an answer is looked through for stop texts: what a model thinks may name them.
+fn emit(pieces: &mut Vec<Piece>, stopper: &mut Stopper, channel: Channel, text: &str) {
+    match channel {
+        Channel::Reasoning => append(pieces, channel, text),
+        Channel::Answer => stopper.push(text, |text| append(pieces, channel, text)),
     }
 }
 

@@ -5,7 +5,7 @@
 
 /// Turns pieces of bytes into text. What it gives over all pieces is what [`String::from_utf8_lossy`] gives for the
 /// pieces joined.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Decoder {
     /// The begin of a character, at most three bytes.
     held: Vec<u8>,

@@ -3,15 +3,18 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Arc;
 
-use wire::{Grammar, Message, Prompt, Role};
+use wire::{Message, Prompt, Role};
 
 use super::store::{Answer, Store};
 use crate::app::App;
 use crate::cli::Exit;
-use crate::cli::run::{Failure, hinted};
+use crate::cli::run::{Failure, hinted, too_large_hint};
 use crate::core::Action;
 use crate::core::figure::Figure;
+use crate::core::form::Form;
 use crate::core::model::Model;
+use crate::core::plan;
+use crate::core::preset;
 use crate::core::session::{End, Phase, Session, SessionId};
 use crate::core::settings::SessionSettings;
 use crate::core::state::Overlay;
@@ -45,12 +48,15 @@ impl Asked {
         if open.is_empty() {
             return Ok(Self { model: Arc::clone(model), store, to_judge, is_new: false });
         }
+        for line in plan::shortened(model, &settings).into_iter().chain(preset::lines(model, &settings, true, true)) {
+            let _ = writeln!(io::stderr(), "{}: {line}", model.name);
+        }
         let session = start(app, model, settings, force).await?;
         for (number, prompt) in (1..).zip(&open) {
             tell(&format!("{}: {number} of {}, {}", model.name, open.len(), prompt.id));
             let most = settings.max_tokens.map_or(prompt.max_tokens, |most| most.min(prompt.max_tokens));
             set(app, "max_tokens", &most.to_string());
-            let answer = match answer(app, session, chat(prompt), prompt.grammar.clone()).await {
+            let answer = match answer(app, session, chat(prompt), prompt.form.clone()).await {
                 Ok(answer) => answer,
                 Err(failure) => {
                     // The next model has the machine for itself.
@@ -85,7 +91,7 @@ impl Asked {
                      Say yes or no.",
                     prompt.text, answer.text
                 );
-                let said = self::answer(app, session, single(text), Some(Grammar::Gbnf(YES_NO.to_owned()))).await?;
+                let said = self::answer(app, session, single(text), Some(Form::Gbnf(YES_NO.to_owned()))).await?;
                 let says_yes = text_of(&said).trim().eq_ignore_ascii_case("yes");
                 *outcome = (!says_yes).then(|| "the judge says no".to_owned());
             }
@@ -135,8 +141,7 @@ pub(super) async fn start(
     }
     app.act(Action::Start { model: model.id.clone(), settings: Box::new(settings), force });
     if let Some(Overlay::Refused { refusal, .. }) = &app.state.overlay {
-        let text =
-            format!("{} {refusal}\n  hint: a smaller --context needs less; --force starts it anyway", model.name);
+        let text = format!("{} {refusal}\n  hint: {}", model.name, too_large_hint(refusal));
         app.state.overlay = None;
         return Err(Failure(Exit::Refused, text));
     }
@@ -149,13 +154,8 @@ pub(super) async fn start(
 }
 
 /// One answer.
-async fn answer(
-    app: &mut App,
-    session: SessionId,
-    prompt: Prompt,
-    grammar: Option<Grammar>,
-) -> Result<Session, Failure> {
-    app.act(Action::Prompt { session, prompt, grammar });
+async fn answer(app: &mut App, session: SessionId, prompt: Prompt, form: Option<Form>) -> Result<Session, Failure> {
+    app.act(Action::Prompt { session, prompt, form, stop: Vec::new() });
     let has_ended = |session: &Session| session.phase == Phase::Ready;
     wait(app, session, has_ended).await?;
     let Some(now) = app.state.session(session) else {

@@ -4,19 +4,20 @@ mod ask;
 mod plot;
 mod store;
 
-use std::fs::File;
-use std::io::{self, Read as _, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use super::run::Failure;
+use super::output::Output;
+use super::run::{Failure, read_text, some};
 use super::table::{self, Column};
 use super::{Exit, SessionOptions, json as document};
 use crate::app::{App, terminal_width};
 use crate::core::answer;
+use crate::core::form::Form;
 use crate::core::history::{Kind, Record};
 use crate::core::model::Model;
 use crate::core::settings::SessionSettings;
@@ -128,14 +129,15 @@ pub async fn ask(
         Ok(results) => results,
         Err(failure) => return failed(&failure),
     };
-    let mut out = io::stdout().lock();
-    // A reader that has gone away wants no more.
-    let _ = if arguments.common.json {
-        document::write(&mut out, &results.document("taffrail/suite/1"))
-    } else {
-        results.write(&mut out, terminal_width())
-    };
-    if results.is_whole { Exit::Done } else { Exit::Failed }
+    let mut output = Output::default();
+    output.print(|out| {
+        if arguments.common.json {
+            document::write(out, &results.document("taffrail/suite/1"))
+        } else {
+            results.write(out, terminal_width())
+        }
+    });
+    output.end(if results.is_whole { Exit::Done } else { Exit::Failed })
 }
 
 /// Run `taffrail pick`.
@@ -157,20 +159,22 @@ pub async fn pick_one(
     let has_energy = tallies.iter().all(|tally| tally.joules.is_some());
     let by = arguments.by.map_or(if has_energy { Cost::Energy } else { Cost::Time }, Cost::from);
     let picked = pick(&tallies, by, arguments.at_least / 100.0);
-    let mut out = io::stdout().lock();
-    let _ = if arguments.common.json {
-        let mut written = results.document("taffrail/pick/1");
-        written["picked"] = json!(picked.map(|tally| &tally.name));
-        written["by"] = json!(by);
-        written["at_least"] = json!(arguments.at_least / 100.0);
-        document::write(&mut out, &written)
-    } else {
-        results.write_pick(&mut out, by, arguments, picked)
-    };
+    let mut output = Output::default();
+    output.print(|out| {
+        if arguments.common.json {
+            let mut written = results.document("taffrail/pick/1");
+            written["picked"] = json!(picked.map(|tally| &tally.name));
+            written["by"] = json!(by);
+            written["at_least"] = json!(arguments.at_least / 100.0);
+            document::write(out, &written)
+        } else {
+            results.write_pick(out, by, arguments, picked)
+        }
+    });
     if arguments.by.is_none() && !has_energy {
         let _ = writeln!(io::stderr(), "no sensor tells the energy of every answer, so it went by time (--by)");
     }
-    if picked.is_some() && results.is_whole { Exit::Done } else { Exit::Failed }
+    output.end(if picked.is_some() && results.is_whole { Exit::Done } else { Exit::Failed })
 }
 
 fn failed(failure: &Failure) -> Exit {
@@ -187,10 +191,7 @@ fn read(file: &Path) -> Result<String, Failure> {
             _ => {}
         }
     }
-    let mut text = String::new();
-    let read = File::open(file).and_then(|file| file.take(suite::MAX_BYTES).read_to_string(&mut text));
-    read.map_err(|error| Failure(Exit::Usage, format!("{} can't be read: {error}", file.display())))?;
-    Ok(text)
+    read_text(file, suite::MAX_BYTES)
 }
 
 async fn run(
@@ -204,6 +205,14 @@ async fn run(
     let text = read(file)?;
     let suite =
         Suite::parse(&text).map_err(|problem| Failure(Exit::Usage, format!("{}, {problem}", file.display())))?;
+    for prompt in &suite.prompts {
+        let loose =
+            prompt.form.as_ref().and_then(Form::schema).map(|schema| schema.loose.as_slice()).unwrap_or_default();
+        if !loose.is_empty() {
+            let text = format!("{}: not held while the answer is written: {}", prompt.id, some(loose));
+            let _ = writeln!(io::stderr(), "{text}");
+        }
+    }
     let mut settings = app.state.settings.session;
     let temperature = settings.set("temperature", &suite.temperature.to_string());
     temperature.map_err(|error| Failure(Exit::Usage, format!("{}: temperature {error}", file.display())))?;

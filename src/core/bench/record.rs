@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Bench, Row};
+use crate::core::answer;
 use crate::core::history::{self, Kind, Measured, Record, Series};
 use crate::core::machine::Sample;
 use crate::core::settings::SessionSettings;
@@ -68,6 +69,15 @@ fn series(bench: &Bench, row: &Row) -> Series {
     }
 }
 
+/// The settings that are not the usual ones and that the plan's lists don't tell.
+fn options(settings: &SessionSettings) -> Value {
+    let mut options = answer::options(settings);
+    if let Some(options) = options.as_object_mut() {
+        options.retain(|name, _| !matches!(name.as_str(), "context" | "batch" | "threads"));
+    }
+    options
+}
+
 /// The document of `taffrail bench --json`.
 pub fn document(bench: &Bench) -> Value {
     let rows: Vec<Value> = bench
@@ -112,6 +122,7 @@ pub fn document(bench: &Bench) -> Value {
         "nice": bench.manners.nice,
         "wanted_repetitions": bench.plan.repetitions,
         "keeps_tainted": bench.plan.keep_tainted,
+        "options": options(&bench.plan.settings),
         "machine": bench.driver,
         "cooled_s": bench.cooled.as_secs_f64(),
         "note": bench.note,

@@ -136,7 +136,7 @@ impl Entry {
         settings.sampling.temperature.get_or_insert(0.0);
         settings.sampling.seed.get_or_insert(SEED);
         settings.max_tokens.get_or_insert(MAX_TOKENS);
-        settings.context = super::plan::context(&model, settings.context);
+        let settings = super::plan::settings_for(&model, settings);
         Self { model, settings }
     }
 }
@@ -334,7 +334,7 @@ impl Lane {
     /// Whether the answer came to an end of its own, or to one that was set.
     pub fn has_finished(&self) -> bool {
         let end = self.answer.as_ref().and_then(|turn| turn.end.as_ref());
-        matches!(end, Some(End::Finished(Finish::Stop | Finish::Length | Finish::ContextFull)))
+        matches!(end, Some(End::Finished(Finish::Stop | Finish::StopText | Finish::Length | Finish::ContextFull)))
     }
 
     /// Whether nothing more comes.
@@ -364,7 +364,7 @@ impl Lane {
                 End::Finished(Finish::Stop) if self.answer.as_ref()?.text.trim().is_empty() => {
                     Some("said nothing".to_owned())
                 }
-                End::Finished(Finish::Stop) => None,
+                End::Finished(Finish::Stop | Finish::StopText) => None,
                 End::Finished(Finish::Length) => Some("cut off at max_tokens".to_owned()),
                 End::Finished(Finish::ContextFull) => Some("cut off: the context is full".to_owned()),
                 End::Finished(Finish::Cancelled) => Some("cancelled".to_owned()),

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use regex::Regex;
 use toml::{Table, Value};
 
+use crate::core::schema::Schema;
+
 /// The largest compiled expression, in bytes: an expression from outside takes no more memory.
 const MAX_REGEX: usize = 1 << 20;
 /// The names of all checks, for what is said where one is unknown.
@@ -24,7 +26,7 @@ pub enum Check {
     /// It is this text, but for white space around it.
     Exact(String),
     /// It is a JSON document, perhaps in a fenced block, that obeys this schema.
-    JsonSchema(Arc<jsonschema::Validator>),
+    JsonSchema(Arc<Schema>),
     /// Its last number is this one, within the tolerance.
     Number {
         /// The number.
@@ -92,7 +94,7 @@ impl Check {
                     format!("the regular expression can't be read: {reason}")
                 })?)
             }
-            "json_schema" => Self::JsonSchema(schema(value)?.1),
+            "json_schema" => Self::JsonSchema(schema(value)?),
             _ => {
                 let number = |value: &Value| match value {
                     Value::Integer(number) => Ok(*number as f64),
@@ -117,10 +119,9 @@ impl Check {
             Self::Lacks(text) => contains(text).then(|| format!("it contains `{text}`")),
             Self::Regex(regex) => (!regex.is_match(answer)).then(|| format!("`{regex}` is not found in it")),
             Self::Exact(text) => (answer != text).then(|| format!("it is not `{text}`")),
-            Self::JsonSchema(schema) => match serde_json::from_str::<serde_json::Value>(unfenced(answer)) {
-                Ok(value) => schema.validate(&value).err().map(|error| format!("it breaks the schema: {error}")),
-                Err(error) => Some(format!("it is no JSON: {error}")),
-            },
+            Self::JsonSchema(schema) => {
+                schema.breach(unfenced(answer)).map(|breach| format!("it breaks the schema: {breach}"))
+            }
             Self::Number { value, tolerance } => match last_number(answer) {
                 Some(number) if (number - value).abs() <= *tolerance + f64::EPSILON * value.abs() => None,
                 Some(number) => Some(format!("it says {number}, not {value}")),
@@ -166,19 +167,13 @@ fn words(table: &Table) -> Result<Check, String> {
     if min > max { Err(format!("no answer has {min} words and at most {max}")) } else { Ok(Check::Words { min, max }) }
 }
 
-/// A JSON schema, as a table or as JSON text: its text, and what holds documents against it.
-pub(super) fn schema(value: Value) -> Result<(String, Arc<jsonschema::Validator>), String> {
-    let json = match value {
-        Value::String(text) => {
-            serde_json::from_str(&text).map_err(|error| format!("the schema is no JSON: {error}"))?
-        }
-        value => serde_json::to_value(value).map_err(|error| format!("the schema is no JSON: {error}"))?,
+/// A JSON schema, as a table or as JSON text.
+pub(super) fn schema(value: Value) -> Result<Arc<Schema>, String> {
+    let text = match value {
+        Value::String(text) => text,
+        value => serde_json::to_string(&value).map_err(|error| format!("the schema is no JSON: {error}"))?,
     };
-    if !json.is_object() {
-        return Err("a JSON schema is an object".to_owned());
-    }
-    let validator = jsonschema::validator_for(&json).map_err(|error| format!("the schema is none: {error}"))?;
-    Ok((json.to_string(), Arc::new(validator)))
+    Schema::parse(&text).map(Arc::new).map_err(|problem| format!("the schema can't be used: {problem}"))
 }
 
 /// What stands in the first fenced block, or all of it where there is none.

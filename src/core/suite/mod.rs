@@ -11,8 +11,8 @@ mod tests;
 
 use serde::Deserialize;
 use toml::Spanned;
-use wire::Grammar;
 
+use super::form::Form;
 use check::Check;
 
 /// The longest suite, in bytes.
@@ -49,7 +49,7 @@ pub struct Prompt {
     /// The most tokens of its answer, reasoning included.
     pub max_tokens: u32,
     /// What the answer must look like.
-    pub grammar: Option<Grammar>,
+    pub form: Option<Form>,
     /// The answer passes when all of them do.
     pub checks: Vec<Check>,
 }
@@ -98,6 +98,7 @@ impl Suite {
             line: 1 + text.get(..offset).map_or(0, |before| before.matches('\n').count()),
             reason,
         };
+        let text = text.trim_start_matches('\u{feff}');
         let raw: RawSuite = toml::from_str(text).map_err(|error| {
             let reason = error.message().replace('\n', ", ");
             at(error.span().map_or(0, |span| span.start), reason)
@@ -123,12 +124,12 @@ impl Suite {
                 let value = schema.get_ref().clone();
                 check::schema(value).map_err(|reason| at(schema.span().start, reason))
             });
-            let grammar = match (prompt.grammar, schema.transpose()?) {
+            let form = match (prompt.grammar, schema.transpose()?) {
                 (Some(_), Some(_)) => {
                     return Err(at(start, format!("prompt `{id}` has both a grammar and a JSON schema")));
                 }
-                (Some(gbnf), None) => Some(Grammar::Gbnf(gbnf)),
-                (None, schema) => schema.map(|(text, _)| Grammar::JsonSchema(text)),
+                (Some(gbnf), None) => Some(Form::Gbnf(gbnf)),
+                (None, schema) => schema.map(Form::Schema),
             };
             let checks = prompt.checks.into_iter().map(|table| {
                 let start = table.span().start;
@@ -144,7 +145,7 @@ impl Suite {
                 text: prompt.text,
                 system: prompt.system.or_else(|| raw.system.clone()),
                 max_tokens: prompt.max_tokens.or(raw.max_tokens).unwrap_or(MAX_TOKENS),
-                grammar,
+                form,
                 checks,
             });
         }

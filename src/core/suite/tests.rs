@@ -55,7 +55,7 @@ fn what_is_wrong_is_told_with_its_line() {
         (
             "name = \"x\"\n[[prompt]]\ntext = \"a\"\njson_schema = { type = 7 }\nchecks = [{ exact = \"a\" }]\n",
             4,
-            "the schema is none",
+            "the schema can't be used: #/type",
         ),
     ] {
         let problem = Suite::parse(text).unwrap_err();
@@ -71,9 +71,9 @@ fn what_is_wrong_is_told_with_its_line() {
         ("{ number = \"a\" }", "need a number"),
         ("{ number = 1, tolerance = -1 }", "not negative"),
         ("{ min_words = 3, max_words = 2 }", "no answer has"),
-        ("{ json_schema = \"{\" }", "the schema is no JSON"),
-        ("{ json_schema = { type = \"whale\" } }", "the schema is none"),
-        ("{ json_schema = 7 }", "is an object"),
+        ("{ json_schema = \"{\" }", "no JSON"),
+        ("{ json_schema = { type = \"whale\" } }", "the schema can't be used: #/type"),
+        ("{ json_schema = 7 }", "a JSON schema is an object"),
     ] {
         let problem = suite(check).unwrap_err();
         assert!(problem.line == 6 && problem.reason.contains(reason), "{check}: {problem}");

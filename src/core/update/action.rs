@@ -3,6 +3,7 @@
 use super::super::action::Action;
 use super::super::editor::Editor;
 use super::super::effect::Effect;
+use super::super::plan;
 use super::super::session::{Phase, Session};
 use super::super::settings::SessionSettings;
 use super::super::state::{Face, FleetSort, Focus, Form, LibrarySort, Overlay, Screen, State, Tab};
@@ -212,7 +213,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Signal { pid, started, kill } => foreign::signal(state, (pid, started), kill),
         Action::Set { name, value } => session::set(state, &name, &value),
         Action::Start { model, settings, force } => session::start(state, &model, *settings, force),
-        Action::Prompt { session, prompt, grammar } => session::begin(state, session, prompt, grammar),
+        Action::Prompt { session, prompt, form, stop } => session::begin(state, session, prompt, (form, stop)),
     }
 }
 
@@ -386,7 +387,7 @@ fn configure(state: &mut State) -> Vec<Effect> {
             None => return Vec::new(),
         },
         _ => match state.chosen_model() {
-            Some(model) => (model.id.clone(), state.settings.session),
+            Some(model) => (model.id.clone(), plan::settings_for(model, state.settings.session)),
             None => return Vec::new(),
         },
     };

@@ -2,21 +2,23 @@
 
 use std::sync::Arc;
 
-use wire::{Generate, Grammar, Load, Message, Prompt, Request, Role, Sampling};
+use wire::{Generate, Load, Message, Prompt, Request, Role, Sampling};
 
 use super::super::action::Action;
 use super::super::effect::Effect;
 use super::super::event::Moment;
 use super::super::figure::Figure;
+use super::super::form::Form;
 use super::super::model::Model;
 use super::super::plan::{self, Claim};
+use super::super::preset::over;
 use super::super::session::{End, Figures, Phase, Session, SessionId, Step, Turn, WorkerId};
 use super::super::settings::SessionSettings;
 use super::super::state::{Focus, Overlay, Screen, State, Tab};
 use super::{list_sessions, next_id, notify};
 
 /// Start a model, or say why not.
-pub(super) fn start(state: &mut State, id: &str, mut settings: SessionSettings, force: bool) -> Vec<Effect> {
+pub(super) fn start(state: &mut State, id: &str, settings: SessionSettings, force: bool) -> Vec<Effect> {
     let Some(model) = state.model(id).cloned() else {
         notify(state, "this model is gone", true);
         return Vec::new();
@@ -25,7 +27,10 @@ pub(super) fn start(state: &mut State, id: &str, mut settings: SessionSettings, 
         notify(state, format!("{} can't be run: {}", model.name, model.status), true);
         return Vec::new();
     }
-    settings.context = plan::context(&model, settings.context);
+    if let Some(shortened) = plan::shortened(&model, &settings) {
+        notify(state, shortened, false);
+    }
+    let settings = plan::settings_for(&model, settings);
     let planned = plan::plan(&model, &settings);
     let measured = state.machine.sample.is_some();
     if measured
@@ -154,7 +159,7 @@ pub(super) fn send(state: &mut State) -> Vec<Effect> {
 pub(super) fn answer(state: &mut State, id: SessionId) -> Vec<Effect> {
     let Some(session) = state.session(id) else { return Vec::new() };
     let prompt = Prompt::Chat(messages(&session.turns));
-    generate(state, id, prompt, None, None)
+    generate(state, id, prompt, None, (None, Vec::new()))
 }
 
 /// How to answer where the session's own settings don't hold.
@@ -172,11 +177,11 @@ pub(super) struct Ask {
 
 /// Have a session that is ready answer a prompt from outside its conversation.
 pub(super) fn ask(state: &mut State, id: SessionId, prompt: Prompt, ask: Ask) -> Vec<Effect> {
-    generate(state, id, prompt, Some(ask), None)
+    generate(state, id, prompt, Some(ask), (None, Vec::new()))
 }
 
 /// Begin a generation with a prompt from outside the conversation, which it becomes.
-pub(super) fn begin(state: &mut State, id: SessionId, prompt: Prompt, grammar: Option<Grammar>) -> Vec<Effect> {
+pub(super) fn begin(state: &mut State, id: SessionId, prompt: Prompt, wanted: Wanted) -> Vec<Effect> {
     let Some(session) = find(state, id) else { return Vec::new() };
     if session.phase != Phase::Ready {
         notify(state, "the session is not ready", true);
@@ -188,16 +193,13 @@ pub(super) fn begin(state: &mut State, id: SessionId, prompt: Prompt, grammar: O
         }
         Prompt::Raw(text) => vec![Turn::said(Role::User, text.clone())],
     };
-    generate(state, id, prompt, None, grammar)
+    generate(state, id, prompt, None, wanted)
 }
 
-fn generate(
-    state: &mut State,
-    id: SessionId,
-    prompt: Prompt,
-    ask: Option<Ask>,
-    grammar: Option<Grammar>,
-) -> Vec<Effect> {
+/// What an answer must look like, and the texts that end it.
+type Wanted = (Option<Form>, Vec<String>);
+
+fn generate(state: &mut State, id: SessionId, prompt: Prompt, ask: Option<Ask>, (form, stop): Wanted) -> Vec<Effect> {
     let generation = next_id(state);
     let now = state.now;
     // Until a tick falls into the answer, its energy is unknown for the sensors' reason, or because there was none yet.
@@ -212,7 +214,9 @@ fn generate(
     session.turns.push(Turn::said(Role::Assistant, String::new()));
     session.phase = Phase::Busy { generation, step: Step::Prompt { n_done: 0, n_prompt: 0 } };
     session.since = now;
-    session.grammar.clone_from(&grammar);
+    let grammar = form.as_ref().map(Form::for_worker);
+    let preset = session.model.preset().cloned().unwrap_or_default();
+    (session.form, session.stop) = (form, stop.clone());
     session.is_raw = matches!(prompt, Prompt::Raw(_));
     session.figures = Figures { generation, energy: unmetered, is_settled: false, ..Figures::default() };
     session.timer.begin(generation, now.uptime);
@@ -223,12 +227,33 @@ fn generate(
         n_free: None,
     };
     let Ask { max_tokens, sampling, n_probable, n_free } = ask.unwrap_or(own);
-    let generate = Generate { id: generation, prompt, max_tokens, sampling, grammar, n_probable, n_free };
+    let generate = Generate {
+        id: generation,
+        prompt: with_system(&session.model, prompt),
+        max_tokens: max_tokens.or(preset.max_tokens),
+        sampling: over(sampling, &preset.sampling),
+        grammar,
+        // Whoever names some names all of them; an empty one stands for none.
+        stop: if stop.is_empty() { preset.stop } else { stop },
+        n_probable,
+        n_free,
+    };
     let request = Request::Generate(generate);
     let worker = session.worker;
     let mut effects = share_threads(state);
     effects.push(Effect::Tell { worker, request });
     effects
+}
+
+/// A conversation with the system prompt that the model's store gives it, unless it has one; an empty one stands for none.
+fn with_system(model: &Model, prompt: Prompt) -> Prompt {
+    let Prompt::Chat(mut messages) = prompt else { return prompt };
+    let own = messages.iter().any(|message| message.role == Role::System);
+    if let Some(system) = model.system().filter(|_| !own) {
+        messages.insert(0, Message { role: Role::System, content: system.to_owned() });
+    }
+    messages.retain(|message| message.role != Role::System || !message.content.is_empty());
+    Prompt::Chat(messages)
 }
 
 /// The conversation as the model is told it: without reasoning and empty turns, one message where two of a role follow

@@ -122,6 +122,10 @@ fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
             Some(generation) if session.runs(generation) => {
                 let hint = match failure.kind {
                     FailureKind::PromptTooLong if races => Some(too_long_for_race(session)),
+                    FailureKind::PromptTooLong => {
+                        let asked = session.turns.iter().filter(|turn| turn.role == Role::User).count();
+                        Some(plan::longer_context_hint(&session.model, session.n_ctx(), asked > 1))
+                    }
                     _ => failure.hint,
                 };
                 session.finish(End::Failed { reason: failure.message, hint }, now);

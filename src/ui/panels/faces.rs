@@ -11,6 +11,7 @@ use crate::core::State;
 use crate::core::energy::{Report, per_session};
 use crate::core::figure::{Figure, Grade, Uncertain};
 use crate::core::ledger::{account, misplaced};
+use crate::core::preset;
 use crate::core::roofline::{Roofline, roofline};
 use crate::core::session::{NO_TEMPLATE, Session};
 use crate::core::settings::SESSION_FIELDS;
@@ -214,6 +215,9 @@ pub(crate) fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, sessio
     rows.heading("Settings");
     for field in SESSION_FIELDS {
         rows.text(field.name, session.settings.get(field.name).unwrap_or_default());
+    }
+    for line in preset::lines(&session.model, &session.settings, true, session.stop.is_empty()) {
+        rows.long("", &line);
     }
     in_left.max(rows.count).saturating_sub(usize::from(area.height))
 }

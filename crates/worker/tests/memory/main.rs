@@ -142,6 +142,7 @@ fn answers(load: Load, lengths: &[usize]) -> Vec<(u32, String)> {
             max_tokens: Some(4),
             sampling: Sampling { temperature: Some(0.0), ..Sampling::default() },
             grammar: None,
+            stop: Vec::new(),
             n_probable: 0,
             n_free: None,
         };

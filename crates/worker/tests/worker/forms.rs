@@ -33,6 +33,71 @@ fn an_answer_follows_its_grammar() {
     assert_eq!(worker.answer(&raw(10, "Call me", 5)).finish(), Finish::Length);
 }
 
+#[test]
+fn a_grammar_holds_from_the_end_of_the_reasoning_on() {
+    let (mut worker, _) = Worker::ready(&small());
+    let grammar = Some(Grammar::Gbnf(r#"root ::= "yes" | "no""#.to_owned()));
+    for (id, opened, max_tokens, some_reasoning) in [
+        (1, "Call me<think>\n", 60, true),
+        (2, "Call me[THINK]", 60, true),
+        (3, "Call me<think>", 8, true),
+        // The context is the bound.
+        (4, "Call me<think>", 100_000, true),
+        (5, "Call me", 60, false),
+    ] {
+        let answer = worker.answer(&Generate { grammar: grammar.clone(), ..raw(id, opened, max_tokens) });
+        assert_eq!(answer.finish(), Finish::Stop, "{opened}: {} {}", answer.reasoning, answer.text);
+        assert!(["yes", "no"].contains(&answer.text.as_str()), "{opened}: {}", answer.text);
+        assert_eq!(!answer.reasoning.is_empty(), some_reasoning, "{opened}");
+        let counters = answer.counters();
+        assert_eq!(counters.n_reasoning > 0, some_reasoning);
+        assert!(counters.n_reasoning <= (max_tokens / 2).min(256), "{counters:?}");
+    }
+    // Without a grammar it stays open.
+    let open = worker.answer(&raw(6, "Call me<think>", 20));
+    assert_eq!((open.finish(), open.text.as_str()), (Finish::Length, ""));
+}
+
+#[test]
+fn a_document_near_the_limit_comes_to_its_end() {
+    let (mut worker, _) = Worker::ready(&small());
+    let schema = r#"{"type": "object", "properties": {"a": {"type": "array", "items": {"type": "string", "minLength": 5}, "minItems": 1}, "b": {"type": "string", "minLength": 9}}, "required": ["a", "b"]}"#;
+    for id in 1..8 {
+        let sampling = Sampling { seed: Some(id as u32), ..Sampling::default() };
+        let grammar = Some(Grammar::JsonSchema(schema.to_owned()));
+        let answer = worker.answer(&Generate { sampling, grammar, ..raw(id, "Call me", 200) });
+        let json: serde_json::Value = serde_json::from_str(&answer.text).unwrap();
+        assert!(json["b"].as_str().unwrap().chars().count() >= 9, "{json}");
+    }
+}
+
+#[test]
+fn a_stop_text_ends_an_answer_and_is_no_part_of_it() {
+    let (mut worker, _) = Worker::ready(&small());
+    let whole = worker.answer(&raw(1, "Call me", 40)).text;
+    let stop: String = whole.chars().skip(30).take(9).collect();
+    let stopped = Generate { stop: vec!["never to come".to_owned(), stop.clone()], ..raw(2, "Call me", 40) };
+    let answer = worker.answer(&stopped);
+    assert_eq!((answer.finish(), answer.text.as_str()), (Finish::StopText, &whole[..whole.find(&stop).unwrap()]));
+    assert!(answer.counters().n_generated < 40);
+    let many = Generate { stop: vec!["a".to_owned(); 65], ..raw(3, "Call me", 40) };
+    assert_eq!(worker.answer(&many).end.unwrap_err().kind, FailureKind::Request);
+    // The next one is not touched by it.
+    assert_eq!(worker.answer(&raw(4, "Call me", 40)).text, whole);
+}
+
+#[test]
+fn a_grammar_that_would_take_all_memory_is_refused() {
+    let (mut worker, _) = Worker::ready(&small());
+    let doubling = (0..40).map(|n| format!("a{n} ::= a{0} a{0}\n", n + 1)).collect::<Vec<_>>().concat();
+    for (id, grammar) in (1..).zip(["root ::= \"a\"{5,2}".to_owned(), format!("root ::= a0\n{doubling}a40 ::= \"x\"?")])
+    {
+        let refused = Generate { grammar: Some(Grammar::Gbnf(grammar)), ..raw(id, "Call me", 5) };
+        let failure = worker.answer(&refused).end.unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Request, "{failure:?}");
+    }
+}
+
 /// One repetition, small enough for the smallest starter.
 fn measure(id: u64) -> Measure {
     Measure { id, n_prompt: 0, n_generate: 0, n_depth: 0, n_parallel: 1, n_batch: 64, n_ubatch: 32, n_ctx: 256 }

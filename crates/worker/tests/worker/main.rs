@@ -13,8 +13,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use wire::{
-    CacheType, Counters, Event, Failure, FailureKind, Finish, FlashAttention, Generate, Grammar, Load, Loaded, Measure,
-    Message, Prompt, Request, Role, Sampling, Started, Token,
+    CacheType, Channel, Counters, Event, Failure, FailureKind, Finish, FlashAttention, Generate, Grammar, Load, Loaded,
+    Measure, Message, Prompt, Request, Role, Sampling, Started, Token,
 };
 
 /// No event of a test takes this long, even on a busy machine.
@@ -30,6 +30,7 @@ struct Worker {
 struct Answer {
     started: Option<Started>,
     text: String,
+    reasoning: String,
     n_prompt_events: usize,
     end: Result<(Finish, Counters), Failure>,
 }
@@ -105,7 +106,7 @@ impl Worker {
     }
 
     fn listen(&mut self, wanted: u64) -> Answer {
-        let (mut started, mut text, mut n_prompt_events) = (None, String::new(), 0);
+        let (mut started, mut text, mut reasoning, mut n_prompt_events) = (None, String::new(), String::new(), 0);
         loop {
             match self.event() {
                 Event::Started(begun) => started = Some(begun),
@@ -116,14 +117,19 @@ impl Worker {
                 }
                 Event::Text { id, pieces, .. } => {
                     assert_eq!(id, wanted);
-                    text.extend(pieces.into_iter().map(|piece| piece.text));
+                    for piece in pieces {
+                        match piece.channel {
+                            Channel::Answer => text.push_str(&piece.text),
+                            Channel::Reasoning => reasoning.push_str(&piece.text),
+                        }
+                    }
                 }
                 Event::Finished { id, finish, counters } => {
                     assert_eq!(id, wanted);
-                    return Answer { started, text, n_prompt_events, end: Ok((finish, counters)) };
+                    return Answer { started, text, reasoning, n_prompt_events, end: Ok((finish, counters)) };
                 }
                 Event::Failed(failure) => {
-                    return Answer { started, text, n_prompt_events, end: Err(failure) };
+                    return Answer { started, text, reasoning, n_prompt_events, end: Err(failure) };
                 }
                 event => panic!("unexpected {event:?}"),
             }
@@ -186,6 +192,7 @@ fn raw(id: u64, text: &str, max_tokens: u32) -> Generate {
         max_tokens: Some(max_tokens),
         sampling: Sampling { seed: Some(7), ..Sampling::default() },
         grammar: None,
+        stop: Vec::new(),
         n_probable: 0,
         n_free: None,
     }

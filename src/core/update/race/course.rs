@@ -214,7 +214,7 @@ fn enter(state: &mut State, race: &mut Race, place: usize) -> Vec<Effect> {
     }
     let planned = plan::plan(&lane.model, &lane.settings);
     if let Err(refusal) = plan::admit(state, planned) {
-        lane.fail(&refusal.to_string(), Some("a smaller context needs less".to_owned()));
+        lane.fail(&refusal.to_string(), Some(refusal.remedy().to_owned()));
         return Vec::new();
     }
     let id = session::create(state, entry.model, entry.settings);

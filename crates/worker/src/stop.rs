@@ -1,0 +1,114 @@
+//! Stop texts: an answer ends where the model writes one of them.
+//!
+//! Owned here: finding one that is spread over tokens, which means holding back what may be its begin. Absent: tokens that
+//! end the model's turn.
+
+/// Looks for stop texts in an answer as it streams.
+#[derive(Debug, Default)]
+pub struct Stopper {
+    texts: Vec<String>,
+    /// The begin of a stop text, perhaps.
+    held: String,
+    stopped: bool,
+}
+
+impl Stopper {
+    /// Look for these; empty ones would stop everything and don't count.
+    pub fn new(texts: &[String]) -> Self {
+        let texts = texts.iter().filter(|text| !text.is_empty()).cloned().collect();
+        Self { texts, held: String::new(), stopped: false }
+    }
+
+    /// Whether one was found: what comes after is not emitted.
+    pub fn has_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// Take text and give it on, except for a stop text, what comes after one, and an end that may be the begin of one.
+    pub fn push(&mut self, text: &str, mut emit: impl FnMut(&str)) {
+        if self.stopped {
+            return;
+        }
+        if self.texts.is_empty() {
+            return emit(text);
+        }
+        self.held.push_str(text);
+        let found = self.texts.iter().filter_map(|text| self.held.find(text.as_str())).min();
+        let n_sure = found.unwrap_or_else(|| self.held.len() - self.n_begun());
+        let sure: String = self.held.drain(..n_sure).collect();
+        if !sure.is_empty() {
+            emit(&sure);
+        }
+        if found.is_some() {
+            self.stopped = true;
+            self.held.clear();
+        }
+    }
+
+    /// Give what was held back: no more text comes.
+    pub fn finish(&mut self, mut emit: impl FnMut(&str)) {
+        let held = std::mem::take(&mut self.held);
+        if !held.is_empty() {
+            emit(&held);
+        }
+    }
+
+    /// How many bytes at the end may be the begin of a stop text.
+    fn n_begun(&self) -> usize {
+        let longest = self.texts.iter().map(String::len).max().unwrap_or(0);
+        let is_begin = |n: &usize| {
+            let end = self.held.as_bytes().get(self.held.len() - n..).unwrap_or_default();
+            self.texts.iter().any(|text| text.as_bytes().starts_with(end))
+        };
+        // An end that begins in the middle of a character is the begin of no text.
+        (1..=self.held.len().min(longest)).rev().find(is_begin).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn answer(stops: &[&str], pieces: impl IntoIterator<Item = String>) -> (String, bool) {
+        let stops: Vec<_> = stops.iter().map(|stop| (*stop).to_owned()).collect();
+        let (mut stopper, mut text) = (Stopper::new(&stops), String::new());
+        for piece in pieces {
+            stopper.push(&piece, |sure| text.push_str(sure));
+        }
+        stopper.finish(|sure| text.push_str(sure));
+        (text, stopper.has_stopped())
+    }
+
+    #[test]
+    fn an_answer_ends_before_a_stop_text() {
+        for (stops, text, expected, stopped) in [
+            (&["whale"][..], "the white whale swims", "the white ", true),
+            (&["whale"], "the white wha", "the white wha", false),
+            (&["\n\n", "###"], "one\ntwo###\n\n", "one\ntwo", true),
+            (&["aab"], "aaab", "a", true),
+            (&["é!"], "caféé!", "café", true),
+            (&["", "x"], "abc", "abc", false),
+            (&[], "abc", "abc", false),
+            (&["abc", "b"], "abd", "a", true),
+        ] {
+            assert_eq!(answer(stops, [text.to_owned()]), (expected.to_owned(), stopped), "{text} whole");
+            let characters = text.chars().map(String::from);
+            assert_eq!(answer(stops, characters), (expected.to_owned(), stopped), "{text} by character");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_chunking_gives_the_same_answer(text in "[abé]{0,24}", stops in proptest::collection::vec("[abé]{1,4}", 0..3), size in 1_usize..5) {
+            let stops: Vec<&str> = stops.iter().map(String::as_str).collect();
+            let characters: Vec<char> = text.chars().collect();
+            let chunks = characters.chunks(size).map(|chunk| chunk.iter().collect::<String>());
+            let (found, stopped) = answer(&stops, chunks);
+            prop_assert_eq!(stopped, stops.iter().any(|stop| text.contains(stop)));
+            // With several stop texts, one that is whole first wins over one that began first.
+            prop_assert!(text.starts_with(&found));
+            prop_assert!(stops.iter().all(|stop| !found.contains(stop)));
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! JSON schemas that an answer is held to.
+//!
+//! Owned here: what is wrong with a schema, by keyword and place; the schema as llama.cpp's converter takes it; and whether
+//! an answer obeys. Absent: the converter, which is the worker's. It knows a part of JSON Schema and ignores the rest, so
+//! that an answer may break its schema: `rewrite` says which keywords are not held while the answer is written, and
+//! [`Schema::breach`] finds what came of it.
+
+mod merge;
+mod pattern;
+mod reference;
+mod rewrite;
+mod types;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+/// The longest schema, in bytes.
+pub const MAX_BYTES: usize = 1 << 20;
+/// The most breaches that are told.
+const MAX_BREACHES: usize = 3;
+/// The longest description of one, in characters: it may quote the answer.
+const MAX_BREACH: usize = 300;
+
+/// A schema that can be used.
+#[derive(Debug, Clone)]
+pub struct Schema {
+    /// As it was given.
+    pub source: String,
+    /// As llama.cpp's converter takes it: it allows what the source allows, or more.
+    pub converted: String,
+    /// What is not held while an answer is written: keywords with their places, such as `uniqueItems at #/items`.
+    pub loose: Vec<String>,
+    validator: Arc<jsonschema::Validator>,
+}
+
+impl PartialEq for Schema {
+    fn eq(&self, other: &Self) -> bool {
+        self.source == other.source
+    }
+}
+
+/// Why a schema can't be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{at}: {reason}")]
+pub struct Problem {
+    /// The place in the schema, as a JSON pointer behind `#`.
+    pub at: String,
+    /// What is wrong there, the keyword named.
+    pub reason: String,
+}
+
+impl Problem {
+    fn new(at: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { at: gguf::clean(&at.into(), MAX_BREACH), reason: gguf::clean(&reason.into(), MAX_BREACH) }
+    }
+}
+
+impl Schema {
+    /// Read a schema.
+    pub fn parse(source: &str) -> Result<Self, Problem> {
+        if source.len() > MAX_BYTES {
+            return Err(Problem::new("#", format!("the schema has more than {MAX_BYTES} bytes")));
+        }
+        let value: Value =
+            serde_json::from_str(source).map_err(|error| Problem::new("#", format!("no JSON: {error}")))?;
+        if !value.is_object() && !value.is_boolean() {
+            return Err(Problem::new("#", "a JSON schema is an object, or true or false"));
+        }
+        // References first: the validator follows them without end.
+        let (converted, loose) = {
+            check_keywords(&value)?;
+            rewrite::rewrite(&value)?
+        };
+        let validator = jsonschema::validator_for(&value).map_err(|error| problem(&error))?;
+        Ok(Self { source: source.to_owned(), converted: converted.to_string(), loose, validator: Arc::new(validator) })
+    }
+
+    /// What of the schema an answer breaks, in one clause; `None` where it obeys.
+    pub fn breach(&self, answer: &str) -> Option<String> {
+        let value = match serde_json::from_str::<Value>(answer.trim()) {
+            Ok(value) => value,
+            Err(_) if answer.trim().is_empty() => return Some("it is empty".to_owned()),
+            Err(error) if error.is_eof() => return Some("it ends before its JSON does".to_owned()),
+            Err(error) => return Some(gguf::clean(&format!("it is no JSON: {error}"), MAX_BREACH)),
+        };
+        let errors: Vec<String> = self
+            .validator
+            .iter_errors(&value)
+            .take(MAX_BREACHES)
+            .map(|error| match error.instance_path().to_string() {
+                place if place.is_empty() => error.to_string(),
+                place => format!("{place}: {error}"),
+            })
+            .map(|text| gguf::clean(&text, MAX_BREACH))
+            .collect();
+        (!errors.is_empty()).then(|| errors.join("; "))
+    }
+
+    /// What a validator says of a value that was read elsewhere.
+    pub fn validator(&self) -> &Arc<jsonschema::Validator> {
+        &self.validator
+    }
+}
+
+/// Hold a schema against the schema of schemas: misspelt types, numbers where texts belong.
+fn check_keywords(value: &Value) -> Result<(), Problem> {
+    jsonschema::meta::options().validate(value).map_err(|error| {
+        let place = error.instance_path().to_string();
+        let keyword = place.rsplit('/').next().unwrap_or_default();
+        Problem::new(format!("#{place}"), format!("`{keyword}`: {error}"))
+    })
+}
+
+/// Why a validator could not be made.
+fn problem(error: &jsonschema::ValidationError<'_>) -> Problem {
+    Problem::new(format!("#{}", error.instance_path()), error.to_string())
+}
