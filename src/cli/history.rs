@@ -8,8 +8,7 @@ use clap::Args;
 use super::Exit;
 use super::table::{self, Column};
 use crate::app::history::{self, ExportError, Format, History as Store, Problem};
-use crate::core::history::{Entry, Filter, Kind, Page, Record};
-use crate::core::race::export;
+use crate::core::history::{Entry, Filter, Page, Record};
 use crate::core::race::rating::{self, Vote};
 use crate::core::report;
 use crate::core::units::{counted, digits, or_dash};
@@ -263,33 +262,7 @@ fn list(rows: &[Entry], now: i64, width: Option<usize>, out: &mut impl Write) ->
 }
 
 fn show(record: &Record, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "{} {} · {}", record.kind.name(), record.id, gguf::clean(&record.title, 1000))?;
-    for model in &record.models {
-        writeln!(out, "model {}", gguf::clean(model, 1000))?;
-    }
-    for figure in &record.figures {
-        let spread = figure.spread.map_or_else(String::new, |spread| format!(" (deviation {})", digits(spread)));
-        writeln!(
-            out,
-            "{} {} tok/s{spread} · {} J/tok · {}",
-            figure.what,
-            or_dash(figure.rate.map(digits)),
-            or_dash(figure.joules.map(digits)),
-            gguf::clean(&figure.series.settings, 1000),
-        )?;
-    }
-    if record.kind == Kind::Run {
-        for (label, text) in report::conversation(record) {
-            writeln!(
-                out,
-                "\n{label}\n{}",
-                text.chars().filter(|c| *c == '\n' || !gguf::is_harmful(*c)).collect::<String>()
-            )?;
-        }
-    }
-    if matches!(record.kind, Kind::Race | Kind::Vote) {
-        write!(out, "\n{}", export::text(&record.body))?;
-    }
+    write!(out, "{}", report::plain_text(record))?;
     writeln!(out, "\n--json shows all of it, --html a report, --rerun the command")
 }
 

@@ -9,6 +9,7 @@ use wire::{Counters, Finish, Loaded, Role, Sampling};
 use super::energy::{Bill, Report, Timer};
 use super::event::Moment;
 use super::figure::{Figure, Uncertain};
+use super::history::Draft;
 use super::machine::Process;
 use super::model::Model;
 use super::ring::Ring;
@@ -41,6 +42,12 @@ pub struct Session {
     pub phase: Phase,
     /// The conversation.
     pub turns: Vec<Turn>,
+    /// Turns at the beginning that the model is not told any more, since the context is full.
+    pub n_dropped: usize,
+    /// The last prompt came from the editor, and goes back there where it does not fit.
+    pub(super) from_editor: bool,
+    /// What is written down of the answer that comes.
+    pub(super) draft: Option<Draft>,
     /// What the last answer had to look like.
     pub grammar: Option<wire::Grammar>,
     /// Whether the last prompt went to the model as it was, without its template.
@@ -177,6 +184,13 @@ pub struct Turn {
     pub figures: Option<Figures>,
 }
 
+impl Turn {
+    /// Bytes of text and reasoning.
+    pub(super) fn n_bytes(&self) -> usize {
+        self.text.len() + self.reasoning.len()
+    }
+}
+
 /// How an answer ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
@@ -275,6 +289,9 @@ impl Session {
             settings,
             phase: Phase::Queued,
             turns: Vec::new(),
+            n_dropped: 0,
+            from_editor: false,
+            draft: None,
             grammar: None,
             is_raw: false,
             threads: 0,

@@ -6,6 +6,7 @@
 //! A file that can't be opened, is damaged, or comes from a newer version is left as it is: nothing here deletes,
 //! empties or renames it.
 
+pub mod drafts;
 mod export;
 mod problem;
 mod schema;
@@ -97,6 +98,15 @@ impl History {
 
     /// Add a record; gives its number. All of it is there afterwards, or nothing.
     pub fn add(&mut self, record: &Record) -> Result<i64, Problem> {
+        self.add_as(record, None)
+    }
+
+    /// Add a record that was a draft of this key, in place of one that was added under it before.
+    pub fn add_draft(&mut self, record: &Record, key: &str) -> Result<i64, Problem> {
+        self.add_as(record, Some(key))
+    }
+
+    fn add_as(&mut self, record: &Record, key: Option<&str>) -> Result<i64, Problem> {
         let body = record.body.to_string();
         if body.len() > MAX_BODY {
             let reason = format!("a record of {} bytes is longer than {MAX_BODY}", body.len());
@@ -104,6 +114,9 @@ impl History {
         }
         self.run(|connection| {
             let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            if let Some(key) = key {
+                replace(&transaction, key)?;
+            }
             // A vote has no secret, it ends one.
             let seal = record.seal.as_ref().filter(|_| record.kind != Kind::Vote);
             // Whoever searches for a name must not find where it is hidden.
@@ -111,9 +124,9 @@ impl History {
             let models = serde_json::to_string(&record.models).unwrap_or_default();
             transaction
                 .prepare_cached(
-                    "INSERT INTO record (at, kind, title, models, words, seal) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                    "INSERT INTO record (at, kind, title, models, words, seal, draft) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                 )?
-                .execute(params![record.at, record.kind.name(), record.title, models, words, seal])?;
+                .execute(params![record.at, record.kind.name(), record.title, models, words, seal, key])?;
             let id = transaction.last_insert_rowid();
             if let Some(seal) = record.seal.as_ref().filter(|_| record.kind == Kind::Vote) {
                 open_sealed(&transaction, "seal = ?1", seal)?;
@@ -380,6 +393,17 @@ fn prepare(connection: &mut Connection) -> Result<(), schema::Wrong> {
 
 fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
+/// Delete the record that was a draft of this key.
+fn replace(connection: &Connection, key: &str) -> rusqlite::Result<()> {
+    let id: Option<i64> =
+        connection.query_row("SELECT id FROM record WHERE draft = ?1", [key], |row| row.get(0)).optional()?;
+    if let Some(id) = id {
+        connection.execute("DELETE FROM word WHERE rowid = ?1", [id])?;
+        connection.execute("DELETE FROM record WHERE id = ?1", [id])?;
+    }
+    Ok(())
 }
 
 /// Break the seals of the races that a condition on a value names; gives how many.

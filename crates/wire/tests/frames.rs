@@ -34,6 +34,7 @@ fn request() -> impl Strategy<Value = Request> {
                     grammar: None,
                     n_probable: 0,
                     n_free: None,
+                    min_room: 0,
                 })
             }
         ),
@@ -162,6 +163,7 @@ fn a_message_above_the_limit_is_not_sent() {
         grammar: None,
         n_probable: 0,
         n_free: None,
+        min_room: 0,
     };
     let mut sent = Vec::new();
     assert!(matches!(wire::write(&mut sent, &Request::Generate(generate)), Err(Error::TooLong(_))));

@@ -135,7 +135,7 @@ impl Session {
         if prompt.is_empty() {
             return Err(fail(FailureKind::Request, "the prompt is empty".to_owned(), "write something"));
         }
-        if prompt.len() >= n_ctx {
+        if prompt.len() + (request.min_room.max(1) as usize) > n_ctx {
             return Err(too_long(format!("{} tokens", prompt.len())));
         }
         let grammar = request.grammar.as_ref().map(|wanted| Grammar::new(self.engine.model(), wanted)).transpose();

@@ -187,6 +187,7 @@ fn raw(id: u64, text: &str, max_tokens: u32) -> Generate {
         grammar: None,
         n_probable: 0,
         n_free: None,
+        min_room: 0,
     }
 }
 
