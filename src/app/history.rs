@@ -257,7 +257,11 @@ impl HistoryThread {
             },
             _ => {
                 let answer = grant(history, &wish).unwrap_or_else(|problem| refused(ask, sentence(&problem)));
+                let damaged = history.take_damaged();
                 self.say(answer);
+                if let Some(damaged) = damaged {
+                    self.say_once(&damaged);
+                }
             }
         }
     }
@@ -339,7 +343,7 @@ fn grant(history: &mut History, wish: &Wish) -> Result<HistoryEvent, Problem> {
         Wish::Votes => HistoryEvent::Votes(history.votes()?),
         Wish::List { generation, filter, page } => {
             let entries = history.list(filter, *page)?;
-            let more = entries.len() == page.rows;
+            let more = entries.len() + history.n_damaged() >= page.rows;
             HistoryEvent::Listed { generation: *generation, entries, more }
         }
         Wish::Get(id) => HistoryEvent::Record(history.get(*id)?.map(Box::new)),

@@ -115,6 +115,10 @@ impl App {
         themes: Vec<String>,
         program: Program,
     ) -> std::io::Result<Self> {
+        // Nobody waits for it, and where there is no thread the next start does it.
+        let _ = std::thread::Builder::new()
+            .name("cleanup".to_owned())
+            .spawn(|| scratch::remove_left(&std::env::temp_dir()));
         let (newest, readings) = watch::channel(None);
         let sampler = telemetry::spawn(
             root,

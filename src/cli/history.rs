@@ -162,14 +162,24 @@ fn answer(arguments: &History, now: i64, width: Option<usize>, out: &mut impl Wr
             }
             None => store.export(&filter, format, out)?,
         }
+        tell_damaged(&mut store)?;
         return Ok(Exit::Done);
     }
     let rows = store.list(&filter, Page { before: None, rows: arguments.limit.min(100_000) })?;
     list(&rows, now, width, out)?;
-    if rows.len() == arguments.limit {
+    let n_rows = rows.len() + store.n_damaged();
+    tell_damaged(&mut store)?;
+    if n_rows == arguments.limit {
         writeln!(io::stderr(), "older ones are not shown; -n shows more")?;
     }
     Ok(Exit::Done)
+}
+
+/// Say which records were skipped.
+fn tell_damaged(store: &mut Store) -> io::Result<()> {
+    store.take_damaged().map_or(Ok(()), |text| {
+        writeln!(io::stderr(), "warning: {text}\n  hint: `taffrail history --delete NUMBER` removes one")
+    })
 }
 
 const STANDINGS: [Column; 6] = [

@@ -12,6 +12,7 @@ mod problem;
 mod schema;
 mod search;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -24,7 +25,7 @@ use crate::core::readings::MAX_READINGS;
 
 pub use export::{ExportError, Format};
 pub use problem::Problem;
-use problem::problem;
+use problem::{is_damage, problem};
 use search::{condition, index, parted, words};
 
 /// How long a database that another process writes to is waited for.
@@ -46,6 +47,8 @@ const MANY: i64 = 4000;
 pub struct History {
     connection: Connection,
     path: PathBuf,
+    /// Numbers of records that could not be read, until they are asked for.
+    damaged: BTreeSet<i64>,
 }
 
 impl History {
@@ -66,7 +69,7 @@ impl History {
         if alone {
             connection.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(|error| problem(path, &error))?;
         }
-        let mut history = Self { connection, path: path.to_owned() };
+        let mut history = Self { connection, path: path.to_owned(), damaged: BTreeSet::new() };
         prepare(&mut history.connection)
             .map_err(|wrong| match wrong {
                 schema::Wrong::Sql(error) => problem(path, &error),
@@ -215,9 +218,33 @@ impl History {
                     record.seal IS NOT NULL
              FROM {from} WHERE {condition} DESC LIMIT ?"
         );
-        self.run(|connection| {
+        let rows: Vec<Result<Entry, i64>> = self.run(|connection| {
             let mut statement = connection.prepare_cached(&sql)?;
-            statement.query_map(params_from_iter(values), entry)?.collect()
+            statement.query_map(params_from_iter(values), whole_or_number)?.collect()
+        })?;
+        let mut entries = Vec::with_capacity(rows.len());
+        for row in rows {
+            match row {
+                Ok(entry) => entries.push(entry),
+                Err(id) => {
+                    self.damaged.insert(id);
+                }
+            }
+        }
+        Ok(entries)
+    }
+
+    /// How many records could not be read since [`History::take_damaged`].
+    pub fn n_damaged(&self) -> usize {
+        self.damaged.len()
+    }
+
+    /// The records that could not be read since this was asked last, as a sentence; the others are not affected.
+    pub fn take_damaged(&mut self) -> Option<String> {
+        let ids: Vec<String> = std::mem::take(&mut self.damaged).into_iter().map(|id| id.to_string()).collect();
+        let what = if ids.len() == 1 { "record" } else { "records" };
+        (!ids.is_empty()).then(|| {
+            format!("the history {}: {what} {} damaged and skipped", self.path.display(), ids.join(", "))
         })
     }
 
@@ -245,6 +272,17 @@ impl History {
             }
             Ok(Some(record))
         })
+    }
+
+    /// The same; one that is damaged is skipped and remembered for [`History::take_damaged`].
+    pub fn get_whole(&mut self, id: i64) -> Result<Option<Record>, Problem> {
+        match self.get(id) {
+            Err(Problem::Damaged { .. }) => {
+                self.damaged.insert(id);
+                Ok(None)
+            }
+            read => read,
+        }
     }
 
     /// Tell the names of a blind race without a vote; whether there was one to tell of.
@@ -320,7 +358,7 @@ impl History {
             let mut statement = connection.prepare(&sql)?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
-                let text = row.get_ref(1)?.as_str().map_err(|error| damaged(1, error.into()))?;
+                let Ok(text) = row.get_ref(1)?.as_str() else { continue };
                 votes.extend(Vote::read(row.get(0)?, text));
             }
             votes.reverse();
@@ -465,6 +503,14 @@ fn samples(connection: &Connection, record: i64) -> rusqlite::Result<Vec<Reading
             })
         })?
         .collect()
+}
+
+/// A row of the list, or the number of a damaged one.
+fn whole_or_number(row: &Row<'_>) -> rusqlite::Result<Result<Entry, i64>> {
+    match entry(row) {
+        Err(error) if is_damage(&error) => row.get(0).map(Err),
+        read => read.map(Ok),
+    }
 }
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
