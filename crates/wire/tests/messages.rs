@@ -214,7 +214,10 @@ fn events() {
             Event::Measured(Measured { id: 4, is_whole: true, prompt_us: 9, step_us: vec![1, 2] }),
             r#"{"event":"measured","id":4,"is_whole":true,"prompt_us":9,"step_us":[1,2]}"#,
         ),
-        (Event::Pong { nonce: 1, n_decodes: 2 }, r#"{"event":"pong","nonce":1,"n_decodes":2}"#),
+        (
+            Event::Pong { nonce: 1, n_decodes: 2, n_steps: Some(3) },
+            r#"{"event":"pong","nonce":1,"n_decodes":2,"n_steps":3}"#,
+        ),
     ]);
 }
 

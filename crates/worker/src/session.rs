@@ -239,6 +239,7 @@ impl Session {
             if CONTROL.is_interrupted() {
                 return Ok(Finish::Cancelled);
             }
+            CONTROL.count_step();
             let logits = self.engine.logits().ok_or("llama.cpp gave no logits")?;
             // Before the sampler, which changes them.
             let probable = if n_probable > 0 { likeliest(logits, n_probable) } else { Vec::new() };

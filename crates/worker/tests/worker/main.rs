@@ -485,7 +485,7 @@ fn answers_pings_and_refuses_a_second_generation_while_busy() {
     let (mut ponged, mut refused) = (false, false);
     while !(ponged && refused) {
         match worker.event() {
-            Event::Pong { nonce, n_decodes } => {
+            Event::Pong { nonce, n_decodes, .. } => {
                 assert_eq!(nonce, 42);
                 assert!(n_decodes >= 1, "the warm-up is counted");
                 ponged = true;
