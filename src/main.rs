@@ -175,11 +175,14 @@ fn top(arguments: &cli::top::Top, settings: &Settings, out: &mut impl Write) -> 
         })?;
         return last.map_or(Ok(()), |state| cli::top::run(arguments, &state, out)).map(|()| Exit::Done);
     }
+    let mut recorder = recorder(&arguments.trace, settings.telemetry.interval)?;
     if arguments.is_once() {
         let state = survey::survey(settings.clone());
+        if let Some((recorder, frame)) = recorder.as_mut().zip(Frame::of(&state)) {
+            recorder.write(&frame)?;
+        }
         return cli::top::run(arguments, &state, out).map(|()| Exit::Done);
     }
-    let mut recorder = recorder(&arguments.trace, settings.telemetry.interval)?;
     survey::watch(settings.clone(), |state| {
         let frame = recorder.as_mut().zip(Frame::of(state));
         if let Some(Err(error)) = frame.map(|(recorder, frame)| recorder.write(&frame)) {

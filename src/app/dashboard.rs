@@ -13,7 +13,9 @@ use crossterm::event::{
     PopKeyboardEnhancementFlags, PushKeyboardEnhancementFlags,
 };
 use crossterm::execute;
-use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use crossterm::terminal::{
+    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+};
 use futures_util::StreamExt;
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
@@ -65,7 +67,17 @@ pub async fn run(app: &mut App, keymap: &Keymap, themes: &BTreeMap<String, Theme
                 // The terminal is gone.
                 Some(Err(_)) | None => break,
             },
-            () = signals.next() => break,
+            signal = signals.next() => match signal {
+                Signal::End => break,
+                Signal::Suspend => {
+                    screen.suspend()?;
+                    dirty = true;
+                }
+                Signal::Resumed => {
+                    screen.take()?;
+                    dirty = true;
+                }
+            },
             () = sleep_until(drawn + wait), if dirty => {
                 screen.draw(&app.state, &mut view_state, keymap, themes)?;
                 // Only a frame knows how many lines a text takes; what was scrolled beyond it is taken back.
@@ -128,16 +140,36 @@ impl Screen {
                 before(panic);
             }
         }));
-        OURS.store(true, Ordering::Relaxed);
-        enable_raw_mode()?;
+        enter()?;
         // From here on the terminal must be restored, whatever fails.
         let guard = Restore;
-        execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste)?;
-        // Terminals that know it tell Shift-Enter from Enter; the others ignore it.
-        execute!(stdout(), PushKeyboardEnhancementFlags(KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES))?;
         let terminal = Terminal::new(CrosstermBackend::new(stdout()))?;
         std::mem::forget(guard);
         Ok(Self { terminal })
+    }
+
+    /// Give the terminal back and stop, as the shell's `ctrl-z` wants it. Returns when the shell continues the program.
+    #[cfg(unix)]
+    fn suspend(&mut self) -> io::Result<()> {
+        restore();
+        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP)?;
+        self.take()
+    }
+
+    #[cfg(not(unix))]
+    fn suspend(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Take the terminal again after something else had it, and draw all of it with the next frame.
+    fn take(&mut self) -> io::Result<()> {
+        // Whoever had it may have left it in another mode than the one that we know of.
+        restore();
+        enter()?;
+        execute!(stdout(), Clear(ClearType::All))?;
+        // One that knows of no cell draws all of them. `Terminal::clear` asks where the cursor is, and waits for an answer.
+        self.terminal = Terminal::new(CrosstermBackend::new(stdout()))?;
+        Ok(())
     }
 
     fn draw(
@@ -179,6 +211,18 @@ impl Drop for Restore {
 /// what was printed in between.
 static OURS: AtomicBool = AtomicBool::new(false);
 
+/// Take the terminal.
+fn enter() -> io::Result<()> {
+    OURS.store(true, Ordering::Relaxed);
+    let guard = Restore;
+    enable_raw_mode()?;
+    execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste)?;
+    // Terminals that know it tell Shift-Enter from Enter; the others ignore it.
+    execute!(stdout(), PushKeyboardEnhancementFlags(KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES))?;
+    std::mem::forget(guard);
+    Ok(())
+}
+
 /// Give the terminal back as it was. Errors are of no use: it may be gone.
 fn restore() {
     if !OURS.swap(false, Ordering::Relaxed) {
@@ -196,38 +240,63 @@ fn restore() {
     let _ = out.flush();
 }
 
-/// The signals that end the program in order.
-struct Signals {
-    #[cfg(unix)]
-    streams: [tokio::signal::unix::Signal; 3],
+/// What a signal asks for.
+enum Signal {
+    /// End in order.
+    End,
+    /// Give the terminal back and stop.
+    Suspend,
+    /// Something stopped the program without asking, and it goes on.
+    Resumed,
 }
 
+/// The signals that the dashboard answers.
+#[cfg(unix)]
+struct Signals {
+    /// SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGABRT.
+    ends: [tokio::signal::unix::Signal; 5],
+    suspend: tokio::signal::unix::Signal,
+    resumed: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
 impl Signals {
     fn new() -> io::Result<Self> {
-        #[cfg(unix)]
-        {
-            use tokio::signal::unix::{SignalKind, signal};
-            let streams =
-                [signal(SignalKind::terminate())?, signal(SignalKind::hangup())?, signal(SignalKind::interrupt())?];
-            Ok(Self { streams })
-        }
-        #[cfg(not(unix))]
-        Ok(Self {})
+        use rustix::process::Signal;
+        use tokio::signal::unix::{SignalKind, signal};
+        let of = |kind: Signal| signal(SignalKind::from_raw(kind.as_raw()));
+        Ok(Self {
+            ends: [of(Signal::TERM)?, of(Signal::HUP)?, of(Signal::INT)?, of(Signal::QUIT)?, of(Signal::ABORT)?],
+            suspend: of(Signal::TSTP)?,
+            resumed: of(Signal::CONT)?,
+        })
     }
 
-    async fn next(&mut self) {
-        #[cfg(unix)]
-        {
-            let [term, hup, int] = &mut self.streams;
-            tokio::select! {
-                _ = term.recv() => {}
-                _ = hup.recv() => {}
-                _ = int.recv() => {}
-            }
+    async fn next(&mut self) -> Signal {
+        let [term, hup, int, quit, abort] = &mut self.ends;
+        tokio::select! {
+            _ = term.recv() => Signal::End,
+            _ = hup.recv() => Signal::End,
+            _ = int.recv() => Signal::End,
+            _ = quit.recv() => Signal::End,
+            _ = abort.recv() => Signal::End,
+            _ = self.suspend.recv() => Signal::Suspend,
+            _ = self.resumed.recv() => Signal::Resumed,
         }
-        #[cfg(not(unix))]
-        {
-            let _ = tokio::signal::ctrl_c().await;
-        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) -> Signal {
+        let _ = tokio::signal::ctrl_c().await;
+        Signal::End
     }
 }

@@ -1,36 +1,47 @@
 //! The history on a thread of its own, so that nothing waits for a disk or for another process.
 //!
-//! The file is opened at the first wish. What goes wrong is said once; the program goes on without a history.
+//! The file is opened at the first wish. What goes wrong is said once; the program goes on without a history. A record is
+//! a draft on the disk until the history has it, so whatever locks or fills the history, the next start adds the record.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::thread::JoinHandle;
+use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use crate::core::event::HistoryEvent;
 use crate::core::history::{Filter, Latest, Page, Record};
 pub use crate::history::{ExportError, Format, History, Problem};
+use crate::history::drafts::{self, Drafts};
 use crate::library::Env;
 
 /// Wishes that may wait while the file is locked: some minutes of answers. One more record is refused, and that is said.
 const MAX_WAITING: usize = 256;
 
-/// How often a record is offered to a history that another process locks. Each try waits two seconds: half a minute.
-const MAX_TRIES: usize = 15;
+/// How long a locked history is left alone before a record is offered again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// How long the program waits for the history when it ends.
+const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// What the history is asked.
 #[derive(Debug)]
 pub(super) enum Wish {
-    /// Keep a record; for each of its figures the earlier ones are told.
-    Keep { ask: u64, record: Box<Record> },
+    /// Keep a record; for each of its figures the earlier ones are told. `draft` is what it was while it was made.
+    Keep { ask: u64, record: Box<Record>, draft: Option<u64> },
+    /// Write down what there is of a record so far.
+    Draft { draft: u64, record: Box<Record> },
+    /// A draft that nothing will come of.
+    Discard { draft: u64 },
     /// Tell what was measured last of each model.
     Measured,
     /// Tell all votes.
     Votes,
     /// Tell a page of the list.
     List { generation: u64, filter: Filter, page: Page },
+    /// Give a whole record.
+    Get(i64),
     /// Delete a record.
     Delete(i64),
     /// Tell the names of a blind race.
@@ -52,9 +63,19 @@ pub fn place() -> Option<PathBuf> {
     Some(Env::read().data?.join("history.db"))
 }
 
-/// The history for a command that looks; `None` where nothing was kept yet.
+/// The history for a command that looks; `None` where nothing was kept yet. What a run that was killed left is in it.
 pub fn open_existing() -> Result<Option<History>, Problem> {
-    place().map_or(Ok(None), |path| History::open_existing(&path))
+    let Some(path) = place() else { return Ok(None) };
+    let has_drafts = std::fs::read_dir(drafts::folder(&path)).is_ok_and(|mut entries| entries.next().is_some());
+    let opened = if has_drafts && !path.exists() { History::open(&path).map(Some) } else { History::open_existing(&path) };
+    let mut opened = opened?;
+    if let Some(history) = &mut opened
+        && has_drafts
+    {
+        // What can't be taken in now, for a lock or a full disk, is at the next start.
+        let _ = drafts::take_in(history);
+    }
+    Ok(opened)
 }
 
 /// What was measured last of each model, for a command that looks; nothing where the history can't be read, which
@@ -70,7 +91,8 @@ pub(super) struct Keeper {
     wishes: Option<SyncSender<Wish>>,
     answers: mpsc::UnboundedSender<HistoryEvent>,
     events: mpsc::UnboundedReceiver<HistoryEvent>,
-    thread: Option<JoinHandle<()>>,
+    /// Closed when the thread has ended.
+    ended: Option<Receiver<()>>,
     path: Option<PathBuf>,
 }
 
@@ -78,23 +100,29 @@ impl Keeper {
     pub(super) fn new(path: Option<PathBuf>) -> Self {
         // One answer for each wish, and wishes are bounded.
         let (answers, events) = mpsc::unbounded_channel();
-        Self { wishes: None, answers, events, thread: None, path }
+        Self { wishes: None, answers, events, ended: None, path }
     }
 
     /// Ask for something; the answer comes as an event.
     pub(super) fn ask(&mut self, wish: Wish) {
         if self.wishes.is_none() {
             let (wishes, inbox) = sync_channel(MAX_WAITING);
+            let (ending, ended) = sync_channel(0);
             let (path, answers) = (self.path.clone(), self.answers.clone());
-            self.thread = std::thread::Builder::new()
-                .name("history".to_owned())
-                .spawn(move || keep(path.as_deref(), &inbox, &answers))
-                .ok();
+            let thread = move || {
+                let _ending: SyncSender<()> = ending;
+                HistoryThread::new(path, answers).run(&inbox);
+            };
+            if std::thread::Builder::new().name("history".to_owned()).spawn(thread).is_ok() {
+                self.ended = Some(ended);
+            }
             self.wishes = Some(wishes);
         }
         let Some(wishes) = &self.wishes else { return };
         let (wish, reason) = match wishes.try_send(wish) {
             Ok(()) => return,
+            // The next version of a draft comes soon.
+            Err(TrySendError::Full(Wish::Draft { .. })) => return,
             Err(TrySendError::Full(wish)) => (wish, "the history is locked for too long: what comes now is not kept"),
             Err(TrySendError::Disconnected(wish)) => (wish, "the history has ended: what comes now is not kept"),
         };
@@ -110,84 +138,226 @@ impl Keeper {
         self.events.try_recv().ok()
     }
 
-    /// Wait until all that was wished is done.
-    pub(super) fn close(&mut self) {
+    /// Wait until all that was wished is done, for a second at most. Gives why something is not.
+    pub(super) fn close(&mut self) -> Option<String> {
         self.wishes = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        let waited = self.ended.take()?.recv_timeout(LAST_WAIT);
+        (waited == Err(RecvTimeoutError::Timeout)).then(|| {
+            "the history is locked by another process: what is not in it yet is added at the next start".to_owned()
+        })
     }
 }
 
-fn keep(path: Option<&Path>, wishes: &Receiver<Wish>, answers: &mpsc::UnboundedSender<HistoryEvent>) {
-    let mut history: Option<History> = None;
-    // A file that can't be opened is said once, however often it is tried.
-    let mut said = None;
-    while let Ok(wish) = wishes.recv() {
-        if history.is_none() {
-            let open =
-                |path: &Path| if wish.ask().is_some() { patient(|| History::open(path)) } else { History::open(path) };
-            match path.map(open) {
-                Some(Ok(opened)) => history = Some(opened),
-                Some(Err(problem)) => {
-                    let is_new = said.as_ref() != Some(&problem);
-                    if is_new || wish.ask().is_some() {
-                        let _ = answers.send(refused(wish.ask(), sentence(&problem)));
-                    }
-                    said = Some(problem);
-                    continue;
+/// What runs on the thread.
+struct HistoryThread {
+    path: Option<PathBuf>,
+    answers: mpsc::UnboundedSender<HistoryEvent>,
+    history: Option<History>,
+    /// Made with the first draft; the reason where that failed.
+    drafts: Option<Result<Drafts, String>>,
+    /// What the last failure was, which is said once.
+    said: Option<String>,
+    /// Records that the history was locked for.
+    waiting: VecDeque<Wish>,
+}
+
+impl HistoryThread {
+    fn new(path: Option<PathBuf>, answers: mpsc::UnboundedSender<HistoryEvent>) -> Self {
+        Self { path, answers, history: None, drafts: None, said: None, waiting: VecDeque::new() }
+    }
+
+    /// Do what is wished until nobody can wish any more, and then once more what was waiting.
+    fn run(&mut self, wishes: &Receiver<Wish>) {
+        loop {
+            let wish = if self.waiting.is_empty() {
+                wishes.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            } else {
+                wishes.recv_timeout(RETRY)
+            };
+            match wish {
+                Ok(wish) => self.take(wish),
+                Err(RecvTimeoutError::Timeout) => self.retry(),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        self.retry();
+        for wish in std::mem::take(&mut self.waiting) {
+            let reason = "the history is locked by another process: this record is added at the next start";
+            self.say(refused(wish.ask(), reason.to_owned()));
+        }
+    }
+
+    fn take(&mut self, wish: Wish) {
+        match wish {
+            Wish::Draft { draft, record } => {
+                if let Err(reason) = self.put(draft, &record) {
+                    self.say_once(&reason);
                 }
-                None => {
-                    let text = "this system tells no folder for data: there is no history".to_owned();
-                    let _ = answers.send(refused(wish.ask(), text));
-                    continue;
+            }
+            Wish::Discard { draft } => {
+                if let Some(Ok(drafts)) = &self.drafts {
+                    drafts.remove(draft);
+                }
+            }
+            wish => {
+                // On the disk before it is tried, so that it is safe whatever the history does.
+                if let Wish::Keep { record, draft: Some(draft), .. } = &wish
+                    && let Err(reason) = self.put(*draft, record)
+                {
+                    self.say_once(&reason);
+                }
+                if self.waiting.is_empty() || !matches!(wish, Wish::Keep { .. }) {
+                    self.attempt(wish);
+                } else {
+                    self.waiting.push_back(wish);
                 }
             }
         }
-        let Some(history) = &mut history else { continue };
-        let ask = wish.ask();
-        let answer = grant(history, wish).unwrap_or_else(|problem| refused(ask, sentence(&problem)));
-        let _ = answers.send(answer);
     }
-}
 
-/// Try again while another process locks the history, so that what was measured is not lost.
-fn patient<T>(mut attempt: impl FnMut() -> Result<T, Problem>) -> Result<T, Problem> {
-    for _ in 1..MAX_TRIES {
-        match attempt() {
-            Err(Problem::Locked { .. }) => {}
-            done => return done,
+    /// Offer the history what waits, until it is locked again.
+    fn retry(&mut self) {
+        for _ in 0..self.waiting.len() {
+            let Some(wish) = self.waiting.pop_front() else { return };
+            let n_waiting = self.waiting.len();
+            self.attempt(wish);
+            if self.waiting.len() > n_waiting {
+                // It was put behind the others: to the front again.
+                self.waiting.rotate_right(1);
+                return;
+            }
         }
     }
-    attempt()
+
+    /// Grant a wish. A record that the history is locked for waits.
+    fn attempt(&mut self, wish: Wish) {
+        let ask = wish.ask();
+        if let Err(problem) = self.open() {
+            if ask.is_some() && matches!(problem, Problem::Locked { .. }) {
+                return self.wait(wish);
+            }
+            let text = sentence(&problem);
+            if ask.is_some() {
+                self.say(refused(ask, text.clone()));
+                self.said = Some(text);
+            } else {
+                self.say_once(&text);
+            }
+            return;
+        }
+        let drafts = self.drafts.as_ref().and_then(|drafts| drafts.as_ref().ok());
+        let Some(history) = &mut self.history else {
+            return self.say(refused(ask, "this system tells no folder for data: there is no history".to_owned()));
+        };
+        match &wish {
+            Wish::Keep { ask, record, draft } => match keep(history, *ask, record, draft.zip(drafts)) {
+                Ok(kept) => self.say(kept),
+                Err(Problem::Locked { .. }) => self.wait(wish),
+                Err(problem) => self.say(refused(Some(*ask), sentence(&problem))),
+            },
+            _ => {
+                let answer = grant(history, &wish).unwrap_or_else(|problem| refused(ask, sentence(&problem)));
+                let damaged = history.take_damaged();
+                self.say(answer);
+                if let Some(damaged) = damaged {
+                    self.say_once(&damaged);
+                }
+            }
+        }
+    }
+
+    fn wait(&mut self, wish: Wish) {
+        if self.waiting.len() < MAX_WAITING {
+            return self.waiting.push_back(wish);
+        }
+        let reason = "the history is locked for too long: this record is added at the next start";
+        self.say(refused(wish.ask(), reason.to_owned()));
+    }
+
+    /// Open the history where it is not open yet, and take in what earlier runs left. No error where there is no place
+    /// for one.
+    fn open(&mut self) -> Result<(), Problem> {
+        if self.history.is_some() {
+            return Ok(());
+        }
+        let Some(path) = &self.path else { return Ok(()) };
+        let mut history = History::open(path)?;
+        let taken = drafts::take_in(&mut history);
+        self.history = Some(history);
+        let taken = taken?;
+        if taken.n_records > 0 {
+            self.say(HistoryEvent::TakenIn(taken.n_records));
+        }
+        for problem in taken.problems {
+            self.say(HistoryEvent::Trouble(problem));
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, draft: u64, record: &Record) -> Result<(), String> {
+        let Some(path) = &self.path else { return Ok(()) };
+        let folder = drafts::folder(path);
+        let failed = |error: &std::io::Error| format!("{} can't be written to: {error}", folder.display());
+        let drafts = self.drafts.get_or_insert_with(|| Drafts::open(&folder).map_err(|error| failed(&error)));
+        drafts.as_ref().map_err(Clone::clone)?.put(draft, record).map_err(|error| failed(&error))
+    }
+
+    fn say(&self, event: HistoryEvent) {
+        let _ = self.answers.send(event);
+    }
+
+    fn say_once(&mut self, reason: &str) {
+        if self.said.as_deref() != Some(reason) {
+            self.say(HistoryEvent::Trouble(reason.to_owned()));
+            self.said = Some(reason.to_owned());
+        }
+    }
 }
 
-fn grant(history: &mut History, wish: Wish) -> Result<HistoryEvent, Problem> {
+/// Add a record, in place of its draft.
+fn keep(
+    history: &mut History,
+    ask: u64,
+    record: &Record,
+    draft: Option<(u64, &Drafts)>,
+) -> Result<HistoryEvent, Problem> {
+    let earlier = record
+        .figures
+        .iter()
+        .map(|figure| history.earlier(&figure.series, &figure.what))
+        .collect::<Result<_, _>>()?;
+    let id = match draft {
+        Some((draft, drafts)) => {
+            let id = history.add_draft(record, &drafts.key(draft))?;
+            drafts.remove(draft);
+            id
+        }
+        None => history.add(record)?,
+    };
+    Ok(HistoryEvent::Kept { ask, id, earlier })
+}
+
+fn grant(history: &mut History, wish: &Wish) -> Result<HistoryEvent, Problem> {
     Ok(match wish {
-        Wish::Keep { ask, record } => patient(|| {
-            let earlier = record
-                .figures
-                .iter()
-                .map(|figure| history.earlier(&figure.series, &figure.what))
-                .collect::<Result<_, _>>()?;
-            Ok(HistoryEvent::Kept { ask, id: history.add(&record)?, earlier })
-        })?,
         Wish::Measured => HistoryEvent::Measured(history.measured()?),
         Wish::Votes => HistoryEvent::Votes(history.votes()?),
         Wish::List { generation, filter, page } => {
-            let entries = history.list(&filter, page)?;
-            let more = entries.len() == page.rows;
-            HistoryEvent::Listed { generation, entries, more }
+            let entries = history.list(filter, *page)?;
+            let more = entries.len() + history.n_damaged() >= page.rows;
+            HistoryEvent::Listed { generation: *generation, entries, more }
         }
+        Wish::Get(id) => HistoryEvent::Record(history.get(*id)?.map(Box::new)),
         Wish::Reveal(id) => {
-            history.reveal(id)?;
-            HistoryEvent::Revealed(id)
+            history.reveal(*id)?;
+            HistoryEvent::Revealed(*id)
         }
         Wish::Delete(id) => {
-            let vote = history.vote(id)?;
-            history.delete(&[id])?;
-            HistoryEvent::Forgotten { id, vote }
+            let vote = history.vote(*id)?;
+            history.delete(&[*id])?;
+            HistoryEvent::Forgotten { id: *id, vote }
         }
+        // Not the history's: `HistoryThread::take` has done them.
+        Wish::Keep { .. } | Wish::Draft { .. } | Wish::Discard { .. } => HistoryEvent::TakenIn(0),
     })
 }
 
@@ -205,23 +375,61 @@ fn sentence(problem: &Problem) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
+    fn record(title: &str) -> Box<Record> {
+        Box::new(Record::new(crate::core::history::Kind::Run, 1, title.to_owned(), serde_json::Value::Null))
+    }
+
+    fn titles(path: &Path) -> Vec<String> {
+        let mut history = History::open(path).unwrap();
+        let _ = drafts::take_in(&mut history).unwrap();
+        let entries = history.list(&Filter::default(), Page { before: None, rows: 99 }).unwrap();
+        entries.into_iter().map(|entry| entry.title).rev().collect()
+    }
+
     #[test]
-    fn a_locked_history_is_tried_again_and_not_for_ever() {
-        for (n_locked, expected, n_tries) in [(0, Some(7), 1), (2, Some(7), 3), (99, None, MAX_TRIES)] {
-            let mut tries = 0;
-            let done = patient(|| {
-                tries += 1;
-                if tries <= n_locked { Err(Problem::Locked { path: PathBuf::new() }) } else { Ok(7) }
-            });
-            assert_eq!((done.ok(), tries), (expected, n_tries));
+    fn a_locked_history_holds_nobody_up_and_loses_nothing() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("history.db");
+        drop(History::open(&path).unwrap());
+        let other = rusqlite::Connection::open(&path).unwrap();
+        other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+        let mut keeper = Keeper::new(Some(path.clone()));
+        keeper.ask(Wish::Draft { draft: 1, record: record("half") });
+        keeper.ask(Wish::Keep { ask: 1, record: record("first"), draft: Some(1) });
+        keeper.ask(Wish::Keep { ask: 2, record: record("second"), draft: Some(2) });
+        let since = std::time::Instant::now();
+        let reason = keeper.close();
+        assert!(since.elapsed() < 2 * LAST_WAIT, "waited for {:?}", since.elapsed());
+        assert!(reason.is_some_and(|reason| reason.contains("next start")));
+        // The thread holds the lock of its drafts until it gives up.
+        drop(other);
+        let waited = std::time::Instant::now();
+        while titles(&path).len() < 2 && waited.elapsed() < Duration::from_secs(20) {
+            std::thread::yield_now();
         }
-        let mut tries = 0;
-        let full: Result<(), _> = patient(|| {
-            tries += 1;
-            Err(Problem::Full { path: PathBuf::new() })
-        });
-        assert!(full.is_err() && tries == 1, "what waiting does not mend is said at once");
+        assert_eq!(titles(&path), ["first", "second"]);
+    }
+
+    #[test]
+    fn a_record_waits_for_a_lock_that_ends() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("history.db");
+        drop(History::open(&path).unwrap());
+        let other = rusqlite::Connection::open(&path).unwrap();
+        other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+        let mut keeper = Keeper::new(Some(path.clone()));
+        keeper.ask(Wish::Keep { ask: 1, record: record("first"), draft: Some(1) });
+        other.execute_batch("COMMIT").unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let kept = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(20), keeper.next()).await });
+        assert!(matches!(kept, Ok(Some(HistoryEvent::Kept { ask: 1, .. }))), "{kept:?}");
+        assert_eq!(keeper.close(), None);
+        assert_eq!(titles(&path), ["first"]);
+        let left: Vec<_> = std::fs::read_dir(drafts::folder(&path)).unwrap().collect();
+        assert!(left.is_empty(), "{left:?}");
     }
 }

@@ -115,6 +115,10 @@ impl App {
         themes: Vec<String>,
         program: Program,
     ) -> std::io::Result<Self> {
+        // Nobody waits for it, and where there is no thread the next start does it.
+        let _ = std::thread::Builder::new()
+            .name("cleanup".to_owned())
+            .spawn(|| scratch::remove_left(&std::env::temp_dir()));
         let (newest, readings) = watch::channel(None);
         let sampler = telemetry::spawn(
             root,
@@ -262,21 +266,17 @@ impl App {
     pub fn keep(&mut self, record: crate::core::history::Record) {
         if self.state.settings.history.keep {
             // Nobody waits for this answer: no question gets so far.
-            self.execute(Effect::Remember { ask: u64::MAX, record: Box::new(record) });
+            self.execute(Effect::Remember { ask: u64::MAX, record: Box::new(record), draft: None });
         }
     }
 
     /// End all workers and wait until they have. Gives what the history could not keep, a sentence each.
     pub async fn shut_down(mut self) -> Vec<String> {
+        self.handle(Event::Closing);
         // Workers that still have something to say must not wait for us to listen.
         self.news.close();
         self.engine.shut_down().await;
-        // What waited for a last figure is kept without it.
-        for held in std::mem::take(&mut self.state.held) {
-            self.keep(held.record);
-        }
-        self.keeper.close();
-        let mut lost = Vec::new();
+        let mut lost: Vec<String> = self.keeper.close().into_iter().collect();
         while let Some(event) = self.keeper.try_next() {
             if let crate::core::event::HistoryEvent::NotKept { reason, .. } = event {
                 lost.push(reason);
@@ -351,7 +351,10 @@ impl App {
                 let look = move || Event::Residency { model: id, share: aside::residency(&files) };
                 self.beside(look, |reason| Event::Residency { model, share: Err(reason) });
             }
-            Effect::Remember { ask, record } => self.keeper.ask(history::Wish::Keep { ask, record }),
+            Effect::Remember { ask, record, draft } => self.keeper.ask(history::Wish::Keep { ask, record, draft }),
+            Effect::SaveDraft { draft, record } => self.keeper.ask(history::Wish::Draft { draft, record }),
+            Effect::DiscardDraft(draft) => self.keeper.ask(history::Wish::Discard { draft }),
+            Effect::GetRecord(id) => self.keeper.ask(history::Wish::Get(id)),
             Effect::ListHistory { generation, filter, page } => {
                 self.keeper.ask(history::Wish::List { generation, filter, page });
             }

@@ -8,8 +8,7 @@ use clap::Args;
 use super::Exit;
 use super::table::{self, Column};
 use crate::app::history::{self, ExportError, Format, History as Store, Problem};
-use crate::core::history::{Entry, Filter, Kind, Page, Record};
-use crate::core::race::export;
+use crate::core::history::{Entry, Filter, Page, Record};
 use crate::core::race::rating::{self, Vote};
 use crate::core::report;
 use crate::core::units::{counted, digits, or_dash};
@@ -163,14 +162,24 @@ fn answer(arguments: &History, now: i64, width: Option<usize>, out: &mut impl Wr
             }
             None => store.export(&filter, format, out)?,
         }
+        tell_damaged(&mut store)?;
         return Ok(Exit::Done);
     }
     let rows = store.list(&filter, Page { before: None, rows: arguments.limit.min(100_000) })?;
     list(&rows, now, width, out)?;
-    if rows.len() == arguments.limit {
+    let n_rows = rows.len() + store.n_damaged();
+    tell_damaged(&mut store)?;
+    if n_rows == arguments.limit {
         writeln!(io::stderr(), "older ones are not shown; -n shows more")?;
     }
     Ok(Exit::Done)
+}
+
+/// Say which records were skipped.
+fn tell_damaged(store: &mut Store) -> io::Result<()> {
+    store.take_damaged().map_or(Ok(()), |text| {
+        writeln!(io::stderr(), "warning: {text}\n  hint: `taffrail history --delete NUMBER` removes one")
+    })
 }
 
 const STANDINGS: [Column; 6] = [
@@ -263,33 +272,7 @@ fn list(rows: &[Entry], now: i64, width: Option<usize>, out: &mut impl Write) ->
 }
 
 fn show(record: &Record, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "{} {} · {}", record.kind.name(), record.id, gguf::clean(&record.title, 1000))?;
-    for model in &record.models {
-        writeln!(out, "model {}", gguf::clean(model, 1000))?;
-    }
-    for figure in &record.figures {
-        let spread = figure.spread.map_or_else(String::new, |spread| format!(" (deviation {})", digits(spread)));
-        writeln!(
-            out,
-            "{} {} tok/s{spread} · {} J/tok · {}",
-            figure.what,
-            or_dash(figure.rate.map(digits)),
-            or_dash(figure.joules.map(digits)),
-            gguf::clean(&figure.series.settings, 1000),
-        )?;
-    }
-    if record.kind == Kind::Run {
-        for (label, text) in report::conversation(record) {
-            writeln!(
-                out,
-                "\n{label}\n{}",
-                text.chars().filter(|c| *c == '\n' || !gguf::is_harmful(*c)).collect::<String>()
-            )?;
-        }
-    }
-    if matches!(record.kind, Kind::Race | Kind::Vote) {
-        write!(out, "\n{}", export::text(&record.body))?;
-    }
+    write!(out, "{}", report::plain_text(record))?;
     writeln!(out, "\n--json shows all of it, --html a report, --rerun the command")
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::value::{Value, show_bytes};
-use crate::core::settings::{CACHE_TYPES, GraphStyle, Place, SESSION_FIELDS, Settings, WaitPolicy};
+use crate::core::settings::{CACHE_TYPES, CONTEXT_FULL, GraphStyle, Place, SESSION_FIELDS, Settings, WaitPolicy};
 
 /// Whether a setting holds several values, of which one may be wrong and the others right.
 pub(super) fn is_list(section: &str, key: &str) -> bool {
@@ -64,6 +64,7 @@ impl Setting {
             ("engine" | "bench", "wait_policy") => names(WAIT_POLICIES),
             ("session", "cache_type_k" | "cache_type_v") => names(CACHE_TYPES),
             ("session", "flash_attention") => vec!["auto", "on", "off"],
+            ("session", "context_full") => names(CONTEXT_FULL),
             _ => Vec::new(),
         }
     }

@@ -22,6 +22,9 @@ const MIN_TOKENS_MEASURED: u32 = 16;
 /// The longest title, in characters.
 const MAX_TITLE: usize = 200;
 
+/// How an answer ended that the program did not see the end of.
+pub const INTERRUPTED: &str = "interrupted";
+
 /// Memory as llama.cpp reports it, all of it.
 pub fn memory(session: &Session) -> Option<Bytes> {
     let devices = &session.loaded.as_ref()?.ledger.devices;
@@ -66,6 +69,28 @@ pub fn why_empty(session: &Session) -> Option<String> {
     })
 }
 
+/// The last turn, if it is an answer.
+fn answer_of(session: &Session) -> Option<&Turn> {
+    session.turns.last().filter(|turn| turn.role == Role::Assistant)
+}
+
+/// Why the last answer failed.
+fn error(session: &Session) -> Option<&str> {
+    match answer_of(session)?.end.as_ref()? {
+        End::Failed { reason, .. } => Some(reason),
+        End::Finished(_) => None,
+    }
+}
+
+/// The answer that comes as a record, as if the program ended now.
+pub fn draft(state: &State, session: &Session, at: i64) -> Record {
+    let mut record = record(state, session, at);
+    record.body["finish"] = INTERRUPTED.into();
+    // Half a speed compares with nothing.
+    record.figures.clear();
+    record
+}
+
 /// Generation speed of the last answer, where it was long enough to tell, in tokens per second.
 pub fn speed(session: &Session) -> Option<f64> {
     let counters = &session.figures.counters;
@@ -75,7 +100,7 @@ pub fn speed(session: &Session) -> Option<f64> {
 /// The last answer as a document: the schema `taffrail/run/1`.
 pub fn document(state: &State, session: &Session) -> Value {
     let counters = &session.figures.counters;
-    let turn = session.turns.last();
+    let turn = answer_of(session);
     let loaded = session.loaded.as_ref();
     let devices = loaded.map(|loaded| &loaded.ledger.devices);
     let sum = |part: fn(&wire::DeviceMemory) -> u64| devices.map(|all| all.iter().map(part).sum::<u64>());
@@ -98,6 +123,7 @@ pub fn document(state: &State, session: &Session) -> Value {
             let breach = breach(session);
             json!({ "obeyed": breach.is_none(), "breach": breach, "not_held": schema.loose })
         }),
+        "error": error(session),
         "tokens": {
             "prompt": counters.n_prompt,
             "cached": session.figures.n_cached,
@@ -167,7 +193,7 @@ pub(super) fn energy(session: &Session, settings: &settings::Energy) -> Value {
 pub fn record(state: &State, session: &Session, at: i64) -> Record {
     let (wait, sample) = (state.settings.engine.wait_policy, state.machine.sample.as_deref());
     let mut body = document(state, session);
-    let before = session.turns.len().saturating_sub(1);
+    let before = session.turns.len() - usize::from(answer_of(session).is_some());
     let turns = session.turns.iter().take(before).filter(|turn| !turn.text.is_empty());
     body["turns"] = turns.map(|turn| json!({ "role": turn.role, "text": turn.text })).collect();
     let prompt = session.turns.iter().rev().find(|turn| turn.role == Role::User).map_or("", |turn| turn.text.as_str());

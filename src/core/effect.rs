@@ -122,7 +122,20 @@ pub enum Effect {
         ask: u64,
         /// What is kept.
         record: Box<super::history::Record>,
+        /// The draft that it was.
+        draft: Option<u64>,
     },
+    /// Write down what there is of a record so far, in place of what was written before.
+    SaveDraft {
+        /// Which draft.
+        draft: u64,
+        /// The record, as if the program ended now.
+        record: Box<super::history::Record>,
+    },
+    /// Nothing will come of this draft.
+    DiscardDraft(u64),
+    /// Ask for a whole record; answered by [`super::event::HistoryEvent::Record`].
+    GetRecord(i64),
     /// Ask for a page of the history; answered by [`super::event::HistoryEvent::Listed`].
     ListHistory {
         /// Which question it is.

@@ -31,8 +31,10 @@ pub enum Event {
     Paste(String),
     /// The last frame showed that the session's face or the help has no more than so many lines above or below.
     ScrollLimit(usize),
-    /// The terminal has another size, or must be drawn anew.
+    /// The terminal has another size, or must be drawn again.
     Redraw,
+    /// The program ends: what is not kept yet is to be.
+    Closing,
     /// The library found something.
     Library(LibraryEvent),
     /// The hub answered.
@@ -118,6 +120,10 @@ pub enum HistoryEvent {
         /// Whether there are more.
         more: bool,
     },
+    /// So many records that a run which was interrupted had not kept are in the history now.
+    TakenIn(usize),
+    /// A whole record; `None` where there is none of the number.
+    Record(Option<Box<super::history::Record>>),
     /// Something else could not be done: why.
     Trouble(String),
 }

@@ -111,6 +111,26 @@ pub struct Held {
     pub begin: std::time::Duration,
     /// When it ended.
     pub since: super::event::Moment,
+    /// The draft that it was, if it was written down before.
+    pub draft: Option<u64>,
+}
+
+/// What is written down of a record while its text still comes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Draft {
+    /// Its name for the program's life.
+    pub id: u64,
+    /// Bytes of text when it was written last; `None` before.
+    pub n_bytes: Option<usize>,
+    /// When that was, after the program's start.
+    pub at: std::time::Duration,
+}
+
+impl Draft {
+    /// One that is not written yet.
+    pub fn new(id: u64) -> Self {
+        Self { id, n_bytes: None, at: std::time::Duration::ZERO }
+    }
 }
 
 /// The machine at one instant. What could not be read is `None`.

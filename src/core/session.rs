@@ -10,6 +10,7 @@ use super::energy::{Bill, Report, Timer};
 use super::event::Moment;
 use super::figure::{Figure, Uncertain};
 use super::form::Form;
+use super::history::Draft;
 use super::machine::Process;
 use super::model::Model;
 use super::ring::Ring;
@@ -45,6 +46,12 @@ pub struct Session {
     pub phase: Phase,
     /// The conversation.
     pub turns: Vec<Turn>,
+    /// Turns at the beginning that the model is not told any more, since the context is full.
+    pub n_dropped: usize,
+    /// The last prompt came from the editor, and goes back there where it does not fit.
+    pub(super) from_editor: bool,
+    /// What is written down of the answer that comes.
+    pub(super) draft: Option<Draft>,
     /// What the last answer had to look like.
     pub form: Option<Form>,
     /// Texts that the last request wanted to end its answer, in place of those that the model's store wants.
@@ -183,6 +190,13 @@ pub struct Turn {
     pub figures: Option<Figures>,
 }
 
+impl Turn {
+    /// Bytes of text and reasoning.
+    pub(super) fn n_bytes(&self) -> usize {
+        self.text.len() + self.reasoning.len()
+    }
+}
+
 /// How an answer ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
@@ -283,6 +297,9 @@ impl Session {
             turns: Vec::new(),
             form: None,
             stop: Vec::new(),
+            n_dropped: 0,
+            from_editor: false,
+            draft: None,
             is_raw: false,
             threads: 0,
             planned: Plan::default(),

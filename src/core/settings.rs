@@ -139,6 +139,8 @@ pub struct SessionSettings {
     pub mlock: bool,
     /// Most tokens of one answer; `None` goes on until the context is full.
     pub max_tokens: Option<u32>,
+    /// What a conversation does that no longer fits the context.
+    pub context_full: ContextFull,
     /// The samplers; what is `None` comes from the file, then from llama.cpp's defaults.
     pub sampling: Sampling,
 }
@@ -153,6 +155,21 @@ impl PartialEq for Chosen {
         true
     }
 }
+
+/// What a conversation does that no longer fits the context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContextFull {
+    /// The model is told no more of the oldest turns. They stay on the screen and in the history.
+    #[default]
+    DropOldest,
+    /// The prompt goes back to the editor.
+    Stop,
+}
+
+/// The names of what a conversation does that no longer fits.
+pub const CONTEXT_FULL: &[(&str, ContextFull)] =
+    &[("drop_oldest", ContextFull::DropOldest), ("stop", ContextFull::Stop)];
 
 /// What sessions may take of the machine together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -332,6 +349,7 @@ impl Default for SessionSettings {
             mmap: true,
             mlock: false,
             max_tokens: None,
+            context_full: ContextFull::default(),
             sampling: Sampling::default(),
         }
     }
@@ -383,6 +401,7 @@ pub const SESSION_FIELDS: &[Field] = &[
     Field { name: "batch", help: "tokens per call of llama.cpp" },
     Field { name: "ubatch", help: "tokens computed at once" },
     Field { name: "max_tokens", help: "most tokens of one answer; auto goes on until the context is full" },
+    Field { name: "context_full", help: "when a conversation no longer fits: drop_oldest or stop" },
     Field { name: "temperature", help: "0 always takes the likeliest token; auto asks the file" },
     Field { name: "top_k", help: "keep the k likeliest tokens; 0 keeps all; auto asks the file" },
     Field { name: "top_p", help: "keep the likeliest tokens that together reach p; auto asks the file" },
@@ -417,6 +436,10 @@ impl SessionSettings {
             "mmap" => self.mmap.to_string(),
             "mlock" => self.mlock.to_string(),
             "max_tokens" => auto(self.max_tokens),
+            "context_full" => {
+                let name = CONTEXT_FULL.iter().find(|(_, choice)| *choice == self.context_full);
+                name.map_or("drop_oldest", |(name, _)| name).to_owned()
+            }
             "temperature" => auto(self.sampling.temperature),
             "top_k" => auto(self.sampling.top_k),
             "top_p" => auto(self.sampling.top_p),
@@ -452,6 +475,10 @@ impl SessionSettings {
             "mmap" => self.mmap = flag(text)?,
             "mlock" => self.mlock = flag(text)?,
             "max_tokens" => self.max_tokens = or_auto(text, |text| whole(text, 1, u32::MAX))?,
+            "context_full" => {
+                let choice = CONTEXT_FULL.iter().find(|(name, _)| *name == text);
+                self.context_full = choice.ok_or("must be drop_oldest or stop")?.1;
+            }
             "temperature" => self.sampling.temperature = or_auto(text, |text| number(text, 0.0, 10.0))?,
             "top_k" => self.sampling.top_k = or_auto(text, |text| whole(text, 0, 1_000_000))?,
             "top_p" => self.sampling.top_p = or_auto(text, |text| number(text, 0.0, 1.0))?,

@@ -114,6 +114,15 @@ pub enum Overlay {
         /// What is done on yes.
         then: Box<super::Action>,
     },
+    /// A record of the history.
+    Record {
+        /// Its kind and number.
+        title: String,
+        /// All of it as plain text.
+        text: String,
+        /// Lines scrolled down.
+        scroll: usize,
+    },
     /// What would be done to the stores, and whether it shall be.
     Plan {
         /// What was wished for.

@@ -15,6 +15,8 @@ pub(super) fn spawn(program: &Program, manners: Manners) -> std::io::Result<Chil
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
+        .env_clear()
+        .envs(std::env::vars_os().filter(|(name, _)| is_for_worker(&name.to_string_lossy())))
         // ggml would fork a debugger when it aborts.
         .env("GGML_NO_BACKTRACE", "1")
         .kill_on_drop(true);
@@ -26,6 +28,24 @@ pub(super) fn spawn(program: &Program, manners: Manners) -> std::io::Result<Chil
     let child = command.spawn()?;
     give_way(&child, manners.nice);
     Ok(child)
+}
+
+/// Whether a worker is given this variable of ours: what the system's libraries, GPU drivers and llama.cpp read. Nothing
+/// else is, since a model's file is a stranger's, and tokens and passwords stand in the environment.
+fn is_for_worker(name: &str) -> bool {
+    const NAMES: [&str; 12] = [
+        "PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "GLIBC_TUNABLES", "DISPLAY",
+        "WAYLAND_DISPLAY",
+    ];
+    const PREFIXES: [&str; 30] = [
+        "LC_", "LD_", "DYLD_", "XDG_", "MALLOC_", "OMP_", "GOMP_", "KMP_", "GGML_", "LLAMA_", "CUDA_", "NVIDIA_", "HIP_",
+        "HSA_", "ROCM_", "ROCR_", "ROCBLAS_", "GPU_", "AMD_", "RADV_", "MESA_", "VK_", "ANV_", "INTEL_", "SYCL_", "ZE_",
+        "ZES_", "ONEAPI_", "MTL_", "RUST_",
+    ];
+    const SECRETS: [&str; 6] = ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "KEY"];
+    let upper = name.to_ascii_uppercase();
+    let is_known = NAMES.contains(&upper.as_str()) || PREFIXES.iter().any(|prefix| upper.starts_with(prefix));
+    is_known && !SECRETS.iter().any(|secret| upper.contains(secret))
 }
 
 /// The screen answers keys before workers go on. What threads the worker starts inherits this; where it is refused, keys
@@ -137,5 +157,15 @@ mod tests {
             assert_eq!(describe(status), text);
         }
         assert!(hint(ExitStatus::from_raw(9)).unwrap().contains("memory"));
+    }
+
+    #[test]
+    fn a_worker_is_given_no_secret() {
+        for name in ["PATH", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "LC_ALL", "GGML_VK_VISIBLE_DEVICES"] {
+            assert!(is_for_worker(name), "{name}");
+        }
+        for name in ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "OPENAI_API_KEY", "DATABASE_URL", "LLAMA_API_KEY", "TAFFRAIL_X"] {
+            assert!(!is_for_worker(name), "{name}");
+        }
     }
 }

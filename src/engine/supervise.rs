@@ -159,6 +159,13 @@ async fn listen(
             Ok(None) => return None,
             Err(error) => return Some(format!("worker was killed: {error}")),
         };
+        if let Said::Pong { n_steps, .. } = &said {
+            watch.heard();
+            if let Some(stuck) = watch.stepped(*n_steps) {
+                return Some(format!("worker made no progress for {} s and was killed", stuck.as_secs()));
+            }
+            continue;
+        }
         watch.heard();
         match &said {
             Said::Hello(hello) if hello.version != wire::VERSION => {
@@ -172,7 +179,6 @@ async fn listen(
             }
             Said::Loading { .. } => watch.progress(),
             Said::Loaded(_) => watch.loaded(),
-            Said::Pong { .. } => continue,
             _ => {}
         }
         let _ = news.send((worker, WorkerEvent::Said(said))).await;
@@ -188,8 +194,13 @@ struct Watch {
     /// Pings since it was last heard.
     unanswered: u32,
     patience: u32,
+    /// Steps of the engine as last told, and how many pongs have told the same.
+    steps: (Option<u64>, u32),
     nonce: u64,
 }
+
+/// A step may take so many times as long as an answer to a ping: on a GPU a whole batch is one.
+const STEP_PATIENCE: u32 = 6;
 
 impl Watch {
     fn new(settings: &Settings) -> Self {
@@ -199,8 +210,18 @@ impl Watch {
             loading: true,
             unanswered: 0,
             patience: (settings.hang_timeout.as_secs() / PING.as_secs()).max(2) as u32,
+            steps: (None, 0),
             nonce: 0,
         }
+    }
+
+    /// The engine has told its steps; how long they have stood still, once that is too long. One that waits for work takes
+    /// none.
+    fn stepped(&mut self, n_steps: Option<u64>) -> Option<Duration> {
+        let (before, n_same) = self.steps;
+        self.steps = if n_steps.is_some() && n_steps == before { (before, n_same + 1) } else { (n_steps, 0) };
+        let n_same = self.steps.1;
+        (!self.loading && n_same >= self.patience * STEP_PATIENCE).then(|| PING * n_same)
     }
 
     fn heard(&mut self) {

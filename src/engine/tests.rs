@@ -40,7 +40,15 @@ impl Stage {
             load_us: 1,
         }));
         let mut text = String::new();
-        for (name, frame) in [("HELLO", hello(wire::VERSION)), ("OLD", hello(99)), ("LOADED", loaded)] {
+        let stuck = Said::Pong { nonce: 1, n_decodes: 1, n_steps: Some(7) };
+        let idle = Said::Pong { nonce: 1, n_decodes: 1, n_steps: None };
+        for (name, frame) in [
+            ("HELLO", hello(wire::VERSION)),
+            ("OLD", hello(99)),
+            ("LOADED", loaded),
+            ("STUCK", stuck),
+            ("IDLE", idle),
+        ] {
             let path = folder.path().join(name);
             std::fs::write(&path, wire::encode(&frame).unwrap()).unwrap();
             text = format!("{text}{name}='{}'\n", path.display());
@@ -110,6 +118,12 @@ async fn every_end_has_its_reason() {
         ("sleep 60", "loading made no progress for", false),
         ("cat \"$HELLO\"; sleep 60", "loading made no progress for", false),
         ("cat \"$HELLO\" \"$LOADED\"; exec sleep 60", "worker stopped answering for 2 s and was killed", false),
+        // One that waits for work is not stuck, one whose engine takes no step is, whoever answers the pings.
+        (
+            "cat \"$HELLO\" \"$LOADED\"; for n in $(seq 40); do cat \"$IDLE\"; done; while cat \"$STUCK\"; do sleep 0.05; done",
+            "worker made no progress for 12 s and was killed",
+            false,
+        ),
         // It closes its output and goes on.
         ("cat \"$HELLO\"; exec >&-; sleep 60", "worker killed by signal 9 (KILL)", false),
     ];

@@ -39,7 +39,7 @@ impl History {
         let mut first = true;
         for id in self.ids(filter)? {
             // One that was deleted meanwhile is no record any more.
-            let Some(record) = self.get(id)? else { continue };
+            let Some(record) = self.get_whole(id)? else { continue };
             match format {
                 Format::Json => {
                     out.write_all(if first { b"\n" } else { b",\n" })?;

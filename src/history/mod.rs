@@ -6,11 +6,13 @@
 //! A file that can't be opened, is damaged, or comes from a newer version is left as it is: nothing here deletes,
 //! empties or renames it.
 
+pub mod drafts;
 mod export;
 mod problem;
 mod schema;
 mod search;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -23,7 +25,7 @@ use crate::core::readings::MAX_READINGS;
 
 pub use export::{ExportError, Format};
 pub use problem::Problem;
-use problem::problem;
+use problem::{is_damage, problem};
 use search::{condition, index, parted, words};
 
 /// How long a database that another process writes to is waited for.
@@ -45,6 +47,8 @@ const MANY: i64 = 4000;
 pub struct History {
     connection: Connection,
     path: PathBuf,
+    /// Numbers of records that could not be read, until they are asked for.
+    damaged: BTreeSet<i64>,
 }
 
 impl History {
@@ -65,7 +69,7 @@ impl History {
         if alone {
             connection.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(|error| problem(path, &error))?;
         }
-        let mut history = Self { connection, path: path.to_owned() };
+        let mut history = Self { connection, path: path.to_owned(), damaged: BTreeSet::new() };
         prepare(&mut history.connection)
             .map_err(|wrong| match wrong {
                 schema::Wrong::Sql(error) => problem(path, &error),
@@ -97,6 +101,15 @@ impl History {
 
     /// Add a record; gives its number. All of it is there afterwards, or nothing.
     pub fn add(&mut self, record: &Record) -> Result<i64, Problem> {
+        self.add_as(record, None)
+    }
+
+    /// Add a record that was a draft of this key, in place of one that was added under it before.
+    pub fn add_draft(&mut self, record: &Record, key: &str) -> Result<i64, Problem> {
+        self.add_as(record, Some(key))
+    }
+
+    fn add_as(&mut self, record: &Record, key: Option<&str>) -> Result<i64, Problem> {
         let body = record.body.to_string();
         if body.len() > MAX_BODY {
             let reason = format!("a record of {} bytes is longer than {MAX_BODY}", body.len());
@@ -104,6 +117,9 @@ impl History {
         }
         self.run(|connection| {
             let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            if let Some(key) = key {
+                replace(&transaction, key)?;
+            }
             // A vote has no secret, it ends one.
             let seal = record.seal.as_ref().filter(|_| record.kind != Kind::Vote);
             // Whoever searches for a name must not find where it is hidden.
@@ -111,9 +127,9 @@ impl History {
             let models = serde_json::to_string(&record.models).unwrap_or_default();
             transaction
                 .prepare_cached(
-                    "INSERT INTO record (at, kind, title, models, words, seal) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                    "INSERT INTO record (at, kind, title, models, words, seal, draft) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                 )?
-                .execute(params![record.at, record.kind.name(), record.title, models, words, seal])?;
+                .execute(params![record.at, record.kind.name(), record.title, models, words, seal, key])?;
             let id = transaction.last_insert_rowid();
             if let Some(seal) = record.seal.as_ref().filter(|_| record.kind == Kind::Vote) {
                 open_sealed(&transaction, "seal = ?1", seal)?;
@@ -202,9 +218,33 @@ impl History {
                     record.seal IS NOT NULL
              FROM {from} WHERE {condition} DESC LIMIT ?"
         );
-        self.run(|connection| {
+        let rows: Vec<Result<Entry, i64>> = self.run(|connection| {
             let mut statement = connection.prepare_cached(&sql)?;
-            statement.query_map(params_from_iter(values), entry)?.collect()
+            statement.query_map(params_from_iter(values), whole_or_number)?.collect()
+        })?;
+        let mut entries = Vec::with_capacity(rows.len());
+        for row in rows {
+            match row {
+                Ok(entry) => entries.push(entry),
+                Err(id) => {
+                    self.damaged.insert(id);
+                }
+            }
+        }
+        Ok(entries)
+    }
+
+    /// How many records could not be read since [`History::take_damaged`].
+    pub fn n_damaged(&self) -> usize {
+        self.damaged.len()
+    }
+
+    /// The records that could not be read since this was asked last, as a sentence; the others are not affected.
+    pub fn take_damaged(&mut self) -> Option<String> {
+        let ids: Vec<String> = std::mem::take(&mut self.damaged).into_iter().map(|id| id.to_string()).collect();
+        let what = if ids.len() == 1 { "record" } else { "records" };
+        (!ids.is_empty()).then(|| {
+            format!("the history {}: {what} {} damaged and skipped", self.path.display(), ids.join(", "))
         })
     }
 
@@ -232,6 +272,17 @@ impl History {
             }
             Ok(Some(record))
         })
+    }
+
+    /// The same; one that is damaged is skipped and remembered for [`History::take_damaged`].
+    pub fn get_whole(&mut self, id: i64) -> Result<Option<Record>, Problem> {
+        match self.get(id) {
+            Err(Problem::Damaged { .. }) => {
+                self.damaged.insert(id);
+                Ok(None)
+            }
+            read => read,
+        }
     }
 
     /// Tell the names of a blind race without a vote; whether there was one to tell of.
@@ -307,7 +358,7 @@ impl History {
             let mut statement = connection.prepare(&sql)?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
-                let text = row.get_ref(1)?.as_str().map_err(|error| damaged(1, error.into()))?;
+                let Ok(text) = row.get_ref(1)?.as_str() else { continue };
                 votes.extend(Vote::read(row.get(0)?, text));
             }
             votes.reverse();
@@ -382,6 +433,17 @@ fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
+/// Delete the record that was a draft of this key.
+fn replace(connection: &Connection, key: &str) -> rusqlite::Result<()> {
+    let id: Option<i64> =
+        connection.query_row("SELECT id FROM record WHERE draft = ?1", [key], |row| row.get(0)).optional()?;
+    if let Some(id) = id {
+        connection.execute("DELETE FROM word WHERE rowid = ?1", [id])?;
+        connection.execute("DELETE FROM record WHERE id = ?1", [id])?;
+    }
+    Ok(())
+}
+
 /// Break the seals of the races that a condition on a value names; gives how many.
 fn open_sealed(connection: &Connection, condition: &str, value: &dyn rusqlite::ToSql) -> rusqlite::Result<usize> {
     let sealed: Vec<(i64, Kind, String, Vec<String>)> = connection
@@ -441,6 +503,14 @@ fn samples(connection: &Connection, record: i64) -> rusqlite::Result<Vec<Reading
             })
         })?
         .collect()
+}
+
+/// A row of the list, or the number of a damaged one.
+fn whole_or_number(row: &Row<'_>) -> rusqlite::Result<Result<Entry, i64>> {
+    match entry(row) {
+        Err(error) if is_damage(&error) => row.get(0).map(Err),
+        read => read.map(Ok),
+    }
 }
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {

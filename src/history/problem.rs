@@ -29,6 +29,14 @@ pub enum Problem {
         /// `SQLite`'s reason.
         reason: String,
     },
+    /// One of its records is damaged; the others are not affected.
+    #[error("a record of the history {} is damaged: {reason}", .path.display())]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// A newer version of the program has changed it.
     #[error("the history {} is of version {found}, this program knows {known}", .path.display())]
     Newer {
@@ -69,6 +77,7 @@ impl Problem {
             ),
             Self::Newer { .. } => "update taffrail; the file is left as it is".to_owned(),
             Self::Full { .. } => "make room; what is in the history stays".to_owned(),
+            Self::Damaged { .. } => "`taffrail history --delete NUMBER` removes it".to_owned(),
             Self::Other { .. } => return None,
         })
     }
@@ -89,9 +98,19 @@ pub(super) fn problem(path: &Path, error: &rusqlite::Error) -> Problem {
         Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
             Problem::Closed { path, reason }
         }
-        // A table that is not there, or a row that is no row of ours.
+        None if is_damage(error) => Problem::Damaged { path, reason },
+        // A table that is not there.
         _ => Problem::Other { path, reason },
     }
+}
+
+/// Whether an error is about what a row holds, and not about the file.
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
+    matches!(
+        error,
+        FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) | Utf8Error(..)
+    )
 }
 
 /// Whether the index that processes share (`-shm`) could not be made long enough, which `SQLite` calls an I/O error.

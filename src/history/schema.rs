@@ -11,7 +11,7 @@ pub(super) const VERSION: i64 = MIGRATIONS.len().cast_signed() as i64;
 const APPLICATION: i64 = 0x7461_6672;
 
 /// What leads from each version to the next. A step that has shipped is never changed; the next one is added.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     "
     CREATE TABLE record (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -76,6 +76,11 @@ const MIGRATIONS: [&str; 3] = [
         busy REAL,
         PRIMARY KEY (record, after)
     ) STRICT, WITHOUT ROWID;
+",
+    // What a record was called while it was a draft, so that it is added once.
+    "
+    ALTER TABLE record ADD COLUMN draft TEXT;
+    CREATE UNIQUE INDEX record_by_draft ON record (draft) WHERE draft IS NOT NULL;
 ",
 ];
 

@@ -359,3 +359,40 @@ fn two_that_open_a_new_file_at_once_make_it_once() {
     }
     assert_eq!(History::open(&path).unwrap().count().unwrap(), 4);
 }
+
+#[test]
+fn a_damaged_record_hides_no_other() {
+    for damage in [
+        "UPDATE body SET text = '{' WHERE record = 2",
+        "UPDATE record SET models = 'x' WHERE id = 2",
+        "UPDATE record SET kind = 'nonsense' WHERE id = 2",
+        "UPDATE record SET title = CAST(x'ff' AS TEXT) WHERE id = 2",
+        "UPDATE body SET text = CAST(x'ff' AS TEXT) WHERE record = 2",
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("history.db");
+        let mut history = History::open(&path).unwrap();
+        for n in 1..4 {
+            history.add(&Record::new(Kind::Run, n, format!("title {n}"), serde_json::json!({ "text": n }))).unwrap();
+        }
+        history.connection.execute_batch(damage).unwrap();
+        let is_listed = damage.contains("body");
+        let rows = history.list(&Filter::default(), Page { before: None, rows: 9 }).unwrap();
+        assert_eq!(rows.len(), if is_listed { 3 } else { 2 }, "{damage}");
+        for format in [Format::Json, Format::Csv] {
+            let mut out = Vec::new();
+            history.export(&Filter::default(), format, &mut out).unwrap();
+            let text = String::from_utf8(out).unwrap();
+            if format == Format::Json {
+                let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+                assert_eq!(document["records"].as_array().unwrap().len(), 2, "{damage}");
+            } else {
+                assert_eq!(text.lines().count(), 3, "{damage}: {text}");
+            }
+        }
+        assert!(history.take_damaged().is_some_and(|text| text.contains("record 2 damaged")), "{damage}");
+        assert_eq!(history.take_damaged(), None);
+        assert!(matches!(history.get(2), Err(Problem::Damaged { .. })), "{damage}");
+        assert_eq!(history.delete(&[2]).unwrap(), 1);
+    }
+}

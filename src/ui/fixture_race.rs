@@ -9,6 +9,7 @@ use super::{busy, figures, turn, with_models};
 use crate::core::editor::Editor;
 use crate::core::event::Moment;
 use crate::core::figure::Figure;
+use crate::core::history::Draft;
 use crate::core::model::Model;
 use crate::core::quality::{CHUNK, Quality, QualityOrder};
 use crate::core::race::lockstep::{Parting, Step};
@@ -99,6 +100,7 @@ pub(super) fn over() -> State {
         is_cancelled: false,
         lanes,
         vote: None,
+        draft: Draft::new(1),
     }));
     state
 }

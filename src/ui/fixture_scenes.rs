@@ -15,7 +15,7 @@ use crate::core::units::{Bytes, Ratio};
 use crate::core::{Action, State};
 
 /// All scenes.
-pub const SCENES: [&str; 47] = [
+pub const SCENES: [&str; 49] = [
     "race",
     "race-running",
     "race-ready",
@@ -47,6 +47,8 @@ pub const SCENES: [&str; 47] = [
     "bench-empty",
     "bench",
     "history",
+    "record",
+    "context-full",
     "machine",
     "machine-unmetered",
     "machine-calibrating",
@@ -85,6 +87,7 @@ pub fn scene(name: &str) -> Option<State> {
         | "cursor"
         | "fleet-filter"
         | "top-sessions"
+        | "context-full"
         | "foreign" => busy(),
         "top" => with_models(),
         "fleet-empty" | "library" | "library-filter" | "machine-unmetered" | "refused" | "form" | "usage" | "plan" => {
@@ -94,7 +97,7 @@ pub fn scene(name: &str) -> Option<State> {
         "library-empty" | "start" => empty(),
         "bench-empty" => bench::empty(),
         "bench" => bench::done(),
-        "history" => bench::history(),
+        "history" | "record" => bench::history(),
         "hub-empty" => hub::empty(),
         "hub" => hub::found(),
         "hub-quants" => hub::quants(),
@@ -156,6 +159,17 @@ pub fn scene(name: &str) -> Option<State> {
         "machine-calibrating" => {
             state.screen = Screen::Machine;
             calibrating(&mut state);
+        }
+        "record" => {
+            let text = "run 12 · why is the sky blue?\nmodel hf:qwen3-8b\n\nuser\nwhy is the sky blue?\n\nanswer\nSunlight is scattered by the molecules of the air, and blue light far more than red.\n";
+            state.overlay = Some(Overlay::Record { title: "run 12".to_owned(), text: text.repeat(9), scroll: 0 });
+        }
+        "context-full" => {
+            if let Some(session) = state.fleet.sessions.first_mut() {
+                let more = session.turns.clone();
+                session.n_dropped = more.len();
+                session.turns.extend(more);
+            }
         }
         "help" => state.overlay = Some(Overlay::Help { scroll: 0 }),
         "palette" => state.overlay = Some(Overlay::Palette { input: Editor::with_text("th"), chosen: 1 }),

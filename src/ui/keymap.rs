@@ -35,10 +35,11 @@ pub enum Context {
     Refused,
     Vote,
     Help,
+    Record,
 }
 
 impl Context {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::Fleet,
         Self::Library,
         Self::Hub,
@@ -56,12 +57,14 @@ impl Context {
         Self::Refused,
         Self::Vote,
         Self::Help,
+        Self::Record,
     ];
 
     /// What has the keys now.
     pub fn of(state: &State) -> Self {
         match &state.overlay {
             Some(Overlay::Help { .. }) => Self::Help,
+            Some(Overlay::Record { .. }) => Self::Record,
             Some(Overlay::Palette { .. }) => Self::Palette,
             Some(Overlay::Confirm { .. } | Overlay::Plan { .. }) => Self::Confirm,
             Some(Overlay::Refused { .. }) => Self::Refused,
@@ -101,15 +104,15 @@ impl Context {
 }
 
 use Context::{
-    Bench, Confirm, Filter, Fleet, Form, Help, History, Hub, Library, Machine, Palette, Prompt, Race, Refused, Top,
-    Usage, Vote,
+    Bench, Confirm, Filter, Fleet, Form, Help, History, Hub, Library, Machine, Palette, Prompt, Race, Record, Refused,
+    Top, Usage, Vote,
 };
 
 const TEXT: &[Context] = &[Prompt, Filter, Palette, Form];
 const TABLES: &[Context] = &[Fleet, Library, Hub, Usage, Race, Bench, History, Machine];
 const LISTS: &[Context] =
-    &[Fleet, Library, Hub, Usage, Race, Bench, History, Machine, Palette, Form, Filter, Confirm, Vote, Help];
-const SCREENS: &[Context] = &[Fleet, Library, Hub, Usage, Race, Bench, History, Machine, Help, Prompt];
+    &[Fleet, Library, Hub, Usage, Race, Bench, History, Machine, Palette, Form, Filter, Confirm, Vote, Help, Record];
+const SCREENS: &[Context] = &[Fleet, Library, Hub, Usage, Race, Bench, History, Machine, Help, Record, Prompt];
 const GRAPHS: &[Context] = &[Fleet, Machine, Top];
 const EVERYWHERE: &[Context] = &Context::ALL;
 
@@ -117,7 +120,7 @@ const EVERYWHERE: &[Context] = &Context::ALL;
 const BUILT_IN: &[(&str, &[Context], &[&str])] = &[
     ("quit", TABLES, &["q", "ctrl-c"]),
     ("quit", &[Top], &["q", "ctrl-c"]),
-    ("quit", &[Prompt, Filter, Palette, Form, Confirm, Refused, Vote, Help], &["ctrl-c"]),
+    ("quit", &[Prompt, Filter, Palette, Form, Confirm, Refused, Vote, Help, Record], &["ctrl-c"]),
     ("fleet", SCREENS, &["1", "alt-1"]),
     ("library", SCREENS, &["2", "alt-2"]),
     ("race", SCREENS, &["3", "alt-3"]),
@@ -137,11 +140,13 @@ const BUILT_IN: &[(&str, &[Context], &[&str])] = &[
     ("reveal", &[History], &["u"]),
     ("up", LISTS, &["up", "k"]),
     ("down", LISTS, &["down", "j"]),
-    ("page-up", &[Library, Hub, Usage, Race, Bench, History, Machine, Filter, Help], &["pgup"]),
-    ("page-down", &[Library, Hub, Usage, Race, Bench, History, Machine, Filter, Help], &["pgdn"]),
+    ("page-up", &[Library, Hub, Usage, Race, Bench, History, Machine, Filter, Help, Record], &["pgup"]),
+    ("page-down", &[Library, Hub, Usage, Race, Bench, History, Machine, Filter, Help, Record], &["pgdn"]),
     ("first", TABLES, &["home", "g"]),
+    ("first", &[Record], &["home", "g"]),
     ("last", TABLES, &["end", "G"]),
-    ("choose", &[Fleet, Library, Hub, Usage, Race, Filter, Palette, Form, Vote], &["enter"]),
+    ("last", &[Record], &["end", "G"]),
+    ("choose", &[Fleet, Library, Hub, Usage, Race, History, Filter, Palette, Form, Vote], &["enter"]),
     ("back", EVERYWHERE, &["esc"]),
     ("yes", &[Confirm], &["y"]),
     ("no", &[Confirm], &["n"]),
@@ -174,7 +179,7 @@ const BUILT_IN: &[(&str, &[Context], &[&str])] = &[
     ("restart", &[Fleet, Race], &["r"]),
     ("clear", &[Fleet, Prompt], &["ctrl-l"]),
     ("fold", &[Fleet, Prompt, Race], &["t", "ctrl-o"]),
-    ("copy", &[Fleet, Prompt, Race], &["y", "ctrl-y"]),
+    ("copy", &[Fleet, Prompt, Race, Record], &["y", "ctrl-y"]),
     ("sort", &[Fleet, Library, Hub], &["s"]),
     ("pause", &[Hub], &["p"]),
     ("cancel-download", &[Hub], &["x"]),

@@ -8,6 +8,7 @@ use super::panels::prompt;
 use super::theme::Meaning;
 use super::view::ViewState;
 use super::widgets::table::follow;
+use super::widgets::text;
 use crate::core::State;
 use crate::core::action::{NAMED, palette};
 use crate::core::editor::Editor;
@@ -21,6 +22,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     match &state.overlay {
         None => {}
         Some(Overlay::Help { scroll }) => super::help::draw(canvas, area, state, *scroll, view_state),
+        Some(Overlay::Record { title, text, scroll }) => record(canvas, area, title, text, *scroll, view_state),
         Some(Overlay::Palette { input, chosen }) => commands(canvas, area, state, input, *chosen, view_state),
         Some(Overlay::Confirm { question, .. }) => confirm(canvas, area, question),
         Some(Overlay::Plan { request, plan, scroll }) => {
@@ -47,6 +49,33 @@ pub(super) fn window(canvas: &mut Canvas<'_>, area: Rect, columns: u16, rows: u1
     let inside = canvas.frame(place, Meaning::Focus);
     canvas.say(place.x + 2, place.y, place.width.saturating_sub(4), &format!(" {title} "), Meaning::Accent);
     inset(inside, 1)
+}
+
+/// A record's text from line `scroll` on.
+fn record(
+    canvas: &mut Canvas<'_>,
+    area: Rect,
+    title: &str,
+    text: &str,
+    scroll: usize,
+    view_state: &mut ViewState,
+) {
+    let inside = window(canvas, area, 110, area.height.saturating_sub(4).max(6), title);
+    let columns = usize::from(inside.width);
+    let clean: Vec<_> = text.lines().map(text::clean_block).collect();
+    let lines: Vec<&str> = (clean.iter())
+        .flat_map(|line| text::wrap(line, columns).into_iter().map(|range| line.get(range).unwrap_or_default()))
+        .collect();
+    let limit = lines.len().saturating_sub(usize::from(inside.height));
+    view_state.scroll_limit = Some(limit);
+    let first = scroll.min(limit);
+    for (index, line) in lines.iter().skip(first).take(usize::from(inside.height)).enumerate() {
+        canvas.say(inside.x, row(inside, index as u16).y, inside.width, line, Meaning::Text);
+    }
+    if first < limit {
+        let more = [canvas.span(Meaning::Accent, " ↓ more ")];
+        canvas.put_right(inside.x, inside.bottom(), inside.width, &more);
+    }
 }
 
 fn commands(

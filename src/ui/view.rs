@@ -153,7 +153,8 @@ fn footer(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
         .flatten()
         .collect();
     let room = usize::from(area.width).saturating_sub(spans_width(&right) + 2);
-    let mut used = 0;
+    let marks = marks(canvas, state);
+    let mut used = marks.as_ref().map_or(0, |marks| spans_width(std::slice::from_ref(marks)));
     for (action, label) in hints::of(state) {
         if let Some(hint) = entry(canvas, action, label) {
             used += spans_width(&hint);
@@ -163,9 +164,17 @@ fn footer(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
             left.push(hint);
         }
     }
-    let left: Spans<'_> = left.into_iter().flatten().collect();
+    let left: Spans<'_> = marks.into_iter().chain(left.into_iter().flatten()).collect();
     canvas.put_spans(area.x + 1, area.y, area.width.saturating_sub(1), &left);
     canvas.put_right(area.x, area.y, area.width, &right);
+}
+
+/// How many models are marked, where the marks count: also those that a filter hides.
+fn marks<'a>(canvas: &Canvas<'_>, state: &State) -> Option<Span<'a>> {
+    let n_marked = state.race.entries.len();
+    let counts = matches!(canvas.context, Context::Fleet | Context::Library);
+    let glyph = if canvas.is_ascii() { '*' } else { '◆' };
+    (counts && n_marked > 0).then(|| canvas.span(Meaning::Accent, format!("{glyph} {n_marked} marked  ")))
 }
 
 #[cfg(test)]

@@ -28,9 +28,8 @@ fn a_killed_worker_costs_its_session_only_and_restarts_on_a_key() {
     terminal.see("Call me");
     signal(worker, "KILL");
     terminal.see("killed by signal 9");
-    // The conversation is there still.
+    // The conversation is there still, and the table has the keys.
     terminal.see("Call me");
-    terminal.escape();
     terminal.send("r");
     terminal.see("ready");
     terminal.see("Call me");
@@ -47,6 +46,60 @@ fn a_worker_that_stops_answering_is_ended() {
     signal(worker, "STOP");
     terminal.see("stopped answering");
     wait_for("the worker's end", || !is_worker(worker), || terminal.text());
+}
+
+/// What a screen shows of an answer, spaces aside: its last whole line.
+fn last_line_of_answer(screen: &str) -> Option<String> {
+    let answer = screen.rsplit("ishmael-4m").next()?;
+    let lines: Vec<&str> = answer.lines().map(str::trim).filter(|line| line.len() > 20).collect();
+    lines.first().map(|line| (*line).to_owned())
+}
+
+#[test]
+fn what_was_on_the_screen_is_in_the_history_after_a_kill() {
+    let house = House::new();
+    let mut terminal = Terminal::open_with(&house, 120, 40, &["--set", "session.context=512"]);
+    terminal.see("ishmael-4m");
+    terminal.send("j\r");
+    terminal.see("ready");
+    terminal.send("Tell me of the whale\r");
+    terminal.wait("some lines of an answer", |screen| {
+        screen.contains("● ") && last_line_of_answer(screen).is_some_and(|line| line.contains(' '))
+    });
+    let shown = last_line_of_answer(&terminal.text()).unwrap();
+    // A tick writes down what has come.
+    let drafts = house.path("data/taffrail/history.drafts");
+    let written = || {
+        let files = std::fs::read_dir(&drafts).into_iter().flatten().flatten();
+        let mut texts = files.filter_map(|file| std::fs::read_to_string(file.path()).ok());
+        texts.any(|text| text.contains("Tell me of the whale"))
+    };
+    wait_for("a draft", written, || terminal.text());
+    signal(terminal.pid(), "KILL");
+    terminal.exit();
+    let listed = house.run(&["history", "--json"]).json();
+    let record = &listed["records"][0];
+    let text = serde_json::to_string(record).unwrap();
+    assert!(text.contains("Tell me of the whale"), "{text}");
+    assert_eq!(listed["records"].as_array().unwrap().len(), 1, "{text}");
+    let first = shown.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+    assert!(text.contains(&first) || text.contains("\"finish\":\"interrupted\""), "{first}: {text}");
+}
+
+#[test]
+fn a_locked_history_delays_no_answer_and_loses_none() {
+    let house = House::new();
+    assert_eq!(house.run(&["run", "ishmael-1m", "-p", "first", "-n", "2"]).code, Some(0));
+    let path = house.path("data/taffrail/history.db");
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let ran = house.run(&["run", "ishmael-1m", "-p", "second", "-n", "2"]);
+    assert_eq!(ran.code, Some(0));
+    assert!(ran.stderr.contains("added at the next start"), "{}", ran.stderr);
+    other.execute_batch("COMMIT").unwrap();
+    drop(other);
+    let listed = house.run(&["history"]).stdout;
+    assert!(listed.contains("first") && listed.contains("second"), "{listed}");
 }
 
 #[test]
@@ -74,7 +127,7 @@ fn a_file_that_vanishes_or_is_cut_under_a_session_costs_that_session_at_most() {
     // Without its file it can't start again, and says so.
     terminal.escape();
     terminal.send("r");
-    terminal.wait("the reason", |screen| screen.contains("failed") || screen.contains("✕"));
+    terminal.wait("the reason", |screen| screen.contains("✕ failed"));
     terminal.send("q");
     assert!(terminal.exit().success());
 }

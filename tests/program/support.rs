@@ -181,6 +181,13 @@ impl Terminal {
         panic!("the prompt keeps the keys:\n{}", self.text());
     }
 
+    /// Quit, and stop the sessions that run.
+    pub(crate) fn quit(&mut self) {
+        self.send("q");
+        self.see("Quit and stop");
+        self.send("y");
+    }
+
     /// Close the terminal under the program, as closing a window does.
     pub(crate) fn close(&mut self) {
         self.closed.store(true, Ordering::Relaxed);

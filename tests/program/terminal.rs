@@ -27,10 +27,10 @@ fn from_the_library_to_an_answer() {
         terminal.see("tok/s");
         terminal.wait("an answer that has ended", |screen| screen.contains("ready") && screen.contains(" tok · "));
         // q is a letter while the prompt has the keys.
-        terminal.send("q");
-        terminal.see("q");
+        terminal.send("quiet");
+        terminal.see("quiet");
         terminal.escape();
-        terminal.send("q");
+        terminal.quit();
         assert!(terminal.exit().success());
         assert!(!terminal.is_alternate());
     }
@@ -90,13 +90,13 @@ fn resizing_never_breaks() {
     }
     terminal.see("alt-enter");
     terminal.escape();
-    terminal.send("q");
+    terminal.quit();
     assert!(terminal.exit().success());
 }
 
 #[test]
 fn a_signal_restores_the_terminal_and_leaves_no_worker() {
-    for name in ["TERM", "HUP", "INT"] {
+    for name in ["TERM", "HUP", "INT", "QUIT", "ABRT"] {
         let house = House::new();
         let mut terminal = open(&house, 100, 30);
         start(&mut terminal);
@@ -109,6 +109,34 @@ fn a_signal_restores_the_terminal_and_leaves_no_worker() {
             wait_for("the worker's end", || !crate::support::is_worker(worker), || name.to_owned());
         }
     }
+}
+
+#[test]
+fn a_suspended_program_gives_the_terminal_back_and_takes_it_again() {
+    let house = House::new();
+    let mut terminal = open(&house, 100, 30);
+    start(&mut terminal);
+    let worker = workers(terminal.pid())[0];
+    let stat = format!("/proc/{}/stat", terminal.pid());
+    let is_stopped =
+        || std::fs::read_to_string(&stat).is_ok_and(|text| text.rsplit(") ").next().is_some_and(|end| end.starts_with('T')));
+    // As a shell's job control does it, and as nobody can be told of.
+    for name in ["TSTP", "STOP"] {
+        signal(terminal.pid(), name);
+        wait_for("a stopped program", is_stopped, || terminal.text());
+        if name == "TSTP" {
+            wait_for("the terminal as it was", || !terminal.is_alternate(), || terminal.text());
+        }
+        signal(terminal.pid(), "CONT");
+        wait_for("the dashboard", || terminal.is_alternate(), || terminal.text());
+        terminal.see("ready");
+        assert!(crate::support::is_worker(worker), "{name} ended the worker");
+    }
+    terminal.send("Call me\r");
+    terminal.wait("an answer that has ended", |screen| screen.contains("ready") && screen.contains(" tok · "));
+    terminal.escape();
+    terminal.quit();
+    assert!(terminal.exit().success());
 }
 
 #[test]

@@ -58,8 +58,12 @@ pub enum Event {
     Pong {
         /// As asked.
         nonce: u64,
-        /// Decode calls finished so far: a busy worker whose count stands still is stuck or very slow.
+        /// Decode calls finished so far.
         n_decodes: u64,
+        /// Steps of work so far, each far shorter than a decode call; `None` while the engine waits for work. A count that
+        /// stands still is that of an engine which is stuck: another thread answers pings.
+        #[serde(default)]
+        n_steps: Option<u64>,
     },
 }
 

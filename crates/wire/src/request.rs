@@ -148,6 +148,9 @@ pub struct Generate {
     /// Tokens that may be drawn before [`Request::Go`] lets more be; then the worker waits. `None` never waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub n_free: Option<u32>,
+    /// Tokens of the context that must be left for the answer; a prompt that leaves fewer is too long.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub min_room: u32,
 }
 
 /// What an answer must look like.

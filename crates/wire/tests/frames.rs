@@ -35,6 +35,7 @@ fn request() -> impl Strategy<Value = Request> {
                     stop: Vec::new(),
                     n_probable: 0,
                     n_free: None,
+                    min_room: 0,
                 })
             }
         ),
@@ -164,6 +165,7 @@ fn a_message_above_the_limit_is_not_sent() {
         stop: Vec::new(),
         n_probable: 0,
         n_free: None,
+        min_room: 0,
     };
     let mut sent = Vec::new();
     assert!(matches!(wire::write(&mut sent, &Request::Generate(generate)), Err(Error::TooLong(_))));

@@ -65,6 +65,7 @@ fn requests() {
                 stop: Vec::new(),
                 n_probable: 0,
                 n_free: None,
+                min_room: 0,
             }),
             r#"{"request":"generate","id":1,"prompt":{"chat":[{"role":"system","content":"Be brief."},{"role":"user","content":"Who?"},{"role":"assistant","content":"Ishmael."}]},"max_tokens":64,"sampling":{"temperature":0.5,"top_k":40,"top_p":null,"min_p":null,"repeat_penalty":null,"seed":7},"grammar":null}"#,
         ),
@@ -100,6 +101,7 @@ fn requests() {
                 stop: vec!["\n\n".into()],
                 n_probable: 5,
                 n_free: None,
+                min_room: 0,
             }),
             r#"{"request":"generate","id":18446744073709551615,"prompt":{"raw":"Call me"},"max_tokens":null,"sampling":{"temperature":null,"top_k":null,"top_p":null,"min_p":null,"repeat_penalty":null,"seed":null},"grammar":{"gbnf":"root ::= \"a\""},"stop":["\n\n"],"n_probable":5}"#,
         ),
@@ -214,7 +216,10 @@ fn events() {
             Event::Measured(Measured { id: 4, is_whole: true, prompt_us: 9, step_us: vec![1, 2] }),
             r#"{"event":"measured","id":4,"is_whole":true,"prompt_us":9,"step_us":[1,2]}"#,
         ),
-        (Event::Pong { nonce: 1, n_decodes: 2 }, r#"{"event":"pong","nonce":1,"n_decodes":2}"#),
+        (
+            Event::Pong { nonce: 1, n_decodes: 2, n_steps: Some(3) },
+            r#"{"event":"pong","nonce":1,"n_decodes":2,"n_steps":3}"#,
+        ),
     ]);
 }
 

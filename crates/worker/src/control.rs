@@ -1,7 +1,7 @@
 //! What the reader thread tells the engine's thread while that is busy.
 //!
-//! Owned here: cancel, stop, the number of threads, the count of decode calls, which generation is running, and how many
-//! tokens one that goes step by step may draw. One static, since llama.cpp calls back from C.
+//! Owned here: cancel, stop, the number of threads, the counts of decode calls and of steps, which generation is running,
+//! and how many tokens one that goes step by step may draw. One static, since llama.cpp calls back from C.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -12,6 +12,8 @@ pub(crate) static CONTROL: Control = Control {
     stopping: AtomicBool::new(false),
     n_threads: AtomicU32::new(1),
     n_decodes: AtomicU64::new(0),
+    n_steps: AtomicU64::new(0),
+    waits: AtomicBool::new(true),
     running: Mutex::new(None),
     n_free: Mutex::new(0),
     freed: Condvar::new(),
@@ -22,6 +24,10 @@ pub(crate) struct Control {
     stopping: AtomicBool,
     n_threads: AtomicU32,
     n_decodes: AtomicU64,
+    /// Steps of work: what proves that the engine's thread gets on.
+    n_steps: AtomicU64,
+    /// The engine's thread waits for something to do.
+    waits: AtomicBool,
     /// The generation that is queued or running.
     running: Mutex<Option<u64>>,
     /// Tokens that a generation which goes step by step may draw.
@@ -56,9 +62,11 @@ impl Control {
     /// Wait until a token may be drawn, and take it off; `false` where the generation is to end.
     pub(crate) fn take_free(&self) -> bool {
         let mut n_free = self.n_free.lock().unwrap_or_else(PoisonError::into_inner);
+        self.waits.store(true, Relaxed);
         while *n_free == 0 && !self.is_interrupted() {
             n_free = self.freed.wait(n_free).unwrap_or_else(PoisonError::into_inner);
         }
+        self.waits.store(false, Relaxed);
         *n_free = n_free.saturating_sub(1);
         !self.is_interrupted()
     }
@@ -108,6 +116,22 @@ impl Control {
 
     pub(crate) fn count_decode(&self) {
         self.n_decodes.fetch_add(1, Relaxed);
+        self.count_step();
+    }
+
+    /// Something was done, or is about to be.
+    pub(crate) fn count_step(&self) {
+        self.n_steps.fetch_add(1, Relaxed);
+    }
+
+    /// Steps so far; `None` while the engine's thread waits for something to do.
+    pub(crate) fn n_steps(&self) -> Option<u64> {
+        (!self.waits.load(Relaxed)).then(|| self.n_steps.load(Relaxed))
+    }
+
+    /// The engine's thread waits for its next task, or has got it.
+    pub(crate) fn set_waits(&self, waits: bool) {
+        self.waits.store(waits, Relaxed);
     }
 
     pub(crate) fn n_decodes(&self) -> u64 {

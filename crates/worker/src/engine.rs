@@ -381,6 +381,7 @@ fn context_params(load: &Load, n_ctx_train: u32) -> sys::llama_context_params {
 }
 
 unsafe extern "C" fn is_interrupted(_data: *mut c_void) -> bool {
+    CONTROL.count_step();
     CONTROL.is_interrupted()
 }
 

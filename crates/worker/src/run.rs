@@ -87,7 +87,9 @@ fn read(out: &Out, to_engine: &SyncSender<Task>) {
 
 fn take(request: Request, out: &Out, to_engine: &SyncSender<Task>) {
     let task = match request {
-        Request::Ping { nonce } => return out.send(&Event::Pong { nonce, n_decodes: CONTROL.n_decodes() }),
+        Request::Ping { nonce } => {
+            return out.send(&Event::Pong { nonce, n_decodes: CONTROL.n_decodes(), n_steps: CONTROL.n_steps() });
+        }
         Request::Cancel { id } => return CONTROL.cancel(id),
         Request::Go { id, n_tokens } => return CONTROL.go(id, n_tokens),
         Request::Threads { n_threads } => return CONTROL.set_threads(n_threads),
@@ -142,10 +144,18 @@ fn no_model(out: &Out, id: u64) {
     out.send(&Event::Failed(Failure { id: Some(id), ..failure }));
 }
 
+/// Wait for the next task; `None` where none can come any more.
+fn next(tasks: &Receiver<Task>) -> Option<Task> {
+    CONTROL.set_waits(true);
+    let task = tasks.recv().ok();
+    CONTROL.set_waits(false);
+    task
+}
+
 /// Carry out tasks in order.
 fn work(llama: &LlamaBackend, out: &'static Out, tasks: &Receiver<Task>) -> ExitCode {
     let mut session: Option<Session> = None;
-    while let Ok(task) = tasks.recv() {
+    while let Some(task) = next(tasks) {
         if CONTROL.is_stopping() {
             break;
         }

@@ -147,7 +147,7 @@ impl Session {
         if prompt.is_empty() {
             return Err(fail(FailureKind::Request, "the prompt is empty".to_owned(), "write something"));
         }
-        if prompt.len() >= n_ctx {
+        if prompt.len() + (request.min_room.max(1) as usize) > n_ctx {
             return Err(too_long(format!("{} tokens", prompt.len())));
         }
         if request.stop.len() > MAX_STOPS || request.stop.iter().map(String::len).sum::<usize>() > MAX_STOP_BYTES {
@@ -255,6 +255,7 @@ impl Session {
             if CONTROL.is_interrupted() {
                 return Ok(Finish::Cancelled);
             }
+            CONTROL.count_step();
             let logits = self.engine.logits().ok_or("llama.cpp gave no logits")?;
             // Before the sampler, which changes them.
             let probable = if n_probable > 0 { likeliest(logits, n_probable) } else { Vec::new() };

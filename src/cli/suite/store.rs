@@ -103,8 +103,26 @@ fn read(path: &Path) -> Vec<Answer> {
 }
 
 fn append(path: &Path, answer: &Answer) -> io::Result<()> {
-    fs::create_dir_all(path.parent().unwrap_or(path))?;
-    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+    // Answers are as private as the history.
+    let mut folder = fs::DirBuilder::new();
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+        folder.mode(0o700);
+        options.mode(0o600);
+    }
+    let parent = path.parent().unwrap_or(path);
+    folder.recursive(true).create(parent)?;
+    let mut file = options.open(path)?;
+    // Those of an earlier version were not.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(parent, fs::Permissions::from_mode(0o700))?;
+        file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    }
     // What was cut off before ends here.
     let mut line = b"\n".to_vec();
     serde_json::to_writer(&mut line, answer)?;
@@ -133,6 +151,12 @@ mod tests {
             memory: 7,
         };
         append(&path, &answer("a")).unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+            assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+        }
         let whole = fs::read(&path).unwrap();
         for cut in 0..whole.len() {
             fs::write(&path, &whole[..cut]).unwrap();

@@ -20,7 +20,7 @@ use super::editor::Editor;
 use super::energy::Report;
 use super::event::Moment;
 use super::figure::Figure;
-use super::history::Measured;
+use super::history::{Draft, Measured};
 use super::model::Model;
 use super::session::{End, Figures, Phase, Session, SessionId, Step, Turn};
 use super::settings::{self, SESSION_FIELDS, SessionSettings};
@@ -210,6 +210,8 @@ pub struct Race {
     pub lanes: Vec<Lane>,
     /// The vote: the best column, or none of them.
     pub vote: Option<Option<usize>>,
+    /// What is written down of it while it runs.
+    pub draft: Draft,
 }
 
 /// A column.

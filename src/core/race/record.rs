@@ -3,7 +3,8 @@
 use super::{Race, Stage, export};
 use crate::core::answer;
 use crate::core::history::{Kind, Record};
-use crate::core::session::Session;
+use crate::core::session::{Session, Turn};
+use crate::core::state::State;
 
 impl Race {
     /// The race as a record, with a figure for each column whose speed none of the others disturbed. `at` is now,
@@ -11,6 +12,22 @@ impl Race {
     pub fn record(&self, at: i64) -> Record {
         let figures = self.lanes.iter().filter_map(|lane| lane.measured.clone()).collect();
         Record { figures, ..self.kept(Kind::Race, at) }
+    }
+
+    /// The race as a record, with the answers as far as they have come.
+    pub fn draft_record(&self, state: &State, at: i64) -> Record {
+        let mut race = self.clone();
+        for (lane, running) in race.lanes.iter_mut().zip(&self.lanes) {
+            lane.answer = running.turn(state).cloned();
+        }
+        let mut record = race.record(at);
+        record.body["interrupted"] = true.into();
+        record
+    }
+
+    /// Bytes of all answers so far.
+    pub(in crate::core) fn n_bytes(&self, state: &State) -> usize {
+        self.lanes.iter().filter_map(|lane| lane.turn(state)).map(Turn::n_bytes).sum()
     }
 
     /// The vote as a record: the race with its winner.

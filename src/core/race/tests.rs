@@ -6,6 +6,7 @@ use super::diff::{Side, diff};
 use super::export::{date, document, html, markdown};
 use super::rating::{Contender, Vote, ratings};
 use super::*;
+use crate::core::history::Draft;
 use crate::core::model::tests::model;
 
 fn entry(name: &str, change: impl FnOnce(&mut SessionSettings)) -> Entry {
@@ -162,6 +163,7 @@ fn race(prompt: &str, text: &str) -> Race {
         is_cancelled: false,
         lanes,
         vote: Some(Some(0)),
+        draft: Draft::new(1),
     }
 }
 

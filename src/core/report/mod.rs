@@ -10,6 +10,7 @@ pub(super) mod page;
 mod plot;
 pub(super) mod race;
 mod suite;
+mod text;
 
 use std::fmt::Write as _;
 
@@ -19,6 +20,7 @@ use super::history::{Kind, Measured, Reading, Record};
 use super::race::export::date;
 use super::units::{Bytes, digits};
 pub use command::command;
+pub use text::text as plain_text;
 use page::{count, escape, number, panel, table, text, thoughts};
 use plot::{Bar, bars, curve};
 

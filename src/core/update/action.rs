@@ -229,15 +229,20 @@ fn open(state: &mut State, overlay: Overlay) -> Vec<Effect> {
 }
 
 fn quit(state: &mut State) -> Vec<Effect> {
+    let live = state.fleet.sessions.iter().filter(|session| session.is_live()).count();
     let busy = state.fleet.sessions.iter().filter(|session| session.is_busy()).count();
-    if busy > 0 {
-        let question = match busy {
-            1 => "One session is answering. Leave and stop it?".to_owned(),
-            n => format!("{n} sessions are answering. Leave and stop them?"),
-        };
-        return open(state, Overlay::Confirm { question, then: Box::new(Action::Quit) });
+    if live == 0 {
+        return leave(state);
     }
-    leave(state)
+    let does = match (live, busy) {
+        (1, 0) => "One session is loaded",
+        (1, _) => "One session is answering",
+        (_, 0) => &format!("{live} sessions are loaded"),
+        (_, 1) => &format!("{live} sessions are loaded, one is answering"),
+        (_, busy) => &format!("{live} sessions are loaded, {busy} are answering"),
+    };
+    let question = format!("{does}. Quit and stop {}?", if live == 1 { "it" } else { "them" });
+    open(state, Overlay::Confirm { question, then: Box::new(Action::Quit) })
 }
 
 /// Leave without asking.
@@ -320,7 +325,8 @@ fn choose(state: &mut State) -> Vec<Effect> {
             state.history.filtering = false;
             Vec::new()
         }
-        Screen::Race | Screen::Bench | Screen::Machine | Screen::Top => Vec::new(),
+        Screen::Bench => history::choose(state),
+        Screen::Race | Screen::Machine | Screen::Top => Vec::new(),
     }
 }
 

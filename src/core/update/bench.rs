@@ -363,7 +363,7 @@ fn end(state: &mut State) -> Vec<Effect> {
         return Vec::new();
     }
     let (at, begin) = (history::now_ms(state), state.bench.began.uptime);
-    let effects = history::remember(state, record(&state.bench, at), begin);
+    let effects = history::remember(state, record(&state.bench, at), begin, None);
     state.bench.ask = match effects[..] {
         [Effect::Remember { ask, .. }] => Some(ask),
         _ => None,

@@ -95,7 +95,7 @@ fn models_take_turns_and_the_result_is_kept() {
     let turns = [workers[0], workers[1]];
     assert_eq!(order, [turns, turns, turns].concat());
     let record = effects.iter().find_map(|effect| match effect {
-        Effect::Remember { ask, record } => Some((*ask, record)),
+        Effect::Remember { ask, record, .. } => Some((*ask, record)),
         _ => None,
     });
     let (ask, record) = record.expect("a record");

@@ -7,11 +7,13 @@ use super::super::answer;
 use super::super::editor::Editor;
 use super::super::effect::Effect;
 use super::super::event::{HistoryEvent, Moment};
-use super::super::history::{Filter, Held, Page, Record};
+use super::super::history::{Draft, Filter, Held, Page, Record};
 use super::super::race::rating::MAX_VOTES;
-use super::super::session::{Figures, SessionId};
+use super::super::report;
+use super::super::session::{End, Figures, SessionId, Turn};
 use super::super::state::{Overlay, Screen, State};
-use super::{bench, next_id, notify, race};
+use super::super::units::counted;
+use super::{bench, next_id, notify, race, session};
 
 /// With longer periods of sampling the last tick is not waited for, and its energy is missing.
 const LONGEST_PERIOD: Duration = Duration::from_secs(2);
@@ -26,9 +28,11 @@ pub(super) fn may_settle(state: &State, since: Moment) -> bool {
     is_metered && interval <= LONGEST_PERIOD && waited < 2 * interval + SLACK
 }
 
-/// Keep the answer that a session has just ended, once its energy is whole. A race's answer is kept with the race.
+/// Keep the answer that a session has just ended, whole or in part, once its energy is booked. A session that was asked
+/// nothing since the last one has none. A race's answer is kept with the race.
 pub(super) fn remember_answer(state: &mut State, id: SessionId) -> Vec<Effect> {
     let at = now_ms(state);
+    let Some(draft) = session::find(state, id).and_then(|session| session.draft.take()) else { return Vec::new() };
     let Some(session) = state.fleet.sessions.iter().find(|session| session.id == id) else { return Vec::new() };
     if state.race.race.as_ref().is_some_and(|race| race.has(session)) || !state.settings.history.keep {
         return Vec::new();
@@ -37,8 +41,97 @@ pub(super) fn remember_answer(state: &mut State, id: SessionId) -> Vec<Effect> {
     let Figures { generation, counters, .. } = session.figures;
     let took = Duration::from_micros(counters.ttft_us + counters.generation_us);
     let begin = state.now.uptime.saturating_sub(took);
-    state.held.push(Held { record, session: id, generation, begin, since: state.now });
-    keep_settled(state)
+    let draft = Some(draft.id);
+    state.held.push(Held { record, session: id, generation, begin, since: state.now, draft });
+    let mut effects = keep_settled(state);
+    // What waits for its last figure is whole on the disk meanwhile.
+    let waits = state.held.last().filter(|held| held.draft == draft);
+    effects.extend(waits.zip(draft).map(|(held, draft)| Effect::SaveDraft {
+        draft,
+        record: Box::new(held.record.clone()),
+    }));
+    effects
+}
+
+/// How long text may stand on the screen before it is written down. A tick of the sensors writes down all that is new.
+const DRAFT_PERIOD: Duration = Duration::from_millis(500);
+
+/// Open a draft for what a session is asked now, unless one is open.
+pub(super) fn open_draft(state: &mut State, id: SessionId) {
+    if !state.settings.history.keep {
+        return;
+    }
+    let draft = Draft::new(next_id(state));
+    if let Some(session) = session::find(state, id) {
+        session.draft.get_or_insert(draft);
+    }
+}
+
+/// Nothing will be kept of what a session was asked.
+pub(super) fn discard_draft(state: &mut State, id: SessionId) -> Option<Effect> {
+    let draft = session::find(state, id)?.draft.take()?;
+    draft.n_bytes.map(|_| Effect::DiscardDraft(draft.id))
+}
+
+/// Write down what has come of answers and of the race that runs.
+pub(super) fn save_drafts(state: &mut State, is_tick: bool) -> Vec<Effect> {
+    if !state.settings.history.keep {
+        return Vec::new();
+    }
+    let now = state.now.uptime;
+    let is_due = |draft: &Draft, n_bytes: usize| match draft.n_bytes {
+        None => true,
+        Some(written) => written != n_bytes && (is_tick || now.saturating_sub(draft.at) >= DRAFT_PERIOD),
+    };
+    let mut effects = Vec::new();
+    let due: Vec<(SessionId, usize)> = (state.fleet.sessions.iter())
+        .filter_map(|session| {
+            let n_bytes = session.turns.iter().rev().take(2).map(Turn::n_bytes).sum();
+            session.draft.as_ref().is_some_and(|draft| is_due(draft, n_bytes)).then_some((session.id, n_bytes))
+        })
+        .collect();
+    for (id, n_bytes) in due {
+        let record = state.session(id).map(|session| answer::draft(state, session, now_ms(state)));
+        let draft = session::find(state, id).and_then(|session| session.draft.as_mut());
+        if let Some((record, draft)) = record.zip(draft) {
+            (draft.n_bytes, draft.at) = (Some(n_bytes), now);
+            effects.push(Effect::SaveDraft { draft: draft.id, record: Box::new(record) });
+        }
+    }
+    if let Some(race) = state.race.race.as_ref().filter(|race| race.is_running()) {
+        let n_bytes = race.n_bytes(state);
+        if is_due(&race.draft, n_bytes) {
+            let record = race.draft_record(state, now_ms(state));
+            let draft = race.draft.id;
+            effects.push(Effect::SaveDraft { draft, record: Box::new(record) });
+            if let Some(race) = state.race.race.as_mut() {
+                (race.draft.n_bytes, race.draft.at) = (Some(n_bytes), now);
+            }
+        }
+    }
+    effects
+}
+
+/// The program ends: what has come of answers and of a race is kept as it is.
+pub(super) fn close(state: &mut State) -> Vec<Effect> {
+    let now = state.now;
+    let mut effects = Vec::new();
+    if let Some(race) = state.race.race.as_ref().filter(|race| race.is_running()) {
+        let (record, begin, draft) = (race.draft_record(state, now_ms(state)), race.at.uptime, race.draft.id);
+        effects.extend(remember(state, record, begin, Some(draft)));
+    }
+    let open: Vec<SessionId> =
+        state.fleet.sessions.iter().filter(|session| session.draft.is_some()).map(|session| session.id).collect();
+    for id in open {
+        if let Some(session) = session::find(state, id) {
+            session.finish(End::failed("taffrail was closed"), now);
+        }
+        effects.extend(remember_answer(state, id));
+    }
+    for held in std::mem::take(&mut state.held) {
+        effects.extend(remember(state, held.record, held.begin, held.draft));
+    }
+    effects
 }
 
 /// Keep the answers that have nothing to wait for any more.
@@ -59,18 +152,21 @@ pub(super) fn keep_settled(state: &mut State) -> Vec<Effect> {
             // The session is gone, or answers again: what is known has to do.
             _ => {}
         }
-        effects.extend(remember(state, held.record, held.begin));
+        effects.extend(remember(state, held.record, held.begin, held.draft));
     }
     effects
 }
 
 /// Keep a record of what began then, with what the machine showed since, unless the user wants none.
-pub(super) fn remember(state: &mut State, record: Record, begin: Duration) -> Vec<Effect> {
+pub(super) fn remember(state: &mut State, record: Record, begin: Duration, draft: Option<u64>) -> Vec<Effect> {
     if !state.settings.history.keep {
         return Vec::new();
     }
     let samples = state.machine.readings.since(begin);
-    vec![Effect::Remember { ask: next_id(state), record: Box::new(Record { samples, ..record }) }]
+    // A record that never was a draft is one from now on: until the history has it, it is on the disk.
+    let ask = next_id(state);
+    let draft = Some(draft.unwrap_or(ask));
+    vec![Effect::Remember { ask, record: Box::new(Record { samples, ..record }), draft }]
 }
 
 /// Now by the wall clock, milliseconds since 1970.
@@ -122,6 +218,11 @@ pub(super) fn heard(state: &mut State, event: HistoryEvent) -> Vec<Effect> {
                 list.chosen = list.chosen.min(list.entries.len().saturating_sub(1));
             }
         }
+        HistoryEvent::TakenIn(n_records) => {
+            let text = format!("{} of a run that was interrupted, in the history now", counted(n_records, "record"));
+            notify(state, text, false);
+        }
+        HistoryEvent::Record(record) => open(state, record),
         HistoryEvent::Trouble(reason) => {
             state.history.asked = false;
             notify(state, reason, true);
@@ -166,6 +267,19 @@ fn list(state: &mut State) -> Vec<Effect> {
         filter: Filter::parse(history.filter.text()),
         page: Page { before: history.before, rows: PAGE },
     }]
+}
+
+/// Ask for the chosen record, to show it.
+pub(super) fn choose(state: &State) -> Vec<Effect> {
+    let chosen = state.history.entries.get(state.history.chosen).filter(|_| state.history.open);
+    chosen.map(|entry| Effect::GetRecord(entry.id)).into_iter().collect()
+}
+
+/// Show a record.
+fn open(state: &mut State, record: Option<Box<Record>>) {
+    let Some(record) = record else { return notify(state, "this record is gone", true) };
+    let title = format!("{} {}", record.kind.name(), record.id);
+    state.overlay = Some(Overlay::Record { title, text: report::plain_text(&record), scroll: 0 });
 }
 
 /// Ask whether the chosen record shall go.

@@ -4,6 +4,7 @@
 
 mod action;
 mod bench;
+mod context;
 mod energy;
 mod foreign;
 mod graphs;
@@ -47,13 +48,15 @@ pub fn update(state: &mut State, now: Moment, event: Event) -> Vec<Effect> {
         let stays = if notice.is_error { ERROR_NOTICE } else { NOTICE };
         now.uptime.saturating_sub(notice.at.uptime) < stays
     });
+    let is_tick = matches!(event, Event::Sample(_));
     let mut effects = match event {
         Event::Action(action) => action::act(state, action),
+        Event::Closing => history::close(state),
         Event::Paste(text) => action::paste(state, text),
         Event::Redraw => Vec::new(),
         Event::ScrollLimit(limit) => {
             match &mut state.overlay {
-                Some(Overlay::Help { scroll } | Overlay::Plan { scroll, .. }) => *scroll = (*scroll).min(limit),
+                Some(Overlay::Help { scroll } | Overlay::Record { scroll, .. } | Overlay::Plan { scroll, .. }) => *scroll = (*scroll).min(limit),
                 _ if state.screen == Screen::Library => {
                     state.library.scrolled.iter_mut().for_each(|(_, rows)| *rows = (*rows).min(limit));
                 }
@@ -105,6 +108,7 @@ pub fn update(state: &mut State, now: Moment, event: Event) -> Vec<Effect> {
     };
     effects.extend(history::keep_settled(state));
     effects.extend(race::advance(state));
+    effects.extend(history::save_drafts(state, is_tick));
     effects.extend(quality::advance(state));
     effects.extend(hub::keep_queue(state));
     effects
@@ -208,6 +212,8 @@ fn next_id(state: &mut State) -> u64 {
 
 #[cfg(test)]
 mod bench_tests;
+#[cfg(test)]
+mod draft_tests;
 #[cfg(test)]
 mod energy_tests;
 #[cfg(test)]

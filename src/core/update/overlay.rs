@@ -32,6 +32,20 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             Action::Page(by) => keep(state, Overlay::Help { scroll: scroll.saturating_add_signed(10 * by as isize) }),
             _ => keep(state, Overlay::Help { scroll }),
         },
+        Overlay::Record { title, text, scroll } => {
+            let by = match action {
+                Action::Back | Action::Choose => return Vec::new(),
+                Action::Quit => return action::act(state, Action::Quit),
+                Action::Show(screen) => return action::act(state, Action::Show(screen)),
+                Action::Copy => return with(state, Overlay::Record { title, text: text.clone(), scroll }, Effect::Copy(text)),
+                Action::Move(by) => by as isize,
+                Action::Page(by) => 10 * by as isize,
+                Action::First => isize::MIN,
+                Action::Last => MAX_SCROLL,
+                _ => 0,
+            };
+            keep(state, Overlay::Record { title, text, scroll: scroll.saturating_add_signed(by) })
+        }
         Overlay::Palette { mut input, chosen } => match action {
             Action::Back | Action::Palette => Vec::new(),
             Action::Choose => {
@@ -111,6 +125,14 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             _ => keep(state, Overlay::Form(form)),
         },
     }
+}
+
+/// Beyond the last line of any text; the next frame knows how far it can be scrolled.
+const MAX_SCROLL: isize = 1 << 30;
+
+fn with(state: &mut State, overlay: Overlay, effect: Effect) -> Vec<Effect> {
+    state.overlay = Some(overlay);
+    vec![effect]
 }
 
 fn keep(state: &mut State, overlay: Overlay) -> Vec<Effect> {

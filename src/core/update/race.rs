@@ -6,6 +6,7 @@ use super::super::action::{Action, RaceOrder};
 use super::super::editor::Editor;
 use super::super::effect::Effect;
 use super::super::event::Moment;
+use super::super::history::Draft;
 use super::super::plan;
 use super::super::race::rating::{MAX_VOTES, Vote};
 use super::super::race::{self, Entry, Face, Lane, MAX_COLUMNS, MIN_COLUMNS, Order, Pace, Race, Stage, diff, export};
@@ -153,11 +154,8 @@ fn back(state: &mut State) -> Vec<Effect> {
         state.race.diff = None;
     } else if state.race.is_running() {
         return cancel(state);
-    } else if state.race.race.is_some() {
-        put_away(state);
-        state.race.chosen = 0;
-        state.race.scroll = None;
     }
+    // A race that has ended stays until the next one begins.
     Vec::new()
 }
 
@@ -222,17 +220,15 @@ fn mark(state: &mut State) {
     };
     let Some((model, settings)) = chosen else { return };
     if state.race.is_marked(&model.id) {
-        change(state);
         state.race.entries.retain(|entry| entry.model.id != model.id);
     } else if !model.is_runnable() {
         notify(state, format!("{} can't be run: {}", model.name, model.status), true);
     } else if state.race.entries.len() == MAX_COLUMNS {
         notify(state, full(), true);
     } else {
-        change(state);
         state.race.entries.push(Entry::new(model, settings));
     }
-    state.race.chosen = state.race.chosen.min(state.race.entries.len().saturating_sub(1));
+    state.race.chosen = state.race.chosen.min(state.race.n_columns().saturating_sub(1));
 }
 
 /// Go to the Race screen with what is marked, to write the prompt.
@@ -240,6 +236,18 @@ fn race_marked(state: &mut State) {
     if state.race.entries.len() < MIN_COLUMNS {
         notify(state, "mark two models or more first, then race them", true);
         return;
+    }
+    // What is marked otherwise than in the last race is the next one.
+    let is_other = |race: &Race| {
+        let raced = race.lanes.iter().map(|lane| &lane.model.id);
+        let mut marked: Vec<_> = state.race.entries.iter().map(|entry| &entry.model.id).collect();
+        marked.sort_unstable();
+        let mut raced: Vec<_> = raced.collect();
+        raced.sort_unstable();
+        marked != raced
+    };
+    if state.race.race.as_ref().is_some_and(|race| is_other(race)) {
+        change(state);
     }
     state.screen = Screen::Race;
     state.race.typing = !state.race.is_running();
@@ -343,6 +351,7 @@ fn begin(state: &mut State, prompt: String, order: Order) -> Vec<Effect> {
         is_cancelled: false,
         lanes: entries.into_iter().zip(names).map(|(entry, name)| Lane::new(entry, name)).collect(),
         vote: None,
+        draft: Draft::new(id),
     };
     let races = &mut state.race;
     races.race = Some(Box::new(race));
@@ -429,7 +438,7 @@ pub(super) fn vote(state: &mut State, chosen: usize, at: Moment) -> Vec<Effect> 
     state.race.votes.push(vote);
     rate(state);
     // What the machine shows while someone reads is nothing.
-    history::remember(state, record, state.now.uptime)
+    history::remember(state, record, state.now.uptime, None)
 }
 
 /// Show the chosen answer against the other, or the answers again.

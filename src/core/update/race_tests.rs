@@ -517,6 +517,8 @@ fn a_blind_race_that_goes_away_without_a_vote_can_be_revealed() {
     program.act(Action::Show(Screen::Race));
     assert!(program.state.race.race.is_some(), "another screen loses nothing");
     program.act(Action::Back);
+    assert!(program.state.race.race.is_some(), "nor does Esc");
+    program.act(Action::Stop);
     assert!(program.state.notices.back().unwrap().text.contains("the history can still tell"));
     program.act(Action::History);
     assert!(program.act(Action::Reveal).is_empty());
@@ -537,4 +539,34 @@ fn a_blind_race_that_goes_away_without_a_vote_can_be_revealed() {
     assert!(matches!(program.act(Action::Confirm(true))[..], [Effect::Reveal(4)]));
     let effects = program.happens(Event::History(HistoryEvent::Revealed(4)));
     assert!(matches!(effects[..], [Effect::ListHistory { .. }]), "the list is read anew: {effects:?}");
+}
+
+#[test]
+fn a_record_of_the_history_opens_on_the_screen() {
+    let mut program = Program::new();
+    program.act(Action::History);
+    assert!(program.act(Action::Choose).is_empty(), "the list is empty");
+    let entry = HistoryEntry {
+        id: 4,
+        kind: Kind::Run,
+        at: 0,
+        models: vec!["alpha".to_owned()],
+        title: "why?".to_owned(),
+        rate: None,
+        joules: None,
+        is_sealed: false,
+    };
+    let generation = program.state.history.generation;
+    program.happens(Event::History(HistoryEvent::Listed { generation, entries: vec![entry], more: false }));
+    assert_eq!(program.act(Action::Choose), [Effect::GetRecord(4)]);
+    let body = serde_json::json!({ "turns": [{ "role": "user", "text": "why?" }], "text": "Because" });
+    let record = Record { id: 4, ..Record::new(Kind::Run, 0, "why?".to_owned(), body) };
+    program.happens(Event::History(HistoryEvent::Record(Some(Box::new(record)))));
+    let Some(Overlay::Record { title, text, .. }) = &program.state.overlay else { panic!("nothing opened") };
+    assert_eq!(title, "run 4");
+    assert!(text.contains("why?") && text.contains("Because"), "{text}");
+    program.act(Action::Back);
+    assert!(program.state.overlay.is_none());
+    program.happens(Event::History(HistoryEvent::Record(None)));
+    assert!(program.state.overlay.is_none());
 }

@@ -15,7 +15,7 @@ use super::super::preset::over;
 use super::super::session::{End, Figures, Phase, Session, SessionId, Step, Turn, WorkerId};
 use super::super::settings::SessionSettings;
 use super::super::state::{Focus, Overlay, Screen, State, Tab};
-use super::{list_sessions, next_id, notify};
+use super::{context, history, list_sessions, next_id, notify};
 
 /// Start a model, or say why not.
 pub(super) fn start(state: &mut State, id: &str, settings: SessionSettings, force: bool) -> Vec<Effect> {
@@ -152,14 +152,16 @@ pub(super) fn send(state: &mut State) -> Vec<Effect> {
     state.fleet.tab = Tab::Conversation;
     let Some(session) = find(state, chosen) else { return Vec::new() };
     session.turns.push(Turn::said(Role::User, text));
+    history::open_draft(state, chosen);
     if waits { Vec::new() } else { answer(state, chosen) }
 }
 
 /// Answer the conversation as it stands.
 pub(super) fn answer(state: &mut State, id: SessionId) -> Vec<Effect> {
     let Some(session) = state.session(id) else { return Vec::new() };
-    let prompt = Prompt::Chat(messages(&session.turns));
-    generate(state, id, prompt, None, (None, Vec::new()))
+    let prompt = Prompt::Chat(messages(&session.turns, session.n_dropped));
+    let min_room = context::room(session);
+    generate(state, id, Asked { min_room, from_editor: true, ..Asked::new(prompt) })
 }
 
 /// How to answer where the session's own settings don't hold.
@@ -177,7 +179,7 @@ pub(super) struct Ask {
 
 /// Have a session that is ready answer a prompt from outside its conversation.
 pub(super) fn ask(state: &mut State, id: SessionId, prompt: Prompt, ask: Ask) -> Vec<Effect> {
-    generate(state, id, prompt, Some(ask), (None, Vec::new()))
+    generate(state, id, Asked { ask: Some(ask), ..Asked::new(prompt) })
 }
 
 /// Begin a generation with a prompt from outside the conversation, which it becomes.
@@ -193,13 +195,34 @@ pub(super) fn begin(state: &mut State, id: SessionId, prompt: Prompt, wanted: Wa
         }
         Prompt::Raw(text) => vec![Turn::said(Role::User, text.clone())],
     };
-    generate(state, id, prompt, None, wanted)
+    session.n_dropped = 0;
+    history::open_draft(state, id);
+    generate(state, id, Asked { wanted, ..Asked::new(prompt) })
 }
 
 /// What an answer must look like, and the texts that end it.
 type Wanted = (Option<Form>, Vec<String>);
 
-fn generate(state: &mut State, id: SessionId, prompt: Prompt, ask: Option<Ask>, (form, stop): Wanted) -> Vec<Effect> {
+/// What a session is asked.
+struct Asked {
+    prompt: Prompt,
+    /// `None` takes the session's own settings.
+    ask: Option<Ask>,
+    wanted: Wanted,
+    /// Tokens of the context that must be left for the answer.
+    min_room: u32,
+    /// The prompt came from the editor.
+    from_editor: bool,
+}
+
+impl Asked {
+    fn new(prompt: Prompt) -> Self {
+        Self { prompt, ask: None, wanted: (None, Vec::new()), min_room: 0, from_editor: false }
+    }
+}
+
+fn generate(state: &mut State, id: SessionId, asked: Asked) -> Vec<Effect> {
+    let Asked { prompt, ask, wanted: (form, stop), min_room, from_editor } = asked;
     let generation = next_id(state);
     let now = state.now;
     // Until a tick falls into the answer, its energy is unknown for the sensors' reason, or because there was none yet.
@@ -217,6 +240,7 @@ fn generate(state: &mut State, id: SessionId, prompt: Prompt, ask: Option<Ask>, 
     let grammar = form.as_ref().map(Form::for_worker);
     let preset = session.model.preset().cloned().unwrap_or_default();
     (session.form, session.stop) = (form, stop.clone());
+    session.from_editor = from_editor;
     session.is_raw = matches!(prompt, Prompt::Raw(_));
     session.figures = Figures { generation, energy: unmetered, is_settled: false, ..Figures::default() };
     session.timer.begin(generation, now.uptime);
@@ -237,6 +261,7 @@ fn generate(state: &mut State, id: SessionId, prompt: Prompt, ask: Option<Ask>, 
         stop: if stop.is_empty() { preset.stop } else { stop },
         n_probable,
         n_free,
+        min_room,
     };
     let request = Request::Generate(generate);
     let worker = session.worker;
@@ -256,11 +281,13 @@ fn with_system(model: &Model, prompt: Prompt) -> Prompt {
     Prompt::Chat(messages)
 }
 
-/// The conversation as the model is told it: without reasoning and empty turns, one message where two of a role follow
-/// each other, which many templates refuse.
-fn messages(turns: &[Turn]) -> Vec<Message> {
+/// The conversation as the model is told it: without reasoning, empty turns and those that were dropped (but for the
+/// system prompt), one message where two of a role follow each other, which many templates refuse.
+fn messages(turns: &[Turn], n_dropped: usize) -> Vec<Message> {
     let mut messages: Vec<Message> = Vec::new();
-    for turn in turns.iter().filter(|turn| !turn.text.is_empty()) {
+    let is_told = |place: usize, turn: &Turn| place >= n_dropped || turn.role == Role::System;
+    let told = turns.iter().enumerate().filter(|(place, turn)| is_told(*place, turn)).map(|(_, turn)| turn);
+    for turn in told.filter(|turn| !turn.text.is_empty()) {
         match messages.last_mut() {
             Some(last) if last.role == turn.role => {
                 last.content.push_str("\n\n");
@@ -302,8 +329,9 @@ pub(super) fn stop_now(state: &mut State) -> Vec<Effect> {
     let Some(session) = chosen(state) else { return Vec::new() };
     if matches!(session.phase, Phase::Failed { .. } | Phase::Queued) {
         let id = session.id;
+        let effects = history::remember_answer(state, id);
         remove(state, id);
-        return Vec::new();
+        return effects;
     }
     let id = session.id;
     state.fleet.focus = Focus::Table;
@@ -312,9 +340,12 @@ pub(super) fn stop_now(state: &mut State) -> Vec<Effect> {
 
 /// Stop a session that has a worker.
 pub(super) fn stop_one(state: &mut State, id: SessionId) -> Vec<Effect> {
+    let now = state.now;
     let Some(session) = find(state, id).filter(|session| session.is_live()) else { return Vec::new() };
     session.phase = Phase::Stopping;
+    session.finish(End::failed("the session was stopped"), now);
     let mut effects = vec![Effect::Stop { worker: session.worker }];
+    effects.extend(history::remember_answer(state, id));
     effects.extend(share_threads(state));
     effects
 }
@@ -340,6 +371,7 @@ pub(super) fn restart_now(state: &mut State) -> Vec<Effect> {
     session.settings.context = plan::context(&session.model, session.settings.context);
     session.planned = plan::plan(&session.model, &session.settings);
     let mut effects: Vec<Effect> = old.map(|worker| Effect::Stop { worker }).into_iter().collect();
+    effects.extend(history::remember_answer(state, id));
     effects.extend(spawn(state, id));
     effects.extend(share_threads(state));
     effects
@@ -353,6 +385,7 @@ pub(super) fn clear(state: &mut State) -> Vec<Effect> {
         return Vec::new();
     }
     session.turns.clear();
+    session.n_dropped = 0;
     session.n_past = 0;
     session.figures = Figures::default();
     let effects = match session.phase {
@@ -375,6 +408,7 @@ pub(super) fn set(state: &mut State, name: &str, value: &str) -> Vec<Effect> {
     }
     let when = match name {
         "threads" => "now",
+        "context_full" => "with the next prompt",
         "max_tokens" | "temperature" | "top_k" | "top_p" | "min_p" | "repeat_penalty" | "seed" => {
             "with the next answer"
         }

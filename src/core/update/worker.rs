@@ -7,8 +7,8 @@ use super::super::effect::Effect;
 use super::super::event::{Moment, WorkerEvent};
 use super::super::plan;
 use super::super::session::{End, Phase, Session, SessionId, Step, WorkerId};
-use super::super::state::State;
-use super::history;
+use super::super::state::{Focus, State};
+use super::{context, history};
 use super::session::{answer as answer_now, find, remove, share_threads, watch};
 
 /// The most lines of a worker's log that are kept.
@@ -120,6 +120,7 @@ fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
         }
         Said::Failed(failure) => match failure.id {
             Some(generation) if session.runs(generation) => {
+                let is_too_long = failure.kind == FailureKind::PromptTooLong;
                 let hint = match failure.kind {
                     FailureKind::PromptTooLong if races => Some(too_long_for_race(session)),
                     FailureKind::PromptTooLong => {
@@ -128,10 +129,16 @@ fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
                     }
                     _ => failure.hint,
                 };
-                session.finish(End::Failed { reason: failure.message, hint }, now);
+                session.finish(End::Failed { reason: failure.message.clone(), hint: hint.clone() }, now);
                 session.phase = Phase::Ready;
                 session.since = now;
-                return share_threads(state);
+                let mut effects = if is_too_long && session.from_editor {
+                    context::too_long(state, id, &failure.message, hint.as_deref())
+                } else {
+                    history::remember_answer(state, id)
+                };
+                effects.extend(share_threads(state));
+                return effects;
             }
             Some(id) => return super::quality::failed(state, id, &failure.message, failure.hint.as_deref()),
             // The worker ends now; what it says here is the reason that the user reads.
@@ -152,6 +159,7 @@ fn exited(state: &mut State, id: SessionId, reason: String, expected: bool, hint
     session.gpu_memory = None;
     session.loaded = None;
     session.n_past = 0;
+    let mut effects = Vec::new();
     if expected && session.phase == Phase::Stopping {
         remove(state, id);
     } else {
@@ -163,8 +171,13 @@ fn exited(state: &mut State, id: SessionId, reason: String, expected: bool, hint
         session.finish(End::Failed { reason: told.0.clone(), hint: told.1.clone() }, now);
         session.phase = Phase::Failed { reason: told.0, hint: told.1 };
         session.since = now;
+        effects.extend(history::remember_answer(state, id));
+        // Where it can be restarted: what was typed stays in the editor.
+        if state.fleet.chosen == Some(id) {
+            state.fleet.focus = Focus::Table;
+        }
     }
-    let mut effects = vec![watch(state)];
+    effects.push(watch(state));
     effects.extend(share_threads(state));
     effects
 }

@@ -168,8 +168,8 @@ fn join(
         }
         let root = house.root(*store, path);
         let clones = trash::place(*store, &root, path).is_ok_and(|folder| {
-            let probe = folder.parent().unwrap_or(&folder).to_owned();
-            *can_clone.entry(probe).or_insert_with_key(|folder| share::can_clone(folder))
+            let parent = folder.parent().unwrap_or(&folder).to_owned();
+            *can_clone.entry(parent).or_insert_with_key(|folder| share::may_clone(folder))
         });
         let how = if clones { Sharing::Reflink } else { Sharing::HardLink };
         let in_folder = [first_store, store].contains(&&Store::Folder);

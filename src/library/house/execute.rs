@@ -228,6 +228,12 @@ fn act(deed: &Deed) -> io::Result<()> {
         && let Some(folder) = to.parent()
     {
         fs::create_dir_all(folder)?;
+        // The folder is the operation's own inside the trash, and that stands where probes were written.
+        if let Deed::Share { .. } = deed
+            && let Some(folder) = folder.ancestors().nth(2)
+        {
+            share::remove_old_probes(folder);
+        }
     }
     match deed {
         Deed::Move { from, to } => files::rename(from, to),

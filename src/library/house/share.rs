@@ -81,20 +81,40 @@ pub(super) fn part(path: &Path, temporary: &Path, modified: (i64, i64), mode: u3
     fs::rename(temporary, path)
 }
 
-/// Whether the file system of a folder can share blocks: tried with a byte.
-pub(super) fn can_clone(folder: &Path) -> bool {
-    let Ok(probe) = tempfile_in(folder) else { return false };
-    let (from, to) = probe;
-    let can = fs::write(&from, b"t").and_then(|()| clone(&from, &to)).is_ok();
-    let _ = fs::remove_file(&from);
-    let _ = fs::remove_file(&to);
-    can
+/// Whether the file system of a folder is of a kind that can share blocks. Nothing is written to find out: where one that
+/// could does not, the sharing itself fails, and changes nothing.
+#[cfg(target_os = "linux")]
+pub(super) fn may_clone(folder: &Path) -> bool {
+    /// Of btrfs, XFS, bcachefs, OCFS2 and ZFS.
+    const CLONING: [u64; 5] = [0x9123_683e, 0x5846_5342, 0xca45_1a4e, 0x7461_636f, 0x2fc1_2fc1];
+    let existing = folder.ancestors().find(|folder| folder.is_dir());
+    let system = existing.and_then(|folder| rustix::fs::statfs(folder).ok());
+    system.is_some_and(|system| CLONING.contains(&(system.f_type as u64 & 0xffff_ffff)))
 }
 
-fn tempfile_in(folder: &Path) -> io::Result<(std::path::PathBuf, std::path::PathBuf)> {
-    let name = |part: &str| folder.join(format!(".probe.{}.{part}", std::process::id()));
-    fs::create_dir_all(folder)?;
-    Ok((name("one"), name("two")))
+#[cfg(not(target_os = "linux"))]
+pub(super) fn may_clone(_: &Path) -> bool {
+    false
+}
+
+/// Remove what earlier versions left in a folder when they were killed while they tried whether it can share blocks.
+pub(super) fn remove_old_probes(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let pid = name.to_str().and_then(|name| name.strip_prefix(".probe.")?.rsplit_once('.')).and_then(|(pid, part)| {
+            ["one", "two"].contains(&part).then(|| pid.parse::<i32>().ok()).flatten()
+        });
+        // A link, or anything that holds more than the byte that was tried, is somebody else's.
+        let is_probe = entry.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() <= 1);
+        if is_probe && pid.is_some_and(|pid| !is_alive(pid)) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn is_alive(pid: i32) -> bool {
+    let pid = rustix::process::Pid::from_raw(pid);
+    pid.is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
 }
 
 #[cfg(target_os = "linux")]
@@ -103,8 +123,38 @@ fn clone(source: &Path, to: &Path) -> io::Result<()> {
     let file = File::create_new(to)?;
     rustix::fs::ioctl_ficlone(&file, &source).map_err(|error| {
         let _ = fs::remove_file(to);
-        error.into()
+        match error {
+            rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOTTY => {
+                io::Error::other("its file system can't share blocks after all")
+            }
+            error => error.into(),
+        }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_dead_run_left_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let own = format!(".probe.{}.one", std::process::id());
+        fs::write(path(&own), "t").unwrap();
+        // No process has the highest number that Linux gives.
+        fs::write(path(".probe.4194304.one"), "t").unwrap();
+        fs::write(path(".probe.4194304.two"), "").unwrap();
+        fs::write(path(".probe.4194304.three"), "t").unwrap();
+        fs::write(path(".probe.4194303.one"), "more than a byte").unwrap();
+        std::os::unix::fs::symlink(path(&own), path(".probe.4194302.one")).unwrap();
+        remove_old_probes(folder.path());
+        let mut left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        let mut expected = [own.as_str(), ".probe.4194302.one", ".probe.4194303.one", ".probe.4194304.three"];
+        expected.sort_unstable();
+        assert_eq!(left, expected);
+    }
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -100,8 +100,20 @@ fn collect<'a>(
             tail.push(Vec::new);
         }
         turn_rows(&mut tail, canvas, usize::from(columns), session, turn, index + 1 == session.turns.len());
+        if index > 0 && index == session.n_dropped {
+            dropped_rows(&mut tail, canvas, usize::from(columns));
+        }
     }
     tail
+}
+
+/// What stands between the turns that the model is not told any more and the others.
+fn dropped_rows(tail: &mut Tail<'_>, canvas: &Canvas<'_>, columns: usize) {
+    tail.push(Vec::new);
+    let text = "The context is full: the turns above are no longer sent.";
+    for range in text::wrap(text, columns).into_iter().rev() {
+        tail.push(|| vec![canvas.span(Meaning::Warn, text.get(range).unwrap_or_default().to_owned())]);
+    }
 }
 
 /// A turn's rows, last first.

@@ -108,6 +108,7 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
             offer(state.bench.rows.len() > 1, "down", "next");
         }
         Context::History => {
+            offer(!state.history.entries.is_empty(), "choose", "open");
             offer(true, "filter", "filter");
             offer(!state.history.entries.is_empty(), "delete-model", "delete");
             let chosen = state.history.entries.get(state.history.chosen);
@@ -167,6 +168,11 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
         }
         Context::Refused => {
             offer(true, "force", "start anyway");
+            offer(true, "back", "close");
+        }
+        Context::Record => {
+            offer(true, "down", "scroll");
+            offer(true, "copy", "copy");
             offer(true, "back", "close");
         }
         Context::Help => {

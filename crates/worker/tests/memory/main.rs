@@ -145,6 +145,7 @@ fn answers(load: Load, lengths: &[usize]) -> Vec<(u32, String)> {
             stop: Vec::new(),
             n_probable: 0,
             n_free: None,
+            min_room: 0,
         };
         wire::write(&mut input, &Request::Generate(request)).unwrap();
         let mut answer = (0, String::new());

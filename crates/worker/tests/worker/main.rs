@@ -195,6 +195,7 @@ fn raw(id: u64, text: &str, max_tokens: u32) -> Generate {
         stop: Vec::new(),
         n_probable: 0,
         n_free: None,
+        min_room: 0,
     }
 }
 
@@ -492,7 +493,7 @@ fn answers_pings_and_refuses_a_second_generation_while_busy() {
     let (mut ponged, mut refused) = (false, false);
     while !(ponged && refused) {
         match worker.event() {
-            Event::Pong { nonce, n_decodes } => {
+            Event::Pong { nonce, n_decodes, .. } => {
                 assert_eq!(nonce, 42);
                 assert!(n_decodes >= 1, "the warm-up is counted");
                 ponged = true;

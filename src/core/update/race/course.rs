@@ -42,7 +42,8 @@ pub(in super::super) fn advance(state: &mut State) -> Vec<Effect> {
             }
         }
         if !race.is_running() {
-            effects.extend(history::remember(state, race.record(history::now_ms(state)), race.at.uptime));
+            let record = race.record(history::now_ms(state));
+            effects.extend(history::remember(state, record, race.at.uptime, Some(race.draft.id)));
             state.race.race = Some(race);
             // The ends are of no more interest than the begins now, and from there they can be compared.
             state.race.scroll.get_or_insert(0);
