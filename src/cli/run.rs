@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use tokio::time::Instant;
 use wire::{Channel, Event as Said, Finish, Message, Prompt, Role};
 
 use super::output::ended;
@@ -34,6 +35,9 @@ use crate::core::{Action, Event, State, text};
 const MAX_PROMPT: u64 = 32 << 20;
 /// The longest grammar that is read, in bytes.
 const MAX_GRAMMAR: u64 = 1 << 20;
+
+/// How long an interrupted answer may take to tell its figures: a cancel takes effect within one step of decoding.
+const CANCEL_WAIT: Duration = Duration::from_millis(500);
 
 /// With longer periods of sampling the last tick is not waited for, and its energy is missing.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
@@ -113,15 +117,18 @@ async fn answer(arguments: &Run, model: Arc<Model>, app: &mut App) -> Result<Exi
     let mut printer = Printer::new(arguments.json);
     let mut prompt = Some(prompt);
     let mut interrupted = false;
+    let mut gives_up = None;
     loop {
         let event = tokio::select! {
             event = app.next() => event,
+            () = until(gives_up) => return Ok(Exit::Interrupted),
             _ = tokio::signal::ctrl_c() => {
                 // The first interrupt ends the answer and still tells its figures, the second one ends at once.
                 if interrupted || prompt.is_some() {
                     return Ok(Exit::Interrupted);
                 }
                 interrupted = true;
+                gives_up = Some(Instant::now() + CANCEL_WAIT);
                 Event::Action(Action::Cancel)
             }
         };
@@ -164,6 +171,14 @@ async fn answer(arguments: &Run, model: Arc<Model>, app: &mut App) -> Result<Exi
             },
             _ => {}
         }
+    }
+}
+
+/// Wait for an instant; for ever without one.
+async fn until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
     }
 }
 

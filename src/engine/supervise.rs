@@ -138,10 +138,17 @@ async fn run(
         (None, Ok(status)) => WorkerEvent::Exited {
             reason: process::describe(status),
             expected: false,
-            hint: process::hint(status).or_else(|| last_words.back().cloned()),
+            hint: out_of_memory(&last_words).or_else(|| process::hint(status)).or_else(|| last_words.back().cloned()),
         },
         (None, Err(error)) => ended(format!("worker was lost: {error}")),
     }
+}
+
+/// What could be done where the last words tell of memory that was not to be had.
+fn out_of_memory(last_words: &VecDeque<String>) -> Option<String> {
+    let is_so = |line: &String| line.contains("bad_alloc") || line.contains("memory allocation of");
+    let hint = "it was refused more memory: a smaller context, or a simpler grammar or schema, needs less";
+    last_words.iter().any(is_so).then(|| hint.to_owned())
 }
 
 /// Take all whole messages. Gives the reason where the worker must be ended.

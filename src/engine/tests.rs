@@ -137,6 +137,17 @@ async fn every_end_has_its_reason() {
 }
 
 #[tokio::test]
+async fn a_worker_that_is_refused_memory_says_so() {
+    let mut stage = Stage::new(
+        "cat \"$HELLO\" \"$LOADED\"; echo \"terminate called after throwing an instance of 'std::bad_alloc'\" >&2; kill -ABRT $$",
+    );
+    stage.spawn();
+    let (reason, _, hint, _) = stage.end().await;
+    assert!(reason.contains("signal 6"), "{reason}");
+    assert!(hint.is_some_and(|hint| hint.contains("memory")));
+}
+
+#[tokio::test]
 async fn a_worker_that_does_not_stop_when_asked_is_killed() {
     let mut stage = Stage::new("trap '' TERM; cat \"$HELLO\" \"$LOADED\"; exec sleep 60");
     stage.spawn();

@@ -32,6 +32,8 @@ mod engine;
 #[cfg(feature = "llama")]
 mod grammar;
 #[cfg(feature = "llama")]
+mod growth;
+#[cfg(feature = "llama")]
 mod ledger;
 #[cfg(feature = "llama")]
 mod log;

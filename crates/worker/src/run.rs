@@ -6,7 +6,7 @@
 use std::io::{self, Read as _};
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use llama_cpp_2::llama_backend::LlamaBackend;
 use wire::{Event, Failure, FailureKind, Generate, Hello, Load, Measure, Request, Score};
@@ -110,6 +110,7 @@ fn take(request: Request, out: &Out, to_engine: &SyncSender<Task>) {
         Request::Forget => Task::Forget,
         Request::Shutdown => {
             CONTROL.stop();
+            end_soon();
             Task::Shutdown
         }
     };
@@ -131,6 +132,21 @@ fn take(request: Request, out: &Out, to_engine: &SyncSender<Task>) {
         Err(TrySendError::Full(_)) => note("a request was dropped: too many wait"),
         Err(TrySendError::Disconnected(_)) => process::end(0),
     }
+}
+
+/// How long the engine may take to stop. What it does ends within a step of it; one that is stuck never ends.
+const STOP: Duration = Duration::from_millis(500);
+
+/// End the process soon, whatever the engine does meanwhile.
+fn end_soon() {
+    // Without a thread the supervisor ends the process, somewhat later.
+    let _ = std::thread::Builder::new().name("end".to_owned()).spawn(|| {
+        let since = Instant::now();
+        while let Some(left) = STOP.checked_sub(since.elapsed()) {
+            std::thread::park_timeout(left);
+        }
+        process::end(0);
+    });
 }
 
 fn refuse(out: &Out, id: Option<u64>) {

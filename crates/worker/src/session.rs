@@ -19,6 +19,7 @@ use crate::clock;
 use crate::constrain::{Closing, Constraint, Verdict};
 use crate::control::CONTROL;
 use crate::engine::{Decoded, Engine};
+use crate::growth;
 use crate::log;
 use crate::model::Model;
 use crate::out::Out;
@@ -154,6 +155,8 @@ impl Session {
             let message = format!("there are more than {MAX_STOPS} stop texts, or {MAX_STOP_BYTES} bytes of them");
             return Err(fail(FailureKind::Request, message, "give fewer"));
         }
+        // Until the answer has ended: a step through a grammar can take as much as reading it.
+        let _bounded = request.grammar.is_some().then(|| growth::bound(growth::MAX_GROWTH));
         let constraint = Constraint::new(self.engine.model(), request, n_ctx - prompt.len())?;
         let n_cached = self.reuse(&prompt);
         out.send(&Event::Started(Started {
