@@ -36,6 +36,8 @@ mod ledger;
 #[cfg(feature = "llama")]
 mod log;
 #[cfg(feature = "llama")]
+mod mapping;
+#[cfg(feature = "llama")]
 mod model;
 #[cfg(feature = "llama")]
 mod out;
