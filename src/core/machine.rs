@@ -100,7 +100,7 @@ impl Allowed {
     /// How many of the machine's cores may be used, and why not all; `None` where all may.
     pub fn fewer_threads(&self, n_cores: usize) -> Option<String> {
         let threads = self.threads.filter(|threads| (*threads as usize) < n_cores)?;
-        Some(format!("{threads} usable by {}", self.threads_by))
+        Some(format!("{threads} usable ({})", self.threads_by))
     }
 
     /// What bounds the memory; `None` where nothing does.

@@ -38,13 +38,22 @@ impl Source for Bounds {
         sample.allowed = Allowed { threads, threads_by, memory };
         let unreadable = limits.unreadable.iter().take(3).map(|path| format!("`{}`", super::label(path)));
         let unreadable: Vec<_> = unreadable.collect();
-        let unknown = if unreadable.is_empty() { None } else { Some(format!("{} can't be read", unreadable.join(", "))) };
+        let unknown =
+            if unreadable.is_empty() { None } else { Some(format!("{} can't be read", unreadable.join(", "))) };
         let cores = sample.allowed.fewer_threads(sample.cores.len());
-        let parts = [("cpu", cores), ("memory", sample.allowed.less_memory()), ("memory", unknown)];
-        for (name, more) in parts {
-            let row = sample.sources.iter_mut().find(|source| source.name == name);
-            if let (Some(Figure::Known { value, .. }), Some(more)) = (row.map(|row| &mut row.reading), more) {
-                *value = format!("{value}; {more}");
+        let memory = &sample.memory;
+        let bounded = sample.allowed.less_memory().map(|less| format!("{} of {}; {less}", memory.used, memory.total));
+        for source in &mut sample.sources {
+            let Figure::Known { value, .. } = &mut source.reading else { continue };
+            match &*source.name {
+                "cpu" => value.extend(cores.iter().map(|cores| format!("; {cores}"))),
+                "memory" => {
+                    if let Some(bounded) = &bounded {
+                        value.clone_from(bounded);
+                    }
+                    value.extend(unknown.iter().map(|unknown| format!("; {unknown}")));
+                }
+                _ => {}
             }
         }
     }
@@ -54,13 +63,15 @@ impl Bounds {
     /// How many threads may run at once, and what makes them fewer than the cores.
     fn threads(&self, files: &dyn Files, limits: &cgroup::Limits, n_cores: usize) -> (Option<u32>, String) {
         let n_cores = u32::try_from(n_cores).unwrap_or(u32::MAX);
-        let openmp = self.openmp.iter().zip(OPENMP).filter_map(|(value, name)| {
-            Some((openmp(value.as_deref()?)?, name.to_owned()))
-        });
+        let openmp = self
+            .openmp
+            .iter()
+            .zip(OPENMP)
+            .filter_map(|(value, name)| Some((openmp(value.as_deref()?)?, name.to_owned())));
         // As `nproc` rounds it.
         let quota = limits.cpus.map(|cpus| {
-            let cores = (cpus * 10.0).round() / 10.0;
-            let plural = if cores == 1.0 { "" } else { "s" };
+            let cores = ((cpus * 10.0).round() / 10.0).to_string();
+            let plural = if cores == "1" { "" } else { "s" };
             ((cpus.round() as u32).max(1), format!("cgroup CPU quota of {cores} core{plural}"))
         });
         let affinity = affinity(files).map(|count| (count, "CPU affinity".to_owned()));

@@ -94,7 +94,8 @@ fn chain(cgroup: &str, mountinfo: &str, controller: &str) -> Option<Chain> {
     let v1 = groups.iter().find(|(controllers, _)| has(controllers));
     let is_v2 = v1.is_none();
     let (_, group) = v1.or_else(|| groups.iter().find(|(controllers, _)| controllers.is_empty()))?;
-    let mounts = mountinfo.lines().filter_map(mount).filter(|mount| mount.is_v2 == is_v2 && (is_v2 || has(&mount.options)));
+    let mounts =
+        mountinfo.lines().filter_map(mount).filter(|mount| mount.is_v2 == is_v2 && (is_v2 || has(&mount.options)));
     // The mount that shows the most of the groups above; a group outside of what is mounted is seen as its root, which is
     // how containers show their own.
     let shown = mounts.map(|mount| (below(group, &mount.root).map(str::to_owned), mount));
@@ -169,7 +170,9 @@ impl Reader<'_> {
                 let Some(pair) = self.value(folder, "cpu.max", quota) else { continue };
                 pair
             } else {
-                let Some(quota) = self.value(folder, "cpu.cfs_quota_us", |text| text.parse::<i64>().ok()) else { continue };
+                let Some(quota) = self.value(folder, "cpu.cfs_quota_us", |text| text.parse::<i64>().ok()) else {
+                    continue;
+                };
                 let period = self.value(folder, "cpu.cfs_period_us", |text| text.parse().ok());
                 (u64::try_from(quota).ok(), period.unwrap_or(0))
             };
@@ -195,7 +198,7 @@ impl Reader<'_> {
                 let with_swap = self.limit(folder, "memory.memsw.limit_in_bytes");
                 // It includes groups that a container doesn't show.
                 let above = field(&stat, "hierarchical_memory_limit").filter(|above| index == 0 && *above < UNLIMITED);
-                let limits = [("memory.limit_in_bytes", limit), ("hierarchical_memory_limit", above)];
+                let limits = [("hierarchical_memory_limit", above), ("memory.limit_in_bytes", limit)];
                 (limits, "memory.usage_in_bytes", with_swap.zip(limit).map(|(both, limit)| both.saturating_sub(limit)))
             };
             swap = least(swap, limit_of_swap);
@@ -211,7 +214,7 @@ impl Reader<'_> {
                 bound = Some(Memory {
                     limit: before.limit.min(Bytes(limit)),
                     available: before.available.min(Bytes(available)),
-                    file: if limit < before.limit.0 { file } else { before.file },
+                    file: if limit <= before.limit.0 { file } else { before.file },
                 });
             }
         }

@@ -1,7 +1,7 @@
 //! Pages of the model's mapped file that nothing needs any more.
 //!
 //! Where llama.cpp copies weights out of the mapping, into a layout that suits the processor (`CPU_REPACK`, `AMX`) or
-//! onto a GPU, the pages they came from stay resident beside the copy: a 7B model in Q4_K_M takes 8.4 GB rather than 5.3.
+//! onto a GPU, the pages they came from stay resident beside the copy: a 7B model in `Q4_K_M` takes 8.4 GB rather than 5.3.
 //! Owned here: when these pages are given back, during the load and after it, and that those which are still used are
 //! there again. Absent: which weights are where (`ledger`).
 //!

@@ -39,7 +39,8 @@ fn read(bounds: &mut Bounds, tree: &Tree) -> Sample {
     };
     let mut sample = machine();
     for name in ["cpu", "memory"] {
-        sample.sources.push(tick.row(name, "", Figure::measured("read".to_owned(), "a test")));
+        let of = format!("1 of {}", sample.memory.total);
+        sample.sources.push(tick.row(name, "", Figure::measured(of, "a test")));
     }
     bounds.read(&tick, &mut sample);
     sample
@@ -47,22 +48,19 @@ fn read(bounds: &mut Bounds, tree: &Tree) -> Sample {
 
 /// What a sample tells of it.
 fn told(sample: &Sample) -> String {
-    let allowed = &sample.allowed;
-    let mut text = format!("{} threads", sample.threads());
-    if !allowed.threads_by.is_empty() {
-        text += &format!(" by {}", allowed.threads_by);
-    }
-    let memory = &sample.memory;
-    if let Some(limit) = &allowed.memory {
-        text += &format!("; memory {}, available {} by {}", memory.total.0, memory.available.0, limit.by);
-        assert_eq!((limit.total, limit.available), (Bytes(64 * GIB), Bytes(60 * GIB)));
+    let (allowed, memory) = (&sample.allowed, &sample.memory);
+    let by = if allowed.threads_by.is_empty() { String::new() } else { format!(" by {}", allowed.threads_by) };
+    let whole = (Bytes(64 * GIB), Bytes(60 * GIB));
+    let bounded = if let Some(limit) = &allowed.memory {
+        assert_eq!((limit.total, limit.available), whole);
+        format!("; memory {}, available {} by {}", memory.total.0, memory.available.0, limit.by)
     } else {
-        assert_eq!((memory.total, memory.available), (Bytes(64 * GIB), Bytes(60 * GIB)));
-    }
-    if memory.swap_total != Bytes(8 * GIB) {
-        text += &format!("; swap {}", memory.swap_total.0);
-    }
-    text
+        assert_eq!((memory.total, memory.available), whole);
+        String::new()
+    };
+    let has_swap = memory.swap_total == Bytes(8 * GIB);
+    let swap = if has_swap { String::new() } else { format!("; swap {}", memory.swap_total.0) };
+    format!("{} threads{by}{bounded}{swap}", sample.threads())
 }
 
 #[test]
@@ -81,8 +79,9 @@ fn each_layout_is_read() {
         assert_eq!(told(&sample), expected, "{}", case.display());
         // The rows of the sources tell it too.
         let row = |name: &str| row(&sample, name);
-        assert_eq!(row("cpu").contains("usable by"), !sample.allowed.threads_by.is_empty(), "{}", row("cpu"));
+        assert_eq!(row("cpu").contains("usable ("), !sample.allowed.threads_by.is_empty(), "{}", row("cpu"));
         assert_eq!(row("memory").contains("limited by"), sample.allowed.memory.is_some(), "{}", row("memory"));
+        assert!(row("memory").contains(&format!("of {}", sample.memory.total)), "{}", row("memory"));
         for path in unreadable.split(", ").take(3) {
             assert!(row("memory").contains(path), "{} lacks {path}", row("memory"));
         }
