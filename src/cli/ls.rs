@@ -333,12 +333,12 @@ mod tests {
           type  tensors  parameters     size
           F32        20      20.6 k  82.6 kB
 
-        Memory, estimated: KV cache, and with weights and compute buffers in all
+        Memory, estimated: KV cache, and with weights, compute buffers and the program in all
           context  KV f16   in all  KV q8_0   in all  KV q4_0   in all
-          4096     524 kB   6.7 MB   557 kB   6.7 MB   295 kB   6.4 MB
-          8192     1.0 MB  11.4 MB   1.1 MB  11.4 MB   590 kB  10.9 MB
-          16384    2.1 MB  20.8 MB   2.2 MB  20.9 MB   1.2 MB  19.9 MB
-          20000    2.6 MB  25.2 MB   2.8 MB  25.4 MB   1.5 MB  24.1 MB
+          4096     524 kB  16.7 MB   557 kB  16.7 MB   295 kB  16.5 MB
+          8192     1.0 MB  21.4 MB   1.1 MB  21.5 MB   590 kB  20.9 MB
+          16384    2.1 MB  30.8 MB   2.2 MB  31.0 MB   1.2 MB  29.9 MB
+          20000    2.6 MB  35.3 MB   2.8 MB  35.4 MB   1.5 MB  34.1 MB
 
         Files
             5.0 GB    24 h ago  /hub/one[2J.gguf

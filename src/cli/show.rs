@@ -204,7 +204,7 @@ fn types(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
 
 fn memory(out: &mut impl Write, table: &Table) -> io::Result<()> {
     let free = table.free().map_or_else(String::new, |free| format!("; free: {free}"));
-    writeln!(out, "\nMemory, estimated: KV cache, and with weights and compute buffers in all{free}")?;
+    writeln!(out, "\nMemory, estimated: KV cache, and with weights, compute buffers and the program in all{free}")?;
     let rows: Vec<_> = table
         .rows
         .iter()

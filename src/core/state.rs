@@ -553,7 +553,7 @@ impl State {
 
     /// Threads that all sessions together may use.
     pub fn thread_limit(&self) -> u32 {
-        let cores = self.machine.sample.as_ref().map_or(1, |sample| sample.cores.len().max(1) as u32);
-        self.settings.budget.threads.unwrap_or(cores)
+        let usable = self.machine.sample.as_ref().map_or(1, |sample| sample.threads());
+        self.settings.budget.threads.unwrap_or(usable)
     }
 }

@@ -153,6 +153,7 @@ fn summary(name: &str, parameters: u64, size: Bytes, quant: &str, layers: u64, k
             query: 4096,
             inner: 0,
             latent: 0,
+            embedding: None,
         },
     }
 }

@@ -166,7 +166,7 @@ fn refused(canvas: &mut Canvas<'_>, area: Rect, model: &str, refusal: &Refusal) 
     let figures: [(&str, Bytes, Meaning); 9] = [
         ("weights", needed.weights, Meaning::Text),
         ("context", needed.context, Meaning::Text),
-        ("compute buffers, at most", needed.compute, Meaning::Text),
+        ("compute and program, at most", needed.compute + needed.program, Meaning::Text),
         ("needed", needed.total(), Meaning::Bad),
         ("available", refusal.available, Meaning::Text),
         ("promised to other sessions", refusal.promised, Meaning::Text),

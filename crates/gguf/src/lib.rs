@@ -13,6 +13,7 @@ mod describe;
 mod error;
 mod estimate;
 mod header;
+mod repack;
 mod shape;
 mod source;
 pub mod split;
@@ -26,8 +27,11 @@ mod value;
 pub use error::{Error, Place};
 pub use estimate::{CacheKind, Estimate, Needs};
 pub use header::{Header, Tensor};
+pub use repack::Processor;
 pub use source::{Endian, ReadAt};
-pub use summary::{Attention, Kind, LayerCache, Mix, Part, RopeScaling, SamplingDefaults, Shape, Summary, TypeShare};
+pub use summary::{
+    Attention, Kind, LayerCache, Matrix, Mix, Part, RopeScaling, SamplingDefaults, Shape, Summary, TypeShare,
+};
 pub use text::{clean, is_harmful};
 pub use types::{TensorType, file_type_label};
 pub use value::{Array, Metadata, Value, ValueType};

@@ -153,6 +153,20 @@ pub struct Shape {
     /// Elements per cell and layer that latent attention (MLA) needs; 0 for other kinds. A file without
     /// `key_length_mla` keeps whole keys and values all the same.
     pub latent: u32,
+    /// The token embedding, which is the output matrix too where there is no other.
+    #[serde(default)]
+    pub embedding: Option<Matrix>,
+}
+
+/// A matrix as the memory formulas need it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Matrix {
+    /// ggml's number of its type.
+    pub tensor_type: u32,
+    /// Rows.
+    pub rows: u64,
+    /// Bytes.
+    pub bytes: u64,
 }
 
 /// `{arch}.rope.scaling.*`: how a model reaches further than it was first trained for.

@@ -129,8 +129,7 @@ fn prepare(state: &State, plan: Plan) -> Result<Bench, String> {
 fn needed(plan: &Plan, cells: &[super::super::bench::Cell], model: &Model) -> Bytes {
     let most = cells.iter().map(|cell| plan.n_context(cells, cell.parallel).saturating_mul(cell.parallel)).max();
     let settings = SessionSettings { context: most.unwrap_or(0), ..plan.settings };
-    estimate(model, &settings)
-        .map_or(Bytes(0), |estimate| Bytes(estimate.weights + estimate.kv.unwrap_or(0) + 2 * estimate.compute_high))
+    estimate(model, &settings).map_or(Bytes(0), |estimate| Bytes(estimate.total() + estimate.compute_high))
 }
 
 /// Load the next models that wait; without any the bench has ended.
