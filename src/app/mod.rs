@@ -309,6 +309,13 @@ impl App {
                     sampler.watch(pids);
                 }
             }
+            // Small and rare, so it needs no thread.
+            Effect::RememberTry { model, tried } => {
+                if let Err(error) = library::remember_try(&model, tried, &library::Env::read()) {
+                    let text = format!("what became of {} can't be written down: {error}", model.name);
+                    self.handle(Event::Trouble(text));
+                }
+            }
             Effect::Scan => self.scan(),
             Effect::Judge { generation, models, table } => {
                 let judge = move || {

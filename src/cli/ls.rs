@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::time::Duration;
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -17,6 +16,7 @@ use crate::core::model::{Model, Status};
 use crate::core::openness::{self, Card, Table};
 use crate::core::state::LibrarySort;
 use crate::core::units;
+pub(super) use crate::core::units::ago;
 
 /// The arguments.
 #[derive(Debug, Clone, Default)]
@@ -119,18 +119,11 @@ fn cells(model: &Model, card: &Card, speed: Option<String>, now: i64) -> Vec<Str
     ];
     cells.extend(speed);
     cells.push(match &model.status {
+        Status::Runnable if model.is_doubtful() => "ready, with remarks".to_owned(),
         Status::Runnable => "ready".to_owned(),
         status => format!("✕ {status}"),
     });
     cells
-}
-
-/// A time in the past: `today`, `2 h ago`, `3 d ago`.
-pub(super) fn ago(then: i64, now: i64) -> String {
-    match now.saturating_sub(then) {
-        seconds if seconds < 60 => "just now".to_owned(),
-        seconds => format!("{} ago", units::span(Duration::from_secs(seconds.unsigned_abs()))),
-    }
 }
 
 #[derive(Serialize)]
@@ -200,6 +193,8 @@ mod tests {
             note: Some("a note".to_owned()),
             format: Format::Gguf,
             card: None,
+            overridden: None,
+            tried: None,
             also: Vec::new(),
         };
         let broken = Model {
@@ -215,6 +210,8 @@ mod tests {
             note: None,
             format: Format::Gguf,
             card: None,
+            overridden: None,
+            tried: None,
             also: Vec::new(),
         };
         let store = |store, place: &str, problems: &[&str]| StoreStatus {

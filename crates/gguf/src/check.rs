@@ -73,9 +73,8 @@ pub(crate) fn findings(header: &Header) -> Findings {
     if header.endian != Endian::native() {
         found.remark("its bytes are in the other order: llama.cpp refuses it on this processor");
     }
-    if !header.tensors.is_empty() && !header.data_offset.is_multiple_of(TENSOR_ALIGNMENT) {
-        let at = header.data_offset;
-        found.remark(format!("tensor data starts at byte {at}, no multiple of {TENSOR_ALIGNMENT}: it can't be mapped"));
+    if !is_aligned(header) {
+        found.remark(format!("its tensors are not aligned to {TENSOR_ALIGNMENT} bytes: it is read rather than mapped"));
     }
     if part(&header.metadata).is_some_and(|part| part.number > 1) {
         // Only the first part has the model's keys.
@@ -94,6 +93,13 @@ pub(crate) fn findings(header: &Header) -> Findings {
         }
     }
     found
+}
+
+/// Whether a mapped file can be used: `(uintptr_t)ptr % TENSOR_ALIGNMENT == 0` (`ggml-backend.cpp`).
+pub(crate) fn is_aligned(header: &Header) -> bool {
+    let is_aligned = |offset: u64| offset.is_multiple_of(TENSOR_ALIGNMENT);
+    header.tensors.is_empty()
+        || (is_aligned(header.data_offset) && header.tensors.iter().all(|one| is_aligned(one.offset)))
 }
 
 /// Later parts are read with an accessor that asserts the type (`llama-model-loader.cpp`).
@@ -249,7 +255,7 @@ impl Check<'_> {
     }
 
     fn tensors(&mut self) {
-        let blocks = self.number("block_count").unwrap_or(0);
+        let Some(blocks) = self.number("block_count") else { return };
         let mut highest = None;
         for (number, tensor) in (1..).zip(&self.header.tensors) {
             let (block, role) = role(&tensor.name);

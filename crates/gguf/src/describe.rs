@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    check,
     header::{Header, Tensor},
     quant, shape,
     summary::{Kind, Part, RopeScaling, SamplingDefaults, Summary, TypeShare},
@@ -44,10 +45,11 @@ pub(crate) fn summary(header: &Header) -> Summary {
         bits_per_weight: (parameters > 0 && all_known).then(|| 8.0 * tensor_bytes as f64 / parameters as f64),
         quant,
         quant_source,
+        is_aligned: check::is_aligned(header),
         fatal: findings.fatal,
         remarks: findings.remarks,
         types: types(header),
-        context_length: number("context_length"),
+        context_length: number("context_length").filter(|&tokens| tokens > 0),
         block_count: number("block_count"),
         embedding_length: number("embedding_length"),
         head_count: number("attention.head_count"),

@@ -73,6 +73,8 @@ pub struct Summary {
     pub quant: Option<String>,
     /// Where that label comes from.
     pub quant_source: QuantSource,
+    /// The tensor data begins where a mapped file can be used; else it has to be read.
+    pub is_aligned: bool,
     /// What llama.cpp is known to abort at.
     pub fatal: Option<String>,
     /// What is odd about the file, though llama.cpp may run it, or refuse it by itself; at most a few.

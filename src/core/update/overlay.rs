@@ -87,6 +87,12 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             Action::Quit => action::act(state, Action::Quit),
             _ => keep(state, Overlay::Refused { model, settings, refusal }),
         },
+        Overlay::TryAnyway { model, settings } => match action {
+            Action::Force => session::try_anyway(state, &model, *settings),
+            Action::Back | Action::Confirm(false) | Action::Choose => Vec::new(),
+            Action::Quit => action::act(state, Action::Quit),
+            _ => keep(state, Overlay::TryAnyway { model, settings }),
+        },
         Overlay::Vote { chosen } => match action {
             Action::Back => Vec::new(),
             Action::Quit => action::act(state, Action::Quit),

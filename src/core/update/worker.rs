@@ -1,14 +1,17 @@
 //! What follows from news of a worker.
 
+use std::sync::Arc;
+
 use wire::{Channel, Event as Said, FailureKind, Role};
 
 use super::super::answer;
 use super::super::effect::Effect;
 use super::super::event::{Moment, WorkerEvent};
+use super::super::model::Outcome;
 use super::super::plan;
 use super::super::session::{End, Phase, Session, SessionId, Step, WorkerId};
 use super::super::state::{Focus, State};
-use super::{context, history};
+use super::{context, history, tries};
 use super::session::{answer as answer_now, find, remove, share_threads, watch};
 
 /// The most lines of a worker's log that are kept.
@@ -115,6 +118,7 @@ fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
                 state.library.measured.insert(model, rate);
             }
             let mut effects = history::remember_answer(state, id);
+            effects.extend(ran(state, id));
             effects.extend(share_threads(state));
             return effects;
         }
@@ -142,18 +146,37 @@ fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
             }
             Some(id) => return super::quality::failed(state, id, &failure.message, failure.hint.as_deref()),
             // The worker ends now; what it says here is the reason that the user reads.
-            None => session.phase = Phase::Failed { reason: failure.message, hint: failure.hint },
+            None => {
+                let model = Arc::clone(&session.model);
+                let outcome = Outcome::Refused(failure.message.clone());
+                session.phase = Phase::Failed { reason: failure.message, hint: failure.hint };
+                return tries::remember(state, &model, outcome).into_iter().collect();
+            }
         },
-        Said::Scored(scored) => return super::quality::scored(state, *scored),
+        Said::Scored(scored) => {
+            let mut effects: Vec<Effect> = ran(state, id).into_iter().collect();
+            effects.extend(super::quality::scored(state, *scored));
+            return effects;
+        }
         // Whatever a worker says out of turn changes nothing.
         _ => {}
     }
     Vec::new()
 }
 
+/// The model of a session has done what it was asked to.
+fn ran(state: &mut State, id: SessionId) -> Option<Effect> {
+    let model = Arc::clone(&state.session(id)?.model);
+    tries::remember(state, &model, Outcome::Ran)
+}
+
 fn exited(state: &mut State, id: SessionId, reason: String, expected: bool, hint: Option<String>) -> Vec<Effect> {
     let now = state.now;
     let Some(session) = find(state, id) else { return Vec::new() };
+    // What was not started has not died, and who said why has.
+    let has_died = session.pid.is_some() && !expected && !matches!(session.phase, Phase::Failed { .. });
+    let last_words = hint.as_deref().or_else(|| session.log.last().map(String::as_str));
+    let death = has_died.then(|| (Arc::clone(&session.model), tries::died(&reason, last_words)));
     session.pid = None;
     session.process = None;
     session.gpu_memory = None;
@@ -178,6 +201,7 @@ fn exited(state: &mut State, id: SessionId, reason: String, expected: bool, hint
         }
     }
     effects.push(watch(state));
+    effects.extend(death.and_then(|(model, outcome)| tries::remember(state, &model, outcome)));
     effects.extend(share_threads(state));
     effects
 }
