@@ -254,7 +254,16 @@ fn what_is_called_like_a_part_and_is_none() {
     write(&folder.join("says-00001-of-00002.gguf"), &part(1, 3));
     write(&folder.join("says-00002-of-00002.gguf"), &part(2, 2));
     machine.blob("models--a--b", "1", "x-00002-of-00009.gguf", "5", &model("5"));
-    insta::assert_snapshot!(machine.lines(), @"");
+    insta::assert_snapshot!(machine.lines(), @r#"
+    hf:a/b/x-00002-of-00009.gguf · x-00002-of-00009 · ready
+    folder:[root]/models/mixed-00001-of-00002.gguf · mixed-00001-of-00002 · ready
+    folder:[root]/models/mixed-00001-of-00002.gguf@[root]/models/mixed-00002-of-00002.gguf · mixed · 1 of 2 parts
+    folder:[root]/models/one-00001-of-00001.gguf · one · ready
+    folder:[root]/models/says-00001-of-00002.gguf · says · its name says part 1 of 2, its header part 1 of 3: llama.cpp needs both to be the same in 2 files
+    folder:[root]/models/two-00001-of-00002.gguf · two-00001-of-00002 · ready
+    folder:[root]/models/two-00002-of-00002.gguf · two-00002-of-00002 · ready
+    folder:[root]/models/x-00001-of-00013.gguf · x-00001-of-00013 · ready
+    "#);
     let at = |name: &str| {
         let path = folder.join(name);
         at_path(&path, &machine.env).map(|model| (model.name.clone(), model.status.to_string(), model.files.len()))

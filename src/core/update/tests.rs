@@ -11,7 +11,7 @@ use super::update;
 use crate::core::editor::Edit;
 use crate::core::event::{LibraryEvent, WorkerEvent};
 use crate::core::machine::{Core, Host, Memory, Process, Sample};
-use crate::core::model::{Outcome, Format, Model, ModelFile, Status, Store};
+use crate::core::model::{Format, Model, ModelFile, Outcome, Status, Store};
 use crate::core::session::{End, Phase, Step, WorkerId};
 use crate::core::settings::Settings;
 use crate::core::state::{Focus, Overlay, Screen};
@@ -494,7 +494,8 @@ fn what_the_check_refuses_is_tried_on_a_key_and_its_end_remembered() {
     );
     let worker = program.state.fleet.sessions[0].worker;
     program.happens(Event::Worker(worker, WorkerEvent::Spawned { pid: 7 }));
-    let hint = Some("GGML_ASSERT failed".to_owned());
+    program.happens(Event::Worker(worker, WorkerEvent::Logged("GGML_ASSERT failed".into())));
+    let hint = Some("see the log".to_owned());
     let exited = WorkerEvent::Exited { reason: "killed by signal 6".into(), expected: false, hint };
     let effects = program.happens(Event::Worker(worker, exited));
     let died = Outcome::Died("killed by signal 6: GGML_ASSERT failed".to_owned());

@@ -175,7 +175,9 @@ fn exited(state: &mut State, id: SessionId, reason: String, expected: bool, hint
     let Some(session) = find(state, id) else { return Vec::new() };
     // What was not started has not died, and who said why has.
     let has_died = session.pid.is_some() && !expected && !matches!(session.phase, Phase::Failed { .. });
-    let last_words = hint.as_deref().or_else(|| session.log.last().map(String::as_str));
+    // What llama.cpp wrote last says more than a hint does; the engine's name stands in the log too.
+    let written = session.log.iter().rev().map(String::as_str).find(|line| !line.starts_with("engine "));
+    let last_words = written.or(hint.as_deref());
     let death = has_died.then(|| (Arc::clone(&session.model), tries::died(&reason, last_words)));
     session.pid = None;
     session.process = None;
