@@ -351,6 +351,9 @@ mod tests {
           size               7 B
           last used          —, the file system tells of no reading
 
+        Remarks
+          can be tried       `--force` tries it anyway, in a worker of its own
+
         Openness
           declared           no licence that is known
           OSAI Index         not assessed: European Open Source AI Index, 2026-06-12, does not know it
@@ -375,6 +378,9 @@ mod tests {
               "repository": null,
               "status": "damaged",
               "reason": "cut off at tensor 131 of 272",
+              "overridden": null,
+              "remarks": [],
+              "tried": null,
               "architecture": null,
               "parameters": null,
               "quant": null,
@@ -406,6 +412,9 @@ mod tests {
               "repository": "Qwen/Qwen3-8B-GGUF",
               "status": "runnable",
               "reason": null,
+              "overridden": null,
+              "remarks": [],
+              "tried": null,
               "architecture": "llama",
               "parameters": 20640,
               "quant": "F32",

@@ -268,6 +268,7 @@ fn tensors_that_are_not_aligned_are_read_rather_than_mapped() {
     for mutation in gguf::testing::mutations(&original).filter(is_one) {
         let path = house.write("aligned.gguf", &mutation.bytes);
         let ran = house.run(&["run", path.to_str().unwrap(), "-p", "Call me", "-n", "2"]);
-        assert_eq!(ran.code, Some(0), "{}: {ran:?}", mutation.name);
+        // What stands there is not what was written, but mapped it would have ended the worker.
+        assert!(!ran.stderr.contains("killed by signal"), "{}: {ran:?}", mutation.name);
     }
 }

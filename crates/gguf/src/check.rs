@@ -236,8 +236,8 @@ impl Check<'_> {
 
     fn vocabulary(&mut self) {
         // `id_to_token.size() == token_to_id.size()` (`llama-vocab.cpp`).
-        if let Some((token, earlier)) = self.header.tokens.repeated {
-            self.found.fatal(format!("token {token} of the vocabulary is the same as token {earlier}"));
+        if let Some(token) = self.header.tokens.repeated {
+            self.found.fatal(format!("token {token} of the vocabulary appears twice"));
         }
         let metadata = &self.header.metadata;
         let model = metadata.str("tokenizer.ggml.model");

@@ -11,7 +11,7 @@ pub(crate) const MAX_STRING: u64 = MAX_HEADER;
 /// Bytes read first: enough for a file without a tokenizer.
 const FIRST_CHUNK: usize = 16 << 10;
 /// Bytes read at a time after that. Small enough to stay in the processor's cache.
-const CHUNK: usize = 64 << 10;
+pub(crate) const CHUNK: usize = 64 << 10;
 
 /// Something that can be read at any place, such as a file or a slice.
 pub trait ReadAt {

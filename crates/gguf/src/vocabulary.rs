@@ -10,20 +10,19 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::{
     error::Error,
-    source::{Cursor, ReadAt},
+    source::{CHUNK, Cursor, Endian, ReadAt},
 };
 
-/// The most tokens that are compared; no vocabulary has a tenth of it. The table takes 16 bytes for each.
+/// The most tokens that are compared; no vocabulary has a tenth of it. The table takes 8 bytes for each.
 const MAX_TOKENS: u64 = 1 << 22;
 /// Room that is made before the first token: the rest is made as tokens come, whatever the file declares.
-const FIRST_ROOM: u64 = 1 << 18;
+const FIRST_ROOM: u64 = 1 << 19;
 
 /// What was seen of a vocabulary in passing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Tokens {
-    /// The first token that an earlier one is equal to, and that one: llama.cpp counts both and asserts that they are as
-    /// many as before.
-    pub(crate) repeated: Option<(u64, u64)>,
+    /// The first token that stands there twice, by its later place: llama.cpp asserts that there is none.
+    pub(crate) repeated: Option<u64>,
     /// A token such as `<0x0A>` is there, for bytes without a token of their own.
     pub(crate) has_bytes: bool,
 }
@@ -31,52 +30,54 @@ pub(crate) struct Tokens {
 /// Where a token stands.
 #[derive(Clone, Copy)]
 struct Place {
-    /// Hashed with this table's key, which a file can't know.
-    hash: u64,
+    /// Half of its hash with this table's key, which a file can't know.
+    hash: u32,
     /// Offset of its length. A header is shorter than 4 GiB.
     offset: u32,
-    /// Its number.
-    index: u32,
+}
+
+impl Place {
+    /// The table goes by the highest bits and the lowest.
+    fn hash(self) -> u64 {
+        u64::from(self.hash) << 32 | u64::from(self.hash)
+    }
 }
 
 /// Go over a vocabulary of `count` tokens.
 pub(crate) fn read<R: ReadAt + ?Sized>(cursor: &mut Cursor<'_, R>, count: u64) -> Result<Tokens, Error> {
     let mut tokens = Tokens::default();
-    let source = cursor.source();
-    let endian = cursor.endian;
+    let again = Again { source: cursor.source(), endian: cursor.endian };
     let is_comparable = count <= MAX_TOKENS;
     let mut table = HashTable::with_capacity(if is_comparable { count.min(FIRST_ROOM) as usize } else { 0 });
+    // Empty tokens by their offset, in order: each is called after its number.
+    let mut empty: Vec<(u32, u64)> = Vec::new();
     let hasher = DefaultHashBuilder::default();
-    let mut index = 0_u32;
+    let mut next = 0_u64;
     cursor.strings(count, |offset, token| {
-        let number = index;
-        index = index.wrapping_add(1);
+        let index = next;
+        next += 1;
         // None is longer than a chunk in earnest.
-        let Some(token) = token else { return };
+        let (Some(token), Ok(offset)) = (token, u32::try_from(offset)) else { return };
         tokens.has_bytes |= token.len() == 6 && token.starts_with(b"<0x");
         if !is_comparable || tokens.repeated.is_some() {
             return;
         }
-        let stand_in;
+        let name;
         let token = match up_to_nul(token) {
             [] => {
-                stand_in = name_of_empty(number);
-                stand_in.as_slice()
+                empty.push((offset, index));
+                name = name_of_empty(index);
+                name.as_slice()
             }
             token => token,
         };
-        let hash = hasher.hash_one(token);
-        let is_equal = |other: &Place| {
-            other.hash == hash
-                && read_again(source, *other, |length| endian.u64(length)).is_some_and(|other| other == token)
-        };
-        match table.find(hash, is_equal) {
-            Some(other) => tokens.repeated = Some((number.into(), other.index.into())),
-            None => {
-                if let Ok(offset) = u32::try_from(offset) {
-                    table.insert_unique(hash, Place { hash, offset, index: number }, |place| place.hash);
-                }
-            }
+        let place = Place { hash: hasher.hash_one(token) as u32, offset };
+        let is_equal =
+            |other: &Place| other.hash == place.hash && again.token(*other, &empty).is_some_and(|other| other == token);
+        if table.find(place.hash(), is_equal).is_some() {
+            tokens.repeated = Some(index);
+        } else {
+            table.insert_unique(place.hash(), place, |place| place.hash());
         }
     })?;
     Ok(tokens)
@@ -84,23 +85,38 @@ pub(crate) fn read<R: ReadAt + ?Sized>(cursor: &mut Cursor<'_, R>, count: u64) -
 
 /// llama.cpp reads a token up to its first NUL.
 fn up_to_nul(token: &[u8]) -> &[u8] {
-    token.iter().position(|byte| *byte == 0).map_or(token, |end| &token[..end])
+    if !token.contains(&0) {
+        return token;
+    }
+    token.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
 /// The name that llama.cpp gives to an empty token.
-fn name_of_empty(index: u32) -> Vec<u8> {
+fn name_of_empty(index: u64) -> Vec<u8> {
     format!("[EMPTY_{index}]").into_bytes()
 }
 
-/// A token that was gone over before; `None` where the file can't be read any more.
-fn read_again<R: ReadAt + ?Sized>(source: &R, place: Place, number: impl Fn([u8; 8]) -> u64) -> Option<Vec<u8>> {
-    let mut length = [0; 8];
-    read_exact(source, &mut length, place.offset.into())?;
-    let mut token = vec![0; usize::try_from(number(length)).ok()?];
-    read_exact(source, &mut token, u64::from(place.offset) + 8)?;
-    let end = up_to_nul(&token).len();
-    token.truncate(end);
-    Some(if token.is_empty() { name_of_empty(place.index) } else { token })
+/// Reads tokens again that were gone over before.
+struct Again<'a, R: ?Sized> {
+    source: &'a R,
+    endian: Endian,
+}
+
+impl<R: ReadAt + ?Sized> Again<'_, R> {
+    /// The token at a place; `None` where the file can't be read any more.
+    fn token(&self, place: Place, empty: &[(u32, u64)]) -> Option<Vec<u8>> {
+        let mut length = [0; 8];
+        read_exact(self.source, &mut length, place.offset.into())?;
+        let mut token = vec![0; usize::try_from(self.endian.u64(length)).ok().filter(|length| *length <= CHUNK)?];
+        read_exact(self.source, &mut token, u64::from(place.offset) + 8)?;
+        let end = up_to_nul(&token).len();
+        token.truncate(end);
+        if !token.is_empty() {
+            return Some(token);
+        }
+        let at = empty.binary_search_by_key(&place.offset, |(offset, _)| *offset).ok()?;
+        Some(name_of_empty(empty.get(at)?.1))
+    }
 }
 
 fn read_exact<R: ReadAt + ?Sized>(source: &R, mut buffer: &mut [u8], mut offset: u64) -> Option<()> {
@@ -138,14 +154,14 @@ mod tests {
             (&["a", "b", "ab", "ba"], None),
             // These two were taken for one by the length and the first byte.
             (&[":ĊĊĊĊĊĊ", ">ĊĊĊĊ"], None),
-            (&["a", "b", "a", "b"], Some((2, 0))),
+            (&["a", "b", "a", "b"], Some(2)),
             // Up to the first NUL, as llama.cpp reads them.
-            (&["a\0b", "b", "a"], Some((2, 0))),
+            (&["a\0b", "b", "a"], Some(2)),
             (&["a", "\0b", "\0c"], None),
             // Empty ones get names of their own, which others may have.
             (&["", "", ""], None),
-            (&["", "x", "[EMPTY_0]"], Some((2, 0))),
-            (&["[EMPTY_1]", ""], Some((1, 0))),
+            (&["", "x", "[EMPTY_0]"], Some(2)),
+            (&["[EMPTY_1]", ""], Some(1)),
         ] {
             let bytes = vocabulary(tokens);
             let mut cursor = Cursor::new(bytes.as_slice()).unwrap();

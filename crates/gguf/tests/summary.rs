@@ -464,11 +464,11 @@ fn what_llama_cpp_aborts_at() {
         (tiny().f32("llama.attention.layer_norm_rms_epsilon", -1e-5), "layer_norm_rms_epsilon is -1e-5"),
         (
             tiny().strings("tokenizer.ggml.tokens", (0..64).map(|token| (token % 60).to_string())),
-            "token 60 of the vocabulary is the same as token 0",
+            "token 60 of the vocabulary appears twice",
         ),
         (
             tiny().strings("tokenizer.ggml.tokens", (0..64).map(|token| format!("{}\0{token}", token.max(1)))),
-            "token 1 of the vocabulary is the same as token 0",
+            "token 1 of the vocabulary appears twice",
         ),
     ] {
         assert_eq!(fatal(&builder).as_deref(), Some(expected));
