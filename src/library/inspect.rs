@@ -201,9 +201,10 @@ fn status(looks: &[(u32, Look)], count: u32, other: Option<&safetensors::Config>
     for (number, look) in looks {
         let part = |reason: &str| if count > 1 { format!("part {number}: {reason}") } else { reason.to_owned() };
         match &look.outcome {
-            Err(Status::Damaged(reason)) => return Status::Damaged(part(reason)),
+            Err(Status::Damaged(reason)) | Ok(Some(gguf::Summary { fatal: Some(reason), .. })) => {
+                return Status::Damaged(part(reason));
+            }
             Err(Status::Unreadable(reason)) => return Status::Unreadable(part(reason)),
-            Ok(Some(gguf::Summary { fatal: Some(reason), .. })) => return Status::Damaged(part(reason)),
             _ => {}
         }
     }

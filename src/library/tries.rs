@@ -65,17 +65,17 @@ impl Tries {
 /// Remember what became of a model's files.
 pub fn remember(model: &Model, tried: Tried, env: &Env) -> io::Result<()> {
     let (Some(place), Some((path, size, modified))) = (place(env), key(model)) else { return Ok(()) };
-    let mut tries = Tries::read(env).tries;
-    tries.retain(|one| one.path != path);
+    let mut all = Tries::read(env).tries;
+    all.retain(|one| one.path != path);
     let outcome = match tried.outcome {
         Outcome::Ran => Outcome::Ran,
         Outcome::Refused(reason) => Outcome::Refused(gguf::clean(&reason, REASON_CHARS)),
         Outcome::Died(reason) => Outcome::Died(gguf::clean(&reason, REASON_CHARS)),
     };
-    tries.push(Try { path, size, modified, tried: Tried { outcome, ..tried } });
-    let first = tries.len().saturating_sub(MAX_TRIES);
-    tries.drain(..first);
-    let bytes = serde_json::to_vec_pretty(&Tries { tries }).map_err(io::Error::other)?;
+    all.push(Try { path, size, modified, tried: Tried { outcome, ..tried } });
+    let first = all.len().saturating_sub(MAX_TRIES);
+    all.drain(..first);
+    let bytes = serde_json::to_vec_pretty(&Tries { tries: all }).map_err(io::Error::other)?;
     replace(&place, |file| file.write_all(&bytes))
 }
 

@@ -224,9 +224,9 @@ impl Check<'_> {
             Some(value) if value.is_nan() || value < 0.0 => {
                 let text = format!("{key} is {:?}", value as f32);
                 if ROOT_MEAN_SQUARE.contains(&self.architecture) {
-                    self.found.fatal(text)
+                    self.found.fatal(text);
                 } else {
-                    self.found.remark(text)
+                    self.found.remark(text);
                 }
             }
             Some(value) if value > 1.0 => self.found.remark(format!("{key} is {:?}", value as f32)),

@@ -4,7 +4,7 @@
 //! believed where the tensors speak against it: a writer that never set it left F32 or F16 there.
 //!
 //! Most of a file's tensors can have another type than its quantisation is called after: rows that don't divide into blocks
-//! of 256 go into blocks of 32, so that a Q4_K_M of a small Gemma holds Q5_0 and Q8_0.
+//! of 256 go into blocks of 32, so that a `Q4_K_M` of a small Gemma holds `Q5_0` and `Q8_0`.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -136,10 +136,12 @@ fn label_of(word: &str) -> Option<Cow<'_, str>> {
     let (prefix, _) = bits.filter(|(_, bits)| matches!(bits.as_bytes(), [b'1'..=b'8']))?;
     let rest: Vec<&str> = rest.split('_').collect();
     let is_label = match (prefix, rest.as_slice()) {
-        ("Q", ["0" | "1" | "K"]) | ("TQ", ["0"]) | ("IQ", ["NL"]) => true,
-        ("Q", ["K", size]) | ("IQ", [size]) => SIZES.contains(size),
-        // For processors of one kind, which llama.cpp arranges by itself now.
-        ("Q", ["0", "4" | "8", "4" | "8"]) | ("IQ", ["NL", "4" | "8", "4" | "8"]) => true,
+        ("Q", ["K", size]) => SIZES.contains(size),
+        ("IQ", [size]) => *size == "NL" || SIZES.contains(size),
+        // The last two are for processors of one kind, which llama.cpp arranges by itself now.
+        ("Q", ["0" | "1" | "K"] | ["0", "4" | "8", "4" | "8"])
+        | ("IQ", ["NL", "4" | "8", "4" | "8"])
+        | ("TQ", ["0"]) => true,
         _ => false,
     };
     is_label.then(|| word.into())
@@ -168,8 +170,8 @@ impl Summary {
             let likely = [Some(main), fallback(main)].map(|kind| kind.map(|kind| kind.name().into_owned()));
             self.types.iter().any(|share| likely.contains(&Some(share.name.clone())))
         };
-        let named = names.into_iter().filter_map(quant_in_name);
-        let found = named.into_iter().find(|label| main_of(label).is_some_and(|main| self.part.is_some() || has(main)));
+        let mut labels = names.into_iter().filter_map(quant_in_name);
+        let found = labels.find(|label| main_of(label).is_some_and(|main| self.part.is_some() || has(main)));
         if let Some(label) = found {
             self.quant = Some(label);
             self.quant_source = QuantSource::Name;

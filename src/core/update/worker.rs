@@ -145,23 +145,26 @@ fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
                 return effects;
             }
             Some(id) => return super::quality::failed(state, id, &failure.message, failure.hint.as_deref()),
-            // The worker ends now; what it says here is the reason that the user reads.
-            None => {
-                let model = Arc::clone(&session.model);
-                let outcome = Outcome::Refused(failure.message.clone());
-                session.phase = Phase::Failed { reason: failure.message, hint: failure.hint };
-                return tries::remember(state, &model, outcome).into_iter().collect();
-            }
+            // What it says here is the reason that the user reads.
+            None => return refused(state, id, failure),
         },
         Said::Scored(scored) => {
-            let mut effects: Vec<Effect> = ran(state, id).into_iter().collect();
-            effects.extend(super::quality::scored(state, *scored));
-            return effects;
+            let ran = ran(state, id);
+            return ran.into_iter().chain(super::quality::scored(state, *scored)).collect();
         }
         // Whatever a worker says out of turn changes nothing.
         _ => {}
     }
     Vec::new()
+}
+
+/// A worker ends since it could not load its model.
+fn refused(state: &mut State, id: SessionId, failure: wire::Failure) -> Vec<Effect> {
+    let Some(session) = find(state, id) else { return Vec::new() };
+    let model = Arc::clone(&session.model);
+    let outcome = Outcome::Refused(failure.message.clone());
+    session.phase = Phase::Failed { reason: failure.message, hint: failure.hint };
+    tries::remember(state, &model, outcome).into_iter().collect()
 }
 
 /// The model of a session has done what it was asked to.
