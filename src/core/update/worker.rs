@@ -11,8 +11,8 @@ use super::super::model::Outcome;
 use super::super::plan;
 use super::super::session::{End, Phase, Session, SessionId, Step, WorkerId};
 use super::super::state::{Focus, State};
-use super::{context, history, tries};
 use super::session::{answer as answer_now, find, remove, share_threads, watch};
+use super::{context, history, tries};
 
 /// The most lines of a worker's log that are kept.
 const MAX_LOG: usize = 200;
@@ -109,18 +109,7 @@ fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
             session.finish(End::Finished(finish), now);
             session.phase = Phase::Ready;
             session.since = now;
-            if let Some(rate) = answer::speed(session) {
-                let joules = session.joules_per_token().value().map(|joules| joules.0);
-                let model = session.model.id.clone();
-                if let Some(joules) = joules {
-                    state.library.measured_joules.insert(model.clone(), joules);
-                }
-                state.library.measured.insert(model, rate);
-            }
-            let mut effects = history::remember_answer(state, id);
-            effects.extend(ran(state, id));
-            effects.extend(share_threads(state));
-            return effects;
+            return answered(state, id);
         }
         Said::Failed(failure) => match failure.id {
             Some(generation) if session.runs(generation) => {
@@ -156,6 +145,23 @@ fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
         _ => {}
     }
     Vec::new()
+}
+
+/// An answer is whole: what it tells of the model, and the next one's threads.
+fn answered(state: &mut State, id: SessionId) -> Vec<Effect> {
+    let Some(session) = find(state, id) else { return Vec::new() };
+    if let Some(rate) = answer::speed(session) {
+        let joules = session.joules_per_token().value().map(|joules| joules.0);
+        let model = session.model.id.clone();
+        if let Some(joules) = joules {
+            state.library.measured_joules.insert(model.clone(), joules);
+        }
+        state.library.measured.insert(model, rate);
+    }
+    let mut effects = history::remember_answer(state, id);
+    effects.extend(ran(state, id));
+    effects.extend(share_threads(state));
+    effects
 }
 
 /// A worker ends since it could not load its model.
