@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::time::Duration;
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -17,6 +16,7 @@ use crate::core::model::{Model, Status};
 use crate::core::openness::{self, Card, Table};
 use crate::core::state::LibrarySort;
 use crate::core::units;
+pub(super) use crate::core::units::ago;
 
 /// The arguments.
 #[derive(Debug, Clone, Default)]
@@ -119,18 +119,11 @@ fn cells(model: &Model, card: &Card, speed: Option<String>, now: i64) -> Vec<Str
     ];
     cells.extend(speed);
     cells.push(match &model.status {
+        Status::Runnable if model.is_doubtful() => "ready, with remarks".to_owned(),
         Status::Runnable => "ready".to_owned(),
         status => format!("✕ {status}"),
     });
     cells
-}
-
-/// A time in the past: `today`, `2 h ago`, `3 d ago`.
-pub(super) fn ago(then: i64, now: i64) -> String {
-    match now.saturating_sub(then) {
-        seconds if seconds < 60 => "just now".to_owned(),
-        seconds => format!("{} ago", units::span(Duration::from_secs(seconds.unsigned_abs()))),
-    }
 }
 
 #[derive(Serialize)]
@@ -200,6 +193,8 @@ mod tests {
             note: Some("a note".to_owned()),
             format: Format::Gguf,
             card: None,
+            overridden: None,
+            tried: None,
             also: Vec::new(),
         };
         let broken = Model {
@@ -215,6 +210,8 @@ mod tests {
             note: None,
             format: Format::Gguf,
             card: None,
+            overridden: None,
+            tried: None,
             also: Vec::new(),
         };
         let store = |store, place: &str, problems: &[&str]| StoreStatus {
@@ -354,6 +351,9 @@ mod tests {
           size               7 B
           last used          —, the file system tells of no reading
 
+        Remarks
+          can be tried       `--force` tries it anyway, in a worker of its own
+
         Openness
           declared           no licence that is known
           OSAI Index         not assessed: European Open Source AI Index, 2026-06-12, does not know it
@@ -378,6 +378,9 @@ mod tests {
               "repository": null,
               "status": "damaged",
               "reason": "cut off at tensor 131 of 272",
+              "overridden": null,
+              "remarks": [],
+              "tried": null,
               "architecture": null,
               "parameters": null,
               "quant": null,
@@ -409,6 +412,9 @@ mod tests {
               "repository": "Qwen/Qwen3-8B-GGUF",
               "status": "runnable",
               "reason": null,
+              "overridden": null,
+              "remarks": [],
+              "tried": null,
               "architecture": "llama",
               "parameters": 20640,
               "quant": "F32",

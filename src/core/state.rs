@@ -141,6 +141,13 @@ pub enum Overlay {
         /// The figures.
         refusal: Refusal,
     },
+    /// A model that the check refuses, or that is no language model: whether to try it all the same.
+    TryAnyway {
+        /// Which model, by its id.
+        model: String,
+        /// How it was to run.
+        settings: Box<SessionSettings>,
+    },
     /// The vote on the race: the chosen row, the one behind the columns is a tie.
     Vote {
         /// The row.

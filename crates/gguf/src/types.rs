@@ -91,6 +91,16 @@ impl TensorType {
         TABLE.iter().find(|row| row.id == self.0)
     }
 
+    /// The type of a name, as [`name`](Self::name) gives it.
+    pub(crate) fn by_name(name: &str) -> Option<Self> {
+        TABLE.iter().find(|row| row.name == name).map(|row| Self(row.id))
+    }
+
+    /// Whether its elements are floats of their own.
+    pub(crate) fn is_float(self) -> bool {
+        matches!(self, Self::F32 | Self::F16 | Self::BF16 | Self::F64)
+    }
+
     /// ggml's name, such as `Q4_K`; `type 99` where unknown.
     pub fn name(self) -> Cow<'static, str> {
         self.row().map_or_else(|| Cow::Owned(format!("type {}", self.0)), |row| Cow::Borrowed(row.name))
