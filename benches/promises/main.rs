@@ -28,6 +28,9 @@ mod monitors;
 #[cfg(unix)]
 mod race;
 #[cfg(unix)]
+#[path = "../../tests/program/real_vocabulary.rs"]
+mod real_vocabulary;
+#[cfg(unix)]
 mod sessions;
 #[cfg(unix)]
 mod speed;
@@ -49,6 +52,7 @@ const GROUPS: &[Group] = &[
     ("speed-starter", true, speed::starter_model),
     ("speed-given", true, speed::given_model),
     ("library", false, library::measure),
+    ("headers", false, library::headers),
     ("stores", false, library::stores),
     ("house", false, house::measure),
     ("history", false, lab::history),

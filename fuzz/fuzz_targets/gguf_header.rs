@@ -14,6 +14,9 @@ fuzz_target!(|bytes: &[u8]| {
                 let estimate = summary.estimate(&needs);
                 assert!(estimate.compute_low <= estimate.compute_high);
             }
+            for text in summary.fatal.iter().chain(&summary.remarks) {
+                assert_eq!(*text, gguf::clean(text, 200));
+            }
             assert!(summary.active_parameters() <= Some(summary.parameters));
             assert!(summary.longest_context() >= summary.context_length);
             let _ = summary.latent_overhead();

@@ -309,6 +309,7 @@ impl App {
                     sampler.watch(pids);
                 }
             }
+            Effect::RememberTry { model, tried } => self.remember_try(&model, tried),
             Effect::Scan => self.scan(),
             Effect::Judge { generation, models, table } => {
                 let judge = move || {
@@ -394,6 +395,14 @@ impl App {
             Effect::Copy(text) => self.clipboard = Some(text),
             Effect::WriteNew { name, text } => self.handle(export::write_new(&name, &text)),
             Effect::Quit => {}
+        }
+    }
+
+    /// Keep what became of a model's files. Small and rare, so it needs no thread.
+    fn remember_try(&mut self, model: &crate::core::model::Model, tried: crate::core::model::Tried) {
+        if let Err(error) = library::remember_try(model, tried, &library::Env::read()) {
+            let text = format!("what became of {} can't be written down: {error}", model.name);
+            self.handle(Event::Trouble(text));
         }
     }
 

@@ -68,14 +68,13 @@ pub fn watch(settings: Settings, mut show: impl FnMut(&State) -> io::Result<()>)
     Ok(())
 }
 
-/// Measure the memory's bandwidth with all cores, and keep it.
+/// Measure the memory's bandwidth with all cores that may be used, and keep it.
 ///
 /// # Errors
 ///
 /// Why it could not be measured.
 pub fn bandwidth(sample: &Sample) -> Result<Bandwidth, String> {
-    let threads = sample.cores.len().max(1) as u32;
-    super::aside::measure(threads, sample.memory.available, Clock::start().now().unix)
+    super::aside::measure(sample.threads(), sample.memory.available, Clock::start().now().unix)
 }
 
 /// Hand every tick of a recording to `show`, without waiting.

@@ -44,6 +44,9 @@ pub struct Bench {
     /// Count repetitions that heat or other programs spoiled as well; they are marked
     #[arg(long)]
     keep_tainted: bool,
+    /// Measure models although the check of their files refuses them
+    #[arg(long)]
+    force: bool,
     /// Print one JSON document
     #[arg(long, group = "format")]
     json: bool,
@@ -79,6 +82,12 @@ pub async fn run(arguments: &Bench, models: Vec<Arc<Model>>, app: &mut App) -> E
         complain(&error);
         return Exit::Usage;
     }
+    let now = app.state.now.unix;
+    // One that can't be tried either is told of like the others that can't be run.
+    let admit = |model: &Arc<Model>| {
+        super::force::admit(model, true, now).unwrap_or_else(|super::run::Failure(..)| Arc::clone(model))
+    };
+    let models = if arguments.force { models.iter().map(admit).collect() } else { models };
     let can_run = models.iter().any(|model| model.is_runnable());
     app.adopt(models);
     // Admission needs to know the memory.

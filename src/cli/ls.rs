@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::time::Duration;
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -17,6 +16,7 @@ use crate::core::model::{Model, Status};
 use crate::core::openness::{self, Card, Table};
 use crate::core::state::LibrarySort;
 use crate::core::units;
+pub(super) use crate::core::units::ago;
 
 /// The arguments.
 #[derive(Debug, Clone, Default)]
@@ -119,18 +119,11 @@ fn cells(model: &Model, card: &Card, speed: Option<String>, now: i64) -> Vec<Str
     ];
     cells.extend(speed);
     cells.push(match &model.status {
+        Status::Runnable if model.is_doubtful() => "ready, with remarks".to_owned(),
         Status::Runnable => "ready".to_owned(),
         status => format!("✕ {status}"),
     });
     cells
-}
-
-/// A time in the past: `today`, `2 h ago`, `3 d ago`.
-pub(super) fn ago(then: i64, now: i64) -> String {
-    match now.saturating_sub(then) {
-        seconds if seconds < 60 => "just now".to_owned(),
-        seconds => format!("{} ago", units::span(Duration::from_secs(seconds.unsigned_abs()))),
-    }
 }
 
 #[derive(Serialize)]
@@ -200,6 +193,8 @@ mod tests {
             note: Some("a note".to_owned()),
             format: Format::Gguf,
             card: None,
+            overridden: None,
+            tried: None,
             also: Vec::new(),
         };
         let broken = Model {
@@ -215,6 +210,8 @@ mod tests {
             note: None,
             format: Format::Gguf,
             card: None,
+            overridden: None,
+            tried: None,
             also: Vec::new(),
         };
         let store = |store, place: &str, problems: &[&str]| StoreStatus {
@@ -333,12 +330,12 @@ mod tests {
           type  tensors  parameters     size
           F32        20      20.6 k  82.6 kB
 
-        Memory, estimated: KV cache, and with weights and compute buffers in all
+        Memory, estimated: KV cache, and with weights, compute buffers and the program in all
           context  KV f16   in all  KV q8_0   in all  KV q4_0   in all
-          4096     524 kB   6.7 MB   557 kB   6.7 MB   295 kB   6.4 MB
-          8192     1.0 MB  11.4 MB   1.1 MB  11.4 MB   590 kB  10.9 MB
-          16384    2.1 MB  20.8 MB   2.2 MB  20.9 MB   1.2 MB  19.9 MB
-          20000    2.6 MB  25.2 MB   2.8 MB  25.4 MB   1.5 MB  24.1 MB
+          4096     524 kB  16.7 MB   557 kB  16.7 MB   295 kB  16.5 MB
+          8192     1.0 MB  21.4 MB   1.1 MB  21.5 MB   590 kB  20.9 MB
+          16384    2.1 MB  30.8 MB   2.2 MB  31.0 MB   1.2 MB  29.9 MB
+          20000    2.6 MB  35.3 MB   2.8 MB  35.4 MB   1.5 MB  34.1 MB
 
         Files
             5.0 GB    24 h ago  /hub/one[2J.gguf
@@ -353,6 +350,9 @@ mod tests {
           store              folder
           size               7 B
           last used          —, the file system tells of no reading
+
+        Remarks
+          can be tried       `--force` tries it anyway, in a worker of its own
 
         Openness
           declared           no licence that is known
@@ -378,6 +378,9 @@ mod tests {
               "repository": null,
               "status": "damaged",
               "reason": "cut off at tensor 131 of 272",
+              "overridden": null,
+              "remarks": [],
+              "tried": null,
               "architecture": null,
               "parameters": null,
               "quant": null,
@@ -409,6 +412,9 @@ mod tests {
               "repository": "Qwen/Qwen3-8B-GGUF",
               "status": "runnable",
               "reason": null,
+              "overridden": null,
+              "remarks": [],
+              "tried": null,
               "architecture": "llama",
               "parameters": 20640,
               "quant": "F32",

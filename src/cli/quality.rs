@@ -45,6 +45,9 @@ pub struct Quality {
     /// Weigh so many chunks at most
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     chunks: Option<u32>,
+    /// Start models although the check of their files refuses them
+    #[arg(long)]
+    force: bool,
     /// Print one JSON document, every token in it
     #[arg(long)]
     json: bool,
@@ -76,11 +79,8 @@ async fn weigh(
     })?;
     let own = arguments.session.over(app.state.settings.session);
     let settings = SessionSettings { context: arguments.chunk, ubatch: own.ubatch.min(arguments.chunk), ..own };
-    for one in [Some(&model), reference.as_ref()].into_iter().flatten() {
-        if !one.is_runnable() {
-            return Err(Failure(Exit::Failed, format!("{} can't be run: {}", one.name, one.status)));
-        }
-    }
+    let admit = |model: &Arc<Model>| super::force::admit(model, arguments.force, app.state.now.unix);
+    let (model, reference) = (admit(&model)?, reference.as_ref().map(admit).transpose()?);
     app.adopt([Some(Arc::clone(&model)), reference.clone()].into_iter().flatten().collect());
     while app.state.machine.sample.is_none() {
         let event = app.next().await;

@@ -45,6 +45,9 @@ pub struct Race {
     /// Shuffle the columns and hide their names and figures until the vote, which a terminal is asked for
     #[arg(long)]
     blind: bool,
+    /// Start models although the check of their files refuses them
+    #[arg(long)]
+    force: bool,
     /// Print one JSON document
     #[arg(long, group = "format")]
     json: bool,
@@ -87,6 +90,9 @@ pub async fn run(arguments: &Race, models: Vec<Arc<Model>>, app: &mut App) -> Ex
 async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut App) -> Result<Exit, Failure> {
     let prompt = prompt_text(arguments.prompt.as_deref(), false)?;
     let settings = arguments.session.over(app.state.settings.session);
+    let now = app.state.now.unix;
+    let models: Vec<_> =
+        models.iter().map(|model| super::force::admit(model, arguments.force, now)).collect::<Result<_, _>>()?;
     let entries = entries(&arguments.models, &models, settings, arguments.system.is_some())?;
     app.adopt(models);
     // Admission needs to know the memory.
@@ -199,9 +205,6 @@ fn entries(
 ) -> Result<Vec<Entry>, Failure> {
     let mut entries = Vec::new();
     for (argument, model) in arguments.iter().zip(models) {
-        if !model.is_runnable() {
-            return Err(Failure(Exit::Failed, format!("{} can't be run: {}", model.name, model.status)));
-        }
         let mut settings = settings;
         for pair in column(argument).1.into_iter().flat_map(|pairs| pairs.split(',')) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));

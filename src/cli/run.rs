@@ -65,7 +65,7 @@ pub struct Run {
     /// A file with a JSON schema that the answer must obey
     #[arg(long, value_name = "FILE")]
     json_schema: Option<PathBuf>,
-    /// Start although the model would not fit in memory
+    /// Start although the model would not fit in memory, or the check of its file refuses it
     #[arg(long)]
     force: bool,
     /// Print one JSON document at the end instead of streaming
@@ -92,9 +92,7 @@ pub async fn run(arguments: &Run, model: Arc<Model>, app: &mut App) -> Exit {
 async fn answer(arguments: &Run, model: Arc<Model>, app: &mut App) -> Result<Exit, Failure> {
     let prompt = prompt(arguments)?;
     let mut form = form(arguments)?;
-    if !model.is_runnable() {
-        return Err(Failure(Exit::Failed, format!("{} can't be run: {}", model.name, model.status)));
-    }
+    let model = super::force::admit(&model, arguments.force, app.state.now.unix)?;
     let settings = arguments.session.over(app.state.settings.session);
     tell(&model, &settings, arguments, form.as_ref());
     app.adopt(vec![Arc::clone(&model)]);

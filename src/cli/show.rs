@@ -14,7 +14,7 @@ use crate::core::advice::advice;
 use crate::core::fit::{self, Need, Place, Room, Table};
 use crate::core::history::Latest;
 use crate::core::licence::Licence;
-use crate::core::model::{Card, Format, Model, Status};
+use crate::core::model::{Card, Format, Model, Outcome, Status, Tried};
 use crate::core::openness::{self, Source};
 use crate::core::preset;
 use crate::core::settings::SessionSettings;
@@ -45,6 +45,7 @@ pub fn run(state: &State, model: &Model, json: bool, now: i64, out: &mut impl Wr
         writeln!(out, "  {} {}", if advice.is_warning { '!' } else { '·' }, advice.text)?;
     }
     section(out, "Model", &about(model, now))?;
+    section(out, "Remarks", &remarks(model, now))?;
     if let Some(latest) = measured(state, model) {
         let speed = latest.rate.map(|rate| format!("{} tok/s", digits(rate)));
         let energy = latest.joules.map(|joules| format!("{} J per token", digits(joules)));
@@ -100,6 +101,15 @@ fn about(model: &Model, now: i64) -> Vec<Line> {
             Some(model.used.map_or_else(|| "—, the file system tells of no reading".to_owned(), |used| ago(used, now))),
         ),
     ]
+}
+
+/// What speaks against it, and what became of trying it.
+fn remarks(model: &Model, now: i64) -> Vec<Line> {
+    let overridden = model.overridden.as_ref().map(|reason| format!("{reason}; it has run all the same"));
+    let risk = model.can_be_tried().then(|| "`--force` tries it anyway, in a worker of its own".to_owned());
+    let tried = model.tried.as_ref().map(|tried| format!("{}: {}", ago(tried.at, now), tried.outcome));
+    let odd = model.remarks().iter().map(|remark| ("odd", Some(remark.clone())));
+    [("refused", overridden), ("can be tried", risk)].into_iter().chain(odd).chain([("tried", tried)]).collect()
 }
 
 /// The first of a list, and how many more there are; `None` for an empty one.
@@ -204,7 +214,7 @@ fn types(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
 
 fn memory(out: &mut impl Write, table: &Table) -> io::Result<()> {
     let free = table.free().map_or_else(String::new, |free| format!("; free: {free}"));
-    writeln!(out, "\nMemory, estimated: KV cache, and with weights and compute buffers in all{free}")?;
+    writeln!(out, "\nMemory, estimated: KV cache, and with weights, compute buffers and the program in all{free}")?;
     let rows: Vec<_> = table
         .rows
         .iter()
@@ -414,6 +424,12 @@ pub(super) struct ModelView<'a> {
     status: &'static str,
     /// Why it can't be run.
     reason: Option<String>,
+    /// Why it would not be runnable, where it is all the same: it has run before.
+    overridden: Option<&'a str>,
+    /// What is odd about it, though it may run.
+    remarks: &'a [String],
+    /// What became of trying it.
+    tried: Option<TriedView<'a>>,
     architecture: Option<&'a str>,
     parameters: Option<u64>,
     quant: Option<&'a str>,
@@ -437,6 +453,28 @@ pub(super) struct ModelView<'a> {
     also: Vec<PlaceView<'a>>,
     /// Tokens per second and joules per token as last measured here, and when, milliseconds since 1970.
     measured: Option<Latest>,
+}
+
+/// What became of trying a model.
+#[derive(Serialize)]
+struct TriedView<'a> {
+    /// `ran`, `refused` or `died`.
+    outcome: &'static str,
+    /// llama.cpp's words, or how the worker died and its last ones.
+    reason: Option<&'a str>,
+    /// Seconds since 1970.
+    at: i64,
+}
+
+impl<'a> From<&'a Tried> for TriedView<'a> {
+    fn from(tried: &'a Tried) -> Self {
+        let (outcome, reason) = match &tried.outcome {
+            Outcome::Ran => ("ran", None),
+            Outcome::Refused(reason) => ("refused", Some(reason.as_str())),
+            Outcome::Died(reason) => ("died", Some(reason.as_str())),
+        };
+        Self { outcome, reason, at: tried.at }
+    }
 }
 
 /// A copy of a model.
@@ -490,6 +528,9 @@ impl<'a> ModelView<'a> {
                 Status::Unreadable(_) => "unreadable",
             },
             reason: (!model.is_runnable()).then(|| model.status.to_string()),
+            overridden: model.overridden.as_deref(),
+            remarks: model.remarks(),
+            tried: model.tried.as_ref().map(TriedView::from),
             architecture: summary.and_then(|summary| summary.architecture.as_deref()),
             parameters: summary.map(|summary| summary.parameters),
             quant: model.quant(),

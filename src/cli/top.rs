@@ -100,6 +100,7 @@ fn text(state: &State, sample: &Sample, out: &mut impl Write) -> io::Result<()> 
                 0 => "—".to_owned(),
                 n => format!("{} of {n} cores", or_dash(sample.cpu)),
             }),
+            sample.allowed.fewer_threads(sample.cores.len()),
             mean_clock(sample),
             limits.allowed_mhz.map(|mhz| format!("up to {mhz} MHz")),
             limits.n_throttled.filter(|count| *count > 0).map(|count| format!("throttled by heat {count} times")),
@@ -111,7 +112,8 @@ fn text(state: &State, sample: &Sample, out: &mut impl Write) -> io::Result<()> 
         total => format!("{bytes} of {total} in use"),
     };
     let swap = (memory.swap_total.0 > 0).then(|| format!("swap {} of {}", memory.swap_used, memory.swap_total));
-    line(out, "memory", &[Some(in_use(memory.total.saturating_sub(memory.available))), swap])?;
+    let used = memory.total.saturating_sub(memory.available);
+    line(out, "memory", &[Some(in_use(used)), sample.allowed.less_memory(), swap])?;
     let pressure = &sample.pressure;
     let waits = |name: &str, share: Option<Ratio>| share.map(|share| format!("{name} {share}"));
     if [pressure.cpu, pressure.memory, pressure.io].iter().any(Option::is_some) {

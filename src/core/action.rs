@@ -240,7 +240,7 @@ pub static NAMED: &[Named] = &[
     named("scroll-down", "scroll the session's face or the model's card on", Action::Scroll(5)),
     named("new", "start one more session", Action::New),
     named("configure", "start with other settings", Action::Configure),
-    named("force", "start although it would not fit", Action::Force),
+    named("force", "start although it would not fit, or the check refuses it", Action::Force),
     named("cancel", "cancel the answer", Action::Cancel),
     named("stop", "stop the session", Action::Stop),
     named("restart", "restart the session and keep its conversation", Action::Restart),

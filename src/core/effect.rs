@@ -47,6 +47,13 @@ pub enum Effect {
         /// Process ids of all live workers.
         pids: Vec<u32>,
     },
+    /// Remember what became of a model's files, which something spoke against.
+    RememberTry {
+        /// The model.
+        model: Arc<Model>,
+        /// What became of it.
+        tried: super::model::Tried,
+    },
     /// Look through the stores.
     Scan,
     /// Make the cards of many models; answered by [`super::event::LibraryEvent::Judged`].

@@ -112,7 +112,7 @@ pub struct Need {
     pub compute_low: Bytes,
     /// The compute buffers, at most.
     pub compute_high: Bytes,
-    /// Context, compute buffers at most, and the weights; an unknown context counts as nothing.
+    /// Context, compute buffers at most, the weights and the program; an unknown context counts as nothing.
     pub total: Bytes,
     /// Where that would go; `None` where what is free is not known.
     pub place: Option<Place>,
@@ -180,7 +180,7 @@ pub fn rooms(state: &State) -> Vec<Room> {
         free: gpu.memory_total.saturating_sub(gpu.memory_used).min(free.free),
     });
     let memory = sample.memory.available.saturating_sub(free.promised).saturating_sub(free.others);
-    let memory = memory.saturating_sub(state.settings.budget.reserve).min(free.free);
+    let memory = memory.saturating_sub(free.reserve).min(free.free);
     std::iter::once(Room { name: "memory".to_owned(), free: memory }).chain(gpus).collect()
 }
 

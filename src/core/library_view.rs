@@ -267,6 +267,8 @@ mod tests {
             note: None,
             format: Format::Gguf,
             card: None,
+            overridden: None,
+            tried: None,
             also: Vec::new(),
         };
         let mut models = vec![

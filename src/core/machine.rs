@@ -26,8 +26,10 @@ pub struct Sample {
     pub cores: Vec<Core>,
     /// What holds the processor's clock down.
     pub limits: Limits,
-    /// Main memory.
+    /// Main memory, as far as this program may use it.
     pub memory: Memory,
+    /// What of the machine this program may use.
+    pub allowed: Allowed,
     /// How long tasks wait for what is scarce.
     pub pressure: Pressure,
     /// Mounted disks, real ones only.
@@ -69,6 +71,51 @@ pub struct Core {
     pub usage: Option<Ratio>,
     /// Clock in MHz; `None` where the system doesn't tell.
     pub mhz: Option<u64>,
+}
+
+/// What of the machine this program may use, where something bounds it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Allowed {
+    /// Threads that may run at the same time, as `nproc` counts them; `None` where the system doesn't tell.
+    pub threads: Option<u32>,
+    /// What makes them fewer than the cores, such as `CPU affinity`; empty where nothing does.
+    pub threads_by: String,
+    /// What makes the memory less than the machine's.
+    pub memory: Option<MemoryLimit>,
+}
+
+/// A limit of memory that is not the machine's.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct MemoryLimit {
+    /// What sets it, such as `cgroup memory.max`.
+    pub by: String,
+    /// What the machine has.
+    pub total: Bytes,
+    /// What of that is available on the machine.
+    pub available: Bytes,
+}
+
+impl Allowed {
+    /// How many of the machine's cores may be used, and why not all; `None` where all may.
+    pub fn fewer_threads(&self, n_cores: usize) -> Option<String> {
+        let threads = self.threads.filter(|threads| (*threads as usize) < n_cores)?;
+        Some(format!("{threads} usable ({})", self.threads_by))
+    }
+
+    /// What bounds the memory; `None` where nothing does.
+    pub fn less_memory(&self) -> Option<String> {
+        let MemoryLimit { by, total, .. } = self.memory.as_ref()?;
+        Some(format!("limited by {by}, the machine has {total}"))
+    }
+}
+
+impl Sample {
+    /// Threads that may run at the same time; at least one.
+    pub fn threads(&self) -> u32 {
+        let cores = u32::try_from(self.cores.len()).unwrap_or(u32::MAX);
+        self.allowed.threads.unwrap_or(cores).max(1)
+    }
 }
 
 /// What holds the processor's clock down. `None` where the system doesn't tell.

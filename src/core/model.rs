@@ -215,6 +215,37 @@ pub enum Status {
     Unreadable(String),
 }
 
+/// What became of trying a file that something speaks against.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It answered.
+    Ran,
+    /// Its worker refused it, with llama.cpp's words or its own.
+    Refused(String),
+    /// Its worker died: how, and its last words.
+    Died(String),
+}
+
+/// A try, and when it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tried {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Seconds since 1970.
+    pub at: i64,
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ran => f.write_str("it ran"),
+            Self::Refused(reason) => write!(f, "its worker refused it: {reason}"),
+            Self::Died(reason) => write!(f, "its worker died: {reason}"),
+        }
+    }
+}
+
 impl std::fmt::Display for Status {
     /// Why it can't be run, in one clause; `ready` where it can.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -290,6 +321,10 @@ pub struct Model {
     pub format: Format,
     /// What stands beside the weights, where something does.
     pub card: Option<Box<Card>>,
+    /// Why it would not be runnable, where it is all the same: it is forced, or has run before.
+    pub overridden: Option<String>,
+    /// What became of an earlier try of these very files.
+    pub tried: Option<Tried>,
     /// The same model in other places, the place to prefer first; none of these has copies of its own.
     pub also: Vec<Arc<Model>>,
 }
@@ -319,6 +354,37 @@ impl Model {
     /// Whether it can be started.
     pub fn is_runnable(&self) -> bool {
         self.status == Status::Runnable
+    }
+
+    /// Whether it can be tried although it can't be run as it stands: it is a file of the format that llama.cpp reads, or
+    /// claims to be.
+    pub fn can_be_tried(&self) -> bool {
+        let is_refused = matches!(self.status, Status::Damaged(_) | Status::Incomplete { .. } | Status::NotAModel(_));
+        is_refused && self.format == Format::Gguf && self.path().is_some_and(|path| !path.as_os_str().is_empty())
+    }
+
+    /// The same model to be run whatever speaks against it; itself where nothing does, or where nothing can be tried.
+    pub fn forced(self: &Arc<Self>) -> Arc<Self> {
+        if !self.can_be_tried() {
+            return Arc::clone(self);
+        }
+        let overridden = Some(self.status.to_string());
+        Arc::new(Self { status: Status::Runnable, overridden, ..Self::clone(self) })
+    }
+
+    /// What is odd about its files, though it may run.
+    pub fn remarks(&self) -> &[String] {
+        self.summary.as_ref().map_or(&[], |summary| &summary.remarks)
+    }
+
+    /// Whether its files can be mapped into memory rather than read.
+    pub fn can_be_mapped(&self) -> bool {
+        self.summary.as_ref().is_none_or(|summary| summary.is_aligned)
+    }
+
+    /// Whether something speaks against it, so that it is worth remembering what becomes of a try.
+    pub fn is_doubtful(&self) -> bool {
+        self.overridden.is_some() || !self.is_runnable() || !self.remarks().is_empty()
     }
 
     /// The licence that the weights declare, else what stands beside them, in the first of its places that has one.
@@ -364,6 +430,8 @@ pub(crate) mod tests {
             note: None,
             format: Format::Gguf,
             card: None,
+            overridden: None,
+            tried: None,
             also: Vec::new(),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::machine::Sample;
 use super::model::Model;
 use super::session::{Phase, Plan, SessionId};
 use super::settings::SessionSettings;
@@ -39,11 +40,12 @@ impl Refusal {
 impl std::fmt::Display for Refusal {
     /// The figures as one sentence without its subject.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Plan { weights, context, compute } = self.needed;
+        let Plan { weights, context, compute, program } = self.needed;
         let (total, free) = (self.needed.total(), self.free);
         write!(
             f,
-            "would need about {total} (weights {weights}, context {context}, compute {compute}), but {free} are free"
+            "would need about {total} (weights {weights}, context {context}, compute {compute}, program {program}), \
+             but {free} are free"
         )?;
         let Self { available, promised, others, reserve, .. } = self;
         write!(f, ": {available} available less {promised} promised to running sessions")?;
@@ -94,6 +96,7 @@ pub fn plan(model: &Model, settings: &SessionSettings) -> Plan {
         weights: Bytes(estimate.weights),
         context: Bytes(estimate.kv.unwrap_or(0)),
         compute: Bytes(estimate.compute_high),
+        program: Bytes(estimate.program),
     }
 }
 
@@ -109,6 +112,7 @@ pub fn estimate(model: &Model, settings: &SessionSettings) -> Option<gguf::Estim
         flash_attention: settings.flash_attention != wire::FlashAttention::Off,
         // As the worker has it.
         full_windows: false,
+        processor: gguf::Processor::this(),
     }))
 }
 
@@ -136,6 +140,16 @@ pub struct Free {
     pub promised: Bytes,
     /// Of that, weights that other programs run with: the system would drop them, and they would read them again.
     pub others: Bytes,
+    /// Of that, what is left alone.
+    pub reserve: Bytes,
+}
+
+/// What is left alone. It is for the rest of the machine: what the machine has beyond a limit of ours counts, and within
+/// the limit a tenth of it is enough, for a small container would have nothing left.
+fn reserve(wanted: Bytes, sample: &Sample) -> Bytes {
+    let Some(limit) = &sample.allowed.memory else { return wanted };
+    let beyond = limit.available.saturating_sub(sample.memory.available);
+    wanted.min(Bytes(sample.memory.total.0 / 10)).max(wanted.saturating_sub(beyond))
 }
 
 /// The context that a model gets: what was asked for, within what it was trained for or extended to; 0 asks for what it
@@ -213,11 +227,11 @@ pub fn free_memory(state: &State) -> Option<Free> {
         }
     }
     let others = others(state);
-    let by_machine =
-        available.saturating_sub(promised).saturating_sub(others).saturating_sub(state.settings.budget.reserve);
+    let reserve = reserve(state.settings.budget.reserve, sample);
+    let by_machine = available.saturating_sub(promised).saturating_sub(others).saturating_sub(reserve);
     let by_budget = state.settings.budget.memory.map(|limit| limit.saturating_sub(planned));
     let free = by_budget.map_or(by_machine, |free| free.min(by_machine));
-    Some(Free { free, available, promised, others })
+    Some(Free { free, available, promised, others, reserve })
 }
 
 /// Resident weights of other programs' mapped models. What they hold otherwise is not available to begin with, nor is
@@ -240,11 +254,11 @@ fn others(state: &State) -> Bytes {
 
 /// Whether one more session fits.
 pub fn admit(state: &State, needed: Plan) -> Result<(), Refusal> {
-    let Some(Free { free, available, promised, others }) = free_memory(state) else { return Ok(()) };
+    let Some(Free { free, available, promised, others, reserve }) = free_memory(state) else { return Ok(()) };
     if needed.total() <= free {
         return Ok(());
     }
-    Err(Refusal { needed, free, available, promised, others, reserve: state.settings.budget.reserve })
+    Err(Refusal { needed, free, available, promised, others, reserve })
 }
 
 #[cfg(test)]
@@ -275,6 +289,30 @@ mod tests {
             (4, &[], &[]),
         ] {
             assert_eq!(share(limit, fixed), shares, "{limit} {fixed:?}");
+        }
+    }
+
+    #[test]
+    fn the_reserve_leaves_a_small_container_its_memory() {
+        use crate::core::machine::{Allowed, Memory, MemoryLimit};
+        // The reserve that is set; total and available within the limit; what the machine has available; the reserve.
+        for (wanted, total, available, machine, expected) in [
+            (1000, 64_000, 60_000, None, 1000),
+            (1000, 700, 650, Some(20_000), 70),
+            (1000, 16_000, 15_000, Some(60_000), 1000),
+            // The machine itself has hardly more.
+            (1000, 8000, 7000, Some(7300), 800),
+            (1000, 2000, 2000, Some(2000), 1000),
+            (1000, 2000, 2000, Some(2300), 700),
+            (0, 700, 650, Some(20_000), 0),
+        ] {
+            let limit = |available| MemoryLimit { available: Bytes(available), ..MemoryLimit::default() };
+            let sample = Sample {
+                memory: Memory { total: Bytes(total), available: Bytes(available), ..Memory::default() },
+                allowed: Allowed { memory: machine.map(limit), ..Allowed::default() },
+                ..Sample::default()
+            };
+            assert_eq!(reserve(Bytes(wanted), &sample), Bytes(expected), "{wanted} {total} {available} {machine:?}");
         }
     }
 

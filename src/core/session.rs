@@ -267,12 +267,15 @@ pub struct Plan {
     pub context: Bytes,
     /// Compute buffers, the upper estimate.
     pub compute: Bytes,
+    /// The worker's program and the vocabulary.
+    #[serde(default)]
+    pub program: Bytes,
 }
 
 impl Plan {
     /// All of it.
     pub fn total(self) -> Bytes {
-        self.weights + self.context + self.compute
+        self.weights + self.context + self.compute + self.program
     }
 }
 

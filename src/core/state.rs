@@ -141,6 +141,13 @@ pub enum Overlay {
         /// The figures.
         refusal: Refusal,
     },
+    /// A model that the check refuses, or that is no language model: whether to try it all the same.
+    TryAnyway {
+        /// Which model, by its id.
+        model: String,
+        /// How it was to run.
+        settings: Box<SessionSettings>,
+    },
     /// The vote on the race: the chosen row, the one behind the columns is a tie.
     Vote {
         /// The row.
@@ -553,7 +560,7 @@ impl State {
 
     /// Threads that all sessions together may use.
     pub fn thread_limit(&self) -> u32 {
-        let cores = self.machine.sample.as_ref().map_or(1, |sample| sample.cores.len().max(1) as u32);
-        self.settings.budget.threads.unwrap_or(cores)
+        let usable = self.machine.sample.as_ref().map_or(1, |sample| sample.threads());
+        self.settings.budget.threads.unwrap_or(usable)
     }
 }

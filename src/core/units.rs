@@ -149,6 +149,14 @@ pub fn digits(value: f64) -> String {
     }
 }
 
+/// A time in the past as a person says it: `just now`, `2 h ago`; both in seconds since 1970.
+pub fn ago(then: i64, now: i64) -> String {
+    match now.saturating_sub(then) {
+        seconds if seconds < 60 => "just now".to_owned(),
+        seconds => format!("{} ago", span(Duration::from_secs(seconds.unsigned_abs()))),
+    }
+}
+
 /// A time span as a person says it: `61 ms`, `7.3 s`, `4 min`, `2 h`, `3 d`.
 pub fn span(time: Duration) -> String {
     let seconds = time.as_secs_f64();

@@ -73,6 +73,19 @@ impl Candidate {
     }
 }
 
+impl Candidate {
+    /// With the other parts that lie beside the only file, where its name says that it is a part.
+    pub(super) fn with_parts_beside(self) -> Self {
+        let [Part { path, digest, .. }] = self.parts.as_slice() else { return self };
+        let Some(paths) = gguf::split::siblings(path) else { return self };
+        let count = paths.len() as u32;
+        let is_there = |one: &PathBuf| one == path || one.symlink_metadata().is_ok();
+        let parts = (1..).zip(paths).filter(|(_, one)| is_there(one));
+        let parts = parts.map(|(number, path)| Part { number, path, digest: digest.clone() }).collect();
+        Self { parts, count, ..self }
+    }
+}
+
 /// Whether a name ends in `.gguf`, however it is written.
 pub(super) fn is_gguf(name: &OsStr) -> bool {
     ends_in(name, b".gguf")

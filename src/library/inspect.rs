@@ -1,13 +1,15 @@
 //! Looks into the files of a candidate: what they are, whether they are whole, and when they were last read.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::{fs, io};
 
-use super::candidate::{Candidate, DigestSource};
+use super::candidate::{Candidate, DigestSource, NAME_CHARS, id_text};
 use super::digest;
 use super::index::{FileRecord, Index, Stamp};
 use super::safetensors;
 use super::stat::Root;
+use super::tries::Tries;
 use super::walk::{open, reason};
 use crate::core::model::{Digest, Format, Model, ModelFile, Status};
 use crate::core::units::Bytes;
@@ -35,49 +37,96 @@ struct Look {
     is_dangling: bool,
 }
 
-/// The model; `None` where all its files have vanished meanwhile.
-pub(super) fn inspect(candidate: Candidate, root: &Root<'_>, index: &Index<'_>, now: i64) -> Option<Found> {
-    let Candidate { store, repository, id, name, parts, count, card, other, short, is_declared } = candidate;
-    let is_gguf = other.is_none();
+/// The models; none where all its files have vanished meanwhile. A file that is called like a part and is none is a model of
+/// its own: llama.cpp goes by the header.
+pub(super) fn inspect(candidate: Candidate, root: &Root<'_>, index: &Index<'_>, tries: &Tries, now: i64) -> Vec<Found> {
+    let Candidate { parts, is_declared, .. } = &candidate;
+    let is_gguf = candidate.other.is_none();
     let looks: Vec<_> = parts
-        .into_iter()
+        .iter()
         .filter_map(|part| {
             let look = look(&part.path, &part.digest, is_gguf, root, index, now);
             let missing = || missing(&part.path, "is not there, although a manifest names it".to_owned());
             Some((part.number, look.or_else(|| is_declared.then(missing))?))
         })
         .collect();
+    let (whole, rest): (Vec<_>, Vec<_>) =
+        looks.into_iter().partition(|(_, look)| candidate.count > 1 && is_whole_model(look));
+    let alone = whole.len() == 1 && rest.is_empty();
+    let whole: Vec<_> = whole.into_iter().map(|look| (of_whole(&candidate, &look.1, alone), vec![look])).collect();
+    let all = whole.into_iter().chain([(candidate, rest)]);
+    all.filter_map(|(candidate, looks)| found(candidate, &looks, tries)).collect()
+}
+
+/// Whether a file that is called like a part is a whole model by its header.
+fn is_whole_model(look: &Look) -> bool {
+    let is_named_as_part =
+        look.file.path.file_name().and_then(OsStr::to_str).is_some_and(|name| gguf::split::parse(name).is_some());
+    let is_whole = |summary: &gguf::Summary| {
+        summary.part.is_none() && summary.kind == gguf::Kind::Model && !summary.types.is_empty()
+    };
+    is_named_as_part && matches!(&look.outcome, Ok(Some(summary)) if is_whole(summary))
+}
+
+/// The candidate of a whole model among files that are called like parts. Its id ends in its file's name, as ids do.
+fn of_whole(candidate: &Candidate, look: &Look, alone: bool) -> Candidate {
+    let text = |name: &OsStr| id_text(name);
+    let file_name = look.file.path.file_name().unwrap_or_default();
+    let first = file_name
+        .to_str()
+        .and_then(gguf::split::parse)
+        .map(|(stem, part)| gguf::split::name(stem, gguf::Part { number: 1, ..part }));
+    let base = first.as_ref().and_then(|first| candidate.id.strip_suffix(&text(first.as_ref())));
+    let stem = look.file.path.file_stem().unwrap_or_default().to_string_lossy();
+    let (id, name) = match base {
+        Some(base) => (format!("{base}{}", text(file_name)), gguf::clean(&stem, NAME_CHARS)),
+        // A configuration has named it.
+        None if alone => (candidate.id.clone(), candidate.name.clone()),
+        None => (format!("{}#{}", candidate.id, text(file_name)), candidate.name.clone()),
+    };
+    Candidate { id, name, count: 1, parts: Vec::new(), ..candidate.clone() }
+}
+
+/// The model of a candidate by what its files turned out to be.
+fn found(candidate: Candidate, looks: &[(u32, Look)], tries: &Tries) -> Option<Found> {
+    let Candidate { store, repository, id, name, count, card, other, short, .. } = candidate;
     let (_, first) = looks.first()?;
-    let status = match (status(&looks, count, other.as_ref()), short) {
+    let status = match (status(looks, count, other.as_ref()), short) {
         (Status::Runnable | Status::OtherFormat(_), Some(short)) => Status::Damaged(short),
         (status, _) => status,
     };
     let format = other.as_ref().map_or(Format::Gguf, |config| config.format);
     let mut summaries = looks.iter().filter_map(|(_, look)| look.outcome.as_ref().ok().cloned().flatten());
-    let summary = match other {
+    let mut summary = match other {
         Some(config) => config.summary(),
         None => summaries.next().map(|first| summaries.fold(first, add)),
     };
+    if let Some(summary) = summary.as_mut().filter(|_| format == Format::Gguf) {
+        let file_name = first.file.path.file_name().unwrap_or_default().to_string_lossy();
+        let general = summary.name.clone().unwrap_or_default();
+        summary.name_quant([&*file_name, &*name, &*general]);
+    }
     let files: Vec<_> = looks.iter().map(|(_, look)| look.file.clone()).collect();
-    Some(Found {
-        node: first.node,
-        is_dangling: looks.iter().all(|(_, look)| look.is_dangling),
-        model: Model {
-            id,
-            name,
-            store,
-            repository,
-            size: files.iter().map(|file| file.size).sum(),
-            files,
-            status,
-            used: looks.iter().filter_map(|(_, look)| look.used).max(),
-            summary,
-            note: None,
-            format,
-            card,
-            also: Vec::new(),
-        },
-    })
+    let mut model = Model {
+        id,
+        name,
+        store,
+        repository,
+        size: files.iter().map(|file| file.size).sum(),
+        files,
+        status,
+        used: looks.iter().filter_map(|(_, look)| look.used).max(),
+        summary,
+        note: None,
+        format,
+        card,
+        overridden: None,
+        tried: None,
+        also: Vec::new(),
+    };
+    tries.apply(&mut model);
+    let is_dangling = looks.iter().all(|(_, look)| look.is_dangling);
+    Some(Found { node: first.node, is_dangling, model })
 }
 
 fn missing(path: &Path, reason: String) -> Look {
@@ -152,7 +201,9 @@ fn status(looks: &[(u32, Look)], count: u32, other: Option<&safetensors::Config>
     for (number, look) in looks {
         let part = |reason: &str| if count > 1 { format!("part {number}: {reason}") } else { reason.to_owned() };
         match &look.outcome {
-            Err(Status::Damaged(reason)) => return Status::Damaged(part(reason)),
+            Err(Status::Damaged(reason)) | Ok(Some(gguf::Summary { fatal: Some(reason), .. })) => {
+                return Status::Damaged(part(reason));
+            }
             Err(Status::Unreadable(reason)) => return Status::Unreadable(part(reason)),
             _ => {}
         }
@@ -163,9 +214,16 @@ fn status(looks: &[(u32, Look)], count: u32, other: Option<&safetensors::Config>
         let is_whole = found >= count;
         return if is_whole { Status::OtherFormat(config.format) } else { Status::Incomplete { found, count } };
     }
-    let Some((_, Look { outcome: Ok(Some(first)), .. })) = looks.first() else {
+    let Some((number, Look { outcome: Ok(Some(first)), .. })) = looks.first() else {
         return Status::Unreadable("no file".to_owned());
     };
+    if let Some(part) = first.part.filter(|part| count > 1 && (part.number, part.count) != (*number, count)) {
+        let gguf::Part { number: says, count: of } = part;
+        let text = format!(
+            "its name says part {number} of {count}, its header part {says} of {of}: llama.cpp needs both to be the same"
+        );
+        return Status::Damaged(text);
+    }
     let found = looks.len() as u32;
     // A part under a name that does not say so can't be loaded: llama.cpp goes by the names.
     let count = first.part.map_or(count, |part| count.max(part.count));
@@ -190,6 +248,7 @@ fn add(mut sum: gguf::Summary, part: gguf::Summary) -> gguf::Summary {
     sum.tensor_bytes = sum.tensor_bytes.saturating_add(part.tensor_bytes);
     sum.bits_per_weight =
         (all_known && sum.parameters > 0).then(|| 8.0 * sum.tensor_bytes as f64 / sum.parameters as f64);
+    sum.is_aligned &= part.is_aligned;
     sum.quant = sum.quant.or(part.quant);
     sum.vocabulary = sum.vocabulary.or(part.vocabulary);
     for share in part.types {

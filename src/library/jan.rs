@@ -69,17 +69,20 @@ fn models(root: &Path, folder: &Path, inside: &str, walk: &Walk<'_>) -> Vec<Cand
         }
     };
     let short = inside.rsplit('/').next().unwrap_or(inside);
-    let candidate = |what: &str, path: &str| Candidate {
-        repository: inside.contains('/').then(|| inside.to_owned()),
-        is_declared: true,
-        ..Candidate::new(
-            Store::Jan,
-            format!("jan:{inside}{}{what}", if what.is_empty() { "" } else { "#" }),
-            format!("{short} {what}").trim_end(),
-            // An absolute path stays as it is.
-            root.join(path),
-            DigestSource::Link,
-        )
+    let candidate = |what: &str, path: &str| {
+        let candidate = Candidate {
+            repository: inside.contains('/').then(|| inside.to_owned()),
+            is_declared: true,
+            ..Candidate::new(
+                Store::Jan,
+                format!("jan:{inside}{}{what}", if what.is_empty() { "" } else { "#" }),
+                format!("{short} {what}").trim_end(),
+                // An absolute path stays as it is.
+                root.join(path),
+                DigestSource::Link,
+            )
+        };
+        candidate.with_parts_beside()
     };
     std::iter::once(candidate("", &model)).chain(projector.map(|path| candidate("projector", &path))).collect()
 }

@@ -39,6 +39,7 @@ mod starter;
 mod stat;
 #[cfg(test)]
 mod tests;
+mod tries;
 mod walk;
 mod watch;
 mod yaml;
@@ -60,6 +61,7 @@ use replace::replace;
 pub use resolve::{Unresolved, as_named, find};
 use shelf::Shelf;
 use stat::Root;
+pub use tries::remember as remember_try;
 pub use watch::Watcher;
 
 /// Time between two batches of models found so far.
@@ -95,9 +97,14 @@ pub fn list(settings: &settings::Library, env: &Env) -> Listing {
 
 /// The model in a file, wherever it lies, with the other parts beside it where it is split. `None` without a file.
 pub fn at_path(path: &Path, env: &Env) -> Option<Model> {
-    let found =
-        inspect::inspect(folder::at_path(path)?, &Root::hold(path), &Index::new(&[], env.build, env.now), env.now)?;
-    Some(found.model)
+    let index = Index::new(&[], env.build, env.now);
+    let tries = tries::Tries::read(env);
+    let found = inspect::inspect(folder::at_path(path)?, &Root::hold(path), &index, &tries, env.now);
+    let mut models: Vec<Model> = found.into_iter().map(|found| found.model).collect();
+    // Beside a file that is called like a part there may be others, which are whole models too.
+    let path = std::path::absolute(path).ok()?;
+    let wanted = models.iter().position(|model| model.files.iter().any(|file| file.path == path));
+    (!models.is_empty()).then(|| models.swap_remove(wanted.unwrap_or(0)))
 }
 
 /// The file to load. A starter model is written out first.

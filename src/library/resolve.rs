@@ -135,7 +135,12 @@ pub fn resolve(models: &[Arc<Model>], argument: &str) -> Result<Arc<Model>, Unre
     if fitting.is_empty()
         && let Some((text, quant)) = wanted.rsplit_once(':')
     {
-        let has_quant = |model: &&&Arc<Model>| model.quant().is_some_and(|found| found.eq_ignore_ascii_case(quant));
+        // Where the file's own word and its name differ, either finds it.
+        let has_quant = |model: &&&Arc<Model>| {
+            let named = model.places().find_map(|place| gguf::quant_in_name(&place.name));
+            let known = [model.quant(), named.as_deref()];
+            known.into_iter().flatten().any(|found| found.eq_ignore_ascii_case(quant))
+        };
         let of_quant: Vec<_> = in_store.iter().filter(has_quant).copied().collect();
         fitting = self::fitting(&of_quant, text);
     }
@@ -199,7 +204,7 @@ fn shown(argument: &str) -> String {
 mod tests {
     use std::fs;
 
-    use super::super::tests::{Machine, model, write};
+    use super::super::tests::{Machine, model, part, write};
     use super::*;
     use crate::core::model::Format;
 
@@ -222,6 +227,8 @@ mod tests {
             note: None,
             format: Format::Gguf,
             card: None,
+            overridden: None,
+            tried: None,
             also: Vec::new(),
         })
     }
@@ -238,6 +245,7 @@ mod tests {
             ("folder:/models/same.gguf", "Q4_0", Status::Runnable),
             ("hf:a/b/same.gguf", "Q4_0", Status::Runnable),
             ("folder:/models/same-but-longer.gguf", "Q4_0", Status::Damaged("cut off".to_owned())),
+            ("folder:/models/other-UD-Q4_K_XL.gguf", "Q4_K_M", Status::Runnable),
         ]
         .into_iter()
         .map(|(id, quant, status)| a_model(id, quant, status))
@@ -265,6 +273,9 @@ mod tests {
             ("hf:same", "hf:a/b/same.gguf"),
             ("a/b", "hf:a/b/same.gguf"),
             ("longer", "folder:/models/same-but-longer.gguf"),
+            // The file's own word and its name's, where they differ.
+            ("other:q4_k_m", "folder:/models/other-UD-Q4_K_XL.gguf"),
+            ("other:ud-q4_k_xl", "folder:/models/other-UD-Q4_K_XL.gguf"),
         ] {
             assert_eq!(resolve(&models, argument).map(|model| model.id.clone()), Ok(expected.to_owned()), "{argument}");
         }
@@ -319,7 +330,7 @@ mod tests {
         write(&folder.join("no-extension"), &model("1"));
         write(&folder.join("text.gguf"), b"text");
         for number in 1..=2 {
-            write(&folder.join(format!("split-0000{number}-of-00003.gguf")), &model("1"));
+            write(&folder.join(format!("split-0000{number}-of-00003.gguf")), &part(number, 3));
         }
         let found = |name: &str| {
             let argument = folder.join(name).to_str().unwrap().to_owned();

@@ -13,6 +13,7 @@ use super::inspect::{Found, Node, inspect};
 use super::place::Place;
 use super::spread::spread;
 use super::stat::Root;
+use super::tries::Tries;
 use super::walk::{Walk, Walked};
 use super::{News, starter};
 use crate::core::event::StoreStatus;
@@ -52,12 +53,15 @@ pub(super) fn look(places: &[Place], env: &Env, index: &Index<'_>, news: &News<'
         candidates.extend(of_place.into_iter().map(|candidate| (shelf, candidate)));
         shelves.push(Shelf { root: place.root.clone(), items: Vec::new(), dangling: Vec::new(), status, folders });
     }
+    let tries = Tries::read(env);
     let inspected = spread(candidates, |chunk| {
         let look = |(shelf, candidate): (usize, Candidate)| {
-            let Found { model, node, is_dangling } = inspect(candidate, &roots[shelf], index, env.now)?;
-            Some((shelf, Item { model: Arc::new(model), node }, is_dangling))
+            let found = inspect(candidate, &roots[shelf], index, &tries, env.now);
+            found.into_iter().map(move |Found { model, node, is_dangling }| {
+                (shelf, Item { model: Arc::new(model), node }, is_dangling)
+            })
         };
-        let found: Vec<_> = chunk.into_iter().filter_map(look).collect();
+        let found: Vec<_> = chunk.into_iter().flat_map(look).collect();
         let whole = found.iter().filter(|(_, _, is_dangling)| !is_dangling);
         news.add(whole.map(|(_, item, _)| Arc::clone(&item.model)));
         found

@@ -76,6 +76,8 @@ fn model(starter: &Starter, env: &Env) -> Model {
         note: Some(NOTE.to_owned()),
         format: Format::Gguf,
         card: None,
+        overridden: None,
+        tried: None,
         also: Vec::new(),
     }
 }

@@ -19,7 +19,7 @@ use gguf::testing::Builder;
 
 use super::*;
 use crate::core::event::LibraryEvent;
-use crate::core::model::Status;
+use crate::core::model::{Outcome, Status, Tried};
 
 /// A machine in a temporary folder.
 pub(super) struct Machine {
@@ -239,6 +239,69 @@ fn where_the_cache_is() {
 }
 
 #[test]
+fn what_is_called_like_a_part_and_is_none() {
+    let mut machine = Machine::new();
+    let folder = machine.folder();
+    // One of thirteen, whole; two whole ones beside each other; a whole one beside a real part.
+    write(&folder.join("x-00001-of-00013.gguf"), &model("1"));
+    write(&folder.join("two-00001-of-00002.gguf"), &model("2"));
+    write(&folder.join("two-00002-of-00002.gguf"), &model("3"));
+    write(&folder.join("mixed-00001-of-00002.gguf"), &model("4"));
+    write(&folder.join("mixed-00002-of-00002.gguf"), &part(2, 2));
+    // One part says so in its header and is whole; another disagrees with its name.
+    let one = Builder::tiny_llama().u16("split.no", 0).u16("split.count", 1).build();
+    write(&folder.join("one-00001-of-00001.gguf"), &one);
+    write(&folder.join("says-00001-of-00002.gguf"), &part(1, 3));
+    write(&folder.join("says-00002-of-00002.gguf"), &part(2, 2));
+    machine.blob("models--a--b", "1", "x-00002-of-00009.gguf", "5", &model("5"));
+    insta::assert_snapshot!(machine.lines(), @r#"
+    hf:a/b/x-00002-of-00009.gguf · x-00002-of-00009 · ready
+    folder:[root]/models/mixed-00001-of-00002.gguf · mixed-00001-of-00002 · ready
+    folder:[root]/models/mixed-00001-of-00002.gguf@[root]/models/mixed-00002-of-00002.gguf · mixed · 1 of 2 parts
+    folder:[root]/models/one-00001-of-00001.gguf · one · ready
+    folder:[root]/models/says-00001-of-00002.gguf · says · its name says part 1 of 2, its header part 1 of 3: llama.cpp needs both to be the same in 2 files
+    folder:[root]/models/two-00001-of-00002.gguf · two-00001-of-00002 · ready
+    folder:[root]/models/two-00002-of-00002.gguf · two-00002-of-00002 · ready
+    folder:[root]/models/x-00001-of-00013.gguf · x-00001-of-00013 · ready
+    "#);
+    let at = |name: &str| {
+        let path = folder.join(name);
+        at_path(&path, &machine.env).map(|model| (model.name.clone(), model.status.to_string(), model.files.len()))
+    };
+    for name in ["two-00001-of-00002", "two-00002-of-00002", "x-00001-of-00013"] {
+        assert_eq!(at(&format!("{name}.gguf")), Some((name.to_owned(), "ready".to_owned(), 1)));
+    }
+}
+
+#[test]
+fn what_llama_cpp_aborts_at_is_refused_and_told() {
+    let mut machine = Machine::new();
+    let folder = machine.folder();
+    let odd = Builder::tiny_llama().string("llama.rope.scaling.type", "warp").u32("general.file_type", 0).build();
+    write(&folder.join("odd-Q4_K_M.gguf"), &odd);
+    let far = Builder::tiny_llama().tensor("blk.7.x", &[1], gguf::TensorType(0)).build();
+    write(&folder.join("far.gguf"), &far);
+    let of = |name: &str| {
+        let models = machine.list().models;
+        let model = models.iter().find(|model| model.name == name).unwrap();
+        Model::clone(model)
+    };
+    let odd = of("odd-Q4_K_M");
+    assert_eq!(odd.status, Status::Damaged("rope.scaling.type warp is not known".to_owned()));
+    // What it is shows all the same.
+    assert_eq!((odd.quant(), odd.can_be_tried(), odd.overridden.as_deref()), (Some("F32"), true, None));
+    let far = of("far");
+    assert!(far.is_runnable() && far.is_doubtful());
+    assert_eq!(far.remarks(), ["block_count is 2, but there are tensors of 8 blocks"]);
+    // It ran once, so it can be run.
+    let ran = Tried { outcome: Outcome::Ran, at: 1 };
+    remember_try(&odd, ran.clone(), &machine.env).unwrap();
+    let odd = of("odd-Q4_K_M");
+    assert!(odd.is_runnable());
+    assert_eq!((odd.overridden.as_deref(), odd.tried), (Some("rope.scaling.type warp is not known"), Some(ran)));
+}
+
+#[test]
 fn plain_folders() {
     let mut machine = Machine::new();
     let folder = machine.folder();
@@ -361,7 +424,8 @@ fn a_file_that_vanishes_between_two_looks() {
     let machine = Machine::new();
     let candidate = folder::at_path(&machine.root().join("gone.gguf")).unwrap();
     let index = Index::new(&[], 1, machine.env.now);
-    assert_eq!(inspect::inspect(candidate, &Root::hold(Path::new("/")), &index, machine.env.now), None);
+    let tries = super::tries::Tries::default();
+    assert_eq!(inspect::inspect(candidate, &Root::hold(Path::new("/")), &index, &tries, machine.env.now), []);
 }
 
 #[test]

@@ -5,12 +5,14 @@
 //! reads them in turn, those that may block on threads of their own. Absent: history, attribution to sessions (`core::energy`) and drawing. The files of `/proc` and
 //! `/sys` are reached through [`Files`] and time is passed in, so that a recorded machine can be replayed.
 
+mod allowed;
 mod amdgpu;
 mod apart;
 #[cfg(any(target_os = "macos", test))]
 mod apple;
 pub mod bandwidth;
 mod battery;
+mod cgroup;
 mod counter;
 mod cpu;
 mod disks;

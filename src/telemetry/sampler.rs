@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use sysinfo::System;
 
+use super::allowed::Bounds;
 use super::amdgpu::Amdgpu;
 use super::apart::Apart;
 use super::battery::{self, Battery};
@@ -59,6 +60,7 @@ pub(super) struct Access {
     pub(super) files: Arc<dyn Files>,
     pub(super) driver: Box<dyn Driver>,
     pub(super) events: Box<dyn Events>,
+    pub(super) bounds: Bounds,
 }
 
 /// More often than this the meters don't tell more, and reading them costs too much.
@@ -72,13 +74,14 @@ impl Sampler {
             files: Arc::new(Root(root)),
             driver: Box::new(driver::Nvidia::default()),
             events: Box::new(perf::Kernel),
+            bounds: Bounds::from_environment(),
         };
         Self::with(access, interval, PATIENCE)
     }
 
     /// A sampler over these.
     pub(super) fn with(access: Access, interval: Duration, patience: Duration) -> Self {
-        let Access { files, driver, events } = access;
+        let Access { files, driver, events, bounds } = access;
         let cpuinfo = files.text("proc/cpuinfo").unwrap_or_default();
         let field = |name: &str| {
             let line = cpuinfo.lines().find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix(':'));
@@ -114,6 +117,8 @@ impl Sampler {
             Slot::Here(Box::new(Cpu::default())),
             Slot::Here(Box::new(ClockLimits::default())),
             Slot::Here(Box::new(MainMemory(System::new().ok()))),
+            // After the cores and the memory, which it bounds.
+            Slot::Here(Box::new(bounds)),
             Slot::Here(Box::new(Pressure)),
             apart("disks", disks::COVERS, Box::<MountedDisks>::default()),
             apart("foreign", foreign::COVERS, Box::<Others>::default()),

@@ -213,7 +213,7 @@ fn session(state: &State, id: u64, model: &Arc<Model>, phase: Phase) -> Session 
     );
     let size = model.size;
     session.since = Moment { uptime: Duration::from_mins(9), unix: NOW - 60 };
-    session.planned = Plan { weights: size, context: Bytes(size.0 / 5), compute: gb(3) };
+    session.planned = Plan { weights: size, context: Bytes(size.0 / 5), compute: gb(3), ..Plan::default() };
     session.log = vec![
         "llama_model_loader: loaded meta data with 32 key-value pairs and 399 tensors".to_owned(),
         "load_tensors: offloaded 37/37 layers to GPU".to_owned(),

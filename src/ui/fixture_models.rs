@@ -26,6 +26,8 @@ pub(super) fn models() -> Vec<Model> {
             note: None,
             format: Format::Gguf,
             card: None,
+            overridden: None,
+            tried: None,
             also: Vec::new(),
         };
         if let Some(summary) = &mut model.summary {
@@ -62,6 +64,8 @@ pub(super) fn models() -> Vec<Model> {
         note: None,
         format: Format::Gguf,
         card: None,
+        overridden: None,
+        tried: None,
         also: Vec::new(),
     };
     let mut starter = good("ishmael-4m", "starter", 4_200_000, 0, "F16", 4, 192);
@@ -115,6 +119,10 @@ fn summary(name: &str, parameters: u64, size: Bytes, quant: &str, layers: u64, k
         tensor_bytes: size.0,
         bits_per_weight: Some(size.0 as f64 * 8.0 / parameters as f64),
         quant: Some(quant.to_owned()),
+        quant_source: gguf::QuantSource::FileType,
+        fatal: None,
+        remarks: Vec::new(),
+        is_aligned: true,
         types: vec![share("Q4_K", 217, 71), share("Q6_K", 37, 28), share("F32", 145, 1)],
         context_length: Some(if layers == 4 { 512 } else { 40_960 }),
         block_count: Some(layers),
@@ -153,6 +161,7 @@ fn summary(name: &str, parameters: u64, size: Bytes, quant: &str, layers: u64, k
             query: 4096,
             inner: 0,
             latent: 0,
+            embedding: None,
         },
     }
 }

@@ -214,7 +214,12 @@ fn refused(state: &State) -> Overlay {
         model: state.library.models.get(5).map(|model| model.id.clone()).unwrap_or_default(),
         settings: Box::new(SessionSettings::default()),
         refusal: Refusal {
-            needed: Plan { weights: Bytes(42_500_000_000), context: Bytes(2_680_000_000), compute: Bytes(680_000_000) },
+            needed: Plan {
+                weights: Bytes(42_500_000_000),
+                context: Bytes(2_680_000_000),
+                compute: Bytes(680_000_000),
+                ..Plan::default()
+            },
             free: Bytes(39_600_000_000),
             available: Bytes(45_700_000_000),
             promised: Bytes(5_100_000_000),

@@ -67,7 +67,7 @@ impl Context {
             Some(Overlay::Record { .. }) => Self::Record,
             Some(Overlay::Palette { .. }) => Self::Palette,
             Some(Overlay::Confirm { .. } | Overlay::Plan { .. }) => Self::Confirm,
-            Some(Overlay::Refused { .. }) => Self::Refused,
+            Some(Overlay::Refused { .. } | Overlay::TryAnyway { .. }) => Self::Refused,
             Some(Overlay::Vote { .. }) => Self::Vote,
             Some(Overlay::Form(_)) => Self::Form,
             None => Self::beneath(state),

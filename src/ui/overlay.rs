@@ -12,10 +12,11 @@ use super::widgets::text;
 use crate::core::State;
 use crate::core::action::{NAMED, palette};
 use crate::core::editor::Editor;
+use crate::core::model::Model;
 use crate::core::plan::Refusal;
 use crate::core::settings::SESSION_FIELDS;
 use crate::core::state::{Form, Overlay};
-use crate::core::units::Bytes;
+use crate::core::units::{Bytes, ago};
 
 /// Draw what lies over the screen, if anything does.
 pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
@@ -32,6 +33,11 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         Some(Overlay::Refused { model, refusal, .. }) => {
             let name = state.model(model).map_or(model.as_str(), |model| model.name.as_str());
             refused(canvas, area, name, refusal);
+        }
+        Some(Overlay::TryAnyway { model, .. }) => {
+            if let Some(model) = state.model(model) {
+                try_anyway(canvas, area, model, state.now.unix);
+            }
         }
         Some(Overlay::Vote { chosen }) => super::panels::race::vote(canvas, area, state, *chosen),
         Some(Overlay::Form(form)) => fields(canvas, area, state, form, view_state),
@@ -166,7 +172,7 @@ fn refused(canvas: &mut Canvas<'_>, area: Rect, model: &str, refusal: &Refusal) 
     let figures: [(&str, Bytes, Meaning); 9] = [
         ("weights", needed.weights, Meaning::Text),
         ("context", needed.context, Meaning::Text),
-        ("compute buffers, at most", needed.compute, Meaning::Text),
+        ("compute and program, at most", needed.compute + needed.program, Meaning::Text),
         ("needed", needed.total(), Meaning::Bad),
         ("available", refusal.available, Meaning::Text),
         ("promised to other sessions", refusal.promised, Meaning::Text),
@@ -184,6 +190,30 @@ fn refused(canvas: &mut Canvas<'_>, area: Rect, model: &str, refusal: &Refusal) 
     }
     let rest = below(rest, u16::from(rest.height > 1));
     let answers = keys(canvas, &[("force", "start it anyway"), ("back", "leave it")]);
+    if rest.height > 0 {
+        canvas.put_spans(rest.x, rest.y, rest.width, &answers);
+    }
+}
+
+/// What may happen to a model that something speaks against.
+pub(super) const RISK: &str = "It can be tried all the same, in a worker of its own: that may crash, or answer wrong. \
+    Nothing else is affected, and what comes of it is remembered for this file.";
+
+fn try_anyway(canvas: &mut Canvas<'_>, area: Rect, model: &Model, now: i64) {
+    let mut texts = vec![(Meaning::Text, format!("{} can't be run: {}.", model.name, model.status))];
+    if let Some(tried) = &model.tried {
+        texts.push((Meaning::Warn, format!("Tried {}: {}.", ago(tried.at, now), tried.outcome)));
+    }
+    texts.push((Meaning::Muted, RISK.to_owned()));
+    let columns = 64.min(area.width.saturating_sub(6)).max(10);
+    let rows: u16 = texts.iter().map(|(_, text)| Canvas::rows_of(text, columns - 4) + 1).sum();
+    let mut rest = window(canvas, area, columns, rows + 3, "try it anyway?");
+    for (meaning, text) in texts {
+        let style = canvas.style(meaning);
+        let rows = canvas.paragraph(rest, &text, style);
+        rest = below(rest, rows + 1);
+    }
+    let answers = keys(canvas, &[("force", "try it anyway"), ("back", "leave it")]);
     if rest.height > 0 {
         canvas.put_spans(rest.x, rest.y, rest.width, &answers);
     }

@@ -20,6 +20,8 @@ mod prompts;
 mod pull;
 #[cfg(all(unix, feature = "llama"))]
 mod race;
+#[cfg(all(unix, feature = "llama"))]
+mod real_vocabulary;
 #[cfg(unix)]
 #[cfg_attr(not(feature = "llama"), expect(dead_code, reason = "the terminal is for the tests that start models"))]
 mod support;
@@ -27,3 +29,5 @@ mod support;
 mod terminal;
 #[cfg(unix)]
 mod top;
+#[cfg(all(unix, feature = "llama"))]
+mod vocabularies;

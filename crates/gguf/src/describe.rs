@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    check,
     header::{Header, Tensor},
-    shape,
+    quant, shape,
     summary::{Kind, Part, RopeScaling, SamplingDefaults, Summary, TypeShare},
     text::clean,
-    types::{TensorType, file_type_label},
+    types::TensorType,
     value::Metadata,
 };
 
@@ -26,6 +27,8 @@ pub(crate) fn summary(header: &Header) -> Summary {
     let parameters = sum(header.tensors.iter());
     let tensor_bytes = header.tensors.iter().filter_map(Tensor::bytes).fold(0, u64::saturating_add);
     let all_known = header.tensors.iter().all(|tensor| tensor.bytes().is_some());
+    let (quant, quant_source) = quant::of_header(header);
+    let findings = header.findings();
     let per_token = |tensor: &&Tensor| tensor.name.contains("_exps.") || is_single_expert(&tensor.name);
     let templates: Vec<_> = metadata
         .iter()
@@ -40,9 +43,13 @@ pub(crate) fn summary(header: &Header) -> Summary {
         parameters,
         tensor_bytes,
         bits_per_weight: (parameters > 0 && all_known).then(|| 8.0 * tensor_bytes as f64 / parameters as f64),
-        quant: quant(header),
+        quant,
+        quant_source,
+        is_aligned: check::is_aligned(header),
+        fatal: findings.fatal,
+        remarks: findings.remarks,
         types: types(header),
-        context_length: number("context_length"),
+        context_length: number("context_length").filter(|&tokens| tokens > 0),
         block_count: number("block_count"),
         embedding_length: number("embedding_length"),
         head_count: number("attention.head_count"),
@@ -198,33 +205,6 @@ fn types(header: &Header) -> Vec<TypeShare> {
     let mut shares: Vec<_> = shares.into_values().collect();
     shares.sort_by_key(|share| std::cmp::Reverse(share.bytes));
     shares
-}
-
-/// The type with the most parameters among the blocks' matrices. Embedding and output often have another, and in a
-/// small model they outweigh the rest; norms are F32 in every file.
-fn dominant_type(header: &Header) -> Option<TensorType> {
-    let most = |filter: &dyn Fn(&Tensor) -> bool| {
-        let mut parameters = BTreeMap::<TensorType, u64>::new();
-        for tensor in header.tensors.iter().filter(|tensor| filter(tensor)) {
-            let sum = parameters.entry(tensor.tensor_type).or_default();
-            *sum = sum.saturating_add(tensor.parameters());
-        }
-        parameters.into_iter().max_by_key(|&(_, sum)| sum).map(|(tensor_type, _)| tensor_type)
-    };
-    most(&|tensor| tensor.name.starts_with("blk.") && tensor.dims.len() > 1)
-        .or_else(|| most(&|tensor| tensor.dims.len() > 1))
-        .or_else(|| most(&|_| true))
-}
-
-fn quant(header: &Header) -> Option<String> {
-    let dominant = dominant_type(header)?.name();
-    let label = header
-        .metadata
-        .u64("general.file_type")
-        .and_then(file_type_label)
-        .filter(|&(_, expected)| expected == dominant)
-        .map(|(label, _)| label.to_owned());
-    Some(label.unwrap_or_else(|| dominant.into_owned()))
 }
 
 /// `{prefix}.{i}.*`: where a model comes from.

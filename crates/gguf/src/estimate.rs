@@ -1,6 +1,8 @@
 //! What a model would need in memory, from its header alone.
 
+use crate::repack::Processor;
 use crate::summary::{LayerCache, Summary};
+use crate::types::TensorType;
 
 /// A type that llama.cpp can keep keys or values in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +59,8 @@ pub struct Needs {
     pub flash_attention: bool,
     /// Layers with a sliding window keep the whole context all the same, so that a conversation can be cut anywhere.
     pub full_windows: bool,
+    /// What llama.cpp's code for the processor uses.
+    pub processor: Processor,
 }
 
 impl Default for Needs {
@@ -70,14 +74,20 @@ impl Default for Needs {
             cache_v: CacheKind::F16,
             flash_attention: true,
             full_windows: false,
+            processor: Processor::this(),
         }
     }
 }
 
+/// The program's own memory without a model: code, libraries and their data. Measured.
+const PROGRAM: u64 = 10_000_000;
+/// What llama.cpp keeps of a token of the vocabulary, its text and its merge, in several tables, bytes. Measured.
+const TOKEN: u64 = 300;
+
 /// Memory in bytes. Everything here is estimated; once a model is loaded, llama.cpp's own figures replace it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Estimate {
-    /// Weights in this file; of a split model, add up the parts.
+    /// Weights in this file, those twice that llama.cpp keeps twice; of a split model, add up the parts.
     pub weights: u64,
     /// Keys, values and recurrent states; `None` where the file does not tell.
     pub kv: Option<u64>,
@@ -85,12 +95,15 @@ pub struct Estimate {
     pub compute_low: u64,
     /// The compute buffers, at most.
     pub compute_high: u64,
+    /// The program itself and its vocabulary, which llama.cpp's own account leaves out.
+    pub program: u64,
 }
 
 impl Estimate {
-    /// Weights, cache and the larger compute figure, bytes; an unknown cache counts as nothing.
+    /// Weights, cache, the larger compute figure and the program, bytes; an unknown cache counts as nothing.
     pub fn total(&self) -> u64 {
-        self.weights.saturating_add(self.kv.unwrap_or(0)).saturating_add(self.compute_high)
+        let parts = [self.kv.unwrap_or(0), self.compute_high, self.program];
+        parts.into_iter().fold(self.weights, u64::saturating_add)
     }
 }
 
@@ -99,11 +112,20 @@ impl Summary {
     pub fn estimate(&self, needs: &Needs) -> Estimate {
         let (exact, rest) = self.compute(needs);
         Estimate {
-            weights: self.tensor_bytes,
+            weights: self.tensor_bytes.saturating_add(self.twice(needs.processor)),
             kv: self.kv(needs),
             compute_low: exact.saturating_add(rest - rest / 8),
             compute_high: exact.saturating_add(rest).saturating_add(rest / 8).saturating_add(1 << 20),
+            program: self.vocabulary.unwrap_or(0).saturating_mul(TOKEN).saturating_add(PROGRAM),
         }
+    }
+
+    /// Bytes of weights that are there twice: a token embedding that is the output matrix too is read row by row as it is
+    /// in the file, and copied to be multiplied with.
+    fn twice(&self, processor: Processor) -> u64 {
+        let tied = self.shape.embedding.filter(|_| self.output_parameters == 0);
+        let copied = tied.filter(|matrix| processor.repacks(TensorType(matrix.tensor_type), matrix.rows));
+        copied.map_or(0, |matrix| matrix.bytes)
     }
 
     /// Bytes of the cache, after llama.cpp's `llama-kv-cache*.cpp` and `llama-memory-recurrent.cpp`.

@@ -3,13 +3,14 @@
 use std::{fs::File, path::Path};
 
 use crate::{
-    check,
+    check::{self, Findings},
     error::{Error, Place},
     source::{Cursor, Endian, MAX_STRING, ReadAt, open_regular},
     summary::Summary,
     text::clean,
     types::TensorType,
     value::{Array, Metadata, Value, ValueType},
+    vocabulary::{self, Tokens},
 };
 
 const MAX_KEYS: u64 = 65_536;
@@ -28,10 +29,8 @@ const HELD_STRING: u64 = 1 << 20;
 const HELD_TOTAL: u64 = 16 << 20;
 /// The smallest key: its length, one character, its type and one byte.
 const SMALLEST_KEY: u64 = 8 + 1 + 4 + 1;
-/// The smallest entry of the tensor table: name's length, one character, dimensions' count, type and offset.
-const SMALLEST_TENSOR: u64 = 8 + 1 + 4 + 4 + 8;
-/// The most tokens whose uniqueness is checked; no vocabulary has a tenth of it.
-const MAX_TOKENS: u64 = 1 << 22;
+/// The smallest entry of the tensor table: name's length, dimensions' count, type and offset.
+const SMALLEST_TENSOR: u64 = 8 + 4 + 4 + 8;
 const TOKENS: &str = "tokenizer.ggml.tokens";
 
 /// One entry of the tensor table.
@@ -39,7 +38,7 @@ const TOKENS: &str = "tokenizer.ggml.tokens";
 pub struct Tensor {
     /// Such as `blk.0.attn_q.weight`; at most 63 bytes.
     pub name: String,
-    /// Up to four dimensions, the row's length first; none of them 0.
+    /// Up to four dimensions, the row's length first.
     pub dims: Vec<u64>,
     /// Type of its elements.
     pub tensor_type: TensorType,
@@ -57,15 +56,6 @@ impl Tensor {
     pub fn bytes(&self) -> Option<u64> {
         self.tensor_type.bytes(self.parameters())
     }
-}
-
-/// What llama.cpp aborts at in a vocabulary.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Tokens {
-    /// The first one that stands there twice.
-    pub(crate) repeated: Option<u64>,
-    /// A token such as `<0x0A>` is there, for bytes without a token of their own.
-    pub(crate) has_bytes: bool,
 }
 
 /// A header: everything before the tensor data.
@@ -90,21 +80,23 @@ pub struct Header {
 }
 
 impl Header {
-    /// Read the header of a file and check it. What is no regular file is refused without being opened.
+    /// Read the header of a file. What is no regular file is refused without being opened.
     pub fn open(path: &Path) -> Result<Self, Error> {
         Self::read::<File>(&open_regular(path)?)
     }
 
-    /// Read the header of any source and check it.
+    /// Read the header of any source. What follows the format is read, whether llama.cpp can run it or not:
+    /// [`findings`](Self::findings) tells.
     pub fn read<R: ReadAt + ?Sized>(source: &R) -> Result<Self, Error> {
         let header = Self::parse(source)?;
-        header.check()?;
+        header.check_names()?;
+        header.check_layout()?;
         Ok(header)
     }
 
-    /// Refuse what llama.cpp aborts at, although it follows the format. Files that it refuses by itself pass.
-    pub fn check(&self) -> Result<(), Error> {
-        check::check(self)
+    /// What speaks against running it.
+    pub fn findings(&self) -> Findings {
+        check::findings(self)
     }
 
     /// What the header says about the model.
@@ -147,11 +139,7 @@ impl Header {
             tensors.push(tensor(&mut cursor, number)?);
         }
         let data_offset = cursor.offset().next_multiple_of(alignment);
-        let header =
-            Self { version, endian: cursor.endian, metadata, tensors, alignment, data_offset, file_length, tokens };
-        header.check_names()?;
-        header.check_layout()?;
-        Ok(header)
+        Ok(Self { version, endian: cursor.endian, metadata, tensors, alignment, data_offset, file_length, tokens })
     }
 
     fn check_names(&self) -> Result<(), Error> {
@@ -225,10 +213,8 @@ fn alignment(metadata: &Metadata) -> Result<u64, Error> {
     match metadata.get("general.alignment") {
         None => Ok(32),
         // llama.cpp reads no other type.
-        Some(&Value::U32(value)) if value.is_power_of_two() && (8..=1 << 20).contains(&value) => Ok(value.into()),
-        Some(Value::U32(value)) => {
-            Err(Error::implausible(format!("general.alignment {value} is not a power of two from 8 to 1048576")))
-        }
+        Some(&Value::U32(value)) if value.is_power_of_two() => Ok(value.into()),
+        Some(Value::U32(value)) => Err(Error::implausible(format!("general.alignment {value} is not a power of two"))),
         Some(_) => Err(Error::implausible("general.alignment is not a 32-bit number")),
     }
 }
@@ -248,8 +234,7 @@ impl<R: ReadAt + ?Sized> KeyReader<'_, '_, R> {
             let problem = format!("has a name of {length} bytes, 1 to {MAX_KEY_BYTES} are possible");
             return Err(Error::key(number, "", problem));
         }
-        let name = String::from_utf8(self.cursor.take_vec(length)?)
-            .map_err(|error| Error::key(number, &String::from_utf8_lossy(error.as_bytes()), "is not UTF-8"))?;
+        let name = text(self.cursor.take_vec(length)?);
         let value_type = self.value_type(number, &name)?;
         let value = match value_type {
             ValueType::String => self.string(number, &name)?,
@@ -283,11 +268,7 @@ impl<R: ReadAt + ?Sized> KeyReader<'_, '_, R> {
             self.cursor.skip(length)?;
             return Ok(Value::LongString { bytes: length });
         }
-        let bytes = self.cursor.take_vec(length)?;
-        Ok(Value::String(String::from_utf8(bytes).unwrap_or_else(|error| {
-            // Replacement characters can make it three times as long: rare, and bounded all the same.
-            String::from_utf8_lossy(error.as_bytes()).into_owned()
-        })))
+        Ok(Value::String(text(self.cursor.take_vec(length)?)))
     }
 
     fn array(&mut self, number: u64, name: &str) -> Result<Value, Error> {
@@ -301,7 +282,7 @@ impl<R: ReadAt + ?Sized> KeyReader<'_, '_, R> {
         let is_tokenizer = name.starts_with("tokenizer.ggml.");
         let items = match element {
             ValueType::String if name == TOKENS => {
-                self.tokens(count)?;
+                self.tokens = vocabulary::read(self.cursor, count)?;
                 None
             }
             ValueType::String if !is_tokenizer && count <= HELD_STRINGS => {
@@ -309,7 +290,7 @@ impl<R: ReadAt + ?Sized> KeyReader<'_, '_, R> {
                 Some(items)
             }
             ValueType::String => {
-                self.cursor.strings(count, |_| ())?;
+                self.cursor.strings(count, |_, _| ())?;
                 None
             }
             ValueType::Array => {
@@ -350,27 +331,6 @@ impl<R: ReadAt + ?Sized> KeyReader<'_, '_, R> {
         })
     }
 
-    /// Go over the vocabulary, looking for a token that stands there twice.
-    fn tokens(&mut self, count: u64) -> Result<(), Error> {
-        limit("tokens", count, MAX_TOKENS)?;
-        let mut seen = Distinct::new(count);
-        let mut index = 0;
-        let mut tokens = Tokens::default();
-        self.cursor.strings(count, |token| {
-            // llama.cpp reads a token up to its first NUL, and gives empty ones names of their own. No token is longer
-            // than a chunk.
-            let token = token.map(|token| token.split(|&byte| byte == 0).next().unwrap_or_default());
-            let is_new = token.is_some_and(|token| token.is_empty() || seen.insert(token));
-            if !is_new && tokens.repeated.is_none() {
-                tokens.repeated = Some(index);
-            }
-            tokens.has_bytes |= token.is_some_and(|token| token.len() == 6 && token.starts_with(b"<0x"));
-            index += 1;
-        })?;
-        self.tokens = tokens;
-        Ok(())
-    }
-
     fn skip_nested(&mut self, number: u64, name: &str, count: u64) -> Result<(), Error> {
         // Arrays left to skip, by depth.
         let mut left = vec![count];
@@ -392,7 +352,7 @@ impl<R: ReadAt + ?Sized> KeyReader<'_, '_, R> {
                     return Err(Error::key(number, name, format!("is nested more than {MAX_NESTING} deep")));
                 }
                 ValueType::Array => left.push(count),
-                ValueType::String => self.cursor.strings(count, |_| ())?,
+                ValueType::String => self.cursor.strings(count, |_, _| ())?,
                 scalar => self.cursor.skip(count * scalar.smallest())?,
             }
         }
@@ -400,67 +360,19 @@ impl<R: ReadAt + ?Sized> KeyReader<'_, '_, R> {
     }
 }
 
-/// A set of byte strings by their 64-bit hashes. Two strings can share one, in 1 of 10⁸ vocabularies.
-struct Distinct {
-    slots: Vec<u64>,
-}
-
-impl Distinct {
-    /// Slots looked at before the rest is given up as crafted: at half load, chance needs a few dozen.
-    const MAX_PROBES: usize = 1024;
-
-    fn new(count: u64) -> Self {
-        Self { slots: vec![0; (count as usize * 2).next_power_of_two()] }
-    }
-
-    /// Whether it wasn't there yet.
-    fn insert(&mut self, text: &[u8]) -> bool {
-        // Zero marks a free slot.
-        let hash = hash(text).max(1);
-        let mask = self.slots.len() - 1;
-        for probe in 0..Self::MAX_PROBES {
-            let slot = &mut self.slots[(hash as usize).wrapping_add(probe) & mask];
-            if *slot == 0 {
-                *slot = hash;
-                return true;
-            }
-            if *slot == hash {
-                return false;
-            }
-        }
-        false
-    }
-}
-
-/// Multiply and fold, eight bytes at a time; short texts, nearly all tokens, in one go.
-fn hash(text: &[u8]) -> u64 {
-    const PRIME: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mix = |state: u64, word: u64| {
-        let product = u128::from(state ^ word) * u128::from(PRIME);
-        (product as u64) ^ (product >> 64) as u64
-    };
-    let seed = text.len() as u64 ^ PRIME;
-    let state = match (text.first_chunk(), text.last_chunk()) {
-        (Some(first), Some(last)) => {
-            let (words, _) = text.as_chunks();
-            let state = words.iter().skip(1).fold(seed, |state, word| mix(state, u64::from_le_bytes(*word)));
-            // The last word overlaps the one before, so that there is no tail.
-            mix(mix(state, u64::from_le_bytes(*first)), u64::from_le_bytes(*last))
-        }
-        _ => mix(seed, text.iter().fold(0, |word, &byte| (word << 8) | u64::from(byte))),
-    };
-    mix(state, PRIME)
+/// Bytes as text, as llama.cpp takes them. Replacement characters can make it three times as long: rare, and bounded all the
+/// same.
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 fn tensor<R: ReadAt + ?Sized>(cursor: &mut Cursor<'_, R>, number: u64) -> Result<Tensor, Error> {
     let length = cursor.u64()?;
-    if length == 0 || length > MAX_TENSOR_NAME {
-        let problem = format!("has a name of {length} bytes, 1 to {MAX_TENSOR_NAME} are possible");
+    if length > MAX_TENSOR_NAME {
+        let problem = format!("has a name of {length} bytes, at most {MAX_TENSOR_NAME} are possible");
         return Err(Error::tensor(number, "", problem));
     }
-    let name = String::from_utf8(cursor.take_vec(length)?).map_err(|error| {
-        Error::tensor(number, &String::from_utf8_lossy(error.as_bytes()), "has a name that is not UTF-8")
-    })?;
+    let name = text(cursor.take_vec(length)?);
     let n_dims = cursor.u32()?;
     if n_dims > MAX_DIMS {
         return Err(Error::tensor(number, &name, format!("has {n_dims} dimensions, at most {MAX_DIMS} are possible")));
@@ -469,10 +381,10 @@ fn tensor<R: ReadAt + ?Sized>(cursor: &mut Cursor<'_, R>, number: u64) -> Result
     let tensor_type = TensorType(cursor.u32()?);
     let offset = cursor.u64()?;
 
-    let elements = dims.iter().try_fold(1_u64, |product, &dim| {
-        // llama.cpp counts in signed 64 bits.
-        if dim == 0 { None } else { product.checked_mul(dim).filter(|&product| i64::try_from(product).is_ok()) }
-    });
+    // llama.cpp counts in signed 64 bits.
+    let is_signed = |number: &u64| i64::try_from(*number).is_ok();
+    let elements = dims.iter().try_fold(1_u64, |product, dim| product.checked_mul(*dim).filter(is_signed));
+    let elements = elements.filter(|_| dims.iter().all(is_signed));
     let Some(elements) = elements else {
         return Err(Error::tensor(number, &name, format!("has impossible dimensions {dims:?}")));
     };

@@ -4,8 +4,8 @@
 //! header, split names, and the memory formulas. Absent: tensor data, tokenizer arrays (skipped, never held), mapping
 //! (a truncated map raises a signal), and any knowledge of stores or of llama.cpp's processes.
 //!
-//! [`Header::open`] is the way in. What it accepts, llama.cpp can be given: it loads such a file or refuses it with
-//! an error of its own, but doesn't abort.
+//! [`Header::open`] is the way in: it reads whatever follows the format. What llama.cpp is known to abort at, and what is
+//! odd, [`Header::findings`] tells; whether the file is started all the same is for others to decide.
 
 mod attention;
 mod check;
@@ -13,6 +13,8 @@ mod describe;
 mod error;
 mod estimate;
 mod header;
+mod quant;
+mod repack;
 mod shape;
 mod source;
 pub mod split;
@@ -22,12 +24,18 @@ pub mod testing;
 mod text;
 mod types;
 mod value;
+mod vocabulary;
 
+pub use check::Findings;
 pub use error::{Error, Place};
 pub use estimate::{CacheKind, Estimate, Needs};
 pub use header::{Header, Tensor};
+pub use quant::{QuantSource, quant_in_name};
+pub use repack::Processor;
 pub use source::{Endian, ReadAt};
-pub use summary::{Attention, Kind, LayerCache, Mix, Part, RopeScaling, SamplingDefaults, Shape, Summary, TypeShare};
+pub use summary::{
+    Attention, Kind, LayerCache, Matrix, Mix, Part, RopeScaling, SamplingDefaults, Shape, Summary, TypeShare,
+};
 pub use text::{clean, is_harmful};
 pub use types::{TensorType, file_type_label};
 pub use value::{Array, Metadata, Value, ValueType};

@@ -6,7 +6,7 @@
 use crate::{
     describe::arch_number,
     header::Header,
-    summary::{LayerCache, Shape},
+    summary::{LayerCache, Matrix, Shape},
 };
 
 /// More layers than llama.cpp can load, `LLAMA_MAX_LAYERS`.
@@ -77,7 +77,15 @@ pub(crate) fn shape(header: &Header) -> Shape {
             0 => 0,
             rank => rank.saturating_add(number("rope.dimension_count")).try_into().unwrap_or(0),
         },
+        embedding: embedding(header),
     }
+}
+
+fn embedding(header: &Header) -> Option<Matrix> {
+    let tensor = header.tensor("token_embd.weight")?;
+    let rows = tensor.dims.get(1).copied().unwrap_or(1);
+    let bytes = tensor.tensor_type.bytes(tensor.parameters())?;
+    Some(Matrix { tensor_type: tensor.tensor_type.0, rows, bytes })
 }
 
 fn query(header: &Header) -> u64 {

@@ -6,12 +6,12 @@ use crate::error::{Error, Place};
 
 /// The longest header that is read, in bytes. The longest real ones, with vocabularies of 260,000 tokens, have 20 MiB.
 pub(crate) const MAX_HEADER: u64 = 256 << 20;
-/// The longest string, in bytes.
-pub(crate) const MAX_STRING: u64 = 16 << 20;
+/// The longest string, in bytes: as long as a whole header. Long ones are skipped and never held.
+pub(crate) const MAX_STRING: u64 = MAX_HEADER;
 /// Bytes read first: enough for a file without a tokenizer.
 const FIRST_CHUNK: usize = 16 << 10;
 /// Bytes read at a time after that. Small enough to stay in the processor's cache.
-const CHUNK: usize = 64 << 10;
+pub(crate) const CHUNK: usize = 64 << 10;
 
 /// Something that can be read at any place, such as a file or a slice.
 pub trait ReadAt {
@@ -94,6 +94,11 @@ pub enum Endian {
 }
 
 impl Endian {
+    /// That of this processor.
+    pub(crate) const fn native() -> Self {
+        if cfg!(target_endian = "big") { Self::Big } else { Self::Little }
+    }
+
     /// A number from its four bytes.
     pub(crate) fn u32(self, bytes: [u8; 4]) -> u32 {
         match self {
@@ -141,6 +146,11 @@ impl<'a, R: ReadAt + ?Sized> Cursor<'a, R> {
     /// Offset of the next byte.
     pub(crate) fn offset(&self) -> u64 {
         self.start + self.at as u64
+    }
+
+    /// What is read.
+    pub(crate) fn source(&self) -> &'a R {
+        self.source
     }
 
     /// Bytes from here to the end.
@@ -240,33 +250,37 @@ impl<'a, R: ReadAt + ?Sized> Cursor<'a, R> {
         Ok(held)
     }
 
-    /// Go over `count` strings, giving each one's bytes where it lies within a chunk, else `None`.
-    pub(crate) fn strings(&mut self, count: u64, mut each: impl FnMut(Option<&[u8]>)) -> Result<(), Error> {
+    /// Go over `count` strings, giving each one's bytes where it lies within a chunk, else `None`, and where it starts: the
+    /// offset of its length in the source.
+    pub(crate) fn strings(&mut self, count: u64, mut each: impl FnMut(u64, Option<&[u8]>)) -> Result<(), Error> {
         let mut left = count;
         while left > 0 {
             // Vocabularies have a hundred thousand strings: go through those that are buffered whole.
+            let mut at = self.at;
             let mut rest = self.buffered();
             while left > 0
                 && let Some((length, after)) = rest.split_first_chunk()
                 && let Ok(length) = usize::try_from(self.endian.u64(*length))
                 && let Some((text, after)) = after.split_at_checked(length)
             {
-                each(Some(text));
+                each(self.start + at as u64, Some(text));
                 rest = after;
+                at = self.buffer.len() - rest.len();
                 left -= 1;
             }
-            self.at = self.buffer.len() - rest.len();
+            self.at = at;
             if left == 0 {
                 break;
             }
+            let start = self.offset();
             let length = self.u64()?;
             if length <= CHUNK as u64 {
                 self.fill(length as usize)?;
-                each(Some(&self.buffer[self.at..self.at + length as usize]));
+                each(start, Some(&self.buffer[self.at..self.at + length as usize]));
                 self.at += length as usize;
             } else {
                 self.skip(length)?;
-                each(None);
+                each(start, None);
             }
             left -= 1;
         }
@@ -318,9 +332,16 @@ mod tests {
         }
         let mut cursor = Cursor::new(bytes.as_slice()).unwrap();
         let mut seen = Vec::new();
+        let mut starts = Vec::new();
         cursor
-            .strings(lengths.len() as u64, |text| seen.push(text.map(|text| (text.len(), text.last().copied()))))
+            .strings(lengths.len() as u64, |start, text| {
+                starts.push(start as usize);
+                seen.push(text.map(|text| (text.len(), text.last().copied())));
+            })
             .unwrap();
+        for (start, length) in starts.into_iter().zip(lengths) {
+            assert_eq!(bytes[start..start + 8], (length as u64).to_le_bytes());
+        }
         let expected: Vec<_> = lengths
             .iter()
             .enumerate()

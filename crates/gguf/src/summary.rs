@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::quant::QuantSource;
+
 /// What a GGUF file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
@@ -66,9 +68,17 @@ pub struct Summary {
     pub tensor_bytes: u64,
     /// 8 x `tensor_bytes` / parameters; `None` without tensors or with unknown types.
     pub bits_per_weight: Option<f64>,
-    /// The label a person knows the quantisation by, such as `Q4_K_M`: `file_type` where the histogram bears it out,
-    /// else the type with the most parameters.
+    /// The label a person knows the quantisation by, such as `Q4_K_M`: the file's own word, else the name's where
+    /// [`name_quant`](Self::name_quant) was told it, else the type with the most parameters.
     pub quant: Option<String>,
+    /// Where that label comes from.
+    pub quant_source: QuantSource,
+    /// The tensor data begins where a mapped file can be used; else it has to be read.
+    pub is_aligned: bool,
+    /// What llama.cpp is known to abort at.
+    pub fatal: Option<String>,
+    /// What is odd about the file, though llama.cpp may run it, or refuse it by itself; at most a few.
+    pub remarks: Vec<String>,
     /// Tensor types, most bytes first.
     pub types: Vec<TypeShare>,
     /// `{arch}.context_length`, tokens.
@@ -153,6 +163,20 @@ pub struct Shape {
     /// Elements per cell and layer that latent attention (MLA) needs; 0 for other kinds. A file without
     /// `key_length_mla` keeps whole keys and values all the same.
     pub latent: u32,
+    /// The token embedding, which is the output matrix too where there is no other.
+    #[serde(default)]
+    pub embedding: Option<Matrix>,
+}
+
+/// A matrix as the memory formulas need it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Matrix {
+    /// ggml's number of its type.
+    pub tensor_type: u32,
+    /// Rows.
+    pub rows: u64,
+    /// Bytes.
+    pub bytes: u64,
 }
 
 /// `{arch}.rope.scaling.*`: how a model reaches further than it was first trained for.

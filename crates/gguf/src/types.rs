@@ -81,12 +81,24 @@ impl TensorType {
     pub const I64: Self = Self(27);
     pub const F64: Self = Self(28);
     pub const BF16: Self = Self(30);
+    pub const IQ4_NL: Self = Self(20);
     pub const MXFP4: Self = Self(39);
+    pub const Q1_0: Self = Self(41);
 }
 
 impl TensorType {
     fn row(self) -> Option<&'static Row> {
         TABLE.iter().find(|row| row.id == self.0)
+    }
+
+    /// The type of a name, as [`name`](Self::name) gives it.
+    pub(crate) fn by_name(name: &str) -> Option<Self> {
+        TABLE.iter().find(|row| row.name == name).map(|row| Self(row.id))
+    }
+
+    /// Whether its elements are floats of their own.
+    pub(crate) fn is_float(self) -> bool {
+        matches!(self, Self::F32 | Self::F16 | Self::BF16 | Self::F64)
     }
 
     /// ggml's name, such as `Q4_K`; `type 99` where unknown.

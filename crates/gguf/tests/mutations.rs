@@ -12,17 +12,20 @@ fn original() -> Vec<u8> {
     std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../starter/ishmael-1m-Q8_0.gguf")).unwrap()
 }
 
-/// Read a file as a caller would. Every text that comes of it must be fit for a terminal.
+/// Read a file as a caller would, and refuse what is fatal. Every text that comes of it must be fit for a terminal.
 fn outcome(bytes: &[u8]) -> Result<(), String> {
     match Header::read(bytes) {
         Ok(header) => {
             let summary = header.summary();
+            for text in summary.fatal.iter().chain(&summary.remarks) {
+                assert_eq!(*text, gguf::clean(text, 200), "one line, bounded and harmless");
+            }
             let estimate = summary.estimate(&gguf::Needs::default());
             assert!(estimate.compute_low <= estimate.compute_high);
             for text in [&summary.name, &summary.architecture, &summary.license].into_iter().flatten() {
                 assert_eq!(*text, gguf::clean(text, 128));
             }
-            Ok(())
+            summary.fatal.map_or(Ok(()), Err)
         }
         Err(error) => {
             let text = error.to_string();
@@ -45,10 +48,11 @@ fn each_field_broken() {
         // Thousands of times what a file takes: only a loop over a declared count would need it.
         assert!(start.elapsed() < Duration::from_secs(5), "{} takes {:?}", mutation.name, start.elapsed());
     }
-    assert!(refused > 1500 && accepted > 200, "{refused} refused, {accepted} accepted");
+    assert!(refused > 1400 && accepted > 300, "{refused} refused, {accepted} accepted");
 }
 
-/// What llama.cpp aborts at or can't have written, by name.
+/// What breaks the format, and what llama.cpp aborts at, by name. What it runs or refuses by itself stands there too: that is
+/// a remark at most.
 #[test]
 fn what_must_be_refused() {
     let original = original();
@@ -94,7 +98,11 @@ fn what_must_be_refused() {
     let mut missing = wanted.to_vec();
     for mutation in mutations(&original).filter(|mutation| wanted.contains(&mutation.name.as_str())) {
         missing.retain(|name| *name != mutation.name);
-        let reason = outcome(&mutation.bytes).err().unwrap_or("ACCEPTED".to_owned());
+        let remarks = || {
+            let remarks = Header::read(&mutation.bytes[..]).unwrap().findings().remarks;
+            if remarks.is_empty() { "no remark".to_owned() } else { format!("remark: {}", remarks.join("; ")) }
+        };
+        let reason = outcome(&mutation.bytes).err().unwrap_or_else(remarks);
         writeln!(report, "{}: {reason}", mutation.name).unwrap();
     }
     assert_eq!(missing, Vec::<&str>::new());

@@ -20,6 +20,16 @@ fn refusal(builder: &Builder) -> String {
     Header::read(builder.build().as_slice()).unwrap_err().to_string()
 }
 
+fn fatal(builder: &Builder) -> Option<String> {
+    read(builder).findings().fatal
+}
+
+fn remarks(builder: &Builder) -> Vec<String> {
+    let findings = read(builder).findings();
+    assert_eq!(findings.fatal, None);
+    findings.remarks
+}
+
 #[test]
 fn starter() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../starter/ishmael-1m-Q8_0.gguf");
@@ -84,15 +94,17 @@ fn parts() {
     assert_eq!(summary(&Builder::tiny_llama().u16("split.no", 0).u16("split.count", 1)).part, None);
     for (builder, expected) in [
         (later.clone().u16("split.no", 3), "split.no 3 is not below split.count 3"),
-        (later.clone().u32("split.no", 1), "split.no is not a 16-bit number"),
-        (later.clone().without("split.no"), "split.no is missing"),
+        (later.clone().without("split.no"), "split.no is missing: llama.cpp refuses it"),
+        (later.clone().u32("split.count", 3), "split.count is not a 16-bit number: llama.cpp refuses it"),
+        (later.clone().u32("split.no", 0), "split.no is not a 16-bit number: llama.cpp refuses it"),
     ] {
-        assert_eq!(refusal(&builder), expected);
+        assert_eq!(remarks(&builder), [expected]);
     }
+    assert_eq!(fatal(&later.u32("split.no", 1)).as_deref(), Some("split.no is not a 16-bit number"));
 }
 
 #[test]
-fn quantisation_is_what_the_blocks_have() {
+fn quantisation_is_the_files_own_word_where_the_blocks_bear_it_out() {
     let of = |file_type: u32, matrices: &[TensorType]| {
         // An exotic architecture, so that the usual tensors aren't asked for.
         let mut builder = Builder::new("exotic")
@@ -111,7 +123,7 @@ fn quantisation_is_what_the_blocks_have() {
     for (file_type, matrices, expected) in [
         (15, &[q4, q4, q6][..], "Q4_K_M"),
         (14, &[q4], "Q4_K_S"),
-        (15, &[q4, q6, q6], "Q6_K"),
+        (15, &[q4, q6, q6], "Q4_K_M"),
         (7, &[q4], "Q4_K"),
         (15 | 1024, &[q4], "Q4_K_M"),
         (999, &[q4], "Q4_K"),
@@ -439,22 +451,17 @@ fn compute_is_between_the_bounds() {
 }
 
 #[test]
-fn implausible_models() {
+fn what_llama_cpp_aborts_at() {
     let tiny = Builder::tiny_llama;
     for (builder, expected) in [
-        (tiny().without("general.architecture"), "general.architecture is missing"),
-        (tiny().without("llama.block_count"), "llama.block_count is missing"),
-        (tiny().u64("llama.block_count", 2), "block_count is not a 32-bit number"),
-        (tiny().u32("llama.block_count", 513), "block_count 513 is not plausible"),
-        (tiny().u32("llama.nextn_predict_layers", 3), "nextn_predict_layers 3 is not plausible"),
-        (tiny().u32("llama.expert_count", 1025), "expert_count 1025 is not plausible"),
-        (tiny().u32("llama.expert_count", 8), "expert_used_count 0 of 8 is not plausible"),
-        (tiny().u32("llama.expert_used_count", 2), "expert_used_count 2 of 0 is not plausible"),
-        (tiny().u32("llama.expert_group_count", 2), "expert_group_count 2 is not plausible"),
-        (tiny().u32("llama.attention.key_length", 9), "key_length 9 and value_length 8 are not plausible"),
+        (tiny().u32("llama.block_count", 513), "block_count is 513, 1 to 512 are possible"),
+        (tiny().u32("llama.nextn_predict_layers", 3), "nextn_predict_layers is 3, of 2 blocks"),
+        (tiny().u32("llama.expert_count", 1025), "expert_count is 1025, at most 1024 are possible"),
+        (tiny().u32("llama.expert_count", 8), "expert_used_count is 0 of 8"),
+        (tiny().u32("llama.expert_used_count", 2), "expert_used_count is 2 of 0"),
+        (tiny().u32("llama.expert_group_count", 2), "expert_group_count is 2 for 0 experts, 0 of them used"),
         (tiny().string("llama.rope.scaling.type", "warp"), "rope.scaling.type warp is not known"),
-        (tiny().f32("llama.rope.scaling.factor", f32::INFINITY), "rope.scaling.factor inf is not plausible"),
-        (tiny().f32("llama.attention.layer_norm_rms_epsilon", -1e-5), "layer_norm_rms_epsilon -1e-5 is not plausible"),
+        (tiny().f32("llama.attention.layer_norm_rms_epsilon", -1e-5), "layer_norm_rms_epsilon is -1e-5"),
         (
             tiny().strings("tokenizer.ggml.tokens", (0..64).map(|token| (token % 60).to_string())),
             "token 60 of the vocabulary appears twice",
@@ -463,24 +470,44 @@ fn implausible_models() {
             tiny().strings("tokenizer.ggml.tokens", (0..64).map(|token| format!("{}\0{token}", token.max(1)))),
             "token 1 of the vocabulary appears twice",
         ),
+    ] {
+        assert_eq!(fatal(&builder).as_deref(), Some(expected));
+    }
+    assert_eq!(fatal(&tiny()), None);
+}
+
+#[test]
+fn what_is_odd() {
+    let tiny = Builder::tiny_llama;
+    for (builder, expected) in [
+        (tiny().without("general.architecture"), "general.architecture is missing: llama.cpp refuses it"),
+        (tiny().without("llama.block_count"), "llama.block_count is missing: llama.cpp refuses it"),
+        (tiny().u64("llama.block_count", 2), "block_count is not a 32-bit number: llama.cpp refuses it"),
+        (tiny().f32("llama.rope.scaling.factor", f32::INFINITY), "rope.scaling.factor is inf"),
         (
             tiny().strings("tokenizer.ggml.tokens", (0..63).map(|token| token.to_string())),
-            "vocabulary of 63 tokens has 64 embeddings",
-        ),
-        (tiny().string("tokenizer.ggml.model", "llama"), "tokenizer llama has no tokens for bytes"),
-        (tiny().string("tokenizer.ggml.model", "rwkv"), "tokenizer rwkv is not plausible for llama"),
-        (
-            tiny().tensor("blk.1.ffn_gate.bias", &[64], TensorType::F16),
-            "tensor 21 (blk.1.ffn_gate.bias) has the type F16, not F32",
+            "its vocabulary has 63 tokens, its embedding 64 rows",
         ),
         (
-            tiny().tensor("output.weight", &[64, 32], TensorType::F32),
-            "tensor 21 (output.weight) has rows of 64, but embedding_length is 32",
+            tiny().string("tokenizer.ggml.model", "llama"),
+            "its vocabulary has no tokens for bytes: text that it lacks ends the worker",
         ),
         (
             tiny().tensor("output.weight", &[32, 64], TensorType::I32),
             "tensor 21 (output.weight) has the type I32, which no weights have",
         ),
+        (tiny().big_endian(), "its bytes are in the other order: llama.cpp refuses it on this processor"),
+        (tiny().tensor("blk.7.x", &[1], TensorType::F32), "block_count is 2, but there are tensors of 8 blocks"),
+    ] {
+        assert_eq!(remarks(&builder), [expected]);
+    }
+    assert_eq!(remarks(&tiny()), Vec::<String>::new());
+}
+
+#[test]
+fn what_breaks_the_format() {
+    let tiny = Builder::tiny_llama;
+    for (builder, expected) in [
         (tiny().tensor("output_norm.weight", &[32], TensorType::F32), "tensor 21 appears twice: output_norm.weight"),
         (
             tiny().tensor("a\x1b[2J", &[32, 32, 1, 1, 1], TensorType::F32),
@@ -488,6 +515,16 @@ fn implausible_models() {
         ),
     ] {
         assert_eq!(refusal(&builder), expected);
+    }
+    // Odd, but the format: no elements, no name, keys and names of other bytes.
+    for builder in [
+        tiny().tensor("empty", &[32, 0], TensorType::F32),
+        tiny().tensor("", &[32], TensorType::F32),
+        tiny().u32("general.alignment", 32),
+        tiny().alignment(1),
+        tiny().alignment(1 << 21),
+    ] {
+        read(&builder);
     }
 }
 

@@ -38,6 +38,9 @@ mod ledger;
 #[cfg(feature = "llama")]
 mod log;
 #[cfg(feature = "llama")]
+#[cfg_attr(not(target_os = "linux"), allow(unused, reason = "elsewhere nothing is given back"))]
+mod mapping;
+#[cfg(feature = "llama")]
 mod model;
 #[cfg(feature = "llama")]
 mod out;

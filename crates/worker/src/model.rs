@@ -14,12 +14,15 @@ use llama_cpp_2::token::LlamaToken;
 use llama_cpp_sys_2 as sys;
 use wire::{Failure, FailureKind, Load};
 
-use crate::backend::fail;
-use crate::log;
+use crate::backend::{self, fail};
+use crate::mapping::Mapping;
+use crate::{ledger, log};
 
 pub(crate) struct Model {
     inner: LlamaModel,
     n_vocab: usize,
+    /// The mapped file, where there is one.
+    mapping: Option<Mapping>,
 }
 
 impl Model {
@@ -27,7 +30,7 @@ impl Model {
     pub(crate) fn load(
         llama: &LlamaBackend,
         load: &Load,
-        progress: impl FnMut(f32) -> bool + 'static,
+        mut progress: impl FnMut(f32) -> bool + 'static,
     ) -> Result<Self, Failure> {
         let opened = std::fs::File::open(&load.path).and_then(|file| file.metadata());
         if let Some(reason) = match opened {
@@ -38,6 +41,14 @@ impl Model {
             let message = format!("the model's file can't be opened: {reason}");
             return Err(fail(FailureKind::Load, message, "it may have been moved, or belong to another user"));
         }
+        let mapping = Mapping::new(load, load.n_gpu_layers != Some(0) && backend::has_gpu());
+        let mut watch = mapping.as_ref().map(Mapping::watch);
+        let progress = move |fraction| {
+            if let Some(watch) = &mut watch {
+                watch(fraction);
+            }
+            progress(fraction)
+        };
         let mut params = LlamaModelParams::default()
             .with_use_mmap(load.mmap)
             .with_use_mlock(load.mlock)
@@ -54,9 +65,18 @@ impl Model {
             let hint = load_hint(&reason);
             fail(FailureKind::Load, format!("the model could not be loaded: {reason}"), hint)
         })?;
-        let model = Self { n_vocab: usize::try_from(inner.n_vocab()).unwrap_or(0), inner };
+        let model = Self { n_vocab: usize::try_from(inner.n_vocab()).unwrap_or(0), inner, mapping };
         model.check()?;
+        model.settle_pages();
         Ok(model)
+    }
+
+    /// Give back the pages of the mapped file that were copied elsewhere, and have the others in memory.
+    pub(crate) fn settle_pages(&self) {
+        if let Some(mapping) = &self.mapping {
+            // SAFETY: the model is live.
+            mapping.settle(&unsafe { ledger::weights(self.as_ptr()) });
+        }
     }
 
     /// Refuse what loads but can't go on from a text.

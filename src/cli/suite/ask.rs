@@ -131,9 +131,7 @@ pub(super) async fn start(
     settings: SessionSettings,
     force: bool,
 ) -> Result<SessionId, Failure> {
-    if !model.is_runnable() {
-        return Err(Failure(Exit::Failed, format!("{} can't be run: {}", model.name, model.status)));
-    }
+    let model = crate::cli::force::admit(model, force, app.state.now.unix)?;
     // Admission needs to know the memory.
     while app.state.machine.sample.is_none() {
         let event = app.next().await;

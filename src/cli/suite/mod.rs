@@ -64,7 +64,7 @@ struct Common {
     /// Ask everything anew, rather than going on from an earlier run
     #[arg(long)]
     anew: bool,
-    /// Start models although they would not fit in memory
+    /// Start models although they would not fit in memory, or the check of their files refuses them
     #[arg(long)]
     force: bool,
     /// Print one JSON document

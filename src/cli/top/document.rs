@@ -20,6 +20,8 @@ pub(super) fn document(state: &State, sample: &Sample) -> Value {
         "cpu": {
             "busy": sample.cpu,
             "cores": sample.cores,
+            "threads": sample.threads(),
+            "threads_limited_by": known_text(&sample.allowed.threads_by),
             "throttled_by_heat": limits.n_throttled,
             "allowed_mhz": limits.allowed_mhz,
             "highest_mhz": limits.highest_mhz,
@@ -30,6 +32,9 @@ pub(super) fn document(state: &State, sample: &Sample) -> Value {
             "used_bytes": memory.used,
             "swap_total_bytes": memory.swap_total,
             "swap_used_bytes": memory.swap_used,
+            "limited_by": sample.allowed.memory.as_ref().map(|limit| &limit.by),
+            "machine_total_bytes": sample.allowed.memory.as_ref().map_or(memory.total, |limit| limit.total),
+            "machine_available_bytes": sample.allowed.memory.as_ref().map_or(memory.available, |limit| limit.available),
         },
         "pressure": pressure,
         "gpus": sample.gpus.iter().map(|gpu| json!({
@@ -70,6 +75,11 @@ pub(super) fn document(state: &State, sample: &Sample) -> Value {
         },
         "sources": sample.sources.iter().map(source).collect::<Vec<_>>(),
     })
+}
+
+/// A text; empty is null.
+fn known_text(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
 }
 
 /// A driver that doesn't tell leaves zero.

@@ -30,12 +30,15 @@ pub(super) fn write(state: &State, sample: &Sample, is_recorded: bool, out: &mut
     let mhz = sample.cores.iter().enumerate().filter_map(|(index, core)| Some((index, core.mhz?)));
     let clocks = mhz.map(|(index, mhz)| (vec![("core", index.to_string())], mhz as f64 * 1e6)).collect();
     put("cpu_clock_hertz", "Clock of each core.", clocks)?;
+    if !sample.cores.is_empty() {
+        put("cpu_usable_cores", "Cores that this program may use.", one(f64::from(sample.threads())))?;
+    }
     let throttled = sample.limits.n_throttled.map(|count| (Vec::new(), count as f64)).into_iter().collect();
     put("cpu_throttle_events", "How often heat throttled the processor since the look before.", throttled)?;
 
     let memory = &sample.memory;
     if memory.total.0 > 0 {
-        put("memory_total_bytes", "Main memory.", one(memory.total.0 as f64))?;
+        put("memory_total_bytes", "Main memory that this program may use.", one(memory.total.0 as f64))?;
         put("memory_available_bytes", "Main memory that can be had.", one(memory.available.0 as f64))?;
         put("swap_used_bytes", "Swap in use.", one(memory.swap_used.0 as f64))?;
     }

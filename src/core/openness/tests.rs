@@ -22,6 +22,8 @@ fn model(store: Store, repository: &str, name: &str, license: &str, bases: &[&st
         note: None,
         format: Format::Gguf,
         card: None,
+        overridden: None,
+        tried: None,
         also: Vec::new(),
     }
 }

@@ -197,7 +197,7 @@ mod tests {
             ("it's $HOME", "'it'\\''s $HOME'"),
             ("- one\n\n", "'- one\n\n'"),
             ("a\tb\r", "a\"$(printf '\\011')\"b\"$(printf '\\015')\""),
-            ("\u{202e}é", "\"$(printf '\\342\\200\\256')\"'é'"),
+            ("\u{202e}é", "\"$(printf '\\342\\200\\256')\"é"),
             ("a\0b", "ab"),
         ] {
             assert_eq!(quoted(text), expected, "{text:?}");

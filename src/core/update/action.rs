@@ -203,10 +203,10 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Bench(plan) => bench::start(state, *plan),
         Action::History => history::turn(state),
         Action::Threads(by) => {
-            let cores = state.machine.sample.as_ref().map_or(1, |sample| sample.cores.len().max(1) as u32);
-            let limit = state.thread_limit().saturating_add_signed(by).clamp(1, cores);
+            let usable = state.machine.sample.as_ref().map_or(1, |sample| sample.threads());
+            let limit = state.thread_limit().saturating_add_signed(by).clamp(1, usable);
             state.settings.budget.threads = Some(limit);
-            notify(state, format!("sessions share {limit} of {cores} threads"), false);
+            notify(state, format!("sessions share {limit} of {usable} threads"), false);
             session::share_threads(state)
         }
         Action::MeasureBandwidth => measure::bandwidth(state),

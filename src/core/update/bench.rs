@@ -13,14 +13,14 @@ use super::super::bench::{
 use super::super::effect::Effect;
 use super::super::event::WorkerEvent;
 use super::super::history::Measured;
-use super::super::model::Model;
+use super::super::model::{Model, Outcome};
 use super::super::plan::{self, estimate};
 use super::super::session::WorkerId;
 use super::super::settings::{SessionSettings, WaitPolicy};
 use super::super::state::{Screen, State};
 use super::super::units::Bytes;
 use super::session::watch;
-use super::{history, next_id, notify};
+use super::{history, next_id, notify, tries};
 
 /// Begin a bench, or say why not.
 pub(super) fn start(state: &mut State, plan: Plan) -> Vec<Effect> {
@@ -129,8 +129,7 @@ fn prepare(state: &State, plan: Plan) -> Result<Bench, String> {
 fn needed(plan: &Plan, cells: &[super::super::bench::Cell], model: &Model) -> Bytes {
     let most = cells.iter().map(|cell| plan.n_context(cells, cell.parallel).saturating_mul(cell.parallel)).max();
     let settings = SessionSettings { context: most.unwrap_or(0), ..plan.settings };
-    estimate(model, &settings)
-        .map_or(Bytes(0), |estimate| Bytes(estimate.weights + estimate.kv.unwrap_or(0) + 2 * estimate.compute_high))
+    estimate(model, &settings).map_or(Bytes(0), |estimate| Bytes(estimate.total() + estimate.compute_high))
 }
 
 /// Load the next models that wait; without any the bench has ended.
@@ -166,7 +165,7 @@ fn load(settings: &SessionSettings, lane: &Lane, n_threads: u32) -> Load {
         cache_type_k: settings.cache_type_k,
         cache_type_v: settings.cache_type_v,
         flash_attention: settings.flash_attention,
-        mmap: settings.mmap,
+        mmap: settings.mmap && lane.model.can_be_mapped(),
         mlock: settings.mlock,
     }
 }
@@ -183,10 +182,14 @@ pub(super) fn heard(state: &mut State, worker: WorkerId, event: WorkerEvent) -> 
             return vec![watch(state)];
         }
         WorkerEvent::Logged(_) => {}
-        WorkerEvent::Exited { reason, hint, .. } => {
+        WorkerEvent::Exited { reason, expected, hint } => {
+            let has_died =
+                lane.pid.is_some() && !expected && !matches!(lane.phase, LanePhase::Done | LanePhase::Failed(_));
+            let death = has_died.then(|| (Arc::clone(&lane.model), tries::died(&reason, hint.as_deref())));
             lane.pid = None;
             let reason = hint.map_or(reason.clone(), |hint| format!("{reason}: {hint}"));
             let mut effects = vec![watch(state)];
+            effects.extend(death.and_then(|(model, outcome)| tries::remember(state, &model, outcome)));
             effects.extend(lost(state, index, &reason));
             return effects;
         }
@@ -204,11 +207,18 @@ pub(super) fn heard(state: &mut State, worker: WorkerId, event: WorkerEvent) -> 
                 if let Some(trial) = bench.trial.as_mut().filter(|trial| trial.id == measured.id) {
                     trial.ended = Some((measured, now));
                 }
+                let model = Arc::clone(&lane.model);
+                return tries::remember(state, &model, Outcome::Ran).into_iter().collect();
             }
             Said::Failed(failure) => {
                 let reason =
                     failure.hint.map_or(failure.message.clone(), |hint| format!("{}: {hint}", failure.message));
-                let Some(id) = failure.id else { return lost(state, index, &reason) };
+                let Some(id) = failure.id else {
+                    let model = Arc::clone(&lane.model);
+                    let mut effects = lost(state, index, &reason);
+                    effects.extend(tries::remember(state, &model, Outcome::Refused(reason)));
+                    return effects;
+                };
                 if let Some(trial) = bench.trial.take_if(|trial| trial.id == id) {
                     bench.rows[trial.row].failed = Some(reason);
                     return go_on(state);

@@ -27,7 +27,7 @@ pub(super) fn bandwidth(state: &mut State) -> Vec<Effect> {
         notify(state, "the machine was not read yet", true);
         return Vec::new();
     };
-    let (threads, available) = (sample.cores.len().max(1) as u32, sample.memory.available);
+    let (threads, available) = (sample.threads(), sample.memory.available);
     state.machine.measuring = true;
     notify(state, "the memory is being measured", false);
     vec![Effect::MeasureBandwidth { threads, available }]

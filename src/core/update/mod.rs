@@ -18,6 +18,7 @@ mod race;
 mod replay;
 mod sample;
 mod session;
+mod tries;
 mod worker;
 
 use std::collections::HashSet;

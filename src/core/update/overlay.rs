@@ -3,7 +3,7 @@
 use super::super::action::{Action, palette};
 use super::super::editor::Editor;
 use super::super::effect::Effect;
-use super::super::settings::SESSION_FIELDS;
+use super::super::settings::{SESSION_FIELDS, SessionSettings};
 use super::super::state::{Form, Overlay, State};
 use super::{action, house, hub, race, session};
 
@@ -37,7 +37,9 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
                 Action::Back | Action::Choose => return Vec::new(),
                 Action::Quit => return action::act(state, Action::Quit),
                 Action::Show(screen) => return action::act(state, Action::Show(screen)),
-                Action::Copy => return with(state, Overlay::Record { title, text: text.clone(), scroll }, Effect::Copy(text)),
+                Action::Copy => {
+                    return with(state, Overlay::Record { title, text: text.clone(), scroll }, Effect::Copy(text));
+                }
                 Action::Move(by) => by as isize,
                 Action::Page(by) => 10 * by as isize,
                 Action::First => isize::MIN,
@@ -87,6 +89,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             Action::Quit => action::act(state, Action::Quit),
             _ => keep(state, Overlay::Refused { model, settings, refusal }),
         },
+        Overlay::TryAnyway { model, settings } => try_anyway(state, action, model, settings),
         Overlay::Vote { chosen } => match action {
             Action::Back => Vec::new(),
             Action::Quit => action::act(state, Action::Quit),
@@ -133,6 +136,15 @@ const MAX_SCROLL: isize = 1 << 30;
 fn with(state: &mut State, overlay: Overlay, effect: Effect) -> Vec<Effect> {
     state.overlay = Some(overlay);
     vec![effect]
+}
+
+fn try_anyway(state: &mut State, action: Action, model: String, settings: Box<SessionSettings>) -> Vec<Effect> {
+    match action {
+        Action::Force => session::try_anyway(state, &model, *settings),
+        Action::Back | Action::Confirm(false) | Action::Choose => Vec::new(),
+        Action::Quit => action::act(state, Action::Quit),
+        _ => keep(state, Overlay::TryAnyway { model, settings }),
+    }
 }
 
 fn keep(state: &mut State, overlay: Overlay) -> Vec<Effect> {

@@ -53,6 +53,8 @@ fn begin(seen: &Seen, history: usize, now: Duration) -> Session {
         note: None,
         format: Format::Gguf,
         card: None,
+        overridden: None,
+        tried: None,
         also: Vec::new(),
     };
     let settings = SessionSettings { context: seen.n_ctx, ..SessionSettings::default() };

@@ -24,9 +24,28 @@ pub(super) fn start(state: &mut State, id: &str, settings: SessionSettings, forc
         return Vec::new();
     };
     if !model.is_runnable() {
-        notify(state, format!("{} can't be run: {}", model.name, model.status), true);
-        return Vec::new();
+        if !model.can_be_tried() {
+            notify(state, format!("{} can't be run: {}", model.name, model.status), true);
+            return Vec::new();
+        }
+        if !force {
+            state.overlay = Some(Overlay::TryAnyway { model: model.id.clone(), settings: Box::new(settings) });
+            return Vec::new();
+        }
     }
+    start_model(state, model.forced(), settings, force)
+}
+
+/// Start a model that something speaks against, where it fits.
+pub(super) fn try_anyway(state: &mut State, id: &str, settings: SessionSettings) -> Vec<Effect> {
+    let Some(model) = state.model(id).cloned() else {
+        notify(state, "this model is gone", true);
+        return Vec::new();
+    };
+    start_model(state, model.forced(), settings, false)
+}
+
+fn start_model(state: &mut State, model: Arc<Model>, settings: SessionSettings, force: bool) -> Vec<Effect> {
     if let Some(shortened) = plan::shortened(&model, &settings) {
         notify(state, shortened, false);
     }
@@ -87,7 +106,7 @@ pub(super) fn spawn(state: &mut State, id: SessionId) -> Vec<Effect> {
         cache_type_k: settings.cache_type_k,
         cache_type_v: settings.cache_type_v,
         flash_attention: settings.flash_attention,
-        mmap: settings.mmap,
+        mmap: settings.mmap && session.model.can_be_mapped(),
         mlock: settings.mlock,
     };
     let model = Arc::clone(&session.model);

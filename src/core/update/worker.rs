@@ -1,15 +1,18 @@
 //! What follows from news of a worker.
 
+use std::sync::Arc;
+
 use wire::{Channel, Event as Said, FailureKind, Role};
 
 use super::super::answer;
 use super::super::effect::Effect;
 use super::super::event::{Moment, WorkerEvent};
+use super::super::model::Outcome;
 use super::super::plan;
 use super::super::session::{End, Phase, Session, SessionId, Step, WorkerId};
 use super::super::state::{Focus, State};
-use super::{context, history};
 use super::session::{answer as answer_now, find, remove, share_threads, watch};
+use super::{context, history, tries};
 
 /// The most lines of a worker's log that are kept.
 const MAX_LOG: usize = 200;
@@ -106,17 +109,7 @@ fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
             session.finish(End::Finished(finish), now);
             session.phase = Phase::Ready;
             session.since = now;
-            if let Some(rate) = answer::speed(session) {
-                let joules = session.joules_per_token().value().map(|joules| joules.0);
-                let model = session.model.id.clone();
-                if let Some(joules) = joules {
-                    state.library.measured_joules.insert(model.clone(), joules);
-                }
-                state.library.measured.insert(model, rate);
-            }
-            let mut effects = history::remember_answer(state, id);
-            effects.extend(share_threads(state));
-            return effects;
+            return answered(state, id);
         }
         Said::Failed(failure) => match failure.id {
             Some(generation) if session.runs(generation) => {
@@ -141,19 +134,60 @@ fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
                 return effects;
             }
             Some(id) => return super::quality::failed(state, id, &failure.message, failure.hint.as_deref()),
-            // The worker ends now; what it says here is the reason that the user reads.
-            None => session.phase = Phase::Failed { reason: failure.message, hint: failure.hint },
+            // What it says here is the reason that the user reads.
+            None => return refused(state, id, failure),
         },
-        Said::Scored(scored) => return super::quality::scored(state, *scored),
+        Said::Scored(scored) => {
+            let ran = ran(state, id);
+            return ran.into_iter().chain(super::quality::scored(state, *scored)).collect();
+        }
         // Whatever a worker says out of turn changes nothing.
         _ => {}
     }
     Vec::new()
 }
 
+/// An answer is whole: what it tells of the model, and the next one's threads.
+fn answered(state: &mut State, id: SessionId) -> Vec<Effect> {
+    let Some(session) = find(state, id) else { return Vec::new() };
+    if let Some(rate) = answer::speed(session) {
+        let joules = session.joules_per_token().value().map(|joules| joules.0);
+        let model = session.model.id.clone();
+        if let Some(joules) = joules {
+            state.library.measured_joules.insert(model.clone(), joules);
+        }
+        state.library.measured.insert(model, rate);
+    }
+    let mut effects = history::remember_answer(state, id);
+    effects.extend(ran(state, id));
+    effects.extend(share_threads(state));
+    effects
+}
+
+/// A worker ends since it could not load its model.
+fn refused(state: &mut State, id: SessionId, failure: wire::Failure) -> Vec<Effect> {
+    let Some(session) = find(state, id) else { return Vec::new() };
+    let model = Arc::clone(&session.model);
+    let outcome = Outcome::Refused(failure.message.clone());
+    session.phase = Phase::Failed { reason: failure.message, hint: failure.hint };
+    tries::remember(state, &model, outcome).into_iter().collect()
+}
+
+/// The model of a session has done what it was asked to.
+fn ran(state: &mut State, id: SessionId) -> Option<Effect> {
+    let model = Arc::clone(&state.session(id)?.model);
+    tries::remember(state, &model, Outcome::Ran)
+}
+
 fn exited(state: &mut State, id: SessionId, reason: String, expected: bool, hint: Option<String>) -> Vec<Effect> {
     let now = state.now;
     let Some(session) = find(state, id) else { return Vec::new() };
+    // What was not started has not died, and who said why has.
+    let has_died = session.pid.is_some() && !expected && !matches!(session.phase, Phase::Failed { .. });
+    // What llama.cpp wrote last says more than a hint does; the engine's name stands in the log too.
+    let written = session.log.iter().rev().map(String::as_str).find(|line| !line.starts_with("engine "));
+    let last_words = written.or(hint.as_deref());
+    let death = has_died.then(|| (Arc::clone(&session.model), tries::died(&reason, last_words)));
     session.pid = None;
     session.process = None;
     session.gpu_memory = None;
@@ -178,6 +212,7 @@ fn exited(state: &mut State, id: SessionId, reason: String, expected: bool, hint
         }
     }
     effects.push(watch(state));
+    effects.extend(death.and_then(|(model, outcome)| tries::remember(state, &model, outcome)));
     effects.extend(share_threads(state));
     effects
 }

@@ -20,7 +20,7 @@ const WORKER: u32 = 4242;
 const OF_THIS_MACHINE: [&str; 3] = ["cpu", "memory", "disks"];
 
 /// Make the changes of one reading.
-fn change(tree: &Tree, text: &str) {
+pub(super) fn change(tree: &Tree, text: &str) {
     let mut file: Option<(String, String)> = None;
     let finish = |file: &mut Option<(String, String)>| {
         if let Some((path, content)) = file.take() {

@@ -159,7 +159,12 @@ impl Driver for Hung {
 fn a_driver_that_hangs_leaves_the_processor_its_figures() {
     let (gate, tree) = (Gate::default(), Tree::workstation());
     let driver = Box::new(Hung(gate.clone()));
-    let access = Access { files: Arc::new(tree.clone()), driver, events: Box::new(Counted::default()) };
+    let access = Access {
+        files: Arc::new(tree.clone()),
+        driver,
+        events: Box::new(Counted::default()),
+        bounds: Bounds::default(),
+    };
     let mut sampler = Sampler::with(access, Duration::from_secs(1), PATIENCE);
     sampler.sample(at(0), &[]);
     let mut sampler = sampler.patient(Duration::from_millis(1));

@@ -1,5 +1,6 @@
 //! A recorded machine, replayed: what its files say is changed between ticks, and time is what the test says.
 
+mod allowed;
 mod apple;
 mod board;
 mod cards;
@@ -17,6 +18,7 @@ use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::allowed::Bounds;
 use super::driver::{Closed, Driver, Reading};
 use super::perf::{Event, Events};
 use super::sampler::Access;
@@ -189,7 +191,12 @@ fn sampler(tree: &Tree) -> Sampler {
 
 /// A sampler that waits for each source, whatever the load of the machine that tests.
 fn with(tree: &Tree, driver: Fake, events: Counted) -> Sampler {
-    let access = Access { files: Arc::new(tree.clone()), driver: Box::new(driver), events: Box::new(events) };
+    let access = Access {
+        files: Arc::new(tree.clone()),
+        driver: Box::new(driver),
+        events: Box::new(events),
+        bounds: Bounds::default(),
+    };
     Sampler::with(access, Duration::from_secs(1), Duration::from_mins(1))
 }
 

@@ -107,6 +107,8 @@ fn model(name: &str) -> Arc<Model> {
         note: None,
         format: Format::Gguf,
         card: None,
+        overridden: None,
+        tried: None,
         also: Vec::new(),
     })
 }

@@ -56,6 +56,7 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
         Context::Library => {
             let can_start = state.chosen_model().is_some_and(|model| model.is_runnable());
             offer(can_start, "choose", "start");
+            offer(state.chosen_model().is_some_and(|model| model.can_be_tried()), "choose", "try anyway");
             offer(can_start, "configure", "settings");
             offer(can_start, "mark", "mark");
             offer(state.race.entries.len() > 1, "race-marked", "race");

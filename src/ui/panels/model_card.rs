@@ -8,7 +8,7 @@ use super::openness_card;
 use crate::core::advice::advice;
 use crate::core::fit::{CACHES, Fit, Place, cache_name, fit, table};
 use crate::core::model::{Format, Model, Status};
-use crate::core::units::{digits, tokens};
+use crate::core::units::{ago, digits, tokens};
 use crate::core::{State, what};
 use ratatui::layout::Rect;
 
@@ -58,6 +58,7 @@ fn whole(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
         rest = below(rest, rows);
     }
     rest = below(rest, 1);
+    rest = remarks(canvas, rest, state, model);
     rest = facts(canvas, rest, state, model);
     rest = openness_card::licences(canvas, rest, state, model);
     rest = needs(canvas, rest, state, model);
@@ -77,6 +78,24 @@ fn status(model: &Model) -> Option<(String, Meaning)> {
         Status::OtherFormat(_) => (format!("· {}", model.status), Meaning::Muted),
         Status::Unreadable(reason) => (format!("✕ can't be read: {reason}"), Meaning::Bad),
     })
+}
+
+/// What speaks against it, and what became of trying it.
+fn remarks(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> Rect {
+    let mut texts: Vec<(Meaning, String)> = Vec::new();
+    texts.extend(model.overridden.iter().map(|reason| (Meaning::Warn, format!("! refused, and run: {reason}"))));
+    texts.extend(model.remarks().iter().map(|remark| (Meaning::Warn, format!("! {remark}"))));
+    if let Some(tried) = &model.tried {
+        let text = format!("· tried {}: {}", ago(tried.at, state.now.unix), tried.outcome);
+        texts.push((Meaning::Muted, text));
+    }
+    let mut rest = area;
+    for (meaning, text) in texts {
+        let style = canvas.style(meaning);
+        let rows = canvas.paragraph(Rect { height: rest.height.min(3), ..rest }, &text, style);
+        rest = below(rest, rows);
+    }
+    rest
 }
 
 fn pair(canvas: &mut Canvas<'_>, area: Rect, label: &str, value: &[Span<'_>]) -> Rect {

@@ -80,7 +80,9 @@ pub(super) fn parts(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: 
     let gap = u16::from(airy);
     let mut rest = area;
     if airy {
-        heading(canvas, row(rest, 0), "Cores");
+        let fewer = sample.allowed.fewer_threads(sample.cores.len());
+        let text = fewer.map_or_else(|| "Cores".to_owned(), |fewer| format!("Cores  {}, {fewer}", sample.cores.len()));
+        heading(canvas, row(rest, 0), &text);
         rest = below(rest, 1);
     }
     let core_rows = cores::rows(sample, area.width).min((area.height / 3).max(1));
@@ -90,7 +92,8 @@ pub(super) fn parts(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: 
     rest = below(rest, gap);
     if airy {
         let memory = &sample.memory;
-        let text = format!("Memory  {} of {} available", memory.available, memory.total);
+        let less = sample.allowed.less_memory().map_or_else(String::new, |less| format!(", {less}"));
+        let text = format!("Memory  {} of {} available{less}", memory.available, memory.total);
         heading(canvas, row(rest, 0), &text);
         rest = below(rest, 1);
     }
@@ -162,6 +165,9 @@ fn budgets(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample, 
     let keys = [("fewer-threads", "fewer"), ("more-threads", "more")]
         .map(|(action, word)| format!("{} {word}", canvas.key(Context::Machine, action)));
     let mut spans = vec![canvas.span(Meaning::Text, format!("{threads} of {limit} in use"))];
+    if let Some(fewer) = sample.allowed.fewer_threads(sample.cores.len()).filter(|_| !airy) {
+        spans.push(canvas.span(Meaning::Muted, format!(", {} cores, {fewer}", sample.cores.len())));
+    }
     spans.push(canvas.span(Meaning::Muted, format!("   {}", keys.join("  "))));
     if area.height > 0 {
         canvas.pair(row(area, 0), "threads", LABEL, &spans);
@@ -170,8 +176,9 @@ fn budgets(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample, 
         state.fleet.sessions.iter().filter(|session| session.is_live()).map(|session| session.planned.total()).sum();
     let budget = &state.settings.budget;
     let limit = budget.memory.map(|memory| format!(" of {memory}")).unwrap_or_default();
+    let less = sample.allowed.less_memory().filter(|_| !airy).map_or_else(String::new, |less| format!("; {less}"));
     let text =
-        format!("{planned} promised{limit}, {} available, {} kept free", sample.memory.available, budget.reserve);
+        format!("{planned} promised{limit}, {} available, {} kept free{less}", sample.memory.available, budget.reserve);
     let rest = line(canvas, below(area, 1), "memory", &text);
     let bandwidth = match &state.machine.bandwidth {
         _ if state.machine.measuring => "is being measured".to_owned(),

@@ -1,5 +1,7 @@
 //! A writer of small GGUF files, well-formed or not.
 
+use std::io::{self, Write};
+
 use crate::{
     source::Endian,
     testing::Sparse,
@@ -229,6 +231,35 @@ impl Builder {
             }
         }
         file
+    }
+
+    /// Write the file. Zeros are written as such, so that the file has no holes.
+    ///
+    /// # Errors
+    ///
+    /// It can't be written.
+    pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        let zeros = vec![0; 1 << 20];
+        let fill = |out: &mut dyn Write, mut n_bytes: u64| {
+            while n_bytes > 0 {
+                let now = n_bytes.min(zeros.len() as u64);
+                out.write_all(&zeros[..now as usize])?;
+                n_bytes -= now;
+            }
+            io::Result::Ok(())
+        };
+        let (header, offsets) = self.header();
+        out.write_all(&header)?;
+        let mut at = 0;
+        for (tensor, offset) in self.tensors.iter().zip(offsets) {
+            fill(out, offset - at)?;
+            match &tensor.data {
+                Some(data) => out.write_all(data)?,
+                None => fill(out, tensor.n_bytes())?,
+            }
+            at = offset + tensor.n_bytes();
+        }
+        Ok(())
     }
 
     /// The file without the weights, which are zeros.

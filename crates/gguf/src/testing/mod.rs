@@ -4,7 +4,9 @@
 mod builder;
 mod known;
 mod mutations;
+mod sized;
 
 pub use builder::Builder;
 pub use known::{Distill, Sparse, deepseek_v3};
 pub use mutations::{Mutation, mutations};
+pub use sized::{Mixture, Sized};

@@ -1,10 +1,10 @@
 //! Filters, tests and functions where Jinja2 has others than minijinja, or more.
 
-use std::fmt::Write as _;
 use std::hash::{BuildHasher as _, Hasher as _};
 
 use minijinja::value::{Kwargs, Rest, Tuple, Value, ValueKind, ValueOrKwargs, from_args};
 use minijinja::{Environment, Error, State, filters, functions, tests};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::methods::{self, DictView};
 use super::printf;
@@ -325,18 +325,16 @@ fn wordcount(value: &Value) -> Result<usize, Error> {
     Ok(text.split(|c: char| c != '_' && !c.is_alphanumeric()).filter(|word| !word.is_empty()).count())
 }
 
+/// What Python's `urllib.parse.quote` leaves as it is, in a query; in a path a slash as well.
+const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'.').remove(b'-').remove(b'~');
+const PATH: &AsciiSet = &QUERY.remove(b'/');
+
 fn quoted(text: &str, is_query: bool) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'.' | b'-' | b'~' => out.push(char::from(byte)),
-            b'/' if !is_query => out.push('/'),
-            b' ' if is_query => out.push('+'),
-            // Writing to a string can't fail.
-            _ => _ = write!(out, "%{byte:02X}"),
-        }
+    if !is_query {
+        return utf8_percent_encode(text, PATH).to_string();
     }
-    out
+    let words: Vec<String> = text.split(' ').map(|word| utf8_percent_encode(word, QUERY).to_string()).collect();
+    words.join("+")
 }
 
 fn urlencode(value: &Value) -> Result<String, Error> {

@@ -99,9 +99,5 @@ fn folder_of_cargo() -> Option<PathBuf> {
 
 /// SHA-256 in hexadecimal.
 pub fn hash(text: &str) -> String {
-    use std::fmt::Write as _;
-    Sha256::digest(text.as_bytes()).iter().fold(String::new(), |mut hash, byte| {
-        let _ = write!(hash, "{byte:02x}");
-        hash
-    })
+    data_encoding::HEXLOWER.encode(&Sha256::digest(text.as_bytes()))
 }
