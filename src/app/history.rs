@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 
 use crate::core::event::HistoryEvent;
 use crate::core::history::{Filter, Latest, Page, Record};
-pub use crate::history::{ExportError, Format, History, Problem};
 use crate::history::drafts::{self, Drafts};
+pub use crate::history::{ExportError, Format, History, Problem};
 use crate::library::Env;
 
 /// Wishes that may wait while the file is locked: some minutes of answers. One more record is refused, and that is said.
@@ -67,7 +67,8 @@ pub fn place() -> Option<PathBuf> {
 pub fn open_existing() -> Result<Option<History>, Problem> {
     let Some(path) = place() else { return Ok(None) };
     let has_drafts = std::fs::read_dir(drafts::folder(&path)).is_ok_and(|mut entries| entries.next().is_some());
-    let opened = if has_drafts && !path.exists() { History::open(&path).map(Some) } else { History::open_existing(&path) };
+    let opened =
+        if has_drafts && !path.exists() { History::open(&path).map(Some) } else { History::open_existing(&path) };
     let mut opened = opened?;
     if let Some(history) = &mut opened
         && has_drafts
@@ -120,9 +121,8 @@ impl Keeper {
         }
         let Some(wishes) = &self.wishes else { return };
         let (wish, reason) = match wishes.try_send(wish) {
-            Ok(()) => return,
             // The next version of a draft comes soon.
-            Err(TrySendError::Full(Wish::Draft { .. })) => return,
+            Ok(()) | Err(TrySendError::Full(Wish::Draft { .. })) => return,
             Err(TrySendError::Full(wish)) => (wish, "the history is locked for too long: what comes now is not kept"),
             Err(TrySendError::Disconnected(wish)) => (wish, "the history has ended: what comes now is not kept"),
         };
@@ -170,7 +170,7 @@ impl HistoryThread {
     fn run(&mut self, wishes: &Receiver<Wish>) {
         loop {
             let wish = if self.waiting.is_empty() {
-                wishes.recv().map_err(|_| RecvTimeoutError::Disconnected)
+                wishes.recv().map_err(RecvTimeoutError::from)
             } else {
                 wishes.recv_timeout(RETRY)
             };
@@ -249,20 +249,18 @@ impl HistoryThread {
         let Some(history) = &mut self.history else {
             return self.say(refused(ask, "this system tells no folder for data: there is no history".to_owned()));
         };
-        match &wish {
-            Wish::Keep { ask, record, draft } => match keep(history, *ask, record, draft.zip(drafts)) {
+        if let Wish::Keep { ask, record, draft } = &wish {
+            return match keep(history, *ask, record, draft.zip(drafts)) {
                 Ok(kept) => self.say(kept),
                 Err(Problem::Locked { .. }) => self.wait(wish),
                 Err(problem) => self.say(refused(Some(*ask), sentence(&problem))),
-            },
-            _ => {
-                let answer = grant(history, &wish).unwrap_or_else(|problem| refused(ask, sentence(&problem)));
-                let damaged = history.take_damaged();
-                self.say(answer);
-                if let Some(damaged) = damaged {
-                    self.say_once(&damaged);
-                }
-            }
+            };
+        }
+        let answer = grant(history, &wish).unwrap_or_else(|problem| refused(ask, sentence(&problem)));
+        let damaged = history.take_damaged();
+        self.say(answer);
+        if let Some(damaged) = damaged {
+            self.say_once(&damaged);
         }
     }
 
@@ -321,11 +319,8 @@ fn keep(
     record: &Record,
     draft: Option<(u64, &Drafts)>,
 ) -> Result<HistoryEvent, Problem> {
-    let earlier = record
-        .figures
-        .iter()
-        .map(|figure| history.earlier(&figure.series, &figure.what))
-        .collect::<Result<_, _>>()?;
+    let earlier =
+        record.figures.iter().map(|figure| history.earlier(&figure.series, &figure.what)).collect::<Result<_, _>>()?;
     let id = match draft {
         Some((draft, drafts)) => {
             let id = history.add_draft(record, &drafts.key(draft))?;

@@ -42,13 +42,9 @@ impl Stage {
         let mut text = String::new();
         let stuck = Said::Pong { nonce: 1, n_decodes: 1, n_steps: Some(7) };
         let idle = Said::Pong { nonce: 1, n_decodes: 1, n_steps: None };
-        for (name, frame) in [
-            ("HELLO", hello(wire::VERSION)),
-            ("OLD", hello(99)),
-            ("LOADED", loaded),
-            ("STUCK", stuck),
-            ("IDLE", idle),
-        ] {
+        for (name, frame) in
+            [("HELLO", hello(wire::VERSION)), ("OLD", hello(99)), ("LOADED", loaded), ("STUCK", stuck), ("IDLE", idle)]
+        {
             let path = folder.path().join(name);
             std::fs::write(&path, wire::encode(&frame).unwrap()).unwrap();
             text = format!("{text}{name}='{}'\n", path.display());

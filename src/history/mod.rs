@@ -243,9 +243,8 @@ impl History {
     pub fn take_damaged(&mut self) -> Option<String> {
         let ids: Vec<String> = std::mem::take(&mut self.damaged).into_iter().map(|id| id.to_string()).collect();
         let what = if ids.len() == 1 { "record" } else { "records" };
-        (!ids.is_empty()).then(|| {
-            format!("the history {}: {what} {} damaged and skipped", self.path.display(), ids.join(", "))
-        })
+        (!ids.is_empty())
+            .then(|| format!("the history {}: {what} {} damaged and skipped", self.path.display(), ids.join(", ")))
     }
 
     /// How many records there are.

@@ -38,7 +38,7 @@ pub(crate) fn bound(_growth: u64) -> Option<Bounded> {
 impl Drop for Bounded {
     fn drop(&mut self) {
         // Raising the soft limit up to the hard one is always allowed.
-        let _ = rustix::process::setrlimit(rustix::process::Resource::As, self.before.clone());
+        let _ = rustix::process::setrlimit(rustix::process::Resource::As, self.before);
     }
 }
 

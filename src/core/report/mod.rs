@@ -20,9 +20,9 @@ use super::history::{Kind, Measured, Reading, Record};
 use super::race::export::date;
 use super::units::{Bytes, digits};
 pub use command::command;
-pub use text::text as plain_text;
 use page::{count, escape, number, panel, table, text, thoughts};
 use plot::{Bar, bars, curve};
+pub use text::text as plain_text;
 
 /// The whole file.
 pub fn html(record: &Record) -> String {

@@ -59,7 +59,11 @@ fn give_back(state: &mut State, id: SessionId, reason: &str, hint: Option<&str>)
     let Some(turn) = session.turns.pop_if(|turn| turn.role == Role::User) else { return Vec::new() };
     session.n_dropped = session.n_dropped.min(session.turns.len());
     let stops = session.settings.context_full == ContextFull::Stop && !session.turns.is_empty();
-    let remedy = if stops { "clear the conversation, or set `context_full` to drop_oldest" } else { hint.unwrap_or("shorten it") };
+    let remedy = if stops {
+        "clear the conversation, or set `context_full` to drop_oldest"
+    } else {
+        hint.unwrap_or("shorten it")
+    };
     let editor = state.fleet.prompts.entry(id).or_default();
     let text = if editor.is_empty() { turn.text } else { format!("{}\n{}", turn.text, editor.text()) };
     *editor = Editor::with_text(&text);

@@ -70,10 +70,12 @@ fn what_shows_is_written_down_until_the_answer_is_kept() {
     assert_eq!(kept(&program)[0].body["finish"], "stop");
 }
 
+/// What ends an answer, given how its worker exits.
+type End = fn(&mut Program, WorkerId, WorkerEvent);
+
 #[test]
 fn every_end_of_an_answer_keeps_it_once() {
     let exit = |expected| WorkerEvent::Exited { reason: "killed by signal 9".into(), expected, hint: None };
-    type End = fn(&mut Program, WorkerId, WorkerEvent);
     let ends: [(&str, End); 6] = [
         ("stopped", |program, worker, _| {
             program.act(Action::Stop);
@@ -198,9 +200,8 @@ fn a_tick_writes_down_what_has_come_since() {
     let worker = program.ready("alpha");
     let generation = program.ask("why?");
     program.said(worker, text(generation, Channel::Reasoning, "hm", 1));
-    let n_written = |program: &Program| {
-        program.effects.iter().filter(|effect| matches!(effect, Effect::SaveDraft { .. })).count()
-    };
+    let n_written =
+        |program: &Program| program.effects.iter().filter(|effect| matches!(effect, Effect::SaveDraft { .. })).count();
     let before = n_written(&program);
     program.happens(Event::Sample(Box::new(sample(2, MEMORY))));
     assert_eq!(n_written(&program), before, "nothing has come");

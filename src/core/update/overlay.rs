@@ -32,22 +32,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             Action::Page(by) => keep(state, Overlay::Help { scroll: scroll.saturating_add_signed(10 * by as isize) }),
             _ => keep(state, Overlay::Help { scroll }),
         },
-        Overlay::Record { title, text, scroll } => {
-            let by = match action {
-                Action::Back | Action::Choose => return Vec::new(),
-                Action::Quit => return action::act(state, Action::Quit),
-                Action::Show(screen) => return action::act(state, Action::Show(screen)),
-                Action::Copy => {
-                    return with(state, Overlay::Record { title, text: text.clone(), scroll }, Effect::Copy(text));
-                }
-                Action::Move(by) => by as isize,
-                Action::Page(by) => 10 * by as isize,
-                Action::First => isize::MIN,
-                Action::Last => MAX_SCROLL,
-                _ => 0,
-            };
-            keep(state, Overlay::Record { title, text, scroll: scroll.saturating_add_signed(by) })
-        }
+        Overlay::Record { title, text, scroll } => record(state, &action, title, text, scroll),
         Overlay::Palette { mut input, chosen } => match action {
             Action::Back | Action::Palette => Vec::new(),
             Action::Choose => {
@@ -89,7 +74,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             Action::Quit => action::act(state, Action::Quit),
             _ => keep(state, Overlay::Refused { model, settings, refusal }),
         },
-        Overlay::TryAnyway { model, settings } => try_anyway(state, action, model, settings),
+        Overlay::TryAnyway { model, settings } => try_anyway(state, &action, model, settings),
         Overlay::Vote { chosen } => match action {
             Action::Back => Vec::new(),
             Action::Quit => action::act(state, Action::Quit),
@@ -130,15 +115,30 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
     }
 }
 
+fn record(state: &mut State, action: &Action, title: String, text: String, scroll: usize) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    let by = match action {
+        Action::Back | Action::Choose => return Vec::new(),
+        Action::Quit => return action::act(state, Action::Quit),
+        Action::Show(screen) => return action::act(state, Action::Show(*screen)),
+        Action::Copy => {
+            effects.push(Effect::Copy(text.clone()));
+            0
+        }
+        Action::Move(by) => *by as isize,
+        Action::Page(by) => 10 * *by as isize,
+        Action::First => isize::MIN,
+        Action::Last => MAX_SCROLL,
+        _ => 0,
+    };
+    state.overlay = Some(Overlay::Record { title, text, scroll: scroll.saturating_add_signed(by) });
+    effects
+}
+
 /// Beyond the last line of any text; the next frame knows how far it can be scrolled.
 const MAX_SCROLL: isize = 1 << 30;
 
-fn with(state: &mut State, overlay: Overlay, effect: Effect) -> Vec<Effect> {
-    state.overlay = Some(overlay);
-    vec![effect]
-}
-
-fn try_anyway(state: &mut State, action: Action, model: String, settings: Box<SessionSettings>) -> Vec<Effect> {
+fn try_anyway(state: &mut State, action: &Action, model: String, settings: Box<SessionSettings>) -> Vec<Effect> {
     match action {
         Action::Force => session::try_anyway(state, &model, *settings),
         Action::Back | Action::Confirm(false) | Action::Choose => Vec::new(),

@@ -101,9 +101,10 @@ pub(super) fn may_clone(_: &Path) -> bool {
 pub(super) fn remove_old_probes(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let pid = name.to_str().and_then(|name| name.strip_prefix(".probe.")?.rsplit_once('.')).and_then(|(pid, part)| {
-            ["one", "two"].contains(&part).then(|| pid.parse::<i32>().ok()).flatten()
-        });
+        let pid = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(".probe.")?.rsplit_once('.'))
+            .and_then(|(pid, part)| ["one", "two"].contains(&part).then(|| pid.parse::<i32>().ok()).flatten());
         // A link, or anything that holds more than the byte that was tried, is somebody else's.
         let is_probe = entry.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() <= 1);
         if is_probe && pid.is_some_and(|pid| !is_alive(pid)) {
@@ -132,6 +133,21 @@ fn clone(source: &Path, to: &Path) -> io::Result<()> {
     })
 }
 
+#[cfg(not(target_os = "linux"))]
+fn clone(_: &Path, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// The permissions and the time that a file had.
+fn dress(path: &Path, (seconds, nanoseconds): (i64, i64), mode: u32) -> io::Result<()> {
+    let since = Duration::new(seconds.unsigned_abs(), nanoseconds.unsigned_abs() as u32);
+    let modified = if seconds < 0 { SystemTime::UNIX_EPOCH - since } else { SystemTime::UNIX_EPOCH + since };
+    let file = File::options().write(true).open(path)?;
+    file.set_times(FileTimes::new().set_modified(modified))?;
+    file.set_permissions(Permissions::from_mode(mode))?;
+    file.sync_all()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,19 +171,4 @@ mod tests {
         expected.sort_unstable();
         assert_eq!(left, expected);
     }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn clone(_: &Path, _: &Path) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-/// The permissions and the time that a file had.
-fn dress(path: &Path, (seconds, nanoseconds): (i64, i64), mode: u32) -> io::Result<()> {
-    let since = Duration::new(seconds.unsigned_abs(), nanoseconds.unsigned_abs() as u32);
-    let modified = if seconds < 0 { SystemTime::UNIX_EPOCH - since } else { SystemTime::UNIX_EPOCH + since };
-    let file = File::options().write(true).open(path)?;
-    file.set_times(FileTimes::new().set_modified(modified))?;
-    file.set_permissions(Permissions::from_mode(mode))?;
-    file.sync_all()
 }
