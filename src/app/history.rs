@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 
 use crate::core::event::HistoryEvent;
 use crate::core::history::{Filter, Latest, Page, Record};
-pub use crate::history::{ExportError, Format, History, Problem};
 use crate::history::drafts::{self, Drafts};
+pub use crate::history::{ExportError, Format, History, Problem};
 use crate::library::Env;
 
 /// Wishes that may wait while the file is locked: some minutes of answers. One more record is refused, and that is said.
@@ -67,7 +67,8 @@ pub fn place() -> Option<PathBuf> {
 pub fn open_existing() -> Result<Option<History>, Problem> {
     let Some(path) = place() else { return Ok(None) };
     let has_drafts = std::fs::read_dir(drafts::folder(&path)).is_ok_and(|mut entries| entries.next().is_some());
-    let opened = if has_drafts && !path.exists() { History::open(&path).map(Some) } else { History::open_existing(&path) };
+    let opened =
+        if has_drafts && !path.exists() { History::open(&path).map(Some) } else { History::open_existing(&path) };
     let mut opened = opened?;
     if let Some(history) = &mut opened
         && has_drafts
@@ -321,11 +322,8 @@ fn keep(
     record: &Record,
     draft: Option<(u64, &Drafts)>,
 ) -> Result<HistoryEvent, Problem> {
-    let earlier = record
-        .figures
-        .iter()
-        .map(|figure| history.earlier(&figure.series, &figure.what))
-        .collect::<Result<_, _>>()?;
+    let earlier =
+        record.figures.iter().map(|figure| history.earlier(&figure.series, &figure.what)).collect::<Result<_, _>>()?;
     let id = match draft {
         Some((draft, drafts)) => {
             let id = history.add_draft(record, &drafts.key(draft))?;

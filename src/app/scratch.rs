@@ -81,7 +81,8 @@ mod tests {
         }
         fs::write(temporary.path().join(&dead).join("distributions"), "x").unwrap();
         #[cfg(unix)]
-        std::os::unix::fs::symlink(temporary.path().join(&own), temporary.path().join(format!("{PREFIX}4194303"))).unwrap();
+        std::os::unix::fs::symlink(temporary.path().join(&own), temporary.path().join(format!("{PREFIX}4194303")))
+            .unwrap();
         remove_left(temporary.path());
         assert!(!temporary.path().join(&dead).exists());
         assert!(temporary.path().join(&own).exists() && temporary.path().join("other-4194304").exists());

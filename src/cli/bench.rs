@@ -79,6 +79,7 @@ pub async fn run(arguments: &Bench, models: Vec<Arc<Model>>, app: &mut App) -> E
         return Exit::Usage;
     }
     app.adopt(models);
+    app.recall_baselines();
     // Admission needs to know the memory.
     while app.state.machine.sample.is_none() {
         let event = app.next().await;
@@ -122,9 +123,9 @@ fn finish(arguments: &Bench, bench: &State, interrupted: bool) -> Exit {
     let written = if arguments.json {
         writeln!(out, "{:#}", crate::core::bench::document(bench))
     } else if arguments.csv {
-        formats::csv(bench, &mut out)
+        write_csv(bench, &mut out)
     } else if arguments.markdown {
-        formats::markdown(bench, &mut out)
+        write_markdown(bench, &mut out)
     } else if arguments.as_llama {
         writeln!(out, "{:#}", formats::llama_bench(bench))
     } else {
@@ -141,6 +142,24 @@ fn finish(arguments: &Bench, bench: &State, interrupted: bool) -> Exit {
     } else {
         Exit::Done
     }
+}
+
+/// A bench as CSV.
+///
+/// # Errors
+///
+/// What `out` says.
+pub fn write_csv(bench: &State, out: &mut impl Write) -> io::Result<()> {
+    formats::csv(bench, out)
+}
+
+/// A bench as a Markdown table.
+///
+/// # Errors
+///
+/// What `out` says.
+pub fn write_markdown(bench: &State, out: &mut impl Write) -> io::Result<()> {
+    formats::markdown(bench, out)
 }
 
 fn complain(text: &str) {

@@ -90,6 +90,7 @@ async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut App) -> Resul
     let settings = arguments.session.over(app.state.settings.session);
     let entries = entries(&arguments.models, &models, settings)?;
     app.adopt(models);
+    app.recall_baselines();
     // Admission needs to know the memory.
     while app.state.machine.sample.is_none() {
         let event = app.next().await;

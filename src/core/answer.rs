@@ -5,7 +5,7 @@ use wire::{Finish, Role};
 
 use super::bench::driver;
 use super::energy::Report;
-use super::figure::{Figure, Uncertain};
+use super::figure::{Figure, Graded, Uncertain};
 use super::history::{self, Kind, Measured, Record, Series};
 use super::ledger::{account, misplaced};
 use super::machine::Sample;
@@ -191,7 +191,7 @@ pub fn measured(session: &Session, wait: WaitPolicy, sample: Option<&Sample>) ->
         settings: history::settings_key(&session.settings, session.figures.threads, wait),
     };
     let rate = speed(session);
-    let joules = session.joules_per_token().value().map(|joules| joules.0).filter(|_| rate.is_some());
+    let joules = Graded::of(&session.per_token(&settings::Energy::default())).filter(|_| rate.is_some());
     Measured { series, what: "tg".to_owned(), rate, spread: None, n: 1, joules }
 }
 

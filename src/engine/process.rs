@@ -34,13 +34,23 @@ pub(super) fn spawn(program: &Program, manners: Manners) -> std::io::Result<Chil
 /// else is, since a model's file is a stranger's, and tokens and passwords stand in the environment.
 fn is_for_worker(name: &str) -> bool {
     const NAMES: [&str; 12] = [
-        "PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "GLIBC_TUNABLES", "DISPLAY",
+        "PATH",
+        "HOME",
+        "USER",
+        "LANG",
+        "TZ",
+        "TMPDIR",
+        "TEMP",
+        "TMP",
+        "SYSTEMROOT",
+        "GLIBC_TUNABLES",
+        "DISPLAY",
         "WAYLAND_DISPLAY",
     ];
     const PREFIXES: [&str; 30] = [
-        "LC_", "LD_", "DYLD_", "XDG_", "MALLOC_", "OMP_", "GOMP_", "KMP_", "GGML_", "LLAMA_", "CUDA_", "NVIDIA_", "HIP_",
-        "HSA_", "ROCM_", "ROCR_", "ROCBLAS_", "GPU_", "AMD_", "RADV_", "MESA_", "VK_", "ANV_", "INTEL_", "SYCL_", "ZE_",
-        "ZES_", "ONEAPI_", "MTL_", "RUST_",
+        "LC_", "LD_", "DYLD_", "XDG_", "MALLOC_", "OMP_", "GOMP_", "KMP_", "GGML_", "LLAMA_", "CUDA_", "NVIDIA_",
+        "HIP_", "HSA_", "ROCM_", "ROCR_", "ROCBLAS_", "GPU_", "AMD_", "RADV_", "MESA_", "VK_", "ANV_", "INTEL_",
+        "SYCL_", "ZE_", "ZES_", "ONEAPI_", "MTL_", "RUST_",
     ];
     const SECRETS: [&str; 6] = ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "KEY"];
     let upper = name.to_ascii_uppercase();
@@ -164,7 +174,9 @@ mod tests {
         for name in ["PATH", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "LC_ALL", "GGML_VK_VISIBLE_DEVICES"] {
             assert!(is_for_worker(name), "{name}");
         }
-        for name in ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "OPENAI_API_KEY", "DATABASE_URL", "LLAMA_API_KEY", "TAFFRAIL_X"] {
+        for name in
+            ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "OPENAI_API_KEY", "DATABASE_URL", "LLAMA_API_KEY", "TAFFRAIL_X"]
+        {
             assert!(!is_for_worker(name), "{name}");
         }
     }

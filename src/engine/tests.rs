@@ -38,6 +38,7 @@ impl Stage {
             has_template: false,
             sampling: wire::Sampling::default(),
             load_us: 1,
+            load_cpu_us: 0,
         }));
         let mut text = String::new();
         for (name, frame) in [("HELLO", hello(wire::VERSION)), ("OLD", hello(99)), ("LOADED", loaded)] {

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::{History, Problem};
+use crate::core::figure::{Graded, UNKNOWN};
 use crate::core::history::{Filter, Measured, Record};
 
 /// What is written.
@@ -25,8 +26,8 @@ pub enum ExportError {
     Out(#[from] io::Error),
 }
 
-const HEAD: &str =
-    "id,at_ms,kind,title,model,hash,build,driver,settings,what,tokens_per_second,spread,n,joules_per_token";
+const HEAD: &str = "id,at_ms,kind,title,model,hash,build,driver,settings,what,tokens_per_second,spread,n,joules_per_token,\
+     joules_grade,joules_relative_uncertainty";
 
 impl History {
     /// Write the records that pass the filter, newest first, one after the other.
@@ -75,7 +76,9 @@ fn rows(record: &Record, out: &mut dyn Write) -> io::Result<()> {
             number(figure.rate),
             number(figure.spread),
             figure.n.to_string(),
-            number(figure.joules),
+            number(figure.joules.map(|joules| joules.value)),
+            figure.joules.map_or(UNKNOWN, Graded::word).to_owned(),
+            number(figure.joules.and_then(|joules| joules.relative)),
         ];
         writeln!(out, "{}", cells.map(|cell| quoted(&cell)).join(","))?;
     }

@@ -107,10 +107,7 @@ pub(super) fn problem(path: &Path, error: &rusqlite::Error) -> Problem {
 /// Whether an error is about what a row holds, and not about the file.
 pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
     use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
-    matches!(
-        error,
-        FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) | Utf8Error(..)
-    )
+    matches!(error, FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) | Utf8Error(..))
 }
 
 /// Whether the index that processes share (`-shm`) could not be made long enough, which `SQLite` calls an I/O error.

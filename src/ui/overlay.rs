@@ -52,14 +52,7 @@ pub(super) fn window(canvas: &mut Canvas<'_>, area: Rect, columns: u16, rows: u1
 }
 
 /// A record's text from line `scroll` on.
-fn record(
-    canvas: &mut Canvas<'_>,
-    area: Rect,
-    title: &str,
-    text: &str,
-    scroll: usize,
-    view_state: &mut ViewState,
-) {
+fn record(canvas: &mut Canvas<'_>, area: Rect, title: &str, text: &str, scroll: usize, view_state: &mut ViewState) {
     let inside = window(canvas, area, 110, area.height.saturating_sub(4).max(6), title);
     let columns = usize::from(inside.width);
     let clean: Vec<_> = text.lines().map(text::clean_block).collect();

@@ -118,8 +118,10 @@ fn a_suspended_program_gives_the_terminal_back_and_takes_it_again() {
     start(&mut terminal);
     let worker = workers(terminal.pid())[0];
     let stat = format!("/proc/{}/stat", terminal.pid());
-    let is_stopped =
-        || std::fs::read_to_string(&stat).is_ok_and(|text| text.rsplit(") ").next().is_some_and(|end| end.starts_with('T')));
+    let is_stopped = || {
+        std::fs::read_to_string(&stat)
+            .is_ok_and(|text| text.rsplit(") ").next().is_some_and(|end| end.starts_with('T')))
+    };
     // As a shell's job control does it, and as nobody can be told of.
     for name in ["TSTP", "STOP"] {
         signal(terminal.pid(), name);

@@ -16,6 +16,7 @@ use wire::{
 use crate::backend;
 use crate::bench::Bench;
 use crate::control::CONTROL;
+use crate::cpu_time::cpu_time;
 use crate::engine::{Decoded, Engine};
 use crate::grammar::Grammar;
 use crate::log;
@@ -79,6 +80,7 @@ impl Session {
             has_template: template.is_some(),
             sampling,
             load_us: micros(started.elapsed()),
+            load_cpu_us: cpu_time().map_or(0, micros),
         };
         Ok((
             Self {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::core::figure::Grade;
+use crate::core::figure::Graded;
 use crate::core::model::{Model, Store as Origin};
 use crate::core::settings::SessionSettings;
 
@@ -36,6 +36,9 @@ pub(super) struct Answer {
     pub(super) joules: Option<f64>,
     /// `measured`, `apportioned`, `estimated` or `unknown`.
     pub(super) grade: String,
+    /// One standard uncertainty of the joules as a share of them; an earlier version did not keep it.
+    #[serde(default)]
+    pub(super) relative_uncertainty: Option<f64>,
     /// As llama.cpp reports it, in bytes.
     pub(super) memory: u64,
 }
@@ -46,9 +49,9 @@ impl Answer {
         self.checks.iter().all(|(_, reason)| reason.is_none())
     }
 
-    /// Whether its joules are a modelled share or an estimate.
-    pub(super) fn is_modelled(&self) -> bool {
-        self.grade != Grade::Measured.word()
+    /// Its joules with their grade.
+    pub(super) fn energy(&self) -> Option<Graded> {
+        Graded::kept(self.joules, Some(&self.grade), self.relative_uncertainty)
     }
 }
 
@@ -150,6 +153,7 @@ mod tests {
             seconds: 0.5,
             joules: None,
             grade: "unknown".to_owned(),
+            relative_uncertainty: None,
             memory: 7,
         };
         append(&path, &answer("a")).unwrap();

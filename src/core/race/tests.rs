@@ -119,6 +119,9 @@ fn ratings_follow_the_votes() {
     let apart = all[0].rating - all[1].rating;
     assert_eq!(all[0].model, "a");
     assert!((185.0..190.9).contains(&apart), "{apart}");
+    // The difference of two is known to 1 / sqrt(votes x chance x (1 - chance)), and a rating is half of it from the mean.
+    let many: Vec<Vote> = (0..400).map(|index| vote(&["a", "b"], Some(index % 2))).collect();
+    assert!((ratings(&many)[0].interval - 17.0).abs() < 0.1, "{:?}", ratings(&many));
     // More votes, less doubt; a model that has only won stays finite.
     assert!(all[0].interval < even[0].interval);
     let winner = ratings(&vec![vote(&["a", "b"], Some(0)); 50]);

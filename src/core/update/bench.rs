@@ -4,6 +4,7 @@
 //! together, or whose threads would spin while they wait, are measured one after the other.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use wire::{Event as Said, Load, Measure, Request};
 
@@ -11,11 +12,12 @@ use super::super::bench::{
     Bench, COOL_DOWN, LATE, Lane, LanePhase, Phase, Plan, Repetition, Row, Trial, Watch, driver, is_hot, record,
 };
 use super::super::effect::Effect;
+use super::super::energy::{Bill, Shared, Tenant, Timer};
 use super::super::event::WorkerEvent;
 use super::super::history::Measured;
 use super::super::model::Model;
 use super::super::plan::{self, estimate};
-use super::super::session::WorkerId;
+use super::super::session::{SessionId, WorkerId};
 use super::super::settings::{SessionSettings, WaitPolicy};
 use super::super::state::{Screen, State};
 use super::super::units::Bytes;
@@ -87,6 +89,7 @@ fn prepare(state: &State, plan: Plan) -> Result<Bench, String> {
         needed: needs.get(index).copied().unwrap_or_default(),
         phase: LanePhase::Waiting,
         group: if apart { index } else { 0 },
+        timer: Timer::default(),
     };
     let row = |lane: usize, cell| Row {
         lane,
@@ -134,6 +137,7 @@ fn open_group(state: &mut State) -> Vec<Effect> {
             let worker = WorkerId(next_id(state));
             let bench = &mut state.bench;
             let lane = &mut bench.lanes[index];
+            lane.timer.load(state.now.uptime);
             lane.worker = worker;
             lane.phase = LanePhase::Loading(0.0);
             let load = load(&bench.plan.settings, lane, bench.threads);
@@ -175,6 +179,7 @@ pub(super) fn heard(state: &mut State, worker: WorkerId, event: WorkerEvent) -> 
         WorkerEvent::Logged(_) => {}
         WorkerEvent::Exited { reason, hint, .. } => {
             lane.pid = None;
+            lane.timer.end(now.uptime);
             let reason = hint.map_or(reason.clone(), |hint| format!("{reason}: {hint}"));
             let mut effects = vec![watch(state)];
             effects.extend(lost(state, index, &reason));
@@ -189,13 +194,18 @@ pub(super) fn heard(state: &mut State, worker: WorkerId, event: WorkerEvent) -> 
                 lane.phase = LanePhase::Loading(fraction.clamp(0.0, 1.0));
             }
             // The next sample begins the first repetition.
-            Said::Loaded(_) if matches!(lane.phase, LanePhase::Loading(_)) => lane.phase = LanePhase::Ready,
+            Said::Loaded(_) if matches!(lane.phase, LanePhase::Loading(_)) => {
+                lane.timer.loaded(None, now.uptime);
+                lane.phase = LanePhase::Ready;
+            }
             Said::Measured(measured) => {
+                lane.timer.end(now.uptime);
                 if let Some(trial) = bench.trial.as_mut().filter(|trial| trial.id == measured.id) {
                     trial.ended = Some((measured, now));
                 }
             }
             Said::Failed(failure) => {
+                lane.timer.end(now.uptime);
                 let reason =
                     failure.hint.map_or(failure.message.clone(), |hint| format!("{}: {hint}", failure.message));
                 let Some(id) = failure.id else { return lost(state, index, &reason) };
@@ -240,7 +250,7 @@ pub(super) fn sampled(state: &mut State) -> Vec<Effect> {
     if let Some(trial) = &mut bench.trial {
         let ended = trial.ended.as_ref().map(|(_, at)| *at);
         let is_late = ended.is_some_and(|ended| now.uptime.saturating_sub(ended.uptime) > LATE);
-        if !(trial.watch.take(sample, &state.attribution, ended) || is_late) {
+        if !(trial.watch.take(sample, ended) || is_late) {
             return Vec::new();
         }
         judge(bench);
@@ -259,7 +269,7 @@ pub(super) fn sampled(state: &mut State) -> Vec<Effect> {
 
 /// Count the repetition that has ended, or say why it does not count.
 fn judge(bench: &mut Bench) {
-    let Some(Trial { row, watch, ended: Some((measured, _)), .. }) = bench.trial.take() else { return };
+    let Some(Trial { row, id, watch, bill, ended: Some((measured, _)) }) = bench.trial.take() else { return };
     let keep_tainted = bench.plan.keep_tainted;
     let row = &mut bench.rows[row];
     let micros = match row.cell.n_prompt {
@@ -279,7 +289,8 @@ fn judge(bench: &mut Bench) {
     row.repetitions.push(Repetition {
         rate: row.cell.n_tokens() as f64 / seconds,
         seconds,
-        watts: watch.watts(),
+        id,
+        bill,
         mhz: watch.mhz(),
         celsius: watch.celsius(),
         others: watch.others(),
@@ -308,7 +319,8 @@ fn go_on(state: &mut State) -> Vec<Effect> {
     let bench = &mut state.bench;
     let cells: Vec<_> = bench.rows.iter().map(|row| row.cell).collect();
     let row = &mut bench.rows[index];
-    let lane = &bench.lanes[row.lane];
+    let lane = &mut bench.lanes[row.lane];
+    lane.timer.begin(id, now.uptime);
     row.tries += 1;
     let cell = row.cell;
     let measure = Measure {
@@ -321,8 +333,42 @@ fn go_on(state: &mut State) -> Vec<Effect> {
         n_ubatch: bench.plan.settings.ubatch.min(cell.batch),
         n_ctx: bench.plan.n_context(&cells, cell.parallel),
     };
-    bench.trial = Some(Trial { row: index, id, watch: Watch::new(now, lane.pid, sample), ended: None });
+    bench.trial =
+        Some(Trial { row: index, id, watch: Watch::new(now, lane.pid, sample), bill: Bill::default(), ended: None });
     vec![Effect::Tell { worker: lane.worker, request: Request::Measure(measure) }]
+}
+
+/// Its workers as users of the machine, with what they did until now. A worker's number is no session's.
+pub(super) fn tenants(bench: &mut Bench, now: Duration) -> Vec<Tenant> {
+    let lane = |lane: &mut Lane| {
+        let done = lane.timer.take(now);
+        let is_there = lane.pid.is_some() || !done.spans.is_empty() || !done.stints.is_empty();
+        let (session, is_loaded) = (SessionId(lane.worker.0), lane.phase == LanePhase::Ready);
+        is_there.then_some(Tenant { session, pid: lane.pid, is_loaded, done })
+    };
+    bench.lanes.iter_mut().filter_map(lane).collect()
+}
+
+/// Charge one of its repetitions: the one that runs, or one that has ended and whose meter tells late.
+pub(super) fn charge(state: &mut State, tenant: &Tenant, shared: &Shared) {
+    let bench = &mut state.bench;
+    let ended = bench.rows.iter_mut().flat_map(|row| &mut row.repetitions).map(|one| (one.id, &mut one.bill));
+    let running = bench.trial.iter_mut().map(|trial| (trial.id, &mut trial.bill));
+    for (id, bill) in running.chain(ended) {
+        for stint in tenant.done.stints.iter().filter(|stint| stint.generation == id) {
+            bill.spend(stint);
+            bill.miss(&shared.absent);
+        }
+        for share in &shared.shares {
+            for stint in share.stints.iter().filter(|stint| stint.generation == id) {
+                bill.book(share, stint);
+            }
+        }
+    }
+    let model = bench.lanes.iter().find(|lane| lane.worker.0 == tenant.session.0).map(|lane| lane.model.id.clone());
+    if let Some(model) = model.filter(|_| shared.standby.0 > 0.0) {
+        state.attribution.keep(model, shared.standby);
+    }
 }
 
 /// Stop the workers that have nothing more to do.
@@ -386,6 +432,7 @@ pub(super) fn cancel(state: &mut State) -> Vec<Effect> {
     bench.trial = None;
     let mut effects = Vec::new();
     for lane in &mut bench.lanes {
+        lane.timer.end(state.now.uptime);
         if matches!(lane.phase, LanePhase::Ready | LanePhase::Loading(_)) {
             // A worker that is told to stop leaves its decode call at once.
             effects.push(Effect::Stop { worker: lane.worker });

@@ -198,9 +198,8 @@ fn a_tick_writes_down_what_has_come_since() {
     let worker = program.ready("alpha");
     let generation = program.ask("why?");
     program.said(worker, text(generation, Channel::Reasoning, "hm", 1));
-    let n_written = |program: &Program| {
-        program.effects.iter().filter(|effect| matches!(effect, Effect::SaveDraft { .. })).count()
-    };
+    let n_written =
+        |program: &Program| program.effects.iter().filter(|effect| matches!(effect, Effect::SaveDraft { .. })).count();
     let before = n_written(&program);
     program.happens(Event::Sample(Box::new(sample(2, MEMORY))));
     assert_eq!(n_written(&program), before, "nothing has come");

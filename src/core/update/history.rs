@@ -46,10 +46,9 @@ pub(super) fn remember_answer(state: &mut State, id: SessionId) -> Vec<Effect> {
     let mut effects = keep_settled(state);
     // What waits for its last figure is whole on the disk meanwhile.
     let waits = state.held.last().filter(|held| held.draft == draft);
-    effects.extend(waits.zip(draft).map(|(held, draft)| Effect::SaveDraft {
-        draft,
-        record: Box::new(held.record.clone()),
-    }));
+    effects.extend(
+        waits.zip(draft).map(|(held, draft)| Effect::SaveDraft { draft, record: Box::new(held.record.clone()) }),
+    );
     effects
 }
 

@@ -56,7 +56,9 @@ pub fn update(state: &mut State, now: Moment, event: Event) -> Vec<Effect> {
         Event::Redraw => Vec::new(),
         Event::ScrollLimit(limit) => {
             match &mut state.overlay {
-                Some(Overlay::Help { scroll } | Overlay::Record { scroll, .. } | Overlay::Plan { scroll, .. }) => *scroll = (*scroll).min(limit),
+                Some(Overlay::Help { scroll } | Overlay::Record { scroll, .. } | Overlay::Plan { scroll, .. }) => {
+                    *scroll = (*scroll).min(limit)
+                }
                 _ if state.screen == Screen::Library => {
                     state.library.scrolled.iter_mut().for_each(|(_, rows)| *rows = (*rows).min(limit));
                 }

@@ -37,7 +37,9 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
                 Action::Back | Action::Choose => return Vec::new(),
                 Action::Quit => return action::act(state, Action::Quit),
                 Action::Show(screen) => return action::act(state, Action::Show(screen)),
-                Action::Copy => return with(state, Overlay::Record { title, text: text.clone(), scroll }, Effect::Copy(text)),
+                Action::Copy => {
+                    return with(state, Overlay::Record { title, text: text.clone(), scroll }, Effect::Copy(text));
+                }
                 Action::Move(by) => by as isize,
                 Action::Page(by) => 10 * by as isize,
                 Action::First => isize::MIN,

@@ -101,9 +101,10 @@ pub(super) fn may_clone(_: &Path) -> bool {
 pub(super) fn remove_old_probes(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let pid = name.to_str().and_then(|name| name.strip_prefix(".probe.")?.rsplit_once('.')).and_then(|(pid, part)| {
-            ["one", "two"].contains(&part).then(|| pid.parse::<i32>().ok()).flatten()
-        });
+        let pid = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(".probe.")?.rsplit_once('.'))
+            .and_then(|(pid, part)| ["one", "two"].contains(&part).then(|| pid.parse::<i32>().ok()).flatten());
         // A link, or anything that holds more than the byte that was tried, is somebody else's.
         let is_probe = entry.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() <= 1);
         if is_probe && pid.is_some_and(|pid| !is_alive(pid)) {
