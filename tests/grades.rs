@@ -90,7 +90,7 @@ fn walk_html(place: &str, page: &str) -> usize {
     for table in page.split("<table>").skip(1) {
         let table = table.split("</table>").next().unwrap();
         let (head, body) = table.split_once("</thead>").unwrap();
-        let heads = cells(head, "th");
+        let heads = cells(head.split_once("<tr>").unwrap().1, "th");
         for row in body.split("<tr>").skip(1) {
             for (head, cell) in heads.iter().zip(cells(row, "td")) {
                 if head.starts_with("J/") && cell != "—" {

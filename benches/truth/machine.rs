@@ -42,6 +42,8 @@ pub(crate) struct Worked {
     pub(crate) seconds: f64,
     /// Joules that it is to be charged for them.
     pub(crate) joules: f64,
+    /// Of these, what the machine would not have drawn without it.
+    pub(crate) dynamic: f64,
 }
 
 impl Worked {
@@ -134,6 +136,7 @@ impl Machine {
                         ours += own;
                         let worked = &mut truth.workers[*place];
                         worked.seconds += dt;
+                        worked.dynamic += self.core * own;
                         worked.joules += self.core * own + self.idle * dt * (own / spent.max(own)).min(1.0);
                     }
                 }

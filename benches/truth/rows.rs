@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::machine::{Machine, Truth, is_possible};
+use crate::machine::{Machine, Truth, Worked, is_possible};
 use crate::model;
 use crate::support::House;
 
@@ -132,6 +132,7 @@ impl Lab {
         let told = Told::of(&energy["joules_per_token"], &energy["relative_uncertainty"], &energy["grade"]);
         let worked = truth.workers.first().copied().unwrap_or_default();
         compare(name, "J/token", &told, worked.watts() / rate, &truth);
+        dynamic(name, energy, is_calibrated, worked, rate, &truth);
     }
 
     /// Answers that are as short as a tick, behind a load in the same tick.
@@ -155,6 +156,7 @@ impl Lab {
             let told = Told::of(&energy["joules_per_token"], &energy["relative_uncertainty"], &energy["grade"]);
             let name = format!("{name}: {}", column["name"].as_str().unwrap());
             compare(&name, "J/token", &told, worked.watts() / rate, &truth);
+            dynamic(&name, energy, is_calibrated, *worked, rate, &truth);
         }
     }
 
@@ -167,6 +169,7 @@ impl Lab {
             let told = Told::of(&row["joules_per_token"], &row["joules_relative_uncertainty"], &row["joules_grade"]);
             let name = format!("{name}: {}", row["test"].as_str().unwrap());
             compare(&name, "J/token", &told, worked.watts() / rate, &truth);
+            dynamic(&name, row, is_calibrated, worked, rate, &truth);
         }
     }
 
@@ -202,6 +205,16 @@ impl Lab {
         let figure = format!("told {most:.1} W at most, true {:.1} W", truth.most);
         let keeps = most <= truth.most * 1.15;
         row(if keeps { "ok" } else { "misses" }, name, &figure, "no more than the machine's own, by 15 %");
+    }
+}
+
+/// With a baseline the part above idle is known as well, which tells that the baseline was made use of.
+fn dynamic(name: &str, energy: &Value, is_calibrated: bool, worked: Worked, rate: f64, truth: &Truth) {
+    if is_calibrated {
+        let relative = if energy["grade"].is_string() { "relative_uncertainty" } else { "joules_relative_uncertainty" };
+        let grade = if energy["grade"].is_string() { "grade" } else { "joules_grade" };
+        let told = Told::of(&energy["dynamic_joules_per_token"], &energy[relative], &energy[grade]);
+        compare(&format!("{name}, above idle"), "J/token", &told, worked.dynamic / worked.seconds / rate, truth);
     }
 }
 

@@ -5,7 +5,7 @@ use wire::{Finish, Role};
 
 use super::bench::driver;
 use super::energy::Report;
-use super::figure::{Figure, Graded, Uncertain};
+use super::figure::{Figure, Graded, UNKNOWN, Uncertain};
 use super::history::{self, Kind, Measured, Record, Series};
 use super::ledger::{account, misplaced};
 use super::machine::Sample;
@@ -147,6 +147,13 @@ pub(super) fn energy(session: &Session, settings: &settings::Energy) -> Value {
         }),
         Figure::Unknown { reason, remedy } => json!({ "grade": "unknown", "reason": reason, "remedy": remedy }),
     };
+    // Loading the model is no answer's.
+    let load = Graded::of(&session.load.answer(settings, &Figure::unknown("it was not metered")));
+    document["load"] = json!({
+        "joules": load.map(|load| load.value),
+        "grade": load.map_or(UNKNOWN, Graded::word),
+        "relative_uncertainty": load.and_then(|load| load.relative),
+    });
     if let (Value::Object(document), Value::Object(details)) = (&mut document, details) {
         document.extend(details);
     }

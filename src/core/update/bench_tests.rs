@@ -305,7 +305,7 @@ fn backends_are_what_the_worker_has() {
 #[test]
 fn a_bench_is_charged_as_an_answer_is() {
     let mut program = Program::new();
-    let workers = start(&mut program, plan(&["folder:alpha"], 1));
+    let workers = start(&mut program, plan(&["alpha"], 1));
     let pid = 100 + workers[0].0 as u32;
     let tick = |program: &Program| {
         let Event::Sample(mut sample) = sample(program, 0.0, 0) else { unreachable!() };

@@ -175,3 +175,38 @@ fn loading_teaches_no_idle_power() {
     }
     assert_eq!(program.state.attribution.baselines.known, []);
 }
+
+/// A recording tells what was known of idle power, so that it shows what the recorded program showed.
+#[test]
+fn a_recording_holds_the_baselines() {
+    let mut program = Program::new();
+    let baseline = |idle, watts| Baseline {
+        meter: "package-0".to_owned(),
+        device: String::new(),
+        idle,
+        watts: Watts(watts),
+        unix: 0,
+        is_calibrated: true,
+    };
+    let known = vec![baseline(Idle::Empty, 10.0), baseline(Idle::Loaded, 14.0)];
+    program.happens(Event::Baselines(known.clone()));
+    program.happens(Event::Sample(metered(1, 20.0)));
+    let worker = program.ready("alpha");
+    program.happens(Event::Worker(worker, WorkerEvent::Spawned { pid: 100 }));
+    let tick = |second| {
+        let mut tick = metered(second, 20.0);
+        let resident = crate::core::units::Bytes(1000);
+        tick.processes = vec![crate::core::machine::Process { pid: 100, resident, ..Default::default() }];
+        tick
+    };
+    let mut replayed = Program::new();
+    for second in 1..4 {
+        program.happens(Event::Sample(tick(second)));
+        let frame = crate::core::trace::Frame::of(&program.state).unwrap();
+        replayed.happens(Event::Frame(Box::new(frame)));
+    }
+    for (name, state) in [("recorded", &program.state), ("replayed", &replayed.state)] {
+        assert_eq!(state.attribution.baselines.known, known);
+        assert!((state.attribution.tally.standby - 4.0).abs() < 1e-9, "{name}: {:?}", state.attribution.tally);
+    }
+}
