@@ -90,6 +90,7 @@ pub async fn run(arguments: &Bench, models: Vec<Arc<Model>>, app: &mut App) -> E
     let models = if arguments.force { models.iter().map(admit).collect() } else { models };
     let can_run = models.iter().any(|model| model.is_runnable());
     app.adopt(models);
+    app.recall_baselines();
     // Admission needs to know the memory.
     while app.state.machine.sample.is_none() {
         let event = app.next().await;
@@ -134,9 +135,9 @@ fn finish(arguments: &Bench, bench: &State, interrupted: bool) -> Exit {
         if arguments.json {
             writeln!(out, "{:#}", crate::core::bench::document(bench))
         } else if arguments.csv {
-            formats::csv(bench, out)
+            write_csv(bench, out)
         } else if arguments.markdown {
-            formats::markdown(bench, out)
+            write_markdown(bench, out)
         } else if arguments.as_llama {
             writeln!(out, "{:#}", formats::llama_bench(bench))
         } else {
@@ -154,6 +155,24 @@ fn finish(arguments: &Bench, bench: &State, interrupted: bool) -> Exit {
     } else {
         Exit::Done
     }
+}
+
+/// A bench as CSV.
+///
+/// # Errors
+///
+/// What `out` says.
+pub fn write_csv(bench: &State, out: &mut impl Write) -> io::Result<()> {
+    formats::csv(bench, out)
+}
+
+/// A bench as a Markdown table.
+///
+/// # Errors
+///
+/// What `out` says.
+pub fn write_markdown(bench: &State, out: &mut impl Write) -> io::Result<()> {
+    formats::markdown(bench, out)
 }
 
 fn complain(text: &str) {

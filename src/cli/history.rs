@@ -8,6 +8,7 @@ use clap::Args;
 use super::Exit;
 use super::table::{self, Column};
 use crate::app::history::{self, ExportError, Format, History as Store, Problem};
+use crate::core::figure::Graded;
 use crate::core::history::{Entry, Filter, Page, Record};
 use crate::core::race::rating::{self, Vote};
 use crate::core::report;
@@ -263,7 +264,7 @@ fn list(rows: &[Entry], now: i64, width: Option<usize>, out: &mut impl Write) ->
                 entry.kind.name().to_owned(),
                 gguf::clean(&entry.models.join(", "), 200),
                 or_dash(entry.rate.map(digits)),
-                or_dash(entry.joules.map(digits)),
+                or_dash(entry.joules.map(Graded::brief)),
                 gguf::clean(&entry.title, 200),
             ]
         })

@@ -82,6 +82,7 @@ async fn weigh(
     let admit = |model: &Arc<Model>| super::force::admit(model, arguments.force, app.state.now.unix);
     let (model, reference) = (admit(&model)?, reference.as_ref().map(admit).transpose()?);
     app.adopt([Some(Arc::clone(&model)), reference.clone()].into_iter().flatten().collect());
+    app.recall_baselines();
     while app.state.machine.sample.is_none() {
         let event = app.next().await;
         app.handle(event);
@@ -220,15 +221,14 @@ fn print(out: &mut impl Write, quality: &Course) -> io::Result<()> {
             writeln!(out, "{}  perplexity {}", clean(&entry.model.name), estimate(reference.perplexity, 4))?;
         }
         if let (Some(divergence), Some(agreement)) = (all.divergence, all.agreement) {
-            let percent = Estimate { value: 100.0 * agreement.value, interval: 100.0 * agreement.interval };
             writeln!(
                 out,
-                "KL divergence {} nats a token, same likeliest token {} %",
+                "KL divergence {} nats a token, same likeliest token {:.2}",
                 estimate(divergence, 6),
-                estimate(percent, 2)
+                agreement
             )?;
         }
-        writeln!(out, "± is half of a 95 % interval, tokens taken as independent")?;
+        writeln!(out, "± is half of a 95 % interval, brackets a whole one; tokens taken as independent")?;
     }
     Ok(())
 }

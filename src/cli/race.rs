@@ -95,6 +95,7 @@ async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut App) -> Resul
         models.iter().map(|model| super::force::admit(model, arguments.force, now)).collect::<Result<_, _>>()?;
     let entries = entries(&arguments.models, &models, settings, arguments.system.is_some())?;
     app.adopt(models);
+    app.recall_baselines();
     // Admission needs to know the memory.
     while app.state.machine.sample.is_none() {
         let event = app.next().await;

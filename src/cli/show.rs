@@ -48,7 +48,7 @@ pub fn run(state: &State, model: &Model, json: bool, now: i64, out: &mut impl Wr
     section(out, "Remarks", &remarks(model, now))?;
     if let Some(latest) = measured(state, model) {
         let speed = latest.rate.map(|rate| format!("{} tok/s", digits(rate)));
-        let energy = latest.joules.map(|joules| format!("{} J per token", digits(joules)));
+        let energy = latest.joules.map(|joules| joules.text("J per token"));
         section(out, "Measured here", &[("generation", speed), ("energy", energy)])?;
     } else if model.is_runnable() {
         section(out, "Measured here", &[("generation", Some("—, `taffrail bench` measures it".to_owned()))])?;

@@ -5,7 +5,7 @@ use wire::{Finish, Role};
 
 use super::bench::driver;
 use super::energy::Report;
-use super::figure::{Figure, Uncertain};
+use super::figure::{Figure, Graded, UNKNOWN, Uncertain};
 use super::form::Form;
 use super::history::{self, Kind, Measured, Record, Series};
 use super::ledger::{account, misplaced};
@@ -183,6 +183,13 @@ pub(super) fn energy(session: &Session, settings: &settings::Energy) -> Value {
         }),
         Figure::Unknown { reason, remedy } => json!({ "grade": "unknown", "reason": reason, "remedy": remedy }),
     };
+    // Loading the model is no answer's.
+    let load = Graded::of(&session.load.answer(settings, &Figure::unknown("it was not metered")));
+    document["load"] = json!({
+        "joules": load.map(|load| load.value),
+        "grade": load.map_or(UNKNOWN, Graded::word),
+        "relative_uncertainty": load.and_then(|load| load.relative),
+    });
     if let (Value::Object(document), Value::Object(details)) = (&mut document, details) {
         document.extend(details);
     }
@@ -231,7 +238,7 @@ pub fn measured(session: &Session, wait: WaitPolicy, sample: Option<&Sample>) ->
         settings: history::settings_key(&session.settings, session.figures.threads, wait),
     };
     let rate = speed(session);
-    let joules = session.joules_per_token().value().map(|joules| joules.0).filter(|_| rate.is_some());
+    let joules = Graded::of(&session.per_token(&settings::Energy::default())).filter(|_| rate.is_some());
     Measured { series, what: "tg".to_owned(), rate, spread: None, n: 1, joules }
 }
 

@@ -33,7 +33,7 @@ pub use footprint::{carbon, cost, of_tally, per_session, watt_hours};
 pub use ledger::{Attribution, Division, Ended, Share, Shared, Tally};
 pub use meters::Absent;
 pub use report::Report;
-pub use work::{Done, Stint, Tenant, Timer};
+pub use work::{Done, LOAD, Stint, Tenant, Timer};
 
 use super::session::Session;
 

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::figure::{Grade, Graded};
 use super::model::{Model, Store};
 use super::settings::{SessionSettings, WaitPolicy};
 
@@ -140,6 +141,9 @@ pub struct Reading {
     pub after: u64,
     /// Power of what is metered, watts.
     pub watts: Option<f64>,
+    /// How sure that is; `None` where it was not kept.
+    #[serde(default, with = "grade")]
+    pub watts_grade: Option<Grade>,
     /// Main memory that is used, bytes.
     pub memory: Option<u64>,
     /// The hottest sensor, degrees Celsius.
@@ -197,8 +201,58 @@ pub struct Measured {
     pub spread: Option<f64>,
     /// Repetitions.
     pub n: u32,
-    /// Joules per token.
-    pub joules: Option<f64>,
+    /// Gross joules per token, with its grade.
+    #[serde(flatten, with = "joules")]
+    pub joules: Option<Graded>,
+}
+
+/// A grade as its word.
+mod grade {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::super::figure::{Grade, UNKNOWN};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, clippy::ref_option, reason = "serde's signature")]
+    pub(super) fn serialize<S: Serializer>(grade: &Option<Grade>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(grade.map_or(UNKNOWN, Grade::word))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Grade>, D::Error> {
+        let word = Option::<String>::deserialize(deserializer)?;
+        Ok(word.as_deref().and_then(Grade::from_word))
+    }
+}
+
+/// An energy as it is written down, and read by who keeps records: nothing leaves without its grade.
+mod joules {
+    use serde::ser::SerializeMap as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::super::figure::{Graded, UNKNOWN};
+
+    #[derive(Deserialize)]
+    struct Joules {
+        #[serde(default)]
+        joules: Option<f64>,
+        #[serde(default)]
+        joules_grade: Option<String>,
+        #[serde(default)]
+        joules_relative_uncertainty: Option<f64>,
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, clippy::ref_option, reason = "serde's signature")]
+    pub(super) fn serialize<S: Serializer>(joules: &Option<Graded>, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("joules", &joules.map(|joules| joules.value))?;
+        map.serialize_entry("joules_grade", joules.map_or(UNKNOWN, Graded::word))?;
+        map.serialize_entry("joules_relative_uncertainty", &joules.and_then(|joules| joules.relative))?;
+        map.end()
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Graded>, D::Error> {
+        let Joules { joules, joules_grade, joules_relative_uncertainty } = Joules::deserialize(deserializer)?;
+        Ok(Graded::kept(joules, joules_grade.as_deref(), joules_relative_uncertainty))
+    }
 }
 
 /// A row of the list: a record without its body.
@@ -213,7 +267,8 @@ pub struct Entry {
     /// Generation speed of its first figure that has one, tokens per second.
     pub rate: Option<f64>,
     /// Joules per token, likewise.
-    pub joules: Option<f64>,
+    #[serde(flatten, serialize_with = "joules::serialize")]
+    pub joules: Option<Graded>,
     /// A blind race without a vote: its names are hidden.
     pub is_sealed: bool,
 }
@@ -258,7 +313,8 @@ pub struct Latest {
     /// Generated tokens per second.
     pub rate: Option<f64>,
     /// Joules per generated token.
-    pub joules: Option<f64>,
+    #[serde(flatten, with = "joules")]
+    pub joules: Option<Graded>,
     /// When, milliseconds since 1970; `None` where that is not told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<i64>,

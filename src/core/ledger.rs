@@ -148,6 +148,7 @@ mod tests {
             has_template: true,
             sampling: wire::Sampling::default(),
             load_us: 1,
+            load_cpu_us: 0,
         }));
         session
     }

@@ -251,6 +251,9 @@ pub struct Process {
     pub cores: f64,
     /// Its part of all processes' busy time over the tick, for splitting energy; `None` when first seen.
     pub cpu_share: Option<Ratio>,
+    /// Processor time of all its threads since its start, in seconds; 0 where it is not told.
+    #[serde(default)]
+    pub cpu_seconds: f64,
     /// Resident memory, mapped files included.
     pub resident: Bytes,
     /// Of it, anonymous memory: what can't be dropped. All of it where the system doesn't tell them apart.

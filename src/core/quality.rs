@@ -10,6 +10,7 @@ use wire::{Scored, Weight};
 
 use super::race::Entry;
 use super::session::SessionId;
+use super::statistics::wilson;
 
 /// Tokens of a chunk unless told otherwise, as llama-perplexity has it.
 pub const CHUNK: u32 = 512;
@@ -87,6 +88,24 @@ pub struct Estimate {
     pub interval: f64,
 }
 
+/// A share of tokens with its 95 % interval (Wilson 1927), which holds for few tokens and near 0 and 1 as well.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Share {
+    /// The share, 0 to 1.
+    pub value: f64,
+    /// From where to where it may lie.
+    pub interval_95: (f64, f64),
+}
+
+impl std::fmt::Display for Share {
+    /// `81.2 (80.9–81.6) %`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let places = f.precision().unwrap_or(1);
+        let (low, high) = self.interval_95;
+        write!(f, "{:.places$} ({:.places$}–{:.places$}) %", 100.0 * self.value, 100.0 * low, 100.0 * high)
+    }
+}
+
 /// Divergences, in nats, from which on a token is one step hotter; and surprises, without a reference.
 pub const DIVERGENCES: [f32; 3] = [0.05, 0.2, 0.8];
 /// The steps of surprise, nats.
@@ -151,7 +170,7 @@ pub struct Summary {
     /// Mean divergence from the reference, nats; `None` without one.
     pub divergence: Option<Estimate>,
     /// Share of tokens where both find the same one likeliest, 0 to 1.
-    pub agreement: Option<Estimate>,
+    pub agreement: Option<Share>,
 }
 
 /// Sum up what was weighed; `None` where nothing was.
@@ -166,8 +185,15 @@ pub fn summary(chunks: &[Scored]) -> Option<Summary> {
         // The exponential's slope at the mean is its value there.
         perplexity: Estimate { value: perplexity, interval: surprise.interval * perplexity },
         divergence: whole(&|weight| weight.divergence.map(f64::from)),
-        agreement: whole(&|weight| weight.agrees.map(|agrees| f64::from(u8::from(agrees)))),
+        agreement: agreement(chunks),
     })
+}
+
+fn agreement(chunks: &[Scored]) -> Option<Share> {
+    let agree: Vec<bool> =
+        chunks.iter().flat_map(|chunk| &chunk.tokens).map(|weight| weight.agrees).collect::<Option<_>>()?;
+    let (n, n_agree) = (agree.len(), agree.iter().filter(|agrees| **agrees).count());
+    (n > 0).then(|| Share { value: n_agree as f64 / n as f64, interval_95: wilson(n_agree, n) })
 }
 
 fn mean(values: impl Iterator<Item = f64>) -> Option<Estimate> {
@@ -258,7 +284,13 @@ mod tests {
         // Two values one off their mean: the standard error is 1.
         assert!((all.perplexity.interval - 1.96 * 2.0_f64.exp()).abs() < 1e-9);
         assert!((all.divergence.unwrap().value - 0.1).abs() < 1e-6);
-        assert!((all.agreement.unwrap().value - 0.5).abs() < 1e-9);
+        let agreement = all.agreement.unwrap();
+        assert!((agreement.value - 0.5).abs() < 1e-9);
+        // One of two says little, and all of three do not say all.
+        assert_eq!(agreement.to_string(), "50.0 (9.5–90.5) %");
+        let tokens = vec![weight(1.0, 0.0, true); 3];
+        let chunk = Scored { id: 1, chunk: 0, n_chunks: 1, vocabulary: [0; 32], before: Vec::new(), tokens };
+        assert_eq!(super::summary(&[chunk]).unwrap().agreement.unwrap().to_string(), "100.0 (43.9–100.0) %");
         assert_eq!(summary(&[]), None);
     }
 }

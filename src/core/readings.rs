@@ -30,6 +30,7 @@ impl Readings {
         let reading = Reading {
             after: 0,
             watts: sample.total_power().map(|watts| watts.0),
+            watts_grade: sample.total().map(|(_, grade)| grade),
             memory: Some(sample.memory.used.0),
             celsius: celsius.reduce(f32::max).map(f64::from),
             mhz: sample.cores.iter().filter_map(|core| core.mhz).max().map(|mhz| mhz as f64),
@@ -60,6 +61,7 @@ fn mean(group: &[Reading]) -> Reading {
     Reading {
         after: group.last().map_or(0, |reading| reading.after),
         watts: of(&|reading| reading.watts),
+        watts_grade: group.iter().filter_map(|reading| reading.watts_grade).max(),
         memory: of(&|reading| reading.memory.map(|bytes| bytes as f64)).map(|bytes| bytes as u64),
         celsius: of(&|reading| reading.celsius),
         mhz: of(&|reading| reading.mhz),

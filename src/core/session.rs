@@ -90,12 +90,16 @@ pub struct Session {
     pub log: Vec<String>,
     /// Tokens generated at the last tick, for the throughput of the next.
     pub(super) tokens_at_tick: u64,
+    /// The answer, its tokens and the microseconds of generating them, as counted at the last tick.
+    pub(super) counted: Option<(u64, u32, u64)>,
     /// Tokens generated over the session's life.
     pub n_generated: u64,
     /// Prompt tokens evaluated over the session's life.
     pub n_prompt: u64,
     /// What all its answers were charged.
     pub bill: Bill,
+    /// What loading its model was charged, which is no answer's.
+    pub load: Bill,
     /// What it cost so far to keep its model loaded, in joules.
     pub standby: Joules,
     /// Times its answers.
@@ -320,9 +324,11 @@ impl Session {
             watts: Figure::unknown("not sampled yet"),
             log: Vec::new(),
             tokens_at_tick: 0,
+            counted: None,
             n_generated: 0,
             n_prompt: 0,
             bill: Bill::default(),
+            load: Bill::default(),
             standby: Joules(0.0),
             timer: Timer::default(),
         }

@@ -8,7 +8,7 @@ use super::bench::Bench;
 use super::editor::Editor;
 use super::energy::Attribution;
 use super::event::{Moment, StoreStatus};
-use super::figure::Figure;
+use super::figure::{Figure, Graded};
 use super::foreign::{Choice, Foreign};
 use super::history::Entry;
 use super::house::{Keeping, Plan, Request};
@@ -225,7 +225,7 @@ pub struct Library {
     /// Generation speed measured here, by model id, tokens per second.
     pub measured: HashMap<String, f64>,
     /// Energy measured here, by model id, joules per generated token.
-    pub measured_joules: HashMap<String, f64>,
+    pub measured_joules: HashMap<String, Graded>,
     /// How open the models are.
     pub openness: Openness,
     /// How much of the chosen model's files is in memory.

@@ -47,6 +47,24 @@ pub fn student_t(freedom: f64) -> f64 {
     Z + terms.iter().sum::<f64>()
 }
 
+/// The two-sided 95 % quantile of the normal distribution.
+pub const Z95: f64 = 1.959_964;
+
+/// The interval in which a rate lies with 95 % confidence, after `passed` of `n` (Wilson 1927): unlike the usual one it
+/// holds for few trials and near 0 and 1. All of 0 to 1 without any.
+pub fn wilson(passed: usize, n: usize) -> (f64, f64) {
+    if n == 0 {
+        return (0.0, 1.0);
+    }
+    let (count, rate) = (n as f64, passed as f64 / n as f64);
+    let middle = (rate + Z95 * Z95 / (2.0 * count)) / (1.0 + Z95 * Z95 / count);
+    let spread =
+        Z95 / (1.0 + Z95 * Z95 / count) * (rate * (1.0 - rate) / count + Z95 * Z95 / (4.0 * count * count)).sqrt();
+    // At the ends it is exact, which rounding may miss.
+    let low = if passed == 0 { 0.0 } else { (middle - spread).max(0.0) };
+    (low, if passed >= n { 1.0 } else { (middle + spread).min(1.0) })
+}
+
 /// The value below which a share of the sorted values lies, between neighbours by proportion; `None` of none.
 pub fn percentile(sorted: &[f64], share: f64) -> Option<f64> {
     let last = sorted.len().checked_sub(1)?;

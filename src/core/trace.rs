@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use wire::Counters;
 
+use super::energy::Baseline;
 use super::figure::Figure;
 use super::machine::Sample;
 use super::session::{Phase, Plan, Session, SessionId};
@@ -23,6 +24,9 @@ pub struct Frame {
     /// The sessions, in the order they were started.
     #[serde(default)]
     pub sessions: Vec<Seen>,
+    /// What each meter shows without work, as far as it was known.
+    #[serde(default)]
+    pub baselines: Vec<Baseline>,
 }
 
 /// What is kept of a session.
@@ -54,7 +58,8 @@ impl Frame {
         let sample = state.machine.sample.as_ref()?;
         let sessions = state.fleet.sessions.iter().map(Seen::of).collect();
         let (uptime_ms, unix) = (sample.at.uptime.as_millis() as u64, sample.at.unix);
-        Some(Self { uptime_ms, unix, sample: sample.clone(), sessions })
+        let baselines = state.attribution.baselines.known.clone();
+        Some(Self { uptime_ms, unix, sample: sample.clone(), sessions, baselines })
     }
 }
 

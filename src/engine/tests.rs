@@ -38,6 +38,7 @@ impl Stage {
             has_template: false,
             sampling: wire::Sampling::default(),
             load_us: 1,
+            load_cpu_us: 0,
         }));
         let mut text = String::new();
         let stuck = Said::Pong { nonce: 1, n_decodes: 1, n_steps: Some(7) };

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 
 use super::{History, Problem};
+use crate::core::figure::{Graded, UNKNOWN};
 use crate::core::history::{Filter, Measured, Record};
 
 /// What is written.
@@ -26,8 +27,8 @@ pub enum ExportError {
     Out(#[from] io::Error),
 }
 
-const HEAD: &str =
-    "id,at_ms,kind,title,model,hash,build,driver,settings,what,tokens_per_second,spread,n,joules_per_token";
+const HEAD: &str = "id,at_ms,kind,title,model,hash,build,driver,settings,what,tokens_per_second,spread,n,joules_per_token,\
+     joules_grade,joules_relative_uncertainty";
 
 impl History {
     /// Write the records that pass the filter, newest first, one after the other.
@@ -77,7 +78,9 @@ fn rows(record: &Record, out: &mut dyn Write) -> io::Result<()> {
             number(figure.rate),
             number(figure.spread),
             figure.n.to_string(),
-            number(figure.joules),
+            number(figure.joules.map(|joules| joules.value)),
+            figure.joules.map_or(UNKNOWN, Graded::word).to_owned(),
+            number(figure.joules.and_then(|joules| joules.relative)),
         ];
         table.write_record(cells.each_ref().map(|cell| harmless(cell).into_owned()))?;
     }

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use rusqlite::types::Value as Cell;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Row, params, params_from_iter};
 
+use crate::core::figure::{Grade, Graded};
 use crate::core::history::{Entry, Filter, Kind, Latest, Measured, Page, Reading, Record, Series, veiled};
 use crate::core::race::rating::{MAX_VOTES, Vote};
 use crate::core::readings::MAX_READINGS;
@@ -139,8 +140,9 @@ impl History {
                 .execute(params![id, body])?;
             index(&transaction, id, record.kind, &words)?;
             let mut insert = transaction.prepare_cached(
-                "INSERT INTO figure (record, model, hash, build, driver, settings, what, rate, spread, n, joules)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                "INSERT INTO figure (record, model, hash, build, driver, settings, what, rate, spread, n,
+                                     joules, joules_grade, joules_uncertainty)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             )?;
             for figure in &record.figures {
                 let Series { model, hash, build, driver, settings } = &figure.series;
@@ -155,18 +157,21 @@ impl History {
                     figure.rate,
                     figure.spread,
                     figure.n,
-                    figure.joules
+                    figure.joules.map(|joules| joules.value),
+                    figure.joules.and_then(|joules| joules.grade).map(Grade::word),
+                    figure.joules.and_then(|joules| joules.relative)
                 ])?;
             }
             drop(insert);
             let mut insert = transaction.prepare_cached(
-                "INSERT OR IGNORE INTO sample (record, after, watts, memory, celsius, mhz, busy)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                "INSERT OR IGNORE INTO sample (record, after, watts, memory, celsius, mhz, busy, watts_grade)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )?;
             for reading in record.samples.iter().take(MAX_READINGS) {
-                let Reading { after, watts, memory, celsius, mhz, busy } = reading;
+                let Reading { after, watts, watts_grade, memory, celsius, mhz, busy } = reading;
+                let grade = watts_grade.map(Grade::word);
                 let memory = memory.map(u64::cast_signed);
-                insert.execute(params![id, after.cast_signed(), watts, memory, celsius, mhz, busy])?;
+                insert.execute(params![id, after.cast_signed(), watts, memory, celsius, mhz, busy, grade])?;
             }
             drop(insert);
             transaction.commit()?;
@@ -215,7 +220,9 @@ impl History {
             "SELECT record.id, record.kind, record.at, record.models, record.title,
                     (SELECT rate FROM figure WHERE figure.record = record.id AND what = 'tg' AND rate IS NOT NULL LIMIT 1),
                     (SELECT joules FROM figure WHERE figure.record = record.id AND what = 'tg' AND joules IS NOT NULL LIMIT 1),
-                    record.seal IS NOT NULL
+                    record.seal IS NOT NULL,
+                    (SELECT joules_grade FROM figure WHERE figure.record = record.id AND what = 'tg' AND joules IS NOT NULL LIMIT 1),
+                    (SELECT joules_uncertainty FROM figure WHERE figure.record = record.id AND what = 'tg' AND joules IS NOT NULL LIMIT 1)
              FROM {from} WHERE {condition} DESC LIMIT ?"
         );
         let rows: Vec<Result<Entry, i64>> = self.run(|connection| {
@@ -321,9 +328,9 @@ impl History {
     pub fn measured(&mut self) -> Result<Vec<(String, Latest)>, Problem> {
         // From model to model through the index, rather than over all rows. What a bench measured after other text or of
         // several sequences at once, by the names that its cells have, is not the speed of one answer.
-        let newest = |column: &str| {
+        let newest = |column: &str, known: &str| {
             format!(
-                "(SELECT {column} FROM figure WHERE what = 'tg' AND figure.model = name.model AND {column} IS NOT NULL
+                "(SELECT {column} FROM figure WHERE what = 'tg' AND figure.model = name.model AND {known} IS NOT NULL
                   AND instr(settings, ' × ') = 0 AND instr(settings, ' @ d') = 0 ORDER BY record DESC LIMIT 1)"
             )
         };
@@ -334,13 +341,15 @@ impl History {
                 SELECT (SELECT min(model) FROM figure WHERE what = 'tg' AND figure.model > name.model)
                 FROM name WHERE name.model IS NOT NULL
             )
-            SELECT model, {}, {}, (SELECT at FROM record WHERE id = {}) FROM name WHERE model IS NOT NULL",
-            newest("rate"),
-            newest("joules"),
-            newest("record"),
+            SELECT model, {}, {}, (SELECT at FROM record WHERE id = {}), {}, {} FROM name WHERE model IS NOT NULL",
+            newest("rate", "rate"),
+            newest("joules", "joules"),
+            newest("record", "record"),
+            newest("joules_grade", "joules"),
+            newest("joules_uncertainty", "joules"),
         );
         let latest = |row: &Row<'_>| -> rusqlite::Result<_> {
-            Ok((row.get(0)?, Latest { rate: row.get(1)?, joules: row.get(2)?, at: row.get(3)? }))
+            Ok((row.get(0)?, Latest { rate: row.get(1)?, joules: graded(row, 2, 4)?, at: row.get(3)? }))
         };
         let found: Vec<(String, Latest)> =
             self.run(|connection| connection.prepare_cached(&sql)?.query_map([], latest)?.collect())?;
@@ -461,7 +470,8 @@ fn open_sealed(connection: &Connection, condition: &str, value: &dyn rusqlite::T
 }
 
 /// The columns of a figure, as [`measured`] reads them.
-const FIGURE: &str = "model, hash, build, driver, settings, what, rate, spread, n, joules";
+const FIGURE: &str = "model, hash, build, driver, settings, what, rate, spread, n, joules,
+    joules_grade, joules_uncertainty";
 
 fn measured(row: &Row<'_>, first: usize) -> rusqlite::Result<Measured> {
     let column = |n: usize| first + n;
@@ -477,8 +487,14 @@ fn measured(row: &Row<'_>, first: usize) -> rusqlite::Result<Measured> {
         rate: row.get(column(6))?,
         spread: row.get(column(7))?,
         n: row.get(column(8))?,
-        joules: row.get(column(9))?,
+        joules: graded(row, column(9), column(10))?,
     })
+}
+
+/// An energy by its column, with grade and uncertainty in the two from another column on.
+fn graded(row: &Row<'_>, column: usize, grade: usize) -> rusqlite::Result<Option<Graded>> {
+    let word: Option<String> = row.get(grade)?;
+    Ok(Graded::kept(row.get(column)?, word.as_deref(), row.get(grade + 1)?))
 }
 
 fn figures(connection: &Connection, record: i64) -> rusqlite::Result<Vec<Measured>> {
@@ -490,7 +506,9 @@ fn figures(connection: &Connection, record: i64) -> rusqlite::Result<Vec<Measure
 
 fn samples(connection: &Connection, record: i64) -> rusqlite::Result<Vec<Reading>> {
     connection
-        .prepare_cached("SELECT after, watts, memory, celsius, mhz, busy FROM sample WHERE record = ?1 ORDER BY after")?
+        .prepare_cached(
+            "SELECT after, watts, memory, celsius, mhz, busy, watts_grade FROM sample WHERE record = ?1 ORDER BY after",
+        )?
         .query_map([record], |row| {
             Ok(Reading {
                 after: row.get::<_, i64>(0)?.cast_unsigned(),
@@ -499,6 +517,7 @@ fn samples(connection: &Connection, record: i64) -> rusqlite::Result<Vec<Reading
                 celsius: row.get(3)?,
                 mhz: row.get(4)?,
                 busy: row.get(5)?,
+                watts_grade: row.get::<_, Option<String>>(6)?.as_deref().and_then(Grade::from_word),
             })
         })?
         .collect()
@@ -520,7 +539,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         models: json(row, 3)?,
         title: row.get(4)?,
         rate: row.get(5)?,
-        joules: row.get(6)?,
+        joules: graded(row, 6, 8)?,
         is_sealed: row.get(7)?,
     };
     Ok(if entry.is_sealed {

@@ -11,7 +11,7 @@ pub(super) const VERSION: i64 = MIGRATIONS.len().cast_signed() as i64;
 const APPLICATION: i64 = 0x7461_6672;
 
 /// What leads from each version to the next. A step that has shipped is never changed; the next one is added.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     "
     CREATE TABLE record (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -81,6 +81,12 @@ const MIGRATIONS: [&str; 4] = [
     "
     ALTER TABLE record ADD COLUMN draft TEXT;
     CREATE UNIQUE INDEX record_by_draft ON record (draft) WHERE draft IS NOT NULL;
+",
+    // How sure an energy is, by its grade's word and its relative standard uncertainty. What was kept before has neither.
+    "
+    ALTER TABLE figure ADD COLUMN joules_grade TEXT;
+    ALTER TABLE figure ADD COLUMN joules_uncertainty REAL;
+    ALTER TABLE sample ADD COLUMN watts_grade TEXT;
 ",
 ];
 

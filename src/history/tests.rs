@@ -78,7 +78,8 @@ fn pages_and_filters() {
 fn the_last_measurement_counts() {
     let (_folder, path) = place();
     let mut history = History::open(&path).unwrap();
-    for (model, rate, joules) in [("a", 1.0, Some(0.5)), ("b", 7.0, None), ("a", 2.0, None)] {
+    let joules = Graded { value: 0.5, grade: Some(Grade::Estimated), relative: Some(1.0) };
+    for (model, rate, joules) in [("a", 1.0, Some(joules)), ("b", 7.0, None), ("a", 2.0, None)] {
         let mut record = run("t", model, rate);
         record.figures[0].joules = joules;
         history.add(&record).unwrap();
@@ -95,7 +96,7 @@ fn the_last_measurement_counts() {
     assert_eq!(
         history.measured().unwrap(),
         [
-            ("a".to_owned(), Latest { rate: Some(2.0), joules: Some(0.5), at }),
+            ("a".to_owned(), Latest { rate: Some(2.0), joules: Some(joules), at }),
             ("b".to_owned(), Latest { rate: Some(7.0), joules: None, at }),
         ]
     );
@@ -230,13 +231,23 @@ fn a_file_of_the_first_version_keeps_what_it_has() {
     schema::make_first(
         &path,
         "INSERT INTO record VALUES (7, 5, 'bench', 'pp512', '[\"m:ab\"]', 'pp512' || char(10) || 'm:ab');
-         INSERT INTO body VALUES (7, '{}');",
+         INSERT INTO body VALUES (7, '{}');
+         INSERT INTO figure VALUES (7, 'm:ab', '', '', '', '', 'tg', 40.0, NULL, 1, 0.5);",
     );
     let mut history = History::open(&path).unwrap();
     for filter in ["pp512", "kind:bench m:ab", "ab", "pp"] {
         assert_eq!(titles(&mut history, filter, None), ["pp512"], "{filter}");
     }
     assert_eq!(history.get(7).unwrap().unwrap().kind, Kind::Bench);
+    // How its energy came about was not kept, which is no better than it is.
+    let old = Some(Graded { value: 0.5, grade: None, relative: None });
+    assert_eq!(history.get(7).unwrap().unwrap().figures[0].joules, old);
+    assert_eq!(history.measured().unwrap()[0].1.joules, old);
+    let listed = history.list(&Filter::default(), Page { before: None, rows: 9 }).unwrap();
+    assert_eq!((listed[0].joules, old.unwrap().text("J/tok").as_str()), (old, "?0.50 J/tok"));
+    let mut out = Vec::new();
+    history.export(&Filter::default(), Format::Csv, &mut out).unwrap();
+    assert!(String::from_utf8(out).unwrap().contains(",0.5,unknown,\n"));
     assert_eq!(history.delete(&[7]).unwrap(), 1);
 }
 

@@ -1,26 +1,33 @@
 //! What the main memory gives: read by several threads at once, and kept in taffrail's own cache folder.
 //!
 //! Generating a token reads weights, so reading is what is measured: each thread sums a part of a buffer that no cache
-//! holds, block by block. A core that follows one stream of addresses waits for most of them, and how many it needs to
-//! follow at once differs by processor, so some numbers are tried and the best counts. Of a thread's blocks the median
-//! counts, since whatever else runs interrupts some of them. `STREAM`'s triad would write as well, which generating
-//! hardly does.
+//! holds. A core that follows one stream of addresses waits for most of them, and how many it needs to follow at once
+//! differs by processor, so some numbers are tried and the best counts. All bytes count over the time that all threads
+//! took together: what single threads reach at their best adds up to more than the memory gives where they share a core.
+//! A machine whose processors are busy with other things is not measured. `STREAM`'s triad would write as well, which
+//! generating hardly does.
 
 use std::hint::black_box;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Barrier;
 use std::sync::mpsc::sync_channel;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
 
 use super::{Files, Root, label};
 use crate::core::roofline::Bandwidth;
-use crate::core::units::Bytes;
+use crate::core::units::{Bytes, Ratio};
 
 /// Times that the buffer is read by each reader.
 const ROUNDS: u32 = 3;
-/// Words that are timed at once: 2 MiB, a fraction of a millisecond.
-const BLOCK: usize = (2 << 20) / 8;
+/// Times that it is tried on a machine that is busy.
+const TRIES: u32 = 3;
+/// A machine whose threads wait for a processor for a larger share of the time is too busy to be measured.
+const BUSY: f64 = 0.15;
+/// The version of the kept file: one of an earlier version was measured wrongly, or otherwise, and counts for nothing.
+const VERSION: u32 = 2;
 /// The buffer's least size, bytes.
 const SMALLEST: u64 = 256 << 20;
 /// The buffer's most: beyond it the figure does not change, and others want the memory.
@@ -44,31 +51,46 @@ pub fn measure(threads: u32, available: Bytes, unix: i64) -> io::Result<Bandwidt
     if size < SMALLEST / 4 {
         return Err(io::Error::other(format!("{available} of free memory are too little to measure with")));
     }
-    let threads = threads.max(1);
-    let bytes_per_second = rounds(threads, size)?;
-    Ok(Bandwidth { bytes_per_second, threads, unix, processor: processor(&files) })
+    // Of the processors that this process may use: threads that share one would wait for each other.
+    let allowed = std::thread::available_parallelism().map_or(threads, |n| n.get().try_into().unwrap_or(u32::MAX));
+    let threads = threads.clamp(1, allowed.max(1));
+    let mut waited = f64::INFINITY;
+    for _ in 0..TRIES {
+        let found = rounds(threads, size)?;
+        waited = waited.min(found.waited);
+        if found.waited <= BUSY {
+            let bytes_per_second = found.bytes_per_second;
+            return Ok(Bandwidth { bytes_per_second, threads, unix, processor: processor(&files) });
+        }
+    }
+    Err(io::Error::other(format!(
+        "other programs held the processor for {} of the time: end them, or try again when they rest",
+        Ratio(waited)
+    )))
 }
 
-/// Read a buffer of this size with all threads, some times; bytes per second.
-fn rounds(threads: u32, size: u64) -> io::Result<f64> {
+/// What reading a buffer with all threads came to.
+struct Rounds {
+    /// The best round's bytes of all threads over the time from the first one's begin to the last one's end: faster the
+    /// memory was not seen to be.
+    bytes_per_second: f64,
+    /// The share of the time that threads waited for a processor; 0 where the system doesn't tell.
+    waited: f64,
+}
+
+/// Read a buffer of this size with all threads, some times.
+fn rounds(threads: u32, size: u64) -> io::Result<Rounds> {
     let words = (size / u64::from(threads) / 8) as usize;
     let barrier = &Barrier::new(threads as usize);
-    // For each thread its bytes per second by number of streams.
-    let rates: io::Result<Vec<[f64; READERS.len()]>> = std::thread::scope(|scope| {
+    let read: io::Result<Vec<Read>> = std::thread::scope(|scope| {
         let (gates, readers): (Vec<_>, Vec<_>) = (0..threads)
             .map(|index| {
                 // Nobody begins before all are there: one that could not be started would be waited for without end.
                 let (open, gate) = sync_channel::<()>(1);
                 let reader = std::thread::Builder::new().name(format!("bandwidth {index}"));
-                let reader = reader.spawn_scoped(scope, move || {
-                    if gate.recv().is_err() {
-                        return [0.0; READERS.len()];
-                    }
-                    let buffer = vec![u64::from(index) + 1; words];
-                    READERS.map(|read| {
-                        barrier.wait();
-                        rate(&buffer, read)
-                    })
+                let reader = reader.spawn_scoped(scope, move || match gate.recv() {
+                    Ok(()) => Read::all(&vec![u64::from(index) + 1; words], barrier),
+                    Err(_) => Read::default(),
                 });
                 (open, reader)
             })
@@ -79,10 +101,55 @@ fn rounds(threads: u32, size: u64) -> io::Result<f64> {
         }
         readers.into_iter().map(|reader| reader.join().map_err(|_panic| io::Error::other("a reader ended"))).collect()
     });
-    let rates = rates?;
-    let together = (0..READERS.len()).map(|at| rates.iter().map(|rates| rates[at]).sum::<f64>());
-    let best = together.fold(0.0, f64::max);
-    if best > 0.0 && best.is_finite() { Ok(best) } else { Err(io::Error::other("the clock did not move")) }
+    let read = read?;
+    let bytes = (words * 8 * read.len()) as f64;
+    let best = (0..READERS.len() * ROUNDS as usize)
+        .filter_map(|round| {
+            let spans = read.iter().filter_map(|read| read.spans.get(round));
+            let (begin, end) = spans.copied().reduce(|(begin, end), next| (begin.min(next.0), end.max(next.1)))?;
+            Some(bytes / end.saturating_duration_since(begin).as_secs_f64())
+        })
+        .fold(0.0, f64::max);
+    if best <= 0.0 || !best.is_finite() {
+        return Err(io::Error::other("the clock did not move"));
+    }
+    let waited = read.iter().map(|read| read.waited).fold(0.0, f64::max);
+    Ok(Rounds { bytes_per_second: best, waited })
+}
+
+/// What one thread did.
+#[derive(Default)]
+struct Read {
+    /// From when to when each round went, reader by reader.
+    spans: Vec<(Instant, Instant)>,
+    /// The share of its rounds in which it waited for a processor.
+    waited: f64,
+}
+
+impl Read {
+    /// Read the buffer in every way, some times, each time together with the other threads.
+    fn all(buffer: &[u64], barrier: &Barrier) -> Self {
+        let (began, before) = (Instant::now(), waited());
+        let mut spans = Vec::new();
+        for read in READERS {
+            for _ in 0..ROUNDS {
+                barrier.wait();
+                let begin = Instant::now();
+                black_box(read(black_box(buffer)));
+                spans.push((begin, Instant::now()));
+            }
+        }
+        let seconds = began.elapsed().as_secs_f64();
+        let waited = before.zip(waited()).map_or(0.0, |(before, now)| now.saturating_sub(before).as_secs_f64());
+        Self { spans, waited: if seconds > 0.0 { waited / seconds } else { 0.0 } }
+    }
+}
+
+/// How long this thread has waited for a processor so far (the kernel's documentation, scheduler/sched-stats.rst);
+/// `None` where the system doesn't tell.
+fn waited() -> Option<Duration> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    Some(Duration::from_nanos(text.split_ascii_whitespace().nth(1)?.parse().ok()?))
 }
 
 /// A way to sum words.
@@ -90,20 +157,6 @@ type Reader = fn(&[u64]) -> u64;
 
 /// Those that are tried: by how many streams of addresses they follow.
 const READERS: [Reader; 4] = [sum::<1>, sum::<4>, sum::<8>, sum::<16>];
-
-/// Bytes per second of the median block.
-fn rate(buffer: &[u64], read: Reader) -> f64 {
-    let mut rates = Vec::new();
-    for _ in 0..ROUNDS {
-        for block in buffer.chunks(BLOCK) {
-            let began = Instant::now();
-            black_box(read(black_box(block)));
-            rates.push(size_of_val(block) as f64 / began.elapsed().as_secs_f64());
-        }
-    }
-    rates.sort_by(f64::total_cmp);
-    rates.get(rates.len() / 2).copied().unwrap_or(0.0)
-}
 
 /// Words of two cache lines, which are fetched together.
 const STEP: usize = 16;
@@ -149,11 +202,23 @@ fn processor(files: &dyn Files) -> String {
     model.map_or_else(sysinfo::System::cpu_arch, |(_, name)| label(name))
 }
 
+/// What the file holds.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    #[serde(default)]
+    version: u32,
+    #[serde(flatten)]
+    bandwidth: Bandwidth,
+}
+
 /// What was measured here before; `None` where nothing was, or on another processor.
 pub fn kept(cache: &Path) -> Option<Bandwidth> {
     let path = cache.join(FILE);
     std::fs::metadata(&path).ok().filter(|metadata| metadata.is_file() && metadata.len() <= LONGEST)?;
-    let bandwidth: Bandwidth = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+    let Kept { version, bandwidth } = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+    if version != VERSION {
+        return None;
+    }
     let is_sound = bandwidth.bytes_per_second.is_finite() && bandwidth.bytes_per_second > 0.0 && bandwidth.threads > 0;
     (is_sound && bandwidth.processor == processor(&Root("/".into()))).then_some(bandwidth)
 }
@@ -167,7 +232,7 @@ pub fn keep(cache: &Path, bandwidth: &Bandwidth) -> io::Result<PathBuf> {
     let path = cache.join(FILE);
     let part = cache.join(format!("{FILE}.{}", std::process::id()));
     std::fs::create_dir_all(cache)?;
-    std::fs::write(&part, serde_json::to_vec_pretty(bandwidth)?)?;
+    std::fs::write(&part, serde_json::to_vec_pretty(&Kept { version: VERSION, bandwidth: bandwidth.clone() })?)?;
     std::fs::rename(&part, &path).inspect_err(|_| drop(std::fs::remove_file(&part)))?;
     Ok(path)
 }
@@ -191,7 +256,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let cache = folder.path().join("new");
         assert_eq!(kept(&cache), None);
-        let bytes_per_second = rounds(2, 1 << 20).unwrap();
+        let bytes_per_second = rounds(2, 1 << 20).unwrap().bytes_per_second;
         assert!(bytes_per_second > 0.0);
         let processor = processor(&Root("/".into()));
         let measured = Bandwidth { bytes_per_second, threads: 2, unix: 1_764_000_000, processor };
@@ -202,6 +267,8 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         for broken in [
             "{",
+            // As an earlier version kept it, twice as much where two threads shared a core.
+            &text.replace("\"version\": 2,", ""),
             &text.replace("\"threads\": 2", "\"threads\": 0"),
             &text.replace(&format!("\"processor\": \"{}", measured.processor), "\"processor\": \"another"),
             &" ".repeat(9000),
@@ -209,6 +276,18 @@ mod tests {
             std::fs::write(&path, broken).unwrap();
             assert_eq!(kept(&cache), None, "{broken:.60}");
         }
+    }
+
+    /// Threads in excess of the processors read no more than the memory gives.
+    #[test]
+    fn threads_that_share_a_core_add_nothing() {
+        let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
+        let read = |threads| {
+            let tries = (0..3).map(|_| rounds(threads, 128 << 20).unwrap().bytes_per_second);
+            tries.fold(0.0, f64::max)
+        };
+        let (one, many) = (read(cores), read(cores * 8));
+        assert!(many < one * 1.6, "{many} of {one}");
     }
 
     #[test]

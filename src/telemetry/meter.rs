@@ -41,6 +41,8 @@ impl Meter {
         let most = Watts(limit.filter(|limit| limit.0 > 0.0).map_or(MOST.0, |limit| limit.0 * TOLERANCE));
         let shown = energy.map(|(counts, unit)| Joules(counts as f64 * unit));
         let begun = self.counter.has_begun();
+        // Two looks in a row, as a command takes them, are no reason to begin anew.
+        let is_fresh = energy.is_some() && self.counter.is_fresh(at);
         let counted = energy.map(|(counts, unit)| self.counter.advance(at, counts, Bounds { unit, range: None, most }));
         let (metered, between) = self.metered(at, power, most);
         let (watts, energy) = match (counted, metered) {
@@ -49,9 +51,11 @@ impl Meter {
             }
             (_, Ok(watts)) => {
                 // A counter that lags would tell once more what the power meter tells now: it begins anew.
-                if begun {
+                if begun && !is_fresh {
                     self.counter = Counter::default();
                 }
+                // Its energy until now will be in the counter's next reading.
+                let between = between.filter(|_| !is_fresh);
                 (Figure::measured(watts, format!("{driver} power {name}")), between)
             }
             // A card with a counter alone says what is wrong with that.

@@ -24,8 +24,9 @@ struct Zone {
     domain: Domain,
     name: String,
     bounds: Bounds,
-    /// Whether it repeats another zone's counter; not known before that was read.
-    is_mirror: Option<bool>,
+    /// Whether its counter was seen to be another than that of a zone of the same package. Until then, one that shows the
+    /// same and goes on by the same repeats it; two dies may well be equal once, after a start at 0.
+    is_own: bool,
     counter: Counter,
 }
 
@@ -64,7 +65,7 @@ impl Powercap {
     fn meter(&mut self, tick: &Tick<'_>, zones: &[String], sample: &mut Sample) -> Figure<String> {
         self.zones.retain(|name, _| zones.contains(name));
         // Counters of this tick, to find dies that share one.
-        let mut packages: Vec<(u32, u64)> = Vec::new();
+        let mut packages: Vec<(u32, u64, &String)> = Vec::new();
         let (mut read, mut at_zero, mut resting) = (Vec::new(), Vec::new(), Vec::new());
         let (mut n_mirrors, mut refused) = (0, None);
         for folder in zones {
@@ -79,14 +80,21 @@ impl Powercap {
                 }
             };
             let Some(zone) = self.zone(tick, folder) else { continue };
-            let close = |number: u32| {
-                packages.iter().any(|(other, counter)| *other == number && counter.abs_diff(value) <= MIRRORED)
-            };
             let number = if let Domain::Package(number) = zone.domain { Some(number) } else { None };
-            let is_mirror = *zone.is_mirror.get_or_insert_with(|| number.is_some_and(close));
-            packages.extend(number.map(|number| (number, value)));
-            if is_mirror {
+            // The first one was read some time before, in which it may have gone on: so it is read once more.
+            let repeats = |other: u32, counter: u64, path: &str| {
+                let after = || tick.files.number(&format!("{FOLDER}/{path}/energy_uj")).unwrap_or(counter);
+                let range = zone.bounds.range.unwrap_or(u64::MAX);
+                let wrapped = counter.abs_diff(value) >= range.saturating_sub(MIRRORED);
+                let is_near = wrapped || counter.abs_diff(value) <= MIRRORED;
+                number == Some(other) && (is_near || (counter..=after()).contains(&value))
+            };
+            zone.is_own |= !packages.iter().any(|(other, counter, path)| repeats(*other, *counter, path));
+            packages.extend(number.map(|number| (number, value, folder)));
+            if !zone.is_own {
                 n_mirrors += 1;
+                // So that nothing is lost when it turns out to be one of its own.
+                let _ = zone.counter.advance(tick.at, value, zone.bounds);
                 continue;
             }
             let names = match zone.counter.rests(tick.at, value) {
@@ -135,7 +143,7 @@ impl Zone {
         let name = parent.map_or_else(|| own.clone(), |parent| format!("{parent} {own}"));
         let range = tick.files.number(&format!("{path}/max_energy_range_uj")).ok().filter(|range| *range > 0);
         let bounds = Bounds { unit: 1e-6, range, most: most(tick, &path) };
-        Some(Self { domain, name, bounds, is_mirror: None, counter: Counter::default() })
+        Some(Self { domain, name, bounds, is_own: false, counter: Counter::default() })
     }
 
     fn power(&self, watts: Figure<Watts>, energy: Option<Joules>, counted: Option<Joules>) -> Power {

@@ -89,6 +89,7 @@ impl Processes {
             Some(before) => (ticks - before.ticks, tick.at.saturating_sub(before.at).as_secs_f64()),
             None => (ticks, uptime.map_or(0.0, |uptime| uptime - started as f64 / per_second)),
         };
+        process.cpu_seconds = ticks as f64 / per_second;
         if over > 0.0 {
             process.cores = spent as f64 / per_second / over;
         }

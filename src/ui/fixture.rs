@@ -230,6 +230,7 @@ fn session(state: &State, id: u64, model: &Arc<Model>, phase: Phase) -> Session 
                 pid: 4000 + id as u32,
                 cores: 1.4,
                 cpu_share: Some(Ratio(0.3)),
+                cpu_seconds: 30.0,
                 resident: mapped + held,
                 anonymous: held,
                 swapped: Bytes(0),
@@ -260,6 +261,7 @@ fn session(state: &State, id: u64, model: &Arc<Model>, phase: Phase) -> Session 
                 has_template: true,
                 sampling: Sampling::default(),
                 load_us: 2_300_000,
+                load_cpu_us: 0,
             }));
         }
     }

@@ -5,6 +5,8 @@ use wire::Role;
 use super::with_models;
 use crate::core::State;
 use crate::core::bench::{Bench, Cell, Lane, LanePhase, Phase, Plan, Repetition, Row, Taint};
+use crate::core::energy::{Bill, Timer};
+use crate::core::figure::{Grade, Graded};
 use crate::core::history::{Entry, Kind, Measured};
 use crate::core::session::WorkerId;
 use crate::core::state::{HistoryList, Screen};
@@ -30,12 +32,14 @@ pub(super) fn done() -> State {
         needed: Bytes(0),
         phase: LanePhase::Done,
         group: 0,
+        timer: Timer::default(),
     };
     let cell = |n_prompt, n_generate, depth, parallel| Cell { n_prompt, n_generate, depth, parallel, batch: 2048 };
     let repetition = |rate: f64| Repetition {
         rate,
         seconds: 512.0 / rate,
-        watts: Some(118.0),
+        id: 0,
+        bill: charged(118.0, 512.0 / rate),
         mhz: Some(4700.0),
         celsius: Some(71.0),
         others: Some(0.08),
@@ -90,6 +94,16 @@ pub(super) fn done() -> State {
     state
 }
 
+/// What a repetition was charged: so many watts over so many seconds, reading a prompt or not.
+fn charged(watts: f64, seconds: f64) -> Bill {
+    let bill = super::energy::bill(watts * seconds, seconds);
+    Bill { prompt: bill.generation, ..Bill::default() }
+}
+
+fn graded(joules: f64) -> Option<Graded> {
+    Some(Graded { value: joules, grade: Some(Grade::Apportioned), relative: Some(0.22) })
+}
+
 /// What was run before.
 pub(super) fn history() -> State {
     let mut state = empty();
@@ -106,9 +120,9 @@ pub(super) fn history() -> State {
         is_sealed: false,
     };
     let entries = vec![
-        entry(240, Kind::Run, vec![name(0)], "Why is the sky blue?", Some(42.7), Some(2.76)),
+        entry(240, Kind::Run, vec![name(0)], "Why is the sky blue?", Some(42.7), graded(2.76)),
         entry(239, Kind::Bench, vec![name(0), name(1)], "pp512, tg128 · 5 times", Some(42.9), None),
-        entry(238, Kind::Race, vec![name(0), name(1)], "Explain RAPL in two sentences.", Some(41.0), Some(2.8)),
+        entry(238, Kind::Race, vec![name(0), name(1)], "Explain RAPL in two sentences.", Some(41.0), graded(2.8)),
         entry(237, Kind::Vote, vec![name(0), name(1)], "Explain RAPL in two sentences.", None, None),
         entry(
             236,

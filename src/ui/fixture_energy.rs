@@ -19,6 +19,7 @@ pub(super) fn bill(joules: f64, seconds: f64) -> Bill {
         is_modelled: false,
         source: if part == Part::Gpu { "nvml energy gpu-0" } else { "perf package-0 by CPU time" }.to_owned(),
         update: if part == Part::Gpu { 0.1 } else { 0.01 },
+        late: 0.0,
     };
     let spent = |joules: f64, seconds: f64| Spent {
         seconds,
@@ -28,7 +29,7 @@ pub(super) fn bill(joules: f64, seconds: f64) -> Bill {
         ],
     };
     let prompt = (joules * 0.05, 1.6);
-    Bill { prompt: spent(prompt.0, prompt.1), generation: spent(joules - prompt.0, seconds), absent: Vec::new() }
+    Bill { prompt: spent(prompt.0, prompt.1), generation: spent(joules - prompt.0, seconds), ..Bill::default() }
 }
 
 /// Baselines of the processor and the card, one of them calibrated, and where the energy of the last tick went.
@@ -47,8 +48,9 @@ pub(super) fn baselines(state: &mut State, unix: i64) {
         known("package-0", processor, Idle::Loaded, 12.3, 200, false),
         known("GPU 0", card, Idle::Loaded, 31.0, 200, false),
     ];
-    state.attribution.tally =
+    state.attribution.power =
         Tally { seconds: 1.0, sessions: 148.1, foreign: 3.4, standby: 1.2, idle: 0.0, unattributed: 24.5 };
+    state.attribution.tally = state.attribution.power;
     state.attribution.total = Tally {
         seconds: 600.0,
         sessions: 61_000.0,

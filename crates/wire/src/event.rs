@@ -125,6 +125,9 @@ pub struct Loaded {
     pub sampling: Sampling,
     /// From the request to here, in microseconds.
     pub load_us: u64,
+    /// Processor time of the whole process until here, in microseconds; 0 where the system doesn't tell.
+    #[serde(default)]
+    pub load_cpu_us: u64,
 }
 
 /// Bytes by device and purpose, exactly as llama.cpp allocated or mapped them.

@@ -167,6 +167,7 @@ fn events() {
         has_template: true,
         sampling: Sampling::default(),
         load_us: 8,
+        load_cpu_us: 9,
     };
     let failure =
         Failure { id: None, kind: FailureKind::PromptTooLong, message: "too long".into(), hint: Some("less".into()) };
@@ -182,7 +183,7 @@ fn events() {
         (Event::Loading { fraction: 0.5 }, r#"{"event":"loading","fraction":0.5}"#),
         (
             Event::Loaded(Box::new(loaded)),
-            r#"{"event":"loaded","n_ctx":1,"n_ctx_train":2,"n_gpu_layers":3,"n_layers":4,"ledger":{"devices":[{"device":"CPU_Mapped","weights":5,"context":6,"compute":7}]},"has_template":true,"sampling":{"temperature":null,"top_k":null,"top_p":null,"min_p":null,"repeat_penalty":null,"seed":null},"load_us":8}"#,
+            r#"{"event":"loaded","n_ctx":1,"n_ctx_train":2,"n_gpu_layers":3,"n_layers":4,"ledger":{"devices":[{"device":"CPU_Mapped","weights":5,"context":6,"compute":7}]},"has_template":true,"sampling":{"temperature":null,"top_k":null,"top_p":null,"min_p":null,"repeat_penalty":null,"seed":null},"load_us":8,"load_cpu_us":9}"#,
         ),
         (
             Event::Started(Started { id: 1, n_prompt: 2, n_cached: 3, sampling: Sampling::default() }),

@@ -28,6 +28,8 @@ mod contention;
 #[cfg(feature = "llama")]
 mod control;
 #[cfg(feature = "llama")]
+mod cpu_time;
+#[cfg(feature = "llama")]
 mod engine;
 #[cfg(feature = "llama")]
 mod grammar;

@@ -18,6 +18,7 @@ use crate::bench::Bench;
 use crate::clock;
 use crate::constrain::{Closing, Constraint, Verdict};
 use crate::control::CONTROL;
+use crate::cpu_time::cpu_time;
 use crate::engine::{Decoded, Engine};
 use crate::growth;
 use crate::log;
@@ -91,6 +92,7 @@ impl Session {
             has_template: template.is_some(),
             sampling,
             load_us: micros(started.elapsed()),
+            load_cpu_us: cpu_time().map_or(0, micros),
         };
         Ok((
             Self {

@@ -7,6 +7,7 @@ use wire::DeviceKind;
 
 use super::super::table::{self, Column};
 use crate::core::bench::{Bench, Lane, LanePhase, Row};
+use crate::core::figure::{Graded, UNKNOWN};
 use crate::core::statistics::Change;
 use crate::core::units::{counted, digits};
 
@@ -56,7 +57,7 @@ fn cells(bench: &Bench, row: &Row) -> [String; 9] {
         dash(rate.and_then(|rate| rate.half_width()).map(digits)),
         dash(row.latencies([0.5, 0.99]).map(|[p50, p99]| format!("{}…{}", digits(p50), digits(p99)))),
         dash(row.first_token().map(|first| digits(first.mean * 1e3))),
-        dash(row.joules().map(digits)),
+        dash(row.joules().map(Graded::brief)),
         match row.change() {
             _ if row.failed.is_some() => "failed".to_owned(),
             Change::Slower(share) => format!("▼ {:.1}% slower", share * 100.0),
@@ -110,13 +111,15 @@ pub(super) fn remarks(bench: &Bench, err: &mut impl Write) {
 /// A row for each speed.
 pub(super) fn csv(bench: &Bench, out: &mut impl Write) -> io::Result<()> {
     const HEAD: &str = "model,test,n_prompt,n_gen,depth,parallel,batch,threads,tokens_per_second,half_width_95,deviation,\
-                        n,tainted,ttft_ms,p50_ms,p90_ms,p99_ms,joules_per_token";
+                        n,tainted,ttft_ms,p50_ms,p90_ms,p99_ms,joules_per_token,joules_grade,\
+                        joules_relative_uncertainty,dynamic_joules_per_token";
     let mut table = csv::Writer::from_writer(out);
     table.write_record(HEAD.split(','))?;
     let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
     for row in &bench.rows {
         let (rate, cell) = (row.rate(), row.cell);
         let latencies = row.latencies([0.5, 0.9, 0.99]);
+        let joules = row.joules();
         let id = lane(bench, row).map_or("", |lane| lane.model.id.as_str());
         let cells = [
             id.to_owned(),
@@ -136,7 +139,10 @@ pub(super) fn csv(bench: &Bench, out: &mut impl Write) -> io::Result<()> {
             number(latencies.map(|all| all[0])),
             number(latencies.map(|all| all[1])),
             number(latencies.map(|all| all[2])),
-            number(row.joules()),
+            number(joules.map(|joules| joules.value)),
+            joules.map_or(UNKNOWN, Graded::word).to_owned(),
+            number(joules.and_then(|joules| joules.relative)),
+            number(row.dynamic_joules().map(|joules| joules.value)),
         ];
         table.write_record(cells)?;
     }

@@ -10,13 +10,14 @@ use crate::app::App;
 use crate::cli::Exit;
 use crate::cli::run::{Failure, hinted, too_large_hint};
 use crate::core::Action;
-use crate::core::figure::Figure;
+use crate::core::energy::Report;
+use crate::core::figure::{Graded, UNKNOWN};
 use crate::core::form::Form;
 use crate::core::model::Model;
 use crate::core::plan;
 use crate::core::preset;
 use crate::core::session::{End, Phase, Session, SessionId};
-use crate::core::settings::SessionSettings;
+use crate::core::settings::{Energy, SessionSettings};
 use crate::core::state::Overlay;
 use crate::core::suite::check::{Check, Outcome};
 use crate::core::suite::{self, Suite};
@@ -66,7 +67,7 @@ impl Asked {
                     return Err(failure);
                 }
             };
-            let answer = check(&answer, prompt);
+            let answer = check(&answer, prompt, &app.state.settings.energy);
             let waits = prompt.checks.iter().any(|check| matches!(check, Check::Judge { .. }));
             if waits {
                 to_judge.push(answer);
@@ -205,7 +206,7 @@ fn text_of(session: &Session) -> &str {
 }
 
 /// Hold an answer against the prompt's checks. What a judge has to say stands open as failed.
-fn check(session: &Session, prompt: &suite::Prompt) -> Answer {
+fn check(session: &Session, prompt: &suite::Prompt, settings: &Energy) -> Answer {
     let text = text_of(session);
     let checks = prompt.checks.iter().map(|check| {
         let reason = match check.check(text) {
@@ -217,10 +218,7 @@ fn check(session: &Session, prompt: &suite::Prompt) -> Answer {
     });
     let counters = &session.figures.counters;
     let devices = session.loaded.iter().flat_map(|loaded| &loaded.ledger.devices);
-    let (joules, grade) = match &session.figures.energy {
-        Figure::Known { value, grade, .. } => (Some(value.0), grade.word()),
-        Figure::Unknown { .. } => (None, "unknown"),
-    };
+    let energy = Graded::of(&Report::of_answer(&session.figures, settings).energy);
     let end = (0..=text.len().min(MAX_TEXT)).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
     Answer {
         prompt: prompt.id.clone(),
@@ -229,8 +227,9 @@ fn check(session: &Session, prompt: &suite::Prompt) -> Answer {
         tokens: counters.n_generated,
         reasoning_tokens: counters.n_reasoning,
         seconds: (counters.ttft_us + counters.generation_us) as f64 / 1e6,
-        joules,
-        grade: grade.to_owned(),
+        joules: energy.map(|energy| energy.value),
+        grade: energy.map_or(UNKNOWN, Graded::word).to_owned(),
+        relative_uncertainty: energy.and_then(|energy| energy.relative),
         memory: devices.map(|device| device.weights + device.context + device.compute).sum(),
     }
 }

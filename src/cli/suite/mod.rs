@@ -17,13 +17,14 @@ use super::table::{self, Column};
 use super::{Exit, SessionOptions, json as document};
 use crate::app::{App, terminal_width};
 use crate::core::answer;
+use crate::core::figure::{Graded, UNKNOWN};
 use crate::core::form::Form;
 use crate::core::history::{Kind, Record};
 use crate::core::model::Model;
 use crate::core::settings::SessionSettings;
-use crate::core::suite::tally::{Cost, Tally, front, interval, pick};
+use crate::core::suite::tally::{Cost, Tally, cheapest, front, interval};
 use crate::core::suite::{self, Suite};
-use crate::core::units::{Bytes, counted, digits};
+use crate::core::units::{Bytes, counted, digits, or_dash};
 use ask::Asked;
 use store::Store;
 
@@ -156,23 +157,26 @@ pub async fn pick_one(
         Err(failure) => return failed(&failure),
     };
     let tallies = results.tallies();
-    let has_energy = tallies.iter().all(|tally| tally.joules.is_some());
+    let has_energy = tallies.iter().all(Tally::tells_energy);
     let by = arguments.by.map_or(if has_energy { Cost::Energy } else { Cost::Time }, Cost::from);
-    let picked = pick(&tallies, by, arguments.at_least / 100.0);
+    let tied = cheapest(&tallies, by, arguments.at_least / 100.0);
+    let picked = tied.first().copied();
     let mut output = Output::default();
     output.print(|out| {
         if arguments.common.json {
             let mut written = results.document("taffrail/pick/1");
             written["picked"] = json!(picked.map(|tally| &tally.name));
+            written["tied_with"] = tied.iter().skip(1).map(|tally| json!(tally.name)).collect();
             written["by"] = json!(by);
             written["at_least"] = json!(arguments.at_least / 100.0);
             document::write(out, &written)
         } else {
-            results.write_pick(out, by, arguments, picked)
+            results.write_pick(out, by, arguments, &tied)
         }
     });
     if arguments.by.is_none() && !has_energy {
-        let _ = writeln!(io::stderr(), "no sensor tells the energy of every answer, so it went by time (--by)");
+        let _ =
+            writeln!(io::stderr(), "no sensor tells the energy of every answer well enough, so it went by time (--by)");
     }
     output.end(if picked.is_some() && results.is_whole { Exit::Done } else { Exit::Failed })
 }
@@ -225,6 +229,7 @@ async fn run(
         .map(|name| find(name).map_err(|exit| Failure(exit, format!("the suite's judge, `{name}`, was not found"))));
     let judge = judge.transpose()?;
     app.adopt(models.iter().chain(&judge).cloned().collect());
+    app.recall_baselines();
     let begin = app.state.now.uptime;
     // Answers are kept with their suite, not each for itself as well.
     let keeps = std::mem::replace(&mut app.state.settings.history.keep, false);
@@ -291,13 +296,12 @@ impl Results {
     fn tally(&self, asked: &Asked) -> Tally {
         let answers: Vec<_> = self.suite.prompts.iter().filter_map(|prompt| asked.store.get(&prompt.id)).collect();
         let count = answers.len().max(1) as f64;
-        let joules: Option<f64> = answers.iter().map(|answer| answer.joules).sum();
+        let energies: Option<Vec<Graded>> = answers.iter().map(|answer| answer.energy()).collect();
         Tally {
             name: asked.model.name.clone(),
             passed: answers.iter().filter(|answer| answer.has_passed()).count(),
             n: self.suite.prompts.len(),
-            joules: joules.map(|joules| joules / count),
-            is_modelled: answers.iter().any(|answer| answer.is_modelled()),
+            joules: energies.and_then(Graded::mean),
             seconds: answers.iter().map(|answer| answer.seconds).sum::<f64>() / count,
             memory: answers.iter().map(|answer| answer.memory).max().unwrap_or(0),
         }
@@ -314,14 +318,13 @@ impl Results {
         let first = front(&tallies, by);
         let row = |(index, (tally, asked)): (usize, (&Tally, &Asked))| {
             let (low, high) = interval(tally.passed, tally.n);
-            let mark = if tally.is_modelled { "≈" } else { "" };
             vec![
                 plot::letter(index, first[index]).to_string(),
                 tally.name.clone(),
                 format!("{}/{}", tally.passed, tally.n),
                 format!("{:.0} %", tally.rate() * 100.0),
                 format!("{:.0}–{:.0} %", low * 100.0, high * 100.0),
-                tally.joules.map_or_else(|| "—".to_owned(), |joules| format!("{mark}{joules:.1}")),
+                or_dash(tally.joules.map(Graded::brief)),
                 digits(tally.seconds),
                 format!("{:.0}", Self::tokens(asked)),
                 Bytes(tally.memory).to_string(),
@@ -347,7 +350,7 @@ impl Results {
         Ok(())
     }
 
-    fn write_pick(&self, out: &mut impl Write, by: Cost, arguments: &Pick, picked: Option<&Tally>) -> io::Result<()> {
+    fn write_pick(&self, out: &mut impl Write, by: Cost, arguments: &Pick, tied: &[&Tally]) -> io::Result<()> {
         self.head(out)?;
         let tallies = self.tallies();
         let width = terminal_width();
@@ -358,23 +361,31 @@ impl Results {
         table::write(out, &COLUMNS, &self.rows(by), width)?;
         writeln!(out, "capitals: on the Pareto front, where no other passes as much for less")?;
         let wanted = arguments.at_least;
-        match picked.map(|tally| (tally, tally.cost(by))) {
+        match tied.first().map(|tally| (tally, tally.cost(by))) {
             Some((tally, Some(cost))) => writeln!(
                 out,
                 "\n{}: passes {:.0} % (at least {wanted:.0} % wanted) at {}{}",
                 tally.name,
                 tally.rate() * 100.0,
-                plot::amount(by, cost),
+                match (by, tally.joules) {
+                    (Cost::Energy, Some(joules)) => joules.text("J"),
+                    _ => plot::amount(by, cost),
+                },
                 if matches!(by, Cost::Memory) { "" } else { " an answer" },
-            ),
-            _ if tallies.iter().all(|tally| tally.cost(by).is_none()) => {
-                writeln!(
-                    out,
-                    "\nno sensor told the energy, so none can be picked by it\n  hint: --by time or --by memory"
-                )
-            }
-            _ => writeln!(out, "\nnone passes {wanted:.0} % at a cost that is known"),
+            )?,
+            _ if tallies.iter().all(|tally| tally.cost(by).is_none()) => writeln!(
+                out,
+                "\nno sensor told the energy, so none can be picked by it\n  hint: --by time or --by memory"
+            )?,
+            _ => writeln!(out, "\nnone passes {wanted:.0} % at a cost that is known")?,
         }
+        if let [_, others @ ..] = tied
+            && !others.is_empty()
+        {
+            let names: Vec<&str> = others.iter().map(|tally| tally.name.as_str()).collect();
+            writeln!(out, "a tie with {}: the difference is within what the figures may be off", names.join(", "))?;
+        }
+        Ok(())
     }
 
     fn head(&self, out: &mut impl Write) -> io::Result<()> {
@@ -414,7 +425,10 @@ impl Results {
                 "prompts": tally.n,
                 "rate": tally.rate(),
                 "interval_95": [low, high],
-                "joules_per_answer": tally.joules,
+                "joules_per_answer": tally.joules.map(|joules| joules.value),
+                "joules_grade": tally.joules.map_or(UNKNOWN, Graded::word),
+                "joules_relative_uncertainty": tally.joules.and_then(|joules| joules.relative),
+                "joules_range": tally.joules.and_then(Graded::range),
                 "seconds_per_answer": tally.seconds,
                 "tokens_per_answer": Self::tokens(asked),
                 "memory": tally.memory,

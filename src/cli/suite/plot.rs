@@ -58,15 +58,16 @@ pub(super) fn amount(by: Cost, cost: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::figure::{Grade, Graded};
 
     #[test]
     fn the_front_stands_out() {
-        let tally = |passed, joules| Tally {
+        let exact = |value| Graded { value, grade: Some(Grade::Measured), relative: Some(0.05) };
+        let tally = |passed, joules: Option<f64>| Tally {
             name: String::new(),
             passed,
             n: 4,
-            joules,
-            is_modelled: false,
+            joules: joules.map(exact),
             seconds: 1.0,
             memory: 1,
         };

@@ -11,7 +11,7 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::core::figure::Grade;
+use crate::core::figure::Graded;
 use crate::core::model::{Model, Store as Origin};
 use crate::core::settings::SessionSettings;
 
@@ -37,6 +37,9 @@ pub(super) struct Answer {
     pub(super) joules: Option<f64>,
     /// `measured`, `apportioned`, `estimated` or `unknown`.
     pub(super) grade: String,
+    /// One standard uncertainty of the joules as a share of them; an earlier version did not keep it.
+    #[serde(default)]
+    pub(super) relative_uncertainty: Option<f64>,
     /// As llama.cpp reports it, in bytes.
     pub(super) memory: u64,
 }
@@ -47,9 +50,9 @@ impl Answer {
         self.checks.iter().all(|(_, reason)| reason.is_none())
     }
 
-    /// Whether its joules are a modelled share or an estimate.
-    pub(super) fn is_modelled(&self) -> bool {
-        self.grade != Grade::Measured.word()
+    /// Its joules with their grade.
+    pub(super) fn energy(&self) -> Option<Graded> {
+        Graded::kept(self.joules, Some(&self.grade), self.relative_uncertainty)
     }
 }
 
@@ -148,6 +151,7 @@ mod tests {
             seconds: 0.5,
             joules: None,
             grade: "unknown".to_owned(),
+            relative_uncertainty: None,
             memory: 7,
         };
         append(&path, &answer("a")).unwrap();

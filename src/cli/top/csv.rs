@@ -2,10 +2,14 @@
 
 use std::io::{self, Write};
 
+use crate::core::figure::UNKNOWN;
 use crate::core::machine::Sample;
 
 /// A column's name and its value.
 type Column = (&'static str, fn(&Sample) -> Option<f64>);
+
+/// The column behind which the grade of the power stands, as a word.
+const POWER: &str = "power_watts";
 
 const COLUMNS: &[Column] = &[
     ("unix_s", |sample| Some(sample.at.unix as f64)),
@@ -34,13 +38,16 @@ const COLUMNS: &[Column] = &[
 
 /// The names of the columns.
 pub(super) fn head(out: &mut impl Write) -> io::Result<()> {
-    record(COLUMNS.iter().map(|(name, _)| (*name).to_owned()), out)
+    let names = COLUMNS.iter().flat_map(|(name, _)| [Some(*name), (*name == POWER).then_some("power_grade")]);
+    record(names.flatten().map(str::to_owned), out)
 }
 
 /// One look.
 pub(super) fn write(sample: &Sample, out: &mut impl Write) -> io::Result<()> {
     let value = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
-    record(COLUMNS.iter().map(|(_, read)| value(read(sample))), out)
+    let grade = || sample.total().map_or(UNKNOWN, |(_, grade)| grade.word()).to_owned();
+    let fields = COLUMNS.iter().flat_map(|(name, read)| [Some(value(read(sample))), (*name == POWER).then(grade)]);
+    record(fields.flatten(), out)
 }
 
 /// One row, written at once: a reader waits for it.

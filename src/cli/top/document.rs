@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::workload;
 use crate::core::State;
 use crate::core::energy::range;
-use crate::core::figure::{Figure, Grade};
+use crate::core::figure::{Figure, Grade, UNKNOWN};
 use crate::core::machine::{Sample, Source};
 
 /// Everything in one document, each figure with its unit in its name. What is unknown is null, with the reason.
@@ -62,6 +62,7 @@ pub(super) fn document(state: &State, sample: &Sample) -> Value {
             "domain": power.domain,
             "watts": figure(&power.watts),
             "joules": power.energy,
+            "joules_grade": power.watts.grade().map_or(UNKNOWN, Grade::word),
             "adds": power.adds,
         })).collect::<Vec<_>>(),
         "total_power": total(sample),

@@ -9,6 +9,7 @@ use std::io::{self, Write};
 
 use crate::core::State;
 use crate::core::energy::{Tally, per_session};
+use crate::core::figure::{Grade, UNKNOWN};
 use crate::core::fleet_view;
 use crate::core::foreign::Foreign;
 use crate::core::machine::{Domain, Gpu, Power, Sample};
@@ -116,11 +117,20 @@ pub(super) fn write(state: &State, sample: &Sample, is_recorded: bool, out: &mut
 
 /// Where the energy went.
 fn energy(state: &State, is_recorded: bool, out: &mut impl Write) -> io::Result<()> {
-    let by_owner = |tally: &Tally, over: f64| -> Vec<Point> {
-        // Without a meter nothing was counted, which is no zero.
-        if over <= 0.0 || tally.measured() <= 0.0 {
+    let attribution = &state.attribution;
+    let grade = attribution.grade();
+    let by_owner = |tally: &Tally, (knows_idle, knows_standby): (bool, bool)| -> Vec<Point> {
+        // Without a meter nothing was counted, which is no zero; nor is what no baseline tells apart.
+        if tally.measured() <= 0.0 {
             return Vec::new();
         }
+        let is_known = |owner: &str| match owner {
+            "idle" => knows_idle,
+            "standby" => knows_standby,
+            _ => true,
+        };
+        // Sensors measure the whole, and its split is modelled.
+        let grade = grade.map_or(UNKNOWN, |grade| grade.max(Grade::Apportioned).word());
         let owners = [
             ("sessions", tally.sessions),
             ("foreign", tally.foreign),
@@ -128,15 +138,16 @@ fn energy(state: &State, is_recorded: bool, out: &mut impl Write) -> io::Result<
             ("idle", tally.idle),
             ("unattributed", tally.unattributed),
         ];
-        owners.map(|(owner, joules)| (vec![("owner", owner.to_owned())], joules.max(0.0) / over)).into()
+        let labels = |owner: &str| vec![("owner", owner.to_owned()), ("grade", grade.to_owned())];
+        let known = owners.into_iter().filter(|(owner, _)| is_known(owner));
+        known.map(|(owner, amount)| (labels(owner), amount.max(0.0))).collect()
     };
-    let attribution = &state.attribution;
-    let mean = by_owner(&attribution.tally, attribution.tally.seconds);
+    let mean = by_owner(&attribution.power, attribution.knows());
     metric(out, "owner_power_watts", "Mean metered power by whom it went to; together what was metered.", &mean)?;
     if !is_recorded {
         return Ok(());
     }
-    let total = by_owner(&attribution.total, 1.0);
+    let total = by_owner(&attribution.total, attribution.ever_known);
     counter(out, "energy_joules_total", "Metered energy since the recording's beginning, by whom it went to.", &total)
 }
 
@@ -144,7 +155,8 @@ fn energy(state: &State, is_recorded: bool, out: &mut impl Write) -> io::Result<
 fn counters(sample: &Sample, out: &mut impl Write) -> io::Result<()> {
     let counted = |power: &Power| power.counted.map(|joules| joules.0).filter(|joules| *joules > 0.0);
     let points = sample.power.iter().filter_map(|power| {
-        let labels = vec![("domain", power.name.clone()), ("adds", power.adds.to_string())];
+        let grade = grade_of(power);
+        let labels = vec![("domain", power.name.clone()), ("adds", power.adds.to_string()), ("grade", grade)];
         Some((labels, counted(power)?))
     });
     let help = "Energy that a meter has counted since its driver was loaded, or since it wrapped.";
@@ -156,12 +168,18 @@ fn counters(sample: &Sample, out: &mut impl Write) -> io::Result<()> {
     ] {
         let points = sample.power.iter().filter_map(|power| {
             let index = index(&power.domain)?;
-            Some((vec![("index", index.to_string()), ("path", power.name.clone())], counted(power)?))
+            let labels = [("index", index.to_string()), ("path", power.name.clone()), ("grade", grade_of(power))];
+            Some((labels.into(), counted(power)?))
         });
         let help = format!("Energy that RAPL has counted of the {name}.");
         write_metric(out, &format!("node_rapl_{name}_joules_total"), COUNTER, &help, &points.collect::<Vec<_>>())?;
     }
     Ok(())
+}
+
+/// What a counter has counted is measured, whether or not this tick had a reading of it.
+fn grade_of(power: &Power) -> String {
+    power.watts.grade().unwrap_or(Grade::Measured).word().to_owned()
 }
 
 /// The number of a domain of one kind.
@@ -185,9 +203,16 @@ fn foreign(state: &State, sample: &Sample, out: &mut impl Write) -> io::Result<(
     put("foreign_gpu_memory_bytes", "What another program's process has on GPUs.", &|one| {
         Some(one.gpu_memory?.0 as f64)
     })?;
-    put("foreign_power_watts", "What another program's process draws.", &|one| {
-        state.attribution.foreign_power(&one.process).value().map(|watts| watts.0)
-    })
+    let drawn = |one: &Foreign| {
+        let figure = state.attribution.foreign_power(&one.process);
+        let (watts, grade) = (figure.value()?.0, figure.grade()?);
+        let labels =
+            [("pid", one.process.pid.to_string()), ("program", one.engine.clone()), ("grade", grade.word().to_owned())];
+        let model = one.model_name().map(|name| ("model", name.to_owned()));
+        Some((labels.into_iter().chain(model).collect(), watts))
+    };
+    let points: Vec<Point> = sample.foreign.iter().filter_map(drawn).collect();
+    metric(out, "foreign_power_watts", "What another program's process draws.", &points)
 }
 
 /// The sessions; their tokens under the names of llama.cpp's server.
@@ -202,10 +227,24 @@ fn sessions(state: &State, out: &mut impl Write) -> io::Result<()> {
     metric(out, "session_resident_bytes", "What a session has in main memory.", &resident)?;
     let on_gpus = points(&|session| Some(session.gpu_memory?.0 as f64));
     metric(out, "session_gpu_memory_bytes", "What a session has on GPUs.", &on_gpus)?;
-    let watts = points(&|session| session.watts.value().map(|watts| watts.0));
+    let graded = |value: &dyn Fn(&Session) -> Option<(f64, Grade)>| {
+        let point = |session: &Session| {
+            let (value, grade) = value(session)?;
+            let labels = [
+                ("model", session.model.name.clone()),
+                ("session", session.id.0.to_string()),
+                ("grade", grade.word().to_owned()),
+            ];
+            Some((labels.into(), value))
+        };
+        state.fleet.sessions.iter().filter_map(point).collect::<Vec<Point>>()
+    };
+    let watts = graded(&|session| Some((session.watts.value()?.0, session.watts.grade()?)));
     metric(out, "session_power_watts", "A session's share of the power.", &watts)?;
-    let joules =
-        points(&|session| per_session(session, &state.settings.energy).energy.value().map(|joules| joules.value));
+    let joules = graded(&|session| {
+        let energy = per_session(session, &state.settings.energy).energy;
+        Some((energy.value()?.value, energy.grade()?))
+    });
     counter(out, "session_energy_joules_total", "What a session's answers were charged.", &joules)?;
     let ttft = points(&|session| {
         Some(session.figures.counters.ttft_us).filter(|micros| *micros > 0).map(|micros| micros as f64 / 1e6)
@@ -262,10 +301,14 @@ fn usual(sample: &Sample, out: &mut impl Write) -> io::Result<()> {
     of_gpus("DCGM_FI_DEV_FB_USED", "Memory of the GPU in use, in MiB.", &|gpu| {
         (gpu.memory_total.0 > 0).then_some(gpu.memory_used.0 as f64 / f64::from(1 << 20))
     })?;
-    of_gpus("DCGM_FI_DEV_POWER_USAGE", "Power of the GPU, in watts.", &|gpu| {
-        let mine = sample.power.iter().find(|power| power.domain == Domain::Gpu(gpu.index));
-        mine?.watts.value().map(|watts| watts.0)
-    })
+    let drawn = |gpu: &Gpu| {
+        let mine = &sample.power.iter().find(|power| power.domain == Domain::Gpu(gpu.index))?.watts;
+        let grade = mine.grade()?.word().to_owned();
+        let labels = [("gpu", gpu.index.to_string()), ("modelName", gpu.name.clone()), ("grade", grade)];
+        Some((labels.into(), mine.value()?.0))
+    };
+    let points: Vec<Point> = sample.gpus.iter().filter_map(drawn).collect();
+    write_metric("DCGM_FI_DEV_POWER_USAGE", "Power of the GPU, in watts.", &points)
 }
 
 /// One metric of our own; nothing at all where nothing is known.

@@ -181,7 +181,10 @@ fn the_prometheus_text() {
     insta::assert_snapshot!("prometheus", text);
     parse(&text);
     // One look tells no count that the next one would begin anew.
-    assert!(text.contains("taffrail_meter_joules_total{domain=\"package-0\",adds=\"true\"} 1040\n"), "{text}");
+    assert!(
+        text.contains("taffrail_meter_joules_total{domain=\"package-0\",adds=\"true\",grade=\"measured\"} 1040\n"),
+        "{text}"
+    );
     assert!(text.contains("owner_power_watts") && !text.contains("energy_joules_total"), "{text}");
     let replay = Some("recording".into());
     let recorded =
@@ -255,8 +258,8 @@ fn the_csv() {
     begin(&arguments, &mut head).unwrap();
     let count = |text: &str| text.trim_end().split(',').count();
     let (known, unknown) = (printed(&arguments, true), printed(&arguments, false));
-    assert_eq!(known, "1800000000,0.25,18000000000,0,0.88,19000000000,183,71,0.004,9000000\n");
-    assert_eq!(unknown, "1800000000,0.25,18000000000,0,,,,68,0.004,9000000\n");
+    assert_eq!(known, "1800000000,0.25,18000000000,0,0.88,19000000000,183,measured,71,0.004,9000000\n");
+    assert_eq!(unknown, "1800000000,0.25,18000000000,0,,,,unknown,68,0.004,9000000\n");
     assert_eq!((count(&known), count(&unknown)), (count(std::str::from_utf8(&head).unwrap()), count(&known)));
 }
 

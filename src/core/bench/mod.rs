@@ -12,11 +12,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use wire::{Device, DeviceKind};
 
+use super::energy::{Bill, Step, Timer};
 use super::event::Moment;
+use super::figure::{Figure, Graded, UNKNOWN, Uncertain};
 use super::history::Measured;
 use super::model::Model;
 use super::session::WorkerId;
-use super::settings::{Manners, SessionSettings};
+use super::settings::{self, Manners, SessionSettings};
 use super::statistics::{self, Change, Summary};
 use super::units::Bytes;
 
@@ -179,6 +181,8 @@ pub struct Lane {
     pub phase: LanePhase,
     /// Which lanes are loaded together.
     pub group: usize,
+    /// Times its worker's work.
+    pub timer: Timer,
 }
 
 impl Lane {
@@ -228,14 +232,43 @@ pub struct Repetition {
     pub rate: f64,
     /// How long it took, seconds.
     pub seconds: f64,
-    /// Mean power of the worker meanwhile, watts, where it is metered and the repetition held a whole tick.
-    pub watts: Option<f64>,
+    /// Which it was, by its request's number.
+    #[serde(skip)]
+    pub id: u64,
+    /// What the worker was charged meanwhile, its share of the idle energy included.
+    #[serde(flatten, serialize_with = "watts")]
+    pub bill: Bill,
     /// Mean clock of the cores, MHz.
     pub mhz: Option<f64>,
     /// The hottest sensor, °C.
     pub celsius: Option<f32>,
     /// Busy cores of all other processes.
     pub others: Option<f64>,
+}
+
+impl Repetition {
+    /// Mean power of the worker.
+    pub fn watts(&self) -> Option<Graded> {
+        mean_power(&self.bill)
+    }
+}
+
+fn mean_power(bill: &Bill) -> Option<Graded> {
+    let seconds = Some(bill.seconds()).filter(|seconds| *seconds > 0.0)?;
+    let why = Figure::unknown("it was shorter than a sensor's tick");
+    let joules = bill.step(Step::Prompt, false, &settings::Energy::default(), &why);
+    Graded::of(&joules.map(|joules| joules.times(1.0 / seconds)))
+}
+
+/// A repetition's power with its grade: what was booked is no figure for others.
+fn watts<S: serde::Serializer>(bill: &Bill, serializer: S) -> Result<S::Ok, S::Error> {
+    use serde::ser::SerializeMap as _;
+    let watts = mean_power(bill);
+    let mut map = serializer.serialize_map(None)?;
+    map.serialize_entry("watts", &watts.map(|watts| watts.value))?;
+    map.serialize_entry("watts_grade", watts.map_or(UNKNOWN, Graded::word))?;
+    map.serialize_entry("watts_relative_uncertainty", &watts.and_then(|watts| watts.relative))?;
+    map.end()
 }
 
 /// One cell of one model.
@@ -265,10 +298,29 @@ impl Row {
         Summary::of(&self.repetitions.iter().map(|repetition| repetition.rate).collect::<Vec<_>>())
     }
 
-    /// Joules per token; `None` where power is not metered.
-    pub fn joules(&self) -> Option<f64> {
-        let watts: Vec<f64> = self.repetitions.iter().filter_map(|repetition| repetition.watts).collect();
-        Some(Summary::of(&watts)?.mean / self.rate()?.mean)
+    /// Gross joules per token, the share of idle energy included, as everywhere else.
+    pub fn joules(&self) -> Option<Graded> {
+        Graded::of(&self.per_token(false))
+    }
+
+    /// The part of it above idle, where the baseline is known.
+    pub fn dynamic_joules(&self) -> Option<Graded> {
+        Graded::of(&self.per_token(true))
+    }
+
+    /// Joules per token, or why that is not known. A repetition is charged from its request to its answer, in which a
+    /// depth is read and the machine wakes up, untimed: its mean power goes with the time of the tokens that count.
+    pub fn per_token(&self, is_dynamic: bool) -> Figure<Uncertain> {
+        let bills = self.repetitions.iter().map(|repetition| repetition.bill.clone());
+        let (Some(bill), Some(rate)) = (bills.reduce(|sum, one| sum.plus(&one)), self.rate()) else {
+            return Figure::unknown("nothing was measured");
+        };
+        let why = Figure::unknown("the repetitions were shorter than a sensor's tick");
+        let joules = bill.step(Step::Prompt, is_dynamic, &settings::Energy::default(), &why);
+        match bill.seconds() {
+            seconds if seconds > 0.0 => joules.map(|joules| joules.times(1.0 / seconds / rate.mean)),
+            _ => why.map(|()| Uncertain { value: 0.0, relative: 0.0 }),
+        }
     }
 
     /// Time from a prompt to the logits after it, for a row that reads prompts; seconds.
@@ -314,6 +366,8 @@ pub struct Trial {
     pub id: u64,
     /// What happened on the machine meanwhile.
     pub watch: Watch,
+    /// What its worker was charged so far.
+    pub bill: Bill,
     /// The worker's times, once it has ended, and when that was.
     pub ended: Option<(wire::Measured, Moment)>,
 }

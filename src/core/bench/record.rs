@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Bench, Row};
 use crate::core::answer;
+use crate::core::figure::{Figure, Graded, UNKNOWN};
 use crate::core::history::{self, Kind, Measured, Record, Series};
 use crate::core::machine::Sample;
 use crate::core::settings::SessionSettings;
@@ -87,6 +88,9 @@ pub fn document(bench: &Bench) -> Value {
             let lane = bench.lanes.get(row.lane);
             let rate = row.rate();
             let latencies = row.latencies([0.5, 0.9, 0.99]);
+            let energy = row.per_token(false);
+            let joules = Graded::of(&energy);
+            let why = if let Figure::Unknown { reason, .. } = &energy { Some(reason) } else { None };
             let (verdict, share) = match row.change() {
                 Change::None => (None, None),
                 Change::Slower(share) => (Some("slower"), Some(share)),
@@ -103,7 +107,12 @@ pub fn document(bench: &Bench) -> Value {
                 "repetitions": row.repetitions,
                 "ttft_ms": row.first_token().map(|first| first.mean * 1e3),
                 "step_ms": latencies.map(|[p50, p90, p99]| json!({ "p50": p50, "p90": p90, "p99": p99 })),
-                "joules_per_token": row.joules(),
+                "joules_per_token": joules.map(|joules| joules.value),
+                "dynamic_joules_per_token": row.dynamic_joules().map(|joules| joules.value),
+                "joules_grade": joules.map_or(UNKNOWN, Graded::word),
+                "joules_relative_uncertainty": joules.and_then(|joules| joules.relative),
+                "joules_range": joules.and_then(Graded::range),
+                "joules_unknown": why,
                 "tries": row.tries,
                 "tainted": row.tainted,
                 "earlier": row.earlier.iter().map(|(at, earlier)| json!({

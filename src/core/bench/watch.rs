@@ -1,10 +1,9 @@
-//! What happens on the machine while a repetition runs: what taints it, and what it costs.
+//! What happens on the machine while a repetition runs: what taints it. What it costs is booked to its bill.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::super::energy::Attribution;
 use super::super::event::Moment;
 use super::super::machine::Sample;
 
@@ -46,9 +45,6 @@ pub struct Watch {
     /// Seconds of its time that samples cover, and core seconds of others therein.
     covered: f64,
     others: f64,
-    /// Seconds and joules of ticks that lie in it wholly.
-    metered: f64,
-    joules: f64,
     mhz: Option<f64>,
     celsius: Option<f32>,
 }
@@ -64,8 +60,6 @@ impl Watch {
             n_cores: 1,
             covered: 0.0,
             others: 0.0,
-            metered: 0.0,
-            joules: 0.0,
             mhz: None,
             celsius: None,
         }
@@ -76,8 +70,8 @@ impl Watch {
         self.began
     }
 
-    /// Take a sample, whose energy `attribution` has split; `ended` is when the repetition ended, if it has. True once the samples reach its end.
-    pub fn take(&mut self, sample: &Sample, attribution: &Attribution, ended: Option<Moment>) -> bool {
+    /// Take a sample; `ended` is when the repetition ended, if it has. True once the samples reach its end.
+    pub fn take(&mut self, sample: &Sample, ended: Option<Moment>) -> bool {
         let (from, to) = (sample.at.uptime.saturating_sub(sample.elapsed), sample.at.uptime);
         let (begin, end) = (self.began.uptime, ended.map_or(to, |ended| ended.uptime));
         let overlap = to.min(end).saturating_sub(from.max(begin));
@@ -87,13 +81,6 @@ impl Watch {
             if let Some(others) = self.pid.and_then(|pid| others(sample, pid)) {
                 self.covered += inside;
                 self.others += others * inside;
-            }
-            if overlap == sample.elapsed
-                && let Some(worker) = sample.processes.iter().find(|process| Some(process.pid) == self.pid)
-                && let Some(watts) = attribution.foreign_power(worker).value()
-            {
-                self.metered += inside;
-                self.joules += watts.0 * inside;
             }
             let clocks: Vec<f64> = sample.cores.iter().filter_map(|core| core.mhz).map(|mhz| mhz as f64).collect();
             if !clocks.is_empty() {
@@ -118,11 +105,6 @@ impl Watch {
     /// Busy cores of other processes, the mean.
     pub fn others(&self) -> Option<f64> {
         (self.covered > 0.0).then(|| self.others / self.covered)
-    }
-
-    /// Mean power of the worker, watts.
-    pub fn watts(&self) -> Option<f64> {
-        (self.metered > 0.0).then(|| self.joules / self.metered)
     }
 
     /// Mean clock of the cores at the last sample, MHz.

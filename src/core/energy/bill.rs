@@ -76,6 +76,9 @@ pub struct Bill {
     pub generation: Spent,
     /// Meters of what it uses that told nothing at some time.
     pub absent: Vec<Absent>,
+    /// Prompt tokens and generated ones up to the last tick: those that it is for. What came since is in no reading yet,
+    /// so that it would make each token look cheaper. `None` where no tick has been counted.
+    pub tokens: Option<(u64, u64)>,
 }
 
 /// The energy of one step.
@@ -112,6 +115,8 @@ pub struct Charge {
     pub source: String,
     /// Seconds between two of its updates.
     pub update: f64,
+    /// The most seconds that one late reading covered.
+    pub late: f64,
 }
 
 impl Bill {
@@ -121,12 +126,31 @@ impl Bill {
         self.generation.seconds += stint.decode.as_secs_f64();
     }
 
-    /// Book the part of `share` that `stint` is of the work that the share paid for, which took so many seconds.
-    pub fn book(&mut self, share: &Share, stint: &Stint, seconds: f64) {
+    /// Book the part of `share` that pays for `stint`, one of its stints.
+    pub fn book(&mut self, share: &Share, stint: &Stint) {
+        let seconds = stint.seconds();
         if seconds > 0.0 {
-            self.prompt.book(share, stint.prompt.as_secs_f64(), seconds);
-            self.generation.book(share, stint.decode.as_secs_f64(), seconds);
+            let (prompt, generation) = (stint.prompt.as_secs_f64(), stint.decode.as_secs_f64());
+            self.prompt.book(share, stint, prompt, seconds);
+            self.generation.book(share, stint, generation, seconds);
         }
+    }
+
+    /// Both bills as one.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        let mut sum = Self {
+            prompt: self.prompt.plus(&other.prompt),
+            generation: self.generation.plus(&other.generation),
+            ..self.clone()
+        };
+        sum.miss(&other.absent);
+        sum
+    }
+
+    /// Seconds that it is for, metered or not.
+    pub fn seconds(&self) -> f64 {
+        self.prompt.seconds + self.generation.seconds
     }
 
     /// Note meters that told nothing.
@@ -241,21 +265,24 @@ enum Total {
 }
 
 impl Spent {
-    fn book(&mut self, share: &Share, seconds: f64, of: f64) {
+    /// Book the `seconds` of a stint that took `of`.
+    fn book(&mut self, share: &Share, stint: &Stint, seconds: f64, of: f64) {
         if seconds <= 0.0 {
             return;
         }
         let portion = seconds / of;
+        let (gross, dynamic) = share.of_stint(stint);
         let charge = self.charge(share);
-        charge.gross += share.gross * portion;
-        charge.covered += share.covered * portion;
-        if let Some(dynamic) = share.dynamic {
+        charge.gross += gross * portion;
+        charge.covered += seconds;
+        if let Some(dynamic) = dynamic {
             charge.dynamic += dynamic * portion;
-            charge.dynamic_covered += share.covered * portion;
+            charge.dynamic_covered += seconds;
         }
         if share.is_shared {
-            charge.shared += share.gross * portion;
+            charge.shared += gross * portion;
         }
+        charge.late = charge.late.max(share.late);
         charge.grade = charge.grade.max(share.grade);
         charge.is_modelled |= share.is_modelled;
         charge.update = charge.update.max(share.update);
@@ -276,6 +303,7 @@ impl Spent {
                 is_modelled: false,
                 source: share.source.clone(),
                 update: 0.0,
+                late: 0.0,
             });
             self.charges.len() - 1
         });
@@ -306,6 +334,7 @@ impl Spent {
                     sum.grade = sum.grade.max(other.grade);
                     sum.is_modelled |= other.is_modelled;
                     sum.update = sum.update.max(other.update);
+                    sum.late = sum.late.max(other.late);
                 }
                 None => sum.charges.push(other.clone()),
             }
@@ -314,7 +343,8 @@ impl Spent {
     }
 
     /// The sum over the meters, each carried over the seconds that it missed at its mean power. Its uncertainty is
-    /// sqrt(sensor² + (update ÷ window)² + attribution²) of each, by its weight; its grade is the worst.
+    /// sqrt(sensor² + (update ÷ window)² + attribution²) by their weights; its grade is the worst. Sensors err each for
+    /// itself. A split does not: packages and memory are split by the same processor time, so their errors add up.
     fn total(&self, absent: &[Absent], settings: &settings::Energy, read: impl Fn(&Charge) -> (f64, f64)) -> Total {
         let metered = match self.metered(absent) {
             Ok(metered) => metered,
@@ -322,6 +352,8 @@ impl Spent {
         };
         let Some(mut grade) = metered.iter().map(|charge| charge.grade).max() else { return Total::None };
         let (mut value, mut variance) = (0.0, 0.0);
+        // What the splits by processor time, by time on a card, and what a model may be off by.
+        let mut splits = [0.0; 3];
         for charge in metered {
             let (joules, covered) = read(charge);
             let least = charge.update * MIN_UPDATES;
@@ -340,21 +372,30 @@ impl Spent {
             }
             let joules = joules * gap;
             value += joules;
-            variance += (joules * charge.relative(covered, settings)).powi(2);
+            let (own, split) = charge.relative(covered, settings);
+            variance += (joules * own).powi(2);
+            let kind = match charge.part {
+                _ if charge.is_modelled => 2,
+                Part::Gpu => 1,
+                Part::Cpu | Part::Dram => 0,
+            };
+            splits[kind] += joules * split;
         }
+        variance += splits.iter().map(|split| split.powi(2)).sum::<f64>();
         let relative = if value > 0.0 { variance.sqrt() / value } else { settings.sensor };
         Total::Known(Uncertain { value, relative }, grade)
     }
 }
 
 impl Charge {
-    /// Its uncertainty over so many seconds.
-    fn relative(&self, covered: f64, settings: &settings::Energy) -> f64 {
+    /// Its uncertainty over so many seconds: the sensor's, and the split's.
+    fn relative(&self, covered: f64, settings: &settings::Energy) -> (f64, f64) {
         if self.is_modelled {
-            return estimate::FACTOR - 1.0;
+            return (0.0, estimate::FACTOR - 1.0);
         }
         let shared = if self.gross > 0.0 { (self.shared / self.gross).min(1.0) } else { 0.0 };
         let split = if self.part == Part::Dram { MEMORY * settings.tenancy } else { settings.tenancy * shared };
-        (settings.sensor.powi(2) + (self.update / covered).powi(2) + split.powi(2)).sqrt()
+        let window = (self.update / covered).hypot((self.late / covered).min(1.0));
+        (settings.sensor.hypot(window), split)
     }
 }

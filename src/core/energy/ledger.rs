@@ -45,12 +45,16 @@ pub struct Attribution {
     pub last: Vec<Division>,
     /// What it was all together, and how long.
     pub tally: Tally,
-    /// The same since the program's start.
+    /// The same as mean power in watts: a counter that tells late covers more than the tick.
+    pub power: Tally,
+    /// The energy since the program's start.
     pub total: Tally,
     /// Since the program's start, by model id: what it cost to keep it loaded.
     pub standby: BTreeMap<String, Joules>,
     /// What the whole machine drew beyond what its parts explain, where a meter covers the whole.
     pub beyond: Option<Watts>,
+    /// Whether idle energy and standby were known since the start, in any tick.
+    pub ever_known: (bool, bool),
     /// A session ended with work that no tick has taken.
     pub lost_tenant: bool,
     /// The work of the last ticks, newest first.
@@ -107,6 +111,8 @@ pub struct Division {
     pub tally: Tally,
     /// How sure the meter is.
     grade: Grade,
+    /// Whether its idle power is known, and that with and without a model, which tells standby.
+    knows: (bool, bool),
     /// What one who had all of its work would have been given, in joules; `None` where nobody can be told.
     whole: Option<f64>,
     /// Shares of work of strangers, by process, on a card.
@@ -138,6 +144,38 @@ pub struct Share {
     pub update: f64,
     /// The work that it pays for.
     pub stints: Vec<Stint>,
+    /// Processor time of the session in it, seconds, where this part is split by that.
+    pub cpu: Option<f64>,
+    /// Seconds that the reading covers: a counter that tells late covers several ticks.
+    pub seconds: f64,
+    /// Where the reading came late: seconds that it covers, at whose ends nobody knows whose the energy is.
+    pub late: f64,
+}
+
+impl Share {
+    /// How much of its gross and dynamic energy is a stint's, in joules. Energy above idle goes by processor time where
+    /// that is known of the stints, for a model is loaded by one thread and answers with many; the rest goes by time.
+    pub(in crate::core) fn of_stint(&self, stint: &Stint) -> (f64, Option<f64>) {
+        let seconds: f64 = self.stints.iter().map(Stint::seconds).sum();
+        let by_time = if seconds > 0.0 { stint.seconds() / seconds } else { 0.0 };
+        let timed = || self.stints.iter().filter(|stint| !stint.cpu.is_zero());
+        let told: f64 = timed().map(|stint| stint.cpu.as_secs_f64()).sum();
+        let untold = seconds - timed().map(Stint::seconds).sum::<f64>();
+        let by_cpu = match self.cpu.filter(|cpu| *cpu > 0.0 && told > 0.0) {
+            None => by_time,
+            // Both are rounded to the system's ticks.
+            Some(cpu) if !stint.cpu.is_zero() => stint.cpu.as_secs_f64() / told * (told / cpu).min(1.0),
+            Some(cpu) if untold > 0.0 => (1.0 - told / cpu).max(0.0) * stint.seconds() / untold,
+            Some(_) => 0.0,
+        };
+        match self.dynamic {
+            Some(dynamic) => {
+                let own = dynamic * by_cpu;
+                ((self.gross - dynamic) * by_time + own, Some(own))
+            }
+            None => (self.gross * by_cpu, None),
+        }
+    }
 }
 
 /// What a session gets of a tick.
@@ -151,6 +189,8 @@ pub struct Shared {
     pub shares: Vec<Share>,
     /// Its standby.
     pub standby: Joules,
+    /// The same as power, each meter over the seconds that its reading covers.
+    pub(super) standby_watts: f64,
     /// Meters of what it uses that told nothing.
     pub absent: Vec<Absent>,
 }
@@ -182,6 +222,7 @@ impl Attribution {
             watts: Figure::unknown("no meter"),
             shares: Vec::new(),
             standby: Joules(0.0),
+            standby_watts: 0.0,
             absent: Vec::new(),
         };
         let mut shared: Vec<_> = tenants.iter().map(none).collect();
@@ -190,6 +231,9 @@ impl Attribution {
         }
         self.total.add(&self.tally);
         self.total.seconds += self.tally.seconds;
+        let (idle_known, standby_known) = self.knows();
+        self.ever_known = (self.ever_known.0 || idle_known, self.ever_known.1 || standby_known);
+        self.power = self.mean_power();
         self.beyond = beyond(sample);
         if ended == Course::Open && !is_active {
             ended = self.baselines.progress(sample.at.unix);
@@ -207,10 +251,10 @@ impl Attribution {
 
     /// Split one meter's energy.
     fn meter(&mut self, sample: &Sample, power: &Power, idle: Idle, is_gap: bool, shared: &mut [Shared]) {
-        let Some((energy, seconds, work)) = self.reading(sample, power) else { return };
+        let Some(Reading { energy, seconds, work, is_late }) = self.reading(sample, power) else { return };
         let device = device(sample, &power.domain);
         if is_gap {
-            return self.nobody(power, energy);
+            return self.nobody(power, energy, seconds);
         }
         let is_estimate = power.watts.grade() == Some(Grade::Estimated);
         if work.active <= 0.0 && !is_estimate {
@@ -225,7 +269,7 @@ impl Attribution {
         };
         let weights = Weights::of(&power.domain, &power.name, &work);
         let cut = cut(energy, seconds, work.active.min(seconds), base, standby, &weights);
-        let mut tally = Tally { foreign: cut.foreign, idle: cut.idle, ..Tally::default() };
+        let mut tally = Tally { seconds, foreign: cut.foreign, idle: cut.idle, ..Tally::default() };
         let part = Part::of(&power.domain);
         let held: Vec<f64> = work.rows.iter().map(|row| held(&power.domain, row)).collect();
         let all: f64 = held.iter().sum();
@@ -236,6 +280,7 @@ impl Attribution {
             if all > 0.0 && cut.standby > 0.0 {
                 let standby = cut.standby * held.get(index).copied().unwrap_or(0.0) / all;
                 shared.standby.0 += standby;
+                shared.standby_watts += if seconds > 0.0 { standby / seconds } else { 0.0 };
                 tally.standby += standby;
             }
             let is_on = !matches!(part, Part::Gpu) || row.on.keys().any(|card| power.domain == Domain::Gpu(*card));
@@ -269,6 +314,9 @@ impl Attribution {
                 // An estimate has none, and is uncertain enough without.
                 update: if base.is_some() || is_estimate { own } else { own.max(sample.elapsed.as_secs_f64()) },
                 stints: row.stints.clone(),
+                cpu: if matches!(part, Part::Gpu) { None } else { row.cpu },
+                seconds,
+                late: if is_late { seconds } else { 0.0 },
             });
         }
         tally.unattributed = energy - tally.measured();
@@ -278,6 +326,7 @@ impl Attribution {
             name: power.name.clone(),
             tally,
             grade: power.watts.grade().unwrap_or(Grade::Measured),
+            knows: (base.is_some(), base.is_some() && (idle == Idle::Empty || standby.is_some())),
             // Without a baseline nobody's work can be told from what an idle machine draws.
             whole: (weights.unclear.is_none() && (base.is_some() || work.active > 0.0)).then_some(cut.gross),
             strangers: strangers(sample, power, &work, &weights),
@@ -286,7 +335,7 @@ impl Attribution {
 
     /// A meter's energy with the seconds and the work that it covers. After ticks without a reading it may cover those
     /// as well, as a counter that stood still does, or not, as one that was reset: energy ÷ power tells.
-    fn reading(&mut self, sample: &Sample, power: &Power) -> Option<(f64, f64, Work)> {
+    fn reading(&mut self, sample: &Sample, power: &Power) -> Option<Reading> {
         let elapsed = sample.elapsed.as_secs_f64();
         let pending = self.pending.entry(power.name.clone()).or_default();
         let watts = power.watts.value().map(|watts| watts.0);
@@ -306,16 +355,57 @@ impl Attribution {
             seconds += tick.0.elapsed;
             ticks += 1;
         }
-        Some((energy, seconds, Work::sum(self.recent.iter().take(ticks).map(|tick| &tick.0))))
+        let work = Work::sum(self.recent.iter().take(ticks).map(|tick| &tick.0));
+        // The work is known by whole ticks, and the energy over what the meter says.
+        let seconds = if missed > 0 && covers > 0.0 { covers } else { seconds };
+        Some(Reading { energy, seconds, work, is_late: ticks > 1 })
     }
 
     /// Book a meter's energy to nobody.
-    fn nobody(&mut self, power: &Power, energy: f64) {
-        let tally = Tally { unattributed: energy, ..Tally::default() };
+    fn nobody(&mut self, power: &Power, energy: f64, seconds: f64) {
+        let tally = Tally { seconds, unattributed: energy, ..Tally::default() };
         self.tally.add(&tally);
         let (domain, name) = (power.domain.clone(), power.name.clone());
         let grade = power.watts.grade().unwrap_or(Grade::Measured);
-        self.last.push(Division { domain, name, tally, grade, whole: None, strangers: Vec::new() });
+        self.last.push(Division {
+            domain,
+            name,
+            tally,
+            grade,
+            whole: None,
+            strangers: Vec::new(),
+            knows: (false, false),
+        });
+    }
+
+    /// Mean power by owner, each meter over the seconds that its reading covers; the seconds are those of the tick.
+    fn mean_power(&self) -> Tally {
+        let mut power = Tally { seconds: self.tally.seconds, ..Tally::default() };
+        for division in self.last.iter().filter(|division| division.tally.seconds > 0.0) {
+            let over = 1.0 / division.tally.seconds;
+            let Tally { sessions, foreign, standby, idle, unattributed, .. } = division.tally;
+            power.add(&Tally {
+                seconds: 0.0,
+                sessions: sessions * over,
+                foreign: foreign * over,
+                standby: standby * over,
+                idle: idle * over,
+                unattributed: unattributed * over,
+            });
+        }
+        power
+    }
+
+    /// Whether the idle energy of the last tick is known, and the standby of models: unknown of one meter, it is unknown
+    /// of all together.
+    pub fn knows(&self) -> (bool, bool) {
+        let all = |read: fn(&Division) -> bool| !self.last.is_empty() && self.last.iter().all(read);
+        (all(|division| division.knows.0), all(|division| division.knows.1))
+    }
+
+    /// How sure the meters of the last tick are: the worst of them; `None` without one.
+    pub fn grade(&self) -> Option<Grade> {
+        self.last.iter().map(|division| division.grade).max()
     }
 
     /// Book standby to a model, by its id.
@@ -327,11 +417,11 @@ impl Attribution {
 
     /// Mean power of a process that runs no session of ours over the last tick, by the same weights as ours.
     pub fn foreign_power(&self, process: &Process) -> Figure<Watts> {
-        let seconds = self.tally.seconds;
         let mut watts = None;
         // A split of an estimate is one.
         let mut grade = Grade::Apportioned;
-        for division in self.last.iter().filter(|_| seconds > 0.0) {
+        for division in self.last.iter().filter(|division| division.tally.seconds > 0.0) {
+            let seconds = division.tally.seconds;
             let Some(whole) = division.whole else { continue };
             let share = if matches!(division.domain, Domain::Gpu(_)) {
                 division.strangers.iter().find(|(pid, _)| *pid == process.pid).map(|(_, share)| *share)
@@ -363,6 +453,15 @@ impl Attribution {
 pub enum Ended {
     Complete,
     Broken(&'static str),
+}
+
+/// A meter's energy with the seconds and the work that it covers.
+struct Reading {
+    energy: f64,
+    seconds: f64,
+    work: Work,
+    /// Whether it covers more than the tick in which it came.
+    is_late: bool,
 }
 
 /// A meter's energy, cut in what goes by weight and what does not.

@@ -4,7 +4,7 @@ use super::super::figure::Figure;
 use super::super::machine::{Domain, Sample};
 use super::super::units::Watts;
 use super::bill::Part;
-use super::ledger::Shared;
+use super::ledger::{Share, Shared};
 use super::work::Tenant;
 
 /// A meter without a reading.
@@ -70,12 +70,14 @@ fn watts(shared: &Shared, sample: &Sample) -> Figure<Watts> {
         let (reason, remedy) = sample.why_no_power();
         return Figure::Unknown { reason, remedy };
     };
-    let joules = summed.iter().map(|share| share.gross).sum::<f64>() + shared.standby.0;
+    // A counter that tells late covers more than this tick.
+    let over = |share: &&Share| if share.seconds > 0.0 { share.gross / share.seconds } else { 0.0 };
+    let watts = summed.iter().map(over).sum::<f64>() + shared.standby_watts;
     let sources: Vec<_> = summed.iter().map(|share| share.source.as_str()).collect();
     let words = Part::ALL.iter().filter(|part| summed.iter().any(|share| share.part == **part));
     let words: Vec<_> = words.map(|part| part.word()).collect();
     let source = format!("{} [{}]", sources.join(" + "), words.join("+"));
-    Figure::Known { value: Watts(joules / seconds), grade, source }
+    Figure::Known { value: Watts(watts), grade, source }
 }
 
 /// What may be summed: a card in use that told nothing makes the sum unknown, for it is the larger part; a processor

@@ -34,7 +34,8 @@ pub struct Report {
 }
 
 impl Report {
-    /// Over a bill for so many prompt tokens evaluated and tokens generated. `energy` says why, where it is unknown.
+    /// Over a bill for so many prompt tokens evaluated and tokens generated, unless the bill knows which it is for.
+    /// `energy` says why, where it is unknown.
     pub fn of(
         bill: &Bill,
         n_prompt: u64,
@@ -50,6 +51,7 @@ impl Report {
             0 => Figure::unknown("no token yet"),
             count => bill.step(step, is_dynamic, settings, &why).map(|joules| joules.times(1.0 / count as f64)),
         };
+        let (n_prompt, n_generated) = bill.tokens.unwrap_or((n_prompt, n_generated));
         let energy = bill.answer(settings, &why);
         Self {
             per_token: per(Step::Generation, false, n_generated),

@@ -280,7 +280,7 @@ fn an_estimate_needs_a_tdp_and_no_sensor() {
     let stint = shared[0].shares[0].stints[0];
     for _ in 0..20 {
         bill.spend(&stint);
-        bill.book(&shared[0].shares[0], &stint, stint.seconds());
+        bill.book(&shared[0].shares[0], &stint);
     }
     assert!(bill.is_modelled());
     let report = Report::of(&bill, 0, 45, &Figure::unknown("test"), &settings);
@@ -310,6 +310,7 @@ fn an_estimate_needs_a_tdp_and_no_sensor() {
 #[test]
 fn uncertainty_grows_with_sharing_and_with_short_windows() {
     let settings = Energy { g_per_kwh: Some(360.0), price_per_kwh: Some(0.36), ..Energy::default() };
+    let stint = Stint { generation: 1, decode: Duration::from_secs(1), ..Stint::default() };
     let share = |part, is_shared, grade| Share {
         part,
         meter: format!("{part:?}"),
@@ -321,9 +322,11 @@ fn uncertainty_grows_with_sharing_and_with_short_windows() {
         is_modelled: false,
         source: "test".to_owned(),
         update: 0.1,
-        stints: Vec::new(),
+        stints: vec![stint],
+        cpu: None,
+        seconds: 1.0,
+        late: 0.0,
     };
-    let stint = Stint { generation: 1, prompt: Duration::ZERO, decode: Duration::from_secs(1) };
     let (measured, apportioned) = (Grade::Measured, Grade::Apportioned);
     for (seconds, shares, expected, shown) in [
         (1, vec![share(Part::Gpu, false, measured)], 0.111_803, "2.00 J/tok ±11%"),
@@ -337,7 +340,7 @@ fn uncertainty_grows_with_sharing_and_with_short_windows() {
         for _ in 0..seconds {
             bill.spend(&stint);
             for share in &shares {
-                bill.book(share, &stint, 1.0);
+                bill.book(share, &stint);
             }
         }
         let report = Report::of(&bill, 0, seconds, &Figure::unknown("test"), &settings);
@@ -454,4 +457,106 @@ proptest! {
         }
         prop_assert!((attribution.total.measured() - measured).abs() <= 1e-6 * measured.max(1.0));
     }
+}
+
+fn bill_of(shares: &[Share]) -> Bill {
+    let mut bill = Bill::default();
+    for share in shares {
+        for stint in &share.stints {
+            bill.book(share, stint);
+        }
+    }
+    for stint in &shares[0].stints {
+        bill.spend(stint);
+    }
+    bill
+}
+
+/// A counter that has told nothing for four ticks: its power is over the seconds that it covers, for all owners.
+#[test]
+fn a_late_reading_is_over_its_seconds() {
+    let mut attribution = Attribution::default();
+    let mut told = Vec::new();
+    for second in 1..=10 {
+        let mut sample = sample(second);
+        if second % 5 == 0 {
+            sample.power[0].energy = Some(Joules(200.0));
+        } else {
+            sample.power[0].watts = Figure::unknown("the counter stands still");
+        }
+        let (shared, _) = attribution.tick(&sample, &[tenant(7, second, 1.0)], PERIOD);
+        told.extend(shared[0].watts.value().map(|watts| watts.0.round()));
+        let process = process(8, 0.1);
+        told.extend(attribution.foreign_power(&process).value().map(|watts| watts.0.round()));
+        if second % 5 == 0 {
+            told.push(attribution.power.measured().round());
+        }
+    }
+    assert_eq!(told, [24.0, 4.0, 40.0, 24.0, 4.0, 40.0]);
+}
+
+/// A model is loaded by one core for six tenths of a second, and answers with two for the rest of it.
+#[test]
+fn loading_is_no_answers() {
+    let mut attribution = Attribution::default();
+    attribution.baselines.recall(vec![Baseline {
+        meter: "package-0".into(),
+        device: String::new(),
+        idle: Idle::Loaded,
+        watts: Watts(20.0),
+        unix: 0,
+        is_calibrated: true,
+    }]);
+    let mut sample = sample(1);
+    // 1.4 seconds of two cores: 20 W at rest, 30 W a core.
+    sample.cores.truncate(2);
+    sample.cpu = Some(Ratio(0.7));
+    sample.power = vec![power(Domain::Package(0), 20.0 + 1.4 * 30.0)];
+    sample.processes = vec![process(7, 1.0)];
+    let ms = Duration::from_millis;
+    let stints = vec![
+        Stint { generation: LOAD, prompt: ms(600), cpu: ms(600), ..Stint::default() },
+        Stint { generation: 1, decode: ms(400), ..Stint::default() },
+    ];
+    let done = Done { stints, spans: vec![(Duration::ZERO, Duration::from_secs(1))] };
+    let tenants = [Tenant { session: SessionId(7), pid: Some(7), is_loaded: true, done }];
+    let (shared, _) = attribution.tick(&sample, &tenants, PERIOD);
+    let share = &shared[0].shares[0];
+    let told: Vec<_> = share.stints.iter().map(|stint| share.of_stint(stint)).collect();
+    // 0.6 s of rest and 0.6 core seconds; 0.4 s and 0.8.
+    for ((gross, dynamic), expected) in told.into_iter().zip([(30.0, 18.0), (32.0, 24.0)]) {
+        assert!(
+            (gross - expected.0).abs() < 1e-9 && (dynamic.unwrap() - expected.1).abs() < 1e-9,
+            "{gross} {dynamic:?}"
+        );
+    }
+}
+
+/// Two packages are split by one and the same share of processor time, so what that may be off by does not average out.
+#[test]
+fn a_split_of_two_packages_errs_as_one() {
+    let relative = |n: u32| {
+        let mut attribution = Attribution::default();
+        let mut sample = sample(1);
+        sample.power = (0..n).map(|index| power(Domain::Package(index), 40.0)).collect();
+        let (shared, _) = attribution.tick(&sample, &[tenant(7, 1, 1.0)], PERIOD);
+        let shares: Vec<_> = shared[0].shares.iter().map(|share| Share { update: 0.01, ..share.clone() }).collect();
+        let bill = bill_of(&shares);
+        let figure = bill.answer(&Energy::default(), &Figure::unknown("test"));
+        figure.value().unwrap().relative
+    };
+    let (one, two) = (relative(1), relative(2));
+    assert!(two >= 0.25 && two < one, "{one} {two}: the split is the same, the sensors are two");
+}
+
+/// Without a baseline idle energy and standby are not zero but unknown.
+#[test]
+fn idle_energy_is_known_with_a_baseline() {
+    let mut attribution = Attribution::default();
+    attribution.tick(&sample(1), &[tenant(7, 1, 1.0)], PERIOD);
+    assert_eq!((attribution.knows(), attribution.ever_known), ((false, false), (false, false)));
+    rest(&mut attribution, 2, 14.0, &[]);
+    assert_eq!(attribution.knows(), (true, true), "no model is loaded, so that none stands by");
+    attribution.tick(&sample(40), &[tenant(7, 40, 0.0)], PERIOD);
+    assert_eq!((attribution.knows(), attribution.ever_known), ((true, false), (true, true)));
 }

@@ -8,11 +8,16 @@ use wire::Counters;
 use super::super::machine::{Gpu, Sample};
 use super::super::session::SessionId;
 
+/// The generation that loading a model counts as: it is work, and no answer's. No answer has this number.
+pub const LOAD: u64 = u64::MAX;
+
 /// Work on one answer within a tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stint {
-    /// The answer, by its generation.
+    /// The answer, by its generation; [`LOAD`] for what is none.
     pub generation: u64,
+    /// Processor time that it took, where the worker has told it; zero where only the clock has.
+    pub cpu: Duration,
     /// Time in its prompt.
     pub prompt: Duration,
     /// Time in llama.cpp's decode call for its tokens.
@@ -52,6 +57,19 @@ pub struct Timer {
 }
 
 impl Timer {
+    /// A model begins to be loaded.
+    pub fn load(&mut self, now: Duration) {
+        self.begin(LOAD, now);
+    }
+
+    /// A model is loaded; since the last tick that took the process so much processor time, where that is known.
+    pub fn loaded(&mut self, cpu: Option<Duration>, now: Duration) {
+        if self.generation == LOAD {
+            self.end(now);
+            self.stint().cpu += cpu.unwrap_or_default();
+        }
+    }
+
     /// An answer begins.
     pub fn begin(&mut self, generation: u64, now: Duration) {
         self.end(now);

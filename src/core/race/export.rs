@@ -5,12 +5,14 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::{Lane, Race, per_token};
-use crate::core::figure::Figure;
+use crate::core::energy::Report;
+use crate::core::figure::{Figure, Uncertain};
 use crate::core::history::SECRETS;
 use crate::core::report;
 use crate::core::report::page::items;
 use crate::core::report::race::{HEADS, failure, row, strip, terms, vote};
 use crate::core::session::{End, Figures};
+use crate::core::settings;
 use crate::core::units::{Joules, counted};
 
 /// What the heads of energy say.
@@ -92,12 +94,19 @@ fn column(race: &Race, place: usize, lane: &Lane) -> Value {
 }
 
 fn energy(figures: &Figures) -> Value {
+    let report = Report::of_answer(figures, &settings::Energy::default());
+    let off = report.energy.value().copied();
     match (&figures.energy, per_token(figures)) {
         (Figure::Known { value: Joules(joules), grade, source }, per_token) => json!({
             "joules": joules,
             "joules_per_token": per_token.value().map(|joules| joules.0),
+            "dynamic_joules_per_token": report.dynamic_per_token.value().map(|joules| joules.value),
             "joules_per_token_of": "generation",
             "grade": grade,
+            "relative_uncertainty": off.map(|joules| joules.relative),
+            "range_joules": off.map(Uncertain::range),
+            "boundary": report.boundary,
+            "coverage": report.coverage,
             "source": source,
             "metered_s": figures.metered.as_secs_f64(),
         }),

@@ -19,7 +19,7 @@ use wire::{Finish, Loaded};
 use super::editor::Editor;
 use super::energy::Report;
 use super::event::Moment;
-use super::figure::Figure;
+use super::figure::{Figure, Graded};
 use super::history::{Draft, Measured};
 use super::model::Model;
 use super::session::{End, Figures, Phase, Session, SessionId, Step, Turn};
@@ -376,6 +376,14 @@ impl Lane {
     }
 }
 
+/// Joules of the whole answer, with what they may be off by.
+fn energy(figures: &Figures) -> Option<Graded> {
+    let energy = Graded::of(&Report::of_answer(figures, &settings::Energy::default()).energy);
+    // Of a figure without a bill nobody knows how it was split.
+    let kept = figures.energy.value().map(|joules| (joules.0, figures.energy.grade()));
+    energy.or_else(|| kept.map(|(value, grade)| Graded { value, grade, relative: None }))
+}
+
 /// Joules of generation per generated token, as everywhere else: reading the prompt is no part of it, but of the answer's.
 pub fn per_token(figures: &Figures) -> Figure<Joules> {
     Report::of_answer(figures, &settings::Energy::default()).per_token.map(|joules| Joules(joules.value))
@@ -432,12 +440,18 @@ impl Race {
             let best = all.iter().map(|(_, value)| *value).fold(f64::INFINITY, f64::min);
             all.into_iter().filter(|(_, value)| *value <= best).map(|(place, _)| place).collect()
         };
-        let is_metered = ended().all(|(_, figures)| figures.energy.value().is_some());
+        let energies: Vec<_> = ended().map(|(place, figures)| (place, energy(figures))).collect();
+        let is_metered = energies.iter().all(|(_, energy)| energy.is_some_and(|energy| energy.relative.is_some()));
+        let is_modelled = ended().any(|(_, figures)| figures.bill.is_modelled());
+        // Those that nobody beats beyond what both may be off: several are a tie.
+        let is_beaten = |energy: Option<Graded>| {
+            energies.iter().any(|(_, other)| other.zip(energy).is_some_and(|(other, own)| other.is_less(own)))
+        };
         Winners {
             first: least(&|figures| (figures.counters.ttft_us > 0).then_some(figures.counters.ttft_us as f64)),
             fastest: least(&|figures| figures.counters.generation_rate().map(|rate| -rate)),
-            most_frugal: if is_metered {
-                least(&|figures| figures.energy.value().map(|energy| energy.0))
+            most_frugal: if is_metered && !is_modelled {
+                energies.iter().filter(|(_, energy)| !is_beaten(*energy)).map(|(place, _)| *place).collect()
             } else {
                 Vec::new()
             },
@@ -450,9 +464,10 @@ impl Race {
 
     /// Why it can't be said who was most frugal.
     pub fn unmetered(&self) -> Option<&str> {
-        self.lanes.iter().filter(|lane| lane.has_finished()).find_map(|lane| match &lane.ended()?.energy {
-            Figure::Unknown { reason, .. } => Some(reason.as_str()),
-            Figure::Known { .. } => None,
+        self.lanes.iter().filter(|lane| lane.has_finished()).find_map(|lane| match lane.ended()? {
+            Figures { energy: Figure::Unknown { reason, .. }, .. } => Some(reason.as_str()),
+            figures if figures.bill.is_modelled() => Some("an estimate without a sensor is not ranked"),
+            _ => None,
         })
     }
 

@@ -4,6 +4,8 @@
 //! counts as half a win for each. A vote for one of several columns counts as a win over each of the others, a tie as one
 //! of each pair; these are not independent, so with more than two columns the interval is a little too narrow. A normal
 //! prior keeps a model that has only won finite. The interval is Laplace's: the curvature at the most likely strengths.
+//! Votes tell differences only: that all strengths rise together is held by the prior alone, and no vote narrows it. A
+//! rating is a distance from the mean, so its interval is that of the centred strength, in which this has no part.
 
 use std::collections::BTreeMap;
 
@@ -203,10 +205,23 @@ pub fn ratings(votes: &[Vote]) -> Vec<Rating> {
     let mean = strengths.iter().sum::<f64>() / (n.max(1) as f64);
     for (index, rating) in ratings.iter_mut().enumerate() {
         rating.rating = MEAN + SCALE * (strengths[index] - mean);
-        rating.interval = Z95 * SCALE * covariance[index][index].max(0.0).sqrt();
+        rating.interval = Z95 * SCALE * centred(&covariance, index).max(0.0).sqrt();
     }
     ratings.sort_by(|one, other| other.rating.total_cmp(&one.rating).then_with(|| one.model.cmp(&other.model)));
     ratings
+}
+
+/// The variance of a strength's distance from the mean of all: the diagonal of P C P with P = I - 11'/n. One alone is the
+/// mean, and is known as little as the prior says.
+fn centred(covariance: &[Vec<f64>], index: usize) -> f64 {
+    let n = covariance.len() as f64;
+    let own = covariance[index][index];
+    if covariance.len() < 2 {
+        return own;
+    }
+    let row: f64 = covariance[index].iter().sum();
+    let all: f64 = covariance.iter().flatten().sum();
+    own - 2.0 * row / n + all / (n * n)
 }
 
 /// What each is called: its newest name, with the settings that tell it from others of this name, or its id where none

@@ -6,6 +6,8 @@ use super::diff::{Side, diff};
 use super::export::{date, document, html, markdown};
 use super::rating::{Contender, Vote, ratings};
 use super::*;
+use crate::core::energy::{Bill, Charge, Part, Spent};
+use crate::core::figure::Grade;
 use crate::core::history::Draft;
 use crate::core::model::tests::model;
 
@@ -119,6 +121,9 @@ fn ratings_follow_the_votes() {
     let apart = all[0].rating - all[1].rating;
     assert_eq!(all[0].model, "a");
     assert!((185.0..190.9).contains(&apart), "{apart}");
+    // The difference of two is known to 1 / sqrt(votes x chance x (1 - chance)), and a rating is half of it from the mean.
+    let many: Vec<Vote> = (0..400).map(|index| vote(&["a", "b"], Some(index % 2))).collect();
+    assert!((ratings(&many)[0].interval - 17.0).abs() < 0.1, "{:?}", ratings(&many));
     // More votes, less doubt; a model that has only won stays finite.
     assert!(all[0].interval < even[0].interval);
     let winner = ratings(&vec![vote(&["a", "b"], Some(0)); 50]);
@@ -232,4 +237,47 @@ fn joules_per_token_are_those_of_generation_alone() {
     assert_eq!((&column["joules"], &column["joules_per_token"]), (&10.0.into(), &serde_json::Value::Null));
     assert_eq!(column["joules_per_token_of"], "generation");
     assert!(markdown(&race).contains("J/token is the energy of generation alone"));
+}
+
+/// A race whose answers were charged so much, of which a part was shared with others.
+fn charged(joules: [f64; 2], shared: f64, is_modelled: bool) -> Race {
+    let mut race = race("p", "t");
+    for (lane, joules) in race.lanes.iter_mut().zip(joules) {
+        let charge = Charge {
+            part: Part::Cpu,
+            meter: "package-0".to_owned(),
+            gross: joules,
+            dynamic: joules,
+            covered: 10.0,
+            dynamic_covered: 10.0,
+            shared: joules * shared,
+            grade: if is_modelled { Grade::Estimated } else { Grade::Measured },
+            is_modelled,
+            source: "test".to_owned(),
+            update: 0.01,
+            late: 0.0,
+        };
+        let bill = Bill { generation: Spent { seconds: 10.0, charges: vec![charge] }, ..Bill::default() };
+        let energy = Figure::measured(Joules(joules), "test");
+        let turn = lane.answer.as_mut().unwrap();
+        turn.figures = Some(Figures { bill, energy, ..Figures::default() });
+    }
+    race
+}
+
+#[test]
+fn energy_has_a_winner_beyond_what_it_may_be_off() {
+    for (joules, shared, is_modelled, expected) in [
+        ([10.0, 12.0], 0.0, false, vec![0]),
+        ([10.0, 10.5], 0.0, false, vec![0, 1]),
+        // A split is less sure than a sensor.
+        ([10.0, 12.0], 1.0, false, vec![0, 1]),
+        ([10.0, 20.0], 1.0, false, vec![0]),
+        ([10.0, 90.0], 0.0, true, vec![]),
+    ] {
+        let race = charged(joules, shared, is_modelled);
+        assert_eq!(race.winners().most_frugal, expected, "{joules:?} {shared} {is_modelled}");
+        let said = race.unmetered();
+        assert_eq!(said, is_modelled.then_some("an estimate without a sensor is not ranked"));
+    }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::page::{escape, items, number, table, text};
+use super::page::{escape, graded, items, number, table, text};
 use super::plot::curve;
 use crate::core::units::counted;
 
@@ -42,7 +42,7 @@ fn cells(row: &Value) -> Vec<String> {
         number(&row["step_ms"]["p50"]),
         number(&row["step_ms"]["p99"]),
         number(&row["ttft_ms"]),
-        number(&row["joules_per_token"]),
+        graded(&row["joules_per_token"], &row["joules_grade"], &row["joules_relative_uncertainty"]),
         items(&row["tainted"]).count().to_string(),
         change,
     ]

@@ -16,11 +16,12 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use super::figure::{Grade, UNKNOWN};
 use super::history::{Kind, Measured, Reading, Record};
 use super::race::export::date;
 use super::units::{Bytes, digits};
 pub use command::command;
-use page::{count, escape, number, panel, table, text, thoughts};
+use page::{count, escape, graded, number, panel, table, text, thoughts};
 use plot::{Bar, bars, curve};
 pub use text::text as plain_text;
 
@@ -71,6 +72,8 @@ fn run(page: &mut String, record: &Record) {
             label => panel(page, label, &said),
         }
     }
+    let of = &body["energy"];
+    let energy = |name: &str| graded(&of[name], &of["grade"], &of["relative_uncertainty"]);
     let memory = body["memory"]["total"].as_u64().map(|bytes| Bytes(bytes).to_string());
     let row = vec![
         text(&body["model"]["name"]).to_owned(),
@@ -79,8 +82,8 @@ fn run(page: &mut String, record: &Record) {
         number(&body["generation_tokens_per_second"]),
         count(&body["tokens"]["generated"]),
         memory.unwrap_or_else(|| "—".to_owned()),
-        number(&body["energy"]["joules_per_token"]),
-        number(&body["energy"]["joules"]),
+        energy("joules_per_token"),
+        energy("joules"),
     ];
     let heads = ["", "TTFT ms", "prompt tok/s", "tok/s", "tokens", "memory", "J/token", "J/answer"];
     table(page, &heads, &[row]);
@@ -116,7 +119,10 @@ fn machine(page: &mut String, samples: &[Reading]) {
             samples.iter().filter_map(|reading| Some((reading.after as f64 / 1e3, value(reading)?))).collect();
         curve(&mut plots, title, &points, &|seconds| format!("{seconds:.1} s"));
     };
-    plot("power, W", &|reading| reading.watts);
+    let known = samples.iter().filter(|reading| reading.watts.is_some());
+    let grades = known.map(|reading| reading.watts_grade).collect::<Option<Vec<_>>>();
+    let grade = grades.and_then(|grades| grades.into_iter().max()).map_or(UNKNOWN, Grade::word);
+    plot(&format!("power, W ({grade})"), &|reading| reading.watts);
     plot("busy cores, %", &|reading| reading.busy);
     plot("memory used, GB", &|reading| reading.memory.map(|bytes| Bytes(bytes).gigabytes()));
     plot("hottest sensor, °C", &|reading| reading.celsius);

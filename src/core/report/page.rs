@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use crate::core::figure::Graded;
 use crate::core::units::{counted, digits};
 
 /// The begin of the file. A policy forbids whatever could load or run something, besides that nothing here does.
@@ -88,6 +89,16 @@ pub(in crate::core) fn items(value: &Value) -> impl Iterator<Item = &Value> {
 /// A number in so many digits as it needs.
 pub(super) fn number(value: &Value) -> String {
     value.as_f64().map_or_else(|| "—".to_owned(), digits)
+}
+
+/// An energy with its grade and what it may be off by; a record of an earlier version knows no grade and says so.
+pub(in crate::core) fn graded(value: &Value, grade: &Value, relative: &Value) -> String {
+    energy(value, grade, relative).map_or_else(|| "—".to_owned(), |energy| energy.text(""))
+}
+
+/// The same as a value.
+pub(super) fn energy(value: &Value, grade: &Value, relative: &Value) -> Option<Graded> {
+    Graded::kept(value.as_f64(), grade.as_str(), relative.as_f64())
 }
 
 /// A whole number.

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use super::page::escape;
+use crate::core::figure::Graded;
 use crate::core::units::digits;
 
 /// A bar with its label; a value that is not known has none.
@@ -12,6 +13,15 @@ pub(super) struct Bar {
     pub(super) value: Option<f64>,
     /// From where to where it may lie.
     pub(super) range: Option<(f64, f64)>,
+}
+
+impl Bar {
+    /// An energy, its grade in its label.
+    pub(super) fn energy(label: &str, energy: Option<Graded>) -> Self {
+        let grade = energy.map_or_else(String::new, |energy| format!(" · {}", energy.word()));
+        let label = format!("{label}{grade}");
+        Self { label, value: energy.map(|energy| energy.value), range: energy.and_then(Graded::range) }
+    }
 }
 
 /// Height of a bar with its label above it, in pixels.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::page::{count, escape, items, number, panel, table, text, thoughts};
+use super::page::{count, energy, escape, graded, items, number, panel, table, text, thoughts};
 use super::plot::{Bar, bars};
 use crate::core::race::lockstep::visible;
 use crate::core::units::{Bytes, digits, or_dash, span};
@@ -39,7 +39,12 @@ pub(super) fn write(page: &mut String, body: &Value) {
     };
     plot(page, "time to the first token, ms", &|column| column["ttft_ms"].as_f64());
     plot(page, "generation, tokens per second", &|column| column["generation_tokens_per_second"].as_f64());
-    plot(page, "energy of generation, joules per token", &|column| column["energy"]["joules_per_token"].as_f64());
+    let energies = columns.iter().map(|column| {
+        let of = &column["energy"];
+        let value = energy(&of["joules_per_token"], &of["grade"], &of["relative_uncertainty"]);
+        Bar::energy(text(&column["name"]), value)
+    });
+    bars(page, "energy of generation, joules per token", &energies.collect::<Vec<_>>(), &digits);
     plot(page, "memory, GB", &|column| column["memory"].as_u64().map(|bytes| Bytes(bytes).gigabytes()));
     page.push_str("</div>\n<h2>Answers</h2>\n<div class=\"grid\">\n");
     for column in &columns {
@@ -131,6 +136,9 @@ pub(in crate::core) fn strip(body: &Value) -> Vec<(&'static str, String)> {
         let said = match (names.len(), winners["most_frugal_unknown"].as_str()) {
             (0, Some(reason)) if key == "most_frugal" => format!("— ({reason})"),
             (0, _) => "—".to_owned(),
+            (n, _) if n > 1 && key == "most_frugal" => {
+                format!("{}, as far as the meters tell", tie(&names, n_finished))
+            }
             (n, _) if n > 1 && n == n_finished => "all alike".to_owned(),
             _ => names.join(" and "),
         };
@@ -141,15 +149,15 @@ pub(in crate::core) fn strip(body: &Value) -> Vec<(&'static str, String)> {
         .into()
 }
 
+/// Several that can't be told apart.
+fn tie(names: &[&str], n_finished: usize) -> String {
+    if names.len() == n_finished { "all alike".to_owned() } else { names.join(" and ") }
+}
+
 /// A column's figures, in the order of [`HEADS`].
 pub(in crate::core) fn row(column: &Value) -> [String; HEADS.len()] {
     let energy = &column["energy"];
-    // What is a share or an estimate says so, as on the screen.
-    let mark = |value: &Value| match energy["grade"].as_str() {
-        Some("measured") | None => number(value),
-        Some(_) if value.is_number() => format!("≈{}", number(value)),
-        Some(_) => "—".to_owned(),
-    };
+    let mark = |value: &Value| graded(value, &energy["grade"], &energy["relative_uncertainty"]);
     let first = column["ttft_ms"].as_f64().filter(|ms| ms.is_finite() && *ms >= 0.0);
     [
         text(&column["name"]).to_owned(),

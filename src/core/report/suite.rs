@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::page::{count, escape, items, number, panel, table, text};
+use super::page::{count, energy, escape, items, number, panel, table, text};
 use super::plot::{Bar, bars};
+use crate::core::figure::{Grade, Graded};
 use crate::core::units::{Bytes, digits, or_dash};
 
 const HEADS: [&str; 8] = ["", "passed", "rate", "95 %", "J/answer", "s/answer", "tok/answer", "memory"];
@@ -33,7 +34,8 @@ pub(super) fn write(page: &mut String, body: &Value) {
         })
         .collect();
     bars(page, "passed, with the 95 % interval", &rates, &|rate| format!("{rate:.0} %"));
-    plot(page, "energy, joules an answer", &digits, &|model| model["joules_per_answer"].as_f64());
+    let energies: Vec<_> = models.iter().map(|model| Bar::energy(name(model), joules(model))).collect();
+    bars(page, "energy, joules an answer", &energies, &digits);
     plot(page, "time, seconds an answer", &digits, &|model| model["seconds_per_answer"].as_f64());
     plot(page, "memory, GB", &digits, &|model| model["memory"].as_u64().map(|bytes| Bytes(bytes).gigabytes()));
     page.push_str("</div>\n<h2>Prompts</h2>\n");
@@ -61,21 +63,29 @@ fn write_answer(page: &mut String, name: &str, answer: &Value) {
     let _ = writeln!(page, "</summary><pre>{}</pre></details>", escape(text(&answer["text"]).trim()));
 }
 
+/// Joules of an answer, the mean. A record of an earlier version has the grades of its answers alone, of which the worst
+/// counts.
+fn joules(model: &Value) -> Option<Graded> {
+    if model["joules_grade"].is_string() {
+        return energy(&model["joules_per_answer"], &model["joules_grade"], &model["joules_relative_uncertainty"]);
+    }
+    let grades = items(&model["answers"]).map(|answer| answer["grade"].as_str().and_then(Grade::from_word));
+    let grade = grades.collect::<Option<Vec<_>>>().and_then(|grades| grades.into_iter().max());
+    Graded::kept(model["joules_per_answer"].as_f64(), grade.map(Grade::word), None)
+}
+
 fn name(model: &Value) -> &str {
     text(&model["name"])
 }
 
 fn row(model: &Value) -> Vec<String> {
-    // What is a share or an estimate says so, as on the screen.
-    let is_known = model["joules_per_answer"].is_number();
-    let is_modelled = is_known && items(&model["answers"]).any(|answer| answer["grade"] != "measured");
     let percent = |value: &Value| or_dash(value.as_f64().map(|share| format!("{:.0}", share * 100.0)));
     vec![
         name(model).to_owned(),
         format!("{}/{}", count(&model["passed"]), count(&model["prompts"])),
         format!("{} %", percent(&model["rate"])),
         format!("{}–{} %", percent(&model["interval_95"][0]), percent(&model["interval_95"][1])),
-        format!("{}{}", if is_modelled { "≈" } else { "" }, number(&model["joules_per_answer"])),
+        joules(model).map_or_else(|| "—".to_owned(), |joules| joules.text("")),
         number(&model["seconds_per_answer"]),
         number(&model["tokens_per_answer"]),
         or_dash(model["memory"].as_u64().map(Bytes)),

@@ -20,9 +20,12 @@ pub fn text(record: &Record) -> String {
     }
     for figure in &record.figures {
         let spread = figure.spread.map_or_else(String::new, |spread| format!(" (deviation {})", digits(spread)));
-        let (rate, joules) = (or_dash(figure.rate.map(digits)), or_dash(figure.joules.map(digits)));
+        let (rate, joules) = (
+            or_dash(figure.rate.map(digits)),
+            figure.joules.map_or_else(|| "— J/tok".to_owned(), |joules| joules.text("J/tok")),
+        );
         let settings = line(&figure.series.settings);
-        let _ = writeln!(out, "{} {rate} tok/s{spread} · {joules} J/tok · {settings}", figure.what);
+        let _ = writeln!(out, "{} {rate} tok/s{spread} · {joules} · {settings}", figure.what);
     }
     if let Some(error) = record.body["error"].as_str() {
         let _ = writeln!(out, "failed: {}", line(error));

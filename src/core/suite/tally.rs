@@ -2,20 +2,8 @@
 
 use serde::Serialize;
 
-/// The two-sided 95 % quantile of the normal distribution.
-const Z: f64 = 1.959_964;
-
-/// The interval in which a rate lies with 95 % confidence, after `passed` of `n` (Wilson 1927): unlike the usual one it
-/// holds for few prompts and near 0 and 1. All of 0 to 1 without any.
-pub fn interval(passed: usize, n: usize) -> (f64, f64) {
-    if n == 0 {
-        return (0.0, 1.0);
-    }
-    let (count, rate) = (n as f64, passed as f64 / n as f64);
-    let middle = (rate + Z * Z / (2.0 * count)) / (1.0 + Z * Z / count);
-    let spread = Z / (1.0 + Z * Z / count) * (rate * (1.0 - rate) / count + Z * Z / (4.0 * count * count)).sqrt();
-    ((middle - spread).max(0.0), (middle + spread).min(1.0))
-}
+use super::super::figure::Graded;
+pub use super::super::statistics::wilson as interval;
 
 /// What models are compared by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -38,10 +26,8 @@ pub struct Tally {
     pub passed: usize,
     /// Prompts in all.
     pub n: usize,
-    /// Mean joules of an answer; `None` where one of them is not known.
-    pub joules: Option<f64>,
-    /// The joules are a modelled share or an estimate, not a meter's own.
-    pub is_modelled: bool,
+    /// Mean joules of an answer with the worst of the grades; `None` where one of them is not known.
+    pub joules: Option<Graded>,
     /// Mean seconds from the prompt to the answer's end.
     pub seconds: f64,
     /// Bytes in memory, as llama.cpp reports them.
@@ -57,19 +43,35 @@ impl Tally {
     /// What it costs; `None` where that is not known.
     pub fn cost(&self, by: Cost) -> Option<f64> {
         match by {
-            Cost::Energy => self.joules,
+            Cost::Energy => self.joules.map(|joules| joules.value),
             Cost::Time => Some(self.seconds),
             Cost::Memory => Some(self.memory as f64),
         }
     }
 }
 
+impl Tally {
+    /// Whether it costs less than another; of energy, beyond what both may be off.
+    fn is_cheaper(&self, other: &Self, by: Cost) -> bool {
+        match by {
+            Cost::Energy => self.joules.zip(other.joules).is_some_and(|(own, others)| own.is_less(others)),
+            _ => self.cost(by).zip(other.cost(by)).is_some_and(|(own, others)| own < others),
+        }
+    }
+
+    /// Whether models can be compared by its energy: it is known, and what it may be off by is, and that is less than
+    /// the energy itself.
+    pub fn tells_energy(&self) -> bool {
+        self.joules.and_then(|joules| joules.relative).is_some_and(|relative| relative < 1.0)
+    }
+}
+
 /// Which of them nobody beats: no other passes as much for less, or more for as little. One of unknown cost is none.
 pub fn front(tallies: &[Tally], by: Cost) -> Vec<bool> {
     let beats = |one: &Tally, other: &Tally| match (one.cost(by), other.cost(by)) {
-        (Some(cost), Some(others)) => {
-            let no_worse = cost <= others && one.rate() >= other.rate();
-            no_worse && (cost < others || one.rate() > other.rate())
+        (Some(_), Some(_)) => {
+            let no_worse = !other.is_cheaper(one, by) && one.rate() >= other.rate();
+            no_worse && (one.is_cheaper(other, by) || one.rate() > other.rate())
         }
         _ => false,
     };
@@ -79,10 +81,18 @@ pub fn front(tallies: &[Tally], by: Cost) -> Vec<bool> {
 
 /// The cheapest of those that pass at least this part of the prompts; of equals the one that passes more.
 pub fn pick(tallies: &[Tally], by: Cost, least: f64) -> Option<&Tally> {
-    let good = tallies.iter().filter(|tally| tally.rate() >= least);
-    let known = good.filter_map(|tally| Some((tally, tally.cost(by)?)));
-    let order = |(one, cost): &(&Tally, f64), (other, others): &(&Tally, f64)| {
-        cost.total_cmp(others).then(other.passed.cmp(&one.passed)).then(one.name.cmp(&other.name))
-    };
-    known.min_by(order).map(|(tally, _)| tally)
+    cheapest(tallies, by, least).first().copied()
+}
+
+/// Those of them that nobody beats, for what can't be told apart is a tie: the ones that pass more first, then those that
+/// look cheaper.
+pub fn cheapest(tallies: &[Tally], by: Cost, least: f64) -> Vec<&Tally> {
+    let good: Vec<&Tally> = tallies.iter().filter(|tally| tally.rate() >= least && tally.cost(by).is_some()).collect();
+    let mut first: Vec<&Tally> =
+        good.iter().copied().filter(|tally| !good.iter().any(|other| other.is_cheaper(tally, by))).collect();
+    first.sort_by(|one, other| {
+        let cost = |tally: &Tally| tally.cost(by).unwrap_or(f64::INFINITY);
+        other.passed.cmp(&one.passed).then(cost(one).total_cmp(&cost(other))).then(one.name.cmp(&other.name))
+    });
+    first
 }

@@ -1,5 +1,7 @@
 use proptest::prelude::*;
 
+use super::super::figure::{Grade, Graded};
+
 use super::check::Outcome;
 use super::tally::{Cost, Tally, front, interval, pick};
 use super::*;
@@ -91,7 +93,8 @@ fn the_suites_that_ship_can_be_read() {
 }
 
 fn tally(name: &str, passed: usize, joules: Option<f64>, seconds: f64) -> Tally {
-    Tally { name: name.to_owned(), passed, n: 10, joules, is_modelled: false, seconds, memory: 1 }
+    let joules = joules.map(|value| Graded { value, grade: Some(Grade::Measured), relative: Some(0.05) });
+    Tally { name: name.to_owned(), passed, n: 10, joules, seconds, memory: 1 }
 }
 
 #[test]
@@ -137,7 +140,8 @@ proptest! {
         let first = front(&all, Cost::Energy);
         prop_assert!(first.iter().any(|first| *first));
         for (one, _) in all.iter().zip(&first).filter(|(_, first)| **first) {
-            prop_assert!(all.iter().all(|other| other.joules >= one.joules || other.passed < one.passed));
+            let is_cheaper = |other: &Tally| other.joules.unwrap().is_less(one.joules.unwrap());
+            prop_assert!(all.iter().all(|other| !is_cheaper(other) || other.passed < one.passed));
         }
     }
 }

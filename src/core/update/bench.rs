@@ -4,6 +4,7 @@
 //! together, or whose threads would spin while they wait, are measured one after the other.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use wire::{Event as Said, Load, Measure, Request};
 
@@ -11,11 +12,12 @@ use super::super::bench::{
     Bench, COOL_DOWN, LATE, Lane, LanePhase, Phase, Plan, Repetition, Row, Trial, Watch, driver, is_hot, record,
 };
 use super::super::effect::Effect;
+use super::super::energy::{Bill, Shared, Tenant, Timer};
 use super::super::event::WorkerEvent;
 use super::super::history::Measured;
 use super::super::model::{Model, Outcome};
 use super::super::plan::{self, estimate};
-use super::super::session::WorkerId;
+use super::super::session::{SessionId, WorkerId};
 use super::super::settings::{SessionSettings, WaitPolicy};
 use super::super::state::{Screen, State};
 use super::super::units::Bytes;
@@ -97,6 +99,7 @@ fn prepare(state: &State, plan: Plan) -> Result<Bench, String> {
             None => LanePhase::Waiting,
         },
         group: if apart { index } else { 0 },
+        timer: Timer::default(),
     };
     let row = |lane: usize, cell| Row {
         lane,
@@ -143,6 +146,7 @@ fn open_group(state: &mut State) -> Vec<Effect> {
             let worker = WorkerId(next_id(state));
             let bench = &mut state.bench;
             let lane = &mut bench.lanes[index];
+            lane.timer.load(state.now.uptime);
             lane.worker = worker;
             lane.phase = LanePhase::Loading(0.0);
             let load = load(&bench.plan.settings, lane, bench.threads);
@@ -187,6 +191,7 @@ pub(super) fn heard(state: &mut State, worker: WorkerId, event: WorkerEvent) -> 
                 lane.pid.is_some() && !expected && !matches!(lane.phase, LanePhase::Done | LanePhase::Failed(_));
             let death = has_died.then(|| (Arc::clone(&lane.model), tries::died(&reason, hint.as_deref())));
             lane.pid = None;
+            lane.timer.end(now.uptime);
             let reason = hint.map_or(reason.clone(), |hint| format!("{reason}: {hint}"));
             let mut effects = vec![watch(state)];
             effects.extend(death.and_then(|(model, outcome)| tries::remember(state, &model, outcome)));
@@ -202,8 +207,12 @@ pub(super) fn heard(state: &mut State, worker: WorkerId, event: WorkerEvent) -> 
                 lane.phase = LanePhase::Loading(fraction.clamp(0.0, 1.0));
             }
             // The next sample begins the first repetition.
-            Said::Loaded(_) if matches!(lane.phase, LanePhase::Loading(_)) => lane.phase = LanePhase::Ready,
+            Said::Loaded(_) if matches!(lane.phase, LanePhase::Loading(_)) => {
+                lane.timer.loaded(None, now.uptime);
+                lane.phase = LanePhase::Ready;
+            }
             Said::Measured(measured) => {
+                lane.timer.end(now.uptime);
                 if let Some(trial) = bench.trial.as_mut().filter(|trial| trial.id == measured.id) {
                     trial.ended = Some((measured, now));
                 }
@@ -211,6 +220,7 @@ pub(super) fn heard(state: &mut State, worker: WorkerId, event: WorkerEvent) -> 
                 return tries::remember(state, &model, Outcome::Ran).into_iter().collect();
             }
             Said::Failed(failure) => {
+                lane.timer.end(now.uptime);
                 let reason =
                     failure.hint.map_or(failure.message.clone(), |hint| format!("{}: {hint}", failure.message));
                 let Some(id) = failure.id else {
@@ -260,7 +270,7 @@ pub(super) fn sampled(state: &mut State) -> Vec<Effect> {
     if let Some(trial) = &mut bench.trial {
         let ended = trial.ended.as_ref().map(|(_, at)| *at);
         let is_late = ended.is_some_and(|ended| now.uptime.saturating_sub(ended.uptime) > LATE);
-        if !(trial.watch.take(sample, &state.attribution, ended) || is_late) {
+        if !(trial.watch.take(sample, ended) || is_late) {
             return Vec::new();
         }
         judge(bench);
@@ -279,7 +289,7 @@ pub(super) fn sampled(state: &mut State) -> Vec<Effect> {
 
 /// Count the repetition that has ended, or say why it does not count.
 fn judge(bench: &mut Bench) {
-    let Some(Trial { row, watch, ended: Some((measured, _)), .. }) = bench.trial.take() else { return };
+    let Some(Trial { row, id, watch, bill, ended: Some((measured, _)) }) = bench.trial.take() else { return };
     let keep_tainted = bench.plan.keep_tainted;
     let row = &mut bench.rows[row];
     let micros = match row.cell.n_prompt {
@@ -299,7 +309,8 @@ fn judge(bench: &mut Bench) {
     row.repetitions.push(Repetition {
         rate: row.cell.n_tokens() as f64 / seconds,
         seconds,
-        watts: watch.watts(),
+        id,
+        bill,
         mhz: watch.mhz(),
         celsius: watch.celsius(),
         others: watch.others(),
@@ -328,7 +339,8 @@ fn go_on(state: &mut State) -> Vec<Effect> {
     let bench = &mut state.bench;
     let cells: Vec<_> = bench.rows.iter().map(|row| row.cell).collect();
     let row = &mut bench.rows[index];
-    let lane = &bench.lanes[row.lane];
+    let lane = &mut bench.lanes[row.lane];
+    lane.timer.begin(id, now.uptime);
     row.tries += 1;
     let cell = row.cell;
     let measure = Measure {
@@ -341,8 +353,42 @@ fn go_on(state: &mut State) -> Vec<Effect> {
         n_ubatch: bench.plan.settings.ubatch.min(cell.batch),
         n_ctx: bench.plan.n_context(&cells, cell.parallel),
     };
-    bench.trial = Some(Trial { row: index, id, watch: Watch::new(now, lane.pid, sample), ended: None });
+    bench.trial =
+        Some(Trial { row: index, id, watch: Watch::new(now, lane.pid, sample), bill: Bill::default(), ended: None });
     vec![Effect::Tell { worker: lane.worker, request: Request::Measure(measure) }]
+}
+
+/// Its workers as users of the machine, with what they did until now. A worker's number is no session's.
+pub(super) fn tenants(bench: &mut Bench, now: Duration) -> Vec<Tenant> {
+    let lane = |lane: &mut Lane| {
+        let done = lane.timer.take(now);
+        let is_there = lane.pid.is_some() || !done.spans.is_empty() || !done.stints.is_empty();
+        let (session, is_loaded) = (SessionId(lane.worker.0), lane.phase == LanePhase::Ready);
+        is_there.then_some(Tenant { session, pid: lane.pid, is_loaded, done })
+    };
+    bench.lanes.iter_mut().filter_map(lane).collect()
+}
+
+/// Charge one of its repetitions: the one that runs, or one that has ended and whose meter tells late.
+pub(super) fn charge(state: &mut State, tenant: &Tenant, shared: &Shared) {
+    let bench = &mut state.bench;
+    let ended = bench.rows.iter_mut().flat_map(|row| &mut row.repetitions).map(|one| (one.id, &mut one.bill));
+    let running = bench.trial.iter_mut().map(|trial| (trial.id, &mut trial.bill));
+    for (id, bill) in running.chain(ended) {
+        for stint in tenant.done.stints.iter().filter(|stint| stint.generation == id) {
+            bill.spend(stint);
+            bill.miss(&shared.absent);
+        }
+        for share in &shared.shares {
+            for stint in share.stints.iter().filter(|stint| stint.generation == id) {
+                bill.book(share, stint);
+            }
+        }
+    }
+    let model = bench.lanes.iter().find(|lane| lane.worker.0 == tenant.session.0).map(|lane| lane.model.id.clone());
+    if let Some(model) = model.filter(|_| shared.standby.0 > 0.0) {
+        state.attribution.keep(model, shared.standby);
+    }
 }
 
 /// Stop the workers that have nothing more to do.
@@ -406,6 +452,7 @@ pub(super) fn cancel(state: &mut State) -> Vec<Effect> {
     bench.trial = None;
     let mut effects = Vec::new();
     for lane in &mut bench.lanes {
+        lane.timer.end(state.now.uptime);
         if matches!(lane.phase, LanePhase::Ready | LanePhase::Loading(_)) {
             // A worker that is told to stop leaves its decode call at once.
             effects.push(Effect::Stop { worker: lane.worker });

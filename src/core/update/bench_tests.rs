@@ -300,3 +300,41 @@ fn backends_are_what_the_worker_has() {
     }
     assert_eq!(lane.device_names(|kind| kind == DeviceKind::Gpu).matches("long name").count(), 3);
 }
+
+/// A bench works: what it draws is no idle power, and a token is told with its share of that.
+#[test]
+fn a_bench_is_charged_as_an_answer_is() {
+    let mut program = Program::new();
+    let workers = start(&mut program, plan(&["alpha"], 1));
+    let pid = 100 + workers[0].0 as u32;
+    let tick = |program: &Program| {
+        let Event::Sample(mut sample) = sample(program, 0.0, 0) else { unreachable!() };
+        let watts = crate::core::figure::Figure::measured(crate::core::units::Watts(80.0), "powercap package-0");
+        let (domain, name) = (crate::core::machine::Domain::Package(0), "package-0".to_owned());
+        sample.elapsed = Duration::from_secs(1);
+        sample.power =
+            vec![crate::core::machine::Power { domain, name, watts, energy: None, counted: None, adds: true }];
+        let cpu_share = Some(Ratio(1.0));
+        sample.processes = vec![Process { pid, cores: 1.0, cpu_share, ..Process::default() }];
+        Event::Sample(sample)
+    };
+    let mut effects = Vec::new();
+    for _ in 0..40 {
+        program.state.now.uptime += Duration::from_secs(1);
+        let event = tick(&program);
+        effects.extend(program.happens(event));
+    }
+    assert_eq!(program.state.attribution.baselines.known, [], "its own load is no idle power");
+    let (worker, id) = asked(&effects).unwrap();
+    let times = Times { id, is_whole: true, prompt_us: 0, step_us: vec![300_000; 128] };
+    program.happens(Event::Worker(worker, WorkerEvent::Said(Said::Measured(times))));
+    program.state.now.uptime += Duration::from_secs(2);
+    let event = tick(&program);
+    program.happens(event);
+    let joules = program.state.bench.rows[0].joules().unwrap();
+    // 80 W for three tenths of a second.
+    assert!((joules.value - 24.0).abs() < 1.0, "{joules:?}");
+    let row = &document(&program.state.bench)["rows"][0];
+    assert_eq!(row["joules_grade"], joules.word());
+    assert_eq!(row["repetitions"][0]["watts_grade"], joules.word());
+}

@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::super::effect::Effect;
-use super::super::energy::{Bill, Ended, Idle, Shared, Stint, Tenant};
+use super::super::energy::{Bill, Ended, Idle, LOAD, Shared, Tenant};
 use super::super::figure::{Figure, Grade};
 use super::super::machine::Sample;
 use super::super::session::{Figures, Session};
 use super::super::settings;
 use super::super::state::State;
 use super::super::units::{Joules, Watts};
-use super::notify;
 use super::session::find;
+use super::{bench, notify};
 
 /// Turns back from the last in which an answer may stand that a tick still pays for: two answers, each with its prompt.
 const RECENT_TURNS: usize = 6;
@@ -29,8 +29,15 @@ pub(super) fn attribute(state: &mut State, sample: &Sample, now: Duration) -> Ve
             tenants.push(Tenant { session: session.id, pid: session.pid, is_loaded: session.is_loaded(), done });
         }
     }
+    // A bench's workers are ours as well: their load is no idle power, and no stranger's.
+    let benched = tenants.len();
+    tenants.extend(bench::tenants(&mut state.bench, now));
     let (shared, ended) = state.attribution.tick(sample, &tenants, state.settings.telemetry.interval);
-    for (tenant, shared) in tenants.into_iter().zip(shared) {
+    for (index, (tenant, shared)) in tenants.into_iter().zip(shared).enumerate() {
+        if index >= benched {
+            bench::charge(state, &tenant, &shared);
+            continue;
+        }
         let Some(session) = find(state, tenant.session) else { continue };
         charge(session, &tenant, &shared);
         session.watts = shared.watts;
@@ -62,11 +69,11 @@ fn charge(session: &mut Session, tenant: &Tenant, shared: &Shared) {
         });
     }
     for share in &shared.shares {
-        let seconds: f64 = share.stints.iter().map(Stint::seconds).sum();
         for stint in &share.stints {
-            book(session, stint.generation, |bill| bill.book(share, stint, seconds));
+            book(session, stint.generation, |bill| bill.book(share, stint));
         }
     }
+    session.bill.tokens = Some((session.n_prompt, session.n_generated));
     let generations: BTreeSet<u64> = shared
         .shares
         .iter()
@@ -76,6 +83,8 @@ fn charge(session: &mut Session, tenant: &Tenant, shared: &Shared) {
         .collect();
     let why = shared.watts.clone();
     for figures in all_figures(session).filter(|figures| generations.contains(&figures.generation)) {
+        let counters = &figures.counters;
+        figures.bill.tokens = Some((u64::from(counters.n_prompt), u64::from(counters.n_generated)));
         settle(figures, &why);
     }
     // With this tick, what ended before it is whole.
@@ -88,6 +97,10 @@ fn charge(session: &mut Session, tenant: &Tenant, shared: &Shared) {
 
 /// Book to an answer, wherever its figures are, and to the session.
 fn book(session: &mut Session, generation: u64, with: impl Fn(&mut Bill)) {
+    // Loading is no answer's.
+    if generation == LOAD {
+        return with(&mut session.load);
+    }
     with(&mut session.bill);
     for figures in all_figures(session).filter(|figures| figures.generation == generation) {
         with(&mut figures.bill);

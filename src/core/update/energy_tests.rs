@@ -122,3 +122,91 @@ fn an_answer_is_kept_with_the_last_of_its_energy() {
         }
     }
 }
+
+/// Energy is known up to the last tick, so it goes with the tokens up to the last tick: the figure does not fall from
+/// tick to tick while the answer goes on.
+#[test]
+fn a_live_figure_divides_what_belongs_together() {
+    let mut program = Program::new();
+    program.happens(Event::Sample(metered(1, 40.0)));
+    let worker = program.ready("alpha");
+    let pid = 100;
+    program.happens(Event::Worker(worker, WorkerEvent::Spawned { pid }));
+    let id = program.ask("hello");
+    let say = |program: &mut Program, n: u32| {
+        let counters = wire::Counters {
+            n_generated: n,
+            generation_us: u64::from(n - 1) * 100_000,
+            decode_us: u64::from(n) * 100_000,
+            ..wire::Counters::default()
+        };
+        let pieces = vec![wire::Piece { channel: wire::Channel::Answer, text: "x".into() }];
+        program.said(worker, wire::Event::Text { id, pieces, counters, tokens: Vec::new() });
+    };
+    let mut told = Vec::new();
+    for second in 2..30_u32 {
+        // Ten tokens a second, of which some came after the tick.
+        say(&mut program, (second - 1) * 10);
+        let mut tick = metered(u64::from(second), 40.0);
+        let process = crate::core::machine::Process {
+            pid,
+            cpu_share: Some(crate::core::units::Ratio(1.0)),
+            ..crate::core::machine::Process::default()
+        };
+        tick.processes = vec![process];
+        program.happens(Event::Sample(tick));
+        say(&mut program, (second - 1) * 10 + 9);
+        let session = &program.state.fleet.sessions[0];
+        told.extend(session.joules_per_token().value().map(|joules| joules.0));
+        assert_eq!(session.throughput.last().map(f32::round), Some(10.0), "also in the first tick");
+    }
+    assert!(told.len() > 10 && told.iter().all(|joules| (joules - 4.0).abs() < 0.5), "{told:?}");
+}
+
+/// A model that takes long to load, and a text that is scored, are no idle machine.
+#[test]
+fn loading_teaches_no_idle_power() {
+    let mut program = Program::new();
+    program.happens(Event::Sample(metered(1, 40.0)));
+    program.act(Action::Show(crate::core::state::Screen::Library));
+    program.act(Action::Choose);
+    for second in 2..60 {
+        program.happens(Event::Sample(metered(second, 90.0)));
+    }
+    assert_eq!(program.state.attribution.baselines.known, []);
+}
+
+/// A recording tells what was known of idle power, so that it shows what the recorded program showed.
+#[test]
+fn a_recording_holds_the_baselines() {
+    let mut program = Program::new();
+    let baseline = |idle, watts| Baseline {
+        meter: "package-0".to_owned(),
+        device: String::new(),
+        idle,
+        watts: Watts(watts),
+        unix: 0,
+        is_calibrated: true,
+    };
+    let known = vec![baseline(Idle::Empty, 10.0), baseline(Idle::Loaded, 14.0)];
+    program.happens(Event::Baselines(known.clone()));
+    program.happens(Event::Sample(metered(1, 20.0)));
+    let worker = program.ready("alpha");
+    program.happens(Event::Worker(worker, WorkerEvent::Spawned { pid: 100 }));
+    let tick = |second| {
+        let mut tick = metered(second, 20.0);
+        let resident = crate::core::units::Bytes(1000);
+        tick.processes = vec![crate::core::machine::Process { pid: 100, resident, ..Default::default() }];
+        tick
+    };
+    let mut replayed = Program::new();
+    for second in 1..4 {
+        program.happens(Event::Sample(tick(second)));
+        let frame = crate::core::trace::Frame::of(&program.state).unwrap();
+        replayed.happens(Event::Frame(Box::new(frame)));
+    }
+    for (name, state) in [("recorded", &program.state), ("replayed", &replayed.state)] {
+        assert_eq!(state.attribution.baselines.known, known);
+        assert!((state.attribution.tally.standby - 4.0).abs() < 1e-9, "{name}: {:?}", state.attribution.tally);
+    }
+}

@@ -178,12 +178,27 @@ fn ask(state: &mut State, next: Stage) -> Vec<Effect> {
     let QualityOrder { n_chunk, every, .. } = quality.order;
     let score = Score { id: request, text, n_chunk, chunk: quality.chunk, every, distributions };
     quality.stage = next;
-    let worker = state.session(session).map(|session| session.worker);
-    worker.map(|worker| Effect::Tell { worker, request: Request::Score(score) }).into_iter().collect()
+    let now = state.now.uptime;
+    let Some(session) = session::find(state, session) else { return Vec::new() };
+    // It is work as an answer is: no idle power, and no stranger's.
+    session.timer.begin(request, now);
+    Some(session.worker).map(|worker| Effect::Tell { worker, request: Request::Score(score) }).into_iter().collect()
+}
+
+/// The sessions have done what this request asked.
+fn rest(state: &mut State, request: u64) {
+    let now = state.now.uptime;
+    let Some(quality) = state.quality.as_ref().filter(|quality| quality.request == request) else { return };
+    for id in [Some(quality.sessions.0), quality.sessions.1].into_iter().flatten() {
+        if let Some(session) = session::find(state, id) {
+            session.timer.end(now);
+        }
+    }
 }
 
 /// A chunk was weighed.
 pub(super) fn scored(state: &mut State, scored: Scored) -> Vec<Effect> {
+    rest(state, scored.id);
     let Some(quality) = state.quality.as_mut().filter(|quality| quality.request == scored.id) else {
         return Vec::new();
     };
@@ -216,6 +231,7 @@ pub(super) fn scored(state: &mut State, scored: Scored) -> Vec<Effect> {
 
 /// A worker could not do what it was asked, which may have been to weigh a chunk.
 pub(super) fn failed(state: &mut State, id: u64, message: &str, hint: Option<&str>) -> Vec<Effect> {
+    rest(state, id);
     if state.quality.as_ref().is_some_and(|quality| quality.request == id && !quality.is_over()) {
         // A reference that has another vocabulary leaves a file of another length.
         return fail(state, message.to_owned(), hint.map(str::to_owned));

@@ -14,7 +14,11 @@ use super::{list_sessions, sample};
 
 /// Take a recorded tick. The machine's and the sessions' power are attributed anew; an answer's energy is what it was.
 pub(super) fn replayed(state: &mut State, frame: Frame) -> Vec<Effect> {
-    let Frame { uptime_ms, unix, mut sample, sessions } = frame;
+    let Frame { uptime_ms, unix, mut sample, sessions, baselines } = frame;
+    // What the recorded program knew of idle power; recordings of an earlier version tell nothing of it.
+    if !baselines.is_empty() {
+        state.attribution.baselines.known = baselines;
+    }
     sample.at = Moment { uptime: Duration::from_millis(uptime_ms), unix };
     let (now, interval) = (sample.at.uptime, sample.elapsed);
     let mut before = std::mem::take(&mut state.fleet.sessions);
@@ -61,6 +65,7 @@ fn begin(seen: &Seen, history: usize, now: Duration) -> Session {
     let mut session = Session::new(seen.id, WorkerId(u64::MAX), Arc::new(model), seen.name.clone(), settings, history);
     // What it generated before is no throughput of the first tick.
     session.tokens_at_tick = seen.n_generated;
+    session.counted = Some((running(&seen.phase).unwrap_or(0), seen.counters.n_generated, seen.counters.generation_us));
     // Nor is what an answer took before it work of the first tick.
     work(&mut session, seen, now, Duration::ZERO);
     session.phase = seen.phase.clone();
@@ -71,7 +76,6 @@ fn begin(seen: &Seen, history: usize, now: Duration) -> Session {
 /// Time what it did since the tick before, as far as its counters and its phase tell: an answer that began in between is
 /// taken to have begun with the tick, and one that ended to have ended with it.
 fn work(session: &mut Session, seen: &Seen, now: Duration, interval: Duration) {
-    let running = |phase: &Phase| if let Phase::Busy { generation, .. } = phase { Some(*generation) } else { None };
     let (before, generation) = (running(&session.phase), running(&seen.phase));
     if let Some(generation) = generation.filter(|generation| before != Some(*generation)) {
         session.timer.end(now.saturating_sub(interval));
@@ -85,6 +89,11 @@ fn work(session: &mut Session, seen: &Seen, now: Duration, interval: Duration) {
     if generation.is_none() {
         session.timer.end(now);
     }
+}
+
+/// The answer that runs.
+fn running(phase: &Phase) -> Option<u64> {
+    if let Phase::Busy { generation, .. } = phase { Some(*generation) } else { None }
 }
 
 fn take(session: &mut Session, seen: &Seen) {

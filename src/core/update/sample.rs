@@ -7,7 +7,7 @@ use super::super::energy::estimated;
 use super::super::fleet_view;
 use super::super::machine::Sample;
 use super::super::plan;
-use super::super::session::Phase;
+use super::super::session::{Phase, Session};
 use super::super::state::{Focus, Overlay, State};
 use super::super::units::Bytes;
 use super::bench;
@@ -28,9 +28,10 @@ pub(super) fn sampled(state: &mut State, mut sample: Box<Sample>, now: Duration)
         session.gpu_memory = session.pid.and_then(|pid| gpu_memory(&sample, pid));
         let new = session.n_generated - session.tokens_at_tick;
         session.tokens_at_tick = session.n_generated;
-        let rate = if elapsed > 0.0 { new as f64 / elapsed } else { 0.0 };
-        throughput += rate;
-        session.throughput.push(Some(rate as f32));
+        let mean = if elapsed > 0.0 { new as f64 / elapsed } else { 0.0 };
+        throughput += mean;
+        let rate = live_rate(session, new, mean);
+        session.throughput.push(rate.map(|rate| rate as f32));
         session.memory.push(fleet_view::memory(session).map(|bytes| bytes.0 as f32));
         session.power.push(session.watts.value().map(|watts| watts.0 as f32));
     }
@@ -45,6 +46,23 @@ pub(super) fn sampled(state: &mut State, mut sample: Box<Sample>, now: Duration)
     effects.extend(queued(state));
     effects.extend(bench::sampled(state));
     effects
+}
+
+/// Tokens per second while it generated in this tick: an answer begins and ends within a tick, which says nothing about
+/// its speed. Both tokens and time are the worker's. `None` where its first token alone came, whose time is the prompt's;
+/// `mean` where the worker tells no times.
+fn live_rate(session: &mut Session, new: u64, mean: f64) -> Option<f64> {
+    let (generation, counters) = (session.figures.generation, session.figures.counters);
+    let before = session.counted.filter(|(of, ..)| *of == generation);
+    let (_, n_before, us_before) = before.map_or((generation, 1, 0), |(of, n, us)| (of, n.max(1), us));
+    session.counted = Some((generation, counters.n_generated, counters.generation_us));
+    let tokens = counters.n_generated.saturating_sub(n_before);
+    let micros = counters.generation_us.saturating_sub(us_before);
+    match (tokens, micros) {
+        (1.., 1..) => Some(f64::from(tokens) * 1e6 / micros as f64),
+        (0, 0) if new > 0 && counters.n_generated == 1 => None,
+        _ => Some(mean),
+    }
 }
 
 fn gpu_memory(sample: &Sample, pid: u32) -> Option<Bytes> {

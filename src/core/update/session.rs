@@ -95,6 +95,7 @@ pub(super) fn spawn(state: &mut State, id: SessionId) -> Vec<Effect> {
     session.pid = None;
     session.process = None;
     session.n_past = 0;
+    session.timer.load(now.uptime);
     let settings = session.settings;
     let load = Load {
         path: session.model.path().cloned().unwrap_or_default(),

@@ -130,6 +130,7 @@ pub(super) fn loaded() -> Said {
         has_template: true,
         sampling: wire::Sampling::default(),
         load_us: 1000,
+        load_cpu_us: 0,
     }))
 }
 
@@ -384,7 +385,8 @@ fn one_sample_is_one_point_in_every_series() {
     program.said(worker, text(generation, Channel::Answer, "x", 40));
     program.happens(Event::Sample(Box::new(sample(2, 64_000_000_000))));
     let session = &program.state.fleet.sessions[0];
-    assert_eq!(session.throughput.window(9, 0).collect::<Vec<_>>(), [Some(30.0), Some(10.0)]);
+    // The first token's time is the prompt's.
+    assert_eq!(session.throughput.window(9, 0).collect::<Vec<_>>(), [Some(29.0), Some(10.0)]);
     assert_eq!(session.power.last(), None, "no sensor is no zero");
     assert_eq!(program.state.machine.throughput.window(2, 0).collect::<Vec<_>>(), [Some(30.0), Some(10.0)]);
     program.act(Action::Freeze);

@@ -1,15 +1,18 @@
 //! What follows from news of a worker.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use wire::{Channel, Event as Said, FailureKind, Role};
 
 use super::super::answer;
 use super::super::effect::Effect;
 use super::super::event::{Moment, WorkerEvent};
+use super::super::figure::Graded;
 use super::super::model::Outcome;
 use super::super::plan;
 use super::super::session::{End, Phase, Session, SessionId, Step, WorkerId};
+use super::super::settings;
 use super::super::state::{Focus, State};
 use super::session::{answer as answer_now, find, remove, share_threads, watch};
 use super::{context, history, tries};
@@ -59,6 +62,11 @@ fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
             }
         }
         Said::Loaded(loaded) if matches!(session.phase, Phase::Loading { .. }) => {
+            // Of what loading took, ticks have seen a part.
+            let seen = session.process.map_or(0.0, |process| process.cpu_seconds);
+            let cpu = (loaded.load_cpu_us > 0).then(|| Duration::from_micros(loaded.load_cpu_us));
+            let cpu = cpu.map(|cpu| cpu.saturating_sub(Duration::from_secs_f64(seen.max(0.0))));
+            session.timer.loaded(cpu, now.uptime);
             session.loaded = Some(loaded);
             session.phase = Phase::Ready;
             session.since = now;
@@ -151,7 +159,7 @@ fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
 fn answered(state: &mut State, id: SessionId) -> Vec<Effect> {
     let Some(session) = find(state, id) else { return Vec::new() };
     if let Some(rate) = answer::speed(session) {
-        let joules = session.joules_per_token().value().map(|joules| joules.0);
+        let joules = Graded::of(&session.per_token(&settings::Energy::default()));
         let model = session.model.id.clone();
         if let Some(joules) = joules {
             state.library.measured_joules.insert(model.clone(), joules);
@@ -188,6 +196,7 @@ fn exited(state: &mut State, id: SessionId, reason: String, expected: bool, hint
     let written = session.log.iter().rev().map(String::as_str).find(|line| !line.starts_with("engine "));
     let last_words = written.or(hint.as_deref());
     let death = has_died.then(|| (Arc::clone(&session.model), tries::died(&reason, last_words)));
+    session.timer.end(now.uptime);
     session.pid = None;
     session.process = None;
     session.gpu_memory = None;

@@ -95,6 +95,22 @@ fn counters_of_amd_that_fail_leave_the_power_meter() {
     }
 }
 
+/// Two looks in a row, as a command takes them, leave the counter as it is.
+#[test]
+fn a_second_look_at_once_begins_no_counter_anew() {
+    let tree = radeon();
+    tree.set_bytes(METRICS, metrics(1, 3, joules(1000)));
+    let mut sampler = sampler(&tree);
+    sampler.sample(at(0), &[]);
+    sampler.sample(at(1), &[]);
+    tree.set_bytes(METRICS, metrics(1, 3, joules(1075)));
+    let sample = sampler.sample(at(500), &[]);
+    let power = sample.power.iter().find(|power| power.adds).unwrap();
+    let Figure::Known { value, source, .. } = &power.watts else { panic!("{power:?}") };
+    assert_eq!((value.0.round(), source.as_str()), (150.0, "amdgpu energy gpu-2"));
+    assert_eq!(power.energy.map(|energy| energy.0.round()), Some(75.0));
+}
+
 #[test]
 fn power_that_can_not_be_is_dropped() {
     for (power, expected) in [

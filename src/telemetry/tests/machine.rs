@@ -102,6 +102,7 @@ fn processes_have_their_part_of_the_busy_time() {
         pid: 4242,
         cores: 0.01,
         cpu_share: None,
+        cpu_seconds: 6.0,
         resident: Bytes(614_400_000),
         anonymous: Bytes(102_400_000),
         swapped: Bytes(2_048_000),

@@ -207,6 +207,55 @@ fn counters_that_repeat_are_read_once() {
     }
 }
 
+/// Two dies that begin at 0, as after a start of the machine, and are two.
+#[test]
+fn dies_that_are_equal_once_are_two() {
+    let tree = Tree::workstation();
+    tree.remove("sys/class/power_supply");
+    tree.remove("sys/class/powercap");
+    for number in [0, 1] {
+        tree.set(&format!("{ZONES}:{number}/name"), format!("package-0-die-{number}"));
+        tree.set(&format!("{ZONES}:{number}/max_energy_range_uj"), 65_532_610_987_u64);
+        tree.set(&energy(&format!(":{number}")), 1_000_000);
+    }
+    let mut sampler = sampler(&tree);
+    sampler.sample(at(0), &[]);
+    let mut totals = Vec::new();
+    for (second, joules) in [(1, [40, 40]), (2, [40, 55]), (3, [50, 50])] {
+        for (zone, joules) in [":0", ":1"].iter().zip(joules) {
+            tree.add(&energy(zone), joules * 1_000_000);
+        }
+        let sample = sampler.sample(at(second * 1000), &[]);
+        totals.push(sample.total_power().map(|watts| watts.0.round()));
+    }
+    // As long as they are alike nobody can tell; then both count, also where they go on alike.
+    assert_eq!(totals, [Some(40.0), Some(95.0), Some(100.0)]);
+}
+
+/// A counter that goes on every four and a half seconds: what it tells is the machine's power, over all that it covers.
+#[test]
+fn a_counter_that_tells_late_tells_no_more_than_there_was() {
+    let tree = Tree::workstation();
+    tree.remove("sys/class/power_supply");
+    let package = energy(":0");
+    let shown = |second: f64| (1000.0 + (second / 4.5).floor() * 4.5 * 40.0) * 1e6;
+    let mut sampler = sampler(&tree);
+    let (mut told, mut joules) = (Vec::new(), 0.0);
+    for second in 0..60 {
+        // It was read for the first time two seconds after a step.
+        tree.set(&package, shown(f64::from(second) + 2.0) as u64);
+        let sample = sampler.sample(at(u64::from(second as u32) * 1000), &[]);
+        let power = sample.power.iter().find(|power| power.name == "package-0").unwrap();
+        told.extend(power.watts.value().map(|watts| watts.0));
+        joules += power.energy.map_or(0.0, |energy| energy.0);
+    }
+    assert!(told.len() >= 11, "{told:?}");
+    assert!(told.iter().skip(1).all(|watts| (watts - 40.0).abs() < 5.0), "{told:?}");
+    assert!(told.iter().all(|watts| *watts < 46.0), "{told:?}");
+    // What it counted before it was first read is not told.
+    assert!(joules <= 60.0 * 40.0, "{joules}");
+}
+
 #[test]
 fn the_second_way_to_the_same_counter_stands_in_for_the_first() {
     let sample = ticks(|tree| tree.remove(&format!("{ZONES}:")), |tree| tree.add(&energy("-mmio:0"), 12_000_000));

@@ -212,6 +212,7 @@ impl Machine {
             has_template: true,
             sampling,
             load_us: 1,
+            load_cpu_us: 0,
         };
         self.said(session, Said::Loaded(Box::new(loaded)));
     }

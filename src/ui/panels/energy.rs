@@ -53,7 +53,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &
         let text = format!("{bar} {watched} of {whole} s without an answer, {}", calibration.idle.word());
         rest = pair(canvas, rest, "calibrating", Meaning::Accent, text);
     }
-    let tally = state.attribution.tally;
+    let tally = state.attribution.power;
     if tally.seconds > 0.0 {
         let owners = [
             ("sessions", tally.sessions),
@@ -63,8 +63,8 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &
             (if airy { "unattributed" } else { "rest" }, tally.unattributed),
         ];
         // What gets nothing is left out, since the row is long.
-        let watts = owners.map(|(owner, joules)| (owner, joules.max(0.0) / tally.seconds));
-        let shown = watts.into_iter().filter(|(_, watts)| *watts >= 0.005);
+        let shown =
+            owners.into_iter().map(|(owner, watts)| (owner, watts.max(0.0))).filter(|(_, watts)| *watts >= 0.005);
         let text: Vec<_> = shown.map(|(owner, watts)| format!("{owner} {}", Watts(watts))).collect();
         rest = pair(canvas, rest, "power goes to", Meaning::Text, text.join(" · "));
     }

@@ -71,13 +71,8 @@ fn head(canvas: &Canvas<'_>, state: &State, quality: &Quality, said: String) -> 
     let Some(all) = quality::summary(&quality.model) else { return lines };
     let estimate =
         |estimate: Estimate, places: usize| format!("{:.places$} ± {:.places$}", estimate.value, estimate.interval);
-    let percent = |share: Estimate| Estimate { value: 100.0 * share.value, interval: 100.0 * share.interval };
     if let (Some(divergence), Some(agreement)) = (all.divergence, all.agreement) {
-        let figures = format!(
-            "KL divergence {} nats a token · top-1 agreement {} %",
-            estimate(divergence, 4),
-            estimate(percent(agreement), 1)
-        );
+        let figures = format!("KL divergence {} nats/token · top-1 agreement {agreement:.1}", estimate(divergence, 4));
         lines.push((figures, canvas.style(Meaning::Text)));
     }
     let of = quality::summary(&quality.reference).map_or_else(String::new, |reference| {

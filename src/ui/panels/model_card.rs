@@ -8,7 +8,7 @@ use super::openness_card;
 use crate::core::advice::advice;
 use crate::core::fit::{CACHES, Fit, Place, cache_name, fit, table};
 use crate::core::model::{Format, Model, Status};
-use crate::core::units::{ago, digits, tokens};
+use crate::core::units::{ago, tokens};
 use crate::core::{State, what};
 use ratatui::layout::Rect;
 
@@ -175,7 +175,7 @@ fn facts(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
     }
     if let Some(rate) = state.library.measured.get(&model.id) {
         let joules = state.library.measured_joules.get(&model.id);
-        let joules = joules.map_or_else(String::new, |joules| format!(", {} J per token", digits(*joules)));
+        let joules = joules.map_or_else(String::new, |joules| format!(", {}", joules.text("J per token")));
         let value = [canvas.span(Meaning::Text, format!("{rate:.1} tok/s{joules} here"))];
         rest = pair(canvas, rest, "measured", &value);
     }

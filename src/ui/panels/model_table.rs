@@ -11,7 +11,7 @@ use crate::core::State;
 use crate::core::fit::{Fit, fit};
 use crate::core::model::{Model, Status};
 use crate::core::state::LibrarySort;
-use crate::core::units::{digits, parameters, span, tokens};
+use crate::core::units::{parameters, span, tokens};
 
 const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {
     Column { head, width, align, rank }
@@ -88,7 +88,7 @@ fn row<'a>(canvas: &Canvas<'_>, state: &State, model: &'a Model) -> Row<'a> {
         one(Meaning::Muted, stores(model)),
         one(Meaning::Muted, used(state, model)),
         or_dash(measured),
-        or_dash(state.library.measured_joules.get(&model.id).map(|joules| digits(*joules))),
+        or_dash(state.library.measured_joules.get(&model.id).map(|joules| joules.brief())),
         match &model.status {
             // Which format it is, the column of its quantisation says.
             Status::OtherFormat(_) => vec![canvas.span(Meaning::Bad, "✕"), canvas.span(Meaning::Muted, " no GGUF")],

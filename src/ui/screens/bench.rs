@@ -18,6 +18,7 @@ use super::super::widgets::table::{self, Align, Column, Row as TableRow};
 use super::super::widgets::{bar, graph, text};
 use crate::core::State;
 use crate::core::bench::{Bench, Cell, LanePhase, Phase, Row};
+use crate::core::figure::Graded;
 use crate::core::statistics::Change;
 use crate::core::units::{counted, digits, or_dash, span, tokens};
 
@@ -163,7 +164,7 @@ fn cells<'a>(canvas: &Canvas<'_>, bench: &'a Bench, index: usize, row: &'a Row) 
         dash(rate.map(|rate| digits(rate.mean))),
         dash(rate.and_then(|rate| rate.half_width()).map(digits)),
         dash(latencies),
-        dash(row.joules().map(digits)),
+        dash(row.joules().map(Graded::brief)),
         earlier(canvas, row),
         verdict(canvas, bench, row, runs),
     ];

@@ -7,6 +7,7 @@ use super::super::theme::Meaning;
 use super::super::view::ViewState;
 use super::super::widgets::table::{self, Align, Column, Row as TableRow};
 use crate::core::State;
+use crate::core::figure::Graded;
 use crate::core::history::Entry;
 use crate::core::units::{counted, digits, or_dash, span};
 
@@ -77,7 +78,7 @@ fn cells<'a>(canvas: &Canvas<'_>, state: &State, entry: &'a Entry) -> TableRow<'
         text(entry.kind.name().to_owned()),
         text(format!("{models}{more}")),
         text(or_dash(entry.rate.map(digits))),
-        text(or_dash(entry.joules.map(digits))),
+        text(or_dash(entry.joules.map(Graded::brief))),
         text(entry.title.clone()),
     ];
     TableRow { cells, instead: None }

@@ -1,0 +1,242 @@
+//! The rows: a command each, what it tells, and what was true.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::machine::{Machine, Truth, Worked, is_possible};
+use crate::model;
+use crate::support::House;
+
+/// Tokens of an answer: some seconds of work.
+const TOKENS: &str = "500";
+/// Those of one that a counter which goes on every few seconds can tell something of.
+const LONG: &str = "6000";
+/// A machine on which others take fewer cores than this is quiet.
+const QUIET: f64 = 0.1;
+/// What a figure may be off by on a quiet machine.
+const BOUND: f64 = 0.05;
+
+/// How a row is measured.
+type Row = fn(&Lab, &str);
+
+const ROWS: &[(&str, Row)] = &[
+    ("run, uncalibrated", |lab, name| lab.run(name, Machine::default(), false)),
+    ("run, calibrated", |lab, name| lab.run(name, Machine::default(), true)),
+    ("run, a counter that wraps", |lab, name| {
+        lab.run(name, Machine { range: 1_100_000_000, ..Machine::default() }, true);
+    }),
+    ("run, a counter that is reset", |lab, name| {
+        let back = Some((Duration::from_secs(3), 900.0));
+        lab.run(name, Machine { back, ..Machine::default() }, true);
+    }),
+    ("run, a counter that is late", |lab, name| {
+        lab.answer(name, Machine { update: Duration::from_millis(4500), ..Machine::default() }, true, LONG);
+    }),
+    ("run, short, loading apart", Lab::short),
+    ("race, uncalibrated", |lab, name| lab.race(name, false)),
+    ("race, calibrated", |lab, name| lab.race(name, true)),
+    ("bench, uncalibrated", |lab, name| lab.bench(name, false)),
+    ("bench, calibrated", |lab, name| lab.bench(name, true)),
+    ("suite, uncalibrated", |lab, name| lab.suite(name, false)),
+    ("suite, calibrated", |lab, name| lab.suite(name, true)),
+    ("power, a counter that is late", Lab::power),
+];
+
+/// Measure the rows whose name contains a word, or all.
+pub(crate) fn measure(words: &[String]) {
+    if let Err(reason) = is_possible() {
+        return row("skipped", "all", &reason, "");
+    }
+    if !cfg!(feature = "llama") {
+        return row("skipped", "all", "built without llama.cpp", "");
+    }
+    let lab = Lab::new();
+    for (name, measure) in ROWS {
+        let is_wanted = words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
+        // One that fails has said why, and the others are measured all the same.
+        if is_wanted && std::panic::catch_unwind(|| measure(&lab, name)).is_err() {
+            row("skipped", name, "could not be measured", "");
+        }
+    }
+}
+
+/// Where it is measured.
+struct Lab {
+    house: House,
+    model: PathBuf,
+}
+
+/// What is told: a value, its relative uncertainty and its grade.
+#[derive(Debug)]
+struct Told {
+    value: Option<f64>,
+    relative: f64,
+    grade: String,
+}
+
+impl Told {
+    fn of(value: &Value, relative: &Value, grade: &Value) -> Self {
+        let grade = grade.as_str().unwrap_or("no grade").to_owned();
+        Self { value: value.as_f64(), relative: relative.as_f64().unwrap_or(0.0), grade }
+    }
+}
+
+impl Lab {
+    fn new() -> Self {
+        let house = House::new();
+        let model = house.write("models/truth.gguf", model::file());
+        Self { house, model }
+    }
+
+    /// Run a command on a machine, with a baseline that was calibrated before or without.
+    fn on(&self, machine: Machine, is_calibrated: bool, arguments: &[&str]) -> (Value, Truth) {
+        let baselines = self.house.path("data/taffrail/energy-baselines.json");
+        if is_calibrated {
+            self.house.write("data/taffrail/energy-baselines.json", self.baselines(machine.idle).to_string());
+        } else if baselines.exists() {
+            std::fs::remove_file(&baselines).unwrap();
+        }
+        let (output, truth) = machine.run(&self.house.command(arguments));
+        let text = String::from_utf8_lossy(&output.stdout);
+        let document = serde_json::from_str(&text)
+            .unwrap_or_else(|error| panic!("{error}: {text} {}", String::from_utf8_lossy(&output.stderr)));
+        (document, truth)
+    }
+
+    /// What a calibration would have found.
+    fn baselines(&self, watts: f64) -> Value {
+        let device = self.house.run(&["top", "--json", "--once"]).json()["host"]["processor"].clone();
+        let one = |idle: &str| {
+            json!({
+                "meter": "package-0", "device": device, "idle": idle, "watts": watts, "unix": 0, "is_calibrated": true,
+            })
+        };
+        json!([one("empty"), one("loaded")])
+    }
+
+    fn path(&self) -> &str {
+        Path::to_str(&self.model).unwrap()
+    }
+
+    fn run(&self, name: &str, machine: Machine, is_calibrated: bool) {
+        self.answer(name, machine, is_calibrated, TOKENS);
+    }
+
+    fn answer(&self, name: &str, machine: Machine, is_calibrated: bool, tokens: &str) {
+        let mut arguments = vec!["run", self.path(), "-p", "x", "--max-tokens", tokens, "--temperature", "0", "--json"];
+        arguments.extend(["--context", "8192"]);
+        let (document, truth) = self.on(machine, is_calibrated, &arguments);
+        let (energy, rate) = (&document["energy"], document["generation_tokens_per_second"].as_f64().unwrap());
+        let told = Told::of(&energy["joules_per_token"], &energy["relative_uncertainty"], &energy["grade"]);
+        let worked = truth.workers.first().copied().unwrap_or_default();
+        compare(name, "J/token", &told, worked.watts() / rate, &truth);
+        dynamic(name, energy, is_calibrated, worked, rate, &truth);
+    }
+
+    /// Answers that are as short as a tick, behind a load in the same tick.
+    fn short(&self, name: &str) {
+        let arguments = ["run", self.path(), "-p", "x", "--max-tokens", "200", "--temperature", "0", "--json"];
+        let (document, truth) = self.on(Machine::default(), true, &arguments);
+        let (energy, tokens) = (&document["energy"], document["tokens"]["generated"].as_f64().unwrap());
+        let told = Told::of(&energy["joules_per_token"], &energy["relative_uncertainty"], &energy["grade"]);
+        let rate = document["generation_tokens_per_second"].as_f64().unwrap();
+        let watts = truth.workers.first().copied().unwrap_or_default().watts();
+        compare(&format!("{name}: {:.1} s", tokens / rate), "J/token", &told, watts / rate, &truth);
+    }
+
+    fn race(&self, name: &str, is_calibrated: bool) {
+        let other = format!("{}@threads=1", self.path());
+        let arguments =
+            ["race", self.path(), &other, "-p", "x", "--max-tokens", TOKENS, "--temperature", "0", "--json"];
+        let (document, truth) = self.on(Machine::default(), is_calibrated, &arguments);
+        for (column, worked) in document["columns"].as_array().unwrap().iter().zip(&truth.workers) {
+            let (energy, rate) = (&column["energy"], column["generation_tokens_per_second"].as_f64().unwrap());
+            let told = Told::of(&energy["joules_per_token"], &energy["relative_uncertainty"], &energy["grade"]);
+            let name = format!("{name}: {}", column["name"].as_str().unwrap());
+            compare(&name, "J/token", &told, worked.watts() / rate, &truth);
+            dynamic(&name, energy, is_calibrated, *worked, rate, &truth);
+        }
+    }
+
+    fn bench(&self, name: &str, is_calibrated: bool) {
+        let arguments = ["bench", self.path(), "--pp", "512", "--tg", "256", "-r", "5", "--keep-tainted", "--json"];
+        let (document, truth) = self.on(Machine::default(), is_calibrated, &arguments);
+        let worked = truth.workers.first().copied().unwrap_or_default();
+        for row in document["rows"].as_array().unwrap() {
+            let rate = row["tokens_per_second"].as_f64().unwrap();
+            let told = Told::of(&row["joules_per_token"], &row["joules_relative_uncertainty"], &row["joules_grade"]);
+            let name = format!("{name}: {}", row["test"].as_str().unwrap());
+            compare(&name, "J/token", &told, worked.watts() / rate, &truth);
+            dynamic(&name, row, is_calibrated, worked, rate, &truth);
+        }
+    }
+
+    fn suite(&self, name: &str, is_calibrated: bool) {
+        let prompt = |id: u32| {
+            format!(
+                "[[prompts]]\nid = \"p{id}\"\ntext = \"x\"\nmax_tokens = {TOKENS}\nchecks = [{{ min_words = 1 }}]\n"
+            )
+        };
+        let text = format!("name = \"truth\"\n{}", (0..3).map(prompt).collect::<String>());
+        let suite = self.house.write("suite.toml", text);
+        let arguments = ["suite", suite.to_str().unwrap(), self.path(), "--anew", "--json"];
+        let (document, truth) = self.on(Machine::default(), is_calibrated, &arguments);
+        let model = &document["models"][0];
+        let told = Told::of(&model["joules_per_answer"], &model["joules_relative_uncertainty"], &model["joules_grade"]);
+        let seconds = model["seconds_per_answer"].as_f64().unwrap();
+        let watts = truth.workers.first().copied().unwrap_or_default().watts();
+        compare(name, "J/answer", &told, watts * seconds, &truth);
+    }
+
+    /// No reading may tell more than the machine ever drew.
+    fn power(&self, name: &str) {
+        let machine = Machine { update: Duration::from_millis(4500), ..Machine::default() };
+        let arguments = ["run", self.path(), "-p", "x", "--max-tokens", "6000", "--context", "8192", "--json"];
+        let history = self.house.path("data/taffrail/history.db");
+        let (_, truth) = self.on(machine, true, &arguments);
+        assert!(history.exists(), "the answer was not kept");
+        let records = self.house.run(&["history", "--json"]).json();
+        let id = records["records"][0]["id"].as_i64().unwrap();
+        let record = self.house.run(&["history", "--show", &id.to_string(), "--json"]).json();
+        let watts = record["samples"].as_array().into_iter().flatten().filter_map(|one| one["watts"].as_f64());
+        let most = watts.fold(0.0, f64::max);
+        let figure = format!("told {most:.1} W at most, true {:.1} W", truth.most);
+        let keeps = most <= truth.most * 1.15;
+        row(if keeps { "ok" } else { "misses" }, name, &figure, "no more than the machine's own, by 15 %");
+    }
+}
+
+/// With a baseline the part above idle is known as well, which tells that the baseline was made use of.
+fn dynamic(name: &str, energy: &Value, is_calibrated: bool, worked: Worked, rate: f64, truth: &Truth) {
+    if is_calibrated {
+        let relative = if energy["grade"].is_string() { "relative_uncertainty" } else { "joules_relative_uncertainty" };
+        let grade = if energy["grade"].is_string() { "grade" } else { "joules_grade" };
+        let told = Told::of(&energy["dynamic_joules_per_token"], &energy[relative], &energy[grade]);
+        compare(&format!("{name}, above idle"), "J/token", &told, worked.dynamic / worked.seconds / rate, truth);
+    }
+}
+
+/// Tell what was told and what is true.
+fn compare(name: &str, unit: &str, told: &Told, truth: f64, about: &Truth) {
+    let Some(value) = told.value else {
+        return row("misses", name, &format!("told nothing, true {truth:.4} {unit}"), "a figure");
+    };
+    let off = value / truth - 1.0;
+    let is_quiet = about.others < QUIET;
+    let bound = if is_quiet { told.relative.min(BOUND) } else { told.relative };
+    let state = if is_quiet { String::new() } else { format!(", others took {:.1} cores", about.others) };
+    let figure = format!(
+        "told {value:.4} ±{:.0} % ({}), true {truth:.4} {unit}: {:+.1} %{state}",
+        told.relative * 100.0,
+        told.grade,
+        off * 100.0
+    );
+    row(if off.abs() <= bound { "ok" } else { "misses" }, name, &figure, &format!("within {:.0} %", bound * 100.0));
+}
+
+#[expect(clippy::print_stdout, reason = "a bench prints")]
+fn row(verdict: &str, what: &str, figure: &str, bound: &str) {
+    println!("{verdict:<8} {what:<44} {figure:<90} {bound}");
+}

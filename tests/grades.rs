@@ -1,0 +1,225 @@
+//! No figure of energy leaves the program without its grade: every document is walked, and each figure's grade looked for.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use serde_json::Value;
+use taffrail::cli::{bench, top};
+use taffrail::core::figure::{Grade, Graded};
+use taffrail::core::history::{Filter, Kind, Measured, Reading, Record};
+use taffrail::core::{State, answer, report};
+use taffrail::history::{Format, History};
+use taffrail::ui::fixture::scene;
+
+const GRADES: [&str; 4] = ["measured", "apportioned", "estimated", "unknown"];
+
+/// Whether a name is one of energy, or of what follows from it.
+fn is_energy(name: &str) -> bool {
+    let is_about = ["joules", "watts", "watt_hours", "co2e", "POWER_USAGE"].iter().any(|word| name.contains(word));
+    is_about && !["uncertainty", "range", "grade", "per_token_of", "unknown"].iter().any(|word| name.contains(word))
+}
+
+/// Walk a document; gives how many figures of energy it holds.
+fn walk(place: &str, value: &Value) -> usize {
+    match value {
+        Value::Object(fields) => {
+            let mut count = 0;
+            for (name, inner) in fields {
+                if is_energy(name) && inner.is_number() {
+                    let own = name.split('_').next().unwrap_or_default();
+                    let kin = ["grade", &format!("{name}_grade"), &format!("{own}_grade"), "joules_grade"];
+                    let grade = kin.iter().find_map(|kin| fields.get(*kin)?.as_str().map(str::to_owned));
+                    assert!(
+                        grade.as_deref().is_some_and(|grade| GRADES.contains(&grade)),
+                        "{place}: {name} has no grade beside it: {value:#}"
+                    );
+                    count += 1;
+                }
+                // A figure is an object of its own.
+                if is_energy(name) && inner["value"].is_number() {
+                    assert!(inner["grade"].is_string(), "{place}: {name} has no grade: {inner:#}");
+                    count += 1;
+                }
+                count += walk(&format!("{place}.{name}"), inner);
+            }
+            count
+        }
+        Value::Array(items) => items.iter().map(|item| walk(place, item)).sum(),
+        _ => 0,
+    }
+}
+
+/// Walk CSV: a column of energy has a column of grades, which is never empty beside a figure.
+fn walk_csv(place: &str, text: &str) -> usize {
+    let mut lines = text.lines();
+    let heads: Vec<&str> = lines.next().unwrap().split(',').collect();
+    let energies: Vec<usize> = (0..heads.len()).filter(|at| is_energy(heads[*at])).collect();
+    let grades: Vec<usize> = (0..heads.len()).filter(|at| heads[*at].ends_with("_grade")).collect();
+    assert!(!energies.is_empty() && !grades.is_empty(), "{place}: {heads:?}");
+    let mut count = 0;
+    for line in lines {
+        // No cell of these documents holds a comma between quotes before its energy, but models' ids may be quoted.
+        let cells: Vec<&str> = line.split(',').collect();
+        assert_eq!(cells.len(), heads.len(), "{place}: {line}");
+        for at in &energies {
+            if !cells[*at].is_empty() {
+                assert!(grades.iter().all(|grade| GRADES.contains(&cells[*grade])), "{place}: {line}");
+                count += 1;
+            }
+        }
+    }
+    count
+}
+
+/// Walk Prometheus' text: a metric of energy has a label of its grade.
+fn walk_prometheus(place: &str, text: &str) -> usize {
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let energies = lines.filter(|line| is_energy(line.split(['{', ' ']).next().unwrap()));
+    energies
+        .map(|line| assert!(GRADES.iter().any(|grade| line.contains(&format!("grade=\"{grade}\""))), "{place}: {line}"))
+        .count()
+}
+
+/// Walk the tables of a page: below a head of energy no figure stands bare.
+fn walk_html(place: &str, page: &str) -> usize {
+    let cells = |row: &str, tag: &str| -> Vec<String> {
+        let tag = format!("<{tag}");
+        let cells = row.split(tag.as_str()).skip(1);
+        cells.map(|cell| cell.split_once('>').unwrap().1.split('<').next().unwrap().to_owned()).collect()
+    };
+    let mut count = 0;
+    for table in page.split("<table>").skip(1) {
+        let table = table.split("</table>").next().unwrap();
+        let (head, body) = table.split_once("</thead>").unwrap();
+        let heads = cells(head.split_once("<tr>").unwrap().1, "th");
+        for row in body.split("<tr>").skip(1) {
+            for (head, cell) in heads.iter().zip(cells(row, "td")) {
+                if head.starts_with("J/") && cell != "—" {
+                    let is_graded = cell.starts_with(['≈', '~', '?']) || cell.contains('±');
+                    assert!(is_graded, "{place}: `{cell}` below {head}");
+                    count += 1;
+                }
+            }
+        }
+    }
+    let bare = page.contains("power, W<") || page.contains("power, W\"");
+    assert!(!bare, "{place}: a plot of power without a grade");
+    count
+}
+
+fn race() -> (State, Value) {
+    let state = scene("race").unwrap();
+    let document = taffrail::core::race::export::document(state.race.race.as_ref().unwrap());
+    (state, document)
+}
+
+#[test]
+fn every_json_document_has_grades() {
+    let fleet = scene("fleet").unwrap();
+    let with_energy = fleet.fleet.sessions.iter().map(|session| answer::document(&fleet, session));
+    let answers: Vec<Value> = with_energy.collect();
+    assert!(walk("run", &Value::from(answers)) > 0);
+    assert!(walk("race", &race().1) > 0);
+    let benched = scene("bench").unwrap();
+    assert!(walk("bench", &taffrail::core::bench::document(&benched.bench)) > 0);
+    for scene_name in ["machine", "top-sessions", "fleet"] {
+        let state = scene(scene_name).unwrap();
+        let mut out = Vec::new();
+        top::run(&top::Top { json: true, once: true, ..top::Top::default() }, &state, &mut out).unwrap();
+        assert!(walk("top", &serde_json::from_slice(&out).unwrap()) > 0, "{scene_name}");
+    }
+}
+
+#[test]
+fn every_table_of_a_bench_has_grades() {
+    let state = scene("bench").unwrap();
+    let mut out = Vec::new();
+    bench::write_csv(&state.bench, &mut out).unwrap();
+    assert!(walk_csv("bench --csv", &String::from_utf8(out).unwrap()) > 0);
+    let mut out = Vec::new();
+    bench::write_markdown(&state.bench, &mut out).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    let place = text.lines().next().unwrap().split('|').position(|head| head.trim() == "J/tok").unwrap();
+    for line in text.lines().skip(2) {
+        let cell = line.split('|').nth(place).unwrap().trim();
+        assert!(cell == "—" || cell.starts_with('≈'), "the fixture's energy is apportioned: {line}");
+    }
+}
+
+#[test]
+fn what_is_looked_at_has_grades() {
+    for scene_name in ["machine", "top-sessions", "fleet"] {
+        let state = scene(scene_name).unwrap();
+        let mut out = Vec::new();
+        top::run(&top::Top { prometheus: true, ..top::Top::default() }, &state, &mut out).unwrap();
+        assert!(walk_prometheus("top --prometheus", &String::from_utf8(out).unwrap()) > 0, "{scene_name}");
+        let csv = top::Top { csv: true, once: true, ..top::Top::default() };
+        let mut out = Vec::new();
+        top::begin(&csv, &mut out).unwrap();
+        top::run(&csv, &state, &mut out).unwrap();
+        assert!(walk_csv("top --csv", &String::from_utf8(out).unwrap()) > 0, "{scene_name}");
+    }
+}
+
+/// A record of each kind, with and without a grade that was kept.
+fn records() -> Vec<Record> {
+    let fleet = scene("fleet").unwrap();
+    let session = fleet.fleet.sessions.iter().find(|session| session.figures.energy.value().is_some()).unwrap();
+    let suite = serde_json::json!({
+        "schema": "taffrail/suite/1",
+        "models": [
+            { "name": "new", "joules_per_answer": 3.5, "joules_grade": "apportioned", "joules_relative_uncertainty": 0.2 },
+            { "name": "old", "joules_per_answer": 3.5, "answers": [{ "joules": 3.5, "grade": "estimated" }] },
+        ],
+    });
+    let bodies = [
+        (Kind::Run, answer::document(&fleet, session)),
+        (Kind::Race, race().1),
+        (Kind::Bench, taffrail::core::bench::document(&scene("bench").unwrap().bench)),
+        (Kind::Suite, suite),
+    ];
+    let grades = [Some(Grade::Measured), Some(Grade::Apportioned), Some(Grade::Estimated), None];
+    let record = |((kind, body), grade): ((Kind, Value), Option<Grade>)| {
+        let joules = Some(Graded { value: 0.41, grade, relative: grade.map(|_| 0.2) });
+        let measured = Measured { what: "tg".to_owned(), rate: Some(40.0), n: 1, joules, ..Measured::default() };
+        let sample = |after| Reading { after, watts: Some(42.0), watts_grade: grade, ..Reading::default() };
+        Record {
+            models: vec!["m".to_owned()],
+            figures: vec![measured],
+            samples: vec![sample(0), sample(1000)],
+            ..Record::new(kind, 1_700_000_000_000, "title".to_owned(), body)
+        }
+    };
+    bodies.into_iter().zip(grades).map(record).collect()
+}
+
+#[test]
+fn every_page_has_grades() {
+    for record in records() {
+        let page = report::html(&record);
+        assert!(walk_html(record.kind.name(), &page) > 0, "{}", record.kind.name());
+        let text = report::plain_text(&record);
+        let line = text.lines().find(|line| line.contains("J/tok")).unwrap();
+        assert!(line.contains('±') || line.contains('≈') || line.contains('~') || line.contains('?'), "{line}");
+    }
+}
+
+#[test]
+fn the_history_keeps_grades_and_tells_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut history = History::open(&folder.path().join("history.db")).unwrap();
+    let records = records();
+    for record in &records {
+        history.add(record).unwrap();
+    }
+    let mut out = Vec::new();
+    history.export(&Filter::default(), Format::Json, &mut out).unwrap();
+    let document: Value = serde_json::from_slice(&out).unwrap();
+    // Bodies of an earlier version stay as they were written.
+    let new = document["records"].as_array().unwrap().iter().filter(|record| record["kind"] != "suite");
+    assert!(new.map(|record| walk("history --json", record)).sum::<usize>() > 10);
+    let mut out = Vec::new();
+    history.export(&Filter::default(), Format::Csv, &mut out).unwrap();
+    assert_eq!(walk_csv("history --csv", &String::from_utf8(out).unwrap()), records.len());
+    let found = history.get(1).unwrap().unwrap();
+    assert_eq!((found.figures, found.samples), (records[0].figures.clone(), records[0].samples.clone()));
+}
