@@ -87,13 +87,16 @@ pub(crate) fn command(house: &House, arguments: &[&str]) -> Command {
     command
 }
 
-/// All files of the stores by their place in the house: links by where they lead, others by hash, time, rights and names.
+/// All files of the stores but those in the trash, by their place in the house: links by where they lead, others by hash, time, rights and names.
 pub(crate) fn files(house: &House) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let mut waiting: Vec<PathBuf> = STORES.iter().map(|store| house.path(store)).filter(|path| path.is_dir()).collect();
     while let Some(folder) = waiting.pop() {
         for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
             let metadata = path.symlink_metadata().unwrap();
+            if path.ends_with(".taffrail-trash") {
+                continue;
+            }
             let what = if metadata.is_symlink() {
                 std::fs::read_link(&path).unwrap().display().to_string()
             } else if metadata.is_dir() {
