@@ -19,7 +19,7 @@ pub(crate) struct Size {
 }
 
 /// Cases of one test that run at once at full size: most of their time is waiting.
-const AT_ONCE: usize = 2;
+const AT_ONCE: usize = 4;
 
 /// Run the cases, each with its number, which is its seed, and a generator of that seed.
 pub(crate) fn run(name: &str, size: &Size, case: impl Fn(u64, &mut Pcg64Mcg) + Sync) {
@@ -106,7 +106,8 @@ pub(crate) fn has_ended_well(what: &str, ran: &Ran) {
 pub(crate) fn living(house: &House) -> Vec<u32> {
     let home = format!("HOME={}", house.path("").display());
     let home = home.trim_end_matches('/').as_bytes();
-    let pids = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let pids =
+        std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     // A zombie has no surroundings any more.
     let is_at_home = |pid: &u32| {
         let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
@@ -124,7 +125,8 @@ pub(crate) fn leaves_no_orphan(house: &House) {
             return;
         }
         if start.elapsed() > Duration::from_secs(2) {
-            let lines: Vec<_> = living.iter().map(|pid| std::fs::read_to_string(format!("/proc/{pid}/cmdline"))).collect();
+            let lines: Vec<_> =
+                living.iter().map(|pid| std::fs::read_to_string(format!("/proc/{pid}/cmdline"))).collect();
             for pid in living {
                 signal(pid, "KILL");
             }

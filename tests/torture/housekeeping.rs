@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -32,7 +32,11 @@ const fn operation(killed: &'static [&'static str]) -> Operation {
     Operation { before: &[], killed, is_final: false }
 }
 
-const fn after(before: &'static [&'static [&'static str]], killed: &'static [&'static str], is_final: bool) -> Operation {
+const fn after(
+    before: &'static [&'static [&'static str]],
+    killed: &'static [&'static str],
+    is_final: bool,
+) -> Operation {
     Operation { before, killed, is_final }
 }
 
@@ -74,22 +78,56 @@ fn undisturbed(operation: &Operation) -> (Files, Duration) {
     (files(&house), start.elapsed())
 }
 
-/// Start a command and kill it within about this time: at any moment, or while it stands still behind one of its steps
-/// since nobody reads what it tells.
-fn kill(house: &House, arguments: &[&str], time: Duration, random: &mut Pcg64Mcg) {
+/// When a command is killed.
+#[derive(Clone, Copy, PartialEq)]
+enum When {
+    /// At any moment.
+    Anytime,
+    /// While it does its steps, which are a few milliseconds of its time.
+    Working,
+    /// While it stands still behind one of its steps, since nobody reads what it tells.
+    Halted,
+}
+
+/// Start a command and kill it; undisturbed it takes about this time.
+fn kill(house: &House, arguments: &[&str], time: Duration, when: When, random: &mut Pcg64Mcg) {
     let (_reader, mut writer) = std::io::pipe().unwrap();
-    let stands_still = random.random_bool(0.5);
     let mut killed = command(house, arguments);
-    if stands_still {
+    if when == When::Halted {
         // Room for some lines in the last page alone.
         let room = random.random_range(0..1200);
         writer.write_all(&vec![b'.'; PAGES * PAGE - room]).unwrap();
         killed.arg("--verbose");
     }
     let mut child = killed.stdout(Stdio::null()).stderr(writer).spawn().unwrap();
-    pass(if stands_still { time + moment(random, time) } else { moment(random, time) });
+    match when {
+        When::Anytime => pass(moment(random, time)),
+        When::Working => {
+            wait_for_work(house, &mut child);
+            pass(moment(random, Duration::from_millis(4)));
+        }
+        When::Halted => {
+            wait_for_work(house, &mut child);
+            pass(Duration::from_millis(20));
+        }
+    }
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+/// Wait until the journal says that steps are being done, or all is over.
+fn wait_for_work(house: &House, child: &mut Child) {
+    let journal = house.path("data/taffrail/house");
+    let is_at_work = || {
+        let records = std::fs::read_dir(&journal).into_iter().flatten().flatten().map(|entry| entry.path());
+        let mut texts = records.filter_map(|path| std::fs::read_to_string(path).ok());
+        texts.any(|text| ["doing\"", "emptying\""].iter().any(|phase| text.contains(phase)))
+    };
+    let start = Instant::now();
+    while !is_at_work() && child.try_wait().unwrap().is_none() {
+        assert!(start.elapsed() < PATIENCE, "it neither begins nor ends");
+        std::thread::park_timeout(Duration::from_micros(100));
+    }
 }
 
 #[test]
@@ -102,10 +140,11 @@ fn a_kill_within_housekeeping_loses_nothing() {
         let what = format!("{:?} after {:?}", operation.killed, operation.before);
         let house = prepared(operation);
         let before = files(&house);
-        kill(&house, operation.killed, *time, random);
+        let when = [When::Anytime, When::Working, When::Working, When::Halted][random.random_range(0..4)];
+        kill(&house, operation.killed, *time, when, random);
         // The next start is killed too, now and then.
         if random.random_bool(0.3) {
-            kill(&house, &["ls"], Duration::from_millis(60), random);
+            kill(&house, &["ls"], Duration::from_millis(60), When::Anytime, random);
         }
         let ran = run(&house, &["ls"]);
         assert_eq!(ran.code, Some(0), "{what}: {ran:?}");

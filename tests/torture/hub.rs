@@ -76,8 +76,18 @@ fn lies(other: &str) -> Vec<Lie> {
         lies.push(Lie { name, method, part, times, wrong, end });
     };
     for size in [
-        "-1", "9223372036854775807", "9223372036854775808", "18446744073709551615", "18446744073709551616", "1e30",
-        "1000000000000000", "17592186044417000", "1.5", "\"12\"", "null", "{}",
+        "-1",
+        "9223372036854775807",
+        "9223372036854775808",
+        "18446744073709551615",
+        "18446744073709551616",
+        "1e30",
+        "1000000000000000",
+        "17592186044417000",
+        "1.5",
+        "\"12\"",
+        "null",
+        "{}",
     ] {
         tell(format!("a list's size of {size}"), "GET", "/tree/", ALWAYS, Wrong::List(list(FILE, size)), May);
     }
@@ -122,24 +132,45 @@ fn lies(other: &str) -> Vec<Lie> {
         says("/resolve/", "HEAD", "X-Repo-Commit", commit.to_owned(), Fails);
     }
     for (header, value) in [("Content-Length", "299999"), ("Content-Length", "9223372036854775807")] {
-        tell(format!("{header}: {value}"), "GET", "/resolve/", 1, Wrong::Headers(vec![(header, value.to_owned())]), May);
+        tell(
+            format!("{header}: {value}"),
+            "GET",
+            "/resolve/",
+            1,
+            Wrong::Headers(vec![(header, value.to_owned())]),
+            May,
+        );
     }
     let to = |status, location: &str| Wrong::Status(status, vec![("Location", location.to_owned())]);
     let bare = other.trim_start_matches("http://");
     for (method, part) in [("GET", "/tree/"), ("HEAD", "/resolve/"), ("GET", "/resolve/")] {
-        for location in [
-            "file:///etc/passwd", "ftp://127.0.0.1/x", "//", "http://", "javascript:alert(1)", "\u{1}", "?a", "",
-        ] {
+        for location in
+            ["file:///etc/passwd", "ftp://127.0.0.1/x", "//", "http://", "javascript:alert(1)", "\u{1}", "?a", ""]
+        {
             tell(format!("a redirect to {location:?}"), method, part, ALWAYS, to(302, location), Fails);
         }
         // The other host has the file, and asks for a token.
         for status in [301, 302, 303, 307, 308] {
-            tell(format!("a {status} to another host"), method, part, ALWAYS, Wrong::Mirror(status, other.to_owned()), May);
+            tell(
+                format!("a {status} to another host"),
+                method,
+                part,
+                ALWAYS,
+                Wrong::Mirror(status, other.to_owned()),
+                May,
+            );
         }
         let with_user = format!("http://huggingface.co:{TOKEN}@{bare}");
         tell("a redirect with a user".to_owned(), method, part, ALWAYS, Wrong::Mirror(307, with_user), May);
         for status in [204, 205, 304, 400, 401, 402, 403, 404, 410, 418, 451] {
-            tell(format!("status {status} of {method} {part}"), method, part, ALWAYS, Wrong::Status(status, vec![]), Fails);
+            tell(
+                format!("status {status} of {method} {part}"),
+                method,
+                part,
+                ALWAYS,
+                Wrong::Status(status, vec![]),
+                Fails,
+            );
         }
         let wait = Wrong::Status(429, vec![("Retry-After", "0".to_owned())]);
         tell(format!("status 429 of {method} {part}"), method, part, 1, wait, May);
@@ -232,7 +263,8 @@ fn look(name: &str, house: &House, folder: &Path) -> u64 {
             total += look(name, house, &path);
             continue;
         }
-        let is_expected = ["hub/models--pequod--whale-GGUF/", "hub/.locks/models--pequod--whale-GGUF/", "data/", "cache/"];
+        let is_expected =
+            ["hub/models--pequod--whale-GGUF/", "hub/.locks/models--pequod--whale-GGUF/", "data/", "cache/"];
         let is_own = |place: &str| place == "hub/CACHEDIR.TAG" || place == "hub/version.txt";
         assert!(is_expected.iter().any(|own| place.starts_with(own)) || is_own(&place), "{name}: {place}");
         assert!(!place.contains("evil") && !place.contains(char::is_control), "{name}: {place}");

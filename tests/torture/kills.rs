@@ -96,7 +96,8 @@ fn killed_command(arguments: &[&str], is_told: bool, random: &mut Pcg64Mcg) -> (
     let mut command = house.command(arguments);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let shown = Arc::new(Mutex::new(Shown(Vec::new())));
-    let (kept, mut stdout, mut stderr) = (Arc::clone(&shown), child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    let (kept, mut stdout, mut stderr) =
+        (Arc::clone(&shown), child.stdout.take().unwrap(), child.stderr.take().unwrap());
     let reader = std::thread::spawn(move || {
         let (mut all, mut buffer) = (Vec::new(), [0; 4096]);
         let mut read = |buffer: &mut [u8]| if is_told { stderr.read(buffer) } else { stdout.read(buffer) };
