@@ -14,7 +14,7 @@ use crate::stores::{command, files, furnished};
 use crate::support::House;
 
 /// The longest that a command takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Pages that a pipe holds, as Linux makes it.
 const PAGES: usize = 16;
 const PAGE: usize = 4096;

@@ -68,13 +68,26 @@ fn paths() -> Vec<String> {
     paths.iter().map(|path| (*path).to_owned()).chain(["evil".repeat(2000) + "-Q8_0.gguf"]).collect()
 }
 
+/// As often as it is asked.
+const ALWAYS: usize = usize::MAX;
+
 /// Every lie; `other` is a host that is none of the hub's.
 fn lies(other: &str) -> Vec<Lie> {
-    const ALWAYS: usize = usize::MAX;
     let mut lies = Vec::new();
     let mut tell = |name: String, method, part, times, wrong, end| {
         lies.push(Lie { name, method, part, times, wrong, end });
     };
+    in_lists(&mut tell);
+    in_headers(other, &mut tell);
+    in_redirects(other, &mut tell);
+    in_files(other, &mut tell);
+    lies
+}
+
+/// Takes a lie: its name, the method and a part of the address that it answers, how often, what, and how a pull may end.
+type Tell<'a> = &'a mut dyn FnMut(String, &'static str, &'static str, usize, Wrong, End);
+
+fn in_lists(tell: Tell<'_>) {
     for size in [
         "-1",
         "9223372036854775807",
@@ -111,6 +124,9 @@ fn lies(other: &str) -> Vec<Lie> {
         tell(format!("for a list {what}"), "GET", "/tree/", ALWAYS, Wrong::List(text), Fails);
     }
     tell("a list without end".to_owned(), "GET", "/tree/", ALWAYS, Wrong::Endless, Fails);
+}
+
+fn in_headers(other: &str, tell: Tell<'_>) {
     let mut says = |part, method, header: &'static str, value: String, end| {
         let name = format!("{header}: {value:.60} in {method} {part}");
         tell(name, method, part, ALWAYS, Wrong::Headers(vec![(header, value)]), end);
@@ -141,6 +157,9 @@ fn lies(other: &str) -> Vec<Lie> {
             May,
         );
     }
+}
+
+fn in_redirects(other: &str, tell: Tell<'_>) {
     let to = |status, location: &str| Wrong::Status(status, vec![("Location", location.to_owned())]);
     let bare = other.trim_start_matches("http://");
     for (method, part) in [("GET", "/tree/"), ("HEAD", "/resolve/"), ("GET", "/resolve/")] {
@@ -175,19 +194,21 @@ fn lies(other: &str) -> Vec<Lie> {
         let wait = Wrong::Status(429, vec![("Retry-After", "0".to_owned())]);
         tell(format!("status 429 of {method} {part}"), method, part, 1, wait, May);
     }
+}
+
+fn in_files(other: &str, tell: Tell<'_>) {
     tell("the file elsewhere".to_owned(), "GET", "/resolve/", ALWAYS, Wrong::Elsewhere(other.to_owned()), May);
     for (what, wrong, end) in [
         ("another byte", Wrong::Changed, Fails),
         ("a byte more", Wrong::Length(1), Fails),
         ("a byte less", Wrong::Length(-1), Fails),
-        ("twice the bytes", Wrong::Length(LENGTH as isize as i64), Fails),
+        ("twice the bytes", Wrong::Length(LENGTH.cast_signed() as i64), Fails),
         ("bytes without end", Wrong::Endless, Fails),
     ] {
         tell(format!("{what} in the file"), "GET", "/resolve/", ALWAYS, wrong, end);
     }
     tell("a file that is cut".to_owned(), "GET", "/resolve/", 2, Wrong::Cut(100_000), May);
     tell("silence".to_owned(), "GET", "/resolve/", 1, Wrong::Silence, May);
-    lies
 }
 
 fn content() -> Vec<u8> {

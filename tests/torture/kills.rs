@@ -14,7 +14,7 @@ use crate::cases::{self, Size, ends_within, has_ended_well, leaves_no_orphan, li
 use crate::support::{House, Terminal, is_worker, signal, wait_for};
 
 /// The longest that a start takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Text that has been shown for so long is kept.
 const KEPT_AFTER: Duration = Duration::from_secs(1);
 /// What the program itself says where answers stand.

@@ -64,16 +64,11 @@ pub(crate) fn furnished() -> House {
     for (path, label) in [("mine/copy.gguf", "b"), ("mine/c.gguf", "c"), (".lmstudio/models/p/r/one.gguf", "b")] {
         house.write(path, model(label));
     }
-    house.write(
-        "config/taffrail/config.toml",
-        format!(
-            "[library]\nuse_starter = false\nollama = {:?}\nfolders = [{:?}]\n",
-            house.path("ollama"),
-            house.path("mine")
-        ),
-    );
+    let [ollama, mine] = ["ollama", "mine"].map(|store| house.path(store).display().to_string());
+    let settings = format!("[library]\nuse_starter = false\nollama = '{ollama}'\nfolders = ['{mine}']\n");
+    house.write("config/taffrail/config.toml", settings);
     // The same in each house, so that two can be compared.
-    let old = SystemTime::UNIX_EPOCH + Duration::from_secs(1_764_000_000);
+    let old = SystemTime::UNIX_EPOCH + Duration::from_hours(490_000);
     for path in files(&house).into_keys().map(|path| house.path(&path)).filter(|path| !path.is_symlink()) {
         std::fs::File::options().write(true).open(path).unwrap().set_modified(old).unwrap();
     }
