@@ -333,6 +333,12 @@ const CASES: &[Case] = &[
         ran: &["cargo fmt --all --check"],
         ..COMPLETE
     },
+    Case {
+        name: "torture",
+        arguments: &["torture"],
+        ran: &["cargo test --release --workspace --test torture"],
+        ..COMPLETE
+    },
     Case { name: "bench", arguments: &["bench"], ran: &["cargo bench"], ..COMPLETE },
     Case {
         name: "fmt needs no compiler",
@@ -435,7 +441,7 @@ fn help_names_every_command() {
     for arguments in [&["help"][..], &[]] {
         let (status, help, told) = run(&Case { arguments, ..COMPLETE });
         assert_eq!((status, told.as_str()), (0, ""));
-        for command in ["run", "test", "bench", "fmt", "lint", "help"] {
+        for command in ["run", "test", "torture", "bench", "fmt", "lint", "help"] {
             assert!(help.contains(&format!("./dev {command}")), "{command}");
         }
     }

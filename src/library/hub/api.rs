@@ -15,6 +15,10 @@ const MAX_RESULTS: usize = 50;
 const MAX_FILES: usize = 20_000;
 /// Pages of one repository's list of files; the hub gives 1,000 files a page.
 const MAX_PAGES: usize = 20;
+/// The largest file that can be true: 16 TiB, the most that ext4 holds; the hub itself takes 500 GB at most.
+const MAX_FILE: u64 = 16 << 40;
+/// The largest repository that can be true.
+const MAX_REPOSITORY: u64 = 1 << 50;
 /// Characters of a text of the hub.
 const MAX_TEXT: usize = 200;
 
@@ -72,6 +76,7 @@ impl Client {
             }));
             files.truncate(MAX_FILES);
         }
+        check_sizes(&files)?;
         Ok(files)
     }
 
@@ -85,11 +90,9 @@ impl Client {
         let etag = text("x-linked-etag").or_else(|| text("etag")).ok_or_else(|| missing("hash"))?;
         let commit = text("x-repo-commit").ok_or_else(|| missing("commit"))?;
         let size = text("x-linked-size").or_else(|| text("content-length")).and_then(|size| size.parse().ok());
-        Ok(Head {
-            digest: names::digest(etag)?,
-            commit: names::commit(commit)?,
-            size: size.ok_or_else(|| missing("length"))?,
-        })
+        let size = size.ok_or_else(|| missing("length"))?;
+        check_size(path, size)?;
+        Ok(Head { digest: names::digest(etag)?, commit: names::commit(commit)?, size })
     }
 
     /// Where a file is.
@@ -99,6 +102,24 @@ impl Client {
         names::check_path(path)?;
         self.url(repository.split('/').chain(["resolve", revision]).chain(path.split('/')))
     }
+}
+
+/// Whether a file's size can be true. What can't is told in bytes, as the hub does.
+fn check_size(path: &str, size: u64) -> Result<(), Problem> {
+    if size <= MAX_FILE {
+        return Ok(());
+    }
+    Err(Problem::Answer(format!("{path} would have {size} bytes, more than a disk holds")))
+}
+
+/// Whether the sizes of a repository's files can be true, also together.
+fn check_sizes(files: &[RemoteFile]) -> Result<(), Problem> {
+    files.iter().try_for_each(|file| check_size(&file.path, file.size.0))?;
+    let total: Bytes = files.iter().map(|file| file.size).sum();
+    if total.0 <= MAX_REPOSITORY {
+        return Ok(());
+    }
+    Err(Problem::Answer(format!("its files would have {} bytes together, more than a disk holds", total.0)))
 }
 
 fn repository(info: ModelInfo) -> Repository {
@@ -124,6 +145,24 @@ fn seconds(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_that_no_disk_holds_are_refused() {
+        let file = |size| RemoteFile { path: "m.gguf".to_owned(), size: Bytes(size) };
+        for (sizes, is_right) in [
+            (vec![0, 1, 500_000_000_000, MAX_FILE], true),
+            (vec![MAX_FILE + 1], false),
+            (vec![1, 1 << 63], false),
+            (vec![u64::MAX, u64::MAX], false),
+            (vec![MAX_FILE; 64], true),
+            (vec![MAX_FILE; 65], false),
+        ] {
+            let files: Vec<_> = sizes.iter().copied().map(file).collect();
+            let checked = check_sizes(&files).map_err(|problem| problem.to_string());
+            assert_eq!(checked.is_ok(), is_right, "{sizes:?}");
+            assert!(checked.err().is_none_or(|text| text.contains("more than a disk holds") && !text.contains("PB")));
+        }
+    }
 
     #[test]
     fn times_are_read() {

@@ -226,8 +226,9 @@ fn redirected(response: &Response, from: &Url) -> Result<Option<Url>, Problem> {
     let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
     let to = location.and_then(|location| from.join(location).ok()).filter(Url::has_host);
     let mut to = to.ok_or_else(|| refused("to nowhere"))?;
-    // What stands behind it is the browser's.
+    // What stands behind it is the browser's, and a name and a password in it would be sent as ours.
     to.set_fragment(None);
+    without_user(&mut to);
     match (from.scheme(), to.scheme()) {
         (_, "https") | ("http", "http") => Ok(Some(to)),
         _ => Err(refused(&format!("to {}, which is not encrypted", host_of(&to)))),
@@ -238,7 +239,16 @@ fn redirected(response: &Response, from: &Url) -> Result<Option<Url>, Problem> {
 fn next_page(link: &str, base: &Url) -> Option<Url> {
     let part = link.split(',').find(|part| part.contains("rel=\"next\""))?;
     let (_, rest) = part.split_once('<')?;
-    base.join(rest.split_once('>')?.0).ok()
+    let mut next = base.join(rest.split_once('>')?.0).ok()?;
+    without_user(&mut next);
+    Some(next)
+}
+
+/// Take the name and the password out of an address.
+fn without_user(url: &mut Url) {
+    // An address that can have neither has none.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
 }
 
 pub(super) fn broken(error: &reqwest::Error) -> Problem {

@@ -94,6 +94,8 @@ pub enum Wrong {
     Silence,
     /// Sends a list without an end.
     Endless,
+    /// Sends this as a list.
+    List(String),
     /// Sends so many bytes at once, with a pause after each.
     Drip(usize, Duration),
 }
@@ -303,6 +305,7 @@ fn answer(repos: &[Repo], seen: &Seen, wrong: Option<&Wrong>) -> Answer {
         Some(Wrong::Mirror(status, base)) => {
             return Answer::new(*status, "").with("Location", format!("{base}{}", seen.path));
         }
+        Some(Wrong::List(text)) => return Answer::new(200, &**text).with("Content-Type", "application/json"),
         Some(Wrong::Relative) => return Answer::new(307, "").with("Location", format!("{}?moved", seen.path)),
         _ => {}
     }

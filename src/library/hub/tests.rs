@@ -398,8 +398,19 @@ fn the_length_of_a_redirect_is_not_the_files() {
 }
 
 #[test]
+fn a_redirect_gives_no_name_and_password() {
+    let sea = Sea::new(&[("m.gguf", b"x")]);
+    let other = FakeHub::start(vec![sea.repo.clone()]);
+    sea.hub.fault("GET", "/api/", 9, Wrong::Mirror(307, other.endpoint.replace("http://", "http://name:password@")));
+    let _ = runtime().block_on(sea.client().files(REPOSITORY, "main"));
+    let seen = other.seen();
+    assert!(!seen.is_empty() && seen.iter().all(|seen| seen.authorization.is_none()), "{seen:?}");
+}
+
+#[test]
 fn refusals_say_what_to_do() {
     let status = |status, code: &str| Wrong::Status(status, vec![("X-Error-Code", code.to_owned())]);
+    let impossible = r#"[{"type":"file","oid":"0","size":9223372036854775807,"path":"m.gguf"}]"#.to_owned();
     for (wrong, kind, reason, hint) in [
         (status(401, "GatedRepo"), FailureKind::Refused, "is gated", "/pequod/whale, and set HF_TOKEN"),
         (status(403, "GatedRepo"), FailureKind::Refused, "is gated", "accept the terms at http"),
@@ -411,6 +422,7 @@ fn refusals_say_what_to_do() {
         (Wrong::Status(502, vec![]), FailureKind::Failed, "status 502", "try again"),
         (Wrong::Silence, FailureKind::Failed, "did not answer in time", "network"),
         (Wrong::Endless, FailureKind::Failed, "makes no sense", ""),
+        (Wrong::List(impossible), FailureKind::Failed, "9223372036854775807 bytes, more than a disk holds", ""),
     ] {
         let sea = Sea::new(&[("m.gguf", b"x")]);
         sea.hub.fault("GET", "/api/", 9, wrong);
