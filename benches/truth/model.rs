@@ -62,7 +62,7 @@ pub(crate) fn file() -> Vec<u8> {
 /// Numbers from 1/64 to 1/32 of both signs, f16.
 fn halves(count: u64) -> Vec<u8> {
     let half = |index: u64| {
-        let sign = if index % 7 % 2 == 0 { 0 } else { 0x8000 };
+        let sign = if (index % 7).is_multiple_of(2) { 0 } else { 0x8000 };
         (sign | 9 << 10 | (index % 1021) as u16).to_le_bytes()
     };
     (0..count).flat_map(half).collect()

@@ -12,7 +12,7 @@ use crate::support::House;
 /// Tokens of an answer: some seconds of work.
 const TOKENS: &str = "500";
 /// Those of one that a counter which goes on every few seconds can tell something of.
-const LONG: &str = "6000";
+const LONG: &str = "4000";
 /// A machine on which others take fewer cores than this is quiet.
 const QUIET: f64 = 0.1;
 /// What a figure may be off by on a quiet machine.
@@ -175,9 +175,7 @@ impl Lab {
 
     fn suite(&self, name: &str, is_calibrated: bool) {
         let prompt = |id: u32| {
-            format!(
-                "[[prompts]]\nid = \"p{id}\"\ntext = \"x\"\nmax_tokens = {TOKENS}\nchecks = [{{ min_words = 1 }}]\n"
-            )
+            format!("[[prompt]]\nid = \"p{id}\"\ntext = \"x\"\nmax_tokens = {TOKENS}\nchecks = [{{ min_words = 1 }}]\n")
         };
         let text = format!("name = \"truth\"\n{}", (0..3).map(prompt).collect::<String>());
         let suite = self.house.write("suite.toml", text);

@@ -231,7 +231,7 @@ mod joules {
     use super::super::figure::{Graded, UNKNOWN};
 
     #[derive(Deserialize)]
-    struct Joules {
+    struct Kept {
         #[serde(default)]
         joules: Option<f64>,
         #[serde(default)]
@@ -240,7 +240,7 @@ mod joules {
         joules_relative_uncertainty: Option<f64>,
     }
 
-    #[expect(clippy::trivially_copy_pass_by_ref, clippy::ref_option, reason = "serde's signature")]
+    #[expect(clippy::ref_option, reason = "serde's signature")]
     pub(super) fn serialize<S: Serializer>(joules: &Option<Graded>, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("joules", &joules.map(|joules| joules.value))?;
@@ -250,7 +250,7 @@ mod joules {
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Graded>, D::Error> {
-        let Joules { joules, joules_grade, joules_relative_uncertainty } = Joules::deserialize(deserializer)?;
+        let Kept { joules, joules_grade, joules_relative_uncertainty } = Kept::deserialize(deserializer)?;
         Ok(Graded::kept(joules, joules_grade.as_deref(), joules_relative_uncertainty))
     }
 }

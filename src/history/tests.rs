@@ -240,11 +240,12 @@ fn a_file_of_the_first_version_keeps_what_it_has() {
     }
     assert_eq!(history.get(7).unwrap().unwrap().kind, Kind::Bench);
     // How its energy came about was not kept, which is no better than it is.
-    let old = Some(Graded { value: 0.5, grade: None, relative: None });
+    let ungraded = Graded { value: 0.5, grade: None, relative: None };
+    let old = Some(ungraded);
     assert_eq!(history.get(7).unwrap().unwrap().figures[0].joules, old);
     assert_eq!(history.measured().unwrap()[0].1.joules, old);
     let listed = history.list(&Filter::default(), Page { before: None, rows: 9 }).unwrap();
-    assert_eq!((listed[0].joules, old.unwrap().text("J/tok").as_str()), (old, "?0.50 J/tok"));
+    assert_eq!((listed[0].joules, ungraded.text("J/tok").as_str()), (old, "?0.50 J/tok"));
     let mut out = Vec::new();
     history.export(&Filter::default(), Format::Csv, &mut out).unwrap();
     assert!(String::from_utf8(out).unwrap().contains(",0.5,unknown,\n"));

@@ -134,9 +134,9 @@ impl Read {
         for read in READERS {
             for _ in 0..ROUNDS {
                 barrier.wait();
-                let begin = Instant::now();
+                let from = Instant::now();
                 black_box(read(black_box(buffer)));
-                spans.push((begin, Instant::now()));
+                spans.push((from, Instant::now()));
             }
         }
         let seconds = began.elapsed().as_secs_f64();

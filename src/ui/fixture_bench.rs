@@ -100,8 +100,8 @@ fn charged(watts: f64, seconds: f64) -> Bill {
     Bill { prompt: bill.generation, ..Bill::default() }
 }
 
-fn graded(joules: f64) -> Option<Graded> {
-    Some(Graded { value: joules, grade: Some(Grade::Apportioned), relative: Some(0.22) })
+fn graded(joules: f64) -> Graded {
+    Graded { value: joules, grade: Some(Grade::Apportioned), relative: Some(0.22) }
 }
 
 /// What was run before.
@@ -120,9 +120,9 @@ pub(super) fn history() -> State {
         is_sealed: false,
     };
     let entries = vec![
-        entry(240, Kind::Run, vec![name(0)], "Why is the sky blue?", Some(42.7), graded(2.76)),
+        entry(240, Kind::Run, vec![name(0)], "Why is the sky blue?", Some(42.7), Some(graded(2.76))),
         entry(239, Kind::Bench, vec![name(0), name(1)], "pp512, tg128 · 5 times", Some(42.9), None),
-        entry(238, Kind::Race, vec![name(0), name(1)], "Explain RAPL in two sentences.", Some(41.0), graded(2.8)),
+        entry(238, Kind::Race, vec![name(0), name(1)], "Explain RAPL in two sentences.", Some(41.0), Some(graded(2.8))),
         entry(237, Kind::Vote, vec![name(0), name(1)], "Explain RAPL in two sentences.", None, None),
         entry(
             236,

@@ -111,8 +111,8 @@ pub(super) fn remarks(bench: &Bench, err: &mut impl Write) {
 /// A row for each speed.
 pub(super) fn csv(bench: &Bench, out: &mut impl Write) -> io::Result<()> {
     const HEAD: &str = "model,test,n_prompt,n_gen,depth,parallel,batch,threads,tokens_per_second,half_width_95,deviation,\
-                        n,tainted,ttft_ms,p50_ms,p90_ms,p99_ms,joules_per_token,joules_grade,\
-                        joules_relative_uncertainty,dynamic_joules_per_token";
+                        n,tainted,ttft_ms,p50_ms,p90_ms,p99_ms,joules_per_token,\
+                        joules_grade,joules_relative_uncertainty,dynamic_joules_per_token";
     let mut table = csv::Writer::from_writer(out);
     table.write_record(HEAD.split(','))?;
     let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());

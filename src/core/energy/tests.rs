@@ -540,8 +540,8 @@ fn a_split_of_two_packages_errs_as_one() {
         let mut sample = sample(1);
         sample.power = (0..n).map(|index| power(Domain::Package(index), 40.0)).collect();
         let (shared, _) = attribution.tick(&sample, &[tenant(7, 1, 1.0)], PERIOD);
-        let shares: Vec<_> = shared[0].shares.iter().map(|share| Share { update: 0.01, ..share.clone() }).collect();
-        let bill = bill_of(&shares);
+        let all: Vec<_> = shared[0].shares.iter().map(|share| Share { update: 0.01, ..share.clone() }).collect();
+        let bill = bill_of(&all);
         let figure = bill.answer(&Energy::default(), &Figure::unknown("test"));
         figure.value().unwrap().relative
     };

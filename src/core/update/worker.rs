@@ -62,11 +62,7 @@ fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
             }
         }
         Said::Loaded(loaded) if matches!(session.phase, Phase::Loading { .. }) => {
-            // Of what loading took, ticks have seen a part.
-            let seen = session.process.map_or(0.0, |process| process.cpu_seconds);
-            let cpu = (loaded.load_cpu_us > 0).then(|| Duration::from_micros(loaded.load_cpu_us));
-            let cpu = cpu.map(|cpu| cpu.saturating_sub(Duration::from_secs_f64(seen.max(0.0))));
-            session.timer.loaded(cpu, now.uptime);
+            session.timer.loaded(since_tick(session, loaded.load_cpu_us), now.uptime);
             session.loaded = Some(loaded);
             session.phase = Phase::Ready;
             session.since = now;
@@ -153,6 +149,13 @@ fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
         _ => {}
     }
     Vec::new()
+}
+
+/// Processor time of loading that no tick has seen yet; `None` where the worker doesn't tell it.
+fn since_tick(session: &Session, load_cpu_us: u64) -> Option<Duration> {
+    let seen = session.process.map_or(0.0, |process| process.cpu_seconds);
+    let all = (load_cpu_us > 0).then(|| Duration::from_micros(load_cpu_us))?;
+    Some(all.saturating_sub(Duration::from_secs_f64(seen.max(0.0))))
 }
 
 /// An answer is whole: what it tells of the model, and the next one's threads.
