@@ -40,9 +40,9 @@ fn the_picture_is_what_the_view_draws() {
 
 #[test]
 fn every_key_in_the_table_is_bound() {
-    use Context::{Confirm, Filter, Fleet, Form, Help, Library, Machine, Palette, Prompt, Refused};
+    use Context::{Bench, Confirm, Filter, Fleet, Form, Help, Library, Machine, Palette, Prompt, Refused};
     let keymap = Keymap::default();
-    let bound: BTreeSet<String> = [Fleet, Library, Machine, Prompt, Filter, Palette, Form, Confirm, Refused, Help]
+    let bound: BTreeSet<String> = [Fleet, Library, Bench, Machine, Prompt, Filter, Palette, Form, Confirm, Refused, Help]
         .into_iter()
         .flat_map(|context| keymap.all(context))
         .flat_map(|(_, keys)| keys.split(' ').map(str::to_owned).collect::<Vec<_>>())
