@@ -42,11 +42,12 @@ fn the_picture_is_what_the_view_draws() {
 fn every_key_in_the_table_is_bound() {
     use Context::{Bench, Confirm, Filter, Fleet, Form, Help, Library, Machine, Palette, Prompt, Refused};
     let keymap = Keymap::default();
-    let bound: BTreeSet<String> = [Fleet, Library, Bench, Machine, Prompt, Filter, Palette, Form, Confirm, Refused, Help]
-        .into_iter()
-        .flat_map(|context| keymap.all(context))
-        .flat_map(|(_, keys)| keys.split(' ').map(str::to_owned).collect::<Vec<_>>())
-        .collect();
+    let bound: BTreeSet<String> =
+        [Fleet, Library, Bench, Machine, Prompt, Filter, Palette, Form, Confirm, Refused, Help]
+            .into_iter()
+            .flat_map(|context| keymap.all(context))
+            .flat_map(|(_, keys)| keys.split(' ').map(str::to_owned).collect::<Vec<_>>())
+            .collect();
     let (_, text) = readme();
     let table = text.split_once("| Key |").unwrap().1.split_once("\n\n").unwrap().0;
     let keys: Vec<&str> = table.split('`').skip(1).step_by(2).collect();

@@ -75,7 +75,10 @@ fn every_kind_has_a_report_and_votes_have_standings() {
         let ran = house.run(&["history", "--html", &id.to_string()]);
         let page = &ran.stdout;
         assert!(page.starts_with("<!doctype html>") && !page.contains("<script"), "{kind:?}: {page}");
-        assert!(page.contains("&lt;script&gt;alert(1)") && page.contains("power, W (unknown): 40.0 to 290"), "{kind:?}: {page}");
+        assert!(
+            page.contains("&lt;script&gt;alert(1)") && page.contains("power, W (unknown): 40.0 to 290"),
+            "{kind:?}: {page}"
+        );
         assert_eq!(page.contains("one-7b"), kind != Kind::Race, "{kind:?}");
     }
     assert!(house.run(&["history", "--html", "3"]).stdout.contains("one-7b"), "the vote has broken the seal");
