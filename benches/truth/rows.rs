@@ -11,7 +11,8 @@ use crate::support::House;
 
 /// Tokens of an answer: some seconds of work.
 const TOKENS: &str = "500";
-/// Those of one that a counter which goes on every few seconds can tell something of.
+/// Those of one of which a counter that goes on every few seconds tells something, and one without a baseline, whose
+/// answers must be as long as some ticks.
 const LONG: &str = "4000";
 /// A machine on which others take fewer cores than this is quiet.
 const QUIET: f64 = 0.1;
@@ -175,11 +176,11 @@ impl Lab {
 
     fn suite(&self, name: &str, is_calibrated: bool) {
         let prompt = |id: u32| {
-            format!("[[prompt]]\nid = \"p{id}\"\ntext = \"x\"\nmax_tokens = {TOKENS}\nchecks = [{{ min_words = 1 }}]\n")
+            format!("[[prompt]]\nid = \"p{id}\"\ntext = \"x\"\nmax_tokens = {LONG}\nchecks = [{{ min_words = 1 }}]\n")
         };
-        let text = format!("name = \"truth\"\n{}", (0..3).map(prompt).collect::<String>());
+        let text = format!("name = \"truth\"\n{}", (0..2).map(prompt).collect::<String>());
         let suite = self.house.write("suite.toml", text);
-        let arguments = ["suite", suite.to_str().unwrap(), self.path(), "--anew", "--json"];
+        let arguments = ["suite", suite.to_str().unwrap(), self.path(), "--anew", "--context", "8192", "--json"];
         let (document, truth) = self.on(Machine::default(), is_calibrated, &arguments);
         let model = &document["models"][0];
         let told = Told::of(&model["joules_per_answer"], &model["joules_relative_uncertainty"], &model["joules_grade"]);
