@@ -7,16 +7,17 @@ use std::time::Duration;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
+use domain::editor::Edit;
+use domain::event::{LibraryEvent, Moment};
+use domain::model::Model;
+use domain::state::Screen;
+use domain::testing as fixture;
+use domain::{Action, Event, State, update};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use taffrail::core::editor::Edit;
-use taffrail::core::event::{LibraryEvent, Moment};
-use taffrail::core::model::Model;
-use taffrail::core::state::Screen;
-use taffrail::core::{Action, Event, State, update};
-use taffrail::ui::{Keymap, Theme, ViewState, fixture, view};
+use taffrail::ui::{Keymap, Theme, ViewState, view};
 
 type Group<'a> = BenchmarkGroup<'a, WallTime>;
 

@@ -8,14 +8,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use domain::energy::Idle;
+use domain::figure::Figure;
+use domain::machine::Domain;
+use domain::session::{Phase, Step};
+use domain::testing as fixture;
+use domain::trace::Frame;
+use domain::units::{Celsius, Joules, Ratio, Watts};
 use taffrail::app::recording::Recorder;
-use taffrail::core::energy::Idle;
-use taffrail::core::figure::Figure;
-use taffrail::core::machine::Domain;
-use taffrail::core::session::{Phase, Step};
-use taffrail::core::trace::Frame;
-use taffrail::core::units::{Celsius, Joules, Ratio, Watts};
-use taffrail::ui::fixture;
 
 /// Seconds that are recorded.
 const SECONDS: u32 = 300;
@@ -57,7 +57,7 @@ fn main() {
         }
         let processes = state.fleet.sessions.iter().filter_map(|session| {
             let share = Ratio(if session.is_busy() { 0.35 } else { 0.0 });
-            session.process.map(|process| taffrail::core::machine::Process {
+            session.process.map(|process| domain::machine::Process {
                 cpu_share: Some(share),
                 cores: share.0 * 10.0,
                 ..process

@@ -8,7 +8,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use taffrail::core::Moment;
+use domain::Moment;
 use taffrail::telemetry::Sampler;
 
 const SAMPLES: u32 = 500;

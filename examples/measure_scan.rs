@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 
-use taffrail::core::settings;
+use domain::settings;
 use taffrail::library::{self, Env};
 
 fn main() -> io::Result<()> {

@@ -6,7 +6,6 @@
 pub mod app;
 pub mod cli;
 pub mod config;
-pub mod core;
 pub mod engine;
 pub mod history;
 pub mod library;

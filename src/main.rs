@@ -4,16 +4,16 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use domain::event::LibraryEvent;
+use domain::model::Model;
+use domain::openness::{Openness, Table};
+use domain::settings::{Library, Settings};
+use domain::state::Screen as Shown;
+use domain::trace::Frame;
 use taffrail::app::recording::Recorder;
 use taffrail::app::replay::Replay;
 use taffrail::app::{App, Clock, dashboard, glance, survey, terminal_width};
 use taffrail::cli::{self, Command, Exit};
-use taffrail::core::event::LibraryEvent;
-use taffrail::core::model::Model;
-use taffrail::core::openness::{Openness, Table};
-use taffrail::core::settings::{Library, Settings};
-use taffrail::core::state::Screen as Shown;
-use taffrail::core::trace::Frame;
 use taffrail::engine::Program;
 use taffrail::{config, library, ui};
 
@@ -328,12 +328,12 @@ fn dashboard(loaded: config::Loaded, mended: Vec<String>, trace: &cli::Trace, sh
     let names = themes.keys().cloned().collect();
     with_traced_app(loaded.settings, names, trace, async |app: &mut App| {
         app.state.screen = shown;
-        app.handle(taffrail::core::Event::Library(LibraryEvent::Openness(judgements)));
+        app.handle(domain::Event::Library(LibraryEvent::Openness(judgements)));
         for sentence in mended {
-            app.handle(taffrail::core::Event::Notice(sentence));
+            app.handle(domain::Event::Notice(sentence));
         }
         for problem in notices {
-            app.handle(taffrail::core::Event::Trouble(problem));
+            app.handle(domain::Event::Trouble(problem));
         }
         match dashboard::run(app, &keymap, &themes).await {
             Ok(()) => Exit::Done,

@@ -2,13 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use domain::figure::{Grade, Graded};
+use domain::history::{Filter, Kind, Measured, Reading, Record};
+use domain::testing::scene;
+use domain::{State, answer, report};
 use serde_json::Value;
 use taffrail::cli::{bench, top};
-use taffrail::core::figure::{Grade, Graded};
-use taffrail::core::history::{Filter, Kind, Measured, Reading, Record};
-use taffrail::core::{State, answer, report};
 use taffrail::history::{Format, History};
-use taffrail::ui::fixture::scene;
 
 const GRADES: [&str; 4] = ["measured", "apportioned", "estimated", "unknown"];
 
@@ -108,7 +108,7 @@ fn walk_html(place: &str, page: &str) -> usize {
 
 fn race() -> (State, Value) {
     let state = scene("race").unwrap();
-    let document = taffrail::core::race::export::document(state.race.race.as_ref().unwrap());
+    let document = domain::race::export::document(state.race.race.as_ref().unwrap());
     (state, document)
 }
 
@@ -120,7 +120,7 @@ fn every_json_document_has_grades() {
     assert!(walk("run", &Value::from(answers)) > 0);
     assert!(walk("race", &race().1) > 0);
     let benched = scene("bench").unwrap();
-    assert!(walk("bench", &taffrail::core::bench::document(&benched.bench)) > 0);
+    assert!(walk("bench", &domain::bench::document(&benched.bench)) > 0);
     for scene_name in ["machine", "top-sessions", "fleet"] {
         let state = scene(scene_name).unwrap();
         let mut out = Vec::new();
@@ -174,7 +174,7 @@ fn records() -> Vec<Record> {
     let bodies = [
         (Kind::Run, answer::document(&fleet, session)),
         (Kind::Race, race().1),
-        (Kind::Bench, taffrail::core::bench::document(&scene("bench").unwrap().bench)),
+        (Kind::Bench, domain::bench::document(&scene("bench").unwrap().bench)),
         (Kind::Suite, suite),
     ];
     let grades = [Some(Grade::Measured), Some(Grade::Apportioned), Some(Grade::Estimated), None];

@@ -5,10 +5,11 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use domain::testing as fixture;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use taffrail::ui::keymap::Context;
-use taffrail::ui::{Keymap, Theme, ViewState, fixture, view};
+use taffrail::ui::{Keymap, Theme, ViewState, view};
 
 fn readme() -> (PathBuf, String) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("README.md");

@@ -7,13 +7,14 @@
 
 use std::time::Duration;
 
+use domain::machine::Process;
+use domain::testing as fixture;
+use domain::trace::Frame;
+use domain::units::{Bytes, Ratio, Watts};
+use domain::{Action, Event, Moment, State, update};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use taffrail::core::machine::Process;
-use taffrail::core::trace::Frame;
-use taffrail::core::units::{Bytes, Ratio, Watts};
-use taffrail::core::{Action, Event, Moment, State, update};
-use taffrail::ui::{Keymap, Theme, ViewState, fixture, view};
+use taffrail::ui::{Keymap, Theme, ViewState, view};
 
 const HOUR: u64 = 3600;
 

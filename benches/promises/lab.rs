@@ -4,9 +4,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
+use domain::history::{Filter, Kind, Measured, Page, Record, Series};
+use domain::statistics::Summary;
 use serde_json::{Value, json};
-use taffrail::core::history::{Filter, Kind, Measured, Page, Record, Series};
-use taffrail::core::statistics::Summary;
 use taffrail::history::History;
 
 use crate::support::House;

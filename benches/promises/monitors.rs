@@ -8,9 +8,9 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use domain::Moment;
+use domain::machine::Sample;
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
-use taffrail::core::Moment;
-use taffrail::core::machine::Sample;
 
 use crate::support::House;
 use crate::terminal::{memory, processor_time, watch};

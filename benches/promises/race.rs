@@ -3,8 +3,8 @@
 
 use std::time::Instant;
 
+use domain::statistics::Summary;
 use serde_json::Value;
-use taffrail::core::statistics::Summary;
 
 use crate::support::{House, Terminal};
 use crate::terminal::watch;

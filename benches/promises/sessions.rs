@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use domain::session::{End, Phase, Session, SessionId};
+use domain::settings::{SessionSettings, Settings};
+use domain::{Action, State};
 use taffrail::app::App;
-use taffrail::core::session::{End, Phase, Session, SessionId};
-use taffrail::core::settings::{SessionSettings, Settings};
-use taffrail::core::{Action, State};
 use taffrail::engine::Program;
 use taffrail::library;
 use wire::{Finish, Message, Prompt, Role};

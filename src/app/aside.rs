@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use crate::core::State;
-use crate::core::roofline::Bandwidth;
-use crate::core::units::{Bytes, Ratio};
 use crate::library::Env;
 use crate::telemetry::{self, Wish, bandwidth};
+use domain::State;
+use domain::roofline::Bandwidth;
+use domain::units::{Bytes, Ratio};
 
 /// Tell a process of another program to end, or end it.
 pub(super) fn signal(pid: u32, started: u64, kill: bool) -> Result<(), String> {

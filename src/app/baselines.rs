@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use crate::core::energy::{Baseline, MAX_BASELINES};
+use domain::energy::{Baseline, MAX_BASELINES};
 
 const FILE: &str = "energy-baselines.json";
 
@@ -55,8 +55,8 @@ fn write(path: &Path, baselines: &[Baseline]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::energy::Idle;
-    use crate::core::units::Watts;
+    use domain::energy::Idle;
+    use domain::units::Watts;
 
     fn baseline(meter: &str, watts: f64) -> Baseline {
         let (meter, device) = (meter.to_owned(), "a card".to_owned());

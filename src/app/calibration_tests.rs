@@ -10,8 +10,8 @@ use ratatui::layout::Rect;
 use tokio::time::timeout;
 
 use super::*;
-use crate::core::state::Screen;
 use crate::ui::{Keymap, Theme, ViewState, view};
+use domain::state::Screen;
 
 /// Nothing here takes as long, unless it hangs.
 const PATIENCE: Duration = Duration::from_mins(1);

@@ -2,7 +2,7 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use crate::core::Moment;
+use domain::Moment;
 
 /// The program's clocks.
 #[derive(Debug, Clone, Copy)]

@@ -22,9 +22,9 @@ use ratatui::backend::CrosstermBackend;
 use tokio::time::{Instant, sleep_until};
 
 use super::{App, clipboard};
-use crate::core::state::Screen as Shown;
-use crate::core::{Event, State};
 use crate::ui::{Keymap, Theme, ViewState, view};
+use domain::state::Screen as Shown;
+use domain::{Event, State};
 
 /// The least time between two frames.
 const FRAME: Duration = Duration::from_millis(16);

@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Result, Write};
 use std::path::{Path, PathBuf};
 
-use crate::core::Event;
+use domain::Event;
 
 /// How many names are tried.
 const MAX_NAMES: u32 = 100;

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::core::event::HistoryEvent;
-use crate::core::history::{Filter, Latest, Page, Record};
 use crate::history::drafts::{self, Drafts};
 pub use crate::history::{ExportError, Format, History, Problem};
 use crate::library::Env;
+use domain::event::HistoryEvent;
+use domain::history::{Filter, Latest, Page, Record};
 
 /// Wishes that may wait while the file is locked: some minutes of answers. One more record is refused, and that is said.
 const MAX_WAITING: usize = 256;
@@ -375,7 +375,7 @@ mod tests {
     use super::*;
 
     fn record(title: &str) -> Box<Record> {
-        Box::new(Record::new(crate::core::history::Kind::Run, 1, title.to_owned(), serde_json::Value::Null))
+        Box::new(Record::new(domain::history::Kind::Run, 1, title.to_owned(), serde_json::Value::Null))
     }
 
     fn titles(path: &Path) -> Vec<String> {

@@ -2,11 +2,11 @@
 
 use tokio::sync::mpsc;
 
-use crate::core::State;
-use crate::core::event::LibraryEvent;
-use crate::core::house::{Chore, News, Request};
 use crate::library::Env;
 use crate::library::house::{House, Trouble};
+use domain::State;
+use domain::event::LibraryEvent;
+use domain::house::{Chore, News, Request};
 
 /// Start a chore; its news go to `events`. What is not ended when the program leaves is mended by the next start.
 pub(super) fn start(chore: Chore, state: &State, events: mpsc::Sender<LibraryEvent>) {

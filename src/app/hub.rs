@@ -8,12 +8,12 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::core::Event;
-use crate::core::download::{DownloadEvent, DownloadId, Order};
-use crate::core::hub::{Failure, FailureKind, HubEvent, Interrupted, Sort};
-use crate::core::settings::Settings;
-use crate::core::units::Bytes;
 use crate::library::hub::{Client, Place, Problem, Teller, Wish, discard, fetch, interrupted, kept_queue};
+use domain::Event;
+use domain::download::{DownloadEvent, DownloadId, Order};
+use domain::hub::{Failure, FailureKind, HubEvent, Interrupted, Sort};
+use domain::settings::Settings;
+use domain::units::Bytes;
 
 /// Questions and answers that may wait: one for each row of a search.
 const MAX_QUESTIONS: usize = 64;

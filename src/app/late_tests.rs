@@ -9,10 +9,10 @@ use ratatui::layout::Rect;
 use tokio::time::timeout;
 
 use super::*;
-use crate::core::machine::Source;
-use crate::core::state::Screen;
-use crate::core::units::span;
 use crate::ui::{Keymap, Theme, ViewState, view};
+use domain::machine::Source;
+use domain::state::Screen;
+use domain::units::span;
 
 /// Nothing here takes as long, unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -143,7 +143,7 @@ async fn a_source_that_hangs_delays_no_key_and_no_token_and_shows_as_late() {
         mmap: true,
         mlock: false,
     };
-    app.engine.spawn(WORKER, load, crate::core::settings::Manners::default(), || Ok(PathBuf::from("model.gguf")));
+    app.engine.spawn(WORKER, load, domain::settings::Manners::default(), || Ok(PathBuf::from("model.gguf")));
     run(&mut app, "a fresh reading and a token", |row, seen| row.reading.value().is_some() && seen.tokens > 0).await;
     assert!(drawn(&app.state).contains("12.0 W"), "{}", drawn(&app.state));
 

@@ -24,15 +24,15 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
-use crate::core::event::{LibraryEvent, WorkerEvent};
-use crate::core::machine::Sample;
-use crate::core::session::WorkerId;
-use crate::core::settings::Settings;
-use crate::core::trace::Frame;
-use crate::core::{Action, Effect, Event, State, openness, update};
 use crate::engine::{Engine, Program};
 use crate::library;
 use crate::telemetry;
+use domain::event::{LibraryEvent, WorkerEvent};
+use domain::machine::Sample;
+use domain::session::WorkerId;
+use domain::settings::Settings;
+use domain::trace::Frame;
+use domain::{Action, Effect, Event, State, openness, update};
 
 pub use clock::Clock;
 
@@ -234,7 +234,7 @@ impl App {
     }
 
     /// Put the models into the state without a scan, as a command does that needs one of them only.
-    pub fn adopt(&mut self, models: Vec<Arc<crate::core::model::Model>>) {
+    pub fn adopt(&mut self, models: Vec<Arc<domain::model::Model>>) {
         self.handle(Event::Library(LibraryEvent::Found(models)));
     }
 
@@ -263,7 +263,7 @@ impl App {
     }
 
     /// Keep a record in the history, unless the user wants none.
-    pub fn keep(&mut self, record: crate::core::history::Record) {
+    pub fn keep(&mut self, record: domain::history::Record) {
         if self.state.settings.history.keep {
             // Nobody waits for this answer: no question gets so far.
             self.execute(Effect::Remember { ask: u64::MAX, record: Box::new(record), draft: None });
@@ -278,7 +278,7 @@ impl App {
         self.engine.shut_down().await;
         let mut lost: Vec<String> = self.keeper.close().into_iter().collect();
         while let Some(event) = self.keeper.try_next() {
-            if let crate::core::event::HistoryEvent::NotKept { reason, .. } = event {
+            if let domain::event::HistoryEvent::NotKept { reason, .. } = event {
                 lost.push(reason);
             }
         }
@@ -374,7 +374,7 @@ impl App {
                 let event = match scratch::Scratch::new() {
                     Ok(scratch) => {
                         let file = self.scratch.insert(scratch).file();
-                        let order = crate::core::quality::QualityOrder { file, ..*order };
+                        let order = domain::quality::QualityOrder { file, ..*order };
                         Event::Action(Action::Quality(Box::new(order)))
                     }
                     Err(error) => {
@@ -399,7 +399,7 @@ impl App {
     }
 
     /// Keep what became of a model's files. Small and rare, so it needs no thread.
-    fn remember_try(&mut self, model: &crate::core::model::Model, tried: crate::core::model::Tried) {
+    fn remember_try(&mut self, model: &domain::model::Model, tried: domain::model::Tried) {
         if let Err(error) = library::remember_try(model, tried, &library::Env::read()) {
             let text = format!("what became of {} can't be written down: {error}", model.name);
             self.handle(Event::Trouble(text));

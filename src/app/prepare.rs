@@ -3,9 +3,9 @@
 
 use std::path::PathBuf;
 
-use crate::core::model::Model;
 use crate::engine::Problem;
 use crate::library;
+use domain::model::Model;
 
 /// What can be done about a file that the check refuses.
 const FORCE: &str = "`--force`, or starting it from the Library once more, tries it anyway";

@@ -2,7 +2,7 @@
 //!
 //! Owned here: the file's form, its bounds, and what is said of one that is damaged. A line names the fields of its
 //! [`Frame`] that differ from the line before, so that a quiet machine takes little room; the first names all. Lines are
-//! only ever appended, each in one write. Absent: what a frame holds (`core::trace`), and when it is taken or shown.
+//! only ever appended, each in one write. Absent: what a frame holds (`domain::trace`), and when it is taken or shown.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::core::trace::Frame;
+use domain::trace::Frame;
 
 /// The form of the lines. It rises with every change that an older program would misread.
 const VERSION: u32 = 1;

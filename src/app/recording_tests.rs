@@ -1,7 +1,7 @@
 use super::*;
-use crate::core::state::Screen;
-use crate::core::{Event, State, update};
-use crate::ui::fixture;
+use domain::state::Screen;
+use domain::testing as fixture;
+use domain::{Event, State, update};
 
 /// The fixture's sessions over some seconds, one of them answering.
 fn frames(count: u64) -> Vec<Frame> {
@@ -50,7 +50,7 @@ fn what_was_recorded_is_read_again() {
     // The moment stands beside the sample, and is put back by the replay.
     let bare = |frame: &Frame| {
         let mut frame = frame.clone();
-        frame.sample.at = crate::core::Moment::default();
+        frame.sample.at = domain::Moment::default();
         frame
     };
     assert_eq!(again, frames.iter().map(bare).collect::<Vec<_>>());

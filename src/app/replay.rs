@@ -7,8 +7,8 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::recording::{Fault, Recording};
-use crate::core::Event;
-use crate::core::trace::Frame;
+use domain::Event;
+use domain::trace::Frame;
 
 /// Frames that are read ahead.
 const AHEAD: usize = 16;

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use super::Clock;
 pub use super::aside::kept as kept_bandwidth;
-use crate::core::machine::Sample;
-use crate::core::roofline::Bandwidth;
-use crate::core::settings::Settings;
-use crate::core::{Event, Moment, State, update};
 use crate::library::Env;
 use crate::telemetry::{self, Sampler};
+use domain::machine::Sample;
+use domain::roofline::Bandwidth;
+use domain::settings::Settings;
+use domain::{Event, Moment, State, update};
 
 /// How long a driver may take to answer: NVIDIA's first call takes a second, and more where a card must be set up.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -12,9 +12,9 @@ use clap::Args;
 use super::output::Output;
 use super::{Exit, SessionOptions};
 use crate::app::{App, terminal_width};
-use crate::core::bench::{Bench as State, LanePhase, Phase, Plan};
-use crate::core::model::Model;
-use crate::core::{Action, Event};
+use domain::bench::{Bench as State, LanePhase, Phase, Plan};
+use domain::model::Model;
+use domain::{Action, Event};
 
 /// Measure prompt and generation speed.
 #[derive(Debug, Args)]
@@ -133,7 +133,7 @@ fn finish(arguments: &Bench, bench: &State, interrupted: bool) -> Exit {
     let mut output = Output::default();
     let is_written = output.print(|out| {
         if arguments.json {
-            writeln!(out, "{:#}", crate::core::bench::document(bench))
+            writeln!(out, "{:#}", domain::bench::document(bench))
         } else if arguments.csv {
             write_csv(bench, out)
         } else if arguments.markdown {

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use super::Exit;
 use super::house::{Doing, Place, carry_out};
-use crate::core::house::Request;
-use crate::core::settings;
+use domain::house::Request;
+use domain::settings;
 
 /// What `dedupe` is asked.
 #[derive(Debug, clap::Args)]

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use super::top::{document, watts_text};
 use crate::app::survey::{Engine, Terminal};
 use crate::config::Problem;
-use crate::core::event::StoreStatus;
-use crate::core::figure::Figure;
-use crate::core::machine::{Sample, Source};
-use crate::core::roofline::Bandwidth;
+use domain::event::StoreStatus;
+use domain::figure::Figure;
+use domain::machine::{Sample, Source};
+use domain::roofline::Bandwidth;
 
 /// Show what was found, what can't be read, and how to mend it.
 #[derive(Debug, Default, Args)]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::Exit;
 use super::run::Failure;
-use crate::core::model::Model;
-use crate::core::units::ago;
+use domain::model::Model;
+use domain::units::ago;
 
 /// What may happen.
 const RISK: &str = "its worker may crash or answer wrong; nothing else is affected";
@@ -38,9 +38,9 @@ pub(super) fn admit(model: &Arc<Model>, force: bool, now: i64) -> Result<Arc<Mod
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::tests::model;
-    use crate::core::model::{ModelFile, Outcome, Status, Tried};
-    use crate::core::units::Bytes;
+    use domain::model::{ModelFile, Outcome, Status, Tried};
+    use domain::testing::model;
+    use domain::units::Bytes;
 
     #[test]
     fn what_can_be_forced() {

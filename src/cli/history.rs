@@ -8,11 +8,11 @@ use clap::Args;
 use super::Exit;
 use super::table::{self, Column};
 use crate::app::history::{self, ExportError, Format, History as Store, Problem};
-use crate::core::figure::Graded;
-use crate::core::history::{Entry, Filter, Page, Record};
-use crate::core::race::rating::{self, Vote};
-use crate::core::report;
-use crate::core::units::{counted, digits, or_dash};
+use domain::figure::Graded;
+use domain::history::{Entry, Filter, Page, Record};
+use domain::race::rating::{self, Vote};
+use domain::report;
+use domain::units::{counted, digits, or_dash};
 
 /// Browse what was run before.
 #[derive(Debug, Args)]

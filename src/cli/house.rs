@@ -9,11 +9,11 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::Exit;
-use crate::core::house::{Act, Item, Kind, Plan, Request, Sharing};
-use crate::core::model::{Model, Store};
-use crate::core::settings;
 use crate::library::house::House;
 use crate::library::{self, Env, Listing, resolve};
+use domain::house::{Act, Item, Kind, Plan, Request, Sharing};
+use domain::model::{Model, Store};
+use domain::settings;
 
 /// Paths of one item that are shown unless asked for all.
 const MAX_PATHS: usize = 4;
@@ -338,7 +338,7 @@ struct StepView<'a> {
 
 impl<'a> Document<'a> {
     fn new(request: &Request, plan: &'a Plan, at_once: bool, dry_run: bool) -> Self {
-        let refusal = |refusal: &'a crate::core::house::Refusal| {
+        let refusal = |refusal: &'a domain::house::Refusal| {
             let what = [("what", refusal.what.as_str()), ("reason", refusal.reason.as_str())];
             what.into_iter().chain(refusal.hint.as_deref().map(|hint| ("hint", hint))).collect()
         };
@@ -359,7 +359,7 @@ impl<'a> Document<'a> {
 
 impl<'a> ItemView<'a> {
     fn new(item: &'a Item) -> Self {
-        let step = |step: &'a crate::core::house::Step| {
+        let step = |step: &'a domain::house::Step| {
             let (act, source) = match &step.act {
                 Act::Move => ("move", None),
                 Act::Keep => ("keep", None),

@@ -9,14 +9,14 @@ use serde::Serialize;
 
 use super::show::ModelView;
 use super::table::{self, Column};
-use crate::core::event::StoreStatus;
-use crate::core::history::Latest;
-use crate::core::library_view::{self, Facts};
-use crate::core::model::{Model, Status};
-use crate::core::openness::{self, Card, Table};
-use crate::core::state::LibrarySort;
-use crate::core::units;
-pub(super) use crate::core::units::ago;
+use domain::event::StoreStatus;
+use domain::history::Latest;
+use domain::library_view::{self, Facts};
+use domain::model::{Model, Status};
+use domain::openness::{self, Card, Table};
+use domain::state::LibrarySort;
+use domain::units;
+pub(super) use domain::units::ago;
 
 /// The arguments.
 #[derive(Debug, Clone, Default)]
@@ -155,9 +155,9 @@ mod tests {
 
     use super::super::show;
     use super::*;
-    use crate::core::model::{Format, ModelFile, Store};
-    use crate::core::openness::Openness;
-    use crate::core::units::Bytes;
+    use domain::model::{Format, ModelFile, Store};
+    use domain::openness::Openness;
+    use domain::units::Bytes;
 
     const NOW: i64 = 1_800_000_000;
 
@@ -240,7 +240,7 @@ mod tests {
     fn shown(model: usize, json: bool) -> String {
         let mut out = Vec::new();
         let models = library().0;
-        let mut state = crate::core::State::new(crate::core::settings::Settings::default(), Vec::new());
+        let mut state = domain::State::new(domain::settings::Settings::default(), Vec::new());
         state.library.openness =
             Openness { cards: openness::cards(&models, &models, &Table::embedded()), ..Openness::default() };
         show::run(&state, &models[model], json, NOW, &mut out).unwrap();

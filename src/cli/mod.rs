@@ -35,7 +35,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser, ValueRange};
 use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::core::state::LibrarySort;
+use domain::state::LibrarySort;
 pub use exit::Exit;
 pub use session_options::SessionOptions;
 

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::core::licence::Licence;
-use crate::core::openness::{Card, Class, Dimension, Judged, Table};
+use domain::licence::Licence;
+use domain::openness::{Card, Class, Dimension, Judged, Table};
 
 /// The longest text that is shown of anything from outside, characters.
 const TEXT_CHARS: usize = 400;

@@ -4,9 +4,9 @@ use std::io::{self, Write};
 
 use super::Exit;
 use super::house::{Doing, Place, carry_out};
-use crate::core::house::{Kind, Request};
-use crate::core::settings;
 use crate::library::house::unused;
+use domain::house::{Kind, Request};
+use domain::settings;
 
 /// Seconds of a day.
 const DAY: i64 = 24 * 60 * 60;

@@ -12,12 +12,12 @@ use serde_json::{Value, json};
 use super::output::Output;
 use super::{Exit, json};
 use crate::app::App;
-use crate::core::download::{Download, DownloadEvent, Order, Phase};
-use crate::core::file_role::FileRole;
-use crate::core::hub::{Choice, Failure, FailureKind, HubEvent, Quant, RemoteFile, named, pick, quants};
-use crate::core::plan::free_memory;
-use crate::core::units::{Bytes, span, tokens};
-use crate::core::{Action, Event};
+use domain::download::{Download, DownloadEvent, Order, Phase};
+use domain::file_role::FileRole;
+use domain::hub::{Choice, Failure, FailureKind, HubEvent, Quant, RemoteFile, named, pick, quants};
+use domain::plan::free_memory;
+use domain::units::{Bytes, span, tokens};
+use domain::{Action, Event};
 
 /// Time between two lines of progress where there is no terminal.
 const LINE: Duration = Duration::from_secs(5);

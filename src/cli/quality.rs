@@ -16,14 +16,12 @@ use super::run::Failure;
 use super::{Exit, SessionOptions, json};
 use crate::app::App;
 use crate::app::scratch::Scratch;
-use crate::core::model::Model;
-use crate::core::quality::{
-    CHUNK, DIVERGENCES, Estimate, Quality as Course, QualityOrder, SURPRISES, Stage, heat, summary,
-};
-use crate::core::race::Entry;
-use crate::core::settings::SessionSettings;
-use crate::core::units::counted;
-use crate::core::{Action, Event};
+use domain::model::Model;
+use domain::quality::{CHUNK, DIVERGENCES, Estimate, Quality as Course, QualityOrder, SURPRISES, Stage, heat, summary};
+use domain::race::Entry;
+use domain::settings::SessionSettings;
+use domain::units::counted;
+use domain::{Action, Event};
 
 /// The longest text that is read, in bytes.
 const MAX_TEXT: u64 = 32 << 20;
@@ -150,8 +148,8 @@ fn text(arguments: &Quality) -> Result<String, Failure> {
         let text = format!("{name} is longer than {} MiB\n  hint: take a part of it", MAX_TEXT >> 20);
         return Err(Failure(Exit::Usage, text));
     }
-    let text = crate::core::text::decode(bytes)
-        .map_err(|error| Failure(Exit::Usage, format!("{name} is no text: {error}")))?;
+    let text =
+        domain::text::decode(bytes).map_err(|error| Failure(Exit::Usage, format!("{name} is no text: {error}")))?;
     // A file's last line end is no part of its text; llama-perplexity drops it likewise.
     Ok(text.strip_suffix('\n').map(str::to_owned).unwrap_or(text))
 }

@@ -12,15 +12,15 @@ use super::output::ended;
 use super::run::{Failure, prompt_text};
 use super::{Exit, SessionOptions, json};
 use crate::app::App;
-use crate::core::action::RaceOrder;
-use crate::core::model::Model;
-use crate::core::plan;
-use crate::core::preset;
-use crate::core::race::lockstep::{self, Parting};
-use crate::core::race::{self as core, Entry, MAX_COLUMNS, MIN_COLUMNS, Order, Pace, Stage, export};
-use crate::core::settings::SessionSettings;
-use crate::core::state::Overlay;
-use crate::core::{Action, Event};
+use domain::action::RaceOrder;
+use domain::model::Model;
+use domain::plan;
+use domain::preset;
+use domain::race::lockstep::{self, Parting};
+use domain::race::{self as core, Entry, MAX_COLUMNS, MIN_COLUMNS, Order, Pace, Stage, export};
+use domain::settings::SessionSettings;
+use domain::state::Overlay;
+use domain::{Action, Event};
 
 /// Race models on one prompt.
 #[derive(Debug, Args)]

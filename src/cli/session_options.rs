@@ -3,7 +3,7 @@
 
 use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches, error::ErrorKind};
 
-use crate::core::settings::{SESSION_FIELDS, SessionSettings};
+use domain::settings::{SESSION_FIELDS, SessionSettings};
 
 /// The options that were given, checked.
 #[derive(Debug, Clone, Default)]

@@ -9,17 +9,17 @@ use wire::CacheType;
 use super::ls::ago;
 use super::openness_view;
 use super::table::{self, Column};
-use crate::core::State;
-use crate::core::advice::advice;
-use crate::core::fit::{self, Need, Place, Room, Table};
-use crate::core::history::Latest;
-use crate::core::licence::Licence;
-use crate::core::model::{Card, Format, Model, Outcome, Status, Tried};
-use crate::core::openness::{self, Source};
-use crate::core::preset;
-use crate::core::settings::SessionSettings;
-use crate::core::units::{self, Bytes, digits};
-use crate::core::what;
+use domain::State;
+use domain::advice::advice;
+use domain::fit::{self, Need, Place, Room, Table};
+use domain::history::Latest;
+use domain::licence::Licence;
+use domain::model::{Card, Format, Model, Outcome, Status, Tried};
+use domain::openness::{self, Source};
+use domain::preset;
+use domain::settings::SessionSettings;
+use domain::units::{self, Bytes, digits};
+use domain::what;
 
 /// The longest text that is shown of anything from outside, characters.
 const TEXT_CHARS: usize = 400;
@@ -501,7 +501,7 @@ struct FileView<'a> {
 
 impl<'a> FileView<'a> {
     fn of(model: &'a Model) -> Vec<Self> {
-        let view = |file: &'a crate::core::model::ModelFile| Self {
+        let view = |file: &'a domain::model::ModelFile| Self {
             path: (!file.path.as_os_str().is_empty()).then(|| file.path.to_string_lossy()),
             size_bytes: file.size.0,
             modified: file.modified,

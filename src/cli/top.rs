@@ -13,11 +13,11 @@ use std::io::{self, Write};
 use clap::Args;
 
 use super::table::{self, Column};
-use crate::core::State;
-use crate::core::energy::range;
-use crate::core::figure::{Figure, Grade};
-use crate::core::machine::{Power, Sample};
-use crate::core::units::{self, Bytes, Ratio, Watts, or_dash};
+use domain::State;
+use domain::energy::range;
+use domain::figure::{Figure, Grade};
+use domain::machine::{Power, Sample};
+use domain::units::{self, Bytes, Ratio, Watts, or_dash};
 
 /// Show the machine's figures: load, memory, power and heat.
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]

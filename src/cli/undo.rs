@@ -7,9 +7,9 @@ use serde::Serialize;
 use super::Exit;
 use super::house::{complain, hint};
 use super::ls::ago;
-use crate::core::settings;
 use crate::library::Env;
 use crate::library::house::{House, Phase, Record, Trouble};
+use domain::settings;
 
 /// What `undo` is asked.
 #[derive(Debug, clap::Args)]

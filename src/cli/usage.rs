@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::house::Place;
 use super::table::{self, Column};
-use crate::core::house::{Kind, Share, Survey};
-use crate::core::settings;
-use crate::core::units::{self, Bytes};
+use domain::house::{Kind, Share, Survey};
+use domain::settings;
+use domain::units::{self, Bytes};
 
 /// Models that are listed unless asked for all.
 const MAX_MODELS: usize = 15;

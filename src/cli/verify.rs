@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use super::Exit;
 use super::house::Place;
-use crate::core::settings;
-use crate::core::units::{Bytes, Ratio};
 use crate::library::house::{Checked, Verdict, verify};
+use domain::settings;
+use domain::units::{Bytes, Ratio};
 
 /// Between two changes of the progress line.
 const REDRAW: Duration = Duration::from_millis(100);

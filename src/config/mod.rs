@@ -22,9 +22,9 @@ pub use self::openness::judgements;
 pub use self::problem::{Origin, Problem};
 pub use self::schema::{SECTIONS, Setting, settings};
 pub use self::value::Value;
-use crate::core::action::NAMED;
-use crate::core::settings::Settings;
-use crate::core::text;
+use domain::action::NAMED;
+use domain::settings::Settings;
+use domain::text;
 use problem::nearest;
 
 /// Every setting with its default and the reason for it.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::problem::{Origin, Problem};
 use super::{read, user_file};
-use crate::core::openness::{MAX_BYTES, Table};
-use crate::core::settings::Library;
+use domain::openness::{MAX_BYTES, Table};
+use domain::settings::Library;
 
 /// The table in force, and what is wrong with the user's own, which then is not used: the program's own stands in.
 pub fn judgements(settings: &Library) -> (Arc<Table>, Option<Problem>) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::value::{Value, show_bytes};
-use crate::core::settings::{CACHE_TYPES, CONTEXT_FULL, GraphStyle, Place, SESSION_FIELDS, Settings, WaitPolicy};
+use domain::settings::{CACHE_TYPES, CONTEXT_FULL, GraphStyle, Place, SESSION_FIELDS, Settings, WaitPolicy};
 
 /// Whether a setting holds several values, of which one may be wrong and the others right.
 pub(super) fn is_list(section: &str, key: &str) -> bool {

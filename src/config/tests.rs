@@ -5,8 +5,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::core::settings::{Budget, Energy, Engine, GraphStyle, History, Hub, Library, Manners, Telemetry, Ui};
-use crate::core::units::Bytes;
+use domain::settings::{Budget, Energy, Engine, GraphStyle, History, Hub, Library, Manners, Telemetry, Ui};
+use domain::units::Bytes;
 
 /// The settings and problems of a file of this text.
 fn parse(text: &str) -> Loaded {
@@ -80,7 +80,7 @@ fn every_field_is_a_setting() {
     let Energy { g_per_kwh: _, price_per_kwh: _, currency: _, sensor: _, tenancy: _, tdp_watts: _, idle_watts: _ } =
         energy;
     let History { keep: _ } = history;
-    let n_session = crate::core::settings::SESSION_FIELDS.len();
+    let n_session = domain::settings::SESSION_FIELDS.len();
     assert_eq!(settings().count(), 3 + 13 + 3 + n_session + 3 + 5 + 2 + 2 + 7 + 1);
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use toml::de::{DeInteger, DeValue};
 
-use crate::core::units::Bytes;
+use domain::units::Bytes;
 
 /// A value of a setting, before its setting has judged it and after.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +104,7 @@ impl Value {
         }
     }
 
-    /// Text for [`crate::core::settings::SessionSettings::set`], which takes words and numbers alike.
+    /// Text for [`domain::settings::SessionSettings::set`], which takes words and numbers alike.
     pub(super) fn scalar(&self) -> Result<String, String> {
         match self {
             Self::Text(text) => match Self::from_shown(text.clone()) {

@@ -12,9 +12,9 @@ use std::path::PathBuf;
 
 use tokio::sync::mpsc;
 
-use crate::core::event::WorkerEvent;
-use crate::core::session::WorkerId;
-use crate::core::settings;
+use domain::event::WorkerEvent;
+use domain::session::WorkerId;
+use domain::settings;
 
 /// How many commands may wait for a worker. A caller that gets further ahead is told that the worker is stuck.
 const MAX_COMMANDS: usize = 64;

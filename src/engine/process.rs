@@ -5,7 +5,7 @@ use std::process::{ExitStatus, Stdio};
 use tokio::process::{Child, Command};
 
 use super::Program;
-use crate::core::settings::{Manners, WaitPolicy};
+use domain::settings::{Manners, WaitPolicy};
 
 /// Start the process, its three streams piped to us.
 pub(super) fn spawn(program: &Program, manners: Manners) -> std::io::Result<Child> {

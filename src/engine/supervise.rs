@@ -10,9 +10,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use wire::{Decoder, Event as Said, Load, Request};
 
 use super::{Command, News, Program, process};
-use crate::core::event::WorkerEvent;
-use crate::core::session::WorkerId;
-use crate::core::settings::{Engine as Settings, Manners};
+use domain::event::WorkerEvent;
+use domain::session::WorkerId;
+use domain::settings::{Engine as Settings, Manners};
 
 /// Time between two pings.
 const PING: Duration = Duration::from_secs(1);

@@ -9,9 +9,9 @@ use tokio::time::timeout;
 use wire::{Event as Said, Hello, Load};
 
 use super::{Engine, Problem, Program};
-use crate::core::event::WorkerEvent;
-use crate::core::session::WorkerId;
-use crate::core::settings;
+use domain::event::WorkerEvent;
+use domain::session::WorkerId;
+use domain::settings;
 
 /// Nothing here takes as long, unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{History, MAX_BODY, Problem, private};
-use crate::core::history::Record;
+use domain::history::Record;
 
 /// The most drafts that are read at a start; the others wait for the next one.
 const MAX_DRAFTS: usize = 10_000;
@@ -164,7 +164,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::core::history::{Filter, Kind, Page};
+    use domain::history::{Filter, Kind, Page};
 
     fn record(text: &str) -> Record {
         Record::new(Kind::Run, 1, text.to_owned(), json!({ "text": text }))

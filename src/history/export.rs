@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 
 use super::{History, Problem};
-use crate::core::figure::{Graded, UNKNOWN};
-use crate::core::history::{Filter, Measured, Record};
+use domain::figure::{Graded, UNKNOWN};
+use domain::history::{Filter, Measured, Record};
 
 /// What is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The history: an `SQLite` database in the platform's data folder.
 //!
 //! Owned here: the file, its schema and migrations, and what is said where it can't be used. Absent: what a record
-//! means (`core::history`), and threads: whoever must not wait keeps a [`History`] on a thread of its own.
+//! means (`domain::history`), and threads: whoever must not wait keeps a [`History`] on a thread of its own.
 //!
 //! A file that can't be opened, is damaged, or comes from a newer version is left as it is: nothing here deletes,
 //! empties or renames it.
@@ -19,10 +19,10 @@ use std::time::{Duration, Instant};
 use rusqlite::types::Value as Cell;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Row, params, params_from_iter};
 
-use crate::core::figure::{Grade, Graded};
-use crate::core::history::{Entry, Filter, Kind, Latest, Measured, Page, Reading, Record, Series, veiled};
-use crate::core::race::rating::{MAX_VOTES, Vote};
-use crate::core::readings::MAX_READINGS;
+use domain::figure::{Grade, Graded};
+use domain::history::{Entry, Filter, Kind, Latest, Measured, Page, Reading, Record, Series, veiled};
+use domain::race::rating::{MAX_VOTES, Vote};
+use domain::readings::MAX_READINGS;
 
 pub use export::{ExportError, Format};
 pub use problem::Problem;

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::core::model::{Card, Digest, Store};
+use domain::model::{Card, Digest, Store};
 
 /// The longest name of a model, characters.
 pub(super) const NAME_CHARS: usize = 200;

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::index::Stamp;
 use super::walk::Walk;
 use super::yaml::{self, Value};
-use crate::core::model::Card;
+use domain::model::Card;
 
 /// A longer model card is cut off: its head comes first.
 const MAX_CARD: u64 = 4 << 20;

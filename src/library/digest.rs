@@ -9,7 +9,7 @@ use super::candidate::DigestSource;
 use super::index::Index;
 use super::stat::Stat;
 use super::walk::{Walk, small_file};
-use crate::core::model::Digest;
+use domain::model::Digest;
 
 /// The longest listing of a repository's files.
 pub(super) const MAX_TREE: u64 = 16 << 20;

@@ -9,7 +9,7 @@ use super::env::Env;
 use super::oci::{self, object};
 use super::safetensors::Config;
 use super::walk::{Walk, reason};
-use crate::core::model::{Digest, Store};
+use domain::model::{Digest, Store};
 
 /// The longest `models.json`.
 const MAX_LIST: u64 = 16 << 20;

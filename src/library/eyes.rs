@@ -14,7 +14,7 @@ use notify::{ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveMode, Wat
 
 use super::index::nanoseconds;
 use super::walk::matters;
-use crate::core::model::Store;
+use domain::model::Store;
 
 /// Endings of files that a tool is still writing, or that are none of a model's.
 const PASSING: [&str; 9] =

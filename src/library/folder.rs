@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::candidate::{Candidate, DigestSource, group, id_text, is_gguf};
 use super::walk::{Entry, Kind, Walk};
 use super::{card, safetensors};
-use crate::core::model::Store;
+use domain::model::Store;
 
 /// Folders below a configured one that are looked into.
 const MAX_DEPTH: usize = 6;

@@ -3,7 +3,7 @@
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
-use crate::core::model::Digest;
+use domain::model::Digest;
 
 /// A hash that grows with its file.
 pub(super) enum Hasher {

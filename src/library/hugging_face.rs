@@ -15,7 +15,7 @@ use super::index::Stamp;
 use super::spread::spread;
 use super::walk::{Entry, Kind, Walk};
 use super::{card, digest, safetensors};
-use crate::core::units::Bytes;
+use domain::units::Bytes;
 
 /// Folders below a snapshot that are looked into.
 const MAX_DEPTH: usize = 6;

@@ -16,7 +16,7 @@ use twox_hash::XxHash3_64;
 
 use super::stat::Stat;
 use super::walk::Kind;
-use crate::core::model::Digest;
+use domain::model::Digest;
 
 /// Names the file's layout, before the number of the build.
 const MAGIC: &[u8; 16] = b"taffrail index 4";

@@ -11,8 +11,8 @@ use super::safetensors;
 use super::stat::Root;
 use super::tries::Tries;
 use super::walk::{open, reason};
-use crate::core::model::{Digest, Format, Model, ModelFile, Status};
-use crate::core::units::Bytes;
+use domain::model::{Digest, Format, Model, ModelFile, Status};
+use domain::units::Bytes;
 
 /// A model, and what else a look at its files tells.
 #[derive(Debug, Clone, PartialEq)]

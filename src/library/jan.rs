@@ -8,7 +8,7 @@ use super::candidate::{Candidate, DigestSource, id_text};
 use super::env::Env;
 use super::walk::{Kind, Walk, reason};
 use super::yaml;
-use crate::core::model::Store;
+use domain::model::Store;
 
 /// Folders below the models that are looked into.
 const MAX_DEPTH: usize = 6;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::env::Env;
 use super::index::{checksum, read as read_bytes};
 use super::replace::replace;
-use crate::core::model::Model;
+use domain::model::Model;
 
 /// The build of the program that wrote it, and the checksum of what follows.
 const HEAD: usize = 24;

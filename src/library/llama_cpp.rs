@@ -13,7 +13,7 @@ use super::env::Env;
 use super::hugging_face;
 use super::oci::object;
 use super::walk::{Kind, Walk, reason};
-use crate::core::model::{Digest, Store};
+use domain::model::{Digest, Store};
 
 /// The longest manifest; they list a repository's files.
 const MAX_MANIFEST: u64 = 4 << 20;

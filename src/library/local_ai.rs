@@ -15,7 +15,7 @@ use super::env::Env;
 use super::folder::{Naming, walk_named};
 use super::walk::{Kind, Walk, open};
 use super::yaml;
-use crate::core::model::Store;
+use domain::model::Store;
 
 /// The longest configuration.
 const MAX_CONFIG: u64 = 1 << 20;

@@ -15,7 +15,7 @@ use super::index::{Index, Stamp};
 use super::shelf::{Item, Shelf};
 use super::spread::spread;
 use super::walk::open;
-use crate::core::model::{Card, Digest, Format, Model, Status, Store};
+use domain::model::{Card, Digest, Format, Model, Status, Store};
 
 /// Bytes of a file's head that its fingerprint is of: names and figures of the model.
 const HEAD: usize = 16 << 10;

@@ -49,9 +49,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::core::event::StoreStatus;
-use crate::core::model::{Model, Store};
-use crate::core::settings;
+use domain::event::StoreStatus;
+use domain::model::{Model, Store};
+use domain::settings;
 
 pub use env::Env;
 use index::Index;

@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::core::model::Digest;
+use domain::model::Digest;
 
 /// The longest manifest; those with a layer for each tensor have some hundred kB.
 pub(super) const MAX_MANIFEST: u64 = 4 << 20;

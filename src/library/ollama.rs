@@ -17,8 +17,8 @@ use super::oci::{self, Layer};
 use super::safetensors::Config;
 use super::spread::spread;
 use super::walk::{Entry, Kind, Walk, open, reason};
-use crate::core::model::{Card, Digest, Store};
-use crate::core::preset::Preset;
+use domain::model::{Card, Digest, Store};
+use domain::preset::Preset;
 
 /// Where a model comes from that no host stands before.
 const HOST: &str = "registry.ollama.ai";

@@ -8,8 +8,8 @@ use super::candidate::Candidate;
 use super::env::Env;
 use super::walk::Walk;
 use super::{docker, folder, gpt4all, hugging_face, jan, llama_cpp, lm_studio, local_ai, ollama, rama_lama};
-use crate::core::model::Store;
-use crate::core::settings;
+use domain::model::Store;
+use domain::settings;
 
 /// A place of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use super::env::Env;
 use super::oci::object;
 use super::safetensors::Config;
 use super::walk::{Kind, Walk, reason};
-use crate::core::model::{Digest, Store};
+use domain::model::{Digest, Store};
 
 /// Folders below the store that are looked into: owners can have several parts.
 const MAX_DEPTH: usize = 8;

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use super::candidate::is_gguf;
 use super::env::Env;
 use super::{at_path, list};
-use crate::core::model::{Model, Status, Store};
-use crate::core::settings;
+use domain::model::{Model, Status, Store};
+use domain::settings;
 
 /// Candidates or near names that a message lists.
 const MAX_LISTED: usize = 10;
@@ -206,7 +206,7 @@ mod tests {
 
     use super::super::tests::{Machine, model, part, write};
     use super::*;
-    use crate::core::model::Format;
+    use domain::model::Format;
 
     fn a_model(id: &str, quant: &str, status: Status) -> Arc<Model> {
         let bytes = gguf::testing::Builder::tiny_llama().build();
@@ -220,7 +220,7 @@ mod tests {
             store: store.unwrap(),
             repository: (store == Some(Store::HuggingFace)).then(|| repository.to_owned()),
             files: Vec::new(),
-            size: crate::core::units::Bytes(1),
+            size: domain::units::Bytes(1),
             status,
             used: None,
             summary: Some(summary),

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::candidate::{Candidate, DigestSource, Part, is_safetensors};
 use super::walk::{Entry, Kind, Walk};
-use crate::core::model::{Format, Store};
+use domain::model::{Format, Store};
 
 /// The longest `config.json`; those of large mixtures have some 100 kB.
 const MAX_CONFIG: u64 = 4 << 20;

@@ -16,9 +16,9 @@ use super::stat::Root;
 use super::tries::Tries;
 use super::walk::{Walk, Walked};
 use super::{News, starter};
-use crate::core::event::StoreStatus;
-use crate::core::model::{Model, Store};
-use crate::core::settings;
+use domain::event::StoreStatus;
+use domain::model::{Model, Store};
+use domain::settings;
 
 /// A model on a shelf.
 #[derive(Debug, Clone)]

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use super::env::Env;
 use super::replace::replace;
 use super::stat::Stat;
-use crate::core::event::StoreStatus;
-use crate::core::model::{Format, Model, ModelFile, Status, Store};
-use crate::core::units::Bytes;
+use domain::event::StoreStatus;
+use domain::model::{Format, Model, ModelFile, Status, Store};
+use domain::units::Bytes;
 
 /// What a user of one should know.
 const NOTE: &str = "writes sea prose, not answers; for a model that answers, press f in the Library, or run \

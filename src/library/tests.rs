@@ -18,8 +18,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use gguf::testing::Builder;
 
 use super::*;
-use crate::core::event::LibraryEvent;
-use crate::core::model::{Outcome, Status, Tried};
+use domain::event::LibraryEvent;
+use domain::model::{Outcome, Status, Tried};
 
 /// A machine in a temporary folder.
 pub(super) struct Machine {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::env::{Env, read_text};
 use super::replace::replace;
-use crate::core::model::{Model, Outcome, Status, Tried};
+use domain::model::{Model, Outcome, Status, Tried};
 
 /// The longest file that is read.
 const MAX_BYTES: u64 = 4 << 20;
@@ -93,9 +93,9 @@ fn key(model: &Model) -> Option<(String, u64, i64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::ModelFile;
-    use crate::core::model::tests::model;
-    use crate::core::units::Bytes;
+    use domain::model::ModelFile;
+    use domain::testing::model;
+    use domain::units::Bytes;
 
     fn damaged(path: &str, size: u64) -> Model {
         let file = ModelFile { path: path.into(), size: Bytes(size), modified: 7, digest: None };

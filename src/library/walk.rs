@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::candidate::{is_gguf, is_safetensors};
 use super::index::{Index, Stamp};
 use super::stat::Root;
-use crate::core::event::StoreStatus;
-use crate::core::model::Store;
+use domain::event::StoreStatus;
+use domain::model::Store;
 
 /// Entries of one folder; what stands behind them is left out, and said to be.
 const MAX_ENTRIES: usize = 100_000;

@@ -15,9 +15,9 @@ use super::index::{self, Index, Stamp};
 use super::place::{self, Place};
 use super::shelf::{self, Item, Shelf};
 use super::{Env, News, index_place, last, merge, write_index};
-use crate::core::event::{LibraryEvent, StoreStatus};
-use crate::core::model::{Model, Store};
-use crate::core::settings;
+use domain::event::{LibraryEvent, StoreStatus};
+use domain::model::{Model, Store};
+use domain::settings;
 
 /// A store is looked at when nothing has happened in it for so long …
 const QUIET: Duration = Duration::from_millis(300);

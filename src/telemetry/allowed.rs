@@ -8,9 +8,9 @@
 use super::cgroup::{self, Groups};
 use super::files::Files;
 use super::{Source, Tick};
-use crate::core::figure::Figure;
-use crate::core::machine::{Allowed, MemoryLimit, Sample};
-use crate::core::units::Bytes;
+use domain::figure::Figure;
+use domain::machine::{Allowed, MemoryLimit, Sample};
+use domain::units::Bytes;
 
 /// The source.
 #[derive(Debug, Default)]

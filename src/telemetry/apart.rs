@@ -10,8 +10,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use super::{Files, Source, Tick};
-use crate::core::figure::Figure;
-use crate::core::machine::{self, Sample};
+use domain::figure::Figure;
+use domain::machine::{self, Sample};
 
 /// A source and its thread, which ends with this; one that hangs then is left behind, for it only reads.
 pub(super) struct Apart {

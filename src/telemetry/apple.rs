@@ -7,9 +7,9 @@
 use std::time::Duration;
 
 use super::{Source, Tick, label};
-use crate::core::figure::{Figure, Grade};
-use crate::core::machine::{Domain, Gpu, Power, Sample};
-use crate::core::units::{Bytes, Celsius, Joules, Ratio, Watts};
+use domain::figure::{Figure, Grade};
+use domain::machine::{Domain, Gpu, Power, Sample};
+use domain::units::{Bytes, Celsius, Joules, Ratio, Watts};
 
 /// The chip's source.
 pub(super) struct Apple {

@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::{Files, Root, label};
-use crate::core::roofline::Bandwidth;
-use crate::core::units::{Bytes, Ratio};
+use domain::roofline::Bandwidth;
+use domain::units::{Bytes, Ratio};
 
 /// Times that the buffer is read by each reader.
 const ROUNDS: u32 = 3;

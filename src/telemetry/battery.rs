@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use super::meter::between;
 use super::{Source, Tick, label, missing};
-use crate::core::figure::Figure;
-use crate::core::machine::{Domain, Power, Sample};
-use crate::core::units::Watts;
+use domain::figure::Figure;
+use domain::machine::{Domain, Power, Sample};
+use domain::units::Watts;
 
 /// The battery's source.
 #[derive(Default)]

@@ -7,7 +7,7 @@
 use std::io::ErrorKind;
 
 use super::files::Files;
-use crate::core::units::Bytes;
+use domain::units::Bytes;
 
 /// The most groups from a process's own to the root.
 const MAX_DEPTH: usize = 64;

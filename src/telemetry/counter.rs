@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::core::figure::Figure;
-use crate::core::units::{Joules, Watts};
+use domain::figure::Figure;
+use domain::units::{Joules, Watts};
 
 /// Ticks shorter than this are skipped: a counter that is updated every few milliseconds says little over them.
 const SHORTEST: Duration = Duration::from_millis(50);

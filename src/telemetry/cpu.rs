@@ -8,9 +8,9 @@ use sysinfo::{CpuRefreshKind, System};
 
 use super::processes::Processes;
 use super::{Source, Tick, missing};
-use crate::core::figure::Figure;
-use crate::core::machine::{Core, Sample};
-use crate::core::units::Ratio;
+use domain::figure::Figure;
+use domain::machine::{Core, Sample};
+use domain::units::Ratio;
 
 /// The processor's source.
 #[derive(Default)]

@@ -7,9 +7,9 @@ use std::time::Duration;
 use sysinfo::{DiskRefreshKind, Disks};
 
 use super::{Source, Tick, label, missing};
-use crate::core::figure::Figure;
-use crate::core::machine::{Disk, Sample};
-use crate::core::units::Bytes;
+use domain::figure::Figure;
+use domain::machine::{Disk, Sample};
+use domain::units::Bytes;
 
 /// The disks' source.
 #[derive(Default)]

@@ -3,7 +3,7 @@
 
 use super::files::Files;
 use super::{Tick, nvidia};
-use crate::core::units::Bytes;
+use domain::units::Bytes;
 
 pub(super) const FOLDER: &str = "sys/class/drm";
 /// More open files of one process are not looked at.

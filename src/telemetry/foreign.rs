@@ -3,16 +3,16 @@
 //! All processes are gone through every some seconds, one small file each; command lines are read of those that are new,
 //! and mapped files of those that are new or have grown, some at a time, since a large process's list takes the kernel a
 //! millisecond. What each takes of processor and memory is then read with our own workers' figures at every tick. Absent:
-//! which processes count, which `core::foreign` decides.
+//! which processes count, which `domain::foreign` decides.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use super::{Files, Root, Source, Tick, missing};
-use crate::core::figure::Figure;
-use crate::core::foreign::{Clue, Foreign, recognise};
-use crate::core::machine::{self, Process, Sample};
-use crate::core::units::Bytes;
+use domain::figure::Figure;
+use domain::foreign::{Clue, Foreign, recognise};
+use domain::machine::{self, Process, Sample};
+use domain::units::Bytes;
 
 /// The source.
 #[derive(Default)]

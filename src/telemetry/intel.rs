@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use super::drm::{self, Card, Holder};
 use super::meter::{Meter, Told};
 use super::{Source, Tick, missing};
-use crate::core::figure::Figure;
-use crate::core::machine::{Domain, Gpu, Sample};
-use crate::core::units::{Bytes, Celsius, Watts};
+use domain::figure::Figure;
+use domain::machine::{Domain, Gpu, Sample};
+use domain::units::{Bytes, Celsius, Watts};
 
 /// The cards' source.
 #[derive(Default)]

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::{Source, Tick, missing};
-use crate::core::figure::Figure;
-use crate::core::machine::{self, Limits, Sample};
+use domain::figure::Figure;
+use domain::machine::{self, Limits, Sample};
 
 /// The source.
 #[derive(Default)]

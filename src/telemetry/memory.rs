@@ -3,9 +3,9 @@
 use sysinfo::{MemoryRefreshKind, System};
 
 use super::{Source, Tick, missing};
-use crate::core::figure::Figure;
-use crate::core::machine::{Memory, Sample};
-use crate::core::units::Bytes;
+use domain::figure::Figure;
+use domain::machine::{Memory, Sample};
+use domain::units::Bytes;
 
 /// The memory's source.
 pub(super) struct MainMemory(pub(super) Option<System>);

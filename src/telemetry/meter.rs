@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::counter::{Bounds, Counter};
-use crate::core::figure::Figure;
-use crate::core::machine::{Domain, Power};
-use crate::core::units::{Joules, Watts};
+use domain::figure::Figure;
+use domain::machine::{Domain, Power};
+use domain::units::{Joules, Watts};
 
 /// No card draws more.
 pub(super) const MOST: Watts = Watts(2000.0);

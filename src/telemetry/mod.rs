@@ -2,7 +2,7 @@
 //!
 //! Owned here: one file per source of readings, each of which fills its part of a [`Sample`] and says in a row of its
 //! own whether it was found, how sure its figure is, or why there is none and what would mend it; and the sampler that
-//! reads them in turn, those that may block on threads of their own. Absent: history, attribution to sessions (`core::energy`) and drawing. The files of `/proc` and
+//! reads them in turn, those that may block on threads of their own. Absent: history, attribution to sessions (`domain::energy`) and drawing. The files of `/proc` and
 //! `/sys` are reached through [`Files`] and time is passed in, so that a recorded machine can be replayed.
 
 mod allowed;
@@ -43,8 +43,8 @@ pub use self::files::{Files, Root};
 pub use self::foreign::{Wish, signal};
 pub use self::sampler::{Sampler, Thread, spawn};
 
-use crate::core::figure::Figure;
-use crate::core::machine::{self, Sample};
+use domain::figure::Figure;
+use domain::machine::{self, Sample};
 
 /// One source of readings.
 trait Source: Send {

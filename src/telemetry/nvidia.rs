@@ -8,9 +8,9 @@ use std::time::Duration;
 use super::driver::{Closed, Driver, Reading};
 use super::meter::{Meter, Told};
 use super::{Source, Tick, label, missing};
-use crate::core::figure::Figure;
-use crate::core::machine::{Domain, Gpu, Sample};
-use crate::core::units::{Bytes, Celsius, Ratio, Watts};
+use domain::figure::Figure;
+use domain::machine::{Domain, Gpu, Sample};
+use domain::units::{Bytes, Celsius, Ratio, Watts};
 
 /// The GPUs' source.
 pub(super) struct Nvidia {

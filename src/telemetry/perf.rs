@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use super::counter::{Bounds, Counter, Spent};
 use super::{Source, Tick, missing};
-use crate::core::figure::Figure;
-use crate::core::machine::{Domain, Power, Sample};
-use crate::core::units::Watts;
+use domain::figure::Figure;
+use domain::machine::{Domain, Power, Sample};
+use domain::units::Watts;
 
 /// Opens events of the whole system.
 pub(super) trait Events: Send {

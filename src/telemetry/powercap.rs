@@ -8,9 +8,9 @@ use std::io::ErrorKind;
 
 use super::counter::{Bounds, Counter, Spent};
 use super::{Source, Tick, label, missing, perf};
-use crate::core::figure::Figure;
-use crate::core::machine::{Domain, Power, Sample};
-use crate::core::units::{Joules, Watts};
+use domain::figure::Figure;
+use domain::machine::{Domain, Power, Sample};
+use domain::units::{Joules, Watts};
 
 /// The zones' source.
 #[derive(Default)]

@@ -4,9 +4,9 @@
 use std::io::ErrorKind;
 
 use super::{Source, Tick, missing};
-use crate::core::figure::Figure;
-use crate::core::machine::{self, Sample};
-use crate::core::units::Ratio;
+use domain::figure::Figure;
+use domain::machine::{self, Sample};
+use domain::units::Ratio;
 
 /// The source.
 pub(super) struct Pressure;

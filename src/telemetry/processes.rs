@@ -11,9 +11,9 @@ use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 use super::files::Files;
 use super::{Tick, missing};
-use crate::core::figure::Figure;
-use crate::core::machine::{Process, Sample};
-use crate::core::units::{Bytes, Ratio};
+use domain::figure::Figure;
+use domain::machine::{Process, Sample};
+use domain::units::{Bytes, Ratio};
 
 /// The last reading of each process.
 #[derive(Default)]

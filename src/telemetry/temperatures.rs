@@ -9,9 +9,9 @@ use std::time::Duration;
 use sysinfo::Components;
 
 use super::{Source, Tick, label, missing};
-use crate::core::figure::Figure;
-use crate::core::machine::{self, Sample, Temperature};
-use crate::core::units::Celsius;
+use domain::figure::Figure;
+use domain::machine::{self, Sample, Temperature};
+use domain::units::Celsius;
 
 /// The sensors' source.
 #[derive(Default)]

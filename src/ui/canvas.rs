@@ -9,7 +9,7 @@ use ratatui::style::{Modifier, Style};
 use super::keymap::{Context, Keymap};
 use super::theme::{Meaning, Theme};
 use super::widgets::text;
-use crate::core::settings::GraphStyle;
+use domain::settings::GraphStyle;
 
 /// A run of text in one look.
 #[derive(Debug, Clone)]

@@ -8,9 +8,9 @@ use super::overlay::window;
 use super::theme::Meaning;
 use super::view::ViewState;
 use super::widgets::text;
-use crate::core::State;
-use crate::core::action::NAMED;
-use crate::core::state::{Face, Screen};
+use domain::State;
+use domain::action::NAMED;
+use domain::state::{Face, Screen};
 
 /// A part of the explanation.
 enum Part {

@@ -9,10 +9,10 @@ use std::fmt;
 use crossterm::event::{KeyEvent, KeyEventKind};
 
 use super::chord::Chord;
-use crate::core::action::NAMED;
-use crate::core::editor::Edit;
-use crate::core::state::{Face, Focus, Overlay, Screen};
-use crate::core::{Action, State};
+use domain::action::NAMED;
+use domain::editor::Edit;
+use domain::state::{Face, Focus, Overlay, Screen};
+use domain::{Action, State};
 
 /// What has the keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,7 +1,7 @@
 use crossterm::event::{KeyCode, KeyModifiers};
 
 use super::*;
-use crate::ui::fixture;
+use domain::testing as fixture;
 
 fn keymap(changes: &[(&str, &[&str])]) -> (Keymap, Vec<String>) {
     let changes = changes

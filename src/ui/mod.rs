@@ -5,8 +5,6 @@
 
 mod canvas;
 pub mod chord;
-#[doc(hidden)]
-pub mod fixture;
 mod help;
 pub mod keymap;
 mod overlay;

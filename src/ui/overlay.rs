@@ -9,14 +9,14 @@ use super::theme::Meaning;
 use super::view::ViewState;
 use super::widgets::table::follow;
 use super::widgets::text;
-use crate::core::State;
-use crate::core::action::{NAMED, palette};
-use crate::core::editor::Editor;
-use crate::core::model::Model;
-use crate::core::plan::Refusal;
-use crate::core::settings::SESSION_FIELDS;
-use crate::core::state::{Form, Overlay};
-use crate::core::units::{Bytes, ago};
+use domain::State;
+use domain::action::{NAMED, palette};
+use domain::editor::Editor;
+use domain::model::Model;
+use domain::plan::Refusal;
+use domain::settings::SESSION_FIELDS;
+use domain::state::{Form, Overlay};
+use domain::units::{Bytes, ago};
 
 /// Draw what lies over the screen, if anything does.
 pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {

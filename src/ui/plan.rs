@@ -6,7 +6,7 @@ use super::canvas::{Canvas, Spans, row};
 use super::overlay::window;
 use super::theme::Meaning;
 use super::view::ViewState;
-use crate::core::house::{Act, Plan, Request};
+use domain::house::{Act, Plan, Request};
 
 /// Paths of one item that are listed.
 const MAX_PATHS: usize = 3;

@@ -9,8 +9,8 @@ use super::panels::machine_figures::{self, Form};
 use super::panels::{downloads, hints};
 use super::theme::{Meaning, Theme};
 use super::{overlay, screens};
-use crate::core::State;
-use crate::core::state::Screen;
+use domain::State;
+use domain::state::Screen;
 
 /// What one frame leaves for the next: where lists begin. Nothing in it decides anything.
 #[derive(Debug, Clone, Default)]

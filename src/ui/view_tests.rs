@@ -2,13 +2,13 @@ use ratatui::layout::Position;
 use ratatui::style::{Color, Modifier};
 
 use super::*;
-use crate::core::Action;
-use crate::core::figure::Figure;
-use crate::core::session::{End, Phase, SessionId};
-use crate::core::settings::GraphStyle;
-use crate::core::state::{FleetSort, Notice, Tab};
-use crate::core::units::{Bytes, Ratio};
-use crate::ui::fixture::{self, SCENES};
+use domain::Action;
+use domain::figure::Figure;
+use domain::session::{End, Phase, SessionId};
+use domain::settings::GraphStyle;
+use domain::state::{FleetSort, Notice, Tab};
+use domain::testing::{self as fixture, SCENES};
+use domain::units::{Bytes, Ratio};
 
 fn theme(name: &str) -> Theme {
     Theme::load_all(None).0.remove(name).unwrap()
@@ -213,7 +213,7 @@ fn hostile() -> State {
         .models
         .iter()
         .map(|model| {
-            let mut model = crate::core::model::Model::clone(model);
+            let mut model = domain::model::Model::clone(model);
             model.name = TEXT.to_owned();
             model.note = Some(TEXT.to_owned());
             model.repository = Some(TEXT.to_owned());
@@ -252,7 +252,7 @@ fn hostile() -> State {
             turn.end = Some(End::failed(TEXT));
         }
     }
-    state.fleet.prompts.insert(SessionId(1), crate::core::editor::Editor::with_text(TEXT));
+    state.fleet.prompts.insert(SessionId(1), domain::editor::Editor::with_text(TEXT));
     if let Some(sample) = &mut state.machine.sample {
         sample.host.name = TEXT.to_owned();
         for source in &mut sample.sources {
@@ -386,7 +386,7 @@ fn a_changed_key_shows_in_the_footer_and_the_help() {
     let (buffer, ..) = draw_with(&fixture::busy(), &theme("dark"), &keys, 120, 40);
     assert!(text_of(&buffer).contains("ctrl-q stop"));
     let mut help = fixture::scene("help").unwrap();
-    help.overlay = Some(crate::core::state::Overlay::Help { scroll: 999 });
+    help.overlay = Some(domain::state::Overlay::Help { scroll: 999 });
     help.screen = Screen::Fleet;
     let (buffer, ..) = draw_with(&help, &theme("dark"), &keys, 120, 90);
     assert!(text_of(&buffer).contains("ctrl-q            stop the session"), "{}", text_of(&buffer));
@@ -468,7 +468,7 @@ fn what_top_has_no_room_for_is_reached_by_keys() {
     let mut seen = String::new();
     for _ in 0..8 {
         let (now, action) = (state.now, Action::Move(1));
-        crate::core::update(&mut state, now, crate::core::Event::Action(action));
+        domain::update(&mut state, now, domain::Event::Action(action));
         seen += &text_of(&draw(&state, 80, 24));
     }
     for name in ["smollm2", "mistral-7b  ", "python train.py", "llama-server"] {

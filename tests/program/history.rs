@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use taffrail::core::history::{Kind, Reading, Record};
+use domain::history::{Kind, Reading, Record};
 use taffrail::history::History;
 
 use crate::support::{House, starter};

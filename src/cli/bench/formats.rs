@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use wire::DeviceKind;
 
 use super::super::table::{self, Column};
-use crate::core::bench::{Bench, Lane, LanePhase, Row};
-use crate::core::figure::{Graded, UNKNOWN};
-use crate::core::statistics::Change;
-use crate::core::units::{counted, digits};
+use domain::bench::{Bench, Lane, LanePhase, Row};
+use domain::figure::{Graded, UNKNOWN};
+use domain::statistics::Change;
+use domain::units::{counted, digits};
 
 const fn column(title: &'static str, right: bool, goes: u8) -> Column {
     Column { title, right, least: None, goes }
@@ -161,11 +161,10 @@ pub(super) fn llama_bench(bench: &Bench) -> Value {
         let times: Vec<u64> = row.repetitions.iter().map(|one| (one.seconds * 1e9).round() as u64).collect();
         let rates: Vec<f64> = row.repetitions.iter().map(|one| one.rate).collect();
         let seconds: Vec<f64> = row.repetitions.iter().map(|one| one.seconds).collect();
-        let time = crate::core::statistics::Summary::of(&seconds);
+        let time = domain::statistics::Summary::of(&seconds);
         let rate = row.rate();
-        let deviation = |summary: Option<crate::core::statistics::Summary>| {
-            summary.and_then(|summary| summary.deviation).unwrap_or(0.0)
-        };
+        let deviation =
+            |summary: Option<domain::statistics::Summary>| summary.and_then(|summary| summary.deviation).unwrap_or(0.0);
         let kind = [
             summary.and_then(|summary| summary.architecture.clone()),
             lane.and_then(|lane| lane.model.quant().map(str::to_owned)),

@@ -1,6 +1,6 @@
 use super::super::top::tests::sample;
 use super::*;
-use crate::core::model::Store;
+use domain::model::Store;
 
 fn bandwidth() -> Bandwidth {
     Bandwidth { bytes_per_second: 2.13e10, threads: 8, unix: 1_764_000_000, processor: "processor".to_owned() }
@@ -74,8 +74,8 @@ fn what_is_well_and_what_is_not() {
 fn an_estimate_is_a_range() {
     let mut findings = findings(false);
     findings.sample.power.retain(|power| power.watts.value().is_none());
-    let settings = crate::core::settings::Energy { tdp_watts: Some(65.0), ..Default::default() };
-    findings.sample.power.extend(crate::core::energy::estimated(&findings.sample, &settings));
+    let settings = domain::settings::Energy { tdp_watts: Some(65.0), ..Default::default() };
+    findings.sample.power.extend(domain::energy::estimated(&findings.sample, &settings));
     let mut out = Vec::new();
     run(&Doctor::default(), &findings, &mut out).unwrap();
     let text = String::from_utf8(out).unwrap();

@@ -1,14 +1,14 @@
-//! The figures of an answer: a line for people; `core::answer` has the document for programs.
+//! The figures of an answer: a line for people; `domain::answer` has the document for programs.
 
 use std::time::Duration;
 
-pub(super) use crate::core::answer::document;
-use crate::core::answer::{finish, memory};
-use crate::core::energy::Report;
-use crate::core::figure::Figure;
-use crate::core::session::Session;
-use crate::core::settings;
-use crate::core::units::{digits, span};
+pub(super) use domain::answer::document;
+use domain::answer::{finish, memory};
+use domain::energy::Report;
+use domain::figure::Figure;
+use domain::session::Session;
+use domain::settings;
+use domain::units::{digits, span};
 
 /// Text without what a terminal would obey: control characters are dropped but for line ends and tabs.
 pub(super) fn harmless(text: &str) -> String {

@@ -16,16 +16,16 @@ use super::run::{Failure, read_text, some};
 use super::table::{self, Column};
 use super::{Exit, SessionOptions, json as document};
 use crate::app::{App, terminal_width};
-use crate::core::answer;
-use crate::core::figure::{Graded, UNKNOWN};
-use crate::core::form::Form;
-use crate::core::history::{Kind, Record};
-use crate::core::model::Model;
-use crate::core::settings::SessionSettings;
-use crate::core::suite::tally::{Cost, Tally, cheapest, front, interval};
-use crate::core::suite::{self, Suite};
-use crate::core::units::{Bytes, counted, digits, or_dash};
 use ask::Asked;
+use domain::answer;
+use domain::figure::{Graded, UNKNOWN};
+use domain::form::Form;
+use domain::history::{Kind, Record};
+use domain::model::Model;
+use domain::settings::SessionSettings;
+use domain::suite::tally::{Cost, Tally, cheapest, front, interval};
+use domain::suite::{self, Suite};
+use domain::units::{Bytes, counted, digits, or_dash};
 use store::Store;
 
 /// Ask models the prompts of a suite.

@@ -1,6 +1,6 @@
 //! The Pareto front as a plot of characters: to the right it costs more, upwards more passes.
 
-use crate::core::suite::tally::{Cost, Tally, front};
+use domain::suite::tally::{Cost, Tally, front};
 
 const HEIGHT: usize = 12;
 const LEAST_WIDTH: usize = 20;
@@ -49,16 +49,16 @@ pub(super) fn letter(index: usize, is_first: bool) -> char {
 /// A cost with its unit.
 pub(super) fn amount(by: Cost, cost: f64) -> String {
     match by {
-        Cost::Energy => format!("{} J", crate::core::units::digits(cost)),
-        Cost::Time => format!("{} s", crate::core::units::digits(cost)),
-        Cost::Memory => crate::core::units::Bytes(cost as u64).to_string(),
+        Cost::Energy => format!("{} J", domain::units::digits(cost)),
+        Cost::Time => format!("{} s", domain::units::digits(cost)),
+        Cost::Memory => domain::units::Bytes(cost as u64).to_string(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::figure::{Grade, Graded};
+    use domain::figure::{Grade, Graded};
 
     #[test]
     fn the_front_stands_out() {

@@ -11,9 +11,9 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::core::figure::Graded;
-use crate::core::model::{Model, Store as Origin};
-use crate::core::settings::SessionSettings;
+use domain::figure::Graded;
+use domain::model::{Model, Store as Origin};
+use domain::settings::SessionSettings;
 
 /// The longest file that is read, in bytes.
 const MAX_BYTES: u64 = 256 << 20;

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use crate::core::figure::UNKNOWN;
-use crate::core::machine::Sample;
+use domain::figure::UNKNOWN;
+use domain::machine::Sample;
 
 /// A column's name and its value.
 type Column = (&'static str, fn(&Sample) -> Option<f64>);

@@ -4,10 +4,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::workload;
-use crate::core::State;
-use crate::core::energy::range;
-use crate::core::figure::{Figure, Grade, UNKNOWN};
-use crate::core::machine::{Sample, Source};
+use domain::State;
+use domain::energy::range;
+use domain::figure::{Figure, Grade, UNKNOWN};
+use domain::machine::{Sample, Source};
 
 /// Everything in one document, each figure with its unit in its name. What is unknown is null, with the reason.
 pub(super) fn document(state: &State, sample: &Sample) -> Value {

@@ -7,14 +7,14 @@
 
 use std::io::{self, Write};
 
-use crate::core::State;
-use crate::core::energy::{Tally, per_session};
-use crate::core::figure::{Grade, UNKNOWN};
-use crate::core::fleet_view;
-use crate::core::foreign::Foreign;
-use crate::core::machine::{Domain, Gpu, Power, Sample};
-use crate::core::session::Session;
-use crate::core::units::Ratio;
+use domain::State;
+use domain::energy::{Tally, per_session};
+use domain::figure::{Grade, UNKNOWN};
+use domain::fleet_view;
+use domain::foreign::Foreign;
+use domain::machine::{Domain, Gpu, Power, Sample};
+use domain::session::Session;
+use domain::units::Ratio;
 
 /// The value of a metric and the labels that tell it from its kin.
 type Point = (Vec<(&'static str, String)>, f64);
@@ -82,9 +82,8 @@ pub(super) fn write(state: &State, sample: &Sample, is_recorded: bool, out: &mut
         .map(|(watts, grade)| (vec![("grade", grade.word().to_owned()), ("boundary", sample.boundary())], watts.0));
     put("power_total_watts", "Power of all domains that add.", total.into_iter().collect())?;
 
-    let disks = |value: &dyn Fn(&crate::core::machine::Disk) -> Option<f64>| {
-        let labels =
-            |disk: &crate::core::machine::Disk| vec![("device", disk.name.clone()), ("mount", disk.mount.clone())];
+    let disks = |value: &dyn Fn(&domain::machine::Disk) -> Option<f64>| {
+        let labels = |disk: &domain::machine::Disk| vec![("device", disk.name.clone()), ("mount", disk.mount.clone())];
         sample.disks.iter().filter_map(|disk| Some((labels(disk), value(disk)?))).collect::<Vec<Point>>()
     };
     put("disk_total_bytes", "Size of the disk.", disks(&|disk| Some(disk.total.0 as f64)))?;
@@ -279,8 +278,7 @@ fn usual(sample: &Sample, out: &mut impl Write) -> io::Result<()> {
         write_metric("node_memory_MemTotal_bytes", "Main memory.", &one(memory.total.0))?;
         write_metric("node_memory_MemAvailable_bytes", "Main memory that can be had.", &one(memory.available.0))?;
     }
-    let labels =
-        |disk: &crate::core::machine::Disk| vec![("device", disk.name.clone()), ("mountpoint", disk.mount.clone())];
+    let labels = |disk: &domain::machine::Disk| vec![("device", disk.name.clone()), ("mountpoint", disk.mount.clone())];
     let size = sample.disks.iter().map(|disk| (labels(disk), disk.total.0 as f64)).collect::<Vec<Point>>();
     write_metric("node_filesystem_size_bytes", "Size of the file system.", &size)?;
     let free = sample.disks.iter().map(|disk| (labels(disk), disk.free.0 as f64)).collect::<Vec<Point>>();

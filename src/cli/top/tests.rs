@@ -1,13 +1,13 @@
 use std::time::Duration;
 
 use super::*;
-use crate::core::energy::{Baseline, Idle};
-use crate::core::event::Moment;
-use crate::core::foreign::Foreign;
-use crate::core::machine::{Core, Disk, Domain, Gpu, Host, Limits, Memory, Pressure, Process, Source, Temperature};
-use crate::core::session::{Phase, Session, SessionId, Step, WorkerId};
-use crate::core::settings::SessionSettings;
-use crate::core::units::{Celsius, Joules, Watts};
+use domain::energy::{Baseline, Idle};
+use domain::event::Moment;
+use domain::foreign::Foreign;
+use domain::machine::{Core, Disk, Domain, Gpu, Host, Limits, Memory, Pressure, Process, Source, Temperature};
+use domain::session::{Phase, Session, SessionId, Step, WorkerId};
+use domain::settings::SessionSettings;
+use domain::units::{Celsius, Joules, Watts};
 
 fn power(domain: Domain, name: &str, watts: Figure<Watts>, adds: bool) -> Power {
     let energy = watts.value().map(|watts| Joules(watts.0));
@@ -101,15 +101,15 @@ pub(in crate::cli) fn sample(metered: bool) -> Sample {
 
 /// The state after a tick that told this.
 fn after(sample: Sample) -> State {
-    let mut state = State::new(crate::core::settings::Settings::default(), Vec::new());
+    let mut state = State::new(domain::settings::Settings::default(), Vec::new());
     let at = sample.at;
-    crate::core::update(&mut state, at, crate::core::Event::Sample(Box::new(sample)));
+    domain::update(&mut state, at, domain::Event::Sample(Box::new(sample)));
     state
 }
 
 /// The same of a recording with sessions and other programs, as `--replay` reads it.
 fn with_sessions() -> State {
-    let settings = crate::core::settings::Settings::default;
+    let settings = domain::settings::Settings::default;
     let mut recorded = State::new(settings(), Vec::new());
     let process = |pid: u32, cores: f64, resident: u64| {
         let cpu_share = Some(Ratio(cores / 4.0));
@@ -118,7 +118,7 @@ fn with_sessions() -> State {
     let mut sample = sample(true);
     let (processor, meter) = (sample.host.processor.clone(), "package-0".to_owned());
     for (id, name) in [(1, "qwen3-8b"), (2, "smollm2-135m")] {
-        let model = std::sync::Arc::new(crate::core::model::tests::model(name));
+        let model = std::sync::Arc::new(domain::testing::model(name));
         let (id, worker) = (SessionId(id), WorkerId(id));
         let mut session = Session::new(id, worker, model, name.to_owned(), SessionSettings::default(), 10);
         session.phase = Phase::Ready;
@@ -146,9 +146,9 @@ fn with_sessions() -> State {
     for second in 0..3 {
         recorded.fleet.sessions[0].n_generated += 43;
         let at = Moment { uptime: Duration::from_secs(second), unix: 1_800_000_000 };
-        let mut frame = crate::core::trace::Frame::of(&recorded).unwrap();
+        let mut frame = domain::trace::Frame::of(&recorded).unwrap();
         frame.uptime_ms = 1000 * second;
-        crate::core::update(&mut state, at, crate::core::Event::Frame(Box::new(frame)));
+        domain::update(&mut state, at, domain::Event::Frame(Box::new(frame)));
     }
     state
 }
@@ -323,11 +323,11 @@ fn the_document_tells_who_works() {
 
 #[test]
 fn an_estimate_is_a_range_and_labelled() {
-    let mut state = State::new(crate::core::settings::Settings::default(), Vec::new());
+    let mut state = State::new(domain::settings::Settings::default(), Vec::new());
     state.settings.energy.tdp_watts = Some(65.0);
     let mut unmetered = sample(false);
     unmetered.power.retain(|power| power.watts.value().is_none());
-    crate::core::update(&mut state, unmetered.at, crate::core::Event::Sample(Box::new(unmetered)));
+    domain::update(&mut state, unmetered.at, domain::Event::Sample(Box::new(unmetered)));
     let text = written(&Top { once: true, ..Top::default() }, &state);
     assert!(text.contains("power      ~8.12–32.5 W estimated [cpu]"), "{text}");
     assert!(text.contains("TDP 65 W x load, no sensor"), "{text}");

@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use super::super::table::{self, Column};
 use super::document::figure;
 use super::watts_text;
-use crate::core::State;
-use crate::core::figure::Figure;
-use crate::core::fleet_view;
-use crate::core::foreign::Foreign;
-use crate::core::machine::Sample;
-use crate::core::session::Session;
-use crate::core::units::{Bytes, Watts, digits, or_dash};
+use domain::State;
+use domain::figure::Figure;
+use domain::fleet_view;
+use domain::foreign::Foreign;
+use domain::machine::Sample;
+use domain::session::Session;
+use domain::units::{Bytes, Watts, digits, or_dash};
 
 const COLUMNS: [Column; 8] = [
     Column { title: "Workload", right: false, least: None, goes: 0 },

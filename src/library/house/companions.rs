@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::files;
 use super::hub::{self, Repository};
 use super::ollama::{self, Ollama};
-use crate::core::model::{Format, Model, Status};
+use domain::model::{Format, Model, Status};
 
 /// The longest listing of a repository's shards.
 const MAX_INDEX: u64 = 64 << 20;

@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use super::files::{self, Identity, identity, shown};
 use super::{House, hash, share, trash, verify};
-use crate::core::house::{Act, Item, Kind, Plan, Sharing, Step};
-use crate::core::model::{Digest, Model, Store};
+use domain::house::{Act, Item, Kind, Plan, Sharing, Step};
+use domain::model::{Digest, Model, Store};
 
 /// A smaller file is not worth a link.
 const LEAST: u64 = 1 << 16;

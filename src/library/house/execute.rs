@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use super::files::{self, is_there, shown};
 use super::journal::{Deed, Journal, Phase, Record, SCHEMA};
 use super::{TRASH, ollama_server, share, trash};
-use crate::core::house::{Act, Plan, Sharing};
-use crate::core::units::Bytes;
+use domain::house::{Act, Plan, Sharing};
+use domain::units::Bytes;
 
 /// Why something was not done. The stores are as before, unless the text says otherwise.
 #[derive(Debug, thiserror::Error)]

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::hash::Hasher;
 use super::super::walk::open;
-use crate::core::model::Digest;
+use domain::model::Digest;
 
 /// Bytes read at once: they stay in the processor's cache between the reading and the hashing.
 const BUFFER: usize = 256 << 10;

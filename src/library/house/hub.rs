@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::files::{self, is_there, shown};
-use crate::core::house::{Act, Item, Kind, Refusal, Step};
-use crate::core::model::Store;
+use domain::house::{Act, Item, Kind, Refusal, Step};
+use domain::model::Store;
 
 /// The longest ref; a commit's hash has 40 characters.
 const MAX_REF: u64 = 256;

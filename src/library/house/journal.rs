@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::files::{self, shown};
-use crate::core::house::Sharing;
-use crate::core::units::Bytes;
+use domain::house::Sharing;
+use domain::units::Bytes;
 
 /// The longest record: some hundred bytes for each of ten thousand steps.
 const MAX_RECORD: u64 = 64 << 20;

@@ -32,9 +32,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{Env, place};
-use crate::core::house::{Act, Plan, Request};
-use crate::core::model::{Model, Store};
-use crate::core::settings;
+use domain::house::{Act, Plan, Request};
+use domain::model::{Model, Store};
+use domain::settings;
 
 pub use execute::{Progress, Trouble};
 pub use journal::{Phase, Record};
@@ -125,7 +125,7 @@ impl House {
     }
 
     /// What lies on the disks, and what could be tidied up.
-    pub fn survey(&self, models: &[Arc<Model>]) -> crate::core::house::Survey {
+    pub fn survey(&self, models: &[Arc<Model>]) -> domain::house::Survey {
         survey::survey(self, models)
     }
 

@@ -13,9 +13,9 @@ use super::files::{self, is_there, shown};
 use super::hub::OLD;
 use super::ollama_manifests::{Manifest, Manifests};
 use super::ollama_server;
-use crate::core::house::{Act, Item, Kind, Plan, Step};
-use crate::core::model::{Model, Store};
-use crate::core::units::Bytes;
+use domain::house::{Act, Item, Kind, Plan, Step};
+use domain::model::{Model, Store};
+use domain::units::Bytes;
 
 /// Stray files of one store that are named.
 const MAX_STRAYS: usize = 10;

@@ -11,8 +11,8 @@ use std::time::SystemTime;
 use super::super::yaml;
 use super::files::{self, is_there, shown};
 use super::plan::is_old;
-use crate::core::house::{Act, Item, Kind, Step};
-use crate::core::model::Store;
+use domain::house::{Act, Item, Kind, Step};
+use domain::model::Store;
 
 /// Endings of unfinished downloads: LM Studio's, llama.cpp's, `LocalAI`'s, the hub's.
 const PARTIAL: [&str; 4] = [".part", ".downloadInProgress", ".partial", ".incomplete"];

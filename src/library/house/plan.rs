@@ -10,9 +10,9 @@ use super::files::{self, Identity, allocated, identity, shown};
 use super::hub::{self, Repository};
 use super::ollama::{self, Ollama};
 use super::{House, dedupe, in_use, plain, trash};
-use crate::core::house::{Act, Item, Kind, Plan, Refusal, Request, Step};
-use crate::core::model::{Model, Store};
-use crate::core::units::Bytes;
+use domain::house::{Act, Item, Kind, Plan, Request, Step};
+use domain::model::{Model, Store};
+use domain::units::Bytes;
 
 pub(super) fn plan(house: &House, request: &Request) -> Plan {
     let mut plan = Plan::default();
@@ -247,12 +247,6 @@ fn measure(plan: &mut Plan) {
                 step.frees = step.frees + Bytes(allocated(&metadata));
             }
         }
-    }
-}
-
-impl Plan {
-    pub(super) fn refuse(&mut self, what: &str, reason: &str, hint: Option<String>) {
-        self.refusals.push(Refusal { what: what.to_owned(), reason: reason.to_owned(), hint });
     }
 }
 

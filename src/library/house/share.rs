@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use super::super::walk::open;
 use super::files;
-use crate::core::house::Sharing;
+use domain::house::Sharing;
 
 /// Bytes that are compared at once.
 const CHUNK: usize = 1 << 20;

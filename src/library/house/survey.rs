@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::files::{self, allocated, identity};
 use super::{House, Phase, plan};
-use crate::core::house::{Item, Kind, Piece, Request, Survey, Tidy, Usage, family};
-use crate::core::model::{Model, Store};
-use crate::core::units::Bytes;
+use domain::house::{Item, Kind, Piece, Request, Survey, Tidy, Usage, family};
+use domain::model::{Model, Store};
+use domain::units::Bytes;
 
 /// A model that nothing has read for so many days counts as unused.
 pub const UNUSED_DAYS: i64 = 30;

@@ -13,9 +13,9 @@ use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
 
 use super::*;
-use crate::core::house::{Kind, Sharing};
 use crate::library::at_path;
 use crate::library::tests::{model as gguf, write};
+use domain::house::{Kind, Sharing};
 
 mod gone;
 
@@ -250,7 +250,7 @@ fn done_and_undone_is_as_before() {
         assert_eq!(
             yard.shared().is_empty(),
             !is_dedupe
-                || matches!(yard.house.plan(request).items.first(), Some(item) if item.steps.iter().any(|step| matches!(step.act, crate::core::house::Act::Share { how: Sharing::Reflink, .. }))),
+                || matches!(yard.house.plan(request).items.first(), Some(item) if item.steps.iter().any(|step| matches!(step.act, domain::house::Act::Share { how: Sharing::Reflink, .. }))),
             "{request:?}"
         );
         assert_eq!(yard.house.records().0.len(), 1);
@@ -354,7 +354,7 @@ fn what_leads_outside_of_the_repository_is_never_deleted() {
         .house
         .plan(&Request::Remove { models: vec![yard.hub(&format!("models--b--one/snapshots/{MAIN}/link.gguf"))] });
     assert_eq!(plan.steps().map(|(_, step)| step.path.clone()).collect::<Vec<_>>(), [link]);
-    assert_eq!(plan.frees(), crate::core::units::Bytes(0));
+    assert_eq!(plan.frees(), domain::units::Bytes(0));
 }
 
 #[test]
@@ -623,7 +623,7 @@ fn the_trash_lies_on_the_same_file_system_and_out_of_sight() {
     assert_eq!(place(Store::HuggingFace, "hf/hub", "hf/hub/models--b--one"), "hf/.taffrail-trash");
     assert_eq!(place(Store::Folder, "mine", "mine/one.gguf"), ".taffrail-trash");
     yard.perform(&yard.requests()[6], false).unwrap();
-    let settings = crate::core::settings::Library { folders: vec![yard.root()], ..Default::default() };
+    let settings = domain::settings::Library { folders: vec![yard.root()], ..Default::default() };
     let listing = crate::library::list(&settings, &yard.env);
     assert!(listing.models.iter().all(|model| !model.id.contains(TRASH)), "{listing:?}");
 }

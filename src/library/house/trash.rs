@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::TRASH;
 use super::files;
-use crate::core::model::Store;
+use domain::model::Store;
 
 /// The trash for an entry of a store at `root`. The error says why there is none.
 ///

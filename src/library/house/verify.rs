@@ -13,8 +13,8 @@ use super::super::digest::{self, MAX_TREE};
 use super::companions::Companions;
 use super::files::Identity;
 use super::{files, hash, hub};
-use crate::core::model::{Digest, Model};
-use crate::core::units::Bytes;
+use domain::model::{Digest, Model};
+use domain::units::Bytes;
 
 /// The longest `.etag`.
 const MAX_ETAG: u64 = 256;

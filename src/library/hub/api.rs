@@ -5,9 +5,9 @@ use hf_hub::repository::{ModelInfo, RepoTreeEntry};
 use super::client::{About, Client};
 use super::names;
 use super::problem::Problem;
-use crate::core::hub::{Files, RemoteFile, Repository, Sort};
-use crate::core::model::Digest;
-use crate::core::units::Bytes;
+use domain::hub::{Files, RemoteFile, Repository, Sort};
+use domain::model::Digest;
+use domain::units::Bytes;
 
 /// Repositories of one search.
 const MAX_RESULTS: usize = 50;

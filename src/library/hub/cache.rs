@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use super::super::replace::replace;
 use super::problem::Problem;
-use crate::core::model::Digest;
-use crate::core::units::Bytes;
+use domain::model::Digest;
+use domain::units::Bytes;
 
 /// Room that is left on a disk beside what is fetched: a full disk harms other programs.
 const SPARE: u64 = 64 << 20;

@@ -13,10 +13,10 @@ use super::cache::Folder;
 use super::lock::Lock;
 use super::names;
 use super::problem::Problem;
-use crate::core::download::Order;
-use crate::core::hub::Interrupted;
-use crate::core::model::Digest;
-use crate::core::units::Bytes;
+use domain::download::Order;
+use domain::hub::Interrupted;
+use domain::model::Digest;
+use domain::units::Bytes;
 
 /// The longest journal: an order of some hundred parts.
 const MAX_JOURNAL: u64 = 256 << 10;

@@ -28,7 +28,7 @@ mod transfer;
 use std::io;
 
 use super::env::Env;
-use crate::core::download::Order;
+use domain::download::Order;
 
 pub use client::Client;
 pub use journal::{discard, interrupted};

@@ -1,7 +1,7 @@
 //! What the hub and the user name, checked before any of it becomes a path or a part of an address.
 
 use super::problem::Problem;
-use crate::core::model::Digest;
+use domain::model::Digest;
 
 /// The longest owner or name; the hub's own bound is 96 for both.
 const MAX_NAME: usize = 96;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::hash::Hasher;
 use super::problem::Problem;
-use crate::core::model::Digest;
+use domain::model::Digest;
 
 /// Bytes that are read at once.
 const PIECE: usize = 1 << 20;

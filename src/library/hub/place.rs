@@ -10,8 +10,8 @@ use reqwest::header::HeaderValue;
 use super::super::env::Env;
 use super::super::{hugging_face, roots};
 use super::problem::Problem;
-use crate::core::model::Store;
-use crate::core::settings::Settings;
+use domain::model::Store;
+use domain::settings::Settings;
 
 /// The hub that is asked unless told otherwise.
 const ENDPOINT: &str = "https://huggingface.co";

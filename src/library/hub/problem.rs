@@ -4,9 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::core::hub::{Failure, FailureKind};
-use crate::core::model::Digest;
-use crate::core::units::{Bytes, span};
+use domain::hub::{Failure, FailureKind};
+use domain::model::Digest;
+use domain::units::{Bytes, span};
 
 /// Why something of the hub failed.
 #[derive(Debug, thiserror::Error)]

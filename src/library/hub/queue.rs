@@ -10,7 +10,7 @@ use super::super::env::Env;
 use super::super::replace::replace;
 use super::journal::is_order;
 use super::names;
-use crate::core::download::Order;
+use domain::download::Order;
 
 /// The longest file: some hundred orders.
 const MAX_BYTES: u64 = 4 << 20;
@@ -39,8 +39,8 @@ pub(super) fn read(place: &Path) -> Vec<Order> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::hub::RemoteFile;
-    use crate::core::units::Bytes;
+    use domain::hub::RemoteFile;
+    use domain::units::Bytes;
 
     fn order(repository: &str, path: &str) -> Order {
         Order {

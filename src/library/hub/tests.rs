@@ -10,9 +10,9 @@ use tokio::sync::{mpsc, watch};
 use super::cache::Folder;
 use super::fake::{FakeHub, Repo, RepoFile, Wrong};
 use super::*;
-use crate::core::download::{DownloadEvent, DownloadId, Order};
-use crate::core::hub::{FailureKind, RemoteFile, Sort};
-use crate::core::units::Bytes;
+use domain::download::{DownloadEvent, DownloadId, Order};
+use domain::hub::{FailureKind, RemoteFile, Sort};
+use domain::units::Bytes;
 
 const REPOSITORY: &str = "pequod/whale";
 const TOKEN: &str = "hf_secret";
@@ -122,7 +122,7 @@ impl Sea {
     }
 }
 
-fn failure(event: DownloadEvent) -> crate::core::hub::Failure {
+fn failure(event: DownloadEvent) -> domain::hub::Failure {
     match event {
         DownloadEvent::Failed(failure) => failure,
         other => panic!("{other:?}"),

@@ -19,8 +19,8 @@ use super::names;
 use super::part::Part;
 use super::place::Place;
 use super::problem::Problem;
-use crate::core::download::{DownloadEvent, DownloadId, Order};
-use crate::core::units::{Bytes, span};
+use domain::download::{DownloadEvent, DownloadId, Order};
+use domain::units::{Bytes, span};
 
 /// The least time between two tellings of the progress.
 const TELL: Duration = Duration::from_millis(100);

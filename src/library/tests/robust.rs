@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::stores::sha256;
 use super::{Machine, model, write};
-use crate::core::model::{Status, Store};
+use domain::model::{Status, Store};
 
 #[test]
 fn a_manifest_that_does_not_parse_hides_no_other() {

@@ -9,8 +9,8 @@ use sha2::{Digest as _, Sha256};
 use super::super::resolve::resolve;
 use super::super::roots;
 use super::{Machine, model, part, write};
-use crate::core::model::{Digest, Format, Status, Store};
-use crate::core::settings::Place;
+use domain::model::{Digest, Format, Status, Store};
+use domain::settings::Place;
 
 pub(super) fn sha256(bytes: &[u8]) -> Digest {
     Digest::Sha256(Sha256::digest(bytes).into())

@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::super::index;
 use super::{Machine, model, write};
-use crate::core::model::Model;
+use domain::model::Model;
 
 #[test]
 fn a_warm_scan_finds_the_same_and_writes_nothing() {

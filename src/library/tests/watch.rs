@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use super::super::watch::{Bounds, Watcher};
 use super::{Machine, model, write};
-use crate::core::event::{LibraryEvent, StoreStatus};
-use crate::core::model::Model;
+use domain::event::{LibraryEvent, StoreStatus};
+use domain::model::Model;
 
 /// Nothing here takes as long on the slowest machine, unless it hangs.
 const PATIENCE: Duration = Duration::from_mins(1);

@@ -8,8 +8,8 @@ use std::path::Path;
 use super::super::{Source as _, Tick};
 use super::faults::change;
 use super::*;
-use crate::core::machine::{Core, Memory};
-use crate::core::units::Bytes;
+use domain::machine::{Core, Memory};
+use domain::units::Bytes;
 
 const GIB: u64 = 1 << 30;
 

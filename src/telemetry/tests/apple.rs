@@ -2,11 +2,11 @@
 //! tells nothing of the whole machine).
 
 use super::*;
-use crate::core::figure::Grade;
-use crate::core::machine::{Domain, Sample};
-use crate::core::units::Ratio;
 use crate::telemetry::apple::{Apple, Chip, Reading};
 use crate::telemetry::{Source, Tick};
+use domain::figure::Grade;
+use domain::machine::{Domain, Sample};
+use domain::units::Ratio;
 
 /// Tells what it was given, in turn.
 struct Told(Vec<Result<Reading, String>>);
@@ -48,7 +48,7 @@ fn samples(readings: Vec<Result<Reading, String>>) -> Vec<Sample> {
 
 /// Domain, watts, joules and whether it adds.
 fn powers(sample: &Sample) -> Vec<(Domain, Option<f64>, Option<f64>, bool)> {
-    let told = |power: &crate::core::machine::Power| {
+    let told = |power: &domain::machine::Power| {
         let (watts, joules) = (power.watts.value().map(|watts| watts.0), power.energy.map(|joules| joules.0));
         (power.domain.clone(), watts, joules, power.adds)
     };

@@ -54,7 +54,7 @@ fn heat_is_read_and_wakes_no_device() {
     let text = |sample: &Sample| {
         let all = sample.temperatures.iter();
         all.map(|sensor| {
-            format!("{} {:.1} {}", sensor.label, sensor.celsius.0, crate::core::units::or_dash(sensor.critical))
+            format!("{} {:.1} {}", sensor.label, sensor.celsius.0, domain::units::or_dash(sensor.critical))
         })
         .collect::<Vec<_>>()
     };

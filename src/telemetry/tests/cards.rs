@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::core::units::{Bytes, Celsius};
+use domain::units::{Bytes, Celsius};
 
 const CARD: &str = "sys/class/drm/card1/device";
 const METRICS: &str = "sys/class/drm/card1/device/gpu_metrics";

@@ -8,10 +8,10 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
-use crate::core::machine::Power;
-use crate::core::settings::Settings;
-use crate::core::units::or_dash;
-use crate::core::{Event, State, update};
+use domain::machine::Power;
+use domain::settings::Settings;
+use domain::units::or_dash;
+use domain::{Event, State, update};
 
 /// The process that each case may have.
 const WORKER: u32 = 4242;

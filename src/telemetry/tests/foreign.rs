@@ -5,9 +5,9 @@ use std::process::{Child, Command, Stdio};
 
 use super::nvidia::{card, machine};
 use super::*;
-use crate::core::foreign::Foreign;
-use crate::core::units::Bytes;
 use crate::telemetry::{Root, Wish, signal};
+use domain::foreign::Foreign;
+use domain::units::Bytes;
 
 /// A process of so many MiB in memory and address space, its name, and its arguments. The shape of `stat` is that of
 /// `proc_pid_stat(5)`.

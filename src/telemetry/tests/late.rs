@@ -4,11 +4,11 @@ use std::sync::Condvar;
 use std::time::Instant;
 
 use super::*;
-use crate::core::figure::Figure;
-use crate::core::machine::{Domain, Power};
-use crate::core::units::{Joules, Watts};
 use crate::telemetry::apart::Apart;
 use crate::telemetry::{Source, Tick};
+use domain::figure::Figure;
+use domain::machine::{Domain, Power};
+use domain::units::{Joules, Watts};
 
 /// Longer than any test takes.
 const PATIENCE: Duration = Duration::from_mins(1);

@@ -5,9 +5,9 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Instant;
 
 use super::*;
-use crate::core::machine::Process;
-use crate::core::units::{Bytes, Ratio};
 use crate::telemetry::{Root, spawn};
+use domain::machine::Process;
+use domain::units::{Bytes, Ratio};
 
 const STAT: &str = "cpu  10000 200 3000 80000 500 0 100 40 60 0\n\
                     cpu0 6000 100 2000 38000 300 0 60 20 30 0\n\

@@ -23,9 +23,9 @@ use super::driver::{Closed, Driver, Reading};
 use super::perf::{Event, Events};
 use super::sampler::Access;
 use super::{Files, Sampler};
-use crate::core::event::Moment;
-use crate::core::figure::Figure;
-use crate::core::machine::Sample;
+use domain::event::Moment;
+use domain::figure::Figure;
+use domain::machine::Sample;
 
 /// Files by path; a path that ends in `/` is an empty folder. Beside them, what was read. Clones share both.
 #[derive(Clone, Default)]
@@ -210,7 +210,7 @@ fn at(milliseconds: u64) -> Moment {
 
 /// All power as text; what adds up is marked.
 fn powers(sample: &Sample) -> Vec<String> {
-    let text = |power: &crate::core::machine::Power| {
+    let text = |power: &domain::machine::Power| {
         let adds = if power.adds { " +" } else { "" };
         match &power.watts {
             Figure::Known { value, .. } => format!("{} {value}{adds}", power.name),

@@ -2,7 +2,7 @@
 //! supported where).
 
 use super::*;
-use crate::core::units::{Bytes, Celsius, Ratio};
+use domain::units::{Bytes, Celsius, Ratio};
 
 /// What changes in a card's answers.
 type Change<'a> = &'a dyn Fn(&mut Reading);

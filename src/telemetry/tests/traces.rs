@@ -9,15 +9,15 @@ use std::collections::BTreeMap;
 use wire::{Channel, Counters, Event as Said, Finish, Ledger, Loaded, Piece, Request};
 
 use super::*;
-use crate::core::editor::Editor;
-use crate::core::energy::{Report, Tally, per_session};
-use crate::core::event::{LibraryEvent, WorkerEvent};
-use crate::core::figure::{Grade, Uncertain};
-use crate::core::model::{Format, Model, Status, Store};
-use crate::core::session::{Figures, WorkerId};
-use crate::core::settings::{Energy, Settings};
-use crate::core::units::Bytes;
-use crate::core::{Action, Effect, Event, State, update};
+use domain::editor::Editor;
+use domain::energy::{Report, Tally, per_session};
+use domain::event::{LibraryEvent, WorkerEvent};
+use domain::figure::{Grade, Uncertain};
+use domain::model::{Format, Model, Status, Store};
+use domain::session::{Figures, WorkerId};
+use domain::settings::{Energy, Settings};
+use domain::units::Bytes;
+use domain::{Action, Effect, Event, State, update};
 
 use Grade::{Apportioned, Measured};
 
@@ -187,7 +187,7 @@ impl Machine {
         }
         let pids: Vec<_> = self.ticks.keys().copied().collect();
         let sample = self.sampler.sample(self.clock(), &pids);
-        let energy = |power: &crate::core::machine::Power| power.energy.filter(|_| power.adds).map(|joules| joules.0);
+        let energy = |power: &domain::machine::Power| power.energy.filter(|_| power.adds).map(|joules| joules.0);
         if sample.elapsed > Duration::ZERO {
             self.measured += sample.power.iter().filter_map(energy).sum::<f64>();
         }
@@ -537,7 +537,7 @@ fn strangers_have_shares() {
     let foreign = vec![(0, 60_000, 2.0, 0.5)];
     let case = Case { name: "", has_card: true, answers: alone(), foreign, faults: vec![], grade: Grade::Measured };
     let (machine, ..) = play(&case);
-    let process = crate::core::machine::Process { pid: 900, ..Default::default() };
+    let process = domain::machine::Process { pid: 900, ..Default::default() };
     let power = machine.state.attribution.foreign_power(&process);
     // Half of the card for itself, with the idle power left to the machine.
     assert!((power.value().expect("known").0 - 50.0).abs() < 1.0, "{power:?}");

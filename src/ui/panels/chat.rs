@@ -8,10 +8,10 @@ use super::super::keymap::Context;
 use super::super::theme::Meaning;
 use super::super::view::ViewState;
 use super::super::widgets::text;
-use crate::core::energy::Report;
-use crate::core::session::{End, Figures, Phase, Session, Step, Turn};
-use crate::core::settings;
-use crate::core::units::{span, tokens};
+use domain::energy::Report;
+use domain::session::{End, Figures, Phase, Session, Step, Turn};
+use domain::settings;
+use domain::units::{span, tokens};
 
 /// What stands at the end of an answer that still grows.
 const GROWING: &str = "▌";

@@ -6,8 +6,8 @@ use super::super::canvas::{Canvas, row};
 use super::super::theme::Meaning;
 use super::super::widgets::bar;
 use super::machine_figures::level;
-use crate::core::machine::Sample;
-use crate::core::units::or_dash;
+use domain::machine::Sample;
+use domain::units::or_dash;
 
 /// Columns of one core with the shortest useful bar.
 const LEAST: u16 = 24;

@@ -6,9 +6,9 @@ use super::super::canvas::{Canvas, Spans, inset, split_rows};
 use super::super::theme::Meaning;
 use super::super::view::ViewState;
 use super::super::widgets::table::{self, Align, Column, Row};
-use crate::core::State;
-use crate::core::download::{Download, Phase};
-use crate::core::units::{Bytes, span};
+use domain::State;
+use domain::download::{Download, Phase};
+use domain::units::{Bytes, span};
 
 const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {
     Column { head, width, align, rank }

@@ -5,11 +5,11 @@ use ratatui::layout::Rect;
 use super::super::canvas::{Canvas, below, row};
 use super::super::theme::Meaning;
 use super::super::widgets::bar;
-use crate::core::State;
-use crate::core::energy::{Baseline, Idle, WINDOW, of_tally, range};
-use crate::core::figure::{Figure, Grade};
-use crate::core::machine::{Power, Sample};
-use crate::core::units::{Watts, digits, span};
+use domain::State;
+use domain::energy::{Baseline, Idle, WINDOW, of_tally, range};
+use domain::figure::{Figure, Grade};
+use domain::machine::{Power, Sample};
+use domain::units::{Watts, digits, span};
 
 /// Columns of the labels.
 const LABEL: u16 = 16;

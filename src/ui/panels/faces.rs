@@ -7,15 +7,15 @@ use super::super::canvas::{Canvas, Span, Spans, below, inset, row, spans_width, 
 use super::super::theme::Meaning;
 use super::super::widgets::text;
 use super::chat::figures_line;
-use crate::core::State;
-use crate::core::energy::{Report, per_session};
-use crate::core::figure::{Figure, Grade, Uncertain};
-use crate::core::ledger::{account, misplaced};
-use crate::core::preset;
-use crate::core::roofline::{Roofline, roofline};
-use crate::core::session::{NO_TEMPLATE, Session};
-use crate::core::settings::SESSION_FIELDS;
-use crate::core::units::{Bytes, Ratio, digits, span, tokens};
+use domain::State;
+use domain::energy::{Report, per_session};
+use domain::figure::{Figure, Grade, Uncertain};
+use domain::ledger::{account, misplaced};
+use domain::preset;
+use domain::roofline::{Roofline, roofline};
+use domain::session::{NO_TEMPLATE, Session};
+use domain::settings::SESSION_FIELDS;
+use domain::units::{Bytes, Ratio, digits, span, tokens};
 
 /// Columns of the labels.
 const LABEL: u16 = 16;
@@ -404,10 +404,10 @@ pub(crate) fn title<'a>(canvas: &Canvas<'_>, session: &'a Session, room: usize) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::roofline::Bound;
-    use crate::core::settings::GraphStyle;
     use crate::ui::keymap::Context;
     use crate::ui::{Keymap, Theme};
+    use domain::roofline::Bound;
+    use domain::settings::GraphStyle;
 
     /// The rows of a panel so wide, without their labels and joined.
     fn values(width: u16, draw: impl FnOnce(&mut Rows<'_, '_>)) -> String {

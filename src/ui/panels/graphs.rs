@@ -6,11 +6,11 @@ use super::super::canvas::{Canvas, Spans, below, row, spans_width, split_rows};
 use super::super::theme::{Meaning, N_SERIES};
 use super::super::widgets::graph::{self, Series, Window};
 use super::session_table::series;
-use crate::core::State;
-use crate::core::figure::Grade;
-use crate::core::graphs::{Graph, Owner, Part, Quantity, at, graph as graph_of};
-use crate::core::ring::Bucket;
-use crate::core::units::{digits, span};
+use domain::State;
+use domain::figure::Grade;
+use domain::graphs::{Graph, Owner, Part, Quantity, at, graph as graph_of};
+use domain::ring::Bucket;
+use domain::units::{digits, span};
 
 /// From this height on a graph has a row for its least, mean and most.
 const AIRY: u16 = 8;

@@ -8,9 +8,9 @@ use ratatui::style::Modifier;
 use super::super::canvas::{Canvas, Span, Spans, below, inset};
 use super::super::theme::Meaning;
 use super::super::widgets::text;
-use crate::core::State;
-use crate::core::quality::{self, DIVERGENCES, Estimate, Piece, Quality, Stage};
-use crate::core::race::letter;
+use domain::State;
+use domain::quality::{self, DIVERGENCES, Estimate, Piece, Quality, Stage};
+use domain::race::letter;
 
 /// What stands over a token by its heat, and its colour; what was not weighed has nothing over it.
 const HEATS: [(&str, &str, Meaning); 4] =
@@ -48,8 +48,8 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> usize 
 }
 
 fn head(canvas: &Canvas<'_>, state: &State, quality: &Quality, said: String) -> Vec<(String, ratatui::style::Style)> {
-    let name = |place: usize, entry: Option<&crate::core::race::Entry>| {
-        let names = crate::core::race::names(&state.race.entries);
+    let name = |place: usize, entry: Option<&domain::race::Entry>| {
+        let names = domain::race::names(&state.race.entries);
         let known = match &state.race.race {
             Some(race) => race.lanes.get(place).map(|lane| lane.name.clone()),
             None => names.get(place).cloned(),

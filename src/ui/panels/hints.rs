@@ -1,11 +1,11 @@
 //! The keys that do something here and now, most useful first.
 
 use super::super::keymap::Context;
-use crate::core::State;
-use crate::core::download::Phase as Stage;
-use crate::core::race;
-use crate::core::session::{Phase, Session};
-use crate::core::state::{Face, Screen, Tab};
+use domain::State;
+use domain::download::Phase as Stage;
+use domain::race;
+use domain::session::{Phase, Session};
+use domain::state::{Face, Screen, Tab};
 
 /// Actions with a word for each, for the footer.
 #[expect(clippy::too_many_lines, reason = "one arm for each place, and none is long")]

@@ -8,9 +8,9 @@ use super::super::canvas::{Canvas, Spans};
 use super::super::theme::Meaning;
 use super::super::view::ViewState;
 use super::super::widgets::table::{self, Align, Column, Row};
-use crate::core::State;
-use crate::core::hub::{Files, Quant, Repository, Sort, preselected};
-use crate::core::units::{span, tokens};
+use domain::State;
+use domain::hub::{Files, Quant, Repository, Sort, preselected};
+use domain::units::{span, tokens};
 
 const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {
     Column { head, width, align, rank }

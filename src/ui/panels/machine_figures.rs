@@ -2,11 +2,11 @@
 
 use super::super::canvas::{Canvas, Spans};
 use super::super::theme::Meaning;
-use crate::core::State;
-use crate::core::energy::range;
-use crate::core::figure::Grade;
-use crate::core::machine::{Domain, Gpu, Sample};
-use crate::core::units::{Bytes, Ratio, or_dash};
+use domain::State;
+use domain::energy::range;
+use domain::figure::Grade;
+use domain::machine::{Domain, Gpu, Sample};
+use domain::units::{Bytes, Ratio, or_dash};
 
 /// How much room the figures take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,9 +6,9 @@ use super::super::canvas::{Canvas, Spans, row, spans_width};
 use super::super::theme::Meaning;
 use super::super::widgets::bar;
 use super::session_table::series;
-use crate::core::State;
-use crate::core::machine::Sample;
-use crate::core::units::Bytes;
+use domain::State;
+use domain::machine::Sample;
+use domain::units::Bytes;
 
 /// The most rows of the legend.
 const MAX_LEGEND: u16 = 3;

@@ -5,11 +5,11 @@ use super::super::theme::Meaning;
 use super::super::widgets::bar;
 use super::model_table::{fit_cell, used};
 use super::openness_card;
-use crate::core::advice::advice;
-use crate::core::fit::{CACHES, Fit, Place, cache_name, fit, table};
-use crate::core::model::{Format, Model, Status};
-use crate::core::units::{ago, tokens};
-use crate::core::{State, what};
+use domain::advice::advice;
+use domain::fit::{CACHES, Fit, Place, cache_name, fit, table};
+use domain::model::{Format, Model, Status};
+use domain::units::{ago, tokens};
+use domain::{State, what};
 use ratatui::layout::Rect;
 
 /// Columns of the labels.

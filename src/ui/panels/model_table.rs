@@ -7,11 +7,11 @@ use super::super::canvas::{Canvas, Spans};
 use super::super::theme::Meaning;
 use super::super::view::ViewState;
 use super::super::widgets::table::{self, Align, Column, Row};
-use crate::core::State;
-use crate::core::fit::{Fit, fit};
-use crate::core::model::{Model, Status};
-use crate::core::state::LibrarySort;
-use crate::core::units::{parameters, span, tokens};
+use domain::State;
+use domain::fit::{Fit, fit};
+use domain::model::{Model, Status};
+use domain::state::LibrarySort;
+use domain::units::{parameters, span, tokens};
 
 const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {
     Column { head, width, align, rank }

@@ -15,10 +15,10 @@ use ratatui::layout::Rect;
 use super::super::canvas::{Canvas, Span, below, row};
 use super::super::theme::Meaning;
 use super::super::widgets::text;
-use crate::core::State;
-use crate::core::licence::{self, Licence};
-use crate::core::model::Model;
-use crate::core::openness::{Card, Class, Dimension, Judged};
+use domain::State;
+use domain::licence::{self, Licence};
+use domain::model::Model;
+use domain::openness::{Card, Class, Dimension, Judged};
 
 /// Columns of the labels, as in the rest of the model's card.
 const LABEL: u16 = 12;
@@ -161,7 +161,7 @@ fn matched(judged: &Judged) -> String {
     let matched = judged.matched.to_string();
     let is_said = matched.to_lowercase().contains(&judged.judged.to_lowercase());
     match judged.matched {
-        crate::core::openness::Match::Own => matched,
+        domain::openness::Match::Own => matched,
         _ if is_said => matched,
         _ => format!("{matched} ({})", judged.judged),
     }
@@ -175,9 +175,10 @@ mod tests {
     use ratatui::buffer::Buffer;
 
     use super::*;
-    use crate::core::settings::GraphStyle;
+    use crate::ui::Theme;
     use crate::ui::keymap::{Context, Keymap};
-    use crate::ui::{Theme, fixture};
+    use domain::settings::GraphStyle;
+    use domain::testing as fixture;
 
     /// The card of a model of this name that declares this licence and was made from these.
     fn drawn(name: &str, license: &str, bases: &[&str], columns: u16) -> String {

@@ -7,10 +7,10 @@ use super::super::theme::Meaning;
 use super::super::view::ViewState;
 use super::super::widgets::table::{self, Align, Column, Row};
 use super::hub_table::needs;
-use crate::core::State;
-use crate::core::file_role::FileRole;
-use crate::core::hub::{Files, Quant, Repository, preselected};
-use crate::core::plan::free_memory;
+use domain::State;
+use domain::file_role::FileRole;
+use domain::hub::{Files, Quant, Repository, preselected};
+use domain::plan::free_memory;
 
 const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {
     Column { head, width, align, rank }

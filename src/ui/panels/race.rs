@@ -11,12 +11,12 @@ use super::super::overlay::window;
 use super::super::screens::race::title;
 use super::super::theme::Meaning;
 use super::super::widgets::{bar, markdown, text};
-use crate::core::State;
-use crate::core::plan;
-use crate::core::race::diff::{Diff, Side};
-use crate::core::race::lockstep::{self, Parting, Step};
-use crate::core::race::{Lane, Pace, Race, Stage, letter, names, per_token};
-use crate::core::units::{counted, digits, or_dash, span, tokens};
+use domain::State;
+use domain::plan;
+use domain::race::diff::{Diff, Side};
+use domain::race::lockstep::{self, Parting, Step};
+use domain::race::{Lane, Pace, Race, Stage, letter, names, per_token};
+use domain::units::{counted, digits, or_dash, span, tokens};
 
 /// Rows of figures under an answer.
 const FIGURES: u16 = 3;

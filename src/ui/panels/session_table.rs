@@ -8,12 +8,12 @@ use super::super::theme::Meaning;
 use super::super::view::ViewState;
 use super::super::widgets::table::{self, Align, Column, Row};
 use super::super::widgets::{bar, graph};
-use crate::core::State;
-use crate::core::fleet_view;
-use crate::core::ledger::misplaced;
-use crate::core::session::{Phase, Session, Step};
-use crate::core::state::{FleetSort, Focus};
-use crate::core::units::{Bytes, Ratio, tokens};
+use domain::State;
+use domain::fleet_view;
+use domain::ledger::misplaced;
+use domain::session::{Phase, Session, Step};
+use domain::state::{FleetSort, Focus};
+use domain::units::{Bytes, Ratio, tokens};
 
 const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {
     Column { head, width, align, rank }
@@ -150,13 +150,13 @@ fn own<'a>(canvas: &Canvas<'_>, state: &State) -> Row<'a> {
 fn figure<'a>(
     canvas: &Canvas<'_>,
     value: Option<f64>,
-    grade: Option<crate::core::figure::Grade>,
+    grade: Option<domain::figure::Grade>,
     decimals: usize,
     meaning: Meaning,
 ) -> Spans<'a> {
     match (value, grade) {
         // What is modelled without a sensor is dimmer than what one tells.
-        (Some(value), Some(grade @ crate::core::figure::Grade::Estimated)) => {
+        (Some(value), Some(grade @ domain::figure::Grade::Estimated)) => {
             vec![canvas.span(Meaning::Muted, format!("{}{value:.decimals$}", grade.mark()))]
         }
         (Some(value), Some(grade)) => vec![canvas.span(meaning, format!("{}{value:.decimals$}", grade.mark()))],

@@ -1,8 +1,8 @@
 //! The sorting and the filter, over the sessions of the fixture.
 
-use crate::core::fleet_view::{foreign_rows, rows};
-use crate::core::state::FleetSort;
-use crate::ui::fixture;
+use domain::fleet_view::{foreign_rows, rows};
+use domain::state::FleetSort;
+use domain::testing as fixture;
 
 fn names(filter: &str, sort: FleetSort, reverse: bool) -> Vec<u64> {
     let sessions = fixture::busy().fleet.sessions;

@@ -5,9 +5,9 @@ use ratatui::layout::Rect;
 use super::super::canvas::{Canvas, below, row, split_rows};
 use super::super::theme::Meaning;
 use super::super::widgets::table::{Align, Column, arrange};
-use crate::core::figure::{Figure, Grade};
-use crate::core::machine::{Sample, Source};
-use crate::core::units::span;
+use domain::figure::{Figure, Grade};
+use domain::machine::{Sample, Source};
+use domain::units::span;
 
 const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {
     Column { head, width, align, rank }

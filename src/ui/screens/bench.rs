@@ -16,11 +16,11 @@ use super::super::theme::Meaning;
 use super::super::view::ViewState;
 use super::super::widgets::table::{self, Align, Column, Row as TableRow};
 use super::super::widgets::{bar, graph, text};
-use crate::core::State;
-use crate::core::bench::{Bench, Cell, LanePhase, Phase, Row};
-use crate::core::figure::Graded;
-use crate::core::statistics::Change;
-use crate::core::units::{counted, digits, or_dash, span, tokens};
+use domain::State;
+use domain::bench::{Bench, Cell, LanePhase, Phase, Row};
+use domain::figure::Graded;
+use domain::statistics::Change;
+use domain::units::{counted, digits, or_dash, span, tokens};
 
 const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {
     Column { head, width, align, rank }

@@ -15,10 +15,10 @@ use super::super::keymap::Context;
 use super::super::panels::{chat, faces, foreign_table, graphs, prompt, session_table};
 use super::super::theme::Meaning;
 use super::super::view::ViewState;
-use crate::core::State;
-use crate::core::editor::Editor;
-use crate::core::session::Session;
-use crate::core::state::{Focus, Tab};
+use domain::State;
+use domain::editor::Editor;
+use domain::session::Session;
+use domain::state::{Focus, Tab};
 
 /// What is said where no session was started.
 const NOTHING: &str = "Nothing runs yet.";

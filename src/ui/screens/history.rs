@@ -6,10 +6,10 @@ use super::super::canvas::{Canvas, below, row};
 use super::super::theme::Meaning;
 use super::super::view::ViewState;
 use super::super::widgets::table::{self, Align, Column, Row as TableRow};
-use crate::core::State;
-use crate::core::figure::Graded;
-use crate::core::history::Entry;
-use crate::core::units::{counted, digits, or_dash, span};
+use domain::State;
+use domain::figure::Graded;
+use domain::history::Entry;
+use domain::units::{counted, digits, or_dash, span};
 
 const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {
     Column { head, width, align, rank }

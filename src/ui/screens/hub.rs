@@ -14,8 +14,8 @@ use super::super::keymap::Context;
 use super::super::panels::{downloads, hub_table, prompt, quant_table};
 use super::super::theme::Meaning;
 use super::super::view::ViewState;
-use crate::core::State;
-use crate::core::hub::{Search, Sort};
+use domain::State;
+use domain::hub::{Search, Sort};
 
 /// From this width on the quantisations stand beside the repositories.
 const WIDE: u16 = 140;

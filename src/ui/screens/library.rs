@@ -8,10 +8,10 @@ use super::super::panels::{model_card, model_table, prompt};
 use super::super::theme::Meaning;
 use super::super::view::ViewState;
 use super::{hub, usage};
-use crate::core::State;
-use crate::core::editor::Editor;
-use crate::core::state::Face;
-use crate::core::units::span;
+use domain::State;
+use domain::editor::Editor;
+use domain::state::Face;
+use domain::units::span;
 
 /// From this size on the chosen model stands beside the table; from the second on below it.
 const WIDE: (u16, u16) = (116, 14);
@@ -96,7 +96,7 @@ fn summary(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
         right.push(canvas.span(Meaning::Muted, format!("looked through in {} ", span(took))));
     }
     let mut left: Spans<'_> = Vec::new();
-    let size: crate::core::units::Bytes = library.models.iter().map(|model| model.size).sum();
+    let size: domain::units::Bytes = library.models.iter().map(|model| model.size).sum();
     left.push(canvas.span(Meaning::Text, format!(" {} models", library.models.len())));
     left.push(canvas.span(Meaning::Muted, format!(" · {size}")));
     let stores: Vec<[_; 2]> = library

@@ -8,10 +8,10 @@ use super::super::panels::{cores, energy, graphs, machine_figures, memory_bar, s
 use super::super::theme::Meaning;
 use super::super::view::ViewState;
 use super::super::widgets::bar;
-use crate::core::State;
-use crate::core::machine::{Domain, Sample};
-use crate::core::state::Screen;
-use crate::core::units::{Bytes, Ratio, or_dash, span};
+use domain::State;
+use domain::machine::{Domain, Sample};
+use domain::state::Screen;
+use domain::units::{Bytes, Ratio, or_dash, span};
 
 /// From this width on the sources stand beside the rest.
 const WIDE: u16 = 130;

@@ -18,8 +18,8 @@ use super::super::panels::{heat, prompt, race as panel};
 use super::super::theme::Meaning;
 use super::super::view::ViewState;
 use super::super::widgets::table::follow;
-use crate::core::State;
-use crate::core::race::{Face, MIN_COLUMNS, Order, Race};
+use domain::State;
+use domain::race::{Face, MIN_COLUMNS, Order, Race};
 
 /// The least columns of the terminal that a column of the race takes.
 const LEAST: u16 = 38;
@@ -71,7 +71,7 @@ fn head(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> Rect {
     let editor;
     let editor = match asked {
         Some(race) => {
-            editor = crate::core::editor::Editor::with_text(&race.prompt);
+            editor = domain::editor::Editor::with_text(&race.prompt);
             &editor
         }
         None => &races.prompt,
@@ -194,5 +194,5 @@ pub(crate) fn title(race: &Race, place: usize) -> String {
     if race.hides_names() {
         return race.name(place);
     }
-    format!("{} {}", crate::core::race::letter(place), race.name(place))
+    format!("{} {}", domain::race::letter(place), race.name(place))
 }

@@ -16,9 +16,9 @@ use super::super::theme::{Meaning, N_SERIES};
 use super::super::view::ViewState;
 use super::super::widgets::table::{self, Align, Column, Row};
 use super::super::widgets::treemap::{self, Tile};
-use crate::core::State;
-use crate::core::house::{Grouping, Survey};
-use crate::core::units::{self, Bytes};
+use domain::State;
+use domain::house::{Grouping, Survey};
+use domain::units::{self, Bytes};
 
 /// From this size on the picture stands beside the lists; else above them.
 const WIDE: (u16, u16) = (110, 12);

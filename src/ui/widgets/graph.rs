@@ -8,8 +8,8 @@ use ratatui::style::Style;
 
 use super::super::canvas::{Canvas, Span};
 use super::super::theme::Meaning;
-use crate::core::settings::GraphStyle;
-use crate::core::units::digits;
+use domain::settings::GraphStyle;
+use domain::units::digits;
 
 /// One part of the stack, lowest first.
 pub(crate) struct Series {

@@ -1,0 +1,249 @@
+//! An answer as a document and as a record: what `run --json` prints and the history keeps.
+
+use serde_json::{Value, json};
+use wire::{Finish, Role};
+
+use crate::bench::driver;
+use crate::energy::Report;
+use crate::figure::{Figure, Graded, UNKNOWN, Uncertain};
+use crate::form::Form;
+use crate::history::{self, Kind, Measured, Record, Series};
+use crate::ledger::{account, misplaced};
+use crate::machine::Sample;
+use crate::roofline::roofline;
+use crate::session::{End, Session, Turn};
+use crate::settings::{self, SessionSettings, WaitPolicy};
+use crate::state::State;
+use crate::units::Bytes;
+
+/// An answer shorter than this tells little about a model's speed, in tokens.
+const MIN_TOKENS_MEASURED: u32 = 16;
+
+/// The longest title, in characters.
+const MAX_TITLE: usize = 200;
+
+/// How an answer ended that the program did not see the end of.
+pub const INTERRUPTED: &str = "interrupted";
+
+/// Memory as llama.cpp reports it, all of it.
+pub fn memory(session: &Session) -> Option<Bytes> {
+    let devices = &session.loaded.as_ref()?.ledger.devices;
+    Some(Bytes(devices.iter().map(|device| device.weights + device.context + device.compute).sum()))
+}
+
+/// How the last answer ended: the word for programs, and what a person should know.
+pub fn finish(session: &Session) -> Option<(&'static str, &'static str)> {
+    match session.turns.last()?.end.as_ref()? {
+        End::Finished(Finish::Stop) => Some(("stop", "")),
+        End::Finished(Finish::StopText) => Some(("stop", " · stopped at a stop text")),
+        End::Finished(Finish::Length) => Some(("length", " · stopped at the token limit")),
+        End::Finished(Finish::ContextFull) => Some(("context_full", " · stopped: the context is full")),
+        End::Finished(Finish::Cancelled) => Some(("cancelled", " · cancelled")),
+        End::Failed { .. } => None,
+    }
+}
+
+/// What the last answer breaks of the schema that it was held to, in one clause.
+pub fn breach(session: &Session) -> Option<String> {
+    let schema = session.form.as_ref()?.schema()?;
+    schema.breach(&session.turns.last()?.text)
+}
+
+/// Why the last answer has no text, in one clause with what could be done; `None` where it has some.
+pub fn why_empty(session: &Session) -> Option<String> {
+    let turn = session.turns.last()?;
+    let Some(End::Finished(finish)) = turn.end.as_ref().filter(|_| turn.text.trim().is_empty()) else { return None };
+    let within = !turn.reasoning.trim().is_empty() || session.figures.counters.n_reasoning > 0;
+    Some(match (within, finish) {
+        (true, Finish::Length) => {
+            "the answer ended within its reasoning, at the token limit: a higher --max-tokens leaves room for an answer"
+                .to_owned()
+        }
+        (true, Finish::ContextFull) => {
+            "the answer ended within its reasoning: the context is full, and nothing is left for an answer".to_owned()
+        }
+        (true, _) => "the answer ended within its reasoning".to_owned(),
+        (false, Finish::StopText) => "the answer is empty: it began with a stop text".to_owned(),
+        (false, Finish::Stop) => "the answer is empty: the model ended its turn at once".to_owned(),
+        (false, _) => "the answer is empty".to_owned(),
+    })
+}
+
+/// The last turn, if it is an answer.
+fn answer_of(session: &Session) -> Option<&Turn> {
+    session.turns.last().filter(|turn| turn.role == Role::Assistant)
+}
+
+/// Why the last answer failed.
+fn error(session: &Session) -> Option<&str> {
+    match answer_of(session)?.end.as_ref()? {
+        End::Failed { reason, .. } => Some(reason),
+        End::Finished(_) => None,
+    }
+}
+
+/// The answer that comes as a record, as if the program ended now.
+pub fn draft(state: &State, session: &Session, at: i64) -> Record {
+    let mut record = record(state, session, at);
+    record.body["finish"] = INTERRUPTED.into();
+    // Half a speed compares with nothing.
+    record.figures.clear();
+    record
+}
+
+/// Generation speed of the last answer, where it was long enough to tell, in tokens per second.
+pub fn speed(session: &Session) -> Option<f64> {
+    let counters = &session.figures.counters;
+    counters.generation_rate().filter(|_| counters.n_generated >= MIN_TOKENS_MEASURED)
+}
+
+/// The last answer as a document: the schema `taffrail/run/1`.
+pub fn document(state: &State, session: &Session) -> Value {
+    let counters = &session.figures.counters;
+    let turn = answer_of(session);
+    let loaded = session.loaded.as_ref();
+    let devices = loaded.map(|loaded| &loaded.ledger.devices);
+    let sum = |part: fn(&wire::DeviceMemory) -> u64| devices.map(|all| all.iter().map(part).sum::<u64>());
+    json!({
+        "schema": "taffrail/run/1",
+        "model": {
+            "id": session.model.id,
+            "name": session.model.name,
+            "quant": session.model.quant(),
+            "path": session.model.path(),
+        },
+        "text": turn.map(|turn| &turn.text),
+        "reasoning": turn.map(|turn| &turn.reasoning),
+        "finish": finish(session).map(|(word, _)| word),
+        "stopped_at_stop_text": matches!(
+            turn.and_then(|turn| turn.end.as_ref()),
+            Some(End::Finished(Finish::StopText))
+        ),
+        "json_schema": session.form.as_ref().and_then(Form::schema).map(|schema| {
+            let breach = breach(session);
+            json!({ "obeyed": breach.is_none(), "breach": breach, "not_held": schema.loose })
+        }),
+        "error": error(session),
+        "tokens": {
+            "prompt": counters.n_prompt,
+            "cached": session.figures.n_cached,
+            "generated": counters.n_generated,
+            "reasoning": counters.n_reasoning,
+        },
+        "load_ms": loaded.map(|loaded| loaded.load_us as f64 / 1e3),
+        "ttft_ms": (counters.ttft_us > 0).then_some(counters.ttft_us as f64 / 1e3),
+        "prompt_tokens_per_second": counters.prompt_rate(),
+        "generation_tokens_per_second": counters.generation_rate(),
+        "memory": {
+            "weights": sum(|device| device.weights),
+            "context": sum(|device| device.context),
+            "compute": sum(|device| device.compute),
+            "total": memory(session),
+            "resident": session.process.map(|process| process.resident),
+            "devices": devices,
+            "account": account(session),
+            "misplaced": misplaced(state, session),
+        },
+        "roofline": match roofline(state, session) {
+            Ok(roofline) => json!(roofline),
+            Err(reason) => json!({ "share": null, "reason": reason }),
+        },
+        "energy": energy(session, &state.settings.energy),
+        "settings": {
+            "context": session.n_ctx(),
+            "gpu_layers": loaded.map(|loaded| loaded.n_gpu_layers),
+            "sampling": session.figures.sampling,
+        },
+    })
+}
+
+/// The energy of the session's last answer, as its document tells it.
+pub(super) fn energy(session: &Session, settings: &settings::Energy) -> Value {
+    let report = Report::of_answer(&session.figures, settings);
+    let number = |figure: &Figure<Uncertain>| figure.value().map(|quantity| quantity.value);
+    let mut document = json!({
+        "joules": number(&report.energy),
+        "joules_per_token": number(&report.per_token),
+        "dynamic_joules_per_token": number(&report.dynamic_per_token),
+        "joules_per_prompt_token": number(&report.per_prompt_token),
+        "watt_hours": number(&report.watt_hours),
+        "g_co2e": number(&report.carbon),
+        "cost": number(&report.cost),
+        "currency": settings.currency,
+    });
+    let details = match &report.energy {
+        Figure::Known { value, grade, source } => json!({
+            "grade": grade,
+            "relative_uncertainty": value.relative,
+            "range_joules": value.range(),
+            "boundary": report.boundary,
+            "coverage": report.coverage,
+            "source": source,
+            "metered_s": report.metered,
+        }),
+        Figure::Unknown { reason, remedy } => json!({ "grade": "unknown", "reason": reason, "remedy": remedy }),
+    };
+    // Loading the model is no answer's.
+    let load = Graded::of(&session.load.answer(settings, &Figure::unknown("it was not metered")));
+    document["load"] = json!({
+        "joules": load.map(|load| load.value),
+        "grade": load.map_or(UNKNOWN, Graded::word),
+        "relative_uncertainty": load.and_then(|load| load.relative),
+    });
+    if let (Value::Object(document), Value::Object(details)) = (&mut document, details) {
+        document.extend(details);
+    }
+    document
+}
+
+/// The session's last answer as a record, with the conversation before it. `at` is now, milliseconds since 1970.
+pub fn record(state: &State, session: &Session, at: i64) -> Record {
+    let (wait, sample) = (state.settings.engine.wait_policy, state.machine.sample.as_deref());
+    let mut body = document(state, session);
+    let before = session.turns.len() - usize::from(answer_of(session).is_some());
+    let turns = session.turns.iter().take(before).filter(|turn| !turn.text.is_empty());
+    body["turns"] = turns.map(|turn| json!({ "role": turn.role, "text": turn.text })).collect();
+    let prompt = session.turns.iter().rev().find(|turn| turn.role == Role::User).map_or("", |turn| turn.text.as_str());
+    body["options"] = options(&session.settings);
+    body["grammar"] = json!(session.form.as_ref().map(Form::source));
+    body["stop"] = json!(session.stop);
+    // An empty system prompt leaves out that of the model's store.
+    let is_empty = |turn: &Turn| turn.role == Role::System && turn.text.is_empty();
+    body["no_system"] = session.turns.iter().any(is_empty).into();
+    body["raw"] = session.is_raw.into();
+    Record {
+        models: vec![session.model.id.clone()],
+        figures: vec![measured(session, wait, sample)],
+        ..Record::new(Kind::Run, at, title(prompt), body)
+    }
+}
+
+/// The settings that are not the usual ones, by name and as text.
+pub fn options(settings: &SessionSettings) -> Value {
+    let usual = SessionSettings::default();
+    let fields = crate::settings::SESSION_FIELDS.iter().filter_map(|field| {
+        let value = settings.get(field.name).unwrap_or_default();
+        (usual.get(field.name).as_ref() != Some(&value)).then(|| (field.name.to_owned(), Value::String(value)))
+    });
+    Value::Object(fields.collect())
+}
+
+/// The speed of the session's last answer, and under which circumstances.
+pub fn measured(session: &Session, wait: WaitPolicy, sample: Option<&Sample>) -> Measured {
+    let series = Series {
+        model: session.model.id.clone(),
+        hash: history::file_hash(&session.model),
+        build: format!("taffrail {} · {}", env!("CARGO_PKG_VERSION"), session.engine),
+        driver: sample.map(driver).unwrap_or_default(),
+        settings: history::settings_key(&session.settings, session.figures.threads, wait),
+    };
+    let rate = speed(session);
+    let joules = Graded::of(&session.per_token(&settings::Energy::default())).filter(|_| rate.is_some());
+    Measured { series, what: "tg".to_owned(), rate, spread: None, n: 1, joules }
+}
+
+/// The beginning of a prompt in one line.
+pub fn title(prompt: &str) -> String {
+    let line = prompt.split_whitespace().collect::<Vec<_>>().join(" ");
+    gguf::clean(&line, MAX_TITLE)
+}

@@ -1,0 +1,175 @@
+//! What the core wants done. The executor in `app/` does it and answers with events.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::download::{DownloadId, Order};
+use crate::hub::Sort;
+use crate::model::Model;
+use crate::session::WorkerId;
+use crate::settings::Manners;
+use crate::units::Bytes;
+
+/// Something to be done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Make a private folder for a text's distributions and weigh it there: comes back as
+    /// [`crate::Action::Quality`] with the file's place.
+    Scratch(Box<crate::quality::QualityOrder>),
+    /// That folder is needed no more.
+    Sweep,
+    /// Start a worker process and have it load; its news come as [`crate::Event::Worker`].
+    Spawn {
+        /// Under which name.
+        worker: WorkerId,
+        /// Which model: its file is written out first where it ships with the program, and checked by the header
+        /// reader once more before the worker sees it.
+        model: Arc<Model>,
+        /// How. The path is filled in by the executor.
+        load: Box<wire::Load>,
+        /// How it behaves towards other programs.
+        manners: Manners,
+    },
+    /// Say something to a worker. Dropped, and reported by its exit, when it is gone.
+    Tell {
+        /// Which worker.
+        worker: WorkerId,
+        /// What.
+        request: wire::Request,
+    },
+    /// Ask a worker to exit, and kill it if it does not.
+    Stop {
+        /// Which worker.
+        worker: WorkerId,
+    },
+    /// Watch these processes in the samples from now on.
+    Watch {
+        /// Process ids of all live workers.
+        pids: Vec<u32>,
+    },
+    /// Remember what became of a model's files, which something spoke against.
+    RememberTry {
+        /// The model.
+        model: Arc<Model>,
+        /// What became of it.
+        tried: crate::model::Tried,
+    },
+    /// Look through the stores.
+    Scan,
+    /// Make the cards of many models; answered by [`crate::event::LibraryEvent::Judged`].
+    Judge {
+        /// Which question it is.
+        generation: u64,
+        /// The models.
+        models: Vec<Arc<Model>>,
+        /// What others judged.
+        table: Arc<crate::openness::Table>,
+    },
+    /// Search the hub; answered by [`crate::hub::HubEvent::Found`].
+    Search {
+        /// Which search it is.
+        generation: u64,
+        /// What to search for.
+        text: String,
+        /// What comes first.
+        sort: Sort,
+    },
+    /// Ask for the files of a repository; answered by [`crate::hub::HubEvent::Files`].
+    Files {
+        /// `owner/name`.
+        repository: String,
+        /// A branch, a tag or a commit.
+        revision: String,
+    },
+    /// Fetch an order, or go on with it; its news come as [`crate::Event::Download`].
+    Download {
+        /// Under which name.
+        id: DownloadId,
+        /// What.
+        order: Order,
+    },
+    /// Let a download stand still.
+    Pause(DownloadId),
+    /// End a download that runs, and throw away what came.
+    CancelDownload(DownloadId),
+    /// Throw away what came of an order that nobody works on.
+    Discard(Order),
+    /// Write down which downloads were ordered and have not begun, so that the next start offers them.
+    KeepQueue(Vec<Order>),
+    /// Keep house; its news come as [`crate::event::LibraryEvent::House`].
+    House(crate::house::Chore),
+    /// Keep calibrated baselines for later runs, instead of those kept before.
+    KeepBaselines(Vec<crate::energy::Baseline>),
+    /// Tell a process of another program to end; answered by [`crate::Event::Signalled`].
+    Signal {
+        /// Its id.
+        pid: u32,
+        /// When it started, in clock ticks after boot: another process with its id is not told.
+        started: u64,
+        /// Kill it.
+        kill: bool,
+    },
+    /// Measure the memory's bandwidth and keep it; answered by [`crate::Event::Bandwidth`].
+    MeasureBandwidth {
+        /// Threads that read.
+        threads: u32,
+        /// Memory that is available.
+        available: Bytes,
+    },
+    /// Look how much of a model's files is in memory; answered by [`crate::Event::Residency`].
+    Residency {
+        /// The model's id.
+        model: String,
+        /// Its files.
+        files: Vec<PathBuf>,
+    },
+    /// Keep a record in the history; answered by [`crate::event::HistoryEvent::Kept`] or `NotKept`.
+    Remember {
+        /// Which question it is.
+        ask: u64,
+        /// What is kept.
+        record: Box<crate::history::Record>,
+        /// The draft that it was.
+        draft: Option<u64>,
+    },
+    /// Write down what there is of a record so far, in place of what was written before.
+    SaveDraft {
+        /// Which draft.
+        draft: u64,
+        /// The record, as if the program ended now.
+        record: Box<crate::history::Record>,
+    },
+    /// Nothing will come of this draft.
+    DiscardDraft(u64),
+    /// Ask for a whole record; answered by [`crate::event::HistoryEvent::Record`].
+    GetRecord(i64),
+    /// Ask for a page of the history; answered by [`crate::event::HistoryEvent::Listed`].
+    ListHistory {
+        /// Which question it is.
+        generation: u64,
+        /// Which records.
+        filter: crate::history::Filter,
+        /// Which of them.
+        page: crate::history::Page,
+    },
+    /// Tell the names of a blind race of the history that nobody voted on; answered by
+    /// [`crate::event::HistoryEvent::Revealed`].
+    Reveal(i64),
+    /// Delete a record.
+    Forget(i64),
+    /// Draw a random number; answered by [`crate::Event::Drawn`].
+    Draw,
+    /// Save files, given by name and text, where exports go; answered by a notice of where they are.
+    Save(Vec<(String, String)>),
+    /// Put text on the clipboard.
+    Copy(String),
+    /// Write a file into the current folder that was not there before; answered by [`crate::Event::Notice`].
+    WriteNew {
+        /// Its name; numbered where there is one already.
+        name: String,
+        /// What it holds.
+        text: String,
+    },
+    /// Leave.
+    Quit,
+}

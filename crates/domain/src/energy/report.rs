@@ -1,0 +1,98 @@
+//! What is said about an answer's energy, or a session's: the same in the chat, on the face of figures and in documents.
+
+use super::bill::{Bill, Step};
+use super::footprint::{carbon, cost, watt_hours};
+use crate::figure::{Figure, Grade, Uncertain};
+use crate::session::Figures;
+use crate::settings;
+use crate::units::{Joules, digits};
+
+/// The figures. Each is unknown with its reason where it can't be told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// Gross joules per generated token, the headline: dynamic energy and the share of idle energy, of generation
+    /// alone, reasoning included.
+    pub per_token: Figure<Uncertain>,
+    /// The dynamic part of it.
+    pub dynamic_per_token: Figure<Uncertain>,
+    /// Gross joules per evaluated prompt token; those that the context had already are not counted.
+    pub per_prompt_token: Figure<Uncertain>,
+    /// Gross joules, prompt and generation.
+    pub energy: Figure<Uncertain>,
+    /// The same in watt-hours.
+    pub watt_hours: Figure<Uncertain>,
+    /// Grams of CO₂ equivalent.
+    pub carbon: Figure<Uncertain>,
+    /// In the user's currency.
+    pub cost: Figure<Uncertain>,
+    /// What was metered, as `[gpu+cpu]`.
+    pub boundary: String,
+    /// How well each part was: `GPU measured · CPU apportioned · DRAM —`.
+    pub coverage: String,
+    /// Seconds that were metered.
+    pub metered: f64,
+}
+
+impl Report {
+    /// Over a bill for so many prompt tokens evaluated and tokens generated, unless the bill knows which it is for.
+    /// `energy` says why, where it is unknown.
+    pub fn of(
+        bill: &Bill,
+        n_prompt: u64,
+        n_generated: u64,
+        energy: &Figure<Joules>,
+        settings: &settings::Energy,
+    ) -> Self {
+        let why = match energy {
+            Figure::Unknown { reason, remedy } => Figure::Unknown { reason: reason.clone(), remedy: remedy.clone() },
+            Figure::Known { .. } => Figure::unknown("it was not metered"),
+        };
+        let per = |step, is_dynamic, count: u64| match count {
+            0 => Figure::unknown("no token yet"),
+            count => bill.step(step, is_dynamic, settings, &why).map(|joules| joules.times(1.0 / count as f64)),
+        };
+        let (n_prompt, n_generated) = bill.tokens.unwrap_or((n_prompt, n_generated));
+        let energy = bill.answer(settings, &why);
+        Self {
+            per_token: per(Step::Generation, false, n_generated),
+            dynamic_per_token: per(Step::Generation, true, n_generated),
+            per_prompt_token: per(Step::Prompt, false, n_prompt),
+            watt_hours: watt_hours(energy.clone()),
+            carbon: carbon(energy.clone(), settings),
+            cost: cost(energy.clone(), settings),
+            energy,
+            boundary: bill.boundary(),
+            coverage: bill.coverage(),
+            metered: bill.metered(),
+        }
+    }
+
+    /// Over one answer.
+    pub fn of_answer(figures: &Figures, settings: &settings::Energy) -> Self {
+        let counters = &figures.counters;
+        let (n_prompt, n_generated) = (u64::from(counters.n_prompt), u64::from(counters.n_generated));
+        Self::of(&figures.bill, n_prompt, n_generated, &figures.energy, settings)
+    }
+
+    /// In one line: `≈812 J · ≈2.76 J/tok · ≈0.23 Wh · ≈0.09 gCO2e [gpu+cpu]`. What the user has not set a price for is
+    /// left out, for this is not the place to say how.
+    pub fn line(&self, settings: &settings::Energy) -> String {
+        let Figure::Known { grade, source, .. } = &self.energy else { return "energy —".to_owned() };
+        let brief = |figure: &Figure<Uncertain>, unit: &str| {
+            let plain = figure.value().map(|quantity| format!("{}{} {unit}", grade.mark(), digits(quantity.value)));
+            plain.unwrap_or_else(|| format!("— {unit}"))
+        };
+        // An estimate is a range wherever it stands.
+        let is_range = *grade == Grade::Estimated;
+        let energy = if is_range { self.energy.graded("J") } else { brief(&self.energy, "J") };
+        let mut parts = vec![energy, self.per_token.graded("J/tok"), brief(&self.watt_hours, "Wh")];
+        if self.carbon.value().is_some() {
+            parts.push(brief(&self.carbon, "gCO2e"));
+        }
+        if self.cost.value().is_some() {
+            parts.push(brief(&self.cost, &settings.currency));
+        }
+        let line = parts.join(" · ");
+        if is_range { format!("{line} · {source}") } else { format!("{line} {}", self.boundary) }
+    }
+}

@@ -1,0 +1,283 @@
+//! What sessions did in a tick: how long each evaluated a prompt or generated, and with what.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use wire::Counters;
+
+use crate::machine::{Gpu, Sample};
+use crate::session::SessionId;
+
+/// The generation that loading a model counts as: it is work, and no answer's. No answer has this number.
+pub const LOAD: u64 = u64::MAX;
+
+/// Work on one answer within a tick.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stint {
+    /// The answer, by its generation; [`LOAD`] for what is none.
+    pub generation: u64,
+    /// Processor time that it took, where the worker has told it; zero where only the clock has.
+    pub cpu: Duration,
+    /// Time in its prompt.
+    pub prompt: Duration,
+    /// Time in llama.cpp's decode call for its tokens.
+    pub decode: Duration,
+}
+
+impl Stint {
+    /// Seconds in all.
+    pub fn seconds(&self) -> f64 {
+        (self.prompt + self.decode).as_secs_f64()
+    }
+}
+
+/// What a session did since the last tick.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Done {
+    /// By answer, in order; more than one where one ended and the next began.
+    pub stints: Vec<Stint>,
+    /// When it was busy, from and to, by the monotonic clock.
+    pub spans: Vec<(Duration, Duration)>,
+}
+
+/// Times a session's answers.
+///
+/// A worker tells its decode time with each text. Before the first token it tells nothing, so the prompt's time is the
+/// wall clock's.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Timer {
+    generation: u64,
+    /// Since when the prompt is read.
+    prompt_since: Option<Duration>,
+    /// Since when it is busy.
+    busy_since: Option<Duration>,
+    /// Decode time of the tokens that was taken into account.
+    decoded_us: u64,
+    done: Done,
+}
+
+impl Timer {
+    /// A model begins to be loaded.
+    pub fn load(&mut self, now: Duration) {
+        self.begin(LOAD, now);
+    }
+
+    /// A model is loaded; since the last tick that took the process so much processor time, where that is known.
+    pub fn loaded(&mut self, cpu: Option<Duration>, now: Duration) {
+        if self.generation == LOAD {
+            self.end(now);
+            self.stint().cpu += cpu.unwrap_or_default();
+        }
+    }
+
+    /// An answer begins.
+    pub fn begin(&mut self, generation: u64, now: Duration) {
+        self.end(now);
+        (self.generation, self.decoded_us) = (generation, 0);
+        (self.prompt_since, self.busy_since) = (Some(now), Some(now));
+    }
+
+    /// The worker told its counters.
+    pub fn count(&mut self, counters: &Counters, now: Duration) {
+        self.leave_prompt(now);
+        self.prompt_since = None;
+        let decoded_us = counters.decode_us.saturating_sub(counters.prompt_us);
+        let new = Duration::from_micros(decoded_us.saturating_sub(self.decoded_us));
+        self.decoded_us = self.decoded_us.max(decoded_us);
+        self.stint().decode += new;
+    }
+
+    /// The answer ended, however.
+    pub fn end(&mut self, now: Duration) {
+        self.leave_prompt(now);
+        self.prompt_since = None;
+        if let Some(since) = self.busy_since.take() {
+            self.done.spans.push((since, now));
+        }
+    }
+
+    /// What was done until now; what goes on is split here.
+    pub fn take(&mut self, now: Duration) -> Done {
+        self.leave_prompt(now);
+        if let Some(since) = &mut self.busy_since {
+            self.done.spans.push((*since, now));
+            *since = now;
+        }
+        std::mem::take(&mut self.done)
+    }
+
+    /// Whether something was done that no tick has taken yet.
+    pub fn is_pending(&self) -> bool {
+        !self.done.stints.is_empty() || self.busy_since.is_some()
+    }
+
+    fn leave_prompt(&mut self, now: Duration) {
+        if let Some(since) = self.prompt_since {
+            self.prompt_since = Some(now);
+            self.stint().prompt += now.saturating_sub(since);
+        }
+    }
+
+    fn stint(&mut self) -> &mut Stint {
+        let generation = self.generation;
+        let stints = &mut self.done.stints;
+        if stints.last().is_none_or(|stint| stint.generation != generation) {
+            stints.push(Stint { generation, ..Stint::default() });
+        }
+        let last = stints.len() - 1;
+        &mut stints[last]
+    }
+}
+
+/// A session as a user of the machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tenant {
+    /// Which.
+    pub session: SessionId,
+    /// Its worker's process; `None` where that has ended.
+    pub pid: Option<u32>,
+    /// Whether it holds a model.
+    pub is_loaded: bool,
+    /// What it did.
+    pub done: Done,
+}
+
+/// What a session used in one tick, or several.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Row {
+    pub(super) session: Option<SessionId>,
+    /// Seconds of processor time; `None` where its process was not read.
+    pub(super) cpu: Option<f64>,
+    pub(super) stints: Vec<Stint>,
+    /// Bytes resident in main memory.
+    pub(super) resident: f64,
+    /// Bytes on each card that it uses.
+    pub(super) on: BTreeMap<u32, f64>,
+}
+
+impl Row {
+    pub(super) fn seconds(&self) -> f64 {
+        self.stints.iter().map(Stint::seconds).sum()
+    }
+}
+
+/// What else computed on a card.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Strangers {
+    /// Seconds by the driver's account; `None` where it doesn't tell.
+    pub(super) seconds: Option<f64>,
+    /// Tenants that are not ours.
+    pub(super) count: usize,
+    /// Their part of the memory in use, 0 to 1.
+    pub(super) memory: f64,
+}
+
+/// What was done in one tick, or several together.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Work {
+    /// Seconds.
+    pub(super) elapsed: f64,
+    /// Seconds in which some session was busy.
+    pub(super) active: f64,
+    /// Seconds of processor time of all processes; `None` where it was not read.
+    pub(super) cpu: Option<f64>,
+    /// Whether the processor time of each of ours is known, so that the rest is foreign.
+    pub(super) is_whole: bool,
+    pub(super) rows: Vec<Row>,
+    pub(super) strangers: BTreeMap<u32, Strangers>,
+}
+
+impl Work {
+    /// What the tick's sample and the tenants tell. `is_whole` is false where a session of ours went unread.
+    pub(super) fn of(sample: &Sample, tenants: &[Tenant], is_whole: bool) -> Self {
+        let elapsed = sample.elapsed.as_secs_f64();
+        let cores = sample.cores.len().max(1) as f64;
+        let cpu = sample.cpu.map(|cpu| cpu.0 * cores * elapsed);
+        let mut work = Self {
+            elapsed,
+            active: busy(tenants).min(elapsed),
+            cpu,
+            is_whole,
+            rows: Vec::with_capacity(tenants.len()),
+            strangers: sample.gpus.iter().map(|gpu| (gpu.index, strangers(gpu, tenants, elapsed))).collect(),
+        };
+        for tenant in tenants {
+            let process = tenant.pid.and_then(|pid| sample.processes.iter().find(|process| process.pid == pid));
+            let share = process.and_then(|process| process.cpu_share);
+            work.is_whole &= share.is_some();
+            let on = |gpu: &Gpu| {
+                let held = gpu.processes.iter().find(|(pid, _)| Some(*pid) == tenant.pid)?;
+                Some((gpu.index, held.1.0 as f64))
+            };
+            work.rows.push(Row {
+                session: Some(tenant.session),
+                cpu: share.zip(cpu).map(|(share, cpu)| share.0 * cpu),
+                stints: tenant.done.stints.clone(),
+                resident: process.map_or(0.0, |process| process.resident.0 as f64),
+                on: sample.gpus.iter().filter_map(on).collect(),
+            });
+        }
+        work
+    }
+
+    /// These ticks as one, the newest first.
+    pub(super) fn sum<'a>(ticks: impl Iterator<Item = &'a Self>) -> Self {
+        let mut ticks = ticks.cloned();
+        let Some(mut sum) = ticks.next() else { return Self::default() };
+        for tick in ticks {
+            sum.elapsed += tick.elapsed;
+            sum.active += tick.active;
+            sum.cpu = sum.cpu.zip(tick.cpu).map(|(sum, cpu)| sum + cpu);
+            sum.is_whole &= tick.is_whole;
+            for row in tick.rows {
+                match sum.rows.iter_mut().find(|sum| sum.session == row.session) {
+                    Some(sum) => {
+                        sum.cpu = sum.cpu.zip(row.cpu).map(|(sum, cpu)| sum + cpu);
+                        sum.stints.extend(row.stints);
+                    }
+                    None => sum.rows.push(row),
+                }
+            }
+            for (index, strangers) in tick.strangers {
+                let sum = sum.strangers.entry(index).or_default();
+                sum.seconds = sum.seconds.zip(strangers.seconds).map(|(sum, seconds)| sum + seconds);
+            }
+        }
+        sum
+    }
+}
+
+/// Seconds in which at least one of them was busy.
+fn busy(tenants: &[Tenant]) -> f64 {
+    let mut spans: Vec<_> = tenants.iter().flat_map(|tenant| tenant.done.spans.iter().copied()).collect();
+    spans.sort_unstable();
+    let (mut sum, mut until) = (Duration::ZERO, Duration::ZERO);
+    for (from, to) in spans {
+        sum += to.saturating_sub(from.max(until));
+        until = until.max(to);
+    }
+    sum.as_secs_f64()
+}
+
+/// What others than our tenants did on a card.
+fn strangers(gpu: &Gpu, tenants: &[Tenant], elapsed: f64) -> Strangers {
+    let is_ours = |pid: u32| tenants.iter().any(|tenant| tenant.pid == Some(pid));
+    let held = |of: bool| -> f64 {
+        gpu.processes.iter().filter(|(pid, _)| is_ours(*pid) == of).map(|(_, bytes)| bytes.0 as f64).sum()
+    };
+    let (ours, others) = (held(true), held(false));
+    let count = gpu.processes.iter().filter(|(pid, _)| !is_ours(*pid)).count();
+    let shares =
+        |of: bool| -> f64 { gpu.shares.iter().filter(|(pid, _)| is_ours(*pid) == of).map(|(_, share)| share.0).sum() };
+    // Idle processes are absent from the list, so an empty one while ours is busy means that the driver doesn't tell.
+    // One that tells of ours alone leaves the others what the card as a whole did besides.
+    let told = if gpu.shares.is_empty() {
+        None
+    } else if gpu.processes.iter().any(|(pid, _)| *pid == 0) {
+        gpu.usage.value().map(|usage| (usage.0 - shares(true)).max(0.0))
+    } else {
+        Some(shares(false))
+    };
+    let seconds = if count == 0 { Some(0.0) } else { told.map(|share| share.min(1.0) * elapsed) };
+    Strangers { seconds, count, memory: if ours + others > 0.0 { others / (ours + others) } else { 0.0 } }
+}

@@ -1,0 +1,197 @@
+//! Everything that happens to the program.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::action::Action;
+use crate::download::{DownloadEvent, DownloadId};
+use crate::hub::HubEvent;
+use crate::machine::Sample;
+use crate::model::{Model, Store};
+use crate::openness::{Cards, Table};
+use crate::roofline::Bandwidth;
+use crate::session::WorkerId;
+use crate::units::Ratio;
+
+/// A point in time by both clocks; the driver reads them, never the core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Moment {
+    /// Since the program's start, by the monotonic clock.
+    pub uptime: Duration,
+    /// Seconds since 1970, by the wall clock.
+    pub unix: i64,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// The user wants something.
+    Action(Action),
+    /// The user pasted text.
+    Paste(String),
+    /// The last frame showed that the session's face or the help has no more than so many lines above or below.
+    ScrollLimit(usize),
+    /// The terminal has another size, or must be drawn again.
+    Redraw,
+    /// The program ends: what is not kept yet is to be.
+    Closing,
+    /// The library found something.
+    Library(LibraryEvent),
+    /// The hub answered.
+    Hub(HubEvent),
+    /// A download has news.
+    Download(DownloadId, DownloadEvent),
+    /// A worker, or the task that owns it, has news.
+    Worker(WorkerId, WorkerEvent),
+    /// The history answered.
+    History(HistoryEvent),
+    /// A random number was drawn.
+    Drawn(u64),
+    /// The sensors were read.
+    Sample(Box<Sample>),
+    /// An earlier run kept these baselines.
+    Baselines(Vec<crate::energy::Baseline>),
+    /// A process of another program was told to end, or that failed.
+    Signalled {
+        /// Its id.
+        pid: u32,
+        /// When it started, in clock ticks after boot.
+        started: u64,
+        /// Whether it was to be killed.
+        kill: bool,
+        /// A sentence where it was not told.
+        result: Result<(), String>,
+    },
+    /// The memory's bandwidth was measured, or why not.
+    Bandwidth(Result<Bandwidth, String>),
+    /// How much of a model's files is in memory.
+    Residency {
+        /// The model's id.
+        model: String,
+        /// The share, or why it is not told.
+        share: Result<Ratio, String>,
+    },
+    /// A tick of a recording.
+    Frame(Box<crate::trace::Frame>),
+    /// An effect could not be carried out: one sentence for the user.
+    Trouble(String),
+    /// An effect was carried out that the user waits for: one sentence.
+    Notice(String),
+}
+
+/// Answers of the history.
+#[derive(Debug, Clone)]
+pub enum HistoryEvent {
+    /// What was measured last of each model, by its id.
+    Measured(Vec<(String, crate::history::Latest)>),
+    /// A record was kept.
+    Kept {
+        /// Which question it answers.
+        ask: u64,
+        /// Its number.
+        id: i64,
+        /// For each of its figures what was measured before, oldest first, with times in milliseconds since 1970.
+        earlier: Vec<Vec<(i64, crate::history::Measured)>>,
+    },
+    /// A record was not kept.
+    NotKept {
+        /// Which question it answers.
+        ask: u64,
+        /// Why.
+        reason: String,
+    },
+    /// All votes that were kept before, oldest first.
+    Votes(Vec<crate::race::rating::Vote>),
+    /// The names of this blind race are hidden no more.
+    Revealed(i64),
+    /// A record was deleted.
+    Forgotten {
+        /// Its number.
+        id: i64,
+        /// The vote that it was.
+        vote: Option<crate::race::rating::Vote>,
+    },
+    /// A page of the list.
+    Listed {
+        /// Which question it answers.
+        generation: u64,
+        /// Its rows, newest first.
+        entries: Vec<crate::history::Entry>,
+        /// Whether there are more.
+        more: bool,
+    },
+    /// So many records that a run which was interrupted had not kept are in the history now.
+    TakenIn(usize),
+    /// A whole record; `None` where there is none of the number.
+    Record(Option<Box<crate::history::Record>>),
+    /// Something else could not be done: why.
+    Trouble(String),
+}
+
+/// News of the library.
+#[derive(Debug, Clone)]
+pub enum LibraryEvent {
+    /// What others judged of models' openness, instead of the table that ships with the program.
+    Openness(Arc<Table>),
+    /// The cards of all models, asked for by [`crate::Effect::Judge`].
+    Judged {
+        /// Which question is answered.
+        generation: u64,
+        /// The cards.
+        cards: Cards,
+    },
+    /// A scan has begun.
+    Started,
+    /// Models found so far, to be added or to replace those of the same id.
+    Found(Vec<Arc<Model>>),
+    /// The scan is complete: what was not found in it is gone.
+    Finished {
+        /// All models.
+        models: Vec<Arc<Model>>,
+        /// What each store is and how it went.
+        stores: Vec<StoreStatus>,
+        /// How long it took.
+        took: Duration,
+    },
+    /// Housekeeping has news.
+    House(Box<crate::house::News>),
+}
+
+/// A store and how its scan went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreStatus {
+    /// Which store.
+    pub store: Store,
+    /// Where it is.
+    pub place: String,
+    /// Models found there.
+    pub n_models: usize,
+    /// Manifests that could not be read or understood. What they name is not known, so nothing in this store may be
+    /// taken for unused.
+    pub broken_manifests: usize,
+    /// What could not be read, with the reason; bounded.
+    pub problems: Vec<String>,
+}
+
+/// News of a worker.
+#[derive(Debug, Clone)]
+pub enum WorkerEvent {
+    /// Its process runs.
+    Spawned {
+        /// Process id.
+        pid: u32,
+    },
+    /// It said something.
+    Said(wire::Event),
+    /// It wrote a line to its log.
+    Logged(String),
+    /// It ended. Nothing follows.
+    Exited {
+        /// Why, in one clause: `stopped`, `killed by signal 9`, `stopped answering for 10 s`.
+        reason: String,
+        /// Whether it was asked to.
+        expected: bool,
+        /// What could be done.
+        hint: Option<String>,
+    },
+}

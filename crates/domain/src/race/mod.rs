@@ -1,0 +1,531 @@
+//! A race: two to eight columns answer one prompt, at once or in turn.
+//!
+//! Owned here: what a race is, its figures and who won what. Absent: its course, which is `update::race`'s, and drawing.
+
+pub mod diff;
+pub mod export;
+pub mod lockstep;
+pub mod rating;
+mod record;
+
+use std::sync::Arc;
+
+use rand::SeedableRng as _;
+use rand::seq::SliceRandom as _;
+use rand_pcg::Pcg64Mcg;
+use serde::Serialize;
+use wire::{Finish, Loaded};
+
+use crate::editor::Editor;
+use crate::energy::Report;
+use crate::event::Moment;
+use crate::figure::{Figure, Graded};
+use crate::history::{Draft, Measured};
+use crate::model::Model;
+use crate::session::{End, Figures, Phase, Session, SessionId, Step, Turn};
+use crate::settings::{self, SESSION_FIELDS, SessionSettings};
+use crate::state::State;
+use crate::units::{Bytes, Joules};
+use diff::Diff;
+use rating::{Rating, Vote};
+
+/// The fewest columns of a race.
+pub const MIN_COLUMNS: usize = 2;
+/// The most columns of a race: the names of a theme's series.
+pub const MAX_COLUMNS: usize = 8;
+/// The most tokens of an answer where the settings leave it open. A model that never ends its turn would fill its whole
+/// context while the others wait.
+pub const MAX_TOKENS: u32 = 1024;
+/// The seed of all columns where the settings leave it open.
+pub const SEED: u32 = 1;
+
+/// When the columns answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// One after the other: each loads, answers and is stopped, so that none disturbs another's figures.
+    #[default]
+    InTurn,
+    /// All at once.
+    Together,
+}
+
+impl Order {
+    /// The words for it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::InTurn => "in turn",
+            Self::Together => "at once",
+        }
+    }
+}
+
+/// What the Race screen holds: what runs next, what ran last, and the votes.
+#[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the screen")]
+pub struct Races {
+    /// The columns of the next race.
+    pub entries: Vec<Entry>,
+    /// When its columns answer.
+    pub order: Order,
+    /// Whether the next race tells where its columns part.
+    pub lockstep: bool,
+    /// Whether its names are hidden until the vote.
+    pub blind: bool,
+    /// What it asks.
+    pub prompt: Editor,
+    /// What stands before it.
+    pub system: Option<String>,
+    /// Whether the prompt is being written.
+    pub typing: bool,
+    /// The race that shows, which may be running.
+    pub race: Option<Box<Race>>,
+    /// All votes, oldest first.
+    pub votes: Vec<Vote>,
+    /// How the models stand after them, while that shows; best first.
+    pub standings: Vec<Rating>,
+    /// What shows of it.
+    pub face: Face,
+    /// The chosen column.
+    pub chosen: usize,
+    /// The column that it is compared with.
+    pub other: usize,
+    /// The first line that shows of every column; `None` follows the ends.
+    pub scroll: Option<usize>,
+    /// The furthest that the last frame could be scrolled.
+    pub limit: usize,
+    /// Whether reasoning is shown whole.
+    pub unfolded: bool,
+    /// The chosen column against the other, while that shows.
+    pub diff: Option<Diff>,
+    /// Whether the chosen column's answer is weighed behind the prompt.
+    pub with_answer: bool,
+    /// Where the columns part, while that shows.
+    pub parting: Option<lockstep::Parting>,
+}
+
+/// What shows of a race.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Face {
+    /// The answers side by side.
+    #[default]
+    Answers,
+    /// Two answers word by word.
+    Diff,
+    /// Where the columns part, and what each found likely there.
+    Lockstep,
+    /// How far one model is from another over the prompt, token by token.
+    Heat,
+    /// How the models stand after all votes.
+    Ratings,
+}
+
+/// A column of the next race.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// The model.
+    pub model: Arc<Model>,
+    /// How it runs.
+    pub settings: SessionSettings,
+}
+
+impl Entry {
+    /// A column with the settings of a race: the likeliest token always, the same seed for all, answers of bounded
+    /// length. What the settings say themselves holds.
+    pub fn new(model: Arc<Model>, mut settings: SessionSettings) -> Self {
+        settings.sampling.temperature.get_or_insert(0.0);
+        settings.sampling.seed.get_or_insert(SEED);
+        settings.max_tokens.get_or_insert(MAX_TOKENS);
+        let settings = crate::plan::settings_for(&model, settings);
+        Self { model, settings }
+    }
+}
+
+/// The names of the columns: the models', with what is set otherwise where one runs twice.
+pub fn names(entries: &[Entry]) -> Vec<String> {
+    let name = |place: usize, entry: &Entry| {
+        let twins = || entries.iter().filter(|twin| twin.model.id == entry.model.id);
+        let name = &entry.model.name;
+        if twins().count() < 2 {
+            let same = entries.iter().filter(|other| other.model.name == *name).count() > 1;
+            return match (same, entry.model.quant()) {
+                (true, Some(quant)) => format!("{name} {quant}"),
+                _ => name.clone(),
+            };
+        }
+        let differs = |field: &str| twins().any(|twin| twin.settings.get(field) != entry.settings.get(field));
+        let settings: Vec<String> = SESSION_FIELDS
+            .iter()
+            .filter(|field| differs(field.name))
+            .filter_map(|field| Some(format!("{} {}", field.name.replace('_', " "), entry.settings.get(field.name)?)))
+            .collect();
+        if settings.is_empty() {
+            let before = entries.iter().take(place).filter(|twin| twin.model.id == entry.model.id).count();
+            return if before == 0 { name.clone() } else { format!("{name} #{}", before + 1) };
+        }
+        format!("{name} · {}", settings.join(", "))
+    };
+    entries.iter().enumerate().map(|(place, entry)| name(place, entry)).collect()
+}
+
+/// How the columns of a race are decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Pace {
+    /// Each for itself.
+    #[default]
+    Free,
+    /// Together, token by token, until they part.
+    Together,
+    /// They have parted, and wait for the user.
+    Held,
+}
+
+/// A race that runs or has run.
+#[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "two are how it runs, two are what it waits for")]
+pub struct Race {
+    /// Its name for the program's life.
+    pub id: u64,
+    /// When it began.
+    pub at: Moment,
+    /// What was asked.
+    pub prompt: String,
+    /// What stood before it.
+    pub system: Option<String>,
+    /// When the columns answer.
+    pub order: Order,
+    /// The columns tell their tokens, and where they part.
+    pub lockstep: bool,
+    /// How they are decoded.
+    pub pace: Pace,
+    /// Names are hidden until the vote.
+    pub blind: bool,
+    /// The columns wait to be shuffled.
+    pub(crate) awaits_shuffle: bool,
+    /// The random number that it was shuffled by, which tells it from any other race of the same second.
+    pub(crate) draw: u64,
+    /// The user has ended it.
+    pub(crate) is_cancelled: bool,
+    /// The columns, as they show.
+    pub lanes: Vec<Lane>,
+    /// The vote: the best column, or none of them.
+    pub vote: Option<Option<usize>>,
+    /// What is written down of it while it runs.
+    pub draft: Draft,
+}
+
+/// A column.
+#[derive(Debug, Clone)]
+pub struct Lane {
+    /// What it is called.
+    pub name: String,
+    /// The model.
+    pub model: Arc<Model>,
+    /// How it runs.
+    pub settings: SessionSettings,
+    /// Where it is.
+    pub stage: Stage,
+    /// The session that answers.
+    pub session: Option<SessionId>,
+    /// The session was started for this race.
+    pub(super) is_own: bool,
+    /// The session's conversation before the race, which it gets back.
+    pub(super) before: Vec<Turn>,
+    /// The answer, once it has ended.
+    pub answer: Option<Turn>,
+    /// What the worker said of itself.
+    pub loaded: Option<Box<Loaded>>,
+    /// Tokens that it was allowed so far, where the columns are decoded together.
+    pub(super) n_free: usize,
+    /// The speed of the answer, where no other column disturbed it.
+    pub measured: Option<Measured>,
+}
+
+/// Where a column is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Stage {
+    /// It is not its turn yet.
+    Waiting,
+    /// Its model is being loaded, or waits for the others to be.
+    Starting,
+    /// It answers.
+    Answering,
+    /// It has answered and makes room for the next.
+    Leaving,
+    /// It has answered.
+    Done,
+    /// It has not, or not to the end.
+    Failed {
+        /// Why, in one clause.
+        reason: String,
+        /// What could be done.
+        hint: Option<String>,
+    },
+}
+
+/// Who won what: columns by their place; several where they are equal, none where it can't be said.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Winners {
+    /// Least time to the first token.
+    pub first: Vec<usize>,
+    /// Most generated tokens per second.
+    pub fastest: Vec<usize>,
+    /// Least energy for the whole answer.
+    pub most_frugal: Vec<usize>,
+    /// Fewest tokens.
+    pub shortest: Vec<usize>,
+}
+
+impl Lane {
+    /// A column that waits for its turn.
+    pub fn new(entry: Entry, name: String) -> Self {
+        Self {
+            name,
+            model: entry.model,
+            settings: entry.settings,
+            stage: Stage::Waiting,
+            session: None,
+            is_own: false,
+            before: Vec::new(),
+            answer: None,
+            loaded: None,
+            n_free: 0,
+            measured: None,
+        }
+    }
+
+    /// Who is voted on here.
+    pub fn contender(&self) -> rating::Contender {
+        rating::Contender::new(&self.model.id, &crate::answer::options(&self.settings), &self.name)
+    }
+
+    /// The session that answers now, or is about to.
+    pub fn live<'a>(&self, state: &'a State) -> Option<&'a Session> {
+        match self.stage {
+            Stage::Starting | Stage::Answering => state.session(self.session?),
+            _ => None,
+        }
+    }
+
+    /// The answer as far as it is there.
+    pub fn turn<'a>(&'a self, state: &'a State) -> Option<&'a Turn> {
+        match self.stage {
+            Stage::Answering => self.live(state)?.turns.last(),
+            _ => self.answer.as_ref(),
+        }
+    }
+
+    /// The answer's figures as far as they are there.
+    pub fn figures<'a>(&'a self, state: &'a State) -> Option<&'a Figures> {
+        match self.stage {
+            Stage::Answering => self.live(state).map(|session| &session.figures),
+            _ => self.ended(),
+        }
+    }
+
+    /// The figures of an answer that has ended.
+    pub fn ended(&self) -> Option<&Figures> {
+        self.answer.as_ref()?.figures.as_ref()
+    }
+
+    /// Memory that llama.cpp took: weights, context and compute buffers; `None` before it is loaded.
+    pub fn memory(&self) -> Option<Bytes> {
+        let devices = &self.loaded.as_ref()?.ledger.devices;
+        Some(Bytes(devices.iter().map(|device| device.weights + device.context + device.compute).sum()))
+    }
+
+    /// Whether the answer came to an end of its own, or to one that was set.
+    pub fn has_finished(&self) -> bool {
+        let end = self.answer.as_ref().and_then(|turn| turn.end.as_ref());
+        matches!(end, Some(End::Finished(Finish::Stop | Finish::StopText | Finish::Length | Finish::ContextFull)))
+    }
+
+    /// Whether nothing more comes.
+    pub fn is_over(&self) -> bool {
+        matches!(self.stage, Stage::Done | Stage::Failed { .. })
+    }
+
+    /// One clause on what it does or how it ended; `None` for an answer that ended of its own.
+    pub fn status(&self, state: &State) -> Option<String> {
+        match &self.stage {
+            Stage::Waiting => Some("waits for its turn".to_owned()),
+            Stage::Starting => Some(match self.live(state).map(|session| &session.phase) {
+                Some(Phase::Loading { fraction }) => format!("loads, {:.0}%", fraction * 100.0),
+                Some(Phase::Ready) => "waits for the others to be loaded".to_owned(),
+                _ => "waits for its session".to_owned(),
+            }),
+            Stage::Answering => match self.live(state).map(|session| &session.phase) {
+                Some(Phase::Busy { step: Step::Prompt { n_done, n_prompt }, .. }) if *n_prompt > 0 => {
+                    Some(format!("reads the prompt, {n_done} of {n_prompt} tokens"))
+                }
+                Some(Phase::Busy { step: Step::Prompt { .. }, .. }) => Some("reads the prompt".to_owned()),
+                Some(Phase::Busy { step: Step::Reasoning, .. }) => Some("thinks".to_owned()),
+                _ => None,
+            },
+            Stage::Failed { reason, .. } => Some(reason.clone()),
+            Stage::Leaving | Stage::Done => match self.answer.as_ref()?.end.as_ref()? {
+                End::Finished(Finish::Stop) if self.answer.as_ref()?.text.trim().is_empty() => {
+                    Some("said nothing".to_owned())
+                }
+                End::Finished(Finish::Stop | Finish::StopText) => None,
+                End::Finished(Finish::Length) => Some("cut off at max_tokens".to_owned()),
+                End::Finished(Finish::ContextFull) => Some("cut off: the context is full".to_owned()),
+                End::Finished(Finish::Cancelled) => Some("cancelled".to_owned()),
+                End::Failed { reason, .. } => Some(reason.clone()),
+            },
+        }
+    }
+}
+
+/// Joules of the whole answer, with what they may be off by.
+fn energy(figures: &Figures) -> Option<Graded> {
+    let energy = Graded::of(&Report::of_answer(figures, &settings::Energy::default()).energy);
+    // Of a figure without a bill nobody knows how it was split.
+    let kept = figures.energy.value().map(|joules| (joules.0, figures.energy.grade()));
+    energy.or_else(|| kept.map(|(value, grade)| Graded { value, grade, relative: None }))
+}
+
+/// Joules of generation per generated token, as everywhere else: reading the prompt is no part of it, but of the answer's.
+pub fn per_token(figures: &Figures) -> Figure<Joules> {
+    Report::of_answer(figures, &settings::Energy::default()).per_token.map(|joules| Joules(joules.value))
+}
+
+impl Race {
+    /// Whether columns are still to answer.
+    pub fn is_running(&self) -> bool {
+        self.lanes.iter().any(|lane| !lane.is_over())
+    }
+
+    /// Whether names are hidden now.
+    pub fn hides_names(&self) -> bool {
+        self.blind && self.vote.is_none()
+    }
+
+    /// Where the columns part, as far as they have come; `None` where they tell no tokens, or have said the same.
+    pub fn parting(&self, state: &State) -> Option<lockstep::Parting> {
+        self.parting_of(|lane| lane.turn(state))
+    }
+
+    fn parting_of<'a>(&'a self, turn: impl Fn(&'a Lane) -> Option<&'a Turn>) -> Option<lockstep::Parting> {
+        let tokens: Vec<&[wire::Token]> =
+            self.lanes.iter().map(|lane| turn(lane).map_or(&[][..], |turn| &turn.tokens)).collect();
+        let same_vocabulary = self.lanes.windows(2).all(|pair| same_vocabulary(&pair[0].model, &pair[1].model));
+        let together = self.order == Order::Together;
+        lockstep::parting(&tokens).map(|parting| lockstep::Parting { same_vocabulary, together, ..parting })
+    }
+
+    /// Where the answers that have ended part, as a record keeps it; null for a race that was in no lockstep.
+    fn kept_parting(&self) -> serde_json::Value {
+        let parting = self.parting_of(|lane| lane.answer.as_ref()).filter(|_| self.lockstep);
+        parting.map_or(serde_json::Value::Null, |parting| lockstep::kept(&parting))
+    }
+
+    /// The name of a column as it may be shown now.
+    pub fn name(&self, place: usize) -> String {
+        let letter = letter(place);
+        match self.lanes.get(place) {
+            Some(lane) if !self.hides_names() => lane.name.clone(),
+            _ => format!("model {letter}"),
+        }
+    }
+
+    /// Who won what among the columns that came to an end. Energy is compared only where it is known of all.
+    pub fn winners(&self) -> Winners {
+        let ended = || {
+            let lanes = self.lanes.iter().enumerate().filter(|(_, lane)| lane.has_finished());
+            lanes.filter_map(|(place, lane)| Some((place, lane.ended()?)))
+        };
+        let least = |value: &dyn Fn(&Figures) -> Option<f64>| -> Vec<usize> {
+            let all: Vec<(usize, f64)> =
+                ended().filter_map(|(place, figures)| Some((place, value(figures)?))).collect();
+            let best = all.iter().map(|(_, value)| *value).fold(f64::INFINITY, f64::min);
+            all.into_iter().filter(|(_, value)| *value <= best).map(|(place, _)| place).collect()
+        };
+        let energies: Vec<_> = ended().map(|(place, figures)| (place, energy(figures))).collect();
+        let is_metered = energies.iter().all(|(_, energy)| energy.is_some_and(|energy| energy.relative.is_some()));
+        let is_modelled = ended().any(|(_, figures)| figures.bill.is_modelled());
+        // Those that nobody beats beyond what both may be off: several are a tie.
+        let is_beaten = |energy: Option<Graded>| {
+            energies.iter().any(|(_, other)| other.zip(energy).is_some_and(|(other, own)| other.is_less(own)))
+        };
+        Winners {
+            first: least(&|figures| (figures.counters.ttft_us > 0).then_some(figures.counters.ttft_us as f64)),
+            fastest: least(&|figures| figures.counters.generation_rate().map(|rate| -rate)),
+            most_frugal: if is_metered && !is_modelled {
+                energies.iter().filter(|(_, energy)| !is_beaten(*energy)).map(|(place, _)| *place).collect()
+            } else {
+                Vec::new()
+            },
+            // Who says nothing has not answered shortly.
+            shortest: least(&|figures| {
+                (figures.counters.n_generated > 0).then_some(f64::from(figures.counters.n_generated))
+            }),
+        }
+    }
+
+    /// Why it can't be said who was most frugal.
+    pub fn unmetered(&self) -> Option<&str> {
+        self.lanes.iter().filter(|lane| lane.has_finished()).find_map(|lane| match lane.ended()? {
+            Figures { energy: Figure::Unknown { reason, .. }, .. } => Some(reason.as_str()),
+            figures if figures.bill.is_modelled() => Some("an estimate without a sensor is not ranked"),
+            _ => None,
+        })
+    }
+
+    /// Put the columns in an order that `seed` determines.
+    pub(super) fn shuffle(&mut self, seed: u64) {
+        self.draw = seed;
+        self.lanes.shuffle(&mut Pcg64Mcg::seed_from_u64(seed));
+        self.awaits_shuffle = false;
+    }
+}
+
+/// Whether two models' headers tell the same vocabulary.
+pub fn same_vocabulary(one: &Model, other: &Model) -> bool {
+    let vocabulary = |model: &Model| {
+        let summary = model.summary.as_ref()?;
+        Some((summary.vocabulary, summary.tokenizer.clone(), summary.tokenizer_pre.clone()))
+    };
+    vocabulary(one) == vocabulary(other)
+}
+
+/// A, B, C … for the columns.
+pub fn letter(place: usize) -> char {
+    char::from(b'A' + (place % 26) as u8)
+}
+
+impl Races {
+    /// Whether this model is among the columns of the next race.
+    pub fn is_marked(&self, model: &str) -> bool {
+        self.entries.iter().any(|entry| entry.model.id == model)
+    }
+
+    /// A column as it shows: its entry.
+    pub fn entry(&self, place: usize) -> Option<Entry> {
+        match &self.race {
+            Some(race) => {
+                race.lanes.get(place).map(|lane| Entry { model: lane.model.clone(), settings: lane.settings })
+            }
+            None => self.entries.get(place).cloned(),
+        }
+    }
+
+    /// How many columns show.
+    pub fn n_columns(&self) -> usize {
+        self.race.as_ref().map_or(self.entries.len(), |race| race.lanes.len())
+    }
+
+    /// What the chosen column answered, once it has.
+    pub fn chosen_answer(&self) -> Option<&str> {
+        let answer = self.race.as_ref()?.lanes.get(self.chosen)?.answer.as_ref()?;
+        Some(answer.text.trim()).filter(|text| !text.is_empty())
+    }
+
+    /// Whether a race runs.
+    pub fn is_running(&self) -> bool {
+        self.race.as_ref().is_some_and(|race| race.is_running())
+    }
+}
+
+#[cfg(test)]
+mod tests;

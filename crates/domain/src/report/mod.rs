@@ -1,0 +1,237 @@
+//! Any record as one HTML file, and as the command that runs it again.
+//!
+//! The file needs nothing but itself: styles and plots (SVG) stand in it, and no script. What came from outside (prompts,
+//! answers, names) is escaped wherever it stands, by `page::escape`. Every kind has a file here that writes its part from
+//! the record's document.
+
+mod bench;
+mod command;
+pub(super) mod page;
+mod plot;
+pub(super) mod race;
+mod suite;
+mod text;
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::figure::{Grade, UNKNOWN};
+use crate::history::{Kind, Measured, Reading, Record};
+use crate::race::export::date;
+use crate::units::{Bytes, digits};
+pub use command::command;
+use page::{count, escape, graded, number, panel, table, text, thoughts};
+use plot::{Bar, bars, curve};
+pub use text::text as plain_text;
+
+/// The whole file.
+pub fn html(record: &Record) -> String {
+    let number = if record.id > 0 { format!(" {}", record.id) } else { String::new() };
+    let mut page = page::open(&format!("taffrail {}{number}: {}", record.kind.name(), record.title));
+    let when = date(record.at.div_euclid(1000));
+    let _ = writeln!(page, "<p class=\"muted\">{}</p>", escape(&format!("{when} · {}", record.models.join(", "))));
+    match record.kind {
+        Kind::Bench => bench::write(&mut page, &record.body),
+        Kind::Run => run(&mut page, record),
+        Kind::Race | Kind::Vote => race::write(&mut page, &record.body),
+        Kind::Suite => suite::write(&mut page, &record.body),
+    }
+    // A race has drawn its speeds.
+    if matches!(record.kind, Kind::Run | Kind::Bench) {
+        speeds(&mut page, &record.figures);
+    }
+    machine(&mut page, &record.samples);
+    if let Some(command) = command(record) {
+        panel(&mut page, "to run it again", &command);
+    }
+    let _ = write!(
+        page,
+        "<details><summary>the record as JSON</summary><pre>{}</pre></details>\n</body></html>\n",
+        escape(&format!("{:#}", record.body))
+    );
+    page
+}
+
+/// The turns of an answer's conversation with who speaks, the reasoning apart.
+pub fn conversation(record: &Record) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let turns = record.body["turns"].as_array().into_iter().flatten();
+    let mut all: Vec<_> = turns.map(|turn| (text(&turn["role"]), text(&turn["text"]))).collect();
+    all.push(("reasoning".to_owned(), text(&record.body["reasoning"])));
+    all.push(("answer".to_owned(), text(&record.body["text"])));
+    all.retain(|(_, text)| !text.is_empty());
+    all
+}
+
+fn run(page: &mut String, record: &Record) {
+    let body = &record.body;
+    for (label, said) in conversation(record) {
+        match label.as_str() {
+            "reasoning" => thoughts(page, &said, body["tokens"]["reasoning"].as_u64()),
+            label => panel(page, label, &said),
+        }
+    }
+    let of = &body["energy"];
+    let energy = |name: &str| graded(&of[name], &of["grade"], &of["relative_uncertainty"]);
+    let memory = body["memory"]["total"].as_u64().map(|bytes| Bytes(bytes).to_string());
+    let row = vec![
+        text(&body["model"]["name"]).to_owned(),
+        number(&body["ttft_ms"]),
+        number(&body["prompt_tokens_per_second"]),
+        number(&body["generation_tokens_per_second"]),
+        count(&body["tokens"]["generated"]),
+        memory.unwrap_or_else(|| "—".to_owned()),
+        energy("joules_per_token"),
+        energy("joules"),
+    ];
+    let heads = ["", "TTFT ms", "prompt tok/s", "tok/s", "tokens", "memory", "J/token", "J/answer"];
+    table(page, &heads, &[row]);
+    if let Some(reason) = body["energy"]["reason"].as_str() {
+        let _ = writeln!(page, "<p class=\"muted\">Energy: {}</p>", escape(reason));
+    }
+}
+
+/// All speeds as bars, with their scatter as whiskers.
+fn speeds(page: &mut String, figures: &[Measured]) {
+    let bar = |figure: &Measured| {
+        let test = figure.series.settings.split(" · ").next().filter(|_| figure.n > 1).unwrap_or(&figure.what);
+        let range = figure.rate.zip(figure.spread).map(|(rate, spread)| ((rate - spread).max(0.0), rate + spread));
+        Bar { label: format!("{} · {test}", figure.series.model), value: figure.rate, range }
+    };
+    let lines = if figures.iter().any(|figure| figure.spread.is_some()) {
+        "; lines span one standard deviation of single repetitions"
+    } else {
+        ""
+    };
+    // A prompt is read so much faster that beside it no generation could be told from another.
+    for (what, word) in [("pp", "prompt"), ("tg", "generation")] {
+        let all: Vec<Bar> = figures.iter().filter(|figure| figure.what == what).map(bar).collect();
+        bars(page, &format!("{word}, tokens per second{lines}"), &all, &digits);
+    }
+}
+
+/// What the machine showed meanwhile.
+fn machine(page: &mut String, samples: &[Reading]) {
+    let mut plots = String::new();
+    let mut plot = |title: &str, value: &dyn Fn(&Reading) -> Option<f64>| {
+        let points: Vec<(f64, f64)> =
+            samples.iter().filter_map(|reading| Some((reading.after as f64 / 1e3, value(reading)?))).collect();
+        curve(&mut plots, title, &points, &|seconds| format!("{seconds:.1} s"));
+    };
+    let known = samples.iter().filter(|reading| reading.watts.is_some());
+    let grades = known.map(|reading| reading.watts_grade).collect::<Option<Vec<_>>>();
+    let grade = grades.and_then(|grades| grades.into_iter().max()).map_or(UNKNOWN, Grade::word);
+    plot(&format!("power, W ({grade})"), &|reading| reading.watts);
+    plot("busy cores, %", &|reading| reading.busy);
+    plot("memory used, GB", &|reading| reading.memory.map(|bytes| Bytes(bytes).gigabytes()));
+    plot("hottest sensor, °C", &|reading| reading.celsius);
+    plot("fastest core, MHz", &|reading| reading.mhz);
+    if !plots.is_empty() {
+        let _ = write!(page, "<h2>The machine meanwhile</h2>\n<div class=\"grid\">\n{plots}</div>\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::history::Series;
+
+    const SCRIPT: &str = "</pre><script>alert(1)</script><img src=x onerror='alert(2)'>\"&\u{1b}[2J";
+
+    fn hostile(kind: Kind) -> Record {
+        let series = Series { model: SCRIPT.to_owned(), settings: SCRIPT.to_owned(), ..Series::default() };
+        let row = |depth: u32| {
+            json!({
+                "name": SCRIPT, "test": SCRIPT, "tokens_per_second": 3.0, "tainted": [SCRIPT],
+                "cell": { "n_prompt": 512, "n_generate": 0, "depth": depth, "parallel": 1, "batch": 2048 },
+            })
+        };
+        Record {
+            models: vec![SCRIPT.to_owned()],
+            figures: vec![Measured {
+                series,
+                what: SCRIPT.to_owned(),
+                rate: Some(2.0),
+                spread: Some(0.5),
+                n: 5,
+                joules: None,
+            }],
+            ..Record::new(
+                kind,
+                1_700_000_000_000,
+                SCRIPT.to_owned(),
+                json!({
+                    "text": SCRIPT, "reasoning": SCRIPT, "machine": SCRIPT, "threads": 2, "wanted_repetitions": 5,
+                    "turns": [{ "role": SCRIPT, "text": SCRIPT }], "rows": [row(0), row(4096)],
+                    "columns": [{ "name": SCRIPT, "text": SCRIPT, "error": { "reason": SCRIPT, "hint": SCRIPT } }],
+                    "parting": {
+                        "said": SCRIPT, "before": SCRIPT,
+                        "columns": [{
+                            "token": SCRIPT, "index": 0, "probable": [{ "token": SCRIPT, "probability": 0.5 }],
+                        }],
+                    },
+                }),
+            )
+        }
+    }
+
+    /// Every tag is one of ours, and no attribute came from outside.
+    #[test]
+    fn a_prompt_that_is_a_script_stays_text() {
+        for kind in Kind::ALL {
+            let page = html(&hostile(kind));
+            let lower = page.to_lowercase();
+            assert!(!lower.contains("<script") && !lower.contains("<img") && !page.contains('\u{1b}'), "{kind:?}");
+            assert!(page.contains("&lt;script&gt;alert(1)"));
+            assert_eq!(page.matches("<pre").count(), page.matches("</pre>").count());
+        }
+    }
+
+    #[test]
+    fn commands_are_read_back_by_a_shell() {
+        let mut record = hostile(Kind::Run);
+        record.models = vec!["hf:a/b".to_owned()];
+        record.body = json!({
+            "turns": [{ "role": "user", "text": "it's $HOME" }], "options": { "temperature": "0.5", "max_tokens": "9" },
+        });
+        assert_eq!(
+            command(&record).unwrap(),
+            "taffrail run hf:a/b -p 'it'\\''s $HOME' --max-tokens 9 --temperature 0.5"
+        );
+        record.body["raw"] = true.into();
+        record.body["grammar"] = json!({ "gbnf": "root ::= \"a\"" });
+        assert_eq!(
+            command(&record).unwrap(),
+            "printf %s 'root ::= \"a\"' | taffrail run hf:a/b -p 'it'\\''s $HOME' --raw --max-tokens 9 --temperature 0.5 \
+             --grammar /dev/stdin"
+        );
+        let mut record = hostile(Kind::Bench);
+        record.models = vec!["a".to_owned(), "folder:/m/b c".to_owned()];
+        assert_eq!(
+            command(&record).unwrap(),
+            "taffrail bench a '/m/b c' --pp 512 --tg 0 --depth 0,4096 --batch-sizes 2048 --parallel 1 -r 5 -t 2"
+        );
+        let mut record = hostile(Kind::Race);
+        assert_eq!(command(&record), None);
+        record.body = json!({
+            "prompt": "it's", "order": "together", "lockstep": true,
+            "columns": [
+                { "model": { "id": "a" }, "options": {} },
+                { "model": { "id": "a" }, "options": { "seed": "7", "temperature": "0.8" } },
+            ],
+        });
+        assert_eq!(
+            command(&record).unwrap(),
+            "taffrail race a 'a@seed=7,temperature=0.8' -p 'it'\\''s' --together --lockstep"
+        );
+        record.veil();
+        assert_eq!(command(&record), None, "its names are hidden");
+        let mut record = hostile(Kind::Suite);
+        record.models = vec!["a".to_owned(), "b".to_owned()];
+        record.body = json!({ "file": "/my suites/s.toml", "options": { "context": "512" } });
+        assert_eq!(command(&record).unwrap(), "taffrail suite '/my suites/s.toml' a b --anew --context 512");
+    }
+}

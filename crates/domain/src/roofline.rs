@@ -1,0 +1,289 @@
+//! How much of what the memory allows a session makes of it, and what holds it back.
+//!
+//! To generate a token, the weights that it uses and the keys and values of all tokens before it are read once. Bytes per
+//! token times tokens per second, over the bandwidth that was measured on this machine, is the share of the roofline
+//! (Williams, Waterman and Patterson, 2009: the side of the roof that is memory).
+
+use serde::{Deserialize, Serialize};
+
+use crate::ledger;
+use crate::plan;
+use crate::session::Session;
+use crate::settings::SessionSettings;
+use crate::state::State;
+use crate::units::{Bytes, Ratio};
+
+/// What the main memory gives, measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Bandwidth {
+    /// Bytes per second, read by all threads together.
+    pub bytes_per_second: f64,
+    /// Threads that read.
+    pub threads: u32,
+    /// When, seconds since 1970.
+    pub unix: i64,
+    /// The processor that it was measured on: on another it says nothing.
+    pub processor: String,
+}
+
+impl std::fmt::Display for Bandwidth {
+    /// `21.3 GB/s with 2 threads`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let threads = if self.threads == 1 { "thread" } else { "threads" };
+        write!(f, "{}/s with {} {threads}", Bytes(self.bytes_per_second as u64), self.threads)
+    }
+}
+
+/// How a session stands against the roofline.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Roofline {
+    /// Bytes that a token moves: weights, and the context at the answer's middle.
+    pub per_token: (Bytes, Bytes),
+    /// Bytes per second that the answer moved.
+    pub bytes_per_second: f64,
+    /// That over the machine's bandwidth.
+    pub share: Ratio,
+    /// What holds it back.
+    pub bound: Bound,
+}
+
+/// What bounds a session's speed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bound {
+    /// Heat or a limit holds the processor's clock down.
+    Throttled,
+    /// Layers run on the processor that were meant for a GPU.
+    Offload,
+    /// Others answer at the same time.
+    Shared,
+    /// The memory.
+    Bandwidth,
+    /// The processor.
+    Compute,
+    /// Nothing of the memory: what is read stays in the processor's cache.
+    Cache,
+}
+
+impl Roofline {
+    /// How much of what the memory allows is made use of, as far as that means anything.
+    pub fn reached(&self) -> String {
+        match (self.bound, self.share.0) {
+            (Bound::Cache, _) => "— what is read need not come from memory".to_owned(),
+            (_, share) if share > 1.0 => "all of what this memory allows".to_owned(),
+            _ => format!("{} of what this memory allows", self.share),
+        }
+    }
+}
+
+impl Bound {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Throttled, Self::Offload, Self::Shared, Self::Bandwidth, Self::Compute, Self::Cache];
+
+    /// In a few words.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Throttled => "throttled: the processor's clock is held down",
+            Self::Offload => "held back by layers that are not on the GPU",
+            Self::Shared => "other sessions answer at the same time",
+            Self::Bandwidth => "bound by the memory's bandwidth",
+            Self::Compute => "bound by the processor",
+            Self::Cache => "it fits the processor's cache: the memory is no bound",
+        }
+    }
+}
+
+/// From this share on the memory is what bounds: code that only reads gets no further than three quarters in practice.
+const NEAR: f64 = 0.65;
+
+/// No processor's cache holds more (AMD EPYC 9684X: 1.15 GB). What is larger comes from memory, and a share above one is
+/// what the measurement missed.
+const LARGEST_CACHE: Bytes = Bytes(1_200_000_000);
+
+/// Tokens of an answer below which its speed says little.
+const MIN_TOKENS: u32 = 16;
+
+/// Where the session stands, or why that is not known.
+pub fn roofline(state: &State, session: &Session) -> Result<Roofline, String> {
+    let loaded = session.loaded.as_ref().ok_or("the model is not loaded")?;
+    let counters = &session.figures.counters;
+    let rate = counters.generation_rate().filter(|_| counters.n_generated >= MIN_TOKENS);
+    let rate = rate.ok_or_else(|| format!("an answer of {MIN_TOKENS} tokens is needed"))?;
+    let misplaced = ledger::misplaced(state, session);
+    if loaded.n_gpu_layers > 0 && misplaced.is_none_or(|misplaced| !misplaced.is_total()) {
+        return Err("the GPU's memory is not measured".to_owned());
+    }
+    let per_token = bytes_per_token(session).ok_or("the header does not tell what a token reads")?;
+    let bandwidth = state.machine.bandwidth.as_ref().ok_or("the memory's bandwidth was not measured yet")?;
+    let read = per_token.0 + per_token.1;
+    let bytes_per_second = read.0 as f64 * rate;
+    let share = bytes_per_second / bandwidth.bytes_per_second;
+    let n_busy = state.fleet.sessions.iter().filter(|session| session.is_busy()).count();
+    let limits = state.machine.sample.as_ref().map(|sample| sample.limits).unwrap_or_default();
+    let is_throttled = limits.n_throttled.is_some_and(|count| count > 0)
+        || matches!((limits.allowed_mhz, limits.highest_mhz), (Some(allowed), Some(highest)) if allowed < highest);
+    let bound = match share {
+        _ if misplaced.is_some() => Bound::Offload,
+        share if share > 1.0 && read <= LARGEST_CACHE => Bound::Cache,
+        share if share >= NEAR => Bound::Bandwidth,
+        _ if n_busy > 1 && session.is_busy() => Bound::Shared,
+        _ if is_throttled => Bound::Throttled,
+        _ => Bound::Compute,
+    };
+    Ok(Roofline { per_token, bytes_per_second, share: Ratio(share), bound })
+}
+
+/// Weights and context that a token reads; `None` where the header doesn't tell.
+fn bytes_per_token(session: &Session) -> Option<(Bytes, Bytes)> {
+    let summary = session.model.summary.as_ref()?;
+    // Of the routed experts only those are read that the router chooses.
+    let idle = summary
+        .experts
+        .filter(|(all, used)| used < all)
+        .map_or(0.0, |(all, used)| summary.routed_bytes as f64 * (1.0 - used as f64 / all as f64));
+    // Of an embedding that stands beside the output's matrix one row is read.
+    let embedding = summary.vocabulary.zip(summary.embedding_length).filter(|_| summary.output_parameters > 0);
+    let rows = embedding.map_or(0.0, |(rows, columns)| {
+        (rows as f64 * columns as f64).min(summary.parameters as f64) * summary.bits_per_weight.unwrap_or(0.0) / 8.0
+    });
+    let weights = summary.tensor_bytes as f64 - idle - rows;
+    let counters = &session.figures.counters;
+    let context = counters.n_past.saturating_sub(counters.n_generated / 2).max(1);
+    let kv = plan::estimate(&session.model, &SessionSettings { context, ..session.settings })?.kv?;
+    Some((Bytes(weights.max(0.0) as u64), Bytes(kv)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use gguf::testing::Builder;
+    use wire::{Ledger, Loaded};
+
+    use super::*;
+    use crate::machine::{Limits, Sample};
+    use crate::model::Model;
+    use crate::session::{Phase, SessionId, Step, WorkerId};
+    use crate::settings::Settings;
+
+    fn state(bandwidth: f64, limits: Limits) -> State {
+        let mut state = State::new(Settings::default(), Vec::new());
+        state.machine.sample = Some(Box::new(Sample { limits, ..Sample::default() }));
+        state.machine.bandwidth =
+            Some(Bandwidth { bytes_per_second: bandwidth, threads: 2, unix: 0, processor: String::new() });
+        state
+    }
+
+    fn session(summary: gguf::Summary, rate: u32) -> Session {
+        let model = Model { summary: Some(summary), ..crate::testing::model("x") };
+        let settings = SessionSettings::default();
+        let mut session = Session::new(SessionId(1), WorkerId(1), Arc::new(model), "x".to_owned(), settings, 10);
+        session.loaded = Some(Box::new(Loaded {
+            n_ctx: 512,
+            n_ctx_train: 512,
+            n_gpu_layers: 0,
+            n_layers: 2,
+            ledger: Ledger::default(),
+            has_template: false,
+            sampling: wire::Sampling::default(),
+            load_us: 1,
+            load_cpu_us: 0,
+        }));
+        session.phase = Phase::Busy { generation: 1, step: Step::Answer };
+        session.figures.counters.n_generated = 101;
+        session.figures.counters.n_past = 150;
+        session.figures.counters.generation_us = 100 * 1_000_000 / u64::from(rate);
+        session
+    }
+
+    fn summary() -> gguf::Summary {
+        let bytes = Builder::tiny_llama().build();
+        let mut summary = gguf::Header::read(&bytes[..]).unwrap().summary();
+        summary.tensor_bytes = 1_000_000_000;
+        summary.output_parameters = 0;
+        summary
+    }
+
+    #[test]
+    fn shares_and_bounds() {
+        let kv = bytes_per_token(&session(summary(), 10)).unwrap().1.0 as f64;
+        let per_second = 10.0 * (1e9 + kv);
+        let held = Limits { n_throttled: Some(3), ..Limits::default() };
+        let low = Limits { allowed_mhz: Some(1000), highest_mhz: Some(4000), ..Limits::default() };
+        for (times, limits, others, expected) in [
+            (1.25, Limits::default(), false, Bound::Bandwidth),
+            (2.0, Limits::default(), false, Bound::Compute),
+            (2.0, held, false, Bound::Throttled),
+            (2.0, low, false, Bound::Throttled),
+            (2.0, held, true, Bound::Shared),
+            (0.5, Limits::default(), false, Bound::Cache),
+        ] {
+            let mut state = state(times * per_second, limits);
+            let session = session(summary(), 10);
+            state.fleet.sessions = vec![session.clone(); 1 + usize::from(others)];
+            let roofline = roofline(&state, &session).unwrap();
+            assert!((roofline.share.0 - 1.0 / times).abs() < 1e-9, "{roofline:?}");
+            assert_eq!(roofline.bound, expected, "{times} {limits:?}");
+        }
+    }
+
+    #[test]
+    fn no_share_above_one_is_shown() {
+        for (tensor_bytes, bound, reached) in [
+            (90_000_000, Bound::Cache, "— what is read need not come from memory"),
+            (5_000_000_000, Bound::Bandwidth, "all of what this memory allows"),
+        ] {
+            let session = session(gguf::Summary { tensor_bytes, ..summary() }, 10);
+            let roofline = roofline(&state(5e8, Limits::default()), &session).unwrap();
+            assert!(roofline.share.0 > 1.0, "{roofline:?}");
+            assert_eq!((roofline.bound, roofline.reached().as_str()), (bound, reached));
+        }
+    }
+
+    #[test]
+    fn what_a_token_reads() {
+        let weights = |change: &dyn Fn(&mut gguf::Summary)| {
+            let mut summary = summary();
+            change(&mut summary);
+            bytes_per_token(&session(summary, 10)).unwrap().0.0
+        };
+        assert_eq!(weights(&|_| {}), 1_000_000_000);
+        // 8 of 128 experts are read of 800 MB.
+        let experts = |summary: &mut gguf::Summary| {
+            (summary.experts, summary.routed_bytes) = (Some((128, 8)), 800_000_000);
+        };
+        assert_eq!(weights(&experts), 250_000_000);
+        // An embedding of 1000 rows of 1000 at 4 bits that is not the output's matrix.
+        let untied = |summary: &mut gguf::Summary| {
+            (summary.vocabulary, summary.embedding_length) = (Some(1000), Some(1000));
+            (summary.output_parameters, summary.parameters) = (1_000_000, 2_000_000_000);
+            summary.bits_per_weight = Some(4.0);
+        };
+        assert_eq!(weights(&untied), 999_500_000);
+        // The more context, the more is read.
+        let context = |n_past| {
+            let mut session = session(summary(), 10);
+            session.figures.counters.n_past = n_past;
+            bytes_per_token(&session).unwrap().1
+        };
+        assert!(context(4000) > context(100));
+    }
+
+    #[test]
+    fn what_is_missing_is_said() {
+        let good = || session(summary(), 10);
+        let mut state = state(1e10, Limits::default());
+        assert!(roofline(&state, &good()).is_ok());
+        let short = |session: &mut Session| session.figures.counters.n_generated = 3;
+        let cold = |session: &mut Session| session.loaded = None;
+        let on_gpu = |session: &mut Session| session.loaded.as_mut().unwrap().n_gpu_layers = 2;
+        for (change, reason) in [(&short as &dyn Fn(&mut Session), "tokens"), (&cold, "not loaded"), (&on_gpu, "GPU")] {
+            let mut session = good();
+            change(&mut session);
+            assert!(roofline(&state, &session).unwrap_err().contains(reason));
+        }
+        state.machine.bandwidth = None;
+        assert!(roofline(&state, &good()).unwrap_err().contains("not measured"));
+    }
+}

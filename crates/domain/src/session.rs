@@ -1,0 +1,388 @@
+//! A session: one model in one worker, its conversation and its figures.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use wire::{Counters, Finish, Loaded, Role, Sampling};
+
+use crate::energy::{Bill, Report, Timer};
+use crate::event::Moment;
+use crate::figure::{Figure, Uncertain};
+use crate::form::Form;
+use crate::history::Draft;
+use crate::machine::Process;
+use crate::model::Model;
+use crate::ring::Ring;
+use crate::settings::{self, SessionSettings};
+use crate::units::{Bytes, Joules};
+
+/// Names a session for the program's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SessionId(pub u64);
+
+/// Names a worker process for the program's life; a restarted session has a new one, so that what an old worker
+/// still says is dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WorkerId(pub u64);
+
+/// What is said of a model's session that [lacks a template](Session::lacks_template), after the model's name.
+pub const NO_TEMPLATE: &str = "has no chat template: it is given the messages as plain text";
+
+/// A session.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// Its name for the program.
+    pub id: SessionId,
+    /// Its worker, the newest.
+    pub worker: WorkerId,
+    /// The model it runs.
+    pub model: Arc<Model>,
+    /// The name in the table: the model's, numbered where two sessions run the same one.
+    pub name: String,
+    /// How it runs.
+    pub settings: SessionSettings,
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// The conversation.
+    pub turns: Vec<Turn>,
+    /// Turns at the beginning that the model is not told any more, since the context is full.
+    pub n_dropped: usize,
+    /// The last prompt came from the editor, and goes back there where it does not fit.
+    pub(super) from_editor: bool,
+    /// What is written down of the answer that comes.
+    pub(super) draft: Option<Draft>,
+    /// What the last answer had to look like.
+    pub form: Option<Form>,
+    /// Texts that the last request wanted to end its answer, in place of those that the model's store wants.
+    pub stop: Vec<String>,
+    /// Whether the last prompt went to the model as it was, without its template.
+    pub is_raw: bool,
+    /// Threads that the plan gives it now; 0 while it is idle.
+    pub threads: u32,
+    /// What it was admitted with.
+    pub planned: Plan,
+    /// The engine as the worker names it; empty before its greeting.
+    pub engine: String,
+    /// What the worker said once the model was loaded.
+    pub loaded: Option<Box<Loaded>>,
+    /// Process id of the worker.
+    pub pid: Option<u32>,
+    /// The worker's process as last sampled.
+    pub process: Option<Process>,
+    /// Memory on GPUs by the driver's account, as last sampled.
+    pub gpu_memory: Option<Bytes>,
+    /// Since when the phase is as it is.
+    pub since: Moment,
+    /// Tokens in the context.
+    pub n_past: u32,
+    /// The figures of the last answer, or of the one that runs.
+    pub figures: Figures,
+    /// Generated tokens per second by tick.
+    pub throughput: Ring,
+    /// Memory that it holds, on GPUs as well, in bytes by tick.
+    pub memory: Ring,
+    /// Attributed power in watts by tick.
+    pub power: Ring,
+    /// The power attributed at the last tick.
+    pub watts: Figure<crate::units::Watts>,
+    /// The worker's last lines on standard error, cleaned, and what the supervisor noted.
+    pub log: Vec<String>,
+    /// Tokens generated at the last tick, for the throughput of the next.
+    pub(super) tokens_at_tick: u64,
+    /// The answer, its tokens and the microseconds of generating them, as counted at the last tick.
+    pub(super) counted: Option<(u64, u32, u64)>,
+    /// Tokens generated over the session's life.
+    pub n_generated: u64,
+    /// Prompt tokens evaluated over the session's life.
+    pub n_prompt: u64,
+    /// What all its answers were charged.
+    pub bill: Bill,
+    /// What loading its model was charged, which is no answer's.
+    pub load: Bill,
+    /// What it cost so far to keep its model loaded, in joules.
+    pub standby: Joules,
+    /// Times its answers.
+    pub(super) timer: Timer,
+}
+
+/// Where a session is in its life.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Wants to start; the machine's memory has not been read yet.
+    Queued,
+    /// The process starts and reads the weights.
+    Loading {
+        /// 0 to 1.
+        fraction: f32,
+    },
+    /// Waits for a prompt.
+    Ready,
+    /// Answers.
+    Busy {
+        /// The generation.
+        generation: u64,
+        /// What it does right now.
+        step: Step,
+    },
+    /// Asked to stop.
+    Stopping,
+    /// Ended against its will.
+    Failed {
+        /// Why, in one clause.
+        reason: String,
+        /// What could be done.
+        hint: Option<String>,
+    },
+}
+
+impl Phase {
+    /// The word for it in the table.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Loading { .. } => "loading",
+            Self::Ready => "ready",
+            Self::Busy { step, .. } => match step {
+                Step::Prompt { .. } => "reading",
+                Step::Reasoning => "thinking",
+                Step::Answer => "answering",
+                Step::Cancelling => "cancelling",
+            },
+            Self::Stopping => "stopping",
+            Self::Failed { .. } => "failed",
+        }
+    }
+}
+
+/// What a busy session does right now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// Reads the prompt: tokens done, tokens in all (0 until the worker has counted).
+    Prompt {
+        /// Tokens in the context.
+        n_done: u32,
+        /// Tokens of the prompt.
+        n_prompt: u32,
+    },
+    /// Generates reasoning.
+    Reasoning,
+    /// Generates the answer.
+    Answer,
+    /// Was asked to cancel.
+    Cancelling,
+}
+
+/// One turn of the conversation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Turn {
+    /// Who speaks.
+    pub role: Role,
+    /// What is said, as it came: the view cleans it before it draws.
+    pub text: String,
+    /// What was thought before, empty where nothing was.
+    pub reasoning: String,
+    /// Whether the reasoning is drawn as one line.
+    pub folded: bool,
+    /// For an answer whose tokens were asked for: they, and what else was likely.
+    pub tokens: Vec<wire::Token>,
+    /// For an answer: how it ended; `None` while it runs and for other turns.
+    pub end: Option<End>,
+    /// For an answer: its figures.
+    pub figures: Option<Figures>,
+}
+
+impl Turn {
+    /// Bytes of text and reasoning.
+    pub(super) fn n_bytes(&self) -> usize {
+        self.text.len() + self.reasoning.len()
+    }
+}
+
+/// How an answer ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// As the worker says.
+    Finished(Finish),
+    /// With an error.
+    Failed {
+        /// Why, in one clause.
+        reason: String,
+        /// What could be done.
+        hint: Option<String>,
+    },
+}
+
+impl End {
+    /// With an error against which nothing is known.
+    pub fn failed(reason: &str) -> Self {
+        Self::Failed { reason: reason.to_owned(), hint: None }
+    }
+}
+
+/// The figures of one answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Figures {
+    /// The worker's counters.
+    pub counters: Counters,
+    /// Prompt tokens taken from the context of the turn before.
+    pub n_cached: u32,
+    /// The sampling that was in force.
+    pub sampling: Sampling,
+    /// Which answer it is, by its generation.
+    pub generation: u64,
+    /// Threads that the plan gave it last.
+    pub threads: u32,
+    /// What it was charged so far.
+    pub bill: Bill,
+    /// Gross energy attributed to it so far: the bill's sum, or why there is none.
+    pub energy: Figure<Joules>,
+    /// Time over which that energy was metered.
+    pub metered: Duration,
+    /// Whether all of its energy is booked: a tick has passed since it ended.
+    pub is_settled: bool,
+}
+
+impl Default for Figures {
+    /// Before the first answer.
+    fn default() -> Self {
+        Self {
+            counters: Counters::default(),
+            n_cached: 0,
+            sampling: Sampling::default(),
+            generation: 0,
+            threads: 0,
+            bill: Bill::default(),
+            energy: Figure::unknown("no answer yet"),
+            metered: Duration::ZERO,
+            is_settled: true,
+        }
+    }
+}
+
+/// What a session was admitted with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Plan {
+    /// Weights.
+    pub weights: Bytes,
+    /// KV cache and recurrent state.
+    pub context: Bytes,
+    /// Compute buffers, the upper estimate.
+    pub compute: Bytes,
+    /// The worker's program and the vocabulary.
+    #[serde(default)]
+    pub program: Bytes,
+}
+
+impl Plan {
+    /// All of it.
+    pub fn total(self) -> Bytes {
+        self.weights + self.context + self.compute + self.program
+    }
+}
+
+impl Session {
+    /// A session that wants to start. Its graphs hold `history` ticks.
+    pub fn new(
+        id: SessionId,
+        worker: WorkerId,
+        model: Arc<Model>,
+        name: String,
+        settings: SessionSettings,
+        history: usize,
+    ) -> Self {
+        let ring = Ring::new(history);
+        Self {
+            id,
+            worker,
+            model,
+            name,
+            settings,
+            phase: Phase::Queued,
+            turns: Vec::new(),
+            form: None,
+            stop: Vec::new(),
+            n_dropped: 0,
+            from_editor: false,
+            draft: None,
+            is_raw: false,
+            threads: 0,
+            planned: Plan::default(),
+            engine: String::new(),
+            loaded: None,
+            pid: None,
+            process: None,
+            gpu_memory: None,
+            since: Moment::default(),
+            n_past: 0,
+            figures: Figures::default(),
+            throughput: ring.clone(),
+            memory: ring.clone(),
+            power: ring,
+            watts: Figure::unknown("not sampled yet"),
+            log: Vec::new(),
+            tokens_at_tick: 0,
+            counted: None,
+            n_generated: 0,
+            n_prompt: 0,
+            bill: Bill::default(),
+            load: Bill::default(),
+            standby: Joules(0.0),
+            timer: Timer::default(),
+        }
+    }
+
+    /// Let its graphs share their time with those that have seen so many ticks.
+    #[must_use]
+    pub fn since_tick(mut self, history: usize, ticks: u64) -> Self {
+        let ring = Ring::since(history, ticks);
+        (self.throughput, self.memory, self.power) = (ring.clone(), ring.clone(), ring);
+        self
+    }
+
+    /// Whether it answers now.
+    pub fn is_busy(&self) -> bool {
+        matches!(self.phase, Phase::Busy { .. })
+    }
+
+    /// Whether it holds or is about to hold a worker.
+    pub fn is_live(&self) -> bool {
+        !matches!(self.phase, Phase::Failed { .. })
+    }
+
+    /// Whether the loaded model has no chat template.
+    pub fn lacks_template(&self) -> bool {
+        self.loaded.as_ref().is_some_and(|loaded| !loaded.has_template)
+    }
+
+    /// Whether it holds a model: of a recording the phase alone is known.
+    pub fn is_loaded(&self) -> bool {
+        self.loaded.is_some() || matches!(self.phase, Phase::Ready | Phase::Busy { .. })
+    }
+
+    /// Context length in tokens: as made, else as asked for.
+    pub fn n_ctx(&self) -> u32 {
+        self.loaded.as_ref().map_or(self.settings.context, |loaded| loaded.n_ctx)
+    }
+
+    /// Gross joules per generated token of the last answer; of all answers together where the last one was too short for
+    /// the sensor.
+    pub fn joules_per_token(&self) -> Figure<Joules> {
+        self.per_token(&settings::Energy::default()).map(|joules| Joules(joules.value))
+    }
+
+    /// The same with its uncertainty.
+    pub fn per_token(&self, settings: &settings::Energy) -> Figure<Uncertain> {
+        match Report::of_answer(&self.figures, settings).per_token {
+            known @ Figure::Known { .. } => known,
+            unknown => match crate::energy::per_session(self, settings).per_token {
+                Figure::Known { value, grade, source } if self.figures.counters.n_generated > 0 => {
+                    Figure::Known { value, grade, source: format!("{source}, all answers together") }
+                }
+                _ => unknown,
+            },
+        }
+    }
+}

@@ -1,0 +1,461 @@
+//! What follows from a wish of the user where no overlay lies over the screen.
+
+use super::{
+    bench, energy, foreign, graphs, history, house, hub, list_models, list_sessions, measure, notify, overlay, race,
+    session,
+};
+use crate::action::Action;
+use crate::editor::Editor;
+use crate::effect::Effect;
+use crate::plan;
+use crate::session::{Phase, Session};
+use crate::settings::SessionSettings;
+use crate::state::{Face, FleetSort, Focus, Form, LibrarySort, Overlay, Screen, State, Tab};
+
+/// A page, in rows. The state does not know the terminal's height, and a fixed step can be learned by the fingers.
+const PAGE: i32 = 10;
+
+/// Carry out an action.
+#[expect(clippy::too_many_lines, reason = "one arm for each wish, and none is long")]
+pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
+    if state.overlay.is_some() && overlay::takes(&action) {
+        return overlay::act(state, action);
+    }
+    if hub::has_keys(state) && hub::takes(&action) {
+        return hub::act(state, action);
+    }
+    if state.screen == Screen::Race && race::takes(&action) {
+        return race::act(state, action);
+    }
+    match action {
+        Action::Quit => quit(state),
+        Action::Show(screen) => {
+            state.screen = screen;
+            state.library.filtering = false;
+            state.fleet.filtering = false;
+            state.history.filtering = false;
+            state.race.typing = false;
+            Vec::new()
+        }
+        Action::Face(face) => {
+            state.screen = Screen::Library;
+            state.library.face = face;
+            state.library.filtering = false;
+            hub::enter(state);
+            house::survey(state)
+        }
+        Action::Delete if state.screen == Screen::Bench => history::delete(state),
+        Action::Delete => house::delete(state),
+        Action::Forget(id) => vec![Effect::Forget(id)],
+        Action::Reveal => {
+            history::reveal(state);
+            Vec::new()
+        }
+        Action::RevealNow(id) => vec![Effect::Reveal(id)],
+        Action::TakeBack => house::take_back(state),
+        Action::Group => {
+            state.house.grouping = state.house.grouping.next();
+            state.house.chosen = state.house.chosen.min(state.house.n_rows().saturating_sub(1));
+            Vec::new()
+        }
+        Action::Help => open(state, Overlay::Help { scroll: 0 }),
+        Action::Palette => open(state, Overlay::Palette { input: Editor::default(), chosen: 0 }),
+        Action::Filter => {
+            match state.screen {
+                Screen::Fleet => state.fleet.filtering = true,
+                Screen::Library => state.library.filtering = true,
+                Screen::Bench => state.history.filtering = state.history.open,
+                Screen::Race | Screen::Machine | Screen::Top => {}
+            }
+            Vec::new()
+        }
+        Action::Move(by) => travel(state, by),
+        Action::Page(by) => travel(state, by * PAGE),
+        Action::First => travel(state, i32::MIN),
+        Action::Last => travel(state, i32::MAX),
+        Action::Choose => choose(state),
+        Action::Back => back(state),
+        Action::Confirm(_) | Action::Force => Vec::new(),
+        Action::Focus => {
+            let can_write = state.chosen_session().is_some_and(Session::is_live);
+            state.fleet.focus = match state.fleet.focus {
+                Focus::Table if can_write => Focus::Prompt,
+                _ => Focus::Table,
+            };
+            Vec::new()
+        }
+        Action::NextTab => turn_tab(state, 1),
+        Action::PreviousTab => turn_tab(state, Tab::ALL.len() - 1),
+        Action::Scroll(by) if state.screen == Screen::Library => {
+            state.library.scrolled = state
+                .chosen_model()
+                .map(|model| (model.id.clone(), state.library.scroll(model).saturating_add_signed(by as isize)));
+            Vec::new()
+        }
+        Action::Scroll(by) => {
+            // The figures are read from their begin, everything else from its end.
+            let back = if state.fleet.tab == Tab::Figures { by } else { -by };
+            state.fleet.scroll = state.fleet.scroll.saturating_add_signed(back as isize);
+            Vec::new()
+        }
+        Action::Edit(edit) => {
+            field(state, |editor| {
+                editor.apply(&edit);
+            });
+            if state.screen == Screen::Bench { history::ask(state) } else { Vec::new() }
+        }
+        Action::Send => session::send(state),
+        Action::New => match state.screen {
+            Screen::Fleet => {
+                state.screen = Screen::Library;
+                Vec::new()
+            }
+            _ => start_chosen(state),
+        },
+        Action::Configure => configure(state),
+        Action::Cancel => session::cancel(state),
+        Action::Stop if state.chosen_foreign().is_some() => foreign::stop(state),
+        Action::Stop => session::stop(state),
+        Action::Restart => session::restart(state),
+        Action::Clear => session::clear(state),
+        Action::Fold => fold(state),
+        Action::Copy => copy(state),
+        Action::Sort => sort(state),
+        Action::Reverse => {
+            match state.screen {
+                Screen::Fleet => state.fleet.reverse = !state.fleet.reverse,
+                Screen::Library => state.library.reverse = !state.library.reverse,
+                Screen::Race | Screen::Bench | Screen::Machine | Screen::Top => {}
+            }
+            relist(state);
+            Vec::new()
+        }
+        Action::Freeze => {
+            graphs::freeze(state);
+            Vec::new()
+        }
+        Action::Calibrate => energy::calibrate(state),
+        Action::Zoom(by) => {
+            graphs::zoom(state, by);
+            Vec::new()
+        }
+        Action::Cursor(by) => {
+            graphs::move_cursor(state, by);
+            Vec::new()
+        }
+        Action::Split => {
+            state.machine.split = !state.machine.split;
+            Vec::new()
+        }
+        Action::Export => vec![Effect::WriteNew {
+            name: format!("taffrail-graphs-{}.csv", state.now.unix),
+            text: crate::graphs::csv(state),
+        }],
+        Action::SortBy(sort) => {
+            state.fleet.sort = sort;
+            relist(state);
+            Vec::new()
+        }
+        Action::Theme => {
+            let place = state.themes.iter().position(|name| *name == state.theme).map_or(0, |place| place + 1);
+            if let Some(name) = state.themes.get(place % state.themes.len().max(1)).cloned() {
+                notify(state, format!("theme {name}"), false);
+                state.theme = name;
+            }
+            Vec::new()
+        }
+        Action::SetTheme(name) => {
+            if state.themes.contains(&name) {
+                state.theme = name;
+            } else {
+                notify(state, format!("there is no theme {name}"), true);
+            }
+            Vec::new()
+        }
+        Action::Rescan => {
+            if state.library.scanning {
+                Vec::new()
+            } else {
+                vec![Effect::Scan]
+            }
+        }
+        Action::Mark
+        | Action::RaceMarked
+        | Action::Order
+        | Action::Blind
+        | Action::Vote
+        | Action::Diff
+        | Action::Ratings => {
+            race::wish(state, &action);
+            Vec::new()
+        }
+        Action::RaceInTurn => race::start_in_turn(state),
+        Action::GoOn => race::go_on(state),
+        Action::ExportRace => race::save(state),
+        Action::Lockstep => race::turn_lockstep(state),
+        Action::Heat => super::quality::turn(state),
+        Action::Quality(order) => super::quality::start(state, *order),
+        Action::Race(order) => race::run(state, *order),
+        Action::Pause => hub::pause(state),
+        Action::CancelDownload => hub::cancel(state),
+        Action::Fetch(order) => hub::fetch(state, order),
+        Action::BenchChosen => bench_chosen(state),
+        Action::Bench(plan) => bench::start(state, *plan),
+        Action::History => history::turn(state),
+        Action::Threads(by) => {
+            let usable = state.machine.sample.as_ref().map_or(1, |sample| sample.threads());
+            let limit = state.thread_limit().saturating_add_signed(by).clamp(1, usable);
+            state.settings.budget.threads = Some(limit);
+            notify(state, format!("sessions share {limit} of {usable} threads"), false);
+            session::share_threads(state)
+        }
+        Action::MeasureBandwidth => measure::bandwidth(state),
+        Action::Signal { pid, started, kill } => foreign::signal(state, (pid, started), kill),
+        Action::Set { name, value } => session::set(state, &name, &value),
+        Action::Start { model, settings, force } => session::start(state, &model, *settings, force),
+        Action::Prompt { session, prompt, form, stop } => session::begin(state, session, prompt, (form, stop)),
+    }
+}
+
+/// Put pasted text into the field that has the keys.
+pub(super) fn paste(state: &mut State, text: String) -> Vec<Effect> {
+    let edit = crate::editor::Edit::Insert(text);
+    act(state, Action::Edit(edit))
+}
+
+fn open(state: &mut State, overlay: Overlay) -> Vec<Effect> {
+    state.overlay = Some(overlay);
+    Vec::new()
+}
+
+fn quit(state: &mut State) -> Vec<Effect> {
+    let live = state.fleet.sessions.iter().filter(|session| session.is_live()).count();
+    let busy = state.fleet.sessions.iter().filter(|session| session.is_busy()).count();
+    if live == 0 {
+        return leave(state);
+    }
+    let does = match (live, busy) {
+        (1, 0) => "One session is loaded",
+        (1, _) => "One session is answering",
+        (_, 0) => &format!("{live} sessions are loaded"),
+        (_, 1) => &format!("{live} sessions are loaded, one is answering"),
+        (_, busy) => &format!("{live} sessions are loaded, {busy} are answering"),
+    };
+    let question = format!("{does}. Quit and stop {}?", if live == 1 { "it" } else { "them" });
+    open(state, Overlay::Confirm { question, then: Box::new(Action::Quit) })
+}
+
+/// Leave without asking.
+pub(super) fn leave(state: &mut State) -> Vec<Effect> {
+    state.leaving = true;
+    vec![Effect::Quit]
+}
+
+/// The field that has the keys, if any, and what follows from its change.
+fn field(state: &mut State, change: impl FnOnce(&mut Editor)) {
+    match state.screen {
+        Screen::Library if state.library.filtering => {
+            change(&mut state.library.filter);
+            state.library.chosen = 0;
+            list_models(state, None);
+        }
+        Screen::Fleet if state.fleet.filtering => {
+            change(&mut state.fleet.filter);
+            list_sessions(state);
+        }
+        Screen::Bench if state.history.filtering => change(&mut state.history.filter),
+        Screen::Fleet if state.fleet.focus == Focus::Prompt => {
+            if let Some(chosen) = state.fleet.chosen {
+                change(state.fleet.prompts.entry(chosen).or_default());
+            }
+        }
+        _ => {}
+    }
+}
+
+fn travel(state: &mut State, by: i32) -> Vec<Effect> {
+    let step = |place: usize, count: usize| place.saturating_add_signed(by as isize).min(count.saturating_sub(1));
+    match state.screen {
+        Screen::Fleet | Screen::Top => {
+            foreign::travel(state, by);
+        }
+        Screen::Library if state.library.face == Face::Usage => {
+            state.house.chosen = step(state.house.chosen, state.house.n_rows());
+        }
+        Screen::Library => state.library.chosen = step(state.library.chosen, state.library.rows.len()),
+        Screen::Bench if state.history.open => {
+            state.history.chosen = step(state.history.chosen, state.history.entries.len());
+            return history::ask_older(state);
+        }
+        Screen::Bench => state.bench.chosen = step(state.bench.chosen, state.bench.rows.len()),
+        Screen::Machine => {
+            let sources = state.machine.sample.as_ref().map_or(0, |sample| sample.sources.len());
+            state.machine.scroll = step(state.machine.scroll, sources);
+        }
+        Screen::Race => {}
+    }
+    Vec::new()
+}
+
+fn choose(state: &mut State) -> Vec<Effect> {
+    match state.screen {
+        Screen::Library if state.library.filtering => {
+            state.library.filtering = false;
+            Vec::new()
+        }
+        Screen::Library if state.library.face == Face::Usage => house::delete(state),
+        Screen::Library => start_chosen(state),
+        Screen::Fleet if state.fleet.filtering => {
+            state.fleet.filtering = false;
+            Vec::new()
+        }
+        Screen::Fleet => {
+            match state.chosen_session().map(|session| &session.phase) {
+                None if state.chosen_foreign().is_some() => {}
+                None => state.screen = Screen::Library,
+                Some(Phase::Failed { .. }) => notify(state, "this session has ended; restart it first", true),
+                Some(_) => {
+                    state.fleet.focus = Focus::Prompt;
+                    state.fleet.tab = Tab::Conversation;
+                }
+            }
+            Vec::new()
+        }
+        Screen::Bench if state.history.filtering => {
+            state.history.filtering = false;
+            Vec::new()
+        }
+        Screen::Bench => history::choose(state),
+        Screen::Race | Screen::Machine | Screen::Top => Vec::new(),
+    }
+}
+
+fn back(state: &mut State) -> Vec<Effect> {
+    let has_graphs = matches!(state.screen, Screen::Fleet | Screen::Machine | Screen::Top);
+    if has_graphs && !state.fleet.filtering && state.machine.cursor.take().is_some() {
+        return Vec::new();
+    }
+    match state.screen {
+        Screen::Library if !state.library.filter.is_empty() || state.library.filtering => {
+            let chosen = state.chosen_model().map(|model| model.id.clone());
+            state.library.filter = Editor::default();
+            state.library.filtering = false;
+            list_models(state, chosen.as_deref());
+        }
+        Screen::Library => state.library.face = Face::Models,
+        Screen::Fleet if state.fleet.filtering => {
+            state.fleet.filter = Editor::default();
+            state.fleet.filtering = false;
+            list_sessions(state);
+        }
+        Screen::Fleet => {
+            if state.chosen_session().is_some_and(Session::is_busy) {
+                return session::cancel(state);
+            }
+            if state.fleet.focus == Focus::Prompt {
+                state.fleet.focus = Focus::Table;
+            } else if !state.fleet.filter.is_empty() {
+                state.fleet.filter = Editor::default();
+                list_sessions(state);
+            }
+        }
+        Screen::Bench if state.history.open => return history::back(state),
+        Screen::Bench => return bench::cancel(state),
+        Screen::Race | Screen::Machine | Screen::Top => {}
+    }
+    Vec::new()
+}
+
+/// Measure the chosen model with the usual cells.
+fn bench_chosen(state: &mut State) -> Vec<Effect> {
+    // Those that are marked, as a race takes them; without any the chosen one.
+    let marked: Vec<String> = state.race.entries.iter().map(|entry| entry.model.id.clone()).collect();
+    let chosen = || state.chosen_model().map(|model| model.id.clone()).into_iter().collect();
+    let models: Vec<String> = if marked.is_empty() { chosen() } else { marked };
+    if models.is_empty() {
+        return Vec::new();
+    }
+    let plan = crate::bench::Plan { models, settings: state.settings.session, ..crate::bench::Plan::default() };
+    bench::start(state, plan)
+}
+
+fn start_chosen(state: &mut State) -> Vec<Effect> {
+    let Some(model) = state.chosen_model().map(|model| model.id.clone()) else { return Vec::new() };
+    let settings = state.settings.session;
+    session::start(state, &model, settings, false)
+}
+
+fn configure(state: &mut State) -> Vec<Effect> {
+    let (model, settings) = match state.screen {
+        Screen::Fleet => match state.chosen_session() {
+            Some(session) => (session.model.id.clone(), session.settings),
+            None => return Vec::new(),
+        },
+        _ => match state.chosen_model() {
+            Some(model) => (model.id.clone(), plan::settings_for(model, state.settings.session)),
+            None => return Vec::new(),
+        },
+    };
+    state.overlay = Some(Overlay::Form(form(model, settings)));
+    Vec::new()
+}
+
+fn form(model: String, settings: SessionSettings) -> Form {
+    let mut form = Form { model, settings, column: None, chosen: 0, input: Editor::default(), error: None };
+    form.show();
+    form
+}
+
+fn turn_tab(state: &mut State, by: usize) -> Vec<Effect> {
+    let place = Tab::ALL.iter().position(|(tab, _)| *tab == state.fleet.tab).unwrap_or(0);
+    state.fleet.tab = Tab::ALL[(place + by) % Tab::ALL.len()].0;
+    state.fleet.scroll = 0;
+    Vec::new()
+}
+
+/// All reasonings of the chosen session get one way: unfolded if any is folded.
+fn fold(state: &mut State) -> Vec<Effect> {
+    let chosen = state.fleet.chosen;
+    if let Some(session) = state.fleet.sessions.iter_mut().find(|session| Some(session.id) == chosen) {
+        let folded = session.turns.iter().any(|turn| turn.folded);
+        for turn in session.turns.iter_mut().filter(|turn| !turn.reasoning.is_empty()) {
+            turn.folded = !folded;
+        }
+    }
+    Vec::new()
+}
+
+fn copy(state: &mut State) -> Vec<Effect> {
+    let answer = state.chosen_session().and_then(|session| {
+        session.turns.iter().rev().find(|turn| turn.role == wire::Role::Assistant && !turn.text.is_empty())
+    });
+    if let Some(turn) = answer {
+        return vec![Effect::Copy(turn.text.clone())];
+    }
+    notify(state, "there is no answer to copy yet", true);
+    Vec::new()
+}
+
+fn sort(state: &mut State) -> Vec<Effect> {
+    match state.screen {
+        Screen::Fleet => {
+            let all = FleetSort::ALL;
+            let place = all.iter().position(|(_, sort)| *sort == state.fleet.sort).unwrap_or(0);
+            state.fleet.sort = all[(place + 1) % all.len()].1;
+        }
+        Screen::Library => {
+            let all = LibrarySort::ALL;
+            let place = all.iter().position(|(_, sort)| *sort == state.library.sort).unwrap_or(0);
+            state.library.sort = all[(place + 1) % all.len()].1;
+        }
+        Screen::Race | Screen::Bench | Screen::Machine | Screen::Top => {}
+    }
+    relist(state);
+    Vec::new()
+}
+
+fn relist(state: &mut State) {
+    let chosen = state.chosen_model().map(|model| model.id.clone());
+    list_models(state, chosen.as_deref());
+    list_sessions(state);
+}

@@ -1,0 +1,463 @@
+//! The course of a bench: load, measure in turn, judge each repetition by what the sensors saw, end.
+//!
+//! Repetitions take turns between models and cells, so that whatever drifts hits all alike. Models that don't fit
+//! together, or whose threads would spin while they wait, are measured one after the other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wire::{Event as Said, Load, Measure, Request};
+
+use super::session::watch;
+use super::{history, next_id, notify, tries};
+use crate::bench::{
+    Bench, COOL_DOWN, LATE, Lane, LanePhase, Phase, Plan, Repetition, Row, Trial, Watch, driver, is_hot, record,
+};
+use crate::effect::Effect;
+use crate::energy::{Bill, Shared, Tenant, Timer};
+use crate::event::WorkerEvent;
+use crate::history::Measured;
+use crate::model::{Model, Outcome};
+use crate::plan::{self, estimate};
+use crate::session::{SessionId, WorkerId};
+use crate::settings::{SessionSettings, WaitPolicy};
+use crate::state::{Screen, State};
+use crate::units::Bytes;
+
+/// Begin a bench, or say why not.
+pub(super) fn start(state: &mut State, plan: Plan) -> Vec<Effect> {
+    if state.bench.is_running() {
+        notify(state, "a bench runs already; Esc on its screen cancels it", true);
+        return Vec::new();
+    }
+    match prepare(state, plan) {
+        Ok(bench) => {
+            state.bench = bench;
+            state.screen = Screen::Bench;
+            open_group(state)
+        }
+        Err(reason) => {
+            notify(state, reason, true);
+            Vec::new()
+        }
+    }
+}
+
+fn prepare(state: &State, plan: Plan) -> Result<Bench, String> {
+    let cells = plan.cells()?;
+    let mut models: Vec<Arc<Model>> = Vec::new();
+    for id in &plan.models {
+        let model = state.model(id).ok_or_else(|| "this model is gone".to_owned())?;
+        if !models.iter().any(|known| known.id == model.id) {
+            models.push(Arc::clone(model));
+        }
+    }
+    if models.is_empty() {
+        return Err("choose a model to bench first".to_owned());
+    }
+    if state.fleet.sessions.iter().any(crate::session::Session::is_busy) {
+        return Err("a session is answering: wait for it, since it would spoil the figures".to_owned());
+    }
+    let needs: Vec<Bytes> = models.iter().map(|model| needed(&plan, &cells, model)).collect();
+    let free = plan::free_memory(state).map(|memory| memory.free);
+    // What can't be measured keeps nobody from measuring the rest.
+    let obstacle = |(model, needed): (&Arc<Model>, &Bytes)| match free.filter(|free| needed > free) {
+        _ if !model.is_runnable() => Some(format!("it can't be run: {}", model.status)),
+        Some(free) => Some(format!("it would need about {needed} for this bench, but {free} are free")),
+        None => None,
+    };
+    let obstacles: Vec<Option<String>> = models.iter().zip(&needs).map(obstacle).collect();
+    if obstacles.iter().all(Option::is_some) {
+        let named = models.iter().zip(&obstacles);
+        let named =
+            named.map(|(model, obstacle)| format!("{}: {}", model.name, obstacle.as_deref().unwrap_or_default()));
+        return Err(named.collect::<Vec<_>>().join("; "));
+    }
+    let measurable = needs.iter().zip(&obstacles).filter(|(_, obstacle)| obstacle.is_none());
+    let n_measurable = measurable.clone().count();
+    let all: Bytes = measurable.map(|(needed, _)| *needed).sum();
+    let manners = state.settings.bench;
+    let spins = manners.wait_policy == WaitPolicy::Active;
+    let apart = n_measurable > 1 && (spins || free.is_some_and(|free| all > free));
+    let note = apart.then(|| {
+        if spins {
+            "one model after the other: with wait_policy active, waiting workers would take the cores".to_owned()
+        } else {
+            format!("one model after the other: together they would need {all}")
+        }
+    });
+    let threads = plan.settings.threads.unwrap_or_else(|| state.thread_limit());
+    let lane = |(index, model): (usize, Arc<Model>)| Lane {
+        model,
+        worker: WorkerId(0),
+        pid: None,
+        engine: String::new(),
+        devices: Vec::new(),
+        needed: needs.get(index).copied().unwrap_or_default(),
+        phase: match obstacles.get(index).cloned().flatten() {
+            Some(obstacle) => LanePhase::Failed(obstacle),
+            None => LanePhase::Waiting,
+        },
+        group: if apart { index } else { 0 },
+        timer: Timer::default(),
+    };
+    let row = |lane: usize, cell| Row {
+        lane,
+        cell,
+        repetitions: Vec::new(),
+        steps: Vec::new(),
+        tries: 0,
+        tainted: Vec::new(),
+        earlier: Vec::new(),
+        failed: obstacles.get(lane).cloned().flatten(),
+    };
+    // Cell by cell, so that the models take turns closely.
+    let n_models = models.len();
+    let rows = cells.iter().flat_map(|cell| (0..n_models).map(move |lane| row(lane, *cell))).collect();
+    Ok(Bench {
+        lanes: models.into_iter().enumerate().map(lane).collect(),
+        rows,
+        phase: Phase::Running,
+        threads,
+        manners,
+        began: state.now,
+        note,
+        driver: state.machine.sample.as_deref().map(driver).unwrap_or_default(),
+        plan,
+        ..Bench::default()
+    })
+}
+
+/// Memory that a model takes at most while it is benched: its own small context, and the largest of a cell.
+fn needed(plan: &Plan, cells: &[crate::bench::Cell], model: &Model) -> Bytes {
+    let most = cells.iter().map(|cell| plan.n_context(cells, cell.parallel).saturating_mul(cell.parallel)).max();
+    let settings = SessionSettings { context: most.unwrap_or(0), ..plan.settings };
+    estimate(model, &settings).map_or(Bytes(0), |estimate| Bytes(estimate.total() + estimate.compute_high))
+}
+
+/// Load the next models that wait; without any the bench has ended.
+fn open_group(state: &mut State) -> Vec<Effect> {
+    let waiting = state.bench.lanes.iter().filter(|lane| lane.phase == LanePhase::Waiting);
+    let Some(group) = waiting.map(|lane| lane.group).min() else { return end(state) };
+    let mut effects = Vec::new();
+    let manners = state.bench.manners;
+    for index in 0..state.bench.lanes.len() {
+        if state.bench.lanes[index].group == group {
+            let worker = WorkerId(next_id(state));
+            let bench = &mut state.bench;
+            let lane = &mut bench.lanes[index];
+            lane.timer.load(state.now.uptime);
+            lane.worker = worker;
+            lane.phase = LanePhase::Loading(0.0);
+            let load = load(&bench.plan.settings, lane, bench.threads);
+            effects.push(Effect::Spawn { worker, model: Arc::clone(&lane.model), load: Box::new(load), manners });
+        }
+    }
+    effects
+}
+
+fn load(settings: &SessionSettings, lane: &Lane, n_threads: u32) -> Load {
+    /// Context of the conversation that a bench never has.
+    const UNUSED: u32 = 256;
+    Load {
+        path: lane.model.path().cloned().unwrap_or_default(),
+        n_ctx: UNUSED,
+        n_batch: UNUSED,
+        n_ubatch: UNUSED,
+        n_threads,
+        n_gpu_layers: settings.gpu_layers,
+        cache_type_k: settings.cache_type_k,
+        cache_type_v: settings.cache_type_v,
+        flash_attention: settings.flash_attention,
+        mmap: settings.mmap && lane.model.can_be_mapped(),
+        mlock: settings.mlock,
+    }
+}
+
+/// Take news of a worker, if it is one of the bench's.
+pub(super) fn heard(state: &mut State, worker: WorkerId, event: WorkerEvent) -> Vec<Effect> {
+    let Some(index) = state.bench.lanes.iter().position(|lane| lane.worker == worker) else { return Vec::new() };
+    let now = state.now;
+    let bench = &mut state.bench;
+    let lane = &mut bench.lanes[index];
+    match event {
+        WorkerEvent::Spawned { pid } => {
+            lane.pid = Some(pid);
+            return vec![watch(state)];
+        }
+        WorkerEvent::Logged(_) => {}
+        WorkerEvent::Exited { reason, expected, hint } => {
+            let has_died =
+                lane.pid.is_some() && !expected && !matches!(lane.phase, LanePhase::Done | LanePhase::Failed(_));
+            let death = has_died.then(|| (Arc::clone(&lane.model), tries::died(&reason, hint.as_deref())));
+            lane.pid = None;
+            lane.timer.end(now.uptime);
+            let reason = hint.map_or(reason.clone(), |hint| format!("{reason}: {hint}"));
+            let mut effects = vec![watch(state)];
+            effects.extend(death.and_then(|(model, outcome)| tries::remember(state, &model, outcome)));
+            effects.extend(lost(state, index, &reason));
+            return effects;
+        }
+        WorkerEvent::Said(said) => match said {
+            Said::Hello(hello) => {
+                lane.engine = hello.engine;
+                lane.devices = hello.devices;
+            }
+            Said::Loading { fraction } if matches!(lane.phase, LanePhase::Loading(_)) => {
+                lane.phase = LanePhase::Loading(fraction.clamp(0.0, 1.0));
+            }
+            // The next sample begins the first repetition.
+            Said::Loaded(_) if matches!(lane.phase, LanePhase::Loading(_)) => {
+                lane.timer.loaded(None, now.uptime);
+                lane.phase = LanePhase::Ready;
+            }
+            Said::Measured(measured) => {
+                lane.timer.end(now.uptime);
+                if let Some(trial) = bench.trial.as_mut().filter(|trial| trial.id == measured.id) {
+                    trial.ended = Some((measured, now));
+                }
+                let model = Arc::clone(&lane.model);
+                return tries::remember(state, &model, Outcome::Ran).into_iter().collect();
+            }
+            Said::Failed(failure) => {
+                lane.timer.end(now.uptime);
+                let reason =
+                    failure.hint.map_or(failure.message.clone(), |hint| format!("{}: {hint}", failure.message));
+                let Some(id) = failure.id else {
+                    let model = Arc::clone(&lane.model);
+                    let mut effects = lost(state, index, &reason);
+                    effects.extend(tries::remember(state, &model, Outcome::Refused(reason)));
+                    return effects;
+                };
+                if let Some(trial) = bench.trial.take_if(|trial| trial.id == id) {
+                    bench.rows[trial.row].failed = Some(reason);
+                    return go_on(state);
+                }
+            }
+            _ => {}
+        },
+    }
+    Vec::new()
+}
+
+/// A worker is gone: its rows end here, the others go on.
+fn lost(state: &mut State, index: usize, reason: &str) -> Vec<Effect> {
+    let bench = &mut state.bench;
+    if !bench.is_running() || matches!(bench.lanes[index].phase, LanePhase::Done | LanePhase::Failed(_)) {
+        return Vec::new();
+    }
+    bench.lanes[index].phase = LanePhase::Failed(reason.to_owned());
+    let plan = bench.plan.clone();
+    for row in bench.rows.iter_mut().filter(|row| row.lane == index && !row.is_done(&plan)) {
+        row.failed = Some(reason.to_owned());
+    }
+    if bench.trial.as_ref().is_some_and(|trial| bench.rows[trial.row].lane == index) {
+        bench.trial = None;
+    }
+    if bench.trial.is_none() { go_on(state) } else { Vec::new() }
+}
+
+/// Take a sample: it belongs to the repetition that runs; once samples reach its end, it is judged and the next begins.
+pub(super) fn sampled(state: &mut State) -> Vec<Effect> {
+    if state.bench.phase != Phase::Running {
+        return Vec::new();
+    }
+    let now = state.now;
+    let Some(sample) = state.machine.sample.as_deref() else { return Vec::new() };
+    let bench = &mut state.bench;
+    // Some GPUs tell of themselves from the second sample on.
+    bench.driver = driver(sample);
+    if let Some(trial) = &mut bench.trial {
+        let ended = trial.ended.as_ref().map(|(_, at)| *at);
+        let is_late = ended.is_some_and(|ended| now.uptime.saturating_sub(ended.uptime) > LATE);
+        if !(trial.watch.take(sample, ended) || is_late) {
+            return Vec::new();
+        }
+        judge(bench);
+    }
+    if is_hot(sample) {
+        let since = *bench.cooling.get_or_insert(now);
+        if now.uptime.saturating_sub(since.uptime) < COOL_DOWN {
+            return Vec::new();
+        }
+    }
+    if let Some(since) = bench.cooling.take() {
+        bench.cooled += now.uptime.saturating_sub(since.uptime);
+    }
+    go_on(state)
+}
+
+/// Count the repetition that has ended, or say why it does not count.
+fn judge(bench: &mut Bench) {
+    let Some(Trial { row, id, watch, bill, ended: Some((measured, _)) }) = bench.trial.take() else { return };
+    let keep_tainted = bench.plan.keep_tainted;
+    let row = &mut bench.rows[row];
+    let micros = match row.cell.n_prompt {
+        0 => measured.step_us.iter().map(|step| u64::from(*step)).sum(),
+        _ => measured.prompt_us,
+    };
+    if !measured.is_whole || micros == 0 {
+        return;
+    }
+    if let Some(taint) = watch.taint() {
+        row.tainted.push(taint);
+        if !keep_tainted {
+            return;
+        }
+    }
+    let seconds = micros as f64 / 1e6;
+    row.repetitions.push(Repetition {
+        rate: row.cell.n_tokens() as f64 / seconds,
+        seconds,
+        id,
+        bill,
+        mhz: watch.mhz(),
+        celsius: watch.celsius(),
+        others: watch.others(),
+    });
+    row.steps.extend(measured.step_us);
+}
+
+/// Begin the next repetition, if a model is ready for one; else load the next models, or end.
+fn go_on(state: &mut State) -> Vec<Effect> {
+    let bench = &state.bench;
+    if bench.phase != Phase::Running || bench.trial.is_some() {
+        return Vec::new();
+    }
+    // Those that belong together begin together, so that loading spoils no figure.
+    if bench.lanes.iter().any(|lane| matches!(lane.phase, LanePhase::Loading(_))) {
+        return Vec::new();
+    }
+    let Some(index) = bench.next_row() else {
+        let mut effects = close_group(state);
+        effects.extend(open_group(state));
+        return effects;
+    };
+    let id = next_id(state);
+    let now = state.now;
+    let sample = state.machine.sample.as_deref();
+    let bench = &mut state.bench;
+    let cells: Vec<_> = bench.rows.iter().map(|row| row.cell).collect();
+    let row = &mut bench.rows[index];
+    let lane = &mut bench.lanes[row.lane];
+    lane.timer.begin(id, now.uptime);
+    row.tries += 1;
+    let cell = row.cell;
+    let measure = Measure {
+        id,
+        n_prompt: cell.n_prompt,
+        n_generate: cell.n_generate,
+        n_depth: cell.depth,
+        n_parallel: cell.parallel,
+        n_batch: cell.batch,
+        n_ubatch: bench.plan.settings.ubatch.min(cell.batch),
+        n_ctx: bench.plan.n_context(&cells, cell.parallel),
+    };
+    bench.trial =
+        Some(Trial { row: index, id, watch: Watch::new(now, lane.pid, sample), bill: Bill::default(), ended: None });
+    vec![Effect::Tell { worker: lane.worker, request: Request::Measure(measure) }]
+}
+
+/// Its workers as users of the machine, with what they did until now. A worker's number is no session's.
+pub(super) fn tenants(bench: &mut Bench, now: Duration) -> Vec<Tenant> {
+    let lane = |lane: &mut Lane| {
+        let done = lane.timer.take(now);
+        let is_there = lane.pid.is_some() || !done.spans.is_empty() || !done.stints.is_empty();
+        let (session, is_loaded) = (SessionId(lane.worker.0), lane.phase == LanePhase::Ready);
+        is_there.then_some(Tenant { session, pid: lane.pid, is_loaded, done })
+    };
+    bench.lanes.iter_mut().filter_map(lane).collect()
+}
+
+/// Charge one of its repetitions: the one that runs, or one that has ended and whose meter tells late.
+pub(super) fn charge(state: &mut State, tenant: &Tenant, shared: &Shared) {
+    let bench = &mut state.bench;
+    let ended = bench.rows.iter_mut().flat_map(|row| &mut row.repetitions).map(|one| (one.id, &mut one.bill));
+    let running = bench.trial.iter_mut().map(|trial| (trial.id, &mut trial.bill));
+    for (id, bill) in running.chain(ended) {
+        for stint in tenant.done.stints.iter().filter(|stint| stint.generation == id) {
+            bill.spend(stint);
+            bill.miss(&shared.absent);
+        }
+        for share in &shared.shares {
+            for stint in share.stints.iter().filter(|stint| stint.generation == id) {
+                bill.book(share, stint);
+            }
+        }
+    }
+    let model = bench.lanes.iter().find(|lane| lane.worker.0 == tenant.session.0).map(|lane| lane.model.id.clone());
+    if let Some(model) = model.filter(|_| shared.standby.0 > 0.0) {
+        state.attribution.keep(model, shared.standby);
+    }
+}
+
+/// Stop the workers that have nothing more to do.
+fn close_group(state: &mut State) -> Vec<Effect> {
+    let ready = state.bench.lanes.iter_mut().filter(|lane| lane.phase == LanePhase::Ready);
+    ready
+        .map(|lane| {
+            lane.phase = LanePhase::Done;
+            Effect::Stop { worker: lane.worker }
+        })
+        .collect()
+}
+
+/// All is measured: keep it, and compare.
+fn end(state: &mut State) -> Vec<Effect> {
+    for row in &state.bench.rows {
+        let (Some(lane), Some(rate)) = (state.bench.lanes.get(row.lane), row.rate()) else { continue };
+        // The plainest speed is the one that a list shows.
+        if row.cell.n_generate > 0 && row.cell.depth == 0 && row.cell.parallel == 1 {
+            state.library.measured.insert(lane.model.id.clone(), rate.mean);
+            if let Some(joules) = row.joules() {
+                state.library.measured_joules.insert(lane.model.id.clone(), joules);
+            }
+        }
+    }
+    if state.bench.rows.iter().all(|row| row.repetitions.is_empty()) {
+        state.bench.phase = Phase::Done;
+        return Vec::new();
+    }
+    let (at, begin) = (history::now_ms(state), state.bench.began.uptime);
+    let effects = history::remember(state, record(&state.bench, at), begin, None);
+    state.bench.ask = match effects[..] {
+        [Effect::Remember { ask, .. }] => Some(ask),
+        _ => None,
+    };
+    state.bench.phase = if effects.is_empty() { Phase::Done } else { Phase::Comparing };
+    effects
+}
+
+/// The history has kept the record of this question, and tells what was measured before, for each figure; it may be
+/// another's record.
+pub(super) fn compared(state: &mut State, ask: u64, earlier: Vec<Vec<(i64, Measured)>>) {
+    let bench = &mut state.bench;
+    if bench.phase != Phase::Comparing || bench.ask != Some(ask) {
+        return;
+    }
+    let measured = bench.rows.iter_mut().filter(|row| !row.repetitions.is_empty());
+    for (row, earlier) in measured.zip(earlier) {
+        row.earlier = earlier;
+    }
+    bench.phase = Phase::Done;
+}
+
+/// End the bench now. What was measured stays on the screen, and is not kept.
+pub(super) fn cancel(state: &mut State) -> Vec<Effect> {
+    if state.bench.phase != Phase::Running {
+        return Vec::new();
+    }
+    let bench = &mut state.bench;
+    bench.phase = Phase::Cancelled;
+    bench.trial = None;
+    let mut effects = Vec::new();
+    for lane in &mut bench.lanes {
+        lane.timer.end(state.now.uptime);
+        if matches!(lane.phase, LanePhase::Ready | LanePhase::Loading(_)) {
+            // A worker that is told to stop leaves its decode call at once.
+            effects.push(Effect::Stop { worker: lane.worker });
+        }
+        lane.phase = LanePhase::Done;
+    }
+    effects
+}

@@ -1,0 +1,72 @@
+//! What follows from a conversation that no longer fits its context.
+
+use super::{history, notify, session};
+use crate::editor::Editor;
+use crate::effect::Effect;
+use crate::session::{Session, SessionId, Turn};
+use crate::settings::ContextFull;
+use crate::state::State;
+use wire::Role;
+
+/// The most tokens that are kept free for an answer.
+const MAX_ROOM: u32 = 1024;
+
+/// Tokens that must be left for the answer. A first prompt may fill the context; later ones would leave less and less.
+pub(super) fn room(session: &Session) -> u32 {
+    let is_first = next_exchange(&session.turns, session.n_dropped).is_none();
+    if is_first {
+        return 0;
+    }
+    let quarter = (session.n_ctx() / 4).min(MAX_ROOM);
+    session.settings.max_tokens.map_or(quarter, |most| most.min(quarter))
+}
+
+/// Where the second exchange begins that the model is told, if there is one: before it lie whole exchanges.
+fn next_exchange(turns: &[Turn], n_dropped: usize) -> Option<usize> {
+    let told = turns.iter().enumerate().skip(n_dropped);
+    let mut begins = told.filter(|(place, turn)| {
+        // Two prompts without an answer between them are told as one.
+        turn.role == Role::User && (*place == 0 || turns[place - 1].role != Role::User)
+    });
+    begins.next()?;
+    begins.next().map(|(place, _)| place)
+}
+
+/// A prompt was too long for what is left of the context: tell the model less of the conversation, or give the prompt
+/// back.
+pub(super) fn too_long(state: &mut State, id: SessionId, reason: &str, hint: Option<&str>) -> Vec<Effect> {
+    let Some(session) = session::find(state, id) else { return Vec::new() };
+    // The answer that did not come.
+    if session.turns.last().is_some_and(|turn| turn.role == Role::Assistant && turn.n_bytes() == 0) {
+        session.turns.pop();
+    }
+    let next = next_exchange(&session.turns, session.n_dropped);
+    if let (ContextFull::DropOldest, Some(next)) = (session.settings.context_full, next) {
+        let is_first = session.n_dropped == 0;
+        session.n_dropped = next;
+        if is_first {
+            let text = format!("the context of {} is full: its oldest turns are no longer sent", session.name);
+            notify(state, text, false);
+        }
+        return session::answer(state, id);
+    }
+    give_back(state, id, reason, hint)
+}
+
+/// Put the prompt back where it was written. What was dropped to make room for it is told again.
+fn give_back(state: &mut State, id: SessionId, reason: &str, hint: Option<&str>) -> Vec<Effect> {
+    let Some(session) = session::find(state, id) else { return Vec::new() };
+    let Some(turn) = session.turns.pop_if(|turn| turn.role == Role::User) else { return Vec::new() };
+    session.n_dropped = session.n_dropped.min(session.turns.len());
+    let stops = session.settings.context_full == ContextFull::Stop && !session.turns.is_empty();
+    let remedy = if stops {
+        "clear the conversation, or set `context_full` to drop_oldest"
+    } else {
+        hint.unwrap_or("shorten it")
+    };
+    let editor = state.fleet.prompts.entry(id).or_default();
+    let text = if editor.is_empty() { turn.text } else { format!("{}\n{}", turn.text, editor.text()) };
+    *editor = Editor::with_text(&text);
+    notify(state, format!("{reason}. It is back in the editor: {remedy}"), true);
+    history::discard_draft(state, id).into_iter().collect()
+}

@@ -1,0 +1,155 @@
+//! What follows from a tick's energy: answers are charged, sessions get their power, a calibration goes on.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::session::find;
+use super::{bench, notify};
+use crate::effect::Effect;
+use crate::energy::{Bill, Ended, Idle, LOAD, Shared, Tenant};
+use crate::figure::{Figure, Grade};
+use crate::machine::Sample;
+use crate::session::{Figures, Session};
+use crate::settings;
+use crate::state::State;
+use crate::units::{Joules, Watts};
+
+/// Turns back from the last in which an answer may stand that a tick still pays for: two answers, each with its prompt.
+const RECENT_TURNS: usize = 6;
+
+/// Book the tick's energy to the sessions and their answers.
+pub(super) fn attribute(state: &mut State, sample: &Sample, now: Duration) -> Vec<Effect> {
+    let mut tenants = Vec::new();
+    for session in &mut state.fleet.sessions {
+        let done = session.timer.take(now);
+        if session.pid.is_none() {
+            session.watts = Figure::unknown("no worker");
+        }
+        if session.pid.is_some() || !done.spans.is_empty() || !done.stints.is_empty() {
+            tenants.push(Tenant { session: session.id, pid: session.pid, is_loaded: session.is_loaded(), done });
+        }
+    }
+    // A bench's workers are ours as well: their load is no idle power, and no stranger's.
+    let benched = tenants.len();
+    tenants.extend(bench::tenants(&mut state.bench, now));
+    let (shared, ended) = state.attribution.tick(sample, &tenants, state.settings.telemetry.interval);
+    for (index, (tenant, shared)) in tenants.into_iter().zip(shared).enumerate() {
+        if index >= benched {
+            bench::charge(state, &tenant, &shared);
+            continue;
+        }
+        let Some(session) = find(state, tenant.session) else { continue };
+        charge(session, &tenant, &shared);
+        session.watts = shared.watts;
+        session.standby.0 += shared.standby.0;
+        if shared.standby.0 > 0.0 {
+            let model = session.model.id.clone();
+            state.attribution.keep(model, shared.standby);
+        }
+    }
+    match ended {
+        None => Vec::new(),
+        Some(Ended::Complete) => {
+            notify(state, "the idle baseline is calibrated", false);
+            vec![Effect::KeepBaselines(state.attribution.baselines.calibrated())]
+        }
+        Some(Ended::Broken(reason)) => {
+            notify(state, format!("the calibration ended: {reason}"), true);
+            Vec::new()
+        }
+    }
+}
+
+/// Charge a session's answers.
+fn charge(session: &mut Session, tenant: &Tenant, shared: &Shared) {
+    for stint in &tenant.done.stints {
+        book(session, stint.generation, |bill| {
+            bill.spend(stint);
+            bill.miss(&shared.absent);
+        });
+    }
+    for share in &shared.shares {
+        for stint in &share.stints {
+            book(session, stint.generation, |bill| bill.book(share, stint));
+        }
+    }
+    session.bill.tokens = Some((session.n_prompt, session.n_generated));
+    let generations: BTreeSet<u64> = shared
+        .shares
+        .iter()
+        .flat_map(|share| &share.stints)
+        .chain(&tenant.done.stints)
+        .map(|stint| stint.generation)
+        .collect();
+    let why = shared.watts.clone();
+    for figures in all_figures(session).filter(|figures| generations.contains(&figures.generation)) {
+        let counters = &figures.counters;
+        figures.bill.tokens = Some((u64::from(counters.n_prompt), u64::from(counters.n_generated)));
+        settle(figures, &why);
+    }
+    // With this tick, what ended before it is whole.
+    let is_busy = session.is_busy();
+    let running = session.figures.generation;
+    for figures in all_figures(session) {
+        figures.is_settled |= !is_busy || figures.generation != running;
+    }
+}
+
+/// Book to an answer, wherever its figures are, and to the session.
+fn book(session: &mut Session, generation: u64, with: impl Fn(&mut Bill)) {
+    // Loading is no answer's.
+    if generation == LOAD {
+        return with(&mut session.load);
+    }
+    with(&mut session.bill);
+    for figures in all_figures(session).filter(|figures| figures.generation == generation) {
+        with(&mut figures.bill);
+    }
+}
+
+/// The figures of the last answer, as they stand beside the conversation and in it, and of the one before, which may have
+/// ended within the same tick.
+fn all_figures(session: &mut Session) -> impl Iterator<Item = &mut Figures> {
+    let turns = session.turns.iter_mut().rev().take(RECENT_TURNS).filter_map(|turn| turn.figures.as_mut());
+    std::iter::once(&mut session.figures).chain(turns)
+}
+
+/// Sum up an answer's bill. Uncertainty is the view's to ask for; the sum needs none.
+fn settle(figures: &mut Figures, why: &Figure<Watts>) {
+    let why = match why {
+        Figure::Unknown { reason, remedy } => Figure::Unknown { reason: reason.clone(), remedy: remedy.clone() },
+        Figure::Known { .. } => Figure::unknown("the answer was shorter than a sensor's tick"),
+    };
+    figures.energy = figures.bill.answer(&settings::Energy::default(), &why).map(|joules| Joules(joules.value));
+    figures.metered = Duration::from_secs_f64(figures.bill.metered().max(0.0));
+}
+
+/// Begin to calibrate the idle baseline, or end it.
+pub(super) fn calibrate(state: &mut State) -> Vec<Effect> {
+    if state.attribution.baselines.calibration.take().is_some() {
+        notify(state, "the calibration was ended", false);
+        return Vec::new();
+    }
+    let Some(sample) = &state.machine.sample else {
+        notify(state, "the sensors have not been read yet", true);
+        return Vec::new();
+    };
+    // An estimate has the baseline that the user gave it.
+    let is_metered = sample.total().is_some_and(|(_, grade)| grade != Grade::Estimated);
+    if !is_metered {
+        // The sources beside it say what would mend that.
+        let (reason, _) = sample.why_no_power();
+        notify(state, format!("nothing can be calibrated, {reason}"), true);
+        return Vec::new();
+    }
+    if state.fleet.sessions.iter().any(Session::is_busy) {
+        notify(state, "wait for the answers: the baseline is what the machine draws without them", true);
+        return Vec::new();
+    }
+    let is_loaded = state.fleet.sessions.iter().any(Session::is_loaded);
+    let idle = if is_loaded { Idle::Loaded } else { Idle::Empty };
+    // By the samples' clock: that of a recording is another one.
+    let since = sample.at.uptime;
+    state.attribution.baselines.calibrate(idle, since);
+    Vec::new()
+}

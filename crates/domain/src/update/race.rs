@@ -1,0 +1,543 @@
+//! What the user does with races: mark, start, look, vote, save. What happens in one is `course`.
+
+mod course;
+
+use super::{history, next_id, notify, session};
+use crate::action::{Action, RaceOrder};
+use crate::editor::Editor;
+use crate::effect::Effect;
+use crate::event::Moment;
+use crate::history::Draft;
+use crate::plan;
+use crate::race::rating::{MAX_VOTES, Vote};
+use crate::race::{self, Entry, Face, Lane, MAX_COLUMNS, MIN_COLUMNS, Order, Pace, Race, Stage, diff, export};
+use crate::session::SessionId;
+use crate::state::{Form, Overlay, Screen, State};
+use crate::units::{Bytes, counted};
+pub(super) use course::advance;
+use course::loaded_session;
+
+/// Lines that a page scrolls.
+const PAGE: i32 = 10;
+
+/// Whether the Race screen takes this action for itself.
+pub(super) fn takes(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::Move(_)
+            | Action::Page(_)
+            | Action::Scroll(_)
+            | Action::First
+            | Action::Last
+            | Action::Choose
+            | Action::Back
+            | Action::Edit(_)
+            | Action::Send
+            | Action::Focus
+            | Action::NextTab
+            | Action::PreviousTab
+            | Action::Fold
+            | Action::Copy
+            | Action::Cancel
+            | Action::Clear
+            | Action::Stop
+            | Action::New
+            | Action::Restart
+            | Action::Configure
+    )
+}
+
+/// Carry out an action on the screen.
+pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
+    match action {
+        Action::Move(by) | Action::Scroll(by) => scroll(state, by),
+        Action::Page(by) => scroll(state, by * PAGE),
+        Action::First => state.race.scroll = Some(0),
+        Action::Last => state.race.scroll = None,
+        Action::NextTab => return choose(state, 1),
+        Action::PreviousTab => return choose(state, state.race.n_columns().saturating_sub(1)),
+        Action::Focus => {
+            let n = state.race.n_columns().max(1);
+            state.race.other = (state.race.other + 1) % n;
+            if state.race.other == state.race.chosen {
+                state.race.other = (state.race.other + 1) % n;
+            }
+            compare(state);
+            return weigh(state);
+        }
+        Action::Edit(edit) if state.race.typing => {
+            state.race.prompt.apply(&edit);
+        }
+        Action::Choose => state.race.typing = true,
+        Action::Send => {
+            state.race.typing = false;
+            return start(state);
+        }
+        Action::Restart => return start(state),
+        Action::Cancel => return cancel(state),
+        Action::Clear if state.race.typing => state.race.prompt = Editor::default(),
+        Action::Back => return back(state),
+        Action::Fold => state.race.unfolded = !state.race.unfolded,
+        Action::Copy => {
+            let lane = state.race.race.as_ref().and_then(|race| race.lanes.get(state.race.chosen));
+            match lane.and_then(|lane| lane.turn(state)).filter(|turn| !turn.text.is_empty()) {
+                Some(turn) => return vec![Effect::Copy(turn.text.clone())],
+                None => notify(state, "there is no answer to copy yet", true),
+            }
+        }
+        Action::Stop => drop_column(state),
+        Action::New => {
+            let twin = state.race.entries.get(state.race.chosen).cloned();
+            match twin.filter(|_| state.race.entries.len() < MAX_COLUMNS) {
+                Some(twin) => {
+                    change(state);
+                    let place = state.race.chosen + 1;
+                    state.race.entries.insert(place, twin);
+                    state.race.chosen = place;
+                }
+                None => notify(state, full(), true),
+            }
+        }
+        Action::Configure => {
+            let Some(entry) = state.race.entries.get(state.race.chosen) else { return Vec::new() };
+            let mut form = Form {
+                model: entry.model.id.clone(),
+                settings: entry.settings,
+                column: Some(state.race.chosen),
+                chosen: 0,
+                input: Editor::default(),
+                error: None,
+            };
+            form.show();
+            state.overlay = Some(Overlay::Form(form));
+        }
+        _ => {}
+    }
+    Vec::new()
+}
+
+fn full() -> String {
+    format!("a race has {MAX_COLUMNS} columns at most")
+}
+
+fn choose(state: &mut State, by: usize) -> Vec<Effect> {
+    let n = state.race.n_columns().max(1);
+    state.race.chosen = (state.race.chosen + by) % n;
+    if state.race.other == state.race.chosen {
+        state.race.other = (state.race.chosen + 1) % n;
+    }
+    compare(state);
+    weigh(state)
+}
+
+/// Weigh the prompt by other columns, where that shows.
+fn weigh(state: &mut State) -> Vec<Effect> {
+    if state.race.face == Face::Heat { super::quality::again(state) } else { Vec::new() }
+}
+
+fn scroll(state: &mut State, by: i32) {
+    let limit = state.race.limit;
+    let from = state.race.scroll.unwrap_or(limit);
+    let to = from.saturating_add_signed(by as isize).min(limit);
+    // Whoever scrolls to the end follows it again.
+    state.race.scroll = if to >= limit && by > 0 { None } else { Some(to) };
+}
+
+fn back(state: &mut State) -> Vec<Effect> {
+    if state.race.typing {
+        state.race.typing = false;
+    } else if state.race.face != Face::Answers {
+        if state.race.face == Face::Heat {
+            return super::quality::leave(state);
+        }
+        state.race.face = Face::Answers;
+        state.race.diff = None;
+    } else if state.race.is_running() {
+        return cancel(state);
+    }
+    // A race that has ended stays until the next one begins.
+    Vec::new()
+}
+
+/// The columns of the next race change: what shows of the last one would not belong to them.
+fn change(state: &mut State) {
+    if !state.race.is_running() {
+        put_away(state);
+        state.race.face = Face::Answers;
+        state.race.diff = None;
+    }
+}
+
+/// Take the race off the screen. What nobody voted on is not lost: the history has it.
+fn put_away(state: &mut State) -> Option<Box<Race>> {
+    let race = state.race.race.take();
+    if race.as_ref().is_some_and(|race| race.hides_names()) && state.settings.history.keep {
+        notify(state, "nobody voted on the blind race: the history can still tell its names", false);
+    }
+    race
+}
+
+fn drop_column(state: &mut State) {
+    if state.race.is_running() {
+        notify(state, "the race runs: cancel it first", true);
+        return;
+    }
+    change(state);
+    if state.race.chosen < state.race.entries.len() {
+        state.race.entries.remove(state.race.chosen);
+    }
+    state.race.chosen = state.race.chosen.min(state.race.entries.len().saturating_sub(1));
+}
+
+/// Take new settings for a column of the next race.
+pub(super) fn configured(state: &mut State, column: usize, settings: crate::settings::SessionSettings) {
+    change(state);
+    if let Some(entry) = state.race.entries.get_mut(column) {
+        *entry = Entry { settings, model: entry.model.clone() };
+        entry.settings.context = plan::context(&entry.model, entry.settings.context);
+    }
+}
+
+/// What can be wished for from anywhere and needs nothing done outside.
+pub(super) fn wish(state: &mut State, action: &Action) {
+    match action {
+        Action::Mark => mark(state),
+        Action::RaceMarked => race_marked(state),
+        Action::Order => turn_order(state),
+        Action::Blind => turn_blind(state),
+        Action::Vote => open_vote(state),
+        Action::Diff => turn_diff(state),
+        Action::Ratings => turn_ratings(state),
+        _ => {}
+    }
+}
+
+/// Mark the chosen model or session for the next race, or take its mark away.
+fn mark(state: &mut State) {
+    let chosen = match state.screen {
+        Screen::Fleet => state.chosen_session().map(|session| (session.model.clone(), session.settings)),
+        _ => state.chosen_model().cloned().map(|model| (model, state.settings.session)),
+    };
+    let Some((model, settings)) = chosen else { return };
+    if state.race.is_marked(&model.id) {
+        state.race.entries.retain(|entry| entry.model.id != model.id);
+    } else if !model.is_runnable() {
+        notify(state, format!("{} can't be run: {}", model.name, model.status), true);
+    } else if state.race.entries.len() == MAX_COLUMNS {
+        notify(state, full(), true);
+    } else {
+        state.race.entries.push(Entry::new(model, settings));
+    }
+    state.race.chosen = state.race.chosen.min(state.race.n_columns().saturating_sub(1));
+}
+
+/// Go to the Race screen with what is marked, to write the prompt.
+fn race_marked(state: &mut State) {
+    if state.race.entries.len() < MIN_COLUMNS {
+        notify(state, "mark two models or more first, then race them", true);
+        return;
+    }
+    // What is marked otherwise than in the last race is the next one.
+    let is_other = |race: &Race| {
+        let raced = race.lanes.iter().map(|lane| &lane.model.id);
+        let mut marked: Vec<_> = state.race.entries.iter().map(|entry| &entry.model.id).collect();
+        marked.sort_unstable();
+        let mut raced: Vec<_> = raced.collect();
+        raced.sort_unstable();
+        marked != raced
+    };
+    if state.race.race.as_ref().is_some_and(|race| is_other(race)) {
+        change(state);
+    }
+    state.screen = Screen::Race;
+    state.race.typing = !state.race.is_running();
+}
+
+/// Run a race that is given whole.
+pub(super) fn run(state: &mut State, order: RaceOrder) -> Vec<Effect> {
+    state.race.lockstep = order.lockstep;
+    state.race.blind = order.blind;
+    state.race.entries = order.entries;
+    state.race.order = order.order;
+    state.race.prompt = Editor::with_text(&order.prompt);
+    state.race.system = order.system;
+    start(state)
+}
+
+/// Start the race that the screen holds. Columns that don't fit together are offered in turn, with the figures.
+pub(super) fn start(state: &mut State) -> Vec<Effect> {
+    if state.race.is_running() {
+        notify(state, "a race is running: wait for it, or cancel it", true);
+        return Vec::new();
+    }
+    let prompt = state.race.prompt.text().to_owned();
+    if state.race.entries.len() < MIN_COLUMNS {
+        notify(state, "a race needs two columns at least", true);
+        return Vec::new();
+    }
+    if prompt.trim().is_empty() {
+        state.race.typing = true;
+        return Vec::new();
+    }
+    if (state.race.order == Order::Together || state.race.lockstep)
+        && let Some(excess) = excess(state, &state.race.entries)
+    {
+        let question = format!("{excess}. Run them in turn?");
+        state.overlay = Some(Overlay::Confirm { question, then: Box::new(Action::RaceInTurn) });
+        return Vec::new();
+    }
+    let order = if state.race.lockstep { Order::Together } else { state.race.order };
+    begin(state, prompt, order)
+}
+
+/// Start it in turn, since the columns don't fit together. In lockstep they are compared afterwards.
+pub(super) fn start_in_turn(state: &mut State) -> Vec<Effect> {
+    state.race.order = Order::InTurn;
+    let prompt = state.race.prompt.text().to_owned();
+    if state.race.is_running() || state.race.entries.len() < MIN_COLUMNS || prompt.trim().is_empty() {
+        return Vec::new();
+    }
+    notify(state, "the race runs in turn, one column after another", false);
+    begin(state, prompt, Order::InTurn)
+}
+
+/// Why these columns don't fit in memory at once, with the figures; `None` where they do, or nothing is known.
+pub(super) fn excess(state: &State, entries: &[Entry]) -> Option<String> {
+    let free = plan::free_memory(state)?.free;
+    let mut taken = Vec::new();
+    let missing: Vec<&Entry> = entries
+        .iter()
+        .filter(|entry| match loaded_session(state, entry, &taken) {
+            Some(session) => {
+                taken.push(session);
+                false
+            }
+            None => true,
+        })
+        .collect();
+    let needed: Bytes = missing.iter().map(|entry| plan::plan(&entry.model, &entry.settings).total()).sum();
+    (needed > free).then(|| {
+        format!(
+            "{} to be loaded would need about {needed} at once, but {free} are free",
+            counted(missing.len(), "model")
+        )
+    })
+}
+
+fn begin(state: &mut State, prompt: String, order: Order) -> Vec<Effect> {
+    // Sessions of the last race that failed have been looked at, or never will be.
+    let old = put_away(state);
+    for id in old.iter().flat_map(|race| &race.lanes).filter(|lane| lane.is_own).filter_map(|lane| lane.session) {
+        if state.session(id).is_some_and(|session| !session.is_live()) {
+            session::remove(state, id);
+        }
+    }
+    let names = race::names(&state.race.entries);
+    let entries = state.race.entries.clone();
+    let id = next_id(state);
+    let blind = state.race.blind;
+    let lockstep = std::mem::take(&mut state.race.lockstep);
+    let race = Race {
+        id,
+        at: state.now,
+        prompt,
+        system: state.race.system.clone(),
+        order,
+        lockstep,
+        pace: if lockstep && order == Order::Together { Pace::Together } else { Pace::Free },
+        blind,
+        awaits_shuffle: blind,
+        draw: 0,
+        is_cancelled: false,
+        lanes: entries.into_iter().zip(names).map(|(entry, name)| Lane::new(entry, name)).collect(),
+        vote: None,
+        draft: Draft::new(id),
+    };
+    let races = &mut state.race;
+    races.race = Some(Box::new(race));
+    races.typing = false;
+    races.face = Face::Answers;
+    races.diff = None;
+    races.parting = None;
+    races.scroll = None;
+    races.chosen = 0;
+    races.other = 1;
+    state.screen = Screen::Race;
+    // A shuffle takes a random number, which only the driver can draw.
+    if blind { vec![Effect::Draw] } else { Vec::new() }
+}
+
+/// A random number was drawn: the columns of a blind race are shuffled.
+pub(super) fn drawn(state: &mut State, number: u64) {
+    if let Some(race) = state.race.race.as_mut().filter(|race| race.awaits_shuffle) {
+        race.shuffle(number);
+    }
+}
+
+/// End the race that runs; what has come stays.
+fn cancel(state: &mut State) -> Vec<Effect> {
+    let Some(race) = state.race.race.as_mut().filter(|race| race.is_running()) else { return Vec::new() };
+    race.is_cancelled = true;
+    race.awaits_shuffle = false;
+    let busy: Vec<SessionId> =
+        race.lanes.iter().filter(|lane| lane.stage == Stage::Answering).filter_map(|lane| lane.session).collect();
+    busy.into_iter().flat_map(|id| session::cancel_one(state, id)).collect()
+}
+
+/// Turn the order of the next race.
+fn turn_order(state: &mut State) {
+    state.race.order = match state.race.order {
+        Order::InTurn => Order::Together,
+        Order::Together => Order::InTurn,
+    };
+    let words = state.race.order.words();
+    notify(state, format!("the next race runs {words}"), false);
+}
+
+/// Turn blind mode on or off for the next race.
+fn turn_blind(state: &mut State) {
+    state.race.blind = !state.race.blind;
+    let text =
+        if state.race.blind { "the next race hides its names until the vote" } else { "the next race shows its names" };
+    notify(state, text, false);
+}
+
+/// Open the vote.
+fn open_vote(state: &mut State) {
+    match &state.race.race {
+        Some(race) if race.is_running() => notify(state, "wait for all answers before you vote", true),
+        Some(race) if race.vote.is_some() => notify(state, "you have voted on this race", true),
+        Some(race) if race.lanes.iter().filter(|lane| lane.answer.is_some()).count() >= MIN_COLUMNS => {
+            state.overlay = Some(Overlay::Vote { chosen: state.race.chosen });
+        }
+        _ => notify(state, "there are no two answers to vote on", true),
+    }
+}
+
+/// Take the vote: a column, or the row behind them for a tie. A column without an answer takes no part.
+pub(super) fn vote(state: &mut State, chosen: usize, at: Moment) -> Vec<Effect> {
+    let Some(race) = &mut state.race.race else { return Vec::new() };
+    let voted: Vec<usize> = (0..race.lanes.len()).filter(|place| race.lanes[*place].answer.is_some()).collect();
+    let winner = (chosen < race.lanes.len()).then_some(chosen);
+    if winner.is_some_and(|winner| !voted.contains(&winner)) {
+        notify(state, "this column has no answer", true);
+        return Vec::new();
+    }
+    race.vote = Some(winner);
+    let record = race.vote_record(at.unix.saturating_mul(1000));
+    let vote = Vote {
+        race: race.id,
+        at,
+        models: voted.iter().map(|place| race.lanes[*place].contender()).collect(),
+        winner: winner.and_then(|winner| voted.iter().position(|place| *place == winner)),
+        blind: race.blind,
+    };
+    if state.race.votes.len() == MAX_VOTES {
+        state.race.votes.remove(0);
+    }
+    state.race.votes.push(vote);
+    rate(state);
+    // What the machine shows while someone reads is nothing.
+    history::remember(state, record, state.now.uptime, None)
+}
+
+/// Show the chosen answer against the other, or the answers again.
+fn turn_diff(state: &mut State) {
+    if state.race.face == Face::Diff {
+        state.race.face = Face::Answers;
+        state.race.diff = None;
+    } else if state.race.race.is_some() {
+        state.race.face = Face::Diff;
+        state.race.scroll = Some(0);
+        compare(state);
+    }
+}
+
+/// Show how the models stand, or the answers again.
+fn turn_ratings(state: &mut State) {
+    state.race.face = if state.race.face == Face::Ratings { Face::Answers } else { Face::Ratings };
+    state.race.diff = None;
+    rate(state);
+}
+
+/// Rate the models anew, while that shows.
+pub(super) fn rate(state: &mut State) {
+    state.race.standings =
+        if state.race.face == Face::Ratings { race::rating::ratings(&state.race.votes) } else { Vec::new() };
+}
+
+/// Show where the columns part, or the answers again. A race whose columns told no tokens is run anew.
+pub(super) fn turn_lockstep(state: &mut State) -> Vec<Effect> {
+    if state.race.face == Face::Lockstep {
+        state.race.face = Face::Answers;
+        state.race.parting = None;
+        return Vec::new();
+    }
+    match &state.race.race {
+        Some(race) if race.lockstep => {
+            state.race.face = Face::Lockstep;
+            part(state);
+            Vec::new()
+        }
+        Some(race) if race.is_running() => {
+            notify(state, "wait for the end of the race", true);
+            Vec::new()
+        }
+        _ => {
+            state.race.lockstep = true;
+            let effects = start(state);
+            if state.race.is_running() {
+                state.race.face = Face::Lockstep;
+            }
+            effects
+        }
+    }
+}
+
+/// Let columns that have parted go on.
+pub(super) fn go_on(state: &mut State) -> Vec<Effect> {
+    let Some(mut race) = state.race.race.take() else { return Vec::new() };
+    let effects = if race.pace == Pace::Held { course::release(state, &mut race) } else { Vec::new() };
+    state.race.race = Some(race);
+    effects
+}
+
+/// Look anew where the columns part, while that shows.
+fn part(state: &mut State) {
+    if state.race.face == Face::Lockstep {
+        state.race.parting = state.race.race.as_ref().and_then(|race| race.parting(state));
+    }
+}
+
+/// Compare the two columns anew, where that shows.
+fn compare(state: &mut State) {
+    if state.race.face != Face::Diff {
+        return;
+    }
+    let Some(race) = &state.race.race else { return };
+    let text = |place: usize| {
+        let turn = race.lanes.get(place).and_then(|lane| lane.turn(state));
+        turn.map(|turn| turn.text.clone()).unwrap_or_default()
+    };
+    state.race.diff = Some(diff::diff(&text(state.race.chosen), &text(state.race.other)));
+}
+
+/// Write the race that shows to files.
+pub(super) fn save(state: &mut State) -> Vec<Effect> {
+    match &state.race.race {
+        Some(race) if !race.is_running() => {
+            let stem = format!("race-{}", race.at.unix);
+            let files =
+                vec![(format!("{stem}.md"), export::markdown(race)), (format!("{stem}.html"), export::html(race))];
+            vec![Effect::Save(files)]
+        }
+        Some(_) => {
+            notify(state, "wait for the end of the race", true);
+            Vec::new()
+        }
+        None => {
+            notify(state, "there is no race to export", true);
+            Vec::new()
+        }
+    }
+}

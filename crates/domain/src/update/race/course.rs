@@ -1,0 +1,261 @@
+//! What happens in a race: `advance` is called after whatever happened, looks where each column is and takes the next step.
+//!
+//! A column's session is one that is loaded already, or one that is started for it.
+
+use wire::{Message, Prompt, Request, Role};
+
+use crate::answer;
+use crate::effect::Effect;
+use crate::plan;
+use crate::race::lockstep::{self, Next};
+use crate::race::{Entry, Face, Lane, MIN_COLUMNS, Order, Pace, Race, Stage};
+use crate::session::{End, Phase, Session, SessionId, Turn};
+use crate::state::State;
+use crate::update::history;
+use crate::update::session::{self, Ask};
+
+/// The likeliest tokens that are told of each step in lockstep.
+const N_PROBABLE: u32 = 5;
+
+/// The most tokens that are decoded together: what a turn keeps of them.
+const MAX_STEPS: usize = 1 << 14;
+
+/// Take the next step of each column.
+pub(in super::super) fn advance(state: &mut State) -> Vec<Effect> {
+    let Some(mut race) = state.race.race.take() else { return Vec::new() };
+    let mut effects = Vec::new();
+    // Without a reading of the memory nothing is admitted.
+    if race.is_running() && !race.awaits_shuffle && state.machine.sample.is_some() {
+        effects.extend(enter_all(state, &mut race));
+        for place in 0..race.lanes.len() {
+            effects.extend(step(state, &mut race, place));
+        }
+        // Where one has ended, the next one's turn has come.
+        effects.extend(enter_all(state, &mut race));
+        if race.pace == Pace::Together {
+            effects.extend(pace(state, &mut race));
+            if race.pace == Pace::Held && race.is_running() {
+                state.race.race = Some(race);
+                state.race.face = Face::Lockstep;
+                super::part(state);
+                return effects;
+            }
+        }
+        if !race.is_running() {
+            let record = race.record(history::now_ms(state));
+            effects.extend(history::remember(state, record, race.at.uptime, Some(race.draft.id)));
+            state.race.race = Some(race);
+            // The ends are of no more interest than the begins now, and from there they can be compared.
+            state.race.scroll.get_or_insert(0);
+            super::compare(state);
+            super::part(state);
+            return effects;
+        }
+    }
+    state.race.race = Some(race);
+    effects
+}
+
+/// The next step of columns that are decoded together: once each has told what it was allowed, those that are behind may
+/// go on, until they part. One that failed takes no part.
+fn pace(state: &State, race: &mut Race) -> Vec<Effect> {
+    let has_begun = race.lanes.iter().all(|lane| !matches!(lane.stage, Stage::Waiting | Stage::Starting));
+    let places: Vec<usize> =
+        (0..race.lanes.len()).filter(|place| !matches!(race.lanes[*place].stage, Stage::Failed { .. })).collect();
+    let told = |place: &usize| {
+        let lane = &race.lanes[*place];
+        (lane.turn(state).map_or(&[][..], |turn| &turn.tokens), lane.stage != Stage::Answering)
+    };
+    let columns: Vec<_> = places.iter().map(told).collect();
+    let is_behind = |(place, (tokens, ended)): (&usize, &(&[wire::Token], bool))| {
+        !ended && tokens.len() < race.lanes[*place].n_free
+    };
+    if !has_begun || race.is_cancelled || places.iter().zip(&columns).any(is_behind) {
+        return Vec::new();
+    }
+    let is_full = columns.iter().any(|(tokens, _)| tokens.len() >= MAX_STEPS);
+    if columns.len() < MIN_COLUMNS || is_full {
+        return release(state, race);
+    }
+    match lockstep::next(&columns) {
+        Next::Parted => {
+            race.pace = Pace::Held;
+            Vec::new()
+        }
+        Next::Draw(drawing) => {
+            drawing.into_iter().filter_map(|index| allow(state, &mut race.lanes[places[index]], 1)).collect()
+        }
+    }
+}
+
+/// Let the columns go on, each for itself.
+pub(super) fn release(state: &State, race: &mut Race) -> Vec<Effect> {
+    race.pace = Pace::Free;
+    race.lanes.iter_mut().filter_map(|lane| allow(state, lane, u32::MAX)).collect()
+}
+
+/// Let a column that answers draw so many tokens more.
+fn allow(state: &State, lane: &mut Lane, n_tokens: u32) -> Option<Effect> {
+    let session = lane.live(state)?;
+    let Phase::Busy { generation, .. } = session.phase else { return None };
+    let worker = session.worker;
+    lane.n_free = lane.n_free.saturating_add(n_tokens as usize);
+    Some(Effect::Tell { worker, request: Request::Go { id: generation, n_tokens } })
+}
+
+/// Columns whose turn it is get their session.
+fn enter_all(state: &mut State, race: &mut Race) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for place in 0..race.lanes.len() {
+        if race.lanes[place].stage != Stage::Waiting {
+            continue;
+        }
+        if race.is_cancelled {
+            race.lanes[place].fail("the race was cancelled", None);
+        } else if race.order == Order::Together || race.lanes[..place].iter().all(Lane::is_over) {
+            effects.extend(enter(state, race, place));
+        }
+    }
+    effects
+}
+
+/// Look where a column's session is, and go on from there.
+fn step(state: &mut State, race: &mut Race, place: usize) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    let all_are_ready = || {
+        race.order == Order::InTurn
+            || race.lanes.iter().all(|lane| match (&lane.stage, lane.session.and_then(|id| state.session(id))) {
+                (Stage::Waiting, _) => false,
+                (Stage::Starting, Some(session)) => !matches!(session.phase, Phase::Loading { .. } | Phase::Queued),
+                _ => true,
+            })
+    };
+    let may_ask = all_are_ready();
+    let now = state.now;
+    let lane = &mut race.lanes[place];
+    let Some(id) = lane.session else { return effects };
+    let sample = state.machine.sample.as_deref();
+    let wait = state.settings.engine.wait_policy;
+    let measured = state
+        .session(id)
+        .filter(|session| lane.stage == Stage::Answering && session.phase == Phase::Ready)
+        .map(|session| answer::measured(session, wait, sample));
+    let may_wait = state.session(id).is_some_and(|session| history::may_settle(state, session.since));
+    let awaits_energy = |turn: &Turn| may_wait && turn.figures.as_ref().is_some_and(|figures| !figures.is_settled);
+    let Some(session) = session::find(state, id) else {
+        match lane.stage {
+            Stage::Leaving => lane.stage = Stage::Done,
+            Stage::Starting | Stage::Answering => lane.fail("its session was stopped", None),
+            _ => {}
+        }
+        return effects;
+    };
+    match lane.stage {
+        Stage::Starting => match &session.phase {
+            Phase::Ready if race.is_cancelled => {
+                lane.fail("the race was cancelled", None);
+                effects.extend(leave(state, race, place));
+            }
+            Phase::Ready if may_ask => {
+                lane.loaded.clone_from(&session.loaded);
+                lane.before = std::mem::take(&mut session.turns);
+                let worker = session.worker;
+                let n_probable = if race.lockstep { N_PROBABLE } else { 0 };
+                let n_free = (race.pace == Pace::Together).then_some(0);
+                let ask =
+                    Ask { max_tokens: lane.settings.max_tokens, sampling: lane.settings.sampling, n_probable, n_free };
+                lane.stage = Stage::Answering;
+                let prompt = Prompt::Chat(messages(race.system.as_deref(), &race.prompt));
+                // What is left of an earlier prompt would flatter the figures of this one.
+                effects.push(Effect::Tell { worker, request: Request::Forget });
+                effects.extend(session::ask(state, id, prompt, ask));
+            }
+            Phase::Failed { reason, hint } => {
+                let (reason, hint) = (reason.clone(), hint.clone());
+                lane.fail(&reason, hint);
+            }
+            Phase::Stopping => lane.fail("its session was stopped", None),
+            _ => {}
+        },
+        Stage::Answering => {
+            let is_lost = matches!(session.phase, Phase::Stopping | Phase::Failed { .. });
+            if is_lost {
+                session.finish(End::failed("its session was stopped"), now);
+            }
+            // While its energy is waited for, the user may write to the session.
+            let answer = session.turns.first();
+            if answer.is_none_or(|turn| turn.end.is_some() && (is_lost || !awaits_energy(turn))) {
+                let mut turns = std::mem::take(&mut session.turns).into_iter();
+                lane.answer = turns.next();
+                session.turns = std::mem::take(&mut lane.before);
+                session.turns.extend(turns);
+                // Columns that run at once share the machine: their speeds tell nothing about a model.
+                lane.measured = measured.filter(|_| race.order == Order::InTurn && !is_lost);
+                lane.stage = Stage::Done;
+                if let Some(End::Failed { reason, hint }) = lane.answer.as_ref().and_then(|turn| turn.end.clone()) {
+                    lane.fail(&reason, hint);
+                }
+                effects.extend(leave(state, race, place));
+            }
+        }
+        _ => {}
+    }
+    effects
+}
+
+/// Find or start a column's session.
+fn enter(state: &mut State, race: &mut Race, place: usize) -> Vec<Effect> {
+    let taken: Vec<SessionId> = race.lanes.iter().filter_map(|lane| lane.session).collect();
+    let lane = &mut race.lanes[place];
+    let entry = Entry { model: lane.model.clone(), settings: lane.settings };
+    lane.stage = Stage::Starting;
+    if let Some(id) = loaded_session(state, &entry, &taken) {
+        lane.session = Some(id);
+        return Vec::new();
+    }
+    let planned = plan::plan(&lane.model, &lane.settings);
+    if let Err(refusal) = plan::admit(state, planned) {
+        lane.fail(&refusal.to_string(), Some(refusal.remedy().to_owned()));
+        return Vec::new();
+    }
+    let id = session::create(state, entry.model, entry.settings);
+    lane.session = Some(id);
+    lane.is_own = true;
+    session::spawn(state, id)
+}
+
+/// A column has ended. In turn, a session that was started for it makes room for the next.
+fn leave(state: &mut State, race: &mut Race, place: usize) -> Vec<Effect> {
+    let lane = &mut race.lanes[place];
+    let Some(id) = lane.session.filter(|_| lane.is_own && race.order == Order::InTurn) else { return Vec::new() };
+    if lane.stage == Stage::Done {
+        lane.stage = Stage::Leaving;
+    }
+    session::stop_one(state, id)
+}
+
+fn messages(system: Option<&str>, prompt: &str) -> Vec<Message> {
+    let system = system.into_iter().map(|text| Message { role: Role::System, content: text.to_owned() });
+    system.chain([Message { role: Role::User, content: prompt.to_owned() }]).collect()
+}
+
+impl Lane {
+    fn fail(&mut self, reason: &str, hint: Option<String>) {
+        self.stage = Stage::Failed { reason: reason.to_owned(), hint };
+    }
+}
+
+/// A session that can answer for this column as it is, and is none of `taken`.
+pub(super) fn loaded_session(state: &State, entry: &Entry, taken: &[SessionId]) -> Option<SessionId> {
+    // What is asked with each answer needs no session of its own.
+    let mut wanted = entry.settings;
+    let fits = |session: &&Session| {
+        wanted.sampling = session.settings.sampling;
+        wanted.max_tokens = session.settings.max_tokens;
+        session.phase == Phase::Ready
+            && session.model.id == entry.model.id
+            && session.settings == wanted
+            && !taken.contains(&session.id)
+    };
+    state.fleet.sessions.iter().find(fits).map(|session| session.id)
+}

@@ -1,0 +1,111 @@
+//! What follows from a recorded tick: the sessions are as they were, and the sample goes the way that a live one goes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{list_sessions, sample};
+use crate::effect::Effect;
+use crate::event::Moment;
+use crate::model::{Format, Model, Status, Store};
+use crate::session::{Figures, Phase, Session, Step, WorkerId};
+use crate::settings::SessionSettings;
+use crate::state::State;
+use crate::trace::{Frame, Seen};
+
+/// Take a recorded tick. The machine's and the sessions' power are attributed anew; an answer's energy is what it was.
+pub(super) fn replayed(state: &mut State, frame: Frame) -> Vec<Effect> {
+    let Frame { uptime_ms, unix, mut sample, sessions, baselines } = frame;
+    // What the recorded program knew of idle power; recordings of an earlier version tell nothing of it.
+    if !baselines.is_empty() {
+        state.attribution.baselines.known = baselines;
+    }
+    sample.at = Moment { uptime: Duration::from_millis(uptime_ms), unix };
+    let (now, interval) = (sample.at.uptime, sample.elapsed);
+    let mut before = std::mem::take(&mut state.fleet.sessions);
+    let (history, ticks) = (state.history(), state.machine.cpu.ticks());
+    state.fleet.sessions = sessions
+        .iter()
+        .map(|seen| {
+            let place = before.iter().position(|session| session.id == seen.id);
+            let known = place.map(|place| before.swap_remove(place));
+            let mut session = known.unwrap_or_else(|| begin(seen, history, now).since_tick(history, ticks));
+            work(&mut session, seen, now, interval);
+            take(&mut session, seen);
+            session
+        })
+        .collect();
+    list_sessions(state);
+    let effects = sample::sampled(state, sample, now);
+    for (session, seen) in state.fleet.sessions.iter_mut().zip(&sessions) {
+        (session.figures.energy, session.figures.metered) = (seen.energy.clone(), seen.metered);
+    }
+    effects
+}
+
+/// A session that shows for the first time. Its worker's name is none that a live one could have.
+fn begin(seen: &Seen, history: usize, now: Duration) -> Session {
+    let model = Model {
+        id: format!("recorded:{}", seen.model),
+        name: seen.model.clone(),
+        store: Store::Folder,
+        repository: None,
+        files: Vec::new(),
+        size: seen.model_size,
+        status: Status::Runnable,
+        used: None,
+        summary: None,
+        note: None,
+        format: Format::Gguf,
+        card: None,
+        overridden: None,
+        tried: None,
+        also: Vec::new(),
+    };
+    let settings = SessionSettings { context: seen.n_ctx, ..SessionSettings::default() };
+    let mut session = Session::new(seen.id, WorkerId(u64::MAX), Arc::new(model), seen.name.clone(), settings, history);
+    // What it generated before is no throughput of the first tick.
+    session.tokens_at_tick = seen.n_generated;
+    session.counted = Some((running(&seen.phase).unwrap_or(0), seen.counters.n_generated, seen.counters.generation_us));
+    // Nor is what an answer took before it work of the first tick.
+    work(&mut session, seen, now, Duration::ZERO);
+    session.phase = seen.phase.clone();
+    session.timer.take(now);
+    session
+}
+
+/// Time what it did since the tick before, as far as its counters and its phase tell: an answer that began in between is
+/// taken to have begun with the tick, and one that ended to have ended with it.
+fn work(session: &mut Session, seen: &Seen, now: Duration, interval: Duration) {
+    let (before, generation) = (running(&session.phase), running(&seen.phase));
+    if let Some(generation) = generation.filter(|generation| before != Some(*generation)) {
+        session.timer.end(now.saturating_sub(interval));
+        session.figures = Figures { generation, is_settled: false, ..Figures::default() };
+        session.timer.begin(generation, now.saturating_sub(interval));
+    }
+    let is_reading = matches!(seen.phase, Phase::Busy { step: Step::Prompt { .. }, .. });
+    if (generation.is_some() && !is_reading) || (generation.is_none() && before.is_some()) {
+        session.timer.count(&seen.counters, now);
+    }
+    if generation.is_none() {
+        session.timer.end(now);
+    }
+}
+
+/// The answer that runs.
+fn running(phase: &Phase) -> Option<u64> {
+    if let Phase::Busy { generation, .. } = phase { Some(*generation) } else { None }
+}
+
+fn take(session: &mut Session, seen: &Seen) {
+    session.phase = seen.phase.clone();
+    session.name.clone_from(&seen.name);
+    session.pid = seen.pid;
+    session.threads = seen.threads;
+    session.planned = seen.planned;
+    session.n_past = seen.n_past;
+    // A recording that was made up may count backwards.
+    session.n_generated = seen.n_generated.max(session.tokens_at_tick);
+    session.n_prompt = seen.n_prompt;
+    session.figures.counters = seen.counters;
+    session.figures.n_cached = seen.n_cached;
+}

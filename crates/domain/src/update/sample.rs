@@ -1,0 +1,92 @@
+//! What follows from a reading of the sensors.
+
+use std::time::Duration;
+
+use super::bench;
+use super::energy::attribute;
+use super::session::{remove, spawn};
+use super::{foreign, graphs, list_sessions};
+use crate::effect::Effect;
+use crate::energy::estimated;
+use crate::fleet_view;
+use crate::machine::Sample;
+use crate::plan;
+use crate::session::{Phase, Session};
+use crate::state::{Focus, Overlay, State};
+use crate::units::Bytes;
+
+/// Take a sample: each series gets one point, so that all graphs share their time. `now` is the time by the clock that
+/// the sessions' work was timed with.
+pub(super) fn sampled(state: &mut State, mut sample: Box<Sample>, now: Duration) -> Vec<Effect> {
+    sample.power.extend(estimated(&sample, &state.settings.energy));
+    let mut effects = attribute(state, &sample, now);
+    let elapsed = sample.elapsed.as_secs_f64();
+    let mut throughput = 0.0;
+    for session in &mut state.fleet.sessions {
+        let process = session.pid.and_then(|pid| sample.processes.iter().find(|process| process.pid == pid));
+        session.process = process.copied();
+        session.gpu_memory = session.pid.and_then(|pid| gpu_memory(&sample, pid));
+        let new = session.n_generated - session.tokens_at_tick;
+        session.tokens_at_tick = session.n_generated;
+        let mean = if elapsed > 0.0 { new as f64 / elapsed } else { 0.0 };
+        throughput += mean;
+        let rate = live_rate(session, new, mean);
+        session.throughput.push(rate.map(|rate| rate as f32));
+        session.memory.push(fleet_view::memory(session).map(|bytes| bytes.0 as f32));
+        session.power.push(session.watts.value().map(|watts| watts.0 as f32));
+    }
+    graphs::record(state, &sample, throughput);
+    state.machine.sample = Some(sample);
+    // Figures have moved; a prompt that is being written keeps its session whatever the filter says.
+    if state.fleet.focus == Focus::Table {
+        list_sessions(state);
+    } else {
+        foreign::list(state);
+    }
+    effects.extend(queued(state));
+    effects.extend(bench::sampled(state));
+    effects
+}
+
+/// Tokens per second while it generated in this tick: an answer begins and ends within a tick, which says nothing about
+/// its speed. Both tokens and time are the worker's. `None` where its first token alone came, whose time is the prompt's;
+/// `mean` where the worker tells no times.
+fn live_rate(session: &mut Session, new: u64, mean: f64) -> Option<f64> {
+    let (generation, counters) = (session.figures.generation, session.figures.counters);
+    let before = session.counted.filter(|(of, ..)| *of == generation);
+    let (_, n_before, us_before) = before.map_or((generation, 1, 0), |(of, n, us)| (of, n.max(1), us));
+    session.counted = Some((generation, counters.n_generated, counters.generation_us));
+    let tokens = counters.n_generated.saturating_sub(n_before);
+    let micros = counters.generation_us.saturating_sub(us_before);
+    match (tokens, micros) {
+        (1.., 1..) => Some(f64::from(tokens) * 1e6 / micros as f64),
+        (0, 0) if new > 0 && counters.n_generated == 1 => None,
+        _ => Some(mean),
+    }
+}
+
+fn gpu_memory(sample: &Sample, pid: u32) -> Option<Bytes> {
+    let mut mine = sample.gpus.iter().flat_map(|gpu| &gpu.processes).filter(|(owner, _)| *owner == pid).peekable();
+    mine.peek()?;
+    Some(mine.map(|(_, bytes)| *bytes).sum())
+}
+
+/// Sessions that waited for the first reading of the memory are admitted now, or refused.
+fn queued(state: &mut State) -> Vec<Effect> {
+    let waiting: Vec<_> = state.fleet.sessions.iter().filter(|session| session.phase == Phase::Queued).collect();
+    let waiting: Vec<_> = waiting.into_iter().map(|session| (session.id, session.planned)).collect();
+    let mut effects = Vec::new();
+    for (id, planned) in waiting {
+        match plan::admit(state, planned) {
+            Ok(()) => effects.extend(spawn(state, id)),
+            Err(refusal) => {
+                if let Some(session) = state.session(id) {
+                    let (model, settings) = (session.model.id.clone(), Box::new(session.settings));
+                    state.overlay = Some(Overlay::Refused { model, settings, refusal });
+                }
+                remove(state, id);
+            }
+        }
+    }
+    effects
+}

@@ -1,0 +1,481 @@
+//! The life of a session as far as the user commands it: start, prompt, cancel, stop, restart.
+
+use std::sync::Arc;
+
+use wire::{Generate, Load, Message, Prompt, Request, Role, Sampling};
+
+use super::{context, history, list_sessions, next_id, notify};
+use crate::action::Action;
+use crate::effect::Effect;
+use crate::event::Moment;
+use crate::figure::Figure;
+use crate::form::Form;
+use crate::model::Model;
+use crate::plan::{self, Claim};
+use crate::preset::over;
+use crate::session::{End, Figures, Phase, Session, SessionId, Step, Turn, WorkerId};
+use crate::settings::SessionSettings;
+use crate::state::{Focus, Overlay, Screen, State, Tab};
+
+/// Start a model, or say why not.
+pub(super) fn start(state: &mut State, id: &str, settings: SessionSettings, force: bool) -> Vec<Effect> {
+    let Some(model) = state.model(id).cloned() else {
+        notify(state, "this model is gone", true);
+        return Vec::new();
+    };
+    if !model.is_runnable() {
+        if !model.can_be_tried() {
+            notify(state, format!("{} can't be run: {}", model.name, model.status), true);
+            return Vec::new();
+        }
+        if !force {
+            state.overlay = Some(Overlay::TryAnyway { model: model.id.clone(), settings: Box::new(settings) });
+            return Vec::new();
+        }
+    }
+    start_model(state, model.forced(), settings, force)
+}
+
+/// Start a model that something speaks against, where it fits.
+pub(super) fn try_anyway(state: &mut State, id: &str, settings: SessionSettings) -> Vec<Effect> {
+    let Some(model) = state.model(id).cloned() else {
+        notify(state, "this model is gone", true);
+        return Vec::new();
+    };
+    start_model(state, model.forced(), settings, false)
+}
+
+fn start_model(state: &mut State, model: Arc<Model>, settings: SessionSettings, force: bool) -> Vec<Effect> {
+    if let Some(shortened) = plan::shortened(&model, &settings) {
+        notify(state, shortened, false);
+    }
+    let settings = plan::settings_for(&model, settings);
+    let planned = plan::plan(&model, &settings);
+    let measured = state.machine.sample.is_some();
+    if measured
+        && !force
+        && let Err(refusal) = plan::admit(state, planned)
+    {
+        let settings = Box::new(settings);
+        state.overlay = Some(Overlay::Refused { model: model.id.clone(), settings, refusal });
+        return Vec::new();
+    }
+    let id = create(state, model, settings);
+    state.fleet.chosen = Some(id);
+    state.fleet.focus = Focus::Prompt;
+    state.fleet.tab = Tab::Conversation;
+    state.fleet.scroll = 0;
+    state.screen = Screen::Fleet;
+    if measured || force { spawn(state, id) } else { Vec::new() }
+}
+
+/// Put a session on the list. It has no worker yet.
+pub(super) fn create(state: &mut State, model: Arc<Model>, settings: SessionSettings) -> SessionId {
+    let id = SessionId(next_id(state));
+    let n_same = state.fleet.sessions.iter().filter(|session| session.model.id == model.id).count();
+    let name = if n_same == 0 { model.name.clone() } else { format!("{} #{}", model.name, n_same + 1) };
+    let mut session = Session::new(id, WorkerId(0), model, name, settings, state.history());
+    session.planned = plan::plan(&session.model, &session.settings);
+    session.since = state.now;
+    state.fleet.sessions.push(session);
+    list_sessions(state);
+    id
+}
+
+/// Give a session a new worker.
+pub(super) fn spawn(state: &mut State, id: SessionId) -> Vec<Effect> {
+    let worker = WorkerId(next_id(state));
+    let n_threads = idle_threads(state, id);
+    let now = state.now;
+    let Some(session) = find(state, id) else { return Vec::new() };
+    session.worker = worker;
+    session.phase = Phase::Loading { fraction: 0.0 };
+    session.since = now;
+    session.loaded = None;
+    session.pid = None;
+    session.process = None;
+    session.n_past = 0;
+    session.timer.load(now.uptime);
+    let settings = session.settings;
+    let load = Load {
+        path: session.model.path().cloned().unwrap_or_default(),
+        n_ctx: settings.context,
+        n_batch: settings.batch,
+        n_ubatch: settings.ubatch.min(settings.batch),
+        n_threads,
+        n_gpu_layers: settings.gpu_layers,
+        cache_type_k: settings.cache_type_k,
+        cache_type_v: settings.cache_type_v,
+        flash_attention: settings.flash_attention,
+        mmap: settings.mmap && session.model.can_be_mapped(),
+        mlock: settings.mlock,
+    };
+    let model = Arc::clone(&session.model);
+    vec![Effect::Spawn { worker, model, load: Box::new(load), manners: state.settings.engine.manners() }]
+}
+
+/// Threads that a session begins with: what it would get if it began to answer now.
+fn idle_threads(state: &State, id: SessionId) -> u32 {
+    let mut claims = claims(state);
+    if let Some(session) = state.session(id) {
+        claims.push(Claim { session: id, fixed: session.settings.threads });
+    }
+    plan::share_threads(state.thread_limit(), &claims).last().map_or(1, |share| share.1)
+}
+
+fn claims(state: &State) -> Vec<Claim> {
+    let busy = state.fleet.sessions.iter().filter(|session| session.is_busy());
+    busy.map(|session| Claim { session: session.id, fixed: session.settings.threads }).collect()
+}
+
+/// Share the threads anew among the sessions that answer, and tell those whose share has changed.
+pub(super) fn share_threads(state: &mut State) -> Vec<Effect> {
+    let shares = plan::share_threads(state.thread_limit(), &claims(state));
+    let mut effects = Vec::new();
+    for session in &mut state.fleet.sessions {
+        let share = shares.iter().find(|share| share.0 == session.id).map_or(0, |share| share.1);
+        // Who has answered holds none, yet its figures are those of the threads that it had.
+        if share > 0 {
+            session.figures.threads = share;
+        }
+        if share != session.threads {
+            session.threads = share;
+            if share > 0 {
+                effects.push(Effect::Tell { worker: session.worker, request: Request::Threads { n_threads: share } });
+            }
+        }
+    }
+    effects
+}
+
+/// Send what stands in the chosen session's prompt. A session that still loads gets it when it is ready.
+pub(super) fn send(state: &mut State) -> Vec<Effect> {
+    let Some(chosen) = state.fleet.chosen else { return Vec::new() };
+    let Some(session) = state.session(chosen) else { return Vec::new() };
+    let waits = match &session.phase {
+        Phase::Ready => false,
+        Phase::Queued | Phase::Loading { .. } => true,
+        Phase::Busy { .. } => {
+            notify(state, "wait for the answer, or cancel it", true);
+            return Vec::new();
+        }
+        Phase::Stopping | Phase::Failed { .. } => {
+            notify(state, "this session has ended; restart it first", true);
+            return Vec::new();
+        }
+    };
+    let Some(prompt) = state.fleet.prompts.get_mut(&chosen).filter(|prompt| !prompt.text().trim().is_empty()) else {
+        return Vec::new();
+    };
+    let text = prompt.take();
+    state.fleet.scroll = 0;
+    state.fleet.tab = Tab::Conversation;
+    let Some(session) = find(state, chosen) else { return Vec::new() };
+    session.turns.push(Turn::said(Role::User, text));
+    history::open_draft(state, chosen);
+    if waits { Vec::new() } else { answer(state, chosen) }
+}
+
+/// Answer the conversation as it stands.
+pub(super) fn answer(state: &mut State, id: SessionId) -> Vec<Effect> {
+    let Some(session) = state.session(id) else { return Vec::new() };
+    let prompt = Prompt::Chat(messages(&session.turns, session.n_dropped));
+    let min_room = context::room(session);
+    generate(state, id, Asked { min_room, from_editor: true, ..Asked::new(prompt) })
+}
+
+/// How to answer where the session's own settings don't hold.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ask {
+    /// The most tokens.
+    pub(super) max_tokens: Option<u32>,
+    /// The samplers.
+    pub(super) sampling: Sampling,
+    /// How many of the likeliest tokens to tell.
+    pub(super) n_probable: u32,
+    /// Tokens that may come before more are allowed; `None` allows all.
+    pub(super) n_free: Option<u32>,
+}
+
+/// Have a session that is ready answer a prompt from outside its conversation.
+pub(super) fn ask(state: &mut State, id: SessionId, prompt: Prompt, ask: Ask) -> Vec<Effect> {
+    generate(state, id, Asked { ask: Some(ask), ..Asked::new(prompt) })
+}
+
+/// Begin a generation with a prompt from outside the conversation, which it becomes.
+pub(super) fn begin(state: &mut State, id: SessionId, prompt: Prompt, wanted: Wanted) -> Vec<Effect> {
+    let Some(session) = find(state, id) else { return Vec::new() };
+    if session.phase != Phase::Ready {
+        notify(state, "the session is not ready", true);
+        return Vec::new();
+    }
+    session.turns = match &prompt {
+        Prompt::Chat(messages) => {
+            messages.iter().map(|message| Turn::said(message.role, message.content.clone())).collect()
+        }
+        Prompt::Raw(text) => vec![Turn::said(Role::User, text.clone())],
+    };
+    session.n_dropped = 0;
+    history::open_draft(state, id);
+    generate(state, id, Asked { wanted, ..Asked::new(prompt) })
+}
+
+/// What an answer must look like, and the texts that end it.
+type Wanted = (Option<Form>, Vec<String>);
+
+/// What a session is asked.
+struct Asked {
+    prompt: Prompt,
+    /// `None` takes the session's own settings.
+    ask: Option<Ask>,
+    wanted: Wanted,
+    /// Tokens of the context that must be left for the answer.
+    min_room: u32,
+    /// The prompt came from the editor.
+    from_editor: bool,
+}
+
+impl Asked {
+    fn new(prompt: Prompt) -> Self {
+        Self { prompt, ask: None, wanted: (None, Vec::new()), min_room: 0, from_editor: false }
+    }
+}
+
+fn generate(state: &mut State, id: SessionId, asked: Asked) -> Vec<Effect> {
+    let Asked { prompt, ask, wanted: (form, stop), min_room, from_editor } = asked;
+    let generation = next_id(state);
+    let now = state.now;
+    // Until a tick falls into the answer, its energy is unknown for the sensors' reason, or because there was none yet.
+    let unmetered = match state.machine.sample.as_ref().filter(|sample| sample.total_power().is_none()) {
+        Some(sample) => {
+            let (reason, remedy) = sample.why_no_power();
+            Figure::Unknown { reason, remedy }
+        }
+        None => Figure::unknown("the answer was shorter than a sensor's tick"),
+    };
+    let Some(session) = find(state, id) else { return Vec::new() };
+    session.turns.push(Turn::said(Role::Assistant, String::new()));
+    session.phase = Phase::Busy { generation, step: Step::Prompt { n_done: 0, n_prompt: 0 } };
+    session.since = now;
+    let grammar = form.as_ref().map(Form::for_worker);
+    let preset = session.model.preset().cloned().unwrap_or_default();
+    (session.form, session.stop) = (form, stop.clone());
+    session.from_editor = from_editor;
+    session.is_raw = matches!(prompt, Prompt::Raw(_));
+    session.figures = Figures { generation, energy: unmetered, is_settled: false, ..Figures::default() };
+    session.timer.begin(generation, now.uptime);
+    let own = Ask {
+        max_tokens: session.settings.max_tokens,
+        sampling: session.settings.sampling,
+        n_probable: 0,
+        n_free: None,
+    };
+    let Ask { max_tokens, sampling, n_probable, n_free } = ask.unwrap_or(own);
+    let generate = Generate {
+        id: generation,
+        prompt: with_system(&session.model, prompt),
+        max_tokens: max_tokens.or(preset.max_tokens),
+        sampling: over(sampling, &preset.sampling),
+        grammar,
+        // Whoever names some names all of them; an empty one stands for none.
+        stop: if stop.is_empty() { preset.stop } else { stop },
+        n_probable,
+        n_free,
+        min_room,
+    };
+    let request = Request::Generate(generate);
+    let worker = session.worker;
+    let mut effects = share_threads(state);
+    effects.push(Effect::Tell { worker, request });
+    effects
+}
+
+/// A conversation with the system prompt that the model's store gives it, unless it has one; an empty one stands for none.
+fn with_system(model: &Model, prompt: Prompt) -> Prompt {
+    let Prompt::Chat(mut messages) = prompt else { return prompt };
+    let own = messages.iter().any(|message| message.role == Role::System);
+    if let Some(system) = model.system().filter(|_| !own) {
+        messages.insert(0, Message { role: Role::System, content: system.to_owned() });
+    }
+    messages.retain(|message| message.role != Role::System || !message.content.is_empty());
+    Prompt::Chat(messages)
+}
+
+/// The conversation as the model is told it: without reasoning, empty turns and those that were dropped (but for the
+/// system prompt), one message where two of a role follow each other, which many templates refuse.
+fn messages(turns: &[Turn], n_dropped: usize) -> Vec<Message> {
+    let mut messages: Vec<Message> = Vec::new();
+    let is_told = |place: usize, turn: &Turn| place >= n_dropped || turn.role == Role::System;
+    let told = turns.iter().enumerate().filter(|(place, turn)| is_told(*place, turn)).map(|(_, turn)| turn);
+    for turn in told.filter(|turn| !turn.text.is_empty()) {
+        match messages.last_mut() {
+            Some(last) if last.role == turn.role => {
+                last.content.push_str("\n\n");
+                last.content.push_str(&turn.text);
+            }
+            _ => messages.push(Message { role: turn.role, content: turn.text.clone() }),
+        }
+    }
+    messages
+}
+
+/// Cancel the chosen session's answer.
+pub(super) fn cancel(state: &mut State) -> Vec<Effect> {
+    state.fleet.chosen.map_or_else(Vec::new, |id| cancel_one(state, id))
+}
+
+/// Cancel a session's answer.
+pub(super) fn cancel_one(state: &mut State, id: SessionId) -> Vec<Effect> {
+    let Some(session) = find(state, id) else { return Vec::new() };
+    let Phase::Busy { generation, step } = &mut session.phase else { return Vec::new() };
+    *step = Step::Cancelling;
+    let request = Request::Cancel { id: *generation };
+    vec![Effect::Tell { worker: session.worker, request }]
+}
+
+/// Stop the chosen session; asks first while it answers. One that has ended is put away.
+pub(super) fn stop(state: &mut State) -> Vec<Effect> {
+    let Some(session) = chosen(state) else { return Vec::new() };
+    if session.is_busy() {
+        let question = format!("{} is answering. Stop it?", session.name);
+        state.overlay = Some(Overlay::Confirm { question, then: Box::new(Action::Stop) });
+        return Vec::new();
+    }
+    stop_now(state)
+}
+
+/// Stop the chosen session without asking.
+pub(super) fn stop_now(state: &mut State) -> Vec<Effect> {
+    let Some(session) = chosen(state) else { return Vec::new() };
+    if matches!(session.phase, Phase::Failed { .. } | Phase::Queued) {
+        let id = session.id;
+        let effects = history::remember_answer(state, id);
+        remove(state, id);
+        return effects;
+    }
+    let id = session.id;
+    state.fleet.focus = Focus::Table;
+    stop_one(state, id)
+}
+
+/// Stop a session that has a worker.
+pub(super) fn stop_one(state: &mut State, id: SessionId) -> Vec<Effect> {
+    let now = state.now;
+    let Some(session) = find(state, id).filter(|session| session.is_live()) else { return Vec::new() };
+    session.phase = Phase::Stopping;
+    session.finish(End::failed("the session was stopped"), now);
+    let mut effects = vec![Effect::Stop { worker: session.worker }];
+    effects.extend(history::remember_answer(state, id));
+    effects.extend(share_threads(state));
+    effects
+}
+
+/// Restart the chosen session; asks first while it answers.
+pub(super) fn restart(state: &mut State) -> Vec<Effect> {
+    let Some(session) = chosen(state) else { return Vec::new() };
+    if session.is_busy() {
+        let question = format!("{} is answering. Restart it?", session.name);
+        state.overlay = Some(Overlay::Confirm { question, then: Box::new(Action::Restart) });
+        return Vec::new();
+    }
+    restart_now(state)
+}
+
+/// Restart the chosen session without asking. The old worker is stopped; what it still says is dropped.
+pub(super) fn restart_now(state: &mut State) -> Vec<Effect> {
+    let now = state.now;
+    let Some(session) = chosen(state) else { return Vec::new() };
+    let id = session.id;
+    let old = session.is_live().then_some(session.worker);
+    session.finish(End::failed("the session was restarted"), now);
+    session.settings.context = plan::context(&session.model, session.settings.context);
+    session.planned = plan::plan(&session.model, &session.settings);
+    let mut effects: Vec<Effect> = old.map(|worker| Effect::Stop { worker }).into_iter().collect();
+    effects.extend(history::remember_answer(state, id));
+    effects.extend(spawn(state, id));
+    effects.extend(share_threads(state));
+    effects
+}
+
+/// Forget the chosen session's conversation.
+pub(super) fn clear(state: &mut State) -> Vec<Effect> {
+    let Some(session) = chosen(state) else { return Vec::new() };
+    if session.is_busy() {
+        notify(state, "wait for the answer, or cancel it", true);
+        return Vec::new();
+    }
+    session.turns.clear();
+    session.n_dropped = 0;
+    session.n_past = 0;
+    session.figures = Figures::default();
+    let effects = match session.phase {
+        Phase::Ready => vec![Effect::Tell { worker: session.worker, request: Request::Forget }],
+        _ => Vec::new(),
+    };
+    state.fleet.scroll = 0;
+    effects
+}
+
+/// Change a setting of the chosen session.
+pub(super) fn set(state: &mut State, name: &str, value: &str) -> Vec<Effect> {
+    let Some(session) = chosen(state) else {
+        notify(state, "choose a session first", true);
+        return Vec::new();
+    };
+    if let Err(error) = session.settings.set(name, value) {
+        notify(state, format!("{name} {error}"), true);
+        return Vec::new();
+    }
+    let when = match name {
+        "threads" => "now",
+        "context_full" => "with the next prompt",
+        "max_tokens" | "temperature" | "top_k" | "top_p" | "min_p" | "repeat_penalty" | "seed" => {
+            "with the next answer"
+        }
+        _ => "at the next restart",
+    };
+    notify(state, format!("{name} = {value}, in force {when}"), false);
+    if name == "threads" { share_threads(state) } else { Vec::new() }
+}
+
+/// Take a session off the list.
+pub(super) fn remove(state: &mut State, id: SessionId) {
+    // What it did since the last tick is no stranger's.
+    let is_pending = state.session(id).is_some_and(|session| session.timer.is_pending());
+    state.attribution.lost_tenant |= is_pending;
+    state.fleet.sessions.retain(|session| session.id != id);
+    state.fleet.prompts.remove(&id);
+    list_sessions(state);
+}
+
+/// The processes to be sampled.
+pub(super) fn watch(state: &State) -> Effect {
+    let sessions = state.fleet.sessions.iter().filter_map(|session| session.pid);
+    Effect::Watch { pids: sessions.chain(state.bench.pids()).collect() }
+}
+
+pub(super) fn find(state: &mut State, id: SessionId) -> Option<&mut Session> {
+    state.fleet.sessions.iter_mut().find(|session| session.id == id)
+}
+
+fn chosen(state: &mut State) -> Option<&mut Session> {
+    let id = state.fleet.chosen?;
+    find(state, id)
+}
+
+impl Turn {
+    pub(super) fn said(role: Role, text: String) -> Self {
+        Self { role, text, reasoning: String::new(), folded: false, tokens: Vec::new(), end: None, figures: None }
+    }
+}
+
+impl Session {
+    /// The answer that runs ends; without one nothing happens.
+    pub(super) fn finish(&mut self, end: End, now: Moment) {
+        self.timer.end(now.uptime);
+        if let Some(turn) = self.turns.last_mut().filter(|turn| turn.role == Role::Assistant && turn.end.is_none()) {
+            turn.end = Some(end);
+            turn.figures = Some(self.figures.clone());
+        }
+    }
+}

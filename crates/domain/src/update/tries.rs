@@ -1,0 +1,28 @@
+//! What is remembered of models that something spoke against: whether they ran, or how they ended.
+
+use std::sync::Arc;
+
+use crate::effect::Effect;
+use crate::model::{Model, Outcome, Tried};
+use crate::state::State;
+
+/// Put down what became of a model, where something spoke against it and that is news.
+pub(super) fn remember(state: &mut State, model: &Arc<Model>, outcome: Outcome) -> Option<Effect> {
+    if !model.is_doubtful() {
+        return None;
+    }
+    let tried = Tried { outcome, at: state.now.unix };
+    let known = state.library.models.iter_mut().find(|known| known.id == model.id);
+    if let Some(known) = known {
+        if known.tried.as_ref().is_some_and(|known| known.outcome == tried.outcome) {
+            return None;
+        }
+        Arc::make_mut(known).tried = Some(tried.clone());
+    }
+    Some(Effect::RememberTry { model: Arc::clone(model), tried })
+}
+
+/// How a worker ended, with its last words.
+pub(super) fn died(reason: &str, last_words: Option<&str>) -> Outcome {
+    Outcome::Died(last_words.map_or_else(|| reason.to_owned(), |words| format!("{reason}: {words}")))
+}
