@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use domain::State;
+use domain::command::{Force, Value, What};
 use domain::session::{End, Phase, Session, SessionId};
 use domain::settings::{SessionSettings, Settings};
-use domain::{Action, State};
 use taffrail::app::App;
 use taffrail::engine::Program;
 use taffrail::library;
@@ -137,35 +138,34 @@ fn drive<T>(play: impl AsyncFnOnce(&mut Stage) -> T) -> T {
 
 impl Stage {
     async fn wait(&mut self, is_so: impl Fn(&State) -> bool) {
-        while !is_so(&self.app.state) {
+        while !is_so(self.app.state()) {
             let event = tokio::time::timeout(PATIENCE, self.app.next()).await.unwrap();
             self.app.handle(event);
         }
     }
 
     fn session(&self, id: SessionId) -> &Session {
-        self.app.state.session(id).unwrap()
+        self.app.state().session(id).unwrap()
     }
 
     async fn start(&mut self, file: &Path, threads: Option<u32>) -> SessionId {
         let model = Arc::new(library::at_path(file, &library::Env::read()).unwrap());
         self.app.adopt(vec![Arc::clone(&model)]);
         let settings = Box::new(SessionSettings { threads, context: 4096, ..SessionSettings::default() });
-        self.app.act(Action::Start { model: model.id.clone(), settings, force: false });
-        let id = self.app.state.fleet.chosen.unwrap();
+        let what = What::StartSession { model: model.id.clone(), settings, force: Force::No };
+        let Ok(Value::Session(id)) = self.app.command(what) else { panic!("no session") };
         self.wait(|state| is_past(state, id, |session| session.phase == Phase::Ready)).await;
         id
     }
 
     fn prompt(&mut self, session: SessionId, prompt: Prompt) {
-        self.app.act(Action::Prompt { session, prompt, form: None, stop: Vec::new() });
+        self.app.command(What::Generate { session, prompt, form: None, stop: Vec::new(), record: true }).unwrap();
     }
 
     /// Cancel, and the time until the worker is ready again.
     async fn cancel(&mut self, session: SessionId) -> Duration {
-        self.app.state.fleet.chosen = Some(session);
         let start = Instant::now();
-        self.app.act(Action::Cancel);
+        self.app.command(What::CancelAnswer(session)).unwrap();
         self.wait(|state| is_past(state, session, |session| !session.is_busy())).await;
         start.elapsed()
     }

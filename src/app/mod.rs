@@ -27,6 +27,7 @@ use tokio::sync::{mpsc, watch};
 use crate::engine::{Engine, Program};
 use crate::library;
 use crate::telemetry;
+use domain::command::{Cause, Command, CommandId, Refused, Reply, Value, What};
 use domain::event::{LibraryEvent, WorkerEvent};
 use domain::machine::Sample;
 use domain::session::WorkerId;
@@ -75,8 +76,11 @@ async fn played(replay: &mut Option<replay::Replay>) -> Event {
 
 /// The program without a face.
 pub struct App {
-    /// What it knows.
-    pub state: State,
+    state: State,
+    /// The reply to the command that was given last.
+    reply: Option<Reply>,
+    /// The id of the next command.
+    next_command: u64,
     /// Text for the clipboard, until a front end takes it.
     pub clipboard: Option<String>,
     clock: Clock,
@@ -163,6 +167,8 @@ impl App {
         Self {
             engine: Engine::new(program, settings.engine.clone(), news_sender),
             state: aside::recall(State::new(settings, themes)),
+            reply: None,
+            next_command: 1,
             clipboard: None,
             asides,
             aside_sender,
@@ -228,7 +234,33 @@ impl App {
         }
     }
 
-    /// The same for a wish of the user.
+    /// What it knows.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Give a command.
+    ///
+    /// # Errors
+    ///
+    /// Why it was refused.
+    pub fn command(&mut self, what: What) -> Result<Value, Refused> {
+        let id = CommandId(self.next_command);
+        self.next_command += 1;
+        self.handle(Event::Command(Command { id, what }));
+        let reply = self.reply.take().filter(|reply| reply.id == id);
+        reply.map_or_else(|| Err(Refused::new(Cause::Invalid, "the command was not answered")), |reply| reply.result)
+    }
+
+    /// Wait until the machine was read once: admission needs to know its memory.
+    pub async fn first_sample(&mut self) {
+        while self.state.machine.sample.is_none() {
+            let event = self.next().await;
+            self.handle(event);
+        }
+    }
+
+    /// The same for an action of the dashboard.
     pub fn act(&mut self, action: Action) {
         self.handle(Event::Action(action));
     }
@@ -299,6 +331,7 @@ impl App {
             return self.handle(Event::Trouble("this is a recording: its sessions can't be changed".to_owned()));
         }
         match effect {
+            Effect::Reply(reply) => self.reply = Some(reply),
             Effect::Spawn { worker, model, load, manners } => {
                 self.engine.spawn(worker, *load, manners, move || prepare::prepare(&model));
             }
@@ -375,7 +408,7 @@ impl App {
                     Ok(scratch) => {
                         let file = self.scratch.insert(scratch).file();
                         let order = domain::quality::QualityOrder { file, ..*order };
-                        Event::Action(Action::Quality(Box::new(order)))
+                        Event::Scratch(Box::new(order))
                     }
                     Err(error) => {
                         let folder = std::env::temp_dir();

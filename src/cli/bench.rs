@@ -10,11 +10,12 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::output::Output;
+use super::run::Failure;
 use super::{Exit, SessionOptions};
 use crate::app::{App, terminal_width};
-use domain::bench::{Bench as State, LanePhase, Phase, Plan};
+use domain::bench::{Bench as State, LanePhase, Plan};
+use domain::command::What;
 use domain::model::Model;
-use domain::{Action, Event};
 
 /// Measure prompt and generation speed.
 #[derive(Debug, Args)]
@@ -65,7 +66,7 @@ pub struct Bench {
 
 /// Run the command.
 pub async fn run(arguments: &Bench, models: Vec<Arc<Model>>, app: &mut App) -> Exit {
-    let settings = arguments.session.over(app.state.settings.session);
+    let settings = arguments.session.over(app.state().settings.session);
     let batches = if arguments.batch_sizes.is_empty() { vec![settings.batch] } else { arguments.batch_sizes.clone() };
     let plan = Plan {
         models: models.iter().map(|model| model.id.clone()).collect(),
@@ -82,45 +83,39 @@ pub async fn run(arguments: &Bench, models: Vec<Arc<Model>>, app: &mut App) -> E
         complain(&error);
         return Exit::Usage;
     }
-    let now = app.state.now.unix;
+    let now = app.state().now.unix;
     // One that can't be tried either is told of like the others that can't be run.
     let admit = |model: &Arc<Model>| {
         super::force::admit(model, true, now).unwrap_or_else(|super::run::Failure(..)| Arc::clone(model))
     };
     let models = if arguments.force { models.iter().map(admit).collect() } else { models };
-    let can_run = models.iter().any(|model| model.is_runnable());
     app.adopt(models);
     app.recall_baselines();
-    // Admission needs to know the memory.
-    while app.state.machine.sample.is_none() {
-        let event = app.next().await;
-        app.handle(event);
-    }
-    app.act(Action::Bench(Box::new(plan)));
-    if app.state.bench.phase == Phase::Idle {
-        let reason = app.state.notices.back().map_or("nothing was started", |notice| &notice.text);
-        complain(reason);
-        return if can_run { Exit::Refused } else { Exit::Failed };
+    app.first_sample().await;
+    if let Err(refused) = app.command(What::StartBench(Box::new(plan))) {
+        let Failure(exit, text) = refused.into();
+        complain(&text);
+        return exit;
     }
     let mut teller = Teller { to_terminal: io::stderr().is_terminal(), told: String::new() };
     let mut interrupted = false;
-    while app.state.bench.is_running() {
-        teller.tell(&app.state.bench);
+    while app.state().bench.is_running() {
+        teller.tell(&app.state().bench);
         let event = tokio::select! {
             event = app.next() => event,
             _ = tokio::signal::ctrl_c() => {
                 interrupted = true;
-                app.state.history.open = false;
-                Event::Action(Action::Back)
+                let _ = app.command(What::CancelBench);
+                continue;
             }
         };
         app.handle(event);
     }
     teller.end();
-    for notice in app.state.notices.iter().filter(|notice| notice.is_error) {
+    for notice in app.state().notices.iter().filter(|notice| notice.is_error) {
         complain(&notice.text);
     }
-    let bench = &app.state.bench;
+    let bench = &app.state().bench;
     finish(arguments, bench, interrupted)
 }
 

@@ -12,12 +12,13 @@ use serde_json::{Value, json};
 use super::output::Output;
 use super::{Exit, json};
 use crate::app::App;
+use domain::Event;
+use domain::command::{self, What};
 use domain::download::{Download, DownloadEvent, Order, Phase};
 use domain::file_role::FileRole;
 use domain::hub::{Choice, Failure, FailureKind, HubEvent, Quant, RemoteFile, named, pick, quants};
 use domain::plan::free_memory;
 use domain::units::{Bytes, span, tokens};
-use domain::{Action, Event};
 
 /// Time between two lines of progress where there is no terminal.
 const LINE: Duration = Duration::from_secs(5);
@@ -82,7 +83,7 @@ async fn pull(arguments: &Pull, app: &mut App) -> Result<Exit, End> {
     // The best that fits is a question of memory, too.
     let mut files = None;
     let files = loop {
-        let is_known = app.state.machine.sample.is_some() || target.part != Part::Best;
+        let is_known = app.state().machine.sample.is_some() || target.part != Part::Best;
         if is_known && let Some(files) = files.take() {
             break files;
         }
@@ -130,15 +131,15 @@ async fn next(app: &mut App) -> Option<Event> {
 async fn transfer(order: Order, app: &mut App) -> Result<String, End> {
     let start = Instant::now();
     let mut line = Line::new();
-    app.act(Action::Fetch(order));
+    let Ok(command::Value::Download(id)) = app.command(What::Download(order)) else { return Err(End::Interrupted) };
     let mut first = None;
     loop {
         let Some(event) = next(app).await else {
             // The second interrupt ends at once; what came is kept either way.
-            if app.state.hub.downloads.iter().any(|download| download.phase == Phase::Pausing) {
+            if app.state().hub.downloads.iter().any(|download| download.phase == Phase::Pausing) {
                 return Err(End::Interrupted);
             }
-            app.act(Action::Pause);
+            let _ = app.command(What::PauseDownload(id));
             continue;
         };
         let Event::Download(_, news) = &event else {
@@ -155,7 +156,7 @@ async fn transfer(order: Order, app: &mut App) -> Result<String, End> {
         if end.is_none() {
             app.handle(event);
         }
-        let Some(download) = app.state.hub.downloads.first() else { return Err(End::Interrupted) };
+        let Some(download) = app.state().hub.downloads.first() else { return Err(End::Interrupted) };
         if download.phase == Phase::Running {
             first.get_or_insert(download.done);
         }
@@ -328,8 +329,8 @@ impl Target {
         let of_quant = |quant: &Quant| order(&quant.label, quant.files.clone());
         match &self.part {
             Part::Best => {
-                let free = free_memory(&app.state).map(|memory| memory.free);
-                let context = app.state.settings.session.context;
+                let free = free_memory(app.state()).map(|memory| memory.free);
+                let context = app.state().settings.session.context;
                 let choice = pick(&all, free, context).ok_or_else(|| self.nothing(&all, files))?;
                 match free.filter(|_| choice.fits == Some(false)) {
                     Some(free) => Err(self.too_large(&all, free, context)),

@@ -16,12 +16,13 @@ use super::run::Failure;
 use super::{Exit, SessionOptions, json};
 use crate::app::App;
 use crate::app::scratch::Scratch;
+use domain::Event;
+use domain::command::What;
 use domain::model::Model;
 use domain::quality::{CHUNK, DIVERGENCES, Estimate, Quality as Course, QualityOrder, SURPRISES, Stage, heat, summary};
 use domain::race::Entry;
 use domain::settings::SessionSettings;
 use domain::units::counted;
-use domain::{Action, Event};
 
 /// The longest text that is read, in bytes.
 const MAX_TEXT: u64 = 32 << 20;
@@ -75,16 +76,13 @@ async fn weigh(
         let folder = std::env::temp_dir();
         Failure(Exit::Failed, format!("no folder can be made in {}: {error}", folder.display()))
     })?;
-    let own = arguments.session.over(app.state.settings.session);
+    let own = arguments.session.over(app.state().settings.session);
     let settings = SessionSettings { context: arguments.chunk, ubatch: own.ubatch.min(arguments.chunk), ..own };
-    let admit = |model: &Arc<Model>| super::force::admit(model, arguments.force, app.state.now.unix);
+    let admit = |model: &Arc<Model>| super::force::admit(model, arguments.force, app.state().now.unix);
     let (model, reference) = (admit(&model)?, reference.as_ref().map(admit).transpose()?);
     app.adopt([Some(Arc::clone(&model)), reference.clone()].into_iter().flatten().collect());
     app.recall_baselines();
-    while app.state.machine.sample.is_none() {
-        let event = app.next().await;
-        app.handle(event);
-    }
+    app.first_sample().await;
     let order = QualityOrder {
         model: Entry::new(model, settings),
         reference: reference.map(|reference| Entry::new(reference, settings)),
@@ -94,15 +92,11 @@ async fn weigh(
         every: false,
         file: scratch.file(),
     };
-    app.act(Action::Quality(Box::new(order)));
-    if let Some(Stage::Failed { reason, .. }) = app.state.quality.as_ref().map(|quality| &quality.stage) {
-        let hint = "a smaller model or reference, or --set budget.reserve=0, leaves more room";
-        return Err(Failure(Exit::Refused, format!("{reason}\n  hint: {hint}")));
-    }
+    app.command(What::StartPerplexity(Box::new(order)))?;
     let tells = io::stderr().is_terminal();
     let mut told = None;
     loop {
-        let Some(quality) = &app.state.quality else {
+        let Some(quality) = &app.state().quality else {
             return Err(Failure(Exit::Failed, "nothing was started".to_owned()));
         };
         let at = (quality.chunk, quality.n_chunks);
@@ -128,7 +122,7 @@ async fn weigh(
     if tells {
         let _ = write!(io::stderr(), "\r\x1b[K");
     }
-    let Some(quality) = &app.state.quality else { return Ok(Exit::Failed) };
+    let Some(quality) = &app.state().quality else { return Ok(Exit::Failed) };
     let mut output = Output::default();
     output.print(|out| if arguments.json { json::write(out, &document(quality)) } else { print(out, quality) });
     Ok(output.end(Exit::Done))

@@ -12,15 +12,13 @@ use super::output::ended;
 use super::run::{Failure, prompt_text};
 use super::{Exit, SessionOptions, json};
 use crate::app::App;
-use domain::action::RaceOrder;
+use domain::command::{Cause, What};
 use domain::model::Model;
 use domain::plan;
 use domain::preset;
 use domain::race::lockstep::{self, Parting};
-use domain::race::{self as core, Entry, MAX_COLUMNS, MIN_COLUMNS, Order, Pace, Stage, export};
+use domain::race::{self as core, Entry, MAX_COLUMNS, MIN_COLUMNS, Order, Pace, RaceOrder, Stage, export};
 use domain::settings::SessionSettings;
-use domain::state::Overlay;
-use domain::{Action, Event};
 
 /// Race models on one prompt.
 #[derive(Debug, Args)]
@@ -89,45 +87,42 @@ pub async fn run(arguments: &Race, models: Vec<Arc<Model>>, app: &mut App) -> Ex
 
 async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut App) -> Result<Exit, Failure> {
     let prompt = prompt_text(arguments.prompt.as_deref(), false)?;
-    let settings = arguments.session.over(app.state.settings.session);
-    let now = app.state.now.unix;
+    let settings = arguments.session.over(app.state().settings.session);
+    let now = app.state().now.unix;
     let models: Vec<_> =
         models.iter().map(|model| super::force::admit(model, arguments.force, now)).collect::<Result<_, _>>()?;
     let entries = entries(&arguments.models, &models, settings, arguments.system.is_some())?;
     app.adopt(models);
     app.recall_baselines();
-    // Admission needs to know the memory.
-    while app.state.machine.sample.is_none() {
-        let event = app.next().await;
-        app.handle(event);
-    }
+    app.first_sample().await;
     // Those in lockstep are decoded together.
     let order = if arguments.together || arguments.lockstep { Order::Together } else { Order::InTurn };
     let system = arguments.system.clone();
     let (lockstep, blind) = (arguments.lockstep, arguments.blind);
-    app.act(Action::Race(Box::new(RaceOrder { entries, order, prompt, system, lockstep, blind })));
-    if let Some(Overlay::Confirm { question, .. }) = &app.state.overlay {
-        let text = question.strip_suffix(". Run them in turn?").unwrap_or(question).to_owned();
-        if arguments.lockstep && !arguments.together {
-            let _ = writeln!(io::stderr(), "{text}: they are decoded one after the other, and compared afterwards");
-            app.state.overlay = None;
-            app.act(Action::RaceInTurn);
-        } else {
-            return Err(Failure(Exit::Refused, format!("{text}\n  hint: without --together they run in turn")));
+    let order = RaceOrder { entries, order, prompt, system, lockstep, blind };
+    match app.command(What::StartRace(Box::new(order.clone()))) {
+        Err(refused) if refused.cause == Cause::MemoryTogether && lockstep && !arguments.together => {
+            let text = "they are decoded one after the other, and compared afterwards";
+            let _ = writeln!(io::stderr(), "{refused}: {text}");
+            app.command(What::StartRace(Box::new(RaceOrder { order: Order::InTurn, ..order })))?;
         }
+        Err(refused) if refused.cause == Cause::MemoryTogether => {
+            return Err(refused.with_hint("without --together they run in turn").into());
+        }
+        result => drop(result?),
     }
     let mut told = Vec::new();
     let mut interrupted = false;
     loop {
         tell(app, &mut told);
-        let Some(race) = app.state.race.race.as_ref() else {
+        let Some(race) = app.state().race.race.as_ref() else {
             return Err(Failure(Exit::Failed, "the race could not be started".to_owned()));
         };
         if !race.is_running() {
             break;
         }
         if race.pace == Pace::Held {
-            app.act(Action::GoOn);
+            app.command(What::ContinueRace)?;
             continue;
         }
         let event = tokio::select! {
@@ -138,18 +133,19 @@ async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut App) -> Resul
                     return Ok(Exit::Interrupted);
                 }
                 interrupted = true;
-                Event::Action(Action::Cancel)
+                app.command(What::CancelRace)?;
+                continue;
             }
         };
         app.handle(event);
     }
     let has_asked = arguments.blind && !interrupted && ask_vote(arguments, app);
-    let Some(race) = app.state.race.race.as_ref() else { return Ok(Exit::Failed) };
+    let Some(race) = app.state().race.race.as_ref() else { return Ok(Exit::Failed) };
     if race.hides_names() {
         let hint = "`taffrail history kind:race` lists it, and --reveal NUMBER tells the names";
         let _ = writeln!(io::stderr(), "the names stay hidden: nobody voted\n  hint: {hint}");
     }
-    let parting = race.parting(&app.state).filter(|_| arguments.lockstep);
+    let parting = race.parting(app.state()).filter(|_| arguments.lockstep);
     let written = print(arguments, race, parting.as_ref(), has_asked);
     let is_whole = race.lanes.iter().all(core::Lane::has_finished);
     let exit = if interrupted {
@@ -166,7 +162,7 @@ async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut App) -> Resul
 /// can, and an empty line leaves it open.
 fn ask_vote(arguments: &Race, app: &mut App) -> bool {
     let n_answers = |race: &core::Race| race.lanes.iter().filter(|lane| lane.answer.is_some()).count();
-    let Some(race) = app.state.race.race.as_ref().filter(|race| n_answers(race) >= MIN_COLUMNS) else { return false };
+    let Some(race) = app.state().race.race.as_ref().filter(|race| n_answers(race) >= MIN_COLUMNS) else { return false };
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() || arguments.prompt.is_none() {
         return false;
     }
@@ -180,12 +176,12 @@ fn ask_vote(arguments: &Race, app: &mut App) -> bool {
             return true;
         }
         let Some(chosen) = ballot(line.trim(), n_columns) else { continue };
-        app.state.overlay = Some(Overlay::Vote { chosen });
-        app.act(Action::Choose);
-        if app.state.race.race.as_ref().is_none_or(|race| race.vote.is_some()) {
-            return true;
+        match app.command(What::Vote((chosen < n_columns).then_some(chosen))) {
+            Ok(_) => return true,
+            Err(refused) => {
+                let _ = writeln!(io::stderr(), "{refused}");
+            }
         }
-        let _ = writeln!(io::stderr(), "this column has no answer");
     }
 }
 
@@ -227,7 +223,7 @@ fn entries(
 
 /// Say which column does what, once for each step.
 fn tell(app: &App, told: &mut Vec<Option<&'static str>>) {
-    let Some(race) = &app.state.race.race else { return };
+    let Some(race) = &app.state().race.race else { return };
     told.resize(race.lanes.len(), None);
     for (place, lane) in race.lanes.iter().enumerate() {
         let word = match &lane.stage {

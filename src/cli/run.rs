@@ -19,6 +19,7 @@ use super::output::ended;
 use super::{Exit, SessionOptions};
 use crate::app::App;
 use domain::answer::{breach, why_empty};
+use domain::command::{Cause, Force, Refused, Value, What};
 use domain::event::WorkerEvent;
 use domain::form::Form;
 use domain::ledger::misplaced;
@@ -26,10 +27,9 @@ use domain::model::Model;
 use domain::plan::{self, Refusal};
 use domain::preset;
 use domain::schema::Schema;
-use domain::session::{End, NO_TEMPLATE, Phase, Session};
+use domain::session::{End, NO_TEMPLATE, Phase, Session, SessionId};
 use domain::settings::SessionSettings;
-use domain::state::Overlay;
-use domain::{Action, Event, State, text};
+use domain::{Event, State, text};
 
 /// The longest prompt that is read from standard input, in bytes.
 const MAX_PROMPT: u64 = 32 << 20;
@@ -92,25 +92,15 @@ pub async fn run(arguments: &Run, model: Arc<Model>, app: &mut App) -> Exit {
 async fn answer(arguments: &Run, model: Arc<Model>, app: &mut App) -> Result<Exit, Failure> {
     let prompt = prompt(arguments)?;
     let mut form = form(arguments)?;
-    let model = super::force::admit(&model, arguments.force, app.state.now.unix)?;
-    let settings = arguments.session.over(app.state.settings.session);
+    let model = super::force::admit(&model, arguments.force, app.state().now.unix)?;
+    let settings = arguments.session.over(app.state().settings.session);
     tell(&model, &settings, arguments, form.as_ref());
     app.adopt(vec![Arc::clone(&model)]);
     app.recall_baselines();
-    // Admission needs to know the memory.
-    while app.state.machine.sample.is_none() {
-        let event = app.next().await;
-        app.handle(event);
-    }
-    app.act(Action::Start { model: model.id.clone(), settings: Box::new(settings), force: arguments.force });
-    if let Some(Overlay::Refused { refusal, .. }) = &app.state.overlay {
-        let hint = too_large_hint(refusal);
-        return Err(Failure(Exit::Refused, format!("{} {refusal}\n  hint: {hint}", model.name)));
-    }
-    let Some(session) = app.state.fleet.chosen else {
-        let reason = app.state.notices.back().map_or_else(|| "nothing was started".to_owned(), |n| n.text.clone());
-        return Err(Failure(Exit::Failed, reason));
-    };
+    app.first_sample().await;
+    let force = if arguments.force { Force::All } else { Force::No };
+    let what = What::StartSession { model: model.id.clone(), settings: Box::new(settings), force };
+    let session = session(app.command(what)?)?;
 
     let mut printer = Printer::new(arguments.json);
     let mut prompt = Some(prompt);
@@ -127,7 +117,8 @@ async fn answer(arguments: &Run, model: Arc<Model>, app: &mut App) -> Result<Exi
                 }
                 interrupted = true;
                 gives_up = Some(Instant::now() + CANCEL_WAIT);
-                Event::Action(Action::Cancel)
+                app.command(What::CancelAnswer(session))?;
+                continue;
             }
         };
         if let Event::Worker(_, WorkerEvent::Said(Said::Text { pieces, .. })) = &event
@@ -136,7 +127,7 @@ async fn answer(arguments: &Run, model: Arc<Model>, app: &mut App) -> Result<Exi
             return Ok(ended(Err(error), Exit::Done));
         }
         app.handle(event);
-        let Some(now) = app.state.session(session) else {
+        let Some(now) = app.state().session(session) else {
             return Err(Failure(Exit::Failed, "the session is gone".to_owned()));
         };
         match &now.phase {
@@ -157,15 +148,16 @@ async fn answer(arguments: &Run, model: Arc<Model>, app: &mut App) -> Result<Exi
                         let _ = writeln!(io::stderr(), "taffrail: {} {NO_TEMPLATE}", now.name);
                     }
                     told_of_loaded(now);
-                    app.act(Action::Prompt { session, prompt, form: form.take(), stop: arguments.stop.clone() });
+                    let (form, stop) = (form.take(), arguments.stop.clone());
+                    app.command(What::Generate { session, prompt, form, stop, record: true })?;
                 }
-                None if awaits_energy(&app.state, now) => {
+                None if awaits_energy(app.state(), now) => {
                     // The answer is whole, so what it printed should end its line before the wait.
                     if let Err(error) = printer.end() {
                         return Ok(ended(Err(error), Exit::Done));
                     }
                 }
-                None => return finish(arguments, &mut printer, &app.state, now, interrupted),
+                None => return finish(arguments, &mut printer, app.state(), now, interrupted),
             },
             _ => {}
         }
@@ -266,13 +258,38 @@ pub(super) fn some(all: &[String]) -> String {
     if more > 0 { format!("{shown} and {more} more") } else { shown }
 }
 
+/// The session that a command created.
+pub(super) fn session(value: Value) -> Result<SessionId, Failure> {
+    match value {
+        Value::Session(id) => Ok(id),
+        _ => Err(Failure(Exit::Failed, "nothing was started".to_owned())),
+    }
+}
+
 /// What could be done where a model does not fit.
-pub(super) fn too_large_hint(refusal: &Refusal) -> &'static str {
+fn too_large_hint(refusal: &Refusal) -> &'static str {
     let without_context = refusal.needed.weights + refusal.needed.compute;
     if without_context > refusal.free {
         "a smaller model or quantization needs less; --force starts it anyway"
     } else {
         "a smaller --context or --cache-type-k q8_0 needs less; --force starts it anyway"
+    }
+}
+
+impl From<Refused> for Failure {
+    /// The exit code by the cause, and the hint as the command line has it.
+    fn from(refused: Refused) -> Self {
+        let exit = match refused.cause {
+            Cause::Invalid => Exit::Usage,
+            Cause::NotFound => Exit::NotFound,
+            Cause::Busy | Cause::NotRunnable => Exit::Failed,
+            Cause::Unsafe | Cause::Memory(_) | Cause::MemoryTogether => Exit::Refused,
+        };
+        let hint = match &refused.cause {
+            Cause::Memory(refusal) => Some(too_large_hint(refusal)),
+            _ => refused.hint.as_deref(),
+        };
+        Self(exit, hinted(&refused.reason, hint))
     }
 }
 

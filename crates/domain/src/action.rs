@@ -1,9 +1,7 @@
 //! What a person can ask for. Keys, the palette and the command line all speak in these.
 
+use crate::command::What;
 use crate::editor::Edit;
-use crate::form::Form;
-use crate::race::{Entry, Order};
-use crate::session::SessionId;
 use crate::state::{Face, Screen};
 
 /// One wish of the user.
@@ -93,16 +91,10 @@ pub enum Action {
     Pause,
     /// End the chosen download and throw away what came.
     CancelDownload,
-    /// Fetch an order from the hub.
-    Fetch(crate::download::Order),
     /// Delete the chosen model, or what the chosen row of the disk use could free.
     Delete,
     /// Tell the names of the chosen blind race of the history; asks first.
     Reveal,
-    /// Tell the names of this one.
-    RevealNow(i64),
-    /// Delete a record of the history; asked by [`Action::Delete`].
-    Forget(i64),
     /// Take back what was deleted or joined last.
     TakeBack,
     /// List the disk use by something else.
@@ -113,8 +105,6 @@ pub enum Action {
     RaceMarked,
     /// Run the next race in turn, or at once.
     Order,
-    /// Run the marked columns in turn now.
-    RaceInTurn,
     /// Hide the names of the next race until the vote.
     Blind,
     /// Vote on the race.
@@ -131,29 +121,14 @@ pub enum Action {
     GoOn,
     /// Show how far the chosen column is from the other, token by token over the prompt.
     Heat,
-    /// Weigh a text, as the command line does.
-    Quality(Box<crate::quality::QualityOrder>),
-    /// Run a race, as the command line does.
-    Race(Box<RaceOrder>),
     /// Measure the chosen model's speed with the usual cells.
     BenchChosen,
-    /// Measure speeds, as the command line does.
-    Bench(Box<crate::bench::Plan>),
     /// Show what was run before, or the bench again.
     History,
     /// Give all sessions together one thread more or less.
     Threads(i32),
     /// Measure what the main memory gives.
     MeasureBandwidth,
-    /// Tell a process of another program to end; asked by [`Action::Stop`].
-    Signal {
-        /// Its id.
-        pid: u32,
-        /// When it started, in clock ticks after boot.
-        started: u64,
-        /// Kill it.
-        kill: bool,
-    },
     /// Change a setting of the chosen session, from its next answer or start on.
     Set {
         /// A name of [`crate::settings::SESSION_FIELDS`].
@@ -161,43 +136,14 @@ pub enum Action {
         /// The value as text.
         value: String,
     },
-    /// Start a model by its id, as the command line does.
-    Start {
-        /// The model's id.
-        model: String,
-        /// Its settings.
-        settings: Box<crate::settings::SessionSettings>,
-        /// Start it although it would not fit.
-        force: bool,
-    },
-    /// Prompt a session, as the command line does.
-    Prompt {
-        /// The session.
-        session: SessionId,
-        /// What to answer.
-        prompt: wire::Prompt,
-        /// What the answer must look like.
-        form: Option<Form>,
-        /// Texts that end it; none leaves that to the model's store.
-        stop: Vec<String>,
-    },
+    /// A command that was asked about, once that is answered.
+    Command(Box<What>),
 }
 
-/// A race that is given whole.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RaceOrder {
-    /// Its columns.
-    pub entries: Vec<Entry>,
-    /// When they answer.
-    pub order: Order,
-    /// What is asked.
-    pub prompt: String,
-    /// What stands before it.
-    pub system: Option<String>,
-    /// Whether the columns tell where they part.
-    pub lockstep: bool,
-    /// Hide the names until the vote.
-    pub blind: bool,
+impl From<What> for Action {
+    fn from(what: What) -> Self {
+        Self::Command(Box::new(what))
+    }
 }
 
 /// An action that keys and the palette can name.

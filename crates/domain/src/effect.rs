@@ -13,8 +13,9 @@ use crate::units::Bytes;
 /// Something to be done.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
-    /// Make a private folder for a text's distributions and weigh it there: comes back as
-    /// [`crate::Action::Quality`] with the file's place.
+    /// Answer a client's command.
+    Reply(super::command::Reply),
+    /// Make a private folder for a text's distributions: comes back as [`crate::Event::Scratch`] with the file's path.
     Scratch(Box<crate::quality::QualityOrder>),
     /// That folder is needed no more.
     Sweep,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::action::Action;
+use crate::command::Command;
 use crate::download::{DownloadEvent, DownloadId};
 use crate::hub::HubEvent;
 use crate::machine::Sample;
@@ -25,8 +26,12 @@ pub struct Moment {
 /// Something that happened.
 #[derive(Debug, Clone)]
 pub enum Event {
-    /// The user wants something.
+    /// The user of the dashboard pressed a key.
     Action(Action),
+    /// A client asks for something; answered by [`super::Effect::Reply`] at once.
+    Command(Command),
+    /// The folder that a text is scored in is there.
+    Scratch(Box<super::quality::QualityOrder>),
     /// The user pasted text.
     Paste(String),
     /// The last frame showed that the session's face or the help has no more than so many lines above or below.

@@ -8,6 +8,7 @@ pub mod action;
 pub mod advice;
 pub mod answer;
 pub mod bench;
+pub mod command;
 pub mod download;
 pub mod editor;
 pub mod effect;
@@ -52,6 +53,7 @@ mod update;
 pub mod what;
 
 pub use action::Action;
+pub use command::{Command, Reply};
 pub use effect::Effect;
 pub use event::{Event, Moment};
 pub use state::State;

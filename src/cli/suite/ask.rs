@@ -8,8 +8,8 @@ use wire::{Message, Prompt, Role};
 use super::store::{Answer, Store};
 use crate::app::App;
 use crate::cli::Exit;
-use crate::cli::run::{Failure, hinted, too_large_hint};
-use domain::Action;
+use crate::cli::run::{Failure, hinted, session};
+use domain::command::{Force, What};
 use domain::energy::Report;
 use domain::figure::{Graded, UNKNOWN};
 use domain::form::Form;
@@ -18,7 +18,6 @@ use domain::plan;
 use domain::preset;
 use domain::session::{End, Phase, Session, SessionId};
 use domain::settings::{Energy, SessionSettings};
-use domain::state::Overlay;
 use domain::suite::check::{Check, Outcome};
 use domain::suite::{self, Suite};
 
@@ -56,7 +55,8 @@ impl Asked {
         for (number, prompt) in (1..).zip(&open) {
             tell(&format!("{}: {number} of {}, {}", model.name, open.len(), prompt.id));
             let most = settings.max_tokens.map_or(prompt.max_tokens, |most| most.min(prompt.max_tokens));
-            set(app, "max_tokens", &most.to_string());
+            let (name, value) = ("max_tokens".to_owned(), most.to_string());
+            app.command(What::SetSession { session, name, value })?;
             let answer = match answer(app, session, chat(prompt), prompt.form.clone()).await {
                 Ok(answer) => answer,
                 Err(failure) => {
@@ -67,7 +67,7 @@ impl Asked {
                     return Err(failure);
                 }
             };
-            let answer = check(&answer, prompt, &app.state.settings.energy);
+            let answer = check(&answer, prompt, &app.state().settings.energy);
             let waits = prompt.checks.iter().any(|check| matches!(check, Check::Judge { .. }));
             if waits {
                 to_judge.push(answer);
@@ -132,21 +132,11 @@ pub(super) async fn start(
     settings: SessionSettings,
     force: bool,
 ) -> Result<SessionId, Failure> {
-    let model = crate::cli::force::admit(model, force, app.state.now.unix)?;
-    // Admission needs to know the memory.
-    while app.state.machine.sample.is_none() {
-        let event = app.next().await;
-        app.handle(event);
-    }
-    app.act(Action::Start { model: model.id.clone(), settings: Box::new(settings), force });
-    if let Some(Overlay::Refused { refusal, .. }) = &app.state.overlay {
-        let text = format!("{} {refusal}\n  hint: {}", model.name, too_large_hint(refusal));
-        app.state.overlay = None;
-        return Err(Failure(Exit::Refused, text));
-    }
-    let Some(session) = app.state.fleet.chosen else {
-        return Err(Failure(Exit::Failed, "nothing was started".to_owned()));
-    };
+    let model = crate::cli::force::admit(model, force, app.state().now.unix)?;
+    app.first_sample().await;
+    let force = if force { Force::All } else { Force::No };
+    let what = What::StartSession { model: model.id.clone(), settings: Box::new(settings), force };
+    let session = session(app.command(what)?)?;
     tell(&format!("{}: is being loaded", model.name));
     wait(app, session, |session| session.phase == Phase::Ready).await?;
     Ok(session)
@@ -154,10 +144,10 @@ pub(super) async fn start(
 
 /// One answer.
 async fn answer(app: &mut App, session: SessionId, prompt: Prompt, form: Option<Form>) -> Result<Session, Failure> {
-    app.act(Action::Prompt { session, prompt, form, stop: Vec::new() });
+    app.command(What::Generate { session, prompt, form, stop: Vec::new(), record: false })?;
     let has_ended = |session: &Session| session.phase == Phase::Ready;
     wait(app, session, has_ended).await?;
-    let Some(now) = app.state.session(session) else {
+    let Some(now) = app.state().session(session) else {
         return Err(Failure(Exit::Failed, "the session is gone".to_owned()));
     };
     if let Some(End::Failed { reason, hint }) = now.turns.last().and_then(|turn| turn.end.as_ref()) {
@@ -169,7 +159,7 @@ async fn answer(app: &mut App, session: SessionId, prompt: Prompt, form: Option<
 /// Wait until a session is so; an interrupt, and a session that fails, end it.
 async fn wait(app: &mut App, session: SessionId, is_so: impl Fn(&Session) -> bool) -> Result<(), Failure> {
     loop {
-        let Some(now) = app.state.session(session) else {
+        let Some(now) = app.state().session(session) else {
             return Err(Failure(Exit::Failed, "the session is gone".to_owned()));
         };
         if let Phase::Failed { reason, hint } = &now.phase {
@@ -189,16 +179,12 @@ async fn wait(app: &mut App, session: SessionId, is_so: impl Fn(&Session) -> boo
 
 /// Stop a session, so that the next model has the machine for itself.
 pub(super) async fn stop(app: &mut App, session: SessionId) {
-    app.state.fleet.chosen = Some(session);
-    app.act(Action::Stop);
-    while app.state.session(session).is_some_and(Session::is_live) {
+    // One that has left the list has stopped.
+    let _ = app.command(What::StopSession(session));
+    while app.state().session(session).is_some_and(Session::is_live) {
         let event = app.next().await;
         app.handle(event);
     }
-}
-
-fn set(app: &mut App, name: &str, value: &str) {
-    app.act(Action::Set { name: name.to_owned(), value: value.to_owned() });
 }
 
 fn text_of(session: &Session) -> &str {

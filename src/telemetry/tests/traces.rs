@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use wire::{Channel, Counters, Event as Said, Finish, Ledger, Loaded, Piece, Request};
 
 use super::*;
+use domain::command::{Force, What};
 use domain::editor::Editor;
 use domain::energy::{Report, Tally, per_session};
 use domain::event::{LibraryEvent, WorkerEvent};
@@ -195,7 +196,8 @@ impl Machine {
     }
 
     fn start(&mut self, name: &str) {
-        self.happens(Event::Action(Action::Start { model: name.into(), settings: Box::default(), force: true }));
+        let what = What::StartSession { model: name.into(), settings: Box::default(), force: Force::All };
+        self.happens(Event::Action(what.into()));
         let worker = self.state.fleet.sessions.last().unwrap().worker;
         let session = self.workers.len();
         self.workers.push(worker);

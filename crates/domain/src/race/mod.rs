@@ -39,6 +39,23 @@ pub const MAX_TOKENS: u32 = 1024;
 /// The seed of all columns where the settings leave it open.
 pub const SEED: u32 = 1;
 
+/// A race that is to be run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RaceOrder {
+    /// Its columns.
+    pub entries: Vec<Entry>,
+    /// When they answer.
+    pub order: Order,
+    /// What is asked.
+    pub prompt: String,
+    /// The system prompt.
+    pub system: Option<String>,
+    /// Whether the columns report where they diverge.
+    pub lockstep: bool,
+    /// Hide the names until the vote.
+    pub blind: bool,
+}
+
 /// When the columns answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]

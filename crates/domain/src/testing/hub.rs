@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{gb, with_models};
+use crate::command::What;
 use crate::download::{DownloadEvent, DownloadId, Order};
 use crate::editor::Editor;
 use crate::event::Moment;
@@ -91,7 +92,7 @@ pub(super) fn downloads() -> State {
         files: vec![RemoteFile { path: format!("Qwen3-8B-{label}.gguf"), size: gb(tenths) }],
     };
     for (label, tenths) in [("Q4_K_M", 50), ("Q8_0", 87), ("Q2_K", 33), ("Q6_K", 67), ("IQ4_XS", 45)] {
-        update(&mut state, start, Event::Action(Action::Fetch(order(label, tenths))));
+        update(&mut state, start, Event::Action(What::Download(order(label, tenths)).into()));
     }
     let ids: Vec<DownloadId> = state.hub.downloads.iter().map(|download| download.id).collect();
     let later = |seconds: u64| Moment { uptime: start.uptime + Duration::from_secs(seconds), unix: start.unix };

@@ -1,14 +1,15 @@
 //! What follows from a wish of the user where no overlay lies over the screen.
 
 use super::{
-    bench, energy, foreign, graphs, history, house, hub, list_models, list_sessions, measure, notify, overlay, race,
+    command, energy, foreign, graphs, history, house, hub, list_models, list_sessions, measure, notify, overlay, race,
     session,
 };
 use crate::action::Action;
+use crate::command::{Force, What};
 use crate::editor::Editor;
 use crate::effect::Effect;
 use crate::plan;
-use crate::session::{Phase, Session};
+use crate::session::{Phase, Session, SessionId};
 use crate::settings::SessionSettings;
 use crate::state::{Face, FleetSort, Focus, Form, LibrarySort, Overlay, Screen, State, Tab};
 
@@ -46,12 +47,10 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         }
         Action::Delete if state.screen == Screen::Bench => history::delete(state),
         Action::Delete => house::delete(state),
-        Action::Forget(id) => vec![Effect::Forget(id)],
         Action::Reveal => {
             history::reveal(state);
             Vec::new()
         }
-        Action::RevealNow(id) => vec![Effect::Reveal(id)],
         Action::TakeBack => house::take_back(state),
         Action::Group => {
             state.house.grouping = state.house.grouping.next();
@@ -113,11 +112,11 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             _ => start_chosen(state),
         },
         Action::Configure => configure(state),
-        Action::Cancel => session::cancel(state),
+        Action::Cancel => of_chosen(state, What::CancelAnswer),
         Action::Stop if state.chosen_foreign().is_some() => foreign::stop(state),
-        Action::Stop => session::stop(state),
-        Action::Restart => session::restart(state),
-        Action::Clear => session::clear(state),
+        Action::Stop => unless_busy(state, "Stop", What::StopSession),
+        Action::Restart => unless_busy(state, "Restart", What::RestartSession),
+        Action::Clear => of_chosen(state, What::ClearSession),
         Action::Fold => fold(state),
         Action::Copy => copy(state),
         Action::Sort => sort(state),
@@ -189,18 +188,13 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             race::wish(state, &action);
             Vec::new()
         }
-        Action::RaceInTurn => race::start_in_turn(state),
-        Action::GoOn => race::go_on(state),
+        Action::GoOn => command::issue(state, What::ContinueRace),
         Action::ExportRace => race::save(state),
         Action::Lockstep => race::turn_lockstep(state),
         Action::Heat => super::quality::turn(state),
-        Action::Quality(order) => super::quality::start(state, *order),
-        Action::Race(order) => race::run(state, *order),
-        Action::Pause => hub::pause(state),
-        Action::CancelDownload => hub::cancel(state),
-        Action::Fetch(order) => hub::fetch(state, order),
+        Action::Pause => hub::pause_selected(state),
+        Action::CancelDownload => hub::ask_cancel(state),
         Action::BenchChosen => bench_chosen(state),
-        Action::Bench(plan) => bench::start(state, *plan),
         Action::History => history::turn(state),
         Action::Threads(by) => {
             let usable = state.machine.sample.as_ref().map_or(1, |sample| sample.threads());
@@ -210,11 +204,31 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             session::share_threads(state)
         }
         Action::MeasureBandwidth => measure::bandwidth(state),
-        Action::Signal { pid, started, kill } => foreign::signal(state, (pid, started), kill),
-        Action::Set { name, value } => session::set(state, &name, &value),
-        Action::Start { model, settings, force } => session::start(state, &model, *settings, force),
-        Action::Prompt { session, prompt, form, stop } => session::begin(state, session, prompt, (form, stop)),
+        Action::Set { name, value } => {
+            let set = |session| What::SetSession { session, name, value };
+            if state.chosen_session().is_none() {
+                notify(state, "choose a session first", true);
+            }
+            of_chosen(state, set)
+        }
+        Action::Command(what) => command::issue(state, *what),
     }
+}
+
+/// A command to the selected session; without one nothing.
+fn of_chosen(state: &mut State, what: impl FnOnce(SessionId) -> What) -> Vec<Effect> {
+    let chosen = state.chosen_session().map(|session| session.id);
+    chosen.map_or_else(Vec::new, |id| command::issue(state, what(id)))
+}
+
+/// The same, but asks first while the session answers.
+fn unless_busy(state: &mut State, verb: &str, what: impl FnOnce(SessionId) -> What) -> Vec<Effect> {
+    let Some(session) = state.chosen_session().filter(|session| session.is_busy()) else {
+        return of_chosen(state, what);
+    };
+    let question = format!("{} is answering. {verb} it?", session.name);
+    let then = Box::new(what(session.id).into());
+    open(state, Overlay::Confirm { question, then })
 }
 
 /// Put pasted text into the field that has the keys.
@@ -350,7 +364,7 @@ fn back(state: &mut State) -> Vec<Effect> {
         }
         Screen::Fleet => {
             if state.chosen_session().is_some_and(Session::is_busy) {
-                return session::cancel(state);
+                return of_chosen(state, What::CancelAnswer);
             }
             if state.fleet.focus == Focus::Prompt {
                 state.fleet.focus = Focus::Table;
@@ -360,7 +374,7 @@ fn back(state: &mut State) -> Vec<Effect> {
             }
         }
         Screen::Bench if state.history.open => return history::back(state),
-        Screen::Bench => return bench::cancel(state),
+        Screen::Bench => return command::issue(state, What::CancelBench),
         Screen::Race | Screen::Machine | Screen::Top => {}
     }
     Vec::new()
@@ -376,13 +390,13 @@ fn bench_chosen(state: &mut State) -> Vec<Effect> {
         return Vec::new();
     }
     let plan = crate::bench::Plan { models, settings: state.settings.session, ..crate::bench::Plan::default() };
-    bench::start(state, plan)
+    command::issue(state, What::StartBench(Box::new(plan)))
 }
 
 fn start_chosen(state: &mut State) -> Vec<Effect> {
     let Some(model) = state.chosen_model().map(|model| model.id.clone()) else { return Vec::new() };
     let settings = state.settings.session;
-    session::start(state, &model, settings, false)
+    command::start_session(state, model, settings, Force::No)
 }
 
 fn configure(state: &mut State) -> Vec<Effect> {

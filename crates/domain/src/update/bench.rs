@@ -9,10 +9,11 @@ use std::time::Duration;
 use wire::{Event as Said, Load, Measure, Request};
 
 use super::session::watch;
-use super::{history, next_id, notify, tries};
+use super::{history, next_id, tries};
 use crate::bench::{
     Bench, COOL_DOWN, LATE, Lane, LanePhase, Phase, Plan, Repetition, Row, Trial, Watch, driver, is_hot, record,
 };
+use crate::command::{Cause, Refused};
 use crate::effect::Effect;
 use crate::energy::{Bill, Shared, Tenant, Timer};
 use crate::event::WorkerEvent;
@@ -21,42 +22,33 @@ use crate::model::{Model, Outcome};
 use crate::plan::{self, estimate};
 use crate::session::{SessionId, WorkerId};
 use crate::settings::{SessionSettings, WaitPolicy};
-use crate::state::{Screen, State};
+use crate::state::State;
 use crate::units::Bytes;
 
-/// Begin a bench, or say why not.
-pub(super) fn start(state: &mut State, plan: Plan) -> Vec<Effect> {
+/// Begin a bench.
+pub(super) fn start(state: &mut State, plan: Plan) -> Result<Vec<Effect>, Refused> {
     if state.bench.is_running() {
-        notify(state, "a bench runs already; Esc on its screen cancels it", true);
-        return Vec::new();
+        return Err(Refused::new(Cause::Busy, "a bench runs already; Esc on its screen cancels it"));
     }
-    match prepare(state, plan) {
-        Ok(bench) => {
-            state.bench = bench;
-            state.screen = Screen::Bench;
-            open_group(state)
-        }
-        Err(reason) => {
-            notify(state, reason, true);
-            Vec::new()
-        }
-    }
+    state.bench = prepare(state, plan)?;
+    Ok(open_group(state))
 }
 
-fn prepare(state: &State, plan: Plan) -> Result<Bench, String> {
-    let cells = plan.cells()?;
+fn prepare(state: &State, plan: Plan) -> Result<Bench, Refused> {
+    let cells = plan.cells().map_err(|reason| Refused::new(Cause::Invalid, reason))?;
     let mut models: Vec<Arc<Model>> = Vec::new();
     for id in &plan.models {
-        let model = state.model(id).ok_or_else(|| "this model is gone".to_owned())?;
+        let model = state.model(id).ok_or_else(|| Refused::new(Cause::NotFound, "this model is gone"))?;
         if !models.iter().any(|known| known.id == model.id) {
             models.push(Arc::clone(model));
         }
     }
     if models.is_empty() {
-        return Err("choose a model to bench first".to_owned());
+        return Err(Refused::new(Cause::Invalid, "choose a model to bench first"));
     }
     if state.fleet.sessions.iter().any(crate::session::Session::is_busy) {
-        return Err("a session is answering: wait for it, since it would spoil the figures".to_owned());
+        let reason = "a session is answering: wait for it, since it would spoil the figures";
+        return Err(Refused::new(Cause::Busy, reason));
     }
     let needs: Vec<Bytes> = models.iter().map(|model| needed(&plan, &cells, model)).collect();
     let free = plan::free_memory(state).map(|memory| memory.free);
@@ -71,7 +63,9 @@ fn prepare(state: &State, plan: Plan) -> Result<Bench, String> {
         let named = models.iter().zip(&obstacles);
         let named =
             named.map(|(model, obstacle)| format!("{}: {}", model.name, obstacle.as_deref().unwrap_or_default()));
-        return Err(named.collect::<Vec<_>>().join("; "));
+        let can_run = models.iter().any(|model| model.is_runnable());
+        let cause = if can_run { Cause::MemoryTogether } else { Cause::NotRunnable };
+        return Err(Refused::new(cause, named.collect::<Vec<_>>().join("; ")));
     }
     let measurable = needs.iter().zip(&obstacles).filter(|(_, obstacle)| obstacle.is_none());
     let n_measurable = measurable.clone().count();

@@ -6,6 +6,7 @@ use wire::{Device, DeviceKind, Event as Said, Hello, Measured as Times, Request}
 
 use super::tests::Program;
 use crate::bench::{LanePhase, Phase, Plan, Taint, document};
+use crate::command::What;
 use crate::event::{HistoryEvent, WorkerEvent};
 use crate::history::Measured;
 use crate::machine::{Core, Process, Sample, Temperature};
@@ -40,7 +41,7 @@ fn plan(models: &[&str], repetitions: u32) -> Plan {
 fn start(program: &mut Program, plan: Plan) -> Vec<WorkerId> {
     let event = sample(program, 0.0, 0);
     program.happens(event);
-    let effects = program.act(Action::Bench(Box::new(plan)));
+    let effects = program.command(What::StartBench(Box::new(plan)));
     load(program, &effects)
 }
 

@@ -2,7 +2,7 @@
 
 use wire::{Channel, Event as Said, Failure, FailureKind, Finish, Prompt, Role};
 
-use super::tests::{Program, finished, generate, sample, text};
+use super::tests::{Program, finished, generate, sample, start, text};
 use crate::event::WorkerEvent;
 use crate::history::Record;
 use crate::session::{Phase, WorkerId};
@@ -121,7 +121,7 @@ fn every_end_of_an_answer_keeps_it_once() {
 #[test]
 fn a_prompt_for_a_worker_that_never_loads_is_kept() {
     let mut program = Program::sampled(2, MEMORY);
-    program.act(Action::Start { model: "alpha".into(), settings: Box::default(), force: false });
+    program.command(start("alpha"));
     let worker = program.state.fleet.sessions[0].worker;
     program.type_in("are you there?");
     program.act(Action::Send);

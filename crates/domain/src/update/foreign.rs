@@ -1,7 +1,7 @@
 //! What follows for other programs' processes: which is chosen, and that it be asked to end.
 
 use super::notify;
-use crate::action::Action;
+use crate::command::{Cause, Refused, What};
 use crate::effect::Effect;
 use crate::fleet_view;
 use crate::foreign::{Foreign, name_in_library};
@@ -80,18 +80,17 @@ pub(super) fn stop(state: &mut State) -> Vec<Effect> {
     } else {
         format!("{title} was not started by taffrail. Ask it to end?")
     };
-    let then = Box::new(Action::Signal { pid: id.0, started: id.1, kill });
+    let then = Box::new(What::Signal { pid: id.0, started: id.1, kill }.into());
     state.overlay = Some(Overlay::Confirm { question, then });
     Vec::new()
 }
 
 /// Have it told, once the question was answered.
-pub(super) fn signal(state: &mut State, id: (u32, u64), kill: bool) -> Vec<Effect> {
-    if state.overlay.is_some() || !processes(state).iter().any(|one| one.id() == id) {
-        notify(state, format!("process {} has ended already", id.0), false);
-        return Vec::new();
+pub(super) fn signal(state: &State, id: (u32, u64), kill: bool) -> Result<Vec<Effect>, Refused> {
+    if !processes(state).iter().any(|one| one.id() == id) {
+        return Err(Refused::new(Cause::NotFound, format!("process {} has ended already", id.0)));
     }
-    vec![Effect::Signal { pid: id.0, started: id.1, kill }]
+    Ok(vec![Effect::Signal { pid: id.0, started: id.1, kill }])
 }
 
 /// Take how that went.
@@ -113,6 +112,7 @@ pub(super) fn signalled(state: &mut State, id: (u32, u64), kill: bool, result: R
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::action::Action;
     use crate::event::{Event, Moment};
     use crate::machine::{Process, Sample};
     use crate::settings::Settings;

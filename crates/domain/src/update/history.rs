@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{bench, next_id, notify, race, session};
-use crate::action::Action;
 use crate::answer;
+use crate::command::What;
 use crate::editor::Editor;
 use crate::effect::Effect;
 use crate::event::{HistoryEvent, Moment};
@@ -287,7 +287,7 @@ pub(super) fn delete(state: &mut State) -> Vec<Effect> {
         return Vec::new();
     };
     let question = format!("Delete {} {} ({}) from the history for good?", entry.kind.name(), entry.id, entry.title);
-    state.overlay = Some(Overlay::Confirm { question, then: Box::new(Action::Forget(entry.id)) });
+    state.overlay = Some(Overlay::Confirm { question, then: Box::new(What::DeleteRecord(entry.id).into()) });
     Vec::new()
 }
 
@@ -296,7 +296,7 @@ pub(super) fn reveal(state: &mut State) {
     match state.history.entries.get(state.history.chosen).filter(|_| state.history.open) {
         Some(entry) if entry.is_sealed => {
             let question = format!("Tell the names of race {} ({}) without a vote?", entry.id, entry.title);
-            state.overlay = Some(Overlay::Confirm { question, then: Box::new(Action::RevealNow(entry.id)) });
+            state.overlay = Some(Overlay::Confirm { question, then: Box::new(What::RevealRace(entry.id).into()) });
         }
         _ => notify(state, "no names are hidden here", true),
     }

@@ -1,7 +1,8 @@
 //! What follows from the hub's answers, from downloads, and from wishes on the hub's face of the library.
 
-use super::{next_id, notify};
+use super::{command, next_id, notify};
 use crate::action::Action;
+use crate::command::{Cause, Refused, Value, What};
 use crate::download::{Download, DownloadEvent, DownloadId, Order, Phase};
 use crate::effect::Effect;
 use crate::hub::{Failure, Files, HubEvent, Quant, RemoteFile, Repository, Search, Sort, preselected, quants};
@@ -118,12 +119,13 @@ fn choose(state: &mut State) -> Vec<Effect> {
     }
     if state.hub.in_downloads {
         let Some(download) = state.hub.downloads.get(state.hub.chosen_download) else { return Vec::new() };
+        let id = download.id;
         return match download.phase {
             Phase::Done => {
                 show_model(state);
                 Vec::new()
             }
-            Phase::Paused | Phase::Failed(_) => pause(state),
+            Phase::Paused | Phase::Failed(_) => command::issue(state, What::PauseDownload(id)),
             _ => Vec::new(),
         };
     }
@@ -131,7 +133,7 @@ fn choose(state: &mut State) -> Vec<Effect> {
     let Some(place) = state.hub.open else { return open(state, &repository) };
     match &repository.files {
         Files::Known(quants) => match quants.get(place) {
-            Some(quant) if quant.is_whole() => fetch(state, order(&repository.id, quant)),
+            Some(quant) if quant.is_whole() => command::issue(state, What::Download(order(&repository.id, quant))),
             Some(quant) => {
                 notify(state, format!("{} can't be fetched: parts of it are missing on the hub", quant.label), true);
                 Vec::new()
@@ -250,24 +252,26 @@ fn order(repository: &str, quant: &Quant) -> Order {
     }
 }
 
-/// Fetch an order, or go on with it where it is there.
-pub(super) fn fetch(state: &mut State, order: Order) -> Vec<Effect> {
-    if let Some(place) = state.hub.downloads.iter().position(|download| download.order.is_same(&order)) {
-        state.hub.chosen_download = place;
-        match state.hub.downloads[place].phase {
-            Phase::Paused | Phase::Failed(_) | Phase::Done => {
-                state.hub.downloads[place].order = order;
-                state.hub.downloads[place].phase = Phase::Queued;
+/// Download an order, or resume it where it is known.
+pub(super) fn fetch(state: &mut State, order: Order) -> (Value, Vec<Effect>) {
+    let known = state.hub.downloads.iter_mut().find(|download| download.order.is_same(&order));
+    let id = match known {
+        Some(download) => {
+            let id = download.id;
+            if matches!(download.phase, Phase::Paused | Phase::Failed(_) | Phase::Done) {
+                download.order = order;
+                download.phase = Phase::Queued;
+            } else {
+                notify(state, format!("{} is being downloaded already", order.name()), false);
             }
-            _ => notify(state, format!("{} is being fetched already", order.name()), false),
+            id
         }
-    } else {
-        add(state, order, Phase::Queued, Bytes(0));
-    }
-    begin(state)
+        None => add(state, order, Phase::Queued, Bytes(0)),
+    };
+    (Value::Download(id), begin(state))
 }
 
-fn add(state: &mut State, order: Order, phase: Phase, done: Bytes) {
+fn add(state: &mut State, order: Order, phase: Phase, done: Bytes) -> DownloadId {
     let id = DownloadId(next_id(state));
     let downloads = &mut state.hub.downloads;
     if downloads.len() >= MAX_DOWNLOADS
@@ -276,9 +280,7 @@ fn add(state: &mut State, order: Order, phase: Phase, done: Bytes) {
         downloads.remove(place);
     }
     downloads.push(Download::new(id, order, phase, done));
-    if downloads.last().is_some_and(|download| download.phase == Phase::Queued) {
-        state.hub.chosen_download = downloads.len() - 1;
-    }
+    id
 }
 
 /// Start what waits, as many as may run at once.
@@ -314,48 +316,60 @@ pub(super) fn keep_queue(state: &mut State) -> Option<Effect> {
     Some(Effect::KeepQueue(kept.clone()))
 }
 
-/// Let the chosen download stand still, or go on.
-pub(super) fn pause(state: &mut State) -> Vec<Effect> {
-    let Some(download) = state.hub.downloads.get_mut(state.hub.chosen_download) else { return Vec::new() };
+fn find(state: &mut State, id: DownloadId) -> Result<&mut Download, Refused> {
+    let found = state.hub.downloads.iter_mut().find(|download| download.id == id);
+    found.ok_or_else(|| Refused::new(Cause::NotFound, "this download is gone"))
+}
+
+/// Pause a download, or resume it.
+pub(super) fn pause(state: &mut State, id: DownloadId) -> Result<Vec<Effect>, Refused> {
+    let download = find(state, id)?;
     match download.phase {
         Phase::Queued => download.phase = Phase::Paused,
         Phase::Preparing(_) | Phase::Running | Phase::Waiting(_) => {
             download.phase = Phase::Pausing;
-            return vec![Effect::Pause(download.id)];
+            return Ok(vec![Effect::Pause(id)]);
         }
         Phase::Paused | Phase::Failed(_) => {
             download.phase = Phase::Queued;
-            return begin(state);
+            return Ok(begin(state));
         }
         Phase::Pausing | Phase::Cancelling | Phase::Done => {}
     }
-    Vec::new()
+    Ok(Vec::new())
 }
 
-/// Ask whether the chosen download is to end; one that is over just leaves the list.
-pub(super) fn cancel(state: &mut State) -> Vec<Effect> {
+/// Pause the selected download, or resume it.
+pub(super) fn pause_selected(state: &mut State) -> Vec<Effect> {
+    let Some(id) = state.hub.downloads.get(state.hub.chosen_download).map(|download| download.id) else {
+        return Vec::new();
+    };
+    command::issue(state, What::PauseDownload(id))
+}
+
+/// Ask whether the selected download is to end; one that is over just leaves the list.
+pub(super) fn ask_cancel(state: &mut State) -> Vec<Effect> {
     let Some(download) = state.hub.downloads.get(state.hub.chosen_download) else { return Vec::new() };
+    let id = download.id;
     if download.phase == Phase::Done {
-        let id = download.id;
         remove(state, id);
         return Vec::new();
     }
     let question = format!("Cancel {} and throw away the {} that came?", download.order.name(), download.done);
-    state.overlay = Some(Overlay::Confirm { question, then: Box::new(Action::CancelDownload) });
+    state.overlay = Some(Overlay::Confirm { question, then: Box::new(What::CancelDownload(id).into()) });
     Vec::new()
 }
 
-/// End the chosen download without asking.
-pub(super) fn cancel_now(state: &mut State) -> Vec<Effect> {
-    let Some(download) = state.hub.downloads.get_mut(state.hub.chosen_download) else { return Vec::new() };
-    let id = download.id;
+/// End a download and discard what came.
+pub(super) fn cancel(state: &mut State, id: DownloadId) -> Result<Vec<Effect>, Refused> {
+    let download = find(state, id)?;
     if download.is_active() {
         download.phase = Phase::Cancelling;
-        return vec![Effect::CancelDownload(id)];
+        return Ok(vec![Effect::CancelDownload(id)]);
     }
     let order = download.order.clone();
     remove(state, id);
-    vec![Effect::Discard(order)]
+    Ok(vec![Effect::Discard(order)])
 }
 
 fn remove(state: &mut State, id: DownloadId) {

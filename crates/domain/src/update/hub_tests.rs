@@ -41,7 +41,7 @@ impl Program {
     }
 
     fn fetch(&mut self, label: &str) -> (DownloadId, Vec<Effect>) {
-        let effects = self.act(Action::Fetch(an_order(label)));
+        let effects = self.act(What::Download(an_order(label)).into());
         (self.state.hub.downloads.last().unwrap().id, effects)
     }
 

@@ -4,6 +4,7 @@
 
 mod action;
 mod bench;
+mod command;
 mod context;
 mod energy;
 mod foreign;
@@ -52,6 +53,8 @@ pub fn update(state: &mut State, now: Moment, event: Event) -> Vec<Effect> {
     let is_tick = matches!(event, Event::Sample(_));
     let mut effects = match event {
         Event::Action(action) => action::act(state, action),
+        Event::Command(command) => command::answer(state, command),
+        Event::Scratch(order) => quality::begin(state, *order),
         Event::Closing => history::close(state),
         Event::Paste(text) => action::paste(state, text),
         Event::Redraw => Vec::new(),
@@ -215,6 +218,8 @@ fn next_id(state: &mut State) -> u64 {
 
 #[cfg(test)]
 mod bench_tests;
+#[cfg(test)]
+mod command_tests;
 #[cfg(test)]
 mod draft_tests;
 #[cfg(test)]

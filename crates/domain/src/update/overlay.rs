@@ -1,7 +1,8 @@
 //! What follows from a wish of the user while something lies over the screen.
 
-use super::{action, house, hub, race, session};
+use super::{action, command, house, race};
 use crate::action::{Action, palette};
+use crate::command::{Force, What};
 use crate::editor::Editor;
 use crate::effect::Effect;
 use crate::settings::{SESSION_FIELDS, SessionSettings};
@@ -9,15 +10,7 @@ use crate::state::{Form, Overlay, State};
 
 /// Whether an overlay takes this action for itself. The command line's and the driver's actions pass it by.
 pub(super) fn takes(action: &Action) -> bool {
-    !matches!(
-        action,
-        Action::Start { .. }
-            | Action::Prompt { .. }
-            | Action::Race(_)
-            | Action::Quality(_)
-            | Action::Theme
-            | Action::Freeze
-    )
+    !matches!(action, Action::Theme | Action::Freeze)
 }
 
 /// Carry out an action on the overlay, which is open.
@@ -69,7 +62,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             _ => keep(state, Overlay::Plan { request, plan, scroll }),
         },
         Overlay::Refused { model, settings, refusal } => match action {
-            Action::Force => session::start(state, &model, *settings, true),
+            Action::Force => command::start_session(state, model, *settings, Force::All),
             Action::Back | Action::Confirm(false) | Action::Choose => Vec::new(),
             Action::Quit => action::act(state, Action::Quit),
             _ => keep(state, Overlay::Refused { model, settings, refusal }),
@@ -82,7 +75,10 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
                 let last = state.race.n_columns();
                 keep(state, Overlay::Vote { chosen: chosen.saturating_add_signed(by as isize).min(last) })
             }
-            Action::Choose => race::vote(state, chosen, state.now),
+            Action::Choose => {
+                let winner = (chosen < state.race.n_columns()).then_some(chosen);
+                command::issue(state, What::Vote(winner))
+            }
             _ => keep(state, Overlay::Vote { chosen }),
         },
         Overlay::Form(mut form) => match action {
@@ -105,7 +101,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
                     race::configured(state, form.column.unwrap_or_default(), form.settings);
                     Vec::new()
                 } else if form.error.is_none() {
-                    session::start(state, &form.model, form.settings, false)
+                    command::start_session(state, form.model, form.settings, Force::No)
                 } else {
                     keep(state, Overlay::Form(form))
                 }
@@ -140,7 +136,7 @@ const MAX_SCROLL: isize = 1 << 30;
 
 fn try_anyway(state: &mut State, action: &Action, model: String, settings: Box<SessionSettings>) -> Vec<Effect> {
     match action {
-        Action::Force => session::try_anyway(state, &model, *settings),
+        Action::Force => command::start_session(state, model, *settings, Force::File),
         Action::Back | Action::Confirm(false) | Action::Choose => Vec::new(),
         Action::Quit => action::act(state, Action::Quit),
         _ => keep(state, Overlay::TryAnyway { model, settings }),
@@ -156,9 +152,6 @@ fn keep(state: &mut State, overlay: Overlay) -> Vec<Effect> {
 fn confirmed(state: &mut State, then: Action) -> Vec<Effect> {
     match then {
         Action::Quit => action::leave(state),
-        Action::Stop => session::stop_now(state),
-        Action::Restart => session::restart_now(state),
-        Action::CancelDownload => hub::cancel_now(state),
         then => action::act(state, then),
     }
 }

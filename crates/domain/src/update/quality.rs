@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use wire::{Distributions, Request, Score, Scored};
 
 use super::{next_id, notify, race, session};
+use crate::command::{Cause, Refused};
 use crate::effect::Effect;
 use crate::quality::{CHUNK, Quality, QualityOrder, Stage};
 use crate::race::{Entry, Face, same_vocabulary};
@@ -113,30 +114,38 @@ fn end(state: &mut State) -> Vec<Effect> {
     effects
 }
 
-/// Start both models, or say why not.
-pub(super) fn start(state: &mut State, order: QualityOrder) -> Vec<Effect> {
+/// The folder for a text's distributions is there.
+pub(super) fn begin(state: &mut State, order: QualityOrder) -> Vec<Effect> {
+    match start(state, order) {
+        Ok(effects) => effects,
+        Err(refused) => {
+            state.race.face = Face::Answers;
+            notify(state, refused.reason, true);
+            vec![Effect::Sweep]
+        }
+    }
+}
+
+/// Start both models.
+pub(super) fn start(state: &mut State, order: QualityOrder) -> Result<Vec<Effect>, Refused> {
+    if state.quality.as_ref().is_some_and(|quality| !quality.is_over()) {
+        return Err(Refused::new(Cause::Busy, "another text is being scored"));
+    }
     let entries: Vec<_> = [Some(order.model.clone()), order.reference.clone()].into_iter().flatten().collect();
-    let excess = race::excess(state, &entries);
+    if let Some(excess) = race::excess(state, &entries) {
+        let hint = "a smaller model or reference, or --set budget.reserve=0, leaves more room";
+        return Err(Refused::new(Cause::MemoryTogether, excess).with_hint(hint));
+    }
     let mut effects = Vec::new();
     let mut open = |state: &mut State, entry: &Entry| -> SessionId {
         let id = session::create(state, entry.model.clone(), entry.settings);
         effects.extend(session::spawn(state, id));
         id
     };
-    let (sessions, begin) = if let Some(reason) = excess {
-        let hint = Some("stop other sessions, or take a smaller reference".to_owned());
-        ((SessionId(0), None), Stage::Failed { reason, hint })
-    } else {
-        let model = open(state, &order.model);
-        let reference = order.reference.as_ref().map(|entry| open(state, entry));
-        ((model, reference), Stage::Loading)
-    };
-    state.quality = Some(Box::new(Quality::begun(order, sessions, begin)));
-
-    if state.quality.as_ref().is_some_and(|quality| quality.is_over()) {
-        effects.push(Effect::Sweep);
-    }
-    effects
+    let model = open(state, &order.model);
+    let reference = order.reference.as_ref().map(|entry| open(state, entry));
+    state.quality = Some(Box::new(Quality::begun(order, (model, reference), Stage::Loading)));
+    Ok(effects)
 }
 
 /// Look where the sessions are, and begin once both are loaded.

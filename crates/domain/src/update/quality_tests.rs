@@ -20,7 +20,7 @@ fn heated() -> (Program, [WorkerId; 2]) {
     let effects = program.act(Action::Heat);
     let [Effect::Scratch(order)] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!((order.text.as_str(), order.every), ("why?", true));
-    program.act(Action::Quality(order.clone()));
+    program.happens(Event::Scratch(order.clone()));
     let workers = [2, 3].map(|place| program.state.fleet.sessions[place].worker);
     for worker in workers {
         program.happens(Event::Worker(worker, WorkerEvent::Said(loaded())));

@@ -2,15 +2,17 @@
 
 mod course;
 
-use super::{history, next_id, notify, session};
-use crate::action::{Action, RaceOrder};
+use super::{command, history, next_id, notify, session};
+use crate::action::Action;
+use crate::command::{Cause, Refused, What};
 use crate::editor::Editor;
 use crate::effect::Effect;
-use crate::event::Moment;
 use crate::history::Draft;
 use crate::plan;
 use crate::race::rating::{MAX_VOTES, Vote};
-use crate::race::{self, Entry, Face, Lane, MAX_COLUMNS, MIN_COLUMNS, Order, Pace, Race, Stage, diff, export};
+use crate::race::{
+    self, Entry, Face, Lane, MAX_COLUMNS, MIN_COLUMNS, Order, Pace, Race, RaceOrder, Stage, diff, export,
+};
 use crate::session::SessionId;
 use crate::state::{Form, Overlay, Screen, State};
 use crate::units::{Bytes, counted};
@@ -71,10 +73,10 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Choose => state.race.typing = true,
         Action::Send => {
             state.race.typing = false;
-            return start(state);
+            return run(state);
         }
-        Action::Restart => return start(state),
-        Action::Cancel => return cancel(state),
+        Action::Restart => return run(state),
+        Action::Cancel => return command::issue(state, What::CancelRace),
         Action::Clear if state.race.typing => state.race.prompt = Editor::default(),
         Action::Back => return back(state),
         Action::Fold => state.race.unfolded = !state.race.unfolded,
@@ -153,7 +155,7 @@ fn back(state: &mut State) -> Vec<Effect> {
         state.race.face = Face::Answers;
         state.race.diff = None;
     } else if state.race.is_running() {
-        return cancel(state);
+        return command::issue(state, What::CancelRace);
     }
     // A race that has ended stays until the next one begins.
     Vec::new()
@@ -253,52 +255,43 @@ fn race_marked(state: &mut State) {
     state.race.typing = !state.race.is_running();
 }
 
-/// Run a race that is given whole.
-pub(super) fn run(state: &mut State, order: RaceOrder) -> Vec<Effect> {
-    state.race.lockstep = order.lockstep;
-    state.race.blind = order.blind;
-    state.race.entries = order.entries;
-    state.race.order = order.order;
-    state.race.prompt = Editor::with_text(&order.prompt);
-    state.race.system = order.system;
-    start(state)
+/// Run the race that the screen holds. Columns that don't fit together are offered in turn, with the figures.
+fn run(state: &mut State) -> Vec<Effect> {
+    let races = &mut state.race;
+    let prompt = races.prompt.text().to_owned();
+    if !races.is_running() && races.entries.len() >= MIN_COLUMNS && prompt.trim().is_empty() {
+        races.typing = true;
+        return Vec::new();
+    }
+    let lockstep = std::mem::take(&mut races.lockstep);
+    let order = RaceOrder {
+        entries: races.entries.clone(),
+        order: if lockstep { Order::Together } else { races.order },
+        prompt,
+        system: races.system.clone(),
+        lockstep,
+        blind: races.blind,
+    };
+    command::issue(state, What::StartRace(Box::new(order)))
 }
 
-/// Start the race that the screen holds. Columns that don't fit together are offered in turn, with the figures.
-pub(super) fn start(state: &mut State) -> Vec<Effect> {
+/// Start a race.
+pub(super) fn start(state: &mut State, order: RaceOrder) -> Result<Vec<Effect>, Refused> {
     if state.race.is_running() {
-        notify(state, "a race is running: wait for it, or cancel it", true);
-        return Vec::new();
+        return Err(Refused::new(Cause::Busy, "a race is running: wait for it, or cancel it"));
     }
-    let prompt = state.race.prompt.text().to_owned();
-    if state.race.entries.len() < MIN_COLUMNS {
-        notify(state, "a race needs two columns at least", true);
-        return Vec::new();
+    if order.entries.len() < MIN_COLUMNS {
+        return Err(Refused::new(Cause::Invalid, "a race needs at least two columns"));
     }
-    if prompt.trim().is_empty() {
-        state.race.typing = true;
-        return Vec::new();
+    if order.prompt.trim().is_empty() {
+        return Err(Refused::new(Cause::Invalid, "the prompt is empty"));
     }
-    if (state.race.order == Order::Together || state.race.lockstep)
-        && let Some(excess) = excess(state, &state.race.entries)
+    if order.order == Order::Together
+        && let Some(excess) = excess(state, &order.entries)
     {
-        let question = format!("{excess}. Run them in turn?");
-        state.overlay = Some(Overlay::Confirm { question, then: Box::new(Action::RaceInTurn) });
-        return Vec::new();
+        return Err(Refused::new(Cause::MemoryTogether, excess).with_hint("run them in turn"));
     }
-    let order = if state.race.lockstep { Order::Together } else { state.race.order };
-    begin(state, prompt, order)
-}
-
-/// Start it in turn, since the columns don't fit together. In lockstep they are compared afterwards.
-pub(super) fn start_in_turn(state: &mut State) -> Vec<Effect> {
-    state.race.order = Order::InTurn;
-    let prompt = state.race.prompt.text().to_owned();
-    if state.race.is_running() || state.race.entries.len() < MIN_COLUMNS || prompt.trim().is_empty() {
-        return Vec::new();
-    }
-    notify(state, "the race runs in turn, one column after another", false);
-    begin(state, prompt, Order::InTurn)
+    Ok(begin(state, order))
 }
 
 /// Why these columns don't fit in memory at once, with the figures; `None` where they do, or nothing is known.
@@ -324,7 +317,7 @@ pub(super) fn excess(state: &State, entries: &[Entry]) -> Option<String> {
     })
 }
 
-fn begin(state: &mut State, prompt: String, order: Order) -> Vec<Effect> {
+fn begin(state: &mut State, order: RaceOrder) -> Vec<Effect> {
     // Sessions of the last race that failed have been looked at, or never will be.
     let old = put_away(state);
     for id in old.iter().flat_map(|race| &race.lanes).filter(|lane| lane.is_own).filter_map(|lane| lane.session) {
@@ -332,16 +325,14 @@ fn begin(state: &mut State, prompt: String, order: Order) -> Vec<Effect> {
             session::remove(state, id);
         }
     }
-    let names = race::names(&state.race.entries);
-    let entries = state.race.entries.clone();
+    let RaceOrder { entries, order, prompt, system, lockstep, blind } = order;
+    let names = race::names(&entries);
     let id = next_id(state);
-    let blind = state.race.blind;
-    let lockstep = std::mem::take(&mut state.race.lockstep);
     let race = Race {
         id,
         at: state.now,
         prompt,
-        system: state.race.system.clone(),
+        system,
         order,
         lockstep,
         pace: if lockstep && order == Order::Together { Pace::Together } else { Pace::Free },
@@ -353,8 +344,24 @@ fn begin(state: &mut State, prompt: String, order: Order) -> Vec<Effect> {
         vote: None,
         draft: Draft::new(id),
     };
+    state.race.race = Some(Box::new(race));
+    // A shuffle takes a random number, which only the driver can draw.
+    if blind { vec![Effect::Draw] } else { Vec::new() }
+}
+
+/// Show a race that has begun.
+pub(super) fn show(state: &mut State, order: RaceOrder) {
     let races = &mut state.race;
-    races.race = Some(Box::new(race));
+    // What "again" runs.
+    races.entries = order.entries;
+    races.system = order.system;
+    races.blind = order.blind;
+    if races.prompt.text() != order.prompt {
+        races.prompt = Editor::with_text(&order.prompt);
+    }
+    if !order.lockstep {
+        races.order = order.order;
+    }
     races.typing = false;
     races.face = Face::Answers;
     races.diff = None;
@@ -363,8 +370,6 @@ fn begin(state: &mut State, prompt: String, order: Order) -> Vec<Effect> {
     races.chosen = 0;
     races.other = 1;
     state.screen = Screen::Race;
-    // A shuffle takes a random number, which only the driver can draw.
-    if blind { vec![Effect::Draw] } else { Vec::new() }
 }
 
 /// A random number was drawn: the columns of a blind race are shuffled.
@@ -375,13 +380,13 @@ pub(super) fn drawn(state: &mut State, number: u64) {
 }
 
 /// End the race that runs; what has come stays.
-fn cancel(state: &mut State) -> Vec<Effect> {
+pub(super) fn cancel(state: &mut State) -> Vec<Effect> {
     let Some(race) = state.race.race.as_mut().filter(|race| race.is_running()) else { return Vec::new() };
     race.is_cancelled = true;
     race.awaits_shuffle = false;
     let busy: Vec<SessionId> =
         race.lanes.iter().filter(|lane| lane.stage == Stage::Answering).filter_map(|lane| lane.session).collect();
-    busy.into_iter().flat_map(|id| session::cancel_one(state, id)).collect()
+    busy.into_iter().flat_map(|id| session::cancel(state, id)).collect()
 }
 
 /// Turn the order of the next race.
@@ -404,24 +409,32 @@ fn turn_blind(state: &mut State) {
 
 /// Open the vote.
 fn open_vote(state: &mut State) {
-    match &state.race.race {
-        Some(race) if race.is_running() => notify(state, "wait for all answers before you vote", true),
-        Some(race) if race.vote.is_some() => notify(state, "you have voted on this race", true),
-        Some(race) if race.lanes.iter().filter(|lane| lane.answer.is_some()).count() >= MIN_COLUMNS => {
-            state.overlay = Some(Overlay::Vote { chosen: state.race.chosen });
-        }
-        _ => notify(state, "there are no two answers to vote on", true),
+    match can_vote(state) {
+        Ok(()) => state.overlay = Some(Overlay::Vote { chosen: state.race.chosen }),
+        Err(refused) => notify(state, refused.reason, true),
     }
 }
 
-/// Take the vote: a column, or the row behind them for a tie. A column without an answer takes no part.
-pub(super) fn vote(state: &mut State, chosen: usize, at: Moment) -> Vec<Effect> {
-    let Some(race) = &mut state.race.race else { return Vec::new() };
+fn can_vote(state: &State) -> Result<(), Refused> {
+    let reason = match &state.race.race {
+        Some(race) if race.is_running() => {
+            return Err(Refused::new(Cause::Busy, "wait for all answers before you vote"));
+        }
+        Some(race) if race.vote.is_some() => "you have voted on this race",
+        Some(race) if race.lanes.iter().filter(|lane| lane.answer.is_some()).count() >= MIN_COLUMNS => return Ok(()),
+        _ => "there are no two answers to vote on",
+    };
+    Err(Refused::new(Cause::Invalid, reason))
+}
+
+/// Take the vote: a column, or none for a tie. A column without an answer takes no part.
+pub(super) fn vote(state: &mut State, winner: Option<usize>) -> Result<Vec<Effect>, Refused> {
+    can_vote(state)?;
+    let at = state.now;
+    let Some(race) = &mut state.race.race else { return Ok(Vec::new()) };
     let voted: Vec<usize> = (0..race.lanes.len()).filter(|place| race.lanes[*place].answer.is_some()).collect();
-    let winner = (chosen < race.lanes.len()).then_some(chosen);
     if winner.is_some_and(|winner| !voted.contains(&winner)) {
-        notify(state, "this column has no answer", true);
-        return Vec::new();
+        return Err(Refused::new(Cause::Invalid, "this column has no answer"));
     }
     race.vote = Some(winner);
     let record = race.vote_record(at.unix.saturating_mul(1000));
@@ -438,7 +451,7 @@ pub(super) fn vote(state: &mut State, chosen: usize, at: Moment) -> Vec<Effect> 
     state.race.votes.push(vote);
     rate(state);
     // What the machine shows while someone reads is nothing.
-    history::remember(state, record, state.now.uptime, None)
+    Ok(history::remember(state, record, state.now.uptime, None))
 }
 
 /// Show the chosen answer against the other, or the answers again.
@@ -485,7 +498,7 @@ pub(super) fn turn_lockstep(state: &mut State) -> Vec<Effect> {
         }
         _ => {
             state.race.lockstep = true;
-            let effects = start(state);
+            let effects = run(state);
             if state.race.is_running() {
                 state.race.face = Face::Lockstep;
             }
@@ -494,8 +507,8 @@ pub(super) fn turn_lockstep(state: &mut State) -> Vec<Effect> {
     }
 }
 
-/// Let columns that have parted go on.
-pub(super) fn go_on(state: &mut State) -> Vec<Effect> {
+/// Let columns that have diverged continue.
+pub(super) fn resume(state: &mut State) -> Vec<Effect> {
     let Some(mut race) = state.race.race.take() else { return Vec::new() };
     let effects = if race.pace == Pace::Held { course::release(state, &mut race) } else { Vec::new() };
     state.race.race = Some(race);

@@ -5,11 +5,11 @@ use wire::{Channel, Counters, Event as Said, Failure, FailureKind, Finish, Piece
 
 use super::energy_tests::metered;
 use super::tests::{Program, loaded, sample};
-use crate::action::RaceOrder;
+use crate::command::{Force, What};
 use crate::event::{HistoryEvent, Moment, WorkerEvent};
 use crate::history::{Entry as HistoryEntry, Kind, Record};
 use crate::race::rating::{Contender, Vote};
-use crate::race::{Entry, Order, Stage, Winners};
+use crate::race::{Entry, Order, RaceOrder, Stage, Winners};
 use crate::session::{Phase, WorkerId};
 use crate::settings::SessionSettings;
 use crate::state::{Overlay, Screen};
@@ -23,7 +23,14 @@ pub(super) fn program(models: &[&str], order: Order, blind: bool) -> Program {
         .map(|name| Entry::new(program.state.model(name).unwrap().clone(), SessionSettings::default()))
         .collect();
     let prompt = "why?".to_owned();
-    program.act(Action::Race(Box::new(RaceOrder { entries, order, prompt, system: None, lockstep: false, blind })));
+    program.command(What::StartRace(Box::new(RaceOrder {
+        entries,
+        order,
+        prompt,
+        system: None,
+        lockstep: false,
+        blind,
+    })));
     program
 }
 
@@ -261,7 +268,7 @@ fn a_loaded_session_gets_its_conversation_back() {
     let mut program = Program::new();
     program.happens(Event::Sample(Box::new(sample(4, 10_000_000_000))));
     let settings = Entry::new(program.state.model("alpha").unwrap().clone(), SessionSettings::default()).settings;
-    program.act(Action::Start { model: "alpha".into(), settings: Box::new(settings), force: false });
+    program.command(What::StartSession { model: "alpha".into(), settings: Box::new(settings), force: Force::No });
     let session = program.state.fleet.sessions[0].worker;
     program.happens(Event::Worker(session, WorkerEvent::Said(loaded())));
     let said = crate::session::Turn::said(wire::Role::System, "keep me".into());
@@ -428,8 +435,8 @@ fn lockstep() -> Program {
     let entry = |name: &&str| Entry::new(program.state.model(name).unwrap().clone(), SessionSettings::default());
     let entries = ["alpha", "beta"].iter().map(entry).collect();
     let prompt = "why?".to_owned();
-    let order = RaceOrder { entries, order: Order::InTurn, prompt, system: None, lockstep: true, blind: false };
-    program.act(Action::Race(Box::new(order)));
+    let order = RaceOrder { entries, order: Order::Together, prompt, system: None, lockstep: true, blind: false };
+    program.command(What::StartRace(Box::new(order)));
     load(&mut program, 0);
     let effects = load(&mut program, 1);
     assert_eq!(allowed(&program, &effects), [(0, 1), (1, 1)], "each draws its first token");

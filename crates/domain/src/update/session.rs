@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use wire::{Generate, Load, Message, Prompt, Request, Role, Sampling};
 
+use super::command::Outcome;
 use super::{context, history, list_sessions, next_id, notify};
-use crate::action::Action;
+use crate::command::{Cause, Force, Refused, Value};
 use crate::effect::Effect;
 use crate::event::Moment;
 use crate::figure::Figure;
@@ -15,58 +16,35 @@ use crate::plan::{self, Claim};
 use crate::preset::over;
 use crate::session::{End, Figures, Phase, Session, SessionId, Step, Turn, WorkerId};
 use crate::settings::SessionSettings;
-use crate::state::{Focus, Overlay, Screen, State, Tab};
+use crate::state::{State, Tab};
 
-/// Start a model, or say why not.
-pub(super) fn start(state: &mut State, id: &str, settings: SessionSettings, force: bool) -> Vec<Effect> {
+/// Start a model.
+pub(super) fn start(state: &mut State, id: &str, settings: SessionSettings, force: Force) -> Outcome {
     let Some(model) = state.model(id).cloned() else {
-        notify(state, "this model is gone", true);
-        return Vec::new();
+        return Err(Refused::new(Cause::NotFound, "this model is gone"));
     };
-    if !model.is_runnable() {
-        if !model.can_be_tried() {
-            notify(state, format!("{} can't be run: {}", model.name, model.status), true);
-            return Vec::new();
-        }
-        if !force {
-            state.overlay = Some(Overlay::TryAnyway { model: model.id.clone(), settings: Box::new(settings) });
-            return Vec::new();
-        }
+    if !model.is_runnable() && !model.can_be_tried() {
+        let reason = format!("{} can't be run: {}", model.name, model.status);
+        return Err(Refused::new(Cause::NotRunnable, reason));
     }
-    start_model(state, model.forced(), settings, force)
-}
-
-/// Start a model that something speaks against, where it fits.
-pub(super) fn try_anyway(state: &mut State, id: &str, settings: SessionSettings) -> Vec<Effect> {
-    let Some(model) = state.model(id).cloned() else {
-        notify(state, "this model is gone", true);
-        return Vec::new();
-    };
-    start_model(state, model.forced(), settings, false)
-}
-
-fn start_model(state: &mut State, model: Arc<Model>, settings: SessionSettings, force: bool) -> Vec<Effect> {
-    if let Some(shortened) = plan::shortened(&model, &settings) {
-        notify(state, shortened, false);
+    if !model.is_runnable() && force == Force::No {
+        let reason = format!("{} is refused by the check of its file: {}", model.name, model.status);
+        return Err(Refused::new(Cause::Unsafe, reason).with_hint("--force starts it all the same"));
     }
+    let model = model.forced();
     let settings = plan::settings_for(&model, settings);
     let planned = plan::plan(&model, &settings);
     let measured = state.machine.sample.is_some();
     if measured
-        && !force
+        && force != Force::All
         && let Err(refusal) = plan::admit(state, planned)
     {
-        let settings = Box::new(settings);
-        state.overlay = Some(Overlay::Refused { model: model.id.clone(), settings, refusal });
-        return Vec::new();
+        let reason = format!("{} {refusal}", model.name);
+        return Err(Refused::new(Cause::Memory(Box::new(refusal)), reason).with_hint(refusal.remedy()));
     }
     let id = create(state, model, settings);
-    state.fleet.chosen = Some(id);
-    state.fleet.focus = Focus::Prompt;
-    state.fleet.tab = Tab::Conversation;
-    state.fleet.scroll = 0;
-    state.screen = Screen::Fleet;
-    if measured || force { spawn(state, id) } else { Vec::new() }
+    let effects = if measured || force == Force::All { spawn(state, id) } else { Vec::new() };
+    Ok((Value::Session(id), effects))
 }
 
 /// Put a session on the list. It has no worker yet.
@@ -203,11 +181,16 @@ pub(super) fn ask(state: &mut State, id: SessionId, prompt: Prompt, ask: Ask) ->
 }
 
 /// Begin a generation with a prompt from outside the conversation, which it becomes.
-pub(super) fn begin(state: &mut State, id: SessionId, prompt: Prompt, wanted: Wanted) -> Vec<Effect> {
-    let Some(session) = find(state, id) else { return Vec::new() };
+pub(super) fn begin(
+    state: &mut State,
+    id: SessionId,
+    prompt: Prompt,
+    wanted: Wanted,
+    is_recorded: bool,
+) -> Result<Vec<Effect>, Refused> {
+    let session = find(state, id).ok_or_else(gone)?;
     if session.phase != Phase::Ready {
-        notify(state, "the session is not ready", true);
-        return Vec::new();
+        return Err(Refused::new(Cause::Busy, "the session is not ready"));
     }
     session.turns = match &prompt {
         Prompt::Chat(messages) => {
@@ -216,8 +199,14 @@ pub(super) fn begin(state: &mut State, id: SessionId, prompt: Prompt, wanted: Wa
         Prompt::Raw(text) => vec![Turn::said(Role::User, text.clone())],
     };
     session.n_dropped = 0;
-    history::open_draft(state, id);
-    generate(state, id, Asked { wanted, ..Asked::new(prompt) })
+    if is_recorded {
+        history::open_draft(state, id);
+    }
+    Ok(generate(state, id, Asked { wanted, ..Asked::new(prompt) }))
+}
+
+fn gone() -> Refused {
+    Refused::new(Cause::NotFound, "this session is gone")
 }
 
 /// What an answer must look like, and the texts that end it.
@@ -319,13 +308,8 @@ fn messages(turns: &[Turn], n_dropped: usize) -> Vec<Message> {
     messages
 }
 
-/// Cancel the chosen session's answer.
-pub(super) fn cancel(state: &mut State) -> Vec<Effect> {
-    state.fleet.chosen.map_or_else(Vec::new, |id| cancel_one(state, id))
-}
-
-/// Cancel a session's answer.
-pub(super) fn cancel_one(state: &mut State, id: SessionId) -> Vec<Effect> {
+/// Cancel a session's answer; one that has ended needs nothing more.
+pub(super) fn cancel(state: &mut State, id: SessionId) -> Vec<Effect> {
     let Some(session) = find(state, id) else { return Vec::new() };
     let Phase::Busy { generation, step } = &mut session.phase else { return Vec::new() };
     *step = Step::Cancelling;
@@ -333,29 +317,15 @@ pub(super) fn cancel_one(state: &mut State, id: SessionId) -> Vec<Effect> {
     vec![Effect::Tell { worker: session.worker, request }]
 }
 
-/// Stop the chosen session; asks first while it answers. One that has ended is put away.
-pub(super) fn stop(state: &mut State) -> Vec<Effect> {
-    let Some(session) = chosen(state) else { return Vec::new() };
-    if session.is_busy() {
-        let question = format!("{} is answering. Stop it?", session.name);
-        state.overlay = Some(Overlay::Confirm { question, then: Box::new(Action::Stop) });
-        return Vec::new();
-    }
-    stop_now(state)
-}
-
-/// Stop the chosen session without asking.
-pub(super) fn stop_now(state: &mut State) -> Vec<Effect> {
-    let Some(session) = chosen(state) else { return Vec::new() };
+/// Stop a session. One that has ended, or never began, leaves the list.
+pub(super) fn stop(state: &mut State, id: SessionId) -> Result<Vec<Effect>, Refused> {
+    let session = find(state, id).ok_or_else(gone)?;
     if matches!(session.phase, Phase::Failed { .. } | Phase::Queued) {
-        let id = session.id;
         let effects = history::remember_answer(state, id);
         remove(state, id);
-        return effects;
+        return Ok(effects);
     }
-    let id = session.id;
-    state.fleet.focus = Focus::Table;
-    stop_one(state, id)
+    Ok(stop_one(state, id))
 }
 
 /// Stop a session that has a worker.
@@ -370,22 +340,10 @@ pub(super) fn stop_one(state: &mut State, id: SessionId) -> Vec<Effect> {
     effects
 }
 
-/// Restart the chosen session; asks first while it answers.
-pub(super) fn restart(state: &mut State) -> Vec<Effect> {
-    let Some(session) = chosen(state) else { return Vec::new() };
-    if session.is_busy() {
-        let question = format!("{} is answering. Restart it?", session.name);
-        state.overlay = Some(Overlay::Confirm { question, then: Box::new(Action::Restart) });
-        return Vec::new();
-    }
-    restart_now(state)
-}
-
-/// Restart the chosen session without asking. The old worker is stopped; what it still says is dropped.
-pub(super) fn restart_now(state: &mut State) -> Vec<Effect> {
+/// Restart a session. The old worker is stopped; what it still reports is dropped.
+pub(super) fn restart(state: &mut State, id: SessionId) -> Result<Vec<Effect>, Refused> {
     let now = state.now;
-    let Some(session) = chosen(state) else { return Vec::new() };
-    let id = session.id;
+    let session = find(state, id).ok_or_else(gone)?;
     let old = session.is_live().then_some(session.worker);
     session.finish(End::failed("the session was restarted"), now);
     session.settings.context = plan::context(&session.model, session.settings.context);
@@ -394,37 +352,30 @@ pub(super) fn restart_now(state: &mut State) -> Vec<Effect> {
     effects.extend(history::remember_answer(state, id));
     effects.extend(spawn(state, id));
     effects.extend(share_threads(state));
-    effects
+    Ok(effects)
 }
 
-/// Forget the chosen session's conversation.
-pub(super) fn clear(state: &mut State) -> Vec<Effect> {
-    let Some(session) = chosen(state) else { return Vec::new() };
+/// Drop a session's conversation.
+pub(super) fn clear(state: &mut State, id: SessionId) -> Result<Vec<Effect>, Refused> {
+    let session = find(state, id).ok_or_else(gone)?;
     if session.is_busy() {
-        notify(state, "wait for the answer, or cancel it", true);
-        return Vec::new();
+        return Err(Refused::new(Cause::Busy, "wait for the answer, or cancel it"));
     }
     session.turns.clear();
     session.n_dropped = 0;
     session.n_past = 0;
     session.figures = Figures::default();
-    let effects = match session.phase {
+    Ok(match session.phase {
         Phase::Ready => vec![Effect::Tell { worker: session.worker, request: Request::Forget }],
         _ => Vec::new(),
-    };
-    state.fleet.scroll = 0;
-    effects
+    })
 }
 
-/// Change a setting of the chosen session.
-pub(super) fn set(state: &mut State, name: &str, value: &str) -> Vec<Effect> {
-    let Some(session) = chosen(state) else {
-        notify(state, "choose a session first", true);
-        return Vec::new();
-    };
+/// Change a setting of a session.
+pub(super) fn set(state: &mut State, id: SessionId, name: &str, value: &str) -> Outcome {
+    let session = find(state, id).ok_or_else(gone)?;
     if let Err(error) = session.settings.set(name, value) {
-        notify(state, format!("{name} {error}"), true);
-        return Vec::new();
+        return Err(Refused::new(Cause::Invalid, format!("{name} {error}")));
     }
     let when = match name {
         "threads" => "now",
@@ -434,8 +385,8 @@ pub(super) fn set(state: &mut State, name: &str, value: &str) -> Vec<Effect> {
         }
         _ => "at the next restart",
     };
-    notify(state, format!("{name} = {value}, in force {when}"), false);
-    if name == "threads" { share_threads(state) } else { Vec::new() }
+    let effects = if name == "threads" { share_threads(state) } else { Vec::new() };
+    Ok((Value::Effective(when), effects))
 }
 
 /// Take a session off the list.
@@ -456,11 +407,6 @@ pub(super) fn watch(state: &State) -> Effect {
 
 pub(super) fn find(state: &mut State, id: SessionId) -> Option<&mut Session> {
     state.fleet.sessions.iter_mut().find(|session| session.id == id)
-}
-
-fn chosen(state: &mut State) -> Option<&mut Session> {
-    let id = state.fleet.chosen?;
-    find(state, id)
 }
 
 impl Turn {

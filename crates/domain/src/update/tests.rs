@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use wire::{Channel, Counters, Event as Said, Finish, Loaded, Piece, Prompt, Request, Role};
 
 use super::update;
+use crate::command::{Force, What};
 use crate::editor::Edit;
 use crate::event::{LibraryEvent, WorkerEvent};
 use crate::machine::{Core, Host, Memory, Process, Sample};
@@ -54,6 +55,11 @@ impl Program {
         self.happens(Event::Action(action))
     }
 
+    /// A command, with what becomes of it in the dashboard.
+    pub(super) fn command(&mut self, what: What) -> Vec<Effect> {
+        self.act(what.into())
+    }
+
     pub(super) fn said(&mut self, worker: WorkerId, said: Said) -> Vec<Effect> {
         self.happens(Event::Worker(worker, WorkerEvent::Said(said)))
     }
@@ -64,7 +70,7 @@ impl Program {
 
     /// Start the model of this name and have it load; gives its worker.
     pub(super) fn ready(&mut self, name: &str) -> WorkerId {
-        self.act(Action::Start { model: name.into(), settings: Box::default(), force: false });
+        self.command(start(name));
         let worker = self.state.fleet.sessions.last().unwrap().worker;
         self.happens(Event::Worker(worker, WorkerEvent::Spawned { pid: 1000 + worker.0 as u32 }));
         self.said(worker, loaded());
@@ -394,12 +400,17 @@ fn one_sample_is_one_point_in_every_series() {
     assert_eq!(program.state.machine.frozen, Some(1));
 }
 
+/// Start the model of this id as it is.
+pub(super) fn start(model: &str) -> What {
+    What::StartSession { model: model.to_owned(), settings: Box::default(), force: Force::No }
+}
+
 fn any_action() -> impl Strategy<Value = Action> {
     let all: Vec<Action> = crate::action::NAMED.iter().map(|named| named.action.clone()).collect();
     let named = prop::sample::select(all);
     prop_oneof![
         8 => named,
-        1 => Just(Action::Start { model: "alpha".into(), settings: Box::default(), force: false }),
+        1 => Just(Action::from(start("alpha"))),
         1 => "\\PC{0,8}".prop_map(|text| Action::Edit(Edit::Insert(text))),
     ]
 }

@@ -1,0 +1,188 @@
+//! What a client asks for, and what it is answered.
+//!
+//! Owned here: the commands, each of which names its target, and the replies. Absent: what follows from them
+//! (`update::command`), and which keys ask for them (`action`).
+
+use wire::Prompt;
+
+use crate::bench::Plan;
+use crate::download::{DownloadId, Order};
+use crate::form::Form;
+use crate::plan;
+use crate::quality::QualityOrder;
+use crate::race::RaceOrder;
+use crate::session::SessionId;
+use crate::settings::SessionSettings;
+
+/// Which command a reply belongs to. Chosen by the client, and unique among its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct CommandId(pub u64);
+
+/// A command with its id.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Command {
+    /// Which.
+    pub id: CommandId,
+    /// What is asked for.
+    pub what: What,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum What {
+    /// Load a model; answered with [`Value::Session`].
+    StartSession {
+        /// The model's id.
+        model: String,
+        /// How it runs.
+        settings: Box<SessionSettings>,
+        /// What is started all the same.
+        force: Force,
+    },
+    /// Stop a session. One that has ended leaves the list.
+    StopSession(SessionId),
+    /// Load a session's model again, and keep its conversation.
+    RestartSession(SessionId),
+    /// Drop a session's conversation.
+    ClearSession(SessionId),
+    /// Change a setting of a session; answered with [`Value::Effective`].
+    SetSession {
+        /// Which session.
+        session: SessionId,
+        /// A name of [`crate::settings::SESSION_FIELDS`].
+        name: String,
+        /// The value as text.
+        value: String,
+    },
+    /// Answer a prompt in place of the session's conversation.
+    Generate {
+        /// Which session.
+        session: SessionId,
+        /// What to answer.
+        prompt: Prompt,
+        /// What the answer must look like.
+        form: Option<Form>,
+        /// Texts that end it; none leaves that to the model's store.
+        stop: Vec<String>,
+        /// Whether the answer becomes a record of its own.
+        record: bool,
+    },
+    /// Cancel what a session answers.
+    CancelAnswer(SessionId),
+    /// Run a race.
+    StartRace(Box<RaceOrder>),
+    /// End the race that runs; what was answered stays.
+    CancelRace,
+    /// Let columns continue that were decoded together and have diverged.
+    ContinueRace,
+    /// Vote on the race that has ended: for a column, or for none of them.
+    Vote(Option<usize>),
+    /// Measure speeds.
+    StartBench(Box<Plan>),
+    /// End the bench that runs.
+    CancelBench,
+    /// Score a text.
+    StartPerplexity(Box<QualityOrder>),
+    /// Download files; answered with [`Value::Download`].
+    Download(Order),
+    /// Pause a download, or resume it.
+    PauseDownload(DownloadId),
+    /// End a download and discard what came.
+    CancelDownload(DownloadId),
+    /// Delete a record of the history.
+    DeleteRecord(i64),
+    /// Show the names of a blind race of the history.
+    RevealRace(i64),
+    /// Ask a process of another program to end.
+    Signal {
+        /// Its id.
+        pid: u32,
+        /// When it started, in clock ticks after boot.
+        started: u64,
+        /// Kill it.
+        kill: bool,
+    },
+}
+
+/// What a start goes ahead in spite of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Force {
+    /// Nothing.
+    #[default]
+    No,
+    /// A check that refuses the model's file.
+    File,
+    /// That, and memory that does not suffice.
+    All,
+}
+
+/// What became of a command. Each gets one reply.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reply {
+    /// Which command.
+    pub id: CommandId,
+    /// Its value, or why it was refused.
+    pub result: Result<Value, Refused>,
+}
+
+/// What a command gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Value {
+    /// It is done, or has begun.
+    Accepted,
+    /// A session was created.
+    Session(SessionId),
+    /// A download was queued, or was there.
+    Download(DownloadId),
+    /// From when on a setting is in effect.
+    Effective(&'static str),
+}
+
+/// Why a command was not carried out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refused {
+    /// Why, in one clause.
+    pub reason: String,
+    /// What could be done.
+    pub hint: Option<String>,
+    /// What kind of reason it is.
+    pub cause: Cause,
+}
+
+/// The kinds of reasons, for exit codes and dialogs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// The command makes no sense as it is.
+    Invalid,
+    /// Its target is gone.
+    NotFound,
+    /// Something else must end first.
+    Busy,
+    /// A check refuses the model's file; [`Force::File`] starts it all the same.
+    Unsafe,
+    /// The model can't be run at all.
+    NotRunnable,
+    /// The memory does not suffice for one model.
+    Memory(Box<plan::Refusal>),
+    /// The models don't fit in memory at once.
+    MemoryTogether,
+}
+
+impl Refused {
+    /// A refusal without a hint.
+    pub fn new(cause: Cause, reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), hint: None, cause }
+    }
+
+    /// The same with what could be done.
+    #[must_use]
+    pub fn with_hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&self.reason)
+    }
+}
