@@ -1,31 +1,31 @@
 //! A bench: its table, and speed over depth.
 
-use std::fmt::Write as _;
-
+use maud::{Markup, html};
 use serde_json::Value;
 
-use super::page::{escape, graded, items, number, table, text};
+use super::page::{graded, items, muted, number, table, text};
 use super::plot::curve;
 use crate::units::counted;
 
 const HEADS: [&str; 10] =
     ["", "test", "tok/s", "± 95 %", "p50 ms", "p99 ms", "TTFT ms", "J/token", "tainted", "against earlier"];
 
-pub(super) fn write(page: &mut String, body: &Value) {
+pub(super) fn markup(body: &Value) -> Markup {
     let number_of = |name: &str, thing: &str| counted(body[name].as_u64().unwrap_or(0) as usize, thing);
     let (threads, repetitions) = (number_of("threads", "thread"), number_of("wanted_repetitions", "repetition"));
     let terms = format!("{} · {threads} · {repetitions}", text(&body["machine"]));
-    let _ = writeln!(page, "<p class=\"muted\">{}</p>", escape(&terms));
-    if let Some(note) = body["note"].as_str() {
-        let _ = writeln!(page, "<p class=\"muted\">{}</p>", escape(note));
-    }
     let rows: Vec<&Value> = items(&body["rows"]).collect();
-    table(page, &HEADS, &rows.iter().map(|row| cells(row)).collect::<Vec<_>>());
-    if rows.iter().any(|row| items(&row["tainted"]).next().is_some()) {
-        let what = if body["keeps_tainted"] == true { "counted all the same" } else { "refused" };
-        let _ = writeln!(page, "<p class=\"muted\">Tainted repetitions were {what}.</p>");
+    let cells: Vec<_> = rows.iter().map(|row| cells(row)).collect();
+    let what = if body["keeps_tainted"] == true { "counted all the same" } else { "refused" };
+    html! {
+        (muted(&terms))
+        @if let Some(note) = body["note"].as_str() { (muted(note)) }
+        (table(&HEADS, &cells))
+        @if rows.iter().any(|row| items(&row["tainted"]).next().is_some()) {
+            (muted(&format!("Tainted repetitions were {what}.")))
+        }
+        (by_depth(&rows))
     }
-    by_depth(page, &rows);
 }
 
 fn cells(row: &Value) -> Vec<String> {
@@ -49,7 +49,7 @@ fn cells(row: &Value) -> Vec<String> {
 }
 
 /// Speed over depth, a curve for each model and test that was measured at several depths.
-fn by_depth(page: &mut String, rows: &[&Value]) {
+fn by_depth(rows: &[&Value]) -> Markup {
     let mut curves: Vec<(String, Vec<(f64, f64)>)> = Vec::new();
     for row in rows {
         let cell = &row["cell"];
@@ -65,13 +65,17 @@ fn by_depth(page: &mut String, rows: &[&Value]) {
         }
     }
     curves.retain(|(_, points)| points.len() > 1);
-    if curves.is_empty() {
-        return;
-    }
-    page.push_str("<h2>Speed by depth</h2>\n<div class=\"grid\">\n");
-    for (name, mut points) in curves {
+    for (_, points) in &mut curves {
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
-        curve(page, &name, &points, &|depth| format!("depth {depth:.0}"));
     }
-    page.push_str("</div>\n");
+    html! {
+        @if !curves.is_empty() {
+            h2 { "Speed by depth" }
+            div.grid {
+                @for (name, points) in &curves {
+                    @if let Some(curve) = curve(name, points, &|depth| format!("depth {depth:.0}")) { (curve) }
+                }
+            }
+        }
+    }
 }

@@ -1,8 +1,8 @@
 //! Any record as one HTML file, and as the command that runs it again.
 //!
 //! The file needs nothing but itself: styles and plots (SVG) stand in it, and no script. What came from outside (prompts,
-//! answers, names) is escaped wherever it stands, by `page::escape`. Every kind has a file here that writes its part from
-//! the record's document.
+//! answers, names) is escaped by the templates (`maud`). Every kind has a file here that makes its part from the record's
+//! document.
 
 mod bench;
 mod command;
@@ -12,8 +12,7 @@ pub(super) mod race;
 mod suite;
 mod text;
 
-use std::fmt::Write as _;
-
+use maud::{Markup, html};
 use serde_json::Value;
 
 use crate::figure::{Grade, UNKNOWN};
@@ -21,36 +20,33 @@ use crate::history::{Kind, Measured, Reading, Record};
 use crate::race::export::date;
 use crate::units::{Bytes, digits};
 pub use command::command;
-use page::{count, escape, graded, number, panel, table, text, thoughts};
+use page::{count, graded, muted, number, panel, reasoning, table, text};
 use plot::{Bar, bars, curve};
 pub use text::text as plain_text;
 
 /// The whole file.
 pub fn html(record: &Record) -> String {
     let number = if record.id > 0 { format!(" {}", record.id) } else { String::new() };
-    let mut page = page::open(&format!("taffrail {}{number}: {}", record.kind.name(), record.title));
+    let title = format!("taffrail {}{number}: {}", record.kind.name(), record.title);
     let when = date(record.at.div_euclid(1000));
-    let _ = writeln!(page, "<p class=\"muted\">{}</p>", escape(&format!("{when} · {}", record.models.join(", "))));
-    match record.kind {
-        Kind::Bench => bench::write(&mut page, &record.body),
-        Kind::Run => run(&mut page, record),
-        Kind::Race | Kind::Vote => race::write(&mut page, &record.body),
-        Kind::Suite => suite::write(&mut page, &record.body),
-    }
-    // A race has drawn its speeds.
-    if matches!(record.kind, Kind::Run | Kind::Bench) {
-        speeds(&mut page, &record.figures);
-    }
-    machine(&mut page, &record.samples);
-    if let Some(command) = command(record) {
-        panel(&mut page, "to run it again", &command);
-    }
-    let _ = write!(
-        page,
-        "<details><summary>the record as JSON</summary><pre>{}</pre></details>\n</body></html>\n",
-        escape(&format!("{:#}", record.body))
-    );
-    page
+    let body = html! {
+        (muted(&format!("{when} · {}", record.models.join(", "))))
+        @match record.kind {
+            Kind::Bench => (bench::markup(&record.body)),
+            Kind::Run => (run(record)),
+            Kind::Race | Kind::Vote => (race::markup(&record.body)),
+            Kind::Suite => (suite::markup(&record.body)),
+        }
+        // A race has drawn its speeds.
+        @if matches!(record.kind, Kind::Run | Kind::Bench) { (speeds(&record.figures)) }
+        (machine(&record.samples))
+        @if let Some(command) = command(record) { (panel("to run it again", &command)) }
+        details {
+            summary { "the record as JSON" }
+            pre { (format!("{:#}", record.body)) }
+        }
+    };
+    page::document(&title, &body)
 }
 
 /// The turns of an answer's conversation with who speaks, the reasoning apart.
@@ -64,14 +60,8 @@ pub fn conversation(record: &Record) -> Vec<(String, String)> {
     all
 }
 
-fn run(page: &mut String, record: &Record) {
+fn run(record: &Record) -> Markup {
     let body = &record.body;
-    for (label, said) in conversation(record) {
-        match label.as_str() {
-            "reasoning" => thoughts(page, &said, body["tokens"]["reasoning"].as_u64()),
-            label => panel(page, label, &said),
-        }
-    }
     let of = &body["energy"];
     let energy = |name: &str| graded(&of[name], &of["grade"], &of["relative_uncertainty"]);
     let memory = body["memory"]["total"].as_u64().map(|bytes| Bytes(bytes).to_string());
@@ -86,14 +76,18 @@ fn run(page: &mut String, record: &Record) {
         energy("joules"),
     ];
     let heads = ["", "TTFT ms", "prompt tok/s", "tok/s", "tokens", "memory", "J/token", "J/answer"];
-    table(page, &heads, &[row]);
-    if let Some(reason) = body["energy"]["reason"].as_str() {
-        let _ = writeln!(page, "<p class=\"muted\">Energy: {}</p>", escape(reason));
+    html! {
+        @for (label, said) in conversation(record) {
+            @if label == "reasoning" { (reasoning(&said, body["tokens"]["reasoning"].as_u64())) }
+            @else { (panel(&label, &said)) }
+        }
+        (table(&heads, &[row]))
+        @if let Some(reason) = of["reason"].as_str() { (muted(&format!("Energy: {reason}"))) }
     }
 }
 
 /// All speeds as bars, with their scatter as whiskers.
-fn speeds(page: &mut String, figures: &[Measured]) {
+fn speeds(figures: &[Measured]) -> Markup {
     let bar = |figure: &Measured| {
         let test = figure.series.settings.split(" · ").next().filter(|_| figure.n > 1).unwrap_or(&figure.what);
         let range = figure.rate.zip(figure.spread).map(|(rate, spread)| ((rate - spread).max(0.0), rate + spread));
@@ -104,31 +98,40 @@ fn speeds(page: &mut String, figures: &[Measured]) {
     } else {
         ""
     };
-    // A prompt is read so much faster that beside it no generation could be told from another.
-    for (what, word) in [("pp", "prompt"), ("tg", "generation")] {
-        let all: Vec<Bar> = figures.iter().filter(|figure| figure.what == what).map(bar).collect();
-        bars(page, &format!("{word}, tokens per second{lines}"), &all, &digits);
+    let of = |what: &str| figures.iter().filter(|figure| figure.what == what).map(bar).collect::<Vec<_>>();
+    html! {
+        // A prompt is read so much faster that generations could not be compared in one plot with it.
+        @for (what, word) in [("pp", "prompt"), ("tg", "generation")] {
+            (bars(&format!("{word}, tokens per second{lines}"), &of(what), &digits))
+        }
     }
 }
 
 /// What the machine showed meanwhile.
-fn machine(page: &mut String, samples: &[Reading]) {
-    let mut plots = String::new();
-    let mut plot = |title: &str, value: &dyn Fn(&Reading) -> Option<f64>| {
+fn machine(samples: &[Reading]) -> Markup {
+    let plot = |title: &str, value: &dyn Fn(&Reading) -> Option<f64>| {
         let points: Vec<(f64, f64)> =
             samples.iter().filter_map(|reading| Some((reading.after as f64 / 1e3, value(reading)?))).collect();
-        curve(&mut plots, title, &points, &|seconds| format!("{seconds:.1} s"));
+        curve(title, &points, &|seconds| format!("{seconds:.1} s"))
     };
     let known = samples.iter().filter(|reading| reading.watts.is_some());
     let grades = known.map(|reading| reading.watts_grade).collect::<Option<Vec<_>>>();
     let grade = grades.and_then(|grades| grades.into_iter().max()).map_or(UNKNOWN, Grade::word);
-    plot(&format!("power, W ({grade})"), &|reading| reading.watts);
-    plot("busy cores, %", &|reading| reading.busy);
-    plot("memory used, GB", &|reading| reading.memory.map(|bytes| Bytes(bytes).gigabytes()));
-    plot("hottest sensor, °C", &|reading| reading.celsius);
-    plot("fastest core, MHz", &|reading| reading.mhz);
-    if !plots.is_empty() {
-        let _ = write!(page, "<h2>The machine meanwhile</h2>\n<div class=\"grid\">\n{plots}</div>\n");
+    let plots: Vec<Markup> = [
+        plot(&format!("power, W ({grade})"), &|reading| reading.watts),
+        plot("busy cores, %", &|reading| reading.busy),
+        plot("memory used, GB", &|reading| reading.memory.map(|bytes| Bytes(bytes).gigabytes())),
+        plot("hottest sensor, °C", &|reading| reading.celsius),
+        plot("fastest core, MHz", &|reading| reading.mhz),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    html! {
+        @if !plots.is_empty() {
+            h2 { "The machine meanwhile" }
+            div.grid { @for plot in plots { (plot) } }
+        }
     }
 }
 

@@ -1,78 +1,76 @@
 //! What all reports are made of: text, tables and the frame of the file.
 
-use std::fmt::Write as _;
-
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
 
 use crate::figure::Graded;
 use crate::units::{counted, digits};
 
-/// The begin of the file. A policy forbids whatever could load or run something, besides that nothing here does.
-pub(super) fn open(title: &str) -> String {
-    format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\
-         <title>{0}</title><style>\n{1}</style></head><body>\n<h1>{0}</h1>\n",
-        escape(title),
-        include_str!("style.css"),
-    )
+/// The whole file. A policy forbids whatever could load or run something, besides that nothing here does. What a
+/// terminal would obey is taken out of it.
+pub(super) fn document(title: &str, body: &Markup) -> String {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'";
+                title { (title) }
+                style { (PreEscaped(include_str!("style.css"))) }
+            }
+            body {
+                h1 { (title) }
+                (body)
+            }
+        }
+    };
+    page.into_string().replace(|c: char| !matches!(c, '\n' | '\t') && gguf::is_harmful(c), "\u{fffd}")
 }
 
-/// Text as HTML shows it, wherever it stands; without what a terminal would obey.
-pub(super) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            '\n' | '\t' => out.push(c),
-            c if gguf::is_harmful(c) => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-    }
-    out
+/// A paragraph in the background's color.
+pub(super) fn muted(text: &str) -> Markup {
+    html! { p.muted { (text) } }
 }
 
 /// A table. Cells of the first column are text, the others figures.
-pub(super) fn table(page: &mut String, heads: &[&str], rows: &[Vec<String>]) {
-    let class = |place: usize| if place == 0 { "" } else { " class=\"n\"" };
-    page.push_str("<div class=\"wide\"><table><thead><tr>");
-    for (place, head) in heads.iter().enumerate() {
-        let _ = write!(page, "<th{}>{}</th>", class(place), escape(head));
-    }
-    page.push_str("</tr></thead><tbody>\n");
-    for row in rows {
-        page.push_str("<tr>");
-        for (place, cell) in row.iter().enumerate() {
-            let _ = write!(page, "<td{}>{}</td>", class(place), escape(cell));
+pub(super) fn table(heads: &[&str], rows: &[Vec<String>]) -> Markup {
+    html! {
+        div.wide {
+            table {
+                thead { tr { @for (place, head) in heads.iter().enumerate() { th.n[place > 0] { (head) } } } }
+                tbody {
+                    @for row in rows {
+                        tr { @for (place, cell) in row.iter().enumerate() { td.n[place > 0] { (cell) } } }
+                    }
+                }
+            }
         }
-        page.push_str("</tr>\n");
     }
-    page.push_str("</tbody></table></div>\n");
 }
 
 /// A text of its own in a panel; nothing where there is none.
-pub(super) fn panel(page: &mut String, label: &str, text: &str) {
-    if !text.trim().is_empty() {
-        let _ = writeln!(
-            page,
-            "<div class=\"panel\"><span class=\"muted\">{}</span><pre>{}</pre></div>",
-            escape(label),
-            escape(text.trim())
-        );
+pub(super) fn panel(label: &str, text: &str) -> Markup {
+    html! {
+        @if !text.trim().is_empty() {
+            div.panel {
+                span.muted { (label) }
+                pre { (text.trim()) }
+            }
+        }
     }
 }
 
-/// What was thought, folded.
-pub(super) fn thoughts(page: &mut String, text: &str, count: Option<u64>) {
-    if !text.trim().is_empty() {
-        let count = count.map_or_else(String::new, |count| format!(" for {}", counted(count as usize, "token")));
-        let text = escape(text.trim());
-        let _ = writeln!(page, "<details><summary>thought{count}</summary><pre class=\"muted\">{text}</pre></details>");
+/// Reasoning, folded.
+pub(super) fn reasoning(text: &str, count: Option<u64>) -> Markup {
+    let count = count.map_or_else(String::new, |count| format!(" for {}", counted(count as usize, "token")));
+    html! {
+        @if !text.trim().is_empty() {
+            details {
+                summary { "thought" (count) }
+                pre.muted { (text.trim()) }
+            }
+        }
     }
 }
 

@@ -1,12 +1,12 @@
 //! A race, and the vote on it, from the race's document. What stands in its table and who won what serves text and
 //! Markdown (`race::export`) as well.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
+use maud::{Markup, html};
 use serde_json::Value;
 
-use super::page::{count, energy, escape, graded, items, number, panel, table, text, thoughts};
+use super::page::{count, energy, graded, items, muted, number, panel, reasoning, table, text};
 use super::plot::{Bar, bars};
 use crate::race::lockstep::visible;
 use crate::units::{Bytes, digits, or_dash, span};
@@ -15,48 +15,51 @@ use crate::units::{Bytes, digits, or_dash, span};
 pub(crate) const HEADS: [&str; 9] =
     ["", "TTFT", "prompt tok/s", "tok/s", "tokens", "thinking", "memory", "J/token", "J/answer"];
 
-pub(super) fn write(page: &mut String, body: &Value) {
+pub(super) fn markup(body: &Value) -> Markup {
     let columns: Vec<&Value> = items(&body["columns"]).collect();
-    let _ = writeln!(page, "<p class=\"muted\">{}</p>", escape(&terms(body)));
-    if let Some(vote) = vote(body) {
-        let _ = writeln!(page, "<p><strong>{}</strong></p>", escape(&vote));
+    let rows: Vec<_> = columns.iter().map(|column| row(column).to_vec()).collect();
+    html! {
+        (muted(&terms(body)))
+        @if let Some(vote) = vote(body) { p { strong { (vote) } } }
+        (panel("system prompt", text(&body["system"])))
+        (panel("prompt", text(&body["prompt"])))
+        dl { @for (word, names) in strip(body) { div { dt { (word) } dd { (names) } } } }
+        (table(&HEADS, &rows))
+        div.grid { (plots(&columns)) }
+        h2 { "Answers" }
+        div.grid {
+            @for column in &columns {
+                section.panel {
+                    h3 { (text(&column["name"])) }
+                    @if let Some(failure) = failure(column) { p.bad { (failure) } }
+                    (reasoning(text(&column["reasoning"]), column["tokens"]["reasoning"].as_u64()))
+                    pre { (text(&column["text"]).trim()) }
+                }
+            }
+        }
+        @if !body["parting"].is_null() { (parting(&body["parting"], &columns)) }
     }
-    panel(page, "system prompt", text(&body["system"]));
-    panel(page, "prompt", text(&body["prompt"]));
-    page.push_str("<dl>");
-    for (word, names) in strip(body) {
-        let _ = write!(page, "<div><dt>{word}</dt><dd>{}</dd></div>", escape(&names));
-    }
-    page.push_str("</dl>\n");
-    table(page, &HEADS, &columns.iter().map(|column| row(column).to_vec()).collect::<Vec<_>>());
-    page.push_str("<div class=\"grid\">\n");
-    let plot = |page: &mut String, title: &str, value: &dyn Fn(&Value) -> Option<f64>| {
+}
+
+fn plots(columns: &[&Value]) -> Markup {
+    let plot = |title: &str, value: &dyn Fn(&Value) -> Option<f64>| {
         let all: Vec<_> = columns
             .iter()
             .map(|column| Bar { label: text(&column["name"]).to_owned(), value: value(column), range: None })
             .collect();
-        bars(page, title, &all, &digits);
+        bars(title, &all, &digits)
     };
-    plot(page, "time to the first token, ms", &|column| column["ttft_ms"].as_f64());
-    plot(page, "generation, tokens per second", &|column| column["generation_tokens_per_second"].as_f64());
     let energies = columns.iter().map(|column| {
         let of = &column["energy"];
         let value = energy(&of["joules_per_token"], &of["grade"], &of["relative_uncertainty"]);
         Bar::energy(text(&column["name"]), value)
     });
-    bars(page, "energy of generation, joules per token", &energies.collect::<Vec<_>>(), &digits);
-    plot(page, "memory, GB", &|column| column["memory"].as_u64().map(|bytes| Bytes(bytes).gigabytes()));
-    page.push_str("</div>\n<h2>Answers</h2>\n<div class=\"grid\">\n");
-    for column in &columns {
-        let _ = writeln!(page, "<section class=\"panel\"><h3>{}</h3>", escape(text(&column["name"])));
-        if let Some(failure) = failure(column) {
-            let _ = writeln!(page, "<p class=\"bad\">{}</p>", escape(&failure));
-        }
-        thoughts(page, text(&column["reasoning"]), column["tokens"]["reasoning"].as_u64());
-        let _ = writeln!(page, "<pre>{}</pre></section>", escape(text(&column["text"]).trim()));
+    html! {
+        (plot("time to the first token, ms", &|column| column["ttft_ms"].as_f64()))
+        (plot("generation, tokens per second", &|column| column["generation_tokens_per_second"].as_f64()))
+        (bars("energy of generation, joules per token", &energies.collect::<Vec<_>>(), &digits))
+        (plot("memory, GB", &|column| column["memory"].as_u64().map(|bytes| Bytes(bytes).gigabytes())))
     }
-    page.push_str("</div>\n");
-    parting(page, &body["parting"], &columns);
 }
 
 /// Why a column failed, and what could be done.
@@ -67,35 +70,41 @@ pub(crate) fn failure(column: &Value) -> Option<String> {
 }
 
 /// Where columns in lockstep part, and what each found likely there.
-fn parting(page: &mut String, parting: &Value, columns: &[&Value]) {
-    if parting.is_null() {
-        return;
-    }
-    page.push_str("<h2>Where they part</h2>\n");
-    let _ = writeln!(page, "<p class=\"muted\">{}</p>", escape(text(&parting["said"])));
-    panel(page, "the end of what all say alike", &visible(text(&parting["before"])));
-    page.push_str("<div class=\"grid\">\n");
+fn parting(parting: &Value, columns: &[&Value]) -> Markup {
     let percent = |share: f64| format!("{:.1} %", 100.0 * share);
-    for (column, step) in columns.iter().zip(items(&parting["columns"])) {
-        let token = step["token"].as_str().zip(step["index"].as_u64());
-        let said = token.map_or_else(
-            || "ends here".to_owned(),
-            |(token, index)| format!("token {} is “{}”", index.saturating_add(1), visible(token)),
-        );
-        let title = format!("{}: {said}", text(&column["name"]));
-        let all: Vec<_> = items(&step["probable"])
-            .map(|other| Bar {
-                label: format!("“{}”", visible(text(&other["token"]))),
-                value: other["probability"].as_f64(),
-                range: None,
-            })
-            .collect();
-        if all.is_empty() {
-            let _ = writeln!(page, "<p>{}</p>", escape(&title));
+    html! {
+        h2 { "Where they part" }
+        (muted(text(&parting["said"])))
+        (panel("the end of what all say alike", &visible(text(&parting["before"]))))
+        div.grid {
+            @for (column, step) in columns.iter().zip(items(&parting["columns"])) {
+                @let title = step_title(column, step);
+                @let all = likely(step);
+                @if all.is_empty() { p { (title) } }
+                (bars(&title, &all, &percent))
+            }
         }
-        bars(page, &title, &all, &percent);
     }
-    page.push_str("</div>\n");
+}
+
+/// What a column says at a step.
+fn step_title(column: &Value, step: &Value) -> String {
+    let token = step["token"].as_str().zip(step["index"].as_u64());
+    let said = token.map_or_else(
+        || "ends here".to_owned(),
+        |(token, index)| format!("token {} is “{}”", index.saturating_add(1), visible(token)),
+    );
+    format!("{}: {said}", text(&column["name"]))
+}
+
+/// The likeliest tokens of a step.
+fn likely(step: &Value) -> Vec<Bar> {
+    let bar = |other: &Value| Bar {
+        label: format!("“{}”", visible(text(&other["token"]))),
+        value: other["probability"].as_f64(),
+        range: None,
+    };
+    items(&step["probable"]).map(bar).collect()
 }
 
 /// One line on how it was run.

@@ -1,66 +1,72 @@
 //! A suite: what passed, at which cost, and every answer.
 
-use std::fmt::Write as _;
-
+use maud::{Markup, html};
 use serde_json::Value;
 
-use super::page::{count, energy, escape, items, number, panel, table, text};
+use super::page::{count, energy, items, muted, number, panel, table, text};
 use super::plot::{Bar, bars};
 use crate::figure::{Grade, Graded};
 use crate::units::{Bytes, digits, or_dash};
 
 const HEADS: [&str; 8] = ["", "passed", "rate", "95 %", "J/answer", "s/answer", "tok/answer", "memory"];
 
-pub(super) fn write(page: &mut String, body: &Value) {
+pub(super) fn markup(body: &Value) -> Markup {
     let models: Vec<&Value> = items(&body["models"]).collect();
-    let _ = writeln!(page, "<p>{}</p>", escape(text(&body["description"])));
-    if let Some(judge) = body["judge"].as_str() {
-        let text = format!("judged in part by a model, {judge}: an opinion, not a measurement");
-        let _ = writeln!(page, "<p class=\"muted\">{}</p>", escape(&text));
-    }
-    table(page, &HEADS, &models.iter().map(|model| row(model)).collect::<Vec<_>>());
-    let plot = |page: &mut String, title: &str, unit: &dyn Fn(f64) -> String, value: &dyn Fn(&Value) -> Option<f64>| {
-        let bar = |model: &&Value| Bar { label: name(model).to_owned(), value: value(model), range: None };
-        bars(page, title, &models.iter().map(bar).collect::<Vec<_>>(), unit);
-    };
-    page.push_str("<div class=\"grid\">\n");
-    let rates: Vec<_> = models
-        .iter()
-        .map(|model| {
-            let interval = &model["interval_95"];
-            let range = interval[0].as_f64().zip(interval[1].as_f64());
-            let (value, range) = (model["rate"].as_f64(), range.map(|(low, high)| (low * 100.0, high * 100.0)));
-            Bar { label: name(model).to_owned(), value: value.map(|rate| rate * 100.0), range }
-        })
-        .collect();
-    bars(page, "passed, with the 95 % interval", &rates, &|rate| format!("{rate:.0} %"));
-    let energies: Vec<_> = models.iter().map(|model| Bar::energy(name(model), joules(model))).collect();
-    bars(page, "energy, joules an answer", &energies, &digits);
-    plot(page, "time, seconds an answer", &digits, &|model| model["seconds_per_answer"].as_f64());
-    plot(page, "memory, GB", &digits, &|model| model["memory"].as_u64().map(|bytes| Bytes(bytes).gigabytes()));
-    page.push_str("</div>\n<h2>Prompts</h2>\n");
-    for prompt in items(&body["prompts"]) {
-        let id = text(&prompt["id"]);
-        let _ = writeln!(page, "<section class=\"panel\"><h3>{}</h3>", escape(id));
-        panel(page, "prompt", text(&prompt["text"]));
-        for model in &models {
-            let answers = items(&model["answers"]);
-            for answer in answers.filter(|answer| answer["prompt"] == id) {
-                write_answer(page, name(model), answer);
+    let judge = body["judge"].as_str();
+    let judged = judge.map(|judge| format!("judged in part by a model, {judge}: an opinion, not a measurement"));
+    html! {
+        p { (text(&body["description"])) }
+        @if let Some(judged) = judged { (muted(&judged)) }
+        (table(&HEADS, &models.iter().map(|model| row(model)).collect::<Vec<_>>()))
+        div.grid { (plots(&models)) }
+        h2 { "Prompts" }
+        @for prompt in items(&body["prompts"]) {
+            section.panel {
+                h3 { (text(&prompt["id"])) }
+                (panel("prompt", text(&prompt["text"])))
+                @for model in &models {
+                    @for answer in items(&model["answers"]).filter(|answer| answer["prompt"] == prompt["id"]) {
+                        (self::answer(name(model), answer))
+                    }
+                }
             }
         }
-        page.push_str("</section>\n");
     }
 }
 
-fn write_answer(page: &mut String, name: &str, answer: &Value) {
+fn plots(models: &[&Value]) -> Markup {
+    let plot = |title: &str, value: &dyn Fn(&Value) -> Option<f64>| {
+        let bar = |model: &&Value| Bar { label: name(model).to_owned(), value: value(model), range: None };
+        bars(title, &models.iter().map(bar).collect::<Vec<_>>(), &digits)
+    };
+    let rate = |model: &&Value| {
+        let interval = &model["interval_95"];
+        let range = interval[0].as_f64().zip(interval[1].as_f64());
+        let (value, range) = (model["rate"].as_f64(), range.map(|(low, high)| (low * 100.0, high * 100.0)));
+        Bar { label: name(model).to_owned(), value: value.map(|rate| rate * 100.0), range }
+    };
+    let rates: Vec<_> = models.iter().map(rate).collect();
+    let energies: Vec<_> = models.iter().map(|model| Bar::energy(name(model), joules(model))).collect();
+    html! {
+        (bars("passed, with the 95 % interval", &rates, &|rate| format!("{rate:.0} %")))
+        (bars("energy, joules an answer", &energies, &digits))
+        (plot("time, seconds an answer", &|model| model["seconds_per_answer"].as_f64()))
+        (plot("memory, GB", &|model| model["memory"].as_u64().map(|bytes| Bytes(bytes).gigabytes())))
+    }
+}
+
+fn answer(name: &str, answer: &Value) -> Markup {
     let reasons: Vec<&str> = items(&answer["checks"]).filter_map(|check| check[1].as_str()).collect();
     let (class, mark) = if reasons.is_empty() { ("good", "✓ passed") } else { ("bad", "✗ failed") };
-    let _ = write!(page, "<details><summary>{} <span class=\"{class}\">{mark}</span>", escape(name));
-    if !reasons.is_empty() {
-        let _ = write!(page, ": {}", escape(&reasons.join("; ")));
+    html! {
+        details {
+            summary {
+                (name) " " span class=(class) { (mark) }
+                @if !reasons.is_empty() { ": " (reasons.join("; ")) }
+            }
+            pre { (text(&answer["text"]).trim()) }
+        }
     }
-    let _ = writeln!(page, "</summary><pre>{}</pre></details>", escape(text(&answer["text"]).trim()));
 }
 
 /// Joules of an answer, the mean. A record of an earlier version has the grades of its answers alone, of which the worst
