@@ -12,7 +12,7 @@ use domain::state::Screen as Shown;
 use domain::trace::Frame;
 use taffrail::app::recording::Recorder;
 use taffrail::app::replay::Replay;
-use taffrail::app::{App, Clock, dashboard, glance, survey, terminal_width};
+use taffrail::app::{App, Clock, bundle, dashboard, glance, log, survey, terminal_width};
 use taffrail::cli::{self, Command, Exit};
 use taffrail::engine::Program;
 use taffrail::{config, library, ui};
@@ -27,8 +27,13 @@ fn main() -> ExitCode {
         Err(error) => return cli::usage_error(&error).into(),
     };
     // A worker reads no settings and must start fast.
-    if let Some(Command::Worker(options)) = &cli.command {
-        return worker::run(&worker::Options { verbose: options.verbose, ..worker::Options::default() });
+    if let Some(Command::Worker) = &cli.command {
+        return worker::run(&worker::Options { verbose: cli.verbose, ..worker::Options::default() });
+    }
+    log::catch_panics();
+    let is_dashboard = cli.command.is_none();
+    if let Err(problem) = log::start(cli.verbose, cli.verbose && !is_dashboard) {
+        complain(&problem);
     }
     let loaded = config::load(&config::Sources::of_process(cli.config, cli.set));
     let mended = library::house::recover(&library::Env::read());
@@ -104,7 +109,7 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
             drop(out);
             return with_app(loaded.settings, Vec::new(), async |app: &mut App| cli::pull::run(&arguments, app).await);
         }
-        Command::Worker(_) => return Exit::Usage,
+        Command::Worker => return Exit::Usage,
     };
     match result.and_then(|exit| out.flush().map(|()| exit)) {
         Ok(exit) => exit,
@@ -207,7 +212,17 @@ fn doctor(arguments: &cli::doctor::Doctor, loaded: &config::Loaded, out: &mut im
         file: loaded.file.clone(),
         problems: loaded.problems.clone(),
         terminal: survey::Terminal::read(),
+        log: log::folder(),
     };
+    if let Some(path) = &arguments.bundle {
+        let document = format!("{:#}\n", cli::doctor::document(&findings));
+        if let Err(error) = bundle::write(path, &document, findings.file.as_deref()) {
+            complain(&format!("{}: {error}", path.display()));
+            return Ok(Exit::Failed);
+        }
+        writeln!(out, "{}", path.display())?;
+        return Ok(Exit::Done);
+    }
     cli::doctor::run(arguments, &findings, out).map(|()| Exit::Done)
 }
 

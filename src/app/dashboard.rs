@@ -134,11 +134,11 @@ impl Screen {
         let before = std::panic::take_hook();
         let main = std::thread::current().id();
         std::panic::set_hook(Box::new(move |panic| {
-            // A thread that only reads (a scan, the sensors) ends alone: what it gave stands, and the dashboard goes on.
+            // Any other thread ends alone: what it gave is kept, the log has it, and the dashboard shows a notice.
             if std::thread::current().id() == main {
                 restore();
-                before(panic);
             }
+            before(panic);
         }));
         enter()?;
         // From here on the terminal must be restored, whatever fails.

@@ -5,6 +5,7 @@
 
 mod aside;
 mod baselines;
+pub mod bundle;
 pub mod clipboard;
 mod clock;
 pub mod dashboard;
@@ -12,6 +13,7 @@ mod export;
 pub mod history;
 mod house;
 mod hub;
+pub mod log;
 mod prepare;
 pub mod recording;
 pub mod replay;
@@ -164,6 +166,9 @@ impl App {
         let (news_sender, news) = mpsc::channel(MAX_NEWS);
         let (library_sender, library) = mpsc::channel(MAX_LIBRARY);
         let (aside_sender, asides) = mpsc::channel(MAX_ASIDES);
+        let events = aside_sender.clone();
+        // One that finds no room is in the log all the same.
+        log::on_panic(move |sentence| drop(events.try_send(Event::Trouble(sentence))));
         Self {
             engine: Engine::new(program, settings.engine.clone(), news_sender),
             state: aside::recall(State::new(settings, themes)),

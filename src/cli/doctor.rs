@@ -3,7 +3,7 @@
 //! It only looks: everything it was told stands in [`Findings`], and nothing is changed.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -22,6 +22,9 @@ pub struct Doctor {
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
+    /// Pack this report, the log and the settings without secrets into a new .tar.gz file, to be attached to an issue
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    pub bundle: Option<PathBuf>,
     /// Measure what the main memory gives, and keep the figure; takes a second or two, all cores and much of the memory
     #[arg(long)]
     pub bandwidth: bool,
@@ -44,6 +47,8 @@ pub struct Findings {
     pub problems: Vec<Problem>,
     /// What the dashboard would be drawn on.
     pub terminal: Terminal,
+    /// The folder of the log.
+    pub log: Option<PathBuf>,
 }
 
 /// Access that outlives a restart, by the source that lacks it. No capability is given to taffrail itself: it starts
@@ -71,7 +76,17 @@ pub fn run(arguments: &Doctor, findings: &Findings, out: &mut impl Write) -> io:
     engine(&findings.engine, out)?;
     stores(&findings.stores, out)?;
     settings(findings, out)?;
-    terminal(&findings.terminal, out)
+    terminal(&findings.terminal, out)?;
+    log(findings.log.as_deref(), out)
+}
+
+fn log(folder: Option<&Path>, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "\nLog")?;
+    match folder {
+        Some(folder) if folder.is_dir() => line(out, Mark::Good, "log", &folder.display().to_string()),
+        Some(folder) => line(out, Mark::Absent, "log", &format!("nothing was logged yet in {}", folder.display())),
+        None => line(out, Mark::Absent, "log", "there is no home folder to write one in"),
+    }
 }
 
 /// A line: whether it is well, what it is about, and what is to be said of it.
@@ -257,8 +272,9 @@ fn is_utf8(terminal: &Terminal) -> bool {
     locale.contains("utf-8") || locale.contains("utf8") || !cfg!(target_os = "linux")
 }
 
-fn document(findings: &Findings) -> Value {
-    let Findings { sample, bandwidth, engine, stores, file, problems, terminal } = findings;
+/// The same as one document.
+pub fn document(findings: &Findings) -> Value {
+    let Findings { sample, bandwidth, engine, stores, file, problems, terminal, log } = findings;
     let source = |source: &Source| {
         let mut value = document::source(source);
         value["lasting_remedy"] = json!(lasting(source));
@@ -297,6 +313,8 @@ fn document(findings: &Findings) -> Value {
                 "hint": problem.hint,
             })).collect::<Vec<_>>(),
         },
+        "log": log.as_ref().map(|folder| folder.display().to_string()),
+        "version": env!("CARGO_PKG_VERSION"),
         "terminal": {
             "input": terminal.is_terminal.0,
             "output": terminal.is_terminal.1,

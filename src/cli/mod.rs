@@ -58,6 +58,9 @@ pub struct Cli {
     /// Recordings.
     #[command(flatten)]
     pub trace: Trace,
+    /// Log more, and show it on standard error
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
     /// Change a setting for this run, such as `ui.theme=light`
     #[arg(long = "set", global = true, value_name = "SECTION.KEY=VALUE")]
     pub set: Vec<String>,
@@ -126,7 +129,7 @@ pub enum Command {
     Doctor(doctor::Doctor),
     /// Be a worker: what the supervisor starts
     #[command(hide = true)]
-    Worker(Worker),
+    Worker,
 }
 
 /// Read the command line. What an option takes may begin with a dash: `-p "- one"`, `--seed -1`.
@@ -188,12 +191,4 @@ pub struct Show {
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
-}
-
-/// The hidden subcommand's arguments.
-#[derive(Debug, clap::Args)]
-pub struct Worker {
-    /// Log all that llama.cpp says
-    #[arg(long)]
-    pub verbose: bool,
 }

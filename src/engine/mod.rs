@@ -94,6 +94,7 @@ impl Engine {
         let (program, settings) = (self.program.clone(), self.settings.clone());
         tokio::spawn(async move {
             let path = tokio::task::spawn_blocking(prepare).await.unwrap_or_else(|_| Err(Problem::panicked()));
+            tracing::info!(worker = worker.0, "starts");
             let end = match path {
                 Ok(path) => {
                     load.path = path;
@@ -101,6 +102,13 @@ impl Engine {
                 }
                 Err(Problem { reason, hint }) => WorkerEvent::Exited { reason, expected: false, hint },
             };
+            if let WorkerEvent::Exited { reason, expected, .. } = &end {
+                if *expected {
+                    tracing::info!(worker = worker.0, reason, "ended");
+                } else {
+                    tracing::warn!(worker = worker.0, reason, "ended against its will");
+                }
+            }
             let _ = news.send((worker, end)).await;
         });
     }
@@ -118,7 +126,9 @@ impl Engine {
     fn command(&self, worker: WorkerId, command: Command) {
         if let Some(commands) = self.workers.get(&worker) {
             // A full channel means that the task is past hope of reading it; the hang timeout ends that worker.
-            let _ = commands.try_send(command);
+            if let Err(error) = commands.try_send(command) {
+                tracing::warn!(worker = worker.0, %error, "a command for a worker was dropped");
+            }
         }
     }
 

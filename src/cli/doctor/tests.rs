@@ -29,6 +29,7 @@ fn findings(well: bool) -> Findings {
         ],
         file: Some("/nowhere/config.toml".into()),
         problems: Vec::new(),
+        log: Some("/nowhere/log".into()),
         terminal: Terminal {
             is_terminal: (true, true),
             size: Some((120, 40)),
