@@ -206,6 +206,15 @@ impl Builder {
         self
     }
 
+    /// Numbers in place of the zeros of a tensor that is there.
+    #[must_use]
+    pub fn fill(mut self, name: &str, values: &[f32]) -> Self {
+        let tensor = self.tensors.iter_mut().find(|tensor| tensor.name == name);
+        let data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        tensor.unwrap_or_else(|| panic!("no tensor `{name}`")).data = Some(data);
+        self
+    }
+
     /// The same model in as many parts, the keys in the first one, as llama.cpp splits it.
     pub fn split(&self, count: u16) -> Vec<Self> {
         let each = self.tensors.len().div_ceil(usize::from(count).max(1)).max(1);
