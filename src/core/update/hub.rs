@@ -131,7 +131,7 @@ fn choose(state: &mut State) -> Vec<Effect> {
     let Some(place) = state.hub.open else { return open(state, &repository) };
     match &repository.files {
         Files::Known(quants) => match quants.get(place) {
-            Some(quant) if quant.is_whole() => fetch(state, order(&repository.id, quant)),
+            Some(quant) if quant.is_fetchable() => fetch(state, order(&repository.id, quant)),
             Some(quant) => {
                 notify(state, format!("{} can't be fetched: parts of it are missing on the hub", quant.label), true);
                 Vec::new()
