@@ -292,6 +292,7 @@ fn beside(out: &mut impl Write, model: &Model) -> io::Result<()> {
             ("data sets", list(datasets)),
             ("tags", list(tags)),
             ("system prompt", card.system.clone()),
+            ("first messages", Some(card.messages.len().to_string()).filter(|_| !card.messages.is_empty())),
             ("template", card.template.as_ref().map(|_| "the store's own, which llama.cpp does not read".to_owned())),
         ];
         let title =

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde::{Deserialize, Serialize};
+use wire::Message;
 
 use super::preset::Preset;
 use super::units::Bytes;
@@ -280,6 +281,10 @@ pub struct Card {
     pub template: Option<String>,
     /// A system prompt of the store's own.
     pub system: Option<String>,
+    /// Messages of the store's own, which go before a conversation.
+    pub messages: Vec<Message>,
+    /// The quantisation by the store's word.
+    pub file_type: Option<String>,
     /// Parameters of the store's own by name, such as `temperature`, as they are shown.
     pub parameters: Vec<(String, String)>,
     /// The same as they are used.
@@ -403,6 +408,11 @@ impl Model {
     /// The system prompt that its store gives it.
     pub fn system(&self) -> Option<&str> {
         self.card.as_deref()?.system.as_deref()
+    }
+
+    /// The messages that its store puts before a conversation.
+    pub fn messages(&self) -> &[Message] {
+        self.card.as_deref().map_or(&[], |card| &card.messages)
     }
 
     /// Quantisation, as a person knows it.

@@ -104,7 +104,8 @@ fn found(candidate: Candidate, looks: &[(u32, Look)], tries: &Tries) -> Option<F
     if let Some(summary) = summary.as_mut().filter(|_| format == Format::Gguf) {
         let file_name = first.file.path.file_name().unwrap_or_default().to_string_lossy();
         let general = summary.name.clone().unwrap_or_default();
-        summary.name_quant([&*file_name, &*name, &*general]);
+        let of_store = card.as_ref().and_then(|card| card.file_type.as_deref()).unwrap_or_default();
+        summary.name_quant([of_store, &*file_name, &*name, &*general]);
     }
     let files: Vec<_> = looks.iter().map(|(_, look)| look.file.clone()).collect();
     let mut model = Model {

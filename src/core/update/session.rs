@@ -11,7 +11,7 @@ use super::super::figure::Figure;
 use super::super::form::Form;
 use super::super::model::Model;
 use super::super::plan::{self, Claim};
-use super::super::preset::over;
+use super::super::preset::{conversation, over};
 use super::super::session::{End, Figures, Phase, Session, SessionId, Step, Turn, WorkerId};
 use super::super::settings::SessionSettings;
 use super::super::state::{Focus, Overlay, Screen, State, Tab};
@@ -273,7 +273,10 @@ fn generate(state: &mut State, id: SessionId, asked: Asked) -> Vec<Effect> {
     let Ask { max_tokens, sampling, n_probable, n_free } = ask.unwrap_or(own);
     let generate = Generate {
         id: generation,
-        prompt: with_system(&session.model, prompt),
+        prompt: match prompt {
+            Prompt::Chat(messages) => Prompt::Chat(conversation(&session.model, messages)),
+            prompt @ Prompt::Raw(_) => prompt,
+        },
         max_tokens: max_tokens.or(preset.max_tokens),
         sampling: over(sampling, &preset.sampling),
         grammar,
@@ -288,17 +291,6 @@ fn generate(state: &mut State, id: SessionId, asked: Asked) -> Vec<Effect> {
     let mut effects = share_threads(state);
     effects.push(Effect::Tell { worker, request });
     effects
-}
-
-/// A conversation with the system prompt that the model's store gives it, unless it has one; an empty one stands for none.
-fn with_system(model: &Model, prompt: Prompt) -> Prompt {
-    let Prompt::Chat(mut messages) = prompt else { return prompt };
-    let own = messages.iter().any(|message| message.role == Role::System);
-    if let Some(system) = model.system().filter(|_| !own) {
-        messages.insert(0, Message { role: Role::System, content: system.to_owned() });
-    }
-    messages.retain(|message| message.role != Role::System || !message.content.is_empty());
-    Prompt::Chat(messages)
 }
 
 /// The conversation as the model is told it: without reasoning, empty turns and those that were dropped (but for the
