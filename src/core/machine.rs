@@ -64,6 +64,9 @@ pub struct Host {
     pub drivers: Vec<String>,
 }
 
+/// Whether the engine that was built in can use a GPU.
+pub const HAS_GPU_ENGINE: bool = cfg!(any(feature = "cuda", feature = "vulkan", feature = "metal", feature = "rocm"));
+
 /// One core.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Core {

@@ -60,6 +60,7 @@ pub(crate) fn summary(header: &Header) -> Summary {
         quant_source,
         is_aligned: check::is_aligned(header),
         fatal: findings.fatal,
+        fatal_on_cpu: findings.fatal_on_cpu,
         remarks: findings.remarks,
         types: types(header),
         context_length: number("context_length").filter(|&tokens| tokens > 0),

@@ -206,6 +206,28 @@ impl Builder {
         self
     }
 
+    /// Zeros of another type in a tensor that is there.
+    #[must_use]
+    pub fn retype(mut self, name: &str, tensor_type: TensorType) -> Self {
+        let tensor = self.tensors.iter_mut().find(|tensor| tensor.name == name);
+        let tensor = tensor.unwrap_or_else(|| panic!("no tensor `{name}`"));
+        (tensor.tensor_type, tensor.data) = (tensor_type, None);
+        self
+    }
+
+    /// The same keys and tensors as another architecture.
+    #[must_use]
+    pub fn renamed(mut self, from: &str, to: &str) -> Self {
+        for (key, value) in &mut self.keys {
+            if let Some(rest) = key.strip_prefix(&format!("{from}.")) {
+                *key = format!("{to}.{rest}");
+            } else if key == "general.architecture" {
+                *value = Value::String(to.to_owned());
+            }
+        }
+        self
+    }
+
     /// Numbers in place of the zeros of a tensor that is there.
     #[must_use]
     pub fn fill(mut self, name: &str, values: &[f32]) -> Self {
