@@ -36,6 +36,9 @@ pub struct Race {
     /// The system prompt
     #[arg(long)]
     system: Option<String>,
+    /// A text that ends an answer where the model writes it; may be repeated. In place of those of the models' stores
+    #[arg(long, value_name = "TEXT")]
+    stop: Vec<String>,
     /// Run all at once, rather than in turn so that none disturbs another's figures
     #[arg(long)]
     together: bool,
@@ -93,7 +96,7 @@ async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut App) -> Resul
     let now = app.state.now.unix;
     let models: Vec<_> =
         models.iter().map(|model| super::force::admit(model, arguments.force, now)).collect::<Result<_, _>>()?;
-    let entries = entries(&arguments.models, &models, settings, arguments.system.is_some())?;
+    let entries = entries(arguments, &models, settings)?;
     app.adopt(models);
     app.recall_baselines();
     // Admission needs to know the memory.
@@ -103,9 +106,9 @@ async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut App) -> Resul
     }
     // Those in lockstep are decoded together.
     let order = if arguments.together || arguments.lockstep { Order::Together } else { Order::InTurn };
-    let system = arguments.system.clone();
+    let (system, stop) = (arguments.system.clone(), arguments.stop.clone());
     let (lockstep, blind) = (arguments.lockstep, arguments.blind);
-    app.act(Action::Race(Box::new(RaceOrder { entries, order, prompt, system, lockstep, blind })));
+    app.act(Action::Race(Box::new(RaceOrder { entries, order, prompt, system, stop, lockstep, blind })));
     if let Some(Overlay::Confirm { question, .. }) = &app.state.overlay {
         let text = question.strip_suffix(". Run them in turn?").unwrap_or(question).to_owned();
         if arguments.lockstep && !arguments.together {
@@ -198,14 +201,9 @@ fn ballot(word: &str, n_columns: usize) -> Option<usize> {
 }
 
 /// The columns with their settings.
-fn entries(
-    arguments: &[String],
-    models: &[Arc<Model>],
-    settings: SessionSettings,
-    has_system: bool,
-) -> Result<Vec<Entry>, Failure> {
+fn entries(arguments: &Race, models: &[Arc<Model>], settings: SessionSettings) -> Result<Vec<Entry>, Failure> {
     let mut entries = Vec::new();
-    for (argument, model) in arguments.iter().zip(models) {
+    for (argument, model) in arguments.models.iter().zip(models) {
         let mut settings = settings;
         for pair in column(argument).1.into_iter().flat_map(|pairs| pairs.split(',')) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -217,7 +215,7 @@ fn entries(
             let _ = writeln!(io::stderr(), "taffrail: {}: {shortened}", model.name);
         }
         let entry = Entry::new(Arc::clone(model), settings);
-        for line in preset::lines(model, &entry.settings, !has_system, true) {
+        for line in preset::lines(model, &entry.settings, arguments.system.is_none(), arguments.stop.is_empty()) {
             let _ = writeln!(io::stderr(), "{}: {line}", model.name);
         }
         entries.push(entry);

@@ -194,6 +194,8 @@ pub struct RaceOrder {
     pub prompt: String,
     /// What stands before it.
     pub system: Option<String>,
+    /// Texts that end an answer, in place of those of the models' stores.
+    pub stop: Vec<String>,
     /// Whether the columns tell where they part.
     pub lockstep: bool,
     /// Hide the names until the vote.

@@ -192,8 +192,8 @@ fn stops(value: &Value) -> Vec<String> {
 }
 
 /// Texts as a line shows them: quoted, control characters escaped.
-fn quoted(texts: &[String]) -> String {
-    let texts: Vec<_> = texts.iter().map(|text| gguf::clean(&format!("{text:?}"), 60)).collect();
+pub(super) fn quoted(texts: &[impl AsRef<str>]) -> String {
+    let texts: Vec<_> = texts.iter().map(|text| gguf::clean(&format!("{:?}", text.as_ref()), 60)).collect();
     texts.join(", ")
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
+use wire::Finish;
 
 use super::{Lane, Race, per_token};
 use crate::core::energy::Report;
@@ -35,6 +36,7 @@ pub fn document(race: &Race) -> Value {
         "at": race.at.unix,
         "prompt": race.prompt,
         "system": race.system,
+        "stop": race.stop,
         "order": race.order,
         "blind": race.blind,
         "columns": race.lanes.iter().enumerate().map(|(place, lane)| column(race, place, lane)).collect::<Vec<_>>(),
@@ -67,9 +69,13 @@ fn column(race: &Race, place: usize, lane: &Lane) -> Value {
         "text": answer.map(|turn| &turn.text),
         "reasoning": answer.map(|turn| &turn.reasoning),
         "finish": answer.and_then(|turn| match turn.end.as_ref()? {
+            // As the document of one answer has it.
+            End::Finished(Finish::StopText) => Some(Finish::Stop),
             End::Finished(finish) => Some(*finish),
             End::Failed { .. } => None,
         }),
+        "stopped_at_stop_text":
+            answer.is_some_and(|turn| matches!(turn.end, Some(End::Finished(Finish::StopText)))),
         "error": match &lane.stage {
             super::Stage::Failed { reason, hint } => Some(json!({ "reason": reason, "hint": hint })),
             _ => None,

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::page::{count, energy, escape, graded, items, number, panel, table, text, thoughts};
 use super::plot::{Bar, bars};
+use crate::core::preset::quoted;
 use crate::core::race::lockstep::visible;
 use crate::core::units::{Bytes, digits, or_dash, span};
 
@@ -110,6 +111,10 @@ pub(in crate::core) fn terms(body: &Value) -> String {
             // They were of this width before.
             parts.push(format!("{name} {}", first.as_f64().unwrap_or_default() as f32));
         }
+    }
+    let stop: Vec<&str> = items(&body["stop"]).filter_map(Value::as_str).collect();
+    if !stop.is_empty() {
+        parts.push(format!("stop {}", quoted(&stop)));
     }
     if body["blind"] == true {
         parts.push("blind".to_owned());

@@ -260,7 +260,7 @@ pub(super) fn run(state: &mut State, order: RaceOrder) -> Vec<Effect> {
     state.race.entries = order.entries;
     state.race.order = order.order;
     state.race.prompt = Editor::with_text(&order.prompt);
-    state.race.system = order.system;
+    (state.race.system, state.race.stop) = (order.system, order.stop);
     start(state)
 }
 
@@ -342,6 +342,7 @@ fn begin(state: &mut State, prompt: String, order: Order) -> Vec<Effect> {
         at: state.now,
         prompt,
         system: state.race.system.clone(),
+        stop: state.race.stop.clone(),
         order,
         lockstep,
         pace: if lockstep && order == Order::Together { Pace::Together } else { Pace::Free },

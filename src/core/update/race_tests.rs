@@ -23,7 +23,15 @@ pub(super) fn program(models: &[&str], order: Order, blind: bool) -> Program {
         .map(|name| Entry::new(program.state.model(name).unwrap().clone(), SessionSettings::default()))
         .collect();
     let prompt = "why?".to_owned();
-    program.act(Action::Race(Box::new(RaceOrder { entries, order, prompt, system: None, lockstep: false, blind })));
+    program.act(Action::Race(Box::new(RaceOrder {
+        entries,
+        order,
+        prompt,
+        system: None,
+        stop: Vec::new(),
+        lockstep: false,
+        blind,
+    })));
     program
 }
 
@@ -428,7 +436,15 @@ fn lockstep() -> Program {
     let entry = |name: &&str| Entry::new(program.state.model(name).unwrap().clone(), SessionSettings::default());
     let entries = ["alpha", "beta"].iter().map(entry).collect();
     let prompt = "why?".to_owned();
-    let order = RaceOrder { entries, order: Order::InTurn, prompt, system: None, lockstep: true, blind: false };
+    let order = RaceOrder {
+        entries,
+        order: Order::InTurn,
+        prompt,
+        system: None,
+        stop: Vec::new(),
+        lockstep: true,
+        blind: false,
+    };
     program.act(Action::Race(Box::new(order)));
     load(&mut program, 0);
     let effects = load(&mut program, 1);

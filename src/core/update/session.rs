@@ -197,9 +197,9 @@ pub(super) struct Ask {
     pub(super) n_free: Option<u32>,
 }
 
-/// Have a session that is ready answer a prompt from outside its conversation.
-pub(super) fn ask(state: &mut State, id: SessionId, prompt: Prompt, ask: Ask) -> Vec<Effect> {
-    generate(state, id, Asked { ask: Some(ask), ..Asked::new(prompt) })
+/// Have a session that is ready answer a prompt from outside its conversation, up to one of some texts.
+pub(super) fn ask(state: &mut State, id: SessionId, prompt: Prompt, ask: Ask, stop: Vec<String>) -> Vec<Effect> {
+    generate(state, id, Asked { ask: Some(ask), wanted: (None, stop), ..Asked::new(prompt) })
 }
 
 /// Begin a generation with a prompt from outside the conversation, which it becomes.
