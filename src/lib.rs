@@ -9,6 +9,7 @@ pub mod config;
 pub mod core;
 pub mod engine;
 pub mod history;
+pub mod json;
 pub mod library;
 pub mod telemetry;
 pub mod ui;

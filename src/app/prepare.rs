@@ -17,6 +17,12 @@ pub(super) fn prepare(model: &Model, n_gpu_layers: Option<u32>) -> Result<PathBu
         reason: format!("{} could not be written out: {error}", model.name),
         hint: Some("the starter models need some megabytes in the data folder".to_owned()),
     })?;
+    if path.to_str().is_none() {
+        return Err(Problem {
+            reason: "its path is not UTF-8, and llama.cpp is called with no other".to_owned(),
+            hint: Some("rename the file, or link to it under another name".to_owned()),
+        });
+    }
     if model.overridden.is_some() {
         return Ok(path);
     }

@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::output::ended;
 use super::run::{Failure, prompt_text};
-use super::{Exit, SessionOptions, json};
+use super::{Exit, SessionOptions};
 use crate::app::App;
 use crate::core::action::RaceOrder;
 use crate::core::model::Model;
@@ -254,7 +254,7 @@ fn print(arguments: &Race, race: &core::Race, parting: Option<&Parting>, has_ask
         if arguments.lockstep {
             document["lockstep"] = lockstep::document(race, parting);
         }
-        json::write(&mut out, &document)?;
+        crate::json::write(&mut out, &document)?;
     } else if arguments.html {
         out.write_all(export::html(race).as_bytes())?;
     } else if arguments.markdown {

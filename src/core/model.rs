@@ -1,5 +1,6 @@
 //! A model as the library knows it: one row, whatever its files.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -338,6 +339,11 @@ impl Model {
     /// The file to load: the first part.
     pub fn path(&self) -> Option<&PathBuf> {
         self.files.first().map(|file| &file.path)
+    }
+
+    /// The path of its first file as text, in which U+FFFD stands for what is no Unicode; JSON has no other way.
+    pub fn path_text(&self) -> Option<Cow<'_, str>> {
+        self.path().map(|path| path.to_string_lossy())
     }
 
     /// All its places: itself, then its copies.

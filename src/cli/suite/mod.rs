@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::output::Output;
 use super::run::{Failure, read_text, some};
 use super::table::{self, Column};
-use super::{Exit, SessionOptions, json as document};
+use super::{Exit, SessionOptions};
 use crate::app::{App, terminal_width};
 use crate::core::answer;
 use crate::core::figure::{Graded, UNKNOWN};
@@ -137,7 +137,7 @@ pub async fn ask(
     let mut output = Output::default();
     output.print(|out| {
         if arguments.common.json {
-            document::write(out, &results.document("taffrail/suite/1"))
+            crate::json::write(out, &results.document("taffrail/suite/1"))
         } else {
             results.write(out, terminal_width())
         }
@@ -173,7 +173,7 @@ pub async fn pick_one(
             written["tied_with"] = tied.iter().skip(1).map(|tally| json!(tally.name)).collect();
             written["by"] = json!(by);
             written["at_least"] = json!(arguments.at_least / 100.0);
-            document::write(out, &written)
+            crate::json::write(out, &written)
         } else {
             results.write_pick(out, by, arguments, &tied)
         }

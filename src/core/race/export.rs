@@ -59,7 +59,7 @@ fn column(race: &Race, place: usize, lane: &Lane) -> Value {
             "id": lane.model.id,
             "name": lane.model.name,
             "quant": lane.model.quant(),
-            "path": lane.model.path(),
+            "path": lane.model.path_text(),
         },
         "settings": {
             "context": lane.loaded.as_ref().map_or(lane.settings.context, |loaded| loaded.n_ctx),
