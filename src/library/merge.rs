@@ -16,7 +16,7 @@ use super::index::{Index, Stamp};
 use super::shelf::{Item, Shelf};
 use super::spread::spread;
 use super::walk::open;
-use crate::core::model::{Digest, Format, Model, Status, Store};
+use crate::core::model::{Card, Digest, Format, Model, Status, Store};
 
 /// Bytes of a file's head that its fingerprint is of: names and figures of the model.
 const HEAD: usize = 16 << 10;
@@ -143,7 +143,7 @@ impl<'a> Groups<'a> {
                     // What has a prompt of its own is somebody's making of the model, and not the model.
                     let order = |number: &usize| {
                         let model = &self.items[*number].model;
-                        let has_prompt = matches!(nature(model), (_, Some(_), ..) | (.., [_, ..]));
+                        let has_prompt = matches!(nature(model), Some((_, Some(_), ..) | (.., [_, ..])));
                         (!model.is_runnable(), model.store, has_prompt, *number)
                     };
                     group.sort_unstable_by_key(order);
@@ -188,12 +188,15 @@ fn put_together<'a>(places: &[(usize, &'a Arc<Model>)]) -> Vec<(usize, Arc<Model
 /// Template, prompt, parameters and messages of a store's own.
 type Nature<'a> = (Option<&'a str>, Option<&'a str>, &'a [(String, String)], &'a [Message]);
 
-/// What makes two models of one content different all the same.
-fn nature(model: &Model) -> Nature<'_> {
-    let card = model.card.as_deref().filter(|_| model.store == Store::Ollama);
-    card.map_or((None, None, &[], &[]), |card| {
-        (card.template.as_deref(), card.system.as_deref(), &*card.parameters, &*card.messages)
-    })
+/// What makes two models of one content different all the same. No other store has such.
+fn nature(model: &Model) -> Option<Nature<'_>> {
+    if model.store != Store::Ollama {
+        return None;
+    }
+    fn of(card: &Card) -> Nature<'_> {
+        (card.template.as_deref(), card.system.as_deref(), &card.parameters, &card.messages)
+    }
+    Some(model.card.as_deref().map_or((None, None, &[], &[]), of))
 }
 
 /// What must be the same for two models to be one: bytes, files and format.
