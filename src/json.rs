@@ -1,7 +1,7 @@
 //! JSON for standard output, harmless on a terminal.
 //!
-//! Owned here: which characters are escaped, for every document that a command writes. serde_json does the escaping that
-//! JSON itself asks for. Absent: what the documents hold. A path that is not Unicode stands in them with U+FFFD in place of
+//! Owned here: which characters are escaped, for every document that a command writes. `serde_json` does the escaping that
+//! JSON itself asks for. Absent: what the documents hold. A path that is not Unicode is written with U+FFFD in place of
 //! what is none (`Model::path_text`).
 
 use std::io::{self, Write};

@@ -341,7 +341,7 @@ impl Model {
         self.files.first().map(|file| &file.path)
     }
 
-    /// The path of its first file as text, in which U+FFFD stands for what is no Unicode; JSON has no other way.
+    /// The path of its first file as text, with U+FFFD in place of what is no Unicode; JSON has no other way.
     pub fn path_text(&self) -> Option<Cow<'_, str>> {
         self.path().map(|path| path.to_string_lossy())
     }

@@ -126,9 +126,9 @@ pub fn lines(model: &Model, settings: &SessionSettings, takes_system: bool, take
 }
 
 /// A conversation with what the model's store puts before it: the system prompt, unless the conversation has one (an empty
-/// one stands for none), and the first messages. Further system messages of the store's go behind the system prompt, since
+/// one means none), and the first messages. Further system messages of the store's go behind the system prompt, since
 /// many templates take one at the begin alone; and of two messages in a row by one role one is made.
-pub fn conversation(model: &Model, own: Vec<Message>) -> Vec<Message> {
+pub fn conversation(model: &Model, own: &[Message]) -> Vec<Message> {
     let is_system = |message: &&Message| message.role == Role::System;
     let mut systems: Vec<&str> = own.iter().filter(is_system).map(|message| message.content.as_str()).collect();
     if systems.is_empty() {
@@ -141,7 +141,7 @@ pub fn conversation(model: &Model, own: Vec<Message>) -> Vec<Message> {
     if !systems.is_empty() {
         all.push(Message { role: Role::System, content: systems.join("\n\n") });
     }
-    for message in first.iter().chain(&own).filter(|message| message.role != Role::System) {
+    for message in first.iter().chain(own).filter(|message| message.role != Role::System) {
         match all.last_mut() {
             Some(last) if last.role == message.role => {
                 last.content.push_str("\n\n");
@@ -257,7 +257,7 @@ mod tests {
         ] {
             let card = Card { system: system.map(str::to_owned), messages: said(first), ..Card::default() };
             let model = Model { card: Some(Box::new(card)), ..crate::core::model::tests::model("m") };
-            assert_eq!(conversation(&model, said(own)), said(expected), "{system:?} {first:?} {own:?}");
+            assert_eq!(conversation(&model, &said(own)), said(expected), "{system:?} {first:?} {own:?}");
         }
     }
 

@@ -193,10 +193,9 @@ fn nature(model: &Model) -> Option<Nature<'_>> {
     if model.store != Store::Ollama {
         return None;
     }
-    fn of(card: &Card) -> Nature<'_> {
-        (card.template.as_deref(), card.system.as_deref(), &card.parameters, &card.messages)
-    }
-    Some(model.card.as_deref().map_or((None, None, &[], &[]), of))
+    Some(model.card.as_deref().map_or((None, None, &[], &[]), |card: &Card| {
+        (card.template.as_deref(), card.system.as_deref(), &*card.parameters, &*card.messages)
+    }))
 }
 
 /// What must be the same for two models to be one: bytes, files and format.

@@ -165,7 +165,7 @@ fn a_stop_text_ends_the_answer() {
     let (all, ran) = ask(&[]);
     let (some, stopped) = ask(&["--stop", "e", "--stop", &stop]);
     assert!(some.as_u64().unwrap() < all.as_u64().unwrap(), "{ran:?} {stopped:?}");
-    assert_eq!(ask(&[]).0, all, "answers with other texts are kept apart");
+    assert_eq!(ask(&[]).0, all, "answers with other stop texts are kept separately");
 }
 
 #[test]

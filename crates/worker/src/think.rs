@@ -25,7 +25,7 @@ enum State {
     /// Nothing but white space so far.
     Start,
     Reasoning(&'static Format),
-    /// The reasoning has ended, and what stands before the answer may come.
+    /// The reasoning has ended, and the tag before the answer may come.
     Between(&'static Format),
     /// Where a message of Harmony's says what it is; whether reasoning came before it.
     Header(bool),
@@ -88,8 +88,8 @@ impl Splitter {
     pub fn closing(&self) -> Option<String> {
         match self.state {
             State::Reasoning(format) => {
-                let begun = begun_tag(&self.held, format.close);
-                Some(format!("{}{}", format.close.get(begun..).unwrap_or_default(), format.then))
+                let seen = tag_prefix(&self.held, format.close);
+                Some(format!("{}{}", format.close.get(seen..).unwrap_or_default(), format.then))
             }
             State::Header(follows) => {
                 let headers = if follows { [TO_FINAL, FINAL] } else { [FINAL, TO_FINAL] };
@@ -101,21 +101,21 @@ impl Splitter {
         }
     }
 
-    /// What is still to be written of the tag before the answer that has begun to come; empty where none has. `None`
+    /// What is still to be written of the tag before the answer that has seen to come; empty where none has. `None`
     /// where none may come.
     pub fn opening_of_answer(&self) -> Option<&'static str> {
         let State::Between(format) = self.state else { return None };
         let (begin, _) = format.around?;
-        let begun = self.held.trim_start();
-        if begun.is_empty() { Some("") } else { begin.strip_prefix(begun) }
+        let seen = self.held.trim_start();
+        if seen.is_empty() { Some("") } else { begin.strip_prefix(seen) }
     }
 
     /// The format whose opening tag `text`, as the first of an answer, begins or is, and how much of it that is in bytes.
     pub fn opening(&self, text: &str) -> Option<(&'static Format, usize)> {
-        let begun = text.trim_start();
-        let is_first = self.is_start() && self.held.trim_start().is_empty() && !begun.is_empty();
-        let format = self.formats.iter().filter(|_| is_first).find(|format| format.open.starts_with(begun))?;
-        Some((format, begun.len()))
+        let seen = text.trim_start();
+        let is_first = self.is_start() && self.held.trim_start().is_empty() && !seen.is_empty();
+        let format = self.formats.iter().filter(|_| is_first).find(|format| format.open.starts_with(seen))?;
+        Some((format, seen.len()))
     }
 
     /// Take text and give it by channel, except for an end that may be the begin of a tag.
@@ -144,15 +144,15 @@ impl Splitter {
     }
 
     fn start(&mut self) -> Step {
-        let begun = self.held.trim_start();
-        let may_open = self.held.len() - begun.len() <= MAX_LEADING;
-        let opened = self.formats.iter().copied().find_map(|format| Some((format, begun.strip_prefix(format.open)?)));
+        let seen = self.held.trim_start();
+        let may_open = self.held.len() - seen.len() <= MAX_LEADING;
+        let opened = self.formats.iter().copied().find_map(|format| Some((format, seen.strip_prefix(format.open)?)));
         if let Some((format, rest)) = opened.filter(|_| may_open) {
             self.held = rest.to_owned();
             self.enter(State::Reasoning(format))
-        } else if may_open && self.formats.iter().any(|format| format.open.starts_with(begun)) {
+        } else if may_open && self.formats.iter().any(|format| format.open.starts_with(seen)) {
             Step::Wait
-        } else if may_open && begun.starts_with(CHANNEL) {
+        } else if may_open && seen.starts_with(CHANNEL) {
             self.enter(State::Header(false))
         } else {
             self.state = State::Answer(None);
@@ -163,7 +163,7 @@ impl Splitter {
     fn reason(&mut self, format: &'static Format, emit: &mut impl FnMut(Channel, &str)) -> Step {
         let held = std::mem::take(&mut self.held);
         let Some((reasoning, rest)) = held.split_once(format.close) else {
-            let (sure, unsure) = held.split_at(held.len() - begun_tag(&held, format.close));
+            let (sure, unsure) = held.split_at(held.len() - tag_prefix(&held, format.close));
             self.emit(Channel::Reasoning, sure, emit);
             self.held.push_str(unsure);
             return Step::Wait;
@@ -180,12 +180,12 @@ impl Splitter {
 
     fn between(&mut self, format: &'static Format) -> Step {
         let (begin, _) = format.around.unwrap_or_default();
-        let begun = self.held.trim_start();
-        if let Some(rest) = begun.strip_prefix(begin) {
+        let seen = self.held.trim_start();
+        if let Some(rest) = seen.strip_prefix(begin) {
             self.held = rest.to_owned();
             self.enter(State::Answer(Some(format)))
-        } else if begin.starts_with(begun) {
-            self.held = begun.to_owned();
+        } else if begin.starts_with(seen) {
+            self.held = seen.to_owned();
             Step::Wait
         } else {
             self.enter(State::Answer(None))
@@ -193,10 +193,10 @@ impl Splitter {
     }
 
     /// A header of Harmony's says of which channel the message is, and perhaps to whom it goes. What is in no channel
-    /// for reasoning is shown as the answer, since nobody else would show it.
+    /// for reasoning is shown as the answer, since it is shown nowhere else.
     fn header(&mut self) -> Step {
-        let begun = self.held.trim_start();
-        let may_be = ["<|", "to=", "assistant"].iter().any(|mark| begun.starts_with(mark) || mark.starts_with(begun));
+        let seen = self.held.trim_start();
+        let may_be = ["<|", "to=", "assistant"].iter().any(|mark| seen.starts_with(mark) || mark.starts_with(seen));
         let end = self.held.find(MESSAGE).map(|at| at + MESSAGE.len());
         if !may_be || end.unwrap_or(self.held.len()) >= MAX_HEADER {
             return self.enter(State::Answer(None));
@@ -217,8 +217,8 @@ impl Splitter {
         let marks = [end, if format.later == Later::Reasoning { format.open } else { end }];
         let first = marks.iter().filter_map(|mark| Some((held.find(mark)?, *mark))).min();
         let Some((at, mark)) = first else {
-            let begun = marks.iter().map(|mark| begun_tag(&held, mark)).max().unwrap_or(0);
-            let (sure, unsure) = held.split_at(held.len() - begun);
+            let seen = marks.iter().map(|mark| tag_prefix(&held, mark)).max().unwrap_or(0);
+            let (sure, unsure) = held.split_at(held.len() - seen);
             self.emit(Channel::Answer, sure, emit);
             self.held.push_str(unsure);
             return Step::Wait;
@@ -250,10 +250,10 @@ impl Splitter {
 
     /// Give what was held back: no more text comes.
     pub fn finish(&mut self, mut emit: impl FnMut(Channel, &str)) {
-        let begun = self.held.trim();
+        let seen = self.held.trim();
         let is_mark = match self.state {
-            State::Header(_) => [CHANNEL, ASSISTANT].iter().any(|m| begun.starts_with(m) || m.starts_with(begun)),
-            State::Answer(Some(format)) => format.around.is_some_and(|(_, end)| begun == end),
+            State::Header(_) => [CHANNEL, ASSISTANT].iter().any(|m| seen.starts_with(m) || m.starts_with(seen)),
+            State::Answer(Some(format)) => format.around.is_some_and(|(_, end)| seen == end),
             _ => false,
         };
         if is_mark {
@@ -285,8 +285,8 @@ impl Splitter {
 }
 
 /// How many bytes at the end of `text` are the begin of the closing tag.
-fn begun_tag(text: &str, close: &str) -> usize {
-    (1..close.len()).rev().find(|n| close.get(..*n).is_some_and(|begun| text.ends_with(begun))).unwrap_or(0)
+fn tag_prefix(text: &str, close: &str) -> usize {
+    (1..close.len()).rev().find(|n| close.get(..*n).is_some_and(|seen| text.ends_with(seen))).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -31,8 +31,11 @@ fn options(body: &Value) -> String {
 
 /// The texts that end an answer, as options.
 fn stops(body: &Value) -> String {
-    let stops = body["stop"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    stops.map(|stop| format!(" --stop {}", quoted(stop))).collect()
+    let mut options = String::new();
+    for stop in body["stop"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        let _ = write!(options, " --stop {}", quoted(stop));
+    }
+    options
 }
 
 /// A model as the command line takes it: one in a folder by its path, which may be in no folder that is looked at.

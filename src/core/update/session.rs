@@ -274,7 +274,7 @@ fn generate(state: &mut State, id: SessionId, asked: Asked) -> Vec<Effect> {
     let generate = Generate {
         id: generation,
         prompt: match prompt {
-            Prompt::Chat(messages) => Prompt::Chat(conversation(&session.model, messages)),
+            Prompt::Chat(messages) => Prompt::Chat(conversation(&session.model, &messages)),
             prompt @ Prompt::Raw(_) => prompt,
         },
         max_tokens: max_tokens.or(preset.max_tokens),

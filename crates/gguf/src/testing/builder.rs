@@ -206,12 +206,12 @@ impl Builder {
         self
     }
 
-    /// Zeros of another type in a tensor that is there.
+    /// Zeros of another type in the tensors of this name.
     #[must_use]
     pub fn retype(mut self, name: &str, tensor_type: TensorType) -> Self {
-        let tensor = self.tensors.iter_mut().find(|tensor| tensor.name == name);
-        let tensor = tensor.unwrap_or_else(|| panic!("no tensor `{name}`"));
-        (tensor.tensor_type, tensor.data) = (tensor_type, None);
+        for tensor in self.tensors.iter_mut().filter(|tensor| tensor.name == name) {
+            (tensor.tensor_type, tensor.data) = (tensor_type, None);
+        }
         self
     }
 
@@ -228,12 +228,12 @@ impl Builder {
         self
     }
 
-    /// Numbers in place of the zeros of a tensor that is there.
+    /// Numbers in place of the zeros in the tensors of this name.
     #[must_use]
     pub fn fill(mut self, name: &str, values: &[f32]) -> Self {
-        let tensor = self.tensors.iter_mut().find(|tensor| tensor.name == name);
-        let data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        tensor.unwrap_or_else(|| panic!("no tensor `{name}`")).data = Some(data);
+        for tensor in self.tensors.iter_mut().filter(|tensor| tensor.name == name) {
+            tensor.data = Some(values.iter().flat_map(|value| value.to_le_bytes()).collect());
+        }
         self
     }
 

@@ -1,17 +1,17 @@
 //! The formats in which models write their reasoning.
 //!
-//! Owned here: one table of what opens reasoning, what closes it, and what stands around the answer. It is taken from
+//! Owned here: one table of what opens reasoning, what closes it, and what encloses the answer. It is taken from
 //! llama.cpp's parsers (`common/chat*.cpp`, `common/parsers`) and from the models' own templates. Absent: the split
 //! (`think`).
 
 /// How a model marks its reasoning.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Format {
     /// Opens the reasoning.
     pub open: &'static str,
     /// Closes it.
     pub close: &'static str,
-    /// What stands around the answer and is no part of it. An empty begin is always there.
+    /// The tags that enclose the answer and are no part of it. An empty opening tag is always there.
     pub around: Option<(&'static str, &'static str)>,
     /// What is put behind `close` where the reasoning is closed by force.
     pub then: &'static str,
@@ -60,7 +60,7 @@ pub(super) const FINAL: &str = "<|channel|>final<|message|>";
 /// From the end of the reasoning to the answer.
 pub(super) const TO_FINAL: &str = "<|start|>assistant<|channel|>final<|message|>";
 
-/// The formats that models are known to use. Where two open alike, the guarded one stands first.
+/// The formats that models are known to use. Where two open with the same tag, the guarded one comes first.
 pub static FORMATS: [Format; 17] = [
     // Granite 3.3, whose system prompt asks for these tags.
     guarded("between <response></response>", around("<response>", "</response>", pair("<think>", "</think>"))),

@@ -47,7 +47,7 @@ fn greedy(id: u64, prompt: &str, max_tokens: u32) -> Generate {
 }
 
 #[test]
-fn channels_of_gemma_are_told_apart() {
+fn channels_of_gemma_are_split() {
     let tokens = [
         ("<eos>", CONTROL),
         ("go", USER_DEFINED),
@@ -70,7 +70,7 @@ fn channels_of_gemma_are_told_apart() {
 }
 
 #[test]
-fn messages_of_harmony_are_told_apart() {
+fn messages_of_harmony_are_split() {
     let tokens = [
         ("<|return|>", CONTROL),
         ("<|call|>", CONTROL),
@@ -95,7 +95,7 @@ fn messages_of_harmony_are_told_apart() {
     let answer = worker.answer(&greedy(1, "<|start|>assistant", 20));
     assert_eq!((answer.reasoning.as_str(), answer.text.as_str(), answer.finish()), ("", "Hm.", Finish::Stop));
     assert_eq!(answer.counters().n_reasoning, 0);
-    // A grammar holds from the answer on, which is begun by force where the model does not.
+    // A grammar holds from the answer on, which is opened by force where the model does not.
     let mut all = tokens.to_vec();
     all.extend(["yes", "no", "final"].map(|text| (text, USER_DEFINED)));
     let builder = script(&all, 2);
