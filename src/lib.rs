@@ -8,6 +8,7 @@ pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod history;
+pub mod json;
 pub mod library;
 pub mod telemetry;
 pub mod ui;

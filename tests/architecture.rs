@@ -50,12 +50,14 @@ const RULES: &[Rule] = &[
     Rule { module: "engine", may: NOTHING, never: SCREEN },
     Rule { module: "telemetry", may: NOTHING, never: SCREEN },
     Rule { module: "lab", may: NOTHING, never: SCREEN },
-    Rule { module: "history", may: NOTHING, never: SCREEN },
+    Rule { module: "history", may: &["json"], never: SCREEN },
+    // How JSON is escaped, for all that write it.
+    Rule { module: "json", may: NOTHING, never: SCREEN },
     Rule { module: "remote", may: NOTHING, never: SCREEN },
     // The one that knows them all.
     Rule { module: "app", may: &["ui", "config", "library", "engine", "telemetry", "lab", "history", "remote"], never: NOTHING },
     // A lean command such as `ls` needs the library and none of the loop.
-    Rule { module: "cli", may: &["app", "config", "library", "server"], never: SCREEN },
+    Rule { module: "cli", may: &["app", "config", "library", "json", "server"], never: SCREEN },
     Rule { module: "server", may: &["app"], never: SCREEN },
     // Puts the parts together, and does nothing itself.
     Rule { module: "main", may: &["ui", "config", "library", "engine", "app", "cli", "server"], never: SCREEN },

@@ -338,7 +338,8 @@ impl App {
         match effect {
             Effect::Reply(reply) => self.reply = Some(reply),
             Effect::Spawn { worker, model, load, manners } => {
-                self.engine.spawn(worker, *load, manners, move || prepare::prepare(&model));
+                let n_gpu_layers = load.n_gpu_layers;
+                self.engine.spawn(worker, *load, manners, move || prepare::prepare(&model, n_gpu_layers));
             }
             Effect::Tell { worker, request } => self.engine.tell(worker, request),
             Effect::Stop { worker } => self.engine.stop(worker),

@@ -4,30 +4,38 @@
 use std::path::PathBuf;
 
 use crate::engine::Problem;
-use crate::library;
+use crate::library::{self, HAS_GPU_ENGINE};
 use domain::model::Model;
 
 /// What can be done about a file that the check refuses.
 const FORCE: &str = "`--force`, or starting it from the Library once more, tries it anyway";
 
-/// The file to load. Runs on a thread where it may block.
-pub(super) fn prepare(model: &Model) -> Result<PathBuf, Problem> {
+/// The file to load with so many layers on a GPU, where it is known. Runs on a thread where it may block.
+pub(super) fn prepare(model: &Model, n_gpu_layers: Option<u32>) -> Result<PathBuf, Problem> {
     let path = library::materialise(model).map_err(|error| Problem {
         reason: format!("{} could not be written out: {error}", model.name),
         hint: Some("the starter models need some megabytes in the data folder".to_owned()),
     })?;
+    if path.to_str().is_none() {
+        return Err(Problem {
+            reason: "its path is not UTF-8, and llama.cpp is called with no other".to_owned(),
+            hint: Some("rename the file, or link to it under another name".to_owned()),
+        });
+    }
     if model.overridden.is_some() {
         return Ok(path);
     }
+    let on_cpu = !HAS_GPU_ENGINE || n_gpu_layers == Some(0);
     for file in model.files.iter().map(|file| &file.path).filter(|file| !file.as_os_str().is_empty()) {
-        check(file)?;
+        check(file, on_cpu)?;
     }
-    check(&path)?;
+    check(&path, on_cpu)?;
     Ok(path)
 }
 
-fn check(path: &std::path::Path) -> Result<(), Problem> {
-    match gguf::Header::open(path).map(|header| header.findings().fatal) {
+fn check(path: &std::path::Path, on_cpu: bool) -> Result<(), Problem> {
+    let fatal = |found: gguf::Findings| found.fatal.or(found.fatal_on_cpu.filter(|_| on_cpu));
+    match gguf::Header::open(path).map(|header| fatal(header.findings())) {
         Ok(None) => Ok(()),
         Ok(Some(reason)) => Err(Problem { hint: Some(FORCE.to_owned()), reason }),
         Err(error) => Err(Problem { hint: Some(error.hint().unwrap_or(FORCE).to_owned()), reason: error.to_string() }),

@@ -128,13 +128,13 @@ fn finish(arguments: &Bench, bench: &State, interrupted: bool) -> Exit {
     let mut output = Output::default();
     let is_written = output.print(|out| {
         if arguments.json {
-            writeln!(out, "{:#}", domain::bench::document(bench))
+            crate::json::write(out, &domain::bench::document(bench))
         } else if arguments.csv {
             write_csv(bench, out)
         } else if arguments.markdown {
             write_markdown(bench, out)
         } else if arguments.as_llama {
-            writeln!(out, "{:#}", formats::llama_bench(bench))
+            crate::json::write(out, &formats::llama_bench(bench))
         } else {
             formats::table(bench, terminal_width(), out)
         }

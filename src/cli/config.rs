@@ -103,8 +103,7 @@ fn file(loaded: &Loaded) -> Json {
 }
 
 fn print(document: &Json, out: &mut impl Write) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, document)?;
-    writeln!(out)
+    crate::json::write(out, document)
 }
 
 #[cfg(test)]

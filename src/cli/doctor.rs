@@ -69,7 +69,7 @@ const SMALLEST: (u16, u16) = (80, 24);
 /// Write the findings.
 pub fn run(arguments: &Doctor, findings: &Findings, out: &mut impl Write) -> io::Result<()> {
     if arguments.json {
-        return super::json::write(out, &document(findings));
+        return crate::json::write(out, &document(findings));
     }
     sensors(&findings.sample, out)?;
     bandwidth(findings.bandwidth.as_ref(), out)?;

@@ -114,7 +114,7 @@ fn answer(arguments: &History, now: i64, width: Option<usize>, out: &mut impl Wr
     if let Some(id) = arguments.show {
         let Some(record) = found(&mut store, id)? else { return Ok(Exit::NotFound) };
         if arguments.json {
-            writeln!(out, "{:#}", serde_json::json!(record))?;
+            crate::json::write(out, &record)?;
         } else {
             show(&record, out)?;
         }
@@ -196,7 +196,7 @@ fn standings(votes: &[Vote], json: bool, width: Option<usize>, out: &mut impl Wr
     let ratings = rating::ratings(votes);
     if json {
         let document = serde_json::json!({ "schema": "taffrail/standings/1", "votes": votes.len(), "models": ratings });
-        writeln!(out, "{document:#}")?;
+        crate::json::write(out, &document)?;
     } else if ratings.is_empty() {
         writeln!(out, "nobody has voted yet: `v` on the Race screen does")?;
     } else {

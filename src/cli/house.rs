@@ -156,7 +156,7 @@ pub(super) fn carry_out(
         }
     };
     if options.json {
-        super::json::write(out, &document)?;
+        crate::json::write(out, &document)?;
     }
     Ok(exit)
 }

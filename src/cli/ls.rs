@@ -71,7 +71,7 @@ pub fn run(
         let models = models.map(|(model, card)| ModelView::new(model, card, measured(model)));
         let models = models.collect();
         let stores = stores.iter().map(StoreView::new).collect();
-        return super::json::write(out, &Document { schema: "taffrail/ls/1", models, stores });
+        return crate::json::write(out, &Document { schema: "taffrail/ls/1", models, stores });
     }
     // Before anything is measured the column would be all dashes.
     let shows_speed = !measured.is_empty();

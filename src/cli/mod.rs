@@ -10,7 +10,6 @@ pub mod exit;
 mod force;
 pub mod history;
 pub mod house;
-mod json;
 pub mod ls;
 mod openness_view;
 pub mod output;

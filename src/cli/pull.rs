@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::Exit;
 use super::output::Output;
-use super::{Exit, json};
 use crate::app::App;
 use domain::Event;
 use domain::command::{self, What};
@@ -100,7 +100,7 @@ async fn pull(arguments: &Pull, app: &mut App) -> Result<Exit, End> {
         let mut output = Output::default();
         output.print(|out| {
             if arguments.json {
-                json::write(out, &document(&order, choice.as_ref(), None))
+                crate::json::write(out, &document(&order, choice.as_ref(), None))
             } else {
                 order.files.iter().try_for_each(|file| writeln!(out, "{:>8}  {}", file.size, clean(&file.path)))
             }
@@ -111,7 +111,7 @@ async fn pull(arguments: &Pull, app: &mut App) -> Result<Exit, End> {
     let mut output = Output::default();
     output.print(|out| {
         if arguments.json {
-            json::write(out, &document(&order, choice.as_ref(), Some(&path)))
+            crate::json::write(out, &document(&order, choice.as_ref(), Some(&path)))
         } else {
             writeln!(out, "{}", clean(&path))
         }

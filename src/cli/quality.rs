@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::output::Output;
 use super::run::Failure;
-use super::{Exit, SessionOptions, json};
+use super::{Exit, SessionOptions};
 use crate::app::App;
 use crate::app::scratch::Scratch;
 use domain::Event;
@@ -124,7 +124,7 @@ async fn weigh(
     }
     let Some(quality) = &app.state().quality else { return Ok(Exit::Failed) };
     let mut output = Output::default();
-    output.print(|out| if arguments.json { json::write(out, &document(quality)) } else { print(out, quality) });
+    output.print(|out| if arguments.json { crate::json::write(out, &document(quality)) } else { print(out, quality) });
     Ok(output.end(Exit::Done))
 }
 

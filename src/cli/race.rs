@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::output::ended;
 use super::run::{Failure, prompt_text};
-use super::{Exit, SessionOptions, json};
+use super::{Exit, SessionOptions};
 use crate::app::App;
 use domain::command::{Cause, What};
 use domain::model::Model;
@@ -34,6 +34,9 @@ pub struct Race {
     /// The system prompt
     #[arg(long)]
     system: Option<String>,
+    /// A text that ends an answer where the model writes it; may be repeated. In place of those of the models' stores
+    #[arg(long, value_name = "TEXT")]
+    stop: Vec<String>,
     /// Run all at once, rather than in turn so that none disturbs another's figures
     #[arg(long)]
     together: bool,
@@ -91,15 +94,15 @@ async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut App) -> Resul
     let now = app.state().now.unix;
     let models: Vec<_> =
         models.iter().map(|model| super::force::admit(model, arguments.force, now)).collect::<Result<_, _>>()?;
-    let entries = entries(&arguments.models, &models, settings, arguments.system.is_some())?;
+    let entries = entries(arguments, &models, settings)?;
     app.adopt(models);
     app.recall_baselines();
     app.first_sample().await;
     // Those in lockstep are decoded together.
     let order = if arguments.together || arguments.lockstep { Order::Together } else { Order::InTurn };
-    let system = arguments.system.clone();
+    let (system, stop) = (arguments.system.clone(), arguments.stop.clone());
     let (lockstep, blind) = (arguments.lockstep, arguments.blind);
-    let order = RaceOrder { entries, order, prompt, system, lockstep, blind };
+    let order = RaceOrder { entries, order, prompt, system, stop, lockstep, blind };
     match app.command(What::StartRace(Box::new(order.clone()))) {
         Err(refused) if refused.cause == Cause::MemoryTogether && lockstep && !arguments.together => {
             let text = "they are decoded one after the other, and compared afterwards";
@@ -194,14 +197,9 @@ fn ballot(word: &str, n_columns: usize) -> Option<usize> {
 }
 
 /// The columns with their settings.
-fn entries(
-    arguments: &[String],
-    models: &[Arc<Model>],
-    settings: SessionSettings,
-    has_system: bool,
-) -> Result<Vec<Entry>, Failure> {
+fn entries(arguments: &Race, models: &[Arc<Model>], settings: SessionSettings) -> Result<Vec<Entry>, Failure> {
     let mut entries = Vec::new();
-    for (argument, model) in arguments.iter().zip(models) {
+    for (argument, model) in arguments.models.iter().zip(models) {
         let mut settings = settings;
         for pair in column(argument).1.into_iter().flat_map(|pairs| pairs.split(',')) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -213,7 +211,7 @@ fn entries(
             let _ = writeln!(io::stderr(), "taffrail: {}: {shortened}", model.name);
         }
         let entry = Entry::new(Arc::clone(model), settings);
-        for line in preset::lines(model, &entry.settings, !has_system, true) {
+        for line in preset::lines(model, &entry.settings, arguments.system.is_none(), arguments.stop.is_empty()) {
             let _ = writeln!(io::stderr(), "{}: {line}", model.name);
         }
         entries.push(entry);
@@ -252,7 +250,7 @@ fn print(arguments: &Race, race: &core::Race, parting: Option<&Parting>, has_ask
         if arguments.lockstep {
             document["lockstep"] = lockstep::document(race, parting);
         }
-        json::write(&mut out, &document)?;
+        crate::json::write(&mut out, &document)?;
     } else if arguments.html {
         out.write_all(export::html(race).as_bytes())?;
     } else if arguments.markdown {

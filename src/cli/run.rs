@@ -192,7 +192,7 @@ fn finish(
     }
     if arguments.json && written.is_ok() {
         let mut out = io::stdout().lock();
-        written = writeln!(out, "{:#}", report::document(state, session)).and_then(|()| out.flush());
+        written = crate::json::write(&mut out, &report::document(state, session)).and_then(|()| out.flush());
     }
     let _ = writeln!(io::stderr(), "{}", report::line(session, energy));
     if let Some(misplaced) = misplaced(state, session) {

@@ -32,7 +32,7 @@ pub fn run(state: &State, model: &Model, json: bool, now: i64, out: &mut impl Wr
     let openness = &state.library.openness;
     let card = openness.cards.get(&model.id).cloned().unwrap_or_default();
     if json {
-        return super::json::write(out, &Document::new(state, model, &card, table));
+        return crate::json::write(out, &Document::new(state, model, &card, table));
     }
     writeln!(out, "{}", gguf::clean(&model.name, TEXT_CHARS))?;
     if let Some(badge) = what::recognise(model).badge {
@@ -292,6 +292,7 @@ fn beside(out: &mut impl Write, model: &Model) -> io::Result<()> {
             ("data sets", list(datasets)),
             ("tags", list(tags)),
             ("system prompt", card.system.clone()),
+            ("first messages", Some(card.messages.len().to_string()).filter(|_| !card.messages.is_empty())),
             ("template", card.template.as_ref().map(|_| "the store's own, which llama.cpp does not read".to_owned())),
         ];
         let title =

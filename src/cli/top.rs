@@ -67,7 +67,7 @@ pub fn run(arguments: &Top, state: &State, out: &mut impl Write) -> io::Result<(
     match arguments {
         Top { prometheus: true, .. } => prometheus::write(state, sample, arguments.trace.replay.is_some(), out),
         Top { csv: true, .. } => csv::write(sample, out),
-        Top { json: true, .. } => super::json::write(out, &document::document(state, sample)),
+        Top { json: true, .. } => crate::json::write(out, &document::document(state, sample)),
         Top { once: false, .. } => {
             text(state, sample, out)?;
             writeln!(out)

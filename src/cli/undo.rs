@@ -91,7 +91,7 @@ pub fn run(arguments: &Undo, out: &mut impl Write) -> io::Result<Exit> {
     let can: Vec<_> = records.iter().filter(|record| record.phase == Phase::Done && record.can_undo()).collect();
     if arguments.json {
         document.records = can.iter().map(|record| RecordView::new(record)).collect();
-        super::json::write(out, &document)?;
+        crate::json::write(out, &document)?;
     } else if arguments.list {
         if can.is_empty() {
             writeln!(out, "There is nothing to take back.")?;

@@ -36,7 +36,7 @@ pub fn run(
     let place = Place::look(settings);
     let survey = place.house.survey(&place.listing.models);
     if arguments.json {
-        return super::json::write(out, &Document::new(&survey));
+        return crate::json::write(out, &Document::new(&survey));
     }
     let usage = &survey.usage;
     let what = match usage.models.len() {

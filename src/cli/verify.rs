@@ -89,7 +89,7 @@ pub fn run(arguments: &Verify, settings: &settings::Library, out: &mut impl Writ
     if arguments.json {
         let files = checked.iter().map(FileView::new).collect();
         let (seconds, hashed_bytes) = (took.as_secs_f64(), hashed.0);
-        super::json::write(out, &Document { schema: "taffrail/verify/1", files, seconds, hashed_bytes })?;
+        crate::json::write(out, &Document { schema: "taffrail/verify/1", files, seconds, hashed_bytes })?;
     } else {
         end(&checked, wrong, hashed, took, out)?;
     }

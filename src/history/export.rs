@@ -44,7 +44,7 @@ impl History {
             match format {
                 Format::Json => {
                     out.write_all(if first { b"\n" } else { b",\n" })?;
-                    serde_json::to_writer(&mut *out, &record).map_err(io::Error::other)?;
+                    crate::json::write_compact(out, &record)?;
                 }
                 Format::Csv => rows(&record, out)?,
             }

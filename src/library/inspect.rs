@@ -14,6 +14,9 @@ use super::walk::{open, reason};
 use domain::model::{Digest, Format, Model, ModelFile, Status};
 use domain::units::Bytes;
 
+/// Whether the engine that was built in can use a GPU.
+pub const HAS_GPU_ENGINE: bool = cfg!(any(feature = "cuda", feature = "vulkan", feature = "metal", feature = "rocm"));
+
 /// A model, and what else a look at its files tells.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Found {
@@ -104,7 +107,10 @@ fn found(candidate: Candidate, looks: &[(u32, Look)], tries: &Tries) -> Option<F
     if let Some(summary) = summary.as_mut().filter(|_| format == Format::Gguf) {
         let file_name = first.file.path.file_name().unwrap_or_default().to_string_lossy();
         let general = summary.name.clone().unwrap_or_default();
-        summary.name_quant([&*file_name, &*name, &*general]);
+        let of_store = card.as_ref().and_then(|card| card.file_type.as_deref()).unwrap_or_default();
+        // Where a GPU may do the work it is the session's settings that decide.
+        summary.remarks.extend(summary.fatal_on_cpu.clone().filter(|_| HAS_GPU_ENGINE));
+        summary.name_quant([of_store, &*file_name, &*name, &*general]);
     }
     let files: Vec<_> = looks.iter().map(|(_, look)| look.file.clone()).collect();
     let mut model = Model {
@@ -202,6 +208,9 @@ fn status(looks: &[(u32, Look)], count: u32, other: Option<&safetensors::Config>
         let part = |reason: &str| if count > 1 { format!("part {number}: {reason}") } else { reason.to_owned() };
         match &look.outcome {
             Err(Status::Damaged(reason)) | Ok(Some(gguf::Summary { fatal: Some(reason), .. })) => {
+                return Status::Damaged(part(reason));
+            }
+            Ok(Some(gguf::Summary { fatal_on_cpu: Some(reason), .. })) if !HAS_GPU_ENGINE => {
                 return Status::Damaged(part(reason));
             }
             Err(Status::Unreadable(reason)) => return Status::Unreadable(part(reason)),

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
+use wire::Message;
 
 use super::index::{Index, Stamp};
 use super::shelf::{Item, Shelf};
@@ -142,7 +143,7 @@ impl<'a> Groups<'a> {
                     // What has a prompt of its own is somebody's making of the model, and not the model.
                     let order = |number: &usize| {
                         let model = &self.items[*number].model;
-                        let has_prompt = nature(model).is_some_and(|(_, system, _)| system.is_some());
+                        let has_prompt = matches!(nature(model), Some((_, Some(_), ..) | (.., [_, ..])));
                         (!model.is_runnable(), model.store, has_prompt, *number)
                     };
                     group.sort_unstable_by_key(order);
@@ -184,13 +185,17 @@ fn put_together<'a>(places: &[(usize, &'a Arc<Model>)]) -> Vec<(usize, Arc<Model
     rows.into_iter().filter_map(row).collect()
 }
 
-/// Template, prompt and parameters of a store's own.
-type Nature<'a> = (Option<&'a str>, Option<&'a str>, &'a [(String, String)]);
+/// Template, prompt, parameters and messages of a store's own.
+type Nature<'a> = (Option<&'a str>, Option<&'a str>, &'a [(String, String)], &'a [Message]);
 
-/// What makes two models of one content different all the same.
+/// What makes two models of one content different all the same. No other store has such.
 fn nature(model: &Model) -> Option<Nature<'_>> {
-    let Card { template, system, parameters, .. } = model.card.as_deref().filter(|_| model.store == Store::Ollama)?;
-    Some((template.as_deref(), system.as_deref(), parameters))
+    if model.store != Store::Ollama {
+        return None;
+    }
+    Some(model.card.as_deref().map_or((None, None, &[], &[]), |card: &Card| {
+        (card.template.as_deref(), card.system.as_deref(), &*card.parameters, &*card.messages)
+    }))
 }
 
 /// What must be the same for two models to be one: bytes, files and format.

@@ -55,6 +55,7 @@ use domain::settings;
 
 pub use env::Env;
 use index::Index;
+pub use inspect::HAS_GPU_ENGINE;
 use place::Place;
 pub use place::roots;
 use replace::replace;

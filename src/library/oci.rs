@@ -59,6 +59,20 @@ pub(super) fn layers(bytes: &[u8]) -> Result<Vec<Layer>, String> {
         .collect()
 }
 
+/// The configuration that a manifest names.
+pub(super) fn config(bytes: &[u8]) -> Option<Digest> {
+    #[derive(Deserialize)]
+    struct Named {
+        config: RawConfig,
+    }
+    #[derive(Deserialize)]
+    struct RawConfig {
+        digest: String,
+    }
+    let named: Named = object(bytes, "manifest").ok()?;
+    named.config.digest.parse().ok().filter(|digest| matches!(digest, Digest::Sha256(_)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +86,8 @@ mod tests {
         );
         let layer = Layer { media_type: "application/x".to_owned(), digest: hex.parse().unwrap() };
         assert_eq!(layers(manifest.as_bytes()), Ok(vec![layer]));
+        assert_eq!(config(manifest.as_bytes()), hex.parse().ok());
+        assert_eq!(config(br#"{"config":{"digest":"sha256:../x"}}"#), None);
         assert_eq!(layers(br#"{"layers":null}"#), Ok(vec![]));
         for (bytes, reason) in [
             (&b""[..], "no manifest: it is no JSON object"),

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use wire::{Message, Role};
 
 use super::candidate::{Candidate, DigestSource, Part, id_text};
 use super::card;
@@ -31,6 +32,8 @@ const MAX_TEXT: u64 = 256 << 10;
 /// Parameters that are kept, and the longest of them in characters.
 const MAX_PARAMETERS: usize = 32;
 const PARAMETER_CHARS: usize = 200;
+/// The most messages that are put before a conversation; each is in every prompt.
+const MAX_MESSAGES: usize = 256;
 
 /// Where Ollama keeps its models: its own places, the user's and the service's.
 pub(super) fn places(env: &Env) -> Vec<PathBuf> {
@@ -39,6 +42,14 @@ pub(super) fn places(env: &Env) -> Vec<PathBuf> {
     }
     let service = env.system("usr/share/ollama/.ollama/models").filter(|path| path.is_dir());
     env.home(".ollama/models").into_iter().chain(service).collect()
+}
+
+/// A message, as its layer has it.
+#[derive(Deserialize)]
+struct Said {
+    role: String,
+    #[serde(default)]
+    content: String,
 }
 
 /// What a manifest says, together with what its small layers say.
@@ -103,7 +114,7 @@ impl Name {
 fn models(root: &Path, manifest: &Path, name: &Name, walk: &Walk<'_>) -> Vec<Candidate> {
     let read = walk.small_file(manifest, oci::MAX_MANIFEST, |bytes| match oci::layers(bytes) {
         Ok(layers) => {
-            let (card, is_whole) = describe(root, &layers);
+            let (card, is_whole) = describe(root, &layers, oci::config(bytes));
             (Ok(Manifest { layers, card }), is_whole)
         }
         Err(reason) => (Err(reason), true),
@@ -166,7 +177,7 @@ fn blob(root: &Path, digest: Digest) -> PathBuf {
 }
 
 /// What the small layers say, and whether all of them could be read.
-fn describe(root: &Path, layers: &[Layer]) -> (Option<Card>, bool) {
+fn describe(root: &Path, layers: &[Layer], config: Option<Digest>) -> (Option<Card>, bool) {
     let mut is_whole = true;
     let mut text = |kind: &str| {
         let layer = layers.iter().find(|layer| is(layer, kind))?;
@@ -174,15 +185,25 @@ fn describe(root: &Path, layers: &[Layer]) -> (Option<Card>, bool) {
         is_whole &= text.is_some();
         text
     };
+    let (messages, is_used) = text("messages").map_or((Vec::new(), true), |text| messages(&text));
     let (license, license_name) = text("license").map(|text| card::license(&text)).unwrap_or_default();
     let parameters = text("params").map(|text| parameters(&text)).unwrap_or_default();
+    let mut preset = Preset::of_ollama(&parameters);
+    if !is_used {
+        preset.unused.push("messages".to_owned());
+    }
+    let (template, system) = (text("template"), text("system"));
+    let config = config.map(|config| read_text(&blob(root, config)));
+    is_whole &= config != Some(None);
     let card = Card {
         license: license.map(str::to_owned),
         license_name,
-        template: text("template").map(|text| card::clean_lines(&text)),
-        system: text("system").map(|text| card::clean_lines(&text)),
+        template: template.map(|text| card::clean_lines(&text)),
+        system: system.map(|text| card::clean_lines(&text)),
         parameters: shown(&parameters),
-        preset: Preset::of_ollama(&parameters),
+        preset,
+        messages,
+        file_type: config.flatten().and_then(|text| file_type(&text)),
         ..Card::default()
     };
     ((card != Card::default()).then_some(card), is_whole)
@@ -193,6 +214,32 @@ fn read_text(path: &Path) -> Option<String> {
     let mut bytes = Vec::new();
     is_file.then(|| open(path).ok()).flatten()?.take(MAX_TEXT).read_to_end(&mut bytes).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The messages of a layer, and whether all of it is used: another role, such as that of a tool, has no place here.
+fn messages(text: &str) -> (Vec<Message>, bool) {
+    let Ok(said) = serde_json::from_str::<Vec<Said>>(text.trim_start_matches('\u{feff}')) else {
+        return (Vec::new(), false);
+    };
+    let is_all = said.len() <= MAX_MESSAGES;
+    let known = said.into_iter().take(MAX_MESSAGES).map(|Said { role, content }| {
+        let role = match role.as_str() {
+            "system" => Role::System,
+            "user" => Role::User,
+            "assistant" => Role::Assistant,
+            _ => return None,
+        };
+        Some(Message { role, content: card::clean_lines(&content) }).filter(|message| !message.content.is_empty())
+    });
+    let known: Vec<_> = known.collect();
+    let is_all = is_all && known.iter().all(Option::is_some);
+    (known.into_iter().flatten().collect(), is_all)
+}
+
+/// The quantisation that a configuration tells, where it knows.
+fn file_type(text: &str) -> Option<String> {
+    let config: Map<String, Value> = serde_json::from_str(text).ok()?;
+    gguf::quant_in_name(config.get("file_type")?.as_str()?)
 }
 
 fn parameters(text: &str) -> Map<String, Value> {

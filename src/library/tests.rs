@@ -1,5 +1,6 @@
 //! Stores of every shape on disk, and what goes wrong with them.
 
+mod ollama;
 mod robust;
 mod stores;
 mod warm;

@@ -163,7 +163,7 @@ fn refused(canvas: &mut Canvas<'_>, area: Rect, model: &str, refusal: &Refusal) 
     let mut rest = below(inside, rows + 1);
     let needed = refusal.needed;
     let figures: [(&str, Bytes, Meaning); 9] = [
-        ("weights", needed.weights, Meaning::Text),
+        (if needed.by_size { "size of its file, an estimate" } else { "weights" }, needed.weights, Meaning::Text),
         ("context", needed.context, Meaning::Text),
         ("compute and program, at most", needed.compute + needed.program, Meaning::Text),
         ("needed", needed.total(), Meaning::Bad),

@@ -259,6 +259,23 @@ fn a_whole_file_that_is_called_like_a_part_runs() {
 }
 
 #[test]
+fn a_norm_that_kills_on_a_processor_is_refused_and_can_be_forced() {
+    let house = House::new();
+    let tiny = gguf::testing::Builder::tiny_llama().retype("output_norm.weight", gguf::TensorType::F16);
+    let path = house.write("narrow.gguf", tiny.build());
+    let path = path.to_str().unwrap();
+    let ran = house.run(&["run", path, "-p", "x", "-n", "2"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    for text in
+        ["(output_norm.weight) is F16: on a processor llama.cpp takes F32 alone there", "--force tries it anyway"]
+    {
+        assert!(ran.stderr.contains(text), "{text}: {ran:?}");
+    }
+    let forced = house.run(&["run", path, "-p", "x", "-n", "2", "--force"]);
+    assert!(forced.code != Some(0) && forced.stderr.contains("killed by signal"), "{forced:?}");
+}
+
+#[test]
 fn tensors_that_are_not_aligned_are_read_rather_than_mapped() {
     let house = House::new();
     let original = std::fs::read(starter("ishmael-1m")).unwrap();

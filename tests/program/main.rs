@@ -14,6 +14,8 @@ mod faults;
 mod history;
 #[cfg(target_os = "linux")]
 mod house;
+#[cfg(all(target_os = "linux", feature = "llama"))]
+mod json;
 #[cfg(all(unix, feature = "llama"))]
 mod prompts;
 #[cfg(unix)]

@@ -145,6 +145,27 @@ fn a_stop_text_ends_the_answer() {
         assert_eq!((document["text"].as_str().unwrap(), &document["finish"]), (expected, &"stop".into()), "{stop:?}");
         assert_eq!(document["stopped_at_stop_text"], true);
     }
+    // A race's columns and a suite's answers end so as well.
+    let stop: String = whole.chars().skip(30).take(5).collect();
+    let race = ["race", "ishmael-1m", "ishmael-1m@seed=2", "-p", "Call me", "-n", "40", "--json", "--stop", "e"];
+    let document = house.run(&race).json();
+    assert_eq!(document["stop"], serde_json::json!(["e"]));
+    for column in document["columns"].as_array().unwrap() {
+        assert!(column["finish"] == "stop" && !column["text"].as_str().unwrap().contains('e'), "{column}");
+    }
+    let command = house.run(&["history", "--rerun", "5"]);
+    assert!(command.stdout.contains(" --stop e"), "{command:?}");
+    let text = "name = \"s\"\n[[prompt]]\ntext = \"Call me\"\nmax_tokens = 40\nchecks = [{ min_words = 1 }]\n";
+    let suite = house.write("s.toml", text);
+    let ask = |more: &[&str]| {
+        let suite = ["suite", suite.to_str().unwrap(), "ishmael-1m", "--json"];
+        let ran = house.run(&[&suite[..], more].concat());
+        (ran.json()["models"][0]["answers"][0]["tokens"].clone(), ran)
+    };
+    let (all, ran) = ask(&[]);
+    let (some, stopped) = ask(&["--stop", "e", "--stop", &stop]);
+    assert!(some.as_u64().unwrap() < all.as_u64().unwrap(), "{ran:?} {stopped:?}");
+    assert_eq!(ask(&[]).0, all, "answers with other stop texts are kept separately");
 }
 
 #[test]

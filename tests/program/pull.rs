@@ -84,6 +84,21 @@ fn a_model_is_fetched_and_found_by_the_library() {
 }
 
 #[test]
+fn a_lone_file_that_is_called_a_part_is_fetched_alone() {
+    let one = std::fs::read(starter("ishmael-1m")).unwrap();
+    let repo = Repo::new(REPOSITORY, &[("whale-00001-of-00013.gguf", &one)]);
+    let hub = FakeHub::start(vec![repo.clone()]);
+    for target in [REPOSITORY.to_owned(), format!("{REPOSITORY}/whale-00001-of-00013.gguf")] {
+        let house = House::new();
+        let ran = pull(&house, &hub, &[&target]);
+        assert_eq!(ran.code, Some(0), "{target}: {ran:?}");
+        check_layout(&house, &repo, "whale-00001-of-00013.gguf");
+        let ran = house.run(&["run", "whale", "-p", "Call me", "-n", "2"]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    }
+}
+
+#[test]
 fn what_can_not_be_fetched_has_its_exit_code_and_says_what_to_do() {
     let one = content(1, 1000);
     let open = Repo::new(REPOSITORY, &[("whale-Q4_0.gguf", &one), ("w-Q8_0-00001-of-00002.gguf", &one)]);

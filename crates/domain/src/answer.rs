@@ -110,7 +110,7 @@ pub fn document(state: &State, session: &Session) -> Value {
             "id": session.model.id,
             "name": session.model.name,
             "quant": session.model.quant(),
-            "path": session.model.path(),
+            "path": session.model.path_text(),
         },
         "text": turn.map(|turn| &turn.text),
         "reasoning": turn.map(|turn| &turn.reasoning),

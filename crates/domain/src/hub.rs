@@ -147,6 +147,21 @@ impl Quant {
         self.role == FileRole::Model && self.is_whole()
     }
 
+    /// Whether it is one file that is called the first part of several, and none of the others is there. That may be a
+    /// whole model under such a name: only its header tells.
+    pub fn is_lone(&self) -> bool {
+        let is_first = |file: &RemoteFile| {
+            let name = file.path.rsplit('/').next().unwrap_or_default();
+            gguf::split::parse(name).is_some_and(|(_, part)| part.number == 1)
+        };
+        self.n_parts > 1 && matches!(self.files.as_slice(), [file] if is_first(file))
+    }
+
+    /// Whether it can be fetched as it is.
+    pub fn is_fetchable(&self) -> bool {
+        self.is_whole() || self.is_lone()
+    }
+
     /// All files together.
     pub fn size(&self) -> Bytes {
         self.files.iter().map(|file| file.size).sum()
@@ -385,17 +400,25 @@ pub struct Choice {
 }
 
 /// The best of a repository's quantisations for so much free memory: the largest that fits with this context. Full
-/// floats are taken only where nothing else is offered. `None` where there is no whole model.
+/// floats are taken only where nothing else is offered, and so is a single file that is called a part. `None` where there
+/// is no model.
 pub fn pick(quants: &[Quant], free: Option<Bytes>, context: u32) -> Option<Choice> {
-    let choices = || quants.iter().enumerate().filter(|(_, quant)| quant.is_choice());
+    let has_whole = quants.iter().any(Quant::is_choice);
+    let is_offered =
+        |quant: &Quant| quant.is_choice() || !has_whole && quant.role == FileRole::Model && quant.is_lone();
+    let choices = || quants.iter().enumerate().filter(|(_, quant)| is_offered(quant));
     let has_quantised = choices().any(|(_, quant)| !is_full(&quant.label));
     let offered: Vec<_> = choices().filter(|(_, quant)| !(has_quantised && is_full(&quant.label))).collect();
     let (smallest, _) = *offered.iter().min_by_key(|(_, quant)| quant.size())?;
     let only = if offered.len() == 1 { Some(smallest) } else { None };
+    let the_only = match offered.as_slice() {
+        [(_, quant)] if quant.is_lone() => "the only one, called a part though no other is there",
+        _ => "the only one",
+    };
     let Some(free) = free else {
         let usual = offered.iter().find(|(_, quant)| quant.label.eq_ignore_ascii_case("Q4_K_M"));
         return Some(match (only, usual) {
-            (Some(index), _) => Choice { index, reason: "the only one".to_owned(), fits: None },
+            (Some(index), _) => Choice { index, reason: the_only.to_owned(), fits: None },
             (_, Some((index, _))) => Choice {
                 index: *index,
                 reason: "the usual compromise; free memory is not known".to_owned(),
@@ -409,13 +432,13 @@ pub fn pick(quants: &[Quant], free: Option<Bytes>, context: u32) -> Option<Choic
         offered.iter().filter(|(_, quant)| quant.needs(context) <= free).max_by_key(|(_, quant)| quant.size());
     Some(match (fitting, only) {
         (Some((index, _)), Some(_)) => {
-            Choice { index: *index, reason: format!("the only one; it fits {room}, estimated"), fits: Some(true) }
+            Choice { index: *index, reason: format!("{the_only}; it fits {room}, estimated"), fits: Some(true) }
         }
         (Some((index, _)), None) => {
             Choice { index: *index, reason: format!("largest that fits {room}, estimated"), fits: Some(true) }
         }
         (None, Some(index)) => {
-            Choice { index, reason: format!("the only one; it does not fit {room}, estimated"), fits: Some(false) }
+            Choice { index, reason: format!("{the_only}; it does not fit {room}, estimated"), fits: Some(false) }
         }
         (None, None) => {
             Choice { index: smallest, reason: format!("the smallest; none fits {room}, estimated"), fits: Some(false) }
@@ -432,8 +455,8 @@ pub fn preselected(state: &State, repository: &Repository) -> Option<Choice> {
 /// The quantisation that a person names: its label, a file's path or name, or a part of one label only. What is no model
 /// is meant only where its own name is given whole.
 pub fn named(quants: &[Quant], name: &str) -> Option<usize> {
-    let all = || (0..quants.len()).filter(|index| quants[*index].is_whole());
-    let models = || all().filter(|index| quants[*index].is_choice());
+    let all = || (0..quants.len()).filter(|index| quants[*index].is_fetchable());
+    let models = || all().filter(|index| quants[*index].role == FileRole::Model);
     let is_file = |file: &RemoteFile| file.path == name || file.path.rsplit('/').next() == Some(name);
     let is_called = |index: &usize, name: &str| quants[*index].label.eq_ignore_ascii_case(name);
     let exact = all().find(|index| quants[*index].files.iter().any(is_file));

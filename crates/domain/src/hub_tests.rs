@@ -53,6 +53,31 @@ fn parts_are_one_model_and_projectors_stand_apart() {
     assert_eq!(quants[2].files[0].path, "big/m-Q8_0-00001-of-00002.gguf");
 }
 
+/// Only a header tells whether a file is a part. Its name does not, where no other part is there.
+#[test]
+fn a_lone_file_that_is_called_a_part_can_be_had() {
+    let lone = [file("x-Q4_K_M-00001-of-00013.gguf", 400)];
+    let all = quants(&lone);
+    let choice = pick(&all, Some(Bytes(9_000_000_000)), 4096).unwrap();
+    assert_eq!((choice.index, choice.fits), (0, Some(true)));
+    assert_eq!(named(&all, "Q4_K_M"), Some(0));
+    assert_eq!(named(&all, "x-Q4_K_M-00001-of-00013.gguf"), Some(0));
+    // A whole model goes before it.
+    let with_whole = [lone[0].clone(), file("y-Q2_K.gguf", 100)];
+    let all = quants(&with_whole);
+    let choice = pick(&all, Some(Bytes(9_000_000_000)), 4096).unwrap();
+    assert_eq!((all[choice.index].label.as_str(), choice.reason.contains("the only one")), ("Q2_K", true));
+    assert_eq!(named(&all, "Q4_K_M").map(|index| all[index].label.as_str()), Some("Q4_K_M"));
+    // Some of the parts, or one from the middle, are no model.
+    for files in [
+        vec![file("x-Q4_K_M-00001-of-00003.gguf", 400), file("x-Q4_K_M-00003-of-00003.gguf", 400)],
+        vec![file("x-Q4_K_M-00002-of-00003.gguf", 400)],
+    ] {
+        let all = quants(&files);
+        assert_eq!((pick(&all, None, 4096), named(&all, "Q4_K_M")), (None, None), "{files:?}");
+    }
+}
+
 #[test]
 fn the_best_that_fits_is_picked_with_its_reason() {
     let files =
@@ -73,7 +98,7 @@ fn the_best_that_fits_is_picked_with_its_reason() {
     );
     assert_eq!(pick(None).0, "Q4_K_M");
     assert_eq!(
-        super::pick(&quants(&[file("mmproj-m-F16.gguf", 20), file("m-Q2_K-00001-of-00002.gguf", 1)]), None, 1),
+        super::pick(&quants(&[file("mmproj-m-F16.gguf", 20), file("m-Q2_K-00002-of-00002.gguf", 1)]), None, 1),
         None
     );
 }

@@ -1,10 +1,12 @@
 //! A model as the library knows it: one row, whatever its files.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde::{Deserialize, Serialize};
+use wire::Message;
 
 use crate::preset::Preset;
 use crate::units::Bytes;
@@ -280,6 +282,10 @@ pub struct Card {
     pub template: Option<String>,
     /// A system prompt of the store's own.
     pub system: Option<String>,
+    /// Messages of the store's own, which go before a conversation.
+    pub messages: Vec<Message>,
+    /// The quantisation by the store's word.
+    pub file_type: Option<String>,
     /// Parameters of the store's own by name, such as `temperature`, as they are shown.
     pub parameters: Vec<(String, String)>,
     /// The same as they are used.
@@ -333,6 +339,11 @@ impl Model {
     /// The file to load: the first part.
     pub fn path(&self) -> Option<&PathBuf> {
         self.files.first().map(|file| &file.path)
+    }
+
+    /// The path of its first file as text, with U+FFFD in place of what is no Unicode; JSON has no other way.
+    pub fn path_text(&self) -> Option<Cow<'_, str>> {
+        self.path().map(|path| path.to_string_lossy())
     }
 
     /// All its places: itself, then its copies.
@@ -403,6 +414,11 @@ impl Model {
     /// The system prompt that its store gives it.
     pub fn system(&self) -> Option<&str> {
         self.card.as_deref()?.system.as_deref()
+    }
+
+    /// The messages that its store puts before a conversation.
+    pub fn messages(&self) -> &[Message] {
+        self.card.as_deref().map_or(&[], |card| &card.messages)
     }
 
     /// Quantisation, as a person knows it.

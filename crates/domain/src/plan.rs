@@ -40,13 +40,17 @@ impl Refusal {
 impl std::fmt::Display for Refusal {
     /// The figures as one sentence without its subject.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Plan { weights, context, compute, program } = self.needed;
+        let Plan { weights, context, compute, program, by_size } = self.needed;
         let (total, free) = (self.needed.total(), self.free);
-        write!(
-            f,
-            "would need about {total} (weights {weights}, context {context}, compute {compute}, program {program}), \
-             but {free} are free"
-        )?;
+        if by_size {
+            write!(f, "would need about {total} (an estimate by the size of its file; its header can't be read)")?;
+        } else {
+            write!(
+                f,
+                "would need about {total} (weights {weights}, context {context}, compute {compute}, program {program})"
+            )?;
+        }
+        write!(f, ", but {free} are free")?;
         let Self { available, promised, others, reserve, .. } = self;
         write!(f, ": {available} available less {promised} promised to running sessions")?;
         if *others > Bytes(0) {
@@ -89,14 +93,18 @@ pub fn share_threads(limit: u32, claims: &[Claim]) -> Vec<(SessionId, u32)> {
 }
 
 /// What a model is expected to take with these settings: the header's formulas, the upper bound where they give a range.
-/// What a header does not tell counts as nothing, since refusing on a guess would be worse.
+/// What a header does not tell counts as nothing, since refusing on a guess would be worse; without a header it is the size
+/// of the files, for a model that is started all the same takes about that.
 pub fn plan(model: &Model, settings: &SessionSettings) -> Plan {
-    let Some(estimate) = estimate(model, settings) else { return Plan::default() };
+    let Some(estimate) = estimate(model, settings) else {
+        return Plan { weights: model.size, by_size: model.size > Bytes(0), ..Plan::default() };
+    };
     Plan {
         weights: Bytes(estimate.weights),
         context: Bytes(estimate.kv.unwrap_or(0)),
         compute: Bytes(estimate.compute_high),
         program: Bytes(estimate.program),
+        by_size: false,
     }
 }
 
@@ -290,6 +298,23 @@ mod tests {
         ] {
             assert_eq!(share(limit, fixed), shares, "{limit} {fixed:?}");
         }
+    }
+
+    #[test]
+    fn without_a_header_the_files_size_is_planned() {
+        let model = Model { size: Bytes(9_000_000_000), ..crate::testing::model("odd") };
+        let needed = plan(&model, &SessionSettings::default());
+        assert_eq!((needed.total(), needed.by_size), (Bytes(9_000_000_000), true));
+        let [free, available, promised, others, reserve] =
+            [1, 2, 0, 0, 1].map(|gigabytes| Bytes(gigabytes * 1_000_000_000));
+        let refusal = Refusal { needed, free, available, promised, others, reserve };
+        let text = refusal.to_string();
+        assert!(
+            text.starts_with(
+                "would need about 9.0 GB (an estimate by the size of its file; its header can't be read), but"
+            ),
+            "{text}"
+        );
     }
 
     #[test]

@@ -1,10 +1,10 @@
-//! What a store wants a model to be run with: the parameters and the system prompt of an Ollama model.
+//! What a store wants a model to be run with: the parameters, the system prompt and the first messages of an Ollama model.
 //!
 //! The user's own settings go before it, and it goes before what the model's file says and llama.cpp's defaults.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use wire::Sampling;
+use wire::{Message, Role, Sampling};
 
 use crate::model::{Model, Store};
 use crate::settings::SessionSettings;
@@ -110,6 +110,11 @@ pub fn lines(model: &Model, settings: &SessionSettings, takes_system: bool, take
     if let Some(system) = model.system().filter(|_| takes_system) {
         parts.push(format!("system prompt {}", gguf::clean(&format!("{system:?}"), 80)));
     }
+    match model.messages().len() {
+        0 => {}
+        1 => parts.push("1 message before the conversation".to_owned()),
+        count => parts.push(format!("{count} messages before the conversation")),
+    }
     let mut lines = Vec::new();
     if !parts.is_empty() {
         lines.push(format!("from {store}: {}", parts.join(", ")));
@@ -118,6 +123,34 @@ pub fn lines(model: &Model, settings: &SessionSettings, takes_system: bool, take
         lines.push(format!("of {store}'s parameters these are not used: {}", preset.unused.join(", ")));
     }
     lines
+}
+
+/// A conversation with what the model's store puts before it: the system prompt, unless the conversation has one (an empty
+/// one means none), and the first messages. Further system messages of the store's go behind the system prompt, since
+/// many templates take one at the begin alone; and of two messages in a row by one role one is made.
+pub fn conversation(model: &Model, own: &[Message]) -> Vec<Message> {
+    let is_system = |message: &&Message| message.role == Role::System;
+    let mut systems: Vec<&str> = own.iter().filter(is_system).map(|message| message.content.as_str()).collect();
+    if systems.is_empty() {
+        systems.extend(model.system());
+    }
+    let first = model.messages();
+    systems.extend(first.iter().filter(is_system).map(|message| message.content.as_str()));
+    systems.retain(|text| !text.is_empty());
+    let mut all = Vec::new();
+    if !systems.is_empty() {
+        all.push(Message { role: Role::System, content: systems.join("\n\n") });
+    }
+    for message in first.iter().chain(own).filter(|message| message.role != Role::System) {
+        match all.last_mut() {
+            Some(last) if last.role == message.role => {
+                last.content.push_str("\n\n");
+                last.content.push_str(&message.content);
+            }
+            _ => all.push(message.clone()),
+        }
+    }
+    all
 }
 
 /// The samplers of `own`, and where it leaves one open that of `below`.
@@ -159,8 +192,8 @@ fn stops(value: &Value) -> Vec<String> {
 }
 
 /// Texts as a line shows them: quoted, control characters escaped.
-fn quoted(texts: &[String]) -> String {
-    let texts: Vec<_> = texts.iter().map(|text| gguf::clean(&format!("{text:?}"), 60)).collect();
+pub(super) fn quoted(texts: &[impl AsRef<str>]) -> String {
+    let texts: Vec<_> = texts.iter().map(|text| gguf::clean(&format!("{:?}", text.as_ref()), 60)).collect();
     texts.join(", ")
 }
 
@@ -169,6 +202,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::model::Card;
 
     #[test]
     fn parameters_of_ollama() {
@@ -198,6 +232,33 @@ mod tests {
         settings.set("context", "8192").unwrap();
         let names: Vec<_> = preset.in_force(&settings).into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["top-k", "min-p", "repeat penalty", "max tokens"]);
+    }
+
+    #[test]
+    fn messages_of_the_store_go_before_the_conversation() {
+        use Role::{Assistant, System, User};
+        let said = |said: &[(Role, &str)]| -> Vec<Message> {
+            said.iter().map(|&(role, text)| Message { role, content: text.to_owned() }).collect()
+        };
+        let examples: &[(Role, &str)] = &[(User, "Ahoy"), (Assistant, "Arr")];
+        for (system, first, own, expected) in [
+            (None, &[][..], &[(User, "Hi")][..], &[(User, "Hi")][..]),
+            (Some("S"), examples, &[(User, "Hi")], &[(System, "S"), (User, "Ahoy"), (Assistant, "Arr"), (User, "Hi")]),
+            // The user's own system prompt is in place of the store's, and an empty one in place of none.
+            (
+                Some("S"),
+                examples,
+                &[(System, "T"), (User, "Hi")],
+                &[(System, "T"), (User, "Ahoy"), (Assistant, "Arr"), (User, "Hi")],
+            ),
+            (Some("S"), &[], &[(System, ""), (User, "Hi")], &[(User, "Hi")]),
+            (Some("S"), &[(System, "More")], &[(User, "Hi")], &[(System, "S\n\nMore"), (User, "Hi")]),
+            (None, &[(User, "Ahoy")], &[(User, "Hi")], &[(User, "Ahoy\n\nHi")]),
+        ] {
+            let card = Card { system: system.map(str::to_owned), messages: said(first), ..Card::default() };
+            let model = Model { card: Some(Box::new(card)), ..crate::testing::model("m") };
+            assert_eq!(conversation(&model, &said(own)), said(expected), "{system:?} {first:?} {own:?}");
+        }
     }
 
     #[test]

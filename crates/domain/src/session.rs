@@ -274,6 +274,9 @@ pub struct Plan {
     /// The worker's program and the vocabulary.
     #[serde(default)]
     pub program: Bytes,
+    /// Without a header that can be read, the weights are the size of the files: an estimate, and the rest is not known.
+    #[serde(default)]
+    pub by_size: bool,
 }
 
 impl Plan {

@@ -11,6 +11,7 @@ use crate::{
     source::Endian,
     summary::Kind,
     text::clean,
+    types::TensorType,
     value::{Value, ValueType},
 };
 
@@ -32,6 +33,37 @@ const ROOT_MEAN_SQUARE: &[&str] = &[
     "deepseek2",
     "gpt-oss",
 ];
+/// Architectures whose [`SUMMANDS`] and norms were tried in other types than F32.
+const PLAIN_NORMS: &[&str] = &[
+    "llama",
+    "qwen2",
+    "qwen3",
+    "gemma",
+    "gemma2",
+    "gemma3",
+    "smollm3",
+    "mistral3",
+    "granite",
+    "internlm2",
+    "exaone",
+    "minicpm",
+    "ernie4_5",
+    "refact",
+];
+/// Weights that are multiplied with what a norm gives, which is F32.
+const NORMS: &[&str] = &[
+    "output_norm.weight",
+    "attn_norm.weight",
+    "ffn_norm.weight",
+    "attn_q_norm.weight",
+    "attn_k_norm.weight",
+    "post_attention_norm.weight",
+    "post_ffw_norm.weight",
+];
+/// Weights that are added to a product, which is F32.
+const SUMMANDS: &[&str] = &["attn_q.bias", "attn_k.bias", "attn_v.bias"];
+/// Architectures where these are optional, and were tried.
+const WITH_SUMMANDS: &[&str] = &["llama", "qwen2"];
 /// ggml's `TENSOR_ALIGNMENT`, bytes.
 const TENSOR_ALIGNMENT: u64 = 32;
 /// `LLAMA_MAX_EXPERTS`.
@@ -46,6 +78,8 @@ const TEXT_CHARS: usize = 200;
 pub struct Findings {
     /// What llama.cpp is known to abort at: the first such thing.
     pub fatal: Option<String>,
+    /// What it is known to abort at where a processor does the work. A GPU may take it.
+    pub fatal_on_cpu: Option<String>,
     /// What is odd, though llama.cpp may run it, or refuse it by itself.
     pub remarks: Vec<String>,
 }
@@ -54,6 +88,12 @@ impl Findings {
     fn fatal(&mut self, text: impl AsRef<str>) {
         if self.fatal.is_none() {
             self.fatal = Some(clean(text.as_ref(), TEXT_CHARS));
+        }
+    }
+
+    fn fatal_on_cpu(&mut self, text: impl AsRef<str>) {
+        if self.fatal_on_cpu.is_none() {
+            self.fatal_on_cpu = Some(clean(text.as_ref(), TEXT_CHARS));
         }
     }
 
@@ -263,11 +303,32 @@ impl Check<'_> {
             if let Some(problem) = odd_type(tensor, role) {
                 self.found.remark(format!("tensor {number} ({}) {problem}", tensor.name));
             }
+            if tensor.tensor_type != TensorType::F32 && block.is_none_or(|block| block < blocks) {
+                self.narrow(number, tensor, role);
+            }
         }
         let found = highest.map_or(0, |highest| highest + 1);
         let is_whole = part(&self.header.metadata).is_none();
         if is_whole && found > blocks {
             self.found.remark(format!("block_count is {blocks}, but there are tensors of {found} blocks"));
+        }
+    }
+}
+
+impl Check<'_> {
+    /// A product or sum of F32 and another type: `unsupported types` (`ggml-cpu/binary-ops.cpp`).
+    fn narrow(&mut self, number: usize, tensor: &Tensor, role: &str) {
+        let kind = tensor.tensor_type.name();
+        let text =
+            format!("tensor {number} ({}) is {kind}: on a processor llama.cpp takes F32 alone there", tensor.name);
+        let is_norm = NORMS.contains(&role);
+        let is_summand = SUMMANDS.contains(&role);
+        if is_norm && PLAIN_NORMS.contains(&self.architecture)
+            || is_summand && WITH_SUMMANDS.contains(&self.architecture)
+        {
+            self.found.fatal_on_cpu(text);
+        } else if is_norm || is_summand {
+            self.found.remark(text);
         }
     }
 }

@@ -17,7 +17,20 @@ const NAME_CHARS: usize = 128;
 /// The most base models, data sets, tags or languages that are listed.
 const MAX_SOURCES: u64 = 32;
 /// What a template has of reasoning: the tags themselves, or the switch for it.
-const REASONING: &[&str] = &["<think>", "[THINK]", "enable_thinking", "reasoning_content", "<|channel|>analysis"];
+const REASONING: &[&str] = &[
+    "<think>",
+    "[THINK]",
+    "enable_thinking",
+    "reasoning_content",
+    "<|channel|>analysis",
+    "<|channel>thought",
+    "<|START_THINKING|>",
+    "<|inner_prefix|>",
+    "<thought>",
+    "◁think▷",
+    "<|begin_of_thought|>",
+    "Here are my reasoning steps:",
+];
 
 pub(crate) fn summary(header: &Header) -> Summary {
     let metadata = &header.metadata;
@@ -47,6 +60,7 @@ pub(crate) fn summary(header: &Header) -> Summary {
         quant_source,
         is_aligned: check::is_aligned(header),
         fatal: findings.fatal,
+        fatal_on_cpu: findings.fatal_on_cpu,
         remarks: findings.remarks,
         types: types(header),
         context_length: number("context_length").filter(|&tokens| tokens > 0),

@@ -77,6 +77,8 @@ pub struct Summary {
     pub is_aligned: bool,
     /// What llama.cpp is known to abort at.
     pub fatal: Option<String>,
+    /// What it is known to abort at where a processor does the work. A GPU may take it.
+    pub fatal_on_cpu: Option<String>,
     /// What is odd about the file, though llama.cpp may run it, or refuse it by itself; at most a few.
     pub remarks: Vec<String>,
     /// Tensor types, most bytes first.

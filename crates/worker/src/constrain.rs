@@ -12,6 +12,7 @@ use wire::{Failure, Generate, Grammar as Wanted};
 use crate::grammar::Grammar;
 use crate::model::Model;
 use crate::stream::Stream;
+use crate::think::Format;
 
 /// What ends a JSON document soonest: an object's end, a list's, a text's.
 const CLOSERS: [&[u8]; 3] = [b"}", b"]", b"\""];
@@ -102,20 +103,20 @@ impl Constraint {
         self.grammar.accept(token)
     }
 
-    /// Judge a token, with its text, that would come next. `opens` says which opening tags this model is known to write.
+    /// Judge a token, with its text, that would come next. `formats` are those that this model is known to write.
     pub(crate) fn judge(
         &mut self,
         token: i32,
         bytes: &[u8],
         model: &Model,
         stream: &Stream<'_>,
-        opens: &[&'static str],
+        formats: &[&'static Format],
     ) -> Verdict {
         if let Some(closing) = stream.splitter().closing() {
             let is_over = model.is_end(token) || stream.counters.n_reasoning >= self.n_reasoning;
             // What a token holds behind the tag would be answer that the grammar has not seen.
             if is_over || stream.would_answer(bytes) {
-                return Verdict::Put(format!("{closing}\n\n"));
+                return Verdict::Put(closing);
             }
             return Verdict::Free;
         }
@@ -123,19 +124,30 @@ impl Constraint {
         if !self.has_begun
             && stream.counters.n_reasoning == 0
             && self.n_reasoning > 0
-            && let Some((tag, n_bytes)) = stream.splitter().opening(&text)
-            && opens.contains(&tag.open)
+            && let Some((format, n_bytes)) = stream.splitter().opening(&text)
+            && formats.contains(&format)
         {
-            if n_bytes == tag.open.len() {
+            if n_bytes == format.open.len() {
                 return Verdict::Free;
             }
             // One character may begin what the grammar wants as well.
             if n_bytes > 1 || !self.grammar.allows(token) {
-                return Verdict::Put(tag.open.to_owned());
+                return Verdict::Put(format.open.to_owned());
             }
         }
         if self.grammar.allows(token) {
             return Verdict::Allowed;
+        }
+        if !self.has_begun
+            && let Some(opening) = stream.splitter().opening_of_answer()
+            && !text.trim().is_empty()
+        {
+            if !stream.would_answer(bytes) {
+                return Verdict::Free;
+            }
+            if !opening.is_empty() {
+                return Verdict::Put(opening.to_owned());
+            }
         }
         let follows_reasoning = !self.has_begun && !stream.splitter().is_start();
         if follows_reasoning && self.n_blanks < MAX_BLANKS && !text.is_empty() && text.trim().is_empty() {

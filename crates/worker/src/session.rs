@@ -30,7 +30,7 @@ use crate::score::Scorer;
 use crate::stop::Stopper;
 use crate::stream::Stream;
 use crate::template::{self, Template, TemplateError};
-use crate::think::{self, Splitter};
+use crate::think::{FORMATS, Format, Splitter};
 
 /// The most likely tokens that are told at each step.
 const MAX_PROBABLE: u32 = 50;
@@ -51,10 +51,10 @@ pub(crate) struct Session {
     sampling: Sampling,
     /// The tokens at the context's positions.
     tokens: Vec<i32>,
-    /// The tags of reasoning where each is one token: their text is shown, though they may be special.
+    /// The special tokens of these formats' tags: their text is shown, so that the split sees it.
     tags: Vec<i32>,
-    /// The opening tags that this model is known to write: its template names them, or its vocabulary has them.
-    opens: Vec<&'static str>,
+    /// The formats of reasoning that this model is known to write: its template names them, or its vocabulary has them.
+    formats: Vec<&'static Format>,
     scorer: Scorer,
 }
 
@@ -79,10 +79,14 @@ impl Session {
             .map(|source| Template::new(&source, &model.bos_text(), &model.eos_text()));
         let sampling = sampler::resolve(&file_sampling(model), &Sampling::default());
         let source = model.template().unwrap_or_default();
-        let tags = think::TAGS.iter().flat_map(|tag| [tag.open, tag.close]);
-        let tags = tags.filter_map(|text| model.single_token(text)).collect();
-        let opens = think::TAGS.iter().map(|tag| tag.open);
-        let opens = opens.filter(|open| source.contains(open) || model.single_token(open).is_some()).collect();
+        let formats: Vec<&Format> = FORMATS
+            .iter()
+            .filter(|format| source.contains(format.sign) || model.single_token(format.sign).is_some())
+            .collect();
+        let marks = formats.iter().flat_map(|format| format.marks());
+        let mut tags: Vec<i32> = marks.flat_map(|mark| model.tokenize_bare(mark)).collect();
+        tags.sort_unstable();
+        tags.dedup();
         let loaded = Loaded {
             n_ctx: engine.n_ctx() as u32,
             n_ctx_train: model.n_ctx_train(),
@@ -102,7 +106,7 @@ impl Session {
                 sampling,
                 tokens: Vec::new(),
                 tags,
-                opens,
+                formats,
                 scorer: Scorer::default(),
             },
             loaded,
@@ -168,7 +172,8 @@ impl Session {
             sampling,
         }));
         let _ = log::take_error();
-        let mut stream = Stream::new(out, request.id, Splitter::after(&text), Stopper::new(&request.stop));
+        let splitter = Splitter::after(&text, |format| self.formats.contains(&format));
+        let mut stream = Stream::new(out, request.id, splitter, Stopper::new(&request.stop));
         drop(text);
         let ended = match self.evaluate(&mut prompt[n_cached..], &mut stream, request.id, out) {
             Ok(true) => self.go_on(&mut Sampler::new(&sampling), constraint, request, arrived, &mut stream),
@@ -341,7 +346,7 @@ impl Session {
             Closing::Open => {}
         }
         model.piece(token, self.tags.contains(&token), &mut bytes);
-        match constraint.judge(token, &bytes, model, stream, &self.opens) {
+        match constraint.judge(token, &bytes, model, stream, &self.formats) {
             Verdict::Free => return Ok(Drawn::Token(token)),
             Verdict::Put(text) => return self.put(&text, stream).map(Drawn::Put),
             Verdict::Allowed => {}
@@ -378,12 +383,12 @@ impl Session {
         Ok(None)
     }
 
-    /// Stop texts that are one token each whose text does not show: a special one.
+    /// Stop texts that are one special token each. Its text is no part of an answer, so it is not looked for there.
     fn stop_tokens(&self, stop: &[String]) -> Vec<i32> {
         let model = self.engine.model();
         let mut shown = Vec::new();
         let mut is_hidden = |token: &i32| {
-            model.piece(*token, self.tags.contains(token), &mut shown);
+            model.piece(*token, false, &mut shown);
             shown.is_empty()
         };
         stop.iter().filter_map(|text| model.single_token(text)).filter(|token| is_hidden(token)).collect()

@@ -1,49 +1,42 @@
 //! Reasoning split from the answer, as it streams.
 //!
-//! Owned here: where `<think>` … `</think>`, or another pair of [`TAGS`], begins and ends, also when a tag is spread over
-//! tokens. A model opens its reasoning first or not at all, so an opening tag counts only before any other text: an answer
-//! may write about the tag.
+//! Owned here: where reasoning begins and ends, in any of the [`FORMATS`], also when a tag is spread over tokens. A model
+//! opens its reasoning first or not at all, so an opening tag counts only before any other text: an answer may write
+//! about the tag. In formats whose tags are special tokens, reasoning may come again later.
 //! Absent: a `</think>` that was never opened. What came before it has been streamed as the answer and can't be taken
 //! back, so the tag stays as text; templates that open the tag themselves are the common case, and start inside.
 
+mod formats;
+
+use std::sync::Arc;
+
+use formats::{ASSISTANT, CHANNEL, END, FINAL, MESSAGE, TO_FINAL};
+pub use formats::{FORMATS, Format, Later};
 use wire::Channel;
-
-/// The tags around reasoning: what opens it and what closes it.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Tag {
-    /// Opens the reasoning.
-    pub open: &'static str,
-    /// Closes it.
-    pub close: &'static str,
-}
-
-/// The tags that models are known to use; the first is by far the most common.
-pub const TAGS: [Tag; 5] = [
-    Tag { open: "<think>", close: "</think>" },
-    // Magistral and Ministral.
-    Tag { open: "[THINK]", close: "[/THINK]" },
-    // Seed-OSS.
-    Tag { open: "<seed:think>", close: "</seed:think>" },
-    // Command A and R7B.
-    Tag { open: "<|START_THINKING|>", close: "<|END_THINKING|>" },
-    // Apertus.
-    Tag { open: "<|inner_prefix|>", close: "<|inner_suffix|>" },
-];
 
 /// White space before an opening tag that is waited through, in bytes.
 const MAX_LEADING: usize = 256;
+
+/// The longest header of a message in Harmony, in bytes.
+const MAX_HEADER: usize = 256;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// Nothing but white space so far.
     Start,
-    Reasoning(&'static Tag),
-    Answer,
+    Reasoning(&'static Format),
+    /// The reasoning has ended, and the tag before the answer may come.
+    Between(&'static Format),
+    /// Where a message of Harmony's says what it is; whether reasoning came before it.
+    Header(bool),
+    /// The answer, in a format where that matters.
+    Answer(Option<&'static Format>),
 }
 
 /// Splits one answer. The split doesn't depend on how the text was cut into pieces.
 #[derive(Debug, Clone)]
 pub struct Splitter {
+    formats: Arc<[&'static Format]>,
     state: State,
     /// Text that may yet turn out to be a tag.
     held: String,
@@ -51,18 +44,39 @@ pub struct Splitter {
     trimming: bool,
 }
 
+/// Whether there is more to do with the text that is held.
+#[derive(PartialEq, Eq)]
+enum Step {
+    Again,
+    Wait,
+}
+
 impl Splitter {
     /// A splitter for the answer to `prompt`, as rendered: one that ends in an opening tag starts inside the reasoning.
-    pub fn after(prompt: &str) -> Self {
+    /// `is_signed` says whether the model has a format's [`Format::sign`].
+    pub fn after(prompt: &str, is_signed: impl Fn(&Format) -> bool) -> Self {
+        let formats: Arc<[_]> = FORMATS.iter().filter(|format| !format.guarded || is_signed(format)).collect();
         let prompt = prompt.trim_end();
-        let opened = TAGS.iter().find(|tag| prompt.ends_with(tag.open));
-        let state = opened.map_or(State::Start, State::Reasoning);
-        Self { state, held: String::new(), trimming: opened.is_some() }
+        let find = |ends: &dyn Fn(&Format) -> bool| formats.iter().copied().find(|format| ends(format));
+        let within =
+            |format: &Format| format.around.is_some_and(|(begin, _)| !begin.is_empty() && prompt.ends_with(begin));
+        let state = if let Some(format) = find(&|format| prompt.ends_with(format.open)) {
+            State::Reasoning(format)
+        } else if let Some(format) = find(&|format| within(format) && is_signed(format)) {
+            State::Answer(Some(format))
+        } else if find(&|format| format.later == Later::Messages && is_signed(format)).is_some()
+            && prompt.ends_with(ASSISTANT)
+        {
+            State::Header(false)
+        } else {
+            State::Start
+        };
+        Self { formats, state, held: String::new(), trimming: state != State::Start }
     }
 
     /// Whether what comes next is reasoning, as far as is known.
     pub fn is_reasoning(&self) -> bool {
-        matches!(self.state, State::Reasoning(_))
+        matches!(self.state, State::Reasoning(_) | State::Header(true))
     }
 
     /// Whether nothing but white space, and perhaps the begin of a tag, has come.
@@ -70,63 +84,190 @@ impl Splitter {
         self.state == State::Start
     }
 
-    /// What is still to be written for the reasoning to be closed; `None` where it is not open.
-    pub fn closing(&self) -> Option<&'static str> {
-        let State::Reasoning(tag) = self.state else { return None };
-        tag.close.strip_prefix(&self.held[self.held.len() - begun_tag(&self.held, tag.close)..])
+    /// What is still to be written for the answer to begin; `None` where no reasoning and no header is open.
+    pub fn closing(&self) -> Option<String> {
+        match self.state {
+            State::Reasoning(format) => {
+                let seen = tag_prefix(&self.held, format.close);
+                Some(format!("{}{}", format.close.get(seen..).unwrap_or_default(), format.then))
+            }
+            State::Header(follows) => {
+                let headers = if follows { [TO_FINAL, FINAL] } else { [FINAL, TO_FINAL] };
+                let header = headers.into_iter().find_map(|header| header.strip_prefix(self.held.trim_start()));
+                // Another header is completed, and its message left empty.
+                Some(header.map_or_else(|| format!("{MESSAGE}{END}{TO_FINAL}"), str::to_owned))
+            }
+            _ => None,
+        }
     }
 
-    /// The tag that `text`, as the first of an answer, begins or is, and how much of the tag that is in bytes.
-    pub fn opening(&self, text: &str) -> Option<(&'static Tag, usize)> {
-        let begun = text.trim_start();
-        let is_first = self.is_start() && self.held.trim_start().is_empty() && !begun.is_empty();
-        let tag = TAGS.iter().filter(|_| is_first).find(|tag| tag.open.starts_with(begun))?;
-        Some((tag, begun.len()))
+    /// What is still to be written of the tag before the answer that has seen to come; empty where none has. `None`
+    /// where none may come.
+    pub fn opening_of_answer(&self) -> Option<&'static str> {
+        let State::Between(format) = self.state else { return None };
+        let (begin, _) = format.around?;
+        let seen = self.held.trim_start();
+        if seen.is_empty() { Some("") } else { begin.strip_prefix(seen) }
+    }
+
+    /// The format whose opening tag `text`, as the first of an answer, begins or is, and how much of it that is in bytes.
+    pub fn opening(&self, text: &str) -> Option<(&'static Format, usize)> {
+        let seen = text.trim_start();
+        let is_first = self.is_start() && self.held.trim_start().is_empty() && !seen.is_empty();
+        let format = self.formats.iter().filter(|_| is_first).find(|format| format.open.starts_with(seen))?;
+        Some((format, seen.len()))
     }
 
     /// Take text and give it by channel, except for an end that may be the begin of a tag.
     pub fn push(&mut self, text: &str, mut emit: impl FnMut(Channel, &str)) {
-        if self.state == State::Answer {
+        if self.state == State::Answer(None) {
             self.emit(Channel::Answer, text, &mut emit);
             return;
         }
         self.held.push_str(text);
-        if self.state == State::Start {
-            let begun = self.held.trim_start();
-            let may_open = self.held.len() - begun.len() <= MAX_LEADING;
-            let opened = TAGS.iter().find_map(|tag| Some((tag, begun.strip_prefix(tag.open)?)));
-            match opened.filter(|_| may_open) {
-                Some((tag, rest)) => {
-                    self.held = rest.to_owned();
-                    self.state = State::Reasoning(tag);
-                    self.trimming = true;
-                }
-                None if may_open && TAGS.iter().any(|tag| tag.open.starts_with(begun)) => return,
-                None => {
-                    self.state = State::Answer;
-                    self.release(Channel::Answer, &mut emit);
-                    return;
-                }
+        while self.step(&mut emit) == Step::Again {}
+    }
+
+    /// Do what the held text calls for.
+    fn step(&mut self, emit: &mut impl FnMut(Channel, &str)) -> Step {
+        match self.state {
+            State::Start => self.start(),
+            State::Reasoning(format) => self.reason(format, emit),
+            State::Between(format) => self.between(format),
+            State::Header(_) => self.header(),
+            State::Answer(None) => {
+                self.release(Channel::Answer, emit);
+                Step::Wait
             }
+            State::Answer(Some(format)) => self.answer(format, emit),
         }
-        let State::Reasoning(tag) = self.state else { return };
-        let held = std::mem::take(&mut self.held);
-        if let Some((reasoning, rest)) = held.split_once(tag.close) {
-            self.emit(Channel::Reasoning, reasoning, &mut emit);
-            self.state = State::Answer;
-            self.trimming = true;
-            self.emit(Channel::Answer, rest, &mut emit);
+    }
+
+    fn start(&mut self) -> Step {
+        let seen = self.held.trim_start();
+        let may_open = self.held.len() - seen.len() <= MAX_LEADING;
+        let opened = self.formats.iter().copied().find_map(|format| Some((format, seen.strip_prefix(format.open)?)));
+        if let Some((format, rest)) = opened.filter(|_| may_open) {
+            self.held = rest.to_owned();
+            self.enter(State::Reasoning(format))
+        } else if may_open && self.formats.iter().any(|format| format.open.starts_with(seen)) {
+            Step::Wait
+        } else if may_open && seen.starts_with(CHANNEL) {
+            self.enter(State::Header(false))
         } else {
-            let (sure, unsure) = held.split_at(held.len() - begun_tag(&held, tag.close));
-            self.emit(Channel::Reasoning, sure, &mut emit);
+            self.state = State::Answer(None);
+            Step::Again
+        }
+    }
+
+    fn reason(&mut self, format: &'static Format, emit: &mut impl FnMut(Channel, &str)) -> Step {
+        let held = std::mem::take(&mut self.held);
+        let Some((reasoning, rest)) = held.split_once(format.close) else {
+            let (sure, unsure) = held.split_at(held.len() - tag_prefix(&held, format.close));
+            self.emit(Channel::Reasoning, sure, emit);
             self.held.push_str(unsure);
+            return Step::Wait;
+        };
+        self.emit(Channel::Reasoning, reasoning, emit);
+        self.held.push_str(rest);
+        self.enter(match (format.later, format.around) {
+            (Later::Messages, _) => State::Header(true),
+            (Later::Reasoning, _) => State::Answer(Some(format)),
+            (Later::Nothing, Some(_)) => State::Between(format),
+            (Later::Nothing, None) => State::Answer(None),
+        })
+    }
+
+    fn between(&mut self, format: &'static Format) -> Step {
+        let (begin, _) = format.around.unwrap_or_default();
+        let seen = self.held.trim_start();
+        if let Some(rest) = seen.strip_prefix(begin) {
+            self.held = rest.to_owned();
+            self.enter(State::Answer(Some(format)))
+        } else if begin.starts_with(seen) {
+            self.held = seen.to_owned();
+            Step::Wait
+        } else {
+            self.enter(State::Answer(None))
+        }
+    }
+
+    /// A header of Harmony's says of which channel the message is, and perhaps to whom it goes. What is in no channel
+    /// for reasoning is shown as the answer, since it is shown nowhere else.
+    fn header(&mut self) -> Step {
+        let seen = self.held.trim_start();
+        let may_be = ["<|", "to=", "assistant"].iter().any(|mark| seen.starts_with(mark) || mark.starts_with(seen));
+        let end = self.held.find(MESSAGE).map(|at| at + MESSAGE.len());
+        if !may_be || end.unwrap_or(self.held.len()) >= MAX_HEADER {
+            return self.enter(State::Answer(None));
+        }
+        let Some((header, rest)) = self.held.split_once(MESSAGE) else { return Step::Wait };
+        let channel = header.rsplit_once(CHANNEL).map_or("", |(_, channel)| channel.trim_start());
+        let next = match self.formats.iter().copied().find(|format| format.later == Later::Messages) {
+            Some(harmony) if channel.starts_with("analysis") => State::Reasoning(harmony),
+            harmony => State::Answer(harmony),
+        };
+        self.held = rest.to_owned();
+        self.enter(next)
+    }
+
+    fn answer(&mut self, format: &'static Format, emit: &mut impl FnMut(Channel, &str)) -> Step {
+        let held = std::mem::take(&mut self.held);
+        let end = format.around.map_or(format.close, |(_, end)| end);
+        let marks = [end, if format.later == Later::Reasoning { format.open } else { end }];
+        let first = marks.iter().filter_map(|mark| Some((held.find(mark)?, *mark))).min();
+        let Some((at, mark)) = first else {
+            let seen = marks.iter().map(|mark| tag_prefix(&held, mark)).max().unwrap_or(0);
+            let (sure, unsure) = held.split_at(held.len() - seen);
+            self.emit(Channel::Answer, sure, emit);
+            self.held.push_str(unsure);
+            return Step::Wait;
+        };
+        let (text, rest) = held.split_at(at);
+        let behind = rest.strip_prefix(mark).unwrap_or_default();
+        self.emit(Channel::Answer, text, emit);
+        match format.later {
+            // Only at the answer's very end it is a tag.
+            Later::Nothing if behind.trim().is_empty() => {
+                self.held.push_str(rest);
+                Step::Wait
+            }
+            Later::Nothing => {
+                self.emit(Channel::Answer, mark, emit);
+                self.held.push_str(behind);
+                Step::Again
+            }
+            Later::Reasoning => {
+                self.held.push_str(behind);
+                self.enter(if mark == format.open { State::Reasoning(format) } else { self.state })
+            }
+            Later::Messages => {
+                self.held.push_str(behind);
+                self.enter(State::Header(false))
+            }
         }
     }
 
     /// Give what was held back: no more text comes.
     pub fn finish(&mut self, mut emit: impl FnMut(Channel, &str)) {
-        let channel = if self.is_reasoning() { Channel::Reasoning } else { Channel::Answer };
+        let seen = self.held.trim();
+        let is_mark = match self.state {
+            State::Header(_) => [CHANNEL, ASSISTANT].iter().any(|m| seen.starts_with(m) || m.starts_with(seen)),
+            State::Answer(Some(format)) => format.around.is_some_and(|(_, end)| seen == end),
+            _ => false,
+        };
+        if is_mark {
+            self.held.clear();
+        }
+        let channel = if matches!(self.state, State::Reasoning(_)) { Channel::Reasoning } else { Channel::Answer };
         self.release(channel, &mut emit);
+    }
+
+    /// Go on in another state, behind a tag.
+    fn enter(&mut self, state: State) -> Step {
+        self.state = state;
+        self.trimming = true;
+        Step::Again
     }
 
     fn release(&mut self, channel: Channel, emit: &mut impl FnMut(Channel, &str)) {
@@ -144,123 +285,9 @@ impl Splitter {
 }
 
 /// How many bytes at the end of `text` are the begin of the closing tag.
-fn begun_tag(text: &str, close: &str) -> usize {
-    (1..close.len()).rev().find(|n| close.get(..*n).is_some_and(|begun| text.ends_with(begun))).unwrap_or(0)
+fn tag_prefix(text: &str, close: &str) -> usize {
+    (1..close.len()).rev().find(|n| close.get(..*n).is_some_and(|seen| text.ends_with(seen))).unwrap_or(0)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn split<'a>(prompt: &str, pieces: impl IntoIterator<Item = &'a str>) -> (String, String) {
-        let (mut reasoning, mut answer) = (String::new(), String::new());
-        let mut emit = |channel, text: &str| match channel {
-            Channel::Reasoning => reasoning.push_str(text),
-            Channel::Answer => answer.push_str(text),
-        };
-        let mut splitter = Splitter::after(prompt);
-        for piece in pieces {
-            splitter.push(piece, &mut emit);
-        }
-        splitter.finish(&mut emit);
-        (reasoning, answer)
-    }
-
-    #[test]
-    fn reasoning_and_answer() {
-        for (prompt, text, reasoning, answer) in [
-            ("", "Call me Ishmael.", "", "Call me Ishmael."),
-            ("", "<think>\nHm.</think>\n\nYes.", "Hm.", "Yes."),
-            ("", " \n<think>Hm.</think>Yes.", "Hm.", "Yes."),
-            ("<|assistant|><think>\n", "Hm.</think>\n\nYes.", "Hm.", "Yes."),
-            ("<|assistant|><think>", "Hm.", "Hm.", ""),
-            ("<think>\n\n</think>\n\n", "Yes.", "", "Yes."),
-            ("", "<think>\n\n</think>\n\nYes.", "", "Yes."),
-            ("", "The tag <think> opens it.", "", "The tag <think> opens it."),
-            ("", "<thinking> is another tag", "", "<thinking> is another tag"),
-            ("", "<thi", "", "<thi"),
-            ("", "<think>a </thin b</think", "a </thin b</think", ""),
-            ("", "<think>a <</think>b", "a <", "b"),
-            ("", "<think>a</think>b</think>c", "a", "b</think>c"),
-            ("", "Yes.</think> No.", "", "Yes.</think> No."),
-            ("", "\n\n Yes.", "", "\n\n Yes."),
-            ("", "[THINK]Hm.[/THINK]Yes.", "Hm.", "Yes."),
-            ("", "[THINK]Hm.</think>No.[/THINK]Yes.", "Hm.</think>No.", "Yes."),
-            ("", "[1, 2]", "", "[1, 2]"),
-            ("<seed:think>", "Hm.</seed:think>Yes.", "Hm.", "Yes."),
-            ("", "<|START_THINKING|>Hm.<|END_THINKING|>Yes.", "Hm.", "Yes."),
-            ("", "", "", ""),
-        ] {
-            let bytes: Vec<_> = text.split_inclusive(|_: char| true).collect();
-            let expected = (reasoning.to_owned(), answer.to_owned());
-            assert_eq!(split(prompt, [text]), expected, "{text:?} whole");
-            assert_eq!(split(prompt, bytes), expected, "{text:?} by character");
-        }
-    }
-
-    #[test]
-    fn what_closes_the_reasoning_is_known_at_each_point() {
-        for (text, closing) in [("", "</think>"), ("Hm.", "</think>"), ("Hm. </th", "ink>"), ("a <", "/think>")] {
-            let mut splitter = Splitter::after("<think>");
-            splitter.push(text, |_, _| {});
-            assert_eq!(splitter.closing(), Some(closing), "{text}");
-        }
-        assert_eq!(Splitter::after("").closing(), None);
-    }
-
-    #[test]
-    fn the_first_text_may_open_a_tag() {
-        let opened = |text| Splitter::after("").opening(text).map(|(tag, n)| (tag.open, n));
-        for (text, expected) in [
-            ("<think>", Some(("<think>", 7))),
-            ("\n<th", Some(("<think>", 3))),
-            ("<s", Some(("<seed:think>", 2))),
-            ("[", Some(("[THINK]", 1))),
-            (" \n", None),
-            ("{", None),
-            ("<think>x", None),
-        ] {
-            assert_eq!(opened(text), expected, "{text:?}");
-        }
-        assert_eq!(Splitter::after("<think>").opening("<think>"), None);
-    }
-
-    #[test]
-    fn white_space_without_end_is_not_held_for_ever() {
-        let mut streamed = String::new();
-        let mut splitter = Splitter::after("");
-        for _ in 0..=MAX_LEADING {
-            splitter.push("\n", |_, text| streamed.push_str(text));
-        }
-        assert_eq!(streamed.len(), MAX_LEADING + 1);
-    }
-
-    proptest! {
-        #[test]
-        fn any_chunking_gives_the_same_split(
-            parts in proptest::collection::vec(
-                prop_oneof![
-                    Just("<think>"), Just("</think>"), Just("</"), Just("<"), Just("think>"), Just("<th"), Just("\n"), Just(" "),
-                    Just("é"), Just("x"),
-                    Just("                                                                                                    "),
-                ],
-                0..12,
-            ),
-            opened in any::<bool>(),
-            size in 1_usize..9,
-        ) {
-            let text = parts.concat();
-            let prompt = if opened { "<think>\n" } else { "" };
-            let characters: Vec<char> = text.chars().collect();
-            let chunks: Vec<String> = characters.chunks(size).map(|chunk| chunk.iter().collect()).collect();
-            prop_assert_eq!(split(prompt, [text.as_str()]), split(prompt, chunks.iter().map(String::as_str)));
-        }
-
-        #[test]
-        fn an_answer_without_tags_passes_unchanged(text in "[a-z<>/ \n]{0,40}") {
-            prop_assume!(!text.trim_start().starts_with(TAGS[0].open));
-            prop_assert_eq!(split("", [text.as_str()]), (String::new(), text.clone()));
-        }
-    }
-}
+mod tests;

@@ -177,7 +177,7 @@ pub(super) fn llama_bench(bench: &Bench) -> Value {
                 lane.device_names(|kind| matches!(kind, DeviceKind::Gpu | DeviceKind::IntegratedGpu))
             }),
             "backends": lane.map_or_else(|| "CPU".to_owned(), Lane::backends),
-            "model_filename": lane.and_then(|lane| lane.model.path()),
+            "model_filename": lane.and_then(|lane| lane.model.path_text()),
             "model_type": kind.into_iter().flatten().collect::<Vec<_>>().join(" "),
             "model_size": lane.map(|lane| lane.model.size),
             "model_n_params": summary.map(|summary| summary.parameters),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use wire::{Message, Prompt, Role};
 
+use super::Common;
 use super::store::{Answer, Store};
 use crate::app::App;
 use crate::cli::Exit;
@@ -41,23 +42,28 @@ impl Asked {
         model: &Arc<Model>,
         mut store: Store,
         settings: SessionSettings,
-        force: bool,
+        common: &Common,
     ) -> Result<Self, Failure> {
         let mut to_judge = Vec::new();
         let open: Vec<_> = suite.prompts.iter().filter(|prompt| store.get(&prompt.id).is_none()).collect();
         if open.is_empty() {
             return Ok(Self { model: Arc::clone(model), store, to_judge, is_new: false });
         }
-        for line in plan::shortened(model, &settings).into_iter().chain(preset::lines(model, &settings, true, true)) {
+        for line in plan::shortened(model, &settings).into_iter().chain(preset::lines(
+            model,
+            &settings,
+            true,
+            common.stop.is_empty(),
+        )) {
             let _ = writeln!(io::stderr(), "{}: {line}", model.name);
         }
-        let session = start(app, model, settings, force).await?;
+        let session = start(app, model, settings, common.force).await?;
         for (number, prompt) in (1..).zip(&open) {
             tell(&format!("{}: {number} of {}, {}", model.name, open.len(), prompt.id));
             let most = settings.max_tokens.map_or(prompt.max_tokens, |most| most.min(prompt.max_tokens));
             let (name, value) = ("max_tokens".to_owned(), most.to_string());
             app.command(What::SetSession { session, name, value })?;
-            let answer = match answer(app, session, chat(prompt), prompt.form.clone()).await {
+            let answer = match answer(app, session, chat(prompt), prompt.form.clone(), &common.stop).await {
                 Ok(answer) => answer,
                 Err(failure) => {
                     // The next model has the machine for itself.
@@ -92,7 +98,7 @@ impl Asked {
                      Say yes or no.",
                     prompt.text, answer.text
                 );
-                let said = self::answer(app, session, single(text), Some(Form::Gbnf(YES_NO.to_owned()))).await?;
+                let said = self::answer(app, session, single(text), Some(Form::Gbnf(YES_NO.to_owned())), &[]).await?;
                 let says_yes = text_of(&said).trim().eq_ignore_ascii_case("yes");
                 *outcome = (!says_yes).then(|| "the judge says no".to_owned());
             }
@@ -143,8 +149,14 @@ pub(super) async fn start(
 }
 
 /// One answer.
-async fn answer(app: &mut App, session: SessionId, prompt: Prompt, form: Option<Form>) -> Result<Session, Failure> {
-    app.command(What::Generate { session, prompt, form, stop: Vec::new(), record: false })?;
+async fn answer(
+    app: &mut App,
+    session: SessionId,
+    prompt: Prompt,
+    form: Option<Form>,
+    stop: &[String],
+) -> Result<Session, Failure> {
+    app.command(What::Generate { session, prompt, form, stop: stop.to_vec(), record: false })?;
     let has_ended = |session: &Session| session.phase == Phase::Ready;
     wait(app, session, has_ended).await?;
     let Some(now) = app.state().session(session) else {

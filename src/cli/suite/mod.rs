@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::output::Output;
 use super::run::{Failure, read_text, some};
 use super::table::{self, Column};
-use super::{Exit, SessionOptions, json as document};
+use super::{Exit, SessionOptions};
 use crate::app::{App, terminal_width};
 use ask::Asked;
 use domain::answer;
@@ -65,6 +65,9 @@ struct Common {
     /// Ask everything anew, rather than going on from an earlier run
     #[arg(long)]
     anew: bool,
+    /// A text that ends an answer where the model writes it; may be repeated. In place of those of the models' stores
+    #[arg(long, value_name = "TEXT")]
+    stop: Vec<String>,
     /// Start models although they would not fit in memory, or the check of their files refuses them
     #[arg(long)]
     force: bool,
@@ -114,6 +117,7 @@ struct Results {
     asked: Vec<Asked>,
     /// How the models ran.
     settings: SessionSettings,
+    stop: Vec<String>,
     /// Whether all models could be asked.
     is_whole: bool,
 }
@@ -133,7 +137,7 @@ pub async fn ask(
     let mut output = Output::default();
     output.print(|out| {
         if arguments.common.json {
-            document::write(out, &results.document("taffrail/suite/1"))
+            crate::json::write(out, &results.document("taffrail/suite/1"))
         } else {
             results.write(out, terminal_width())
         }
@@ -169,7 +173,7 @@ pub async fn pick_one(
             written["tied_with"] = tied.iter().skip(1).map(|tally| json!(tally.name)).collect();
             written["by"] = json!(by);
             written["at_least"] = json!(arguments.at_least / 100.0);
-            document::write(out, &written)
+            crate::json::write(out, &written)
         } else {
             results.write_pick(out, by, arguments, &tied)
         }
@@ -233,13 +237,13 @@ async fn run(
     let begin = app.state().now.uptime;
     let (mut asked, mut failures) = (Vec::new(), Vec::new());
     for model in &models {
-        let mut store = Store::open(folder, &text, model, &settings);
+        let mut store = Store::open(folder, &text, model, &settings, &common.stop);
         if common.anew {
             store
                 .clear()
                 .map_err(|error| Failure(Exit::Failed, format!("an earlier run can't be dropped: {error}")))?;
         }
-        match Asked::ask(app, &suite, model, store, settings, common.force).await {
+        match Asked::ask(app, &suite, model, store, settings, common).await {
             Ok(one) => asked.push(one),
             Err(failure) if failure.0 == Exit::Interrupted => return Err(failure),
             // The others are asked all the same.
@@ -264,7 +268,14 @@ async fn run(
         ask::stop(app, session).await;
     }
     let is_whole = failures.is_empty();
-    let results = Results { suite, judge: judge.map(|judge| judge.name.clone()), asked, settings, is_whole };
+    let results = Results {
+        suite,
+        judge: judge.map(|judge| judge.name.clone()),
+        asked,
+        settings,
+        stop: common.stop.clone(),
+        is_whole,
+    };
     // What was known before was kept then.
     if results.asked.iter().any(|asked| asked.is_new) {
         let record = results.record(file, app.state().now.unix.saturating_mul(1000));
@@ -436,6 +447,7 @@ impl Results {
             "schema": schema,
             "suite": self.suite.name,
             "judge": self.judge,
+            "stop": self.stop,
             "models": models.collect::<Vec<_>>(),
         })
     }

@@ -65,12 +65,20 @@ pub(super) struct Store {
 impl Store {
     /// What is there already. `suite` is the file's text: a suite that changed is another one. Without a folder nothing is
     /// kept.
-    pub(super) fn open(folder: Option<&Path>, suite: &str, model: &Model, settings: &SessionSettings) -> Self {
+    pub(super) fn open(
+        folder: Option<&Path>,
+        suite: &str,
+        model: &Model,
+        settings: &SessionSettings,
+        stop: &[String],
+    ) -> Self {
         // A starter model is written out, and so gets its time, when it is first run.
         let modified = |modified| if model.store == Origin::Starter { 0 } else { modified };
         let files: Vec<_> = model.files.iter().map(|file| (file.size.0, modified(file.modified))).collect();
         // Two that differ in anything have two texts, and so two files.
         let identity = format!("{:?}", (suite, settings, files, &model.id));
+        // What was kept without such texts is still found.
+        let identity = if stop.is_empty() { identity } else { format!("{identity}{stop:?}") };
         let name = HEXLOWER.encode(&Sha256::digest(identity));
         let path = folder.map(|folder| folder.join(format!("{name}.jsonl")));
         let answers = path.as_deref().map(read).unwrap_or_default();

@@ -30,6 +30,12 @@ impl Machine {
 
     /// A model of Ollama's: its layers by kind.
     pub(super) fn ollama(&self, name: &str, layers: &[(&str, &[u8])]) {
+        self.ollama_with_config(name, None, layers);
+    }
+
+    /// The same with a configuration.
+    pub(super) fn ollama_with_config(&self, name: &str, config: Option<&[u8]>, layers: &[(&str, &[u8])]) {
+        let config = config.map(|config| format!(r#""config":{{"digest":"sha256:{}"}},"#, self.layer(config)));
         let layers: Vec<_> = layers
             .iter()
             .map(|(kind, bytes)| {
@@ -39,7 +45,8 @@ impl Machine {
                 )
             })
             .collect();
-        let manifest = format!(r#"{{"schemaVersion":2,"layers":[{}]}}"#, layers.join(","));
+        let config = config.unwrap_or_default();
+        let manifest = format!(r#"{{"schemaVersion":2,{config}"layers":[{}]}}"#, layers.join(","));
         write(&self.home().join(".ollama/models/manifests").join(name), manifest.as_bytes());
     }
 

@@ -300,7 +300,11 @@ pub(crate) fn memory(canvas: &mut Canvas<'_>, area: Rect, state: &State, session
         heads.iter().take(3 + usize::from(has_sum)).fold(String::new(), |line, head| line + &format!("{head:>9}"));
     let planned = session.planned;
     let mut lines = vec![("", Meaning::Heading, head)];
-    lines.push(("planned", Meaning::Text, line([planned.weights.0, planned.context.0, planned.compute.0])));
+    lines.push((
+        if planned.by_size { "by size" } else { "planned" },
+        Meaning::Text,
+        line([planned.weights.0, planned.context.0, planned.compute.0]),
+    ));
     let devices = session.loaded.iter().flat_map(|loaded| &loaded.ledger.devices).take(8);
     lines.extend(
         devices.map(|device| {

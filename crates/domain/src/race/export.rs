@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
+use wire::Finish;
 
 use super::{Lane, Race, per_token};
 use crate::energy::Report;
@@ -34,6 +35,7 @@ pub fn document(race: &Race) -> Value {
         "at": race.at.unix,
         "prompt": race.prompt,
         "system": race.system,
+        "stop": race.stop,
         "order": race.order,
         "blind": race.blind,
         "columns": race.lanes.iter().enumerate().map(|(place, lane)| column(race, place, lane)).collect::<Vec<_>>(),
@@ -56,7 +58,7 @@ fn column(race: &Race, place: usize, lane: &Lane) -> Value {
             "id": lane.model.id,
             "name": lane.model.name,
             "quant": lane.model.quant(),
-            "path": lane.model.path(),
+            "path": lane.model.path_text(),
         },
         "settings": {
             "context": lane.loaded.as_ref().map_or(lane.settings.context, |loaded| loaded.n_ctx),
@@ -66,9 +68,13 @@ fn column(race: &Race, place: usize, lane: &Lane) -> Value {
         "text": answer.map(|turn| &turn.text),
         "reasoning": answer.map(|turn| &turn.reasoning),
         "finish": answer.and_then(|turn| match turn.end.as_ref()? {
+            // As the document of one answer has it.
+            End::Finished(Finish::StopText) => Some(Finish::Stop),
             End::Finished(finish) => Some(*finish),
             End::Failed { .. } => None,
         }),
+        "stopped_at_stop_text":
+            answer.is_some_and(|turn| matches!(turn.end, Some(End::Finished(Finish::StopText)))),
         "error": match &lane.stage {
             super::Stage::Failed { reason, hint } => Some(json!({ "reason": reason, "hint": hint })),
             _ => None,

@@ -50,6 +50,8 @@ pub struct RaceOrder {
     pub prompt: String,
     /// The system prompt.
     pub system: Option<String>,
+    /// Texts that end an answer, in place of those of the models' stores.
+    pub stop: Vec<String>,
     /// Whether the columns report where they diverge.
     pub lockstep: bool,
     /// Hide the names until the vote.
@@ -93,6 +95,8 @@ pub struct Races {
     pub prompt: Editor,
     /// What stands before it.
     pub system: Option<String>,
+    /// Texts that end an answer, in place of those of the models' stores.
+    pub stop: Vec<String>,
     /// Whether the prompt is being written.
     pub typing: bool,
     /// The race that shows, which may be running.
@@ -209,6 +213,8 @@ pub struct Race {
     pub prompt: String,
     /// What stood before it.
     pub system: Option<String>,
+    /// Texts that end an answer, in place of those of the models' stores.
+    pub stop: Vec<String>,
     /// When the columns answer.
     pub order: Order,
     /// The columns tell their tokens, and where they part.

@@ -159,6 +159,7 @@ fn race(prompt: &str, text: &str) -> Race {
         at,
         prompt: prompt.to_owned(),
         system: Some(prompt.to_owned()),
+        stop: Vec::new(),
         order: Order::InTurn,
         lockstep: false,
         pace: Pace::Free,

@@ -29,6 +29,15 @@ fn options(body: &Value) -> String {
     options
 }
 
+/// The texts that end an answer, as options.
+fn stops(body: &Value) -> String {
+    let mut options = String::new();
+    for stop in body["stop"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        let _ = write!(options, " --stop {}", quoted(stop));
+    }
+    options
+}
+
 /// A model as the command line takes it: one in a folder by its path, which may be in no folder that is looked at.
 fn named(id: &str) -> &str {
     id.strip_prefix("folder:").unwrap_or(id)
@@ -58,9 +67,7 @@ fn run_again(record: &Record) -> Option<String> {
         command.push_str(" --raw");
     }
     command.push_str(&options(&record.body));
-    for stop in record.body["stop"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        let _ = write!(command, " --stop {}", quoted(stop));
-    }
+    command.push_str(&stops(&record.body));
     // The grammar may have been a file that is another one now, so it comes from the record.
     let grammars = [("gbnf", "--grammar"), ("json_schema", "--json-schema")];
     let grammar =
@@ -116,6 +123,7 @@ fn race_again(record: &Record) -> Option<String> {
     if let Some(system) = body["system"].as_str() {
         let _ = write!(command, " --system {}", quoted(system));
     }
+    command.push_str(&stops(body));
     if body["order"] == "together" {
         command.push_str(" --together");
     }
@@ -130,7 +138,8 @@ fn race_again(record: &Record) -> Option<String> {
 
 fn suite_again(record: &Record) -> Option<String> {
     let file = record.body["file"].as_str()?;
-    Some(format!("taffrail suite {} {} --anew{}", quoted(file), models(record)?, options(&record.body)))
+    let options = format!("{}{}", stops(&record.body), options(&record.body));
+    Some(format!("taffrail suite {} {} --anew{options}", quoted(file), models(record)?))
 }
 
 fn bench_again(record: &Record) -> Option<String> {

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::page::{count, energy, graded, items, muted, number, panel, reasoning, table, text};
 use super::plot::{Bar, bars};
+use crate::preset::quoted;
 use crate::race::lockstep::visible;
 use crate::units::{Bytes, digits, or_dash, span};
 
@@ -119,6 +120,10 @@ pub(crate) fn terms(body: &Value) -> String {
             // They were of this width before.
             parts.push(format!("{name} {}", first.as_f64().unwrap_or_default() as f32));
         }
+    }
+    let stop: Vec<&str> = items(&body["stop"]).filter_map(Value::as_str).collect();
+    if !stop.is_empty() {
+        parts.push(format!("stop {}", quoted(&stop)));
     }
     if body["blind"] == true {
         parts.push("blind".to_owned());

@@ -121,6 +121,7 @@ fn summary(name: &str, parameters: u64, size: Bytes, quant: &str, layers: u64, k
         quant: Some(quant.to_owned()),
         quant_source: gguf::QuantSource::FileType,
         fatal: None,
+        fatal_on_cpu: None,
         remarks: Vec::new(),
         is_aligned: true,
         types: vec![share("Q4_K", 217, 71), share("Q6_K", 37, 28), share("F32", 145, 1)],

@@ -91,6 +91,7 @@ pub(super) fn over() -> State {
         at: state.now,
         prompt: PROMPT.to_owned(),
         system: None,
+        stop: Vec::new(),
         order: Order::InTurn,
         lockstep: false,
         pace: Pace::Free,

@@ -29,7 +29,15 @@ fn race(program: &Program, names: &[&str], prompt: &str, order: Order) -> What {
     let entry = |name: &&str| Entry::new(program.state.model(name).unwrap().clone(), SessionSettings::default());
     let entries = names.iter().map(entry).collect();
     let prompt = prompt.to_owned();
-    What::StartRace(Box::new(RaceOrder { entries, order, prompt, system: None, lockstep: false, blind: false }))
+    What::StartRace(Box::new(RaceOrder {
+        entries,
+        order,
+        prompt,
+        system: None,
+        stop: Vec::new(),
+        lockstep: false,
+        blind: false,
+    }))
 }
 
 fn bench(models: &[&str]) -> What {

@@ -133,7 +133,7 @@ fn choose(state: &mut State) -> Vec<Effect> {
     let Some(place) = state.hub.open else { return open(state, &repository) };
     match &repository.files {
         Files::Known(quants) => match quants.get(place) {
-            Some(quant) if quant.is_whole() => command::issue(state, What::Download(order(&repository.id, quant))),
+            Some(quant) if quant.is_fetchable() => command::issue(state, What::Download(order(&repository.id, quant))),
             Some(quant) => {
                 notify(state, format!("{} can't be fetched: parts of it are missing on the hub", quant.label), true);
                 Vec::new()

@@ -269,6 +269,7 @@ fn run(state: &mut State) -> Vec<Effect> {
         order: if lockstep { Order::Together } else { races.order },
         prompt,
         system: races.system.clone(),
+        stop: races.stop.clone(),
         lockstep,
         blind: races.blind,
     };
@@ -325,7 +326,7 @@ fn begin(state: &mut State, order: RaceOrder) -> Vec<Effect> {
             session::remove(state, id);
         }
     }
-    let RaceOrder { entries, order, prompt, system, lockstep, blind } = order;
+    let RaceOrder { entries, order, prompt, system, stop, lockstep, blind } = order;
     let names = race::names(&entries);
     let id = next_id(state);
     let race = Race {
@@ -333,6 +334,7 @@ fn begin(state: &mut State, order: RaceOrder) -> Vec<Effect> {
         at: state.now,
         prompt,
         system,
+        stop,
         order,
         lockstep,
         pace: if lockstep && order == Order::Together { Pace::Together } else { Pace::Free },
@@ -355,6 +357,7 @@ pub(super) fn show(state: &mut State, order: RaceOrder) {
     // What "again" runs.
     races.entries = order.entries;
     races.system = order.system;
+    races.stop = order.stop;
     races.blind = order.blind;
     if races.prompt.text() != order.prompt {
         races.prompt = Editor::with_text(&order.prompt);

@@ -28,6 +28,7 @@ pub(super) fn program(models: &[&str], order: Order, blind: bool) -> Program {
         order,
         prompt,
         system: None,
+        stop: Vec::new(),
         lockstep: false,
         blind,
     })));
@@ -435,7 +436,15 @@ fn lockstep() -> Program {
     let entry = |name: &&str| Entry::new(program.state.model(name).unwrap().clone(), SessionSettings::default());
     let entries = ["alpha", "beta"].iter().map(entry).collect();
     let prompt = "why?".to_owned();
-    let order = RaceOrder { entries, order: Order::Together, prompt, system: None, lockstep: true, blind: false };
+    let order = RaceOrder {
+        entries,
+        order: Order::Together,
+        prompt,
+        system: None,
+        stop: Vec::new(),
+        lockstep: true,
+        blind: false,
+    };
     program.command(What::StartRace(Box::new(order)));
     load(&mut program, 0);
     let effects = load(&mut program, 1);

@@ -13,7 +13,7 @@ use crate::figure::Figure;
 use crate::form::Form;
 use crate::model::Model;
 use crate::plan::{self, Claim};
-use crate::preset::over;
+use crate::preset::{conversation, over};
 use crate::session::{End, Figures, Phase, Session, SessionId, Step, Turn, WorkerId};
 use crate::settings::SessionSettings;
 use crate::state::{State, Tab};
@@ -175,9 +175,9 @@ pub(super) struct Ask {
     pub(super) n_free: Option<u32>,
 }
 
-/// Have a session that is ready answer a prompt from outside its conversation.
-pub(super) fn ask(state: &mut State, id: SessionId, prompt: Prompt, ask: Ask) -> Vec<Effect> {
-    generate(state, id, Asked { ask: Some(ask), ..Asked::new(prompt) })
+/// Have a session that is ready answer a prompt from outside its conversation, up to one of some texts.
+pub(super) fn ask(state: &mut State, id: SessionId, prompt: Prompt, ask: Ask, stop: Vec<String>) -> Vec<Effect> {
+    generate(state, id, Asked { ask: Some(ask), wanted: (None, stop), ..Asked::new(prompt) })
 }
 
 /// Begin a generation with a prompt from outside the conversation, which it becomes.
@@ -262,7 +262,10 @@ fn generate(state: &mut State, id: SessionId, asked: Asked) -> Vec<Effect> {
     let Ask { max_tokens, sampling, n_probable, n_free } = ask.unwrap_or(own);
     let generate = Generate {
         id: generation,
-        prompt: with_system(&session.model, prompt),
+        prompt: match prompt {
+            Prompt::Chat(messages) => Prompt::Chat(conversation(&session.model, &messages)),
+            prompt @ Prompt::Raw(_) => prompt,
+        },
         max_tokens: max_tokens.or(preset.max_tokens),
         sampling: over(sampling, &preset.sampling),
         grammar,
@@ -277,17 +280,6 @@ fn generate(state: &mut State, id: SessionId, asked: Asked) -> Vec<Effect> {
     let mut effects = share_threads(state);
     effects.push(Effect::Tell { worker, request });
     effects
-}
-
-/// A conversation with the system prompt that the model's store gives it, unless it has one; an empty one stands for none.
-fn with_system(model: &Model, prompt: Prompt) -> Prompt {
-    let Prompt::Chat(mut messages) = prompt else { return prompt };
-    let own = messages.iter().any(|message| message.role == Role::System);
-    if let Some(system) = model.system().filter(|_| !own) {
-        messages.insert(0, Message { role: Role::System, content: system.to_owned() });
-    }
-    messages.retain(|message| message.role != Role::System || !message.content.is_empty());
-    Prompt::Chat(messages)
 }
 
 /// The conversation as the model is told it: without reasoning, empty turns and those that were dropped (but for the

@@ -206,6 +206,37 @@ impl Builder {
         self
     }
 
+    /// Zeros of another type in the tensors of this name.
+    #[must_use]
+    pub fn retype(mut self, name: &str, tensor_type: TensorType) -> Self {
+        for tensor in self.tensors.iter_mut().filter(|tensor| tensor.name == name) {
+            (tensor.tensor_type, tensor.data) = (tensor_type, None);
+        }
+        self
+    }
+
+    /// The same keys and tensors as another architecture.
+    #[must_use]
+    pub fn renamed(mut self, from: &str, to: &str) -> Self {
+        for (key, value) in &mut self.keys {
+            if let Some(rest) = key.strip_prefix(&format!("{from}.")) {
+                *key = format!("{to}.{rest}");
+            } else if key == "general.architecture" {
+                *value = Value::String(to.to_owned());
+            }
+        }
+        self
+    }
+
+    /// Numbers in place of the zeros in the tensors of this name.
+    #[must_use]
+    pub fn fill(mut self, name: &str, values: &[f32]) -> Self {
+        for tensor in self.tensors.iter_mut().filter(|tensor| tensor.name == name) {
+            tensor.data = Some(values.iter().flat_map(|value| value.to_le_bytes()).collect());
+        }
+        self
+    }
+
     /// The same model in as many parts, the keys in the first one, as llama.cpp splits it.
     pub fn split(&self, count: u16) -> Vec<Self> {
         let each = self.tensors.len().div_ceil(usize::from(count).max(1)).max(1);

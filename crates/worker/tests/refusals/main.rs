@@ -59,6 +59,7 @@ fn end_of(builders: &[(&str, Builder)]) -> (gguf::Findings, End) {
         std::fs::write(path, builder.build()).unwrap();
         let found = Header::open(path).unwrap().findings();
         findings.fatal = findings.fatal.or(found.fatal);
+        findings.fatal_on_cpu = findings.fatal_on_cpu.or(found.fatal_on_cpu);
         findings.remarks.extend(found.remarks);
     }
     (findings, load(&paths[0]))
@@ -158,4 +159,75 @@ fn what_is_odd_loads_or_is_refused_in_words() {
     let parts = tiny().split(2);
     let (_, end) = end_of(&[("a.gguf", parts[0].clone()), ("b.gguf", parts[1].clone())]);
     assert!(matches!(end, End::Refused(_)), "{end:?}");
+}
+
+/// Norms and biases of other types than F32, on a processor.
+#[test]
+fn what_is_called_fatal_on_a_processor_kills_there() {
+    let norms = ["output_norm.weight", "blk.1.attn_norm.weight", "blk.0.ffn_norm.weight"];
+    let mut cases = Vec::new();
+    for kind in [TensorType::F16, TensorType::BF16, TensorType::Q8_0, TensorType::I8] {
+        cases.extend(norms.map(|role| ("llama", role, kind)));
+        cases.push(("llama", "blk.1.attn_q.bias", kind));
+    }
+    for architecture in
+        ["qwen2", "gemma", "smollm3", "mistral3", "granite", "internlm2", "exaone", "minicpm", "ernie4_5", "refact"]
+    {
+        cases.extend(norms.map(|role| (architecture, role, TensorType::F16)));
+    }
+    cases.push(("qwen2", "blk.1.attn_v.bias", TensorType::F16));
+    for (architecture, roles) in [
+        ("qwen3", &["attn_q_norm", "attn_k_norm"][..]),
+        ("gemma2", &["post_attention_norm", "post_ffw_norm"]),
+        ("gemma3", &["attn_q_norm", "attn_k_norm", "post_attention_norm", "post_ffw_norm"]),
+    ] {
+        cases.extend(norms.map(|role| (architecture, role, TensorType::F16)));
+        for role in roles {
+            cases.push((architecture, format!("blk.0.{role}.weight").leak(), TensorType::F16));
+        }
+    }
+    let mut wrong = Vec::new();
+    for (architecture, role, kind) in cases {
+        let plain = of_architecture(architecture);
+        let (findings, end) = end_of(&[("m.gguf", plain.clone().retype(role, kind))]);
+        if findings.fatal_on_cpu.is_none() || findings.fatal.is_some() || end != End::Died {
+            wrong.push(format!("{architecture} {role} {}: {findings:?} {end:?}", kind.name()));
+        }
+        let (findings, end) = end_of(&[("m.gguf", plain)]);
+        if findings.fatal_on_cpu.is_some() || end != End::Loaded {
+            wrong.push(format!("{architecture}: {findings:?} {end:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The tiny model as another architecture, with the norms and biases that this one has.
+fn of_architecture(architecture: &str) -> Builder {
+    let mut builder = Builder::tiny_llama().renamed("llama", architecture);
+    if ["granite", "internlm2"].contains(&architecture) {
+        builder = builder.f32(&format!("{architecture}.logit_scale"), 1.0).tensor(
+            "output.weight",
+            &[32, 64],
+            TensorType::F32,
+        );
+    }
+    for block in 0..2 {
+        let mut add = |role: &str, n: u64| {
+            builder = builder.clone().tensor(&format!("blk.{block}.{role}"), &[n], TensorType::F32);
+        };
+        if ["llama", "qwen2"].contains(&architecture) {
+            add("attn_q.bias", 32);
+            add("attn_k.bias", 16);
+            add("attn_v.bias", 16);
+        }
+        if ["qwen3", "gemma3"].contains(&architecture) {
+            add("attn_q_norm.weight", 8);
+            add("attn_k_norm.weight", 8);
+        }
+        if ["gemma2", "gemma3"].contains(&architecture) {
+            add("post_attention_norm.weight", 32);
+            add("post_ffw_norm.weight", 32);
+        }
+    }
+    builder
 }

@@ -168,7 +168,7 @@ fn step(state: &mut State, race: &mut Race, place: usize) -> Vec<Effect> {
                 let prompt = Prompt::Chat(messages(race.system.as_deref(), &race.prompt));
                 // What is left of an earlier prompt would flatter the figures of this one.
                 effects.push(Effect::Tell { worker, request: Request::Forget });
-                effects.extend(session::ask(state, id, prompt, ask));
+                effects.extend(session::ask(state, id, prompt, ask, race.stop.clone()));
             }
             Phase::Failed { reason, hint } => {
                 let (reason, hint) = (reason.clone(), hint.clone());
