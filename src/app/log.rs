@@ -93,8 +93,10 @@ impl io::Write for LogFile {
     }
 }
 
-/// Who is told of a thread that panicked.
-static LISTENER: Mutex<Option<Box<dyn Fn(String) + Send>>> = Mutex::new(None);
+type Listener = Box<dyn Fn(String) + Send>;
+
+/// What is called when a thread panics.
+static LISTENER: Mutex<Option<Listener>> = Mutex::new(None);
 
 /// Tell this function of panics from now on, with a sentence for the user.
 pub fn on_panic(listener: impl Fn(String) + Send + 'static) {

@@ -400,13 +400,7 @@ impl App {
             }
             Effect::Reveal(id) => self.keeper.ask(history::Wish::Reveal(id)),
             Effect::Forget(id) => self.keeper.ask(history::Wish::Delete(id)),
-            Effect::Draw => {
-                use rand::TryRng as _;
-                match rand::rngs::SysRng.try_next_u64() {
-                    Ok(number) => self.handle(Event::Drawn(number)),
-                    Err(error) => self.handle(Event::Trouble(format!("no random number can be had: {error}"))),
-                }
-            }
+            Effect::Draw => self.draw(),
             Effect::Scratch(order) => {
                 // The one before goes first: its folder has the same name.
                 self.scratch = None;
@@ -434,6 +428,14 @@ impl App {
             Effect::Copy(text) => self.clipboard = Some(text),
             Effect::WriteNew { name, text } => self.handle(export::write_new(&name, &text)),
             Effect::Quit => {}
+        }
+    }
+
+    fn draw(&mut self) {
+        use rand::TryRng as _;
+        match rand::rngs::SysRng.try_next_u64() {
+            Ok(number) => self.handle(Event::Drawn(number)),
+            Err(error) => self.handle(Event::Trouble(format!("no random number can be had: {error}"))),
         }
     }
 
