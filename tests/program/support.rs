@@ -114,9 +114,9 @@ impl Terminal {
     /// Open the dashboard by another command, which becomes it.
     pub(crate) fn open_behind(house: &House, columns: u16, rows: u16, words: &[String], arguments: &[&str]) -> Self {
         let pair = native_pty_system().openpty(size(columns, rows)).unwrap();
-        let mut command = CommandBuilder::from_argv(words.iter().map(Into::into).collect());
-        command.arg(env!("CARGO_BIN_EXE_taffrail"));
-        command.args(arguments);
+        let program = words.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_taffrail")]);
+        let argv = program.chain(arguments.iter().copied()).map(Into::into).collect();
+        let mut command = CommandBuilder::from_argv(argv);
         command.env_clear();
         command.env("TERM", "xterm-256color");
         command.env("PATH", std::env::var_os("PATH").unwrap());
