@@ -26,7 +26,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::core::event::{LibraryEvent, WorkerEvent};
 use crate::core::machine::Sample;
-use crate::core::session::WorkerId;
+use crate::core::session::{SessionId, WorkerId};
 use crate::core::settings::Settings;
 use crate::core::trace::Frame;
 use crate::core::{Action, Effect, Event, State, openness, update};
@@ -267,6 +267,13 @@ impl App {
         if self.state.settings.history.keep {
             // Nobody waits for this answer: no question gets so far.
             self.execute(Effect::Remember { ask: u64::MAX, record: Box::new(record), draft: None });
+        }
+    }
+
+    /// Kill a session's worker, which does nothing that it is asked to.
+    pub fn kill(&self, session: SessionId) {
+        if let Some(session) = self.state.session(session) {
+            self.engine.kill(session.worker);
         }
     }
 
