@@ -2,19 +2,23 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::collections::HashMap;
+
 use domain::figure::{Grade, Graded};
-use domain::history::{Filter, Kind, Measured, Reading, Record};
+use domain::history::{Filter, Kind, Latest, Measured, Reading, Record};
 use domain::testing::scene;
+use domain::trace::Frame;
 use domain::{State, answer, report};
 use serde_json::Value;
-use taffrail::cli::{bench, top};
+use taffrail::cli::{bench, doctor, ls, show, top};
 use taffrail::history::{Format, History};
 
 const GRADES: [&str; 4] = ["measured", "apportioned", "estimated", "unknown"];
 
 /// Whether a name is one of energy, or of what follows from it.
 fn is_energy(name: &str) -> bool {
-    let is_about = ["joules", "watts", "watt_hours", "co2e", "POWER_USAGE"].iter().any(|word| name.contains(word));
+    let is_about =
+        ["joules", "watts", "watt_hours", "co2e", "energy", "POWER_USAGE"].iter().any(|word| name.contains(word));
     is_about && !["uncertainty", "range", "grade", "per_token_of", "unknown"].iter().any(|word| name.contains(word))
 }
 
@@ -28,10 +32,18 @@ fn walk(place: &str, value: &Value) -> usize {
                     let own = name.split('_').next().unwrap_or_default();
                     let kin = ["grade", &format!("{name}_grade"), &format!("{own}_grade"), "joules_grade"];
                     let grade = kin.iter().find_map(|kin| fields.get(*kin)?.as_str().map(str::to_owned));
+                    let by_power = || fields.get("watts")?["known"]["grade"].as_str().map(str::to_owned);
+                    let grade = grade.or_else(by_power);
                     assert!(
                         grade.as_deref().is_some_and(|grade| GRADES.contains(&grade)),
                         "{place}: {name} has no grade beside it: {value:#}"
                     );
+                    count += 1;
+                }
+                // So it is in a recording, where energy has the grade of the power that it gives.
+                let known = &inner["known"];
+                if is_energy(name) && known["value"].is_number() {
+                    assert!(known["grade"].is_string(), "{place}: {name} has no grade: {inner:#}");
                     count += 1;
                 }
                 // A figure is an object of its own.
@@ -127,6 +139,44 @@ fn every_json_document_has_grades() {
         top::run(&top::Top { json: true, once: true, ..top::Top::default() }, &state, &mut out).unwrap();
         assert!(walk("top", &serde_json::from_slice(&out).unwrap()) > 0, "{scene_name}");
     }
+}
+
+#[test]
+fn what_is_known_of_a_model_has_grades() {
+    let mut state = scene("library").unwrap();
+    let model = state.library.models[0].clone();
+    let joules = Graded { value: 0.41, grade: Some(Grade::Apportioned), relative: Some(0.2) };
+    state.library.measured.insert(model.id.clone(), 40.0);
+    state.library.measured_joules.insert(model.id.clone(), joules);
+    let mut out = Vec::new();
+    show::run(&state, &model, true, 1_700_000_000, &mut out).unwrap();
+    assert!(walk("show", &serde_json::from_slice(&out).unwrap()) > 0);
+    let latest = Latest { rate: Some(40.0), joules: Some(joules), at: None };
+    let measured = HashMap::from([(model.id.clone(), latest)]);
+    let options = ls::Options { json: true, measured, ..ls::Options::default() };
+    let mut out = Vec::new();
+    ls::run(&state.library.models, &[], &state.library.openness.table, &options, &mut out).unwrap();
+    assert!(walk("ls", &serde_json::from_slice(&out).unwrap()) > 0);
+}
+
+#[test]
+fn what_is_found_has_grades() {
+    let sample = scene("machine").unwrap().machine.sample.unwrap();
+    let findings = doctor::Findings { sample: *sample, ..doctor::Findings::default() };
+    let mut out = Vec::new();
+    doctor::run(&doctor::Doctor { json: true, ..doctor::Doctor::default() }, &findings, &mut out).unwrap();
+    assert!(walk("doctor", &serde_json::from_slice(&out).unwrap()) > 0);
+}
+
+#[test]
+fn a_recording_has_grades() {
+    for scene_name in ["machine", "top-sessions", "fleet"] {
+        let frame = Frame::of(&scene(scene_name).unwrap()).unwrap();
+        assert!(walk("recording", &serde_json::to_value(&frame).unwrap()) > 0, "{scene_name}");
+    }
+    let frame = Frame::of(&scene("machine").unwrap()).unwrap();
+    assert!(!frame.baselines.is_empty());
+    assert!(walk("baselines", &serde_json::to_value(&frame.baselines).unwrap()) > 0);
 }
 
 #[test]

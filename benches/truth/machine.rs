@@ -25,31 +25,79 @@ pub(crate) struct Machine {
     pub(crate) update: Duration,
     /// Microjoules at which it wraps.
     pub(crate) range: u64,
+    /// Processor packages, which draw alike in parts of 2 to 1 where there are two.
+    pub(crate) packages: usize,
     /// A jump back of the counter, as after a reset: when, and by how many joules.
     pub(crate) back: Option<(Duration, f64)>,
 }
 
 impl Default for Machine {
     fn default() -> Self {
-        Self { idle: 20.0, core: 30.0, update: Duration::from_millis(2), range: 262_143_328_850, back: None }
+        Self {
+            idle: 20.0,
+            core: 30.0,
+            update: Duration::from_millis(2),
+            range: 262_143_328_850,
+            packages: 1,
+            back: None,
+        }
     }
 }
 
 /// What one worker really did.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Worked {
-    /// Seconds in which it was busy.
-    pub(crate) seconds: f64,
-    /// Joules that it is to be charged for them.
-    pub(crate) joules: f64,
+    /// The steps in which it was busy.
+    steps: Vec<Busy>,
+}
+
+/// A step of time in which a worker was busy.
+#[derive(Debug, Clone, Copy)]
+struct Busy {
+    /// How long, in seconds.
+    seconds: f64,
+    /// Joules that it is to be charged for it.
+    joules: f64,
     /// Of these, what the machine would not have drawn without it.
+    dynamic: f64,
+    /// Joules that the whole machine drew in it.
+    machine: f64,
+}
+
+/// Mean power while a worker was busy, in watts.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Mean {
+    /// What the worker is to be charged.
+    pub(crate) gross: f64,
+    /// Of it, what is above idle.
     pub(crate) dynamic: f64,
+    /// What the whole machine drew.
+    pub(crate) machine: f64,
 }
 
 impl Worked {
     /// Mean power while it was busy, in watts.
-    pub(crate) fn watts(self) -> f64 {
-        self.joules / self.seconds
+    pub(crate) fn whole(&self) -> f64 {
+        let joules: f64 = self.steps.iter().map(|step| step.joules).sum();
+        joules / self.steps.iter().map(|step| step.seconds).sum::<f64>()
+    }
+
+    /// Mean power without the first second, in which the model is loaded by one thread, and the last moment, in which it
+    /// ends. What is left is one kind of work in each row.
+    fn mean(&self) -> Mean {
+        let whole: f64 = self.steps.iter().map(|step| step.seconds).sum();
+        let (mut passed, mut seconds, mut sum) = (0.0, 0.0, Mean::default());
+        for step in &self.steps {
+            let is_inside = passed >= LOADING && passed + step.seconds <= whole - ENDING;
+            passed += step.seconds;
+            if is_inside {
+                seconds += step.seconds;
+                sum.gross += step.joules;
+                sum.dynamic += step.dynamic;
+                sum.machine += step.machine;
+            }
+        }
+        Mean { gross: sum.gross / seconds, dynamic: sum.dynamic / seconds, machine: sum.machine / seconds }
     }
 }
 
@@ -64,6 +112,18 @@ pub(crate) struct Truth {
     pub(crate) most: f64,
     /// Busy cores of everything but the workers, while one of them was busy.
     pub(crate) others: f64,
+}
+
+/// Busy seconds of a worker that pass before its model is loaded; it has 68 MB.
+const LOADING: f64 = 1.0;
+/// Those of its end.
+const ENDING: f64 = 0.2;
+
+impl Truth {
+    /// A worker's mean power.
+    pub(crate) fn worker(&self, place: usize) -> Mean {
+        self.workers.get(place).map_or_else(Mean::default, Worked::mean)
+    }
 }
 
 /// Time between two looks at the processes.
@@ -82,26 +142,72 @@ pub(crate) fn is_possible() -> Result<(), String> {
 impl Machine {
     /// Run a command on it to its end.
     pub(crate) fn run(self, command: &Command) -> (Output, Truth) {
-        let root = tempfile::tempdir().unwrap();
-        let zone = root.path().join("powercap/intel-rapl:0");
-        std::fs::create_dir_all(&zone).unwrap();
-        put(&zone, "name", "package-0");
-        put(&zone, "max_energy_range_uj", &self.range.to_string());
-        put(&zone, "energy_uj", "1000000000");
-        let script = "mount --make-rprivate / && mount --bind \"$0\" /sys/class && exec \"$@\"";
+        let place = Place::new(self);
         let mut inside = Command::new("unshare");
-        inside.args(["-m", "sh", "-c", script]).arg(root.path()).arg(command.get_program()).args(command.get_args());
+        inside.args(&place.words()[1..]).arg(command.get_program()).args(command.get_args());
         inside.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         let child = inside.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let is_over = Arc::new(AtomicBool::new(false));
-        let driver = self.drive(child.id(), zone, Arc::clone(&is_over));
+        let driver = place.drive(child.id());
         let output = child.wait_with_output().unwrap();
-        is_over.store(true, Ordering::Relaxed);
-        (output, driver.join().unwrap())
+        (output, driver.end())
+    }
+}
+
+/// The files of a machine.
+pub(crate) struct Place {
+    machine: Machine,
+    root: tempfile::TempDir,
+    zones: Vec<PathBuf>,
+}
+
+/// What lets the counters go on.
+pub(crate) struct Driver {
+    is_over: Arc<AtomicBool>,
+    thread: JoinHandle<Truth>,
+    _root: tempfile::TempDir,
+}
+
+impl Driver {
+    /// The program has ended: tell what happened.
+    pub(crate) fn end(self) -> Truth {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap()
+    }
+}
+
+impl Place {
+    pub(crate) fn new(machine: Machine) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let mut zones = Vec::new();
+        for package in 0..machine.packages {
+            let zone = root.path().join(format!("powercap/intel-rapl:{package}"));
+            std::fs::create_dir_all(&zone).unwrap();
+            put(&zone, "name", &format!("package-{package}"));
+            put(&zone, "max_energy_range_uj", &machine.range.to_string());
+            put(&zone, "energy_uj", "1000000000");
+            zones.push(zone);
+        }
+        Self { machine, root, zones }
     }
 
+    /// The words before a command that have it run here. The process that they begin becomes the command's.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let script = "mount --make-rprivate / && mount --bind \"$0\" /sys/class && exec \"$@\"";
+        let root = self.root.path().to_str().unwrap();
+        ["unshare", "-m", "sh", "-c", script, root].map(str::to_owned).to_vec()
+    }
+
+    /// Let the counters go on for a program.
+    pub(crate) fn drive(self, program: u32) -> Driver {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let thread = self.machine.drive(program, self.zones, Arc::clone(&is_over));
+        Driver { is_over, thread, _root: self.root }
+    }
+}
+
+impl Machine {
     /// Let the counter go on with the time and with the processors' work.
-    fn drive(self, program: u32, zone: PathBuf, is_over: Arc<AtomicBool>) -> JoinHandle<Truth> {
+    fn drive(self, program: u32, zones: Vec<PathBuf>, is_over: Arc<AtomicBool>) -> JoinHandle<Truth> {
         std::thread::spawn(move || {
             let began = Instant::now();
             let mut truth = Truth::default();
@@ -126,7 +232,8 @@ impl Machine {
                     continue;
                 }
                 let spent = (all - busy).max(0.0);
-                truth.joules += self.idle * dt + self.core * spent;
+                let machine = self.idle * dt + self.core * spent;
+                truth.joules += machine;
                 let mut ours = 0.0;
                 for (pid, (place, before)) in &mut workers {
                     let Some(now) = cpu_seconds(*pid) else { continue };
@@ -134,10 +241,9 @@ impl Machine {
                     *before = now;
                     if own > 0.0 {
                         ours += own;
-                        let worked = &mut truth.workers[*place];
-                        worked.seconds += dt;
-                        worked.dynamic += self.core * own;
-                        worked.joules += self.core * own + self.idle * dt * (own / spent.max(own)).min(1.0);
+                        let dynamic = self.core * own;
+                        let joules = dynamic + self.idle * dt * (own / spent.max(own)).min(1.0);
+                        truth.workers[*place].steps.push(Busy { seconds: dt, joules, dynamic, machine });
                     }
                 }
                 if ours > 0.0 {
@@ -156,13 +262,22 @@ impl Machine {
                 }
                 if since.saturating_sub(written) >= self.update {
                     written = since;
-                    let shown = ((offset + truth.joules) * 1e6) as u64 % (self.range + 1);
-                    put(&zone, "energy_uj", &shown.to_string());
+                    for (zone, part) in zones.iter().zip(self.parts()) {
+                        let shown = ((offset + truth.joules * part) * 1e6) as u64 % (self.range + 1);
+                        put(zone, "energy_uj", &shown.to_string());
+                    }
                 }
             }
             truth.others /= f64::max(busy_time, 1e-9);
             truth
         })
+    }
+}
+
+impl Machine {
+    /// The packages' parts of its power.
+    pub(crate) fn parts(self) -> &'static [f64] {
+        if self.packages == 1 { &[1.0] } else { &[2.0 / 3.0, 1.0 / 3.0] }
     }
 }
 

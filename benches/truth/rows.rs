@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::machine::{Machine, Truth, Worked, is_possible};
+use crate::machine::{Machine, Mean, Place, Truth, Worked, is_possible};
 use crate::model;
-use crate::support::House;
+use crate::support::{House, Terminal};
 
-/// Tokens of an answer: some seconds of work.
-const TOKENS: &str = "500";
-/// Those of one of which a counter that goes on every few seconds tells something, and one without a baseline, whose
-/// answers must be as long as some ticks.
-const LONG: &str = "4000";
+/// Tokens of an answer: some ten seconds of work, so that neither its beginning nor its end says much.
+const TOKENS: &str = "3000";
+/// Those of one without a baseline, whose answer must be as long as ten ticks, and of which a counter that goes on every
+/// few seconds tells something.
+const LONG: &str = "6000";
+/// Room for both.
+const CONTEXT: &str = "8192";
 /// A machine on which others take fewer cores than this is quiet.
 const QUIET: f64 = 0.1;
 /// What a figure may be off by on a quiet machine.
@@ -23,7 +25,7 @@ const BOUND: f64 = 0.05;
 type Row = fn(&Lab, &str);
 
 const ROWS: &[(&str, Row)] = &[
-    ("run, uncalibrated", |lab, name| lab.run(name, Machine::default(), false)),
+    ("run, uncalibrated", |lab, name| lab.answer(name, Machine::default(), false, LONG)),
     ("run, calibrated", |lab, name| lab.run(name, Machine::default(), true)),
     ("run, a counter that wraps", |lab, name| {
         lab.run(name, Machine { range: 1_100_000_000, ..Machine::default() }, true);
@@ -35,13 +37,17 @@ const ROWS: &[(&str, Row)] = &[
     ("run, a counter that is late", |lab, name| {
         lab.answer(name, Machine { update: Duration::from_millis(4500), ..Machine::default() }, true, LONG);
     }),
+    ("run, two packages", |lab, name| lab.run(name, Machine { packages: 2, ..Machine::default() }, true)),
     ("run, short, loading apart", Lab::short),
+    ("chat", Lab::chat),
     ("race, uncalibrated", |lab, name| lab.race(name, false)),
     ("race, calibrated", |lab, name| lab.race(name, true)),
     ("bench, uncalibrated", |lab, name| lab.bench(name, false)),
     ("bench, calibrated", |lab, name| lab.bench(name, true)),
     ("suite, uncalibrated", |lab, name| lab.suite(name, false)),
     ("suite, calibrated", |lab, name| lab.suite(name, true)),
+    ("pick, calibrated", Lab::pick),
+    ("power, two packages", Lab::two_packages),
     ("power, a counter that is late", Lab::power),
 ];
 
@@ -93,12 +99,7 @@ impl Lab {
 
     /// Run a command on a machine, with a baseline that was calibrated before or without.
     fn on(&self, machine: Machine, is_calibrated: bool, arguments: &[&str]) -> (Value, Truth) {
-        let baselines = self.house.path("data/taffrail/energy-baselines.json");
-        if is_calibrated {
-            self.house.write("data/taffrail/energy-baselines.json", self.baselines(machine.idle).to_string());
-        } else if baselines.exists() {
-            std::fs::remove_file(&baselines).unwrap();
-        }
+        self.calibrate(machine, is_calibrated);
         let (output, truth) = machine.run(&self.house.command(arguments));
         let text = String::from_utf8_lossy(&output.stdout);
         let document = serde_json::from_str(&text)
@@ -106,15 +107,27 @@ impl Lab {
         (document, truth)
     }
 
+    /// Keep a baseline as a calibration would have, or none.
+    fn calibrate(&self, machine: Machine, is_calibrated: bool) {
+        let baselines = self.house.path("data/taffrail/energy-baselines.json");
+        if is_calibrated {
+            self.house.write("data/taffrail/energy-baselines.json", self.baselines(machine).to_string());
+        } else if baselines.exists() {
+            std::fs::remove_file(&baselines).unwrap();
+        }
+    }
+
     /// What a calibration would have found.
-    fn baselines(&self, watts: f64) -> Value {
+    fn baselines(&self, machine: Machine) -> Value {
         let device = self.house.run(&["top", "--json", "--once"]).json()["host"]["processor"].clone();
-        let one = |idle: &str| {
+        let one = |package: usize, part: f64, idle: &str| {
             json!({
-                "meter": "package-0", "device": device, "idle": idle, "watts": watts, "unix": 0, "is_calibrated": true,
+                "meter": format!("package-{package}"), "device": device, "idle": idle, "watts": machine.idle * part,
+                "unix": 0, "is_calibrated": true,
             })
         };
-        json!([one("empty"), one("loaded")])
+        let packages = machine.parts().iter().enumerate();
+        packages.flat_map(|(package, part)| ["empty", "loaded"].map(|idle| one(package, *part, idle))).collect()
     }
 
     fn path(&self) -> &str {
@@ -127,13 +140,12 @@ impl Lab {
 
     fn answer(&self, name: &str, machine: Machine, is_calibrated: bool, tokens: &str) {
         let mut arguments = vec!["run", self.path(), "-p", "x", "--max-tokens", tokens, "--temperature", "0", "--json"];
-        arguments.extend(["--context", "8192"]);
+        arguments.extend(["--context", CONTEXT]);
         let (document, truth) = self.on(machine, is_calibrated, &arguments);
         let (energy, rate) = (&document["energy"], document["generation_tokens_per_second"].as_f64().unwrap());
         let told = Told::of(&energy["joules_per_token"], &energy["relative_uncertainty"], &energy["grade"]);
-        let worked = truth.workers.first().copied().unwrap_or_default();
-        compare(name, "J/token", &told, worked.watts() / rate, &truth);
-        dynamic(name, energy, is_calibrated, worked, rate, &truth);
+        compare(name, "J/token", &told, truth.worker(0).gross / rate, &truth);
+        dynamic(name, energy, is_calibrated, truth.worker(0), rate, &truth);
     }
 
     /// Answers that are as short as a tick, behind a load in the same tick.
@@ -143,62 +155,137 @@ impl Lab {
         let (energy, tokens) = (&document["energy"], document["tokens"]["generated"].as_f64().unwrap());
         let told = Told::of(&energy["joules_per_token"], &energy["relative_uncertainty"], &energy["grade"]);
         let rate = document["generation_tokens_per_second"].as_f64().unwrap();
-        let watts = truth.workers.first().copied().unwrap_or_default().watts();
+        // The truth of the whole worker: of one so short the load can't be told from the answer by the clock.
+        let watts = truth.workers.first().map_or(0.0, Worked::whole);
         compare(&format!("{name}: {:.1} s", tokens / rate), "J/token", &told, watts / rate, &truth);
     }
 
     fn race(&self, name: &str, is_calibrated: bool) {
         let other = format!("{}@threads=1", self.path());
-        let arguments =
-            ["race", self.path(), &other, "-p", "x", "--max-tokens", TOKENS, "--temperature", "0", "--json"];
+        let tokens = if is_calibrated { TOKENS } else { LONG };
+        let arguments = [
+            "race",
+            self.path(),
+            &other,
+            "-p",
+            "x",
+            "--max-tokens",
+            tokens,
+            "--temperature",
+            "0",
+            "--json",
+            "--context",
+            CONTEXT,
+        ];
         let (document, truth) = self.on(Machine::default(), is_calibrated, &arguments);
-        for (column, worked) in document["columns"].as_array().unwrap().iter().zip(&truth.workers) {
+        for (place, column) in document["columns"].as_array().unwrap().iter().enumerate() {
             let (energy, rate) = (&column["energy"], column["generation_tokens_per_second"].as_f64().unwrap());
             let told = Told::of(&energy["joules_per_token"], &energy["relative_uncertainty"], &energy["grade"]);
             let name = format!("{name}: {}", column["name"].as_str().unwrap());
-            compare(&name, "J/token", &told, worked.watts() / rate, &truth);
-            dynamic(&name, energy, is_calibrated, *worked, rate, &truth);
+            compare(&name, "J/token", &told, truth.worker(place).gross / rate, &truth);
+            dynamic(&name, energy, is_calibrated, truth.worker(place), rate, &truth);
         }
     }
 
+    /// Prompt and generation in runs of their own: one kind of work has one power.
     fn bench(&self, name: &str, is_calibrated: bool) {
-        let arguments = ["bench", self.path(), "--pp", "512", "--tg", "256", "-r", "5", "--keep-tainted", "--json"];
-        let (document, truth) = self.on(Machine::default(), is_calibrated, &arguments);
-        let worked = truth.workers.first().copied().unwrap_or_default();
-        for row in document["rows"].as_array().unwrap() {
+        for (pp, tg) in [("2048", "0"), ("0", "512")] {
+            let arguments = ["bench", self.path(), "--pp", pp, "--tg", tg, "-r", "12", "--keep-tainted", "--json"];
+            let (document, truth) = self.on(Machine::default(), is_calibrated, &arguments);
+            let row = &document["rows"][0];
             let rate = row["tokens_per_second"].as_f64().unwrap();
             let told = Told::of(&row["joules_per_token"], &row["joules_relative_uncertainty"], &row["joules_grade"]);
             let name = format!("{name}: {}", row["test"].as_str().unwrap());
-            compare(&name, "J/token", &told, worked.watts() / rate, &truth);
-            dynamic(&name, row, is_calibrated, worked, rate, &truth);
+            compare(&name, "J/token", &told, truth.worker(0).gross / rate, &truth);
+            dynamic(&name, row, is_calibrated, truth.worker(0), rate, &truth);
         }
     }
 
     fn suite(&self, name: &str, is_calibrated: bool) {
+        let suite = self.two_prompts();
+        let arguments = ["suite", suite.to_str().unwrap(), self.path(), "--anew", "--context", CONTEXT, "--json"];
+        let (document, truth) = self.on(Machine::default(), is_calibrated, &arguments);
+        per_answer(name, &document["models"][0], &truth);
+    }
+
+    fn pick(&self, name: &str) {
+        let suite = self.two_prompts();
+        let suite = ["--suite", suite.to_str().unwrap(), "--anew", "--context", CONTEXT, "--json"];
+        let arguments = [&["pick", self.path()], suite.as_slice()].concat();
+        let (document, truth) = self.on(Machine::default(), true, &arguments);
+        per_answer(name, &document["models"][0], &truth);
+    }
+
+    /// A suite of two long answers.
+    fn two_prompts(&self) -> PathBuf {
         let prompt = |id: u32| {
             format!("[[prompt]]\nid = \"p{id}\"\ntext = \"x\"\nmax_tokens = {LONG}\nchecks = [{{ min_words = 1 }}]\n")
         };
         let text = format!("name = \"truth\"\n{}", (0..2).map(prompt).collect::<String>());
-        let suite = self.house.write("suite.toml", text);
-        let arguments = ["suite", suite.to_str().unwrap(), self.path(), "--anew", "--context", "8192", "--json"];
-        let (document, truth) = self.on(Machine::default(), is_calibrated, &arguments);
-        let model = &document["models"][0];
-        let told = Told::of(&model["joules_per_answer"], &model["joules_relative_uncertainty"], &model["joules_grade"]);
-        let seconds = model["seconds_per_answer"].as_f64().unwrap();
-        let watts = truth.workers.first().copied().unwrap_or_default().watts();
-        compare(name, "J/answer", &told, watts * seconds, &truth);
+        self.house.write("suite.toml", text)
+    }
+
+    /// An answer in the dashboard, as the history has it.
+    fn chat(&self, name: &str) {
+        self.calibrate(Machine::default(), true);
+        let place = Place::new(Machine::default());
+        let settings = [format!("session.max_tokens={TOKENS}"), format!("session.context={CONTEXT}")];
+        let set = ["--set", &settings[0], "--set", &settings[1], "--set", "session.temperature=0"];
+        let folder = self.house.path("models");
+        let folder = format!("library.folders=[{:?}]", folder.to_str().unwrap());
+        let arguments = [set.as_slice(), &["--set", &folder]].concat();
+        let mut terminal = Terminal::open_behind(&self.house, 160, 50, &place.words(), &arguments);
+        let driver = place.drive(terminal.pid());
+        terminal.see("truth");
+        terminal.send("/truth\r");
+        terminal.wait("the filter", |screen| !screen.contains("ishmael-1m"));
+        terminal.send("\r");
+        terminal.see("ready");
+        terminal.send("x\r");
+        terminal.see("tok/s");
+        terminal.wait("an answer that has ended", |screen| screen.contains("ready") && screen.contains(" tok · "));
+        terminal.escape();
+        terminal.quit();
+        terminal.exit();
+        let truth = driver.end();
+        let record = self.newest();
+        let (energy, rate) =
+            (&record["body"]["energy"], record["body"]["generation_tokens_per_second"].as_f64().unwrap());
+        let told = Told::of(&energy["joules_per_token"], &energy["relative_uncertainty"], &energy["grade"]);
+        compare(name, "J/token", &told, truth.worker(0).gross / rate, &truth);
+        dynamic(name, energy, true, truth.worker(0), rate, &truth);
+    }
+
+    /// The newest record of the history.
+    fn newest(&self) -> Value {
+        let records = self.house.run(&["history", "--json"]).json();
+        let id = records["records"][0]["id"].as_i64().unwrap();
+        self.house.run(&["history", "--show", &id.to_string(), "--json"]).json()
+    }
+
+    /// Both packages together tell what the machine drew.
+    fn two_packages(&self, name: &str) {
+        let machine = Machine { packages: 2, ..Machine::default() };
+        let arguments = ["run", self.path(), "-p", "x", "--max-tokens", TOKENS, "--context", CONTEXT, "--json"];
+        let (_, truth) = self.on(machine, true, &arguments);
+        let record = self.newest();
+        let watts: Vec<f64> =
+            record["samples"].as_array().unwrap().iter().filter_map(|one| one["watts"].as_f64()).collect();
+        // The first tick is the load's in part, and the last one ends with the answer.
+        let inner = watts.get(1..watts.len().saturating_sub(1)).unwrap_or_default();
+        let value = (!inner.is_empty()).then(|| inner.iter().sum::<f64>() / inner.len() as f64);
+        let told = Told { value, relative: BOUND, grade: "measured".to_owned() };
+        compare(name, "W", &told, truth.worker(0).machine, &truth);
     }
 
     /// No reading may tell more than the machine ever drew.
     fn power(&self, name: &str) {
         let machine = Machine { update: Duration::from_millis(4500), ..Machine::default() };
-        let arguments = ["run", self.path(), "-p", "x", "--max-tokens", "6000", "--context", "8192", "--json"];
+        let arguments = ["run", self.path(), "-p", "x", "--max-tokens", LONG, "--context", CONTEXT, "--json"];
         let history = self.house.path("data/taffrail/history.db");
         let (_, truth) = self.on(machine, true, &arguments);
         assert!(history.exists(), "the answer was not kept");
-        let records = self.house.run(&["history", "--json"]).json();
-        let id = records["records"][0]["id"].as_i64().unwrap();
-        let record = self.house.run(&["history", "--show", &id.to_string(), "--json"]).json();
+        let record = self.newest();
         let watts = record["samples"].as_array().into_iter().flatten().filter_map(|one| one["watts"].as_f64());
         let most = watts.fold(0.0, f64::max);
         let figure = format!("told {most:.1} W at most, true {:.1} W", truth.most);
@@ -208,13 +295,19 @@ impl Lab {
 }
 
 /// With a baseline the part above idle is known as well, which tells that the baseline was made use of.
-fn dynamic(name: &str, energy: &Value, is_calibrated: bool, worked: Worked, rate: f64, truth: &Truth) {
+fn dynamic(name: &str, energy: &Value, is_calibrated: bool, worked: Mean, rate: f64, truth: &Truth) {
     if is_calibrated {
         let relative = if energy["grade"].is_string() { "relative_uncertainty" } else { "joules_relative_uncertainty" };
         let grade = if energy["grade"].is_string() { "grade" } else { "joules_grade" };
         let told = Told::of(&energy["dynamic_joules_per_token"], &energy[relative], &energy[grade]);
-        compare(&format!("{name}, above idle"), "J/token", &told, worked.dynamic / worked.seconds / rate, truth);
+        compare(&format!("{name}, above idle"), "J/token", &told, worked.dynamic / rate, truth);
     }
+}
+
+fn per_answer(name: &str, model: &Value, truth: &Truth) {
+    let told = Told::of(&model["joules_per_answer"], &model["joules_relative_uncertainty"], &model["joules_grade"]);
+    let seconds = model["seconds_per_answer"].as_f64().unwrap();
+    compare(name, "J/answer", &told, truth.worker(0).gross * seconds, truth);
 }
 
 /// Tell what was told and what is true.

@@ -56,11 +56,20 @@ fn write(path: &Path, baselines: &[Baseline]) -> io::Result<()> {
 mod tests {
     use super::*;
     use domain::energy::Idle;
+    use domain::figure::Grade;
     use domain::units::Watts;
 
     fn baseline(meter: &str, watts: f64) -> Baseline {
         let (meter, device) = (meter.to_owned(), "a card".to_owned());
-        Baseline { meter, device, idle: Idle::Empty, watts: Watts(watts), unix: 7, is_calibrated: true }
+        Baseline {
+            meter,
+            device,
+            idle: Idle::Empty,
+            watts: Watts(watts),
+            unix: 7,
+            is_calibrated: true,
+            grade: Grade::Measured,
+        }
     }
 
     #[test]

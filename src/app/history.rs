@@ -3,7 +3,7 @@
 //! The file is opened at the first wish. What goes wrong is said once; the program goes on without a history. A record is
 //! a draft on the disk until the history has it, so whatever locks or fills the history, the next start adds the record.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
@@ -175,7 +175,12 @@ impl HistoryThread {
                 wishes.recv_timeout(RETRY)
             };
             match wish {
-                Ok(wish) => self.take(wish),
+                Ok(wish) => {
+                    let batch = std::iter::once(wish).chain(wishes.try_iter().take(MAX_WAITING)).collect();
+                    for wish in latest(batch) {
+                        self.take(wish);
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) => self.retry(),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -312,6 +317,22 @@ impl HistoryThread {
     }
 }
 
+/// Without the drafts that something later replaces: on a slow disk a draft takes longer than its text takes to come.
+fn latest(batch: Vec<Wish>) -> Vec<Wish> {
+    let mut replaced = HashSet::new();
+    let mut is_last = |wish: &Wish| match wish {
+        Wish::Draft { draft, .. } => replaced.insert(*draft),
+        Wish::Keep { draft: Some(draft), .. } | Wish::Discard { draft } => {
+            replaced.insert(*draft);
+            true
+        }
+        _ => true,
+    };
+    let mut last: Vec<Wish> = batch.into_iter().rev().filter(|wish| is_last(wish)).collect();
+    last.reverse();
+    last
+}
+
 /// Add a record, in place of its draft.
 fn keep(
     history: &mut History,
@@ -407,6 +428,20 @@ mod tests {
             std::thread::yield_now();
         }
         assert_eq!(titles(&path), ["first", "second"]);
+    }
+
+    #[test]
+    fn a_draft_that_is_replaced_is_not_written() {
+        let draft = |draft, text| Wish::Draft { draft, record: record(text) };
+        let keep = |id| Wish::Keep { ask: id, record: record("whole"), draft: Some(id) };
+        let batch = vec![draft(1, "a"), draft(2, "b"), draft(1, "ab"), Wish::Votes, keep(2), draft(3, "c")];
+        let name = |wish: &Wish| match wish {
+            Wish::Draft { draft, record } => format!("draft {draft} {}", record.title),
+            Wish::Keep { ask, .. } => format!("keep {ask}"),
+            other => format!("{other:?}"),
+        };
+        let left: Vec<String> = latest(batch).iter().map(name).collect();
+        assert_eq!(left, ["draft 1 ab", "Votes", "keep 2", "draft 3 c"]);
     }
 
     #[test]

@@ -32,7 +32,7 @@ use crate::telemetry;
 use domain::command::{Cause, Command, CommandId, Refused, Reply, Value, What};
 use domain::event::{LibraryEvent, WorkerEvent};
 use domain::machine::Sample;
-use domain::session::WorkerId;
+use domain::session::{SessionId, WorkerId};
 use domain::settings::Settings;
 use domain::trace::Frame;
 use domain::{Action, Effect, Event, State, openness, update};
@@ -304,6 +304,13 @@ impl App {
         if self.state.settings.history.keep {
             // Nobody waits for this answer: no question gets so far.
             self.execute(Effect::Remember { ask: u64::MAX, record: Box::new(record), draft: None });
+        }
+    }
+
+    /// Kill a session's worker, which does nothing that it is asked to.
+    pub fn kill(&self, session: SessionId) {
+        if let Some(session) = self.state.session(session) {
+            self.engine.kill(session.worker);
         }
     }
 

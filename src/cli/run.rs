@@ -109,7 +109,13 @@ async fn answer(arguments: &Run, model: Arc<Model>, app: &mut App) -> Result<Exi
     loop {
         let event = tokio::select! {
             event = app.next() => event,
-            () = until(gives_up) => return Ok(Exit::Interrupted),
+            () = until(gives_up) => {
+                // It did not cancel, so it would not stop either.
+                app.kill(session);
+                let written = printer.end();
+                let _ = writeln!(io::stderr(), "taffrail: the worker did not cancel the answer in time and was killed");
+                return Ok(ended(written, Exit::Interrupted));
+            }
             _ = tokio::signal::ctrl_c() => {
                 // The first interrupt ends the answer and still tells its figures, the second one ends at once.
                 if interrupted || prompt.is_some() {

@@ -70,6 +70,7 @@ pub struct Engine {
 enum Command {
     Tell(wire::Request),
     Stop,
+    Kill,
 }
 
 impl Engine {
@@ -111,6 +112,11 @@ impl Engine {
             }
             let _ = news.send((worker, end)).await;
         });
+    }
+
+    /// Kill a worker that does nothing that it is asked to.
+    pub fn kill(&self, worker: WorkerId) {
+        self.command(worker, Command::Kill);
     }
 
     /// Say something to a worker. One that is gone has told so, or is about to.

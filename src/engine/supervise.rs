@@ -100,6 +100,9 @@ async fn run(
                     break Some("worker does not read its input".to_owned());
                 }
             }
+            Wake::Command(Some(Command::Kill)) => {
+                break Some("worker was killed: it did not cancel in time".to_owned());
+            }
             // Without a caller there is nobody to work for.
             Wake::Command(Some(Command::Stop) | None) => {
                 asked_to_stop = true;

@@ -51,15 +51,18 @@ impl Drafts {
         format!("{}-{id}", self.run)
     }
 
-    /// Write a draft, over its earlier version. It is not synced: that would take longer than the text takes to come.
+    /// Write a draft, over its earlier version. When this returns it outlives a loss of power; until then the earlier
+    /// version does.
     pub fn put(&self, id: u64, record: &Record) -> io::Result<()> {
         let key = self.key(id);
         let part = self.folder.join(format!("{key}.part"));
         let mut file = File::create(&part)?;
         private(&part);
         file.write_all(&serde_json::to_vec(record)?)?;
+        file.sync_data()?;
         drop(file);
-        fs::rename(&part, self.folder.join(format!("{key}.json")))
+        fs::rename(&part, self.folder.join(format!("{key}.json")))?;
+        sync(&self.folder)
     }
 
     /// Remove a draft. One that was never written is no error.
@@ -146,6 +149,11 @@ fn read(path: &Path) -> io::Result<Record> {
     let mut text = Vec::new();
     File::open(path)?.take(2 * MAX_BODY as u64).read_to_end(&mut text)?;
     Ok(serde_json::from_slice(&text)?)
+}
+
+/// Have the disk hold the names in a folder, where the system opens folders.
+fn sync(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
 /// A folder that nobody else looks into.

@@ -56,6 +56,17 @@ impl Counter {
         self.last.is_some_and(|(before, count)| count == value && at.saturating_sub(before) >= SHORTEST)
     }
 
+    /// Whether this value is its first step, in the first tick: nobody knows yet since when it counted that energy.
+    pub(super) fn steps_first(self, at: Duration, value: u64) -> bool {
+        let is_step = |(before, count): (Duration, u64)| count != value && at.saturating_sub(before) >= SHORTEST;
+        self.is_first && !self.has_rested && self.last.is_some_and(is_step)
+    }
+
+    /// It is seen to go on every few seconds only, so that its first step began before it was read.
+    pub(super) fn is_slow(&mut self) {
+        self.has_rested = true;
+    }
+
     /// Whether it was read so short a time ago that a reading now tells nothing.
     pub(super) fn is_fresh(self, at: Duration) -> bool {
         self.last.is_some_and(|(before, _)| at.checked_sub(before).is_some_and(|elapsed| elapsed < SHORTEST))

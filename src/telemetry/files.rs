@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 /// Reads small files below a root, by their path without the leading slash.
 pub trait Files: Send + Sync {
@@ -17,6 +18,13 @@ pub trait Files: Send + Sync {
     fn text(&self, path: &str) -> io::Result<String> {
         let bytes = self.bytes(path)?;
         Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    }
+
+    /// Whether a counter that has just shown this value shows another soon. It waits for that where a system is behind
+    /// it: one that goes on every few seconds is told from one that goes on all the time.
+    fn goes_on(&self, path: &str, value: u64) -> bool {
+        let _ = (path, value);
+        true
     }
 
     /// The number that is all a file holds.
@@ -35,6 +43,9 @@ pub struct Root(pub PathBuf);
 /// `/proc/stat` of a machine with hundreds of processors is the largest file that is read.
 const LONGEST: u64 = 4 << 20;
 
+/// Counters that go on all the time do so several times in this.
+const SOON: Duration = Duration::from_millis(100);
+
 impl Files for Root {
     fn bytes(&self, path: &str) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
@@ -51,5 +62,18 @@ impl Files for Root {
 
     fn link(&self, path: &str) -> io::Result<String> {
         Ok(self.0.join(path).read_link()?.to_string_lossy().into_owned())
+    }
+
+    fn goes_on(&self, path: &str, value: u64) -> bool {
+        let since = Instant::now();
+        loop {
+            if self.number(path).is_ok_and(|now| now != value) {
+                return true;
+            }
+            if since.elapsed() >= SOON {
+                return false;
+            }
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
     }
 }

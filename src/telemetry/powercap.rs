@@ -103,6 +103,10 @@ impl Powercap {
                 false => &mut read,
             };
             names.push(zone.name.clone());
+            let path = format!("{FOLDER}/{folder}/energy_uj");
+            if zone.counter.steps_first(tick.at, value) && !tick.files.goes_on(&path, value) {
+                zone.counter.is_slow();
+            }
             let spent = zone.counter.advance(tick.at, value, zone.bounds);
             let watts = Spent::figure(&spent, &format!("powercap {}", zone.name));
             let counted = Joules(value as f64 * zone.bounds.unit);

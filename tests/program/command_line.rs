@@ -181,6 +181,29 @@ mod answers {
     }
 
     #[test]
+    fn an_interrupt_ends_a_stuck_answer_at_once() {
+        let house = House::new();
+        let path = starter("ishmael-4m");
+        let arguments = ["run", path.to_str().unwrap(), "-p", "The sea", "-n", "200000", "--threads", "1"];
+        let mut command = house.command(&[arguments.as_slice(), &["--context", "0"]].concat());
+        let mut child =
+            command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let pid = child.id();
+        let mut first = [0];
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut first).unwrap();
+        let worker = crate::support::workers(pid)[0];
+        crate::support::signal(worker, "STOP");
+        let since = std::time::Instant::now();
+        crate::support::signal(pid, "INT");
+        let output = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(130), "{stderr}");
+        assert!(stderr.contains("did not cancel") || stderr.contains("generated"), "{stderr}");
+        assert!(since.elapsed() < std::time::Duration::from_millis(2500), "{:?}", since.elapsed());
+        assert!(!crate::support::is_worker(worker));
+    }
+
+    #[test]
     fn a_real_model_answers_through_its_template() {
         let Some(path) = std::env::var_os("TAFFRAIL_TEST_MODEL") else {
             println!("skipped: TAFFRAIL_TEST_MODEL names no model");

@@ -108,11 +108,18 @@ impl Terminal {
     }
 
     pub(crate) fn open_with(house: &House, columns: u16, rows: u16, arguments: &[&str]) -> Self {
+        Self::open_behind(house, columns, rows, &[], arguments)
+    }
+
+    /// Open the dashboard by another command, which becomes it.
+    pub(crate) fn open_behind(house: &House, columns: u16, rows: u16, words: &[String], arguments: &[&str]) -> Self {
         let pair = native_pty_system().openpty(size(columns, rows)).unwrap();
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_taffrail"));
-        command.args(arguments);
+        let program = words.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_taffrail")]);
+        let argv = program.chain(arguments.iter().copied()).map(Into::into).collect();
+        let mut command = CommandBuilder::from_argv(argv);
         command.env_clear();
         command.env("TERM", "xterm-256color");
+        command.env("PATH", std::env::var_os("PATH").unwrap());
         for (name, path) in house.environment() {
             command.env(name, path);
         }

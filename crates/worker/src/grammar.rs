@@ -11,6 +11,7 @@ use wire::{Failure, FailureKind};
 
 use crate::backend::fail;
 use crate::gbnf::{self, Fault};
+use crate::growth::MAX_GROWTH;
 use crate::log;
 use crate::model::Model;
 
@@ -52,7 +53,9 @@ impl Grammar {
             Err(Fault::Unread(reason)) => Some(reason),
         };
         let sampler = model.grammar(&gbnf).ok_or_else(|| {
-            refuse(&unread.or_else(log::take_error).unwrap_or_else(|| "llama.cpp gave no reason".to_owned()))
+            // It says why it does not understand one, and nothing where memory is refused to it.
+            let silent = || format!("llama.cpp gave no reason, as where one takes more than {} MiB", MAX_GROWTH >> 20);
+            refuse(&unread.or_else(log::take_error).unwrap_or_else(silent))
         })?;
         Ok(Self(sampler))
     }

@@ -57,7 +57,7 @@ fn cells(bench: &Bench, row: &Row) -> [String; 9] {
         dash(rate.and_then(|rate| rate.half_width()).map(digits)),
         dash(row.latencies([0.5, 0.99]).map(|[p50, p99]| format!("{}…{}", digits(p50), digits(p99)))),
         dash(row.first_token().map(|first| digits(first.mean * 1e3))),
-        dash(row.joules().map(Graded::brief)),
+        dash(row.joules().map(|joules| joules.text(""))),
         match row.change() {
             _ if row.failed.is_some() => "failed".to_owned(),
             Change::Slower(share) => format!("▼ {:.1}% slower", share * 100.0),

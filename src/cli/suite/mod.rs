@@ -332,7 +332,7 @@ impl Results {
                 format!("{}/{}", tally.passed, tally.n),
                 format!("{:.0} %", tally.rate() * 100.0),
                 format!("{:.0}–{:.0} %", low * 100.0, high * 100.0),
-                or_dash(tally.joules.map(Graded::brief)),
+                or_dash(tally.joules.map(|joules| joules.text(""))),
                 digits(tally.seconds),
                 format!("{:.0}", Self::tokens(asked)),
                 Bytes(tally.memory).to_string(),

@@ -140,7 +140,8 @@ fn with_sessions() -> State {
     }
     let mut state = State::new(settings(), Vec::new());
     let (idle, watts) = (Idle::Loaded, Watts(12.0));
-    let known = Baseline { meter, device: processor, idle, watts, unix: 0, is_calibrated: true };
+    let known =
+        Baseline { meter, device: processor, idle, watts, unix: 0, is_calibrated: true, grade: Grade::Measured };
     state.attribution.baselines.known.push(known);
     recorded.machine.sample = Some(Box::new(sample));
     for second in 0..3 {

@@ -503,8 +503,9 @@ fn answers_shorter_than_ten_updates_are_pooled() {
     let case = Case { name: "", has_card: true, answers, foreign: vec![], faults: vec![], grade: Grade::Measured };
     let (machine, truths, generations) = play(&case);
     let short = report(&machine, generations[1]);
-    let Figure::Unknown { reason, .. } = short.per_token else { panic!("it is known") };
-    assert_eq!(reason, "too short to be told alone: 400 ms, where the sensor needs 1.0 s");
+    let Figure::Unknown { reason, remedy } = short.per_token else { panic!("it is known") };
+    assert_eq!(reason, "too short to be metered: 400 ms, where the sensor needs 1.0 s");
+    assert!(remedy.unwrap().contains("longer answer"));
     // The prompts alone are too short, and together as well.
     assert_eq!(short.per_prompt_token.value(), None);
     let session = &machine.state.fleet.sessions[0];

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::figure::Grade;
 use crate::units::Watts;
 
 /// A baseline is a mean over so long.
@@ -51,6 +52,13 @@ pub struct Baseline {
     pub unix: i64,
     /// Whether the user asked for it.
     pub is_calibrated: bool,
+    /// How sure. Estimates are not learned from, so one that an earlier version kept was measured.
+    #[serde(default = "measured")]
+    pub grade: Grade,
+}
+
+fn measured() -> Grade {
+    Grade::Measured
 }
 
 /// A calibration that runs.
@@ -186,7 +194,7 @@ impl Baselines {
     fn set(&mut self, meter: &str, device: &str, idle: Idle, watts: Watts, unix: i64, is_calibrated: bool) {
         if self.known.len() < MAX_BASELINES {
             let (meter, device) = (meter.to_owned(), device.to_owned());
-            self.known.push(Baseline { meter, device, idle, watts, unix, is_calibrated });
+            self.known.push(Baseline { meter, device, idle, watts, unix, is_calibrated, grade: Grade::Measured });
         }
     }
 }

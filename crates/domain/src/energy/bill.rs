@@ -27,6 +27,12 @@ const MAX_ABSENT: usize = 64;
 /// little about traffic to the memory.
 const MEMORY: f64 = 2.0;
 
+/// What makes an answer long enough.
+const LONGER: &str = "ask for a longer answer (more `--max-tokens`)";
+
+/// What makes shorter answers long enough: with a baseline they need not fill whole ticks.
+pub(super) const CALIBRATE: &str = "press c on the Machine screen of `taffrail` to measure the idle baseline";
+
 /// Parts of the machine that are metered apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
@@ -223,11 +229,14 @@ impl Bill {
         } else {
             spent.total(&self.absent, settings, |charge| (charge.gross, charge.covered))
         };
-        let idle = Figure::unknown(if spent.charges.iter().any(|charge| charge.is_modelled) {
-            "an estimate does not tell what would be drawn without it"
+        let idle = if spent.charges.iter().any(|charge| charge.is_modelled) {
+            Figure::unknown("an estimate does not tell what would be drawn without it")
         } else {
-            "no idle baseline yet: it takes 30 s without an answer"
-        });
+            Figure::Unknown {
+                reason: "no idle baseline yet: it takes 30 s without an answer".to_owned(),
+                remedy: Some(CALIBRATE.to_owned()),
+            }
+        };
         self.stated(total, if is_dynamic && spent.covered() > 0.0 { &idle } else { why })
     }
 
@@ -237,11 +246,10 @@ impl Bill {
             Total::Known(value, grade) => {
                 Figure::Known { value, grade, source: format!("{} {}", self.source(), self.boundary()) }
             }
-            Total::Short { seconds, least } => Figure::unknown(format!(
-                "too short to be told alone: {}, where the sensor needs {}",
-                time(seconds),
-                time(least)
-            )),
+            Total::Short { seconds, least, knows_idle } => Figure::Unknown {
+                reason: format!("too short to be metered: {}, where the sensor needs {}", time(seconds), time(least)),
+                remedy: Some(if knows_idle { LONGER.to_owned() } else { format!("{LONGER}; or {CALIBRATE}") }),
+            },
             Total::Gaps { covered, seconds } => {
                 Figure::unknown(format!("only {} of {} were metered", time(covered), time(seconds)))
             }
@@ -258,7 +266,7 @@ fn time(seconds: f64) -> String {
 /// What a sum over the parts gives.
 enum Total {
     Known(Uncertain, Grade),
-    Short { seconds: f64, least: f64 },
+    Short { seconds: f64, least: f64, knows_idle: bool },
     Gaps { covered: f64, seconds: f64 },
     Absent(String, Option<String>),
     None,
@@ -364,7 +372,8 @@ impl Spent {
                 return Total::Gaps { covered, seconds: self.seconds };
             }
             if covered < least {
-                return Total::Short { seconds: covered, least };
+                let knows_idle = charge.is_modelled || charge.dynamic_covered > 0.0;
+                return Total::Short { seconds: covered, least, knows_idle };
             }
             let gap = (self.seconds / covered).max(1.0);
             if gap > SMALL_GAP {

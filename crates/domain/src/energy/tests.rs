@@ -427,7 +427,7 @@ proptest! {
     ) {
         let mut attribution = Attribution::default();
         let baseline = |meter: &str, idle, watts| Baseline {
-            meter: meter.into(), device: String::new(), idle, watts: Watts(watts), unix: 0, is_calibrated: true,
+            meter: meter.into(), device: String::new(), idle, watts: Watts(watts), unix: 0, is_calibrated: true, grade: Grade::Measured
         };
         attribution.baselines.recall(vec![
             baseline("package-0", Idle::Empty, empty), baseline("package-0", Idle::Loaded, loaded),
@@ -506,6 +506,7 @@ fn loading_is_no_answers() {
         watts: Watts(20.0),
         unix: 0,
         is_calibrated: true,
+        grade: Grade::Measured,
     }]);
     let mut sample = sample(1);
     // 1.4 seconds of two cores: 20 W at rest, 30 W a core.

@@ -41,6 +41,7 @@ pub(super) fn baselines(state: &mut State, unix: i64) {
         watts: Watts(watts),
         unix: unix - ago,
         is_calibrated,
+        grade: Grade::Measured,
     };
     let (processor, card) = ("AMD Ryzen 7 5800X 8-Core Processor", "NVIDIA GeForce RTX 3090");
     state.attribution.baselines.known = vec![

@@ -187,6 +187,7 @@ fn a_recording_holds_the_baselines() {
         watts: Watts(watts),
         unix: 0,
         is_calibrated: true,
+        grade: Grade::Measured,
     };
     let known = vec![baseline(Idle::Empty, 10.0), baseline(Idle::Loaded, 14.0)];
     program.happens(Event::Baselines(known.clone()));
