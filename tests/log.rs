@@ -1,7 +1,5 @@
 //! The log of a real process: what a panic leaves behind.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
-
 use std::process::Command;
 use std::sync::mpsc;
 
