@@ -10,8 +10,8 @@ use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
 use domain::editor::Edit;
 use domain::event::{LibraryEvent, Moment};
 use domain::model::Model;
-use domain::state::Screen;
 use domain::testing as fixture;
+use domain::ui::Screen;
 use domain::{Action, Event, State, update};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -28,17 +28,17 @@ fn frame(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("frame");
     let streaming = fixture::crowded(8, 10_000);
     let mut one_paragraph = streaming.clone();
-    for session in &mut one_paragraph.fleet.sessions {
+    for session in &mut one_paragraph.sessions {
         if let Some(turn) = session.turns.last_mut() {
             turn.text = "token ".repeat(10_000);
         }
     }
     let mut scrolled = streaming.clone();
-    scrolled.fleet.scroll = 500;
+    scrolled.ui.fleet.scroll = 500;
     let mut library = streaming.clone();
-    library.screen = Screen::Library;
+    library.ui.screen = Screen::Library;
     let mut machine = streaming.clone();
-    machine.screen = Screen::Machine;
+    machine.ui.screen = Screen::Machine;
     for (name, state) in [
         ("fleet", &streaming),
         ("one paragraph of 10,000 tokens", &one_paragraph),
@@ -62,7 +62,7 @@ fn frame(criterion: &mut Criterion) {
         let mut count = 0_u32;
         bencher.iter(|| {
             count += 1;
-            if let Some(turn) = state.fleet.sessions.first_mut().and_then(|session| session.turns.last_mut()) {
+            if let Some(turn) = state.sessions.first_mut().and_then(|session| session.turns.last_mut()) {
                 turn.text.truncate(20_000);
                 turn.text.push_str(if count.is_multiple_of(2) { "odd" } else { "even" });
             }
@@ -85,7 +85,7 @@ const MODELS: usize = 10_000;
 fn library_of_many(group: &mut Group<'_>, state: &State, theme: &Theme, keys: &Keymap) {
     let area = Rect::new(0, 0, 200, 50);
     let mut state = state.clone();
-    state.screen = Screen::Library;
+    state.ui.screen = Screen::Library;
     let Some(model) = state.library.models.first().cloned() else { return };
     let models = (0..MODELS).map(|number| {
         let name = format!("{}-{number:05}", model.name);
@@ -103,7 +103,7 @@ fn library_of_many(group: &mut Group<'_>, state: &State, theme: &Theme, keys: &K
     let mut scrolled = state.clone();
     group.bench_function("library of 10,000, a step down", |bencher| {
         bencher.iter(|| {
-            let is_last = scrolled.library.chosen + 1 >= scrolled.library.rows.len();
+            let is_last = scrolled.ui.library.chosen + 1 >= scrolled.ui.library.rows.len();
             act(&mut scrolled, if is_last { Action::First } else { Action::Move(1) })
         });
     });

@@ -36,7 +36,7 @@ fn main() {
         let (first, second_one) = (second % 90 < 50, (30..75).contains(&(second % 90)));
         let load = f64::from(u8::from(first)) * 0.5 + f64::from(u8::from(second_one)) * 0.3;
         for (index, busy) in [first, second_one].into_iter().enumerate() {
-            let session = &mut state.fleet.sessions[index];
+            let session = &mut state.sessions[index];
             let (generation, step) = (u64::from(second / 90) + 1, Step::Answer);
             session.phase = if busy { Phase::Busy { generation, step } } else { Phase::Ready };
             session.threads = if busy { 4 } else { 0 };
@@ -55,7 +55,7 @@ fn main() {
             }
             session.n_past = 200 + (second % 90) * 40;
         }
-        let processes = state.fleet.sessions.iter().filter_map(|session| {
+        let processes = state.sessions.iter().filter_map(|session| {
             let share = Ratio(if session.is_busy() { 0.35 } else { 0.0 });
             session.process.map(|process| domain::machine::Process {
                 cpu_share: Some(share),
@@ -79,7 +79,7 @@ fn main() {
             power.watts = Figure::measured(Watts(watts), power.name.clone());
             power.energy = Some(Joules(watts));
         }
-        let used = state.fleet.sessions.iter().take(3).map(|session| session.gpu_memory.unwrap_or_default());
+        let used = state.sessions.iter().take(3).map(|session| session.gpu_memory.unwrap_or_default());
         let held: Vec<_> = processes.iter().map(|process| process.pid).zip(used).collect();
         for gpu in &mut sample.gpus {
             gpu.usage = Figure::measured(Ratio(load), "nvml");

@@ -120,14 +120,14 @@ fn walk_html(place: &str, page: &str) -> usize {
 
 fn race() -> (State, Value) {
     let state = scene("race").unwrap();
-    let document = domain::race::export::document(state.race.race.as_ref().unwrap());
+    let document = domain::race::export::document(state.race.as_ref().unwrap());
     (state, document)
 }
 
 #[test]
 fn every_json_document_has_grades() {
     let fleet = scene("fleet").unwrap();
-    let with_energy = fleet.fleet.sessions.iter().map(|session| answer::document(&fleet, session));
+    let with_energy = fleet.sessions.iter().map(|session| answer::document(&fleet, session));
     let answers: Vec<Value> = with_energy.collect();
     assert!(walk("run", &Value::from(answers)) > 0);
     assert!(walk("race", &race().1) > 0);
@@ -213,7 +213,7 @@ fn what_is_looked_at_has_grades() {
 /// A record of each kind, with and without a grade that was kept.
 fn records() -> Vec<Record> {
     let fleet = scene("fleet").unwrap();
-    let session = fleet.fleet.sessions.iter().find(|session| session.figures.energy.value().is_some()).unwrap();
+    let session = fleet.sessions.iter().find(|session| session.figures.energy.value().is_some()).unwrap();
     let suite = serde_json::json!({
         "schema": "taffrail/suite/1",
         "models": [

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::ui::{Keymap, Theme, ViewState, view};
-use domain::state::Screen;
+use domain::ui::Screen;
 
 /// Nothing here takes as long, unless it hangs.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -46,7 +46,7 @@ impl Machine {
         // By the clock that flies a tick is this long.
         app.state.settings.telemetry.interval *= RATE;
         app.data = Some(data.to_owned());
-        app.state.screen = Screen::Machine;
+        app.state.ui.screen = Screen::Machine;
         app.recall_baselines();
         Self { app, keymap, root: root.to_owned(), clock }
     }
@@ -88,7 +88,7 @@ impl Machine {
     }
 
     fn notices(&self) -> Vec<&str> {
-        self.app.state.notices.iter().map(|notice| &*notice.text).collect()
+        self.app.state.ui.notices.iter().map(|notice| &*notice.text).collect()
     }
 }
 

@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{App, clipboard};
 use crate::ui::{Keymap, Theme, ViewState, view};
-use domain::state::Screen as Shown;
+use domain::ui::Screen as Shown;
 use domain::{Event, State};
 
 /// The least time between two frames.
@@ -41,7 +41,7 @@ pub async fn run(app: &mut App, keymap: &Keymap, themes: &BTreeMap<String, Theme
     let mut input = EventStream::new();
     let mut signals = Signals::new()?;
     // `taffrail top` has no use for models. What the last run found is read while the first frame is drawn.
-    let has_models = app.state.screen != Shown::Top;
+    let has_models = app.state.ui.screen != Shown::Top;
     if has_models {
         app.scan();
     }
@@ -56,7 +56,7 @@ pub async fn run(app: &mut App, keymap: &Keymap, themes: &BTreeMap<String, Theme
     let mut wait = FRAME;
     let mut dirty = false;
     let mut is_shown = false;
-    while !app.state.leaving {
+    while !app.state.ui.leaving {
         tokio::select! {
             biased;
             key = input.next() => match key {
@@ -180,7 +180,7 @@ impl Screen {
         themes: &BTreeMap<String, Theme>,
     ) -> io::Result<()> {
         let fallback = Theme::monochrome();
-        let theme = themes.get(&state.theme).unwrap_or(&fallback);
+        let theme = themes.get(&state.ui.theme).unwrap_or(&fallback);
         self.terminal.draw(|frame| {
             let area = frame.area();
             let cursor = view(state, view_state, theme, keymap, area, frame.buffer_mut());

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::*;
 use crate::ui::{Keymap, Theme, ViewState, view};
 use domain::machine::Source;
-use domain::state::Screen;
+use domain::ui::Screen;
 use domain::units::span;
 
 /// Nothing here takes as long, unless it hangs.
@@ -95,7 +95,7 @@ async fn go_on(app: &mut App, until: impl Fn(&Source, &Seen) -> bool) {
         seen.samples += usize::from(matches!(event, Event::Sample(_)));
         app.handle(event);
         app.act(Action::Help);
-        assert!(app.state.overlay.is_some(), "the key does what it does");
+        assert!(app.state.ui.overlay.is_some(), "the key does what it does");
         app.act(Action::Back);
         seen.keys += 1;
         if battery_row(&app.state).is_some_and(|row| until(row, &seen)) {
@@ -129,7 +129,7 @@ async fn a_source_that_hangs_delays_no_key_and_no_token_and_shows_as_late() {
     settings.history.keep = false;
     let (root, program) = (folder.path().to_owned(), talker(folder.path()));
     let mut app = App::over(root, Clock::start(), settings, Vec::new(), program).unwrap();
-    app.state.screen = Screen::Machine;
+    app.state.ui.screen = Screen::Machine;
     let load = wire::Load {
         path: PathBuf::new(),
         n_ctx: 512,

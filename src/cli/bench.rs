@@ -112,7 +112,7 @@ pub async fn run(arguments: &Bench, models: Vec<Arc<Model>>, app: &mut App) -> E
         app.handle(event);
     }
     teller.end();
-    for notice in app.state().notices.iter().filter(|notice| notice.is_error) {
+    for notice in app.state().ui.notices.iter().filter(|notice| notice.is_error) {
         complain(&notice.text);
     }
     let bench = &app.state().bench;

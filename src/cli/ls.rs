@@ -14,7 +14,7 @@ use domain::history::Latest;
 use domain::library_view::{self, Facts};
 use domain::model::{Model, Status};
 use domain::openness::{self, Card, Table};
-use domain::state::LibrarySort;
+use domain::ui::LibrarySort;
 use domain::units;
 pub(super) use domain::units::ago;
 

@@ -34,7 +34,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser, ValueRange};
 use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use domain::state::LibrarySort;
+use domain::ui::LibrarySort;
 pub use exit::Exit;
 pub use session_options::SessionOptions;
 

@@ -136,7 +136,7 @@ async fn transfer(order: Order, app: &mut App) -> Result<String, End> {
     loop {
         let Some(event) = next(app).await else {
             // The second interrupt ends at once; what came is kept either way.
-            if app.state().hub.downloads.iter().any(|download| download.phase == Phase::Pausing) {
+            if app.state().downloads.all.iter().any(|download| download.phase == Phase::Pausing) {
                 return Err(End::Interrupted);
             }
             let _ = app.command(What::PauseDownload(id));
@@ -156,7 +156,7 @@ async fn transfer(order: Order, app: &mut App) -> Result<String, End> {
         if end.is_none() {
             app.handle(event);
         }
-        let Some(download) = app.state().hub.downloads.first() else { return Err(End::Interrupted) };
+        let Some(download) = app.state().downloads.all.first() else { return Err(End::Interrupted) };
         if download.phase == Phase::Running {
             first.get_or_insert(download.done);
         }

@@ -10,7 +10,7 @@ use super::view::ViewState;
 use super::widgets::text;
 use domain::State;
 use domain::action::NAMED;
-use domain::state::{Face, Screen};
+use domain::ui::{Face, Screen};
 
 /// A part of the explanation.
 enum Part {
@@ -194,15 +194,15 @@ const TERM: u16 = 18;
 
 /// Draw the explanation from line `scroll` on.
 pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, scroll: usize, view_state: &mut ViewState) {
-    let parts = match state.screen {
+    let parts = match state.ui.screen {
         Screen::Fleet => FLEET,
-        Screen::Library => match state.library.face {
+        Screen::Library => match state.ui.library.face {
             Face::Models => LIBRARY,
             Face::Hub => HUB,
             Face::Usage => USAGE,
         },
         Screen::Race => RACE,
-        Screen::Bench if state.history.open => HISTORY,
+        Screen::Bench if state.ui.history.open => HISTORY,
         Screen::Bench => BENCH,
         Screen::Machine => MACHINE,
         Screen::Top => TOP,
@@ -211,13 +211,13 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, scroll: u
     let inside = window(canvas, area, 88, area.height.saturating_sub(4).max(6), "help");
     let columns = usize::from(inside.width);
     let mut lines: Vec<Vec<Span<'_>>> = Vec::new();
-    let is_models = state.screen == Screen::Library && state.library.face == Face::Models;
+    let is_models = state.ui.screen == Screen::Library && state.ui.library.face == Face::Models;
     let filter = if is_models { FILTER } else { &[] };
-    let graphs = if state.screen == Screen::Library { &[] } else { GRAPHS };
-    let fleet_filter = if state.screen == Screen::Fleet { FLEET_FILTER } else { &[] };
+    let graphs = if state.ui.screen == Screen::Library { &[] } else { GRAPHS };
+    let fleet_filter = if state.ui.screen == Screen::Fleet { FLEET_FILTER } else { &[] };
     let mut all: Vec<&Part> = parts.iter().chain(filter).chain(fleet_filter).chain(graphs).chain(GRADES).collect();
     let keys = [Keys(context), Heading("While a prompt is written"), Keys(Context::Prompt)];
-    let writes = matches!(state.screen, Screen::Fleet | Screen::Race);
+    let writes = matches!(state.ui.screen, Screen::Fleet | Screen::Race);
     all.extend(keys.iter().take(if writes { 3 } else { 1 }));
     for part in all {
         match part {

@@ -11,7 +11,7 @@ use crossterm::event::{KeyEvent, KeyEventKind};
 use super::chord::Chord;
 use domain::action::NAMED;
 use domain::editor::Edit;
-use domain::state::{Face, Focus, Overlay, Screen};
+use domain::ui::{Face, Focus, Overlay, Screen};
 use domain::{Action, State};
 
 /// What has the keys.
@@ -62,7 +62,7 @@ impl Context {
 
     /// What has the keys now.
     pub fn of(state: &State) -> Self {
-        match &state.overlay {
+        match &state.ui.overlay {
             Some(Overlay::Help { .. }) => Self::Help,
             Some(Overlay::Record { .. }) => Self::Record,
             Some(Overlay::Palette { .. }) => Self::Palette,
@@ -76,21 +76,21 @@ impl Context {
 
     /// What has the keys once nothing lies over the screen.
     pub fn beneath(state: &State) -> Self {
-        match state.screen {
-            Screen::Fleet if state.fleet.filtering => Self::Filter,
-            Screen::Library if state.library.filtering => Self::Filter,
-            Screen::Library if state.library.face == Face::Hub && state.hub.typing => Self::Filter,
-            Screen::Fleet if state.fleet.focus == Focus::Prompt && state.chosen_session().is_some() => Self::Prompt,
+        match state.ui.screen {
+            Screen::Fleet if state.ui.fleet.filtering => Self::Filter,
+            Screen::Library if state.ui.library.filtering => Self::Filter,
+            Screen::Library if state.ui.library.face == Face::Hub && state.ui.hub.typing => Self::Filter,
+            Screen::Fleet if state.ui.fleet.focus == Focus::Prompt && state.chosen_session().is_some() => Self::Prompt,
             Screen::Fleet => Self::Fleet,
-            Screen::Library => match state.library.face {
+            Screen::Library => match state.ui.library.face {
                 Face::Models => Self::Library,
                 Face::Hub => Self::Hub,
                 Face::Usage => Self::Usage,
             },
-            Screen::Bench if state.history.filtering => Self::Filter,
-            Screen::Bench if state.history.open => Self::History,
+            Screen::Bench if state.ui.history.filtering => Self::Filter,
+            Screen::Bench if state.ui.history.open => Self::History,
             Screen::Bench => Self::Bench,
-            Screen::Race if state.race.typing => Self::Prompt,
+            Screen::Race if state.ui.race.typing => Self::Prompt,
             Screen::Race => Self::Race,
             Screen::Machine => Self::Machine,
             Screen::Top => Self::Top,

@@ -35,7 +35,7 @@ fn a_plain_character_is_text_where_text_is_typed() {
     let mut state = fixture::busy();
     let keys = Keymap::default();
     assert_eq!(keys.resolve(&state, press('q')), Some(Action::Quit));
-    state.fleet.focus = Focus::Prompt;
+    state.ui.fleet.focus = Focus::Prompt;
     assert_eq!(keys.resolve(&state, press('q')), Some(Action::Edit(Edit::Insert("q".to_owned()))));
     let enter = |modifiers| KeyEvent::new(KeyCode::Enter, modifiers);
     assert_eq!(keys.resolve(&state, enter(KeyModifiers::NONE)), Some(Action::Send));

@@ -15,12 +15,12 @@ use domain::editor::Editor;
 use domain::model::Model;
 use domain::plan::Refusal;
 use domain::settings::SESSION_FIELDS;
-use domain::state::{Form, Overlay};
+use domain::ui::{Form, Overlay};
 use domain::units::{Bytes, ago};
 
 /// Draw what lies over the screen, if anything does.
 pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
-    match &state.overlay {
+    match &state.ui.overlay {
         None => {}
         Some(Overlay::Help { scroll }) => super::help::draw(canvas, area, state, *scroll, view_state),
         Some(Overlay::Record { title, text, scroll }) => record(canvas, area, title, text, *scroll, view_state),
@@ -85,7 +85,7 @@ fn commands(
     chosen: usize,
     view_state: &mut ViewState,
 ) {
-    let rows = palette(input.text(), &state.themes);
+    let rows = palette(input.text(), &state.ui.themes);
     let inside = window(canvas, area, 76, (area.height * 3 / 4).max(8), "commands");
     let x = canvas.say(inside.x, inside.y, 2, ": ", Meaning::Focus);
     prompt::draw_line(

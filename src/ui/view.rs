@@ -10,7 +10,7 @@ use super::panels::{downloads, hints};
 use super::theme::{Meaning, Theme};
 use super::{overlay, screens};
 use domain::State;
-use domain::state::Screen;
+use domain::ui::Screen;
 
 /// What one frame leaves for the next: where lists begin. Nothing in it decides anything.
 #[derive(Debug, Clone, Default)]
@@ -68,9 +68,9 @@ fn frame(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut Vi
         canvas.horizontal(area.x, area.y + 1, area.width, Meaning::Border);
     }
     let body = below(area, 1 + rule);
-    let n_notices = state.notices.len().min(MAX_NOTICES).min(usize::from(body.height / 6)) as u16;
+    let n_notices = state.ui.notices.len().min(MAX_NOTICES).min(usize::from(body.height / 6)) as u16;
     let (body, foot) = split_rows(body, body.height - 1 - n_notices);
-    match state.screen {
+    match state.ui.screen {
         Screen::Fleet => screens::fleet::draw(canvas, body, state, view_state),
         Screen::Library => screens::library::draw(canvas, body, state, view_state),
         Screen::Race => screens::race::draw(canvas, body, state, view_state),
@@ -78,7 +78,7 @@ fn frame(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut Vi
         Screen::Machine => screens::machine::draw(canvas, body, state, view_state),
         Screen::Top => screens::top::draw(canvas, body, state, view_state),
     }
-    let newest = state.notices.iter().skip(state.notices.len() - usize::from(n_notices));
+    let newest = state.ui.notices.iter().skip(state.ui.notices.len() - usize::from(n_notices));
     for (index, notice) in newest.enumerate() {
         let line = row(foot, index as u16);
         let (glyph, meaning) = if notice.is_error { ("✕", Meaning::Bad) } else { ("•", Meaning::Accent) };
@@ -102,8 +102,8 @@ fn header(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let brief = area.width < NAMED;
     let mut tabs: Spans<'_> = vec![canvas.span(Meaning::Accent, if brief { " taffrail " } else { " taffrail  " })];
     // `taffrail top` has this screen alone.
-    for (digit, screen, name) in Screen::ALL.into_iter().filter(|_| state.screen != Screen::Top) {
-        let is_shown = screen == state.screen;
+    for (digit, screen, name) in Screen::ALL.into_iter().filter(|_| state.ui.screen != Screen::Top) {
+        let is_shown = screen == state.ui.screen;
         let meaning = if is_shown { Meaning::Text } else { Meaning::Muted };
         // Where both have no room, the figures go before the names of screens that do not show.
         let text = if is_shown || !brief { format!(" {digit} {name} ") } else { format!(" {digit} ") };
@@ -171,7 +171,7 @@ fn footer(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
 
 /// How many models are marked, where the marks count: also those that a filter hides.
 fn marks<'a>(canvas: &Canvas<'_>, state: &State) -> Option<Span<'a>> {
-    let n_marked = state.race.entries.len();
+    let n_marked = state.ui.race.entries.len();
     let counts = matches!(canvas.context, Context::Fleet | Context::Library);
     let glyph = if canvas.is_ascii() { '*' } else { '◆' };
     (counts && n_marked > 0).then(|| canvas.span(Meaning::Accent, format!("{glyph} {n_marked} marked  ")))

@@ -6,8 +6,8 @@ use domain::Action;
 use domain::figure::Figure;
 use domain::session::{End, Phase, SessionId};
 use domain::settings::GraphStyle;
-use domain::state::{FleetSort, Notice, Tab};
 use domain::testing::{self as fixture, SCENES};
+use domain::ui::{FleetSort, Notice, Tab};
 use domain::units::{Bytes, Ratio};
 
 fn theme(name: &str) -> Theme {
@@ -138,7 +138,7 @@ fn the_header_tells_all_cards() {
     ] {
         let mut state = fixture::busy();
         // Of the longest names.
-        state.screen = Screen::Machine;
+        state.ui.screen = Screen::Machine;
         let sample = state.machine.sample.as_mut().unwrap();
         for index in 1..n_cards {
             let mut gpu = sample.gpus[0].clone();
@@ -158,7 +158,7 @@ fn what_holds_a_card_back_shows() {
     let mut state = fixture::busy();
     state.machine.sample.as_mut().unwrap().gpus[0].held_by = "heat, power limit".to_owned();
     for screen in [Screen::Machine, Screen::Top] {
-        state.screen = screen;
+        state.ui.screen = screen;
         let text = text_of(&draw(&state, 80, 24));
         assert!(text.contains("71 °C   143 W   held back by heat"), "{text}");
     }
@@ -184,7 +184,7 @@ fn a_bar_in_a_reversed_row_is_not_reversed() {
 fn the_column_that_sorts_shows_in_the_smallest_terminal() {
     let mut state = fixture::busy();
     for (_, sort) in FleetSort::ALL {
-        state.fleet.sort = sort;
+        state.ui.fleet.sort = sort;
         // Two sort the table of other programs alone, and the order of starts has no column.
         let has_none = matches!(sort, FleetSort::Started | FleetSort::Processor | FleetSort::GpuMemory);
         assert_eq!(text_of(&draw(&state, 80, 24)).contains('▴'), !has_none, "{sort:?}");
@@ -196,9 +196,9 @@ fn a_list_that_was_long_may_become_short() {
     let mut state = fixture::with_models();
     let (theme, keys, area) = (theme("dark"), Keymap::default(), Rect::new(0, 0, 80, 12));
     let mut view_state = ViewState::default();
-    state.library.chosen = 9;
+    state.ui.library.chosen = 9;
     view(&state, &mut view_state, &theme, &keys, area, &mut Buffer::empty(area));
-    state.library.rows.truncate(1);
+    state.ui.library.rows.truncate(1);
     let mut buffer = Buffer::empty(area);
     view(&state, &mut view_state, &theme, &keys, area, &mut buffer);
     assert!(text_of(&buffer).contains("qwen3-8b"));
@@ -235,7 +235,7 @@ fn hostile() -> State {
     for store in &mut state.library.stores {
         store.problems = vec![TEXT.to_owned(); 9];
     }
-    for session in &mut state.fleet.sessions {
+    for session in &mut state.sessions {
         session.name = TEXT.to_owned();
         session.log = vec![TEXT.to_owned(); 50];
         session.watts = Figure::unknown(TEXT);
@@ -252,7 +252,7 @@ fn hostile() -> State {
             turn.end = Some(End::failed(TEXT));
         }
     }
-    state.fleet.prompts.insert(SessionId(1), domain::editor::Editor::with_text(TEXT));
+    state.ui.fleet.prompts.insert(SessionId(1), domain::editor::Editor::with_text(TEXT));
     if let Some(sample) = &mut state.machine.sample {
         sample.host.name = TEXT.to_owned();
         for source in &mut sample.sources {
@@ -267,21 +267,21 @@ fn hostile() -> State {
             gpu.name = TEXT.to_owned();
         }
     }
-    state.notices.push_back(Notice { text: TEXT.to_owned(), is_error: true, at: state.now });
+    state.ui.notices.push_back(Notice { text: TEXT.to_owned(), is_error: true, at: state.now });
     state
 }
 
 #[test]
 fn hostile_text_never_reaches_a_cell() {
     let mut state = hostile();
-    let overlays = SCENES.iter().filter_map(|scene| fixture::scene(scene).unwrap().overlay).map(Some).chain([None]);
+    let overlays = SCENES.iter().filter_map(|scene| fixture::scene(scene).unwrap().ui.overlay).map(Some).chain([None]);
     let overlays: Vec<_> = overlays.collect();
     for overlay in overlays {
-        state.overlay = overlay;
+        state.ui.overlay = overlay;
         for (_, screen, _) in Screen::ALL {
-            state.screen = screen;
+            state.ui.screen = screen;
             for (tab, _) in Tab::ALL {
-                state.fleet.tab = tab;
+                state.ui.fleet.tab = tab;
                 for (columns, rows) in [(80, 24), (160, 50)] {
                     let buffer = draw(&state, columns, rows);
                     for cell in &buffer.content {
@@ -302,8 +302,8 @@ fn hostile_text_never_reaches_a_cell() {
 #[test]
 fn wide_characters_leave_columns_where_they_are() {
     let mut state = fixture::busy();
-    state.fleet.sessions[1].name = "模型的名字很长很长很长很长很长很长很长很长".to_owned();
-    state.fleet.sessions[2].name = "🐳🐳 café".to_owned();
+    state.sessions[1].name = "模型的名字很长很长很长很长很长很长很长很长".to_owned();
+    state.sessions[2].name = "🐳🐳 café".to_owned();
     for (columns, rows) in [(80, 24), (121, 40), (200, 50)] {
         let buffer = draw(&state, columns, rows);
         let (x, y) = find(&buffer, "State").unwrap();
@@ -321,7 +321,7 @@ fn nothing_is_drawn_across_the_line_between_two_parts() {
     for (_, screen, _) in
         Screen::ALL.into_iter().filter(|(_, screen, _)| !matches!(screen, Screen::Race | Screen::Bench))
     {
-        state.screen = screen;
+        state.ui.screen = screen;
         for (columns, rows) in [(132, 40), (140, 30), (167, 45), (200, 50), (220, 60)] {
             let buffer = draw(&state, columns, rows);
             let body = 2..rows - 4;
@@ -386,8 +386,8 @@ fn a_changed_key_shows_in_the_footer_and_the_help() {
     let (buffer, ..) = draw_with(&fixture::busy(), &theme("dark"), &keys, 120, 40);
     assert!(text_of(&buffer).contains("ctrl-q stop"));
     let mut help = fixture::scene("help").unwrap();
-    help.overlay = Some(domain::state::Overlay::Help { scroll: 999 });
-    help.screen = Screen::Fleet;
+    help.ui.overlay = Some(domain::ui::Overlay::Help { scroll: 999 });
+    help.ui.screen = Screen::Fleet;
     let (buffer, ..) = draw_with(&help, &theme("dark"), &keys, 120, 90);
     assert!(text_of(&buffer).contains("ctrl-q            stop the session"), "{}", text_of(&buffer));
 }
@@ -398,13 +398,13 @@ fn a_conversation_scrolls_to_its_begin_and_no_further() {
     let (theme, keys) = (theme("dark"), Keymap::default());
     let (end, view_state, _) = draw_with(&state, &theme, &keys, 120, 40);
     assert_eq!(view_state.scroll_limit, None);
-    state.fleet.scroll = 1_000_000;
+    state.ui.fleet.scroll = 1_000_000;
     let (begin, view_state, _) = draw_with(&state, &theme, &keys, 120, 40);
     let limit = view_state.scroll_limit.unwrap();
     assert!(text_of(&begin).contains("│ You") && text_of(&begin) != text_of(&end));
-    state.fleet.scroll = limit;
+    state.ui.fleet.scroll = limit;
     assert_eq!(text_of(&draw_with(&state, &theme, &keys, 120, 40).0), text_of(&begin));
-    state.fleet.scroll = limit - 1;
+    state.ui.fleet.scroll = limit - 1;
     assert_ne!(text_of(&draw_with(&state, &theme, &keys, 120, 40).0), text_of(&begin));
 }
 
@@ -414,7 +414,7 @@ fn a_models_card_scrolls_to_its_end() {
     let id = state.chosen_model().unwrap().id.clone();
     for (width, height) in [(80, 24), (120, 24)] {
         let mut at = |rows: usize| {
-            state.library.scrolled = Some((id.clone(), rows));
+            state.ui.library.scrolled = Some((id.clone(), rows));
             let (drawn, view_state, _) = draw_with(&state, &theme("dark"), &Keymap::default(), width, height);
             (text_of(&drawn), view_state.scroll_limit.unwrap())
         };
@@ -427,7 +427,7 @@ fn a_models_card_scrolls_to_its_end() {
             assert!((0..=limit).any(|rows| at(rows).0.contains(wanted)), "{wanted} at {width}x{height}");
         }
         // The card of another model begins at its top.
-        state.library.scrolled = Some(("another".to_owned(), limit));
+        state.ui.library.scrolled = Some(("another".to_owned(), limit));
         let (drawn, ..) = draw_with(&state, &theme("dark"), &Keymap::default(), width, height);
         assert_eq!(text_of(&drawn), top);
     }
@@ -448,8 +448,8 @@ fn the_machine_tells_what_its_energy_means() {
 #[test]
 fn nothing_runs_beside_other_programs() {
     let mut state = fixture::scene("foreign").unwrap();
-    state.fleet.sessions.clear();
-    state.fleet.rows.clear();
+    state.sessions.clear();
+    state.ui.fleet.rows.clear();
     for (columns, rows) in [(80, 24), (120, 40), (200, 60)] {
         let text = text_of(&draw(&state, columns, rows));
         let at = |wanted: &str| text.lines().position(|line| line.contains(wanted)).expect(wanted);
@@ -480,14 +480,14 @@ fn what_top_has_no_room_for_is_reached_by_keys() {
 fn the_figures_scroll_to_their_end() {
     let mut state = fixture::scene("figures").unwrap();
     for (width, height) in [(80, 24), (120, 24), (200, 20), (60, 14)] {
-        state.fleet.scroll = 0;
+        state.ui.fleet.scroll = 0;
         let (begin, view_state, _) = draw_with(&state, &theme("dark"), &Keymap::default(), width, height);
         assert!(text_of(&begin).contains("This answer") && !text_of(&begin).contains("repeat_penalty"), "{width}");
         let limit = view_state.scroll_limit.unwrap();
         // Two columns of unlike length scroll together, so what one ends with may have gone by at the other's end.
         for last in ["repeat_penalty  ", " seed  "] {
             let shows = |scroll| {
-                state.fleet.scroll = scroll;
+                state.ui.fleet.scroll = scroll;
                 let (drawn, ..) = draw_with(&state, &theme("dark"), &Keymap::default(), width, height);
                 text_of(&drawn).contains(last)
             };
@@ -518,7 +518,7 @@ fn frozen_graphs_say_so_and_stand() {
     let before = text_of(&draw(&state, 120, 40));
     assert!(before.contains("frozen"), "{before}");
     // A tick later everything has moved on by one, and the graphs look back by one more.
-    for session in &mut state.fleet.sessions {
+    for session in &mut state.sessions {
         for ring in [&mut session.throughput, &mut session.memory, &mut session.power] {
             ring.push(Some(500.0));
         }
@@ -536,6 +536,6 @@ fn frozen_graphs_say_so_and_stand() {
             .map(|line| line.chars().take(25).collect::<String>())
             .collect::<Vec<_>>()
     };
-    state.machine.frozen = state.machine.frozen.map(|ticks| ticks + 1);
+    state.ui.machine.frozen = state.ui.machine.frozen.map(|ticks| ticks + 1);
     assert_eq!(graph(&text_of(&draw(&state, 120, 40))), graph(&before));
 }

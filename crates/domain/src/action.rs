@@ -2,7 +2,7 @@
 
 use crate::command::What;
 use crate::editor::Edit;
-use crate::state::{Face, Screen};
+use crate::ui::{Face, Screen};
 
 /// One wish of the user.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,7 +80,7 @@ pub enum Action {
     /// Write the graphs into a file.
     Export,
     /// Sort the sessions by this column.
-    SortBy(crate::state::FleetSort),
+    SortBy(crate::ui::FleetSort),
     /// Take the next theme.
     Theme,
     /// Take the theme of this name.
@@ -270,7 +270,7 @@ pub fn palette(typed: &str, themes: &[String]) -> Vec<PaletteRow> {
             offer((*name).to_owned(), (*help).to_owned(), action.clone());
         }
     }
-    for (name, sort) in crate::state::FleetSort::ALL {
+    for (name, sort) in crate::ui::FleetSort::ALL {
         offer(format!("sort sessions by {name}"), "sort by this column".to_owned(), Action::SortBy(sort));
     }
     for theme in themes {

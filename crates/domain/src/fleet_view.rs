@@ -13,7 +13,7 @@ use crate::energy::Attribution;
 use crate::foreign::Foreign;
 use crate::library_view::{Comparison, comparison};
 use crate::session::{Session, SessionId};
-use crate::state::FleetSort;
+use crate::ui::FleetSort;
 use crate::units::Bytes;
 
 /// The sessions that the filter lets through, sorted. Figures sort largest first, and unknown ones stand last either

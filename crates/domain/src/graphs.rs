@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 
 use crate::ring::{Bucket, Ring};
 use crate::session::SessionId;
-use crate::state::{Screen, State};
+use crate::state::State;
+use crate::ui::Screen;
 
 /// Which quantity a graph shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +26,7 @@ impl Quantity {
     /// The graphs that show, in the order in which they stand. Where there can be no session, the processor and the main
     /// memory say more.
     pub fn shown(state: &State) -> [Self; 4] {
-        if state.screen == Screen::Top && state.fleet.sessions.is_empty() {
+        if state.ui.screen == Screen::Top && state.sessions.is_empty() {
             [Self::Processor, Self::MainMemory, Self::Power, Self::Temperature]
         } else {
             [Self::Throughput, Self::Memory, Self::Power, Self::Temperature]
@@ -107,7 +108,10 @@ pub struct Graph {
 impl Graph {
     /// The point under the cursor, counted from the newest; `None` without a cursor.
     pub fn cursor(&self, state: &State) -> Option<usize> {
-        Some((state.machine.cursor?.saturating_sub(state.machine.frozen.unwrap_or(0)) / self.step).min(self.span - 1))
+        Some(
+            (state.ui.machine.cursor?.saturating_sub(state.ui.machine.frozen.unwrap_or(0)) / self.step)
+                .min(self.span - 1),
+        )
     }
 
     /// What the whole is at the cursor, else now.
@@ -143,7 +147,7 @@ pub fn graph(state: &State, quantity: Quantity) -> Graph {
         Quantity::Processor => &machine.cpu,
         Quantity::MainMemory => &machine.memory,
     };
-    let (span, back) = (machine.span, machine.frozen);
+    let (span, back) = (state.ui.machine.span, state.ui.machine.frozen);
     let step = whole.step(span, back.unwrap_or(0));
     let scale = |bucket: Bucket| Bucket {
         least: bucket.least / quantity.scale(),
@@ -163,7 +167,7 @@ pub fn graph(state: &State, quantity: Quantity) -> Graph {
             })
             .collect()
     } else if quantity.adds() {
-        let sessions = state.fleet.sessions.iter().map(|session| {
+        let sessions = state.sessions.iter().map(|session| {
             let ring = match quantity {
                 Quantity::Throughput => &session.throughput,
                 Quantity::Memory => &session.memory,
@@ -217,7 +221,7 @@ fn rest(total: &[Option<Bucket>], parts: &[Part]) -> Option<Part> {
 pub fn csv(state: &State) -> String {
     let mut text = "unix_s,seconds_ago,graph,unit,series,least,mean,most\n".to_owned();
     let tick = state.settings.telemetry.interval.as_secs_f64();
-    let newest = state.machine.frozen.unwrap_or(0);
+    let newest = state.ui.machine.frozen.unwrap_or(0);
     let now = state.machine.sample.as_ref().map_or(state.now.unix, |sample| sample.at.unix);
     for quantity in Quantity::shown(state) {
         let graph = graph(state, quantity);

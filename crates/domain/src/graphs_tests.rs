@@ -4,7 +4,7 @@ use super::*;
 use crate::event::Moment;
 use crate::machine::{Domain, Power, Sample, Temperature};
 use crate::settings::Settings;
-use crate::state::Screen;
+use crate::ui::Screen;
 use crate::units::{Celsius, Watts};
 use crate::{Action, Event, figure::Figure, update};
 
@@ -38,7 +38,7 @@ fn acted(state: &mut State, action: Action) {
 #[test]
 fn all_graphs_share_window_and_cursor() {
     let mut state = State::new(Settings::default(), Vec::new());
-    state.screen = Screen::Machine;
+    state.ui.screen = Screen::Machine;
     for second in 0..3_000 {
         sampled(&mut state, second, (second != 2_990).then_some(second as f64), 40.0 + (second % 5) as f32);
     }
@@ -65,11 +65,11 @@ fn all_graphs_share_window_and_cursor() {
     for _ in 0..4 {
         acted(&mut state, Action::Zoom(1));
     }
-    assert_eq!(state.machine.span, 3_600);
+    assert_eq!(state.ui.machine.span, 3_600);
     let hour = graph(&state, Quantity::Power);
     assert_eq!((hour.step, hour.span), (12, 300));
     acted(&mut state, Action::Back);
-    assert_eq!((state.machine.cursor, hour.extent().map(|extent| extent.least)), (None, Some(0.0)));
+    assert_eq!((state.ui.machine.cursor, hour.extent().map(|extent| extent.least)), (None, Some(0.0)));
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn zoom_goes_from_a_minute_to_the_history() {
     let mut spans = Vec::new();
     for by in std::iter::repeat_n(1, 20).chain(std::iter::repeat_n(-1, 20)) {
         acted(&mut state, Action::Zoom(by));
-        spans.push(state.machine.span);
+        spans.push(state.ui.machine.span);
     }
     assert_eq!((spans[19], spans[39]), (86_400, 60));
 }

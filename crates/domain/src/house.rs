@@ -432,10 +432,6 @@ pub struct Keeping {
     pub survey: Option<Survey>,
     /// A survey runs.
     pub surveying: bool,
-    /// What is drawn and listed.
-    pub grouping: Grouping,
-    /// The chosen row: what could be tidied up first, then the shares.
-    pub chosen: usize,
     /// What is being done.
     pub work: Option<Work>,
 }
@@ -458,9 +454,9 @@ impl Keeping {
     }
 
     /// The shares of the grouping, largest first.
-    pub fn shares(&self) -> Vec<&Share> {
+    pub fn shares(&self, grouping: Grouping) -> Vec<&Share> {
         let Some(Survey { usage, .. }) = &self.survey else { return Vec::new() };
-        match self.grouping {
+        match grouping {
             Grouping::Model => usage.models.iter().map(|model| &model.share).collect(),
             Grouping::Family => usage.families.iter().collect(),
             Grouping::Store => usage.stores.iter().collect(),
@@ -468,8 +464,8 @@ impl Keeping {
     }
 
     /// All rows.
-    pub fn n_rows(&self) -> usize {
-        self.tidy().len() + self.shares().len()
+    pub fn n_rows(&self, grouping: Grouping) -> usize {
+        self.tidy().len() + self.shares(grouping).len()
     }
 }
 

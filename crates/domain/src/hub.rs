@@ -7,48 +7,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::download::{Download, Order};
-use crate::editor::Editor;
+use crate::download::Order;
 use crate::file_role::{self, FileRole};
 use crate::plan::free_memory;
 use crate::state::State;
 use crate::units::{Bytes, tokens};
-
-/// The hub's part of the state.
-#[derive(Debug, Clone, Default)]
-pub struct Hub {
-    /// What is searched for.
-    pub field: Editor,
-    /// Whether it is being typed.
-    pub typing: bool,
-    /// What results are sorted by.
-    pub sort: Sort,
-    /// How the search goes.
-    pub search: Search,
-    /// Which search is the newest; what an older one brings is dropped.
-    pub generation: u64,
-    /// The repositories found.
-    pub results: Vec<Repository>,
-    /// The chosen one.
-    pub chosen: usize,
-    /// The chosen quantisation of the open repository; `None` while the results show.
-    pub open: Option<usize>,
-    /// Whether the downloads have the keys.
-    pub in_downloads: bool,
-    /// The downloads, oldest first.
-    pub downloads: Vec<Download>,
-    /// The chosen one.
-    pub chosen_download: usize,
-    /// Orders that had not begun when they were written down last; `None` before it was read what earlier runs kept.
-    pub kept: Option<Vec<Order>>,
-}
-
-impl Hub {
-    /// The chosen repository.
-    pub fn repository(&self) -> Option<&Repository> {
-        self.results.get(self.chosen)
-    }
-}
 
 /// How a search goes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -48,6 +48,7 @@ pub mod suite;
 pub mod testing;
 pub mod text;
 pub mod trace;
+pub mod ui;
 pub mod units;
 mod update;
 pub mod what;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use crate::licence;
 use crate::model::{Model, Status};
 use crate::openness::{Card, Cards, Dimension};
-use crate::state::LibrarySort;
+use crate::ui::LibrarySort;
 
 /// What is known of models besides themselves.
 #[derive(Debug, Clone, Copy)]

@@ -214,7 +214,6 @@ pub fn free_memory(state: &State) -> Option<Free> {
     let gpus: Bytes = sample.gpus.iter().map(|gpu| gpu.memory_total.saturating_sub(gpu.memory_used)).sum();
     let available = sample.memory.available + gpus;
     let live = state
-        .fleet
         .sessions
         .iter()
         .filter(|session| !matches!(session.phase, Phase::Failed { .. } | Phase::Queued | Phase::Stopping));
@@ -248,7 +247,7 @@ pub fn free_memory(state: &State) -> Option<Free> {
 fn others(state: &State) -> Bytes {
     let Some(sample) = &state.machine.sample else { return Bytes(0) };
     let is_ours = |path: &str| {
-        let live = state.fleet.sessions.iter().filter(|session| session.is_live());
+        let live = state.sessions.iter().filter(|session| session.is_live());
         live.flat_map(|session| &session.model.files).any(|file| file.path == std::path::Path::new(path))
     };
     let mut by_model: BTreeMap<&str, Bytes> = BTreeMap::new();

@@ -119,7 +119,7 @@ pub fn roofline(state: &State, session: &Session) -> Result<Roofline, String> {
     let read = per_token.0 + per_token.1;
     let bytes_per_second = read.0 as f64 * rate;
     let share = bytes_per_second / bandwidth.bytes_per_second;
-    let n_busy = state.fleet.sessions.iter().filter(|session| session.is_busy()).count();
+    let n_busy = state.sessions.iter().filter(|session| session.is_busy()).count();
     let limits = state.machine.sample.as_ref().map(|sample| sample.limits).unwrap_or_default();
     let is_throttled = limits.n_throttled.is_some_and(|count| count > 0)
         || matches!((limits.allowed_mhz, limits.highest_mhz), (Some(allowed), Some(highest)) if allowed < highest);
@@ -221,7 +221,7 @@ mod tests {
         ] {
             let mut state = state(times * per_second, limits);
             let session = session(summary(), 10);
-            state.fleet.sessions = vec![session.clone(); 1 + usize::from(others)];
+            state.sessions = vec![session.clone(); 1 + usize::from(others)];
             let roofline = roofline(&state, &session).unwrap();
             assert!((roofline.share.0 - 1.0 / times).abs() < 1e-9, "{roofline:?}");
             assert_eq!(roofline.bound, expected, "{times} {limits:?}");

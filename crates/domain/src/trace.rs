@@ -56,7 +56,7 @@ impl Frame {
     /// The tick that the state has seen last; `None` before the first.
     pub fn of(state: &State) -> Option<Self> {
         let sample = state.machine.sample.as_ref()?;
-        let sessions = state.fleet.sessions.iter().map(Seen::of).collect();
+        let sessions = state.sessions.iter().map(Seen::of).collect();
         let (uptime_ms, unix) = (sample.at.uptime.as_millis() as u64, sample.at.unix);
         let baselines = state.attribution.baselines.known.clone();
         Some(Self { uptime_ms, unix, sample: sample.clone(), sessions, baselines })

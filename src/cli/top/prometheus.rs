@@ -219,7 +219,7 @@ fn sessions(state: &State, out: &mut impl Write) -> io::Result<()> {
     let points = |value: &dyn Fn(&Session) -> Option<f64>| {
         let labels =
             |session: &Session| vec![("model", session.model.name.clone()), ("session", session.id.0.to_string())];
-        let sessions = state.fleet.sessions.iter();
+        let sessions = state.sessions.iter();
         sessions.filter_map(|session| Some((labels(session), value(session)?))).collect::<Vec<Point>>()
     };
     let resident = points(&|session| Some(session.process?.resident.0 as f64));
@@ -236,7 +236,7 @@ fn sessions(state: &State, out: &mut impl Write) -> io::Result<()> {
             ];
             Some((labels.into(), value))
         };
-        state.fleet.sessions.iter().filter_map(point).collect::<Vec<Point>>()
+        state.sessions.iter().filter_map(point).collect::<Vec<Point>>()
     };
     let watts = graded(&|session| Some((session.watts.value()?.0, session.watts.grade()?)));
     metric(out, "session_power_watts", "A session's share of the power.", &watts)?;

@@ -125,9 +125,9 @@ fn with_sessions() -> State {
         session.pid = Some(4000 + id.0 as u32);
         session.n_prompt = 2_400;
         sample.processes.push(process(4000 + id.0 as u32, 0.5, 600_000_000));
-        recorded.fleet.sessions.push(session);
+        recorded.sessions.push(session);
     }
-    recorded.fleet.sessions[0].phase = Phase::Busy { generation: 1, step: Step::Answer };
+    recorded.sessions[0].phase = Phase::Busy { generation: 1, step: Step::Answer };
     for (pid, engine, model) in [
         (5120, "ollama runner", Some("llama3.2:3b")),
         (5311, "python train.py", None),
@@ -145,7 +145,7 @@ fn with_sessions() -> State {
     state.attribution.baselines.known.push(known);
     recorded.machine.sample = Some(Box::new(sample));
     for second in 0..3 {
-        recorded.fleet.sessions[0].n_generated += 43;
+        recorded.sessions[0].n_generated += 43;
         let at = Moment { uptime: Duration::from_secs(second), unix: 1_800_000_000 };
         let mut frame = domain::trace::Frame::of(&recorded).unwrap();
         frame.uptime_ms = 1000 * second;

@@ -74,7 +74,7 @@ pub(super) fn write(state: &State, sample: &Sample, out: &mut impl Write) -> io:
         unknown(),
         String::new(),
     ];
-    let sessions = state.fleet.sessions.iter().map(of_session);
+    let sessions = state.sessions.iter().map(of_session);
     let rows: Vec<_> = sessions.chain(sample.foreign.iter().map(of_foreign)).chain([itself]).collect();
     writeln!(out)?;
     table::write(out, &COLUMNS, &rows, None)
@@ -102,7 +102,7 @@ pub(super) fn sessions(state: &State) -> Vec<Value> {
             "joules_per_token": figure(&session.joules_per_token()),
         })
     };
-    state.fleet.sessions.iter().map(one).collect()
+    state.sessions.iter().map(one).collect()
 }
 
 /// Other programs' processes as a document.

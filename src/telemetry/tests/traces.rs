@@ -198,7 +198,7 @@ impl Machine {
     fn start(&mut self, name: &str) {
         let what = What::StartSession { model: name.into(), settings: Box::default(), force: Force::All };
         self.happens(Event::Action(what.into()));
-        let worker = self.state.fleet.sessions.last().unwrap().worker;
+        let worker = self.state.sessions.last().unwrap().worker;
         let session = self.workers.len();
         self.workers.push(worker);
         self.ticks.insert(pid(session), 0.0);
@@ -276,9 +276,9 @@ fn tell(machine: &mut Machine, case: &Case, since: u64, generations: &mut [u64])
             continue;
         }
         if since == answer.from {
-            let session = machine.state.fleet.sessions[answer.session].id;
-            machine.state.fleet.chosen = Some(session);
-            machine.state.fleet.prompts.insert(session, Editor::with_text("a"));
+            let session = machine.state.sessions[answer.session].id;
+            machine.state.ui.fleet.chosen = Some(session);
+            machine.state.ui.fleet.prompts.insert(session, Editor::with_text("a"));
             let effects = machine.happens(Event::Action(Action::Send));
             let id = effects.iter().find_map(|effect| match effect {
                 Effect::Tell { request: Request::Generate(generate), .. } => Some(generate.id),
@@ -355,7 +355,7 @@ fn work(machine: &mut Machine, case: &Case, is_loaded: bool, since: Option<u64>,
 }
 
 fn figures(machine: &Machine, generation: u64) -> &Figures {
-    let figures = machine.state.fleet.sessions.iter().flat_map(|session| &session.turns);
+    let figures = machine.state.sessions.iter().flat_map(|session| &session.turns);
     let mut figures = figures.filter_map(|turn| turn.figures.as_ref());
     figures.find(|figures| figures.generation == generation).expect("the answer ended")
 }
@@ -508,7 +508,7 @@ fn answers_shorter_than_ten_updates_are_pooled() {
     assert!(remedy.unwrap().contains("longer answer"));
     // The prompts alone are too short, and together as well.
     assert_eq!(short.per_prompt_token.value(), None);
-    let session = &machine.state.fleet.sessions[0];
+    let session = &machine.state.sessions[0];
     let pooled = session.per_token(&Energy::default());
     let Figure::Known { value, source, .. } = pooled else { panic!("{pooled:?}") };
     assert!(source.ends_with("all answers together"), "{source}");
@@ -529,7 +529,7 @@ fn standby_is_what_loaded_idle_needs_above_empty_idle() {
         let expected = watts * (103.0 - 65.0 - 21.5);
         let standby = attribution.total.standby;
         assert!((standby / expected - 1.0).abs() < 0.1, "{standby} J, not {expected}");
-        assert!((machine.state.fleet.sessions[0].standby.0 - standby).abs() < 1e-6);
+        assert!((machine.state.sessions[0].standby.0 - standby).abs() < 1e-6);
         assert!((attribution.standby["a"].0 - standby).abs() < 1e-6);
     }
 }

@@ -165,7 +165,7 @@ fn micros(time: u64) -> String {
     span(Duration::from_micros(time))
 }
 
-/// Speed, energy and settings, from row `state.fleet.scroll` on. Gives the most rows that can be scrolled.
+/// Speed, energy and settings, from row `state.ui.fleet.scroll` on. Gives the most rows that can be scrolled.
 pub(crate) fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, session: &Session) -> usize {
     canvas.claim("figures", area);
     let counters = session.figures.counters;
@@ -173,7 +173,7 @@ pub(crate) fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, sessio
     let two = area.width >= TWO_COLUMNS;
     let (left, right) = split_columns(area, if two { area.width / 2 } else { area.width });
     let left = Rect { width: left.width.saturating_sub(2 * u16::from(two)), ..left };
-    let mut rows = Rows { canvas, area: left, above: state.fleet.scroll, count: 0 };
+    let mut rows = Rows { canvas, area: left, above: state.ui.fleet.scroll, count: 0 };
     let rate = |rate: Option<f64>| rate.map_or_else(|| "—".to_owned(), |rate| format!("{} tok/s", digits(rate)));
     rows.heading(if session.is_busy() { "This answer" } else { "Last answer" });
     rows.text("first token", if counters.ttft_us > 0 { micros(counters.ttft_us) } else { "—".to_owned() });
@@ -194,7 +194,7 @@ pub(crate) fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, sessio
     rows.gap();
     let in_left = rows.count;
     if two {
-        (rows.area, rows.above, rows.count) = (right, state.fleet.scroll, 0);
+        (rows.area, rows.above, rows.count) = (right, state.ui.fleet.scroll, 0);
     }
     rows.heading("Session");
     let since = state.now.uptime.saturating_sub(session.since.uptime);

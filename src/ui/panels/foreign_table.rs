@@ -9,7 +9,7 @@ use super::super::widgets::table::{self, Align, Column, Row};
 use domain::State;
 use domain::figure::Figure;
 use domain::foreign::Foreign;
-use domain::state::FleetSort;
+use domain::ui::FleetSort;
 
 const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {
     Column { head, width, align, rank }
@@ -38,7 +38,7 @@ const MAX_ROWS: u16 = 6;
 
 /// Rows that the table wants where it has so many to share with the sessions: a rule, a head, and one for each.
 pub(crate) fn rows(state: &State, room: u16) -> u16 {
-    let count = state.fleet.foreign.rows.len() as u16;
+    let count = state.ui.fleet.foreign.rows.len() as u16;
     if count == 0 || room < 5 { 0 } else { (count.min(MAX_ROWS) + 2).min(room / 2) }
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let Some(sample) = state.machine.sample.as_ref().filter(|_| area.height > 0) else { return };
     let (rule, rest) = split_rows(area, 1);
     canvas.horizontal(rule.x, rule.y, rule.width, Meaning::Border);
-    let rows = &state.fleet.foreign.rows;
+    let rows = &state.ui.fleet.foreign.rows;
     let shown = usize::from(rest.height.saturating_sub(1));
     let text = if shown < rows.len() { format!(" foreign {shown}/{} ", rows.len()) } else { " foreign ".to_owned() };
     canvas.say(rule.x + 2, rule.y, rule.width.saturating_sub(2), &text, Meaning::Muted);
@@ -63,7 +63,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
 
 /// The column that sorts, and its sign.
 fn sorted(state: &State) -> Option<(usize, &'static str)> {
-    let index = match state.fleet.sort {
+    let index = match state.ui.fleet.sort {
         FleetSort::Name => PROGRAM,
         FleetSort::Processor => PROCESSOR,
         FleetSort::Memory => MEMORY,
@@ -71,7 +71,7 @@ fn sorted(state: &State) -> Option<(usize, &'static str)> {
         FleetSort::Power => POWER,
         _ => return None,
     };
-    Some((index, if state.fleet.reverse { "▾" } else { "▴" }))
+    Some((index, if state.ui.fleet.reverse { "▾" } else { "▴" }))
 }
 
 fn cells<'a>(canvas: &Canvas<'_>, state: &State, foreign: &'a Foreign) -> Vec<Spans<'a>> {

@@ -113,7 +113,7 @@ fn one(canvas: &mut Canvas<'_>, area: Rect, state: &State, quantity: Quantity, g
         };
         parts.iter().enumerate().map(one).collect()
     };
-    if state.machine.split && !graph.parts.is_empty() {
+    if state.ui.machine.split && !graph.parts.is_empty() {
         // What has done nothing in the window needs no ground.
         let is_seen = |part: &&Part| part.points.iter().flatten().any(|bucket| bucket.most > 0.0);
         let parts: Vec<Part> = graph.parts.iter().filter(is_seen).cloned().collect();
@@ -190,28 +190,28 @@ fn nothing(canvas: &mut Canvas<'_>, area: Rect, state: &State, quantity: Quantit
 }
 
 fn legend(canvas: &mut Canvas<'_>, area: Rect, state: &State, graph: &Graph) {
-    let machine = &state.machine;
+    let view = &state.ui.machine;
     let time = |ticks: usize| span(state.settings.telemetry.interval * u32::try_from(ticks).unwrap_or(u32::MAX));
     let mut right: Spans<'_> = Vec::new();
-    if let Some(ticks) = machine.cursor {
+    if let Some(ticks) = view.cursor {
         right.push(canvas.span(Meaning::Focus, format!(" │ {} ago", time(ticks))));
         if graph.step > 1 {
             right.push(canvas.span(Meaning::Muted, format!(", means over {}", time(graph.step))));
         }
     }
-    if let Some(ticks) = machine.frozen {
+    if let Some(ticks) = view.frozen {
         right.push(canvas.span(Meaning::Warn, format!("  ❚❚ frozen {} ago", time(ticks))));
         let key = canvas.key(canvas.context, "freeze");
         right.push(canvas.span(Meaning::Muted, format!(" · {key} goes on")));
     }
     let room = area.width.saturating_sub(spans_width(&right) as u16);
     let mut spans: Spans<'_> = Vec::new();
-    for (index, session) in state.fleet.sessions.iter().enumerate() {
+    for (index, session) in state.sessions.iter().enumerate() {
         spans.push(canvas.span(series(session), format!(" {} ", graph::sign(index, canvas.graphs))));
         spans.push(canvas.span(Meaning::Muted, format!("{} ", session.name)));
     }
-    if machine.power.last().is_some() {
-        let sign = graph::sign(state.fleet.sessions.len(), canvas.graphs);
+    if state.machine.power.last().is_some() {
+        let sign = graph::sign(state.sessions.len(), canvas.graphs);
         spans.push(canvas.span(Meaning::Border, format!(" {sign} ")));
         spans.push(canvas.span(Meaning::Muted, "rest"));
     }
@@ -239,7 +239,7 @@ fn sparklines(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
                 canvas.say(x, place.y, room, "—", Meaning::Muted);
             }
             reading => {
-                let meaning = if state.machine.cursor.is_some() { Meaning::Focus } else { Meaning::Text };
+                let meaning = if state.ui.machine.cursor.is_some() { Meaning::Focus } else { Meaning::Text };
                 let x = canvas.say(x, place.y, room, &format!("{:<5}", value(reading)), meaning);
                 let width = usize::from(place.right().saturating_sub(x + 1));
                 let points: Vec<_> = graph.total.iter().map(|point| point.map(|bucket| bucket.mean)).collect();
@@ -258,10 +258,10 @@ fn labels(state: &State) -> (String, String) {
         let (minutes, seconds) = (time.as_secs() / 60, time.as_secs() % 60);
         if (1..60).contains(&minutes) && seconds > 0 { format!("{minutes}:{seconds:02} min") } else { span(time) }
     };
-    let machine = &state.machine;
-    match machine.frozen.filter(|ticks| *ticks > 0) {
-        None => (time(machine.span), "now".to_owned()),
-        Some(ticks) => (time(machine.span + ticks), format!("-{}", time(ticks))),
+    let view = &state.ui.machine;
+    match view.frozen.filter(|ticks| *ticks > 0) {
+        None => (time(view.span), "now".to_owned()),
+        Some(ticks) => (time(view.span + ticks), format!("-{}", time(ticks))),
     }
 }
 

@@ -49,18 +49,18 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> usize 
 
 fn head(canvas: &Canvas<'_>, state: &State, quality: &Quality, said: String) -> Vec<(String, ratatui::style::Style)> {
     let name = |place: usize, entry: Option<&domain::race::Entry>| {
-        let names = domain::race::names(&state.race.entries);
-        let known = match &state.race.race {
+        let names = domain::race::names(&state.ui.race.entries);
+        let known = match &state.race {
             Some(race) => race.lanes.get(place).map(|lane| lane.name.clone()),
             None => names.get(place).cloned(),
         };
         let name = known.or_else(|| Some(entry?.model.name.clone())).unwrap_or_default();
         format!("{} {}", letter(place), text::clean(&name))
     };
-    let model = name(state.race.chosen, Some(&quality.order.model));
-    let reference = name(state.race.other, quality.order.reference.as_ref());
-    let with = match state.race.chosen_answer().filter(|_| state.race.with_answer) {
-        Some(_) => format!(" and the answer of {}", letter(state.race.chosen)),
+    let model = name(state.ui.race.chosen, Some(&quality.order.model));
+    let reference = name(state.ui.race.other, quality.order.reference.as_ref());
+    let with = match state.race_chosen_answer().filter(|_| state.ui.race.with_answer) {
+        Some(_) => format!(" and the answer of {}", letter(state.ui.race.chosen)),
         None => String::new(),
     };
     let over = format!("{model} against {reference}, over the prompt{with}");
@@ -76,7 +76,7 @@ fn head(canvas: &Canvas<'_>, state: &State, quality: &Quality, said: String) -> 
         lines.push((figures, canvas.style(Meaning::Text)));
     }
     let of = quality::summary(&quality.reference).map_or_else(String::new, |reference| {
-        format!(", of {} {}", letter(state.race.other), estimate(reference.perplexity, 2))
+        format!(", of {} {}", letter(state.ui.race.other), estimate(reference.perplexity, 2))
     });
     let cut = quality.order.max_chunks.zip(quality.model.last());
     let cut = if cut.is_some_and(|(most, last)| last.n_chunks > most) { " of the text's begin" } else { "" };
@@ -120,7 +120,7 @@ fn body(canvas: &mut Canvas<'_>, area: Rect, state: &State, pieces: &[Piece]) ->
     }
     let room = usize::from(area.height / 2);
     let limit = rows.len().saturating_sub(room);
-    let first = state.race.scroll.map_or(limit, |scroll| scroll.min(limit));
+    let first = state.ui.race.scroll.map_or(limit, |scroll| scroll.min(limit));
     for (index, (row, start)) in rows.iter().skip(first).take(room).enumerate() {
         let y = area.y + 2 * index as u16;
         let (mut heats, mut letters): (Spans<'_>, Spans<'_>) = (Vec::new(), Vec::new());

@@ -5,13 +5,13 @@ use domain::State;
 use domain::download::Phase as Stage;
 use domain::race;
 use domain::session::{Phase, Session};
-use domain::state::{Face, Screen, Tab};
+use domain::ui::{Face, Screen, Tab};
 
 /// Actions with a word for each, for the footer.
 #[expect(clippy::too_many_lines, reason = "one arm for each place, and none is long")]
 pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
     let session = state.chosen_session();
-    let is_race = state.screen == Screen::Race;
+    let is_race = state.ui.screen == Screen::Race;
     let is_busy = session.is_some_and(Session::is_busy) && !is_race;
     let mut hints = Vec::new();
     let mut offer = |when: bool, action, label| {
@@ -30,16 +30,16 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
             offer(session.is_some() && !has_failed, "choose", "chat");
             offer(true, "new", "new");
             offer(session.is_some(), "mark", "mark");
-            offer(state.race.entries.len() > 1, "race-marked", "race");
+            offer(state.ui.race.entries.len() > 1, "race-marked", "race");
             offer(session.is_some(), "stop", "stop");
             offer(state.chosen_foreign().is_some(), "stop", "ask it to end");
             offer(session.is_some(), "next-tab", "next face");
-            offer(has_thought && state.fleet.tab == Tab::Conversation, "fold", "thoughts");
+            offer(has_thought && state.ui.fleet.tab == Tab::Conversation, "fold", "thoughts");
             offer(has_answer && !is_busy, "copy", "copy");
-            let n_rows = state.fleet.sessions.len() + state.fleet.foreign.rows.len();
+            let n_rows = state.sessions.len() + state.ui.fleet.foreign.rows.len();
             offer(n_rows > 1, "sort", "sort");
             offer(n_rows > 1, "filter", "filter");
-            offer(true, "freeze", if state.machine.frozen.is_some() { "unfreeze" } else { "freeze" });
+            offer(true, "freeze", if state.ui.machine.frozen.is_some() { "unfreeze" } else { "freeze" });
             offer(session.is_some() && !has_failed, "restart", "restart");
             offer(session.is_some(), "configure", "settings");
             graph_hints(&mut offer, state);
@@ -59,7 +59,7 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
             offer(state.chosen_model().is_some_and(|model| model.can_be_tried()), "choose", "try anyway");
             offer(can_start, "configure", "settings");
             offer(can_start, "mark", "mark");
-            offer(state.race.entries.len() > 1, "race-marked", "race");
+            offer(state.ui.race.entries.len() > 1, "race-marked", "race");
             offer(true, "filter", "filter");
             offer(true, "hub", "find more");
             offer(true, "usage", "disk use");
@@ -71,8 +71,8 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
             offer(state.chosen_model().is_some(), "delete-model", "delete");
         }
         Context::Hub => {
-            let hub = &state.hub;
-            let download = hub.downloads.get(hub.chosen_download);
+            let hub = &state.ui.hub;
+            let download = state.downloads.all.get(hub.chosen_download);
             let is_still = download.is_some_and(|download| matches!(download.phase, Stage::Paused | Stage::Failed(_)));
             offer(true, "filter", "search");
             offer(
@@ -94,9 +94,13 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
             offer(true, "usage", "disk use");
         }
         Context::Usage => {
-            let is_tidy = state.house.chosen < state.house.tidy().len();
+            let is_tidy = state.ui.usage.chosen < state.house.tidy().len();
             let can_undo = state.house.survey.as_ref().is_some_and(|survey| survey.undo.is_some());
-            offer(state.house.n_rows() > 0, "choose", if is_tidy { "tidy up" } else { "delete" });
+            offer(
+                state.house.n_rows(state.ui.usage.grouping) > 0,
+                "choose",
+                if is_tidy { "tidy up" } else { "delete" },
+            );
             offer(can_undo, "take-back", "undo");
             offer(true, "group", "group by");
             offer(true, "back", "to the models");
@@ -109,10 +113,10 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
             offer(state.bench.rows.len() > 1, "down", "next");
         }
         Context::History => {
-            offer(!state.history.entries.is_empty(), "choose", "open");
+            offer(!state.ui.history.entries.is_empty(), "choose", "open");
             offer(true, "filter", "filter");
-            offer(!state.history.entries.is_empty(), "delete-model", "delete");
-            let chosen = state.history.entries.get(state.history.chosen);
+            offer(!state.ui.history.entries.is_empty(), "delete-model", "delete");
+            let chosen = state.ui.history.entries.get(state.ui.history.chosen);
             offer(chosen.is_some_and(|entry| entry.is_sealed), "reveal", "tell names");
             offer(true, "history", "bench");
             offer(true, "down", "older");
@@ -129,7 +133,7 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
             let calibrates = state.attribution.baselines.calibration.is_some();
             offer(true, "calibrate", if calibrates { "end calibrating" } else { "calibrate" });
             offer(!state.machine.measuring, "measure-bandwidth", "bandwidth");
-            offer(true, "freeze", if state.machine.frozen.is_some() { "unfreeze" } else { "freeze" });
+            offer(true, "freeze", if state.ui.machine.frozen.is_some() { "unfreeze" } else { "freeze" });
             offer(true, "zoom-out", "longer");
             offer(true, "zoom-in", "shorter");
             graph_hints(&mut offer, state);
@@ -138,18 +142,18 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
             offer(true, "more-threads", "more threads");
         }
         Context::Top => {
-            offer(true, "freeze", if state.machine.frozen.is_some() { "unfreeze" } else { "freeze" });
+            offer(true, "freeze", if state.ui.machine.frozen.is_some() { "unfreeze" } else { "freeze" });
             offer(true, "zoom-out", "longer");
             offer(true, "zoom-in", "shorter");
             graph_hints(&mut offer, state);
-            offer(state.fleet.rows.len() + state.fleet.foreign.rows.len() > 1, "down", "next");
+            offer(state.ui.fleet.rows.len() + state.ui.fleet.foreign.rows.len() > 1, "down", "next");
             offer(true, "calibrate", "calibrate");
         }
         Context::Filter => {
-            let is_hub = state.screen == Screen::Library && state.library.face == Face::Hub;
+            let is_hub = state.ui.screen == Screen::Library && state.ui.library.face == Face::Hub;
             offer(true, "choose", if is_hub { "search" } else { "keep" });
             offer(true, "back", if is_hub { "close" } else { "show all" });
-            offer(!is_hub && state.screen == Screen::Library, "down", "next");
+            offer(!is_hub && state.ui.screen == Screen::Library, "down", "next");
         }
         Context::Palette => {
             offer(true, "choose", "do it");
@@ -188,26 +192,26 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
 /// What can be done with the graphs.
 fn graph_hints(offer: &mut impl FnMut(bool, &'static str, &'static str), state: &State) {
     offer(true, "earlier", "read out");
-    offer(state.machine.cursor.is_some(), "back", "now");
-    offer(true, "split", if state.machine.split { "stack" } else { "split" });
+    offer(state.ui.machine.cursor.is_some(), "back", "now");
+    offer(true, "split", if state.ui.machine.split { "stack" } else { "split" });
     offer(true, "export", "export");
 }
 
 /// The keys of the Race screen.
 fn of_race(state: &State, offer: &mut impl FnMut(bool, &'static str, &'static str)) {
-    let races = &state.race;
-    let runs = races.is_running();
-    let is_over = races.race.is_some() && !runs;
+    let races = &state.ui.race;
+    let runs = state.is_racing();
+    let is_over = state.race.is_some() && !runs;
     let has_columns = !races.entries.is_empty();
-    let is_held = races.race.as_ref().is_some_and(|race| race.pace == race::Pace::Held && race.is_running());
+    let is_held = state.race.as_ref().is_some_and(|race| race.pace == race::Pace::Held && race.is_running());
     offer(is_held, "go-on", "go on");
     offer(runs, "back", "cancel");
-    offer(is_over && races.race.as_ref().is_some_and(|race| race.vote.is_none()), "vote", "vote");
-    offer(races.race.is_some(), "diff", if races.face == race::Face::Diff { "answers" } else { "diff" });
-    let tells_tokens = races.race.as_ref().is_some_and(|race| race.lockstep);
+    offer(is_over && state.race.as_ref().is_some_and(|race| race.vote.is_none()), "vote", "vote");
+    offer(state.race.is_some(), "diff", if races.face == race::Face::Diff { "answers" } else { "diff" });
+    let tells_tokens = state.race.as_ref().is_some_and(|race| race.lockstep);
     offer(is_over || tells_tokens, "lockstep", if races.face == race::Face::Lockstep { "answers" } else { "lockstep" });
     let next_heat = match races.face {
-        race::Face::Heat if !races.with_answer && races.chosen_answer().is_some() => "with answer",
+        race::Face::Heat if !races.with_answer && state.race_chosen_answer().is_some() => "with answer",
         race::Face::Heat => "answers",
         _ => "heat",
     };
@@ -218,8 +222,8 @@ fn of_race(state: &State, offer: &mut impl FnMut(bool, &'static str, &'static st
     offer(is_over, "export-race", "export");
     offer(!runs, "order", races.order.words());
     offer(!runs, "blind", if races.blind { "not blind" } else { "blind" });
-    offer(races.race.is_some(), "fold", "thoughts");
-    offer(!races.votes.is_empty(), "ratings", "standings");
+    offer(state.race.is_some(), "fold", "thoughts");
+    offer(!state.votes.is_empty(), "ratings", "standings");
     offer(has_columns && !runs, "new", "twin");
     offer(has_columns && !runs, "configure", "settings");
     offer(has_columns && !runs, "stop", "take off");

@@ -31,7 +31,7 @@ const COLUMNS: [Column; 9] = [
 /// Draw the repositories.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
     canvas.claim("hub", area);
-    let hub = &state.hub;
+    let hub = &state.ui.hub;
     let sorted = match hub.sort {
         Sort::Downloads => 1,
         Sort::Likes => 2,

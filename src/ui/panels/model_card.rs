@@ -28,7 +28,7 @@ const MAX_ROWS: u16 = 120;
 /// Draw as much of it as is scrolled to, the most telling first; returns the most rows to scroll by.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> usize {
     canvas.claim("model", area);
-    canvas.scrolled(area, state.library.scroll(model), MAX_ROWS, |canvas, area| whole(canvas, area, state, model))
+    canvas.scrolled(area, state.ui.library.scroll(model), MAX_ROWS, |canvas, area| whole(canvas, area, state, model))
 }
 
 fn whole(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> Rect {

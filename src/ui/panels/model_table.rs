@@ -10,7 +10,7 @@ use super::super::widgets::table::{self, Align, Column, Row};
 use domain::State;
 use domain::fit::{Fit, fit};
 use domain::model::{Model, Status};
-use domain::state::LibrarySort;
+use domain::ui::LibrarySort;
 use domain::units::{parameters, span, tokens};
 
 const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {
@@ -37,9 +37,9 @@ const PARAMS: usize = 1;
 /// Draw the models that pass the filter.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
     canvas.claim("models", area);
-    let library = &state.library;
-    let sign = if library.reverse { "▾" } else { "▴" };
-    let sorted = match library.sort {
+    let (library, view) = (&state.library, &state.ui.library);
+    let sign = if view.reverse { "▾" } else { "▴" };
+    let sorted = match view.sort {
         LibrarySort::Name => 0,
         LibrarySort::Parameters => 1,
         LibrarySort::Size => 3,
@@ -48,15 +48,15 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         LibrarySort::Used => 7,
     };
     view_state.page_rows = usize::from(area.height.saturating_sub(1));
-    let chosen = (!library.rows.is_empty()).then_some(library.chosen);
+    let chosen = (!view.rows.is_empty()).then_some(view.chosen);
     table::draw(
         canvas,
         area,
         &COLUMNS,
         Some((sorted, sign)),
-        (library.rows.len(), chosen, !library.filtering),
+        (view.rows.len(), chosen, !view.filtering),
         &mut view_state.library_offset,
-        |canvas, index| match library.rows.get(index).and_then(|row| library.models.get(*row)) {
+        |canvas, index| match view.rows.get(index).and_then(|row| library.models.get(*row)) {
             Some(model) => row(canvas, state, model),
             None => Row { cells: Vec::new(), instead: None },
         },

@@ -27,7 +27,7 @@ const COLUMNS: [Column; 5] = [
 /// Draw the chosen repository's models.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
     canvas.claim("quants", area);
-    let Some(repository) = state.hub.repository() else { return };
+    let Some(repository) = state.ui.hub.repository() else { return };
     let (line, list) = split_rows(area, 1);
     heading(canvas, line, repository);
     let quants = match &repository.files {
@@ -43,13 +43,13 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         canvas.say(reason.x + 2, reason.y, reason.width.saturating_sub(2), &text, Meaning::Muted);
     }
     let free = free_memory(state).map(|memory| memory.free);
-    let has_keys = state.hub.open.is_some() && !state.hub.typing && !state.hub.in_downloads;
+    let has_keys = state.ui.hub.open.is_some() && !state.ui.hub.typing && !state.ui.hub.in_downloads;
     table::draw(
         canvas,
         list,
         &COLUMNS,
         None,
-        (quants.len(), state.hub.open.or(choice.as_ref().map(|choice| choice.index)), has_keys),
+        (quants.len(), state.ui.hub.open.or(choice.as_ref().map(|choice| choice.index)), has_keys),
         &mut view_state.quant_offset,
         |canvas, index| match quants.get(index) {
             Some(quant) => {

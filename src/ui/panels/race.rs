@@ -28,7 +28,7 @@ fn series(place: usize) -> Meaning {
 
 /// A name in a table, with a mark where it is in the next race.
 pub(crate) fn marked<'a>(canvas: &Canvas<'_>, state: &State, model: &str, name: Span<'a>) -> Spans<'a> {
-    if !state.race.is_marked(model) {
+    if !state.race_is_marked(model) {
         return vec![name];
     }
     vec![canvas.span(Meaning::Accent, if canvas.is_ascii() { "* " } else { "◆ " }), name]
@@ -49,13 +49,13 @@ fn pane(canvas: &mut Canvas<'_>, area: Rect, place: usize, title: &str, is_chose
 /// A column of a race; returns how far its text can be scrolled.
 pub(crate) fn lane(canvas: &mut Canvas<'_>, area: Rect, state: &State, race: &Race, place: usize) -> usize {
     let Some(lane) = race.lanes.get(place) else { return 0 };
-    let inside = pane(canvas, area, place, &title(race, place), place == state.race.chosen);
+    let inside = pane(canvas, area, place, &title(race, place), place == state.ui.race.chosen);
     let has_rule = inside.height >= FIGURES + 4;
     let (body, foot) = split_rows(inside, inside.height.saturating_sub(FIGURES + u16::from(has_rule)));
     let rows = answer(canvas, state, lane, usize::from(body.width));
     let room = usize::from(body.height);
     let limit = rows.len().saturating_sub(room);
-    let first = state.race.scroll.map_or(limit, |scroll| scroll.min(limit));
+    let first = state.ui.race.scroll.map_or(limit, |scroll| scroll.min(limit));
     for (index, spans) in rows.iter().skip(first).take(room).enumerate() {
         canvas.put_spans(body.x, body.y + index as u16, body.width, spans);
     }
@@ -79,10 +79,10 @@ fn answer(canvas: &Canvas<'_>, state: &State, lane: &Lane, columns: usize) -> Ve
         if !turn.reasoning.trim().is_empty() {
             let count = lane.figures(state).map_or(0, |figures| figures.counters.n_reasoning);
             let word = if grows && turn.text.is_empty() { "thinking," } else { "thought for" };
-            let sign = if state.race.unfolded { '▾' } else { '▸' };
+            let sign = if state.ui.race.unfolded { '▾' } else { '▸' };
             let thought = format!("{sign} {word} {} tokens", tokens(u64::from(count)));
             rows.push(vec![canvas.span(Meaning::Reasoning, thought)]);
-            if state.race.unfolded {
+            if state.ui.race.unfolded {
                 let clean = text::clean_block(turn.reasoning.trim()).into_owned();
                 for line in clean.split('\n') {
                     for range in text::wrap(line, columns.saturating_sub(2)) {
@@ -175,7 +175,7 @@ fn pairs(canvas: &mut Canvas<'_>, area: Rect, all: &[(&'static str, String, &'st
 
 /// A column of a race that has not begun: what would run, and how.
 pub(crate) fn entry(canvas: &mut Canvas<'_>, area: Rect, state: &State, place: usize) {
-    let races = &state.race;
+    let races = &state.ui.race;
     let Some(entry) = races.entries.get(place) else { return };
     let name = names(&races.entries).into_iter().nth(place).unwrap_or_default();
     let inside = pane(canvas, area, place, &format!("{} {name}", letter(place)), place == races.chosen);
@@ -268,7 +268,7 @@ pub(crate) fn has_verdict(race: &Race) -> bool {
 
 /// Two answers beside each other, the words that one says alone marked; returns how far they can be scrolled.
 pub(crate) fn diff(canvas: &mut Canvas<'_>, area: Rect, state: &State, race: &Race, diff: &Diff) -> usize {
-    let (chosen, other) = (state.race.chosen, state.race.other);
+    let (chosen, other) = (state.ui.race.chosen, state.ui.race.other);
     let line = row(area, 0);
     let cut = if diff.is_cut { ", of the first 2000 words" } else { "" };
     let said = format!(
@@ -290,7 +290,7 @@ pub(crate) fn diff(canvas: &mut Canvas<'_>, area: Rect, state: &State, race: &Ra
         let room = usize::from(inside.height);
         let last = rows.len().saturating_sub(room);
         limit = limit.max(last);
-        let first = state.race.scroll.map_or(last, |scroll| scroll.min(last));
+        let first = state.ui.race.scroll.map_or(last, |scroll| scroll.min(last));
         for (index, spans) in rows.iter().skip(first).take(room).enumerate() {
             canvas.put_spans(inside.x, inside.y + index as u16, inside.width, spans);
         }
@@ -405,7 +405,7 @@ fn likely(canvas: &mut Canvas<'_>, area: Rect, race: &Race, place: usize, step: 
 pub(crate) fn ratings(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let area = inset(area, 1);
     let line = row(area, 0);
-    let n_votes = state.race.votes.len();
+    let n_votes = state.votes.len();
     let said = match n_votes {
         0 => "No votes yet.".to_owned(),
         n => format!("Standings after {}", counted(n, "vote")),
@@ -419,7 +419,7 @@ pub(crate) fn ratings(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     canvas.say(head.x, head.y, name, "Model", Meaning::Heading);
     let room = area.width.saturating_sub(name);
     canvas.say(head.x + name, head.y, room, "  rating   ± 95 %   votes   wins   ties", Meaning::Heading);
-    for (index, rating) in state.race.standings.iter().enumerate() {
+    for (index, rating) in state.ui.race.standings.iter().enumerate() {
         let line = row(area, index as u16 + 3);
         if line.height == 0 {
             break;
@@ -435,7 +435,7 @@ pub(crate) fn ratings(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
 
 /// The vote: a row for each column, and one for a tie.
 pub(crate) fn vote(canvas: &mut Canvas<'_>, area: Rect, state: &State, chosen: usize) {
-    let Some(race) = &state.race.race else { return };
+    let Some(race) = &state.race else { return };
     let rows = race.lanes.len() as u16 + 1;
     let inside = window(canvas, area, 56, rows + 4, "which answer is best?");
     for place in 0..=race.lanes.len() {

@@ -12,7 +12,7 @@ use domain::State;
 use domain::fleet_view;
 use domain::ledger::misplaced;
 use domain::session::{Phase, Session, Step};
-use domain::state::{FleetSort, Focus};
+use domain::ui::{FleetSort, Focus};
 use domain::units::{Bytes, Ratio, tokens};
 
 const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {
@@ -53,7 +53,7 @@ const SPARKLINE: usize = 8;
 /// Draw the sessions that pass the filter.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
     canvas.claim("sessions", area);
-    let fleet = &state.fleet;
+    let fleet = &state.ui.fleet;
     let sign = if fleet.reverse { "▾" } else { "▴" };
     let sorted = match fleet.sort {
         // The two that the table of other programs has alone.
@@ -100,7 +100,7 @@ fn row<'a>(canvas: &Canvas<'_>, state: &'a State, session: &'a Session) -> Row<'
     let live = if session.is_busy() { Meaning::Text } else { Meaning::Muted };
     let memory = memory(session);
     let spark = graph::sparkline(
-        session.throughput.window(SPARKLINE, state.machine.frozen.unwrap_or(0)),
+        session.throughput.window(SPARKLINE, state.ui.machine.frozen.unwrap_or(0)),
         SPARKLINE,
         canvas.graphs,
     );

@@ -1,11 +1,11 @@
 //! The sorting and the filter, over the sessions of the fixture.
 
 use domain::fleet_view::{foreign_rows, rows};
-use domain::state::FleetSort;
 use domain::testing as fixture;
+use domain::ui::FleetSort;
 
 fn names(filter: &str, sort: FleetSort, reverse: bool) -> Vec<u64> {
-    let sessions = fixture::busy().fleet.sessions;
+    let sessions = fixture::busy().sessions;
     rows(&sessions, filter, sort, reverse).into_iter().map(|id| id.0).collect()
 }
 

@@ -44,7 +44,7 @@ const DETAILS: u16 = 7;
 /// Draw the screen.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
     let area = inset(area, 1);
-    if state.history.open {
+    if state.ui.history.open {
         super::history::draw(canvas, area, state, view_state);
         return;
     }

@@ -18,7 +18,7 @@ use super::super::view::ViewState;
 use domain::State;
 use domain::editor::Editor;
 use domain::session::Session;
-use domain::state::{Focus, Tab};
+use domain::ui::{Focus, Tab};
 
 /// What is said where no session was started.
 const NOTHING: &str = "Nothing runs yet.";
@@ -31,7 +31,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     let area = filter(canvas, area, state);
     let n_foreign = foreign_table::rows(state, area.height / 2);
     let has_foreign = state.machine.sample.as_ref().is_some_and(|sample| !sample.foreign.is_empty());
-    if state.fleet.sessions.is_empty() && !has_foreign {
+    if state.sessions.is_empty() && !has_foreign {
         return empty(canvas, area, state);
     }
     if area.width >= WIDE.0 && area.height >= WIDE.1 {
@@ -61,7 +61,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
 
 /// Rows of the table: a head, the sessions or that there are none, and taffrail itself.
 fn session_rows(state: &State) -> u16 {
-    state.fleet.rows.len().max(1) as u16 + 2
+    state.ui.fleet.rows.len().max(1) as u16 + 2
 }
 
 /// The sessions, and below them what other programs run.
@@ -76,7 +76,7 @@ fn list(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut Vie
 
 /// The filter's row, where there is one; returns what is left.
 fn filter(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> Rect {
-    let fleet = &state.fleet;
+    let fleet = &state.ui.fleet;
     if !fleet.filtering && fleet.filter.is_empty() {
         return area;
     }
@@ -86,14 +86,14 @@ fn filter(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> Rect {
         0 => String::new(),
         _ => format!(", {} of {n_foreign} foreign", fleet.foreign.rows.len()),
     };
-    let count = format!("{} of {} sessions{foreign} ", fleet.rows.len(), fleet.sessions.len());
+    let count = format!("{} of {} sessions{foreign} ", fleet.rows.len(), state.sessions.len());
     super::library::filter_row(canvas, line, &fleet.filter, fleet.filtering, &count);
     rest
 }
 
 fn none_match(canvas: &mut Canvas<'_>, table: Rect, state: &State) {
-    if state.fleet.rows.is_empty() && table.height > 2 {
-        let text = if state.fleet.sessions.is_empty() { NOTHING } else { "No session matches the filter." };
+    if state.ui.fleet.rows.is_empty() && table.height > 2 {
+        let text = if state.sessions.is_empty() { NOTHING } else { "No session matches the filter." };
         canvas.say(table.x + 2, table.y + 2, table.width.saturating_sub(2), text, Meaning::Muted);
     }
 }
@@ -129,7 +129,7 @@ fn chosen(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut V
     let Some(session) = state.chosen_session() else {
         let (library, choose) = (canvas.key(Context::Fleet, "library"), canvas.key(Context::Library, "choose"));
         let start = format!("Press {library}, choose a model, {choose} starts it.");
-        let text = if state.fleet.sessions.is_empty() { &start } else { "No session is chosen." };
+        let text = if state.sessions.is_empty() { &start } else { "No session is chosen." };
         canvas.say(area.x + 1, area.y, area.width.saturating_sub(1), text, Meaning::Muted);
         return;
     };
@@ -142,26 +142,26 @@ fn chosen(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut V
         rest
     };
     let nothing = Editor::default();
-    let editor = state.fleet.prompts.get(&session.id).unwrap_or(&nothing);
+    let editor = state.ui.fleet.prompts.get(&session.id).unwrap_or(&nothing);
     let field_width = area.width.saturating_sub(2);
     let has_prompt = session.is_live() && rest.height >= 2;
     let prompt_rows = if has_prompt { prompt::rows(editor, field_width, (rest.height / 2).max(1)) } else { 0 };
     let rule = u16::from(has_prompt && rest.height >= 6);
     let (body, foot) = split_rows(rest, rest.height - prompt_rows - rule);
-    match state.fleet.tab {
+    match state.ui.fleet.tab {
         Tab::Conversation => {
-            chat::draw(canvas, body, (session, &state.settings.energy), state.fleet.scroll, view_state);
+            chat::draw(canvas, body, (session, &state.settings.energy), state.ui.fleet.scroll, view_state);
         }
         Tab::Figures => view_state.scroll_limit = Some(faces::figures(canvas, body, state, session)),
         Tab::Memory => faces::memory(canvas, body, state, session),
-        Tab::Log => faces::log(canvas, body, session, state.fleet.scroll),
+        Tab::Log => faces::log(canvas, body, session, state.ui.fleet.scroll),
     }
     if has_prompt {
         let focused = canvas.context == Context::Prompt;
         if rule > 0 {
             canvas.horizontal(foot.x, foot.y, foot.width, if focused { Meaning::Focus } else { Meaning::Border });
         }
-        let placeholder = match state.fleet.focus {
+        let placeholder = match state.ui.fleet.focus {
             Focus::Prompt => "write a prompt".to_owned(),
             Focus::Table => format!("{} writes a prompt", canvas.key(Context::Fleet, "choose")),
         };
@@ -176,7 +176,7 @@ fn tabs(canvas: &mut Canvas<'_>, area: Rect, state: &State, session: &Session) {
     }
     let mut faces = Vec::new();
     for (tab, name) in Tab::ALL {
-        let is_shown = tab == state.fleet.tab;
+        let is_shown = tab == state.ui.fleet.tab;
         let mut span = canvas.span(if is_shown { Meaning::Accent } else { Meaning::Muted }, name);
         if is_shown {
             span.style = span.style.add_modifier(ratatui::style::Modifier::BOLD | ratatui::style::Modifier::UNDERLINED);

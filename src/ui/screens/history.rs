@@ -27,7 +27,7 @@ const COLUMNS: [Column; 7] = [
 
 /// Draw the list.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
-    let history = &state.history;
+    let history = &state.ui.history;
     let head = row(area, 0);
     if history.filtering || !history.filter.is_empty() {
         let x = canvas.say(head.x, head.y, head.width, "/ ", Meaning::Key);

@@ -25,10 +25,10 @@ const LEAST: u16 = 4;
 
 /// Draw the face.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
-    let hub = &state.hub;
+    let hub = &state.ui.hub;
     let (line, rest) = split_rows(area, 1);
     field(canvas, line, state);
-    let wanted = if hub.downloads.is_empty() { 0 } else { downloads::rows(state, area.width) + 1 };
+    let wanted = if state.downloads.all.is_empty() { 0 } else { downloads::rows(state, area.width) + 1 };
     let most = if hub.results.is_empty() { rest.height.saturating_sub(LEAST) } else { rest.height * 2 / 5 };
     let (list, panel) = split_rows(rest, rest.height - wanted.min(most));
     if panel.height > 1 {
@@ -56,7 +56,7 @@ fn field(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     if area.height == 0 {
         return;
     }
-    let hub = &state.hub;
+    let hub = &state.ui.hub;
     let by = match hub.sort {
         Sort::Downloads => "downloads",
         Sort::Likes => "likes",
@@ -87,7 +87,7 @@ fn field(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
 /// Why there is no list.
 fn message(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let area = below(inset(area, 2), 1);
-    let hub = &state.hub;
+    let hub = &state.ui.hub;
     let style = canvas.style(Meaning::Muted);
     let text = match &hub.search {
         Search::Failed(failure) => {

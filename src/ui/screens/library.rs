@@ -10,7 +10,7 @@ use super::super::view::ViewState;
 use super::{hub, usage};
 use domain::State;
 use domain::editor::Editor;
-use domain::state::Face;
+use domain::ui::Face;
 use domain::units::span;
 
 /// From this size on the chosen model stands beside the table; from the second on below it.
@@ -24,7 +24,7 @@ const MAX_PROBLEMS: usize = 3;
 
 /// Draw the screen.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
-    match state.library.face {
+    match state.ui.library.face {
         Face::Models => models(canvas, area, state, view_state),
         Face::Hub => hub::draw(canvas, area, state, view_state),
         Face::Usage => usage::draw(canvas, area, state, view_state),
@@ -33,10 +33,10 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
 
 fn models(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
     let (line, rest) = split_rows(area, 1);
-    let library = &state.library;
-    if library.filtering || !library.filter.is_empty() {
-        let count = format!("{} of {} models ", library.rows.len(), library.models.len());
-        filter_row(canvas, line, &library.filter, library.filtering, &count);
+    let (library, view) = (&state.library, &state.ui.library);
+    if view.filtering || !view.filter.is_empty() {
+        let count = format!("{} of {} models ", view.rows.len(), library.models.len());
+        filter_row(canvas, line, &view.filter, view.filtering, &count);
     } else {
         summary(canvas, line, state);
     }
@@ -44,7 +44,7 @@ fn models(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut V
     let problem_rows = if rest.height >= 16 { n_problems.min(MAX_PROBLEMS) as u16 } else { 0 };
     let (rest, problem_area) = split_rows(rest, rest.height - problem_rows);
     problems(canvas, problem_area, state, n_problems);
-    if library.rows.is_empty() {
+    if view.rows.is_empty() {
         return empty(canvas, rest, state);
     }
     let (table, card) = if rest.width >= WIDE.0 && rest.height >= WIDE.1 {
@@ -52,7 +52,7 @@ fn models(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut V
         canvas.vertical(card.x, card.y, card.height, Meaning::Border);
         (Rect { width: table.width - 1, ..table }, Rect { x: card.x + 1, width: card.width - 1, ..card })
     } else if rest.height >= TALL - 2 {
-        let n_rows = library.rows.len() as u16 + 1;
+        let n_rows = view.rows.len() as u16 + 1;
         let (table, card) = split_rows(rest, n_rows.min(rest.height / 2));
         canvas.horizontal(card.x, card.y, card.width, Meaning::Border);
         (table, below(card, 1))

@@ -10,7 +10,7 @@ use super::super::view::ViewState;
 use super::super::widgets::bar;
 use domain::State;
 use domain::machine::{Domain, Sample};
-use domain::state::Screen;
+use domain::ui::Screen;
 use domain::units::{Bytes, Ratio, or_dash, span};
 
 /// From this width on the sources stand beside the rest.
@@ -32,7 +32,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         let graph_rows = Some(left.height.saturating_sub(source_rows).min(24)).filter(|rows| *rows >= 10).unwrap_or(0);
         let (upper, graph) = split_rows(left, left.height - graph_rows);
         heading(canvas, row(upper, 0), "Sources of readings");
-        sources::draw(canvas, Rect { width: upper.width - 2, ..below(upper, 1) }, sample, state.machine.scroll);
+        sources::draw(canvas, Rect { width: upper.width - 2, ..below(upper, 1) }, sample, state.ui.machine.scroll);
         if graph_rows > 0 {
             graphs::draw(canvas, Rect { width: graph.width - 2, ..graph }, state);
         }
@@ -47,7 +47,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     let used = rest.y - area.y;
     let rest = below(area, used);
     heading(canvas, row(rest, 0), "Sources of readings");
-    sources::draw(canvas, below(rest, 1), sample, state.machine.scroll);
+    sources::draw(canvas, below(rest, 1), sample, state.ui.machine.scroll);
 }
 
 /// What the machine is, and what taffrail itself takes of it.
@@ -100,7 +100,7 @@ pub(super) fn parts(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: 
     let bar_rows = memory_bar::draw(canvas, rest, state, sample);
     rest = below(rest, bar_rows + gap);
     // `taffrail top` starts nothing that could be given a budget.
-    if state.screen != Screen::Top {
+    if state.ui.screen != Screen::Top {
         if airy {
             heading(canvas, row(rest, 0), "Budgets of the sessions");
             rest = below(rest, 1);
@@ -160,7 +160,7 @@ fn temperatures(canvas: &mut Canvas<'_>, area: Rect, sample: &Sample) -> Rect {
 
 /// Threads and memory: used, promised, left.
 fn budgets(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample, airy: bool) -> Rect {
-    let threads: u32 = state.fleet.sessions.iter().map(|session| session.threads).sum();
+    let threads: u32 = state.sessions.iter().map(|session| session.threads).sum();
     let limit = state.thread_limit();
     let keys = [("fewer-threads", "fewer"), ("more-threads", "more")]
         .map(|(action, word)| format!("{} {word}", canvas.key(Context::Machine, action)));
@@ -173,7 +173,7 @@ fn budgets(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample, 
         canvas.pair(row(area, 0), "threads", LABEL, &spans);
     }
     let planned: Bytes =
-        state.fleet.sessions.iter().filter(|session| session.is_live()).map(|session| session.planned.total()).sum();
+        state.sessions.iter().filter(|session| session.is_live()).map(|session| session.planned.total()).sum();
     let budget = &state.settings.budget;
     let limit = budget.memory.map(|memory| format!(" of {memory}")).unwrap_or_default();
     let less = sample.allowed.less_memory().filter(|_| !airy).map_or_else(String::new, |less| format!("; {less}"));

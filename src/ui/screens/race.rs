@@ -27,18 +27,18 @@ const LEAST: u16 = 38;
 /// Draw the screen.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
     view_state.scroll_limit = None;
-    let races = &state.race;
+    let races = &state.ui.race;
     let rest = head(canvas, area, state);
     if races.face == Face::Ratings {
         return panel::ratings(canvas, rest, state);
     }
-    if races.n_columns() == 0 {
+    if state.race_n_columns() == 0 {
         return empty(canvas, rest, state);
     }
-    let has_verdict = races.race.as_ref().is_some_and(|race| panel::has_verdict(race));
+    let has_verdict = state.race.as_ref().is_some_and(|race| panel::has_verdict(race));
     let strip_rows = 1 + u16::from(has_verdict && rest.width < 110 && rest.height >= 16);
     let (body, foot) = split_rows(rest, rest.height.saturating_sub(strip_rows));
-    match (&races.race, &races.diff) {
+    match (&state.race, &races.diff) {
         _ if races.face == Face::Heat => view_state.scroll_limit = Some(heat::draw(canvas, body, state)),
         (Some(race), _) if races.face == Face::Lockstep && (!race.is_running() || races.parting.is_some()) => {
             panel::parting(canvas, body, race, races.parting.as_ref());
@@ -48,7 +48,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         }
         _ => columns(canvas, body, state, view_state),
     }
-    match &races.race {
+    match &state.race {
         Some(race) => panel::strip(canvas, foot, race),
         None => ready(canvas, foot, state),
     }
@@ -56,7 +56,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
 
 /// The prompt, and how the race runs; returns what is left.
 fn head(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> Rect {
-    let races = &state.race;
+    let races = &state.ui.race;
     let terms = terms(canvas, state);
     let width = super::super::canvas::spans_width(&terms) as u16;
     // Beside each other where there is room for both.
@@ -67,7 +67,7 @@ fn head(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> Rect {
     let field = Rect { width: if beside { area.width - width - 3 } else { area.width }, ..area };
     let field = inset(below(field, u16::from(!beside)), 1);
     let focused = canvas.context == Context::Prompt;
-    let asked = races.race.as_ref().filter(|_| !races.typing);
+    let asked = state.race.as_ref().filter(|_| !races.typing);
     let editor;
     let editor = match asked {
         Some(race) => {
@@ -92,8 +92,8 @@ fn head(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> Rect {
 
 /// `in turn · temperature 0 · seed 1 · blind`.
 fn terms<'a>(canvas: &Canvas<'_>, state: &State) -> Spans<'a> {
-    let races = &state.race;
-    let race = races.race.as_ref();
+    let races = &state.ui.race;
+    let race = state.race.as_ref();
     let order = race.map_or(races.order, |race| race.order);
     let blind = race.map_or(races.blind, |race| race.blind);
     let settings: Vec<_> = match race {
@@ -120,8 +120,8 @@ fn terms<'a>(canvas: &Canvas<'_>, state: &State) -> Spans<'a> {
 
 /// The columns side by side, as many as there is room for.
 fn columns(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
-    let races = &state.race;
-    let count = races.n_columns();
+    let races = &state.ui.race;
+    let count = state.race_n_columns();
     let shown = usize::from(area.width / LEAST).clamp(1, count);
     let first = follow(view_state.race_offset, Some(races.chosen), count, shown);
     view_state.race_offset = first;
@@ -131,7 +131,7 @@ fn columns(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut 
         let right = area.width * (index as u16 + 1) / shown as u16;
         let place = Rect { x: area.x + left, width: right - left, ..area };
         let column = first + index;
-        match &races.race {
+        match &state.race {
             Some(race) => limit = limit.max(panel::lane(canvas, place, state, race, column)),
             None => panel::entry(canvas, place, state, column),
         }
@@ -148,7 +148,7 @@ fn columns(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut 
 
 /// What to do before a race.
 fn ready(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
-    let races = &state.race;
+    let races = &state.ui.race;
     let missing = MIN_COLUMNS.saturating_sub(races.entries.len());
     let text = match (missing, races.order) {
         (0, Order::InTurn) => "Each loads, answers and is stopped before the next one.".to_owned(),

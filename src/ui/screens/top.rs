@@ -34,7 +34,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     // What is airy ends with a blank row.
     let rest = below(rest, left.y - rest.y + u16::from(!airy && rest.height >= 28));
     // The row of taffrail itself stands under the sessions; without any, the head has said it.
-    let n_rows = state.fleet.rows.len() as u16;
+    let n_rows = state.ui.fleet.rows.len() as u16;
     let session_rows = if n_rows == 0 { 0 } else { n_rows + 2 };
     let foreign_rows = foreign_table::rows(state, rest.height / 2);
     let (table, graph) = split_rows(rest, (session_rows + foreign_rows).min(rest.height / 2));

@@ -87,7 +87,7 @@ fn tiles(canvas: &mut Canvas<'_>, area: Rect, state: &State, survey: &Survey) {
     let colour = |index: usize| Meaning::Series((index % N_SERIES) as u8);
     let family = |name: &str| usage.families.iter().position(|family| family.name == name).unwrap_or(0);
     let part = |bytes: Bytes| bytes.0 as f64 / usage.total.0.max(1) as f64;
-    let shares = state.house.shares();
+    let shares = state.house.shares(state.ui.usage.grouping);
     let mut tiles: Vec<Tile> = shares
         .iter()
         .take(MAX_TILES)
@@ -97,7 +97,7 @@ fn tiles(canvas: &mut Canvas<'_>, area: Rect, state: &State, survey: &Survey) {
             share: part(share.bytes),
             name: share.name.clone(),
             detail: format!("{} {}", share.bytes, units::share(share.bytes, usage.total)),
-            style: canvas.style(match state.house.grouping {
+            style: canvas.style(match state.ui.usage.grouping {
                 Grouping::Model => colour(usage.models.get(index).map_or(0, |model| family(&model.family))),
                 _ => colour(index),
             }),
@@ -143,7 +143,7 @@ fn lists(canvas: &mut Canvas<'_>, area: Rect, state: &State, survey: &Survey, vi
     if n_tidy == 0 {
         canvas.say(above.x + 2, above.y, above.width.saturating_sub(2), "Nothing could be tidied up", Meaning::Heading);
     } else {
-        let chosen = Some(house.chosen).filter(|chosen| *chosen < n_tidy);
+        let chosen = Some(state.ui.usage.chosen).filter(|chosen| *chosen < n_tidy);
         let mut offset = 0;
         table::draw(canvas, above, &TIDY, None, (n_tidy, chosen, true), &mut offset, |canvas, index| {
             let tidy = &survey.tidy[index];
@@ -166,17 +166,17 @@ fn lists(canvas: &mut Canvas<'_>, area: Rect, state: &State, survey: &Survey, vi
             canvas.say(x, line.y, line.right().saturating_sub(x), problem, Meaning::Muted);
         }
     }
-    let columns = match house.grouping {
+    let columns = match state.ui.usage.grouping {
         Grouping::Model => shares_of("Model", FAMILY),
         Grouping::Family => shares_of("Family", MODELS),
         Grouping::Store => shares_of("Store", MODELS),
     };
-    let shares = house.shares();
-    let chosen = house.chosen.checked_sub(n_tidy);
+    let shares = house.shares(state.ui.usage.grouping);
+    let chosen = state.ui.usage.chosen.checked_sub(n_tidy);
     let offset = &mut view_state.usage_offset;
     table::draw(canvas, rest, &columns, None, (shares.len(), chosen, true), offset, |canvas, index| {
         let share = shares[index];
-        let model = survey.usage.models.get(index).filter(|_| house.grouping == Grouping::Model);
+        let model = survey.usage.models.get(index).filter(|_| state.ui.usage.grouping == Grouping::Model);
         let last = model.map_or_else(|| share.n_models.to_string(), |model| model.family.clone());
         Row {
             cells: vec![

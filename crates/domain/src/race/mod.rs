@@ -16,7 +16,6 @@ use rand_pcg::Pcg64Mcg;
 use serde::Serialize;
 use wire::{Finish, Loaded};
 
-use crate::editor::Editor;
 use crate::energy::Report;
 use crate::event::Moment;
 use crate::figure::{Figure, Graded};
@@ -26,8 +25,6 @@ use crate::session::{End, Figures, Phase, Session, SessionId, Step, Turn};
 use crate::settings::{self, SESSION_FIELDS, SessionSettings};
 use crate::state::State;
 use crate::units::{Bytes, Joules};
-use diff::Diff;
-use rating::{Rating, Vote};
 
 /// The fewest columns of a race.
 pub const MIN_COLUMNS: usize = 2;
@@ -77,52 +74,6 @@ impl Order {
             Self::Together => "at once",
         }
     }
-}
-
-/// What the Race screen holds: what runs next, what ran last, and the votes.
-#[derive(Debug, Clone, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the screen")]
-pub struct Races {
-    /// The columns of the next race.
-    pub entries: Vec<Entry>,
-    /// When its columns answer.
-    pub order: Order,
-    /// Whether the next race tells where its columns part.
-    pub lockstep: bool,
-    /// Whether its names are hidden until the vote.
-    pub blind: bool,
-    /// What it asks.
-    pub prompt: Editor,
-    /// What stands before it.
-    pub system: Option<String>,
-    /// Texts that end an answer, in place of those of the models' stores.
-    pub stop: Vec<String>,
-    /// Whether the prompt is being written.
-    pub typing: bool,
-    /// The race that shows, which may be running.
-    pub race: Option<Box<Race>>,
-    /// All votes, oldest first.
-    pub votes: Vec<Vote>,
-    /// How the models stand after them, while that shows; best first.
-    pub standings: Vec<Rating>,
-    /// What shows of it.
-    pub face: Face,
-    /// The chosen column.
-    pub chosen: usize,
-    /// The column that it is compared with.
-    pub other: usize,
-    /// The first line that shows of every column; `None` follows the ends.
-    pub scroll: Option<usize>,
-    /// The furthest that the last frame could be scrolled.
-    pub limit: usize,
-    /// Whether reasoning is shown whole.
-    pub unfolded: bool,
-    /// The chosen column against the other, while that shows.
-    pub diff: Option<Diff>,
-    /// Whether the chosen column's answer is weighed behind the prompt.
-    pub with_answer: bool,
-    /// Where the columns part, while that shows.
-    pub parting: Option<lockstep::Parting>,
 }
 
 /// What shows of a race.
@@ -515,39 +466,6 @@ pub fn same_vocabulary(one: &Model, other: &Model) -> bool {
 /// A, B, C … for the columns.
 pub fn letter(place: usize) -> char {
     char::from(b'A' + (place % 26) as u8)
-}
-
-impl Races {
-    /// Whether this model is among the columns of the next race.
-    pub fn is_marked(&self, model: &str) -> bool {
-        self.entries.iter().any(|entry| entry.model.id == model)
-    }
-
-    /// A column as it shows: its entry.
-    pub fn entry(&self, place: usize) -> Option<Entry> {
-        match &self.race {
-            Some(race) => {
-                race.lanes.get(place).map(|lane| Entry { model: lane.model.clone(), settings: lane.settings })
-            }
-            None => self.entries.get(place).cloned(),
-        }
-    }
-
-    /// How many columns show.
-    pub fn n_columns(&self) -> usize {
-        self.race.as_ref().map_or(self.entries.len(), |race| race.lanes.len())
-    }
-
-    /// What the chosen column answered, once it has.
-    pub fn chosen_answer(&self) -> Option<&str> {
-        let answer = self.race.as_ref()?.lanes.get(self.chosen)?.answer.as_ref()?;
-        Some(answer.text.trim()).filter(|text| !text.is_empty())
-    }
-
-    /// Whether a race runs.
-    pub fn is_running(&self) -> bool {
-        self.race.as_ref().is_some_and(|race| race.is_running())
-    }
 }
 
 #[cfg(test)]

@@ -9,13 +9,13 @@ use crate::energy::{Bill, Timer};
 use crate::figure::{Grade, Graded};
 use crate::history::{Entry, Kind, Measured};
 use crate::session::WorkerId;
-use crate::state::{HistoryList, Screen};
+use crate::ui::{HistoryList, Screen};
 use crate::units::Bytes;
 
 /// Nothing measured yet.
 pub(super) fn empty() -> State {
     let mut state = with_models();
-    state.screen = Screen::Bench;
+    state.ui.screen = Screen::Bench;
     state
 }
 
@@ -133,6 +133,6 @@ pub(super) fn history() -> State {
             None,
         ),
     ];
-    state.history = HistoryList { open: true, entries, more: true, chosen: 1, ..HistoryList::default() };
+    state.ui.history = HistoryList { open: true, entries, more: true, chosen: 1, ..HistoryList::default() };
     state
 }

@@ -4,7 +4,7 @@ use super::gb;
 use crate::State;
 use crate::house::{Act, Item, Kind, Piece, Plan, Refusal, Request, Step, Survey, Tidy, Usage, family};
 use crate::model::Store;
-use crate::state::{Face, Overlay, Screen};
+use crate::ui::{Face, Overlay, Screen};
 use crate::units::Bytes;
 
 /// Show what the models take of the disks.
@@ -38,9 +38,9 @@ pub(super) fn look(state: &mut State) {
                 .to_owned(),
         ],
     });
-    state.house.chosen = 2;
-    state.screen = Screen::Library;
-    state.library.face = Face::Usage;
+    state.ui.usage.chosen = 2;
+    state.ui.screen = Screen::Library;
+    state.ui.library.face = Face::Usage;
 }
 
 /// What deleting a model would do.

@@ -8,7 +8,7 @@ use crate::download::{DownloadEvent, DownloadId, Order};
 use crate::editor::Editor;
 use crate::event::Moment;
 use crate::hub::{Failure, FailureKind, Files, HubEvent, RemoteFile, Repository};
-use crate::state::{Face, Screen};
+use crate::ui::{Face, Screen};
 use crate::units::Bytes;
 use crate::{Action, Event, State, update};
 
@@ -24,7 +24,7 @@ pub(super) fn empty() -> State {
 pub(super) fn found() -> State {
     let mut state = empty();
     let now = state.now;
-    state.hub.field = Editor::with_text("qwen3 8b");
+    state.ui.hub.field = Editor::with_text("qwen3 8b");
     update(&mut state, now, Event::Action(Action::Choose));
     let day = 86_400;
     let results = [
@@ -44,7 +44,7 @@ pub(super) fn found() -> State {
             files: Files::Unasked,
         };
     let results = Ok(results.into_iter().map(repository).collect());
-    let generation = state.hub.generation;
+    let generation = state.ui.hub.generation;
     update(&mut state, now, Event::Hub(HubEvent::Found { generation, results }));
     let file = |path: &str, tenths| RemoteFile { path: path.to_owned(), size: gb(tenths) };
     let qwen = vec![
@@ -94,7 +94,7 @@ pub(super) fn downloads() -> State {
     for (label, tenths) in [("Q4_K_M", 50), ("Q8_0", 87), ("Q2_K", 33), ("Q6_K", 67), ("IQ4_XS", 45)] {
         update(&mut state, start, Event::Action(What::Download(order(label, tenths)).into()));
     }
-    let ids: Vec<DownloadId> = state.hub.downloads.iter().map(|download| download.id).collect();
+    let ids: Vec<DownloadId> = state.downloads.all.iter().map(|download| download.id).collect();
     let later = |seconds: u64| Moment { uptime: start.uptime + Duration::from_secs(seconds), unix: start.unix };
     let space = Failure { reason: "the disk is full".to_owned(), hint: None, kind: FailureKind::Failed };
     for (place, seconds, event) in [
@@ -108,9 +108,9 @@ pub(super) fn downloads() -> State {
     }
     let now = later(10);
     state.now = now;
-    state.hub.chosen_download = 3;
-    state.hub.in_downloads = true;
-    state.notices.clear();
+    state.ui.hub.chosen_download = 3;
+    state.ui.hub.in_downloads = true;
+    state.ui.notices.clear();
     state
 }
 
@@ -124,8 +124,8 @@ pub(super) fn failed() -> State {
         hint: Some("look at the network, or name a mirror with HF_ENDPOINT".to_owned()),
         kind: FailureKind::Failed,
     };
-    let generation = state.hub.generation;
+    let generation = state.ui.hub.generation;
     update(&mut state, now, Event::Hub(HubEvent::Found { generation, results: Err(failure) }));
-    state.screen = Screen::Library;
+    state.ui.screen = Screen::Library;
     state
 }

@@ -13,7 +13,7 @@ use crate::machine::Process;
 use crate::model::{Format, Model, Status, Store};
 use crate::session::{End, Figures, Phase, Plan, Session, SessionId, Step, Turn, WorkerId};
 use crate::settings::{SessionSettings, Settings};
-use crate::state::Screen;
+use crate::ui::Screen;
 use crate::units::{Bytes, Joules, Ratio, Watts};
 
 mod bench;
@@ -70,7 +70,7 @@ pub fn empty() -> State {
 /// A workstation with a GPU, a library, and sessions in every phase.
 pub fn busy() -> State {
     let mut state = with_models();
-    state.screen = Screen::Fleet;
+    state.ui.screen = Screen::Fleet;
     state.machine.sample = Some(Box::new(sample(true)));
     energy::baselines(&mut state, NOW);
     let named = |state: &State, name: &str| state.library.models.iter().find(|m| m.name == name).cloned();
@@ -86,21 +86,20 @@ pub fn busy() -> State {
     {
         if let Some(model) = named(&state, name) {
             let session = session(&state, index as u64 + 1, &model, phase);
-            state.fleet.sessions.push(session);
+            state.sessions.push(session);
         }
     }
-    state.fleet.rows = state.fleet.sessions.iter().map(|session| session.id).collect();
-    state.fleet.chosen = state.fleet.rows.first().copied();
+    state.ui.fleet.rows = state.sessions.iter().map(|session| session.id).collect();
+    state.ui.fleet.chosen = state.ui.fleet.rows.first().copied();
     let history = state.history();
     state.machine.own_watts =
         Figure::Known { value: Watts(0.3), grade: Grade::Apportioned, source: "powercap".to_owned() };
     state.machine.sensors =
         ["gpu 0", "Tctl", "nvme"].map(|label| (label.to_owned(), crate::ring::Ring::new(history))).to_vec();
-    let held = state.fleet.sessions.iter().filter_map(|session| session.memory.last()).sum::<f32>();
+    let held = state.sessions.iter().filter_map(|session| session.memory.last()).sum::<f32>();
     for tick in 0..300_u16 {
         let wave = |period: f32, depth: f32| 1.0 + depth * (f32::from(tick) / period).sin();
         let throughput: f32 = state
-            .fleet
             .sessions
             .iter()
             .filter_map(|session| session.throughput.window(300 - usize::from(tick), 0).next().flatten())
@@ -123,7 +122,7 @@ pub fn busy() -> State {
 pub fn crowded(n_sessions: u64, tokens: usize) -> State {
     let mut state = busy();
     let Some(model) = state.library.models.first().cloned() else { return state };
-    state.fleet.sessions = (1..=n_sessions)
+    state.sessions = (1..=n_sessions)
         .map(|id| {
             let mut session = session(&state, id, &model, Phase::Busy { generation: id, step: Step::Answer });
             session.name = format!("{} {id}", model.name);
@@ -136,7 +135,7 @@ pub fn crowded(n_sessions: u64, tokens: usize) -> State {
             session
         })
         .collect();
-    state.fleet.rows = state.fleet.sessions.iter().map(|session| session.id).collect();
+    state.ui.fleet.rows = state.sessions.iter().map(|session| session.id).collect();
     state
 }
 
@@ -158,7 +157,7 @@ pub fn with_models() -> State {
     state.library.models = models().into_iter().map(Arc::new).collect();
     let models = state.library.models.clone();
     state.library.openness.refresh(&models, &models);
-    state.library.rows = (0..state.library.models.len()).collect();
+    state.ui.library.rows = (0..state.library.models.len()).collect();
     state.library.measured.insert("hf:Qwen/Qwen3-8B-GGUF/qwen3-8b".to_owned(), 42.7);
     state.library.took = Some(Duration::from_millis(131));
     state.library.stores = vec![

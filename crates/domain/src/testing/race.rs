@@ -17,7 +17,7 @@ use crate::race::rating::{Contender, Vote};
 use crate::race::{Entry, Face, Lane, Order, Pace, Race, Stage};
 use crate::session::{End, SessionId, Turn};
 use crate::settings::SessionSettings;
-use crate::state::{Overlay, Screen};
+use crate::ui::{Overlay, Screen};
 use crate::{State, race};
 
 const PROMPT: &str = "Explain RAPL in two sentences.";
@@ -32,7 +32,7 @@ fn model(state: &State, name: &str) -> Option<Arc<Model>> {
 /// Nothing is marked.
 pub(super) fn empty() -> State {
     let mut state = with_models();
-    state.screen = Screen::Race;
+    state.ui.screen = Screen::Race;
     state
 }
 
@@ -43,7 +43,7 @@ pub(super) fn ready() -> State {
         if let Some(model) = model(&state, name) {
             let mut settings = SessionSettings::default();
             settings.sampling.temperature = temperature;
-            state.race.entries.push(Entry::new(model, settings));
+            state.ui.race.entries.push(Entry::new(model, settings));
         }
     }
     state
@@ -60,14 +60,14 @@ fn answered(lane: &mut Lane, text: &str, reasoning: &str, rate: u32, joules: f64
 /// A race whose columns are a finished one, one that thought first, one that died, and one that can't be told.
 pub(super) fn over() -> State {
     let mut state = busy();
-    state.screen = Screen::Race;
+    state.ui.screen = Screen::Race;
     let names = ["qwen3-8b", "r1-qwen-1.5b", "smollm2-135m", "gemma-3-4b"];
     let models: Vec<_> = names.iter().filter_map(|name| model(&state, name)).collect();
     let entries: Vec<Entry> = models.into_iter().map(|model| Entry::new(model, SessionSettings::default())).collect();
     let names = race::names(&entries);
     let mut lanes: Vec<Lane> = entries.iter().cloned().zip(names).map(|(entry, name)| Lane::new(entry, name)).collect();
     for (place, lane) in lanes.iter_mut().enumerate() {
-        lane.loaded = state.fleet.sessions.first().and_then(|session| session.loaded.clone());
+        lane.loaded = state.sessions.first().and_then(|session| session.loaded.clone());
         match place {
             0 => answered(lane, ANSWER, "", 43, 168.0),
             1 => answered(lane, OTHER, "The user wants two sentences. RAPL, then.", 96, 118.0),
@@ -83,10 +83,10 @@ pub(super) fn over() -> State {
             }
         }
     }
-    state.race.entries = entries;
-    state.race.other = 1;
-    state.race.scroll = Some(0);
-    state.race.race = Some(Box::new(Race {
+    state.ui.race.entries = entries;
+    state.ui.race.other = 1;
+    state.ui.race.scroll = Some(0);
+    state.race = Some(Box::new(Race {
         id: 1,
         at: state.now,
         prompt: PROMPT.to_owned(),
@@ -109,9 +109,9 @@ pub(super) fn over() -> State {
 /// The first column answers, the second thinks, the others wait.
 pub(super) fn running() -> State {
     let mut state = over();
-    let Some(race) = &mut state.race.race else { return state };
+    let Some(race) = &mut state.race else { return state };
     race.order = Order::Together;
-    state.race.scroll = None;
+    state.ui.race.scroll = None;
     for (place, lane) in race.lanes.iter_mut().enumerate() {
         lane.answer = None;
         lane.session = Some(SessionId(place as u64 + 1));
@@ -123,40 +123,40 @@ pub(super) fn running() -> State {
 /// Names are hidden; energy is known of none.
 pub(super) fn blind() -> State {
     let mut state = over();
-    if let Some(race) = &mut state.race.race {
+    if let Some(race) = &mut state.race {
         race.blind = true;
         for figures in race.lanes.iter_mut().filter_map(|lane| lane.answer.as_mut()?.figures.as_mut()) {
             figures.energy = Figure::unknown("energy counters may only be read by root");
             figures.counters = Counters { n_generated: 61, ..figures.counters };
         }
     }
-    state.race.blind = true;
+    state.ui.race.blind = true;
     state
 }
 
 /// The vote is open.
 pub(super) fn voting() -> State {
     let mut state = blind();
-    state.overlay = Some(Overlay::Vote { chosen: 1 });
+    state.ui.overlay = Some(Overlay::Vote { chosen: 1 });
     state
 }
 
 /// The first two answers word by word.
 pub(super) fn diff() -> State {
     let mut state = over();
-    state.race.face = Face::Diff;
-    state.race.scroll = Some(0);
-    state.race.diff = Some(race::diff::diff(ANSWER, OTHER));
+    state.ui.race.face = Face::Diff;
+    state.ui.race.scroll = Some(0);
+    state.ui.race.diff = Some(race::diff::diff(ANSWER, OTHER));
     state
 }
 
 /// Columns in lockstep have parted, and go on for themselves.
 pub(super) fn lockstep() -> State {
     let mut state = running();
-    if let Some(race) = &mut state.race.race {
+    if let Some(race) = &mut state.race {
         race.lockstep = true;
     }
-    state.race.face = Face::Lockstep;
+    state.ui.race.face = Face::Lockstep;
     let step = |text: &str, others: &[(&str, f32)]| Step {
         index: 9,
         n_alike: 0,
@@ -172,7 +172,7 @@ pub(super) fn lockstep() -> State {
         Some(step(" a", &[(" a", 0.9), (" the", 0.05)])),
         None,
     ];
-    state.race.parting = Some(Parting {
+    state.ui.race.parting = Some(Parting {
         n_bytes: 45,
         before: "RAPL is Intel's interface\nfor".to_owned(),
         same_tokens: false,
@@ -186,20 +186,20 @@ pub(super) fn lockstep() -> State {
 /// The standings after some votes, the prompt being written.
 pub(super) fn standings() -> State {
     let mut state = over();
-    state.race.face = Face::Ratings;
-    state.race.prompt = Editor::with_text(PROMPT);
+    state.ui.race.face = Face::Ratings;
+    state.ui.race.prompt = Editor::with_text(PROMPT);
     let names = ["qwen3-8b", "r1-qwen-1.5b", "smollm2-135m"];
     let names = names.map(|name| Contender::new(name, &serde_json::Value::Null, name)).to_vec();
     let vote = |winner| Vote { race: 1, at: Moment::default(), models: names.clone(), winner, blind: true };
-    state.race.votes = [Some(0), Some(0), Some(1), None, Some(0)].map(vote).to_vec();
-    state.race.standings = race::rating::ratings(&state.race.votes);
+    state.votes = [Some(0), Some(0), Some(1), None, Some(0)].map(vote).to_vec();
+    state.ui.race.standings = race::rating::ratings(&state.votes);
     state
 }
 
 /// The prompt weighed by one model against another, in every step of heat.
 pub(super) fn heat() -> State {
     let mut state = over();
-    state.race.face = Face::Heat;
+    state.ui.race.face = Face::Heat;
     let weight = |text: &str, divergence: f32, agrees| wire::Weight {
         bytes: text.as_bytes().to_vec(),
         surprise: 2.0,
@@ -212,7 +212,7 @@ pub(super) fn heat() -> State {
         .map(|(text, divergence, agrees)| weight(text, divergence, agrees))
         .collect();
     let scored = wire::Scored { id: 1, chunk: 0, n_chunks: 1, vocabulary: [1; 32], before: b"Exp".to_vec(), tokens };
-    let [Some(model), Some(reference)] = [state.race.entry(0), state.race.entry(1)] else { return state };
+    let [Some(model), Some(reference)] = [state.race_entry(0), state.race_entry(1)] else { return state };
     let order = QualityOrder {
         model,
         reference: Some(reference),

@@ -10,7 +10,7 @@ use crate::machine::Process;
 use crate::plan::Refusal;
 use crate::session::{Phase, Plan, SessionId};
 use crate::settings::SessionSettings;
-use crate::state::{FleetSort, Focus, Form, Notice, Overlay, Screen, Tab};
+use crate::ui::{FleetSort, Focus, Form, Notice, Overlay, Screen, Tab};
 use crate::units::{Bytes, Ratio};
 use crate::{Action, State};
 
@@ -117,71 +117,72 @@ pub fn scene(name: &str) -> Option<State> {
     };
     match name {
         "prompt" => {
-            state.fleet.focus = Focus::Prompt;
+            state.ui.fleet.focus = Focus::Prompt;
             state
+                .ui
                 .fleet
                 .prompts
                 .insert(SessionId(1), Editor::with_text("And why is it red\nwhen the moon is eclipsed? 月食について"));
         }
-        "figures" => state.fleet.tab = Tab::Figures,
-        "memory" => state.fleet.tab = Tab::Memory,
-        "log" => state.fleet.tab = Tab::Log,
+        "figures" => state.ui.fleet.tab = Tab::Figures,
+        "memory" => state.ui.fleet.tab = Tab::Memory,
+        "log" => state.ui.fleet.tab = Tab::Log,
         "foreign" => with_others(&mut state),
-        "frozen" => state.machine.frozen = Some(75),
-        "fleet-empty" => state.screen = Screen::Fleet,
+        "frozen" => state.ui.machine.frozen = Some(75),
+        "fleet-empty" => state.ui.screen = Screen::Fleet,
         "unmetered" => without_meters(&mut state),
         "library-filter" => {
-            state.library.filtering = true;
-            state.library.filter = Editor::with_text("qwen");
-            state.library.rows = vec![0, 1];
-            state.library.chosen = 1;
+            state.ui.library.filtering = true;
+            state.ui.library.filter = Editor::with_text("qwen");
+            state.ui.library.rows = vec![0, 1];
+            state.ui.library.chosen = 1;
             state.library.scanning = true;
         }
-        "split" => state.machine.split = true,
-        "cursor" => state.machine.cursor = Some(42),
+        "split" => state.ui.machine.split = true,
+        "cursor" => state.ui.machine.cursor = Some(42),
         "fleet-filter" => {
-            state.fleet.filtering = true;
-            state.fleet.filter = Editor::with_text("qwen tok/s>20");
-            state.fleet.sort = FleetSort::PerAnswer;
-            state.fleet.rows = crate::fleet_view::rows(
-                &state.fleet.sessions,
-                state.fleet.filter.text(),
-                state.fleet.sort,
-                state.fleet.reverse,
+            state.ui.fleet.filtering = true;
+            state.ui.fleet.filter = Editor::with_text("qwen tok/s>20");
+            state.ui.fleet.sort = FleetSort::PerAnswer;
+            state.ui.fleet.rows = crate::fleet_view::rows(
+                &state.sessions,
+                state.ui.fleet.filter.text(),
+                state.ui.fleet.sort,
+                state.ui.fleet.reverse,
             );
         }
         "top" | "top-sessions" => {
             with_others(&mut state);
-            state.fleet.foreign.chosen = None;
-            state.screen = Screen::Top;
+            state.ui.fleet.foreign.chosen = None;
+            state.ui.screen = Screen::Top;
         }
-        "machine" | "machine-unmetered" => state.screen = Screen::Machine,
+        "machine" | "machine-unmetered" => state.ui.screen = Screen::Machine,
         "machine-calibrating" => {
-            state.screen = Screen::Machine;
+            state.ui.screen = Screen::Machine;
             calibrating(&mut state);
         }
         "record" => {
             let text = "run 12 · why is the sky blue?\nmodel hf:qwen3-8b\n\nuser\nwhy is the sky blue?\n\nanswer\nSunlight is scattered by the molecules of the air, and blue light far more than red.\n";
-            state.overlay = Some(Overlay::Record { title: "run 12".to_owned(), text: text.repeat(9), scroll: 0 });
+            state.ui.overlay = Some(Overlay::Record { title: "run 12".to_owned(), text: text.repeat(9), scroll: 0 });
         }
         "context-full" => {
-            if let Some(session) = state.fleet.sessions.first_mut() {
+            if let Some(session) = state.sessions.first_mut() {
                 let more = session.turns.clone();
                 session.n_dropped = more.len();
                 session.turns.extend(more);
             }
         }
-        "help" => state.overlay = Some(Overlay::Help { scroll: 0 }),
-        "palette" => state.overlay = Some(Overlay::Palette { input: Editor::with_text("th"), chosen: 1 }),
+        "help" => state.ui.overlay = Some(Overlay::Help { scroll: 0 }),
+        "palette" => state.ui.overlay = Some(Overlay::Palette { input: Editor::with_text("th"), chosen: 1 }),
         "confirm" => {
-            state.overlay = Some(Overlay::Confirm {
+            state.ui.overlay = Some(Overlay::Confirm {
                 question: "qwen3-8b is answering. Stop it?".to_owned(),
                 then: Box::new(Action::Stop),
             });
         }
-        "refused" => state.overlay = Some(refused(&state)),
+        "refused" => state.ui.overlay = Some(refused(&state)),
         "form" => {
-            state.overlay = Some(Overlay::Form(Form {
+            state.ui.overlay = Some(Overlay::Form(Form {
                 model: state.library.models.first().map(|model| model.id.clone()).unwrap_or_default(),
                 settings: SessionSettings::default(),
                 column: None,
@@ -193,12 +194,12 @@ pub fn scene(name: &str) -> Option<State> {
         "usage" | "plan" => {
             super::house::look(&mut state);
             if name == "plan" {
-                state.overlay = Some(super::house::question(&state));
+                state.ui.overlay = Some(super::house::question(&state));
             }
         }
         "start" => {
             state.library.scanning = true;
-            state.notices.push_back(Notice {
+            state.ui.notices.push_back(Notice {
                 text: "config.toml:3: `thems` is no setting; did you mean `theme`?".to_owned(),
                 is_error: true,
                 at: state.now,
@@ -257,15 +258,15 @@ fn with_others(state: &mut State) {
             foreign(5422, "llama-server", gemma, 0.81, 2_400_000_000, None),
         ];
         let ids: Vec<_> = sample.foreign.iter().map(Foreign::id).collect();
-        state.fleet.foreign.chosen = ids.first().copied();
-        state.fleet.foreign.rows = ids;
+        state.ui.fleet.foreign.chosen = ids.first().copied();
+        state.ui.fleet.foreign.rows = ids;
         // What goes to whom stays as it is.
         let (elapsed, tally) = (sample.elapsed, state.attribution.tally);
         state.attribution.tick(sample, &[], elapsed);
         state.attribution.tally = tally;
     }
-    state.fleet.chosen = None;
-    let Some(session) = state.fleet.sessions.get_mut(2) else { return };
+    state.ui.fleet.chosen = None;
+    let Some(session) = state.sessions.get_mut(2) else { return };
     session.gpu_memory = None;
     if let Some((loaded, process)) = session.loaded.as_mut().zip(session.process.as_mut()) {
         loaded.n_gpu_layers = 0;
@@ -279,7 +280,7 @@ fn with_others(state: &mut State) {
 
 /// A third of a calibration, while no session answers.
 fn calibrating(state: &mut State) {
-    for session in state.fleet.sessions.iter_mut().filter(|session| session.is_busy()) {
+    for session in state.sessions.iter_mut().filter(|session| session.is_busy()) {
         session.phase = Phase::Ready;
     }
     let now = state.now.uptime;
@@ -294,7 +295,7 @@ fn without_meters(state: &mut State) {
     state.machine.sample = with_models().machine.sample;
     state.machine.power = crate::ring::Ring::new(600);
     state.attribution = crate::energy::Attribution::default();
-    for session in &mut state.fleet.sessions {
+    for session in &mut state.sessions {
         session.bill = crate::energy::Bill::default();
         session.figures.bill = crate::energy::Bill::default();
         session.power = crate::ring::Ring::new(600);

@@ -11,7 +11,8 @@ use crate::effect::Effect;
 use crate::plan;
 use crate::session::{Phase, Session, SessionId};
 use crate::settings::SessionSettings;
-use crate::state::{Face, FleetSort, Focus, Form, LibrarySort, Overlay, Screen, State, Tab};
+use crate::state::State;
+use crate::ui::{Face, FleetSort, Focus, Form, LibrarySort, Overlay, Screen, Tab};
 
 /// A page, in rows. The state does not know the terminal's height, and a fixed step can be learned by the fingers.
 const PAGE: i32 = 10;
@@ -19,33 +20,33 @@ const PAGE: i32 = 10;
 /// Carry out an action.
 #[expect(clippy::too_many_lines, reason = "one arm for each wish, and none is long")]
 pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
-    if state.overlay.is_some() && overlay::takes(&action) {
+    if state.ui.overlay.is_some() && overlay::takes(&action) {
         return overlay::act(state, action);
     }
     if hub::has_keys(state) && hub::takes(&action) {
         return hub::act(state, action);
     }
-    if state.screen == Screen::Race && race::takes(&action) {
+    if state.ui.screen == Screen::Race && race::takes(&action) {
         return race::act(state, action);
     }
     match action {
         Action::Quit => quit(state),
         Action::Show(screen) => {
-            state.screen = screen;
-            state.library.filtering = false;
-            state.fleet.filtering = false;
-            state.history.filtering = false;
-            state.race.typing = false;
+            state.ui.screen = screen;
+            state.ui.library.filtering = false;
+            state.ui.fleet.filtering = false;
+            state.ui.history.filtering = false;
+            state.ui.race.typing = false;
             Vec::new()
         }
         Action::Face(face) => {
-            state.screen = Screen::Library;
-            state.library.face = face;
-            state.library.filtering = false;
+            state.ui.screen = Screen::Library;
+            state.ui.library.face = face;
+            state.ui.library.filtering = false;
             hub::enter(state);
             house::survey(state)
         }
-        Action::Delete if state.screen == Screen::Bench => history::delete(state),
+        Action::Delete if state.ui.screen == Screen::Bench => history::delete(state),
         Action::Delete => house::delete(state),
         Action::Reveal => {
             history::reveal(state);
@@ -53,17 +54,18 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         }
         Action::TakeBack => house::take_back(state),
         Action::Group => {
-            state.house.grouping = state.house.grouping.next();
-            state.house.chosen = state.house.chosen.min(state.house.n_rows().saturating_sub(1));
+            state.ui.usage.grouping = state.ui.usage.grouping.next();
+            state.ui.usage.chosen =
+                state.ui.usage.chosen.min(state.house.n_rows(state.ui.usage.grouping).saturating_sub(1));
             Vec::new()
         }
         Action::Help => open(state, Overlay::Help { scroll: 0 }),
         Action::Palette => open(state, Overlay::Palette { input: Editor::default(), chosen: 0 }),
         Action::Filter => {
-            match state.screen {
-                Screen::Fleet => state.fleet.filtering = true,
-                Screen::Library => state.library.filtering = true,
-                Screen::Bench => state.history.filtering = state.history.open,
+            match state.ui.screen {
+                Screen::Fleet => state.ui.fleet.filtering = true,
+                Screen::Library => state.ui.library.filtering = true,
+                Screen::Bench => state.ui.history.filtering = state.ui.history.open,
                 Screen::Race | Screen::Machine | Screen::Top => {}
             }
             Vec::new()
@@ -77,7 +79,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Confirm(_) | Action::Force => Vec::new(),
         Action::Focus => {
             let can_write = state.chosen_session().is_some_and(Session::is_live);
-            state.fleet.focus = match state.fleet.focus {
+            state.ui.fleet.focus = match state.ui.fleet.focus {
                 Focus::Table if can_write => Focus::Prompt,
                 _ => Focus::Table,
             };
@@ -85,28 +87,28 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         }
         Action::NextTab => turn_tab(state, 1),
         Action::PreviousTab => turn_tab(state, Tab::ALL.len() - 1),
-        Action::Scroll(by) if state.screen == Screen::Library => {
-            state.library.scrolled = state
+        Action::Scroll(by) if state.ui.screen == Screen::Library => {
+            state.ui.library.scrolled = state
                 .chosen_model()
-                .map(|model| (model.id.clone(), state.library.scroll(model).saturating_add_signed(by as isize)));
+                .map(|model| (model.id.clone(), state.ui.library.scroll(model).saturating_add_signed(by as isize)));
             Vec::new()
         }
         Action::Scroll(by) => {
             // The figures are read from their begin, everything else from its end.
-            let back = if state.fleet.tab == Tab::Figures { by } else { -by };
-            state.fleet.scroll = state.fleet.scroll.saturating_add_signed(back as isize);
+            let back = if state.ui.fleet.tab == Tab::Figures { by } else { -by };
+            state.ui.fleet.scroll = state.ui.fleet.scroll.saturating_add_signed(back as isize);
             Vec::new()
         }
         Action::Edit(edit) => {
             field(state, |editor| {
                 editor.apply(&edit);
             });
-            if state.screen == Screen::Bench { history::ask(state) } else { Vec::new() }
+            if state.ui.screen == Screen::Bench { history::ask(state) } else { Vec::new() }
         }
         Action::Send => session::send(state),
-        Action::New => match state.screen {
+        Action::New => match state.ui.screen {
             Screen::Fleet => {
-                state.screen = Screen::Library;
+                state.ui.screen = Screen::Library;
                 Vec::new()
             }
             _ => start_chosen(state),
@@ -121,9 +123,9 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Copy => copy(state),
         Action::Sort => sort(state),
         Action::Reverse => {
-            match state.screen {
-                Screen::Fleet => state.fleet.reverse = !state.fleet.reverse,
-                Screen::Library => state.library.reverse = !state.library.reverse,
+            match state.ui.screen {
+                Screen::Fleet => state.ui.fleet.reverse = !state.ui.fleet.reverse,
+                Screen::Library => state.ui.library.reverse = !state.ui.library.reverse,
                 Screen::Race | Screen::Bench | Screen::Machine | Screen::Top => {}
             }
             relist(state);
@@ -143,7 +145,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             Vec::new()
         }
         Action::Split => {
-            state.machine.split = !state.machine.split;
+            state.ui.machine.split = !state.ui.machine.split;
             Vec::new()
         }
         Action::Export => vec![Effect::WriteNew {
@@ -151,21 +153,21 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             text: crate::graphs::csv(state),
         }],
         Action::SortBy(sort) => {
-            state.fleet.sort = sort;
+            state.ui.fleet.sort = sort;
             relist(state);
             Vec::new()
         }
         Action::Theme => {
-            let place = state.themes.iter().position(|name| *name == state.theme).map_or(0, |place| place + 1);
-            if let Some(name) = state.themes.get(place % state.themes.len().max(1)).cloned() {
+            let place = state.ui.themes.iter().position(|name| *name == state.ui.theme).map_or(0, |place| place + 1);
+            if let Some(name) = state.ui.themes.get(place % state.ui.themes.len().max(1)).cloned() {
                 notify(state, format!("theme {name}"), false);
-                state.theme = name;
+                state.ui.theme = name;
             }
             Vec::new()
         }
         Action::SetTheme(name) => {
-            if state.themes.contains(&name) {
-                state.theme = name;
+            if state.ui.themes.contains(&name) {
+                state.ui.theme = name;
             } else {
                 notify(state, format!("there is no theme {name}"), true);
             }
@@ -238,13 +240,13 @@ pub(super) fn paste(state: &mut State, text: String) -> Vec<Effect> {
 }
 
 fn open(state: &mut State, overlay: Overlay) -> Vec<Effect> {
-    state.overlay = Some(overlay);
+    state.ui.overlay = Some(overlay);
     Vec::new()
 }
 
 fn quit(state: &mut State) -> Vec<Effect> {
-    let live = state.fleet.sessions.iter().filter(|session| session.is_live()).count();
-    let busy = state.fleet.sessions.iter().filter(|session| session.is_busy()).count();
+    let live = state.sessions.iter().filter(|session| session.is_live()).count();
+    let busy = state.sessions.iter().filter(|session| session.is_busy()).count();
     if live == 0 {
         return leave(state);
     }
@@ -261,26 +263,26 @@ fn quit(state: &mut State) -> Vec<Effect> {
 
 /// Leave without asking.
 pub(super) fn leave(state: &mut State) -> Vec<Effect> {
-    state.leaving = true;
+    state.ui.leaving = true;
     vec![Effect::Quit]
 }
 
 /// The field that has the keys, if any, and what follows from its change.
 fn field(state: &mut State, change: impl FnOnce(&mut Editor)) {
-    match state.screen {
-        Screen::Library if state.library.filtering => {
-            change(&mut state.library.filter);
-            state.library.chosen = 0;
+    match state.ui.screen {
+        Screen::Library if state.ui.library.filtering => {
+            change(&mut state.ui.library.filter);
+            state.ui.library.chosen = 0;
             list_models(state, None);
         }
-        Screen::Fleet if state.fleet.filtering => {
-            change(&mut state.fleet.filter);
+        Screen::Fleet if state.ui.fleet.filtering => {
+            change(&mut state.ui.fleet.filter);
             list_sessions(state);
         }
-        Screen::Bench if state.history.filtering => change(&mut state.history.filter),
-        Screen::Fleet if state.fleet.focus == Focus::Prompt => {
-            if let Some(chosen) = state.fleet.chosen {
-                change(state.fleet.prompts.entry(chosen).or_default());
+        Screen::Bench if state.ui.history.filtering => change(&mut state.ui.history.filter),
+        Screen::Fleet if state.ui.fleet.focus == Focus::Prompt => {
+            if let Some(chosen) = state.ui.fleet.chosen {
+                change(state.ui.fleet.prompts.entry(chosen).or_default());
             }
         }
         _ => {}
@@ -289,22 +291,22 @@ fn field(state: &mut State, change: impl FnOnce(&mut Editor)) {
 
 fn travel(state: &mut State, by: i32) -> Vec<Effect> {
     let step = |place: usize, count: usize| place.saturating_add_signed(by as isize).min(count.saturating_sub(1));
-    match state.screen {
+    match state.ui.screen {
         Screen::Fleet | Screen::Top => {
             foreign::travel(state, by);
         }
-        Screen::Library if state.library.face == Face::Usage => {
-            state.house.chosen = step(state.house.chosen, state.house.n_rows());
+        Screen::Library if state.ui.library.face == Face::Usage => {
+            state.ui.usage.chosen = step(state.ui.usage.chosen, state.house.n_rows(state.ui.usage.grouping));
         }
-        Screen::Library => state.library.chosen = step(state.library.chosen, state.library.rows.len()),
-        Screen::Bench if state.history.open => {
-            state.history.chosen = step(state.history.chosen, state.history.entries.len());
+        Screen::Library => state.ui.library.chosen = step(state.ui.library.chosen, state.ui.library.rows.len()),
+        Screen::Bench if state.ui.history.open => {
+            state.ui.history.chosen = step(state.ui.history.chosen, state.ui.history.entries.len());
             return history::ask_older(state);
         }
-        Screen::Bench => state.bench.chosen = step(state.bench.chosen, state.bench.rows.len()),
+        Screen::Bench => state.ui.bench_row = step(state.ui.bench_row, state.bench.rows.len()),
         Screen::Machine => {
             let sources = state.machine.sample.as_ref().map_or(0, |sample| sample.sources.len());
-            state.machine.scroll = step(state.machine.scroll, sources);
+            state.ui.machine.scroll = step(state.ui.machine.scroll, sources);
         }
         Screen::Race => {}
     }
@@ -312,31 +314,31 @@ fn travel(state: &mut State, by: i32) -> Vec<Effect> {
 }
 
 fn choose(state: &mut State) -> Vec<Effect> {
-    match state.screen {
-        Screen::Library if state.library.filtering => {
-            state.library.filtering = false;
+    match state.ui.screen {
+        Screen::Library if state.ui.library.filtering => {
+            state.ui.library.filtering = false;
             Vec::new()
         }
-        Screen::Library if state.library.face == Face::Usage => house::delete(state),
+        Screen::Library if state.ui.library.face == Face::Usage => house::delete(state),
         Screen::Library => start_chosen(state),
-        Screen::Fleet if state.fleet.filtering => {
-            state.fleet.filtering = false;
+        Screen::Fleet if state.ui.fleet.filtering => {
+            state.ui.fleet.filtering = false;
             Vec::new()
         }
         Screen::Fleet => {
             match state.chosen_session().map(|session| &session.phase) {
                 None if state.chosen_foreign().is_some() => {}
-                None => state.screen = Screen::Library,
+                None => state.ui.screen = Screen::Library,
                 Some(Phase::Failed { .. }) => notify(state, "this session has ended; restart it first", true),
                 Some(_) => {
-                    state.fleet.focus = Focus::Prompt;
-                    state.fleet.tab = Tab::Conversation;
+                    state.ui.fleet.focus = Focus::Prompt;
+                    state.ui.fleet.tab = Tab::Conversation;
                 }
             }
             Vec::new()
         }
-        Screen::Bench if state.history.filtering => {
-            state.history.filtering = false;
+        Screen::Bench if state.ui.history.filtering => {
+            state.ui.history.filtering = false;
             Vec::new()
         }
         Screen::Bench => history::choose(state),
@@ -345,35 +347,35 @@ fn choose(state: &mut State) -> Vec<Effect> {
 }
 
 fn back(state: &mut State) -> Vec<Effect> {
-    let has_graphs = matches!(state.screen, Screen::Fleet | Screen::Machine | Screen::Top);
-    if has_graphs && !state.fleet.filtering && state.machine.cursor.take().is_some() {
+    let has_graphs = matches!(state.ui.screen, Screen::Fleet | Screen::Machine | Screen::Top);
+    if has_graphs && !state.ui.fleet.filtering && state.ui.machine.cursor.take().is_some() {
         return Vec::new();
     }
-    match state.screen {
-        Screen::Library if !state.library.filter.is_empty() || state.library.filtering => {
+    match state.ui.screen {
+        Screen::Library if !state.ui.library.filter.is_empty() || state.ui.library.filtering => {
             let chosen = state.chosen_model().map(|model| model.id.clone());
-            state.library.filter = Editor::default();
-            state.library.filtering = false;
+            state.ui.library.filter = Editor::default();
+            state.ui.library.filtering = false;
             list_models(state, chosen.as_deref());
         }
-        Screen::Library => state.library.face = Face::Models,
-        Screen::Fleet if state.fleet.filtering => {
-            state.fleet.filter = Editor::default();
-            state.fleet.filtering = false;
+        Screen::Library => state.ui.library.face = Face::Models,
+        Screen::Fleet if state.ui.fleet.filtering => {
+            state.ui.fleet.filter = Editor::default();
+            state.ui.fleet.filtering = false;
             list_sessions(state);
         }
         Screen::Fleet => {
             if state.chosen_session().is_some_and(Session::is_busy) {
                 return of_chosen(state, What::CancelAnswer);
             }
-            if state.fleet.focus == Focus::Prompt {
-                state.fleet.focus = Focus::Table;
-            } else if !state.fleet.filter.is_empty() {
-                state.fleet.filter = Editor::default();
+            if state.ui.fleet.focus == Focus::Prompt {
+                state.ui.fleet.focus = Focus::Table;
+            } else if !state.ui.fleet.filter.is_empty() {
+                state.ui.fleet.filter = Editor::default();
                 list_sessions(state);
             }
         }
-        Screen::Bench if state.history.open => return history::back(state),
+        Screen::Bench if state.ui.history.open => return history::back(state),
         Screen::Bench => return command::issue(state, What::CancelBench),
         Screen::Race | Screen::Machine | Screen::Top => {}
     }
@@ -383,7 +385,7 @@ fn back(state: &mut State) -> Vec<Effect> {
 /// Measure the chosen model with the usual cells.
 fn bench_chosen(state: &mut State) -> Vec<Effect> {
     // Those that are marked, as a race takes them; without any the chosen one.
-    let marked: Vec<String> = state.race.entries.iter().map(|entry| entry.model.id.clone()).collect();
+    let marked: Vec<String> = state.ui.race.entries.iter().map(|entry| entry.model.id.clone()).collect();
     let chosen = || state.chosen_model().map(|model| model.id.clone()).into_iter().collect();
     let models: Vec<String> = if marked.is_empty() { chosen() } else { marked };
     if models.is_empty() {
@@ -400,7 +402,7 @@ fn start_chosen(state: &mut State) -> Vec<Effect> {
 }
 
 fn configure(state: &mut State) -> Vec<Effect> {
-    let (model, settings) = match state.screen {
+    let (model, settings) = match state.ui.screen {
         Screen::Fleet => match state.chosen_session() {
             Some(session) => (session.model.id.clone(), session.settings),
             None => return Vec::new(),
@@ -410,7 +412,7 @@ fn configure(state: &mut State) -> Vec<Effect> {
             None => return Vec::new(),
         },
     };
-    state.overlay = Some(Overlay::Form(form(model, settings)));
+    state.ui.overlay = Some(Overlay::Form(form(model, settings)));
     Vec::new()
 }
 
@@ -421,16 +423,16 @@ fn form(model: String, settings: SessionSettings) -> Form {
 }
 
 fn turn_tab(state: &mut State, by: usize) -> Vec<Effect> {
-    let place = Tab::ALL.iter().position(|(tab, _)| *tab == state.fleet.tab).unwrap_or(0);
-    state.fleet.tab = Tab::ALL[(place + by) % Tab::ALL.len()].0;
-    state.fleet.scroll = 0;
+    let place = Tab::ALL.iter().position(|(tab, _)| *tab == state.ui.fleet.tab).unwrap_or(0);
+    state.ui.fleet.tab = Tab::ALL[(place + by) % Tab::ALL.len()].0;
+    state.ui.fleet.scroll = 0;
     Vec::new()
 }
 
 /// All reasonings of the chosen session get one way: unfolded if any is folded.
 fn fold(state: &mut State) -> Vec<Effect> {
-    let chosen = state.fleet.chosen;
-    if let Some(session) = state.fleet.sessions.iter_mut().find(|session| Some(session.id) == chosen) {
+    let chosen = state.ui.fleet.chosen;
+    if let Some(session) = state.sessions.iter_mut().find(|session| Some(session.id) == chosen) {
         let folded = session.turns.iter().any(|turn| turn.folded);
         for turn in session.turns.iter_mut().filter(|turn| !turn.reasoning.is_empty()) {
             turn.folded = !folded;
@@ -451,16 +453,16 @@ fn copy(state: &mut State) -> Vec<Effect> {
 }
 
 fn sort(state: &mut State) -> Vec<Effect> {
-    match state.screen {
+    match state.ui.screen {
         Screen::Fleet => {
             let all = FleetSort::ALL;
-            let place = all.iter().position(|(_, sort)| *sort == state.fleet.sort).unwrap_or(0);
-            state.fleet.sort = all[(place + 1) % all.len()].1;
+            let place = all.iter().position(|(_, sort)| *sort == state.ui.fleet.sort).unwrap_or(0);
+            state.ui.fleet.sort = all[(place + 1) % all.len()].1;
         }
         Screen::Library => {
             let all = LibrarySort::ALL;
-            let place = all.iter().position(|(_, sort)| *sort == state.library.sort).unwrap_or(0);
-            state.library.sort = all[(place + 1) % all.len()].1;
+            let place = all.iter().position(|(_, sort)| *sort == state.ui.library.sort).unwrap_or(0);
+            state.ui.library.sort = all[(place + 1) % all.len()].1;
         }
         Screen::Race | Screen::Bench | Screen::Machine | Screen::Top => {}
     }

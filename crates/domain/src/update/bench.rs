@@ -46,7 +46,7 @@ fn prepare(state: &State, plan: Plan) -> Result<Bench, Refused> {
     if models.is_empty() {
         return Err(Refused::new(Cause::Invalid, "choose a model to bench first"));
     }
-    if state.fleet.sessions.iter().any(crate::session::Session::is_busy) {
+    if state.sessions.iter().any(crate::session::Session::is_busy) {
         let reason = "a session is answering: wait for it, since it would spoil the figures";
         return Err(Refused::new(Cause::Busy, reason));
     }

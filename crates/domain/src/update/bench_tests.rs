@@ -13,8 +13,8 @@ use crate::machine::{Core, Process, Sample, Temperature};
 use crate::plan::free_memory;
 use crate::session::WorkerId;
 use crate::settings::WaitPolicy;
-use crate::state::Screen;
 use crate::statistics::Change;
+use crate::ui::Screen;
 use crate::units::{Bytes, Celsius, Ratio};
 use crate::{Action, Effect, Event};
 
@@ -243,12 +243,12 @@ fn marked_models_are_benched() {
     let mut program = Program::new();
     let event = sample(&program, 0.0, 0);
     program.happens(event);
-    program.state.screen = Screen::Library;
+    program.state.ui.screen = Screen::Library;
     program.act(Action::Mark);
     program.act(Action::Move(1));
     program.act(Action::Mark);
     program.act(Action::BenchChosen);
-    let marked: Vec<_> = program.state.race.entries.iter().map(|entry| entry.model.id.clone()).collect();
+    let marked: Vec<_> = program.state.ui.race.entries.iter().map(|entry| entry.model.id.clone()).collect();
     let benched: Vec<_> = program.state.bench.lanes.iter().map(|lane| lane.model.id.clone()).collect();
     assert_eq!((marked.len(), &benched), (2, &marked));
 }

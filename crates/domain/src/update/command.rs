@@ -10,7 +10,8 @@ use crate::plan;
 use crate::race::Order;
 use crate::session::SessionId;
 use crate::settings::SessionSettings;
-use crate::state::{Focus, Overlay, Screen, State, Tab};
+use crate::state::State;
+use crate::ui::{Focus, Overlay, Screen, Tab};
 
 /// What a command gives, with what is to be done for it.
 pub(super) type Outcome = Result<(Value, Vec<Effect>), Refused>;
@@ -79,19 +80,19 @@ fn show(state: &mut State, asked: What, value: Value) {
         (What::SetSession { name, value, .. }, Value::Effective(when)) => {
             notify(state, format!("{name} = {value}, in force {when}"), false);
         }
-        (What::ClearSession(_), _) => state.fleet.scroll = 0,
-        (What::StopSession(_), _) => state.fleet.focus = Focus::Table,
+        (What::ClearSession(_), _) => state.ui.fleet.scroll = 0,
+        (What::StopSession(_), _) => state.ui.fleet.focus = Focus::Table,
         (What::StartRace(order), _) => {
-            if order.order == Order::InTurn && state.race.order == Order::Together {
-                state.race.order = Order::InTurn;
+            if order.order == Order::InTurn && state.ui.race.order == Order::Together {
+                state.ui.race.order = Order::InTurn;
                 notify(state, "the race runs in turn, one column after another", false);
             }
             race::show(state, *order);
         }
-        (What::StartBench(_), _) => state.screen = Screen::Bench,
+        (What::StartBench(_), _) => state.ui.screen = Screen::Bench,
         (What::Download(_), Value::Download(id)) => {
-            let place = state.hub.downloads.iter().position(|download| download.id == id);
-            state.hub.chosen_download = place.unwrap_or(state.hub.chosen_download);
+            let place = state.downloads.all.iter().position(|download| download.id == id);
+            state.ui.hub.chosen_download = place.unwrap_or(state.ui.hub.chosen_download);
         }
         _ => {}
     }
@@ -102,26 +103,26 @@ fn show_session(state: &mut State, id: SessionId, wanted: &SessionSettings) {
     if let Some(shortened) = shortened {
         notify(state, shortened, false);
     }
-    state.fleet.chosen = Some(id);
-    state.fleet.focus = Focus::Prompt;
-    state.fleet.tab = Tab::Conversation;
-    state.fleet.scroll = 0;
-    state.screen = Screen::Fleet;
+    state.ui.fleet.chosen = Some(id);
+    state.ui.fleet.focus = Focus::Prompt;
+    state.ui.fleet.tab = Tab::Conversation;
+    state.ui.fleet.scroll = 0;
+    state.ui.screen = Screen::Fleet;
 }
 
 /// Show why a command was refused, with the question that would help.
 fn ask(state: &mut State, asked: What, refused: Refused) {
     match (asked, &refused.cause) {
         (What::StartSession { model, settings, .. }, Cause::Memory(refusal)) => {
-            state.overlay = Some(Overlay::Refused { model, settings, refusal: **refusal });
+            state.ui.overlay = Some(Overlay::Refused { model, settings, refusal: **refusal });
         }
         (What::StartSession { model, settings, .. }, Cause::Unsafe) => {
-            state.overlay = Some(Overlay::TryAnyway { model, settings });
+            state.ui.overlay = Some(Overlay::TryAnyway { model, settings });
         }
         (What::StartRace(order), Cause::MemoryTogether) => {
             let question = format!("{refused}. Run them in turn?");
             let in_turn = What::StartRace(Box::new(crate::race::RaceOrder { order: Order::InTurn, ..*order }));
-            state.overlay = Some(Overlay::Confirm { question, then: Box::new(in_turn.into()) });
+            state.ui.overlay = Some(Overlay::Confirm { question, then: Box::new(in_turn.into()) });
         }
         _ => notify(state, refused.reason, true),
     }

@@ -8,7 +8,7 @@ use crate::effect::Effect;
 use crate::race::{Entry, Order, RaceOrder};
 use crate::session::{Phase, SessionId};
 use crate::settings::SessionSettings;
-use crate::state::Screen;
+use crate::ui::Screen;
 
 /// Give a command as a client does; its result, of which there is one.
 fn command(program: &mut Program, what: What) -> Result<Value, Refused> {
@@ -74,7 +74,7 @@ fn commands_without_a_target_are_refused() {
     for what in [What::CancelAnswer(gone), What::CancelRace, What::ContinueRace, What::CancelBench] {
         assert_eq!(command(&mut program, what), Ok(Value::Accepted));
     }
-    assert!(program.state.notices.is_empty(), "a client's refusal is no notice: {:?}", program.state.notices);
+    assert!(program.state.ui.notices.is_empty(), "a client's refusal is no notice: {:?}", program.state.ui.notices);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_client_acts_on_what_it_names_and_moves_nobodys_screen() {
     let Ok(Value::Session(first)) = command(&mut program, start("alpha")) else { panic!("no session") };
     let Ok(Value::Session(second)) = command(&mut program, start("beta")) else { panic!("no session") };
     assert_ne!(first, second);
-    assert_eq!(program.state.screen, Screen::Library);
+    assert_eq!(program.state.ui.screen, Screen::Library);
     let set = |session| What::SetSession { session, name: "seed".to_owned(), value: "7".to_owned() };
     assert_eq!(command(&mut program, set(first)), Ok(Value::Effective("with the next answer")));
     let seeds = [first, second].map(|id| program.state.session(id).unwrap().settings.sampling.seed);

@@ -64,7 +64,7 @@ fn give_back(state: &mut State, id: SessionId, reason: &str, hint: Option<&str>)
     } else {
         hint.unwrap_or("shorten it")
     };
-    let editor = state.fleet.prompts.entry(id).or_default();
+    let editor = state.ui.fleet.prompts.entry(id).or_default();
     let text = if editor.is_empty() { turn.text } else { format!("{}\n{}", turn.text, editor.text()) };
     *editor = Editor::with_text(&text);
     notify(state, format!("{reason}. It is back in the editor: {remedy}"), true);

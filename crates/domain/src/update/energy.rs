@@ -20,7 +20,7 @@ const RECENT_TURNS: usize = 6;
 /// Book the tick's energy to the sessions and their answers.
 pub(super) fn attribute(state: &mut State, sample: &Sample, now: Duration) -> Vec<Effect> {
     let mut tenants = Vec::new();
-    for session in &mut state.fleet.sessions {
+    for session in &mut state.sessions {
         let done = session.timer.take(now);
         if session.pid.is_none() {
             session.watts = Figure::unknown("no worker");
@@ -142,11 +142,11 @@ pub(super) fn calibrate(state: &mut State) -> Vec<Effect> {
         notify(state, format!("nothing can be calibrated, {reason}"), true);
         return Vec::new();
     }
-    if state.fleet.sessions.iter().any(Session::is_busy) {
+    if state.sessions.iter().any(Session::is_busy) {
         notify(state, "wait for the answers: the baseline is what the machine draws without them", true);
         return Vec::new();
     }
-    let is_loaded = state.fleet.sessions.iter().any(Session::is_loaded);
+    let is_loaded = state.sessions.iter().any(Session::is_loaded);
     let idle = if is_loaded { Idle::Loaded } else { Idle::Empty };
     // By the samples' clock: that of a recording is another one.
     let since = sample.at.uptime;

@@ -25,7 +25,7 @@ pub(super) fn metered(second: u64, watts: f64) -> Box<Sample> {
 }
 
 fn told(program: &Program) -> &str {
-    program.state.notices.back().map_or("", |notice| notice.text.as_str())
+    program.state.ui.notices.back().map_or("", |notice| notice.text.as_str())
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn a_live_figure_divides_what_belongs_together() {
         tick.processes = vec![process];
         program.happens(Event::Sample(tick));
         say(&mut program, (second - 1) * 10 + 9);
-        let session = &program.state.fleet.sessions[0];
+        let session = &program.state.sessions[0];
         told.extend(session.joules_per_token().value().map(|joules| joules.0));
         assert_eq!(session.throughput.last().map(f32::round), Some(10.0), "also in the first tick");
     }
@@ -168,7 +168,7 @@ fn a_live_figure_divides_what_belongs_together() {
 fn loading_teaches_no_idle_power() {
     let mut program = Program::new();
     program.happens(Event::Sample(metered(1, 40.0)));
-    program.act(Action::Show(crate::state::Screen::Library));
+    program.act(Action::Show(crate::ui::Screen::Library));
     program.act(Action::Choose);
     for second in 2..60 {
         program.happens(Event::Sample(metered(second, 90.0)));

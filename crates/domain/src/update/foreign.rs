@@ -5,7 +5,8 @@ use crate::command::{Cause, Refused, What};
 use crate::effect::Effect;
 use crate::fleet_view;
 use crate::foreign::{Foreign, name_in_library};
-use crate::state::{Focus, Overlay, State};
+use crate::state::State;
+use crate::ui::{Focus, Overlay};
 
 /// Name the models of the processes that a sample found, before it becomes the state's; say which of those that were
 /// asked to end have.
@@ -21,10 +22,10 @@ pub(super) fn found(state: &mut State, foreign: &mut [Foreign]) {
     let is_there = |id: &(u32, u64)| foreign.iter().any(|one| one.id() == *id);
     let ended: Vec<String> = processes(state)
         .iter()
-        .filter(|one| state.fleet.foreign.asked.contains(&one.id()) && !is_there(&one.id()))
+        .filter(|one| state.ui.fleet.foreign.asked.contains(&one.id()) && !is_there(&one.id()))
         .map(Foreign::title)
         .collect();
-    let choice = &mut state.fleet.foreign;
+    let choice = &mut state.ui.fleet.foreign;
     choice.asked.retain(is_there);
     choice.chosen = choice.chosen.filter(is_there);
     for title in ended {
@@ -34,7 +35,7 @@ pub(super) fn found(state: &mut State, foreign: &mut [Foreign]) {
 
 /// Filter and sort them anew, as the sessions are; a choice that shows no longer is none.
 pub(super) fn list(state: &mut State) {
-    let fleet = &mut state.fleet;
+    let fleet = &mut state.ui.fleet;
     let foreign = state.machine.sample.as_ref().map_or(&[][..], |sample| &sample.foreign);
     let choice = &mut fleet.foreign;
     choice.rows = fleet_view::foreign_rows(foreign, &state.attribution, fleet.filter.text(), fleet.sort, fleet.reverse);
@@ -48,8 +49,8 @@ fn processes(state: &State) -> &[Foreign] {
 
 /// Move the choice through the sessions and, below them, the other programs' processes.
 pub(super) fn travel(state: &mut State, by: i32) {
-    let n_sessions = state.fleet.rows.len();
-    let fleet = &mut state.fleet;
+    let n_sessions = state.ui.fleet.rows.len();
+    let fleet = &mut state.ui.fleet;
     let ids = &fleet.foreign.rows;
     let place = match (fleet.chosen, fleet.foreign.chosen) {
         (Some(chosen), _) => fleet.rows.iter().position(|id| *id == chosen),
@@ -74,14 +75,14 @@ pub(super) fn travel(state: &mut State, by: i32) {
 pub(super) fn stop(state: &mut State) -> Vec<Effect> {
     let Some(chosen) = state.chosen_foreign() else { return Vec::new() };
     let (id, title) = (chosen.id(), chosen.title());
-    let kill = state.fleet.foreign.asked.contains(&id);
+    let kill = state.ui.fleet.foreign.asked.contains(&id);
     let question = if kill {
         format!("{title} was asked to end and still runs. Kill it? What it has not saved is lost.")
     } else {
         format!("{title} was not started by taffrail. Ask it to end?")
     };
     let then = Box::new(What::Signal { pid: id.0, started: id.1, kill }.into());
-    state.overlay = Some(Overlay::Confirm { question, then });
+    state.ui.overlay = Some(Overlay::Confirm { question, then });
     Vec::new()
 }
 
@@ -99,8 +100,8 @@ pub(super) fn signalled(state: &mut State, id: (u32, u64), kill: bool, result: R
     let title = title.unwrap_or_else(|| format!("process {}", id.0));
     match result {
         Ok(()) => {
-            if !state.fleet.foreign.asked.contains(&id) {
-                state.fleet.foreign.asked.push(id);
+            if !state.ui.fleet.foreign.asked.contains(&id) {
+                state.ui.fleet.foreign.asked.push(id);
             }
             let text = if kill { format!("{title} was killed") } else { format!("{title} was asked to end") };
             notify(state, text, false);
@@ -116,7 +117,7 @@ mod tests {
     use crate::event::{Event, Moment};
     use crate::machine::{Process, Sample};
     use crate::settings::Settings;
-    use crate::state::Screen;
+    use crate::ui::Screen;
     use crate::update::update;
 
     fn process(pid: u32, started: u64) -> Foreign {
@@ -139,16 +140,16 @@ mod tests {
     }
 
     fn question(state: &State) -> &str {
-        let Some(Overlay::Confirm { question, .. }) = &state.overlay else { panic!("no question: {state:?}") };
+        let Some(Overlay::Confirm { question, .. }) = &state.ui.overlay else { panic!("no question: {state:?}") };
         question
     }
 
     #[test]
     fn a_process_is_told_after_a_question_and_killed_after_a_second() {
         let mut state = State::new(Settings::default(), Vec::new());
-        state.screen = Screen::Fleet;
+        state.ui.screen = Screen::Fleet;
         sample(&mut state, &[process(7, 70), process(8, 80)]);
-        assert!(act(&mut state, Action::Stop).is_empty() && state.overlay.is_none(), "nothing is chosen");
+        assert!(act(&mut state, Action::Stop).is_empty() && state.ui.overlay.is_none(), "nothing is chosen");
         act(&mut state, Action::Move(1));
         act(&mut state, Action::Move(1));
         assert_eq!(state.chosen_foreign().map(Foreign::id), Some((8, 80)));
@@ -156,7 +157,7 @@ mod tests {
         for action in [Action::Choose, Action::Restart, Action::Clear, Action::Cancel, Action::Configure, Action::Focus]
         {
             assert_eq!(act(&mut state, action.clone()), [], "{action:?}");
-            assert_eq!((state.screen, state.fleet.focus), (Screen::Fleet, Focus::Table), "{action:?}");
+            assert_eq!((state.ui.screen, state.ui.fleet.focus), (Screen::Fleet, Focus::Table), "{action:?}");
         }
         act(&mut state, Action::Stop);
         assert_eq!(question(&state), "llama-server (process 8, a.gguf) was not started by taffrail. Ask it to end?");
@@ -170,7 +171,7 @@ mod tests {
         assert!(question(&state).contains("still runs. Kill it?"));
         assert_eq!(act(&mut state, Action::Confirm(true)), [told(true)]);
         sample(&mut state, &[process(7, 70)]);
-        assert_eq!(state.notices.back().unwrap().text, "llama-server (process 8, a.gguf) has ended");
+        assert_eq!(state.ui.notices.back().unwrap().text, "llama-server (process 8, a.gguf) has ended");
         assert_eq!(state.chosen_foreign(), None);
     }
 
@@ -178,13 +179,13 @@ mod tests {
     fn one_that_ends_or_changes_during_the_question_is_not_told() {
         for after in [&[][..], &[process(8, 81)]] {
             let mut state = State::new(Settings::default(), Vec::new());
-            state.screen = Screen::Fleet;
+            state.ui.screen = Screen::Fleet;
             sample(&mut state, &[process(8, 80)]);
             act(&mut state, Action::Move(1));
             act(&mut state, Action::Stop);
             sample(&mut state, after);
             assert_eq!(act(&mut state, Action::Confirm(true)), []);
-            assert!(state.notices.back().unwrap().text.contains("has ended"));
+            assert!(state.ui.notices.back().unwrap().text.contains("has ended"));
         }
     }
 
@@ -193,7 +194,7 @@ mod tests {
         let mut state = State::new(Settings::default(), Vec::new());
         let result = Err("process 8 belongs to another user".to_owned());
         update(&mut state, Moment::default(), Event::Signalled { pid: 8, started: 80, kill: false, result });
-        assert!(state.notices.back().unwrap().is_error);
-        assert!(state.fleet.foreign.asked.is_empty());
+        assert!(state.ui.notices.back().unwrap().is_error);
+        assert!(state.ui.fleet.foreign.asked.is_empty());
     }
 }

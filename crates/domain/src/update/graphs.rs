@@ -13,7 +13,7 @@ const CURSOR_STEPS: usize = 60;
 /// Add the tick's point to each series of the machine.
 pub(super) fn record(state: &mut State, sample: &Sample, throughput: f64) {
     let history = state.history();
-    let held = state.fleet.sessions.iter().filter_map(|session| session.memory.last());
+    let held = state.sessions.iter().filter_map(|session| session.memory.last());
     let held = held.reduce(|one, other| one + other);
     let own_watts = state.attribution.foreign_power(&sample.own);
     let now = state.now.uptime;
@@ -27,7 +27,8 @@ pub(super) fn record(state: &mut State, sample: &Sample, throughput: f64) {
     machine.held.push(held);
     machine.own_watts = own_watts;
     temperatures(machine, sample, history, ticks);
-    for back in [&mut machine.frozen, &mut machine.cursor].into_iter().flatten() {
+    let view = &mut state.ui.machine;
+    for back in [&mut view.frozen, &mut view.cursor].into_iter().flatten() {
         *back = (*back + 1).min(history);
     }
 }
@@ -52,9 +53,9 @@ fn temperatures(machine: &mut Machine, sample: &Sample, history: usize, ticks: u
 
 /// Let the graphs stand, or go on. The cursor points into what stood, so it goes too.
 pub(super) fn freeze(state: &mut State) {
-    let machine = &mut state.machine;
-    machine.frozen = if machine.frozen.is_some() { None } else { Some(0) };
-    machine.cursor = None;
+    let view = &mut state.ui.machine;
+    view.frozen = if view.frozen.is_some() { None } else { Some(0) };
+    view.cursor = None;
 }
 
 /// Let the window span the next longer or shorter time.
@@ -62,21 +63,21 @@ pub(super) fn zoom(state: &mut State, by: i32) {
     let history = state.history();
     let tick = state.settings.telemetry.interval.as_millis().max(1) as u64;
     let ticks = |seconds: u64| ((seconds * 1000 / tick).max(1) as usize).min(history);
-    let span = state.machine.span;
+    let span = state.ui.machine.span;
     let mut spans = SPANS.into_iter().map(ticks);
     let next = if by > 0 { spans.find(|next| *next > span) } else { spans.rev().find(|next| *next < span) };
-    state.machine.span = next.unwrap_or(span);
+    state.ui.machine.span = next.unwrap_or(span);
     // What lies outside the window can't be read out.
     move_cursor(state, 0);
 }
 
 /// Move the instant that is read out, from now on where there is none; negative is back in time.
 pub(super) fn move_cursor(state: &mut State, by: i32) {
-    let machine = &mut state.machine;
-    let first = machine.frozen.unwrap_or(0);
-    let stride = (machine.span / CURSOR_STEPS).max(1).cast_signed();
-    if machine.cursor.is_some() || by != 0 {
-        let cursor = machine.cursor.unwrap_or(first).saturating_add_signed(stride * -(by as isize));
-        machine.cursor = Some(cursor.clamp(first, first + machine.span.saturating_sub(1)));
+    let view = &mut state.ui.machine;
+    let first = view.frozen.unwrap_or(0);
+    let stride = (view.span / CURSOR_STEPS).max(1).cast_signed();
+    if view.cursor.is_some() || by != 0 {
+        let cursor = view.cursor.unwrap_or(first).saturating_add_signed(stride * -(by as isize));
+        view.cursor = Some(cursor.clamp(first, first + view.span.saturating_sub(1)));
     }
 }

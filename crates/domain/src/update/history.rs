@@ -12,7 +12,8 @@ use crate::history::{Draft, Filter, Held, Page, Record};
 use crate::race::rating::MAX_VOTES;
 use crate::report;
 use crate::session::{End, Figures, SessionId, Turn};
-use crate::state::{Overlay, Screen, State};
+use crate::state::State;
+use crate::ui::{Overlay, Screen};
 use crate::units::counted;
 
 /// With longer periods of sampling the last tick is not waited for, and its energy is missing.
@@ -33,8 +34,8 @@ pub(super) fn may_settle(state: &State, since: Moment) -> bool {
 pub(super) fn remember_answer(state: &mut State, id: SessionId) -> Vec<Effect> {
     let at = now_ms(state);
     let Some(draft) = session::find(state, id).and_then(|session| session.draft.take()) else { return Vec::new() };
-    let Some(session) = state.fleet.sessions.iter().find(|session| session.id == id) else { return Vec::new() };
-    if state.race.race.as_ref().is_some_and(|race| race.has(session)) || !state.settings.history.keep {
+    let Some(session) = state.sessions.iter().find(|session| session.id == id) else { return Vec::new() };
+    if state.race.as_ref().is_some_and(|race| race.has(session)) || !state.settings.history.keep {
         return Vec::new();
     }
     let record = answer::record(state, session, at);
@@ -83,7 +84,7 @@ pub(super) fn save_drafts(state: &mut State, is_tick: bool) -> Vec<Effect> {
         Some(written) => written != n_bytes && (is_tick || now.saturating_sub(draft.at) >= DRAFT_PERIOD),
     };
     let mut effects = Vec::new();
-    let due: Vec<(SessionId, usize)> = (state.fleet.sessions.iter())
+    let due: Vec<(SessionId, usize)> = (state.sessions.iter())
         .filter_map(|session| {
             let n_bytes = session.turns.iter().rev().take(2).map(Turn::n_bytes).sum();
             session.draft.as_ref().is_some_and(|draft| is_due(draft, n_bytes)).then_some((session.id, n_bytes))
@@ -97,13 +98,13 @@ pub(super) fn save_drafts(state: &mut State, is_tick: bool) -> Vec<Effect> {
             effects.push(Effect::SaveDraft { draft: draft.id, record: Box::new(record) });
         }
     }
-    if let Some(race) = state.race.race.as_ref().filter(|race| race.is_running()) {
+    if let Some(race) = state.race.as_ref().filter(|race| race.is_running()) {
         let n_bytes = race.n_bytes(state);
         if is_due(&race.draft, n_bytes) {
             let record = race.draft_record(state, now_ms(state));
             let draft = race.draft.id;
             effects.push(Effect::SaveDraft { draft, record: Box::new(record) });
-            if let Some(race) = state.race.race.as_mut() {
+            if let Some(race) = state.race.as_mut() {
                 (race.draft.n_bytes, race.draft.at) = (Some(n_bytes), now);
             }
         }
@@ -115,12 +116,12 @@ pub(super) fn save_drafts(state: &mut State, is_tick: bool) -> Vec<Effect> {
 pub(super) fn close(state: &mut State) -> Vec<Effect> {
     let now = state.now;
     let mut effects = Vec::new();
-    if let Some(race) = state.race.race.as_ref().filter(|race| race.is_running()) {
+    if let Some(race) = state.race.as_ref().filter(|race| race.is_running()) {
         let (record, begin, draft) = (race.draft_record(state, now_ms(state)), race.at.uptime, race.draft.id);
         effects.extend(remember(state, record, begin, Some(draft)));
     }
     let open: Vec<SessionId> =
-        state.fleet.sessions.iter().filter(|session| session.draft.is_some()).map(|session| session.id).collect();
+        state.sessions.iter().filter(|session| session.draft.is_some()).map(|session| session.id).collect();
     for id in open {
         if let Some(session) = session::find(state, id) {
             session.finish(End::failed("taffrail was closed"), now);
@@ -184,9 +185,9 @@ pub(super) fn heard(state: &mut State, event: HistoryEvent) -> Vec<Effect> {
         }
         HistoryEvent::Votes(mut votes) => {
             // Those of this program's life come behind: the history was asked before the first of them.
-            votes.append(&mut state.race.votes);
+            votes.append(&mut state.votes);
             votes.drain(..votes.len().saturating_sub(MAX_VOTES));
-            state.race.votes = votes;
+            state.votes = votes;
             race::rate(state);
         }
         HistoryEvent::Revealed(id) => {
@@ -195,18 +196,18 @@ pub(super) fn heard(state: &mut State, event: HistoryEvent) -> Vec<Effect> {
         }
         HistoryEvent::Forgotten { id, vote } => {
             if let Some(vote) = vote
-                && let Some(place) = state.race.votes.iter().position(|known| known.is_same(&vote))
+                && let Some(place) = state.votes.iter().position(|known| known.is_same(&vote))
             {
-                state.race.votes.remove(place);
+                state.votes.remove(place);
                 race::rate(state);
             }
-            let list = &mut state.history;
+            let list = &mut state.ui.history;
             list.entries.retain(|entry| entry.id != id);
             list.chosen = list.chosen.min(list.entries.len().saturating_sub(1));
             notify(state, format!("record {id} was deleted"), false);
         }
         HistoryEvent::Listed { generation, entries, more } => {
-            let list = &mut state.history;
+            let list = &mut state.ui.history;
             if generation == list.generation {
                 if list.before.is_none() {
                     list.entries.clear();
@@ -223,7 +224,7 @@ pub(super) fn heard(state: &mut State, event: HistoryEvent) -> Vec<Effect> {
         }
         HistoryEvent::Record(record) => open(state, record),
         HistoryEvent::Trouble(reason) => {
-            state.history.asked = false;
+            state.ui.history.asked = false;
             notify(state, reason, true);
         }
     }
@@ -235,22 +236,22 @@ const PAGE: usize = 200;
 
 /// Show the history, or the bench again.
 pub(super) fn turn(state: &mut State) -> Vec<Effect> {
-    state.history.open = state.screen != Screen::Bench || !state.history.open;
-    state.screen = Screen::Bench;
-    if state.history.open { ask(state) } else { Vec::new() }
+    state.ui.history.open = state.ui.screen != Screen::Bench || !state.ui.history.open;
+    state.ui.screen = Screen::Bench;
+    if state.ui.history.open { ask(state) } else { Vec::new() }
 }
 
 /// Ask for the newest records that pass the filter.
 pub(super) fn ask(state: &mut State) -> Vec<Effect> {
-    state.history.generation = next_id(state);
-    state.history.before = None;
-    state.history.chosen = 0;
+    state.ui.history.generation = next_id(state);
+    state.ui.history.before = None;
+    state.ui.history.chosen = 0;
     list(state)
 }
 
 /// Ask for older records where the choice comes near the last one.
 pub(super) fn ask_older(state: &mut State) -> Vec<Effect> {
-    let history = &mut state.history;
+    let history = &mut state.ui.history;
     if history.asked || !history.more || history.chosen + PAGE / 2 < history.entries.len() {
         return Vec::new();
     }
@@ -259,7 +260,7 @@ pub(super) fn ask_older(state: &mut State) -> Vec<Effect> {
 }
 
 fn list(state: &mut State) -> Vec<Effect> {
-    let history = &mut state.history;
+    let history = &mut state.ui.history;
     history.asked = true;
     vec![Effect::ListHistory {
         generation: history.generation,
@@ -270,7 +271,7 @@ fn list(state: &mut State) -> Vec<Effect> {
 
 /// Ask for the chosen record, to show it.
 pub(super) fn choose(state: &State) -> Vec<Effect> {
-    let chosen = state.history.entries.get(state.history.chosen).filter(|_| state.history.open);
+    let chosen = state.ui.history.entries.get(state.ui.history.chosen).filter(|_| state.ui.history.open);
     chosen.map(|entry| Effect::GetRecord(entry.id)).into_iter().collect()
 }
 
@@ -278,25 +279,25 @@ pub(super) fn choose(state: &State) -> Vec<Effect> {
 fn open(state: &mut State, record: Option<Box<Record>>) {
     let Some(record) = record else { return notify(state, "this record is gone", true) };
     let title = format!("{} {}", record.kind.name(), record.id);
-    state.overlay = Some(Overlay::Record { title, text: report::plain_text(&record), scroll: 0 });
+    state.ui.overlay = Some(Overlay::Record { title, text: report::plain_text(&record), scroll: 0 });
 }
 
 /// Ask whether the chosen record shall go.
 pub(super) fn delete(state: &mut State) -> Vec<Effect> {
-    let Some(entry) = state.history.entries.get(state.history.chosen).filter(|_| state.history.open) else {
+    let Some(entry) = state.ui.history.entries.get(state.ui.history.chosen).filter(|_| state.ui.history.open) else {
         return Vec::new();
     };
     let question = format!("Delete {} {} ({}) from the history for good?", entry.kind.name(), entry.id, entry.title);
-    state.overlay = Some(Overlay::Confirm { question, then: Box::new(What::DeleteRecord(entry.id).into()) });
+    state.ui.overlay = Some(Overlay::Confirm { question, then: Box::new(What::DeleteRecord(entry.id).into()) });
     Vec::new()
 }
 
 /// Ask whether the names of the chosen blind race shall be told.
 pub(super) fn reveal(state: &mut State) {
-    match state.history.entries.get(state.history.chosen).filter(|_| state.history.open) {
+    match state.ui.history.entries.get(state.ui.history.chosen).filter(|_| state.ui.history.open) {
         Some(entry) if entry.is_sealed => {
             let question = format!("Tell the names of race {} ({}) without a vote?", entry.id, entry.title);
-            state.overlay = Some(Overlay::Confirm { question, then: Box::new(What::RevealRace(entry.id).into()) });
+            state.ui.overlay = Some(Overlay::Confirm { question, then: Box::new(What::RevealRace(entry.id).into()) });
         }
         _ => notify(state, "no names are hidden here", true),
     }
@@ -304,11 +305,11 @@ pub(super) fn reveal(state: &mut State) {
 
 /// Esc: the filter goes first, then the face.
 pub(super) fn back(state: &mut State) -> Vec<Effect> {
-    if state.history.filtering || !state.history.filter.is_empty() {
-        state.history.filtering = false;
-        state.history.filter = Editor::default();
+    if state.ui.history.filtering || !state.ui.history.filter.is_empty() {
+        state.ui.history.filtering = false;
+        state.ui.history.filter = Editor::default();
         return ask(state);
     }
-    state.history.open = false;
+    state.ui.history.open = false;
     Vec::new()
 }

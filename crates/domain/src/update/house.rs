@@ -9,11 +9,12 @@ use crate::effect::Effect;
 use crate::house::{Chore, Grouping, News, Plan, Request, Work, family};
 use crate::model::Model;
 use crate::session::Session;
-use crate::state::{Face, Overlay, Screen, State};
+use crate::state::State;
+use crate::ui::{Face, Overlay, Screen};
 
 /// Look at the disks, where the disk use shows and nothing looks yet.
 pub(super) fn survey(state: &mut State) -> Vec<Effect> {
-    let shows = state.screen == Screen::Library && state.library.face == Face::Usage;
+    let shows = state.ui.screen == Screen::Library && state.ui.library.face == Face::Usage;
     if !shows || state.house.surveying || state.library.scanning {
         return Vec::new();
     }
@@ -28,7 +29,7 @@ pub(super) fn delete(state: &mut State) -> Vec<Effect> {
         notify(state, text, true);
         return Vec::new();
     }
-    let request = match (state.screen, state.library.face) {
+    let request = match (state.ui.screen, state.ui.library.face) {
         (Screen::Library, Face::Models) => {
             state.chosen_model().map(|model| Request::Remove { models: vec![Arc::clone(model)] })
         }
@@ -51,13 +52,13 @@ pub(super) fn delete(state: &mut State) -> Vec<Effect> {
 
 /// What the chosen row of the disk use could do.
 fn of_row(state: &mut State) -> Option<Request> {
-    let house = &state.house;
-    if let Some(tidy) = house.tidy().get(house.chosen) {
+    let (house, view) = (&state.house, state.ui.usage);
+    if let Some(tidy) = house.tidy().get(view.chosen) {
         return Some(tidy.request.clone());
     }
-    let place = house.chosen.checked_sub(house.tidy().len())?;
+    let place = view.chosen.checked_sub(house.tidy().len())?;
     let usage = &house.survey.as_ref()?.usage;
-    let is_meant = |model: &&Arc<Model>| match house.grouping {
+    let is_meant = |model: &&Arc<Model>| match view.grouping {
         Grouping::Model => usage.models.get(place).is_some_and(|share| share.id == model.id),
         Grouping::Family => usage.families.get(place).is_some_and(|share| share.name == family(model)),
         Grouping::Store => false,
@@ -71,7 +72,7 @@ fn of_row(state: &mut State) -> Option<Request> {
 }
 
 fn is_loaded(state: &State, model: &Model) -> bool {
-    state.fleet.sessions.iter().any(|session| session.model.id == model.id && Session::is_live(session))
+    state.sessions.iter().any(|session| session.model.id == model.id && Session::is_live(session))
 }
 
 /// Have a plan carried out that was agreed to.
@@ -95,7 +96,8 @@ pub(super) fn heard(state: &mut State, news: News) -> Vec<Effect> {
         News::Surveyed(survey) => {
             state.house.surveying = false;
             state.house.survey = Some(survey);
-            state.house.chosen = state.house.chosen.min(state.house.n_rows().saturating_sub(1));
+            state.ui.usage.chosen =
+                state.ui.usage.chosen.min(state.house.n_rows(state.ui.usage.grouping).saturating_sub(1));
         }
         News::Planned { plan, .. } if plan.items.is_empty() => {
             let text = match plan.refusals.first() {
@@ -108,9 +110,9 @@ pub(super) fn heard(state: &mut State, news: News) -> Vec<Effect> {
             notify(state, text, true);
         }
         // A question never takes the place of another.
-        News::Planned { .. } if state.overlay.is_some() => {}
+        News::Planned { .. } if state.ui.overlay.is_some() => {}
         News::Planned { request, plan } => {
-            state.overlay = Some(Overlay::Plan { request: Box::new(request), plan: Box::new(plan), scroll: 0 });
+            state.ui.overlay = Some(Overlay::Plan { request: Box::new(request), plan: Box::new(plan), scroll: 0 });
         }
         News::Progress(done, count) => {
             if let Some(work) = &mut state.house.work {
@@ -163,7 +165,7 @@ mod tests {
         let news = || News::Planned { request: request.clone(), plan: plan() };
         hear(&mut program, news());
         assert_eq!(program.act(Action::Confirm(false)), []);
-        assert!(program.state.overlay.is_none());
+        assert!(program.state.ui.overlay.is_none());
         hear(&mut program, news());
         let chore = Chore::Perform { request: request.clone(), plan: plan() };
         assert_eq!(program.act(Action::Confirm(true)), [Effect::House(chore)]);
@@ -184,8 +186,8 @@ mod tests {
         let refusal = Refusal { what: "alpha".to_owned(), reason, hint: None };
         let plan = Plan { refusals: vec![refusal], ..Plan::default() };
         hear(&mut program, News::Planned { request: Request::Remove { models: Vec::new() }, plan });
-        assert!(program.state.overlay.is_none());
-        let said = &program.state.notices.back().unwrap().text;
+        assert!(program.state.ui.overlay.is_none());
+        let said = &program.state.ui.notices.back().unwrap().text;
         assert_eq!(said, "alpha: it is used by ollama runner, pid 123");
     }
 
@@ -194,10 +196,10 @@ mod tests {
         let mut program = Program::new();
         program.act(Action::Show(Screen::Library));
         program.act(Action::Choose);
-        assert_eq!(program.state.fleet.sessions.len(), 1);
+        assert_eq!(program.state.sessions.len(), 1);
         program.act(Action::Show(Screen::Library));
         assert_eq!(program.act(Action::Delete), []);
-        assert!(program.state.notices.back().unwrap().text.contains("loaded by a session"));
+        assert!(program.state.ui.notices.back().unwrap().text.contains("loaded by a session"));
     }
 
     #[test]
@@ -218,7 +220,7 @@ mod tests {
         hear(&mut program, News::Surveyed(Survey { usage, tidy, ..Survey::default() }));
         // What takes long says so.
         assert_eq!(program.act(Action::Choose), [Effect::House(Chore::Plan(compare))]);
-        assert!(program.state.notices.back().unwrap().text.starts_with("comparing"));
+        assert!(program.state.ui.notices.back().unwrap().text.starts_with("comparing"));
         program.act(Action::Move(1));
         assert_eq!(program.act(Action::Choose), [Effect::House(Chore::Plan(request))]);
         program.act(Action::Move(1));

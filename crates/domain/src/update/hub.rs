@@ -6,7 +6,8 @@ use crate::command::{Cause, Refused, Value, What};
 use crate::download::{Download, DownloadEvent, DownloadId, Order, Phase};
 use crate::effect::Effect;
 use crate::hub::{Failure, Files, HubEvent, Quant, RemoteFile, Repository, Search, Sort, preselected, quants};
-use crate::state::{Face, Overlay, Screen, State};
+use crate::state::State;
+use crate::ui::{Face, Overlay, Screen};
 use crate::units::Bytes;
 
 /// Repositories whose files are asked for unasked, so that the list shows what would fit.
@@ -18,7 +19,7 @@ const PAGE: i32 = 10;
 
 /// Whether the hub's face has the keys.
 pub(super) fn has_keys(state: &State) -> bool {
-    state.screen == Screen::Library && state.library.face == Face::Hub
+    state.ui.screen == Screen::Library && state.ui.library.face == Face::Hub
 }
 
 /// Whether the face takes this action for itself.
@@ -43,8 +44,8 @@ pub(super) fn takes(action: &Action) -> bool {
 pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
     match action {
         Action::Filter => {
-            state.hub.typing = true;
-            state.hub.in_downloads = false;
+            state.ui.hub.typing = true;
+            state.ui.hub.in_downloads = false;
         }
         Action::Move(by) => return travel(state, by),
         Action::Page(by) => return travel(state, by * PAGE),
@@ -52,15 +53,15 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Last => return travel(state, i32::MAX),
         Action::Choose => return choose(state),
         Action::Back => back(state),
-        Action::Focus => state.hub.in_downloads = !state.hub.in_downloads && !state.hub.downloads.is_empty(),
-        Action::Edit(edit) if state.hub.typing => {
-            state.hub.field.apply(&edit);
+        Action::Focus => state.ui.hub.in_downloads = !state.ui.hub.in_downloads && !state.downloads.all.is_empty(),
+        Action::Edit(edit) if state.ui.hub.typing => {
+            state.ui.hub.field.apply(&edit);
         }
         Action::Sort => {
-            state.hub.sort = state.hub.sort.next();
+            state.ui.hub.sort = state.ui.hub.sort.next();
             sort(state);
             // The hub knows more than it showed: its first by one measure are others than by another.
-            if state.hub.search != Search::Idle {
+            if state.ui.hub.search != Search::Idle {
                 return search(state);
             }
         }
@@ -71,16 +72,16 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
 
 /// The face comes up: without results there is nothing to do but to type.
 pub(super) fn enter(state: &mut State) {
-    if has_keys(state) && state.hub.results.is_empty() && state.hub.downloads.is_empty() {
-        state.hub.typing = true;
+    if has_keys(state) && state.ui.hub.results.is_empty() && state.downloads.all.is_empty() {
+        state.ui.hub.typing = true;
     }
 }
 
 fn travel(state: &mut State, by: i32) -> Vec<Effect> {
     let step = |place: usize, count: usize| place.saturating_add_signed(by as isize).min(count.saturating_sub(1));
-    let hub = &mut state.hub;
+    let hub = &mut state.ui.hub;
     if hub.in_downloads {
-        hub.chosen_download = step(hub.chosen_download, hub.downloads.len());
+        hub.chosen_download = step(hub.chosen_download, state.downloads.all.len());
     } else if let Some(place) = hub.open {
         let count = match hub.repository().map(|repository| &repository.files) {
             Some(Files::Known(quants)) => quants.len(),
@@ -98,27 +99,27 @@ fn travel(state: &mut State, by: i32) -> Vec<Effect> {
 }
 
 fn back(state: &mut State) {
-    let hub = &mut state.hub;
+    let hub = &mut state.ui.hub;
     if hub.typing {
         hub.typing = false;
-        if hub.results.is_empty() && hub.downloads.is_empty() {
-            state.library.face = Face::Models;
+        if hub.results.is_empty() && state.downloads.all.is_empty() {
+            state.ui.library.face = Face::Models;
         }
     } else if hub.in_downloads {
         hub.in_downloads = false;
     } else if hub.open.take().is_none() {
-        state.library.face = Face::Models;
+        state.ui.library.face = Face::Models;
     }
 }
 
 fn choose(state: &mut State) -> Vec<Effect> {
-    if state.hub.typing {
-        state.hub.typing = false;
-        state.hub.open = None;
+    if state.ui.hub.typing {
+        state.ui.hub.typing = false;
+        state.ui.hub.open = None;
         return search(state);
     }
-    if state.hub.in_downloads {
-        let Some(download) = state.hub.downloads.get(state.hub.chosen_download) else { return Vec::new() };
+    if state.ui.hub.in_downloads {
+        let Some(download) = state.downloads.all.get(state.ui.hub.chosen_download) else { return Vec::new() };
         let id = download.id;
         return match download.phase {
             Phase::Done => {
@@ -129,8 +130,8 @@ fn choose(state: &mut State) -> Vec<Effect> {
             _ => Vec::new(),
         };
     }
-    let Some(repository) = state.hub.repository().cloned() else { return Vec::new() };
-    let Some(place) = state.hub.open else { return open(state, &repository) };
+    let Some(repository) = state.ui.hub.repository().cloned() else { return Vec::new() };
+    let Some(place) = state.ui.hub.open else { return open(state, &repository) };
     match &repository.files {
         Files::Known(quants) => match quants.get(place) {
             Some(quant) if quant.is_fetchable() => command::issue(state, What::Download(order(&repository.id, quant))),
@@ -147,7 +148,7 @@ fn choose(state: &mut State) -> Vec<Effect> {
 
 /// Show what a repository has, the best that fits chosen.
 fn open(state: &mut State, repository: &Repository) -> Vec<Effect> {
-    state.hub.open = Some(preselected(state, repository).map_or(0, |choice| choice.index));
+    state.ui.hub.open = Some(preselected(state, repository).map_or(0, |choice| choice.index));
     match repository.files {
         Files::Unasked | Files::Failed(_) => ask(state, &repository.id),
         Files::Asked | Files::Known(_) => Vec::new(),
@@ -155,7 +156,7 @@ fn open(state: &mut State, repository: &Repository) -> Vec<Effect> {
 }
 
 fn ask(state: &mut State, id: &str) -> Vec<Effect> {
-    let Some(repository) = state.hub.results.iter_mut().find(|repository| repository.id == id) else {
+    let Some(repository) = state.ui.hub.results.iter_mut().find(|repository| repository.id == id) else {
         return Vec::new();
     };
     repository.files = Files::Asked;
@@ -163,15 +164,15 @@ fn ask(state: &mut State, id: &str) -> Vec<Effect> {
 }
 
 fn search(state: &mut State) -> Vec<Effect> {
-    state.hub.generation += 1;
-    state.hub.search = Search::Running;
-    let text = state.hub.field.text().trim().to_owned();
-    vec![Effect::Search { generation: state.hub.generation, text, sort: state.hub.sort }]
+    state.ui.hub.generation += 1;
+    state.ui.hub.search = Search::Running;
+    let text = state.ui.hub.field.text().trim().to_owned();
+    vec![Effect::Search { generation: state.ui.hub.generation, text, sort: state.ui.hub.sort }]
 }
 
 /// Most first; what is not known stands last.
 fn sort(state: &mut State) {
-    let hub = &mut state.hub;
+    let hub = &mut state.ui.hub;
     let chosen = hub.repository().map(|repository| repository.id.clone());
     match hub.sort {
         Sort::Downloads => hub.results.sort_by_key(|repository| std::cmp::Reverse(repository.downloads)),
@@ -185,32 +186,32 @@ fn sort(state: &mut State) {
 /// Take what the hub answered.
 pub(super) fn heard(state: &mut State, event: HubEvent) -> Vec<Effect> {
     match event {
-        HubEvent::Found { generation, .. } if generation != state.hub.generation => Vec::new(),
+        HubEvent::Found { generation, .. } if generation != state.ui.hub.generation => Vec::new(),
         HubEvent::Found { results: Ok(results), .. } => {
-            let hub = &mut state.hub;
+            let hub = &mut state.ui.hub;
             hub.search = Search::Done;
             let chosen = hub.repository().map(|repository| repository.id.clone());
             let before = std::mem::replace(&mut hub.results, results);
             hub.open = None;
             sort(state);
             // The choice stays where the same repositories came in another order.
-            let place = state.hub.results.iter().position(|repository| Some(&repository.id) == chosen.as_ref());
-            state.hub.chosen = place.unwrap_or(0);
+            let place = state.ui.hub.results.iter().position(|repository| Some(&repository.id) == chosen.as_ref());
+            state.ui.hub.chosen = place.unwrap_or(0);
             // What is known already, from a search that was sorted otherwise, is not asked for again.
             for old in before.into_iter().filter(|old| matches!(old.files, Files::Known(_))) {
-                if let Some(new) = state.hub.results.iter_mut().find(|new| new.id == old.id) {
+                if let Some(new) = state.ui.hub.results.iter_mut().find(|new| new.id == old.id) {
                     new.files = old.files;
                 }
             }
             let ids: Vec<_> = {
-                let first = state.hub.results.iter().take(MAX_ASKED);
+                let first = state.ui.hub.results.iter().take(MAX_ASKED);
                 let unknown = first.filter(|repository| repository.files == Files::Unasked);
                 unknown.map(|repository| repository.id.clone()).collect()
             };
             ids.iter().flat_map(|id| ask(state, id)).collect()
         }
         HubEvent::Found { results: Err(failure), .. } => {
-            state.hub.search = Search::Failed(failure);
+            state.ui.hub.search = Search::Failed(failure);
             Vec::new()
         }
         HubEvent::Files { repository: id, files } => {
@@ -218,9 +219,9 @@ pub(super) fn heard(state: &mut State, event: HubEvent) -> Vec<Effect> {
             Vec::new()
         }
         HubEvent::Interrupted(interrupted) => {
-            state.hub.kept.get_or_insert_default();
+            state.downloads.kept.get_or_insert_default();
             for one in interrupted {
-                if state.hub.downloads.iter().all(|download| !download.order.is_same(&one.order)) {
+                if state.downloads.all.iter().all(|download| !download.order.is_same(&one.order)) {
                     add(state, one.order, Phase::Paused, one.done);
                 }
             }
@@ -230,15 +231,15 @@ pub(super) fn heard(state: &mut State, event: HubEvent) -> Vec<Effect> {
 }
 
 fn files_known(state: &mut State, id: &str, files: Result<Vec<RemoteFile>, Failure>) {
-    let Some(place) = state.hub.results.iter().position(|repository| repository.id == id) else { return };
-    state.hub.results[place].files = match files {
+    let Some(place) = state.ui.hub.results.iter().position(|repository| repository.id == id) else { return };
+    state.ui.hub.results[place].files = match files {
         Ok(files) => Files::Known(quants(&files)),
         Err(failure) => Files::Failed(failure),
     };
     // It is open already, with nothing chosen yet.
-    if state.hub.chosen == place && state.hub.open.is_some() {
-        let choice = preselected(state, &state.hub.results[place]);
-        state.hub.open = Some(choice.map_or(0, |choice| choice.index));
+    if state.ui.hub.chosen == place && state.ui.hub.open.is_some() {
+        let choice = preselected(state, &state.ui.hub.results[place]);
+        state.ui.hub.open = Some(choice.map_or(0, |choice| choice.index));
     }
 }
 
@@ -254,7 +255,7 @@ fn order(repository: &str, quant: &Quant) -> Order {
 
 /// Download an order, or resume it where it is known.
 pub(super) fn fetch(state: &mut State, order: Order) -> (Value, Vec<Effect>) {
-    let known = state.hub.downloads.iter_mut().find(|download| download.order.is_same(&order));
+    let known = state.downloads.all.iter_mut().find(|download| download.order.is_same(&order));
     let id = match known {
         Some(download) => {
             let id = download.id;
@@ -273,7 +274,7 @@ pub(super) fn fetch(state: &mut State, order: Order) -> (Value, Vec<Effect>) {
 
 fn add(state: &mut State, order: Order, phase: Phase, done: Bytes) -> DownloadId {
     let id = DownloadId(next_id(state));
-    let downloads = &mut state.hub.downloads;
+    let downloads = &mut state.downloads.all;
     if downloads.len() >= MAX_DOWNLOADS
         && let Some(place) = downloads.iter().position(|download| download.phase == Phase::Done)
     {
@@ -286,8 +287,8 @@ fn add(state: &mut State, order: Order, phase: Phase, done: Bytes) -> DownloadId
 /// Start what waits, as many as may run at once.
 fn begin(state: &mut State) -> Vec<Effect> {
     let most = state.settings.hub.downloads as usize;
-    let running = state.hub.downloads.iter().filter(|download| download.is_active()).count();
-    let queued = state.hub.downloads.iter_mut().filter(|download| download.phase == Phase::Queued);
+    let running = state.downloads.all.iter().filter(|download| download.is_active()).count();
+    let queued = state.downloads.all.iter_mut().filter(|download| download.phase == Phase::Queued);
     queued
         .take(most.saturating_sub(running))
         .map(|download| {
@@ -299,16 +300,16 @@ fn begin(state: &mut State) -> Vec<Effect> {
 
 /// Have the orders written down that have not begun, where they are others than last time.
 pub(super) fn keep_queue(state: &mut State) -> Option<Effect> {
-    let hub = &mut state.hub;
+    let downloads = &mut state.downloads;
     let waits = |download: &&Download| match download.phase {
         // It has no journal before the hub has answered.
         Phase::Queued | Phase::Preparing(_) => true,
         Phase::Paused => download.done == Bytes(0),
         _ => false,
     };
-    let waiting = hub.downloads.iter().filter(waits).map(|download| &download.order);
+    let waiting = downloads.all.iter().filter(waits).map(|download| &download.order);
     // What an earlier run kept is not written over before it is known.
-    let kept = hub.kept.as_mut()?;
+    let kept = downloads.kept.as_mut()?;
     if waiting.clone().eq(&*kept) {
         return None;
     }
@@ -317,7 +318,7 @@ pub(super) fn keep_queue(state: &mut State) -> Option<Effect> {
 }
 
 fn find(state: &mut State, id: DownloadId) -> Result<&mut Download, Refused> {
-    let found = state.hub.downloads.iter_mut().find(|download| download.id == id);
+    let found = state.downloads.all.iter_mut().find(|download| download.id == id);
     found.ok_or_else(|| Refused::new(Cause::NotFound, "this download is gone"))
 }
 
@@ -341,7 +342,7 @@ pub(super) fn pause(state: &mut State, id: DownloadId) -> Result<Vec<Effect>, Re
 
 /// Pause the selected download, or resume it.
 pub(super) fn pause_selected(state: &mut State) -> Vec<Effect> {
-    let Some(id) = state.hub.downloads.get(state.hub.chosen_download).map(|download| download.id) else {
+    let Some(id) = state.downloads.all.get(state.ui.hub.chosen_download).map(|download| download.id) else {
         return Vec::new();
     };
     command::issue(state, What::PauseDownload(id))
@@ -349,14 +350,14 @@ pub(super) fn pause_selected(state: &mut State) -> Vec<Effect> {
 
 /// Ask whether the selected download is to end; one that is over just leaves the list.
 pub(super) fn ask_cancel(state: &mut State) -> Vec<Effect> {
-    let Some(download) = state.hub.downloads.get(state.hub.chosen_download) else { return Vec::new() };
+    let Some(download) = state.downloads.all.get(state.ui.hub.chosen_download) else { return Vec::new() };
     let id = download.id;
     if download.phase == Phase::Done {
         remove(state, id);
         return Vec::new();
     }
     let question = format!("Cancel {} and throw away the {} that came?", download.order.name(), download.done);
-    state.overlay = Some(Overlay::Confirm { question, then: Box::new(What::CancelDownload(id).into()) });
+    state.ui.overlay = Some(Overlay::Confirm { question, then: Box::new(What::CancelDownload(id).into()) });
     Vec::new()
 }
 
@@ -373,16 +374,17 @@ pub(super) fn cancel(state: &mut State, id: DownloadId) -> Result<Vec<Effect>, R
 }
 
 fn remove(state: &mut State, id: DownloadId) {
-    let hub = &mut state.hub;
-    hub.downloads.retain(|download| download.id != id);
-    hub.chosen_download = hub.chosen_download.min(hub.downloads.len().saturating_sub(1));
-    hub.in_downloads &= !hub.downloads.is_empty();
+    let downloads = &mut state.downloads.all;
+    downloads.retain(|download| download.id != id);
+    let view = &mut state.ui.hub;
+    view.chosen_download = view.chosen_download.min(downloads.len().saturating_sub(1));
+    view.in_downloads &= !downloads.is_empty();
 }
 
 /// Take what happened to a download.
 pub(super) fn download(state: &mut State, id: DownloadId, event: DownloadEvent) -> Vec<Effect> {
     let now = state.now;
-    let Some(download) = state.hub.downloads.iter_mut().find(|download| download.id == id) else { return Vec::new() };
+    let Some(download) = state.downloads.all.iter_mut().find(|download| download.id == id) else { return Vec::new() };
     let name = download.order.name();
     let is_over =
         !matches!(event, DownloadEvent::Progress(_) | DownloadEvent::Preparing(_) | DownloadEvent::Waiting(_));
@@ -405,14 +407,14 @@ pub(super) fn download(state: &mut State, id: DownloadId, event: DownloadEvent) 
 
 /// Go to the chosen download's model among the models.
 fn show_model(state: &mut State) {
-    let Some(download) = state.hub.downloads.get(state.hub.chosen_download) else { return };
+    let Some(download) = state.downloads.all.get(state.ui.hub.chosen_download) else { return };
     let repository = download.order.repository.clone();
     let file = download.order.files.first().map(|file| file.path.clone()).unwrap_or_default();
     let is_it = |id: &str| id == format!("hf:{repository}/{file}");
-    let rows = &state.library.rows;
+    let rows = &state.ui.library.rows;
     let place = rows.iter().position(|row| state.library.models.get(*row).is_some_and(|model| is_it(&model.id)));
-    state.library.chosen = place.unwrap_or(state.library.chosen);
-    state.library.face = Face::Models;
+    state.ui.library.chosen = place.unwrap_or(state.ui.library.chosen);
+    state.ui.library.face = Face::Models;
 }
 
 #[cfg(test)]

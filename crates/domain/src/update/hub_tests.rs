@@ -35,14 +35,14 @@ impl Program {
     }
 
     fn found(&mut self, ids: &[(&str, u64)]) -> Vec<Effect> {
-        let generation = self.state.hub.generation;
+        let generation = self.state.ui.hub.generation;
         let results = ids.iter().map(|(id, downloads)| repository(id, *downloads)).collect();
         self.happens(Event::Hub(HubEvent::Found { generation, results: Ok(results) }))
     }
 
     fn fetch(&mut self, label: &str) -> (DownloadId, Vec<Effect>) {
         let effects = self.act(What::Download(an_order(label)).into());
-        (self.state.hub.downloads.last().unwrap().id, effects)
+        (self.state.downloads.all.last().unwrap().id, effects)
     }
 
     fn news(&mut self, id: DownloadId, event: DownloadEvent) -> Vec<Effect> {
@@ -50,7 +50,7 @@ impl Program {
     }
 
     fn phases(&self) -> Vec<&Phase> {
-        self.state.hub.downloads.iter().map(|download| &download.phase).collect()
+        self.state.downloads.all.iter().map(|download| &download.phase).collect()
     }
 }
 
@@ -82,7 +82,7 @@ fn an_order(label: &str) -> Order {
 #[test]
 fn a_search_asks_for_what_its_rows_show_and_an_old_one_is_dropped() {
     let mut program = Program::new();
-    assert!(program.state.hub.typing, "an empty face waits for words");
+    assert!(program.state.ui.hub.typing, "an empty face waits for words");
     let effects = program.search("whale");
     assert_eq!(effects, [Effect::Search { generation: 1, text: "whale".into(), sort: Sort::Downloads }]);
     program.search(" white");
@@ -91,9 +91,9 @@ fn a_search_asks_for_what_its_rows_show_and_an_old_one_is_dropped() {
     let effects = program.found(&[("a/b", 5), ("c/d", 7)]);
     assert_eq!(effects.len(), 2);
     assert_eq!(effects[0], Effect::Files { repository: "c/d".into(), revision: "main".into() }, "most first");
-    assert_eq!(program.state.hub.chosen, 0);
+    assert_eq!(program.state.ui.hub.chosen, 0);
     program.act(Action::Sort);
-    assert_eq!(program.state.hub.results[0].id, "a/b", "likes are the other way round");
+    assert_eq!(program.state.ui.hub.results[0].id, "a/b", "likes are the other way round");
     let names: Vec<_> = (0..40).map(|number| format!("e/f{number}")).collect();
     let many: Vec<_> = names.iter().map(|name| (name.as_str(), 1)).collect();
     assert_eq!(program.found(&many).len(), MAX_ASKED);
@@ -109,15 +109,15 @@ fn the_best_is_chosen_when_its_files_come_and_enter_fetches_it() {
     program.act(Action::Choose);
     let files = vec![file("m-Q2_K.gguf", 10), file("m-Q4_K_M.gguf", 20), file("m-Q8_0.gguf", 30)];
     program.happens(Event::Hub(HubEvent::Files { repository: "a/b".into(), files: Ok(files) }));
-    assert_eq!(program.state.hub.open, Some(1), "the usual one while the memory is not known");
+    assert_eq!(program.state.ui.hub.open, Some(1), "the usual one while the memory is not known");
     program.act(Action::Move(1));
     let effects = program.act(Action::Choose);
     assert!(matches!(&effects[..], [Effect::Download { order, .. }] if order.label == "Q8_0"), "{effects:?}");
     assert_eq!(program.act(Action::Choose), [], "it is on its way");
     program.act(Action::Back);
-    assert_eq!(program.state.hub.open, None);
+    assert_eq!(program.state.ui.hub.open, None);
     program.act(Action::Back);
-    assert_eq!(program.state.library.face, Face::Models);
+    assert_eq!(program.state.ui.library.face, Face::Models);
 }
 
 #[test]
@@ -132,10 +132,10 @@ fn as_many_run_as_may_and_the_next_begins_when_one_is_over() {
     program.news(first, DownloadEvent::Progress(Bytes(10)));
     let effects = program.news(first, DownloadEvent::Done { path: String::new() });
     assert_eq!(effects, [Effect::Scan, Effect::Download { id: third, order: an_order("C") }]);
-    assert!(program.state.notices.back().unwrap().text.contains("a/b:A is here"));
+    assert!(program.state.ui.notices.back().unwrap().text.contains("a/b:A is here"));
     let failure = Failure { reason: "no".into(), hint: Some("do".into()), kind: FailureKind::Failed };
     program.news(second, DownloadEvent::Failed(failure));
-    assert!(program.state.notices.back().unwrap().is_error);
+    assert!(program.state.ui.notices.back().unwrap().is_error);
 }
 
 #[test]
@@ -148,18 +148,18 @@ fn a_download_pauses_goes_on_and_is_cancelled_when_confirmed() {
     program.news(id, DownloadEvent::Paused);
     assert_eq!(program.act(Action::Pause), [Effect::Download { id, order: an_order("A") }]);
     program.act(Action::CancelDownload);
-    assert!(matches!(program.state.overlay, Some(Overlay::Confirm { .. })));
+    assert!(matches!(program.state.ui.overlay, Some(Overlay::Confirm { .. })));
     program.act(Action::Confirm(false));
     program.act(Action::CancelDownload);
     assert_eq!(program.act(Action::Confirm(true)), [Effect::CancelDownload(id)]);
     program.news(id, DownloadEvent::Cancelled);
-    assert!(program.state.hub.downloads.is_empty());
+    assert!(program.state.downloads.all.is_empty());
     // One that does not run is thrown away without its thread.
     let (id, _) = program.fetch("B");
     program.news(id, DownloadEvent::Paused);
     program.act(Action::CancelDownload);
     assert_eq!(program.act(Action::Confirm(true)), [Effect::Discard(an_order("B"))]);
-    assert!(program.state.hub.downloads.is_empty());
+    assert!(program.state.downloads.all.is_empty());
 }
 
 #[test]
@@ -169,9 +169,9 @@ fn interrupted_downloads_are_offered_once_and_paused() {
     program.happens(Event::Hub(found()));
     program.happens(Event::Hub(found()));
     assert_eq!(program.phases(), [&Phase::Paused]);
-    assert_eq!(program.state.hub.downloads[0].done, Bytes(400));
+    assert_eq!(program.state.downloads.all[0].done, Bytes(400));
     program.act(Action::Face(Face::Models));
-    program.state.hub.typing = false;
+    program.state.ui.hub.typing = false;
     program.act(Action::Face(Face::Hub));
     program.act(Action::Focus);
     let effects = program.act(Action::Choose);

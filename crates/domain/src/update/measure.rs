@@ -7,7 +7,8 @@ use super::notify;
 use crate::effect::Effect;
 use crate::roofline::Bandwidth;
 use crate::session::Session;
-use crate::state::{Face, Residency, Screen, State};
+use crate::state::{Residency, State};
+use crate::ui::{Face, Screen};
 use crate::units::Ratio;
 
 /// How long a file's residency holds: it changes when something reads the file, and asking takes milliseconds.
@@ -19,7 +20,7 @@ pub(super) fn bandwidth(state: &mut State) -> Vec<Effect> {
         notify(state, "the memory is being measured already", false);
         return Vec::new();
     }
-    if state.fleet.sessions.iter().any(Session::is_busy) {
+    if state.sessions.iter().any(Session::is_busy) {
         notify(state, "a session answers; measure when none does, since each would slow the other", true);
         return Vec::new();
     }
@@ -47,7 +48,7 @@ pub(super) fn measured(state: &mut State, result: Result<Bandwidth, String>) {
 
 /// Ask how much of the chosen model is in memory, where it shows and was not asked just now.
 pub(super) fn residency(state: &mut State) -> Vec<Effect> {
-    if state.screen != Screen::Library || state.library.face != Face::Models {
+    if state.ui.screen != Screen::Library || state.ui.library.face != Face::Models {
         return Vec::new();
     }
     let Some(model) = state.chosen_model() else { return Vec::new() };
@@ -103,15 +104,15 @@ mod tests {
         let settings = SessionSettings::default();
         let mut session = Session::new(SessionId(1), WorkerId(1), model, "x".to_owned(), settings, 1);
         session.phase = Phase::Busy { generation: 1, step: Step::Answer };
-        state.fleet.sessions.push(session);
+        state.sessions.push(session);
         assert!(measure(&mut state).is_empty(), "a session answers");
-        state.fleet.sessions[0].phase = Phase::Ready;
+        state.sessions[0].phase = Phase::Ready;
         let wanted = Effect::MeasureBandwidth { threads: 2, available: Bytes(1 << 34) };
         assert_eq!(measure(&mut state), std::slice::from_ref(&wanted));
         assert!(measure(&mut state).is_empty(), "one at a time");
         let found = Bandwidth { bytes_per_second: 2.13e10, threads: 2, unix: 1, processor: "p".to_owned() };
         update(&mut state, at(2), Event::Bandwidth(Ok(found)));
-        assert_eq!(state.notices.back().unwrap().text, "the memory gives 21.3 GB/s with 2 threads");
+        assert_eq!(state.ui.notices.back().unwrap().text, "the memory gives 21.3 GB/s with 2 threads");
         assert_eq!(measure(&mut state), [wanted]);
         update(&mut state, at(3), Event::Bandwidth(Err("no thread".to_owned())));
         assert!(state.machine.bandwidth.is_some() && !state.machine.measuring);
@@ -122,7 +123,7 @@ mod tests {
         let mut state = State::new(Settings::default(), Vec::new());
         assert!(tick(&mut state, 1).is_empty(), "no model");
         state.library.models = ["a", "b"].map(|name| Arc::new(crate::testing::model(name))).to_vec();
-        state.library.rows = vec![0, 1];
+        state.ui.library.rows = vec![0, 1];
         let asks = |effects: Vec<Effect>| match &effects[..] {
             [Effect::Residency { model, .. }] => Some(model.clone()),
             _ => None,
@@ -132,7 +133,7 @@ mod tests {
             update(state, at(seconds), Event::Residency { model: model.to_owned(), share });
         };
         assert_eq!(asks(tick(&mut state, 2)).as_deref(), Some("folder:a"));
-        state.library.chosen = 1;
+        state.ui.library.chosen = 1;
         assert_eq!(asks(tick(&mut state, 3)), None, "one question at a time");
         answer(&mut state, 4, "folder:a");
         assert_eq!(asks(tick(&mut state, 5)).as_deref(), Some("folder:b"));
@@ -141,7 +142,7 @@ mod tests {
         assert_eq!(asks(tick(&mut state, 12)).as_deref(), Some("folder:b"));
         assert_eq!(state.library.residency.as_ref().unwrap().known("folder:b"), Some(&Ok(Ratio(0.63))));
         answer(&mut state, 13, "folder:b");
-        state.screen = Screen::Fleet;
+        state.ui.screen = Screen::Fleet;
         assert_eq!(asks(tick(&mut state, 30)), None, "it does not show");
     }
 }

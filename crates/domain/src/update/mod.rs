@@ -32,7 +32,8 @@ use crate::fleet_view;
 use crate::library_view;
 use crate::model::Model;
 use crate::openness::Openness;
-use crate::state::{Focus, Library, Notice, Overlay, Screen, State};
+use crate::state::{Library, State};
+use crate::ui::{Focus, Notice, Overlay, Screen};
 
 /// How long a notice stays.
 const NOTICE: Duration = Duration::from_secs(8);
@@ -46,7 +47,7 @@ const MAX_NOTICES: usize = 20;
 /// Change the state by what happened, and say what is to be done.
 pub fn update(state: &mut State, now: Moment, event: Event) -> Vec<Effect> {
     state.now = now;
-    state.notices.retain(|notice| {
+    state.ui.notices.retain(|notice| {
         let stays = if notice.is_error { ERROR_NOTICE } else { NOTICE };
         now.uptime.saturating_sub(notice.at.uptime) < stays
     });
@@ -59,15 +60,15 @@ pub fn update(state: &mut State, now: Moment, event: Event) -> Vec<Effect> {
         Event::Paste(text) => action::paste(state, text),
         Event::Redraw => Vec::new(),
         Event::ScrollLimit(limit) => {
-            match &mut state.overlay {
+            match &mut state.ui.overlay {
                 Some(Overlay::Help { scroll } | Overlay::Record { scroll, .. } | Overlay::Plan { scroll, .. }) => {
                     *scroll = (*scroll).min(limit);
                 }
-                _ if state.screen == Screen::Library => {
-                    state.library.scrolled.iter_mut().for_each(|(_, rows)| *rows = (*rows).min(limit));
+                _ if state.ui.screen == Screen::Library => {
+                    state.ui.library.scrolled.iter_mut().for_each(|(_, rows)| *rows = (*rows).min(limit));
                 }
-                _ if state.screen == Screen::Race => state.race.limit = limit,
-                _ => state.fleet.scroll = state.fleet.scroll.min(limit),
+                _ if state.ui.screen == Screen::Race => state.ui.race.limit = limit,
+                _ => state.ui.fleet.scroll = state.ui.fleet.scroll.min(limit),
             }
             Vec::new()
         }
@@ -123,8 +124,8 @@ pub fn update(state: &mut State, now: Moment, event: Event) -> Vec<Effect> {
 fn library(state: &mut State, event: LibraryEvent) -> Vec<Effect> {
     let is_whole = matches!(event, LibraryEvent::Finished { .. });
     let mut effects = Vec::new();
+    let chosen = state.chosen_model().map(|model| model.id.clone());
     let library = &mut state.library;
-    let chosen = library.rows.get(library.chosen).map(|row| library.models[*row].id.clone());
     match event {
         LibraryEvent::Openness(table) => {
             library.openness.table = table;
@@ -180,18 +181,18 @@ fn judge(library: &mut Library, models: Option<&[Arc<Model>]>) -> Option<Effect>
 
 /// Filter and sort the library anew; the choice stays on the model of this id where it still shows.
 fn list_models(state: &mut State, chosen: Option<&str>) {
-    let library = &mut state.library;
+    let (library, view) = (&state.library, &mut state.ui.library);
     let facts = library_view::Facts { measured: &library.measured, openness: &library.openness.cards };
-    library.rows = library_view::rows(&library.models, library.filter.text(), library.sort, library.reverse, facts);
-    let place = chosen.and_then(|id| library.rows.iter().position(|row| library.models[*row].id == id));
-    library.chosen = place.unwrap_or(library.chosen).min(library.rows.len().saturating_sub(1));
+    view.rows = library_view::rows(&library.models, view.filter.text(), view.sort, view.reverse, facts);
+    let place = chosen.and_then(|id| view.rows.iter().position(|row| library.models[*row].id == id));
+    view.chosen = place.unwrap_or(view.chosen).min(view.rows.len().saturating_sub(1));
 }
 
 /// Filter and sort the sessions anew, and other programs' processes; a choice that shows no longer goes to the first.
 fn list_sessions(state: &mut State) {
     foreign::list(state);
-    let fleet = &mut state.fleet;
-    fleet.rows = fleet_view::rows(&fleet.sessions, fleet.filter.text(), fleet.sort, fleet.reverse);
+    let fleet = &mut state.ui.fleet;
+    fleet.rows = fleet_view::rows(&state.sessions, fleet.filter.text(), fleet.sort, fleet.reverse);
     let is_elsewhere = fleet.chosen.is_none() && fleet.foreign.chosen.is_some();
     if !is_elsewhere && !fleet.chosen.is_some_and(|chosen| fleet.rows.contains(&chosen)) {
         fleet.chosen = fleet.rows.first().copied();
@@ -203,11 +204,11 @@ fn list_sessions(state: &mut State) {
 fn notify(state: &mut State, text: impl Into<String>, is_error: bool) {
     let text = text.into();
     // A key that is pressed again and again says the same once.
-    state.notices.retain(|notice| notice.text != text);
-    if state.notices.len() == MAX_NOTICES {
-        state.notices.pop_front();
+    state.ui.notices.retain(|notice| notice.text != text);
+    if state.ui.notices.len() == MAX_NOTICES {
+        state.ui.notices.pop_front();
     }
-    state.notices.push_back(Notice { text, is_error, at: state.now });
+    state.ui.notices.push_back(Notice { text, is_error, at: state.now });
 }
 
 fn next_id(state: &mut State) -> u64 {

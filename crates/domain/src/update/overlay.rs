@@ -6,7 +6,8 @@ use crate::command::{Force, What};
 use crate::editor::Editor;
 use crate::effect::Effect;
 use crate::settings::{SESSION_FIELDS, SessionSettings};
-use crate::state::{Form, Overlay, State};
+use crate::state::State;
+use crate::ui::{Form, Overlay};
 
 /// Whether an overlay takes this action for itself. The command line's and the driver's actions pass it by.
 pub(super) fn takes(action: &Action) -> bool {
@@ -15,7 +16,7 @@ pub(super) fn takes(action: &Action) -> bool {
 
 /// Carry out an action on the overlay, which is open.
 pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
-    let Some(overlay) = state.overlay.take() else { return Vec::new() };
+    let Some(overlay) = state.ui.overlay.take() else { return Vec::new() };
     match overlay {
         Overlay::Help { scroll } => match action {
             Action::Back | Action::Help | Action::Choose => Vec::new(),
@@ -29,11 +30,11 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Overlay::Palette { mut input, chosen } => match action {
             Action::Back | Action::Palette => Vec::new(),
             Action::Choose => {
-                let row = palette(input.text(), &state.themes).into_iter().nth(chosen);
+                let row = palette(input.text(), &state.ui.themes).into_iter().nth(chosen);
                 row.map_or_else(Vec::new, |row| action::act(state, row.action))
             }
             Action::Move(by) => {
-                let last = palette(input.text(), &state.themes).len().saturating_sub(1);
+                let last = palette(input.text(), &state.ui.themes).len().saturating_sub(1);
                 let chosen = chosen.saturating_add_signed(by as isize).min(last);
                 keep(state, Overlay::Palette { input, chosen })
             }
@@ -72,11 +73,11 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             Action::Back => Vec::new(),
             Action::Quit => action::act(state, Action::Quit),
             Action::Move(by) => {
-                let last = state.race.n_columns();
+                let last = state.race_n_columns();
                 keep(state, Overlay::Vote { chosen: chosen.saturating_add_signed(by as isize).min(last) })
             }
             Action::Choose => {
-                let winner = (chosen < state.race.n_columns()).then_some(chosen);
+                let winner = (chosen < state.race_n_columns()).then_some(chosen);
                 command::issue(state, What::Vote(winner))
             }
             _ => keep(state, Overlay::Vote { chosen }),
@@ -127,7 +128,7 @@ fn record(state: &mut State, action: &Action, title: String, text: String, scrol
         Action::Last => MAX_SCROLL,
         _ => 0,
     };
-    state.overlay = Some(Overlay::Record { title, text, scroll: scroll.saturating_add_signed(by) });
+    state.ui.overlay = Some(Overlay::Record { title, text, scroll: scroll.saturating_add_signed(by) });
     effects
 }
 
@@ -144,7 +145,7 @@ fn try_anyway(state: &mut State, action: &Action, model: String, settings: Box<S
 }
 
 fn keep(state: &mut State, overlay: Overlay) -> Vec<Effect> {
-    state.overlay = Some(overlay);
+    state.ui.overlay = Some(overlay);
     Vec::new()
 }
 

@@ -19,29 +19,29 @@ const MAX_CHUNKS: u32 = 8;
 /// Weigh the prompt by the chosen column against the other and show it, then the prompt with the chosen column's answer,
 /// then the answers again.
 pub(super) fn turn(state: &mut State) -> Vec<Effect> {
-    match (state.race.face, state.race.with_answer) {
-        (Face::Heat, false) if state.race.chosen_answer().is_some() => {
-            state.race.with_answer = true;
+    match (state.ui.race.face, state.ui.race.with_answer) {
+        (Face::Heat, false) if state.race_chosen_answer().is_some() => {
+            state.ui.race.with_answer = true;
             again(state)
         }
         (Face::Heat, _) => leave(state),
         _ => {
-            state.race.with_answer = false;
+            state.ui.race.with_answer = false;
             weigh(state)
         }
     }
 }
 
 fn weigh(state: &mut State) -> Vec<Effect> {
-    let races = &state.race;
-    let mut text = races.race.as_ref().map_or_else(|| races.prompt.text(), |race| &race.prompt).trim().to_owned();
-    if let Some(answer) = races.chosen_answer().filter(|_| races.with_answer) {
+    let races = &state.ui.race;
+    let mut text = state.race.as_ref().map_or_else(|| races.prompt.text(), |race| &race.prompt).trim().to_owned();
+    if let Some(answer) = state.race_chosen_answer().filter(|_| races.with_answer) {
         text.push_str("\n\n");
         text.push_str(answer);
     }
-    let refusal = match (races.entry(races.chosen), races.entry(races.other)) {
-        _ if races.is_running() => "wait for the end of the race".to_owned(),
-        _ if races.race.as_ref().is_some_and(|race| race.hides_names()) => {
+    let refusal = match (state.race_entry(races.chosen), state.race_entry(races.other)) {
+        _ if state.is_racing() => "wait for the end of the race".to_owned(),
+        _ if state.race.as_ref().is_some_and(|race| race.hides_names()) => {
             "vote first: the names are hidden".to_owned()
         }
         _ if text.is_empty() => "write a prompt first: its text is weighed".to_owned(),
@@ -74,9 +74,9 @@ fn show(state: &mut State, model: &Entry, reference: &Entry, text: String) -> Ve
         every: true,
         file: PathBuf::new(),
     };
-    state.race.face = Face::Heat;
-    state.race.diff = None;
-    state.race.scroll = Some(0);
+    state.ui.race.face = Face::Heat;
+    state.ui.race.diff = None;
+    state.ui.race.scroll = Some(0);
     let is_known = state.quality.as_ref().is_some_and(|quality| {
         quality.stage == Stage::Done && QualityOrder { file: PathBuf::new(), ..quality.order.clone() } == order
     });
@@ -89,7 +89,7 @@ fn show(state: &mut State, model: &Entry, reference: &Entry, text: String) -> Ve
 
 /// Show the answers again. What is being weighed ends.
 pub(super) fn leave(state: &mut State) -> Vec<Effect> {
-    state.race.face = Face::Answers;
+    state.ui.race.face = Face::Answers;
     match &state.quality {
         Some(quality) if !quality.is_over() => fail(state, "it was left".to_owned(), None),
         _ => Vec::new(),
@@ -119,7 +119,7 @@ pub(super) fn begin(state: &mut State, order: QualityOrder) -> Vec<Effect> {
     match start(state, order) {
         Ok(effects) => effects,
         Err(refused) => {
-            state.race.face = Face::Answers;
+            state.ui.race.face = Face::Answers;
             notify(state, refused.reason, true);
             vec![Effect::Sweep]
         }

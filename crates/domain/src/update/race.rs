@@ -14,7 +14,8 @@ use crate::race::{
     self, Entry, Face, Lane, MAX_COLUMNS, MIN_COLUMNS, Order, Pace, Race, RaceOrder, Stage, diff, export,
 };
 use crate::session::SessionId;
-use crate::state::{Form, Overlay, Screen, State};
+use crate::state::State;
+use crate::ui::{Form, Overlay, Screen};
 use crate::units::{Bytes, counted};
 pub(super) use course::advance;
 use course::loaded_session;
@@ -54,34 +55,34 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
     match action {
         Action::Move(by) | Action::Scroll(by) => scroll(state, by),
         Action::Page(by) => scroll(state, by * PAGE),
-        Action::First => state.race.scroll = Some(0),
-        Action::Last => state.race.scroll = None,
+        Action::First => state.ui.race.scroll = Some(0),
+        Action::Last => state.ui.race.scroll = None,
         Action::NextTab => return choose(state, 1),
-        Action::PreviousTab => return choose(state, state.race.n_columns().saturating_sub(1)),
+        Action::PreviousTab => return choose(state, state.race_n_columns().saturating_sub(1)),
         Action::Focus => {
-            let n = state.race.n_columns().max(1);
-            state.race.other = (state.race.other + 1) % n;
-            if state.race.other == state.race.chosen {
-                state.race.other = (state.race.other + 1) % n;
+            let n = state.race_n_columns().max(1);
+            state.ui.race.other = (state.ui.race.other + 1) % n;
+            if state.ui.race.other == state.ui.race.chosen {
+                state.ui.race.other = (state.ui.race.other + 1) % n;
             }
             compare(state);
             return weigh(state);
         }
-        Action::Edit(edit) if state.race.typing => {
-            state.race.prompt.apply(&edit);
+        Action::Edit(edit) if state.ui.race.typing => {
+            state.ui.race.prompt.apply(&edit);
         }
-        Action::Choose => state.race.typing = true,
+        Action::Choose => state.ui.race.typing = true,
         Action::Send => {
-            state.race.typing = false;
+            state.ui.race.typing = false;
             return run(state);
         }
         Action::Restart => return run(state),
         Action::Cancel => return command::issue(state, What::CancelRace),
-        Action::Clear if state.race.typing => state.race.prompt = Editor::default(),
+        Action::Clear if state.ui.race.typing => state.ui.race.prompt = Editor::default(),
         Action::Back => return back(state),
-        Action::Fold => state.race.unfolded = !state.race.unfolded,
+        Action::Fold => state.ui.race.unfolded = !state.ui.race.unfolded,
         Action::Copy => {
-            let lane = state.race.race.as_ref().and_then(|race| race.lanes.get(state.race.chosen));
+            let lane = state.race.as_ref().and_then(|race| race.lanes.get(state.ui.race.chosen));
             match lane.and_then(|lane| lane.turn(state)).filter(|turn| !turn.text.is_empty()) {
                 Some(turn) => return vec![Effect::Copy(turn.text.clone())],
                 None => notify(state, "there is no answer to copy yet", true),
@@ -89,29 +90,29 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         }
         Action::Stop => drop_column(state),
         Action::New => {
-            let twin = state.race.entries.get(state.race.chosen).cloned();
-            match twin.filter(|_| state.race.entries.len() < MAX_COLUMNS) {
+            let twin = state.ui.race.entries.get(state.ui.race.chosen).cloned();
+            match twin.filter(|_| state.ui.race.entries.len() < MAX_COLUMNS) {
                 Some(twin) => {
                     change(state);
-                    let place = state.race.chosen + 1;
-                    state.race.entries.insert(place, twin);
-                    state.race.chosen = place;
+                    let place = state.ui.race.chosen + 1;
+                    state.ui.race.entries.insert(place, twin);
+                    state.ui.race.chosen = place;
                 }
                 None => notify(state, full(), true),
             }
         }
         Action::Configure => {
-            let Some(entry) = state.race.entries.get(state.race.chosen) else { return Vec::new() };
+            let Some(entry) = state.ui.race.entries.get(state.ui.race.chosen) else { return Vec::new() };
             let mut form = Form {
                 model: entry.model.id.clone(),
                 settings: entry.settings,
-                column: Some(state.race.chosen),
+                column: Some(state.ui.race.chosen),
                 chosen: 0,
                 input: Editor::default(),
                 error: None,
             };
             form.show();
-            state.overlay = Some(Overlay::Form(form));
+            state.ui.overlay = Some(Overlay::Form(form));
         }
         _ => {}
     }
@@ -123,10 +124,10 @@ fn full() -> String {
 }
 
 fn choose(state: &mut State, by: usize) -> Vec<Effect> {
-    let n = state.race.n_columns().max(1);
-    state.race.chosen = (state.race.chosen + by) % n;
-    if state.race.other == state.race.chosen {
-        state.race.other = (state.race.chosen + 1) % n;
+    let n = state.race_n_columns().max(1);
+    state.ui.race.chosen = (state.ui.race.chosen + by) % n;
+    if state.ui.race.other == state.ui.race.chosen {
+        state.ui.race.other = (state.ui.race.chosen + 1) % n;
     }
     compare(state);
     weigh(state)
@@ -134,27 +135,27 @@ fn choose(state: &mut State, by: usize) -> Vec<Effect> {
 
 /// Weigh the prompt by other columns, where that shows.
 fn weigh(state: &mut State) -> Vec<Effect> {
-    if state.race.face == Face::Heat { super::quality::again(state) } else { Vec::new() }
+    if state.ui.race.face == Face::Heat { super::quality::again(state) } else { Vec::new() }
 }
 
 fn scroll(state: &mut State, by: i32) {
-    let limit = state.race.limit;
-    let from = state.race.scroll.unwrap_or(limit);
+    let limit = state.ui.race.limit;
+    let from = state.ui.race.scroll.unwrap_or(limit);
     let to = from.saturating_add_signed(by as isize).min(limit);
     // Whoever scrolls to the end follows it again.
-    state.race.scroll = if to >= limit && by > 0 { None } else { Some(to) };
+    state.ui.race.scroll = if to >= limit && by > 0 { None } else { Some(to) };
 }
 
 fn back(state: &mut State) -> Vec<Effect> {
-    if state.race.typing {
-        state.race.typing = false;
-    } else if state.race.face != Face::Answers {
-        if state.race.face == Face::Heat {
+    if state.ui.race.typing {
+        state.ui.race.typing = false;
+    } else if state.ui.race.face != Face::Answers {
+        if state.ui.race.face == Face::Heat {
             return super::quality::leave(state);
         }
-        state.race.face = Face::Answers;
-        state.race.diff = None;
-    } else if state.race.is_running() {
+        state.ui.race.face = Face::Answers;
+        state.ui.race.diff = None;
+    } else if state.is_racing() {
         return command::issue(state, What::CancelRace);
     }
     // A race that has ended stays until the next one begins.
@@ -163,16 +164,16 @@ fn back(state: &mut State) -> Vec<Effect> {
 
 /// The columns of the next race change: what shows of the last one would not belong to them.
 fn change(state: &mut State) {
-    if !state.race.is_running() {
+    if !state.is_racing() {
         put_away(state);
-        state.race.face = Face::Answers;
-        state.race.diff = None;
+        state.ui.race.face = Face::Answers;
+        state.ui.race.diff = None;
     }
 }
 
 /// Take the race off the screen. What nobody voted on is not lost: the history has it.
 fn put_away(state: &mut State) -> Option<Box<Race>> {
-    let race = state.race.race.take();
+    let race = state.race.take();
     if race.as_ref().is_some_and(|race| race.hides_names()) && state.settings.history.keep {
         notify(state, "nobody voted on the blind race: the history can still tell its names", false);
     }
@@ -180,21 +181,21 @@ fn put_away(state: &mut State) -> Option<Box<Race>> {
 }
 
 fn drop_column(state: &mut State) {
-    if state.race.is_running() {
+    if state.is_racing() {
         notify(state, "the race runs: cancel it first", true);
         return;
     }
     change(state);
-    if state.race.chosen < state.race.entries.len() {
-        state.race.entries.remove(state.race.chosen);
+    if state.ui.race.chosen < state.ui.race.entries.len() {
+        state.ui.race.entries.remove(state.ui.race.chosen);
     }
-    state.race.chosen = state.race.chosen.min(state.race.entries.len().saturating_sub(1));
+    state.ui.race.chosen = state.ui.race.chosen.min(state.ui.race.entries.len().saturating_sub(1));
 }
 
 /// Take new settings for a column of the next race.
 pub(super) fn configured(state: &mut State, column: usize, settings: crate::settings::SessionSettings) {
     change(state);
-    if let Some(entry) = state.race.entries.get_mut(column) {
+    if let Some(entry) = state.ui.race.entries.get_mut(column) {
         *entry = Entry { settings, model: entry.model.clone() };
         entry.settings.context = plan::context(&entry.model, entry.settings.context);
     }
@@ -216,50 +217,51 @@ pub(super) fn wish(state: &mut State, action: &Action) {
 
 /// Mark the chosen model or session for the next race, or take its mark away.
 fn mark(state: &mut State) {
-    let chosen = match state.screen {
+    let chosen = match state.ui.screen {
         Screen::Fleet => state.chosen_session().map(|session| (session.model.clone(), session.settings)),
         _ => state.chosen_model().cloned().map(|model| (model, state.settings.session)),
     };
     let Some((model, settings)) = chosen else { return };
-    if state.race.is_marked(&model.id) {
-        state.race.entries.retain(|entry| entry.model.id != model.id);
+    if state.race_is_marked(&model.id) {
+        state.ui.race.entries.retain(|entry| entry.model.id != model.id);
     } else if !model.is_runnable() {
         notify(state, format!("{} can't be run: {}", model.name, model.status), true);
-    } else if state.race.entries.len() == MAX_COLUMNS {
+    } else if state.ui.race.entries.len() == MAX_COLUMNS {
         notify(state, full(), true);
     } else {
-        state.race.entries.push(Entry::new(model, settings));
+        state.ui.race.entries.push(Entry::new(model, settings));
     }
-    state.race.chosen = state.race.chosen.min(state.race.n_columns().saturating_sub(1));
+    state.ui.race.chosen = state.ui.race.chosen.min(state.race_n_columns().saturating_sub(1));
 }
 
 /// Go to the Race screen with what is marked, to write the prompt.
 fn race_marked(state: &mut State) {
-    if state.race.entries.len() < MIN_COLUMNS {
+    if state.ui.race.entries.len() < MIN_COLUMNS {
         notify(state, "mark two models or more first, then race them", true);
         return;
     }
     // What is marked otherwise than in the last race is the next one.
     let is_other = |race: &Race| {
         let raced = race.lanes.iter().map(|lane| &lane.model.id);
-        let mut marked: Vec<_> = state.race.entries.iter().map(|entry| &entry.model.id).collect();
+        let mut marked: Vec<_> = state.ui.race.entries.iter().map(|entry| &entry.model.id).collect();
         marked.sort_unstable();
         let mut raced: Vec<_> = raced.collect();
         raced.sort_unstable();
         marked != raced
     };
-    if state.race.race.as_ref().is_some_and(|race| is_other(race)) {
+    if state.race.as_ref().is_some_and(|race| is_other(race)) {
         change(state);
     }
-    state.screen = Screen::Race;
-    state.race.typing = !state.race.is_running();
+    state.ui.screen = Screen::Race;
+    state.ui.race.typing = !state.is_racing();
 }
 
 /// Run the race that the screen holds. Columns that don't fit together are offered in turn, with the figures.
 fn run(state: &mut State) -> Vec<Effect> {
-    let races = &mut state.race;
+    let is_racing = state.is_racing();
+    let races = &mut state.ui.race;
     let prompt = races.prompt.text().to_owned();
-    if !races.is_running() && races.entries.len() >= MIN_COLUMNS && prompt.trim().is_empty() {
+    if !is_racing && races.entries.len() >= MIN_COLUMNS && prompt.trim().is_empty() {
         races.typing = true;
         return Vec::new();
     }
@@ -278,7 +280,7 @@ fn run(state: &mut State) -> Vec<Effect> {
 
 /// Start a race.
 pub(super) fn start(state: &mut State, order: RaceOrder) -> Result<Vec<Effect>, Refused> {
-    if state.race.is_running() {
+    if state.is_racing() {
         return Err(Refused::new(Cause::Busy, "a race is running: wait for it, or cancel it"));
     }
     if order.entries.len() < MIN_COLUMNS {
@@ -346,14 +348,14 @@ fn begin(state: &mut State, order: RaceOrder) -> Vec<Effect> {
         vote: None,
         draft: Draft::new(id),
     };
-    state.race.race = Some(Box::new(race));
+    state.race = Some(Box::new(race));
     // A shuffle takes a random number, which only the driver can draw.
     if blind { vec![Effect::Draw] } else { Vec::new() }
 }
 
 /// Show a race that has begun.
 pub(super) fn show(state: &mut State, order: RaceOrder) {
-    let races = &mut state.race;
+    let races = &mut state.ui.race;
     // What "again" runs.
     races.entries = order.entries;
     races.system = order.system;
@@ -372,19 +374,19 @@ pub(super) fn show(state: &mut State, order: RaceOrder) {
     races.scroll = None;
     races.chosen = 0;
     races.other = 1;
-    state.screen = Screen::Race;
+    state.ui.screen = Screen::Race;
 }
 
 /// A random number was drawn: the columns of a blind race are shuffled.
 pub(super) fn drawn(state: &mut State, number: u64) {
-    if let Some(race) = state.race.race.as_mut().filter(|race| race.awaits_shuffle) {
+    if let Some(race) = state.race.as_mut().filter(|race| race.awaits_shuffle) {
         race.shuffle(number);
     }
 }
 
 /// End the race that runs; what has come stays.
 pub(super) fn cancel(state: &mut State) -> Vec<Effect> {
-    let Some(race) = state.race.race.as_mut().filter(|race| race.is_running()) else { return Vec::new() };
+    let Some(race) = state.race.as_mut().filter(|race| race.is_running()) else { return Vec::new() };
     race.is_cancelled = true;
     race.awaits_shuffle = false;
     let busy: Vec<SessionId> =
@@ -394,32 +396,35 @@ pub(super) fn cancel(state: &mut State) -> Vec<Effect> {
 
 /// Turn the order of the next race.
 fn turn_order(state: &mut State) {
-    state.race.order = match state.race.order {
+    state.ui.race.order = match state.ui.race.order {
         Order::InTurn => Order::Together,
         Order::Together => Order::InTurn,
     };
-    let words = state.race.order.words();
+    let words = state.ui.race.order.words();
     notify(state, format!("the next race runs {words}"), false);
 }
 
 /// Turn blind mode on or off for the next race.
 fn turn_blind(state: &mut State) {
-    state.race.blind = !state.race.blind;
-    let text =
-        if state.race.blind { "the next race hides its names until the vote" } else { "the next race shows its names" };
+    state.ui.race.blind = !state.ui.race.blind;
+    let text = if state.ui.race.blind {
+        "the next race hides its names until the vote"
+    } else {
+        "the next race shows its names"
+    };
     notify(state, text, false);
 }
 
 /// Open the vote.
 fn open_vote(state: &mut State) {
     match can_vote(state) {
-        Ok(()) => state.overlay = Some(Overlay::Vote { chosen: state.race.chosen }),
+        Ok(()) => state.ui.overlay = Some(Overlay::Vote { chosen: state.ui.race.chosen }),
         Err(refused) => notify(state, refused.reason, true),
     }
 }
 
 fn can_vote(state: &State) -> Result<(), Refused> {
-    let reason = match &state.race.race {
+    let reason = match &state.race {
         Some(race) if race.is_running() => {
             return Err(Refused::new(Cause::Busy, "wait for all answers before you vote"));
         }
@@ -434,7 +439,7 @@ fn can_vote(state: &State) -> Result<(), Refused> {
 pub(super) fn vote(state: &mut State, winner: Option<usize>) -> Result<Vec<Effect>, Refused> {
     can_vote(state)?;
     let at = state.now;
-    let Some(race) = &mut state.race.race else { return Ok(Vec::new()) };
+    let Some(race) = &mut state.race else { return Ok(Vec::new()) };
     let voted: Vec<usize> = (0..race.lanes.len()).filter(|place| race.lanes[*place].answer.is_some()).collect();
     if winner.is_some_and(|winner| !voted.contains(&winner)) {
         return Err(Refused::new(Cause::Invalid, "this column has no answer"));
@@ -448,10 +453,10 @@ pub(super) fn vote(state: &mut State, winner: Option<usize>) -> Result<Vec<Effec
         winner: winner.and_then(|winner| voted.iter().position(|place| *place == winner)),
         blind: race.blind,
     };
-    if state.race.votes.len() == MAX_VOTES {
-        state.race.votes.remove(0);
+    if state.votes.len() == MAX_VOTES {
+        state.votes.remove(0);
     }
-    state.race.votes.push(vote);
+    state.votes.push(vote);
     rate(state);
     // What the machine shows while someone reads is nothing.
     Ok(history::remember(state, record, state.now.uptime, None))
@@ -459,39 +464,39 @@ pub(super) fn vote(state: &mut State, winner: Option<usize>) -> Result<Vec<Effec
 
 /// Show the chosen answer against the other, or the answers again.
 fn turn_diff(state: &mut State) {
-    if state.race.face == Face::Diff {
-        state.race.face = Face::Answers;
-        state.race.diff = None;
-    } else if state.race.race.is_some() {
-        state.race.face = Face::Diff;
-        state.race.scroll = Some(0);
+    if state.ui.race.face == Face::Diff {
+        state.ui.race.face = Face::Answers;
+        state.ui.race.diff = None;
+    } else if state.race.is_some() {
+        state.ui.race.face = Face::Diff;
+        state.ui.race.scroll = Some(0);
         compare(state);
     }
 }
 
 /// Show how the models stand, or the answers again.
 fn turn_ratings(state: &mut State) {
-    state.race.face = if state.race.face == Face::Ratings { Face::Answers } else { Face::Ratings };
-    state.race.diff = None;
+    state.ui.race.face = if state.ui.race.face == Face::Ratings { Face::Answers } else { Face::Ratings };
+    state.ui.race.diff = None;
     rate(state);
 }
 
 /// Rate the models anew, while that shows.
 pub(super) fn rate(state: &mut State) {
-    state.race.standings =
-        if state.race.face == Face::Ratings { race::rating::ratings(&state.race.votes) } else { Vec::new() };
+    state.ui.race.standings =
+        if state.ui.race.face == Face::Ratings { race::rating::ratings(&state.votes) } else { Vec::new() };
 }
 
 /// Show where the columns part, or the answers again. A race whose columns told no tokens is run anew.
 pub(super) fn turn_lockstep(state: &mut State) -> Vec<Effect> {
-    if state.race.face == Face::Lockstep {
-        state.race.face = Face::Answers;
-        state.race.parting = None;
+    if state.ui.race.face == Face::Lockstep {
+        state.ui.race.face = Face::Answers;
+        state.ui.race.parting = None;
         return Vec::new();
     }
-    match &state.race.race {
+    match &state.race {
         Some(race) if race.lockstep => {
-            state.race.face = Face::Lockstep;
+            state.ui.race.face = Face::Lockstep;
             part(state);
             Vec::new()
         }
@@ -500,10 +505,10 @@ pub(super) fn turn_lockstep(state: &mut State) -> Vec<Effect> {
             Vec::new()
         }
         _ => {
-            state.race.lockstep = true;
+            state.ui.race.lockstep = true;
             let effects = run(state);
-            if state.race.is_running() {
-                state.race.face = Face::Lockstep;
+            if state.is_racing() {
+                state.ui.race.face = Face::Lockstep;
             }
             effects
         }
@@ -512,35 +517,35 @@ pub(super) fn turn_lockstep(state: &mut State) -> Vec<Effect> {
 
 /// Let columns that have diverged continue.
 pub(super) fn resume(state: &mut State) -> Vec<Effect> {
-    let Some(mut race) = state.race.race.take() else { return Vec::new() };
+    let Some(mut race) = state.race.take() else { return Vec::new() };
     let effects = if race.pace == Pace::Held { course::release(state, &mut race) } else { Vec::new() };
-    state.race.race = Some(race);
+    state.race = Some(race);
     effects
 }
 
 /// Look anew where the columns part, while that shows.
 fn part(state: &mut State) {
-    if state.race.face == Face::Lockstep {
-        state.race.parting = state.race.race.as_ref().and_then(|race| race.parting(state));
+    if state.ui.race.face == Face::Lockstep {
+        state.ui.race.parting = state.race.as_ref().and_then(|race| race.parting(state));
     }
 }
 
 /// Compare the two columns anew, where that shows.
 fn compare(state: &mut State) {
-    if state.race.face != Face::Diff {
+    if state.ui.race.face != Face::Diff {
         return;
     }
-    let Some(race) = &state.race.race else { return };
+    let Some(race) = &state.race else { return };
     let text = |place: usize| {
         let turn = race.lanes.get(place).and_then(|lane| lane.turn(state));
         turn.map(|turn| turn.text.clone()).unwrap_or_default()
     };
-    state.race.diff = Some(diff::diff(&text(state.race.chosen), &text(state.race.other)));
+    state.ui.race.diff = Some(diff::diff(&text(state.ui.race.chosen), &text(state.ui.race.other)));
 }
 
 /// Write the race that shows to files.
 pub(super) fn save(state: &mut State) -> Vec<Effect> {
-    match &state.race.race {
+    match &state.race {
         Some(race) if !race.is_running() => {
             let stem = format!("race-{}", race.at.unix);
             let files =

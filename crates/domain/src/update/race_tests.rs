@@ -12,7 +12,7 @@ use crate::race::rating::{Contender, Vote};
 use crate::race::{Entry, Order, RaceOrder, Stage, Winners};
 use crate::session::{Phase, WorkerId};
 use crate::settings::SessionSettings;
-use crate::state::{Overlay, Screen};
+use crate::ui::{Overlay, Screen};
 use crate::{Action, Effect, Event};
 
 pub(super) fn program(models: &[&str], order: Order, blind: bool) -> Program {
@@ -36,7 +36,7 @@ pub(super) fn program(models: &[&str], order: Order, blind: bool) -> Program {
 }
 
 fn stages(program: &Program) -> Vec<&'static str> {
-    let race = program.state.race.race.as_ref().unwrap();
+    let race = program.state.race.as_ref().unwrap();
     let word = |stage: &Stage| match stage {
         Stage::Waiting => "waiting",
         Stage::Starting => "starting",
@@ -49,7 +49,7 @@ fn stages(program: &Program) -> Vec<&'static str> {
 }
 
 fn worker(program: &Program, lane: usize) -> WorkerId {
-    let race = program.state.race.race.as_ref().unwrap();
+    let race = program.state.race.as_ref().unwrap();
     program.state.session(race.lanes[lane].session.unwrap()).unwrap().worker
 }
 
@@ -59,7 +59,7 @@ pub(super) fn load(program: &mut Program, lane: usize) -> Vec<Effect> {
 }
 
 fn generation(program: &Program, lane: usize) -> u64 {
-    let race = program.state.race.race.as_ref().unwrap();
+    let race = program.state.race.as_ref().unwrap();
     match program.state.session(race.lanes[lane].session.unwrap()).unwrap().phase {
         Phase::Busy { generation, .. } => generation,
         _ => panic!("lane {lane} is not busy"),
@@ -87,7 +87,7 @@ fn exit(program: &mut Program, worker: WorkerId, expected: bool) -> Vec<Effect> 
 #[test]
 fn in_turn_each_loads_answers_and_is_stopped_before_the_next() {
     let mut program = program(&["alpha", "beta"], Order::InTurn, false);
-    assert_eq!(program.state.screen, Screen::Race);
+    assert_eq!(program.state.ui.screen, Screen::Race);
     assert_eq!(stages(&program), ["starting", "waiting"]);
     let effects = load(&mut program, 0);
     let told: Vec<&Request> = effects
@@ -111,8 +111,8 @@ fn in_turn_each_loads_answers_and_is_stopped_before_the_next() {
     let second = worker(&program, 1);
     exit(&mut program, second, true);
     assert_eq!(stages(&program), ["done", "done"]);
-    assert!(program.state.fleet.sessions.is_empty());
-    let race = program.state.race.race.as_ref().unwrap();
+    assert!(program.state.sessions.is_empty());
+    let race = program.state.race.as_ref().unwrap();
     let winners = race.winners();
     let expected = Winners { first: vec![0], fastest: vec![0], most_frugal: vec![], shortest: vec![1] };
     assert_eq!(winners, expected);
@@ -176,7 +176,7 @@ fn at_once_all_are_asked_when_the_last_is_loaded() {
         answer(&mut program, lane, "x");
     }
     assert_eq!(stages(&program), ["done"; 3]);
-    assert_eq!(program.state.fleet.sessions.len(), 3, "what is loaded stays for the next race");
+    assert_eq!(program.state.sessions.len(), 3, "what is loaded stays for the next race");
     program.act(Action::Restart);
     assert_eq!(stages(&program), ["answering"; 3], "loaded sessions are used again");
 }
@@ -195,7 +195,7 @@ fn a_column_that_dies_says_so_and_the_race_goes_on() {
             load(&mut program, 1);
         }
         answer(&mut program, 1, "so");
-        let race = program.state.race.race.as_ref().unwrap();
+        let race = program.state.race.as_ref().unwrap();
         let reason = "killed by signal 9".to_owned();
         assert_eq!(race.lanes[0].stage, Stage::Failed { reason, hint: None }, "{order:?}");
         assert!(race.lanes[1].has_finished());
@@ -210,10 +210,10 @@ fn a_prompt_too_long_for_one_context_is_said_in_its_column() {
         [(None, "`context=N` in its settings)"), (Some(4096), "at most 4096"), (Some(512), "made for no longer one")]
     {
         let mut program = program(&["alpha", "beta"], Order::InTurn, false);
-        let mut model = (*program.state.fleet.sessions[0].model).clone();
+        let mut model = (*program.state.sessions[0].model).clone();
         model.summary =
             trained.map(|length| gguf::Summary { context_length: Some(length), rope: None, ..header.summary() });
-        program.state.fleet.sessions[0].model = model.into();
+        program.state.sessions[0].model = model.into();
         load(&mut program, 0);
         let (first, id) = (worker(&program, 0), generation(&program, 0));
         let reason = "the prompt of 900 tokens does not fit the context of 512 tokens".to_owned();
@@ -226,13 +226,13 @@ fn a_prompt_too_long_for_one_context_is_said_in_its_column() {
         program.happens(Event::Worker(first, WorkerEvent::Said(Said::Failed(failure))));
         exit(&mut program, first, true);
         assert_eq!(stages(&program), ["failed", "starting"]);
-        let race = program.state.race.race.as_ref().unwrap();
+        let race = program.state.race.as_ref().unwrap();
         let Stage::Failed { reason: said, hint: Some(hint) } = &race.lanes[0].stage else { panic!("{race:?}") };
         assert_eq!(*said, reason);
         assert!(hint.contains(expected) && hint.contains("leave it out of the race"), "not a chat's hint: {hint}");
         load(&mut program, 1);
         answer(&mut program, 1, "so");
-        let race = program.state.race.race.as_ref().unwrap();
+        let race = program.state.race.as_ref().unwrap();
         assert!(race.lanes[1].has_finished(), "the other column goes on");
     }
 }
@@ -241,27 +241,27 @@ fn a_prompt_too_long_for_one_context_is_said_in_its_column() {
 fn what_does_not_fit_together_is_offered_in_turn_with_the_figures() {
     let mut program = program(&["alpha", "beta"], Order::InTurn, false);
     let mut state = program.state.clone();
-    state.race.race = None;
+    state.race = None;
     program.state = state;
-    for session in std::mem::take(&mut program.state.fleet.sessions) {
+    for session in std::mem::take(&mut program.state.sessions) {
         exit(&mut program, session.worker, true);
     }
     program.state.settings.budget.memory = Some(crate::units::Bytes(1));
-    program.state.race.order = Order::Together;
-    program.state.race.entries.iter_mut().for_each(|entry| {
+    program.state.ui.race.order = Order::Together;
+    program.state.ui.race.entries.iter_mut().for_each(|entry| {
         let mut model = (*entry.model).clone();
         model.summary =
             Some(gguf::Header::read(gguf::testing::Builder::tiny_llama().build().as_slice()).unwrap().summary());
         entry.model = std::sync::Arc::new(model);
     });
     program.act(Action::Restart);
-    let Some(Overlay::Confirm { question, .. }) = &program.state.overlay else { panic!("no question") };
+    let Some(Overlay::Confirm { question, .. }) = &program.state.ui.overlay else { panic!("no question") };
     assert!(
         question.contains("2 models to be loaded would need about") && question.contains("1 B are free"),
         "{question}"
     );
     program.act(Action::Confirm(true));
-    assert_eq!(program.state.race.race.as_ref().unwrap().order, Order::InTurn);
+    assert_eq!(program.state.race.as_ref().unwrap().order, Order::InTurn);
 }
 
 #[test]
@@ -270,14 +270,14 @@ fn a_loaded_session_gets_its_conversation_back() {
     program.happens(Event::Sample(Box::new(sample(4, 10_000_000_000))));
     let settings = Entry::new(program.state.model("alpha").unwrap().clone(), SessionSettings::default()).settings;
     program.command(What::StartSession { model: "alpha".into(), settings: Box::new(settings), force: Force::No });
-    let session = program.state.fleet.sessions[0].worker;
+    let session = program.state.sessions[0].worker;
     program.happens(Event::Worker(session, WorkerEvent::Said(loaded())));
     let said = crate::session::Turn::said(wire::Role::System, "keep me".into());
-    program.state.fleet.sessions[0].turns.push(said.clone());
+    program.state.sessions[0].turns.push(said.clone());
     program.act(Action::Mark);
-    program.state.screen = Screen::Library;
-    program.state.library.chosen =
-        program.state.library.rows.iter().position(|row| program.state.library.models[*row].id == "beta").unwrap();
+    program.state.ui.screen = Screen::Library;
+    program.state.ui.library.chosen =
+        program.state.ui.library.rows.iter().position(|row| program.state.library.models[*row].id == "beta").unwrap();
     program.act(Action::Mark);
     program.act(Action::RaceMarked);
     program.act(Action::Edit(crate::editor::Edit::Insert("why?".into())));
@@ -298,19 +298,19 @@ fn a_blind_race_waits_for_its_shuffle_and_hides_names_until_the_vote() {
     load(&mut program, 1);
     answer(&mut program, 0, "x");
     answer(&mut program, 1, "yy");
-    let name = |program: &Program| program.state.race.race.as_ref().unwrap().name(0);
+    let name = |program: &Program| program.state.race.as_ref().unwrap().name(0);
     assert_eq!(name(&program), "model A");
     program.act(Action::Vote);
     program.act(Action::Move(1));
     let records = kept(program.act(Action::Choose));
     assert_ne!(name(&program), "model A");
-    let vote = &program.state.race.votes[0];
+    let vote = &program.state.votes[0];
     // What the history keeps of it is the same vote to a later start.
     let read = Vote::read(records[0].at, &records[0].body.to_string()).unwrap();
     assert!(read.is_same(vote) && read.blind, "{read:?}");
     assert_eq!((vote.winner, vote.blind), (Some(1), true));
     program.act(Action::Vote);
-    assert_eq!(program.state.race.votes.len(), 1, "one race, one vote");
+    assert_eq!(program.state.votes.len(), 1, "one race, one vote");
 }
 
 #[test]
@@ -325,7 +325,7 @@ fn a_cancelled_race_ends_and_keeps_what_came() {
         .happens(Event::Worker(first, WorkerEvent::Said(Said::Finished { id, finish: Finish::Cancelled, counters })));
     exit(&mut program, first, true);
     assert_eq!(stages(&program), ["done", "failed"]);
-    assert!(!program.state.race.is_running());
+    assert!(!program.state.is_racing());
 }
 
 proptest! {
@@ -339,7 +339,7 @@ proptest! {
         let order = if is_together { Order::Together } else { Order::InTurn };
         let mut program = program(&["alpha", "beta", "alpha"], order, blind);
         for (what, lane) in steps {
-            let race = program.state.race.race.as_ref();
+            let race = program.state.race.as_ref();
             let id = race.and_then(|race| race.lanes[lane].session).filter(|id| program.state.session(*id).is_some());
             match (what, id) {
                 (0, _) => { program.happens(Event::Drawn(lane as u64)); }
@@ -351,21 +351,21 @@ proptest! {
                     exit(&mut program, gone, stops);
                 }
                 (4, _) => { program.act(Action::Cancel); }
-                (5, Some(id)) => { program.state.fleet.chosen = Some(id); program.state.screen = Screen::Fleet; program.act(Action::Stop); }
+                (5, Some(id)) => { program.state.ui.fleet.chosen = Some(id); program.state.ui.screen = Screen::Fleet; program.act(Action::Stop); }
                 _ => { program.act(Action::NextTab); }
             }
-            program.state.screen = Screen::Race;
-            program.state.overlay = None;
+            program.state.ui.screen = Screen::Race;
+            program.state.ui.overlay = None;
         }
         program.happens(Event::Drawn(1));
         for _ in 0..8 {
-            let workers: Vec<_> = program.state.fleet.sessions.iter().map(|session| session.worker).collect();
+            let workers: Vec<_> = program.state.sessions.iter().map(|session| session.worker).collect();
             for gone in workers {
                 exit(&mut program, gone, true);
             }
         }
-        prop_assert_eq!(program.state.race.n_columns(), 3);
-        prop_assert!(!program.state.race.is_running(), "{:?}", stages(&program));
+        prop_assert_eq!(program.state.race_n_columns(), 3);
+        prop_assert!(!program.state.is_racing(), "{:?}", stages(&program));
     }
 }
 
@@ -391,18 +391,18 @@ fn a_record_is_deleted_after_a_question_and_its_vote_counts_no_more() {
         joules: None,
         is_sealed: false,
     };
-    let (generation, entries) = (program.state.history.generation, vec![entry(9), entry(4)]);
+    let (generation, entries) = (program.state.ui.history.generation, vec![entry(9), entry(4)]);
     program.happens(Event::History(HistoryEvent::Listed { generation, entries, more: false }));
     program.act(Action::Last);
     assert!(program.act(Action::Delete).is_empty());
-    let Some(Overlay::Confirm { question, .. }) = &program.state.overlay else { panic!("nothing was asked") };
+    let Some(Overlay::Confirm { question, .. }) = &program.state.ui.overlay else { panic!("nothing was asked") };
     assert!(question.contains("vote 4"), "{question}");
     assert!(program.act(Action::Confirm(false)).is_empty());
     program.act(Action::Delete);
     assert!(matches!(program.act(Action::Confirm(true))[..], [Effect::Forget(4)]));
     program.happens(Event::History(HistoryEvent::Forgotten { id: 4, vote: Some(vote(2)) }));
-    assert_eq!(program.state.race.votes, [vote(1)]);
-    assert_eq!((program.state.history.entries.len(), program.state.history.chosen), (1, 0));
+    assert_eq!(program.state.votes, [vote(1)]);
+    assert_eq!((program.state.ui.history.entries.len(), program.state.ui.history.chosen), (1, 0));
 }
 
 /// Where a meter ticks, a column is not over before the tick that pays for its end; where the tick is late, it is.
@@ -423,7 +423,7 @@ fn an_answer_waits_for_the_last_of_its_energy_and_not_for_ever() {
             program.happens(Event::Sample(metered(5, 40.0)));
         }
         assert_eq!(stages(&program), ["leaving", "waiting"]);
-        let race = program.state.race.race.as_ref().unwrap();
+        let race = program.state.race.as_ref().unwrap();
         assert_eq!(race.lanes[0].ended().unwrap().is_settled, !is_late);
         assert!(race.lanes[0].measured.is_some());
     }
@@ -480,14 +480,14 @@ fn lockstep_decodes_the_columns_together_and_stops_where_they_part() {
     assert_eq!(tell(&mut program, 1, "The sea"), [(0, 1)]);
     assert_eq!(tell(&mut program, 0, " sea"), [(0, 1), (1, 1)]);
     assert_eq!(tell(&mut program, 1, " is"), []);
-    assert_eq!(program.state.race.parting, None);
+    assert_eq!(program.state.ui.race.parting, None);
     // They part, and nobody draws before the user says so.
     assert_eq!(tell(&mut program, 0, " was"), []);
-    let parting = program.state.race.parting.clone().unwrap();
+    let parting = program.state.ui.race.parting.clone().unwrap();
     assert_eq!((parting.before.as_str(), parting.together), ("The sea ", true));
     assert_eq!(parting.columns.iter().flatten().map(|step| step.text.as_str()).collect::<Vec<_>>(), [" was", " is"]);
     assert_eq!(parting.columns[1].as_ref().unwrap().probable.len(), 1);
-    assert!(program.state.race.is_running());
+    assert!(program.state.is_racing());
     let effects = program.act(Action::GoOn);
     assert_eq!(allowed(&program, &effects), [(0, u32::MAX), (1, u32::MAX)]);
     let finish = |program: &mut Program, lane| {
@@ -498,7 +498,7 @@ fn lockstep_decodes_the_columns_together_and_stops_where_they_part() {
     finish(&mut program, 0);
     finish(&mut program, 1);
     assert_eq!(stages(&program), ["done", "done"]);
-    assert_eq!(program.state.race.parting, Some(parting), "the first parting stays marked");
+    assert_eq!(program.state.ui.race.parting, Some(parting), "the first parting stays marked");
 }
 
 #[test]
@@ -531,14 +531,14 @@ fn a_blind_race_that_goes_away_without_a_vote_can_be_revealed() {
     answer(&mut program, 1, "so");
     program.act(Action::Show(Screen::Fleet));
     program.act(Action::Show(Screen::Race));
-    assert!(program.state.race.race.is_some(), "another screen loses nothing");
+    assert!(program.state.race.is_some(), "another screen loses nothing");
     program.act(Action::Back);
-    assert!(program.state.race.race.is_some(), "nor does Esc");
+    assert!(program.state.race.is_some(), "nor does Esc");
     program.act(Action::Stop);
-    assert!(program.state.notices.back().unwrap().text.contains("the history can still tell"));
+    assert!(program.state.ui.notices.back().unwrap().text.contains("the history can still tell"));
     program.act(Action::History);
     assert!(program.act(Action::Reveal).is_empty());
-    assert!(program.state.overlay.is_none(), "nothing is hidden in an empty list");
+    assert!(program.state.ui.overlay.is_none(), "nothing is hidden in an empty list");
     let entry = HistoryEntry {
         id: 4,
         kind: Kind::Race,
@@ -549,7 +549,7 @@ fn a_blind_race_that_goes_away_without_a_vote_can_be_revealed() {
         joules: None,
         is_sealed: true,
     };
-    let generation = program.state.history.generation;
+    let generation = program.state.ui.history.generation;
     program.happens(Event::History(HistoryEvent::Listed { generation, entries: vec![entry], more: false }));
     program.act(Action::Reveal);
     assert!(matches!(program.act(Action::Confirm(true))[..], [Effect::Reveal(4)]));
@@ -572,17 +572,17 @@ fn a_record_of_the_history_opens_on_the_screen() {
         joules: None,
         is_sealed: false,
     };
-    let generation = program.state.history.generation;
+    let generation = program.state.ui.history.generation;
     program.happens(Event::History(HistoryEvent::Listed { generation, entries: vec![entry], more: false }));
     assert_eq!(program.act(Action::Choose), [Effect::GetRecord(4)]);
     let body = serde_json::json!({ "turns": [{ "role": "user", "text": "why?" }], "text": "Because" });
     let record = Record { id: 4, ..Record::new(Kind::Run, 0, "why?".to_owned(), body) };
     program.happens(Event::History(HistoryEvent::Record(Some(Box::new(record)))));
-    let Some(Overlay::Record { title, text, .. }) = &program.state.overlay else { panic!("nothing opened") };
+    let Some(Overlay::Record { title, text, .. }) = &program.state.ui.overlay else { panic!("nothing opened") };
     assert_eq!(title, "run 4");
     assert!(text.contains("why?") && text.contains("Because"), "{text}");
     program.act(Action::Back);
-    assert!(program.state.overlay.is_none());
+    assert!(program.state.ui.overlay.is_none());
     program.happens(Event::History(HistoryEvent::Record(None)));
-    assert!(program.state.overlay.is_none());
+    assert!(program.state.ui.overlay.is_none());
 }

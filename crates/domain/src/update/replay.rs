@@ -21,9 +21,9 @@ pub(super) fn replayed(state: &mut State, frame: Frame) -> Vec<Effect> {
     }
     sample.at = Moment { uptime: Duration::from_millis(uptime_ms), unix };
     let (now, interval) = (sample.at.uptime, sample.elapsed);
-    let mut before = std::mem::take(&mut state.fleet.sessions);
+    let mut before = std::mem::take(&mut state.sessions);
     let (history, ticks) = (state.history(), state.machine.cpu.ticks());
-    state.fleet.sessions = sessions
+    state.sessions = sessions
         .iter()
         .map(|seen| {
             let place = before.iter().position(|session| session.id == seen.id);
@@ -36,7 +36,7 @@ pub(super) fn replayed(state: &mut State, frame: Frame) -> Vec<Effect> {
         .collect();
     list_sessions(state);
     let effects = sample::sampled(state, sample, now);
-    for (session, seen) in state.fleet.sessions.iter_mut().zip(&sessions) {
+    for (session, seen) in state.sessions.iter_mut().zip(&sessions) {
         (session.figures.energy, session.figures.metered) = (seen.energy.clone(), seen.metered);
     }
     effects

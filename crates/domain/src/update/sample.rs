@@ -12,7 +12,8 @@ use crate::fleet_view;
 use crate::machine::Sample;
 use crate::plan;
 use crate::session::{Phase, Session};
-use crate::state::{Focus, Overlay, State};
+use crate::state::State;
+use crate::ui::{Focus, Overlay};
 use crate::units::Bytes;
 
 /// Take a sample: each series gets one point, so that all graphs share their time. `now` is the time by the clock that
@@ -22,7 +23,7 @@ pub(super) fn sampled(state: &mut State, mut sample: Box<Sample>, now: Duration)
     let mut effects = attribute(state, &sample, now);
     let elapsed = sample.elapsed.as_secs_f64();
     let mut throughput = 0.0;
-    for session in &mut state.fleet.sessions {
+    for session in &mut state.sessions {
         let process = session.pid.and_then(|pid| sample.processes.iter().find(|process| process.pid == pid));
         session.process = process.copied();
         session.gpu_memory = session.pid.and_then(|pid| gpu_memory(&sample, pid));
@@ -38,7 +39,7 @@ pub(super) fn sampled(state: &mut State, mut sample: Box<Sample>, now: Duration)
     graphs::record(state, &sample, throughput);
     state.machine.sample = Some(sample);
     // Figures have moved; a prompt that is being written keeps its session whatever the filter says.
-    if state.fleet.focus == Focus::Table {
+    if state.ui.fleet.focus == Focus::Table {
         list_sessions(state);
     } else {
         foreign::list(state);
@@ -73,7 +74,7 @@ fn gpu_memory(sample: &Sample, pid: u32) -> Option<Bytes> {
 
 /// Sessions that waited for the first reading of the memory are admitted now, or refused.
 fn queued(state: &mut State) -> Vec<Effect> {
-    let waiting: Vec<_> = state.fleet.sessions.iter().filter(|session| session.phase == Phase::Queued).collect();
+    let waiting: Vec<_> = state.sessions.iter().filter(|session| session.phase == Phase::Queued).collect();
     let waiting: Vec<_> = waiting.into_iter().map(|session| (session.id, session.planned)).collect();
     let mut effects = Vec::new();
     for (id, planned) in waiting {
@@ -82,7 +83,7 @@ fn queued(state: &mut State) -> Vec<Effect> {
             Err(refusal) => {
                 if let Some(session) = state.session(id) {
                     let (model, settings) = (session.model.id.clone(), Box::new(session.settings));
-                    state.overlay = Some(Overlay::Refused { model, settings, refusal });
+                    state.ui.overlay = Some(Overlay::Refused { model, settings, refusal });
                 }
                 remove(state, id);
             }

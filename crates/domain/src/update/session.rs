@@ -16,7 +16,8 @@ use crate::plan::{self, Claim};
 use crate::preset::{conversation, over};
 use crate::session::{End, Figures, Phase, Session, SessionId, Step, Turn, WorkerId};
 use crate::settings::SessionSettings;
-use crate::state::{State, Tab};
+use crate::state::State;
+use crate::ui::Tab;
 
 /// Start a model.
 pub(super) fn start(state: &mut State, id: &str, settings: SessionSettings, force: Force) -> Outcome {
@@ -50,12 +51,12 @@ pub(super) fn start(state: &mut State, id: &str, settings: SessionSettings, forc
 /// Put a session on the list. It has no worker yet.
 pub(super) fn create(state: &mut State, model: Arc<Model>, settings: SessionSettings) -> SessionId {
     let id = SessionId(next_id(state));
-    let n_same = state.fleet.sessions.iter().filter(|session| session.model.id == model.id).count();
+    let n_same = state.sessions.iter().filter(|session| session.model.id == model.id).count();
     let name = if n_same == 0 { model.name.clone() } else { format!("{} #{}", model.name, n_same + 1) };
     let mut session = Session::new(id, WorkerId(0), model, name, settings, state.history());
     session.planned = plan::plan(&session.model, &session.settings);
     session.since = state.now;
-    state.fleet.sessions.push(session);
+    state.sessions.push(session);
     list_sessions(state);
     id
 }
@@ -102,7 +103,7 @@ fn idle_threads(state: &State, id: SessionId) -> u32 {
 }
 
 fn claims(state: &State) -> Vec<Claim> {
-    let busy = state.fleet.sessions.iter().filter(|session| session.is_busy());
+    let busy = state.sessions.iter().filter(|session| session.is_busy());
     busy.map(|session| Claim { session: session.id, fixed: session.settings.threads }).collect()
 }
 
@@ -110,7 +111,7 @@ fn claims(state: &State) -> Vec<Claim> {
 pub(super) fn share_threads(state: &mut State) -> Vec<Effect> {
     let shares = plan::share_threads(state.thread_limit(), &claims(state));
     let mut effects = Vec::new();
-    for session in &mut state.fleet.sessions {
+    for session in &mut state.sessions {
         let share = shares.iter().find(|share| share.0 == session.id).map_or(0, |share| share.1);
         // Who has answered holds none, yet its figures are those of the threads that it had.
         if share > 0 {
@@ -128,7 +129,7 @@ pub(super) fn share_threads(state: &mut State) -> Vec<Effect> {
 
 /// Send what stands in the chosen session's prompt. A session that still loads gets it when it is ready.
 pub(super) fn send(state: &mut State) -> Vec<Effect> {
-    let Some(chosen) = state.fleet.chosen else { return Vec::new() };
+    let Some(chosen) = state.ui.fleet.chosen else { return Vec::new() };
     let Some(session) = state.session(chosen) else { return Vec::new() };
     let waits = match &session.phase {
         Phase::Ready => false,
@@ -142,12 +143,12 @@ pub(super) fn send(state: &mut State) -> Vec<Effect> {
             return Vec::new();
         }
     };
-    let Some(prompt) = state.fleet.prompts.get_mut(&chosen).filter(|prompt| !prompt.text().trim().is_empty()) else {
+    let Some(prompt) = state.ui.fleet.prompts.get_mut(&chosen).filter(|prompt| !prompt.text().trim().is_empty()) else {
         return Vec::new();
     };
     let text = prompt.take();
-    state.fleet.scroll = 0;
-    state.fleet.tab = Tab::Conversation;
+    state.ui.fleet.scroll = 0;
+    state.ui.fleet.tab = Tab::Conversation;
     let Some(session) = find(state, chosen) else { return Vec::new() };
     session.turns.push(Turn::said(Role::User, text));
     history::open_draft(state, chosen);
@@ -386,19 +387,19 @@ pub(super) fn remove(state: &mut State, id: SessionId) {
     // What it did since the last tick is no stranger's.
     let is_pending = state.session(id).is_some_and(|session| session.timer.is_pending());
     state.attribution.lost_tenant |= is_pending;
-    state.fleet.sessions.retain(|session| session.id != id);
-    state.fleet.prompts.remove(&id);
+    state.sessions.retain(|session| session.id != id);
+    state.ui.fleet.prompts.remove(&id);
     list_sessions(state);
 }
 
 /// The processes to be sampled.
 pub(super) fn watch(state: &State) -> Effect {
-    let sessions = state.fleet.sessions.iter().filter_map(|session| session.pid);
+    let sessions = state.sessions.iter().filter_map(|session| session.pid);
     Effect::Watch { pids: sessions.chain(state.bench.pids()).collect() }
 }
 
 pub(super) fn find(state: &mut State, id: SessionId) -> Option<&mut Session> {
-    state.fleet.sessions.iter_mut().find(|session| session.id == id)
+    state.sessions.iter_mut().find(|session| session.id == id)
 }
 
 impl Turn {

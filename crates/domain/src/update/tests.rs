@@ -15,7 +15,7 @@ use crate::machine::{Core, Host, Memory, Process, Sample};
 use crate::model::{Format, Model, ModelFile, Outcome, Status, Store};
 use crate::session::{End, Phase, Step, WorkerId};
 use crate::settings::Settings;
-use crate::state::{Focus, Overlay, Screen};
+use crate::ui::{Focus, Overlay, Screen};
 use crate::units::{Bytes, Ratio};
 use crate::{Action, Effect, Event, Moment, State};
 
@@ -71,7 +71,7 @@ impl Program {
     /// Start the model of this name and have it load; gives its worker.
     pub(super) fn ready(&mut self, name: &str) -> WorkerId {
         self.command(start(name));
-        let worker = self.state.fleet.sessions.last().unwrap().worker;
+        let worker = self.state.sessions.last().unwrap().worker;
         self.happens(Event::Worker(worker, WorkerEvent::Spawned { pid: 1000 + worker.0 as u32 }));
         self.said(worker, loaded());
         worker
@@ -163,9 +163,9 @@ fn a_conversation_from_the_library_to_the_answer() {
     program.act(Action::Move(1));
     let effects = program.act(Action::Choose);
     assert!(matches!(&effects[..], [Effect::Spawn { model, load, .. }] if model.name == "beta" && load.n_threads == 2));
-    assert_eq!(program.state.screen, Screen::Fleet);
-    assert_eq!(program.state.fleet.focus, Focus::Prompt);
-    let worker = program.state.fleet.sessions[0].worker;
+    assert_eq!(program.state.ui.screen, Screen::Fleet);
+    assert_eq!(program.state.ui.fleet.focus, Focus::Prompt);
+    let worker = program.state.sessions[0].worker;
 
     // What is sent while the model loads is answered when it is ready.
     program.type_in("hello");
@@ -176,14 +176,14 @@ fn a_conversation_from_the_library_to_the_answer() {
     let asked = generate(&effects).unwrap();
     let Prompt::Chat(messages) = &asked.prompt else { panic!("no chat") };
     assert_eq!(messages[0].content, "hello");
-    assert_eq!(program.state.fleet.sessions[0].threads, 2);
+    assert_eq!(program.state.sessions[0].threads, 2);
 
     program.said(worker, text(asked.id, Channel::Reasoning, "hm", 1));
     assert_eq!(program.phase(worker), &Phase::Busy { generation: asked.id, step: Step::Reasoning });
     program.said(worker, text(asked.id, Channel::Answer, "hi", 2));
     program.said(worker, text(asked.id + 100, Channel::Answer, "from another generation", 2));
     program.said(worker, finished(asked.id, Finish::Stop));
-    let session = &program.state.fleet.sessions[0];
+    let session = &program.state.sessions[0];
     assert_eq!(session.phase, Phase::Ready);
     assert_eq!(session.threads, 0);
     let turn = session.turns.last().unwrap();
@@ -204,8 +204,7 @@ fn threads_are_shared_out_anew_when_one_begins_and_when_one_ends() {
     let one = program.ready("alpha");
     let first = program.ask("a");
     let two = program.ready("beta");
-    let threads =
-        |program: &Program| program.state.fleet.sessions.iter().map(|session| session.threads).collect::<Vec<_>>();
+    let threads = |program: &Program| program.state.sessions.iter().map(|session| session.threads).collect::<Vec<_>>();
     assert_eq!(threads(&program), [2, 0]);
     program.type_in("b");
     let effects = program.act(Action::Send);
@@ -234,14 +233,14 @@ fn memory_is_admitted_against_what_is_left() {
     // The test's models have no header, so they are expected to need nothing: only a budget that is overdrawn refuses.
     program.state.settings.budget.reserve = Bytes(0);
     program.ready("alpha");
-    program.state.fleet.sessions[0].planned.weights = Bytes(60_000_000_000);
+    program.state.sessions[0].planned.weights = Bytes(60_000_000_000);
     let needed = crate::session::Plan { weights: Bytes(5_000_000_000), ..Default::default() };
     let refusal = crate::plan::admit(&program.state, needed).unwrap_err();
     assert_eq!((refusal.free, refusal.promised), (Bytes(4_000_000_000), Bytes(60_000_000_000)));
     // What the session already holds is no longer available, and so is not promised once more.
     let mut sample = sample(2, 20_000_000_000);
     sample.processes = vec![Process {
-        pid: 1000 + program.state.fleet.sessions[0].worker.0 as u32,
+        pid: 1000 + program.state.sessions[0].worker.0 as u32,
         anonymous: Bytes(50_000_000_000),
         ..Process::default()
     }];
@@ -257,7 +256,7 @@ fn a_session_waits_for_the_first_reading_of_the_memory() {
     let mut program = Program::new();
     let effects = program.act(Action::Choose);
     assert!(effects.is_empty());
-    assert_eq!(program.state.fleet.sessions[0].phase, Phase::Queued);
+    assert_eq!(program.state.sessions[0].phase, Phase::Queued);
     let effects = program.happens(Event::Sample(Box::new(sample(2, 64_000_000_000))));
     assert!(matches!(&effects[..], [Effect::Spawn { .. }]));
 }
@@ -275,7 +274,7 @@ fn escape_cancels_and_the_session_stays_usable() {
     assert_eq!(program.phase(worker), &Phase::Busy { generation, step: Step::Cancelling });
     program.said(worker, finished(generation, Finish::Cancelled));
     assert_eq!(program.phase(worker), &Phase::Ready);
-    assert_eq!(program.state.fleet.sessions[0].turns.last().unwrap().text, "Once upon");
+    assert_eq!(program.state.sessions[0].turns.last().unwrap().text, "Once upon");
     program.ask("again");
 }
 
@@ -285,17 +284,17 @@ fn stopping_a_busy_session_is_asked_once() {
     let worker = program.ready("alpha");
     program.ask("a");
     assert!(program.act(Action::Stop).is_empty());
-    assert!(matches!(program.state.overlay, Some(Overlay::Confirm { .. })));
+    assert!(matches!(program.state.ui.overlay, Some(Overlay::Confirm { .. })));
     program.act(Action::Confirm(false));
-    assert!(program.state.overlay.is_none());
+    assert!(program.state.ui.overlay.is_none());
     program.act(Action::Stop);
     let effects = program.act(Action::Confirm(true));
     assert_eq!(effects[0], Effect::Stop { worker });
     assert!(matches!(&effects[1..], [Effect::Remember { .. }]), "{effects:?}");
     let exited = WorkerEvent::Exited { reason: "stopped".into(), expected: true, hint: None };
     program.happens(Event::Worker(worker, exited));
-    assert!(program.state.fleet.sessions.is_empty());
-    assert!(program.state.fleet.chosen.is_none());
+    assert!(program.state.sessions.is_empty());
+    assert!(program.state.ui.fleet.chosen.is_none());
 }
 
 #[test]
@@ -306,21 +305,21 @@ fn a_killed_worker_costs_its_session_and_a_restart_keeps_the_conversation() {
     program.said(old, text(generation, Channel::Answer, "half an ans", 3));
     let reason = "worker killed by signal 9 (KILL)";
     program.happens(Event::Worker(old, WorkerEvent::Exited { reason: reason.into(), expected: false, hint: None }));
-    let session = &program.state.fleet.sessions[0];
+    let session = &program.state.sessions[0];
     assert_eq!(session.phase, Phase::Failed { reason: reason.into(), hint: None });
     assert_eq!(session.turns.last().unwrap().end, Some(End::failed(reason)));
     assert_eq!(session.turns.len(), 2);
 
-    assert_eq!(program.state.fleet.focus, Focus::Table, "where it can be restarted");
+    assert_eq!(program.state.ui.fleet.focus, Focus::Table, "where it can be restarted");
     let effects = program.act(Action::Restart);
     assert!(matches!(&effects[..], [Effect::Spawn { .. }]));
-    let new = program.state.fleet.sessions[0].worker;
+    let new = program.state.sessions[0].worker;
     assert_ne!(old, new);
     // The old worker's words are no longer heard.
     program.said(old, loaded());
     assert!(matches!(program.phase(new), Phase::Loading { .. }));
     program.said(new, loaded());
-    let session = &program.state.fleet.sessions[0];
+    let session = &program.state.sessions[0];
     assert_eq!(session.phase, Phase::Ready);
     assert_eq!(session.turns.last().unwrap().text, "half an ans");
 }
@@ -332,13 +331,13 @@ fn leaving_asks_while_sessions_run() {
     let mut program = Program::sampled(2, 64_000_000_000);
     program.ready("alpha");
     assert!(program.act(Action::Quit).is_empty());
-    assert!(matches!(program.state.overlay, Some(Overlay::Confirm { .. })));
+    assert!(matches!(program.state.ui.overlay, Some(Overlay::Confirm { .. })));
     let mut program = Program::sampled(2, 64_000_000_000);
     program.ready("alpha");
     program.ask("a");
     assert!(program.act(Action::Quit).is_empty());
     assert_eq!(program.act(Action::Confirm(true)), [Effect::Quit]);
-    assert!(program.state.leaving);
+    assert!(program.state.ui.leaving);
 }
 
 #[test]
@@ -347,23 +346,23 @@ fn the_palette_runs_what_it_finds() {
     program.act(Action::Palette);
     program.type_in("theme light");
     program.act(Action::Choose);
-    assert_eq!(program.state.theme, "light");
+    assert_eq!(program.state.ui.theme, "light");
     program.ready("alpha");
     program.act(Action::Palette);
     program.type_in("set temperature 0.6");
     program.act(Action::Choose);
-    assert_eq!(program.state.fleet.sessions[0].settings.sampling.temperature, Some(0.6));
+    assert_eq!(program.state.sessions[0].settings.sampling.temperature, Some(0.6));
     program.act(Action::Palette);
     program.type_in("set temperature hot");
     program.act(Action::Choose);
-    let notice = program.state.notices.back().unwrap();
+    let notice = program.state.ui.notices.back().unwrap();
     assert!(notice.is_error && notice.text.contains("must be a number from 0 to 10"), "{}", notice.text);
     // The same once more is not said twice.
     program.act(Action::Palette);
     program.type_in("set temperature hot");
-    let n_before = program.state.notices.len();
+    let n_before = program.state.ui.notices.len();
     program.act(Action::Choose);
-    assert_eq!(program.state.notices.len(), n_before);
+    assert_eq!(program.state.ui.notices.len(), n_before);
 }
 
 #[test]
@@ -373,7 +372,7 @@ fn the_form_starts_with_what_it_shows() {
     program.act(Action::Edit(Edit::DeleteToStart));
     program.type_in("lots");
     program.act(Action::Choose);
-    let Some(Overlay::Form(form)) = &program.state.overlay else { panic!("no form") };
+    let Some(Overlay::Form(form)) = &program.state.ui.overlay else { panic!("no form") };
     assert!(form.error.as_ref().unwrap().starts_with("must be a whole number"));
     program.act(Action::Edit(Edit::DeleteToStart));
     program.type_in("256");
@@ -390,14 +389,14 @@ fn one_sample_is_one_point_in_every_series() {
     program.happens(Event::Sample(Box::new(sample(2, 64_000_000_000))));
     program.said(worker, text(generation, Channel::Answer, "x", 40));
     program.happens(Event::Sample(Box::new(sample(2, 64_000_000_000))));
-    let session = &program.state.fleet.sessions[0];
+    let session = &program.state.sessions[0];
     // The first token's time is the prompt's.
     assert_eq!(session.throughput.window(9, 0).collect::<Vec<_>>(), [Some(29.0), Some(10.0)]);
     assert_eq!(session.power.last(), None, "no sensor is no zero");
     assert_eq!(program.state.machine.throughput.window(2, 0).collect::<Vec<_>>(), [Some(30.0), Some(10.0)]);
     program.act(Action::Freeze);
     program.happens(Event::Sample(Box::new(sample(2, 64_000_000_000))));
-    assert_eq!(program.state.machine.frozen, Some(1));
+    assert_eq!(program.state.ui.machine.frozen, Some(1));
 }
 
 /// Start the model of this id as it is.
@@ -434,13 +433,13 @@ proptest! {
                 _ => { program.act(action); }
             }
             let state = &program.state;
-            let busy: Vec<_> = state.fleet.sessions.iter().filter(|session| session.is_busy()).collect();
-            let threads: u32 = state.fleet.sessions.iter().map(|session| session.threads).sum();
+            let busy: Vec<_> = state.sessions.iter().filter(|session| session.is_busy()).collect();
+            let threads: u32 = state.sessions.iter().map(|session| session.threads).sum();
             prop_assert!(threads <= state.thread_limit().max(busy.len() as u32));
             prop_assert!(busy.iter().all(|session| session.threads >= 1));
-            prop_assert!(state.fleet.chosen.is_none_or(|chosen| state.session(chosen).is_some()));
-            prop_assert!(state.library.rows.iter().all(|row| *row < state.library.models.len()));
-            prop_assert!(state.library.chosen <= state.library.rows.len().saturating_sub(1));
+            prop_assert!(state.ui.fleet.chosen.is_none_or(|chosen| state.session(chosen).is_some()));
+            prop_assert!(state.ui.library.rows.iter().all(|row| *row < state.library.models.len()));
+            prop_assert!(state.ui.library.chosen <= state.ui.library.rows.len().saturating_sub(1));
         }
     }
 }
@@ -496,16 +495,16 @@ fn remembered(effects: &[Effect]) -> Option<Outcome> {
 fn what_the_check_refuses_is_tried_on_a_key_and_its_end_remembered() {
     let mut program = refused();
     assert!(program.act(Action::Choose).is_empty());
-    assert!(matches!(&program.state.overlay, Some(Overlay::TryAnyway { model, .. }) if model == "beta"));
+    assert!(matches!(&program.state.ui.overlay, Some(Overlay::TryAnyway { model, .. }) if model == "beta"));
     // Leaving it starts nothing.
-    assert!(program.act(Action::Back).is_empty() && program.state.fleet.sessions.is_empty());
+    assert!(program.act(Action::Back).is_empty() && program.state.sessions.is_empty());
     program.act(Action::Choose);
     let effects = program.act(Action::Force);
     assert!(
         matches!(&effects[..], [Effect::Spawn { model, .. }] if model.is_runnable() && model.overridden.is_some()),
         "{effects:?}"
     );
-    let worker = program.state.fleet.sessions[0].worker;
+    let worker = program.state.sessions[0].worker;
     program.happens(Event::Worker(worker, WorkerEvent::Spawned { pid: 7 }));
     program.happens(Event::Worker(worker, WorkerEvent::Logged("GGML_ASSERT failed".into())));
     let hint = Some("see the log".to_owned());
@@ -521,7 +520,7 @@ fn a_try_that_answers_or_is_refused_is_remembered_once() {
     let mut program = refused();
     program.act(Action::Choose);
     program.act(Action::Force);
-    let worker = program.state.fleet.sessions[0].worker;
+    let worker = program.state.sessions[0].worker;
     program.happens(Event::Worker(worker, WorkerEvent::Spawned { pid: 7 }));
     program.said(worker, loaded());
     for expected in [Some(Outcome::Ran), None] {

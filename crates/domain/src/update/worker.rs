@@ -15,7 +15,8 @@ use crate::model::Outcome;
 use crate::plan;
 use crate::session::{End, Phase, Session, SessionId, Step, WorkerId};
 use crate::settings;
-use crate::state::{Focus, State};
+use crate::state::State;
+use crate::ui::Focus;
 
 /// The most lines of a worker's log that are kept.
 const MAX_LOG: usize = 200;
@@ -49,7 +50,7 @@ pub(super) fn heard(state: &mut State, worker: WorkerId, event: WorkerEvent) -> 
 fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
     let now = state.now;
     let fold = state.settings.ui.fold_reasoning;
-    let races = state.session(id).zip(state.race.race.as_ref()).is_some_and(|(session, race)| race.has(session));
+    let races = state.session(id).zip(state.race.as_ref()).is_some_and(|(session, race)| race.has(session));
     let Some(session) = find(state, id) else { return Vec::new() };
     match said {
         Said::Hello(hello) => {
@@ -219,8 +220,8 @@ fn exited(state: &mut State, id: SessionId, reason: String, expected: bool, hint
         session.since = now;
         effects.extend(history::remember_answer(state, id));
         // Where it can be restarted: what was typed stays in the editor.
-        if state.fleet.chosen == Some(id) {
-            state.fleet.focus = Focus::Table;
+        if state.ui.fleet.chosen == Some(id) {
+            state.ui.fleet.focus = Focus::Table;
         }
     }
     effects.push(watch(state));

@@ -22,7 +22,7 @@ const MAX_STEPS: usize = 1 << 14;
 
 /// Take the next step of each column.
 pub(in super::super) fn advance(state: &mut State) -> Vec<Effect> {
-    let Some(mut race) = state.race.race.take() else { return Vec::new() };
+    let Some(mut race) = state.race.take() else { return Vec::new() };
     let mut effects = Vec::new();
     // Without a reading of the memory nothing is admitted.
     if race.is_running() && !race.awaits_shuffle && state.machine.sample.is_some() {
@@ -35,8 +35,8 @@ pub(in super::super) fn advance(state: &mut State) -> Vec<Effect> {
         if race.pace == Pace::Together {
             effects.extend(pace(state, &mut race));
             if race.pace == Pace::Held && race.is_running() {
-                state.race.race = Some(race);
-                state.race.face = Face::Lockstep;
+                state.race = Some(race);
+                state.ui.race.face = Face::Lockstep;
                 super::part(state);
                 return effects;
             }
@@ -44,15 +44,15 @@ pub(in super::super) fn advance(state: &mut State) -> Vec<Effect> {
         if !race.is_running() {
             let record = race.record(history::now_ms(state));
             effects.extend(history::remember(state, record, race.at.uptime, Some(race.draft.id)));
-            state.race.race = Some(race);
+            state.race = Some(race);
             // The ends are of no more interest than the begins now, and from there they can be compared.
-            state.race.scroll.get_or_insert(0);
+            state.ui.race.scroll.get_or_insert(0);
             super::compare(state);
             super::part(state);
             return effects;
         }
     }
-    state.race.race = Some(race);
+    state.race = Some(race);
     effects
 }
 
@@ -257,5 +257,5 @@ pub(super) fn loaded_session(state: &State, entry: &Entry, taken: &[SessionId]) 
             && session.settings == wanted
             && !taken.contains(&session.id)
     };
-    state.fleet.sessions.iter().find(fits).map(|session| session.id)
+    state.sessions.iter().find(fits).map(|session| session.id)
 }
