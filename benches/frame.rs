@@ -28,7 +28,7 @@ fn frame(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("frame");
     let streaming = fixture::crowded(8, 10_000);
     let mut one_paragraph = streaming.clone();
-    for session in &mut one_paragraph.sessions {
+    for session in &mut one_paragraph.domain.sessions {
         if let Some(turn) = session.turns.last_mut() {
             turn.text = "token ".repeat(10_000);
         }
@@ -62,7 +62,7 @@ fn frame(criterion: &mut Criterion) {
         let mut count = 0_u32;
         bencher.iter(|| {
             count += 1;
-            if let Some(turn) = state.sessions.first_mut().and_then(|session| session.turns.last_mut()) {
+            if let Some(turn) = state.domain.sessions.first_mut().and_then(|session| session.turns.last_mut()) {
                 turn.text.truncate(20_000);
                 turn.text.push_str(if count.is_multiple_of(2) { "odd" } else { "even" });
             }
@@ -86,7 +86,7 @@ fn library_of_many(group: &mut Group<'_>, state: &State, theme: &Theme, keys: &K
     let area = Rect::new(0, 0, 200, 50);
     let mut state = state.clone();
     state.ui.screen = Screen::Library;
-    let Some(model) = state.library.models.first().cloned() else { return };
+    let Some(model) = state.domain.library.models.first().cloned() else { return };
     let models = (0..MODELS).map(|number| {
         let name = format!("{}-{number:05}", model.name);
         Arc::new(Model { id: format!("folder:/models/{name}.gguf"), name, ..Model::clone(&model) })

@@ -16,7 +16,7 @@ fn main() -> io::Result<()> {
     let Some(mut state) = fixture::scene(&name) else {
         return Err(io::Error::other(format!("no such scene; there are {}", fixture::SCENES.join(", "))));
     };
-    state.settings.ui.graphs = match arguments.next().as_deref() {
+    state.domain.settings.ui.graphs = match arguments.next().as_deref() {
         Some("ascii") => GraphStyle::Ascii,
         Some("block") => GraphStyle::Block,
         _ => GraphStyle::Braille,

@@ -26,7 +26,7 @@ fn main() {
         return;
     };
     let mut state = fixture::scene("foreign").unwrap();
-    let baselines = state.attribution.baselines.known.clone();
+    let baselines = state.domain.attribution.baselines.known.clone();
     assert!(baselines.iter().any(|known| known.idle == Idle::Loaded));
     let mut recorder = Recorder::create(&file, Duration::from_secs(1)).unwrap();
     for second in 0..SECONDS {
@@ -36,7 +36,7 @@ fn main() {
         let (first, second_one) = (second % 90 < 50, (30..75).contains(&(second % 90)));
         let load = f64::from(u8::from(first)) * 0.5 + f64::from(u8::from(second_one)) * 0.3;
         for (index, busy) in [first, second_one].into_iter().enumerate() {
-            let session = &mut state.sessions[index];
+            let session = &mut state.domain.sessions[index];
             let (generation, step) = (u64::from(second / 90) + 1, Step::Answer);
             session.phase = if busy { Phase::Busy { generation, step } } else { Phase::Ready };
             session.threads = if busy { 4 } else { 0 };
@@ -55,7 +55,7 @@ fn main() {
             }
             session.n_past = 200 + (second % 90) * 40;
         }
-        let processes = state.sessions.iter().filter_map(|session| {
+        let processes = state.domain.sessions.iter().filter_map(|session| {
             let share = Ratio(if session.is_busy() { 0.35 } else { 0.0 });
             session.process.map(|process| domain::machine::Process {
                 cpu_share: Some(share),
@@ -64,7 +64,7 @@ fn main() {
             })
         });
         let processes: Vec<_> = processes.collect();
-        let sample = state.machine.sample.as_mut().unwrap();
+        let sample = state.domain.machine.sample.as_mut().unwrap();
         sample.at.uptime = Duration::from_secs(u64::from(second) + 600);
         sample.at.unix = 1_764_000_000 + i64::from(second);
         sample.cpu = Some(Ratio(0.15 + load * 0.7 + 0.05 * wave(3.0)));
@@ -79,7 +79,7 @@ fn main() {
             power.watts = Figure::measured(Watts(watts), power.name.clone());
             power.energy = Some(Joules(watts));
         }
-        let used = state.sessions.iter().take(3).map(|session| session.gpu_memory.unwrap_or_default());
+        let used = state.domain.sessions.iter().take(3).map(|session| session.gpu_memory.unwrap_or_default());
         let held: Vec<_> = processes.iter().map(|process| process.pid).zip(used).collect();
         for gpu in &mut sample.gpus {
             gpu.usage = Figure::measured(Ratio(load), "nvml");

@@ -148,8 +148,8 @@ fn show(arguments: &cli::Show, settings: Settings, out: &mut impl Write) -> io::
             let all = library::list(&settings.library, &library::Env::read()).models;
             openness.refresh(std::slice::from_ref(&model), &all);
             let mut state = glance(settings);
-            state.library.openness = openness;
-            state.library.take_measured(taffrail::app::history::measured());
+            state.domain.library.openness = openness;
+            state.domain.library.take_measured(taffrail::app::history::measured());
             cli::show::run(&state, &model, arguments.json, Clock::start().now().unix, out).map(|()| Exit::Done)
         }
         Err(exit) => Ok(exit),
@@ -201,7 +201,8 @@ fn top(arguments: &cli::top::Top, settings: &Settings, out: &mut impl Write) -> 
 }
 
 fn doctor(arguments: &cli::doctor::Doctor, loaded: &config::Loaded, out: &mut impl Write) -> io::Result<Exit> {
-    let sample = survey::survey(loaded.settings.clone()).machine.sample.map(|sample| *sample).unwrap_or_default();
+    let sample =
+        survey::survey(loaded.settings.clone()).domain.machine.sample.map(|sample| *sample).unwrap_or_default();
     let bandwidth =
         if arguments.bandwidth { Some(survey::bandwidth(&sample)) } else { survey::kept_bandwidth().map(Ok) };
     let findings = cli::doctor::Findings {

@@ -120,19 +120,19 @@ fn walk_html(place: &str, page: &str) -> usize {
 
 fn race() -> (State, Value) {
     let state = scene("race").unwrap();
-    let document = domain::race::export::document(state.race.as_ref().unwrap());
+    let document = domain::race::export::document(state.domain.race.as_ref().unwrap());
     (state, document)
 }
 
 #[test]
 fn every_json_document_has_grades() {
     let fleet = scene("fleet").unwrap();
-    let with_energy = fleet.sessions.iter().map(|session| answer::document(&fleet, session));
+    let with_energy = fleet.domain.sessions.iter().map(|session| answer::document(&fleet, session));
     let answers: Vec<Value> = with_energy.collect();
     assert!(walk("run", &Value::from(answers)) > 0);
     assert!(walk("race", &race().1) > 0);
     let benched = scene("bench").unwrap();
-    assert!(walk("bench", &domain::bench::document(&benched.bench)) > 0);
+    assert!(walk("bench", &domain::bench::document(&benched.domain.bench)) > 0);
     for scene_name in ["machine", "top-sessions", "fleet"] {
         let state = scene(scene_name).unwrap();
         let mut out = Vec::new();
@@ -144,10 +144,10 @@ fn every_json_document_has_grades() {
 #[test]
 fn what_is_known_of_a_model_has_grades() {
     let mut state = scene("library").unwrap();
-    let model = state.library.models[0].clone();
+    let model = state.domain.library.models[0].clone();
     let joules = Graded { value: 0.41, grade: Some(Grade::Apportioned), relative: Some(0.2) };
-    state.library.measured.insert(model.id.clone(), 40.0);
-    state.library.measured_joules.insert(model.id.clone(), joules);
+    state.domain.library.measured.insert(model.id.clone(), 40.0);
+    state.domain.library.measured_joules.insert(model.id.clone(), joules);
     let mut out = Vec::new();
     show::run(&state, &model, true, 1_700_000_000, &mut out).unwrap();
     assert!(walk("show", &serde_json::from_slice(&out).unwrap()) > 0);
@@ -155,13 +155,13 @@ fn what_is_known_of_a_model_has_grades() {
     let measured = HashMap::from([(model.id.clone(), latest)]);
     let options = ls::Options { json: true, measured, ..ls::Options::default() };
     let mut out = Vec::new();
-    ls::run(&state.library.models, &[], &state.library.openness.table, &options, &mut out).unwrap();
+    ls::run(&state.domain.library.models, &[], &state.domain.library.openness.table, &options, &mut out).unwrap();
     assert!(walk("ls", &serde_json::from_slice(&out).unwrap()) > 0);
 }
 
 #[test]
 fn what_is_found_has_grades() {
-    let sample = scene("machine").unwrap().machine.sample.unwrap();
+    let sample = scene("machine").unwrap().domain.machine.sample.unwrap();
     let findings = doctor::Findings { sample: *sample, ..doctor::Findings::default() };
     let mut out = Vec::new();
     doctor::run(&doctor::Doctor { json: true, ..doctor::Doctor::default() }, &findings, &mut out).unwrap();
@@ -183,10 +183,10 @@ fn a_recording_has_grades() {
 fn every_table_of_a_bench_has_grades() {
     let state = scene("bench").unwrap();
     let mut out = Vec::new();
-    bench::write_csv(&state.bench, &mut out).unwrap();
+    bench::write_csv(&state.domain.bench, &mut out).unwrap();
     assert!(walk_csv("bench --csv", &String::from_utf8(out).unwrap()) > 0);
     let mut out = Vec::new();
-    bench::write_markdown(&state.bench, &mut out).unwrap();
+    bench::write_markdown(&state.domain.bench, &mut out).unwrap();
     let text = String::from_utf8(out).unwrap();
     let place = text.lines().next().unwrap().split('|').position(|head| head.trim() == "J/tok").unwrap();
     for line in text.lines().skip(2) {
@@ -213,7 +213,7 @@ fn what_is_looked_at_has_grades() {
 /// A record of each kind, with and without a grade that was kept.
 fn records() -> Vec<Record> {
     let fleet = scene("fleet").unwrap();
-    let session = fleet.sessions.iter().find(|session| session.figures.energy.value().is_some()).unwrap();
+    let session = fleet.domain.sessions.iter().find(|session| session.figures.energy.value().is_some()).unwrap();
     let suite = serde_json::json!({
         "schema": "taffrail/suite/1",
         "models": [
@@ -224,7 +224,7 @@ fn records() -> Vec<Record> {
     let bodies = [
         (Kind::Run, answer::document(&fleet, session)),
         (Kind::Race, race().1),
-        (Kind::Bench, domain::bench::document(&scene("bench").unwrap().bench)),
+        (Kind::Bench, domain::bench::document(&scene("bench").unwrap().domain.bench)),
         (Kind::Suite, suite),
     ];
     let grades = [Some(Grade::Measured), Some(Grade::Apportioned), Some(Grade::Estimated), None];

@@ -28,7 +28,7 @@ fn resident() -> u64 {
 #[test]
 fn a_day_of_readings_keeps_the_memory_flat() {
     let recorded = Frame::of(&fixture::crowded(8, 100)).unwrap();
-    let mut state = State::new(fixture::empty().settings, Vec::new());
+    let mut state = State::new(fixture::empty().domain.settings, Vec::new());
     let (theme, keys, area) = (Theme::monochrome(), Keymap::default(), Rect::new(0, 0, 200, 60));
     let (mut view_state, mut buffer) = (ViewState::default(), Buffer::empty(area));
     let mut after_an_hour = 0;
@@ -64,6 +64,6 @@ fn a_day_of_readings_keeps_the_memory_flat() {
     }
     let at_the_end = resident();
     let grown = at_the_end.saturating_sub(after_an_hour);
-    assert!(after_an_hour > 0 && state.machine.cpu.ticks() == 24 * HOUR);
+    assert!(after_an_hour > 0 && state.domain.machine.cpu.ticks() == 24 * HOUR);
     assert!(grown <= 1_000_000, "{grown} bytes more than after an hour: {after_an_hour}, then {at_the_end}");
 }

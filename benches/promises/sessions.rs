@@ -129,7 +129,7 @@ fn drive<T>(play: impl AsyncFnOnce(&mut Stage) -> T) -> T {
         let program = Program { path, arguments: vec!["worker".into()] };
         let mut stage = Stage { app: App::new(Settings::default(), Vec::new(), program).unwrap() };
         // Admission needs to know the memory.
-        stage.wait(|state| state.machine.sample.is_some()).await;
+        stage.wait(|state| state.domain.machine.sample.is_some()).await;
         let outcome = play(&mut stage).await;
         stage.app.shut_down().await;
         outcome
@@ -145,7 +145,7 @@ impl Stage {
     }
 
     fn session(&self, id: SessionId) -> &Session {
-        self.app.state().session(id).unwrap()
+        self.app.state().domain.session(id).unwrap()
     }
 
     async fn start(&mut self, file: &Path, threads: Option<u32>) -> SessionId {
@@ -197,7 +197,7 @@ impl Stage {
 
 /// Whether a session is so; one that failed never is.
 fn is_past(state: &State, id: SessionId, is_so: impl Fn(&Session) -> bool) -> bool {
-    let session = state.session(id).unwrap();
+    let session = state.domain.session(id).unwrap();
     if let Phase::Failed { reason, .. } = &session.phase {
         panic!("{}: {reason}", session.name);
     }

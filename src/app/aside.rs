@@ -33,7 +33,7 @@ pub fn kept() -> Option<Bandwidth> {
 
 /// The state with what earlier runs measured.
 pub(super) fn recall(mut state: State) -> State {
-    state.machine.bandwidth = kept();
+    state.domain.machine.bandwidth = kept();
     state
 }
 

@@ -44,7 +44,7 @@ impl Machine {
         let program = Program { path: "/bin/false".into(), arguments: Vec::new() };
         let mut app = App::over(root.to_owned(), clock, settings, Vec::new(), program).unwrap();
         // By the clock that flies a tick is this long.
-        app.state.settings.telemetry.interval *= RATE;
+        app.state.domain.settings.telemetry.interval *= RATE;
         app.data = Some(data.to_owned());
         app.state.ui.screen = Screen::Machine;
         app.recall_baselines();
@@ -97,11 +97,12 @@ async fn the_key_calibrates_and_the_next_start_knows_it() {
     let (root, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let kept = data.path().join("energy-baselines.json");
     let mut machine = Machine::start(root.path(), data.path());
-    let has_power = |state: &State| state.machine.sample.as_ref().is_some_and(|sample| sample.total_power().is_some());
+    let has_power =
+        |state: &State| state.domain.machine.sample.as_ref().is_some_and(|sample| sample.total_power().is_some());
     machine.run("a first reading", has_power).await;
-    assert!(machine.app.state.attribution.baselines.known.is_empty());
+    assert!(machine.app.state.domain.attribution.baselines.known.is_empty());
     machine.press('c');
-    let watched = |state: &State| state.attribution.baselines.calibration.map(|calibration| calibration.watched);
+    let watched = |state: &State| state.domain.attribution.baselines.calibration.map(|calibration| calibration.watched);
     machine.run("its progress", |state| watched(state).is_some_and(|watched| !watched.is_zero())).await;
     let row = machine.drawn("calibrating ");
     assert!(row.contains("of 30 s without an answer, empty"), "{row}");
@@ -109,7 +110,7 @@ async fn the_key_calibrates_and_the_next_start_knows_it() {
     machine.run("its end", |state| watched(state).is_none()).await;
     assert!(machine.notices().contains(&"the idle baseline is calibrated"), "{:?}", machine.notices());
     let of = |state: &State| {
-        let [baseline] = &state.attribution.baselines.known[..] else { panic!("one meter, one baseline") };
+        let [baseline] = &state.domain.attribution.baselines.known[..] else { panic!("one meter, one baseline") };
         assert!(baseline.is_calibrated && baseline.meter == "package-0", "{baseline:?}");
         baseline.watts
     };
@@ -124,7 +125,7 @@ async fn the_key_calibrates_and_the_next_start_knows_it() {
     assert!(text.contains("\"package-0\"") && text.contains("\"is_calibrated\": true"), "{text}");
     let mut next = Machine::start(root.path(), data.path());
     assert_eq!(of(&next.app.state), watts, "known before anything was measured");
-    next.run("its use", |state| state.attribution.tally.idle > 0.0).await;
+    next.run("its use", |state| state.domain.attribution.tally.idle > 0.0).await;
     assert!(next.drawn("idle package-0 ").contains("calibrated "));
     assert!(next.drawn("power goes to ").contains("idle "), "{}", next.drawn("power goes to "));
     next.app.shut_down().await;
@@ -134,12 +135,13 @@ async fn the_key_calibrates_and_the_next_start_knows_it() {
 async fn a_second_press_ends_it_and_keeps_nothing() {
     let (root, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut machine = Machine::start(root.path(), data.path());
-    let has_power = |state: &State| state.machine.sample.as_ref().is_some_and(|sample| sample.total_power().is_some());
+    let has_power =
+        |state: &State| state.domain.machine.sample.as_ref().is_some_and(|sample| sample.total_power().is_some());
     machine.run("a first reading", has_power).await;
     machine.press('c');
     machine.press('c');
     assert_eq!(machine.notices().last(), Some(&"the calibration was ended"));
-    assert_eq!(machine.app.state.attribution.baselines.calibration, None);
+    assert_eq!(machine.app.state.domain.attribution.baselines.calibration, None);
     machine.app.shut_down().await;
     assert_eq!(std::fs::read_dir(data.path()).unwrap().count(), 0);
 }

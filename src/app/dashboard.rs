@@ -87,7 +87,7 @@ pub async fn run(app: &mut App, keymap: &Keymap, themes: &BTreeMap<String, Theme
                 drawn = Instant::now();
                 wait = FRAME;
                 dirty = false;
-                if !is_shown && !app.state.library.models.is_empty() {
+                if !is_shown && !app.state.domain.library.models.is_empty() {
                     is_shown = true;
                     app.shown();
                 }

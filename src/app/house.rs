@@ -10,9 +10,9 @@ use domain::house::{Chore, News, Request};
 
 /// Start a chore; its news go to `events`. What is not ended when the program leaves is mended by the next start.
 pub(super) fn start(chore: Chore, state: &State, events: mpsc::Sender<LibraryEvent>) {
-    let house = House::new(&Env::read(), &state.settings.library);
-    let models = state.library.models.clone();
-    let at_once = state.settings.library.trash_days == 0;
+    let house = House::new(&Env::read(), &state.domain.settings.library);
+    let models = state.domain.library.models.clone();
+    let at_once = state.domain.settings.library.trash_days == 0;
     std::thread::spawn(move || {
         let tell = |news| drop(events.blocking_send(LibraryEvent::House(Box::new(news))));
         let mut progress = |done: usize, count: usize, _: &str| tell(News::Progress(done, count));

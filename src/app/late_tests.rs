@@ -105,14 +105,14 @@ async fn go_on(app: &mut App, until: impl Fn(&Source, &Seen) -> bool) {
 }
 
 fn battery_row(state: &State) -> Option<&Source> {
-    state.machine.sample.as_ref()?.sources.iter().find(|row| row.name == "battery")
+    state.domain.machine.sample.as_ref()?.sources.iter().find(|row| row.name == "battery")
 }
 
 /// The row of the battery as the Machine screen draws it.
 fn drawn(state: &State) -> String {
     let area = Rect::new(0, 0, 160, 60);
     let mut buffer = Buffer::empty(area);
-    let (keymap, _) = Keymap::new(&state.settings.keys);
+    let (keymap, _) = Keymap::new(&state.domain.settings.keys);
     view(state, &mut ViewState::default(), &Theme::monochrome(), &keymap, area, &mut buffer);
     let rows = buffer.content.chunks(usize::from(area.width));
     let mut rows = rows.map(|cells| cells.iter().map(ratatui::buffer::Cell::symbol).collect::<String>());

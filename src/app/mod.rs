@@ -64,7 +64,7 @@ pub fn glance(settings: Settings) -> State {
     let mut state = State::new(settings, Vec::new());
     // GPUs are read from the second sample on.
     let _ = sampler.sample(clock.now(), &[]);
-    state.machine.sample = Some(Box::new(sampler.sample(clock.now(), &[])));
+    state.domain.machine.sample = Some(Box::new(sampler.sample(clock.now(), &[])));
     state
 }
 
@@ -259,7 +259,7 @@ impl App {
 
     /// Wait until the machine was read once: admission needs to know its memory.
     pub async fn first_sample(&mut self) {
-        while self.state.machine.sample.is_none() {
+        while self.state.domain.machine.sample.is_none() {
             let event = self.next().await;
             self.handle(event);
         }
@@ -283,7 +283,7 @@ impl App {
 
     /// Ask the history what was measured before, and how it was voted.
     pub fn recall(&mut self) {
-        if self.state.settings.history.keep {
+        if self.state.domain.settings.history.keep {
             self.keeper.ask(history::Wish::Measured);
             self.keeper.ask(history::Wish::Votes);
         }
@@ -291,7 +291,7 @@ impl App {
 
     /// Look for downloads that earlier runs left unfinished.
     pub fn find_interrupted(&self) {
-        self.hub.find_interrupted(&self.state.settings);
+        self.hub.find_interrupted(&self.state.domain.settings);
     }
 
     /// Take what earlier runs kept of the idle baseline.
@@ -301,7 +301,7 @@ impl App {
 
     /// Keep a record in the history, unless the user wants none.
     pub fn keep(&mut self, record: domain::history::Record) {
-        if self.state.settings.history.keep {
+        if self.state.domain.settings.history.keep {
             // Nobody waits for this answer: no question gets so far.
             self.execute(Effect::Remember { ask: u64::MAX, record: Box::new(record), draft: None });
         }
@@ -309,7 +309,7 @@ impl App {
 
     /// Kill a session's worker, which does nothing that it is asked to.
     pub fn kill(&self, session: SessionId) {
-        if let Some(session) = self.state.session(session) {
+        if let Some(session) = self.state.domain.session(session) {
             self.engine.kill(session.worker);
         }
     }
@@ -365,12 +365,14 @@ impl App {
                 let none = openness::Cards::default();
                 self.beside(judge, |_| Event::Library(LibraryEvent::Judged { generation, cards: none }));
             }
-            Effect::Search { generation, text, sort } => self.hub.search(&self.state.settings, generation, text, sort),
-            Effect::Files { repository, revision } => self.hub.files(&self.state.settings, repository, revision),
-            Effect::Download { id, order } => self.hub.download(&self.state.settings, id, order),
+            Effect::Search { generation, text, sort } => {
+                self.hub.search(&self.state.domain.settings, generation, text, sort)
+            }
+            Effect::Files { repository, revision } => self.hub.files(&self.state.domain.settings, repository, revision),
+            Effect::Download { id, order } => self.hub.download(&self.state.domain.settings, id, order),
             Effect::Pause(id) => self.hub.wish(id, library::hub::Wish::Pause),
             Effect::CancelDownload(id) => self.hub.wish(id, library::hub::Wish::Cancel),
-            Effect::Discard(order) => hub::Hub::discard(&self.state.settings, order),
+            Effect::Discard(order) => hub::Hub::discard(&self.state.domain.settings, order),
             // Small and rare, so it needs no thread.
             Effect::KeepQueue(orders) => {
                 if let Err(error) = library::hub::keep_queue(&orders) {
@@ -480,7 +482,7 @@ impl App {
         }
         let events = self.library_sender.clone();
         let emit = move |event| events.blocking_send(event).is_ok();
-        match library::Watcher::start(self.state.settings.library.clone(), emit) {
+        match library::Watcher::start(self.state.domain.settings.library.clone(), emit) {
             Ok(watcher) => self.watcher = Some(watcher),
             Err(error) => self.handle(Event::Trouble(format!("the stores can't be looked through: {error}"))),
         }

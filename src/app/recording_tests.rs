@@ -8,7 +8,7 @@ fn frames(count: u64) -> Vec<Frame> {
     let mut state = fixture::busy();
     (0..count)
         .map(|second| {
-            for session in state.sessions.iter_mut().take(1) {
+            for session in state.domain.sessions.iter_mut().take(1) {
                 session.n_generated += 40;
             }
             let mut frame = Frame::of(&state).unwrap();
@@ -111,13 +111,13 @@ fn a_full_disk_is_an_error_of_the_recording_alone() {
 
 #[test]
 fn a_recording_drives_the_real_state() {
-    let mut state = State::new(fixture::empty().settings, Vec::new());
+    let mut state = State::new(fixture::empty().domain.settings, Vec::new());
     state.ui.screen = Screen::Fleet;
     for frame in frames(20) {
-        let now = state.now;
+        let now = state.domain.now;
         assert_eq!(update(&mut state, now, Event::Frame(Box::new(frame))), []);
     }
-    let sessions = &state.sessions;
+    let sessions = &state.domain.sessions;
     assert_eq!(
         sessions.iter().map(|session| session.name.as_str()).collect::<Vec<_>>()[..2],
         ["qwen3-8b", "r1-qwen-1.5b"]
@@ -125,11 +125,14 @@ fn a_recording_drives_the_real_state() {
     assert_eq!(state.ui.fleet.rows.len(), 5);
     assert_eq!(sessions[0].throughput.window(20, 0).collect::<Vec<_>>()[..2], [Some(0.0), Some(40.0)]);
     assert_eq!(sessions[0].figures.energy.value().map(|joules| joules.0), Some(812.0));
-    assert_eq!(state.machine.sample.as_ref().map(|sample| sample.at.unix), Some(1_764_000_019));
+    assert_eq!(state.domain.machine.sample.as_ref().map(|sample| sample.at.unix), Some(1_764_000_019));
     // A session that has ended is gone, and its throughput stays in the sum.
     let mut last = frames(1).remove(0);
     last.sessions.remove(0);
-    let now = state.now;
+    let now = state.domain.now;
     update(&mut state, now, Event::Frame(Box::new(last)));
-    assert_eq!((state.sessions.len(), state.machine.throughput.window(2, 0).next()), (4, Some(Some(40.0))));
+    assert_eq!(
+        (state.domain.sessions.len(), state.domain.machine.throughput.window(2, 0).next()),
+        (4, Some(Some(40.0)))
+    );
 }

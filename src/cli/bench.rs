@@ -66,7 +66,7 @@ pub struct Bench {
 
 /// Run the command.
 pub async fn run(arguments: &Bench, models: Vec<Arc<Model>>, app: &mut App) -> Exit {
-    let settings = arguments.session.over(app.state().settings.session);
+    let settings = arguments.session.over(app.state().domain.settings.session);
     let batches = if arguments.batch_sizes.is_empty() { vec![settings.batch] } else { arguments.batch_sizes.clone() };
     let plan = Plan {
         models: models.iter().map(|model| model.id.clone()).collect(),
@@ -83,7 +83,7 @@ pub async fn run(arguments: &Bench, models: Vec<Arc<Model>>, app: &mut App) -> E
         complain(&error);
         return Exit::Usage;
     }
-    let now = app.state().now.unix;
+    let now = app.state().domain.now.unix;
     // One that can't be tried either is told of like the others that can't be run.
     let admit = |model: &Arc<Model>| {
         super::force::admit(model, true, now).unwrap_or_else(|super::run::Failure(..)| Arc::clone(model))
@@ -99,8 +99,8 @@ pub async fn run(arguments: &Bench, models: Vec<Arc<Model>>, app: &mut App) -> E
     }
     let mut teller = Teller { to_terminal: io::stderr().is_terminal(), told: String::new() };
     let mut interrupted = false;
-    while app.state().bench.is_running() {
-        teller.tell(&app.state().bench);
+    while app.state().domain.bench.is_running() {
+        teller.tell(&app.state().domain.bench);
         let event = tokio::select! {
             event = app.next() => event,
             _ = tokio::signal::ctrl_c() => {
@@ -115,7 +115,7 @@ pub async fn run(arguments: &Bench, models: Vec<Arc<Model>>, app: &mut App) -> E
     for notice in app.state().ui.notices.iter().filter(|notice| notice.is_error) {
         complain(&notice.text);
     }
-    let bench = &app.state().bench;
+    let bench = &app.state().domain.bench;
     finish(arguments, bench, interrupted)
 }
 

@@ -241,7 +241,7 @@ mod tests {
         let mut out = Vec::new();
         let models = library().0;
         let mut state = domain::State::new(domain::settings::Settings::default(), Vec::new());
-        state.library.openness =
+        state.domain.library.openness =
             Openness { cards: openness::cards(&models, &models, &Table::embedded()), ..Openness::default() };
         show::run(&state, &models[model], json, NOW, &mut out).unwrap();
         String::from_utf8(out).unwrap()

@@ -83,7 +83,7 @@ async fn pull(arguments: &Pull, app: &mut App) -> Result<Exit, End> {
     // The best that fits is a question of memory, too.
     let mut files = None;
     let files = loop {
-        let is_known = app.state().machine.sample.is_some() || target.part != Part::Best;
+        let is_known = app.state().domain.machine.sample.is_some() || target.part != Part::Best;
         if is_known && let Some(files) = files.take() {
             break files;
         }
@@ -136,7 +136,7 @@ async fn transfer(order: Order, app: &mut App) -> Result<String, End> {
     loop {
         let Some(event) = next(app).await else {
             // The second interrupt ends at once; what came is kept either way.
-            if app.state().downloads.all.iter().any(|download| download.phase == Phase::Pausing) {
+            if app.state().domain.downloads.all.iter().any(|download| download.phase == Phase::Pausing) {
                 return Err(End::Interrupted);
             }
             let _ = app.command(What::PauseDownload(id));
@@ -156,7 +156,7 @@ async fn transfer(order: Order, app: &mut App) -> Result<String, End> {
         if end.is_none() {
             app.handle(event);
         }
-        let Some(download) = app.state().downloads.all.first() else { return Err(End::Interrupted) };
+        let Some(download) = app.state().domain.downloads.all.first() else { return Err(End::Interrupted) };
         if download.phase == Phase::Running {
             first.get_or_insert(download.done);
         }
@@ -330,7 +330,7 @@ impl Target {
         match &self.part {
             Part::Best => {
                 let free = free_memory(app.state()).map(|memory| memory.free);
-                let context = app.state().settings.session.context;
+                let context = app.state().domain.settings.session.context;
                 let choice = pick(&all, free, context).ok_or_else(|| self.nothing(&all, files))?;
                 match free.filter(|_| choice.fits == Some(false)) {
                     Some(free) => Err(self.too_large(&all, free, context)),

@@ -76,9 +76,9 @@ async fn weigh(
         let folder = std::env::temp_dir();
         Failure(Exit::Failed, format!("no folder can be made in {}: {error}", folder.display()))
     })?;
-    let own = arguments.session.over(app.state().settings.session);
+    let own = arguments.session.over(app.state().domain.settings.session);
     let settings = SessionSettings { context: arguments.chunk, ubatch: own.ubatch.min(arguments.chunk), ..own };
-    let admit = |model: &Arc<Model>| super::force::admit(model, arguments.force, app.state().now.unix);
+    let admit = |model: &Arc<Model>| super::force::admit(model, arguments.force, app.state().domain.now.unix);
     let (model, reference) = (admit(&model)?, reference.as_ref().map(admit).transpose()?);
     app.adopt([Some(Arc::clone(&model)), reference.clone()].into_iter().flatten().collect());
     app.recall_baselines();
@@ -96,7 +96,7 @@ async fn weigh(
     let tells = io::stderr().is_terminal();
     let mut told = None;
     loop {
-        let Some(quality) = &app.state().quality else {
+        let Some(quality) = &app.state().domain.quality else {
             return Err(Failure(Exit::Failed, "nothing was started".to_owned()));
         };
         let at = (quality.chunk, quality.n_chunks);
@@ -122,7 +122,7 @@ async fn weigh(
     if tells {
         let _ = write!(io::stderr(), "\r\x1b[K");
     }
-    let Some(quality) = &app.state().quality else { return Ok(Exit::Failed) };
+    let Some(quality) = &app.state().domain.quality else { return Ok(Exit::Failed) };
     let mut output = Output::default();
     output.print(|out| if arguments.json { crate::json::write(out, &document(quality)) } else { print(out, quality) });
     Ok(output.end(Exit::Done))

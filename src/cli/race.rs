@@ -90,8 +90,8 @@ pub async fn run(arguments: &Race, models: Vec<Arc<Model>>, app: &mut App) -> Ex
 
 async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut App) -> Result<Exit, Failure> {
     let prompt = prompt_text(arguments.prompt.as_deref(), false)?;
-    let settings = arguments.session.over(app.state().settings.session);
-    let now = app.state().now.unix;
+    let settings = arguments.session.over(app.state().domain.settings.session);
+    let now = app.state().domain.now.unix;
     let models: Vec<_> =
         models.iter().map(|model| super::force::admit(model, arguments.force, now)).collect::<Result<_, _>>()?;
     let entries = entries(arguments, &models, settings)?;
@@ -118,7 +118,7 @@ async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut App) -> Resul
     let mut interrupted = false;
     loop {
         tell(app, &mut told);
-        let Some(race) = app.state().race.as_ref() else {
+        let Some(race) = app.state().domain.race.as_ref() else {
             return Err(Failure(Exit::Failed, "the race could not be started".to_owned()));
         };
         if !race.is_running() {
@@ -143,7 +143,7 @@ async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut App) -> Resul
         app.handle(event);
     }
     let has_asked = arguments.blind && !interrupted && ask_vote(arguments, app);
-    let Some(race) = app.state().race.as_ref() else { return Ok(Exit::Failed) };
+    let Some(race) = app.state().domain.race.as_ref() else { return Ok(Exit::Failed) };
     if race.hides_names() {
         let hint = "`taffrail history kind:race` lists it, and --reveal NUMBER tells the names";
         let _ = writeln!(io::stderr(), "the names stay hidden: nobody voted\n  hint: {hint}");
@@ -165,7 +165,9 @@ async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut App) -> Resul
 /// can, and an empty line leaves it open.
 fn ask_vote(arguments: &Race, app: &mut App) -> bool {
     let n_answers = |race: &core::Race| race.lanes.iter().filter(|lane| lane.answer.is_some()).count();
-    let Some(race) = app.state().race.as_ref().filter(|race| n_answers(race) >= MIN_COLUMNS) else { return false };
+    let Some(race) = app.state().domain.race.as_ref().filter(|race| n_answers(race) >= MIN_COLUMNS) else {
+        return false;
+    };
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() || arguments.prompt.is_none() {
         return false;
     }
@@ -221,7 +223,7 @@ fn entries(arguments: &Race, models: &[Arc<Model>], settings: SessionSettings) -
 
 /// Say which column does what, once for each step.
 fn tell(app: &App, told: &mut Vec<Option<&'static str>>) {
-    let Some(race) = &app.state().race else { return };
+    let Some(race) = &app.state().domain.race else { return };
     told.resize(race.lanes.len(), None);
     for (place, lane) in race.lanes.iter().enumerate() {
         let word = match &lane.stage {

@@ -92,8 +92,8 @@ pub async fn run(arguments: &Run, model: Arc<Model>, app: &mut App) -> Exit {
 async fn answer(arguments: &Run, model: Arc<Model>, app: &mut App) -> Result<Exit, Failure> {
     let prompt = prompt(arguments)?;
     let mut form = form(arguments)?;
-    let model = super::force::admit(&model, arguments.force, app.state().now.unix)?;
-    let settings = arguments.session.over(app.state().settings.session);
+    let model = super::force::admit(&model, arguments.force, app.state().domain.now.unix)?;
+    let settings = arguments.session.over(app.state().domain.settings.session);
     tell(&model, &settings, arguments, form.as_ref());
     app.adopt(vec![Arc::clone(&model)]);
     app.recall_baselines();
@@ -133,7 +133,7 @@ async fn answer(arguments: &Run, model: Arc<Model>, app: &mut App) -> Result<Exi
             return Ok(ended(Err(error), Exit::Done));
         }
         app.handle(event);
-        let Some(now) = app.state().session(session) else {
+        let Some(now) = app.state().domain.session(session) else {
             return Err(Failure(Exit::Failed, "the session is gone".to_owned()));
         };
         match &now.phase {
@@ -180,8 +180,8 @@ async fn until(instant: Option<Instant>) {
 
 /// Whether the answer's last part is still to be metered, by a tick that comes soon.
 fn awaits_energy(state: &State, session: &Session) -> bool {
-    let is_metered = state.machine.sample.as_ref().is_some_and(|sample| sample.total_power().is_some());
-    is_metered && !session.figures.is_settled && state.settings.telemetry.interval <= LONGEST_WAIT
+    let is_metered = state.domain.machine.sample.as_ref().is_some_and(|sample| sample.total_power().is_some());
+    is_metered && !session.figures.is_settled && state.domain.settings.telemetry.interval <= LONGEST_WAIT
 }
 
 fn finish(
@@ -191,7 +191,7 @@ fn finish(
     session: &Session,
     interrupted: bool,
 ) -> Result<Exit, Failure> {
-    let energy = &state.settings.energy;
+    let energy = &state.domain.settings.energy;
     let mut written = printer.end();
     if let Some(End::Failed { reason, hint }) = session.turns.last().and_then(|turn| turn.end.as_ref()) {
         return Err(Failure(Exit::Failed, hinted(reason, hint.as_deref())));

@@ -29,7 +29,7 @@ const MAX_LISTED: usize = 12;
 /// Write what is known of `model`, and what it needs against what is free by `state`. `now` is in seconds since 1970.
 pub fn run(state: &State, model: &Model, json: bool, now: i64, out: &mut impl Write) -> io::Result<()> {
     let table = fit::table(state, model);
-    let openness = &state.library.openness;
+    let openness = &state.domain.library.openness;
     let card = openness.cards.get(&model.id).cloned().unwrap_or_default();
     if json {
         return crate::json::write(out, &Document::new(state, model, &card, table));
@@ -68,7 +68,7 @@ pub fn run(state: &State, model: &Model, json: bool, now: i64, out: &mut impl Wr
 
 /// What was measured here last.
 fn measured(state: &State, model: &Model) -> Option<Latest> {
-    let library = &state.library;
+    let library = &state.domain.library;
     let (rate, joules) = (library.measured.get(&model.id), library.measured_joules.get(&model.id));
     (rate.is_some() || joules.is_some()).then(|| Latest { rate: rate.copied(), joules: joules.copied(), at: None })
 }
@@ -397,7 +397,7 @@ impl<'a> Document<'a> {
             schema: "taffrail/show/1",
             model: ModelView::new(model, card, measured(state, model)),
             openness: card,
-            openness_sources: state.library.openness.table.sources.iter().filter(is_cited).collect(),
+            openness_sources: state.domain.library.openness.table.sources.iter().filter(is_cited).collect(),
             what: WhatView {
                 family,
                 badge,

@@ -63,7 +63,7 @@ pub fn begin(arguments: &Top, out: &mut impl Write) -> io::Result<()> {
 
 /// Write one look at the machine; nothing before the first.
 pub fn run(arguments: &Top, state: &State, out: &mut impl Write) -> io::Result<()> {
-    let Some(sample) = &state.machine.sample else { return Ok(()) };
+    let Some(sample) = &state.domain.machine.sample else { return Ok(()) };
     match arguments {
         Top { prometheus: true, .. } => prometheus::write(state, sample, arguments.trace.replay.is_some(), out),
         Top { csv: true, .. } => csv::write(sample, out),

@@ -27,16 +27,16 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         Some(Overlay::Palette { input, chosen }) => commands(canvas, area, state, input, *chosen, view_state),
         Some(Overlay::Confirm { question, .. }) => confirm(canvas, area, question),
         Some(Overlay::Plan { request, plan, scroll }) => {
-            let at_once = state.settings.library.trash_days == 0;
+            let at_once = state.domain.settings.library.trash_days == 0;
             super::plan::draw(canvas, area, request, plan, (*scroll, at_once), view_state);
         }
         Some(Overlay::Refused { model, refusal, .. }) => {
-            let name = state.model(model).map_or(model.as_str(), |model| model.name.as_str());
+            let name = state.domain.model(model).map_or(model.as_str(), |model| model.name.as_str());
             refused(canvas, area, name, refusal);
         }
         Some(Overlay::TryAnyway { model, .. }) => {
-            if let Some(model) = state.model(model) {
-                try_anyway(canvas, area, model, state.now.unix);
+            if let Some(model) = state.domain.model(model) {
+                try_anyway(canvas, area, model, state.domain.now.unix);
             }
         }
         Some(Overlay::Vote { chosen }) => super::panels::race::vote(canvas, area, state, *chosen),
@@ -217,7 +217,7 @@ const NAME: u16 = 17;
 const VALUE: u16 = 12;
 
 fn fields(canvas: &mut Canvas<'_>, area: Rect, state: &State, form: &Form, view_state: &mut ViewState) {
-    let name = state.model(&form.model).map_or(form.model.as_str(), |model| model.name.as_str());
+    let name = state.domain.model(&form.model).map_or(form.model.as_str(), |model| model.name.as_str());
     let inside = window(canvas, area, 84, SESSION_FIELDS.len() as u16 + 6, &format!("settings · {name}"));
     let foot = u16::from(inside.height > 6) * 3;
     let list = Rect { height: inside.height.saturating_sub(foot), ..inside };

@@ -49,7 +49,7 @@ pub fn view(
     buffer: &mut Buffer,
 ) -> Option<Position> {
     let area = area.intersection(buffer.area);
-    let mut canvas = Canvas::new(buffer, theme, keys, Context::of(state), state.settings.ui.graphs);
+    let mut canvas = Canvas::new(buffer, theme, keys, Context::of(state), state.domain.settings.ui.graphs);
     canvas.clear(area);
     if area.width < LEAST.0 || area.height < LEAST.1 {
         too_small(&mut canvas, area);

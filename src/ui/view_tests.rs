@@ -75,7 +75,7 @@ fn scenes_look_as_they_did() {
 fn graphs_fall_back_to_blocks_and_ascii() {
     let mut state = fixture::busy();
     for (style, name) in [(GraphStyle::Block, "block"), (GraphStyle::Ascii, "ascii")] {
-        state.settings.ui.graphs = style;
+        state.domain.settings.ui.graphs = style;
         insta::assert_snapshot!(format!("fleet-{name}"), text_of(&draw(&state, 120, 40)));
     }
 }
@@ -108,7 +108,8 @@ fn no_two_panels_share_a_cell() {
         {
             let area = Rect::new(0, 0, columns, rows);
             let mut buffer = Buffer::empty(area);
-            let mut canvas = Canvas::new(&mut buffer, &theme, &keys, Context::of(&state), state.settings.ui.graphs);
+            let mut canvas =
+                Canvas::new(&mut buffer, &theme, &keys, Context::of(&state), state.domain.settings.ui.graphs);
             frame(&mut canvas, area, &state, &mut ViewState::default());
             let panels = &canvas.panels;
             assert!(panels.len() >= 2, "{scene}: {panels:?}");
@@ -139,7 +140,7 @@ fn the_header_tells_all_cards() {
         let mut state = fixture::busy();
         // Of the longest names.
         state.ui.screen = Screen::Machine;
-        let sample = state.machine.sample.as_mut().unwrap();
+        let sample = state.domain.machine.sample.as_mut().unwrap();
         for index in 1..n_cards {
             let mut gpu = sample.gpus[0].clone();
             gpu.index = index;
@@ -156,7 +157,7 @@ fn the_header_tells_all_cards() {
 #[test]
 fn what_holds_a_card_back_shows() {
     let mut state = fixture::busy();
-    state.machine.sample.as_mut().unwrap().gpus[0].held_by = "heat, power limit".to_owned();
+    state.domain.machine.sample.as_mut().unwrap().gpus[0].held_by = "heat, power limit".to_owned();
     for screen in [Screen::Machine, Screen::Top] {
         state.ui.screen = screen;
         let text = text_of(&draw(&state, 80, 24));
@@ -208,7 +209,8 @@ fn a_list_that_was_long_may_become_short() {
 fn hostile() -> State {
     const TEXT: &str = "a\x1b[31mb\x1b]0;title\x07c\r\nd\u{202e}e\u{200b}\u{9b}2Jf\tg\u{feff}\x7fh\u{2066}i\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}";
     let mut state = fixture::busy();
-    state.library.models = state
+    state.domain.library.models = state
+        .domain
         .library
         .models
         .iter()
@@ -232,10 +234,10 @@ fn hostile() -> State {
             std::sync::Arc::new(model)
         })
         .collect();
-    for store in &mut state.library.stores {
+    for store in &mut state.domain.library.stores {
         store.problems = vec![TEXT.to_owned(); 9];
     }
-    for session in &mut state.sessions {
+    for session in &mut state.domain.sessions {
         session.name = TEXT.to_owned();
         session.log = vec![TEXT.to_owned(); 50];
         session.watts = Figure::unknown(TEXT);
@@ -253,7 +255,7 @@ fn hostile() -> State {
         }
     }
     state.ui.fleet.prompts.insert(SessionId(1), domain::editor::Editor::with_text(TEXT));
-    if let Some(sample) = &mut state.machine.sample {
+    if let Some(sample) = &mut state.domain.machine.sample {
         sample.host.name = TEXT.to_owned();
         for source in &mut sample.sources {
             source.name = TEXT.to_owned();
@@ -267,7 +269,7 @@ fn hostile() -> State {
             gpu.name = TEXT.to_owned();
         }
     }
-    state.ui.notices.push_back(Notice { text: TEXT.to_owned(), is_error: true, at: state.now });
+    state.ui.notices.push_back(Notice { text: TEXT.to_owned(), is_error: true, at: state.domain.now });
     state
 }
 
@@ -302,8 +304,8 @@ fn hostile_text_never_reaches_a_cell() {
 #[test]
 fn wide_characters_leave_columns_where_they_are() {
     let mut state = fixture::busy();
-    state.sessions[1].name = "模型的名字很长很长很长很长很长很长很长很长".to_owned();
-    state.sessions[2].name = "🐳🐳 café".to_owned();
+    state.domain.sessions[1].name = "模型的名字很长很长很长很长很长很长很长很长".to_owned();
+    state.domain.sessions[2].name = "🐳🐳 café".to_owned();
     for (columns, rows) in [(80, 24), (121, 40), (200, 50)] {
         let buffer = draw(&state, columns, rows);
         let (x, y) = find(&buffer, "State").unwrap();
@@ -437,7 +439,7 @@ fn a_models_card_scrolls_to_its_end() {
 fn the_machine_tells_what_its_energy_means() {
     let mut state = fixture::scene("machine").unwrap();
     assert!(text_of(&draw(&state, 120, 40)).contains("since the start 26.0 Wh ±5%   [cpu+gpu] in 10 min"));
-    (state.settings.energy.g_per_kwh, state.settings.energy.price_per_kwh) = (Some(56.0), Some(0.25));
+    (state.domain.settings.energy.g_per_kwh, state.domain.settings.energy.price_per_kwh) = (Some(56.0), Some(0.25));
     for (columns, rows) in [(120, 40), (200, 60)] {
         let text = text_of(&draw(&state, columns, rows));
         assert!(text.contains("26.0 Wh ±5% · 1.46 gCO2e · 0.0065 EUR   [cpu+gpu] in 10 min"), "{text}");
@@ -448,7 +450,7 @@ fn the_machine_tells_what_its_energy_means() {
 #[test]
 fn nothing_runs_beside_other_programs() {
     let mut state = fixture::scene("foreign").unwrap();
-    state.sessions.clear();
+    state.domain.sessions.clear();
     state.ui.fleet.rows.clear();
     for (columns, rows) in [(80, 24), (120, 40), (200, 60)] {
         let text = text_of(&draw(&state, columns, rows));
@@ -467,7 +469,7 @@ fn what_top_has_no_room_for_is_reached_by_keys() {
     assert!(!first.contains("mistral-7b             ") && !first.contains("llama-server"), "{first}");
     let mut seen = String::new();
     for _ in 0..8 {
-        let (now, action) = (state.now, Action::Move(1));
+        let (now, action) = (state.domain.now, Action::Move(1));
         domain::update(&mut state, now, domain::Event::Action(action));
         seen += &text_of(&draw(&state, 80, 24));
     }
@@ -518,12 +520,12 @@ fn frozen_graphs_say_so_and_stand() {
     let before = text_of(&draw(&state, 120, 40));
     assert!(before.contains("frozen"), "{before}");
     // A tick later everything has moved on by one, and the graphs look back by one more.
-    for session in &mut state.sessions {
+    for session in &mut state.domain.sessions {
         for ring in [&mut session.throughput, &mut session.memory, &mut session.power] {
             ring.push(Some(500.0));
         }
     }
-    let machine = &mut state.machine;
+    let machine = &mut state.domain.machine;
     for ring in [&mut machine.throughput, &mut machine.held, &mut machine.power, &mut machine.temperature] {
         ring.push(Some(500.0));
     }

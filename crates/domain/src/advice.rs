@@ -46,7 +46,7 @@ pub fn advice(state: &State, model: &Model) -> Vec<Advice> {
             ),
         );
     }
-    let settings = SessionSettings { context: plan::context(model, USUAL), ..state.settings.session };
+    let settings = SessionSettings { context: plan::context(model, USUAL), ..state.domain.settings.session };
     let needed = plan::plan(model, &settings);
     let experts = Bytes(summary.routed_bytes);
     if summary.active_parameters().is_some() && needed.weights >= LARGE {

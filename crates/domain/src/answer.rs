@@ -148,7 +148,7 @@ pub fn document(state: &State, session: &Session) -> Value {
             Ok(roofline) => json!(roofline),
             Err(reason) => json!({ "share": null, "reason": reason }),
         },
-        "energy": energy(session, &state.settings.energy),
+        "energy": energy(session, &state.domain.settings.energy),
         "settings": {
             "context": session.n_ctx(),
             "gpu_layers": loaded.map(|loaded| loaded.n_gpu_layers),
@@ -198,7 +198,7 @@ pub(super) fn energy(session: &Session, settings: &settings::Energy) -> Value {
 
 /// The session's last answer as a record, with the conversation before it. `at` is now, milliseconds since 1970.
 pub fn record(state: &State, session: &Session, at: i64) -> Record {
-    let (wait, sample) = (state.settings.engine.wait_policy, state.machine.sample.as_deref());
+    let (wait, sample) = (state.domain.settings.engine.wait_policy, state.domain.machine.sample.as_deref());
     let mut body = document(state, session);
     let before = session.turns.len() - usize::from(answer_of(session).is_some());
     let turns = session.turns.iter().take(before).filter(|turn| !turn.text.is_empty());

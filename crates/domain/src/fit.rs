@@ -53,7 +53,7 @@ pub fn fit(state: &State, model: &Model) -> Fit {
         Status::OtherFormat(_) => return Fit::Never(model.status.to_string()),
         Status::Incomplete { found, count } => return Fit::Parts { found: *found, count: *count },
     }
-    let settings = state.settings.session;
+    let settings = state.domain.settings.session;
     let Some(free) = free_memory(state).map(|memory| memory.free).filter(|_| model.summary.is_some()) else {
         return Fit::Unknown;
     };
@@ -155,7 +155,7 @@ pub fn table(state: &State, model: &Model) -> Option<Table> {
     let rows = contexts.into_iter().map(|context| {
         let needs = CACHES.into_iter().map(|cache| {
             let settings =
-                SessionSettings { context, cache_type_k: cache, cache_type_v: cache, ..state.settings.session };
+                SessionSettings { context, cache_type_k: cache, cache_type_v: cache, ..state.domain.settings.session };
             let estimate = plan::estimate(model, &settings)?;
             let total = Bytes(estimate.total());
             Some(Need {
@@ -174,7 +174,7 @@ pub fn table(state: &State, model: &Model) -> Option<Table> {
 
 /// What is free for one more session: in main memory, then on each GPU that has memory of its own.
 pub fn rooms(state: &State) -> Vec<Room> {
-    let (Some(sample), Some(free)) = (&state.machine.sample, free_memory(state)) else { return Vec::new() };
+    let (Some(sample), Some(free)) = (&state.domain.machine.sample, free_memory(state)) else { return Vec::new() };
     let gpus = sample.gpus.iter().filter(|gpu| gpu.memory_total > Bytes(0)).map(|gpu| Room {
         name: format!("GPU {}", gpu.index),
         free: gpu.memory_total.saturating_sub(gpu.memory_used).min(free.free),
@@ -186,7 +186,7 @@ pub fn rooms(state: &State) -> Vec<Room> {
 
 /// What processes of other engines hold.
 fn held_by_others(state: &State) -> Bytes {
-    let foreign = state.machine.sample.iter().flat_map(|sample| &sample.foreign);
+    let foreign = state.domain.machine.sample.iter().flat_map(|sample| &sample.foreign);
     foreign.map(|foreign| foreign.process.resident + foreign.gpu_memory.unwrap_or_default()).sum()
 }
 
@@ -262,7 +262,7 @@ mod tests {
             held_by: String::new(),
             processes: Vec::new(),
         });
-        state.machine.sample = Some(Box::new(Sample {
+        state.domain.machine.sample = Some(Box::new(Sample {
             memory: Memory { available: Bytes(available * 1_000_000_000), ..Memory::default() },
             gpus: gpus.collect(),
             ..Sample::default()

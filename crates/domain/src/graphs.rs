@@ -26,7 +26,7 @@ impl Quantity {
     /// The graphs that show, in the order in which they stand. Where there can be no session, the processor and the main
     /// memory say more.
     pub fn shown(state: &State) -> [Self; 4] {
-        if state.ui.screen == Screen::Top && state.sessions.is_empty() {
+        if state.ui.screen == Screen::Top && state.domain.sessions.is_empty() {
             [Self::Processor, Self::MainMemory, Self::Power, Self::Temperature]
         } else {
             [Self::Throughput, Self::Memory, Self::Power, Self::Temperature]
@@ -138,7 +138,7 @@ pub fn at(points: &[Option<Bucket>], back: usize) -> Option<Bucket> {
 
 /// The graph of a quantity over the window that shows.
 pub fn graph(state: &State, quantity: Quantity) -> Graph {
-    let machine = &state.machine;
+    let machine = &state.domain.machine;
     let whole = match quantity {
         Quantity::Throughput => &machine.throughput,
         Quantity::Memory => &machine.held,
@@ -167,7 +167,7 @@ pub fn graph(state: &State, quantity: Quantity) -> Graph {
             })
             .collect()
     } else if quantity.adds() {
-        let sessions = state.sessions.iter().map(|session| {
+        let sessions = state.domain.sessions.iter().map(|session| {
             let ring = match quantity {
                 Quantity::Throughput => &session.throughput,
                 Quantity::Memory => &session.memory,
@@ -220,9 +220,9 @@ fn rest(total: &[Option<Bucket>], parts: &[Part]) -> Option<Part> {
 /// All graphs of the window as CSV (RFC 4180): a row for each point of each series. What is unknown has no row.
 pub fn csv(state: &State) -> String {
     let mut text = "unix_s,seconds_ago,graph,unit,series,least,mean,most\n".to_owned();
-    let tick = state.settings.telemetry.interval.as_secs_f64();
+    let tick = state.domain.settings.telemetry.interval.as_secs_f64();
     let newest = state.ui.machine.frozen.unwrap_or(0);
-    let now = state.machine.sample.as_ref().map_or(state.now.unix, |sample| sample.at.unix);
+    let now = state.domain.machine.sample.as_ref().map_or(state.domain.now.unix, |sample| sample.at.unix);
     for quantity in Quantity::shown(state) {
         let graph = graph(state, quantity);
         let whole = ("all", &graph.total);

@@ -31,7 +31,7 @@ fn sampled(state: &mut State, second: u64, watts: Option<f64>, celsius: f32) {
 }
 
 fn acted(state: &mut State, action: Action) {
-    let now = state.now;
+    let now = state.domain.now;
     update(state, now, Event::Action(action));
 }
 
@@ -102,7 +102,7 @@ fn the_csv_has_every_point_and_no_unknown() {
     let mut state = State::new(Settings::default(), Vec::new());
     sampled(&mut state, 1, Some(5.0), 40.0);
     sampled(&mut state, 2, None, 41.5);
-    state.machine.sensors[1].0 = "=chip, \"x\"\u{1b}".to_owned();
+    state.domain.machine.sensors[1].0 = "=chip, \"x\"\u{1b}".to_owned();
     let text = csv(&state);
     let rows: Vec<_> = text.lines().collect();
     assert_eq!(rows[0], "unix_s,seconds_ago,graph,unit,series,least,mean,most");
@@ -110,7 +110,7 @@ fn the_csv_has_every_point_and_no_unknown() {
     assert!(!text.contains("1000002,0,power"), "{text}");
     assert!(rows.contains(&"1000002,0,heat,°C,\"'=chip, \"\"x\"\"\",20,20,20"), "{text}");
     for action in [Action::Split, Action::Export] {
-        let now = state.now;
+        let now = state.domain.now;
         let effects = update(&mut state, now, Event::Action(action.clone()));
         assert_eq!(effects.len(), usize::from(action == Action::Export));
     }

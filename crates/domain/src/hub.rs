@@ -412,7 +412,7 @@ pub fn pick(quants: &[Quant], free: Option<Bytes>, context: u32) -> Option<Choic
 /// Which of a repository's models is the best that fits here and now, and why. `None` while its files are not known.
 pub fn preselected(state: &State, repository: &Repository) -> Option<Choice> {
     let Files::Known(quants) = &repository.files else { return None };
-    pick(quants, free_memory(state).map(|memory| memory.free), state.settings.session.context)
+    pick(quants, free_memory(state).map(|memory| memory.free), state.domain.settings.session.context)
 }
 
 /// The quantisation that a person names: its label, a file's path or name, or a part of one label only. What is no model

@@ -107,8 +107,12 @@ impl Misplaced {
 /// llama.cpp while the machine has a GPU with memory of its own. Layers count as placed only where weights are.
 pub fn misplaced(state: &State, session: &Session) -> Option<Misplaced> {
     let loaded = session.loaded.as_ref()?;
-    let has_gpu =
-        state.machine.sample.as_ref().is_some_and(|sample| sample.gpus.iter().any(|gpu| gpu.memory_total > Bytes(0)));
+    let has_gpu = state
+        .domain
+        .machine
+        .sample
+        .as_ref()
+        .is_some_and(|sample| sample.gpus.iter().any(|gpu| gpu.memory_total > Bytes(0)));
     let wanted = session.settings.gpu_layers.unwrap_or(if has_gpu { u32::MAX } else { 0 }).min(loaded.n_layers);
     // On Apple's chips the GPU computes on the mapped file itself.
     let is_there =
@@ -233,7 +237,7 @@ mod tests {
             (&[24], Some(99), "CPU_Mapped", 33, Some((33, 0))),
         ] {
             let gpus = gpus.iter().map(|total| gpu(*total)).collect();
-            state.machine.sample = Some(Box::new(Sample { gpus, ..Sample::default() }));
+            state.domain.machine.sample = Some(Box::new(Sample { gpus, ..Sample::default() }));
             let session = session(&[(device, [100, 1, 1])], n_gpu_layers, asked);
             let misplaced = misplaced(&state, &session).map(|misplaced| (misplaced.wanted, misplaced.placed));
             assert_eq!(misplaced, expected, "{asked:?} {device} {n_gpu_layers}");

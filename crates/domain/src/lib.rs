@@ -57,5 +57,5 @@ pub use action::Action;
 pub use command::{Command, Reply};
 pub use effect::Effect;
 pub use event::{Event, Moment};
-pub use state::State;
+pub use state::{Domain, State};
 pub use update::update;

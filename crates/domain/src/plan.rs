@@ -210,10 +210,11 @@ pub fn longer_context_hint(model: &Model, n_ctx: u32, can_begin_anew: bool) -> S
 /// stops it dead. So what sessions were promised and do not hold as anonymous memory is taken off. GPU memory that the
 /// drivers call free adds, since layers are placed there first.
 pub fn free_memory(state: &State) -> Option<Free> {
-    let sample = state.machine.sample.as_ref()?;
+    let sample = state.domain.machine.sample.as_ref()?;
     let gpus: Bytes = sample.gpus.iter().map(|gpu| gpu.memory_total.saturating_sub(gpu.memory_used)).sum();
     let available = sample.memory.available + gpus;
     let live = state
+        .domain
         .sessions
         .iter()
         .filter(|session| !matches!(session.phase, Phase::Failed { .. } | Phase::Queued | Phase::Stopping));
@@ -225,8 +226,8 @@ pub fn free_memory(state: &State) -> Option<Free> {
         planned = planned + session.planned.total();
     }
     // What a bench's workers have not taken yet is not free, nor is what they have mapped.
-    if state.bench.phase == crate::bench::Phase::Running {
-        for lane in state.bench.lanes.iter().filter(|lane| lane.is_loaded()) {
+    if state.domain.bench.phase == crate::bench::Phase::Running {
+        for lane in state.domain.bench.lanes.iter().filter(|lane| lane.is_loaded()) {
             let held = sample.processes.iter().find(|process| Some(process.pid) == lane.pid);
             let held = held.map_or(Bytes(0), |process| process.anonymous);
             promised = promised + lane.needed.saturating_sub(held);
@@ -234,9 +235,9 @@ pub fn free_memory(state: &State) -> Option<Free> {
         }
     }
     let others = others(state);
-    let reserve = reserve(state.settings.budget.reserve, sample);
+    let reserve = reserve(state.domain.settings.budget.reserve, sample);
     let by_machine = available.saturating_sub(promised).saturating_sub(others).saturating_sub(reserve);
-    let by_budget = state.settings.budget.memory.map(|limit| limit.saturating_sub(planned));
+    let by_budget = state.domain.settings.budget.memory.map(|limit| limit.saturating_sub(planned));
     let free = by_budget.map_or(by_machine, |free| free.min(by_machine));
     Some(Free { free, available, promised, others, reserve })
 }
@@ -245,9 +246,9 @@ pub fn free_memory(state: &State) -> Option<Free> {
 /// what they hold on GPUs. A file that several have mapped is in memory once, and one that a session of ours runs with is
 /// promised to it already.
 fn others(state: &State) -> Bytes {
-    let Some(sample) = &state.machine.sample else { return Bytes(0) };
+    let Some(sample) = &state.domain.machine.sample else { return Bytes(0) };
     let is_ours = |path: &str| {
-        let live = state.sessions.iter().filter(|session| session.is_live());
+        let live = state.domain.sessions.iter().filter(|session| session.is_live());
         live.flat_map(|session| &session.model.files).any(|file| file.path == std::path::Path::new(path))
     };
     let mut by_model: BTreeMap<&str, Bytes> = BTreeMap::new();

@@ -115,12 +115,12 @@ pub fn roofline(state: &State, session: &Session) -> Result<Roofline, String> {
         return Err("the GPU's memory is not measured".to_owned());
     }
     let per_token = bytes_per_token(session).ok_or("the header does not tell what a token reads")?;
-    let bandwidth = state.machine.bandwidth.as_ref().ok_or("the memory's bandwidth was not measured yet")?;
+    let bandwidth = state.domain.machine.bandwidth.as_ref().ok_or("the memory's bandwidth was not measured yet")?;
     let read = per_token.0 + per_token.1;
     let bytes_per_second = read.0 as f64 * rate;
     let share = bytes_per_second / bandwidth.bytes_per_second;
-    let n_busy = state.sessions.iter().filter(|session| session.is_busy()).count();
-    let limits = state.machine.sample.as_ref().map(|sample| sample.limits).unwrap_or_default();
+    let n_busy = state.domain.sessions.iter().filter(|session| session.is_busy()).count();
+    let limits = state.domain.machine.sample.as_ref().map(|sample| sample.limits).unwrap_or_default();
     let is_throttled = limits.n_throttled.is_some_and(|count| count > 0)
         || matches!((limits.allowed_mhz, limits.highest_mhz), (Some(allowed), Some(highest)) if allowed < highest);
     let bound = match share {
@@ -169,8 +169,8 @@ mod tests {
 
     fn state(bandwidth: f64, limits: Limits) -> State {
         let mut state = State::new(Settings::default(), Vec::new());
-        state.machine.sample = Some(Box::new(Sample { limits, ..Sample::default() }));
-        state.machine.bandwidth =
+        state.domain.machine.sample = Some(Box::new(Sample { limits, ..Sample::default() }));
+        state.domain.machine.bandwidth =
             Some(Bandwidth { bytes_per_second: bandwidth, threads: 2, unix: 0, processor: String::new() });
         state
     }
@@ -221,7 +221,7 @@ mod tests {
         ] {
             let mut state = state(times * per_second, limits);
             let session = session(summary(), 10);
-            state.sessions = vec![session.clone(); 1 + usize::from(others)];
+            state.domain.sessions = vec![session.clone(); 1 + usize::from(others)];
             let roofline = roofline(&state, &session).unwrap();
             assert!((roofline.share.0 - 1.0 / times).abs() < 1e-9, "{roofline:?}");
             assert_eq!(roofline.bound, expected, "{times} {limits:?}");
@@ -283,7 +283,7 @@ mod tests {
             change(&mut session);
             assert!(roofline(&state, &session).unwrap_err().contains(reason));
         }
-        state.machine.bandwidth = None;
+        state.domain.machine.bandwidth = None;
         assert!(roofline(&state, &good()).unwrap_err().contains("not measured"));
     }
 }

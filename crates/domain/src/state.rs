@@ -26,9 +26,18 @@ use crate::settings::Settings;
 use crate::ui::Ui;
 use crate::units::{Ratio, Watts};
 
-/// All state of the program: what it knows, and what one client's screen shows of it.
+/// All state: what the program knows, and what one client's screen shows of it.
 #[derive(Debug, Clone)]
 pub struct State {
+    /// What the program knows.
+    pub domain: Domain,
+    /// What the screen shows.
+    pub ui: Ui,
+}
+
+/// What the program knows, whoever looks at it.
+#[derive(Debug, Clone)]
+pub struct Domain {
     /// The time of the event handled last.
     pub now: Moment,
     /// The settings in force.
@@ -55,9 +64,7 @@ pub struct State {
     pub machine: Machine,
     /// Where its energy goes.
     pub attribution: Attribution,
-    /// What the screen shows.
-    pub ui: Ui,
-    pub(super) next_id: u64,
+    pub(crate) next_id: u64,
 }
 
 /// The downloads.
@@ -161,6 +168,57 @@ impl Machine {
 impl State {
     /// The state at the program's start.
     pub fn new(settings: Settings, themes: Vec<String>) -> Self {
+        let domain = Domain::new(settings);
+        let ui = Ui::new(&domain.settings, themes, domain.history());
+        Self { domain, ui }
+    }
+
+    /// The chosen session.
+    pub fn chosen_session(&self) -> Option<&Session> {
+        self.domain.session(self.ui.fleet.chosen?)
+    }
+
+    /// The chosen process of another program; `None` while a session is chosen.
+    pub fn chosen_foreign(&self) -> Option<&Foreign> {
+        let chosen = self.ui.fleet.foreign.chosen.filter(|_| self.ui.fleet.chosen.is_none())?;
+        self.domain.machine.sample.as_ref()?.foreign.iter().find(|foreign| foreign.id() == chosen)
+    }
+
+    /// The chosen model.
+    pub fn chosen_model(&self) -> Option<&Arc<Model>> {
+        self.ui.library.rows.get(self.ui.library.chosen).and_then(|row| self.domain.library.models.get(*row))
+    }
+
+    /// Whether this model is among the columns of the next race.
+    pub fn race_is_marked(&self, model: &str) -> bool {
+        self.ui.race.entries.iter().any(|entry| entry.model.id == model)
+    }
+
+    /// A column as it shows: its entry.
+    pub fn race_entry(&self, place: usize) -> Option<Entry> {
+        match &self.domain.race {
+            Some(race) => {
+                race.lanes.get(place).map(|lane| Entry { model: lane.model.clone(), settings: lane.settings })
+            }
+            None => self.ui.race.entries.get(place).cloned(),
+        }
+    }
+
+    /// How many columns show.
+    pub fn race_n_columns(&self) -> usize {
+        self.domain.race.as_ref().map_or(self.ui.race.entries.len(), |race| race.lanes.len())
+    }
+
+    /// What the selected column answered, once it has.
+    pub fn race_chosen_answer(&self) -> Option<&str> {
+        let answer = self.domain.race.as_ref()?.lanes.get(self.ui.race.chosen)?.answer.as_ref()?;
+        Some(answer.text.trim()).filter(|text| !text.is_empty())
+    }
+}
+
+impl Domain {
+    /// What is known at the program's start.
+    pub fn new(settings: Settings) -> Self {
         let bound = (settings.telemetry.history.as_millis() / settings.telemetry.interval.as_millis().max(1)) as usize;
         let ring = Ring::new(bound);
         Self {
@@ -189,7 +247,6 @@ impl State {
             attribution: Attribution::default(),
             bench: Bench::default(),
             held: Vec::new(),
-            ui: Ui::new(&settings, themes, bound),
             next_id: 1,
             settings,
         }
@@ -206,25 +263,9 @@ impl State {
         self.sessions.iter().find(|session| session.id == id)
     }
 
-    /// The chosen session.
-    pub fn chosen_session(&self) -> Option<&Session> {
-        self.session(self.ui.fleet.chosen?)
-    }
-
-    /// The chosen process of another program; `None` while a session is chosen.
-    pub fn chosen_foreign(&self) -> Option<&Foreign> {
-        let chosen = self.ui.fleet.foreign.chosen.filter(|_| self.ui.fleet.chosen.is_none())?;
-        self.machine.sample.as_ref()?.foreign.iter().find(|foreign| foreign.id() == chosen)
-    }
-
     /// The session that a worker belongs to; `None` for an old worker.
     pub fn session_of(&self, worker: WorkerId) -> Option<&Session> {
         self.sessions.iter().find(|session| session.worker == worker)
-    }
-
-    /// The chosen model.
-    pub fn chosen_model(&self) -> Option<&Arc<Model>> {
-        self.ui.library.rows.get(self.ui.library.chosen).and_then(|row| self.library.models.get(*row))
     }
 
     /// The model of this id.
@@ -235,32 +276,6 @@ impl State {
     /// Whether a race runs.
     pub fn is_racing(&self) -> bool {
         self.race.as_ref().is_some_and(|race| race.is_running())
-    }
-
-    /// Whether this model is among the columns of the next race.
-    pub fn race_is_marked(&self, model: &str) -> bool {
-        self.ui.race.entries.iter().any(|entry| entry.model.id == model)
-    }
-
-    /// A column as it shows: its entry.
-    pub fn race_entry(&self, place: usize) -> Option<Entry> {
-        match &self.race {
-            Some(race) => {
-                race.lanes.get(place).map(|lane| Entry { model: lane.model.clone(), settings: lane.settings })
-            }
-            None => self.ui.race.entries.get(place).cloned(),
-        }
-    }
-
-    /// How many columns show.
-    pub fn race_n_columns(&self) -> usize {
-        self.race.as_ref().map_or(self.ui.race.entries.len(), |race| race.lanes.len())
-    }
-
-    /// What the selected column answered, once it has.
-    pub fn race_chosen_answer(&self) -> Option<&str> {
-        let answer = self.race.as_ref()?.lanes.get(self.ui.race.chosen)?.answer.as_ref()?;
-        Some(answer.text.trim()).filter(|text| !text.is_empty())
     }
 
     /// Threads that all sessions together may use.

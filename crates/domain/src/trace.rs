@@ -55,10 +55,10 @@ pub struct Seen {
 impl Frame {
     /// The tick that the state has seen last; `None` before the first.
     pub fn of(state: &State) -> Option<Self> {
-        let sample = state.machine.sample.as_ref()?;
-        let sessions = state.sessions.iter().map(Seen::of).collect();
+        let sample = state.domain.machine.sample.as_ref()?;
+        let sessions = state.domain.sessions.iter().map(Seen::of).collect();
         let (uptime_ms, unix) = (sample.at.uptime.as_millis() as u64, sample.at.unix);
-        let baselines = state.attribution.baselines.known.clone();
+        let baselines = state.domain.attribution.baselines.known.clone();
         Some(Self { uptime_ms, unix, sample: sample.clone(), sessions, baselines })
     }
 }

@@ -73,7 +73,7 @@ impl Asked {
                     return Err(failure);
                 }
             };
-            let answer = check(&answer, prompt, &app.state().settings.energy);
+            let answer = check(&answer, prompt, &app.state().domain.settings.energy);
             let waits = prompt.checks.iter().any(|check| matches!(check, Check::Judge { .. }));
             if waits {
                 to_judge.push(answer);
@@ -138,7 +138,7 @@ pub(super) async fn start(
     settings: SessionSettings,
     force: bool,
 ) -> Result<SessionId, Failure> {
-    let model = crate::cli::force::admit(model, force, app.state().now.unix)?;
+    let model = crate::cli::force::admit(model, force, app.state().domain.now.unix)?;
     app.first_sample().await;
     let force = if force { Force::All } else { Force::No };
     let what = What::StartSession { model: model.id.clone(), settings: Box::new(settings), force };
@@ -159,7 +159,7 @@ async fn answer(
     app.command(What::Generate { session, prompt, form, stop: stop.to_vec(), record: false })?;
     let has_ended = |session: &Session| session.phase == Phase::Ready;
     wait(app, session, has_ended).await?;
-    let Some(now) = app.state().session(session) else {
+    let Some(now) = app.state().domain.session(session) else {
         return Err(Failure(Exit::Failed, "the session is gone".to_owned()));
     };
     if let Some(End::Failed { reason, hint }) = now.turns.last().and_then(|turn| turn.end.as_ref()) {
@@ -171,7 +171,7 @@ async fn answer(
 /// Wait until a session is so; an interrupt, and a session that fails, end it.
 async fn wait(app: &mut App, session: SessionId, is_so: impl Fn(&Session) -> bool) -> Result<(), Failure> {
     loop {
-        let Some(now) = app.state().session(session) else {
+        let Some(now) = app.state().domain.session(session) else {
             return Err(Failure(Exit::Failed, "the session is gone".to_owned()));
         };
         if let Phase::Failed { reason, hint } = &now.phase {
@@ -193,7 +193,7 @@ async fn wait(app: &mut App, session: SessionId, is_so: impl Fn(&Session) -> boo
 pub(super) async fn stop(app: &mut App, session: SessionId) {
     // One that has left the list has stopped.
     let _ = app.command(What::StopSession(session));
-    while app.state().session(session).is_some_and(Session::is_live) {
+    while app.state().domain.session(session).is_some_and(Session::is_live) {
         let event = app.next().await;
         app.handle(event);
     }

@@ -221,7 +221,7 @@ async fn run(
             let _ = writeln!(io::stderr(), "{text}");
         }
     }
-    let mut settings = app.state().settings.session;
+    let mut settings = app.state().domain.settings.session;
     let temperature = settings.set("temperature", &suite.temperature.to_string());
     temperature.map_err(|error| Failure(Exit::Usage, format!("{}: temperature {error}", file.display())))?;
     // The suite says how long its answers may be; only who asks may bound them further.
@@ -234,7 +234,7 @@ async fn run(
     let judge = judge.transpose()?;
     app.adopt(models.iter().chain(&judge).cloned().collect());
     app.recall_baselines();
-    let begin = app.state().now.uptime;
+    let begin = app.state().domain.now.uptime;
     let (mut asked, mut failures) = (Vec::new(), Vec::new());
     for model in &models {
         let mut store = Store::open(folder, &text, model, &settings, &common.stop);
@@ -258,7 +258,7 @@ async fn run(
         return Err(Failure(*exit, "no model could be asked".to_owned()));
     }
     if let Some(judge) = judge.as_ref().filter(|_| asked.iter().any(Asked::wants_judge)) {
-        let mut settings: SessionSettings = app.state().settings.session;
+        let mut settings: SessionSettings = app.state().domain.settings.session;
         let _ = settings.set("temperature", "0");
         let _ = settings.set("max_tokens", "8");
         let session = ask::start(app, judge, settings, common.force).await?;
@@ -278,8 +278,8 @@ async fn run(
     };
     // What was known before was kept then.
     if results.asked.iter().any(|asked| asked.is_new) {
-        let record = results.record(file, app.state().now.unix.saturating_mul(1000));
-        app.keep(Record { samples: app.state().machine.readings.since(begin), ..record });
+        let record = results.record(file, app.state().domain.now.unix.saturating_mul(1000));
+        app.keep(Record { samples: app.state().domain.machine.readings.since(begin), ..record });
     }
     Ok(results)
 }

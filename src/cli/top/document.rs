@@ -72,7 +72,7 @@ pub(super) fn document(state: &State, sample: &Sample) -> Value {
             "pid": own.pid,
             "cores": own.cores,
             "resident_bytes": own.resident,
-            "watts": figure(&state.machine.own_watts),
+            "watts": figure(&state.domain.machine.own_watts),
         },
         "sources": sample.sources.iter().map(source).collect::<Vec<_>>(),
     })

@@ -116,7 +116,7 @@ pub(super) fn write(state: &State, sample: &Sample, is_recorded: bool, out: &mut
 
 /// Where the energy went.
 fn energy(state: &State, is_recorded: bool, out: &mut impl Write) -> io::Result<()> {
-    let attribution = &state.attribution;
+    let attribution = &state.domain.attribution;
     let grade = attribution.grade();
     let by_owner = |tally: &Tally, (knows_idle, knows_standby): (bool, bool)| -> Vec<Point> {
         // Without a meter nothing was counted, which is no zero; nor is what no baseline tells apart.
@@ -203,7 +203,7 @@ fn foreign(state: &State, sample: &Sample, out: &mut impl Write) -> io::Result<(
         Some(one.gpu_memory?.0 as f64)
     })?;
     let drawn = |one: &Foreign| {
-        let figure = state.attribution.foreign_power(&one.process);
+        let figure = state.domain.attribution.foreign_power(&one.process);
         let (watts, grade) = (figure.value()?.0, figure.grade()?);
         let labels =
             [("pid", one.process.pid.to_string()), ("program", one.engine.clone()), ("grade", grade.word().to_owned())];
@@ -219,7 +219,7 @@ fn sessions(state: &State, out: &mut impl Write) -> io::Result<()> {
     let points = |value: &dyn Fn(&Session) -> Option<f64>| {
         let labels =
             |session: &Session| vec![("model", session.model.name.clone()), ("session", session.id.0.to_string())];
-        let sessions = state.sessions.iter();
+        let sessions = state.domain.sessions.iter();
         sessions.filter_map(|session| Some((labels(session), value(session)?))).collect::<Vec<Point>>()
     };
     let resident = points(&|session| Some(session.process?.resident.0 as f64));
@@ -236,12 +236,12 @@ fn sessions(state: &State, out: &mut impl Write) -> io::Result<()> {
             ];
             Some((labels.into(), value))
         };
-        state.sessions.iter().filter_map(point).collect::<Vec<Point>>()
+        state.domain.sessions.iter().filter_map(point).collect::<Vec<Point>>()
     };
     let watts = graded(&|session| Some((session.watts.value()?.0, session.watts.grade()?)));
     metric(out, "session_power_watts", "A session's share of the power.", &watts)?;
     let joules = graded(&|session| {
-        let energy = per_session(session, &state.settings.energy).energy;
+        let energy = per_session(session, &state.domain.settings.energy).energy;
         Some((energy.value()?.value, energy.grade()?))
     });
     counter(out, "session_energy_joules_total", "What a session's answers were charged.", &joules)?;

@@ -125,9 +125,9 @@ fn with_sessions() -> State {
         session.pid = Some(4000 + id.0 as u32);
         session.n_prompt = 2_400;
         sample.processes.push(process(4000 + id.0 as u32, 0.5, 600_000_000));
-        recorded.sessions.push(session);
+        recorded.domain.sessions.push(session);
     }
-    recorded.sessions[0].phase = Phase::Busy { generation: 1, step: Step::Answer };
+    recorded.domain.sessions[0].phase = Phase::Busy { generation: 1, step: Step::Answer };
     for (pid, engine, model) in [
         (5120, "ollama runner", Some("llama3.2:3b")),
         (5311, "python train.py", None),
@@ -142,10 +142,10 @@ fn with_sessions() -> State {
     let (idle, watts) = (Idle::Loaded, Watts(12.0));
     let known =
         Baseline { meter, device: processor, idle, watts, unix: 0, is_calibrated: true, grade: Grade::Measured };
-    state.attribution.baselines.known.push(known);
-    recorded.machine.sample = Some(Box::new(sample));
+    state.domain.attribution.baselines.known.push(known);
+    recorded.domain.machine.sample = Some(Box::new(sample));
     for second in 0..3 {
-        recorded.sessions[0].n_generated += 43;
+        recorded.domain.sessions[0].n_generated += 43;
         let at = Moment { uptime: Duration::from_secs(second), unix: 1_800_000_000 };
         let mut frame = domain::trace::Frame::of(&recorded).unwrap();
         frame.uptime_ms = 1000 * second;
@@ -325,7 +325,7 @@ fn the_document_tells_who_works() {
 #[test]
 fn an_estimate_is_a_range_and_labelled() {
     let mut state = State::new(domain::settings::Settings::default(), Vec::new());
-    state.settings.energy.tdp_watts = Some(65.0);
+    state.domain.settings.energy.tdp_watts = Some(65.0);
     let mut unmetered = sample(false);
     unmetered.power.retain(|power| power.watts.value().is_none());
     domain::update(&mut state, unmetered.at, domain::Event::Sample(Box::new(unmetered)));

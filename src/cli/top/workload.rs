@@ -56,7 +56,7 @@ pub(super) fn write(state: &State, sample: &Sample, out: &mut impl Write) -> io:
             cpu(Some(process.cores)),
             process.resident.to_string(),
             or_dash(foreign.gpu_memory),
-            watts(&state.attribution.foreign_power(process)),
+            watts(&state.domain.attribution.foreign_power(process)),
             unknown(),
             "foreign".to_owned(),
         ]
@@ -70,11 +70,11 @@ pub(super) fn write(state: &State, sample: &Sample, out: &mut impl Write) -> io:
         cpu(is_told.then_some(own.cores)),
         or_dash(is_told.then_some(own.resident)),
         unknown(),
-        watts(&state.machine.own_watts),
+        watts(&state.domain.machine.own_watts),
         unknown(),
         String::new(),
     ];
-    let sessions = state.sessions.iter().map(of_session);
+    let sessions = state.domain.sessions.iter().map(of_session);
     let rows: Vec<_> = sessions.chain(sample.foreign.iter().map(of_foreign)).chain([itself]).collect();
     writeln!(out)?;
     table::write(out, &COLUMNS, &rows, None)
@@ -102,7 +102,7 @@ pub(super) fn sessions(state: &State) -> Vec<Value> {
             "joules_per_token": figure(&session.joules_per_token()),
         })
     };
-    state.sessions.iter().map(one).collect()
+    state.domain.sessions.iter().map(one).collect()
 }
 
 /// Other programs' processes as a document.
@@ -116,7 +116,7 @@ pub(super) fn foreign(state: &State, sample: &Sample) -> Vec<Value> {
             "process": foreign.process,
             "mapped_bytes": foreign.mapped,
             "gpu_memory_bytes": foreign.gpu_memory,
-            "watts": figure(&state.attribution.foreign_power(&foreign.process)),
+            "watts": figure(&state.domain.attribution.foreign_power(&foreign.process)),
         })
     };
     sample.foreign.iter().map(one).collect()

@@ -99,7 +99,7 @@ fn play(text: &str) -> String {
         rows = names.map(|name| format!("  {name}: {}", row(&sample, name))).collect();
         update(&mut state, now, Event::Sample(Box::new(sample)));
         // What was metered went somewhere, once.
-        let booked = state.attribution.total.measured();
+        let booked = state.domain.attribution.total.measured();
         assert!((booked - joules).abs() < 1e-6, "{booked} J of {joules} J were booked after reading {index}");
     }
     lines.push("sources at the end".to_owned());

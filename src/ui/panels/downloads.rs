@@ -32,7 +32,7 @@ const COLUMNS: [Column; 7] = [
 
 /// Rows that the downloads take: the head, one for each, and what the chosen one has to say.
 pub(crate) fn rows(state: &State, columns: u16) -> u16 {
-    state.downloads.all.len() as u16 + 1 + detail(state).map_or(0, |(_, text)| detail_rows(&text, columns))
+    state.domain.downloads.all.len() as u16 + 1 + detail(state).map_or(0, |(_, text)| detail_rows(&text, columns))
 }
 
 /// Rows of what the chosen download has to say: reason and hint have room, a wordy hub has not.
@@ -42,7 +42,7 @@ fn detail_rows(text: &str, columns: u16) -> u16 {
 
 /// Why the chosen download does not go on, which has no room in its row.
 fn detail(state: &State) -> Option<(Meaning, String)> {
-    match &state.downloads.all.get(state.ui.hub.chosen_download)?.phase {
+    match &state.domain.downloads.all.get(state.ui.hub.chosen_download)?.phase {
         Phase::Failed(failure) => Some((Meaning::Bad, failure.to_string())),
         Phase::Waiting(what) => Some((Meaning::Warn, format!("waits: {what}"))),
         _ => None,
@@ -65,9 +65,9 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         area,
         &COLUMNS,
         None,
-        (state.downloads.all.len(), Some(hub.chosen_download), hub.in_downloads),
+        (state.domain.downloads.all.len(), Some(hub.chosen_download), hub.in_downloads),
         &mut view_state.downloads_offset,
-        |canvas, index| match state.downloads.all.get(index) {
+        |canvas, index| match state.domain.downloads.all.get(index) {
             Some(download) => row(canvas, download),
             None => Row { cells: Vec::new(), instead: None },
         },
@@ -125,7 +125,7 @@ fn phase<'a>(canvas: &Canvas<'_>, download: &'a Download) -> Spans<'a> {
 
 /// The downloads that run and their rate, for the header; nothing where none runs.
 pub(crate) fn summary<'a>(canvas: &Canvas<'_>, state: &State) -> Option<Spans<'a>> {
-    let running = || state.downloads.all.iter().filter(|download| download.is_active());
+    let running = || state.domain.downloads.all.iter().filter(|download| download.is_active());
     let count = running().count();
     let rate: f64 = running().filter_map(|download| download.rate).sum();
     (count > 0).then(|| {

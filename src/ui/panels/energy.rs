@@ -33,7 +33,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &
     }
     if airy && rest.height > 0 {
         let key = canvas.key(canvas.context, "calibrate");
-        let calibrates = state.attribution.baselines.calibration.is_some();
+        let calibrates = state.domain.attribution.baselines.calibration.is_some();
         let what = if calibrates { "ends the calibration" } else { "measures the idle baseline" };
         let heading = [canvas.span(Meaning::Accent, "Energy"), canvas.span(Meaning::Muted, format!("   {key} {what}"))];
         canvas.put_spans(rest.x, rest.y, rest.width, &heading);
@@ -46,14 +46,14 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &
         }
         below(rest, 1)
     };
-    if let Some(calibration) = state.attribution.baselines.calibration {
+    if let Some(calibration) = state.domain.attribution.baselines.calibration {
         let share = calibration.watched.as_secs_f64() / WINDOW.as_secs_f64();
         let bar = bar::steps(share as f32, STEPS, canvas.is_ascii());
         let (watched, whole) = (calibration.watched.as_secs(), WINDOW.as_secs());
         let text = format!("{bar} {watched} of {whole} s without an answer, {}", calibration.idle.word());
         rest = pair(canvas, rest, "calibrating", Meaning::Accent, text);
     }
-    let tally = state.attribution.power;
+    let tally = state.domain.attribution.power;
     if tally.seconds > 0.0 {
         let owners = [
             ("sessions", tally.sessions),
@@ -77,7 +77,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &
         let text = text.unwrap_or_else(|| "— seen after 30 s without an answer".to_owned());
         rest = pair(canvas, rest, &format!("idle {}", power.name), meaning, text);
     }
-    if let Some(beyond) = state.attribution.beyond {
+    if let Some(beyond) = state.domain.attribution.beyond {
         rest = pair(canvas, rest, "whole machine", Meaning::Text, format!("{beyond} that its parts don't explain"));
     }
     let grade = sample.total().map_or(Grade::Measured, |(_, grade)| grade);
@@ -86,7 +86,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &
 
 /// What the meters have counted since the start, and what that means outside.
 fn so_far(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample, grade: Grade) -> Rect {
-    let (total, settings) = (&state.attribution.total, &state.settings.energy);
+    let (total, settings) = (&state.domain.attribution.total, &state.domain.settings.energy);
     if total.measured() <= 0.0 || area.height == 0 {
         return area;
     }
@@ -127,7 +127,7 @@ fn estimate(canvas: &mut Canvas<'_>, area: Rect, sample: &Sample, watts: Watts, 
 /// What a meter shows without work, as far as it is known.
 fn baseline(state: &State, power: &Power) -> Option<String> {
     let one = |idle: Idle| {
-        let known = state.attribution.baselines.known.iter();
+        let known = state.domain.attribution.baselines.known.iter();
         let known =
             known.filter(|known| known.meter == power.name && known.idle == idle).max_by_key(|known| known.unix);
         known.map(|known| format!("{} {}, {}", known.watts, idle.word(), age(state, known)))
@@ -137,7 +137,7 @@ fn baseline(state: &State, power: &Power) -> Option<String> {
 }
 
 fn age(state: &State, baseline: &Baseline) -> String {
-    let seconds = u64::try_from(state.now.unix - baseline.unix).unwrap_or(0);
+    let seconds = u64::try_from(state.domain.now.unix - baseline.unix).unwrap_or(0);
     let ago = match seconds {
         0 => "just now".to_owned(),
         seconds => format!("{} ago", span(std::time::Duration::from_secs(seconds))),

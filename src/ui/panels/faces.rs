@@ -197,7 +197,7 @@ pub(crate) fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, sessio
         (rows.area, rows.above, rows.count) = (right, state.ui.fleet.scroll, 0);
     }
     rows.heading("Session");
-    let since = state.now.uptime.saturating_sub(session.since.uptime);
+    let since = state.domain.now.uptime.saturating_sub(session.since.uptime);
     rows.text("in this state", span(since));
     rows.text("generated", format!("{} tok in all", tokens(session.n_generated)));
     if let Some(loaded) = &session.loaded {
@@ -210,7 +210,7 @@ pub(crate) fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, sessio
     if let Some(misplaced) = misplaced(state, session) {
         rows.warning(&format!("! {}: its log says why, `taffrail doctor` what this build can use", misplaced.reason()));
     }
-    rows.text("threads", format!("{} of {}", session.threads, state.thread_limit()));
+    rows.text("threads", format!("{} of {}", session.threads, state.domain.thread_limit()));
     rows.gap();
     rows.heading("Settings");
     for field in SESSION_FIELDS {
@@ -238,7 +238,7 @@ fn memory_bound(rows: &mut Rows<'_, '_>, roofline: Result<Roofline, String>) {
 
 /// The energy of the answer and of all answers.
 fn energy(rows: &mut Rows<'_, '_>, state: &State, session: &Session) {
-    let settings = &state.settings.energy;
+    let settings = &state.domain.settings.energy;
     let report = Report::of_answer(&session.figures, settings);
     let currency = settings.currency.as_str();
     if report.energy.value().is_none() {

@@ -44,7 +44,7 @@ pub(crate) fn rows(state: &State, room: u16) -> u16 {
 
 /// Draw the rule, the head and the rows.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
-    let Some(sample) = state.machine.sample.as_ref().filter(|_| area.height > 0) else { return };
+    let Some(sample) = state.domain.machine.sample.as_ref().filter(|_| area.height > 0) else { return };
     let (rule, rest) = split_rows(area, 1);
     canvas.horizontal(rule.x, rule.y, rule.width, Meaning::Border);
     let rows = &state.ui.fleet.foreign.rows;
@@ -77,7 +77,7 @@ fn sorted(state: &State) -> Option<(usize, &'static str)> {
 fn cells<'a>(canvas: &Canvas<'_>, state: &State, foreign: &'a Foreign) -> Vec<Spans<'a>> {
     let dash = || vec![canvas.span(Meaning::Muted, "—")];
     let text = |text: String| vec![canvas.span(Meaning::Text, text)];
-    let power = state.attribution.foreign_power(&foreign.process);
+    let power = state.domain.attribution.foreign_power(&foreign.process);
     let power = power.value().zip(power.grade()).map(|(watts, grade)| format!("{}{:.1}", grade.mark(), watts.0));
     vec![
         vec![canvas.span(Meaning::Text, foreign.engine.as_str())],
@@ -91,7 +91,7 @@ fn cells<'a>(canvas: &Canvas<'_>, state: &State, foreign: &'a Foreign) -> Vec<Sp
 
 /// Draw all that is known of the chosen one.
 pub(crate) fn card(canvas: &mut Canvas<'_>, area: Rect, state: &State, foreign: &Foreign) {
-    if state.machine.sample.is_none() {
+    if state.domain.machine.sample.is_none() {
         return;
     }
     let mut rest = inset(area, 1);
@@ -104,7 +104,7 @@ pub(crate) fn card(canvas: &mut Canvas<'_>, area: Rect, state: &State, foreign: 
     let rows = canvas.paragraph(rest, &note, style);
     rest = below(rest, rows + 1);
     let process = &foreign.process;
-    let power = state.attribution.foreign_power(process);
+    let power = state.domain.attribution.foreign_power(process);
     let mapped = if foreign.closed {
         "— the files of another user's process are not told".to_owned()
     } else {

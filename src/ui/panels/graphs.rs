@@ -69,7 +69,7 @@ fn one(canvas: &mut Canvas<'_>, area: Rect, state: &State, quantity: Quantity, g
     let (name, unit) = (quantity.name(), quantity.unit());
     let mut head = vec![canvas.span(Meaning::Text, format!(" {name} ")), canvas.span(Meaning::Muted, unit)];
     let mut grade = Grade::Measured;
-    if let (Quantity::Power, Some(sample)) = (quantity, &state.machine.sample)
+    if let (Quantity::Power, Some(sample)) = (quantity, &state.domain.machine.sample)
         && let Some((_, worst)) = sample.total()
     {
         grade = worst;
@@ -139,7 +139,7 @@ fn value(point: Option<Bucket>) -> String {
 
 fn meaning_of(state: &State, index: usize, part: &Part) -> Meaning {
     match part.owner {
-        Owner::Session(id) => state.session(id).map_or(Meaning::Muted, series),
+        Owner::Session(id) => state.domain.session(id).map_or(Meaning::Muted, series),
         Owner::Sensor(_) => Meaning::Series((index % N_SERIES) as u8),
         Owner::Rest => Meaning::Border,
     }
@@ -170,7 +170,7 @@ fn read_out<'a>(canvas: &Canvas<'_>, state: &State, graph: &Graph, back: usize) 
 fn nothing(canvas: &mut Canvas<'_>, area: Rect, state: &State, quantity: Quantity) {
     let style = canvas.style(Meaning::Muted);
     let area = Rect { x: area.x + 1, width: area.width.saturating_sub(1), ..area };
-    let (text, remedy) = match (quantity, &state.machine.sample) {
+    let (text, remedy) = match (quantity, &state.domain.machine.sample) {
         (_, None) | (Quantity::Processor | Quantity::MainMemory, _) => {
             ("The first reading is under way.".to_owned(), None)
         }
@@ -191,7 +191,7 @@ fn nothing(canvas: &mut Canvas<'_>, area: Rect, state: &State, quantity: Quantit
 
 fn legend(canvas: &mut Canvas<'_>, area: Rect, state: &State, graph: &Graph) {
     let view = &state.ui.machine;
-    let time = |ticks: usize| span(state.settings.telemetry.interval * u32::try_from(ticks).unwrap_or(u32::MAX));
+    let time = |ticks: usize| span(state.domain.settings.telemetry.interval * u32::try_from(ticks).unwrap_or(u32::MAX));
     let mut right: Spans<'_> = Vec::new();
     if let Some(ticks) = view.cursor {
         right.push(canvas.span(Meaning::Focus, format!(" │ {} ago", time(ticks))));
@@ -206,12 +206,12 @@ fn legend(canvas: &mut Canvas<'_>, area: Rect, state: &State, graph: &Graph) {
     }
     let room = area.width.saturating_sub(spans_width(&right) as u16);
     let mut spans: Spans<'_> = Vec::new();
-    for (index, session) in state.sessions.iter().enumerate() {
+    for (index, session) in state.domain.sessions.iter().enumerate() {
         spans.push(canvas.span(series(session), format!(" {} ", graph::sign(index, canvas.graphs))));
         spans.push(canvas.span(Meaning::Muted, format!("{} ", session.name)));
     }
-    if state.machine.power.last().is_some() {
-        let sign = graph::sign(state.sessions.len(), canvas.graphs);
+    if state.domain.machine.power.last().is_some() {
+        let sign = graph::sign(state.domain.sessions.len(), canvas.graphs);
         spans.push(canvas.span(Meaning::Border, format!(" {sign} ")));
         spans.push(canvas.span(Meaning::Muted, "rest"));
     }
@@ -253,7 +253,7 @@ fn sparklines(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
 /// How far back the graphs reach, and where they end.
 fn labels(state: &State) -> (String, String) {
     let time = |ticks: usize| {
-        let time = state.settings.telemetry.interval * u32::try_from(ticks).unwrap_or(u32::MAX);
+        let time = state.domain.settings.telemetry.interval * u32::try_from(ticks).unwrap_or(u32::MAX);
         // Of two ends the difference counts, so that minutes are not rounded.
         let (minutes, seconds) = (time.as_secs() / 60, time.as_secs() % 60);
         if (1..60).contains(&minutes) && seconds > 0 { format!("{minutes}:{seconds:02} min") } else { span(time) }

@@ -20,7 +20,7 @@ const HEATS: [(&str, &str, Meaning); 4] =
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> usize {
     let area = inset(area, 1);
     let muted = canvas.style(Meaning::Muted);
-    let Some(quality) = &state.quality else {
+    let Some(quality) = &state.domain.quality else {
         canvas.paragraph(area, "The models are being loaded.", muted);
         return 0;
     };
@@ -50,7 +50,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> usize 
 fn head(canvas: &Canvas<'_>, state: &State, quality: &Quality, said: String) -> Vec<(String, ratatui::style::Style)> {
     let name = |place: usize, entry: Option<&domain::race::Entry>| {
         let names = domain::race::names(&state.ui.race.entries);
-        let known = match &state.race {
+        let known = match &state.domain.race {
             Some(race) => race.lanes.get(place).map(|lane| lane.name.clone()),
             None => names.get(place).cloned(),
         };

@@ -36,7 +36,7 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
             offer(session.is_some(), "next-tab", "next face");
             offer(has_thought && state.ui.fleet.tab == Tab::Conversation, "fold", "thoughts");
             offer(has_answer && !is_busy, "copy", "copy");
-            let n_rows = state.sessions.len() + state.ui.fleet.foreign.rows.len();
+            let n_rows = state.domain.sessions.len() + state.ui.fleet.foreign.rows.len();
             offer(n_rows > 1, "sort", "sort");
             offer(n_rows > 1, "filter", "filter");
             offer(true, "freeze", if state.ui.machine.frozen.is_some() { "unfreeze" } else { "freeze" });
@@ -66,13 +66,13 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
             offer(can_start, "bench-model", "bench");
             offer(true, "sort", "sort");
             offer(true, "reverse", "reverse");
-            offer(!state.library.scanning, "rescan", "scan again");
+            offer(!state.domain.library.scanning, "rescan", "scan again");
             offer(true, "fleet", "sessions");
             offer(state.chosen_model().is_some(), "delete-model", "delete");
         }
         Context::Hub => {
             let hub = &state.ui.hub;
-            let download = state.downloads.all.get(hub.chosen_download);
+            let download = state.domain.downloads.all.get(hub.chosen_download);
             let is_still = download.is_some_and(|download| matches!(download.phase, Stage::Paused | Stage::Failed(_)));
             offer(true, "filter", "search");
             offer(
@@ -94,10 +94,10 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
             offer(true, "usage", "disk use");
         }
         Context::Usage => {
-            let is_tidy = state.ui.usage.chosen < state.house.tidy().len();
-            let can_undo = state.house.survey.as_ref().is_some_and(|survey| survey.undo.is_some());
+            let is_tidy = state.ui.usage.chosen < state.domain.house.tidy().len();
+            let can_undo = state.domain.house.survey.as_ref().is_some_and(|survey| survey.undo.is_some());
             offer(
-                state.house.n_rows(state.ui.usage.grouping) > 0,
+                state.domain.house.n_rows(state.ui.usage.grouping) > 0,
                 "choose",
                 if is_tidy { "tidy up" } else { "delete" },
             );
@@ -107,10 +107,10 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
             offer(true, "hub", "find more");
         }
         Context::Bench => {
-            offer(state.bench.is_running(), "back", "cancel");
-            offer(!state.bench.is_running(), "library", "choose a model");
+            offer(state.domain.bench.is_running(), "back", "cancel");
+            offer(!state.domain.bench.is_running(), "library", "choose a model");
             offer(true, "history", "history");
-            offer(state.bench.rows.len() > 1, "down", "next");
+            offer(state.domain.bench.rows.len() > 1, "down", "next");
         }
         Context::History => {
             offer(!state.ui.history.entries.is_empty(), "choose", "open");
@@ -130,9 +130,9 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
         }
         Context::Machine => {
             offer(true, "down", "scroll");
-            let calibrates = state.attribution.baselines.calibration.is_some();
+            let calibrates = state.domain.attribution.baselines.calibration.is_some();
             offer(true, "calibrate", if calibrates { "end calibrating" } else { "calibrate" });
-            offer(!state.machine.measuring, "measure-bandwidth", "bandwidth");
+            offer(!state.domain.machine.measuring, "measure-bandwidth", "bandwidth");
             offer(true, "freeze", if state.ui.machine.frozen.is_some() { "unfreeze" } else { "freeze" });
             offer(true, "zoom-out", "longer");
             offer(true, "zoom-in", "shorter");
@@ -200,15 +200,15 @@ fn graph_hints(offer: &mut impl FnMut(bool, &'static str, &'static str), state: 
 /// The keys of the Race screen.
 fn of_race(state: &State, offer: &mut impl FnMut(bool, &'static str, &'static str)) {
     let races = &state.ui.race;
-    let runs = state.is_racing();
-    let is_over = state.race.is_some() && !runs;
+    let runs = state.domain.is_racing();
+    let is_over = state.domain.race.is_some() && !runs;
     let has_columns = !races.entries.is_empty();
-    let is_held = state.race.as_ref().is_some_and(|race| race.pace == race::Pace::Held && race.is_running());
+    let is_held = state.domain.race.as_ref().is_some_and(|race| race.pace == race::Pace::Held && race.is_running());
     offer(is_held, "go-on", "go on");
     offer(runs, "back", "cancel");
-    offer(is_over && state.race.as_ref().is_some_and(|race| race.vote.is_none()), "vote", "vote");
-    offer(state.race.is_some(), "diff", if races.face == race::Face::Diff { "answers" } else { "diff" });
-    let tells_tokens = state.race.as_ref().is_some_and(|race| race.lockstep);
+    offer(is_over && state.domain.race.as_ref().is_some_and(|race| race.vote.is_none()), "vote", "vote");
+    offer(state.domain.race.is_some(), "diff", if races.face == race::Face::Diff { "answers" } else { "diff" });
+    let tells_tokens = state.domain.race.as_ref().is_some_and(|race| race.lockstep);
     offer(is_over || tells_tokens, "lockstep", if races.face == race::Face::Lockstep { "answers" } else { "lockstep" });
     let next_heat = match races.face {
         race::Face::Heat if !races.with_answer && state.race_chosen_answer().is_some() => "with answer",
@@ -222,8 +222,8 @@ fn of_race(state: &State, offer: &mut impl FnMut(bool, &'static str, &'static st
     offer(is_over, "export-race", "export");
     offer(!runs, "order", races.order.words());
     offer(!runs, "blind", if races.blind { "not blind" } else { "blind" });
-    offer(state.race.is_some(), "fold", "thoughts");
-    offer(!state.votes.is_empty(), "ratings", "standings");
+    offer(state.domain.race.is_some(), "fold", "thoughts");
+    offer(!state.domain.votes.is_empty(), "ratings", "standings");
     offer(has_columns && !runs, "new", "twin");
     offer(has_columns && !runs, "configure", "settings");
     offer(has_columns && !runs, "stop", "take off");

@@ -79,7 +79,7 @@ fn row<'a>(canvas: &Canvas<'_>, state: &State, repository: &'a Repository) -> Ro
         vec![canvas.span(Meaning::Text, repository.id.as_str())],
         or_dash(repository.downloads.map(tokens)),
         or_dash(repository.likes.map(tokens)),
-        or_dash(repository.updated.map(|updated| ago(state.now.unix, updated))),
+        or_dash(repository.updated.map(|updated| ago(state.domain.now.unix, updated))),
         or_dash(repository.license.clone()),
         gated,
         or_dash(best.map(|quant| quant.label.clone())),
@@ -96,7 +96,7 @@ pub(super) fn needs<'a>(canvas: &Canvas<'_>, state: &State, quant: &Quant, fits:
         Some(false) => ("✕", Meaning::Bad),
         None => ("·", Meaning::Muted),
     };
-    let needed = quant.needs(state.settings.session.context);
+    let needed = quant.needs(state.domain.settings.session.context);
     vec![canvas.span(meaning, glyph), canvas.span(Meaning::Text, format!(" ~{needed}"))]
 }
 

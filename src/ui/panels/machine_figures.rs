@@ -28,7 +28,7 @@ impl Form {
 
 /// The figures of the header, least important first.
 pub(crate) fn parts<'a>(canvas: &Canvas<'_>, state: &State, form: Form) -> Vec<Spans<'a>> {
-    let Some(sample) = &state.machine.sample else {
+    let Some(sample) = &state.domain.machine.sample else {
         return vec![vec![canvas.span(Meaning::Muted, "reading sensors …")]];
     };
     let brief = form != Form::Full;

@@ -17,7 +17,7 @@ const MAX_LEGEND: u16 = 3;
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample) -> u16 {
     let memory = &sample.memory;
     let sessions: Vec<_> =
-        state.sessions.iter().filter_map(|session| session.process.map(|process| (session, process))).collect();
+        state.domain.sessions.iter().filter_map(|session| session.process.map(|process| (session, process))).collect();
     // Mapped weights lie in the page cache, which the system counts as available.
     let held: Bytes = sessions.iter().map(|(_, process)| process.anonymous).sum();
     let mapped: Bytes = sessions.iter().map(|(_, process)| process.resident.saturating_sub(process.anonymous)).sum();

@@ -86,7 +86,7 @@ fn remarks(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) ->
     texts.extend(model.overridden.iter().map(|reason| (Meaning::Warn, format!("! refused, and run: {reason}"))));
     texts.extend(model.remarks().iter().map(|remark| (Meaning::Warn, format!("! {remark}"))));
     if let Some(tried) = &model.tried {
-        let text = format!("· tried {}: {}", ago(tried.at, state.now.unix), tried.outcome);
+        let text = format!("· tried {}: {}", ago(tried.at, state.domain.now.unix), tried.outcome);
         texts.push((Meaning::Muted, text));
     }
     let mut rest = area;
@@ -173,13 +173,13 @@ fn facts(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
             rest = long_pair(canvas, rest, label, &text);
         }
     }
-    if let Some(rate) = state.library.measured.get(&model.id) {
-        let joules = state.library.measured_joules.get(&model.id);
+    if let Some(rate) = state.domain.library.measured.get(&model.id) {
+        let joules = state.domain.library.measured_joules.get(&model.id);
         let joules = joules.map_or_else(String::new, |joules| format!(", {}", joules.text("J per token")));
         let value = [canvas.span(Meaning::Text, format!("{rate:.1} tok/s{joules} here"))];
         rest = pair(canvas, rest, "measured", &value);
     }
-    if let Some(known) = state.library.residency.as_ref().and_then(|residency| residency.known(&model.id)) {
+    if let Some(known) = state.domain.library.residency.as_ref().and_then(|residency| residency.known(&model.id)) {
         let text = match known {
             Ok(share) => format!("{share} of its file"),
             Err(reason) => format!("— {reason}"),

@@ -37,7 +37,7 @@ const PARAMS: usize = 1;
 /// Draw the models that pass the filter.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
     canvas.claim("models", area);
-    let (library, view) = (&state.library, &state.ui.library);
+    let (library, view) = (&state.domain.library, &state.ui.library);
     let sign = if view.reverse { "▾" } else { "▴" };
     let sorted = match view.sort {
         LibrarySort::Name => 0,
@@ -71,8 +71,8 @@ fn row<'a>(canvas: &Canvas<'_>, state: &State, model: &'a Model) -> Row<'a> {
     };
     let summary = model.summary.as_ref();
     let name = if model.is_runnable() { Meaning::Text } else { Meaning::Muted };
-    let measured = state.library.measured.get(&model.id).map(|rate| format!("{rate:.1}"));
-    let card = state.library.openness.cards.get(&model.id);
+    let measured = state.domain.library.measured.get(&model.id).map(|rate| format!("{rate:.1}"));
+    let card = state.domain.library.openness.cards.get(&model.id);
     let licence = card.and_then(|card| Some((card.licence_cell()?, card.conflict)));
     let licence = match licence {
         Some((licence, conflict)) => one(if conflict { Meaning::Warn } else { Meaning::Text }, licence),
@@ -88,7 +88,7 @@ fn row<'a>(canvas: &Canvas<'_>, state: &State, model: &'a Model) -> Row<'a> {
         one(Meaning::Muted, stores(model)),
         one(Meaning::Muted, used(state, model)),
         or_dash(measured),
-        or_dash(state.library.measured_joules.get(&model.id).map(|joules| joules.brief())),
+        or_dash(state.domain.library.measured_joules.get(&model.id).map(|joules| joules.brief())),
         match &model.status {
             // Which format it is, the column of its quantisation says.
             Status::OtherFormat(_) => vec![canvas.span(Meaning::Bad, "✕"), canvas.span(Meaning::Muted, " no GGUF")],
@@ -116,7 +116,7 @@ fn stores(model: &Model) -> String {
 /// How long ago it was read last.
 pub(crate) fn used(state: &State, model: &Model) -> String {
     let Some(used) = model.used else { return "—".to_owned() };
-    match u64::try_from(state.now.unix - used) {
+    match u64::try_from(state.domain.now.unix - used) {
         Ok(seconds @ 60..) => format!("{} ago", span(Duration::from_secs(seconds))),
         _ => "just now".to_owned(),
     }

@@ -31,13 +31,13 @@ const MAX_INHERITED: usize = 3;
 
 /// Draw the licences of `model`; returns the rows below them.
 pub(crate) fn licences(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> Rect {
-    let Some(card) = state.library.openness.cards.get(&model.id) else { return area };
+    let Some(card) = state.domain.library.openness.cards.get(&model.id) else { return area };
     below(declared(canvas, area, card), 1)
 }
 
 /// Draw what each source judged of `model`; returns the rows below it.
 pub(crate) fn judgements(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> Rect {
-    let Some(card) = state.library.openness.cards.get(&model.id) else { return area };
+    let Some(card) = state.domain.library.openness.cards.get(&model.id) else { return area };
     below(judged(canvas, area, state, card), 1)
 }
 
@@ -98,7 +98,7 @@ fn declared(canvas: &mut Canvas<'_>, area: Rect, card: &Card) -> Rect {
 }
 
 fn judged(canvas: &mut Canvas<'_>, area: Rect, state: &State, card: &Card) -> Rect {
-    let sources = &state.library.openness.table.sources;
+    let sources = &state.domain.library.openness.table.sources;
     if card.judged.is_empty() {
         let names: Vec<_> = sources.iter().map(|source| source.name.as_str()).collect();
         return wrapped(
@@ -183,7 +183,7 @@ mod tests {
     /// The card of a model of this name that declares this licence and was made from these.
     fn drawn(name: &str, license: &str, bases: &[&str], columns: u16) -> String {
         let mut state = fixture::with_models();
-        let mut model = (*state.library.models[0]).clone();
+        let mut model = (*state.domain.library.models[0]).clone();
         model.repository = Some(name.to_owned());
         model.name = name.rsplit('/').next().unwrap_or_default().to_owned();
         if let Some(summary) = &mut model.summary {
@@ -191,7 +191,7 @@ mod tests {
             summary.base_models = bases.iter().map(|&base| base.to_owned()).collect();
         }
         let models = [Arc::new(model)];
-        state.library.openness.refresh(&models, &models);
+        state.domain.library.openness.refresh(&models, &models);
         let area = Rect::new(0, 0, columns, 20);
         let mut buffer = Buffer::empty(area);
         let (theme, keys) = (Theme::monochrome(), Keymap::default());

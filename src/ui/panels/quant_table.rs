@@ -53,7 +53,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         &mut view_state.quant_offset,
         |canvas, index| match quants.get(index) {
             Some(quant) => {
-                let fits = free.map(|free| quant.needs(state.settings.session.context) <= free);
+                let fits = free.map(|free| quant.needs(state.domain.settings.session.context) <= free);
                 let is_best = choice.as_ref().is_some_and(|choice| choice.index == index);
                 row(canvas, state, quant, fits, is_best, is_here(state, repository, quant))
             }
@@ -128,5 +128,5 @@ fn is_here(state: &State, repository: &Repository, quant: &Quant) -> bool {
         id.strip_prefix("hf:").and_then(|rest| rest.strip_prefix(repository.id.as_str())?.strip_prefix('/'))
             == Some(first)
     };
-    state.library.models.iter().any(|model| is_it(&model.id))
+    state.domain.library.models.iter().any(|model| is_it(&model.id))
 }

@@ -405,7 +405,7 @@ fn likely(canvas: &mut Canvas<'_>, area: Rect, race: &Race, place: usize, step: 
 pub(crate) fn ratings(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let area = inset(area, 1);
     let line = row(area, 0);
-    let n_votes = state.votes.len();
+    let n_votes = state.domain.votes.len();
     let said = match n_votes {
         0 => "No votes yet.".to_owned(),
         n => format!("Standings after {}", counted(n, "vote")),
@@ -435,7 +435,7 @@ pub(crate) fn ratings(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
 
 /// The vote: a row for each column, and one for a tie.
 pub(crate) fn vote(canvas: &mut Canvas<'_>, area: Rect, state: &State, chosen: usize) {
-    let Some(race) = &state.race else { return };
+    let Some(race) = &state.domain.race else { return };
     let rows = race.lanes.len() as u16 + 1;
     let inside = window(canvas, area, 56, rows + 4, "which answer is best?");
     for place in 0..=race.lanes.len() {

@@ -81,7 +81,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         // The last row is taffrail itself.
         (count + 1, chosen, focused),
         &mut view_state.fleet_offset,
-        |canvas, index| match fleet.rows.get(index).and_then(|id| state.session(*id)) {
+        |canvas, index| match fleet.rows.get(index).and_then(|id| state.domain.session(*id)) {
             Some(session) => row(canvas, state, session),
             None => own(canvas, state),
         },
@@ -138,8 +138,8 @@ fn own<'a>(canvas: &Canvas<'_>, state: &State) -> Row<'a> {
     let mut cells = vec![Vec::new(); COLUMNS.len()];
     cells[NAME] = muted("taffrail itself".to_owned());
     // What takes no memory at all was not read.
-    if let Some(sample) = state.machine.sample.as_ref().filter(|sample| sample.own.resident.0 > 0) {
-        let watts = &state.machine.own_watts;
+    if let Some(sample) = state.domain.machine.sample.as_ref().filter(|sample| sample.own.resident.0 > 0) {
+        let watts = &state.domain.machine.own_watts;
         cells[STATE] = muted(format!("{:.1}% cpu", sample.own.cores * 100.0));
         cells[MEMORY] = muted(format!("{:.2}", sample.own.resident.gigabytes()));
         cells[POWER] = figure(canvas, watts.value().map(|watts| watts.0), watts.grade(), 1, Meaning::Muted);

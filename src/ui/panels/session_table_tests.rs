@@ -5,7 +5,7 @@ use domain::testing as fixture;
 use domain::ui::FleetSort;
 
 fn names(filter: &str, sort: FleetSort, reverse: bool) -> Vec<u64> {
-    let sessions = fixture::busy().sessions;
+    let sessions = fixture::busy().domain.sessions;
     rows(&sessions, filter, sort, reverse).into_iter().map(|id| id.0).collect()
 }
 
@@ -62,8 +62,8 @@ fn the_filter_asks_for_words_and_figures() {
 /// Other programs' processes, by their ids.
 fn foreign(filter: &str, sort: FleetSort, reverse: bool) -> Vec<u32> {
     let state = fixture::scene("foreign").expect("the scene is there");
-    let found = &state.machine.sample.as_ref().expect("it has a sample").foreign;
-    let rows = foreign_rows(found, &state.attribution, filter, sort, reverse);
+    let found = &state.domain.machine.sample.as_ref().expect("it has a sample").foreign;
+    let rows = foreign_rows(found, &state.domain.attribution, filter, sort, reverse);
     rows.into_iter().map(|(pid, _)| pid).collect()
 }
 

@@ -48,7 +48,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         super::history::draw(canvas, area, state, view_state);
         return;
     }
-    let bench = &state.bench;
+    let bench = &state.domain.bench;
     if bench.phase == Phase::Idle {
         empty(canvas, area);
         return;
@@ -98,7 +98,7 @@ fn empty(canvas: &mut Canvas<'_>, area: Rect) {
 /// How far it is and under which circumstances, in a row or two; returns how many.
 fn progress(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> u16 {
     let head = row(area, 0);
-    let bench = &state.bench;
+    let bench = &state.domain.bench;
     let (done, wanted) = bench.progress();
     let n_tainted: usize = bench.rows.iter().map(|row| row.tainted.len()).sum();
     let loading = bench.lanes.iter().find_map(|lane| match lane.phase {

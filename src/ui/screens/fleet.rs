@@ -30,8 +30,8 @@ const WIDE: (u16, u16) = (110, 22);
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
     let area = filter(canvas, area, state);
     let n_foreign = foreign_table::rows(state, area.height / 2);
-    let has_foreign = state.machine.sample.as_ref().is_some_and(|sample| !sample.foreign.is_empty());
-    if state.sessions.is_empty() && !has_foreign {
+    let has_foreign = state.domain.machine.sample.as_ref().is_some_and(|sample| !sample.foreign.is_empty());
+    if state.domain.sessions.is_empty() && !has_foreign {
         return empty(canvas, area, state);
     }
     if area.width >= WIDE.0 && area.height >= WIDE.1 {
@@ -81,26 +81,26 @@ fn filter(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> Rect {
         return area;
     }
     let (line, rest) = split_rows(area, 1);
-    let n_foreign = state.machine.sample.as_ref().map_or(0, |sample| sample.foreign.len());
+    let n_foreign = state.domain.machine.sample.as_ref().map_or(0, |sample| sample.foreign.len());
     let foreign = match n_foreign {
         0 => String::new(),
         _ => format!(", {} of {n_foreign} foreign", fleet.foreign.rows.len()),
     };
-    let count = format!("{} of {} sessions{foreign} ", fleet.rows.len(), state.sessions.len());
+    let count = format!("{} of {} sessions{foreign} ", fleet.rows.len(), state.domain.sessions.len());
     super::library::filter_row(canvas, line, &fleet.filter, fleet.filtering, &count);
     rest
 }
 
 fn none_match(canvas: &mut Canvas<'_>, table: Rect, state: &State) {
     if state.ui.fleet.rows.is_empty() && table.height > 2 {
-        let text = if state.sessions.is_empty() { NOTHING } else { "No session matches the filter." };
+        let text = if state.domain.sessions.is_empty() { NOTHING } else { "No session matches the filter." };
         canvas.say(table.x + 2, table.y + 2, table.width.saturating_sub(2), text, Meaning::Muted);
     }
 }
 
 fn empty(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let (library, choose) = (canvas.key(Context::Fleet, "library"), canvas.key(Context::Library, "choose"));
-    let n_models = state.library.models.iter().filter(|model| model.is_runnable()).count();
+    let n_models = state.domain.library.models.iter().filter(|model| model.is_runnable()).count();
     let lines = [
         (NOTHING.to_owned(), Meaning::Text),
         (format!("Press {library}, choose a model, {choose} starts it."), Meaning::Muted),
@@ -129,7 +129,7 @@ fn chosen(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut V
     let Some(session) = state.chosen_session() else {
         let (library, choose) = (canvas.key(Context::Fleet, "library"), canvas.key(Context::Library, "choose"));
         let start = format!("Press {library}, choose a model, {choose} starts it.");
-        let text = if state.sessions.is_empty() { &start } else { "No session is chosen." };
+        let text = if state.domain.sessions.is_empty() { &start } else { "No session is chosen." };
         canvas.say(area.x + 1, area.y, area.width.saturating_sub(1), text, Meaning::Muted);
         return;
     };
@@ -150,7 +150,7 @@ fn chosen(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut V
     let (body, foot) = split_rows(rest, rest.height - prompt_rows - rule);
     match state.ui.fleet.tab {
         Tab::Conversation => {
-            chat::draw(canvas, body, (session, &state.settings.energy), state.ui.fleet.scroll, view_state);
+            chat::draw(canvas, body, (session, &state.domain.settings.energy), state.ui.fleet.scroll, view_state);
         }
         Tab::Figures => view_state.scroll_limit = Some(faces::figures(canvas, body, state, session)),
         Tab::Memory => faces::memory(canvas, body, state, session),

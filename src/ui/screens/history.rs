@@ -44,7 +44,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     if history.entries.is_empty() {
         let text = match (history.asked, history.filter.is_empty()) {
             (true, _) => "Reading the history.",
-            (false, true) if !state.settings.history.keep => "No history is kept: `history.keep` is false.",
+            (false, true) if !state.domain.settings.history.keep => "No history is kept: `history.keep` is false.",
             (false, true) => "Nothing was run yet. Answers, races and benches are kept here.",
             (false, false) => "No record fits the filter. Words must all occur; `kind:bench` names a kind.",
         };
@@ -69,12 +69,14 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
 fn cells<'a>(canvas: &Canvas<'_>, state: &State, entry: &'a Entry) -> TableRow<'a> {
     let text = |text: String| vec![canvas.span(Meaning::Text, text)];
     let muted = |text: String| vec![canvas.span(Meaning::Muted, text)];
-    let models =
-        entry.models.first().map_or("—", |model| state.model(model).map_or(model.as_str(), |known| &known.name));
+    let models = entry
+        .models
+        .first()
+        .map_or("—", |model| state.domain.model(model).map_or(model.as_str(), |known| &known.name));
     let more = if entry.models.len() > 1 { format!(" +{}", entry.models.len() - 1) } else { String::new() };
     let cells = vec![
         muted(entry.id.to_string()),
-        muted(ago(state.now.unix, entry.at / 1000)),
+        muted(ago(state.domain.now.unix, entry.at / 1000)),
         text(entry.kind.name().to_owned()),
         text(format!("{models}{more}")),
         text(or_dash(entry.rate.map(digits))),

@@ -28,7 +28,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     let hub = &state.ui.hub;
     let (line, rest) = split_rows(area, 1);
     field(canvas, line, state);
-    let wanted = if state.downloads.all.is_empty() { 0 } else { downloads::rows(state, area.width) + 1 };
+    let wanted = if state.domain.downloads.all.is_empty() { 0 } else { downloads::rows(state, area.width) + 1 };
     let most = if hub.results.is_empty() { rest.height.saturating_sub(LEAST) } else { rest.height * 2 / 5 };
     let (list, panel) = split_rows(rest, rest.height - wanted.min(most));
     if panel.height > 1 {

@@ -33,7 +33,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
 
 fn models(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
     let (line, rest) = split_rows(area, 1);
-    let (library, view) = (&state.library, &state.ui.library);
+    let (library, view) = (&state.domain.library, &state.ui.library);
     if view.filtering || !view.filter.is_empty() {
         let count = format!("{} of {} models ", view.rows.len(), library.models.len());
         filter_row(canvas, line, &view.filter, view.filtering, &count);
@@ -88,7 +88,7 @@ fn summary(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     if area.height == 0 {
         return;
     }
-    let library = &state.library;
+    let library = &state.domain.library;
     let mut right: Spans<'_> = Vec::new();
     if library.scanning {
         right.push(canvas.span(Meaning::Accent, "◌ looking through the stores "));
@@ -128,7 +128,8 @@ fn summary(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
 }
 
 fn problems(canvas: &mut Canvas<'_>, area: Rect, state: &State, n_problems: usize) {
-    let all = state.library.stores.iter().flat_map(|store| store.problems.iter().map(move |problem| (store, problem)));
+    let all =
+        state.domain.library.stores.iter().flat_map(|store| store.problems.iter().map(move |problem| (store, problem)));
     let rows = usize::from(area.height);
     for (index, (store, problem)) in all.take(rows).enumerate() {
         let y = area.y + index as u16;
@@ -145,9 +146,9 @@ fn problems(canvas: &mut Canvas<'_>, area: Rect, state: &State, n_problems: usiz
 
 fn empty(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let area = inset(area, 2);
-    let text = if state.library.scanning && state.library.models.is_empty() {
+    let text = if state.domain.library.scanning && state.domain.library.models.is_empty() {
         "Looking for models …".to_owned()
-    } else if state.library.models.is_empty() {
+    } else if state.domain.library.models.is_empty() {
         let (hub, rescan) = (canvas.key(Context::Library, "hub"), canvas.key(Context::Library, "rescan"));
         format!(
             "No model was found. Press {hub} to find and fetch one, or name your folders in config.toml under \

@@ -19,7 +19,7 @@ const WIDE: u16 = 130;
 /// Draw the screen.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
     let area = inset(area, 1);
-    let Some(sample) = &state.machine.sample else {
+    let Some(sample) = &state.domain.machine.sample else {
         canvas.say(area.x, area.y, area.width, "The sensors are being read for the first time.", Meaning::Muted);
         return;
     };
@@ -57,7 +57,7 @@ pub(super) fn host(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &
     }
     let host = &sample.host;
     let line = format!("{} · {} · {}", host.name, host.processor, host.system);
-    let (own, watts) = (&sample.own, &state.machine.own_watts);
+    let (own, watts) = (&sample.own, &state.domain.machine.own_watts);
     let watts = watts.value().map_or_else(String::new, |_| format!(", {watts}"));
     let own = match own.resident {
         // What takes no memory at all was not read.
@@ -160,8 +160,8 @@ fn temperatures(canvas: &mut Canvas<'_>, area: Rect, sample: &Sample) -> Rect {
 
 /// Threads and memory: used, promised, left.
 fn budgets(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample, airy: bool) -> Rect {
-    let threads: u32 = state.sessions.iter().map(|session| session.threads).sum();
-    let limit = state.thread_limit();
+    let threads: u32 = state.domain.sessions.iter().map(|session| session.threads).sum();
+    let limit = state.domain.thread_limit();
     let keys = [("fewer-threads", "fewer"), ("more-threads", "more")]
         .map(|(action, word)| format!("{} {word}", canvas.key(Context::Machine, action)));
     let mut spans = vec![canvas.span(Meaning::Text, format!("{threads} of {limit} in use"))];
@@ -173,15 +173,15 @@ fn budgets(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample, 
         canvas.pair(row(area, 0), "threads", LABEL, &spans);
     }
     let planned: Bytes =
-        state.sessions.iter().filter(|session| session.is_live()).map(|session| session.planned.total()).sum();
-    let budget = &state.settings.budget;
+        state.domain.sessions.iter().filter(|session| session.is_live()).map(|session| session.planned.total()).sum();
+    let budget = &state.domain.settings.budget;
     let limit = budget.memory.map(|memory| format!(" of {memory}")).unwrap_or_default();
     let less = sample.allowed.less_memory().filter(|_| !airy).map_or_else(String::new, |less| format!("; {less}"));
     let text =
         format!("{planned} promised{limit}, {} available, {} kept free{less}", sample.memory.available, budget.reserve);
     let rest = line(canvas, below(area, 1), "memory", &text);
-    let bandwidth = match &state.machine.bandwidth {
-        _ if state.machine.measuring => "is being measured".to_owned(),
+    let bandwidth = match &state.domain.machine.bandwidth {
+        _ if state.domain.machine.measuring => "is being measured".to_owned(),
         Some(bandwidth) => format!("{bandwidth}, {}", measured(state, bandwidth.unix)),
         None if !airy => return rest,
         None => format!("— not measured; {} does", canvas.key(Context::Machine, "measure-bandwidth")),
@@ -190,7 +190,7 @@ fn budgets(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample, 
 }
 
 fn measured(state: &State, unix: i64) -> String {
-    let age = std::time::Duration::from_secs(state.now.unix.saturating_sub(unix).max(0).cast_unsigned());
+    let age = std::time::Duration::from_secs(state.domain.now.unix.saturating_sub(unix).max(0).cast_unsigned());
     if age < std::time::Duration::from_mins(2) {
         "measured just now".to_owned()
     } else {

@@ -35,10 +35,10 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     if state.race_n_columns() == 0 {
         return empty(canvas, rest, state);
     }
-    let has_verdict = state.race.as_ref().is_some_and(|race| panel::has_verdict(race));
+    let has_verdict = state.domain.race.as_ref().is_some_and(|race| panel::has_verdict(race));
     let strip_rows = 1 + u16::from(has_verdict && rest.width < 110 && rest.height >= 16);
     let (body, foot) = split_rows(rest, rest.height.saturating_sub(strip_rows));
-    match (&state.race, &races.diff) {
+    match (&state.domain.race, &races.diff) {
         _ if races.face == Face::Heat => view_state.scroll_limit = Some(heat::draw(canvas, body, state)),
         (Some(race), _) if races.face == Face::Lockstep && (!race.is_running() || races.parting.is_some()) => {
             panel::parting(canvas, body, race, races.parting.as_ref());
@@ -48,7 +48,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         }
         _ => columns(canvas, body, state, view_state),
     }
-    match &state.race {
+    match &state.domain.race {
         Some(race) => panel::strip(canvas, foot, race),
         None => ready(canvas, foot, state),
     }
@@ -67,7 +67,7 @@ fn head(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> Rect {
     let field = Rect { width: if beside { area.width - width - 3 } else { area.width }, ..area };
     let field = inset(below(field, u16::from(!beside)), 1);
     let focused = canvas.context == Context::Prompt;
-    let asked = state.race.as_ref().filter(|_| !races.typing);
+    let asked = state.domain.race.as_ref().filter(|_| !races.typing);
     let editor;
     let editor = match asked {
         Some(race) => {
@@ -93,7 +93,7 @@ fn head(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> Rect {
 /// `in turn · temperature 0 · seed 1 · blind`.
 fn terms<'a>(canvas: &Canvas<'_>, state: &State) -> Spans<'a> {
     let races = &state.ui.race;
-    let race = state.race.as_ref();
+    let race = state.domain.race.as_ref();
     let order = race.map_or(races.order, |race| race.order);
     let blind = race.map_or(races.blind, |race| race.blind);
     let settings: Vec<_> = match race {
@@ -131,7 +131,7 @@ fn columns(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut 
         let right = area.width * (index as u16 + 1) / shown as u16;
         let place = Rect { x: area.x + left, width: right - left, ..area };
         let column = first + index;
-        match &state.race {
+        match &state.domain.race {
             Some(race) => limit = limit.max(panel::lane(canvas, place, state, race, column)),
             None => panel::entry(canvas, place, state, column),
         }
@@ -165,7 +165,7 @@ fn ready(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
 
 fn empty(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let key = |canvas: &Canvas<'_>, context, action| canvas.key(context, action);
-    let n_models = state.library.models.iter().filter(|model| model.is_runnable()).count();
+    let n_models = state.domain.library.models.iter().filter(|model| model.is_runnable()).count();
     let lines = [
         ("No models are in the race yet.".to_owned(), Meaning::Text),
         (

@@ -20,7 +20,7 @@ use domain::State;
 
 /// Draw the screen.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
-    let Some(sample) = &state.machine.sample else {
+    let Some(sample) = &state.domain.machine.sample else {
         canvas.say(area.x + 1, area.y, area.width, "The sensors are being read for the first time.", Meaning::Muted);
         return;
     };

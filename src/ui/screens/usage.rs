@@ -31,7 +31,7 @@ const MAX_TILES: usize = 15;
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
     let (line, rest) = split_rows(area, 1);
     heading(canvas, line, state);
-    let Some(survey) = &state.house.survey else {
+    let Some(survey) = &state.domain.house.survey else {
         let style = canvas.style(Meaning::Muted);
         canvas.paragraph(inset(below(rest, 1), 2), "Looking at what lies on the disks …", style);
         return;
@@ -52,7 +52,7 @@ fn heading(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     if area.height == 0 {
         return;
     }
-    let house = &state.house;
+    let house = &state.domain.house;
     let mut right: Spans<'_> = Vec::new();
     if let Some(work) = &house.work {
         let text = match work.count {
@@ -87,7 +87,7 @@ fn tiles(canvas: &mut Canvas<'_>, area: Rect, state: &State, survey: &Survey) {
     let colour = |index: usize| Meaning::Series((index % N_SERIES) as u8);
     let family = |name: &str| usage.families.iter().position(|family| family.name == name).unwrap_or(0);
     let part = |bytes: Bytes| bytes.0 as f64 / usage.total.0.max(1) as f64;
-    let shares = state.house.shares(state.ui.usage.grouping);
+    let shares = state.domain.house.shares(state.ui.usage.grouping);
     let mut tiles: Vec<Tile> = shares
         .iter()
         .take(MAX_TILES)
@@ -136,7 +136,7 @@ const MODELS: Column = Column { head: "Models", width: 6, align: Align::Right, r
 
 /// What could be tidied up, and below it the shares; one choice goes through both.
 fn lists(canvas: &mut Canvas<'_>, area: Rect, state: &State, survey: &Survey, view_state: &mut ViewState) {
-    let house = &state.house;
+    let house = &state.domain.house;
     let n_tidy = survey.tidy.len();
     let gap = u16::from(area.height >= 12);
     let (above, rest) = split_rows(area, (n_tidy.max(1) as u16 + 1 + gap).min(area.height / 2));

@@ -276,7 +276,7 @@ impl Lane {
     /// The session that answers now, or is about to.
     pub fn live<'a>(&self, state: &'a State) -> Option<&'a Session> {
         match self.stage {
-            Stage::Starting | Stage::Answering => state.session(self.session?),
+            Stage::Starting | Stage::Answering => state.domain.session(self.session?),
             _ => None,
         }
     }

@@ -22,7 +22,7 @@ pub(super) fn empty() -> State {
 /// A bench of two models that has ended, with a regression, refused repetitions and a failure.
 pub(super) fn done() -> State {
     let mut state = empty();
-    let models: Vec<_> = state.library.models.iter().take(2).cloned().collect();
+    let models: Vec<_> = state.domain.library.models.iter().take(2).cloned().collect();
     let lane = |model| Lane {
         model,
         worker: WorkerId(1),
@@ -82,7 +82,7 @@ pub(super) fn done() -> State {
         last.steps.clear();
         last.failed = Some("the context is full: ask for less depth".to_owned());
     }
-    state.bench = Bench {
+    state.domain.bench = Bench {
         plan: Plan { depths: vec![0, 4096], parallel: vec![1, 4], ..Plan::default() },
         lanes: models.into_iter().map(lane).collect(),
         rows,
@@ -107,8 +107,8 @@ fn graded(joules: f64) -> Graded {
 /// What was run before.
 pub(super) fn history() -> State {
     let mut state = empty();
-    let now = state.now.unix * 1000;
-    let name = |index: usize| state.library.models.get(index).map(|model| model.id.clone()).unwrap_or_default();
+    let now = state.domain.now.unix * 1000;
+    let name = |index: usize| state.domain.library.models.get(index).map(|model| model.id.clone()).unwrap_or_default();
     let entry = |id: i64, kind, models: Vec<String>, title: &str, rate, joules| Entry {
         id,
         kind,

@@ -44,15 +44,15 @@ pub(super) fn baselines(state: &mut State, unix: i64) {
         grade: Grade::Measured,
     };
     let (processor, card) = ("AMD Ryzen 7 5800X 8-Core Processor", "NVIDIA GeForce RTX 3090");
-    state.attribution.baselines.known = vec![
+    state.domain.attribution.baselines.known = vec![
         known("package-0", processor, Idle::Empty, 11.8, 190_000, true),
         known("package-0", processor, Idle::Loaded, 12.3, 200, false),
         known("GPU 0", card, Idle::Loaded, 31.0, 200, false),
     ];
-    state.attribution.power =
+    state.domain.attribution.power =
         Tally { seconds: 1.0, sessions: 148.1, foreign: 3.4, standby: 1.2, idle: 0.0, unattributed: 24.5 };
-    state.attribution.tally = state.attribution.power;
-    state.attribution.total = Tally {
+    state.domain.attribution.tally = state.domain.attribution.power;
+    state.domain.attribution.total = Tally {
         seconds: 600.0,
         sessions: 61_000.0,
         foreign: 2000.0,

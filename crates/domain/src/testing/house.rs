@@ -17,12 +17,12 @@ pub(super) fn look(state: &mut State) {
         name: model.name.clone(),
         family: family(model),
     };
-    let pieces: Vec<_> = state.library.models.iter().enumerate().map(piece).collect();
+    let pieces: Vec<_> = state.domain.library.models.iter().enumerate().map(piece).collect();
     let tidy = |kind, count, frees| {
         let request = Request::Prune { kinds: vec![kind], unused: Vec::new() };
         Tidy { kind, count, frees, request }
     };
-    state.house.survey = Some(Survey {
+    state.domain.house.survey = Some(Survey {
         usage: Usage::new(&pieces),
         tidy: vec![
             tidy(Kind::Orphan, 3, gb(93)),
@@ -68,7 +68,7 @@ pub(super) fn question(state: &State) -> Overlay {
     };
     let plan = Plan { items: vec![item], refusals: vec![refusal], remarks: Vec::new() };
     Overlay::Plan {
-        request: Box::new(Request::Remove { models: state.library.models.iter().take(1).cloned().collect() }),
+        request: Box::new(Request::Remove { models: state.domain.library.models.iter().take(1).cloned().collect() }),
         plan: Box::new(plan),
         scroll: 0,
     }

@@ -15,7 +15,7 @@ use crate::{Action, Event, State, update};
 /// The face before anything was asked.
 pub(super) fn empty() -> State {
     let mut state = with_models();
-    let now = state.now;
+    let now = state.domain.now;
     update(&mut state, now, Event::Action(Action::Face(Face::Hub)));
     state
 }
@@ -23,7 +23,7 @@ pub(super) fn empty() -> State {
 /// A search with results.
 pub(super) fn found() -> State {
     let mut state = empty();
-    let now = state.now;
+    let now = state.domain.now;
     state.ui.hub.field = Editor::with_text("qwen3 8b");
     update(&mut state, now, Event::Action(Action::Choose));
     let day = 86_400;
@@ -76,7 +76,7 @@ pub(super) fn found() -> State {
 /// The quantisations of the first repository.
 pub(super) fn quants() -> State {
     let mut state = found();
-    let now = state.now;
+    let now = state.domain.now;
     update(&mut state, now, Event::Action(Action::Choose));
     state
 }
@@ -84,7 +84,7 @@ pub(super) fn quants() -> State {
 /// Downloads in every phase.
 pub(super) fn downloads() -> State {
     let mut state = found();
-    let start = state.now;
+    let start = state.domain.now;
     let order = |label: &str, tenths| Order {
         repository: "Qwen/Qwen3-8B-GGUF".to_owned(),
         revision: "main".to_owned(),
@@ -94,7 +94,7 @@ pub(super) fn downloads() -> State {
     for (label, tenths) in [("Q4_K_M", 50), ("Q8_0", 87), ("Q2_K", 33), ("Q6_K", 67), ("IQ4_XS", 45)] {
         update(&mut state, start, Event::Action(What::Download(order(label, tenths)).into()));
     }
-    let ids: Vec<DownloadId> = state.downloads.all.iter().map(|download| download.id).collect();
+    let ids: Vec<DownloadId> = state.domain.downloads.all.iter().map(|download| download.id).collect();
     let later = |seconds: u64| Moment { uptime: start.uptime + Duration::from_secs(seconds), unix: start.unix };
     let space = Failure { reason: "the disk is full".to_owned(), hint: None, kind: FailureKind::Failed };
     for (place, seconds, event) in [
@@ -107,7 +107,7 @@ pub(super) fn downloads() -> State {
         update(&mut state, later(seconds), Event::Download(ids[place], event));
     }
     let now = later(10);
-    state.now = now;
+    state.domain.now = now;
     state.ui.hub.chosen_download = 3;
     state.ui.hub.in_downloads = true;
     state.ui.notices.clear();
@@ -117,7 +117,7 @@ pub(super) fn downloads() -> State {
 /// A search that failed.
 pub(super) fn failed() -> State {
     let mut state = empty();
-    let now = state.now;
+    let now = state.domain.now;
     update(&mut state, now, Event::Action(Action::Choose));
     let failure = Failure {
         reason: "huggingface.co can't be reached: Network is unreachable (os error 101)".to_owned(),

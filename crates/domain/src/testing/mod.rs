@@ -62,8 +62,8 @@ pub fn model(name: &str) -> Model {
 pub fn empty() -> State {
     let themes = ["dark", "light", "logbook", "mono", "terminal"].map(str::to_owned).to_vec();
     let mut state = State::new(Settings::default(), themes);
-    state.settings.budget.reserve = gb(10);
-    state.now = Moment { uptime: Duration::from_mins(10), unix: NOW };
+    state.domain.settings.budget.reserve = gb(10);
+    state.domain.now = Moment { uptime: Duration::from_mins(10), unix: NOW };
     state
 }
 
@@ -71,9 +71,9 @@ pub fn empty() -> State {
 pub fn busy() -> State {
     let mut state = with_models();
     state.ui.screen = Screen::Fleet;
-    state.machine.sample = Some(Box::new(sample(true)));
+    state.domain.machine.sample = Some(Box::new(sample(true)));
     energy::baselines(&mut state, NOW);
-    let named = |state: &State, name: &str| state.library.models.iter().find(|m| m.name == name).cloned();
+    let named = |state: &State, name: &str| state.domain.library.models.iter().find(|m| m.name == name).cloned();
     for (index, (name, phase)) in [
         ("qwen3-8b", Phase::Busy { generation: 7, step: Step::Answer }),
         ("r1-qwen-1.5b", Phase::Busy { generation: 3, step: Step::Reasoning }),
@@ -86,25 +86,26 @@ pub fn busy() -> State {
     {
         if let Some(model) = named(&state, name) {
             let session = session(&state, index as u64 + 1, &model, phase);
-            state.sessions.push(session);
+            state.domain.sessions.push(session);
         }
     }
-    state.ui.fleet.rows = state.sessions.iter().map(|session| session.id).collect();
+    state.ui.fleet.rows = state.domain.sessions.iter().map(|session| session.id).collect();
     state.ui.fleet.chosen = state.ui.fleet.rows.first().copied();
-    let history = state.history();
-    state.machine.own_watts =
+    let history = state.domain.history();
+    state.domain.machine.own_watts =
         Figure::Known { value: Watts(0.3), grade: Grade::Apportioned, source: "powercap".to_owned() };
-    state.machine.sensors =
+    state.domain.machine.sensors =
         ["gpu 0", "Tctl", "nvme"].map(|label| (label.to_owned(), crate::ring::Ring::new(history))).to_vec();
-    let held = state.sessions.iter().filter_map(|session| session.memory.last()).sum::<f32>();
+    let held = state.domain.sessions.iter().filter_map(|session| session.memory.last()).sum::<f32>();
     for tick in 0..300_u16 {
         let wave = |period: f32, depth: f32| 1.0 + depth * (f32::from(tick) / period).sin();
         let throughput: f32 = state
+            .domain
             .sessions
             .iter()
             .filter_map(|session| session.throughput.window(300 - usize::from(tick), 0).next().flatten())
             .sum();
-        let machine = &mut state.machine;
+        let machine = &mut state.domain.machine;
         machine.throughput.push(Some(throughput));
         machine.power.push(Some(150.0 * wave(11.0, 0.15)));
         machine.cpu.push(Some(60.0 * wave(9.0, 0.3)));
@@ -121,8 +122,8 @@ pub fn busy() -> State {
 /// The same workstation with many long conversations, all of them growing.
 pub fn crowded(n_sessions: u64, tokens: usize) -> State {
     let mut state = busy();
-    let Some(model) = state.library.models.first().cloned() else { return state };
-    state.sessions = (1..=n_sessions)
+    let Some(model) = state.domain.library.models.first().cloned() else { return state };
+    state.domain.sessions = (1..=n_sessions)
         .map(|id| {
             let mut session = session(&state, id, &model, Phase::Busy { generation: id, step: Step::Answer });
             session.name = format!("{} {id}", model.name);
@@ -135,7 +136,7 @@ pub fn crowded(n_sessions: u64, tokens: usize) -> State {
             session
         })
         .collect();
-    state.ui.fleet.rows = state.sessions.iter().map(|session| session.id).collect();
+    state.ui.fleet.rows = state.domain.sessions.iter().map(|session| session.id).collect();
     state
 }
 
@@ -154,13 +155,13 @@ fn prose(words: usize) -> String {
 /// A library of every kind of model, no session, a machine without power sensors.
 pub fn with_models() -> State {
     let mut state = empty();
-    state.library.models = models().into_iter().map(Arc::new).collect();
-    let models = state.library.models.clone();
-    state.library.openness.refresh(&models, &models);
-    state.ui.library.rows = (0..state.library.models.len()).collect();
-    state.library.measured.insert("hf:Qwen/Qwen3-8B-GGUF/qwen3-8b".to_owned(), 42.7);
-    state.library.took = Some(Duration::from_millis(131));
-    state.library.stores = vec![
+    state.domain.library.models = models().into_iter().map(Arc::new).collect();
+    let models = state.domain.library.models.clone();
+    state.domain.library.openness.refresh(&models, &models);
+    state.ui.library.rows = (0..state.domain.library.models.len()).collect();
+    state.domain.library.measured.insert("hf:Qwen/Qwen3-8B-GGUF/qwen3-8b".to_owned(), 42.7);
+    state.domain.library.took = Some(Duration::from_millis(131));
+    state.domain.library.stores = vec![
         StoreStatus { store: Store::Starter, place: String::new(), n_models: 1, broken_manifests: 0, problems: vec![] },
         StoreStatus {
             store: Store::HuggingFace,
@@ -177,7 +178,7 @@ pub fn with_models() -> State {
             problems: vec!["/srv/models/private: permission denied".to_owned()],
         },
     ];
-    state.machine.sample = Some(Box::new(sample(false)));
+    state.domain.machine.sample = Some(Box::new(sample(false)));
     state
 }
 
@@ -221,7 +222,7 @@ fn session(state: &State, id: u64, model: &Arc<Model>, phase: Phase) -> Session 
         model.clone(),
         name,
         SessionSettings { context: 16_384, ..SessionSettings::default() },
-        state.history(),
+        state.domain.history(),
     );
     let size = model.size;
     session.since = Moment { uptime: Duration::from_mins(9), unix: NOW - 60 };

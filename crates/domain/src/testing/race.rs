@@ -26,7 +26,7 @@ const OTHER: &str =
     "RAPL is a feature of Intel CPUs for reading and limiting power. It covers the package and its memory.";
 
 fn model(state: &State, name: &str) -> Option<Arc<Model>> {
-    state.library.models.iter().find(|model| model.name == name).cloned()
+    state.domain.library.models.iter().find(|model| model.name == name).cloned()
 }
 
 /// Nothing is marked.
@@ -67,7 +67,7 @@ pub(super) fn over() -> State {
     let names = race::names(&entries);
     let mut lanes: Vec<Lane> = entries.iter().cloned().zip(names).map(|(entry, name)| Lane::new(entry, name)).collect();
     for (place, lane) in lanes.iter_mut().enumerate() {
-        lane.loaded = state.sessions.first().and_then(|session| session.loaded.clone());
+        lane.loaded = state.domain.sessions.first().and_then(|session| session.loaded.clone());
         match place {
             0 => answered(lane, ANSWER, "", 43, 168.0),
             1 => answered(lane, OTHER, "The user wants two sentences. RAPL, then.", 96, 118.0),
@@ -86,9 +86,9 @@ pub(super) fn over() -> State {
     state.ui.race.entries = entries;
     state.ui.race.other = 1;
     state.ui.race.scroll = Some(0);
-    state.race = Some(Box::new(Race {
+    state.domain.race = Some(Box::new(Race {
         id: 1,
-        at: state.now,
+        at: state.domain.now,
         prompt: PROMPT.to_owned(),
         system: None,
         stop: Vec::new(),
@@ -109,7 +109,7 @@ pub(super) fn over() -> State {
 /// The first column answers, the second thinks, the others wait.
 pub(super) fn running() -> State {
     let mut state = over();
-    let Some(race) = &mut state.race else { return state };
+    let Some(race) = &mut state.domain.race else { return state };
     race.order = Order::Together;
     state.ui.race.scroll = None;
     for (place, lane) in race.lanes.iter_mut().enumerate() {
@@ -123,7 +123,7 @@ pub(super) fn running() -> State {
 /// Names are hidden; energy is known of none.
 pub(super) fn blind() -> State {
     let mut state = over();
-    if let Some(race) = &mut state.race {
+    if let Some(race) = &mut state.domain.race {
         race.blind = true;
         for figures in race.lanes.iter_mut().filter_map(|lane| lane.answer.as_mut()?.figures.as_mut()) {
             figures.energy = Figure::unknown("energy counters may only be read by root");
@@ -153,7 +153,7 @@ pub(super) fn diff() -> State {
 /// Columns in lockstep have parted, and go on for themselves.
 pub(super) fn lockstep() -> State {
     let mut state = running();
-    if let Some(race) = &mut state.race {
+    if let Some(race) = &mut state.domain.race {
         race.lockstep = true;
     }
     state.ui.race.face = Face::Lockstep;
@@ -191,8 +191,8 @@ pub(super) fn standings() -> State {
     let names = ["qwen3-8b", "r1-qwen-1.5b", "smollm2-135m"];
     let names = names.map(|name| Contender::new(name, &serde_json::Value::Null, name)).to_vec();
     let vote = |winner| Vote { race: 1, at: Moment::default(), models: names.clone(), winner, blind: true };
-    state.votes = [Some(0), Some(0), Some(1), None, Some(0)].map(vote).to_vec();
-    state.ui.race.standings = race::rating::ratings(&state.votes);
+    state.domain.votes = [Some(0), Some(0), Some(1), None, Some(0)].map(vote).to_vec();
+    state.ui.race.standings = race::rating::ratings(&state.domain.votes);
     state
 }
 
@@ -222,6 +222,6 @@ pub(super) fn heat() -> State {
         every: true,
         file: std::path::PathBuf::new(),
     };
-    state.quality = Some(Box::new(Quality::ended(order, vec![scored.clone()], vec![scored])));
+    state.domain.quality = Some(Box::new(Quality::ended(order, vec![scored.clone()], vec![scored])));
     state
 }

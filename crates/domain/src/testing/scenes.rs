@@ -136,7 +136,7 @@ pub fn scene(name: &str) -> Option<State> {
             state.ui.library.filter = Editor::with_text("qwen");
             state.ui.library.rows = vec![0, 1];
             state.ui.library.chosen = 1;
-            state.library.scanning = true;
+            state.domain.library.scanning = true;
         }
         "split" => state.ui.machine.split = true,
         "cursor" => state.ui.machine.cursor = Some(42),
@@ -145,7 +145,7 @@ pub fn scene(name: &str) -> Option<State> {
             state.ui.fleet.filter = Editor::with_text("qwen tok/s>20");
             state.ui.fleet.sort = FleetSort::PerAnswer;
             state.ui.fleet.rows = crate::fleet_view::rows(
-                &state.sessions,
+                &state.domain.sessions,
                 state.ui.fleet.filter.text(),
                 state.ui.fleet.sort,
                 state.ui.fleet.reverse,
@@ -166,7 +166,7 @@ pub fn scene(name: &str) -> Option<State> {
             state.ui.overlay = Some(Overlay::Record { title: "run 12".to_owned(), text: text.repeat(9), scroll: 0 });
         }
         "context-full" => {
-            if let Some(session) = state.sessions.first_mut() {
+            if let Some(session) = state.domain.sessions.first_mut() {
                 let more = session.turns.clone();
                 session.n_dropped = more.len();
                 session.turns.extend(more);
@@ -183,7 +183,7 @@ pub fn scene(name: &str) -> Option<State> {
         "refused" => state.ui.overlay = Some(refused(&state)),
         "form" => {
             state.ui.overlay = Some(Overlay::Form(Form {
-                model: state.library.models.first().map(|model| model.id.clone()).unwrap_or_default(),
+                model: state.domain.library.models.first().map(|model| model.id.clone()).unwrap_or_default(),
                 settings: SessionSettings::default(),
                 column: None,
                 chosen: 3,
@@ -198,11 +198,11 @@ pub fn scene(name: &str) -> Option<State> {
             }
         }
         "start" => {
-            state.library.scanning = true;
+            state.domain.library.scanning = true;
             state.ui.notices.push_back(Notice {
                 text: "config.toml:3: `thems` is no setting; did you mean `theme`?".to_owned(),
                 is_error: true,
-                at: state.now,
+                at: state.domain.now,
             });
         }
         _ => {}
@@ -212,7 +212,7 @@ pub fn scene(name: &str) -> Option<State> {
 
 fn refused(state: &State) -> Overlay {
     Overlay::Refused {
-        model: state.library.models.get(5).map(|model| model.id.clone()).unwrap_or_default(),
+        model: state.domain.library.models.get(5).map(|model| model.id.clone()).unwrap_or_default(),
         settings: Box::new(SessionSettings::default()),
         refusal: Refusal {
             needed: Plan {
@@ -248,7 +248,7 @@ fn with_others(state: &mut State) {
         }
     };
     let blob = "/usr/share/ollama/.ollama/models/blobs/sha256-dde5aa3fc5ffc17176b5e8bdc82f587b24b2678c6c66101bf7da77af9f7ccdff";
-    if let Some(sample) = &mut state.machine.sample {
+    if let Some(sample) = &mut state.domain.machine.sample {
         let mut ollama = foreign(5120, "ollama runner", Some(blob), 0.37, 2_600_000_000, Some(400_000_000));
         ollama.name = Some("llama3.2:3b".to_owned());
         let gemma = Some("/srv/models/gemma-3-4b-it-Q4_K_M.gguf");
@@ -261,12 +261,12 @@ fn with_others(state: &mut State) {
         state.ui.fleet.foreign.chosen = ids.first().copied();
         state.ui.fleet.foreign.rows = ids;
         // What goes to whom stays as it is.
-        let (elapsed, tally) = (sample.elapsed, state.attribution.tally);
-        state.attribution.tick(sample, &[], elapsed);
-        state.attribution.tally = tally;
+        let (elapsed, tally) = (sample.elapsed, state.domain.attribution.tally);
+        state.domain.attribution.tick(sample, &[], elapsed);
+        state.domain.attribution.tally = tally;
     }
     state.ui.fleet.chosen = None;
-    let Some(session) = state.sessions.get_mut(2) else { return };
+    let Some(session) = state.domain.sessions.get_mut(2) else { return };
     session.gpu_memory = None;
     if let Some((loaded, process)) = session.loaded.as_mut().zip(session.process.as_mut()) {
         loaded.n_gpu_layers = 0;
@@ -280,22 +280,22 @@ fn with_others(state: &mut State) {
 
 /// A third of a calibration, while no session answers.
 fn calibrating(state: &mut State) {
-    for session in state.sessions.iter_mut().filter(|session| session.is_busy()) {
+    for session in state.domain.sessions.iter_mut().filter(|session| session.is_busy()) {
         session.phase = Phase::Ready;
     }
-    let now = state.now.uptime;
-    state.attribution.baselines.calibrate(Idle::Loaded, now);
-    if let Some(calibration) = &mut state.attribution.baselines.calibration {
+    let now = state.domain.now.uptime;
+    state.domain.attribution.baselines.calibrate(Idle::Loaded, now);
+    if let Some(calibration) = &mut state.domain.attribution.baselines.calibration {
         calibration.watched = Duration::from_secs(11);
     }
 }
 
 /// Sessions on a machine where nothing measures power.
 fn without_meters(state: &mut State) {
-    state.machine.sample = with_models().machine.sample;
-    state.machine.power = crate::ring::Ring::new(600);
-    state.attribution = crate::energy::Attribution::default();
-    for session in &mut state.sessions {
+    state.domain.machine.sample = with_models().domain.machine.sample;
+    state.domain.machine.power = crate::ring::Ring::new(600);
+    state.domain.attribution = crate::energy::Attribution::default();
+    for session in &mut state.domain.sessions {
         session.bill = crate::energy::Bill::default();
         session.figures.bill = crate::energy::Bill::default();
         session.power = crate::ring::Ring::new(600);

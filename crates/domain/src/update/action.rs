@@ -56,7 +56,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Group => {
             state.ui.usage.grouping = state.ui.usage.grouping.next();
             state.ui.usage.chosen =
-                state.ui.usage.chosen.min(state.house.n_rows(state.ui.usage.grouping).saturating_sub(1));
+                state.ui.usage.chosen.min(state.domain.house.n_rows(state.ui.usage.grouping).saturating_sub(1));
             Vec::new()
         }
         Action::Help => open(state, Overlay::Help { scroll: 0 }),
@@ -149,7 +149,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             Vec::new()
         }
         Action::Export => vec![Effect::WriteNew {
-            name: format!("taffrail-graphs-{}.csv", state.now.unix),
+            name: format!("taffrail-graphs-{}.csv", state.domain.now.unix),
             text: crate::graphs::csv(state),
         }],
         Action::SortBy(sort) => {
@@ -174,7 +174,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             Vec::new()
         }
         Action::Rescan => {
-            if state.library.scanning {
+            if state.domain.library.scanning {
                 Vec::new()
             } else {
                 vec![Effect::Scan]
@@ -199,9 +199,9 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::BenchChosen => bench_chosen(state),
         Action::History => history::turn(state),
         Action::Threads(by) => {
-            let usable = state.machine.sample.as_ref().map_or(1, |sample| sample.threads());
-            let limit = state.thread_limit().saturating_add_signed(by).clamp(1, usable);
-            state.settings.budget.threads = Some(limit);
+            let usable = state.domain.machine.sample.as_ref().map_or(1, |sample| sample.threads());
+            let limit = state.domain.thread_limit().saturating_add_signed(by).clamp(1, usable);
+            state.domain.settings.budget.threads = Some(limit);
             notify(state, format!("sessions share {limit} of {usable} threads"), false);
             session::share_threads(state)
         }
@@ -245,8 +245,8 @@ fn open(state: &mut State, overlay: Overlay) -> Vec<Effect> {
 }
 
 fn quit(state: &mut State) -> Vec<Effect> {
-    let live = state.sessions.iter().filter(|session| session.is_live()).count();
-    let busy = state.sessions.iter().filter(|session| session.is_busy()).count();
+    let live = state.domain.sessions.iter().filter(|session| session.is_live()).count();
+    let busy = state.domain.sessions.iter().filter(|session| session.is_busy()).count();
     if live == 0 {
         return leave(state);
     }
@@ -296,16 +296,16 @@ fn travel(state: &mut State, by: i32) -> Vec<Effect> {
             foreign::travel(state, by);
         }
         Screen::Library if state.ui.library.face == Face::Usage => {
-            state.ui.usage.chosen = step(state.ui.usage.chosen, state.house.n_rows(state.ui.usage.grouping));
+            state.ui.usage.chosen = step(state.ui.usage.chosen, state.domain.house.n_rows(state.ui.usage.grouping));
         }
         Screen::Library => state.ui.library.chosen = step(state.ui.library.chosen, state.ui.library.rows.len()),
         Screen::Bench if state.ui.history.open => {
             state.ui.history.chosen = step(state.ui.history.chosen, state.ui.history.entries.len());
             return history::ask_older(state);
         }
-        Screen::Bench => state.ui.bench_row = step(state.ui.bench_row, state.bench.rows.len()),
+        Screen::Bench => state.ui.bench_row = step(state.ui.bench_row, state.domain.bench.rows.len()),
         Screen::Machine => {
-            let sources = state.machine.sample.as_ref().map_or(0, |sample| sample.sources.len());
+            let sources = state.domain.machine.sample.as_ref().map_or(0, |sample| sample.sources.len());
             state.ui.machine.scroll = step(state.ui.machine.scroll, sources);
         }
         Screen::Race => {}
@@ -391,13 +391,13 @@ fn bench_chosen(state: &mut State) -> Vec<Effect> {
     if models.is_empty() {
         return Vec::new();
     }
-    let plan = crate::bench::Plan { models, settings: state.settings.session, ..crate::bench::Plan::default() };
+    let plan = crate::bench::Plan { models, settings: state.domain.settings.session, ..crate::bench::Plan::default() };
     command::issue(state, What::StartBench(Box::new(plan)))
 }
 
 fn start_chosen(state: &mut State) -> Vec<Effect> {
     let Some(model) = state.chosen_model().map(|model| model.id.clone()) else { return Vec::new() };
-    let settings = state.settings.session;
+    let settings = state.domain.settings.session;
     command::start_session(state, model, settings, Force::No)
 }
 
@@ -408,7 +408,7 @@ fn configure(state: &mut State) -> Vec<Effect> {
             None => return Vec::new(),
         },
         _ => match state.chosen_model() {
-            Some(model) => (model.id.clone(), plan::settings_for(model, state.settings.session)),
+            Some(model) => (model.id.clone(), plan::settings_for(model, state.domain.settings.session)),
             None => return Vec::new(),
         },
     };
@@ -432,7 +432,7 @@ fn turn_tab(state: &mut State, by: usize) -> Vec<Effect> {
 /// All reasonings of the chosen session get one way: unfolded if any is folded.
 fn fold(state: &mut State) -> Vec<Effect> {
     let chosen = state.ui.fleet.chosen;
-    if let Some(session) = state.sessions.iter_mut().find(|session| Some(session.id) == chosen) {
+    if let Some(session) = state.domain.sessions.iter_mut().find(|session| Some(session.id) == chosen) {
         let folded = session.turns.iter().any(|turn| turn.folded);
         for turn in session.turns.iter_mut().filter(|turn| !turn.reasoning.is_empty()) {
             turn.folded = !folded;

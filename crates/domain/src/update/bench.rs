@@ -27,10 +27,10 @@ use crate::units::Bytes;
 
 /// Begin a bench.
 pub(super) fn start(state: &mut State, plan: Plan) -> Result<Vec<Effect>, Refused> {
-    if state.bench.is_running() {
+    if state.domain.bench.is_running() {
         return Err(Refused::new(Cause::Busy, "a bench runs already; Esc on its screen cancels it"));
     }
-    state.bench = prepare(state, plan)?;
+    state.domain.bench = prepare(state, plan)?;
     Ok(open_group(state))
 }
 
@@ -38,7 +38,7 @@ fn prepare(state: &State, plan: Plan) -> Result<Bench, Refused> {
     let cells = plan.cells().map_err(|reason| Refused::new(Cause::Invalid, reason))?;
     let mut models: Vec<Arc<Model>> = Vec::new();
     for id in &plan.models {
-        let model = state.model(id).ok_or_else(|| Refused::new(Cause::NotFound, "this model is gone"))?;
+        let model = state.domain.model(id).ok_or_else(|| Refused::new(Cause::NotFound, "this model is gone"))?;
         if !models.iter().any(|known| known.id == model.id) {
             models.push(Arc::clone(model));
         }
@@ -46,7 +46,7 @@ fn prepare(state: &State, plan: Plan) -> Result<Bench, Refused> {
     if models.is_empty() {
         return Err(Refused::new(Cause::Invalid, "choose a model to bench first"));
     }
-    if state.sessions.iter().any(crate::session::Session::is_busy) {
+    if state.domain.sessions.iter().any(crate::session::Session::is_busy) {
         let reason = "a session is answering: wait for it, since it would spoil the figures";
         return Err(Refused::new(Cause::Busy, reason));
     }
@@ -70,7 +70,7 @@ fn prepare(state: &State, plan: Plan) -> Result<Bench, Refused> {
     let measurable = needs.iter().zip(&obstacles).filter(|(_, obstacle)| obstacle.is_none());
     let n_measurable = measurable.clone().count();
     let all: Bytes = measurable.map(|(needed, _)| *needed).sum();
-    let manners = state.settings.bench;
+    let manners = state.domain.settings.bench;
     let spins = manners.wait_policy == WaitPolicy::Active;
     let apart = n_measurable > 1 && (spins || free.is_some_and(|free| all > free));
     let note = apart.then(|| {
@@ -80,7 +80,7 @@ fn prepare(state: &State, plan: Plan) -> Result<Bench, Refused> {
             format!("one model after the other: together they would need {all}")
         }
     });
-    let threads = plan.settings.threads.unwrap_or_else(|| state.thread_limit());
+    let threads = plan.settings.threads.unwrap_or_else(|| state.domain.thread_limit());
     let lane = |(index, model): (usize, Arc<Model>)| Lane {
         model,
         worker: WorkerId(0),
@@ -114,9 +114,9 @@ fn prepare(state: &State, plan: Plan) -> Result<Bench, Refused> {
         phase: Phase::Running,
         threads,
         manners,
-        began: state.now,
+        began: state.domain.now,
         note,
-        driver: state.machine.sample.as_deref().map(driver).unwrap_or_default(),
+        driver: state.domain.machine.sample.as_deref().map(driver).unwrap_or_default(),
         plan,
         ..Bench::default()
     })
@@ -131,16 +131,16 @@ fn needed(plan: &Plan, cells: &[crate::bench::Cell], model: &Model) -> Bytes {
 
 /// Load the next models that wait; without any the bench has ended.
 fn open_group(state: &mut State) -> Vec<Effect> {
-    let waiting = state.bench.lanes.iter().filter(|lane| lane.phase == LanePhase::Waiting);
+    let waiting = state.domain.bench.lanes.iter().filter(|lane| lane.phase == LanePhase::Waiting);
     let Some(group) = waiting.map(|lane| lane.group).min() else { return end(state) };
     let mut effects = Vec::new();
-    let manners = state.bench.manners;
-    for index in 0..state.bench.lanes.len() {
-        if state.bench.lanes[index].group == group {
+    let manners = state.domain.bench.manners;
+    for index in 0..state.domain.bench.lanes.len() {
+        if state.domain.bench.lanes[index].group == group {
             let worker = WorkerId(next_id(state));
-            let bench = &mut state.bench;
+            let bench = &mut state.domain.bench;
             let lane = &mut bench.lanes[index];
-            lane.timer.load(state.now.uptime);
+            lane.timer.load(state.domain.now.uptime);
             lane.worker = worker;
             lane.phase = LanePhase::Loading(0.0);
             let load = load(&bench.plan.settings, lane, bench.threads);
@@ -170,9 +170,9 @@ fn load(settings: &SessionSettings, lane: &Lane, n_threads: u32) -> Load {
 
 /// Take news of a worker, if it is one of the bench's.
 pub(super) fn heard(state: &mut State, worker: WorkerId, event: WorkerEvent) -> Vec<Effect> {
-    let Some(index) = state.bench.lanes.iter().position(|lane| lane.worker == worker) else { return Vec::new() };
-    let now = state.now;
-    let bench = &mut state.bench;
+    let Some(index) = state.domain.bench.lanes.iter().position(|lane| lane.worker == worker) else { return Vec::new() };
+    let now = state.domain.now;
+    let bench = &mut state.domain.bench;
     let lane = &mut bench.lanes[index];
     match event {
         WorkerEvent::Spawned { pid } => {
@@ -236,7 +236,7 @@ pub(super) fn heard(state: &mut State, worker: WorkerId, event: WorkerEvent) -> 
 
 /// A worker is gone: its rows end here, the others go on.
 fn lost(state: &mut State, index: usize, reason: &str) -> Vec<Effect> {
-    let bench = &mut state.bench;
+    let bench = &mut state.domain.bench;
     if !bench.is_running() || matches!(bench.lanes[index].phase, LanePhase::Done | LanePhase::Failed(_)) {
         return Vec::new();
     }
@@ -253,12 +253,12 @@ fn lost(state: &mut State, index: usize, reason: &str) -> Vec<Effect> {
 
 /// Take a sample: it belongs to the repetition that runs; once samples reach its end, it is judged and the next begins.
 pub(super) fn sampled(state: &mut State) -> Vec<Effect> {
-    if state.bench.phase != Phase::Running {
+    if state.domain.bench.phase != Phase::Running {
         return Vec::new();
     }
-    let now = state.now;
-    let Some(sample) = state.machine.sample.as_deref() else { return Vec::new() };
-    let bench = &mut state.bench;
+    let now = state.domain.now;
+    let Some(sample) = state.domain.machine.sample.as_deref() else { return Vec::new() };
+    let bench = &mut state.domain.bench;
     // Some GPUs tell of themselves from the second sample on.
     bench.driver = driver(sample);
     if let Some(trial) = &mut bench.trial {
@@ -314,7 +314,7 @@ fn judge(bench: &mut Bench) {
 
 /// Begin the next repetition, if a model is ready for one; else load the next models, or end.
 fn go_on(state: &mut State) -> Vec<Effect> {
-    let bench = &state.bench;
+    let bench = &state.domain.bench;
     if bench.phase != Phase::Running || bench.trial.is_some() {
         return Vec::new();
     }
@@ -328,9 +328,9 @@ fn go_on(state: &mut State) -> Vec<Effect> {
         return effects;
     };
     let id = next_id(state);
-    let now = state.now;
-    let sample = state.machine.sample.as_deref();
-    let bench = &mut state.bench;
+    let now = state.domain.now;
+    let sample = state.domain.machine.sample.as_deref();
+    let bench = &mut state.domain.bench;
     let cells: Vec<_> = bench.rows.iter().map(|row| row.cell).collect();
     let row = &mut bench.rows[index];
     let lane = &mut bench.lanes[row.lane];
@@ -365,7 +365,7 @@ pub(super) fn tenants(bench: &mut Bench, now: Duration) -> Vec<Tenant> {
 
 /// Charge one of its repetitions: the one that runs, or one that has ended and whose meter tells late.
 pub(super) fn charge(state: &mut State, tenant: &Tenant, shared: &Shared) {
-    let bench = &mut state.bench;
+    let bench = &mut state.domain.bench;
     let ended = bench.rows.iter_mut().flat_map(|row| &mut row.repetitions).map(|one| (one.id, &mut one.bill));
     let running = bench.trial.iter_mut().map(|trial| (trial.id, &mut trial.bill));
     for (id, bill) in running.chain(ended) {
@@ -381,13 +381,13 @@ pub(super) fn charge(state: &mut State, tenant: &Tenant, shared: &Shared) {
     }
     let model = bench.lanes.iter().find(|lane| lane.worker.0 == tenant.session.0).map(|lane| lane.model.id.clone());
     if let Some(model) = model.filter(|_| shared.standby.0 > 0.0) {
-        state.attribution.keep(model, shared.standby);
+        state.domain.attribution.keep(model, shared.standby);
     }
 }
 
 /// Stop the workers that have nothing more to do.
 fn close_group(state: &mut State) -> Vec<Effect> {
-    let ready = state.bench.lanes.iter_mut().filter(|lane| lane.phase == LanePhase::Ready);
+    let ready = state.domain.bench.lanes.iter_mut().filter(|lane| lane.phase == LanePhase::Ready);
     ready
         .map(|lane| {
             lane.phase = LanePhase::Done;
@@ -398,34 +398,34 @@ fn close_group(state: &mut State) -> Vec<Effect> {
 
 /// All is measured: keep it, and compare.
 fn end(state: &mut State) -> Vec<Effect> {
-    for row in &state.bench.rows {
-        let (Some(lane), Some(rate)) = (state.bench.lanes.get(row.lane), row.rate()) else { continue };
+    for row in &state.domain.bench.rows {
+        let (Some(lane), Some(rate)) = (state.domain.bench.lanes.get(row.lane), row.rate()) else { continue };
         // The plainest speed is the one that a list shows.
         if row.cell.n_generate > 0 && row.cell.depth == 0 && row.cell.parallel == 1 {
-            state.library.measured.insert(lane.model.id.clone(), rate.mean);
+            state.domain.library.measured.insert(lane.model.id.clone(), rate.mean);
             if let Some(joules) = row.joules() {
-                state.library.measured_joules.insert(lane.model.id.clone(), joules);
+                state.domain.library.measured_joules.insert(lane.model.id.clone(), joules);
             }
         }
     }
-    if state.bench.rows.iter().all(|row| row.repetitions.is_empty()) {
-        state.bench.phase = Phase::Done;
+    if state.domain.bench.rows.iter().all(|row| row.repetitions.is_empty()) {
+        state.domain.bench.phase = Phase::Done;
         return Vec::new();
     }
-    let (at, begin) = (history::now_ms(state), state.bench.began.uptime);
-    let effects = history::remember(state, record(&state.bench, at), begin, None);
-    state.bench.ask = match effects[..] {
+    let (at, begin) = (history::now_ms(state), state.domain.bench.began.uptime);
+    let effects = history::remember(state, record(&state.domain.bench, at), begin, None);
+    state.domain.bench.ask = match effects[..] {
         [Effect::Remember { ask, .. }] => Some(ask),
         _ => None,
     };
-    state.bench.phase = if effects.is_empty() { Phase::Done } else { Phase::Comparing };
+    state.domain.bench.phase = if effects.is_empty() { Phase::Done } else { Phase::Comparing };
     effects
 }
 
 /// The history has kept the record of this question, and tells what was measured before, for each figure; it may be
 /// another's record.
 pub(super) fn compared(state: &mut State, ask: u64, earlier: Vec<Vec<(i64, Measured)>>) {
-    let bench = &mut state.bench;
+    let bench = &mut state.domain.bench;
     if bench.phase != Phase::Comparing || bench.ask != Some(ask) {
         return;
     }
@@ -438,15 +438,15 @@ pub(super) fn compared(state: &mut State, ask: u64, earlier: Vec<Vec<(i64, Measu
 
 /// End the bench now. What was measured stays on the screen, and is not kept.
 pub(super) fn cancel(state: &mut State) -> Vec<Effect> {
-    if state.bench.phase != Phase::Running {
+    if state.domain.bench.phase != Phase::Running {
         return Vec::new();
     }
-    let bench = &mut state.bench;
+    let bench = &mut state.domain.bench;
     bench.phase = Phase::Cancelled;
     bench.trial = None;
     let mut effects = Vec::new();
     for lane in &mut bench.lanes {
-        lane.timer.end(state.now.uptime);
+        lane.timer.end(state.domain.now.uptime);
         if matches!(lane.phase, LanePhase::Ready | LanePhase::Loading(_)) {
             // A worker that is told to stop leaves its decode call at once.
             effects.push(Effect::Stop { worker: lane.worker });

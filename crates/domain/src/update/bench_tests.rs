@@ -23,11 +23,11 @@ fn sample(program: &Program, others: f64, throttled: u64) -> Event {
     let process = |pid, cores| Process { pid, cores, cpu_share: Some(Ratio(0.5)), ..Process::default() };
     let mut sample =
         Sample { elapsed: Duration::from_secs(2), cpu: Some(Ratio((1.0 + others) / 4.0)), ..Sample::default() };
-    sample.at = program.state.now;
+    sample.at = program.state.domain.now;
     sample.at.uptime += Duration::from_secs(1);
     sample.cores = vec![Core { usage: None, mhz: Some(3000) }; 4];
     sample.limits.n_throttled = Some(throttled);
-    sample.processes = program.state.bench.pids().map(|pid| process(pid, 1.0)).collect();
+    sample.processes = program.state.domain.bench.pids().map(|pid| process(pid, 1.0)).collect();
     sample.memory.available = crate::units::Bytes(64_000_000_000);
     Event::Sample(Box::new(sample))
 }
@@ -103,19 +103,19 @@ fn models_take_turns_and_the_result_is_kept() {
     assert_eq!(record.figures.len(), 2);
     assert!(record.figures[0].series.build.ends_with("engine 1"));
     assert_eq!(effects.iter().filter(|effect| matches!(effect, Effect::Stop { .. })).count(), 2);
-    assert_eq!(program.state.bench.phase, Phase::Comparing);
+    assert_eq!(program.state.domain.bench.phase, Phase::Comparing);
     // Twice as fast before: slower now, and that is said.
     let before = Measured { rate: Some(2000.0), spread: Some(1.0), n: 3, ..Measured::default() };
     // Another record that is kept meanwhile is not the bench's.
     let other = vec![vec![(0, Measured { rate: Some(1.0), ..before.clone() })], vec![]];
     program.happens(Event::History(HistoryEvent::Kept { ask: ask - 1, id: 1, earlier: other }));
-    assert_eq!(program.state.bench.phase, Phase::Comparing);
+    assert_eq!(program.state.domain.bench.phase, Phase::Comparing);
     program.happens(Event::History(HistoryEvent::Kept { ask, id: 2, earlier: vec![vec![(0, before)], vec![]] }));
-    let bench = &program.state.bench;
+    let bench = &program.state.domain.bench;
     assert_eq!(bench.phase, Phase::Done);
     assert!(matches!(bench.rows[0].change(), Change::Slower(_)), "{:?}", bench.rows[0].change());
     assert_eq!(bench.rows[1].change(), Change::None);
-    assert!(program.state.library.measured.contains_key("alpha"));
+    assert!(program.state.domain.library.measured.contains_key("alpha"));
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn spoiled_repetitions_are_refused_counted_and_not_tried_for_ever() {
     // The first two are spoiled by another program.
     let (order, _) = measure(&mut program, |_| 1000, |n| if n < 2 { 2.0 } else { 0.0 });
     assert_eq!(order.len(), 4);
-    let row = &program.state.bench.rows[0];
+    let row = &program.state.domain.bench.rows[0];
     assert_eq!((row.repetitions.len(), row.tries), (2, 4));
     assert!(matches!(row.tainted[..], [Taint::Busy(_), Taint::Busy(_)]));
 
@@ -133,13 +133,13 @@ fn spoiled_repetitions_are_refused_counted_and_not_tried_for_ever() {
     start(&mut program, plan(&["alpha"], 2));
     let (order, effects) = measure(&mut program, |_| 1000, |_| 2.0);
     assert_eq!(order.len(), 6);
-    assert_eq!(program.state.bench.phase, Phase::Done);
+    assert_eq!(program.state.domain.bench.phase, Phase::Done);
     assert!(!effects.iter().any(|effect| matches!(effect, Effect::Remember { .. })), "nothing to keep");
 
     let mut program = Program::new();
     start(&mut program, Plan { keep_tainted: true, ..plan(&["alpha"], 2) });
     assert_eq!(measure(&mut program, |_| 1000, |_| 2.0).0.len(), 2);
-    assert_eq!(program.state.bench.rows[0].tainted.len(), 2);
+    assert_eq!(program.state.domain.bench.rows[0].tainted.len(), 2);
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn heat_taints() {
     program.happens(Event::Worker(worker, WorkerEvent::Said(Said::Measured(times))));
     let event = sample(&program, 0.0, 1);
     program.happens(event);
-    assert_eq!(program.state.bench.rows[0].tainted, [Taint::Throttled]);
+    assert_eq!(program.state.domain.bench.rows[0].tainted, [Taint::Throttled]);
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn a_worker_that_dies_ends_its_rows_alone() {
     program.happens(Event::Worker(worker, WorkerEvent::Said(Said::Measured(times))));
     let (order, _) = measure(&mut program, |_| 1000, |_| 0.0);
     assert!(order.iter().all(|worker| *worker == workers[1]));
-    let bench = &program.state.bench;
+    let bench = &program.state.domain.bench;
     assert_eq!(bench.rows[0].failed.as_deref(), Some("killed by signal 9"));
     assert_eq!(bench.rows[1].repetitions.len(), 2);
     assert!(matches!(bench.lanes[0].phase, LanePhase::Failed(_)));
@@ -177,7 +177,7 @@ fn a_worker_that_dies_ends_its_rows_alone() {
 #[test]
 fn spinning_threads_are_never_together() {
     let mut program = Program::new();
-    program.state.settings.bench.wait_policy = WaitPolicy::Active;
+    program.state.domain.settings.bench.wait_policy = WaitPolicy::Active;
     let first = start(&mut program, plan(&["alpha", "beta"], 1));
     assert_eq!(first.len(), 1);
     let (order, effects) = measure(&mut program, |_| 1000, |_| 0.0);
@@ -200,7 +200,7 @@ fn escape_ends_it_and_nothing_is_kept() {
     program.happens(Event::Worker(worker, WorkerEvent::Said(Said::Measured(times))));
     let event = sample(&program, 0.0, 0);
     assert_eq!(program.happens(event), []);
-    assert_eq!(program.state.bench.phase, Phase::Cancelled);
+    assert_eq!(program.state.domain.bench.phase, Phase::Cancelled);
 }
 
 /// How near a sensor is to its limit.
@@ -232,7 +232,7 @@ fn a_hot_machine_cools_down_before_the_next_repetition() {
     // One that stays hot is waited for no longer than half a minute.
     let n_waited = (0..60).take_while(|_| !begins(&mut program, 99.0)).count();
     assert_eq!(n_waited, 30);
-    let bench = &program.state.bench;
+    let bench = &program.state.domain.bench;
     assert_eq!(bench.cooled, Duration::from_secs(2 + 30));
     assert_eq!(bench.rows[0].repetitions.last().and_then(|repetition| repetition.celsius), Some(99.0));
     assert_eq!(document(bench)["cooled_s"], 32.0);
@@ -249,7 +249,7 @@ fn marked_models_are_benched() {
     program.act(Action::Mark);
     program.act(Action::BenchChosen);
     let marked: Vec<_> = program.state.ui.race.entries.iter().map(|entry| entry.model.id.clone()).collect();
-    let benched: Vec<_> = program.state.bench.lanes.iter().map(|lane| lane.model.id.clone()).collect();
+    let benched: Vec<_> = program.state.domain.bench.lanes.iter().map(|lane| lane.model.id.clone()).collect();
     assert_eq!((marked.len(), &benched), (2, &marked));
 }
 
@@ -260,7 +260,7 @@ fn what_a_bench_is_about_to_take_is_not_free() {
     program.happens(event);
     let before = free_memory(&program.state).unwrap();
     start(&mut program, plan(&["alpha", "beta"], 1));
-    for lane in &mut program.state.bench.lanes {
+    for lane in &mut program.state.domain.bench.lanes {
         lane.needed = Bytes(1_000_000_000);
     }
     let needed = Bytes(2_000_000_000);
@@ -282,7 +282,7 @@ fn backends_are_what_the_worker_has() {
     };
     let mut program = Program::new();
     start(&mut program, plan(&["alpha"], 1));
-    let lane = &mut program.state.bench.lanes[0];
+    let lane = &mut program.state.domain.bench.lanes[0];
     for (devices, backends) in [
         (vec![], "CPU"),
         (vec![device("CPU", DeviceKind::Cpu)], "CPU"),
@@ -320,21 +320,21 @@ fn a_bench_is_charged_as_an_answer_is() {
     };
     let mut effects = Vec::new();
     for _ in 0..40 {
-        program.state.now.uptime += Duration::from_secs(1);
+        program.state.domain.now.uptime += Duration::from_secs(1);
         let event = tick(&program);
         effects.extend(program.happens(event));
     }
-    assert_eq!(program.state.attribution.baselines.known, [], "its own load is no idle power");
+    assert_eq!(program.state.domain.attribution.baselines.known, [], "its own load is no idle power");
     let (worker, id) = asked(&effects).unwrap();
     let times = Times { id, is_whole: true, prompt_us: 0, step_us: vec![300_000; 128] };
     program.happens(Event::Worker(worker, WorkerEvent::Said(Said::Measured(times))));
-    program.state.now.uptime += Duration::from_secs(2);
+    program.state.domain.now.uptime += Duration::from_secs(2);
     let event = tick(&program);
     program.happens(event);
-    let joules = program.state.bench.rows[0].joules().unwrap();
+    let joules = program.state.domain.bench.rows[0].joules().unwrap();
     // 80 W for three tenths of a second.
     assert!((joules.value - 24.0).abs() < 1.0, "{joules:?}");
-    let row = &document(&program.state.bench)["rows"][0];
+    let row = &document(&program.state.domain.bench)["rows"][0];
     assert_eq!(row["joules_grade"], joules.word());
     assert_eq!(row["repetitions"][0]["watts_grade"], joules.word());
 }

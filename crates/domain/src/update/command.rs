@@ -91,7 +91,7 @@ fn show(state: &mut State, asked: What, value: Value) {
         }
         (What::StartBench(_), _) => state.ui.screen = Screen::Bench,
         (What::Download(_), Value::Download(id)) => {
-            let place = state.downloads.all.iter().position(|download| download.id == id);
+            let place = state.domain.downloads.all.iter().position(|download| download.id == id);
             state.ui.hub.chosen_download = place.unwrap_or(state.ui.hub.chosen_download);
         }
         _ => {}
@@ -99,7 +99,7 @@ fn show(state: &mut State, asked: What, value: Value) {
 }
 
 fn show_session(state: &mut State, id: SessionId, wanted: &SessionSettings) {
-    let shortened = state.session(id).and_then(|session| plan::shortened(&session.model, wanted));
+    let shortened = state.domain.session(id).and_then(|session| plan::shortened(&session.model, wanted));
     if let Some(shortened) = shortened {
         notify(state, shortened, false);
     }

@@ -26,7 +26,7 @@ fn cause(program: &mut Program, what: What) -> Cause {
 }
 
 fn race(program: &Program, names: &[&str], prompt: &str, order: Order) -> What {
-    let entry = |name: &&str| Entry::new(program.state.model(name).unwrap().clone(), SessionSettings::default());
+    let entry = |name: &&str| Entry::new(program.state.domain.model(name).unwrap().clone(), SessionSettings::default());
     let entries = names.iter().map(entry).collect();
     let prompt = prompt.to_owned();
     What::StartRace(Box::new(RaceOrder {
@@ -86,12 +86,12 @@ fn a_client_acts_on_what_it_names_and_moves_nobodys_screen() {
     assert_eq!(program.state.ui.screen, Screen::Library);
     let set = |session| What::SetSession { session, name: "seed".to_owned(), value: "7".to_owned() };
     assert_eq!(command(&mut program, set(first)), Ok(Value::Effective("with the next answer")));
-    let seeds = [first, second].map(|id| program.state.session(id).unwrap().settings.sampling.seed);
+    let seeds = [first, second].map(|id| program.state.domain.session(id).unwrap().settings.sampling.seed);
     assert_eq!(seeds, [Some(7), None]);
     let bad = What::SetSession { session: first, name: "seed".to_owned(), value: "x".to_owned() };
     assert_eq!(cause(&mut program, bad), Cause::Invalid);
     assert_eq!(command(&mut program, What::StopSession(second)), Ok(Value::Accepted));
-    let phases = [first, second].map(|id| program.state.session(id).unwrap().phase.clone());
+    let phases = [first, second].map(|id| program.state.domain.session(id).unwrap().phase.clone());
     assert!(matches!(phases, [Phase::Loading { .. }, Phase::Stopping]), "{phases:?}");
 }
 
@@ -108,7 +108,7 @@ fn one_race_and_one_bench_run_at_a_time() {
 #[test]
 fn a_model_that_does_not_fit_is_refused_with_the_figures_unless_forced() {
     let mut program = Program::new();
-    let mut model = (**program.state.model("alpha").unwrap()).clone();
+    let mut model = (**program.state.domain.model("alpha").unwrap()).clone();
     let bytes = gguf::testing::Builder::tiny_llama().build();
     model.summary = Some(gguf::Header::read(bytes.as_slice()).unwrap().summary());
     program.happens(Event::Library(crate::event::LibraryEvent::Found(vec![model.into()])));

@@ -122,7 +122,7 @@ fn every_end_of_an_answer_keeps_it_once() {
 fn a_prompt_for_a_worker_that_never_loads_is_kept() {
     let mut program = Program::sampled(2, MEMORY);
     program.command(start("alpha"));
-    let worker = program.state.sessions[0].worker;
+    let worker = program.state.domain.sessions[0].worker;
     program.type_in("are you there?");
     program.act(Action::Send);
     let exited = WorkerEvent::Exited { reason: "killed by signal 9".into(), expected: false, hint: None };
@@ -158,7 +158,7 @@ fn a_full_context_drops_the_oldest_exchange_and_goes_on() {
     program.said(worker, text(last.id, Channel::Answer, "3", 1));
     program.said(worker, finished(last.id, Finish::Stop));
     // Everything is on the screen and in the history still.
-    let session = &program.state.sessions[0];
+    let session = &program.state.domain.sessions[0];
     assert_eq!((session.turns.len(), session.n_dropped), (6, 4));
     assert_eq!(kept(&program).last().unwrap().body["turns"].as_array().unwrap().len(), 5);
     assert_eq!(program.state.ui.notices.iter().filter(|notice| notice.text.contains("full")).count(), 1);
@@ -172,7 +172,7 @@ fn a_prompt_that_never_fits_goes_back_to_the_editor() {
     for context_full in [ContextFull::DropOldest, ContextFull::Stop] {
         let mut program = Program::sampled(2, MEMORY);
         let worker = program.ready("alpha");
-        program.state.sessions[0].settings.context_full = context_full;
+        program.state.domain.sessions[0].settings.context_full = context_full;
         let mut n_turns = 0;
         if context_full == ContextFull::Stop {
             let generation = program.ask("one");
@@ -182,7 +182,7 @@ fn a_prompt_that_never_fits_goes_back_to_the_editor() {
         let generation = program.ask("far too long");
         program.type_in("typed meanwhile");
         too_long(&mut program, worker, generation);
-        let session = &program.state.sessions[0];
+        let session = &program.state.domain.sessions[0];
         assert_eq!((session.turns.len(), &session.phase), (n_turns, &Phase::Ready));
         let id = session.id;
         assert_eq!(program.state.ui.fleet.prompts[&id].text(), "far too long\ntyped meanwhile");
@@ -213,7 +213,7 @@ fn a_tick_writes_down_what_has_come_since() {
 #[test]
 fn nothing_is_written_down_where_nothing_is_kept() {
     let mut program = Program::sampled(2, MEMORY);
-    program.state.settings.history.keep = false;
+    program.state.domain.settings.history.keep = false;
     let worker = program.ready("alpha");
     let generation = program.ask("why?");
     program.said(worker, text(generation, Channel::Answer, "Because", 1));

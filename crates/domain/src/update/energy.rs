@@ -20,7 +20,7 @@ const RECENT_TURNS: usize = 6;
 /// Book the tick's energy to the sessions and their answers.
 pub(super) fn attribute(state: &mut State, sample: &Sample, now: Duration) -> Vec<Effect> {
     let mut tenants = Vec::new();
-    for session in &mut state.sessions {
+    for session in &mut state.domain.sessions {
         let done = session.timer.take(now);
         if session.pid.is_none() {
             session.watts = Figure::unknown("no worker");
@@ -31,8 +31,8 @@ pub(super) fn attribute(state: &mut State, sample: &Sample, now: Duration) -> Ve
     }
     // A bench's workers are ours as well: their load is no idle power, and no stranger's.
     let benched = tenants.len();
-    tenants.extend(bench::tenants(&mut state.bench, now));
-    let (shared, ended) = state.attribution.tick(sample, &tenants, state.settings.telemetry.interval);
+    tenants.extend(bench::tenants(&mut state.domain.bench, now));
+    let (shared, ended) = state.domain.attribution.tick(sample, &tenants, state.domain.settings.telemetry.interval);
     for (index, (tenant, shared)) in tenants.into_iter().zip(shared).enumerate() {
         if index >= benched {
             bench::charge(state, &tenant, &shared);
@@ -44,14 +44,14 @@ pub(super) fn attribute(state: &mut State, sample: &Sample, now: Duration) -> Ve
         session.standby.0 += shared.standby.0;
         if shared.standby.0 > 0.0 {
             let model = session.model.id.clone();
-            state.attribution.keep(model, shared.standby);
+            state.domain.attribution.keep(model, shared.standby);
         }
     }
     match ended {
         None => Vec::new(),
         Some(Ended::Complete) => {
             notify(state, "the idle baseline is calibrated", false);
-            vec![Effect::KeepBaselines(state.attribution.baselines.calibrated())]
+            vec![Effect::KeepBaselines(state.domain.attribution.baselines.calibrated())]
         }
         Some(Ended::Broken(reason)) => {
             notify(state, format!("the calibration ended: {reason}"), true);
@@ -126,11 +126,11 @@ fn settle(figures: &mut Figures, why: &Figure<Watts>) {
 
 /// Begin to calibrate the idle baseline, or end it.
 pub(super) fn calibrate(state: &mut State) -> Vec<Effect> {
-    if state.attribution.baselines.calibration.take().is_some() {
+    if state.domain.attribution.baselines.calibration.take().is_some() {
         notify(state, "the calibration was ended", false);
         return Vec::new();
     }
-    let Some(sample) = &state.machine.sample else {
+    let Some(sample) = &state.domain.machine.sample else {
         notify(state, "the sensors have not been read yet", true);
         return Vec::new();
     };
@@ -142,14 +142,14 @@ pub(super) fn calibrate(state: &mut State) -> Vec<Effect> {
         notify(state, format!("nothing can be calibrated, {reason}"), true);
         return Vec::new();
     }
-    if state.sessions.iter().any(Session::is_busy) {
+    if state.domain.sessions.iter().any(Session::is_busy) {
         notify(state, "wait for the answers: the baseline is what the machine draws without them", true);
         return Vec::new();
     }
-    let is_loaded = state.sessions.iter().any(Session::is_loaded);
+    let is_loaded = state.domain.sessions.iter().any(Session::is_loaded);
     let idle = if is_loaded { Idle::Loaded } else { Idle::Empty };
     // By the samples' clock: that of a recording is another one.
     let since = sample.at.uptime;
-    state.attribution.baselines.calibrate(idle, since);
+    state.domain.attribution.baselines.calibrate(idle, since);
     Vec::new()
 }

@@ -46,11 +46,11 @@ fn a_calibration_is_kept_for_later_runs() {
     // The next run knows it before it has seen anything.
     let mut next = Program::new();
     next.happens(Event::Baselines(kept.clone()));
-    assert_eq!(next.state.attribution.baselines.known, *kept);
+    assert_eq!(next.state.domain.attribution.baselines.known, *kept);
     // A run that has a baseline of its own keeps that.
     let old = Baseline { watts: Watts(99.0), ..kept[0].clone() };
     next.happens(Event::Baselines(vec![old]));
-    assert_eq!(next.state.attribution.baselines.known, *kept);
+    assert_eq!(next.state.domain.attribution.baselines.known, *kept);
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn a_calibration_is_refused_with_a_reason() {
     program.ask("hello");
     program.act(Action::Calibrate);
     assert_eq!(told(&program), "wait for the answers: the baseline is what the machine draws without them");
-    assert_eq!(program.state.attribution.baselines.calibration, None);
+    assert_eq!(program.state.domain.attribution.baselines.calibration, None);
 }
 
 #[test]
@@ -75,24 +75,24 @@ fn a_calibration_ends_by_its_own_key_or_by_an_answer() {
     program.happens(Event::Sample(metered(1, 12.0)));
     program.ready("alpha");
     program.act(Action::Calibrate);
-    assert_eq!(program.state.attribution.baselines.calibration.map(|c| c.idle), Some(Idle::Loaded));
+    assert_eq!(program.state.domain.attribution.baselines.calibration.map(|c| c.idle), Some(Idle::Loaded));
     program.act(Action::Calibrate);
     assert_eq!(told(&program), "the calibration was ended");
     program.act(Action::Calibrate);
     program.ask("hello");
     program.happens(Event::Sample(metered(8, 40.0)));
     assert_eq!(told(&program), "the calibration ended: an answer came between");
-    assert_eq!(program.state.attribution.baselines.calibration, None);
+    assert_eq!(program.state.domain.attribution.baselines.calibration, None);
 }
 
 /// An estimate is the machine's power like any other, and calibrates nothing.
 #[test]
 fn an_estimate_needs_the_users_word() {
     let mut program = Program::new();
-    let power = |program: &Program| program.state.machine.sample.as_ref().and_then(|sample| sample.total());
+    let power = |program: &Program| program.state.domain.machine.sample.as_ref().and_then(|sample| sample.total());
     program.happens(Event::Sample(Box::new(sample(2, 64_000_000_000))));
     assert_eq!(power(&program), None);
-    program.state.settings.energy.tdp_watts = Some(65.0);
+    program.state.domain.settings.energy.tdp_watts = Some(65.0);
     program.happens(Event::Sample(Box::new(sample(2, 64_000_000_000))));
     assert_eq!(power(&program), Some((Watts(32.5), Grade::Estimated)));
     program.act(Action::Calibrate);
@@ -156,7 +156,7 @@ fn a_live_figure_divides_what_belongs_together() {
         tick.processes = vec![process];
         program.happens(Event::Sample(tick));
         say(&mut program, (second - 1) * 10 + 9);
-        let session = &program.state.sessions[0];
+        let session = &program.state.domain.sessions[0];
         told.extend(session.joules_per_token().value().map(|joules| joules.0));
         assert_eq!(session.throughput.last().map(f32::round), Some(10.0), "also in the first tick");
     }
@@ -173,7 +173,7 @@ fn loading_teaches_no_idle_power() {
     for second in 2..60 {
         program.happens(Event::Sample(metered(second, 90.0)));
     }
-    assert_eq!(program.state.attribution.baselines.known, []);
+    assert_eq!(program.state.domain.attribution.baselines.known, []);
 }
 
 /// A recording tells what was known of idle power, so that it shows what the recorded program showed.
@@ -207,7 +207,11 @@ fn a_recording_holds_the_baselines() {
         replayed.happens(Event::Frame(Box::new(frame)));
     }
     for (name, state) in [("recorded", &program.state), ("replayed", &replayed.state)] {
-        assert_eq!(state.attribution.baselines.known, known);
-        assert!((state.attribution.tally.standby - 4.0).abs() < 1e-9, "{name}: {:?}", state.attribution.tally);
+        assert_eq!(state.domain.attribution.baselines.known, known);
+        assert!(
+            (state.domain.attribution.tally.standby - 4.0).abs() < 1e-9,
+            "{name}: {:?}",
+            state.domain.attribution.tally
+        );
     }
 }

@@ -15,7 +15,7 @@ pub(super) fn found(state: &mut State, foreign: &mut [Foreign]) {
         let before = processes(state).iter().find(|before| before.id() == one.id() && before.model == one.model);
         let known = before.and_then(|before| before.name.clone());
         one.name = known.or_else(|| {
-            let models = state.library.models.iter().map(AsRef::as_ref);
+            let models = state.domain.library.models.iter().map(AsRef::as_ref);
             name_in_library(one.model.as_deref()?, models)
         });
     }
@@ -36,15 +36,16 @@ pub(super) fn found(state: &mut State, foreign: &mut [Foreign]) {
 /// Filter and sort them anew, as the sessions are; a choice that shows no longer is none.
 pub(super) fn list(state: &mut State) {
     let fleet = &mut state.ui.fleet;
-    let foreign = state.machine.sample.as_ref().map_or(&[][..], |sample| &sample.foreign);
+    let foreign = state.domain.machine.sample.as_ref().map_or(&[][..], |sample| &sample.foreign);
     let choice = &mut fleet.foreign;
-    choice.rows = fleet_view::foreign_rows(foreign, &state.attribution, fleet.filter.text(), fleet.sort, fleet.reverse);
+    choice.rows =
+        fleet_view::foreign_rows(foreign, &state.domain.attribution, fleet.filter.text(), fleet.sort, fleet.reverse);
     choice.chosen = choice.chosen.filter(|chosen| choice.rows.contains(chosen));
 }
 
 /// Those of the last sample.
 fn processes(state: &State) -> &[Foreign] {
-    state.machine.sample.as_ref().map_or(&[], |sample| &sample.foreign)
+    state.domain.machine.sample.as_ref().map_or(&[], |sample| &sample.foreign)
 }
 
 /// Move the choice through the sessions and, below them, the other programs' processes.

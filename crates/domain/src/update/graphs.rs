@@ -12,12 +12,12 @@ const CURSOR_STEPS: usize = 60;
 
 /// Add the tick's point to each series of the machine.
 pub(super) fn record(state: &mut State, sample: &Sample, throughput: f64) {
-    let history = state.history();
-    let held = state.sessions.iter().filter_map(|session| session.memory.last());
+    let history = state.domain.history();
+    let held = state.domain.sessions.iter().filter_map(|session| session.memory.last());
     let held = held.reduce(|one, other| one + other);
-    let own_watts = state.attribution.foreign_power(&sample.own);
-    let now = state.now.uptime;
-    let machine = &mut state.machine;
+    let own_watts = state.domain.attribution.foreign_power(&sample.own);
+    let now = state.domain.now.uptime;
+    let machine = &mut state.domain.machine;
     machine.readings.push(now, sample);
     let ticks = machine.cpu.ticks();
     machine.cpu.push(sample.cpu.map(|cpu| (cpu.0 * 100.0) as f32));
@@ -60,8 +60,8 @@ pub(super) fn freeze(state: &mut State) {
 
 /// Let the window span the next longer or shorter time.
 pub(super) fn zoom(state: &mut State, by: i32) {
-    let history = state.history();
-    let tick = state.settings.telemetry.interval.as_millis().max(1) as u64;
+    let history = state.domain.history();
+    let tick = state.domain.settings.telemetry.interval.as_millis().max(1) as u64;
     let ticks = |seconds: u64| ((seconds * 1000 / tick).max(1) as usize).min(history);
     let span = state.ui.machine.span;
     let mut spans = SPANS.into_iter().map(ticks);

@@ -23,9 +23,9 @@ const SLACK: Duration = Duration::from_secs(1);
 
 /// Whether the last part of an answer's energy may still come: with the tick after its end, where a meter ticks soon.
 pub(super) fn may_settle(state: &State, since: Moment) -> bool {
-    let interval = state.settings.telemetry.interval;
-    let is_metered = state.machine.sample.as_ref().is_some_and(|sample| sample.total_power().is_some());
-    let waited = state.now.uptime.saturating_sub(since.uptime);
+    let interval = state.domain.settings.telemetry.interval;
+    let is_metered = state.domain.machine.sample.as_ref().is_some_and(|sample| sample.total_power().is_some());
+    let waited = state.domain.now.uptime.saturating_sub(since.uptime);
     is_metered && interval <= LONGEST_PERIOD && waited < 2 * interval + SLACK
 }
 
@@ -34,19 +34,19 @@ pub(super) fn may_settle(state: &State, since: Moment) -> bool {
 pub(super) fn remember_answer(state: &mut State, id: SessionId) -> Vec<Effect> {
     let at = now_ms(state);
     let Some(draft) = session::find(state, id).and_then(|session| session.draft.take()) else { return Vec::new() };
-    let Some(session) = state.sessions.iter().find(|session| session.id == id) else { return Vec::new() };
-    if state.race.as_ref().is_some_and(|race| race.has(session)) || !state.settings.history.keep {
+    let Some(session) = state.domain.sessions.iter().find(|session| session.id == id) else { return Vec::new() };
+    if state.domain.race.as_ref().is_some_and(|race| race.has(session)) || !state.domain.settings.history.keep {
         return Vec::new();
     }
     let record = answer::record(state, session, at);
     let Figures { generation, counters, .. } = session.figures;
     let took = Duration::from_micros(counters.ttft_us + counters.generation_us);
-    let begin = state.now.uptime.saturating_sub(took);
+    let begin = state.domain.now.uptime.saturating_sub(took);
     let draft = Some(draft.id);
-    state.held.push(Held { record, session: id, generation, begin, since: state.now, draft });
+    state.domain.held.push(Held { record, session: id, generation, begin, since: state.domain.now, draft });
     let mut effects = keep_settled(state);
     // What waits for its last figure is whole on the disk meanwhile.
-    let waits = state.held.last().filter(|held| held.draft == draft);
+    let waits = state.domain.held.last().filter(|held| held.draft == draft);
     effects.extend(
         waits.zip(draft).map(|(held, draft)| Effect::SaveDraft { draft, record: Box::new(held.record.clone()) }),
     );
@@ -58,7 +58,7 @@ const DRAFT_PERIOD: Duration = Duration::from_millis(500);
 
 /// Open a draft for what a session is asked now, unless one is open.
 pub(super) fn open_draft(state: &mut State, id: SessionId) {
-    if !state.settings.history.keep {
+    if !state.domain.settings.history.keep {
         return;
     }
     let draft = Draft::new(next_id(state));
@@ -75,36 +75,36 @@ pub(super) fn discard_draft(state: &mut State, id: SessionId) -> Option<Effect> 
 
 /// Write down what has come of answers and of the race that runs.
 pub(super) fn save_drafts(state: &mut State, is_tick: bool) -> Vec<Effect> {
-    if !state.settings.history.keep {
+    if !state.domain.settings.history.keep {
         return Vec::new();
     }
-    let now = state.now.uptime;
+    let now = state.domain.now.uptime;
     let is_due = |draft: &Draft, n_bytes: usize| match draft.n_bytes {
         None => true,
         Some(written) => written != n_bytes && (is_tick || now.saturating_sub(draft.at) >= DRAFT_PERIOD),
     };
     let mut effects = Vec::new();
-    let due: Vec<(SessionId, usize)> = (state.sessions.iter())
+    let due: Vec<(SessionId, usize)> = (state.domain.sessions.iter())
         .filter_map(|session| {
             let n_bytes = session.turns.iter().rev().take(2).map(Turn::n_bytes).sum();
             session.draft.as_ref().is_some_and(|draft| is_due(draft, n_bytes)).then_some((session.id, n_bytes))
         })
         .collect();
     for (id, n_bytes) in due {
-        let record = state.session(id).map(|session| answer::draft(state, session, now_ms(state)));
+        let record = state.domain.session(id).map(|session| answer::draft(state, session, now_ms(state)));
         let draft = session::find(state, id).and_then(|session| session.draft.as_mut());
         if let Some((record, draft)) = record.zip(draft) {
             (draft.n_bytes, draft.at) = (Some(n_bytes), now);
             effects.push(Effect::SaveDraft { draft: draft.id, record: Box::new(record) });
         }
     }
-    if let Some(race) = state.race.as_ref().filter(|race| race.is_running()) {
+    if let Some(race) = state.domain.race.as_ref().filter(|race| race.is_running()) {
         let n_bytes = race.n_bytes(state);
         if is_due(&race.draft, n_bytes) {
             let record = race.draft_record(state, now_ms(state));
             let draft = race.draft.id;
             effects.push(Effect::SaveDraft { draft, record: Box::new(record) });
-            if let Some(race) = state.race.as_mut() {
+            if let Some(race) = state.domain.race.as_mut() {
                 (race.draft.n_bytes, race.draft.at) = (Some(n_bytes), now);
             }
         }
@@ -114,21 +114,21 @@ pub(super) fn save_drafts(state: &mut State, is_tick: bool) -> Vec<Effect> {
 
 /// The program ends: what has come of answers and of a race is kept as it is.
 pub(super) fn close(state: &mut State) -> Vec<Effect> {
-    let now = state.now;
+    let now = state.domain.now;
     let mut effects = Vec::new();
-    if let Some(race) = state.race.as_ref().filter(|race| race.is_running()) {
+    if let Some(race) = state.domain.race.as_ref().filter(|race| race.is_running()) {
         let (record, begin, draft) = (race.draft_record(state, now_ms(state)), race.at.uptime, race.draft.id);
         effects.extend(remember(state, record, begin, Some(draft)));
     }
     let open: Vec<SessionId> =
-        state.sessions.iter().filter(|session| session.draft.is_some()).map(|session| session.id).collect();
+        state.domain.sessions.iter().filter(|session| session.draft.is_some()).map(|session| session.id).collect();
     for id in open {
         if let Some(session) = session::find(state, id) {
             session.finish(End::failed("taffrail was closed"), now);
         }
         effects.extend(remember_answer(state, id));
     }
-    for held in std::mem::take(&mut state.held) {
+    for held in std::mem::take(&mut state.domain.held) {
         effects.extend(remember(state, held.record, held.begin, held.draft));
     }
     effects
@@ -137,17 +137,18 @@ pub(super) fn close(state: &mut State) -> Vec<Effect> {
 /// Keep the answers that have nothing to wait for any more.
 pub(super) fn keep_settled(state: &mut State) -> Vec<Effect> {
     let mut effects = Vec::new();
-    for mut held in std::mem::take(&mut state.held) {
-        let session = state.session(held.session).filter(|session| session.figures.generation == held.generation);
+    for mut held in std::mem::take(&mut state.domain.held) {
+        let session =
+            state.domain.session(held.session).filter(|session| session.figures.generation == held.generation);
         match session {
             Some(session) if !session.figures.is_settled && may_settle(state, held.since) => {
-                state.held.push(held);
+                state.domain.held.push(held);
                 continue;
             }
             Some(session) if session.figures.is_settled => {
-                held.record.body["energy"] = answer::energy(session, &state.settings.energy);
-                let sample = state.machine.sample.as_deref();
-                held.record.figures = vec![answer::measured(session, state.settings.engine.wait_policy, sample)];
+                held.record.body["energy"] = answer::energy(session, &state.domain.settings.energy);
+                let sample = state.domain.machine.sample.as_deref();
+                held.record.figures = vec![answer::measured(session, state.domain.settings.engine.wait_policy, sample)];
             }
             // The session is gone, or answers again: what is known has to do.
             _ => {}
@@ -159,10 +160,10 @@ pub(super) fn keep_settled(state: &mut State) -> Vec<Effect> {
 
 /// Keep a record of what began then, with what the machine showed since, unless the user wants none.
 pub(super) fn remember(state: &mut State, record: Record, begin: Duration, draft: Option<u64>) -> Vec<Effect> {
-    if !state.settings.history.keep {
+    if !state.domain.settings.history.keep {
         return Vec::new();
     }
-    let samples = state.machine.readings.since(begin);
+    let samples = state.domain.machine.readings.since(begin);
     // A record that never was a draft is one from now on: until the history has it, it is on the disk.
     let ask = next_id(state);
     let draft = Some(draft.unwrap_or(ask));
@@ -171,13 +172,13 @@ pub(super) fn remember(state: &mut State, record: Record, begin: Duration, draft
 
 /// Now by the wall clock, milliseconds since 1970.
 pub(super) fn now_ms(state: &State) -> i64 {
-    state.now.unix.saturating_mul(1000)
+    state.domain.now.unix.saturating_mul(1000)
 }
 
 /// Take an answer of the history.
 pub(super) fn heard(state: &mut State, event: HistoryEvent) -> Vec<Effect> {
     match event {
-        HistoryEvent::Measured(latest) => state.library.take_measured(latest),
+        HistoryEvent::Measured(latest) => state.domain.library.take_measured(latest),
         HistoryEvent::Kept { ask, id: _, earlier } => bench::compared(state, ask, earlier),
         HistoryEvent::NotKept { ask, reason } => {
             notify(state, reason, true);
@@ -185,9 +186,9 @@ pub(super) fn heard(state: &mut State, event: HistoryEvent) -> Vec<Effect> {
         }
         HistoryEvent::Votes(mut votes) => {
             // Those of this program's life come behind: the history was asked before the first of them.
-            votes.append(&mut state.votes);
+            votes.append(&mut state.domain.votes);
             votes.drain(..votes.len().saturating_sub(MAX_VOTES));
-            state.votes = votes;
+            state.domain.votes = votes;
             race::rate(state);
         }
         HistoryEvent::Revealed(id) => {
@@ -196,9 +197,9 @@ pub(super) fn heard(state: &mut State, event: HistoryEvent) -> Vec<Effect> {
         }
         HistoryEvent::Forgotten { id, vote } => {
             if let Some(vote) = vote
-                && let Some(place) = state.votes.iter().position(|known| known.is_same(&vote))
+                && let Some(place) = state.domain.votes.iter().position(|known| known.is_same(&vote))
             {
-                state.votes.remove(place);
+                state.domain.votes.remove(place);
                 race::rate(state);
             }
             let list = &mut state.ui.history;

@@ -15,16 +15,16 @@ use crate::ui::{Face, Overlay, Screen};
 /// Look at the disks, where the disk use shows and nothing looks yet.
 pub(super) fn survey(state: &mut State) -> Vec<Effect> {
     let shows = state.ui.screen == Screen::Library && state.ui.library.face == Face::Usage;
-    if !shows || state.house.surveying || state.library.scanning {
+    if !shows || state.domain.house.surveying || state.domain.library.scanning {
         return Vec::new();
     }
-    state.house.surveying = true;
+    state.domain.house.surveying = true;
     vec![Effect::House(Chore::Survey)]
 }
 
 /// Ask what deleting the chosen model, or tidying up the chosen row, would do.
 pub(super) fn delete(state: &mut State) -> Vec<Effect> {
-    if let Some(work) = &state.house.work {
+    if let Some(work) = &state.domain.house.work {
         let text = format!("{} is still being done", work.title);
         notify(state, text, true);
         return Vec::new();
@@ -52,7 +52,7 @@ pub(super) fn delete(state: &mut State) -> Vec<Effect> {
 
 /// What the chosen row of the disk use could do.
 fn of_row(state: &mut State) -> Option<Request> {
-    let (house, view) = (&state.house, state.ui.usage);
+    let (house, view) = (&state.domain.house, state.ui.usage);
     if let Some(tidy) = house.tidy().get(view.chosen) {
         return Some(tidy.request.clone());
     }
@@ -63,7 +63,7 @@ fn of_row(state: &mut State) -> Option<Request> {
         Grouping::Family => usage.families.get(place).is_some_and(|share| share.name == family(model)),
         Grouping::Store => false,
     };
-    let models: Vec<_> = state.library.models.iter().filter(is_meant).cloned().collect();
+    let models: Vec<_> = state.domain.library.models.iter().filter(is_meant).cloned().collect();
     if models.is_empty() {
         notify(state, "choose a model or a family; a store is too much at once", true);
         return None;
@@ -72,21 +72,21 @@ fn of_row(state: &mut State) -> Option<Request> {
 }
 
 fn is_loaded(state: &State, model: &Model) -> bool {
-    state.sessions.iter().any(|session| session.model.id == model.id && Session::is_live(session))
+    state.domain.sessions.iter().any(|session| session.model.id == model.id && Session::is_live(session))
 }
 
 /// Have a plan carried out that was agreed to.
 pub(super) fn perform(state: &mut State, request: Request, plan: Plan) -> Vec<Effect> {
-    state.house.work = Some(Work { title: request.title(), done: 0, count: plan.steps().count() });
+    state.domain.house.work = Some(Work { title: request.title(), done: 0, count: plan.steps().count() });
     vec![Effect::House(Chore::Perform { request, plan })]
 }
 
 /// Take back what was done last.
 pub(super) fn take_back(state: &mut State) -> Vec<Effect> {
-    if state.house.work.is_some() {
+    if state.domain.house.work.is_some() {
         return Vec::new();
     }
-    state.house.work = Some(Work { title: "undo".to_owned(), done: 0, count: 0 });
+    state.domain.house.work = Some(Work { title: "undo".to_owned(), done: 0, count: 0 });
     vec![Effect::House(Chore::Undo)]
 }
 
@@ -94,10 +94,10 @@ pub(super) fn take_back(state: &mut State) -> Vec<Effect> {
 pub(super) fn heard(state: &mut State, news: News) -> Vec<Effect> {
     match news {
         News::Surveyed(survey) => {
-            state.house.surveying = false;
-            state.house.survey = Some(survey);
+            state.domain.house.surveying = false;
+            state.domain.house.survey = Some(survey);
             state.ui.usage.chosen =
-                state.ui.usage.chosen.min(state.house.n_rows(state.ui.usage.grouping).saturating_sub(1));
+                state.ui.usage.chosen.min(state.domain.house.n_rows(state.ui.usage.grouping).saturating_sub(1));
         }
         News::Planned { plan, .. } if plan.items.is_empty() => {
             let text = match plan.refusals.first() {
@@ -115,14 +115,14 @@ pub(super) fn heard(state: &mut State, news: News) -> Vec<Effect> {
             state.ui.overlay = Some(Overlay::Plan { request: Box::new(request), plan: Box::new(plan), scroll: 0 });
         }
         News::Progress(done, count) => {
-            if let Some(work) = &mut state.house.work {
+            if let Some(work) = &mut state.domain.house.work {
                 (work.done, work.count) = (done, count);
             }
         }
         News::Ended { text, is_error } => {
-            state.house.work = None;
+            state.domain.house.work = None;
             notify(state, text, is_error);
-            if !state.library.scanning {
+            if !state.domain.library.scanning {
                 return vec![Effect::Scan];
             }
         }
@@ -172,10 +172,10 @@ mod tests {
         // One at a time.
         assert_eq!(program.act(Action::Delete), []);
         hear(&mut program, News::Progress(1, 1));
-        assert_eq!(program.state.house.work.as_ref().map(|work| work.done), Some(1));
+        assert_eq!(program.state.domain.house.work.as_ref().map(|work| work.done), Some(1));
         let ended = News::Ended { text: "done".to_owned(), is_error: false };
         assert_eq!(hear(&mut program, ended), [Effect::Scan]);
-        assert!(program.state.house.work.is_none());
+        assert!(program.state.domain.house.work.is_none());
         assert_eq!(program.act(Action::TakeBack), [Effect::House(Chore::Undo)]);
     }
 
@@ -196,7 +196,7 @@ mod tests {
         let mut program = Program::new();
         program.act(Action::Show(Screen::Library));
         program.act(Action::Choose);
-        assert_eq!(program.state.sessions.len(), 1);
+        assert_eq!(program.state.domain.sessions.len(), 1);
         program.act(Action::Show(Screen::Library));
         assert_eq!(program.act(Action::Delete), []);
         assert!(program.state.ui.notices.back().unwrap().text.contains("loaded by a session"));
@@ -207,7 +207,7 @@ mod tests {
         let mut program = Program::new();
         assert_eq!(program.act(Action::Face(Face::Usage)), [Effect::House(Chore::Survey)]);
         let request = Request::Empty { before: None };
-        let beta = program.state.library.models.iter().find(|model| model.name == "beta").unwrap().id.clone();
+        let beta = program.state.domain.library.models.iter().find(|model| model.name == "beta").unwrap().id.clone();
         let share = |name: &str| Share { name: name.to_owned(), bytes: Bytes(5), n_models: 1 };
         let usage = Usage {
             models: vec![ModelShare { share: share("beta"), id: beta, family: "beta".to_owned() }],

@@ -53,7 +53,9 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Last => return travel(state, i32::MAX),
         Action::Choose => return choose(state),
         Action::Back => back(state),
-        Action::Focus => state.ui.hub.in_downloads = !state.ui.hub.in_downloads && !state.downloads.all.is_empty(),
+        Action::Focus => {
+            state.ui.hub.in_downloads = !state.ui.hub.in_downloads && !state.domain.downloads.all.is_empty()
+        }
         Action::Edit(edit) if state.ui.hub.typing => {
             state.ui.hub.field.apply(&edit);
         }
@@ -72,7 +74,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
 
 /// The face comes up: without results there is nothing to do but to type.
 pub(super) fn enter(state: &mut State) {
-    if has_keys(state) && state.ui.hub.results.is_empty() && state.downloads.all.is_empty() {
+    if has_keys(state) && state.ui.hub.results.is_empty() && state.domain.downloads.all.is_empty() {
         state.ui.hub.typing = true;
     }
 }
@@ -81,7 +83,7 @@ fn travel(state: &mut State, by: i32) -> Vec<Effect> {
     let step = |place: usize, count: usize| place.saturating_add_signed(by as isize).min(count.saturating_sub(1));
     let hub = &mut state.ui.hub;
     if hub.in_downloads {
-        hub.chosen_download = step(hub.chosen_download, state.downloads.all.len());
+        hub.chosen_download = step(hub.chosen_download, state.domain.downloads.all.len());
     } else if let Some(place) = hub.open {
         let count = match hub.repository().map(|repository| &repository.files) {
             Some(Files::Known(quants)) => quants.len(),
@@ -102,7 +104,7 @@ fn back(state: &mut State) {
     let hub = &mut state.ui.hub;
     if hub.typing {
         hub.typing = false;
-        if hub.results.is_empty() && state.downloads.all.is_empty() {
+        if hub.results.is_empty() && state.domain.downloads.all.is_empty() {
             state.ui.library.face = Face::Models;
         }
     } else if hub.in_downloads {
@@ -119,7 +121,7 @@ fn choose(state: &mut State) -> Vec<Effect> {
         return search(state);
     }
     if state.ui.hub.in_downloads {
-        let Some(download) = state.downloads.all.get(state.ui.hub.chosen_download) else { return Vec::new() };
+        let Some(download) = state.domain.downloads.all.get(state.ui.hub.chosen_download) else { return Vec::new() };
         let id = download.id;
         return match download.phase {
             Phase::Done => {
@@ -219,9 +221,9 @@ pub(super) fn heard(state: &mut State, event: HubEvent) -> Vec<Effect> {
             Vec::new()
         }
         HubEvent::Interrupted(interrupted) => {
-            state.downloads.kept.get_or_insert_default();
+            state.domain.downloads.kept.get_or_insert_default();
             for one in interrupted {
-                if state.downloads.all.iter().all(|download| !download.order.is_same(&one.order)) {
+                if state.domain.downloads.all.iter().all(|download| !download.order.is_same(&one.order)) {
                     add(state, one.order, Phase::Paused, one.done);
                 }
             }
@@ -255,7 +257,7 @@ fn order(repository: &str, quant: &Quant) -> Order {
 
 /// Download an order, or resume it where it is known.
 pub(super) fn fetch(state: &mut State, order: Order) -> (Value, Vec<Effect>) {
-    let known = state.downloads.all.iter_mut().find(|download| download.order.is_same(&order));
+    let known = state.domain.downloads.all.iter_mut().find(|download| download.order.is_same(&order));
     let id = match known {
         Some(download) => {
             let id = download.id;
@@ -274,7 +276,7 @@ pub(super) fn fetch(state: &mut State, order: Order) -> (Value, Vec<Effect>) {
 
 fn add(state: &mut State, order: Order, phase: Phase, done: Bytes) -> DownloadId {
     let id = DownloadId(next_id(state));
-    let downloads = &mut state.downloads.all;
+    let downloads = &mut state.domain.downloads.all;
     if downloads.len() >= MAX_DOWNLOADS
         && let Some(place) = downloads.iter().position(|download| download.phase == Phase::Done)
     {
@@ -286,9 +288,9 @@ fn add(state: &mut State, order: Order, phase: Phase, done: Bytes) -> DownloadId
 
 /// Start what waits, as many as may run at once.
 fn begin(state: &mut State) -> Vec<Effect> {
-    let most = state.settings.hub.downloads as usize;
-    let running = state.downloads.all.iter().filter(|download| download.is_active()).count();
-    let queued = state.downloads.all.iter_mut().filter(|download| download.phase == Phase::Queued);
+    let most = state.domain.settings.hub.downloads as usize;
+    let running = state.domain.downloads.all.iter().filter(|download| download.is_active()).count();
+    let queued = state.domain.downloads.all.iter_mut().filter(|download| download.phase == Phase::Queued);
     queued
         .take(most.saturating_sub(running))
         .map(|download| {
@@ -300,7 +302,7 @@ fn begin(state: &mut State) -> Vec<Effect> {
 
 /// Have the orders written down that have not begun, where they are others than last time.
 pub(super) fn keep_queue(state: &mut State) -> Option<Effect> {
-    let downloads = &mut state.downloads;
+    let downloads = &mut state.domain.downloads;
     let waits = |download: &&Download| match download.phase {
         // It has no journal before the hub has answered.
         Phase::Queued | Phase::Preparing(_) => true,
@@ -318,7 +320,7 @@ pub(super) fn keep_queue(state: &mut State) -> Option<Effect> {
 }
 
 fn find(state: &mut State, id: DownloadId) -> Result<&mut Download, Refused> {
-    let found = state.downloads.all.iter_mut().find(|download| download.id == id);
+    let found = state.domain.downloads.all.iter_mut().find(|download| download.id == id);
     found.ok_or_else(|| Refused::new(Cause::NotFound, "this download is gone"))
 }
 
@@ -342,7 +344,7 @@ pub(super) fn pause(state: &mut State, id: DownloadId) -> Result<Vec<Effect>, Re
 
 /// Pause the selected download, or resume it.
 pub(super) fn pause_selected(state: &mut State) -> Vec<Effect> {
-    let Some(id) = state.downloads.all.get(state.ui.hub.chosen_download).map(|download| download.id) else {
+    let Some(id) = state.domain.downloads.all.get(state.ui.hub.chosen_download).map(|download| download.id) else {
         return Vec::new();
     };
     command::issue(state, What::PauseDownload(id))
@@ -350,7 +352,7 @@ pub(super) fn pause_selected(state: &mut State) -> Vec<Effect> {
 
 /// Ask whether the selected download is to end; one that is over just leaves the list.
 pub(super) fn ask_cancel(state: &mut State) -> Vec<Effect> {
-    let Some(download) = state.downloads.all.get(state.ui.hub.chosen_download) else { return Vec::new() };
+    let Some(download) = state.domain.downloads.all.get(state.ui.hub.chosen_download) else { return Vec::new() };
     let id = download.id;
     if download.phase == Phase::Done {
         remove(state, id);
@@ -374,7 +376,7 @@ pub(super) fn cancel(state: &mut State, id: DownloadId) -> Result<Vec<Effect>, R
 }
 
 fn remove(state: &mut State, id: DownloadId) {
-    let downloads = &mut state.downloads.all;
+    let downloads = &mut state.domain.downloads.all;
     downloads.retain(|download| download.id != id);
     let view = &mut state.ui.hub;
     view.chosen_download = view.chosen_download.min(downloads.len().saturating_sub(1));
@@ -383,8 +385,10 @@ fn remove(state: &mut State, id: DownloadId) {
 
 /// Take what happened to a download.
 pub(super) fn download(state: &mut State, id: DownloadId, event: DownloadEvent) -> Vec<Effect> {
-    let now = state.now;
-    let Some(download) = state.downloads.all.iter_mut().find(|download| download.id == id) else { return Vec::new() };
+    let now = state.domain.now;
+    let Some(download) = state.domain.downloads.all.iter_mut().find(|download| download.id == id) else {
+        return Vec::new();
+    };
     let name = download.order.name();
     let is_over =
         !matches!(event, DownloadEvent::Progress(_) | DownloadEvent::Preparing(_) | DownloadEvent::Waiting(_));
@@ -407,12 +411,12 @@ pub(super) fn download(state: &mut State, id: DownloadId, event: DownloadEvent) 
 
 /// Go to the chosen download's model among the models.
 fn show_model(state: &mut State) {
-    let Some(download) = state.downloads.all.get(state.ui.hub.chosen_download) else { return };
+    let Some(download) = state.domain.downloads.all.get(state.ui.hub.chosen_download) else { return };
     let repository = download.order.repository.clone();
     let file = download.order.files.first().map(|file| file.path.clone()).unwrap_or_default();
     let is_it = |id: &str| id == format!("hf:{repository}/{file}");
     let rows = &state.ui.library.rows;
-    let place = rows.iter().position(|row| state.library.models.get(*row).is_some_and(|model| is_it(&model.id)));
+    let place = rows.iter().position(|row| state.domain.library.models.get(*row).is_some_and(|model| is_it(&model.id)));
     state.ui.library.chosen = place.unwrap_or(state.ui.library.chosen);
     state.ui.library.face = Face::Models;
 }

@@ -42,7 +42,7 @@ impl Program {
 
     fn fetch(&mut self, label: &str) -> (DownloadId, Vec<Effect>) {
         let effects = self.act(What::Download(an_order(label)).into());
-        (self.state.downloads.all.last().unwrap().id, effects)
+        (self.state.domain.downloads.all.last().unwrap().id, effects)
     }
 
     fn news(&mut self, id: DownloadId, event: DownloadEvent) -> Vec<Effect> {
@@ -50,7 +50,7 @@ impl Program {
     }
 
     fn phases(&self) -> Vec<&Phase> {
-        self.state.downloads.all.iter().map(|download| &download.phase).collect()
+        self.state.domain.downloads.all.iter().map(|download| &download.phase).collect()
     }
 }
 
@@ -123,7 +123,7 @@ fn the_best_is_chosen_when_its_files_come_and_enter_fetches_it() {
 #[test]
 fn as_many_run_as_may_and_the_next_begins_when_one_is_over() {
     let mut program = Program::new();
-    program.state.settings.hub.downloads = 2;
+    program.state.domain.settings.hub.downloads = 2;
     let (first, effects) = program.fetch("A");
     assert_eq!(effects.len(), 1);
     let (second, _) = program.fetch("B");
@@ -153,13 +153,13 @@ fn a_download_pauses_goes_on_and_is_cancelled_when_confirmed() {
     program.act(Action::CancelDownload);
     assert_eq!(program.act(Action::Confirm(true)), [Effect::CancelDownload(id)]);
     program.news(id, DownloadEvent::Cancelled);
-    assert!(program.state.downloads.all.is_empty());
+    assert!(program.state.domain.downloads.all.is_empty());
     // One that does not run is thrown away without its thread.
     let (id, _) = program.fetch("B");
     program.news(id, DownloadEvent::Paused);
     program.act(Action::CancelDownload);
     assert_eq!(program.act(Action::Confirm(true)), [Effect::Discard(an_order("B"))]);
-    assert!(program.state.downloads.all.is_empty());
+    assert!(program.state.domain.downloads.all.is_empty());
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn interrupted_downloads_are_offered_once_and_paused() {
     program.happens(Event::Hub(found()));
     program.happens(Event::Hub(found()));
     assert_eq!(program.phases(), [&Phase::Paused]);
-    assert_eq!(program.state.downloads.all[0].done, Bytes(400));
+    assert_eq!(program.state.domain.downloads.all[0].done, Bytes(400));
     program.act(Action::Face(Face::Models));
     program.state.ui.hub.typing = false;
     program.act(Action::Face(Face::Hub));
@@ -181,7 +181,7 @@ fn interrupted_downloads_are_offered_once_and_paused() {
 #[test]
 fn what_was_ordered_and_has_not_begun_is_kept() {
     let mut program = Program::new();
-    program.state.settings.hub.downloads = 1;
+    program.state.domain.settings.hub.downloads = 1;
     // What an earlier run kept is not written over before it is known.
     let (first, effects) = program.fetch("A");
     assert!(!effects.iter().any(|effect| matches!(effect, Effect::KeepQueue(_))), "{effects:?}");

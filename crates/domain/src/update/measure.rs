@@ -16,31 +16,31 @@ const FRESH: Duration = Duration::from_secs(5);
 
 /// Measure the memory's bandwidth, unless that would disturb an answer.
 pub(super) fn bandwidth(state: &mut State) -> Vec<Effect> {
-    if state.machine.measuring {
+    if state.domain.machine.measuring {
         notify(state, "the memory is being measured already", false);
         return Vec::new();
     }
-    if state.sessions.iter().any(Session::is_busy) {
+    if state.domain.sessions.iter().any(Session::is_busy) {
         notify(state, "a session answers; measure when none does, since each would slow the other", true);
         return Vec::new();
     }
-    let Some(sample) = &state.machine.sample else {
+    let Some(sample) = &state.domain.machine.sample else {
         notify(state, "the machine was not read yet", true);
         return Vec::new();
     };
     let (threads, available) = (sample.threads(), sample.memory.available);
-    state.machine.measuring = true;
+    state.domain.machine.measuring = true;
     notify(state, "the memory is being measured", false);
     vec![Effect::MeasureBandwidth { threads, available }]
 }
 
 /// Take what was measured.
 pub(super) fn measured(state: &mut State, result: Result<Bandwidth, String>) {
-    state.machine.measuring = false;
+    state.domain.machine.measuring = false;
     match result {
         Ok(bandwidth) => {
             notify(state, format!("the memory gives {bandwidth}"), false);
-            state.machine.bandwidth = Some(bandwidth);
+            state.domain.machine.bandwidth = Some(bandwidth);
         }
         Err(reason) => notify(state, format!("the memory can't be measured: {reason}"), true),
     }
@@ -53,8 +53,8 @@ pub(super) fn residency(state: &mut State) -> Vec<Effect> {
     }
     let Some(model) = state.chosen_model() else { return Vec::new() };
     let (id, files) = (model.id.clone(), model.files.iter().map(|file| file.path.clone()).collect::<Vec<_>>());
-    let now = state.now;
-    let residency = &mut state.library.residency;
+    let now = state.domain.now;
+    let residency = &mut state.domain.library.residency;
     let is_fresh = |last: &Residency| last.model == id && now.uptime.saturating_sub(last.at.uptime) < FRESH;
     // One question at a time: files on a slow disk must not pile up threads.
     if residency.as_ref().is_some_and(|last| is_fresh(last) || last.share.is_none()) {
@@ -68,7 +68,7 @@ pub(super) fn residency(state: &mut State) -> Vec<Effect> {
 
 /// Take the answer.
 pub(super) fn resident(state: &mut State, model: String, share: Result<Ratio, String>) {
-    state.library.residency = Some(Residency { model, at: state.now, share: Some(share), before: None });
+    state.domain.library.residency = Some(Residency { model, at: state.domain.now, share: Some(share), before: None });
 }
 
 #[cfg(test)]
@@ -104,9 +104,9 @@ mod tests {
         let settings = SessionSettings::default();
         let mut session = Session::new(SessionId(1), WorkerId(1), model, "x".to_owned(), settings, 1);
         session.phase = Phase::Busy { generation: 1, step: Step::Answer };
-        state.sessions.push(session);
+        state.domain.sessions.push(session);
         assert!(measure(&mut state).is_empty(), "a session answers");
-        state.sessions[0].phase = Phase::Ready;
+        state.domain.sessions[0].phase = Phase::Ready;
         let wanted = Effect::MeasureBandwidth { threads: 2, available: Bytes(1 << 34) };
         assert_eq!(measure(&mut state), std::slice::from_ref(&wanted));
         assert!(measure(&mut state).is_empty(), "one at a time");
@@ -115,14 +115,14 @@ mod tests {
         assert_eq!(state.ui.notices.back().unwrap().text, "the memory gives 21.3 GB/s with 2 threads");
         assert_eq!(measure(&mut state), [wanted]);
         update(&mut state, at(3), Event::Bandwidth(Err("no thread".to_owned())));
-        assert!(state.machine.bandwidth.is_some() && !state.machine.measuring);
+        assert!(state.domain.machine.bandwidth.is_some() && !state.domain.machine.measuring);
     }
 
     #[test]
     fn residency_is_asked_for_the_chosen_model_alone() {
         let mut state = State::new(Settings::default(), Vec::new());
         assert!(tick(&mut state, 1).is_empty(), "no model");
-        state.library.models = ["a", "b"].map(|name| Arc::new(crate::testing::model(name))).to_vec();
+        state.domain.library.models = ["a", "b"].map(|name| Arc::new(crate::testing::model(name))).to_vec();
         state.ui.library.rows = vec![0, 1];
         let asks = |effects: Vec<Effect>| match &effects[..] {
             [Effect::Residency { model, .. }] => Some(model.clone()),
@@ -140,7 +140,7 @@ mod tests {
         answer(&mut state, 6, "folder:b");
         assert_eq!(asks(tick(&mut state, 7)), None, "fresh");
         assert_eq!(asks(tick(&mut state, 12)).as_deref(), Some("folder:b"));
-        assert_eq!(state.library.residency.as_ref().unwrap().known("folder:b"), Some(&Ok(Ratio(0.63))));
+        assert_eq!(state.domain.library.residency.as_ref().unwrap().known("folder:b"), Some(&Ok(Ratio(0.63))));
         answer(&mut state, 13, "folder:b");
         state.ui.screen = Screen::Fleet;
         assert_eq!(asks(tick(&mut state, 30)), None, "it does not show");

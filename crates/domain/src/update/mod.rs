@@ -46,7 +46,7 @@ const MAX_NOTICES: usize = 20;
 
 /// Change the state by what happened, and say what is to be done.
 pub fn update(state: &mut State, now: Moment, event: Event) -> Vec<Effect> {
-    state.now = now;
+    state.domain.now = now;
     state.ui.notices.retain(|notice| {
         let stays = if notice.is_error { ERROR_NOTICE } else { NOTICE };
         now.uptime.saturating_sub(notice.at.uptime) < stays
@@ -77,7 +77,7 @@ pub fn update(state: &mut State, now: Moment, event: Event) -> Vec<Effect> {
         Event::Library(event) => library(state, event),
         Event::Worker(worker, event) => worker::heard(state, worker, event),
         Event::Baselines(kept) => {
-            state.attribution.baselines.recall(kept);
+            state.domain.attribution.baselines.recall(kept);
             Vec::new()
         }
         Event::Sample(mut sample) => {
@@ -125,7 +125,7 @@ fn library(state: &mut State, event: LibraryEvent) -> Vec<Effect> {
     let is_whole = matches!(event, LibraryEvent::Finished { .. });
     let mut effects = Vec::new();
     let chosen = state.chosen_model().map(|model| model.id.clone());
-    let library = &mut state.library;
+    let library = &mut state.domain.library;
     match event {
         LibraryEvent::Openness(table) => {
             library.openness.table = table;
@@ -181,7 +181,7 @@ fn judge(library: &mut Library, models: Option<&[Arc<Model>]>) -> Option<Effect>
 
 /// Filter and sort the library anew; the choice stays on the model of this id where it still shows.
 fn list_models(state: &mut State, chosen: Option<&str>) {
-    let (library, view) = (&state.library, &mut state.ui.library);
+    let (library, view) = (&state.domain.library, &mut state.ui.library);
     let facts = library_view::Facts { measured: &library.measured, openness: &library.openness.cards };
     view.rows = library_view::rows(&library.models, view.filter.text(), view.sort, view.reverse, facts);
     let place = chosen.and_then(|id| view.rows.iter().position(|row| library.models[*row].id == id));
@@ -192,7 +192,7 @@ fn list_models(state: &mut State, chosen: Option<&str>) {
 fn list_sessions(state: &mut State) {
     foreign::list(state);
     let fleet = &mut state.ui.fleet;
-    fleet.rows = fleet_view::rows(&state.sessions, fleet.filter.text(), fleet.sort, fleet.reverse);
+    fleet.rows = fleet_view::rows(&state.domain.sessions, fleet.filter.text(), fleet.sort, fleet.reverse);
     let is_elsewhere = fleet.chosen.is_none() && fleet.foreign.chosen.is_some();
     if !is_elsewhere && !fleet.chosen.is_some_and(|chosen| fleet.rows.contains(&chosen)) {
         fleet.chosen = fleet.rows.first().copied();
@@ -208,12 +208,12 @@ fn notify(state: &mut State, text: impl Into<String>, is_error: bool) {
     if state.ui.notices.len() == MAX_NOTICES {
         state.ui.notices.pop_front();
     }
-    state.ui.notices.push_back(Notice { text, is_error, at: state.now });
+    state.ui.notices.push_back(Notice { text, is_error, at: state.domain.now });
 }
 
 fn next_id(state: &mut State) -> u64 {
-    let id = state.next_id;
-    state.next_id += 1;
+    let id = state.domain.next_id;
+    state.domain.next_id += 1;
     id
 }
 

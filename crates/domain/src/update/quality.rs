@@ -34,14 +34,15 @@ pub(super) fn turn(state: &mut State) -> Vec<Effect> {
 
 fn weigh(state: &mut State) -> Vec<Effect> {
     let races = &state.ui.race;
-    let mut text = state.race.as_ref().map_or_else(|| races.prompt.text(), |race| &race.prompt).trim().to_owned();
+    let mut text =
+        state.domain.race.as_ref().map_or_else(|| races.prompt.text(), |race| &race.prompt).trim().to_owned();
     if let Some(answer) = state.race_chosen_answer().filter(|_| races.with_answer) {
         text.push_str("\n\n");
         text.push_str(answer);
     }
     let refusal = match (state.race_entry(races.chosen), state.race_entry(races.other)) {
-        _ if state.is_racing() => "wait for the end of the race".to_owned(),
-        _ if state.race.as_ref().is_some_and(|race| race.hides_names()) => {
+        _ if state.domain.is_racing() => "wait for the end of the race".to_owned(),
+        _ if state.domain.race.as_ref().is_some_and(|race| race.hides_names()) => {
             "vote first: the names are hidden".to_owned()
         }
         _ if text.is_empty() => "write a prompt first: its text is weighed".to_owned(),
@@ -77,20 +78,20 @@ fn show(state: &mut State, model: &Entry, reference: &Entry, text: String) -> Ve
     state.ui.race.face = Face::Heat;
     state.ui.race.diff = None;
     state.ui.race.scroll = Some(0);
-    let is_known = state.quality.as_ref().is_some_and(|quality| {
+    let is_known = state.domain.quality.as_ref().is_some_and(|quality| {
         quality.stage == Stage::Done && QualityOrder { file: PathBuf::new(), ..quality.order.clone() } == order
     });
     if is_known {
         return Vec::new();
     }
-    state.quality = None;
+    state.domain.quality = None;
     vec![Effect::Scratch(Box::new(order))]
 }
 
 /// Show the answers again. What is being weighed ends.
 pub(super) fn leave(state: &mut State) -> Vec<Effect> {
     state.ui.race.face = Face::Answers;
-    match &state.quality {
+    match &state.domain.quality {
         Some(quality) if !quality.is_over() => fail(state, "it was left".to_owned(), None),
         _ => Vec::new(),
     }
@@ -105,7 +106,7 @@ pub(super) fn again(state: &mut State) -> Vec<Effect> {
 
 /// The models are needed no more.
 fn end(state: &mut State) -> Vec<Effect> {
-    let Some(quality) = &state.quality else { return Vec::new() };
+    let Some(quality) = &state.domain.quality else { return Vec::new() };
     let sessions: Vec<SessionId> = [Some(quality.sessions.0), quality.sessions.1].into_iter().flatten().collect();
     let mut effects = vec![Effect::Sweep];
     for id in sessions {
@@ -128,7 +129,7 @@ pub(super) fn begin(state: &mut State, order: QualityOrder) -> Vec<Effect> {
 
 /// Start both models.
 pub(super) fn start(state: &mut State, order: QualityOrder) -> Result<Vec<Effect>, Refused> {
-    if state.quality.as_ref().is_some_and(|quality| !quality.is_over()) {
+    if state.domain.quality.as_ref().is_some_and(|quality| !quality.is_over()) {
         return Err(Refused::new(Cause::Busy, "another text is being scored"));
     }
     let entries: Vec<_> = [Some(order.model.clone()), order.reference.clone()].into_iter().flatten().collect();
@@ -144,18 +145,18 @@ pub(super) fn start(state: &mut State, order: QualityOrder) -> Result<Vec<Effect
     };
     let model = open(state, &order.model);
     let reference = order.reference.as_ref().map(|entry| open(state, entry));
-    state.quality = Some(Box::new(Quality::begun(order, (model, reference), Stage::Loading)));
+    state.domain.quality = Some(Box::new(Quality::begun(order, (model, reference), Stage::Loading)));
     Ok(effects)
 }
 
 /// Look where the sessions are, and begin once both are loaded.
 pub(super) fn advance(state: &mut State) -> Vec<Effect> {
-    let Some(quality) = state.quality.as_ref().filter(|quality| !quality.is_over()) else { return Vec::new() };
+    let Some(quality) = state.domain.quality.as_ref().filter(|quality| !quality.is_over()) else { return Vec::new() };
     let sessions: Vec<SessionId> = [Some(quality.sessions.0), quality.sessions.1].into_iter().flatten().collect();
     let mut are_ready = true;
     let mut failure = None;
     for id in sessions {
-        match state.session(id).map(|session| &session.phase) {
+        match state.domain.session(id).map(|session| &session.phase) {
             Some(Phase::Ready) => {}
             Some(Phase::Failed { reason, hint }) => failure = Some((reason.clone(), hint.clone())),
             None | Some(Phase::Stopping) => failure = Some(("a session was stopped".to_owned(), None)),
@@ -175,7 +176,7 @@ pub(super) fn advance(state: &mut State) -> Vec<Effect> {
 /// Have the next one read the chunk.
 fn ask(state: &mut State, next: Stage) -> Vec<Effect> {
     let request = next_id(state);
-    let Some(quality) = &mut state.quality else { return Vec::new() };
+    let Some(quality) = &mut state.domain.quality else { return Vec::new() };
     quality.request = request;
     let file = quality.order.file.clone();
     let (session, distributions) = match (&next, quality.sessions) {
@@ -187,7 +188,7 @@ fn ask(state: &mut State, next: Stage) -> Vec<Effect> {
     let QualityOrder { n_chunk, every, .. } = quality.order;
     let score = Score { id: request, text, n_chunk, chunk: quality.chunk, every, distributions };
     quality.stage = next;
-    let now = state.now.uptime;
+    let now = state.domain.now.uptime;
     let Some(session) = session::find(state, session) else { return Vec::new() };
     // It is work as an answer is: no idle power, and no stranger's.
     session.timer.begin(request, now);
@@ -196,8 +197,8 @@ fn ask(state: &mut State, next: Stage) -> Vec<Effect> {
 
 /// The sessions have done what this request asked.
 fn rest(state: &mut State, request: u64) {
-    let now = state.now.uptime;
-    let Some(quality) = state.quality.as_ref().filter(|quality| quality.request == request) else { return };
+    let now = state.domain.now.uptime;
+    let Some(quality) = state.domain.quality.as_ref().filter(|quality| quality.request == request) else { return };
     for id in [Some(quality.sessions.0), quality.sessions.1].into_iter().flatten() {
         if let Some(session) = session::find(state, id) {
             session.timer.end(now);
@@ -208,7 +209,7 @@ fn rest(state: &mut State, request: u64) {
 /// A chunk was weighed.
 pub(super) fn scored(state: &mut State, scored: Scored) -> Vec<Effect> {
     rest(state, scored.id);
-    let Some(quality) = state.quality.as_mut().filter(|quality| quality.request == scored.id) else {
+    let Some(quality) = state.domain.quality.as_mut().filter(|quality| quality.request == scored.id) else {
         return Vec::new();
     };
     match quality.stage {
@@ -241,7 +242,7 @@ pub(super) fn scored(state: &mut State, scored: Scored) -> Vec<Effect> {
 /// A worker could not do what it was asked, which may have been to weigh a chunk.
 pub(super) fn failed(state: &mut State, id: u64, message: &str, hint: Option<&str>) -> Vec<Effect> {
     rest(state, id);
-    if state.quality.as_ref().is_some_and(|quality| quality.request == id && !quality.is_over()) {
+    if state.domain.quality.as_ref().is_some_and(|quality| quality.request == id && !quality.is_over()) {
         // A reference that has another vocabulary leaves a file of another length.
         return fail(state, message.to_owned(), hint.map(str::to_owned));
     }
@@ -249,7 +250,7 @@ pub(super) fn failed(state: &mut State, id: u64, message: &str, hint: Option<&st
 }
 
 fn fail(state: &mut State, reason: String, hint: Option<String>) -> Vec<Effect> {
-    if let Some(quality) = &mut state.quality {
+    if let Some(quality) = &mut state.domain.quality {
         quality.stage = Stage::Failed { reason, hint };
     }
     end(state)

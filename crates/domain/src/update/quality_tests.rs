@@ -21,7 +21,7 @@ fn heated() -> (Program, [WorkerId; 2]) {
     let [Effect::Scratch(order)] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!((order.text.as_str(), order.every), ("why?", true));
     program.happens(Event::Scratch(order.clone()));
-    let workers = [2, 3].map(|place| program.state.sessions[place].worker);
+    let workers = [2, 3].map(|place| program.state.domain.sessions[place].worker);
     for worker in workers {
         program.happens(Event::Worker(worker, WorkerEvent::Said(loaded())));
     }
@@ -56,7 +56,7 @@ fn the_prompt_is_weighed_by_two_columns_and_both_are_stopped() {
         assert!(effects.contains(&Effect::Stop { worker }), "{effects:?}");
     }
     assert!(effects.contains(&Effect::Sweep), "what lay on the disk goes");
-    let weighed = program.state.quality.as_ref().unwrap();
+    let weighed = program.state.domain.quality.as_ref().unwrap();
     assert_eq!(weighed.stage, quality::Stage::Done);
     assert_eq!(program.state.ui.race.face, Face::Heat);
     // What is known is shown again; the other way round it is not.
@@ -84,7 +84,7 @@ fn the_answer_of_the_chosen_column_is_weighed_behind_the_prompt() {
     }
     // It stays so for another column, and a column that said nothing leaves the prompt.
     assert_eq!(text(&program.act(Action::NextTab)), "why?\n\nso");
-    program.state.race.as_mut().unwrap().lanes[0].answer = None;
+    program.state.domain.race.as_mut().unwrap().lanes[0].answer = None;
     assert_eq!(text(&program.act(Action::NextTab)), "why?");
     program.act(Action::NextTab);
     program.act(Action::Heat);
@@ -100,7 +100,7 @@ fn leaving_the_heat_ends_what_is_being_weighed() {
         assert!(effects.contains(&Effect::Stop { worker }), "{effects:?}");
     }
     assert_eq!(program.state.ui.race.face, Face::Answers);
-    assert!(program.state.race.is_some(), "the race stays");
+    assert!(program.state.domain.race.is_some(), "the race stays");
 }
 
 #[test]
@@ -117,13 +117,13 @@ fn what_can_not_be_weighed_is_said() {
         program.state.ui.notices.back().unwrap().text.clone()
     };
     assert!(said(&mut program).contains("vote first"));
-    program.state.race.as_mut().unwrap().vote = Some(None);
-    let lane = &mut program.state.race.as_mut().unwrap().lanes[0];
+    program.state.domain.race.as_mut().unwrap().vote = Some(None);
+    let lane = &mut program.state.domain.race.as_mut().unwrap().lanes[0];
     let mut model = (*lane.model).clone();
     let bytes = gguf::testing::Builder::tiny_llama().build();
     model.summary = Some(gguf::Header::read(&bytes[..]).unwrap().summary());
     lane.model = model.into();
     assert!(said(&mut program).contains("different vocabularies"));
-    program.state.race.as_mut().unwrap().lanes.truncate(1);
+    program.state.domain.race.as_mut().unwrap().lanes.truncate(1);
     assert!(said(&mut program).contains("two columns"));
 }

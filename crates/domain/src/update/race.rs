@@ -82,7 +82,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Back => return back(state),
         Action::Fold => state.ui.race.unfolded = !state.ui.race.unfolded,
         Action::Copy => {
-            let lane = state.race.as_ref().and_then(|race| race.lanes.get(state.ui.race.chosen));
+            let lane = state.domain.race.as_ref().and_then(|race| race.lanes.get(state.ui.race.chosen));
             match lane.and_then(|lane| lane.turn(state)).filter(|turn| !turn.text.is_empty()) {
                 Some(turn) => return vec![Effect::Copy(turn.text.clone())],
                 None => notify(state, "there is no answer to copy yet", true),
@@ -155,7 +155,7 @@ fn back(state: &mut State) -> Vec<Effect> {
         }
         state.ui.race.face = Face::Answers;
         state.ui.race.diff = None;
-    } else if state.is_racing() {
+    } else if state.domain.is_racing() {
         return command::issue(state, What::CancelRace);
     }
     // A race that has ended stays until the next one begins.
@@ -164,7 +164,7 @@ fn back(state: &mut State) -> Vec<Effect> {
 
 /// The columns of the next race change: what shows of the last one would not belong to them.
 fn change(state: &mut State) {
-    if !state.is_racing() {
+    if !state.domain.is_racing() {
         put_away(state);
         state.ui.race.face = Face::Answers;
         state.ui.race.diff = None;
@@ -173,15 +173,15 @@ fn change(state: &mut State) {
 
 /// Take the race off the screen. What nobody voted on is not lost: the history has it.
 fn put_away(state: &mut State) -> Option<Box<Race>> {
-    let race = state.race.take();
-    if race.as_ref().is_some_and(|race| race.hides_names()) && state.settings.history.keep {
+    let race = state.domain.race.take();
+    if race.as_ref().is_some_and(|race| race.hides_names()) && state.domain.settings.history.keep {
         notify(state, "nobody voted on the blind race: the history can still tell its names", false);
     }
     race
 }
 
 fn drop_column(state: &mut State) {
-    if state.is_racing() {
+    if state.domain.is_racing() {
         notify(state, "the race runs: cancel it first", true);
         return;
     }
@@ -219,7 +219,7 @@ pub(super) fn wish(state: &mut State, action: &Action) {
 fn mark(state: &mut State) {
     let chosen = match state.ui.screen {
         Screen::Fleet => state.chosen_session().map(|session| (session.model.clone(), session.settings)),
-        _ => state.chosen_model().cloned().map(|model| (model, state.settings.session)),
+        _ => state.chosen_model().cloned().map(|model| (model, state.domain.settings.session)),
     };
     let Some((model, settings)) = chosen else { return };
     if state.race_is_marked(&model.id) {
@@ -249,16 +249,16 @@ fn race_marked(state: &mut State) {
         raced.sort_unstable();
         marked != raced
     };
-    if state.race.as_ref().is_some_and(|race| is_other(race)) {
+    if state.domain.race.as_ref().is_some_and(|race| is_other(race)) {
         change(state);
     }
     state.ui.screen = Screen::Race;
-    state.ui.race.typing = !state.is_racing();
+    state.ui.race.typing = !state.domain.is_racing();
 }
 
 /// Run the race that the screen holds. Columns that don't fit together are offered in turn, with the figures.
 fn run(state: &mut State) -> Vec<Effect> {
-    let is_racing = state.is_racing();
+    let is_racing = state.domain.is_racing();
     let races = &mut state.ui.race;
     let prompt = races.prompt.text().to_owned();
     if !is_racing && races.entries.len() >= MIN_COLUMNS && prompt.trim().is_empty() {
@@ -280,7 +280,7 @@ fn run(state: &mut State) -> Vec<Effect> {
 
 /// Start a race.
 pub(super) fn start(state: &mut State, order: RaceOrder) -> Result<Vec<Effect>, Refused> {
-    if state.is_racing() {
+    if state.domain.is_racing() {
         return Err(Refused::new(Cause::Busy, "a race is running: wait for it, or cancel it"));
     }
     if order.entries.len() < MIN_COLUMNS {
@@ -324,7 +324,7 @@ fn begin(state: &mut State, order: RaceOrder) -> Vec<Effect> {
     // Sessions of the last race that failed have been looked at, or never will be.
     let old = put_away(state);
     for id in old.iter().flat_map(|race| &race.lanes).filter(|lane| lane.is_own).filter_map(|lane| lane.session) {
-        if state.session(id).is_some_and(|session| !session.is_live()) {
+        if state.domain.session(id).is_some_and(|session| !session.is_live()) {
             session::remove(state, id);
         }
     }
@@ -333,7 +333,7 @@ fn begin(state: &mut State, order: RaceOrder) -> Vec<Effect> {
     let id = next_id(state);
     let race = Race {
         id,
-        at: state.now,
+        at: state.domain.now,
         prompt,
         system,
         stop,
@@ -348,7 +348,7 @@ fn begin(state: &mut State, order: RaceOrder) -> Vec<Effect> {
         vote: None,
         draft: Draft::new(id),
     };
-    state.race = Some(Box::new(race));
+    state.domain.race = Some(Box::new(race));
     // A shuffle takes a random number, which only the driver can draw.
     if blind { vec![Effect::Draw] } else { Vec::new() }
 }
@@ -379,14 +379,14 @@ pub(super) fn show(state: &mut State, order: RaceOrder) {
 
 /// A random number was drawn: the columns of a blind race are shuffled.
 pub(super) fn drawn(state: &mut State, number: u64) {
-    if let Some(race) = state.race.as_mut().filter(|race| race.awaits_shuffle) {
+    if let Some(race) = state.domain.race.as_mut().filter(|race| race.awaits_shuffle) {
         race.shuffle(number);
     }
 }
 
 /// End the race that runs; what has come stays.
 pub(super) fn cancel(state: &mut State) -> Vec<Effect> {
-    let Some(race) = state.race.as_mut().filter(|race| race.is_running()) else { return Vec::new() };
+    let Some(race) = state.domain.race.as_mut().filter(|race| race.is_running()) else { return Vec::new() };
     race.is_cancelled = true;
     race.awaits_shuffle = false;
     let busy: Vec<SessionId> =
@@ -424,7 +424,7 @@ fn open_vote(state: &mut State) {
 }
 
 fn can_vote(state: &State) -> Result<(), Refused> {
-    let reason = match &state.race {
+    let reason = match &state.domain.race {
         Some(race) if race.is_running() => {
             return Err(Refused::new(Cause::Busy, "wait for all answers before you vote"));
         }
@@ -438,8 +438,8 @@ fn can_vote(state: &State) -> Result<(), Refused> {
 /// Take the vote: a column, or none for a tie. A column without an answer takes no part.
 pub(super) fn vote(state: &mut State, winner: Option<usize>) -> Result<Vec<Effect>, Refused> {
     can_vote(state)?;
-    let at = state.now;
-    let Some(race) = &mut state.race else { return Ok(Vec::new()) };
+    let at = state.domain.now;
+    let Some(race) = &mut state.domain.race else { return Ok(Vec::new()) };
     let voted: Vec<usize> = (0..race.lanes.len()).filter(|place| race.lanes[*place].answer.is_some()).collect();
     if winner.is_some_and(|winner| !voted.contains(&winner)) {
         return Err(Refused::new(Cause::Invalid, "this column has no answer"));
@@ -453,13 +453,13 @@ pub(super) fn vote(state: &mut State, winner: Option<usize>) -> Result<Vec<Effec
         winner: winner.and_then(|winner| voted.iter().position(|place| *place == winner)),
         blind: race.blind,
     };
-    if state.votes.len() == MAX_VOTES {
-        state.votes.remove(0);
+    if state.domain.votes.len() == MAX_VOTES {
+        state.domain.votes.remove(0);
     }
-    state.votes.push(vote);
+    state.domain.votes.push(vote);
     rate(state);
     // What the machine shows while someone reads is nothing.
-    Ok(history::remember(state, record, state.now.uptime, None))
+    Ok(history::remember(state, record, state.domain.now.uptime, None))
 }
 
 /// Show the chosen answer against the other, or the answers again.
@@ -467,7 +467,7 @@ fn turn_diff(state: &mut State) {
     if state.ui.race.face == Face::Diff {
         state.ui.race.face = Face::Answers;
         state.ui.race.diff = None;
-    } else if state.race.is_some() {
+    } else if state.domain.race.is_some() {
         state.ui.race.face = Face::Diff;
         state.ui.race.scroll = Some(0);
         compare(state);
@@ -484,7 +484,7 @@ fn turn_ratings(state: &mut State) {
 /// Rate the models anew, while that shows.
 pub(super) fn rate(state: &mut State) {
     state.ui.race.standings =
-        if state.ui.race.face == Face::Ratings { race::rating::ratings(&state.votes) } else { Vec::new() };
+        if state.ui.race.face == Face::Ratings { race::rating::ratings(&state.domain.votes) } else { Vec::new() };
 }
 
 /// Show where the columns part, or the answers again. A race whose columns told no tokens is run anew.
@@ -494,7 +494,7 @@ pub(super) fn turn_lockstep(state: &mut State) -> Vec<Effect> {
         state.ui.race.parting = None;
         return Vec::new();
     }
-    match &state.race {
+    match &state.domain.race {
         Some(race) if race.lockstep => {
             state.ui.race.face = Face::Lockstep;
             part(state);
@@ -507,7 +507,7 @@ pub(super) fn turn_lockstep(state: &mut State) -> Vec<Effect> {
         _ => {
             state.ui.race.lockstep = true;
             let effects = run(state);
-            if state.is_racing() {
+            if state.domain.is_racing() {
                 state.ui.race.face = Face::Lockstep;
             }
             effects
@@ -517,16 +517,16 @@ pub(super) fn turn_lockstep(state: &mut State) -> Vec<Effect> {
 
 /// Let columns that have diverged continue.
 pub(super) fn resume(state: &mut State) -> Vec<Effect> {
-    let Some(mut race) = state.race.take() else { return Vec::new() };
+    let Some(mut race) = state.domain.race.take() else { return Vec::new() };
     let effects = if race.pace == Pace::Held { course::release(state, &mut race) } else { Vec::new() };
-    state.race = Some(race);
+    state.domain.race = Some(race);
     effects
 }
 
 /// Look anew where the columns part, while that shows.
 fn part(state: &mut State) {
     if state.ui.race.face == Face::Lockstep {
-        state.ui.race.parting = state.race.as_ref().and_then(|race| race.parting(state));
+        state.ui.race.parting = state.domain.race.as_ref().and_then(|race| race.parting(state));
     }
 }
 
@@ -535,7 +535,7 @@ fn compare(state: &mut State) {
     if state.ui.race.face != Face::Diff {
         return;
     }
-    let Some(race) = &state.race else { return };
+    let Some(race) = &state.domain.race else { return };
     let text = |place: usize| {
         let turn = race.lanes.get(place).and_then(|lane| lane.turn(state));
         turn.map(|turn| turn.text.clone()).unwrap_or_default()
@@ -545,7 +545,7 @@ fn compare(state: &mut State) {
 
 /// Write the race that shows to files.
 pub(super) fn save(state: &mut State) -> Vec<Effect> {
-    match &state.race {
+    match &state.domain.race {
         Some(race) if !race.is_running() => {
             let stem = format!("race-{}", race.at.unix);
             let files =

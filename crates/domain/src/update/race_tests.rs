@@ -20,7 +20,7 @@ pub(super) fn program(models: &[&str], order: Order, blind: bool) -> Program {
     program.happens(Event::Sample(Box::new(sample(4, 10_000_000_000))));
     let entries = models
         .iter()
-        .map(|name| Entry::new(program.state.model(name).unwrap().clone(), SessionSettings::default()))
+        .map(|name| Entry::new(program.state.domain.model(name).unwrap().clone(), SessionSettings::default()))
         .collect();
     let prompt = "why?".to_owned();
     program.command(What::StartRace(Box::new(RaceOrder {
@@ -36,7 +36,7 @@ pub(super) fn program(models: &[&str], order: Order, blind: bool) -> Program {
 }
 
 fn stages(program: &Program) -> Vec<&'static str> {
-    let race = program.state.race.as_ref().unwrap();
+    let race = program.state.domain.race.as_ref().unwrap();
     let word = |stage: &Stage| match stage {
         Stage::Waiting => "waiting",
         Stage::Starting => "starting",
@@ -49,8 +49,8 @@ fn stages(program: &Program) -> Vec<&'static str> {
 }
 
 fn worker(program: &Program, lane: usize) -> WorkerId {
-    let race = program.state.race.as_ref().unwrap();
-    program.state.session(race.lanes[lane].session.unwrap()).unwrap().worker
+    let race = program.state.domain.race.as_ref().unwrap();
+    program.state.domain.session(race.lanes[lane].session.unwrap()).unwrap().worker
 }
 
 pub(super) fn load(program: &mut Program, lane: usize) -> Vec<Effect> {
@@ -59,8 +59,8 @@ pub(super) fn load(program: &mut Program, lane: usize) -> Vec<Effect> {
 }
 
 fn generation(program: &Program, lane: usize) -> u64 {
-    let race = program.state.race.as_ref().unwrap();
-    match program.state.session(race.lanes[lane].session.unwrap()).unwrap().phase {
+    let race = program.state.domain.race.as_ref().unwrap();
+    match program.state.domain.session(race.lanes[lane].session.unwrap()).unwrap().phase {
         Phase::Busy { generation, .. } => generation,
         _ => panic!("lane {lane} is not busy"),
     }
@@ -111,8 +111,8 @@ fn in_turn_each_loads_answers_and_is_stopped_before_the_next() {
     let second = worker(&program, 1);
     exit(&mut program, second, true);
     assert_eq!(stages(&program), ["done", "done"]);
-    assert!(program.state.sessions.is_empty());
-    let race = program.state.race.as_ref().unwrap();
+    assert!(program.state.domain.sessions.is_empty());
+    let race = program.state.domain.race.as_ref().unwrap();
     let winners = race.winners();
     let expected = Winners { first: vec![0], fastest: vec![0], most_frugal: vec![], shortest: vec![1] };
     assert_eq!(winners, expected);
@@ -176,7 +176,7 @@ fn at_once_all_are_asked_when_the_last_is_loaded() {
         answer(&mut program, lane, "x");
     }
     assert_eq!(stages(&program), ["done"; 3]);
-    assert_eq!(program.state.sessions.len(), 3, "what is loaded stays for the next race");
+    assert_eq!(program.state.domain.sessions.len(), 3, "what is loaded stays for the next race");
     program.act(Action::Restart);
     assert_eq!(stages(&program), ["answering"; 3], "loaded sessions are used again");
 }
@@ -195,7 +195,7 @@ fn a_column_that_dies_says_so_and_the_race_goes_on() {
             load(&mut program, 1);
         }
         answer(&mut program, 1, "so");
-        let race = program.state.race.as_ref().unwrap();
+        let race = program.state.domain.race.as_ref().unwrap();
         let reason = "killed by signal 9".to_owned();
         assert_eq!(race.lanes[0].stage, Stage::Failed { reason, hint: None }, "{order:?}");
         assert!(race.lanes[1].has_finished());
@@ -210,10 +210,10 @@ fn a_prompt_too_long_for_one_context_is_said_in_its_column() {
         [(None, "`context=N` in its settings)"), (Some(4096), "at most 4096"), (Some(512), "made for no longer one")]
     {
         let mut program = program(&["alpha", "beta"], Order::InTurn, false);
-        let mut model = (*program.state.sessions[0].model).clone();
+        let mut model = (*program.state.domain.sessions[0].model).clone();
         model.summary =
             trained.map(|length| gguf::Summary { context_length: Some(length), rope: None, ..header.summary() });
-        program.state.sessions[0].model = model.into();
+        program.state.domain.sessions[0].model = model.into();
         load(&mut program, 0);
         let (first, id) = (worker(&program, 0), generation(&program, 0));
         let reason = "the prompt of 900 tokens does not fit the context of 512 tokens".to_owned();
@@ -226,13 +226,13 @@ fn a_prompt_too_long_for_one_context_is_said_in_its_column() {
         program.happens(Event::Worker(first, WorkerEvent::Said(Said::Failed(failure))));
         exit(&mut program, first, true);
         assert_eq!(stages(&program), ["failed", "starting"]);
-        let race = program.state.race.as_ref().unwrap();
+        let race = program.state.domain.race.as_ref().unwrap();
         let Stage::Failed { reason: said, hint: Some(hint) } = &race.lanes[0].stage else { panic!("{race:?}") };
         assert_eq!(*said, reason);
         assert!(hint.contains(expected) && hint.contains("leave it out of the race"), "not a chat's hint: {hint}");
         load(&mut program, 1);
         answer(&mut program, 1, "so");
-        let race = program.state.race.as_ref().unwrap();
+        let race = program.state.domain.race.as_ref().unwrap();
         assert!(race.lanes[1].has_finished(), "the other column goes on");
     }
 }
@@ -241,12 +241,12 @@ fn a_prompt_too_long_for_one_context_is_said_in_its_column() {
 fn what_does_not_fit_together_is_offered_in_turn_with_the_figures() {
     let mut program = program(&["alpha", "beta"], Order::InTurn, false);
     let mut state = program.state.clone();
-    state.race = None;
+    state.domain.race = None;
     program.state = state;
-    for session in std::mem::take(&mut program.state.sessions) {
+    for session in std::mem::take(&mut program.state.domain.sessions) {
         exit(&mut program, session.worker, true);
     }
-    program.state.settings.budget.memory = Some(crate::units::Bytes(1));
+    program.state.domain.settings.budget.memory = Some(crate::units::Bytes(1));
     program.state.ui.race.order = Order::Together;
     program.state.ui.race.entries.iter_mut().for_each(|entry| {
         let mut model = (*entry.model).clone();
@@ -261,23 +261,30 @@ fn what_does_not_fit_together_is_offered_in_turn_with_the_figures() {
         "{question}"
     );
     program.act(Action::Confirm(true));
-    assert_eq!(program.state.race.as_ref().unwrap().order, Order::InTurn);
+    assert_eq!(program.state.domain.race.as_ref().unwrap().order, Order::InTurn);
 }
 
 #[test]
 fn a_loaded_session_gets_its_conversation_back() {
     let mut program = Program::new();
     program.happens(Event::Sample(Box::new(sample(4, 10_000_000_000))));
-    let settings = Entry::new(program.state.model("alpha").unwrap().clone(), SessionSettings::default()).settings;
+    let settings =
+        Entry::new(program.state.domain.model("alpha").unwrap().clone(), SessionSettings::default()).settings;
     program.command(What::StartSession { model: "alpha".into(), settings: Box::new(settings), force: Force::No });
-    let session = program.state.sessions[0].worker;
+    let session = program.state.domain.sessions[0].worker;
     program.happens(Event::Worker(session, WorkerEvent::Said(loaded())));
     let said = crate::session::Turn::said(wire::Role::System, "keep me".into());
-    program.state.sessions[0].turns.push(said.clone());
+    program.state.domain.sessions[0].turns.push(said.clone());
     program.act(Action::Mark);
     program.state.ui.screen = Screen::Library;
-    program.state.ui.library.chosen =
-        program.state.ui.library.rows.iter().position(|row| program.state.library.models[*row].id == "beta").unwrap();
+    program.state.ui.library.chosen = program
+        .state
+        .ui
+        .library
+        .rows
+        .iter()
+        .position(|row| program.state.domain.library.models[*row].id == "beta")
+        .unwrap();
     program.act(Action::Mark);
     program.act(Action::RaceMarked);
     program.act(Action::Edit(crate::editor::Edit::Insert("why?".into())));
@@ -285,7 +292,7 @@ fn a_loaded_session_gets_its_conversation_back() {
     assert_eq!(stages(&program), ["answering", "waiting"]);
     assert_eq!(worker(&program, 0), session);
     answer(&mut program, 0, "because");
-    assert_eq!(program.state.session_of(session).unwrap().turns, [said]);
+    assert_eq!(program.state.domain.session_of(session).unwrap().turns, [said]);
     assert_eq!(stages(&program), ["done", "starting"], "a session that was there stays");
 }
 
@@ -298,19 +305,19 @@ fn a_blind_race_waits_for_its_shuffle_and_hides_names_until_the_vote() {
     load(&mut program, 1);
     answer(&mut program, 0, "x");
     answer(&mut program, 1, "yy");
-    let name = |program: &Program| program.state.race.as_ref().unwrap().name(0);
+    let name = |program: &Program| program.state.domain.race.as_ref().unwrap().name(0);
     assert_eq!(name(&program), "model A");
     program.act(Action::Vote);
     program.act(Action::Move(1));
     let records = kept(program.act(Action::Choose));
     assert_ne!(name(&program), "model A");
-    let vote = &program.state.votes[0];
+    let vote = &program.state.domain.votes[0];
     // What the history keeps of it is the same vote to a later start.
     let read = Vote::read(records[0].at, &records[0].body.to_string()).unwrap();
     assert!(read.is_same(vote) && read.blind, "{read:?}");
     assert_eq!((vote.winner, vote.blind), (Some(1), true));
     program.act(Action::Vote);
-    assert_eq!(program.state.votes.len(), 1, "one race, one vote");
+    assert_eq!(program.state.domain.votes.len(), 1, "one race, one vote");
 }
 
 #[test]
@@ -325,7 +332,7 @@ fn a_cancelled_race_ends_and_keeps_what_came() {
         .happens(Event::Worker(first, WorkerEvent::Said(Said::Finished { id, finish: Finish::Cancelled, counters })));
     exit(&mut program, first, true);
     assert_eq!(stages(&program), ["done", "failed"]);
-    assert!(!program.state.is_racing());
+    assert!(!program.state.domain.is_racing());
 }
 
 proptest! {
@@ -339,14 +346,14 @@ proptest! {
         let order = if is_together { Order::Together } else { Order::InTurn };
         let mut program = program(&["alpha", "beta", "alpha"], order, blind);
         for (what, lane) in steps {
-            let race = program.state.race.as_ref();
-            let id = race.and_then(|race| race.lanes[lane].session).filter(|id| program.state.session(*id).is_some());
+            let race = program.state.domain.race.as_ref();
+            let id = race.and_then(|race| race.lanes[lane].session).filter(|id| program.state.domain.session(*id).is_some());
             match (what, id) {
                 (0, _) => { program.happens(Event::Drawn(lane as u64)); }
                 (1, Some(_)) => { load(&mut program, lane); }
-                (2, Some(id)) if program.state.session(id).unwrap().is_busy() => { answer(&mut program, lane, "x"); }
+                (2, Some(id)) if program.state.domain.session(id).unwrap().is_busy() => { answer(&mut program, lane, "x"); }
                 (3, Some(id)) => {
-                    let stops = program.state.session(id).unwrap().phase == Phase::Stopping;
+                    let stops = program.state.domain.session(id).unwrap().phase == Phase::Stopping;
                     let gone = worker(&program, lane);
                     exit(&mut program, gone, stops);
                 }
@@ -359,13 +366,13 @@ proptest! {
         }
         program.happens(Event::Drawn(1));
         for _ in 0..8 {
-            let workers: Vec<_> = program.state.sessions.iter().map(|session| session.worker).collect();
+            let workers: Vec<_> = program.state.domain.sessions.iter().map(|session| session.worker).collect();
             for gone in workers {
                 exit(&mut program, gone, true);
             }
         }
         prop_assert_eq!(program.state.race_n_columns(), 3);
-        prop_assert!(!program.state.is_racing(), "{:?}", stages(&program));
+        prop_assert!(!program.state.domain.is_racing(), "{:?}", stages(&program));
     }
 }
 
@@ -401,7 +408,7 @@ fn a_record_is_deleted_after_a_question_and_its_vote_counts_no_more() {
     program.act(Action::Delete);
     assert!(matches!(program.act(Action::Confirm(true))[..], [Effect::Forget(4)]));
     program.happens(Event::History(HistoryEvent::Forgotten { id: 4, vote: Some(vote(2)) }));
-    assert_eq!(program.state.votes, [vote(1)]);
+    assert_eq!(program.state.domain.votes, [vote(1)]);
     assert_eq!((program.state.ui.history.entries.len(), program.state.ui.history.chosen), (1, 0));
 }
 
@@ -423,7 +430,7 @@ fn an_answer_waits_for_the_last_of_its_energy_and_not_for_ever() {
             program.happens(Event::Sample(metered(5, 40.0)));
         }
         assert_eq!(stages(&program), ["leaving", "waiting"]);
-        let race = program.state.race.as_ref().unwrap();
+        let race = program.state.domain.race.as_ref().unwrap();
         assert_eq!(race.lanes[0].ended().unwrap().is_settled, !is_late);
         assert!(race.lanes[0].measured.is_some());
     }
@@ -433,7 +440,7 @@ fn an_answer_waits_for_the_last_of_its_energy_and_not_for_ever() {
 fn lockstep() -> Program {
     let mut program = Program::new();
     program.happens(Event::Sample(Box::new(sample(4, 10_000_000_000))));
-    let entry = |name: &&str| Entry::new(program.state.model(name).unwrap().clone(), SessionSettings::default());
+    let entry = |name: &&str| Entry::new(program.state.domain.model(name).unwrap().clone(), SessionSettings::default());
     let entries = ["alpha", "beta"].iter().map(entry).collect();
     let prompt = "why?".to_owned();
     let order = RaceOrder {
@@ -487,7 +494,7 @@ fn lockstep_decodes_the_columns_together_and_stops_where_they_part() {
     assert_eq!((parting.before.as_str(), parting.together), ("The sea ", true));
     assert_eq!(parting.columns.iter().flatten().map(|step| step.text.as_str()).collect::<Vec<_>>(), [" was", " is"]);
     assert_eq!(parting.columns[1].as_ref().unwrap().probable.len(), 1);
-    assert!(program.state.is_racing());
+    assert!(program.state.domain.is_racing());
     let effects = program.act(Action::GoOn);
     assert_eq!(allowed(&program, &effects), [(0, u32::MAX), (1, u32::MAX)]);
     let finish = |program: &mut Program, lane| {
@@ -531,9 +538,9 @@ fn a_blind_race_that_goes_away_without_a_vote_can_be_revealed() {
     answer(&mut program, 1, "so");
     program.act(Action::Show(Screen::Fleet));
     program.act(Action::Show(Screen::Race));
-    assert!(program.state.race.is_some(), "another screen loses nothing");
+    assert!(program.state.domain.race.is_some(), "another screen loses nothing");
     program.act(Action::Back);
-    assert!(program.state.race.is_some(), "nor does Esc");
+    assert!(program.state.domain.race.is_some(), "nor does Esc");
     program.act(Action::Stop);
     assert!(program.state.ui.notices.back().unwrap().text.contains("the history can still tell"));
     program.act(Action::History);

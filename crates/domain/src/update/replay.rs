@@ -17,13 +17,13 @@ pub(super) fn replayed(state: &mut State, frame: Frame) -> Vec<Effect> {
     let Frame { uptime_ms, unix, mut sample, sessions, baselines } = frame;
     // What the recorded program knew of idle power; recordings of an earlier version tell nothing of it.
     if !baselines.is_empty() {
-        state.attribution.baselines.known = baselines;
+        state.domain.attribution.baselines.known = baselines;
     }
     sample.at = Moment { uptime: Duration::from_millis(uptime_ms), unix };
     let (now, interval) = (sample.at.uptime, sample.elapsed);
-    let mut before = std::mem::take(&mut state.sessions);
-    let (history, ticks) = (state.history(), state.machine.cpu.ticks());
-    state.sessions = sessions
+    let mut before = std::mem::take(&mut state.domain.sessions);
+    let (history, ticks) = (state.domain.history(), state.domain.machine.cpu.ticks());
+    state.domain.sessions = sessions
         .iter()
         .map(|seen| {
             let place = before.iter().position(|session| session.id == seen.id);
@@ -36,7 +36,7 @@ pub(super) fn replayed(state: &mut State, frame: Frame) -> Vec<Effect> {
         .collect();
     list_sessions(state);
     let effects = sample::sampled(state, sample, now);
-    for (session, seen) in state.sessions.iter_mut().zip(&sessions) {
+    for (session, seen) in state.domain.sessions.iter_mut().zip(&sessions) {
         (session.figures.energy, session.figures.metered) = (seen.energy.clone(), seen.metered);
     }
     effects

@@ -19,11 +19,11 @@ use crate::units::Bytes;
 /// Take a sample: each series gets one point, so that all graphs share their time. `now` is the time by the clock that
 /// the sessions' work was timed with.
 pub(super) fn sampled(state: &mut State, mut sample: Box<Sample>, now: Duration) -> Vec<Effect> {
-    sample.power.extend(estimated(&sample, &state.settings.energy));
+    sample.power.extend(estimated(&sample, &state.domain.settings.energy));
     let mut effects = attribute(state, &sample, now);
     let elapsed = sample.elapsed.as_secs_f64();
     let mut throughput = 0.0;
-    for session in &mut state.sessions {
+    for session in &mut state.domain.sessions {
         let process = session.pid.and_then(|pid| sample.processes.iter().find(|process| process.pid == pid));
         session.process = process.copied();
         session.gpu_memory = session.pid.and_then(|pid| gpu_memory(&sample, pid));
@@ -37,7 +37,7 @@ pub(super) fn sampled(state: &mut State, mut sample: Box<Sample>, now: Duration)
         session.power.push(session.watts.value().map(|watts| watts.0 as f32));
     }
     graphs::record(state, &sample, throughput);
-    state.machine.sample = Some(sample);
+    state.domain.machine.sample = Some(sample);
     // Figures have moved; a prompt that is being written keeps its session whatever the filter says.
     if state.ui.fleet.focus == Focus::Table {
         list_sessions(state);
@@ -74,14 +74,14 @@ fn gpu_memory(sample: &Sample, pid: u32) -> Option<Bytes> {
 
 /// Sessions that waited for the first reading of the memory are admitted now, or refused.
 fn queued(state: &mut State) -> Vec<Effect> {
-    let waiting: Vec<_> = state.sessions.iter().filter(|session| session.phase == Phase::Queued).collect();
+    let waiting: Vec<_> = state.domain.sessions.iter().filter(|session| session.phase == Phase::Queued).collect();
     let waiting: Vec<_> = waiting.into_iter().map(|session| (session.id, session.planned)).collect();
     let mut effects = Vec::new();
     for (id, planned) in waiting {
         match plan::admit(state, planned) {
             Ok(()) => effects.extend(spawn(state, id)),
             Err(refusal) => {
-                if let Some(session) = state.session(id) {
+                if let Some(session) = state.domain.session(id) {
                     let (model, settings) = (session.model.id.clone(), Box::new(session.settings));
                     state.ui.overlay = Some(Overlay::Refused { model, settings, refusal });
                 }

@@ -21,7 +21,7 @@ use crate::ui::Tab;
 
 /// Start a model.
 pub(super) fn start(state: &mut State, id: &str, settings: SessionSettings, force: Force) -> Outcome {
-    let Some(model) = state.model(id).cloned() else {
+    let Some(model) = state.domain.model(id).cloned() else {
         return Err(Refused::new(Cause::NotFound, "this model is gone"));
     };
     if !model.is_runnable() && !model.can_be_tried() {
@@ -35,7 +35,7 @@ pub(super) fn start(state: &mut State, id: &str, settings: SessionSettings, forc
     let model = model.forced();
     let settings = plan::settings_for(&model, settings);
     let planned = plan::plan(&model, &settings);
-    let measured = state.machine.sample.is_some();
+    let measured = state.domain.machine.sample.is_some();
     if measured
         && force != Force::All
         && let Err(refusal) = plan::admit(state, planned)
@@ -51,12 +51,12 @@ pub(super) fn start(state: &mut State, id: &str, settings: SessionSettings, forc
 /// Put a session on the list. It has no worker yet.
 pub(super) fn create(state: &mut State, model: Arc<Model>, settings: SessionSettings) -> SessionId {
     let id = SessionId(next_id(state));
-    let n_same = state.sessions.iter().filter(|session| session.model.id == model.id).count();
+    let n_same = state.domain.sessions.iter().filter(|session| session.model.id == model.id).count();
     let name = if n_same == 0 { model.name.clone() } else { format!("{} #{}", model.name, n_same + 1) };
-    let mut session = Session::new(id, WorkerId(0), model, name, settings, state.history());
+    let mut session = Session::new(id, WorkerId(0), model, name, settings, state.domain.history());
     session.planned = plan::plan(&session.model, &session.settings);
-    session.since = state.now;
-    state.sessions.push(session);
+    session.since = state.domain.now;
+    state.domain.sessions.push(session);
     list_sessions(state);
     id
 }
@@ -65,7 +65,7 @@ pub(super) fn create(state: &mut State, model: Arc<Model>, settings: SessionSett
 pub(super) fn spawn(state: &mut State, id: SessionId) -> Vec<Effect> {
     let worker = WorkerId(next_id(state));
     let n_threads = idle_threads(state, id);
-    let now = state.now;
+    let now = state.domain.now;
     let Some(session) = find(state, id) else { return Vec::new() };
     session.worker = worker;
     session.phase = Phase::Loading { fraction: 0.0 };
@@ -90,28 +90,28 @@ pub(super) fn spawn(state: &mut State, id: SessionId) -> Vec<Effect> {
         mlock: settings.mlock,
     };
     let model = Arc::clone(&session.model);
-    vec![Effect::Spawn { worker, model, load: Box::new(load), manners: state.settings.engine.manners() }]
+    vec![Effect::Spawn { worker, model, load: Box::new(load), manners: state.domain.settings.engine.manners() }]
 }
 
 /// Threads that a session begins with: what it would get if it began to answer now.
 fn idle_threads(state: &State, id: SessionId) -> u32 {
     let mut claims = claims(state);
-    if let Some(session) = state.session(id) {
+    if let Some(session) = state.domain.session(id) {
         claims.push(Claim { session: id, fixed: session.settings.threads });
     }
-    plan::share_threads(state.thread_limit(), &claims).last().map_or(1, |share| share.1)
+    plan::share_threads(state.domain.thread_limit(), &claims).last().map_or(1, |share| share.1)
 }
 
 fn claims(state: &State) -> Vec<Claim> {
-    let busy = state.sessions.iter().filter(|session| session.is_busy());
+    let busy = state.domain.sessions.iter().filter(|session| session.is_busy());
     busy.map(|session| Claim { session: session.id, fixed: session.settings.threads }).collect()
 }
 
 /// Share the threads anew among the sessions that answer, and tell those whose share has changed.
 pub(super) fn share_threads(state: &mut State) -> Vec<Effect> {
-    let shares = plan::share_threads(state.thread_limit(), &claims(state));
+    let shares = plan::share_threads(state.domain.thread_limit(), &claims(state));
     let mut effects = Vec::new();
-    for session in &mut state.sessions {
+    for session in &mut state.domain.sessions {
         let share = shares.iter().find(|share| share.0 == session.id).map_or(0, |share| share.1);
         // Who has answered holds none, yet its figures are those of the threads that it had.
         if share > 0 {
@@ -130,7 +130,7 @@ pub(super) fn share_threads(state: &mut State) -> Vec<Effect> {
 /// Send what stands in the chosen session's prompt. A session that still loads gets it when it is ready.
 pub(super) fn send(state: &mut State) -> Vec<Effect> {
     let Some(chosen) = state.ui.fleet.chosen else { return Vec::new() };
-    let Some(session) = state.session(chosen) else { return Vec::new() };
+    let Some(session) = state.domain.session(chosen) else { return Vec::new() };
     let waits = match &session.phase {
         Phase::Ready => false,
         Phase::Queued | Phase::Loading { .. } => true,
@@ -157,7 +157,7 @@ pub(super) fn send(state: &mut State) -> Vec<Effect> {
 
 /// Answer the conversation as it stands.
 pub(super) fn answer(state: &mut State, id: SessionId) -> Vec<Effect> {
-    let Some(session) = state.session(id) else { return Vec::new() };
+    let Some(session) = state.domain.session(id) else { return Vec::new() };
     let prompt = Prompt::Chat(messages(&session.turns, session.n_dropped));
     let min_room = context::room(session);
     generate(state, id, Asked { min_room, from_editor: true, ..Asked::new(prompt) })
@@ -234,9 +234,9 @@ impl Asked {
 fn generate(state: &mut State, id: SessionId, asked: Asked) -> Vec<Effect> {
     let Asked { prompt, ask, wanted: (form, stop), min_room, from_editor } = asked;
     let generation = next_id(state);
-    let now = state.now;
+    let now = state.domain.now;
     // Until a tick falls into the answer, its energy is unknown for the sensors' reason, or because there was none yet.
-    let unmetered = match state.machine.sample.as_ref().filter(|sample| sample.total_power().is_none()) {
+    let unmetered = match state.domain.machine.sample.as_ref().filter(|sample| sample.total_power().is_none()) {
         Some(sample) => {
             let (reason, remedy) = sample.why_no_power();
             Figure::Unknown { reason, remedy }
@@ -323,7 +323,7 @@ pub(super) fn stop(state: &mut State, id: SessionId) -> Result<Vec<Effect>, Refu
 
 /// Stop a session that has a worker.
 pub(super) fn stop_one(state: &mut State, id: SessionId) -> Vec<Effect> {
-    let now = state.now;
+    let now = state.domain.now;
     let Some(session) = find(state, id).filter(|session| session.is_live()) else { return Vec::new() };
     session.phase = Phase::Stopping;
     session.finish(End::failed("the session was stopped"), now);
@@ -335,7 +335,7 @@ pub(super) fn stop_one(state: &mut State, id: SessionId) -> Vec<Effect> {
 
 /// Restart a session. The old worker is stopped; what it still reports is dropped.
 pub(super) fn restart(state: &mut State, id: SessionId) -> Result<Vec<Effect>, Refused> {
-    let now = state.now;
+    let now = state.domain.now;
     let session = find(state, id).ok_or_else(gone)?;
     let old = session.is_live().then_some(session.worker);
     session.finish(End::failed("the session was restarted"), now);
@@ -385,21 +385,21 @@ pub(super) fn set(state: &mut State, id: SessionId, name: &str, value: &str) -> 
 /// Take a session off the list.
 pub(super) fn remove(state: &mut State, id: SessionId) {
     // What it did since the last tick is no stranger's.
-    let is_pending = state.session(id).is_some_and(|session| session.timer.is_pending());
-    state.attribution.lost_tenant |= is_pending;
-    state.sessions.retain(|session| session.id != id);
+    let is_pending = state.domain.session(id).is_some_and(|session| session.timer.is_pending());
+    state.domain.attribution.lost_tenant |= is_pending;
+    state.domain.sessions.retain(|session| session.id != id);
     state.ui.fleet.prompts.remove(&id);
     list_sessions(state);
 }
 
 /// The processes to be sampled.
 pub(super) fn watch(state: &State) -> Effect {
-    let sessions = state.sessions.iter().filter_map(|session| session.pid);
-    Effect::Watch { pids: sessions.chain(state.bench.pids()).collect() }
+    let sessions = state.domain.sessions.iter().filter_map(|session| session.pid);
+    Effect::Watch { pids: sessions.chain(state.domain.bench.pids()).collect() }
 }
 
 pub(super) fn find(state: &mut State, id: SessionId) -> Option<&mut Session> {
-    state.sessions.iter_mut().find(|session| session.id == id)
+    state.domain.sessions.iter_mut().find(|session| session.id == id)
 }
 
 impl Turn {

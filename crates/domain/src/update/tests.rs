@@ -71,7 +71,7 @@ impl Program {
     /// Start the model of this name and have it load; gives its worker.
     pub(super) fn ready(&mut self, name: &str) -> WorkerId {
         self.command(start(name));
-        let worker = self.state.sessions.last().unwrap().worker;
+        let worker = self.state.domain.sessions.last().unwrap().worker;
         self.happens(Event::Worker(worker, WorkerEvent::Spawned { pid: 1000 + worker.0 as u32 }));
         self.said(worker, loaded());
         worker
@@ -85,7 +85,7 @@ impl Program {
     }
 
     fn phase(&self, worker: WorkerId) -> &Phase {
-        &self.state.session_of(worker).unwrap().phase
+        &self.state.domain.session_of(worker).unwrap().phase
     }
 }
 
@@ -165,7 +165,7 @@ fn a_conversation_from_the_library_to_the_answer() {
     assert!(matches!(&effects[..], [Effect::Spawn { model, load, .. }] if model.name == "beta" && load.n_threads == 2));
     assert_eq!(program.state.ui.screen, Screen::Fleet);
     assert_eq!(program.state.ui.fleet.focus, Focus::Prompt);
-    let worker = program.state.sessions[0].worker;
+    let worker = program.state.domain.sessions[0].worker;
 
     // What is sent while the model loads is answered when it is ready.
     program.type_in("hello");
@@ -176,14 +176,14 @@ fn a_conversation_from_the_library_to_the_answer() {
     let asked = generate(&effects).unwrap();
     let Prompt::Chat(messages) = &asked.prompt else { panic!("no chat") };
     assert_eq!(messages[0].content, "hello");
-    assert_eq!(program.state.sessions[0].threads, 2);
+    assert_eq!(program.state.domain.sessions[0].threads, 2);
 
     program.said(worker, text(asked.id, Channel::Reasoning, "hm", 1));
     assert_eq!(program.phase(worker), &Phase::Busy { generation: asked.id, step: Step::Reasoning });
     program.said(worker, text(asked.id, Channel::Answer, "hi", 2));
     program.said(worker, text(asked.id + 100, Channel::Answer, "from another generation", 2));
     program.said(worker, finished(asked.id, Finish::Stop));
-    let session = &program.state.sessions[0];
+    let session = &program.state.domain.sessions[0];
     assert_eq!(session.phase, Phase::Ready);
     assert_eq!(session.threads, 0);
     let turn = session.turns.last().unwrap();
@@ -204,7 +204,8 @@ fn threads_are_shared_out_anew_when_one_begins_and_when_one_ends() {
     let one = program.ready("alpha");
     let first = program.ask("a");
     let two = program.ready("beta");
-    let threads = |program: &Program| program.state.sessions.iter().map(|session| session.threads).collect::<Vec<_>>();
+    let threads =
+        |program: &Program| program.state.domain.sessions.iter().map(|session| session.threads).collect::<Vec<_>>();
     assert_eq!(threads(&program), [2, 0]);
     program.type_in("b");
     let effects = program.act(Action::Send);
@@ -219,35 +220,35 @@ fn threads_are_shared_out_anew_when_one_begins_and_when_one_ends() {
     let effects = program.act(Action::Threads(-1));
     assert_eq!(effects, [tell(two, 1)]);
     program.act(Action::Threads(-1));
-    assert_eq!(program.state.thread_limit(), 1);
+    assert_eq!(program.state.domain.thread_limit(), 1);
     for _ in 0..9 {
         program.act(Action::Threads(1));
     }
-    assert_eq!(program.state.thread_limit(), 2);
+    assert_eq!(program.state.domain.thread_limit(), 2);
 }
 
 #[test]
 fn memory_is_admitted_against_what_is_left() {
     let mut program = Program::sampled(2, 64_000_000_000);
-    program.state.settings.budget.reserve = Bytes(64_000_000_000 + 1);
+    program.state.domain.settings.budget.reserve = Bytes(64_000_000_000 + 1);
     // The test's models have no header, so they are expected to need nothing: only a budget that is overdrawn refuses.
-    program.state.settings.budget.reserve = Bytes(0);
+    program.state.domain.settings.budget.reserve = Bytes(0);
     program.ready("alpha");
-    program.state.sessions[0].planned.weights = Bytes(60_000_000_000);
+    program.state.domain.sessions[0].planned.weights = Bytes(60_000_000_000);
     let needed = crate::session::Plan { weights: Bytes(5_000_000_000), ..Default::default() };
     let refusal = crate::plan::admit(&program.state, needed).unwrap_err();
     assert_eq!((refusal.free, refusal.promised), (Bytes(4_000_000_000), Bytes(60_000_000_000)));
     // What the session already holds is no longer available, and so is not promised once more.
     let mut sample = sample(2, 20_000_000_000);
     sample.processes = vec![Process {
-        pid: 1000 + program.state.sessions[0].worker.0 as u32,
+        pid: 1000 + program.state.domain.sessions[0].worker.0 as u32,
         anonymous: Bytes(50_000_000_000),
         ..Process::default()
     }];
     program.happens(Event::Sample(Box::new(sample)));
     assert_eq!(crate::plan::free_memory(&program.state).unwrap().free, Bytes(10_000_000_000));
     assert!(crate::plan::admit(&program.state, needed).is_ok());
-    program.state.settings.budget.memory = Some(Bytes(64_000_000_000));
+    program.state.domain.settings.budget.memory = Some(Bytes(64_000_000_000));
     assert!(crate::plan::admit(&program.state, needed).is_err());
 }
 
@@ -256,7 +257,7 @@ fn a_session_waits_for_the_first_reading_of_the_memory() {
     let mut program = Program::new();
     let effects = program.act(Action::Choose);
     assert!(effects.is_empty());
-    assert_eq!(program.state.sessions[0].phase, Phase::Queued);
+    assert_eq!(program.state.domain.sessions[0].phase, Phase::Queued);
     let effects = program.happens(Event::Sample(Box::new(sample(2, 64_000_000_000))));
     assert!(matches!(&effects[..], [Effect::Spawn { .. }]));
 }
@@ -274,7 +275,7 @@ fn escape_cancels_and_the_session_stays_usable() {
     assert_eq!(program.phase(worker), &Phase::Busy { generation, step: Step::Cancelling });
     program.said(worker, finished(generation, Finish::Cancelled));
     assert_eq!(program.phase(worker), &Phase::Ready);
-    assert_eq!(program.state.sessions[0].turns.last().unwrap().text, "Once upon");
+    assert_eq!(program.state.domain.sessions[0].turns.last().unwrap().text, "Once upon");
     program.ask("again");
 }
 
@@ -293,7 +294,7 @@ fn stopping_a_busy_session_is_asked_once() {
     assert!(matches!(&effects[1..], [Effect::Remember { .. }]), "{effects:?}");
     let exited = WorkerEvent::Exited { reason: "stopped".into(), expected: true, hint: None };
     program.happens(Event::Worker(worker, exited));
-    assert!(program.state.sessions.is_empty());
+    assert!(program.state.domain.sessions.is_empty());
     assert!(program.state.ui.fleet.chosen.is_none());
 }
 
@@ -305,7 +306,7 @@ fn a_killed_worker_costs_its_session_and_a_restart_keeps_the_conversation() {
     program.said(old, text(generation, Channel::Answer, "half an ans", 3));
     let reason = "worker killed by signal 9 (KILL)";
     program.happens(Event::Worker(old, WorkerEvent::Exited { reason: reason.into(), expected: false, hint: None }));
-    let session = &program.state.sessions[0];
+    let session = &program.state.domain.sessions[0];
     assert_eq!(session.phase, Phase::Failed { reason: reason.into(), hint: None });
     assert_eq!(session.turns.last().unwrap().end, Some(End::failed(reason)));
     assert_eq!(session.turns.len(), 2);
@@ -313,13 +314,13 @@ fn a_killed_worker_costs_its_session_and_a_restart_keeps_the_conversation() {
     assert_eq!(program.state.ui.fleet.focus, Focus::Table, "where it can be restarted");
     let effects = program.act(Action::Restart);
     assert!(matches!(&effects[..], [Effect::Spawn { .. }]));
-    let new = program.state.sessions[0].worker;
+    let new = program.state.domain.sessions[0].worker;
     assert_ne!(old, new);
     // The old worker's words are no longer heard.
     program.said(old, loaded());
     assert!(matches!(program.phase(new), Phase::Loading { .. }));
     program.said(new, loaded());
-    let session = &program.state.sessions[0];
+    let session = &program.state.domain.sessions[0];
     assert_eq!(session.phase, Phase::Ready);
     assert_eq!(session.turns.last().unwrap().text, "half an ans");
 }
@@ -351,7 +352,7 @@ fn the_palette_runs_what_it_finds() {
     program.act(Action::Palette);
     program.type_in("set temperature 0.6");
     program.act(Action::Choose);
-    assert_eq!(program.state.sessions[0].settings.sampling.temperature, Some(0.6));
+    assert_eq!(program.state.domain.sessions[0].settings.sampling.temperature, Some(0.6));
     program.act(Action::Palette);
     program.type_in("set temperature hot");
     program.act(Action::Choose);
@@ -389,11 +390,11 @@ fn one_sample_is_one_point_in_every_series() {
     program.happens(Event::Sample(Box::new(sample(2, 64_000_000_000))));
     program.said(worker, text(generation, Channel::Answer, "x", 40));
     program.happens(Event::Sample(Box::new(sample(2, 64_000_000_000))));
-    let session = &program.state.sessions[0];
+    let session = &program.state.domain.sessions[0];
     // The first token's time is the prompt's.
     assert_eq!(session.throughput.window(9, 0).collect::<Vec<_>>(), [Some(29.0), Some(10.0)]);
     assert_eq!(session.power.last(), None, "no sensor is no zero");
-    assert_eq!(program.state.machine.throughput.window(2, 0).collect::<Vec<_>>(), [Some(30.0), Some(10.0)]);
+    assert_eq!(program.state.domain.machine.throughput.window(2, 0).collect::<Vec<_>>(), [Some(30.0), Some(10.0)]);
     program.act(Action::Freeze);
     program.happens(Event::Sample(Box::new(sample(2, 64_000_000_000))));
     assert_eq!(program.state.ui.machine.frozen, Some(1));
@@ -433,12 +434,12 @@ proptest! {
                 _ => { program.act(action); }
             }
             let state = &program.state;
-            let busy: Vec<_> = state.sessions.iter().filter(|session| session.is_busy()).collect();
-            let threads: u32 = state.sessions.iter().map(|session| session.threads).sum();
-            prop_assert!(threads <= state.thread_limit().max(busy.len() as u32));
+            let busy: Vec<_> = state.domain.sessions.iter().filter(|session| session.is_busy()).collect();
+            let threads: u32 = state.domain.sessions.iter().map(|session| session.threads).sum();
+            prop_assert!(threads <= state.domain.thread_limit().max(busy.len() as u32));
             prop_assert!(busy.iter().all(|session| session.threads >= 1));
-            prop_assert!(state.ui.fleet.chosen.is_none_or(|chosen| state.session(chosen).is_some()));
-            prop_assert!(state.ui.library.rows.iter().all(|row| *row < state.library.models.len()));
+            prop_assert!(state.ui.fleet.chosen.is_none_or(|chosen| state.domain.session(chosen).is_some()));
+            prop_assert!(state.ui.library.rows.iter().all(|row| *row < state.domain.library.models.len()));
             prop_assert!(state.ui.library.chosen <= state.ui.library.rows.len().saturating_sub(1));
         }
     }
@@ -460,17 +461,17 @@ fn the_cards_of_many_models_are_made_aside_and_one_question_is_open() {
     // What changes meanwhile waits for the answer, which is of use all the same.
     let more = vec![model("more", 1)];
     assert_eq!(asked(&program.happens(Event::Library(LibraryEvent::Found(more)))), None);
-    let table = program.state.library.openness.table.clone();
+    let table = program.state.domain.library.openness.table.clone();
     let answer = |models: &[Arc<Model>], generation| {
         let cards = crate::openness::cards(models, models, &table);
         Event::Library(LibraryEvent::Judged { generation, cards })
     };
     let (generation, count) = asked(&program.happens(answer(&many, generation))).unwrap();
     assert_eq!(count, 603);
-    assert!(program.state.library.openness.cards.contains_key(&many[0].id));
-    let all = program.state.library.models.clone();
+    assert!(program.state.domain.library.openness.cards.contains_key(&many[0].id));
+    let all = program.state.domain.library.models.clone();
     assert_eq!(asked(&program.happens(answer(&all, generation))), None);
-    assert_eq!(program.state.library.openness.cards.len(), 603);
+    assert_eq!(program.state.domain.library.openness.cards.len(), 603);
 }
 
 /// A model that the check refuses, chosen in the Library.
@@ -479,8 +480,8 @@ fn refused() -> Program {
     program.act(Action::Show(Screen::Library));
     program.act(Action::Move(1));
     let odd = Model { status: Status::Damaged("odd".to_owned()), ..Model::clone(&model("beta", 1)) };
-    let place = program.state.library.models.iter().position(|model| model.id == "beta").unwrap();
-    program.state.library.models[place] = Arc::new(odd);
+    let place = program.state.domain.library.models.iter().position(|model| model.id == "beta").unwrap();
+    program.state.domain.library.models[place] = Arc::new(odd);
     program
 }
 
@@ -497,14 +498,14 @@ fn what_the_check_refuses_is_tried_on_a_key_and_its_end_remembered() {
     assert!(program.act(Action::Choose).is_empty());
     assert!(matches!(&program.state.ui.overlay, Some(Overlay::TryAnyway { model, .. }) if model == "beta"));
     // Leaving it starts nothing.
-    assert!(program.act(Action::Back).is_empty() && program.state.sessions.is_empty());
+    assert!(program.act(Action::Back).is_empty() && program.state.domain.sessions.is_empty());
     program.act(Action::Choose);
     let effects = program.act(Action::Force);
     assert!(
         matches!(&effects[..], [Effect::Spawn { model, .. }] if model.is_runnable() && model.overridden.is_some()),
         "{effects:?}"
     );
-    let worker = program.state.sessions[0].worker;
+    let worker = program.state.domain.sessions[0].worker;
     program.happens(Event::Worker(worker, WorkerEvent::Spawned { pid: 7 }));
     program.happens(Event::Worker(worker, WorkerEvent::Logged("GGML_ASSERT failed".into())));
     let hint = Some("see the log".to_owned());
@@ -512,7 +513,7 @@ fn what_the_check_refuses_is_tried_on_a_key_and_its_end_remembered() {
     let effects = program.happens(Event::Worker(worker, exited));
     let died = Outcome::Died("killed by signal 6: GGML_ASSERT failed".to_owned());
     assert_eq!(remembered(&effects), Some(died.clone()));
-    assert_eq!(program.state.model("beta").unwrap().tried.as_ref().unwrap().outcome, died);
+    assert_eq!(program.state.domain.model("beta").unwrap().tried.as_ref().unwrap().outcome, died);
 }
 
 #[test]
@@ -520,7 +521,7 @@ fn a_try_that_answers_or_is_refused_is_remembered_once() {
     let mut program = refused();
     program.act(Action::Choose);
     program.act(Action::Force);
-    let worker = program.state.sessions[0].worker;
+    let worker = program.state.domain.sessions[0].worker;
     program.happens(Event::Worker(worker, WorkerEvent::Spawned { pid: 7 }));
     program.said(worker, loaded());
     for expected in [Some(Outcome::Ran), None] {

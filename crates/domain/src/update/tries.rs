@@ -11,8 +11,8 @@ pub(super) fn remember(state: &mut State, model: &Arc<Model>, outcome: Outcome) 
     if !model.is_doubtful() {
         return None;
     }
-    let tried = Tried { outcome, at: state.now.unix };
-    let known = state.library.models.iter_mut().find(|known| known.id == model.id);
+    let tried = Tried { outcome, at: state.domain.now.unix };
+    let known = state.domain.library.models.iter_mut().find(|known| known.id == model.id);
     if let Some(known) = known {
         if known.tried.as_ref().is_some_and(|known| known.outcome == tried.outcome) {
             return None;

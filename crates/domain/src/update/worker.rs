@@ -29,7 +29,7 @@ const MAX_TOKENS: usize = 1 << 16;
 
 /// Take news of a worker. An old worker's news are dropped.
 pub(super) fn heard(state: &mut State, worker: WorkerId, event: WorkerEvent) -> Vec<Effect> {
-    let Some(id) = state.session_of(worker).map(|session| session.id) else {
+    let Some(id) = state.domain.session_of(worker).map(|session| session.id) else {
         return super::bench::heard(state, worker, event);
     };
     let Some(session) = find(state, id) else { return Vec::new() };
@@ -48,9 +48,10 @@ pub(super) fn heard(state: &mut State, worker: WorkerId, event: WorkerEvent) -> 
 }
 
 fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
-    let now = state.now;
-    let fold = state.settings.ui.fold_reasoning;
-    let races = state.session(id).zip(state.race.as_ref()).is_some_and(|(session, race)| race.has(session));
+    let now = state.domain.now;
+    let fold = state.domain.settings.ui.fold_reasoning;
+    let races =
+        state.domain.session(id).zip(state.domain.race.as_ref()).is_some_and(|(session, race)| race.has(session));
     let Some(session) = find(state, id) else { return Vec::new() };
     match said {
         Said::Hello(hello) => {
@@ -166,9 +167,9 @@ fn answered(state: &mut State, id: SessionId) -> Vec<Effect> {
         let joules = Graded::of(&session.per_token(&settings::Energy::default()));
         let model = session.model.id.clone();
         if let Some(joules) = joules {
-            state.library.measured_joules.insert(model.clone(), joules);
+            state.domain.library.measured_joules.insert(model.clone(), joules);
         }
-        state.library.measured.insert(model, rate);
+        state.domain.library.measured.insert(model, rate);
     }
     let mut effects = history::remember_answer(state, id);
     effects.extend(ran(state, id));
@@ -187,12 +188,12 @@ fn refused(state: &mut State, id: SessionId, failure: wire::Failure) -> Vec<Effe
 
 /// The model of a session has done what it was asked to.
 fn ran(state: &mut State, id: SessionId) -> Option<Effect> {
-    let model = Arc::clone(&state.session(id)?.model);
+    let model = Arc::clone(&state.domain.session(id)?.model);
     tries::remember(state, &model, Outcome::Ran)
 }
 
 fn exited(state: &mut State, id: SessionId, reason: String, expected: bool, hint: Option<String>) -> Vec<Effect> {
-    let now = state.now;
+    let now = state.domain.now;
     let Some(session) = find(state, id) else { return Vec::new() };
     // What was not started has not died, and who said why has.
     let has_died = session.pid.is_some() && !expected && !matches!(session.phase, Phase::Failed { .. });

@@ -22,10 +22,10 @@ const MAX_STEPS: usize = 1 << 14;
 
 /// Take the next step of each column.
 pub(in super::super) fn advance(state: &mut State) -> Vec<Effect> {
-    let Some(mut race) = state.race.take() else { return Vec::new() };
+    let Some(mut race) = state.domain.race.take() else { return Vec::new() };
     let mut effects = Vec::new();
     // Without a reading of the memory nothing is admitted.
-    if race.is_running() && !race.awaits_shuffle && state.machine.sample.is_some() {
+    if race.is_running() && !race.awaits_shuffle && state.domain.machine.sample.is_some() {
         effects.extend(enter_all(state, &mut race));
         for place in 0..race.lanes.len() {
             effects.extend(step(state, &mut race, place));
@@ -35,7 +35,7 @@ pub(in super::super) fn advance(state: &mut State) -> Vec<Effect> {
         if race.pace == Pace::Together {
             effects.extend(pace(state, &mut race));
             if race.pace == Pace::Held && race.is_running() {
-                state.race = Some(race);
+                state.domain.race = Some(race);
                 state.ui.race.face = Face::Lockstep;
                 super::part(state);
                 return effects;
@@ -44,7 +44,7 @@ pub(in super::super) fn advance(state: &mut State) -> Vec<Effect> {
         if !race.is_running() {
             let record = race.record(history::now_ms(state));
             effects.extend(history::remember(state, record, race.at.uptime, Some(race.draft.id)));
-            state.race = Some(race);
+            state.domain.race = Some(race);
             // The ends are of no more interest than the begins now, and from there they can be compared.
             state.ui.race.scroll.get_or_insert(0);
             super::compare(state);
@@ -52,7 +52,7 @@ pub(in super::super) fn advance(state: &mut State) -> Vec<Effect> {
             return effects;
         }
     }
-    state.race = Some(race);
+    state.domain.race = Some(race);
     effects
 }
 
@@ -124,23 +124,24 @@ fn step(state: &mut State, race: &mut Race, place: usize) -> Vec<Effect> {
     let mut effects = Vec::new();
     let all_are_ready = || {
         race.order == Order::InTurn
-            || race.lanes.iter().all(|lane| match (&lane.stage, lane.session.and_then(|id| state.session(id))) {
+            || race.lanes.iter().all(|lane| match (&lane.stage, lane.session.and_then(|id| state.domain.session(id))) {
                 (Stage::Waiting, _) => false,
                 (Stage::Starting, Some(session)) => !matches!(session.phase, Phase::Loading { .. } | Phase::Queued),
                 _ => true,
             })
     };
     let may_ask = all_are_ready();
-    let now = state.now;
+    let now = state.domain.now;
     let lane = &mut race.lanes[place];
     let Some(id) = lane.session else { return effects };
-    let sample = state.machine.sample.as_deref();
-    let wait = state.settings.engine.wait_policy;
+    let sample = state.domain.machine.sample.as_deref();
+    let wait = state.domain.settings.engine.wait_policy;
     let measured = state
+        .domain
         .session(id)
         .filter(|session| lane.stage == Stage::Answering && session.phase == Phase::Ready)
         .map(|session| answer::measured(session, wait, sample));
-    let may_wait = state.session(id).is_some_and(|session| history::may_settle(state, session.since));
+    let may_wait = state.domain.session(id).is_some_and(|session| history::may_settle(state, session.since));
     let awaits_energy = |turn: &Turn| may_wait && turn.figures.as_ref().is_some_and(|figures| !figures.is_settled);
     let Some(session) = session::find(state, id) else {
         match lane.stage {
@@ -257,5 +258,5 @@ pub(super) fn loaded_session(state: &State, entry: &Entry, taken: &[SessionId]) 
             && session.settings == wanted
             && !taken.contains(&session.id)
     };
-    state.sessions.iter().find(fits).map(|session| session.id)
+    state.domain.sessions.iter().find(fits).map(|session| session.id)
 }
