@@ -88,6 +88,6 @@ fn main() {
         }
         sample.temperatures[0].celsius = Celsius((42.0 + 25.0 * load + 3.0 * wave(15.0)) as f32);
         sample.processes = processes;
-        recorder.write(&Frame::of(&state).unwrap()).unwrap();
+        recorder.write(&Frame::of(&state.domain).unwrap()).unwrap();
     }
 }

@@ -183,13 +183,13 @@ fn top(arguments: &cli::top::Top, settings: &Settings, out: &mut impl Write) -> 
     let mut recorder = recorder(&arguments.trace, settings.telemetry.interval)?;
     if arguments.is_once() {
         let state = survey::survey(settings.clone());
-        if let Some((recorder, frame)) = recorder.as_mut().zip(Frame::of(&state)) {
+        if let Some((recorder, frame)) = recorder.as_mut().zip(Frame::of(&state.domain)) {
             recorder.write(&frame)?;
         }
         return cli::top::run(arguments, &state, out).map(|()| Exit::Done);
     }
     survey::watch(settings.clone(), |state| {
-        let frame = recorder.as_mut().zip(Frame::of(state));
+        let frame = recorder.as_mut().zip(Frame::of(&state.domain));
         if let Some(Err(error)) = frame.map(|(recorder, frame)| recorder.write(&frame)) {
             complain(&format!("the recording has ended: {error}"));
             recorder = None;

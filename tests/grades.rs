@@ -127,7 +127,7 @@ fn race() -> (State, Value) {
 #[test]
 fn every_json_document_has_grades() {
     let fleet = scene("fleet").unwrap();
-    let with_energy = fleet.domain.sessions.iter().map(|session| answer::document(&fleet, session));
+    let with_energy = fleet.domain.sessions.iter().map(|session| answer::document(&fleet.domain, session));
     let answers: Vec<Value> = with_energy.collect();
     assert!(walk("run", &Value::from(answers)) > 0);
     assert!(walk("race", &race().1) > 0);
@@ -171,10 +171,10 @@ fn what_is_found_has_grades() {
 #[test]
 fn a_recording_has_grades() {
     for scene_name in ["machine", "top-sessions", "fleet"] {
-        let frame = Frame::of(&scene(scene_name).unwrap()).unwrap();
+        let frame = Frame::of(&scene(scene_name).unwrap().domain).unwrap();
         assert!(walk("recording", &serde_json::to_value(&frame).unwrap()) > 0, "{scene_name}");
     }
-    let frame = Frame::of(&scene("machine").unwrap()).unwrap();
+    let frame = Frame::of(&scene("machine").unwrap().domain).unwrap();
     assert!(!frame.baselines.is_empty());
     assert!(walk("baselines", &serde_json::to_value(&frame.baselines).unwrap()) > 0);
 }
@@ -222,7 +222,7 @@ fn records() -> Vec<Record> {
         ],
     });
     let bodies = [
-        (Kind::Run, answer::document(&fleet, session)),
+        (Kind::Run, answer::document(&fleet.domain, session)),
         (Kind::Race, race().1),
         (Kind::Bench, domain::bench::document(&scene("bench").unwrap().domain.bench)),
         (Kind::Suite, suite),

@@ -27,7 +27,7 @@ fn resident() -> u64 {
 
 #[test]
 fn a_day_of_readings_keeps_the_memory_flat() {
-    let recorded = Frame::of(&fixture::crowded(8, 100)).unwrap();
+    let recorded = Frame::of(&fixture::crowded(8, 100).domain).unwrap();
     let mut state = State::new(fixture::empty().domain.settings, Vec::new());
     let (theme, keys, area) = (Theme::monochrome(), Keymap::default(), Rect::new(0, 0, 200, 60));
     let (mut view_state, mut buffer) = (ViewState::default(), Buffer::empty(area));

@@ -331,7 +331,7 @@ impl App {
 
     /// A recording that can't go on ends, and nothing else does.
     fn write_tick(&mut self) {
-        let Some((recorder, frame)) = self.recorder.as_mut().zip(Frame::of(&self.state)) else { return };
+        let Some((recorder, frame)) = self.recorder.as_mut().zip(Frame::of(&self.state.domain)) else { return };
         if let Err(error) = recorder.write(&frame) {
             self.recorder = None;
             self.handle(Event::Trouble(format!("the recording has ended: {error}")));

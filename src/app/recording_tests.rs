@@ -11,7 +11,7 @@ fn frames(count: u64) -> Vec<Frame> {
             for session in state.domain.sessions.iter_mut().take(1) {
                 session.n_generated += 40;
             }
-            let mut frame = Frame::of(&state).unwrap();
+            let mut frame = Frame::of(&state.domain).unwrap();
             (frame.uptime_ms, frame.unix) = (1000 * second, 1_764_000_000 + second.cast_signed());
             frame
         })

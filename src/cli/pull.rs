@@ -329,7 +329,7 @@ impl Target {
         let of_quant = |quant: &Quant| order(&quant.label, quant.files.clone());
         match &self.part {
             Part::Best => {
-                let free = free_memory(app.state()).map(|memory| memory.free);
+                let free = free_memory(&app.state().domain).map(|memory| memory.free);
                 let context = app.state().domain.settings.session.context;
                 let choice = pick(&all, free, context).ok_or_else(|| self.nothing(&all, files))?;
                 match free.filter(|_| choice.fits == Some(false)) {

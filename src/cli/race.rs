@@ -148,7 +148,7 @@ async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut App) -> Resul
         let hint = "`taffrail history kind:race` lists it, and --reveal NUMBER tells the names";
         let _ = writeln!(io::stderr(), "the names stay hidden: nobody voted\n  hint: {hint}");
     }
-    let parting = race.parting(app.state()).filter(|_| arguments.lockstep);
+    let parting = race.parting(&app.state().domain).filter(|_| arguments.lockstep);
     let written = print(arguments, race, parting.as_ref(), has_asked);
     let is_whole = race.lanes.iter().all(core::Lane::has_finished);
     let exit = if interrupted {

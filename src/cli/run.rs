@@ -198,10 +198,10 @@ fn finish(
     }
     if arguments.json && written.is_ok() {
         let mut out = io::stdout().lock();
-        written = crate::json::write(&mut out, &report::document(state, session)).and_then(|()| out.flush());
+        written = crate::json::write(&mut out, &report::document(&state.domain, session)).and_then(|()| out.flush());
     }
     let _ = writeln!(io::stderr(), "{}", report::line(session, energy));
-    if let Some(misplaced) = misplaced(state, session) {
+    if let Some(misplaced) = misplaced(&state.domain, session) {
         let _ = writeln!(io::stderr(), "taffrail: {} {}", session.name, misplaced.reason());
     }
     // llama.cpp's converter tells of what it leaves out in its log alone.

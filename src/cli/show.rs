@@ -28,7 +28,7 @@ const MAX_LISTED: usize = 12;
 
 /// Write what is known of `model`, and what it needs against what is free by `state`. `now` is in seconds since 1970.
 pub fn run(state: &State, model: &Model, json: bool, now: i64, out: &mut impl Write) -> io::Result<()> {
-    let table = fit::table(state, model);
+    let table = fit::table(&state.domain, model);
     let openness = &state.domain.library.openness;
     let card = openness.cards.get(&model.id).cloned().unwrap_or_default();
     if json {
@@ -41,7 +41,7 @@ pub fn run(state: &State, model: &Model, json: bool, now: i64, out: &mut impl Wr
     if let Some(note) = &model.note {
         writeln!(out, "  {}", gguf::clean(note, TEXT_CHARS))?;
     }
-    for advice in advice(state, model) {
+    for advice in advice(&state.domain, model) {
         writeln!(out, "  {} {}", if advice.is_warning { '!' } else { '·' }, advice.text)?;
     }
     section(out, "Model", &about(model, now))?;
@@ -405,7 +405,7 @@ impl<'a> Document<'a> {
                 attention: summary.and_then(Summary::mix).map(|mix| mix.to_string()),
                 longest_context: summary.and_then(Summary::longest_context),
                 template: summary.and_then(what::abilities),
-                advice: advice(state, model).into_iter().map(|advice| advice.text).collect(),
+                advice: advice(&state.domain, model).into_iter().map(|advice| advice.text).collect(),
             },
             summary,
             memory: table.as_ref().map(needs).unwrap_or_default(),

@@ -4,7 +4,7 @@ use crate::fit::{Room, rooms};
 use crate::model::{Model, Status};
 use crate::plan;
 use crate::settings::SessionSettings;
-use crate::state::State;
+use crate::state::Domain;
 use crate::units::Bytes;
 use crate::what;
 
@@ -23,7 +23,7 @@ pub struct Advice {
 }
 
 /// Advice on a model, what matters most first. Without a sample of the machine, nothing about what is free.
-pub fn advice(state: &State, model: &Model) -> Vec<Advice> {
+pub fn advice(domain: &Domain, model: &Model) -> Vec<Advice> {
     let Some(summary) = &model.summary else { return Vec::new() };
     let mut all = Vec::new();
     let mut say = |is_warning, text: String| all.push(Advice { text, is_warning });
@@ -46,7 +46,7 @@ pub fn advice(state: &State, model: &Model) -> Vec<Advice> {
             ),
         );
     }
-    let settings = SessionSettings { context: plan::context(model, USUAL), ..state.domain.settings.session };
+    let settings = SessionSettings { context: plan::context(model, USUAL), ..domain.settings.session };
     let needed = plan::plan(model, &settings);
     let experts = Bytes(summary.routed_bytes);
     if summary.active_parameters().is_some() && needed.weights >= LARGE {
@@ -58,7 +58,7 @@ pub fn advice(state: &State, model: &Model) -> Vec<Advice> {
                  {USUAL} tokens (llama.cpp's --cpu-moe)"
             ),
         );
-        let rooms = rooms(state);
+        let rooms = rooms(domain);
         if !rooms.is_empty() {
             let together: Bytes = rooms.iter().map(|room| room.free).sum();
             let list: Vec<String> = rooms.iter().map(|Room { name, free }| format!("{free} in {name}")).collect();

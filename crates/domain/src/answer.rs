@@ -13,7 +13,7 @@ use crate::machine::Sample;
 use crate::roofline::roofline;
 use crate::session::{End, Session, Turn};
 use crate::settings::{self, SessionSettings, WaitPolicy};
-use crate::state::State;
+use crate::state::Domain;
 use crate::units::Bytes;
 
 /// An answer shorter than this tells little about a model's speed, in tokens.
@@ -83,8 +83,8 @@ fn error(session: &Session) -> Option<&str> {
 }
 
 /// The answer that comes as a record, as if the program ended now.
-pub fn draft(state: &State, session: &Session, at: i64) -> Record {
-    let mut record = record(state, session, at);
+pub fn draft(domain: &Domain, session: &Session, at: i64) -> Record {
+    let mut record = record(domain, session, at);
     record.body["finish"] = INTERRUPTED.into();
     // Half a speed compares with nothing.
     record.figures.clear();
@@ -98,7 +98,7 @@ pub fn speed(session: &Session) -> Option<f64> {
 }
 
 /// The last answer as a document: the schema `taffrail/run/1`.
-pub fn document(state: &State, session: &Session) -> Value {
+pub fn document(domain: &Domain, session: &Session) -> Value {
     let counters = &session.figures.counters;
     let turn = answer_of(session);
     let loaded = session.loaded.as_ref();
@@ -142,13 +142,13 @@ pub fn document(state: &State, session: &Session) -> Value {
             "resident": session.process.map(|process| process.resident),
             "devices": devices,
             "account": account(session),
-            "misplaced": misplaced(state, session),
+            "misplaced": misplaced(domain, session),
         },
-        "roofline": match roofline(state, session) {
+        "roofline": match roofline(domain, session) {
             Ok(roofline) => json!(roofline),
             Err(reason) => json!({ "share": null, "reason": reason }),
         },
-        "energy": energy(session, &state.domain.settings.energy),
+        "energy": energy(session, &domain.settings.energy),
         "settings": {
             "context": session.n_ctx(),
             "gpu_layers": loaded.map(|loaded| loaded.n_gpu_layers),
@@ -197,9 +197,9 @@ pub(super) fn energy(session: &Session, settings: &settings::Energy) -> Value {
 }
 
 /// The session's last answer as a record, with the conversation before it. `at` is now, milliseconds since 1970.
-pub fn record(state: &State, session: &Session, at: i64) -> Record {
-    let (wait, sample) = (state.domain.settings.engine.wait_policy, state.domain.machine.sample.as_deref());
-    let mut body = document(state, session);
+pub fn record(domain: &Domain, session: &Session, at: i64) -> Record {
+    let (wait, sample) = (domain.settings.engine.wait_policy, domain.machine.sample.as_deref());
+    let mut body = document(domain, session);
     let before = session.turns.len() - usize::from(answer_of(session).is_some());
     let turns = session.turns.iter().take(before).filter(|turn| !turn.text.is_empty());
     body["turns"] = turns.map(|turn| json!({ "role": turn.role, "text": turn.text })).collect();

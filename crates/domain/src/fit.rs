@@ -6,7 +6,7 @@ use wire::CacheType;
 use crate::model::{Model, Status};
 use crate::plan::{self, context, free_memory};
 use crate::settings::{CACHE_TYPES, SessionSettings};
-use crate::state::State;
+use crate::state::Domain;
 use crate::units::Bytes;
 
 /// Whether a model can be started here and now.
@@ -44,7 +44,7 @@ pub enum Fit {
 const SHORTEST: u32 = 1024;
 
 /// Whether the model can be started here and now.
-pub fn fit(state: &State, model: &Model) -> Fit {
+pub fn fit(domain: &Domain, model: &Model) -> Fit {
     match &model.status {
         Status::Runnable => {}
         Status::Damaged(reason) | Status::NotAModel(reason) | Status::Unreadable(reason) => {
@@ -53,8 +53,8 @@ pub fn fit(state: &State, model: &Model) -> Fit {
         Status::OtherFormat(_) => return Fit::Never(model.status.to_string()),
         Status::Incomplete { found, count } => return Fit::Parts { found: *found, count: *count },
     }
-    let settings = state.domain.settings.session;
-    let Some(free) = free_memory(state).map(|memory| memory.free).filter(|_| model.summary.is_some()) else {
+    let settings = domain.settings.session;
+    let Some(free) = free_memory(domain).map(|memory| memory.free).filter(|_| model.summary.is_some()) else {
         return Fit::Unknown;
     };
     let wanted = context(model, settings.context);
@@ -141,7 +141,7 @@ pub struct Table {
 }
 
 /// The table of a model's needs; `None` without a header that tells its context.
-pub fn table(state: &State, model: &Model) -> Option<Table> {
+pub fn table(domain: &Domain, model: &Model) -> Option<Table> {
     let summary = model.summary.as_ref()?;
     let clamp = |context: u64| context.clamp(1, LAST) as u32;
     let (trained, longest) = (clamp(summary.context_length?), clamp(summary.longest_context()?));
@@ -151,11 +151,11 @@ pub fn table(state: &State, model: &Model) -> Option<Table> {
     contexts.dedup();
     contexts.retain(|context| *context >= FIRST.min(trained));
 
-    let rooms = rooms(state);
+    let rooms = rooms(domain);
     let rows = contexts.into_iter().map(|context| {
         let needs = CACHES.into_iter().map(|cache| {
             let settings =
-                SessionSettings { context, cache_type_k: cache, cache_type_v: cache, ..state.domain.settings.session };
+                SessionSettings { context, cache_type_k: cache, cache_type_v: cache, ..domain.settings.session };
             let estimate = plan::estimate(model, &settings)?;
             let total = Bytes(estimate.total());
             Some(Need {
@@ -169,12 +169,12 @@ pub fn table(state: &State, model: &Model) -> Option<Table> {
         });
         Row { context, needs: needs.flatten().collect() }
     });
-    Some(Table { weights: Bytes(summary.tensor_bytes), rows: rows.collect(), rooms, others: held_by_others(state) })
+    Some(Table { weights: Bytes(summary.tensor_bytes), rows: rows.collect(), rooms, others: held_by_others(domain) })
 }
 
 /// What is free for one more session: in main memory, then on each GPU that has memory of its own.
-pub fn rooms(state: &State) -> Vec<Room> {
-    let (Some(sample), Some(free)) = (&state.domain.machine.sample, free_memory(state)) else { return Vec::new() };
+pub fn rooms(domain: &Domain) -> Vec<Room> {
+    let (Some(sample), Some(free)) = (&domain.machine.sample, free_memory(domain)) else { return Vec::new() };
     let gpus = sample.gpus.iter().filter(|gpu| gpu.memory_total > Bytes(0)).map(|gpu| Room {
         name: format!("GPU {}", gpu.index),
         free: gpu.memory_total.saturating_sub(gpu.memory_used).min(free.free),
@@ -185,8 +185,8 @@ pub fn rooms(state: &State) -> Vec<Room> {
 }
 
 /// What processes of other engines hold.
-fn held_by_others(state: &State) -> Bytes {
-    let foreign = state.domain.machine.sample.iter().flat_map(|sample| &sample.foreign);
+fn held_by_others(domain: &Domain) -> Bytes {
+    let foreign = domain.machine.sample.iter().flat_map(|sample| &sample.foreign);
     foreign.map(|foreign| foreign.process.resident + foreign.gpu_memory.unwrap_or_default()).sum()
 }
 
@@ -245,6 +245,7 @@ mod tests {
     use crate::advice::advice;
     use crate::machine::{Memory, Sample};
     use crate::settings::Settings;
+    use crate::state::State;
     use crate::testing::model;
     use crate::what;
 
@@ -276,7 +277,7 @@ mod tests {
     }
 
     fn texts(state: &State, model: &Model) -> Vec<String> {
-        advice(state, model).into_iter().map(|advice| advice.text).collect()
+        advice(&state.domain, model).into_iter().map(|advice| advice.text).collect()
     }
 
     #[test]
@@ -284,7 +285,7 @@ mod tests {
         for (is_mla, per_token) in [(true, 61 * 576 * 2), (false, 61 * 128 * (192 + 128) * 2)] {
             let model = deepseek("DeepSeek V3", is_mla);
             let summary = model.summary.as_ref().unwrap();
-            let table = table(&state(64, &[]), &model).unwrap();
+            let table = table(&state(64, &[]).domain, &model).unwrap();
             assert_eq!(
                 table.rows.iter().map(|row| row.context).collect::<Vec<_>>(),
                 [4096, 8192, 16_384, 32_768, 65_536, 131_072, 163_840]
@@ -353,7 +354,8 @@ mod tests {
         let mut model = deepseek("x", true);
         let summary = model.summary.as_mut().unwrap();
         summary.tensor_bytes = 10_000_000_000;
-        let place = |available, gpus: &[_]| table(&state(available, gpus), &model).unwrap().rows[0].needs[0].place;
+        let place =
+            |available, gpus: &[_]| table(&state(available, gpus).domain, &model).unwrap().rows[0].needs[0].place;
         for (available, gpus, expected) in [
             (20, &[][..], Some(Place::Memory)),
             (4, &[], Some(Place::Nowhere)),
@@ -368,7 +370,7 @@ mod tests {
             assert_eq!(place(available, gpus), expected, "{available} and {gpus:?}");
         }
         let unread = State::new(Settings::default(), Vec::new());
-        assert_eq!(table(&unread, &model).unwrap().rows[0].needs[0].place, None);
-        assert_eq!(table(&unread, &Model { summary: None, ..model.clone() }), None);
+        assert_eq!(table(&unread.domain, &model).unwrap().rows[0].needs[0].place, None);
+        assert_eq!(table(&unread.domain, &Model { summary: None, ..model.clone() }), None);
     }
 }

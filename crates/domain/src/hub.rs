@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::download::Order;
 use crate::file_role::{self, FileRole};
 use crate::plan::free_memory;
-use crate::state::State;
+use crate::state::Domain;
 use crate::units::{Bytes, tokens};
 
 /// How a search goes.
@@ -410,9 +410,9 @@ pub fn pick(quants: &[Quant], free: Option<Bytes>, context: u32) -> Option<Choic
 }
 
 /// Which of a repository's models is the best that fits here and now, and why. `None` while its files are not known.
-pub fn preselected(state: &State, repository: &Repository) -> Option<Choice> {
+pub fn preselected(domain: &Domain, repository: &Repository) -> Option<Choice> {
     let Files::Known(quants) = &repository.files else { return None };
-    pick(quants, free_memory(state).map(|memory| memory.free), state.domain.settings.session.context)
+    pick(quants, free_memory(domain).map(|memory| memory.free), domain.settings.session.context)
 }
 
 /// The quantisation that a person names: its label, a file's path or name, or a part of one label only. What is no model

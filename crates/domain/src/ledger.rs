@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use crate::session::Session;
-use crate::state::State;
+use crate::state::Domain;
 use crate::units::Bytes;
 
 /// What a worker's memory is made of. Every figure is known or the whole account is not made.
@@ -105,14 +105,10 @@ impl Misplaced {
 
 /// Whether a loaded model runs on the processor although it was meant for a GPU: layers were asked for there, or left to
 /// llama.cpp while the machine has a GPU with memory of its own. Layers count as placed only where weights are.
-pub fn misplaced(state: &State, session: &Session) -> Option<Misplaced> {
+pub fn misplaced(domain: &Domain, session: &Session) -> Option<Misplaced> {
     let loaded = session.loaded.as_ref()?;
-    let has_gpu = state
-        .domain
-        .machine
-        .sample
-        .as_ref()
-        .is_some_and(|sample| sample.gpus.iter().any(|gpu| gpu.memory_total > Bytes(0)));
+    let has_gpu =
+        domain.machine.sample.as_ref().is_some_and(|sample| sample.gpus.iter().any(|gpu| gpu.memory_total > Bytes(0)));
     let wanted = session.settings.gpu_layers.unwrap_or(if has_gpu { u32::MAX } else { 0 }).min(loaded.n_layers);
     // On Apple's chips the GPU computes on the mapped file itself.
     let is_there =
@@ -131,6 +127,7 @@ mod tests {
     use crate::machine::{Gpu, Process, Sample};
     use crate::session::{SessionId, WorkerId};
     use crate::settings::{SessionSettings, Settings};
+    use crate::state::State;
 
     fn session(devices: &[(&str, [u64; 3])], n_gpu_layers: u32, gpu_layers: Option<u32>) -> Session {
         let model = std::sync::Arc::new(crate::testing::model("x"));
@@ -239,7 +236,7 @@ mod tests {
             let gpus = gpus.iter().map(|total| gpu(*total)).collect();
             state.domain.machine.sample = Some(Box::new(Sample { gpus, ..Sample::default() }));
             let session = session(&[(device, [100, 1, 1])], n_gpu_layers, asked);
-            let misplaced = misplaced(&state, &session).map(|misplaced| (misplaced.wanted, misplaced.placed));
+            let misplaced = misplaced(&state.domain, &session).map(|misplaced| (misplaced.wanted, misplaced.placed));
             assert_eq!(misplaced, expected, "{asked:?} {device} {n_gpu_layers}");
         }
     }

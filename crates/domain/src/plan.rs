@@ -6,7 +6,7 @@ use crate::machine::Sample;
 use crate::model::Model;
 use crate::session::{Phase, Plan, SessionId};
 use crate::settings::SessionSettings;
-use crate::state::State;
+use crate::state::Domain;
 use crate::units::Bytes;
 
 /// Why a session was not admitted, with the figures.
@@ -209,12 +209,11 @@ pub fn longer_context_hint(model: &Model, n_ctx: u32, can_begin_anew: bool) -> S
 /// The system counts mapped weights as available, since it can drop them; yet dropping the weights of a running model
 /// stops it dead. So what sessions were promised and do not hold as anonymous memory is taken off. GPU memory that the
 /// drivers call free adds, since layers are placed there first.
-pub fn free_memory(state: &State) -> Option<Free> {
-    let sample = state.domain.machine.sample.as_ref()?;
+pub fn free_memory(domain: &Domain) -> Option<Free> {
+    let sample = domain.machine.sample.as_ref()?;
     let gpus: Bytes = sample.gpus.iter().map(|gpu| gpu.memory_total.saturating_sub(gpu.memory_used)).sum();
     let available = sample.memory.available + gpus;
-    let live = state
-        .domain
+    let live = domain
         .sessions
         .iter()
         .filter(|session| !matches!(session.phase, Phase::Failed { .. } | Phase::Queued | Phase::Stopping));
@@ -226,18 +225,18 @@ pub fn free_memory(state: &State) -> Option<Free> {
         planned = planned + session.planned.total();
     }
     // What a bench's workers have not taken yet is not free, nor is what they have mapped.
-    if state.domain.bench.phase == crate::bench::Phase::Running {
-        for lane in state.domain.bench.lanes.iter().filter(|lane| lane.is_loaded()) {
+    if domain.bench.phase == crate::bench::Phase::Running {
+        for lane in domain.bench.lanes.iter().filter(|lane| lane.is_loaded()) {
             let held = sample.processes.iter().find(|process| Some(process.pid) == lane.pid);
             let held = held.map_or(Bytes(0), |process| process.anonymous);
             promised = promised + lane.needed.saturating_sub(held);
             planned = planned + lane.needed;
         }
     }
-    let others = others(state);
-    let reserve = reserve(state.domain.settings.budget.reserve, sample);
+    let others = others(domain);
+    let reserve = reserve(domain.settings.budget.reserve, sample);
     let by_machine = available.saturating_sub(promised).saturating_sub(others).saturating_sub(reserve);
-    let by_budget = state.domain.settings.budget.memory.map(|limit| limit.saturating_sub(planned));
+    let by_budget = domain.settings.budget.memory.map(|limit| limit.saturating_sub(planned));
     let free = by_budget.map_or(by_machine, |free| free.min(by_machine));
     Some(Free { free, available, promised, others, reserve })
 }
@@ -245,10 +244,10 @@ pub fn free_memory(state: &State) -> Option<Free> {
 /// Resident weights of other programs' mapped models. What they hold otherwise is not available to begin with, nor is
 /// what they hold on GPUs. A file that several have mapped is in memory once, and one that a session of ours runs with is
 /// promised to it already.
-fn others(state: &State) -> Bytes {
-    let Some(sample) = &state.domain.machine.sample else { return Bytes(0) };
+fn others(domain: &Domain) -> Bytes {
+    let Some(sample) = &domain.machine.sample else { return Bytes(0) };
     let is_ours = |path: &str| {
-        let live = state.domain.sessions.iter().filter(|session| session.is_live());
+        let live = domain.sessions.iter().filter(|session| session.is_live());
         live.flat_map(|session| &session.model.files).any(|file| file.path == std::path::Path::new(path))
     };
     let mut by_model: BTreeMap<&str, Bytes> = BTreeMap::new();
@@ -261,8 +260,8 @@ fn others(state: &State) -> Bytes {
 }
 
 /// Whether one more session fits.
-pub fn admit(state: &State, needed: Plan) -> Result<(), Refusal> {
-    let Some(Free { free, available, promised, others, reserve }) = free_memory(state) else { return Ok(()) };
+pub fn admit(domain: &Domain, needed: Plan) -> Result<(), Refusal> {
+    let Some(Free { free, available, promised, others, reserve }) = free_memory(domain) else { return Ok(()) };
     if needed.total() <= free {
         return Ok(());
     }

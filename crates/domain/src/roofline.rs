@@ -10,7 +10,7 @@ use crate::ledger;
 use crate::plan;
 use crate::session::Session;
 use crate::settings::SessionSettings;
-use crate::state::State;
+use crate::state::Domain;
 use crate::units::{Bytes, Ratio};
 
 /// What the main memory gives, measured.
@@ -105,22 +105,22 @@ const LARGEST_CACHE: Bytes = Bytes(1_200_000_000);
 const MIN_TOKENS: u32 = 16;
 
 /// Where the session stands, or why that is not known.
-pub fn roofline(state: &State, session: &Session) -> Result<Roofline, String> {
+pub fn roofline(domain: &Domain, session: &Session) -> Result<Roofline, String> {
     let loaded = session.loaded.as_ref().ok_or("the model is not loaded")?;
     let counters = &session.figures.counters;
     let rate = counters.generation_rate().filter(|_| counters.n_generated >= MIN_TOKENS);
     let rate = rate.ok_or_else(|| format!("an answer of {MIN_TOKENS} tokens is needed"))?;
-    let misplaced = ledger::misplaced(state, session);
+    let misplaced = ledger::misplaced(domain, session);
     if loaded.n_gpu_layers > 0 && misplaced.is_none_or(|misplaced| !misplaced.is_total()) {
         return Err("the GPU's memory is not measured".to_owned());
     }
     let per_token = bytes_per_token(session).ok_or("the header does not tell what a token reads")?;
-    let bandwidth = state.domain.machine.bandwidth.as_ref().ok_or("the memory's bandwidth was not measured yet")?;
+    let bandwidth = domain.machine.bandwidth.as_ref().ok_or("the memory's bandwidth was not measured yet")?;
     let read = per_token.0 + per_token.1;
     let bytes_per_second = read.0 as f64 * rate;
     let share = bytes_per_second / bandwidth.bytes_per_second;
-    let n_busy = state.domain.sessions.iter().filter(|session| session.is_busy()).count();
-    let limits = state.domain.machine.sample.as_ref().map(|sample| sample.limits).unwrap_or_default();
+    let n_busy = domain.sessions.iter().filter(|session| session.is_busy()).count();
+    let limits = domain.machine.sample.as_ref().map(|sample| sample.limits).unwrap_or_default();
     let is_throttled = limits.n_throttled.is_some_and(|count| count > 0)
         || matches!((limits.allowed_mhz, limits.highest_mhz), (Some(allowed), Some(highest)) if allowed < highest);
     let bound = match share {
@@ -166,6 +166,7 @@ mod tests {
     use crate::model::Model;
     use crate::session::{Phase, SessionId, Step, WorkerId};
     use crate::settings::Settings;
+    use crate::state::State;
 
     fn state(bandwidth: f64, limits: Limits) -> State {
         let mut state = State::new(Settings::default(), Vec::new());
@@ -222,7 +223,7 @@ mod tests {
             let mut state = state(times * per_second, limits);
             let session = session(summary(), 10);
             state.domain.sessions = vec![session.clone(); 1 + usize::from(others)];
-            let roofline = roofline(&state, &session).unwrap();
+            let roofline = roofline(&state.domain, &session).unwrap();
             assert!((roofline.share.0 - 1.0 / times).abs() < 1e-9, "{roofline:?}");
             assert_eq!(roofline.bound, expected, "{times} {limits:?}");
         }
@@ -235,7 +236,7 @@ mod tests {
             (5_000_000_000, Bound::Bandwidth, "all of what this memory allows"),
         ] {
             let session = session(gguf::Summary { tensor_bytes, ..summary() }, 10);
-            let roofline = roofline(&state(5e8, Limits::default()), &session).unwrap();
+            let roofline = roofline(&state(5e8, Limits::default()).domain, &session).unwrap();
             assert!(roofline.share.0 > 1.0, "{roofline:?}");
             assert_eq!((roofline.bound, roofline.reached().as_str()), (bound, reached));
         }
@@ -274,16 +275,16 @@ mod tests {
     fn what_is_missing_is_said() {
         let good = || session(summary(), 10);
         let mut state = state(1e10, Limits::default());
-        assert!(roofline(&state, &good()).is_ok());
+        assert!(roofline(&state.domain, &good()).is_ok());
         let short = |session: &mut Session| session.figures.counters.n_generated = 3;
         let cold = |session: &mut Session| session.loaded = None;
         let on_gpu = |session: &mut Session| session.loaded.as_mut().unwrap().n_gpu_layers = 2;
         for (change, reason) in [(&short as &dyn Fn(&mut Session), "tokens"), (&cold, "not loaded"), (&on_gpu, "GPU")] {
             let mut session = good();
             change(&mut session);
-            assert!(roofline(&state, &session).unwrap_err().contains(reason));
+            assert!(roofline(&state.domain, &session).unwrap_err().contains(reason));
         }
         state.domain.machine.bandwidth = None;
-        assert!(roofline(&state, &good()).unwrap_err().contains("not measured"));
+        assert!(roofline(&state.domain, &good()).unwrap_err().contains("not measured"));
     }
 }

@@ -9,7 +9,7 @@ use crate::energy::Baseline;
 use crate::figure::Figure;
 use crate::machine::Sample;
 use crate::session::{Phase, Plan, Session, SessionId};
-use crate::state::State;
+use crate::state::Domain;
 use crate::units::{Bytes, Joules};
 
 /// One tick.
@@ -54,11 +54,11 @@ pub struct Seen {
 
 impl Frame {
     /// The tick that the state has seen last; `None` before the first.
-    pub fn of(state: &State) -> Option<Self> {
-        let sample = state.domain.machine.sample.as_ref()?;
-        let sessions = state.domain.sessions.iter().map(Seen::of).collect();
+    pub fn of(domain: &Domain) -> Option<Self> {
+        let sample = domain.machine.sample.as_ref()?;
+        let sessions = domain.sessions.iter().map(Seen::of).collect();
         let (uptime_ms, unix) = (sample.at.uptime.as_millis() as u64, sample.at.unix);
-        let baselines = state.domain.attribution.baselines.known.clone();
+        let baselines = domain.attribution.baselines.known.clone();
         Some(Self { uptime_ms, unix, sample: sample.clone(), sessions, baselines })
     }
 }

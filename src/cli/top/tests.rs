@@ -147,7 +147,7 @@ fn with_sessions() -> State {
     for second in 0..3 {
         recorded.domain.sessions[0].n_generated += 43;
         let at = Moment { uptime: Duration::from_secs(second), unix: 1_800_000_000 };
-        let mut frame = domain::trace::Frame::of(&recorded).unwrap();
+        let mut frame = domain::trace::Frame::of(&recorded.domain).unwrap();
         frame.uptime_ms = 1000 * second;
         domain::update(&mut state, at, domain::Event::Frame(Box::new(frame)));
     }

@@ -190,7 +190,7 @@ pub(crate) fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, sessio
     rows.gap();
     energy(&mut rows, state, session);
     rows.gap();
-    memory_bound(&mut rows, roofline(state, session));
+    memory_bound(&mut rows, roofline(&state.domain, session));
     rows.gap();
     let in_left = rows.count;
     if two {
@@ -207,7 +207,7 @@ pub(crate) fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, sessio
     if session.lacks_template() {
         rows.warning(&format!("! the model {NO_TEMPLATE}"));
     }
-    if let Some(misplaced) = misplaced(state, session) {
+    if let Some(misplaced) = misplaced(&state.domain, session) {
         rows.warning(&format!("! {}: its log says why, `taffrail doctor` what this build can use", misplaced.reason()));
     }
     rows.text("threads", format!("{} of {}", session.threads, state.domain.thread_limit()));
@@ -282,7 +282,7 @@ fn energy(rows: &mut Rows<'_, '_>, state: &State, session: &Session) {
 pub(crate) fn memory(canvas: &mut Canvas<'_>, area: Rect, state: &State, session: &Session) {
     canvas.claim("memory", area);
     let mut area = inset(area, 1);
-    if let Some(misplaced) = misplaced(state, session) {
+    if let Some(misplaced) = misplaced(&state.domain, session) {
         let style = canvas.style(Meaning::Bad);
         let rows = canvas.paragraph(area, &format!("! {}", misplaced.reason()), style);
         area = below(area, rows);

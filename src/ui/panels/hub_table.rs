@@ -63,7 +63,7 @@ fn row<'a>(canvas: &Canvas<'_>, state: &State, repository: &'a Repository) -> Ro
         Some(false) => vec![canvas.span(Meaning::Muted, "open")],
         None => vec![canvas.span(Meaning::Muted, "—")],
     };
-    let choice = preselected(state, repository);
+    let choice = preselected(&state.domain, repository);
     let best = match (&repository.files, &choice) {
         (Files::Known(quants), Some(choice)) => quants.get(choice.index),
         _ => None,

@@ -51,7 +51,7 @@ fn whole(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
         let rows = canvas.paragraph(rest, text, style);
         rest = below(rest, rows);
     }
-    for advice in advice(state, model) {
+    for advice in advice(&state.domain, model) {
         let (glyph, meaning) = if advice.is_warning { ('!', Meaning::Warn) } else { ('·', Meaning::Muted) };
         let style = canvas.style(meaning);
         let rows = canvas.paragraph(rest, &format!("{glyph} {}", advice.text), style);
@@ -119,7 +119,7 @@ fn long_pair(canvas: &mut Canvas<'_>, area: Rect, label: &str, text: &str) -> Re
 
 fn facts(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> Rect {
     let mut rest = area;
-    let fit = fit(state, model);
+    let fit = fit(&state.domain, model);
     let mut spans = fit_cell(canvas, &fit);
     match fit {
         Fit::Fits { .. } => spans.push(canvas.span(Meaning::Muted, " tokens of context")),
@@ -192,7 +192,7 @@ fn facts(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
 
 /// A table of what context and cache type would need, against what is free.
 fn needs(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> Rect {
-    let Some(table) = table(state, model).filter(|_| area.height >= 4) else { return area };
+    let Some(table) = table(&state.domain, model).filter(|_| area.height >= 4) else { return area };
     if model.summary.as_ref().is_none_or(|summary| summary.shape.layers.is_empty()) {
         return area;
     }

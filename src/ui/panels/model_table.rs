@@ -92,12 +92,12 @@ fn row<'a>(canvas: &Canvas<'_>, state: &State, model: &'a Model) -> Row<'a> {
         match &model.status {
             // Which format it is, the column of its quantisation says.
             Status::OtherFormat(_) => vec![canvas.span(Meaning::Bad, "✕"), canvas.span(Meaning::Muted, " no GGUF")],
-            _ => fit_cell(canvas, &fit(state, model)),
+            _ => fit_cell(canvas, &fit(&state.domain, model)),
         },
     ];
     let instead = match &model.status {
         Status::Damaged(_) | Status::NotAModel(_) | Status::Unreadable(_) if summary.is_none() => {
-            Some((PARAMS, fit_cell(canvas, &fit(state, model))))
+            Some((PARAMS, fit_cell(canvas, &fit(&state.domain, model))))
         }
         _ => None,
     };

@@ -34,7 +34,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         Files::Known(quants) if !quants.is_empty() => quants,
         files => return message(canvas, list, files),
     };
-    let choice = preselected(state, repository);
+    let choice = preselected(&state.domain, repository);
     let reason_rows = u16::from(choice.is_some() && list.height > 4);
     let (reason, list) = split_rows(list, reason_rows);
     if let Some(choice) = choice.as_ref().filter(|_| reason_rows > 0) {
@@ -42,7 +42,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         let text = format!("★ {label}: {}", choice.reason);
         canvas.say(reason.x + 2, reason.y, reason.width.saturating_sub(2), &text, Meaning::Muted);
     }
-    let free = free_memory(state).map(|memory| memory.free);
+    let free = free_memory(&state.domain).map(|memory| memory.free);
     let has_keys = state.ui.hub.open.is_some() && !state.ui.hub.typing && !state.ui.hub.in_downloads;
     table::draw(
         canvas,

@@ -73,11 +73,11 @@ pub(crate) fn lane(canvas: &mut Canvas<'_>, area: Rect, state: &State, race: &Ra
 /// The rows of an answer: what was thought, what is said, what is wrong.
 fn answer(canvas: &Canvas<'_>, state: &State, lane: &Lane, columns: usize) -> Vec<Spans<'static>> {
     let mut rows: Vec<Spans<'static>> = Vec::new();
-    let turn = lane.turn(state);
+    let turn = lane.turn(&state.domain);
     if let Some(turn) = turn {
         let grows = lane.stage == Stage::Answering;
         if !turn.reasoning.trim().is_empty() {
-            let count = lane.figures(state).map_or(0, |figures| figures.counters.n_reasoning);
+            let count = lane.figures(&state.domain).map_or(0, |figures| figures.counters.n_reasoning);
             let word = if grows && turn.text.is_empty() { "thinking," } else { "thought for" };
             let sign = if state.ui.race.unfolded { '▾' } else { '▸' };
             let thought = format!("{sign} {word} {} tokens", tokens(u64::from(count)));
@@ -108,7 +108,7 @@ fn answer(canvas: &Canvas<'_>, state: &State, lane: &Lane, columns: usize) -> Ve
         Stage::Done | Stage::Leaving => ("✕ ", Meaning::Warn),
         _ => ("", Meaning::Reasoning),
     };
-    if let Some(status) = lane.status(state) {
+    if let Some(status) = lane.status(&state.domain) {
         let hint = match &lane.stage {
             Stage::Failed { hint: Some(hint), .. } => format!(". {hint}"),
             _ => String::new(),
@@ -123,7 +123,7 @@ fn answer(canvas: &Canvas<'_>, state: &State, lane: &Lane, columns: usize) -> Ve
 
 /// The figures of a column: times and rates, tokens, energy and memory. A blind race shows none that tell the model.
 fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, race: &Race, lane: &Lane) {
-    let figures = lane.figures(state);
+    let figures = lane.figures(&state.domain);
     let counters = figures.map(|figures| figures.counters).unwrap_or_default();
     let value = |known: bool, text: String| if known { text } else { "—".to_owned() };
     let thinking = if counters.n_reasoning > 0 {
@@ -147,7 +147,7 @@ fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, race: &Race, lane
     pairs(canvas, second, &[("", speed(counters.generation_rate()), " tok/s  "), n_tokens, thinking]);
     let energy = figures.map_or_else(|| "—".to_owned(), |figures| figures.energy.to_string().replace(" J", ""));
     let each = figures.map_or_else(|| "—".to_owned(), |figures| per_token(figures).to_string().replace(" J", ""));
-    let memory = or_dash(lane.memory().or_else(|| lane.live(state).and_then(super::session_table::memory)));
+    let memory = or_dash(lane.memory().or_else(|| lane.live(&state.domain).and_then(super::session_table::memory)));
     pairs(canvas, third, &[("", energy, " J  "), ("gen ", each, " J/tok  "), ("mem ", memory, "")]);
 }
 

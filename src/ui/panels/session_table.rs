@@ -125,7 +125,7 @@ fn row<'a>(canvas: &Canvas<'_>, state: &'a State, session: &'a Session) -> Row<'
 /// The name; what was meant for a GPU and runs on the processor says so before anything else.
 fn name_cell<'a>(canvas: &Canvas<'_>, state: &State, session: &'a Session) -> Spans<'a> {
     let name = canvas.span(Meaning::Text, session.name.as_str());
-    match misplaced(state, session) {
+    match misplaced(&state.domain, session) {
         Some(misplaced) if misplaced.is_total() => vec![canvas.span(Meaning::Bad, "on CPU! "), name],
         Some(_) => vec![canvas.span(Meaning::Warn, "part on CPU "), name],
         None => vec![name],

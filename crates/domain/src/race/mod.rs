@@ -23,7 +23,7 @@ use crate::history::{Draft, Measured};
 use crate::model::Model;
 use crate::session::{End, Figures, Phase, Session, SessionId, Step, Turn};
 use crate::settings::{self, SESSION_FIELDS, SessionSettings};
-use crate::state::State;
+use crate::state::Domain;
 use crate::units::{Bytes, Joules};
 
 /// The fewest columns of a race.
@@ -274,25 +274,25 @@ impl Lane {
     }
 
     /// The session that answers now, or is about to.
-    pub fn live<'a>(&self, state: &'a State) -> Option<&'a Session> {
+    pub fn live<'a>(&self, domain: &'a Domain) -> Option<&'a Session> {
         match self.stage {
-            Stage::Starting | Stage::Answering => state.domain.session(self.session?),
+            Stage::Starting | Stage::Answering => domain.session(self.session?),
             _ => None,
         }
     }
 
     /// The answer as far as it is there.
-    pub fn turn<'a>(&'a self, state: &'a State) -> Option<&'a Turn> {
+    pub fn turn<'a>(&'a self, domain: &'a Domain) -> Option<&'a Turn> {
         match self.stage {
-            Stage::Answering => self.live(state)?.turns.last(),
+            Stage::Answering => self.live(domain)?.turns.last(),
             _ => self.answer.as_ref(),
         }
     }
 
     /// The answer's figures as far as they are there.
-    pub fn figures<'a>(&'a self, state: &'a State) -> Option<&'a Figures> {
+    pub fn figures<'a>(&'a self, domain: &'a Domain) -> Option<&'a Figures> {
         match self.stage {
-            Stage::Answering => self.live(state).map(|session| &session.figures),
+            Stage::Answering => self.live(domain).map(|session| &session.figures),
             _ => self.ended(),
         }
     }
@@ -320,15 +320,15 @@ impl Lane {
     }
 
     /// One clause on what it does or how it ended; `None` for an answer that ended of its own.
-    pub fn status(&self, state: &State) -> Option<String> {
+    pub fn status(&self, domain: &Domain) -> Option<String> {
         match &self.stage {
             Stage::Waiting => Some("waits for its turn".to_owned()),
-            Stage::Starting => Some(match self.live(state).map(|session| &session.phase) {
+            Stage::Starting => Some(match self.live(domain).map(|session| &session.phase) {
                 Some(Phase::Loading { fraction }) => format!("loads, {:.0}%", fraction * 100.0),
                 Some(Phase::Ready) => "waits for the others to be loaded".to_owned(),
                 _ => "waits for its session".to_owned(),
             }),
-            Stage::Answering => match self.live(state).map(|session| &session.phase) {
+            Stage::Answering => match self.live(domain).map(|session| &session.phase) {
                 Some(Phase::Busy { step: Step::Prompt { n_done, n_prompt }, .. }) if *n_prompt > 0 => {
                     Some(format!("reads the prompt, {n_done} of {n_prompt} tokens"))
                 }
@@ -376,8 +376,8 @@ impl Race {
     }
 
     /// Where the columns part, as far as they have come; `None` where they tell no tokens, or have said the same.
-    pub fn parting(&self, state: &State) -> Option<lockstep::Parting> {
-        self.parting_of(|lane| lane.turn(state))
+    pub fn parting(&self, domain: &Domain) -> Option<lockstep::Parting> {
+        self.parting_of(|lane| lane.turn(domain))
     }
 
     fn parting_of<'a>(&'a self, turn: impl Fn(&'a Lane) -> Option<&'a Turn>) -> Option<lockstep::Parting> {

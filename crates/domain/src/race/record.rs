@@ -4,7 +4,7 @@ use super::{Race, Stage, export};
 use crate::answer;
 use crate::history::{Kind, Record};
 use crate::session::{Session, Turn};
-use crate::state::State;
+use crate::state::Domain;
 
 impl Race {
     /// The race as a record, with a figure for each column whose speed none of the others disturbed. `at` is now,
@@ -15,10 +15,10 @@ impl Race {
     }
 
     /// The race as a record, with the answers as far as they have come.
-    pub fn draft_record(&self, state: &State, at: i64) -> Record {
+    pub fn draft_record(&self, domain: &Domain, at: i64) -> Record {
         let mut race = self.clone();
         for (lane, running) in race.lanes.iter_mut().zip(&self.lanes) {
-            lane.answer = running.turn(state).cloned();
+            lane.answer = running.turn(domain).cloned();
         }
         let mut record = race.record(at);
         record.body["interrupted"] = true.into();
@@ -26,8 +26,8 @@ impl Race {
     }
 
     /// Bytes of all answers so far.
-    pub(crate) fn n_bytes(&self, state: &State) -> usize {
-        self.lanes.iter().filter_map(|lane| lane.turn(state)).map(Turn::n_bytes).sum()
+    pub(crate) fn n_bytes(&self, domain: &Domain) -> usize {
+        self.lanes.iter().filter_map(|lane| lane.turn(domain)).map(Turn::n_bytes).sum()
     }
 
     /// The vote as a record: the race with its winner.

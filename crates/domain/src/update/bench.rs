@@ -51,7 +51,7 @@ fn prepare(state: &State, plan: Plan) -> Result<Bench, Refused> {
         return Err(Refused::new(Cause::Busy, reason));
     }
     let needs: Vec<Bytes> = models.iter().map(|model| needed(&plan, &cells, model)).collect();
-    let free = plan::free_memory(state).map(|memory| memory.free);
+    let free = plan::free_memory(&state.domain).map(|memory| memory.free);
     // What can't be measured keeps nobody from measuring the rest.
     let obstacle = |(model, needed): (&Arc<Model>, &Bytes)| match free.filter(|free| needed > free) {
         _ if !model.is_runnable() => Some(format!("it can't be run: {}", model.status)),

@@ -258,7 +258,7 @@ fn what_a_bench_is_about_to_take_is_not_free() {
     let mut program = Program::new();
     let event = sample(&program, 0.0, 0);
     program.happens(event);
-    let before = free_memory(&program.state).unwrap();
+    let before = free_memory(&program.state.domain).unwrap();
     start(&mut program, plan(&["alpha", "beta"], 1));
     for lane in &mut program.state.domain.bench.lanes {
         lane.needed = Bytes(1_000_000_000);
@@ -266,9 +266,9 @@ fn what_a_bench_is_about_to_take_is_not_free() {
     let needed = Bytes(2_000_000_000);
     let event = sample(&program, 0.0, 0);
     program.happens(event);
-    assert_eq!(free_memory(&program.state).unwrap().free, before.free.saturating_sub(needed));
+    assert_eq!(free_memory(&program.state.domain).unwrap().free, before.free.saturating_sub(needed));
     program.act(Action::Back);
-    assert_eq!(free_memory(&program.state).unwrap().free, before.free);
+    assert_eq!(free_memory(&program.state.domain).unwrap().free, before.free);
 }
 
 #[test]

@@ -203,7 +203,7 @@ fn a_recording_holds_the_baselines() {
     let mut replayed = Program::new();
     for second in 1..4 {
         program.happens(Event::Sample(tick(second)));
-        let frame = crate::trace::Frame::of(&program.state).unwrap();
+        let frame = crate::trace::Frame::of(&program.state.domain).unwrap();
         replayed.happens(Event::Frame(Box::new(frame)));
     }
     for (name, state) in [("recorded", &program.state), ("replayed", &replayed.state)] {

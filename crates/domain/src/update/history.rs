@@ -38,7 +38,7 @@ pub(super) fn remember_answer(state: &mut State, id: SessionId) -> Vec<Effect> {
     if state.domain.race.as_ref().is_some_and(|race| race.has(session)) || !state.domain.settings.history.keep {
         return Vec::new();
     }
-    let record = answer::record(state, session, at);
+    let record = answer::record(&state.domain, session, at);
     let Figures { generation, counters, .. } = session.figures;
     let took = Duration::from_micros(counters.ttft_us + counters.generation_us);
     let begin = state.domain.now.uptime.saturating_sub(took);
@@ -91,7 +91,7 @@ pub(super) fn save_drafts(state: &mut State, is_tick: bool) -> Vec<Effect> {
         })
         .collect();
     for (id, n_bytes) in due {
-        let record = state.domain.session(id).map(|session| answer::draft(state, session, now_ms(state)));
+        let record = state.domain.session(id).map(|session| answer::draft(&state.domain, session, now_ms(state)));
         let draft = session::find(state, id).and_then(|session| session.draft.as_mut());
         if let Some((record, draft)) = record.zip(draft) {
             (draft.n_bytes, draft.at) = (Some(n_bytes), now);
@@ -99,9 +99,9 @@ pub(super) fn save_drafts(state: &mut State, is_tick: bool) -> Vec<Effect> {
         }
     }
     if let Some(race) = state.domain.race.as_ref().filter(|race| race.is_running()) {
-        let n_bytes = race.n_bytes(state);
+        let n_bytes = race.n_bytes(&state.domain);
         if is_due(&race.draft, n_bytes) {
-            let record = race.draft_record(state, now_ms(state));
+            let record = race.draft_record(&state.domain, now_ms(state));
             let draft = race.draft.id;
             effects.push(Effect::SaveDraft { draft, record: Box::new(record) });
             if let Some(race) = state.domain.race.as_mut() {
@@ -117,7 +117,7 @@ pub(super) fn close(state: &mut State) -> Vec<Effect> {
     let now = state.domain.now;
     let mut effects = Vec::new();
     if let Some(race) = state.domain.race.as_ref().filter(|race| race.is_running()) {
-        let (record, begin, draft) = (race.draft_record(state, now_ms(state)), race.at.uptime, race.draft.id);
+        let (record, begin, draft) = (race.draft_record(&state.domain, now_ms(state)), race.at.uptime, race.draft.id);
         effects.extend(remember(state, record, begin, Some(draft)));
     }
     let open: Vec<SessionId> =

@@ -54,7 +54,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Choose => return choose(state),
         Action::Back => back(state),
         Action::Focus => {
-            state.ui.hub.in_downloads = !state.ui.hub.in_downloads && !state.domain.downloads.all.is_empty()
+            state.ui.hub.in_downloads = !state.ui.hub.in_downloads && !state.domain.downloads.all.is_empty();
         }
         Action::Edit(edit) if state.ui.hub.typing => {
             state.ui.hub.field.apply(&edit);
@@ -150,7 +150,7 @@ fn choose(state: &mut State) -> Vec<Effect> {
 
 /// Show what a repository has, the best that fits chosen.
 fn open(state: &mut State, repository: &Repository) -> Vec<Effect> {
-    state.ui.hub.open = Some(preselected(state, repository).map_or(0, |choice| choice.index));
+    state.ui.hub.open = Some(preselected(&state.domain, repository).map_or(0, |choice| choice.index));
     match repository.files {
         Files::Unasked | Files::Failed(_) => ask(state, &repository.id),
         Files::Asked | Files::Known(_) => Vec::new(),
@@ -240,7 +240,7 @@ fn files_known(state: &mut State, id: &str, files: Result<Vec<RemoteFile>, Failu
     };
     // It is open already, with nothing chosen yet.
     if state.ui.hub.chosen == place && state.ui.hub.open.is_some() {
-        let choice = preselected(state, &state.ui.hub.results[place]);
+        let choice = preselected(&state.domain, &state.ui.hub.results[place]);
         state.ui.hub.open = Some(choice.map_or(0, |choice| choice.index));
     }
 }

@@ -83,7 +83,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Fold => state.ui.race.unfolded = !state.ui.race.unfolded,
         Action::Copy => {
             let lane = state.domain.race.as_ref().and_then(|race| race.lanes.get(state.ui.race.chosen));
-            match lane.and_then(|lane| lane.turn(state)).filter(|turn| !turn.text.is_empty()) {
+            match lane.and_then(|lane| lane.turn(&state.domain)).filter(|turn| !turn.text.is_empty()) {
                 Some(turn) => return vec![Effect::Copy(turn.text.clone())],
                 None => notify(state, "there is no answer to copy yet", true),
             }
@@ -299,7 +299,7 @@ pub(super) fn start(state: &mut State, order: RaceOrder) -> Result<Vec<Effect>, 
 
 /// Why these columns don't fit in memory at once, with the figures; `None` where they do, or nothing is known.
 pub(super) fn excess(state: &State, entries: &[Entry]) -> Option<String> {
-    let free = plan::free_memory(state)?.free;
+    let free = plan::free_memory(&state.domain)?.free;
     let mut taken = Vec::new();
     let missing: Vec<&Entry> = entries
         .iter()
@@ -526,7 +526,7 @@ pub(super) fn resume(state: &mut State) -> Vec<Effect> {
 /// Look anew where the columns part, while that shows.
 fn part(state: &mut State) {
     if state.ui.race.face == Face::Lockstep {
-        state.ui.race.parting = state.domain.race.as_ref().and_then(|race| race.parting(state));
+        state.ui.race.parting = state.domain.race.as_ref().and_then(|race| race.parting(&state.domain));
     }
 }
 
@@ -537,7 +537,7 @@ fn compare(state: &mut State) {
     }
     let Some(race) = &state.domain.race else { return };
     let text = |place: usize| {
-        let turn = race.lanes.get(place).and_then(|lane| lane.turn(state));
+        let turn = race.lanes.get(place).and_then(|lane| lane.turn(&state.domain));
         turn.map(|turn| turn.text.clone()).unwrap_or_default()
     };
     state.ui.race.diff = Some(diff::diff(&text(state.ui.race.chosen), &text(state.ui.race.other)));

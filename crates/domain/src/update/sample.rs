@@ -78,7 +78,7 @@ fn queued(state: &mut State) -> Vec<Effect> {
     let waiting: Vec<_> = waiting.into_iter().map(|session| (session.id, session.planned)).collect();
     let mut effects = Vec::new();
     for (id, planned) in waiting {
-        match plan::admit(state, planned) {
+        match plan::admit(&state.domain, planned) {
             Ok(()) => effects.extend(spawn(state, id)),
             Err(refusal) => {
                 if let Some(session) = state.domain.session(id) {

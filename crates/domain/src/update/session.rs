@@ -38,7 +38,7 @@ pub(super) fn start(state: &mut State, id: &str, settings: SessionSettings, forc
     let measured = state.domain.machine.sample.is_some();
     if measured
         && force != Force::All
-        && let Err(refusal) = plan::admit(state, planned)
+        && let Err(refusal) = plan::admit(&state.domain, planned)
     {
         let reason = format!("{} {refusal}", model.name);
         return Err(Refused::new(Cause::Memory(Box::new(refusal)), reason).with_hint(refusal.remedy()));

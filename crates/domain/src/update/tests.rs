@@ -236,7 +236,7 @@ fn memory_is_admitted_against_what_is_left() {
     program.ready("alpha");
     program.state.domain.sessions[0].planned.weights = Bytes(60_000_000_000);
     let needed = crate::session::Plan { weights: Bytes(5_000_000_000), ..Default::default() };
-    let refusal = crate::plan::admit(&program.state, needed).unwrap_err();
+    let refusal = crate::plan::admit(&program.state.domain, needed).unwrap_err();
     assert_eq!((refusal.free, refusal.promised), (Bytes(4_000_000_000), Bytes(60_000_000_000)));
     // What the session already holds is no longer available, and so is not promised once more.
     let mut sample = sample(2, 20_000_000_000);
@@ -246,10 +246,10 @@ fn memory_is_admitted_against_what_is_left() {
         ..Process::default()
     }];
     program.happens(Event::Sample(Box::new(sample)));
-    assert_eq!(crate::plan::free_memory(&program.state).unwrap().free, Bytes(10_000_000_000));
-    assert!(crate::plan::admit(&program.state, needed).is_ok());
+    assert_eq!(crate::plan::free_memory(&program.state.domain).unwrap().free, Bytes(10_000_000_000));
+    assert!(crate::plan::admit(&program.state.domain, needed).is_ok());
     program.state.domain.settings.budget.memory = Some(Bytes(64_000_000_000));
-    assert!(crate::plan::admit(&program.state, needed).is_err());
+    assert!(crate::plan::admit(&program.state.domain, needed).is_err());
 }
 
 #[test]

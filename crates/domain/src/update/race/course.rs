@@ -64,7 +64,7 @@ fn pace(state: &State, race: &mut Race) -> Vec<Effect> {
         (0..race.lanes.len()).filter(|place| !matches!(race.lanes[*place].stage, Stage::Failed { .. })).collect();
     let told = |place: &usize| {
         let lane = &race.lanes[*place];
-        (lane.turn(state).map_or(&[][..], |turn| &turn.tokens), lane.stage != Stage::Answering)
+        (lane.turn(&state.domain).map_or(&[][..], |turn| &turn.tokens), lane.stage != Stage::Answering)
     };
     let columns: Vec<_> = places.iter().map(told).collect();
     let is_behind = |(place, (tokens, ended)): (&usize, &(&[wire::Token], bool))| {
@@ -96,7 +96,7 @@ pub(super) fn release(state: &State, race: &mut Race) -> Vec<Effect> {
 
 /// Let a column that answers draw so many tokens more.
 fn allow(state: &State, lane: &mut Lane, n_tokens: u32) -> Option<Effect> {
-    let session = lane.live(state)?;
+    let session = lane.live(&state.domain)?;
     let Phase::Busy { generation, .. } = session.phase else { return None };
     let worker = session.worker;
     lane.n_free = lane.n_free.saturating_add(n_tokens as usize);
@@ -215,7 +215,7 @@ fn enter(state: &mut State, race: &mut Race, place: usize) -> Vec<Effect> {
         return Vec::new();
     }
     let planned = plan::plan(&lane.model, &lane.settings);
-    if let Err(refusal) = plan::admit(state, planned) {
+    if let Err(refusal) = plan::admit(&state.domain, planned) {
         lane.fail(&refusal.to_string(), Some(refusal.remedy().to_owned()));
         return Vec::new();
     }
