@@ -15,7 +15,7 @@ pub(crate) static CONTROL: Control = Control {
     n_steps: AtomicU64::new(0),
     waits: AtomicBool::new(true),
     running: Mutex::new(None),
-    n_free: Mutex::new(0),
+    credits: Mutex::new(0),
     freed: Condvar::new(),
 };
 
@@ -31,7 +31,7 @@ pub(crate) struct Control {
     /// The generation that is queued or running.
     running: Mutex<Option<u64>>,
     /// Tokens that a generation which goes step by step may draw.
-    n_free: Mutex<u32>,
+    credits: Mutex<u32>,
     /// That number has grown, or nothing is worth waiting for any more.
     freed: Condvar,
 }
@@ -45,7 +45,7 @@ impl Control {
         }
         *running = Some(id);
         self.cancelled.store(false, Relaxed);
-        *self.n_free.lock().unwrap_or_else(PoisonError::into_inner) = 0;
+        *self.credits.lock().unwrap_or_else(PoisonError::into_inner) = 0;
         true
     }
 
@@ -53,27 +53,27 @@ impl Control {
     pub(crate) fn go(&self, id: u64, n_tokens: u32) {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         if *running == Some(id) {
-            let mut n_free = self.n_free.lock().unwrap_or_else(PoisonError::into_inner);
-            *n_free = n_free.saturating_add(n_tokens);
+            let mut credits = self.credits.lock().unwrap_or_else(PoisonError::into_inner);
+            *credits = credits.saturating_add(n_tokens);
             self.freed.notify_all();
         }
     }
 
     /// Wait until a token may be drawn, and take it off; `false` where the generation is to end.
     pub(crate) fn take_free(&self) -> bool {
-        let mut n_free = self.n_free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut credits = self.credits.lock().unwrap_or_else(PoisonError::into_inner);
         self.waits.store(true, Relaxed);
-        while *n_free == 0 && !self.is_interrupted() {
-            n_free = self.freed.wait(n_free).unwrap_or_else(PoisonError::into_inner);
+        while *credits == 0 && !self.is_interrupted() {
+            credits = self.freed.wait(credits).unwrap_or_else(PoisonError::into_inner);
         }
         self.waits.store(false, Relaxed);
-        *n_free = n_free.saturating_sub(1);
+        *credits = credits.saturating_sub(1);
         !self.is_interrupted()
     }
 
     /// Wake who waits for a token. With the lock, so that none is between looking and waiting.
     fn wake(&self) {
-        let _n_free = self.n_free.lock().unwrap_or_else(PoisonError::into_inner);
+        let _n_free = self.credits.lock().unwrap_or_else(PoisonError::into_inner);
         self.freed.notify_all();
     }
 

@@ -91,7 +91,7 @@ fn take(request: Request, out: &Out, to_engine: &SyncSender<Task>) {
             return out.send(&Event::Pong { nonce, n_decodes: CONTROL.n_decodes(), n_steps: CONTROL.n_steps() });
         }
         Request::Cancel { id } => return CONTROL.cancel(id),
-        Request::Go { id, n_tokens } => return CONTROL.go(id, n_tokens),
+        Request::Continue { id, n_tokens } => return CONTROL.go(id, n_tokens),
         Request::Threads { n_threads } => return CONTROL.set_threads(n_threads),
         Request::Load(load) => {
             // Here, so that a change that comes during the load isn't overwritten.
@@ -99,7 +99,7 @@ fn take(request: Request, out: &Out, to_engine: &SyncSender<Task>) {
             Task::Load(Box::new(load))
         }
         Request::Generate(generate) if CONTROL.begin(generate.id) => {
-            CONTROL.go(generate.id, generate.n_free.unwrap_or(0));
+            CONTROL.go(generate.id, generate.credits.unwrap_or(0));
             Task::Generate(Box::new(generate), Instant::now())
         }
         Request::Generate(generate) => return refuse(out, Some(generate.id)),
@@ -107,7 +107,7 @@ fn take(request: Request, out: &Out, to_engine: &SyncSender<Task>) {
         Request::Measure(measure) => return refuse(out, Some(measure.id)),
         Request::Score(score) if CONTROL.begin(score.id) => Task::Score(Box::new(score)),
         Request::Score(score) => return refuse(out, Some(score.id)),
-        Request::Forget => Task::Forget,
+        Request::ClearCache => Task::Forget,
         Request::Shutdown => {
             CONTROL.stop();
             end_soon();

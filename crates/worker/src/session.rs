@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use llama_cpp_2::llama_backend::LlamaBackend;
 use wire::{
-    Event, Failure, FailureKind, Finish, Generate, Load, Loaded, Measure, Measured, Probable, Prompt, Sampling, Score,
-    Started, Token,
+    Event, Failure, FailureKind, Finish, Generate, Load, Loaded, Measure, Measured, Prompt, Sampling, Score, Started,
+    Token, TopLogprob,
 };
 
 use crate::backend;
@@ -244,7 +244,7 @@ impl Session {
         stream: &mut Stream<'_>,
     ) -> Result<Finish, String> {
         let max_tokens = request.max_tokens.unwrap_or(u32::MAX);
-        let n_probable = request.n_probable.min(MAX_PROBABLE) as usize;
+        let n_top_logprobs = request.n_top_logprobs.min(MAX_PROBABLE) as usize;
         if max_tokens == 0 {
             return Ok(Finish::Length);
         }
@@ -254,7 +254,7 @@ impl Session {
         // Nobody generates while it waits for leave.
         let mut waited = Duration::ZERO;
         loop {
-            if request.n_free.is_some() {
+            if request.credits.is_some() {
                 stream.flush();
                 let since = Instant::now();
                 if !CONTROL.take_free() {
@@ -268,7 +268,7 @@ impl Session {
             CONTROL.count_step();
             let logits = self.engine.logits().ok_or("llama.cpp gave no logits")?;
             // Before the sampler, which changes them.
-            let probable = if n_probable > 0 { likeliest(logits, n_probable) } else { Vec::new() };
+            let probable = if n_top_logprobs > 0 { likeliest(logits, n_top_logprobs) } else { Vec::new() };
             let none = "the model's logits are no numbers";
             let mut token = sampler.sample(logits, &self.tokens).ok_or(none)?.cast_signed();
             if let Some(constraint) = &mut constraint {
@@ -288,7 +288,7 @@ impl Session {
             }
             self.engine.model().piece(token, self.tags.contains(&token), &mut bytes);
             stream.push(&bytes);
-            if n_probable > 0 {
+            if n_top_logprobs > 0 {
                 stream.tell(self.told(&bytes, &probable));
             }
             let now = Instant::now();
@@ -399,9 +399,9 @@ impl Session {
         let mut text = Vec::new();
         let probable = probable.iter().map(|(token, probability)| {
             self.engine.model().piece(*token, true, &mut text);
-            Probable { bytes: text.clone(), probability: *probability }
+            TopLogprob { bytes: text.clone(), probability: *probability }
         });
-        Token { probable: probable.collect(), bytes: bytes.to_vec() }
+        Token { top_logprobs: probable.collect(), bytes: bytes.to_vec() }
     }
 
     /// Decode tokens and keep the account of what the context holds, also when it was interrupted.
