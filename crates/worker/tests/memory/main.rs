@@ -4,6 +4,7 @@
 
 mod models;
 mod resident;
+mod sequences;
 
 use std::io::{BufReader, Read as _};
 use std::path::Path;

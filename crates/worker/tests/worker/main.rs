@@ -5,6 +5,7 @@
 mod formats;
 mod forms;
 mod score;
+mod sequences;
 mod templates;
 
 use std::io::{BufReader, Read as _, Write as _};
