@@ -10,6 +10,8 @@ mod admit;
 mod answer;
 mod plan;
 mod share;
+#[cfg(test)]
+mod tests;
 
 use std::time::Instant;
 
