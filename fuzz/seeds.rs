@@ -39,7 +39,7 @@ fn main() -> io::Result<()> {
 
     let frames = corpus.join("wire_frame");
     fs::create_dir_all(&frames)?;
-    let requests = [Request::Cancel { id: 1 }, Request::Threads { n_threads: 2 }, Request::Forget, Request::Shutdown];
+    let requests = [Request::Cancel { id: 1 }, Request::Threads { n_threads: 2 }, Request::ClearCache, Request::Shutdown];
     for (index, request) in requests.iter().enumerate() {
         fs::write(frames.join(format!("request-{index}")), encode(request).map_err(io::Error::other)?)?;
     }

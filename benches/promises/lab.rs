@@ -109,7 +109,7 @@ fn compare(given: &Given, peer: &str, cells: &[&[&str]], theirs: impl Fn(&Path, 
 }
 
 /// The mean of the rounds' ratios with its interval, against two percent or what the peer itself varies by.
-fn tell_ratio(what: &str, pairs: &[(f64, f64)]) {
+pub(crate) fn tell_ratio(what: &str, pairs: &[(f64, f64)]) {
     let ratios: Vec<f64> = pairs.iter().map(|(mine, theirs)| mine / theirs).collect();
     let theirs: Vec<f64> = pairs.iter().map(|(_, theirs)| *theirs).collect();
     let (Some(ratio), Some(peer)) = (Summary::of(&ratios), Summary::of(&theirs)) else { return };

@@ -31,6 +31,8 @@ mod race;
 #[path = "../../tests/program/real_vocabulary.rs"]
 mod real_vocabulary;
 #[cfg(unix)]
+mod sequences;
+#[cfg(unix)]
 mod sessions;
 #[cfg(unix)]
 mod speed;
@@ -58,6 +60,7 @@ const GROUPS: &[Group] = &[
     ("history", false, lab::history),
     ("bench", true, lab::bench),
     ("bench-parallel", true, lab::parallel),
+    ("sequences", true, sequences::measure),
     ("together", true, sessions::together),
     ("beside", true, sessions::beside),
     ("cancel", true, sessions::cancel),

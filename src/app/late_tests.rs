@@ -142,6 +142,7 @@ async fn a_source_that_hangs_delays_no_key_and_no_token_and_shows_as_late() {
         flash_attention: wire::FlashAttention::Auto,
         mmap: true,
         mlock: false,
+        n_parallel: 1,
     };
     app.engine.spawn(WORKER, load, domain::settings::Manners::default(), || Ok(PathBuf::from("model.gguf")));
     run(&mut app, "a fresh reading and a token", |row, seen| row.reading.value().is_some() && seen.tokens > 0).await;

@@ -41,7 +41,7 @@ pub enum Event {
     },
     /// A chunk of a text was weighed.
     Scored(Box<Scored>),
-    /// A generation has ended well or was cancelled. The worker is ready again.
+    /// A generation has ended well or was cancelled. Its sequence is free again.
     Finished {
         /// The generation.
         id: u64,
@@ -109,7 +109,7 @@ pub enum DeviceKind {
 /// A loaded model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Loaded {
-    /// Context length that was made, in tokens.
+    /// Context length of each sequence that was made, in tokens.
     pub n_ctx: u32,
     /// Context length that the model was trained for, in tokens.
     pub n_ctx_train: u32,
@@ -168,13 +168,13 @@ pub struct Started {
 pub struct Token {
     /// Its bytes, which need not be whole characters.
     pub bytes: Vec<u8>,
-    /// The likeliest tokens, likeliest first, before any sampler: `n_probable` of them, or the whole vocabulary.
-    pub probable: Vec<Probable>,
+    /// The likeliest tokens, likeliest first, before any sampler: `n_top_logprobs` of them, or the whole vocabulary.
+    pub top_logprobs: Vec<TopLogprob>,
 }
 
 /// A token that might have come.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Probable {
+pub struct TopLogprob {
     /// Its bytes.
     pub bytes: Vec<u8>,
     /// 0 to 1, of the whole vocabulary.
@@ -235,7 +235,7 @@ pub struct Piece {
 pub struct Counters {
     /// Prompt tokens evaluated, cached ones excluded.
     pub n_prompt: u32,
-    /// Time spent evaluating them.
+    /// Time spent evaluating them; of a decode call that several requests share, the part of its own tokens.
     pub prompt_us: u64,
     /// From the request's arrival to the first token's text, templates and tokenising included; 0 before it.
     pub ttft_us: u64,
@@ -245,7 +245,8 @@ pub struct Counters {
     pub n_reasoning: u32,
     /// Time from the first token to the last, sampling included.
     pub generation_us: u64,
-    /// Time inside llama.cpp's decode call, over prompt and generation: the worker's busy time.
+    /// Time inside llama.cpp's decode call, over prompt and generation: the worker's busy time. A call that several
+    /// requests share is split by their tokens, so that all parts together are the time that was spent.
     pub decode_us: u64,
     /// Tokens in the context now.
     pub n_past: u32,
@@ -320,7 +321,7 @@ pub enum FailureKind {
     Template,
     /// The prompt is longer than the context.
     PromptTooLong,
-    /// A generation is running already.
+    /// As many generations run as there are sequences.
     Busy,
     /// llama.cpp failed while decoding.
     Decode,

@@ -10,7 +10,7 @@ mod request;
 
 pub use event::{
     Channel, Counters, Device, DeviceKind, DeviceMemory, Event, Failure, FailureKind, Finish, Hello, Ledger, Loaded,
-    Measured, Piece, Probable, Scored, Started, Token, Weight,
+    Measured, Piece, Scored, Started, Token, TopLogprob, Weight,
 };
 pub use frame::{Decoder, Error, MAX_FRAME, encode, read, write};
 pub use request::{
@@ -19,4 +19,4 @@ pub use request::{
 };
 
 /// The protocol's version. It rises with every change that an older peer would misread.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;

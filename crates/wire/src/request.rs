@@ -10,17 +10,18 @@ use serde::{Deserialize, Serialize};
 pub enum Request {
     /// Load a weight file and make a context. Once per worker, first.
     Load(Load),
-    /// Answer a prompt. One at a time: a second one while busy fails with [`crate::FailureKind::Busy`].
+    /// Answer a prompt. As many at once as [`Load::n_parallel`] says: one more fails with [`crate::FailureKind::Busy`].
     Generate(Generate),
-    /// Weigh a chunk of a text; answered by [`crate::Event::Scored`]. Not while busy, as with [`Request::Generate`].
+    /// Score a chunk of a text; answered by [`crate::Event::Scored`]. Only while nothing else runs;
+    /// otherwise it fails with [`crate::FailureKind::Busy`].
     Score(Score),
     /// End the generation with this id within one decode step; unknown ids are ignored.
     Cancel {
         /// The id of the generation.
         id: u64,
     },
-    /// Let the generation with this id draw so many more tokens, see [`Generate::n_free`]; unknown ids are ignored.
-    Go {
+    /// Let the generation with this id draw so many more tokens, see [`Generate::credits`]; unknown ids are ignored.
+    Continue {
         /// The id of the generation.
         id: u64,
         /// Tokens.
@@ -36,10 +37,10 @@ pub enum Request {
         /// Returned in the answer.
         nonce: u64,
     },
-    /// Forget the conversation's cached tokens.
-    Forget,
-    /// Measure a speed once, in a context of its own; answered by [`crate::Event::Measured`]. One at a time, like
-    /// [`Request::Generate`], and cancelled like it.
+    /// Clear the cached tokens of all sequences; of one that runs, when it has ended.
+    ClearCache,
+    /// Measure a speed once, in a context of its own; answered by [`crate::Event::Measured`]. Only
+    /// while nothing else runs, like [`Request::Score`]; cancelled like [`Request::Generate`].
     Measure(Measure),
     /// Free everything and exit with status 0.
     Shutdown,
@@ -72,7 +73,7 @@ pub struct Measure {
 pub struct Load {
     /// The GGUF file, or the first part of a split one.
     pub path: PathBuf,
-    /// Context length in tokens; 0 takes the model's trained length.
+    /// Context length of each sequence in tokens; 0 takes the model's trained length.
     pub n_ctx: u32,
     /// Tokens handed to llama.cpp in one call.
     pub n_batch: u32,
@@ -92,6 +93,13 @@ pub struct Load {
     pub mmap: bool,
     /// Lock the weights in memory.
     pub mlock: bool,
+    /// Sequences that are decoded together, each with a context of `n_ctx` tokens: the most requests that run at once.
+    #[serde(default = "one")]
+    pub n_parallel: u32,
+}
+
+fn one() -> u32 {
+    1
 }
 
 /// The KV cache types that llama.cpp accepts; the others make it return null.
@@ -144,10 +152,10 @@ pub struct Generate {
     pub stop: Vec<String>,
     /// How many of the likeliest tokens to tell at each step, see [`crate::Token`]; 0 tells none.
     #[serde(default, skip_serializing_if = "is_none")]
-    pub n_probable: u32,
-    /// Tokens that may be drawn before [`Request::Go`] lets more be; then the worker waits. `None` never waits.
+    pub n_top_logprobs: u32,
+    /// Tokens that may be drawn before [`Request::Continue`] lets more be; then the worker waits. `None` never waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub n_free: Option<u32>,
+    pub credits: Option<u32>,
     /// Tokens of the context that must be left for the answer; a prompt that leaves fewer is too long.
     #[serde(default, skip_serializing_if = "is_none")]
     pub min_room: u32,

@@ -33,15 +33,15 @@ fn request() -> impl Strategy<Value = Request> {
                     sampling,
                     grammar: None,
                     stop: Vec::new(),
-                    n_probable: 0,
-                    n_free: None,
+                    n_top_logprobs: 0,
+                    credits: None,
                     min_room: 0,
                 })
             }
         ),
         any::<u64>().prop_map(|id| Request::Cancel { id }),
         any::<u64>().prop_map(|nonce| Request::Ping { nonce }),
-        Just(Request::Forget),
+        Just(Request::ClearCache),
         Just(Request::Shutdown),
     ]
 }
@@ -163,8 +163,8 @@ fn a_message_above_the_limit_is_not_sent() {
         sampling: Sampling::default(),
         grammar: None,
         stop: Vec::new(),
-        n_probable: 0,
-        n_free: None,
+        n_top_logprobs: 0,
+        credits: None,
         min_room: 0,
     };
     let mut sent = Vec::new();
@@ -199,11 +199,11 @@ fn a_pipe_that_fails_or_is_interrupted() {
             self.0.pop().map_or(Ok(0), |step| step.map(|byte| (buffer[0] = byte, 1).1))
         }
     }
-    let frame = wire::encode(&Request::Forget).unwrap();
+    let frame = wire::encode(&Request::ClearCache).unwrap();
     let mut script: Vec<io::Result<u8>> = frame.iter().copied().map(Ok).collect();
     script.insert(3, Err(io::ErrorKind::Interrupted.into()));
     script.reverse();
-    assert_eq!(wire::read::<Request>(&mut Scripted(script)).unwrap(), Some(Request::Forget));
+    assert_eq!(wire::read::<Request>(&mut Scripted(script)).unwrap(), Some(Request::ClearCache));
     let script = vec![Err(io::ErrorKind::BrokenPipe.into()), Ok(frame[0])];
     assert!(matches!(wire::read::<Request>(&mut Scripted(script)), Err(Error::Io(_))));
 }

@@ -26,7 +26,7 @@ fn check_names<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(ca
 
 #[test]
 fn the_version_is_the_one_of_these_messages() {
-    assert_eq!(wire::VERSION, 5);
+    assert_eq!(wire::VERSION, 6);
 }
 
 #[test]
@@ -44,6 +44,7 @@ fn requests() {
         flash_attention: FlashAttention::Auto,
         mmap: true,
         mlock: false,
+        n_parallel: 1,
     };
     let chat = Prompt::Chat(vec![
         Message { role: Role::System, content: "Be brief.".into() },
@@ -53,7 +54,7 @@ fn requests() {
     check(&[
         (
             Request::Load(load),
-            r#"{"request":"load","path":"/models/a.gguf","n_ctx":4096,"n_batch":2048,"n_ubatch":512,"n_threads":2,"n_gpu_layers":null,"cache_type_k":"q8_0","cache_type_v":"bf16","flash_attention":"auto","mmap":true,"mlock":false}"#,
+            r#"{"request":"load","path":"/models/a.gguf","n_ctx":4096,"n_batch":2048,"n_ubatch":512,"n_threads":2,"n_gpu_layers":null,"cache_type_k":"q8_0","cache_type_v":"bf16","flash_attention":"auto","mmap":true,"mlock":false,"n_parallel":1}"#,
         ),
         (
             Request::Generate(Generate {
@@ -63,8 +64,8 @@ fn requests() {
                 sampling,
                 grammar: None,
                 stop: Vec::new(),
-                n_probable: 0,
-                n_free: None,
+                n_top_logprobs: 0,
+                credits: None,
                 min_room: 0,
             }),
             r#"{"request":"generate","id":1,"prompt":{"chat":[{"role":"system","content":"Be brief."},{"role":"user","content":"Who?"},{"role":"assistant","content":"Ishmael."}]},"max_tokens":64,"sampling":{"temperature":0.5,"top_k":40,"top_p":null,"min_p":null,"repeat_penalty":null,"seed":7},"grammar":null}"#,
@@ -99,17 +100,17 @@ fn requests() {
                 sampling: Sampling::default(),
                 grammar: Some(Grammar::Gbnf("root ::= \"a\"".into())),
                 stop: vec!["\n\n".into()],
-                n_probable: 5,
-                n_free: None,
+                n_top_logprobs: 5,
+                credits: None,
                 min_room: 0,
             }),
-            r#"{"request":"generate","id":18446744073709551615,"prompt":{"raw":"Call me"},"max_tokens":null,"sampling":{"temperature":null,"top_k":null,"top_p":null,"min_p":null,"repeat_penalty":null,"seed":null},"grammar":{"gbnf":"root ::= \"a\""},"stop":["\n\n"],"n_probable":5}"#,
+            r#"{"request":"generate","id":18446744073709551615,"prompt":{"raw":"Call me"},"max_tokens":null,"sampling":{"temperature":null,"top_k":null,"top_p":null,"min_p":null,"repeat_penalty":null,"seed":null},"grammar":{"gbnf":"root ::= \"a\""},"stop":["\n\n"],"n_top_logprobs":5}"#,
         ),
         (Request::Cancel { id: 1 }, r#"{"request":"cancel","id":1}"#),
         (Request::Threads { n_threads: 2 }, r#"{"request":"threads","n_threads":2}"#),
         (Request::Ping { nonce: 3 }, r#"{"request":"ping","nonce":3}"#),
-        (Request::Go { id: 7, n_tokens: 1 }, r#"{"request":"go","id":7,"n_tokens":1}"#),
-        (Request::Forget, r#"{"request":"forget"}"#),
+        (Request::Continue { id: 7, n_tokens: 1 }, r#"{"request":"continue","id":7,"n_tokens":1}"#),
+        (Request::ClearCache, r#"{"request":"clear_cache"}"#),
         (
             Request::Measure(Measure {
                 id: 4,
@@ -125,6 +126,12 @@ fn requests() {
         ),
         (Request::Shutdown, r#"{"request":"shutdown"}"#),
     ]);
+}
+
+#[test]
+fn a_load_is_for_one_sequence_where_it_names_none() {
+    let frame = r#"{"request":"load","path":"/a","n_ctx":0,"n_batch":1,"n_ubatch":1,"n_threads":1,"n_gpu_layers":null,"cache_type_k":"f16","cache_type_v":"f16","flash_attention":"auto","mmap":true,"mlock":false}"#;
+    assert!(matches!(serde_json::from_str(frame).unwrap(), Request::Load(Load { n_parallel: 1, .. })));
 }
 
 #[test]

@@ -11,12 +11,11 @@ use rand_pcg::Pcg64Mcg;
 use wire::{Failure, FailureKind, Measure, Measured};
 
 use crate::backend::fail;
-use crate::control::CONTROL;
+use crate::batch::Batch;
+use crate::control::{CONTROL, MAX_PARALLEL};
 use crate::engine::{Context, Engine};
 use crate::log;
 
-/// The most sequences of one context: llama.cpp's own limit.
-const MAX_PARALLEL: u32 = 256;
 /// The most steps that are timed one by one: their times fit a frame.
 const MAX_STEPS: u32 = 1 << 16;
 
@@ -199,7 +198,7 @@ impl Call<'_> {
                     self.random.token(self.engine.model().n_vocab())
                 };
                 batch.push(token, position + place, sequence, place + 1 == n);
-                if batch.tokens.len() == self.measure.n_batch as usize {
+                if batch.len() == self.measure.n_batch as usize {
                     self.decode(&mut batch)?;
                 }
             }
@@ -218,27 +217,17 @@ impl Call<'_> {
 
     /// Decode the batch, wait until it is done, and empty it.
     fn decode(&mut self, batch: &mut Batch) -> Result<(), Stop> {
-        if batch.tokens.is_empty() {
+        if batch.len() == 0 {
             return Ok(());
         }
         if CONTROL.is_interrupted() {
             return Err(Stop::Cancelled);
         }
-        let mut sequences: Vec<*mut i32> = batch.sequences.iter_mut().map(std::ptr::from_mut).collect();
-        let raw = sys::llama_batch {
-            n_tokens: batch.tokens.len() as i32,
-            token: batch.tokens.as_mut_ptr(),
-            embd: std::ptr::null_mut(),
-            pos: batch.positions.as_mut_ptr(),
-            n_seq_id: batch.counts.as_mut_ptr(),
-            seq_id: sequences.as_mut_ptr(),
-            logits: batch.outputs.as_mut_ptr(),
-        };
         // SAFETY: the context is live; the arrays are as long as `n_tokens` says and outlive the call, which copies what
         // it keeps; tokens are of the vocabulary, sequences below the context's number, and there are no more tokens
         // than its batch holds (`check`, `prompts`).
         let code = unsafe {
-            let code = sys::llama_decode(self.context.as_ptr(), raw);
+            let code = sys::llama_decode(self.context.as_ptr(), batch.raw());
             sys::llama_synchronize(self.context.as_ptr());
             code
         };
@@ -255,34 +244,6 @@ impl Call<'_> {
 
 fn failed(message: String) -> Failure {
     fail(FailureKind::Decode, message, "ask for less depth, fewer sequences or a smaller batch")
-}
-
-/// Tokens for one decode call, in llama.cpp's arrays.
-#[derive(Default)]
-struct Batch {
-    tokens: Vec<i32>,
-    positions: Vec<i32>,
-    counts: Vec<i32>,
-    sequences: Vec<i32>,
-    outputs: Vec<i8>,
-}
-
-impl Batch {
-    fn push(&mut self, token: i32, position: u32, sequence: u32, is_output: bool) {
-        self.tokens.push(token);
-        self.positions.push(position.cast_signed());
-        self.counts.push(1);
-        self.sequences.push(sequence.cast_signed());
-        self.outputs.push(i8::from(is_output));
-    }
-
-    fn clear(&mut self) {
-        self.tokens.clear();
-        self.positions.clear();
-        self.counts.clear();
-        self.sequences.clear();
-        self.outputs.clear();
-    }
 }
 
 /// Random tokens that are the same in each process.

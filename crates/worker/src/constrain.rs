@@ -1,7 +1,7 @@
 //! An answer that is held to a grammar, by a model that may reason first.
 //!
 //! Owned here: from which token on the grammar holds, and when reasoning is closed although the model goes on. Absent: the
-//! grammar itself (`grammar`), decoding (`session`).
+//! grammar itself (`grammar`), decoding (`scheduler`).
 //!
 //! A grammar is about the answer, so reasoning is free. It gets half of the room at most: a model that never closes it
 //! would leave nothing for the answer. Then the closing tag is put into the text as if the model had written it. A JSON

@@ -1,109 +1,192 @@
 //! What the reader thread tells the engine's thread while that is busy.
 //!
-//! Owned here: cancel, stop, the number of threads, the counts of decode calls and of steps, which generation is running,
-//! and how many tokens one that goes step by step may draw. One static, since llama.cpp calls back from C.
+//! Owned here: which requests wait or run, and for each whether it is cancelled and how many tokens it may draw; stop, the
+//! number of threads, the counts of decode calls and of steps. One static, since llama.cpp calls back from C.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// The one control block of this process.
 pub(crate) static CONTROL: Control = Control {
-    cancelled: AtomicBool::new(false),
     stopping: AtomicBool::new(false),
+    is_pointless: AtomicBool::new(false),
     n_threads: AtomicU32::new(1),
     n_decodes: AtomicU64::new(0),
     n_steps: AtomicU64::new(0),
-    waits: AtomicBool::new(true),
-    running: Mutex::new(None),
-    n_free: Mutex::new(0),
-    freed: Condvar::new(),
+    waits: AtomicBool::new(false),
+    state: Mutex::new(State { requests: Vec::new(), n_parallel: 1, is_alone: false, n_changes: 0 }),
+    changed: Condvar::new(),
 };
 
 pub(crate) struct Control {
-    cancelled: AtomicBool,
     stopping: AtomicBool,
+    /// Every request of the decode call that runs is cancelled. Read from within the call, so it takes no lock.
+    is_pointless: AtomicBool,
     n_threads: AtomicU32,
     n_decodes: AtomicU64,
-    /// Steps of work: what proves that the engine's thread gets on.
+    /// Steps of work: what proves that the engine's thread makes progress.
     n_steps: AtomicU64,
     /// The engine's thread waits for something to do.
     waits: AtomicBool,
-    /// The generation that is queued or running.
-    running: Mutex<Option<u64>>,
-    /// Tokens that a generation which goes step by step may draw.
-    n_free: Mutex<u32>,
-    /// That number has grown, or nothing is worth waiting for any more.
-    freed: Condvar,
+    state: Mutex<State>,
+    /// `n_changes` has grown.
+    changed: Condvar,
+}
+
+struct State {
+    /// The requests that are queued or running.
+    requests: Vec<Running>,
+    /// The most of them.
+    n_parallel: usize,
+    /// The one that runs has the engine for itself.
+    is_alone: bool,
+    /// Changes that the engine's thread may have to act on.
+    n_changes: u64,
+}
+
+struct Running {
+    id: u64,
+    is_cancelled: bool,
+    /// Tokens that it may draw, where it needs credits to.
+    credits: u32,
+    /// It is in the decode call that runs.
+    is_decoding: bool,
+}
+
+impl State {
+    fn of(&mut self, id: u64) -> Option<&mut Running> {
+        self.requests.iter_mut().find(|request| request.id == id)
+    }
 }
 
 impl Control {
-    /// Take the engine for a generation; `false` where another has it.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many requests may run at once.
+    pub(crate) fn set_parallel(&self, n_parallel: u32) {
+        self.state().n_parallel = n_parallel.clamp(1, MAX_PARALLEL) as usize;
+    }
+
+    /// Admit a request; `false` where as many run as may.
     pub(crate) fn begin(&self, id: u64) -> bool {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if running.is_some() {
+        let mut state = self.state();
+        let is_full = state.is_alone || state.requests.len() >= state.n_parallel;
+        if is_full || state.of(id).is_some() {
             return false;
         }
-        *running = Some(id);
-        self.cancelled.store(false, Relaxed);
-        *self.n_free.lock().unwrap_or_else(PoisonError::into_inner) = 0;
+        state.requests.push(Running { id, is_cancelled: false, credits: 0, is_decoding: false });
         true
     }
 
-    /// Let this generation draw so many tokens more, if it is the one.
-    pub(crate) fn go(&self, id: u64, n_tokens: u32) {
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if *running == Some(id) {
-            let mut n_free = self.n_free.lock().unwrap_or_else(PoisonError::into_inner);
-            *n_free = n_free.saturating_add(n_tokens);
-            self.freed.notify_all();
+    /// Admit a request that has the engine for itself; `false` where anything else runs.
+    pub(crate) fn begin_alone(&self, id: u64) -> bool {
+        let mut state = self.state();
+        if !state.requests.is_empty() {
+            return false;
         }
+        state.is_alone = true;
+        state.requests.push(Running { id, is_cancelled: false, credits: 0, is_decoding: true });
+        self.update_pointless(&state);
+        true
     }
 
-    /// Wait until a token may be drawn, and take it off; `false` where the generation is to end.
-    pub(crate) fn take_free(&self) -> bool {
-        let mut n_free = self.n_free.lock().unwrap_or_else(PoisonError::into_inner);
-        self.waits.store(true, Relaxed);
-        while *n_free == 0 && !self.is_interrupted() {
-            n_free = self.freed.wait(n_free).unwrap_or_else(PoisonError::into_inner);
+    /// This request has ended: another may begin.
+    pub(crate) fn end(&self, id: u64) {
+        let mut state = self.state();
+        state.requests.retain(|request| request.id != id);
+        state.is_alone &= !state.requests.is_empty();
+        self.update_pointless(&state);
+    }
+
+    /// Let this request draw so many tokens more.
+    pub(crate) fn add_credits(&self, id: u64, n_tokens: u32) {
+        if let Some(request) = self.state().of(id) {
+            request.credits = request.credits.saturating_add(n_tokens);
         }
-        self.waits.store(false, Relaxed);
-        *n_free = n_free.saturating_sub(1);
-        !self.is_interrupted()
+        self.notify();
     }
 
-    /// Wake who waits for a token. With the lock, so that none is between looking and waiting.
-    fn wake(&self) {
-        let _n_free = self.n_free.lock().unwrap_or_else(PoisonError::into_inner);
-        self.freed.notify_all();
+    /// Take a credit for one token, where this request has any.
+    pub(crate) fn take_credit(&self, id: u64) -> bool {
+        let mut state = self.state();
+        let Some(request) = state.of(id).filter(|request| request.credits > 0) else { return false };
+        request.credits -= 1;
+        true
     }
 
-    /// The generation has ended: another may begin.
-    pub(crate) fn end(&self) {
-        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-
-    /// Cancel this generation if it is the one.
+    /// Cancel this request.
     pub(crate) fn cancel(&self, id: u64) {
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if *running == Some(id) {
-            self.cancelled.store(true, Relaxed);
-            self.wake();
+        let mut state = self.state();
+        if let Some(request) = state.of(id) {
+            request.is_cancelled = true;
+            self.update_pointless(&state);
         }
+        drop(state);
+        self.notify();
+    }
+
+    /// Whether this request is to end now.
+    pub(crate) fn is_cancelled(&self, id: u64) -> bool {
+        self.is_stopping() || self.state().of(id).is_none_or(|request| request.is_cancelled)
+    }
+
+    /// A decode call with tokens of these requests begins.
+    pub(crate) fn begin_decode(&self, ids: &[u64]) {
+        let mut state = self.state();
+        for request in &mut state.requests {
+            request.is_decoding = ids.contains(&request.id);
+        }
+        self.update_pointless(&state);
+    }
+
+    /// The decode call has ended.
+    pub(crate) fn end_decode(&self) {
+        self.begin_decode(&[]);
+    }
+
+    /// A call is aborted only if none of its requests is wanted any more: the others' tokens would be lost with it.
+    fn update_pointless(&self, state: &State) {
+        let mut decoding = state.requests.iter().filter(|request| request.is_decoding).peekable();
+        let is_pointless = decoding.peek().is_some() && decoding.all(|request| request.is_cancelled);
+        self.is_pointless.store(is_pointless, Relaxed);
     }
 
     /// Stop whatever is going on, for good.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Relaxed);
-        self.wake();
+        self.notify();
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Relaxed)
     }
 
-    /// Whether the running generation is to end now. Asked by llama.cpp before each node of a graph.
+    /// Whether what runs now is to be left. Asked by llama.cpp before each node of a graph.
     pub(crate) fn is_interrupted(&self) -> bool {
-        self.cancelled.load(Relaxed) || self.is_stopping()
+        self.is_pointless.load(Relaxed) || self.is_stopping()
+    }
+
+    /// Something changed that the engine's thread may have to act on.
+    pub(crate) fn notify(&self) {
+        self.state().n_changes += 1;
+        self.changed.notify_all();
+    }
+
+    /// Changes so far; to be read before looking for something to do.
+    pub(crate) fn n_changes(&self) -> u64 {
+        self.state().n_changes
+    }
+
+    /// Wait until there are more changes than `seen`.
+    pub(crate) fn wait_for_change(&self, seen: u64) {
+        let mut state = self.state();
+        self.waits.store(true, Relaxed);
+        while state.n_changes == seen {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        self.waits.store(false, Relaxed);
     }
 
     pub(crate) fn set_threads(&self, n_threads: u32) {
@@ -129,11 +212,6 @@ impl Control {
         (!self.waits.load(Relaxed)).then(|| self.n_steps.load(Relaxed))
     }
 
-    /// The engine's thread waits for its next task, or has got it.
-    pub(crate) fn set_waits(&self, waits: bool) {
-        self.waits.store(waits, Relaxed);
-    }
-
     pub(crate) fn n_decodes(&self) -> u64 {
         self.n_decodes.load(Relaxed)
     }
@@ -141,3 +219,74 @@ impl Control {
 
 /// ggml's own limit.
 const MAX_THREADS: u32 = 512;
+/// The most sequences of one context: llama.cpp's own limit.
+pub(crate) const MAX_PARALLEL: u32 = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn control(n_parallel: u32) -> Control {
+        let state = State { requests: Vec::new(), n_parallel: 1, is_alone: false, n_changes: 0 };
+        let control = Control {
+            stopping: AtomicBool::new(false),
+            is_pointless: AtomicBool::new(false),
+            n_threads: AtomicU32::new(1),
+            n_decodes: AtomicU64::new(0),
+            n_steps: AtomicU64::new(0),
+            waits: AtomicBool::new(false),
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        };
+        control.set_parallel(n_parallel);
+        control
+    }
+
+    #[test]
+    fn as_many_run_as_there_are_sequences() {
+        let control = control(2);
+        assert!(control.begin(1) && control.begin(2) && !control.begin(3) && !control.begin_alone(4));
+        control.end(1);
+        assert!(!control.begin(2), "an id that runs");
+        assert!(control.begin(3));
+        control.end(2);
+        control.end(3);
+        assert!(control.begin_alone(4) && !control.begin(5) && !control.begin_alone(6));
+        control.end(4);
+        assert!(control.begin(5));
+    }
+
+    #[test]
+    fn a_call_is_aborted_when_all_of_its_requests_are_cancelled() {
+        let control = control(3);
+        for id in 1..=3 {
+            control.begin(id);
+        }
+        control.begin_decode(&[1, 2]);
+        control.cancel(1);
+        assert!(control.is_cancelled(1) && !control.is_cancelled(2) && !control.is_interrupted());
+        control.cancel(2);
+        assert!(control.is_interrupted(), "the third is not in the call");
+        control.end_decode();
+        assert!(!control.is_interrupted());
+        control.end(1);
+        control.end(2);
+        control.begin_decode(&[3]);
+        assert!(!control.is_interrupted());
+        control.stop();
+        assert!(control.is_interrupted() && control.is_cancelled(3));
+    }
+
+    #[test]
+    fn credits_belong_to_their_request() {
+        let control = control(2);
+        control.begin(1);
+        control.begin(2);
+        control.add_credits(1, 1);
+        control.add_credits(9, 1);
+        assert!(!control.take_credit(2) && control.take_credit(1) && !control.take_credit(1));
+        control.add_credits(2, u32::MAX);
+        control.add_credits(2, u32::MAX);
+        assert!(control.take_credit(2));
+    }
+}

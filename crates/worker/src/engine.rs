@@ -13,8 +13,9 @@ use llama_cpp_sys_2 as sys;
 use wire::{CacheType, Failure, FailureKind, FlashAttention, Ledger, Load, Measure};
 
 use crate::backend::{self, fail};
+use crate::batch::Batch;
 use crate::contention::{self, Contention};
-use crate::control::CONTROL;
+use crate::control::{CONTROL, MAX_PARALLEL};
 use crate::model::{Model, ONLY_ENCODES, cannot_chat};
 use crate::{ledger, log};
 
@@ -27,17 +28,19 @@ const MAX_BATCH: u32 = 1 << 14;
 /// Positions whose logits are held at once while a text is weighed: each is a row as long as the vocabulary.
 const N_SCORED: usize = 128;
 
-/// A loaded model with its context. The sequence is always 0.
+/// A loaded model with its context, which holds one or several sequences.
 pub(crate) struct Engine {
     /// Before the model, which it refers to: fields are dropped in this order.
     context: Context,
     /// For texts that are weighed, with its length in tokens; made when one is.
     scoring: Option<(Context, usize)>,
     model: Model,
+    /// Of each sequence, in tokens.
     n_ctx: usize,
+    n_parallel: u32,
     n_threads: u32,
     contention: Contention,
-    /// Tokens per call of `decode`.
+    /// Tokens of a prompt per call of `decode`.
     n_chunk: usize,
     n_gpu_layers: u32,
     /// What the context was made with.
@@ -69,7 +72,7 @@ impl Drop for Context {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decoded {
     Done,
-    /// The abort callback said so; see [`Engine::settle`] for what the context holds now.
+    /// The abort callback said so; see [`Engine::resync_after_abort`] for what the context holds now.
     Aborted,
     /// No room in the KV cache.
     Full,
@@ -85,9 +88,16 @@ impl Engine {
         load: &Load,
         progress: impl FnMut(f32) -> bool + 'static,
     ) -> Result<Self, Failure> {
-        if load.n_ctx > MAX_CONTEXT {
-            let message = format!("a context of {} tokens is above the limit of {MAX_CONTEXT}", load.n_ctx);
-            return Err(fail(FailureKind::Context, message, "ask for what the model was trained for, or less"));
+        let n_parallel = load.n_parallel.max(1);
+        if n_parallel > MAX_PARALLEL {
+            let message = format!("{n_parallel} sequences are above the limit of {MAX_PARALLEL}");
+            return Err(fail(FailureKind::Context, message, "ask for fewer sequences"));
+        }
+        let n_whole = load.n_ctx.saturating_mul(n_parallel);
+        if n_whole > MAX_CONTEXT {
+            let message = format!("a context of {n_whole} tokens is above the limit of {MAX_CONTEXT}");
+            let hint = "ask for what the model was trained for, or less, or for fewer sequences";
+            return Err(fail(FailureKind::Context, message, hint));
         }
         let model = Model::load(llama, load, progress)?;
         let params = context_params(load, model.n_ctx_train());
@@ -99,16 +109,18 @@ impl Engine {
         let n_layers = model.n_layers();
         let n_gpu_layers = if backend::has_gpu() { load.n_gpu_layers.unwrap_or(n_layers).min(n_layers) } else { 0 };
         // On the processor a larger call gains nothing, and a change of threads would wait for its end.
-        let n_chunk = if n_gpu_layers > 0 { params.n_batch } else { params.n_ubatch };
+        let (per_call, at_once) = batch_sizes(load, params.n_ctx / n_parallel);
+        let n_chunk = if n_gpu_layers > 0 { per_call } else { at_once };
         // SAFETY: the context is live.
-        let (n_ctx, n_batch) =
-            unsafe { (sys::llama_n_ctx(context.0.as_ptr()), sys::llama_n_batch(context.0.as_ptr())) };
+        let (n_ctx, n_most) =
+            unsafe { (sys::llama_n_ctx_seq(context.0.as_ptr()), sys::llama_n_batch(context.0.as_ptr())) };
         let mut engine = Self {
             // llama.cpp rounds a context up to whole steps of 256; no more is used than was asked for.
-            n_ctx: if params.n_ctx == 0 { n_ctx } else { n_ctx.min(params.n_ctx) } as usize,
+            n_ctx: if params.n_ctx == 0 { n_ctx } else { n_ctx.min(params.n_ctx / n_parallel) } as usize,
+            n_parallel,
             n_threads: CONTROL.n_threads(),
             contention: Contention::new(),
-            n_chunk: n_chunk.min(n_batch) as usize,
+            n_chunk: n_chunk.min(n_most) as usize,
             n_gpu_layers,
             params,
             is_recurrent: model.is_recurrent(),
@@ -124,9 +136,11 @@ impl Engine {
     }
 
     fn warm_up(&mut self) -> Result<(), Failure> {
-        match self.decode(&mut [self.model.any_token()]) {
+        let mut batch = Batch::default();
+        batch.push(self.model.any_token(), 0, 0, true);
+        match self.decode(&mut batch) {
             Decoded::Done | Decoded::Aborted => {
-                self.clear();
+                self.clear(0);
                 Ok(())
             }
             Decoded::Full | Decoded::Failed(_) => {
@@ -137,22 +151,26 @@ impl Engine {
         }
     }
 
-    /// Run tokens through the model, after those that the context holds. At most [`Engine::n_chunk`] at once.
-    pub(crate) fn decode(&mut self, tokens: &mut [i32]) -> Decoded {
-        if tokens.is_empty() || tokens.len() > self.n_chunk || !tokens.iter().all(|token| self.model.is_token(*token)) {
+    /// Run a batch through the model.
+    pub(crate) fn decode(&mut self, batch: &mut Batch) -> Decoded {
+        let n_most = self.n_chunk + self.n_parallel as usize - 1;
+        let is_sound = (1..=n_most).contains(&batch.len())
+            && batch.is_within(self.n_parallel)
+            && batch.tokens().iter().all(|token| self.model.is_token(*token));
+        if !is_sound {
             return Decoded::Failed(-1);
         }
         let n_threads = self.contention.threads(CONTROL.n_threads(), Instant::now(), contention::waited);
         let context = self.context.0.as_ptr();
-        // SAFETY: the context is live and used by this thread alone; the batch borrows the tokens for the call. Its
-        // length is within `n_batch` and each token within the vocabulary, which llama.cpp would otherwise abort over.
+        // SAFETY: the context is live and used by this thread alone; the batch's arrays outlive the call, which copies what
+        // it keeps. Its length is within `n_batch`, each token within the vocabulary, each sequence within the context and
+        // the outputs within `n_outputs_max`, which llama.cpp would otherwise abort over.
         let code = unsafe {
             if n_threads != self.n_threads {
                 self.n_threads = n_threads;
                 sys::llama_set_n_threads(context, n_threads.cast_signed(), n_threads.cast_signed());
             }
-            let batch = sys::llama_batch_get_one(tokens.as_mut_ptr(), tokens.len() as i32);
-            let code = sys::llama_decode(context, batch);
+            let code = sys::llama_decode(context, batch.raw());
             sys::llama_synchronize(context);
             code
         };
@@ -165,12 +183,13 @@ impl Engine {
         }
     }
 
-    /// The logits after the last decoded token, one per token of the vocabulary; `None` before any.
-    pub(crate) fn logits(&mut self) -> Option<&mut [f32]> {
+    /// The logits after the token at this place of the last batch, one per token of the vocabulary; `None` where they were
+    /// not asked for.
+    pub(crate) fn logits(&mut self, place: usize) -> Option<&mut [f32]> {
         // SAFETY: the context is live; the row has `n_vocab` numbers and stays until the next decode call, which needs
         // `self` mutably and so ends this borrow.
         let logits = unsafe {
-            let row = NonNull::new(sys::llama_get_logits_ith(self.context.0.as_ptr(), -1))?;
+            let row = NonNull::new(sys::llama_get_logits_ith(self.context.0.as_ptr(), place as i32))?;
             std::slice::from_raw_parts_mut(row.as_ptr(), self.model.n_vocab())
         };
         for token in &self.suppressed {
@@ -238,7 +257,7 @@ impl Engine {
     fn scoring_context(&mut self, n_tokens: usize) -> Result<*mut sys::llama_context, String> {
         if self.scoring.as_ref().is_none_or(|(_, length)| *length != n_tokens) {
             self.scoring = None;
-            let load = Load { n_ctx: n_tokens as u32, n_batch: n_tokens as u32, ..self.load.clone() };
+            let load = Load { n_ctx: n_tokens as u32, n_batch: n_tokens as u32, n_parallel: 1, ..self.load.clone() };
             let mut params = context_params(&load, n_tokens as u32);
             params.n_outputs_max = N_SCORED.max(1) as u32;
             let _ = log::take_error();
@@ -250,53 +269,66 @@ impl Engine {
         self.scoring.as_ref().map(|(context, _)| context.0.as_ptr()).ok_or_else(|| "no context".to_owned())
     }
 
-    /// How many positions the context holds.
-    pub(crate) fn n_past(&self) -> usize {
+    /// How many positions a sequence holds.
+    fn n_past(&self, sequence: u32) -> usize {
         // SAFETY: the context is live.
-        let last = unsafe { sys::llama_memory_seq_pos_max(sys::llama_get_memory(self.context.0.as_ptr()), 0) };
+        let last = unsafe { sys::llama_memory_seq_pos_max(self.memory(), sequence.cast_signed()) };
         usize::try_from(last + 1).unwrap_or(0)
     }
 
-    /// Keep the first `n_tokens` positions and forget the others; `false` where the model's state can't be cut there, which
-    /// is then cleared.
-    pub(crate) fn keep(&mut self, n_tokens: usize) -> bool {
-        if n_tokens == self.n_past() {
+    fn memory(&self) -> sys::llama_memory_t {
+        // SAFETY: the context is live.
+        unsafe { sys::llama_get_memory(self.context.0.as_ptr()) }
+    }
+
+    /// Whether a sequence can be cut to its first `n_tokens` positions.
+    pub(crate) fn can_keep(&self, sequence: u32, n_tokens: usize) -> bool {
+        n_tokens == self.n_past(sequence)
+            || (n_tokens > 0 && !self.is_recurrent && self.can_rewind_to(sequence, n_tokens))
+    }
+
+    /// Keep the first `n_tokens` positions of a sequence and drop the others; `false` where the model's state can't be cut
+    /// there, which is then cleared.
+    pub(crate) fn keep(&mut self, sequence: u32, n_tokens: usize) -> bool {
+        if n_tokens == self.n_past(sequence) {
             return true;
         }
         // SAFETY: the context is live. Cutting a part is tried only where the state is by position.
-        let kept = n_tokens > 0
-            && !self.is_recurrent
-            && self.sees_back_from(n_tokens)
-            && unsafe {
-                let memory = sys::llama_get_memory(self.context.0.as_ptr());
-                sys::llama_memory_seq_rm(memory, 0, n_tokens as i32, -1)
-            };
+        let kept = self.can_keep(sequence, n_tokens)
+            && unsafe { sys::llama_memory_seq_rm(self.memory(), sequence.cast_signed(), n_tokens as i32, -1) };
         if !kept {
-            self.clear();
+            self.clear(sequence);
         }
         kept
     }
 
     /// Whether the positions that the next token after `n_tokens` looks back to are still there. Layers with a sliding
     /// window drop what no token after the newest can see.
-    fn sees_back_from(&self, n_tokens: usize) -> bool {
+    fn can_rewind_to(&self, sequence: u32, n_tokens: usize) -> bool {
         // SAFETY: the context is live.
-        let first = unsafe { sys::llama_memory_seq_pos_min(sys::llama_get_memory(self.context.0.as_ptr()), 0) };
+        let first = unsafe { sys::llama_memory_seq_pos_min(self.memory(), sequence.cast_signed()) };
         usize::try_from(first).is_ok_and(|first| first == 0 || first + self.n_window <= n_tokens)
     }
 
-    /// Forget all positions.
-    pub(crate) fn clear(&mut self) {
-        // SAFETY: the context is live. The data may stay: no position refers to it.
-        unsafe { sys::llama_memory_clear(sys::llama_get_memory(self.context.0.as_ptr()), false) }
+    /// Drop all positions of a sequence.
+    pub(crate) fn clear(&mut self, sequence: u32) {
+        // SAFETY: the context is live. The data may stay: no position refers to it. A whole sequence can always be removed.
+        unsafe {
+            if self.n_parallel == 1 {
+                sys::llama_memory_clear(self.memory(), false);
+            } else {
+                sys::llama_memory_seq_rm(self.memory(), sequence.cast_signed(), -1, -1);
+            }
+        }
     }
 
-    /// What an aborted decode call leaves: whole chunks by position, nothing that can be trusted in a recurrent state.
-    pub(crate) fn settle(&mut self) -> usize {
+    /// What an aborted decode call leaves of a sequence: whole chunks by position, nothing that can be trusted in a
+    /// recurrent state. Gives the positions.
+    pub(crate) fn resync_after_abort(&mut self, sequence: u32) -> usize {
         if self.is_recurrent {
-            self.clear();
+            self.clear(sequence);
         }
-        self.n_past()
+        self.n_past(sequence)
     }
 
     /// A further context over the same model, made like this one but for its sizes, which are bounded alike. It must be
@@ -328,12 +360,17 @@ impl Engine {
         unsafe { ledger::read(self.context.0.as_ptr()) }
     }
 
-    /// Context length in tokens.
+    /// Sequences of the context.
+    pub(crate) fn n_parallel(&self) -> u32 {
+        self.n_parallel
+    }
+
+    /// Context length of each sequence in tokens.
     pub(crate) fn n_ctx(&self) -> usize {
         self.n_ctx
     }
 
-    /// The most tokens that [`Engine::decode`] takes.
+    /// The most tokens that a prompt adds to a batch.
     pub(crate) fn n_chunk(&self) -> usize {
         self.n_chunk
     }
@@ -358,15 +395,21 @@ fn make_context(model: &Model, params: sys::llama_context_params) -> Result<Cont
 fn context_params(load: &Load, n_ctx_train: u32) -> sys::llama_context_params {
     // SAFETY: the default parameters are plain values.
     let mut params = unsafe { sys::llama_context_default_params() };
-    params.n_ctx = if load.n_ctx == 0 { n_ctx_train.min(MAX_CONTEXT) } else { load.n_ctx };
-    params.n_batch = load.n_batch.clamp(1, MAX_BATCH).min(params.n_ctx.max(1));
-    params.n_ubatch = load.n_ubatch.clamp(1, params.n_batch);
-    params.n_seq_max = 1;
+    let n_parallel = load.n_parallel.max(1);
+    let n_ctx = if load.n_ctx == 0 { n_ctx_train.min(MAX_CONTEXT / n_parallel) } else { load.n_ctx };
+    let (per_call, at_once) = batch_sizes(load, n_ctx);
+    // Not one cache for all sequences (`kv_unified`): with it an answer depends on what else runs.
+    params.n_ctx = n_ctx.saturating_mul(n_parallel);
+    // Room for a whole chunk of a prompt next to the other sequences' tokens.
+    params.n_batch = per_call + n_parallel - 1;
+    // A step's tokens are computed at once, one of each sequence.
+    params.n_ubatch = at_once.max(n_parallel);
+    params.n_seq_max = n_parallel;
     // Layers with a sliding window keep what they can see, not the whole context: five sixths of gemma-3's cache.
     params.swa_full = false;
-    // Logits are wanted of a call's last token alone. Otherwise the compute buffer holds a row for each token of a batch:
+    // Logits are wanted of each sequence's last token in a call alone. Otherwise the compute buffer holds a row for each token of a batch:
     // 96 of 105 MiB for a small model with 49,152 tokens in its vocabulary.
-    params.n_outputs_max = 1;
+    params.n_outputs_max = n_parallel;
     params.n_threads = CONTROL.n_threads().cast_signed();
     params.n_threads_batch = params.n_threads;
     params.type_k = ggml_type(load.cache_type_k);
@@ -378,6 +421,12 @@ fn context_params(load: &Load, n_ctx_train: u32) -> sys::llama_context_params {
     };
     params.abort_callback = Some(is_interrupted);
     params
+}
+
+/// Tokens per call and tokens computed at once, within bounds and the context.
+fn batch_sizes(load: &Load, n_ctx: u32) -> (u32, u32) {
+    let per_call = load.n_batch.clamp(1, MAX_BATCH).min(n_ctx.max(1));
+    (per_call, load.n_ubatch.clamp(1, per_call))
 }
 
 unsafe extern "C" fn is_interrupted(_data: *mut c_void) -> bool {

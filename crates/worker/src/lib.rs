@@ -20,6 +20,8 @@ pub mod utf8;
 #[cfg(feature = "llama")]
 mod backend;
 #[cfg(feature = "llama")]
+mod batch;
+#[cfg(feature = "llama")]
 mod bench;
 #[cfg(feature = "llama")]
 mod constrain;
@@ -50,6 +52,8 @@ mod out;
 mod process;
 #[cfg(feature = "llama")]
 mod run;
+#[cfg(feature = "llama")]
+mod scheduler;
 #[cfg(feature = "llama")]
 mod score;
 #[cfg(feature = "llama")]

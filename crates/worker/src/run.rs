@@ -5,19 +5,19 @@
 
 use std::io::{self, Read as _};
 use std::process::ExitCode;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 use llama_cpp_2::llama_backend::LlamaBackend;
 use wire::{Event, Failure, FailureKind, Generate, Hello, Load, Measure, Request, Score};
 
-use crate::control::CONTROL;
+use crate::control::{CONTROL, MAX_PARALLEL};
 use crate::out::Out;
-use crate::session::Session;
+use crate::scheduler::{self, Scheduler};
 use crate::{Options, backend, log, note, process};
 
-/// Requests that wait for the engine: a load, a generation, and some to forget.
-const MAX_WAITING: usize = 16;
+/// Requests that wait for the engine: a load, a generation for each sequence, and some to clear the cache.
+const MAX_WAITING: usize = MAX_PARALLEL as usize + 16;
 
 /// What the engine's thread carries out.
 enum Task {
@@ -25,8 +25,20 @@ enum Task {
     Generate(Box<Generate>, Instant),
     Measure(Measure),
     Score(Box<Score>),
-    Forget,
+    ClearCache,
     Shutdown,
+}
+
+impl Task {
+    /// The id of the request that was admitted for it.
+    fn id(&self) -> Option<u64> {
+        match self {
+            Self::Generate(generate, _) => Some(generate.id),
+            Self::Measure(measure) => Some(measure.id),
+            Self::Score(score) => Some(score.id),
+            Self::Load(_) | Self::ClearCache | Self::Shutdown => None,
+        }
+    }
 }
 
 pub(crate) fn run(options: &Options) -> ExitCode {
@@ -51,8 +63,20 @@ fn start(options: &Options) -> io::Result<ExitCode> {
         devices: backend::devices(),
     }));
     let (to_engine, tasks) = sync_channel(MAX_WAITING);
-    std::thread::Builder::new().name("reader".to_owned()).spawn(move || read(out, &to_engine))?;
+    std::thread::Builder::new().name("reader".to_owned()).spawn(move || {
+        let _stop = StopAtEnd;
+        read(out, &to_engine);
+    })?;
     Ok(work(&llama, out, &tasks))
+}
+
+/// Stops the engine when the reader ends, by a panic: nothing else would wake it.
+struct StopAtEnd;
+
+impl Drop for StopAtEnd {
+    fn drop(&mut self) {
+        CONTROL.stop();
+    }
 }
 
 /// Read requests until the input ends, and then end the process.
@@ -91,23 +115,24 @@ fn take(request: Request, out: &Out, to_engine: &SyncSender<Task>) {
             return out.send(&Event::Pong { nonce, n_decodes: CONTROL.n_decodes(), n_steps: CONTROL.n_steps() });
         }
         Request::Cancel { id } => return CONTROL.cancel(id),
-        Request::Go { id, n_tokens } => return CONTROL.go(id, n_tokens),
+        Request::Continue { id, n_tokens } => return CONTROL.add_credits(id, n_tokens),
         Request::Threads { n_threads } => return CONTROL.set_threads(n_threads),
         Request::Load(load) => {
             // Here, so that a change that comes during the load isn't overwritten.
             CONTROL.set_threads(load.n_threads);
+            CONTROL.set_parallel(load.n_parallel);
             Task::Load(Box::new(load))
         }
         Request::Generate(generate) if CONTROL.begin(generate.id) => {
-            CONTROL.go(generate.id, generate.n_free.unwrap_or(0));
+            CONTROL.add_credits(generate.id, generate.credits.unwrap_or(0));
             Task::Generate(Box::new(generate), Instant::now())
         }
-        Request::Generate(generate) => return refuse(out, Some(generate.id)),
-        Request::Measure(measure) if CONTROL.begin(measure.id) => Task::Measure(measure),
-        Request::Measure(measure) => return refuse(out, Some(measure.id)),
-        Request::Score(score) if CONTROL.begin(score.id) => Task::Score(Box::new(score)),
-        Request::Score(score) => return refuse(out, Some(score.id)),
-        Request::Forget => Task::Forget,
+        Request::Generate(generate) => return refuse(out, generate.id),
+        Request::Measure(measure) if CONTROL.begin_alone(measure.id) => Task::Measure(measure),
+        Request::Measure(measure) => return refuse(out, measure.id),
+        Request::Score(score) if CONTROL.begin_alone(score.id) => Task::Score(Box::new(score)),
+        Request::Score(score) => return refuse(out, score.id),
+        Request::ClearCache => Task::ClearCache,
         Request::Shutdown => {
             CONTROL.stop();
             end_soon();
@@ -117,21 +142,16 @@ fn take(request: Request, out: &Out, to_engine: &SyncSender<Task>) {
     match to_engine.try_send(task) {
         // A shutdown that doesn't fit in is seen in `CONTROL`.
         Ok(()) | Err(TrySendError::Full(Task::Shutdown)) => {}
-        Err(TrySendError::Full(Task::Generate(generate, _))) => {
-            CONTROL.end();
-            refuse(out, Some(generate.id));
-        }
-        Err(TrySendError::Full(Task::Measure(measure))) => {
-            CONTROL.end();
-            refuse(out, Some(measure.id));
-        }
-        Err(TrySendError::Full(Task::Score(score))) => {
-            CONTROL.end();
-            refuse(out, Some(score.id));
-        }
-        Err(TrySendError::Full(_)) => note("a request was dropped: too many wait"),
+        Err(TrySendError::Full(task)) => match task.id() {
+            Some(id) => {
+                CONTROL.end(id);
+                refuse(out, id);
+            }
+            None => note("a request was dropped: too many wait"),
+        },
         Err(TrySendError::Disconnected(_)) => process::end(0),
     }
+    CONTROL.notify();
 }
 
 /// How long the engine may take to stop. What it does ends within a step of it; one that is stuck never ends.
@@ -149,73 +169,86 @@ fn end_soon() {
     });
 }
 
-fn refuse(out: &Out, id: Option<u64>) {
-    let failure = backend::fail(FailureKind::Busy, "a generation is running".to_owned(), "wait for it, or cancel it");
-    out.send(&Event::Failed(Failure { id, ..failure }));
+fn refuse(out: &Out, id: u64) {
+    out.send(&Event::Failed(Failure { id: Some(id), ..scheduler::busy() }));
 }
 
-fn no_model(out: &Out, id: u64) {
-    CONTROL.end();
-    let failure = backend::fail(FailureKind::Request, "no model is loaded".to_owned(), "load one first");
-    out.send(&Event::Failed(Failure { id: Some(id), ..failure }));
-}
-
-/// Wait for the next task; `None` where none can come any more.
-fn next(tasks: &Receiver<Task>) -> Option<Task> {
-    CONTROL.set_waits(true);
-    let task = tasks.recv().ok();
-    CONTROL.set_waits(false);
-    task
-}
-
-/// Carry out tasks in order.
+/// Carry out tasks in order, and between them what the requests that run need.
 fn work(llama: &LlamaBackend, out: &'static Out, tasks: &Receiver<Task>) -> ExitCode {
-    let mut session: Option<Session> = None;
-    while let Some(task) = next(tasks) {
-        if CONTROL.is_stopping() {
-            break;
+    let mut scheduler: Option<Scheduler> = None;
+    loop {
+        let seen = CONTROL.n_changes();
+        loop {
+            match tasks.try_recv() {
+                Ok(task) => {
+                    if let Some(code) = carry_out(task, llama, &mut scheduler, out) {
+                        return code;
+                    }
+                }
+                Err(TryRecvError::Empty) => break,
+                // The reader is gone.
+                Err(TryRecvError::Disconnected) => return ExitCode::FAILURE,
+            }
         }
-        match (task, &mut session) {
-            (Task::Load(load), None) => match Session::load(llama, &load, out) {
-                Ok((loaded_session, loaded)) => {
-                    session = Some(loaded_session);
-                    out.send(&Event::Loaded(Box::new(loaded)));
-                }
-                Err(_) if CONTROL.is_stopping() => break,
-                Err(failure) => {
-                    out.send(&Event::Failed(failure));
-                    return ExitCode::FAILURE;
-                }
-            },
-            (Task::Load(_), Some(_)) => {
-                let hint = "start a worker for each model";
-                let message = "a worker loads one model only".to_owned();
-                out.send(&Event::Failed(backend::fail(FailureKind::Request, message, hint)));
-                return ExitCode::FAILURE;
-            }
-            (Task::Generate(generate, arrived), Some(session)) => {
-                let ended = session.generate(&generate, arrived, out).unwrap_or_else(Event::Failed);
-                // Before the last event: whoever reads it may ask for the next generation.
-                CONTROL.end();
-                out.send(&ended);
-            }
-            (Task::Score(score), Some(session)) => {
-                let ended = session.score(&score).unwrap_or_else(Event::Failed);
-                CONTROL.end();
-                out.send(&ended);
-            }
-            (Task::Measure(measure), Some(session)) => {
-                let ended = session.measure(&measure).map_or_else(Event::Failed, Event::Measured);
-                CONTROL.end();
-                out.send(&ended);
-            }
-            (Task::Generate(generate, _), None) => no_model(out, generate.id),
-            (Task::Measure(measure), None) => no_model(out, measure.id),
-            (Task::Score(score), None) => no_model(out, score.id),
-            (Task::Forget, Some(session)) => session.forget(),
-            (Task::Forget, None) => {}
-            (Task::Shutdown, _) => break,
+        // Where the worker is to stop, this ends all that runs.
+        let is_changed = scheduler.as_mut().is_some_and(Scheduler::step);
+        if CONTROL.is_stopping() {
+            return ExitCode::SUCCESS;
+        }
+        if !is_changed {
+            CONTROL.wait_for_change(seen);
         }
     }
-    ExitCode::SUCCESS
+}
+
+/// Carry out a task; the worker's status where it ends over it.
+fn carry_out(
+    task: Task,
+    llama: &LlamaBackend,
+    scheduler: &mut Option<Scheduler>,
+    out: &'static Out,
+) -> Option<ExitCode> {
+    if CONTROL.is_stopping() {
+        return None;
+    }
+    let id = task.id();
+    match (task, scheduler) {
+        (Task::Load(load), scheduler @ None) => match Scheduler::load(llama, &load, out) {
+            Ok((loaded_scheduler, loaded)) => {
+                *scheduler = Some(loaded_scheduler);
+                out.send(&Event::Loaded(Box::new(loaded)));
+            }
+            Err(_) if CONTROL.is_stopping() => {}
+            Err(failure) => {
+                out.send(&Event::Failed(failure));
+                return Some(ExitCode::FAILURE);
+            }
+        },
+        (Task::Load(_), Some(_)) => {
+            let hint = "start a worker for each model";
+            let message = "a worker loads one model only".to_owned();
+            out.send(&Event::Failed(backend::fail(FailureKind::Request, message, hint)));
+            return Some(ExitCode::FAILURE);
+        }
+        (Task::Generate(generate, arrived), Some(scheduler)) => scheduler.admit(*generate, arrived),
+        (Task::Score(score), Some(scheduler)) => {
+            let ended = scheduler.score(&score).unwrap_or_else(Event::Failed);
+            // Before the event: whoever reads it may send the next request.
+            CONTROL.end(score.id);
+            out.send(&ended);
+        }
+        (Task::Measure(measure), Some(scheduler)) => {
+            let ended = scheduler.measure(&measure).map_or_else(Event::Failed, Event::Measured);
+            CONTROL.end(measure.id);
+            out.send(&ended);
+        }
+        (Task::Generate(..) | Task::Measure(_) | Task::Score(_), None) => {
+            CONTROL.end(id.unwrap_or_default());
+            let failure = backend::fail(FailureKind::Request, "no model is loaded".to_owned(), "load one first");
+            out.send(&Event::Failed(Failure { id, ..failure }));
+        }
+        (Task::ClearCache, Some(scheduler)) => scheduler.clear_cache(),
+        (Task::ClearCache, None) | (Task::Shutdown, _) => {}
+    }
+    None
 }

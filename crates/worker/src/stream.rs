@@ -88,8 +88,8 @@ impl<'a> Stream<'a> {
         self.stopper.has_stopped()
     }
 
-    /// Let a token be told along with the text.
-    pub(crate) fn tell(&mut self, token: Token) {
+    /// Report a token along with the text.
+    pub(crate) fn report(&mut self, token: Token) {
         self.tokens.push(token);
     }
 

@@ -66,7 +66,8 @@ pub fn parting(columns: &[&[Token]]) -> Option<Parting> {
                 if end > n_bytes {
                     ends.push(before);
                     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-                    let probable = token.probable.iter().map(|other| (text(&other.bytes), other.probability)).collect();
+                    let probable =
+                        token.top_logprobs.iter().map(|other| (text(&other.bytes), other.probability)).collect();
                     return Some(Step { index, n_alike: n_bytes - at, text: text(&token.bytes), probable });
                 }
                 before.push(end);
@@ -209,11 +210,11 @@ fn aligned(parting: &Parting) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wire::Probable;
+    use wire::TopLogprob;
 
     fn tokens(texts: &[&str]) -> Vec<Token> {
-        let probable = |text: &str| vec![Probable { bytes: text.as_bytes().to_vec(), probability: 0.5 }];
-        texts.iter().map(|text| Token { bytes: text.as_bytes().to_vec(), probable: probable(text) }).collect()
+        let probable = |text: &str| vec![TopLogprob { bytes: text.as_bytes().to_vec(), probability: 0.5 }];
+        texts.iter().map(|text| Token { bytes: text.as_bytes().to_vec(), top_logprobs: probable(text) }).collect()
     }
 
     #[test]
@@ -232,8 +233,10 @@ mod tests {
         let found = parting(&[&columns[0], &columns[1]]).unwrap();
         assert_eq!((found.n_bytes, found.columns[0].is_none(), found.columns[1].is_some()), (1, true, true));
         // A character that is split over tokens.
-        let halves = [Token { bytes: vec![0xc3], probable: vec![] }, Token { bytes: vec![0xa9], probable: vec![] }];
-        let other = [Token { bytes: vec![0xc3], probable: vec![] }, Token { bytes: vec![0xa8], probable: vec![] }];
+        let halves =
+            [Token { bytes: vec![0xc3], top_logprobs: vec![] }, Token { bytes: vec![0xa9], top_logprobs: vec![] }];
+        let other =
+            [Token { bytes: vec![0xc3], top_logprobs: vec![] }, Token { bytes: vec![0xa8], top_logprobs: vec![] }];
         assert_eq!(parting(&[&halves, &other]).unwrap().n_bytes, 1);
     }
 

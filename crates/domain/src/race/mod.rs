@@ -210,7 +210,7 @@ pub struct Lane {
     /// What the worker said of itself.
     pub loaded: Option<Box<Loaded>>,
     /// Tokens that it was allowed so far, where the columns are decoded together.
-    pub(super) n_free: usize,
+    pub(super) credits: usize,
     /// The speed of the answer, where no other column disturbed it.
     pub measured: Option<Measured>,
 }
@@ -263,7 +263,7 @@ impl Lane {
             before: Vec::new(),
             answer: None,
             loaded: None,
-            n_free: 0,
+            credits: 0,
             measured: None,
         }
     }

@@ -194,8 +194,8 @@ fn what_is_hostile_stays_text_in_a_document() {
 fn where_columns_part_is_kept_and_reported() {
     let mut race = Race { lockstep: true, order: Order::Together, ..race("p", "t") };
     for (lane, text) in race.lanes.iter_mut().zip([" sea", " whale"]) {
-        let probable = vec![wire::Probable { bytes: text.as_bytes().to_vec(), probability: 0.25 }];
-        let token = wire::Token { bytes: text.as_bytes().to_vec(), probable };
+        let top_logprobs = vec![wire::TopLogprob { bytes: text.as_bytes().to_vec(), probability: 0.25 }];
+        let token = wire::Token { bytes: text.as_bytes().to_vec(), top_logprobs };
         lane.answer.as_mut().unwrap().tokens = vec![token];
     }
     let kept = race.record(1);

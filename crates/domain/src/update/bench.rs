@@ -165,6 +165,7 @@ fn load(settings: &SessionSettings, lane: &Lane, n_threads: u32) -> Load {
         flash_attention: settings.flash_attention,
         mmap: settings.mmap && lane.model.can_be_mapped(),
         mlock: settings.mlock,
+        n_parallel: 1,
     }
 }
 

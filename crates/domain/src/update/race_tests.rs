@@ -1,7 +1,7 @@
 //! The course of races, driven as the program drives them: whatever the workers do, each column ends and says how.
 
 use proptest::prelude::*;
-use wire::{Channel, Counters, Event as Said, Failure, FailureKind, Finish, Piece, Probable, Request, Token};
+use wire::{Channel, Counters, Event as Said, Failure, FailureKind, Finish, Piece, Request, Token, TopLogprob};
 
 use super::energy_tests::metered;
 use super::tests::{Program, loaded, sample};
@@ -97,7 +97,7 @@ fn in_turn_each_loads_answers_and_is_stopped_before_the_next() {
             _ => None,
         })
         .collect();
-    assert_eq!(told.first(), Some(&&Request::Forget), "an earlier prompt's tokens must not help");
+    assert_eq!(told.first(), Some(&&Request::ClearCache), "an earlier prompt's tokens must not help");
     let Some(Request::Generate(generate)) = told.last() else { panic!("{told:?}") };
     assert_eq!((generate.sampling.temperature, generate.sampling.seed), (Some(0.0), Some(1)));
     let first = worker(&program, 0);
@@ -463,7 +463,7 @@ fn lockstep() -> Program {
 fn allowed(program: &Program, effects: &[Effect]) -> Vec<(usize, u32)> {
     let lane = |of: &WorkerId| (0..2).find(|lane| worker(program, *lane) == *of);
     let tell = |effect: &Effect| match effect {
-        Effect::Tell { worker, request: Request::Go { n_tokens, .. } } => Some((lane(worker)?, *n_tokens)),
+        Effect::Tell { worker, request: Request::Continue { n_tokens, .. } } => Some((lane(worker)?, *n_tokens)),
         _ => None,
     };
     effects.iter().filter_map(tell).collect()
@@ -472,8 +472,8 @@ fn allowed(program: &Program, effects: &[Effect]) -> Vec<(usize, u32)> {
 fn tell(program: &mut Program, lane: usize, token: &str) -> Vec<(usize, u32)> {
     let (worker, id) = (worker(program, lane), generation(program, lane));
     let pieces = vec![Piece { channel: Channel::Answer, text: token.to_owned() }];
-    let probable = vec![Probable { bytes: token.as_bytes().to_vec(), probability: 0.5 }];
-    let tokens = vec![Token { bytes: token.as_bytes().to_vec(), probable }];
+    let top_logprobs = vec![TopLogprob { bytes: token.as_bytes().to_vec(), probability: 0.5 }];
+    let tokens = vec![Token { bytes: token.as_bytes().to_vec(), top_logprobs }];
     let said = Said::Text { id, pieces, counters: Counters::default(), tokens };
     let effects = program.happens(Event::Worker(worker, WorkerEvent::Said(said)));
     allowed(program, &effects)

@@ -88,6 +88,7 @@ pub(super) fn spawn(state: &mut State, id: SessionId) -> Vec<Effect> {
         flash_attention: settings.flash_attention,
         mmap: settings.mmap && session.model.can_be_mapped(),
         mlock: settings.mlock,
+        n_parallel: 1,
     };
     let model = Arc::clone(&session.model);
     vec![Effect::Spawn { worker, model, load: Box::new(load), manners: state.domain.settings.engine.manners() }]
@@ -171,9 +172,9 @@ pub(super) struct Ask {
     /// The samplers.
     pub(super) sampling: Sampling,
     /// How many of the likeliest tokens to tell.
-    pub(super) n_probable: u32,
+    pub(super) n_top_logprobs: u32,
     /// Tokens that may come before more are allowed; `None` allows all.
-    pub(super) n_free: Option<u32>,
+    pub(super) credits: Option<u32>,
 }
 
 /// Have a session that is ready answer a prompt from outside its conversation, up to one of some texts.
@@ -257,10 +258,10 @@ fn generate(state: &mut State, id: SessionId, asked: Asked) -> Vec<Effect> {
     let own = Ask {
         max_tokens: session.settings.max_tokens,
         sampling: session.settings.sampling,
-        n_probable: 0,
-        n_free: None,
+        n_top_logprobs: 0,
+        credits: None,
     };
-    let Ask { max_tokens, sampling, n_probable, n_free } = ask.unwrap_or(own);
+    let Ask { max_tokens, sampling, n_top_logprobs, credits } = ask.unwrap_or(own);
     let generate = Generate {
         id: generation,
         prompt: match prompt {
@@ -272,8 +273,8 @@ fn generate(state: &mut State, id: SessionId, asked: Asked) -> Vec<Effect> {
         grammar,
         // Whoever names some names all of them; an empty one stands for none.
         stop: if stop.is_empty() { preset.stop } else { stop },
-        n_probable,
-        n_free,
+        n_top_logprobs,
+        credits,
         min_room,
     };
     let request = Request::Generate(generate);
@@ -359,7 +360,7 @@ pub(super) fn clear(state: &mut State, id: SessionId) -> Result<Vec<Effect>, Ref
     session.n_past = 0;
     session.figures = Figures::default();
     Ok(match session.phase {
-        Phase::Ready => vec![Effect::Tell { worker: session.worker, request: Request::Forget }],
+        Phase::Ready => vec![Effect::Tell { worker: session.worker, request: Request::ClearCache }],
         _ => Vec::new(),
     })
 }

@@ -4,6 +4,7 @@
 
 mod models;
 mod resident;
+mod sequences;
 
 use std::io::{BufReader, Read as _};
 use std::path::Path;
@@ -75,6 +76,7 @@ fn load(path: &Path, n_ctx: u32, cache: CacheType, flash_attention: bool) -> Loa
         flash_attention: if flash_attention { FlashAttention::On } else { FlashAttention::Off },
         mmap: true,
         mlock: false,
+        n_parallel: 1,
     }
 }
 
@@ -145,8 +147,8 @@ fn answers(load: Load, lengths: &[usize]) -> Vec<(u32, String)> {
             sampling: Sampling { temperature: Some(0.0), ..Sampling::default() },
             grammar: None,
             stop: Vec::new(),
-            n_probable: 0,
-            n_free: None,
+            n_top_logprobs: 0,
+            credits: None,
             min_room: 0,
         };
         wire::write(&mut input, &Request::Generate(request)).unwrap();

@@ -69,8 +69,17 @@ impl Recipe {
     }
 
     /// A tensor of numbers near one, f32.
-    fn vector(mut self, name: &str, dims: &[u64]) -> Self {
-        let data = self.random(dims).flat_map(|bits| (1.0 + f32::from(bits) / 1e6).to_le_bytes()).collect();
+    fn vector(self, name: &str, dims: &[u64]) -> Self {
+        self.near(1.0, name, dims)
+    }
+
+    /// The decay of a recurrent state: one that isn't negative makes it grow without bound.
+    fn decay(self, name: &str, dims: &[u64]) -> Self {
+        self.near(-1.0, name, dims)
+    }
+
+    fn near(mut self, number: f32, name: &str, dims: &[u64]) -> Self {
+        let data = self.random(dims).flat_map(|bits| (number + f32::from(bits) / 1e6).to_le_bytes()).collect();
         self.builder = self.builder.tensor_data(name, dims, TensorType::F32, data);
         self
     }
@@ -132,7 +141,7 @@ impl Recipe {
             .matrix(&name("ssm_x.weight"), &[inner, rank + 2 * state])
             .matrix(&name("ssm_dt.weight"), &[rank, inner])
             .vector(&name("ssm_dt.bias"), &[inner])
-            .vector(&name("ssm_a"), &[state, inner])
+            .decay(&name("ssm_a"), &[state, inner])
             .vector(&name("ssm_d"), &[inner])
             .matrix(&name("ssm_out.weight"), &[inner, EMBEDDING]);
         if !with_norms {
@@ -368,7 +377,7 @@ fn falcon_h1() -> Vec<u8> {
             .vector(&name("ssm_conv1d.weight"), &[4, both])
             .vector(&name("ssm_conv1d.bias"), &[both])
             .vector(&name("ssm_dt.bias"), &[heads])
-            .vector(&name("ssm_a"), &[1, heads])
+            .decay(&name("ssm_a"), &[1, heads])
             .vector(&name("ssm_d"), &[1, heads])
             .vector(&name("ssm_norm.weight"), &[inner, 1])
             .matrix(&name("ssm_out.weight"), &[inner, EMBEDDING])

@@ -71,8 +71,8 @@ fn see(load: &Load) -> Seen {
         sampling: Sampling::default(),
         grammar: None,
         stop: Vec::new(),
-        n_probable: 0,
-        n_free: None,
+        n_top_logprobs: 0,
+        credits: None,
         min_room: 0,
     };
     wire::write(&mut input, &Request::Generate(request)).unwrap();

@@ -34,6 +34,7 @@ fn load(path: &Path) -> End {
         flash_attention: FlashAttention::Auto,
         mmap: true,
         mlock: false,
+        n_parallel: 1,
     };
     wire::write(child.stdin.as_mut().unwrap(), &Request::Load(load)).unwrap();
     let mut output = BufReader::new(child.stdout.take().unwrap());

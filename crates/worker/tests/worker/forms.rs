@@ -176,24 +176,24 @@ fn told(worker: &mut Worker, nonce: u64, n_tokens: usize) -> Vec<Token> {
 fn tokens_come_as_they_are_allowed() {
     let (mut worker, _) = Worker::ready(&small());
     let greedy = Sampling { temperature: Some(0.0), ..Sampling::default() };
-    let free = Generate { n_probable: 2, sampling: greedy, ..raw(1, "It was", 6) };
+    let free = Generate { n_top_logprobs: 2, sampling: greedy, ..raw(1, "It was", 6) };
     let whole = worker.answer(&free).text;
-    worker.send(&Request::Generate(Generate { id: 2, n_free: Some(1), ..free.clone() }));
+    worker.send(&Request::Generate(Generate { id: 2, credits: Some(1), ..free.clone() }));
     let mut steps = told(&mut worker, 1, 1);
     // Of another generation, and of this one.
-    worker.send(&Request::Go { id: 1, n_tokens: 5 });
-    worker.send(&Request::Go { id: 2, n_tokens: 2 });
+    worker.send(&Request::Continue { id: 1, n_tokens: 5 });
+    worker.send(&Request::Continue { id: 2, n_tokens: 2 });
     steps.extend(told(&mut worker, 2, 2));
     let text: String = steps.iter().map(|token| String::from_utf8_lossy(&token.bytes).into_owned()).collect();
     assert!(whole.starts_with(&text), "{text} of {whole}");
-    worker.send(&Request::Go { id: 2, n_tokens: u32::MAX });
+    worker.send(&Request::Continue { id: 2, n_tokens: u32::MAX });
     assert_eq!(worker.listen(2).finish(), Finish::Length);
     // One that waits can be cancelled, and its worker be stopped.
-    worker.send(&Request::Generate(Generate { id: 3, n_free: Some(1), ..free.clone() }));
+    worker.send(&Request::Generate(Generate { id: 3, credits: Some(1), ..free.clone() }));
     told(&mut worker, 3, 1);
     worker.send(&Request::Cancel { id: 3 });
     assert_eq!(worker.listen(3).finish(), Finish::Cancelled);
-    worker.send(&Request::Generate(Generate { id: 4, n_free: Some(0), ..free }));
+    worker.send(&Request::Generate(Generate { id: 4, credits: Some(0), ..free }));
     worker.send(&Request::Shutdown);
     assert!(worker.wait().success());
 }

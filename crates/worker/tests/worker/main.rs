@@ -5,6 +5,7 @@
 mod formats;
 mod forms;
 mod score;
+mod sequences;
 mod templates;
 
 use std::io::{BufReader, Read as _, Write as _};
@@ -178,6 +179,7 @@ fn small() -> Load {
         flash_attention: FlashAttention::Auto,
         mmap: true,
         mlock: false,
+        n_parallel: 1,
     }
 }
 
@@ -194,8 +196,8 @@ fn raw(id: u64, text: &str, max_tokens: u32) -> Generate {
         sampling: Sampling { seed: Some(7), ..Sampling::default() },
         grammar: None,
         stop: Vec::new(),
-        n_probable: 0,
-        n_free: None,
+        n_top_logprobs: 0,
+        credits: None,
         min_room: 0,
     }
 }
@@ -209,7 +211,7 @@ fn chat(id: u64, turns: &[(Role, &str)], max_tokens: u32) -> Generate {
 fn tokens_are_told_with_what_else_was_likely() {
     let (mut worker, _) = Worker::ready(&small());
     let greedy = Sampling { temperature: Some(0.0), ..Sampling::default() };
-    worker.send(&Request::Generate(Generate { n_probable: 5, sampling: greedy, ..raw(1, "It was", 12) }));
+    worker.send(&Request::Generate(Generate { n_top_logprobs: 5, sampling: greedy, ..raw(1, "It was", 12) }));
     let (mut text, mut told) = (String::new(), Vec::new());
     loop {
         match worker.event() {
@@ -226,10 +228,10 @@ fn tokens_are_told_with_what_else_was_likely() {
     let bytes: Vec<u8> = told.iter().flat_map(|token| token.bytes.clone()).collect();
     assert_eq!(String::from_utf8_lossy(&bytes), text);
     for token in &told {
-        assert_eq!(token.probable.len(), 5);
-        assert_eq!(token.probable[0].bytes, token.bytes, "the likeliest token is the one that is taken");
-        assert!(token.probable.is_sorted_by(|one, other| one.probability >= other.probability));
-        let sum: f32 = token.probable.iter().map(|other| other.probability).sum();
+        assert_eq!(token.top_logprobs.len(), 5);
+        assert_eq!(token.top_logprobs[0].bytes, token.bytes, "the likeliest token is the one that is taken");
+        assert!(token.top_logprobs.is_sorted_by(|one, other| one.probability >= other.probability));
+        let sum: f32 = token.top_logprobs.iter().map(|other| other.probability).sum();
         assert!(sum > 0.0 && sum <= 1.0 + 1e-5, "{sum}");
     }
 }
@@ -374,7 +376,7 @@ fn the_next_turn_reuses_what_the_context_holds() {
     assert_eq!(begun.n_cached, begun.n_prompt - 1, "the last token is evaluated anew");
     assert_eq!(again.text, second.text, "a reused context answers as a fresh one");
 
-    worker.send(&Request::Forget);
+    worker.send(&Request::ClearCache);
     let forgotten = worker.answer(&chat(4, &turns, 5));
     assert_eq!(forgotten.started.as_ref().unwrap().n_cached, 0);
     assert_eq!(forgotten.text, second.text);
@@ -433,7 +435,7 @@ fn cancels_in_the_prompt_and_in_generation_and_goes_on() {
     let (mut worker, _) = Worker::ready(&long());
     let expected = worker.answer(&raw(1, "Call me", 20)).text;
     let text = "the whale and the sea ".repeat(4000);
-    worker.send(&Request::Forget);
+    worker.send(&Request::ClearCache);
     worker.send(&Request::Generate(raw(2, &text, 5)));
     let Event::Started(started) = worker.event() else { panic!("no start") };
     assert!(started.n_prompt > 10_000, "{started:?}");

@@ -15,7 +15,7 @@ use crate::update::history;
 use crate::update::session::{self, Ask};
 
 /// The likeliest tokens that are told of each step in lockstep.
-const N_PROBABLE: u32 = 5;
+const N_TOP_LOGPROBS: u32 = 5;
 
 /// The most tokens that are decoded together: what a turn keeps of them.
 const MAX_STEPS: usize = 1 << 14;
@@ -68,7 +68,7 @@ fn pace(state: &State, race: &mut Race) -> Vec<Effect> {
     };
     let columns: Vec<_> = places.iter().map(told).collect();
     let is_behind = |(place, (tokens, ended)): (&usize, &(&[wire::Token], bool))| {
-        !ended && tokens.len() < race.lanes[*place].n_free
+        !ended && tokens.len() < race.lanes[*place].credits
     };
     if !has_begun || race.is_cancelled || places.iter().zip(&columns).any(is_behind) {
         return Vec::new();
@@ -99,8 +99,8 @@ fn allow(state: &State, lane: &mut Lane, n_tokens: u32) -> Option<Effect> {
     let session = lane.live(&state.domain)?;
     let Phase::Busy { generation, .. } = session.phase else { return None };
     let worker = session.worker;
-    lane.n_free = lane.n_free.saturating_add(n_tokens as usize);
-    Some(Effect::Tell { worker, request: Request::Go { id: generation, n_tokens } })
+    lane.credits = lane.credits.saturating_add(n_tokens as usize);
+    Some(Effect::Tell { worker, request: Request::Continue { id: generation, n_tokens } })
 }
 
 /// Columns whose turn it is get their session.
@@ -161,14 +161,18 @@ fn step(state: &mut State, race: &mut Race, place: usize) -> Vec<Effect> {
                 lane.loaded.clone_from(&session.loaded);
                 lane.before = std::mem::take(&mut session.turns);
                 let worker = session.worker;
-                let n_probable = if race.lockstep { N_PROBABLE } else { 0 };
-                let n_free = (race.pace == Pace::Together).then_some(0);
-                let ask =
-                    Ask { max_tokens: lane.settings.max_tokens, sampling: lane.settings.sampling, n_probable, n_free };
+                let n_top_logprobs = if race.lockstep { N_TOP_LOGPROBS } else { 0 };
+                let credits = (race.pace == Pace::Together).then_some(0);
+                let ask = Ask {
+                    max_tokens: lane.settings.max_tokens,
+                    sampling: lane.settings.sampling,
+                    n_top_logprobs,
+                    credits,
+                };
                 lane.stage = Stage::Answering;
                 let prompt = Prompt::Chat(messages(race.system.as_deref(), &race.prompt));
                 // What is left of an earlier prompt would flatter the figures of this one.
-                effects.push(Effect::Tell { worker, request: Request::Forget });
+                effects.push(Effect::Tell { worker, request: Request::ClearCache });
                 effects.extend(session::ask(state, id, prompt, ask, race.stop.clone()));
             }
             Phase::Failed { reason, hint } => {

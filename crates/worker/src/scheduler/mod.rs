@@ -1,0 +1,274 @@
+//! The steps of a worker: all requests that run, decoded together.
+//!
+//! Owned here: the sequences of the context, which tokens each holds, and the loop of drawing tokens and decoding them in
+//! one batch. Absent: llama.cpp's calls (`engine`), what a request wants (`answer`), who gets which sequence (`admit`).
+//!
+//! A sequence is free, or has a request, whose prompt is decoded chunk by chunk, and then token after token. Each step
+//! ends what was cancelled, draws a token for every request that has logits and may, and decodes one batch for all.
+
+mod admit;
+mod answer;
+mod plan;
+mod share;
+#[cfg(test)]
+mod tests;
+
+use std::time::Instant;
+
+use llama_cpp_2::llama_backend::LlamaBackend;
+use wire::{Event, Failure, FailureKind, Finish, Load, Loaded, Measure, Measured, Score};
+
+use self::answer::{Answer, Drawn, Kind, Logits, Stage};
+use self::plan::{Need, Part, plan};
+use crate::backend;
+use crate::batch::Batch;
+use crate::control::CONTROL;
+use crate::engine::{Decoded, Engine};
+use crate::growth::Bounded;
+use crate::log;
+use crate::out::Out;
+use crate::session::Session;
+
+pub(crate) use self::answer::micros;
+
+pub(crate) struct Scheduler {
+    session: Session,
+    sequences: Vec<Sequence>,
+    batch: Batch,
+    /// While an answer with a grammar runs.
+    bounded: Option<Bounded>,
+    /// Requests so far.
+    n_admitted: u64,
+    out: &'static Out,
+}
+
+/// A sequence of the context.
+struct Sequence {
+    /// llama.cpp's number of it.
+    number: u32,
+    /// The tokens at its positions.
+    tokens: Vec<i32>,
+    /// The number of the request that it had last; 0 before the first.
+    last_used: u64,
+    /// Its tokens are to be dropped when its request has ended.
+    clear_at_end: bool,
+    answer: Option<Box<Answer>>,
+}
+
+impl Scheduler {
+    /// Load a model, reporting how far it is.
+    pub(crate) fn load(llama: &LlamaBackend, load: &Load, out: &'static Out) -> Result<(Self, Loaded), Failure> {
+        let (session, loaded) = Session::load(llama, load, out)?;
+        let sequences = (0..session.engine.n_parallel()).map(|number| Sequence {
+            number,
+            tokens: Vec::new(),
+            last_used: 0,
+            clear_at_end: false,
+            answer: None,
+        });
+        let sequences = sequences.collect();
+        Ok((Self { session, sequences, batch: Batch::default(), bounded: None, n_admitted: 0, out }, loaded))
+    }
+
+    /// Score a chunk of a text. No sequence is touched.
+    pub(crate) fn score(&mut self, request: &Score) -> Result<Event, Failure> {
+        self.session.score(request)
+    }
+
+    /// Take one measurement of a bench.
+    pub(crate) fn measure(&mut self, measure: &Measure) -> Result<Measured, Failure> {
+        self.session.measure(measure)
+    }
+
+    /// Drop the tokens of all sequences; of one that answers, when it has ended.
+    pub(crate) fn clear_cache(&mut self) {
+        for sequence in &mut self.sequences {
+            if sequence.answer.is_some() {
+                sequence.clear_at_end = true;
+            } else {
+                sequence.clear(&mut self.session.engine);
+            }
+        }
+    }
+
+    /// Do what can be done now; `false` where nothing can be until something changes.
+    pub(crate) fn step(&mut self) -> bool {
+        let mut is_changed = false;
+        for place in 0..self.sequences.len() {
+            is_changed |= self.prepare(place);
+        }
+        let needs: Vec<Need> =
+            (0..).zip(&self.sequences).filter_map(|(place, sequence)| sequence.need(place)).collect();
+        if needs.is_empty() {
+            return is_changed;
+        }
+        for sequence in &mut self.sequences {
+            if let Some(answer) = &mut sequence.answer {
+                answer.keep_logits(&mut self.session.engine);
+            }
+        }
+        let parts = plan(&needs, self.session.engine.n_chunk());
+        self.decode(&parts);
+        true
+    }
+
+    /// End a request that was cancelled, or draw its next token; whether anything came of it.
+    fn prepare(&mut self, place: usize) -> bool {
+        let Sequence { tokens, answer, .. } = &mut self.sequences[place];
+        let Some(answer) = answer else { return false };
+        if CONTROL.is_cancelled(answer.request.id) {
+            self.end(place, Ok(Finish::Cancelled));
+            return true;
+        }
+        if matches!(answer.stage, Stage::Decode { .. }) {
+            return false;
+        }
+        match answer.draw(&mut self.session, tokens) {
+            Ok(Drawn::Waits) => return false,
+            Ok(Drawn::Again) => {}
+            Ok(Drawn::Next(tokens, kind)) => answer.stage = Stage::Decode { tokens, n_done: 0, kind },
+            Ok(Drawn::Ended(finish)) => self.end(place, Ok(finish)),
+            Err(reason) => self.end(place, Err(&reason)),
+        }
+        true
+    }
+
+    /// Decode one batch and keep the account of what each sequence holds, also when it was interrupted.
+    fn decode(&mut self, parts: &[Part]) {
+        self.batch.clear();
+        let mut ids = Vec::with_capacity(parts.len());
+        for part in parts {
+            ids.extend(self.sequences[part.sequence].fill(part.n_tokens, &mut self.batch));
+        }
+        CONTROL.begin_decode(&ids);
+        let started = Instant::now();
+        let decoded = self.session.engine.decode(&mut self.batch);
+        let spent = micros(started.elapsed());
+        CONTROL.end_decode();
+        let reason = match decoded {
+            Decoded::Full | Decoded::Failed(_) => reason(decoded),
+            Decoded::Done | Decoded::Aborted => String::new(),
+        };
+        let sizes: Vec<usize> = parts.iter().map(|part| part.n_tokens).collect();
+        let mut n_before = 0;
+        for (part, spent) in parts.iter().zip(share::split(spent, &sizes)) {
+            n_before += part.n_tokens;
+            let sequence = &mut self.sequences[part.sequence];
+            let is_prompt = sequence.account(decoded, part.n_tokens, spent, &mut self.session.engine);
+            match decoded {
+                Decoded::Done => sequence.proceed(part.n_tokens, n_before - 1, self.out),
+                Decoded::Aborted => self.end(part.sequence, Ok(Finish::Cancelled)),
+                Decoded::Full if !is_prompt => self.end(part.sequence, Ok(Finish::ContextFull)),
+                Decoded::Full | Decoded::Failed(_) => self.end(part.sequence, Err(&reason)),
+            }
+        }
+    }
+
+    /// End a request: the last events of it.
+    fn end(&mut self, place: usize, ended: Result<Finish, &str>) {
+        let sequence = &mut self.sequences[place];
+        let Some(mut answer) = sequence.answer.take() else { return };
+        let id = answer.request.id;
+        answer.stream.finish();
+        answer.stream.counters.n_past = sequence.tokens.len() as u32;
+        let event = match ended {
+            Ok(finish) => Event::Finished { id, finish, counters: answer.stream.counters },
+            Err(reason) => {
+                sequence.clear_at_end = true;
+                let hint = "try again; if it stays so, restart the session";
+                let failure = backend::fail(FailureKind::Decode, reason.to_owned(), hint);
+                Event::Failed(Failure { id: Some(id), ..failure })
+            }
+        };
+        if sequence.clear_at_end {
+            sequence.clear(&mut self.session.engine);
+        }
+        drop(answer);
+        self.release_bound();
+        // Before the last event: whoever reads it may send the next request.
+        CONTROL.end(id);
+        self.out.send(&event);
+    }
+
+    /// Lift the bound on memory where no answer needs it any more.
+    fn release_bound(&mut self) {
+        let has_grammar =
+            |sequence: &Sequence| sequence.answer.as_ref().is_some_and(|answer| answer.constraint.is_some());
+        if !self.sequences.iter().any(has_grammar) {
+            self.bounded = None;
+        }
+    }
+}
+
+impl Sequence {
+    fn clear(&mut self, engine: &mut Engine) {
+        engine.clear(self.number);
+        self.tokens.clear();
+        self.clear_at_end = false;
+    }
+
+    /// What it has to decode, if anything.
+    fn need(&self, sequence: usize) -> Option<Need> {
+        let answer = self.answer.as_ref()?;
+        let Stage::Decode { tokens, n_done, kind } = &answer.stage else { return None };
+        Some(Need { sequence, n_tokens: tokens.len() - n_done, is_drawn: *kind == Kind::Drawn, order: answer.order })
+    }
+
+    /// Put so many of its tokens into a batch; the request's id.
+    fn fill(&self, n_tokens: usize, batch: &mut Batch) -> Option<u64> {
+        let answer = self.answer.as_ref()?;
+        let Stage::Decode { tokens, n_done, .. } = &answer.stage else { return None };
+        for (position, token) in (self.tokens.len()..).zip(tokens.iter().skip(*n_done).take(n_tokens)) {
+            let is_last = position + 1 == self.tokens.len() + n_tokens;
+            batch.push(*token, position as u32, self.number, is_last);
+        }
+        Some(answer.request.id)
+    }
+
+    /// Take in what a decode call with so many of its tokens left and took; whether they were of a prompt.
+    fn account(&mut self, decoded: Decoded, n_tokens: usize, spent: u64, engine: &mut Engine) -> bool {
+        let Some(answer) = &mut self.answer else { return false };
+        let Stage::Decode { tokens, n_done, kind } = &answer.stage else { return false };
+        let is_prompt = *kind == Kind::Prompt;
+        let n_before = self.tokens.len();
+        if matches!(decoded, Decoded::Done | Decoded::Aborted) {
+            self.tokens.extend(tokens.iter().skip(*n_done).take(n_tokens));
+        }
+        if decoded == Decoded::Aborted {
+            let n_past = engine.resync_after_abort(self.number);
+            self.tokens.truncate(n_past);
+        }
+        let counters = &mut answer.stream.counters;
+        counters.decode_us += spent;
+        if is_prompt {
+            counters.prompt_us += spent;
+            counters.n_prompt += self.tokens.len().saturating_sub(n_before) as u32;
+        }
+        counters.n_past = self.tokens.len() as u32;
+        is_prompt
+    }
+
+    /// Go on after tokens were decoded, the last of them at this place of the batch.
+    fn proceed(&mut self, n_tokens: usize, last: usize, out: &Out) {
+        let Some(answer) = &mut self.answer else { return };
+        let Stage::Decode { tokens, n_done, kind } = &mut answer.stage else { return };
+        *n_done += n_tokens;
+        let is_prompt = *kind == Kind::Prompt;
+        if *n_done >= tokens.len() {
+            answer.stage = Stage::Draw(Logits::At(last));
+        }
+        if is_prompt {
+            out.send(&Event::Prompt { id: answer.request.id, n_done: self.tokens.len() as u32 });
+        }
+    }
+}
+
+/// The refusal of a request for which there is no sequence.
+pub(crate) fn busy() -> Failure {
+    backend::fail(FailureKind::Busy, "as many generations run as may".to_owned(), "wait for one, or cancel one")
+}
+
+fn reason(decoded: Decoded) -> String {
+    let reason = log::take_error().unwrap_or_else(|| format!("{decoded:?}"));
+    format!("llama.cpp failed while decoding: {reason}")
+}
