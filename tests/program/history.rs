@@ -74,7 +74,7 @@ fn every_kind_has_a_report_and_votes_have_standings() {
         let id = history.add(&record).unwrap();
         let ran = house.run(&["history", "--html", &id.to_string()]);
         let page = &ran.stdout;
-        assert!(page.starts_with("<!doctype html>") && !page.contains("<script"), "{kind:?}: {page}");
+        assert!(page.starts_with("<!DOCTYPE html>") && !page.contains("<script"), "{kind:?}: {page}");
         assert!(
             page.contains("&lt;script&gt;alert(1)") && page.contains("power, W (unknown): 40.0 to 290"),
             "{kind:?}: {page}"

@@ -22,7 +22,7 @@ fn a_race_tells_answers_and_figures_in_every_format() {
     }
     assert_eq!(document["lockstep"]["columns"][0]["probable"].as_array().unwrap().len(), 5);
     let page = with(&["--html", "--together"]).stdout;
-    assert!(page.starts_with("<!doctype html>") && page.contains("2 models at once") && !page.contains("<b>Ish"));
+    assert!(page.starts_with("<!DOCTYPE html>") && page.contains("2 models at once") && !page.contains("<b>Ish"));
     let text = with(&["--markdown"]).stdout;
     assert!(text.starts_with("# Race\n") && text.contains("| ishmael-4m |"), "{text}");
 }
