@@ -25,8 +25,8 @@ use super::powercap::Powercap;
 use super::pressure::Pressure;
 use super::temperatures::{self, Temperatures};
 use super::{Files, Root, Source, Tick, amdgpu, intel, label};
-use domain::event::Moment;
 use domain::machine::{Host, Sample};
+use domain::moment::Moment;
 
 /// Reads the machine. Blocks while it does: for a few milliseconds, and where a driver hangs for a
 /// tenth of a second.

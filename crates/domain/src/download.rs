@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::Moment;
 use crate::hub::{Failure, RemoteFile};
+use crate::moment::Moment;
 use crate::units::Bytes;
 
 /// Names a download for the program's life.

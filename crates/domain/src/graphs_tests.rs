@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::event::Moment;
 use crate::machine::{Domain, Power, Sample, Temperature};
+use crate::moment::Moment;
 use crate::settings::Settings;
 use crate::ui::Screen;
 use crate::units::{Celsius, Watts};

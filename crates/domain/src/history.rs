@@ -111,7 +111,7 @@ pub struct Held {
     /// When it began, after the program's start.
     pub begin: std::time::Duration,
     /// When it ended.
-    pub since: crate::event::Moment,
+    pub since: crate::moment::Moment,
     /// The draft that it was, if it was written down before.
     pub draft: Option<u64>,
 }

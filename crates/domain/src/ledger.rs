@@ -123,8 +123,8 @@ mod tests {
     use wire::{DeviceMemory, Ledger, Loaded};
 
     use super::*;
-    use crate::event::Moment;
     use crate::machine::{Gpu, Process, Sample};
+    use crate::moment::Moment;
     use crate::session::{SessionId, WorkerId};
     use crate::settings::{SessionSettings, Settings};
     use crate::state::State;

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::Moment;
 use crate::figure::{Figure, Grade};
 use crate::foreign::Foreign;
+use crate::moment::Moment;
 use crate::units::{Bytes, Celsius, Joules, Ratio, Watts};
 
 /// All readings of one tick.

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use wire::{Counters, Finish, Loaded, Role, Sampling};
 
 use crate::energy::{Bill, Report, Timer};
-use crate::event::Moment;
 use crate::figure::{Figure, Uncertain};
 use crate::form::Form;
 use crate::history::Draft;
 use crate::machine::Process;
 use crate::model::Model;
+use crate::moment::Moment;
 use crate::ring::Ring;
 use crate::settings::{self, SessionSettings};
 use crate::units::{Bytes, Joules};

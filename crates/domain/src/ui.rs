@@ -6,12 +6,12 @@
 use std::collections::{HashMap, VecDeque};
 
 use crate::editor::Editor;
-use crate::event::Moment;
 use crate::foreign::Choice;
 use crate::history::Entry as Recorded;
 use crate::house::{Grouping, Plan, Request};
 use crate::hub::{Repository, Search, Sort};
 use crate::model::Model;
+use crate::moment::Moment;
 use crate::plan::Refusal;
 use crate::race::diff::Diff;
 use crate::race::rating::Rating;

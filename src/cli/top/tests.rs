@@ -2,9 +2,9 @@ use std::time::Duration;
 
 use super::*;
 use domain::energy::{Baseline, Idle};
-use domain::event::Moment;
 use domain::foreign::Foreign;
 use domain::machine::{Core, Disk, Domain, Gpu, Host, Limits, Memory, Pressure, Process, Source, Temperature};
+use domain::moment::Moment;
 use domain::session::{Phase, Session, SessionId, Step, WorkerId};
 use domain::settings::SessionSettings;
 use domain::units::{Celsius, Joules, Watts};

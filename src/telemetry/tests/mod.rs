@@ -23,9 +23,9 @@ use super::driver::{Closed, Driver, Reading};
 use super::perf::{Event, Events};
 use super::sampler::Access;
 use super::{Files, Sampler};
-use domain::event::Moment;
 use domain::figure::Figure;
 use domain::machine::Sample;
+use domain::moment::Moment;
 
 /// Files by path; a path that ends in `/` is an empty folder. Beside them, what was read. Clones share both.
 #[derive(Clone, Default)]

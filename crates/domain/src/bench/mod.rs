@@ -13,10 +13,10 @@ use serde::{Deserialize, Serialize};
 use wire::{Device, DeviceKind};
 
 use crate::energy::{Bill, Step, Timer};
-use crate::event::Moment;
 use crate::figure::{Figure, Graded, UNKNOWN, Uncertain};
 use crate::history::Measured;
 use crate::model::Model;
+use crate::moment::Moment;
 use crate::session::WorkerId;
 use crate::settings::{self, Manners, SessionSettings};
 use crate::statistics::{self, Change, Summary};

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::event::Moment;
 use crate::machine::Sample;
+use crate::moment::Moment;
 
 /// Other processes may take this share of the cores.
 const MAX_OTHERS: f64 = 0.1;

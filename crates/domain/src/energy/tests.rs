@@ -3,9 +3,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::event::Moment;
 use crate::figure::{Figure, Grade, Uncertain};
 use crate::machine::{Core, Domain, Gpu, Power, Process, Sample, Source};
+use crate::moment::Moment;
 use crate::session::SessionId;
 use crate::settings::Energy;
 use crate::units::{Bytes, Joules, Ratio, Watts};

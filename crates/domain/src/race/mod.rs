@@ -17,10 +17,10 @@ use serde::Serialize;
 use wire::{Finish, Loaded};
 
 use crate::energy::Report;
-use crate::event::Moment;
 use crate::figure::{Figure, Graded};
 use crate::history::{Draft, Measured};
 use crate::model::Model;
+use crate::moment::Moment;
 use crate::session::{End, Figures, Phase, Session, SessionId, Step, Turn};
 use crate::settings::{self, SESSION_FIELDS, SessionSettings};
 use crate::state::Domain;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::{NOW, gb};
-use crate::event::Moment;
 use crate::figure::{Figure, Grade};
 use crate::machine::{Core, Disk, Domain, Gpu, Host, Memory, Power, Process, Sample, Source, Temperature};
+use crate::moment::Moment;
 use crate::units::{Bytes, Celsius, Ratio, Watts};
 
 /// One tick of a workstation; with a GPU and energy counters, or with nothing that measures power.

@@ -7,10 +7,11 @@ use std::time::Duration;
 use wire::{Counters, DeviceMemory, Finish, Ledger, Loaded, Role, Sampling};
 
 use crate::State;
-use crate::event::{Moment, StoreStatus};
+use crate::event::StoreStatus;
 use crate::figure::{Figure, Grade};
 use crate::machine::Process;
 use crate::model::{Format, Model, Status, Store};
+use crate::moment::Moment;
 use crate::session::{End, Figures, Phase, Plan, Session, SessionId, Step, Turn, WorkerId};
 use crate::settings::{SessionSettings, Settings};
 use crate::ui::Screen;

@@ -7,10 +7,10 @@ use wire::{Counters, Finish, Role};
 
 use super::{busy, figures, turn, with_models};
 use crate::editor::Editor;
-use crate::event::Moment;
 use crate::figure::Figure;
 use crate::history::Draft;
 use crate::model::Model;
+use crate::moment::Moment;
 use crate::quality::{CHUNK, Quality, QualityOrder};
 use crate::race::lockstep::{Parting, Step};
 use crate::race::rating::{Contender, Vote};

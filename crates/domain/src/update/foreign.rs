@@ -115,8 +115,9 @@ pub(super) fn signalled(state: &mut State, id: (u32, u64), kill: bool, result: R
 mod tests {
     use super::*;
     use crate::action::Action;
-    use crate::event::{Event, Moment};
+    use crate::event::Event;
     use crate::machine::{Process, Sample};
+    use crate::moment::Moment;
     use crate::settings::Settings;
     use crate::ui::Screen;
     use crate::update::update;

@@ -2,8 +2,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::editor::Edit;
-use crate::event::{Event, Moment};
+use crate::event::Event;
 use crate::hub::{FailureKind, Interrupted};
+use crate::moment::Moment;
 use crate::settings::Settings;
 use crate::update;
 

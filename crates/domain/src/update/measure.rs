@@ -77,8 +77,9 @@ mod tests {
 
     use super::*;
     use crate::action::Action;
-    use crate::event::{Event, Moment};
+    use crate::event::Event;
     use crate::machine::{Core, Sample};
+    use crate::moment::Moment;
     use crate::session::{Phase, SessionId, Step, WorkerId};
     use crate::settings::{SessionSettings, Settings};
     use crate::units::Bytes;

@@ -27,10 +27,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::effect::Effect;
-use crate::event::{Event, LibraryEvent, Moment};
+use crate::event::{Event, LibraryEvent};
 use crate::fleet_view;
 use crate::library_view;
 use crate::model::Model;
+use crate::moment::Moment;
 use crate::openness::Openness;
 use crate::state::{Library, State};
 use crate::ui::{Focus, Notice, Overlay, Screen};

@@ -6,8 +6,9 @@ use wire::{Channel, Counters, Event as Said, Failure, FailureKind, Finish, Piece
 use super::energy_tests::metered;
 use super::tests::{Program, loaded, sample};
 use crate::command::{Force, What};
-use crate::event::{HistoryEvent, Moment, WorkerEvent};
+use crate::event::{HistoryEvent, WorkerEvent};
 use crate::history::{Entry as HistoryEntry, Kind, Record};
+use crate::moment::Moment;
 use crate::race::rating::{Contender, Vote};
 use crate::race::{Entry, Order, RaceOrder, Stage, Winners};
 use crate::session::{Phase, WorkerId};

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::{list_sessions, sample};
 use crate::effect::Effect;
-use crate::event::Moment;
 use crate::model::{Format, Model, Status, Store};
+use crate::moment::Moment;
 use crate::session::{Figures, Phase, Session, Step, WorkerId};
 use crate::settings::SessionSettings;
 use crate::state::State;
