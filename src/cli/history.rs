@@ -146,7 +146,7 @@ fn answer(arguments: &History, now: i64, width: Option<usize>, out: &mut impl Wr
     }
     if let Some(id) = arguments.reveal {
         let Some(_) = found(&mut store, id)? else { return Ok(Exit::NotFound) };
-        let said = if store.reveal(id)? { "its names are told now" } else { "nothing was hidden" };
+        let said = if store.reveal(id)? { "its names are revealed" } else { "nothing was hidden" };
         writeln!(io::stderr(), "record {id}: {said}")?;
         return Ok(Exit::Done);
     }
@@ -198,7 +198,7 @@ fn standings(votes: &[Vote], json: bool, width: Option<usize>, out: &mut impl Wr
         let document = serde_json::json!({ "schema": "taffrail/standings/1", "votes": votes.len(), "models": ratings });
         crate::json::write(out, &document)?;
     } else if ratings.is_empty() {
-        writeln!(out, "nobody has voted yet: `v` on the Race screen does")?;
+        writeln!(out, "there are no votes yet: `v` on the Race screen does")?;
     } else {
         let rows: Vec<_> = ratings
             .iter()

@@ -330,8 +330,8 @@ mod tests {
           type  tensors  parameters     size
           F32        20      20.6 k  82.6 kB
 
-        Memory, estimated: KV cache, and with weights, compute buffers and the program in all
-          context  KV f16   in all  KV q8_0   in all  KV q4_0   in all
+        Memory, estimated: KV cache, and with weights, compute buffers and the program
+          context  KV f16    total  KV q8_0    total  KV q4_0    total
           4096     524 kB  16.7 MB   557 kB  16.7 MB   295 kB  16.5 MB
           8192     1.0 MB  21.4 MB   1.1 MB  21.5 MB   590 kB  20.9 MB
           16384    2.1 MB  30.8 MB   2.2 MB  31.0 MB   1.2 MB  29.9 MB

@@ -96,7 +96,7 @@ pub enum Command {
     Run(Box<run::Run>),
     /// Ask models the prompts of a suite, and tell which pass
     Suite(Box<suite::Ask>),
-    /// Pick the most frugal model that passes enough of a suite
+    /// Pick the model with the lowest cost that passes enough of a suite
     Pick(Box<suite::Pick>),
     /// Measure prompt and generation speed, and compare with earlier measurements
     Bench(Box<bench::Bench>),

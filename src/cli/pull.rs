@@ -169,7 +169,7 @@ async fn transfer(order: Order, app: &mut App) -> Result<String, End> {
                     Err(End::Interrupted) => {
                         let _ = writeln!(
                             io::stderr(),
-                            "paused with {} of {}; the same command goes on from there",
+                            "paused with {} of {}; the same command resumes it",
                             download.done,
                             download.order.size()
                         );

@@ -146,7 +146,7 @@ async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut App) -> Resul
     let Some(race) = app.state().domain.race.as_ref() else { return Ok(Exit::Failed) };
     if race.hides_names() {
         let hint = "`taffrail history kind:race` lists it, and --reveal NUMBER tells the names";
-        let _ = writeln!(io::stderr(), "the names stay hidden: nobody voted\n  hint: {hint}");
+        let _ = writeln!(io::stderr(), "the names stay hidden: there was no vote\n  hint: {hint}");
     }
     let parting = race.parting(&app.state().domain).filter(|_| arguments.lockstep);
     let written = print(arguments, race, parting.as_ref(), has_asked);

@@ -214,7 +214,7 @@ fn types(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
 
 fn memory(out: &mut impl Write, table: &Table) -> io::Result<()> {
     let free = table.free().map_or_else(String::new, |free| format!("; free: {free}"));
-    writeln!(out, "\nMemory, estimated: KV cache, and with weights, compute buffers and the program in all{free}")?;
+    writeln!(out, "\nMemory, estimated: KV cache, and with weights, compute buffers and the program{free}")?;
     let rows: Vec<_> = table
         .rows
         .iter()
@@ -229,11 +229,11 @@ fn memory(out: &mut impl Write, table: &Table) -> io::Result<()> {
     let columns = [
         text("  context"),
         figure("KV f16"),
-        figure("in all"),
+        figure("total"),
         figure("KV q8_0"),
-        figure("in all"),
+        figure("total"),
         figure("KV q4_0"),
-        figure("in all"),
+        figure("total"),
     ];
     table::write(out, &columns, &rows, None)?;
     if !table.rooms.is_empty() {

@@ -94,7 +94,7 @@ pub fn run(arguments: &Undo, out: &mut impl Write) -> io::Result<Exit> {
         crate::json::write(out, &document)?;
     } else if arguments.list {
         if can.is_empty() {
-            writeln!(out, "There is nothing to take back.")?;
+            writeln!(out, "There is nothing to undo.")?;
         }
         for record in can.iter().rev() {
             let title = gguf::clean(&record.title, 60);

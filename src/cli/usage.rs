@@ -90,7 +90,7 @@ fn shares(
 }
 
 fn tidy(out: &mut impl Write, survey: &Survey) -> io::Result<()> {
-    writeln!(out, "\nCould be tidied up")?;
+    writeln!(out, "\nCan be cleaned up")?;
     if survey.tidy.is_empty() {
         writeln!(out, "  nothing")?;
     }

@@ -27,7 +27,7 @@ use Part::{Heading, Keys, Term, Text};
 const FLEET: &[Part] = &[
     Heading("Fleet: what is running, and what does it cost?"),
     Text(
-        "A row for each session: one model in one worker process. Beside or below it the chosen session; under the table throughput, memory, power and heat over the same time. The last row is taffrail itself; below it stand the models that other programs run, where there are any.",
+        "A row for each session: one model in one worker process. To the right or below, the selected session; under the table throughput, memory, power and heat over the same time. The last row is taffrail itself; below it stand the models that other programs run, where there are any.",
     ),
     Term("State", "○ ready  ◔ reads the prompt  ● thinks or answers  ◐ loads  ◌ waits or stops  ✕ failed"),
     Term("Context", "tokens in the context, of those that it holds"),
@@ -86,20 +86,20 @@ const HUB: &[Part] = &[
     Term("Needs", "memory, estimated from the size of the files: ● is free  ✕ is not  · memory is not known"),
     Term("Gated", "its owner asks for consent on the hub's page first, and then for a token"),
     Term("Parts", "files of a split model; they are fetched together"),
-    Term("State", "◌ waits  ◔ asks or verifies  ↓ comes in  ‖ paused  ✕ failed  ✓ is here"),
+    Term("State", "◌ queued  ◔ contacting Hub or verifying  ↓ downloading  ‖ paused  ✕ failed  ✓ downloaded"),
     Text(
-        "A download that is paused, or cut off by whatever happens, goes on from where it was, also after a restart; to cancel throws away what came.",
+        "A download that was paused or interrupted resumes where it stopped, also after a restart; cancelling discards the partial file.",
     ),
 ];
 
 const USAGE: &[Part] = &[
     Heading("Disk use: what takes the space, and what could go?"),
     Text(
-        "The picture shows models, families or stores by the space that they take; a file that several share counts once. The list begins with what could be tidied up. Enter on a row shows what would be done, and asks.",
+        "The picture shows models, families or stores by the space that they take; a file that several share counts once. The list begins with what can be cleaned up. Enter on a row shows what would be done, and asks.",
     ),
     Term("orphan files", "content that no model of its store refers to"),
     Term("partial", "a download that was broken off more than a day ago"),
-    Term("old revision", "a revision that no branch or tag names any more, beside one that is named"),
+    Term("old revision", "a revision that no branch or tag names any more, where another one is named"),
     Term("duplicate", "a file whose content lies elsewhere too: the two can share it"),
     Term("unused", "models that nothing has read for thirty days, as far as the file system tells"),
     Term("trash", "what was deleted; it takes its space until the trash is emptied"),
@@ -134,13 +134,13 @@ const RACE: &[Part] = &[
     ),
     Term("first", "least time to the first token, reading the prompt included"),
     Term("fastest", "most generated tokens per second"),
-    Term("most frugal", "least energy for the whole answer; only where it is known of every column"),
+    Term("lowest energy", "least energy for the whole answer; only where it is known of every column"),
     Term("shortest", "fewest tokens, reasoning included"),
     Term("mem", "weights, context and compute buffers as llama.cpp took them"),
     Term("gen J/tok", "energy of generation per generated token; J is the whole answer's, reading the prompt included"),
     Term(
         "heat",
-        "the prompt read by the chosen column and, as the reference, the other one: how much each of its tokens costs the chosen one more (Kullback and Leibler's divergence), and where they find different tokens likeliest. Once more, and the chosen column's answer is weighed behind the prompt. Both must have the same vocabulary; `taffrail quality` does it for files",
+        "the prompt read by the chosen column and, as the reference, the other one: how much each of its tokens costs the chosen one more (Kullback and Leibler's divergence), and where they find different tokens likeliest. Once more, and the selected column's answer is scored after the prompt. Both must have the same vocabulary; `taffrail quality` does it for files",
     ),
     Term("blind", "columns are shuffled, names and figures hidden until the vote"),
     Term(
@@ -158,7 +158,7 @@ const MACHINE: &[Part] = &[
     Term("Age", "how old the reading was when the sample was taken"),
     Term(
         "Power goes to",
-        "sessions: by their work, idle power included while one answers; foreign: other programs; standby: what loaded models need above an empty machine; idle: the rest without work; unattributed: what nobody can be shown to have used",
+        "sessions: by their work, idle power included while one answers; other: other programs; standby: what loaded models need above an empty machine; idle: the rest without work; unattributed: what nobody can be shown to have used",
     ),
     Term("Idle", "the lowest mean of 30 s without an answer, with a model loaded and without; or as calibrated"),
 ];
@@ -174,7 +174,7 @@ const TOP: &[Part] = &[
 const GRAPHS: &[Part] = &[
     Heading("Graphs"),
     Text(
-        "What is older than twelve minutes is kept as least, mean and most of twelve ticks, and after hours of 144. A frozen graph stands while sampling goes on. The axis gives way only when a peak has been out of the window for as long as it spans.",
+        "What is older than twelve minutes is kept as least, mean and most of twelve ticks, and after hours of 144. A paused graph stays as it is while sampling continues. The axis shrinks only when a peak has been out of the window for as long as it spans.",
     ),
     Term("rest", "what belongs to no session: other programs, and sessions that have ended"),
     Term("heat", "the hottest sensor; split, each sensor by itself"),

@@ -456,7 +456,7 @@ fn nothing_runs_beside_other_programs() {
         let text = text_of(&draw(&state, columns, rows));
         let at = |wanted: &str| text.lines().position(|line| line.contains(wanted)).expect(wanted);
         assert_eq!(at("Nothing runs yet."), at("taffrail itself") + 1, "{text}");
-        assert!(at("foreign") > at("Nothing runs yet."), "{text}");
+        assert!(at("other processes") > at("Nothing runs yet."), "{text}");
     }
 }
 
@@ -465,7 +465,7 @@ fn what_top_has_no_room_for_is_reached_by_keys() {
     let mut state = fixture::scene("top-sessions").unwrap();
     let first = text_of(&draw(&state, 80, 24));
     // How many of them show stands there.
-    assert!(first.contains("Session  2/5") && first.contains("foreign 1/3"), "{first}");
+    assert!(first.contains("Session  2/5") && first.contains("other processes 1/3"), "{first}");
     assert!(!first.contains("mistral-7b             ") && !first.contains("llama-server"), "{first}");
     let mut seen = String::new();
     for _ in 0..8 {

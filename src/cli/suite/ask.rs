@@ -183,7 +183,7 @@ async fn wait(app: &mut App, session: SessionId, is_so: impl Fn(&Session) -> boo
         tokio::select! {
             event = app.next() => app.handle(event),
             _ = tokio::signal::ctrl_c() => {
-                return Err(Failure(Exit::Interrupted, "interrupted; the same command goes on from here".to_owned()));
+                return Err(Failure(Exit::Interrupted, "interrupted; the same command continues from here".to_owned()));
             }
         }
     }

@@ -383,7 +383,7 @@ impl Results {
             )?,
             _ if tallies.iter().all(|tally| tally.cost(by).is_none()) => writeln!(
                 out,
-                "\nno sensor told the energy, so none can be picked by it\n  hint: --by time or --by memory"
+                "\nno sensor reported energy, so none can be picked by it\n  hint: --by time or --by memory"
             )?,
             _ => writeln!(out, "\nnone passes {wanted:.0} % at a cost that is known")?,
         }

@@ -112,13 +112,13 @@ fn phase<'a>(canvas: &Canvas<'_>, download: &'a Download) -> Spans<'a> {
     let (glyph, meaning, text) = match &download.phase {
         Phase::Queued => ("◌", Meaning::Muted, "queued"),
         Phase::Preparing(what) => ("◔", Meaning::Accent, what.as_str()),
-        Phase::Running => ("↓", Meaning::Accent, "comes in"),
+        Phase::Running => ("↓", Meaning::Accent, "downloading"),
         Phase::Waiting(what) => ("◌", Meaning::Warn, what.as_str()),
-        Phase::Pausing => ("◌", Meaning::Muted, "pauses"),
+        Phase::Pausing => ("◌", Meaning::Muted, "pausing"),
         Phase::Paused => ("‖", Meaning::Muted, "paused"),
-        Phase::Cancelling => ("◌", Meaning::Muted, "is cancelled"),
+        Phase::Cancelling => ("◌", Meaning::Muted, "cancelling"),
         Phase::Failed(failure) => ("✕", Meaning::Bad, failure.reason.as_str()),
-        Phase::Done => ("✓", Meaning::Good, "is here"),
+        Phase::Done => ("✓", Meaning::Good, "downloaded"),
     };
     vec![canvas.span(meaning, glyph), canvas.span(Meaning::Text, format!(" {text}"))]
 }

@@ -57,7 +57,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &
     if tally.seconds > 0.0 {
         let owners = [
             ("sessions", tally.sessions),
-            ("foreign", tally.foreign),
+            ("other", tally.foreign),
             ("standby", tally.standby),
             ("idle", tally.idle),
             (if airy { "unattributed" } else { "rest" }, tally.unattributed),

@@ -199,7 +199,7 @@ pub(crate) fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, sessio
     rows.heading("Session");
     let since = state.domain.now.uptime.saturating_sub(session.since.uptime);
     rows.text("in this state", span(since));
-    rows.text("generated", format!("{} tok in all", tokens(session.n_generated)));
+    rows.text("generated", format!("{} tok total", tokens(session.n_generated)));
     if let Some(loaded) = &session.loaded {
         rows.text("loaded in", micros(loaded.load_us));
         rows.text("layers on GPUs", format!("{} of {}", loaded.n_gpu_layers, loaded.n_layers));

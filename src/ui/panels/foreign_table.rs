@@ -49,7 +49,11 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     canvas.horizontal(rule.x, rule.y, rule.width, Meaning::Border);
     let rows = &state.ui.fleet.foreign.rows;
     let shown = usize::from(rest.height.saturating_sub(1));
-    let text = if shown < rows.len() { format!(" foreign {shown}/{} ", rows.len()) } else { " foreign ".to_owned() };
+    let text = if shown < rows.len() {
+        format!(" other processes {shown}/{} ", rows.len())
+    } else {
+        " other processes ".to_owned()
+    };
     canvas.say(rule.x + 2, rule.y, rule.width.saturating_sub(2), &text, Meaning::Muted);
     let chosen = state.chosen_foreign().map(Foreign::id);
     let chosen = rows.iter().position(|id| Some(*id) == chosen);
@@ -106,7 +110,7 @@ pub(crate) fn card(canvas: &mut Canvas<'_>, area: Rect, state: &State, foreign: 
     let process = &foreign.process;
     let power = state.domain.attribution.foreign_power(process);
     let mapped = if foreign.closed {
-        "— the files of another user's process are not told".to_owned()
+        "— the files of another user's process are not readable".to_owned()
     } else {
         format!("{}, {} of it in memory", foreign.mapped, foreign.weights_in_memory())
     };

@@ -202,7 +202,7 @@ fn legend(canvas: &mut Canvas<'_>, area: Rect, state: &State, graph: &Graph) {
     if let Some(ticks) = view.frozen {
         right.push(canvas.span(Meaning::Warn, format!("  ❚❚ frozen {} ago", time(ticks))));
         let key = canvas.key(canvas.context, "freeze");
-        right.push(canvas.span(Meaning::Muted, format!(" · {key} goes on")));
+        right.push(canvas.span(Meaning::Muted, format!(" · {key} resumes")));
     }
     let room = area.width.saturating_sub(spans_width(&right) as u16);
     let mut spans: Spans<'_> = Vec::new();

@@ -35,7 +35,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> usize 
         Stage::Done => String::new(),
         Stage::Reference | Stage::Model => {
             let of = quality.n_chunks.map_or_else(String::new, |count| format!(" of {count}"));
-            format!("Part {}{of} is weighed.", quality.chunk + 1)
+            format!("Part {}{of} is scored.", quality.chunk + 1)
         }
     };
     let mut rest = area;

@@ -33,8 +33,8 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
             offer(state.ui.race.entries.len() > 1, "race-marked", "race");
             offer(session.is_some(), "stop", "stop");
             offer(state.chosen_foreign().is_some(), "stop", "ask it to end");
-            offer(session.is_some(), "next-tab", "next face");
-            offer(has_thought && state.ui.fleet.tab == Tab::Conversation, "fold", "thoughts");
+            offer(session.is_some(), "next-tab", "next tab");
+            offer(has_thought && state.ui.fleet.tab == Tab::Conversation, "fold", "reasoning");
             offer(has_answer && !is_busy, "copy", "copy");
             let n_rows = state.domain.sessions.len() + state.ui.fleet.foreign.rows.len();
             offer(n_rows > 1, "sort", "sort");
@@ -50,8 +50,8 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
             offer(!is_busy, "back", if is_race { "to the columns" } else { "to the table" });
             offer(true, "newline", "new line");
             offer(!is_race, "scroll-up", "scroll");
-            offer(!is_race, "next-tab", "next face");
-            offer(!is_race, "fold", "thoughts");
+            offer(!is_race, "next-tab", "next tab");
+            offer(!is_race, "fold", "reasoning");
         }
         Context::Library => {
             let can_start = state.chosen_model().is_some_and(|model| model.is_runnable());
@@ -79,7 +79,7 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
                 !hub.results.is_empty(),
                 "choose",
                 match (hub.in_downloads, hub.open) {
-                    (true, _) if is_still => "go on",
+                    (true, _) if is_still => "resume",
                     (true, _) => "show",
                     (false, Some(_)) => "fetch",
                     (false, None) => "open",
@@ -87,7 +87,7 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
             );
             offer(download.is_some(), "focus", if hub.in_downloads { "list" } else { "downloads" });
             let is_over = download.is_some_and(|download| download.phase == Stage::Done);
-            offer(download.is_some() && !is_over, "pause", if is_still { "go on" } else { "pause" });
+            offer(download.is_some() && !is_over, "pause", if is_still { "resume" } else { "pause" });
             offer(download.is_some(), "cancel-download", if is_over { "off the list" } else { "cancel" });
             offer(!hub.results.is_empty(), "sort", "sort");
             offer(true, "back", if hub.open.is_some() { "back" } else { "to the models" });
@@ -99,7 +99,7 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
             offer(
                 state.domain.house.n_rows(state.ui.usage.grouping) > 0,
                 "choose",
-                if is_tidy { "tidy up" } else { "delete" },
+                if is_tidy { "clean up" } else { "delete" },
             );
             offer(can_undo, "take-back", "undo");
             offer(true, "group", "group by");
@@ -204,7 +204,7 @@ fn of_race(state: &State, offer: &mut impl FnMut(bool, &'static str, &'static st
     let is_over = state.domain.race.is_some() && !runs;
     let has_columns = !races.entries.is_empty();
     let is_held = state.domain.race.as_ref().is_some_and(|race| race.pace == race::Pace::Held && race.is_running());
-    offer(is_held, "go-on", "go on");
+    offer(is_held, "go-on", "continue");
     offer(runs, "back", "cancel");
     offer(is_over && state.domain.race.as_ref().is_some_and(|race| race.vote.is_none()), "vote", "vote");
     offer(state.domain.race.is_some(), "diff", if races.face == race::Face::Diff { "answers" } else { "diff" });
@@ -222,11 +222,11 @@ fn of_race(state: &State, offer: &mut impl FnMut(bool, &'static str, &'static st
     offer(is_over, "export-race", "export");
     offer(!runs, "order", races.order.words());
     offer(!runs, "blind", if races.blind { "not blind" } else { "blind" });
-    offer(state.domain.race.is_some(), "fold", "thoughts");
-    offer(!state.domain.votes.is_empty(), "ratings", "standings");
+    offer(state.domain.race.is_some(), "fold", "reasoning");
+    offer(!state.domain.votes.is_empty(), "ratings", "leaderboard");
     offer(has_columns && !runs, "new", "twin");
     offer(has_columns && !runs, "configure", "settings");
-    offer(has_columns && !runs, "stop", "take off");
+    offer(has_columns && !runs, "stop", "remove");
     offer(!has_columns, "library", "models");
 }
 

@@ -100,7 +100,7 @@ fn row<'a>(
     let parts =
         if quant.is_whole() { quant.n_parts.to_string() } else { format!("{}/{}", quant.files.len(), quant.n_parts) };
     let note = match () {
-        () if is_here => one(Meaning::Good, "✓ is here".to_owned()),
+        () if is_here => one(Meaning::Good, "✓ downloaded".to_owned()),
         () if quant.is_lone() => one(Meaning::Muted, "named as a part, no other is there".to_owned()),
         () if !quant.is_whole() => one(Meaning::Bad, "parts missing".to_owned()),
         () if quant.role != FileRole::Model => one(Meaning::Muted, quant.role.name().to_owned()),

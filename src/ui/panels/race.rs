@@ -213,7 +213,7 @@ pub(crate) fn strip(canvas: &mut Canvas<'_>, area: Rect, race: &Race) {
     let parts = [
         ("first ", list(&winners.first)),
         ("fastest ", list(&winners.fastest)),
-        ("most frugal ", list(&winners.most_frugal)),
+        ("lowest energy ", list(&winners.most_frugal)),
         ("shortest ", list(&winners.shortest)),
     ];
     let mut line: Spans<'_> = Vec::new();
@@ -345,7 +345,7 @@ pub(crate) fn parting(canvas: &mut Canvas<'_>, area: Rect, race: &Race, parting:
         style,
     );
     // After other words they can't meet again, so that there is one parting.
-    let alone = if race.is_running() && race.pace == Pace::Free { " From here each goes on for itself." } else { "" };
+    let alone = if race.is_running() && race.pace == Pace::Free { " From here each continues on its own." } else { "" };
     let said = lockstep::said(parting) + alone;
     let rest = below(area, rows);
     let muted = canvas.style(Meaning::Muted);

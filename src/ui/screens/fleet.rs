@@ -84,7 +84,7 @@ fn filter(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> Rect {
     let n_foreign = state.domain.machine.sample.as_ref().map_or(0, |sample| sample.foreign.len());
     let foreign = match n_foreign {
         0 => String::new(),
-        _ => format!(", {} of {n_foreign} foreign", fleet.foreign.rows.len()),
+        _ => format!(", {} of {n_foreign} other processes", fleet.foreign.rows.len()),
     };
     let count = format!("{} of {} sessions{foreign} ", fleet.rows.len(), state.domain.sessions.len());
     super::library::filter_row(canvas, line, &fleet.filter, fleet.filtering, &count);

@@ -93,7 +93,7 @@ fn summary(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     if library.scanning {
         right.push(canvas.span(Meaning::Accent, "◌ looking through the stores "));
     } else if let Some(took) = library.took {
-        right.push(canvas.span(Meaning::Muted, format!("looked through in {} ", span(took))));
+        right.push(canvas.span(Meaning::Muted, format!("scanned in {} ", span(took))));
     }
     let mut left: Spans<'_> = Vec::new();
     let size: domain::units::Bytes = library.models.iter().map(|model| model.size).sum();

@@ -117,7 +117,7 @@ fn tiles(canvas: &mut Canvas<'_>, area: Rect, state: &State, survey: &Survey) {
 }
 
 const TIDY: [Column; 3] = [
-    Column { head: "Could be tidied up", width: 20, align: Align::Grow(22), rank: 0 },
+    Column { head: "Can be cleaned up", width: 20, align: Align::Grow(22), rank: 0 },
     Column { head: "Frees", width: 8, align: Align::Right, rank: 0 },
     Column { head: "", width: 14, align: Align::Grow(64), rank: 1 },
 ];
@@ -141,7 +141,7 @@ fn lists(canvas: &mut Canvas<'_>, area: Rect, state: &State, survey: &Survey, vi
     let gap = u16::from(area.height >= 12);
     let (above, rest) = split_rows(area, (n_tidy.max(1) as u16 + 1 + gap).min(area.height / 2));
     if n_tidy == 0 {
-        canvas.say(above.x + 2, above.y, above.width.saturating_sub(2), "Nothing could be tidied up", Meaning::Heading);
+        canvas.say(above.x + 2, above.y, above.width.saturating_sub(2), "Nothing to clean up", Meaning::Heading);
     } else {
         let chosen = Some(state.ui.usage.chosen).filter(|chosen| *chosen < n_tidy);
         let mut offset = 0;

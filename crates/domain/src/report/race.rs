@@ -151,14 +151,14 @@ pub(crate) fn strip(body: &Value) -> Vec<(&'static str, String)> {
             (0, Some(reason)) if key == "most_frugal" => format!("— ({reason})"),
             (0, _) => "—".to_owned(),
             (n, _) if n > 1 && key == "most_frugal" => {
-                format!("{}, as far as the meters tell", tie(&names, n_finished))
+                format!("{}, as far as the meters can tell", tie(&names, n_finished))
             }
             (n, _) if n > 1 && n == n_finished => "all alike".to_owned(),
             _ => names.join(" and "),
         };
         (word, said)
     };
-    [("first", "first"), ("fastest", "fastest"), ("most frugal", "most_frugal"), ("shortest", "shortest")]
+    [("first", "first"), ("fastest", "fastest"), ("lowest energy", "most_frugal"), ("shortest", "shortest")]
         .map(row)
         .into()
 }

@@ -193,7 +193,7 @@ pub(super) fn heard(state: &mut State, event: HistoryEvent) -> Vec<Effect> {
             race::rate(state);
         }
         HistoryEvent::Revealed(id) => {
-            notify(state, format!("the names of race {id} are told now"), false);
+            notify(state, format!("the names of race {id} are revealed"), false);
             return ask(state);
         }
         HistoryEvent::Forgotten { id, vote } => {

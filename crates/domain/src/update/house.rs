@@ -45,7 +45,7 @@ pub(super) fn delete(state: &mut State) -> Vec<Effect> {
         return Vec::new();
     }
     if matches!(request, Request::Dedupe { read: true, .. }) {
-        notify(state, "comparing what looks alike, at the speed of the disk; a question follows", false);
+        notify(state, "comparing likely duplicates, at the speed of the disk; a question follows", false);
     }
     vec![Effect::House(Chore::Plan(request))]
 }

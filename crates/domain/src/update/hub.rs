@@ -358,7 +358,7 @@ pub(super) fn ask_cancel(state: &mut State) -> Vec<Effect> {
         remove(state, id);
         return Vec::new();
     }
-    let question = format!("Cancel {} and throw away the {} that came?", download.order.name(), download.done);
+    let question = format!("Cancel {} and discard the {} downloaded so far?", download.order.name(), download.done);
     state.ui.overlay = Some(Overlay::Confirm { question, then: Box::new(What::CancelDownload(id).into()) });
     Vec::new()
 }
@@ -396,7 +396,7 @@ pub(super) fn download(state: &mut State, id: DownloadId, event: DownloadEvent) 
     let mut effects = Vec::new();
     match event {
         DownloadEvent::Done { .. } => {
-            notify(state, format!("{name} is here"), false);
+            notify(state, format!("{name} is downloaded"), false);
             effects.push(Effect::Scan);
         }
         DownloadEvent::Failed(failure) => notify(state, format!("{name}: {failure}"), true),

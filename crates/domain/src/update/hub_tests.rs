@@ -133,7 +133,7 @@ fn as_many_run_as_may_and_the_next_begins_when_one_is_over() {
     program.news(first, DownloadEvent::Progress(Bytes(10)));
     let effects = program.news(first, DownloadEvent::Done { path: String::new() });
     assert_eq!(effects, [Effect::Scan, Effect::Download { id: third, order: an_order("C") }]);
-    assert!(program.state.ui.notices.back().unwrap().text.contains("a/b:A is here"));
+    assert!(program.state.ui.notices.back().unwrap().text.contains("a/b:A is downloaded"));
     let failure = Failure { reason: "no".into(), hint: Some("do".into()), kind: FailureKind::Failed };
     program.news(second, DownloadEvent::Failed(failure));
     assert!(program.state.ui.notices.back().unwrap().is_error);

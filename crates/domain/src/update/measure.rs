@@ -39,7 +39,7 @@ pub(super) fn measured(state: &mut State, result: Result<Bandwidth, String>) {
     state.domain.machine.measuring = false;
     match result {
         Ok(bandwidth) => {
-            notify(state, format!("the memory gives {bandwidth}"), false);
+            notify(state, format!("memory bandwidth: {bandwidth}"), false);
             state.domain.machine.bandwidth = Some(bandwidth);
         }
         Err(reason) => notify(state, format!("the memory can't be measured: {reason}"), true),
@@ -113,7 +113,7 @@ mod tests {
         assert!(measure(&mut state).is_empty(), "one at a time");
         let found = Bandwidth { bytes_per_second: 2.13e10, threads: 2, unix: 1, processor: "p".to_owned() };
         update(&mut state, at(2), Event::Bandwidth(Ok(found)));
-        assert_eq!(state.ui.notices.back().unwrap().text, "the memory gives 21.3 GB/s with 2 threads");
+        assert_eq!(state.ui.notices.back().unwrap().text, "memory bandwidth: 21.3 GB/s with 2 threads");
         assert_eq!(measure(&mut state), [wanted]);
         update(&mut state, at(3), Event::Bandwidth(Err("no thread".to_owned())));
         assert!(state.domain.machine.bandwidth.is_some() && !state.domain.machine.measuring);

@@ -45,7 +45,7 @@ fn weigh(state: &mut State) -> Vec<Effect> {
         _ if state.domain.race.as_ref().is_some_and(|race| race.hides_names()) => {
             "vote first: the names are hidden".to_owned()
         }
-        _ if text.is_empty() => "write a prompt first: its text is weighed".to_owned(),
+        _ if text.is_empty() => "write a prompt first: its text is scored".to_owned(),
         (Some(model), Some(reference)) if races.chosen != races.other => {
             if same_vocabulary(&model.model, &reference.model) {
                 return show(state, &model, &reference, text);

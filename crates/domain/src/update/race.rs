@@ -175,7 +175,7 @@ fn change(state: &mut State) {
 fn put_away(state: &mut State) -> Option<Box<Race>> {
     let race = state.domain.race.take();
     if race.as_ref().is_some_and(|race| race.hides_names()) && state.domain.settings.history.keep {
-        notify(state, "nobody voted on the blind race: the history can still tell its names", false);
+        notify(state, "there was no vote on the blind race: the history can still reveal its names", false);
     }
     race
 }

@@ -543,7 +543,7 @@ fn a_blind_race_that_goes_away_without_a_vote_can_be_revealed() {
     program.act(Action::Back);
     assert!(program.state.domain.race.is_some(), "nor does Esc");
     program.act(Action::Stop);
-    assert!(program.state.ui.notices.back().unwrap().text.contains("the history can still tell"));
+    assert!(program.state.ui.notices.back().unwrap().text.contains("the history can still reveal"));
     program.act(Action::History);
     assert!(program.act(Action::Reveal).is_empty());
     assert!(program.state.ui.overlay.is_none(), "nothing is hidden in an empty list");
