@@ -189,8 +189,9 @@ impl Lab {
 
     /// Prompt and generation in runs of their own: one kind of work has one power.
     fn bench(&self, name: &str, is_calibrated: bool) {
-        for (pp, tg) in [("2048", "0"), ("0", "512")] {
-            let arguments = ["bench", self.path(), "--pp", pp, "--tg", tg, "-r", "12", "--keep-tainted", "--json"];
+        // Repetitions of some seconds: the truth is known in steps of a twentieth, and each has two ends.
+        for (pp, tg) in [("8192", "0"), ("0", "2048")] {
+            let arguments = ["bench", self.path(), "--pp", pp, "--tg", tg, "-r", "4", "--keep-tainted", "--json"];
             let (document, truth) = self.on(Machine::default(), is_calibrated, &arguments);
             let row = &document["rows"][0];
             let rate = row["tokens_per_second"].as_f64().unwrap();
