@@ -366,7 +366,7 @@ impl App {
                 self.beside(judge, |_| Event::Library(LibraryEvent::Judged { generation, cards: none }));
             }
             Effect::Search { generation, text, sort } => {
-                self.hub.search(&self.state.domain.settings, generation, text, sort)
+                self.hub.search(&self.state.domain.settings, generation, text, sort);
             }
             Effect::Files { repository, revision } => self.hub.files(&self.state.domain.settings, repository, revision),
             Effect::Download { id, order } => self.hub.download(&self.state.domain.settings, id, order),
