@@ -105,7 +105,7 @@ fn the_library_names_a_blob_wherever_it_lies() {
     other.files = vec![file("/m/a.gguf")];
     let models = [model, other];
     for (path, name) in [
-        (format!("/root/.ollama/models/blobs/{BLOB}"), Some("llama3.2:3b")),
+        (format!("/var/lib/ollama/models/blobs/{BLOB}"), Some("llama3.2:3b")),
         ("/m/a.gguf".to_owned(), Some("a")),
         ("/elsewhere/a.gguf".to_owned(), None),
         (BLOB.replace("dde5", "0000"), None),
