@@ -7,17 +7,18 @@ use std::time::Duration;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
-use domain::editor::Edit;
+use domain::Event;
 use domain::event::LibraryEvent;
 use domain::model::Model;
 use domain::moment::Moment;
-use domain::testing as fixture;
-use domain::ui::Screen;
-use domain::{Action, Event, State, update};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use taffrail::ui::Screen;
+use taffrail::ui::editor::Edit;
+use taffrail::ui::testing as fixture;
+use taffrail::ui::{Action, State, update};
 use taffrail::ui::{Keymap, Theme, ViewState, view};
 
 type Group<'a> = BenchmarkGroup<'a, WallTime>;
@@ -97,7 +98,7 @@ fn library_of_many(group: &mut Group<'_>, state: &State, theme: &Theme, keys: &K
     let mut view_state = ViewState::default();
     let mut buffer = Buffer::empty(area);
     let mut act = |state: &mut State, action: Action| {
-        update(state, Moment::default(), Event::Action(action));
+        update(state, Moment::default(), taffrail::ui::Event::Action(action));
         buffer.reset();
         view(black_box(state), &mut view_state, theme, keys, area, &mut buffer)
     };
@@ -108,7 +109,7 @@ fn library_of_many(group: &mut Group<'_>, state: &State, theme: &Theme, keys: &K
             act(&mut scrolled, if is_last { Action::First } else { Action::Move(1) })
         });
     });
-    update(&mut state, Moment::default(), Event::Action(Action::Filter));
+    update(&mut state, Moment::default(), taffrail::ui::Event::Action(Action::Filter));
     let mut is_typed = false;
     group.bench_function("library of 10,000, a key of the filter", |bencher| {
         bencher.iter(|| {

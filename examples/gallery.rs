@@ -1,12 +1,12 @@
 //! Draws a scene of the fixture in the terminal until a key is pressed: `gallery SCENE [THEME] [GRAPHS]`.
-//! Scenes are named in `domain::testing::SCENES`.
+//! Scenes are named in `taffrail::ui::testing::SCENES`.
 
 use std::io;
 
 use crossterm::event::{Event, KeyEventKind, read};
 use domain::settings::GraphStyle;
-use domain::testing as fixture;
 use ratatui::style::{Modifier, Style};
+use taffrail::ui::testing as fixture;
 use taffrail::ui::{Keymap, Theme, ViewState, view};
 
 fn main() -> io::Result<()> {

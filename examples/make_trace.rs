@@ -12,10 +12,10 @@ use domain::energy::Idle;
 use domain::figure::Figure;
 use domain::machine::Domain;
 use domain::session::{Phase, Step};
-use domain::testing as fixture;
 use domain::trace::Frame;
 use domain::units::{Celsius, Joules, Ratio, Watts};
 use taffrail::app::recording::Recorder;
+use taffrail::ui::testing as fixture;
 
 /// Seconds that are recorded.
 const SECONDS: u32 = 300;
@@ -64,7 +64,8 @@ fn main() {
             })
         });
         let processes: Vec<_> = processes.collect();
-        let sample = state.domain.machine.sample.as_mut().unwrap();
+        let domain: &mut domain::Domain = &mut state.domain;
+        let sample = domain.machine.sample.as_mut().unwrap();
         sample.at.uptime = Duration::from_secs(u64::from(second) + 600);
         sample.at.unix = 1_764_000_000 + i64::from(second);
         sample.cpu = Some(Ratio(0.15 + load * 0.7 + 0.05 * wave(3.0)));
@@ -79,7 +80,7 @@ fn main() {
             power.watts = Figure::measured(Watts(watts), power.name.clone());
             power.energy = Some(Joules(watts));
         }
-        let used = state.domain.sessions.iter().take(3).map(|session| session.gpu_memory.unwrap_or_default());
+        let used = domain.sessions.iter().take(3).map(|session| session.gpu_memory.unwrap_or_default());
         let held: Vec<_> = processes.iter().map(|process| process.pid).zip(used).collect();
         for gpu in &mut sample.gpus {
             gpu.usage = Figure::measured(Ratio(load), "nvml");

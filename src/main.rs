@@ -4,17 +4,18 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use domain::event::LibraryEvent;
+use domain::Event;
+use domain::event::{HistoryEvent, LibraryEvent};
 use domain::model::Model;
-use domain::openness::{Openness, Table};
+use domain::openness::{self, Table};
 use domain::settings::{Library, Settings};
 use domain::trace::Frame;
-use domain::ui::Screen as Shown;
 use taffrail::app::recording::Recorder;
 use taffrail::app::replay::Replay;
-use taffrail::app::{App, Clock, bundle, dashboard, glance, log, survey, terminal_width};
+use taffrail::app::{App, Clock, bundle, dashboard, log, probe, survey, terminal_width};
 use taffrail::cli::{self, Command, Exit};
 use taffrail::engine::Program;
+use taffrail::ui::Screen as Shown;
 use taffrail::{config, library, ui};
 
 /// Looking through the stores makes many small texts on several threads at once.
@@ -143,14 +144,22 @@ fn ls(arguments: &cli::Ls, settings: &Library, out: &mut impl Write) -> io::Resu
 fn show(arguments: &cli::Show, settings: Settings, out: &mut impl Write) -> io::Result<Exit> {
     match find(&arguments.model, &settings.library) {
         Ok(model) => {
-            let mut openness = Openness { table: judgements(&settings.library), ..Openness::default() };
-            // What it was made from may be here as well, and say under which licence.
-            let all = library::list(&settings.library, &library::Env::read()).models;
-            openness.refresh(std::slice::from_ref(&model), &all);
-            let mut state = glance(settings);
-            state.domain.library.openness = openness;
-            state.domain.library.take_measured(taffrail::app::history::measured());
-            cli::show::run(&state, &model, arguments.json, Clock::start().now().unix, out).map(|()| Exit::Done)
+            let table = judgements(&settings.library);
+            // Its base model may be here as well, and say under which licence.
+            let mut all = library::list(&settings.library, &library::Env::read()).models;
+            all.push(Arc::clone(&model));
+            let cards = openness::cards(std::slice::from_ref(&model), &all, &table);
+            let mut domain = probe(settings);
+            let now = Clock::start().now();
+            for event in [
+                Event::Library(LibraryEvent::Openness(table)),
+                Event::Library(LibraryEvent::Found(all)),
+                Event::Library(LibraryEvent::Judged { generation: 0, cards }),
+                Event::History(HistoryEvent::Measured(taffrail::app::history::measured().into_iter().collect())),
+            ] {
+                domain.update(now, event);
+            }
+            cli::show::run(&domain, &model, arguments.json, now.unix, out).map(|()| Exit::Done)
         }
         Err(exit) => Ok(exit),
     }
@@ -171,38 +180,37 @@ fn top(arguments: &cli::top::Top, settings: &Settings, out: &mut impl Write) -> 
     cli::top::begin(arguments, out)?;
     if let Some(file) = &arguments.trace.replay {
         let mut last = None;
-        survey::replay(file, settings.clone(), |state| {
+        survey::replay(file, settings.clone(), |domain| {
             if arguments.is_once() {
-                last = Some(state.clone());
+                last = Some(domain.clone());
                 return Ok(());
             }
-            cli::top::run(arguments, state, out)
+            cli::top::run(arguments, domain, out)
         })?;
-        return last.map_or(Ok(()), |state| cli::top::run(arguments, &state, out)).map(|()| Exit::Done);
+        return last.map_or(Ok(()), |domain| cli::top::run(arguments, &domain, out)).map(|()| Exit::Done);
     }
     let mut recorder = recorder(&arguments.trace, settings.telemetry.interval)?;
     if arguments.is_once() {
-        let state = survey::survey(settings.clone());
-        if let Some((recorder, frame)) = recorder.as_mut().zip(Frame::of(&state.domain)) {
+        let domain = survey::survey(settings.clone());
+        if let Some((recorder, frame)) = recorder.as_mut().zip(Frame::of(&domain)) {
             recorder.write(&frame)?;
         }
-        return cli::top::run(arguments, &state, out).map(|()| Exit::Done);
+        return cli::top::run(arguments, &domain, out).map(|()| Exit::Done);
     }
-    survey::watch(settings.clone(), |state| {
-        let frame = recorder.as_mut().zip(Frame::of(&state.domain));
+    survey::watch(settings.clone(), |domain| {
+        let frame = recorder.as_mut().zip(Frame::of(domain));
         if let Some(Err(error)) = frame.map(|(recorder, frame)| recorder.write(&frame)) {
             complain(&format!("the recording has ended: {error}"));
             recorder = None;
         }
-        cli::top::run(arguments, state, out)?;
+        cli::top::run(arguments, domain, out)?;
         out.flush()
     })
     .map(|()| Exit::Done)
 }
 
 fn doctor(arguments: &cli::doctor::Doctor, loaded: &config::Loaded, out: &mut impl Write) -> io::Result<Exit> {
-    let sample =
-        survey::survey(loaded.settings.clone()).domain.machine.sample.map(|sample| *sample).unwrap_or_default();
+    let sample = survey::survey(loaded.settings.clone()).machine.sample.as_deref().cloned().unwrap_or_default();
     let bandwidth =
         if arguments.bandwidth { Some(survey::bandwidth(&sample)) } else { survey::kept_bandwidth().map(Ok) };
     let findings = cli::doctor::Findings {
@@ -343,7 +351,7 @@ fn dashboard(loaded: config::Loaded, mended: Vec<String>, trace: &cli::Trace, sh
     notices.extend(problem.iter().map(with_hint));
     let names = themes.keys().cloned().collect();
     with_traced_app(loaded.settings, names, trace, async |app: &mut App| {
-        app.act(domain::Action::Show(shown));
+        app.act(taffrail::ui::Action::Show(shown));
         app.handle(domain::Event::Library(LibraryEvent::Openness(judgements)));
         for sentence in mended {
             app.handle(domain::Event::Notice(sentence));

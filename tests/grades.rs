@@ -6,12 +6,13 @@ use std::collections::HashMap;
 
 use domain::figure::{Grade, Graded};
 use domain::history::{Filter, Kind, Latest, Measured, Reading, Record};
-use domain::testing::scene;
 use domain::trace::Frame;
-use domain::{State, answer, report};
+use domain::{answer, report};
 use serde_json::Value;
 use taffrail::cli::{bench, doctor, ls, show, top};
 use taffrail::history::{Format, History};
+use taffrail::ui::State;
+use taffrail::ui::testing::scene;
 
 const GRADES: [&str; 4] = ["measured", "apportioned", "estimated", "unknown"];
 
@@ -136,7 +137,7 @@ fn every_json_document_has_grades() {
     for scene_name in ["machine", "top-sessions", "fleet"] {
         let state = scene(scene_name).unwrap();
         let mut out = Vec::new();
-        top::run(&top::Top { json: true, once: true, ..top::Top::default() }, &state, &mut out).unwrap();
+        top::run(&top::Top { json: true, once: true, ..top::Top::default() }, &state.domain, &mut out).unwrap();
         assert!(walk("top", &serde_json::from_slice(&out).unwrap()) > 0, "{scene_name}");
     }
 }
@@ -149,7 +150,7 @@ fn what_is_known_of_a_model_has_grades() {
     state.domain.library.measured.insert(model.id.clone(), 40.0);
     state.domain.library.measured_joules.insert(model.id.clone(), joules);
     let mut out = Vec::new();
-    show::run(&state, &model, true, 1_700_000_000, &mut out).unwrap();
+    show::run(&state.domain, &model, true, 1_700_000_000, &mut out).unwrap();
     assert!(walk("show", &serde_json::from_slice(&out).unwrap()) > 0);
     let latest = Latest { rate: Some(40.0), joules: Some(joules), at: None };
     let measured = HashMap::from([(model.id.clone(), latest)]);
@@ -161,7 +162,7 @@ fn what_is_known_of_a_model_has_grades() {
 
 #[test]
 fn what_is_found_has_grades() {
-    let sample = scene("machine").unwrap().domain.machine.sample.unwrap();
+    let sample = scene("machine").unwrap().domain.machine.sample.clone().unwrap();
     let findings = doctor::Findings { sample: *sample, ..doctor::Findings::default() };
     let mut out = Vec::new();
     doctor::run(&doctor::Doctor { json: true, ..doctor::Doctor::default() }, &findings, &mut out).unwrap();
@@ -200,12 +201,12 @@ fn what_is_looked_at_has_grades() {
     for scene_name in ["machine", "top-sessions", "fleet"] {
         let state = scene(scene_name).unwrap();
         let mut out = Vec::new();
-        top::run(&top::Top { prometheus: true, ..top::Top::default() }, &state, &mut out).unwrap();
+        top::run(&top::Top { prometheus: true, ..top::Top::default() }, &state.domain, &mut out).unwrap();
         assert!(walk_prometheus("top --prometheus", &String::from_utf8(out).unwrap()) > 0, "{scene_name}");
         let csv = top::Top { csv: true, once: true, ..top::Top::default() };
         let mut out = Vec::new();
         top::begin(&csv, &mut out).unwrap();
-        top::run(&csv, &state, &mut out).unwrap();
+        top::run(&csv, &state.domain, &mut out).unwrap();
         assert!(walk_csv("top --csv", &String::from_utf8(out).unwrap()) > 0, "{scene_name}");
     }
 }

@@ -5,10 +5,10 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use domain::testing as fixture;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use taffrail::ui::keymap::Context;
+use taffrail::ui::testing as fixture;
 use taffrail::ui::{Keymap, Theme, ViewState, view};
 
 fn readme() -> (PathBuf, String) {

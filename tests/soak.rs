@@ -8,12 +8,13 @@
 use std::time::Duration;
 
 use domain::machine::Process;
-use domain::testing as fixture;
 use domain::trace::Frame;
 use domain::units::{Bytes, Ratio, Watts};
-use domain::{Action, Event, Moment, State, update};
+use domain::{Event, Moment};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use taffrail::ui::testing as fixture;
+use taffrail::ui::{Action, State, update};
 use taffrail::ui::{Keymap, Theme, ViewState, view};
 
 const HOUR: u64 = 3600;
@@ -28,7 +29,7 @@ fn resident() -> u64 {
 #[test]
 fn a_day_of_readings_keeps_the_memory_flat() {
     let recorded = Frame::of(&fixture::crowded(8, 100).domain).unwrap();
-    let mut state = State::new(fixture::empty().domain.settings, Vec::new());
+    let mut state = State::new(fixture::empty().domain.settings.clone(), Vec::new());
     let (theme, keys, area) = (Theme::monochrome(), Keymap::default(), Rect::new(0, 0, 200, 60));
     let (mut view_state, mut buffer) = (ViewState::default(), Buffer::empty(area));
     let mut after_an_hour = 0;
@@ -54,7 +55,7 @@ fn a_day_of_readings_keeps_the_memory_flat() {
         // The screen is looked at now and then, at every zoom.
         if second % 900 == 0 {
             let by = if second / 900 % 24 < 12 { 1 } else { -1 };
-            update(&mut state, now, Event::Action(Action::Zoom(by)));
+            update(&mut state, now, taffrail::ui::Event::Action(Action::Zoom(by)));
             buffer.reset();
             view(&state, &mut view_state, &theme, &keys, area, &mut buffer);
         }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use domain::State;
 use domain::command::{Force, Value, What};
 use domain::session::{End, Phase, Session, SessionId};
 use domain::settings::{SessionSettings, Settings};
 use taffrail::app::App;
 use taffrail::engine::Program;
 use taffrail::library;
+use taffrail::ui::State;
 use wire::{Finish, Message, Prompt, Role};
 
 use crate::support::{PATIENCE, starter};

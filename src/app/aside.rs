@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use crate::library::Env;
 use crate::telemetry::{self, Wish, bandwidth};
-use domain::State;
 use domain::roofline::Bandwidth;
 use domain::units::{Bytes, Ratio};
 
@@ -29,12 +28,6 @@ pub(super) fn measure(threads: u32, available: Bytes, unix: i64) -> Result<Bandw
 /// What was measured on this machine before.
 pub fn kept() -> Option<Bandwidth> {
     bandwidth::kept(&Env::read().cache?)
-}
-
-/// The state with what earlier runs measured.
-pub(super) fn recall(mut state: State) -> State {
-    state.domain.machine.bandwidth = kept();
-    state
 }
 
 /// The share of the files that is in memory.

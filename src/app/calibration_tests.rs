@@ -10,8 +10,8 @@ use ratatui::layout::Rect;
 use tokio::time::timeout;
 
 use super::*;
+use crate::ui::Screen;
 use crate::ui::{Keymap, Theme, ViewState, view};
-use domain::ui::Screen;
 
 /// Nothing here takes as long, unless it hangs.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -140,7 +140,7 @@ async fn a_second_press_ends_it_and_keeps_nothing() {
     machine.run("a first reading", has_power).await;
     machine.press('c');
     machine.press('c');
-    assert_eq!(machine.notices().last(), Some(&"the calibration was ended"));
+    assert_eq!(machine.notices().last(), Some(&"the calibration was cancelled"));
     assert_eq!(machine.app.state.domain.attribution.baselines.calibration, None);
     machine.app.shut_down().await;
     assert_eq!(std::fs::read_dir(data.path()).unwrap().count(), 0);

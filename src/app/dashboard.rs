@@ -22,9 +22,10 @@ use ratatui::backend::CrosstermBackend;
 use tokio::time::{Instant, sleep_until};
 
 use super::{App, clipboard};
-use crate::ui::{Keymap, Theme, ViewState, view};
-use domain::ui::Screen as Shown;
-use domain::{Event, State};
+use crate::ui::Screen as Shown;
+use crate::ui::State;
+use crate::ui::{self, Keymap, Theme, ViewState, view};
+use domain::Event;
 
 /// The least time between two frames.
 const FRAME: Duration = Duration::from_millis(16);
@@ -82,7 +83,7 @@ pub async fn run(app: &mut App, keymap: &Keymap, themes: &BTreeMap<String, Theme
                 screen.draw(&app.state, &mut view_state, keymap, themes)?;
                 // Only a frame knows how many lines a text takes; what was scrolled beyond it is taken back.
                 if let Some(limit) = view_state.scroll_limit {
-                    app.handle(Event::ScrollLimit(limit));
+                    app.handle(ui::Event::ScrollLimit(limit));
                 }
                 drawn = Instant::now();
                 wait = FRAME;
@@ -117,8 +118,8 @@ fn take(app: &mut App, keymap: &Keymap, input: Input) -> bool {
             Some(action) => app.act(action),
             None => return false,
         },
-        Input::Paste(text) => app.handle(Event::Paste(text)),
-        Input::Resize(..) | Input::FocusGained => app.handle(Event::Redraw),
+        Input::Paste(text) => app.handle(ui::Event::Paste(text)),
+        Input::Resize(..) | Input::FocusGained => app.handle(ui::Event::Redraw),
         _ => return false,
     }
     true

@@ -4,15 +4,15 @@ use tokio::sync::mpsc;
 
 use crate::library::Env;
 use crate::library::house::{House, Trouble};
-use domain::State;
+use domain::Domain;
 use domain::event::LibraryEvent;
 use domain::house::{Chore, News, Request};
 
 /// Start a chore; its news go to `events`. What is not ended when the program leaves is mended by the next start.
-pub(super) fn start(chore: Chore, state: &State, events: mpsc::Sender<LibraryEvent>) {
-    let house = House::new(&Env::read(), &state.domain.settings.library);
-    let models = state.domain.library.models.clone();
-    let at_once = state.domain.settings.library.trash_days == 0;
+pub(super) fn start(chore: Chore, domain: &Domain, events: mpsc::Sender<LibraryEvent>) {
+    let house = House::new(&Env::read(), &domain.settings.library);
+    let models = domain.library.models.clone();
+    let at_once = domain.settings.library.trash_days == 0;
     std::thread::spawn(move || {
         let tell = |news| drop(events.blocking_send(LibraryEvent::House(Box::new(news))));
         let mut progress = |done: usize, count: usize, _: &str| tell(News::Progress(done, count));

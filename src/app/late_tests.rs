@@ -9,9 +9,9 @@ use ratatui::layout::Rect;
 use tokio::time::timeout;
 
 use super::*;
+use crate::ui::Screen;
 use crate::ui::{Keymap, Theme, ViewState, view};
 use domain::machine::Source;
-use domain::ui::Screen;
 use domain::units::span;
 
 /// Nothing here takes as long, unless it hangs.
@@ -91,8 +91,11 @@ async fn go_on(app: &mut App, until: impl Fn(&Source, &Seen) -> bool) {
     let mut seen = Seen::default();
     loop {
         let event = app.next().await;
-        seen.tokens += usize::from(matches!(event, Event::Worker(_, WorkerEvent::Said(wire::Event::Text { .. }))));
-        seen.samples += usize::from(matches!(event, Event::Sample(_)));
+        seen.tokens += usize::from(matches!(
+            event,
+            crate::ui::Event::Domain(Event::Worker(_, WorkerEvent::Said(wire::Event::Text { .. })))
+        ));
+        seen.samples += usize::from(matches!(event, crate::ui::Event::Domain(Event::Sample(_))));
         app.handle(event);
         app.act(Action::Help);
         assert!(app.state.ui.overlay.is_some(), "the key does what it does");

@@ -29,13 +29,14 @@ use tokio::sync::{mpsc, watch};
 use crate::engine::{Engine, Program};
 use crate::library;
 use crate::telemetry;
+use crate::ui::{self, Action, State, update};
 use domain::command::{Cause, Command, CommandId, Refused, Reply, Value, What};
 use domain::event::{LibraryEvent, WorkerEvent};
 use domain::machine::Sample;
 use domain::session::{SessionId, WorkerId};
 use domain::settings::Settings;
 use domain::trace::Frame;
-use domain::{Action, Effect, Event, State, openness, update};
+use domain::{Effect, Event, StateMachine, openness};
 
 pub use clock::Clock;
 
@@ -57,15 +58,15 @@ pub fn terminal_width() -> Option<usize> {
     crossterm::terminal::size().ok().map(|(columns, _)| usize::from(columns)).filter(|columns| *columns > 0)
 }
 
-/// The state of a command that only looks: the machine is read once, and nothing runs.
-pub fn glance(settings: Settings) -> State {
+/// The domain of a command that reads the machine once, and runs nothing.
+pub fn probe(settings: Settings) -> StateMachine {
     let clock = Clock::start();
     let mut sampler = telemetry::Sampler::new("/".into(), settings.telemetry.interval);
-    let mut state = State::new(settings, Vec::new());
+    let mut domain = StateMachine::new(settings);
     // GPUs are read from the second sample on.
     let _ = sampler.sample(clock.now(), &[]);
-    state.domain.machine.sample = Some(Box::new(sampler.sample(clock.now(), &[])));
-    state
+    domain.update(clock.now(), Event::Sample(Box::new(sampler.sample(clock.now(), &[]))));
+    domain
 }
 
 /// The next tick of a recording, where one plays.
@@ -93,8 +94,8 @@ pub struct App {
     library: mpsc::Receiver<LibraryEvent>,
     library_sender: mpsc::Sender<LibraryEvent>,
     hub: hub::Hub,
-    asides: mpsc::Receiver<Event>,
-    aside_sender: mpsc::Sender<Event>,
+    asides: mpsc::Receiver<ui::Event>,
+    aside_sender: mpsc::Sender<ui::Event>,
     keeper: history::Keeper,
     /// While a text is weighed.
     scratch: Option<scratch::Scratch>,
@@ -168,10 +169,14 @@ impl App {
         let (aside_sender, asides) = mpsc::channel(MAX_ASIDES);
         let events = aside_sender.clone();
         // One that finds no room is in the log all the same.
-        log::on_panic(move |sentence| drop(events.try_send(Event::Trouble(sentence))));
+        log::on_panic(move |sentence| drop(events.try_send(Event::Trouble(sentence).into())));
+        let mut state = State::new(settings, themes);
+        if let Some(bandwidth) = aside::kept() {
+            state.domain.update(clock.now(), Event::KnownBandwidth(bandwidth));
+        }
         Self {
-            engine: Engine::new(program, settings.engine.clone(), news_sender),
-            state: aside::recall(State::new(settings, themes)),
+            engine: Engine::new(program, state.domain.settings.engine.clone(), news_sender),
+            state,
             reply: None,
             next_command: 1,
             clipboard: None,
@@ -194,48 +199,63 @@ impl App {
     }
 
     /// Wait for the next thing to happen.
-    pub async fn next(&mut self) -> Event {
+    pub async fn next(&mut self) -> ui::Event {
         loop {
             tokio::select! {
                 biased;
-                Some((worker, event)) = self.news.recv() => return Event::Worker(worker, event),
-                Some(event) = self.library.recv() => return Event::Library(event),
-                event = self.hub.next() => return event,
+                Some((worker, event)) = self.news.recv() => return Event::Worker(worker, event).into(),
+                Some(event) = self.library.recv() => return Event::Library(event).into(),
+                event = self.hub.next() => return event.into(),
                 Some(event) = self.asides.recv() => return event,
-                event = played(&mut self.replay) => return event,
-                Some(event) = self.keeper.next() => return Event::History(event),
+                event = played(&mut self.replay) => return event.into(),
+                Some(event) = self.keeper.next() => return Event::History(event).into(),
                 Ok(()) = self.readings.changed() => {
                     if let Some(sample) = self.readings.borrow_and_update().clone() {
-                        return Event::Sample(sample);
+                        return Event::Sample(sample).into();
                     }
                 }
             }
         }
     }
 
+    /// Wait for the next thing that happens to the domain; what concerns a screen alone is passed over.
+    pub async fn next_event(&mut self) -> Event {
+        loop {
+            match self.next().await {
+                ui::Event::Domain(event) => return event,
+                event => self.handle(event),
+            }
+        }
+    }
+
     /// What has happened already, if anything, without waiting.
-    pub fn try_next(&mut self) -> Option<Event> {
+    pub fn try_next(&mut self) -> Option<ui::Event> {
         if let Ok((worker, event)) = self.news.try_recv() {
-            return Some(Event::Worker(worker, event));
+            return Some(Event::Worker(worker, event).into());
         }
         self.library
             .try_recv()
             .ok()
             .map(Event::Library)
             .or_else(|| self.hub.try_next())
+            .map(Into::into)
             .or_else(|| self.asides.try_recv().ok())
-            .or_else(|| self.keeper.try_next().map(Event::History))
+            .or_else(|| self.keeper.try_next().map(|event| Event::History(event).into()))
     }
 
     /// Take what happened, and do what follows.
-    pub fn handle(&mut self, event: Event) {
-        let is_tick = matches!(event, Event::Sample(_));
+    pub fn handle(&mut self, event: impl Into<ui::Event>) {
+        let event = event.into();
+        let is_tick = matches!(event, ui::Event::Domain(Event::Sample(_)));
         let effects = update(&mut self.state, self.clock.now(), event);
         if is_tick {
             self.write_tick();
         }
         for effect in effects {
-            self.execute(effect);
+            match effect {
+                ui::Effect::Domain(effect) => self.execute(effect),
+                effect => self.execute_for_screen(effect),
+            }
         }
     }
 
@@ -257,6 +277,11 @@ impl App {
         reply.map_or_else(|| Err(Refused::new(Cause::Invalid, "the command was not answered")), |reply| reply.result)
     }
 
+    /// What went wrong that no reply told, a sentence each.
+    pub fn problems(&self) -> impl Iterator<Item = &str> {
+        self.state.ui.notices.iter().filter(|notice| notice.is_error).map(|notice| notice.text.as_str())
+    }
+
     /// Wait until the machine was read once: admission needs to know its memory.
     pub async fn first_sample(&mut self) {
         while self.state.domain.machine.sample.is_none() {
@@ -267,7 +292,7 @@ impl App {
 
     /// The same for an action of the dashboard.
     pub fn act(&mut self, action: Action) {
-        self.handle(Event::Action(action));
+        self.handle(ui::Event::Action(action));
     }
 
     /// Put the models into the state without a scan, as a command does that needs one of them only.
@@ -277,8 +302,7 @@ impl App {
 
     /// Ask the hub for the files of a repository at a revision; answered by an event.
     pub fn ask_files(&mut self, repository: &str, revision: &str) {
-        let effect = Effect::Files { repository: repository.to_owned(), revision: revision.to_owned() };
-        self.execute(effect);
+        self.hub.files(&self.state.domain.settings, repository.to_owned(), revision.to_owned());
     }
 
     /// Ask the history what was measured before, and how it was voted.
@@ -365,10 +389,6 @@ impl App {
                 let none = openness::Cards::default();
                 self.beside(judge, |_| Event::Library(LibraryEvent::Judged { generation, cards: none }));
             }
-            Effect::Search { generation, text, sort } => {
-                self.hub.search(&self.state.domain.settings, generation, text, sort);
-            }
-            Effect::Files { repository, revision } => self.hub.files(&self.state.domain.settings, repository, revision),
             Effect::Download { id, order } => self.hub.download(&self.state.domain.settings, id, order),
             Effect::Pause(id) => self.hub.wish(id, library::hub::Wish::Pause),
             Effect::CancelDownload(id) => self.hub.wish(id, library::hub::Wish::Cancel),
@@ -380,7 +400,7 @@ impl App {
                     self.handle(Event::Trouble(text));
                 }
             }
-            Effect::House(chore) => house::start(chore, &self.state, self.library_sender.clone()),
+            Effect::House(chore) => house::start(chore, &self.state.domain, self.library_sender.clone()),
             Effect::KeepBaselines(baselines) => {
                 if let Err(error) = baselines::keep(self.data.as_deref(), &baselines) {
                     self.handle(Event::Trouble(error));
@@ -395,18 +415,9 @@ impl App {
                 let measure = move || Event::Bandwidth(aside::measure(threads, available, unix));
                 self.beside(measure, |reason| Event::Bandwidth(Err(reason)));
             }
-            Effect::Residency { model, files } => {
-                let id = model.clone();
-                let look = move || Event::Residency { model: id, share: aside::residency(&files) };
-                self.beside(look, |reason| Event::Residency { model, share: Err(reason) });
-            }
             Effect::Remember { ask, record, draft } => self.keeper.ask(history::Wish::Keep { ask, record, draft }),
             Effect::SaveDraft { draft, record } => self.keeper.ask(history::Wish::Draft { draft, record }),
             Effect::DiscardDraft(draft) => self.keeper.ask(history::Wish::Discard { draft }),
-            Effect::GetRecord(id) => self.keeper.ask(history::Wish::Get(id)),
-            Effect::ListHistory { generation, filter, page } => {
-                self.keeper.ask(history::Wish::List { generation, filter, page });
-            }
             Effect::Reveal(id) => self.keeper.ask(history::Wish::Reveal(id)),
             Effect::Forget(id) => self.keeper.ask(history::Wish::Delete(id)),
             Effect::Draw => self.draw(),
@@ -427,6 +438,31 @@ impl App {
                 self.handle(event);
             }
             Effect::Sweep => self.scratch = None,
+            // The state has told the screen.
+            Effect::Notify(_) => {}
+        }
+    }
+
+    /// What a screen wants done.
+    fn execute_for_screen(&mut self, effect: ui::Effect) {
+        use crate::ui::Effect;
+        match effect {
+            // The state has given it to the domain already.
+            Effect::Command(_) | Effect::Quit => {}
+            Effect::Domain(effect) => self.execute(effect),
+            Effect::Search { generation, text, sort } => {
+                self.hub.search(&self.state.domain.settings, generation, text, sort);
+            }
+            Effect::Files { repository, revision } => self.hub.files(&self.state.domain.settings, repository, revision),
+            Effect::Residency { model, files } => {
+                let id = model.clone();
+                let look = move || ui::Event::Residency { model: id, share: aside::residency(&files) };
+                self.beside(look, |reason| ui::Event::Residency { model, share: Err(reason) });
+            }
+            Effect::GetRecord(id) => self.keeper.ask(history::Wish::Get(id)),
+            Effect::ListHistory { generation, filter, page } => {
+                self.keeper.ask(history::Wish::List { generation, filter, page });
+            }
             Effect::Save(files) => {
                 let event = match save::save(&files) {
                     Ok(folder) => Event::Notice(format!("saved in {}", folder.display())),
@@ -436,7 +472,6 @@ impl App {
             }
             Effect::Copy(text) => self.clipboard = Some(text),
             Effect::WriteNew { name, text } => self.handle(export::write_new(&name, &text)),
-            Effect::Quit => {}
         }
     }
 
@@ -457,11 +492,15 @@ impl App {
     }
 
     /// Do something that blocks on a thread of its own, and hear its event; another one where there is no thread.
-    fn beside(&mut self, work: impl FnOnce() -> Event + Send + 'static, otherwise: impl FnOnce(String) -> Event) {
+    fn beside<E: Into<ui::Event>>(
+        &mut self,
+        work: impl FnOnce() -> E + Send + 'static,
+        otherwise: impl FnOnce(String) -> E,
+    ) {
         let events = self.aside_sender.clone();
         let spawned = std::thread::Builder::new().name("aside".to_owned()).spawn(move || {
             // Whoever asked may have left meanwhile.
-            let _ = events.blocking_send(work());
+            let _ = events.blocking_send(work().into());
         });
         if let Err(error) = spawned {
             self.handle(otherwise(error.to_string()));

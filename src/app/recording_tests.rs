@@ -1,7 +1,8 @@
 use super::*;
-use domain::testing as fixture;
-use domain::ui::Screen;
-use domain::{Event, State, update};
+use crate::ui::Screen;
+use crate::ui::testing as fixture;
+use crate::ui::{State, update};
+use domain::Event;
 
 /// The fixture's sessions over some seconds, one of them answering.
 fn frames(count: u64) -> Vec<Frame> {
@@ -111,7 +112,7 @@ fn a_full_disk_is_an_error_of_the_recording_alone() {
 
 #[test]
 fn a_recording_drives_the_real_state() {
-    let mut state = State::new(fixture::empty().domain.settings, Vec::new());
+    let mut state = State::new(fixture::empty().domain.settings.clone(), Vec::new());
     state.ui.screen = Screen::Fleet;
     for frame in frames(20) {
         let now = state.domain.now;

@@ -64,6 +64,6 @@ impl Replay {
         let (start, first) = *self.begin.get_or_insert((Instant::now(), time));
         let after = Duration::from_millis(time.saturating_sub(first)).div_f64(self.speed);
         sleep_until(start + after).await;
-        self.next.take().map_or(Event::Redraw, |frame| Event::Frame(Box::new(frame)))
+        self.next.take().map_or(Event::Elapsed, |frame| Event::Frame(Box::new(frame)))
     }
 }

@@ -12,7 +12,7 @@ use crate::telemetry::{self, Sampler};
 use domain::machine::Sample;
 use domain::roofline::Bandwidth;
 use domain::settings::Settings;
-use domain::{Event, Moment, State, update};
+use domain::{Domain, Event, Moment, StateMachine};
 
 /// How long a driver may take to answer: NVIDIA's first call takes a second, and more where a card must be set up.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -23,29 +23,30 @@ const SHORTEST: Duration = Duration::from_millis(500);
 /// The machine over an interval, half a second at least. Three samples are taken: the first finds other programs'
 /// processes, the second reads them, and rates and power need what is between that and the third.
 #[expect(clippy::disallowed_methods, reason = "two readings lie apart, and the command has nothing to do meanwhile")]
-pub fn survey(settings: Settings) -> State {
+pub fn survey(settings: Settings) -> StateMachine {
     let clock = Clock::start();
     let interval = settings.telemetry.interval;
     let mut sampler = Sampler::new("/".into(), interval).patient(PATIENCE);
-    let mut state = begin(settings);
-    let mut look = || take(&mut state, clock.now(), sampler.sample(clock.now(), &[]));
+    let mut domain = begin(settings);
+    let mut look = || take(&mut domain, clock.now(), sampler.sample(clock.now(), &[]));
     look();
     look();
     std::thread::sleep(interval.max(SHORTEST));
     look();
-    state
+    domain
 }
 
 /// The state before the first sample, with the idle baselines that were calibrated before.
-fn begin(settings: Settings) -> State {
-    let mut state = State::new(settings, Vec::new());
-    update(&mut state, Moment::default(), Event::Baselines(super::baselines::recall(Env::read().data.as_deref())));
-    state
+fn begin(settings: Settings) -> StateMachine {
+    let mut domain = StateMachine::new(settings);
+    let kept = super::baselines::recall(Env::read().data.as_deref());
+    domain.update(Moment::default(), Event::Baselines(kept));
+    domain
 }
 
 /// A sample goes the way that it goes in the dashboard; what follows from it is nobody's to do here.
-fn take(state: &mut State, now: Moment, sample: Sample) {
-    update(state, now, Event::Sample(Box::new(sample)));
+fn take(domain: &mut StateMachine, now: Moment, sample: Sample) {
+    domain.update(now, Event::Sample(Box::new(sample)));
 }
 
 /// Hand the machine to `show` at every sample, from the second on, until it fails.
@@ -53,16 +54,16 @@ fn take(state: &mut State, now: Moment, sample: Sample) {
 /// # Errors
 ///
 /// What `show` says, or that the system allows no further thread.
-pub fn watch(settings: Settings, mut show: impl FnMut(&State) -> io::Result<()>) -> io::Result<()> {
+pub fn watch(settings: Settings, mut show: impl FnMut(&Domain) -> io::Result<()>) -> io::Result<()> {
     let clock = Clock::start();
     let (send, samples) = sync_channel(1);
     let emit = move |sample| send.send(sample).is_ok();
     let _thread = telemetry::spawn("/".into(), settings.telemetry.interval, move || clock.now(), emit)?;
-    let mut state = begin(settings);
+    let mut domain = begin(settings);
     for (index, sample) in samples.iter().enumerate() {
-        take(&mut state, sample.at, sample);
+        take(&mut domain, sample.at, sample);
         if index > 0 {
-            show(&state)?;
+            show(&domain)?;
         }
     }
     Ok(())
@@ -85,15 +86,15 @@ pub fn bandwidth(sample: &Sample) -> Result<Bandwidth, String> {
 pub fn replay(
     path: &std::path::Path,
     mut settings: Settings,
-    mut show: impl FnMut(&State) -> io::Result<()>,
+    mut show: impl FnMut(&Domain) -> io::Result<()>,
 ) -> io::Result<()> {
     let mut recording = super::recording::Recording::open(path)?;
     settings.telemetry.interval = recording.interval;
-    let mut state = State::new(settings, Vec::new());
+    let mut domain = StateMachine::new(settings);
     while let Some(frame) = recording.tick()? {
         let at = Moment { uptime: Duration::from_millis(frame.uptime_ms), unix: frame.unix };
-        update(&mut state, at, Event::Frame(Box::new(frame)));
-        show(&state)?;
+        domain.update(at, Event::Frame(Box::new(frame)));
+        show(&domain)?;
     }
     Ok(())
 }

@@ -112,8 +112,8 @@ pub async fn run(arguments: &Bench, models: Vec<Arc<Model>>, app: &mut App) -> E
         app.handle(event);
     }
     teller.end();
-    for notice in app.state().ui.notices.iter().filter(|notice| notice.is_error) {
-        complain(&notice.text);
+    for problem in app.problems() {
+        complain(problem);
     }
     let bench = &app.state().domain.bench;
     finish(arguments, bench, interrupted)

@@ -11,10 +11,10 @@ use super::show::ModelView;
 use super::table::{self, Column};
 use domain::event::StoreStatus;
 use domain::history::Latest;
+use domain::library_view::LibrarySort;
 use domain::library_view::{self, Facts};
 use domain::model::{Model, Status};
 use domain::openness::{self, Card, Table};
-use domain::ui::LibrarySort;
 use domain::units;
 pub(super) use domain::units::ago;
 
@@ -240,10 +240,10 @@ mod tests {
     fn shown(model: usize, json: bool) -> String {
         let mut out = Vec::new();
         let models = library().0;
-        let mut state = domain::State::new(domain::settings::Settings::default(), Vec::new());
-        state.domain.library.openness =
+        let mut domain = domain::Domain::new(domain::settings::Settings::default());
+        domain.library.openness =
             Openness { cards: openness::cards(&models, &models, &Table::embedded()), ..Openness::default() };
-        show::run(&state, &models[model], json, NOW, &mut out).unwrap();
+        show::run(&domain, &models[model], json, NOW, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 

@@ -34,7 +34,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser, ValueRange};
 use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use domain::ui::LibrarySort;
+use domain::library_view::LibrarySort;
 pub use exit::Exit;
 pub use session_options::SessionOptions;
 

@@ -122,7 +122,7 @@ async fn pull(arguments: &Pull, app: &mut App) -> Result<Exit, End> {
 /// The next thing that happens; `None` for an interrupt.
 async fn next(app: &mut App) -> Option<Event> {
     tokio::select! {
-        event = app.next() => Some(event),
+        event = app.next_event() => Some(event),
         _ = tokio::signal::ctrl_c() => None,
     }
 }

@@ -114,7 +114,7 @@ async fn weigh(
             _ => {}
         }
         let event: Event = tokio::select! {
-            event = app.next() => event,
+            event = app.next_event() => event,
             _ = tokio::signal::ctrl_c() => return Ok(Exit::Interrupted),
         };
         app.handle(event);

@@ -29,7 +29,7 @@ use domain::preset;
 use domain::schema::Schema;
 use domain::session::{End, NO_TEMPLATE, Phase, Session, SessionId};
 use domain::settings::SessionSettings;
-use domain::{Event, State, text};
+use domain::{Domain, Event, text};
 
 /// The longest prompt that is read from standard input, in bytes.
 const MAX_PROMPT: u64 = 32 << 20;
@@ -108,7 +108,7 @@ async fn answer(arguments: &Run, model: Arc<Model>, app: &mut App) -> Result<Exi
     let mut gives_up = None;
     loop {
         let event = tokio::select! {
-            event = app.next() => event,
+            event = app.next_event() => event,
             () = until(gives_up) => {
                 // It did not cancel, so it would not stop either.
                 app.kill(session);
@@ -157,13 +157,13 @@ async fn answer(arguments: &Run, model: Arc<Model>, app: &mut App) -> Result<Exi
                     let (form, stop) = (form.take(), arguments.stop.clone());
                     app.command(What::Generate { session, prompt, form, stop, record: true })?;
                 }
-                None if awaits_energy(app.state(), now) => {
+                None if awaits_energy(&app.state().domain, now) => {
                     // The answer is whole, so what it printed should end its line before the wait.
                     if let Err(error) = printer.end() {
                         return Ok(ended(Err(error), Exit::Done));
                     }
                 }
-                None => return finish(arguments, &mut printer, app.state(), now, interrupted),
+                None => return finish(arguments, &mut printer, &app.state().domain, now, interrupted),
             },
             _ => {}
         }
@@ -179,29 +179,29 @@ async fn until(instant: Option<Instant>) {
 }
 
 /// Whether the answer's last part is still to be metered, by a tick that comes soon.
-fn awaits_energy(state: &State, session: &Session) -> bool {
-    let is_metered = state.domain.machine.sample.as_ref().is_some_and(|sample| sample.total_power().is_some());
-    is_metered && !session.figures.is_settled && state.domain.settings.telemetry.interval <= LONGEST_WAIT
+fn awaits_energy(domain: &Domain, session: &Session) -> bool {
+    let is_metered = domain.machine.sample.as_ref().is_some_and(|sample| sample.total_power().is_some());
+    is_metered && !session.figures.is_settled && domain.settings.telemetry.interval <= LONGEST_WAIT
 }
 
 fn finish(
     arguments: &Run,
     printer: &mut Printer,
-    state: &State,
+    domain: &Domain,
     session: &Session,
     interrupted: bool,
 ) -> Result<Exit, Failure> {
-    let energy = &state.domain.settings.energy;
+    let energy = &domain.settings.energy;
     let mut written = printer.end();
     if let Some(End::Failed { reason, hint }) = session.turns.last().and_then(|turn| turn.end.as_ref()) {
         return Err(Failure(Exit::Failed, hinted(reason, hint.as_deref())));
     }
     if arguments.json && written.is_ok() {
         let mut out = io::stdout().lock();
-        written = crate::json::write(&mut out, &report::document(&state.domain, session)).and_then(|()| out.flush());
+        written = crate::json::write(&mut out, &report::document(domain, session)).and_then(|()| out.flush());
     }
     let _ = writeln!(io::stderr(), "{}", report::line(session, energy));
-    if let Some(misplaced) = misplaced(&state.domain, session) {
+    if let Some(misplaced) = misplaced(domain, session) {
         let _ = writeln!(io::stderr(), "taffrail: {} {}", session.name, misplaced.reason());
     }
     // llama.cpp's converter tells of what it leaves out in its log alone.

@@ -9,7 +9,7 @@ use wire::CacheType;
 use super::ls::ago;
 use super::openness_view;
 use super::table::{self, Column};
-use domain::State;
+use domain::Domain;
 use domain::advice::advice;
 use domain::fit::{self, Need, Place, Room, Table};
 use domain::history::Latest;
@@ -27,12 +27,12 @@ const TEXT_CHARS: usize = 400;
 const MAX_LISTED: usize = 12;
 
 /// Write what is known of `model`, and what it needs against what is free by `state`. `now` is in seconds since 1970.
-pub fn run(state: &State, model: &Model, json: bool, now: i64, out: &mut impl Write) -> io::Result<()> {
-    let table = fit::table(&state.domain, model);
-    let openness = &state.domain.library.openness;
+pub fn run(domain: &Domain, model: &Model, json: bool, now: i64, out: &mut impl Write) -> io::Result<()> {
+    let table = fit::table(domain, model);
+    let openness = &domain.library.openness;
     let card = openness.cards.get(&model.id).cloned().unwrap_or_default();
     if json {
-        return crate::json::write(out, &Document::new(state, model, &card, table));
+        return crate::json::write(out, &Document::new(domain, model, &card, table));
     }
     writeln!(out, "{}", gguf::clean(&model.name, TEXT_CHARS))?;
     if let Some(badge) = what::recognise(model).badge {
@@ -41,12 +41,12 @@ pub fn run(state: &State, model: &Model, json: bool, now: i64, out: &mut impl Wr
     if let Some(note) = &model.note {
         writeln!(out, "  {}", gguf::clean(note, TEXT_CHARS))?;
     }
-    for advice in advice(&state.domain, model) {
+    for advice in advice(domain, model) {
         writeln!(out, "  {} {}", if advice.is_warning { '!' } else { '·' }, advice.text)?;
     }
     section(out, "Model", &about(model, now))?;
     section(out, "Remarks", &remarks(model, now))?;
-    if let Some(latest) = measured(state, model) {
+    if let Some(latest) = measured(domain, model) {
         let speed = latest.rate.map(|rate| format!("{} tok/s", digits(rate)));
         let energy = latest.joules.map(|joules| joules.text("J per token"));
         section(out, "Measured here", &[("generation", speed), ("energy", energy)])?;
@@ -67,8 +67,8 @@ pub fn run(state: &State, model: &Model, json: bool, now: i64, out: &mut impl Wr
 }
 
 /// What was measured here last.
-fn measured(state: &State, model: &Model) -> Option<Latest> {
-    let library = &state.domain.library;
+fn measured(domain: &Domain, model: &Model) -> Option<Latest> {
+    let library = &domain.library;
     let (rate, joules) = (library.measured.get(&model.id), library.measured_joules.get(&model.id));
     (rate.is_some() || joules.is_some()).then(|| Latest { rate: rate.copied(), joules: joules.copied(), at: None })
 }
@@ -389,15 +389,15 @@ struct Document<'a> {
 }
 
 impl<'a> Document<'a> {
-    fn new(state: &'a State, model: &'a Model, card: &'a openness::Card, table: Option<Table>) -> Self {
+    fn new(domain: &'a Domain, model: &'a Model, card: &'a openness::Card, table: Option<Table>) -> Self {
         let summary = model.summary.as_ref();
         let is_cited = |source: &&Source| card.judged.iter().any(|judged| *judged.source == *source.name);
         let what::What { family, badge, .. } = what::recognise(model);
         Self {
             schema: "taffrail/show/1",
-            model: ModelView::new(model, card, measured(state, model)),
+            model: ModelView::new(model, card, measured(domain, model)),
             openness: card,
-            openness_sources: state.domain.library.openness.table.sources.iter().filter(is_cited).collect(),
+            openness_sources: domain.library.openness.table.sources.iter().filter(is_cited).collect(),
             what: WhatView {
                 family,
                 badge,
@@ -405,7 +405,7 @@ impl<'a> Document<'a> {
                 attention: summary.and_then(Summary::mix).map(|mix| mix.to_string()),
                 longest_context: summary.and_then(Summary::longest_context),
                 template: summary.and_then(what::abilities),
-                advice: advice(&state.domain, model).into_iter().map(|advice| advice.text).collect(),
+                advice: advice(domain, model).into_iter().map(|advice| advice.text).collect(),
             },
             summary,
             memory: table.as_ref().map(needs).unwrap_or_default(),

@@ -13,7 +13,7 @@ use std::io::{self, Write};
 use clap::Args;
 
 use super::table::{self, Column};
-use domain::State;
+use domain::Domain;
 use domain::energy::range;
 use domain::figure::{Figure, Grade};
 use domain::machine::{Power, Sample};
@@ -62,17 +62,17 @@ pub fn begin(arguments: &Top, out: &mut impl Write) -> io::Result<()> {
 }
 
 /// Write one look at the machine; nothing before the first.
-pub fn run(arguments: &Top, state: &State, out: &mut impl Write) -> io::Result<()> {
-    let Some(sample) = &state.domain.machine.sample else { return Ok(()) };
+pub fn run(arguments: &Top, domain: &Domain, out: &mut impl Write) -> io::Result<()> {
+    let Some(sample) = &domain.machine.sample else { return Ok(()) };
     match arguments {
-        Top { prometheus: true, .. } => prometheus::write(state, sample, arguments.trace.replay.is_some(), out),
+        Top { prometheus: true, .. } => prometheus::write(domain, sample, arguments.trace.replay.is_some(), out),
         Top { csv: true, .. } => csv::write(sample, out),
-        Top { json: true, .. } => crate::json::write(out, &document::document(state, sample)),
+        Top { json: true, .. } => crate::json::write(out, &document::document(domain, sample)),
         Top { once: false, .. } => {
-            text(state, sample, out)?;
+            text(domain, sample, out)?;
             writeln!(out)
         }
-        Top { .. } => text(state, sample, out),
+        Top { .. } => text(domain, sample, out),
     }
 }
 
@@ -84,7 +84,7 @@ const COLUMNS: [Column; 5] = [
     Column { title: "Source", right: false, least: None, goes: 0 },
 ];
 
-fn text(state: &State, sample: &Sample, out: &mut impl Write) -> io::Result<()> {
+fn text(domain: &Domain, sample: &Sample, out: &mut impl Write) -> io::Result<()> {
     let host = &sample.host;
     let line = |out: &mut dyn Write, label: &str, parts: &[Option<String>]| {
         let parts: Vec<&str> = parts.iter().flatten().map(String::as_str).filter(|part| !part.is_empty()).collect();
@@ -149,7 +149,7 @@ fn text(state: &State, sample: &Sample, out: &mut impl Write) -> io::Result<()> 
     }
     line(out, "power", &[Some(sum(sample))])?;
     power(sample, out)?;
-    workload::write(state, sample, out)
+    workload::write(domain, sample, out)
 }
 
 /// The sum with its boundary, or why there is none.

@@ -22,7 +22,7 @@ pub use self::openness::judgements;
 pub use self::problem::{Origin, Problem};
 pub use self::schema::{SECTIONS, Setting, settings};
 pub use self::value::Value;
-use domain::action::NAMED;
+use crate::ui::action::NAMED;
 use domain::settings::Settings;
 use domain::text;
 use problem::nearest;

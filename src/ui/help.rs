@@ -8,9 +8,9 @@ use super::overlay::window;
 use super::theme::Meaning;
 use super::view::ViewState;
 use super::widgets::text;
-use domain::State;
-use domain::action::NAMED;
-use domain::ui::{Face, Screen};
+use crate::ui::State;
+use crate::ui::action::NAMED;
+use crate::ui::{Face, Screen};
 
 /// A part of the explanation.
 enum Part {

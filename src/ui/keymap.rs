@@ -9,10 +9,10 @@ use std::fmt;
 use crossterm::event::{KeyEvent, KeyEventKind};
 
 use super::chord::Chord;
-use domain::action::NAMED;
-use domain::editor::Edit;
-use domain::ui::{Face, Focus, Overlay, Screen};
-use domain::{Action, State};
+use crate::ui::action::NAMED;
+use crate::ui::editor::Edit;
+use crate::ui::{Action, State};
+use crate::ui::{Face, Focus, Overlay, Screen};
 
 /// What has the keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,7 +1,7 @@
 use crossterm::event::{KeyCode, KeyModifiers};
 
 use super::*;
-use domain::testing as fixture;
+use crate::ui::testing as fixture;
 
 fn keymap(changes: &[(&str, &[&str])]) -> (Keymap, Vec<String>) {
     let changes = changes

@@ -1,21 +1,39 @@
-//! What is seen: a function from the state to cells, and from keys to actions.
+//! What is seen: from events to what a screen shows, from there to cells, and from keys to actions.
 //!
-//! Owned here: layout, looks, glyphs, keys. Absent: anything that decides or changes. The view reads the state and
-//! writes a buffer; [`ViewState`] keeps only what a drawn frame leaves behind (which row a list begins with).
+//! Owned here: one client's screen ([`Ui`]) and how it changes, layout, looks, glyphs, keys. Absent: anything that decides;
+//! the domain is read here, and changed by commands alone. The view reads the state and writes a buffer; [`ViewState`]
+//! keeps only what a drawn frame leaves behind (which row a list begins with).
 
+pub mod action;
 mod canvas;
 pub mod chord;
+mod client;
+pub mod editor;
+mod effect;
+mod event;
+pub mod fleet_view;
+pub mod graphs;
 mod help;
 pub mod keymap;
 mod overlay;
 mod panels;
 mod plan;
 mod screens;
+mod state;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod theme;
+mod update;
 mod view;
 mod widgets;
 
+pub use action::Action;
+pub use client::State;
+pub use effect::Effect;
+pub use event::Event;
 pub use keymap::Keymap;
+pub use state::*;
 pub use theme::Theme;
+pub use update::update;
 pub use view::{ViewState, view};
 pub use widgets::text;

@@ -9,13 +9,13 @@ use super::theme::Meaning;
 use super::view::ViewState;
 use super::widgets::table::follow;
 use super::widgets::text;
-use domain::State;
-use domain::action::{NAMED, palette};
-use domain::editor::Editor;
+use crate::ui::State;
+use crate::ui::action::{NAMED, palette};
+use crate::ui::editor::Editor;
+use crate::ui::{Form, Overlay};
 use domain::model::Model;
 use domain::plan::Refusal;
 use domain::settings::SESSION_FIELDS;
-use domain::ui::{Form, Overlay};
 use domain::units::{Bytes, ago};
 
 /// Draw what lies over the screen, if anything does.

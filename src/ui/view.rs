@@ -9,8 +9,8 @@ use super::panels::machine_figures::{self, Form};
 use super::panels::{downloads, hints};
 use super::theme::{Meaning, Theme};
 use super::{overlay, screens};
-use domain::State;
-use domain::ui::Screen;
+use crate::ui::Screen;
+use crate::ui::State;
 
 /// What one frame leaves for the next: where lists begin. Nothing in it decides anything.
 #[derive(Debug, Clone, Default)]

@@ -2,12 +2,12 @@ use ratatui::layout::Position;
 use ratatui::style::{Color, Modifier};
 
 use super::*;
-use domain::Action;
+use crate::ui::Action;
+use crate::ui::testing::{self as fixture, SCENES};
+use crate::ui::{FleetSort, Notice, Tab};
 use domain::figure::Figure;
 use domain::session::{End, Phase, SessionId};
 use domain::settings::GraphStyle;
-use domain::testing::{self as fixture, SCENES};
-use domain::ui::{FleetSort, Notice, Tab};
 use domain::units::{Bytes, Ratio};
 
 fn theme(name: &str) -> Theme {
@@ -237,6 +237,7 @@ fn hostile() -> State {
     for store in &mut state.domain.library.stores {
         store.problems = vec![TEXT.to_owned(); 9];
     }
+    state.ui.fleet.folds = state.domain.sessions.iter().map(|session| (session.id, false)).collect();
     for session in &mut state.domain.sessions {
         session.name = TEXT.to_owned();
         session.log = vec![TEXT.to_owned(); 50];
@@ -248,13 +249,12 @@ fn hostile() -> State {
         for turn in &mut session.turns {
             turn.text = TEXT.repeat(3);
             turn.reasoning = TEXT.repeat(3);
-            turn.folded = false;
         }
         if let Some(turn) = session.turns.last_mut() {
             turn.end = Some(End::failed(TEXT));
         }
     }
-    state.ui.fleet.prompts.insert(SessionId(1), domain::editor::Editor::with_text(TEXT));
+    state.ui.fleet.prompts.insert(SessionId(1), crate::ui::editor::Editor::with_text(TEXT));
     if let Some(sample) = &mut state.domain.machine.sample {
         sample.host.name = TEXT.to_owned();
         for source in &mut sample.sources {
@@ -388,7 +388,7 @@ fn a_changed_key_shows_in_the_footer_and_the_help() {
     let (buffer, ..) = draw_with(&fixture::busy(), &theme("dark"), &keys, 120, 40);
     assert!(text_of(&buffer).contains("ctrl-q stop"));
     let mut help = fixture::scene("help").unwrap();
-    help.ui.overlay = Some(domain::ui::Overlay::Help { scroll: 999 });
+    help.ui.overlay = Some(crate::ui::Overlay::Help { scroll: 999 });
     help.ui.screen = Screen::Fleet;
     let (buffer, ..) = draw_with(&help, &theme("dark"), &keys, 120, 90);
     assert!(text_of(&buffer).contains("ctrl-q            stop the session"), "{}", text_of(&buffer));
@@ -470,7 +470,7 @@ fn what_top_has_no_room_for_is_reached_by_keys() {
     let mut seen = String::new();
     for _ in 0..8 {
         let (now, action) = (state.domain.now, Action::Move(1));
-        domain::update(&mut state, now, domain::Event::Action(action));
+        crate::ui::update(&mut state, now, action);
         seen += &text_of(&draw(&state, 80, 24));
     }
     for name in ["smollm2", "mistral-7b  ", "python train.py", "llama-server"] {

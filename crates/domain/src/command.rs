@@ -1,13 +1,14 @@
 //! What a client asks for, and what it is answered.
 //!
 //! Owned here: the commands, each of which names its target, and the replies. Absent: what follows from them
-//! (`update::command`), and which keys ask for them (`action`).
+//! (`update::command`), and which keys give them (the screen's business).
 
 use wire::Prompt;
 
 use crate::bench::Plan;
 use crate::download::{DownloadId, Order};
 use crate::form::Form;
+use crate::house::{Plan as StoragePlan, Request};
 use crate::plan;
 use crate::quality::QualityOrder;
 use crate::race::RaceOrder;
@@ -54,6 +55,13 @@ pub enum What {
         /// The value as text.
         value: String,
     },
+    /// Add a prompt to a session's conversation and have it answered.
+    SendPrompt {
+        /// Which session.
+        session: SessionId,
+        /// The prompt.
+        text: String,
+    },
     /// Answer a prompt in place of the session's conversation.
     Generate {
         /// Which session.
@@ -75,14 +83,18 @@ pub enum What {
     CancelRace,
     /// Let columns continue that were decoded together and have diverged.
     ContinueRace,
+    /// Drop the race that has ended.
+    DismissRace,
     /// Vote on the race that has ended: for a column, or for none of them.
     Vote(Option<usize>),
     /// Measure speeds.
     StartBench(Box<Plan>),
     /// End the bench that runs.
     CancelBench,
-    /// Score a text.
+    /// Score a text. An order without a file for the distributions gets one.
     StartPerplexity(Box<QualityOrder>),
+    /// End the scoring that runs.
+    CancelPerplexity,
     /// Download files; answered with [`Value::Download`].
     Download(Order),
     /// Pause a download, or resume it.
@@ -93,6 +105,29 @@ pub enum What {
     DeleteRecord(i64),
     /// Show the names of a blind race of the history.
     RevealRace(i64),
+    /// Scan all stores.
+    Rescan,
+    /// Find out what the models take of the disks, and what could be cleaned up.
+    SurveyStorage,
+    /// Plan a change of the stores; the plan comes as [`crate::house::News::Planned`].
+    PlanStorage(Box<Request>),
+    /// Carry out a plan.
+    ApplyStorage {
+        /// What it was made for.
+        request: Box<Request>,
+        /// The plan.
+        plan: Box<StoragePlan>,
+    },
+    /// Undo the last change of the stores.
+    UndoStorage,
+    /// Threads that all sessions together may use.
+    SetThreadBudget(u32),
+    /// Measure the memory's bandwidth.
+    MeasureBandwidth,
+    /// Measure the idle baseline.
+    Calibrate,
+    /// End that measurement.
+    CancelCalibration,
     /// Ask a process of another program to end.
     Signal {
         /// Its id.

@@ -1,10 +1,8 @@
 //! What the core wants done. The executor in `app/` does it and answers with events.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::download::{DownloadId, Order};
-use crate::hub::Sort;
 use crate::model::Model;
 use crate::session::WorkerId;
 use crate::settings::Manners;
@@ -15,6 +13,8 @@ use crate::units::Bytes;
 pub enum Effect {
     /// Answer a client's command.
     Reply(super::command::Reply),
+    /// Tell all clients.
+    Notify(crate::notification::Notification),
     /// Make a private folder for a text's distributions: comes back as [`crate::Event::Scratch`] with the file's path.
     Scratch(Box<crate::quality::QualityOrder>),
     /// That folder is needed no more.
@@ -66,22 +66,6 @@ pub enum Effect {
         /// What others judged.
         table: Arc<crate::openness::Table>,
     },
-    /// Search the hub; answered by [`crate::hub::HubEvent::Found`].
-    Search {
-        /// Which search it is.
-        generation: u64,
-        /// What to search for.
-        text: String,
-        /// What comes first.
-        sort: Sort,
-    },
-    /// Ask for the files of a repository; answered by [`crate::hub::HubEvent::Files`].
-    Files {
-        /// `owner/name`.
-        repository: String,
-        /// A branch, a tag or a commit.
-        revision: String,
-    },
     /// Fetch an order, or go on with it; its news come as [`crate::Event::Download`].
     Download {
         /// Under which name.
@@ -117,13 +101,6 @@ pub enum Effect {
         /// Memory that is available.
         available: Bytes,
     },
-    /// Look how much of a model's files is in memory; answered by [`crate::Event::Residency`].
-    Residency {
-        /// The model's id.
-        model: String,
-        /// Its files.
-        files: Vec<PathBuf>,
-    },
     /// Keep a record in the history; answered by [`crate::event::HistoryEvent::Kept`] or `NotKept`.
     Remember {
         /// Which question it is.
@@ -142,17 +119,6 @@ pub enum Effect {
     },
     /// Nothing will come of this draft.
     DiscardDraft(u64),
-    /// Ask for a whole record; answered by [`crate::event::HistoryEvent::Record`].
-    GetRecord(i64),
-    /// Ask for a page of the history; answered by [`crate::event::HistoryEvent::Listed`].
-    ListHistory {
-        /// Which question it is.
-        generation: u64,
-        /// Which records.
-        filter: crate::history::Filter,
-        /// Which of them.
-        page: crate::history::Page,
-    },
     /// Tell the names of a blind race of the history that nobody voted on; answered by
     /// [`crate::event::HistoryEvent::Revealed`].
     Reveal(i64),
@@ -160,17 +126,4 @@ pub enum Effect {
     Forget(i64),
     /// Draw a random number; answered by [`crate::Event::Drawn`].
     Draw,
-    /// Save files, given by name and text, where exports go; answered by a notice of where they are.
-    Save(Vec<(String, String)>),
-    /// Put text on the clipboard.
-    Copy(String),
-    /// Write a file into the current folder that was not there before; answered by [`crate::Event::Notice`].
-    WriteNew {
-        /// Its name; numbered where there is one already.
-        name: String,
-        /// What it holds.
-        text: String,
-    },
-    /// Leave.
-    Quit,
 }

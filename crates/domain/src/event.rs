@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::action::Action;
 use crate::command::Command;
 use crate::download::{DownloadEvent, DownloadId};
 use crate::hub::HubEvent;
@@ -12,23 +11,16 @@ use crate::model::{Model, Store};
 use crate::openness::{Cards, Table};
 use crate::roofline::Bandwidth;
 use crate::session::WorkerId;
-use crate::units::Ratio;
 
 /// Something that happened.
 #[derive(Debug, Clone)]
 pub enum Event {
-    /// The user of the dashboard pressed a key.
-    Action(Action),
     /// A client asks for something; answered by [`super::Effect::Reply`] at once.
     Command(Command),
     /// The folder that a text is scored in is there.
     Scratch(Box<super::quality::QualityOrder>),
-    /// The user pasted text.
-    Paste(String),
-    /// The last frame showed that the session's face or the help has no more than so many lines above or below.
-    ScrollLimit(usize),
-    /// The terminal has another size, or must be drawn again.
-    Redraw,
+    /// Nothing but that time has passed.
+    Elapsed,
     /// The program ends: what is not kept yet is to be.
     Closing,
     /// The library found something.
@@ -58,15 +50,10 @@ pub enum Event {
         /// A sentence where it was not told.
         result: Result<(), String>,
     },
+    /// An earlier run measured the memory's bandwidth.
+    KnownBandwidth(Bandwidth),
     /// The memory's bandwidth was measured, or why not.
     Bandwidth(Result<Bandwidth, String>),
-    /// How much of a model's files is in memory.
-    Residency {
-        /// The model's id.
-        model: String,
-        /// The share, or why it is not told.
-        share: Result<Ratio, String>,
-    },
     /// A tick of a recording.
     Frame(Box<crate::trace::Frame>),
     /// An effect could not be carried out: one sentence for the user.

@@ -245,12 +245,12 @@ mod tests {
     use crate::advice::advice;
     use crate::machine::{Memory, Sample};
     use crate::settings::Settings;
-    use crate::state::State;
+    use crate::state::Domain;
     use crate::testing::model;
     use crate::what;
 
-    fn state(available: u64, gpus: &[(u64, u64)]) -> State {
-        let mut state = State::new(Settings::default(), Vec::new());
+    fn state(available: u64, gpus: &[(u64, u64)]) -> Domain {
+        let mut state = Domain::new(Settings::default());
         let gpus = gpus.iter().zip(0..).map(|(&(total, used), index)| crate::machine::Gpu {
             index,
             name: "card".to_owned(),
@@ -263,7 +263,7 @@ mod tests {
             held_by: String::new(),
             processes: Vec::new(),
         });
-        state.domain.machine.sample = Some(Box::new(Sample {
+        state.machine.sample = Some(Box::new(Sample {
             memory: Memory { available: Bytes(available * 1_000_000_000), ..Memory::default() },
             gpus: gpus.collect(),
             ..Sample::default()
@@ -276,8 +276,8 @@ mod tests {
         Model { name: name.to_owned(), summary: Some(summary), ..model(name) }
     }
 
-    fn texts(state: &State, model: &Model) -> Vec<String> {
-        advice(&state.domain, model).into_iter().map(|advice| advice.text).collect()
+    fn texts(state: &Domain, model: &Model) -> Vec<String> {
+        advice(state, model).into_iter().map(|advice| advice.text).collect()
     }
 
     #[test]
@@ -285,7 +285,7 @@ mod tests {
         for (is_mla, per_token) in [(true, 61 * 576 * 2), (false, 61 * 128 * (192 + 128) * 2)] {
             let model = deepseek("DeepSeek V3", is_mla);
             let summary = model.summary.as_ref().unwrap();
-            let table = table(&state(64, &[]).domain, &model).unwrap();
+            let table = table(&state(64, &[]), &model).unwrap();
             assert_eq!(
                 table.rows.iter().map(|row| row.context).collect::<Vec<_>>(),
                 [4096, 8192, 16_384, 32_768, 65_536, 131_072, 163_840]
@@ -354,8 +354,7 @@ mod tests {
         let mut model = deepseek("x", true);
         let summary = model.summary.as_mut().unwrap();
         summary.tensor_bytes = 10_000_000_000;
-        let place =
-            |available, gpus: &[_]| table(&state(available, gpus).domain, &model).unwrap().rows[0].needs[0].place;
+        let place = |available, gpus: &[_]| table(&state(available, gpus), &model).unwrap().rows[0].needs[0].place;
         for (available, gpus, expected) in [
             (20, &[][..], Some(Place::Memory)),
             (4, &[], Some(Place::Nowhere)),
@@ -369,8 +368,8 @@ mod tests {
         ] {
             assert_eq!(place(available, gpus), expected, "{available} and {gpus:?}");
         }
-        let unread = State::new(Settings::default(), Vec::new());
-        assert_eq!(table(&unread.domain, &model).unwrap().rows[0].needs[0].place, None);
-        assert_eq!(table(&unread.domain, &Model { summary: None, ..model.clone() }), None);
+        let unread = Domain::new(Settings::default());
+        assert_eq!(table(&unread, &model).unwrap().rows[0].needs[0].place, None);
+        assert_eq!(table(&unread, &Model { summary: None, ..model.clone() }), None);
     }
 }

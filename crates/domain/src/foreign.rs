@@ -59,17 +59,6 @@ impl Foreign {
     }
 }
 
-/// What the user has chosen of them, and done with them.
-#[derive(Debug, Clone, Default)]
-pub struct Choice {
-    /// The rows that show, filtered and sorted, by [`Foreign::id`].
-    pub rows: Vec<(u32, u64)>,
-    /// The chosen one, by [`Foreign::id`]. It counts while no session is chosen.
-    pub chosen: Option<(u32, u64)>,
-    /// Those that were asked to end.
-    pub asked: Vec<(u32, u64)>,
-}
-
 /// What is known of a process.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Clue<'a> {

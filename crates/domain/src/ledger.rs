@@ -127,7 +127,7 @@ mod tests {
     use crate::moment::Moment;
     use crate::session::{SessionId, WorkerId};
     use crate::settings::{SessionSettings, Settings};
-    use crate::state::State;
+    use crate::state::Domain;
 
     fn session(devices: &[(&str, [u64; 3])], n_gpu_layers: u32, gpu_layers: Option<u32>) -> Session {
         let model = std::sync::Arc::new(crate::testing::model("x"));
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn layers_that_went_astray() {
-        let mut state = State::new(Settings::default(), Vec::new());
+        let mut state = Domain::new(Settings::default());
         let gpu = |total| Gpu {
             index: 0,
             name: String::new(),
@@ -234,9 +234,9 @@ mod tests {
             (&[24], Some(99), "CPU_Mapped", 33, Some((33, 0))),
         ] {
             let gpus = gpus.iter().map(|total| gpu(*total)).collect();
-            state.domain.machine.sample = Some(Box::new(Sample { gpus, ..Sample::default() }));
+            state.machine.sample = Some(Box::new(Sample { gpus, ..Sample::default() }));
             let session = session(&[(device, [100, 1, 1])], n_gpu_layers, asked);
-            let misplaced = misplaced(&state.domain, &session).map(|misplaced| (misplaced.wanted, misplaced.placed));
+            let misplaced = misplaced(&state, &session).map(|misplaced| (misplaced.wanted, misplaced.placed));
             assert_eq!(misplaced, expected, "{asked:?} {device} {n_gpu_layers}");
         }
     }

@@ -14,7 +14,31 @@ use std::sync::Arc;
 use crate::licence;
 use crate::model::{Model, Status};
 use crate::openness::{Card, Cards, Dimension};
-use crate::ui::LibrarySort;
+
+/// What the library is sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(missing_docs, reason = "the columns' names")]
+pub enum LibrarySort {
+    #[default]
+    Name,
+    Parameters,
+    Size,
+    Context,
+    Used,
+    Store,
+}
+
+impl LibrarySort {
+    /// All columns with their names, in the order in which `sort` goes through them.
+    pub const ALL: [(&str, Self); 6] = [
+        ("name", Self::Name),
+        ("parameters", Self::Parameters),
+        ("size", Self::Size),
+        ("context", Self::Context),
+        ("used", Self::Used),
+        ("store", Self::Store),
+    ];
+}
 
 /// What is known of models besides themselves.
 #[derive(Debug, Clone, Copy)]
@@ -88,7 +112,7 @@ enum Figure {
 
 /// How a number is asked for.
 #[derive(Clone, Copy)]
-pub(super) struct Comparison {
+pub struct Comparison {
     wanted: Ordering,
     or_equal: bool,
 }
@@ -154,7 +178,7 @@ impl<'a> Word<'a> {
 }
 
 /// A number that is asked for, such as `>=32k`; `None` where it is not finished.
-pub(super) fn comparison(text: &str) -> Option<(Comparison, f64)> {
+pub fn comparison(text: &str) -> Option<(Comparison, f64)> {
     let (wanted, text) = match text.split_at_checked(1) {
         Some(("<", rest)) => (Ordering::Less, rest),
         Some((">", rest)) => (Ordering::Greater, rest),
@@ -166,7 +190,7 @@ pub(super) fn comparison(text: &str) -> Option<(Comparison, f64)> {
 
 impl Comparison {
     /// Equal is what is written equal: within half a percent.
-    pub(super) fn holds(self, found: f64, number: f64) -> bool {
+    pub fn holds(self, found: f64, number: f64) -> bool {
         let is_equal = (found - number).abs() <= number.abs() * 0.005;
         match self.wanted {
             Ordering::Equal => is_equal,

@@ -166,12 +166,12 @@ mod tests {
     use crate::model::Model;
     use crate::session::{Phase, SessionId, Step, WorkerId};
     use crate::settings::Settings;
-    use crate::state::State;
+    use crate::state::Domain;
 
-    fn state(bandwidth: f64, limits: Limits) -> State {
-        let mut state = State::new(Settings::default(), Vec::new());
-        state.domain.machine.sample = Some(Box::new(Sample { limits, ..Sample::default() }));
-        state.domain.machine.bandwidth =
+    fn state(bandwidth: f64, limits: Limits) -> Domain {
+        let mut state = Domain::new(Settings::default());
+        state.machine.sample = Some(Box::new(Sample { limits, ..Sample::default() }));
+        state.machine.bandwidth =
             Some(Bandwidth { bytes_per_second: bandwidth, threads: 2, unix: 0, processor: String::new() });
         state
     }
@@ -222,8 +222,8 @@ mod tests {
         ] {
             let mut state = state(times * per_second, limits);
             let session = session(summary(), 10);
-            state.domain.sessions = vec![session.clone(); 1 + usize::from(others)];
-            let roofline = roofline(&state.domain, &session).unwrap();
+            state.sessions = vec![session.clone(); 1 + usize::from(others)];
+            let roofline = roofline(&state, &session).unwrap();
             assert!((roofline.share.0 - 1.0 / times).abs() < 1e-9, "{roofline:?}");
             assert_eq!(roofline.bound, expected, "{times} {limits:?}");
         }
@@ -236,7 +236,7 @@ mod tests {
             (5_000_000_000, Bound::Bandwidth, "all of what this memory allows"),
         ] {
             let session = session(gguf::Summary { tensor_bytes, ..summary() }, 10);
-            let roofline = roofline(&state(5e8, Limits::default()).domain, &session).unwrap();
+            let roofline = roofline(&state(5e8, Limits::default()), &session).unwrap();
             assert!(roofline.share.0 > 1.0, "{roofline:?}");
             assert_eq!((roofline.bound, roofline.reached().as_str()), (bound, reached));
         }
@@ -275,16 +275,16 @@ mod tests {
     fn what_is_missing_is_said() {
         let good = || session(summary(), 10);
         let mut state = state(1e10, Limits::default());
-        assert!(roofline(&state.domain, &good()).is_ok());
+        assert!(roofline(&state, &good()).is_ok());
         let short = |session: &mut Session| session.figures.counters.n_generated = 3;
         let cold = |session: &mut Session| session.loaded = None;
         let on_gpu = |session: &mut Session| session.loaded.as_mut().unwrap().n_gpu_layers = 2;
         for (change, reason) in [(&short as &dyn Fn(&mut Session), "tokens"), (&cold, "not loaded"), (&on_gpu, "GPU")] {
             let mut session = good();
             change(&mut session);
-            assert!(roofline(&state.domain, &session).unwrap_err().contains(reason));
+            assert!(roofline(&state, &session).unwrap_err().contains(reason));
         }
-        state.domain.machine.bandwidth = None;
-        assert!(roofline(&state.domain, &good()).unwrap_err().contains("not measured"));
+        state.machine.bandwidth = None;
+        assert!(roofline(&state, &good()).unwrap_err().contains("not measured"));
     }
 }

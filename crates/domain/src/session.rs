@@ -184,8 +184,6 @@ pub struct Turn {
     pub text: String,
     /// What was thought before, empty where nothing was.
     pub reasoning: String,
-    /// Whether the reasoning is drawn as one line.
-    pub folded: bool,
     /// For an answer whose tokens were asked for: they, and what else was likely.
     pub tokens: Vec<wire::Token>,
     /// For an answer: how it ended; `None` while it runs and for other turns.
@@ -195,6 +193,11 @@ pub struct Turn {
 }
 
 impl Turn {
+    /// A turn of this text.
+    pub fn new(role: Role, text: String) -> Self {
+        Self { role, text, reasoning: String::new(), tokens: Vec::new(), end: None, figures: None }
+    }
+
     /// Bytes of text and reasoning.
     pub(super) fn n_bytes(&self) -> usize {
         self.text.len() + self.reasoning.len()
@@ -287,6 +290,20 @@ impl Plan {
 }
 
 impl Session {
+    /// Generated tokens per second: of the last tick while it answers, else of the last answer.
+    pub fn rate(&self) -> Option<f64> {
+        let whole = self.figures.counters.generation_rate();
+        if self.is_busy() { self.throughput.last().map(f64::from).or(whole) } else { whole }
+    }
+
+    /// Memory that it holds: its process and its part of the GPUs; `None` before the first sample.
+    pub fn memory_held(&self) -> Option<Bytes> {
+        match (self.process.map(|process| process.resident), self.gpu_memory) {
+            (None, None) => None,
+            (resident, gpu) => Some(resident.unwrap_or_default() + gpu.unwrap_or_default()),
+        }
+    }
+
     /// A session that wants to start. Its graphs hold `history` ticks.
     pub fn new(
         id: SessionId,

@@ -1,42 +1,36 @@
 //! Everything the program knows.
 
 use std::collections::HashMap;
+use std::ops::Deref;
+#[cfg(any(test, feature = "testing"))]
+use std::ops::DerefMut;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::bench::Bench;
 use crate::download::{Download, Order};
+use crate::effect::Effect;
 use crate::energy::Attribution;
-use crate::event::StoreStatus;
+use crate::event::{Event, StoreStatus};
 use crate::figure::{Figure, Graded};
-use crate::foreign::Foreign;
 use crate::history::Held;
 use crate::house::Keeping;
 use crate::machine::Sample;
 use crate::model::Model;
 use crate::moment::Moment;
+use crate::notification::Notification;
 use crate::openness::Openness;
 use crate::quality::Quality;
+use crate::race::Race;
 use crate::race::rating::Vote;
-use crate::race::{Entry, Race};
 use crate::readings::Readings;
 use crate::ring::Ring;
 use crate::roofline::Bandwidth;
 use crate::session::{Session, SessionId, WorkerId};
 use crate::settings::Settings;
-use crate::ui::Ui;
-use crate::units::{Ratio, Watts};
+use crate::units::Watts;
 
-/// All state: what the program knows, and what one client's screen shows of it.
-#[derive(Debug, Clone)]
-pub struct State {
-    /// What the program knows.
-    pub domain: Domain,
-    /// What the screen shows.
-    pub ui: Ui,
-}
-
-/// What the program knows, whoever looks at it.
+/// What the program knows.
 #[derive(Debug, Clone)]
 pub struct Domain {
     /// The time of the event handled last.
@@ -65,7 +59,11 @@ pub struct Domain {
     pub machine: Machine,
     /// Where its energy goes.
     pub attribution: Attribution,
+    /// Processes of other programs that were asked to end.
+    pub asked_to_end: Vec<(u32, u64)>,
     pub(crate) next_id: u64,
+    /// What the event that is being handled has for the clients.
+    pub(crate) outbox: Vec<Notification>,
 }
 
 /// The downloads.
@@ -94,28 +92,6 @@ pub struct Library {
     pub measured_joules: HashMap<String, Graded>,
     /// How open the models are.
     pub openness: Openness,
-    /// How much of the selected model's files is in memory.
-    pub residency: Option<Residency>,
-}
-
-/// How much of a model's files the system holds in memory.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Residency {
-    /// Which model, by its id.
-    pub model: String,
-    /// When it was asked for, or answered.
-    pub at: Moment,
-    /// The share, or why it is not told; `None` while it is asked for.
-    pub share: Option<Result<Ratio, String>>,
-    /// What was known before it was asked for again.
-    pub before: Option<Result<Ratio, String>>,
-}
-
-impl Residency {
-    /// What is known of this model.
-    pub fn known(&self, model: &str) -> Option<&Result<Ratio, String>> {
-        self.share.as_ref().or(self.before.as_ref()).filter(|_| self.model == model)
-    }
 }
 
 impl Library {
@@ -166,54 +142,37 @@ impl Machine {
     pub const MAX_SENSORS: usize = 8;
 }
 
-impl State {
-    /// The state at the program's start.
-    pub fn new(settings: Settings, themes: Vec<String>) -> Self {
-        let domain = Domain::new(settings);
-        let ui = Ui::new(&domain.settings, themes, domain.history());
-        Self { domain, ui }
+/// The one holder of a [`Domain`] that changes: by events, and by nothing else.
+#[derive(Debug, Clone)]
+pub struct StateMachine {
+    domain: Domain,
+}
+
+impl StateMachine {
+    /// The machine at the program's start.
+    pub fn new(settings: Settings) -> Self {
+        Self { domain: Domain::new(settings) }
     }
 
-    /// The chosen session.
-    pub fn chosen_session(&self) -> Option<&Session> {
-        self.domain.session(self.ui.fleet.chosen?)
+    /// Change the domain by what happened, and say what is to be done.
+    pub fn update(&mut self, now: Moment, event: Event) -> Vec<Effect> {
+        crate::update::update(&mut self.domain, now, event)
     }
+}
 
-    /// The chosen process of another program; `None` while a session is chosen.
-    pub fn chosen_foreign(&self) -> Option<&Foreign> {
-        let chosen = self.ui.fleet.foreign.chosen.filter(|_| self.ui.fleet.chosen.is_none())?;
-        self.domain.machine.sample.as_ref()?.foreign.iter().find(|foreign| foreign.id() == chosen)
+impl Deref for StateMachine {
+    type Target = Domain;
+
+    fn deref(&self) -> &Domain {
+        &self.domain
     }
+}
 
-    /// The chosen model.
-    pub fn chosen_model(&self) -> Option<&Arc<Model>> {
-        self.ui.library.rows.get(self.ui.library.chosen).and_then(|row| self.domain.library.models.get(*row))
-    }
-
-    /// Whether this model is among the columns of the next race.
-    pub fn race_is_marked(&self, model: &str) -> bool {
-        self.ui.race.entries.iter().any(|entry| entry.model.id == model)
-    }
-
-    /// A column as it shows: its entry.
-    pub fn race_entry(&self, place: usize) -> Option<Entry> {
-        match &self.domain.race {
-            Some(race) => {
-                race.lanes.get(place).map(|lane| Entry { model: lane.model.clone(), settings: lane.settings })
-            }
-            None => self.ui.race.entries.get(place).cloned(),
-        }
-    }
-
-    /// How many columns show.
-    pub fn race_n_columns(&self) -> usize {
-        self.domain.race.as_ref().map_or(self.ui.race.entries.len(), |race| race.lanes.len())
-    }
-
-    /// What the selected column answered, once it has.
-    pub fn race_chosen_answer(&self) -> Option<&str> {
-        let answer = self.domain.race.as_ref()?.lanes.get(self.ui.race.chosen)?.answer.as_ref()?;
-        Some(answer.text.trim()).filter(|text| !text.is_empty())
+/// What tests and fixtures may do, and nobody else.
+#[cfg(any(test, feature = "testing"))]
+impl DerefMut for StateMachine {
+    fn deref_mut(&mut self) -> &mut Domain {
+        &mut self.domain
     }
 }
 
@@ -248,7 +207,9 @@ impl Domain {
             attribution: Attribution::default(),
             bench: Bench::default(),
             held: Vec::new(),
+            asked_to_end: Vec::new(),
             next_id: 1,
+            outbox: Vec::new(),
             settings,
         }
     }

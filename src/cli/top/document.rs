@@ -4,13 +4,13 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::workload;
-use domain::State;
+use domain::Domain;
 use domain::energy::range;
 use domain::figure::{Figure, Grade, UNKNOWN};
 use domain::machine::{Sample, Source};
 
 /// Everything in one document, each figure with its unit in its name. What is unknown is null, with the reason.
-pub(super) fn document(state: &State, sample: &Sample) -> Value {
+pub(super) fn document(domain: &Domain, sample: &Sample) -> Value {
     let (memory, limits, pressure, own) = (&sample.memory, &sample.limits, &sample.pressure, &sample.own);
     json!({
         "schema": "taffrail/top/1",
@@ -66,13 +66,13 @@ pub(super) fn document(state: &State, sample: &Sample) -> Value {
             "adds": power.adds,
         })).collect::<Vec<_>>(),
         "total_power": total(sample),
-        "sessions": workload::sessions(state),
-        "foreign": workload::foreign(state, sample),
+        "sessions": workload::sessions(domain),
+        "foreign": workload::foreign(domain, sample),
         "taffrail": {
             "pid": own.pid,
             "cores": own.cores,
             "resident_bytes": own.resident,
-            "watts": figure(&state.domain.machine.own_watts),
+            "watts": figure(&domain.machine.own_watts),
         },
         "sources": sample.sources.iter().map(source).collect::<Vec<_>>(),
     })

@@ -7,10 +7,8 @@
 
 use std::io::{self, Write};
 
-use domain::State;
 use domain::energy::{Tally, per_session};
 use domain::figure::{Grade, UNKNOWN};
-use domain::fleet_view;
 use domain::foreign::Foreign;
 use domain::machine::{Domain, Gpu, Power, Sample};
 use domain::session::Session;
@@ -20,7 +18,12 @@ use domain::units::Ratio;
 type Point = (Vec<(&'static str, String)>, f64);
 
 /// Write all that is known.
-pub(super) fn write(state: &State, sample: &Sample, is_recorded: bool, out: &mut impl Write) -> io::Result<()> {
+pub(super) fn write(
+    domain: &domain::Domain,
+    sample: &Sample,
+    is_recorded: bool,
+    out: &mut impl Write,
+) -> io::Result<()> {
     let mut put = |name: &str, help: &str, points: Vec<Point>| metric(out, name, help, &points);
     let one = |value: f64| vec![(Vec::new(), value)];
     let ratio = |share: Option<Ratio>| share.map(|share| (Vec::new(), share.0)).into_iter().collect();
@@ -106,17 +109,17 @@ pub(super) fn write(state: &State, sample: &Sample, is_recorded: bool, out: &mut
     put("source_age_seconds", "How old a source's reading is.", ages.collect())?;
     put("own_cpu_cores", "What taffrail itself takes of the processor.", one(sample.own.cores))?;
     put("own_resident_bytes", "What taffrail itself takes of the memory.", one(sample.own.resident.0 as f64))?;
-    energy(state, is_recorded, out)?;
+    energy(domain, is_recorded, out)?;
     counters(sample, out)?;
-    foreign(state, sample, out)?;
-    sessions(state, out)?;
+    foreign(domain, sample, out)?;
+    sessions(domain, out)?;
     // What node_exporter and others call the same things, so that boards that exist show them.
     usual(sample, out)
 }
 
 /// Where the energy went.
-fn energy(state: &State, is_recorded: bool, out: &mut impl Write) -> io::Result<()> {
-    let attribution = &state.domain.attribution;
+fn energy(domain: &domain::Domain, is_recorded: bool, out: &mut impl Write) -> io::Result<()> {
+    let attribution = &domain.attribution;
     let grade = attribution.grade();
     let by_owner = |tally: &Tally, (knows_idle, knows_standby): (bool, bool)| -> Vec<Point> {
         // Without a meter nothing was counted, which is no zero; nor is what no baseline tells apart.
@@ -185,7 +188,7 @@ fn grade_of(power: &Power) -> String {
 type Index = fn(&Domain) -> Option<u32>;
 
 /// Processes of other programs.
-fn foreign(state: &State, sample: &Sample, out: &mut impl Write) -> io::Result<()> {
+fn foreign(domain: &domain::Domain, sample: &Sample, out: &mut impl Write) -> io::Result<()> {
     let mut put = |name: &str, help: &str, value: &dyn Fn(&Foreign) -> Option<f64>| {
         let labels = |one: &Foreign| {
             let mut labels = vec![("pid", one.process.pid.to_string()), ("program", one.engine.clone())];
@@ -203,7 +206,7 @@ fn foreign(state: &State, sample: &Sample, out: &mut impl Write) -> io::Result<(
         Some(one.gpu_memory?.0 as f64)
     })?;
     let drawn = |one: &Foreign| {
-        let figure = state.domain.attribution.foreign_power(&one.process);
+        let figure = domain.attribution.foreign_power(&one.process);
         let (watts, grade) = (figure.value()?.0, figure.grade()?);
         let labels =
             [("pid", one.process.pid.to_string()), ("program", one.engine.clone()), ("grade", grade.word().to_owned())];
@@ -215,11 +218,11 @@ fn foreign(state: &State, sample: &Sample, out: &mut impl Write) -> io::Result<(
 }
 
 /// The sessions; their tokens under the names of llama.cpp's server.
-fn sessions(state: &State, out: &mut impl Write) -> io::Result<()> {
+fn sessions(domain: &domain::Domain, out: &mut impl Write) -> io::Result<()> {
     let points = |value: &dyn Fn(&Session) -> Option<f64>| {
         let labels =
             |session: &Session| vec![("model", session.model.name.clone()), ("session", session.id.0.to_string())];
-        let sessions = state.domain.sessions.iter();
+        let sessions = domain.sessions.iter();
         sessions.filter_map(|session| Some((labels(session), value(session)?))).collect::<Vec<Point>>()
     };
     let resident = points(&|session| Some(session.process?.resident.0 as f64));
@@ -236,12 +239,12 @@ fn sessions(state: &State, out: &mut impl Write) -> io::Result<()> {
             ];
             Some((labels.into(), value))
         };
-        state.domain.sessions.iter().filter_map(point).collect::<Vec<Point>>()
+        domain.sessions.iter().filter_map(point).collect::<Vec<Point>>()
     };
     let watts = graded(&|session| Some((session.watts.value()?.0, session.watts.grade()?)));
     metric(out, "session_power_watts", "A session's share of the power.", &watts)?;
     let joules = graded(&|session| {
-        let energy = per_session(session, &state.domain.settings.energy).energy;
+        let energy = per_session(session, &domain.settings.energy).energy;
         Some((energy.value()?.value, energy.grade()?))
     });
     counter(out, "session_energy_joules_total", "What a session's answers were charged.", &joules)?;
@@ -257,7 +260,7 @@ fn sessions(state: &State, out: &mut impl Write) -> io::Result<()> {
     write_metric(out, "llamacpp:tokens_predicted_total", COUNTER, "Tokens that were generated.", &generated)?;
     let rate = points(&|session| session.figures.counters.prompt_rate());
     write_metric(out, "llamacpp:prompt_tokens_seconds", GAUGE, "Prompt tokens per second.", &rate)?;
-    let rate = points(&fleet_view::rate);
+    let rate = points(&Session::rate);
     write_metric(out, "llamacpp:predicted_tokens_seconds", GAUGE, "Generated tokens per second.", &rate)?;
     let share = points(&|session| {
         Some(session.n_ctx()).filter(|n_ctx| *n_ctx > 0).map(|n_ctx| f64::from(session.n_past) / f64::from(n_ctx))

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::*;
+use domain::StateMachine;
 use domain::energy::{Baseline, Idle};
 use domain::foreign::Foreign;
 use domain::machine::{Core, Disk, Domain, Gpu, Host, Limits, Memory, Pressure, Process, Source, Temperature};
@@ -100,17 +101,17 @@ pub(in crate::cli) fn sample(metered: bool) -> Sample {
 }
 
 /// The state after a tick that told this.
-fn after(sample: Sample) -> State {
-    let mut state = State::new(domain::settings::Settings::default(), Vec::new());
+fn after(sample: Sample) -> StateMachine {
+    let mut state = StateMachine::new(domain::settings::Settings::default());
     let at = sample.at;
-    domain::update(&mut state, at, domain::Event::Sample(Box::new(sample)));
+    state.update(at, domain::Event::Sample(Box::new(sample)));
     state
 }
 
 /// The same of a recording with sessions and other programs, as `--replay` reads it.
-fn with_sessions() -> State {
+fn with_sessions() -> StateMachine {
     let settings = domain::settings::Settings::default;
-    let mut recorded = State::new(settings(), Vec::new());
+    let mut recorded = StateMachine::new(settings());
     let process = |pid: u32, cores: f64, resident: u64| {
         let cpu_share = Some(Ratio(cores / 4.0));
         Process { pid, cores, cpu_share, resident: Bytes(resident), ..Process::default() }
@@ -125,9 +126,9 @@ fn with_sessions() -> State {
         session.pid = Some(4000 + id.0 as u32);
         session.n_prompt = 2_400;
         sample.processes.push(process(4000 + id.0 as u32, 0.5, 600_000_000));
-        recorded.domain.sessions.push(session);
+        recorded.sessions.push(session);
     }
-    recorded.domain.sessions[0].phase = Phase::Busy { generation: 1, step: Step::Answer };
+    recorded.sessions[0].phase = Phase::Busy { generation: 1, step: Step::Answer };
     for (pid, engine, model) in [
         (5120, "ollama runner", Some("llama3.2:3b")),
         (5311, "python train.py", None),
@@ -138,18 +139,18 @@ fn with_sessions() -> State {
         let gpu_memory = (pid == 5120).then_some(Bytes(400_000_000));
         sample.foreign.push(Foreign { process, engine, model, gpu_memory, ..Foreign::default() });
     }
-    let mut state = State::new(settings(), Vec::new());
+    let mut state = StateMachine::new(settings());
     let (idle, watts) = (Idle::Loaded, Watts(12.0));
     let known =
         Baseline { meter, device: processor, idle, watts, unix: 0, is_calibrated: true, grade: Grade::Measured };
-    state.domain.attribution.baselines.known.push(known);
-    recorded.domain.machine.sample = Some(Box::new(sample));
+    state.attribution.baselines.known.push(known);
+    recorded.machine.sample = Some(Box::new(sample));
     for second in 0..3 {
-        recorded.domain.sessions[0].n_generated += 43;
+        recorded.sessions[0].n_generated += 43;
         let at = Moment { uptime: Duration::from_secs(second), unix: 1_800_000_000 };
-        let mut frame = domain::trace::Frame::of(&recorded.domain).unwrap();
+        let mut frame = domain::trace::Frame::of(&recorded).unwrap();
         frame.uptime_ms = 1000 * second;
-        domain::update(&mut state, at, domain::Event::Frame(Box::new(frame)));
+        state.update(at, domain::Event::Frame(Box::new(frame)));
     }
     state
 }
@@ -158,7 +159,7 @@ fn printed(arguments: &Top, metered: bool) -> String {
     written(arguments, &after(sample(metered)))
 }
 
-fn written(arguments: &Top, state: &State) -> String {
+fn written(arguments: &Top, state: &domain::Domain) -> String {
     let mut out = Vec::new();
     run(arguments, state, &mut out).unwrap();
     let text = String::from_utf8(out).unwrap();
@@ -324,11 +325,11 @@ fn the_document_tells_who_works() {
 
 #[test]
 fn an_estimate_is_a_range_and_labelled() {
-    let mut state = State::new(domain::settings::Settings::default(), Vec::new());
-    state.domain.settings.energy.tdp_watts = Some(65.0);
+    let mut state = StateMachine::new(domain::settings::Settings::default());
+    state.settings.energy.tdp_watts = Some(65.0);
     let mut unmetered = sample(false);
     unmetered.power.retain(|power| power.watts.value().is_none());
-    domain::update(&mut state, unmetered.at, domain::Event::Sample(Box::new(unmetered)));
+    state.update(unmetered.at, domain::Event::Sample(Box::new(unmetered)));
     let text = written(&Top { once: true, ..Top::default() }, &state);
     assert!(text.contains("power      ~8.12–32.5 W estimated [cpu]"), "{text}");
     assert!(text.contains("TDP 65 W x load, no sensor"), "{text}");

@@ -8,9 +8,8 @@ use serde_json::{Value, json};
 use super::super::table::{self, Column};
 use super::document::figure;
 use super::watts_text;
-use domain::State;
+use domain::Domain;
 use domain::figure::Figure;
-use domain::fleet_view;
 use domain::foreign::Foreign;
 use domain::machine::Sample;
 use domain::session::Session;
@@ -31,7 +30,7 @@ const COLUMNS: [Column; 8] = [
 const MAX_NAME: usize = 64;
 
 /// The rows as a table.
-pub(super) fn write(state: &State, sample: &Sample, out: &mut impl Write) -> io::Result<()> {
+pub(super) fn write(domain: &Domain, sample: &Sample, out: &mut impl Write) -> io::Result<()> {
     let cpu = |cores: Option<f64>| or_dash(cores.map(|cores| format!("{}%", digits(cores * 100.0))));
     let watts =
         |watts: &Figure<Watts>| or_dash(watts.value().zip(watts.grade()).map(|(of, grade)| watts_text(*of, grade)));
@@ -44,7 +43,7 @@ pub(super) fn write(state: &State, sample: &Sample, out: &mut impl Write) -> io:
             or_dash(session.process.map(|process| process.resident)),
             or_dash(session.gpu_memory),
             watts(&session.watts),
-            or_dash(fleet_view::rate(session).map(digits)),
+            or_dash(session.rate().map(digits)),
             session.phase.word().to_owned(),
         ]
     };
@@ -56,7 +55,7 @@ pub(super) fn write(state: &State, sample: &Sample, out: &mut impl Write) -> io:
             cpu(Some(process.cores)),
             process.resident.to_string(),
             or_dash(foreign.gpu_memory),
-            watts(&state.domain.attribution.foreign_power(process)),
+            watts(&domain.attribution.foreign_power(process)),
             unknown(),
             "foreign".to_owned(),
         ]
@@ -70,18 +69,18 @@ pub(super) fn write(state: &State, sample: &Sample, out: &mut impl Write) -> io:
         cpu(is_told.then_some(own.cores)),
         or_dash(is_told.then_some(own.resident)),
         unknown(),
-        watts(&state.domain.machine.own_watts),
+        watts(&domain.machine.own_watts),
         unknown(),
         String::new(),
     ];
-    let sessions = state.domain.sessions.iter().map(of_session);
+    let sessions = domain.sessions.iter().map(of_session);
     let rows: Vec<_> = sessions.chain(sample.foreign.iter().map(of_foreign)).chain([itself]).collect();
     writeln!(out)?;
     table::write(out, &COLUMNS, &rows, None)
 }
 
 /// The sessions as a document.
-pub(super) fn sessions(state: &State) -> Vec<Value> {
+pub(super) fn sessions(domain: &Domain) -> Vec<Value> {
     let one = |session: &Session| {
         let counters = &session.figures.counters;
         json!({
@@ -91,7 +90,7 @@ pub(super) fn sessions(state: &State) -> Vec<Value> {
             "process": session.process,
             "gpu_memory_bytes": session.gpu_memory,
             "watts": figure(&session.watts),
-            "tokens_per_second": fleet_view::rate(session),
+            "tokens_per_second": session.rate(),
             "prompt_tokens_per_second": counters.prompt_rate(),
             "time_to_first_token_s": (counters.ttft_us > 0).then(|| counters.ttft_us as f64 / 1e6),
             "generated_tokens": session.n_generated,
@@ -102,11 +101,11 @@ pub(super) fn sessions(state: &State) -> Vec<Value> {
             "joules_per_token": figure(&session.joules_per_token()),
         })
     };
-    state.domain.sessions.iter().map(one).collect()
+    domain.sessions.iter().map(one).collect()
 }
 
 /// Other programs' processes as a document.
-pub(super) fn foreign(state: &State, sample: &Sample) -> Vec<Value> {
+pub(super) fn foreign(domain: &Domain, sample: &Sample) -> Vec<Value> {
     let one = |foreign: &Foreign| {
         json!({
             "pid": foreign.process.pid,
@@ -116,7 +115,7 @@ pub(super) fn foreign(state: &State, sample: &Sample) -> Vec<Value> {
             "process": foreign.process,
             "mapped_bytes": foreign.mapped,
             "gpu_memory_bytes": foreign.gpu_memory,
-            "watts": figure(&state.domain.attribution.foreign_power(&foreign.process)),
+            "watts": figure(&domain.attribution.foreign_power(&foreign.process)),
         })
     };
     sample.foreign.iter().map(one).collect()

@@ -11,7 +11,7 @@ use super::*;
 use domain::machine::Power;
 use domain::settings::Settings;
 use domain::units::or_dash;
-use domain::{Event, State, update};
+use domain::{Event, StateMachine};
 
 /// The process that each case may have.
 const WORKER: u32 = 4242;
@@ -81,7 +81,7 @@ fn play(text: &str) -> String {
     let events = Counted::default();
     events.0.lock().unwrap().insert((2, 0), Err(ErrorKind::PermissionDenied));
     let mut sampler = None;
-    let mut state = State::new(Settings::default(), Vec::new());
+    let mut state = StateMachine::new(Settings::default());
     let (mut lines, mut rows, mut joules) = (Vec::new(), Vec::new(), 0.0);
     for (index, reading) in format!("~ 0\n{text}").trim_start_matches("~ ").split("\n~ ").enumerate() {
         let (when, changes) = reading.split_once('\n').unwrap_or((reading, ""));
@@ -97,9 +97,9 @@ fn play(text: &str) -> String {
         lines.extend(told(&sample));
         let names = sample.sources.iter().map(|row| &*row.name).filter(|name| !OF_THIS_MACHINE.contains(name));
         rows = names.map(|name| format!("  {name}: {}", row(&sample, name))).collect();
-        update(&mut state, now, Event::Sample(Box::new(sample)));
+        state.update(now, Event::Sample(Box::new(sample)));
         // What was metered went somewhere, once.
-        let booked = state.domain.attribution.total.measured();
+        let booked = state.attribution.total.measured();
         assert!((booked - joules).abs() < 1e-6, "{booked} J of {joules} J were booked after reading {index}");
     }
     lines.push("sources at the end".to_owned());

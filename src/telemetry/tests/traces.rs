@@ -9,8 +9,7 @@ use std::collections::BTreeMap;
 use wire::{Channel, Counters, Event as Said, Finish, Ledger, Loaded, Piece, Request};
 
 use super::*;
-use domain::command::{Force, What};
-use domain::editor::Editor;
+use domain::command::{Command, CommandId, Force, What};
 use domain::energy::{Report, Tally, per_session};
 use domain::event::{LibraryEvent, WorkerEvent};
 use domain::figure::{Grade, Uncertain};
@@ -18,7 +17,7 @@ use domain::model::{Format, Model, Status, Store};
 use domain::session::{Figures, WorkerId};
 use domain::settings::{Energy, Settings};
 use domain::units::Bytes;
-use domain::{Action, Effect, Event, State, update};
+use domain::{Effect, Event, StateMachine};
 
 use Grade::{Apportioned, Measured};
 
@@ -72,7 +71,7 @@ struct Machine {
     tree: Tree,
     fake: Fake,
     sampler: Sampler,
-    state: State,
+    state: StateMachine,
     /// Milliseconds that passed.
     now: u64,
     /// What the clock says beyond that.
@@ -127,8 +126,8 @@ impl Machine {
         }
         let sampler = with(&tree, fake.clone(), Counted::default());
         let range = 2_000_000_000;
-        let mut state = State::new(Settings::default(), Vec::new());
-        update(&mut state, at(0), Event::Library(LibraryEvent::Found(vec![model("a"), model("b")])));
+        let mut state = StateMachine::new(Settings::default());
+        state.update(at(0), Event::Library(LibraryEvent::Found(vec![model("a"), model("b")])));
         Self {
             tree,
             fake,
@@ -155,7 +154,7 @@ impl Machine {
 
     fn happens(&mut self, event: Event) -> Vec<Effect> {
         let now = self.clock();
-        update(&mut self.state, now, event)
+        self.state.update(now, event)
     }
 
     fn said(&mut self, session: usize, said: Said) {
@@ -197,8 +196,8 @@ impl Machine {
 
     fn start(&mut self, name: &str) {
         let what = What::StartSession { model: name.into(), settings: Box::default(), force: Force::All };
-        self.happens(Event::Action(what.into()));
-        let worker = self.state.domain.sessions.last().unwrap().worker;
+        self.happens(Event::Command(Command { id: CommandId(1), what }));
+        let worker = self.state.sessions.last().unwrap().worker;
         let session = self.workers.len();
         self.workers.push(worker);
         self.ticks.insert(pid(session), 0.0);
@@ -276,10 +275,9 @@ fn tell(machine: &mut Machine, case: &Case, since: u64, generations: &mut [u64])
             continue;
         }
         if since == answer.from {
-            let session = machine.state.domain.sessions[answer.session].id;
-            machine.state.ui.fleet.chosen = Some(session);
-            machine.state.ui.fleet.prompts.insert(session, Editor::with_text("a"));
-            let effects = machine.happens(Event::Action(Action::Send));
+            let session = machine.state.sessions[answer.session].id;
+            let what = What::SendPrompt { session, text: "a".to_owned() };
+            let effects = machine.happens(Event::Command(Command { id: CommandId(1), what }));
             let id = effects.iter().find_map(|effect| match effect {
                 Effect::Tell { request: Request::Generate(generate), .. } => Some(generate.id),
                 _ => None,
@@ -355,7 +353,7 @@ fn work(machine: &mut Machine, case: &Case, is_loaded: bool, since: Option<u64>,
 }
 
 fn figures(machine: &Machine, generation: u64) -> &Figures {
-    let figures = machine.state.domain.sessions.iter().flat_map(|session| &session.turns);
+    let figures = machine.state.sessions.iter().flat_map(|session| &session.turns);
     let mut figures = figures.filter_map(|turn| turn.figures.as_ref());
     figures.find(|figures| figures.generation == generation).expect("the answer ended")
 }
@@ -366,8 +364,8 @@ fn report(machine: &Machine, generation: u64) -> Report {
 
 #[track_caller]
 fn conserved(name: &str, machine: &Machine) {
-    let Tally { sessions, foreign, standby, idle, .. } = machine.state.domain.attribution.total;
-    let measured = machine.state.domain.attribution.total.measured();
+    let Tally { sessions, foreign, standby, idle, .. } = machine.state.attribution.total;
+    let measured = machine.state.attribution.total.measured();
     assert!(
         (measured - machine.measured).abs() < 1e-6 * machine.measured,
         "{name}: {measured} J of {}",
@@ -508,7 +506,7 @@ fn answers_shorter_than_ten_updates_are_pooled() {
     assert!(remedy.unwrap().contains("longer answer"));
     // The prompts alone are too short, and together as well.
     assert_eq!(short.per_prompt_token.value(), None);
-    let session = &machine.state.domain.sessions[0];
+    let session = &machine.state.sessions[0];
     let pooled = session.per_token(&Energy::default());
     let Figure::Known { value, source, .. } = pooled else { panic!("{pooled:?}") };
     assert!(source.ends_with("all answers together"), "{source}");
@@ -524,12 +522,12 @@ fn standby_is_what_loaded_idle_needs_above_empty_idle() {
         let case =
             Case { name: "", has_card, answers: alone(), foreign: vec![], faults: vec![], grade: Grade::Measured };
         let (machine, ..) = play(&case);
-        let attribution = &machine.state.domain.attribution;
+        let attribution = &machine.state.attribution;
         // Loaded idle is known from 65 s on: 30 s after the model was. The answer runs from 77.3 s to 98.8 s of 103.8 s.
         let expected = watts * (103.0 - 65.0 - 21.5);
         let standby = attribution.total.standby;
         assert!((standby / expected - 1.0).abs() < 0.1, "{standby} J, not {expected}");
-        assert!((machine.state.domain.sessions[0].standby.0 - standby).abs() < 1e-6);
+        assert!((machine.state.sessions[0].standby.0 - standby).abs() < 1e-6);
         assert!((attribution.standby["a"].0 - standby).abs() < 1e-6);
     }
 }
@@ -541,7 +539,7 @@ fn strangers_have_shares() {
     let case = Case { name: "", has_card: true, answers: alone(), foreign, faults: vec![], grade: Grade::Measured };
     let (machine, ..) = play(&case);
     let process = domain::machine::Process { pid: 900, ..Default::default() };
-    let power = machine.state.domain.attribution.foreign_power(&process);
+    let power = machine.state.attribution.foreign_power(&process);
     // Half of the card for itself, with the idle power left to the machine.
     assert!((power.value().expect("known").0 - 50.0).abs() < 1.0, "{power:?}");
     assert_eq!(power.grade(), Some(Grade::Apportioned));

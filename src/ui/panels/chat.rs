@@ -8,9 +8,10 @@ use super::super::keymap::Context;
 use super::super::theme::Meaning;
 use super::super::view::ViewState;
 use super::super::widgets::text;
+use crate::ui::FleetView;
 use domain::energy::Report;
 use domain::session::{End, Figures, Phase, Session, Step, Turn};
-use domain::settings;
+use domain::settings::{self, Settings};
 use domain::units::{span, tokens};
 
 /// What stands at the end of an answer that still grows.
@@ -49,7 +50,7 @@ impl<'a> Tail<'a> {
 pub(crate) fn draw(
     canvas: &mut Canvas<'_>,
     area: Rect,
-    (session, energy): (&Session, &settings::Energy),
+    (session, settings, fleet): (&Session, &Settings, &FleetView),
     scroll: usize,
     view_state: &mut ViewState,
 ) {
@@ -63,14 +64,14 @@ pub(crate) fn draw(
         return begin(canvas, area, session);
     }
     let height = usize::from(area.height);
-    let mut tail = collect(canvas, area.width, (session, energy), scroll, height);
+    let mut tail = collect(canvas, area.width, (session, settings, fleet), scroll, height);
     if !tail.is_full() {
         // The first row shows: the whole is known, and a scroll beyond it is no scroll.
         let total = scroll.saturating_sub(tail.skip) + tail.rows.len();
         let limit = total.saturating_sub(height);
         view_state.scroll_limit = Some(limit);
         if scroll > limit {
-            tail = collect(canvas, area.width, (session, energy), limit, height);
+            tail = collect(canvas, area.width, (session, settings, fleet), limit, height);
         }
     }
     let rows = tail.rows.len() as u16;
@@ -87,11 +88,11 @@ pub(crate) fn draw(
 fn collect<'a>(
     canvas: &Canvas<'_>,
     columns: u16,
-    (session, energy): (&'a Session, &'a settings::Energy),
+    (session, settings, fleet): (&'a Session, &'a Settings, &FleetView),
     scroll: usize,
     height: usize,
 ) -> Tail<'a> {
-    let mut tail = Tail { skip: scroll, room: height, rows: Vec::new(), energy };
+    let mut tail = Tail { skip: scroll, room: height, rows: Vec::new(), energy: &settings.energy };
     for (index, turn) in session.turns.iter().enumerate().rev() {
         if tail.is_full() {
             break;
@@ -99,7 +100,9 @@ fn collect<'a>(
         if index + 1 < session.turns.len() {
             tail.push(Vec::new);
         }
-        turn_rows(&mut tail, canvas, usize::from(columns), session, turn, index + 1 == session.turns.len());
+        let is_last = index + 1 == session.turns.len();
+        let folds = fleet.folds(session.id, turn, settings);
+        turn_rows(&mut tail, canvas, usize::from(columns), session, turn, (is_last, folds));
         if index > 0 && index == session.n_dropped {
             dropped_rows(&mut tail, canvas, usize::from(columns));
         }
@@ -123,7 +126,7 @@ fn turn_rows<'a>(
     columns: usize,
     session: &'a Session,
     turn: &'a Turn,
-    is_last: bool,
+    (is_last, folds): (bool, bool),
 ) {
     let grows = is_last && turn.role == Role::Assistant && turn.end.is_none() && session.is_busy();
     if turn.role == Role::Assistant {
@@ -137,10 +140,10 @@ fn turn_rows<'a>(
     }
     if !turn.reasoning.is_empty() {
         let thinks = grows && turn.text.is_empty();
-        if !turn.folded {
+        if !folds {
             text_rows(tail, canvas, columns, ("  │ ", Meaning::Reasoning), turn.reasoning.trim(), thinks);
         }
-        tail.push(|| vec![canvas.span(Meaning::Reasoning, format!("{INDENT}{}", thought(turn, thinks)))]);
+        tail.push(|| vec![canvas.span(Meaning::Reasoning, format!("{INDENT}{}", thought(turn, thinks, folds)))]);
     }
     tail.push(|| match turn.role {
         Role::User => vec![canvas.span(Meaning::You, "You")],
@@ -149,10 +152,10 @@ fn turn_rows<'a>(
     });
 }
 
-fn thought(turn: &Turn, thinks: bool) -> String {
+fn thought(turn: &Turn, thinks: bool, folds: bool) -> String {
     let count = turn.figures.as_ref().map_or(0, |figures| figures.counters.n_reasoning);
     let count = tokens(u64::from(count));
-    let sign = if turn.folded { '▸' } else { '▾' };
+    let sign = if folds { '▸' } else { '▾' };
     let word = if thinks { "thinking, " } else { "thought for " };
     format!("{sign} {word}{count} tokens")
 }

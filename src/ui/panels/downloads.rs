@@ -6,7 +6,7 @@ use super::super::canvas::{Canvas, Spans, inset, split_rows};
 use super::super::theme::Meaning;
 use super::super::view::ViewState;
 use super::super::widgets::table::{self, Align, Column, Row};
-use domain::State;
+use crate::ui::State;
 use domain::download::{Download, Phase};
 use domain::units::{Bytes, span};
 

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use super::super::canvas::{Canvas, below, row};
 use super::super::theme::Meaning;
 use super::super::widgets::bar;
-use domain::State;
+use crate::ui::State;
 use domain::energy::{Baseline, Idle, WINDOW, of_tally, range};
 use domain::figure::{Figure, Grade};
 use domain::machine::{Power, Sample};

@@ -7,7 +7,7 @@ use super::super::canvas::{Canvas, Span, Spans, below, inset, row, spans_width, 
 use super::super::theme::Meaning;
 use super::super::widgets::text;
 use super::chat::figures_line;
-use domain::State;
+use crate::ui::State;
 use domain::energy::{Report, per_session};
 use domain::figure::{Figure, Grade, Uncertain};
 use domain::ledger::{account, misplaced};

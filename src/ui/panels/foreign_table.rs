@@ -6,10 +6,10 @@ use super::super::canvas::{Canvas, Spans, below, inset, row, split_rows};
 use super::super::keymap::Context;
 use super::super::theme::Meaning;
 use super::super::widgets::table::{self, Align, Column, Row};
-use domain::State;
+use crate::ui::FleetSort;
+use crate::ui::State;
 use domain::figure::Figure;
 use domain::foreign::Foreign;
-use domain::ui::FleetSort;
 
 const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {
     Column { head, width, align, rank }

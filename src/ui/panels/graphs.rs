@@ -6,9 +6,9 @@ use super::super::canvas::{Canvas, Spans, below, row, spans_width, split_rows};
 use super::super::theme::{Meaning, N_SERIES};
 use super::super::widgets::graph::{self, Series, Window};
 use super::session_table::series;
-use domain::State;
+use crate::ui::State;
+use crate::ui::graphs::{Graph, Owner, Part, Quantity, at, graph as graph_of};
 use domain::figure::Grade;
-use domain::graphs::{Graph, Owner, Part, Quantity, at, graph as graph_of};
 use domain::ring::Bucket;
 use domain::units::{digits, span};
 
@@ -29,7 +29,8 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
         return sparklines(canvas, row(area, 0), state);
     }
     let (legend_row, body) = split_rows(area, 1);
-    let graphs = Quantity::shown(state).map(|quantity| (quantity, graph_of(state, quantity)));
+    let graphs = Quantity::shown(&state.domain, &state.ui)
+        .map(|quantity| (quantity, graph_of(&state.domain, &state.ui, quantity)));
     legend(canvas, legend_row, state, &graphs[0].1);
     let known: Vec<bool> = graphs.iter().map(|(_, graph)| graph.extent().is_some()).collect();
     for (place, (quantity, graph)) in places(body, &known).into_iter().zip(&graphs) {
@@ -82,8 +83,8 @@ fn one(canvas: &mut Canvas<'_>, area: Rect, state: &State, quantity: Quantity, g
     }
     canvas.put_spans(title.x, title.y, title.width, &head);
     let Some(extent) = graph.extent() else { return nothing(canvas, below(plot, 1), state, quantity) };
-    let cursor = graph.cursor(state);
-    let reading = graph.reading(state);
+    let cursor = graph.cursor(&state.ui);
+    let reading = graph.reading(&state.ui);
     // What is not known has no grade.
     let mark = reading.map_or("", |_| grade.mark());
     let now = value(reading);
@@ -147,7 +148,7 @@ fn meaning_of(state: &State, index: usize, part: &Part) -> Meaning {
 
 /// Over a graph of its own: whose it is, and what it reads.
 fn part_head<'a>(canvas: &Canvas<'_>, state: &State, graph: &Graph, index: usize, part: &'a Part) -> Spans<'a> {
-    let reading = value(at(&part.points, graph.cursor(state).unwrap_or(0)));
+    let reading = value(at(&part.points, graph.cursor(&state.ui).unwrap_or(0)));
     vec![
         canvas.span(meaning_of(state, index, part), format!("{} ", graph::sign(0, canvas.graphs))),
         canvas.span(Meaning::Text, format!("{reading:<6}")),
@@ -226,12 +227,13 @@ fn sparklines(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     }
     let count = (area.width / LEAST.0).clamp(1, 4);
     let each = area.width / count;
-    for (index, quantity) in Quantity::shown(state).into_iter().take(usize::from(count)).enumerate() {
+    for (index, quantity) in Quantity::shown(&state.domain, &state.ui).into_iter().take(usize::from(count)).enumerate()
+    {
         let place = Rect { x: area.x + index as u16 * each, width: each, ..area };
-        let graph = graph_of(state, quantity);
+        let graph = graph_of(&state.domain, &state.ui, quantity);
         let x = canvas.say(place.x + 1, place.y, each - 1, &format!("{} ", quantity.unit()), Meaning::Muted);
         let room = place.right().saturating_sub(x);
-        match graph.reading(state) {
+        match graph.reading(&state.ui) {
             None if quantity == Quantity::Power => {
                 canvas.say(x, place.y, room, "— 5 says why", Meaning::Muted);
             }

@@ -8,7 +8,7 @@ use ratatui::style::Modifier;
 use super::super::canvas::{Canvas, Span, Spans, below, inset};
 use super::super::theme::Meaning;
 use super::super::widgets::text;
-use domain::State;
+use crate::ui::State;
 use domain::quality::{self, DIVERGENCES, Estimate, Piece, Quality, Stage};
 use domain::race::letter;
 

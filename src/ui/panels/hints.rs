@@ -1,11 +1,11 @@
 //! The keys that do something here and now, most useful first.
 
 use super::super::keymap::Context;
-use domain::State;
+use crate::ui::RaceTab;
+use crate::ui::State;
+use crate::ui::{Face, Screen, Tab};
 use domain::download::Phase as Stage;
-use domain::race;
 use domain::session::{Phase, Session};
-use domain::ui::{Face, Screen, Tab};
 
 /// Actions with a word for each, for the footer.
 #[expect(clippy::too_many_lines, reason = "one arm for each place, and none is long")]
@@ -203,20 +203,21 @@ fn of_race(state: &State, offer: &mut impl FnMut(bool, &'static str, &'static st
     let runs = state.domain.is_racing();
     let is_over = state.domain.race.is_some() && !runs;
     let has_columns = !races.entries.is_empty();
-    let is_held = state.domain.race.as_ref().is_some_and(|race| race.pace == race::Pace::Held && race.is_running());
+    let is_held =
+        state.domain.race.as_ref().is_some_and(|race| race.pace == domain::race::Pace::Held && race.is_running());
     offer(is_held, "go-on", "continue");
     offer(runs, "back", "cancel");
     offer(is_over && state.domain.race.as_ref().is_some_and(|race| race.vote.is_none()), "vote", "vote");
-    offer(state.domain.race.is_some(), "diff", if races.face == race::Face::Diff { "answers" } else { "diff" });
+    offer(state.domain.race.is_some(), "diff", if races.face == RaceTab::Diff { "answers" } else { "diff" });
     let tells_tokens = state.domain.race.as_ref().is_some_and(|race| race.lockstep);
-    offer(is_over || tells_tokens, "lockstep", if races.face == race::Face::Lockstep { "answers" } else { "lockstep" });
+    offer(is_over || tells_tokens, "lockstep", if races.face == RaceTab::Lockstep { "answers" } else { "lockstep" });
     let next_heat = match races.face {
-        race::Face::Heat if !races.with_answer && state.race_chosen_answer().is_some() => "with answer",
-        race::Face::Heat => "answers",
+        RaceTab::Heat if !races.with_answer && state.race_chosen_answer().is_some() => "with answer",
+        RaceTab::Heat => "answers",
         _ => "heat",
     };
     offer(is_over, "heat", next_heat);
-    offer(matches!(races.face, race::Face::Diff | race::Face::Heat), "focus", "other column");
+    offer(matches!(races.face, RaceTab::Diff | RaceTab::Heat), "focus", "other column");
     offer(has_columns && !runs, "choose", "prompt");
     offer(is_over, "restart", "again");
     offer(is_over, "export-race", "export");

@@ -8,7 +8,7 @@ use super::super::canvas::{Canvas, Spans};
 use super::super::theme::Meaning;
 use super::super::view::ViewState;
 use super::super::widgets::table::{self, Align, Column, Row};
-use domain::State;
+use crate::ui::State;
 use domain::hub::{Files, Quant, Repository, Sort, preselected};
 use domain::units::{span, tokens};
 

@@ -2,7 +2,7 @@
 
 use super::super::canvas::{Canvas, Spans};
 use super::super::theme::Meaning;
-use domain::State;
+use crate::ui::State;
 use domain::energy::range;
 use domain::figure::Grade;
 use domain::machine::{Domain, Gpu, Sample};

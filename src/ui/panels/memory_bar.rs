@@ -6,7 +6,7 @@ use super::super::canvas::{Canvas, Spans, row, spans_width};
 use super::super::theme::Meaning;
 use super::super::widgets::bar;
 use super::session_table::series;
-use domain::State;
+use crate::ui::State;
 use domain::machine::Sample;
 use domain::units::Bytes;
 

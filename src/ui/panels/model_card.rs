@@ -5,11 +5,12 @@ use super::super::theme::Meaning;
 use super::super::widgets::bar;
 use super::model_table::{fit_cell, used};
 use super::openness_card;
+use crate::ui::State;
 use domain::advice::advice;
 use domain::fit::{CACHES, Fit, Place, cache_name, fit, table};
 use domain::model::{Format, Model, Status};
 use domain::units::{ago, tokens};
-use domain::{State, what};
+use domain::what;
 use ratatui::layout::Rect;
 
 /// Columns of the labels.
@@ -179,7 +180,7 @@ fn facts(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
         let value = [canvas.span(Meaning::Text, format!("{rate:.1} tok/s{joules} here"))];
         rest = pair(canvas, rest, "measured", &value);
     }
-    if let Some(known) = state.domain.library.residency.as_ref().and_then(|residency| residency.known(&model.id)) {
+    if let Some(known) = state.ui.library.residency.as_ref().and_then(|residency| residency.known(&model.id)) {
         let text = match known {
             Ok(share) => format!("{share} of its file"),
             Err(reason) => format!("— {reason}"),

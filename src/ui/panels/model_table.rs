@@ -7,10 +7,10 @@ use super::super::canvas::{Canvas, Spans};
 use super::super::theme::Meaning;
 use super::super::view::ViewState;
 use super::super::widgets::table::{self, Align, Column, Row};
-use domain::State;
+use crate::ui::State;
 use domain::fit::{Fit, fit};
+use domain::library_view::LibrarySort;
 use domain::model::{Model, Status};
-use domain::ui::LibrarySort;
 use domain::units::{parameters, span, tokens};
 
 const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {

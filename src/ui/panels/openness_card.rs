@@ -15,7 +15,7 @@ use ratatui::layout::Rect;
 use super::super::canvas::{Canvas, Span, below, row};
 use super::super::theme::Meaning;
 use super::super::widgets::text;
-use domain::State;
+use crate::ui::State;
 use domain::licence::{self, Licence};
 use domain::model::Model;
 use domain::openness::{Card, Class, Dimension, Judged};
@@ -177,8 +177,8 @@ mod tests {
     use super::*;
     use crate::ui::Theme;
     use crate::ui::keymap::{Context, Keymap};
+    use crate::ui::testing as fixture;
     use domain::settings::GraphStyle;
-    use domain::testing as fixture;
 
     /// The card of a model of this name that declares this licence and was made from these.
     fn drawn(name: &str, license: &str, bases: &[&str], columns: u16) -> String {

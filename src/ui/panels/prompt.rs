@@ -5,7 +5,7 @@ use ratatui::layout::{Position, Rect};
 use super::super::canvas::{Canvas, row};
 use super::super::theme::Meaning;
 use super::super::widgets::text;
-use domain::editor::Editor;
+use crate::ui::editor::Editor;
 
 /// The most rows it grows to.
 const MAX_ROWS: usize = 6;
@@ -94,7 +94,7 @@ pub(crate) fn draw_line(canvas: &mut Canvas<'_>, area: Rect, editor: &Editor) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::editor::Edit;
+    use crate::ui::editor::Edit;
 
     #[test]
     fn the_cursor_stands_where_the_next_letter_goes() {

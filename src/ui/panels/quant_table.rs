@@ -7,7 +7,7 @@ use super::super::theme::Meaning;
 use super::super::view::ViewState;
 use super::super::widgets::table::{self, Align, Column, Row};
 use super::hub_table::needs;
-use domain::State;
+use crate::ui::State;
 use domain::file_role::FileRole;
 use domain::hub::{Files, Quant, Repository, preselected};
 use domain::plan::free_memory;

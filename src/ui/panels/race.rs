@@ -11,7 +11,7 @@ use super::super::overlay::window;
 use super::super::screens::race::title;
 use super::super::theme::Meaning;
 use super::super::widgets::{bar, markdown, text};
-use domain::State;
+use crate::ui::State;
 use domain::plan;
 use domain::race::diff::{Diff, Side};
 use domain::race::lockstep::{self, Parting, Step};

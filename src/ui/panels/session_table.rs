@@ -8,11 +8,10 @@ use super::super::theme::Meaning;
 use super::super::view::ViewState;
 use super::super::widgets::table::{self, Align, Column, Row};
 use super::super::widgets::{bar, graph};
-use domain::State;
-use domain::fleet_view;
+use crate::ui::State;
+use crate::ui::{FleetSort, Focus};
 use domain::ledger::misplaced;
 use domain::session::{Phase, Session, Step};
-use domain::ui::{FleetSort, Focus};
 use domain::units::{Bytes, Ratio, tokens};
 
 const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {
@@ -96,7 +95,7 @@ fn row<'a>(canvas: &Canvas<'_>, state: &'a State, session: &'a Session) -> Row<'
     let one = |meaning, text: String| vec![canvas.span(meaning, text)];
     let unknown = || one(Meaning::Muted, "—".to_owned());
     let counters = &session.figures.counters;
-    let rate = fleet_view::rate(session);
+    let rate = session.rate();
     let live = if session.is_busy() { Meaning::Text } else { Meaning::Muted };
     let memory = memory(session);
     let spark = graph::sparkline(
@@ -224,7 +223,7 @@ fn context_cell<'a>(canvas: &Canvas<'_>, session: &Session) -> Spans<'a> {
 
 /// Memory that a session holds: its process and its part of the GPUs; `None` before the first sample.
 pub(crate) fn memory(session: &Session) -> Option<Bytes> {
-    fleet_view::memory(session)
+    session.memory_held()
 }
 
 /// The colour that stands for a session in tables and graphs alike.

@@ -1,12 +1,12 @@
 //! The sorting and the filter, over the sessions of the fixture.
 
-use domain::fleet_view::{foreign_rows, rows};
-use domain::testing as fixture;
-use domain::ui::FleetSort;
+use crate::ui::FleetSort;
+use crate::ui::fleet_view::{foreign_rows, rows};
+use crate::ui::testing as fixture;
 
 fn names(filter: &str, sort: FleetSort, reverse: bool) -> Vec<u64> {
-    let sessions = fixture::busy().domain.sessions;
-    rows(&sessions, filter, sort, reverse).into_iter().map(|id| id.0).collect()
+    let state = fixture::busy();
+    rows(&state.domain.sessions, filter, sort, reverse).into_iter().map(|id| id.0).collect()
 }
 
 #[test]

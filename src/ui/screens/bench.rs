@@ -16,7 +16,7 @@ use super::super::theme::Meaning;
 use super::super::view::ViewState;
 use super::super::widgets::table::{self, Align, Column, Row as TableRow};
 use super::super::widgets::{bar, graph, text};
-use domain::State;
+use crate::ui::State;
 use domain::bench::{Bench, Cell, LanePhase, Phase, Row};
 use domain::figure::Graded;
 use domain::statistics::Change;

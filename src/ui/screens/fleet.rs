@@ -15,10 +15,10 @@ use super::super::keymap::Context;
 use super::super::panels::{chat, faces, foreign_table, graphs, prompt, session_table};
 use super::super::theme::Meaning;
 use super::super::view::ViewState;
-use domain::State;
-use domain::editor::Editor;
+use crate::ui::State;
+use crate::ui::editor::Editor;
+use crate::ui::{Focus, Tab};
 use domain::session::Session;
-use domain::ui::{Focus, Tab};
 
 /// What is said where no session was started.
 const NOTHING: &str = "Nothing runs yet.";
@@ -150,7 +150,13 @@ fn chosen(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut V
     let (body, foot) = split_rows(rest, rest.height - prompt_rows - rule);
     match state.ui.fleet.tab {
         Tab::Conversation => {
-            chat::draw(canvas, body, (session, &state.domain.settings.energy), state.ui.fleet.scroll, view_state);
+            chat::draw(
+                canvas,
+                body,
+                (session, &state.domain.settings, &state.ui.fleet),
+                state.ui.fleet.scroll,
+                view_state,
+            );
         }
         Tab::Figures => view_state.scroll_limit = Some(faces::figures(canvas, body, state, session)),
         Tab::Memory => faces::memory(canvas, body, state, session),

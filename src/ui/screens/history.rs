@@ -6,7 +6,7 @@ use super::super::canvas::{Canvas, below, row};
 use super::super::theme::Meaning;
 use super::super::view::ViewState;
 use super::super::widgets::table::{self, Align, Column, Row as TableRow};
-use domain::State;
+use crate::ui::State;
 use domain::figure::Graded;
 use domain::history::Entry;
 use domain::units::{counted, digits, or_dash, span};

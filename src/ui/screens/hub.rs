@@ -14,7 +14,7 @@ use super::super::keymap::Context;
 use super::super::panels::{downloads, hub_table, prompt, quant_table};
 use super::super::theme::Meaning;
 use super::super::view::ViewState;
-use domain::State;
+use crate::ui::State;
 use domain::hub::{Search, Sort};
 
 /// From this width on the quantisations stand beside the repositories.

@@ -8,9 +8,9 @@ use super::super::panels::{model_card, model_table, prompt};
 use super::super::theme::Meaning;
 use super::super::view::ViewState;
 use super::{hub, usage};
-use domain::State;
-use domain::editor::Editor;
-use domain::ui::Face;
+use crate::ui::Face;
+use crate::ui::State;
+use crate::ui::editor::Editor;
 use domain::units::span;
 
 /// From this size on the chosen model stands beside the table; from the second on below it.

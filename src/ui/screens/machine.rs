@@ -8,9 +8,9 @@ use super::super::panels::{cores, energy, graphs, machine_figures, memory_bar, s
 use super::super::theme::Meaning;
 use super::super::view::ViewState;
 use super::super::widgets::bar;
-use domain::State;
+use crate::ui::Screen;
+use crate::ui::State;
 use domain::machine::{Domain, Sample};
-use domain::ui::Screen;
 use domain::units::{Bytes, Ratio, or_dash, span};
 
 /// From this width on the sources stand beside the rest.

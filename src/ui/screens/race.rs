@@ -18,8 +18,8 @@ use super::super::panels::{heat, prompt, race as panel};
 use super::super::theme::Meaning;
 use super::super::view::ViewState;
 use super::super::widgets::table::follow;
-use domain::State;
-use domain::race::{Face, MIN_COLUMNS, Order, Race};
+use crate::ui::{RaceTab, State};
+use domain::race::{MIN_COLUMNS, Order, Race};
 
 /// The least columns of the terminal that a column of the race takes.
 const LEAST: u16 = 38;
@@ -29,7 +29,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     view_state.scroll_limit = None;
     let races = &state.ui.race;
     let rest = head(canvas, area, state);
-    if races.face == Face::Ratings {
+    if races.face == RaceTab::Ratings {
         return panel::ratings(canvas, rest, state);
     }
     if state.race_n_columns() == 0 {
@@ -39,8 +39,8 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     let strip_rows = 1 + u16::from(has_verdict && rest.width < 110 && rest.height >= 16);
     let (body, foot) = split_rows(rest, rest.height.saturating_sub(strip_rows));
     match (&state.domain.race, &races.diff) {
-        _ if races.face == Face::Heat => view_state.scroll_limit = Some(heat::draw(canvas, body, state)),
-        (Some(race), _) if races.face == Face::Lockstep && (!race.is_running() || races.parting.is_some()) => {
+        _ if races.face == RaceTab::Heat => view_state.scroll_limit = Some(heat::draw(canvas, body, state)),
+        (Some(race), _) if races.face == RaceTab::Lockstep && (!race.is_running() || races.parting.is_some()) => {
             panel::parting(canvas, body, race, races.parting.as_ref());
         }
         (Some(race), Some(diff)) => {
@@ -71,7 +71,7 @@ fn head(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> Rect {
     let editor;
     let editor = match asked {
         Some(race) => {
-            editor = domain::editor::Editor::with_text(&race.prompt);
+            editor = crate::ui::editor::Editor::with_text(&race.prompt);
             &editor
         }
         None => &races.prompt,

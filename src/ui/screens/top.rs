@@ -16,7 +16,7 @@ use super::super::panels::{foreign_table, graphs, session_table};
 use super::super::theme::Meaning;
 use super::super::view::ViewState;
 use super::machine;
-use domain::State;
+use crate::ui::State;
 
 /// Draw the screen.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {

@@ -16,7 +16,7 @@ use super::super::theme::{Meaning, N_SERIES};
 use super::super::view::ViewState;
 use super::super::widgets::table::{self, Align, Column, Row};
 use super::super::widgets::treemap::{self, Tile};
-use domain::State;
+use crate::ui::State;
 use domain::house::{Grouping, Survey};
 use domain::units::{self, Bytes};
 

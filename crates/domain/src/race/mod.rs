@@ -76,22 +76,6 @@ impl Order {
     }
 }
 
-/// What shows of a race.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Face {
-    /// The answers side by side.
-    #[default]
-    Answers,
-    /// Two answers word by word.
-    Diff,
-    /// Where the columns part, and what each found likely there.
-    Lockstep,
-    /// How far one model is from another over the prompt, token by token.
-    Heat,
-    /// How the models stand after all votes.
-    Ratings,
-}
-
 /// A column of the next race.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
@@ -175,11 +159,11 @@ pub struct Race {
     /// Names are hidden until the vote.
     pub blind: bool,
     /// The columns wait to be shuffled.
-    pub(crate) awaits_shuffle: bool,
+    pub awaits_shuffle: bool,
     /// The random number that it was shuffled by, which tells it from any other race of the same second.
-    pub(crate) draw: u64,
+    pub draw: u64,
     /// The user has ended it.
-    pub(crate) is_cancelled: bool,
+    pub is_cancelled: bool,
     /// The columns, as they show.
     pub lanes: Vec<Lane>,
     /// The vote: the best column, or none of them.
@@ -362,6 +346,16 @@ fn energy(figures: &Figures) -> Option<Graded> {
 /// Joules of generation per generated token, as everywhere else: reading the prompt is no part of it, but of the answer's.
 pub fn per_token(figures: &Figures) -> Figure<Joules> {
     Report::of_answer(figures, &settings::Energy::default()).per_token.map(|joules| Joules(joules.value))
+}
+
+/// Why nobody can vote on this race now; `None` where one can.
+pub fn vote_obstacle(race: Option<&Race>) -> Option<&'static str> {
+    match race {
+        Some(race) if race.is_running() => Some("wait for all answers before you vote"),
+        Some(race) if race.vote.is_some() => Some("you have voted on this race"),
+        Some(race) if race.lanes.iter().filter(|lane| lane.answer.is_some()).count() >= MIN_COLUMNS => None,
+        _ => Some("there are no two answers to vote on"),
+    }
 }
 
 impl Race {

@@ -142,7 +142,6 @@ fn race(prompt: &str, text: &str) -> Race {
             role: wire::Role::Assistant,
             text: text.to_owned(),
             reasoning: text.to_owned(),
-            folded: true,
             tokens: Vec::new(),
             end: Some(End::Finished(Finish::Stop)),
             figures: Some(Figures {

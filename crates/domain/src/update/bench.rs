@@ -22,23 +22,23 @@ use crate::model::{Model, Outcome};
 use crate::plan::{self, estimate};
 use crate::session::{SessionId, WorkerId};
 use crate::settings::{SessionSettings, WaitPolicy};
-use crate::state::State;
+use crate::state::Domain;
 use crate::units::Bytes;
 
 /// Begin a bench.
-pub(super) fn start(state: &mut State, plan: Plan) -> Result<Vec<Effect>, Refused> {
-    if state.domain.bench.is_running() {
+pub(super) fn start(domain: &mut Domain, plan: Plan) -> Result<Vec<Effect>, Refused> {
+    if domain.bench.is_running() {
         return Err(Refused::new(Cause::Busy, "a bench runs already; Esc on its screen cancels it"));
     }
-    state.domain.bench = prepare(state, plan)?;
-    Ok(open_group(state))
+    domain.bench = prepare(domain, plan)?;
+    Ok(open_group(domain))
 }
 
-fn prepare(state: &State, plan: Plan) -> Result<Bench, Refused> {
+fn prepare(domain: &Domain, plan: Plan) -> Result<Bench, Refused> {
     let cells = plan.cells().map_err(|reason| Refused::new(Cause::Invalid, reason))?;
     let mut models: Vec<Arc<Model>> = Vec::new();
     for id in &plan.models {
-        let model = state.domain.model(id).ok_or_else(|| Refused::new(Cause::NotFound, "this model is gone"))?;
+        let model = domain.model(id).ok_or_else(|| Refused::new(Cause::NotFound, "this model is gone"))?;
         if !models.iter().any(|known| known.id == model.id) {
             models.push(Arc::clone(model));
         }
@@ -46,12 +46,12 @@ fn prepare(state: &State, plan: Plan) -> Result<Bench, Refused> {
     if models.is_empty() {
         return Err(Refused::new(Cause::Invalid, "choose a model to bench first"));
     }
-    if state.domain.sessions.iter().any(crate::session::Session::is_busy) {
+    if domain.sessions.iter().any(crate::session::Session::is_busy) {
         let reason = "a session is answering: wait for it, since it would spoil the figures";
         return Err(Refused::new(Cause::Busy, reason));
     }
     let needs: Vec<Bytes> = models.iter().map(|model| needed(&plan, &cells, model)).collect();
-    let free = plan::free_memory(&state.domain).map(|memory| memory.free);
+    let free = plan::free_memory(domain).map(|memory| memory.free);
     // What can't be measured keeps nobody from measuring the rest.
     let obstacle = |(model, needed): (&Arc<Model>, &Bytes)| match free.filter(|free| needed > free) {
         _ if !model.is_runnable() => Some(format!("it can't be run: {}", model.status)),
@@ -70,7 +70,7 @@ fn prepare(state: &State, plan: Plan) -> Result<Bench, Refused> {
     let measurable = needs.iter().zip(&obstacles).filter(|(_, obstacle)| obstacle.is_none());
     let n_measurable = measurable.clone().count();
     let all: Bytes = measurable.map(|(needed, _)| *needed).sum();
-    let manners = state.domain.settings.bench;
+    let manners = domain.settings.bench;
     let spins = manners.wait_policy == WaitPolicy::Active;
     let apart = n_measurable > 1 && (spins || free.is_some_and(|free| all > free));
     let note = apart.then(|| {
@@ -80,7 +80,7 @@ fn prepare(state: &State, plan: Plan) -> Result<Bench, Refused> {
             format!("one model after the other: together they would need {all}")
         }
     });
-    let threads = plan.settings.threads.unwrap_or_else(|| state.domain.thread_limit());
+    let threads = plan.settings.threads.unwrap_or_else(|| domain.thread_limit());
     let lane = |(index, model): (usize, Arc<Model>)| Lane {
         model,
         worker: WorkerId(0),
@@ -114,9 +114,9 @@ fn prepare(state: &State, plan: Plan) -> Result<Bench, Refused> {
         phase: Phase::Running,
         threads,
         manners,
-        began: state.domain.now,
+        began: domain.now,
         note,
-        driver: state.domain.machine.sample.as_deref().map(driver).unwrap_or_default(),
+        driver: domain.machine.sample.as_deref().map(driver).unwrap_or_default(),
         plan,
         ..Bench::default()
     })
@@ -130,17 +130,17 @@ fn needed(plan: &Plan, cells: &[crate::bench::Cell], model: &Model) -> Bytes {
 }
 
 /// Load the next models that wait; without any the bench has ended.
-fn open_group(state: &mut State) -> Vec<Effect> {
-    let waiting = state.domain.bench.lanes.iter().filter(|lane| lane.phase == LanePhase::Waiting);
-    let Some(group) = waiting.map(|lane| lane.group).min() else { return end(state) };
+fn open_group(domain: &mut Domain) -> Vec<Effect> {
+    let waiting = domain.bench.lanes.iter().filter(|lane| lane.phase == LanePhase::Waiting);
+    let Some(group) = waiting.map(|lane| lane.group).min() else { return end(domain) };
     let mut effects = Vec::new();
-    let manners = state.domain.bench.manners;
-    for index in 0..state.domain.bench.lanes.len() {
-        if state.domain.bench.lanes[index].group == group {
-            let worker = WorkerId(next_id(state));
-            let bench = &mut state.domain.bench;
+    let manners = domain.bench.manners;
+    for index in 0..domain.bench.lanes.len() {
+        if domain.bench.lanes[index].group == group {
+            let worker = WorkerId(next_id(domain));
+            let bench = &mut domain.bench;
             let lane = &mut bench.lanes[index];
-            lane.timer.load(state.domain.now.uptime);
+            lane.timer.load(domain.now.uptime);
             lane.worker = worker;
             lane.phase = LanePhase::Loading(0.0);
             let load = load(&bench.plan.settings, lane, bench.threads);
@@ -170,15 +170,15 @@ fn load(settings: &SessionSettings, lane: &Lane, n_threads: u32) -> Load {
 }
 
 /// Take news of a worker, if it is one of the bench's.
-pub(super) fn heard(state: &mut State, worker: WorkerId, event: WorkerEvent) -> Vec<Effect> {
-    let Some(index) = state.domain.bench.lanes.iter().position(|lane| lane.worker == worker) else { return Vec::new() };
-    let now = state.domain.now;
-    let bench = &mut state.domain.bench;
+pub(super) fn on_event(domain: &mut Domain, worker: WorkerId, event: WorkerEvent) -> Vec<Effect> {
+    let Some(index) = domain.bench.lanes.iter().position(|lane| lane.worker == worker) else { return Vec::new() };
+    let now = domain.now;
+    let bench = &mut domain.bench;
     let lane = &mut bench.lanes[index];
     match event {
         WorkerEvent::Spawned { pid } => {
             lane.pid = Some(pid);
-            return vec![watch(state)];
+            return vec![watch(domain)];
         }
         WorkerEvent::Logged(_) => {}
         WorkerEvent::Exited { reason, expected, hint } => {
@@ -188,9 +188,9 @@ pub(super) fn heard(state: &mut State, worker: WorkerId, event: WorkerEvent) -> 
             lane.pid = None;
             lane.timer.end(now.uptime);
             let reason = hint.map_or(reason.clone(), |hint| format!("{reason}: {hint}"));
-            let mut effects = vec![watch(state)];
-            effects.extend(death.and_then(|(model, outcome)| tries::remember(state, &model, outcome)));
-            effects.extend(lost(state, index, &reason));
+            let mut effects = vec![watch(domain)];
+            effects.extend(death.and_then(|(model, outcome)| tries::remember(domain, &model, outcome)));
+            effects.extend(lost(domain, index, &reason));
             return effects;
         }
         WorkerEvent::Said(said) => match said {
@@ -212,7 +212,7 @@ pub(super) fn heard(state: &mut State, worker: WorkerId, event: WorkerEvent) -> 
                     trial.ended = Some((measured, now));
                 }
                 let model = Arc::clone(&lane.model);
-                return tries::remember(state, &model, Outcome::Ran).into_iter().collect();
+                return tries::remember(domain, &model, Outcome::Ran).into_iter().collect();
             }
             Said::Failed(failure) => {
                 lane.timer.end(now.uptime);
@@ -220,13 +220,13 @@ pub(super) fn heard(state: &mut State, worker: WorkerId, event: WorkerEvent) -> 
                     failure.hint.map_or(failure.message.clone(), |hint| format!("{}: {hint}", failure.message));
                 let Some(id) = failure.id else {
                     let model = Arc::clone(&lane.model);
-                    let mut effects = lost(state, index, &reason);
-                    effects.extend(tries::remember(state, &model, Outcome::Refused(reason)));
+                    let mut effects = lost(domain, index, &reason);
+                    effects.extend(tries::remember(domain, &model, Outcome::Refused(reason)));
                     return effects;
                 };
                 if let Some(trial) = bench.trial.take_if(|trial| trial.id == id) {
                     bench.rows[trial.row].failed = Some(reason);
-                    return go_on(state);
+                    return go_on(domain);
                 }
             }
             _ => {}
@@ -236,8 +236,8 @@ pub(super) fn heard(state: &mut State, worker: WorkerId, event: WorkerEvent) -> 
 }
 
 /// A worker is gone: its rows end here, the others go on.
-fn lost(state: &mut State, index: usize, reason: &str) -> Vec<Effect> {
-    let bench = &mut state.domain.bench;
+fn lost(domain: &mut Domain, index: usize, reason: &str) -> Vec<Effect> {
+    let bench = &mut domain.bench;
     if !bench.is_running() || matches!(bench.lanes[index].phase, LanePhase::Done | LanePhase::Failed(_)) {
         return Vec::new();
     }
@@ -249,17 +249,17 @@ fn lost(state: &mut State, index: usize, reason: &str) -> Vec<Effect> {
     if bench.trial.as_ref().is_some_and(|trial| bench.rows[trial.row].lane == index) {
         bench.trial = None;
     }
-    if bench.trial.is_none() { go_on(state) } else { Vec::new() }
+    if bench.trial.is_none() { go_on(domain) } else { Vec::new() }
 }
 
 /// Take a sample: it belongs to the repetition that runs; once samples reach its end, it is judged and the next begins.
-pub(super) fn sampled(state: &mut State) -> Vec<Effect> {
-    if state.domain.bench.phase != Phase::Running {
+pub(super) fn sampled(domain: &mut Domain) -> Vec<Effect> {
+    if domain.bench.phase != Phase::Running {
         return Vec::new();
     }
-    let now = state.domain.now;
-    let Some(sample) = state.domain.machine.sample.as_deref() else { return Vec::new() };
-    let bench = &mut state.domain.bench;
+    let now = domain.now;
+    let Some(sample) = domain.machine.sample.as_deref() else { return Vec::new() };
+    let bench = &mut domain.bench;
     // Some GPUs tell of themselves from the second sample on.
     bench.driver = driver(sample);
     if let Some(trial) = &mut bench.trial {
@@ -279,7 +279,7 @@ pub(super) fn sampled(state: &mut State) -> Vec<Effect> {
     if let Some(since) = bench.cooling.take() {
         bench.cooled += now.uptime.saturating_sub(since.uptime);
     }
-    go_on(state)
+    go_on(domain)
 }
 
 /// Count the repetition that has ended, or say why it does not count.
@@ -314,8 +314,8 @@ fn judge(bench: &mut Bench) {
 }
 
 /// Begin the next repetition, if a model is ready for one; else load the next models, or end.
-fn go_on(state: &mut State) -> Vec<Effect> {
-    let bench = &state.domain.bench;
+fn go_on(domain: &mut Domain) -> Vec<Effect> {
+    let bench = &domain.bench;
     if bench.phase != Phase::Running || bench.trial.is_some() {
         return Vec::new();
     }
@@ -324,14 +324,14 @@ fn go_on(state: &mut State) -> Vec<Effect> {
         return Vec::new();
     }
     let Some(index) = bench.next_row() else {
-        let mut effects = close_group(state);
-        effects.extend(open_group(state));
+        let mut effects = close_group(domain);
+        effects.extend(open_group(domain));
         return effects;
     };
-    let id = next_id(state);
-    let now = state.domain.now;
-    let sample = state.domain.machine.sample.as_deref();
-    let bench = &mut state.domain.bench;
+    let id = next_id(domain);
+    let now = domain.now;
+    let sample = domain.machine.sample.as_deref();
+    let bench = &mut domain.bench;
     let cells: Vec<_> = bench.rows.iter().map(|row| row.cell).collect();
     let row = &mut bench.rows[index];
     let lane = &mut bench.lanes[row.lane];
@@ -365,8 +365,8 @@ pub(super) fn tenants(bench: &mut Bench, now: Duration) -> Vec<Tenant> {
 }
 
 /// Charge one of its repetitions: the one that runs, or one that has ended and whose meter tells late.
-pub(super) fn charge(state: &mut State, tenant: &Tenant, shared: &Shared) {
-    let bench = &mut state.domain.bench;
+pub(super) fn charge(domain: &mut Domain, tenant: &Tenant, shared: &Shared) {
+    let bench = &mut domain.bench;
     let ended = bench.rows.iter_mut().flat_map(|row| &mut row.repetitions).map(|one| (one.id, &mut one.bill));
     let running = bench.trial.iter_mut().map(|trial| (trial.id, &mut trial.bill));
     for (id, bill) in running.chain(ended) {
@@ -382,13 +382,13 @@ pub(super) fn charge(state: &mut State, tenant: &Tenant, shared: &Shared) {
     }
     let model = bench.lanes.iter().find(|lane| lane.worker.0 == tenant.session.0).map(|lane| lane.model.id.clone());
     if let Some(model) = model.filter(|_| shared.standby.0 > 0.0) {
-        state.domain.attribution.keep(model, shared.standby);
+        domain.attribution.keep(model, shared.standby);
     }
 }
 
 /// Stop the workers that have nothing more to do.
-fn close_group(state: &mut State) -> Vec<Effect> {
-    let ready = state.domain.bench.lanes.iter_mut().filter(|lane| lane.phase == LanePhase::Ready);
+fn close_group(domain: &mut Domain) -> Vec<Effect> {
+    let ready = domain.bench.lanes.iter_mut().filter(|lane| lane.phase == LanePhase::Ready);
     ready
         .map(|lane| {
             lane.phase = LanePhase::Done;
@@ -398,35 +398,35 @@ fn close_group(state: &mut State) -> Vec<Effect> {
 }
 
 /// All is measured: keep it, and compare.
-fn end(state: &mut State) -> Vec<Effect> {
-    for row in &state.domain.bench.rows {
-        let (Some(lane), Some(rate)) = (state.domain.bench.lanes.get(row.lane), row.rate()) else { continue };
+fn end(domain: &mut Domain) -> Vec<Effect> {
+    for row in &domain.bench.rows {
+        let (Some(lane), Some(rate)) = (domain.bench.lanes.get(row.lane), row.rate()) else { continue };
         // The plainest speed is the one that a list shows.
         if row.cell.n_generate > 0 && row.cell.depth == 0 && row.cell.parallel == 1 {
-            state.domain.library.measured.insert(lane.model.id.clone(), rate.mean);
+            domain.library.measured.insert(lane.model.id.clone(), rate.mean);
             if let Some(joules) = row.joules() {
-                state.domain.library.measured_joules.insert(lane.model.id.clone(), joules);
+                domain.library.measured_joules.insert(lane.model.id.clone(), joules);
             }
         }
     }
-    if state.domain.bench.rows.iter().all(|row| row.repetitions.is_empty()) {
-        state.domain.bench.phase = Phase::Done;
+    if domain.bench.rows.iter().all(|row| row.repetitions.is_empty()) {
+        domain.bench.phase = Phase::Done;
         return Vec::new();
     }
-    let (at, begin) = (history::now_ms(state), state.domain.bench.began.uptime);
-    let effects = history::remember(state, record(&state.domain.bench, at), begin, None);
-    state.domain.bench.ask = match effects[..] {
+    let (at, begin) = (history::now_ms(domain), domain.bench.began.uptime);
+    let effects = history::remember(domain, record(&domain.bench, at), begin, None);
+    domain.bench.ask = match effects[..] {
         [Effect::Remember { ask, .. }] => Some(ask),
         _ => None,
     };
-    state.domain.bench.phase = if effects.is_empty() { Phase::Done } else { Phase::Comparing };
+    domain.bench.phase = if effects.is_empty() { Phase::Done } else { Phase::Comparing };
     effects
 }
 
 /// The history has kept the record of this question, and tells what was measured before, for each figure; it may be
 /// another's record.
-pub(super) fn compared(state: &mut State, ask: u64, earlier: Vec<Vec<(i64, Measured)>>) {
-    let bench = &mut state.domain.bench;
+pub(super) fn compared(domain: &mut Domain, ask: u64, earlier: Vec<Vec<(i64, Measured)>>) {
+    let bench = &mut domain.bench;
     if bench.phase != Phase::Comparing || bench.ask != Some(ask) {
         return;
     }
@@ -438,16 +438,16 @@ pub(super) fn compared(state: &mut State, ask: u64, earlier: Vec<Vec<(i64, Measu
 }
 
 /// End the bench now. What was measured stays on the screen, and is not kept.
-pub(super) fn cancel(state: &mut State) -> Vec<Effect> {
-    if state.domain.bench.phase != Phase::Running {
+pub(super) fn cancel(domain: &mut Domain) -> Vec<Effect> {
+    if domain.bench.phase != Phase::Running {
         return Vec::new();
     }
-    let bench = &mut state.domain.bench;
+    let bench = &mut domain.bench;
     bench.phase = Phase::Cancelled;
     bench.trial = None;
     let mut effects = Vec::new();
     for lane in &mut bench.lanes {
-        lane.timer.end(state.domain.now.uptime);
+        lane.timer.end(domain.now.uptime);
         if matches!(lane.phase, LanePhase::Ready | LanePhase::Loading(_)) {
             // A worker that is told to stop leaves its decode call at once.
             effects.push(Effect::Stop { worker: lane.worker });

@@ -1,11 +1,11 @@
 //! What follows from a conversation that no longer fits its context.
 
 use super::{history, notify, session};
-use crate::editor::Editor;
 use crate::effect::Effect;
+use crate::notification::Notification;
 use crate::session::{Session, SessionId, Turn};
 use crate::settings::ContextFull;
-use crate::state::State;
+use crate::state::Domain;
 use wire::Role;
 
 /// The most tokens that are kept free for an answer.
@@ -34,8 +34,8 @@ fn next_exchange(turns: &[Turn], n_dropped: usize) -> Option<usize> {
 
 /// A prompt was too long for what is left of the context: tell the model less of the conversation, or give the prompt
 /// back.
-pub(super) fn too_long(state: &mut State, id: SessionId, reason: &str, hint: Option<&str>) -> Vec<Effect> {
-    let Some(session) = session::find(state, id) else { return Vec::new() };
+pub(super) fn too_long(domain: &mut Domain, id: SessionId, reason: &str, hint: Option<&str>) -> Vec<Effect> {
+    let Some(session) = session::find(domain, id) else { return Vec::new() };
     // The answer that did not come.
     if session.turns.last().is_some_and(|turn| turn.role == Role::Assistant && turn.n_bytes() == 0) {
         session.turns.pop();
@@ -46,16 +46,16 @@ pub(super) fn too_long(state: &mut State, id: SessionId, reason: &str, hint: Opt
         session.n_dropped = next;
         if is_first {
             let text = format!("the context of {} is full: its oldest turns are no longer sent", session.name);
-            notify(state, text, false);
+            notify(domain, text, false);
         }
-        return session::answer(state, id);
+        return session::answer(domain, id);
     }
-    give_back(state, id, reason, hint)
+    give_back(domain, id, reason, hint)
 }
 
 /// Put the prompt back where it was written. What was dropped to make room for it is told again.
-fn give_back(state: &mut State, id: SessionId, reason: &str, hint: Option<&str>) -> Vec<Effect> {
-    let Some(session) = session::find(state, id) else { return Vec::new() };
+fn give_back(domain: &mut Domain, id: SessionId, reason: &str, hint: Option<&str>) -> Vec<Effect> {
+    let Some(session) = session::find(domain, id) else { return Vec::new() };
     let Some(turn) = session.turns.pop_if(|turn| turn.role == Role::User) else { return Vec::new() };
     session.n_dropped = session.n_dropped.min(session.turns.len());
     let stops = session.settings.context_full == ContextFull::Stop && !session.turns.is_empty();
@@ -64,9 +64,7 @@ fn give_back(state: &mut State, id: SessionId, reason: &str, hint: Option<&str>)
     } else {
         hint.unwrap_or("shorten it")
     };
-    let editor = state.ui.fleet.prompts.entry(id).or_default();
-    let text = if editor.is_empty() { turn.text } else { format!("{}\n{}", turn.text, editor.text()) };
-    *editor = Editor::with_text(&text);
-    notify(state, format!("{reason}. It is back in the editor: {remedy}"), true);
-    history::discard_draft(state, id).into_iter().collect()
+    domain.outbox.push(Notification::PromptReturned { session: id, text: turn.text });
+    notify(domain, format!("{reason}. It is back in the editor: {remedy}"), true);
+    history::discard_draft(domain, id).into_iter().collect()
 }

@@ -5,22 +5,23 @@ use std::time::Duration;
 
 use super::session::find;
 use super::{bench, notify};
+use crate::command::{Cause, Refused};
 use crate::effect::Effect;
 use crate::energy::{Bill, Ended, Idle, LOAD, Shared, Tenant};
 use crate::figure::{Figure, Grade};
 use crate::machine::Sample;
 use crate::session::{Figures, Session};
 use crate::settings;
-use crate::state::State;
+use crate::state::Domain;
 use crate::units::{Joules, Watts};
 
 /// Turns back from the last in which an answer may stand that a tick still pays for: two answers, each with its prompt.
 const RECENT_TURNS: usize = 6;
 
 /// Book the tick's energy to the sessions and their answers.
-pub(super) fn attribute(state: &mut State, sample: &Sample, now: Duration) -> Vec<Effect> {
+pub(super) fn attribute(domain: &mut Domain, sample: &Sample, now: Duration) -> Vec<Effect> {
     let mut tenants = Vec::new();
-    for session in &mut state.domain.sessions {
+    for session in &mut domain.sessions {
         let done = session.timer.take(now);
         if session.pid.is_none() {
             session.watts = Figure::unknown("no worker");
@@ -31,30 +32,30 @@ pub(super) fn attribute(state: &mut State, sample: &Sample, now: Duration) -> Ve
     }
     // A bench's workers are ours as well: their load is no idle power, and no stranger's.
     let benched = tenants.len();
-    tenants.extend(bench::tenants(&mut state.domain.bench, now));
-    let (shared, ended) = state.domain.attribution.tick(sample, &tenants, state.domain.settings.telemetry.interval);
+    tenants.extend(bench::tenants(&mut domain.bench, now));
+    let (shared, ended) = domain.attribution.tick(sample, &tenants, domain.settings.telemetry.interval);
     for (index, (tenant, shared)) in tenants.into_iter().zip(shared).enumerate() {
         if index >= benched {
-            bench::charge(state, &tenant, &shared);
+            bench::charge(domain, &tenant, &shared);
             continue;
         }
-        let Some(session) = find(state, tenant.session) else { continue };
+        let Some(session) = find(domain, tenant.session) else { continue };
         charge(session, &tenant, &shared);
         session.watts = shared.watts;
         session.standby.0 += shared.standby.0;
         if shared.standby.0 > 0.0 {
             let model = session.model.id.clone();
-            state.domain.attribution.keep(model, shared.standby);
+            domain.attribution.keep(model, shared.standby);
         }
     }
     match ended {
         None => Vec::new(),
         Some(Ended::Complete) => {
-            notify(state, "the idle baseline is calibrated", false);
-            vec![Effect::KeepBaselines(state.domain.attribution.baselines.calibrated())]
+            notify(domain, "the idle baseline is calibrated", false);
+            vec![Effect::KeepBaselines(domain.attribution.baselines.calibrated())]
         }
         Some(Ended::Broken(reason)) => {
-            notify(state, format!("the calibration ended: {reason}"), true);
+            notify(domain, format!("the calibration ended: {reason}"), true);
             Vec::new()
         }
     }
@@ -124,32 +125,34 @@ fn settle(figures: &mut Figures, why: &Figure<Watts>) {
     figures.metered = Duration::from_secs_f64(figures.bill.metered().max(0.0));
 }
 
-/// Begin to calibrate the idle baseline, or end it.
-pub(super) fn calibrate(state: &mut State) -> Vec<Effect> {
-    if state.domain.attribution.baselines.calibration.take().is_some() {
-        notify(state, "the calibration was ended", false);
-        return Vec::new();
-    }
-    let Some(sample) = &state.domain.machine.sample else {
-        notify(state, "the sensors have not been read yet", true);
-        return Vec::new();
+/// Begin to calibrate the idle baseline.
+pub(super) fn calibrate(domain: &mut Domain) -> Result<Vec<Effect>, Refused> {
+    let Some(sample) = &domain.machine.sample else {
+        return Err(Refused::new(Cause::Busy, "the sensors have not been read yet"));
     };
     // An estimate has the baseline that the user gave it.
     let is_metered = sample.total().is_some_and(|(_, grade)| grade != Grade::Estimated);
     if !is_metered {
         // The sources beside it say what would mend that.
         let (reason, _) = sample.why_no_power();
-        notify(state, format!("nothing can be calibrated, {reason}"), true);
-        return Vec::new();
+        return Err(Refused::new(Cause::Invalid, format!("nothing can be calibrated, {reason}")));
     }
-    if state.domain.sessions.iter().any(Session::is_busy) {
-        notify(state, "wait for the answers: the baseline is what the machine draws without them", true);
-        return Vec::new();
+    if domain.sessions.iter().any(Session::is_busy) {
+        let reason = "wait for the answers: the baseline is what the machine draws without them";
+        return Err(Refused::new(Cause::Busy, reason));
     }
-    let is_loaded = state.domain.sessions.iter().any(Session::is_loaded);
+    let is_loaded = domain.sessions.iter().any(Session::is_loaded);
     let idle = if is_loaded { Idle::Loaded } else { Idle::Empty };
     // By the samples' clock: that of a recording is another one.
     let since = sample.at.uptime;
-    state.domain.attribution.baselines.calibrate(idle, since);
+    domain.attribution.baselines.calibrate(idle, since);
+    Ok(Vec::new())
+}
+
+/// End a calibration that runs.
+pub(super) fn cancel_calibration(domain: &mut Domain) -> Vec<Effect> {
+    if domain.attribution.baselines.calibration.take().is_some() {
+        notify(domain, "the calibration was cancelled", false);
+    }
     Vec::new()
 }

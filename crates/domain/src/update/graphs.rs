@@ -1,23 +1,17 @@
-//! The graphs: a point for each sample, and what the user does to their window.
+//! The time series: a point for each sample.
 
 use crate::machine::Sample;
 use crate::ring::Ring;
-use crate::state::{Machine, State};
-
-/// Spans of the window that zooming goes through, in seconds: one minute to a day.
-const SPANS: [u64; 12] = [60, 120, 300, 600, 1200, 3600, 7200, 14_400, 28_800, 43_200, 86_400, 172_800];
-
-/// Steps of the cursor over the whole window: about a column of a graph each.
-const CURSOR_STEPS: usize = 60;
+use crate::state::{Domain, Machine};
 
 /// Add the tick's point to each series of the machine.
-pub(super) fn record(state: &mut State, sample: &Sample, throughput: f64) {
-    let history = state.domain.history();
-    let held = state.domain.sessions.iter().filter_map(|session| session.memory.last());
+pub(super) fn record(domain: &mut Domain, sample: &Sample, throughput: f64) {
+    let history = domain.history();
+    let held = domain.sessions.iter().filter_map(|session| session.memory.last());
     let held = held.reduce(|one, other| one + other);
-    let own_watts = state.domain.attribution.foreign_power(&sample.own);
-    let now = state.domain.now.uptime;
-    let machine = &mut state.domain.machine;
+    let own_watts = domain.attribution.foreign_power(&sample.own);
+    let now = domain.now.uptime;
+    let machine = &mut domain.machine;
     machine.readings.push(now, sample);
     let ticks = machine.cpu.ticks();
     machine.cpu.push(sample.cpu.map(|cpu| (cpu.0 * 100.0) as f32));
@@ -27,10 +21,6 @@ pub(super) fn record(state: &mut State, sample: &Sample, throughput: f64) {
     machine.held.push(held);
     machine.own_watts = own_watts;
     temperatures(machine, sample, history, ticks);
-    let view = &mut state.ui.machine;
-    for back in [&mut view.frozen, &mut view.cursor].into_iter().flatten() {
-        *back = (*back + 1).min(history);
-    }
 }
 
 /// Each sensor by its label, and the hottest of all.
@@ -48,36 +38,5 @@ fn temperatures(machine: &mut Machine, sample: &Sample, history: usize, ticks: u
         let mut ring = Ring::since(history, ticks);
         ring.push(Some(celsius));
         machine.sensors.push((label, ring));
-    }
-}
-
-/// Let the graphs stand, or go on. The cursor points into what stood, so it goes too.
-pub(super) fn freeze(state: &mut State) {
-    let view = &mut state.ui.machine;
-    view.frozen = if view.frozen.is_some() { None } else { Some(0) };
-    view.cursor = None;
-}
-
-/// Let the window span the next longer or shorter time.
-pub(super) fn zoom(state: &mut State, by: i32) {
-    let history = state.domain.history();
-    let tick = state.domain.settings.telemetry.interval.as_millis().max(1) as u64;
-    let ticks = |seconds: u64| ((seconds * 1000 / tick).max(1) as usize).min(history);
-    let span = state.ui.machine.span;
-    let mut spans = SPANS.into_iter().map(ticks);
-    let next = if by > 0 { spans.find(|next| *next > span) } else { spans.rev().find(|next| *next < span) };
-    state.ui.machine.span = next.unwrap_or(span);
-    // What lies outside the window can't be read out.
-    move_cursor(state, 0);
-}
-
-/// Move the instant that is read out, from now on where there is none; negative is back in time.
-pub(super) fn move_cursor(state: &mut State, by: i32) {
-    let view = &mut state.ui.machine;
-    let first = view.frozen.unwrap_or(0);
-    let stride = (view.span / CURSOR_STEPS).max(1).cast_signed();
-    if view.cursor.is_some() || by != 0 {
-        let cursor = view.cursor.unwrap_or(first).saturating_add_signed(stride * -(by as isize));
-        view.cursor = Some(cursor.clamp(first, first + view.span.saturating_sub(1)));
     }
 }

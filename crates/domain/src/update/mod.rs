@@ -1,8 +1,7 @@
-//! The one function that changes the state.
+//! The one function that changes the domain.
 //!
 //! Owned here: what follows from an event. Absent: how any of it is done; effects leave as data.
 
-mod action;
 mod bench;
 mod command;
 mod context;
@@ -10,123 +9,96 @@ mod energy;
 mod foreign;
 mod graphs;
 mod history;
-mod house;
 mod hub;
 mod measure;
-mod overlay;
 mod quality;
 mod race;
 mod replay;
 mod sample;
 mod session;
+mod storage;
 mod tries;
 mod worker;
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::effect::Effect;
 use crate::event::{Event, LibraryEvent};
-use crate::fleet_view;
-use crate::library_view;
 use crate::model::Model;
 use crate::moment::Moment;
+use crate::notification::Notification;
 use crate::openness::Openness;
-use crate::state::{Library, State};
-use crate::ui::{Focus, Notice, Overlay, Screen};
+use crate::state::{Domain, Library};
 
-/// How long a notice stays.
-const NOTICE: Duration = Duration::from_secs(8);
-/// How long a notice of an error stays.
-const ERROR_NOTICE: Duration = Duration::from_secs(20);
 /// The most models whose cards are made at once: some milliseconds' worth.
 const MAX_JUDGED: usize = 500;
-/// The most notices that are kept.
-const MAX_NOTICES: usize = 20;
-
-/// Change the state by what happened, and say what is to be done.
-pub fn update(state: &mut State, now: Moment, event: Event) -> Vec<Effect> {
-    state.domain.now = now;
-    state.ui.notices.retain(|notice| {
-        let stays = if notice.is_error { ERROR_NOTICE } else { NOTICE };
-        now.uptime.saturating_sub(notice.at.uptime) < stays
-    });
+/// Change the domain by what happened, and say what is to be done.
+pub(crate) fn update(domain: &mut Domain, now: Moment, event: Event) -> Vec<Effect> {
+    domain.now = now;
     let is_tick = matches!(event, Event::Sample(_));
     let mut effects = match event {
-        Event::Action(action) => action::act(state, action),
-        Event::Command(command) => command::answer(state, command),
-        Event::Scratch(order) => quality::begin(state, *order),
-        Event::Closing => history::close(state),
-        Event::Paste(text) => action::paste(state, text),
-        Event::Redraw => Vec::new(),
-        Event::ScrollLimit(limit) => {
-            match &mut state.ui.overlay {
-                Some(Overlay::Help { scroll } | Overlay::Record { scroll, .. } | Overlay::Plan { scroll, .. }) => {
-                    *scroll = (*scroll).min(limit);
-                }
-                _ if state.ui.screen == Screen::Library => {
-                    state.ui.library.scrolled.iter_mut().for_each(|(_, rows)| *rows = (*rows).min(limit));
-                }
-                _ if state.ui.screen == Screen::Race => state.ui.race.limit = limit,
-                _ => state.ui.fleet.scroll = state.ui.fleet.scroll.min(limit),
-            }
+        Event::Command(command) => command::answer(domain, command),
+        Event::Scratch(order) => quality::begin(domain, *order),
+        Event::Elapsed => Vec::new(),
+        Event::Closing => history::close(domain),
+        Event::Hub(event) => {
+            hub::on_event(domain, event);
             Vec::new()
         }
-        Event::Hub(event) => hub::heard(state, event),
-        Event::Download(id, event) => hub::download(state, id, event),
-        Event::Library(event) => library(state, event),
-        Event::Worker(worker, event) => worker::heard(state, worker, event),
+        Event::Download(id, event) => hub::download(domain, id, event),
+        Event::Library(event) => library(domain, event),
+        Event::Worker(worker, event) => worker::on_event(domain, worker, event),
         Event::Baselines(kept) => {
-            state.domain.attribution.baselines.recall(kept);
+            domain.attribution.baselines.recall(kept);
             Vec::new()
         }
         Event::Sample(mut sample) => {
-            foreign::found(state, &mut sample.foreign);
-            let mut effects = sample::sampled(state, sample, now.uptime);
-            effects.extend(measure::residency(state));
-            effects
+            foreign::found(domain, &mut sample.foreign);
+            sample::sampled(domain, sample, now.uptime)
         }
-        Event::History(event) => history::heard(state, event),
-        Event::Drawn(number) => {
-            race::drawn(state, number);
+        Event::History(event) => {
+            history::on_event(domain, event);
             Vec::new()
         }
-        Event::Frame(frame) => replay::replayed(state, *frame),
+        Event::Drawn(number) => {
+            race::drawn(domain, number);
+            Vec::new()
+        }
+        Event::Frame(frame) => replay::replayed(domain, *frame),
         Event::Signalled { pid, started, kill, result } => {
-            foreign::signalled(state, (pid, started), kill, result);
+            foreign::signalled(domain, (pid, started), kill, result);
+            Vec::new()
+        }
+        Event::KnownBandwidth(bandwidth) => {
+            domain.machine.bandwidth = Some(bandwidth);
             Vec::new()
         }
         Event::Bandwidth(result) => {
-            measure::measured(state, result);
-            Vec::new()
-        }
-        Event::Residency { model, share } => {
-            measure::resident(state, model, share);
+            measure::measured(domain, result);
             Vec::new()
         }
         Event::Trouble(text) => {
-            notify(state, text, true);
+            notify(domain, text, true);
             Vec::new()
         }
         Event::Notice(text) => {
-            notify(state, text, false);
+            notify(domain, text, false);
             Vec::new()
         }
     };
-    effects.extend(history::keep_settled(state));
-    effects.extend(race::advance(state));
-    effects.extend(history::save_drafts(state, is_tick));
-    effects.extend(quality::advance(state));
-    effects.extend(hub::keep_queue(state));
+    effects.extend(history::keep_settled(domain));
+    effects.extend(race::advance(domain));
+    effects.extend(history::save_drafts(domain, is_tick));
+    effects.extend(quality::advance(domain));
+    effects.extend(hub::keep_queue(domain));
+    effects.extend(domain.outbox.drain(..).map(Effect::Notify));
     effects
 }
 
-fn library(state: &mut State, event: LibraryEvent) -> Vec<Effect> {
-    let is_whole = matches!(event, LibraryEvent::Finished { .. });
+fn library(domain: &mut Domain, event: LibraryEvent) -> Vec<Effect> {
     let mut effects = Vec::new();
-    let chosen = state.chosen_model().map(|model| model.id.clone());
-    let library = &mut state.domain.library;
+    let library = &mut domain.library;
     match event {
         LibraryEvent::Openness(table) => {
             library.openness.table = table;
@@ -157,16 +129,12 @@ fn library(state: &mut State, event: LibraryEvent) -> Vec<Effect> {
             library.took = Some(took);
             library.scanning = false;
         }
-        LibraryEvent::House(news) => return house::heard(state, *news),
-    }
-    list_models(state, chosen.as_deref());
-    if is_whole {
-        effects.extend(house::survey(state));
+        LibraryEvent::House(news) => return storage::on_event(domain, *news),
     }
     effects
 }
 
-/// Make the cards of these models, or of all of them. Those of many are made aside, since the screen would wait for them.
+/// Make the cards of these models, or of all of them. Those of many are made on a thread of their own, since everything would wait for them.
 fn judge(library: &mut Library, models: Option<&[Arc<Model>]>) -> Option<Effect> {
     let Library { models: all, openness, .. } = library;
     openness.generation += 1;
@@ -180,55 +148,13 @@ fn judge(library: &mut Library, models: Option<&[Arc<Model>]>) -> Option<Effect>
     (!is_asked).then(|| Effect::Judge { generation: *generation, models: all.clone(), table: Arc::clone(table) })
 }
 
-/// Filter and sort the library anew; the choice stays on the model of this id where it still shows.
-fn list_models(state: &mut State, chosen: Option<&str>) {
-    let (library, view) = (&state.domain.library, &mut state.ui.library);
-    let facts = library_view::Facts { measured: &library.measured, openness: &library.openness.cards };
-    view.rows = library_view::rows(&library.models, view.filter.text(), view.sort, view.reverse, facts);
-    let place = chosen.and_then(|id| view.rows.iter().position(|row| library.models[*row].id == id));
-    view.chosen = place.unwrap_or(view.chosen).min(view.rows.len().saturating_sub(1));
+/// Tell all clients a sentence.
+fn notify(domain: &mut Domain, text: impl Into<String>, is_error: bool) {
+    domain.outbox.push(Notification::Notice { text: text.into(), is_error });
 }
 
-/// Filter and sort the sessions anew, and other programs' processes; a choice that shows no longer goes to the first.
-fn list_sessions(state: &mut State) {
-    foreign::list(state);
-    let fleet = &mut state.ui.fleet;
-    fleet.rows = fleet_view::rows(&state.domain.sessions, fleet.filter.text(), fleet.sort, fleet.reverse);
-    let is_elsewhere = fleet.chosen.is_none() && fleet.foreign.chosen.is_some();
-    if !is_elsewhere && !fleet.chosen.is_some_and(|chosen| fleet.rows.contains(&chosen)) {
-        fleet.chosen = fleet.rows.first().copied();
-        fleet.scroll = 0;
-        fleet.focus = Focus::Table;
-    }
-}
-
-fn notify(state: &mut State, text: impl Into<String>, is_error: bool) {
-    let text = text.into();
-    // A key that is pressed again and again says the same once.
-    state.ui.notices.retain(|notice| notice.text != text);
-    if state.ui.notices.len() == MAX_NOTICES {
-        state.ui.notices.pop_front();
-    }
-    state.ui.notices.push_back(Notice { text, is_error, at: state.domain.now });
-}
-
-fn next_id(state: &mut State) -> u64 {
-    let id = state.domain.next_id;
-    state.domain.next_id += 1;
+fn next_id(domain: &mut Domain) -> u64 {
+    let id = domain.next_id;
+    domain.next_id += 1;
     id
 }
-
-#[cfg(test)]
-mod bench_tests;
-#[cfg(test)]
-mod command_tests;
-#[cfg(test)]
-mod draft_tests;
-#[cfg(test)]
-mod energy_tests;
-#[cfg(test)]
-mod quality_tests;
-#[cfg(test)]
-mod race_tests;
-#[cfg(test)]
-mod tests;

@@ -1,162 +1,74 @@
-//! The course of weighing a text: chunk by chunk, the reference first, whose distributions the model is then held
-//! against. Only one chunk's distributions lie on the disk at any time.
-
-use std::path::PathBuf;
+//! The course of scoring a text: chunk by chunk, the reference first, with whose distributions the model's are then
+//! compared. Only one chunk's distributions lie on the disk at any time.
 
 use wire::{Distributions, Request, Score, Scored};
 
-use super::{next_id, notify, race, session};
+use super::{next_id, race, session};
 use crate::command::{Cause, Refused};
 use crate::effect::Effect;
-use crate::quality::{CHUNK, Quality, QualityOrder, Stage};
-use crate::race::{Entry, Face, same_vocabulary};
+use crate::quality::{Quality, QualityOrder, Stage};
+use crate::race::Entry;
 use crate::session::{Phase, SessionId};
-use crate::state::State;
+use crate::state::Domain;
 
-/// Chunks of a prompt that are weighed: some pages of text.
-const MAX_CHUNKS: u32 = 8;
-
-/// Weigh the prompt by the chosen column against the other and show it, then the prompt with the chosen column's answer,
-/// then the answers again.
-pub(super) fn turn(state: &mut State) -> Vec<Effect> {
-    match (state.ui.race.face, state.ui.race.with_answer) {
-        (Face::Heat, false) if state.race_chosen_answer().is_some() => {
-            state.ui.race.with_answer = true;
-            again(state)
-        }
-        (Face::Heat, _) => leave(state),
-        _ => {
-            state.ui.race.with_answer = false;
-            weigh(state)
-        }
-    }
-}
-
-fn weigh(state: &mut State) -> Vec<Effect> {
-    let races = &state.ui.race;
-    let mut text =
-        state.domain.race.as_ref().map_or_else(|| races.prompt.text(), |race| &race.prompt).trim().to_owned();
-    if let Some(answer) = state.race_chosen_answer().filter(|_| races.with_answer) {
-        text.push_str("\n\n");
-        text.push_str(answer);
-    }
-    let refusal = match (state.race_entry(races.chosen), state.race_entry(races.other)) {
-        _ if state.domain.is_racing() => "wait for the end of the race".to_owned(),
-        _ if state.domain.race.as_ref().is_some_and(|race| race.hides_names()) => {
-            "vote first: the names are hidden".to_owned()
-        }
-        _ if text.is_empty() => "write a prompt first: its text is scored".to_owned(),
-        (Some(model), Some(reference)) if races.chosen != races.other => {
-            if same_vocabulary(&model.model, &reference.model) {
-                return show(state, &model, &reference, text);
-            }
-            let (one, other) = (&model.model.name, &reference.model.name);
-            format!("{one} and {other} have different vocabularies, so their distributions can't be compared")
-        }
-        _ => "two columns are needed to compare them".to_owned(),
-    };
-    notify(state, refusal, true);
-    Vec::new()
-}
-
-fn show(state: &mut State, model: &Entry, reference: &Entry, text: String) -> Vec<Effect> {
-    let entry = |entry: &Entry| {
-        let mut entry = entry.clone();
-        entry.settings.context = CHUNK;
-        entry.settings.ubatch = entry.settings.ubatch.min(CHUNK);
-        entry
-    };
-    let order = QualityOrder {
-        model: entry(model),
-        reference: Some(entry(reference)),
-        text,
-        n_chunk: CHUNK,
-        max_chunks: Some(MAX_CHUNKS),
-        every: true,
-        file: PathBuf::new(),
-    };
-    state.ui.race.face = Face::Heat;
-    state.ui.race.diff = None;
-    state.ui.race.scroll = Some(0);
-    let is_known = state.domain.quality.as_ref().is_some_and(|quality| {
-        quality.stage == Stage::Done && QualityOrder { file: PathBuf::new(), ..quality.order.clone() } == order
-    });
-    if is_known {
-        return Vec::new();
-    }
-    state.domain.quality = None;
-    vec![Effect::Scratch(Box::new(order))]
-}
-
-/// Show the answers again. What is being weighed ends.
-pub(super) fn leave(state: &mut State) -> Vec<Effect> {
-    state.ui.race.face = Face::Answers;
-    match &state.domain.quality {
-        Some(quality) if !quality.is_over() => fail(state, "it was left".to_owned(), None),
+/// End what is being scored.
+pub(super) fn cancel(domain: &mut Domain) -> Vec<Effect> {
+    match &domain.quality {
+        Some(quality) if !quality.is_over() => fail(domain, "it was cancelled".to_owned(), None),
         _ => Vec::new(),
     }
 }
 
-/// What is weighed, or by whom, changes while this shows.
-pub(super) fn again(state: &mut State) -> Vec<Effect> {
-    let mut effects = leave(state);
-    effects.extend(weigh(state));
-    effects
-}
-
 /// The models are needed no more.
-fn end(state: &mut State) -> Vec<Effect> {
-    let Some(quality) = &state.domain.quality else { return Vec::new() };
+fn end(domain: &mut Domain) -> Vec<Effect> {
+    let Some(quality) = &domain.quality else { return Vec::new() };
     let sessions: Vec<SessionId> = [Some(quality.sessions.0), quality.sessions.1].into_iter().flatten().collect();
     let mut effects = vec![Effect::Sweep];
     for id in sessions {
-        effects.extend(session::stop_one(state, id));
+        effects.extend(session::stop_one(domain, id));
     }
     effects
 }
 
-/// The folder for a text's distributions is there.
-pub(super) fn begin(state: &mut State, order: QualityOrder) -> Vec<Effect> {
-    match start(state, order) {
-        Ok(effects) => effects,
-        Err(refused) => {
-            state.ui.race.face = Face::Answers;
-            notify(state, refused.reason, true);
-            vec![Effect::Sweep]
-        }
-    }
-}
-
-/// Start both models.
-pub(super) fn start(state: &mut State, order: QualityOrder) -> Result<Vec<Effect>, Refused> {
-    if state.domain.quality.as_ref().is_some_and(|quality| !quality.is_over()) {
+/// Score a text. Without a file for the distributions a private folder is made first.
+pub(super) fn start(domain: &mut Domain, order: QualityOrder) -> Result<Vec<Effect>, Refused> {
+    if domain.quality.as_ref().is_some_and(|quality| !quality.is_over()) {
         return Err(Refused::new(Cause::Busy, "another text is being scored"));
     }
     let entries: Vec<_> = [Some(order.model.clone()), order.reference.clone()].into_iter().flatten().collect();
-    if let Some(excess) = race::excess(state, &entries) {
+    if let Some(excess) = race::excess(domain, &entries) {
         let hint = "a smaller model or reference, or --set budget.reserve=0, leaves more room";
         return Err(Refused::new(Cause::MemoryTogether, excess).with_hint(hint));
     }
+    if order.file.as_os_str().is_empty() {
+        domain.quality = None;
+        return Ok(vec![Effect::Scratch(Box::new(order))]);
+    }
+    Ok(begin(domain, order))
+}
+
+/// Start both models.
+pub(super) fn begin(domain: &mut Domain, order: QualityOrder) -> Vec<Effect> {
     let mut effects = Vec::new();
-    let mut open = |state: &mut State, entry: &Entry| -> SessionId {
-        let id = session::create(state, entry.model.clone(), entry.settings);
-        effects.extend(session::spawn(state, id));
+    let mut open = |domain: &mut Domain, entry: &Entry| -> SessionId {
+        let id = session::create(domain, entry.model.clone(), entry.settings);
+        effects.extend(session::spawn(domain, id));
         id
     };
-    let model = open(state, &order.model);
-    let reference = order.reference.as_ref().map(|entry| open(state, entry));
-    state.domain.quality = Some(Box::new(Quality::begun(order, (model, reference), Stage::Loading)));
-    Ok(effects)
+    let model = open(domain, &order.model);
+    let reference = order.reference.as_ref().map(|entry| open(domain, entry));
+    domain.quality = Some(Box::new(Quality::begun(order, (model, reference), Stage::Loading)));
+    effects
 }
 
 /// Look where the sessions are, and begin once both are loaded.
-pub(super) fn advance(state: &mut State) -> Vec<Effect> {
-    let Some(quality) = state.domain.quality.as_ref().filter(|quality| !quality.is_over()) else { return Vec::new() };
+pub(super) fn advance(domain: &mut Domain) -> Vec<Effect> {
+    let Some(quality) = domain.quality.as_ref().filter(|quality| !quality.is_over()) else { return Vec::new() };
     let sessions: Vec<SessionId> = [Some(quality.sessions.0), quality.sessions.1].into_iter().flatten().collect();
     let mut are_ready = true;
     let mut failure = None;
     for id in sessions {
-        match state.domain.session(id).map(|session| &session.phase) {
+        match domain.session(id).map(|session| &session.phase) {
             Some(Phase::Ready) => {}
             Some(Phase::Failed { reason, hint }) => failure = Some((reason.clone(), hint.clone())),
             None | Some(Phase::Stopping) => failure = Some(("a session was stopped".to_owned(), None)),
@@ -164,19 +76,19 @@ pub(super) fn advance(state: &mut State) -> Vec<Effect> {
         }
     }
     if let Some((reason, hint)) = failure {
-        return fail(state, reason, hint);
+        return fail(domain, reason, hint);
     }
     if are_ready && quality.stage == Stage::Loading {
         let next = if quality.sessions.1.is_some() { Stage::Reference } else { Stage::Model };
-        return ask(state, next);
+        return ask(domain, next);
     }
     Vec::new()
 }
 
 /// Have the next one read the chunk.
-fn ask(state: &mut State, next: Stage) -> Vec<Effect> {
-    let request = next_id(state);
-    let Some(quality) = &mut state.domain.quality else { return Vec::new() };
+fn ask(domain: &mut Domain, next: Stage) -> Vec<Effect> {
+    let request = next_id(domain);
+    let Some(quality) = &mut domain.quality else { return Vec::new() };
     quality.request = request;
     let file = quality.order.file.clone();
     let (session, distributions) = match (&next, quality.sessions) {
@@ -188,41 +100,41 @@ fn ask(state: &mut State, next: Stage) -> Vec<Effect> {
     let QualityOrder { n_chunk, every, .. } = quality.order;
     let score = Score { id: request, text, n_chunk, chunk: quality.chunk, every, distributions };
     quality.stage = next;
-    let now = state.domain.now.uptime;
-    let Some(session) = session::find(state, session) else { return Vec::new() };
+    let now = domain.now.uptime;
+    let Some(session) = session::find(domain, session) else { return Vec::new() };
     // It is work as an answer is: no idle power, and no stranger's.
     session.timer.begin(request, now);
     Some(session.worker).map(|worker| Effect::Tell { worker, request: Request::Score(score) }).into_iter().collect()
 }
 
 /// The sessions have done what this request asked.
-fn rest(state: &mut State, request: u64) {
-    let now = state.domain.now.uptime;
-    let Some(quality) = state.domain.quality.as_ref().filter(|quality| quality.request == request) else { return };
+fn rest(domain: &mut Domain, request: u64) {
+    let now = domain.now.uptime;
+    let Some(quality) = domain.quality.as_ref().filter(|quality| quality.request == request) else { return };
     for id in [Some(quality.sessions.0), quality.sessions.1].into_iter().flatten() {
-        if let Some(session) = session::find(state, id) {
+        if let Some(session) = session::find(domain, id) {
             session.timer.end(now);
         }
     }
 }
 
 /// A chunk was weighed.
-pub(super) fn scored(state: &mut State, scored: Scored) -> Vec<Effect> {
-    rest(state, scored.id);
-    let Some(quality) = state.domain.quality.as_mut().filter(|quality| quality.request == scored.id) else {
+pub(super) fn scored(domain: &mut Domain, scored: Scored) -> Vec<Effect> {
+    rest(domain, scored.id);
+    let Some(quality) = domain.quality.as_mut().filter(|quality| quality.request == scored.id) else {
         return Vec::new();
     };
     match quality.stage {
         Stage::Reference => {
             quality.vocabulary = Some(scored.vocabulary);
             quality.reference.push(scored);
-            ask(state, Stage::Model)
+            ask(domain, Stage::Model)
         }
         Stage::Model => {
             if quality.vocabulary.is_some_and(|vocabulary| vocabulary != scored.vocabulary) {
                 let reason = "the two models have different vocabularies, so their distributions can't be compared";
                 let hint = "take a reference of the same family, or leave it out for the perplexity alone";
-                return fail(state, reason.to_owned(), Some(hint.to_owned()));
+                return fail(domain, reason.to_owned(), Some(hint.to_owned()));
             }
             let most = quality.order.max_chunks.unwrap_or(u32::MAX).min(scored.n_chunks);
             quality.n_chunks = Some(most);
@@ -230,28 +142,28 @@ pub(super) fn scored(state: &mut State, scored: Scored) -> Vec<Effect> {
             quality.chunk += 1;
             if quality.chunk >= most {
                 quality.stage = Stage::Done;
-                return end(state);
+                return end(domain);
             }
             let next = if quality.sessions.1.is_some() { Stage::Reference } else { Stage::Model };
-            ask(state, next)
+            ask(domain, next)
         }
         _ => Vec::new(),
     }
 }
 
 /// A worker could not do what it was asked, which may have been to weigh a chunk.
-pub(super) fn failed(state: &mut State, id: u64, message: &str, hint: Option<&str>) -> Vec<Effect> {
-    rest(state, id);
-    if state.domain.quality.as_ref().is_some_and(|quality| quality.request == id && !quality.is_over()) {
+pub(super) fn failed(domain: &mut Domain, id: u64, message: &str, hint: Option<&str>) -> Vec<Effect> {
+    rest(domain, id);
+    if domain.quality.as_ref().is_some_and(|quality| quality.request == id && !quality.is_over()) {
         // A reference that has another vocabulary leaves a file of another length.
-        return fail(state, message.to_owned(), hint.map(str::to_owned));
+        return fail(domain, message.to_owned(), hint.map(str::to_owned));
     }
     Vec::new()
 }
 
-fn fail(state: &mut State, reason: String, hint: Option<String>) -> Vec<Effect> {
-    if let Some(quality) = &mut state.domain.quality {
+fn fail(domain: &mut Domain, reason: String, hint: Option<String>) -> Vec<Effect> {
+    if let Some(quality) = &mut domain.quality {
         quality.stage = Stage::Failed { reason, hint };
     }
-    end(state)
+    end(domain)
 }

@@ -3,27 +3,27 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{list_sessions, sample};
+use super::sample;
 use crate::effect::Effect;
 use crate::model::{Format, Model, Status, Store};
 use crate::moment::Moment;
 use crate::session::{Figures, Phase, Session, Step, WorkerId};
 use crate::settings::SessionSettings;
-use crate::state::State;
+use crate::state::Domain;
 use crate::trace::{Frame, Seen};
 
 /// Take a recorded tick. The machine's and the sessions' power are attributed anew; an answer's energy is what it was.
-pub(super) fn replayed(state: &mut State, frame: Frame) -> Vec<Effect> {
+pub(super) fn replayed(domain: &mut Domain, frame: Frame) -> Vec<Effect> {
     let Frame { uptime_ms, unix, mut sample, sessions, baselines } = frame;
     // What the recorded program knew of idle power; recordings of an earlier version tell nothing of it.
     if !baselines.is_empty() {
-        state.domain.attribution.baselines.known = baselines;
+        domain.attribution.baselines.known = baselines;
     }
     sample.at = Moment { uptime: Duration::from_millis(uptime_ms), unix };
     let (now, interval) = (sample.at.uptime, sample.elapsed);
-    let mut before = std::mem::take(&mut state.domain.sessions);
-    let (history, ticks) = (state.domain.history(), state.domain.machine.cpu.ticks());
-    state.domain.sessions = sessions
+    let mut before = std::mem::take(&mut domain.sessions);
+    let (history, ticks) = (domain.history(), domain.machine.cpu.ticks());
+    domain.sessions = sessions
         .iter()
         .map(|seen| {
             let place = before.iter().position(|session| session.id == seen.id);
@@ -34,9 +34,8 @@ pub(super) fn replayed(state: &mut State, frame: Frame) -> Vec<Effect> {
             session
         })
         .collect();
-    list_sessions(state);
-    let effects = sample::sampled(state, sample, now);
-    for (session, seen) in state.domain.sessions.iter_mut().zip(&sessions) {
+    let effects = sample::sampled(domain, sample, now);
+    for (session, seen) in domain.sessions.iter_mut().zip(&sessions) {
         (session.figures.energy, session.figures.metered) = (seen.energy.clone(), seen.metered);
     }
     effects

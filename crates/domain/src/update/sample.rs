@@ -4,26 +4,25 @@ use std::time::Duration;
 
 use super::bench;
 use super::energy::attribute;
+use super::graphs;
 use super::session::{remove, spawn};
-use super::{foreign, graphs, list_sessions};
 use crate::effect::Effect;
 use crate::energy::estimated;
-use crate::fleet_view;
 use crate::machine::Sample;
+use crate::notification::Notification;
 use crate::plan;
 use crate::session::{Phase, Session};
-use crate::state::State;
-use crate::ui::{Focus, Overlay};
+use crate::state::Domain;
 use crate::units::Bytes;
 
 /// Take a sample: each series gets one point, so that all graphs share their time. `now` is the time by the clock that
 /// the sessions' work was timed with.
-pub(super) fn sampled(state: &mut State, mut sample: Box<Sample>, now: Duration) -> Vec<Effect> {
-    sample.power.extend(estimated(&sample, &state.domain.settings.energy));
-    let mut effects = attribute(state, &sample, now);
+pub(super) fn sampled(domain: &mut Domain, mut sample: Box<Sample>, now: Duration) -> Vec<Effect> {
+    sample.power.extend(estimated(&sample, &domain.settings.energy));
+    let mut effects = attribute(domain, &sample, now);
     let elapsed = sample.elapsed.as_secs_f64();
     let mut throughput = 0.0;
-    for session in &mut state.domain.sessions {
+    for session in &mut domain.sessions {
         let process = session.pid.and_then(|pid| sample.processes.iter().find(|process| process.pid == pid));
         session.process = process.copied();
         session.gpu_memory = session.pid.and_then(|pid| gpu_memory(&sample, pid));
@@ -33,19 +32,13 @@ pub(super) fn sampled(state: &mut State, mut sample: Box<Sample>, now: Duration)
         throughput += mean;
         let rate = live_rate(session, new, mean);
         session.throughput.push(rate.map(|rate| rate as f32));
-        session.memory.push(fleet_view::memory(session).map(|bytes| bytes.0 as f32));
+        session.memory.push(session.memory_held().map(|bytes| bytes.0 as f32));
         session.power.push(session.watts.value().map(|watts| watts.0 as f32));
     }
-    graphs::record(state, &sample, throughput);
-    state.domain.machine.sample = Some(sample);
-    // Figures have moved; a prompt that is being written keeps its session whatever the filter says.
-    if state.ui.fleet.focus == Focus::Table {
-        list_sessions(state);
-    } else {
-        foreign::list(state);
-    }
-    effects.extend(queued(state));
-    effects.extend(bench::sampled(state));
+    graphs::record(domain, &sample, throughput);
+    domain.machine.sample = Some(sample);
+    effects.extend(queued(domain));
+    effects.extend(bench::sampled(domain));
     effects
 }
 
@@ -73,19 +66,19 @@ fn gpu_memory(sample: &Sample, pid: u32) -> Option<Bytes> {
 }
 
 /// Sessions that waited for the first reading of the memory are admitted now, or refused.
-fn queued(state: &mut State) -> Vec<Effect> {
-    let waiting: Vec<_> = state.domain.sessions.iter().filter(|session| session.phase == Phase::Queued).collect();
+fn queued(domain: &mut Domain) -> Vec<Effect> {
+    let waiting: Vec<_> = domain.sessions.iter().filter(|session| session.phase == Phase::Queued).collect();
     let waiting: Vec<_> = waiting.into_iter().map(|session| (session.id, session.planned)).collect();
     let mut effects = Vec::new();
     for (id, planned) in waiting {
-        match plan::admit(&state.domain, planned) {
-            Ok(()) => effects.extend(spawn(state, id)),
+        match plan::admit(domain, planned) {
+            Ok(()) => effects.extend(spawn(domain, id)),
             Err(refusal) => {
-                if let Some(session) = state.domain.session(id) {
+                if let Some(session) = domain.session(id) {
                     let (model, settings) = (session.model.id.clone(), Box::new(session.settings));
-                    state.ui.overlay = Some(Overlay::Refused { model, settings, refusal });
+                    domain.outbox.push(Notification::StartRefused { model, settings, refusal });
                 }
-                remove(state, id);
+                remove(domain, id);
             }
         }
     }

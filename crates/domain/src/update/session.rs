@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wire::{Generate, Load, Message, Prompt, Request, Role, Sampling};
 
 use super::command::Outcome;
-use super::{context, history, list_sessions, next_id, notify};
+use super::{context, history, next_id};
 use crate::command::{Cause, Force, Refused, Value};
 use crate::effect::Effect;
 use crate::figure::Figure;
@@ -16,12 +16,11 @@ use crate::plan::{self, Claim};
 use crate::preset::{conversation, over};
 use crate::session::{End, Figures, Phase, Session, SessionId, Step, Turn, WorkerId};
 use crate::settings::SessionSettings;
-use crate::state::State;
-use crate::ui::Tab;
+use crate::state::Domain;
 
 /// Start a model.
-pub(super) fn start(state: &mut State, id: &str, settings: SessionSettings, force: Force) -> Outcome {
-    let Some(model) = state.domain.model(id).cloned() else {
+pub(super) fn start(domain: &mut Domain, id: &str, settings: SessionSettings, force: Force) -> Outcome {
+    let Some(model) = domain.model(id).cloned() else {
         return Err(Refused::new(Cause::NotFound, "this model is gone"));
     };
     if !model.is_runnable() && !model.can_be_tried() {
@@ -35,38 +34,37 @@ pub(super) fn start(state: &mut State, id: &str, settings: SessionSettings, forc
     let model = model.forced();
     let settings = plan::settings_for(&model, settings);
     let planned = plan::plan(&model, &settings);
-    let measured = state.domain.machine.sample.is_some();
+    let measured = domain.machine.sample.is_some();
     if measured
         && force != Force::All
-        && let Err(refusal) = plan::admit(&state.domain, planned)
+        && let Err(refusal) = plan::admit(domain, planned)
     {
         let reason = format!("{} {refusal}", model.name);
         return Err(Refused::new(Cause::Memory(Box::new(refusal)), reason).with_hint(refusal.remedy()));
     }
-    let id = create(state, model, settings);
-    let effects = if measured || force == Force::All { spawn(state, id) } else { Vec::new() };
+    let id = create(domain, model, settings);
+    let effects = if measured || force == Force::All { spawn(domain, id) } else { Vec::new() };
     Ok((Value::Session(id), effects))
 }
 
 /// Put a session on the list. It has no worker yet.
-pub(super) fn create(state: &mut State, model: Arc<Model>, settings: SessionSettings) -> SessionId {
-    let id = SessionId(next_id(state));
-    let n_same = state.domain.sessions.iter().filter(|session| session.model.id == model.id).count();
+pub(super) fn create(domain: &mut Domain, model: Arc<Model>, settings: SessionSettings) -> SessionId {
+    let id = SessionId(next_id(domain));
+    let n_same = domain.sessions.iter().filter(|session| session.model.id == model.id).count();
     let name = if n_same == 0 { model.name.clone() } else { format!("{} #{}", model.name, n_same + 1) };
-    let mut session = Session::new(id, WorkerId(0), model, name, settings, state.domain.history());
+    let mut session = Session::new(id, WorkerId(0), model, name, settings, domain.history());
     session.planned = plan::plan(&session.model, &session.settings);
-    session.since = state.domain.now;
-    state.domain.sessions.push(session);
-    list_sessions(state);
+    session.since = domain.now;
+    domain.sessions.push(session);
     id
 }
 
 /// Give a session a new worker.
-pub(super) fn spawn(state: &mut State, id: SessionId) -> Vec<Effect> {
-    let worker = WorkerId(next_id(state));
-    let n_threads = idle_threads(state, id);
-    let now = state.domain.now;
-    let Some(session) = find(state, id) else { return Vec::new() };
+pub(super) fn spawn(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
+    let worker = WorkerId(next_id(domain));
+    let n_threads = idle_threads(domain, id);
+    let now = domain.now;
+    let Some(session) = find(domain, id) else { return Vec::new() };
     session.worker = worker;
     session.phase = Phase::Loading { fraction: 0.0 };
     session.since = now;
@@ -91,28 +89,28 @@ pub(super) fn spawn(state: &mut State, id: SessionId) -> Vec<Effect> {
         n_parallel: 1,
     };
     let model = Arc::clone(&session.model);
-    vec![Effect::Spawn { worker, model, load: Box::new(load), manners: state.domain.settings.engine.manners() }]
+    vec![Effect::Spawn { worker, model, load: Box::new(load), manners: domain.settings.engine.manners() }]
 }
 
 /// Threads that a session begins with: what it would get if it began to answer now.
-fn idle_threads(state: &State, id: SessionId) -> u32 {
-    let mut claims = claims(state);
-    if let Some(session) = state.domain.session(id) {
+fn idle_threads(domain: &Domain, id: SessionId) -> u32 {
+    let mut claims = claims(domain);
+    if let Some(session) = domain.session(id) {
         claims.push(Claim { session: id, fixed: session.settings.threads });
     }
-    plan::share_threads(state.domain.thread_limit(), &claims).last().map_or(1, |share| share.1)
+    plan::share_threads(domain.thread_limit(), &claims).last().map_or(1, |share| share.1)
 }
 
-fn claims(state: &State) -> Vec<Claim> {
-    let busy = state.domain.sessions.iter().filter(|session| session.is_busy());
+fn claims(domain: &Domain) -> Vec<Claim> {
+    let busy = domain.sessions.iter().filter(|session| session.is_busy());
     busy.map(|session| Claim { session: session.id, fixed: session.settings.threads }).collect()
 }
 
 /// Share the threads anew among the sessions that answer, and tell those whose share has changed.
-pub(super) fn share_threads(state: &mut State) -> Vec<Effect> {
-    let shares = plan::share_threads(state.domain.thread_limit(), &claims(state));
+pub(super) fn share_threads(domain: &mut Domain) -> Vec<Effect> {
+    let shares = plan::share_threads(domain.thread_limit(), &claims(domain));
     let mut effects = Vec::new();
-    for session in &mut state.domain.sessions {
+    for session in &mut domain.sessions {
         let share = shares.iter().find(|share| share.0 == session.id).map_or(0, |share| share.1);
         // Who has answered holds none, yet its figures are those of the threads that it had.
         if share > 0 {
@@ -128,40 +126,31 @@ pub(super) fn share_threads(state: &mut State) -> Vec<Effect> {
     effects
 }
 
-/// Send what stands in the chosen session's prompt. A session that still loads gets it when it is ready.
-pub(super) fn send(state: &mut State) -> Vec<Effect> {
-    let Some(chosen) = state.ui.fleet.chosen else { return Vec::new() };
-    let Some(session) = state.domain.session(chosen) else { return Vec::new() };
+/// Add a prompt to a session's conversation and have it answered. A session that still loads answers when it is ready.
+pub(super) fn send(domain: &mut Domain, id: SessionId, text: String) -> Result<Vec<Effect>, Refused> {
+    let session = find(domain, id).ok_or_else(gone)?;
     let waits = match &session.phase {
         Phase::Ready => false,
         Phase::Queued | Phase::Loading { .. } => true,
-        Phase::Busy { .. } => {
-            notify(state, "wait for the answer, or cancel it", true);
-            return Vec::new();
-        }
+        Phase::Busy { .. } => return Err(Refused::new(Cause::Busy, "wait for the answer, or cancel it")),
         Phase::Stopping | Phase::Failed { .. } => {
-            notify(state, "this session has ended; restart it first", true);
-            return Vec::new();
+            return Err(Refused::new(Cause::Invalid, "this session has ended; restart it first"));
         }
     };
-    let Some(prompt) = state.ui.fleet.prompts.get_mut(&chosen).filter(|prompt| !prompt.text().trim().is_empty()) else {
-        return Vec::new();
-    };
-    let text = prompt.take();
-    state.ui.fleet.scroll = 0;
-    state.ui.fleet.tab = Tab::Conversation;
-    let Some(session) = find(state, chosen) else { return Vec::new() };
-    session.turns.push(Turn::said(Role::User, text));
-    history::open_draft(state, chosen);
-    if waits { Vec::new() } else { answer(state, chosen) }
+    if text.trim().is_empty() {
+        return Err(Refused::new(Cause::Invalid, "the prompt is empty"));
+    }
+    session.turns.push(Turn::new(Role::User, text));
+    history::open_draft(domain, id);
+    Ok(if waits { Vec::new() } else { answer(domain, id) })
 }
 
 /// Answer the conversation as it stands.
-pub(super) fn answer(state: &mut State, id: SessionId) -> Vec<Effect> {
-    let Some(session) = state.domain.session(id) else { return Vec::new() };
+pub(super) fn answer(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
+    let Some(session) = domain.session(id) else { return Vec::new() };
     let prompt = Prompt::Chat(messages(&session.turns, session.n_dropped));
     let min_room = context::room(session);
-    generate(state, id, Asked { min_room, from_editor: true, ..Asked::new(prompt) })
+    generate(domain, id, Asked { min_room, from_editor: true, ..Asked::new(prompt) })
 }
 
 /// How to answer where the session's own settings don't hold.
@@ -178,33 +167,33 @@ pub(super) struct Ask {
 }
 
 /// Have a session that is ready answer a prompt from outside its conversation, up to one of some texts.
-pub(super) fn ask(state: &mut State, id: SessionId, prompt: Prompt, ask: Ask, stop: Vec<String>) -> Vec<Effect> {
-    generate(state, id, Asked { ask: Some(ask), wanted: (None, stop), ..Asked::new(prompt) })
+pub(super) fn ask(domain: &mut Domain, id: SessionId, prompt: Prompt, ask: Ask, stop: Vec<String>) -> Vec<Effect> {
+    generate(domain, id, Asked { ask: Some(ask), wanted: (None, stop), ..Asked::new(prompt) })
 }
 
 /// Begin a generation with a prompt from outside the conversation, which it becomes.
 pub(super) fn begin(
-    state: &mut State,
+    domain: &mut Domain,
     id: SessionId,
     prompt: Prompt,
     wanted: Wanted,
     is_recorded: bool,
 ) -> Result<Vec<Effect>, Refused> {
-    let session = find(state, id).ok_or_else(gone)?;
+    let session = find(domain, id).ok_or_else(gone)?;
     if session.phase != Phase::Ready {
         return Err(Refused::new(Cause::Busy, "the session is not ready"));
     }
     session.turns = match &prompt {
         Prompt::Chat(messages) => {
-            messages.iter().map(|message| Turn::said(message.role, message.content.clone())).collect()
+            messages.iter().map(|message| Turn::new(message.role, message.content.clone())).collect()
         }
-        Prompt::Raw(text) => vec![Turn::said(Role::User, text.clone())],
+        Prompt::Raw(text) => vec![Turn::new(Role::User, text.clone())],
     };
     session.n_dropped = 0;
     if is_recorded {
-        history::open_draft(state, id);
+        history::open_draft(domain, id);
     }
-    Ok(generate(state, id, Asked { wanted, ..Asked::new(prompt) }))
+    Ok(generate(domain, id, Asked { wanted, ..Asked::new(prompt) }))
 }
 
 fn gone() -> Refused {
@@ -232,20 +221,20 @@ impl Asked {
     }
 }
 
-fn generate(state: &mut State, id: SessionId, asked: Asked) -> Vec<Effect> {
+fn generate(domain: &mut Domain, id: SessionId, asked: Asked) -> Vec<Effect> {
     let Asked { prompt, ask, wanted: (form, stop), min_room, from_editor } = asked;
-    let generation = next_id(state);
-    let now = state.domain.now;
+    let generation = next_id(domain);
+    let now = domain.now;
     // Until a tick falls into the answer, its energy is unknown for the sensors' reason, or because there was none yet.
-    let unmetered = match state.domain.machine.sample.as_ref().filter(|sample| sample.total_power().is_none()) {
+    let unmetered = match domain.machine.sample.as_ref().filter(|sample| sample.total_power().is_none()) {
         Some(sample) => {
             let (reason, remedy) = sample.why_no_power();
             Figure::Unknown { reason, remedy }
         }
         None => Figure::unknown("the answer was shorter than a sensor's tick"),
     };
-    let Some(session) = find(state, id) else { return Vec::new() };
-    session.turns.push(Turn::said(Role::Assistant, String::new()));
+    let Some(session) = find(domain, id) else { return Vec::new() };
+    session.turns.push(Turn::new(Role::Assistant, String::new()));
     session.phase = Phase::Busy { generation, step: Step::Prompt { n_done: 0, n_prompt: 0 } };
     session.since = now;
     let grammar = form.as_ref().map(Form::for_worker);
@@ -279,7 +268,7 @@ fn generate(state: &mut State, id: SessionId, asked: Asked) -> Vec<Effect> {
     };
     let request = Request::Generate(generate);
     let worker = session.worker;
-    let mut effects = share_threads(state);
+    let mut effects = share_threads(domain);
     effects.push(Effect::Tell { worker, request });
     effects
 }
@@ -303,8 +292,8 @@ fn messages(turns: &[Turn], n_dropped: usize) -> Vec<Message> {
 }
 
 /// Cancel a session's answer; one that has ended needs nothing more.
-pub(super) fn cancel(state: &mut State, id: SessionId) -> Vec<Effect> {
-    let Some(session) = find(state, id) else { return Vec::new() };
+pub(super) fn cancel(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
+    let Some(session) = find(domain, id) else { return Vec::new() };
     let Phase::Busy { generation, step } = &mut session.phase else { return Vec::new() };
     *step = Step::Cancelling;
     let request = Request::Cancel { id: *generation };
@@ -312,46 +301,46 @@ pub(super) fn cancel(state: &mut State, id: SessionId) -> Vec<Effect> {
 }
 
 /// Stop a session. One that has ended, or never began, leaves the list.
-pub(super) fn stop(state: &mut State, id: SessionId) -> Result<Vec<Effect>, Refused> {
-    let session = find(state, id).ok_or_else(gone)?;
+pub(super) fn stop(domain: &mut Domain, id: SessionId) -> Result<Vec<Effect>, Refused> {
+    let session = find(domain, id).ok_or_else(gone)?;
     if matches!(session.phase, Phase::Failed { .. } | Phase::Queued) {
-        let effects = history::remember_answer(state, id);
-        remove(state, id);
+        let effects = history::remember_answer(domain, id);
+        remove(domain, id);
         return Ok(effects);
     }
-    Ok(stop_one(state, id))
+    Ok(stop_one(domain, id))
 }
 
 /// Stop a session that has a worker.
-pub(super) fn stop_one(state: &mut State, id: SessionId) -> Vec<Effect> {
-    let now = state.domain.now;
-    let Some(session) = find(state, id).filter(|session| session.is_live()) else { return Vec::new() };
+pub(super) fn stop_one(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
+    let now = domain.now;
+    let Some(session) = find(domain, id).filter(|session| session.is_live()) else { return Vec::new() };
     session.phase = Phase::Stopping;
     session.finish(End::failed("the session was stopped"), now);
     let mut effects = vec![Effect::Stop { worker: session.worker }];
-    effects.extend(history::remember_answer(state, id));
-    effects.extend(share_threads(state));
+    effects.extend(history::remember_answer(domain, id));
+    effects.extend(share_threads(domain));
     effects
 }
 
 /// Restart a session. The old worker is stopped; what it still reports is dropped.
-pub(super) fn restart(state: &mut State, id: SessionId) -> Result<Vec<Effect>, Refused> {
-    let now = state.domain.now;
-    let session = find(state, id).ok_or_else(gone)?;
+pub(super) fn restart(domain: &mut Domain, id: SessionId) -> Result<Vec<Effect>, Refused> {
+    let now = domain.now;
+    let session = find(domain, id).ok_or_else(gone)?;
     let old = session.is_live().then_some(session.worker);
     session.finish(End::failed("the session was restarted"), now);
     session.settings.context = plan::context(&session.model, session.settings.context);
     session.planned = plan::plan(&session.model, &session.settings);
     let mut effects: Vec<Effect> = old.map(|worker| Effect::Stop { worker }).into_iter().collect();
-    effects.extend(history::remember_answer(state, id));
-    effects.extend(spawn(state, id));
-    effects.extend(share_threads(state));
+    effects.extend(history::remember_answer(domain, id));
+    effects.extend(spawn(domain, id));
+    effects.extend(share_threads(domain));
     Ok(effects)
 }
 
 /// Drop a session's conversation.
-pub(super) fn clear(state: &mut State, id: SessionId) -> Result<Vec<Effect>, Refused> {
-    let session = find(state, id).ok_or_else(gone)?;
+pub(super) fn clear(domain: &mut Domain, id: SessionId) -> Result<Vec<Effect>, Refused> {
+    let session = find(domain, id).ok_or_else(gone)?;
     if session.is_busy() {
         return Err(Refused::new(Cause::Busy, "wait for the answer, or cancel it"));
     }
@@ -366,8 +355,8 @@ pub(super) fn clear(state: &mut State, id: SessionId) -> Result<Vec<Effect>, Ref
 }
 
 /// Change a setting of a session.
-pub(super) fn set(state: &mut State, id: SessionId, name: &str, value: &str) -> Outcome {
-    let session = find(state, id).ok_or_else(gone)?;
+pub(super) fn set(domain: &mut Domain, id: SessionId, name: &str, value: &str) -> Outcome {
+    let session = find(domain, id).ok_or_else(gone)?;
     if let Err(error) = session.settings.set(name, value) {
         return Err(Refused::new(Cause::Invalid, format!("{name} {error}")));
     }
@@ -379,34 +368,26 @@ pub(super) fn set(state: &mut State, id: SessionId, name: &str, value: &str) -> 
         }
         _ => "at the next restart",
     };
-    let effects = if name == "threads" { share_threads(state) } else { Vec::new() };
+    let effects = if name == "threads" { share_threads(domain) } else { Vec::new() };
     Ok((Value::Effective(when), effects))
 }
 
 /// Take a session off the list.
-pub(super) fn remove(state: &mut State, id: SessionId) {
+pub(super) fn remove(domain: &mut Domain, id: SessionId) {
     // What it did since the last tick is no stranger's.
-    let is_pending = state.domain.session(id).is_some_and(|session| session.timer.is_pending());
-    state.domain.attribution.lost_tenant |= is_pending;
-    state.domain.sessions.retain(|session| session.id != id);
-    state.ui.fleet.prompts.remove(&id);
-    list_sessions(state);
+    let is_pending = domain.session(id).is_some_and(|session| session.timer.is_pending());
+    domain.attribution.lost_tenant |= is_pending;
+    domain.sessions.retain(|session| session.id != id);
 }
 
 /// The processes to be sampled.
-pub(super) fn watch(state: &State) -> Effect {
-    let sessions = state.domain.sessions.iter().filter_map(|session| session.pid);
-    Effect::Watch { pids: sessions.chain(state.domain.bench.pids()).collect() }
+pub(super) fn watch(domain: &Domain) -> Effect {
+    let sessions = domain.sessions.iter().filter_map(|session| session.pid);
+    Effect::Watch { pids: sessions.chain(domain.bench.pids()).collect() }
 }
 
-pub(super) fn find(state: &mut State, id: SessionId) -> Option<&mut Session> {
-    state.domain.sessions.iter_mut().find(|session| session.id == id)
-}
-
-impl Turn {
-    pub(super) fn said(role: Role, text: String) -> Self {
-        Self { role, text, reasoning: String::new(), folded: false, tokens: Vec::new(), end: None, figures: None }
-    }
+pub(super) fn find(domain: &mut Domain, id: SessionId) -> Option<&mut Session> {
+    domain.sessions.iter_mut().find(|session| session.id == id)
 }
 
 impl Session {

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use crate::effect::Effect;
 use crate::model::{Model, Outcome, Tried};
-use crate::state::State;
+use crate::state::Domain;
 
 /// Put down what became of a model, where something spoke against it and that is news.
-pub(super) fn remember(state: &mut State, model: &Arc<Model>, outcome: Outcome) -> Option<Effect> {
+pub(super) fn remember(domain: &mut Domain, model: &Arc<Model>, outcome: Outcome) -> Option<Effect> {
     if !model.is_doubtful() {
         return None;
     }
-    let tried = Tried { outcome, at: state.domain.now.unix };
-    let known = state.domain.library.models.iter_mut().find(|known| known.id == model.id);
+    let tried = Tried { outcome, at: domain.now.unix };
+    let known = domain.library.models.iter_mut().find(|known| known.id == model.id);
     if let Some(known) = known {
         if known.tried.as_ref().is_some_and(|known| known.outcome == tried.outcome) {
             return None;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wire::{Channel, Event as Said, FailureKind, Role};
+use wire::{Channel, Event as Message, FailureKind, Role};
 
 use super::session::{answer as answer_now, find, remove, share_threads, watch};
 use super::{context, history, tries};
@@ -13,11 +13,11 @@ use crate::event::WorkerEvent;
 use crate::figure::Graded;
 use crate::model::Outcome;
 use crate::moment::Moment;
+use crate::notification::Notification;
 use crate::plan;
 use crate::session::{End, Phase, Session, SessionId, Step, WorkerId};
 use crate::settings;
-use crate::state::State;
-use crate::ui::Focus;
+use crate::state::Domain;
 
 /// The most lines of a worker's log that are kept.
 const MAX_LOG: usize = 200;
@@ -29,66 +29,63 @@ const MAX_ANSWER: usize = 16 << 20;
 const MAX_TOKENS: usize = 1 << 16;
 
 /// Take news of a worker. An old worker's news are dropped.
-pub(super) fn heard(state: &mut State, worker: WorkerId, event: WorkerEvent) -> Vec<Effect> {
-    let Some(id) = state.domain.session_of(worker).map(|session| session.id) else {
-        return super::bench::heard(state, worker, event);
+pub(super) fn on_event(domain: &mut Domain, worker: WorkerId, event: WorkerEvent) -> Vec<Effect> {
+    let Some(id) = domain.session_of(worker).map(|session| session.id) else {
+        return super::bench::on_event(domain, worker, event);
     };
-    let Some(session) = find(state, id) else { return Vec::new() };
+    let Some(session) = find(domain, id) else { return Vec::new() };
     match event {
         WorkerEvent::Spawned { pid } => {
             session.pid = Some(pid);
-            vec![watch(state)]
+            vec![watch(domain)]
         }
         WorkerEvent::Logged(line) => {
             session.note(line);
             Vec::new()
         }
-        WorkerEvent::Said(said) => said_by(state, id, said),
-        WorkerEvent::Exited { reason, expected, hint } => exited(state, id, reason, expected, hint),
+        WorkerEvent::Said(message) => on_message(domain, id, message),
+        WorkerEvent::Exited { reason, expected, hint } => exited(domain, id, reason, expected, hint),
     }
 }
 
-fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
-    let now = state.domain.now;
-    let fold = state.domain.settings.ui.fold_reasoning;
-    let races =
-        state.domain.session(id).zip(state.domain.race.as_ref()).is_some_and(|(session, race)| race.has(session));
-    let Some(session) = find(state, id) else { return Vec::new() };
-    match said {
-        Said::Hello(hello) => {
+fn on_message(domain: &mut Domain, id: SessionId, message: Message) -> Vec<Effect> {
+    let now = domain.now;
+    let races = domain.session(id).zip(domain.race.as_ref()).is_some_and(|(session, race)| race.has(session));
+    let Some(session) = find(domain, id) else { return Vec::new() };
+    match message {
+        Message::Hello(hello) => {
             session.note(format!("engine {}", hello.engine));
             session.engine = hello.engine;
         }
-        Said::Loading { fraction } => {
+        Message::Loading { fraction } => {
             if let Phase::Loading { fraction: shown } = &mut session.phase {
                 *shown = fraction.clamp(0.0, 1.0);
             }
         }
-        Said::Loaded(loaded) if matches!(session.phase, Phase::Loading { .. }) => {
+        Message::Loaded(loaded) if matches!(session.phase, Phase::Loading { .. }) => {
             session.timer.loaded(since_tick(session, loaded.load_cpu_us), now.uptime);
             session.loaded = Some(loaded);
             session.phase = Phase::Ready;
             session.since = now;
             if session.turns.last().is_some_and(|turn| turn.role == Role::User) {
-                return answer_now(state, id);
+                return answer_now(domain, id);
             }
         }
-        Said::Started(started) if session.runs(started.id) => {
+        Message::Started(started) if session.runs(started.id) => {
             session.figures.n_cached = started.n_cached;
             session.figures.sampling = started.sampling;
             session.step(Step::Prompt { n_done: started.n_cached, n_prompt: started.n_prompt });
         }
-        Said::Prompt { id, n_done } if session.runs(id) => {
+        Message::Prompt { id, n_done } if session.runs(id) => {
             if let Phase::Busy { step: Step::Prompt { n_prompt, .. }, .. } = session.phase {
                 session.step(Step::Prompt { n_done, n_prompt });
                 session.n_past = n_done;
             }
         }
-        Said::Text { id, pieces, counters, tokens } if session.runs(id) => {
+        Message::Text { id, pieces, counters, tokens } if session.runs(id) => {
             session.count(counters, now);
             let Some(turn) = session.turns.last_mut() else { return Vec::new() };
             turn.tokens.extend(tokens.into_iter().take(MAX_TOKENS.saturating_sub(turn.tokens.len())));
-            let answered = !turn.text.is_empty();
             let mut step = None;
             for piece in pieces {
                 let text = match piece.channel {
@@ -103,22 +100,18 @@ fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
                     Channel::Answer => Step::Answer,
                 });
             }
-            // The reasoning folds when the answer begins.
-            if fold && !answered && !turn.text.is_empty() && !turn.reasoning.is_empty() {
-                turn.folded = true;
-            }
             if let Some(step) = step {
                 session.step(step);
             }
         }
-        Said::Finished { id: generation, finish, counters } if session.runs(generation) => {
+        Message::Finished { id: generation, finish, counters } if session.runs(generation) => {
             session.count(counters, now);
             session.finish(End::Finished(finish), now);
             session.phase = Phase::Ready;
             session.since = now;
-            return answered(state, id);
+            return answered(domain, id);
         }
-        Said::Failed(failure) => match failure.id {
+        Message::Failed(failure) => match failure.id {
             Some(generation) if session.runs(generation) => {
                 let is_too_long = failure.kind == FailureKind::PromptTooLong;
                 let hint = match failure.kind {
@@ -133,20 +126,20 @@ fn said_by(state: &mut State, id: SessionId, said: Said) -> Vec<Effect> {
                 session.phase = Phase::Ready;
                 session.since = now;
                 let mut effects = if is_too_long && session.from_editor {
-                    context::too_long(state, id, &failure.message, hint.as_deref())
+                    context::too_long(domain, id, &failure.message, hint.as_deref())
                 } else {
-                    history::remember_answer(state, id)
+                    history::remember_answer(domain, id)
                 };
-                effects.extend(share_threads(state));
+                effects.extend(share_threads(domain));
                 return effects;
             }
-            Some(id) => return super::quality::failed(state, id, &failure.message, failure.hint.as_deref()),
+            Some(id) => return super::quality::failed(domain, id, &failure.message, failure.hint.as_deref()),
             // What it says here is the reason that the user reads.
-            None => return refused(state, id, failure),
+            None => return refused(domain, id, failure),
         },
-        Said::Scored(scored) => {
-            let ran = ran(state, id);
-            return ran.into_iter().chain(super::quality::scored(state, *scored)).collect();
+        Message::Scored(scored) => {
+            let ran = ran(domain, id);
+            return ran.into_iter().chain(super::quality::scored(domain, *scored)).collect();
         }
         // Whatever a worker says out of turn changes nothing.
         _ => {}
@@ -162,40 +155,40 @@ fn since_tick(session: &Session, load_cpu_us: u64) -> Option<Duration> {
 }
 
 /// An answer is whole: what it tells of the model, and the next one's threads.
-fn answered(state: &mut State, id: SessionId) -> Vec<Effect> {
-    let Some(session) = find(state, id) else { return Vec::new() };
+fn answered(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
+    let Some(session) = find(domain, id) else { return Vec::new() };
     if let Some(rate) = answer::speed(session) {
         let joules = Graded::of(&session.per_token(&settings::Energy::default()));
         let model = session.model.id.clone();
         if let Some(joules) = joules {
-            state.domain.library.measured_joules.insert(model.clone(), joules);
+            domain.library.measured_joules.insert(model.clone(), joules);
         }
-        state.domain.library.measured.insert(model, rate);
+        domain.library.measured.insert(model, rate);
     }
-    let mut effects = history::remember_answer(state, id);
-    effects.extend(ran(state, id));
-    effects.extend(share_threads(state));
+    let mut effects = history::remember_answer(domain, id);
+    effects.extend(ran(domain, id));
+    effects.extend(share_threads(domain));
     effects
 }
 
 /// A worker ends since it could not load its model.
-fn refused(state: &mut State, id: SessionId, failure: wire::Failure) -> Vec<Effect> {
-    let Some(session) = find(state, id) else { return Vec::new() };
+fn refused(domain: &mut Domain, id: SessionId, failure: wire::Failure) -> Vec<Effect> {
+    let Some(session) = find(domain, id) else { return Vec::new() };
     let model = Arc::clone(&session.model);
     let outcome = Outcome::Refused(failure.message.clone());
     session.phase = Phase::Failed { reason: failure.message, hint: failure.hint };
-    tries::remember(state, &model, outcome).into_iter().collect()
+    tries::remember(domain, &model, outcome).into_iter().collect()
 }
 
 /// The model of a session has done what it was asked to.
-fn ran(state: &mut State, id: SessionId) -> Option<Effect> {
-    let model = Arc::clone(&state.domain.session(id)?.model);
-    tries::remember(state, &model, Outcome::Ran)
+fn ran(domain: &mut Domain, id: SessionId) -> Option<Effect> {
+    let model = Arc::clone(&domain.session(id)?.model);
+    tries::remember(domain, &model, Outcome::Ran)
 }
 
-fn exited(state: &mut State, id: SessionId, reason: String, expected: bool, hint: Option<String>) -> Vec<Effect> {
-    let now = state.domain.now;
-    let Some(session) = find(state, id) else { return Vec::new() };
+fn exited(domain: &mut Domain, id: SessionId, reason: String, expected: bool, hint: Option<String>) -> Vec<Effect> {
+    let now = domain.now;
+    let Some(session) = find(domain, id) else { return Vec::new() };
     // What was not started has not died, and who said why has.
     let has_died = session.pid.is_some() && !expected && !matches!(session.phase, Phase::Failed { .. });
     // What llama.cpp wrote last says more than a hint does; the engine's name stands in the log too.
@@ -210,7 +203,7 @@ fn exited(state: &mut State, id: SessionId, reason: String, expected: bool, hint
     session.n_past = 0;
     let mut effects = Vec::new();
     if expected && session.phase == Phase::Stopping {
-        remove(state, id);
+        remove(domain, id);
     } else {
         session.note(format!("ended: {reason}"));
         let told = match &session.phase {
@@ -220,15 +213,12 @@ fn exited(state: &mut State, id: SessionId, reason: String, expected: bool, hint
         session.finish(End::Failed { reason: told.0.clone(), hint: told.1.clone() }, now);
         session.phase = Phase::Failed { reason: told.0, hint: told.1 };
         session.since = now;
-        effects.extend(history::remember_answer(state, id));
-        // Where it can be restarted: what was typed stays in the editor.
-        if state.ui.fleet.chosen == Some(id) {
-            state.ui.fleet.focus = Focus::Table;
-        }
+        effects.extend(history::remember_answer(domain, id));
+        domain.outbox.push(Notification::SessionFailed(id));
     }
-    effects.push(watch(state));
-    effects.extend(death.and_then(|(model, outcome)| tries::remember(state, &model, outcome)));
-    effects.extend(share_threads(state));
+    effects.push(watch(domain));
+    effects.extend(death.and_then(|(model, outcome)| tries::remember(domain, &model, outcome)));
+    effects.extend(share_threads(domain));
     effects
 }
 

@@ -6,11 +6,12 @@ use wire::{Message, Prompt, Request, Role};
 
 use crate::answer;
 use crate::effect::Effect;
+use crate::notification::Notification;
 use crate::plan;
 use crate::race::lockstep::{self, Next};
-use crate::race::{Entry, Face, Lane, MIN_COLUMNS, Order, Pace, Race, Stage};
+use crate::race::{Entry, Lane, MIN_COLUMNS, Order, Pace, Race, Stage};
 use crate::session::{End, Phase, Session, SessionId, Turn};
-use crate::state::State;
+use crate::state::Domain;
 use crate::update::history;
 use crate::update::session::{self, Ask};
 
@@ -21,50 +22,46 @@ const N_TOP_LOGPROBS: u32 = 5;
 const MAX_STEPS: usize = 1 << 14;
 
 /// Take the next step of each column.
-pub(in super::super) fn advance(state: &mut State) -> Vec<Effect> {
-    let Some(mut race) = state.domain.race.take() else { return Vec::new() };
+pub(in super::super) fn advance(domain: &mut Domain) -> Vec<Effect> {
+    let Some(mut race) = domain.race.take() else { return Vec::new() };
     let mut effects = Vec::new();
     // Without a reading of the memory nothing is admitted.
-    if race.is_running() && !race.awaits_shuffle && state.domain.machine.sample.is_some() {
-        effects.extend(enter_all(state, &mut race));
+    if race.is_running() && !race.awaits_shuffle && domain.machine.sample.is_some() {
+        effects.extend(enter_all(domain, &mut race));
         for place in 0..race.lanes.len() {
-            effects.extend(step(state, &mut race, place));
+            effects.extend(step(domain, &mut race, place));
         }
         // Where one has ended, the next one's turn has come.
-        effects.extend(enter_all(state, &mut race));
+        effects.extend(enter_all(domain, &mut race));
         if race.pace == Pace::Together {
-            effects.extend(pace(state, &mut race));
+            effects.extend(pace(domain, &mut race));
             if race.pace == Pace::Held && race.is_running() {
-                state.domain.race = Some(race);
-                state.ui.race.face = Face::Lockstep;
-                super::part(state);
+                domain.race = Some(race);
+                domain.outbox.push(Notification::RaceDiverged);
                 return effects;
             }
         }
         if !race.is_running() {
-            let record = race.record(history::now_ms(state));
-            effects.extend(history::remember(state, record, race.at.uptime, Some(race.draft.id)));
-            state.domain.race = Some(race);
-            // The ends are of no more interest than the begins now, and from there they can be compared.
-            state.ui.race.scroll.get_or_insert(0);
-            super::compare(state);
-            super::part(state);
+            let record = race.record(history::now_ms(domain));
+            effects.extend(history::remember(domain, record, race.at.uptime, Some(race.draft.id)));
+            domain.race = Some(race);
+            domain.outbox.push(Notification::RaceEnded);
             return effects;
         }
     }
-    state.domain.race = Some(race);
+    domain.race = Some(race);
     effects
 }
 
 /// The next step of columns that are decoded together: once each has told what it was allowed, those that are behind may
 /// go on, until they part. One that failed takes no part.
-fn pace(state: &State, race: &mut Race) -> Vec<Effect> {
+fn pace(domain: &Domain, race: &mut Race) -> Vec<Effect> {
     let has_begun = race.lanes.iter().all(|lane| !matches!(lane.stage, Stage::Waiting | Stage::Starting));
     let places: Vec<usize> =
         (0..race.lanes.len()).filter(|place| !matches!(race.lanes[*place].stage, Stage::Failed { .. })).collect();
     let told = |place: &usize| {
         let lane = &race.lanes[*place];
-        (lane.turn(&state.domain).map_or(&[][..], |turn| &turn.tokens), lane.stage != Stage::Answering)
+        (lane.turn(domain).map_or(&[][..], |turn| &turn.tokens), lane.stage != Stage::Answering)
     };
     let columns: Vec<_> = places.iter().map(told).collect();
     let is_behind = |(place, (tokens, ended)): (&usize, &(&[wire::Token], bool))| {
@@ -75,7 +72,7 @@ fn pace(state: &State, race: &mut Race) -> Vec<Effect> {
     }
     let is_full = columns.iter().any(|(tokens, _)| tokens.len() >= MAX_STEPS);
     if columns.len() < MIN_COLUMNS || is_full {
-        return release(state, race);
+        return release(domain, race);
     }
     match lockstep::next(&columns) {
         Next::Parted => {
@@ -83,20 +80,20 @@ fn pace(state: &State, race: &mut Race) -> Vec<Effect> {
             Vec::new()
         }
         Next::Draw(drawing) => {
-            drawing.into_iter().filter_map(|index| allow(state, &mut race.lanes[places[index]], 1)).collect()
+            drawing.into_iter().filter_map(|index| allow(domain, &mut race.lanes[places[index]], 1)).collect()
         }
     }
 }
 
 /// Let the columns go on, each for itself.
-pub(super) fn release(state: &State, race: &mut Race) -> Vec<Effect> {
+pub(super) fn release(domain: &Domain, race: &mut Race) -> Vec<Effect> {
     race.pace = Pace::Free;
-    race.lanes.iter_mut().filter_map(|lane| allow(state, lane, u32::MAX)).collect()
+    race.lanes.iter_mut().filter_map(|lane| allow(domain, lane, u32::MAX)).collect()
 }
 
 /// Let a column that answers draw so many tokens more.
-fn allow(state: &State, lane: &mut Lane, n_tokens: u32) -> Option<Effect> {
-    let session = lane.live(&state.domain)?;
+fn allow(domain: &Domain, lane: &mut Lane, n_tokens: u32) -> Option<Effect> {
+    let session = lane.live(domain)?;
     let Phase::Busy { generation, .. } = session.phase else { return None };
     let worker = session.worker;
     lane.credits = lane.credits.saturating_add(n_tokens as usize);
@@ -104,7 +101,7 @@ fn allow(state: &State, lane: &mut Lane, n_tokens: u32) -> Option<Effect> {
 }
 
 /// Columns whose turn it is get their session.
-fn enter_all(state: &mut State, race: &mut Race) -> Vec<Effect> {
+fn enter_all(domain: &mut Domain, race: &mut Race) -> Vec<Effect> {
     let mut effects = Vec::new();
     for place in 0..race.lanes.len() {
         if race.lanes[place].stage != Stage::Waiting {
@@ -113,37 +110,36 @@ fn enter_all(state: &mut State, race: &mut Race) -> Vec<Effect> {
         if race.is_cancelled {
             race.lanes[place].fail("the race was cancelled", None);
         } else if race.order == Order::Together || race.lanes[..place].iter().all(Lane::is_over) {
-            effects.extend(enter(state, race, place));
+            effects.extend(enter(domain, race, place));
         }
     }
     effects
 }
 
 /// Look where a column's session is, and go on from there.
-fn step(state: &mut State, race: &mut Race, place: usize) -> Vec<Effect> {
+fn step(domain: &mut Domain, race: &mut Race, place: usize) -> Vec<Effect> {
     let mut effects = Vec::new();
     let all_are_ready = || {
         race.order == Order::InTurn
-            || race.lanes.iter().all(|lane| match (&lane.stage, lane.session.and_then(|id| state.domain.session(id))) {
+            || race.lanes.iter().all(|lane| match (&lane.stage, lane.session.and_then(|id| domain.session(id))) {
                 (Stage::Waiting, _) => false,
                 (Stage::Starting, Some(session)) => !matches!(session.phase, Phase::Loading { .. } | Phase::Queued),
                 _ => true,
             })
     };
     let may_ask = all_are_ready();
-    let now = state.domain.now;
+    let now = domain.now;
     let lane = &mut race.lanes[place];
     let Some(id) = lane.session else { return effects };
-    let sample = state.domain.machine.sample.as_deref();
-    let wait = state.domain.settings.engine.wait_policy;
-    let measured = state
-        .domain
+    let sample = domain.machine.sample.as_deref();
+    let wait = domain.settings.engine.wait_policy;
+    let measured = domain
         .session(id)
         .filter(|session| lane.stage == Stage::Answering && session.phase == Phase::Ready)
         .map(|session| answer::measured(session, wait, sample));
-    let may_wait = state.domain.session(id).is_some_and(|session| history::may_settle(state, session.since));
+    let may_wait = domain.session(id).is_some_and(|session| history::may_settle(domain, session.since));
     let awaits_energy = |turn: &Turn| may_wait && turn.figures.as_ref().is_some_and(|figures| !figures.is_settled);
-    let Some(session) = session::find(state, id) else {
+    let Some(session) = session::find(domain, id) else {
         match lane.stage {
             Stage::Leaving => lane.stage = Stage::Done,
             Stage::Starting | Stage::Answering => lane.fail("its session was stopped", None),
@@ -155,7 +151,7 @@ fn step(state: &mut State, race: &mut Race, place: usize) -> Vec<Effect> {
         Stage::Starting => match &session.phase {
             Phase::Ready if race.is_cancelled => {
                 lane.fail("the race was cancelled", None);
-                effects.extend(leave(state, race, place));
+                effects.extend(leave(domain, race, place));
             }
             Phase::Ready if may_ask => {
                 lane.loaded.clone_from(&session.loaded);
@@ -173,7 +169,7 @@ fn step(state: &mut State, race: &mut Race, place: usize) -> Vec<Effect> {
                 let prompt = Prompt::Chat(messages(race.system.as_deref(), &race.prompt));
                 // What is left of an earlier prompt would flatter the figures of this one.
                 effects.push(Effect::Tell { worker, request: Request::ClearCache });
-                effects.extend(session::ask(state, id, prompt, ask, race.stop.clone()));
+                effects.extend(session::ask(domain, id, prompt, ask, race.stop.clone()));
             }
             Phase::Failed { reason, hint } => {
                 let (reason, hint) = (reason.clone(), hint.clone());
@@ -200,7 +196,7 @@ fn step(state: &mut State, race: &mut Race, place: usize) -> Vec<Effect> {
                 if let Some(End::Failed { reason, hint }) = lane.answer.as_ref().and_then(|turn| turn.end.clone()) {
                     lane.fail(&reason, hint);
                 }
-                effects.extend(leave(state, race, place));
+                effects.extend(leave(domain, race, place));
             }
         }
         _ => {}
@@ -209,34 +205,34 @@ fn step(state: &mut State, race: &mut Race, place: usize) -> Vec<Effect> {
 }
 
 /// Find or start a column's session.
-fn enter(state: &mut State, race: &mut Race, place: usize) -> Vec<Effect> {
+fn enter(domain: &mut Domain, race: &mut Race, place: usize) -> Vec<Effect> {
     let taken: Vec<SessionId> = race.lanes.iter().filter_map(|lane| lane.session).collect();
     let lane = &mut race.lanes[place];
     let entry = Entry { model: lane.model.clone(), settings: lane.settings };
     lane.stage = Stage::Starting;
-    if let Some(id) = loaded_session(state, &entry, &taken) {
+    if let Some(id) = loaded_session(domain, &entry, &taken) {
         lane.session = Some(id);
         return Vec::new();
     }
     let planned = plan::plan(&lane.model, &lane.settings);
-    if let Err(refusal) = plan::admit(&state.domain, planned) {
+    if let Err(refusal) = plan::admit(domain, planned) {
         lane.fail(&refusal.to_string(), Some(refusal.remedy().to_owned()));
         return Vec::new();
     }
-    let id = session::create(state, entry.model, entry.settings);
+    let id = session::create(domain, entry.model, entry.settings);
     lane.session = Some(id);
     lane.is_own = true;
-    session::spawn(state, id)
+    session::spawn(domain, id)
 }
 
 /// A column has ended. In turn, a session that was started for it makes room for the next.
-fn leave(state: &mut State, race: &mut Race, place: usize) -> Vec<Effect> {
+fn leave(domain: &mut Domain, race: &mut Race, place: usize) -> Vec<Effect> {
     let lane = &mut race.lanes[place];
     let Some(id) = lane.session.filter(|_| lane.is_own && race.order == Order::InTurn) else { return Vec::new() };
     if lane.stage == Stage::Done {
         lane.stage = Stage::Leaving;
     }
-    session::stop_one(state, id)
+    session::stop_one(domain, id)
 }
 
 fn messages(system: Option<&str>, prompt: &str) -> Vec<Message> {
@@ -251,7 +247,7 @@ impl Lane {
 }
 
 /// A session that can answer for this column as it is, and is none of `taken`.
-pub(super) fn loaded_session(state: &State, entry: &Entry, taken: &[SessionId]) -> Option<SessionId> {
+pub(super) fn loaded_session(domain: &Domain, entry: &Entry, taken: &[SessionId]) -> Option<SessionId> {
     // What is asked with each answer needs no session of its own.
     let mut wanted = entry.settings;
     let fits = |session: &&Session| {
@@ -262,5 +258,5 @@ pub(super) fn loaded_session(state: &State, entry: &Entry, taken: &[SessionId]) 
             && session.settings == wanted
             && !taken.contains(&session.id)
     };
-    state.domain.sessions.iter().find(fits).map(|session| session.id)
+    domain.sessions.iter().find(fits).map(|session| session.id)
 }

@@ -1,0 +1,41 @@
+//! What clients are told that is no reply to a command of theirs.
+
+use crate::plan::Refusal;
+use crate::session::SessionId;
+use crate::settings::SessionSettings;
+
+/// News for every client.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Notification {
+    /// A sentence for the user.
+    Notice {
+        /// One sentence.
+        text: String,
+        /// Whether something went wrong.
+        is_error: bool,
+    },
+    /// A session that waited for the first reading of the memory does not fit, and is gone.
+    StartRefused {
+        /// The model's id.
+        model: String,
+        /// How it was to run.
+        settings: Box<SessionSettings>,
+        /// The figures.
+        refusal: Refusal,
+    },
+    /// The worker of a session has ended by itself; the session can be restarted.
+    SessionFailed(SessionId),
+    /// A prompt was too long, and is no longer part of its session's conversation.
+    PromptReturned {
+        /// The session.
+        session: SessionId,
+        /// The prompt.
+        text: String,
+    },
+    /// The columns of the race that are decoded together have diverged.
+    RaceDiverged,
+    /// The race has ended.
+    RaceEnded,
+    /// There are other votes than before.
+    VotesChanged,
+}

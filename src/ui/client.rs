@@ -1,0 +1,142 @@
+//! One client: the domain with a screen, and what is selected there.
+
+use std::sync::Arc;
+
+use domain::foreign::Foreign;
+use domain::model::Model;
+use domain::race::Entry;
+use domain::session::Session;
+use domain::settings::Settings;
+use domain::{Domain, StateMachine};
+
+use super::Ui;
+
+/// What the program knows, and what one client's screen shows of it.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// What the program knows.
+    pub domain: StateMachine,
+    /// What the screen shows.
+    pub ui: Ui,
+}
+
+/// A screen that changes, with the domain for reading.
+pub(super) struct Client<'a> {
+    pub(super) domain: &'a Domain,
+    pub(super) ui: &'a mut Ui,
+}
+
+impl State {
+    /// The state at the program's start.
+    pub fn new(settings: Settings, themes: Vec<String>) -> Self {
+        let domain = StateMachine::new(settings);
+        let ui = Ui::new(&domain.settings, themes, domain.history());
+        Self { domain, ui }
+    }
+
+    /// The chosen session.
+    pub fn chosen_session(&self) -> Option<&Session> {
+        self.ui.session(&self.domain)
+    }
+
+    /// The chosen process of another program; `None` while a session is chosen.
+    pub fn chosen_foreign(&self) -> Option<&Foreign> {
+        self.ui.foreign(&self.domain)
+    }
+
+    /// The chosen model.
+    pub fn chosen_model(&self) -> Option<&Arc<Model>> {
+        self.ui.model(&self.domain)
+    }
+
+    /// Whether this model is among the columns of the next race.
+    pub fn race_is_marked(&self, model: &str) -> bool {
+        self.ui.race.entries.iter().any(|entry| entry.model.id == model)
+    }
+
+    /// A column as it shows: its entry.
+    pub fn race_entry(&self, place: usize) -> Option<Entry> {
+        self.ui.race_entry(&self.domain, place)
+    }
+
+    /// How many columns show.
+    pub fn race_n_columns(&self) -> usize {
+        self.domain.race.as_ref().map_or(self.ui.race.entries.len(), |race| race.lanes.len())
+    }
+
+    /// What the selected column answered, once it has.
+    pub fn race_chosen_answer(&self) -> Option<&str> {
+        self.ui.race_answer(&self.domain)
+    }
+
+    /// The screen, with the domain for reading.
+    pub(super) fn client(&mut self) -> Client<'_> {
+        Client { domain: &self.domain, ui: &mut self.ui }
+    }
+}
+
+impl<'a> Client<'a> {
+    /// The chosen session.
+    pub(super) fn chosen_session(&self) -> Option<&'a Session> {
+        self.ui.session(self.domain)
+    }
+
+    /// The chosen process of another program; `None` while a session is chosen.
+    pub(super) fn chosen_foreign(&self) -> Option<&'a Foreign> {
+        self.ui.foreign(self.domain)
+    }
+
+    /// The chosen model.
+    pub(super) fn chosen_model(&self) -> Option<&'a Arc<Model>> {
+        self.ui.model(self.domain)
+    }
+
+    /// Whether this model is among the columns of the next race.
+    pub(super) fn race_is_marked(&self, model: &str) -> bool {
+        self.ui.race.entries.iter().any(|entry| entry.model.id == model)
+    }
+
+    /// A column as it shows: its entry.
+    pub(super) fn race_entry(&self, place: usize) -> Option<Entry> {
+        self.ui.race_entry(self.domain, place)
+    }
+
+    /// How many columns show.
+    pub(super) fn race_n_columns(&self) -> usize {
+        self.domain.race.as_ref().map_or(self.ui.race.entries.len(), |race| race.lanes.len())
+    }
+
+    /// What the selected column answered, once it has.
+    pub(super) fn race_chosen_answer(&self) -> Option<&'a str> {
+        self.ui.race_answer(self.domain)
+    }
+}
+
+impl Ui {
+    fn session<'a>(&self, domain: &'a Domain) -> Option<&'a Session> {
+        domain.session(self.fleet.chosen?)
+    }
+
+    fn foreign<'a>(&self, domain: &'a Domain) -> Option<&'a Foreign> {
+        let chosen = self.fleet.foreign.chosen.filter(|_| self.fleet.chosen.is_none())?;
+        domain.machine.sample.as_ref()?.foreign.iter().find(|foreign| foreign.id() == chosen)
+    }
+
+    fn model<'a>(&self, domain: &'a Domain) -> Option<&'a Arc<Model>> {
+        self.library.rows.get(self.library.chosen).and_then(|row| domain.library.models.get(*row))
+    }
+
+    fn race_entry(&self, domain: &Domain, place: usize) -> Option<Entry> {
+        match &domain.race {
+            Some(race) => {
+                race.lanes.get(place).map(|lane| Entry { model: lane.model.clone(), settings: lane.settings })
+            }
+            None => self.race.entries.get(place).cloned(),
+        }
+    }
+
+    fn race_answer<'a>(&self, domain: &'a Domain) -> Option<&'a str> {
+        let answer = domain.race.as_ref()?.lanes.get(self.race.chosen)?.answer.as_ref()?;
+        Some(answer.text.trim()).filter(|text| !text.is_empty())
+    }
+}

@@ -1,0 +1,69 @@
+//! What a screen wants done.
+
+use std::path::PathBuf;
+
+use domain::command::What;
+use domain::history::{Filter, Page};
+use domain::hub::Sort;
+
+/// Something to be done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Give the domain a command. What becomes of it comes back to the screen as its reply.
+    Command(What),
+    /// What the domain wants done, of this event or of a command.
+    Domain(domain::Effect),
+    /// Search the hub; answered by [`domain::hub::HubEvent::Found`].
+    Search {
+        /// Which search it is.
+        generation: u64,
+        /// What to search for.
+        text: String,
+        /// What comes first.
+        sort: Sort,
+    },
+    /// Ask for the files of a repository; answered by [`domain::hub::HubEvent::Files`].
+    Files {
+        /// `owner/name`.
+        repository: String,
+        /// A branch, a tag or a commit.
+        revision: String,
+    },
+    /// Find out how much of a model's files is in memory; answered by [`crate::ui::Event::Residency`].
+    Residency {
+        /// The model's id.
+        model: String,
+        /// Its files.
+        files: Vec<PathBuf>,
+    },
+    /// Ask for a whole record; answered by [`domain::event::HistoryEvent::Record`].
+    GetRecord(i64),
+    /// Ask for a page of the history; answered by [`domain::event::HistoryEvent::Listed`].
+    ListHistory {
+        /// Which question it is.
+        generation: u64,
+        /// Which records.
+        filter: Filter,
+        /// Which of them.
+        page: Page,
+    },
+    /// Save files, given by name and text, where exports go; answered by a notice of where they are.
+    Save(Vec<(String, String)>),
+    /// Put text on the clipboard.
+    Copy(String),
+    /// Write a file into the current folder that was not there before; answered by a notice.
+    WriteNew {
+        /// Its name; numbered where there is one already.
+        name: String,
+        /// What it holds.
+        text: String,
+    },
+    /// Leave.
+    Quit,
+}
+
+impl From<What> for Effect {
+    fn from(what: What) -> Self {
+        Self::Command(what)
+    }
+}

@@ -1,0 +1,39 @@
+//! What happens to a screen.
+
+use domain::units::Ratio;
+
+use crate::ui::Action;
+
+/// Something that happened.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// The user pressed a key.
+    Action(Action),
+    /// The user pasted text.
+    Paste(String),
+    /// The last frame showed that the session's tab or the help has no more than so many lines above or below.
+    ScrollLimit(usize),
+    /// The terminal has another size, or must be drawn again.
+    Redraw,
+    /// How much of a model's files is in memory.
+    Residency {
+        /// The model's id.
+        model: String,
+        /// The share, or why it is not known.
+        share: Result<Ratio, String>,
+    },
+    /// Something happened to the domain.
+    Domain(domain::Event),
+}
+
+impl From<domain::Event> for Event {
+    fn from(event: domain::Event) -> Self {
+        Self::Domain(event)
+    }
+}
+
+impl From<Action> for Event {
+    fn from(action: Action) -> Self {
+        Self::Action(action)
+    }
+}

@@ -1,0 +1,55 @@
+//! Other programs' processes on the Fleet screen: which is selected, and that it is asked to end.
+
+use domain::command::What;
+
+use super::Client;
+use crate::ui::{Effect, Focus, Overlay, fleet_view};
+
+/// Filter and sort them anew, as the sessions are; a choice that shows no longer is none.
+pub(super) fn list(state: &mut Client<'_>) {
+    let fleet = &mut state.ui.fleet;
+    let foreign = state.domain.machine.sample.as_ref().map_or(&[][..], |sample| &sample.foreign);
+    let choice = &mut fleet.foreign;
+    choice.rows =
+        fleet_view::foreign_rows(foreign, &state.domain.attribution, fleet.filter.text(), fleet.sort, fleet.reverse);
+    choice.chosen = choice.chosen.filter(|chosen| choice.rows.contains(chosen));
+}
+
+/// Move the choice through the sessions and, below them, the other programs' processes.
+pub(super) fn travel(state: &mut Client<'_>, by: i32) {
+    let n_sessions = state.ui.fleet.rows.len();
+    let fleet = &mut state.ui.fleet;
+    let ids = &fleet.foreign.rows;
+    let place = match (fleet.chosen, fleet.foreign.chosen) {
+        (Some(chosen), _) => fleet.rows.iter().position(|id| *id == chosen),
+        (None, Some(chosen)) => ids.iter().position(|id| *id == chosen).map(|at| n_sessions + at),
+        (None, None) => None,
+    };
+    let last = (n_sessions + ids.len()).saturating_sub(1);
+    // With no choice at all the first step leads to the first row.
+    let place = place.map_or(0, |place| place.saturating_add_signed(by as isize).min(last));
+    let session = fleet.rows.get(place).copied();
+    if session.is_none() || session != fleet.chosen {
+        fleet.scroll = 0;
+    }
+    fleet.chosen = session;
+    fleet.foreign.chosen = if session.is_none() { ids.get(place - n_sessions.min(place)).copied() } else { None };
+    if session.is_none() {
+        fleet.focus = Focus::Table;
+    }
+}
+
+/// Ask whether the chosen process shall be asked to end, or be killed where it was asked before.
+pub(super) fn stop(state: &mut Client<'_>) -> Vec<Effect> {
+    let Some(chosen) = state.chosen_foreign() else { return Vec::new() };
+    let (id, title) = (chosen.id(), chosen.title());
+    let kill = state.domain.asked_to_end.contains(&id);
+    let question = if kill {
+        format!("{title} was asked to end and still runs. Kill it? What it has not saved is lost.")
+    } else {
+        format!("{title} was not started by taffrail. Ask it to end?")
+    };
+    let then = Box::new(What::Signal { pid: id.0, started: id.1, kill }.into());
+    state.ui.overlay = Some(Overlay::Confirm { question, then });
+    Vec::new()
+}

@@ -1,0 +1,234 @@
+//! What a screen does with keys, with replies to its commands, and with what happens to the domain.
+//!
+//! Owned here: the way of an event through the domain and the screen. A screen reads the domain and changes it by commands
+//! alone: [`Client`] holds it for reading. Absent: which key gives which action (`keymap`), and drawing.
+
+mod action;
+mod command;
+mod foreign;
+mod graphs;
+mod history;
+mod hub;
+mod measure;
+mod overlay;
+mod quality;
+mod race;
+mod storage;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use domain::command::{Command, CommandId, What};
+use domain::event::{HistoryEvent, LibraryEvent};
+use domain::{Moment, Notification, library_view};
+
+use super::client::Client;
+use super::editor::{Edit, Editor};
+use super::{Action, Effect, Event, Focus, Notice, Overlay, RaceTab, Screen, State, fleet_view};
+
+/// How long a notice stays.
+const NOTICE: Duration = Duration::from_secs(8);
+/// How long a notice of an error stays.
+const ERROR_NOTICE: Duration = Duration::from_secs(20);
+/// The most notices that are kept.
+const MAX_NOTICES: usize = 20;
+
+/// Change the state by what happened, and say what is to be done.
+pub fn update(state: &mut State, now: Moment, event: impl Into<Event>) -> Vec<Effect> {
+    state.ui.notices.retain(|notice| {
+        let stays = if notice.is_error { ERROR_NOTICE } else { NOTICE };
+        now.uptime.saturating_sub(notice.at.uptime) < stays
+    });
+    let mut done = Vec::new();
+    let wanted = match event.into() {
+        Event::Domain(event) => on_domain_event(state, now, event, &mut done),
+        event => {
+            // Time goes on for the domain as well.
+            give(state, now, domain::Event::Elapsed, &mut done);
+            on_input(&mut state.client(), event)
+        }
+    };
+    carry_out(state, now, wanted, &mut done);
+    done
+}
+
+/// Give the screen's commands to the domain, and their replies to the screen, which may want more.
+fn carry_out(state: &mut State, now: Moment, wanted: Vec<Effect>, done: &mut Vec<Effect>) {
+    let mut wanted: VecDeque<Effect> = wanted.into();
+    while let Some(effect) = wanted.pop_front() {
+        let Effect::Command(what) = effect else {
+            done.push(effect);
+            continue;
+        };
+        state.ui.n_commands += 1;
+        let id = CommandId(state.ui.n_commands);
+        let command = Command { id, what: what.clone() };
+        give(state, now, domain::Event::Command(command), done);
+        let is_reply =
+            |effect: &Effect| matches!(effect, Effect::Domain(domain::Effect::Reply(reply)) if reply.id == id);
+        let Some(place) = done.iter().rposition(is_reply) else { continue };
+        if let Effect::Domain(domain::Effect::Reply(reply)) = done.remove(place) {
+            for effect in command::on_reply(&mut state.client(), what, reply.result).into_iter().rev() {
+                wanted.push_front(effect);
+            }
+        }
+    }
+}
+
+/// Give the domain an event. What it notifies of goes to the screen, what it wants done to `done`.
+fn give(state: &mut State, now: Moment, event: domain::Event, done: &mut Vec<Effect>) {
+    for effect in state.domain.update(now, event) {
+        match effect {
+            domain::Effect::Notify(notification) => on_notification(&mut state.client(), notification),
+            effect => done.push(Effect::Domain(effect)),
+        }
+    }
+    follow(&mut state.client());
+}
+
+/// Something happened to the domain: it takes it first, then the screen.
+fn on_domain_event(state: &mut State, now: Moment, event: domain::Event, done: &mut Vec<Effect>) -> Vec<Effect> {
+    let is_library = matches!(event, domain::Event::Library(_));
+    let is_scanned = matches!(event, domain::Event::Library(LibraryEvent::Finished { .. }));
+    let is_sample = matches!(event, domain::Event::Sample(_));
+    let is_tick = is_sample || matches!(event, domain::Event::Frame(_));
+    let chosen = is_library.then(|| state.chosen_model().map(|model| model.id.clone())).flatten();
+    let for_screen = match &event {
+        domain::Event::History(HistoryEvent::Measured(_)) => None,
+        domain::Event::Hub(_) | domain::Event::History(_) | domain::Event::Library(LibraryEvent::House(_)) => {
+            Some(event.clone())
+        }
+        _ => None,
+    };
+    give(state, now, event, done);
+    let client = &mut state.client();
+    let mut wanted = match for_screen {
+        Some(domain::Event::Hub(event)) => hub::on_event(client, event),
+        Some(domain::Event::History(event)) => history::on_event(client, &event),
+        Some(domain::Event::Library(LibraryEvent::House(news))) => {
+            storage::on_event(client, &news);
+            Vec::new()
+        }
+        _ => Vec::new(),
+    };
+    if is_library {
+        list_models(client, chosen.as_deref());
+    }
+    if is_scanned {
+        wanted.extend(storage::survey(client));
+    }
+    if is_tick {
+        graphs::ticked(client);
+        // Figures have moved; a prompt that is being written keeps its session whatever the filter says.
+        if client.ui.fleet.focus == Focus::Table {
+            list_sessions(client);
+        } else {
+            foreign::list(client);
+        }
+    }
+    if is_sample {
+        wanted.extend(measure::residency(client));
+    }
+    wanted
+}
+
+/// Something that concerns this screen alone.
+fn on_input(client: &mut Client<'_>, event: Event) -> Vec<Effect> {
+    match event {
+        Event::Action(action) => return action::act(client, action),
+        Event::Paste(text) => return action::act(client, Action::Edit(Edit::Insert(text))),
+        Event::ScrollLimit(limit) => match &mut client.ui.overlay {
+            Some(Overlay::Help { scroll } | Overlay::Record { scroll, .. } | Overlay::Plan { scroll, .. }) => {
+                *scroll = (*scroll).min(limit);
+            }
+            _ if client.ui.screen == Screen::Library => {
+                client.ui.library.scrolled.iter_mut().for_each(|(_, rows)| *rows = (*rows).min(limit));
+            }
+            _ if client.ui.screen == Screen::Race => client.ui.race.limit = limit,
+            _ => client.ui.fleet.scroll = client.ui.fleet.scroll.min(limit),
+        },
+        Event::Residency { model, share } => measure::resident(client, model, share),
+        Event::Redraw | Event::Domain(_) => {}
+    }
+    Vec::new()
+}
+
+/// News for every client.
+fn on_notification(client: &mut Client<'_>, notification: Notification) {
+    match notification {
+        Notification::Notice { text, is_error } => notify(client, text, is_error),
+        Notification::StartRefused { model, settings, refusal } => {
+            client.ui.overlay = Some(Overlay::Refused { model, settings, refusal });
+        }
+        // It can be restarted from the table; what was typed stays in the editor.
+        Notification::SessionFailed(id) => {
+            if client.ui.fleet.chosen == Some(id) {
+                client.ui.fleet.focus = Focus::Table;
+            }
+        }
+        Notification::PromptReturned { session, text } => {
+            let editor = client.ui.fleet.prompts.entry(session).or_default();
+            let text = if editor.is_empty() { text } else { format!("{text}\n{}", editor.text()) };
+            *editor = Editor::with_text(&text);
+        }
+        Notification::RaceDiverged => {
+            client.ui.race.face = RaceTab::Lockstep;
+            race::part(client);
+        }
+        Notification::RaceEnded => race::ended(client),
+        Notification::VotesChanged => race::rate(client),
+    }
+}
+
+/// The screen's lists follow the domain's.
+fn follow(client: &mut Client<'_>) {
+    let sessions = &client.domain.sessions;
+    if !sessions.iter().map(|session| session.id).eq(client.ui.fleet.known.iter().copied()) {
+        client.ui.fleet.known = sessions.iter().map(|session| session.id).collect();
+        client.ui.fleet.prompts.retain(|id, _| sessions.iter().any(|session| session.id == *id));
+        client.ui.fleet.folds.retain(|id, _| sessions.iter().any(|session| session.id == *id));
+        list_sessions(client);
+    }
+    hub::clamp(client);
+}
+
+/// Filter and sort the library; the selection stays on the model of this id where it still shows.
+fn list_models(client: &mut Client<'_>, chosen: Option<&str>) {
+    let (library, view) = (&client.domain.library, &mut client.ui.library);
+    let facts = library_view::Facts { measured: &library.measured, openness: &library.openness.cards };
+    view.rows = library_view::rows(&library.models, view.filter.text(), view.sort, view.reverse, facts);
+    let place = chosen.and_then(|id| view.rows.iter().position(|row| library.models[*row].id == id));
+    view.chosen = place.unwrap_or(view.chosen).min(view.rows.len().saturating_sub(1));
+}
+
+/// Filter and sort the sessions, and other programs' processes; a selection that shows no longer goes to the first row.
+fn list_sessions(client: &mut Client<'_>) {
+    foreign::list(client);
+    let fleet = &mut client.ui.fleet;
+    fleet.rows = fleet_view::rows(&client.domain.sessions, fleet.filter.text(), fleet.sort, fleet.reverse);
+    let is_elsewhere = fleet.chosen.is_none() && fleet.foreign.chosen.is_some();
+    if !is_elsewhere && !fleet.chosen.is_some_and(|chosen| fleet.rows.contains(&chosen)) {
+        fleet.chosen = fleet.rows.first().copied();
+        fleet.scroll = 0;
+        fleet.focus = Focus::Table;
+    }
+}
+
+fn notify(client: &mut Client<'_>, text: impl Into<String>, is_error: bool) {
+    let text = text.into();
+    let notices = &mut client.ui.notices;
+    // A key that is pressed again and again says the same once.
+    notices.retain(|notice| notice.text != text);
+    if notices.len() == MAX_NOTICES {
+        notices.pop_front();
+    }
+    notices.push_back(Notice { text, is_error, at: client.domain.now });
+}
+
+/// What the screen wants of the domain, as its effects.
+fn command(what: What) -> Vec<Effect> {
+    vec![Effect::Command(what)]
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,603 @@
+//! The course of races, driven as the program drives them: whatever the workers do, each column ends and says how.
+
+use proptest::prelude::*;
+use wire::{Channel, Counters, Event as Said, Failure, FailureKind, Finish, Piece, Request, Token, TopLogprob};
+
+use super::energy::metered;
+use super::{Program, loaded, sample};
+use crate::ui::Action;
+use crate::ui::{Overlay, Screen};
+use domain::command::{Force, What};
+use domain::event::{HistoryEvent, WorkerEvent};
+use domain::history::{Entry as HistoryEntry, Kind, Record};
+use domain::moment::Moment;
+use domain::race::rating::{Contender, Vote};
+use domain::race::{Entry, Order, RaceOrder, Stage, Winners};
+use domain::session::{Phase, WorkerId};
+use domain::settings::SessionSettings;
+use domain::{Effect, Event};
+
+pub(super) fn program(models: &[&str], order: Order, blind: bool) -> Program {
+    let mut program = Program::new();
+    program.happens(Event::Sample(Box::new(sample(4, 10_000_000_000))));
+    let entries = models
+        .iter()
+        .map(|name| Entry::new(program.state.domain.model(name).unwrap().clone(), SessionSettings::default()))
+        .collect();
+    let prompt = "why?".to_owned();
+    program.command(What::StartRace(Box::new(RaceOrder {
+        entries,
+        order,
+        prompt,
+        system: None,
+        stop: Vec::new(),
+        lockstep: false,
+        blind,
+    })));
+    program
+}
+
+fn stages(program: &Program) -> Vec<&'static str> {
+    let race = program.state.domain.race.as_ref().unwrap();
+    let word = |stage: &Stage| match stage {
+        Stage::Waiting => "waiting",
+        Stage::Starting => "starting",
+        Stage::Answering => "answering",
+        Stage::Leaving => "leaving",
+        Stage::Done => "done",
+        Stage::Failed { .. } => "failed",
+    };
+    race.lanes.iter().map(|lane| word(&lane.stage)).collect()
+}
+
+fn worker(program: &Program, lane: usize) -> WorkerId {
+    let race = program.state.domain.race.as_ref().unwrap();
+    program.state.domain.session(race.lanes[lane].session.unwrap()).unwrap().worker
+}
+
+pub(super) fn load(program: &mut Program, lane: usize) -> Vec<Effect> {
+    let worker = worker(program, lane);
+    program.happens(Event::Worker(worker, WorkerEvent::Said(loaded())))
+}
+
+fn generation(program: &Program, lane: usize) -> u64 {
+    let race = program.state.domain.race.as_ref().unwrap();
+    match program.state.domain.session(race.lanes[lane].session.unwrap()).unwrap().phase {
+        Phase::Busy { generation, .. } => generation,
+        _ => panic!("lane {lane} is not busy"),
+    }
+}
+
+pub(super) fn answer(program: &mut Program, lane: usize, text: &str) -> Vec<Effect> {
+    let (worker, id) = (worker(program, lane), generation(program, lane));
+    let counters = Counters {
+        n_generated: text.len() as u32,
+        ttft_us: 1000 * (lane as u64 + 1),
+        generation_us: 500,
+        ..Counters::default()
+    };
+    let pieces = vec![Piece { channel: Channel::Answer, text: text.to_owned() }];
+    program.happens(Event::Worker(worker, WorkerEvent::Said(Said::Text { id, pieces, counters, tokens: Vec::new() })));
+    program.happens(Event::Worker(worker, WorkerEvent::Said(Said::Finished { id, finish: Finish::Stop, counters })))
+}
+
+fn exit(program: &mut Program, worker: WorkerId, expected: bool) -> Vec<Effect> {
+    let reason = "killed by signal 9".to_owned();
+    program.happens(Event::Worker(worker, WorkerEvent::Exited { reason, expected, hint: None }))
+}
+
+#[test]
+fn in_turn_each_loads_answers_and_is_stopped_before_the_next() {
+    let mut program = program(&["alpha", "beta"], Order::InTurn, false);
+    assert_eq!(program.state.ui.screen, Screen::Race);
+    assert_eq!(stages(&program), ["starting", "waiting"]);
+    let effects = load(&mut program, 0);
+    let told: Vec<&Request> = effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Tell { request, .. } => Some(request),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told.first(), Some(&&Request::ClearCache), "an earlier prompt's tokens must not help");
+    let Some(Request::Generate(generate)) = told.last() else { panic!("{told:?}") };
+    assert_eq!((generate.sampling.temperature, generate.sampling.seed), (Some(0.0), Some(1)));
+    let first = worker(&program, 0);
+    let effects = answer(&mut program, 0, "because");
+    assert!(effects.contains(&Effect::Stop { worker: first }));
+    assert_eq!(stages(&program), ["leaving", "waiting"], "the next waits until the memory is free");
+    exit(&mut program, first, true);
+    assert_eq!(stages(&program), ["done", "starting"]);
+    load(&mut program, 1);
+    answer(&mut program, 1, "so");
+    let second = worker(&program, 1);
+    exit(&mut program, second, true);
+    assert_eq!(stages(&program), ["done", "done"]);
+    assert!(program.state.domain.sessions.is_empty());
+    let race = program.state.domain.race.as_ref().unwrap();
+    let winners = race.winners();
+    let expected = Winners { first: vec![0], fastest: vec![0], most_frugal: vec![], shortest: vec![1] };
+    assert_eq!(winners, expected);
+}
+
+/// The records that effects keep.
+fn kept(effects: Vec<Effect>) -> Vec<Record> {
+    let records = effects.into_iter().filter_map(|effect| match effect {
+        Effect::Remember { record, .. } => Some(*record),
+        _ => None,
+    });
+    records.collect()
+}
+
+#[test]
+fn what_ends_is_kept_once_and_so_is_the_vote() {
+    for (order, n_figures) in [(Order::InTurn, 2), (Order::Together, 0)] {
+        let mut program = program(&["alpha", "beta"], order, true);
+        program.happens(Event::Drawn(7));
+        let mut records = Vec::new();
+        for lane in 0..2 {
+            load(&mut program, lane);
+            if order == Order::Together && lane == 0 {
+                continue;
+            }
+            let lanes = if order == Order::Together { 0..2 } else { lane..lane + 1 };
+            for lane in lanes {
+                records.extend(kept(answer(&mut program, lane, "because it is so, and so it was ever since")));
+                if order == Order::InTurn {
+                    let worker = worker(&program, lane);
+                    records.extend(kept(exit(&mut program, worker, true)));
+                }
+            }
+        }
+        records.extend(kept(program.happens(crate::ui::Event::Redraw)));
+        let [race] = &records[..] else { panic!("{records:?}") };
+        assert_eq!((race.kind, race.title.as_str(), race.figures.len()), (Kind::Race, "why?", n_figures));
+        assert_eq!(race.models.len(), 2);
+        assert!(race.figures.iter().all(|figure| figure.series.settings.starts_with("threads=4 ")), "{race:?}");
+        assert_eq!(race.body["blind"], true);
+        let hidden = race.body["columns"].as_array().unwrap().iter().any(|column| column["model"].is_null());
+        assert!(!hidden, "the history knows who raced: {}", race.body);
+        program.act(Action::Vote);
+        let votes = kept(program.act(Action::Choose));
+        let [vote] = &votes[..] else { panic!("{votes:?}") };
+        assert_eq!((vote.kind, vote.figures.len()), (Kind::Vote, 0));
+        assert_eq!(vote.body["vote"]["winner"], race.body["columns"][0]["name"]);
+    }
+}
+
+#[test]
+fn at_once_all_are_asked_when_the_last_is_loaded() {
+    let mut program = program(&["alpha", "beta", "alpha"], Order::Together, false);
+    assert_eq!(stages(&program), ["starting"; 3]);
+    load(&mut program, 0);
+    load(&mut program, 2);
+    assert_eq!(stages(&program), ["starting"; 3]);
+    load(&mut program, 1);
+    assert_eq!(stages(&program), ["answering"; 3]);
+    for lane in 0..3 {
+        answer(&mut program, lane, "x");
+    }
+    assert_eq!(stages(&program), ["done"; 3]);
+    assert_eq!(program.state.domain.sessions.len(), 3, "what is loaded stays for the next race");
+    program.act(Action::Restart);
+    assert_eq!(stages(&program), ["answering"; 3], "loaded sessions are used again");
+}
+
+#[test]
+fn a_column_that_dies_says_so_and_the_race_goes_on() {
+    for order in [Order::InTurn, Order::Together] {
+        let mut program = program(&["alpha", "beta"], order, false);
+        load(&mut program, 0);
+        if order == Order::Together {
+            load(&mut program, 1);
+        }
+        let dead = worker(&program, 0);
+        exit(&mut program, dead, false);
+        if order == Order::InTurn {
+            load(&mut program, 1);
+        }
+        answer(&mut program, 1, "so");
+        let race = program.state.domain.race.as_ref().unwrap();
+        let reason = "killed by signal 9".to_owned();
+        assert_eq!(race.lanes[0].stage, Stage::Failed { reason, hint: None }, "{order:?}");
+        assert!(race.lanes[1].has_finished());
+        assert_eq!(race.winners().first, [1]);
+    }
+}
+
+#[test]
+fn a_prompt_too_long_for_one_context_is_said_in_its_column() {
+    let header = gguf::Header::read(gguf::testing::Builder::tiny_llama().build().as_slice()).unwrap();
+    for (trained, expected) in
+        [(None, "`context=N` in its settings)"), (Some(4096), "at most 4096"), (Some(512), "made for no longer one")]
+    {
+        let mut program = program(&["alpha", "beta"], Order::InTurn, false);
+        let mut model = (*program.state.domain.sessions[0].model).clone();
+        model.summary =
+            trained.map(|length| gguf::Summary { context_length: Some(length), rope: None, ..header.summary() });
+        program.state.domain.sessions[0].model = model.into();
+        load(&mut program, 0);
+        let (first, id) = (worker(&program, 0), generation(&program, 0));
+        let reason = "the prompt of 900 tokens does not fit the context of 512 tokens".to_owned();
+        let failure = Failure {
+            id: Some(id),
+            kind: FailureKind::PromptTooLong,
+            message: reason.clone(),
+            hint: Some("begin a new chat".to_owned()),
+        };
+        program.happens(Event::Worker(first, WorkerEvent::Said(Said::Failed(failure))));
+        exit(&mut program, first, true);
+        assert_eq!(stages(&program), ["failed", "starting"]);
+        let race = program.state.domain.race.as_ref().unwrap();
+        let Stage::Failed { reason: said, hint: Some(hint) } = &race.lanes[0].stage else { panic!("{race:?}") };
+        assert_eq!(*said, reason);
+        assert!(hint.contains(expected) && hint.contains("leave it out of the race"), "not a chat's hint: {hint}");
+        load(&mut program, 1);
+        answer(&mut program, 1, "so");
+        let race = program.state.domain.race.as_ref().unwrap();
+        assert!(race.lanes[1].has_finished(), "the other column goes on");
+    }
+}
+
+#[test]
+fn what_does_not_fit_together_is_offered_in_turn_with_the_figures() {
+    let mut program = program(&["alpha", "beta"], Order::InTurn, false);
+    let mut state = program.state.clone();
+    state.domain.race = None;
+    program.state = state;
+    for session in std::mem::take(&mut program.state.domain.sessions) {
+        exit(&mut program, session.worker, true);
+    }
+    program.state.domain.settings.budget.memory = Some(domain::units::Bytes(1));
+    program.state.ui.race.order = Order::Together;
+    program.state.ui.race.entries.iter_mut().for_each(|entry| {
+        let mut model = (*entry.model).clone();
+        model.summary =
+            Some(gguf::Header::read(gguf::testing::Builder::tiny_llama().build().as_slice()).unwrap().summary());
+        entry.model = std::sync::Arc::new(model);
+    });
+    program.act(Action::Restart);
+    let Some(Overlay::Confirm { question, .. }) = &program.state.ui.overlay else { panic!("no question") };
+    assert!(
+        question.contains("2 models to be loaded would need about") && question.contains("1 B are free"),
+        "{question}"
+    );
+    program.act(Action::Confirm(true));
+    assert_eq!(program.state.domain.race.as_ref().unwrap().order, Order::InTurn);
+}
+
+#[test]
+fn a_loaded_session_gets_its_conversation_back() {
+    let mut program = Program::new();
+    program.happens(Event::Sample(Box::new(sample(4, 10_000_000_000))));
+    let settings =
+        Entry::new(program.state.domain.model("alpha").unwrap().clone(), SessionSettings::default()).settings;
+    program.command(What::StartSession { model: "alpha".into(), settings: Box::new(settings), force: Force::No });
+    let session = program.state.domain.sessions[0].worker;
+    program.happens(Event::Worker(session, WorkerEvent::Said(loaded())));
+    let said = domain::session::Turn::new(wire::Role::System, "keep me".into());
+    program.state.domain.sessions[0].turns.push(said.clone());
+    program.act(Action::Mark);
+    program.state.ui.screen = Screen::Library;
+    program.state.ui.library.chosen = program
+        .state
+        .ui
+        .library
+        .rows
+        .iter()
+        .position(|row| program.state.domain.library.models[*row].id == "beta")
+        .unwrap();
+    program.act(Action::Mark);
+    program.act(Action::RaceMarked);
+    program.act(Action::Edit(crate::ui::editor::Edit::Insert("why?".into())));
+    program.act(Action::Send);
+    assert_eq!(stages(&program), ["answering", "waiting"]);
+    assert_eq!(worker(&program, 0), session);
+    answer(&mut program, 0, "because");
+    assert_eq!(program.state.domain.session_of(session).unwrap().turns, [said]);
+    assert_eq!(stages(&program), ["done", "starting"], "a session that was there stays");
+}
+
+#[test]
+fn a_blind_race_waits_for_its_shuffle_and_hides_names_until_the_vote() {
+    let mut program = program(&["alpha", "beta"], Order::Together, true);
+    assert_eq!(stages(&program), ["waiting"; 2]);
+    program.happens(Event::Drawn(7));
+    load(&mut program, 0);
+    load(&mut program, 1);
+    answer(&mut program, 0, "x");
+    answer(&mut program, 1, "yy");
+    let name = |program: &Program| program.state.domain.race.as_ref().unwrap().name(0);
+    assert_eq!(name(&program), "model A");
+    program.act(Action::Vote);
+    program.act(Action::Move(1));
+    let records = kept(program.act(Action::Choose));
+    assert_ne!(name(&program), "model A");
+    let vote = &program.state.domain.votes[0];
+    // What the history keeps of it is the same vote to a later start.
+    let read = Vote::read(records[0].at, &records[0].body.to_string()).unwrap();
+    assert!(read.is_same(vote) && read.blind, "{read:?}");
+    assert_eq!((vote.winner, vote.blind), (Some(1), true));
+    program.act(Action::Vote);
+    assert_eq!(program.state.domain.votes.len(), 1, "one race, one vote");
+}
+
+#[test]
+fn a_cancelled_race_ends_and_keeps_what_came() {
+    let mut program = program(&["alpha", "beta"], Order::InTurn, false);
+    load(&mut program, 0);
+    let (first, id) = (worker(&program, 0), generation(&program, 0));
+    let effects = program.act(Action::Back);
+    assert!(effects.contains(&Effect::Tell { worker: first, request: Request::Cancel { id } }));
+    let counters = Counters::default();
+    program
+        .happens(Event::Worker(first, WorkerEvent::Said(Said::Finished { id, finish: Finish::Cancelled, counters })));
+    exit(&mut program, first, true);
+    assert_eq!(stages(&program), ["done", "failed"]);
+    assert!(!program.state.domain.is_racing());
+}
+
+proptest! {
+    /// Whatever workers say in whatever order, no column is lost, and once all workers are gone the race is over.
+    #[test]
+    fn every_race_ends(
+        is_together: bool,
+        blind: bool,
+        steps in prop::collection::vec((0_u8..7, 0_usize..3), 0..60),
+    ) {
+        let order = if is_together { Order::Together } else { Order::InTurn };
+        let mut program = program(&["alpha", "beta", "alpha"], order, blind);
+        for (what, lane) in steps {
+            let race = program.state.domain.race.as_ref();
+            let id = race.and_then(|race| race.lanes[lane].session).filter(|id| program.state.domain.session(*id).is_some());
+            match (what, id) {
+                (0, _) => { program.happens(Event::Drawn(lane as u64)); }
+                (1, Some(_)) => { load(&mut program, lane); }
+                (2, Some(id)) if program.state.domain.session(id).unwrap().is_busy() => { answer(&mut program, lane, "x"); }
+                (3, Some(id)) => {
+                    let stops = program.state.domain.session(id).unwrap().phase == Phase::Stopping;
+                    let gone = worker(&program, lane);
+                    exit(&mut program, gone, stops);
+                }
+                (4, _) => { program.act(Action::Cancel); }
+                (5, Some(id)) => { program.state.ui.fleet.chosen = Some(id); program.state.ui.screen = Screen::Fleet; program.act(Action::Stop); }
+                _ => { program.act(Action::NextTab); }
+            }
+            program.state.ui.screen = Screen::Race;
+            program.state.ui.overlay = None;
+        }
+        program.happens(Event::Drawn(1));
+        for _ in 0..8 {
+            let workers: Vec<_> = program.state.domain.sessions.iter().map(|session| session.worker).collect();
+            for gone in workers {
+                exit(&mut program, gone, true);
+            }
+        }
+        prop_assert_eq!(program.state.race_n_columns(), 3);
+        prop_assert!(!program.state.domain.is_racing(), "{:?}", stages(&program));
+    }
+}
+
+#[test]
+fn a_record_is_deleted_after_a_question_and_its_vote_counts_no_more() {
+    let mut program = program(&["alpha", "beta"], Order::InTurn, false);
+    let vote = |unix| Vote {
+        race: 0,
+        at: Moment { unix, ..Moment::default() },
+        models: ["alpha", "beta"].map(|name| Contender::new(name, &serde_json::Value::Null, name)).to_vec(),
+        winner: Some(0),
+        blind: false,
+    };
+    program.happens(Event::History(HistoryEvent::Votes(vec![vote(1), vote(2)])));
+    program.act(Action::History);
+    let entry = |id| HistoryEntry {
+        id,
+        kind: Kind::Vote,
+        at: id * 1000,
+        models: Vec::new(),
+        title: "why?".to_owned(),
+        rate: None,
+        joules: None,
+        is_sealed: false,
+    };
+    let (generation, entries) = (program.state.ui.history.generation, vec![entry(9), entry(4)]);
+    program.happens(Event::History(HistoryEvent::Listed { generation, entries, more: false }));
+    program.act(Action::Last);
+    assert!(program.act(Action::Delete).is_empty());
+    let Some(Overlay::Confirm { question, .. }) = &program.state.ui.overlay else { panic!("nothing was asked") };
+    assert!(question.contains("vote 4"), "{question}");
+    assert!(program.act(Action::Confirm(false)).is_empty());
+    program.act(Action::Delete);
+    assert!(matches!(program.act(Action::Confirm(true))[..], [Effect::Forget(4)]));
+    program.happens(Event::History(HistoryEvent::Forgotten { id: 4, vote: Some(vote(2)) }));
+    assert_eq!(program.state.domain.votes, [vote(1)]);
+    assert_eq!((program.state.ui.history.entries.len(), program.state.ui.history.chosen), (1, 0));
+}
+
+/// Where a meter ticks, a column is not over before the tick that pays for its end; where the tick is late, it is.
+#[test]
+fn an_answer_waits_for_the_last_of_its_energy_and_not_for_ever() {
+    for is_late in [false, true] {
+        let mut program = program(&["alpha", "beta"], Order::InTurn, false);
+        program.happens(Event::Sample(metered(2, 40.0)));
+        load(&mut program, 0);
+        answer(&mut program, 0, "because");
+        assert_eq!(stages(&program), ["answering", "waiting"], "its energy is not whole yet");
+        if is_late {
+            program.happens(crate::ui::Event::Redraw);
+            assert_eq!(stages(&program)[0], "answering");
+            program.happens(crate::ui::Event::Redraw);
+            program.happens(crate::ui::Event::Redraw);
+        } else {
+            program.happens(Event::Sample(metered(5, 40.0)));
+        }
+        assert_eq!(stages(&program), ["leaving", "waiting"]);
+        let race = program.state.domain.race.as_ref().unwrap();
+        assert_eq!(race.lanes[0].ended().unwrap().is_settled, !is_late);
+        assert!(race.lanes[0].measured.is_some());
+    }
+}
+
+/// A race in lockstep of two columns that are loaded.
+fn lockstep() -> Program {
+    let mut program = Program::new();
+    program.happens(Event::Sample(Box::new(sample(4, 10_000_000_000))));
+    let entry = |name: &&str| Entry::new(program.state.domain.model(name).unwrap().clone(), SessionSettings::default());
+    let entries = ["alpha", "beta"].iter().map(entry).collect();
+    let prompt = "why?".to_owned();
+    let order = RaceOrder {
+        entries,
+        order: Order::Together,
+        prompt,
+        system: None,
+        stop: Vec::new(),
+        lockstep: true,
+        blind: false,
+    };
+    program.command(What::StartRace(Box::new(order)));
+    load(&mut program, 0);
+    let effects = load(&mut program, 1);
+    assert_eq!(allowed(&program, &effects), [(0, 1), (1, 1)], "each draws its first token");
+    program
+}
+
+/// Which columns may draw how many tokens more.
+fn allowed(program: &Program, effects: &[Effect]) -> Vec<(usize, u32)> {
+    let lane = |of: &WorkerId| (0..2).find(|lane| worker(program, *lane) == *of);
+    let tell = |effect: &Effect| match effect {
+        Effect::Tell { worker, request: Request::Continue { n_tokens, .. } } => Some((lane(worker)?, *n_tokens)),
+        _ => None,
+    };
+    effects.iter().filter_map(tell).collect()
+}
+
+fn tell(program: &mut Program, lane: usize, token: &str) -> Vec<(usize, u32)> {
+    let (worker, id) = (worker(program, lane), generation(program, lane));
+    let pieces = vec![Piece { channel: Channel::Answer, text: token.to_owned() }];
+    let top_logprobs = vec![TopLogprob { bytes: token.as_bytes().to_vec(), probability: 0.5 }];
+    let tokens = vec![Token { bytes: token.as_bytes().to_vec(), top_logprobs }];
+    let said = Said::Text { id, pieces, counters: Counters::default(), tokens };
+    let effects = program.happens(Event::Worker(worker, WorkerEvent::Said(said)));
+    allowed(program, &effects)
+}
+
+#[test]
+fn lockstep_decodes_the_columns_together_and_stops_where_they_part() {
+    let mut program = lockstep();
+    assert_eq!(tell(&mut program, 0, "The"), [], "it waits for the other");
+    // The other cuts the text otherwise: who is behind in bytes goes on alone.
+    assert_eq!(tell(&mut program, 1, "The sea"), [(0, 1)]);
+    assert_eq!(tell(&mut program, 0, " sea"), [(0, 1), (1, 1)]);
+    assert_eq!(tell(&mut program, 1, " is"), []);
+    assert_eq!(program.state.ui.race.parting, None);
+    // They part, and nobody draws before the user says so.
+    assert_eq!(tell(&mut program, 0, " was"), []);
+    let parting = program.state.ui.race.parting.clone().unwrap();
+    assert_eq!((parting.before.as_str(), parting.together), ("The sea ", true));
+    assert_eq!(parting.columns.iter().flatten().map(|step| step.text.as_str()).collect::<Vec<_>>(), [" was", " is"]);
+    assert_eq!(parting.columns[1].as_ref().unwrap().probable.len(), 1);
+    assert!(program.state.domain.is_racing());
+    let effects = program.act(Action::GoOn);
+    assert_eq!(allowed(&program, &effects), [(0, u32::MAX), (1, u32::MAX)]);
+    let finish = |program: &mut Program, lane| {
+        let (worker, id) = (worker(program, lane), generation(program, lane));
+        let said = Said::Finished { id, finish: Finish::Stop, counters: Counters::default() };
+        program.happens(Event::Worker(worker, WorkerEvent::Said(said)));
+    };
+    finish(&mut program, 0);
+    finish(&mut program, 1);
+    assert_eq!(stages(&program), ["done", "done"]);
+    assert_eq!(program.state.ui.race.parting, Some(parting), "the first parting stays marked");
+}
+
+#[test]
+fn a_column_that_dies_in_lockstep_leaves_the_other_free() {
+    let mut program = lockstep();
+    tell(&mut program, 0, "The");
+    let second = worker(&program, 1);
+    let effects = exit(&mut program, second, false);
+    assert_eq!(allowed(&program, &effects), [(0, u32::MAX)]);
+    assert_eq!(stages(&program), ["answering", "failed"]);
+}
+
+#[test]
+fn escape_ends_columns_that_wait_for_each_other() {
+    let mut program = lockstep();
+    tell(&mut program, 0, "The");
+    let effects = program.act(Action::Cancel);
+    let cancels =
+        effects.iter().filter(|effect| matches!(effect, Effect::Tell { request: Request::Cancel { .. }, .. }));
+    assert_eq!(cancels.count(), 2);
+}
+
+#[test]
+fn a_blind_race_that_goes_away_without_a_vote_can_be_revealed() {
+    let mut program = program(&["alpha", "beta"], Order::Together, true);
+    program.happens(Event::Drawn(1));
+    load(&mut program, 0);
+    load(&mut program, 1);
+    answer(&mut program, 0, "so");
+    answer(&mut program, 1, "so");
+    program.act(Action::Show(Screen::Fleet));
+    program.act(Action::Show(Screen::Race));
+    assert!(program.state.domain.race.is_some(), "another screen loses nothing");
+    program.act(Action::Back);
+    assert!(program.state.domain.race.is_some(), "nor does Esc");
+    program.act(Action::Stop);
+    assert!(program.state.ui.notices.back().unwrap().text.contains("the history can still reveal"));
+    program.act(Action::History);
+    assert!(program.act(Action::Reveal).is_empty());
+    assert!(program.state.ui.overlay.is_none(), "nothing is hidden in an empty list");
+    let entry = HistoryEntry {
+        id: 4,
+        kind: Kind::Race,
+        at: 0,
+        models: vec!["model A".to_owned()],
+        title: "why?".to_owned(),
+        rate: None,
+        joules: None,
+        is_sealed: true,
+    };
+    let generation = program.state.ui.history.generation;
+    program.happens(Event::History(HistoryEvent::Listed { generation, entries: vec![entry], more: false }));
+    program.act(Action::Reveal);
+    assert!(matches!(program.act(Action::Confirm(true))[..], [Effect::Reveal(4)]));
+    program.screen.clear();
+    program.happens(Event::History(HistoryEvent::Revealed(4)));
+    let wanted = &program.screen;
+    assert!(matches!(wanted[..], [crate::ui::Effect::ListHistory { .. }]), "the list is read again: {wanted:?}");
+}
+
+#[test]
+fn a_record_of_the_history_opens_on_the_screen() {
+    let mut program = Program::new();
+    program.act(Action::History);
+    program.screen.clear();
+    program.act(Action::Choose);
+    assert!(program.screen.is_empty(), "the list is empty");
+    let entry = HistoryEntry {
+        id: 4,
+        kind: Kind::Run,
+        at: 0,
+        models: vec!["alpha".to_owned()],
+        title: "why?".to_owned(),
+        rate: None,
+        joules: None,
+        is_sealed: false,
+    };
+    let generation = program.state.ui.history.generation;
+    program.happens(Event::History(HistoryEvent::Listed { generation, entries: vec![entry], more: false }));
+    program.screen.clear();
+    program.act(Action::Choose);
+    assert_eq!(program.screen, [crate::ui::Effect::GetRecord(4)]);
+    let body = serde_json::json!({ "turns": [{ "role": "user", "text": "why?" }], "text": "Because" });
+    let record = Record { id: 4, ..Record::new(Kind::Run, 0, "why?".to_owned(), body) };
+    program.happens(Event::History(HistoryEvent::Record(Some(Box::new(record)))));
+    let Some(Overlay::Record { title, text, .. }) = &program.state.ui.overlay else { panic!("nothing opened") };
+    assert_eq!(title, "run 4");
+    assert!(text.contains("why?") && text.contains("Because"), "{text}");
+    program.act(Action::Back);
+    assert!(program.state.ui.overlay.is_none());
+    program.happens(Event::History(HistoryEvent::Record(None)));
+    assert!(program.state.ui.overlay.is_none());
+}
