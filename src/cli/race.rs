@@ -7,6 +7,7 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write};
 use std::sync::Arc;
 
 use clap::Args;
+use serde::Serialize;
 
 use super::output::ended;
 use super::run::{Failure, prompt_text};
@@ -18,6 +19,7 @@ use domain::plan;
 use domain::preset;
 use domain::race::lockstep::{self, Parting};
 use domain::race::{self as core, Entry, MAX_COLUMNS, MIN_COLUMNS, Order, Pace, RaceOrder, Stage, export};
+use domain::record::{DivergenceRecord, RaceDocument};
 use domain::settings::SessionSettings;
 
 /// Race models on one prompt.
@@ -245,14 +247,25 @@ fn tell(app: &App, told: &mut Vec<Option<&'static str>>) {
     }
 }
 
+/// The document of the command.
+#[derive(Serialize)]
+struct Document {
+    #[serde(flatten)]
+    race: RaceDocument,
+    /// Where the columns diverge, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lockstep: Option<Lockstep>,
+}
+
+/// Where the columns diverge; null where they don't.
+#[derive(Serialize)]
+struct Lockstep(Option<DivergenceRecord>);
+
 fn print(arguments: &Race, race: &core::Race, parting: Option<&Parting>, has_asked: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     if arguments.json {
-        let mut document = export::document(race);
-        if arguments.lockstep {
-            document["lockstep"] = lockstep::document(race, parting);
-        }
-        crate::json::write(&mut out, &document)?;
+        let lockstep = arguments.lockstep.then(|| Lockstep(lockstep::document(race, parting)));
+        crate::json::write(&mut out, &Document { race: export::document(race), lockstep })?;
     } else if arguments.html {
         out.write_all(export::html(race).as_bytes())?;
     } else if arguments.markdown {

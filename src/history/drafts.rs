@@ -169,13 +169,13 @@ fn make_private(folder: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-    use domain::history::{Filter, Kind, Page};
+    use domain::history::{Filter, Page};
+    use domain::record::{Body, RunDocument, RunRecord};
 
     fn record(text: &str) -> Record {
-        Record::new(Kind::Run, 1, text.to_owned(), json!({ "text": text }))
+        let document = RunDocument { text: Some(text.to_owned()), ..RunDocument::default() };
+        Record::new(1, text.to_owned(), Body::Run(Box::new(RunRecord { document, ..RunRecord::default() })))
     }
 
     fn titles(history: &mut History) -> Vec<String> {

@@ -20,9 +20,10 @@ use rusqlite::types::Value as Cell;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Row, params, params_from_iter};
 
 use domain::figure::{Grade, Graded};
-use domain::history::{Entry, Filter, Kind, Latest, Measured, Page, Reading, Record, Series, veiled};
+use domain::history::{Entry, Filter, Kind, Latest, Measured, Page, Reading, Record, Series, letters};
 use domain::race::rating::{MAX_VOTES, Vote};
 use domain::readings::MAX_READINGS;
+use domain::record::Body;
 
 pub use export::{ExportError, Format};
 pub use problem::Problem;
@@ -111,7 +112,10 @@ impl History {
     }
 
     fn add_as(&mut self, record: &Record, key: Option<&str>) -> Result<i64, Problem> {
-        let body = record.body.to_string();
+        let body = record
+            .body
+            .to_json()
+            .map_err(|error| Problem::Other { path: self.path.clone(), reason: error.to_string() })?;
         if body.len() > MAX_BODY {
             let reason = format!("a record of {} bytes is longer than {MAX_BODY}", body.len());
             return Err(Problem::Other { path: self.path.clone(), reason });
@@ -122,7 +126,7 @@ impl History {
                 replace(&transaction, key)?;
             }
             // A vote has no secret, it ends one.
-            let seal = record.seal.as_ref().filter(|_| record.kind != Kind::Vote);
+            let seal = record.seal.as_ref().filter(|_| record.kind() != Kind::Vote);
             // Whoever searches for a name must not find where it is hidden.
             let words = words(&record.title, if seal.is_some() { &[] } else { &record.models });
             let models = serde_json::to_string(&record.models).unwrap_or_default();
@@ -130,15 +134,15 @@ impl History {
                 .prepare_cached(
                     "INSERT INTO record (at, kind, title, models, words, seal, draft) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                 )?
-                .execute(params![record.at, record.kind.name(), record.title, models, words, seal, key])?;
+                .execute(params![record.at, record.kind().name(), record.title, models, words, seal, key])?;
             let id = transaction.last_insert_rowid();
-            if let Some(seal) = record.seal.as_ref().filter(|_| record.kind == Kind::Vote) {
+            if let Some(seal) = record.seal.as_ref().filter(|_| record.kind() == Kind::Vote) {
                 open_sealed(&transaction, "seal = ?1", seal)?;
             }
             transaction
                 .prepare_cached("INSERT INTO body (record, text) VALUES (?1, ?2)")?
                 .execute(params![id, body])?;
-            index(&transaction, id, record.kind, &words)?;
+            index(&transaction, id, record.kind(), &words)?;
             let mut insert = transaction.prepare_cached(
                 "INSERT INTO figure (record, model, hash, build, driver, settings, what, rate, spread, n,
                                      joules, joules_grade, joules_uncertainty)
@@ -273,10 +277,7 @@ impl History {
             let Some(mut record) = record else { return Ok(None) };
             record.figures = figures(connection, id)?;
             record.samples = samples(connection, id)?;
-            if record.seal.is_some() {
-                record.veil();
-            }
-            Ok(Some(record))
+            Ok(Some(if record.seal.is_some() { record.redacted() } else { record }))
         })
     }
 
@@ -367,7 +368,7 @@ impl History {
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 let Ok(text) = row.get_ref(1)?.as_str() else { continue };
-                votes.extend(Vote::read(row.get(0)?, text));
+                votes.extend(vote(row.get(0)?, text));
             }
             votes.reverse();
             Ok(votes)
@@ -380,7 +381,7 @@ impl History {
         self.run(|connection| {
             let kept: Option<(i64, String)> =
                 connection.query_row(sql, [id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-            Ok(kept.and_then(|(at, text)| Vote::read(at, &text)))
+            Ok(kept.and_then(|(at, text)| vote(at, &text)))
         })
     }
 
@@ -543,24 +544,26 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         is_sealed: row.get(7)?,
     };
     Ok(if entry.is_sealed {
-        Entry { models: veiled(entry.models.len()), rate: None, joules: None, ..entry }
+        Entry { models: letters(entry.models.len()), rate: None, joules: None, ..entry }
     } else {
         entry
     })
 }
 
 fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
+    let text: String = row.get(5)?;
+    let body = Body::read(kind(row, 1)?, &text).map_err(|error| damaged(5, error.into()))?;
     Ok(Record {
         id: row.get(0)?,
-        kind: kind(row, 1)?,
-        at: row.get(2)?,
         models: json(row, 3)?,
-        title: row.get(4)?,
-        body: json(row, 5)?,
-        figures: Vec::new(),
-        samples: Vec::new(),
         seal: row.get(6)?,
+        ..Record::new(row.get(2)?, row.get(4)?, body)
     })
+}
+
+/// The vote of a body's text; `None` where it can't be read or holds none.
+fn vote(at: i64, text: &str) -> Option<Vote> {
+    Vote::of(at, &Body::read(Kind::Vote, text).ok()?.race()?.document)
 }
 
 fn kind(row: &Row<'_>, column: usize) -> rusqlite::Result<Kind> {

@@ -15,7 +15,9 @@ use domain::State;
 use domain::plan;
 use domain::race::diff::{Diff, Side};
 use domain::race::lockstep::{self, Parting, Step};
+use domain::race::winners::Verdict;
 use domain::race::{Lane, Pace, Race, Stage, letter, names, per_token};
+use domain::record::Award;
 use domain::units::{counted, digits, or_dash, span, tokens};
 
 /// Rows of figures under an answer.
@@ -203,19 +205,13 @@ pub(crate) fn entry(canvas: &mut Canvas<'_>, area: Rect, state: &State, place: u
 pub(crate) fn strip(canvas: &mut Canvas<'_>, area: Rect, race: &Race) {
     let winners = race.winners();
     let hides = race.hides_names();
-    let n_ended = race.lanes.iter().filter(|lane| lane.has_finished()).count();
-    let list = |places: &[usize]| match places {
-        [] => "—".to_owned(),
-        all if all.len() > 1 && all.len() == n_ended => "all alike".to_owned(),
-        [only] if area.width >= 110 => title(race, *only),
-        all => all.iter().map(|place| letter(*place).to_string()).collect::<Vec<_>>().join(" "),
+    let won = |award: Award| match winners.verdict(award) {
+        Verdict::None => "—".to_owned(),
+        Verdict::AllAlike => "all alike".to_owned(),
+        Verdict::Won([only]) if area.width >= 110 => title(race, *only),
+        Verdict::Won(all) => all.iter().map(|place| letter(*place).to_string()).collect::<Vec<_>>().join(" "),
     };
-    let parts = [
-        ("first ", list(&winners.first)),
-        ("fastest ", list(&winners.fastest)),
-        ("lowest energy ", list(&winners.most_frugal)),
-        ("shortest ", list(&winners.shortest)),
-    ];
+    let parts = Award::ALL.map(|award| (format!("{} ", award.words()), won(award)));
     let mut line: Spans<'_> = Vec::new();
     if race.is_running() {
         line.push(canvas.span(Meaning::Muted, "so far: "));
@@ -254,7 +250,7 @@ fn verdict<'a>(canvas: &Canvas<'_>, race: &'a Race) -> Spans<'a> {
     match race.vote {
         Some(Some(place)) => vec![canvas.span(Meaning::Accent, format!("voted {}", title(race, place)))],
         Some(None) => vec![canvas.span(Meaning::Accent, "voted a tie")],
-        None => match race.unmetered().filter(|_| !race.hides_names()) {
+        None => match race.winners().energy_unknown.filter(|_| !race.hides_names()) {
             Some(reason) => vec![canvas.span(Meaning::Muted, format!("energy: {reason}"))],
             None => Vec::new(),
         },
@@ -263,7 +259,7 @@ fn verdict<'a>(canvas: &Canvas<'_>, race: &'a Race) -> Spans<'a> {
 
 /// Whether there is more to say of a race than who won what.
 pub(crate) fn has_verdict(race: &Race) -> bool {
-    race.vote.is_some() || (race.unmetered().is_some() && !race.hides_names())
+    race.vote.is_some() || (race.winners().energy_unknown.is_some() && !race.hides_names())
 }
 
 /// Two answers beside each other, the words that one says alone marked; returns how far they can be scrolled.

@@ -11,6 +11,7 @@ use crate::event::HistoryEvent;
 use crate::history::{Draft, Filter, Held, Page, Record};
 use crate::moment::Moment;
 use crate::race::rating::MAX_VOTES;
+use crate::record::Body;
 use crate::report;
 use crate::session::{End, Figures, SessionId, Turn};
 use crate::state::State;
@@ -147,7 +148,9 @@ pub(super) fn keep_settled(state: &mut State) -> Vec<Effect> {
                 continue;
             }
             Some(session) if session.figures.is_settled => {
-                held.record.body["energy"] = answer::energy(session, &state.domain.settings.energy);
+                if let Body::Run(run) = &mut held.record.body {
+                    run.document.energy = answer::energy(session, &state.domain.settings.energy);
+                }
                 let sample = state.domain.machine.sample.as_deref();
                 held.record.figures = vec![answer::measured(session, state.domain.settings.engine.wait_policy, sample)];
             }
@@ -280,7 +283,7 @@ pub(super) fn choose(state: &State) -> Vec<Effect> {
 /// Show a record.
 fn open(state: &mut State, record: Option<Box<Record>>) {
     let Some(record) = record else { return notify(state, "this record is gone", true) };
-    let title = format!("{} {}", record.kind.name(), record.id);
+    let title = format!("{} {}", record.kind().name(), record.id);
     state.ui.overlay = Some(Overlay::Record { title, text: report::plain_text(&record), scroll: 0 });
 }
 

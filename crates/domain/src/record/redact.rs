@@ -1,0 +1,126 @@
+//! What a blind race may show before its vote: a type of its own, so that whatever is not in it is hidden.
+//!
+//! A field that a race gets is hidden until somebody adds it here.
+
+use super::{
+    ColumnError, DivergenceColumn, DivergenceRecord, Finished, RaceColumn, RaceDocument, RaceRecord, TokenCounts,
+};
+use crate::history::letters;
+use crate::race::Order;
+
+/// A blind race before its vote.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "the fields of `RaceDocument` and `RaceRecord`")]
+pub struct BlindRace {
+    pub at: Option<i64>,
+    pub prompt: String,
+    pub system: Option<String>,
+    pub stop: Vec<String>,
+    pub order: Order,
+    pub columns: Vec<BlindColumn>,
+    pub lockstep: bool,
+    /// By place, without names.
+    pub parting: Option<DivergenceRecord>,
+    pub interrupted: bool,
+}
+
+/// A column of it.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "the fields of `RaceColumn`")]
+pub struct BlindColumn {
+    pub text: Option<String>,
+    pub reasoning: Option<String>,
+    pub finish: Option<Finished>,
+    pub stopped_at_stop_text: bool,
+    pub error: Option<ColumnError>,
+    pub tokens: TokenCounts,
+}
+
+/// What stands for a reason that names a model.
+const HIDDEN_REASON: &str = "it failed; the reason names a model and is shown after the vote";
+
+impl BlindRace {
+    /// What may be shown of a race.
+    pub fn of(race: &RaceRecord) -> Self {
+        let RaceDocument { at, prompt, system, stop, order, columns, .. } = &race.document;
+        Self {
+            at: *at,
+            prompt: prompt.clone(),
+            system: system.clone(),
+            stop: stop.clone(),
+            order: *order,
+            columns: columns.iter().map(|column| BlindColumn::of(column, columns)).collect(),
+            lockstep: race.lockstep,
+            parting: race.parting.as_ref().map(nameless),
+            interrupted: race.interrupted,
+        }
+    }
+}
+
+impl BlindColumn {
+    fn of(column: &RaceColumn, all: &[RaceColumn]) -> Self {
+        let names_a_model = |text: &str| all.iter().flat_map(identities).any(|identity| text.contains(identity));
+        let error = column.error.clone().map(|error| {
+            let is_hidden = names_a_model(&error.reason) || error.hint.as_deref().is_some_and(names_a_model);
+            if is_hidden { ColumnError { reason: HIDDEN_REASON.to_owned(), hint: None } } else { error }
+        });
+        Self {
+            text: column.text.clone(),
+            reasoning: column.reasoning.clone(),
+            finish: column.finish,
+            stopped_at_stop_text: column.stopped_at_stop_text,
+            error,
+            tokens: column.tokens,
+        }
+    }
+}
+
+/// What tells a column's model where it stands in a sentence.
+fn identities(column: &RaceColumn) -> impl Iterator<Item = &str> {
+    let model = column.model.iter().flat_map(|model| [&model.id, &model.name, &model.path]);
+    let own = model.filter_map(|text| text.as_deref());
+    own.chain([column.name.as_str()]).filter(|text| !text.is_empty())
+}
+
+fn nameless(parting: &DivergenceRecord) -> DivergenceRecord {
+    let column = |column: &DivergenceColumn| DivergenceColumn {
+        name: None,
+        token: column.token.clone(),
+        index: column.index,
+        probable: column.probable.clone(),
+    };
+    DivergenceRecord { columns: parting.columns.iter().map(column).collect(), ..parting.clone() }
+}
+
+impl From<BlindRace> for RaceRecord {
+    /// As a document, in which letters stand for the names and all else is `None`.
+    fn from(race: BlindRace) -> Self {
+        let letters = letters(race.columns.len());
+        let column = |(column, name): (BlindColumn, String)| RaceColumn {
+            name,
+            text: column.text,
+            reasoning: column.reasoning,
+            finish: column.finish,
+            stopped_at_stop_text: column.stopped_at_stop_text,
+            error: column.error,
+            tokens: column.tokens,
+            ..RaceColumn::default()
+        };
+        Self {
+            document: RaceDocument {
+                at: race.at,
+                prompt: race.prompt,
+                system: race.system,
+                stop: race.stop,
+                order: race.order,
+                blind: true,
+                columns: race.columns.into_iter().zip(letters).map(column).collect(),
+                ..RaceDocument::default()
+            },
+            lockstep: race.lockstep,
+            parting: race.parting,
+            interrupted: race.interrupted,
+            ..Self::default()
+        }
+    }
+}
