@@ -7,6 +7,10 @@ use std::collections::HashMap;
 use domain::figure::{Grade, Graded};
 use domain::history::{Filter, Kind, Latest, Measured, Reading, Record};
 use domain::record::Body;
+use domain::settings::SessionSettings;
+use domain::suite::Suite;
+use domain::suite::results::{Answer, Answered, Results};
+use domain::suite::tally::{Cost, cheapest};
 use domain::testing::scene;
 use domain::trace::Frame;
 use domain::{State, answer, report};
@@ -140,6 +144,35 @@ fn every_json_document_has_grades() {
         top::run(&top::Top { json: true, once: true, ..top::Top::default() }, &state, &mut out).unwrap();
         assert!(walk("top", &serde_json::from_slice(&out).unwrap()) > 0, "{scene_name}");
     }
+}
+
+/// What the sessions of a machine with meters answered to a suite.
+fn suite_results() -> Results {
+    let fleet = scene("fleet").unwrap();
+    let suite = "name = \"s\"\n[[prompt]]\ntext = \"x\"\nchecks = [{ min_words = 1 }]\n";
+    let suite = Suite::parse(suite).unwrap();
+    let metered = fleet.domain.sessions.iter().filter(|session| session.figures.energy.value().is_some());
+    let answered = metered.map(|session| Answered {
+        model: session.model.clone(),
+        answers: vec![Answer::of(session, &suite.prompts[0], &fleet.domain.settings.energy)],
+    });
+    let answered = answered.collect();
+    Results { suite, judge: None, answered, settings: SessionSettings::default(), stop: Vec::new() }
+}
+
+#[test]
+fn suites_and_picks_have_grades() {
+    let results = suite_results();
+    // An answer's joules, and a model's mean.
+    let n_figures = 2 * results.answered.len();
+    assert!(n_figures > 0);
+    assert_eq!(walk("suite", &serde_json::to_value(results.document()).unwrap()), n_figures);
+    let tallies = results.tallies();
+    let tied = cheapest(&tallies, Cost::Energy, 0.0);
+    assert!(!tied.is_empty(), "the energy is known of each: {tallies:?}");
+    let pick = serde_json::to_value(results.pick_document(&tied, Cost::Energy, 0.0)).unwrap();
+    assert_eq!((walk("pick", &pick), &pick["schema"]), (n_figures, &"taffrail/pick/1".into()));
+    assert_eq!(pick["by"], "energy");
 }
 
 #[test]
