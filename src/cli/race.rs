@@ -19,7 +19,7 @@ use domain::plan;
 use domain::preset;
 use domain::race::lockstep::{self, Parting};
 use domain::race::{self as core, Entry, MAX_COLUMNS, MIN_COLUMNS, Order, Pace, RaceOrder, Stage, export};
-use domain::record::{DivergenceRecord, RaceDocument};
+use domain::record::{ColumnError, DivergenceRecord, RaceDocument};
 use domain::settings::SessionSettings;
 
 /// Race models on one prompt.
@@ -237,10 +237,10 @@ fn tell(app: &App, told: &mut Vec<Option<&'static str>>) {
         };
         if told[place] != Some(word) {
             told[place] = Some(word);
-            let reason = match &lane.stage {
-                Stage::Failed { reason, hint: Some(hint) } => format!(": {reason}\n  hint: {hint}"),
-                Stage::Failed { reason, hint: None } => format!(": {reason}"),
-                _ => String::new(),
+            let reason = match export::shown_error(race, lane) {
+                Some(ColumnError { reason, hint: Some(hint) }) => format!(": {reason}\n  hint: {hint}"),
+                Some(ColumnError { reason, hint: None }) => format!(": {reason}"),
+                None => String::new(),
             };
             let _ = writeln!(io::stderr(), "{} {word}{reason}", race.name(place));
         }

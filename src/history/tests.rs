@@ -3,6 +3,8 @@
 use std::fs;
 
 use super::*;
+use domain::figure::Graded;
+use domain::record::Body;
 use serde_json::json;
 use tempfile::TempDir;
 

@@ -14,10 +14,11 @@ use super::super::widgets::{bar, markdown, text};
 use domain::State;
 use domain::plan;
 use domain::race::diff::{Diff, Side};
+use domain::race::export;
 use domain::race::lockstep::{self, Parting, Step};
 use domain::race::winners::Verdict;
 use domain::race::{Lane, Pace, Race, Stage, letter, names, per_token};
-use domain::record::Award;
+use domain::record::{Award, ColumnError};
 use domain::units::{counted, digits, or_dash, span, tokens};
 
 /// Rows of figures under an answer.
@@ -54,7 +55,7 @@ pub(crate) fn lane(canvas: &mut Canvas<'_>, area: Rect, state: &State, race: &Ra
     let inside = pane(canvas, area, place, &title(race, place), place == state.ui.race.chosen);
     let has_rule = inside.height >= FIGURES + 4;
     let (body, foot) = split_rows(inside, inside.height.saturating_sub(FIGURES + u16::from(has_rule)));
-    let rows = answer(canvas, state, lane, usize::from(body.width));
+    let rows = answer(canvas, state, race, lane, usize::from(body.width));
     let room = usize::from(body.height);
     let limit = rows.len().saturating_sub(room);
     let first = state.ui.race.scroll.map_or(limit, |scroll| scroll.min(limit));
@@ -73,7 +74,7 @@ pub(crate) fn lane(canvas: &mut Canvas<'_>, area: Rect, state: &State, race: &Ra
 }
 
 /// The rows of an answer: what was thought, what is said, what is wrong.
-fn answer(canvas: &Canvas<'_>, state: &State, lane: &Lane, columns: usize) -> Vec<Spans<'static>> {
+fn answer(canvas: &Canvas<'_>, state: &State, race: &Race, lane: &Lane, columns: usize) -> Vec<Spans<'static>> {
     let mut rows: Vec<Spans<'static>> = Vec::new();
     let turn = lane.turn(&state.domain);
     if let Some(turn) = turn {
@@ -110,12 +111,12 @@ fn answer(canvas: &Canvas<'_>, state: &State, lane: &Lane, columns: usize) -> Ve
         Stage::Done | Stage::Leaving => ("✕ ", Meaning::Warn),
         _ => ("", Meaning::Reasoning),
     };
-    if let Some(status) = lane.status(&state.domain) {
-        let hint = match &lane.stage {
-            Stage::Failed { hint: Some(hint), .. } => format!(". {hint}"),
-            _ => String::new(),
-        };
-        let status = text::clean(&format!("{sign}{status}{hint}")).into_owned();
+    let status = match export::shown_error(race, lane) {
+        Some(ColumnError { reason, hint }) => Some(hint.map_or(reason.clone(), |hint| format!("{reason}. {hint}"))),
+        None => lane.status(&state.domain),
+    };
+    if let Some(status) = status {
+        let status = text::clean(&format!("{sign}{status}")).into_owned();
         for range in text::wrap(&status, columns) {
             rows.push(vec![canvas.span(meaning, status.get(range).unwrap_or_default().to_owned())]);
         }

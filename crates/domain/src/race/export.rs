@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Lane, Race, Stage, per_token};
+use crate::answer;
 use crate::energy::Report;
 use crate::figure::{Figure, Uncertain};
 use crate::record::{
@@ -59,10 +60,7 @@ fn column(name: String, lane: &Lane) -> RaceColumn {
         reasoning: answer.map(|turn| turn.reasoning.clone()),
         finish: finish.map(Finished::of),
         stopped_at_stop_text: finish == Some(wire::Finish::StopText),
-        error: match &lane.stage {
-            Stage::Failed { reason, hint } => Some(ColumnError { reason: reason.clone(), hint: hint.clone() }),
-            _ => None,
-        },
+        error: error(lane),
         tokens: TokenCounts {
             prompt: counters.map(|counters| counters.n_prompt),
             cached: None,
@@ -75,8 +73,25 @@ fn column(name: String, lane: &Lane) -> RaceColumn {
         generation_tokens_per_second: counters.and_then(|counters| counters.generation_rate()),
         memory: lane.memory(),
         energy: figures.map(energy),
-        options: None,
+        options: Some(answer::options(&lane.settings)),
     }
+}
+
+fn error(lane: &Lane) -> Option<ColumnError> {
+    match &lane.stage {
+        Stage::Failed { reason, hint } => Some(ColumnError { reason: reason.clone(), hint: hint.clone() }),
+        _ => None,
+    }
+}
+
+/// Why a column failed, as it may be shown now.
+pub fn shown_error(race: &Race, lane: &Lane) -> Option<ColumnError> {
+    let error = error(lane)?;
+    if !race.hides_names() {
+        return Some(error);
+    }
+    let columns: Vec<RaceColumn> = race.lanes.iter().map(|lane| column(lane.name.clone(), lane)).collect();
+    Some(error.without_names(&columns))
 }
 
 fn energy(figures: &Figures) -> RaceEnergy {

@@ -40,9 +40,6 @@ impl Race {
         let named = Self { blind: false, ..self.clone() };
         let mut document = export::complete(&named);
         document.blind = self.blind;
-        for (lane, column) in self.lanes.iter().zip(&mut document.columns) {
-            column.options = Some(answer::options(&lane.settings));
-        }
         RaceRecord { document, lockstep: self.lockstep, parting: self.kept_parting(), ..RaceRecord::default() }
     }
 

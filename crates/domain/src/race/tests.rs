@@ -283,3 +283,18 @@ fn energy_has_a_winner_beyond_what_it_may_be_off() {
         assert_eq!(said.as_deref(), is_modelled.then_some("an estimate without a sensor is not ranked"));
     }
 }
+
+#[test]
+fn a_reason_that_names_a_model_is_hidden_until_the_vote() {
+    let mut race = Race { blind: true, vote: None, ..race("p", "t") };
+    let failed = |reason: &str| Stage::Failed { reason: reason.to_owned(), hint: None };
+    race.lanes[0].stage = failed("two needs more memory than there is");
+    race.lanes[1].stage = failed("out of memory");
+    let reason = |race: &Race, place: usize| export::shown_error(race, &race.lanes[place]).unwrap().reason;
+    assert_eq!(reason(&race, 0), "it failed; the reason names a model and is shown after the vote");
+    assert_eq!(reason(&race, 1), "out of memory");
+    let text = markdown(&race) + &html(&race) + &serde_json::to_string(&document(&race)).unwrap();
+    assert!(!text.contains("two needs") && text.contains("out of memory"), "{text}");
+    race.vote = Some(None);
+    assert_eq!(reason(&race, 0), "two needs more memory than there is");
+}

@@ -11,7 +11,7 @@ use super::ReadError;
 use crate::figure::{Grade, UNKNOWN};
 use crate::history::Kind;
 
-/// The version of the bodies that are written: 1 had no grade on every energy, 2 told a stop text as an end of its own,
+/// The version of the bodies that are written: 1 had energies without a grade, 2 had a stop text as an end of its own,
 /// and neither was marked.
 pub const VERSION: u32 = 3;
 

@@ -67,8 +67,7 @@ pub struct RaceColumn {
     pub generation_tokens_per_second: Option<f64>,
     pub memory: Option<Bytes>,
     pub energy: Option<RaceEnergy>,
-    /// The settings that are not the defaults; in a record only.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The settings that are not the defaults.
     pub options: Option<Options>,
 }
 

@@ -59,27 +59,36 @@ impl BlindRace {
 
 impl BlindColumn {
     fn of(column: &RaceColumn, all: &[RaceColumn]) -> Self {
-        let names_a_model = |text: &str| all.iter().flat_map(identities).any(|identity| text.contains(identity));
-        let error = column.error.clone().map(|error| {
-            let is_hidden = names_a_model(&error.reason) || error.hint.as_deref().is_some_and(names_a_model);
-            if is_hidden { ColumnError { reason: HIDDEN_REASON.to_owned(), hint: None } } else { error }
-        });
         Self {
             text: column.text.clone(),
             reasoning: column.reasoning.clone(),
             finish: column.finish,
             stopped_at_stop_text: column.stopped_at_stop_text,
-            error,
+            error: column.error.clone().map(|error| error.without_names(all)),
             tokens: column.tokens,
         }
     }
 }
 
-/// What tells a column's model where it stands in a sentence.
+impl ColumnError {
+    /// The same where it names none of the models of a race; else that it is hidden.
+    #[must_use]
+    pub fn without_names(self, columns: &[RaceColumn]) -> Self {
+        let is_named = |text: &str| columns.iter().flat_map(identities).any(|identity| text.contains(identity));
+        if is_named(&self.reason) || self.hint.as_deref().is_some_and(is_named) {
+            return Self { reason: HIDDEN_REASON.to_owned(), hint: None };
+        }
+        self
+    }
+}
+
+/// What identifies a column's model in a sentence.
 fn identities(column: &RaceColumn) -> impl Iterator<Item = &str> {
     let model = column.model.iter().flat_map(|model| [&model.id, &model.name, &model.path]);
     let own = model.filter_map(|text| text.as_deref());
-    own.chain([column.name.as_str()]).filter(|text| !text.is_empty())
+    // A path stands there whole, or its file's name alone.
+    let files = own.clone().filter_map(|text| text.rsplit(['/', '\\']).next());
+    own.chain(files).chain([column.name.as_str()]).filter(|text| !text.is_empty())
 }
 
 fn nameless(parting: &DivergenceRecord) -> DivergenceRecord {
