@@ -302,7 +302,7 @@ fn the_history_keeps_grades_and_tells_them() {
     let mut out = Vec::new();
     history.export(&Filter::default(), Format::Json, &mut out).unwrap();
     let document: Value = serde_json::from_slice(&out).unwrap();
-    // Bodies of an earlier version have the grade that they told.
+    // Bodies of an earlier version have the grade that was kept.
     assert!(walk("history --json", &document["records"]) > 10);
     let mut out = Vec::new();
     history.export(&Filter::default(), Format::Csv, &mut out).unwrap();

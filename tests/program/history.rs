@@ -80,7 +80,7 @@ fn every_kind_has_a_report_and_votes_have_standings() {
         let page = &ran.stdout;
         assert!(page.starts_with("<!DOCTYPE html>") && !page.contains("<script"), "{kind:?}: {page}");
         assert!(page.contains("&lt;script&gt;alert(1)"), "{kind:?}: {page}");
-        // What the machine showed meanwhile tells how large each model is.
+        // What the machine showed meanwhile shows how large each model is.
         let is_hidden = kind == Kind::Race;
         assert_eq!(page.contains("power, W (unknown): 40.0 to 290"), !is_hidden, "{kind:?}: {page}");
         assert_eq!(page.contains("one-7b"), kind != Kind::Race, "{kind:?}");

@@ -170,7 +170,7 @@ pub struct EarlierBench {
     pub n: Option<u32>,
 }
 
-/// How a row stands to earlier ones.
+/// How a row compares with earlier ones.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BenchChange {
     /// `slower` or `faster`.

@@ -1,8 +1,8 @@
 //! How a body of an earlier version becomes one of today's, step by step.
 //!
 //! Fields that a version added need no step: without them they are unknown. A step changes what a field that was there
-//! means. The only place where a body is looked into by names. Bodies of versions 1 and 2 have no mark and can't be told
-//! from each other, so a step leaves alone what is as it makes it.
+//! means. The only place where a body is looked into by names. Bodies of versions 1 and 2 have no mark to distinguish
+//! them, so a step leaves alone what is as it makes it.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};

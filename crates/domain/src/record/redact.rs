@@ -36,7 +36,7 @@ pub struct BlindColumn {
     pub tokens: TokenCounts,
 }
 
-/// What stands for a reason that names a model.
+/// What is shown in place of a reason that names a model.
 const HIDDEN_REASON: &str = "it failed; the reason names a model and is shown after the vote";
 
 impl BlindRace {
@@ -86,7 +86,7 @@ impl ColumnError {
 fn identities(column: &RaceColumn) -> impl Iterator<Item = &str> {
     let model = column.model.iter().flat_map(|model| [&model.id, &model.name, &model.path]);
     let own = model.filter_map(|text| text.as_deref());
-    // A path stands there whole, or its file's name alone.
+    // A reason may have the whole path, or the file's name alone.
     let files = own.clone().filter_map(|text| text.rsplit(['/', '\\']).next());
     own.chain(files).chain([column.name.as_str()]).filter(|text| !text.is_empty())
 }

@@ -122,7 +122,7 @@ pub struct MemoryUse {
     pub misplaced: Option<Misplaced>,
 }
 
-/// How the answer stands against the roofline, or why that is not known.
+/// How the answer compares with the roofline, or why that is not known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum RooflineResult {

@@ -95,7 +95,7 @@ pub struct PickDocument {
     pub document: SuiteDocument,
     /// The model that is picked.
     pub picked: Option<String>,
-    /// Those that can't be told from it.
+    /// Those that are a tie with it.
     pub tied_with: Vec<String>,
     /// What they are compared by.
     pub by: Cost,

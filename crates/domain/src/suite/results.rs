@@ -34,7 +34,7 @@ pub struct Answer {
     pub reasoning_tokens: u32,
     /// From the prompt to the last token.
     pub seconds: f64,
-    /// Attributed to the answer, where a sensor tells.
+    /// Attributed to the answer, where a sensor reports it.
     pub joules: Option<f64>,
     /// `measured`, `apportioned`, `estimated` or `unknown`.
     pub grade: String,
@@ -46,7 +46,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// A session's last answer, held against the prompt's checks. What a judge has to say stands open as failed.
+    /// A session's last answer, held against the prompt's checks. A check that waits for a judge counts as failed.
     pub fn of(session: &Session, prompt: &Prompt, settings: &Energy) -> Self {
         let text = session.turns.last().map_or("", |turn| &turn.text);
         let checks = prompt.checks.iter().map(|check| {
@@ -172,7 +172,7 @@ impl Results {
         }
     }
 
-    /// The document of `taffrail pick --json`, with those that can't be told from the best, itself first.
+    /// The document of `taffrail pick --json`, with the best and those that are a tie with it, the best first.
     pub fn pick_document(&self, tied: &[&Tally], by: Cost, at_least: f64) -> PickDocument {
         PickDocument {
             document: SuiteDocument { schema: crate::record::PICK_SCHEMA.to_owned(), ..self.document() },
