@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use domain::history::{Filter, Kind, Measured, Page, Record, Series};
+use domain::record::Body;
 use domain::statistics::Summary;
 use serde_json::{Value, json};
 use taffrail::history::History;
@@ -201,9 +202,10 @@ fn run(n: usize) -> Record {
     let title =
         format!("Question {n} about {}", if n % 5000 == 3 { "a needle" } else { "the sea, the ship and the crew" });
     let series = Series { model: model.clone(), settings: "threads=8".to_owned(), ..Series::default() };
+    let body = Body::from_value(kind, json!({ "text": "An answer of some length. ".repeat(40) })).unwrap();
     Record {
         models: vec![model],
         figures: vec![Measured { series, what: "tg".to_owned(), rate: Some(n as f64), n: 1, ..Measured::default() }],
-        ..Record::new(kind, n.cast_signed() as i64, title, json!({ "text": "An answer of some length. ".repeat(40) }))
+        ..Record::new(n.cast_signed() as i64, title, body)
     }
 }

@@ -396,7 +396,7 @@ mod tests {
     use super::*;
 
     fn record(title: &str) -> Box<Record> {
-        Box::new(Record::new(domain::history::Kind::Run, 1, title.to_owned(), serde_json::Value::Null))
+        Box::new(Record::new(1, title.to_owned(), domain::record::Body::Run(Box::default())))
     }
 
     fn titles(path: &Path) -> Vec<String> {

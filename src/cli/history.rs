@@ -130,7 +130,7 @@ fn answer(arguments: &History, now: i64, width: Option<usize>, out: &mut impl Wr
                 writeln!(io::stderr(), "taffrail: {text}")?;
                 return Ok(Exit::Refused);
             }
-            writeln!(io::stderr(), "taffrail: a {} can't be run again by one command", record.kind.name())?;
+            writeln!(io::stderr(), "taffrail: a {} can't be run again by one command", record.kind().name())?;
             return Ok(Exit::Failed);
         };
         writeln!(out, "{command}")?;

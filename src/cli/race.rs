@@ -7,6 +7,7 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write};
 use std::sync::Arc;
 
 use clap::Args;
+use serde::Serialize;
 
 use super::output::ended;
 use super::run::{Failure, prompt_text};
@@ -18,6 +19,7 @@ use domain::plan;
 use domain::preset;
 use domain::race::lockstep::{self, Parting};
 use domain::race::{self as core, Entry, MAX_COLUMNS, MIN_COLUMNS, Order, Pace, RaceOrder, Stage, export};
+use domain::record::{ColumnError, DivergenceRecord, RaceDocument};
 use domain::settings::SessionSettings;
 
 /// Race models on one prompt.
@@ -235,24 +237,35 @@ fn tell(app: &App, told: &mut Vec<Option<&'static str>>) {
         };
         if told[place] != Some(word) {
             told[place] = Some(word);
-            let reason = match &lane.stage {
-                Stage::Failed { reason, hint: Some(hint) } => format!(": {reason}\n  hint: {hint}"),
-                Stage::Failed { reason, hint: None } => format!(": {reason}"),
-                _ => String::new(),
+            let reason = match export::shown_error(race, lane) {
+                Some(ColumnError { reason, hint: Some(hint) }) => format!(": {reason}\n  hint: {hint}"),
+                Some(ColumnError { reason, hint: None }) => format!(": {reason}"),
+                None => String::new(),
             };
             let _ = writeln!(io::stderr(), "{} {word}{reason}", race.name(place));
         }
     }
 }
 
+/// The document of the command.
+#[derive(Serialize)]
+struct Document {
+    #[serde(flatten)]
+    race: RaceDocument,
+    /// Where the columns diverge, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lockstep: Option<Lockstep>,
+}
+
+/// Where the columns diverge; null where they don't.
+#[derive(Serialize)]
+struct Lockstep(Option<DivergenceRecord>);
+
 fn print(arguments: &Race, race: &core::Race, parting: Option<&Parting>, has_asked: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     if arguments.json {
-        let mut document = export::document(race);
-        if arguments.lockstep {
-            document["lockstep"] = lockstep::document(race, parting);
-        }
-        crate::json::write(&mut out, &document)?;
+        let lockstep = arguments.lockstep.then(|| Lockstep(lockstep::document(race, parting)));
+        crate::json::write(&mut out, &Document { race: export::document(race), lockstep })?;
     } else if arguments.html {
         out.write_all(export::html(race).as_bytes())?;
     } else if arguments.markdown {

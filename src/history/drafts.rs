@@ -169,13 +169,13 @@ fn make_private(folder: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-    use domain::history::{Filter, Kind, Page};
+    use domain::history::{Filter, Page};
+    use domain::record::{Body, RunDocument, RunRecord};
 
     fn record(text: &str) -> Record {
-        Record::new(Kind::Run, 1, text.to_owned(), json!({ "text": text }))
+        let document = RunDocument { text: Some(text.to_owned()), ..RunDocument::default() };
+        Record::new(1, text.to_owned(), Body::Run(Box::new(RunRecord { document, ..RunRecord::default() })))
     }
 
     fn titles(history: &mut History) -> Vec<String> {
@@ -214,6 +214,23 @@ mod tests {
         drop(drafts);
         assert_eq!(take_in(&mut history).unwrap().n_records, 1);
         assert_eq!(titles(&mut history), ["whole"]);
+    }
+
+    /// A draft that an earlier version left is migrated as the history's own records are.
+    #[test]
+    fn a_draft_of_an_earlier_version_is_taken_in() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("history.db");
+        let mut history = History::open(&path).unwrap();
+        fs::create_dir_all(folder(&path)).unwrap();
+        let draft = r#"{"id":0,"kind":"run","at":5,"models":["m:a"],"title":"old","body":{"schema":"taffrail/run/1",
+            "text":"half of","finish":"interrupted","turns":[{"role":"user","text":"why?"}]},"figures":[]}"#;
+        fs::write(folder(&path).join("00-1.json"), draft).unwrap();
+        assert_eq!(take_in(&mut history).unwrap(), TakenIn { n_records: 1, problems: Vec::new() });
+        let record = history.get(1).unwrap().unwrap();
+        let run = record.body.run().unwrap();
+        assert_eq!((record.title.as_str(), run.document.text.as_deref()), ("old", Some("half of")));
+        assert!(record.body.is_interrupted() && run.turns[0].text == "why?");
     }
 
     #[test]

@@ -67,7 +67,7 @@ fn rows(record: &Record, out: &mut dyn Write) -> io::Result<()> {
         let cells = [
             record.id.to_string(),
             record.at.to_string(),
-            record.kind.name().to_owned(),
+            record.kind().name().to_owned(),
             record.title.clone(),
             series.model.clone(),
             series.hash.clone(),

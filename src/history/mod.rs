@@ -9,6 +9,7 @@
 pub mod drafts;
 mod export;
 mod problem;
+mod rows;
 mod schema;
 mod search;
 
@@ -19,14 +20,15 @@ use std::time::{Duration, Instant};
 use rusqlite::types::Value as Cell;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Row, params, params_from_iter};
 
-use domain::figure::{Grade, Graded};
-use domain::history::{Entry, Filter, Kind, Latest, Measured, Page, Reading, Record, Series, veiled};
+use domain::figure::Grade;
+use domain::history::{Entry, Filter, Kind, Latest, Measured, Page, Reading, Record, Series};
 use domain::race::rating::{MAX_VOTES, Vote};
 use domain::readings::MAX_READINGS;
 
 pub use export::{ExportError, Format};
 pub use problem::Problem;
-use problem::{is_damage, problem};
+use problem::problem;
+use rows::{FIGURE, figures, graded, json, measured, record, samples, vote, whole_or_number};
 use search::{condition, index, parted, words};
 
 /// How long a database that another process writes to is waited for.
@@ -111,7 +113,10 @@ impl History {
     }
 
     fn add_as(&mut self, record: &Record, key: Option<&str>) -> Result<i64, Problem> {
-        let body = record.body.to_string();
+        let body = record
+            .body
+            .to_json()
+            .map_err(|error| Problem::Other { path: self.path.clone(), reason: error.to_string() })?;
         if body.len() > MAX_BODY {
             let reason = format!("a record of {} bytes is longer than {MAX_BODY}", body.len());
             return Err(Problem::Other { path: self.path.clone(), reason });
@@ -122,7 +127,7 @@ impl History {
                 replace(&transaction, key)?;
             }
             // A vote has no secret, it ends one.
-            let seal = record.seal.as_ref().filter(|_| record.kind != Kind::Vote);
+            let seal = record.seal.as_ref().filter(|_| record.kind() != Kind::Vote);
             // Whoever searches for a name must not find where it is hidden.
             let words = words(&record.title, if seal.is_some() { &[] } else { &record.models });
             let models = serde_json::to_string(&record.models).unwrap_or_default();
@@ -130,15 +135,15 @@ impl History {
                 .prepare_cached(
                     "INSERT INTO record (at, kind, title, models, words, seal, draft) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                 )?
-                .execute(params![record.at, record.kind.name(), record.title, models, words, seal, key])?;
+                .execute(params![record.at, record.kind().name(), record.title, models, words, seal, key])?;
             let id = transaction.last_insert_rowid();
-            if let Some(seal) = record.seal.as_ref().filter(|_| record.kind == Kind::Vote) {
+            if let Some(seal) = record.seal.as_ref().filter(|_| record.kind() == Kind::Vote) {
                 open_sealed(&transaction, "seal = ?1", seal)?;
             }
             transaction
                 .prepare_cached("INSERT INTO body (record, text) VALUES (?1, ?2)")?
                 .execute(params![id, body])?;
-            index(&transaction, id, record.kind, &words)?;
+            index(&transaction, id, record.kind(), &words)?;
             let mut insert = transaction.prepare_cached(
                 "INSERT INTO figure (record, model, hash, build, driver, settings, what, rate, spread, n,
                                      joules, joules_grade, joules_uncertainty)
@@ -273,10 +278,7 @@ impl History {
             let Some(mut record) = record else { return Ok(None) };
             record.figures = figures(connection, id)?;
             record.samples = samples(connection, id)?;
-            if record.seal.is_some() {
-                record.veil();
-            }
-            Ok(Some(record))
+            Ok(Some(if record.seal.is_some() { record.redacted() } else { record }))
         })
     }
 
@@ -367,7 +369,7 @@ impl History {
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 let Ok(text) = row.get_ref(1)?.as_str() else { continue };
-                votes.extend(Vote::read(row.get(0)?, text));
+                votes.extend(vote(row.get(0)?, text));
             }
             votes.reverse();
             Ok(votes)
@@ -380,7 +382,7 @@ impl History {
         self.run(|connection| {
             let kept: Option<(i64, String)> =
                 connection.query_row(sql, [id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-            Ok(kept.and_then(|(at, text)| Vote::read(at, &text)))
+            Ok(kept.and_then(|(at, text)| vote(at, &text)))
         })
     }
 
@@ -456,7 +458,7 @@ fn replace(connection: &Connection, key: &str) -> rusqlite::Result<()> {
 fn open_sealed(connection: &Connection, condition: &str, value: &dyn rusqlite::ToSql) -> rusqlite::Result<usize> {
     let sealed: Vec<(i64, Kind, String, Vec<String>)> = connection
         .prepare_cached(&format!("SELECT id, kind, title, models FROM record WHERE {condition}"))?
-        .query_map([value], |row| Ok((row.get(0)?, self::kind(row, 1)?, row.get(2)?, json(row, 3)?)))?
+        .query_map([value], |row| Ok((row.get(0)?, rows::kind(row, 1)?, row.get(2)?, json(row, 3)?)))?
         .collect::<Result<_, _>>()?;
     for (id, kind, title, models) in &sealed {
         let words = words(title, models);
@@ -467,114 +469,6 @@ fn open_sealed(connection: &Connection, condition: &str, value: &dyn rusqlite::T
         index(connection, *id, *kind, &words)?;
     }
     Ok(sealed.len())
-}
-
-/// The columns of a figure, as [`measured`] reads them.
-const FIGURE: &str = "model, hash, build, driver, settings, what, rate, spread, n, joules,
-    joules_grade, joules_uncertainty";
-
-fn measured(row: &Row<'_>, first: usize) -> rusqlite::Result<Measured> {
-    let column = |n: usize| first + n;
-    Ok(Measured {
-        series: Series {
-            model: row.get(column(0))?,
-            hash: row.get(column(1))?,
-            build: row.get(column(2))?,
-            driver: row.get(column(3))?,
-            settings: row.get(column(4))?,
-        },
-        what: row.get(column(5))?,
-        rate: row.get(column(6))?,
-        spread: row.get(column(7))?,
-        n: row.get(column(8))?,
-        joules: graded(row, column(9), column(10))?,
-    })
-}
-
-/// An energy by its column, with grade and uncertainty in the two from another column on.
-fn graded(row: &Row<'_>, column: usize, grade: usize) -> rusqlite::Result<Option<Graded>> {
-    let word: Option<String> = row.get(grade)?;
-    Ok(Graded::kept(row.get(column)?, word.as_deref(), row.get(grade + 1)?))
-}
-
-fn figures(connection: &Connection, record: i64) -> rusqlite::Result<Vec<Measured>> {
-    connection
-        .prepare_cached(&format!("SELECT {FIGURE} FROM figure WHERE record = ?1 ORDER BY rowid"))?
-        .query_map([record], |row| measured(row, 0))?
-        .collect()
-}
-
-fn samples(connection: &Connection, record: i64) -> rusqlite::Result<Vec<Reading>> {
-    connection
-        .prepare_cached(
-            "SELECT after, watts, memory, celsius, mhz, busy, watts_grade FROM sample WHERE record = ?1 ORDER BY after",
-        )?
-        .query_map([record], |row| {
-            Ok(Reading {
-                after: row.get::<_, i64>(0)?.cast_unsigned(),
-                watts: row.get(1)?,
-                memory: row.get::<_, Option<i64>>(2)?.map(i64::cast_unsigned),
-                celsius: row.get(3)?,
-                mhz: row.get(4)?,
-                busy: row.get(5)?,
-                watts_grade: row.get::<_, Option<String>>(6)?.as_deref().and_then(Grade::from_word),
-            })
-        })?
-        .collect()
-}
-
-/// A row of the list, or the number of a damaged one.
-fn whole_or_number(row: &Row<'_>) -> rusqlite::Result<Result<Entry, i64>> {
-    match entry(row) {
-        Err(error) if is_damage(&error) => row.get(0).map(Err),
-        read => read.map(Ok),
-    }
-}
-
-fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
-    let entry = Entry {
-        id: row.get(0)?,
-        kind: kind(row, 1)?,
-        at: row.get(2)?,
-        models: json(row, 3)?,
-        title: row.get(4)?,
-        rate: row.get(5)?,
-        joules: graded(row, 6, 8)?,
-        is_sealed: row.get(7)?,
-    };
-    Ok(if entry.is_sealed {
-        Entry { models: veiled(entry.models.len()), rate: None, joules: None, ..entry }
-    } else {
-        entry
-    })
-}
-
-fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
-    Ok(Record {
-        id: row.get(0)?,
-        kind: kind(row, 1)?,
-        at: row.get(2)?,
-        models: json(row, 3)?,
-        title: row.get(4)?,
-        body: json(row, 5)?,
-        figures: Vec::new(),
-        samples: Vec::new(),
-        seal: row.get(6)?,
-    })
-}
-
-fn kind(row: &Row<'_>, column: usize) -> rusqlite::Result<Kind> {
-    let name: String = row.get(column)?;
-    Kind::from_name(&name).ok_or_else(|| damaged(column, format!("there is no kind `{name}`").into()))
-}
-
-fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
-    let text: String = row.get(column)?;
-    serde_json::from_str(&text).map_err(|error| damaged(column, error.into()))
-}
-
-fn damaged(column: usize, error: Box<dyn std::error::Error + Send + Sync>) -> rusqlite::Error {
-    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error)
 }
 
 #[cfg(test)]

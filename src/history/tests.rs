@@ -3,6 +3,8 @@
 use std::fs;
 
 use super::*;
+use domain::figure::Graded;
+use domain::record::Body;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -12,12 +14,16 @@ fn place() -> (TempDir, PathBuf) {
     (folder, path)
 }
 
+fn record(kind: Kind, at: i64, title: &str, body: serde_json::Value) -> Record {
+    Record::new(at, title.to_owned(), Body::from_value(kind, body).unwrap())
+}
+
 fn run(title: &str, model: &str, rate: f64) -> Record {
     let series = Series { model: model.to_owned(), settings: "threads=2".to_owned(), ..Series::default() };
     Record {
         models: vec![model.to_owned()],
         figures: vec![Measured { series, what: "tg".to_owned(), rate: Some(rate), n: 1, ..Measured::default() }],
-        ..Record::new(Kind::Run, 1_700_000_000_000, title.to_owned(), json!({ "text": title, "figure": rate }))
+        ..record(Kind::Run, 1_700_000_000_000, title, json!({ "text": title }))
     }
 }
 
@@ -50,7 +56,7 @@ fn pages_and_filters() {
     for n in 0..5 {
         history.add(&run(&format!("Question {n} über \"Äpfel\""), "ollama:llama", f64::from(n))).unwrap();
     }
-    let bench = Record::new(Kind::Bench, 1, "pp512 tg128".to_owned(), json!({}));
+    let bench = record(Kind::Bench, 1, "pp512 tg128", json!({}));
     history.add(&bench).unwrap();
     for (filter, before, expected) in [
         ("", None, &["pp512 tg128", "Question 4", "Question 3"][..]),
@@ -121,7 +127,7 @@ fn votes_are_read_back_oldest_first_and_bad_ones_passed_over() {
         let column = |name: &str, text: Option<&str>| json!({ "name": name, "text": text });
         let columns = [column("a", Some("x")), column("silent", None), column("b", Some("y"))];
         let body = json!({ "blind": true, "columns": columns, "vote": { "winner": winner } });
-        Record::new(Kind::Vote, at, "Why?".to_owned(), body)
+        record(Kind::Vote, at, "Why?", body)
     };
     history.add(&vote(1000, json!("b"))).unwrap();
     history.add(&vote(2000, json!("nobody"))).unwrap();
@@ -200,7 +206,7 @@ fn a_blind_race_is_told_without_names_until_its_vote() {
             ..Measured::default()
         }],
         seal: Some(seal.to_owned()),
-        ..Record::new(kind, 1, "Why?".to_owned(), body.clone())
+        ..record(kind, 1, "Why?", body.clone())
     };
     let first = history.add(&race(Kind::Race, "1-1")).unwrap();
     let second = history.add(&race(Kind::Race, "2-1")).unwrap();
@@ -216,9 +222,10 @@ fn a_blind_race_is_told_without_names_until_its_vote() {
     let hidden = told(&mut history);
     assert!(!hidden.contains("secret") && !hidden.contains("hidden") && hidden.contains("model B"), "{hidden}");
     assert_eq!(titles(&mut history, "secret", None), [""; 0]);
-    assert!(history.get(first).unwrap().unwrap().body["winners"].is_null(), "who was fastest may tell who it is");
+    let shown = history.get(first).unwrap().unwrap();
+    assert_eq!(shown.body.race().unwrap().document.winners, None, "who was fastest may tell who it is");
     history.add(&race(Kind::Vote, "1-1")).unwrap();
-    assert_eq!(history.get(first).unwrap().unwrap().body, body);
+    assert_eq!(history.get(first).unwrap().unwrap().body, Body::from_value(Kind::Race, body).unwrap());
     assert_eq!(history.list(&Filter::parse("secret kind:race"), Page { before: None, rows: 9 }).unwrap()[0].id, first);
     assert!(history.reveal(second).unwrap() && !history.reveal(second).unwrap());
     assert_eq!(titles(&mut history, "secret kind:race", None).len(), 2);
@@ -238,7 +245,7 @@ fn a_file_of_the_first_version_keeps_what_it_has() {
     for filter in ["pp512", "kind:bench m:ab", "ab", "pp"] {
         assert_eq!(titles(&mut history, filter, None), ["pp512"], "{filter}");
     }
-    assert_eq!(history.get(7).unwrap().unwrap().kind, Kind::Bench);
+    assert_eq!(history.get(7).unwrap().unwrap().kind(), Kind::Bench);
     // How its energy came about was not kept, which is no better than it is.
     let ungraded = Graded { value: 0.5, grade: None, relative: None };
     let old = Some(ungraded);
@@ -380,12 +387,15 @@ fn a_damaged_record_hides_no_other() {
         "UPDATE record SET kind = 'nonsense' WHERE id = 2",
         "UPDATE record SET title = CAST(x'ff' AS TEXT) WHERE id = 2",
         "UPDATE body SET text = CAST(x'ff' AS TEXT) WHERE record = 2",
+        "UPDATE body SET text = 'null' WHERE record = 2",
+        "UPDATE body SET text = '{\"text\":7}' WHERE record = 2",
+        "UPDATE body SET text = '{\"version\":999}' WHERE record = 2",
     ] {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("history.db");
         let mut history = History::open(&path).unwrap();
         for n in 1..4 {
-            history.add(&Record::new(Kind::Run, n, format!("title {n}"), serde_json::json!({ "text": n }))).unwrap();
+            history.add(&record(Kind::Run, n, &format!("title {n}"), json!({ "text": "x" }))).unwrap();
         }
         history.connection.execute_batch(damage).unwrap();
         let is_listed = damage.contains("body");

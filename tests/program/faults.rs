@@ -70,8 +70,10 @@ fn what_was_on_the_screen_is_in_the_history_after_a_kill() {
     // A tick writes down what has come.
     let drafts = house.path("data/taffrail/history.drafts");
     let written = || {
-        let files = std::fs::read_dir(&drafts).into_iter().flatten().flatten();
-        let mut texts = files.filter_map(|file| std::fs::read_to_string(file.path()).ok());
+        // A `.part` is not a draft yet: a kill may come before it gets its name.
+        let paths = std::fs::read_dir(&drafts).into_iter().flatten().flatten().map(|file| file.path());
+        let whole = paths.filter(|path| path.extension().is_some_and(|extension| extension == "json"));
+        let mut texts = whole.filter_map(|path| std::fs::read_to_string(path).ok());
         texts.any(|text| text.contains("Tell me of the whale"))
     };
     wait_for("a draft", written, || terminal.text());

@@ -1,15 +1,18 @@
 //! An answer as a document and as a record: what `run --json` prints and the history keeps.
 
-use serde_json::{Value, json};
 use wire::{Finish, Role};
 
 use crate::bench::driver;
 use crate::energy::Report;
 use crate::figure::{Figure, Graded, UNKNOWN, Uncertain};
 use crate::form::Form;
-use crate::history::{self, Kind, Measured, Record, Series};
+use crate::history::{self, Measured, Record, Series};
 use crate::ledger::{account, misplaced};
 use crate::machine::Sample;
+use crate::record::{
+    AnswerEnergy, Body, Finished, LoadEnergy, MemoryUse, ModelRef, Options, Provenance, RooflineResult, RunDocument,
+    RunRecord, RunSettings, SchemaResult, TokenCounts, TurnRecord,
+};
 use crate::roofline::roofline;
 use crate::session::{End, Session, Turn};
 use crate::settings::{self, SessionSettings, WaitPolicy};
@@ -21,9 +24,6 @@ const MIN_TOKENS_MEASURED: u32 = 16;
 
 /// The longest title, in characters.
 const MAX_TITLE: usize = 200;
-
-/// How an answer ended that the program did not see the end of.
-pub const INTERRUPTED: &str = "interrupted";
 
 /// Memory as llama.cpp reports it, all of it.
 pub fn memory(session: &Session) -> Option<Bytes> {
@@ -84,11 +84,10 @@ fn error(session: &Session) -> Option<&str> {
 
 /// The answer that comes as a record, as if the program ended now.
 pub fn draft(domain: &Domain, session: &Session, at: i64) -> Record {
-    let mut record = record(domain, session, at);
-    record.body["finish"] = INTERRUPTED.into();
+    let mut body = run_record(domain, session);
+    body.document.finish = Some(Finished::Interrupted);
     // Half a speed compares with nothing.
-    record.figures.clear();
-    record
+    kept(session, at, body, Vec::new())
 }
 
 /// Generation speed of the last answer, where it was long enough to tell, in tokens per second.
@@ -98,134 +97,140 @@ pub fn speed(session: &Session) -> Option<f64> {
 }
 
 /// The last answer as a document: the schema `taffrail/run/1`.
-pub fn document(domain: &Domain, session: &Session) -> Value {
+pub fn document(domain: &Domain, session: &Session) -> RunDocument {
     let counters = &session.figures.counters;
     let turn = answer_of(session);
     let loaded = session.loaded.as_ref();
-    let devices = loaded.map(|loaded| &loaded.ledger.devices);
-    let sum = |part: fn(&wire::DeviceMemory) -> u64| devices.map(|all| all.iter().map(part).sum::<u64>());
-    json!({
-        "schema": "taffrail/run/1",
-        "model": {
-            "id": session.model.id,
-            "name": session.model.name,
-            "quant": session.model.quant(),
-            "path": session.model.path_text(),
-        },
-        "text": turn.map(|turn| &turn.text),
-        "reasoning": turn.map(|turn| &turn.reasoning),
-        "finish": finish(session).map(|(word, _)| word),
-        "stopped_at_stop_text": matches!(
-            turn.and_then(|turn| turn.end.as_ref()),
-            Some(End::Finished(Finish::StopText))
-        ),
-        "json_schema": session.form.as_ref().and_then(Form::schema).map(|schema| {
+    let finish = session.turns.last().and_then(|turn| match turn.end.as_ref()? {
+        End::Finished(finish) => Some(*finish),
+        End::Failed { .. } => None,
+    });
+    RunDocument {
+        model: ModelRef::of(&session.model),
+        text: turn.map(|turn| turn.text.clone()),
+        reasoning: turn.map(|turn| turn.reasoning.clone()),
+        finish: finish.map(Finished::of),
+        stopped_at_stop_text: turn.is_some() && finish == Some(Finish::StopText),
+        json_schema: session.form.as_ref().and_then(Form::schema).map(|schema| {
             let breach = breach(session);
-            json!({ "obeyed": breach.is_none(), "breach": breach, "not_held": schema.loose })
+            SchemaResult { obeyed: breach.is_none(), breach, not_held: schema.loose.clone() }
         }),
-        "error": error(session),
-        "tokens": {
-            "prompt": counters.n_prompt,
-            "cached": session.figures.n_cached,
-            "generated": counters.n_generated,
-            "reasoning": counters.n_reasoning,
+        error: error(session).map(str::to_owned),
+        tokens: TokenCounts {
+            prompt: Some(counters.n_prompt),
+            cached: Some(session.figures.n_cached),
+            generated: Some(counters.n_generated),
+            reasoning: Some(counters.n_reasoning),
         },
-        "load_ms": loaded.map(|loaded| loaded.load_us as f64 / 1e3),
-        "ttft_ms": (counters.ttft_us > 0).then_some(counters.ttft_us as f64 / 1e3),
-        "prompt_tokens_per_second": counters.prompt_rate(),
-        "generation_tokens_per_second": counters.generation_rate(),
-        "memory": {
-            "weights": sum(|device| device.weights),
-            "context": sum(|device| device.context),
-            "compute": sum(|device| device.compute),
-            "total": memory(session),
-            "resident": session.process.map(|process| process.resident),
-            "devices": devices,
-            "account": account(session),
-            "misplaced": misplaced(domain, session),
+        load_ms: loaded.map(|loaded| loaded.load_us as f64 / 1e3),
+        ttft_ms: (counters.ttft_us > 0).then_some(counters.ttft_us as f64 / 1e3),
+        prompt_tokens_per_second: counters.prompt_rate(),
+        generation_tokens_per_second: counters.generation_rate(),
+        memory: memory_use(domain, session),
+        roofline: Some(match roofline(domain, session) {
+            Ok(roofline) => RooflineResult::Known(roofline),
+            Err(reason) => RooflineResult::Unknown { share: None, reason },
+        }),
+        energy: energy(session, &domain.settings.energy),
+        settings: RunSettings {
+            context: Some(session.n_ctx()),
+            gpu_layers: loaded.map(|loaded| loaded.n_gpu_layers),
+            sampling: session.figures.sampling,
         },
-        "roofline": match roofline(domain, session) {
-            Ok(roofline) => json!(roofline),
-            Err(reason) => json!({ "share": null, "reason": reason }),
-        },
-        "energy": energy(session, &domain.settings.energy),
-        "settings": {
-            "context": session.n_ctx(),
-            "gpu_layers": loaded.map(|loaded| loaded.n_gpu_layers),
-            "sampling": session.figures.sampling,
-        },
-    })
+        ..RunDocument::default()
+    }
+}
+
+fn memory_use(domain: &Domain, session: &Session) -> MemoryUse {
+    let devices = session.loaded.as_ref().map(|loaded| &loaded.ledger.devices);
+    let sum = |part: fn(&wire::DeviceMemory) -> u64| devices.map(|all| all.iter().map(part).sum::<u64>());
+    MemoryUse {
+        weights: sum(|device| device.weights),
+        context: sum(|device| device.context),
+        compute: sum(|device| device.compute),
+        total: memory(session),
+        resident: session.process.map(|process| process.resident),
+        devices: devices.cloned(),
+        account: account(session),
+        misplaced: misplaced(domain, session),
+    }
 }
 
 /// The energy of the session's last answer, as its document tells it.
-pub(super) fn energy(session: &Session, settings: &settings::Energy) -> Value {
+pub(super) fn energy(session: &Session, settings: &settings::Energy) -> AnswerEnergy {
     let report = Report::of_answer(&session.figures, settings);
     let number = |figure: &Figure<Uncertain>| figure.value().map(|quantity| quantity.value);
-    let mut document = json!({
-        "joules": number(&report.energy),
-        "joules_per_token": number(&report.per_token),
-        "dynamic_joules_per_token": number(&report.dynamic_per_token),
-        "joules_per_prompt_token": number(&report.per_prompt_token),
-        "watt_hours": number(&report.watt_hours),
-        "g_co2e": number(&report.carbon),
-        "cost": number(&report.cost),
-        "currency": settings.currency,
-    });
-    let details = match &report.energy {
-        Figure::Known { value, grade, source } => json!({
-            "grade": grade,
-            "relative_uncertainty": value.relative,
-            "range_joules": value.range(),
-            "boundary": report.boundary,
-            "coverage": report.coverage,
-            "source": source,
-            "metered_s": report.metered,
-        }),
-        Figure::Unknown { reason, remedy } => json!({ "grade": "unknown", "reason": reason, "remedy": remedy }),
-    };
     // Loading the model is no answer's.
     let load = Graded::of(&session.load.answer(settings, &Figure::unknown("it was not metered")));
-    document["load"] = json!({
-        "joules": load.map(|load| load.value),
-        "grade": load.map_or(UNKNOWN, Graded::word),
-        "relative_uncertainty": load.and_then(|load| load.relative),
-    });
-    if let (Value::Object(document), Value::Object(details)) = (&mut document, details) {
-        document.extend(details);
+    AnswerEnergy {
+        joules: number(&report.energy),
+        joules_per_token: number(&report.per_token),
+        dynamic_joules_per_token: number(&report.dynamic_per_token),
+        joules_per_prompt_token: number(&report.per_prompt_token),
+        watt_hours: number(&report.watt_hours),
+        g_co2e: number(&report.carbon),
+        cost: number(&report.cost),
+        currency: Some(settings.currency.clone()),
+        load: LoadEnergy {
+            joules: load.map(|load| load.value),
+            grade: load.map_or(UNKNOWN, Graded::word).to_owned(),
+            relative_uncertainty: load.and_then(|load| load.relative),
+        },
+        provenance: match report.energy {
+            Figure::Known { value, grade, source } => Provenance::Known {
+                grade,
+                relative_uncertainty: Some(value.relative),
+                range_joules: Some(value.range()),
+                boundary: Some(report.boundary),
+                coverage: Some(report.coverage),
+                source: Some(source),
+                metered_s: Some(report.metered),
+            },
+            Figure::Unknown { reason, remedy } => Provenance::unknown(Some(reason), remedy),
+        },
     }
-    document
 }
 
 /// The session's last answer as a record, with the conversation before it. `at` is now, milliseconds since 1970.
 pub fn record(domain: &Domain, session: &Session, at: i64) -> Record {
     let (wait, sample) = (domain.settings.engine.wait_policy, domain.machine.sample.as_deref());
-    let mut body = document(domain, session);
-    let before = session.turns.len() - usize::from(answer_of(session).is_some());
-    let turns = session.turns.iter().take(before).filter(|turn| !turn.text.is_empty());
-    body["turns"] = turns.map(|turn| json!({ "role": turn.role, "text": turn.text })).collect();
+    kept(session, at, run_record(domain, session), vec![measured(session, wait, sample)])
+}
+
+fn kept(session: &Session, at: i64, body: RunRecord, figures: Vec<Measured>) -> Record {
     let prompt = session.turns.iter().rev().find(|turn| turn.role == Role::User).map_or("", |turn| turn.text.as_str());
-    body["options"] = options(&session.settings);
-    body["grammar"] = json!(session.form.as_ref().map(Form::source));
-    body["stop"] = json!(session.stop);
-    // An empty system prompt leaves out that of the model's store.
-    let is_empty = |turn: &Turn| turn.role == Role::System && turn.text.is_empty();
-    body["no_system"] = session.turns.iter().any(is_empty).into();
-    body["raw"] = session.is_raw.into();
     Record {
         models: vec![session.model.id.clone()],
-        figures: vec![measured(session, wait, sample)],
-        ..Record::new(Kind::Run, at, title(prompt), body)
+        figures,
+        ..Record::new(at, title(prompt), Body::Run(Box::new(body)))
+    }
+}
+
+fn run_record(domain: &Domain, session: &Session) -> RunRecord {
+    let before = session.turns.len() - usize::from(answer_of(session).is_some());
+    let turns = session.turns.iter().take(before).filter(|turn| !turn.text.is_empty());
+    // An empty system prompt leaves out that of the model's store.
+    let is_empty = |turn: &Turn| turn.role == Role::System && turn.text.is_empty();
+    RunRecord {
+        document: document(domain, session),
+        turns: turns.map(|turn| TurnRecord { role: turn.role, text: turn.text.clone() }).collect(),
+        options: options(&session.settings),
+        grammar: session.form.as_ref().map(Form::source),
+        stop: session.stop.clone(),
+        no_system: session.turns.iter().any(is_empty),
+        raw: session.is_raw,
+        ..RunRecord::default()
     }
 }
 
 /// The settings that are not the usual ones, by name and as text.
-pub fn options(settings: &SessionSettings) -> Value {
+pub fn options(settings: &SessionSettings) -> Options {
     let usual = SessionSettings::default();
     let fields = crate::settings::SESSION_FIELDS.iter().filter_map(|field| {
         let value = settings.get(field.name).unwrap_or_default();
-        (usual.get(field.name).as_ref() != Some(&value)).then(|| (field.name.to_owned(), Value::String(value)))
+        (usual.get(field.name).as_ref() != Some(&value)).then(|| (field.name.to_owned(), value))
     });
-    Value::Object(fields.collect())
+    fields.collect()
 }
 
 /// The speed of the session's last answer, and under which circumstances.

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::figure::{Grade, Graded};
 use crate::model::{Model, Store};
+use crate::record::{BlindRace, Body, RaceRecord, ReadError};
 use crate::settings::{SessionSettings, WaitPolicy};
 
 /// What a record is of.
@@ -49,53 +50,77 @@ impl Kind {
 
 /// One record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "StoredRecord")]
 pub struct Record {
     /// Its number, given by the history; 0 before it is added. Later records have higher numbers.
     pub id: i64,
-    /// What it is of.
-    pub kind: Kind,
     /// When, milliseconds since 1970.
     pub at: i64,
     /// Ids of the models that took part.
     pub models: Vec<String>,
     /// One line: the prompt's beginning, or the cells of a bench.
     pub title: String,
-    /// All of it, as the command's `--json` prints it, with the prompt.
-    pub body: Value,
+    /// All of it, with its kind.
+    #[serde(flatten)]
+    pub body: Body,
     /// The speeds that it measured.
     pub figures: Vec<Measured>,
     /// What the machine showed meanwhile, oldest first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub samples: Vec<Reading>,
     /// A race with a seal is told without the names of its models until a vote with the same one breaks it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub seal: Option<String>,
+}
+
+/// A record as it is written down, by any version.
+#[derive(Deserialize)]
+struct StoredRecord {
+    id: i64,
+    kind: Kind,
+    at: i64,
+    models: Vec<String>,
+    title: String,
+    body: Value,
+    figures: Vec<Measured>,
+    #[serde(default)]
+    samples: Vec<Reading>,
+    #[serde(default)]
+    seal: Option<String>,
+}
+
+impl TryFrom<StoredRecord> for Record {
+    type Error = ReadError;
+
+    fn try_from(stored: StoredRecord) -> Result<Self, ReadError> {
+        let StoredRecord { id, kind, at, models, title, body, figures, samples, seal } = stored;
+        let body = Body::from_value(kind, body)?;
+        Ok(Self { id, at, models, title, body, figures, samples, seal })
+    }
 }
 
 impl Record {
     /// A record that is not in the history yet.
-    pub fn new(kind: Kind, at: i64, title: String, body: Value) -> Self {
-        Self { id: 0, kind, at, models: Vec::new(), title, body, figures: Vec::new(), samples: Vec::new(), seal: None }
+    pub fn new(at: i64, title: String, body: Body) -> Self {
+        Self { id: 0, at, models: Vec::new(), title, body, figures: Vec::new(), samples: Vec::new(), seal: None }
     }
 
-    /// Take away whatever tells which models took part: letters stand for the columns, as on the screen.
-    pub fn veil(&mut self) {
-        self.models = veiled(self.models.len());
-        // A speed is told of a model, and settings may tell one column from another.
-        self.figures.clear();
-        let Some(columns) = self.body["columns"].as_array_mut() else {
-            self.body = Value::Null;
-            return;
-        };
-        let letters = veiled(columns.len());
-        for (column, letter) in columns.iter_mut().zip(&letters) {
-            column["name"] = letter.as_str().into();
-            for secret in SECRETS {
-                column[secret] = Value::Null;
-            }
+    /// What it is of.
+    pub fn kind(&self) -> Kind {
+        self.body.kind()
+    }
+
+    /// What may be shown of a blind race before its vote, with letters for the models. Everything else of the record is
+    /// hidden: a speed is one of a model, and the machine's readings show how large each of them is.
+    #[must_use]
+    pub fn redacted(&self) -> Self {
+        let shown = self.body.race().map(BlindRace::of).map(RaceRecord::from).unwrap_or_default();
+        Self {
+            id: self.id,
+            models: letters(self.models.len()),
+            seal: self.seal.clone(),
+            ..Self::new(self.at, self.title.clone(), Body::Race(Box::new(shown)))
         }
-        // Who was fastest tells as much as how fast.
-        self.body["winners"] = Value::Null;
     }
 }
 
@@ -154,26 +179,14 @@ pub struct Reading {
     pub busy: Option<f64>,
 }
 
-/// What of a column tells its model, as the screen hides it.
-pub const SECRETS: [&str; 9] = [
-    "model",
-    "settings",
-    "options",
-    "load_ms",
-    "ttft_ms",
-    "prompt_tokens_per_second",
-    "generation_tokens_per_second",
-    "memory",
-    "energy",
-];
-
 /// What stands for so many models whose names are hidden.
-pub fn veiled(count: usize) -> Vec<String> {
+pub fn letters(count: usize) -> Vec<String> {
     (0..count).map(|place| format!("model {}", crate::race::letter(place))).collect()
 }
 
 /// Under which circumstances a speed was measured: only equal ones compare.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Series {
     /// The model's id.
     pub model: String,

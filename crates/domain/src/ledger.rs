@@ -1,14 +1,14 @@
 //! A session's memory, settled: what llama.cpp says it took against what the system and the drivers count, and where the
 //! layers went against where they were meant to go.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::session::Session;
 use crate::state::Domain;
 use crate::units::Bytes;
 
 /// What a worker's memory is made of. Every figure is known or the whole account is not made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Account {
     /// Mapped weights: in all, and of them what is in memory now, at most.
     pub mapped: (Bytes, Bytes),
@@ -77,7 +77,7 @@ fn kind(device: &str) -> Kind {
 }
 
 /// Layers that did not go where they were meant to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Misplaced {
     /// Layers that were meant for GPUs.
     pub wanted: u32,

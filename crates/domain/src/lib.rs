@@ -33,6 +33,7 @@ pub mod preset;
 pub mod quality;
 pub mod race;
 pub mod readings;
+pub mod record;
 pub mod report;
 pub mod ring;
 pub mod roofline;

@@ -35,7 +35,7 @@ impl std::fmt::Display for Bandwidth {
 }
 
 /// How a session stands against the roofline.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Roofline {
     /// Bytes that a token moves: weights, and the context at the answer's middle.
     pub per_token: (Bytes, Bytes),
@@ -48,7 +48,7 @@ pub struct Roofline {
 }
 
 /// What bounds a session's speed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Bound {
     /// Heat or a limit holds the processor's clock down.

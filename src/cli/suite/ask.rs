@@ -6,24 +6,20 @@ use std::sync::Arc;
 use wire::{Message, Prompt, Role};
 
 use super::Common;
-use super::store::{Answer, Store};
+use super::store::Store;
 use crate::app::App;
 use crate::cli::Exit;
 use crate::cli::run::{Failure, hinted, session};
 use domain::command::{Force, What};
-use domain::energy::Report;
-use domain::figure::{Graded, UNKNOWN};
 use domain::form::Form;
 use domain::model::Model;
 use domain::plan;
 use domain::preset;
 use domain::session::{End, Phase, Session, SessionId};
-use domain::settings::{Energy, SessionSettings};
-use domain::suite::check::{Check, Outcome};
+use domain::settings::SessionSettings;
+use domain::suite::check::Check;
+use domain::suite::results::Answer;
 use domain::suite::{self, Suite};
-
-/// The longest text of an answer that is kept, in bytes.
-const MAX_TEXT: usize = 64 << 10;
 
 /// A model's answers so far, some of which a judge has still to look at.
 pub(super) struct Asked {
@@ -73,7 +69,7 @@ impl Asked {
                     return Err(failure);
                 }
             };
-            let answer = check(&answer, prompt, &app.state().domain.settings.energy);
+            let answer = Answer::of(&answer, prompt, &app.state().domain.settings.energy);
             let waits = prompt.checks.iter().any(|check| matches!(check, Check::Judge { .. }));
             if waits {
                 to_judge.push(answer);
@@ -201,35 +197,6 @@ pub(super) async fn stop(app: &mut App, session: SessionId) {
 
 fn text_of(session: &Session) -> &str {
     session.turns.last().map_or("", |turn| &turn.text)
-}
-
-/// Hold an answer against the prompt's checks. What a judge has to say stands open as failed.
-fn check(session: &Session, prompt: &suite::Prompt, settings: &Energy) -> Answer {
-    let text = text_of(session);
-    let checks = prompt.checks.iter().map(|check| {
-        let reason = match check.check(text) {
-            Outcome::Passed => None,
-            Outcome::Failed(reason) => Some(gguf::clean(&reason, 400)),
-            Outcome::ToJudge => Some("no judge has looked at it".to_owned()),
-        };
-        (check.to_string(), reason)
-    });
-    let counters = &session.figures.counters;
-    let devices = session.loaded.iter().flat_map(|loaded| &loaded.ledger.devices);
-    let energy = Graded::of(&Report::of_answer(&session.figures, settings).energy);
-    let end = (0..=text.len().min(MAX_TEXT)).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-    Answer {
-        prompt: prompt.id.clone(),
-        text: text[..end].to_owned(),
-        checks: checks.collect(),
-        tokens: counters.n_generated,
-        reasoning_tokens: counters.n_reasoning,
-        seconds: (counters.ttft_us + counters.generation_us) as f64 / 1e6,
-        joules: energy.map(|energy| energy.value),
-        grade: energy.map_or(UNKNOWN, Graded::word).to_owned(),
-        relative_uncertainty: energy.and_then(|energy| energy.relative),
-        memory: devices.map(|device| device.weights + device.context + device.compute).sum(),
-    }
 }
 
 /// Say how far it is, on one line that is written over.

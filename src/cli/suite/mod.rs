@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use serde_json::{Value, json};
 
 use super::output::Output;
 use super::run::{Failure, read_text, some};
@@ -17,12 +16,11 @@ use super::table::{self, Column};
 use super::{Exit, SessionOptions};
 use crate::app::{App, terminal_width};
 use ask::Asked;
-use domain::answer;
-use domain::figure::{Graded, UNKNOWN};
 use domain::form::Form;
-use domain::history::{Kind, Record};
+use domain::history::Record;
 use domain::model::Model;
 use domain::settings::SessionSettings;
+use domain::suite::results::{Answered, Results};
 use domain::suite::tally::{Cost, Tally, cheapest, front, interval};
 use domain::suite::{self, Suite};
 use domain::units::{Bytes, counted, digits, or_dash};
@@ -109,15 +107,9 @@ impl Pick {
     }
 }
 
-/// A suite with its text, and what the models answered.
-struct Results {
-    suite: Suite,
-    /// The judge's name, where one was asked.
-    judge: Option<String>,
-    asked: Vec<Asked>,
-    /// How the models ran.
-    settings: SessionSettings,
-    stop: Vec<String>,
+/// What the models answered.
+struct Outcome {
+    results: Results,
     /// Whether all models could be asked.
     is_whole: bool,
 }
@@ -130,19 +122,19 @@ pub async fn ask(
     folder: Option<&Path>,
     find: &dyn Fn(&str) -> Result<Arc<Model>, Exit>,
 ) -> Exit {
-    let results = match run(&arguments.file, models, &arguments.common, app, folder, find).await {
-        Ok(results) => results,
+    let Outcome { results, is_whole } = match run(&arguments.file, models, &arguments.common, app, folder, find).await {
+        Ok(outcome) => outcome,
         Err(failure) => return failed(&failure),
     };
     let mut output = Output::default();
     output.print(|out| {
         if arguments.common.json {
-            crate::json::write(out, &results.document("taffrail/suite/1"))
+            crate::json::write(out, &results.document())
         } else {
-            results.write(out, terminal_width())
+            write(&results, out, terminal_width())
         }
     });
-    output.end(if results.is_whole { Exit::Done } else { Exit::Failed })
+    output.end(if is_whole { Exit::Done } else { Exit::Failed })
 }
 
 /// Run `taffrail pick`.
@@ -156,33 +148,28 @@ pub async fn pick_one(
     if !(0.0..=100.0).contains(&arguments.at_least) {
         return failed(&Failure(Exit::Usage, "--at-least is a percentage from 0 to 100".to_owned()));
     }
-    let results = match run(&arguments.suite, models, &arguments.common, app, folder, find).await {
-        Ok(results) => results,
+    let Outcome { results, is_whole } = match run(&arguments.suite, models, &arguments.common, app, folder, find).await
+    {
+        Ok(outcome) => outcome,
         Err(failure) => return failed(&failure),
     };
     let tallies = results.tallies();
     let has_energy = tallies.iter().all(Tally::tells_energy);
     let by = arguments.by.map_or(if has_energy { Cost::Energy } else { Cost::Time }, Cost::from);
     let tied = cheapest(&tallies, by, arguments.at_least / 100.0);
-    let picked = tied.first().copied();
     let mut output = Output::default();
     output.print(|out| {
         if arguments.common.json {
-            let mut written = results.document("taffrail/pick/1");
-            written["picked"] = json!(picked.map(|tally| &tally.name));
-            written["tied_with"] = tied.iter().skip(1).map(|tally| json!(tally.name)).collect();
-            written["by"] = json!(by);
-            written["at_least"] = json!(arguments.at_least / 100.0);
-            crate::json::write(out, &written)
+            crate::json::write(out, &results.pick_document(&tied, by, arguments.at_least / 100.0))
         } else {
-            results.write_pick(out, by, arguments, &tied)
+            write_pick(&results, out, by, arguments, &tied)
         }
     });
     if arguments.by.is_none() && !has_energy {
         let _ =
             writeln!(io::stderr(), "no sensor tells the energy of every answer well enough, so it went by time (--by)");
     }
-    output.end(if picked.is_some() && results.is_whole { Exit::Done } else { Exit::Failed })
+    output.end(if !tied.is_empty() && is_whole { Exit::Done } else { Exit::Failed })
 }
 
 fn failed(failure: &Failure) -> Exit {
@@ -209,7 +196,7 @@ async fn run(
     app: &mut App,
     folder: Option<&Path>,
     find: &dyn Fn(&str) -> Result<Arc<Model>, Exit>,
-) -> Result<Results, Failure> {
+) -> Result<Outcome, Failure> {
     let text = read(file)?;
     let suite =
         Suite::parse(&text).map_err(|problem| Failure(Exit::Usage, format!("{}, {problem}", file.display())))?;
@@ -267,21 +254,24 @@ async fn run(
         }
         ask::stop(app, session).await;
     }
-    let is_whole = failures.is_empty();
+    let is_new = asked.iter().any(|asked| asked.is_new);
+    let answered = |asked: Asked| Answered { model: asked.model, answers: asked.store.answers };
     let results = Results {
         suite,
         judge: judge.map(|judge| judge.name.clone()),
-        asked,
+        answered: asked.into_iter().map(answered).collect(),
         settings,
         stop: common.stop.clone(),
-        is_whole,
     };
     // What was known before was kept then.
-    if results.asked.iter().any(|asked| asked.is_new) {
-        let record = results.record(file, app.state().domain.now.unix.saturating_mul(1000));
+    if is_new {
+        // One that comes with the program has a name and no file.
+        let place = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+        let at = app.state().domain.now.unix.saturating_mul(1000);
+        let record = results.record(place.to_string_lossy().into_owned(), at);
         app.keep(Record { samples: app.state().domain.machine.readings.since(begin), ..record });
     }
-    Ok(results)
+    Ok(Outcome { results, is_whole: failures.is_empty() })
 }
 
 const COLUMNS: [Column; 9] = [
@@ -296,159 +286,85 @@ const COLUMNS: [Column; 9] = [
     Column { title: "Memory", right: true, least: None, goes: 1 },
 ];
 
-impl Results {
-    fn tallies(&self) -> Vec<Tally> {
-        self.asked.iter().map(|asked| self.tally(asked)).collect()
-    }
+fn rows(results: &Results, by: Cost) -> Vec<Vec<String>> {
+    let tallies = results.tallies();
+    let first = front(&tallies, by);
+    let row = |(index, (tally, asked)): (usize, (&Tally, &Answered))| {
+        let (low, high) = interval(tally.passed, tally.n);
+        vec![
+            plot::letter(index, first[index]).to_string(),
+            tally.name.clone(),
+            format!("{}/{}", tally.passed, tally.n),
+            format!("{:.0} %", tally.rate() * 100.0),
+            format!("{:.0}–{:.0} %", low * 100.0, high * 100.0),
+            or_dash(tally.joules.map(|joules| joules.text(""))),
+            digits(tally.seconds),
+            format!("{:.0}", asked.tokens()),
+            Bytes(tally.memory).to_string(),
+        ]
+    };
+    tallies.iter().zip(&results.answered).enumerate().map(row).collect()
+}
 
-    fn tally(&self, asked: &Asked) -> Tally {
-        let answers: Vec<_> = self.suite.prompts.iter().filter_map(|prompt| asked.store.get(&prompt.id)).collect();
-        let count = answers.len().max(1) as f64;
-        let energies: Option<Vec<Graded>> = answers.iter().map(|answer| answer.energy()).collect();
-        Tally {
-            name: asked.model.name.clone(),
-            passed: answers.iter().filter(|answer| answer.has_passed()).count(),
-            n: self.suite.prompts.len(),
-            joules: energies.and_then(Graded::mean),
-            seconds: answers.iter().map(|answer| answer.seconds).sum::<f64>() / count,
-            memory: answers.iter().map(|answer| answer.memory).max().unwrap_or(0),
+fn write(results: &Results, out: &mut impl Write, width: Option<usize>) -> io::Result<()> {
+    head(results, out)?;
+    table::write(out, &COLUMNS, &rows(results, Cost::Time), width)?;
+    for asked in &results.answered {
+        let failed = results.suite.prompts.iter().filter_map(|prompt| asked.get(&prompt.id));
+        let failed: Vec<_> = failed.filter(|answer| !answer.has_passed()).collect();
+        if !failed.is_empty() {
+            writeln!(out, "\n{} failed:", asked.model.name)?;
+        }
+        for answer in failed {
+            let reasons = answer.checks.iter().filter_map(|(_, reason)| reason.as_deref());
+            writeln!(out, "  {}: {}", answer.prompt, reasons.collect::<Vec<_>>().join("; "))?;
         }
     }
+    Ok(())
+}
 
-    /// Tokens of an answer, the mean.
-    fn tokens(asked: &Asked) -> f64 {
-        let answers = &asked.store.answers;
-        answers.iter().map(|answer| f64::from(answer.tokens)).sum::<f64>() / answers.len().max(1) as f64
+fn write_pick(results: &Results, out: &mut impl Write, by: Cost, arguments: &Pick, tied: &[&Tally]) -> io::Result<()> {
+    head(results, out)?;
+    let tallies = results.tallies();
+    let width = terminal_width();
+    let plot = plot::plot(&tallies, by, width.unwrap_or(80));
+    if !plot.is_empty() {
+        writeln!(out, "{}\n", plot.join("\n"))?;
     }
+    table::write(out, &COLUMNS, &rows(results, by), width)?;
+    writeln!(out, "capitals: on the Pareto front, where no other passes as much for less")?;
+    let wanted = arguments.at_least;
+    let unknown = "no sensor reported energy, so none can be picked by it\n  hint: --by time or --by memory";
+    let said = match tied.first().map(|tally| (tally, tally.cost(by))) {
+        Some((tally, Some(cost))) => format!(
+            "{}: passes {:.0} % (at least {wanted:.0} % wanted) at {}{}",
+            tally.name,
+            tally.rate() * 100.0,
+            match (by, tally.joules) {
+                (Cost::Energy, Some(joules)) => joules.text("J"),
+                _ => plot::amount(by, cost),
+            },
+            if matches!(by, Cost::Memory) { "" } else { " an answer" },
+        ),
+        _ if tallies.iter().all(|tally| tally.cost(by).is_none()) => unknown.to_owned(),
+        _ => format!("none passes {wanted:.0} % at a cost that is known"),
+    };
+    writeln!(out, "\n{said}")?;
+    if let [_, others @ ..] = tied
+        && !others.is_empty()
+    {
+        let names: Vec<&str> = others.iter().map(|tally| tally.name.as_str()).collect();
+        writeln!(out, "a tie with {}: the difference is within what the figures may be off", names.join(", "))?;
+    }
+    Ok(())
+}
 
-    fn rows(&self, by: Cost) -> Vec<Vec<String>> {
-        let tallies = self.tallies();
-        let first = front(&tallies, by);
-        let row = |(index, (tally, asked)): (usize, (&Tally, &Asked))| {
-            let (low, high) = interval(tally.passed, tally.n);
-            vec![
-                plot::letter(index, first[index]).to_string(),
-                tally.name.clone(),
-                format!("{}/{}", tally.passed, tally.n),
-                format!("{:.0} %", tally.rate() * 100.0),
-                format!("{:.0}–{:.0} %", low * 100.0, high * 100.0),
-                or_dash(tally.joules.map(|joules| joules.text(""))),
-                digits(tally.seconds),
-                format!("{:.0}", Self::tokens(asked)),
-                Bytes(tally.memory).to_string(),
-            ]
-        };
-        tallies.iter().zip(&self.asked).enumerate().map(row).collect()
+fn head(results: &Results, out: &mut impl Write) -> io::Result<()> {
+    let Suite { name, description, prompts, .. } = &results.suite;
+    let count = counted(prompts.len(), "prompt");
+    writeln!(out, "{}: {} ({count})", gguf::clean(name, 80), gguf::clean(description, 200))?;
+    if let Some(judge) = &results.judge {
+        writeln!(out, "judged in part by a model, {judge}: an opinion, not a measurement")?;
     }
-
-    fn write(&self, out: &mut impl Write, width: Option<usize>) -> io::Result<()> {
-        self.head(out)?;
-        table::write(out, &COLUMNS, &self.rows(Cost::Time), width)?;
-        for asked in &self.asked {
-            let failed = self.suite.prompts.iter().filter_map(|prompt| asked.store.get(&prompt.id));
-            let failed: Vec<_> = failed.filter(|answer| !answer.has_passed()).collect();
-            if !failed.is_empty() {
-                writeln!(out, "\n{} failed:", asked.model.name)?;
-            }
-            for answer in failed {
-                let reasons = answer.checks.iter().filter_map(|(_, reason)| reason.as_deref());
-                writeln!(out, "  {}: {}", answer.prompt, reasons.collect::<Vec<_>>().join("; "))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn write_pick(&self, out: &mut impl Write, by: Cost, arguments: &Pick, tied: &[&Tally]) -> io::Result<()> {
-        self.head(out)?;
-        let tallies = self.tallies();
-        let width = terminal_width();
-        let plot = plot::plot(&tallies, by, width.unwrap_or(80));
-        if !plot.is_empty() {
-            writeln!(out, "{}\n", plot.join("\n"))?;
-        }
-        table::write(out, &COLUMNS, &self.rows(by), width)?;
-        writeln!(out, "capitals: on the Pareto front, where no other passes as much for less")?;
-        let wanted = arguments.at_least;
-        match tied.first().map(|tally| (tally, tally.cost(by))) {
-            Some((tally, Some(cost))) => writeln!(
-                out,
-                "\n{}: passes {:.0} % (at least {wanted:.0} % wanted) at {}{}",
-                tally.name,
-                tally.rate() * 100.0,
-                match (by, tally.joules) {
-                    (Cost::Energy, Some(joules)) => joules.text("J"),
-                    _ => plot::amount(by, cost),
-                },
-                if matches!(by, Cost::Memory) { "" } else { " an answer" },
-            )?,
-            _ if tallies.iter().all(|tally| tally.cost(by).is_none()) => writeln!(
-                out,
-                "\nno sensor reported energy, so none can be picked by it\n  hint: --by time or --by memory"
-            )?,
-            _ => writeln!(out, "\nnone passes {wanted:.0} % at a cost that is known")?,
-        }
-        if let [_, others @ ..] = tied
-            && !others.is_empty()
-        {
-            let names: Vec<&str> = others.iter().map(|tally| tally.name.as_str()).collect();
-            writeln!(out, "a tie with {}: the difference is within what the figures may be off", names.join(", "))?;
-        }
-        Ok(())
-    }
-
-    fn head(&self, out: &mut impl Write) -> io::Result<()> {
-        let Suite { name, description, prompts, .. } = &self.suite;
-        let count = counted(prompts.len(), "prompt");
-        writeln!(out, "{}: {} ({count})", gguf::clean(name, 80), gguf::clean(description, 200))?;
-        if let Some(judge) = &self.judge {
-            writeln!(out, "judged in part by a model, {judge}: an opinion, not a measurement")?;
-        }
-        writeln!(out)
-    }
-
-    /// For the history: the document, and what it takes to read it and to run it again.
-    fn record(&self, file: &Path, at: i64) -> Record {
-        let mut body = self.document("taffrail/suite/1");
-        body["description"] = json!(self.suite.description);
-        let prompts = self.suite.prompts.iter().map(|prompt| json!({ "id": prompt.id, "text": prompt.text }));
-        body["prompts"] = prompts.collect();
-        // One that comes with the program has a name and no file.
-        let place = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
-        body["file"] = json!(place.to_string_lossy());
-        body["options"] = answer::options(&self.settings);
-        let passed: Vec<_> = self.tallies().iter().map(|tally| format!("{}/{}", tally.passed, tally.n)).collect();
-        let title = answer::title(&format!("{} · passed {}", self.suite.name, passed.join(", ")));
-        let models = self.asked.iter().map(|asked| asked.model.id.clone()).collect();
-        Record { models, ..Record::new(Kind::Suite, at, title, body) }
-    }
-
-    fn document(&self, schema: &str) -> Value {
-        let models = self.asked.iter().map(|asked| {
-            let tally = self.tally(asked);
-            let (low, high) = interval(tally.passed, tally.n);
-            json!({
-                "model": asked.model.id,
-                "name": tally.name,
-                "passed": tally.passed,
-                "prompts": tally.n,
-                "rate": tally.rate(),
-                "interval_95": [low, high],
-                "joules_per_answer": tally.joules.map(|joules| joules.value),
-                "joules_grade": tally.joules.map_or(UNKNOWN, Graded::word),
-                "joules_relative_uncertainty": tally.joules.and_then(|joules| joules.relative),
-                "joules_range": tally.joules.and_then(Graded::range),
-                "seconds_per_answer": tally.seconds,
-                "tokens_per_answer": Self::tokens(asked),
-                "memory": tally.memory,
-                "answers": asked.store.answers,
-            })
-        });
-        json!({
-            "schema": schema,
-            "suite": self.suite.name,
-            "judge": self.judge,
-            "stop": self.stop,
-            "models": models.collect::<Vec<_>>(),
-        })
-    }
+    writeln!(out)
 }

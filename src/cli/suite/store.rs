@@ -8,53 +8,14 @@ use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use domain::figure::Graded;
 use domain::model::{Model, Store as Origin};
 use domain::settings::SessionSettings;
+use domain::suite::results::Answer;
 
 /// The longest file that is read, in bytes.
 const MAX_BYTES: u64 = 256 << 20;
-
-/// What came of one prompt.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Answer {
-    /// The prompt's name.
-    pub(super) prompt: String,
-    /// What the model said, without its reasoning.
-    pub(super) text: String,
-    /// Each check, and why it failed; `None` where it passed.
-    pub(super) checks: Vec<(String, Option<String>)>,
-    /// Tokens generated, reasoning included.
-    pub(super) tokens: u32,
-    /// Of these, reasoning.
-    pub(super) reasoning_tokens: u32,
-    /// From the prompt to the last token.
-    pub(super) seconds: f64,
-    /// Attributed to the answer, where a sensor tells.
-    pub(super) joules: Option<f64>,
-    /// `measured`, `apportioned`, `estimated` or `unknown`.
-    pub(super) grade: String,
-    /// One standard uncertainty of the joules as a share of them; an earlier version did not keep it.
-    #[serde(default)]
-    pub(super) relative_uncertainty: Option<f64>,
-    /// As llama.cpp reports it, in bytes.
-    pub(super) memory: u64,
-}
-
-impl Answer {
-    /// Whether all checks passed.
-    pub(super) fn has_passed(&self) -> bool {
-        self.checks.iter().all(|(_, reason)| reason.is_none())
-    }
-
-    /// Its joules with their grade.
-    pub(super) fn energy(&self) -> Option<Graded> {
-        Graded::kept(self.joules, Some(&self.grade), self.relative_uncertainty)
-    }
-}
 
 /// The answers of one model to one suite.
 pub(super) struct Store {

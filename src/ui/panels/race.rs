@@ -14,8 +14,11 @@ use super::super::widgets::{bar, markdown, text};
 use crate::ui::State;
 use domain::plan;
 use domain::race::diff::{Diff, Side};
+use domain::race::export;
 use domain::race::lockstep::{self, Parting, Step};
+use domain::race::winners::Verdict;
 use domain::race::{Lane, Pace, Race, Stage, letter, names, per_token};
+use domain::record::{Award, ColumnError};
 use domain::units::{counted, digits, or_dash, span, tokens};
 
 /// Rows of figures under an answer.
@@ -52,7 +55,7 @@ pub(crate) fn lane(canvas: &mut Canvas<'_>, area: Rect, state: &State, race: &Ra
     let inside = pane(canvas, area, place, &title(race, place), place == state.ui.race.chosen);
     let has_rule = inside.height >= FIGURES + 4;
     let (body, foot) = split_rows(inside, inside.height.saturating_sub(FIGURES + u16::from(has_rule)));
-    let rows = answer(canvas, state, lane, usize::from(body.width));
+    let rows = answer(canvas, state, race, lane, usize::from(body.width));
     let room = usize::from(body.height);
     let limit = rows.len().saturating_sub(room);
     let first = state.ui.race.scroll.map_or(limit, |scroll| scroll.min(limit));
@@ -71,7 +74,7 @@ pub(crate) fn lane(canvas: &mut Canvas<'_>, area: Rect, state: &State, race: &Ra
 }
 
 /// The rows of an answer: what was thought, what is said, what is wrong.
-fn answer(canvas: &Canvas<'_>, state: &State, lane: &Lane, columns: usize) -> Vec<Spans<'static>> {
+fn answer(canvas: &Canvas<'_>, state: &State, race: &Race, lane: &Lane, columns: usize) -> Vec<Spans<'static>> {
     let mut rows: Vec<Spans<'static>> = Vec::new();
     let turn = lane.turn(&state.domain);
     if let Some(turn) = turn {
@@ -108,12 +111,12 @@ fn answer(canvas: &Canvas<'_>, state: &State, lane: &Lane, columns: usize) -> Ve
         Stage::Done | Stage::Leaving => ("✕ ", Meaning::Warn),
         _ => ("", Meaning::Reasoning),
     };
-    if let Some(status) = lane.status(&state.domain) {
-        let hint = match &lane.stage {
-            Stage::Failed { hint: Some(hint), .. } => format!(". {hint}"),
-            _ => String::new(),
-        };
-        let status = text::clean(&format!("{sign}{status}{hint}")).into_owned();
+    let status = match export::shown_error(race, lane) {
+        Some(ColumnError { reason, hint }) => Some(hint.map_or(reason.clone(), |hint| format!("{reason}. {hint}"))),
+        None => lane.status(&state.domain),
+    };
+    if let Some(status) = status {
+        let status = text::clean(&format!("{sign}{status}")).into_owned();
         for range in text::wrap(&status, columns) {
             rows.push(vec![canvas.span(meaning, status.get(range).unwrap_or_default().to_owned())]);
         }
@@ -203,19 +206,13 @@ pub(crate) fn entry(canvas: &mut Canvas<'_>, area: Rect, state: &State, place: u
 pub(crate) fn strip(canvas: &mut Canvas<'_>, area: Rect, race: &Race) {
     let winners = race.winners();
     let hides = race.hides_names();
-    let n_ended = race.lanes.iter().filter(|lane| lane.has_finished()).count();
-    let list = |places: &[usize]| match places {
-        [] => "—".to_owned(),
-        all if all.len() > 1 && all.len() == n_ended => "all alike".to_owned(),
-        [only] if area.width >= 110 => title(race, *only),
-        all => all.iter().map(|place| letter(*place).to_string()).collect::<Vec<_>>().join(" "),
+    let won = |award: Award| match winners.verdict(award) {
+        Verdict::None => "—".to_owned(),
+        Verdict::AllAlike => "all alike".to_owned(),
+        Verdict::Won([only]) if area.width >= 110 => title(race, *only),
+        Verdict::Won(all) => all.iter().map(|place| letter(*place).to_string()).collect::<Vec<_>>().join(" "),
     };
-    let parts = [
-        ("first ", list(&winners.first)),
-        ("fastest ", list(&winners.fastest)),
-        ("lowest energy ", list(&winners.most_frugal)),
-        ("shortest ", list(&winners.shortest)),
-    ];
+    let parts = Award::ALL.map(|award| (format!("{} ", award.words()), won(award)));
     let mut line: Spans<'_> = Vec::new();
     if race.is_running() {
         line.push(canvas.span(Meaning::Muted, "so far: "));
@@ -254,7 +251,7 @@ fn verdict<'a>(canvas: &Canvas<'_>, race: &'a Race) -> Spans<'a> {
     match race.vote {
         Some(Some(place)) => vec![canvas.span(Meaning::Accent, format!("voted {}", title(race, place)))],
         Some(None) => vec![canvas.span(Meaning::Accent, "voted a tie")],
-        None => match race.unmetered().filter(|_| !race.hides_names()) {
+        None => match race.winners().energy_unknown.filter(|_| !race.hides_names()) {
             Some(reason) => vec![canvas.span(Meaning::Muted, format!("energy: {reason}"))],
             None => Vec::new(),
         },
@@ -263,7 +260,7 @@ fn verdict<'a>(canvas: &Canvas<'_>, race: &'a Race) -> Spans<'a> {
 
 /// Whether there is more to say of a race than who won what.
 pub(crate) fn has_verdict(race: &Race) -> bool {
-    race.vote.is_some() || (race.unmetered().is_some() && !race.hides_names())
+    race.vote.is_some() || (race.winners().energy_unknown.is_some() && !race.hides_names())
 }
 
 /// Two answers beside each other, the words that one says alone marked; returns how far they can be scrolled.

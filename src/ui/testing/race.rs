@@ -191,7 +191,7 @@ pub(super) fn standings() -> State {
     state.ui.race.face = RaceTab::Ratings;
     state.ui.race.prompt = Editor::with_text(PROMPT);
     let names = ["qwen3-8b", "r1-qwen-1.5b", "smollm2-135m"];
-    let names = names.map(|name| Contender::new(name, &serde_json::Value::Null, name)).to_vec();
+    let names = names.map(|name| Contender::new(name, &domain::record::Options::new(), name)).to_vec();
     let vote = |winner| Vote { race: 1, at: Moment::default(), models: names.clone(), winner, blind: true };
     state.domain.votes = [Some(0), Some(0), Some(1), None, Some(0)].map(vote).to_vec();
     state.ui.race.standings = race::rating::ratings(&state.domain.votes);

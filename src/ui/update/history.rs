@@ -84,7 +84,7 @@ pub(super) fn choose(state: &Client<'_>) -> Vec<Effect> {
 /// Show a record.
 fn open(state: &mut Client<'_>, record: Option<&Record>) {
     let Some(record) = record else { return notify(state, "this record is gone", true) };
-    let title = format!("{} {}", record.kind.name(), record.id);
+    let title = format!("{} {}", record.kind().name(), record.id);
     state.ui.overlay = Some(Overlay::Record { title, text: report::plain_text(record), scroll: 0 });
 }
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use wire::{Device, DeviceKind};
 
 use crate::energy::{Bill, Step, Timer};
-use crate::figure::{Figure, Graded, UNKNOWN, Uncertain};
+use crate::figure::{Figure, Graded, Uncertain};
 use crate::history::Measured;
 use crate::model::Model;
 use crate::moment::Moment;
@@ -226,17 +226,15 @@ pub enum LanePhase {
 }
 
 /// One clean repetition, or a tainted one that was kept.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Repetition {
     /// Tokens per second, all sequences together.
     pub rate: f64,
     /// How long it took, seconds.
     pub seconds: f64,
     /// Which it was, by its request's number.
-    #[serde(skip)]
     pub id: u64,
     /// What the worker was charged meanwhile, its share of the idle energy included.
-    #[serde(flatten, serialize_with = "watts")]
     pub bill: Bill,
     /// Mean clock of the cores, MHz.
     pub mhz: Option<f64>,
@@ -258,17 +256,6 @@ fn mean_power(bill: &Bill) -> Option<Graded> {
     let why = Figure::unknown("it was shorter than a sensor's tick");
     let joules = bill.step(Step::Prompt, false, &settings::Energy::default(), &why);
     Graded::of(&joules.map(|joules| joules.times(1.0 / seconds)))
-}
-
-/// A repetition's power with its grade: what was booked is no figure for others.
-fn watts<S: serde::Serializer>(bill: &Bill, serializer: S) -> Result<S::Ok, S::Error> {
-    use serde::ser::SerializeMap as _;
-    let watts = mean_power(bill);
-    let mut map = serializer.serialize_map(None)?;
-    map.serialize_entry("watts", &watts.map(|watts| watts.value))?;
-    map.serialize_entry("watts_grade", watts.map_or(UNKNOWN, Graded::word))?;
-    map.serialize_entry("watts_relative_uncertainty", &watts.and_then(|watts| watts.relative))?;
-    map.end()
 }
 
 /// One cell of one model.

@@ -1,12 +1,13 @@
 //! A bench for the history, and as a document.
 
-use serde_json::{Value, json};
-
-use super::{Bench, Row};
+use super::{Bench, Repetition, Row};
 use crate::answer;
 use crate::figure::{Figure, Graded, UNKNOWN};
-use crate::history::{self, Kind, Measured, Record, Series};
+use crate::history::{self, Measured, Record, Series};
 use crate::machine::Sample;
+use crate::record::{
+    BenchChange, BenchDocument, BenchRecord, BenchRepetition, BenchRow, Body, EarlierBench, Options, StepTimes,
+};
 use crate::settings::SessionSettings;
 use crate::statistics::Change;
 use crate::units::counted;
@@ -30,10 +31,11 @@ pub fn record(bench: &Bench, at: i64) -> Record {
         }
     }
     let title = format!("{} · {}", cells.join(", "), counted(bench.plan.repetitions as usize, "repetition"));
+    let body = BenchRecord { document: document(bench), ..BenchRecord::default() };
     Record {
         models: bench.lanes.iter().map(|lane| lane.model.id.clone()).collect(),
         figures: bench.rows.iter().filter_map(|row| measured(bench, row)).collect(),
-        ..Record::new(Kind::Bench, at, title, document(bench))
+        ..Record::new(at, title, Body::Bench(Box::new(body)))
     }
 }
 
@@ -71,70 +73,83 @@ fn series(bench: &Bench, row: &Row) -> Series {
 }
 
 /// The settings that are not the usual ones and that the plan's lists don't tell.
-fn options(settings: &SessionSettings) -> Value {
+fn options(settings: &SessionSettings) -> Options {
     let mut options = answer::options(settings);
-    if let Some(options) = options.as_object_mut() {
-        options.retain(|name, _| !matches!(name.as_str(), "context" | "batch" | "threads"));
-    }
+    options.retain(|name, _| !matches!(name.as_str(), "context" | "batch" | "threads"));
     options
 }
 
 /// The document of `taffrail bench --json`.
-pub fn document(bench: &Bench) -> Value {
-    let rows: Vec<Value> = bench
-        .rows
-        .iter()
-        .map(|row| {
-            let lane = bench.lanes.get(row.lane);
-            let rate = row.rate();
-            let latencies = row.latencies([0.5, 0.9, 0.99]);
-            let energy = row.per_token(false);
-            let joules = Graded::of(&energy);
-            let why = if let Figure::Unknown { reason, .. } = &energy { Some(reason) } else { None };
-            let (verdict, share) = match row.change() {
-                Change::None => (None, None),
-                Change::Slower(share) => (Some("slower"), Some(share)),
-                Change::Faster(share) => (Some("faster"), Some(share)),
-            };
-            json!({
-                "model": lane.map(|lane| &lane.model.id),
-                "name": lane.map(|lane| &lane.model.name),
-                "test": row.cell.label(),
-                "cell": row.cell,
-                "tokens_per_second": rate.map(|rate| rate.mean),
-                "half_width_95": rate.and_then(|rate| rate.half_width()),
-                "deviation": rate.and_then(|rate| rate.deviation),
-                "repetitions": row.repetitions,
-                "ttft_ms": row.first_token().map(|first| first.mean * 1e3),
-                "step_ms": latencies.map(|[p50, p90, p99]| json!({ "p50": p50, "p90": p90, "p99": p99 })),
-                "joules_per_token": joules.map(|joules| joules.value),
-                "dynamic_joules_per_token": row.dynamic_joules().map(|joules| joules.value),
-                "joules_grade": joules.map_or(UNKNOWN, Graded::word),
-                "joules_relative_uncertainty": joules.and_then(|joules| joules.relative),
-                "joules_range": joules.and_then(Graded::range),
-                "joules_unknown": why,
-                "tries": row.tries,
-                "tainted": row.tainted,
-                "earlier": row.earlier.iter().map(|(at, earlier)| json!({
-                    "at_ms": at, "tokens_per_second": earlier.rate, "deviation": earlier.spread, "n": earlier.n,
-                })).collect::<Vec<_>>(),
-                "change": verdict.map(|verdict| json!({ "verdict": verdict, "share": share })),
-                "failed": row.failed,
-                "series": series(bench, row),
-            })
-        })
-        .collect();
-    json!({
-        "schema": "taffrail/bench/1",
-        "threads": bench.threads,
-        "wait_policy": bench.manners.wait_policy.name(),
-        "nice": bench.manners.nice,
-        "wanted_repetitions": bench.plan.repetitions,
-        "keeps_tainted": bench.plan.keep_tainted,
-        "options": options(&bench.plan.settings),
-        "machine": bench.driver,
-        "cooled_s": bench.cooled.as_secs_f64(),
-        "note": bench.note,
-        "rows": rows,
-    })
+pub fn document(bench: &Bench) -> BenchDocument {
+    BenchDocument {
+        threads: Some(bench.threads),
+        wait_policy: Some(bench.manners.wait_policy.name().to_owned()),
+        nice: Some(bench.manners.nice),
+        wanted_repetitions: Some(bench.plan.repetitions),
+        keeps_tainted: bench.plan.keep_tainted,
+        options: options(&bench.plan.settings),
+        machine: bench.driver.clone(),
+        cooled_s: Some(bench.cooled.as_secs_f64()),
+        note: bench.note.clone(),
+        rows: bench.rows.iter().map(|row| document_row(bench, row)).collect(),
+        ..BenchDocument::default()
+    }
+}
+
+fn document_row(bench: &Bench, row: &Row) -> BenchRow {
+    let lane = bench.lanes.get(row.lane);
+    let rate = row.rate();
+    let energy = row.per_token(false);
+    let joules = Graded::of(&energy);
+    let change = match row.change() {
+        Change::None => None,
+        Change::Slower(share) => Some(("slower", share)),
+        Change::Faster(share) => Some(("faster", share)),
+    };
+    let step = |[p50, p90, p99]: [f64; 3]| StepTimes { p50: Some(p50), p90: Some(p90), p99: Some(p99) };
+    let earlier = |(at, earlier): &(i64, Measured)| EarlierBench {
+        at_ms: *at,
+        tokens_per_second: earlier.rate,
+        deviation: earlier.spread,
+        n: Some(earlier.n),
+    };
+    BenchRow {
+        model: lane.map(|lane| lane.model.id.clone()),
+        name: lane.map(|lane| lane.model.name.clone()),
+        test: row.cell.label(),
+        cell: Some(row.cell),
+        tokens_per_second: rate.map(|rate| rate.mean),
+        half_width_95: rate.and_then(|rate| rate.half_width()),
+        deviation: rate.and_then(|rate| rate.deviation),
+        repetitions: row.repetitions.iter().map(repetition).collect(),
+        ttft_ms: row.first_token().map(|first| first.mean * 1e3),
+        step_ms: row.latencies([0.5, 0.9, 0.99]).map(step),
+        joules_per_token: joules.map(|joules| joules.value),
+        dynamic_joules_per_token: row.dynamic_joules().map(|joules| joules.value),
+        joules_grade: joules.map_or(UNKNOWN, Graded::word).to_owned(),
+        joules_relative_uncertainty: joules.and_then(|joules| joules.relative),
+        joules_range: joules.and_then(Graded::range),
+        joules_unknown: if let Figure::Unknown { reason, .. } = energy { Some(reason) } else { None },
+        tries: Some(row.tries),
+        tainted: row.tainted.clone(),
+        earlier: row.earlier.iter().map(earlier).collect(),
+        change: change.map(|(verdict, share)| BenchChange { verdict: verdict.to_owned(), share }),
+        failed: row.failed.clone(),
+        series: series(bench, row),
+    }
+}
+
+/// A repetition with its power's grade: what was booked is no figure for others.
+fn repetition(repetition: &Repetition) -> BenchRepetition {
+    let watts = repetition.watts();
+    BenchRepetition {
+        rate: Some(repetition.rate),
+        seconds: Some(repetition.seconds),
+        watts: watts.map(|watts| watts.value),
+        watts_grade: watts.map_or(UNKNOWN, Graded::word).to_owned(),
+        watts_relative_uncertainty: watts.and_then(|watts| watts.relative),
+        mhz: repetition.mhz,
+        celsius: repetition.celsius,
+        others: repetition.others,
+    }
 }

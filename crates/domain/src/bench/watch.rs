@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::machine::Sample;
 use crate::moment::Moment;
@@ -15,7 +15,7 @@ const QUIET: f64 = 0.25;
 const NEAR: f32 = 10.0;
 
 /// Why a repetition does not count.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Taint {
     /// Heat held the clock down.

@@ -2,15 +2,15 @@
 
 use std::fmt::Write as _;
 
-use serde_json::{Value, json};
-use wire::Finish;
-
-use super::{Lane, Race, per_token};
+use super::{Lane, Race, Stage, per_token};
+use crate::answer;
 use crate::energy::Report;
 use crate::figure::{Figure, Uncertain};
-use crate::history::SECRETS;
+use crate::record::{
+    BlindRace, ColumnError, ColumnSettings, Finished, ModelRef, Provenance, RaceColumn, RaceDocument, RaceEnergy,
+    RaceRecord, TokenCounts, VoteResult, WinnerNames,
+};
 use crate::report;
-use crate::report::page::items;
 use crate::report::race::{HEADS, failure, row, strip, terms, vote};
 use crate::session::{End, Figures};
 use crate::settings;
@@ -19,115 +19,111 @@ use crate::units::{Joules, counted};
 /// What the heads of energy say.
 pub(crate) const MEANS: &str = "J/token is the energy of generation alone; J/answer includes reading the prompt.";
 
-/// The document of `--json`. Text is as the models said it.
-pub fn document(race: &Race) -> Value {
-    let winners = race.winners();
-    let names = |places: &[usize]| places.iter().map(|place| race.name(*place)).collect::<Vec<_>>();
-    let winners = json!({
-        "first": names(&winners.first),
-        "fastest": names(&winners.fastest),
-        "most_frugal": names(&winners.most_frugal),
-        "most_frugal_unknown": if winners.most_frugal.is_empty() { race.unmetered() } else { None },
-        "shortest": names(&winners.shortest),
-    });
-    json!({
-        "schema": "taffrail/race/1",
-        "at": race.at.unix,
-        "prompt": race.prompt,
-        "system": race.system,
-        "stop": race.stop,
-        "order": race.order,
-        "blind": race.blind,
-        "columns": race.lanes.iter().enumerate().map(|(place, lane)| column(race, place, lane)).collect::<Vec<_>>(),
-        "winners": (!race.hides_names()).then_some(winners),
-        "vote": race.vote.map(|vote| json!({
-            "winner": vote.map(|place| race.name(place)),
-            "tie": vote.is_none(),
-        })),
-    })
+/// The document of `--json`: of a blind race before its vote what [`BlindRace`] has. Text is as the models said it.
+pub fn document(race: &Race) -> RaceDocument {
+    if race.hides_names() { RaceRecord::from(BlindRace::of(&race.race_record())).document } else { complete(race) }
 }
 
-fn column(race: &Race, place: usize, lane: &Lane) -> Value {
-    let hidden = race.hides_names();
+/// The document with all that is known.
+pub(super) fn complete(race: &Race) -> RaceDocument {
+    RaceDocument {
+        at: Some(race.at.unix),
+        prompt: race.prompt.clone(),
+        system: race.system.clone(),
+        stop: race.stop.clone(),
+        order: race.order,
+        blind: race.blind,
+        columns: race.lanes.iter().enumerate().map(|(place, lane)| column(race.name(place), lane)).collect(),
+        winners: Some(WinnerNames::of(&race.winners(), |place| race.name(place))),
+        vote: race.vote.map(|vote| VoteResult { winner: vote.map(|place| race.name(place)), tie: vote.is_none() }),
+        ..RaceDocument::default()
+    }
+}
+
+fn column(name: String, lane: &Lane) -> RaceColumn {
     let figures = lane.ended();
     let counters = figures.map(|figures| figures.counters);
     let answer = lane.answer.as_ref();
-    let mut document = json!({
-        "name": race.name(place),
-        "model": {
-            "id": lane.model.id,
-            "name": lane.model.name,
-            "quant": lane.model.quant(),
-            "path": lane.model.path_text(),
-        },
-        "settings": {
-            "context": lane.loaded.as_ref().map_or(lane.settings.context, |loaded| loaded.n_ctx),
-            "max_tokens": lane.settings.max_tokens,
-            "sampling": figures.map_or(lane.settings.sampling, |figures| figures.sampling),
-        },
-        "text": answer.map(|turn| &turn.text),
-        "reasoning": answer.map(|turn| &turn.reasoning),
-        "finish": answer.and_then(|turn| match turn.end.as_ref()? {
-            // As the document of one answer has it.
-            End::Finished(Finish::StopText) => Some(Finish::Stop),
-            End::Finished(finish) => Some(*finish),
-            End::Failed { .. } => None,
-        }),
-        "stopped_at_stop_text":
-            answer.is_some_and(|turn| matches!(turn.end, Some(End::Finished(Finish::StopText)))),
-        "error": match &lane.stage {
-            super::Stage::Failed { reason, hint } => Some(json!({ "reason": reason, "hint": hint })),
-            _ => None,
-        },
-        "tokens": {
-            "prompt": counters.map(|counters| counters.n_prompt),
-            "generated": counters.map(|counters| counters.n_generated),
-            "reasoning": counters.map(|counters| counters.n_reasoning),
-        },
-        "load_ms": lane.loaded.as_ref().map(|loaded| loaded.load_us as f64 / 1e3),
-        "ttft_ms": counters.filter(|counters| counters.ttft_us > 0).map(|counters| counters.ttft_us as f64 / 1e3),
-        "prompt_tokens_per_second": counters.and_then(|counters| counters.prompt_rate()),
-        "generation_tokens_per_second": counters.and_then(|counters| counters.generation_rate()),
-        "memory": lane.memory(),
-        "energy": figures.map(energy),
+    let finish = answer.and_then(|turn| match turn.end.as_ref()? {
+        End::Finished(finish) => Some(*finish),
+        End::Failed { .. } => None,
     });
-    // Figures and settings may tell one model from another.
-    for secret in SECRETS.iter().filter(|_| hidden) {
-        document[secret] = Value::Null;
+    RaceColumn {
+        name,
+        model: Some(ModelRef::of(&lane.model)),
+        settings: Some(ColumnSettings {
+            context: Some(lane.loaded.as_ref().map_or(lane.settings.context, |loaded| loaded.n_ctx)),
+            max_tokens: lane.settings.max_tokens,
+            sampling: figures.map_or(lane.settings.sampling, |figures| figures.sampling),
+        }),
+        text: answer.map(|turn| turn.text.clone()),
+        reasoning: answer.map(|turn| turn.reasoning.clone()),
+        finish: finish.map(Finished::of),
+        stopped_at_stop_text: finish == Some(wire::Finish::StopText),
+        error: error(lane),
+        tokens: TokenCounts {
+            prompt: counters.map(|counters| counters.n_prompt),
+            cached: None,
+            generated: counters.map(|counters| counters.n_generated),
+            reasoning: counters.map(|counters| counters.n_reasoning),
+        },
+        load_ms: lane.loaded.as_ref().map(|loaded| loaded.load_us as f64 / 1e3),
+        ttft_ms: counters.filter(|counters| counters.ttft_us > 0).map(|counters| counters.ttft_us as f64 / 1e3),
+        prompt_tokens_per_second: counters.and_then(|counters| counters.prompt_rate()),
+        generation_tokens_per_second: counters.and_then(|counters| counters.generation_rate()),
+        memory: lane.memory(),
+        energy: figures.map(energy),
+        options: Some(answer::options(&lane.settings)),
     }
-    document
 }
 
-fn energy(figures: &Figures) -> Value {
+fn error(lane: &Lane) -> Option<ColumnError> {
+    match &lane.stage {
+        Stage::Failed { reason, hint } => Some(ColumnError { reason: reason.clone(), hint: hint.clone() }),
+        _ => None,
+    }
+}
+
+/// Why a column failed, as it may be shown now.
+pub fn shown_error(race: &Race, lane: &Lane) -> Option<ColumnError> {
+    let error = error(lane)?;
+    if !race.hides_names() {
+        return Some(error);
+    }
+    let columns: Vec<RaceColumn> = race.lanes.iter().map(|lane| column(lane.name.clone(), lane)).collect();
+    Some(error.without_names(&columns))
+}
+
+fn energy(figures: &Figures) -> RaceEnergy {
     let report = Report::of_answer(figures, &settings::Energy::default());
     let off = report.energy.value().copied();
-    match (&figures.energy, per_token(figures)) {
-        (Figure::Known { value: Joules(joules), grade, source }, per_token) => json!({
-            "joules": joules,
-            "joules_per_token": per_token.value().map(|joules| joules.0),
-            "dynamic_joules_per_token": report.dynamic_per_token.value().map(|joules| joules.value),
-            "joules_per_token_of": "generation",
-            "grade": grade,
-            "relative_uncertainty": off.map(|joules| joules.relative),
-            "range_joules": off.map(Uncertain::range),
-            "boundary": report.boundary,
-            "coverage": report.coverage,
-            "source": source,
-            "metered_s": figures.metered.as_secs_f64(),
-        }),
-        (Figure::Unknown { reason, remedy }, _) => json!({
-            "joules": null, "joules_per_token": null, "grade": "unknown", "reason": reason, "remedy": remedy,
-        }),
+    match &figures.energy {
+        Figure::Known { value: Joules(joules), grade, source } => RaceEnergy {
+            joules: Some(*joules),
+            joules_per_token: per_token(figures).value().map(|joules| joules.0),
+            dynamic_joules_per_token: report.dynamic_per_token.value().map(|joules| joules.value),
+            joules_per_token_of: Some("generation".to_owned()),
+            provenance: Provenance::Known {
+                grade: *grade,
+                relative_uncertainty: off.map(|joules| joules.relative),
+                range_joules: off.map(Uncertain::range),
+                boundary: Some(report.boundary),
+                coverage: Some(report.coverage),
+                source: Some(source.clone()),
+                metered_s: Some(figures.metered.as_secs_f64()),
+            },
+        },
+        Figure::Unknown { reason, remedy } => {
+            let provenance = Provenance::unknown(Some(reason.clone()), remedy.clone());
+            RaceEnergy { provenance, ..RaceEnergy::default() }
+        }
     }
 }
 
 /// As one HTML file. The names that are hidden are hidden in it.
 pub fn html(race: &Race) -> String {
-    let mut record = race.record(race.at.unix * 1000);
-    if race.hides_names() {
-        record.veil();
-    }
-    report::html(&record)
+    let record = race.record(race.at.unix.saturating_mul(1000));
+    report::html(&if race.hides_names() { record.redacted() } else { record })
 }
 
 /// As Markdown. What was asked and answered stands in fences, so that nothing in it can be taken for ours.
@@ -156,7 +152,7 @@ pub fn markdown(race: &Race) -> String {
     }
     for (place, lane) in race.lanes.iter().enumerate() {
         let _ = write!(text, "\n## {}\n\n", gguf::clean(&race.name(place), MAX_NAME));
-        if let Some(failure) = failure(&document["columns"][place]) {
+        if let Some(failure) = document.columns.get(place).and_then(failure) {
             let _ = write!(text, "Failed: {}\n\n", gguf::clean(&failure, MAX_NAME));
         }
         if let Some(turn) = &lane.answer {
@@ -172,12 +168,8 @@ pub fn markdown(race: &Race) -> String {
 }
 
 /// The figures' table, names in the first cells.
-fn rows(document: &Value) -> impl Iterator<Item = [String; HEADS.len()]> {
-    document["columns"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|column| row(column).map(|cell| gguf::clean(&cell, MAX_NAME)))
+fn rows(document: &RaceDocument) -> impl Iterator<Item = [String; HEADS.len()]> {
+    document.columns.iter().map(|column| row(column).map(|cell| gguf::clean(&cell, MAX_NAME)))
 }
 
 /// The most bytes of a name or a reason in a document.
@@ -203,22 +195,22 @@ pub(crate) fn date(unix: i64) -> String {
 }
 
 /// For a terminal, from the document: the answers, one below the other, and the figures as a table.
-pub fn text(document: &Value) -> String {
+pub fn text(document: &RaceDocument) -> String {
     answers(document) + &table(document)
 }
 
 /// The answers, one below the other.
-pub fn answers(document: &Value) -> String {
+pub fn answers(document: &RaceDocument) -> String {
     let mut text = String::new();
-    let said = |value: &Value| value.as_str().unwrap_or_default().trim().to_owned();
-    for column in items(&document["columns"]) {
-        let _ = writeln!(text, "── {}", gguf::clean(&said(&column["name"]), MAX_NAME));
-        if !said(&column["reasoning"]).is_empty() {
-            let count = column["tokens"]["reasoning"].as_u64().unwrap_or(0);
+    let said = |text: &Option<String>| text.as_deref().unwrap_or_default().trim().to_owned();
+    for column in &document.columns {
+        let _ = writeln!(text, "── {}", gguf::clean(column.name.trim(), MAX_NAME));
+        if !said(&column.reasoning).is_empty() {
+            let count = column.tokens.reasoning.unwrap_or(0);
             let _ = writeln!(text, "(thought for {})", counted(count as usize, "token"));
         }
-        match said(&column["text"]).as_str() {
-            "" if column["error"].is_null() => text.push_str("(said nothing)\n"),
+        match said(&column.text).as_str() {
+            "" if column.error.is_none() => text.push_str("(said nothing)\n"),
             "" => {}
             said => {
                 let _ = writeln!(text, "{}", harmless(said));
@@ -233,7 +225,7 @@ pub fn answers(document: &Value) -> String {
 }
 
 /// The figures as a table, who won what, and the vote.
-pub fn table(document: &Value) -> String {
+pub fn table(document: &RaceDocument) -> String {
     let mut text = String::new();
     let rows: Vec<_> = std::iter::once(HEADS.map(str::to_owned)).chain(rows(document)).collect();
     let widths: Vec<usize> =
@@ -259,6 +251,6 @@ pub fn table(document: &Value) -> String {
 }
 
 /// Whether the energy of any answer is known.
-fn is_metered(document: &Value) -> bool {
-    items(&document["columns"]).any(|column| column["energy"]["joules"].is_number())
+fn is_metered(document: &RaceDocument) -> bool {
+    document.columns.iter().any(|column| column.energy.as_ref().is_some_and(|energy| energy.joules.is_some()))
 }

@@ -5,10 +5,10 @@
 
 use std::fmt::Write as _;
 
-use serde_json::{Value, json};
 use wire::Token;
 
 use super::Race;
+use crate::record::{DivergenceColumn, DivergenceRecord, LikelyToken};
 use crate::units::counted;
 
 /// Where columns part.
@@ -123,37 +123,38 @@ pub fn visible(text: &str) -> String {
     signs.chars().filter(|character| !gguf::is_harmful(*character)).collect()
 }
 
-/// As a document.
-pub fn document(race: &Race, parting: Option<&Parting>) -> Value {
-    let Some(parting) = parting else { return Value::Null };
-    let mut document = kept(parting);
-    for (place, column) in document["columns"].as_array_mut().into_iter().flatten().enumerate() {
-        column["name"] = race.name(place).into();
+/// As a document, with the columns' names as they may be shown.
+pub fn document(race: &Race, parting: Option<&Parting>) -> Option<DivergenceRecord> {
+    let mut document = kept(parting?);
+    for (place, column) in document.columns.iter_mut().enumerate() {
+        column.name = Some(race.name(place));
     }
-    document
+    Some(document)
 }
 
 /// As a record keeps it: columns by their place alone, since their names may be hidden.
-pub(crate) fn kept(parting: &Parting) -> Value {
-    let columns = parting.columns.iter().map(|step| {
-        json!({
-            "token": step.as_ref().map(|step| &step.text),
-            "index": step.as_ref().map(|step| step.index),
-            "probable": step.as_ref().map(|step| {
-                let all = step.probable.iter().map(|(text, p)| json!({ "token": text, "probability": p }));
-                all.collect::<Vec<_>>()
-            }),
-        })
-    });
-    json!({
-        "bytes_alike": parting.n_bytes,
-        "before": parting.before,
-        "same_tokens": parting.same_tokens,
-        "same_vocabulary": parting.same_vocabulary,
-        "together": parting.together,
-        "said": said(parting),
-        "columns": columns.collect::<Vec<_>>(),
-    })
+pub(crate) fn kept(parting: &Parting) -> DivergenceRecord {
+    let column = |step: &Option<Step>| {
+        let likely = |step: &Step| {
+            let all = step.probable.iter();
+            all.map(|(token, p)| LikelyToken { token: token.clone(), probability: Some(*p) }).collect()
+        };
+        DivergenceColumn {
+            name: None,
+            token: step.as_ref().map(|step| step.text.clone()),
+            index: step.as_ref().map(|step| step.index),
+            probable: step.as_ref().map(likely),
+        }
+    };
+    DivergenceRecord {
+        bytes_alike: parting.n_bytes,
+        before: parting.before.clone(),
+        same_tokens: parting.same_tokens,
+        same_vocabulary: parting.same_vocabulary,
+        together: parting.together,
+        said: said(parting),
+        columns: parting.columns.iter().map(column).collect(),
+    }
 }
 
 /// How far the columns are alike, how they were aligned, and how decoded.

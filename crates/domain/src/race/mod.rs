@@ -7,13 +7,14 @@ pub mod export;
 pub mod lockstep;
 pub mod rating;
 mod record;
+pub mod winners;
 
 use std::sync::Arc;
 
 use rand::SeedableRng as _;
 use rand::seq::SliceRandom as _;
 use rand_pcg::Pcg64Mcg;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use wire::{Finish, Loaded};
 
 use crate::energy::Report;
@@ -21,6 +22,7 @@ use crate::figure::{Figure, Graded};
 use crate::history::{Draft, Measured};
 use crate::model::Model;
 use crate::moment::Moment;
+use crate::record::DivergenceRecord;
 use crate::session::{End, Figures, Phase, Session, SessionId, Step, Turn};
 use crate::settings::{self, SESSION_FIELDS, SessionSettings};
 use crate::state::Domain;
@@ -56,7 +58,7 @@ pub struct RaceOrder {
 }
 
 /// When the columns answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
     /// One after the other: each loads, answers and is stopped, so that none disturbs another's figures.
@@ -221,19 +223,6 @@ pub enum Stage {
     },
 }
 
-/// Who won what: columns by their place; several where they are equal, none where it can't be said.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Winners {
-    /// Least time to the first token.
-    pub first: Vec<usize>,
-    /// Most generated tokens per second.
-    pub fastest: Vec<usize>,
-    /// Least energy for the whole answer.
-    pub most_frugal: Vec<usize>,
-    /// Fewest tokens.
-    pub shortest: Vec<usize>,
-}
-
 impl Lane {
     /// A column that waits for its turn.
     pub fn new(entry: Entry, name: String) -> Self {
@@ -382,10 +371,10 @@ impl Race {
         lockstep::parting(&tokens).map(|parting| lockstep::Parting { same_vocabulary, together, ..parting })
     }
 
-    /// Where the answers that have ended part, as a record keeps it; null for a race that was in no lockstep.
-    fn kept_parting(&self) -> serde_json::Value {
+    /// Where the answers that have ended part, as a record keeps it; `None` for a race that was in no lockstep.
+    fn kept_parting(&self) -> Option<DivergenceRecord> {
         let parting = self.parting_of(|lane| lane.answer.as_ref()).filter(|_| self.lockstep);
-        parting.map_or(serde_json::Value::Null, |parting| lockstep::kept(&parting))
+        parting.map(|parting| lockstep::kept(&parting))
     }
 
     /// The name of a column as it may be shown now.
@@ -395,49 +384,6 @@ impl Race {
             Some(lane) if !self.hides_names() => lane.name.clone(),
             _ => format!("model {letter}"),
         }
-    }
-
-    /// Who won what among the columns that came to an end. Energy is compared only where it is known of all.
-    pub fn winners(&self) -> Winners {
-        let ended = || {
-            let lanes = self.lanes.iter().enumerate().filter(|(_, lane)| lane.has_finished());
-            lanes.filter_map(|(place, lane)| Some((place, lane.ended()?)))
-        };
-        let least = |value: &dyn Fn(&Figures) -> Option<f64>| -> Vec<usize> {
-            let all: Vec<(usize, f64)> =
-                ended().filter_map(|(place, figures)| Some((place, value(figures)?))).collect();
-            let best = all.iter().map(|(_, value)| *value).fold(f64::INFINITY, f64::min);
-            all.into_iter().filter(|(_, value)| *value <= best).map(|(place, _)| place).collect()
-        };
-        let energies: Vec<_> = ended().map(|(place, figures)| (place, energy(figures))).collect();
-        let is_metered = energies.iter().all(|(_, energy)| energy.is_some_and(|energy| energy.relative.is_some()));
-        let is_modelled = ended().any(|(_, figures)| figures.bill.is_modelled());
-        // Those that nobody beats beyond what both may be off: several are a tie.
-        let is_beaten = |energy: Option<Graded>| {
-            energies.iter().any(|(_, other)| other.zip(energy).is_some_and(|(other, own)| other.is_less(own)))
-        };
-        Winners {
-            first: least(&|figures| (figures.counters.ttft_us > 0).then_some(figures.counters.ttft_us as f64)),
-            fastest: least(&|figures| figures.counters.generation_rate().map(|rate| -rate)),
-            most_frugal: if is_metered && !is_modelled {
-                energies.iter().filter(|(_, energy)| !is_beaten(*energy)).map(|(place, _)| *place).collect()
-            } else {
-                Vec::new()
-            },
-            // Who says nothing has not answered shortly.
-            shortest: least(&|figures| {
-                (figures.counters.n_generated > 0).then_some(f64::from(figures.counters.n_generated))
-            }),
-        }
-    }
-
-    /// Why it can't be said who was most frugal.
-    pub fn unmetered(&self) -> Option<&str> {
-        self.lanes.iter().filter(|lane| lane.has_finished()).find_map(|lane| match lane.ended()? {
-            Figures { energy: Figure::Unknown { reason, .. }, .. } => Some(reason.as_str()),
-            figures if figures.bill.is_modelled() => Some("an estimate without a sensor is not ranked"),
-            _ => None,
-        })
     }
 
     /// Put the columns in an order that `seed` determines.

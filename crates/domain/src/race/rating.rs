@@ -9,11 +9,10 @@
 
 use std::collections::BTreeMap;
 
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Serialize;
 
 use crate::moment::Moment;
+use crate::record::{Options, RaceColumn, RaceDocument};
 
 /// Strength to rating: 400 points are odds of ten to one.
 const SCALE: f64 = 400.0 / std::f64::consts::LN_10;
@@ -45,13 +44,10 @@ pub struct Contender {
 }
 
 impl Contender {
-    /// A model with its settings, as the history keeps them: by name and as text.
-    pub fn new(id: &str, options: &Value, name: &str) -> Self {
-        let options = options.as_object().into_iter().flatten();
-        let settings = options
-            .filter(|(option, _)| !ONLY_SPEED.contains(&option.as_str()))
-            .filter_map(|(option, value)| Some((option.clone(), value.as_str()?.to_owned())))
-            .collect();
+    /// A model with its settings that are not the defaults.
+    pub fn new(id: &str, options: &Options, name: &str) -> Self {
+        let options = options.iter().filter(|(option, _)| !ONLY_SPEED.contains(&option.as_str()));
+        let settings = options.map(|(option, value)| (option.clone(), value.clone())).collect();
         Self { id: id.to_owned(), settings, name: name.to_owned() }
     }
 
@@ -78,53 +74,29 @@ pub struct Vote {
 }
 
 impl Vote {
-    /// The vote that a record of the history keeps: its time, milliseconds since 1970, and the text of its body, which is
-    /// a race's document. `None` where it is no vote. Columns without an answer took no part.
-    pub fn read(at: i64, body: &str) -> Option<Self> {
-        let ballot: Ballot = serde_json::from_str(body).ok()?;
-        let choice = ballot.vote?;
-        let columns = ballot.columns.into_iter().filter(|column| column.text.is_some());
-        let contender = |column: Column| {
-            let id = column.model["id"].as_str().unwrap_or(&column.name);
-            Contender::new(id, &column.options, &column.name)
+    /// The vote of a record that the history keeps, at its time, milliseconds since 1970. `None` where there is no vote
+    /// in it. Columns without an answer took no part.
+    pub fn of(at: i64, race: &RaceDocument) -> Option<Self> {
+        let choice = race.vote.as_ref()?;
+        let columns = race.columns.iter().filter(|column| column.text.is_some());
+        let none = Options::new();
+        let contender = |column: &RaceColumn| {
+            let id = column.model.as_ref().and_then(|model| model.id.as_deref()).unwrap_or(&column.name);
+            Contender::new(id, column.options.as_ref().unwrap_or(&none), &column.name)
         };
         let models: Vec<Contender> = columns.map(contender).collect();
-        let winner = match choice.winner {
-            Some(name) => Some(models.iter().position(|model| model.name == name)?),
+        let winner = match &choice.winner {
+            Some(name) => Some(models.iter().position(|model| model.name == *name)?),
             None => None,
         };
         let at = Moment { unix: at.div_euclid(1000), ..Moment::default() };
-        Some(Self { race: 0, at, models, winner, blind: ballot.blind })
+        Some(Self { race: 0, at, models, winner, blind: race.blind })
     }
 
     /// Whether this is the same judgement, told by what the history keeps of one.
     pub fn is_same(&self, other: &Self) -> bool {
         (self.at.unix, &self.models, self.winner) == (other.at.unix, &other.models, other.winner)
     }
-}
-
-/// What a vote needs of a race's document.
-#[derive(Deserialize)]
-struct Ballot {
-    columns: Vec<Column>,
-    vote: Option<Choice>,
-    #[serde(default)]
-    blind: bool,
-}
-
-#[derive(Deserialize)]
-struct Column {
-    name: String,
-    text: Option<IgnoredAny>,
-    #[serde(default)]
-    model: Value,
-    #[serde(default)]
-    options: Value,
-}
-
-#[derive(Deserialize)]
-struct Choice {
-    winner: Option<String>,
 }
 
 fn unix<S: serde::Serializer>(at: &Moment, serializer: S) -> Result<S::Ok, S::Error> {

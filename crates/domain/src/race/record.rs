@@ -2,7 +2,8 @@
 
 use super::{Race, Stage, export};
 use crate::answer;
-use crate::history::{Kind, Record};
+use crate::history::Record;
+use crate::record::{Body, RaceRecord};
 use crate::session::{Session, Turn};
 use crate::state::Domain;
 
@@ -11,7 +12,7 @@ impl Race {
     /// milliseconds since 1970.
     pub fn record(&self, at: i64) -> Record {
         let figures = self.lanes.iter().filter_map(|lane| lane.measured.clone()).collect();
-        Record { figures, ..self.kept(Kind::Race, at) }
+        Record { figures, ..self.kept(at, Body::Race(Box::new(self.race_record()))) }
     }
 
     /// The race as a record, with the answers as far as they have come.
@@ -20,9 +21,8 @@ impl Race {
         for (lane, running) in race.lanes.iter_mut().zip(&self.lanes) {
             lane.answer = running.turn(domain).cloned();
         }
-        let mut record = race.record(at);
-        record.body["interrupted"] = true.into();
-        record
+        let body = Body::Race(Box::new(RaceRecord { interrupted: true, ..race.race_record() }));
+        Record { body, ..race.record(at) }
     }
 
     /// Bytes of all answers so far.
@@ -32,18 +32,18 @@ impl Race {
 
     /// The vote as a record: the race with its winner.
     pub fn vote_record(&self, at: i64) -> Record {
-        self.kept(Kind::Vote, at)
+        self.kept(at, Body::Vote(Box::new(self.race_record())))
     }
 
-    fn kept(&self, kind: Kind, at: i64) -> Record {
-        // What is hidden from a voter is not lost to the history.
-        let mut body = export::document(&Self { blind: false, ..self.clone() });
-        body["blind"] = self.blind.into();
-        body["lockstep"] = self.lockstep.into();
-        body["parting"] = self.kept_parting();
-        for (lane, column) in self.lanes.iter().zip(body["columns"].as_array_mut().into_iter().flatten()) {
-            column["options"] = answer::options(&lane.settings);
-        }
+    /// All of the race: what is hidden from a voter is not lost to the history.
+    pub(super) fn race_record(&self) -> RaceRecord {
+        let named = Self { blind: false, ..self.clone() };
+        let mut document = export::complete(&named);
+        document.blind = self.blind;
+        RaceRecord { document, lockstep: self.lockstep, parting: self.kept_parting(), ..RaceRecord::default() }
+    }
+
+    fn kept(&self, at: i64, body: Body) -> Record {
         let mut models: Vec<String> = Vec::new();
         for lane in &self.lanes {
             if !models.contains(&lane.model.id) {
@@ -51,7 +51,7 @@ impl Race {
             }
         }
         let seal = self.blind.then(|| format!("{}-{:x}", self.at.unix, self.draw));
-        Record { models, seal, ..Record::new(kind, at, answer::title(&self.prompt), body) }
+        Record { models, seal, ..Record::new(at, answer::title(&self.prompt), body) }
     }
 
     /// Whether an answer that has just ended is this race's.

@@ -73,7 +73,8 @@ proptest! {
 #[test]
 fn a_model_is_rated_under_whatever_name_it_raced() {
     let contender = |name: &str, id: &str, seed: &str, threads: &str| {
-        Contender::new(id, &serde_json::json!({ "seed": seed, "threads": threads }), name)
+        let options = [("seed", seed), ("threads", threads)];
+        Contender::new(id, &options.map(|(option, value)| (option.to_owned(), value.to_owned())).into(), name)
     };
     let vote = |models: Vec<Contender>| Vote { models, ..vote(&[], Some(0)) };
     let all = ratings(&[
@@ -105,7 +106,7 @@ fn no_two_races_share_a_seal() {
 }
 
 fn vote(models: &[&str], winner: Option<usize>) -> Vote {
-    let models = models.iter().map(|name| Contender::new(name, &serde_json::Value::Null, name)).collect();
+    let models = models.iter().map(|name| Contender::new(name, &crate::record::Options::new(), name)).collect();
     Vote { race: 1, at: Moment::default(), models, winner, blind: true }
 }
 
@@ -182,7 +183,7 @@ fn what_is_hostile_stays_text_in_a_document() {
     let text = markdown(&race);
     // The fence is longer than any in the text.
     assert!(text.contains("`````text\n</pre>") && !text.contains('\u{1b}'), "{text}");
-    let json = document(&race);
+    let json = serde_json::to_value(document(&race)).unwrap();
     assert_eq!(json["prompt"], hostile);
     assert_eq!(json["columns"][0]["energy"]["grade"], "unknown");
     assert_eq!(json["winners"]["shortest"].as_array().unwrap().len(), 2);
@@ -198,9 +199,10 @@ fn where_columns_part_is_kept_and_reported() {
         lane.answer.as_mut().unwrap().tokens = vec![token];
     }
     let kept = race.record(1);
-    let parting = &kept.body["parting"];
-    assert_eq!((&parting["bytes_alike"], &parting["columns"][1]["token"]), (&1.into(), &" whale".into()));
-    assert!(!parting.to_string().contains("two"), "the names of a blind race may be hidden later: {parting}");
+    let parting = kept.body.race().unwrap().parting.as_ref().unwrap();
+    assert_eq!((parting.bytes_alike, parting.columns[1].token.as_deref()), (1, Some(" whale")));
+    let text = serde_json::to_string(parting).unwrap();
+    assert!(!text.contains("two"), "the names of a blind race may be hidden later: {text}");
     for page in [html(&race), crate::report::html(&kept)] {
         assert!(page.contains("--together --lockstep"), "it can be run again: {page}");
         assert!(page.contains("Where they part") && page.contains("two: token 1 is “ whale”"), "{page}");
@@ -208,7 +210,7 @@ fn where_columns_part_is_kept_and_reported() {
     let blind = html(&Race { blind: true, vote: None, ..race.clone() });
     assert!(blind.contains("model B: token 1 is") && !blind.contains("two"), "{blind}");
     race.lockstep = false;
-    assert!(race.record(1).body["parting"].is_null() && !html(&race).contains("Where they part"));
+    assert!(race.record(1).body.race().unwrap().parting.is_none() && !html(&race).contains("Where they part"));
 }
 
 #[test]
@@ -232,9 +234,9 @@ fn joules_per_token_are_those_of_generation_alone() {
     let figures = Figures { counters, energy, ..Figures::default() };
     assert_eq!(per_token(&figures).value(), None);
     race.lanes[0].answer.as_mut().unwrap().figures = Some(figures);
-    let column = &document(&race)["columns"][0]["energy"];
-    assert_eq!((&column["joules"], &column["joules_per_token"]), (&10.0.into(), &serde_json::Value::Null));
-    assert_eq!(column["joules_per_token_of"], "generation");
+    let energy = document(&race).columns[0].energy.clone().unwrap();
+    assert_eq!((energy.joules, energy.joules_per_token), (Some(10.0), None));
+    assert_eq!(energy.joules_per_token_of.as_deref(), Some("generation"));
     assert!(markdown(&race).contains("J/token is the energy of generation alone"));
 }
 
@@ -276,7 +278,22 @@ fn energy_has_a_winner_beyond_what_it_may_be_off() {
     ] {
         let race = charged(joules, shared, is_modelled);
         assert_eq!(race.winners().most_frugal, expected, "{joules:?} {shared} {is_modelled}");
-        let said = race.unmetered();
-        assert_eq!(said, is_modelled.then_some("an estimate without a sensor is not ranked"));
+        let said = race.winners().energy_unknown;
+        assert_eq!(said.as_deref(), is_modelled.then_some("an estimate without a sensor is not ranked"));
     }
+}
+
+#[test]
+fn a_reason_that_names_a_model_is_hidden_until_the_vote() {
+    let mut race = Race { blind: true, vote: None, ..race("p", "t") };
+    let failed = |reason: &str| Stage::Failed { reason: reason.to_owned(), hint: None };
+    race.lanes[0].stage = failed("two needs more memory than there is");
+    race.lanes[1].stage = failed("out of memory");
+    let reason = |race: &Race, place: usize| export::shown_error(race, &race.lanes[place]).unwrap().reason;
+    assert_eq!(reason(&race, 0), "it failed; the reason names a model and is shown after the vote");
+    assert_eq!(reason(&race, 1), "out of memory");
+    let text = markdown(&race) + &html(&race) + &serde_json::to_string(&document(&race)).unwrap();
+    assert!(!text.contains("two needs") && text.contains("out of memory"), "{text}");
+    race.vote = Some(None);
+    assert_eq!(reason(&race, 0), "two needs more memory than there is");
 }

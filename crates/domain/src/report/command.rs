@@ -2,40 +2,41 @@
 
 use std::fmt::Write as _;
 
-use serde_json::Value;
+use wire::{Grammar, Role};
 
-use crate::history::{Kind, Record};
+use crate::bench::Cell;
+use crate::history::Record;
+use crate::race::Order;
+use crate::record::{BenchDocument, Body, Options, RaceRecord, RunRecord, SuiteRecord};
 
 /// The longest prompt that is given as an option: a system takes 128 KiB in one word.
 const MAX_OPTION: usize = 100_000;
 
 /// The command that runs a record again; `None` where one command does not do it.
 pub fn command(record: &Record) -> Option<String> {
-    match record.kind {
-        Kind::Run => run_again(record),
+    match &record.body {
+        Body::Run(run) => run_again(record, run),
         // The vote was on a race.
-        Kind::Race | Kind::Vote => race_again(record),
-        Kind::Suite => suite_again(record),
-        Kind::Bench => bench_again(record),
+        Body::Race(race) | Body::Vote(race) => race_again(race),
+        Body::Suite(suite) => suite_again(record, suite),
+        Body::Bench(bench) => bench_again(record, &bench.document),
     }
 }
 
 /// The settings that were not the usual ones, as options.
-fn options(body: &Value) -> String {
-    let mut options = String::new();
-    for (name, value) in body["options"].as_object().into_iter().flatten() {
-        let _ = write!(options, " --{} {}", name.replace('_', "-"), quoted(value.as_str().unwrap_or("")));
-    }
-    options
+fn options(options: &Options) -> String {
+    options.iter().fold(String::new(), |mut text, (name, value)| {
+        let _ = write!(text, " --{} {}", name.replace('_', "-"), quoted(value));
+        text
+    })
 }
 
 /// The texts that end an answer, as options.
-fn stops(body: &Value) -> String {
-    let mut options = String::new();
-    for stop in body["stop"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        let _ = write!(options, " --stop {}", quoted(stop));
-    }
-    options
+fn stops(stop: &[String]) -> String {
+    stop.iter().fold(String::new(), |mut text, stop| {
+        let _ = write!(text, " --stop {}", quoted(stop));
+        text
+    })
 }
 
 /// A model as the command line takes it: one in a folder by its path, which may be in no folder that is looked at.
@@ -48,30 +49,26 @@ fn models(record: &Record) -> Option<String> {
     (!models.is_empty()).then(|| models.join(" "))
 }
 
-fn run_again(record: &Record) -> Option<String> {
-    let turns = record.body["turns"].as_array()?;
-    let said = |role: &str| {
-        let mut turns = turns.iter().rev().filter(move |turn| turn["role"] == role);
-        turns.next().and_then(|turn| turn["text"].as_str())
-    };
-    let is_raw = record.body["raw"] == true;
+fn run_again(record: &Record, run: &RunRecord) -> Option<String> {
+    let said = |role: Role| run.turns.iter().rev().find(|turn| turn.role == role).map(|turn| turn.text.as_str());
     let mut command = format!("taffrail run {}", quoted(named(record.models.first()?)));
-    let prompt = Given::new(said("user")?, is_raw);
+    let prompt = Given::new(said(Role::User)?, run.raw);
     command.push_str(&prompt.option);
-    if let Some(system) = said("system") {
+    if let Some(system) = said(Role::System) {
         let _ = write!(command, " --system {}", quoted(system));
-    } else if record.body["no_system"] == true {
+    } else if run.no_system {
         command.push_str(" --system ''");
     }
-    if is_raw {
+    if run.raw {
         command.push_str(" --raw");
     }
-    command.push_str(&options(&record.body));
-    command.push_str(&stops(&record.body));
+    command.push_str(&options(&run.options));
+    command.push_str(&stops(&run.stop));
     // The grammar may have been a file that is another one now, so it comes from the record.
-    let grammars = [("gbnf", "--grammar"), ("json_schema", "--json-schema")];
-    let grammar =
-        grammars.into_iter().find_map(|(name, option)| Some((record.body["grammar"][name].as_str()?, option)));
+    let grammar = run.grammar.as_ref().map(|grammar| match grammar {
+        Grammar::Gbnf(text) => (text, "--grammar"),
+        Grammar::JsonSchema(text) => (text, "--json-schema"),
+    });
     let printed = |text: &str| format!("printf %s {}", quoted(text));
     Some(match (prompt.input, grammar) {
         (None, None) => command,
@@ -100,34 +97,29 @@ impl Given {
     }
 }
 
-fn race_again(record: &Record) -> Option<String> {
-    let body = &record.body;
+fn race_again(record: &RaceRecord) -> Option<String> {
+    let race = &record.document;
     let mut command = "taffrail race".to_owned();
-    for column in body["columns"].as_array()? {
-        let settings: Vec<_> = column["options"]
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or("")))
-            .collect();
+    for column in &race.columns {
+        let settings: Vec<_> = column.options.iter().flatten().map(|(name, value)| format!("{name}={value}")).collect();
         let at = if settings.is_empty() { "" } else { "@" };
         // A model whose name is hidden can't be named.
-        let _ = write!(
-            command,
-            " {}",
-            quoted(&format!("{}{at}{}", named(column["model"]["id"].as_str()?), settings.join(",")))
-        );
+        let id = column.model.as_ref()?.id.as_deref()?;
+        let _ = write!(command, " {}", quoted(&format!("{}{at}{}", named(id), settings.join(","))));
     }
-    let prompt = Given::new(body["prompt"].as_str()?, false);
+    if race.columns.is_empty() {
+        return None;
+    }
+    let prompt = Given::new(&race.prompt, false);
     command.push_str(&prompt.option);
-    if let Some(system) = body["system"].as_str() {
+    if let Some(system) = &race.system {
         let _ = write!(command, " --system {}", quoted(system));
     }
-    command.push_str(&stops(body));
-    if body["order"] == "together" {
+    command.push_str(&stops(&race.stop));
+    if race.order == Order::Together {
         command.push_str(" --together");
     }
-    if body["lockstep"] == true {
+    if record.lockstep {
         command.push_str(" --lockstep");
     }
     if let Some(input) = prompt.input {
@@ -136,36 +128,36 @@ fn race_again(record: &Record) -> Option<String> {
     Some(command)
 }
 
-fn suite_again(record: &Record) -> Option<String> {
-    let file = record.body["file"].as_str()?;
-    let options = format!("{}{}", stops(&record.body), options(&record.body));
+fn suite_again(record: &Record, suite: &SuiteRecord) -> Option<String> {
+    let file = suite.file.as_ref()?;
+    let options = format!("{}{}", stops(&suite.document.stop), options(&suite.options));
     Some(format!("taffrail suite {} {} --anew{options}", quoted(file), models(record)?))
 }
 
-fn bench_again(record: &Record) -> Option<String> {
-    let rows = record.body["rows"].as_array()?;
-    let list = |name: &str| {
-        let mut all: Vec<u64> = rows.iter().filter_map(|row| row["cell"][name].as_u64()).collect();
+fn bench_again(record: &Record, bench: &BenchDocument) -> Option<String> {
+    let cells: Vec<Cell> = bench.rows.iter().filter_map(|row| row.cell).collect();
+    let list = |count: fn(&Cell) -> u32, is_length: bool| {
+        let mut all: Vec<u32> = cells.iter().map(count).collect();
         all.sort_unstable();
         all.dedup();
         // A row reads a prompt or generates: the other one's 0 is no length.
-        if all.len() > 1 && name.starts_with("n_") {
+        if all.len() > 1 && is_length {
             all.retain(|n| *n > 0);
         }
-        all.iter().map(u64::to_string).collect::<Vec<_>>().join(",")
+        all.iter().map(u32::to_string).collect::<Vec<_>>().join(",")
     };
-    let keeps = if record.body["keeps_tainted"] == true { " --keep-tainted" } else { "" };
+    let keeps = if bench.keeps_tainted { " --keep-tainted" } else { "" };
     Some(format!(
         "taffrail bench {} --pp {} --tg {} --depth {} --batch-sizes {} --parallel {} -r {} -t {}{keeps}{}",
         models(record)?,
-        list("n_prompt"),
-        list("n_generate"),
-        list("depth"),
-        list("batch"),
-        list("parallel"),
-        record.body["wanted_repetitions"],
-        record.body["threads"],
-        options(&record.body),
+        list(|cell| cell.n_prompt, true),
+        list(|cell| cell.n_generate, true),
+        list(|cell| cell.depth, false),
+        list(|cell| cell.batch, false),
+        list(|cell| cell.parallel, false),
+        bench.wanted_repetitions?,
+        bench.threads?,
+        options(&bench.options),
     ))
 }
 

@@ -13,76 +13,78 @@ mod suite;
 mod text;
 
 use maud::{Markup, html};
-use serde_json::Value;
+use wire::Role;
 
 use crate::figure::{Grade, UNKNOWN};
-use crate::history::{Kind, Measured, Reading, Record};
+use crate::history::{Measured, Reading, Record};
 use crate::race::export::date;
-use crate::units::{Bytes, digits};
+use crate::record::{Body, RunRecord};
+use crate::units::{Bytes, digits, or_dash};
 pub use command::command;
-use page::{count, graded, muted, number, panel, reasoning, table, text};
+use page::{count, graded, muted, number, panel, reasoning, table};
 use plot::{Bar, bars, curve};
 pub use text::text as plain_text;
 
 /// The whole file.
 pub fn html(record: &Record) -> String {
     let number = if record.id > 0 { format!(" {}", record.id) } else { String::new() };
-    let title = format!("taffrail {}{number}: {}", record.kind.name(), record.title);
+    let title = format!("taffrail {}{number}: {}", record.kind().name(), record.title);
     let when = date(record.at.div_euclid(1000));
     let body = html! {
         (muted(&format!("{when} · {}", record.models.join(", "))))
-        @match record.kind {
-            Kind::Bench => (bench::markup(&record.body)),
-            Kind::Run => (run(record)),
-            Kind::Race | Kind::Vote => (race::markup(&record.body)),
-            Kind::Suite => (suite::markup(&record.body)),
+        @match &record.body {
+            Body::Bench(bench) => (bench::markup(&bench.document)),
+            Body::Run(answer) => (run(answer)),
+            Body::Race(race) | Body::Vote(race) => (race::markup(race)),
+            Body::Suite(suite) => (suite::markup(suite)),
         }
         // A race has drawn its speeds.
-        @if matches!(record.kind, Kind::Run | Kind::Bench) { (speeds(&record.figures)) }
+        @if matches!(record.body, Body::Run(_) | Body::Bench(_)) { (speeds(&record.figures)) }
         (machine(&record.samples))
         @if let Some(command) = command(record) { (panel("to run it again", &command)) }
         details {
             summary { "the record as JSON" }
-            pre { (format!("{:#}", record.body)) }
+            pre { (record.body.to_json_pretty().unwrap_or_default()) }
         }
     };
     page::document(&title, &body)
 }
 
 /// The turns of an answer's conversation with who speaks, the reasoning apart.
-pub fn conversation(record: &Record) -> Vec<(String, String)> {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let turns = record.body["turns"].as_array().into_iter().flatten();
-    let mut all: Vec<_> = turns.map(|turn| (text(&turn["role"]), text(&turn["text"]))).collect();
-    all.push(("reasoning".to_owned(), text(&record.body["reasoning"])));
-    all.push(("answer".to_owned(), text(&record.body["text"])));
+pub fn conversation(run: &RunRecord) -> Vec<(&'static str, String)> {
+    let role = |role: Role| match role {
+        Role::System => "system",
+        Role::User => "user",
+        Role::Assistant => "assistant",
+    };
+    let mut all: Vec<_> = run.turns.iter().map(|turn| (role(turn.role), turn.text.clone())).collect();
+    all.push(("reasoning", run.document.reasoning.clone().unwrap_or_default()));
+    all.push(("answer", run.document.text.clone().unwrap_or_default()));
     all.retain(|(_, text)| !text.is_empty());
     all
 }
 
-fn run(record: &Record) -> Markup {
-    let body = &record.body;
-    let of = &body["energy"];
-    let energy = |name: &str| graded(&of[name], &of["grade"], &of["relative_uncertainty"]);
-    let memory = body["memory"]["total"].as_u64().map(|bytes| Bytes(bytes).to_string());
+fn run(run: &RunRecord) -> Markup {
+    let answer = &run.document;
+    let energy = &answer.energy;
     let row = vec![
-        text(&body["model"]["name"]).to_owned(),
-        number(&body["ttft_ms"]),
-        number(&body["prompt_tokens_per_second"]),
-        number(&body["generation_tokens_per_second"]),
-        count(&body["tokens"]["generated"]),
-        memory.unwrap_or_else(|| "—".to_owned()),
-        energy("joules_per_token"),
-        energy("joules"),
+        answer.model.name.clone().unwrap_or_default(),
+        number(answer.ttft_ms),
+        number(answer.prompt_tokens_per_second),
+        number(answer.generation_tokens_per_second),
+        count(answer.tokens.generated),
+        or_dash(answer.memory.total),
+        graded(energy.provenance.graded(energy.joules_per_token)),
+        graded(energy.provenance.graded(energy.joules)),
     ];
     let heads = ["", "TTFT ms", "prompt tok/s", "tok/s", "tokens", "memory", "J/token", "J/answer"];
     html! {
-        @for (label, said) in conversation(record) {
-            @if label == "reasoning" { (reasoning(&said, body["tokens"]["reasoning"].as_u64())) }
-            @else { (panel(&label, &said)) }
+        @for (label, said) in conversation(run) {
+            @if label == "reasoning" { (reasoning(&said, answer.tokens.reasoning)) }
+            @else { (panel(label, &said)) }
         }
         (table(&heads, &[row]))
-        @if let Some(reason) = of["reason"].as_str() { (muted(&format!("Energy: {reason}"))) }
+        @if let Some(reason) = energy.provenance.reason() { (muted(&format!("Energy: {reason}"))) }
     }
 }
 
@@ -140,15 +142,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::history::Series;
+    use crate::history::{Kind, Series};
 
     const SCRIPT: &str = "</pre><script>alert(1)</script><img src=x onerror='alert(2)'>\"&\u{1b}[2J";
+
+    fn record(kind: Kind, body: serde_json::Value) -> Record {
+        Record::new(1_700_000_000_000, SCRIPT.to_owned(), Body::from_value(kind, body).unwrap())
+    }
 
     fn hostile(kind: Kind) -> Record {
         let series = Series { model: SCRIPT.to_owned(), settings: SCRIPT.to_owned(), ..Series::default() };
         let row = |depth: u32| {
             json!({
-                "name": SCRIPT, "test": SCRIPT, "tokens_per_second": 3.0, "tainted": [SCRIPT],
+                "name": SCRIPT, "test": SCRIPT, "tokens_per_second": 3.0, "failed": SCRIPT, "tainted": [{ "busy": 0.5 }],
                 "cell": { "n_prompt": 512, "n_generate": 0, "depth": depth, "parallel": 1, "batch": 2048 },
             })
         };
@@ -162,13 +168,12 @@ mod tests {
                 n: 5,
                 joules: None,
             }],
-            ..Record::new(
+            ..record(
                 kind,
-                1_700_000_000_000,
-                SCRIPT.to_owned(),
                 json!({
                     "text": SCRIPT, "reasoning": SCRIPT, "machine": SCRIPT, "threads": 2, "wanted_repetitions": 5,
-                    "turns": [{ "role": SCRIPT, "text": SCRIPT }], "rows": [row(0), row(4096)],
+                    "turns": [{ "role": "user", "text": SCRIPT }], "prompt": SCRIPT, "description": SCRIPT,
+                    "file": SCRIPT, "rows": [row(0), row(4096)],
                     "columns": [{ "name": SCRIPT, "text": SCRIPT, "error": { "reason": SCRIPT, "hint": SCRIPT } }],
                     "parting": {
                         "said": SCRIPT, "before": SCRIPT,
@@ -193,21 +198,24 @@ mod tests {
         }
     }
 
+    fn again(kind: Kind, models: &[&str], body: serde_json::Value) -> Option<String> {
+        let models = models.iter().map(|model| (*model).to_owned()).collect();
+        command(&Record { models, ..record(kind, body) })
+    }
+
     #[test]
     fn commands_are_read_back_by_a_shell() {
-        let mut record = hostile(Kind::Run);
-        record.models = vec!["hf:a/b".to_owned()];
-        record.body = json!({
+        let mut body = json!({
             "turns": [{ "role": "user", "text": "it's $HOME" }], "options": { "temperature": "0.5", "max_tokens": "9" },
         });
         assert_eq!(
-            command(&record).unwrap(),
+            again(Kind::Run, &["hf:a/b"], body.clone()).unwrap(),
             "taffrail run hf:a/b -p 'it'\\''s $HOME' --max-tokens 9 --temperature 0.5"
         );
-        record.body["raw"] = true.into();
-        record.body["grammar"] = json!({ "gbnf": "root ::= \"a\"" });
+        body["raw"] = true.into();
+        body["grammar"] = json!({ "gbnf": "root ::= \"a\"" });
         assert_eq!(
-            command(&record).unwrap(),
+            again(Kind::Run, &["hf:a/b"], body).unwrap(),
             "printf %s 'root ::= \"a\"' | taffrail run hf:a/b -p 'it'\\''s $HOME' --raw --max-tokens 9 --temperature 0.5 \
              --grammar /dev/stdin"
         );
@@ -217,9 +225,8 @@ mod tests {
             command(&record).unwrap(),
             "taffrail bench a '/m/b c' --pp 512 --tg 0 --depth 0,4096 --batch-sizes 2048 --parallel 1 -r 5 -t 2"
         );
-        let mut record = hostile(Kind::Race);
-        assert_eq!(command(&record), None);
-        record.body = json!({
+        assert_eq!(command(&hostile(Kind::Race)), None);
+        let body = json!({
             "prompt": "it's", "order": "together", "lockstep": true,
             "columns": [
                 { "model": { "id": "a" }, "options": {} },
@@ -227,14 +234,15 @@ mod tests {
             ],
         });
         assert_eq!(
-            command(&record).unwrap(),
+            again(Kind::Race, &[], body.clone()).unwrap(),
             "taffrail race a 'a@seed=7,temperature=0.8' -p 'it'\\''s' --together --lockstep"
         );
-        record.veil();
-        assert_eq!(command(&record), None, "its names are hidden");
-        let mut record = hostile(Kind::Suite);
-        record.models = vec!["a".to_owned(), "b".to_owned()];
-        record.body = json!({ "file": "/my suites/s.toml", "options": { "context": "512" } });
-        assert_eq!(command(&record).unwrap(), "taffrail suite '/my suites/s.toml' a b --anew --context 512");
+        let race = self::record(Kind::Race, body);
+        assert_eq!(command(&race.redacted()), None, "its names are hidden");
+        let body = json!({ "file": "/my suites/s.toml", "options": { "context": "512" } });
+        assert_eq!(
+            again(Kind::Suite, &["a", "b"], body).unwrap(),
+            "taffrail suite '/my suites/s.toml' a b --anew --context 512"
+        );
     }
 }

@@ -1,10 +1,9 @@
 //! What all reports are made of: text, tables and the frame of the file.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use serde_json::Value;
 
 use crate::figure::Graded;
-use crate::units::{counted, digits};
+use crate::units::{counted, digits, or_dash};
 
 /// The whole file. A policy forbids whatever could load or run something, besides that nothing here does. What a
 /// terminal would obey is taken out of it.
@@ -62,7 +61,7 @@ pub(super) fn panel(label: &str, text: &str) -> Markup {
 }
 
 /// Reasoning, folded.
-pub(super) fn reasoning(text: &str, count: Option<u64>) -> Markup {
+pub(super) fn reasoning(text: &str, count: Option<u32>) -> Markup {
     let count = count.map_or_else(String::new, |count| format!(" for {}", counted(count as usize, "token")));
     html! {
         @if !text.trim().is_empty() {
@@ -74,32 +73,17 @@ pub(super) fn reasoning(text: &str, count: Option<u64>) -> Markup {
     }
 }
 
-/// The text of a value, empty where it is none.
-pub(super) fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
-}
-
-/// The items of a list, none where it is no list.
-pub(crate) fn items(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().into_iter().flatten()
-}
-
 /// A number in so many digits as it needs.
-pub(super) fn number(value: &Value) -> String {
-    value.as_f64().map_or_else(|| "—".to_owned(), digits)
+pub(super) fn number(value: Option<f64>) -> String {
+    or_dash(value.map(digits))
 }
 
 /// An energy with its grade and what it may be off by; a record of an earlier version knows no grade and says so.
-pub(crate) fn graded(value: &Value, grade: &Value, relative: &Value) -> String {
-    energy(value, grade, relative).map_or_else(|| "—".to_owned(), |energy| energy.text(""))
-}
-
-/// The same as a value.
-pub(super) fn energy(value: &Value, grade: &Value, relative: &Value) -> Option<Graded> {
-    Graded::kept(value.as_f64(), grade.as_str(), relative.as_f64())
+pub(crate) fn graded(energy: Option<Graded>) -> String {
+    or_dash(energy.map(|energy| energy.text("")))
 }
 
 /// A whole number.
-pub(super) fn count(value: &Value) -> String {
-    value.as_u64().map_or_else(|| "—".to_owned(), |count| count.to_string())
+pub(super) fn count(value: Option<u32>) -> String {
+    or_dash(value)
 }

@@ -1,32 +1,32 @@
 //! A suite: what passed, at which cost, and every answer.
 
 use maud::{Markup, html};
-use serde_json::Value;
 
-use super::page::{count, energy, items, muted, number, panel, table, text};
+use super::page::{graded, muted, number, panel, table};
 use super::plot::{Bar, bars};
-use crate::figure::{Grade, Graded};
+use crate::record::{SuiteModel, SuiteRecord};
+use crate::suite::results::Answer;
 use crate::units::{Bytes, digits, or_dash};
 
 const HEADS: [&str; 8] = ["", "passed", "rate", "95 %", "J/answer", "s/answer", "tok/answer", "memory"];
 
-pub(super) fn markup(body: &Value) -> Markup {
-    let models: Vec<&Value> = items(&body["models"]).collect();
-    let judge = body["judge"].as_str();
+pub(super) fn markup(record: &SuiteRecord) -> Markup {
+    let models = &record.document.models;
+    let judge = record.document.judge.as_deref();
     let judged = judge.map(|judge| format!("judged in part by a model, {judge}: an opinion, not a measurement"));
     html! {
-        p { (text(&body["description"])) }
+        p { (record.description) }
         @if let Some(judged) = judged { (muted(&judged)) }
-        (table(&HEADS, &models.iter().map(|model| row(model)).collect::<Vec<_>>()))
-        div.grid { (plots(&models)) }
+        (table(&HEADS, &models.iter().map(row).collect::<Vec<_>>()))
+        div.grid { (plots(models)) }
         h2 { "Prompts" }
-        @for prompt in items(&body["prompts"]) {
+        @for prompt in &record.prompts {
             section.panel {
-                h3 { (text(&prompt["id"])) }
-                (panel("prompt", text(&prompt["text"])))
-                @for model in &models {
-                    @for answer in items(&model["answers"]).filter(|answer| answer["prompt"] == prompt["id"]) {
-                        (self::answer(name(model), answer))
+                h3 { (prompt.id) }
+                (panel("prompt", &prompt.text))
+                @for model in models {
+                    @for answer in model.answers.iter().filter(|answer| answer.prompt == prompt.id) {
+                        (self::answer(&model.name, answer))
                     }
                 }
             }
@@ -34,29 +34,28 @@ pub(super) fn markup(body: &Value) -> Markup {
     }
 }
 
-fn plots(models: &[&Value]) -> Markup {
-    let plot = |title: &str, value: &dyn Fn(&Value) -> Option<f64>| {
-        let bar = |model: &&Value| Bar { label: name(model).to_owned(), value: value(model), range: None };
+fn plots(models: &[SuiteModel]) -> Markup {
+    let plot = |title: &str, value: &dyn Fn(&SuiteModel) -> Option<f64>| {
+        let bar = |model: &SuiteModel| Bar { label: model.name.clone(), value: value(model), range: None };
         bars(title, &models.iter().map(bar).collect::<Vec<_>>(), &digits)
     };
-    let rate = |model: &&Value| {
-        let interval = &model["interval_95"];
-        let range = interval[0].as_f64().zip(interval[1].as_f64());
-        let (value, range) = (model["rate"].as_f64(), range.map(|(low, high)| (low * 100.0, high * 100.0)));
-        Bar { label: name(model).to_owned(), value: value.map(|rate| rate * 100.0), range }
+    let rate = |model: &SuiteModel| Bar {
+        label: model.name.clone(),
+        value: model.rate.map(|rate| rate * 100.0),
+        range: model.interval_95.map(|(low, high)| (low * 100.0, high * 100.0)),
     };
     let rates: Vec<_> = models.iter().map(rate).collect();
-    let energies: Vec<_> = models.iter().map(|model| Bar::energy(name(model), joules(model))).collect();
+    let energies: Vec<_> = models.iter().map(|model| Bar::energy(&model.name, model.joules())).collect();
     html! {
         (bars("passed, with the 95 % interval", &rates, &|rate| format!("{rate:.0} %")))
         (bars("energy, joules an answer", &energies, &digits))
-        (plot("time, seconds an answer", &|model| model["seconds_per_answer"].as_f64()))
-        (plot("memory, GB", &|model| model["memory"].as_u64().map(|bytes| Bytes(bytes).gigabytes())))
+        (plot("time, seconds an answer", &|model| model.seconds_per_answer))
+        (plot("memory, GB", &|model| model.memory.map(|bytes| Bytes(bytes).gigabytes())))
     }
 }
 
-fn answer(name: &str, answer: &Value) -> Markup {
-    let reasons: Vec<&str> = items(&answer["checks"]).filter_map(|check| check[1].as_str()).collect();
+fn answer(name: &str, answer: &Answer) -> Markup {
+    let reasons: Vec<&str> = answer.checks.iter().filter_map(|(_, reason)| reason.as_deref()).collect();
     let (class, mark) = if reasons.is_empty() { ("good", "✓ passed") } else { ("bad", "✗ failed") };
     html! {
         details {
@@ -64,36 +63,22 @@ fn answer(name: &str, answer: &Value) -> Markup {
                 (name) " " span class=(class) { (mark) }
                 @if !reasons.is_empty() { ": " (reasons.join("; ")) }
             }
-            pre { (text(&answer["text"]).trim()) }
+            pre { (answer.text.trim()) }
         }
     }
 }
 
-/// Joules of an answer, the mean. A record of an earlier version has the grades of its answers alone, of which the worst
-/// counts.
-fn joules(model: &Value) -> Option<Graded> {
-    if model["joules_grade"].is_string() {
-        return energy(&model["joules_per_answer"], &model["joules_grade"], &model["joules_relative_uncertainty"]);
-    }
-    let grades = items(&model["answers"]).map(|answer| answer["grade"].as_str().and_then(Grade::from_word));
-    let grade = grades.collect::<Option<Vec<_>>>().and_then(|grades| grades.into_iter().max());
-    Graded::kept(model["joules_per_answer"].as_f64(), grade.map(Grade::word), None)
-}
-
-fn name(model: &Value) -> &str {
-    text(&model["name"])
-}
-
-fn row(model: &Value) -> Vec<String> {
-    let percent = |value: &Value| or_dash(value.as_f64().map(|share| format!("{:.0}", share * 100.0)));
+fn row(model: &SuiteModel) -> Vec<String> {
+    let percent = |share: Option<f64>| or_dash(share.map(|share| format!("{:.0}", share * 100.0)));
+    let (low, high) = model.interval_95.unzip();
     vec![
-        name(model).to_owned(),
-        format!("{}/{}", count(&model["passed"]), count(&model["prompts"])),
-        format!("{} %", percent(&model["rate"])),
-        format!("{}–{} %", percent(&model["interval_95"][0]), percent(&model["interval_95"][1])),
-        joules(model).map_or_else(|| "—".to_owned(), |joules| joules.text("")),
-        number(&model["seconds_per_answer"]),
-        number(&model["tokens_per_answer"]),
-        or_dash(model["memory"].as_u64().map(Bytes)),
+        model.name.clone(),
+        format!("{}/{}", or_dash(model.passed), or_dash(model.prompts)),
+        format!("{} %", percent(model.rate)),
+        format!("{}–{} %", percent(low), percent(high)),
+        graded(model.joules()),
+        number(model.seconds_per_answer),
+        number(model.tokens_per_answer),
+        or_dash(model.memory.map(Bytes)),
     ]
 }

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use super::conversation;
-use crate::history::{Kind, Record};
+use crate::history::Record;
 use crate::race::export;
+use crate::record::Body;
 use crate::units::{digits, or_dash};
 
 /// The longest line of names and settings, in characters.
@@ -14,7 +15,7 @@ const MAX_LINE: usize = 1000;
 pub fn text(record: &Record) -> String {
     let mut out = String::new();
     let line = |text: &str| gguf::clean(text, MAX_LINE);
-    let _ = writeln!(out, "{} {} · {}", record.kind.name(), record.id, line(&record.title));
+    let _ = writeln!(out, "{} {} · {}", record.kind().name(), record.id, line(&record.title));
     for model in &record.models {
         let _ = writeln!(out, "model {}", line(model));
     }
@@ -27,28 +28,23 @@ pub fn text(record: &Record) -> String {
         let settings = line(&figure.series.settings);
         let _ = writeln!(out, "{} {rate} tok/s{spread} · {joules} · {settings}", figure.what);
     }
-    if let Some(error) = record.body["error"].as_str() {
+    if let Some(error) = record.body.run().and_then(|run| run.document.error.as_ref()) {
         let _ = writeln!(out, "failed: {}", line(error));
     }
-    if is_interrupted(record) {
+    if record.body.is_interrupted() {
         let _ = writeln!(out, "interrupted: the program ended before it was complete");
     }
-    match record.kind {
-        Kind::Run => {
-            for (label, said) in conversation(record) {
+    match &record.body {
+        Body::Run(run) => {
+            for (label, said) in conversation(run) {
                 let said: String = said.chars().filter(|c| *c == '\n' || !gguf::is_harmful(*c)).collect();
                 let _ = writeln!(out, "\n{label}\n{said}");
             }
         }
-        Kind::Race | Kind::Vote => {
-            let _ = write!(out, "\n{}", export::text(&record.body));
+        Body::Race(race) | Body::Vote(race) => {
+            let _ = write!(out, "\n{}", export::text(&race.document));
         }
-        Kind::Suite | Kind::Bench => {}
+        Body::Suite(_) | Body::Bench(_) => {}
     }
     out
-}
-
-/// Whether the program ended before the record was complete.
-fn is_interrupted(record: &Record) -> bool {
-    record.body["interrupted"] == true || record.body["finish"] == crate::answer::INTERRUPTED
 }

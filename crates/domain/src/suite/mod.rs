@@ -1,9 +1,10 @@
 //! A suite: prompts with checks, read from a TOML file.
 //!
 //! Owned here: what a suite file may say, and where in it something is wrong. Absent: asking the models (`cli::suite`),
-//! the checks themselves (`check`), what follows from their outcomes (`tally`).
+//! the checks themselves (`check`), what follows from their outcomes (`tally`), and what is kept of it (`results`).
 
 pub mod check;
+pub mod results;
 pub mod tally;
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::history::{Draft, Held, Record};
 use crate::moment::Moment;
 use crate::notification::Notification;
 use crate::race::rating::MAX_VOTES;
+use crate::record::Body;
 use crate::session::{End, Figures, SessionId, Turn};
 use crate::state::Domain;
 use crate::units::counted;
@@ -143,7 +144,9 @@ pub(super) fn keep_settled(domain: &mut Domain) -> Vec<Effect> {
                 continue;
             }
             Some(session) if session.figures.is_settled => {
-                held.record.body["energy"] = answer::energy(session, &domain.settings.energy);
+                if let Body::Run(run) = &mut held.record.body {
+                    run.document.energy = answer::energy(session, &domain.settings.energy);
+                }
                 let sample = domain.machine.sample.as_deref();
                 held.record.figures = vec![answer::measured(session, domain.settings.engine.wait_policy, sample)];
             }

@@ -6,6 +6,7 @@ use super::{Program, finished, generate, sample, start, text};
 use crate::ui::Action;
 use domain::event::WorkerEvent;
 use domain::history::Record;
+use domain::record::{Finished, RunRecord};
 use domain::session::{Phase, WorkerId};
 use domain::settings::ContextFull;
 use domain::{Effect, Event};
@@ -28,6 +29,10 @@ fn drafts(program: &Program) -> Vec<(u64, Record)> {
         }
     }
     drafts
+}
+
+fn run(record: &Record) -> &RunRecord {
+    record.body.run().unwrap()
 }
 
 fn kept(program: &Program) -> Vec<Record> {
@@ -58,17 +63,17 @@ fn what_shows_is_written_down_until_the_answer_is_kept() {
     let mut program = Program::sampled(2, MEMORY);
     let worker = program.ready("alpha");
     let generation = program.ask("why?");
-    assert_eq!(drafts(&program)[0].1.body["turns"][0]["text"], "why?");
+    assert_eq!(run(&drafts(&program)[0].1).turns[0].text, "why?");
     program.said(worker, text(generation, Channel::Answer, "Because", 1));
     program.said(worker, text(generation, Channel::Answer, " it is", 2));
     let written = drafts(&program);
     assert_eq!(written.len(), 1);
-    assert_eq!(written[0].1.body["text"], "Because it is");
-    assert_eq!(written[0].1.body["finish"], "interrupted");
+    assert_eq!(run(&written[0].1).document.text.as_deref(), Some("Because it is"));
+    assert_eq!(run(&written[0].1).document.finish, Some(Finished::Interrupted));
     program.said(worker, finished(generation, Finish::Stop));
     assert!(drafts(&program).is_empty());
     assert_eq!(kept(&program).len(), 1);
-    assert_eq!(kept(&program)[0].body["finish"], "stop");
+    assert_eq!(run(&kept(&program)[0]).document.finish, Some(Finished::Stop));
 }
 
 /// What ends an answer, given how its worker exits.
@@ -113,8 +118,9 @@ fn every_end_of_an_answer_keeps_it_once() {
         program.happens(Event::Closing);
         let kept = kept(&program);
         assert_eq!(kept.len(), 1, "{name}");
-        assert_eq!((&kept[0].body["text"], &kept[0].body["turns"][0]["text"]), (&"Because".into(), &"why?".into()));
-        assert!(kept[0].body["error"].is_string(), "{name}: {}", kept[0].body["error"]);
+        let (answer, turns) = (&run(&kept[0]).document, &run(&kept[0]).turns);
+        assert_eq!((answer.text.as_deref(), turns[0].text.as_str()), (Some("Because"), "why?"));
+        assert!(answer.error.is_some(), "{name}");
         assert!(drafts(&program).is_empty(), "{name}");
     }
 }
@@ -130,8 +136,8 @@ fn a_prompt_for_a_worker_that_never_loads_is_kept() {
     program.happens(Event::Worker(worker, exited));
     let kept = kept(&program);
     assert_eq!(kept.len(), 1);
-    assert_eq!(kept[0].body["turns"][0]["text"], "are you there?");
-    assert!(kept[0].body["text"].is_null());
+    assert_eq!(run(&kept[0]).turns[0].text, "are you there?");
+    assert!(run(&kept[0]).document.text.is_none());
 }
 
 #[test]
@@ -161,7 +167,7 @@ fn a_full_context_drops_the_oldest_exchange_and_goes_on() {
     // Everything is on the screen and in the history still.
     let session = &program.state.domain.sessions[0];
     assert_eq!((session.turns.len(), session.n_dropped), (6, 4));
-    assert_eq!(kept(&program).last().unwrap().body["turns"].as_array().unwrap().len(), 5);
+    assert_eq!(run(kept(&program).last().unwrap()).turns.len(), 5);
     assert_eq!(program.state.ui.notices.iter().filter(|notice| notice.text.contains("full")).count(), 1);
     // The next prompt goes without what was dropped.
     program.type_in("four");
@@ -208,7 +214,7 @@ fn a_tick_writes_down_what_has_come_since() {
     assert_eq!(n_written(&program), before, "nothing has come");
     program.said(worker, text(generation, Channel::Reasoning, " hm", 2));
     program.happens(Event::Sample(Box::new(sample(2, MEMORY))));
-    assert_eq!(drafts(&program)[0].1.body["reasoning"], "hm hm");
+    assert_eq!(run(&drafts(&program)[0].1).document.reasoning.as_deref(), Some("hm hm"));
 }
 
 #[test]

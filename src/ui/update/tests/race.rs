@@ -12,7 +12,8 @@ use domain::event::{HistoryEvent, WorkerEvent};
 use domain::history::{Entry as HistoryEntry, Kind, Record};
 use domain::moment::Moment;
 use domain::race::rating::{Contender, Vote};
-use domain::race::{Entry, Order, RaceOrder, Stage, Winners};
+use domain::race::{Entry, Order, RaceOrder, Stage};
+use domain::record::{Award, Body};
 use domain::session::{Phase, WorkerId};
 use domain::settings::SessionSettings;
 use domain::{Effect, Event};
@@ -116,8 +117,7 @@ fn in_turn_each_loads_answers_and_is_stopped_before_the_next() {
     assert!(program.state.domain.sessions.is_empty());
     let race = program.state.domain.race.as_ref().unwrap();
     let winners = race.winners();
-    let expected = Winners { first: vec![0], fastest: vec![0], most_frugal: vec![], shortest: vec![1] };
-    assert_eq!(winners, expected);
+    assert_eq!(Award::ALL.map(|award| winners.of(award).to_vec()), [vec![0], vec![0], vec![], vec![1]]);
 }
 
 /// The records that effects keep.
@@ -151,17 +151,19 @@ fn what_ends_is_kept_once_and_so_is_the_vote() {
         }
         records.extend(kept(program.happens(crate::ui::Event::Redraw)));
         let [race] = &records[..] else { panic!("{records:?}") };
-        assert_eq!((race.kind, race.title.as_str(), race.figures.len()), (Kind::Race, "why?", n_figures));
+        assert_eq!((race.kind(), race.title.as_str(), race.figures.len()), (Kind::Race, "why?", n_figures));
         assert_eq!(race.models.len(), 2);
         assert!(race.figures.iter().all(|figure| figure.series.settings.starts_with("threads=4 ")), "{race:?}");
-        assert_eq!(race.body["blind"], true);
-        let hidden = race.body["columns"].as_array().unwrap().iter().any(|column| column["model"].is_null());
-        assert!(!hidden, "the history knows who raced: {}", race.body);
+        let document = &race.body.race().unwrap().document;
+        assert!(document.blind);
+        let hidden = document.columns.iter().any(|column| column.model.is_none());
+        assert!(!hidden, "the history knows who raced: {document:?}");
         program.act(Action::Vote);
         let votes = kept(program.act(Action::Choose));
         let [vote] = &votes[..] else { panic!("{votes:?}") };
-        assert_eq!((vote.kind, vote.figures.len()), (Kind::Vote, 0));
-        assert_eq!(vote.body["vote"]["winner"], race.body["columns"][0]["name"]);
+        assert_eq!((vote.kind(), vote.figures.len()), (Kind::Vote, 0));
+        let choice = vote.body.race().unwrap().document.vote.as_ref().unwrap();
+        assert_eq!(choice.winner.as_ref(), Some(&document.columns[0].name));
     }
 }
 
@@ -315,7 +317,7 @@ fn a_blind_race_waits_for_its_shuffle_and_hides_names_until_the_vote() {
     assert_ne!(name(&program), "model A");
     let vote = &program.state.domain.votes[0];
     // What the history keeps of it is the same vote to a later start.
-    let read = Vote::read(records[0].at, &records[0].body.to_string()).unwrap();
+    let read = Vote::of(records[0].at, &records[0].body.race().unwrap().document).unwrap();
     assert!(read.is_same(vote) && read.blind, "{read:?}");
     assert_eq!((vote.winner, vote.blind), (Some(1), true));
     program.act(Action::Vote);
@@ -384,7 +386,7 @@ fn a_record_is_deleted_after_a_question_and_its_vote_counts_no_more() {
     let vote = |unix| Vote {
         race: 0,
         at: Moment { unix, ..Moment::default() },
-        models: ["alpha", "beta"].map(|name| Contender::new(name, &serde_json::Value::Null, name)).to_vec(),
+        models: ["alpha", "beta"].map(|name| Contender::new(name, &domain::record::Options::new(), name)).to_vec(),
         winner: Some(0),
         blind: false,
     };
@@ -591,7 +593,8 @@ fn a_record_of_the_history_opens_on_the_screen() {
     program.act(Action::Choose);
     assert_eq!(program.screen, [crate::ui::Effect::GetRecord(4)]);
     let body = serde_json::json!({ "turns": [{ "role": "user", "text": "why?" }], "text": "Because" });
-    let record = Record { id: 4, ..Record::new(Kind::Run, 0, "why?".to_owned(), body) };
+    let body = Body::from_value(Kind::Run, body).unwrap();
+    let record = Record { id: 4, ..Record::new(0, "why?".to_owned(), body) };
     program.happens(Event::History(HistoryEvent::Record(Some(Box::new(record)))));
     let Some(Overlay::Record { title, text, .. }) = &program.state.ui.overlay else { panic!("nothing opened") };
     assert_eq!(title, "run 4");
