@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use domain::testing as fixture;
+use domain::ui::Screen;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use taffrail::ui::keymap::Context;
@@ -56,4 +57,16 @@ fn every_key_in_the_table_is_bound() {
     for key in keys {
         assert!(bound.contains(key), "`{key}` does nothing");
     }
+}
+
+#[test]
+fn the_screens_are_those_that_the_digits_open() {
+    let (_, text) = readme();
+    let (before, passage) =
+        text.split_once("\n## The dashboard\n").unwrap().1.split_once(" screens on `1` to `5`").unwrap();
+    assert_eq!(before.trim(), "Five");
+    let passage = passage.split_once("| Key |").unwrap().0;
+    let named: Vec<&str> = passage.split("**").skip(1).step_by(2).collect();
+    let there: Vec<String> = Screen::ALL.iter().map(|(digit, _, name)| format!("{digit} {name}")).collect();
+    assert_eq!(named, there);
 }
