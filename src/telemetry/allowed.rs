@@ -41,8 +41,8 @@ impl Source for Bounds {
         let unknown =
             if unreadable.is_empty() { None } else { Some(format!("{} can't be read", unreadable.join(", "))) };
         let cores = sample.allowed.fewer_threads(sample.cores.len());
-        let memory = &sample.memory;
-        let bounded = sample.allowed.less_memory().map(|less| format!("{} of {}; {less}", memory.used, memory.total));
+        let bounded = sample.memory.zip(sample.allowed.less_memory());
+        let bounded = bounded.map(|(memory, less)| format!("{} of {}; {less}", memory.used, memory.total));
         for source in &mut sample.sources {
             let Figure::Known { value, .. } = &mut source.reading else { continue };
             match &*source.name {
@@ -119,11 +119,8 @@ fn openmp(text: &str) -> Option<u32> {
 
 /// Bound the sample's memory; what bounds it, and what the machine has.
 fn memory(files: &dyn Files, limits: &cgroup::Limits, sample: &mut Sample) -> Option<MemoryLimit> {
-    let memory = &mut sample.memory;
+    let memory = sample.memory.as_mut()?;
     let (total, available) = (memory.total, memory.available);
-    if total == Bytes(0) {
-        return None;
-    }
     if let Some(swap) = limits.swap {
         memory.swap_total = memory.swap_total.min(swap);
         memory.swap_used = memory.swap_used.min(memory.swap_total);

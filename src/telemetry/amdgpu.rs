@@ -71,7 +71,7 @@ impl Amdgpu {
         sample.power.push(self.meters.entry(card.path.clone()).or_default().power(tick.at, told));
 
         // An APU's memory is the main memory; what it calls its own is a window into that.
-        let memory = |file| number(file).filter(|_| !is_apu).unwrap_or(0);
+        let memory = |file| number(file).filter(|_| !is_apu).map(Bytes);
         sample.gpus.push(Gpu {
             index: card.index,
             name: card.name(tick.files, "AMD"),
@@ -79,8 +79,8 @@ impl Amdgpu {
                 Some(percent) => Figure::measured(Ratio(percent.min(100) as f64 / 100.0), "amdgpu"),
                 None => Figure::unknown("the card does not tell"),
             },
-            memory_total: Bytes(memory("mem_info_vram_total")),
-            memory_used: Bytes(memory("mem_info_vram_used")),
+            memory_total: memory("mem_info_vram_total"),
+            memory_used: memory("mem_info_vram_used"),
             temperature: sensor("temp1_input").map(|millidegrees| Celsius(millidegrees as f32 / 1000.0)),
             processes: card.processes(holders, Bytes(number("mem_info_vram_used").unwrap_or(0))),
             shares: Vec::new(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::{Source, Tick, label};
 use domain::figure::{Figure, Grade};
 use domain::machine::{Domain, Gpu, Power, Sample};
-use domain::units::{Bytes, Celsius, Joules, Ratio, Watts};
+use domain::units::{Celsius, Joules, Ratio, Watts};
 
 /// The chip's source.
 pub(super) struct Apple {
@@ -74,8 +74,8 @@ fn tell(reading: &Reading, elapsed: Option<Duration>, sample: &mut Sample) -> Fi
         name: name.clone(),
         usage: Figure::measured(Ratio(f64::from(reading.graphics_busy.clamp(0.0, 1.0))), "ioreport"),
         // It shares the main memory.
-        memory_total: Bytes(0),
-        memory_used: Bytes(0),
+        memory_total: None,
+        memory_used: None,
         temperature: reading.temperature.filter(|celsius| celsius.is_finite()).map(Celsius),
         processes: Vec::new(),
         shares: Vec::new(),

@@ -111,18 +111,19 @@ impl Intel {
 
         let memory = |file: &str| {
             let folder = card.path.trim_end_matches("/device");
-            Bytes(tick.files.number(&format!("{folder}/{file}")).unwrap_or(0))
+            tick.files.number(&format!("{folder}/{file}")).ok().map(Bytes)
         };
         let (total, free) = (memory("lmem_total_bytes"), memory("lmem_avail_bytes"));
+        let used = total.zip(free).map(|(total, free)| total.saturating_sub(free));
         let celsius = number("temp1_input").or_else(|| number("temp2_input"));
         sample.gpus.push(Gpu {
             index: card.index,
             name: card.name(tick.files, "Intel"),
             usage: Figure::unknown("the driver tells it in no file"),
             memory_total: total,
-            memory_used: total.saturating_sub(free),
+            memory_used: used,
             temperature: celsius.map(|millidegrees| Celsius(millidegrees as f32 / 1000.0)),
-            processes: card.processes(holders, total.saturating_sub(free)),
+            processes: card.processes(holders, used.unwrap_or_default()),
             shares: Vec::new(),
             mhz: None,
             held_by: String::new(),

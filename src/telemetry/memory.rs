@@ -14,17 +14,19 @@ impl Source for MainMemory {
     fn read(&mut self, tick: &Tick<'_>, sample: &mut Sample) {
         if let Some(system) = &mut self.0 {
             system.refresh_memory_specifics(MemoryRefreshKind::everything());
-            sample.memory = Memory {
+            let memory = Memory {
                 total: Bytes(system.total_memory()),
                 available: Bytes(system.available_memory()),
                 used: Bytes(system.used_memory()),
                 swap_total: Bytes(system.total_swap()),
                 swap_used: Bytes(system.used_swap()),
             };
+            // No machine is without memory: the system did not report it.
+            sample.memory = Some(memory).filter(|memory| memory.total > Bytes(0));
         }
-        let reading = match sample.memory.total {
-            Bytes(0) => missing("the system doesn't tell", "mount `/proc`"),
-            total => Figure::measured(format!("{} of {total}", sample.memory.used), "the system"),
+        let reading = match &sample.memory {
+            None => missing("the system does not report it", "mount `/proc`"),
+            Some(memory) => Figure::measured(format!("{} of {}", memory.used, memory.total), "the system"),
         };
         sample.sources.push(tick.row("memory", "main memory and swap", reading));
     }

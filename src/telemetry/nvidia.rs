@@ -158,13 +158,13 @@ fn gpu(reading: Reading) -> Gpu {
         Some(percent) => Figure::measured(Ratio(f64::from(percent.min(100)) / 100.0), "nvml"),
         None => Figure::unknown("the card does not tell"),
     };
-    let (total, used) = reading.memory.unwrap_or_default();
+    let (total, used) = reading.memory.unzip();
     Gpu {
         index: reading.index,
         name: label(&reading.name),
         usage,
-        memory_total: Bytes(total),
-        memory_used: Bytes(used),
+        memory_total: total.map(Bytes),
+        memory_used: used.map(Bytes),
         temperature: reading.temperature.map(|celsius| Celsius(celsius as f32)),
         processes: reading.processes.into_iter().map(|(pid, bytes)| (pid, Bytes(bytes))).collect(),
         shares: reading

@@ -175,11 +175,11 @@ pub fn table(domain: &Domain, model: &Model) -> Option<Table> {
 /// What is free for one more session: in main memory, then on each GPU that has memory of its own.
 pub fn rooms(domain: &Domain) -> Vec<Room> {
     let (Some(sample), Some(free)) = (&domain.machine.sample, free_memory(domain)) else { return Vec::new() };
-    let gpus = sample.gpus.iter().filter(|gpu| gpu.memory_total > Bytes(0)).map(|gpu| Room {
-        name: format!("GPU {}", gpu.index),
-        free: gpu.memory_total.saturating_sub(gpu.memory_used).min(free.free),
-    });
-    let memory = sample.memory.available.saturating_sub(free.promised).saturating_sub(free.others);
+    let gpus = sample
+        .gpus
+        .iter()
+        .filter_map(|gpu| Some(Room { name: format!("GPU {}", gpu.index), free: gpu.free_memory()?.min(free.free) }));
+    let memory = sample.available_memory().saturating_sub(free.promised).saturating_sub(free.others);
     let memory = memory.saturating_sub(free.reserve).min(free.free);
     std::iter::once(Room { name: "memory".to_owned(), free: memory }).chain(gpus).collect()
 }
@@ -255,8 +255,8 @@ mod tests {
             index,
             name: "card".to_owned(),
             usage: crate::figure::Figure::unknown("not read"),
-            memory_total: Bytes(total * 1_000_000_000),
-            memory_used: Bytes(used * 1_000_000_000),
+            memory_total: Some(Bytes(total * 1_000_000_000)),
+            memory_used: Some(Bytes(used * 1_000_000_000)),
             temperature: None,
             shares: Vec::new(),
             mhz: None,
@@ -264,7 +264,7 @@ mod tests {
             processes: Vec::new(),
         });
         state.domain.machine.sample = Some(Box::new(Sample {
-            memory: Memory { available: Bytes(available * 1_000_000_000), ..Memory::default() },
+            memory: Some(Memory { available: Bytes(available * 1_000_000_000), ..Memory::default() }),
             gpus: gpus.collect(),
             ..Sample::default()
         }));

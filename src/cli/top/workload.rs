@@ -61,14 +61,12 @@ pub(super) fn write(state: &State, sample: &Sample, out: &mut impl Write) -> io:
             "foreign".to_owned(),
         ]
     };
-    let own = &sample.own;
-    // What takes no memory at all was not read.
-    let is_told = own.resident.0 > 0;
+    let own = sample.own.as_ref();
     let itself = vec![
         "taffrail itself".to_owned(),
         unknown(),
-        cpu(is_told.then_some(own.cores)),
-        or_dash(is_told.then_some(own.resident)),
+        cpu(own.map(|own| own.cores)),
+        or_dash(own.map(|own| own.resident)),
         unknown(),
         watts(&state.domain.machine.own_watts),
         unknown(),
@@ -93,7 +91,7 @@ pub(super) fn sessions(state: &State) -> Vec<Value> {
             "watts": figure(&session.watts),
             "tokens_per_second": fleet_view::rate(session),
             "prompt_tokens_per_second": counters.prompt_rate(),
-            "time_to_first_token_s": (counters.ttft_us > 0).then(|| counters.ttft_us as f64 / 1e6),
+            "time_to_first_token_s": counters.ttft_us.map(|micros| micros as f64 / 1e6),
             "generated_tokens": session.n_generated,
             "prompt_tokens": session.n_prompt,
             "context_tokens": session.n_past,

@@ -28,8 +28,8 @@ fn gpu(index: u32, processes: &[(u32, u64)], shares: &[(u32, f64)]) -> Gpu {
         index,
         name: "card".to_owned(),
         usage: Figure::unknown("test"),
-        memory_total: Bytes(100),
-        memory_used: Bytes(50),
+        memory_total: Some(Bytes(100)),
+        memory_used: Some(Bytes(50)),
         temperature: None,
         processes: processes.iter().map(|(pid, bytes)| (*pid, Bytes(*bytes))).collect(),
         shares: shares.iter().map(|(pid, share)| (*pid, Ratio(*share))).collect(),
@@ -51,7 +51,7 @@ fn sample(second: u64) -> Sample {
         cores: vec![Core { usage: None, mhz: None }; 4],
         power: vec![power(Domain::Package(0), 40.0)],
         processes: vec![process(7, 0.6), process(8, 0.1)],
-        own: process(1, 0.01),
+        own: Some(process(1, 0.01)),
         ..Sample::default()
     }
 }

@@ -423,7 +423,7 @@ impl Race {
             energies.iter().any(|(_, other)| other.zip(energy).is_some_and(|(other, own)| other.is_less(own)))
         };
         Winners {
-            first: least(&|figures| (figures.counters.ttft_us > 0).then_some(figures.counters.ttft_us as f64)),
+            first: least(&|figures| figures.counters.ttft_us.map(|micros| micros as f64)),
             fastest: least(&|figures| figures.counters.generation_rate().map(|rate| -rate)),
             most_frugal: if is_metered && !is_modelled {
                 energies.iter().filter(|(_, energy)| !is_beaten(*energy)).map(|(place, _)| *place).collect()

@@ -15,13 +15,16 @@ pub(super) fn record(state: &mut State, sample: &Sample, throughput: f64) {
     let history = state.domain.history();
     let held = state.domain.sessions.iter().filter_map(|session| session.memory.last());
     let held = held.reduce(|one, other| one + other);
-    let own_watts = state.domain.attribution.foreign_power(&sample.own);
+    let own_watts = match &sample.own {
+        Some(own) => state.domain.attribution.foreign_power(own),
+        None => crate::figure::Figure::unknown("the system doesn't show this process"),
+    };
     let now = state.domain.now.uptime;
     let machine = &mut state.domain.machine;
     machine.readings.push(now, sample);
     let ticks = machine.cpu.ticks();
     machine.cpu.push(sample.cpu.map(|cpu| (cpu.0 * 100.0) as f32));
-    machine.memory.push(Some(sample.memory.used.0 as f32));
+    machine.memory.push(sample.memory.map(|memory| memory.used.0 as f32));
     machine.power.push(sample.total_power().map(|watts| watts.0 as f32));
     machine.throughput.push(Some(throughput as f32));
     machine.held.push(held);

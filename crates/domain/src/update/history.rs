@@ -41,7 +41,7 @@ pub(super) fn remember_answer(state: &mut State, id: SessionId) -> Vec<Effect> {
     }
     let record = answer::record(&state.domain, session, at);
     let Figures { generation, counters, .. } = session.figures;
-    let took = Duration::from_micros(counters.ttft_us + counters.generation_us);
+    let took = Duration::from_micros(counters.ttft_us.unwrap_or_default() + counters.generation_us);
     let begin = state.domain.now.uptime.saturating_sub(took);
     let draft = Some(draft.id);
     state.domain.held.push(Held { record, session: id, generation, begin, since: state.domain.now, draft });

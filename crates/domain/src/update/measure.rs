@@ -28,7 +28,7 @@ pub(super) fn bandwidth(state: &mut State) -> Vec<Effect> {
         notify(state, "the machine was not read yet", true);
         return Vec::new();
     };
-    let (threads, available) = (sample.threads(), sample.memory.available);
+    let (threads, available) = (sample.threads(), sample.available_memory());
     state.domain.machine.measuring = true;
     notify(state, "the memory is being measured", false);
     vec![Effect::MeasureBandwidth { threads, available }]
@@ -91,7 +91,7 @@ mod tests {
 
     fn tick(state: &mut State, seconds: u64) -> Vec<Effect> {
         let mut sample = Sample { cores: vec![Core { usage: None, mhz: None }; 2], ..Sample::default() };
-        sample.memory.available = Bytes(1 << 34);
+        sample.memory = Some(crate::machine::Memory { available: Bytes(1 << 34), ..Default::default() });
         update(state, at(seconds), Event::Sample(Box::new(sample)))
     }
 
