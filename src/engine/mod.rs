@@ -10,13 +10,13 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 
 use domain::event::WorkerEvent;
 use domain::session::WorkerId;
 use domain::settings;
 
-/// How many commands may wait for a worker. A caller that gets further ahead is told that the worker is stuck.
+/// How many commands may wait for a worker. A caller that gets further ahead is told so: [`Stuck`].
 const MAX_COMMANDS: usize = 64;
 
 /// Where the news of all workers go.
@@ -55,6 +55,11 @@ impl Problem {
         Self { reason: "the file could not be checked".to_owned(), hint: None }
     }
 }
+
+/// A command was dropped, because a worker takes none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a worker takes no commands: {MAX_COMMANDS} wait already, and one more was dropped")]
+pub struct Stuck;
 
 /// All workers.
 #[derive(Debug)]
@@ -115,25 +120,39 @@ impl Engine {
     }
 
     /// Kill a worker that does nothing that it is asked to.
-    pub fn kill(&self, worker: WorkerId) {
-        self.command(worker, Command::Kill);
+    ///
+    /// # Errors
+    ///
+    /// The command was dropped, as with [`Engine::tell`].
+    pub fn kill(&self, worker: WorkerId) -> Result<(), Stuck> {
+        self.command(worker, Command::Kill)
     }
 
-    /// Say something to a worker. One that is gone has told so, or is about to.
-    pub fn tell(&self, worker: WorkerId, request: wire::Request) {
-        self.command(worker, Command::Tell(request));
+    /// Send a request to a worker. One that is gone has reported it, or is about to.
+    ///
+    /// # Errors
+    ///
+    /// The request was dropped, because too many commands wait already.
+    pub fn tell(&self, worker: WorkerId, request: wire::Request) -> Result<(), Stuck> {
+        self.command(worker, Command::Tell(request))
     }
 
     /// Ask a worker to exit; it is killed if it does not in time.
-    pub fn stop(&self, worker: WorkerId) {
-        self.command(worker, Command::Stop);
+    ///
+    /// # Errors
+    ///
+    /// The command was dropped, as with [`Engine::tell`].
+    pub fn stop(&self, worker: WorkerId) -> Result<(), Stuck> {
+        self.command(worker, Command::Stop)
     }
 
-    fn command(&self, worker: WorkerId, command: Command) {
-        if let Some(commands) = self.workers.get(&worker) {
-            // A full channel means that the task is past hope of reading it; the hang timeout ends that worker.
-            if let Err(error) = commands.try_send(command) {
-                tracing::warn!(worker = worker.0, %error, "a command for a worker was dropped");
+    fn command(&self, worker: WorkerId, command: Command) -> Result<(), Stuck> {
+        let Some(commands) = self.workers.get(&worker) else { return Ok(()) };
+        match commands.try_send(command) {
+            Ok(()) | Err(TrySendError::Closed(_)) => Ok(()),
+            Err(TrySendError::Full(_)) => {
+                tracing::warn!(worker = worker.0, "a command for a worker was dropped");
+                Err(Stuck)
             }
         }
     }

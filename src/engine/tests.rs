@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::timeout;
-use wire::{Event as Said, Hello, Load};
+use wire::{Event as Said, Hello, Load, Request};
 
-use super::{Engine, Problem, Program};
+use super::{Engine, MAX_COMMANDS, Problem, Program, Stuck};
 use domain::event::WorkerEvent;
 use domain::session::WorkerId;
 use domain::settings;
@@ -150,7 +150,7 @@ async fn a_worker_that_does_not_stop_when_asked_is_killed() {
     let mut stage = Stage::new("trap '' TERM; cat \"$HELLO\" \"$LOADED\"; exec sleep 60");
     stage.spawn();
     while !matches!(stage.next().await, WorkerEvent::Said(Said::Loaded(_))) {}
-    stage.engine.stop(WORKER);
+    stage.engine.stop(WORKER).unwrap();
     let (reason, expected, ..) = stage.end().await;
     assert_eq!(reason, "worker was killed: it did not stop when asked");
     assert!(expected);
@@ -161,7 +161,7 @@ async fn a_worker_that_reads_its_input_ends_with_it() {
     let mut stage = Stage::new("cat \"$HELLO\" \"$LOADED\"; cat >/dev/null");
     stage.spawn();
     while !matches!(stage.next().await, WorkerEvent::Said(Said::Loaded(_))) {}
-    stage.engine.stop(WORKER);
+    stage.engine.stop(WORKER).unwrap();
     let (reason, expected, ..) = stage.end().await;
     assert_eq!((reason.as_str(), expected), ("stopped", true));
 }
@@ -202,4 +202,25 @@ async fn no_worker_is_left_after_shutting_down() {
     let pid_file = stage.folder.path().join("HELLO.pid");
     let pid = std::fs::read_to_string(pid_file).unwrap_or_default();
     assert!(!PathBuf::from(format!("/proc/{}", pid.trim())).join("exe").exists() || pid.is_empty());
+}
+
+#[tokio::test]
+async fn a_command_that_is_dropped_is_an_error() {
+    let mut stage = Stage::new("exit 0");
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    // While the file is checked, no command is taken.
+    let prepare = move || {
+        let _ = wait.recv_timeout(PATIENCE);
+        Ok(PathBuf::from("model.gguf"))
+    };
+    stage.engine.spawn(WORKER, load(), settings::Manners::default(), prepare);
+    for n in 0..MAX_COMMANDS {
+        assert_eq!(stage.engine.tell(WORKER, Request::ClearCache), Ok(()), "{n}");
+    }
+    assert_eq!(stage.engine.tell(WORKER, Request::ClearCache), Err(Stuck));
+    assert_eq!(stage.engine.stop(WORKER), Err(Stuck));
+    drop(go);
+    stage.end().await;
+    // One that has ended has reported it.
+    assert_eq!(stage.engine.tell(WORKER, Request::ClearCache), Ok(()));
 }
