@@ -179,6 +179,20 @@ fn nothing_is_home_made_that_a_crate_has() {
     assert_eq!(in_all_sources(&folders, home_made), [""; 0]);
 }
 
+/// What waits by looking again and again goes through one helper, which has a bound.
+#[test]
+fn polling_goes_through_one_helper() {
+    // Production code that waits for a file or a deadline, a hub that drips, and the helper itself.
+    let allowed =
+        ["crates/worker/src/run.rs", "src/library/hub/fake.rs", "src/telemetry/files.rs", "tests/program/support.rs"];
+    let check = |path: &Path, text: &str| {
+        let waits = tokens(text).iter().any(|token| token == "park_timeout" || token == "sleep_ms");
+        let wrong = waits && !allowed.iter().any(|allowed| path == Path::new(allowed));
+        wrong.then(|| "waits by looking; `poll` of tests/program/support.rs does it".to_owned()).into_iter().collect()
+    };
+    assert_eq!(in_all_sources(&["src", "crates", "tests", "benches"], check), [""; 0]);
+}
+
 #[test]
 fn crates_depend_only_on_what_they_may() {
     for (name, may, links_llama) in CRATES {
