@@ -5,9 +5,9 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::super::table::{self, Column};
 use super::document::figure;
 use super::watts_text;
+use crate::cli::table::{self, Column};
 use domain::State;
 use domain::figure::Figure;
 use domain::fleet_view;

@@ -7,8 +7,8 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::super::replace::replace;
 use super::problem::Problem;
+use crate::library::replace::replace;
 use domain::model::Digest;
 use domain::units::Bytes;
 

@@ -7,12 +7,12 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::replace::replace;
 use super::api::Head;
 use super::cache::Folder;
 use super::lock::Lock;
 use super::names;
 use super::problem::Problem;
+use crate::library::replace::replace;
 use domain::download::Order;
 use domain::hub::Interrupted;
 use domain::model::Digest;

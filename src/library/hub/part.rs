@@ -4,8 +4,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::super::hash::Hasher;
 use super::problem::Problem;
+use crate::library::hash::Hasher;
 use domain::model::Digest;
 
 /// Bytes that are read at once.

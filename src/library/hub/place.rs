@@ -7,9 +7,9 @@ use std::time::Duration;
 use reqwest::Url;
 use reqwest::header::HeaderValue;
 
-use super::super::env::Env;
-use super::super::{hugging_face, roots};
 use super::problem::Problem;
+use crate::library::env::Env;
+use crate::library::{hugging_face, roots};
 use domain::model::Store;
 use domain::settings::Settings;
 

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::super::resolve::resolve;
-use super::super::roots;
 use super::{Machine, model, part, write};
+use crate::library::resolve::resolve;
+use crate::library::roots;
 use domain::model::{Digest, Format, Status, Store};
 use domain::settings::Place;
 

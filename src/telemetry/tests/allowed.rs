@@ -5,9 +5,9 @@
 use std::fs;
 use std::path::Path;
 
-use super::super::{Source as _, Tick};
 use super::faults::change;
 use super::*;
+use crate::telemetry::{Source as _, Tick};
 use domain::machine::{Core, Memory};
 use domain::units::Bytes;
 

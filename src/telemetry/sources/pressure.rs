@@ -3,13 +3,13 @@
 
 use std::io::ErrorKind;
 
-use super::{Source, Tick, missing};
+use crate::telemetry::{Source, Tick, missing};
 use domain::figure::Figure;
 use domain::machine::{self, Sample};
 use domain::units::Ratio;
 
 /// The source.
-pub(super) struct Pressure;
+pub(in crate::telemetry) struct Pressure;
 
 const FOLDER: &str = "proc/pressure";
 

@@ -7,29 +7,29 @@
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
-use super::counter::{Bounds, Counter, Spent};
-use super::{Source, Tick, missing};
+use crate::telemetry::counter::{Bounds, Counter, Spent};
+use crate::telemetry::{Source, Tick, missing};
 use domain::figure::Figure;
 use domain::machine::{Domain, Power, Sample};
 use domain::units::Watts;
 
 /// Opens events of the whole system.
-pub(super) trait Events: Send {
+pub(in crate::telemetry) trait Events: Send {
     /// Count the event `config` of the unit `kind` on the package that the processor `cpu` is part of.
     fn open(&mut self, kind: u32, config: u64, cpu: u32) -> io::Result<Box<dyn Event>>;
 }
 
 /// An event that is counted.
-pub(super) trait Event: Send {
+pub(in crate::telemetry) trait Event: Send {
     /// Counts since it was opened.
     fn count(&mut self) -> io::Result<u64>;
 }
 
 /// The kernel's own.
-pub(super) struct Kernel;
+pub(in crate::telemetry) struct Kernel;
 
 /// The events' source.
-pub(super) struct Perf {
+pub(in crate::telemetry) struct Perf {
     events: Box<dyn Events>,
     /// What is counted, or why nothing is and when that was found out.
     state: State,
@@ -53,7 +53,7 @@ struct Metered {
 }
 
 /// The name of its row, which `powercap` looks for.
-pub(super) const NAME: &str = "perf";
+pub(in crate::telemetry) const NAME: &str = "perf";
 const COVERS: &str = "energy of the processor and its memory";
 const UNIT: &str = "sys/bus/event_source/devices/power";
 /// Time until events that could not be opened are tried again.
@@ -72,7 +72,7 @@ impl Source for Perf {
 }
 
 impl Perf {
-    pub(super) fn new(events: Box<dyn Events>) -> Self {
+    pub(in crate::telemetry) fn new(events: Box<dyn Events>) -> Self {
         Self { events, state: State::Closed(None) }
     }
 

@@ -5,15 +5,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::driver::{Closed, Driver, Reading};
-use super::meter::{Meter, Told};
-use super::{Source, Tick, label, missing};
+use crate::telemetry::driver::{Closed, Driver, Reading};
+use crate::telemetry::meter::{Meter, Told};
+use crate::telemetry::{Source, Tick, label, missing};
 use domain::figure::Figure;
 use domain::machine::{Domain, Gpu, Sample};
 use domain::units::{Bytes, Celsius, Ratio, Watts};
 
 /// The GPUs' source.
-pub(super) struct Nvidia {
+pub(in crate::telemetry) struct Nvidia {
     driver: Box<dyn Driver>,
     /// What the last try to open the driver gave, and when it was.
     closed: Option<(Duration, Closed)>,
@@ -24,12 +24,12 @@ pub(super) struct Nvidia {
 }
 
 const DEVICES: &str = "sys/bus/pci/devices";
-pub(super) const COVERS: &str = "NVIDIA GPUs";
+pub(in crate::telemetry) const COVERS: &str = "NVIDIA GPUs";
 /// Time until a driver that could not be opened is tried again.
 const RETRY: Duration = Duration::from_mins(1);
 /// What the kernel says about a card.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Card {
+pub(in crate::telemetry) struct Card {
     address: String,
     sleeps: bool,
 }
@@ -42,7 +42,7 @@ impl Source for Nvidia {
 }
 
 impl Nvidia {
-    pub(super) fn new(driver: Box<dyn Driver>) -> Self {
+    pub(in crate::telemetry) fn new(driver: Box<dyn Driver>) -> Self {
         Self { driver, closed: None, meters: BTreeMap::new(), begun: false }
     }
 
@@ -107,7 +107,7 @@ impl Nvidia {
 }
 
 /// NVIDIA's display controllers as the kernel lists them.
-pub(super) fn cards(tick: &Tick<'_>) -> Vec<Card> {
+pub(in crate::telemetry) fn cards(tick: &Tick<'_>) -> Vec<Card> {
     let field = |address: &str, field: &str| {
         let text = tick.files.text(&format!("{DEVICES}/{address}/{field}")).unwrap_or_default();
         text.trim().to_owned()

@@ -5,24 +5,24 @@
 //! It comes after the sources of cores and memory and bounds what these read: memory that is counted available here may be
 //! taken, whatever the machine has besides.
 
-use super::cgroup::{self, Groups};
-use super::files::Files;
-use super::{Source, Tick};
+use crate::telemetry::cgroup::{self, Groups};
+use crate::telemetry::files::Files;
+use crate::telemetry::{Source, Tick};
 use domain::figure::Figure;
 use domain::machine::{Allowed, MemoryLimit, Sample};
 use domain::units::Bytes;
 
 /// The source.
 #[derive(Debug, Default)]
-pub(super) struct Bounds {
-    pub(super) groups: Groups,
+pub(in crate::telemetry) struct Bounds {
+    pub(in crate::telemetry) groups: Groups,
     /// `OMP_NUM_THREADS` and `OMP_THREAD_LIMIT`.
-    pub(super) openmp: [Option<String>; 2],
+    pub(in crate::telemetry) openmp: [Option<String>; 2],
 }
 
 impl Bounds {
     /// With this process's environment.
-    pub(super) fn from_environment() -> Self {
+    pub(in crate::telemetry) fn from_environment() -> Self {
         Self { openmp: OPENMP.map(|name| std::env::var(name).ok()), ..Self::default() }
     }
 }
@@ -36,7 +36,7 @@ impl Source for Bounds {
         let (threads, threads_by) = self.threads(tick.files, &limits, sample.cores.len());
         let memory = memory(tick.files, &limits, sample);
         sample.allowed = Allowed { threads, threads_by, memory };
-        let unreadable = limits.unreadable.iter().take(3).map(|path| format!("`{}`", super::label(path)));
+        let unreadable = limits.unreadable.iter().take(3).map(|path| format!("`{}`", crate::telemetry::label(path)));
         let unreadable: Vec<_> = unreadable.collect();
         let unknown =
             if unreadable.is_empty() { None } else { Some(format!("{} can't be read", unreadable.join(", "))) };

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use sysinfo::{CpuRefreshKind, System};
 
-use super::processes::Processes;
-use super::{Source, Tick, missing};
+use crate::telemetry::processes::Processes;
+use crate::telemetry::{Source, Tick, missing};
 use domain::figure::Figure;
 use domain::machine::{Core, Sample};
 use domain::units::Ratio;
 
 /// The processor's source.
 #[derive(Default)]
-pub(super) struct Cpu {
+pub(in crate::telemetry) struct Cpu {
     /// The last reading of `/proc/stat`: all cores together, then each.
     before: Vec<Times>,
     /// Each core's clock, and when it was read.

@@ -6,31 +6,31 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::candidate::{Candidate, DigestSource, group, id_text, is_gguf};
-use super::walk::{Entry, Kind, Walk};
-use super::{card, safetensors};
+use crate::library::candidate::{Candidate, DigestSource, group, id_text, is_gguf};
+use crate::library::walk::{Entry, Kind, Walk};
+use crate::library::{card, safetensors};
 use domain::model::Store;
 
 /// Folders below a configured one that are looked into.
 const MAX_DEPTH: usize = 6;
 
 /// How a store names what it finds.
-pub(super) struct Naming<'a> {
+pub(in crate::library) struct Naming<'a> {
     /// The id's part behind `store:` of what lies at this path.
-    pub(super) id: &'a dyn Fn(&Path) -> String,
+    pub(in crate::library) id: &'a dyn Fn(&Path) -> String,
     /// The repository of what lies in this folder.
-    pub(super) repository: &'a dyn Fn(&Path) -> Option<String>,
+    pub(in crate::library) repository: &'a dyn Fn(&Path) -> Option<String>,
 }
 
 /// All models in a folder from config.toml and below.
-pub(super) fn walk(root: &Path, visited: &mut HashSet<PathBuf>, walk: &Walk<'_>) -> Vec<Candidate> {
+pub(in crate::library) fn walk(root: &Path, visited: &mut HashSet<PathBuf>, walk: &Walk<'_>) -> Vec<Candidate> {
     let naming = Naming { id: &|path| id_text(path.as_os_str()), repository: &|_| None };
     walk_named(root, visited, walk, &naming)
 }
 
 /// All models in `root` and below. `visited` holds the folders seen so far by their true paths: links make loops, and
 /// configured folders may lie in one another.
-pub(super) fn walk_named(
+pub(in crate::library) fn walk_named(
     root: &Path,
     visited: &mut HashSet<PathBuf>,
     walk: &Walk<'_>,
@@ -96,7 +96,7 @@ fn of_folder(folder: &Path, files: Vec<Entry>, walk: &Walk<'_>, naming: &Naming<
 }
 
 /// The model that a file belongs to, with the other parts beside it where it is split.
-pub(super) fn at_path(path: &Path) -> Option<Candidate> {
+pub(in crate::library) fn at_path(path: &Path) -> Option<Candidate> {
     let path = std::path::absolute(path).ok()?;
     let folder = path.parent()?;
     let names: Vec<OsString> = match gguf::split::siblings(&path) {

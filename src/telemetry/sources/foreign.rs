@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{Files, Root, Source, Tick, missing};
+use crate::telemetry::{Files, Root, Source, Tick, missing};
 use domain::figure::Figure;
 use domain::foreign::{Clue, Foreign, recognise};
 use domain::machine::{self, Process, Sample};
@@ -16,7 +16,7 @@ use domain::units::Bytes;
 
 /// The source.
 #[derive(Default)]
-pub(super) struct Others {
+pub(in crate::telemetry) struct Others {
     seen: HashMap<u32, Seen>,
     found: Vec<Foreign>,
     read_at: Option<Duration>,
@@ -24,7 +24,7 @@ pub(super) struct Others {
     round: u32,
 }
 
-pub(super) const COVERS: &str = "other programs' models";
+pub(in crate::telemetry) const COVERS: &str = "other programs' models";
 /// Time between two rounds over all processes, for each [`SHARE`] of them: 500 small files take five milliseconds.
 const PERIOD: Duration = Duration::from_secs(3);
 const SHARE: usize = 500;
@@ -232,7 +232,7 @@ fn mapped(maps: &[u8]) -> Vec<(String, u64)> {
 
 /// Take the figures of foreign processes out of those of all, and put them with what they are. One without figures has
 /// ended since it was found, or will have them at the next tick.
-pub(super) fn join(sample: &mut Sample) {
+pub(in crate::telemetry) fn join(sample: &mut Sample) {
     let mut found = std::mem::take(&mut sample.foreign);
     found.retain_mut(|foreign| {
         let at = sample.processes.iter().position(|process| process.pid == foreign.process.pid);

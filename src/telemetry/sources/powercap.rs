@@ -6,15 +6,16 @@
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 
-use super::counter::{Bounds, Counter, Spent};
-use super::{Source, Tick, label, missing, perf};
+use super::perf;
+use crate::telemetry::counter::{Bounds, Counter, Spent};
+use crate::telemetry::{Source, Tick, label, missing};
 use domain::figure::Figure;
 use domain::machine::{Domain, Power, Sample};
 use domain::units::{Joules, Watts};
 
 /// The zones' source.
 #[derive(Default)]
-pub(super) struct Powercap {
+pub(in crate::telemetry) struct Powercap {
     /// By folder name.
     zones: BTreeMap<String, Zone>,
 }

@@ -4,21 +4,21 @@
 
 use std::collections::BTreeMap;
 
-use super::drm::{self, Card, Holder};
-use super::meter::{Meter, Told};
-use super::{Source, Tick, missing};
+use crate::telemetry::drm::{self, Card, Holder};
+use crate::telemetry::meter::{Meter, Told};
+use crate::telemetry::{Source, Tick, missing};
 use domain::figure::Figure;
 use domain::machine::{Domain, Gpu, Sample};
 use domain::units::{Bytes, Celsius, Watts};
 
 /// The cards' source.
 #[derive(Default)]
-pub(super) struct Intel {
+pub(in crate::telemetry) struct Intel {
     /// By the card's folder and the counter that is read.
     meters: BTreeMap<(String, &'static str), Meter>,
 }
 
-pub(super) const COVERS: &str = "Intel graphics cards";
+pub(in crate::telemetry) const COVERS: &str = "Intel graphics cards";
 
 impl Source for Intel {
     fn read(&mut self, tick: &Tick<'_>, sample: &mut Sample) {

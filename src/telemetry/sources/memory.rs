@@ -2,13 +2,13 @@
 
 use sysinfo::{MemoryRefreshKind, System};
 
-use super::{Source, Tick, missing};
+use crate::telemetry::{Source, Tick, missing};
 use domain::figure::Figure;
 use domain::machine::{Memory, Sample};
 use domain::units::Bytes;
 
 /// The memory's source.
-pub(super) struct MainMemory(pub(super) Option<System>);
+pub(in crate::telemetry) struct MainMemory(pub(in crate::telemetry) Option<System>);
 
 impl Source for MainMemory {
     fn read(&mut self, tick: &Tick<'_>, sample: &mut Sample) {

@@ -8,18 +8,18 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::candidate::{Candidate, DigestSource, group, id_text, is_gguf};
-use super::env::Env;
 use super::hugging_face;
-use super::oci::object;
-use super::walk::{Kind, Walk, reason};
+use crate::library::candidate::{Candidate, DigestSource, group, id_text, is_gguf};
+use crate::library::env::Env;
+use crate::library::oci::object;
+use crate::library::walk::{Kind, Walk, reason};
 use domain::model::{Digest, Store};
 
 /// The longest manifest; they list a repository's files.
 const MAX_MANIFEST: u64 = 4 << 20;
 
 /// Where llama.cpp keeps what it fetched.
-pub(super) fn places(env: &Env) -> Vec<PathBuf> {
+pub(in crate::library) fn places(env: &Env) -> Vec<PathBuf> {
     let cache = || env.path("XDG_CACHE_HOME").or_else(|| env.home(".cache")).map(|cache| cache.join("llama.cpp"));
     env.path("LLAMA_CACHE").or_else(cache).into_iter().collect()
 }
@@ -41,7 +41,7 @@ struct Known {
 }
 
 /// All models of the cache at `root`.
-pub(super) fn walk(root: &Path, walk: &Walk<'_>) -> Vec<Candidate> {
+pub(in crate::library) fn walk(root: &Path, walk: &Walk<'_>) -> Vec<Candidate> {
     let mut candidates = hugging_face::walk(root, walk);
     let entries = walk.list_all_if_there(root);
     // By the flat file's name: its repository, and what it hashes to.

@@ -6,50 +6,50 @@
 
 use std::time::Duration;
 
-use super::{Source, Tick, label};
+use crate::telemetry::{Source, Tick, label};
 use domain::figure::{Figure, Grade};
 use domain::machine::{Domain, Gpu, Power, Sample};
 use domain::units::{Celsius, Joules, Ratio, Watts};
 
 /// The chip's source.
-pub(super) struct Apple {
+pub(in crate::telemetry) struct Apple {
     chip: Box<dyn Chip>,
     /// When it was read last.
     before: Option<Duration>,
 }
 
 /// What reads the chip. A reading tells of the time since the last one.
-pub(super) trait Chip: Send {
+pub(in crate::telemetry) trait Chip: Send {
     /// Read it, or say why that fails.
     fn read(&mut self) -> Result<Reading, String>;
 }
 
 /// What the chip did since the last reading, on average. Watts.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Reading {
+pub(in crate::telemetry) struct Reading {
     /// The chip's name.
-    pub(super) name: String,
-    pub(super) processor: f32,
+    pub(in crate::telemetry) name: String,
+    pub(in crate::telemetry) processor: f32,
     /// With its own memory.
-    pub(super) graphics: f32,
-    pub(super) neural: f32,
-    pub(super) memory: f32,
+    pub(in crate::telemetry) graphics: f32,
+    pub(in crate::telemetry) neural: f32,
+    pub(in crate::telemetry) memory: f32,
     /// Of the whole machine; `None` where the controller does not tell.
-    pub(super) machine: Option<f32>,
+    pub(in crate::telemetry) machine: Option<f32>,
     /// Busy part of the graphics, 0 to 1.
-    pub(super) graphics_busy: f32,
+    pub(in crate::telemetry) graphics_busy: f32,
     /// Of the graphics, degrees Celsius.
-    pub(super) temperature: Option<f32>,
+    pub(in crate::telemetry) temperature: Option<f32>,
     /// Clock of the graphics, MHz.
-    pub(super) graphics_mhz: u32,
+    pub(in crate::telemetry) graphics_mhz: u32,
 }
 
-pub(super) const COVERS: &str = "power of Apple's chips";
+pub(in crate::telemetry) const COVERS: &str = "power of Apple's chips";
 /// No machine of Apple's draws more. Watts.
 const MOST: f32 = 2000.0;
 
 impl Apple {
-    pub(super) fn new(chip: Box<dyn Chip>) -> Self {
+    pub(in crate::telemetry) fn new(chip: Box<dyn Chip>) -> Self {
         Self { chip, before: None }
     }
 }
@@ -111,7 +111,7 @@ fn tell(reading: &Reading, elapsed: Option<Duration>, sample: &mut Sample) -> Fi
 
 /// The chip of this machine, read by `macmon` on a thread of its own, since its handles may not change threads.
 #[cfg(target_os = "macos")]
-pub(super) struct Own {
+pub(in crate::telemetry) struct Own {
     orders: std::sync::mpsc::Sender<()>,
     answers: std::sync::mpsc::Receiver<Result<Reading, String>>,
 }

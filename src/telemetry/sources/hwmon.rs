@@ -5,15 +5,15 @@
 
 use std::time::Duration;
 
-use super::meter::between;
-use super::{Source, Tick, label};
+use crate::telemetry::meter::between;
+use crate::telemetry::{Source, Tick, label};
 use domain::figure::Figure;
 use domain::machine::{Domain, Power, Sample};
 use domain::units::Watts;
 
 /// The meters' source.
 #[derive(Default)]
-pub(super) struct Meters {
+pub(in crate::telemetry) struct Meters {
     meters: Vec<Found>,
     listed_at: Option<Duration>,
 }
@@ -33,7 +33,7 @@ enum Input {
     Rail { volts: String, amperes: String },
 }
 
-pub(super) const COVERS: &str = "power meters on the board";
+pub(in crate::telemetry) const COVERS: &str = "power meters on the board";
 const FOLDER: &str = "sys/class/hwmon";
 /// Chips seldom come and go; listing them reads every folder.
 const LIST_PERIOD: Duration = Duration::from_mins(1);

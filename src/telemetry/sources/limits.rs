@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use super::{Source, Tick, missing};
+use crate::telemetry::{Source, Tick, missing};
 use domain::figure::Figure;
 use domain::machine::{self, Limits, Sample};
 
 /// The source.
 #[derive(Default)]
-pub(super) struct ClockLimits {
+pub(in crate::telemetry) struct ClockLimits {
     read_at: Option<Duration>,
     /// The last counts of throttling: of each core, and of its package.
     before: Vec<[Option<u64>; 2]>,

@@ -4,9 +4,9 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
-use super::env::Env;
-use super::replace::replace;
-use super::stat::Stat;
+use crate::library::env::Env;
+use crate::library::replace::replace;
+use crate::library::stat::Stat;
 use domain::event::StoreStatus;
 use domain::model::{Format, Model, ModelFile, Status, Store};
 use domain::units::Bytes;
@@ -25,12 +25,12 @@ static STARTERS: [Starter; 2] = [
     Starter {
         name: "ishmael-1m",
         file_name: "ishmael-1m-Q8_0.gguf",
-        bytes: include_bytes!("../../starter/ishmael-1m-Q8_0.gguf"),
+        bytes: include_bytes!("../../../starter/ishmael-1m-Q8_0.gguf"),
     },
     Starter {
         name: "ishmael-4m",
         file_name: "ishmael-4m-Q8_0.gguf",
-        bytes: include_bytes!("../../starter/ishmael-4m-Q8_0.gguf"),
+        bytes: include_bytes!("../../../starter/ishmael-4m-Q8_0.gguf"),
     },
 ];
 
@@ -45,7 +45,7 @@ impl Starter {
 }
 
 /// The starter models, whether or not they have been written out.
-pub(super) fn models(env: &Env) -> (Vec<Model>, StoreStatus) {
+pub(in crate::library) fn models(env: &Env) -> (Vec<Model>, StoreStatus) {
     let models: Vec<_> = STARTERS.iter().map(|starter| model(starter, env)).collect();
     let place = "in the program".to_owned();
     let status =
@@ -83,7 +83,7 @@ fn model(starter: &Starter, env: &Env) -> Model {
 }
 
 /// Write a starter model into the data folder, unless it stands there already byte for byte.
-pub(super) fn materialise(model: &Model, env: &Env) -> io::Result<PathBuf> {
+pub(in crate::library) fn materialise(model: &Model, env: &Env) -> io::Result<PathBuf> {
     let starter = STARTERS
         .iter()
         .find(|starter| starter.id() == model.id)

@@ -6,21 +6,21 @@
 
 use std::collections::BTreeMap;
 
-use super::drm::{self, Card, Holder};
-use super::meter::{Meter, Told};
-use super::{Source, Tick, missing};
+use crate::telemetry::drm::{self, Card, Holder};
+use crate::telemetry::meter::{Meter, Told};
+use crate::telemetry::{Source, Tick, missing};
 use domain::figure::Figure;
 use domain::machine::{Domain, Gpu, Sample};
 use domain::units::{Bytes, Celsius, Ratio, Watts};
 
 /// The GPUs' source.
 #[derive(Default)]
-pub(super) struct Amdgpu {
+pub(in crate::telemetry) struct Amdgpu {
     /// By the card's folder.
     meters: BTreeMap<String, Meter>,
 }
 
-pub(super) const COVERS: &str = "AMD GPUs";
+pub(in crate::telemetry) const COVERS: &str = "AMD GPUs";
 /// Joules per count of the energy accumulator.
 const UNIT: f64 = 1.0 / 65_536.0;
 

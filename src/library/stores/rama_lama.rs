@@ -10,11 +10,11 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::candidate::{Candidate, DigestSource, Part, id_text, is_gguf, is_safetensors};
-use super::env::Env;
-use super::oci::object;
-use super::safetensors::Config;
-use super::walk::{Kind, Walk, reason};
+use crate::library::candidate::{Candidate, DigestSource, Part, id_text, is_gguf, is_safetensors};
+use crate::library::env::Env;
+use crate::library::oci::object;
+use crate::library::safetensors::Config;
+use crate::library::walk::{Kind, Walk, reason};
 use domain::model::{Digest, Store};
 
 /// Folders below the store that are looked into: owners can have several parts.
@@ -23,7 +23,7 @@ const MAX_DEPTH: usize = 8;
 const MAX_REF: u64 = 4 << 20;
 
 /// Where `RamaLama` keeps its models: the user's, and root's.
-pub(super) fn places(env: &Env) -> Vec<PathBuf> {
+pub(in crate::library) fn places(env: &Env) -> Vec<PathBuf> {
     if let Some(path) = env.path("RAMALAMA_STORE") {
         return vec![path];
     }
@@ -65,7 +65,7 @@ fn lines(bytes: &[u8]) -> Result<Reference, String> {
 }
 
 /// All models of the store in `root`.
-pub(super) fn walk(root: &Path, walk: &Walk<'_>) -> Vec<Candidate> {
+pub(in crate::library) fn walk(root: &Path, walk: &Walk<'_>) -> Vec<Candidate> {
     let mut candidates = Vec::new();
     let store = root.join("store");
     let mut waiting = vec![(store, String::new(), 0)];

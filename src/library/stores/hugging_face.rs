@@ -9,12 +9,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::candidate::{Candidate, DigestSource, group, id_text, is_gguf};
-use super::env::Env;
-use super::index::Stamp;
-use super::spread::spread;
-use super::walk::{Entry, Kind, Walk};
-use super::{card, digest, safetensors};
+use crate::library::candidate::{Candidate, DigestSource, group, id_text, is_gguf};
+use crate::library::env::Env;
+use crate::library::index::Stamp;
+use crate::library::spread::spread;
+use crate::library::walk::{Entry, Kind, Walk};
+use crate::library::{card, digest, safetensors};
 use domain::units::Bytes;
 
 /// Folders below a snapshot that are looked into.
@@ -25,7 +25,7 @@ const NAME_CHARS: usize = 100;
 const MAX_REF: u64 = 256;
 
 /// Where the cache is, after the hub's own rules.
-pub(super) fn place(env: &Env) -> Option<PathBuf> {
+pub(in crate::library) fn place(env: &Env) -> Option<PathBuf> {
     env.path("HF_HUB_CACHE")
         .or_else(|| env.path("HUGGINGFACE_HUB_CACHE"))
         .or_else(|| env.path("HF_HOME").map(|home| home.join("hub")))
@@ -34,7 +34,7 @@ pub(super) fn place(env: &Env) -> Option<PathBuf> {
 }
 
 /// All models of the cache at `hub`.
-pub(super) fn walk(hub: &Path, walk: &Walk<'_>) -> Vec<Candidate> {
+pub(in crate::library) fn walk(hub: &Path, walk: &Walk<'_>) -> Vec<Candidate> {
     spread(walk.list_if_there(hub), |entries| {
         let mut candidates = Vec::new();
         for entry in entries {

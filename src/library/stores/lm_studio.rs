@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::candidate::{Candidate, id_text};
-use super::env::{Env, read_text};
 use super::folder::{Naming, walk_named};
-use super::walk::Walk;
+use crate::library::candidate::{Candidate, id_text};
+use crate::library::env::{Env, read_text};
+use crate::library::walk::Walk;
 
 /// The longest file of settings.
 const MAX_FILE: u64 = 1 << 20;
 
 /// LM Studio's models folder: what its settings say, else the one in its home.
-pub(super) fn places(env: &Env) -> Vec<PathBuf> {
+pub(in crate::library) fn places(env: &Env) -> Vec<PathBuf> {
     let absolute = |path: &str| Some(PathBuf::from(path.trim())).filter(|path| path.is_absolute());
     let pointer = env.home(".lmstudio-home-pointer");
     let named = pointer.and_then(|path| absolute(&read_text(&path, MAX_FILE)?)).filter(|home| home.is_dir());
@@ -28,7 +28,7 @@ pub(super) fn places(env: &Env) -> Vec<PathBuf> {
 }
 
 /// All models in `root`.
-pub(super) fn walk(root: &Path, walk: &Walk<'_>) -> Vec<Candidate> {
+pub(in crate::library) fn walk(root: &Path, walk: &Walk<'_>) -> Vec<Candidate> {
     let inside = |path: &Path| id_text(path.strip_prefix(root).unwrap_or(path).as_os_str());
     let repository = |folder: &Path| {
         let mut names = folder.strip_prefix(root).ok()?.iter();

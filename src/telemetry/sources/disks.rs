@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use sysinfo::{DiskRefreshKind, Disks};
 
-use super::{Source, Tick, label, missing};
+use crate::telemetry::{Source, Tick, label, missing};
 use domain::figure::Figure;
 use domain::machine::{Disk, Sample};
 use domain::units::Bytes;
 
 /// The disks' source.
 #[derive(Default)]
-pub(super) struct MountedDisks {
+pub(in crate::telemetry) struct MountedDisks {
     disks: Option<Disks>,
     /// Bytes read and written until the last reading, by mount point, and when that was.
     before: HashMap<PathBuf, (u64, u64)>,
@@ -22,7 +22,7 @@ pub(super) struct MountedDisks {
     room_at: Option<Duration>,
 }
 
-pub(super) const COVERS: &str = "room and traffic";
+pub(in crate::telemetry) const COVERS: &str = "room and traffic";
 /// Room changes slowly, and asking for it reaches every mounted file system.
 const ROOM_PERIOD: Duration = Duration::from_secs(10);
 

@@ -11,13 +11,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use wire::{Message, Role};
 
-use super::candidate::{Candidate, DigestSource, Part, id_text};
-use super::card;
-use super::env::Env;
-use super::oci::{self, Layer};
-use super::safetensors::Config;
-use super::spread::spread;
-use super::walk::{Entry, Kind, Walk, open, reason};
+use crate::library::candidate::{Candidate, DigestSource, Part, id_text};
+use crate::library::card;
+use crate::library::env::Env;
+use crate::library::oci::{self, Layer};
+use crate::library::safetensors::Config;
+use crate::library::spread::spread;
+use crate::library::walk::{Entry, Kind, Walk, open, reason};
 use domain::model::{Card, Digest, Store};
 use domain::preset::Preset;
 
@@ -36,7 +36,7 @@ const PARAMETER_CHARS: usize = 200;
 const MAX_MESSAGES: usize = 256;
 
 /// Where Ollama keeps its models: its own places, the user's and the service's.
-pub(super) fn places(env: &Env) -> Vec<PathBuf> {
+pub(in crate::library) fn places(env: &Env) -> Vec<PathBuf> {
     if let Some(path) = env.path("OLLAMA_MODELS") {
         return vec![path];
     }
@@ -60,7 +60,7 @@ struct Manifest {
 }
 
 /// All models of the store at `root`.
-pub(super) fn walk(root: &Path, walk: &Walk<'_>) -> Vec<Candidate> {
+pub(in crate::library) fn walk(root: &Path, walk: &Walk<'_>) -> Vec<Candidate> {
     let mut names = Vec::new();
     let manifests = root.join("manifests");
     let folders = |folder: &Path| {

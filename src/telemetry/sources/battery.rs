@@ -5,21 +5,21 @@
 
 use std::time::Duration;
 
-use super::meter::between;
-use super::{Source, Tick, label, missing};
+use crate::telemetry::meter::between;
+use crate::telemetry::{Source, Tick, label, missing};
 use domain::figure::Figure;
 use domain::machine::{Domain, Power, Sample};
 use domain::units::Watts;
 
 /// The battery's source.
 #[derive(Default)]
-pub(super) struct Battery {
+pub(in crate::telemetry) struct Battery {
     /// The last power that was read, for the energy in between.
     before: Option<(Duration, Watts)>,
 }
 
 const FOLDER: &str = "sys/class/power_supply";
-pub(super) const COVERS: &str = "power of the whole machine";
+pub(in crate::telemetry) const COVERS: &str = "power of the whole machine";
 
 impl Source for Battery {
     fn read(&mut self, tick: &Tick<'_>, sample: &mut Sample) {

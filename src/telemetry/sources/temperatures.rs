@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use sysinfo::Components;
 
-use super::{Source, Tick, label, missing};
+use crate::telemetry::{Source, Tick, label, missing};
 use domain::figure::Figure;
 use domain::machine::{self, Sample, Temperature};
 use domain::units::Celsius;
 
 /// The sensors' source.
 #[derive(Default)]
-pub(super) struct Temperatures {
+pub(in crate::telemetry) struct Temperatures {
     sensors: Vec<Sensor>,
     /// Where there are no hardware monitors.
     components: Option<Components>,
@@ -35,7 +35,7 @@ struct Sensor {
     critical: OnceCell<Option<Celsius>>,
 }
 
-pub(super) const COVERS: &str = "chips and drives";
+pub(in crate::telemetry) const COVERS: &str = "chips and drives";
 /// A drive may take milliseconds to tell its temperature, and heat moves slowly.
 const PERIOD: Duration = Duration::from_secs(2);
 /// Sensors seldom come and go; listing them reads every folder.

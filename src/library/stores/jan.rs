@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::candidate::{Candidate, DigestSource, id_text};
-use super::env::Env;
-use super::walk::{Kind, Walk, reason};
-use super::yaml;
+use crate::library::candidate::{Candidate, DigestSource, id_text};
+use crate::library::env::Env;
+use crate::library::walk::{Kind, Walk, reason};
+use crate::library::yaml;
 use domain::model::Store;
 
 /// Folders below the models that are looked into.
@@ -16,9 +16,9 @@ const MAX_DEPTH: usize = 6;
 const MAX_FILE: u64 = 1 << 20;
 
 /// Jan's data folder: what its settings say, else its usual place.
-pub(super) fn places(env: &Env) -> Vec<PathBuf> {
+pub(in crate::library) fn places(env: &Env) -> Vec<PathBuf> {
     let setting = env.config_home("Jan/settings.json").and_then(|path| {
-        let settings: Value = serde_json::from_str(&super::env::read_text(&path, MAX_FILE)?).ok()?;
+        let settings: Value = serde_json::from_str(&crate::library::env::read_text(&path, MAX_FILE)?).ok()?;
         let folder = PathBuf::from(settings.get("data_folder")?.as_str()?);
         folder.is_absolute().then_some(folder)
     });
@@ -26,7 +26,7 @@ pub(super) fn places(env: &Env) -> Vec<PathBuf> {
 }
 
 /// All models of the data folder at `root`.
-pub(super) fn walk(root: &Path, walk: &Walk<'_>) -> Vec<Candidate> {
+pub(in crate::library) fn walk(root: &Path, walk: &Walk<'_>) -> Vec<Candidate> {
     let mut candidates = Vec::new();
     let mut waiting = vec![(root.join("llamacpp/models"), String::new(), 0)];
     while let Some((folder, inside, depth)) = waiting.pop() {

@@ -10,11 +10,11 @@
 use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
 
-use super::candidate::{Candidate, DigestSource, NAME_CHARS, id_text, is_gguf};
-use super::env::Env;
 use super::folder::{Naming, walk_named};
-use super::walk::{Kind, Walk, open};
-use super::yaml;
+use crate::library::candidate::{Candidate, DigestSource, NAME_CHARS, id_text, is_gguf};
+use crate::library::env::Env;
+use crate::library::walk::{Kind, Walk, open};
+use crate::library::yaml;
 use domain::model::Store;
 
 /// The longest configuration.
@@ -23,7 +23,7 @@ const MAX_CONFIG: u64 = 1 << 20;
 const MAX_CONFIGS: usize = 10_000;
 
 /// `LocalAI`'s models folder: its launcher's, and its service's.
-pub(super) fn places(env: &Env) -> Vec<PathBuf> {
+pub(in crate::library) fn places(env: &Env) -> Vec<PathBuf> {
     if let Some(path) = env.path("LOCALAI_MODELS_PATH").or_else(|| env.path("MODELS_PATH")) {
         return vec![path];
     }
@@ -32,7 +32,7 @@ pub(super) fn places(env: &Env) -> Vec<PathBuf> {
 }
 
 /// All models in `root`.
-pub(super) fn walk(root: &Path, walk: &Walk<'_>) -> Vec<Candidate> {
+pub(in crate::library) fn walk(root: &Path, walk: &Walk<'_>) -> Vec<Candidate> {
     let inside = |path: &Path| id_text(path.strip_prefix(root).unwrap_or(path).as_os_str());
     let found = walk_named(root, &mut HashSet::new(), walk, &Naming { id: &inside, repository: &|_| None });
     let named: Vec<_> = configurations(root, walk).iter().flat_map(|config| of_config(root, config, &found)).collect();

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::candidate::{Candidate, DigestSource, Part, id_text};
-use super::env::Env;
-use super::oci::{self, object};
-use super::safetensors::Config;
-use super::walk::{Walk, reason};
+use crate::library::candidate::{Candidate, DigestSource, Part, id_text};
+use crate::library::env::Env;
+use crate::library::oci::{self, object};
+use crate::library::safetensors::Config;
+use crate::library::walk::{Walk, reason};
 use domain::model::{Digest, Store};
 
 /// The longest `models.json`.
@@ -19,7 +19,7 @@ const MAX_MODELS: usize = 50_000;
 const HOSTS: [&str; 2] = ["docker.io/", "index.docker.io/"];
 
 /// Where the runner keeps its models.
-pub(super) fn places(env: &Env) -> Vec<PathBuf> {
+pub(in crate::library) fn places(env: &Env) -> Vec<PathBuf> {
     env.path("MODELS_PATH").or_else(|| env.home(".docker/models")).into_iter().collect()
 }
 
@@ -37,7 +37,7 @@ struct Entry {
 }
 
 /// All models of the store at `root`.
-pub(super) fn walk(root: &Path, walk: &Walk<'_>) -> Vec<Candidate> {
+pub(in crate::library) fn walk(root: &Path, walk: &Walk<'_>) -> Vec<Candidate> {
     // Listed for the sake of who watches the folder.
     if walk.list_if_there(root).iter().all(|entry| entry.name != "models.json") {
         return Vec::new();

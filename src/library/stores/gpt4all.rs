@@ -3,16 +3,16 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use super::candidate::{Candidate, id_text};
-use super::env::{Env, read_text};
 use super::folder::{Naming, walk_named};
-use super::walk::Walk;
+use crate::library::candidate::{Candidate, id_text};
+use crate::library::env::{Env, read_text};
+use crate::library::walk::Walk;
 
 /// The longest file of settings.
 const MAX_FILE: u64 = 1 << 20;
 
 /// `GPT4All`'s models folder: what its settings say, else its usual place.
-pub(super) fn places(env: &Env) -> Vec<PathBuf> {
+pub(in crate::library) fn places(env: &Env) -> Vec<PathBuf> {
     let setting = env.config_home("nomic.ai/GPT4All.ini").and_then(|path| {
         let text = read_text(&path, MAX_FILE)?;
         let path = PathBuf::from(text.lines().find_map(|line| line.trim().strip_prefix("modelPath="))?.trim());
@@ -22,7 +22,7 @@ pub(super) fn places(env: &Env) -> Vec<PathBuf> {
 }
 
 /// All models in `root`.
-pub(super) fn walk(root: &Path, walk: &Walk<'_>) -> Vec<Candidate> {
+pub(in crate::library) fn walk(root: &Path, walk: &Walk<'_>) -> Vec<Candidate> {
     let inside = |path: &Path| id_text(path.strip_prefix(root).unwrap_or(path).as_os_str());
     walk_named(root, &mut HashSet::new(), walk, &Naming { id: &inside, repository: &|_| None })
 }
