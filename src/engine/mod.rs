@@ -43,14 +43,14 @@ impl Program {
 
 /// Why a worker is not started.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct StartError {
     /// One clause.
     pub reason: String,
     /// What could be done.
     pub hint: Option<String>,
 }
 
-impl Problem {
+impl StartError {
     fn panicked() -> Self {
         Self { reason: "the file could not be checked".to_owned(), hint: None }
     }
@@ -91,7 +91,7 @@ impl Engine {
         worker: WorkerId,
         mut load: wire::Load,
         manners: settings::Manners,
-        prepare: impl FnOnce() -> Result<PathBuf, Problem> + Send + 'static,
+        prepare: impl FnOnce() -> Result<PathBuf, StartError> + Send + 'static,
     ) {
         let (commands, inbox) = mpsc::channel(MAX_COMMANDS);
         self.workers.retain(|_, commands| !commands.is_closed());
@@ -99,14 +99,14 @@ impl Engine {
         let news = self.news.clone();
         let (program, settings) = (self.program.clone(), self.settings.clone());
         tokio::spawn(async move {
-            let path = tokio::task::spawn_blocking(prepare).await.unwrap_or_else(|_| Err(Problem::panicked()));
+            let path = tokio::task::spawn_blocking(prepare).await.unwrap_or_else(|_| Err(StartError::panicked()));
             tracing::info!(worker = worker.0, "starts");
             let end = match path {
                 Ok(path) => {
                     load.path = path;
                     supervise::supervise(worker, &program, (&settings, manners), load, inbox, &news).await
                 }
-                Err(Problem { reason, hint }) => WorkerEvent::Exited { reason, expected: false, hint },
+                Err(StartError { reason, hint }) => WorkerEvent::Exited { reason, expected: false, hint },
             };
             if let WorkerEvent::Exited { reason, expected, .. } = &end {
                 if *expected {

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use wire::{Event as Said, Hello, Load, Request};
 
-use super::{Engine, MAX_COMMANDS, Problem, Program, Stuck};
+use super::{Engine, MAX_COMMANDS, Program, StartError, Stuck};
 use domain::event::WorkerEvent;
 use domain::session::WorkerId;
 use domain::settings;
@@ -185,7 +185,7 @@ async fn a_program_that_is_missing_and_a_file_that_is_refused_are_told() {
     assert!(stage.end().await.0.starts_with("worker did not start: "));
 
     let mut stage = Stage::new("exit 0");
-    let problem = Problem { reason: "cut off at tensor 3 of 4".into(), hint: Some("fetch it again".into()) };
+    let problem = StartError { reason: "cut off at tensor 3 of 4".into(), hint: Some("fetch it again".into()) };
     stage.engine.spawn(WORKER, load(), settings::Manners::default(), || Err(problem));
     let (reason, expected, hint, _) = stage.end().await;
     assert_eq!((reason.as_str(), expected), ("cut off at tensor 3 of 4", false));

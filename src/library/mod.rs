@@ -46,7 +46,7 @@ use domain::settings;
 pub use env::Env;
 use index::Index;
 pub use inspect::HAS_GPU_ENGINE;
-use place::Place;
+use place::StoreLocation;
 pub use place::roots;
 use replace::replace;
 pub use resolve::{Unresolved, as_named, find};
@@ -114,7 +114,7 @@ fn look(
     env: &Env,
     index: &Index<'_>,
     found: &(dyn Fn(Vec<Arc<Model>>) + Sync),
-) -> (Vec<Shelf>, Vec<Place>) {
+) -> (Vec<Shelf>, Vec<StoreLocation>) {
     let news = News { found, waiting: Mutex::new((Vec::new(), Instant::now())) };
     let places = place::all(settings, env);
     let mut shelves: Vec<_> = shelf::starters(settings, env).into_iter().collect();

@@ -2,7 +2,7 @@
 
 use std::{fs::File, io, path::Path};
 
-use crate::error::{Error, Place};
+use crate::error::{Error, HeaderPosition};
 
 /// The longest header that is read, in bytes. The longest real ones, with vocabularies of 260,000 tokens, have 20 MiB.
 pub(crate) const MAX_HEADER: u64 = 256 << 20;
@@ -129,13 +129,21 @@ pub(crate) struct Cursor<'a, R: ?Sized> {
     /// The order of the numbers read.
     pub(crate) endian: Endian,
     /// What is being read, for errors.
-    pub(crate) place: Place,
+    pub(crate) place: HeaderPosition,
 }
 
 impl<'a, R: ReadAt + ?Sized> Cursor<'a, R> {
     pub(crate) fn new(source: &'a R) -> Result<Self, Error> {
         let length = source.length()?;
-        Ok(Self { source, length, buffer: Vec::new(), start: 0, at: 0, endian: Endian::Little, place: Place::Start })
+        Ok(Self {
+            source,
+            length,
+            buffer: Vec::new(),
+            start: 0,
+            at: 0,
+            endian: Endian::Little,
+            place: HeaderPosition::Start,
+        })
     }
 
     /// The source's length, bytes.
@@ -319,7 +327,7 @@ mod tests {
         assert_eq!(cursor.u64().unwrap(), 0x0809_0a0b_0c0d_0e0f);
         assert_eq!(cursor.offset(), 16);
         assert_eq!(cursor.take_vec(16).unwrap(), (16..32).collect::<Vec<u8>>());
-        assert!(matches!(cursor.u32(), Err(Error::Truncated(Place::Start))));
+        assert!(matches!(cursor.u32(), Err(Error::Truncated(HeaderPosition::Start))));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::library::candidate::{Candidate, DigestSource, Part, id_text};
+use crate::library::candidate::{Candidate, CandidatePart, DigestSource, id_text};
 use crate::library::env::Env;
 use crate::library::oci::{self, object};
 use crate::library::safetensors::Config;
@@ -85,18 +85,18 @@ fn model(root: &Path, entry: &Entry, walk: &Walk<'_>) -> Vec<Candidate> {
     );
     let repository = name.rsplit_once(':').map_or(&*name, |(repository, _)| repository);
     let shown = name.strip_prefix("ai/").unwrap_or(&name);
-    let of_kind = |kind: &str| -> Vec<Part> {
+    let of_kind = |kind: &str| -> Vec<CandidatePart> {
         let layers = layers.iter().filter(|layer| layer.media_type.contains(kind));
         (1..)
             .zip(layers)
-            .map(|(number, layer)| Part {
+            .map(|(number, layer)| CandidatePart {
                 number,
                 path: root.join("blobs/sha256").join(layer.digest.to_string()),
                 digest: DigestSource::Known(layer.digest),
             })
             .collect()
     };
-    let candidate = |what: &str, parts: Vec<Part>| {
+    let candidate = |what: &str, parts: Vec<CandidatePart>| {
         (!parts.is_empty()).then(|| Candidate {
             repository: tag.is_some().then(|| repository.to_owned()),
             count: parts.len() as u32,

@@ -49,7 +49,7 @@ pub(in crate::library) fn walk(hub: &Path, walk: &Walk<'_>) -> Vec<Candidate> {
 
 /// A repository, and how deep the walk is in it.
 #[derive(Clone, Copy)]
-struct Place<'a> {
+struct WalkContext<'a> {
     /// `owner/name`.
     repository: &'a str,
     /// The listing of the revision's files, which need not be there.
@@ -77,7 +77,7 @@ fn walk_revision(folder: &Path, revision: &OsStr, repository: &str, walk: &Walk<
     tree.push(".json");
     let tree = Arc::new(folder.join("trees").join(tree));
     let snapshot = folder.join("snapshots").join(revision);
-    let place = Place { repository, tree: &tree, depth: 0 };
+    let place = WalkContext { repository, tree: &tree, depth: 0 };
     let first = candidates.len();
     let card = walk_snapshot(&snapshot, OsStr::new(""), place, walk, candidates);
     compare(&mut candidates[first..], &snapshot, &tree, walk);
@@ -147,11 +147,11 @@ fn once(found: Vec<Candidate>) -> Vec<Candidate> {
 fn walk_snapshot(
     folder: &Path,
     inside: &OsStr,
-    place: Place<'_>,
+    place: WalkContext<'_>,
     walk: &Walk<'_>,
     candidates: &mut Vec<Candidate>,
 ) -> Option<Stamp> {
-    let Place { repository, tree, depth } = place;
+    let WalkContext { repository, tree, depth } = place;
     let (entries, stamp) = walk.list_with_stamp(folder);
     let (folders, files): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| entry.kind == Kind::Directory);
     let card = files.iter().find(|entry| entry.name == "README.md");
@@ -195,7 +195,7 @@ fn walk_snapshot(
         let mut inside = OsString::from(inside);
         inside.push(&entry.name);
         inside.push("/");
-        walk_snapshot(&path, &inside, Place { depth: depth + 1, ..place }, walk, candidates);
+        walk_snapshot(&path, &inside, WalkContext { depth: depth + 1, ..place }, walk, candidates);
     }
     card
 }

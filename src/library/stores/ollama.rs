@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use wire::{Message, Role};
 
-use crate::library::candidate::{Candidate, DigestSource, Part, id_text};
+use crate::library::candidate::{Candidate, CandidatePart, DigestSource, id_text};
 use crate::library::card;
 use crate::library::env::Env;
 use crate::library::oci::{self, Layer};
@@ -136,7 +136,11 @@ fn models(root: &Path, manifest: &Path, name: &Name, walk: &Walk<'_>) -> Vec<Can
     let model = |what: &str, digests: Vec<Digest>| {
         let parts: Vec<_> = (1..)
             .zip(digests)
-            .map(|(number, digest)| Part { number, path: blob(root, digest), digest: DigestSource::Known(digest) })
+            .map(|(number, digest)| CandidatePart {
+                number,
+                path: blob(root, digest),
+                digest: DigestSource::Known(digest),
+            })
             .collect();
         let mark = if what.is_empty() { String::new() } else { format!("#{what}") };
         let shown = if what.is_empty() { name.full.clone() } else { format!("{} {what}", name.full) };

@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::library::candidate::{Candidate, DigestSource, Part, id_text, is_gguf, is_safetensors};
+use crate::library::candidate::{Candidate, CandidatePart, DigestSource, id_text, is_gguf, is_safetensors};
 use crate::library::env::Env;
 use crate::library::oci::object;
 use crate::library::safetensors::Config;
@@ -124,13 +124,17 @@ fn models(folder: &Path, inside: &str, tag: &str, reference: &Reference) -> Vec<
             let inside = Path::new(snapshot).join(&file.name);
             let is_inside = inside.components().all(|part| matches!(part, Component::Normal(_)));
             let path = folder.join("snapshots").join(inside);
-            return is_inside.then_some(Part { number, path, digest: DigestSource::Link });
+            return is_inside.then_some(CandidatePart { number, path, digest: DigestSource::Link });
         }
         let digest: Digest = file.hash.parse().ok()?;
         let path = folder.join("blobs").join(format!("sha256-{digest}"));
-        matches!(digest, Digest::Sha256(_)).then_some(Part { number, path, digest: DigestSource::Known(digest) })
+        matches!(digest, Digest::Sha256(_)).then_some(CandidatePart {
+            number,
+            path,
+            digest: DigestSource::Known(digest),
+        })
     };
-    let of_kind = |is: &dyn Fn(&File) -> bool| -> Vec<Part> {
+    let of_kind = |is: &dyn Fn(&File) -> bool| -> Vec<CandidatePart> {
         (1..)
             .zip(reference.files.iter().filter(|file| is(file)))
             .filter_map(|(number, file)| part(number, file))
@@ -140,7 +144,7 @@ fn models(folder: &Path, inside: &str, tag: &str, reference: &Reference) -> Vec<
     let is_weights = |file: &File| {
         !is_projector(file) && (file.kind.contains("gguf") || file.kind == "model" || is_gguf(file.name.as_ref()))
     };
-    let candidate = |what: &str, parts: Vec<Part>| {
+    let candidate = |what: &str, parts: Vec<CandidatePart>| {
         (!parts.is_empty()).then(|| Candidate {
             repository: (transport == "huggingface").then(|| owner_and_name.to_owned()),
             count: parts.len() as u32,

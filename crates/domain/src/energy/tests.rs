@@ -329,12 +329,17 @@ fn uncertainty_grows_with_sharing_and_with_short_windows() {
     };
     let (measured, apportioned) = (Grade::Measured, Grade::Apportioned);
     for (seconds, shares, expected, shown) in [
-        (1, vec![share(Part::Gpu, false, measured)], 0.111_803, "2.00 J/tok ±11%"),
-        (10, vec![share(Part::Gpu, false, measured)], 0.050_990, "2.00 J/tok ±5%"),
-        (10, vec![share(Part::Gpu, true, apportioned)], 0.255_147, "≈2.00 J/tok"),
-        (10, vec![share(Part::Dram, true, Grade::Estimated)], 0.502_593, "~2.00 J/tok (1.33–3.01)"),
+        (1, vec![share(MeteredPart::Gpu, false, measured)], 0.111_803, "2.00 J/tok ±11%"),
+        (10, vec![share(MeteredPart::Gpu, false, measured)], 0.050_990, "2.00 J/tok ±5%"),
+        (10, vec![share(MeteredPart::Gpu, true, apportioned)], 0.255_147, "≈2.00 J/tok"),
+        (10, vec![share(MeteredPart::Dram, true, Grade::Estimated)], 0.502_593, "~2.00 J/tok (1.33–3.01)"),
         // Two parts of the same size, one of them shared.
-        (10, vec![share(Part::Gpu, false, measured), share(Part::Cpu, true, apportioned)], 0.130_096, "≈4.00 J/tok"),
+        (
+            10,
+            vec![share(MeteredPart::Gpu, false, measured), share(MeteredPart::Cpu, true, apportioned)],
+            0.130_096,
+            "≈4.00 J/tok",
+        ),
     ] {
         let mut bill = Bill::default();
         for _ in 0..seconds {
