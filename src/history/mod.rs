@@ -415,13 +415,10 @@ impl History {
 
 /// Prompts and answers are nobody else's business.
 fn private(path: &Path) {
-    #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
         let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600));
     }
-    #[cfg(not(unix))]
-    let _ = path;
 }
 
 /// Bring the tables to this version. Another process that makes the file at this very moment is waited for: where it

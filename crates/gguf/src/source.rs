@@ -36,14 +36,8 @@ impl ReadAt for [u8] {
 }
 
 impl ReadAt for File {
-    #[cfg(unix)]
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         std::os::unix::fs::FileExt::read_at(self, buffer, offset)
-    }
-
-    #[cfg(windows)]
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        std::os::windows::fs::FileExt::seek_read(self, buffer, offset)
     }
 
     fn length(&self) -> io::Result<u64> {
@@ -54,15 +48,12 @@ impl ReadAt for File {
 /// Open a regular file without ever waiting for a FIFO's other end or waking a device.
 pub(crate) fn open_regular(path: &Path) -> Result<File, Error> {
     refuse_others(std::fs::metadata(path)?.file_type())?;
-    #[cfg(unix)]
     let file = {
         use rustix::fs::{Mode, OFlags};
         // The path may have become a FIFO since: opening one for reading waits unless told otherwise.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(io::Error::from)?)
     };
-    #[cfg(not(unix))]
-    let file = File::open(path)?;
     refuse_others(file.metadata()?.file_type())?;
     Ok(file)
 }
@@ -71,7 +62,6 @@ fn refuse_others(file_type: std::fs::FileType) -> Result<(), Error> {
     if file_type.is_file() {
         return Ok(());
     }
-    #[cfg(unix)]
     {
         use std::os::unix::fs::FileTypeExt;
         if file_type.is_fifo() {

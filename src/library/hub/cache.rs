@@ -154,15 +154,8 @@ impl Folder {
 }
 
 /// A symbolic link at `link` to `target`.
-#[cfg(unix)]
 pub(super) fn symlink(target: &Path, link: &Path) -> io::Result<()> {
     std::os::unix::fs::symlink(target, link)
-}
-
-/// A symbolic link at `link` to `target`.
-#[cfg(windows)]
-pub(super) fn symlink(target: &Path, link: &Path) -> io::Result<()> {
-    std::os::windows::fs::symlink_file(target, link)
 }
 
 /// Make a folder's entries last. Some file systems refuse, and then none can do better.
@@ -184,15 +177,9 @@ pub(super) fn check_space(folder: &Path, needed: u64) -> Result<(), HubError> {
 
 /// Bytes that a user may still write; `None` where the system does not tell.
 fn free(folder: &Path) -> Option<u64> {
-    #[cfg(unix)]
     {
         let status = rustix::fs::statvfs(folder).ok()?;
         status.f_bavail.checked_mul(status.f_frsize)
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = folder;
-        None
     }
 }
 
