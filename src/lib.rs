@@ -3,6 +3,9 @@
 //! The library half of the program, so that benches and tests can reach it; `main.rs` is the other. ARCHITECTURE.md is
 //! the map.
 
+#[cfg(not(unix))]
+compile_error!("taffrail is for Linux and macOS: workers, locks and signals are Unix's");
+
 pub mod app;
 pub mod cli;
 pub mod config;

@@ -336,7 +336,7 @@ fn dashboard(loaded: config::Loaded, mended: Vec<String>, trace: &cli::Trace, sh
     let folder = config::user_file().and_then(|file| Some(file.parent()?.join("themes")));
     let (themes, faults) = ui::Theme::load_all(folder.as_deref());
     let (keymap, clashes) = ui::Keymap::new(&loaded.settings.keys);
-    let with_hint = |problem: &config::Problem| match &problem.hint {
+    let with_hint = |problem: &config::SettingError| match &problem.hint {
         Some(hint) => format!("{problem}: {hint}"),
         None => problem.to_string(),
     };

@@ -8,6 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+#[path = "architecture/documents.rs"]
+mod documents;
+#[path = "architecture/tokens.rs"]
+mod tokens;
+
+use tokens::{paths, tokens};
+
 /// What the modules of one folder of `src` may use.
 struct Rule {
     /// The folder, or the file without `.rs`.
@@ -50,18 +57,15 @@ const RULES: &[Rule] = &[
     Rule { module: "library", may: NOTHING, never: SCREEN },
     Rule { module: "engine", may: NOTHING, never: SCREEN },
     Rule { module: "telemetry", may: NOTHING, never: SCREEN },
-    Rule { module: "lab", may: NOTHING, never: SCREEN },
     Rule { module: "history", may: &["json"], never: SCREEN },
     // How JSON is escaped, for all that write it.
     Rule { module: "json", may: NOTHING, never: SCREEN },
-    Rule { module: "remote", may: NOTHING, never: SCREEN },
     // The one that knows them all.
-    Rule { module: "app", may: &["ui", "config", "library", "engine", "telemetry", "lab", "history", "remote"], never: NOTHING },
+    Rule { module: "app", may: &["ui", "config", "library", "engine", "telemetry", "history"], never: NOTHING },
     // A lean command such as `ls` needs the library and none of the loop.
-    Rule { module: "cli", may: &["app", "config", "library", "json", "server"], never: SCREEN },
-    Rule { module: "server", may: &["app"], never: SCREEN },
+    Rule { module: "cli", may: &["app", "config", "library", "json"], never: SCREEN },
     // Puts the parts together, and does nothing itself.
-    Rule { module: "main", may: &["ui", "config", "library", "engine", "app", "cli", "server"], never: SCREEN },
+    Rule { module: "main", may: &["ui", "config", "library", "engine", "app", "cli"], never: SCREEN },
 ];
 
 /// What each crate of the workspace may depend on among the others, and which of them may link llama.cpp.
@@ -117,6 +121,17 @@ fn modules_import_only_what_they_may() {
     assert_eq!(in_all_sources(&["src"], |path, text| imports(&module_path(path), text)), [""; 0]);
 }
 
+/// A rule about a module that is gone holds nothing.
+#[test]
+fn each_rule_has_its_module() {
+    let is_there = |name: &str| {
+        let src = root().join("src");
+        src.join(name).join("mod.rs").exists() || src.join(name).with_extension("rs").exists()
+    };
+    let names = RULES.iter().flat_map(|rule| rule.may.iter().copied().chain([rule.module]));
+    assert_eq!(names.filter(|name| !is_there(name)).collect::<Vec<_>>(), [""; 0]);
+}
+
 #[test]
 fn the_domain_knows_neither_the_outside_nor_a_screen() {
     assert_eq!(in_all_sources(&["crates/domain/src"], |_, text| outside(text)), [""; 0]);
@@ -137,6 +152,32 @@ fn files_stay_short() {
 fn nothing_is_home_made_that_a_crate_has() {
     let folders = ["src", "crates", "tests", "benches", "examples", "fuzz"];
     assert_eq!(in_all_sources(&folders, home_made), [""; 0]);
+}
+
+/// A path that climbs two levels says nothing of where it leads, and breaks when a file moves.
+#[test]
+fn no_path_climbs_twice() {
+    // The screen's modules are still to be moved.
+    let check = |path: &Path, text: &str| {
+        let climbs = tokens(text).windows(3).any(|three| three == ["super", "::", "super"]);
+        let wrong = climbs && !path.starts_with("src/ui") && !path.starts_with("crates/domain/src/update");
+        wrong.then(|| "write `crate::…` instead of `super::super::…`".to_owned()).into_iter().collect()
+    };
+    assert_eq!(in_all_sources(&["src", "crates"], check), [""; 0]);
+}
+
+/// What waits by looking again and again goes through one helper, which has a bound.
+#[test]
+fn polling_goes_through_one_helper() {
+    // Production code that waits for a file or a deadline, a hub that drips, and the helper itself.
+    let allowed =
+        ["crates/worker/src/run.rs", "src/library/hub/fake.rs", "src/telemetry/files.rs", "tests/program/support.rs"];
+    let check = |path: &Path, text: &str| {
+        let waits = tokens(text).iter().any(|token| token == "park_timeout" || token == "sleep_ms");
+        let wrong = waits && !allowed.iter().any(|allowed| path == Path::new(allowed));
+        wrong.then(|| "waits by looking; `poll` of tests/program/support.rs does it".to_owned()).into_iter().collect()
+    };
+    assert_eq!(in_all_sources(&["src", "crates", "tests", "benches"], check), [""; 0]);
 }
 
 #[test]
@@ -236,124 +277,6 @@ fn dependencies(manifest: &str, may: &[&str], links_llama: bool) -> Vec<String> 
         .collect()
 }
 
-/// All paths that the source names, those of `use` groups one by one: `use a::{b, c::d}` gives `a::b` and `a::c::d`.
-fn paths(text: &str) -> Vec<Vec<String>> {
-    let tokens = tokens(text);
-    let mut found = Vec::new();
-    let mut at = 0;
-    while at < tokens.len() {
-        // The rest of a longer path was taken with its beginning; a field or method is no path.
-        if is_name(&tokens[at]) && (at == 0 || !matches!(tokens[at - 1].as_str(), "::" | ".")) {
-            at = tree(&tokens, at, &[], &mut found);
-        } else {
-            at += 1;
-        }
-    }
-    found
-}
-
-/// Read one path, or one tree of paths, from a position; gives the position behind it.
-fn tree(tokens: &[String], mut at: usize, prefix: &[String], found: &mut Vec<Vec<String>>) -> usize {
-    let mut path = prefix.to_vec();
-    loop {
-        match tokens.get(at).map(String::as_str) {
-            Some("{") => {
-                at += 1;
-                while !matches!(tokens.get(at).map(String::as_str), None | Some("}")) {
-                    let after = tree(tokens, at, &path, found);
-                    at = after.max(at + 1);
-                }
-                return at + 1;
-            }
-            Some(name) if is_name(name) => path.push(name.to_owned()),
-            _ => break,
-        }
-        at += 1;
-        if tokens.get(at).map(String::as_str) != Some("::") {
-            break;
-        }
-        at += 1;
-    }
-    if path.len() > prefix.len() {
-        found.push(path);
-    }
-    at
-}
-
-fn is_name(token: &str) -> bool {
-    token.starts_with(|c: char| c.is_alphabetic() || c == '_')
-}
-
-/// Names, `::` and single characters; without comments, strings, characters and white space.
-fn tokens(text: &str) -> Vec<String> {
-    let chars: Vec<char> = text.chars().collect();
-    let starts = |at: usize, wanted: &str| wanted.chars().enumerate().all(|(n, c)| chars.get(at + n) == Some(&c));
-    let mut tokens: Vec<String> = Vec::new();
-    let mut at = 0;
-    while at < chars.len() {
-        let is_raw = || matches!(tokens.last().map(String::as_str), Some("r" | "br" | "cr"));
-        match chars[at] {
-            c if c.is_whitespace() => at += 1,
-            '/' if starts(at, "//") => at += chars[at..].iter().take_while(|c| **c != '\n').count(),
-            '/' if starts(at, "/*") => {
-                let mut depth = 0;
-                loop {
-                    (depth, at) = match () {
-                        () if starts(at, "/*") => (depth + 1, at + 2),
-                        () if starts(at, "*/") => (depth - 1, at + 2),
-                        () => (depth, at + 1),
-                    };
-                    if depth == 0 || at >= chars.len() {
-                        break;
-                    }
-                }
-            }
-            '"' | '#' if is_raw() => {
-                let n_marks = chars[at..].iter().take_while(|c| **c == '#').count();
-                at += n_marks;
-                if chars.get(at) == Some(&'"') {
-                    let end = format!("\"{}", "#".repeat(n_marks));
-                    at += 1;
-                    while at < chars.len() && !starts(at, &end) {
-                        at += 1;
-                    }
-                    at += end.len();
-                }
-                tokens.pop();
-            }
-            '"' => {
-                at += 1;
-                while at < chars.len() && chars[at] != '"' {
-                    at += if chars[at] == '\\' { 2 } else { 1 };
-                }
-                at += 1;
-            }
-            '\'' if chars.get(at + 1) == Some(&'\\') => {
-                at += 3;
-                while at < chars.len() && chars[at] != '\'' {
-                    at += 1;
-                }
-                at += 1;
-            }
-            '\'' if chars.get(at + 2) == Some(&'\'') => at += 3,
-            c if c.is_alphabetic() || c == '_' => {
-                let name: String = chars[at..].iter().take_while(|c| c.is_alphanumeric() || **c == '_').collect();
-                at += name.chars().count();
-                tokens.push(name);
-            }
-            ':' if starts(at, "::") => {
-                tokens.push("::".to_owned());
-                at += 2;
-            }
-            c => {
-                tokens.push(c.to_string());
-                at += 1;
-            }
-        }
-    }
-    tokens
-}
-
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
@@ -370,23 +293,30 @@ fn module_path(file: &Path) -> Vec<String> {
 
 /// What is wrong in the Rust files under these folders, each line with its file.
 fn in_all_sources(folders: &[&str], check: impl Fn(&Path, &str) -> Vec<String>) -> Vec<String> {
-    let mut folders: Vec<_> = folders.iter().map(|folder| root().join(folder)).collect();
     let mut wrong = BTreeMap::new();
-    let mut n_files = 0;
+    for path in files(folders) {
+        let inside = path.strip_prefix(root()).unwrap();
+        wrong.insert(inside.to_owned(), check(inside, &fs::read_to_string(&path).unwrap()));
+    }
+    wrong.iter().flat_map(|(path, wrong)| wrong.iter().map(move |what| format!("{}: {what}", path.display()))).collect()
+}
+
+/// All Rust files under these folders.
+fn files(folders: &[&str]) -> Vec<PathBuf> {
+    let mut folders: Vec<_> = folders.iter().map(|folder| root().join(folder)).collect();
+    let mut files = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).into_iter().flatten() {
             let path = entry.unwrap().path();
             if path.is_dir() && !path.ends_with("target") {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                n_files += 1;
-                let inside = path.strip_prefix(root()).unwrap();
-                wrong.insert(inside.to_owned(), check(inside, &fs::read_to_string(&path).unwrap()));
+                files.push(path);
             }
         }
     }
-    assert!(n_files > 10, "the sources were not found");
-    wrong.iter().flat_map(|(path, wrong)| wrong.iter().map(move |what| format!("{}: {what}", path.display()))).collect()
+    assert!(files.len() > 10, "the sources were not found");
+    files
 }
 
 /// The rules can fail: each is broken here once.
@@ -404,7 +334,6 @@ fn each_broken_rule_is_seen() {
         ("config", "use crate::app::App;", &["`config` may not import `app`"]),
         ("app", "use crate::cli::Arguments;", &["`app` may not import `cli`"]),
         ("cli::ls", "use crate::engine::Engine;", &["`cli` may not import `engine`"]),
-        ("server", "use crate::library;", &["`server` may not import `library`"]),
         ("main", "taffrail::telemetry::read()", &["`main` may not import `telemetry`"]),
         ("novelty", "", &["`novelty` has no row in RULES"]),
     ] {

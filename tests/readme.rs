@@ -9,7 +9,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use taffrail::ui::keymap::Context;
 use taffrail::ui::testing as fixture;
-use taffrail::ui::{Keymap, Theme, ViewState, view};
+use taffrail::ui::{Keymap, Screen, Theme, ViewState, view};
 
 fn readme() -> (PathBuf, String) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("README.md");
@@ -56,4 +56,16 @@ fn every_key_in_the_table_is_bound() {
     for key in keys {
         assert!(bound.contains(key), "`{key}` does nothing");
     }
+}
+
+#[test]
+fn the_screens_are_those_that_the_digits_open() {
+    let (_, text) = readme();
+    let (before, passage) =
+        text.split_once("\n## The dashboard\n").unwrap().1.split_once(" screens on `1` to `5`").unwrap();
+    assert_eq!(before.trim(), "Five");
+    let passage = passage.split_once("| Key |").unwrap().0;
+    let named: Vec<&str> = passage.split("**").skip(1).step_by(2).collect();
+    let there: Vec<String> = Screen::ALL.iter().map(|(digit, _, name)| format!("{digit} {name}")).collect();
+    assert_eq!(named, there);
 }

@@ -143,10 +143,7 @@ fn milliseconds(time: Duration) -> f64 {
 /// Wait for a condition, looking more often than a test does; gives the time since `start`.
 #[cfg(unix)]
 fn time_until(start: std::time::Instant, what: &str, is_so: impl Fn() -> bool) -> Duration {
-    while !is_so() {
-        assert!(start.elapsed() < support::PATIENCE, "waited in vain for {what}");
-        std::thread::park_timeout(Duration::from_millis(1));
-    }
+    assert!(support::poll(support::PATIENCE, Duration::from_millis(1), is_so), "waited in vain for {what}");
     start.elapsed()
 }
 

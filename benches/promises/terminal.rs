@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{House, Terminal, wait_for};
+use crate::support::{House, Terminal, poll, wait_for};
 use crate::{Given, NO_MODEL, median, milliseconds, skip, tell, time_until};
 
 /// Time over which the idle program is watched.
@@ -77,10 +77,7 @@ fn start(terminal: &mut Terminal, count: usize) {
 
 /// Let time pass: here it is the thing measured.
 pub(crate) fn watch(time: Duration) {
-    let start = Instant::now();
-    while let Some(left) = time.checked_sub(start.elapsed()) {
-        std::thread::park_timeout(left);
-    }
+    poll(time, time, || false);
 }
 
 /// Time on a processor, by the kernel's ticks.

@@ -150,16 +150,10 @@ impl Screen {
     }
 
     /// Give the terminal back and stop, as the shell's `ctrl-z` wants it. Returns when the shell continues the program.
-    #[cfg(unix)]
     fn suspend(&mut self) -> io::Result<()> {
         restore();
         rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP)?;
         self.take()
-    }
-
-    #[cfg(not(unix))]
-    fn suspend(&mut self) -> io::Result<()> {
-        Ok(())
     }
 
     /// Take the terminal again after something else had it, and draw all of it with the next frame.
@@ -252,7 +246,6 @@ enum Signal {
 }
 
 /// The signals that the dashboard answers.
-#[cfg(unix)]
 struct Signals {
     /// SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGABRT.
     ends: [tokio::signal::unix::Signal; 5],
@@ -260,7 +253,6 @@ struct Signals {
     resumed: tokio::signal::unix::Signal,
 }
 
-#[cfg(unix)]
 impl Signals {
     fn new() -> io::Result<Self> {
         use rustix::process::Signal;
@@ -284,20 +276,5 @@ impl Signals {
             _ = self.suspend.recv() => Signal::Suspend,
             _ = self.resumed.recv() => Signal::Resumed,
         }
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) -> Signal {
-        let _ = tokio::signal::ctrl_c().await;
-        Signal::End
     }
 }

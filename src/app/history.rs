@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::history::drafts::{self, Drafts};
-pub use crate::history::{ExportError, Format, History, Problem};
+pub use crate::history::{ExportError, Format, History, HistoryError};
 use crate::library::Env;
 use domain::event::HistoryEvent;
 use domain::history::{Filter, Latest, Page, Record};
@@ -64,7 +64,7 @@ pub fn place() -> Option<PathBuf> {
 }
 
 /// The history for a command that looks; `None` where nothing was kept yet. What a run that was killed left is in it.
-pub fn open_existing() -> Result<Option<History>, Problem> {
+pub fn open_existing() -> Result<Option<History>, HistoryError> {
     let Some(path) = place() else { return Ok(None) };
     let has_drafts = std::fs::read_dir(drafts::folder(&path)).is_ok_and(|mut entries| entries.next().is_some());
     let opened =
@@ -238,7 +238,7 @@ impl HistoryThread {
     fn attempt(&mut self, wish: Wish) {
         let ask = wish.ask();
         if let Err(problem) = self.open() {
-            if ask.is_some() && matches!(problem, Problem::Locked { .. }) {
+            if ask.is_some() && matches!(problem, HistoryError::Locked { .. }) {
                 return self.wait(wish);
             }
             let text = sentence(&problem);
@@ -257,7 +257,7 @@ impl HistoryThread {
         if let Wish::Keep { ask, record, draft } = &wish {
             return match keep(history, *ask, record, draft.zip(drafts)) {
                 Ok(kept) => self.say(kept),
-                Err(Problem::Locked { .. }) => self.wait(wish),
+                Err(HistoryError::Locked { .. }) => self.wait(wish),
                 Err(problem) => self.say(refused(Some(*ask), sentence(&problem))),
             };
         }
@@ -279,7 +279,7 @@ impl HistoryThread {
 
     /// Open the history where it is not open yet, and take in what earlier runs left. No error where there is no place
     /// for one.
-    fn open(&mut self) -> Result<(), Problem> {
+    fn open(&mut self) -> Result<(), HistoryError> {
         if self.history.is_some() {
             return Ok(());
         }
@@ -339,7 +339,7 @@ fn keep(
     ask: u64,
     record: &Record,
     draft: Option<(u64, &Drafts)>,
-) -> Result<HistoryEvent, Problem> {
+) -> Result<HistoryEvent, HistoryError> {
     let earlier =
         record.figures.iter().map(|figure| history.earlier(&figure.series, &figure.what)).collect::<Result<_, _>>()?;
     let id = match draft {
@@ -353,7 +353,7 @@ fn keep(
     Ok(HistoryEvent::Kept { ask, id, earlier })
 }
 
-fn grant(history: &mut History, wish: &Wish) -> Result<HistoryEvent, Problem> {
+fn grant(history: &mut History, wish: &Wish) -> Result<HistoryEvent, HistoryError> {
     Ok(match wish {
         Wish::Measured => HistoryEvent::Measured(history.measured()?),
         Wish::Votes => HistoryEvent::Votes(history.votes()?),
@@ -385,7 +385,7 @@ fn refused(ask: Option<u64>, reason: String) -> HistoryEvent {
     }
 }
 
-fn sentence(problem: &Problem) -> String {
+fn sentence(problem: &HistoryError) -> String {
     problem.hint().map_or_else(|| problem.to_string(), |hint| format!("{problem}: {hint}"))
 }
 

@@ -8,7 +8,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::library::hub::{Client, Place, Problem, Teller, Wish, discard, fetch, interrupted, kept_queue};
+use crate::library::hub::{Client, HubAccess, HubError, Teller, Wish, discard, fetch, interrupted, kept_queue};
 use domain::Event;
 use domain::download::{DownloadEvent, DownloadId, Order};
 use domain::hub::{Failure, FailureKind, HubEvent, Interrupted, Sort};
@@ -102,7 +102,7 @@ impl Hub {
         let (settings, teller) = (settings.clone(), Teller { id, to: self.news_sender.clone() });
         let run = move |runtime: Runtime| {
             runtime.block_on(async {
-                match Place::of_process(&settings) {
+                match HubAccess::of_process(&settings) {
                     Ok(place) => fetch(place, &order, wished, &teller).await,
                     Err(problem) => {
                         let _ = teller.to.send((id, DownloadEvent::Failed(problem.failure()))).await;
@@ -124,7 +124,7 @@ impl Hub {
 
     /// Throw away what came of an order that nobody works on.
     pub(super) fn discard(settings: &Settings, order: Order) {
-        if let Some(cache) = Place::cache_of_process(settings) {
+        if let Some(cache) = HubAccess::cache_of_process(settings) {
             // A thread that removes files ends by itself.
             std::thread::spawn(move || discard(&cache, &order));
         }
@@ -132,7 +132,7 @@ impl Hub {
 
     /// Look for downloads that earlier runs left unfinished.
     pub(super) fn find_interrupted(&self, settings: &Settings) {
-        let (cache, answers) = (Place::cache_of_process(settings), self.answers_sender.clone());
+        let (cache, answers) = (HubAccess::cache_of_process(settings), self.answers_sender.clone());
         std::thread::spawn(move || {
             let mut found = cache.as_deref().map(interrupted).unwrap_or_default();
             for order in kept_queue() {
@@ -168,7 +168,7 @@ async fn answer(settings: &Settings, mut questions: mpsc::Receiver<Question>, an
         }
         let asked = match &client {
             Some(client) => Ok(Arc::clone(client)),
-            None => Place::of_process(settings).and_then(Client::new).map(Arc::new),
+            None => HubAccess::of_process(settings).and_then(Client::new).map(Arc::new),
         };
         let hub = match asked {
             Ok(hub) => hub,
@@ -180,7 +180,7 @@ async fn answer(settings: &Settings, mut questions: mpsc::Receiver<Question>, an
         client = Some(Arc::clone(&hub));
         let (answers, at_once) = (answers.clone(), Arc::clone(&at_once));
         tasks.spawn(async move {
-            let failure = |problem: Problem| problem.failure();
+            let failure = |problem: HubError| problem.failure();
             let _turn = at_once.acquire().await;
             let event = match question {
                 Question::Search { generation, text, sort } => {

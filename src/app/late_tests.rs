@@ -61,7 +61,7 @@ fn talker(folder: &Path) -> Program {
         has_template: false,
         sampling: wire::Sampling::default(),
         load_us: 1,
-        load_cpu_us: 0,
+        load_cpu_us: None,
     };
     let token = wire::Event::Text { id: 1, pieces: vec![], counters: wire::Counters::default(), tokens: vec![] };
     let said =

@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
-use crate::engine::{Engine, Program};
+use crate::engine::{Engine, Program, Stuck};
 use crate::library;
 use crate::telemetry;
 use crate::ui::{self, Action, State, update};
@@ -332,9 +332,16 @@ impl App {
     }
 
     /// Kill a session's worker, which does nothing that it is asked to.
-    pub fn kill(&self, session: SessionId) {
-        if let Some(session) = self.state.domain.session(session) {
-            self.engine.kill(session.worker);
+    pub fn kill(&mut self, session: SessionId) {
+        if let Some(worker) = self.state.domain.session(session).map(|session| session.worker) {
+            self.report_stuck(self.engine.kill(worker));
+        }
+    }
+
+    /// Show that a command for a worker was dropped.
+    fn report_stuck(&mut self, sent: Result<(), Stuck>) {
+        if let Err(error) = sent {
+            self.handle(Event::Trouble(error.to_string()));
         }
     }
 
@@ -372,8 +379,8 @@ impl App {
                 let n_gpu_layers = load.n_gpu_layers;
                 self.engine.spawn(worker, *load, manners, move || prepare::prepare(&model, n_gpu_layers));
             }
-            Effect::Tell { worker, request } => self.engine.tell(worker, request),
-            Effect::Stop { worker } => self.engine.stop(worker),
+            Effect::Tell { worker, request } => self.report_stuck(self.engine.tell(worker, request)),
+            Effect::Stop { worker } => self.report_stuck(self.engine.stop(worker)),
             Effect::Watch { pids } => {
                 if let Some(sampler) = &self.sampler {
                     sampler.watch(pids);

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use crate::engine::Problem;
+use crate::engine::StartError;
 use crate::library::{self, HAS_GPU_ENGINE};
 use domain::model::Model;
 
@@ -11,13 +11,13 @@ use domain::model::Model;
 const FORCE: &str = "`--force`, or starting it from the Library once more, tries it anyway";
 
 /// The file to load with so many layers on a GPU, where it is known. Runs on a thread where it may block.
-pub(super) fn prepare(model: &Model, n_gpu_layers: Option<u32>) -> Result<PathBuf, Problem> {
-    let path = library::materialise(model).map_err(|error| Problem {
+pub(super) fn prepare(model: &Model, n_gpu_layers: Option<u32>) -> Result<PathBuf, StartError> {
+    let path = library::materialise(model).map_err(|error| StartError {
         reason: format!("{} could not be written out: {error}", model.name),
         hint: Some("the starter models need some megabytes in the data folder".to_owned()),
     })?;
     if path.to_str().is_none() {
-        return Err(Problem {
+        return Err(StartError {
             reason: "its path is not UTF-8, and llama.cpp is called with no other".to_owned(),
             hint: Some("rename the file, or link to it under another name".to_owned()),
         });
@@ -33,11 +33,13 @@ pub(super) fn prepare(model: &Model, n_gpu_layers: Option<u32>) -> Result<PathBu
     Ok(path)
 }
 
-fn check(path: &std::path::Path, on_cpu: bool) -> Result<(), Problem> {
+fn check(path: &std::path::Path, on_cpu: bool) -> Result<(), StartError> {
     let fatal = |found: gguf::Findings| found.fatal.or(found.fatal_on_cpu.filter(|_| on_cpu));
     match gguf::Header::open(path).map(|header| fatal(header.findings())) {
         Ok(None) => Ok(()),
-        Ok(Some(reason)) => Err(Problem { hint: Some(FORCE.to_owned()), reason }),
-        Err(error) => Err(Problem { hint: Some(error.hint().unwrap_or(FORCE).to_owned()), reason: error.to_string() }),
+        Ok(Some(reason)) => Err(StartError { hint: Some(FORCE.to_owned()), reason }),
+        Err(error) => {
+            Err(StartError { hint: Some(error.hint().unwrap_or(FORCE).to_owned()), reason: error.to_string() })
+        }
     }
 }

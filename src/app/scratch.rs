@@ -16,7 +16,6 @@ impl Scratch {
     pub fn new() -> io::Result<Self> {
         let folder = std::env::temp_dir().join(format!("{PREFIX}{}", std::process::id()));
         let mut builder = fs::DirBuilder::new();
-        #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(&folder)?;
         Ok(Self(folder))
@@ -48,22 +47,13 @@ pub(super) fn remove_left(temporary: &Path) {
 /// Whether it is a folder of this user: not a link, nor what another put there.
 fn is_ours(entry: &fs::DirEntry) -> bool {
     let Ok(metadata) = entry.metadata() else { return false };
-    #[cfg(unix)]
     let is_mine = std::os::unix::fs::MetadataExt::uid(&metadata) == rustix::process::geteuid().as_raw();
-    #[cfg(not(unix))]
-    let is_mine = true;
     metadata.is_dir() && is_mine
 }
 
-#[cfg(unix)]
 fn is_alive(pid: i32) -> bool {
     let pid = rustix::process::Pid::from_raw(pid);
     pid.is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
-}
-
-#[cfg(not(unix))]
-fn is_alive(_: i32) -> bool {
-    true
 }
 
 #[cfg(test)]
@@ -80,7 +70,6 @@ mod tests {
             fs::create_dir(temporary.path().join(name)).unwrap();
         }
         fs::write(temporary.path().join(&dead).join("distributions"), "x").unwrap();
-        #[cfg(unix)]
         std::os::unix::fs::symlink(temporary.path().join(&own), temporary.path().join(format!("{PREFIX}4194303")))
             .unwrap();
         remove_left(temporary.path());

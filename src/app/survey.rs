@@ -75,7 +75,7 @@ pub fn watch(settings: Settings, mut show: impl FnMut(&Domain) -> io::Result<()>
 ///
 /// Why it could not be measured.
 pub fn bandwidth(sample: &Sample) -> Result<Bandwidth, String> {
-    super::aside::measure(sample.threads(), sample.memory.available, Clock::start().now().unix)
+    super::aside::measure(sample.threads(), sample.available_memory(), Clock::start().now().unix)
 }
 
 /// Hand every tick of a recording to `show`, without waiting.

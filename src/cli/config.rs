@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap::{Args, Subcommand};
 use serde_json::{Value as Json, json};
 
-use crate::config::{DEFAULT_TEXT, Loaded, Origin, Problem, SECTIONS, Value, settings};
+use crate::config::{DEFAULT_TEXT, Loaded, Origin, SECTIONS, SettingError, Value, settings};
 
 /// Show the settings in force and where each comes from.
 #[derive(Debug, Args)]
@@ -62,7 +62,7 @@ fn document(loaded: &Loaded, out: &mut impl Write) -> io::Result<()> {
         };
         ((*section).to_owned(), Json::Object(entries(loaded, section).into_iter().map(entry).collect()))
     };
-    let problem = |problem: &Problem| {
+    let problem = |problem: &SettingError| {
         let (line, column) = match problem.origin {
             Origin::File { position: Some((line, column)), .. } => (Some(line), Some(column)),
             _ => (None, None),

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::Exit;
-use super::house::{Doing, Place, carry_out};
+use super::house::{Doing, StorageContext, carry_out};
 use domain::house::Request;
 use domain::settings;
 
@@ -26,7 +26,7 @@ pub struct Dedupe {
 
 /// Show which files would share, ask, and let them.
 pub fn run(arguments: &Dedupe, settings: &settings::Library, out: &mut impl Write) -> io::Result<Exit> {
-    let place = Place::look(settings);
+    let place = StorageContext::look(settings);
     let models = if arguments.models.is_empty() {
         place.listing.models.clone()
     } else {

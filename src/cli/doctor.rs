@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::top::{document, watts_text};
 use crate::app::survey::{Engine, Terminal};
-use crate::config::Problem;
+use crate::config::SettingError;
 use domain::event::StoreStatus;
 use domain::figure::Figure;
 use domain::machine::{Sample, Source};
@@ -44,7 +44,7 @@ pub struct Findings {
     /// The file of settings that was looked for.
     pub file: Option<PathBuf>,
     /// What is wrong with the settings.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<SettingError>,
     /// What the dashboard would be drawn on.
     pub terminal: Terminal,
     /// The folder of the log.

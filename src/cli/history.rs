@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::Exit;
 use super::table::{self, Column};
-use crate::app::history::{self, ExportError, Format, History as Store, Problem};
+use crate::app::history::{self, ExportError, Format, History as Store, HistoryError};
 use domain::figure::Graded;
 use domain::history::{Entry, Filter, Page, Record};
 use domain::race::rating::{self, Vote};
@@ -57,12 +57,12 @@ pub struct History {
 
 /// How the command fails.
 enum Failure {
-    History(Problem),
+    History(HistoryError),
     Out(io::Error),
 }
 
-impl From<Problem> for Failure {
-    fn from(problem: Problem) -> Self {
+impl From<HistoryError> for Failure {
+    fn from(problem: HistoryError) -> Self {
         Self::History(problem)
     }
 }

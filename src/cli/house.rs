@@ -41,13 +41,13 @@ pub struct Doing {
 }
 
 /// The stores and what keeps them tidy.
-pub(super) struct Place {
+pub(super) struct StorageContext {
     pub(super) env: Env,
     pub(super) listing: Listing,
     pub(super) house: House,
 }
 
-impl Place {
+impl StorageContext {
     /// Look through the stores.
     pub(super) fn look(settings: &settings::Library) -> Self {
         let env = Env::read();
@@ -125,7 +125,7 @@ fn alone(model: &Arc<Model>) -> Arc<Model> {
 
 /// Show the plan, ask, do it, and say what was done. `at_once` deletes rather than moves to the trash.
 pub(super) fn carry_out(
-    place: &Place,
+    place: &StorageContext,
     request: &Request,
     options: &Doing,
     at_once: bool,
@@ -162,7 +162,7 @@ pub(super) fn carry_out(
 }
 
 fn perform(
-    place: &Place,
+    place: &StorageContext,
     request: &Request,
     plan: &Plan,
     options: &Doing,

@@ -153,8 +153,8 @@ impl<'a> StoreView<'a> {
 mod tests {
     use std::path::PathBuf;
 
-    use super::super::show;
     use super::*;
+    use crate::cli::show;
     use domain::model::{Format, ModelFile, Store};
     use domain::openness::Openness;
     use domain::units::Bytes;

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::Exit;
-use super::house::{Doing, Place, carry_out};
+use super::house::{Doing, StorageContext, carry_out};
 use crate::library::house::unused;
 use domain::house::{Kind, Request};
 use domain::settings;
@@ -30,7 +30,7 @@ pub struct Prune {
 
 /// Show what would go, ask, and delete it.
 pub fn run(arguments: &Prune, settings: &settings::Library, out: &mut impl Write) -> io::Result<Exit> {
-    let place = Place::look(settings);
+    let place = StorageContext::look(settings);
     if arguments.trash {
         return carry_out(&place, &Request::Empty { before: None }, &arguments.doing, true, out);
     }

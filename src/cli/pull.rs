@@ -83,7 +83,7 @@ async fn pull(arguments: &Pull, app: &mut App) -> Result<Exit, End> {
     // The best that fits is a question of memory, too.
     let mut files = None;
     let files = loop {
-        let is_known = app.state().domain.machine.sample.is_some() || target.part != Part::Best;
+        let is_known = app.state().domain.machine.sample.is_some() || target.part != Selection::Best;
         if is_known && let Some(files) = files.take() {
             break files;
         }
@@ -289,11 +289,11 @@ fn clean(text: &str) -> String {
 #[derive(Debug, PartialEq, Eq)]
 struct Target {
     repository: String,
-    part: Part,
+    part: Selection,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Part {
+enum Selection {
     Best,
     Named(String),
     File(String),
@@ -307,9 +307,9 @@ impl Target {
         let owner = parts.next().unwrap_or_default();
         let name = parts.next().unwrap_or_default();
         let part = match (parts.next(), quant) {
-            (None, None) => Part::Best,
-            (None, Some(quant)) if !quant.is_empty() => Part::Named(quant.to_owned()),
-            (Some(file), None) if !file.is_empty() => Part::File(file.to_owned()),
+            (None, None) => Selection::Best,
+            (None, Some(quant)) if !quant.is_empty() => Selection::Named(quant.to_owned()),
+            (Some(file), None) if !file.is_empty() => Selection::File(file.to_owned()),
             _ => return Err(no_target(text)),
         };
         let repository = format!("{owner}/{name}").trim_end_matches('/').to_owned();
@@ -328,7 +328,7 @@ impl Target {
         };
         let of_quant = |quant: &Quant| order(&quant.label, quant.files.clone());
         match &self.part {
-            Part::Best => {
+            Selection::Best => {
                 let free = free_memory(&app.state().domain).map(|memory| memory.free);
                 let context = app.state().domain.settings.session.context;
                 let choice = pick(&all, free, context).ok_or_else(|| self.nothing(&all, files))?;
@@ -337,12 +337,12 @@ impl Target {
                     None => Ok((of_quant(&all[choice.index]), Some(choice))),
                 }
             }
-            Part::Named(name) => {
+            Selection::Named(name) => {
                 let index = named(&all, name).ok_or_else(|| self.no_such(name, &all))?;
                 Ok((of_quant(&all[index]), None))
             }
             // A part of a split model is of no use alone.
-            Part::File(path) => match all.iter().find(|quant| quant.files.iter().any(|file| file.path == *path)) {
+            Selection::File(path) => match all.iter().find(|quant| quant.files.iter().any(|file| file.path == *path)) {
                 Some(quant) if quant.is_whole() => Ok((of_quant(quant), None)),
                 _ => {
                     let file = files.iter().find(|file| file.path == *path);
@@ -434,10 +434,10 @@ mod tests {
     fn targets_are_read() {
         let target = |part| Some(("a/b-GGUF".to_owned(), part));
         for (text, expected) in [
-            ("a/b-GGUF", target(Part::Best)),
-            ("hf:a/b-GGUF", target(Part::Best)),
-            ("a/b-GGUF:q4_k_m", target(Part::Named("q4_k_m".into()))),
-            ("a/b-GGUF/sub/m.gguf", target(Part::File("sub/m.gguf".into()))),
+            ("a/b-GGUF", target(Selection::Best)),
+            ("hf:a/b-GGUF", target(Selection::Best)),
+            ("a/b-GGUF:q4_k_m", target(Selection::Named("q4_k_m".into()))),
+            ("a/b-GGUF/sub/m.gguf", target(Selection::File("sub/m.gguf".into()))),
             ("a/b-GGUF:", None),
             ("a/b-GGUF/", None),
             ("a/b-GGUF/x:y", None),

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::Exit;
-use super::house::{Doing, Place, carry_out};
+use super::house::{Doing, StorageContext, carry_out};
 use domain::house::Request;
 use domain::settings;
 
@@ -23,7 +23,7 @@ pub struct Rm {
 
 /// Show what would go, ask, and delete it.
 pub fn run(arguments: &Rm, settings: &settings::Library, out: &mut impl Write) -> io::Result<Exit> {
-    let place = Place::look(settings);
+    let place = StorageContext::look(settings);
     let models = match place.find(&arguments.models, settings) {
         Ok(models) => models,
         Err(exit) => return Ok(exit),

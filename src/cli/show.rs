@@ -11,7 +11,7 @@ use super::openness_view;
 use super::table::{self, Column};
 use domain::Domain;
 use domain::advice::advice;
-use domain::fit::{self, Need, Place, Room, Table};
+use domain::fit::{self, Need, Placement, Room, Table};
 use domain::history::Latest;
 use domain::licence::Licence;
 use domain::model::{Card, Format, Model, Outcome, Status, Tried};
@@ -327,7 +327,7 @@ struct Sum {
     compute_high: u64,
     total: u64,
     /// `gpu`, `memory`, `both` or `nowhere`; `null` where what is free is not known.
-    place: Option<Place>,
+    place: Option<Placement>,
 }
 
 impl From<&Need> for Sum {

@@ -106,14 +106,10 @@ fn text(domain: &Domain, sample: &Sample, out: &mut impl Write) -> io::Result<()
             limits.n_throttled.filter(|count| *count > 0).map(|count| format!("throttled by heat {count} times")),
         ],
     )?;
-    let memory = &sample.memory;
-    let in_use = |bytes: Bytes| match memory.total {
-        Bytes(0) => "—".to_owned(),
-        total => format!("{bytes} of {total} in use"),
-    };
-    let swap = (memory.swap_total.0 > 0).then(|| format!("swap {} of {}", memory.swap_used, memory.swap_total));
-    let used = memory.total.saturating_sub(memory.available);
-    line(out, "memory", &[Some(in_use(used)), sample.allowed.less_memory(), swap])?;
+    let in_use = or_dash(sample.memory.map(|memory| format!("{} of {} in use", memory.in_use(), memory.total)));
+    let swap = sample.memory.filter(|memory| memory.swap_total.0 > 0);
+    let swap = swap.map(|memory| format!("swap {} of {}", memory.swap_used, memory.swap_total));
+    line(out, "memory", &[Some(in_use), sample.allowed.less_memory(), swap])?;
     let pressure = &sample.pressure;
     let waits = |name: &str, share: Option<Ratio>| share.map(|share| format!("{name} {share}"));
     if [pressure.cpu, pressure.memory, pressure.io].iter().any(Option::is_some) {
@@ -121,7 +117,7 @@ fn text(domain: &Domain, sample: &Sample, out: &mut impl Write) -> io::Result<()
         line(out, "waits for", &waits)?;
     }
     for gpu in &sample.gpus {
-        let memory = (gpu.memory_total.0 > 0).then(|| format!("{} of {}", gpu.memory_used, gpu.memory_total));
+        let memory = gpu.memory().map(|(used, total)| format!("{used} of {total}"));
         let parts = [
             Some(gpu.name.clone()),
             Some(gpu.usage.to_string()),

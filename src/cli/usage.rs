@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::house::Place;
+use super::house::StorageContext;
 use super::table::{self, Column};
 use domain::house::{Kind, Share, Survey};
 use domain::settings;
@@ -33,7 +33,7 @@ pub fn run(
     width: Option<usize>,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let place = Place::look(settings);
+    let place = StorageContext::look(settings);
     let survey = place.house.survey(&place.listing.models);
     if arguments.json {
         return crate::json::write(out, &Document::new(&survey));

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::Exit;
-use super::house::Place;
+use super::house::StorageContext;
 use crate::library::house::{Checked, Verdict, verify};
 use domain::settings;
 use domain::units::{Bytes, Ratio};
@@ -48,7 +48,7 @@ struct FileView {
 
 /// Hash the files and compare.
 pub fn run(arguments: &Verify, settings: &settings::Library, out: &mut impl Write) -> io::Result<Exit> {
-    let mut place = Place::look(settings);
+    let mut place = StorageContext::look(settings);
     // What has no row can still be missed.
     place.listing.models.append(&mut place.listing.dangling);
     let (models, are_all_known) = if arguments.models.is_empty() {

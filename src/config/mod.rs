@@ -19,7 +19,7 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 pub use self::openness::judgements;
-pub use self::problem::{Origin, Problem};
+pub use self::problem::{Origin, SettingError};
 pub use self::schema::{SECTIONS, Setting, settings};
 pub use self::value::Value;
 use crate::ui::action::NAMED;
@@ -76,7 +76,7 @@ pub struct Loaded {
     /// The settings.
     pub settings: Settings,
     /// What was wrong, layer by layer and in a file from top to bottom.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<SettingError>,
     /// The file that was looked for, whether or not it exists.
     pub file: Option<PathBuf>,
     origins: BTreeMap<String, Origin>,
@@ -89,8 +89,8 @@ impl Loaded {
     }
 
     /// A problem with a setting's value that only its owner can see: a theme or a key that does not exist.
-    pub fn problem(&self, path: &str, what: impl Into<String>, hint: Option<String>) -> Problem {
-        Problem::new(self.origin(path), what, hint)
+    pub fn problem(&self, path: &str, what: impl Into<String>, hint: Option<String>) -> SettingError {
+        SettingError::new(self.origin(path), what, hint)
     }
 }
 
@@ -296,7 +296,7 @@ impl Merge {
 
     fn report(&mut self, origin: Origin, what: impl Into<String>, hint: Option<String>) {
         if self.loaded.problems.len() < MAX_PROBLEMS {
-            self.loaded.problems.push(Problem::new(origin, what, hint));
+            self.loaded.problems.push(SettingError::new(origin, what, hint));
         } else {
             self.n_left_out += 1;
         }
@@ -305,7 +305,7 @@ impl Merge {
     fn finish(mut self, file: Option<PathBuf>) -> Loaded {
         if self.n_left_out > 0 {
             let what = format!("{} more problems, not shown", self.n_left_out);
-            self.loaded.problems.push(Problem::new(Origin::Default, what, None));
+            self.loaded.problems.push(SettingError::new(Origin::Default, what, None));
         }
         self.loaded.file = file;
         self.loaded

@@ -60,7 +60,7 @@ impl fmt::Display for Origin {
 
 /// Something wrong with a setting; the setting keeps the value of the layer below.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct SettingError {
     /// Where it stands.
     pub origin: Origin,
     /// What is wrong, in one clause, harmless to a terminal.
@@ -69,7 +69,7 @@ pub struct Problem {
     pub hint: Option<String>,
 }
 
-impl Problem {
+impl SettingError {
     pub(super) fn new(origin: Origin, what: impl Into<String>, hint: Option<String>) -> Self {
         Self { origin, what: harmless(&what.into()), hint: hint.map(|hint| harmless(&hint)) }
     }
@@ -80,7 +80,7 @@ impl Problem {
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for SettingError {
     /// `config.toml:12:1: unknown key `thems` in [ui]`, without the hint, which is rendered apart.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.origin, self.what)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::value::{Value, show_bytes};
-use domain::settings::{CACHE_TYPES, CONTEXT_FULL, GraphStyle, Place, SESSION_FIELDS, Settings, WaitPolicy};
+use domain::settings::{CACHE_TYPES, CONTEXT_FULL, GraphStyle, SESSION_FIELDS, Settings, StoreFolder, WaitPolicy};
 
 /// Whether a setting holds several values, of which one may be wrong and the others right.
 pub(super) fn is_list(section: &str, key: &str) -> bool {
@@ -345,20 +345,20 @@ const fn store(
     Setting { section: "library", key, get, set }
 }
 
-fn show_place(place: &Place) -> Value {
+fn show_place(place: &StoreFolder) -> Value {
     Value::Text(match place {
-        Place::Auto => "auto".to_owned(),
-        Place::Off => "off".to_owned(),
-        Place::At(path) => path.display().to_string(),
+        StoreFolder::Auto => "auto".to_owned(),
+        StoreFolder::Off => "off".to_owned(),
+        StoreFolder::At(path) => path.display().to_string(),
     })
 }
 
 /// A folder, or one of two words.
-fn place(value: &Value) -> Result<Place, String> {
+fn place(value: &Value) -> Result<StoreFolder, String> {
     match value.word() {
-        Some("auto") => Ok(Place::Auto),
-        Some("off") => Ok(Place::Off),
-        _ => value.path().map(Place::At).map_err(|error| format!("{error}, or auto or off")),
+        Some("auto") => Ok(StoreFolder::Auto),
+        Some("off") => Ok(StoreFolder::Off),
+        _ => value.path().map(StoreFolder::At).map_err(|error| format!("{error}, or auto or off")),
     }
 }
 

@@ -17,7 +17,7 @@ fn parse(text: &str) -> Loaded {
 
 /// Problems as a person reads them.
 fn lines(loaded: &Loaded) -> Vec<String> {
-    let line = |problem: &Problem| match &problem.hint {
+    let line = |problem: &SettingError| match &problem.hint {
         Some(hint) => format!("{problem} ({hint})"),
         None => problem.to_string(),
     };

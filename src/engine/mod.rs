@@ -10,13 +10,13 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 
 use domain::event::WorkerEvent;
 use domain::session::WorkerId;
 use domain::settings;
 
-/// How many commands may wait for a worker. A caller that gets further ahead is told that the worker is stuck.
+/// How many commands may wait for a worker. A caller that gets further ahead is told so: [`Stuck`].
 const MAX_COMMANDS: usize = 64;
 
 /// Where the news of all workers go.
@@ -43,18 +43,23 @@ impl Program {
 
 /// Why a worker is not started.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct StartError {
     /// One clause.
     pub reason: String,
     /// What could be done.
     pub hint: Option<String>,
 }
 
-impl Problem {
+impl StartError {
     fn panicked() -> Self {
         Self { reason: "the file could not be checked".to_owned(), hint: None }
     }
 }
+
+/// A command was dropped, because a worker takes none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a worker takes no commands: {MAX_COMMANDS} wait already, and one more was dropped")]
+pub struct Stuck;
 
 /// All workers.
 #[derive(Debug)]
@@ -86,7 +91,7 @@ impl Engine {
         worker: WorkerId,
         mut load: wire::Load,
         manners: settings::Manners,
-        prepare: impl FnOnce() -> Result<PathBuf, Problem> + Send + 'static,
+        prepare: impl FnOnce() -> Result<PathBuf, StartError> + Send + 'static,
     ) {
         let (commands, inbox) = mpsc::channel(MAX_COMMANDS);
         self.workers.retain(|_, commands| !commands.is_closed());
@@ -94,14 +99,14 @@ impl Engine {
         let news = self.news.clone();
         let (program, settings) = (self.program.clone(), self.settings.clone());
         tokio::spawn(async move {
-            let path = tokio::task::spawn_blocking(prepare).await.unwrap_or_else(|_| Err(Problem::panicked()));
+            let path = tokio::task::spawn_blocking(prepare).await.unwrap_or_else(|_| Err(StartError::panicked()));
             tracing::info!(worker = worker.0, "starts");
             let end = match path {
                 Ok(path) => {
                     load.path = path;
                     supervise::supervise(worker, &program, (&settings, manners), load, inbox, &news).await
                 }
-                Err(Problem { reason, hint }) => WorkerEvent::Exited { reason, expected: false, hint },
+                Err(StartError { reason, hint }) => WorkerEvent::Exited { reason, expected: false, hint },
             };
             if let WorkerEvent::Exited { reason, expected, .. } = &end {
                 if *expected {
@@ -115,25 +120,39 @@ impl Engine {
     }
 
     /// Kill a worker that does nothing that it is asked to.
-    pub fn kill(&self, worker: WorkerId) {
-        self.command(worker, Command::Kill);
+    ///
+    /// # Errors
+    ///
+    /// The command was dropped, as with [`Engine::tell`].
+    pub fn kill(&self, worker: WorkerId) -> Result<(), Stuck> {
+        self.command(worker, Command::Kill)
     }
 
-    /// Say something to a worker. One that is gone has told so, or is about to.
-    pub fn tell(&self, worker: WorkerId, request: wire::Request) {
-        self.command(worker, Command::Tell(request));
+    /// Send a request to a worker. One that is gone has reported it, or is about to.
+    ///
+    /// # Errors
+    ///
+    /// The request was dropped, because too many commands wait already.
+    pub fn tell(&self, worker: WorkerId, request: wire::Request) -> Result<(), Stuck> {
+        self.command(worker, Command::Tell(request))
     }
 
     /// Ask a worker to exit; it is killed if it does not in time.
-    pub fn stop(&self, worker: WorkerId) {
-        self.command(worker, Command::Stop);
+    ///
+    /// # Errors
+    ///
+    /// The command was dropped, as with [`Engine::tell`].
+    pub fn stop(&self, worker: WorkerId) -> Result<(), Stuck> {
+        self.command(worker, Command::Stop)
     }
 
-    fn command(&self, worker: WorkerId, command: Command) {
-        if let Some(commands) = self.workers.get(&worker) {
-            // A full channel means that the task is past hope of reading it; the hang timeout ends that worker.
-            if let Err(error) = commands.try_send(command) {
-                tracing::warn!(worker = worker.0, %error, "a command for a worker was dropped");
+    fn command(&self, worker: WorkerId, command: Command) -> Result<(), Stuck> {
+        let Some(commands) = self.workers.get(&worker) else { return Ok(()) };
+        match commands.try_send(command) {
+            Ok(()) | Err(TrySendError::Closed(_)) => Ok(()),
+            Err(TrySendError::Full(_)) => {
+                tracing::warn!(worker = worker.0, "a command for a worker was dropped");
+                Err(Stuck)
             }
         }
     }

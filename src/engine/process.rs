@@ -23,7 +23,6 @@ pub(super) fn spawn(program: &Program, manners: Manners) -> std::io::Result<Chil
     wait_policy(&mut command, manners.wait_policy);
     huge_pages(&mut command);
     // A terminal's Ctrl-C goes to the whole group, and it is the supervisor who decides what it means.
-    #[cfg(unix)]
     command.process_group(0);
     let child = command.spawn()?;
     give_way(&child, manners.nice);
@@ -61,7 +60,6 @@ fn is_for_worker(name: &str) -> bool {
 /// The screen answers keys before workers go on. What threads the worker starts inherits this; where it is refused, keys
 /// are slower under load and all else is the same.
 fn give_way(child: &Child, nice: u32) {
-    #[cfg(unix)]
     if let Some(pid) = child.id().and_then(|pid| rustix::process::Pid::from_raw(pid.cast_signed())) {
         let _ = rustix::process::setpriority_process(Some(pid), nice.cast_signed());
     }
@@ -99,7 +97,6 @@ const BRIEF_SPINS: &str = "5000";
 
 /// The end of a process in one clause.
 pub(super) fn describe(status: ExitStatus) -> String {
-    #[cfg(unix)]
     {
         use std::os::unix::process::ExitStatusExt;
         if let Some(signal) = status.signal() {
@@ -117,7 +114,6 @@ pub(super) fn describe(status: ExitStatus) -> String {
 
 /// What could be done about such an end.
 pub(super) fn hint(status: ExitStatus) -> Option<String> {
-    #[cfg(unix)]
     {
         use std::os::unix::process::ExitStatusExt;
         let text = match status.signal()? {
@@ -130,11 +126,8 @@ pub(super) fn hint(status: ExitStatus) -> Option<String> {
         };
         Some(text.to_owned())
     }
-    #[cfg(not(unix))]
-    None
 }
 
-#[cfg(unix)]
 fn signal_name(signal: i32) -> Option<&'static str> {
     Some(match signal {
         1 => "HUP",
@@ -151,7 +144,6 @@ fn signal_name(signal: i32) -> Option<&'static str> {
 }
 
 #[cfg(test)]
-#[cfg(unix)]
 mod tests {
     use std::os::unix::process::ExitStatusExt;
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::timeout;
-use wire::{Event as Said, Hello, Load};
+use wire::{Event as Said, Hello, Load, Request};
 
-use super::{Engine, Problem, Program};
+use super::{Engine, MAX_COMMANDS, Program, StartError, Stuck};
 use domain::event::WorkerEvent;
 use domain::session::WorkerId;
 use domain::settings;
@@ -38,7 +38,7 @@ impl Stage {
             has_template: false,
             sampling: wire::Sampling::default(),
             load_us: 1,
-            load_cpu_us: 0,
+            load_cpu_us: None,
         }));
         let mut text = String::new();
         let stuck = Said::Pong { nonce: 1, n_decodes: 1, n_steps: Some(7) };
@@ -112,7 +112,7 @@ async fn every_end_has_its_reason() {
         ("kill -9 $$", "worker killed by signal 9 (KILL)", false),
         ("printf '\\377\\377\\377\\377'; sleep 60", "is above the limit", false),
         ("printf '\\002\\000\\000\\000{}'; sleep 60", "is no message of this protocol", false),
-        ("cat \"$OLD\"; sleep 60", "worker speaks protocol 99, this program 6", false),
+        ("cat \"$OLD\"; sleep 60", "worker speaks protocol 99, this program 7", false),
         ("sleep 60", "loading made no progress for", false),
         ("cat \"$HELLO\"; sleep 60", "loading made no progress for", false),
         ("cat \"$HELLO\" \"$LOADED\"; exec sleep 60", "worker stopped answering for 2 s and was killed", false),
@@ -150,7 +150,7 @@ async fn a_worker_that_does_not_stop_when_asked_is_killed() {
     let mut stage = Stage::new("trap '' TERM; cat \"$HELLO\" \"$LOADED\"; exec sleep 60");
     stage.spawn();
     while !matches!(stage.next().await, WorkerEvent::Said(Said::Loaded(_))) {}
-    stage.engine.stop(WORKER);
+    stage.engine.stop(WORKER).unwrap();
     let (reason, expected, ..) = stage.end().await;
     assert_eq!(reason, "worker was killed: it did not stop when asked");
     assert!(expected);
@@ -161,7 +161,7 @@ async fn a_worker_that_reads_its_input_ends_with_it() {
     let mut stage = Stage::new("cat \"$HELLO\" \"$LOADED\"; cat >/dev/null");
     stage.spawn();
     while !matches!(stage.next().await, WorkerEvent::Said(Said::Loaded(_))) {}
-    stage.engine.stop(WORKER);
+    stage.engine.stop(WORKER).unwrap();
     let (reason, expected, ..) = stage.end().await;
     assert_eq!((reason.as_str(), expected), ("stopped", true));
 }
@@ -185,7 +185,7 @@ async fn a_program_that_is_missing_and_a_file_that_is_refused_are_told() {
     assert!(stage.end().await.0.starts_with("worker did not start: "));
 
     let mut stage = Stage::new("exit 0");
-    let problem = Problem { reason: "cut off at tensor 3 of 4".into(), hint: Some("fetch it again".into()) };
+    let problem = StartError { reason: "cut off at tensor 3 of 4".into(), hint: Some("fetch it again".into()) };
     stage.engine.spawn(WORKER, load(), settings::Manners::default(), || Err(problem));
     let (reason, expected, hint, _) = stage.end().await;
     assert_eq!((reason.as_str(), expected), ("cut off at tensor 3 of 4", false));
@@ -194,12 +194,35 @@ async fn a_program_that_is_missing_and_a_file_that_is_refused_are_told() {
 
 #[tokio::test]
 async fn no_worker_is_left_after_shutting_down() {
-    let mut stage = Stage::new("cat \"$HELLO\" \"$LOADED\"; echo $$ > \"$HELLO.pid\"; exec sleep 60");
+    let mut stage = Stage::new("echo $$ > \"$HELLO.pid\"; cat \"$HELLO\" \"$LOADED\"; exec sleep 60");
     stage.spawn();
     while !matches!(stage.next().await, WorkerEvent::Said(Said::Loaded(_))) {}
+    let pid = std::fs::read_to_string(stage.folder.path().join("HELLO.pid")).unwrap();
+    let pid = rustix::process::Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+    let lives = || rustix::process::test_kill_process(pid).is_ok();
+    assert!(lives());
     stage.news.close();
     stage.engine.shut_down().await;
-    let pid_file = stage.folder.path().join("HELLO.pid");
-    let pid = std::fs::read_to_string(pid_file).unwrap_or_default();
-    assert!(!PathBuf::from(format!("/proc/{}", pid.trim())).join("exe").exists() || pid.is_empty());
+    assert!(!lives());
+}
+
+#[tokio::test]
+async fn a_command_that_is_dropped_is_an_error() {
+    let mut stage = Stage::new("exit 0");
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    // While the file is checked, no command is taken.
+    let prepare = move || {
+        let _ = wait.recv_timeout(PATIENCE);
+        Ok(PathBuf::from("model.gguf"))
+    };
+    stage.engine.spawn(WORKER, load(), settings::Manners::default(), prepare);
+    for n in 0..MAX_COMMANDS {
+        assert_eq!(stage.engine.tell(WORKER, Request::ClearCache), Ok(()), "{n}");
+    }
+    assert_eq!(stage.engine.tell(WORKER, Request::ClearCache), Err(Stuck));
+    assert_eq!(stage.engine.stop(WORKER), Err(Stuck));
+    drop(go);
+    stage.end().await;
+    // One that has ended has reported it.
+    assert_eq!(stage.engine.tell(WORKER, Request::ClearCache), Ok(()));
 }

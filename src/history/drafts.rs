@@ -13,7 +13,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{History, MAX_BODY, Problem, private};
+use super::{History, HistoryError, MAX_BODY, private};
 use domain::history::Record;
 
 /// The most drafts that are read at a start; the others wait for the next one.
@@ -92,7 +92,7 @@ pub struct TakenIn {
 }
 
 /// Put the drafts of runs that have ended into the history.
-pub fn take_in(history: &mut History) -> Result<TakenIn, Problem> {
+pub fn take_in(history: &mut History) -> Result<TakenIn, HistoryError> {
     let folder = folder(history.path());
     let mut taken = TakenIn::default();
     let Ok(entries) = fs::read_dir(&folder) else { return Ok(taken) };

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-use super::{History, Problem};
+use super::{History, HistoryError};
 use domain::figure::{Graded, UNKNOWN};
 use domain::history::{Filter, Measured, Record};
 
@@ -21,7 +21,7 @@ pub enum Format {
 pub enum ExportError {
     /// The history.
     #[error(transparent)]
-    History(#[from] Problem),
+    History(#[from] HistoryError),
     /// Who reads.
     #[error(transparent)]
     Out(#[from] io::Error),

@@ -26,7 +26,7 @@ use domain::race::rating::{MAX_VOTES, Vote};
 use domain::readings::MAX_READINGS;
 
 pub use export::{ExportError, Format};
-pub use problem::Problem;
+pub use problem::HistoryError;
 use problem::problem;
 use rows::{FIGURE, figures, graded, json, measured, record, samples, vote, whole_or_number};
 use search::{condition, index, parted, words};
@@ -56,15 +56,15 @@ pub struct History {
 
 impl History {
     /// Open the history, and make it where there is none.
-    pub fn open(path: &Path) -> Result<Self, Problem> {
+    pub fn open(path: &Path) -> Result<Self, HistoryError> {
         Self::connect(path, false)
     }
 
     /// Open it; alone, other processes are kept out, and no file beside it is needed to read it.
-    fn connect(path: &Path, alone: bool) -> Result<Self, Problem> {
+    fn connect(path: &Path, alone: bool) -> Result<Self, HistoryError> {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)
-                .map_err(|error| Problem::Closed { path: path.to_owned(), reason: error.to_string() })?;
+                .map_err(|error| HistoryError::Closed { path: path.to_owned(), reason: error.to_string() })?;
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(|error| problem(path, &error))?;
@@ -76,8 +76,10 @@ impl History {
         prepare(&mut history.connection)
             .map_err(|wrong| match wrong {
                 schema::Wrong::Sql(error) => problem(path, &error),
-                schema::Wrong::Newer(found) => Problem::Newer { path: path.to_owned(), found, known: schema::VERSION },
-                schema::Wrong::Foreign => Problem::Corrupt {
+                schema::Wrong::Newer(found) => {
+                    HistoryError::Newer { path: path.to_owned(), found, known: schema::VERSION }
+                }
+                schema::Wrong::Foreign => HistoryError::Corrupt {
                     path: path.to_owned(),
                     reason: "it is the database of another program".to_owned(),
                 },
@@ -86,13 +88,13 @@ impl History {
     }
 
     /// Open the history only where there is one, for a command that looks.
-    pub fn open_existing(path: &Path) -> Result<Option<Self>, Problem> {
+    pub fn open_existing(path: &Path) -> Result<Option<Self>, HistoryError> {
         if !path.exists() {
             return Ok(None);
         }
         match Self::open(path) {
             // On a full disk what is there can still be read.
-            Err(Problem::Full { .. }) => Self::connect(path, true).map(Some),
+            Err(HistoryError::Full { .. }) => Self::connect(path, true).map(Some),
             opened => opened.map(Some),
         }
     }
@@ -103,23 +105,23 @@ impl History {
     }
 
     /// Add a record; gives its number. All of it is there afterwards, or nothing.
-    pub fn add(&mut self, record: &Record) -> Result<i64, Problem> {
+    pub fn add(&mut self, record: &Record) -> Result<i64, HistoryError> {
         self.add_as(record, None)
     }
 
     /// Add a record that was a draft of this key, in place of one that was added under it before.
-    pub fn add_draft(&mut self, record: &Record, key: &str) -> Result<i64, Problem> {
+    pub fn add_draft(&mut self, record: &Record, key: &str) -> Result<i64, HistoryError> {
         self.add_as(record, Some(key))
     }
 
-    fn add_as(&mut self, record: &Record, key: Option<&str>) -> Result<i64, Problem> {
+    fn add_as(&mut self, record: &Record, key: Option<&str>) -> Result<i64, HistoryError> {
         let body = record
             .body
             .to_json()
-            .map_err(|error| Problem::Other { path: self.path.clone(), reason: error.to_string() })?;
+            .map_err(|error| HistoryError::Other { path: self.path.clone(), reason: error.to_string() })?;
         if body.len() > MAX_BODY {
             let reason = format!("a record of {} bytes is longer than {MAX_BODY}", body.len());
-            return Err(Problem::Other { path: self.path.clone(), reason });
+            return Err(HistoryError::Other { path: self.path.clone(), reason });
         }
         self.run(|connection| {
             let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
@@ -185,7 +187,7 @@ impl History {
     }
 
     /// A window on the records that pass the filter, newest first.
-    pub fn list(&mut self, filter: &Filter, page: Page) -> Result<Vec<Entry>, Problem> {
+    pub fn list(&mut self, filter: &Filter, page: Page) -> Result<Vec<Entry>, HistoryError> {
         let (_, short) = parted(filter);
         if short.is_empty() {
             return self.page(filter, page, None, &[]);
@@ -217,7 +219,7 @@ impl History {
         page: Page,
         floor: Option<i64>,
         groups: &[Vec<String>],
-    ) -> Result<Vec<Entry>, Problem> {
+    ) -> Result<Vec<Entry>, HistoryError> {
         let (from, condition, mut values) = condition(filter, page.before, floor, groups);
         values.push(Cell::from(i64::try_from(page.rows).unwrap_or(i64::MAX)));
         // The figures of the rows that show only, and of these the generation's.
@@ -260,14 +262,14 @@ impl History {
     }
 
     /// How many records there are.
-    pub fn count(&mut self) -> Result<u64, Problem> {
+    pub fn count(&mut self) -> Result<u64, HistoryError> {
         self.run(|connection| {
             connection.query_row("SELECT count(*) FROM record", [], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
         })
     }
 
     /// A record in full; `None` where there is none of this number.
-    pub fn get(&mut self, id: i64) -> Result<Option<Record>, Problem> {
+    pub fn get(&mut self, id: i64) -> Result<Option<Record>, HistoryError> {
         self.run(|connection| {
             let record = connection
                 .prepare_cached(
@@ -283,9 +285,9 @@ impl History {
     }
 
     /// The same; one that is damaged is skipped and remembered for [`History::take_damaged`].
-    pub fn get_whole(&mut self, id: i64) -> Result<Option<Record>, Problem> {
+    pub fn get_whole(&mut self, id: i64) -> Result<Option<Record>, HistoryError> {
         match self.get(id) {
-            Err(Problem::Damaged { .. }) => {
+            Err(HistoryError::Damaged { .. }) => {
                 self.damaged.insert(id);
                 Ok(None)
             }
@@ -294,7 +296,7 @@ impl History {
     }
 
     /// Tell the names of a blind race without a vote; whether there was one to tell of.
-    pub fn reveal(&mut self, id: i64) -> Result<bool, Problem> {
+    pub fn reveal(&mut self, id: i64) -> Result<bool, HistoryError> {
         self.run(|connection| {
             let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
             let n_opened = open_sealed(&transaction, "seal IS NOT NULL AND id = ?1", &id)?;
@@ -304,7 +306,7 @@ impl History {
     }
 
     /// Delete records by number; gives how many there were.
-    pub fn delete(&mut self, ids: &[i64]) -> Result<usize, Problem> {
+    pub fn delete(&mut self, ids: &[i64]) -> Result<usize, HistoryError> {
         self.run(|connection| {
             let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
             let mut n_deleted = 0;
@@ -318,7 +320,7 @@ impl History {
     }
 
     /// Numbers of all records that pass the filter, newest first.
-    pub fn ids(&mut self, filter: &Filter) -> Result<Vec<i64>, Problem> {
+    pub fn ids(&mut self, filter: &Filter) -> Result<Vec<i64>, HistoryError> {
         let (from, condition, values) = condition(filter, None, None, &[]);
         let sql = format!("SELECT record.id FROM {from} WHERE {condition} DESC");
         self.run(|connection| {
@@ -327,7 +329,7 @@ impl History {
     }
 
     /// What was measured last of each model: its generation speed, and its energy where one is known.
-    pub fn measured(&mut self) -> Result<Vec<(String, Latest)>, Problem> {
+    pub fn measured(&mut self) -> Result<Vec<(String, Latest)>, HistoryError> {
         // From model to model through the index, rather than over all rows. What a bench measured after other text or of
         // several sequences at once, by the names that its cells have, is not the speed of one answer.
         let newest = |column: &str, known: &str| {
@@ -359,7 +361,7 @@ impl History {
     }
 
     /// The newest votes, as many as count, oldest first. One that can't be read is none.
-    pub fn votes(&mut self) -> Result<Vec<Vote>, Problem> {
+    pub fn votes(&mut self) -> Result<Vec<Vote>, HistoryError> {
         let sql = format!(
             "SELECT at, text FROM record JOIN body ON body.record = id WHERE kind = 'vote' ORDER BY id DESC LIMIT {MAX_VOTES}"
         );
@@ -377,7 +379,7 @@ impl History {
     }
 
     /// The vote of this number; `None` where the record is none.
-    pub fn vote(&mut self, id: i64) -> Result<Option<Vote>, Problem> {
+    pub fn vote(&mut self, id: i64) -> Result<Option<Vote>, HistoryError> {
         let sql = "SELECT at, text FROM record JOIN body ON body.record = id WHERE kind = 'vote' AND id = ?1";
         self.run(|connection| {
             let kept: Option<(i64, String)> =
@@ -388,7 +390,7 @@ impl History {
 
     /// Earlier measurements under the same circumstances, oldest first, with their times in milliseconds since 1970;
     /// the newest `MAX_EARLIER` of them.
-    pub fn earlier(&mut self, series: &Series, what: &str) -> Result<Vec<(i64, Measured)>, Problem> {
+    pub fn earlier(&mut self, series: &Series, what: &str) -> Result<Vec<(i64, Measured)>, HistoryError> {
         let sql = format!(
             "SELECT at, {FIGURE} FROM figure JOIN record ON record.id = figure.record
              WHERE what = ?1 AND model = ?2 AND settings = ?3 AND hash = ?4 AND build = ?5 AND driver = ?6
@@ -408,20 +410,17 @@ impl History {
     }
 
     /// Do something with the database, and say what is wrong with it in our words.
-    fn run<T>(&mut self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, Problem> {
+    fn run<T>(&mut self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, HistoryError> {
         work(&mut self.connection).map_err(|error| problem(&self.path, &error))
     }
 }
 
 /// Prompts and answers are nobody else's business.
 fn private(path: &Path) {
-    #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
         let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600));
     }
-    #[cfg(not(unix))]
-    let _ = path;
 }
 
 /// Bring the tables to this version. Another process that makes the file at this very moment is waited for: where it

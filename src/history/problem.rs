@@ -6,7 +6,7 @@ use rusqlite::{ErrorCode, ffi};
 
 /// Why the history can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
+pub enum HistoryError {
     /// Its folder or file can't be made or opened.
     #[error("the history {} can't be opened: {reason}", .path.display())]
     Closed {
@@ -63,7 +63,7 @@ pub enum Problem {
     },
 }
 
-impl Problem {
+impl HistoryError {
     /// What the user can do.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
@@ -84,23 +84,23 @@ impl Problem {
 }
 
 /// `SQLite`'s error on this file, in our words.
-pub(super) fn problem(path: &Path, error: &rusqlite::Error) -> Problem {
+pub(super) fn problem(path: &Path, error: &rusqlite::Error) -> HistoryError {
     let path = path.to_owned();
     let reason = match error {
         rusqlite::Error::SqliteFailure(failure, text) => text.clone().unwrap_or_else(|| failure.to_string()),
         error => error.to_string(),
     };
     match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Problem::Locked { path },
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Problem::Corrupt { path, reason },
-        Some(ErrorCode::DiskFull) => Problem::Full { path },
-        Some(ErrorCode::SystemIoFailure) if lacks_room(error) => Problem::Full { path },
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => HistoryError::Locked { path },
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => HistoryError::Corrupt { path, reason },
+        Some(ErrorCode::DiskFull) => HistoryError::Full { path },
+        Some(ErrorCode::SystemIoFailure) if lacks_room(error) => HistoryError::Full { path },
         Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
-            Problem::Closed { path, reason }
+            HistoryError::Closed { path, reason }
         }
-        None if is_damage(error) => Problem::Damaged { path, reason },
+        None if is_damage(error) => HistoryError::Damaged { path, reason },
         // A table that is not there.
-        _ => Problem::Other { path, reason },
+        _ => HistoryError::Other { path, reason },
     }
 }
 

@@ -318,7 +318,7 @@ fn a_locked_history_is_told_and_goes_on_afterwards() {
     history.connection.busy_timeout(Duration::ZERO).unwrap();
     let other = Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    assert_eq!(history.add(&run("t", "a", 1.0)), Err(Problem::Locked { path: path.clone() }));
+    assert_eq!(history.add(&run("t", "a", 1.0)), Err(HistoryError::Locked { path: path.clone() }));
     // Who reads does not wait for who writes.
     assert_eq!(titles(&mut history, "", None), [""; 0]);
     other.execute_batch("ROLLBACK").unwrap();
@@ -334,7 +334,7 @@ fn a_full_disk_loses_nothing() {
     let _: i64 =
         history.connection.query_row(&format!("PRAGMA max_page_count = {}", pages + 1), [], |row| row.get(0)).unwrap();
     let long = "x".repeat(100_000);
-    assert_eq!(history.add(&run(&long, "a", 1.0)), Err(Problem::Full { path }));
+    assert_eq!(history.add(&run(&long, "a", 1.0)), Err(HistoryError::Full { path }));
     assert_eq!(titles(&mut history, "", None), ["kept"]);
 }
 
@@ -343,7 +343,7 @@ fn on_a_full_disk_what_is_there_can_be_read() {
     let (_folder, path) = place();
     History::open(&path).unwrap().add(&run("kept", "a", 1.0)).unwrap();
     let short = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_SHMSIZE), None);
-    assert_eq!(problem(&path, &short), Problem::Full { path: path.clone() });
+    assert_eq!(problem(&path, &short), HistoryError::Full { path: path.clone() });
     // Such a disk has no room for the file that processes share.
     let mut history = History::connect(&path, true).unwrap();
     assert_eq!(titles(&mut history, "", None), ["kept"]);
@@ -358,7 +358,7 @@ fn a_folder_that_can_not_be_made_is_told() {
     let (folder, _) = place();
     fs::write(folder.path().join("file"), "").unwrap();
     let problem = History::open(&folder.path().join("file/history.db")).unwrap_err();
-    assert!(matches!(problem, Problem::Closed { .. }), "{problem}");
+    assert!(matches!(problem, HistoryError::Closed { .. }), "{problem}");
 }
 
 /// A schema that grows keeps what was there: the file of each earlier version is still read.
@@ -414,7 +414,7 @@ fn a_damaged_record_hides_no_other() {
         }
         assert!(history.take_damaged().is_some_and(|text| text.contains("record 2 damaged")), "{damage}");
         assert_eq!(history.take_damaged(), None);
-        assert!(matches!(history.get(2), Err(Problem::Damaged { .. })), "{damage}");
+        assert!(matches!(history.get(2), Err(HistoryError::Damaged { .. })), "{damage}");
         assert_eq!(history.delete(&[2]).unwrap(), 1);
     }
 }

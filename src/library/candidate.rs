@@ -18,7 +18,7 @@ pub(super) struct Candidate {
     pub(super) id: String,
     pub(super) name: String,
     /// The parts that are there, in order.
-    pub(super) parts: Vec<Part>,
+    pub(super) parts: Vec<CandidatePart>,
     /// Parts that there should be.
     pub(super) count: u32,
     /// What stands beside the weights.
@@ -33,7 +33,7 @@ pub(super) struct Candidate {
 
 /// A file of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Part {
+pub(super) struct CandidatePart {
     /// From 1.
     pub(super) number: u32,
     pub(super) path: PathBuf,
@@ -63,7 +63,7 @@ impl Candidate {
             repository: None,
             id,
             name: gguf::clean(name, NAME_CHARS),
-            parts: vec![Part { number: 1, path, digest }],
+            parts: vec![CandidatePart { number: 1, path, digest }],
             count: 1,
             card: None,
             other: None,
@@ -76,12 +76,12 @@ impl Candidate {
 impl Candidate {
     /// With the other parts that lie beside the only file, where its name says that it is a part.
     pub(super) fn with_parts_beside(self) -> Self {
-        let [Part { path, digest, .. }] = self.parts.as_slice() else { return self };
+        let [CandidatePart { path, digest, .. }] = self.parts.as_slice() else { return self };
         let Some(paths) = gguf::split::siblings(path) else { return self };
         let count = paths.len() as u32;
         let is_there = |one: &PathBuf| one == path || one.symlink_metadata().is_ok();
         let parts = (1..).zip(paths).filter(|(_, one)| is_there(one));
-        let parts = parts.map(|(number, path)| Part { number, path, digest: digest.clone() }).collect();
+        let parts = parts.map(|(number, path)| CandidatePart { number, path, digest: digest.clone() }).collect();
         Self { parts, count, ..self }
     }
 }
@@ -112,13 +112,13 @@ pub(super) fn group(
     digest: impl Fn(&OsStr) -> DigestSource,
 ) -> Vec<Candidate> {
     let mut candidates = Vec::new();
-    let mut split = BTreeMap::<(String, u32), Vec<Part>>::new();
+    let mut split = BTreeMap::<(String, u32), Vec<CandidatePart>>::new();
     for name in names {
         let path = folder.join(&name);
         let digest = digest(&name);
         if let Some((stem, part)) = name.to_str().and_then(gguf::split::parse) {
             let part_of = split.entry((stem.to_owned(), part.count)).or_default();
-            part_of.push(Part { number: part.number, path, digest });
+            part_of.push(CandidatePart { number: part.number, path, digest });
         } else {
             let stem = path.file_stem().unwrap_or(&name).to_string_lossy().into_owned();
             candidates.push(Candidate {
@@ -130,7 +130,7 @@ pub(super) fn group(
     for ((stem, count), mut parts) in split {
         parts.sort_unstable_by(|one, other| (one.number, &one.path).cmp(&(other.number, &other.path)));
         // The first part names the model, there or not, so that the id stays when parts come and go.
-        let first = gguf::split::name(&stem, gguf::Part { number: 1, count });
+        let first = gguf::split::name(&stem, gguf::SplitPart { number: 1, count });
         candidates.push(Candidate {
             repository: repository.map(str::to_owned),
             parts,

@@ -78,7 +78,7 @@ fn of_whole(candidate: &Candidate, look: &Look, alone: bool) -> Candidate {
     let first = file_name
         .to_str()
         .and_then(gguf::split::parse)
-        .map(|(stem, part)| gguf::split::name(stem, gguf::Part { number: 1, ..part }));
+        .map(|(stem, part)| gguf::split::name(stem, gguf::SplitPart { number: 1, ..part }));
     let base = first.as_ref().and_then(|first| candidate.id.strip_suffix(&text(first.as_ref())));
     let stem = look.file.path.file_stem().unwrap_or_default().to_string_lossy();
     let (id, name) = match base {
@@ -227,7 +227,7 @@ fn status(looks: &[(u32, Look)], count: u32, other: Option<&safetensors::Config>
         return Status::Unreadable("no file".to_owned());
     };
     if let Some(part) = first.part.filter(|part| count > 1 && (part.number, part.count) != (*number, count)) {
-        let gguf::Part { number: says, count: of } = part;
+        let gguf::SplitPart { number: says, count: of } = part;
         let text = format!(
             "its name says part {number} of {count}, its header part {says} of {of}: llama.cpp needs both to be the same"
         );

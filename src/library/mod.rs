@@ -9,34 +9,24 @@
 mod candidate;
 mod card;
 mod digest;
-mod docker;
 mod env;
 mod eyes;
-mod folder;
-mod gpt4all;
 mod hash;
 pub mod house;
 pub mod hub;
-mod hugging_face;
 mod index;
 mod inspect;
-mod jan;
 mod last;
-mod llama_cpp;
-mod lm_studio;
-mod local_ai;
 mod merge;
 mod oci;
-mod ollama;
 mod place;
-mod rama_lama;
 mod replace;
 pub mod resolve;
 mod safetensors;
 mod shelf;
 mod spread;
-mod starter;
 mod stat;
+mod stores;
 #[cfg(test)]
 mod tests;
 mod tries;
@@ -56,12 +46,13 @@ use domain::settings;
 pub use env::Env;
 use index::Index;
 pub use inspect::HAS_GPU_ENGINE;
-use place::Place;
+use place::StoreLocation;
 pub use place::roots;
 use replace::replace;
 pub use resolve::{Unresolved, as_named, find};
 use shelf::Shelf;
 use stat::Root;
+use stores::{docker, folder, gpt4all, hugging_face, jan, llama_cpp, lm_studio, local_ai, ollama, rama_lama, starter};
 pub use tries::remember as remember_try;
 pub use watch::Watcher;
 
@@ -123,7 +114,7 @@ fn look(
     env: &Env,
     index: &Index<'_>,
     found: &(dyn Fn(Vec<Arc<Model>>) + Sync),
-) -> (Vec<Shelf>, Vec<Place>) {
+) -> (Vec<Shelf>, Vec<StoreLocation>) {
     let news = News { found, waiting: Mutex::new((Vec::new(), Instant::now())) };
     let places = place::all(settings, env);
     let mut shelves: Vec<_> = shelf::starters(settings, env).into_iter().collect();

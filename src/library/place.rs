@@ -13,7 +13,7 @@ use domain::settings;
 
 /// A place of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct StoreLocation {
     pub(super) store: Store,
     pub(super) root: PathBuf,
     /// config.toml names it, so it should be there.
@@ -32,7 +32,7 @@ pub(super) fn present(settings: &settings::Library, env: &Env) -> Vec<(Store, Pa
 }
 
 /// The places of all stores that are other tools', in the order of [`Store::ALL`], none of them twice.
-pub(super) fn all(settings: &settings::Library, env: &Env) -> Vec<Place> {
+pub(super) fn all(settings: &settings::Library, env: &Env) -> Vec<StoreLocation> {
     let mut seen = HashSet::new();
     let places = Store::ALL.into_iter().flat_map(|store| of_store(store, settings, env));
     // Several tools may share one folder; the first one that keeps it shows it. What config.toml names is another matter:
@@ -54,12 +54,12 @@ fn layout(store: Store) -> Store {
     }
 }
 
-fn of_store(store: Store, settings: &settings::Library, env: &Env) -> Vec<Place> {
-    let (setting, own): (&settings::Place, fn(&Env) -> Vec<PathBuf>) = match store {
+fn of_store(store: Store, settings: &settings::Library, env: &Env) -> Vec<StoreLocation> {
+    let (setting, own): (&settings::StoreFolder, fn(&Env) -> Vec<PathBuf>) = match store {
         Store::Starter => return Vec::new(),
         Store::Folder => {
             let folders = settings.folders.iter().map(|folder| env.expand(folder));
-            return folders.map(|root| Place { store, root, is_named: true }).collect();
+            return folders.map(|root| StoreLocation { store, root, is_named: true }).collect();
         }
         Store::HuggingFace => (&settings.hugging_face, |env| hugging_face::place(env).into_iter().collect()),
         Store::Ollama => (&settings.ollama, ollama::places),
@@ -72,13 +72,15 @@ fn of_store(store: Store, settings: &settings::Library, env: &Env) -> Vec<Place>
         Store::Docker => (&settings.docker, docker::places),
     };
     match setting {
-        settings::Place::Off => Vec::new(),
-        settings::Place::At(path) => vec![Place { store, root: env.expand(path), is_named: true }],
-        settings::Place::Auto => own(env).into_iter().map(|root| Place { store, root, is_named: false }).collect(),
+        settings::StoreFolder::Off => Vec::new(),
+        settings::StoreFolder::At(path) => vec![StoreLocation { store, root: env.expand(path), is_named: true }],
+        settings::StoreFolder::Auto => {
+            own(env).into_iter().map(|root| StoreLocation { store, root, is_named: false }).collect()
+        }
     }
 }
 
-impl Place {
+impl StoreLocation {
     /// Whether there is nothing, and nobody said that there should be.
     pub(super) fn is_absent(&self) -> bool {
         !self.is_named && self.store != Store::HuggingFace && !self.root.exists()

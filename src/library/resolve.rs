@@ -204,8 +204,8 @@ fn shown(argument: &str) -> String {
 mod tests {
     use std::fs;
 
-    use super::super::tests::{Machine, model, part, write};
     use super::*;
+    use crate::library::tests::{Machine, model, part, write};
     use domain::model::Format;
 
     fn a_model(id: &str, quant: &str, status: Status) -> Arc<Model> {

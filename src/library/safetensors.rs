@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::candidate::{Candidate, DigestSource, Part, is_safetensors};
+use super::candidate::{Candidate, CandidatePart, DigestSource, is_safetensors};
 use super::walk::{Entry, Kind, Walk};
 use domain::model::{Format, Store};
 
@@ -129,7 +129,7 @@ pub(super) fn collect(
         .filter(|_| has_config)
         .map(|entry| {
             let number = numbers(&entry.name).map_or(0, |(number, _)| number);
-            Part { number, path: folder.join(&entry.name), digest: digest(&entry.name) }
+            CandidatePart { number, path: folder.join(&entry.name), digest: digest(&entry.name) }
         })
         .collect();
     if parts.is_empty() {

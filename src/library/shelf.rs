@@ -10,7 +10,7 @@ use super::candidate::Candidate;
 use super::env::Env;
 use super::index::{Index, Stamp};
 use super::inspect::{Found, Node, inspect};
-use super::place::Place;
+use super::place::StoreLocation;
 use super::spread::spread;
 use super::stat::Root;
 use super::tries::Tries;
@@ -42,7 +42,7 @@ pub(super) struct Shelf {
 }
 
 /// Look at some places. `found` is told what is found meanwhile.
-pub(super) fn look(places: &[Place], env: &Env, index: &Index<'_>, news: &News<'_>) -> Vec<Shelf> {
+pub(super) fn look(places: &[StoreLocation], env: &Env, index: &Index<'_>, news: &News<'_>) -> Vec<Shelf> {
     let places: Vec<_> = places.iter().filter(|place| !place.is_absent()).collect();
     let roots: Vec<_> = places.iter().map(|place| Root::hold(&place.root)).collect();
     let mut shelves = Vec::new();
@@ -88,8 +88,8 @@ pub(super) fn look(places: &[Place], env: &Env, index: &Index<'_>, news: &News<'
 }
 
 /// Walk through the places, those of different stores at once.
-fn walk(places: &[&Place], roots: &[Root<'_>], index: &Index<'_>) -> Vec<(Vec<Candidate>, Walked)> {
-    let one = |(place, root): &(&Place, &Root<'_>), visited: &mut HashSet<PathBuf>| {
+fn walk(places: &[&StoreLocation], roots: &[Root<'_>], index: &Index<'_>) -> Vec<(Vec<Candidate>, Walked)> {
+    let one = |(place, root): &(&StoreLocation, &Root<'_>), visited: &mut HashSet<PathBuf>| {
         let walk = Walk::new(index, place.store, root);
         if place.is_named && place.store != Store::Folder && !place.root.exists() {
             walk.trouble(&place.root, "is not there");
@@ -100,7 +100,7 @@ fn walk(places: &[&Place], roots: &[Root<'_>], index: &Index<'_>) -> Vec<(Vec<Ca
     // Folders from config.toml may lie in one another, so one thread goes through all of them.
     let held: Vec<_> = places.iter().copied().zip(roots).collect();
     let groups: Vec<_> = held.chunk_by(|(one, _), (other, _)| one.store == other.store).collect();
-    let walk = |group: &[(&Place, &Root<'_>)]| {
+    let walk = |group: &[(&StoreLocation, &Root<'_>)]| {
         let mut visited = HashSet::new();
         group.iter().map(|place| one(place, &mut visited)).collect::<Vec<_>>()
     };

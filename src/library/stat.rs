@@ -44,13 +44,10 @@ impl Stat {
 
 impl From<&fs::Metadata> for Stat {
     fn from(metadata: &fs::Metadata) -> Self {
-        #[cfg(unix)]
         let (device, inode) = {
             use std::os::unix::fs::MetadataExt as _;
             (metadata.dev(), metadata.ino())
         };
-        #[cfg(not(unix))]
-        let (device, inode) = (0, 0);
         Self {
             is_directory: metadata.is_dir(),
             is_file: metadata.is_file(),
@@ -136,7 +133,6 @@ mod tests {
         fs::create_dir_all(store.join("blobs")).unwrap();
         fs::write(store.join("blobs/a"), "abc").unwrap();
         fs::write(home.path().join("store-like"), "abcd").unwrap();
-        #[cfg(unix)]
         {
             std::os::unix::fs::symlink("blobs/a", store.join("link")).unwrap();
             std::os::unix::fs::symlink("nothing", store.join("dangling")).unwrap();

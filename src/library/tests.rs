@@ -231,9 +231,9 @@ fn where_the_cache_is() {
             everything.into_iter().skip(n_unset).map(|(name, value)| (name, PathBuf::from(value))).collect();
         let env = Env { home: Some("/home/me".into()), variables, ..Env::default() };
         assert_eq!(roots(Store::HuggingFace, &settings, &env), [Path::new(expected)]);
-        let mine = settings::Library { hugging_face: settings::Place::At("~/mine".into()), ..settings.clone() };
+        let mine = settings::Library { hugging_face: settings::StoreFolder::At("~/mine".into()), ..settings.clone() };
         assert_eq!(roots(Store::HuggingFace, &mine, &env), [Path::new("/home/me/mine")]);
-        let off = settings::Library { hugging_face: settings::Place::Off, ..settings.clone() };
+        let off = settings::Library { hugging_face: settings::StoreFolder::Off, ..settings.clone() };
         assert!(roots(Store::HuggingFace, &off, &env).is_empty());
     }
     assert!(roots(Store::HuggingFace, &settings, &Env::default()).is_empty());

@@ -12,7 +12,7 @@ use std::{fs, io};
 
 use super::eyes::{Eyes, Wake};
 use super::index::{self, Index, Stamp};
-use super::place::{self, Place};
+use super::place::{self, StoreLocation};
 use super::shelf::{self, Item, Shelf};
 use super::{Env, News, index_place, last, merge, write_index};
 use domain::event::{LibraryEvent, StoreStatus};
@@ -133,7 +133,7 @@ impl<E: Fn() -> Env, F: Fn(LibraryEvent) -> bool + Sync> Keeper<E, F> {
             let start = Instant::now();
             let Some(places) = self.look(&task, &unwatched) else { return };
             // Absent is what the last look at its store did not find: it may have come since.
-            let was_here = |place: &&Place| {
+            let was_here = |place: &&StoreLocation| {
                 self.shelves.iter().any(|shelf| shelf.status.store == place.store && shelf.root == place.root)
             };
             let absent = places.iter().filter(|place| !was_here(place)).map(|place| (place.store, &*place.root, None));
@@ -156,7 +156,7 @@ impl<E: Fn() -> Env, F: Fn(LibraryEvent) -> bool + Sync> Keeper<E, F> {
     }
 
     /// Look at what is to be looked at, and tell it. Gives the places there are; `None` where nobody listens.
-    fn look(&mut self, task: &Task, unwatched: &HashSet<Store>) -> Option<Vec<Place>> {
+    fn look(&mut self, task: &Task, unwatched: &HashSet<Store>) -> Option<Vec<StoreLocation>> {
         let start = Instant::now();
         let env = (self.env)();
         if self.took.is_none() {

@@ -1,8 +1,9 @@
 //! Graphics cards as the kernel's display subsystem lists them (drm-usage-stats.rst and ABI/testing/sysfs-bus-pci in the
 //! kernel's documentation), and what each process holds on them.
 
+use super::Tick;
 use super::files::Files;
-use super::{Tick, nvidia};
+use crate::telemetry::sources::nvidia;
 use domain::units::Bytes;
 
 pub(super) const FOLDER: &str = "sys/class/drm";

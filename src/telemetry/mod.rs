@@ -5,34 +5,18 @@
 //! reads them in turn, those that may block on threads of their own. Absent: history, attribution to sessions (`domain::energy`) and drawing. The files of `/proc` and
 //! `/sys` are reached through [`Files`] and time is passed in, so that a recorded machine can be replayed.
 
-mod allowed;
-mod amdgpu;
 mod apart;
-#[cfg(any(target_os = "macos", test))]
-mod apple;
 pub mod bandwidth;
-mod battery;
 mod cgroup;
 mod counter;
-mod cpu;
-mod disks;
 mod driver;
 mod drivers;
 mod drm;
 mod files;
-mod foreign;
-mod hwmon;
-mod intel;
-mod limits;
-mod memory;
 mod meter;
-mod nvidia;
-mod perf;
-mod powercap;
-mod pressure;
 mod processes;
 mod sampler;
-mod temperatures;
+mod sources;
 #[cfg(test)]
 mod tests;
 
@@ -40,8 +24,8 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 pub use self::files::{Files, Root};
-pub use self::foreign::{Wish, signal};
 pub use self::sampler::{Sampler, Thread, spawn};
+pub use self::sources::foreign::{Wish, signal};
 
 use domain::figure::Figure;
 use domain::machine::{self, Sample};

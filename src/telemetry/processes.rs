@@ -89,7 +89,7 @@ impl Processes {
             Some(before) => (ticks - before.ticks, tick.at.saturating_sub(before.at).as_secs_f64()),
             None => (ticks, uptime.map_or(0.0, |uptime| uptime - started as f64 / per_second)),
         };
-        process.cpu_seconds = ticks as f64 / per_second;
+        process.cpu_seconds = Some(ticks as f64 / per_second);
         if over > 0.0 {
             process.cores = spent as f64 / per_second / over;
         }
@@ -127,12 +127,11 @@ impl Processes {
 fn place(tick: &Tick<'_>, mut read: Vec<Process>, source: &str, sample: &mut Sample) {
     let own = tick.pids.first().copied().unwrap_or_default();
     let reading = if let Some(at) = read.iter().position(|process| process.pid == own) {
-        sample.own = read.remove(at);
+        sample.own = Some(read.remove(at));
         let n_workers = read.iter().filter(|process| !tick.foreign.contains(&process.pid)).count();
         let workers = if n_workers == 1 { "1 worker".to_owned() } else { format!("{n_workers} workers") };
         Figure::measured(format!("taffrail and {workers}"), source)
     } else {
-        sample.own = Process { pid: own, ..Process::default() };
         missing("the system doesn't show this process", "mount `/proc` without `hidepid` or `subset`")
     };
     sample.processes = read;

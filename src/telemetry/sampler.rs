@@ -7,24 +7,25 @@ use std::time::{Duration, Instant};
 
 use sysinfo::System;
 
-use super::allowed::Bounds;
-use super::amdgpu::Amdgpu;
 use super::apart::Apart;
-use super::battery::{self, Battery};
-use super::cpu::Cpu;
-use super::disks::{self, MountedDisks};
 use super::driver::{self, Driver};
-use super::foreign::{self, Others};
-use super::hwmon::{self, Meters};
-use super::intel::Intel;
-use super::limits::ClockLimits;
-use super::memory::MainMemory;
-use super::nvidia::{self, Nvidia};
-use super::perf::{self, Events, Perf};
-use super::powercap::Powercap;
-use super::pressure::Pressure;
-use super::temperatures::{self, Temperatures};
-use super::{Files, Root, Source, Tick, amdgpu, intel, label};
+use super::{Files, Root, Source, Tick, label};
+use crate::telemetry::sources::allowed::Bounds;
+use crate::telemetry::sources::amdgpu::Amdgpu;
+use crate::telemetry::sources::battery::{self, Battery};
+use crate::telemetry::sources::cpu::Cpu;
+use crate::telemetry::sources::disks::{self, MountedDisks};
+use crate::telemetry::sources::foreign::{self, Others};
+use crate::telemetry::sources::hwmon::{self, Meters};
+use crate::telemetry::sources::intel::Intel;
+use crate::telemetry::sources::limits::ClockLimits;
+use crate::telemetry::sources::memory::MainMemory;
+use crate::telemetry::sources::nvidia::{self, Nvidia};
+use crate::telemetry::sources::perf::{self, Events, Perf};
+use crate::telemetry::sources::powercap::Powercap;
+use crate::telemetry::sources::pressure::Pressure;
+use crate::telemetry::sources::temperatures::{self, Temperatures};
+use crate::telemetry::sources::{amdgpu, intel};
 use domain::machine::{Host, Sample};
 use domain::moment::Moment;
 
@@ -109,8 +110,10 @@ impl Sampler {
             #[cfg(target_os = "macos")]
             apart(
                 "apple",
-                super::apple::COVERS,
-                Box::new(super::apple::Apple::new(Box::<super::apple::Own>::default())),
+                crate::telemetry::sources::apple::COVERS,
+                Box::new(crate::telemetry::sources::apple::Apple::new(
+                    Box::<crate::telemetry::sources::apple::Own>::default(),
+                )),
             ),
             apart("battery", battery::COVERS, Box::<Battery>::default()),
             apart("hwmon", hwmon::COVERS, Box::<Meters>::default()),

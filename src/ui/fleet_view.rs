@@ -120,7 +120,7 @@ pub fn figure(session: &Session, column: FleetSort) -> Option<f64> {
         FleetSort::Started | FleetSort::Name | FleetSort::State => None,
         FleetSort::Context => Some(f64::from(session.n_past)),
         FleetSort::Throughput => session.rate(),
-        FleetSort::Ttft => (counters.ttft_us > 0).then_some(counters.ttft_us as f64 / 1e3),
+        FleetSort::Ttft => counters.ttft_us.map(|micros| micros as f64 / 1e3),
         FleetSort::Memory => session.memory_held().map(|bytes| bytes.0 as f64),
         FleetSort::Power => session.watts.value().map(|watts| watts.0),
         // An estimate without a sensor has no place in a ranking.

@@ -70,7 +70,7 @@ impl Quantity {
 
 /// One part of a graph.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Part {
+pub struct GraphPart {
     /// A session's name, a sensor's label, or `rest`.
     pub name: String,
     /// Whose it is.
@@ -98,7 +98,7 @@ pub struct Graph {
     /// How many points the window holds; there may be fewer.
     pub span: usize,
     /// Its parts, lowest first.
-    pub parts: Vec<Part>,
+    pub parts: Vec<GraphPart>,
     /// The whole: the sum, or the hottest.
     pub total: Vec<Option<Bucket>>,
     /// The most in the window and the same time before it: the axis ends beyond it, so that it gives way only when
@@ -155,10 +155,10 @@ pub fn graph(domain: &Domain, ui: &Ui, quantity: Quantity) -> Graph {
     let read = |ring: &Ring, span| -> Vec<Option<Bucket>> {
         ring.points(step, span, back).into_iter().map(|point| point.map(scale)).collect()
     };
-    let mut parts: Vec<Part> = if quantity == Quantity::Temperature {
+    let mut parts: Vec<GraphPart> = if quantity == Quantity::Temperature {
         let sensors = machine.sensors.iter().enumerate();
         sensors
-            .map(|(place, (label, ring))| Part {
+            .map(|(place, (label, ring))| GraphPart {
                 name: label.clone(),
                 owner: Owner::Sensor(place),
                 points: read(ring, span),
@@ -171,7 +171,7 @@ pub fn graph(domain: &Domain, ui: &Ui, quantity: Quantity) -> Graph {
                 Quantity::Memory => &session.memory,
                 _ => &session.power,
             };
-            Part { name: session.name.clone(), owner: Owner::Session(session.id), points: read(ring, span) }
+            GraphPart { name: session.name.clone(), owner: Owner::Session(session.id), points: read(ring, span) }
         });
         sessions.collect()
     } else {
@@ -188,7 +188,7 @@ pub fn graph(domain: &Domain, ui: &Ui, quantity: Quantity) -> Graph {
 }
 
 /// What the parts are together, point by point.
-fn sums(parts: &[Part], quantity: Quantity) -> Vec<Option<Bucket>> {
+fn sums(parts: &[GraphPart], quantity: Quantity) -> Vec<Option<Bucket>> {
     let count = parts.iter().map(|part| part.points.len()).max().unwrap_or(0);
     let sum = |back: usize| {
         let known = parts.iter().filter_map(|part| at(&part.points, back)).map(|bucket| bucket.mean);
@@ -199,7 +199,7 @@ fn sums(parts: &[Part], quantity: Quantity) -> Vec<Option<Bucket>> {
 }
 
 /// What belongs to no session, where that is anything: other programs, and sessions that have ended.
-fn rest(total: &[Option<Bucket>], parts: &[Part]) -> Option<Part> {
+fn rest(total: &[Option<Bucket>], parts: &[GraphPart]) -> Option<GraphPart> {
     /// Below this share of the whole a difference is the rounding's.
     const ROUNDING: f32 = 1e-3;
     let mut is_any = false;
@@ -212,7 +212,7 @@ fn rest(total: &[Option<Bucket>], parts: &[Part]) -> Option<Part> {
         Some(Bucket { least: left, mean: left, most: left })
     });
     let points = points.collect();
-    is_any.then(|| Part { name: "rest".to_owned(), owner: Owner::Rest, points })
+    is_any.then(|| GraphPart { name: "rest".to_owned(), owner: Owner::Rest, points })
 }
 
 /// All graphs of the window as CSV (RFC 4180): a row for each point of each series. What is unknown has no row.

@@ -13,7 +13,7 @@ use crate::ui::action::NAMED;
 use crate::ui::{Face, Screen};
 
 /// A part of the explanation.
-enum Part {
+enum HelpPart {
     Heading(&'static str),
     Text(&'static str),
     /// A word and what it means.
@@ -22,9 +22,9 @@ enum Part {
     Keys(Context),
 }
 
-use Part::{Heading, Keys, Term, Text};
+use HelpPart::{Heading, Keys, Term, Text};
 
-const FLEET: &[Part] = &[
+const FLEET: &[HelpPart] = &[
     Heading("Fleet: what is running, and what does it cost?"),
     Text(
         "A row for each session: one model in one worker process. To the right or below, the selected session; under the table throughput, memory, power and heat over the same time. The last row is taffrail itself; below it stand the models that other programs run, where there are any.",
@@ -39,7 +39,7 @@ const FLEET: &[Part] = &[
     Term("Thr", "threads that the plan gives it now"),
 ];
 
-const LIBRARY: &[Part] = &[
+const LIBRARY: &[HelpPart] = &[
     Heading("Library: what do I have, and what would fit?"),
     Text(
         "A row for each model on this machine, whichever tool brought it; what lies in several places is one row. Other tools' files change only where you ask for it.",
@@ -60,7 +60,7 @@ const LIBRARY: &[Part] = &[
 ];
 
 /// What the filter of the sessions can ask.
-const FLEET_FILTER: &[Part] = &[
+const FLEET_FILTER: &[HelpPart] = &[
     Heading("Filter"),
     Text("Words that must all be found in the session's name, its model's or its state; or"),
     Term("state:ready", "also name: model: quant:"),
@@ -68,7 +68,7 @@ const FLEET_FILTER: &[Part] = &[
 ];
 
 /// What a filter can ask, and whose judgements the openness is.
-const FILTER: &[Part] = &[
+const FILTER: &[HelpPart] = &[
     Heading("Filter"),
     Text("Words that must all be found in the name, repository, architecture, quantisation, licence or store; or"),
     Term("licence:osi", "by the strictest licence that applies: osi, open, terms, nc, unknown; or a part of its name"),
@@ -77,7 +77,7 @@ const FILTER: &[Part] = &[
     Term("store:hf", "also name: repo: arch: quant: is:runnable is:damaged"),
 ];
 
-const HUB: &[Part] = &[
+const HUB: &[HelpPart] = &[
     Heading("Hub: what else is there, and would it fit?"),
     Text(
         "Repositories with GGUF models. Nothing is asked of the hub before you search. What is fetched goes into the Hugging Face cache, verified by its hash, so that every other tool sees it.",
@@ -92,7 +92,7 @@ const HUB: &[Part] = &[
     ),
 ];
 
-const USAGE: &[Part] = &[
+const USAGE: &[HelpPart] = &[
     Heading("Disk use: what takes the space, and what could go?"),
     Text(
         "The picture shows models, families or stores by the space that they take; a file that several share counts once. The list begins with what can be cleaned up. Enter on a row shows what would be done, and asks.",
@@ -105,7 +105,7 @@ const USAGE: &[Part] = &[
     Term("trash", "what was deleted; it takes its space until the trash is emptied"),
 ];
 
-const BENCH: &[Part] = &[
+const BENCH: &[HelpPart] = &[
     Heading("Bench: how fast is it, honestly?"),
     Text(
         "By llama-bench's method: random tokens, no sampling, a warm-up, and repetitions that take turns between models and cells. A repetition in which heat held the clock down, or other programs took more than a tenth of the cores, is refused and counted.",
@@ -120,14 +120,14 @@ const BENCH: &[Part] = &[
     Term("⚠", "repetitions that were refused, or kept although tainted"),
 ];
 
-const HISTORY: &[Part] = &[
+const HISTORY: &[HelpPart] = &[
     Heading("History: what was run before?"),
     Text(
         "Answers, races, votes, suites and benches, newest first. The filter takes words that must all occur, and `kind:bench`. `taffrail history` shows a record, prints the command that runs it again, writes its report and exports. A blind race that was not voted on hides its models here too. The chosen record can be deleted for good.",
     ),
 ];
 
-const RACE: &[Part] = &[
+const RACE: &[HelpPart] = &[
     Heading("Race: which one is better for this prompt?"),
     Text(
         "Two to eight columns answer one prompt with the same seed and, unless a column is set otherwise, always the likeliest token. Mark models in the Library or sessions in the Fleet. In turn, each column is loaded, answers and is stopped, so that none disturbs another's figures; at once, all run together.",
@@ -149,7 +149,7 @@ const RACE: &[Part] = &[
     ),
 ];
 
-const MACHINE: &[Part] = &[
+const MACHINE: &[HelpPart] = &[
     Heading("Machine: where do memory, power and heat go?"),
     Text(
         "Every source of readings, found or missing, with what would make a missing one readable. Memory is one bar by owner; a session's part includes its weights in the page cache, which the system may take back.",
@@ -163,7 +163,7 @@ const MACHINE: &[Part] = &[
     Term("Idle", "the lowest mean of 30 s without an answer, with a model loaded and without; or as calibrated"),
 ];
 
-const TOP: &[Part] = &[
+const TOP: &[HelpPart] = &[
     Heading("Top: what does the machine do now, and what did it do before?"),
     Text(
         "The machine's parts, the sessions of a recording, and four graphs over the same time: what is read out is the same instant in all of them.",
@@ -171,7 +171,7 @@ const TOP: &[Part] = &[
 ];
 
 /// The graphs, wherever they stand.
-const GRAPHS: &[Part] = &[
+const GRAPHS: &[HelpPart] = &[
     Heading("Graphs"),
     Text(
         "What is older than twelve minutes is kept as least, mean and most of twelve ticks, and after hours of 144. A paused graph stays as it is while sampling continues. The axis shrinks only when a peak has been out of the window for as long as it spans.",
@@ -180,7 +180,7 @@ const GRAPHS: &[Part] = &[
     Term("heat", "the hottest sensor; split, each sensor by itself"),
 ];
 
-const GRADES: &[Part] = &[
+const GRADES: &[HelpPart] = &[
     Heading("Grades"),
     Term("3.2 W", "measured by a sensor or counter that covers exactly this"),
     Term("≈3.2 W", "apportioned: measured as a whole, split by a model"),
@@ -215,7 +215,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, scroll: u
     let filter = if is_models { FILTER } else { &[] };
     let graphs = if state.ui.screen == Screen::Library { &[] } else { GRAPHS };
     let fleet_filter = if state.ui.screen == Screen::Fleet { FLEET_FILTER } else { &[] };
-    let mut all: Vec<&Part> = parts.iter().chain(filter).chain(fleet_filter).chain(graphs).chain(GRADES).collect();
+    let mut all: Vec<&HelpPart> = parts.iter().chain(filter).chain(fleet_filter).chain(graphs).chain(GRADES).collect();
     let keys = [Keys(context), Heading("While a prompt is written"), Keys(Context::Prompt)];
     let writes = matches!(state.ui.screen, Screen::Fleet | Screen::Race);
     all.extend(keys.iter().take(if writes { 3 } else { 1 }));

@@ -223,7 +223,7 @@ const BUILT_IN: &[(&str, &[Context], &[&str])] = &[
 
 /// What is wrong with the user's keys. The entry at fault is left out, the rest holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Problem {
+pub enum KeymapError {
     /// No action has this name.
     UnknownAction {
         /// As written.
@@ -252,7 +252,7 @@ pub enum Problem {
     },
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for KeymapError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownAction { name, nearest: Some(nearest) } => {
@@ -284,7 +284,7 @@ impl Default for Keymap {
 
 impl Keymap {
     /// The built-in keys with the user's changes, and what is wrong with those.
-    pub fn new(changes: &BTreeMap<String, Vec<String>>) -> (Self, Vec<Problem>) {
+    pub fn new(changes: &BTreeMap<String, Vec<String>>) -> (Self, Vec<KeymapError>) {
         let mut problems = Vec::new();
         let own_keys = read_changes(changes, &mut problems);
         let mut keymap = Self { actions: HashMap::new(), chords: HashMap::new() };
@@ -307,12 +307,12 @@ impl Keymap {
         (keymap, problems)
     }
 
-    fn bind(&mut self, context: Context, name: &'static str, chords: &[Chord], problems: &mut Vec<Problem>) {
+    fn bind(&mut self, context: Context, name: &'static str, chords: &[Chord], problems: &mut Vec<KeymapError>) {
         for chord in chords {
             match self.actions.get(&(context, *chord)) {
                 Some(first) if *first != name => {
                     let actions = [(*first).to_owned(), name.to_owned()];
-                    let clash = Problem::Clash { key: chord.to_string(), actions };
+                    let clash = KeymapError::Clash { key: chord.to_string(), actions };
                     if !problems.contains(&clash) {
                         problems.push(clash);
                     }
@@ -358,7 +358,7 @@ impl Keymap {
 /// The user's keys by action, as far as they are right.
 fn read_changes(
     changes: &BTreeMap<String, Vec<String>>,
-    problems: &mut Vec<Problem>,
+    problems: &mut Vec<KeymapError>,
 ) -> HashMap<&'static str, Vec<Chord>> {
     let mut read = HashMap::new();
     for (name, keys) in changes {
@@ -366,18 +366,18 @@ fn read_changes(
             let scored = NAMED.iter().map(|named| (strsim::jaro_winkler(name, named.name), named.name));
             let best = scored.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(score, _)| *score > 0.7);
             let nearest = best.map(|(_, name)| name.to_owned());
-            problems.push(Problem::UnknownAction { name: name.clone(), nearest });
+            problems.push(KeymapError::UnknownAction { name: name.clone(), nearest });
             continue;
         };
         if !BUILT_IN.iter().any(|(known, ..)| *known == named.name) {
-            problems.push(Problem::NoPlace { name: name.clone() });
+            problems.push(KeymapError::NoPlace { name: name.clone() });
             continue;
         }
         let mut chords = Vec::new();
         for key in keys {
             match key.parse() {
                 Ok(chord) => chords.push(chord),
-                Err(reason) => problems.push(Problem::BadKey { name: name.clone(), reason }),
+                Err(reason) => problems.push(KeymapError::BadKey { name: name.clone(), reason }),
             }
         }
         if !chords.is_empty() || keys.is_empty() {

@@ -9,7 +9,7 @@ fn keymap(changes: &[(&str, &[&str])]) -> (Keymap, Vec<String>) {
         .map(|(name, keys)| ((*name).to_owned(), keys.iter().map(|key| (*key).to_owned()).collect()))
         .collect();
     let (keymap, problems) = Keymap::new(&changes);
-    (keymap, problems.iter().map(Problem::to_string).collect())
+    (keymap, problems.iter().map(KeymapError::to_string).collect())
 }
 
 fn press(letter: char) -> KeyEvent {

@@ -99,7 +99,7 @@ pub struct Theme {
 
 /// What is wrong with a theme's file. The theme is used without the faulty entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct ThemeError {
     /// The file, or the built-in theme's name.
     pub file: String,
     /// The line, from 1; 0 where none is to blame.
@@ -110,7 +110,7 @@ pub struct Problem {
     pub hint: Option<String>,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ThemeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
             0 => write!(f, "{}: {}", self.file, self.what)?,
@@ -151,7 +151,7 @@ impl Theme {
 
     /// The themes that come with taffrail, and those of a folder, which may replace them. What is wrong with a file is
     /// told beside them.
-    pub fn load_all(user_folder: Option<&Path>) -> (BTreeMap<String, Self>, Vec<Problem>) {
+    pub fn load_all(user_folder: Option<&Path>) -> (BTreeMap<String, Self>, Vec<ThemeError>) {
         let mut problems = Vec::new();
         let mut sheets = BTreeMap::new();
         for (name, text) in BUILT_IN {
@@ -177,7 +177,7 @@ pub fn user_folder() -> Option<PathBuf> {
 }
 
 /// The folder's theme files by name, with path and text.
-fn files(folder: &Path, problems: &mut Vec<Problem>) -> Vec<(String, String, String)> {
+fn files(folder: &Path, problems: &mut Vec<ThemeError>) -> Vec<(String, String, String)> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let mut paths: Vec<_> = entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
@@ -189,24 +189,24 @@ fn files(folder: &Path, problems: &mut Vec<Problem>) -> Vec<(String, String, Str
         let Some(name) = path.file_stem().and_then(|stem| stem.to_str()) else { continue };
         let is_large = std::fs::metadata(&path).is_ok_and(|metadata| metadata.len() > MAX_BYTES);
         match std::fs::read_to_string(&path) {
-            Ok(_) if is_large => problems.push(Problem {
+            Ok(_) if is_large => problems.push(ThemeError {
                 file,
                 line: 0,
                 what: format!("larger than {} kB, which no theme is", MAX_BYTES / 1024),
                 hint: None,
             }),
             Ok(text) => found.push((name.to_owned(), file, text)),
-            Err(error) => problems.push(Problem { file, line: 0, what: error.to_string(), hint: None }),
+            Err(error) => problems.push(ThemeError { file, line: 0, what: error.to_string(), hint: None }),
         }
     }
     found
 }
 
-fn read(file: &str, text: &str, problems: &mut Vec<Problem>) -> Sheet {
+fn read(file: &str, text: &str, problems: &mut Vec<ThemeError>) -> Sheet {
     let mut sheet = Sheet::default();
     let mut report = |at: usize, what: String, hint: Option<String>| {
         let line = 1 + text.get(..at).unwrap_or_default().matches('\n').count();
-        problems.push(Problem { file: file.to_owned(), line, what, hint });
+        problems.push(ThemeError { file: file.to_owned(), line, what, hint });
     };
     let table = match DeTable::parse(text) {
         Ok(table) => table.into_inner(),
@@ -308,7 +308,7 @@ fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<Strin
 }
 
 /// The sheet with what it inherits, and every gap filled from the nearest meaning.
-fn resolve(name: &str, sheets: &BTreeMap<String, Sheet>, problems: &mut Vec<Problem>) -> Theme {
+fn resolve(name: &str, sheets: &BTreeMap<String, Sheet>, problems: &mut Vec<ThemeError>) -> Theme {
     let mut looks = [None; N_MEANINGS];
     let mut seen = vec![name];
     let mut next = sheets.get(name);
@@ -321,7 +321,7 @@ fn resolve(name: &str, sheets: &BTreeMap<String, Sheet>, problems: &mut Vec<Prob
             if found.is_none() {
                 let known = sheets.keys().map(String::as_str).filter(|known| !seen.contains(known));
                 let (what, hint) = (format!("inherits `{parent}`, which is no other theme"), nearest(parent, known));
-                problems.push(Problem { file: name.to_owned(), line: 0, what, hint });
+                problems.push(ThemeError { file: name.to_owned(), line: 0, what, hint });
             }
             seen.push(parent);
             found

@@ -145,12 +145,24 @@ fn the_header_tells_all_cards() {
             let mut gpu = sample.gpus[0].clone();
             gpu.index = index;
             gpu.usage = Figure::measured(Ratio(0.97), "nvml");
-            gpu.memory_used = Bytes(22_100_000_000);
+            gpu.memory_used = Some(Bytes(22_100_000_000));
             sample.gpus.push(gpu);
         }
         let buffer = draw(&state, columns, 24);
         let line = text_of(&buffer).lines().next().unwrap().trim_end().to_owned();
         assert!(line.ends_with(expected), "{n_cards} cards in {columns} columns: {line}");
+    }
+}
+
+#[test]
+fn memory_that_a_card_does_not_report_is_no_zero() {
+    for columns in [80, 120] {
+        let mut state = fixture::busy();
+        let sample = state.domain.machine.sample.as_mut().unwrap();
+        (sample.gpus[0].memory_total, sample.gpus[0].memory_used) = (None, None);
+        let text = text_of(&draw(&state, columns, 24));
+        let line = text.lines().next().unwrap();
+        assert!(line.contains("gpu  88%  —  cpu"), "{columns} columns: {line}");
     }
 }
 

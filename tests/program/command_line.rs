@@ -198,7 +198,7 @@ mod answers {
         let output = child.wait_with_output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(130), "{stderr}");
-        assert!(stderr.contains("did not cancel") || stderr.contains("generated"), "{stderr}");
+        assert!(stderr.contains("did not cancel"), "{stderr}");
         assert!(since.elapsed() < std::time::Duration::from_millis(2500), "{:?}", since.elapsed());
         assert!(!crate::support::is_worker(worker));
     }
@@ -206,7 +206,7 @@ mod answers {
     #[test]
     fn a_real_model_answers_through_its_template() {
         let Some(path) = std::env::var_os("TAFFRAIL_TEST_MODEL") else {
-            println!("skipped: TAFFRAIL_TEST_MODEL names no model");
+            crate::support::skip("TAFFRAIL_TEST_MODEL names no model");
             return;
         };
         let path = path.into_string().unwrap();

@@ -13,7 +13,7 @@ use data_encoding::HEXLOWER;
 use rustix::fs::OFlags;
 use sha2::{Digest as _, Sha256};
 
-use crate::support::{House, starter, wait_for};
+use crate::support::{House, skip, starter, wait_for};
 
 const MAIN: &str = "1111111111111111111111111111111111111111";
 const OLDER: &str = "2222222222222222222222222222222222222222";
@@ -248,10 +248,6 @@ fn a_store_that_is_read_only_is_told_to_be() {
         assert!(!ran.stdout.contains("Done"), "{ran:?}");
     }
     assert_eq!(verified.code, Some(0));
-}
-
-fn skip(why: &str) {
-    let _ = writeln!(std::io::stderr(), "skipped: {why}");
 }
 
 /// Ollama's store by its documented invariants: every manifest's layers are there and have their size, and nothing

@@ -256,7 +256,7 @@ fn a_full_disk_keeps_what_came_and_says_so() {
     std::fs::create_dir_all(&cache).unwrap();
     let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=70m", "tmpfs"]).arg(&cache).output();
     if !mount.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: no small disk can be mounted here");
+        crate::support::skip("no small disk can be mounted here");
         return;
     }
     let _mounted = Mounted(cache.clone());
@@ -295,7 +295,7 @@ impl Drop for Mounted {
 #[test]
 fn a_real_hf_download_beside_it_does_no_harm() {
     let Some(hf) = std::env::var_os("TAFFRAIL_HF") else {
-        eprintln!("skipped: TAFFRAIL_HF does not name the `hf` program");
+        crate::support::skip("TAFFRAIL_HF does not name the `hf` program");
         return;
     };
     let repo = Repo::new(REPOSITORY, &[("whale-Q8_0.gguf", &content(6, 4_000_000))]);

@@ -177,12 +177,8 @@ impl Terminal {
     pub(crate) fn escape(&mut self) {
         for _ in 0..5 {
             self.send("\x1b");
-            let start = Instant::now();
-            while start.elapsed() < Duration::from_secs(2) {
-                if !self.text().contains("alt-enter") {
-                    return;
-                }
-                std::thread::park_timeout(Duration::from_millis(5));
+            if poll(Duration::from_secs(2), OFTEN, || !self.text().contains("alt-enter")) {
+                return;
             }
         }
         panic!("the prompt keeps the keys:\n{}", self.text());
@@ -208,14 +204,12 @@ impl Terminal {
 
     /// Wait for the end.
     pub(crate) fn exit(&mut self) -> portable_pty::ExitStatus {
-        let start = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            assert!(start.elapsed() < PATIENCE, "the program does not end:\n{}", self.text());
-            std::thread::park_timeout(Duration::from_millis(5));
-        }
+        let mut status = None;
+        poll(PATIENCE, OFTEN, || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap_or_else(|| panic!("the program does not end:\n{}", self.text()))
     }
 }
 
@@ -232,12 +226,29 @@ fn size(columns: u16, rows: u16) -> PtySize {
 
 /// Wait for a condition; fails with what is there instead.
 pub(crate) fn wait_for(what: &str, is_so: impl Fn() -> bool, instead: impl Fn() -> String) {
+    assert!(poll(PATIENCE, OFTEN, is_so), "waited in vain for {what:?}:\n{}", instead());
+}
+
+/// The condition is another process's; looking again every few milliseconds leaves it the processor.
+pub(crate) const OFTEN: Duration = Duration::from_millis(5);
+
+/// Look again and again until a condition holds or the time is over; gives whether it held. The one place that waits by
+/// looking: `tests/architecture.rs` allows no other.
+pub(crate) fn poll(patience: Duration, every: Duration, mut is_so: impl FnMut() -> bool) -> bool {
     let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < PATIENCE, "waited in vain for {what:?}:\n{}", instead());
-        // The condition is another process's; looking again every few milliseconds leaves it the processor.
-        std::thread::park_timeout(Duration::from_millis(5));
+    loop {
+        if is_so() {
+            return true;
+        }
+        let Some(left) = patience.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) else { return false };
+        std::thread::park_timeout(every.min(left));
     }
+}
+
+/// Say why a test ends without having tested. It is shown although the test passes, since the harness captures only what
+/// goes through its macros.
+pub(crate) fn skip(why: &str) {
+    let _ = writeln!(std::io::stderr(), "skipped: {why}");
 }
 
 /// The children of a process that are workers.

@@ -3,12 +3,12 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
 
-use crate::support::{House, Ran, signal};
+use crate::support::{House, OFTEN, Ran, poll, signal};
 
 /// How many cases a test has.
 pub(crate) struct Size {
@@ -71,10 +71,7 @@ pub(crate) fn moment(random: &mut Pcg64Mcg, span: Duration) -> Duration {
 
 /// Let time pass: the moment of a kill is random, and waits for nothing.
 pub(crate) fn pass(time: Duration) {
-    let start = Instant::now();
-    while let Some(left) = time.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) {
-        std::thread::park_timeout(left);
-    }
+    poll(time, time, || false);
 }
 
 /// Run a command that must end by itself within this time.
@@ -118,20 +115,14 @@ pub(crate) fn living(house: &House) -> Vec<u32> {
 
 /// Nothing of a house lives on after its program has ended.
 pub(crate) fn leaves_no_orphan(house: &House) {
-    let start = Instant::now();
-    loop {
-        let living = living(house);
-        if living.is_empty() {
-            return;
-        }
-        if start.elapsed() > Duration::from_secs(2) {
-            let lines: Vec<_> =
-                living.iter().map(|pid| std::fs::read_to_string(format!("/proc/{pid}/cmdline"))).collect();
-            for pid in living {
-                signal(pid, "KILL");
-            }
-            panic!("orphans: {lines:?}");
-        }
-        std::thread::park_timeout(Duration::from_millis(5));
+    let mut orphans = Vec::new();
+    let has_none = poll(Duration::from_secs(2), OFTEN, || {
+        orphans = living(house);
+        orphans.is_empty()
+    });
+    let lines: Vec<_> = orphans.iter().map(|pid| std::fs::read_to_string(format!("/proc/{pid}/cmdline"))).collect();
+    for pid in orphans {
+        signal(pid, "KILL");
     }
+    assert!(has_none, "orphans: {lines:?}");
 }

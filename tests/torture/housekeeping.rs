@@ -11,7 +11,7 @@ use rand_pcg::Pcg64Mcg;
 
 use crate::cases::{self, Size, ends_within, leaves_no_orphan, moment, pass, say};
 use crate::stores::{command, files, furnished};
-use crate::support::House;
+use crate::support::{House, poll};
 
 /// The longest that a command takes on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -124,10 +124,7 @@ fn wait_for_work(house: &House, child: &mut Child, patience: Duration) {
         let mut texts = records.filter_map(|path| std::fs::read_to_string(path).ok());
         texts.any(|text| ["doing\"", "emptying\""].iter().any(|phase| text.contains(phase)))
     };
-    let start = Instant::now();
-    while start.elapsed() < patience && !is_at_work() && child.try_wait().unwrap().is_none() {
-        std::thread::park_timeout(Duration::from_micros(100));
-    }
+    poll(patience, Duration::from_micros(100), || is_at_work() || child.try_wait().unwrap().is_some());
 }
 
 #[test]

@@ -11,7 +11,7 @@ use rand::RngExt as _;
 use rand_pcg::Pcg64Mcg;
 
 use crate::cases::{self, Size, ends_within, has_ended_well, leaves_no_orphan, living, moment, pass, say};
-use crate::support::{House, Terminal, is_worker, signal, wait_for};
+use crate::support::{House, Terminal, is_worker, poll, signal, wait_for};
 
 /// The longest that a start takes on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -190,11 +190,10 @@ fn sentences(screen: &str, is_race: bool) -> Vec<String> {
 
 /// Look at a dashboard for a while.
 fn watch(terminal: &Terminal, shown: &mut Shown<String>, time: Duration) {
-    let start = Instant::now();
-    while start.elapsed() < time {
+    poll(time, Duration::from_millis(20), || {
         shown.add(terminal.text());
-        std::thread::park_timeout(Duration::from_millis(20));
-    }
+        false
+    });
 }
 
 fn dashboard_is_killed(is_race: bool, random: &mut Pcg64Mcg) -> bool {

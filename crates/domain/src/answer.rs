@@ -123,7 +123,7 @@ pub fn document(domain: &Domain, session: &Session) -> RunDocument {
             reasoning: Some(counters.n_reasoning),
         },
         load_ms: loaded.map(|loaded| loaded.load_us as f64 / 1e3),
-        ttft_ms: (counters.ttft_us > 0).then_some(counters.ttft_us as f64 / 1e3),
+        ttft_ms: counters.ttft_us.map(|micros| micros as f64 / 1e3),
         prompt_tokens_per_second: counters.prompt_rate(),
         generation_tokens_per_second: counters.generation_rate(),
         memory: memory_use(domain, session),

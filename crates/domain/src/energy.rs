@@ -27,7 +27,7 @@ mod weights;
 mod work;
 
 pub use baseline::{Baseline, Baselines, Calibration, Idle, MAX_BASELINES, WINDOW};
-pub use bill::{Bill, Charge, Part, Spent, Step};
+pub use bill::{Bill, Charge, MeteredPart, Spent, Step};
 pub use estimate::{estimated, range};
 pub use footprint::{carbon, cost, of_tally, per_session, watt_hours};
 pub use ledger::{Attribution, Division, Ended, Share, Shared, Tally};

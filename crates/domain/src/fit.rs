@@ -90,7 +90,7 @@ pub struct Room {
 /// Where a model would go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Place {
+pub enum Placement {
     /// Whole on one GPU.
     Gpu,
     /// Whole in main memory.
@@ -115,7 +115,7 @@ pub struct Need {
     /// Context, compute buffers at most, the weights and the program; an unknown context counts as nothing.
     pub total: Bytes,
     /// Where that would go; `None` where what is free is not known.
-    pub place: Option<Place>,
+    pub place: Option<Placement>,
 }
 
 /// What a model needs with one context.
@@ -175,11 +175,11 @@ pub fn table(domain: &Domain, model: &Model) -> Option<Table> {
 /// What is free for one more session: in main memory, then on each GPU that has memory of its own.
 pub fn rooms(domain: &Domain) -> Vec<Room> {
     let (Some(sample), Some(free)) = (&domain.machine.sample, free_memory(domain)) else { return Vec::new() };
-    let gpus = sample.gpus.iter().filter(|gpu| gpu.memory_total > Bytes(0)).map(|gpu| Room {
-        name: format!("GPU {}", gpu.index),
-        free: gpu.memory_total.saturating_sub(gpu.memory_used).min(free.free),
-    });
-    let memory = sample.memory.available.saturating_sub(free.promised).saturating_sub(free.others);
+    let gpus = sample
+        .gpus
+        .iter()
+        .filter_map(|gpu| Some(Room { name: format!("GPU {}", gpu.index), free: gpu.free_memory()?.min(free.free) }));
+    let memory = sample.available_memory().saturating_sub(free.promised).saturating_sub(free.others);
     let memory = memory.saturating_sub(free.reserve).min(free.free);
     std::iter::once(Room { name: "memory".to_owned(), free: memory }).chain(gpus).collect()
 }
@@ -190,14 +190,14 @@ fn held_by_others(domain: &Domain) -> Bytes {
     foreign.map(|foreign| foreign.process.resident + foreign.gpu_memory.unwrap_or_default()).sum()
 }
 
-fn place(rooms: &[Room], needed: Bytes) -> Option<Place> {
+fn place(rooms: &[Room], needed: Bytes) -> Option<Placement> {
     let (memory, gpus) = rooms.split_first()?;
     let together: Bytes = rooms.iter().map(|room| room.free).sum();
     Some(match needed {
-        needed if gpus.iter().any(|gpu| needed <= gpu.free) => Place::Gpu,
-        needed if needed <= memory.free => Place::Memory,
-        needed if needed <= together => Place::Both,
-        _ => Place::Nowhere,
+        needed if gpus.iter().any(|gpu| needed <= gpu.free) => Placement::Gpu,
+        needed if needed <= memory.free => Placement::Memory,
+        needed if needed <= together => Placement::Both,
+        _ => Placement::Nowhere,
     })
 }
 
@@ -206,7 +206,7 @@ pub fn cache_name(cache: CacheType) -> &'static str {
     CACHE_TYPES.iter().find(|(_, kind)| *kind == cache).map_or("f16", |(name, _)| name)
 }
 
-impl Place {
+impl Placement {
     /// Glyph and what it stands for.
     pub fn legend(self) -> (&'static str, &'static str) {
         match self {
@@ -228,10 +228,11 @@ impl Table {
 
     /// What the glyphs of the table stand for, those that it has alone.
     pub fn legend(&self) -> String {
-        let has =
-            |place: &Place| self.rows.iter().flat_map(|row| &row.needs).any(|need| need.place.as_ref() == Some(place));
-        let used = [Place::Gpu, Place::Memory, Place::Both, Place::Nowhere].into_iter().filter(has);
-        let words: Vec<String> = used.map(Place::legend).map(|(glyph, words)| format!("{glyph} {words}")).collect();
+        let has = |place: &Placement| {
+            self.rows.iter().flat_map(|row| &row.needs).any(|need| need.place.as_ref() == Some(place))
+        };
+        let used = [Placement::Gpu, Placement::Memory, Placement::Both, Placement::Nowhere].into_iter().filter(has);
+        let words: Vec<String> = used.map(Placement::legend).map(|(glyph, words)| format!("{glyph} {words}")).collect();
         words.join("  ")
     }
 }
@@ -255,8 +256,8 @@ mod tests {
             index,
             name: "card".to_owned(),
             usage: crate::figure::Figure::unknown("not read"),
-            memory_total: Bytes(total * 1_000_000_000),
-            memory_used: Bytes(used * 1_000_000_000),
+            memory_total: Some(Bytes(total * 1_000_000_000)),
+            memory_used: Some(Bytes(used * 1_000_000_000)),
             temperature: None,
             shares: Vec::new(),
             mhz: None,
@@ -264,7 +265,7 @@ mod tests {
             processes: Vec::new(),
         });
         state.machine.sample = Some(Box::new(Sample {
-            memory: Memory { available: Bytes(available * 1_000_000_000), ..Memory::default() },
+            memory: Some(Memory { available: Bytes(available * 1_000_000_000), ..Memory::default() }),
             gpus: gpus.collect(),
             ..Sample::default()
         }));
@@ -292,7 +293,7 @@ mod tests {
             );
             for row in &table.rows {
                 assert_eq!(row.needs[0].context, Some(Bytes(u64::from(row.context) * per_token)));
-                assert_eq!(row.needs[0].place, Some(Place::Nowhere));
+                assert_eq!(row.needs[0].place, Some(Placement::Nowhere));
                 assert!(row.needs[0].compute_high < Bytes(4_000_000_000), "{row:?}");
             }
             assert!((370..=390).contains(&(table.weights.0 / 1_000_000_000)), "{}", table.weights);
@@ -324,7 +325,7 @@ mod tests {
         let part = |found| {
             let mut model = deepseek("DeepSeek R1", true);
             let summary = model.summary.as_mut().unwrap();
-            summary.part = Some(gguf::Part { number: 1, count: 9 });
+            summary.part = Some(gguf::SplitPart { number: 1, count: 9 });
             if found < 9 {
                 model.status = Status::Incomplete { found, count: 9 };
             }
@@ -356,15 +357,15 @@ mod tests {
         summary.tensor_bytes = 10_000_000_000;
         let place = |available, gpus: &[_]| table(&state(available, gpus), &model).unwrap().rows[0].needs[0].place;
         for (available, gpus, expected) in [
-            (20, &[][..], Some(Place::Memory)),
-            (4, &[], Some(Place::Nowhere)),
-            (20, &[(24, 0)], Some(Place::Gpu)),
-            (20, &[(24, 20)], Some(Place::Memory)),
-            (8, &[(8, 0)], Some(Place::Both)),
+            (20, &[][..], Some(Placement::Memory)),
+            (4, &[], Some(Placement::Nowhere)),
+            (20, &[(24, 0)], Some(Placement::Gpu)),
+            (20, &[(24, 20)], Some(Placement::Memory)),
+            (8, &[(8, 0)], Some(Placement::Both)),
             // Two cards that would hold it together only do so with both.
-            (2, &[(8, 0), (8, 0)], Some(Place::Both)),
-            (2, &[(8, 0), (24, 0)], Some(Place::Gpu)),
-            (8, &[(0, 0)], Some(Place::Nowhere)),
+            (2, &[(8, 0), (8, 0)], Some(Placement::Both)),
+            (2, &[(8, 0), (24, 0)], Some(Placement::Gpu)),
+            (8, &[(0, 0)], Some(Placement::Nowhere)),
         ] {
             assert_eq!(place(available, gpus), expected, "{available} and {gpus:?}");
         }

@@ -108,7 +108,7 @@ impl Misplaced {
 pub fn misplaced(domain: &Domain, session: &Session) -> Option<Misplaced> {
     let loaded = session.loaded.as_ref()?;
     let has_gpu =
-        domain.machine.sample.as_ref().is_some_and(|sample| sample.gpus.iter().any(|gpu| gpu.memory_total > Bytes(0)));
+        domain.machine.sample.as_ref().is_some_and(|sample| sample.gpus.iter().any(|gpu| gpu.memory_total.is_some()));
     let wanted = session.settings.gpu_layers.unwrap_or(if has_gpu { u32::MAX } else { 0 }).min(loaded.n_layers);
     // On Apple's chips the GPU computes on the mapped file itself.
     let is_there =
@@ -149,7 +149,7 @@ mod tests {
             has_template: true,
             sampling: wire::Sampling::default(),
             load_us: 1,
-            load_cpu_us: 0,
+            load_cpu_us: None,
         }));
         session
     }
@@ -210,8 +210,8 @@ mod tests {
             index: 0,
             name: String::new(),
             usage: crate::figure::Figure::unknown(""),
-            memory_total: Bytes(total),
-            memory_used: Bytes(0),
+            memory_total: Some(Bytes(total)).filter(|total| *total > Bytes(0)),
+            memory_used: Some(Bytes(0)),
             temperature: None,
             processes: vec![],
             shares: vec![],

@@ -26,8 +26,8 @@ pub struct Sample {
     pub cores: Vec<Core>,
     /// What holds the processor's clock down.
     pub limits: Limits,
-    /// Main memory, as far as this program may use it.
-    pub memory: Memory,
+    /// Main memory, as far as this program may use it; `None` where the system does not report it.
+    pub memory: Option<Memory>,
     /// What of the machine this program may use.
     pub allowed: Allowed,
     /// How long tasks wait for what is scarce.
@@ -44,8 +44,8 @@ pub struct Sample {
     pub processes: Vec<Process>,
     /// Processes of other programs that run or train models.
     pub foreign: Vec<Foreign>,
-    /// taffrail itself.
-    pub own: Process,
+    /// taffrail itself; `None` where the system does not show it.
+    pub own: Option<Process>,
     /// Every source with its state, found or missing.
     pub sources: Vec<Source>,
 }
@@ -110,7 +110,36 @@ impl Allowed {
     }
 }
 
+/// Recordings of earlier versions have 0 where the memory was not reported.
+fn zero_is_unknown<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Bytes>, D::Error> {
+    Ok(Option::<Bytes>::deserialize(deserializer)?.filter(|total| *total > Bytes(0)))
+}
+
+impl Gpu {
+    /// What is in use and what there is of its memory, where the driver reports both.
+    pub fn memory(&self) -> Option<(Bytes, Bytes)> {
+        self.memory_used.zip(self.memory_total)
+    }
+
+    /// What of its memory is free.
+    pub fn free_memory(&self) -> Option<Bytes> {
+        self.memory().map(|(used, total)| total.saturating_sub(used))
+    }
+}
+
+impl Memory {
+    /// What is not available.
+    pub fn in_use(&self) -> Bytes {
+        self.total.saturating_sub(self.available)
+    }
+}
+
 impl Sample {
+    /// Main memory that may be taken: none where it is unknown, so that a session must be forced to start.
+    pub fn available_memory(&self) -> Bytes {
+        self.memory.map_or(Bytes(0), |memory| memory.available)
+    }
+
     /// Threads that may run at the same time; at least one.
     pub fn threads(&self) -> u32 {
         let cores = u32::try_from(self.cores.len()).unwrap_or(u32::MAX);
@@ -186,10 +215,11 @@ pub struct Gpu {
     pub name: String,
     /// Busy share.
     pub usage: Figure<Ratio>,
-    /// Memory in all; zero where the driver doesn't tell, as on chips that share the main memory.
-    pub memory_total: Bytes,
+    /// Its memory; `None` where the driver does not report it, as on chips that share the main memory.
+    #[serde(deserialize_with = "zero_is_unknown")]
+    pub memory_total: Option<Bytes>,
     /// Memory in use by all processes; as above.
-    pub memory_used: Bytes,
+    pub memory_used: Option<Bytes>,
     /// Temperature.
     pub temperature: Option<Celsius>,
     /// Which process uses how much of its memory. Where the driver tells only of the processes that were asked for, what
@@ -251,9 +281,9 @@ pub struct Process {
     pub cores: f64,
     /// Its part of all processes' busy time over the tick, for splitting energy; `None` when first seen.
     pub cpu_share: Option<Ratio>,
-    /// Processor time of all its threads since its start, in seconds; 0 where it is not told.
+    /// Processor time of all its threads since its start, in seconds; `None` where it is not reported.
     #[serde(default)]
-    pub cpu_seconds: f64,
+    pub cpu_seconds: Option<f64>,
     /// Resident memory, mapped files included.
     pub resident: Bytes,
     /// Of it, anonymous memory: what can't be dropped. All of it where the system doesn't tell them apart.

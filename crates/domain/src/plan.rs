@@ -156,8 +156,9 @@ pub struct Free {
 /// the limit a tenth of it is enough, for a small container would have nothing left.
 fn reserve(wanted: Bytes, sample: &Sample) -> Bytes {
     let Some(limit) = &sample.allowed.memory else { return wanted };
-    let beyond = limit.available.saturating_sub(sample.memory.available);
-    wanted.min(Bytes(sample.memory.total.0 / 10)).max(wanted.saturating_sub(beyond))
+    let Some(memory) = &sample.memory else { return wanted };
+    let beyond = limit.available.saturating_sub(memory.available);
+    wanted.min(Bytes(memory.total.0 / 10)).max(wanted.saturating_sub(beyond))
 }
 
 /// The context that a model gets: what was asked for, within what it was trained for or extended to; 0 asks for what it
@@ -211,8 +212,8 @@ pub fn longer_context_hint(model: &Model, n_ctx: u32, can_begin_anew: bool) -> S
 /// drivers call free adds, since layers are placed there first.
 pub fn free_memory(domain: &Domain) -> Option<Free> {
     let sample = domain.machine.sample.as_ref()?;
-    let gpus: Bytes = sample.gpus.iter().map(|gpu| gpu.memory_total.saturating_sub(gpu.memory_used)).sum();
-    let available = sample.memory.available + gpus;
+    let gpus: Bytes = sample.gpus.iter().filter_map(crate::machine::Gpu::free_memory).sum();
+    let available = sample.available_memory() + gpus;
     let live = domain
         .sessions
         .iter()
@@ -332,7 +333,7 @@ mod tests {
         ] {
             let limit = |available| MemoryLimit { available: Bytes(available), ..MemoryLimit::default() };
             let sample = Sample {
-                memory: Memory { total: Bytes(total), available: Bytes(available), ..Memory::default() },
+                memory: Some(Memory { total: Bytes(total), available: Bytes(available), ..Memory::default() }),
                 allowed: Allowed { memory: machine.map(limit), ..Allowed::default() },
                 ..Sample::default()
             };

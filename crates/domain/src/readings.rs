@@ -31,7 +31,7 @@ impl Readings {
             after: 0,
             watts: sample.total_power().map(|watts| watts.0),
             watts_grade: sample.total().map(|(_, grade)| grade),
-            memory: Some(sample.memory.used.0),
+            memory: sample.memory.map(|memory| memory.used.0),
             celsius: celsius.reduce(f32::max).map(f64::from),
             mhz: sample.cores.iter().filter_map(|core| core.mhz).max().map(|mhz| mhz as f64),
             busy: sample.cpu.map(|cpu| cpu.0 * 100.0),

@@ -189,7 +189,7 @@ mod tests {
             has_template: false,
             sampling: wire::Sampling::default(),
             load_us: 1,
-            load_cpu_us: 0,
+            load_cpu_us: None,
         }));
         session.phase = Phase::Busy { generation: 1, step: Step::Answer };
         session.figures.counters.n_generated = 101;

@@ -63,23 +63,23 @@ pub struct Library {
     /// Plain folders, searched to some depth.
     pub folders: Vec<PathBuf>,
     /// The Hugging Face cache.
-    pub hugging_face: Place,
+    pub hugging_face: StoreFolder,
     /// Ollama's models.
-    pub ollama: Place,
+    pub ollama: StoreFolder,
     /// LM Studio's models.
-    pub lm_studio: Place,
+    pub lm_studio: StoreFolder,
     /// llama.cpp's own cache.
-    pub llama_cpp: Place,
+    pub llama_cpp: StoreFolder,
     /// Jan's data folder.
-    pub jan: Place,
+    pub jan: StoreFolder,
     /// `GPT4All`'s models.
-    pub gpt4all: Place,
+    pub gpt4all: StoreFolder,
     /// `LocalAI`'s models.
-    pub local_ai: Place,
+    pub local_ai: StoreFolder,
     /// `RamaLama`'s store.
-    pub rama_lama: Place,
+    pub rama_lama: StoreFolder,
     /// Docker Model Runner's store.
-    pub docker: Place,
+    pub docker: StoreFolder,
     /// Whether the starter models are shown.
     pub use_starter: bool,
     /// What others judged of openness; `None` takes openness.json beside the user's config.toml where it is newer than
@@ -91,7 +91,7 @@ pub struct Library {
 
 /// Where another tool's store is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Place {
+pub enum StoreFolder {
     /// Where the tool itself has it: by its own environment variables, else by its default.
     #[default]
     Auto,
@@ -312,15 +312,15 @@ impl Default for Library {
     fn default() -> Self {
         Self {
             folders: Vec::new(),
-            hugging_face: Place::Auto,
-            ollama: Place::Auto,
-            lm_studio: Place::Auto,
-            llama_cpp: Place::Auto,
-            jan: Place::Auto,
-            gpt4all: Place::Auto,
-            local_ai: Place::Auto,
-            rama_lama: Place::Auto,
-            docker: Place::Auto,
+            hugging_face: StoreFolder::Auto,
+            ollama: StoreFolder::Auto,
+            lm_studio: StoreFolder::Auto,
+            llama_cpp: StoreFolder::Auto,
+            jan: StoreFolder::Auto,
+            gpt4all: StoreFolder::Auto,
+            local_ai: StoreFolder::Auto,
+            rama_lama: StoreFolder::Auto,
+            docker: StoreFolder::Auto,
             use_starter: true,
             openness: None,
             trash_days: 30,

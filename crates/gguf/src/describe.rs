@@ -6,7 +6,7 @@ use crate::{
     check,
     header::{Header, Tensor},
     quant, shape,
-    summary::{Kind, Part, RopeScaling, SamplingDefaults, Summary, TypeShare},
+    summary::{Kind, RopeScaling, SamplingDefaults, SplitPart, Summary, TypeShare},
     text::clean,
     types::TensorType,
     value::Metadata,
@@ -189,10 +189,10 @@ pub(crate) fn kind(header: &Header) -> Kind {
 }
 
 /// Place in a split model.
-pub(crate) fn part(metadata: &Metadata) -> Option<Part> {
+pub(crate) fn part(metadata: &Metadata) -> Option<SplitPart> {
     let count = metadata.u64("split.count").filter(|&count| count > 1)?;
     let number = metadata.u64("split.no")?.checked_add(1).filter(|&number| number <= count)?;
-    Some(Part { number: number.try_into().ok()?, count: count.try_into().ok()? })
+    Some(SplitPart { number: number.try_into().ok()?, count: count.try_into().ok()? })
 }
 
 fn vocabulary(header: &Header) -> Option<u64> {

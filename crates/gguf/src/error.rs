@@ -9,7 +9,7 @@ const NAME_CHARS: usize = 64;
 
 /// Where reading stood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum HeaderPosition {
     /// Before the first key.
     Start,
     /// At a key: its number from 1, and how many the file declares.
@@ -18,7 +18,7 @@ pub enum Place {
     Tensor(u64, u64),
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for HeaderPosition {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Start => write!(formatter, "the start of the header"),
@@ -48,10 +48,10 @@ pub enum Error {
     Version(u32),
     /// The file ends where more must come.
     #[error("cut off at {0}")]
-    Truncated(Place),
+    Truncated(HeaderPosition),
     /// The header is longer than any real one.
     #[error("header is longer than 256 MiB, at {0}")]
-    HeaderTooLong(Place),
+    HeaderTooLong(HeaderPosition),
     /// A declared count that the file can't hold or that no real file has.
     #[error("declares {count} {what}, at most {limit} are possible")]
     Count {

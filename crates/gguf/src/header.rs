@@ -4,7 +4,7 @@ use std::{fs::File, path::Path};
 
 use crate::{
     check::{self, Findings},
-    error::{Error, Place},
+    error::{Error, HeaderPosition},
     source::{Cursor, Endian, MAX_STRING, ReadAt, open_regular},
     summary::Summary,
     text::clean,
@@ -126,7 +126,7 @@ impl Header {
         let mut reader = KeyReader { cursor: &mut cursor, held: 0, tokens: Tokens::default() };
         let mut entries = Vec::new();
         for number in 1..=n_keys {
-            reader.cursor.place = Place::Key(number, n_keys);
+            reader.cursor.place = HeaderPosition::Key(number, n_keys);
             entries.push(reader.entry(number)?);
         }
         let tokens = reader.tokens;
@@ -135,7 +135,7 @@ impl Header {
 
         let mut tensors = Vec::new();
         for number in 1..=n_tensors {
-            cursor.place = Place::Tensor(number, n_tensors);
+            cursor.place = HeaderPosition::Tensor(number, n_tensors);
             tensors.push(tensor(&mut cursor, number)?);
         }
         let data_offset = cursor.offset().next_multiple_of(alignment);
@@ -170,7 +170,7 @@ impl Header {
             let bytes = tensor.bytes();
             end = tensor.offset.saturating_add(bytes.unwrap_or(0));
             if self.data_offset.checked_add(end).is_none_or(|end| end > self.file_length) {
-                return Err(Error::Truncated(Place::Tensor(number, count)));
+                return Err(Error::Truncated(HeaderPosition::Tensor(number, count)));
             }
             expected = bytes.map(|_| end.next_multiple_of(self.alignment));
         }

@@ -27,14 +27,14 @@ mod value;
 mod vocabulary;
 
 pub use check::Findings;
-pub use error::{Error, Place};
+pub use error::{Error, HeaderPosition};
 pub use estimate::{CacheKind, Estimate, Needs};
 pub use header::{Header, Tensor};
 pub use quant::{QuantSource, quant_in_name};
 pub use repack::Processor;
 pub use source::{Endian, ReadAt};
 pub use summary::{
-    Attention, Kind, LayerCache, Matrix, Mix, Part, RopeScaling, SamplingDefaults, Shape, Summary, TypeShare,
+    Attention, Kind, LayerCache, Matrix, Mix, RopeScaling, SamplingDefaults, Shape, SplitPart, Summary, TypeShare,
 };
 pub use text::{clean, is_harmful};
 pub use types::{TensorType, file_type_label};

@@ -2,7 +2,7 @@
 
 use std::{fs::File, io, path::Path};
 
-use crate::error::{Error, Place};
+use crate::error::{Error, HeaderPosition};
 
 /// The longest header that is read, in bytes. The longest real ones, with vocabularies of 260,000 tokens, have 20 MiB.
 pub(crate) const MAX_HEADER: u64 = 256 << 20;
@@ -36,14 +36,8 @@ impl ReadAt for [u8] {
 }
 
 impl ReadAt for File {
-    #[cfg(unix)]
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         std::os::unix::fs::FileExt::read_at(self, buffer, offset)
-    }
-
-    #[cfg(windows)]
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        std::os::windows::fs::FileExt::seek_read(self, buffer, offset)
     }
 
     fn length(&self) -> io::Result<u64> {
@@ -54,15 +48,12 @@ impl ReadAt for File {
 /// Open a regular file without ever waiting for a FIFO's other end or waking a device.
 pub(crate) fn open_regular(path: &Path) -> Result<File, Error> {
     refuse_others(std::fs::metadata(path)?.file_type())?;
-    #[cfg(unix)]
     let file = {
         use rustix::fs::{Mode, OFlags};
         // The path may have become a FIFO since: opening one for reading waits unless told otherwise.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(io::Error::from)?)
     };
-    #[cfg(not(unix))]
-    let file = File::open(path)?;
     refuse_others(file.metadata()?.file_type())?;
     Ok(file)
 }
@@ -71,7 +62,6 @@ fn refuse_others(file_type: std::fs::FileType) -> Result<(), Error> {
     if file_type.is_file() {
         return Ok(());
     }
-    #[cfg(unix)]
     {
         use std::os::unix::fs::FileTypeExt;
         if file_type.is_fifo() {
@@ -129,13 +119,21 @@ pub(crate) struct Cursor<'a, R: ?Sized> {
     /// The order of the numbers read.
     pub(crate) endian: Endian,
     /// What is being read, for errors.
-    pub(crate) place: Place,
+    pub(crate) place: HeaderPosition,
 }
 
 impl<'a, R: ReadAt + ?Sized> Cursor<'a, R> {
     pub(crate) fn new(source: &'a R) -> Result<Self, Error> {
         let length = source.length()?;
-        Ok(Self { source, length, buffer: Vec::new(), start: 0, at: 0, endian: Endian::Little, place: Place::Start })
+        Ok(Self {
+            source,
+            length,
+            buffer: Vec::new(),
+            start: 0,
+            at: 0,
+            endian: Endian::Little,
+            place: HeaderPosition::Start,
+        })
     }
 
     /// The source's length, bytes.
@@ -319,7 +317,7 @@ mod tests {
         assert_eq!(cursor.u64().unwrap(), 0x0809_0a0b_0c0d_0e0f);
         assert_eq!(cursor.offset(), 16);
         assert_eq!(cursor.take_vec(16).unwrap(), (16..32).collect::<Vec<u8>>());
-        assert!(matches!(cursor.u32(), Err(Error::Truncated(Place::Start))));
+        assert!(matches!(cursor.u32(), Err(Error::Truncated(HeaderPosition::Start))));
     }
 
     #[test]

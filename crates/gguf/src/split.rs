@@ -2,25 +2,25 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::summary::Part;
+use crate::summary::SplitPart;
 
 /// The stem and the place that a part's file name tells; `None` for other names.
-pub fn parse(file_name: &str) -> Option<(&str, Part)> {
+pub fn parse(file_name: &str) -> Option<(&str, SplitPart)> {
     let (rest, count) = file_name.strip_suffix(".gguf")?.rsplit_once("-of-")?;
     let (stem, number) = rest.rsplit_once('-')?;
-    let part = Part { number: five_digits(number)?, count: five_digits(count)? };
+    let part = SplitPart { number: five_digits(number)?, count: five_digits(count)? };
     (!stem.is_empty() && (1..=part.count).contains(&part.number)).then_some((stem, part))
 }
 
 /// The file name of a part.
-pub fn name(stem: &str, part: Part) -> String {
+pub fn name(stem: &str, part: SplitPart) -> String {
     format!("{stem}-{:05}-of-{:05}.gguf", part.number, part.count)
 }
 
 /// The paths of all parts beside one of them, in order; `None` where the path is no part's.
 pub fn siblings(path: &Path) -> Option<Vec<PathBuf>> {
-    let (stem, Part { count, .. }) = parse(path.file_name()?.to_str()?)?;
-    Some((1..=count).map(|number| path.with_file_name(name(stem, Part { number, count }))).collect())
+    let (stem, SplitPart { count, .. }) = parse(path.file_name()?.to_str()?)?;
+    Some((1..=count).map(|number| path.with_file_name(name(stem, SplitPart { number, count }))).collect())
 }
 
 /// llama.cpp writes and reads exactly five digits.

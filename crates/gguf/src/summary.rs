@@ -21,7 +21,7 @@ pub enum Kind {
 
 /// Which part of a split model a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Part {
+pub struct SplitPart {
     /// 1-based.
     pub number: u32,
     /// Parts in all.
@@ -145,7 +145,7 @@ pub struct Summary {
     /// `general.sampling.*`.
     pub sampling: SamplingDefaults,
     /// Place in a split model, from the `split.*` keys.
-    pub part: Option<Part>,
+    pub part: Option<SplitPart>,
     /// What the KV cache and the compute buffers cost, for [`Summary::estimate`].
     pub shape: Shape,
 }

@@ -29,14 +29,14 @@ pub(crate) struct Tokens {
 
 /// Where a token stands.
 #[derive(Clone, Copy)]
-struct Place {
+struct TokenPosition {
     /// Half of its hash with this table's key, which a file can't know.
     hash: u32,
     /// Offset of its length. A header is shorter than 4 GiB.
     offset: u32,
 }
 
-impl Place {
+impl TokenPosition {
     /// The table goes by the highest bits and the lowest.
     fn hash(self) -> u64 {
         u64::from(self.hash) << 32 | u64::from(self.hash)
@@ -71,9 +71,10 @@ pub(crate) fn read<R: ReadAt + ?Sized>(cursor: &mut Cursor<'_, R>, count: u64) -
             }
             token => token,
         };
-        let place = Place { hash: hasher.hash_one(token) as u32, offset };
-        let is_equal =
-            |other: &Place| other.hash == place.hash && again.token(*other, &empty).is_some_and(|other| other == token);
+        let place = TokenPosition { hash: hasher.hash_one(token) as u32, offset };
+        let is_equal = |other: &TokenPosition| {
+            other.hash == place.hash && again.token(*other, &empty).is_some_and(|other| other == token)
+        };
         if table.find(place.hash(), is_equal).is_some() {
             tokens.repeated = Some(index);
         } else {
@@ -104,7 +105,7 @@ struct Again<'a, R: ?Sized> {
 
 impl<R: ReadAt + ?Sized> Again<'_, R> {
     /// The token at a place; `None` where the file can't be read any more.
-    fn token(&self, place: Place, empty: &[(u32, u64)]) -> Option<Vec<u8>> {
+    fn token(&self, place: TokenPosition, empty: &[(u32, u64)]) -> Option<Vec<u8>> {
         let mut length = [0; 8];
         read_exact(self.source, &mut length, place.offset.into())?;
         let mut token = vec![0; usize::try_from(self.endian.u64(length)).ok().filter(|length| *length <= CHUNK)?];

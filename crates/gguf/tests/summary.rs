@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
 use gguf::{
-    CacheKind, Endian, Error, Header, Kind, LayerCache, Needs, Part, Summary, TensorType, Value, ValueType,
+    CacheKind, Endian, Error, Header, Kind, LayerCache, Needs, SplitPart, Summary, TensorType, Value, ValueType,
     testing::Builder,
 };
 use proptest::prelude::*;
@@ -90,7 +90,7 @@ fn kinds() {
 #[test]
 fn parts() {
     let later = Builder::empty().u16("split.no", 2).u16("split.count", 3).tensor("blk.9.x", &[32], TensorType::F32);
-    assert_eq!(summary(&later).part, Some(Part { number: 3, count: 3 }));
+    assert_eq!(summary(&later).part, Some(SplitPart { number: 3, count: 3 }));
     assert_eq!(summary(&Builder::tiny_llama().u16("split.no", 0).u16("split.count", 1)).part, None);
     for (builder, expected) in [
         (later.clone().u16("split.no", 3), "split.no 3 is not below split.count 3"),

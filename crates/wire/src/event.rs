@@ -89,10 +89,10 @@ pub struct Device {
     pub description: String,
     /// What it is.
     pub kind: DeviceKind,
-    /// Memory in bytes; 0 where unknown.
-    pub total: u64,
+    /// Memory in bytes; `None` where the device does not report it.
+    pub total: Option<u64>,
     /// Free memory in bytes as the device reports it; not meaningful for the CPU.
-    pub free: u64,
+    pub free: Option<u64>,
 }
 
 /// The kind of a device.
@@ -125,9 +125,9 @@ pub struct Loaded {
     pub sampling: Sampling,
     /// From the request to here, in microseconds.
     pub load_us: u64,
-    /// Processor time of the whole process until here, in microseconds; 0 where the system doesn't tell.
+    /// Processor time of the whole process until here, in microseconds; `None` where the system does not report it.
     #[serde(default)]
-    pub load_cpu_us: u64,
+    pub load_cpu_us: Option<u64>,
 }
 
 /// Bytes by device and purpose, exactly as llama.cpp allocated or mapped them.
@@ -237,8 +237,8 @@ pub struct Counters {
     pub n_prompt: u32,
     /// Time spent evaluating them; of a decode call that several requests share, the part of its own tokens.
     pub prompt_us: u64,
-    /// From the request's arrival to the first token's text, templates and tokenising included; 0 before it.
-    pub ttft_us: u64,
+    /// From the request's arrival to the first token's text, templates and tokenising included; `None` before it.
+    pub ttft_us: Option<u64>,
     /// Tokens generated, reasoning included, the end token excluded.
     pub n_generated: u32,
     /// Of these, tokens of reasoning.

@@ -26,7 +26,7 @@ fn check_names<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(ca
 
 #[test]
 fn the_version_is_the_one_of_these_messages() {
-    assert_eq!(wire::VERSION, 6);
+    assert_eq!(wire::VERSION, 7);
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn events() {
     let counters = Counters {
         n_prompt: 1,
         prompt_us: 2,
-        ttft_us: 3,
+        ttft_us: Some(3),
         n_generated: 4,
         n_reasoning: 5,
         generation_us: 6,
@@ -159,8 +159,8 @@ fn events() {
             name: "CUDA0".into(),
             description: "A card".into(),
             kind: DeviceKind::IntegratedGpu,
-            total: 3,
-            free: 4,
+            total: Some(3),
+            free: Some(4),
         }],
     };
     let loaded = Loaded {
@@ -174,7 +174,7 @@ fn events() {
         has_template: true,
         sampling: Sampling::default(),
         load_us: 8,
-        load_cpu_us: 9,
+        load_cpu_us: Some(9),
     };
     let failure =
         Failure { id: None, kind: FailureKind::PromptTooLong, message: "too long".into(), hint: Some("less".into()) };
@@ -214,7 +214,7 @@ fn events() {
         ),
         (
             Event::Finished { id: 1, finish: Finish::ContextFull, counters: Counters::default() },
-            r#"{"event":"finished","id":1,"finish":"context_full","counters":{"n_prompt":0,"prompt_us":0,"ttft_us":0,"n_generated":0,"n_reasoning":0,"generation_us":0,"decode_us":0,"n_past":0}}"#,
+            r#"{"event":"finished","id":1,"finish":"context_full","counters":{"n_prompt":0,"prompt_us":0,"ttft_us":null,"n_generated":0,"n_reasoning":0,"generation_us":0,"decode_us":0,"n_past":0}}"#,
         ),
         (
             Event::Failed(failure),

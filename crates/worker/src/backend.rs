@@ -25,8 +25,9 @@ pub(crate) fn devices() -> Vec<Device> {
             LlamaBackendDeviceType::IntegratedGpu => DeviceKind::IntegratedGpu,
             LlamaBackendDeviceType::Accelerator | LlamaBackendDeviceType::Unknown => DeviceKind::Accelerator,
         },
-        total: device.memory_total as u64,
-        free: device.memory_free as u64,
+        // A device that does not report its memory has 0 of both.
+        total: Some(device.memory_total as u64).filter(|total| *total > 0),
+        free: Some(device.memory_free as u64).filter(|_| device.memory_total > 0),
     };
     llama_cpp_2::list_llama_ggml_backend_devices().into_iter().map(device).collect()
 }

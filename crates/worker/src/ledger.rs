@@ -33,14 +33,14 @@ unsafe extern "C" {
 pub(crate) struct Weight {
     buffer_type: sys::ggml_backend_buffer_type_t,
     /// Where its data is.
-    pub(crate) place: Place,
+    pub(crate) place: WeightLocation,
     /// Addresses of the data; of memory of a GPU they mean nothing here.
     pub(crate) addresses: Range<usize>,
 }
 
 /// Where a weight's data is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum WeightLocation {
     /// In the mapped file.
     Mapped,
     /// Copied to main memory, repacked for the processor or as it was.
@@ -70,11 +70,11 @@ pub(crate) unsafe fn weights(model: *const sys::llama_model) -> Vec<Weight> {
         let buffer_type = sys::ggml_backend_buffer_get_type(buffer);
         let name = name(buffer_type);
         let place = if name.ends_with("_Mapped") {
-            Place::Mapped
+            WeightLocation::Mapped
         } else if name.starts_with("CPU") || name == "AMX" {
-            Place::Copied
+            WeightLocation::Copied
         } else {
-            Place::Device
+            WeightLocation::Device
         };
         Some(Weight { buffer_type, place, addresses: data..data.saturating_add(sys::ggml_nbytes(tensor)) })
     };
@@ -105,7 +105,7 @@ pub(crate) unsafe fn read(context: *const sys::llama_context) -> Ledger {
     let devices = rows[..n_rows.min(MAX_ROWS)].iter().map(|row| {
         // llama.cpp counts a mapped buffer from the first tensor in it to the last, with all that lies between and was
         // copied elsewhere.
-        let mapped = weights.iter().filter(|weight| weight.place == Place::Mapped);
+        let mapped = weights.iter().filter(|weight| weight.place == WeightLocation::Mapped);
         let mapped = mapped.filter(|weight| weight.buffer_type == row.buffer_type);
         // SAFETY: llama.cpp gave this buffer type.
         let device = unsafe { name(row.buffer_type) };

@@ -17,7 +17,7 @@ use std::rc::Rc;
 use rustix::mm::Advice;
 use wire::Load;
 
-use crate::ledger::{Place, Weight};
+use crate::ledger::{Weight, WeightLocation};
 
 /// The share of the files that is copied before pages are given back again.
 const STEP: f32 = 0.05;
@@ -87,7 +87,7 @@ impl Mapping {
 
     /// After the load: give back all pages but those of mapped weights, and have these in memory.
     pub(crate) fn settle(&self, weights: &[Weight]) {
-        let mapped = weights.iter().filter(|weight| weight.place == Place::Mapped);
+        let mapped = weights.iter().filter(|weight| weight.place == WeightLocation::Mapped);
         let kept = merged(mapped.map(|weight| pages(&weight.addresses)).collect());
         // First, since the kernel maps some of the neighbours along.
         if self.is_incomplete.take() {
@@ -102,7 +102,7 @@ impl Mapping {
             }
         }
         if self.locked {
-            let copied = weights.iter().filter(|weight| weight.place == Place::Copied);
+            let copied = weights.iter().filter(|weight| weight.place == WeightLocation::Copied);
             let copied = copied.map(|weight| pages(&weight.addresses));
             if !kept.iter().cloned().chain(copied).all(|range| lock(&range)) {
                 crate::note("not all of the weights could be locked in memory; see `ulimit -l`");

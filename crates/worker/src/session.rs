@@ -73,7 +73,7 @@ impl Session {
             has_template: template.is_some(),
             sampling,
             load_us: micros(started.elapsed()),
-            load_cpu_us: cpu_time().map_or(0, micros),
+            load_cpu_us: cpu_time().map(micros),
         };
         Ok((
             Self { bench: Bench::default(), engine, template, sampling, tags, formats, scorer: Scorer::default() },

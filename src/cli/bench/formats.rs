@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 use wire::DeviceKind;
 
-use super::super::table::{self, Column};
+use crate::cli::table::{self, Column};
 use domain::bench::{Bench, Lane, LanePhase, Row};
 use domain::figure::{Graded, UNKNOWN};
 use domain::statistics::Change;

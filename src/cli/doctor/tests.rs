@@ -1,5 +1,5 @@
-use super::super::top::tests::sample;
 use super::*;
+use crate::cli::top::tests::sample;
 use domain::model::Store;
 
 fn bandwidth() -> Bandwidth {

@@ -8,7 +8,7 @@ use domain::energy::Report;
 use domain::figure::Figure;
 use domain::session::Session;
 use domain::settings;
-use domain::units::{digits, span};
+use domain::units::{digits, or_dash, span};
 
 /// Text without what a terminal would obey: control characters are dropped but for line ends and tabs.
 pub(super) fn harmless(text: &str) -> String {
@@ -41,7 +41,7 @@ pub(super) fn line(session: &Session, settings: &settings::Energy) -> String {
         rate(counters.prompt_rate()),
         counters.n_generated,
         rate(counters.generation_rate()),
-        span(Duration::from_micros(counters.ttft_us)),
+        or_dash(counters.ttft_us.map(|micros| span(Duration::from_micros(micros)))),
         memory(session).map_or_else(|| "—".to_owned(), |bytes| bytes.to_string()),
         finish(session).map_or_else(String::new, |(_, note)| note.to_owned()),
     )

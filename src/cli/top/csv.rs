@@ -14,16 +14,14 @@ const POWER: &str = "power_watts";
 const COLUMNS: &[Column] = &[
     ("unix_s", |sample| Some(sample.at.unix as f64)),
     ("cpu_busy_ratio", |sample| sample.cpu.map(|share| share.0)),
-    ("memory_used_bytes", |sample| {
-        Some(sample.memory.total.saturating_sub(sample.memory.available).0 as f64).filter(|_| sample.memory.total.0 > 0)
-    }),
-    ("swap_used_bytes", |sample| Some(sample.memory.swap_used.0 as f64).filter(|_| sample.memory.total.0 > 0)),
+    ("memory_used_bytes", |sample| sample.memory.map(|memory| memory.in_use().0 as f64)),
+    ("swap_used_bytes", |sample| sample.memory.map(|memory| memory.swap_used.0 as f64)),
     ("gpu_busy_ratio", |sample| {
         let known: Vec<f64> = sample.gpus.iter().filter_map(|gpu| gpu.usage.value().map(|share| share.0)).collect();
         (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
     }),
     ("gpu_memory_used_bytes", |sample| {
-        let told = sample.gpus.iter().filter(|gpu| gpu.memory_total.0 > 0).map(|gpu| gpu.memory_used.0 as f64);
+        let told = sample.gpus.iter().filter_map(|gpu| gpu.memory_used).map(|used| used.0 as f64);
         told.reduce(|one, other| one + other)
     }),
     ("power_watts", |sample| sample.total_power().map(|watts| watts.0)),
@@ -32,8 +30,8 @@ const COLUMNS: &[Column] = &[
         let all = sample.temperatures.iter().map(|sensor| sensor.celsius).chain(gpus);
         all.map(|celsius| f64::from(celsius.0)).reduce(f64::max)
     }),
-    ("taffrail_cpu_cores", |sample| Some(sample.own.cores)),
-    ("taffrail_resident_bytes", |sample| Some(sample.own.resident.0 as f64)),
+    ("taffrail_cpu_cores", |sample| sample.own.map(|own| own.cores)),
+    ("taffrail_resident_bytes", |sample| sample.own.map(|own| own.resident.0 as f64)),
 ];
 
 /// The names of the columns.

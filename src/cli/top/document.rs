@@ -7,11 +7,14 @@ use super::workload;
 use domain::Domain;
 use domain::energy::range;
 use domain::figure::{Figure, Grade, UNKNOWN};
-use domain::machine::{Sample, Source};
+use domain::machine::{Memory, Sample, Source};
+use domain::units::Bytes;
 
 /// Everything in one document, each figure with its unit in its name. What is unknown is null, with the reason.
 pub(super) fn document(domain: &Domain, sample: &Sample) -> Value {
-    let (memory, limits, pressure, own) = (&sample.memory, &sample.limits, &sample.pressure, &sample.own);
+    let (memory, limits, pressure, own) = (sample.memory, &sample.limits, &sample.pressure, sample.own);
+    let of_memory = |part: fn(&Memory) -> Bytes| memory.as_ref().map(part);
+    let whole = sample.allowed.memory.as_ref();
     json!({
         "schema": "taffrail/top/1",
         "unix": sample.at.unix,
@@ -27,22 +30,22 @@ pub(super) fn document(domain: &Domain, sample: &Sample) -> Value {
             "highest_mhz": limits.highest_mhz,
         },
         "memory": {
-            "total_bytes": memory.total,
-            "available_bytes": memory.available,
-            "used_bytes": memory.used,
-            "swap_total_bytes": memory.swap_total,
-            "swap_used_bytes": memory.swap_used,
-            "limited_by": sample.allowed.memory.as_ref().map(|limit| &limit.by),
-            "machine_total_bytes": sample.allowed.memory.as_ref().map_or(memory.total, |limit| limit.total),
-            "machine_available_bytes": sample.allowed.memory.as_ref().map_or(memory.available, |limit| limit.available),
+            "total_bytes": of_memory(|memory| memory.total),
+            "available_bytes": of_memory(|memory| memory.available),
+            "used_bytes": of_memory(|memory| memory.used),
+            "swap_total_bytes": of_memory(|memory| memory.swap_total),
+            "swap_used_bytes": of_memory(|memory| memory.swap_used),
+            "limited_by": whole.map(|limit| &limit.by),
+            "machine_total_bytes": whole.map(|limit| limit.total).or(of_memory(|memory| memory.total)),
+            "machine_available_bytes": whole.map(|limit| limit.available).or(of_memory(|memory| memory.available)),
         },
         "pressure": pressure,
         "gpus": sample.gpus.iter().map(|gpu| json!({
             "index": gpu.index,
             "name": gpu.name,
             "busy": figure(&gpu.usage),
-            "memory_total_bytes": known(gpu.memory_total.0),
-            "memory_used_bytes": known(gpu.memory_total.0).map(|_| gpu.memory_used),
+            "memory_total_bytes": gpu.memory_total,
+            "memory_used_bytes": gpu.memory_used,
             "celsius": gpu.temperature,
             "mhz": gpu.mhz,
             "held_by": gpu.held_by,
@@ -69,9 +72,9 @@ pub(super) fn document(domain: &Domain, sample: &Sample) -> Value {
         "sessions": workload::sessions(domain),
         "foreign": workload::foreign(domain, sample),
         "taffrail": {
-            "pid": own.pid,
-            "cores": own.cores,
-            "resident_bytes": own.resident,
+            "pid": own.map(|own| own.pid),
+            "cores": own.map(|own| own.cores),
+            "resident_bytes": own.map(|own| own.resident),
             "watts": figure(&domain.machine.own_watts),
         },
         "sources": sample.sources.iter().map(source).collect::<Vec<_>>(),
@@ -81,11 +84,6 @@ pub(super) fn document(domain: &Domain, sample: &Sample) -> Value {
 /// A text; empty is null.
 fn known_text(text: &str) -> Option<&str> {
     Some(text).filter(|text| !text.is_empty())
-}
-
-/// A driver that doesn't tell leaves zero.
-fn known(bytes: u64) -> Option<u64> {
-    Some(bytes).filter(|bytes| *bytes > 0)
 }
 
 fn total(sample: &Sample) -> Value {

@@ -40,8 +40,7 @@ pub(super) fn write(
     let throttled = sample.limits.n_throttled.map(|count| (Vec::new(), count as f64)).into_iter().collect();
     put("cpu_throttle_events", "How often heat throttled the processor since the look before.", throttled)?;
 
-    let memory = &sample.memory;
-    if memory.total.0 > 0 {
+    if let Some(memory) = &sample.memory {
         put("memory_total_bytes", "Main memory that this program may use.", one(memory.total.0 as f64))?;
         put("memory_available_bytes", "Main memory that can be had.", one(memory.available.0 as f64))?;
         put("swap_used_bytes", "Swap in use.", one(memory.swap_used.0 as f64))?;
@@ -55,17 +54,12 @@ pub(super) fn write(
         let labels = |gpu: &Gpu| vec![("gpu", gpu.index.to_string()), ("name", gpu.name.clone())];
         sample.gpus.iter().filter_map(|gpu| Some((labels(gpu), value(gpu)?))).collect::<Vec<Point>>()
     };
-    let told = |gpu: &Gpu| gpu.memory_total.0 > 0;
     put("gpu_busy_ratio", "Busy share of the GPU.", of_gpus(&|gpu| gpu.usage.value().map(|share| share.0)))?;
-    put(
-        "gpu_memory_total_bytes",
-        "Memory of the GPU.",
-        of_gpus(&|gpu| told(gpu).then_some(gpu.memory_total.0 as f64)),
-    )?;
+    put("gpu_memory_total_bytes", "Memory of the GPU.", of_gpus(&|gpu| gpu.memory_total.map(|bytes| bytes.0 as f64)))?;
     put(
         "gpu_memory_used_bytes",
         "Memory of the GPU in use.",
-        of_gpus(&|gpu| told(gpu).then_some(gpu.memory_used.0 as f64)),
+        of_gpus(&|gpu| gpu.memory_used.map(|bytes| bytes.0 as f64)),
     )?;
     put(
         "gpu_temperature_celsius",
@@ -107,8 +101,10 @@ pub(super) fn write(
     let known = sample.sources.iter().filter(|row| row.reading.value().is_some());
     let ages = known.map(|row| (source(&row.name), row.age.as_secs_f64()));
     put("source_age_seconds", "How old a source's reading is.", ages.collect())?;
-    put("own_cpu_cores", "What taffrail itself takes of the processor.", one(sample.own.cores))?;
-    put("own_resident_bytes", "What taffrail itself takes of the memory.", one(sample.own.resident.0 as f64))?;
+    if let Some(own) = &sample.own {
+        put("own_cpu_cores", "What taffrail itself takes of the processor.", one(own.cores))?;
+        put("own_resident_bytes", "What taffrail itself takes of the memory.", one(own.resident.0 as f64))?;
+    }
     energy(domain, is_recorded, out)?;
     counters(sample, out)?;
     foreign(domain, sample, out)?;
@@ -248,9 +244,7 @@ fn sessions(domain: &domain::Domain, out: &mut impl Write) -> io::Result<()> {
         Some((energy.value()?.value, energy.grade()?))
     });
     counter(out, "session_energy_joules_total", "What a session's answers were charged.", &joules)?;
-    let ttft = points(&|session| {
-        Some(session.figures.counters.ttft_us).filter(|micros| *micros > 0).map(|micros| micros as f64 / 1e6)
-    });
+    let ttft = points(&|session| session.figures.counters.ttft_us.map(|micros| micros as f64 / 1e6));
     metric(out, "session_first_token_seconds", "Time to the last answer's first token.", &ttft)?;
 
     let told = |counted: u64| Some(counted as f64);
@@ -276,8 +270,7 @@ fn sessions(domain: &domain::Domain, out: &mut impl Write) -> io::Result<()> {
 fn usual(sample: &Sample, out: &mut impl Write) -> io::Result<()> {
     let mut write_metric = |name: &str, help: &str, points: &[Point]| write_metric(out, name, GAUGE, help, points);
     let one = |value: u64| vec![(Vec::new(), value as f64)];
-    let memory = &sample.memory;
-    if memory.total.0 > 0 {
+    if let Some(memory) = &sample.memory {
         write_metric("node_memory_MemTotal_bytes", "Main memory.", &one(memory.total.0))?;
         write_metric("node_memory_MemAvailable_bytes", "Main memory that can be had.", &one(memory.available.0))?;
     }
@@ -300,7 +293,7 @@ fn usual(sample: &Sample, out: &mut impl Write) -> io::Result<()> {
         gpu.temperature.map(|celsius| f64::from(celsius.0))
     })?;
     of_gpus("DCGM_FI_DEV_FB_USED", "Memory of the GPU in use, in MiB.", &|gpu| {
-        (gpu.memory_total.0 > 0).then_some(gpu.memory_used.0 as f64 / f64::from(1 << 20))
+        gpu.memory_used.map(|used| used.0 as f64 / f64::from(1 << 20))
     })?;
     let drawn = |gpu: &Gpu| {
         let mine = &sample.power.iter().find(|power| power.domain == Domain::Gpu(gpu.index))?.watts;

@@ -56,8 +56,8 @@ pub(in crate::cli) fn sample(metered: bool) -> Sample {
             index: 0,
             name: "NVIDIA \"RTX\" 3090 \\ 24 GB".to_owned(),
             usage: Figure::measured(Ratio(0.88), "nvml"),
-            memory_total: gb(24),
-            memory_used: gb(19),
+            memory_total: Some(gb(24)),
+            memory_used: Some(gb(19)),
             temperature: Some(Celsius(71.0)),
             processes: Vec::new(),
             shares: vec![(4242, Ratio(0.86))],
@@ -77,7 +77,7 @@ pub(in crate::cli) fn sample(metered: bool) -> Sample {
         cpu: Some(Ratio(0.25)),
         cores: vec![Core { usage: Some(Ratio(0.25)), mhz: Some(3400) }, Core { usage: None, mhz: None }],
         limits: Limits { n_throttled: Some(3), allowed_mhz: Some(3000), highest_mhz: Some(4700) },
-        memory: Memory { total: gb(64), available: gb(46), used: gb(18), swap_total: gb(8), swap_used: Bytes(0) },
+        memory: Some(Memory { total: gb(64), available: gb(46), used: gb(18), swap_total: gb(8), swap_used: Bytes(0) }),
         pressure: Pressure { cpu: Some(Ratio(0.5)), memory: None, io: Some(Ratio(0.0)) },
         disks: vec![Disk {
             name: "/dev/sda1".to_owned(),
@@ -90,7 +90,7 @@ pub(in crate::cli) fn sample(metered: bool) -> Sample {
         temperatures: vec![Temperature { label: "Tctl".to_owned(), celsius: Celsius(68.0), critical: None }],
         gpus,
         power,
-        own: Process { pid: 7, cores: 0.004, resident: Bytes(9_000_000), ..Process::default() },
+        own: Some(Process { pid: 7, cores: 0.004, resident: Bytes(9_000_000), ..Process::default() }),
         sources: vec![
             source("powercap", "energy of the processor and its memory", powercap),
             source("cpu", "busy time of each core", Figure::measured("2 cores".to_owned(), "/proc/stat")),
@@ -293,6 +293,22 @@ fn what_is_not_told_is_no_zero() {
     assert_eq!(text.lines().filter(digit).collect::<Vec<_>>(), [""; 0], "{text}");
     for line in ["cpu        —", "memory     —", "taffrail itself"] {
         assert!(text.contains(line), "{text}");
+    }
+    let state = after(Sample { elapsed: Duration::from_secs(1), ..Sample::default() });
+    let text = written(&Top { prometheus: true, ..Top::default() }, &state);
+    for name in ["own_cpu_cores", "own_resident_bytes", "memory_", "swap_"] {
+        assert!(!text.lines().any(|line| line.starts_with(&format!("taffrail_{name}"))), "{name}: {text}");
+    }
+    let mut row = Vec::new();
+    csv::write(state.machine.sample.as_ref().unwrap(), &mut row).unwrap();
+    assert_eq!(String::from_utf8(row).unwrap(), "0,,,,,,,unknown,,,\n");
+    let text = written(&Top { json: true, ..Top::default() }, &state);
+    let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+    for name in ["total_bytes", "available_bytes", "used_bytes", "swap_total_bytes", "swap_used_bytes"] {
+        assert_eq!(document["memory"][name], serde_json::Value::Null, "{name}");
+    }
+    for name in ["cores", "resident_bytes"] {
+        assert_eq!(document["taffrail"][name], serde_json::Value::Null, "{name}");
     }
 }
 

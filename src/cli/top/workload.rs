@@ -5,9 +5,9 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::super::table::{self, Column};
 use super::document::figure;
 use super::watts_text;
+use crate::cli::table::{self, Column};
 use domain::Domain;
 use domain::figure::Figure;
 use domain::foreign::Foreign;
@@ -60,14 +60,12 @@ pub(super) fn write(domain: &Domain, sample: &Sample, out: &mut impl Write) -> i
             "foreign".to_owned(),
         ]
     };
-    let own = &sample.own;
-    // What takes no memory at all was not read.
-    let is_told = own.resident.0 > 0;
+    let own = sample.own.as_ref();
     let itself = vec![
         "taffrail itself".to_owned(),
         unknown(),
-        cpu(is_told.then_some(own.cores)),
-        or_dash(is_told.then_some(own.resident)),
+        cpu(own.map(|own| own.cores)),
+        or_dash(own.map(|own| own.resident)),
         unknown(),
         watts(&domain.machine.own_watts),
         unknown(),
@@ -92,7 +90,7 @@ pub(super) fn sessions(domain: &Domain) -> Vec<Value> {
             "watts": figure(&session.watts),
             "tokens_per_second": session.rate(),
             "prompt_tokens_per_second": counters.prompt_rate(),
-            "time_to_first_token_s": (counters.ttft_us > 0).then(|| counters.ttft_us as f64 / 1e6),
+            "time_to_first_token_s": counters.ttft_us.map(|micros| micros as f64 / 1e6),
             "generated_tokens": session.n_generated,
             "prompt_tokens": session.n_prompt,
             "context_tokens": session.n_past,

@@ -146,7 +146,7 @@ pub(super) fn shown(path: &Path) -> String {
 
 /// The system's reason without its number.
 pub(super) fn reason(error: &io::Error) -> String {
-    super::super::walk::reason(error)
+    crate::library::walk::reason(error)
 }
 
 /// The begin of a file of /proc, which has no length; empty where it can't be read.

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
-use super::super::hash::Hasher;
-use super::super::walk::open;
+use crate::library::hash::Hasher;
+use crate::library::walk::open;
 use domain::model::Digest;
 
 /// Bytes read at once: they stay in the processor's cache between the reading and the hashing.

@@ -170,7 +170,7 @@ impl Journal {
     /// Write a record so that it is there whole whatever happens next.
     pub(super) fn write(&self, record: &Record) -> io::Result<()> {
         let text = serde_json::to_vec_pretty(record)?;
-        super::super::replace(&self.path(&record.id), |file| {
+        crate::library::replace(&self.path(&record.id), |file| {
             file.write_all(&text)?;
             file.sync_all()
         })?;

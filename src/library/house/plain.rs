@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::super::yaml;
 use super::files::{self, is_there, shown};
 use super::plan::is_old;
+use crate::library::yaml;
 use domain::house::{Act, Item, Kind, Step};
 use domain::model::Store;
 

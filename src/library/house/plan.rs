@@ -54,17 +54,17 @@ pub(super) fn alike(house: &House, models: &[Arc<Model>]) -> Plan {
 }
 
 /// A place of a model, with what it is called there.
-struct Place<'a> {
+struct ModelFiles<'a> {
     model: &'a Model,
     files: Vec<PathBuf>,
 }
 
 fn remove(house: &House, models: &[Arc<Model>], kind: Kind, plan: &mut Plan) {
-    let mut repositories = BTreeMap::<PathBuf, Vec<Place<'_>>>::new();
-    let mut ollamas = BTreeMap::<PathBuf, Vec<Place<'_>>>::new();
+    let mut repositories = BTreeMap::<PathBuf, Vec<ModelFiles<'_>>>::new();
+    let mut ollamas = BTreeMap::<PathBuf, Vec<ModelFiles<'_>>>::new();
     let mut taken = HashSet::new();
     for model in models.iter().flat_map(|model| model.places()) {
-        let place = Place { model, files: model.files.iter().map(|file| file.path.clone()).collect() };
+        let place = ModelFiles { model, files: model.files.iter().map(|file| file.path.clone()).collect() };
         let Some(first) = place.files.first().filter(|path| !path.as_os_str().is_empty()) else {
             plan.refuse(&model.name, "it ships with taffrail and takes no space of its own", None);
             continue;

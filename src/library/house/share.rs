@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use super::super::walk::open;
 use super::files;
+use crate::library::walk::open;
 use domain::house::Sharing;
 
 /// Bytes that are compared at once.

@@ -9,10 +9,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::super::digest::{self, MAX_TREE};
 use super::companions::Companions;
 use super::files::Identity;
 use super::{files, hash, hub};
+use crate::library::digest::{self, MAX_TREE};
 use domain::model::{Digest, Model};
 use domain::units::Bytes;
 

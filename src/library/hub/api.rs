@@ -4,7 +4,7 @@ use hf_hub::repository::{ModelInfo, RepoTreeEntry};
 
 use super::client::{About, Client};
 use super::names;
-use super::problem::Problem;
+use super::problem::HubError;
 use domain::hub::{Files, RemoteFile, Repository, Sort};
 use domain::model::Digest;
 use domain::units::Bytes;
@@ -35,7 +35,7 @@ pub(super) struct Head {
 
 impl Client {
     /// The repositories with GGUF files that a text finds.
-    pub async fn search(&self, text: &str, sort: Sort) -> Result<Vec<Repository>, Problem> {
+    pub async fn search(&self, text: &str, sort: Sort) -> Result<Vec<Repository>, HubError> {
         let mut url = self.url(["api", "models"])?;
         let sort_by = match sort {
             Sort::Downloads => "downloads",
@@ -53,7 +53,7 @@ impl Client {
     }
 
     /// All files of a repository at a revision.
-    pub async fn files(&self, repository: &str, revision: &str) -> Result<Vec<RemoteFile>, Problem> {
+    pub async fn files(&self, repository: &str, revision: &str) -> Result<Vec<RemoteFile>, HubError> {
         names::check_repository(repository)?;
         names::check_revision(revision)?;
         let (owner, name) = repository.split_once('/').unwrap_or((repository, ""));
@@ -81,12 +81,12 @@ impl Client {
     }
 
     /// Hash, commit and length of a file.
-    pub(super) async fn metadata(&self, repository: &str, revision: &str, path: &str) -> Result<Head, Problem> {
+    pub(super) async fn metadata(&self, repository: &str, revision: &str, path: &str) -> Result<Head, HubError> {
         let url = self.file_url(repository, revision, path)?;
         let what = format!("{path} in {repository}");
         let headers = self.head(url, About { repository: Some(repository), what: &what }).await?;
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let missing = |name: &str| Problem::Answer(format!("it lacks the {name} of {path}"));
+        let missing = |name: &str| HubError::Answer(format!("it lacks the {name} of {path}"));
         let etag = text("x-linked-etag").or_else(|| text("etag")).ok_or_else(|| missing("hash"))?;
         let commit = text("x-repo-commit").ok_or_else(|| missing("commit"))?;
         let size = text("x-linked-size").or_else(|| text("content-length")).and_then(|size| size.parse().ok());
@@ -96,7 +96,7 @@ impl Client {
     }
 
     /// Where a file is.
-    pub(super) fn file_url(&self, repository: &str, revision: &str, path: &str) -> Result<reqwest::Url, Problem> {
+    pub(super) fn file_url(&self, repository: &str, revision: &str, path: &str) -> Result<reqwest::Url, HubError> {
         names::check_repository(repository)?;
         names::check_revision(revision)?;
         names::check_path(path)?;
@@ -105,21 +105,21 @@ impl Client {
 }
 
 /// Whether a file's size can be true. What can't is told in bytes, as the hub does.
-fn check_size(path: &str, size: u64) -> Result<(), Problem> {
+fn check_size(path: &str, size: u64) -> Result<(), HubError> {
     if size <= MAX_FILE {
         return Ok(());
     }
-    Err(Problem::Answer(format!("{path} would have {size} bytes, more than a disk holds")))
+    Err(HubError::Answer(format!("{path} would have {size} bytes, more than a disk holds")))
 }
 
 /// Whether the sizes of a repository's files can be true, also together.
-fn check_sizes(files: &[RemoteFile]) -> Result<(), Problem> {
+fn check_sizes(files: &[RemoteFile]) -> Result<(), HubError> {
     files.iter().try_for_each(|file| check_size(&file.path, file.size.0))?;
     let total: Bytes = files.iter().map(|file| file.size).sum();
     if total.0 <= MAX_REPOSITORY {
         return Ok(());
     }
-    Err(Problem::Answer(format!("its files would have {} bytes together, more than a disk holds", total.0)))
+    Err(HubError::Answer(format!("its files would have {} bytes together, more than a disk holds", total.0)))
 }
 
 fn repository(info: ModelInfo) -> Repository {

@@ -7,8 +7,8 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::super::replace::replace;
-use super::problem::Problem;
+use super::problem::HubError;
+use crate::library::replace::replace;
 use domain::model::Digest;
 use domain::units::Bytes;
 
@@ -69,10 +69,10 @@ impl Folder {
 
     /// Make the folders that a file needs. The snapshot's is there before the file is, since without it the hub's own
     /// tools call the repository corrupted.
-    pub(super) fn prepare(&self, commit: &str, path: &str) -> Result<(), Problem> {
+    pub(super) fn prepare(&self, commit: &str, path: &str) -> Result<(), HubError> {
         let snapshot = self.snapshot(commit, path);
         let folders = [self.blobs(), snapshot.parent().unwrap_or(&self.cache).to_owned()];
-        folders.iter().try_for_each(|folder| fs::create_dir_all(folder).map_err(Problem::at(folder)))
+        folders.iter().try_for_each(|folder| fs::create_dir_all(folder).map_err(HubError::at(folder)))
     }
 
     /// Remove the folders of a file that is not there, as far as nothing is in them.
@@ -96,9 +96,9 @@ impl Folder {
     }
 
     /// Give a complete part its name, and make that last.
-    pub(super) fn publish(&self, digest: Digest) -> Result<(), Problem> {
+    pub(super) fn publish(&self, digest: Digest) -> Result<(), HubError> {
         let blob = self.blob(digest);
-        fs::rename(self.part(digest), &blob).map_err(Problem::at(&blob))?;
+        fs::rename(self.part(digest), &blob).map_err(HubError::at(&blob))?;
         sync(&self.blobs());
         Ok(())
     }
@@ -110,10 +110,10 @@ impl Folder {
         path: &str,
         digest: Digest,
         link: impl FnOnce(&Path, &Path) -> io::Result<()>,
-    ) -> Result<PathBuf, Problem> {
+    ) -> Result<PathBuf, HubError> {
         let pointer = self.snapshot(commit, path);
         let folder = pointer.parent().unwrap_or(&self.cache);
-        fs::create_dir_all(folder).map_err(Problem::at(folder))?;
+        fs::create_dir_all(folder).map_err(HubError::at(folder))?;
         let depth = path.split('/').count() + 1;
         let mut target: PathBuf = std::iter::repeat_n("..", depth).collect();
         target.push("blobs");
@@ -131,13 +131,13 @@ impl Folder {
         if made.is_err() {
             let _ = fs::remove_file(&temporary);
         }
-        made.map_err(Problem::at(&pointer))?;
+        made.map_err(HubError::at(&pointer))?;
         sync(folder);
         Ok(pointer)
     }
 
     /// Let a revision be this commit.
-    pub(super) fn name(&self, revision: &str, commit: &str) -> Result<(), Problem> {
+    pub(super) fn name(&self, revision: &str, commit: &str) -> Result<(), HubError> {
         if revision == commit {
             return Ok(());
         }
@@ -149,20 +149,13 @@ impl Folder {
             io::Write::write_all(file, commit.as_bytes())?;
             file.sync_all()
         };
-        replace(&path, write).map_err(Problem::at(&path))
+        replace(&path, write).map_err(HubError::at(&path))
     }
 }
 
 /// A symbolic link at `link` to `target`.
-#[cfg(unix)]
 pub(super) fn symlink(target: &Path, link: &Path) -> io::Result<()> {
     std::os::unix::fs::symlink(target, link)
-}
-
-/// A symbolic link at `link` to `target`.
-#[cfg(windows)]
-pub(super) fn symlink(target: &Path, link: &Path) -> io::Result<()> {
-    std::os::windows::fs::symlink_file(target, link)
 }
 
 /// Make a folder's entries last. Some file systems refuse, and then none can do better.
@@ -173,26 +166,20 @@ pub(super) fn sync(folder: &Path) {
 }
 
 /// Whether so many bytes more have room below a folder, which need not be there yet.
-pub(super) fn check_space(folder: &Path, needed: u64) -> Result<(), Problem> {
+pub(super) fn check_space(folder: &Path, needed: u64) -> Result<(), HubError> {
     let Some(there) = folder.ancestors().find(|ancestor| ancestor.exists()) else { return Ok(()) };
     let Some(free) = free(there) else { return Ok(()) };
     if needed == 0 || needed.saturating_add(SPARE) <= free {
         return Ok(());
     }
-    Err(Problem::Space { needed: Bytes(needed), free: Bytes(free), folder: there.to_owned() })
+    Err(HubError::Space { needed: Bytes(needed), free: Bytes(free), folder: there.to_owned() })
 }
 
 /// Bytes that a user may still write; `None` where the system does not tell.
 fn free(folder: &Path) -> Option<u64> {
-    #[cfg(unix)]
     {
         let status = rustix::fs::statvfs(folder).ok()?;
         status.f_bavail.checked_mul(status.f_frsize)
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = folder;
-        None
     }
 }
 
@@ -234,6 +221,6 @@ mod tests {
         let cache = tempfile::tempdir().unwrap();
         let below = cache.path().join("not/there/yet");
         assert!(check_space(&below, 1000).is_ok());
-        assert!(matches!(check_space(&below, u64::MAX / 2), Err(Problem::Space { .. })));
+        assert!(matches!(check_space(&below, u64::MAX / 2), Err(HubError::Space { .. })));
     }
 }

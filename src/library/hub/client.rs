@@ -9,8 +9,8 @@ use reqwest::header::{
 use reqwest::{Method, Response, Url, redirect};
 use serde_json::Value;
 
-use super::place::Place;
-use super::problem::Problem;
+use super::place::HubAccess;
+use super::problem::HubError;
 
 /// Redirects that are followed; the hub needs one or two.
 const MAX_REDIRECTS: usize = 8;
@@ -28,7 +28,7 @@ const MAX_RETRY_AFTER: u64 = 3600;
 /// A client of one hub. Making one reads the system's certificates, so it is made when it is needed.
 #[derive(Debug)]
 pub struct Client {
-    pub(super) place: Place,
+    pub(super) place: HubAccess,
     http: reqwest::Client,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct About<'a> {
 
 impl Client {
     /// A client of this hub.
-    pub fn new(place: Place) -> Result<Self, Problem> {
+    pub fn new(place: HubAccess) -> Result<Self, HubError> {
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("taffrail/", env!("CARGO_PKG_VERSION")))
             // Each redirect is looked at here, for the token must not follow it to another host.
@@ -55,19 +55,19 @@ impl Client {
         }
         let http = builder
             .build()
-            .map_err(|error| Problem::NoConnection { host: host_of(&place.endpoint), reason: deepest(&error) })?;
+            .map_err(|error| HubError::NoConnection { host: host_of(&place.endpoint), reason: deepest(&error) })?;
         Ok(Self { place, http })
     }
 
     /// Where the hub is, and where its files go.
-    pub fn place(&self) -> &Place {
+    pub fn place(&self) -> &HubAccess {
         &self.place
     }
 
     /// An address below the endpoint, each part of it encoded.
-    pub(super) fn url<'a>(&self, parts: impl IntoIterator<Item = &'a str>) -> Result<Url, Problem> {
+    pub(super) fn url<'a>(&self, parts: impl IntoIterator<Item = &'a str>) -> Result<Url, HubError> {
         let mut url = self.place.endpoint.clone();
-        let endpoint = || Problem::Endpoint(self.place.endpoint.to_string());
+        let endpoint = || HubError::Endpoint(self.place.endpoint.to_string());
         url.path_segments_mut().map_err(|()| endpoint())?.pop_if_empty().extend(parts);
         Ok(url)
     }
@@ -75,7 +75,7 @@ impl Client {
     /// Ask for the file's head: what it and the redirects to it say, the first of several that say the same thing. The
     /// hub's own redirect names hash, length and commit, and the host behind it knows none of them; a mirror's redirect
     /// to a hub says nothing itself.
-    pub(super) async fn head(&self, url: Url, about: About<'_>) -> Result<HeaderMap, Problem> {
+    pub(super) async fn head(&self, url: Url, about: About<'_>) -> Result<HeaderMap, HubError> {
         let mut way = Way::new(url);
         let mut told = HeaderMap::new();
         loop {
@@ -98,7 +98,7 @@ impl Client {
     }
 
     /// Ask for a file from byte `start` on.
-    pub(super) async fn get(&self, url: Url, start: u64, about: About<'_>) -> Result<Response, Problem> {
+    pub(super) async fn get(&self, url: Url, start: u64, about: About<'_>) -> Result<Response, HubError> {
         let mut way = Way::new(url);
         loop {
             let response = self.send(Method::GET, &way.url, Some(start)).await?;
@@ -110,7 +110,7 @@ impl Client {
     }
 
     /// Ask for a list, and for the address of its next page, or why that one is not asked for.
-    pub(super) async fn list(&self, url: Url, about: About<'_>) -> Result<(Vec<Value>, NextPage), Problem> {
+    pub(super) async fn list(&self, url: Url, about: About<'_>) -> Result<(Vec<Value>, NextPage), HubError> {
         let host = host_of(&url);
         let read = async {
             let mut response = self.get(url, 0, about).await?;
@@ -119,22 +119,22 @@ impl Client {
             let mut bytes = Vec::new();
             while let Some(chunk) = response.chunk().await.map_err(|error| broken(&error))? {
                 if bytes.len() + chunk.len() > MAX_JSON {
-                    return Err(Problem::Answer(format!("a list of more than {} MB", MAX_JSON >> 20)));
+                    return Err(HubError::Answer(format!("a list of more than {} MB", MAX_JSON >> 20)));
                 }
                 bytes.extend_from_slice(&chunk);
             }
-            let items = serde_json::from_slice(&bytes).map_err(|_bad| Problem::Answer("it is no list".to_owned()))?;
+            let items = serde_json::from_slice(&bytes).map_err(|_bad| HubError::Answer("it is no list".to_owned()))?;
             // A page elsewhere is none of the hub's, and none of a host that the hub redirected to.
             let is_theirs = |next: &Url| self.place.is_endpoint(next) || next.origin() == origin;
             let elsewhere =
-                |next: &Url| Problem::Redirect(format!("the list goes on at another host, {}", host_of(next)));
+                |next: &Url| HubError::Redirect(format!("the list goes on at another host, {}", host_of(next)));
             Ok((items, next.map(|next| if is_theirs(&next) { Ok(next) } else { Err(elsewhere(&next)) })))
         };
         let patience = self.place.patience.idle * LIST_WAITS;
-        tokio::time::timeout(patience, read).await.unwrap_or(Err(Problem::Timeout { host }))
+        tokio::time::timeout(patience, read).await.unwrap_or(Err(HubError::Timeout { host }))
     }
 
-    async fn send(&self, method: Method, url: &Url, start: Option<u64>) -> Result<Response, Problem> {
+    async fn send(&self, method: Method, url: &Url, start: Option<u64>) -> Result<Response, HubError> {
         let mut request = self.http.request(method, url.clone()).header(ACCEPT_ENCODING, "identity");
         if let Some(start) = start.filter(|start| *start > 0) {
             request = request.header(RANGE, format!("bytes={start}-"));
@@ -145,15 +145,15 @@ impl Client {
         request.send().await.map_err(|error| {
             let host = host_of(url);
             match () {
-                () if error.is_timeout() => Problem::Timeout { host },
-                () if error.is_connect() => Problem::NoConnection { host, reason: deepest(&error) },
+                () if error.is_timeout() => HubError::Timeout { host },
+                () if error.is_connect() => HubError::NoConnection { host, reason: deepest(&error) },
                 () => broken(&error),
             }
         })
     }
 
     /// The answer, unless its status says otherwise.
-    fn checked(&self, response: Response, about: About<'_>) -> Result<Response, Problem> {
+    fn checked(&self, response: Response, about: About<'_>) -> Result<Response, HubError> {
         let status = response.status();
         if status.is_success() {
             return Ok(response);
@@ -163,32 +163,32 @@ impl Client {
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
         let code = header("x-error-code").unwrap_or_default();
         let repository = about.repository.unwrap_or("the hub").to_owned();
-        let not_found = |what: String| Problem::NotFound { what };
+        let not_found = |what: String| HubError::NotFound { what };
         Err(match (status.as_u16(), code) {
             (401 | 403, "GatedRepo") => {
                 let page = self.url(repository.split('/')).map_or_else(|_| repository.clone(), Into::into);
-                Problem::Gated { repository, page }
+                HubError::Gated { repository, page }
             }
             // The hub says 401 of what does not exist and of what is private alike.
             (_, "RepoNotFound") => not_found(repository),
             (404, "RevisionNotFound") => not_found(format!("such revision of {repository}")),
             (404, _) => not_found(about.what.to_owned()),
             (401 | 403, _) if self.place.token.is_some() && elsewhere.is_some() => {
-                Problem::TokenWithheld { repository, host: elsewhere.unwrap_or_default() }
+                HubError::TokenWithheld { repository, host: elsewhere.unwrap_or_default() }
             }
-            (401 | 403, _) => Problem::Unauthorized { repository, with_token: self.place.token.is_some() },
-            (429, _) => Problem::TooMany(
+            (401 | 403, _) => HubError::Unauthorized { repository, with_token: self.place.token.is_some() },
+            (429, _) => HubError::TooMany(
                 header(RETRY_AFTER.as_str())
                     .and_then(|text| text.trim().parse::<u64>().ok())
                     .map(|seconds| Duration::from_secs(seconds.min(MAX_RETRY_AFTER))),
             ),
-            (other, _) => Problem::Status(other),
+            (other, _) => HubError::Status(other),
         })
     }
 }
 
 /// Where a list goes on, if it does.
-pub(super) type NextPage = Option<Result<Url, Problem>>;
+pub(super) type NextPage = Option<Result<Url, HubError>>;
 
 /// The way that redirects lead, which ends somewhere.
 struct Way {
@@ -202,13 +202,13 @@ impl Way {
     }
 
     /// Go on to where an answer leads.
-    fn go(&mut self, next: Url) -> Result<(), Problem> {
+    fn go(&mut self, next: Url) -> Result<(), HubError> {
         if next == self.url || self.before.contains(&next) {
-            return Err(Problem::Redirect(format!("{} redirects in circles", host_of(&self.url))));
+            return Err(HubError::Redirect(format!("{} redirects in circles", host_of(&self.url))));
         }
         if self.before.len() >= MAX_REDIRECTS {
             let host = host_of(&self.url);
-            return Err(Problem::Redirect(format!(
+            return Err(HubError::Redirect(format!(
                 "more than {MAX_REDIRECTS} redirects follow each other, the last from {host}"
             )));
         }
@@ -218,11 +218,11 @@ impl Way {
 }
 
 /// Where an answer redirects to.
-fn redirected(response: &Response, from: &Url) -> Result<Option<Url>, Problem> {
+fn redirected(response: &Response, from: &Url) -> Result<Option<Url>, HubError> {
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
     }
-    let refused = |to: &str| Problem::Redirect(format!("{} redirects {to}", host_of(from)));
+    let refused = |to: &str| HubError::Redirect(format!("{} redirects {to}", host_of(from)));
     let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
     let to = location.and_then(|location| from.join(location).ok()).filter(Url::has_host);
     let mut to = to.ok_or_else(|| refused("to nowhere"))?;
@@ -251,12 +251,12 @@ fn without_user(url: &mut Url) {
     let _ = url.set_password(None);
 }
 
-pub(super) fn broken(error: &reqwest::Error) -> Problem {
+pub(super) fn broken(error: &reqwest::Error) -> HubError {
     if error.is_timeout() {
         let host = error.url().map_or_else(|| "the hub".to_owned(), host_of);
-        return Problem::Timeout { host };
+        return HubError::Timeout { host };
     }
-    Problem::Broken(deepest(error))
+    HubError::Broken(deepest(error))
 }
 
 /// The cause of all causes; addresses, which may be signed, stand in none of them.

@@ -7,12 +7,12 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::replace::replace;
 use super::api::Head;
 use super::cache::Folder;
 use super::lock::Lock;
 use super::names;
-use super::problem::Problem;
+use super::problem::HubError;
+use crate::library::replace::replace;
 use domain::download::Order;
 use domain::hub::Interrupted;
 use domain::model::Digest;
@@ -41,10 +41,10 @@ struct Journal {
 const VERSION: u32 = 1;
 
 /// Note that this part belongs to an order, of which so many bytes were there before it.
-pub(super) fn write(folder: &Folder, head: &Head, order: &Order, before: u64) -> Result<(), Problem> {
+pub(super) fn write(folder: &Folder, head: &Head, order: &Order, before: u64) -> Result<(), HubError> {
     let path = folder.journal(head.digest);
     let journal = Journal { version: VERSION, order: order.clone(), commit: head.commit.clone(), before };
-    replace(&path, |file| file.write_all(&serde_json::to_vec(&journal)?)).map_err(Problem::at(&path))
+    replace(&path, |file| file.write_all(&serde_json::to_vec(&journal)?)).map_err(HubError::at(&path))
 }
 
 /// Forget the journals of an order, with what is left of its parts: where its files changed on the hub meanwhile, older

@@ -26,7 +26,6 @@ pub(super) fn holder(path: &Path) -> String {
     named_holder(path).unwrap_or_else(|| "another program".to_owned())
 }
 
-#[cfg(unix)]
 fn lock(file: &File) -> io::Result<bool> {
     match rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
         // A file system may know no locks: go on, as the hub's own tools do.
@@ -36,26 +35,11 @@ fn lock(file: &File) -> io::Result<bool> {
     }
 }
 
-#[cfg(not(unix))]
-fn lock(file: &File) -> io::Result<bool> {
-    match file.try_lock() {
-        Ok(()) => Ok(true),
-        Err(fs::TryLockError::WouldBlock) => Ok(false),
-        Err(fs::TryLockError::Error(error)) => Err(error),
-    }
-}
-
 /// Whether the path still names the locked file: who had it before may have removed it.
-#[cfg(unix)]
 fn is_still(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     let (Ok(ours), Ok(there)) = (file.metadata(), fs::metadata(path)) else { return false };
     (ours.dev(), ours.ino()) == (there.dev(), there.ino())
-}
-
-#[cfg(not(unix))]
-fn is_still(_file: &File, _path: &Path) -> bool {
-    true
 }
 
 #[cfg(target_os = "linux")]

@@ -1,6 +1,6 @@
 //! The hub: searching it, and fetching models from it into the Hugging Face cache.
 //!
-//! Owned here: where the hub is and with which token it is asked ([`Place`]), the client, the transfer and the cache's
+//! Owned here: where the hub is and with which token it is asked ([`HubAccess`]), the client, the transfer and the cache's
 //! layout as far as it is written. Absent: what is fetched and when, which the core decides.
 //!
 //! `hf-hub` gives the shape of the hub's answers. Its transfer neither resumes nor verifies, and its requests were seen
@@ -33,8 +33,8 @@ use domain::download::Order;
 pub use client::Client;
 pub use journal::{discard, interrupted};
 pub use names::check_repository;
-pub use place::{Patience, Place, Token};
-pub use problem::Problem;
+pub use place::{HubAccess, Patience, Token};
+pub use problem::HubError;
 pub use transfer::{Teller, Wish, fetch};
 
 /// Write down the downloads that were ordered and have not begun.

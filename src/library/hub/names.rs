@@ -1,6 +1,6 @@
 //! What the hub and the user name, checked before any of it becomes a path or a part of an address.
 
-use super::problem::Problem;
+use super::problem::HubError;
 use domain::model::Digest;
 
 /// The longest owner or name; the hub's own bound is 96 for both.
@@ -9,7 +9,7 @@ const MAX_NAME: usize = 96;
 const MAX_PATH: usize = 1024;
 
 /// Whether this is `owner/name` as the hub allows it.
-pub fn check_repository(repository: &str) -> Result<(), Problem> {
+pub fn check_repository(repository: &str) -> Result<(), HubError> {
     let is_name = |name: &str| {
         (1..=MAX_NAME).contains(&name.len())
             && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
@@ -21,22 +21,22 @@ pub fn check_repository(repository: &str) -> Result<(), Problem> {
     };
     match repository.split_once('/') {
         Some((owner, name)) if is_name(owner) && is_name(name) => Ok(()),
-        _ => Err(Problem::Name { what: "repository", name: repository.to_owned() }),
+        _ => Err(HubError::Name { what: "repository", name: repository.to_owned() }),
     }
 }
 
 /// Whether a file of a repository may become a path below a snapshot.
-pub(super) fn check_path(path: &str) -> Result<(), Problem> {
+pub(super) fn check_path(path: &str) -> Result<(), HubError> {
     let is_part = |part: &str| !matches!(part, "" | "." | "..") && part.len() <= 255;
     let is_right =
         path.len() <= MAX_PATH && path.split('/').all(is_part) && !path.contains(is_foreign) && !path.contains(':');
-    if is_right { Ok(()) } else { Err(Problem::Name { what: "file", name: path.to_owned() }) }
+    if is_right { Ok(()) } else { Err(HubError::Name { what: "file", name: path.to_owned() }) }
 }
 
 /// Whether a revision may become a path below `refs`.
-pub(super) fn check_revision(revision: &str) -> Result<(), Problem> {
+pub(super) fn check_revision(revision: &str) -> Result<(), HubError> {
     let is_right = check_path(revision).is_ok() && revision.len() <= 255 && !revision.contains([' ', '~', '^', '?']);
-    if is_right { Ok(()) } else { Err(Problem::Name { what: "revision", name: revision.to_owned() }) }
+    if is_right { Ok(()) } else { Err(HubError::Name { what: "revision", name: revision.to_owned() }) }
 }
 
 fn is_foreign(character: char) -> bool {
@@ -44,16 +44,16 @@ fn is_foreign(character: char) -> bool {
 }
 
 /// The digest that a file's `ETag` is: its quotes and its weakness taken off.
-pub(super) fn digest(etag: &str) -> Result<Digest, Problem> {
+pub(super) fn digest(etag: &str) -> Result<Digest, HubError> {
     let bare = etag.strip_prefix("W/").unwrap_or(etag).trim_matches('"');
     let is_hex = bare.bytes().all(|byte| byte.is_ascii_hexdigit());
-    bare.parse().ok().filter(|_| is_hex).ok_or_else(|| Problem::Answer(format!("`{etag}` is not the hash of a file")))
+    bare.parse().ok().filter(|_| is_hex).ok_or_else(|| HubError::Answer(format!("`{etag}` is not the hash of a file")))
 }
 
 /// A commit: 40 hexadecimal digits.
-pub(super) fn commit(text: &str) -> Result<String, Problem> {
+pub(super) fn commit(text: &str) -> Result<String, HubError> {
     let is_commit = text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if is_commit { Ok(text.to_ascii_lowercase()) } else { Err(Problem::Answer(format!("`{text}` is not a commit"))) }
+    if is_commit { Ok(text.to_ascii_lowercase()) } else { Err(HubError::Answer(format!("`{text}` is not a commit"))) }
 }
 
 #[cfg(test)]

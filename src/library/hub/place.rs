@@ -7,9 +7,9 @@ use std::time::Duration;
 use reqwest::Url;
 use reqwest::header::HeaderValue;
 
-use super::super::env::Env;
-use super::super::{hugging_face, roots};
-use super::problem::Problem;
+use super::problem::HubError;
+use crate::library::env::Env;
+use crate::library::{hugging_face, roots};
 use domain::model::Store;
 use domain::settings::Settings;
 
@@ -20,7 +20,7 @@ const MAX_TOKEN: u64 = 4096;
 
 /// Where the hub is, with which token it is asked, and where its files go.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct HubAccess {
     /// The hub's address.
     pub endpoint: Url,
     /// The token, where there is one.
@@ -67,21 +67,21 @@ impl Token {
     }
 
     /// The header's value, which no log shows.
-    pub(super) fn header(&self) -> Result<HeaderValue, Problem> {
-        let mut value = HeaderValue::try_from(format!("Bearer {}", self.0)).map_err(|_bad| Problem::Token)?;
+    pub(super) fn header(&self) -> Result<HeaderValue, HubError> {
+        let mut value = HeaderValue::try_from(format!("Bearer {}", self.0)).map_err(|_bad| HubError::Token)?;
         value.set_sensitive(true);
         Ok(value)
     }
 }
 
-impl Place {
+impl HubAccess {
     /// The cache's folder alone, which offline use knows too.
     pub fn cache_of_process(settings: &Settings) -> Option<PathBuf> {
         cache(settings, &Env::read())
     }
 
     /// From the settings and the process's environment.
-    pub fn of_process(settings: &Settings) -> Result<Self, Problem> {
+    pub fn of_process(settings: &Settings) -> Result<Self, HubError> {
         Self::new(settings, &Env::read(), &|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
     }
 
@@ -90,18 +90,18 @@ impl Place {
         settings: &Settings,
         env: &Env,
         variable: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Self, Problem> {
+    ) -> Result<Self, HubError> {
         let is_on = |value: String| ["1", "on", "yes", "true"].contains(&value.to_ascii_lowercase().as_str());
         if ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"].into_iter().filter_map(variable).any(is_on) {
-            return Err(Problem::Offline);
+            return Err(HubError::Offline);
         }
         let endpoint = settings.hub.endpoint.clone().or_else(|| variable("HF_ENDPOINT"));
         let endpoint = endpoint.unwrap_or_else(|| ENDPOINT.to_owned());
         let address = Url::parse(endpoint.trim_end_matches('/')).ok();
         let endpoint_url = address
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host() && url.username().is_empty())
-            .ok_or(Problem::Endpoint(endpoint))?;
-        let cache = cache(settings, env).ok_or_else(|| Problem::Disk {
+            .ok_or(HubError::Endpoint(endpoint))?;
+        let cache = cache(settings, env).ok_or_else(|| HubError::Disk {
             path: PathBuf::from("~/.cache/huggingface/hub"),
             error: std::io::Error::new(std::io::ErrorKind::NotFound, "there is no home folder"),
         })?;
@@ -141,9 +141,9 @@ mod tests {
 
     use super::*;
 
-    fn place(variables: &[(&str, &str)], env: &Env) -> Result<Place, Problem> {
+    fn place(variables: &[(&str, &str)], env: &Env) -> Result<HubAccess, HubError> {
         let variables: BTreeMap<_, _> = variables.iter().copied().collect();
-        Place::new(&Settings::default(), env, &|name| variables.get(name).map(|value| (*value).to_owned()))
+        HubAccess::new(&Settings::default(), env, &|name| variables.get(name).map(|value| (*value).to_owned()))
     }
 
     #[test]
@@ -168,7 +168,7 @@ mod tests {
             let header = place.token.as_ref().unwrap().header().unwrap();
             assert!(!format!("{place:?} {header:?}").contains("hf_"), "{place:?}");
         }
-        assert!(matches!(Token::new("a\nb").unwrap().header(), Err(Problem::Token)));
+        assert!(matches!(Token::new("a\nb").unwrap().header(), Err(HubError::Token)));
     }
 
     #[test]
@@ -178,9 +178,9 @@ mod tests {
         assert_eq!(place(&[], &env).unwrap().endpoint.as_str(), "https://huggingface.co/");
         assert_eq!(endpoint("http://127.0.0.1:8080/mirror/").unwrap(), "http://127.0.0.1:8080/mirror");
         for bad in ["ftp://mirror", "mirror", "file:///etc", "https://user:secret@mirror"] {
-            assert!(matches!(endpoint(bad), Err(Problem::Endpoint(_))), "{bad}");
+            assert!(matches!(endpoint(bad), Err(HubError::Endpoint(_))), "{bad}");
         }
-        assert!(matches!(place(&[("HF_HUB_OFFLINE", "1")], &env), Err(Problem::Offline)));
+        assert!(matches!(place(&[("HF_HUB_OFFLINE", "1")], &env), Err(HubError::Offline)));
         assert!(place(&[("HF_HUB_OFFLINE", "0")], &env).is_ok());
     }
 }

@@ -10,7 +10,7 @@ use domain::units::{Bytes, span};
 
 /// Why something of the hub failed.
 #[derive(Debug, thiserror::Error)]
-pub enum Problem {
+pub enum HubError {
     /// The user's environment forbids the network.
     #[error("HF_HUB_OFFLINE is set, so the hub is not asked")]
     Offline,
@@ -124,7 +124,7 @@ pub enum Problem {
     },
 }
 
-impl Problem {
+impl HubError {
     /// What the file system refused at a path.
     pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();

@@ -6,10 +6,10 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::super::env::Env;
-use super::super::replace::replace;
 use super::journal::is_order;
 use super::names;
+use crate::library::env::Env;
+use crate::library::replace::replace;
 use domain::download::Order;
 
 /// The longest file: some hundred orders.

@@ -51,8 +51,8 @@ impl Sea {
         Self { hub, cache, order, repo }
     }
 
-    fn place(&self) -> Place {
-        Place {
+    fn place(&self) -> HubAccess {
+        HubAccess {
             endpoint: self.hub.endpoint.parse().unwrap(),
             token: Token::new(TOKEN),
             cache: self.cache.path().to_owned(),
@@ -298,7 +298,7 @@ fn a_mirror_that_redirects_is_followed_without_the_token() {
         for method in ["HEAD", "GET"] {
             mirror.fault(method, "/", 99, Wrong::Mirror(status, sea.hub.endpoint.clone()));
         }
-        let place = Place { endpoint: mirror.endpoint.parse().unwrap(), ..sea.place() };
+        let place = HubAccess { endpoint: mirror.endpoint.parse().unwrap(), ..sea.place() };
         let client = Client::new(place.clone()).unwrap();
         let files = runtime().block_on(client.files(REPOSITORY, "main")).unwrap();
         assert_eq!(files.len(), 1, "{status}");
@@ -323,7 +323,7 @@ fn a_list_behind_a_redirect_is_read_to_its_end() {
     let mirror = FakeHub::start(vec![]);
     mirror.fault("GET", "/", 9, Wrong::Mirror(308, sea.hub.endpoint.clone()));
     let page = |to: &str| format!("<{to}/api/models/{REPOSITORY}/tree/main?page=2>; rel=\"next\"");
-    let place = Place { endpoint: mirror.endpoint.parse().unwrap(), ..sea.place() };
+    let place = HubAccess { endpoint: mirror.endpoint.parse().unwrap(), ..sea.place() };
     let files = || runtime().block_on(Client::new(place.clone()).unwrap().files(REPOSITORY, "main"));
     sea.hub.fault("GET", "/tree/", 1, Wrong::Headers(vec![("Link", page(&sea.hub.endpoint))]));
     assert_eq!(files().unwrap().len(), 2, "both pages have the one file");
@@ -359,7 +359,7 @@ fn redirects_that_lead_nowhere_are_named() {
                 format!("{}/{REPOSITORY}/resolve/main/m.gguf", hub.endpoint)
             };
             other.fault(method, "/back", 1, to(back));
-            let place = Place { endpoint: hub.endpoint.parse().unwrap(), ..sea.place() };
+            let place = HubAccess { endpoint: hub.endpoint.parse().unwrap(), ..sea.place() };
             let client = Client::new(place).unwrap();
             let problem = if ask == "tree" {
                 runtime().block_on(client.files(REPOSITORY, "main")).unwrap_err()
@@ -376,7 +376,7 @@ fn redirects_that_lead_nowhere_are_named() {
     let behind = FakeHub::start(vec![closed]);
     behind.fault("HEAD", "/resolve/", 1, Wrong::Status(401, vec![]));
     hub.fault("HEAD", "/", 9, Wrong::Mirror(307, behind.endpoint.clone()));
-    let place = Place { endpoint: hub.endpoint.parse().unwrap(), ..sea.place() };
+    let place = HubAccess { endpoint: hub.endpoint.parse().unwrap(), ..sea.place() };
     let problem = runtime().block_on(Client::new(place).unwrap().metadata(REPOSITORY, "main", "m.gguf")).unwrap_err();
     assert!(problem.to_string().contains("the token is not sent there"), "{problem}");
     assert_eq!(problem.failure().kind, FailureKind::Refused);
@@ -434,7 +434,7 @@ fn refusals_say_what_to_do() {
         assert!(!format!("{problem:?} {problem}").contains(TOKEN));
     }
     let sea = Sea::new(&[]);
-    let place = Place { endpoint: "http://127.0.0.1:1".parse().unwrap(), ..sea.place() };
+    let place = HubAccess { endpoint: "http://127.0.0.1:1".parse().unwrap(), ..sea.place() };
     let problem = runtime().block_on(Client::new(place).unwrap().search("x", Sort::Likes)).unwrap_err();
     assert!(problem.to_string().contains("127.0.0.1:1 can't be reached"), "{problem}");
 }

@@ -16,9 +16,9 @@ use super::client::{About, Client, broken};
 use super::journal;
 use super::lock::{self, Lock};
 use super::names;
-use super::part::Part;
-use super::place::Place;
-use super::problem::Problem;
+use super::part::PartFile;
+use super::place::HubAccess;
+use super::problem::HubError;
 use domain::download::{DownloadEvent, DownloadId, Order};
 use domain::units::{Bytes, span};
 
@@ -59,7 +59,7 @@ impl Teller {
 }
 
 /// Fetch an order, and tell how it goes and ends.
-pub async fn fetch(place: Place, order: &Order, mut wish: watch::Receiver<Wish>, teller: &Teller) {
+pub async fn fetch(place: HubAccess, order: &Order, mut wish: watch::Receiver<Wish>, teller: &Teller) {
     let cache = place.cache.clone();
     let end = tokio::select! {
         biased;
@@ -78,11 +78,11 @@ pub async fn fetch(place: Place, order: &Order, mut wish: watch::Receiver<Wish>,
     teller.say(end).await;
 }
 
-async fn transfer(place: Place, order: &Order, teller: &Teller) -> Result<String, Problem> {
+async fn transfer(place: HubAccess, order: &Order, teller: &Teller) -> Result<String, HubError> {
     names::check_repository(&order.repository)?;
     names::check_revision(&order.revision)?;
     if order.files.is_empty() || order.files.len() > journal::MAX_FILES {
-        return Err(Problem::NotFound { what: format!("whole model {} in {}", order.label, order.repository) });
+        return Err(HubError::NotFound { what: format!("whole model {} in {}", order.label, order.repository) });
     }
     teller.say(DownloadEvent::Preparing("asks the hub".to_owned())).await;
     let client = Client::new(place)?;
@@ -109,7 +109,7 @@ struct Transfer<'a> {
 }
 
 impl Transfer<'_> {
-    async fn run(&mut self) -> Result<String, Problem> {
+    async fn run(&mut self) -> Result<String, HubError> {
         let mut heads = Vec::new();
         let mut commit = None;
         for file in &self.order.files {
@@ -143,7 +143,7 @@ impl Transfer<'_> {
         head.size.saturating_sub(part)
     }
 
-    async fn head(&self, revision: &str, path: &str) -> Result<Head, Problem> {
+    async fn head(&self, revision: &str, path: &str) -> Result<Head, HubError> {
         let mut failures = 0;
         loop {
             match self.client.metadata(&self.order.repository, revision, path).await {
@@ -157,13 +157,13 @@ impl Transfer<'_> {
     }
 
     /// Wait before the next attempt, if there is to be one.
-    async fn wait(&self, problem: Problem, failures: u32) -> Result<(), Problem> {
+    async fn wait(&self, problem: HubError, failures: u32) -> Result<(), HubError> {
         let patience = self.client.place.patience;
         if failures >= patience.attempts {
             return Err(problem);
         }
         let pause = match problem {
-            Problem::TooMany(Some(pause)) => pause,
+            HubError::TooMany(Some(pause)) => pause,
             _ => (patience.pause * 2_u32.saturating_pow(failures - 1)).min(LONGEST),
         };
         self.teller.say(DownloadEvent::Waiting(format!("{problem}; trying again in {}", span(pause)))).await;
@@ -172,7 +172,7 @@ impl Transfer<'_> {
     }
 
     /// Fetch one file unless it is there; gives its path in the snapshot.
-    async fn file(&mut self, path: &str, head: &Head) -> Result<std::path::PathBuf, Problem> {
+    async fn file(&mut self, path: &str, head: &Head) -> Result<std::path::PathBuf, HubError> {
         if let Some(there) = self.folder.find(&head.commit, path, head.size) {
             return Ok(there);
         }
@@ -181,7 +181,7 @@ impl Transfer<'_> {
             let part_path = self.folder.part(head.digest);
             self.folder.prepare(&head.commit, path)?;
             journal::write(&self.folder, head, self.order, self.before)?;
-            let mut part = Part::open(&part_path, head.digest, head.size)?;
+            let mut part = PartFile::open(&part_path, head.digest, head.size)?;
             self.fill(&mut part, path, head).await?;
             self.folder.publish(head.digest)?;
         }
@@ -189,11 +189,11 @@ impl Transfer<'_> {
     }
 
     /// The lock on a blob, once it is to be had.
-    async fn lock(&self, head: &Head) -> Result<Lock, Problem> {
+    async fn lock(&self, head: &Head) -> Result<Lock, HubError> {
         let path = self.folder.lock(head.digest);
         let mut told = None;
         loop {
-            if let Some(lock) = Lock::take(&path).map_err(Problem::at(&path))? {
+            if let Some(lock) = Lock::take(&path).map_err(HubError::at(&path))? {
                 return Ok(lock);
             }
             let holder = lock::holder(&path);
@@ -206,7 +206,7 @@ impl Transfer<'_> {
     }
 
     /// Bring a part to its end, and verify it.
-    async fn fill(&mut self, part: &mut Part, path: &str, head: &Head) -> Result<(), Problem> {
+    async fn fill(&mut self, part: &mut PartFile, path: &str, head: &Head) -> Result<(), HubError> {
         self.take_up(part, head.size).await?;
         // What an earlier run wrote may be what is wrong, so then a second look at the whole is worth it.
         let mut had_before = part.len > 0;
@@ -229,13 +229,13 @@ impl Transfer<'_> {
             }
             if !std::mem::take(&mut had_before) {
                 let _ = fs::remove_file(self.folder.part(head.digest));
-                return Err(Problem::Hash { file: path.to_owned(), expected: head.digest });
+                return Err(HubError::Hash { file: path.to_owned(), expected: head.digest });
             }
         }
     }
 
     /// Hash what an earlier run left.
-    async fn take_up(&mut self, part: &mut Part, size: u64) -> Result<(), Problem> {
+    async fn take_up(&mut self, part: &mut PartFile, size: u64) -> Result<(), HubError> {
         let mut told: Option<Instant> = None;
         let teller = self.teller;
         part.take_up(async |len| {
@@ -250,18 +250,18 @@ impl Transfer<'_> {
     }
 
     /// One attempt at what is missing.
-    async fn stream(&mut self, part: &mut Part, path: &str, head: &Head) -> Result<(), Problem> {
+    async fn stream(&mut self, part: &mut PartFile, path: &str, head: &Head) -> Result<(), HubError> {
         let url = self.client.file_url(&self.order.repository, &head.commit, path)?;
         let about = About { repository: Some(&self.order.repository), what: path };
         let mut response = self.client.get(url, part.len, about).await?;
         let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
-        let wrong_length = || Problem::Length { file: path.to_owned() };
+        let wrong_length = || HubError::Length { file: path.to_owned() };
         let promised = text(CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
         match response.status() {
             StatusCode::PARTIAL_CONTENT => {
                 let range = text(CONTENT_RANGE).and_then(content_range);
                 if range.is_none_or(|(start, total)| start != part.len || total != Some(head.size)) {
-                    return Err(Problem::Answer(format!("it is another piece of {path} than was asked for")));
+                    return Err(HubError::Answer(format!("it is another piece of {path} than was asked for")));
                 }
             }
             // The whole again.
@@ -272,7 +272,7 @@ impl Transfer<'_> {
         self.progress(part.len).await;
         while let Some(chunk) = response.chunk().await.map_err(|error| broken(&error))? {
             part.append(&chunk).map_err(|problem| match problem {
-                Problem::Length { .. } => wrong_length(),
+                HubError::Length { .. } => wrong_length(),
                 problem => problem,
             })?;
             self.progress(part.len).await;
@@ -280,7 +280,7 @@ impl Transfer<'_> {
         if part.is_complete() {
             return Ok(());
         }
-        Err(Problem::Broken(format!("{} of {} came", Bytes(part.len), Bytes(head.size))))
+        Err(HubError::Broken(format!("{} of {} came", Bytes(part.len), Bytes(head.size))))
     }
 
     /// Tell how much is there, at most every so often.

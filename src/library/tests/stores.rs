@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::super::resolve::resolve;
-use super::super::roots;
 use super::{Machine, model, part, write};
+use crate::library::resolve::resolve;
+use crate::library::roots;
 use domain::model::{Digest, Format, Status, Store};
-use domain::settings::Place;
+use domain::settings::StoreFolder;
 
 pub(super) fn sha256(bytes: &[u8]) -> Digest {
     Digest::Sha256(Sha256::digest(bytes).into())
@@ -508,11 +508,11 @@ fn where_stores_are() {
     assert_eq!(at(&machine, Store::Gpt4All), [Path::new("/big/gpt")]);
     // What config.toml says goes before all.
     machine.env.variables.insert("OLLAMA_MODELS", "/o".into());
-    machine.settings.ollama = Place::At("~/mine".into());
+    machine.settings.ollama = StoreFolder::At("~/mine".into());
     assert_eq!(at(&machine, Store::Ollama), [home.join("mine")]);
     let problems: Vec<_> = machine.list().stores.into_iter().flat_map(|store| store.problems).collect();
     assert_eq!(problems, [format!("{}: is not there", home.join("mine").display())]);
-    machine.settings.ollama = Place::Off;
+    machine.settings.ollama = StoreFolder::Off;
     assert!(at(&machine, Store::Ollama).is_empty());
 }
 

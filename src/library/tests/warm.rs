@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::super::index;
 use super::{Machine, model, write};
+use crate::library::index;
 use domain::model::Model;
 
 #[test]

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use super::super::watch::{Bounds, Watcher};
 use super::{Machine, model, write};
+use crate::library::watch::{Bounds, Watcher};
 use domain::event::{LibraryEvent, StoreStatus};
 use domain::model::Model;
 

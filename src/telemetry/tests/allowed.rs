@@ -5,9 +5,9 @@
 use std::fs;
 use std::path::Path;
 
-use super::super::{Source as _, Tick};
 use super::faults::change;
 use super::*;
+use crate::telemetry::{Source as _, Tick};
 use domain::machine::{Core, Memory};
 use domain::units::Bytes;
 
@@ -16,13 +16,13 @@ const GIB: u64 = 1 << 30;
 fn machine() -> Sample {
     Sample {
         cores: vec![Core { usage: None, mhz: None }; 8],
-        memory: Memory {
+        memory: Some(Memory {
             total: Bytes(64 * GIB),
             available: Bytes(60 * GIB),
             used: Bytes(4 * GIB),
             swap_total: Bytes(8 * GIB),
             swap_used: Bytes(0),
-        },
+        }),
         ..Sample::default()
     }
 }
@@ -39,7 +39,7 @@ fn read(bounds: &mut Bounds, tree: &Tree) -> Sample {
     };
     let mut sample = machine();
     for name in ["cpu", "memory"] {
-        let of = format!("1 of {}", sample.memory.total);
+        let of = format!("1 of {}", sample.memory.unwrap().total);
         sample.sources.push(tick.row(name, "", Figure::measured(of, "a test")));
     }
     bounds.read(&tick, &mut sample);
@@ -48,7 +48,7 @@ fn read(bounds: &mut Bounds, tree: &Tree) -> Sample {
 
 /// What a sample tells of it.
 fn told(sample: &Sample) -> String {
-    let (allowed, memory) = (&sample.allowed, &sample.memory);
+    let (allowed, memory) = (&sample.allowed, sample.memory.unwrap());
     let by = if allowed.threads_by.is_empty() { String::new() } else { format!(" by {}", allowed.threads_by) };
     let whole = (Bytes(64 * GIB), Bytes(60 * GIB));
     let bounded = if let Some(limit) = &allowed.memory {
@@ -81,7 +81,7 @@ fn each_layout_is_read() {
         let row = |name: &str| row(&sample, name);
         assert_eq!(row("cpu").contains("usable ("), !sample.allowed.threads_by.is_empty(), "{}", row("cpu"));
         assert_eq!(row("memory").contains("limited by"), sample.allowed.memory.is_some(), "{}", row("memory"));
-        assert!(row("memory").contains(&format!("of {}", sample.memory.total)), "{}", row("memory"));
+        assert!(row("memory").contains(&format!("of {}", sample.memory.unwrap().total)), "{}", row("memory"));
         for path in unreadable.split(", ").take(3) {
             assert!(row("memory").contains(path), "{} lacks {path}", row("memory"));
         }
@@ -98,7 +98,7 @@ fn what_changes_while_it_runs_is_seen() {
     tree.set("sys/fs/cgroup/cpu.max", "400000 100000\n");
     tree.set("sys/fs/cgroup/memory.max", 8 * GIB);
     let sample = read(&mut bounds, &tree);
-    assert_eq!((sample.threads(), sample.memory.total), (4, Bytes(8 * GIB)));
+    assert_eq!((sample.threads(), sample.memory.unwrap().total), (4, Bytes(8 * GIB)));
     // taskset -p
     tree.set("proc/self/status", "Cpus_allowed_list:\t3\n");
     assert_eq!(read(&mut bounds, &tree).threads(), 1);

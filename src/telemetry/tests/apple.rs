@@ -2,7 +2,7 @@
 //! tells nothing of the whole machine).
 
 use super::*;
-use crate::telemetry::apple::{Apple, Chip, Reading};
+use crate::telemetry::sources::apple::{Apple, Chip, Reading};
 use crate::telemetry::{Source, Tick};
 use domain::figure::Grade;
 use domain::machine::{Domain, Sample};

@@ -18,11 +18,11 @@ use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::allowed::Bounds;
 use super::driver::{Closed, Driver, Reading};
-use super::perf::{Event, Events};
 use super::sampler::Access;
 use super::{Files, Sampler};
+use crate::telemetry::sources::allowed::Bounds;
+use crate::telemetry::sources::perf::{Event, Events};
 use domain::figure::Figure;
 use domain::machine::Sample;
 use domain::moment::Moment;

@@ -60,7 +60,7 @@ fn a_card_tells_everything() {
     // What could steer a terminal is gone from the name.
     assert_eq!(gpu.name, "NVIDIA GeForce RTX 3090[31m");
     assert_eq!(gpu.usage.value().map(ToString::to_string).as_deref(), Some("88%"));
-    assert_eq!((gpu.memory_total, gpu.memory_used), (Bytes(24_000_000_000), Bytes(19_100_000_000)));
+    assert_eq!(gpu.memory(), Some((Bytes(19_100_000_000), Bytes(24_000_000_000))));
     assert_eq!(gpu.temperature, Some(Celsius(71.0)));
     assert_eq!(gpu.processes[0], (4242, Bytes(18_000_000_000)));
     assert_eq!((gpu.shares.as_slice(), gpu.mhz), (&[(4242, Ratio(0.86))][..], Some(1860)));

@@ -213,7 +213,7 @@ impl Machine {
             has_template: true,
             sampling,
             load_us: 1,
-            load_cpu_us: 0,
+            load_cpu_us: None,
         };
         self.said(session, Said::Loaded(Box::new(loaded)));
     }

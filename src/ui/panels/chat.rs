@@ -234,7 +234,7 @@ fn figures_rows(tail: &mut Tail<'_>, canvas: &Canvas<'_>, columns: usize, turn: 
 pub(crate) fn figures_line(figures: &Figures) -> String {
     let counters = &figures.counters;
     let mut parts = vec![format!("{} tok", tokens(u64::from(counters.n_generated)))];
-    let time = counters.ttft_us + counters.generation_us;
+    let time = counters.ttft_us.unwrap_or_default() + counters.generation_us;
     parts.push(span(std::time::Duration::from_micros(time)));
     if let Some(rate) = counters.generation_rate() {
         parts.push(format!("{rate:.1} tok/s"));

@@ -176,7 +176,7 @@ pub(crate) fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, sessio
     let mut rows = Rows { canvas, area: left, above: state.ui.fleet.scroll, count: 0 };
     let rate = |rate: Option<f64>| rate.map_or_else(|| "—".to_owned(), |rate| format!("{} tok/s", digits(rate)));
     rows.heading(if session.is_busy() { "This answer" } else { "Last answer" });
-    rows.text("first token", if counters.ttft_us > 0 { micros(counters.ttft_us) } else { "—".to_owned() });
+    rows.text("first token", counters.ttft_us.map_or_else(|| "—".to_owned(), micros));
     let cached = match session.figures.n_cached {
         0 => String::new(),
         n_cached => format!(", {} more cached", tokens(u64::from(n_cached))),

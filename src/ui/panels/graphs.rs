@@ -7,7 +7,7 @@ use super::super::theme::{Meaning, N_SERIES};
 use super::super::widgets::graph::{self, Series, Window};
 use super::session_table::series;
 use crate::ui::State;
-use crate::ui::graphs::{Graph, Owner, Part, Quantity, at, graph as graph_of};
+use crate::ui::graphs::{Graph, GraphPart, Owner, Quantity, at, graph as graph_of};
 use domain::figure::Grade;
 use domain::ring::Bucket;
 use domain::units::{digits, span};
@@ -106,9 +106,9 @@ fn one(canvas: &mut Canvas<'_>, area: Rect, state: &State, quantity: Quantity, g
     }
     let (ago, now) = labels(state);
     let window = Window { span: graph.span, ago: &ago, now: &now, cursor };
-    let drawn = |parts: &[Part]| -> Vec<Series> {
+    let drawn = |parts: &[GraphPart]| -> Vec<Series> {
         let mean = |point: &Option<Bucket>| point.map(|bucket| bucket.mean);
-        let one = |(index, part): (usize, &Part)| Series {
+        let one = |(index, part): (usize, &GraphPart)| Series {
             points: part.points.iter().map(mean).collect(),
             style: canvas.style(meaning_of(state, index, part)),
         };
@@ -116,8 +116,8 @@ fn one(canvas: &mut Canvas<'_>, area: Rect, state: &State, quantity: Quantity, g
     };
     if state.ui.machine.split && !graph.parts.is_empty() {
         // What has done nothing in the window needs no ground.
-        let is_seen = |part: &&Part| part.points.iter().flatten().any(|bucket| bucket.most > 0.0);
-        let parts: Vec<Part> = graph.parts.iter().filter(is_seen).cloned().collect();
+        let is_seen = |part: &&GraphPart| part.points.iter().flatten().any(|bucket| bucket.most > 0.0);
+        let parts: Vec<GraphPart> = graph.parts.iter().filter(is_seen).cloned().collect();
         let heads: Vec<Spans<'_>> =
             parts.iter().enumerate().map(|(index, part)| part_head(canvas, state, graph, index, part)).collect();
         let series = drawn(&parts);
@@ -138,7 +138,7 @@ fn value(point: Option<Bucket>) -> String {
     point.map_or_else(|| "—".to_owned(), |point| digits(f64::from(point.mean)))
 }
 
-fn meaning_of(state: &State, index: usize, part: &Part) -> Meaning {
+fn meaning_of(state: &State, index: usize, part: &GraphPart) -> Meaning {
     match part.owner {
         Owner::Session(id) => state.domain.session(id).map_or(Meaning::Muted, series),
         Owner::Sensor(_) => Meaning::Series((index % N_SERIES) as u8),
@@ -147,7 +147,7 @@ fn meaning_of(state: &State, index: usize, part: &Part) -> Meaning {
 }
 
 /// Over a graph of its own: whose it is, and what it reads.
-fn part_head<'a>(canvas: &Canvas<'_>, state: &State, graph: &Graph, index: usize, part: &'a Part) -> Spans<'a> {
+fn part_head<'a>(canvas: &Canvas<'_>, state: &State, graph: &Graph, index: usize, part: &'a GraphPart) -> Spans<'a> {
     let reading = value(at(&part.points, graph.cursor(&state.ui).unwrap_or(0)));
     vec![
         canvas.span(meaning_of(state, index, part), format!("{} ", graph::sign(0, canvas.graphs))),

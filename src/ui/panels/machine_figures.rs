@@ -37,21 +37,19 @@ pub(crate) fn parts<'a>(canvas: &Canvas<'_>, state: &State, form: Form) -> Vec<S
         canvas.span(Meaning::Muted, "cpu "),
         canvas.span(level(sample.cpu), format!("{:>4}", or_dash(sample.cpu))),
     ]);
-    let memory = &sample.memory;
-    let in_use = memory.total.saturating_sub(memory.available);
-    let share = Ratio(in_use.0 as f64 / memory.total.0.max(1) as f64);
-    if memory.total == Bytes(0) {
-        parts.push(vec![canvas.span(Meaning::Muted, "ram —")]);
-    } else {
-        parts.push(vec![
-            canvas.span(Meaning::Muted, "ram "),
-            canvas.span(level(Some(share)), format!("{:>4.1}", in_use.gigabytes())),
-            canvas.span(
-                Meaning::Text,
-                if brief { "G".to_owned() } else { format!("/{:.0} GB", memory.total.gigabytes()) },
-            ),
-        ]);
-    }
+    parts.push(match &sample.memory {
+        None => vec![canvas.span(Meaning::Muted, "ram —")],
+        Some(memory) => {
+            let in_use = memory.in_use();
+            let share = Ratio(in_use.0 as f64 / memory.total.0.max(1) as f64);
+            let of = if brief { "G".to_owned() } else { format!("/{:.0} GB", memory.total.gigabytes()) };
+            vec![
+                canvas.span(Meaning::Muted, "ram "),
+                canvas.span(level(Some(share)), format!("{:>4.1}", in_use.gigabytes())),
+                canvas.span(Meaning::Text, of),
+            ]
+        }
+    });
     parts.push(match sample.total() {
         Some((watts, Grade::Estimated)) => vec![canvas.span(Meaning::Muted, range(watts))],
         Some((watts, grade)) => vec![canvas.span(Meaning::Text, format!("{:>6}", format!("{}{watts}", grade.mark())))],
@@ -76,8 +74,11 @@ fn gpus<'a>(canvas: &Canvas<'_>, sample: &Sample, form: Form) -> Vec<Spans<'a>> 
         let memory = brief_memory(gpu.memory_used);
         match form {
             Form::Full => {
-                let (used, total) = (gpu.memory_used.gigabytes(), gpu.memory_total.gigabytes());
-                part(format!("gpu{} ", number(gpu)), usage, format!("  {used:.1}/{total:.0} GB"))
+                let memory = gpu.memory().map(|(used, total)| {
+                    let (used, total) = (used.gigabytes(), total.gigabytes());
+                    format!("{used:.1}/{total:.0} GB")
+                });
+                part(format!("gpu{} ", number(gpu)), usage, format!("  {}", or_dash(memory)))
             }
             Form::Brief => part(format!("G{} ", number(gpu)), usage, format!("{memory}{}", power_of(sample, gpu))),
             _ => part(format!("G{} ", number(gpu)), usage, memory),
@@ -87,12 +88,13 @@ fn gpus<'a>(canvas: &Canvas<'_>, sample: &Sample, form: Form) -> Vec<Spans<'a>> 
         return gpus.iter().map(of_each).collect();
     }
     let busiest = gpus.iter().filter_map(|gpu| gpu.usage.value().copied()).max_by(|a, b| a.0.total_cmp(&b.0));
-    let memory = gpus.iter().map(|gpu| gpu.memory_used).sum();
+    let memory = gpus.iter().filter_map(|gpu| gpu.memory_used).reduce(|one, other| one + other);
     vec![part(format!("gpu {}× ", gpus.len()), busiest, brief_memory(memory))]
 }
 
 /// Memory in five columns.
-fn brief_memory(used: Bytes) -> String {
+fn brief_memory(used: Option<Bytes>) -> String {
+    let Some(used) = used else { return format!(" {:>4}", "—") };
     let gigabytes = used.gigabytes();
     let text = match gigabytes {
         small if small < 9.95 => format!("{small:.1}G"),

@@ -15,13 +15,16 @@ const MAX_LEGEND: u16 = 3;
 
 /// Draw the bar and under it who owns what; returns the rows it took.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample) -> u16 {
-    let memory = &sample.memory;
+    let Some(memory) = &sample.memory else {
+        canvas.say(area.x, area.y, if area.height > 0 { area.width } else { 0 }, "— not reported", Meaning::Muted);
+        return 1.min(area.height);
+    };
     let sessions: Vec<_> =
         state.domain.sessions.iter().filter_map(|session| session.process.map(|process| (session, process))).collect();
     // Mapped weights lie in the page cache, which the system counts as available.
     let held: Bytes = sessions.iter().map(|(_, process)| process.anonymous).sum();
     let mapped: Bytes = sessions.iter().map(|(_, process)| process.resident.saturating_sub(process.anonymous)).sum();
-    let rest = memory.total.saturating_sub(memory.available).saturating_sub(held);
+    let rest = memory.in_use().saturating_sub(held);
     let free = memory.available.saturating_sub(mapped);
     let mut parts = Vec::new();
     let mut legend: Vec<Spans<'_>> = Vec::new();

@@ -7,7 +7,7 @@ use super::model_table::{fit_cell, used};
 use super::openness_card;
 use crate::ui::State;
 use domain::advice::advice;
-use domain::fit::{CACHES, Fit, Place, cache_name, fit, table};
+use domain::fit::{CACHES, Fit, Placement, cache_name, fit, table};
 use domain::model::{Format, Model, Status};
 use domain::units::{ago, tokens};
 use domain::what;
@@ -216,9 +216,9 @@ fn needs(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
         let mut spans = Vec::new();
         for need in &needs.needs {
             let (glyph, meaning) = match need.place {
-                Some(place @ (Place::Gpu | Place::Memory)) => (place.legend().0, Meaning::Good),
-                Some(place @ Place::Both) => (place.legend().0, Meaning::Warn),
-                Some(place @ Place::Nowhere) => (place.legend().0, Meaning::Bad),
+                Some(place @ (Placement::Gpu | Placement::Memory)) => (place.legend().0, Meaning::Good),
+                Some(place @ Placement::Both) => (place.legend().0, Meaning::Warn),
+                Some(place @ Placement::Nowhere) => (place.legend().0, Meaning::Bad),
                 None => ("·", Meaning::Muted),
             };
             spans.push(canvas.span(Meaning::Text, format!("{:>9} ", need.total.to_string())));

@@ -142,7 +142,7 @@ fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, race: &Race, lane
         canvas.say(note.x, note.y, note.width, "figures after the vote", Meaning::Muted);
         return;
     }
-    let ttft = value(counters.ttft_us > 0, span(Duration::from_micros(counters.ttft_us)));
+    let ttft = or_dash(counters.ttft_us.map(|micros| span(Duration::from_micros(micros))));
     let speed = |rate: Option<f64>| rate.map_or_else(|| "—".to_owned(), digits);
     let [first, second, third] = [row(area, 0), row(area, 1), row(area, 2)];
     pairs(canvas, first, &[("first ", ttft, "  "), ("prompt ", speed(counters.prompt_rate()), " tok/s")]);

@@ -111,7 +111,7 @@ fn row<'a>(canvas: &Canvas<'_>, state: &'a State, session: &'a Session) -> Row<'
         context_cell(canvas, session),
         rate.map_or_else(unknown, |rate| one(live, format!("{rate:.1}"))),
         one(series(session), spark),
-        if counters.ttft_us > 0 { one(live, format!("{:.0}", counters.ttft_us as f64 / 1e3)) } else { unknown() },
+        counters.ttft_us.map_or_else(unknown, |micros| one(live, format!("{:.0}", micros as f64 / 1e3))),
         memory.map_or_else(unknown, |memory| one(Meaning::Text, format!("{:.2}", memory.gigabytes()))),
         figure(canvas, session.watts.value().map(|watts| watts.0), session.watts.grade(), 1, live),
         figure(canvas, per_token.value().map(|joules| joules.0), per_token.grade(), 2, live),
@@ -136,11 +136,10 @@ fn own<'a>(canvas: &Canvas<'_>, state: &State) -> Row<'a> {
     let muted = |text: String| vec![canvas.span(Meaning::Muted, text)];
     let mut cells = vec![Vec::new(); COLUMNS.len()];
     cells[NAME] = muted("taffrail itself".to_owned());
-    // What takes no memory at all was not read.
-    if let Some(sample) = state.domain.machine.sample.as_ref().filter(|sample| sample.own.resident.0 > 0) {
+    if let Some(own) = state.domain.machine.sample.as_ref().and_then(|sample| sample.own) {
         let watts = &state.domain.machine.own_watts;
-        cells[STATE] = muted(format!("{:.1}% cpu", sample.own.cores * 100.0));
-        cells[MEMORY] = muted(format!("{:.2}", sample.own.resident.gigabytes()));
+        cells[STATE] = muted(format!("{:.1}% cpu", own.cores * 100.0));
+        cells[MEMORY] = muted(format!("{:.2}", own.resident.gigabytes()));
         cells[POWER] = figure(canvas, watts.value().map(|watts| watts.0), watts.grade(), 1, Meaning::Muted);
     }
     Row { cells, instead: None }

@@ -57,12 +57,11 @@ pub(super) fn host(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &
     }
     let host = &sample.host;
     let line = format!("{} · {} · {}", host.name, host.processor, host.system);
-    let (own, watts) = (&sample.own, &state.domain.machine.own_watts);
+    let watts = &state.domain.machine.own_watts;
     let watts = watts.value().map_or_else(String::new, |_| format!(", {watts}"));
-    let own = match own.resident {
-        // What takes no memory at all was not read.
-        Bytes(0) => "taffrail itself —".to_owned(),
-        resident => format!("taffrail itself {:.1}% of a core, {resident}{watts}", own.cores * 100.0),
+    let own = match &sample.own {
+        None => "taffrail itself —".to_owned(),
+        Some(own) => format!("taffrail itself {:.1}% of a core, {}{watts}", own.cores * 100.0, own.resident),
     };
     let own_columns = (own.chars().count() as u16).min(area.width);
     canvas.say(area.x, area.y, area.width.saturating_sub(own_columns + 2), &line, Meaning::Muted);
@@ -91,9 +90,11 @@ pub(super) fn parts(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: 
     rest = temperatures(canvas, rest, sample);
     rest = below(rest, gap);
     if airy {
-        let memory = &sample.memory;
         let less = sample.allowed.less_memory().map_or_else(String::new, |less| format!(", {less}"));
-        let text = format!("Memory  {} of {} available{less}", memory.available, memory.total);
+        let text = match &sample.memory {
+            Some(memory) => format!("Memory  {} of {} available{less}", memory.available, memory.total),
+            None => "Memory  —".to_owned(),
+        };
         heading(canvas, row(rest, 0), &text);
         rest = below(rest, 1);
     }
@@ -177,8 +178,8 @@ fn budgets(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample, 
     let budget = &state.domain.settings.budget;
     let limit = budget.memory.map(|memory| format!(" of {memory}")).unwrap_or_default();
     let less = sample.allowed.less_memory().filter(|_| !airy).map_or_else(String::new, |less| format!("; {less}"));
-    let text =
-        format!("{planned} promised{limit}, {} available, {} kept free{less}", sample.memory.available, budget.reserve);
+    let available = or_dash(sample.memory.map(|memory| memory.available));
+    let text = format!("{planned} promised{limit}, {available} available, {} kept free{less}", budget.reserve);
     let rest = line(canvas, below(area, 1), "memory", &text);
     let bandwidth = match &state.domain.machine.bandwidth {
         _ if state.domain.machine.measuring => "is being measured".to_owned(),
@@ -202,7 +203,7 @@ fn gpus(canvas: &mut Canvas<'_>, area: Rect, sample: &Sample) -> Rect {
     let mut rest = area;
     for gpu in &sample.gpus {
         let usage = gpu.usage.value().copied();
-        let memory = (gpu.memory_total > Bytes(0)).then(|| format!("{} of {}", gpu.memory_used, gpu.memory_total));
+        let memory = gpu.memory().map(|(used, total)| format!("{used} of {total}"));
         let watts = sample.power.iter().find(|power| power.domain == Domain::Gpu(gpu.index)).map(|power| &power.watts);
         let figures = [
             memory,

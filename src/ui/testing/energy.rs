@@ -1,7 +1,7 @@
 //! Energy of the fixture: what answers were charged, and where the last tick's went.
 
 use crate::ui::State;
-use domain::energy::{Baseline, Bill, Charge, Idle, Part, Spent, Tally};
+use domain::energy::{Baseline, Bill, Charge, Idle, MeteredPart, Spent, Tally};
 use domain::figure::Grade;
 use domain::units::Watts;
 
@@ -17,15 +17,15 @@ pub(super) fn bill(joules: f64, seconds: f64) -> Bill {
         shared: gross,
         grade: Grade::Apportioned,
         is_modelled: false,
-        source: if part == Part::Gpu { "nvml energy gpu-0" } else { "perf package-0 by CPU time" }.to_owned(),
-        update: if part == Part::Gpu { 0.1 } else { 0.01 },
+        source: if part == MeteredPart::Gpu { "nvml energy gpu-0" } else { "perf package-0 by CPU time" }.to_owned(),
+        update: if part == MeteredPart::Gpu { 0.1 } else { 0.01 },
         late: 0.0,
     };
     let spent = |joules: f64, seconds: f64| Spent {
         seconds,
         charges: vec![
-            charge(Part::Gpu, "gpu-0", joules * 0.85, seconds),
-            charge(Part::Cpu, "package-0", joules * 0.15, seconds),
+            charge(MeteredPart::Gpu, "gpu-0", joules * 0.85, seconds),
+            charge(MeteredPart::Cpu, "package-0", joules * 0.15, seconds),
         ],
     };
     let prompt = (joules * 0.05, 1.6);

@@ -57,8 +57,8 @@ pub(super) fn sample(metered: bool) -> Sample {
             index: 0,
             name: "NVIDIA GeForce RTX 3090".to_owned(),
             usage: Figure::measured(Ratio(0.88), "nvml"),
-            memory_total: gb(240),
-            memory_used: gb(191),
+            memory_total: Some(gb(240)),
+            memory_used: Some(gb(191)),
             temperature: Some(Celsius(71.0)),
             processes: vec![],
             shares: vec![],
@@ -82,7 +82,13 @@ pub(super) fn sample(metered: bool) -> Sample {
                 mhz: Some(3400 + 57 * u64::from(index as u32)),
             })
             .collect(),
-        memory: Memory { total: gb(640), available: gb(457), used: gb(183), swap_total: gb(80), swap_used: Bytes(0) },
+        memory: Some(Memory {
+            total: gb(640),
+            available: gb(457),
+            used: gb(183),
+            swap_total: gb(80),
+            swap_used: Bytes(0),
+        }),
         disks: vec![
             Disk {
                 name: "nvme0n1p2".to_owned(),
@@ -108,14 +114,14 @@ pub(super) fn sample(metered: bool) -> Sample {
         gpus,
         power: domains,
         processes: vec![],
-        own: Process {
+        own: Some(Process {
             pid: 3999,
             cores: 0.006,
             cpu_share: Some(Ratio(0.0)),
             resident: Bytes(31_000_000),
             anonymous: Bytes(22_000_000),
             ..Process::default()
-        },
+        }),
         sources,
         ..Sample::default()
     }

@@ -178,7 +178,7 @@ fn figures(n_generated: u32, n_reasoning: u32, rate: u32, joules: f64) -> Figure
         counters: Counters {
             n_prompt: 148,
             prompt_us: 160_000,
-            ttft_us: 184_000,
+            ttft_us: Some(184_000),
             n_generated,
             n_reasoning,
             generation_us: u64::from(n_generated) * 1_000_000 / u64::from(rate),
@@ -229,7 +229,7 @@ fn session(state: &State, id: u64, model: &Arc<Model>, phase: Phase) -> Session 
                 pid: 4000 + id as u32,
                 cores: 1.4,
                 cpu_share: Some(Ratio(0.3)),
-                cpu_seconds: 30.0,
+                cpu_seconds: Some(30.0),
                 resident: mapped + held,
                 anonymous: held,
                 swapped: Bytes(0),
@@ -260,7 +260,7 @@ fn session(state: &State, id: u64, model: &Arc<Model>, phase: Phase) -> Session 
                 has_template: true,
                 sampling: Sampling::default(),
                 load_us: 2_300_000,
-                load_cpu_us: 0,
+                load_cpu_us: None,
             }));
         }
     }

@@ -124,7 +124,9 @@ fn others(sample: &Sample, pid: u32) -> Option<f64> {
     let worker = sample.processes.iter().find(|process| process.pid == pid)?;
     // When first seen, its time is counted from its start.
     worker.cpu_share?;
-    Some((all - worker.cores - sample.own.cores).max(0.0))
+    // Where ours is not shown, it counts among the others: a repetition is rather refused than kept.
+    let own = sample.own.map_or(0.0, |own| own.cores);
+    Some((all - worker.cores - own).max(0.0))
 }
 
 fn hottest(sample: &Sample) -> Option<f32> {

@@ -36,13 +36,13 @@ pub(super) const CALIBRATE: &str = "press c on the Machine screen of `taffrail` 
 /// Parts of the machine that are metered apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
-pub enum Part {
+pub enum MeteredPart {
     Gpu,
     Cpu,
     Dram,
 }
 
-impl Part {
+impl MeteredPart {
     /// All, in the order of a boundary such as `[gpu+cpu]`.
     pub const ALL: [Self; 3] = [Self::Gpu, Self::Cpu, Self::Dram];
 
@@ -100,7 +100,7 @@ pub struct Spent {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Charge {
     /// Of which part of the machine.
-    pub part: Part,
+    pub part: MeteredPart,
     /// The meter.
     pub meter: String,
     /// Joules, the idle share included.
@@ -174,7 +174,7 @@ impl Bill {
         let both = self.prompt.plus(&self.generation);
         let charges = both.metered(&self.absent).unwrap_or_default();
         let words: Vec<_> =
-            Part::ALL.iter().filter(|part| charges.iter().any(|charge| charge.part == **part)).collect();
+            MeteredPart::ALL.iter().filter(|part| charges.iter().any(|charge| charge.part == **part)).collect();
         format!("[{}]", words.into_iter().map(|part| part.word()).collect::<Vec<_>>().join("+"))
     }
 
@@ -182,11 +182,11 @@ impl Bill {
     pub fn coverage(&self) -> String {
         let both = self.prompt.plus(&self.generation);
         let charges = both.metered(&self.absent).unwrap_or_default();
-        let of = |part: Part| {
+        let of = |part: MeteredPart| {
             let grade = charges.iter().filter(|charge| charge.part == part).map(|charge| charge.grade).max();
             format!("{} {}", part.word().to_uppercase(), grade.map_or("—", Grade::word))
         };
-        Part::ALL.map(of).join(" · ")
+        MeteredPart::ALL.map(of).join(" · ")
     }
 
     /// Whether no sensor stands behind it, so that it has no place in a ranking.
@@ -385,8 +385,8 @@ impl Spent {
             variance += (joules * own).powi(2);
             let kind = match charge.part {
                 _ if charge.is_modelled => 2,
-                Part::Gpu => 1,
-                Part::Cpu | Part::Dram => 0,
+                MeteredPart::Gpu => 1,
+                MeteredPart::Cpu | MeteredPart::Dram => 0,
             };
             splits[kind] += joules * split;
         }
@@ -403,7 +403,7 @@ impl Charge {
             return (0.0, estimate::FACTOR - 1.0);
         }
         let shared = if self.gross > 0.0 { (self.shared / self.gross).min(1.0) } else { 0.0 };
-        let split = if self.part == Part::Dram { MEMORY * settings.tenancy } else { settings.tenancy * shared };
+        let split = if self.part == MeteredPart::Dram { MEMORY * settings.tenancy } else { settings.tenancy * shared };
         let window = (self.update / covered).hypot((self.late / covered).min(1.0));
         (settings.sensor.hypot(window), split)
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::baseline::{Baselines, Course, Idle};
-use super::bill::Part;
+use super::bill::MeteredPart;
 use super::meters::{Absent, finish, is_part};
 use super::weights::Weights;
 use super::work::{Stint, Tenant, Work};
@@ -123,7 +123,7 @@ pub struct Division {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Share {
     /// Of which part of the machine.
-    pub part: Part,
+    pub part: MeteredPart,
     /// By which meter.
     pub meter: String,
     /// Joules, with the share of idle energy.
@@ -270,7 +270,7 @@ impl Attribution {
         let weights = Weights::of(&power.domain, &power.name, &work);
         let cut = cut(energy, seconds, work.active.min(seconds), base, standby, &weights);
         let mut tally = Tally { seconds, foreign: cut.foreign, idle: cut.idle, ..Tally::default() };
-        let part = Part::of(&power.domain);
+        let part = MeteredPart::of(&power.domain);
         let held: Vec<f64> = work.rows.iter().map(|row| held(&power.domain, row)).collect();
         let all: f64 = held.iter().sum();
         for (index, (row, shared)) in work.rows.iter().zip(shared.iter_mut()).enumerate() {
@@ -283,23 +283,24 @@ impl Attribution {
                 shared.standby_watts += if seconds > 0.0 { standby / seconds } else { 0.0 };
                 tally.standby += standby;
             }
-            let is_on = !matches!(part, Part::Gpu) || row.on.keys().any(|card| power.domain == Domain::Gpu(*card));
+            let is_on =
+                !matches!(part, MeteredPart::Gpu) || row.on.keys().any(|card| power.domain == Domain::Gpu(*card));
             if let Some(reason) = weights.unclear.clone().filter(|_| is_on) {
                 let remedy = Some("stop the others to meter this one".to_owned());
                 shared.absent.push(Absent { part, meter: power.name.clone(), reason, remedy });
                 continue;
             }
-            let is_read = matches!(part, Part::Gpu) || row.cpu.is_some();
+            let is_read = matches!(part, MeteredPart::Gpu) || row.cpu.is_some();
             if !is_on || !is_read {
                 continue;
             }
             let is_shared = weight < ALONE || weights.is_rough;
             let split = match part {
-                Part::Dram => Grade::Estimated,
+                MeteredPart::Dram => Grade::Estimated,
                 _ if is_shared => Grade::Apportioned,
                 _ => Grade::Measured,
             };
-            let own = if matches!(part, Part::Gpu) { UPDATE_GPU } else { UPDATE_CPU };
+            let own = if matches!(part, MeteredPart::Gpu) { UPDATE_GPU } else { UPDATE_CPU };
             shared.shares.push(Share {
                 part,
                 meter: power.name.clone(),
@@ -314,7 +315,7 @@ impl Attribution {
                 // An estimate has none, and is uncertain enough without.
                 update: if base.is_some() || is_estimate { own } else { own.max(sample.elapsed.as_secs_f64()) },
                 stints: row.stints.clone(),
-                cpu: if matches!(part, Part::Gpu) { None } else { row.cpu },
+                cpu: if matches!(part, MeteredPart::Gpu) { None } else { row.cpu },
                 seconds,
                 late: if is_late { seconds } else { 0.0 },
             });
@@ -509,12 +510,12 @@ fn device(sample: &Sample, domain: &Domain) -> String {
     .unwrap_or_default()
 }
 
-fn source(power: &Power, part: Part) -> String {
+fn source(power: &Power, part: MeteredPart) -> String {
     let Figure::Known { source, grade, .. } = &power.watts else { return power.name.clone() };
     match part {
         _ if *grade == Grade::Estimated => source.clone(),
-        Part::Gpu => source.clone(),
-        Part::Cpu | Part::Dram => format!("{source} by CPU time"),
+        MeteredPart::Gpu => source.clone(),
+        MeteredPart::Cpu | MeteredPart::Dram => format!("{source} by CPU time"),
     }
 }
 

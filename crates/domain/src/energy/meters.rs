@@ -1,6 +1,6 @@
 //! Which meters cover a session, which of them told nothing, and what may be summed without them.
 
-use super::bill::Part;
+use super::bill::MeteredPart;
 use super::ledger::{Share, Shared};
 use super::work::Tenant;
 use crate::figure::Figure;
@@ -11,7 +11,7 @@ use crate::units::Watts;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Absent {
     /// Of which part of the machine.
-    pub part: Part,
+    pub part: MeteredPart,
     /// The meter.
     pub meter: String,
     /// Why.
@@ -36,10 +36,10 @@ pub(super) fn finish(shared: &mut Shared, tenant: &Tenant, sample: &Sample) {
         gpu.is_some_and(|gpu| gpu.processes.iter().any(|(tenant, _)| *tenant == pid))
     };
     for power in sample.power.iter().filter(|power| is_part(&power.domain)) {
-        let part = Part::of(&power.domain);
+        let part = MeteredPart::of(&power.domain);
         let (reason, remedy) = match &power.watts {
             _ if matches!(power.domain, Domain::Gpu(index) if !is_on(index)) => continue,
-            _ if !power.adds && part != Part::Gpu => continue,
+            _ if !power.adds && part != MeteredPart::Gpu => continue,
             _ if !power.adds => {
                 ("one meter covers the GPU and the processor, whose work can't be told apart".to_owned(), None)
             }
@@ -51,7 +51,7 @@ pub(super) fn finish(shared: &mut Shared, tenant: &Tenant, sample: &Sample) {
     for gpu in sample.gpus.iter().filter(|gpu| is_on(gpu.index)) {
         if !sample.power.iter().any(|power| power.domain == Domain::Gpu(gpu.index)) {
             let (reason, remedy) = why(sample, "nvml", "no meter for the GPU");
-            shared.absent.push(Absent { part: Part::Gpu, meter: format!("gpu-{}", gpu.index), reason, remedy });
+            shared.absent.push(Absent { part: MeteredPart::Gpu, meter: format!("gpu-{}", gpu.index), reason, remedy });
         }
     }
     shared.watts = watts(shared, sample);
@@ -74,7 +74,7 @@ fn watts(shared: &Shared, sample: &Sample) -> Figure<Watts> {
     let over = |share: &&Share| if share.seconds > 0.0 { share.gross / share.seconds } else { 0.0 };
     let watts = summed.iter().map(over).sum::<f64>() + shared.standby_watts;
     let sources: Vec<_> = summed.iter().map(|share| share.source.as_str()).collect();
-    let words = Part::ALL.iter().filter(|part| summed.iter().any(|share| share.part == **part));
+    let words = MeteredPart::ALL.iter().filter(|part| summed.iter().any(|share| share.part == **part));
     let words: Vec<_> = words.map(|part| part.word()).collect();
     let source = format!("{} [{}]", sources.join(" + "), words.join("+"));
     Figure::Known { value: Watts(watts), grade, source }
@@ -85,14 +85,14 @@ fn watts(shared: &Shared, sample: &Sample) -> Figure<Watts> {
 pub(super) fn metered<'a, T>(
     all: &'a [T],
     absent: &'a [Absent],
-    name: impl Fn(&T) -> (Part, &String),
+    name: impl Fn(&T) -> (MeteredPart, &String),
 ) -> Result<Vec<&'a T>, &'a Absent> {
     let is_missing = |absent: &&Absent| !all.iter().any(|one| *name(one).1 == absent.meter);
-    if let Some(card) = absent.iter().filter(is_missing).find(|absent| absent.part == Part::Gpu) {
+    if let Some(card) = absent.iter().filter(is_missing).find(|absent| absent.part == MeteredPart::Gpu) {
         return Err(card);
     }
-    let gap = absent.iter().filter(is_missing).find(|absent| absent.part == Part::Cpu);
-    let kept: Vec<_> = all.iter().filter(|one| gap.is_none() || name(one).0 == Part::Gpu).collect();
+    let gap = absent.iter().filter(is_missing).find(|absent| absent.part == MeteredPart::Cpu);
+    let kept: Vec<_> = all.iter().filter(|one| gap.is_none() || name(one).0 == MeteredPart::Gpu).collect();
     match gap {
         Some(gap) if kept.is_empty() => Err(gap),
         _ => Ok(kept),

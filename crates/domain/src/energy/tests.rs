@@ -28,8 +28,8 @@ fn gpu(index: u32, processes: &[(u32, u64)], shares: &[(u32, f64)]) -> Gpu {
         index,
         name: "card".to_owned(),
         usage: Figure::unknown("test"),
-        memory_total: Bytes(100),
-        memory_used: Bytes(50),
+        memory_total: Some(Bytes(100)),
+        memory_used: Some(Bytes(50)),
         temperature: None,
         processes: processes.iter().map(|(pid, bytes)| (*pid, Bytes(*bytes))).collect(),
         shares: shares.iter().map(|(pid, share)| (*pid, Ratio(*share))).collect(),
@@ -51,7 +51,7 @@ fn sample(second: u64) -> Sample {
         cores: vec![Core { usage: None, mhz: None }; 4],
         power: vec![power(Domain::Package(0), 40.0)],
         processes: vec![process(7, 0.6), process(8, 0.1)],
-        own: process(1, 0.01),
+        own: Some(process(1, 0.01)),
         ..Sample::default()
     }
 }
@@ -329,12 +329,17 @@ fn uncertainty_grows_with_sharing_and_with_short_windows() {
     };
     let (measured, apportioned) = (Grade::Measured, Grade::Apportioned);
     for (seconds, shares, expected, shown) in [
-        (1, vec![share(Part::Gpu, false, measured)], 0.111_803, "2.00 J/tok ±11%"),
-        (10, vec![share(Part::Gpu, false, measured)], 0.050_990, "2.00 J/tok ±5%"),
-        (10, vec![share(Part::Gpu, true, apportioned)], 0.255_147, "≈2.00 J/tok"),
-        (10, vec![share(Part::Dram, true, Grade::Estimated)], 0.502_593, "~2.00 J/tok (1.33–3.01)"),
+        (1, vec![share(MeteredPart::Gpu, false, measured)], 0.111_803, "2.00 J/tok ±11%"),
+        (10, vec![share(MeteredPart::Gpu, false, measured)], 0.050_990, "2.00 J/tok ±5%"),
+        (10, vec![share(MeteredPart::Gpu, true, apportioned)], 0.255_147, "≈2.00 J/tok"),
+        (10, vec![share(MeteredPart::Dram, true, Grade::Estimated)], 0.502_593, "~2.00 J/tok (1.33–3.01)"),
         // Two parts of the same size, one of them shared.
-        (10, vec![share(Part::Gpu, false, measured), share(Part::Cpu, true, apportioned)], 0.130_096, "≈4.00 J/tok"),
+        (
+            10,
+            vec![share(MeteredPart::Gpu, false, measured), share(MeteredPart::Cpu, true, apportioned)],
+            0.130_096,
+            "≈4.00 J/tok",
+        ),
     ] {
         let mut bill = Bill::default();
         for _ in 0..seconds {

@@ -68,7 +68,7 @@ fn column(name: String, lane: &Lane) -> RaceColumn {
             reasoning: counters.map(|counters| counters.n_reasoning),
         },
         load_ms: lane.loaded.as_ref().map(|loaded| loaded.load_us as f64 / 1e3),
-        ttft_ms: counters.filter(|counters| counters.ttft_us > 0).map(|counters| counters.ttft_us as f64 / 1e3),
+        ttft_ms: counters.and_then(|counters| counters.ttft_us).map(|micros| micros as f64 / 1e3),
         prompt_tokens_per_second: counters.and_then(|counters| counters.prompt_rate()),
         generation_tokens_per_second: counters.and_then(|counters| counters.generation_rate()),
         memory: lane.memory(),

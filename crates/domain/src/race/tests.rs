@@ -6,7 +6,7 @@ use super::diff::{Side, diff};
 use super::export::{date, document, html, markdown};
 use super::rating::{Contender, Vote, ratings};
 use super::*;
-use crate::energy::{Bill, Charge, Part, Spent};
+use crate::energy::{Bill, Charge, MeteredPart, Spent};
 use crate::figure::Grade;
 use crate::history::Draft;
 use crate::testing::model;
@@ -245,7 +245,7 @@ fn charged(joules: [f64; 2], shared: f64, is_modelled: bool) -> Race {
     let mut race = race("p", "t");
     for (lane, joules) in race.lanes.iter_mut().zip(joules) {
         let charge = Charge {
-            part: Part::Cpu,
+            part: MeteredPart::Cpu,
             meter: "package-0".to_owned(),
             gross: joules,
             dynamic: joules,

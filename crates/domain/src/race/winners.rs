@@ -82,7 +82,7 @@ pub fn decide(ended: &[(usize, &Figures)]) -> Winners {
         Vec::new()
     };
     Winners {
-        first: least(&|figures| (figures.counters.ttft_us > 0).then_some(figures.counters.ttft_us as f64)),
+        first: least(&|figures| figures.counters.ttft_us.map(|micros| micros as f64)),
         fastest: least(&|figures| figures.counters.generation_rate().map(|rate| -rate)),
         energy_unknown: most_frugal.is_empty().then(|| unmetered(ended)).flatten(),
         most_frugal,

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Problem;
+use super::SchemaError;
 use super::reference::join;
 use super::rewrite::{Never, Rewriter, asserts};
 
@@ -15,7 +15,7 @@ impl Rewriter<'_> {
         other: &Value,
         at: &str,
         chain: &[String],
-    ) -> Result<Result<Map<String, Value>, Never>, Problem> {
+    ) -> Result<Result<Map<String, Value>, Never>, SchemaError> {
         let other = match other {
             Value::Bool(false) => {
                 return Ok(Err(Never { at: at.to_owned(), reason: "`false` matches nothing".to_owned() }));

@@ -46,14 +46,14 @@ impl PartialEq for Schema {
 /// Why a schema can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{at}: {reason}")]
-pub struct Problem {
+pub struct SchemaError {
     /// The place in the schema, as a JSON pointer behind `#`.
     pub at: String,
     /// What is wrong there, the keyword named.
     pub reason: String,
 }
 
-impl Problem {
+impl SchemaError {
     fn new(at: impl Into<String>, reason: impl Into<String>) -> Self {
         Self { at: gguf::clean(&at.into(), MAX_BREACH), reason: gguf::clean(&reason.into(), MAX_BREACH) }
     }
@@ -61,14 +61,14 @@ impl Problem {
 
 impl Schema {
     /// Read a schema.
-    pub fn parse(source: &str) -> Result<Self, Problem> {
+    pub fn parse(source: &str) -> Result<Self, SchemaError> {
         if source.len() > MAX_BYTES {
-            return Err(Problem::new("#", format!("the schema has more than {MAX_BYTES} bytes")));
+            return Err(SchemaError::new("#", format!("the schema has more than {MAX_BYTES} bytes")));
         }
         let value: Value =
-            serde_json::from_str(source).map_err(|error| Problem::new("#", format!("no JSON: {error}")))?;
+            serde_json::from_str(source).map_err(|error| SchemaError::new("#", format!("no JSON: {error}")))?;
         if !value.is_object() && !value.is_boolean() {
-            return Err(Problem::new("#", "a JSON schema is an object, or true or false"));
+            return Err(SchemaError::new("#", "a JSON schema is an object, or true or false"));
         }
         // References first: the validator follows them without end.
         let (converted, loose) = {
@@ -107,15 +107,15 @@ impl Schema {
 }
 
 /// Hold a schema against the schema of schemas: misspelt types, numbers where texts belong.
-fn check_keywords(value: &Value) -> Result<(), Problem> {
+fn check_keywords(value: &Value) -> Result<(), SchemaError> {
     jsonschema::meta::options().validate(value).map_err(|error| {
         let place = error.instance_path().to_string();
         let keyword = place.rsplit('/').next().unwrap_or_default();
-        Problem::new(format!("#{place}"), format!("`{keyword}`: {error}"))
+        SchemaError::new(format!("#{place}"), format!("`{keyword}`: {error}"))
     })
 }
 
 /// Why a validator could not be made.
-fn problem(error: &jsonschema::ValidationError<'_>) -> Problem {
-    Problem::new(format!("#{}", error.instance_path()), error.to_string())
+fn problem(error: &jsonschema::ValidationError<'_>) -> SchemaError {
+    SchemaError::new(format!("#{}", error.instance_path()), error.to_string())
 }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::Problem;
+use super::SchemaError;
 use super::reference::{References, join};
 
 /// The most schemas within a schema, branches counted each time that they are merged.
@@ -51,7 +51,7 @@ pub(super) struct Never {
 }
 
 /// Rewrite a schema: for the converter, with what is not held.
-pub(super) fn rewrite(root: &Value) -> Result<(Value, Vec<String>), Problem> {
+pub(super) fn rewrite(root: &Value) -> Result<(Value, Vec<String>), SchemaError> {
     let references = References::new(root);
     let mut never = BTreeMap::new();
     loop {
@@ -79,8 +79,9 @@ pub(super) fn rewrite(root: &Value) -> Result<(Value, Vec<String>), Problem> {
             never.extend(found);
             continue;
         }
-        let mut schema = node
-            .map_err(|never| Problem::new(format!("#{}", never.at), format!("nothing can match: {}", never.reason)))?;
+        let mut schema = node.map_err(|never| {
+            SchemaError::new(format!("#{}", never.at), format!("nothing can match: {}", never.reason))
+        })?;
         if let Some(object) = schema.as_object_mut().filter(|_| !definitions.is_empty()) {
             object.insert("$defs".to_owned(), Value::Object(definitions));
         }
@@ -100,19 +101,25 @@ pub(super) struct Rewriter<'a> {
 
 impl<'a> Rewriter<'a> {
     /// Rewrite the schema at a place. `chain` are the references that led here without a step into the document.
-    pub(super) fn node(&mut self, schema: &Value, at: &str, depth: usize, chain: &[String]) -> Result<Node, Problem> {
+    pub(super) fn node(
+        &mut self,
+        schema: &Value,
+        at: &str,
+        depth: usize,
+        chain: &[String],
+    ) -> Result<Node, SchemaError> {
         self.n_nodes += 1;
         if self.n_nodes > MAX_NODES || depth > MAX_DEPTH {
             let reason =
                 format!("the schema is too large: {MAX_NODES} schemas within it, {MAX_DEPTH} deep, are the most");
-            return Err(Problem::new(format!("#{at}"), reason));
+            return Err(SchemaError::new(format!("#{at}"), reason));
         }
         let object = match schema {
             Value::Bool(true) => return Ok(Ok(json!({}))),
             Value::Bool(false) => return Ok(never(at, "`false` matches nothing")),
             Value::Object(object) => object,
             other => {
-                return Err(Problem::new(
+                return Err(SchemaError::new(
                     format!("#{at}"),
                     format!("a schema is an object, true or false, not {other}"),
                 ));
@@ -160,13 +167,16 @@ impl<'a> Rewriter<'a> {
         reference: &Value,
         at: &str,
         chain: &[String],
-    ) -> Result<(String, &'a Value), Problem> {
+    ) -> Result<(String, &'a Value), SchemaError> {
         let name = reference.as_str().unwrap_or_default();
         let Some((place, target)) = self.references.resolve(name) else {
-            return Err(Problem::new(format!("#{at}"), format!("`$ref`: there is no `{name}` in this schema")));
+            return Err(SchemaError::new(format!("#{at}"), format!("`$ref`: there is no `{name}` in this schema")));
         };
         if chain.contains(&place) {
-            return Err(Problem::new(format!("#{at}"), format!("`$ref`: `{name}` refers back to itself without end")));
+            return Err(SchemaError::new(
+                format!("#{at}"),
+                format!("`$ref`: `{name}` refers back to itself without end"),
+            ));
         }
         Ok((place, target))
     }
@@ -178,7 +188,7 @@ impl<'a> Rewriter<'a> {
         at: &str,
         depth: usize,
         chain: &[String],
-    ) -> Result<Node, Problem> {
+    ) -> Result<Node, SchemaError> {
         let (place, target) = self.resolve(reference, &join(at, "$ref"), chain)?;
         let beside = without(object, &["$ref"]);
         let says_more = beside.keys().any(|keyword| asserts(keyword));
@@ -216,7 +226,7 @@ impl<'a> Rewriter<'a> {
         at: &str,
         depth: usize,
         chain: &[String],
-    ) -> Result<Node, Problem> {
+    ) -> Result<Node, SchemaError> {
         let mut beside = without(object, &[keyword]);
         if keyword == "oneOf" && branches.len() > 1 {
             self.note("oneOf", at);
@@ -257,7 +267,7 @@ impl<'a> Rewriter<'a> {
         at: &str,
         depth: usize,
         chain: &[String],
-    ) -> Result<Node, Problem> {
+    ) -> Result<Node, SchemaError> {
         self.note("if", at);
         let beside = without(object, &["if", "then", "else"]);
         let branches = ["then", "else"].map(|name| object.get(name).cloned().unwrap_or(Value::Bool(true)));

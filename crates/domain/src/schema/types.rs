@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::Problem;
+use super::SchemaError;
 use super::pattern;
 use super::reference::join;
 use super::rewrite::{Never, Node, Rewriter, never};
@@ -18,7 +18,7 @@ const MAX_INTEGER: f64 = 1e15;
 
 impl Rewriter<'_> {
     /// A schema without references and branches.
-    pub(super) fn plain(&mut self, object: &Map<String, Value>, at: &str, depth: usize) -> Result<Node, Problem> {
+    pub(super) fn plain(&mut self, object: &Map<String, Value>, at: &str, depth: usize) -> Result<Node, SchemaError> {
         let types: Option<Vec<&str>> = match object.get("type") {
             Some(Value::String(name)) => Some(vec![name]),
             Some(Value::Array(names)) => Some(names.iter().filter_map(Value::as_str).collect()),
@@ -56,7 +56,7 @@ impl Rewriter<'_> {
         })
     }
 
-    fn typed(&mut self, object: &Map<String, Value>, name: &str, at: &str, depth: usize) -> Result<Node, Problem> {
+    fn typed(&mut self, object: &Map<String, Value>, name: &str, at: &str, depth: usize) -> Result<Node, SchemaError> {
         match name {
             "object" => self.object(object, at, depth),
             "array" => self.array(object, at, depth),
@@ -80,11 +80,13 @@ impl Rewriter<'_> {
                 })
             }
             "boolean" | "null" => Ok(Ok(json!({ "type": name }))),
-            other => Err(Problem::new(format!("#{}", join(at, "type")), format!("`type`: there is no type `{other}`"))),
+            other => {
+                Err(SchemaError::new(format!("#{}", join(at, "type")), format!("`type`: there is no type `{other}`")))
+            }
         }
     }
 
-    fn object(&mut self, object: &Map<String, Value>, at: &str, depth: usize) -> Result<Node, Problem> {
+    fn object(&mut self, object: &Map<String, Value>, at: &str, depth: usize) -> Result<Node, SchemaError> {
         let required: BTreeSet<&str> =
             object.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
         let empty = Map::new();
@@ -140,7 +142,7 @@ impl Rewriter<'_> {
         Ok(Ok(node))
     }
 
-    fn array(&mut self, object: &Map<String, Value>, at: &str, depth: usize) -> Result<Node, Problem> {
+    fn array(&mut self, object: &Map<String, Value>, at: &str, depth: usize) -> Result<Node, SchemaError> {
         let least = count(object, "minItems").unwrap_or(0);
         let most = count(object, "maxItems");
         if most.is_some_and(|most| most < least) {

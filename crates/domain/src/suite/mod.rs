@@ -58,7 +58,7 @@ pub struct Prompt {
 /// Something wrong in a suite file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {reason}")]
-pub struct Problem {
+pub struct SuiteError {
     /// The line, from 1.
     pub line: usize,
     /// What is wrong, in one clause.
@@ -94,8 +94,8 @@ struct RawPrompt {
 
 impl Suite {
     /// Read a suite.
-    pub fn parse(text: &str) -> Result<Self, Problem> {
-        let at = |offset: usize, reason: String| Problem {
+    pub fn parse(text: &str) -> Result<Self, SuiteError> {
+        let at = |offset: usize, reason: String| SuiteError {
             line: 1 + text.get(..offset).map_or(0, |before| before.matches('\n').count()),
             reason,
         };

@@ -67,7 +67,7 @@ impl Answer {
             checks: checks.collect(),
             tokens: counters.n_generated,
             reasoning_tokens: counters.n_reasoning,
-            seconds: (counters.ttft_us + counters.generation_us) as f64 / 1e6,
+            seconds: (counters.ttft_us.unwrap_or_default() + counters.generation_us) as f64 / 1e6,
             joules: energy.map(|energy| energy.value),
             grade: energy.map_or(UNKNOWN, Graded::word).to_owned(),
             relative_uncertainty: energy.and_then(|energy| energy.relative),

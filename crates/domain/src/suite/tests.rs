@@ -6,7 +6,7 @@ use super::check::Outcome;
 use super::tally::{Cost, Tally, front, interval, pick};
 use super::*;
 
-fn suite(checks: &str) -> Result<Suite, Problem> {
+fn suite(checks: &str) -> Result<Suite, SuiteError> {
     Suite::parse(&format!("name = \"one\"\njudge = \"m\"\n[[prompt]]\ntext = \"Say it.\"\nchecks = [\n{checks}\n]\n"))
 }
 

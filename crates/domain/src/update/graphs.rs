@@ -1,5 +1,6 @@
 //! The time series: a point for each sample.
 
+use crate::figure::Figure;
 use crate::machine::Sample;
 use crate::ring::Ring;
 use crate::state::{Domain, Machine};
@@ -9,13 +10,16 @@ pub(super) fn record(domain: &mut Domain, sample: &Sample, throughput: f64) {
     let history = domain.history();
     let held = domain.sessions.iter().filter_map(|session| session.memory.last());
     let held = held.reduce(|one, other| one + other);
-    let own_watts = domain.attribution.foreign_power(&sample.own);
+    let own_watts = match &sample.own {
+        Some(own) => domain.attribution.foreign_power(own),
+        None => Figure::unknown("the system doesn't show this process"),
+    };
     let now = domain.now.uptime;
     let machine = &mut domain.machine;
     machine.readings.push(now, sample);
     let ticks = machine.cpu.ticks();
     machine.cpu.push(sample.cpu.map(|cpu| (cpu.0 * 100.0) as f32));
-    machine.memory.push(Some(sample.memory.used.0 as f32));
+    machine.memory.push(sample.memory.map(|memory| memory.used.0 as f32));
     machine.power.push(sample.total_power().map(|watts| watts.0 as f32));
     machine.throughput.push(Some(throughput as f32));
     machine.held.push(held);

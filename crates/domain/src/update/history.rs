@@ -39,7 +39,7 @@ pub(super) fn remember_answer(domain: &mut Domain, id: SessionId) -> Vec<Effect>
     }
     let record = answer::record(domain, session, at);
     let Figures { generation, counters, .. } = session.figures;
-    let took = Duration::from_micros(counters.ttft_us + counters.generation_us);
+    let took = Duration::from_micros(counters.ttft_us.unwrap_or_default() + counters.generation_us);
     let begin = domain.now.uptime.saturating_sub(took);
     let draft = Some(draft.id);
     domain.held.push(Held { record, session: id, generation, begin, since: domain.now, draft });

@@ -17,7 +17,7 @@ pub(super) fn bandwidth(domain: &mut Domain) -> Result<Vec<Effect>, Refused> {
         return busy("a session is answering: measure when none is, since each would slow the other");
     }
     let Some(sample) = &domain.machine.sample else { return busy("the machine was not read yet") };
-    let (threads, available) = (sample.threads(), sample.memory.available);
+    let (threads, available) = (sample.threads(), sample.available_memory());
     domain.machine.measuring = true;
     notify(domain, "measuring the memory bandwidth", false);
     Ok(vec![Effect::MeasureBandwidth { threads, available }])

@@ -148,9 +148,9 @@ fn on_message(domain: &mut Domain, id: SessionId, message: Message) -> Vec<Effec
 }
 
 /// Processor time of loading that no tick has seen yet; `None` where the worker doesn't tell it.
-fn since_tick(session: &Session, load_cpu_us: u64) -> Option<Duration> {
-    let seen = session.process.map_or(0.0, |process| process.cpu_seconds);
-    let all = (load_cpu_us > 0).then(|| Duration::from_micros(load_cpu_us))?;
+fn since_tick(session: &Session, load_cpu_us: Option<u64>) -> Option<Duration> {
+    let seen = session.process.and_then(|process| process.cpu_seconds).unwrap_or(0.0);
+    let all = Duration::from_micros(load_cpu_us?);
     Some(all.saturating_sub(Duration::from_secs_f64(seen.max(0.0))))
 }
 

@@ -156,7 +156,7 @@ impl Answer {
             None => {
                 self.first = Some(now);
                 self.waited = Duration::ZERO;
-                self.stream.counters.ttft_us = micros(now.saturating_duration_since(self.arrived));
+                self.stream.counters.ttft_us = Some(micros(now.saturating_duration_since(self.arrived)));
             }
             Some(first) => {
                 let since = now.saturating_duration_since(first);

@@ -19,7 +19,7 @@ use llama_cpp_2::llama_backend::LlamaBackend;
 use wire::{Event, Failure, FailureKind, Finish, Load, Loaded, Measure, Measured, Score};
 
 use self::answer::{Answer, Drawn, Kind, Logits, Stage};
-use self::plan::{Need, Part, plan};
+use self::plan::{BatchPart, Need, plan};
 use crate::backend;
 use crate::batch::Batch;
 use crate::control::CONTROL;
@@ -134,7 +134,7 @@ impl Scheduler {
     }
 
     /// Decode one batch and keep the account of what each sequence holds, also when it was interrupted.
-    fn decode(&mut self, parts: &[Part]) {
+    fn decode(&mut self, parts: &[BatchPart]) {
         self.batch.clear();
         let mut ids = Vec::with_capacity(parts.len());
         for part in parts {

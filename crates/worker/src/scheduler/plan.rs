@@ -19,18 +19,18 @@ pub(super) struct Need {
 
 /// A sequence's part of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Part {
+pub(super) struct BatchPart {
     pub(super) sequence: usize,
     pub(super) n_tokens: usize,
     is_drawn: bool,
 }
 
 /// The parts of the next batch, in the order in which they go into it.
-pub(super) fn plan(needs: &[Need], n_chunk: usize) -> Vec<Part> {
+pub(super) fn plan(needs: &[Need], n_chunk: usize) -> Vec<BatchPart> {
     let (drawn, mut texts): (Vec<Need>, Vec<Need>) = needs.iter().partition(|need| need.is_drawn);
     texts.sort_unstable_by_key(|need| need.order);
-    let part = |need: Need| Part { sequence: need.sequence, n_tokens: need.n_tokens, is_drawn: need.is_drawn };
-    let mut parts: Vec<Part> = drawn.into_iter().map(part).collect();
+    let part = |need: Need| BatchPart { sequence: need.sequence, n_tokens: need.n_tokens, is_drawn: need.is_drawn };
+    let mut parts: Vec<BatchPart> = drawn.into_iter().map(part).collect();
     let mut n_left = n_chunk;
     for need in texts {
         let n_tokens = need.n_tokens.min(n_chunk);
@@ -49,9 +49,9 @@ pub(super) fn plan(needs: &[Need], n_chunk: usize) -> Vec<Part> {
 /// It computes together what comes in a batch as sequences with rising numbers without a gap, as many tokens of each as
 /// the one with the fewest has. A chunk that followed a drawn token would be torn by that. So neighbours that generate
 /// are a group, each chunk is one, and the groups go in by falling numbers.
-fn arrange(mut parts: Vec<Part>) -> Vec<Part> {
+fn arrange(mut parts: Vec<BatchPart>) -> Vec<BatchPart> {
     parts.sort_unstable_by_key(|part| part.sequence);
-    let mut groups: Vec<&[Part]> =
+    let mut groups: Vec<&[BatchPart]> =
         parts.chunk_by(|one, next| one.is_drawn && next.is_drawn && one.sequence + 1 == next.sequence).collect();
     groups.reverse();
     groups.concat()
@@ -90,7 +90,7 @@ mod tests {
     }
 
     /// What llama.cpp computes at once (`llama_batch_allocr::split_equal`), as sequences and their tokens.
-    fn computed(parts: &[Part]) -> Vec<Vec<(usize, usize)>> {
+    fn computed(parts: &[BatchPart]) -> Vec<Vec<(usize, usize)>> {
         let mut left: Vec<(usize, usize)> = parts.iter().map(|part| (part.sequence, part.n_tokens)).collect();
         let mut all = Vec::new();
         while let Some(first) = left.iter().position(|(_, n)| *n > 0) {

@@ -68,7 +68,7 @@ impl Worker {
         let Event::Hello(hello) = worker.event() else { panic!("no greeting") };
         assert_eq!((hello.version, hello.pid), (wire::VERSION, worker.child.id()));
         assert!(hello.engine.starts_with("llama.cpp "), "{}", hello.engine);
-        assert!(hello.devices.iter().any(|device| device.total > 0));
+        assert!(hello.devices.iter().any(|device| device.total.is_some_and(|total| total > 0)));
         worker
     }
 
@@ -340,7 +340,12 @@ fn a_seed_gives_the_same_text_and_another_seed_another() {
     assert_eq!(first.finish(), Finish::Length);
     let counters = first.counters();
     assert_eq!((counters.n_generated, counters.n_reasoning), (40, 0));
-    assert!(counters.ttft_us > 0 && counters.generation_us > 0 && counters.decode_us > 0 && counters.prompt_us > 0);
+    assert!(
+        counters.ttft_us.is_some_and(|micros| micros > 0)
+            && counters.generation_us > 0
+            && counters.decode_us > 0
+            && counters.prompt_us > 0
+    );
     assert_eq!(counters.n_past, first.started.as_ref().unwrap().n_prompt + 39);
     assert!(!first.text.is_empty());
     assert_eq!(worker.answer(&raw(2, "Call me", 40)).text, first.text, "in the same worker, cache and all");

@@ -29,7 +29,8 @@ fn sample(program: &Program, others: f64, throttled: u64) -> Event {
     sample.cores = vec![Core { usage: None, mhz: Some(3000) }; 4];
     sample.limits.n_throttled = Some(throttled);
     sample.processes = program.state.domain.bench.pids().map(|pid| process(pid, 1.0)).collect();
-    sample.memory.available = domain::units::Bytes(64_000_000_000);
+    sample.memory =
+        Some(domain::machine::Memory { available: domain::units::Bytes(64_000_000_000), ..Default::default() });
     Event::Sample(Box::new(sample))
 }
 
@@ -278,8 +279,8 @@ fn backends_are_what_the_worker_has() {
         name: name.to_owned(),
         description: format!("{name}'s long name"),
         kind,
-        total: 0,
-        free: 0,
+        total: None,
+        free: None,
     };
     let mut program = Program::new();
     start(&mut program, plan(&["alpha"], 1));

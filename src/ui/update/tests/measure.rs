@@ -21,7 +21,7 @@ fn at(seconds: u64) -> Moment {
 
 fn tick(state: &mut State, seconds: u64) -> Vec<Effect> {
     let mut sample = Sample { cores: vec![Core { usage: None, mhz: None }; 2], ..Sample::default() };
-    sample.memory.available = Bytes(1 << 34);
+    sample.memory = Some(domain::machine::Memory { available: Bytes(1 << 34), ..Default::default() });
     update(state, at(seconds), Event::Sample(Box::new(sample)))
 }
 

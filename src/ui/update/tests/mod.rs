@@ -141,7 +141,7 @@ pub(super) fn sample(cores: usize, available: u64) -> Sample {
         host: Host::default(),
         cpu: Some(Ratio(0.5)),
         cores: vec![Core { usage: Some(Ratio(0.5)), mhz: None }; cores],
-        memory: Memory { total: Bytes(available), available: Bytes(available), ..Memory::default() },
+        memory: Some(Memory { total: Bytes(available), available: Bytes(available), ..Memory::default() }),
         ..Sample::default()
     }
 }
@@ -156,7 +156,7 @@ pub(super) fn loaded() -> Said {
         has_template: true,
         sampling: wire::Sampling::default(),
         load_us: 1000,
-        load_cpu_us: 0,
+        load_cpu_us: None,
     }))
 }
 

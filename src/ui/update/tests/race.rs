@@ -73,7 +73,7 @@ pub(super) fn answer(program: &mut Program, lane: usize, text: &str) -> Vec<Effe
     let (worker, id) = (worker(program, lane), generation(program, lane));
     let counters = Counters {
         n_generated: text.len() as u32,
-        ttft_us: 1000 * (lane as u64 + 1),
+        ttft_us: Some(1000 * (lane as u64 + 1)),
         generation_us: 500,
         ..Counters::default()
     };
