@@ -44,7 +44,7 @@ fn tree(tokens: &[String], mut at: usize, prefix: &[String], found: &mut Vec<Vec
     at
 }
 
-fn is_name(token: &str) -> bool {
+pub(super) fn is_name(token: &str) -> bool {
     token.starts_with(|c: char| c.is_alphabetic() || c == '_')
 }
 

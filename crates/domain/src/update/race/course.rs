@@ -22,7 +22,7 @@ const N_TOP_LOGPROBS: u32 = 5;
 const MAX_STEPS: usize = 1 << 14;
 
 /// Take the next step of each column.
-pub(in super::super) fn advance(domain: &mut Domain) -> Vec<Effect> {
+pub(in crate::update) fn advance(domain: &mut Domain) -> Vec<Effect> {
     let Some(mut race) = domain.race.take() else { return Vec::new() };
     let mut effects = Vec::new();
     // Without a reading of the memory nothing is admitted.
