@@ -31,7 +31,7 @@ fn frame(criterion: &mut Criterion) {
     let streaming = fixture::crowded(8, 10_000);
     let mut one_paragraph = streaming.clone();
     for session in &mut one_paragraph.domain.sessions {
-        if let Some(turn) = session.turns.last_mut() {
+        if let Some(turn) = session.requests.last_mut().map(|request| &mut request.answer) {
             turn.text = "token ".repeat(10_000);
         }
     }
@@ -64,7 +64,8 @@ fn frame(criterion: &mut Criterion) {
         let mut count = 0_u32;
         bencher.iter(|| {
             count += 1;
-            if let Some(turn) = state.domain.sessions.first_mut().and_then(|session| session.turns.last_mut()) {
+            let first = state.domain.sessions.first_mut().and_then(|session| session.requests.last_mut());
+            if let Some(turn) = first.map(|request| &mut request.answer) {
                 turn.text.truncate(20_000);
                 turn.text.push_str(if count.is_multiple_of(2) { "odd" } else { "even" });
             }

@@ -11,7 +11,8 @@ use std::time::Duration;
 use domain::energy::Idle;
 use domain::figure::Figure;
 use domain::machine::Domain;
-use domain::session::{Phase, Step};
+use domain::request::{RequestId, Stage, Step};
+use domain::session::Phase;
 use domain::trace::Frame;
 use domain::units::{Celsius, Joules, Ratio, Watts};
 use taffrail::app::recording::Recorder;
@@ -38,10 +39,13 @@ fn main() {
         for (index, busy) in [first, second_one].into_iter().enumerate() {
             let session = &mut state.domain.sessions[index];
             let (generation, step) = (u64::from(second / 90) + 1, Step::Answer);
-            session.phase = if busy { Phase::Busy { generation, step } } else { Phase::Ready };
+            session.phase = Phase::Ready;
+            let request = session.make_request();
+            request.id = RequestId(generation);
+            request.stage = if busy { Stage::Running(step) } else { Stage::Ended };
             session.threads = if busy { 4 } else { 0 };
             session.n_generated += if busy { 38 + (wave(7.0) * 8.0) as u64 } else { 0 };
-            let counters = &mut session.figures.counters;
+            let counters = &mut session.requests.last_mut().unwrap().figures.counters;
             if session.since.uptime != Duration::from_secs(generation) {
                 // An answer begins.
                 session.since.uptime = Duration::from_secs(generation);

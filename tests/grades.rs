@@ -133,8 +133,8 @@ fn race() -> (State, Value) {
 #[test]
 fn every_json_document_has_grades() {
     let fleet = scene("fleet").unwrap();
-    let answers: Vec<_> =
-        fleet.domain.sessions.iter().map(|session| answer::document(&fleet.domain, session)).collect();
+    let asked = fleet.domain.sessions.iter().filter_map(|session| Some((session, session.newest()?)));
+    let answers: Vec<_> = asked.map(|(session, request)| answer::document(&fleet.domain, session, request)).collect();
     assert!(walk("run", &serde_json::to_value(answers).unwrap()) > 0);
     assert!(walk("race", &race().1) > 0);
     let benched = scene("bench").unwrap();
@@ -152,10 +152,10 @@ fn suite_results() -> Results {
     let fleet = scene("fleet").unwrap();
     let suite = "name = \"s\"\n[[prompt]]\ntext = \"x\"\nchecks = [{ min_words = 1 }]\n";
     let suite = Suite::parse(suite).unwrap();
-    let metered = fleet.domain.sessions.iter().filter(|session| session.figures.energy.value().is_some());
+    let metered = fleet.domain.sessions.iter().filter(|session| session.figures().energy.value().is_some());
     let answered = metered.map(|session| Answered {
         model: session.model.clone(),
-        answers: vec![Answer::of(session, &suite.prompts[0], &fleet.domain.settings.energy)],
+        answers: vec![Answer::of(session, session.newest().unwrap(), &suite.prompts[0], &fleet.domain.settings.energy)],
     });
     let answered = answered.collect();
     Results { suite, judge: None, answered, settings: SessionSettings::default(), stop: Vec::new() }
@@ -248,7 +248,7 @@ fn what_is_looked_at_has_grades() {
 /// A record of each kind, with and without a grade that was kept.
 fn records() -> Vec<Record> {
     let fleet = scene("fleet").unwrap();
-    let session = fleet.domain.sessions.iter().find(|session| session.figures.energy.value().is_some()).unwrap();
+    let session = fleet.domain.sessions.iter().find(|session| session.figures().energy.value().is_some()).unwrap();
     let suite = serde_json::json!({
         "schema": "taffrail/suite/1",
         "models": [
@@ -261,7 +261,7 @@ fn records() -> Vec<Record> {
     });
     let race = scene("race").unwrap().domain.race.clone().unwrap();
     let bodies = [
-        answer::record(&fleet.domain, session, 0).body,
+        answer::record(&fleet.domain, session, session.newest().unwrap(), 0).body,
         race.record(0).body,
         domain::bench::record(&scene("bench").unwrap().domain.bench, 0).body,
         Body::from_value(Kind::Suite, suite).unwrap(),

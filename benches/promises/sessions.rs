@@ -98,13 +98,13 @@ pub(crate) fn cancel(given: &Given) {
             stage.wait(|state| is_past(state, session, |session| session.n_past >= 512)).await;
             in_prompt.push(milliseconds(stage.cancel(session).await));
             stage.prompt(session, Prompt::Raw("Once upon a time".to_owned()));
-            stage.wait(|state| is_past(state, session, |session| session.figures.counters.n_generated >= 20)).await;
+            stage.wait(|state| is_past(state, session, |session| session.figures().counters.n_generated >= 20)).await;
             in_answer.push(milliseconds(stage.cancel(session).await));
         }
         let question = Message { role: Role::User, content: "Say hello.".to_owned() };
         stage.prompt(session, Prompt::Chat(vec![question]));
         stage.wait(|state| is_past(state, session, |session| !session.is_busy())).await;
-        let turn = stage.session(session).turns.last().unwrap();
+        let turn = &stage.session(session).newest().unwrap().answer;
         let is_answered = matches!(turn.end, Some(End::Finished(Finish::Stop | Finish::Length)));
         (in_prompt, in_answer, is_answered && !turn.text.is_empty())
     });
@@ -176,13 +176,13 @@ impl Stage {
             for session in sessions {
                 self.prompt(session, Prompt::Raw("Once upon a time".to_owned()));
             }
-            let has_enough = move |session: &Session| session.figures.counters.n_generated >= n_tokens;
+            let has_enough = move |session: &Session| session.figures().counters.n_generated >= n_tokens;
             self.wait(|state| {
                 let all = |is_so: &dyn Fn(&Session) -> bool| sessions.iter().all(|id| is_past(state, *id, is_so));
                 all(&has_enough) || !all(&Session::is_busy)
             })
             .await;
-            let counters = sessions.map(|id| self.session(id).figures.counters);
+            let counters = sessions.map(|id| self.session(id).figures().counters);
             for session in sessions {
                 self.cancel(session).await;
             }

@@ -125,7 +125,7 @@ fn a_recording_drives_the_real_state() {
     );
     assert_eq!(state.ui.fleet.rows.len(), 5);
     assert_eq!(sessions[0].throughput.window(20, 0).collect::<Vec<_>>()[..2], [Some(0.0), Some(40.0)]);
-    assert_eq!(sessions[0].figures.energy.value().map(|joules| joules.0), Some(812.0));
+    assert_eq!(sessions[0].figures().energy.value().map(|joules| joules.0), Some(812.0));
     assert_eq!(state.domain.machine.sample.as_ref().map(|sample| sample.at.unix), Some(1_764_000_019));
     // A session that has ended is gone, and its throughput stays in the sum.
     let mut last = frames(1).remove(0);

@@ -26,6 +26,7 @@ use domain::ledger::misplaced;
 use domain::model::Model;
 use domain::plan::{self, Refusal};
 use domain::preset;
+use domain::request::Request;
 use domain::schema::Schema;
 use domain::session::{End, NO_TEMPLATE, Phase, Session, SessionId};
 use domain::settings::SessionSettings;
@@ -104,6 +105,7 @@ async fn answer(arguments: &Run, model: Arc<Model>, app: &mut App) -> Result<Exi
 
     let mut printer = Printer::new(arguments.json);
     let mut prompt = Some(prompt);
+    let mut request = None;
     let mut interrupted = false;
     let mut gives_up = None;
     loop {
@@ -147,26 +149,32 @@ async fn answer(arguments: &Run, model: Arc<Model>, app: &mut App) -> Result<Exi
                 return Err(Failure(Exit::Failed, text));
             }
             Phase::Loading { fraction } => printer.loading(*fraction),
-            Phase::Ready => match prompt.take() {
-                Some(prompt) => {
+            Phase::Ready => {
+                if let Some(prompt) = prompt.take() {
                     printer.loaded();
                     if matches!(prompt, Prompt::Chat(_)) && now.lacks_template() {
                         let _ = writeln!(io::stderr(), "taffrail: {} {NO_TEMPLATE}", now.name);
                     }
                     told_of_loaded(now);
                     let (form, stop) = (form.take(), arguments.stop.clone());
-                    app.command(What::Generate { session, prompt, form, stop, record: true })?;
-                }
-                None if awaits_energy(&app.state().domain, now) => {
-                    // The answer is whole, so what it printed should end its line before the wait.
-                    if let Err(error) = printer.end() {
-                        return Ok(ended(Err(error), Exit::Done));
+                    let what = What::Generate { session, prompt, form, stop, record: true };
+                    if let Value::Request(id) = app.command(what)? {
+                        request = Some(id);
                     }
+                    continue;
                 }
-                None => return finish(arguments, &mut printer, &app.state().domain, now, interrupted),
-            },
+            }
             _ => {}
         }
+        let Some(answer) = request.and_then(|id| now.request(id)).filter(|answer| !answer.is_open()) else { continue };
+        if awaits_energy(&app.state().domain, answer) {
+            // The answer is whole, so what it printed should end its line before the wait.
+            if let Err(error) = printer.end() {
+                return Ok(ended(Err(error), Exit::Done));
+            }
+            continue;
+        }
+        return finish(arguments, &mut printer, &app.state().domain, (now, answer), interrupted);
     }
 }
 
@@ -179,28 +187,28 @@ async fn until(instant: Option<Instant>) {
 }
 
 /// Whether the answer's last part is still to be metered, by a tick that comes soon.
-fn awaits_energy(domain: &Domain, session: &Session) -> bool {
+fn awaits_energy(domain: &Domain, answer: &Request) -> bool {
     let is_metered = domain.machine.sample.as_ref().is_some_and(|sample| sample.total_power().is_some());
-    is_metered && !session.figures.is_settled && domain.settings.telemetry.interval <= LONGEST_WAIT
+    is_metered && !answer.figures.is_settled && domain.settings.telemetry.interval <= LONGEST_WAIT
 }
 
 fn finish(
     arguments: &Run,
     printer: &mut Printer,
     domain: &Domain,
-    session: &Session,
+    (session, answer): (&Session, &Request),
     interrupted: bool,
 ) -> Result<Exit, Failure> {
     let energy = &domain.settings.energy;
     let mut written = printer.end();
-    if let Some(End::Failed { reason, hint }) = session.turns.last().and_then(|turn| turn.end.as_ref()) {
+    if let Some(End::Failed { reason, hint }) = &answer.answer.end {
         return Err(Failure(Exit::Failed, hinted(reason, hint.as_deref())));
     }
     if arguments.json && written.is_ok() {
         let mut out = io::stdout().lock();
-        written = crate::json::write(&mut out, &report::document(domain, session)).and_then(|()| out.flush());
+        written = crate::json::write(&mut out, &report::document(domain, session, answer)).and_then(|()| out.flush());
     }
-    let _ = writeln!(io::stderr(), "{}", report::line(session, energy));
+    let _ = writeln!(io::stderr(), "{}", report::line(session, answer, energy));
     if let Some(misplaced) = misplaced(domain, session) {
         let _ = writeln!(io::stderr(), "taffrail: {} {}", session.name, misplaced.reason());
     }
@@ -208,12 +216,12 @@ fn finish(
     for line in session.log.iter().filter(|line| line.contains("conversion was incomplete")) {
         let _ = writeln!(io::stderr(), "llama.cpp: {line}");
     }
-    if let Some(why) = why_empty(session) {
+    if let Some(why) = why_empty(answer) {
         let _ = writeln!(io::stderr(), "taffrail: {why}");
     }
-    let breach = breach(session);
+    let breach = breach(answer);
     if let Some(breach) = &breach {
-        let cut = if finished_early(session) { " (it was cut off)" } else { "" };
+        let cut = if finished_early(answer) { " (it was cut off)" } else { "" };
         let _ = writeln!(io::stderr(), "taffrail: the answer breaks its JSON schema{cut}: {breach}");
     }
     let exit = match (interrupted, breach) {
@@ -225,9 +233,8 @@ fn finish(
 }
 
 /// Whether the last answer was cut off before the model ended it.
-fn finished_early(session: &Session) -> bool {
-    let end = session.turns.last().and_then(|turn| turn.end.as_ref());
-    matches!(end, Some(End::Finished(Finish::Length | Finish::ContextFull | Finish::Cancelled)))
+fn finished_early(answer: &Request) -> bool {
+    matches!(answer.answer.end, Some(End::Finished(Finish::Length | Finish::ContextFull | Finish::Cancelled)))
 }
 
 /// Say what is not as one might think, before anything is loaded.

@@ -81,7 +81,7 @@ impl<'a> Row<'a> {
 
     fn state(self) -> &'static str {
         match self {
-            Self::Session(session) => session.phase.word(),
+            Self::Session(session) => session.word(),
             Self::Foreign(..) => "foreign",
         }
     }
@@ -115,7 +115,7 @@ impl<'a> Row<'a> {
 
 /// What a session's column says, as a number; `None` where it is not known, or is no number.
 pub fn figure(session: &Session, column: FleetSort) -> Option<f64> {
-    let counters = &session.figures.counters;
+    let counters = &session.figures().counters;
     match column {
         FleetSort::Started | FleetSort::Name | FleetSort::State => None,
         FleetSort::Context => Some(f64::from(session.n_past)),
@@ -124,9 +124,9 @@ pub fn figure(session: &Session, column: FleetSort) -> Option<f64> {
         FleetSort::Memory => session.memory_held().map(|bytes| bytes.0 as f64),
         FleetSort::Power => session.watts.value().map(|watts| watts.0),
         // An estimate without a sensor has no place in a ranking.
-        FleetSort::Energy | FleetSort::PerAnswer if session.figures.bill.is_modelled() => None,
+        FleetSort::Energy | FleetSort::PerAnswer if session.figures().bill.is_modelled() => None,
         FleetSort::Energy => session.joules_per_token().value().map(|joules| joules.0),
-        FleetSort::PerAnswer => session.figures.energy.value().map(|joules| joules.0),
+        FleetSort::PerAnswer => session.figures().energy.value().map(|joules| joules.0),
         FleetSort::Threads => (session.threads > 0).then_some(f64::from(session.threads)),
         FleetSort::Processor => session.process.map(|process| process.cores * 100.0),
         FleetSort::GpuMemory => session.gpu_memory.map(|bytes| bytes.0 as f64),

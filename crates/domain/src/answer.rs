@@ -13,6 +13,7 @@ use crate::record::{
     AnswerEnergy, Body, Finished, LoadEnergy, MemoryUse, ModelRef, Options, Provenance, RooflineResult, RunDocument,
     RunRecord, RunSettings, SchemaResult, TokenCounts, TurnRecord,
 };
+use crate::request::{Figures, Request, Stage};
 use crate::roofline::roofline;
 use crate::session::{End, Session, Turn};
 use crate::settings::{self, SessionSettings, WaitPolicy};
@@ -32,8 +33,8 @@ pub fn memory(session: &Session) -> Option<Bytes> {
 }
 
 /// How the last answer ended: the word for programs, and what a person should know.
-pub fn finish(session: &Session) -> Option<(&'static str, &'static str)> {
-    match session.turns.last()?.end.as_ref()? {
+pub fn finish(request: &Request) -> Option<(&'static str, &'static str)> {
+    match request.answer.end.as_ref()? {
         End::Finished(Finish::Stop) => Some(("stop", "")),
         End::Finished(Finish::StopText) => Some(("stop", " · stopped at a stop text")),
         End::Finished(Finish::Length) => Some(("length", " · stopped at the token limit")),
@@ -44,16 +45,16 @@ pub fn finish(session: &Session) -> Option<(&'static str, &'static str)> {
 }
 
 /// What the last answer breaks of the schema that it was held to, in one clause.
-pub fn breach(session: &Session) -> Option<String> {
-    let schema = session.form.as_ref()?.schema()?;
-    schema.breach(&session.turns.last()?.text)
+pub fn breach(request: &Request) -> Option<String> {
+    let schema = request.form.as_ref()?.schema()?;
+    schema.breach(&request.answer.text)
 }
 
 /// Why the last answer has no text, in one clause with what could be done; `None` where it has some.
-pub fn why_empty(session: &Session) -> Option<String> {
-    let turn = session.turns.last()?;
+pub fn why_empty(request: &Request) -> Option<String> {
+    let turn = &request.answer;
     let Some(End::Finished(finish)) = turn.end.as_ref().filter(|_| turn.text.trim().is_empty()) else { return None };
-    let within = !turn.reasoning.trim().is_empty() || session.figures.counters.n_reasoning > 0;
+    let within = !turn.reasoning.trim().is_empty() || request.figures.counters.n_reasoning > 0;
     Some(match (within, finish) {
         (true, Finish::Length) => {
             "the answer ended within its reasoning, at the token limit: a higher --max-tokens leaves room for an answer"
@@ -69,56 +70,49 @@ pub fn why_empty(session: &Session) -> Option<String> {
     })
 }
 
-/// The last turn, if it is an answer.
-fn answer_of(session: &Session) -> Option<&Turn> {
-    session.turns.last().filter(|turn| turn.role == Role::Assistant)
-}
-
 /// Why the last answer failed.
-fn error(session: &Session) -> Option<&str> {
-    match answer_of(session)?.end.as_ref()? {
+fn error(request: &Request) -> Option<&str> {
+    match request.answer.end.as_ref()? {
         End::Failed { reason, .. } => Some(reason),
         End::Finished(_) => None,
     }
 }
 
 /// The answer that comes as a record, as if the program ended now.
-pub fn draft(domain: &Domain, session: &Session, at: i64) -> Record {
-    let mut body = run_record(domain, session);
+pub fn draft(domain: &Domain, session: &Session, request: &Request, at: i64) -> Record {
+    let mut body = run_record(domain, session, request);
     body.document.finish = Some(Finished::Interrupted);
     // Half a speed compares with nothing.
-    kept(session, at, body, Vec::new())
+    kept(session, request, at, body, Vec::new())
 }
 
 /// Generation speed of the last answer, where it was long enough to tell, in tokens per second.
-pub fn speed(session: &Session) -> Option<f64> {
-    let counters = &session.figures.counters;
+pub fn speed(figures: &Figures) -> Option<f64> {
+    let counters = &figures.counters;
     counters.generation_rate().filter(|_| counters.n_generated >= MIN_TOKENS_MEASURED)
 }
 
 /// The last answer as a document: the schema `taffrail/run/1`.
-pub fn document(domain: &Domain, session: &Session) -> RunDocument {
-    let counters = &session.figures.counters;
-    let turn = answer_of(session);
+pub fn document(domain: &Domain, session: &Session, request: &Request) -> RunDocument {
+    let counters = &request.figures.counters;
+    let turn = &request.answer;
+    let was_asked = request.stage != Stage::Queued;
     let loaded = session.loaded.as_ref();
-    let finish = session.turns.last().and_then(|turn| match turn.end.as_ref()? {
-        End::Finished(finish) => Some(*finish),
-        End::Failed { .. } => None,
-    });
+    let finish = if let Some(End::Finished(finish)) = turn.end { Some(finish) } else { None };
     RunDocument {
         model: ModelRef::of(&session.model),
-        text: turn.map(|turn| turn.text.clone()),
-        reasoning: turn.map(|turn| turn.reasoning.clone()),
+        text: was_asked.then(|| turn.text.clone()),
+        reasoning: was_asked.then(|| turn.reasoning.clone()),
         finish: finish.map(Finished::of),
-        stopped_at_stop_text: turn.is_some() && finish == Some(Finish::StopText),
-        json_schema: session.form.as_ref().and_then(Form::schema).map(|schema| {
-            let breach = breach(session);
+        stopped_at_stop_text: finish == Some(Finish::StopText),
+        json_schema: request.form.as_ref().and_then(Form::schema).map(|schema| {
+            let breach = breach(request);
             SchemaResult { obeyed: breach.is_none(), breach, not_held: schema.loose.clone() }
         }),
-        error: error(session).map(str::to_owned),
+        error: error(request).map(str::to_owned),
         tokens: TokenCounts {
             prompt: Some(counters.n_prompt),
-            cached: Some(session.figures.n_cached),
+            cached: Some(request.figures.n_cached),
             generated: Some(counters.n_generated),
             reasoning: Some(counters.n_reasoning),
         },
@@ -131,11 +125,11 @@ pub fn document(domain: &Domain, session: &Session) -> RunDocument {
             Ok(roofline) => RooflineResult::Known(roofline),
             Err(reason) => RooflineResult::Unknown { share: None, reason },
         }),
-        energy: energy(session, &domain.settings.energy),
+        energy: energy(session, request, &domain.settings.energy),
         settings: RunSettings {
             context: Some(session.n_ctx()),
             gpu_layers: loaded.map(|loaded| loaded.n_gpu_layers),
-            sampling: session.figures.sampling,
+            sampling: request.figures.sampling,
         },
         ..RunDocument::default()
     }
@@ -157,8 +151,8 @@ fn memory_use(domain: &Domain, session: &Session) -> MemoryUse {
 }
 
 /// The energy of the session's last answer, as its document tells it.
-pub(super) fn energy(session: &Session, settings: &settings::Energy) -> AnswerEnergy {
-    let report = Report::of_answer(&session.figures, settings);
+pub(super) fn energy(session: &Session, request: &Request, settings: &settings::Energy) -> AnswerEnergy {
+    let report = Report::of_answer(&request.figures, settings);
     let number = |figure: &Figure<Uncertain>| figure.value().map(|quantity| quantity.value);
     // Loading the model is no answer's.
     let load = Graded::of(&session.load.answer(settings, &Figure::unknown("it was not metered")));
@@ -191,14 +185,15 @@ pub(super) fn energy(session: &Session, settings: &settings::Energy) -> AnswerEn
     }
 }
 
-/// The session's last answer as a record, with the conversation before it. `at` is now, milliseconds since 1970.
-pub fn record(domain: &Domain, session: &Session, at: i64) -> Record {
+/// An answer as a record, with the conversation before it. `at` is now, milliseconds since 1970.
+pub fn record(domain: &Domain, session: &Session, request: &Request, at: i64) -> Record {
     let (wait, sample) = (domain.settings.engine.wait_policy, domain.machine.sample.as_deref());
-    kept(session, at, run_record(domain, session), vec![measured(session, wait, sample)])
+    let body = run_record(domain, session, request);
+    kept(session, request, at, body, vec![measured(session, request, wait, sample)])
 }
 
-fn kept(session: &Session, at: i64, body: RunRecord, figures: Vec<Measured>) -> Record {
-    let prompt = session.turns.iter().rev().find(|turn| turn.role == Role::User).map_or("", |turn| turn.text.as_str());
+fn kept(session: &Session, request: &Request, at: i64, body: RunRecord, figures: Vec<Measured>) -> Record {
+    let prompt = request.prompt.iter().rev().find(|turn| turn.role == Role::User).map_or("", |turn| turn.text.as_str());
     Record {
         models: vec![session.model.id.clone()],
         figures,
@@ -206,19 +201,18 @@ fn kept(session: &Session, at: i64, body: RunRecord, figures: Vec<Measured>) -> 
     }
 }
 
-fn run_record(domain: &Domain, session: &Session) -> RunRecord {
-    let before = session.turns.len() - usize::from(answer_of(session).is_some());
-    let turns = session.turns.iter().take(before).filter(|turn| !turn.text.is_empty());
+fn run_record(domain: &Domain, session: &Session, request: &Request) -> RunRecord {
+    let turns = request.prompt.iter().filter(|turn| !turn.text.is_empty());
     // An empty system prompt leaves out that of the model's store.
     let is_empty = |turn: &Turn| turn.role == Role::System && turn.text.is_empty();
     RunRecord {
-        document: document(domain, session),
+        document: document(domain, session, request),
         turns: turns.map(|turn| TurnRecord { role: turn.role, text: turn.text.clone() }).collect(),
         options: options(&session.settings),
-        grammar: session.form.as_ref().map(Form::source),
-        stop: session.stop.clone(),
-        no_system: session.turns.iter().any(is_empty),
-        raw: session.is_raw,
+        grammar: request.form.as_ref().map(Form::source),
+        stop: request.stop.clone(),
+        no_system: request.prompt.iter().any(is_empty),
+        raw: request.is_raw,
         ..RunRecord::default()
     }
 }
@@ -234,15 +228,15 @@ pub fn options(settings: &SessionSettings) -> Options {
 }
 
 /// The speed of the session's last answer, and under which circumstances.
-pub fn measured(session: &Session, wait: WaitPolicy, sample: Option<&Sample>) -> Measured {
+pub fn measured(session: &Session, request: &Request, wait: WaitPolicy, sample: Option<&Sample>) -> Measured {
     let series = Series {
         model: session.model.id.clone(),
         hash: history::file_hash(&session.model),
         build: format!("taffrail {} · {}", env!("CARGO_PKG_VERSION"), session.engine),
         driver: sample.map(driver).unwrap_or_default(),
-        settings: history::settings_key(&session.settings, session.figures.threads, wait),
+        settings: history::settings_key(&session.settings, request.figures.threads, wait),
     };
-    let rate = speed(session);
+    let rate = speed(&request.figures);
     let joules = Graded::of(&session.per_token(&settings::Energy::default())).filter(|_| rate.is_some());
     Measured { series, what: "tg".to_owned(), rate, spread: None, n: 1, joules }
 }

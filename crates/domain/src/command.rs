@@ -12,6 +12,7 @@ use crate::house::{Plan as StoragePlan, Request};
 use crate::plan;
 use crate::quality::QualityOrder;
 use crate::race::RaceOrder;
+use crate::request::RequestId;
 use crate::session::SessionId;
 use crate::settings::SessionSettings;
 
@@ -62,7 +63,7 @@ pub enum What {
         /// The prompt.
         text: String,
     },
-    /// Answer a prompt in place of the session's conversation.
+    /// Answer a prompt from outside the session's conversation; replied to with [`Value::Request`].
     Generate {
         /// Which session.
         session: SessionId,
@@ -75,8 +76,10 @@ pub enum What {
         /// Whether the answer becomes a record of its own.
         record: bool,
     },
-    /// Cancel what a session answers.
+    /// Cancel the answer of a session's conversation, and those that commands asked it for.
     CancelAnswer(SessionId),
+    /// Cancel one request.
+    CancelRequest(RequestId),
     /// Run a race.
     StartRace(Box<RaceOrder>),
     /// End the race that runs; what was answered stays.
@@ -167,6 +170,8 @@ pub enum Value {
     Accepted,
     /// A session was created.
     Session(SessionId),
+    /// A request was made.
+    Request(RequestId),
     /// A download was queued, or was there.
     Download(DownloadId),
     /// From when on a setting is in effect.

@@ -131,8 +131,8 @@ pub struct Held {
     pub record: Record,
     /// The session that answered.
     pub session: crate::session::SessionId,
-    /// Which of its answers it was.
-    pub generation: u64,
+    /// Which of its requests it answers.
+    pub request: crate::request::RequestId,
     /// When it began, after the program's start.
     pub begin: std::time::Duration,
     /// When it ended.

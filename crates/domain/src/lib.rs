@@ -35,6 +35,7 @@ pub mod race;
 pub mod readings;
 pub mod record;
 pub mod report;
+pub mod request;
 pub mod ring;
 pub mod roofline;
 pub mod schema;

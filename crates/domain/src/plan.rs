@@ -111,10 +111,10 @@ pub fn plan(model: &Model, settings: &SessionSettings) -> Plan {
 /// The header's formulas with these settings; `None` without a header.
 pub fn estimate(model: &Model, settings: &SessionSettings) -> Option<gguf::Estimate> {
     Some(model.summary.as_ref()?.estimate(&gguf::Needs {
-        n_ctx: settings.context,
-        n_seq: 1,
+        n_ctx: settings.context.saturating_mul(settings.parallel.max(1)),
+        n_seq: settings.parallel.max(1),
         n_ubatch: settings.ubatch,
-        n_outputs: 1,
+        n_outputs: settings.parallel.max(1),
         cache_k: cache_kind(settings.cache_type_k),
         cache_v: cache_kind(settings.cache_type_v),
         flash_attention: settings.flash_attention != wire::FlashAttention::Off,

@@ -107,7 +107,7 @@ const MIN_TOKENS: u32 = 16;
 /// Where the session stands, or why that is not known.
 pub fn roofline(domain: &Domain, session: &Session) -> Result<Roofline, String> {
     let loaded = session.loaded.as_ref().ok_or("the model is not loaded")?;
-    let counters = &session.figures.counters;
+    let counters = &session.figures().counters;
     let rate = counters.generation_rate().filter(|_| counters.n_generated >= MIN_TOKENS);
     let rate = rate.ok_or_else(|| format!("an answer of {MIN_TOKENS} tokens is needed"))?;
     let misplaced = ledger::misplaced(domain, session);
@@ -148,7 +148,7 @@ fn bytes_per_token(session: &Session) -> Option<(Bytes, Bytes)> {
         (rows as f64 * columns as f64).min(summary.parameters as f64) * summary.bits_per_weight.unwrap_or(0.0) / 8.0
     });
     let weights = summary.tensor_bytes as f64 - idle - rows;
-    let counters = &session.figures.counters;
+    let counters = &session.figures().counters;
     let context = counters.n_past.saturating_sub(counters.n_generated / 2).max(1);
     let kv = plan::estimate(&session.model, &SessionSettings { context, ..session.settings })?.kv?;
     Some((Bytes(weights.max(0.0) as u64), Bytes(kv)))
@@ -164,7 +164,8 @@ mod tests {
     use super::*;
     use crate::machine::{Limits, Sample};
     use crate::model::Model;
-    use crate::session::{Phase, SessionId, Step, WorkerId};
+    use crate::request::{Stage, Step};
+    use crate::session::{Phase, SessionId, WorkerId};
     use crate::settings::Settings;
     use crate::state::Domain;
 
@@ -191,10 +192,11 @@ mod tests {
             load_us: 1,
             load_cpu_us: None,
         }));
-        session.phase = Phase::Busy { generation: 1, step: Step::Answer };
-        session.figures.counters.n_generated = 101;
-        session.figures.counters.n_past = 150;
-        session.figures.counters.generation_us = 100 * 1_000_000 / u64::from(rate);
+        session.phase = Phase::Ready;
+        session.make_request().stage = Stage::Running(Step::Answer);
+        session.figures_mut().counters.n_generated = 101;
+        session.figures_mut().counters.n_past = 150;
+        session.figures_mut().counters.generation_us = 100 * 1_000_000 / u64::from(rate);
         session
     }
 
@@ -265,7 +267,7 @@ mod tests {
         // The more context, the more is read.
         let context = |n_past| {
             let mut session = session(summary(), 10);
-            session.figures.counters.n_past = n_past;
+            session.figures_mut().counters.n_past = n_past;
             bytes_per_token(&session).unwrap().1
         };
         assert!(context(4000) > context(100));
@@ -276,7 +278,7 @@ mod tests {
         let good = || session(summary(), 10);
         let mut state = state(1e10, Limits::default());
         assert!(roofline(&state, &good()).is_ok());
-        let short = |session: &mut Session| session.figures.counters.n_generated = 3;
+        let short = |session: &mut Session| session.figures_mut().counters.n_generated = 3;
         let cold = |session: &mut Session| session.loaded = None;
         let on_gpu = |session: &mut Session| session.loaded.as_mut().unwrap().n_gpu_layers = 2;
         for (change, reason) in [(&short as &dyn Fn(&mut Session), "tokens"), (&cold, "not loaded"), (&on_gpu, "GPU")] {

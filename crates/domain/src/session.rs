@@ -1,18 +1,17 @@
 //! A session: one model in one worker, its conversation and its figures.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
-use wire::{Counters, Finish, Loaded, Role, Sampling};
+use wire::{Finish, Loaded, Role};
 
 use crate::energy::{Bill, Report, Timer};
 use crate::figure::{Figure, Uncertain};
-use crate::form::Form;
 use crate::history::Draft;
 use crate::machine::Process;
 use crate::model::Model;
 use crate::moment::Moment;
+use crate::request::{Client, Figures, Request, RequestId, Step};
 use crate::ring::Ring;
 use crate::settings::{self, SessionSettings};
 use crate::units::{Bytes, Joules};
@@ -44,20 +43,14 @@ pub struct Session {
     pub settings: SessionSettings,
     /// Where it is in its life.
     pub phase: Phase,
-    /// The conversation.
+    /// The conversation, without the answer that is being generated.
     pub turns: Vec<Turn>,
     /// Turns at the beginning that the model is not told any more, since the context is full.
     pub n_dropped: usize,
-    /// The last prompt came from the editor, and goes back there where it does not fit.
-    pub(super) from_editor: bool,
-    /// What is written down of the answer that comes.
+    /// What it is asked, oldest first: all that has not ended, and the last [`Session::MAX_ENDED`] that have.
+    pub requests: Vec<Request>,
+    /// A prompt of the conversation that was sent while the model was being loaded, to be written down until it is asked.
     pub(super) draft: Option<Draft>,
-    /// What the last answer had to look like.
-    pub form: Option<Form>,
-    /// Texts that the last request wanted to end its answer, in place of those that the model's store wants.
-    pub stop: Vec<String>,
-    /// Whether the last prompt went to the model as it was, without its template.
-    pub is_raw: bool,
     /// Threads that the plan gives it now; 0 while it is idle.
     pub threads: u32,
     /// What it was admitted with.
@@ -76,8 +69,6 @@ pub struct Session {
     pub since: Moment,
     /// Tokens in the context.
     pub n_past: u32,
-    /// The figures of the last answer, or of the one that runs.
-    pub figures: Figures,
     /// Generated tokens per second by tick.
     pub throughput: Ring,
     /// Memory that it holds, on GPUs as well, in bytes by tick.
@@ -90,8 +81,6 @@ pub struct Session {
     pub log: Vec<String>,
     /// Tokens generated at the last tick, for the throughput of the next.
     pub(super) tokens_at_tick: u64,
-    /// The answer, its tokens and the microseconds of generating them, as counted at the last tick.
-    pub(super) counted: Option<(u64, u32, u64)>,
     /// Tokens generated over the session's life.
     pub n_generated: u64,
     /// Prompt tokens evaluated over the session's life.
@@ -117,15 +106,8 @@ pub enum Phase {
         /// 0 to 1.
         fraction: f32,
     },
-    /// Waits for a prompt.
+    /// Answers what it is asked.
     Ready,
-    /// Answers.
-    Busy {
-        /// The generation.
-        generation: u64,
-        /// What it does right now.
-        step: Step,
-    },
     /// Asked to stop.
     Stopping,
     /// Ended against its will.
@@ -138,41 +120,16 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// The word for it in the table.
-    pub fn word(&self) -> &'static str {
+    /// The word for it.
+    fn word(&self) -> &'static str {
         match self {
             Self::Queued => "queued",
             Self::Loading { .. } => "loading",
             Self::Ready => "ready",
-            Self::Busy { step, .. } => match step {
-                Step::Prompt { .. } => "reading",
-                Step::Reasoning => "thinking",
-                Step::Answer => "answering",
-                Step::Cancelling => "cancelling",
-            },
             Self::Stopping => "stopping",
             Self::Failed { .. } => "failed",
         }
     }
-}
-
-/// What a busy session does right now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Step {
-    /// Reads the prompt: tokens done, tokens in all (0 until the worker has counted).
-    Prompt {
-        /// Tokens in the context.
-        n_done: u32,
-        /// Tokens of the prompt.
-        n_prompt: u32,
-    },
-    /// Generates reasoning.
-    Reasoning,
-    /// Generates the answer.
-    Answer,
-    /// Was asked to cancel.
-    Cancelling,
 }
 
 /// One turn of the conversation.
@@ -225,46 +182,6 @@ impl End {
     }
 }
 
-/// The figures of one answer.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Figures {
-    /// The worker's counters.
-    pub counters: Counters,
-    /// Prompt tokens taken from the context of the turn before.
-    pub n_cached: u32,
-    /// The sampling that was in force.
-    pub sampling: Sampling,
-    /// Which answer it is, by its generation.
-    pub generation: u64,
-    /// Threads that the plan gave it last.
-    pub threads: u32,
-    /// What it was charged so far.
-    pub bill: Bill,
-    /// Gross energy attributed to it so far: the bill's sum, or why there is none.
-    pub energy: Figure<Joules>,
-    /// Time over which that energy was metered.
-    pub metered: Duration,
-    /// Whether all of its energy is booked: a tick has passed since it ended.
-    pub is_settled: bool,
-}
-
-impl Default for Figures {
-    /// Before the first answer.
-    fn default() -> Self {
-        Self {
-            counters: Counters::default(),
-            n_cached: 0,
-            sampling: Sampling::default(),
-            generation: 0,
-            threads: 0,
-            bill: Bill::default(),
-            energy: Figure::unknown("no answer yet"),
-            metered: Duration::ZERO,
-            is_settled: true,
-        }
-    }
-}
-
 /// What a session was admitted with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Plan {
@@ -292,7 +209,7 @@ impl Plan {
 impl Session {
     /// Generated tokens per second: of the last tick while it answers, else of the last answer.
     pub fn rate(&self) -> Option<f64> {
-        let whole = self.figures.counters.generation_rate();
+        let whole = self.figures().counters.generation_rate();
         if self.is_busy() { self.throughput.last().map(f64::from).or(whole) } else { whole }
     }
 
@@ -322,12 +239,9 @@ impl Session {
             settings,
             phase: Phase::Queued,
             turns: Vec::new(),
-            form: None,
-            stop: Vec::new(),
+            requests: Vec::new(),
             n_dropped: 0,
-            from_editor: false,
             draft: None,
-            is_raw: false,
             threads: 0,
             planned: Plan::default(),
             engine: String::new(),
@@ -337,14 +251,12 @@ impl Session {
             gpu_memory: None,
             since: Moment::default(),
             n_past: 0,
-            figures: Figures::default(),
             throughput: ring.clone(),
             memory: ring.clone(),
             power: ring,
             watts: Figure::unknown("not sampled yet"),
             log: Vec::new(),
             tokens_at_tick: 0,
-            counted: None,
             n_generated: 0,
             n_prompt: 0,
             bill: Bill::default(),
@@ -362,9 +274,71 @@ impl Session {
         self
     }
 
+    /// The most requests that have ended and are still known: their energy is booked by the next ticks.
+    pub const MAX_ENDED: usize = 8;
+
     /// Whether it answers now.
     pub fn is_busy(&self) -> bool {
-        matches!(self.phase, Phase::Busy { .. })
+        self.requests.iter().any(Request::is_running)
+    }
+
+    /// The request of this name.
+    pub fn request(&self, id: RequestId) -> Option<&Request> {
+        self.requests.iter().find(|request| request.id == id)
+    }
+
+    pub(super) fn request_mut(&mut self, id: RequestId) -> Option<&mut Request> {
+        self.requests.iter_mut().find(|request| request.id == id)
+    }
+
+    /// What shows where there is room for one: the newest request that runs, else the newest.
+    pub fn newest(&self) -> Option<&Request> {
+        self.requests.iter().rev().find(|request| request.is_running()).or_else(|| self.requests.last())
+    }
+
+    /// The figures of the newest request, which is made where there is none: for tests.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn figures_mut(&mut self) -> &mut Figures {
+        &mut self.make_request().figures
+    }
+
+    /// The newest request, which is made where there is none: for tests.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn make_request(&mut self) -> &mut Request {
+        if self.requests.is_empty() {
+            let mut request = Request::new(RequestId(1), Client::Chat, Vec::new(), Moment::default());
+            request.figures = Figures { request: request.id, ..Figures::default() };
+            request.stage = crate::request::Stage::Ended;
+            self.requests.push(request);
+        }
+        let last = self.requests.len() - 1;
+        &mut self.requests[last]
+    }
+
+    /// What it does for the newest request that runs.
+    pub fn step(&self) -> Option<Step> {
+        self.newest()?.step()
+    }
+
+    /// The word for what it does, in the table.
+    pub fn word(&self) -> &'static str {
+        self.step().filter(|_| self.phase == Phase::Ready).map_or_else(|| self.phase.word(), Step::word)
+    }
+
+    /// The figures of the newest request that runs, else of the newest.
+    pub fn figures(&self) -> &Figures {
+        static NONE: LazyLock<Figures> = LazyLock::new(Figures::default);
+        self.newest().map_or(&*NONE, |request| &request.figures)
+    }
+
+    /// The answer of the conversation that is being generated, or that waits to be.
+    pub fn open_chat(&self) -> Option<&Request> {
+        self.requests.iter().find(|request| request.client == Client::Chat && request.is_open())
+    }
+
+    /// The conversation with the answer that is being generated.
+    pub fn conversation(&self) -> impl DoubleEndedIterator<Item = &Turn> {
+        self.turns.iter().chain(self.open_chat().map(|request| &request.answer))
     }
 
     /// Whether it holds or is about to hold a worker.
@@ -379,7 +353,7 @@ impl Session {
 
     /// Whether it holds a model: of a recording the phase alone is known.
     pub fn is_loaded(&self) -> bool {
-        self.loaded.is_some() || matches!(self.phase, Phase::Ready | Phase::Busy { .. })
+        self.loaded.is_some() || self.phase == Phase::Ready
     }
 
     /// Context length in tokens: as made, else as asked for.
@@ -395,10 +369,10 @@ impl Session {
 
     /// The same with its uncertainty.
     pub fn per_token(&self, settings: &settings::Energy) -> Figure<Uncertain> {
-        match Report::of_answer(&self.figures, settings).per_token {
+        match Report::of_answer(self.figures(), settings).per_token {
             known @ Figure::Known { .. } => known,
             unknown => match crate::energy::per_session(self, settings).per_token {
-                Figure::Known { value, grade, source } if self.figures.counters.n_generated > 0 => {
+                Figure::Known { value, grade, source } if self.figures().counters.n_generated > 0 => {
                     Figure::Known { value, grade, source: format!("{source}, all answers together") }
                 }
                 _ => unknown,

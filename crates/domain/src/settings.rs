@@ -123,6 +123,8 @@ pub struct SessionSettings {
     pub batch: u32,
     /// Tokens computed at once.
     pub ubatch: u32,
+    /// The most answers at once, each with a context of its own.
+    pub parallel: u32,
     /// Threads; `None` takes the session's share of the budget.
     pub threads: Option<u32>,
     /// Layers on GPUs; `None` puts there what fits.
@@ -144,6 +146,9 @@ pub struct SessionSettings {
     /// The samplers; what is `None` comes from the file, then from llama.cpp's defaults.
     pub sampling: Sampling,
 }
+
+/// The most answers of one session at once: what llama.cpp can decode together at most.
+pub const MAX_PARALLEL: u32 = 256;
 
 /// Whether a setting was chosen rather than left at its default. It says nothing of how a session runs, so it makes no two
 /// settings differ.
@@ -341,6 +346,7 @@ impl Default for SessionSettings {
             is_context_chosen: Chosen(false),
             batch: 2048,
             ubatch: 512,
+            parallel: 1,
             threads: None,
             gpu_layers: None,
             cache_type_k: CacheType::F16,
@@ -400,6 +406,7 @@ pub const SESSION_FIELDS: &[Field] = &[
     Field { name: "mlock", help: "lock the weights in memory: true or false" },
     Field { name: "batch", help: "tokens per call of llama.cpp" },
     Field { name: "ubatch", help: "tokens computed at once" },
+    Field { name: "parallel", help: "most answers at once, each with a context of its own" },
     Field { name: "max_tokens", help: "most tokens of one answer; auto goes on until the context is full" },
     Field { name: "context_full", help: "when a conversation no longer fits: drop_oldest or stop" },
     Field { name: "temperature", help: "0 always takes the likeliest token; auto asks the file" },
@@ -423,6 +430,7 @@ impl SessionSettings {
             "context" => self.context.to_string(),
             "batch" => self.batch.to_string(),
             "ubatch" => self.ubatch.to_string(),
+            "parallel" => self.parallel.to_string(),
             "threads" => auto(self.threads),
             "gpu_layers" => auto(self.gpu_layers),
             "cache_type_k" => cache_type_name(self.cache_type_k).to_owned(),
@@ -460,6 +468,7 @@ impl SessionSettings {
             }
             "batch" => self.batch = whole(text, 1, 1 << 16)?,
             "ubatch" => self.ubatch = whole(text, 1, 1 << 16)?,
+            "parallel" => self.parallel = whole(text, 1, MAX_PARALLEL)?,
             "threads" => self.threads = or_auto(text, |text| whole(text, 1, 1024))?,
             "gpu_layers" => self.gpu_layers = or_auto(text, |text| whole(text, 0, 10_000))?,
             "cache_type_k" => self.cache_type_k = cache_type(text)?,

@@ -8,6 +8,7 @@ use wire::Counters;
 use crate::energy::Baseline;
 use crate::figure::Figure;
 use crate::machine::Sample;
+use crate::request::Step;
 use crate::session::{Phase, Plan, Session, SessionId};
 use crate::state::Domain;
 use crate::units::{Bytes, Joules};
@@ -37,7 +38,7 @@ pub struct Seen {
     pub name: String,
     pub model: String,
     pub model_size: Bytes,
-    pub phase: Phase,
+    pub phase: SeenPhase,
     pub pid: Option<u32>,
     pub threads: u32,
     pub planned: Plan,
@@ -50,6 +51,45 @@ pub struct Seen {
     pub n_cached: u32,
     pub energy: Figure<Joules>,
     pub metered: Duration,
+}
+
+/// Where a session is in its life, and what it does for the newest request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "as in `Phase`, `Request` and `Step`")]
+pub enum SeenPhase {
+    Queued,
+    Loading { fraction: f32 },
+    Ready,
+    Busy { generation: u64, step: Step },
+    Stopping,
+    Failed { reason: String, hint: Option<String> },
+}
+
+impl SeenPhase {
+    fn of(session: &Session) -> Self {
+        let running = session.newest().and_then(|request| Some((request.id.0, request.step()?)));
+        match (&session.phase, running) {
+            (Phase::Ready, Some((generation, step))) => Self::Busy { generation, step },
+            (Phase::Queued, _) => Self::Queued,
+            (Phase::Loading { fraction }, _) => Self::Loading { fraction: *fraction },
+            (Phase::Ready, None) => Self::Ready,
+            (Phase::Stopping, _) => Self::Stopping,
+            (Phase::Failed { reason, hint }, _) => Self::Failed { reason: reason.clone(), hint: hint.clone() },
+        }
+    }
+
+    /// The session's phase, and the request that it works on with what it does for it.
+    pub fn split(&self) -> (Phase, Option<(u64, Step)>) {
+        match self {
+            Self::Queued => (Phase::Queued, None),
+            Self::Loading { fraction } => (Phase::Loading { fraction: *fraction }, None),
+            Self::Ready => (Phase::Ready, None),
+            Self::Busy { generation, step } => (Phase::Ready, Some((*generation, *step))),
+            Self::Stopping => (Phase::Stopping, None),
+            Self::Failed { reason, hint } => (Phase::Failed { reason: reason.clone(), hint: hint.clone() }, None),
+        }
+    }
 }
 
 impl Frame {
@@ -65,13 +105,13 @@ impl Frame {
 
 impl Seen {
     fn of(session: &Session) -> Self {
-        let figures = &session.figures;
+        let figures = session.figures();
         Self {
             id: session.id,
             name: session.name.clone(),
             model: session.model.name.clone(),
             model_size: session.model.size,
-            phase: session.phase.clone(),
+            phase: SeenPhase::of(session),
             pid: session.pid,
             threads: session.threads,
             planned: session.planned,

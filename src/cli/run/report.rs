@@ -6,6 +6,7 @@ pub(super) use domain::answer::document;
 use domain::answer::{finish, memory};
 use domain::energy::Report;
 use domain::figure::Figure;
+use domain::request::Request;
 use domain::session::Session;
 use domain::settings;
 use domain::units::{digits, or_dash, span};
@@ -16,10 +17,10 @@ pub(super) fn harmless(text: &str) -> String {
 }
 
 /// One line: prompt, generation, time to the first token, memory, energy.
-pub(super) fn line(session: &Session, settings: &settings::Energy) -> String {
-    let counters = &session.figures.counters;
+pub(super) fn line(session: &Session, answer: &Request, settings: &settings::Energy) -> String {
+    let counters = &answer.figures.counters;
     let rate = |rate: Option<f64>| rate.map_or_else(|| "—".to_owned(), digits);
-    let cached = match session.figures.n_cached {
+    let cached = match answer.figures.n_cached {
         0 => String::new(),
         n => format!(" + {n} cached"),
     };
@@ -27,7 +28,7 @@ pub(super) fn line(session: &Session, settings: &settings::Energy) -> String {
         0 => String::new(),
         n => format!(" ({n} reasoning)"),
     };
-    let report = Report::of_answer(&session.figures, settings);
+    let report = Report::of_answer(&answer.figures, settings);
     let energy = match &report.energy {
         Figure::Known { .. } => report.line(settings),
         Figure::Unknown { reason, remedy } => {
@@ -43,6 +44,6 @@ pub(super) fn line(session: &Session, settings: &settings::Energy) -> String {
         rate(counters.generation_rate()),
         or_dash(counters.ttft_us.map(|micros| span(Duration::from_micros(micros)))),
         memory(session).map_or_else(|| "—".to_owned(), |bytes| bytes.to_string()),
-        finish(session).map_or_else(String::new, |(_, note)| note.to_owned()),
+        finish(answer).map_or_else(String::new, |(_, note)| note.to_owned()),
     )
 }

@@ -10,11 +10,12 @@ use super::store::Store;
 use crate::app::App;
 use crate::cli::Exit;
 use crate::cli::run::{Failure, hinted, session};
-use domain::command::{Force, What};
+use domain::command::{Force, Value, What};
 use domain::form::Form;
 use domain::model::Model;
 use domain::plan;
 use domain::preset;
+use domain::request::Request;
 use domain::session::{End, Phase, Session, SessionId};
 use domain::settings::SessionSettings;
 use domain::suite::check::Check;
@@ -69,7 +70,7 @@ impl Asked {
                     return Err(failure);
                 }
             };
-            let answer = Answer::of(&answer, prompt, &app.state().domain.settings.energy);
+            let answer = Answer::of(&answer.0, &answer.1, prompt, &app.state().domain.settings.energy);
             let waits = prompt.checks.iter().any(|check| matches!(check, Check::Judge { .. }));
             if waits {
                 to_judge.push(answer);
@@ -95,7 +96,7 @@ impl Asked {
                     prompt.text, answer.text
                 );
                 let said = self::answer(app, session, single(text), Some(Form::Gbnf(YES_NO.to_owned())), &[]).await?;
-                let says_yes = text_of(&said).trim().eq_ignore_ascii_case("yes");
+                let says_yes = text_of(&said.1).trim().eq_ignore_ascii_case("yes");
                 *outcome = (!says_yes).then(|| "the judge says no".to_owned());
             }
             keep(&mut self.store, answer);
@@ -151,17 +152,21 @@ async fn answer(
     prompt: Prompt,
     form: Option<Form>,
     stop: &[String],
-) -> Result<Session, Failure> {
-    app.command(What::Generate { session, prompt, form, stop: stop.to_vec(), record: false })?;
-    let has_ended = |session: &Session| session.phase == Phase::Ready;
+) -> Result<(Session, Request), Failure> {
+    let what = What::Generate { session, prompt, form, stop: stop.to_vec(), record: false };
+    let Value::Request(id) = app.command(what)? else {
+        return Err(Failure(Exit::Failed, "the session takes no request".to_owned()));
+    };
+    let has_ended = |session: &Session| session.request(id).is_none_or(|request| !request.is_open());
     wait(app, session, has_ended).await?;
-    let Some(now) = app.state().domain.session(session) else {
+    let now = app.state().domain.session(session);
+    let Some((now, answer)) = now.and_then(|now| Some((now, now.request(id)?))) else {
         return Err(Failure(Exit::Failed, "the session is gone".to_owned()));
     };
-    if let Some(End::Failed { reason, hint }) = now.turns.last().and_then(|turn| turn.end.as_ref()) {
+    if let Some(End::Failed { reason, hint }) = &answer.answer.end {
         return Err(Failure(Exit::Failed, format!("{}: {}", now.name, hinted(reason, hint.as_deref()))));
     }
-    Ok(now.clone())
+    Ok((now.clone(), answer.clone()))
 }
 
 /// Wait until a session is so; an interrupt, and a session that fails, end it.
@@ -195,8 +200,8 @@ pub(super) async fn stop(app: &mut App, session: SessionId) {
     }
 }
 
-fn text_of(session: &Session) -> &str {
-    session.turns.last().map_or("", |turn| &turn.text)
+fn text_of(request: &Request) -> &str {
+    &request.answer.text
 }
 
 /// Say how far it is, on one line that is written over.

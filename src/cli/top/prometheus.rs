@@ -244,7 +244,7 @@ fn sessions(domain: &domain::Domain, out: &mut impl Write) -> io::Result<()> {
         Some((energy.value()?.value, energy.grade()?))
     });
     counter(out, "session_energy_joules_total", "What a session's answers were charged.", &joules)?;
-    let ttft = points(&|session| session.figures.counters.ttft_us.map(|micros| micros as f64 / 1e6));
+    let ttft = points(&|session| session.figures().counters.ttft_us.map(|micros| micros as f64 / 1e6));
     metric(out, "session_first_token_seconds", "Time to the last answer's first token.", &ttft)?;
 
     let told = |counted: u64| Some(counted as f64);
@@ -252,7 +252,7 @@ fn sessions(domain: &domain::Domain, out: &mut impl Write) -> io::Result<()> {
     write_metric(out, "llamacpp:prompt_tokens_total", COUNTER, "Prompt tokens that were evaluated.", &prompt)?;
     let generated = points(&|session| told(session.n_generated));
     write_metric(out, "llamacpp:tokens_predicted_total", COUNTER, "Tokens that were generated.", &generated)?;
-    let rate = points(&|session| session.figures.counters.prompt_rate());
+    let rate = points(&|session| session.figures().counters.prompt_rate());
     write_metric(out, "llamacpp:prompt_tokens_seconds", GAUGE, "Prompt tokens per second.", &rate)?;
     let rate = points(&Session::rate);
     write_metric(out, "llamacpp:predicted_tokens_seconds", GAUGE, "Generated tokens per second.", &rate)?;

@@ -6,7 +6,8 @@ use domain::energy::{Baseline, Idle};
 use domain::foreign::Foreign;
 use domain::machine::{Core, Disk, Domain, Gpu, Host, Limits, Memory, Pressure, Process, Source, Temperature};
 use domain::moment::Moment;
-use domain::session::{Phase, Session, SessionId, Step, WorkerId};
+use domain::request::{Stage, Step};
+use domain::session::{Phase, Session, SessionId, WorkerId};
 use domain::settings::SessionSettings;
 use domain::units::{Celsius, Joules, Watts};
 
@@ -128,7 +129,7 @@ fn with_sessions() -> StateMachine {
         sample.processes.push(process(4000 + id.0 as u32, 0.5, 600_000_000));
         recorded.sessions.push(session);
     }
-    recorded.sessions[0].phase = Phase::Busy { generation: 1, step: Step::Answer };
+    recorded.sessions[0].make_request().stage = Stage::Running(Step::Answer);
     for (pid, engine, model) in [
         (5120, "ollama runner", Some("llama3.2:3b")),
         (5311, "python train.py", None),

@@ -44,7 +44,7 @@ pub(super) fn write(domain: &Domain, sample: &Sample, out: &mut impl Write) -> i
             or_dash(session.gpu_memory),
             watts(&session.watts),
             or_dash(session.rate().map(digits)),
-            session.phase.word().to_owned(),
+            session.word().to_owned(),
         ]
     };
     let of_foreign = |foreign: &Foreign| {
@@ -80,11 +80,11 @@ pub(super) fn write(domain: &Domain, sample: &Sample, out: &mut impl Write) -> i
 /// The sessions as a document.
 pub(super) fn sessions(domain: &Domain) -> Vec<Value> {
     let one = |session: &Session| {
-        let counters = &session.figures.counters;
+        let counters = &session.figures().counters;
         json!({
             "name": session.name,
             "model": session.model.name,
-            "state": session.phase.word(),
+            "state": session.word(),
             "process": session.process,
             "gpu_memory_bytes": session.gpu_memory,
             "watts": figure(&session.watts),
@@ -95,7 +95,7 @@ pub(super) fn sessions(domain: &Domain) -> Vec<Value> {
             "prompt_tokens": session.n_prompt,
             "context_tokens": session.n_past,
             "context_size_tokens": session.n_ctx(),
-            "answer_joules": figure(&session.figures.energy),
+            "answer_joules": figure(&session.figures().energy),
             "joules_per_token": figure(&session.joules_per_token()),
         })
     };

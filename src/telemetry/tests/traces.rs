@@ -14,7 +14,8 @@ use domain::energy::{Report, Tally, per_session};
 use domain::event::{LibraryEvent, WorkerEvent};
 use domain::figure::{Grade, Uncertain};
 use domain::model::{Format, Model, Status, Store};
-use domain::session::{Figures, WorkerId};
+use domain::request::Figures;
+use domain::session::WorkerId;
 use domain::settings::{Energy, Settings};
 use domain::units::Bytes;
 use domain::{Effect, Event, StateMachine};
@@ -353,9 +354,9 @@ fn work(machine: &mut Machine, case: &Case, is_loaded: bool, since: Option<u64>,
 }
 
 fn figures(machine: &Machine, generation: u64) -> &Figures {
-    let figures = machine.state.sessions.iter().flat_map(|session| &session.turns);
-    let mut figures = figures.filter_map(|turn| turn.figures.as_ref());
-    figures.find(|figures| figures.generation == generation).expect("the answer ended")
+    let turns = machine.state.sessions.iter().flat_map(|session| &session.turns);
+    let mut figures = turns.filter_map(|turn| turn.figures.as_ref());
+    figures.find(|figures| figures.request.0 == generation).expect("the answer ended")
 }
 
 fn report(machine: &Machine, generation: u64) -> Report {

@@ -10,7 +10,8 @@ use super::super::view::ViewState;
 use super::super::widgets::text;
 use crate::ui::FleetView;
 use domain::energy::Report;
-use domain::session::{End, Figures, Phase, Session, Step, Turn};
+use domain::request::{Figures, Request, Step};
+use domain::session::{End, Phase, Session, Turn};
 use domain::settings::{self, Settings};
 use domain::units::{span, tokens};
 
@@ -60,7 +61,7 @@ pub(crate) fn draw(
     if area.height == 0 || area.width < 4 {
         return;
     }
-    if session.turns.is_empty() {
+    if session.conversation().next().is_none() {
         return begin(canvas, area, session);
     }
     let height = usize::from(area.height);
@@ -93,14 +94,15 @@ fn collect<'a>(
     height: usize,
 ) -> Tail<'a> {
     let mut tail = Tail { skip: scroll, room: height, rows: Vec::new(), energy: &settings.energy };
-    for (index, turn) in session.turns.iter().enumerate().rev() {
+    let turns: Vec<&Turn> = session.conversation().collect();
+    for (index, turn) in turns.iter().copied().enumerate().rev() {
         if tail.is_full() {
             break;
         }
-        if index + 1 < session.turns.len() {
+        if index + 1 < turns.len() {
             tail.push(Vec::new);
         }
-        let is_last = index + 1 == session.turns.len();
+        let is_last = index + 1 == turns.len();
         let folds = fleet.folds(session.id, turn, settings);
         turn_rows(&mut tail, canvas, usize::from(columns), session, turn, (is_last, folds));
         if index > 0 && index == session.n_dropped {
@@ -128,7 +130,7 @@ fn turn_rows<'a>(
     turn: &'a Turn,
     (is_last, folds): (bool, bool),
 ) {
-    let grows = is_last && turn.role == Role::Assistant && turn.end.is_none() && session.is_busy();
+    let grows = is_last && turn.role == Role::Assistant && turn.end.is_none() && session.open_chat().is_some();
     if turn.role == Role::Assistant {
         figures_rows(tail, canvas, columns, turn);
     }
@@ -162,11 +164,12 @@ fn thought(turn: &Turn, thinks: bool, folds: bool) -> String {
 
 /// What a session does that has said nothing yet.
 fn waiting(session: &Session) -> String {
-    match session.phase {
-        Phase::Busy { step: Step::Prompt { n_done, n_prompt }, .. } if n_prompt > 0 => {
+    match session.open_chat().and_then(Request::step) {
+        Some(Step::Prompt { n_done, n_prompt }) if n_prompt > 0 => {
             format!("reads the prompt, {n_done} of {n_prompt} tokens")
         }
-        Phase::Busy { step: Step::Cancelling, .. } => "is being cancelled".to_owned(),
+        Some(Step::Cancelling) => "is being cancelled".to_owned(),
+        None => "waits for other answers of this session".to_owned(),
         _ => "reads the prompt".to_owned(),
     }
 }

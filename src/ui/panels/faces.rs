@@ -168,7 +168,7 @@ fn micros(time: u64) -> String {
 /// Speed, energy and settings, from row `state.ui.fleet.scroll` on. Gives the most rows that can be scrolled.
 pub(crate) fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, session: &Session) -> usize {
     canvas.claim("figures", area);
-    let counters = session.figures.counters;
+    let counters = session.figures().counters;
     let area = inset(area, 1);
     let two = area.width >= TWO_COLUMNS;
     let (left, right) = split_columns(area, if two { area.width / 2 } else { area.width });
@@ -177,7 +177,7 @@ pub(crate) fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, sessio
     let rate = |rate: Option<f64>| rate.map_or_else(|| "—".to_owned(), |rate| format!("{} tok/s", digits(rate)));
     rows.heading(if session.is_busy() { "This answer" } else { "Last answer" });
     rows.text("first token", counters.ttft_us.map_or_else(|| "—".to_owned(), micros));
-    let cached = match session.figures.n_cached {
+    let cached = match session.figures().n_cached {
         0 => String::new(),
         n_cached => format!(", {} more cached", tokens(u64::from(n_cached))),
     };
@@ -216,7 +216,12 @@ pub(crate) fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, sessio
     for field in SESSION_FIELDS {
         rows.text(field.name, session.settings.get(field.name).unwrap_or_default());
     }
-    for line in preset::lines(&session.model, &session.settings, true, session.stop.is_empty()) {
+    for line in preset::lines(
+        &session.model,
+        &session.settings,
+        true,
+        session.newest().is_none_or(|request| request.stop.is_empty()),
+    ) {
         rows.long("", &line);
     }
     in_left.max(rows.count).saturating_sub(usize::from(area.height))
@@ -239,7 +244,7 @@ fn memory_bound(rows: &mut Rows<'_, '_>, roofline: Result<Roofline, String>) {
 /// The energy of the answer and of all answers.
 fn energy(rows: &mut Rows<'_, '_>, state: &State, session: &Session) {
     let settings = &state.domain.settings.energy;
-    let report = Report::of_answer(&session.figures, settings);
+    let report = Report::of_answer(session.figures(), settings);
     let currency = settings.currency.as_str();
     if report.energy.value().is_none() {
         rows.heading("Energy");
@@ -393,10 +398,10 @@ pub(crate) fn title<'a>(canvas: &Canvas<'_>, session: &'a Session, room: usize) 
     if let Some(quant) = session.model.quant() {
         spans.push(canvas.span(Meaning::Muted, format!(" · {quant}")));
     }
-    if session.is_busy() && session.figures.counters.n_generated > 0 {
-        spans.push(canvas.span(Meaning::Muted, format!(" · {}", figures_line(&session.figures))));
-        if session.figures.energy.value().is_some() {
-            spans.push(canvas.span(Meaning::Muted, format!(" · {}", session.figures.energy)));
+    if session.is_busy() && session.figures().counters.n_generated > 0 {
+        spans.push(canvas.span(Meaning::Muted, format!(" · {}", figures_line(session.figures()))));
+        if session.figures().energy.value().is_some() {
+            spans.push(canvas.span(Meaning::Muted, format!(" · {}", session.figures().energy)));
         }
     }
     while spans.len() > 1 && spans_width(&spans) > room {

@@ -22,9 +22,9 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
     match Context::of(state) {
         Context::Fleet => {
             let has_failed = session.is_some_and(|session| matches!(session.phase, Phase::Failed { .. }));
-            let has_answer = session.is_some_and(|session| !session.turns.is_empty());
+            let has_answer = session.is_some_and(|session| session.conversation().next().is_some());
             let has_thought =
-                session.is_some_and(|session| session.turns.iter().any(|turn| !turn.reasoning.is_empty()));
+                session.is_some_and(|session| session.conversation().any(|turn| !turn.reasoning.is_empty()));
             offer(is_busy, "back", "cancel");
             offer(has_failed, "restart", "restart");
             offer(session.is_some() && !has_failed, "choose", "chat");

@@ -11,7 +11,8 @@ use super::super::widgets::{bar, graph};
 use crate::ui::State;
 use crate::ui::{FleetSort, Focus};
 use domain::ledger::misplaced;
-use domain::session::{Phase, Session, Step};
+use domain::request::Step;
+use domain::session::{Phase, Session};
 use domain::units::{Bytes, Ratio, tokens};
 
 const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {
@@ -94,7 +95,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
 fn row<'a>(canvas: &Canvas<'_>, state: &'a State, session: &'a Session) -> Row<'a> {
     let one = |meaning, text: String| vec![canvas.span(meaning, text)];
     let unknown = || one(Meaning::Muted, "—".to_owned());
-    let counters = &session.figures.counters;
+    let counters = &session.figures().counters;
     let rate = session.rate();
     let live = if session.is_busy() { Meaning::Text } else { Meaning::Muted };
     let memory = memory(session);
@@ -104,7 +105,7 @@ fn row<'a>(canvas: &Canvas<'_>, state: &'a State, session: &'a Session) -> Row<'
         canvas.graphs,
     );
     let per_token = session.joules_per_token();
-    let per_answer = &session.figures.energy;
+    let per_answer = &session.figures().energy;
     let cells = vec![
         name_cell(canvas, state, session),
         state_cell(canvas, session),
@@ -192,19 +193,22 @@ fn instead<'a>(canvas: &Canvas<'_>, session: &'a Session) -> Option<(usize, Span
 
 /// Glyph and word of a session's state: never colour alone.
 pub(crate) fn state_cell<'a>(canvas: &Canvas<'_>, session: &Session) -> Spans<'a> {
-    let (glyph, word, meaning) = match &session.phase {
-        Phase::Queued => ("◌", "queued".to_owned(), Meaning::Muted),
-        Phase::Loading { .. } => ("◐", "loading".to_owned(), Meaning::Accent),
-        Phase::Ready => ("○", "ready".to_owned(), Meaning::Muted),
-        Phase::Busy { step: Step::Prompt { n_done, n_prompt }, .. } => {
-            let share = Ratio(f64::from(*n_done) / f64::from((*n_prompt).max(1)));
-            ("◔", if *n_prompt > 0 { format!("read {share}") } else { "read".to_owned() }, Meaning::Accent)
+    let n_running = session.requests.iter().filter(|request| request.is_running()).count();
+    let step = session.step().filter(|_| session.phase == Phase::Ready);
+    let (glyph, word, meaning) = match (&session.phase, step) {
+        (_, Some(_)) if n_running > 1 => ("●", format!("{n_running} answers"), Meaning::Good),
+        (_, Some(Step::Prompt { n_done, n_prompt })) => {
+            let share = Ratio(f64::from(n_done) / f64::from(n_prompt.max(1)));
+            ("◔", if n_prompt > 0 { format!("read {share}") } else { "read".to_owned() }, Meaning::Accent)
         }
-        Phase::Busy { step: Step::Reasoning, .. } => ("●", "think".to_owned(), Meaning::Warn),
-        Phase::Busy { step: Step::Answer, .. } => ("●", "answer".to_owned(), Meaning::Good),
-        Phase::Busy { step: Step::Cancelling, .. } => ("◌", "cancelling".to_owned(), Meaning::Warn),
-        Phase::Stopping => ("◌", "stopping".to_owned(), Meaning::Warn),
-        Phase::Failed { .. } => ("✕", "failed".to_owned(), Meaning::Bad),
+        (_, Some(Step::Reasoning)) => ("●", "think".to_owned(), Meaning::Warn),
+        (_, Some(Step::Answer)) => ("●", "answer".to_owned(), Meaning::Good),
+        (_, Some(Step::Cancelling)) => ("◌", "cancelling".to_owned(), Meaning::Warn),
+        (Phase::Queued, None) => ("◌", "queued".to_owned(), Meaning::Muted),
+        (Phase::Loading { .. }, None) => ("◐", "loading".to_owned(), Meaning::Accent),
+        (Phase::Ready, None) => ("○", "ready".to_owned(), Meaning::Muted),
+        (Phase::Stopping, None) => ("◌", "stopping".to_owned(), Meaning::Warn),
+        (Phase::Failed { .. }, None) => ("✕", "failed".to_owned(), Meaning::Bad),
     };
     vec![canvas.span(meaning, glyph), canvas.span(Meaning::Text, format!(" {word}"))]
 }

@@ -13,8 +13,10 @@ use domain::figure::{Figure, Grade};
 use domain::machine::Process;
 use domain::model::{Model, Store};
 use domain::moment::Moment;
-use domain::session::{End, Figures, Phase, Plan, Session, SessionId, Step, Turn, WorkerId};
+use domain::request::{Client, Figures, Request, RequestId, Stage, Step};
+use domain::session::{End, Plan, Session, SessionId, Turn, WorkerId};
 use domain::settings::{SessionSettings, Settings};
+use domain::trace::SeenPhase;
 use domain::units::{Bytes, Joules, Ratio, Watts};
 
 mod bench;
@@ -61,17 +63,17 @@ pub fn busy() -> State {
     energy::baselines(&mut state, NOW);
     let named = |state: &State, name: &str| state.domain.library.models.iter().find(|m| m.name == name).cloned();
     for (index, (name, phase)) in [
-        ("qwen3-8b", Phase::Busy { generation: 7, step: Step::Answer }),
-        ("r1-qwen-1.5b", Phase::Busy { generation: 3, step: Step::Reasoning }),
-        ("smollm2-135m", Phase::Ready),
-        ("gemma-3-4b", Phase::Loading { fraction: 0.63 }),
-        ("mistral-7b", Phase::Failed { reason: "worker killed by signal 9".to_owned(), hint: None }),
+        ("qwen3-8b", SeenPhase::Busy { generation: 7, step: Step::Answer }),
+        ("r1-qwen-1.5b", SeenPhase::Busy { generation: 3, step: Step::Reasoning }),
+        ("smollm2-135m", SeenPhase::Ready),
+        ("gemma-3-4b", SeenPhase::Loading { fraction: 0.63 }),
+        ("mistral-7b", SeenPhase::Failed { reason: "worker killed by signal 9".to_owned(), hint: None }),
     ]
     .into_iter()
     .enumerate()
     {
         if let Some(model) = named(&state, name) {
-            let session = session(&state, index as u64 + 1, &model, phase);
+            let session = session(&state, index as u64 + 1, &model, &phase);
             state.domain.sessions.push(session);
         }
     }
@@ -111,13 +113,13 @@ pub fn crowded(n_sessions: u64, tokens: usize) -> State {
     let Some(model) = state.domain.library.models.first().cloned() else { return state };
     state.domain.sessions = (1..=n_sessions)
         .map(|id| {
-            let mut session = session(&state, id, &model, Phase::Busy { generation: id, step: Step::Answer });
+            let mut session = session(&state, id, &model, &SeenPhase::Busy { generation: id, step: Step::Answer });
             session.name = format!("{} {id}", model.name);
             session.turns = (0..20)
                 .map(|index| turn(if index % 2 == 0 { Role::User } else { Role::Assistant }, &prose(tokens / 20)))
                 .collect();
-            if let Some(last) = session.turns.last_mut() {
-                last.end = None;
+            if let Some((last, request)) = session.turns.pop().zip(session.requests.last_mut()) {
+                request.answer = Turn { end: None, ..last };
             }
             session
         })
@@ -193,14 +195,14 @@ fn figures(n_generated: u32, n_reasoning: u32, rate: u32, joules: f64) -> Figure
             grade: Grade::Apportioned,
             source: "NVML, powercap package-0".to_owned(),
         },
-        generation: 0,
+        request: RequestId::default(),
         bill: energy::bill(joules, f64::from(n_generated) / f64::from(rate)),
         metered: Duration::from_secs(7),
         is_settled: true,
     }
 }
 
-fn session(state: &State, id: u64, model: &Arc<Model>, phase: Phase) -> Session {
+fn session(state: &State, id: u64, model: &Arc<Model>, phase: &SeenPhase) -> Session {
     let name = model.name.clone();
     let mut session = Session::new(
         SessionId(id),
@@ -221,8 +223,8 @@ fn session(state: &State, id: u64, model: &Arc<Model>, phase: Phase) -> Session 
     // Its weights are on the card, but for the part that stays in the file.
     let (mapped, held) = (Bytes(size.0 / 10), Bytes(90_000_000));
     session.gpu_memory = Some(Bytes(size.0 + size.0 / 5 + 490_000_000));
-    match &phase {
-        Phase::Loading { .. } | Phase::Failed { .. } | Phase::Queued => session.gpu_memory = None,
+    match phase {
+        SeenPhase::Loading { .. } | SeenPhase::Failed { .. } | SeenPhase::Queued => session.gpu_memory = None,
         _ => {
             session.pid = Some(4000 + id as u32);
             session.process = Some(Process {
@@ -264,10 +266,11 @@ fn session(state: &State, id: u64, model: &Arc<Model>, phase: Phase) -> Session 
             }));
         }
     }
-    let is_busy = matches!(phase, Phase::Busy { .. });
+    let (phase, running) = phase.split();
     session.phase = phase;
-    if is_busy {
-        talk(&mut session, id);
+    let is_busy = running.is_some();
+    if let Some((request, step)) = running {
+        talk(&mut session, id, (RequestId(request), step));
     }
     for tick in 0..300_u64 {
         let wave = 1.0 + 0.2 * ((tick * id) as f32 / 7.0).sin();
@@ -283,11 +286,10 @@ fn session(state: &State, id: u64, model: &Arc<Model>, phase: Phase) -> Session 
     session
 }
 
-fn talk(session: &mut Session, id: u64) {
+fn talk(session: &mut Session, id: u64, (request, step): (RequestId, Step)) {
     session.threads = 2;
     session.n_past = 2_130 / id as u32;
     session.n_generated = 4_812;
-    session.figures = figures(312, 214, 43 * id as u32, 812.0 / id as f64);
     session.n_prompt = 2_400;
     session.bill = energy::bill(12_500.0 / id as f64, 112.0);
     let mut first = turn(
@@ -311,5 +313,11 @@ fn talk(session: &mut Session, id: u64) {
     };
     last.end = None;
     last.figures = Some(figures(41, 20, 43, 90.0));
-    session.turns = vec![turn(Role::User, "Why is the sky blue?"), first, turn(Role::User, "And at sunset?"), last];
+    session.turns = vec![turn(Role::User, "Why is the sky blue?"), first, turn(Role::User, "And at sunset?")];
+    let mut asked = Request::new(request, Client::Chat, session.turns.clone(), session.since);
+    asked.stage = Stage::Running(step);
+    asked.figures = figures(312, 214, 43 * id as u32, 812.0 / id as f64);
+    asked.figures.request = request;
+    asked.answer = last;
+    session.requests = vec![asked];
 }

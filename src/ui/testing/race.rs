@@ -111,12 +111,16 @@ pub(super) fn over() -> State {
 /// The first column answers, the second thinks, the others wait.
 pub(super) fn running() -> State {
     let mut state = over();
-    let Some(race) = &mut state.domain.race else { return state };
+    let domain: &mut domain::Domain = &mut state.domain;
+    let Some(race) = &mut domain.race else { return state };
     race.order = Order::Together;
     state.ui.race.scroll = None;
     for (place, lane) in race.lanes.iter_mut().enumerate() {
         lane.answer = None;
-        lane.session = Some(SessionId(place as u64 + 1));
+        let session = SessionId(place as u64 + 1);
+        lane.session = Some(session);
+        let asked = domain.sessions.iter().find(|known| known.id == session);
+        lane.request = asked.and_then(|session| Some(session.newest()?.id));
         lane.stage = [Stage::Answering, Stage::Answering, Stage::Starting, Stage::Waiting][place.min(3)].clone();
     }
     state

@@ -283,6 +283,10 @@ fn with_others(state: &mut State) {
 fn calibrating(state: &mut State) {
     for session in state.domain.sessions.iter_mut().filter(|session| session.is_busy()) {
         session.phase = Phase::Ready;
+        for request in &mut session.requests {
+            request.stage = domain::request::Stage::Ended;
+            session.turns.push(request.answer.clone());
+        }
     }
     let now = state.domain.now.uptime;
     state.domain.attribution.baselines.calibrate(Idle::Loaded, now);
@@ -298,13 +302,15 @@ fn without_meters(state: &mut State) {
     state.domain.attribution = domain::energy::Attribution::default();
     for session in &mut state.domain.sessions {
         session.bill = domain::energy::Bill::default();
-        session.figures.bill = domain::energy::Bill::default();
+        for request in &mut session.requests {
+            request.figures.bill = domain::energy::Bill::default();
+            request.figures.energy = domain::figure::Figure::unknown("energy counters may only be read by root");
+        }
         session.power = domain::ring::Ring::new(600);
         session.watts = domain::figure::Figure::unknown("energy counters may only be read by root");
-        session.figures.energy = domain::figure::Figure::unknown("energy counters may only be read by root");
         for turn in &mut session.turns {
             if let Some(figures) = &mut turn.figures {
-                figures.energy = session.figures.energy.clone();
+                figures.energy = domain::figure::Figure::unknown("energy counters may only be read by root");
                 figures.bill = domain::energy::Bill::default();
             }
         }

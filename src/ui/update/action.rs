@@ -419,7 +419,7 @@ fn turn_tab(state: &mut Client<'_>, by: usize) -> Vec<Effect> {
 fn fold(state: &mut Client<'_>) -> Vec<Effect> {
     let Some(session) = state.chosen_session() else { return Vec::new() };
     let (fleet, settings) = (&state.ui.fleet, &state.domain.settings);
-    let mut reasonings = session.turns.iter().filter(|turn| !turn.reasoning.is_empty());
+    let mut reasonings = session.conversation().filter(|turn| !turn.reasoning.is_empty());
     let is_folded = reasonings.any(|turn| fleet.folds(session.id, turn, settings));
     state.ui.fleet.folds.insert(session.id, !is_folded);
     Vec::new()
@@ -438,7 +438,7 @@ fn send(state: &mut Client<'_>) -> Vec<Effect> {
 
 fn copy(state: &mut Client<'_>) -> Vec<Effect> {
     let answer = state.chosen_session().and_then(|session| {
-        session.turns.iter().rev().find(|turn| turn.role == wire::Role::Assistant && !turn.text.is_empty())
+        session.conversation().rev().find(|turn| turn.role == wire::Role::Assistant && !turn.text.is_empty())
     });
     if let Some(turn) = answer {
         return vec![Effect::Copy(turn.text.clone())];

@@ -43,5 +43,5 @@ pub fn of_tally(tally: &Tally, grade: Grade, settings: &settings::Energy) -> [Fi
 
 /// The report over all of a session's answers.
 pub fn per_session(session: &Session, settings: &settings::Energy) -> Report {
-    Report::of(&session.bill, session.n_prompt, session.n_generated, &session.figures.energy, settings)
+    Report::of(&session.bill, session.n_prompt, session.n_generated, &session.figures().energy, settings)
 }

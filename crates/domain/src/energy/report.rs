@@ -3,7 +3,7 @@
 use super::bill::{Bill, Step};
 use super::footprint::{carbon, cost, watt_hours};
 use crate::figure::{Figure, Grade, Uncertain};
-use crate::session::Figures;
+use crate::request::Figures;
 use crate::settings;
 use crate::units::{Joules, digits};
 

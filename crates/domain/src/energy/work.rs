@@ -40,65 +40,81 @@ pub struct Done {
     pub spans: Vec<(Duration, Duration)>,
 }
 
-/// Times a session's answers.
+/// Times a session's answers, several at once.
 ///
-/// A worker tells its decode time with each text. Before the first token it tells nothing, so the prompt's time is the
-/// wall clock's.
+/// A worker tells its decode time with each text, as far as it went into this answer. Before the first token it tells
+/// nothing, so the prompt's time is the wall clock's.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Timer {
-    generation: u64,
-    /// Since when the prompt is read.
-    prompt_since: Option<Duration>,
+    running: Vec<Running>,
     /// Since when it is busy.
     busy_since: Option<Duration>,
-    /// Decode time of the tokens that was taken into account.
-    decoded_us: u64,
     done: Done,
 }
 
+/// An answer that runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Running {
+    generation: u64,
+    /// Since when the prompt is read; `None` behind it.
+    prompt_since: Option<Duration>,
+    /// Decode time of the tokens that was taken into account.
+    decoded_us: u64,
+}
+
 impl Timer {
-    /// A model begins to be loaded.
+    /// A model begins to be loaded. Whatever ran before has ended.
     pub fn load(&mut self, now: Duration) {
+        self.end_all(now);
         self.begin(LOAD, now);
     }
 
     /// A model is loaded; since the last tick that took the process so much processor time, where that is known.
     pub fn loaded(&mut self, cpu: Option<Duration>, now: Duration) {
-        if self.generation == LOAD {
-            self.end(now);
-            self.stint().cpu += cpu.unwrap_or_default();
+        if self.running.iter().any(|running| running.generation == LOAD) {
+            self.end(LOAD, now);
+            self.stint(LOAD).cpu += cpu.unwrap_or_default();
         }
     }
 
     /// An answer begins.
     pub fn begin(&mut self, generation: u64, now: Duration) {
-        self.end(now);
-        (self.generation, self.decoded_us) = (generation, 0);
-        (self.prompt_since, self.busy_since) = (Some(now), Some(now));
+        self.running.push(Running { generation, prompt_since: Some(now), decoded_us: 0 });
+        self.busy_since.get_or_insert(now);
     }
 
-    /// The worker told its counters.
-    pub fn count(&mut self, counters: &Counters, now: Duration) {
-        self.leave_prompt(now);
-        self.prompt_since = None;
+    /// The worker told an answer's counters.
+    pub fn count(&mut self, generation: u64, counters: &Counters, now: Duration) {
+        self.leave_prompts(now);
         let decoded_us = counters.decode_us.saturating_sub(counters.prompt_us);
-        let new = Duration::from_micros(decoded_us.saturating_sub(self.decoded_us));
-        self.decoded_us = self.decoded_us.max(decoded_us);
-        self.stint().decode += new;
+        let Some(running) = self.running.iter_mut().find(|running| running.generation == generation) else { return };
+        running.prompt_since = None;
+        let new = Duration::from_micros(decoded_us.saturating_sub(running.decoded_us));
+        running.decoded_us = running.decoded_us.max(decoded_us);
+        self.stint(generation).decode += new;
     }
 
-    /// The answer ended, however.
-    pub fn end(&mut self, now: Duration) {
-        self.leave_prompt(now);
-        self.prompt_since = None;
-        if let Some(since) = self.busy_since.take() {
+    /// An answer ended, however.
+    pub fn end(&mut self, generation: u64, now: Duration) {
+        self.leave_prompts(now);
+        self.running.retain(|running| running.generation != generation);
+        if self.running.is_empty()
+            && let Some(since) = self.busy_since.take()
+        {
             self.done.spans.push((since, now));
+        }
+    }
+
+    /// All answers ended.
+    pub fn end_all(&mut self, now: Duration) {
+        for running in self.running.clone() {
+            self.end(running.generation, now);
         }
     }
 
     /// What was done until now; what goes on is split here.
     pub fn take(&mut self, now: Duration) -> Done {
-        self.leave_prompt(now);
+        self.leave_prompts(now);
         if let Some(since) = &mut self.busy_since {
             self.done.spans.push((*since, now));
             *since = now;
@@ -111,21 +127,26 @@ impl Timer {
         !self.done.stints.is_empty() || self.busy_since.is_some()
     }
 
-    fn leave_prompt(&mut self, now: Duration) {
-        if let Some(since) = self.prompt_since {
-            self.prompt_since = Some(now);
-            self.stint().prompt += now.saturating_sub(since);
+    /// Prompts that are read at the same time share the time.
+    fn leave_prompts(&mut self, now: Duration) {
+        let reading = |running: &mut Running| {
+            let since = running.prompt_since.as_mut()?;
+            Some((running.generation, std::mem::replace(since, now)))
+        };
+        let reading: Vec<(u64, Duration)> = self.running.iter_mut().filter_map(reading).collect();
+        let n = reading.len().max(1) as u32;
+        for (generation, since) in reading {
+            self.stint(generation).prompt += now.saturating_sub(since) / n;
         }
     }
 
-    fn stint(&mut self) -> &mut Stint {
-        let generation = self.generation;
+    fn stint(&mut self, generation: u64) -> &mut Stint {
         let stints = &mut self.done.stints;
-        if stints.last().is_none_or(|stint| stint.generation != generation) {
+        let place = stints.iter().position(|stint| stint.generation == generation).unwrap_or_else(|| {
             stints.push(Stint { generation, ..Stint::default() });
-        }
-        let last = stints.len() - 1;
-        &mut stints[last]
+            stints.len() - 1
+        });
+        &mut stints[place]
     }
 }
 

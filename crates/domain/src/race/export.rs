@@ -12,7 +12,8 @@ use crate::record::{
 };
 use crate::report;
 use crate::report::race::{HEADS, failure, row, strip, terms, vote};
-use crate::session::{End, Figures};
+use crate::request::Figures;
+use crate::session::End;
 use crate::settings;
 use crate::units::{Joules, counted};
 

@@ -23,7 +23,8 @@ use crate::history::{Draft, Measured};
 use crate::model::Model;
 use crate::moment::Moment;
 use crate::record::DivergenceRecord;
-use crate::session::{End, Figures, Phase, Session, SessionId, Step, Turn};
+use crate::request::{Figures, Request, RequestId, Step};
+use crate::session::{End, Phase, Session, SessionId, Turn};
 use crate::settings::{self, SESSION_FIELDS, SessionSettings};
 use crate::state::Domain;
 use crate::units::{Bytes, Joules};
@@ -189,8 +190,8 @@ pub struct Lane {
     pub session: Option<SessionId>,
     /// The session was started for this race.
     pub(super) is_own: bool,
-    /// The session's conversation before the race, which it gets back.
-    pub(super) before: Vec<Turn>,
+    /// What it was asked.
+    pub request: Option<RequestId>,
     /// The answer, once it has ended.
     pub answer: Option<Turn>,
     /// What the worker said of itself.
@@ -233,7 +234,7 @@ impl Lane {
             stage: Stage::Waiting,
             session: None,
             is_own: false,
-            before: Vec::new(),
+            request: None,
             answer: None,
             loaded: None,
             credits: 0,
@@ -254,10 +255,15 @@ impl Lane {
         }
     }
 
+    /// What its session is asked now.
+    fn asked<'a>(&self, domain: &'a Domain) -> Option<&'a Request> {
+        self.live(domain)?.request(self.request?)
+    }
+
     /// The answer as far as it is there.
     pub fn turn<'a>(&'a self, domain: &'a Domain) -> Option<&'a Turn> {
         match self.stage {
-            Stage::Answering => self.live(domain)?.turns.last(),
+            Stage::Answering => Some(&self.asked(domain)?.answer),
             _ => self.answer.as_ref(),
         }
     }
@@ -265,7 +271,7 @@ impl Lane {
     /// The answer's figures as far as they are there.
     pub fn figures<'a>(&'a self, domain: &'a Domain) -> Option<&'a Figures> {
         match self.stage {
-            Stage::Answering => self.live(domain).map(|session| &session.figures),
+            Stage::Answering => Some(&self.asked(domain)?.figures),
             _ => self.ended(),
         }
     }
@@ -301,12 +307,12 @@ impl Lane {
                 Some(Phase::Ready) => "waits for the others to be loaded".to_owned(),
                 _ => "waits for its session".to_owned(),
             }),
-            Stage::Answering => match self.live(domain).map(|session| &session.phase) {
-                Some(Phase::Busy { step: Step::Prompt { n_done, n_prompt }, .. }) if *n_prompt > 0 => {
+            Stage::Answering => match self.asked(domain).and_then(Request::step) {
+                Some(Step::Prompt { n_done, n_prompt }) if n_prompt > 0 => {
                     Some(format!("reads the prompt, {n_done} of {n_prompt} tokens"))
                 }
-                Some(Phase::Busy { step: Step::Prompt { .. }, .. }) => Some("reads the prompt".to_owned()),
-                Some(Phase::Busy { step: Step::Reasoning, .. }) => Some("thinks".to_owned()),
+                Some(Step::Prompt { .. }) => Some("reads the prompt".to_owned()),
+                Some(Step::Reasoning) => Some("thinks".to_owned()),
                 _ => None,
             },
             Stage::Failed { reason, .. } => Some(reason.clone()),

@@ -1,10 +1,10 @@
 //! A race and the vote on it, for the history.
 
-use super::{Race, Stage, export};
+use super::{Race, export};
 use crate::answer;
 use crate::history::Record;
 use crate::record::{Body, RaceRecord};
-use crate::session::{Session, Turn};
+use crate::session::Turn;
 use crate::state::Domain;
 
 impl Race {
@@ -52,10 +52,5 @@ impl Race {
         }
         let seal = self.blind.then(|| format!("{}-{:x}", self.at.unix, self.draw));
         Record { models, seal, ..Record::new(at, answer::title(&self.prompt), body) }
-    }
-
-    /// Whether an answer that has just ended is this race's.
-    pub(crate) fn has(&self, session: &Session) -> bool {
-        self.lanes.iter().any(|lane| lane.session == Some(session.id) && lane.stage == Stage::Answering)
     }
 }

@@ -3,7 +3,7 @@
 use super::{Race, energy};
 use crate::figure::{Figure, Graded};
 use crate::record::Award;
-use crate::session::Figures;
+use crate::request::Figures;
 
 /// Who won what: columns by their place; several where they are equal, none where it can't be said.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

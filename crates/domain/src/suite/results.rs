@@ -13,6 +13,7 @@ use crate::figure::{Graded, UNKNOWN};
 use crate::history::Record;
 use crate::model::Model;
 use crate::record::{Body, PickDocument, PromptText, SuiteDocument, SuiteModel, SuiteRecord};
+use crate::request::Request;
 use crate::session::Session;
 use crate::settings::{Energy, SessionSettings};
 
@@ -47,8 +48,8 @@ pub struct Answer {
 
 impl Answer {
     /// A session's last answer, held against the prompt's checks. A check that waits for a judge counts as failed.
-    pub fn of(session: &Session, prompt: &Prompt, settings: &Energy) -> Self {
-        let text = session.turns.last().map_or("", |turn| &turn.text);
+    pub fn of(session: &Session, request: &Request, prompt: &Prompt, settings: &Energy) -> Self {
+        let text = request.answer.text.as_str();
         let checks = prompt.checks.iter().map(|check| {
             let reason = match check.check(text) {
                 Outcome::Passed => None,
@@ -57,9 +58,9 @@ impl Answer {
             };
             (check.to_string(), reason)
         });
-        let counters = &session.figures.counters;
+        let counters = &request.figures.counters;
         let devices = session.loaded.iter().flat_map(|loaded| &loaded.ledger.devices);
-        let energy = Graded::of(&Report::of_answer(&session.figures, settings).energy);
+        let energy = Graded::of(&Report::of_answer(&request.figures, settings).energy);
         let end = (0..=text.len().min(MAX_TEXT)).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
         Self {
             prompt: prompt.id.clone(),

@@ -186,7 +186,7 @@ pub(super) fn on_event(domain: &mut Domain, worker: WorkerId, event: WorkerEvent
                 lane.pid.is_some() && !expected && !matches!(lane.phase, LanePhase::Done | LanePhase::Failed(_));
             let death = has_died.then(|| (Arc::clone(&lane.model), tries::died(&reason, hint.as_deref())));
             lane.pid = None;
-            lane.timer.end(now.uptime);
+            lane.timer.end_all(now.uptime);
             let reason = hint.map_or(reason.clone(), |hint| format!("{reason}: {hint}"));
             let mut effects = vec![watch(domain)];
             effects.extend(death.and_then(|(model, outcome)| tries::remember(domain, &model, outcome)));
@@ -207,7 +207,7 @@ pub(super) fn on_event(domain: &mut Domain, worker: WorkerId, event: WorkerEvent
                 lane.phase = LanePhase::Ready;
             }
             Said::Measured(measured) => {
-                lane.timer.end(now.uptime);
+                lane.timer.end_all(now.uptime);
                 if let Some(trial) = bench.trial.as_mut().filter(|trial| trial.id == measured.id) {
                     trial.ended = Some((measured, now));
                 }
@@ -215,7 +215,7 @@ pub(super) fn on_event(domain: &mut Domain, worker: WorkerId, event: WorkerEvent
                 return tries::remember(domain, &model, Outcome::Ran).into_iter().collect();
             }
             Said::Failed(failure) => {
-                lane.timer.end(now.uptime);
+                lane.timer.end_all(now.uptime);
                 let reason =
                     failure.hint.map_or(failure.message.clone(), |hint| format!("{}: {hint}", failure.message));
                 let Some(id) = failure.id else {
@@ -447,7 +447,7 @@ pub(super) fn cancel(domain: &mut Domain) -> Vec<Effect> {
     bench.trial = None;
     let mut effects = Vec::new();
     for lane in &mut bench.lanes {
-        lane.timer.end(domain.now.uptime);
+        lane.timer.end_all(domain.now.uptime);
         if matches!(lane.phase, LanePhase::Ready | LanePhase::Loading(_)) {
             // A worker that is told to stop leaves its decode call at once.
             effects.push(Effect::Stop { worker: lane.worker });

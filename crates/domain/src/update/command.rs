@@ -30,9 +30,10 @@ fn carry_out(domain: &mut Domain, what: What) -> Outcome {
         What::SetSession { session, name, value } => session::set(domain, session, &name, &value),
         What::SendPrompt { session, text } => session::send(domain, session, text).and_then(accepted),
         What::Generate { session, prompt, form, stop, record } => {
-            session::begin(domain, session, prompt, (form, stop), record).and_then(accepted)
+            session::begin(domain, session, prompt, (form, stop), record)
         }
         What::CancelAnswer(id) => accepted(session::cancel(domain, id)),
+        What::CancelRequest(id) => session::cancel_request(domain, id).and_then(accepted),
         What::StartRace(order) => race::start(domain, *order).and_then(accepted),
         What::CancelRace => accepted(race::cancel(domain)),
         What::ContinueRace => accepted(race::resume(domain)),

@@ -3,6 +3,7 @@
 use super::{history, notify, session};
 use crate::effect::Effect;
 use crate::notification::Notification;
+use crate::request::RequestId;
 use crate::session::{Session, SessionId, Turn};
 use crate::settings::ContextFull;
 use crate::state::Domain;
@@ -34,11 +35,19 @@ fn next_exchange(turns: &[Turn], n_dropped: usize) -> Option<usize> {
 
 /// A prompt was too long for what is left of the context: tell the model less of the conversation, or give the prompt
 /// back.
-pub(super) fn too_long(domain: &mut Domain, id: SessionId, reason: &str, hint: Option<&str>) -> Vec<Effect> {
+pub(super) fn too_long(
+    domain: &mut Domain,
+    id: SessionId,
+    request: RequestId,
+    reason: &str,
+    hint: Option<&str>,
+) -> Vec<Effect> {
+    let now = domain.now;
     let Some(session) = session::find(domain, id) else { return Vec::new() };
-    // The answer that did not come.
-    if session.turns.last().is_some_and(|turn| turn.role == Role::Assistant && turn.n_bytes() == 0) {
-        session.turns.pop();
+    session.timer.end(request.0, now.uptime);
+    // The answer that did not come is none; what is written down of the prompt goes on.
+    if let Some(place) = session.requests.iter().position(|known| known.id == request) {
+        session.draft = session.requests.remove(place).draft;
     }
     let next = next_exchange(&session.turns, session.n_dropped);
     if let (ContextFull::DropOldest, Some(next)) = (session.settings.context_full, next) {

@@ -10,7 +10,8 @@ use crate::effect::Effect;
 use crate::energy::{Bill, Ended, Idle, LOAD, Shared, Tenant};
 use crate::figure::{Figure, Grade};
 use crate::machine::Sample;
-use crate::session::{Figures, Session};
+use crate::request::{Figures, RequestId};
+use crate::session::Session;
 use crate::settings;
 use crate::state::Domain;
 use crate::units::{Joules, Watts};
@@ -83,16 +84,16 @@ fn charge(session: &mut Session, tenant: &Tenant, shared: &Shared) {
         .map(|stint| stint.generation)
         .collect();
     let why = shared.watts.clone();
-    for figures in all_figures(session).filter(|figures| generations.contains(&figures.generation)) {
+    for figures in all_figures(session).filter(|figures| generations.contains(&figures.request.0)) {
         let counters = &figures.counters;
         figures.bill.tokens = Some((u64::from(counters.n_prompt), u64::from(counters.n_generated)));
         settle(figures, &why);
     }
     // With this tick, what ended before it is whole.
-    let is_busy = session.is_busy();
-    let running = session.figures.generation;
+    let open = session.requests.iter().filter(|request| request.is_open()).map(|request| request.id);
+    let open: BTreeSet<RequestId> = open.collect();
     for figures in all_figures(session) {
-        figures.is_settled |= !is_busy || figures.generation != running;
+        figures.is_settled |= !open.contains(&figures.request);
     }
 }
 
@@ -103,16 +104,16 @@ fn book(session: &mut Session, generation: u64, with: impl Fn(&mut Bill)) {
         return with(&mut session.load);
     }
     with(&mut session.bill);
-    for figures in all_figures(session).filter(|figures| figures.generation == generation) {
+    for figures in all_figures(session).filter(|figures| figures.request.0 == generation) {
         with(&mut figures.bill);
     }
 }
 
-/// The figures of the last answer, as they stand beside the conversation and in it, and of the one before, which may have
-/// ended within the same tick.
+/// The figures of the last answers, in the requests and in the conversation.
 fn all_figures(session: &mut Session) -> impl Iterator<Item = &mut Figures> {
     let turns = session.turns.iter_mut().rev().take(RECENT_TURNS).filter_map(|turn| turn.figures.as_mut());
-    std::iter::once(&mut session.figures).chain(turns)
+    let requests = session.requests.iter_mut();
+    requests.flat_map(|one| std::iter::once(&mut one.figures).chain(one.answer.figures.as_mut())).chain(turns)
 }
 
 /// Sum up an answer's bill. Uncertainty is the view's to ask for; the sum needs none.

@@ -11,7 +11,8 @@ use crate::moment::Moment;
 use crate::notification::Notification;
 use crate::race::rating::MAX_VOTES;
 use crate::record::Body;
-use crate::session::{End, Figures, SessionId, Turn};
+use crate::request::{Client, Request, RequestId};
+use crate::session::{Session, SessionId, Turn};
 use crate::state::Domain;
 use crate::units::counted;
 
@@ -28,21 +29,38 @@ pub(super) fn may_settle(domain: &Domain, since: Moment) -> bool {
     is_metered && interval <= LONGEST_PERIOD && waited < 2 * interval + SLACK
 }
 
-/// Keep the answer that a session has just ended, whole or in part, once its energy is booked. A session that was asked
-/// nothing since the last one has none. A race's answer is kept with the race.
-pub(super) fn remember_answer(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
-    let at = now_ms(domain);
+/// Keep an answer that has just ended, whole or in part, once its energy is booked. One without a draft is kept by who
+/// asked, as a race's is, or by nobody.
+pub(super) fn remember_answer(domain: &mut Domain, id: SessionId, request: RequestId) -> Vec<Effect> {
+    let known = session::find(domain, id).and_then(|session| session.request_mut(request));
+    let Some(draft) = known.and_then(|request| request.draft.take()) else { return Vec::new() };
+    let Some(session) = domain.session(id) else { return Vec::new() };
+    let Some(request) = session.request(request) else { return Vec::new() };
+    hold(domain, &session.clone(), &request.clone(), draft)
+}
+
+/// Keep a prompt that was never asked, since its session has ended.
+pub(super) fn remember_prompt(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
     let Some(draft) = session::find(domain, id).and_then(|session| session.draft.take()) else { return Vec::new() };
-    let Some(session) = domain.sessions.iter().find(|session| session.id == id) else { return Vec::new() };
-    if domain.race.as_ref().is_some_and(|race| race.has(session)) || !domain.settings.history.keep {
+    let Some(session) = domain.session(id) else { return Vec::new() };
+    hold(domain, &session.clone(), &unasked(session), draft)
+}
+
+/// The prompt of a conversation that was sent while its model was being loaded, as the request that it will be.
+fn unasked(session: &Session) -> Request {
+    Request::new(RequestId::default(), Client::Chat, session.turns.clone(), session.since)
+}
+
+fn hold(domain: &mut Domain, session: &Session, request: &Request, draft: Draft) -> Vec<Effect> {
+    if !domain.settings.history.keep {
         return Vec::new();
     }
-    let record = answer::record(domain, session, at);
-    let Figures { generation, counters, .. } = session.figures;
+    let record = answer::record(domain, session, request, now_ms(domain));
+    let counters = &request.figures.counters;
     let took = Duration::from_micros(counters.ttft_us.unwrap_or_default() + counters.generation_us);
     let begin = domain.now.uptime.saturating_sub(took);
     let draft = Some(draft.id);
-    domain.held.push(Held { record, session: id, generation, begin, since: domain.now, draft });
+    domain.held.push(Held { record, session: session.id, request: request.id, begin, since: domain.now, draft });
     let mut effects = keep_settled(domain);
     // What waits for its last figure is whole on the disk meanwhile.
     let waits = domain.held.last().filter(|held| held.draft == draft);
@@ -55,15 +73,17 @@ pub(super) fn remember_answer(domain: &mut Domain, id: SessionId) -> Vec<Effect>
 /// How long text may stand on the screen before it is written down. A tick of the sensors writes down all that is new.
 const DRAFT_PERIOD: Duration = Duration::from_millis(500);
 
-/// Open a draft for what a session is asked now, unless one is open.
+/// Open a draft for the prompt that was added to a conversation, unless one is open.
 pub(super) fn open_draft(domain: &mut Domain, id: SessionId) {
-    if !domain.settings.history.keep {
-        return;
-    }
-    let draft = Draft::new(next_id(domain));
+    let Some(draft) = draft(domain) else { return };
     if let Some(session) = session::find(domain, id) {
         session.draft.get_or_insert(draft);
     }
+}
+
+/// A new draft; `None` where nothing is to be kept.
+pub(super) fn draft(domain: &mut Domain) -> Option<Draft> {
+    domain.settings.history.keep.then(|| Draft::new(next_id(domain)))
 }
 
 /// Nothing will be kept of what a session was asked.
@@ -83,18 +103,27 @@ pub(super) fn save_drafts(domain: &mut Domain, is_tick: bool) -> Vec<Effect> {
         Some(written) => written != n_bytes && (is_tick || now.saturating_sub(draft.at) >= DRAFT_PERIOD),
     };
     let mut effects = Vec::new();
-    let due: Vec<(SessionId, usize)> = (domain.sessions.iter())
-        .filter_map(|session| {
-            let n_bytes = session.turns.iter().rev().take(2).map(Turn::n_bytes).sum();
-            session.draft.as_ref().is_some_and(|draft| is_due(draft, n_bytes)).then_some((session.id, n_bytes))
-        })
-        .collect();
-    for (id, n_bytes) in due {
-        let record = domain.session(id).map(|session| answer::draft(domain, session, now_ms(domain)));
-        let draft = session::find(domain, id).and_then(|session| session.draft.as_mut());
-        if let Some((record, draft)) = record.zip(draft) {
+    // What is known of a prompt that waits for its model stands with the session.
+    let drafts = |session: &Session| -> Vec<(Option<RequestId>, usize, Draft)> {
+        let waiting = session.draft.map(|draft| (None, session.turns.last().map_or(0, Turn::n_bytes), draft));
+        let asked = session.requests.iter().filter_map(|one| Some((Some(one.id), one.n_bytes(), one.draft?)));
+        waiting.into_iter().chain(asked).filter(|(_, n_bytes, draft)| is_due(draft, *n_bytes)).collect()
+    };
+    let due: Vec<_> = domain.sessions.iter().map(|session| (session.id, drafts(session))).collect();
+    for (id, request, n_bytes) in
+        due.into_iter().flat_map(|(id, due)| due.into_iter().map(move |one| (id, one.0, one.1)))
+    {
+        let Some(session) = domain.session(id) else { continue };
+        let asked = request.and_then(|request| session.request(request)).cloned().unwrap_or_else(|| unasked(session));
+        let record = Box::new(answer::draft(domain, session, &asked, now_ms(domain)));
+        let Some(session) = session::find(domain, id) else { continue };
+        let draft = match request {
+            Some(request) => session.request_mut(request).and_then(|request| request.draft.as_mut()),
+            None => session.draft.as_mut(),
+        };
+        if let Some(draft) = draft {
             (draft.n_bytes, draft.at) = (Some(n_bytes), now);
-            effects.push(Effect::SaveDraft { draft: draft.id, record: Box::new(record) });
+            effects.push(Effect::SaveDraft { draft: draft.id, record });
         }
     }
     if let Some(race) = domain.race.as_ref().filter(|race| race.is_running()) {
@@ -113,19 +142,14 @@ pub(super) fn save_drafts(domain: &mut Domain, is_tick: bool) -> Vec<Effect> {
 
 /// The program ends: what has come of answers and of a race is kept as it is.
 pub(super) fn close(domain: &mut Domain) -> Vec<Effect> {
-    let now = domain.now;
     let mut effects = Vec::new();
     if let Some(race) = domain.race.as_ref().filter(|race| race.is_running()) {
         let (record, begin, draft) = (race.draft_record(domain, now_ms(domain)), race.at.uptime, race.draft.id);
         effects.extend(remember(domain, record, begin, Some(draft)));
     }
-    let open: Vec<SessionId> =
-        domain.sessions.iter().filter(|session| session.draft.is_some()).map(|session| session.id).collect();
-    for id in open {
-        if let Some(session) = session::find(domain, id) {
-            session.finish(End::failed("taffrail was closed"), now);
-        }
-        effects.extend(remember_answer(domain, id));
+    let all: Vec<SessionId> = domain.sessions.iter().map(|session| session.id).collect();
+    for id in all {
+        effects.extend(session::end_all(domain, id, "taffrail was closed", None));
     }
     for held in std::mem::take(&mut domain.held) {
         effects.extend(remember(domain, held.record, held.begin, held.draft));
@@ -137,20 +161,21 @@ pub(super) fn close(domain: &mut Domain) -> Vec<Effect> {
 pub(super) fn keep_settled(domain: &mut Domain) -> Vec<Effect> {
     let mut effects = Vec::new();
     for mut held in std::mem::take(&mut domain.held) {
-        let session = domain.session(held.session).filter(|session| session.figures.generation == held.generation);
-        match session {
-            Some(session) if !session.figures.is_settled && may_settle(domain, held.since) => {
+        let session = domain.session(held.session);
+        let request = session.and_then(|session| session.request(held.request));
+        match session.zip(request) {
+            Some((_, request)) if !request.figures.is_settled && may_settle(domain, held.since) => {
                 domain.held.push(held);
                 continue;
             }
-            Some(session) if session.figures.is_settled => {
+            Some((session, request)) if request.figures.is_settled => {
                 if let Body::Run(run) = &mut held.record.body {
-                    run.document.energy = answer::energy(session, &domain.settings.energy);
+                    run.document.energy = answer::energy(session, request, &domain.settings.energy);
                 }
-                let sample = domain.machine.sample.as_deref();
-                held.record.figures = vec![answer::measured(session, domain.settings.engine.wait_policy, sample)];
+                let (wait, sample) = (domain.settings.engine.wait_policy, domain.machine.sample.as_deref());
+                held.record.figures = vec![answer::measured(session, request, wait, sample)];
             }
-            // The session is gone, or answers again: what is known has to do.
+            // The session is gone: what is known has to do.
             _ => {}
         }
         effects.extend(remember(domain, held.record, held.begin, held.draft));

@@ -113,7 +113,7 @@ fn rest(domain: &mut Domain, request: u64) {
     let Some(quality) = domain.quality.as_ref().filter(|quality| quality.request == request) else { return };
     for id in [Some(quality.sessions.0), quality.sessions.1].into_iter().flatten() {
         if let Some(session) = session::find(domain, id) {
-            session.timer.end(now);
+            session.timer.end(request, now);
         }
     }
 }

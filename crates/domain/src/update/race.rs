@@ -10,7 +10,7 @@ use crate::notification::Notification;
 use crate::plan;
 use crate::race::rating::{MAX_VOTES, Vote};
 use crate::race::{self, Entry, Lane, MIN_COLUMNS, Order, Pace, Race, RaceOrder, Stage};
-use crate::session::SessionId;
+use crate::request::RequestId;
 use crate::state::Domain;
 use crate::units::{Bytes, counted};
 pub(super) use course::advance;
@@ -121,9 +121,9 @@ pub(super) fn cancel(domain: &mut Domain) -> Vec<Effect> {
     let Some(race) = domain.race.as_mut().filter(|race| race.is_running()) else { return Vec::new() };
     race.is_cancelled = true;
     race.awaits_shuffle = false;
-    let busy: Vec<SessionId> =
-        race.lanes.iter().filter(|lane| lane.stage == Stage::Answering).filter_map(|lane| lane.session).collect();
-    busy.into_iter().flat_map(|id| session::cancel(domain, id)).collect()
+    let answering = race.lanes.iter().filter(|lane| lane.stage == Stage::Answering);
+    let asked: Vec<RequestId> = answering.filter_map(|lane| lane.request).collect();
+    asked.into_iter().flat_map(|id| session::cancel_request(domain, id).unwrap_or_default()).collect()
 }
 
 /// Take the vote: a column, or none for a tie. A column without an answer takes no part.

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use super::sample;
 use crate::effect::Effect;
+use crate::figure::Figure;
 use crate::model::{Format, Model, Status, Store};
 use crate::moment::Moment;
-use crate::session::{Figures, Phase, Session, Step, WorkerId};
+use crate::request::{Client, Request, RequestId, Stage, Step};
+use crate::session::{Session, WorkerId};
 use crate::settings::SessionSettings;
 use crate::state::Domain;
 use crate::trace::{Frame, Seen};
@@ -36,7 +38,9 @@ pub(super) fn replayed(domain: &mut Domain, frame: Frame) -> Vec<Effect> {
         .collect();
     let effects = sample::sampled(domain, sample, now);
     for (session, seen) in domain.sessions.iter_mut().zip(&sessions) {
-        (session.figures.energy, session.figures.metered) = (seen.energy.clone(), seen.metered);
+        if let Some(request) = session.requests.last_mut() {
+            (request.figures.energy, request.figures.metered) = (seen.energy.clone(), seen.metered);
+        }
     }
     effects
 }
@@ -64,10 +68,11 @@ fn begin(seen: &Seen, history: usize, now: Duration) -> Session {
     let mut session = Session::new(seen.id, WorkerId(u64::MAX), Arc::new(model), seen.name.clone(), settings, history);
     // What it generated before is no throughput of the first tick.
     session.tokens_at_tick = seen.n_generated;
-    session.counted = Some((running(&seen.phase).unwrap_or(0), seen.counters.n_generated, seen.counters.generation_us));
     // Nor is what an answer took before it work of the first tick.
     work(&mut session, seen, now, Duration::ZERO);
-    session.phase = seen.phase.clone();
+    if let Some(request) = session.requests.last_mut() {
+        request.counted = Some((seen.counters.n_generated, seen.counters.generation_us));
+    }
     session.timer.take(now);
     session
 }
@@ -75,28 +80,33 @@ fn begin(seen: &Seen, history: usize, now: Duration) -> Session {
 /// Time what it did since the tick before, as far as its counters and its phase tell: an answer that began in between is
 /// taken to have begun with the tick, and one that ended to have ended with it.
 fn work(session: &mut Session, seen: &Seen, now: Duration, interval: Duration) {
-    let (before, generation) = (running(&session.phase), running(&seen.phase));
-    if let Some(generation) = generation.filter(|generation| before != Some(*generation)) {
-        session.timer.end(now.saturating_sub(interval));
-        session.figures = Figures { generation, is_settled: false, ..Figures::default() };
-        session.timer.begin(generation, now.saturating_sub(interval));
+    let before = session.requests.last().filter(|request| request.is_running()).map(|request| request.id.0);
+    let running = seen.phase.split().1;
+    if let Some((id, _)) = running.filter(|(id, _)| before != Some(*id)) {
+        session.timer.end_all(now.saturating_sub(interval));
+        let mut request = Request::new(RequestId(id), Client::Command, Vec::new(), Moment::default());
+        request.figures.energy = Figure::unknown("no answer yet");
+        session.requests = vec![request];
+        session.timer.begin(id, now.saturating_sub(interval));
     }
-    let is_reading = matches!(seen.phase, Phase::Busy { step: Step::Prompt { .. }, .. });
-    if (generation.is_some() && !is_reading) || (generation.is_none() && before.is_some()) {
-        session.timer.count(&seen.counters, now);
+    // The last answer's figures stay when it has ended.
+    if session.requests.is_empty() {
+        session.requests.push(Request::new(RequestId::default(), Client::Command, Vec::new(), Moment::default()));
     }
-    if generation.is_none() {
-        session.timer.end(now);
+    let is_reading = matches!(running, Some((_, Step::Prompt { .. })));
+    if let Some(id) = running.map(|(id, _)| id).filter(|_| !is_reading).or(before.filter(|_| running.is_none())) {
+        session.timer.count(id, &seen.counters, now);
     }
-}
-
-/// The answer that runs.
-fn running(phase: &Phase) -> Option<u64> {
-    if let Phase::Busy { generation, .. } = phase { Some(*generation) } else { None }
+    if running.is_none() {
+        session.timer.end_all(now);
+    }
+    if let Some(request) = session.requests.last_mut() {
+        request.stage = running.map_or(Stage::Ended, |(_, step)| Stage::Running(step));
+    }
 }
 
 fn take(session: &mut Session, seen: &Seen) {
-    session.phase = seen.phase.clone();
+    session.phase = seen.phase.split().0;
     session.name.clone_from(&seen.name);
     session.pid = seen.pid;
     session.threads = seen.threads;
@@ -105,6 +115,8 @@ fn take(session: &mut Session, seen: &Seen) {
     // A recording that was made up may count backwards.
     session.n_generated = seen.n_generated.max(session.tokens_at_tick);
     session.n_prompt = seen.n_prompt;
-    session.figures.counters = seen.counters;
-    session.figures.n_cached = seen.n_cached;
+    if let Some(request) = session.requests.last_mut() {
+        request.figures.counters = seen.counters;
+        request.figures.n_cached = seen.n_cached;
+    }
 }

@@ -42,20 +42,27 @@ pub(super) fn sampled(domain: &mut Domain, mut sample: Box<Sample>, now: Duratio
     effects
 }
 
-/// Tokens per second while it generated in this tick: an answer begins and ends within a tick, which says nothing about
-/// its speed. Both tokens and time are the worker's. `None` where its first token alone came, whose time is the prompt's;
-/// `mean` where the worker tells no times.
+/// Tokens per second while it generated in this tick, of all its answers together: an answer begins and ends within a
+/// tick, which says nothing about its speed. Both tokens and time are the worker's. `None` where first tokens alone came,
+/// whose time is the prompt's; `mean` where the worker tells no times.
 fn live_rate(session: &mut Session, new: u64, mean: f64) -> Option<f64> {
-    let (generation, counters) = (session.figures.generation, session.figures.counters);
-    let before = session.counted.filter(|(of, ..)| *of == generation);
-    let (_, n_before, us_before) = before.map_or((generation, 1, 0), |(of, n, us)| (of, n.max(1), us));
-    session.counted = Some((generation, counters.n_generated, counters.generation_us));
-    let tokens = counters.n_generated.saturating_sub(n_before);
-    let micros = counters.generation_us.saturating_sub(us_before);
-    match (tokens, micros) {
-        (1.., 1..) => Some(f64::from(tokens) * 1e6 / micros as f64),
-        (0, 0) if new > 0 && counters.n_generated == 1 => None,
-        _ => Some(mean),
+    let (mut rate, mut has_rate, mut all_known, mut n_first) = (0.0, false, true, 0);
+    for request in &mut session.requests {
+        let counters = request.figures.counters;
+        let (n_before, us_before) = request.counted.map_or((1, 0), |(n, us)| (n.max(1), us));
+        request.counted = Some((counters.n_generated, counters.generation_us));
+        let tokens = counters.n_generated.saturating_sub(n_before);
+        let micros = counters.generation_us.saturating_sub(us_before);
+        match (tokens, micros) {
+            (1.., 1..) => (rate, has_rate) = (rate + f64::from(tokens) * 1e6 / micros as f64, true),
+            (0, 0) => n_first += u32::from(counters.n_generated == 1),
+            _ => all_known = false,
+        }
+    }
+    match (has_rate && all_known, new > 0 && n_first > 0 && all_known) {
+        (true, _) => Some(rate),
+        (false, true) => None,
+        (false, false) => Some(mean),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wire::{Generate, Load, Message, Prompt, Request, Role, Sampling};
+use wire::{Generate, Load, Message, Prompt, Role, Sampling};
 
 use super::command::Outcome;
 use super::{context, history, next_id};
@@ -10,11 +10,13 @@ use crate::command::{Cause, Force, Refused, Value};
 use crate::effect::Effect;
 use crate::figure::Figure;
 use crate::form::Form;
+use crate::history::Draft;
 use crate::model::Model;
 use crate::moment::Moment;
 use crate::plan::{self, Claim};
 use crate::preset::{conversation, over};
-use crate::session::{End, Figures, Phase, Session, SessionId, Step, Turn, WorkerId};
+use crate::request::{self, Client, Request, RequestId, Step};
+use crate::session::{End, Phase, Session, SessionId, Turn, WorkerId};
 use crate::settings::SessionSettings;
 use crate::state::Domain;
 
@@ -86,7 +88,7 @@ pub(super) fn spawn(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
         flash_attention: settings.flash_attention,
         mmap: settings.mmap && session.model.can_be_mapped(),
         mlock: settings.mlock,
-        n_parallel: 1,
+        n_parallel: settings.parallel.max(1),
     };
     let model = Arc::clone(&session.model);
     vec![Effect::Spawn { worker, model, load: Box::new(load), manners: domain.settings.engine.manners() }]
@@ -114,12 +116,15 @@ pub(super) fn share_threads(domain: &mut Domain) -> Vec<Effect> {
         let share = shares.iter().find(|share| share.0 == session.id).map_or(0, |share| share.1);
         // Who has answered holds none, yet its figures are those of the threads that it had.
         if share > 0 {
-            session.figures.threads = share;
+            for request in session.requests.iter_mut().filter(|request| request.is_running()) {
+                request.figures.threads = share;
+            }
         }
         if share != session.threads {
             session.threads = share;
             if share > 0 {
-                effects.push(Effect::Tell { worker: session.worker, request: Request::Threads { n_threads: share } });
+                let request = wire::Request::Threads { n_threads: share };
+                effects.push(Effect::Tell { worker: session.worker, request });
             }
         }
     }
@@ -130,9 +135,11 @@ pub(super) fn share_threads(domain: &mut Domain) -> Vec<Effect> {
 pub(super) fn send(domain: &mut Domain, id: SessionId, text: String) -> Result<Vec<Effect>, Refused> {
     let session = find(domain, id).ok_or_else(gone)?;
     let waits = match &session.phase {
+        Phase::Ready if session.open_chat().is_some() => {
+            return Err(Refused::new(Cause::Busy, "wait for the answer, or cancel it"));
+        }
         Phase::Ready => false,
         Phase::Queued | Phase::Loading { .. } => true,
-        Phase::Busy { .. } => return Err(Refused::new(Cause::Busy, "wait for the answer, or cancel it")),
         Phase::Stopping | Phase::Failed { .. } => {
             return Err(Refused::new(Cause::Invalid, "this session has ended; restart it first"));
         }
@@ -147,10 +154,12 @@ pub(super) fn send(domain: &mut Domain, id: SessionId, text: String) -> Result<V
 
 /// Answer the conversation as it stands.
 pub(super) fn answer(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
-    let Some(session) = domain.session(id) else { return Vec::new() };
+    let Some(session) = find(domain, id) else { return Vec::new() };
     let prompt = Prompt::Chat(messages(&session.turns, session.n_dropped));
     let min_room = context::room(session);
-    generate(domain, id, Asked { min_room, from_editor: true, ..Asked::new(prompt) })
+    let draft = session.draft.take();
+    let asked = Asked { client: Client::Chat, min_room, draft, ..Asked::new(prompt) };
+    request(domain, id, asked).1
 }
 
 /// How to answer where the session's own settings don't hold.
@@ -166,64 +175,57 @@ pub(super) struct Ask {
     pub(super) credits: Option<u32>,
 }
 
-/// Have a session that is ready answer a prompt from outside its conversation, up to one of some texts.
-pub(super) fn ask(domain: &mut Domain, id: SessionId, prompt: Prompt, ask: Ask, stop: Vec<String>) -> Vec<Effect> {
-    generate(domain, id, Asked { ask: Some(ask), wanted: (None, stop), ..Asked::new(prompt) })
-}
-
-/// Begin a generation with a prompt from outside the conversation, which it becomes.
+/// Have a session answer a prompt from outside its conversation.
 pub(super) fn begin(
     domain: &mut Domain,
     id: SessionId,
     prompt: Prompt,
-    wanted: Wanted,
+    (form, stop): (Option<Form>, Vec<String>),
     is_recorded: bool,
-) -> Result<Vec<Effect>, Refused> {
+) -> Outcome {
     let session = find(domain, id).ok_or_else(gone)?;
-    if session.phase != Phase::Ready {
-        return Err(Refused::new(Cause::Busy, "the session is not ready"));
+    if matches!(session.phase, Phase::Stopping | Phase::Failed { .. }) {
+        return Err(Refused::new(Cause::Invalid, "this session has ended; restart it first"));
     }
-    session.turns = match &prompt {
-        Prompt::Chat(messages) => {
-            messages.iter().map(|message| Turn::new(message.role, message.content.clone())).collect()
-        }
-        Prompt::Raw(text) => vec![Turn::new(Role::User, text.clone())],
-    };
-    session.n_dropped = 0;
-    if is_recorded {
-        history::open_draft(domain, id);
+    let n_open = session.requests.iter().filter(|request| request.is_open()).count();
+    if n_open >= MAX_OPEN {
+        return Err(Refused::new(Cause::Busy, format!("{n_open} requests wait for this session already")));
     }
-    Ok(generate(domain, id, Asked { wanted, ..Asked::new(prompt) }))
+    let draft = is_recorded.then(|| history::draft(domain)).flatten();
+    let (request, effects) = request(domain, id, Asked { form, stop, draft, ..Asked::new(prompt) });
+    Ok((Value::Request(request), effects))
 }
+
+/// The most requests of a session that have not ended: what waits longer than that has been given up by who asked.
+const MAX_OPEN: usize = 256;
 
 fn gone() -> Refused {
     Refused::new(Cause::NotFound, "this session is gone")
 }
 
-/// What an answer must look like, and the texts that end it.
-type Wanted = (Option<Form>, Vec<String>);
-
 /// What a session is asked.
-struct Asked {
-    prompt: Prompt,
+pub(super) struct Asked {
+    pub(super) client: Client,
+    pub(super) prompt: Prompt,
     /// `None` takes the session's own settings.
-    ask: Option<Ask>,
-    wanted: Wanted,
+    pub(super) ask: Option<Ask>,
+    pub(super) form: Option<Form>,
+    pub(super) stop: Vec<String>,
     /// Tokens of the context that must be left for the answer.
-    min_room: u32,
-    /// The prompt came from the editor.
-    from_editor: bool,
+    pub(super) min_room: u32,
+    pub(super) draft: Option<Draft>,
 }
 
 impl Asked {
-    fn new(prompt: Prompt) -> Self {
-        Self { prompt, ask: None, wanted: (None, Vec::new()), min_room: 0, from_editor: false }
+    pub(super) fn new(prompt: Prompt) -> Self {
+        Self { client: Client::Command, prompt, ask: None, form: None, stop: Vec::new(), min_room: 0, draft: None }
     }
 }
 
-fn generate(domain: &mut Domain, id: SessionId, asked: Asked) -> Vec<Effect> {
-    let Asked { prompt, ask, wanted: (form, stop), min_room, from_editor } = asked;
-    let generation = next_id(domain);
+/// Ask a session: at once where it is ready and has a sequence free, else as soon as that is so.
+pub(super) fn request(domain: &mut Domain, id: SessionId, asked: Asked) -> (RequestId, Vec<Effect>) {
+    let Asked { client, prompt, ask, form, stop, min_room, draft } = asked;
+    let request_id = RequestId(next_id(domain));
     let now = domain.now;
     // Until a tick falls into the answer, its energy is unknown for the sensors' reason, or because there was none yet.
     let unmetered = match domain.machine.sample.as_ref().filter(|sample| sample.total_power().is_none()) {
@@ -233,17 +235,12 @@ fn generate(domain: &mut Domain, id: SessionId, asked: Asked) -> Vec<Effect> {
         }
         None => Figure::unknown("the answer was shorter than a sensor's tick"),
     };
-    let Some(session) = find(domain, id) else { return Vec::new() };
-    session.turns.push(Turn::new(Role::Assistant, String::new()));
-    session.phase = Phase::Busy { generation, step: Step::Prompt { n_done: 0, n_prompt: 0 } };
-    session.since = now;
-    let grammar = form.as_ref().map(Form::for_worker);
-    let preset = session.model.preset().cloned().unwrap_or_default();
-    (session.form, session.stop) = (form, stop.clone());
-    session.from_editor = from_editor;
-    session.is_raw = matches!(prompt, Prompt::Raw(_));
-    session.figures = Figures { generation, energy: unmetered, is_settled: false, ..Figures::default() };
-    session.timer.begin(generation, now.uptime);
+    let Some(session) = find(domain, id) else { return (request_id, Vec::new()) };
+    let turns = if client == Client::Chat { session.turns.clone() } else { request::turns(&prompt) };
+    let mut request = Request::new(request_id, client, turns, now);
+    request.is_raw = matches!(prompt, Prompt::Raw(_));
+    request.figures.energy = unmetered;
+    request.draft = draft;
     let own = Ask {
         max_tokens: session.settings.max_tokens,
         sampling: session.settings.sampling,
@@ -251,25 +248,48 @@ fn generate(domain: &mut Domain, id: SessionId, asked: Asked) -> Vec<Effect> {
         credits: None,
     };
     let Ask { max_tokens, sampling, n_top_logprobs, credits } = ask.unwrap_or(own);
-    let generate = Generate {
-        id: generation,
+    let preset = session.model.preset().cloned().unwrap_or_default();
+    request.waiting = Some(Box::new(Generate {
+        id: request_id.0,
         prompt: match prompt {
             Prompt::Chat(messages) => Prompt::Chat(conversation(&session.model, &messages)),
             prompt @ Prompt::Raw(_) => prompt,
         },
         max_tokens: max_tokens.or(preset.max_tokens),
         sampling: over(sampling, &preset.sampling),
-        grammar,
+        grammar: form.as_ref().map(Form::for_worker),
         // Whoever names some names all of them; an empty one stands for none.
-        stop: if stop.is_empty() { preset.stop } else { stop },
+        stop: if stop.is_empty() { preset.stop } else { stop.clone() },
         n_top_logprobs,
         credits,
         min_room,
-    };
-    let request = Request::Generate(generate);
-    let worker = session.worker;
+    }));
+    (request.form, request.stop) = (form, stop);
+    session.requests.push(request);
+    session.drop_ended();
+    (request_id, start_waiting(domain, id))
+}
+
+/// Give requests that wait to the worker, as many as it has sequences free.
+pub(super) fn start_waiting(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
+    let now = domain.now;
+    let Some(session) = find(domain, id).filter(|session| session.phase == Phase::Ready) else { return Vec::new() };
+    let n_running = session.requests.iter().filter(|request| request.is_running()).count();
+    let n_free = session.n_sequences().saturating_sub(n_running);
+    let waiting = session.requests.iter_mut().filter(|request| request.stage == request::Stage::Queued);
+    let mut asked = Vec::new();
+    for request in waiting.take(n_free) {
+        let Some(generate) = request.waiting.take() else { continue };
+        request.stage = request::Stage::Running(Step::Prompt { n_done: 0, n_prompt: 0 });
+        session.timer.begin(request.id.0, now.uptime);
+        asked.push(Effect::Tell { worker: session.worker, request: wire::Request::Generate(*generate) });
+    }
+    if asked.is_empty() {
+        return Vec::new();
+    }
+    session.since = now;
     let mut effects = share_threads(domain);
-    effects.push(Effect::Tell { worker, request });
+    effects.extend(asked);
     effects
 }
 
@@ -291,20 +311,63 @@ fn messages(turns: &[Turn], n_dropped: usize) -> Vec<Message> {
     messages
 }
 
-/// Cancel a session's answer; one that has ended needs nothing more.
+/// Cancel the answers of a session's conversation and of commands; a race cancels its own.
 pub(super) fn cancel(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
-    let Some(session) = find(domain, id) else { return Vec::new() };
-    let Phase::Busy { generation, step } = &mut session.phase else { return Vec::new() };
-    *step = Step::Cancelling;
-    let request = Request::Cancel { id: *generation };
-    vec![Effect::Tell { worker: session.worker, request }]
+    let Some(session) = domain.session(id) else { return Vec::new() };
+    let open = session.requests.iter().filter(|request| request.is_open() && request.client != Client::Race);
+    let open: Vec<RequestId> = open.map(|request| request.id).collect();
+    open.into_iter().flat_map(|request| cancel_request(domain, request).unwrap_or_default()).collect()
+}
+
+/// Cancel a request. One that waits ends at once; one that has ended needs nothing more.
+pub(super) fn cancel_request(domain: &mut Domain, id: RequestId) -> Result<Vec<Effect>, Refused> {
+    let session = domain.sessions.iter_mut().find(|session| session.request(id).is_some());
+    let session = session.ok_or_else(|| Refused::new(Cause::NotFound, "this request is gone"))?;
+    let (of, worker) = (session.id, session.worker);
+    let Some(request) = session.request_mut(id) else { return Ok(Vec::new()) };
+    match request.stage {
+        request::Stage::Queued => Ok(ended(domain, of, id, End::Finished(wire::Finish::Cancelled))),
+        request::Stage::Running(_) => {
+            request.stage = request::Stage::Running(Step::Cancelling);
+            Ok(vec![Effect::Tell { worker, request: wire::Request::Cancel { id: id.0 } }])
+        }
+        request::Stage::Ended => Ok(Vec::new()),
+    }
+}
+
+/// A request ends: its answer is kept, and the next one begins.
+pub(super) fn ended(domain: &mut Domain, session: SessionId, id: RequestId, end: End) -> Vec<Effect> {
+    let now = domain.now;
+    let Some(of) = find(domain, session) else { return Vec::new() };
+    of.finish(id, end, now);
+    let mut effects = history::remember_answer(domain, session, id);
+    effects.extend(start_waiting(domain, session));
+    effects
+}
+
+/// All requests of a session end with the same error.
+pub(super) fn end_all(domain: &mut Domain, session: SessionId, reason: &str, hint: Option<&str>) -> Vec<Effect> {
+    let now = domain.now;
+    let Some(of) = find(domain, session) else { return Vec::new() };
+    of.timer.end_all(now.uptime);
+    let open: Vec<RequestId> =
+        of.requests.iter().filter(|request| request.is_open()).map(|request| request.id).collect();
+    let mut effects = Vec::new();
+    for id in open {
+        if let Some(of) = find(domain, session) {
+            of.finish(id, End::Failed { reason: reason.to_owned(), hint: hint.map(str::to_owned) }, now);
+        }
+        effects.extend(history::remember_answer(domain, session, id));
+    }
+    effects.extend(history::remember_prompt(domain, session));
+    effects
 }
 
 /// Stop a session. One that has ended, or never began, leaves the list.
 pub(super) fn stop(domain: &mut Domain, id: SessionId) -> Result<Vec<Effect>, Refused> {
     let session = find(domain, id).ok_or_else(gone)?;
     if matches!(session.phase, Phase::Failed { .. } | Phase::Queued) {
-        let effects = history::remember_answer(domain, id);
+        let effects = end_all(domain, id, "the session was stopped", None);
         remove(domain, id);
         return Ok(effects);
     }
@@ -313,26 +376,22 @@ pub(super) fn stop(domain: &mut Domain, id: SessionId) -> Result<Vec<Effect>, Re
 
 /// Stop a session that has a worker.
 pub(super) fn stop_one(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
-    let now = domain.now;
     let Some(session) = find(domain, id).filter(|session| session.is_live()) else { return Vec::new() };
     session.phase = Phase::Stopping;
-    session.finish(End::failed("the session was stopped"), now);
     let mut effects = vec![Effect::Stop { worker: session.worker }];
-    effects.extend(history::remember_answer(domain, id));
+    effects.extend(end_all(domain, id, "the session was stopped", None));
     effects.extend(share_threads(domain));
     effects
 }
 
 /// Restart a session. The old worker is stopped; what it still reports is dropped.
 pub(super) fn restart(domain: &mut Domain, id: SessionId) -> Result<Vec<Effect>, Refused> {
-    let now = domain.now;
     let session = find(domain, id).ok_or_else(gone)?;
     let old = session.is_live().then_some(session.worker);
-    session.finish(End::failed("the session was restarted"), now);
     session.settings.context = plan::context(&session.model, session.settings.context);
     session.planned = plan::plan(&session.model, &session.settings);
     let mut effects: Vec<Effect> = old.map(|worker| Effect::Stop { worker }).into_iter().collect();
-    effects.extend(history::remember_answer(domain, id));
+    effects.extend(end_all(domain, id, "the session was restarted", None));
     effects.extend(spawn(domain, id));
     effects.extend(share_threads(domain));
     Ok(effects)
@@ -345,11 +404,11 @@ pub(super) fn clear(domain: &mut Domain, id: SessionId) -> Result<Vec<Effect>, R
         return Err(Refused::new(Cause::Busy, "wait for the answer, or cancel it"));
     }
     session.turns.clear();
+    session.requests.clear();
     session.n_dropped = 0;
     session.n_past = 0;
-    session.figures = Figures::default();
     Ok(match session.phase {
-        Phase::Ready => vec![Effect::Tell { worker: session.worker, request: Request::ClearCache }],
+        Phase::Ready => vec![Effect::Tell { worker: session.worker, request: wire::Request::ClearCache }],
         _ => Vec::new(),
     })
 }
@@ -391,12 +450,33 @@ pub(super) fn find(domain: &mut Domain, id: SessionId) -> Option<&mut Session> {
 }
 
 impl Session {
-    /// The answer that runs ends; without one nothing happens.
-    pub(super) fn finish(&mut self, end: End, now: Moment) {
-        self.timer.end(now.uptime);
-        if let Some(turn) = self.turns.last_mut().filter(|turn| turn.role == Role::Assistant && turn.end.is_none()) {
-            turn.end = Some(end);
-            turn.figures = Some(self.figures.clone());
+    /// A request ends. The answer of the conversation becomes a part of it.
+    pub(super) fn finish(&mut self, id: RequestId, end: End, now: Moment) {
+        self.timer.end(id.0, now.uptime);
+        let Some(request) = self.request_mut(id).filter(|request| request.is_open()) else { return };
+        request.end(end, now);
+        let answer = request.answer.clone();
+        if request.client == Client::Chat {
+            self.turns.push(answer);
         }
+        if !self.is_busy() {
+            self.since = now;
+        }
+    }
+
+    /// Forget the oldest requests that have ended.
+    fn drop_ended(&mut self) {
+        let n_ended = self.requests.iter().filter(|request| !request.is_open()).count();
+        let mut n_over = n_ended.saturating_sub(Self::MAX_ENDED);
+        self.requests.retain(|request| {
+            let goes = n_over > 0 && !request.is_open();
+            n_over -= usize::from(goes);
+            !goes
+        });
+    }
+
+    /// Sequences of the worker's context: the most requests that run at once.
+    pub fn n_sequences(&self) -> usize {
+        self.settings.parallel.max(1) as usize
     }
 }

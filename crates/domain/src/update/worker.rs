@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wire::{Channel, Event as Message, FailureKind, Role};
+use wire::{Channel, Event as Message, FailureKind, Finish, Role};
 
-use super::session::{answer as answer_now, find, remove, share_threads, watch};
-use super::{context, history, tries};
+use super::session::{answer as answer_now, end_all, ended, find, remove, share_threads, start_waiting, watch};
+use super::{context, tries};
 use crate::answer;
 use crate::effect::Effect;
 use crate::event::WorkerEvent;
@@ -15,7 +15,8 @@ use crate::model::Outcome;
 use crate::moment::Moment;
 use crate::notification::Notification;
 use crate::plan;
-use crate::session::{End, Phase, Session, SessionId, Step, WorkerId};
+use crate::request::{Client, Request, RequestId, Step};
+use crate::session::{End, Phase, Session, SessionId, WorkerId};
 use crate::settings;
 use crate::state::Domain;
 
@@ -50,7 +51,6 @@ pub(super) fn on_event(domain: &mut Domain, worker: WorkerId, event: WorkerEvent
 
 fn on_message(domain: &mut Domain, id: SessionId, message: Message) -> Vec<Effect> {
     let now = domain.now;
-    let races = domain.session(id).zip(domain.race.as_ref()).is_some_and(|(session, race)| race.has(session));
     let Some(session) = find(domain, id) else { return Vec::new() };
     match message {
         Message::Hello(hello) => {
@@ -67,71 +67,39 @@ fn on_message(domain: &mut Domain, id: SessionId, message: Message) -> Vec<Effec
             session.loaded = Some(loaded);
             session.phase = Phase::Ready;
             session.since = now;
+            let mut effects = Vec::new();
             if session.turns.last().is_some_and(|turn| turn.role == Role::User) {
-                return answer_now(domain, id);
+                effects.extend(answer_now(domain, id));
+            }
+            effects.extend(start_waiting(domain, id));
+            return effects;
+        }
+        Message::Started(started) => {
+            if let Some(request) = session.running(started.id) {
+                request.figures.n_cached = started.n_cached;
+                request.figures.sampling = started.sampling;
+                request.go_on(Step::Prompt { n_done: started.n_cached, n_prompt: started.n_prompt });
             }
         }
-        Message::Started(started) if session.runs(started.id) => {
-            session.figures.n_cached = started.n_cached;
-            session.figures.sampling = started.sampling;
-            session.step(Step::Prompt { n_done: started.n_cached, n_prompt: started.n_prompt });
-        }
-        Message::Prompt { id, n_done } if session.runs(id) => {
-            if let Phase::Busy { step: Step::Prompt { n_prompt, .. }, .. } = session.phase {
-                session.step(Step::Prompt { n_done, n_prompt });
+        Message::Prompt { id, n_done } => {
+            if let Some(request) = session.running(id)
+                && let Some(Step::Prompt { n_prompt, .. }) = request.step()
+            {
+                request.go_on(Step::Prompt { n_done, n_prompt });
                 session.n_past = n_done;
             }
         }
-        Message::Text { id, pieces, counters, tokens } if session.runs(id) => {
-            session.count(counters, now);
-            let Some(turn) = session.turns.last_mut() else { return Vec::new() };
-            turn.tokens.extend(tokens.into_iter().take(MAX_TOKENS.saturating_sub(turn.tokens.len())));
-            let mut step = None;
-            for piece in pieces {
-                let text = match piece.channel {
-                    Channel::Reasoning => &mut turn.reasoning,
-                    Channel::Answer => &mut turn.text,
-                };
-                if text.len() + piece.text.len() <= MAX_ANSWER {
-                    text.push_str(&piece.text);
-                }
-                step = Some(match piece.channel {
-                    Channel::Reasoning => Step::Reasoning,
-                    Channel::Answer => Step::Answer,
-                });
-            }
-            if let Some(step) = step {
-                session.step(step);
-            }
+        Message::Text { id, pieces, counters, tokens } if session.running(id).is_some() => {
+            session.count(id, counters, now);
+            written(session, id, pieces, tokens);
         }
-        Message::Finished { id: generation, finish, counters } if session.runs(generation) => {
-            session.count(counters, now);
-            session.finish(End::Finished(finish), now);
-            session.phase = Phase::Ready;
-            session.since = now;
-            return answered(domain, id);
+        Message::Finished { id: request, finish, counters } if session.running(request).is_some() => {
+            session.count(request, counters, now);
+            return answered(domain, id, RequestId(request), finish);
         }
         Message::Failed(failure) => match failure.id {
-            Some(generation) if session.runs(generation) => {
-                let is_too_long = failure.kind == FailureKind::PromptTooLong;
-                let hint = match failure.kind {
-                    FailureKind::PromptTooLong if races => Some(too_long_for_race(session)),
-                    FailureKind::PromptTooLong => {
-                        let asked = session.turns.iter().filter(|turn| turn.role == Role::User).count();
-                        Some(plan::longer_context_hint(&session.model, session.n_ctx(), asked > 1))
-                    }
-                    _ => failure.hint,
-                };
-                session.finish(End::Failed { reason: failure.message.clone(), hint: hint.clone() }, now);
-                session.phase = Phase::Ready;
-                session.since = now;
-                let mut effects = if is_too_long && session.from_editor {
-                    context::too_long(domain, id, &failure.message, hint.as_deref())
-                } else {
-                    history::remember_answer(domain, id)
-                };
-                effects.extend(share_threads(domain));
-                return effects;
+            Some(request) if session.running(request).is_some() => {
+                return failed(domain, id, RequestId(request), failure);
             }
             Some(id) => return super::quality::failed(domain, id, &failure.message, failure.hint.as_deref()),
             // What it says here is the reason that the user reads.
@@ -154,10 +122,28 @@ fn since_tick(session: &Session, load_cpu_us: Option<u64>) -> Option<Duration> {
     Some(all.saturating_sub(Duration::from_secs_f64(seen.max(0.0))))
 }
 
+/// What a worker has written becomes part of the answer.
+fn written(session: &mut Session, id: u64, pieces: Vec<wire::Piece>, tokens: Vec<wire::Token>) {
+    let Some(request) = session.running(id) else { return };
+    let answer = &mut request.answer;
+    answer.tokens.extend(tokens.into_iter().take(MAX_TOKENS.saturating_sub(answer.tokens.len())));
+    for piece in pieces {
+        let (text, step) = match piece.channel {
+            Channel::Reasoning => (&mut request.answer.reasoning, Step::Reasoning),
+            Channel::Answer => (&mut request.answer.text, Step::Answer),
+        };
+        if text.len() + piece.text.len() <= MAX_ANSWER {
+            text.push_str(&piece.text);
+        }
+        request.go_on(step);
+    }
+}
+
 /// An answer is whole: what it tells of the model, and the next one's threads.
-fn answered(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
-    let Some(session) = find(domain, id) else { return Vec::new() };
-    if let Some(rate) = answer::speed(session) {
+fn answered(domain: &mut Domain, id: SessionId, request: RequestId, finish: Finish) -> Vec<Effect> {
+    let mut effects = ended(domain, id, request, End::Finished(finish));
+    let Some(session) = domain.session(id) else { return effects };
+    if let Some(rate) = session.request(request).and_then(|request| answer::speed(&request.figures)) {
         let joules = Graded::of(&session.per_token(&settings::Energy::default()));
         let model = session.model.id.clone();
         if let Some(joules) = joules {
@@ -165,8 +151,29 @@ fn answered(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
         }
         domain.library.measured.insert(model, rate);
     }
-    let mut effects = history::remember_answer(domain, id);
     effects.extend(ran(domain, id));
+    effects.extend(share_threads(domain));
+    effects
+}
+
+/// The worker could not answer.
+fn failed(domain: &mut Domain, id: SessionId, request: RequestId, failure: wire::Failure) -> Vec<Effect> {
+    let Some(session) = domain.session(id) else { return Vec::new() };
+    let client = session.request(request).map(|request| request.client);
+    let is_too_long = failure.kind == FailureKind::PromptTooLong;
+    let hint = match failure.kind {
+        FailureKind::PromptTooLong if client == Some(Client::Race) => Some(too_long_for_race(session)),
+        FailureKind::PromptTooLong => {
+            let asked = session.turns.iter().filter(|turn| turn.role == Role::User).count();
+            Some(plan::longer_context_hint(&session.model, session.n_ctx(), asked > 1))
+        }
+        _ => failure.hint,
+    };
+    let mut effects = if is_too_long && client == Some(Client::Chat) {
+        context::too_long(domain, id, request, &failure.message, hint.as_deref())
+    } else {
+        ended(domain, id, request, End::Failed { reason: failure.message, hint })
+    };
     effects.extend(share_threads(domain));
     effects
 }
@@ -195,7 +202,7 @@ fn exited(domain: &mut Domain, id: SessionId, reason: String, expected: bool, hi
     let written = session.log.iter().rev().map(String::as_str).find(|line| !line.starts_with("engine "));
     let last_words = written.or(hint.as_deref());
     let death = has_died.then(|| (Arc::clone(&session.model), tries::died(&reason, last_words)));
-    session.timer.end(now.uptime);
+    session.timer.end_all(now.uptime);
     session.pid = None;
     session.process = None;
     session.gpu_memory = None;
@@ -210,10 +217,9 @@ fn exited(domain: &mut Domain, id: SessionId, reason: String, expected: bool, hi
             Phase::Failed { reason, hint } => (reason.clone(), hint.clone()),
             _ => (reason, hint),
         };
-        session.finish(End::Failed { reason: told.0.clone(), hint: told.1.clone() }, now);
-        session.phase = Phase::Failed { reason: told.0, hint: told.1 };
+        session.phase = Phase::Failed { reason: told.0.clone(), hint: told.1.clone() };
         session.since = now;
-        effects.extend(history::remember_answer(domain, id));
+        effects.extend(end_all(domain, id, &told.0, told.1.as_deref()));
         domain.outbox.push(Notification::SessionFailed(id));
     }
     effects.push(watch(domain));
@@ -236,27 +242,18 @@ fn too_long_for_race(session: &Session) -> String {
 }
 
 impl Session {
-    /// Whether this is the generation that runs.
-    fn runs(&self, id: u64) -> bool {
-        matches!(self.phase, Phase::Busy { generation, .. } if generation == id)
+    /// The request of this number, if the worker has it.
+    fn running(&mut self, id: u64) -> Option<&mut Request> {
+        self.request_mut(RequestId(id)).filter(|request| request.is_running())
     }
 
-    /// What it does now. A cancel that is under way stays one.
-    fn step(&mut self, now: Step) {
-        if let Phase::Busy { step, .. } = &mut self.phase
-            && *step != Step::Cancelling
-        {
-            *step = now;
-        }
-    }
-
-    fn count(&mut self, counters: wire::Counters, now: Moment) {
-        self.timer.count(&counters, now.uptime);
-        let new = counters.n_generated.saturating_sub(self.figures.counters.n_generated);
-        self.n_generated += u64::from(new);
-        self.n_prompt += u64::from(counters.n_prompt.saturating_sub(self.figures.counters.n_prompt));
+    fn count(&mut self, id: u64, counters: wire::Counters, now: Moment) {
+        self.timer.count(id, &counters, now.uptime);
+        let Some(request) = self.request_mut(RequestId(id)) else { return };
+        let before = std::mem::replace(&mut request.figures.counters, counters);
+        self.n_generated += u64::from(counters.n_generated.saturating_sub(before.n_generated));
+        self.n_prompt += u64::from(counters.n_prompt.saturating_sub(before.n_prompt));
         self.n_past = counters.n_past;
-        self.figures.counters = counters;
     }
 
     fn note(&mut self, line: String) {

@@ -9,6 +9,7 @@ mod hub;
 mod measure;
 mod quality;
 mod race;
+mod requests;
 mod storage;
 
 use std::path::PathBuf;
@@ -26,7 +27,8 @@ use domain::command::{Force, What};
 use domain::event::{LibraryEvent, WorkerEvent};
 use domain::machine::{Core, Host, Memory, Process, Sample};
 use domain::model::{Format, Model, ModelFile, Outcome, Status, Store};
-use domain::session::{End, Phase, Step, WorkerId};
+use domain::request::Step;
+use domain::session::{End, Phase, WorkerId};
 use domain::settings::Settings;
 use domain::units::{Bytes, Ratio};
 use domain::{Effect, Event, Moment};
@@ -102,6 +104,10 @@ impl Program {
         self.type_in(text);
         let effects = self.act(Action::Send);
         generate(&effects).expect("a generation").id
+    }
+
+    fn step(&self, worker: WorkerId) -> Option<Step> {
+        self.state.domain.session_of(worker).unwrap().step()
     }
 
     fn phase(&self, worker: WorkerId) -> &Phase {
@@ -199,7 +205,7 @@ fn a_conversation_from_the_library_to_the_answer() {
     assert_eq!(program.state.domain.sessions[0].threads, 2);
 
     program.said(worker, text(asked.id, Channel::Reasoning, "hm", 1));
-    assert_eq!(program.phase(worker), &Phase::Busy { generation: asked.id, step: Step::Reasoning });
+    assert_eq!(program.step(worker), Some(Step::Reasoning));
     program.said(worker, text(asked.id, Channel::Answer, "hi", 2));
     program.said(worker, text(asked.id + 100, Channel::Answer, "from another generation", 2));
     program.said(worker, finished(asked.id, Finish::Stop));
@@ -303,7 +309,7 @@ fn escape_cancels_and_the_session_stays_usable() {
     assert_eq!(effects, [Effect::Tell { worker, request: Request::Cancel { id: generation } }]);
     // Text that was on its way changes nothing about that.
     program.said(worker, text(generation, Channel::Answer, " upon", 2));
-    assert_eq!(program.phase(worker), &Phase::Busy { generation, step: Step::Cancelling });
+    assert_eq!(program.step(worker), Some(Step::Cancelling));
     program.said(worker, finished(generation, Finish::Cancelled));
     assert_eq!(program.phase(worker), &Phase::Ready);
     assert_eq!(program.state.domain.sessions[0].turns.last().unwrap().text, "Once upon");

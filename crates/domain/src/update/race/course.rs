@@ -2,18 +2,20 @@
 //!
 //! A column's session is one that is loaded already, or one that is started for it.
 
-use wire::{Message, Prompt, Request, Role};
+use wire::{Message, Prompt, Role};
 
 use crate::answer;
 use crate::effect::Effect;
+use crate::history::Measured;
 use crate::notification::Notification;
 use crate::plan;
 use crate::race::lockstep::{self, Next};
 use crate::race::{Entry, Lane, MIN_COLUMNS, Order, Pace, Race, Stage};
+use crate::request::{Client, Request, RequestId};
 use crate::session::{End, Phase, Session, SessionId, Turn};
 use crate::state::Domain;
 use crate::update::history;
-use crate::update::session::{self, Ask};
+use crate::update::session::{self, Ask, Asked};
 
 /// The likeliest tokens that are told of each step in lockstep.
 const N_TOP_LOGPROBS: u32 = 5;
@@ -94,10 +96,10 @@ pub(super) fn release(domain: &Domain, race: &mut Race) -> Vec<Effect> {
 /// Let a column that answers draw so many tokens more.
 fn allow(domain: &Domain, lane: &mut Lane, n_tokens: u32) -> Option<Effect> {
     let session = lane.live(domain)?;
-    let Phase::Busy { generation, .. } = session.phase else { return None };
-    let worker = session.worker;
+    let request = session.request(lane.request?).filter(|request| request.is_running())?;
+    let (worker, id) = (session.worker, request.id.0);
     lane.credits = lane.credits.saturating_add(n_tokens as usize);
-    Some(Effect::Tell { worker, request: Request::Continue { id: generation, n_tokens } })
+    Some(Effect::Tell { worker, request: wire::Request::Continue { id, n_tokens } })
 }
 
 /// Columns whose turn it is get their session.
@@ -128,17 +130,8 @@ fn step(domain: &mut Domain, race: &mut Race, place: usize) -> Vec<Effect> {
             })
     };
     let may_ask = all_are_ready();
-    let now = domain.now;
     let lane = &mut race.lanes[place];
     let Some(id) = lane.session else { return effects };
-    let sample = domain.machine.sample.as_deref();
-    let wait = domain.settings.engine.wait_policy;
-    let measured = domain
-        .session(id)
-        .filter(|session| lane.stage == Stage::Answering && session.phase == Phase::Ready)
-        .map(|session| answer::measured(session, wait, sample));
-    let may_wait = domain.session(id).is_some_and(|session| history::may_settle(domain, session.since));
-    let awaits_energy = |turn: &Turn| may_wait && turn.figures.as_ref().is_some_and(|figures| !figures.is_settled);
     let Some(session) = session::find(domain, id) else {
         match lane.stage {
             Stage::Leaving => lane.stage = Stage::Done,
@@ -155,7 +148,6 @@ fn step(domain: &mut Domain, race: &mut Race, place: usize) -> Vec<Effect> {
             }
             Phase::Ready if may_ask => {
                 lane.loaded.clone_from(&session.loaded);
-                lane.before = std::mem::take(&mut session.turns);
                 let worker = session.worker;
                 let n_top_logprobs = if race.lockstep { N_TOP_LOGPROBS } else { 0 };
                 let credits = (race.pace == Pace::Together).then_some(0);
@@ -168,8 +160,12 @@ fn step(domain: &mut Domain, race: &mut Race, place: usize) -> Vec<Effect> {
                 lane.stage = Stage::Answering;
                 let prompt = Prompt::Chat(messages(race.system.as_deref(), &race.prompt));
                 // What is left of an earlier prompt would flatter the figures of this one.
-                effects.push(Effect::Tell { worker, request: Request::ClearCache });
-                effects.extend(session::ask(domain, id, prompt, ask, race.stop.clone()));
+                effects.push(Effect::Tell { worker, request: wire::Request::ClearCache });
+                let stop = race.stop.clone();
+                let asked = Asked { client: Client::Race, ask: Some(ask), stop, ..Asked::new(prompt) };
+                let (request, asked) = session::request(domain, id, asked);
+                lane.request = Some(request);
+                effects.extend(asked);
             }
             Phase::Failed { reason, hint } => {
                 let (reason, hint) = (reason.clone(), hint.clone());
@@ -180,18 +176,10 @@ fn step(domain: &mut Domain, race: &mut Race, place: usize) -> Vec<Effect> {
         },
         Stage::Answering => {
             let is_lost = matches!(session.phase, Phase::Stopping | Phase::Failed { .. });
-            if is_lost {
-                session.finish(End::failed("its session was stopped"), now);
-            }
-            // While its energy is waited for, the user may write to the session.
-            let answer = session.turns.first();
-            if answer.is_none_or(|turn| turn.end.is_some() && (is_lost || !awaits_energy(turn))) {
-                let mut turns = std::mem::take(&mut session.turns).into_iter();
-                lane.answer = turns.next();
-                session.turns = std::mem::take(&mut lane.before);
-                session.turns.extend(turns);
+            if let Some(answer) = answer_of(domain, id, lane.request, is_lost) {
                 // Columns that run at once share the machine: their speeds tell nothing about a model.
-                lane.measured = measured.filter(|_| race.order == Order::InTurn && !is_lost);
+                lane.measured = answer.1.filter(|_| race.order == Order::InTurn && !is_lost);
+                lane.answer = answer.0;
                 lane.stage = Stage::Done;
                 if let Some(End::Failed { reason, hint }) = lane.answer.as_ref().and_then(|turn| turn.end.clone()) {
                     lane.fail(&reason, hint);
@@ -202,6 +190,23 @@ fn step(domain: &mut Domain, race: &mut Race, place: usize) -> Vec<Effect> {
         _ => {}
     }
     effects
+}
+
+/// A column's answer with what was measured, once it has ended and nothing of its energy is waited for.
+fn answer_of(
+    domain: &Domain,
+    id: SessionId,
+    request: Option<RequestId>,
+    is_lost: bool,
+) -> Option<(Option<Turn>, Option<Measured>)> {
+    let session = domain.session(id)?;
+    let Some(request) = request.and_then(|request| session.request(request)) else { return Some((None, None)) };
+    let ended = request.ended?;
+    if !is_lost && !request.figures.is_settled && history::may_settle(domain, ended) {
+        return None;
+    }
+    let (wait, sample) = (domain.settings.engine.wait_policy, domain.machine.sample.as_deref());
+    Some((Some(request.answer.clone()), Some(answer::measured(session, request, wait, sample))))
 }
 
 /// Find or start a column's session.
@@ -254,6 +259,7 @@ pub(super) fn loaded_session(domain: &Domain, entry: &Entry, taken: &[SessionId]
         wanted.sampling = session.settings.sampling;
         wanted.max_tokens = session.settings.max_tokens;
         session.phase == Phase::Ready
+            && !session.requests.iter().any(Request::is_open)
             && session.model.id == entry.model.id
             && session.settings == wanted
             && !taken.contains(&session.id)
