@@ -319,7 +319,7 @@ fn quality(arguments: &cli::quality::Quality, settings: Settings) -> Exit {
         Ok(model) => model,
         Err(exit) => return exit,
     };
-    let reference = match arguments.against.as_ref().map(|argument| find(argument, &settings.library)).transpose() {
+    let reference = match arguments.reference.as_ref().map(|argument| find(argument, &settings.library)).transpose() {
         Ok(reference) => reference,
         Err(exit) => return exit,
     };

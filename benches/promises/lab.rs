@@ -134,7 +134,7 @@ fn ours(model: &Path, threads: &str, cells: &[&[&str]]) -> Speeds {
     let house = House::new();
     let measure = |cells: &&[&str]| {
         let mut command = vec!["bench", model.to_str().unwrap(), "-t", threads, "-r", REPETITIONS, "--json"];
-        command.extend(["--keep-tainted", "--set", "telemetry.interval_ms=500"]);
+        command.extend(["--keep-outliers", "--set", "telemetry.interval_ms=500"]);
         command.extend(*cells);
         let document = house.run(&command).json();
         let speed = |row: &Value| Some((row["test"].as_str()?.to_owned(), row["tokens_per_second"].as_f64()?));

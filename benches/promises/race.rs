@@ -129,7 +129,7 @@ fn race(house: &House, models: &[&str], together: bool) -> Vec<Value> {
     arguments.extend(models);
     arguments.extend(["-p", "Call me", "-n", TOKENS, "-t", "1", "--json"]);
     if together {
-        arguments.push("--together");
+        arguments.push("--concurrent");
     }
     house.run(&arguments).json()["columns"].as_array().unwrap().clone()
 }

@@ -191,7 +191,7 @@ impl Lab {
     fn bench(&self, name: &str, is_calibrated: bool) {
         // Repetitions of some seconds: the truth is known in steps of a twentieth, and each has two ends.
         for (pp, tg) in [("8192", "0"), ("0", "2048")] {
-            let arguments = ["bench", self.path(), "--pp", pp, "--tg", tg, "-r", "4", "--keep-tainted", "--json"];
+            let arguments = ["bench", self.path(), "--pp", pp, "--tg", tg, "-r", "4", "--keep-outliers", "--json"];
             let (document, truth) = self.on(Machine::default(), is_calibrated, &arguments);
             let row = &document["rows"][0];
             let rate = row["tokens_per_second"].as_f64().unwrap();
@@ -204,14 +204,14 @@ impl Lab {
 
     fn suite(&self, name: &str, is_calibrated: bool) {
         let suite = self.two_prompts();
-        let arguments = ["suite", suite.to_str().unwrap(), self.path(), "--anew", "--context", CONTEXT, "--json"];
+        let arguments = ["suite", suite.to_str().unwrap(), self.path(), "--fresh", "--context", CONTEXT, "--json"];
         let (document, truth) = self.on(Machine::default(), is_calibrated, &arguments);
         per_answer(name, &document["models"][0], &truth);
     }
 
     fn pick(&self, name: &str) {
         let suite = self.two_prompts();
-        let suite = ["--suite", suite.to_str().unwrap(), "--anew", "--context", CONTEXT, "--json"];
+        let suite = ["--suite", suite.to_str().unwrap(), "--fresh", "--context", CONTEXT, "--json"];
         let arguments = [&["pick", self.path()], suite.as_slice()].concat();
         let (document, truth) = self.on(Machine::default(), true, &arguments);
         per_answer(name, &document["models"][0], &truth);

@@ -42,9 +42,9 @@ pub struct Bench {
     /// Repetitions of each
     #[arg(short = 'r', long, value_name = "N", default_value = "5")]
     repetitions: u32,
-    /// Count repetitions that heat or other programs spoiled as well; they are marked
-    #[arg(long)]
-    keep_tainted: bool,
+    /// Count repetitions that heat or other programs disturbed as well; they are marked
+    #[arg(long, alias = "keep-tainted")]
+    keep_outliers: bool,
     /// Measure models although the check of their files refuses them
     #[arg(long)]
     force: bool,
@@ -76,7 +76,7 @@ pub async fn run(arguments: &Bench, models: Vec<Arc<Model>>, app: &mut App) -> E
         batches,
         parallel: arguments.parallel.clone(),
         repetitions: arguments.repetitions,
-        keep_tainted: arguments.keep_tainted,
+        keep_tainted: arguments.keep_outliers,
         settings,
     };
     if let Err(error) = plan.cells() {

@@ -32,10 +32,10 @@ pub struct History {
     /// Write a record as one HTML file with plots
     #[arg(long, value_name = "NUMBER", group = "what")]
     html: Option<i64>,
-    /// Print how the models stand after all votes
-    #[arg(long, group = "what")]
-    standings: bool,
-    /// Tell the names of a blind race that was not voted on
+    /// Print the leaderboard of all votes
+    #[arg(long, alias = "standings", group = "what")]
+    leaderboard: bool,
+    /// Show the names of a blind race that was not voted on
     #[arg(long, value_name = "NUMBER", group = "what")]
     reveal: Option<i64>,
     /// Delete these records, or with `all` those that pass the filter; asks first
@@ -100,7 +100,7 @@ pub fn run(arguments: &History, now: i64, width: Option<usize>, out: &mut impl W
 
 fn answer(arguments: &History, now: i64, width: Option<usize>, out: &mut impl Write) -> Result<Exit, Failure> {
     let Some(mut store) = history::open_existing()? else {
-        if arguments.standings {
+        if arguments.leaderboard {
             return standings(&[], arguments.json, width, out);
         }
         if arguments.json {
@@ -150,7 +150,7 @@ fn answer(arguments: &History, now: i64, width: Option<usize>, out: &mut impl Wr
         writeln!(io::stderr(), "record {id}: {said}")?;
         return Ok(Exit::Done);
     }
-    if arguments.standings {
+    if arguments.leaderboard {
         return standings(&store.votes()?, arguments.json, width, out);
     }
     if arguments.json || arguments.csv {

@@ -94,7 +94,7 @@ pub enum Command {
     Show(Show),
     /// Answer one prompt; the answer goes to standard output, its figures to standard error
     Run(Box<run::Run>),
-    /// Ask models the prompts of a suite, and tell which pass
+    /// Ask models the prompts of a suite, and show which pass
     Suite(Box<suite::Ask>),
     /// Pick the model with the lowest cost that passes enough of a suite
     Pick(Box<suite::Pick>),
@@ -104,19 +104,20 @@ pub enum Command {
     History(history::History),
     /// Have two to eight models answer one prompt, and compare answers and figures
     Race(Box<race::Race>),
-    /// Weigh a text: perplexity, and divergence from a reference model
+    /// Score a text: perplexity, and divergence from a reference model
+    #[command(name = "perplexity", alias = "quality")]
     Quality(Box<quality::Quality>),
-    /// Show what the models take of the disks, and what could be tidied up
+    /// Show what the models take of the disks, and what could be cleaned up
     Usage(usage::Usage),
-    /// Delete models: to the trash, from where `undo` brings them back
+    /// Delete models: they go to the trash; `undo` restores them
     Rm(rm::Rm),
     /// Delete what nothing uses: orphans, broken downloads, old revisions, links to nothing
     Prune(prune::Prune),
     /// Let files of the same content share its space
     Dedupe(dedupe::Dedupe),
-    /// Check files against the hashes that their stores tell
+    /// Check files against the hashes that their stores record
     Verify(verify::Verify),
-    /// Take back what the last `rm`, `prune` or `dedupe` did
+    /// Undo what the last `rm`, `prune` or `dedupe` did
     Undo(undo::Undo),
     /// Fetch a model from the hub into the Hugging Face cache
     Pull(pull::Pull),

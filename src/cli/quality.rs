@@ -1,4 +1,4 @@
-//! `taffrail quality`: how well a model predicts a text, alone and against a reference.
+//! `taffrail perplexity`: how well a model predicts a text, alone and against a reference.
 //!
 //! Perplexity as llama-perplexity measures it; with a reference of the same vocabulary, Kullback and Leibler's
 //! divergence and how often both find the same token likeliest. The text itself shows where they differ.
@@ -27,14 +27,14 @@ use domain::units::counted;
 /// The longest text that is read, in bytes.
 const MAX_TEXT: u64 = 32 << 20;
 
-/// Weigh a text.
+/// Score a text.
 #[derive(Debug, Args)]
 pub struct Quality {
     /// A name, a unique part of one, `store:name`, `owner/repo[:quant]` or a path
     pub model: String,
     /// A model with the same vocabulary to compare with, such as the one that this is a quantisation of
-    #[arg(long, value_name = "MODEL")]
-    pub against: Option<String>,
+    #[arg(long, alias = "against", value_name = "MODEL")]
+    pub reference: Option<String>,
     /// The text, as a file; `-` reads standard input
     #[arg(long, value_name = "FILE")]
     text: PathBuf,

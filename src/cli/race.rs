@@ -40,9 +40,9 @@ pub struct Race {
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
     /// Run all at once, rather than in turn so that none disturbs another's figures
-    #[arg(long)]
-    together: bool,
-    /// Decode all together, token by token, and tell where they part and what each model found likely there
+    #[arg(long, alias = "together")]
+    concurrent: bool,
+    /// Decode all together, token by token, and show where they diverge and what each model found likely there
     #[arg(long)]
     lockstep: bool,
     /// Shuffle the columns and hide their names and figures until the vote, which a terminal is asked for
@@ -101,18 +101,18 @@ async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut App) -> Resul
     app.recall_baselines();
     app.first_sample().await;
     // Those in lockstep are decoded together.
-    let order = if arguments.together || arguments.lockstep { Order::Together } else { Order::InTurn };
+    let order = if arguments.concurrent || arguments.lockstep { Order::Together } else { Order::InTurn };
     let (system, stop) = (arguments.system.clone(), arguments.stop.clone());
     let (lockstep, blind) = (arguments.lockstep, arguments.blind);
     let order = RaceOrder { entries, order, prompt, system, stop, lockstep, blind };
     match app.command(What::StartRace(Box::new(order.clone()))) {
-        Err(refused) if refused.cause == Cause::MemoryTogether && lockstep && !arguments.together => {
+        Err(refused) if refused.cause == Cause::MemoryTogether && lockstep && !arguments.concurrent => {
             let text = "they are decoded one after the other, and compared afterwards";
             let _ = writeln!(io::stderr(), "{refused}: {text}");
             app.command(What::StartRace(Box::new(RaceOrder { order: Order::InTurn, ..order })))?;
         }
         Err(refused) if refused.cause == Cause::MemoryTogether => {
-            return Err(refused.with_hint("without --together they run in turn").into());
+            return Err(refused.with_hint("without --concurrent they run in turn").into());
         }
         result => drop(result?),
     }

@@ -44,7 +44,7 @@ fn what_was_run_is_listed_shown_exported_and_deleted() {
 #[test]
 fn every_kind_has_a_report_and_votes_have_standings() {
     let house = House::new();
-    assert_eq!(house.run(&["history", "--standings", "--json"]).json()["votes"], 0);
+    assert_eq!(house.run(&["history", "--leaderboard", "--json"]).json()["votes"], 0);
     let script = "</pre><script>alert(1)</script>";
     let column = |name: &str| serde_json::json!({ "name": name, "text": script, "model": { "id": name } });
     let mut history = History::open(&house.path("data/taffrail/history.db")).unwrap();
@@ -89,10 +89,10 @@ fn every_kind_has_a_report_and_votes_have_standings() {
     assert_eq!(house.run(&["history", "--rerun", "2"]).code, Some(4));
     assert_eq!(house.run(&["history", "--reveal", "2"]).code, Some(0));
     assert!(house.run(&["history", "--rerun", "2"]).stdout.starts_with("taffrail race one-7b two-3b -p "));
-    assert_eq!(house.run(&["history", "--rerun", "5"]).stdout, "taffrail suite s.toml one-7b two-3b --anew\n");
-    let standings = house.run(&["history", "--standings", "--json"]).json();
+    assert_eq!(house.run(&["history", "--rerun", "5"]).stdout, "taffrail suite s.toml one-7b two-3b --fresh\n");
+    let standings = house.run(&["history", "--leaderboard", "--json"]).json();
     assert_eq!((&standings["votes"], &standings["models"][0]["model"]), (&1.into(), &"two-3b".into()));
-    assert!(house.run(&["history", "--standings"]).stdout.contains("after 1 vote;"));
+    assert!(house.run(&["history", "--leaderboard"]).stdout.contains("after 1 vote;"));
 }
 
 #[cfg(feature = "llama")]
@@ -154,7 +154,7 @@ fn a_bench_is_measured_kept_and_compared() {
             "1,2",
             "-r",
             "2",
-            "--keep-tainted",
+            "--keep-outliers",
         ];
         house.run(&[&arguments[..], &[format]].concat())
     };
@@ -187,7 +187,8 @@ fn a_bench_of_several_measures_those_that_can_be() {
     for (other, said) in
         [(cut.to_str().unwrap(), "cut"), (odd.to_str().unwrap(), "odd"), ("no-such-model", "no-such-model")]
     {
-        let arguments = ["bench", "ishmael-1m", other, "--pp", "16", "--tg", "8", "-r", "1", "--keep-tainted", "--csv"];
+        let arguments =
+            ["bench", "ishmael-1m", other, "--pp", "16", "--tg", "8", "-r", "1", "--keep-outliers", "--csv"];
         let ran = house.run(&arguments);
         assert_eq!(ran.code, Some(1), "{ran:?}");
         let measured =

@@ -16,8 +16,8 @@ fn no_document_has_what_a_terminal_would_obey() {
     for arguments in [
         &["run", model, "-p", odd, "-n", "2", "--json"][..],
         &["race", model, "ishmael-1m", "-p", odd, "-n", "2", "--json"],
-        &["bench", model, "--pp", "8", "--tg", "2", "-r", "1", "--keep-tainted", "--json"],
-        &["bench", model, "--pp", "8", "--tg", "2", "-r", "1", "--keep-tainted", "--llama-bench"],
+        &["bench", model, "--pp", "8", "--tg", "2", "-r", "1", "--keep-outliers", "--json"],
+        &["bench", model, "--pp", "8", "--tg", "2", "-r", "1", "--keep-outliers", "--llama-bench"],
         &["ls", "--json"],
         &["show", model, "--json"],
         &["config", "--json"],
@@ -29,7 +29,7 @@ fn no_document_has_what_a_terminal_would_obey() {
         let harmful = ran.stdout.chars().find(|character| *character != '\n' && gguf::is_harmful(*character));
         assert_eq!(harmful, None, "{arguments:?}: {}", ran.stdout);
         // These have no text of that kind, but for the model's identifier, where it is in percent signs.
-        let has_none = arguments[0] == "config" || arguments.ends_with(&["--keep-tainted", "--json"]);
+        let has_none = arguments[0] == "config" || arguments.ends_with(&["--keep-outliers", "--json"]);
         assert!(has_none || ran.stdout.contains("\\u009b"), "{arguments:?}: {}", ran.stdout);
         ran.json();
     }

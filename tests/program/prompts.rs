@@ -280,7 +280,7 @@ fn what_rerun_prints_works_when_it_is_pasted() {
     let race = ["race", "ishmael-1m@seed=3", "ishmael-4m", "-p", "- it's", "--system", "--", "-n", "4"];
     assert_eq!(house.run(&race).code, Some(0));
     assert_eq!(rerun(&house, "14").code, Some(0));
-    let bench = ["bench", "ishmael-1m", "--pp", "16", "--tg", "4", "-r", "1", "--keep-tainted"];
+    let bench = ["bench", "ishmael-1m", "--pp", "16", "--tg", "4", "-r", "1", "--keep-outliers"];
     assert_eq!(house.run(&bench).code, Some(0));
     let again = rerun(&house, "16");
     assert_eq!(again.code, Some(0), "{again:?}");
@@ -308,12 +308,12 @@ fn a_full_disk_is_told() {
         &["race", "ishmael-1m", "ishmael-4m", "-p", "x", "-n", "5"],
         &["race", "ishmael-1m", "ishmael-4m", "-p", "x", "-n", "5", "--json"],
         &["race", "ishmael-1m", "ishmael-4m", "-p", "x", "-n", "5", "--html"],
-        &["bench", "ishmael-1m", "--pp", "16", "--tg", "8", "-r", "1", "--keep-tainted", "--json"],
-        &["bench", "ishmael-1m", "--pp", "16", "--tg", "8", "-r", "1", "--keep-tainted"],
+        &["bench", "ishmael-1m", "--pp", "16", "--tg", "8", "-r", "1", "--keep-outliers", "--json"],
+        &["bench", "ishmael-1m", "--pp", "16", "--tg", "8", "-r", "1", "--keep-outliers"],
         &["suite", suite, "ishmael-1m", "-n", "5", "--json"],
         &["suite", suite, "ishmael-1m", "-n", "5"],
         &["pick", "--suite", suite, "ishmael-1m", "-n", "5", "--at-least", "0"],
-        &["quality", "ishmael-1m", "--text", text, "--chunk", "64", "--chunks", "1"],
+        &["perplexity", "ishmael-1m", "--text", text, "--chunk", "64", "--chunks", "1"],
         &["history"],
         &["history", "--json"],
         &["history", "--rerun", "1"],

@@ -21,7 +21,7 @@ fn a_race_tells_answers_and_figures_in_every_format() {
         assert_eq!(column["energy"]["joules"].is_null(), column["energy"]["grade"] == "unknown");
     }
     assert_eq!(document["lockstep"]["columns"][0]["probable"].as_array().unwrap().len(), 5);
-    let page = with(&["--html", "--together"]).stdout;
+    let page = with(&["--html", "--concurrent"]).stdout;
     assert!(page.starts_with("<!DOCTYPE html>") && page.contains("2 models at once") && !page.contains("<b>Ish"));
     let text = with(&["--markdown"]).stdout;
     assert!(text.starts_with("# Race\n") && text.contains("| ishmael-4m |"), "{text}");
@@ -35,9 +35,9 @@ fn a_race_that_can_not_be_run_says_why() {
         (&["race", "ishmael-1m", "ishmael-4m@top_p=7", "-p", "x"], 2, "top_p"),
         (&["race", "ishmael-1m", "ishmael-4m", "-p", " "], 2, "the prompt is empty"),
         (
-            &["--set", "budget.memory=1MB", "race", "ishmael-1m", "ishmael-4m", "--together", "-p", "x"],
+            &["--set", "budget.memory=1MB", "race", "ishmael-1m", "ishmael-4m", "--concurrent", "-p", "x"],
             4,
-            "without --together they run in turn",
+            "without --concurrent they run in turn",
         ),
     ] {
         let ran = house.run(arguments);
@@ -57,15 +57,15 @@ fn a_text_is_weighed_alone_and_against_a_reference() {
     house.write("text.txt", "Call me Ishmael. Some years ago, never mind how long precisely. ".repeat(20));
     let file = house.path("text.txt");
     let file = file.to_str().unwrap();
-    let quality = ["quality", "ishmael-1m", "--text", file, "--chunk", "64", "--json"];
+    let quality = ["perplexity", "ishmael-1m", "--text", file, "--chunk", "64", "--json"];
     let alone: Value = serde_json::from_str(&house.run(&quality).stdout).unwrap();
     assert!(alone["summary"]["perplexity"]["value"].as_f64().unwrap() > 1.0);
     assert!(alone["summary"]["divergence"].is_null());
-    let ran = house.run(&[&quality[..], &["--against", "ishmael-1m"]].concat());
+    let ran = house.run(&[&quality[..], &["--reference", "ishmael-1m"]].concat());
     let same: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert!(same["summary"]["divergence"]["value"].as_f64().unwrap().abs() < 1e-4, "{same}");
     assert_eq!(same["summary"]["agreement"]["value"], 1.0);
     assert_eq!(same["summary"]["perplexity"], alone["summary"]["perplexity"]);
-    let short = house.run(&["quality", "ishmael-1m", "--text", file, "--chunk", "8192"]);
+    let short = house.run(&["perplexity", "ishmael-1m", "--text", file, "--chunk", "8192"]);
     assert!(short.code == Some(1) && short.stderr.contains("too few for a chunk"), "{short:?}");
 }

@@ -91,7 +91,7 @@ pub(super) fn remarks(bench: &Bench, err: &mut impl Write) {
             let _ = writeln!(err, "{}", gguf::clean(&format!("{name}, {}: {reason}", row.cell.label()), 1000));
         }
         if let Some(last) = row.tainted.last() {
-            let what = if bench.plan.keep_tainted { "counted although tainted" } else { "refused" };
+            let what = if bench.plan.keep_tainted { "counted although disturbed" } else { "refused" };
             let few = if row.repetitions.len() < bench.plan.repetitions as usize {
                 format!("; {} of {} count", row.repetitions.len(), bench.plan.repetitions)
             } else {
@@ -104,7 +104,7 @@ pub(super) fn remarks(bench: &Bench, err: &mut impl Write) {
     }
     let wanting = bench.rows.iter().any(|row| row.failed.is_none() && row.repetitions.is_empty());
     if wanting && !bench.plan.keep_tainted {
-        let _ = writeln!(err, "  hint: close what else runs, or add --keep-tainted to count them all the same");
+        let _ = writeln!(err, "  hint: close what else runs, or add --keep-outliers to count them all the same");
     }
 }
 

@@ -60,9 +60,9 @@ pub struct Pick {
 /// What both are asked.
 #[derive(Debug, Args)]
 struct Common {
-    /// Ask everything anew, rather than going on from an earlier run
-    #[arg(long)]
-    anew: bool,
+    /// Ask everything again, rather than continue an earlier run
+    #[arg(long, alias = "anew")]
+    fresh: bool,
     /// A text that ends an answer where the model writes it; may be repeated. In place of those of the models' stores
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
@@ -225,7 +225,7 @@ async fn run(
     let (mut asked, mut failures) = (Vec::new(), Vec::new());
     for model in &models {
         let mut store = Store::open(folder, &text, model, &settings, &common.stop);
-        if common.anew {
+        if common.fresh {
             store
                 .clear()
                 .map_err(|error| Failure(Exit::Failed, format!("an earlier run can't be dropped: {error}")))?;

@@ -204,7 +204,7 @@ fn where_columns_part_is_kept_and_reported() {
     let text = serde_json::to_string(parting).unwrap();
     assert!(!text.contains("two"), "the names of a blind race may be hidden later: {text}");
     for page in [html(&race), crate::report::html(&kept)] {
-        assert!(page.contains("--together --lockstep"), "it can be run again: {page}");
+        assert!(page.contains("--concurrent --lockstep"), "it can be run again: {page}");
         assert!(page.contains("Where they part") && page.contains("two: token 1 is “ whale”"), "{page}");
     }
     let blind = html(&Race { blind: true, vote: None, ..race.clone() });

@@ -117,7 +117,7 @@ fn race_again(record: &RaceRecord) -> Option<String> {
     }
     command.push_str(&stops(&race.stop));
     if race.order == Order::Together {
-        command.push_str(" --together");
+        command.push_str(" --concurrent");
     }
     if record.lockstep {
         command.push_str(" --lockstep");
@@ -131,7 +131,7 @@ fn race_again(record: &RaceRecord) -> Option<String> {
 fn suite_again(record: &Record, suite: &SuiteRecord) -> Option<String> {
     let file = suite.file.as_ref()?;
     let options = format!("{}{}", stops(&suite.document.stop), options(&suite.options));
-    Some(format!("taffrail suite {} {} --anew{options}", quoted(file), models(record)?))
+    Some(format!("taffrail suite {} {} --fresh{options}", quoted(file), models(record)?))
 }
 
 fn bench_again(record: &Record, bench: &BenchDocument) -> Option<String> {
@@ -146,7 +146,7 @@ fn bench_again(record: &Record, bench: &BenchDocument) -> Option<String> {
         }
         all.iter().map(u32::to_string).collect::<Vec<_>>().join(",")
     };
-    let keeps = if bench.keeps_tainted { " --keep-tainted" } else { "" };
+    let keeps = if bench.keeps_tainted { " --keep-outliers" } else { "" };
     Some(format!(
         "taffrail bench {} --pp {} --tg {} --depth {} --batch-sizes {} --parallel {} -r {} -t {}{keeps}{}",
         models(record)?,

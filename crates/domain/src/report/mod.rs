@@ -235,14 +235,14 @@ mod tests {
         });
         assert_eq!(
             again(Kind::Race, &[], body.clone()).unwrap(),
-            "taffrail race a 'a@seed=7,temperature=0.8' -p 'it'\\''s' --together --lockstep"
+            "taffrail race a 'a@seed=7,temperature=0.8' -p 'it'\\''s' --concurrent --lockstep"
         );
         let race = self::record(Kind::Race, body);
         assert_eq!(command(&race.redacted()), None, "its names are hidden");
         let body = json!({ "file": "/my suites/s.toml", "options": { "context": "512" } });
         assert_eq!(
             again(Kind::Suite, &["a", "b"], body).unwrap(),
-            "taffrail suite '/my suites/s.toml' a b --anew --context 512"
+            "taffrail suite '/my suites/s.toml' a b --fresh --context 512"
         );
     }
 }
