@@ -16,8 +16,8 @@ const TOKENS: &str = "3000";
 const LONG: &str = "6000";
 /// Room for both.
 const CONTEXT: &str = "8192";
-/// A machine on which others take fewer cores than this is quiet.
-const QUIET: f64 = 0.1;
+/// A machine on which others take fewer cores than this is quiet: the reading of it, and the system's own work, are a tenth.
+const QUIET: f64 = 0.25;
 /// What a figure may be off by on a quiet machine.
 const BOUND: f64 = 0.05;
 
