@@ -4,6 +4,7 @@
 //! the map.
 
 pub mod app;
+pub mod atomic_file;
 pub mod cli;
 pub mod config;
 pub mod engine;

@@ -46,18 +46,20 @@ const RULES: &[Rule] = &[
     // An adapter knows the crate `domain` and no other of them. A view is a function of the state: it waits for nothing and asks no clock. Themes are read from a folder.
     Rule { module: "ui", may: NOTHING, never: &["tokio", "futures_util", "rustix", "sysinfo", "std::net", "std::process", "std::thread", "std::time::Instant", "std::time::SystemTime"] },
     Rule { module: "config", may: NOTHING, never: SCREEN },
-    Rule { module: "library", may: NOTHING, never: SCREEN },
+    Rule { module: "library", may: &["atomic_file"], never: SCREEN },
     Rule { module: "engine", may: NOTHING, never: SCREEN },
-    Rule { module: "telemetry", may: NOTHING, never: SCREEN },
+    Rule { module: "telemetry", may: &["atomic_file"], never: SCREEN },
     Rule { module: "lab", may: NOTHING, never: SCREEN },
-    Rule { module: "history", may: &["json"], never: SCREEN },
+    Rule { module: "history", may: &["json", "atomic_file"], never: SCREEN },
+    // How a whole file is written, for all that write one.
+    Rule { module: "atomic_file", may: NOTHING, never: SCREEN },
     // How JSON is escaped, for all that write it.
     Rule { module: "json", may: NOTHING, never: SCREEN },
     Rule { module: "remote", may: NOTHING, never: SCREEN },
     // The one that knows them all.
-    Rule { module: "app", may: &["ui", "config", "library", "engine", "telemetry", "lab", "history", "remote"], never: NOTHING },
+    Rule { module: "app", may: &["ui", "config", "library", "engine", "telemetry", "lab", "history", "remote", "atomic_file"], never: NOTHING },
     // A lean command such as `ls` needs the library and none of the loop.
-    Rule { module: "cli", may: &["app", "config", "library", "json", "server"], never: SCREEN },
+    Rule { module: "cli", may: &["app", "config", "library", "json", "server", "atomic_file"], never: SCREEN },
     Rule { module: "server", may: &["app"], never: SCREEN },
     // Puts the parts together, and does nothing itself.
     Rule { module: "main", may: &["ui", "config", "library", "engine", "app", "cli", "server"], never: SCREEN },
@@ -103,6 +105,17 @@ const ALLOWED: &[&str] = &[
     // An error shows the first bytes of a file, which encodes nothing.
     "crates/gguf/src/header.rs",
     "crates/worker/src/clock.rs",
+];
+
+/// Calls that write a whole file, or give one its name: `atomic_file` has them, so that none is ever half-written.
+const WRITES: &[&str] =
+    &["fs::rename", "fs::write", "File::create", "renameat", "renameat_with", "persist", "persist_noclobber"];
+
+/// Files of `src` that may have such calls.
+const MAY_WRITE: &[&str] = &[
+    "src/atomic_file.rs",
+    // Moves what is there already to the trash and back, never over something.
+    "src/library/house/files.rs",
 ];
 
 /// A longer file has more than one purpose.
@@ -162,6 +175,11 @@ fn files_stay_short() {
 fn nothing_is_home_made_that_a_crate_has() {
     let folders = ["src", "crates", "tests", "benches", "examples", "fuzz"];
     assert_eq!(in_all_sources(&folders, home_made), [""; 0]);
+}
+
+#[test]
+fn whole_files_are_written_in_one_place() {
+    assert_eq!(in_all_sources(&["src", "crates/domain/src", "crates/gguf/src"], writes), [""; 0]);
 }
 
 #[test]
@@ -249,6 +267,22 @@ fn home_made(path: &Path, text: &str) -> Vec<String> {
     let text: String = text.chars().filter(|c| *c != '_').collect::<String>().to_lowercase();
     let found = HOME_MADE.iter().filter(|(sign, _)| text.contains(&sign.replace('_', "").to_lowercase()));
     found.map(|(sign, what)| format!("`{sign}` looks like {what} of our own")).collect()
+}
+
+/// Calls that write a whole file, outside of tests.
+fn writes(path: &Path, text: &str) -> Vec<String> {
+    let is_test = path.iter().any(|name| name.to_string_lossy().trim_end_matches(".rs").ends_with("tests"));
+    if is_test || path.iter().any(|name| name == "testing") || MAY_WRITE.iter().any(|may| path == Path::new(may)) {
+        return Vec::new();
+    }
+    let tokens = tokens(text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default());
+    let is_called = |at: usize| tokens.get(at).is_some_and(|token| token == "(");
+    let named = |at: usize, name: &str| match name.split_once("::") {
+        Some((of, name)) => tokens[at] == name && at >= 2 && tokens[at - 1] == "::" && tokens[at - 2] == of,
+        None => tokens[at] == name && at >= 1 && matches!(tokens[at - 1].as_str(), "::" | "."),
+    };
+    let found = WRITES.iter().filter(|name| (0..tokens.len()).any(|at| is_called(at + 1) && named(at, name)));
+    found.map(|name| format!("`{name}` writes a file: `atomic_file` does that")).collect()
 }
 
 fn length(path: &Path, text: &str) -> Vec<String> {
@@ -460,6 +494,9 @@ fn each_broken_rule_is_seen() {
     for text in ["x.wrapping_mul(3)", "0x9e37_79b9_7f4a_7c15", "let days = era * 146_097;", "format!(\"{byte:02x}\")"] {
         assert_eq!(home_made(Path::new("src/app/mod.rs"), text).len(), 1, "{text}");
     }
+    for text in ["fs::rename(a, b)", "std::fs::write(a, b)", "file.persist(path)", "fs::File::create(path)"] {
+        assert_eq!(writes(Path::new("src/app/mod.rs"), text).len(), 1, "{text}");
+    }
     assert_eq!(length(Path::new("src/app/mod.rs"), &"\n".repeat(MAX_LINES + 1)).len(), 1);
     assert_eq!(length(Path::new("crates/wire/tests/frames.rs"), &"\n".repeat(MAX_TEST_LINES + 1)).len(), 1);
     assert_eq!(dependencies("[dependencies]\nwire = \"1\"\nserde = \"1\"", &[], false), ["may not depend on `wire`"]);
@@ -484,6 +521,12 @@ fn what_is_allowed_is_not_reported() {
         assert_eq!(imports(&module, text), [""; 0], "{text}");
     }
     assert_eq!(unsafe_code("#![forbid(unsafe_code)] // unsafe\nlet a = \"unsafe\";"), [""; 0]);
+    for text in
+        ["files::rename(a, b)", "out.write(a)", "table::write(a)", "File::create_new(path)", "fn rename(a: A) {}"]
+    {
+        assert_eq!(writes(Path::new("src/app/mod.rs"), text), [""; 0], "{text}");
+    }
+    assert_eq!(writes(Path::new("src/app/mod.rs"), "#[cfg(test)]\nmod tests { fn f() { fs::write(a, b) } }"), [""; 0]);
     assert_eq!(length(Path::new("src/app/mod.rs"), &"\n".repeat(MAX_LINES)), [""; 0]);
     assert_eq!(length(Path::new("tests/dev.rs"), &"\n".repeat(MAX_TEST_LINES)), [""; 0]);
 }

@@ -8,6 +8,7 @@ use clap::Args;
 use super::Exit;
 use super::table::{self, Column};
 use crate::app::history::{self, ExportError, Format, History as Store, Problem};
+use crate::atomic_file;
 use domain::figure::Graded;
 use domain::history::{Entry, Filter, Page, Record};
 use domain::race::rating::{self, Vote};
@@ -228,17 +229,10 @@ fn found(store: &mut Store, id: i64) -> Result<Option<Record>, Failure> {
     Ok(record)
 }
 
-/// Write a file complete under another name first, or to standard output.
+/// Write a file, or to standard output.
 fn write_to(path: Option<&PathBuf>, bytes: &[u8], out: &mut impl Write) -> io::Result<()> {
     let Some(path) = path else { return out.write_all(bytes) };
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".part");
-    let part = path.with_file_name(name);
-    let written = std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, path));
-    // Half a file is of no use.
-    written.inspect_err(|_| {
-        let _ = std::fs::remove_file(&part);
-    })
+    atomic_file::export(path, bytes)
 }
 
 const COLUMNS: [Column; 7] = [

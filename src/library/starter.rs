@@ -1,12 +1,12 @@
 //! The models that ship with taffrail. They are listed always, and written out only when one is to be started.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::PathBuf;
 
 use super::env::Env;
-use super::replace::replace;
 use super::stat::Stat;
+use crate::atomic_file;
 use domain::event::StoreStatus;
 use domain::model::{Format, Model, ModelFile, Status, Store};
 use domain::units::Bytes;
@@ -94,10 +94,7 @@ pub(super) fn materialise(model: &Model, env: &Env) -> io::Result<PathBuf> {
     let is_written = fs::metadata(&path).is_ok_and(|metadata| metadata.len() == starter.bytes.len() as u64)
         && fs::read(&path).is_ok_and(|bytes| bytes == starter.bytes);
     if !is_written {
-        replace(&path, |file| {
-            file.write_all(starter.bytes)?;
-            file.sync_all()
-        })?;
+        atomic_file::replace(&path, starter.bytes)?;
     }
     Ok(path)
 }
