@@ -183,6 +183,11 @@ fn whole_files_are_written_in_one_place() {
 }
 
 #[test]
+fn errors_are_printed_in_one_place() {
+    assert_eq!(in_all_sources(&["src"], prints_errors), [""; 0]);
+}
+
+#[test]
 fn crates_depend_only_on_what_they_may() {
     for (name, may, links_llama) in CRATES {
         let folder = if *name == "." { root() } else { root().join("crates").join(name) };
@@ -283,6 +288,15 @@ fn writes(path: &Path, text: &str) -> Vec<String> {
     };
     let found = WRITES.iter().filter(|name| (0..tokens.len()).any(|at| is_called(at + 1) && named(at, name)));
     found.map(|name| format!("`{name}` writes a file: `atomic_file` does that")).collect()
+}
+
+/// Errors that a command prints by itself, outside of tests.
+fn prints_errors(path: &Path, text: &str) -> Vec<String> {
+    // The log's own notice comes after the last error.
+    let may = ["src/cli/failure.rs", "src/app/log.rs"].iter().any(|may| path == Path::new(may));
+    let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let found = ["\"taffrail: ", "\\n  hint: "].into_iter().filter(|sign| !may && text.contains(sign));
+    found.map(|sign| format!("`{}` is printed: `cli::failure` does that", sign.escape_debug())).collect()
 }
 
 fn length(path: &Path, text: &str) -> Vec<String> {
@@ -494,6 +508,8 @@ fn each_broken_rule_is_seen() {
     for text in ["x.wrapping_mul(3)", "0x9e37_79b9_7f4a_7c15", "let days = era * 146_097;", "format!(\"{byte:02x}\")"] {
         assert_eq!(home_made(Path::new("src/app/mod.rs"), text).len(), 1, "{text}");
     }
+    assert_eq!(prints_errors(Path::new("src/cli/ls.rs"), "writeln!(err, \"taffrail: {text}\")").len(), 1);
+    assert_eq!(prints_errors(Path::new("src/cli/ls.rs"), r#"format!("{a}\n  hint: {b}")"#).len(), 1);
     for text in ["fs::rename(a, b)", "std::fs::write(a, b)", "file.persist(path)", "fs::File::create(path)"] {
         assert_eq!(writes(Path::new("src/app/mod.rs"), text).len(), 1, "{text}");
     }

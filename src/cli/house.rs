@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::Exit;
+use super::failure::{Failure, print_error};
 use crate::library::house::House;
 use crate::library::{self, Env, Listing, resolve};
 use domain::house::{Act, Item, Kind, Plan, Request, Sharing};
@@ -67,8 +68,7 @@ impl Place {
                 Ok(_) => {}
                 Err(error) => {
                     is_whole = false;
-                    complain(&error);
-                    hint(error.hint().as_deref());
+                    print_error(&error, error.hint().as_deref());
                 }
             }
         }
@@ -178,7 +178,7 @@ fn perform(
     let done = match place.house.perform(request, plan, at_once, &mut told) {
         Ok(done) => done,
         Err(error) => {
-            complain(&error);
+            print_error(&error, None);
             document.error = Some(error.to_string());
             return Ok(Exit::Failed);
         }
@@ -206,9 +206,9 @@ fn agreed(options: &Doing) -> io::Result<Option<Exit>> {
         return Ok(None);
     }
     if !io::stdin().is_terminal() {
-        complain(&"nothing was done, since there is nobody to ask");
-        hint(Some("`--yes` does it without asking, `--dry-run` shows the plan only"));
-        return Ok(Some(Exit::Refused));
+        let failure = Failure::new(Exit::Refused, "nothing was done, since there is nobody to ask");
+        let failure = failure.with_hint("`--yes` does it without asking, `--dry-run` shows the plan only");
+        return Ok(Some(failure.print()));
     }
     let mut err = io::stderr();
     write!(err, "Go on? [y/N] ")?;
@@ -284,16 +284,6 @@ fn verb(item: &Item) -> &'static str {
             Kind::Unused => "unused model",
             _ => "model",
         },
-    }
-}
-
-pub(super) fn complain(what: &dyn std::fmt::Display) {
-    let _ = writeln!(io::stderr(), "taffrail: {what}");
-}
-
-pub(super) fn hint(text: Option<&str>) {
-    if let Some(text) = text {
-        let _ = writeln!(io::stderr(), "  hint: {text}");
     }
 }
 

@@ -9,7 +9,8 @@ use super::Common;
 use super::store::{Answer, Store};
 use crate::app::App;
 use crate::cli::Exit;
-use crate::cli::run::{Failure, hinted, session};
+use crate::cli::failure::{Failure, print_error};
+use crate::cli::run::session;
 use domain::command::{Force, What};
 use domain::energy::Report;
 use domain::figure::{Graded, UNKNOWN};
@@ -67,7 +68,7 @@ impl Asked {
                 Ok(answer) => answer,
                 Err(failure) => {
                     // The next model has the machine for itself.
-                    if failure.0 != Exit::Interrupted {
+                    if failure.exit != Exit::Interrupted {
                         stop(app, session).await;
                     }
                     return Err(failure);
@@ -118,7 +119,9 @@ const YES_NO: &str = r#"root ::= "yes" | "no""#;
 
 fn keep(store: &mut Store, answer: Answer) {
     if let Err(error) = store.add(answer) {
-        let _ = writeln!(io::stderr(), "\nwarning: the answer can't be kept for a later run: {error}");
+        // The line of the progress is open.
+        let _ = writeln!(io::stderr());
+        print_error(&format!("the answer can't be kept for a later run: {error}"), None);
     }
 }
 
@@ -160,10 +163,10 @@ async fn answer(
     let has_ended = |session: &Session| session.phase == Phase::Ready;
     wait(app, session, has_ended).await?;
     let Some(now) = app.state().domain.session(session) else {
-        return Err(Failure(Exit::Failed, "the session is gone".to_owned()));
+        return Err(Failure::new(Exit::Failed, "the session is gone".to_owned()));
     };
     if let Some(End::Failed { reason, hint }) = now.turns.last().and_then(|turn| turn.end.as_ref()) {
-        return Err(Failure(Exit::Failed, format!("{}: {}", now.name, hinted(reason, hint.as_deref()))));
+        return Err(Failure::new(Exit::Failed, format!("{}: {reason}", now.name)).or_hint(hint.as_deref()));
     }
     Ok(now.clone())
 }
@@ -172,10 +175,10 @@ async fn answer(
 async fn wait(app: &mut App, session: SessionId, is_so: impl Fn(&Session) -> bool) -> Result<(), Failure> {
     loop {
         let Some(now) = app.state().domain.session(session) else {
-            return Err(Failure(Exit::Failed, "the session is gone".to_owned()));
+            return Err(Failure::new(Exit::Failed, "the session is gone".to_owned()));
         };
         if let Phase::Failed { reason, hint } = &now.phase {
-            return Err(Failure(Exit::Failed, format!("{}: {}", now.name, hinted(reason, hint.as_deref()))));
+            return Err(Failure::new(Exit::Failed, format!("{}: {reason}", now.name)).or_hint(hint.as_deref()));
         }
         if is_so(now) {
             return Ok(());
@@ -183,7 +186,7 @@ async fn wait(app: &mut App, session: SessionId, is_so: impl Fn(&Session) -> boo
         tokio::select! {
             event = app.next() => app.handle(event),
             _ = tokio::signal::ctrl_c() => {
-                return Err(Failure(Exit::Interrupted, "interrupted; the same command continues from here".to_owned()));
+                return Err(Failure::new(Exit::Interrupted, "interrupted; the same command continues from here".to_owned()));
             }
         }
     }
