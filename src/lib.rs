@@ -6,6 +6,7 @@
 pub mod app;
 pub mod atomic_file;
 pub mod cli;
+pub mod columns;
 pub mod config;
 pub mod engine;
 pub mod history;

@@ -44,13 +44,15 @@ const SCREEN: &[&str] = &["ratatui", "crossterm"];
 #[rustfmt::skip]
 const RULES: &[Rule] = &[
     // An adapter knows the crate `domain` and no other of them. A view is a function of the state: it waits for nothing and asks no clock. Themes are read from a folder.
-    Rule { module: "ui", may: NOTHING, never: &["tokio", "futures_util", "rustix", "sysinfo", "std::net", "std::process", "std::thread", "std::time::Instant", "std::time::SystemTime"] },
+    Rule { module: "ui", may: &["columns"], never: &["tokio", "futures_util", "rustix", "sysinfo", "std::net", "std::process", "std::thread", "std::time::Instant", "std::time::SystemTime"] },
     Rule { module: "config", may: NOTHING, never: SCREEN },
     Rule { module: "library", may: &["atomic_file"], never: SCREEN },
     Rule { module: "engine", may: NOTHING, never: SCREEN },
     Rule { module: "telemetry", may: &["atomic_file"], never: SCREEN },
     Rule { module: "lab", may: NOTHING, never: SCREEN },
     Rule { module: "history", may: &["json", "atomic_file"], never: SCREEN },
+    // How wide the columns of tables are.
+    Rule { module: "columns", may: NOTHING, never: SCREEN },
     // How a whole file is written, for all that write one.
     Rule { module: "atomic_file", may: NOTHING, never: SCREEN },
     // How JSON is escaped, for all that write it.
@@ -59,7 +61,7 @@ const RULES: &[Rule] = &[
     // The one that knows them all.
     Rule { module: "app", may: &["ui", "config", "library", "engine", "telemetry", "lab", "history", "remote", "atomic_file"], never: NOTHING },
     // A lean command such as `ls` needs the library and none of the loop.
-    Rule { module: "cli", may: &["app", "config", "library", "json", "server", "atomic_file"], never: SCREEN },
+    Rule { module: "cli", may: &["app", "config", "library", "json", "server", "atomic_file", "columns"], never: SCREEN },
     Rule { module: "server", may: &["app"], never: SCREEN },
     // Puts the parts together, and does nothing itself.
     Rule { module: "main", may: &["ui", "config", "library", "engine", "app", "cli", "server"], never: SCREEN },

@@ -7,9 +7,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
+use unicode_width::UnicodeWidthStr as _;
 
-use super::Exit;
 use super::failure::{Failure, print_error};
+use super::{Exit, table};
 use crate::library::house::House;
 use crate::library::{self, Env, Listing, resolve};
 use domain::house::{Act, Item, Kind, Plan, Request, Sharing};
@@ -225,10 +226,11 @@ fn agreed(options: &Doing) -> io::Result<Option<Exit>> {
 /// Write a plan for a person.
 fn show(plan: &Plan, at_once: bool, verbose: bool, out: &mut impl Write) -> io::Result<()> {
     let most = |limit: usize| if verbose { usize::MAX } else { limit };
-    let columns = plan.items.iter().map(|item| item.what.chars().count()).max().unwrap_or(0).min(60);
+    let names = plan.items.iter().map(|item| gguf::clean(&item.what, 60).width());
+    let columns = names.max().unwrap_or(0).min(60);
     for item in &plan.items {
-        let what = gguf::clean(&item.what, 60);
-        writeln!(out, "{:<15} {what:<columns$}  {:<9} {:>8}", verb(item), item.place(), item.frees())?;
+        let what = table::cell(&gguf::clean(&item.what, 60), columns);
+        writeln!(out, "{:<15} {what}  {:<9} {:>8}", verb(item), item.place(), item.frees())?;
         if let Some(note) = &item.note {
             writeln!(out, "    {}", gguf::clean(note, TEXT_CHARS))?;
         }
