@@ -7,11 +7,14 @@ use super::super::canvas::{Canvas, Spans, inset, row};
 use super::super::keymap::Context;
 use super::super::theme::Meaning;
 use super::super::view::ViewState;
-use super::super::widgets::text;
+use super::super::widgets::{markdown, text};
 use domain::energy::Report;
-use domain::session::{End, Figures, Phase, Session, Step, Turn};
+use domain::session::{End, Figures, Phase, Session, SessionId, Step, Turn};
 use domain::settings;
 use domain::units::{span, tokens};
+
+/// The rows of answers, by their session and turn.
+pub(crate) type Answers = markdown::Cache<(SessionId, usize)>;
 
 /// What stands at the end of an answer that still grows.
 const GROWING: &str = "▌";
@@ -63,14 +66,15 @@ pub(crate) fn draw(
         return begin(canvas, area, session);
     }
     let height = usize::from(area.height);
-    let mut tail = collect(canvas, area.width, (session, energy), scroll, height);
+    let answers = &mut view_state.answers;
+    let mut tail = collect(canvas, area.width, (session, energy), answers, scroll, height);
     if !tail.is_full() {
         // The first row shows: the whole is known, and a scroll beyond it is no scroll.
         let total = scroll.saturating_sub(tail.skip) + tail.rows.len();
         let limit = total.saturating_sub(height);
         view_state.scroll_limit = Some(limit);
         if scroll > limit {
-            tail = collect(canvas, area.width, (session, energy), limit, height);
+            tail = collect(canvas, area.width, (session, energy), answers, limit, height);
         }
     }
     let rows = tail.rows.len() as u16;
@@ -88,6 +92,7 @@ fn collect<'a>(
     canvas: &Canvas<'_>,
     columns: u16,
     (session, energy): (&'a Session, &'a settings::Energy),
+    answers: &mut Answers,
     scroll: usize,
     height: usize,
 ) -> Tail<'a> {
@@ -99,7 +104,7 @@ fn collect<'a>(
         if index + 1 < session.turns.len() {
             tail.push(Vec::new);
         }
-        turn_rows(&mut tail, canvas, usize::from(columns), session, turn, index + 1 == session.turns.len());
+        turn_rows(&mut tail, canvas, usize::from(columns), session, (index, turn), answers);
         if index > 0 && index == session.n_dropped {
             dropped_rows(&mut tail, canvas, usize::from(columns));
         }
@@ -122,9 +127,10 @@ fn turn_rows<'a>(
     canvas: &Canvas<'_>,
     columns: usize,
     session: &'a Session,
-    turn: &'a Turn,
-    is_last: bool,
+    (index, turn): (usize, &'a Turn),
+    rows_of: &mut Answers,
 ) {
+    let is_last = index + 1 == session.turns.len();
     let grows = is_last && turn.role == Role::Assistant && turn.end.is_none() && session.is_busy();
     if turn.role == Role::Assistant {
         figures_rows(tail, canvas, columns, turn);
@@ -132,6 +138,10 @@ fn turn_rows<'a>(
     let answers = !turn.text.is_empty() || turn.reasoning.is_empty();
     if grows && turn.text.is_empty() && turn.reasoning.is_empty() {
         tail.push(|| vec![canvas.span(Meaning::Reasoning, format!("{INDENT}{}", waiting(session)))]);
+    } else if answers && turn.role == Role::Assistant {
+        let columns = columns.saturating_sub(text::width(INDENT)).max(1);
+        let text = turn.text.trim_start_matches(['\n', '\r']).trim_end();
+        answer_rows(tail, canvas, columns, rows_of.rows(canvas, (session.id, index), text, columns), grows);
     } else if answers {
         text_rows(tail, canvas, columns, (INDENT, Meaning::Text), turn.text.trim_end(), grows);
     }
@@ -165,6 +175,34 @@ fn waiting(session: &Session) -> String {
         }
         Phase::Busy { step: Step::Cancelling, .. } => "is being cancelled".to_owned(),
         _ => "reads the prompt".to_owned(),
+    }
+}
+
+/// Rows of an answer, last first.
+fn answer_rows(tail: &mut Tail<'_>, canvas: &Canvas<'_>, columns: usize, rows: &[markdown::Row], grows: bool) {
+    let mut grows = grows;
+    let indented = |row: &markdown::Row| {
+        let mut spans = vec![canvas.span(Meaning::Text, INDENT)];
+        spans.extend(markdown::spans(canvas, row));
+        spans
+    };
+    if rows.is_empty() && grows {
+        tail.push(|| vec![canvas.span(Meaning::Text, INDENT), canvas.span(Meaning::Text, GROWING)]);
+    }
+    for row in rows.iter().rev() {
+        if tail.is_full() {
+            return;
+        }
+        let is_growing = std::mem::take(&mut grows);
+        let has_room = is_growing && row.iter().map(|piece| text::width(&piece.text)).sum::<usize>() < columns;
+        if is_growing && !has_room {
+            tail.push(|| vec![canvas.span(Meaning::Text, INDENT), canvas.span(Meaning::Text, GROWING)]);
+        }
+        tail.push(|| {
+            let mut spans = indented(row);
+            spans.extend(has_room.then(|| canvas.span(Meaning::Text, GROWING)));
+            spans
+        });
     }
 }
 
