@@ -299,3 +299,7 @@ fn begin(canvas: &mut Canvas<'_>, area: Rect, session: &Session) {
         canvas.paragraph(rest, note, style);
     }
 }
+
+#[cfg(test)]
+#[path = "chat_tests.rs"]
+mod tests;

@@ -127,12 +127,5 @@ pub(crate) fn spans(canvas: &Canvas<'_>, row: &[Piece]) -> Spans<'static> {
     row.iter().map(span).collect()
 }
 
-/// The rows of a text at a width.
-pub(crate) fn rows(canvas: &Canvas<'_>, source: &str, columns: usize) -> Vec<Spans<'static>> {
-    let mut rows = Vec::new();
-    layout::blocks(source.trim_end(), 0, Format { columns, ascii: canvas.is_ascii() }, &mut rows);
-    rows.iter().map(|row| spans(canvas, row)).collect()
-}
-
 #[cfg(test)]
 mod tests;
