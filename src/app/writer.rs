@@ -135,8 +135,8 @@ mod tests {
         let to = path.clone();
         writer
             .write(move || {
-                std::thread::sleep(Duration::from_millis(30));
-                crate::atomic_file::replace(&to, b"x").err().map(|error| Event::Trouble(error.to_string()))
+                let written = (0..20).try_for_each(|_| crate::atomic_file::replace(&to, b"x"));
+                written.err().map(|error| Event::Trouble(error.to_string()))
             })
             .unwrap();
         writer.write(|| Some(Event::Trouble("full".to_owned()))).unwrap();

@@ -105,7 +105,7 @@ async fn answer(arguments: &Run, model: Arc<Model>, app: &mut App) -> Result<Exi
                 // It did not cancel, so it would not stop either.
                 app.kill(session);
                 let written = printer.end();
-                print_error(&format!("the worker did not cancel the answer in time and was killed"), None);
+                print_error(&"the worker did not cancel the answer in time and was killed", None);
                 return Ok(ended(written, Exit::Interrupted));
             }
             _ = tokio::signal::ctrl_c() => {

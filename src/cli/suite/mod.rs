@@ -383,7 +383,10 @@ impl Results {
                 if matches!(by, Cost::Memory) { "" } else { " an answer" },
             )?,
             _ if tallies.iter().all(|tally| tally.cost(by).is_none()) => {
-                writeln!(out, "\nno sensor reported energy, so none can be picked by it: use --by time or --by memory")?
+                writeln!(
+                    out,
+                    "\nno sensor reported energy, so none can be picked by it: use --by time or --by memory"
+                )?;
             }
             _ => writeln!(out, "\nnone passes {wanted:.0} % at a cost that is known")?,
         }

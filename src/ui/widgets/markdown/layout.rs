@@ -185,9 +185,6 @@ impl<'a> Layout<'a> {
                 self.leads.pop();
             }
             TagEnd::CodeBlock => self.end_code(),
-            TagEnd::TableHead => {
-                self.looks.pop();
-            }
             TagEnd::TableCell => {
                 let cell = std::mem::take(&mut self.line);
                 if let Some(table) = &mut self.table {
@@ -200,7 +197,7 @@ impl<'a> Layout<'a> {
                     self.row(row);
                 }
             }
-            TagEnd::Emphasis | TagEnd::Strong | TagEnd::Strikethrough => {
+            TagEnd::TableHead | TagEnd::Emphasis | TagEnd::Strong | TagEnd::Strikethrough => {
                 self.looks.pop();
             }
             TagEnd::Link | TagEnd::Image => self.end_link(),

@@ -97,7 +97,7 @@ impl Table {
             }
         }
         if rest.is_empty() {
-            head.iter().for_each(|cell| rows.extend(cell.rows(format.columns)));
+            rows.extend(head.iter().flat_map(|cell| cell.rows(format.columns)));
         }
         rows
     }
