@@ -51,7 +51,18 @@ pub fn create(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> i
     if path.symlink_metadata().is_ok() {
         return Err(ErrorKind::AlreadyExists.into());
     }
-    put(path, Access::Default, write, |file| file.persist_noclobber(path).map_err(|error| error.error))
+    put(path, Access::Default, write, |file| match file.persist_noclobber(path) {
+        // A file system without hard links that can't rename this way either: then a look has to do.
+        Err(error)
+            if matches!(
+                error.error.kind(),
+                ErrorKind::InvalidInput | ErrorKind::Unsupported | ErrorKind::PermissionDenied
+            ) && path.symlink_metadata().is_err() =>
+        {
+            over(error.file, path)
+        }
+        result => result.map_err(|error| error.error),
+    })
 }
 
 /// Give a file that is complete and synced its final name, over what has it, and have that survive a loss of power.

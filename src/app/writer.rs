@@ -122,7 +122,8 @@ mod tests {
         let (go, gate) = sync_channel::<()>(0);
         writer.write(move || gate.recv().err().map(|_| Event::Redraw)).unwrap();
         let refused = (0..2 * MAX_WAITING).filter(|_| writer.write(|| None).is_err()).count();
-        assert!((MAX_WAITING - 1..=MAX_WAITING).contains(&refused), "{refused}");
+        // The first job may still be waiting itself.
+        assert!((MAX_WAITING..=MAX_WAITING + 1).contains(&refused), "{refused}");
         drop(go);
         assert_eq!(writer.close(), [""; 0]);
     }

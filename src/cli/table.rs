@@ -126,6 +126,15 @@ mod tests {
     }
 
     #[test]
+    fn a_cell_is_filled_up_and_cut_by_what_it_takes_on_the_screen() {
+        for (text, width, expected) in
+            [("模型", 6, "模型  "), ("abc", 3, "abc"), ("abcd", 3, "ab…"), ("模型", 3, "模…")]
+        {
+            assert_eq!(cell(text, width), expected);
+        }
+    }
+
+    #[test]
     fn no_width_is_too_small() {
         for width in 0..60 {
             assert_eq!(text(Some(width)).lines().count(), 3, "{width}");
