@@ -49,7 +49,7 @@ fn over(file: NamedTempFile, path: &Path) -> io::Result<File> {
 pub fn create(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     // Only a shortcut: what decides is the last step.
     if path.symlink_metadata().is_ok() {
-        return Err(ErrorKind::AlreadyExists.into());
+        return Err(io::Error::new(ErrorKind::AlreadyExists, "the file exists already"));
     }
     put(path, Access::Default, write, |file| match file.persist_noclobber(path) {
         // A file system without hard links that can't rename this way either: then a look has to do.
