@@ -77,8 +77,42 @@ fn frame(criterion: &mut Criterion) {
                 .is_ok()
         });
     });
+    growing(&mut group, &streaming, &theme, &keys);
     library_of_many(&mut group, &streaming, &theme, &keys);
     group.finish();
+}
+
+/// The frame after a token of an answer of 10,000 that is all one block, so that none of its rows are complete, and of one
+/// in paragraphs.
+fn growing(group: &mut Group<'_>, state: &State, theme: &Theme, keys: &Keymap) {
+    let area = Rect::new(0, 0, 200, 50);
+    for (name, text) in [
+        ("one paragraph of 10,000 tokens, and one more", "token ".repeat(10_000)),
+        ("code of 10,000 tokens, and one more", format!("```\n{}", "    let x = 1;\n".repeat(2000))),
+        (
+            "paragraphs of 10,000 tokens, and one more",
+            "Ten **words** and `code`, as an answer has it.\n\n".repeat(1000),
+        ),
+    ] {
+        let mut state = state.clone();
+        group.bench_function(name, |bencher| {
+            let mut view_state = ViewState::default();
+            let mut buffer = Buffer::empty(area);
+            let mut count = 0_u32;
+            bencher.iter(|| {
+                count += 1;
+                if let Some(request) = state.domain.sessions.first_mut().and_then(|session| session.requests.last_mut())
+                {
+                    let answer = &mut request.answer.text;
+                    answer.clear();
+                    answer.push_str(&text);
+                    answer.push_str(if count.is_multiple_of(2) { "odd" } else { "even" });
+                }
+                buffer.reset();
+                view(black_box(&state), &mut view_state, theme, keys, area, &mut buffer)
+            });
+        });
+    }
 }
 
 /// Models on the Library screen.

@@ -7,7 +7,9 @@
 compile_error!("taffrail is for Linux and macOS: workers, locks and signals are Unix's");
 
 pub mod app;
+pub mod atomic_file;
 pub mod cli;
+pub mod columns;
 pub mod config;
 pub mod engine;
 pub mod history;

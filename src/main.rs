@@ -13,6 +13,7 @@ use domain::trace::Frame;
 use taffrail::app::recording::Recorder;
 use taffrail::app::replay::Replay;
 use taffrail::app::{App, Clock, bundle, dashboard, log, probe, survey, terminal_width};
+use taffrail::cli::failure::{Failure, print_error};
 use taffrail::cli::{self, Command, Exit};
 use taffrail::engine::Program;
 use taffrail::ui::Screen as Shown;
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
     log::catch_panics();
     let is_dashboard = cli.command.is_none();
     if let Err(problem) = log::start(cli.verbose, cli.verbose && !is_dashboard) {
-        complain(&problem);
+        print_error(&problem, None);
     }
     let loaded = config::load(&config::Sources::of_process(cli.config, cli.set));
     let mended = library::house::recover(&library::Env::read());
@@ -47,11 +48,10 @@ fn main() -> ExitCode {
         }
         Some(command) => {
             for sentence in &mended {
-                complain(sentence);
+                print_error(sentence, None);
             }
             for problem in &loaded.problems {
-                complain(problem);
-                hint(problem.hint.as_deref());
+                print_error(problem, problem.hint.as_deref());
             }
             headless(command, loaded)
         }
@@ -169,8 +169,7 @@ fn show(arguments: &cli::Show, settings: Settings, out: &mut impl Write) -> io::
 fn judgements(settings: &Library) -> Arc<Table> {
     let (table, problem) = config::judgements(settings);
     if let Some(problem) = &problem {
-        complain(problem);
-        hint(problem.hint.as_deref());
+        print_error(problem, problem.hint.as_deref());
     }
     table
 }
@@ -200,7 +199,7 @@ fn top(arguments: &cli::top::Top, settings: &Settings, out: &mut impl Write) -> 
     survey::watch(settings.clone(), |domain| {
         let frame = recorder.as_mut().zip(Frame::of(domain));
         if let Some(Err(error)) = frame.map(|(recorder, frame)| recorder.write(&frame)) {
-            complain(&format!("the recording has ended: {error}"));
+            print_error(&format!("the recording has ended: {error}"), None);
             recorder = None;
         }
         cli::top::run(arguments, domain, out)?;
@@ -226,8 +225,7 @@ fn doctor(arguments: &cli::doctor::Doctor, loaded: &config::Loaded, out: &mut im
     if let Some(path) = &arguments.bundle {
         let document = format!("{:#}\n", cli::doctor::document(&findings));
         if let Err(error) = bundle::write(path, &document, findings.file.as_deref()) {
-            complain(&format!("{}: {error}", path.display()));
-            return Ok(Exit::Failed);
+            return Ok(Failure::new(Exit::Failed, format!("{}: {error}", path.display())).print());
         }
         writeln!(out, "{}", path.display())?;
         return Ok(Exit::Done);
@@ -238,8 +236,7 @@ fn doctor(arguments: &cli::doctor::Doctor, loaded: &config::Loaded, out: &mut im
 /// The model that an argument means; says why there is none.
 fn find(argument: &str, settings: &Library) -> Result<Arc<Model>, Exit> {
     library::find(argument, settings, &library::Env::read()).map_err(|error| {
-        complain(&error);
-        hint(error.hint().as_deref());
+        print_error(&error, error.hint().as_deref());
         Exit::NotFound
     })
 }
@@ -328,10 +325,9 @@ fn quality(arguments: &cli::quality::Quality, settings: Settings) -> Exit {
 
 fn dashboard(loaded: config::Loaded, mended: Vec<String>, trace: &cli::Trace, shown: Shown) -> Exit {
     if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
-        complain(
-            &"the dashboard needs a terminal\n  hint: without one, use `taffrail ls`, `taffrail show MODEL`, `taffrail run MODEL -p PROMPT`, `taffrail top --once` or `taffrail config`; `taffrail help` lists all",
-        );
-        return Exit::Usage;
+        let hint = "without one, use `taffrail ls`, `taffrail show MODEL`, `taffrail run MODEL -p PROMPT`, \
+                    `taffrail top --once` or `taffrail config`; `taffrail help` lists all";
+        return Failure::new(Exit::Usage, "the dashboard needs a terminal").with_hint(hint).print();
     }
     let folder = config::user_file().and_then(|file| Some(file.parent()?.join("themes")));
     let (themes, faults) = ui::Theme::load_all(folder.as_deref());
@@ -406,7 +402,7 @@ fn with_traced_app(
         }
         let exit = front(&mut app).await;
         for reason in app.shut_down().await {
-            complain(&reason);
+            print_error(&reason, None);
         }
         exit
     })
@@ -420,16 +416,5 @@ fn recorder(trace: &cli::Trace, interval: std::time::Duration) -> io::Result<Opt
 }
 
 fn fail(error: &io::Error) -> Exit {
-    complain(error);
-    Exit::Failed
-}
-
-fn hint(text: Option<&str>) {
-    if let Some(text) = text {
-        let _ = writeln!(io::stderr(), "  hint: {text}");
-    }
-}
-
-fn complain(what: &dyn std::fmt::Display) {
-    let _ = writeln!(io::stderr(), "taffrail: {what}");
+    Failure::new(Exit::Failed, error.to_string()).print()
 }

@@ -51,19 +51,23 @@ const SCREEN: &[&str] = &["ratatui", "crossterm"];
 #[rustfmt::skip]
 const RULES: &[Rule] = &[
     // An adapter knows the crate `domain` and no other of them. A view is a function of the state: it waits for nothing and asks no clock. Themes are read from a folder.
-    Rule { module: "ui", may: NOTHING, never: &["tokio", "futures_util", "rustix", "sysinfo", "std::net", "std::process", "std::thread", "std::time::Instant", "std::time::SystemTime"] },
+    Rule { module: "ui", may: &["columns"], never: &["tokio", "futures_util", "rustix", "sysinfo", "std::net", "std::process", "std::thread", "std::time::Instant", "std::time::SystemTime"] },
     // `[keys]` takes the names of actions.
     Rule { module: "config", may: &["ui"], never: SCREEN },
-    Rule { module: "library", may: NOTHING, never: SCREEN },
+    Rule { module: "library", may: &["atomic_file"], never: SCREEN },
     Rule { module: "engine", may: NOTHING, never: SCREEN },
-    Rule { module: "telemetry", may: NOTHING, never: SCREEN },
-    Rule { module: "history", may: &["json"], never: SCREEN },
+    Rule { module: "telemetry", may: &["atomic_file"], never: SCREEN },
+    Rule { module: "history", may: &["json", "atomic_file"], never: SCREEN },
+    // How wide the columns of tables are.
+    Rule { module: "columns", may: NOTHING, never: SCREEN },
+    // How a whole file is written, for all that write one.
+    Rule { module: "atomic_file", may: NOTHING, never: SCREEN },
     // How JSON is escaped, for all that write it.
     Rule { module: "json", may: NOTHING, never: SCREEN },
     // The one that knows them all.
-    Rule { module: "app", may: &["ui", "config", "library", "engine", "telemetry", "history"], never: NOTHING },
+    Rule { module: "app", may: &["ui", "config", "library", "engine", "telemetry", "history", "atomic_file"], never: NOTHING },
     // A lean command such as `ls` needs the library and none of the loop.
-    Rule { module: "cli", may: &["app", "config", "library", "json"], never: SCREEN },
+    Rule { module: "cli", may: &["app", "config", "library", "json", "atomic_file", "columns"], never: SCREEN },
     // Puts the parts together, and does nothing itself.
     Rule { module: "main", may: &["ui", "config", "library", "engine", "app", "cli"], never: SCREEN },
 ];
@@ -108,6 +112,17 @@ const ALLOWED: &[&str] = &[
     // An error shows the first bytes of a file, which encodes nothing.
     "crates/gguf/src/header.rs",
     "crates/worker/src/clock.rs",
+];
+
+/// Calls that write a whole file, or give one its name: `atomic_file` has them, so that none is ever half-written.
+const WRITES: &[&str] =
+    &["fs::rename", "fs::write", "File::create", "renameat", "renameat_with", "persist", "persist_noclobber"];
+
+/// Files of `src` that may have such calls.
+const MAY_WRITE: &[&str] = &[
+    "src/atomic_file.rs",
+    // Moves what is there already to the trash and back, never over something.
+    "src/library/house/files.rs",
 ];
 
 /// A longer file has more than one purpose.
@@ -189,6 +204,16 @@ fn polling_goes_through_one_helper() {
         wrong.then(|| "waits by looking; `poll` of tests/program/support.rs does it".to_owned()).into_iter().collect()
     };
     assert_eq!(in_all_sources(&["src", "crates", "tests", "benches"], check), [""; 0]);
+}
+
+#[test]
+fn whole_files_are_written_in_one_place() {
+    assert_eq!(in_all_sources(&["src", "crates/domain/src", "crates/gguf/src"], writes), [""; 0]);
+}
+
+#[test]
+fn errors_are_printed_in_one_place() {
+    assert_eq!(in_all_sources(&["src"], prints_errors), [""; 0]);
 }
 
 #[test]
@@ -300,6 +325,31 @@ fn home_made(path: &Path, text: &str) -> Vec<String> {
     found.map(|(sign, what)| format!("`{sign}` looks like {what} of our own")).collect()
 }
 
+/// Calls that write a whole file, outside of tests.
+fn writes(path: &Path, text: &str) -> Vec<String> {
+    let is_test = path.iter().any(|name| name.to_string_lossy().trim_end_matches(".rs").ends_with("tests"));
+    if is_test || path.iter().any(|name| name == "testing") || MAY_WRITE.iter().any(|may| path == Path::new(may)) {
+        return Vec::new();
+    }
+    let tokens = tokens(text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default());
+    let is_called = |at: usize| tokens.get(at).is_some_and(|token| token == "(");
+    let named = |at: usize, name: &str| match name.split_once("::") {
+        Some((of, name)) => tokens[at] == name && at >= 2 && tokens[at - 1] == "::" && tokens[at - 2] == of,
+        None => tokens[at] == name && at >= 1 && matches!(tokens[at - 1].as_str(), "::" | "."),
+    };
+    let found = WRITES.iter().filter(|name| (0..tokens.len()).any(|at| is_called(at + 1) && named(at, name)));
+    found.map(|name| format!("`{name}` writes a file: `atomic_file` does that")).collect()
+}
+
+/// Errors that a command prints by itself, outside of tests.
+fn prints_errors(path: &Path, text: &str) -> Vec<String> {
+    // The log's own notice comes after the last error.
+    let may = ["src/cli/failure.rs", "src/app/log.rs"].iter().any(|may| path == Path::new(may));
+    let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let found = ["\"taffrail: ", "\\n  hint: "].into_iter().filter(|sign| !may && text.contains(sign));
+    found.map(|sign| format!("`{}` is printed: `cli::failure` does that", sign.escape_debug())).collect()
+}
+
 fn length(path: &Path, text: &str) -> Vec<String> {
     let is_test = path.iter().any(|name| name == "tests" || name == "tests.rs");
     let most = if is_test { MAX_TEST_LINES } else { MAX_LINES };
@@ -404,6 +454,11 @@ fn each_broken_rule_is_seen() {
     for text in ["x.wrapping_mul(3)", "0x9e37_79b9_7f4a_7c15", "let days = era * 146_097;", "format!(\"{byte:02x}\")"] {
         assert_eq!(home_made(Path::new("src/app/mod.rs"), text).len(), 1, "{text}");
     }
+    assert_eq!(prints_errors(Path::new("src/cli/ls.rs"), "writeln!(err, \"taffrail: {text}\")").len(), 1);
+    assert_eq!(prints_errors(Path::new("src/cli/ls.rs"), r#"format!("{a}\n  hint: {b}")"#).len(), 1);
+    for text in ["fs::rename(a, b)", "std::fs::write(a, b)", "file.persist(path)", "fs::File::create(path)"] {
+        assert_eq!(writes(Path::new("src/app/mod.rs"), text).len(), 1, "{text}");
+    }
     assert_eq!(length(Path::new("src/app/mod.rs"), &"\n".repeat(MAX_LINES + 1)).len(), 1);
     assert_eq!(length(Path::new("crates/wire/tests/frames.rs"), &"\n".repeat(MAX_TEST_LINES + 1)).len(), 1);
     assert_eq!(dependencies("[dependencies]\nwire = \"1\"\nserde = \"1\"", &[], false), ["may not depend on `wire`"]);
@@ -428,6 +483,12 @@ fn what_is_allowed_is_not_reported() {
         assert_eq!(imports(&module, text), [""; 0], "{text}");
     }
     assert_eq!(unsafe_code("#![forbid(unsafe_code)] // unsafe\nlet a = \"unsafe\";"), [""; 0]);
+    for text in
+        ["files::rename(a, b)", "out.write(a)", "table::write(a)", "File::create_new(path)", "fn rename(a: A) {}"]
+    {
+        assert_eq!(writes(Path::new("src/app/mod.rs"), text), [""; 0], "{text}");
+    }
+    assert_eq!(writes(Path::new("src/app/mod.rs"), "#[cfg(test)]\nmod tests { fn f() { fs::write(a, b) } }"), [""; 0]);
     assert_eq!(length(Path::new("src/app/mod.rs"), &"\n".repeat(MAX_LINES)), [""; 0]);
     assert_eq!(length(Path::new("tests/dev.rs"), &"\n".repeat(MAX_TEST_LINES)), [""; 0]);
 }

@@ -1,6 +1,6 @@
 //! Calibrated idle baselines, kept across runs in taffrail's own data folder.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::Path;
 
 use domain::energy::{Baseline, MAX_BASELINES};
@@ -40,16 +40,8 @@ fn read(path: &Path) -> io::Result<Vec<Baseline>> {
     Ok(all)
 }
 
-/// Complete under another name before it gets its own.
 fn write(path: &Path, baselines: &[Baseline]) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let part = path.with_extension("json.part");
-    let mut file = std::fs::File::create(&part)?;
-    file.write_all(&serde_json::to_vec_pretty(baselines)?)?;
-    file.sync_all()?;
-    std::fs::rename(&part, path)
+    crate::atomic_file::replace(path, &serde_json::to_vec_pretty(baselines)?)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::log;
+use crate::atomic_file;
 
 /// The most bytes of a log file that are packed: its end.
 const MAX_LOG: u64 = 4 << 20;
@@ -22,7 +23,10 @@ const SECRET: [&str; 6] = ["token", "secret", "password", "passwd", "api_key", "
 
 /// Write the archive: doctor's document, the settings without secrets, and the log files. It must not exist yet.
 pub fn write(path: &Path, document: &str, settings: Option<&Path>) -> io::Result<()> {
-    let file = File::create_new(path)?;
+    atomic_file::create(path, |file| pack(file, document, settings))
+}
+
+fn pack(file: &mut File, document: &str, settings: Option<&Path>) -> io::Result<()> {
     let mut archive = tar::Builder::new(GzEncoder::new(file, Compression::default()));
     add(&mut archive, "doctor.json", document.as_bytes())?;
     if let Some(text) = settings.and_then(|path| read_end(path, MAX_SETTINGS).ok()) {
@@ -34,9 +38,7 @@ pub fn write(path: &Path, document: &str, settings: Option<&Path>) -> io::Result
             add(&mut archive, &format!("log/{name}"), text.as_bytes())?;
         }
     }
-    let mut file = archive.into_inner()?.finish()?;
-    file.flush()?;
-    file.sync_all()
+    archive.into_inner()?.finish()?.flush()
 }
 
 fn add(archive: &mut tar::Builder<impl io::Write>, name: &str, content: &[u8]) -> io::Result<()> {

@@ -1,9 +1,9 @@
 //! Files that the user asks for, in the folder where the program was started. Nothing is ever written over.
 
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Result, Write};
+use std::io::{ErrorKind, Result, Write as _};
 use std::path::{Path, PathBuf};
 
+use crate::atomic_file;
 use domain::Event;
 
 /// How many names are tried.
@@ -25,17 +25,10 @@ fn write(folder: &Path, name: &str, text: &str) -> Result<PathBuf> {
     for number in 1..=MAX_NAMES {
         let number = if number == 1 { String::new() } else { format!("-{number}") };
         let path = folder.join(format!("{stem}{number}.{ending}"));
-        let mut file = match OpenOptions::new().write(true).create_new(true).open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
-            Err(error) => return Err(error),
-        };
-        if let Err(error) = file.write_all(text.as_bytes()).and_then(|()| file.sync_all()) {
-            // A full disk leaves half of it, which is of no use; that it can't be removed either changes nothing.
-            let _ = std::fs::remove_file(&path);
-            return Err(error);
+        match atomic_file::create(&path, |file| file.write_all(text.as_bytes())) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            result => return result.map(|()| path),
         }
-        return Ok(path);
     }
     Err(std::io::Error::new(ErrorKind::AlreadyExists, "all its names are taken"))
 }

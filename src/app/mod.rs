@@ -10,6 +10,7 @@ pub mod clipboard;
 mod clock;
 pub mod dashboard;
 mod export;
+mod files;
 pub mod history;
 mod house;
 mod hub;
@@ -20,6 +21,7 @@ pub mod replay;
 mod save;
 pub mod scratch;
 pub mod survey;
+mod writer;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,7 +37,6 @@ use domain::event::{LibraryEvent, WorkerEvent};
 use domain::machine::Sample;
 use domain::session::{SessionId, WorkerId};
 use domain::settings::Settings;
-use domain::trace::Frame;
 use domain::{Effect, Event, StateMachine, openness};
 
 pub use clock::Clock;
@@ -104,7 +105,11 @@ pub struct App {
     /// `None` where a recording plays.
     sampler: Option<telemetry::Thread>,
     replay: Option<replay::Replay>,
-    recorder: Option<recording::Recorder>,
+    recording: Option<files::Recording>,
+    /// Writes the ticks of a recording.
+    recorder: writer::Writer,
+    /// Writes all other files.
+    writer: writer::Writer,
 }
 
 impl App {
@@ -145,11 +150,6 @@ impl App {
         settings.telemetry.interval = replay.interval;
         let (_, readings) = watch::channel(None);
         Self { replay: Some(replay), ..Self::with(settings, themes, program, Clock::start(), readings) }
-    }
-
-    /// Write every tick into a recording from now on.
-    pub fn record(&mut self, recorder: recording::Recorder) {
-        self.recorder = Some(recorder);
     }
 
     /// Whether a recording plays.
@@ -194,7 +194,9 @@ impl App {
             readings,
             sampler: None,
             replay: None,
-            recorder: None,
+            recording: None,
+            recorder: writer::Writer::new("recording"),
+            writer: writer::Writer::new("files"),
         }
     }
 
@@ -208,6 +210,8 @@ impl App {
                 event = self.hub.next() => return event.into(),
                 Some(event) = self.asides.recv() => return event,
                 event = played(&mut self.replay) => return event.into(),
+                Some(event) = self.writer.next() => return event.into(),
+                Some(event) = self.recorder.next() => return event.into(),
                 Some(event) = self.keeper.next() => return Event::History(event).into(),
                 Ok(()) = self.readings.changed() => {
                     if let Some(sample) = self.readings.borrow_and_update().clone() {
@@ -240,6 +244,8 @@ impl App {
             .or_else(|| self.hub.try_next())
             .map(Into::into)
             .or_else(|| self.asides.try_recv().ok())
+            .or_else(|| self.writer.try_next().map(Into::into))
+            .or_else(|| self.recorder.try_next().map(Into::into))
             .or_else(|| self.keeper.try_next().map(|event| Event::History(event).into()))
     }
 
@@ -345,7 +351,8 @@ impl App {
         }
     }
 
-    /// End all workers and wait until they have. Gives what the history could not keep, a sentence each.
+    /// End all workers and wait until they have, and until all files are written. Gives what could not be kept, a sentence
+    /// each.
     pub async fn shut_down(mut self) -> Vec<String> {
         self.handle(Event::Closing);
         // Workers that still have something to say must not wait for us to listen.
@@ -357,16 +364,9 @@ impl App {
                 lost.push(reason);
             }
         }
+        lost.extend(self.writer.close());
+        lost.extend(self.recorder.close());
         lost
-    }
-
-    /// A recording that can't go on ends, and nothing else does.
-    fn write_tick(&mut self) {
-        let Some((recorder, frame)) = self.recorder.as_mut().zip(Frame::of(&self.state.domain)) else { return };
-        if let Err(error) = recorder.write(&frame) {
-            self.recorder = None;
-            self.handle(Event::Trouble(format!("the recording has ended: {error}")));
-        }
     }
 
     fn execute(&mut self, effect: Effect) {
@@ -386,7 +386,7 @@ impl App {
                     sampler.watch(pids);
                 }
             }
-            Effect::RememberTry { model, tried } => self.remember_try(&model, tried),
+            Effect::RememberTry { model, tried } => self.remember_try(model, tried),
             Effect::Scan => self.scan(),
             Effect::Judge { generation, models, table } => {
                 let judge = move || {
@@ -400,19 +400,9 @@ impl App {
             Effect::Pause(id) => self.hub.wish(id, library::hub::Wish::Pause),
             Effect::CancelDownload(id) => self.hub.wish(id, library::hub::Wish::Cancel),
             Effect::Discard(order) => hub::Hub::discard(&self.state.domain.settings, order),
-            // Small and rare, so it needs no thread.
-            Effect::KeepQueue(orders) => {
-                if let Err(error) = library::hub::keep_queue(&orders) {
-                    let text = format!("the downloads that wait can't be written down: {error}");
-                    self.handle(Event::Trouble(text));
-                }
-            }
+            Effect::KeepQueue(orders) => self.keep_queue(orders),
             Effect::House(chore) => house::start(chore, &self.state.domain, self.library_sender.clone()),
-            Effect::KeepBaselines(baselines) => {
-                if let Err(error) = baselines::keep(self.data.as_deref(), &baselines) {
-                    self.handle(Event::Trouble(error));
-                }
-            }
+            Effect::KeepBaselines(baselines) => self.keep_baselines(baselines),
             Effect::Signal { pid, started, kill } => {
                 let result = aside::signal(pid, started, kill);
                 self.handle(Event::Signalled { pid, started, kill, result });
@@ -428,23 +418,8 @@ impl App {
             Effect::Reveal(id) => self.keeper.ask(history::Wish::Reveal(id)),
             Effect::Forget(id) => self.keeper.ask(history::Wish::Delete(id)),
             Effect::Draw => self.draw(),
-            Effect::Scratch(order) => {
-                // The one before goes first: its folder has the same name.
-                self.scratch = None;
-                let event = match scratch::Scratch::new() {
-                    Ok(scratch) => {
-                        let file = self.scratch.insert(scratch).file();
-                        let order = domain::quality::QualityOrder { file, ..*order };
-                        Event::Scratch(Box::new(order))
-                    }
-                    Err(error) => {
-                        let folder = std::env::temp_dir();
-                        Event::Trouble(format!("no folder can be made in {}: {error}", folder.display()))
-                    }
-                };
-                self.handle(event);
-            }
-            Effect::Sweep => self.scratch = None,
+            Effect::Scratch(order) => self.create_scratch(*order),
+            Effect::Sweep => self.remove_scratch(),
             // The state has told the screen.
             Effect::Notify(_) => {}
         }
@@ -470,15 +445,9 @@ impl App {
             Effect::ListHistory { generation, filter, page } => {
                 self.keeper.ask(history::Wish::List { generation, filter, page });
             }
-            Effect::Save(files) => {
-                let event = match save::save(&files) {
-                    Ok(folder) => Event::Notice(format!("saved in {}", folder.display())),
-                    Err(error) => Event::Trouble(format!("the race could not be saved: {error}")),
-                };
-                self.handle(event);
-            }
+            Effect::Save(files) => self.save(files),
             Effect::Copy(text) => self.clipboard = Some(text),
-            Effect::WriteNew { name, text } => self.handle(export::write_new(&name, &text)),
+            Effect::WriteNew { name, text } => self.export(name, text),
         }
     }
 
@@ -487,14 +456,6 @@ impl App {
         match rand::rngs::SysRng.try_next_u64() {
             Ok(number) => self.handle(Event::Drawn(number)),
             Err(error) => self.handle(Event::Trouble(format!("no random number can be had: {error}"))),
-        }
-    }
-
-    /// Keep what became of a model's files. Small and rare, so it needs no thread.
-    fn remember_try(&mut self, model: &domain::model::Model, tried: domain::model::Tried) {
-        if let Err(error) = library::remember_try(model, tried, &library::Env::read()) {
-            let text = format!("what became of {} can't be written down: {error}", model.name);
-            self.handle(Event::Trouble(text));
         }
     }
 

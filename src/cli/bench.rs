@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::failure::{Failure, print_error};
 use super::output::Output;
-use super::run::Failure;
 use super::{Exit, SessionOptions};
 use crate::app::{App, terminal_width};
 use domain::bench::{Bench as State, LanePhase, Plan};
@@ -80,22 +80,17 @@ pub async fn run(arguments: &Bench, models: Vec<Arc<Model>>, app: &mut App) -> E
         settings,
     };
     if let Err(error) = plan.cells() {
-        complain(&error);
-        return Exit::Usage;
+        return Failure::new(Exit::Usage, error).print();
     }
     let now = app.state().domain.now.unix;
     // One that can't be tried either is told of like the others that can't be run.
-    let admit = |model: &Arc<Model>| {
-        super::force::admit(model, true, now).unwrap_or_else(|super::run::Failure(..)| Arc::clone(model))
-    };
+    let admit = |model: &Arc<Model>| super::force::admit(model, true, now).unwrap_or_else(|_| Arc::clone(model));
     let models = if arguments.force { models.iter().map(admit).collect() } else { models };
     app.adopt(models);
     app.recall_baselines();
     app.first_sample().await;
     if let Err(refused) = app.command(What::StartBench(Box::new(plan))) {
-        let Failure(exit, text) = refused.into();
-        complain(&text);
-        return exit;
+        return Failure::from(refused).print();
     }
     let mut teller = Teller { to_terminal: io::stderr().is_terminal(), told: String::new() };
     let mut interrupted = false;
@@ -113,7 +108,7 @@ pub async fn run(arguments: &Bench, models: Vec<Arc<Model>>, app: &mut App) -> E
     }
     teller.end();
     for problem in app.problems() {
-        complain(problem);
+        print_error(&problem, None);
     }
     let bench = &app.state().domain.bench;
     finish(arguments, bench, interrupted)
@@ -168,10 +163,6 @@ pub fn write_csv(bench: &State, out: &mut impl Write) -> io::Result<()> {
 /// What `out` says.
 pub fn write_markdown(bench: &State, out: &mut impl Write) -> io::Result<()> {
     formats::markdown(bench, out)
-}
-
-fn complain(text: &str) {
-    let _ = writeln!(io::stderr(), "taffrail: {text}");
 }
 
 /// Tells how far it is, in one line that is overwritten.

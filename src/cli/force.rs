@@ -1,10 +1,9 @@
 //! `--force`: trying a model that something speaks against.
 
-use std::io::{self, Write as _};
 use std::sync::Arc;
 
 use super::Exit;
-use super::run::Failure;
+use super::failure::{Failure, print_error};
 use domain::model::Model;
 use domain::units::ago;
 
@@ -22,16 +21,14 @@ pub(super) fn admit(model: &Arc<Model>, force: bool, now: i64) -> Result<Arc<Mod
     let clean = |text: &str| gguf::clean(text, 1000);
     let name = clean(&model.name);
     if !model.can_be_tried() {
-        return Err(Failure(Exit::Failed, clean(&format!("{name} can't be run: {}", model.status))));
+        return Err(Failure::new(Exit::Failed, clean(&format!("{name} can't be run: {}", model.status))));
     }
     let reason = clean(&format!("{}{tried}", model.status));
     if !force {
-        return Err(Failure(
-            Exit::Failed,
-            format!("{name} can't be run: {reason}\n  hint: --force tries it anyway: {RISK}"),
-        ));
+        let failure = Failure::new(Exit::Failed, format!("{name} can't be run: {reason}"));
+        return Err(failure.with_hint(format!("--force tries it anyway: {RISK}")));
     }
-    let _ = writeln!(io::stderr(), "taffrail: trying {name} although: {reason}\n  {RISK}");
+    print_error(&format!("trying {name} although: {reason}\n  {RISK}"), None);
     Ok(model.forced())
 }
 
@@ -64,9 +61,8 @@ mod tests {
         assert_eq!(forced.overridden.as_deref(), Some("odd"));
         let tried = Tried { outcome: Outcome::Died("killed by signal 6".to_owned()), at: 0 };
         let refused = Arc::new(Model { tried: Some(tried), ..Model::clone(&with("/a", odd())) });
-        let Err(Failure(_, text)) = admit(&refused, false, 7200) else { unreachable!("it is refused") };
-        let expected =
-            "one can't be run: odd; tried 2 h ago: its worker died: killed by signal 6\n  hint: --force tries";
-        assert!(text.starts_with(expected), "{text}");
+        let Err(failure) = admit(&refused, false, 7200) else { unreachable!("it is refused") };
+        assert_eq!(failure.reason, "one can't be run: odd; tried 2 h ago: its worker died: killed by signal 6");
+        assert!(failure.hint.is_some_and(|hint| hint.starts_with("--force tries")));
     }
 }

@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::Exit;
+use super::failure::{Failure as Reported, print_error};
 use super::table::{self, Column};
 use crate::app::history::{self, ExportError, Format, History as Store, HistoryError};
+use crate::atomic_file;
 use domain::figure::Graded;
 use domain::history::{Entry, Filter, Page, Record};
 use domain::race::rating::{self, Vote};
@@ -88,11 +90,7 @@ pub fn run(arguments: &History, now: i64, width: Option<usize>, out: &mut impl W
         Ok(exit) => Ok(exit),
         Err(Failure::Out(error)) => Err(error),
         Err(Failure::History(problem)) => {
-            let mut err = io::stderr();
-            writeln!(err, "taffrail: {problem}")?;
-            if let Some(hint) = problem.hint() {
-                writeln!(err, "  hint: {hint}")?;
-            }
+            print_error(&problem, problem.hint().as_deref());
             Ok(Exit::Failed)
         }
     }
@@ -124,14 +122,11 @@ fn answer(arguments: &History, now: i64, width: Option<usize>, out: &mut impl Wr
         let Some(record) = found(&mut store, id)? else { return Ok(Exit::NotFound) };
         let Some(command) = report::command(&record) else {
             if record.seal.is_some() {
-                let text = format!(
-                    "its names are hidden until it is voted on\n  hint: `taffrail history --reveal {id}` tells them"
-                );
-                writeln!(io::stderr(), "taffrail: {text}")?;
-                return Ok(Exit::Refused);
+                let failure = Reported::new(Exit::Refused, "its names are hidden until it is voted on");
+                return Ok(failure.with_hint(format!("`taffrail history --reveal {id}` shows them")).print());
             }
-            writeln!(io::stderr(), "taffrail: a {} can't be run again by one command", record.kind().name())?;
-            return Ok(Exit::Failed);
+            let text = format!("a {} can't be run again by one command", record.kind().name());
+            return Ok(Reported::new(Exit::Failed, text).print());
         };
         writeln!(out, "{command}")?;
         return Ok(Exit::Done);
@@ -163,13 +158,13 @@ fn answer(arguments: &History, now: i64, width: Option<usize>, out: &mut impl Wr
             }
             None => store.export(&filter, format, out)?,
         }
-        tell_damaged(&mut store)?;
+        tell_damaged(&mut store);
         return Ok(Exit::Done);
     }
     let rows = store.list(&filter, Page { before: None, rows: arguments.limit.min(100_000) })?;
     list(&rows, now, width, out)?;
     let n_rows = rows.len() + store.n_damaged();
-    tell_damaged(&mut store)?;
+    tell_damaged(&mut store);
     if n_rows == arguments.limit {
         writeln!(io::stderr(), "older ones are not shown; -n shows more")?;
     }
@@ -177,10 +172,10 @@ fn answer(arguments: &History, now: i64, width: Option<usize>, out: &mut impl Wr
 }
 
 /// Say which records were skipped.
-fn tell_damaged(store: &mut Store) -> io::Result<()> {
-    store.take_damaged().map_or(Ok(()), |text| {
-        writeln!(io::stderr(), "warning: {text}\n  hint: `taffrail history --delete NUMBER` removes one")
-    })
+fn tell_damaged(store: &mut Store) {
+    if let Some(text) = store.take_damaged() {
+        print_error(&text, Some("`taffrail history --delete NUMBER` removes one"));
+    }
 }
 
 const STANDINGS: [Column; 6] = [
@@ -223,22 +218,15 @@ fn standings(votes: &[Vote], json: bool, width: Option<usize>, out: &mut impl Wr
 fn found(store: &mut Store, id: i64) -> Result<Option<Record>, Failure> {
     let record = store.get(id)?;
     if record.is_none() {
-        writeln!(io::stderr(), "taffrail: the history has no record {id}\n  hint: `taffrail history` lists them")?;
+        print_error(&format!("the history has no record {id}"), Some("`taffrail history` lists them"));
     }
     Ok(record)
 }
 
-/// Write a file complete under another name first, or to standard output.
+/// Write a file, or to standard output.
 fn write_to(path: Option<&PathBuf>, bytes: &[u8], out: &mut impl Write) -> io::Result<()> {
     let Some(path) = path else { return out.write_all(bytes) };
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".part");
-    let part = path.with_file_name(name);
-    let written = std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, path));
-    // Half a file is of no use.
-    written.inspect_err(|_| {
-        let _ = std::fs::remove_file(&part);
-    })
+    atomic_file::export(path, bytes)
 }
 
 const COLUMNS: [Column; 7] = [
@@ -285,8 +273,8 @@ fn delete(arguments: &History, filter: &Filter, store: &mut Store) -> Result<Exi
         let mut ids = Vec::new();
         for word in &arguments.delete {
             let Ok(id) = word.parse() else {
-                writeln!(err, "taffrail: --delete takes numbers of records, or all: {word}")?;
-                return Ok(Exit::Usage);
+                let text = format!("--delete takes numbers of records, or all: {word}");
+                return Ok(Reported::new(Exit::Usage, text).print());
             };
             ids.push(id);
         }
@@ -294,8 +282,8 @@ fn delete(arguments: &History, filter: &Filter, store: &mut Store) -> Result<Exi
     };
     if !arguments.yes {
         if !io::stdin().is_terminal() {
-            writeln!(err, "taffrail: nothing is deleted without a question\n  hint: add --yes to answer it")?;
-            return Ok(Exit::Refused);
+            let failure = Reported::new(Exit::Refused, "nothing is deleted without a question");
+            return Ok(failure.with_hint("add --yes to answer it").print());
         }
         write!(err, "Delete {} for good? [y/N] ", counted(ids.len(), "record"))?;
         let mut line = String::new();

@@ -7,8 +7,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
+use unicode_width::UnicodeWidthStr as _;
 
-use super::Exit;
+use super::failure::{Failure, print_error};
+use super::{Exit, table};
 use crate::library::house::House;
 use crate::library::{self, Env, Listing, resolve};
 use domain::house::{Act, Item, Kind, Plan, Request, Sharing};
@@ -67,8 +69,7 @@ impl StorageContext {
                 Ok(_) => {}
                 Err(error) => {
                     is_whole = false;
-                    complain(&error);
-                    hint(error.hint().as_deref());
+                    print_error(&error, error.hint().as_deref());
                 }
             }
         }
@@ -178,7 +179,7 @@ fn perform(
     let done = match place.house.perform(request, plan, at_once, &mut told) {
         Ok(done) => done,
         Err(error) => {
-            complain(&error);
+            print_error(&error, None);
             document.error = Some(error.to_string());
             return Ok(Exit::Failed);
         }
@@ -206,9 +207,9 @@ fn agreed(options: &Doing) -> io::Result<Option<Exit>> {
         return Ok(None);
     }
     if !io::stdin().is_terminal() {
-        complain(&"nothing was done, since there is nobody to ask");
-        hint(Some("`--yes` does it without asking, `--dry-run` shows the plan only"));
-        return Ok(Some(Exit::Refused));
+        let failure = Failure::new(Exit::Refused, "nothing was done, since there is nobody to ask");
+        let failure = failure.with_hint("`--yes` does it without asking, `--dry-run` shows the plan only");
+        return Ok(Some(failure.print()));
     }
     let mut err = io::stderr();
     write!(err, "Go on? [y/N] ")?;
@@ -225,10 +226,11 @@ fn agreed(options: &Doing) -> io::Result<Option<Exit>> {
 /// Write a plan for a person.
 fn show(plan: &Plan, at_once: bool, verbose: bool, out: &mut impl Write) -> io::Result<()> {
     let most = |limit: usize| if verbose { usize::MAX } else { limit };
-    let columns = plan.items.iter().map(|item| item.what.chars().count()).max().unwrap_or(0).min(60);
+    let names = plan.items.iter().map(|item| gguf::clean(&item.what, 60).width());
+    let columns = names.max().unwrap_or(0).min(60);
     for item in &plan.items {
-        let what = gguf::clean(&item.what, 60);
-        writeln!(out, "{:<15} {what:<columns$}  {:<9} {:>8}", verb(item), item.place(), item.frees())?;
+        let what = table::cell(&gguf::clean(&item.what, 60), columns);
+        writeln!(out, "{:<15} {what}  {:<9} {:>8}", verb(item), item.place(), item.frees())?;
         if let Some(note) = &item.note {
             writeln!(out, "    {}", gguf::clean(note, TEXT_CHARS))?;
         }
@@ -284,16 +286,6 @@ fn verb(item: &Item) -> &'static str {
             Kind::Unused => "unused model",
             _ => "model",
         },
-    }
-}
-
-pub(super) fn complain(what: &dyn std::fmt::Display) {
-    let _ = writeln!(io::stderr(), "taffrail: {what}");
-}
-
-pub(super) fn hint(text: Option<&str>) {
-    if let Some(text) = text {
-        let _ = writeln!(io::stderr(), "  hint: {text}");
     }
 }
 

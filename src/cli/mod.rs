@@ -7,6 +7,7 @@ pub mod config;
 pub mod dedupe;
 pub mod doctor;
 pub mod exit;
+pub mod failure;
 mod force;
 pub mod history;
 pub mod house;

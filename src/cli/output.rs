@@ -6,6 +6,7 @@
 use std::io::{self, StdoutLock, Write};
 
 use super::Exit;
+use super::failure::Failure;
 
 /// Standard output, with the first error that writing to it gave.
 #[derive(Debug, Default)]
@@ -33,8 +34,7 @@ impl Output {
 pub fn ended(written: io::Result<()>, exit: Exit) -> Exit {
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            let _ = writeln!(io::stderr(), "taffrail: the output can't be written: {error}");
-            Exit::Failed
+            Failure::new(Exit::Failed, format!("the output can't be written: {error}")).print()
         }
         _ => exit,
     }

@@ -22,8 +22,6 @@ use domain::units::{Bytes, span, tokens};
 
 /// Time between two lines of progress where there is no terminal.
 const LINE: Duration = Duration::from_secs(5);
-/// The longest sentence, characters.
-const MAX_CHARS: usize = 4000;
 /// Quantisations that are listed in a sentence.
 const MAX_LISTED: usize = 24;
 
@@ -45,16 +43,11 @@ pub struct Pull {
 
 /// Fetch a model.
 pub async fn run(arguments: &Pull, app: &mut App) -> Exit {
-    let (exit, failure) = match pull(arguments, app).await {
-        Ok(exit) => return exit,
-        Err(End::Interrupted) => return Exit::Interrupted,
-        Err(End::Failed(failure)) => (exit_of(failure.kind), failure),
-    };
-    let _ = writeln!(io::stderr(), "taffrail: {}", gguf::clean(&failure.reason, MAX_CHARS));
-    if let Some(hint) = failure.hint {
-        let _ = writeln!(io::stderr(), "  hint: {}", gguf::clean(&hint, MAX_CHARS));
+    match pull(arguments, app).await {
+        Ok(exit) => exit,
+        Err(End::Interrupted) => Exit::Interrupted,
+        Err(End::Failed(failure)) => super::failure::Failure::from(failure).print(),
     }
-    exit
 }
 
 /// Why there is nothing to tell on standard output.
@@ -66,14 +59,6 @@ enum End {
 impl From<Failure> for End {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure)
-    }
-}
-
-fn exit_of(kind: FailureKind) -> Exit {
-    match kind {
-        FailureKind::NotFound => Exit::NotFound,
-        FailureKind::Refused => Exit::Refused,
-        FailureKind::Failed => Exit::Failed,
     }
 }
 

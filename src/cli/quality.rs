@@ -11,8 +11,8 @@ use std::sync::Arc;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::failure::{Failure, exit_of};
 use super::output::Output;
-use super::run::Failure;
 use super::{Exit, SessionOptions};
 use crate::app::App;
 use crate::app::scratch::Scratch;
@@ -56,13 +56,7 @@ pub struct Quality {
 
 /// Run the command.
 pub async fn run(arguments: &Quality, model: Arc<Model>, reference: Option<Arc<Model>>, app: &mut App) -> Exit {
-    match weigh(arguments, model, reference, app).await {
-        Ok(exit) => exit,
-        Err(Failure(exit, text)) => {
-            let _ = writeln!(io::stderr(), "taffrail: {text}");
-            exit
-        }
-    }
+    exit_of(weigh(arguments, model, reference, app).await)
 }
 
 async fn weigh(
@@ -74,7 +68,7 @@ async fn weigh(
     let text = text(arguments)?;
     let scratch = Scratch::new().map_err(|error| {
         let folder = std::env::temp_dir();
-        Failure(Exit::Failed, format!("no folder can be made in {}: {error}", folder.display()))
+        Failure::new(Exit::Failed, format!("no folder can be made in {}: {error}", folder.display()))
     })?;
     let own = arguments.session.over(app.state().domain.settings.session);
     let settings = SessionSettings { context: arguments.chunk, ubatch: own.ubatch.min(arguments.chunk), ..own };
@@ -97,7 +91,7 @@ async fn weigh(
     let mut told = None;
     loop {
         let Some(quality) = &app.state().domain.quality else {
-            return Err(Failure(Exit::Failed, "nothing was started".to_owned()));
+            return Err(Failure::new(Exit::Failed, "nothing was started".to_owned()));
         };
         let at = (quality.chunk, quality.n_chunks);
         if tells && told != Some(at) {
@@ -108,8 +102,7 @@ async fn weigh(
         match &quality.stage {
             Stage::Done => break,
             Stage::Failed { reason, hint } => {
-                let hint = hint.as_ref().map_or_else(String::new, |hint| format!("\n  hint: {hint}"));
-                return Err(Failure(Exit::Failed, format!("{reason}{hint}")));
+                return Err(Failure::new(Exit::Failed, reason.as_str()).or_hint(hint.as_deref()));
             }
             _ => {}
         }
@@ -137,13 +130,13 @@ fn text(arguments: &Quality) -> Result<String, Failure> {
         fs::File::open(path).and_then(|file| file.take(MAX_TEXT + 1).read_to_end(&mut bytes))
     };
     let name = path.display();
-    read.map_err(|error| Failure(Exit::NotFound, format!("{name} can't be read: {error}")))?;
+    read.map_err(|error| Failure::new(Exit::NotFound, format!("{name} can't be read: {error}")))?;
     if bytes.len() as u64 > MAX_TEXT {
-        let text = format!("{name} is longer than {} MiB\n  hint: take a part of it", MAX_TEXT >> 20);
-        return Err(Failure(Exit::Usage, text));
+        let text = format!("{name} is longer than {} MiB", MAX_TEXT >> 20);
+        return Err(Failure::new(Exit::Usage, text).with_hint("take a part of it"));
     }
-    let text =
-        domain::text::decode(bytes).map_err(|error| Failure(Exit::Usage, format!("{name} is no text: {error}")))?;
+    let text = domain::text::decode(bytes)
+        .map_err(|error| Failure::new(Exit::Usage, format!("{name} is no text: {error}")))?;
     // A file's last line end is no part of its text; llama-perplexity drops it likewise.
     Ok(text.strip_suffix('\n').map(str::to_owned).unwrap_or(text))
 }

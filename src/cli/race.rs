@@ -9,8 +9,9 @@ use std::sync::Arc;
 use clap::Args;
 use serde::Serialize;
 
+use super::failure::{Failure, exit_of, print_error};
 use super::output::ended;
-use super::run::{Failure, prompt_text};
+use super::run::prompt_text;
 use super::{Exit, SessionOptions};
 use crate::app::App;
 use domain::command::{Cause, What};
@@ -81,13 +82,7 @@ fn column(argument: &str) -> (&str, Option<&str>) {
 
 /// Run the command.
 pub async fn run(arguments: &Race, models: Vec<Arc<Model>>, app: &mut App) -> Exit {
-    match race(arguments, models, app).await {
-        Ok(exit) => exit,
-        Err(Failure(exit, text)) => {
-            let _ = writeln!(io::stderr(), "taffrail: {text}");
-            exit
-        }
-    }
+    exit_of(race(arguments, models, app).await)
 }
 
 async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut App) -> Result<Exit, Failure> {
@@ -121,7 +116,7 @@ async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut App) -> Resul
     loop {
         tell(app, &mut told);
         let Some(race) = app.state().domain.race.as_ref() else {
-            return Err(Failure(Exit::Failed, "the race could not be started".to_owned()));
+            return Err(Failure::new(Exit::Failed, "the race could not be started".to_owned()));
         };
         if !race.is_running() {
             break;
@@ -148,7 +143,7 @@ async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut App) -> Resul
     let Some(race) = app.state().domain.race.as_ref() else { return Ok(Exit::Failed) };
     if race.hides_names() {
         let hint = "`taffrail history kind:race` lists it, and --reveal NUMBER tells the names";
-        let _ = writeln!(io::stderr(), "the names stay hidden: there was no vote\n  hint: {hint}");
+        print_error(&"the names stay hidden: there was no vote", Some(hint));
     }
     let parting = race.parting(&app.state().domain).filter(|_| arguments.lockstep);
     let written = print(arguments, race, parting.as_ref(), has_asked);
@@ -209,10 +204,10 @@ fn entries(arguments: &Race, models: &[Arc<Model>], settings: SessionSettings) -
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             settings
                 .set(&name.trim().replace('-', "_"), value)
-                .map_err(|error| Failure(Exit::Usage, format!("{argument}: {} {error}", name.trim())))?;
+                .map_err(|error| Failure::new(Exit::Usage, format!("{argument}: {} {error}", name.trim())))?;
         }
         if let Some(shortened) = plan::shortened(model, &settings) {
-            let _ = writeln!(io::stderr(), "taffrail: {}: {shortened}", model.name);
+            print_error(&format!("{}: {shortened}", model.name), None);
         }
         let entry = Entry::new(Arc::clone(model), settings);
         for line in preset::lines(model, &entry.settings, arguments.system.is_none(), arguments.stop.is_empty()) {
@@ -237,12 +232,15 @@ fn tell(app: &App, told: &mut Vec<Option<&'static str>>) {
         };
         if told[place] != Some(word) {
             told[place] = Some(word);
-            let reason = match export::shown_error(race, lane) {
-                Some(ColumnError { reason, hint: Some(hint) }) => format!(": {reason}\n  hint: {hint}"),
-                Some(ColumnError { reason, hint: None }) => format!(": {reason}"),
-                None => String::new(),
-            };
-            let _ = writeln!(io::stderr(), "{} {word}{reason}", race.name(place));
+            let name = race.name(place);
+            match export::shown_error(race, lane) {
+                Some(ColumnError { reason, hint }) => {
+                    print_error(&format!("{name} {word}: {reason}"), hint.as_deref());
+                }
+                None => {
+                    let _ = writeln!(io::stderr(), "{name} {word}");
+                }
+            }
         }
     }
 }

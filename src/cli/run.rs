@@ -15,16 +15,17 @@ use clap::Args;
 use tokio::time::Instant;
 use wire::{Channel, Event as Said, Finish, Message, Prompt, Role};
 
+use super::failure::{Failure, exit_of, print_error};
 use super::output::ended;
 use super::{Exit, SessionOptions};
 use crate::app::App;
 use domain::answer::{breach, why_empty};
-use domain::command::{Cause, Force, Refused, Value, What};
+use domain::command::{Force, Value, What};
 use domain::event::WorkerEvent;
 use domain::form::Form;
 use domain::ledger::misplaced;
 use domain::model::Model;
-use domain::plan::{self, Refusal};
+use domain::plan;
 use domain::preset;
 use domain::request::Request;
 use domain::schema::Schema;
@@ -76,18 +77,9 @@ pub struct Run {
     session: SessionOptions,
 }
 
-/// What went wrong, and how the command ends.
-pub(super) struct Failure(pub(super) Exit, pub(super) String);
-
 /// Run the command.
 pub async fn run(arguments: &Run, model: Arc<Model>, app: &mut App) -> Exit {
-    match answer(arguments, model, app).await {
-        Ok(exit) => exit,
-        Err(Failure(exit, text)) => {
-            let _ = writeln!(io::stderr(), "taffrail: {text}");
-            exit
-        }
-    }
+    exit_of(answer(arguments, model, app).await)
 }
 
 async fn answer(arguments: &Run, model: Arc<Model>, app: &mut App) -> Result<Exit, Failure> {
@@ -115,7 +107,7 @@ async fn answer(arguments: &Run, model: Arc<Model>, app: &mut App) -> Result<Exi
                 // It did not cancel, so it would not stop either.
                 app.kill(session);
                 let written = printer.end();
-                let _ = writeln!(io::stderr(), "taffrail: the worker did not cancel the answer in time and was killed");
+                print_error(&"the worker did not cancel the answer in time and was killed", None);
                 return Ok(ended(written, Exit::Interrupted));
             }
             _ = tokio::signal::ctrl_c() => {
@@ -136,24 +128,24 @@ async fn answer(arguments: &Run, model: Arc<Model>, app: &mut App) -> Result<Exi
         }
         app.handle(event);
         let Some(now) = app.state().domain.session(session) else {
-            return Err(Failure(Exit::Failed, "the session is gone".to_owned()));
+            return Err(Failure::new(Exit::Failed, "the session is gone".to_owned()));
         };
         match &now.phase {
             Phase::Failed { reason, hint } => {
                 let _ = printer.end();
-                let mut text = hinted(reason, hint.as_deref());
+                let mut text = reason.clone();
                 for line in now.log.iter().skip(now.log.len().saturating_sub(3)) {
                     text.push_str("\n  log: ");
                     text.push_str(line);
                 }
-                return Err(Failure(Exit::Failed, text));
+                return Err(Failure::new(Exit::Failed, text).or_hint(hint.as_deref()));
             }
             Phase::Loading { fraction } => printer.loading(*fraction),
             Phase::Ready => {
                 if let Some(prompt) = prompt.take() {
                     printer.loaded();
                     if matches!(prompt, Prompt::Chat(_)) && now.lacks_template() {
-                        let _ = writeln!(io::stderr(), "taffrail: {} {NO_TEMPLATE}", now.name);
+                        print_error(&format!("{} {NO_TEMPLATE}", now.name), None);
                     }
                     told_of_loaded(now);
                     let (form, stop) = (form.take(), arguments.stop.clone());
@@ -202,7 +194,7 @@ fn finish(
     let energy = &domain.settings.energy;
     let mut written = printer.end();
     if let Some(End::Failed { reason, hint }) = &answer.answer.end {
-        return Err(Failure(Exit::Failed, hinted(reason, hint.as_deref())));
+        return Err(Failure::new(Exit::Failed, reason.as_str()).or_hint(hint.as_deref()));
     }
     if arguments.json && written.is_ok() {
         let mut out = io::stdout().lock();
@@ -210,19 +202,19 @@ fn finish(
     }
     let _ = writeln!(io::stderr(), "{}", report::line(session, answer, energy));
     if let Some(misplaced) = misplaced(domain, session) {
-        let _ = writeln!(io::stderr(), "taffrail: {} {}", session.name, misplaced.reason());
+        print_error(&format!("{} {}", session.name, misplaced.reason()), None);
     }
     // llama.cpp's converter tells of what it leaves out in its log alone.
     for line in session.log.iter().filter(|line| line.contains("conversion was incomplete")) {
         let _ = writeln!(io::stderr(), "llama.cpp: {line}");
     }
     if let Some(why) = why_empty(answer) {
-        let _ = writeln!(io::stderr(), "taffrail: {why}");
+        print_error(&why, None);
     }
     let breach = breach(answer);
     if let Some(breach) = &breach {
         let cut = if finished_early(answer) { " (it was cut off)" } else { "" };
-        let _ = writeln!(io::stderr(), "taffrail: the answer breaks its JSON schema{cut}: {breach}");
+        print_error(&format!("the answer breaks its JSON schema{cut}: {breach}"), None);
     }
     let exit = match (interrupted, breach) {
         (true, _) => Exit::Interrupted,
@@ -239,18 +231,16 @@ fn finished_early(answer: &Request) -> bool {
 
 /// Say what is not as one might think, before anything is loaded.
 fn tell(model: &Model, settings: &SessionSettings, arguments: &Run, form: Option<&Form>) {
-    let mut err = io::stderr();
     if let Some(shortened) = plan::shortened(model, settings) {
-        let _ = writeln!(err, "taffrail: {shortened}");
+        print_error(&shortened, None);
     }
     let loose = form.and_then(Form::schema).map(|schema| schema.loose.as_slice()).unwrap_or_default();
     if !loose.is_empty() {
-        let _ =
-            writeln!(err, "taffrail: not held while the answer is written, but checked afterwards: {}", some(loose));
+        print_error(&format!("not held while the answer is written, but checked afterwards: {}", some(loose)), None);
     }
     for line in preset::lines(model, settings, arguments.system.is_none() && !arguments.raw, arguments.stop.is_empty())
     {
-        let _ = writeln!(err, "taffrail: {line}");
+        print_error(&line, None);
     }
 }
 
@@ -259,7 +249,7 @@ fn told_of_loaded(session: &Session) {
     let has_own = session.model.card.as_deref().is_some_and(|card| card.template.is_some());
     if has_own && session.loaded.as_ref().is_some_and(|loaded| !loaded.has_template) {
         let text = "the model's file has no chat template, and its store's own (Go) is not read here: the prompt goes as it is";
-        let _ = writeln!(io::stderr(), "taffrail: {text}");
+        print_error(&text, None);
     }
 }
 
@@ -275,40 +265,8 @@ pub(super) fn some(all: &[String]) -> String {
 pub(super) fn session(value: Value) -> Result<SessionId, Failure> {
     match value {
         Value::Session(id) => Ok(id),
-        _ => Err(Failure(Exit::Failed, "nothing was started".to_owned())),
+        _ => Err(Failure::new(Exit::Failed, "nothing was started".to_owned())),
     }
-}
-
-/// What could be done where a model does not fit.
-fn too_large_hint(refusal: &Refusal) -> &'static str {
-    let without_context = refusal.needed.weights + refusal.needed.compute;
-    if without_context > refusal.free {
-        "a smaller model or quantization needs less; --force starts it anyway"
-    } else {
-        "a smaller --context or --cache-type-k q8_0 needs less; --force starts it anyway"
-    }
-}
-
-impl From<Refused> for Failure {
-    /// The exit code by the cause, and the hint as the command line has it.
-    fn from(refused: Refused) -> Self {
-        let exit = match refused.cause {
-            Cause::Invalid => Exit::Usage,
-            Cause::NotFound => Exit::NotFound,
-            Cause::Busy | Cause::NotRunnable => Exit::Failed,
-            Cause::Unsafe | Cause::Memory(_) | Cause::MemoryTogether => Exit::Refused,
-        };
-        let hint = match &refused.cause {
-            Cause::Memory(refusal) => Some(too_large_hint(refusal)),
-            _ => refused.hint.as_deref(),
-        };
-        Self(exit, hinted(&refused.reason, hint))
-    }
-}
-
-/// A reason with what could be done beneath it.
-pub(super) fn hinted(reason: &str, hint: Option<&str>) -> String {
-    hint.map_or_else(|| reason.to_owned(), |hint| format!("{reason}\n  hint: {hint}"))
 }
 
 /// What the model is to go on from.
@@ -327,7 +285,8 @@ fn form(arguments: &Run) -> Result<Option<Form>, Failure> {
         (Some(file), _) => read_text(file, MAX_GRAMMAR).map(|text| Some(Form::Gbnf(text))),
         (None, Some(file)) => {
             let schema = Schema::parse(&read_text(file, MAX_GRAMMAR)?);
-            let schema = schema.map_err(|problem| Failure(Exit::Usage, format!("{}: {problem}", file.display())))?;
+            let schema =
+                schema.map_err(|problem| Failure::new(Exit::Usage, format!("{}: {problem}", file.display())))?;
             Ok(Some(Form::Schema(Arc::new(schema))))
         }
         (None, None) => Ok(None),
@@ -339,11 +298,11 @@ pub(super) fn read_text(file: &Path, most: u64) -> Result<String, Failure> {
     let name = file.display();
     let mut bytes = Vec::new();
     let read = File::open(file).and_then(|file| file.take(most + 1).read_to_end(&mut bytes));
-    read.map_err(|error| Failure(Exit::Usage, format!("{name} can't be read: {error}")))?;
+    read.map_err(|error| Failure::new(Exit::Usage, format!("{name} can't be read: {error}")))?;
     if bytes.len() as u64 > most {
-        return Err(Failure(Exit::Usage, format!("{name} is longer than {most} bytes")));
+        return Err(Failure::new(Exit::Usage, format!("{name} is longer than {most} bytes")));
     }
-    text::decode(bytes).map_err(|error| Failure(Exit::Usage, format!("{name} can't be read: {error}")))
+    text::decode(bytes).map_err(|error| Failure::new(Exit::Usage, format!("{name} can't be read: {error}")))
 }
 
 /// The text of a prompt that was given, else of standard input; there to the last byte if it is to be raw.
@@ -353,8 +312,7 @@ pub(super) fn prompt_text(given: Option<&str>, raw: bool) -> Result<String, Fail
         _ => read_prompt(raw)?,
     };
     if text.is_empty() || (!raw && text.trim().is_empty()) {
-        let text = "the prompt is empty\n  hint: give one with -p or on standard input";
-        return Err(Failure(Exit::Usage, text.to_owned()));
+        return Err(Failure::new(Exit::Usage, "the prompt is empty").with_hint("give one with -p or on standard input"));
     }
     Ok(text)
 }
@@ -363,7 +321,7 @@ fn read_prompt(raw: bool) -> Result<String, Failure> {
     if io::stdin().is_terminal() {
         let _ = writeln!(io::stderr(), "type the prompt, then Ctrl-D:");
     }
-    let fail = |reason: String| Failure(Exit::Usage, format!("the prompt can't be read: {reason}"));
+    let fail = |reason: String| Failure::new(Exit::Usage, format!("the prompt can't be read: {reason}"));
     let mut bytes = Vec::new();
     io::stdin().take(MAX_PROMPT + 1).read_to_end(&mut bytes).map_err(|error| fail(error.to_string()))?;
     if bytes.len() as u64 > MAX_PROMPT {

@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::UnicodeWidthStr as _;
 
+use crate::columns;
+
 /// Between two columns, in columns of the terminal.
 const GAP: usize = 2;
 
@@ -31,7 +33,16 @@ pub(super) fn write(
         .enumerate()
         .map(|(index, column)| rows.iter().map(|row| row[index].width()).max().unwrap_or(0).max(column.title.width()))
         .collect();
-    let widths = fit(columns, &natural, width.unwrap_or(usize::MAX));
+    let asked: Vec<_> = columns
+        .iter()
+        .zip(natural)
+        .map(|(column, most)| columns::Column {
+            least: column.least.map_or(most, |least| least.min(most)),
+            most,
+            rank: column.goes,
+        })
+        .collect();
+    let widths = columns::widths(&asked, width.unwrap_or(usize::MAX), GAP);
     let titles: Vec<_> = columns.iter().map(|column| column.title.to_owned()).collect();
     let mut line = String::new();
     for row in std::iter::once(&titles).chain(rows) {
@@ -39,7 +50,7 @@ pub(super) fn write(
         for ((column, cell), width) in columns.iter().zip(row).zip(&widths) {
             let Some(width) = *width else { continue };
             if !line.is_empty() {
-                line.push_str("  ");
+                line.extend(std::iter::repeat_n(' ', GAP));
             }
             push(&mut line, cell, width, column.right);
         }
@@ -48,38 +59,11 @@ pub(super) fn write(
     Ok(())
 }
 
-/// The columns' widths; `None` for those that go.
-fn fit(columns: &[Column], natural: &[usize], limit: usize) -> Vec<Option<usize>> {
-    let mut widths: Vec<_> = natural.iter().copied().map(Some).collect();
-    loop {
-        let kept: Vec<usize> = widths.iter().flatten().copied().collect();
-        let excess = (kept.iter().sum::<usize>() + GAP * kept.len().saturating_sub(1)).saturating_sub(limit);
-        let spare = |(column, width): (&Column, &Option<usize>)| {
-            width.zip(column.least).map_or(0, |(width, least)| width.saturating_sub(least))
-        };
-        let total: usize = columns.iter().zip(&widths).map(spare).sum();
-        if excess <= total {
-            // The last columns give first: the first one is the name.
-            let mut excess = excess;
-            for (column, width) in columns.iter().zip(&mut widths).rev() {
-                let given = spare((column, width)).min(excess);
-                excess -= given;
-                *width = width.map(|width| width - given);
-            }
-            return widths;
-        }
-        let goes = (0..columns.len())
-            .filter(|&index| widths[index].is_some() && columns[index].goes > 0)
-            .max_by_key(|&index| columns[index].goes);
-        let Some(goes) = goes else {
-            // Narrower than anything: what may be cut is cut, and the terminal wraps the rest.
-            for (column, width) in columns.iter().zip(&mut widths) {
-                *width = width.map(|width| column.least.map_or(width, |least| least.min(width)));
-            }
-            return widths;
-        };
-        widths[goes] = None;
-    }
+/// A cell of this width: filled up with blanks, or cut.
+pub(super) fn cell(text: &str, width: usize) -> String {
+    let mut line = String::new();
+    push(&mut line, text, width, false);
+    line
 }
 
 fn push(line: &mut String, cell: &str, width: usize, right: bool) {
@@ -139,6 +123,15 @@ mod tests {
         qwen3-8b   5.0 GB
         模型-長…      1 B
         ");
+    }
+
+    #[test]
+    fn a_cell_is_filled_up_and_cut_by_what_it_takes_on_the_screen() {
+        for (text, width, expected) in
+            [("模型", 6, "模型  "), ("abc", 3, "abc"), ("abcd", 3, "ab…"), ("模型", 3, "模…")]
+        {
+            assert_eq!(cell(text, width), expected);
+        }
     }
 
     #[test]

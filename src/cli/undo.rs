@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::Exit;
-use super::house::{complain, hint};
+use super::failure::print_error;
 use super::ls::ago;
 use crate::library::Env;
 use crate::library::house::{House, Phase, Record, Trouble};
@@ -71,22 +71,21 @@ pub fn run(arguments: &Undo, out: &mut impl Write) -> io::Result<Exit> {
                 document.undone = Some(RecordView::new(&record));
             }
             Err(error) => {
-                complain(&error);
+                let hint =
+                    matches!(error, Trouble::NothingToUndo).then_some("`taffrail undo --list` shows what can be");
+                print_error(&error, hint);
                 exit = match error {
                     Trouble::NothingToUndo => Exit::NotFound,
                     Trouble::InTheWay(_) | Trouble::Busy => Exit::Refused,
                     _ => Exit::Failed,
                 };
-                if matches!(error, Trouble::NothingToUndo) {
-                    hint(Some("`taffrail undo --list` shows what can be"));
-                }
                 document.error = Some(error.to_string());
             }
         }
     }
     let (records, problems) = house.records();
     for problem in &problems {
-        complain(problem);
+        print_error(problem, None);
     }
     let can: Vec<_> = records.iter().filter(|record| record.phase == Phase::Done && record.can_undo()).collect();
     if arguments.json {

@@ -9,11 +9,12 @@
 
 use std::fs::{self, File, TryLockError};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{History, HistoryError, MAX_BODY, private};
+use super::{History, HistoryError, MAX_BODY};
+use crate::atomic_file;
 use domain::history::Record;
 
 /// The most drafts that are read at a start; the others wait for the next one.
@@ -55,14 +56,7 @@ impl Drafts {
     /// version does.
     pub fn put(&self, id: u64, record: &Record) -> io::Result<()> {
         let key = self.key(id);
-        let part = self.folder.join(format!("{key}.part"));
-        let mut file = File::create(&part)?;
-        private(&part);
-        file.write_all(&serde_json::to_vec(record)?)?;
-        file.sync_data()?;
-        drop(file);
-        fs::rename(&part, self.folder.join(format!("{key}.json")))?;
-        sync(&self.folder)
+        atomic_file::replace_private(&self.folder.join(format!("{key}.json")), &serde_json::to_vec(record)?)
     }
 
     /// Remove a draft. One that was never written is no error.
@@ -115,7 +109,7 @@ pub fn take_in(history: &mut History) -> Result<TakenIn, HistoryError> {
                 }
             }
             // Half a version; the one before it is whole, or the draft had none yet.
-            ("part", Some((run, _))) if has_ended(&folder, run) => {
+            ("part", Some((run, _))) if has_ended(&folder, run.trim_start_matches('.')) => {
                 let _ = fs::remove_file(&path);
             }
             ("lock", None) if is_stale(&path) && has_ended(&folder, stem) => {
@@ -149,11 +143,6 @@ fn read(path: &Path) -> io::Result<Record> {
     let mut text = Vec::new();
     File::open(path)?.take(2 * MAX_BODY as u64).read_to_end(&mut text)?;
     Ok(serde_json::from_slice(&text)?)
-}
-
-/// Have the disk hold the names in a folder, where the system opens folders.
-fn sync(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
 /// A folder that nobody else looks into.

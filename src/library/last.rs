@@ -3,13 +3,12 @@
 //! It is a memory for the eye alone: what is run, counted or deleted goes by a look of its own. Absent: what was read of
 //! each file, which `index` remembers.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::env::Env;
 use super::index::{checksum, read as read_bytes};
-use super::replace::replace;
+use crate::atomic_file;
 use domain::model::Model;
 
 /// The build of the program that wrote it, and the checksum of what follows.
@@ -33,10 +32,7 @@ pub(super) fn read(env: &Env) -> Vec<Arc<Model>> {
 /// lies beside it, tells.
 pub(super) fn write(models: &[Arc<Model>], env: &Env) {
     if let (Some(place), Ok(content)) = (place(env), postcard::to_stdvec(models)) {
-        let _ = replace(&place, |file| {
-            file.write_all(&head_of(&content, env.build))?;
-            file.write_all(&content)
-        });
+        let _ = atomic_file::replace(&place, &[&head_of(&content, env.build)[..], &content].concat());
     }
 }
 

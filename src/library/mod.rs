@@ -20,7 +20,6 @@ mod last;
 mod merge;
 mod oci;
 mod place;
-mod replace;
 pub mod resolve;
 mod safetensors;
 mod shelf;
@@ -34,11 +33,12 @@ mod walk;
 mod watch;
 mod yaml;
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::atomic_file;
 use domain::event::StoreStatus;
 use domain::model::{Model, Store};
 use domain::settings;
@@ -48,7 +48,6 @@ use index::Index;
 pub use inspect::HAS_GPU_ENGINE;
 use place::StoreLocation;
 pub use place::roots;
-use replace::replace;
 pub use resolve::{Unresolved, as_named, find};
 use shelf::Shelf;
 use stat::Root;
@@ -129,7 +128,7 @@ fn index_place(env: &Env) -> Option<PathBuf> {
 /// Write down what is new. `is_whole` says that all stores were looked at, so that what was not seen is gone.
 fn write_index(index: Index<'_>, env: &Env, is_whole: bool, shelves: &mut [Shelf]) {
     let written = match (index_place(env), index.into_bytes(env.build, is_whole)) {
-        (Some(place), Some(bytes)) => replace(&place, |file| file.write_all(&bytes)),
+        (Some(place), Some(bytes)) => atomic_file::replace(&place, &bytes),
         _ => Ok(()),
     };
     if let (Err(error), Some(last)) = (written, shelves.last_mut()) {

@@ -5,13 +5,13 @@
 //! change makes it another file, of which nothing is known. Absent: when something is tried, and when it is worth keeping,
 //! which the core decides.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::env::{Env, read_text};
-use super::replace::replace;
+use crate::atomic_file;
 use domain::model::{Model, Outcome, Status, Tried};
 
 /// The longest file that is read.
@@ -76,7 +76,7 @@ pub fn remember(model: &Model, tried: Tried, env: &Env) -> io::Result<()> {
     let first = all.len().saturating_sub(MAX_TRIES);
     all.drain(..first);
     let bytes = serde_json::to_vec_pretty(&Tries { tries: all }).map_err(io::Error::other)?;
-    replace(&place, |file| file.write_all(&bytes))
+    atomic_file::replace(&place, &bytes)
 }
 
 fn place(env: &Env) -> Option<PathBuf> {

@@ -223,17 +223,15 @@ pub fn kept(cache: &Path) -> Option<Bandwidth> {
     (is_sound && bandwidth.processor == processor(&Root("/".into()))).then_some(bandwidth)
 }
 
-/// Keep it: written whole under another name, then renamed.
+/// Keep it.
 ///
 /// # Errors
 ///
 /// What the file system says.
 pub fn keep(cache: &Path, bandwidth: &Bandwidth) -> io::Result<PathBuf> {
     let path = cache.join(FILE);
-    let part = cache.join(format!("{FILE}.{}", std::process::id()));
-    std::fs::create_dir_all(cache)?;
-    std::fs::write(&part, serde_json::to_vec_pretty(&Kept { version: VERSION, bandwidth: bandwidth.clone() })?)?;
-    std::fs::rename(&part, &path).inspect_err(|_| drop(std::fs::remove_file(&part)))?;
+    let kept = Kept { version: VERSION, bandwidth: bandwidth.clone() };
+    crate::atomic_file::replace(&path, &serde_json::to_vec_pretty(&kept)?)?;
     Ok(path)
 }
 

@@ -26,6 +26,10 @@ pub struct ViewState {
     pub(super) history_offset: usize,
     pub(super) palette_offset: usize,
     pub(super) form_offset: usize,
+    /// The rows of answers that were drawn before.
+    pub(super) answers: super::panels::chat::Answers,
+    /// The same of a race's columns.
+    pub(super) columns: super::panels::race::Columns,
     /// The most lines that the help, else the conversation can be scrolled by: a scroll beyond it shows nothing more.
     /// `None` while that is not known, since only what shows is laid out.
     pub scroll_limit: Option<usize>,

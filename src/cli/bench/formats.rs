@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 use wire::DeviceKind;
 
+use crate::cli::failure;
 use crate::cli::table::{self, Column};
 use domain::bench::{Bench, Lane, LanePhase, Row};
 use domain::figure::{Graded, UNKNOWN};
@@ -81,7 +82,7 @@ pub(super) fn remarks(bench: &Bench, err: &mut impl Write) {
     // A model that could not be measured at all is named once.
     for lane in &bench.lanes {
         if let LanePhase::Failed(reason) = &lane.phase {
-            let _ = writeln!(err, "taffrail: {}", gguf::clean(&format!("{}: {reason}", lane.model.name), 1000));
+            let _ = failure::write(err, &format!("{}: {reason}", lane.model.name), None);
         }
     }
     for row in &bench.rows {

@@ -9,7 +9,8 @@ use super::Common;
 use super::store::Store;
 use crate::app::App;
 use crate::cli::Exit;
-use crate::cli::run::{Failure, hinted, session};
+use crate::cli::failure::{Failure, print_error};
+use crate::cli::run::session;
 use domain::command::{Force, Value, What};
 use domain::form::Form;
 use domain::model::Model;
@@ -64,7 +65,7 @@ impl Asked {
                 Ok(answer) => answer,
                 Err(failure) => {
                     // The next model has the machine for itself.
-                    if failure.0 != Exit::Interrupted {
+                    if failure.exit != Exit::Interrupted {
                         stop(app, session).await;
                     }
                     return Err(failure);
@@ -115,7 +116,9 @@ const YES_NO: &str = r#"root ::= "yes" | "no""#;
 
 fn keep(store: &mut Store, answer: Answer) {
     if let Err(error) = store.add(answer) {
-        let _ = writeln!(io::stderr(), "\nwarning: the answer can't be kept for a later run: {error}");
+        // The line of the progress is open.
+        let _ = writeln!(io::stderr());
+        print_error(&format!("the answer can't be kept for a later run: {error}"), None);
     }
 }
 
@@ -155,16 +158,16 @@ async fn answer(
 ) -> Result<(Session, Request), Failure> {
     let what = What::Generate { session, prompt, form, stop: stop.to_vec(), record: false };
     let Value::Request(id) = app.command(what)? else {
-        return Err(Failure(Exit::Failed, "the session takes no request".to_owned()));
+        return Err(Failure::new(Exit::Failed, "the session takes no request"));
     };
     let has_ended = |session: &Session| session.request(id).is_none_or(|request| !request.is_open());
     wait(app, session, has_ended).await?;
     let now = app.state().domain.session(session);
     let Some((now, answer)) = now.and_then(|now| Some((now, now.request(id)?))) else {
-        return Err(Failure(Exit::Failed, "the session is gone".to_owned()));
+        return Err(Failure::new(Exit::Failed, "the session is gone".to_owned()));
     };
     if let Some(End::Failed { reason, hint }) = &answer.answer.end {
-        return Err(Failure(Exit::Failed, format!("{}: {}", now.name, hinted(reason, hint.as_deref()))));
+        return Err(Failure::new(Exit::Failed, format!("{}: {reason}", now.name)).or_hint(hint.as_deref()));
     }
     Ok((now.clone(), answer.clone()))
 }
@@ -173,10 +176,10 @@ async fn answer(
 async fn wait(app: &mut App, session: SessionId, is_so: impl Fn(&Session) -> bool) -> Result<(), Failure> {
     loop {
         let Some(now) = app.state().domain.session(session) else {
-            return Err(Failure(Exit::Failed, "the session is gone".to_owned()));
+            return Err(Failure::new(Exit::Failed, "the session is gone".to_owned()));
         };
         if let Phase::Failed { reason, hint } = &now.phase {
-            return Err(Failure(Exit::Failed, format!("{}: {}", now.name, hinted(reason, hint.as_deref()))));
+            return Err(Failure::new(Exit::Failed, format!("{}: {reason}", now.name)).or_hint(hint.as_deref()));
         }
         if is_so(now) {
             return Ok(());
@@ -184,7 +187,7 @@ async fn wait(app: &mut App, session: SessionId, is_so: impl Fn(&Session) -> boo
         tokio::select! {
             event = app.next() => app.handle(event),
             _ = tokio::signal::ctrl_c() => {
-                return Err(Failure(Exit::Interrupted, "interrupted; the same command continues from here".to_owned()));
+                return Err(Failure::new(Exit::Interrupted, "interrupted; the same command continues from here".to_owned()));
             }
         }
     }

@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
+use super::failure::Failure;
 use super::output::Output;
-use super::run::{Failure, read_text, some};
+use super::run::{read_text, some};
 use super::table::{self, Column};
 use super::{Exit, SessionOptions};
 use crate::app::{App, terminal_width};
@@ -146,7 +147,7 @@ pub async fn pick_one(
     find: &dyn Fn(&str) -> Result<Arc<Model>, Exit>,
 ) -> Exit {
     if !(0.0..=100.0).contains(&arguments.at_least) {
-        return failed(&Failure(Exit::Usage, "--at-least is a percentage from 0 to 100".to_owned()));
+        return failed(&Failure::new(Exit::Usage, "--at-least is a percentage from 0 to 100".to_owned()));
     }
     let Outcome { results, is_whole } = match run(&arguments.suite, models, &arguments.common, app, folder, find).await
     {
@@ -173,8 +174,9 @@ pub async fn pick_one(
 }
 
 fn failed(failure: &Failure) -> Exit {
-    let _ = writeln!(io::stderr(), "\ntaffrail: {}", failure.1);
-    failure.0
+    // The line of the progress is open.
+    let _ = writeln!(io::stderr());
+    failure.print()
 }
 
 /// The text of a suite, by its file or the name of one that comes with the program.
@@ -199,7 +201,7 @@ async fn run(
 ) -> Result<Outcome, Failure> {
     let text = read(file)?;
     let suite =
-        Suite::parse(&text).map_err(|problem| Failure(Exit::Usage, format!("{}, {problem}", file.display())))?;
+        Suite::parse(&text).map_err(|problem| Failure::new(Exit::Usage, format!("{}, {problem}", file.display())))?;
     for prompt in &suite.prompts {
         let loose =
             prompt.form.as_ref().and_then(Form::schema).map(|schema| schema.loose.as_slice()).unwrap_or_default();
@@ -210,14 +212,13 @@ async fn run(
     }
     let mut settings = app.state().domain.settings.session;
     let temperature = settings.set("temperature", &suite.temperature.to_string());
-    temperature.map_err(|error| Failure(Exit::Usage, format!("{}: temperature {error}", file.display())))?;
+    temperature.map_err(|error| Failure::new(Exit::Usage, format!("{}: temperature {error}", file.display())))?;
     // The suite says how long its answers may be; only who asks may bound them further.
     settings.max_tokens = None;
     let settings = common.session.over(settings);
-    let judge = suite
-        .judge
-        .as_deref()
-        .map(|name| find(name).map_err(|exit| Failure(exit, format!("the suite's judge, `{name}`, was not found"))));
+    let judge = suite.judge.as_deref().map(|name| {
+        find(name).map_err(|exit| Failure::new(exit, format!("the suite's judge, `{name}`, was not found")))
+    });
     let judge = judge.transpose()?;
     app.adopt(models.iter().chain(&judge).cloned().collect());
     app.recall_baselines();
@@ -228,21 +229,21 @@ async fn run(
         if common.fresh {
             store
                 .clear()
-                .map_err(|error| Failure(Exit::Failed, format!("an earlier run can't be dropped: {error}")))?;
+                .map_err(|error| Failure::new(Exit::Failed, format!("an earlier run can't be dropped: {error}")))?;
         }
         match Asked::ask(app, &suite, model, store, settings, common).await {
             Ok(one) => asked.push(one),
-            Err(failure) if failure.0 == Exit::Interrupted => return Err(failure),
+            Err(failure) if failure.exit == Exit::Interrupted => return Err(failure),
             // The others are asked all the same.
             Err(failure) => {
-                let exit = failure.0;
+                let exit = failure.exit;
                 failed(&failure);
                 failures.push(exit);
             }
         }
     }
     if let Some(exit) = failures.first().filter(|_| asked.is_empty()) {
-        return Err(Failure(*exit, "no model could be asked".to_owned()));
+        return Err(Failure::new(*exit, "no model could be asked".to_owned()));
     }
     if let Some(judge) = judge.as_ref().filter(|_| asked.iter().any(Asked::wants_judge)) {
         let mut settings: SessionSettings = app.state().domain.settings.session;
@@ -334,7 +335,7 @@ fn write_pick(results: &Results, out: &mut impl Write, by: Cost, arguments: &Pic
     table::write(out, &COLUMNS, &rows(results, by), width)?;
     writeln!(out, "capitals: on the Pareto front, where no other passes as much for less")?;
     let wanted = arguments.at_least;
-    let unknown = "no sensor reported energy, so none can be picked by it\n  hint: --by time or --by memory";
+    let unknown = "no sensor reported energy, so none can be picked by it: use --by time or --by memory";
     let said = match tied.first().map(|tally| (tally, tally.cost(by))) {
         Some((tally, Some(cost))) => format!(
             "{}: passes {:.0} % (at least {wanted:.0} % wanted) at {}{}",

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use super::files::{self, is_there, shown};
 use super::journal::{Deed, Journal, Phase, Record, SCHEMA};
 use super::{TRASH, ollama_server, share, trash};
+use crate::atomic_file;
 use domain::house::{Act, Plan, Sharing};
 use domain::units::Bytes;
 
@@ -309,7 +310,10 @@ impl Record {
                 Deed::Ask { .. } => {}
             }
         }
-        folders.into_iter().flatten().for_each(files::sync);
+        for folder in folders.into_iter().flatten() {
+            // What was done is done: where the disk can't hold on to it yet, the journal tells the next start.
+            let _ = atomic_file::sync_folder(folder);
+        }
     }
 }
 

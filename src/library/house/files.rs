@@ -64,11 +64,6 @@ pub(super) fn tells_reading(_: &Path) -> bool {
     false
 }
 
-/// Make what happened in a folder last through a power cut. Some file systems can't; then it lasts as it does.
-pub(super) fn sync(folder: &Path) {
-    let _ = File::open(folder).and_then(|folder| folder.sync_all());
-}
-
 /// Where a rename can go: within one mount of one file system.
 pub(super) fn mount(path: &Path) -> io::Result<(u64, u64)> {
     let device = path.symlink_metadata()?.dev();

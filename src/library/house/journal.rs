@@ -6,12 +6,13 @@
 //! it holds the lock.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::files::{self, shown};
+use crate::atomic_file;
 use domain::house::Sharing;
 use domain::units::Bytes;
 
@@ -170,18 +171,12 @@ impl Journal {
     /// Write a record so that it is there whole whatever happens next.
     pub(super) fn write(&self, record: &Record) -> io::Result<()> {
         let text = serde_json::to_vec_pretty(record)?;
-        crate::library::replace(&self.path(&record.id), |file| {
-            file.write_all(&text)?;
-            file.sync_all()
-        })?;
-        files::sync(&self.folder);
-        Ok(())
+        atomic_file::replace(&self.path(&record.id), &text)
     }
 
     pub(super) fn forget(&self, record: &Record) -> io::Result<()> {
         fs::remove_file(self.path(&record.id))?;
-        files::sync(&self.folder);
-        Ok(())
+        atomic_file::sync_folder(&self.folder)
     }
 
     /// A name for a new record that sorts behind all others.

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::files;
+use crate::atomic_file;
 use crate::library::walk::open;
 use domain::house::Sharing;
 
@@ -68,7 +69,7 @@ pub(super) fn share(
             dress(temporary, modified, mode)?;
         }
     }
-    fs::rename(temporary, path)
+    atomic_file::publish(temporary, path)
 }
 
 /// Give `path` content of its own again.
@@ -78,7 +79,7 @@ pub(super) fn part(path: &Path, temporary: &Path, modified: (i64, i64), mode: u3
     }
     fs::copy(path, temporary)?;
     dress(temporary, modified, mode)?;
-    fs::rename(temporary, path)
+    atomic_file::publish(temporary, path)
 }
 
 /// Whether the file system of a folder is of a kind that can share blocks. Nothing is written to find out: where one that

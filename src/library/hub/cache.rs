@@ -3,12 +3,12 @@
 //! The order keeps it valid at every instant: the whole file as a blob, then its name in the snapshot, then the ref.
 //! What other tools read is never half there.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::problem::HubError;
-use crate::library::replace::replace;
+use crate::atomic_file;
 use domain::model::Digest;
 use domain::units::Bytes;
 
@@ -98,9 +98,7 @@ impl Folder {
     /// Give a complete part its name, and make that last.
     pub(super) fn publish(&self, digest: Digest) -> Result<(), HubError> {
         let blob = self.blob(digest);
-        fs::rename(self.part(digest), &blob).map_err(HubError::at(&blob))?;
-        sync(&self.blobs());
-        Ok(())
+        atomic_file::publish(&self.part(digest), &blob).map_err(HubError::at(&blob))
     }
 
     /// Let a file of a snapshot be this blob; gives its path. `link` makes symbolic links.
@@ -124,15 +122,14 @@ impl Folder {
         let temporary = folder.join(format!(".{digest}.{}.taffrail", std::process::id()));
         let _ = fs::remove_file(&temporary);
         let made = match link(&target, &temporary) {
-            Ok(()) => fs::rename(&temporary, &pointer),
+            Ok(()) => atomic_file::publish(&temporary, &pointer),
             // No links here: the snapshot has the file itself, as the hub's own tools do it then.
-            Err(_) => fs::rename(self.blob(digest), &pointer),
+            Err(_) => atomic_file::publish(&self.blob(digest), &pointer),
         };
         if made.is_err() {
             let _ = fs::remove_file(&temporary);
         }
         made.map_err(HubError::at(&pointer))?;
-        sync(folder);
         Ok(pointer)
     }
 
@@ -145,24 +142,13 @@ impl Folder {
         if fs::read_to_string(&path).is_ok_and(|old| old == commit) {
             return Ok(());
         }
-        let write = |file: &mut File| {
-            io::Write::write_all(file, commit.as_bytes())?;
-            file.sync_all()
-        };
-        replace(&path, write).map_err(HubError::at(&path))
+        atomic_file::replace(&path, commit.as_bytes()).map_err(HubError::at(&path))
     }
 }
 
 /// A symbolic link at `link` to `target`.
 pub(super) fn symlink(target: &Path, link: &Path) -> io::Result<()> {
     std::os::unix::fs::symlink(target, link)
-}
-
-/// Make a folder's entries last. Some file systems refuse, and then none can do better.
-pub(super) fn sync(folder: &Path) {
-    if let Ok(folder) = File::open(folder) {
-        let _ = folder.sync_all();
-    }
 }
 
 /// Whether so many bytes more have room below a folder, which need not be there yet.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write as _;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +11,7 @@ use super::cache::Folder;
 use super::lock::Lock;
 use super::names;
 use super::problem::HubError;
-use crate::library::replace::replace;
+use crate::atomic_file;
 use domain::download::Order;
 use domain::hub::Interrupted;
 use domain::model::Digest;
@@ -44,7 +43,8 @@ const VERSION: u32 = 1;
 pub(super) fn write(folder: &Folder, head: &Head, order: &Order, before: u64) -> Result<(), HubError> {
     let path = folder.journal(head.digest);
     let journal = Journal { version: VERSION, order: order.clone(), commit: head.commit.clone(), before };
-    replace(&path, |file| file.write_all(&serde_json::to_vec(&journal)?)).map_err(HubError::at(&path))
+    let text = serde_json::to_vec(&journal).map_err(std::io::Error::from);
+    text.and_then(|text| atomic_file::replace(&path, &text)).map_err(HubError::at(&path))
 }
 
 /// Forget the journals of an order, with what is left of its parts: where its files changed on the hub meanwhile, older

@@ -3,13 +3,13 @@
 //! What has begun is told by its journal, beside its part.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::journal::is_order;
 use super::names;
+use crate::atomic_file;
 use crate::library::env::Env;
-use crate::library::replace::replace;
 use domain::download::Order;
 
 /// The longest file: some hundred orders.
@@ -24,7 +24,7 @@ pub(super) fn place(env: &Env) -> Option<PathBuf> {
 
 /// Keep these orders, and no others.
 pub(super) fn write(place: &Path, orders: &[Order]) -> io::Result<()> {
-    replace(place, |file| file.write_all(&serde_json::to_vec(orders)?))
+    atomic_file::replace(place, &serde_json::to_vec(orders)?)
 }
 
 /// The orders that were kept; those of which something leaves its place are left out, as is a file that is damaged.

@@ -1,11 +1,11 @@
 //! The models that ship with taffrail. They are listed always, and written out only when one is to be started.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::PathBuf;
 
+use crate::atomic_file;
 use crate::library::env::Env;
-use crate::library::replace::replace;
 use crate::library::stat::Stat;
 use domain::event::StoreStatus;
 use domain::model::{Format, Model, ModelFile, Status, Store};
@@ -94,10 +94,7 @@ pub(in crate::library) fn materialise(model: &Model, env: &Env) -> io::Result<Pa
     let is_written = fs::metadata(&path).is_ok_and(|metadata| metadata.len() == starter.bytes.len() as u64)
         && fs::read(&path).is_ok_and(|bytes| bytes == starter.bytes);
     if !is_written {
-        replace(&path, |file| {
-            file.write_all(starter.bytes)?;
-            file.sync_all()
-        })?;
+        atomic_file::replace(&path, starter.bytes)?;
     }
     Ok(path)
 }

@@ -7,13 +7,16 @@ use super::super::canvas::{Canvas, Spans, inset, row};
 use super::super::keymap::Context;
 use super::super::theme::Meaning;
 use super::super::view::ViewState;
-use super::super::widgets::text;
+use super::super::widgets::{markdown, text};
 use crate::ui::FleetView;
 use domain::energy::Report;
 use domain::request::{Figures, Request, Step};
-use domain::session::{End, Phase, Session, Turn};
+use domain::session::{End, Phase, Session, SessionId, Turn};
 use domain::settings::{self, Settings};
 use domain::units::{span, tokens};
+
+/// The rows of answers, by their session and turn.
+pub(crate) type Answers = markdown::Cache<(SessionId, usize)>;
 
 /// What stands at the end of an answer that still grows.
 const GROWING: &str = "▌";
@@ -65,14 +68,15 @@ pub(crate) fn draw(
         return begin(canvas, area, session);
     }
     let height = usize::from(area.height);
-    let mut tail = collect(canvas, area.width, (session, settings, fleet), scroll, height);
+    let answers = &mut view_state.answers;
+    let mut tail = collect(canvas, area.width, (session, settings, fleet), answers, scroll, height);
     if !tail.is_full() {
         // The first row shows: the whole is known, and a scroll beyond it is no scroll.
         let total = scroll.saturating_sub(tail.skip) + tail.rows.len();
         let limit = total.saturating_sub(height);
         view_state.scroll_limit = Some(limit);
         if scroll > limit {
-            tail = collect(canvas, area.width, (session, settings, fleet), limit, height);
+            tail = collect(canvas, area.width, (session, settings, fleet), answers, limit, height);
         }
     }
     let rows = tail.rows.len() as u16;
@@ -90,6 +94,7 @@ fn collect<'a>(
     canvas: &Canvas<'_>,
     columns: u16,
     (session, settings, fleet): (&'a Session, &'a Settings, &FleetView),
+    answers: &mut Answers,
     scroll: usize,
     height: usize,
 ) -> Tail<'a> {
@@ -104,7 +109,7 @@ fn collect<'a>(
         }
         let is_last = index + 1 == turns.len();
         let folds = fleet.folds(session.id, turn, settings);
-        turn_rows(&mut tail, canvas, usize::from(columns), session, turn, (is_last, folds));
+        turn_rows(&mut tail, canvas, usize::from(columns), session, (index, turn), (is_last, folds), answers);
         if index > 0 && index == session.n_dropped {
             dropped_rows(&mut tail, canvas, usize::from(columns));
         }
@@ -127,8 +132,9 @@ fn turn_rows<'a>(
     canvas: &Canvas<'_>,
     columns: usize,
     session: &'a Session,
-    turn: &'a Turn,
+    (index, turn): (usize, &'a Turn),
     (is_last, folds): (bool, bool),
+    rows_of: &mut Answers,
 ) {
     let grows = is_last && turn.role == Role::Assistant && turn.end.is_none() && session.open_chat().is_some();
     if turn.role == Role::Assistant {
@@ -137,6 +143,10 @@ fn turn_rows<'a>(
     let answers = !turn.text.is_empty() || turn.reasoning.is_empty();
     if grows && turn.text.is_empty() && turn.reasoning.is_empty() {
         tail.push(|| vec![canvas.span(Meaning::Reasoning, format!("{INDENT}{}", waiting(session)))]);
+    } else if answers && turn.role == Role::Assistant {
+        let columns = columns.saturating_sub(text::width(INDENT)).max(1);
+        let text = turn.text.trim_start_matches(['\n', '\r']).trim_end();
+        answer_rows(tail, canvas, columns, rows_of.rows(canvas, (session.id, index), text, columns), grows);
     } else if answers {
         text_rows(tail, canvas, columns, (INDENT, Meaning::Text), turn.text.trim_end(), grows);
     }
@@ -171,6 +181,34 @@ fn waiting(session: &Session) -> String {
         Some(Step::Cancelling) => "is being cancelled".to_owned(),
         None => "waits for other answers of this session".to_owned(),
         _ => "reads the prompt".to_owned(),
+    }
+}
+
+/// Rows of an answer, last first.
+fn answer_rows(tail: &mut Tail<'_>, canvas: &Canvas<'_>, columns: usize, rows: &[markdown::Row], grows: bool) {
+    let mut grows = grows;
+    let indented = |row: &markdown::Row| {
+        let mut spans = vec![canvas.span(Meaning::Text, INDENT)];
+        spans.extend(markdown::spans(canvas, row));
+        spans
+    };
+    if rows.is_empty() && grows {
+        tail.push(|| vec![canvas.span(Meaning::Text, INDENT), canvas.span(Meaning::Text, GROWING)]);
+    }
+    for row in rows.iter().rev() {
+        if tail.is_full() {
+            return;
+        }
+        let is_growing = std::mem::take(&mut grows);
+        let has_room = is_growing && row.iter().map(|piece| text::width(&piece.text)).sum::<usize>() < columns;
+        if is_growing && !has_room {
+            tail.push(|| vec![canvas.span(Meaning::Text, INDENT), canvas.span(Meaning::Text, GROWING)]);
+        }
+        tail.push(|| {
+            let mut spans = indented(row);
+            spans.extend(has_room.then(|| canvas.span(Meaning::Text, GROWING)));
+            spans
+        });
     }
 }
 
@@ -267,3 +305,7 @@ fn begin(canvas: &mut Canvas<'_>, area: Rect, session: &Session) {
         canvas.paragraph(rest, note, style);
     }
 }
+
+#[cfg(test)]
+#[path = "chat_tests.rs"]
+mod tests;

@@ -49,13 +49,22 @@ fn pane(canvas: &mut Canvas<'_>, area: Rect, place: usize, title: &str, is_chose
     inset(inside, u16::from(inside.width > 12))
 }
 
+/// The rows of the columns' answers.
+pub(crate) type Columns = markdown::Cache<usize>;
+
 /// A column of a race; returns how far its text can be scrolled.
-pub(crate) fn lane(canvas: &mut Canvas<'_>, area: Rect, state: &State, race: &Race, place: usize) -> usize {
+pub(crate) fn lane(
+    canvas: &mut Canvas<'_>,
+    area: Rect,
+    (state, race): (&State, &Race),
+    place: usize,
+    columns: &mut Columns,
+) -> usize {
     let Some(lane) = race.lanes.get(place) else { return 0 };
     let inside = pane(canvas, area, place, &title(race, place), place == state.ui.race.chosen);
     let has_rule = inside.height >= FIGURES + 4;
     let (body, foot) = split_rows(inside, inside.height.saturating_sub(FIGURES + u16::from(has_rule)));
-    let rows = answer(canvas, state, race, lane, usize::from(body.width));
+    let rows = answer(canvas, state, race, (place, lane), usize::from(body.width), columns);
     let room = usize::from(body.height);
     let limit = rows.len().saturating_sub(room);
     let first = state.ui.race.scroll.map_or(limit, |scroll| scroll.min(limit));
@@ -74,7 +83,14 @@ pub(crate) fn lane(canvas: &mut Canvas<'_>, area: Rect, state: &State, race: &Ra
 }
 
 /// The rows of an answer: what was thought, what is said, what is wrong.
-fn answer(canvas: &Canvas<'_>, state: &State, race: &Race, lane: &Lane, columns: usize) -> Vec<Spans<'static>> {
+fn answer(
+    canvas: &Canvas<'_>,
+    state: &State,
+    race: &Race,
+    (place, lane): (usize, &Lane),
+    columns: usize,
+    laid: &mut Columns,
+) -> Vec<Spans<'static>> {
     let mut rows: Vec<Spans<'static>> = Vec::new();
     let turn = lane.turn(&state.domain);
     if let Some(turn) = turn {
@@ -96,7 +112,8 @@ fn answer(canvas: &Canvas<'_>, state: &State, race: &Race, lane: &Lane, columns:
             }
         }
         if !turn.text.trim().is_empty() {
-            rows.extend(markdown::rows(canvas, turn.text.trim_start(), columns));
+            let text = turn.text.trim_start_matches(['\n', '\r']).trim_end();
+            rows.extend(laid.rows(canvas, place, text, columns).iter().map(|row| markdown::spans(canvas, row)));
         }
         if grows && !turn.text.is_empty() {
             let sign = canvas.span(Meaning::Accent, "▌");

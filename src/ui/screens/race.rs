@@ -132,7 +132,7 @@ fn columns(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut 
         let place = Rect { x: area.x + left, width: right - left, ..area };
         let column = first + index;
         match &state.domain.race {
-            Some(race) => limit = limit.max(panel::lane(canvas, place, state, race, column)),
+            Some(race) => limit = limit.max(panel::lane(canvas, place, (state, race), column, &mut view_state.columns)),
             None => panel::entry(canvas, place, state, column),
         }
     }

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 
 use super::super::canvas::{Canvas, Spans, below, row, spans_width};
 use super::super::theme::Meaning;
+use crate::columns;
 
 /// A column.
 #[derive(Debug, Clone, Copy)]
@@ -41,34 +42,20 @@ const MARK: u16 = 2;
 
 /// Where each column stands: its left edge and width, `None` for one that doesn't show.
 pub(crate) fn arrange(columns: &[Column], area: Rect) -> Vec<Option<(u16, u16)>> {
-    let room = area.width.saturating_sub(MARK);
-    let mut shown: Vec<bool> = vec![true; columns.len()];
-    let needed = |shown: &[bool]| {
-        let widths = columns.iter().zip(shown).filter(|(_, shown)| **shown).map(|(column, _)| column.width + GAP);
-        widths.sum::<u16>().saturating_sub(GAP)
-    };
-    while needed(&shown) > room {
-        let least = (0..columns.len())
-            .filter(|index| shown[*index] && columns[*index].rank > 0)
-            .max_by_key(|index| columns[*index].rank);
-        let Some(least) = least else { break };
-        shown[least] = false;
-    }
-    let mut spare = room.saturating_sub(needed(&shown));
-    let mut x = area.x + MARK.min(area.width);
-    columns
+    let asked: Vec<_> = columns
         .iter()
-        .zip(shown)
-        .map(|(column, shown)| {
-            if !shown {
-                return None;
-            }
-            let mut width = column.width;
-            if let Align::Grow(most) = column.align {
-                let more = spare.min(most.saturating_sub(width));
-                width += more;
-                spare -= more;
-            }
+        .map(|column| {
+            let least = usize::from(column.width);
+            let most = if let Align::Grow(most) = column.align { usize::from(most).max(least) } else { least };
+            columns::Column { least, most, rank: column.rank }
+        })
+        .collect();
+    let widths = columns::widths(&asked, usize::from(area.width.saturating_sub(MARK)), usize::from(GAP));
+    let mut x = area.x + MARK.min(area.width);
+    widths
+        .into_iter()
+        .map(|width| {
+            let width = width? as u16;
             let width = width.min(area.right().saturating_sub(x));
             let place = (x, width);
             x = (x + width + GAP).min(area.right());

@@ -1,8 +1,10 @@
 //! Two texts word by word: what both say, what one says alone.
 //!
-//! The longest common subsequence of words; blanks between words don't count.
+//! The shortest edit from one to the other; blanks between words don't count.
 
-/// The most words of a side that are compared: the table of both has at most this squared cells.
+use similar::{Algorithm, DiffTag, capture_diff_slices};
+
+/// The most words of a side that are compared: the work grows with the words times those that differ.
 const MAX_WORDS: usize = 2000;
 
 /// Who says a word.
@@ -49,36 +51,26 @@ pub fn diff(left: &str, right: &str) -> Diff {
     let is_cut = left.len() > MAX_WORDS || right.len() > MAX_WORDS;
     left.truncate(MAX_WORDS);
     right.truncate(MAX_WORDS);
-    let columns = right.len() + 1;
-    // `common[i][j]`: the longest common subsequence of what follows `i` and `j`.
-    let mut common = vec![0_u16; (left.len() + 1) * columns];
-    for i in (0..left.len()).rev() {
-        for j in (0..right.len()).rev() {
-            common[i * columns + j] = if left[i] == right[j] {
-                common[(i + 1) * columns + j + 1] + 1
-            } else {
-                common[(i + 1) * columns + j].max(common[i * columns + j + 1])
-            };
-        }
-    }
     let mut diff = Diff { is_cut, ..Diff::default() };
-    let (mut i, mut j) = (0, 0);
-    while i < left.len() || j < right.len() {
-        if i < left.len() && j < right.len() && left[i] == right[j] {
-            diff.push(Side::Both, left[i]);
-            (i, j) = (i + 1, j + 1);
-        } else if j == right.len() || (i < left.len() && common[(i + 1) * columns + j] >= common[i * columns + j + 1]) {
-            diff.push(Side::Left, left[i]);
-            i += 1;
+    for operation in capture_diff_slices(Algorithm::Myers, &left, &right) {
+        let (tag, old, new) = operation.as_tag_tuple();
+        if tag == DiffTag::Equal {
+            diff.extend(Side::Both, &left[old]);
         } else {
-            diff.push(Side::Right, right[j]);
-            j += 1;
+            diff.extend(Side::Left, &left[old]);
+            diff.extend(Side::Right, &right[new]);
         }
     }
     diff
 }
 
 impl Diff {
+    fn extend(&mut self, side: Side, words: &[&str]) {
+        for word in words {
+            self.push(side, word);
+        }
+    }
+
     fn push(&mut self, side: Side, word: &str) {
         if word != "\n" {
             match side {
