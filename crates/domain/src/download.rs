@@ -141,6 +141,10 @@ impl Download {
 
     /// Take what happened.
     pub(super) fn hear(&mut self, now: Moment, event: DownloadEvent) {
+        // Nobody works on it: what comes now is late.
+        if matches!(self.phase, Phase::Paused | Phase::Failed(_) | Phase::Done) {
+            return;
+        }
         let is_ending = matches!(self.phase, Phase::Pausing | Phase::Cancelling);
         let phase = match event {
             DownloadEvent::Progress(done) => {

@@ -62,6 +62,8 @@ pub struct Session {
     pub threads: u32,
     /// What it was admitted with.
     pub planned: Plan,
+    /// It runs whether the memory suffices or not.
+    pub(super) is_forced: bool,
     /// The engine as the worker names it; empty before its greeting.
     pub engine: String,
     /// What the worker said once the model was loaded.
@@ -330,6 +332,7 @@ impl Session {
             is_raw: false,
             threads: 0,
             planned: Plan::default(),
+            is_forced: false,
             engine: String::new(),
             loaded: None,
             pid: None,

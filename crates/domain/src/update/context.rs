@@ -36,10 +36,11 @@ fn next_exchange(turns: &[Turn], n_dropped: usize) -> Option<usize> {
 /// back.
 pub(super) fn too_long(domain: &mut Domain, id: SessionId, reason: &str, hint: Option<&str>) -> Vec<Effect> {
     let Some(session) = session::find(domain, id) else { return Vec::new() };
-    // The answer that did not come.
-    if session.turns.last().is_some_and(|turn| turn.role == Role::Assistant && turn.n_bytes() == 0) {
-        session.turns.pop();
+    // The answer that did not come. One that has begun stays: its prompt was none too long.
+    if session.turns.last().is_some_and(|turn| turn.role == Role::Assistant && turn.n_bytes() > 0) {
+        return history::remember_answer(domain, id);
     }
+    session.turns.pop_if(|turn| turn.role == Role::Assistant);
     let next = next_exchange(&session.turns, session.n_dropped);
     if let (ContextFull::DropOldest, Some(next)) = (session.settings.context_full, next) {
         let is_first = session.n_dropped == 0;

@@ -28,12 +28,12 @@ pub(super) fn may_settle(domain: &Domain, since: Moment) -> bool {
 }
 
 /// Keep the answer that a session has just ended, whole or in part, once its energy is booked. A session that was asked
-/// nothing since the last one has none. A race's answer is kept with the race.
+/// nothing since the last one has none, nor has one that answers for a race: that is kept with the race.
 pub(super) fn remember_answer(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
     let at = now_ms(domain);
     let Some(draft) = session::find(domain, id).and_then(|session| session.draft.take()) else { return Vec::new() };
     let Some(session) = domain.sessions.iter().find(|session| session.id == id) else { return Vec::new() };
-    if domain.race.as_ref().is_some_and(|race| race.has(session)) || !domain.settings.history.keep {
+    if !domain.settings.history.keep {
         return Vec::new();
     }
     let record = answer::record(domain, session, at);

@@ -43,6 +43,9 @@ pub(super) fn start(domain: &mut Domain, id: &str, settings: SessionSettings, fo
         return Err(Refused::new(Cause::Memory(Box::new(refusal)), reason).with_hint(refusal.remedy()));
     }
     let id = create(domain, model, settings);
+    if let Some(session) = find(domain, id) {
+        session.is_forced = force == Force::All;
+    }
     let effects = if measured || force == Force::All { spawn(domain, id) } else { Vec::new() };
     Ok((Value::Session(id), effects))
 }
@@ -179,9 +182,13 @@ pub(super) fn begin(
     wanted: Wanted,
     is_recorded: bool,
 ) -> Result<Vec<Effect>, Refused> {
+    let is_racing = is_racing(domain, id);
     let session = find(domain, id).ok_or_else(gone)?;
     if session.phase != Phase::Ready {
         return Err(Refused::new(Cause::Busy, "the session is not ready"));
+    }
+    if is_racing {
+        return Err(Refused::new(Cause::Busy, RACING));
     }
     session.turns = match &prompt {
         Prompt::Chat(messages) => {
@@ -198,6 +205,13 @@ pub(super) fn begin(
 
 fn gone() -> Refused {
     Refused::new(Cause::NotFound, "this session is gone")
+}
+
+/// Why the conversation of a session can't be replaced: its answer is a race's, which still waits for its energy.
+const RACING: &str = "its answer is one of a race that is not over: wait for that";
+
+fn is_racing(domain: &Domain, id: SessionId) -> bool {
+    domain.session(id).zip(domain.race.as_ref()).is_some_and(|(session, race)| race.has(session))
 }
 
 /// What an answer must look like, and the texts that end it.
@@ -326,11 +340,20 @@ pub(super) fn stop_one(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
 /// Restart a session. The old worker is stopped; what it still reports is dropped.
 pub(super) fn restart(domain: &mut Domain, id: SessionId) -> Result<Vec<Effect>, Refused> {
     let now = domain.now;
+    let session = domain.session(id).ok_or_else(gone)?;
+    let context = plan::context(&session.model, session.settings.context);
+    let planned = plan::plan(&session.model, &SessionSettings { context, ..session.settings });
+    if !session.is_forced
+        && let Err(refusal) = plan::readmit(domain, session, planned)
+    {
+        let reason = format!("{} {refusal}", session.model.name);
+        return Err(Refused::new(Cause::Memory(Box::new(refusal)), reason).with_hint(refusal.remedy()));
+    }
     let session = find(domain, id).ok_or_else(gone)?;
     let old = session.is_live().then_some(session.worker);
     session.finish(End::failed("the session was restarted"), now);
-    session.settings.context = plan::context(&session.model, session.settings.context);
-    session.planned = plan::plan(&session.model, &session.settings);
+    session.settings.context = context;
+    session.planned = planned;
     let mut effects: Vec<Effect> = old.map(|worker| Effect::Stop { worker }).into_iter().collect();
     effects.extend(history::remember_answer(domain, id));
     effects.extend(spawn(domain, id));
@@ -340,18 +363,25 @@ pub(super) fn restart(domain: &mut Domain, id: SessionId) -> Result<Vec<Effect>,
 
 /// Drop a session's conversation.
 pub(super) fn clear(domain: &mut Domain, id: SessionId) -> Result<Vec<Effect>, Refused> {
+    let is_racing = is_racing(domain, id);
     let session = find(domain, id).ok_or_else(gone)?;
     if session.is_busy() {
         return Err(Refused::new(Cause::Busy, "wait for the answer, or cancel it"));
+    }
+    if is_racing {
+        return Err(Refused::new(Cause::Busy, RACING));
     }
     session.turns.clear();
     session.n_dropped = 0;
     session.n_past = 0;
     session.figures = Figures::default();
-    Ok(match session.phase {
+    let mut effects = match session.phase {
         Phase::Ready => vec![Effect::Tell { worker: session.worker, request: Request::ClearCache }],
         _ => Vec::new(),
-    })
+    };
+    // A prompt that waited for its model is dropped with the rest.
+    effects.extend(history::discard_draft(domain, id));
+    Ok(effects)
 }
 
 /// Change a setting of a session.
