@@ -10,7 +10,7 @@ use crate::state::Domain;
 use crate::units::Bytes;
 
 /// Why a session was not admitted, with the figures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Refusal {
     /// What it would need.
     pub needed: Plan,

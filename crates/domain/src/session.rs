@@ -23,14 +23,14 @@ pub struct SessionId(pub u64);
 
 /// Names a worker process for the program's life; a restarted session has a new one, so that what an old worker
 /// still says is dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct WorkerId(pub u64);
 
 /// What is said of a model's session that [lacks a template](Session::lacks_template), after the model's name.
 pub const NO_TEMPLATE: &str = "has no chat template: it is given the messages as plain text";
 
 /// A session.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Session {
     /// Its name for the program.
     pub id: SessionId,
@@ -178,7 +178,7 @@ pub enum Step {
 }
 
 /// One turn of the conversation.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Turn {
     /// Who speaks.
     pub role: Role,
@@ -207,7 +207,7 @@ impl Turn {
 }
 
 /// How an answer ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum End {
     /// As the worker says.
     Finished(Finish),
@@ -228,7 +228,7 @@ impl End {
 }
 
 /// The figures of one answer.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Figures {
     /// The worker's counters.
     pub counters: Counters,

@@ -15,7 +15,7 @@ const QUIET: f64 = 0.25;
 const NEAR: f32 = 10.0;
 
 /// Why a repetition does not count.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Taint {
     /// Heat held the clock down.
@@ -34,7 +34,7 @@ impl std::fmt::Display for Taint {
 }
 
 /// The readings during a repetition.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Watch {
     began: Moment,
     pid: Option<u32>,

@@ -46,7 +46,7 @@ fn sample(cores: usize, second: u64) -> Event {
 }
 
 fn at(second: u64) -> Moment {
-    Moment { uptime: Duration::from_secs(second), unix: second as i64 }
+    Moment { uptime: Duration::from_secs(second), unix: second.cast_signed() }
 }
 
 /// A machine that knows two models and its sensors.

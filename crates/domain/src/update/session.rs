@@ -6,7 +6,7 @@ use wire::{Generate, Load, Message, Prompt, Request, Role, Sampling};
 
 use super::command::Outcome;
 use super::{context, history, next_id};
-use crate::command::{Cause, Force, Refused, Value};
+use crate::command::{Cause, EFFECTIVE, Force, Refused, Value};
 use crate::effect::Effect;
 use crate::figure::Figure;
 use crate::form::Form;
@@ -390,13 +390,12 @@ pub(super) fn set(domain: &mut Domain, id: SessionId, name: &str, value: &str) -
     if let Err(error) = session.settings.set(name, value) {
         return Err(Refused::new(Cause::Invalid, format!("{name} {error}")));
     }
+    let [now, prompt, answer, restart] = EFFECTIVE;
     let when = match name {
-        "threads" => "now",
-        "context_full" => "with the next prompt",
-        "max_tokens" | "temperature" | "top_k" | "top_p" | "min_p" | "repeat_penalty" | "seed" => {
-            "with the next answer"
-        }
-        _ => "at the next restart",
+        "threads" => now,
+        "context_full" => prompt,
+        "max_tokens" | "temperature" | "top_k" | "top_p" | "min_p" | "repeat_penalty" | "seed" => answer,
+        _ => restart,
     };
     let effects = if name == "threads" { share_threads(domain) } else { Vec::new() };
     Ok((Value::Effective(when), effects))

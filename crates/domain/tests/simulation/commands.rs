@@ -11,7 +11,7 @@ use domain::model::Model;
 use domain::quality::QualityOrder;
 use domain::race::{self, Entry, RaceOrder};
 use domain::session::SessionId;
-use domain::settings::{SESSION_FIELDS, SessionSettings};
+use domain::settings::{ContextFull, SESSION_FIELDS, SessionSettings};
 use domain::units::Bytes;
 use domain::{Domain, bench};
 use wire::{Message, Prompt, Role};
@@ -110,8 +110,8 @@ fn what(domain: &Domain, world: &World, dice: &mut Dice) -> What {
         17 => What::Download(order(dice)),
         18 => What::PauseDownload(download(domain, dice)),
         19 => What::CancelDownload(download(domain, dice)),
-        20 => What::DeleteRecord(dice.below(20) as i64),
-        21 => What::RevealRace(dice.below(20) as i64),
+        20 => What::DeleteRecord(dice.below(20).cast_signed()),
+        21 => What::RevealRace(dice.below(20).cast_signed()),
         22 => What::Rescan,
         23 => What::SurveyStorage,
         24 => What::PlanStorage(Box::new(request(world, dice))),
@@ -140,7 +140,7 @@ fn settings(dice: &mut Dice) -> SessionSettings {
         context: [0, 256, 512, 4096][dice.index(4)],
         threads: dice.permille(300).then(|| dice.below(20) as u32),
         max_tokens: dice.permille(500).then(|| dice.below(40) as u32),
-        context_full: if dice.permille(500) { domain::settings::ContextFull::Stop } else { Default::default() },
+        context_full: if dice.permille(500) { ContextFull::Stop } else { ContextFull::default() },
         ..SessionSettings::default()
     }
 }
@@ -188,7 +188,7 @@ fn entry(world: &World, dice: &mut Dice) -> Entry {
 
 fn race(world: &World, dice: &mut Dice) -> RaceOrder {
     RaceOrder {
-        entries: (0..1 + dice.below(4)).map(|_| entry(world, dice)).collect(),
+        entries: (0..=dice.below(4)).map(|_| entry(world, dice)).collect(),
         order: if dice.permille(500) { race::Order::InTurn } else { race::Order::Together },
         prompt: text(dice),
         system: dice.permille(300).then(|| "be brief".into()),

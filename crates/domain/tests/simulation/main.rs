@@ -11,6 +11,7 @@ mod dice;
 mod energy;
 mod invariants;
 mod sensors;
+mod snapshots;
 mod workers;
 mod world;
 
@@ -24,6 +25,7 @@ use domain::{Event, StateMachine};
 
 use dice::Dice;
 use invariants::Invariants;
+use snapshots::Snapshots;
 use world::World;
 
 /// Runs, and events in each but those of its end: 100,000 together.
@@ -40,6 +42,7 @@ struct Simulation {
     machine: StateMachine,
     world: World,
     invariants: Invariants,
+    snapshots: Snapshots,
     dice: Dice,
     commands: u64,
     kinds: HashSet<usize>,
@@ -53,7 +56,17 @@ impl Simulation {
         let machine = StateMachine::new(World::settings(&mut dice));
         let (world, invariants) = (World::new(&mut dice), Invariants::default());
         let kinds = HashSet::new();
-        Self { machine, world, invariants, dice, commands: 0, kinds, n_events: 0, prints }
+        Self {
+            machine,
+            world,
+            invariants,
+            snapshots: Snapshots::default(),
+            dice,
+            commands: 0,
+            kinds,
+            n_events: 0,
+            prints,
+        }
     }
 
     fn run(&mut self) {
@@ -61,14 +74,14 @@ impl Simulation {
             self.world.pass_time(&mut self.dice);
             let event = if self.dice.permille(120) { Some(self.command()) } else { self.world.next(&mut self.dice) };
             if let Some(event) = event {
-                self.handle(event);
+                self.handle(&event);
             }
         }
         // Half of the programs are closed in the middle of their work.
         if self.dice.permille(500) {
             self.drain();
         }
-        self.handle(Event::Closing);
+        self.handle(&Event::Closing);
         self.invariants.closed();
     }
 
@@ -93,24 +106,28 @@ impl Simulation {
                 self.world.next(&mut self.dice)
             };
             if let Some(event) = event {
-                self.handle(event);
+                self.handle(&event);
             }
         }
         assert!(self.world.is_quiet(), "the world goes on: {:?}", self.world.workers);
         self.invariants.quiet(&self.machine);
     }
 
-    fn handle(&mut self, event: Event) {
+    fn handle(&mut self, event: &Event) {
         self.n_events += 1;
-        self.note(&event);
-        self.invariants.before(&self.machine, &event);
+        self.note(event);
+        if self.dice.permille(1) {
+            self.snapshots.take(&self.machine);
+        }
+        self.invariants.before(&self.machine, event);
         let effects = self.machine.update(self.world.now, event.clone());
         if self.prints {
             for effect in &effects {
-                writeln!(std::io::stderr(), "        {}", brief(&format!("{effect:?}"))).unwrap();
+                print(&format!("        {}", brief(&format!("{effect:?}"))));
             }
         }
-        self.invariants.after(&self.machine, &event, &effects);
+        self.invariants.after(&self.machine, event, &effects);
+        self.snapshots.update(self.world.now, event, &effects, &self.machine);
         for effect in effects {
             self.world.carry_out(effect, &mut self.dice);
         }
@@ -119,9 +136,15 @@ impl Simulation {
     fn note(&mut self, event: &Event) {
         if self.prints {
             let text = brief(&format!("{event:?}"));
-            writeln!(std::io::stderr(), "{:6} {:?} {text}", self.n_events, self.world.now.uptime).unwrap();
+            print(&format!("{:6} {:?} {text}", self.n_events, self.world.now.uptime));
         }
     }
+}
+
+/// Print a line, past what the tests' runner holds back.
+fn print(line: &str) {
+    let mut stderr = std::io::stderr();
+    writeln!(stderr, "{line}").unwrap();
 }
 
 /// The beginning of a long text.
@@ -135,7 +158,7 @@ fn run(seed: u64, prints: bool) -> HashSet<usize> {
     let result = catch_unwind(AssertUnwindSafe(|| simulation.run()));
     if let Err(panic) = result {
         let place = simulation.n_events;
-        writeln!(std::io::stderr(), "seed {seed} fails at event {place}; {VARIABLE}={seed} prints its events").unwrap();
+        print(&format!("seed {seed} fails at event {place}; {VARIABLE}={seed} prints its events"));
         resume_unwind(panic);
     }
     simulation.kinds

@@ -68,7 +68,7 @@ impl World {
         settings.telemetry.history = Duration::from_mins(5);
         settings.history.keep = dice.permille(850);
         settings.budget.threads = dice.permille(300).then(|| 1 + dice.below(12) as u32);
-        settings.budget.memory = dice.permille(200).then(|| Bytes(10_000_000_000));
+        settings.budget.memory = dice.permille(200).then_some(Bytes(10_000_000_000));
         settings.energy.tdp_watts = dice.permille(500).then_some(65.0);
         settings.session = SessionSettings { context: 512, ..SessionSettings::default() };
         settings
@@ -84,9 +84,9 @@ impl World {
             _ => dice.below(3_600_000),
         };
         self.now.uptime += Duration::from_millis(milliseconds);
-        self.now.unix += (milliseconds / 1000) as i64;
+        self.now.unix += (milliseconds / 1000).cast_signed();
         if dice.permille(2) && !self.calm {
-            self.now.unix += dice.below(200_000) as i64 - 100_000;
+            self.now.unix += dice.below(200_000).cast_signed() - 100_000;
         }
     }
 
