@@ -17,11 +17,11 @@ use crate::session::SessionId;
 use crate::settings::SessionSettings;
 
 /// Which command a reply belongs to. Chosen by the client, and unique among its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
 pub struct CommandId(pub u64);
 
 /// A command with its id.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Command {
     /// Which.
     pub id: CommandId,
@@ -30,7 +30,7 @@ pub struct Command {
 }
 
 /// What is asked for.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum What {
     /// Load a model; answered with [`Value::Session`].
     StartSession {
@@ -143,7 +143,7 @@ pub enum What {
 }
 
 /// What a start goes ahead in spite of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub enum Force {
     /// Nothing.
     #[default]
@@ -155,7 +155,7 @@ pub enum Force {
 }
 
 /// What became of a command. Each gets one reply.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Reply {
     /// Which command.
     pub id: CommandId,
@@ -164,7 +164,7 @@ pub struct Reply {
 }
 
 /// What a command gives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub enum Value {
     /// It is done, or has begun.
     Accepted,
@@ -178,8 +178,40 @@ pub enum Value {
     Effective(&'static str),
 }
 
+/// From when on settings are in effect.
+pub(crate) const EFFECTIVE: [&str; 4] = ["now", "with the next prompt", "with the next answer", "at the next restart"];
+
+/// A value as it is read.
+#[derive(serde::Deserialize)]
+#[serde(rename = "Value")]
+enum ReadValue {
+    Accepted,
+    Session(SessionId),
+    Request(RequestId),
+    Download(DownloadId),
+    Effective(String),
+}
+
+// Written by hand: a text that lives for ever can't be borrowed from what is read.
+impl<'de> serde::Deserialize<'de> for Value {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error as _;
+        Ok(match ReadValue::deserialize(deserializer)? {
+            ReadValue::Accepted => Self::Accepted,
+            ReadValue::Session(id) => Self::Session(id),
+            ReadValue::Request(id) => Self::Request(id),
+            ReadValue::Download(id) => Self::Download(id),
+            ReadValue::Effective(text) => {
+                let known = EFFECTIVE.into_iter().find(|known| *known == text);
+                let unknown = || D::Error::custom(format!("no setting takes effect `{text}`"));
+                Self::Effective(known.ok_or_else(unknown)?)
+            }
+        })
+    }
+}
+
 /// Why a command was not carried out.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Refused {
     /// Why, in one clause.
     pub reason: String,
@@ -190,7 +222,7 @@ pub struct Refused {
 }
 
 /// The kinds of reasons, for exit codes and dialogs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Cause {
     /// The command makes no sense as it is.
     Invalid,

@@ -11,7 +11,7 @@ use crate::moment::Moment;
 use crate::units::Bytes;
 
 /// Names a download for the program's life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct DownloadId(pub u64);
 
 /// What is to be fetched: the files of one model at one revision.
@@ -45,7 +45,7 @@ impl Order {
 }
 
 /// A download.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Download {
     /// Its name for the program.
     pub id: DownloadId,
@@ -62,7 +62,7 @@ pub struct Download {
 }
 
 /// Where a download is in its life.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Phase {
     /// It waits until others are done.
     Queued,
@@ -85,7 +85,7 @@ pub enum Phase {
 }
 
 /// News of a download.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum DownloadEvent {
     /// It does something that brings no bytes: in one clause.
     Preparing(String),
@@ -141,6 +141,10 @@ impl Download {
 
     /// Take what happened.
     pub(super) fn hear(&mut self, now: Moment, event: DownloadEvent) {
+        // Nobody works on it: what comes now is late.
+        if matches!(self.phase, Phase::Paused | Phase::Failed(_) | Phase::Done) {
+            return;
+        }
         let is_ending = matches!(self.phase, Phase::Pausing | Phase::Cancelling);
         let phase = match event {
             DownloadEvent::Progress(done) => {

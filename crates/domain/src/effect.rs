@@ -9,7 +9,7 @@ use crate::settings::Manners;
 use crate::units::Bytes;
 
 /// Something to be done.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Effect {
     /// Answer a client's command.
     Reply(super::command::Reply),
@@ -36,6 +36,7 @@ pub enum Effect {
         /// Which worker.
         worker: WorkerId,
         /// What.
+        #[serde(with = "crate::portable::document")]
         request: wire::Request,
     },
     /// Ask a worker to exit, and kill it if it does not.
@@ -106,6 +107,7 @@ pub enum Effect {
         /// Which question it is.
         ask: u64,
         /// What is kept.
+        #[serde(with = "crate::portable::document")]
         record: Box<crate::history::Record>,
         /// The draft that it was.
         draft: Option<u64>,
@@ -115,6 +117,7 @@ pub enum Effect {
         /// Which draft.
         draft: u64,
         /// The record, as if the program ended now.
+        #[serde(with = "crate::portable::document")]
         record: Box<crate::history::Record>,
     },
     /// Nothing will come of this draft.

@@ -13,7 +13,7 @@ use crate::roofline::Bandwidth;
 use crate::session::WorkerId;
 
 /// Something that happened.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub enum Event {
     /// A client asks for something; answered by [`super::Effect::Reply`] at once.
     Command(Command),
@@ -36,7 +36,7 @@ pub enum Event {
     /// A random number was drawn.
     Drawn(u64),
     /// The sensors were read.
-    Sample(Box<Sample>),
+    Sample(#[serde(with = "crate::portable::sample")] Box<Sample>),
     /// An earlier run kept these baselines.
     Baselines(Vec<crate::energy::Baseline>),
     /// A process of another program was told to end, or that failed.
@@ -55,7 +55,7 @@ pub enum Event {
     /// The memory's bandwidth was measured, or why not.
     Bandwidth(Result<Bandwidth, String>),
     /// A tick of a recording.
-    Frame(Box<crate::trace::Frame>),
+    Frame(#[serde(with = "crate::portable::document")] Box<crate::trace::Frame>),
     /// An effect could not be carried out: one sentence for the user.
     Trouble(String),
     /// An effect was carried out that the user waits for: one sentence.
@@ -63,10 +63,10 @@ pub enum Event {
 }
 
 /// Answers of the history.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub enum HistoryEvent {
     /// What was measured last of each model, by its id.
-    Measured(Vec<(String, crate::history::Latest)>),
+    Measured(#[serde(with = "crate::portable::document")] Vec<(String, crate::history::Latest)>),
     /// A record was kept.
     Kept {
         /// Which question it answers.
@@ -74,6 +74,7 @@ pub enum HistoryEvent {
         /// Its number.
         id: i64,
         /// For each of its figures what was measured before, oldest first, with times in milliseconds since 1970.
+        #[serde(with = "crate::portable::document")]
         earlier: Vec<Vec<(i64, crate::history::Measured)>>,
     },
     /// A record was not kept.
@@ -84,7 +85,7 @@ pub enum HistoryEvent {
         reason: String,
     },
     /// All votes that were kept before, oldest first.
-    Votes(Vec<crate::race::rating::Vote>),
+    Votes(#[serde(with = "crate::portable::votes")] Vec<crate::race::rating::Vote>),
     /// The names of this blind race are hidden no more.
     Revealed(i64),
     /// A record was deleted.
@@ -92,6 +93,7 @@ pub enum HistoryEvent {
         /// Its number.
         id: i64,
         /// The vote that it was.
+        #[serde(with = "crate::portable::votes::one")]
         vote: Option<crate::race::rating::Vote>,
     },
     /// A page of the list.
@@ -99,6 +101,7 @@ pub enum HistoryEvent {
         /// Which question it answers.
         generation: u64,
         /// Its rows, newest first.
+        #[serde(with = "crate::portable::document")]
         entries: Vec<crate::history::Entry>,
         /// Whether there are more.
         more: bool,
@@ -106,13 +109,13 @@ pub enum HistoryEvent {
     /// So many records that a run which was interrupted had not kept are in the history now.
     TakenIn(usize),
     /// A whole record; `None` where there is none of the number.
-    Record(Option<Box<crate::history::Record>>),
+    Record(#[serde(with = "crate::portable::document")] Option<Box<crate::history::Record>>),
     /// Something else could not be done: why.
     Trouble(String),
 }
 
 /// News of the library.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub enum LibraryEvent {
     /// What others judged of models' openness, instead of the table that ships with the program.
     Openness(Arc<Table>),
@@ -121,6 +124,7 @@ pub enum LibraryEvent {
         /// Which question is answered.
         generation: u64,
         /// The cards.
+        #[serde(with = "crate::portable::document")]
         cards: Cards,
     },
     /// A scan has begun.
@@ -141,7 +145,7 @@ pub enum LibraryEvent {
 }
 
 /// A store and how its scan went.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct StoreStatus {
     /// Which store.
     pub store: Store,
@@ -157,7 +161,7 @@ pub struct StoreStatus {
 }
 
 /// News of a worker.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub enum WorkerEvent {
     /// Its process runs.
     Spawned {
@@ -165,7 +169,7 @@ pub enum WorkerEvent {
         pid: u32,
     },
     /// It said something.
-    Said(wire::Event),
+    Said(#[serde(with = "crate::portable::document")] wire::Event),
     /// It wrote a line to its log.
     Logged(String),
     /// It ended. Nothing follows.

@@ -124,7 +124,7 @@ impl Uncertain {
 
 /// A quantity as records keep it: with its grade, and how far it may be off. A record of a version that kept neither has
 /// both unknown, and says so wherever it is shown.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Graded {
     /// The quantity, in the unit that its user knows.
     pub value: f64,

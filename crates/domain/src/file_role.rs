@@ -9,7 +9,7 @@
 const MUCH_SMALLER: f64 = 3.0;
 
 /// What a file is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, serde::Serialize, serde::Deserialize)]
 pub enum FileRole {
     /// A model that runs by itself.
     #[default]

@@ -7,7 +7,7 @@ use wire::Grammar;
 use crate::schema::Schema;
 
 /// A form that an answer is held to.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Form {
     /// A grammar in llama.cpp's GBNF.
     Gbnf(String),

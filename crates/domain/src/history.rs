@@ -125,9 +125,10 @@ impl Record {
 }
 
 /// A record that is whole but for the last of its energy.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Held {
     /// The record so far.
+    #[serde(with = "crate::portable::document")]
     pub record: Record,
     /// The session that answered.
     pub session: crate::session::SessionId,
@@ -142,7 +143,7 @@ pub struct Held {
 }
 
 /// What is written down of a record while its text still comes.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Draft {
     /// Its name for the program's life.
     pub id: u64,
@@ -269,7 +270,7 @@ mod joules {
 }
 
 /// A row of the list: a record without its body.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, serde::Deserialize)]
 #[expect(missing_docs, reason = "the fields of `Record`")]
 pub struct Entry {
     pub id: i64,
@@ -280,7 +281,7 @@ pub struct Entry {
     /// Generation speed of its first figure that has one, tokens per second.
     pub rate: Option<f64>,
     /// Joules per token, likewise.
-    #[serde(flatten, serialize_with = "joules::serialize")]
+    #[serde(flatten, with = "joules")]
     pub joules: Option<Graded>,
     /// A blind race without a vote: its names are hidden.
     pub is_sealed: bool,

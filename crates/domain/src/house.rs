@@ -11,7 +11,7 @@ use crate::model::{Model, Store};
 use crate::units::Bytes;
 
 /// What is wished for.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Request {
     /// Delete models, in all their places.
     Remove {
@@ -69,7 +69,7 @@ impl Request {
 }
 
 /// What could be tidied up, by why.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Kind {
     /// A model that the user named.
     Model,
@@ -136,7 +136,7 @@ impl Kind {
 }
 
 /// What is done to one path.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Act {
     /// Move it to the trash.
     Move,
@@ -174,7 +174,7 @@ pub enum Sharing {
 }
 
 /// One step of a plan. Steps are done in order: references first, content last.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Step {
     /// What to do.
     pub act: Act,
@@ -192,7 +192,7 @@ impl Step {
 }
 
 /// What belongs together in a plan: one model in one place, one old revision, one partial download.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Item {
     /// What a person calls it.
     pub what: String,
@@ -221,7 +221,7 @@ impl Item {
 }
 
 /// Why something is left alone.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Refusal {
     /// What.
     pub what: String,
@@ -232,7 +232,7 @@ pub struct Refusal {
 }
 
 /// What would be done.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Plan {
     /// What is done, in order.
     pub items: Vec<Item>,
@@ -291,7 +291,7 @@ pub struct Piece {
 }
 
 /// A share of the disks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Share {
     /// Of what.
     pub name: String,
@@ -302,7 +302,7 @@ pub struct Share {
 }
 
 /// What the models take of the disks; shares largest first.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Usage {
     /// All together, each file once.
     pub total: Bytes,
@@ -315,7 +315,7 @@ pub struct Usage {
 }
 
 /// A model's share.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ModelShare {
     /// How much, and what a person calls it.
     pub share: Share,
@@ -378,7 +378,7 @@ pub fn family(model: &Model) -> String {
 }
 
 /// One kind of what could be tidied up.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Tidy {
     /// What.
     pub kind: Kind,
@@ -391,7 +391,7 @@ pub struct Tidy {
 }
 
 /// What lies on the disks, and what could be tidied up.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Survey {
     /// What the models take.
     pub usage: Usage,
@@ -426,7 +426,7 @@ impl Grouping {
 }
 
 /// Housekeeping as the dashboard knows it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
 pub struct Keeping {
     /// What the last survey found.
     pub survey: Option<Survey>,
@@ -437,7 +437,7 @@ pub struct Keeping {
 }
 
 /// Something that is being done.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Work {
     /// What a person calls it.
     pub title: String,
@@ -470,7 +470,7 @@ impl Keeping {
 }
 
 /// What the dashboard has done for it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Chore {
     /// Look what lies on the disks.
     Survey,
@@ -488,7 +488,7 @@ pub enum Chore {
 }
 
 /// What comes of it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub enum News {
     /// What lies on the disks.
     Surveyed(Survey),

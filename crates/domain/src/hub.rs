@@ -50,7 +50,7 @@ impl Sort {
 }
 
 /// A repository that a search found. Texts are the hub's, bounded and cleaned.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Repository {
     /// `owner/name`.
     pub id: String,
@@ -69,7 +69,7 @@ pub struct Repository {
 }
 
 /// What is known of a repository's files.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub enum Files {
     /// Nothing yet.
     #[default]
@@ -92,7 +92,7 @@ pub struct RemoteFile {
 }
 
 /// One model of a repository: a quantisation, whatever its files.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Quant {
     /// What tells it from the others: `Q4_K_M`, or the file's stem.
     pub label: String,
@@ -151,7 +151,7 @@ impl Quant {
 const COMPUTE: u64 = 300_000_000;
 
 /// Why something of the hub failed, with what to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Failure {
     /// What happened, in one clause.
     pub reason: String,
@@ -172,7 +172,7 @@ impl std::fmt::Display for Failure {
 }
 
 /// Kinds of failures, as exit codes tell them apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum FailureKind {
     /// There is no such repository, revision or file.
     NotFound,
@@ -183,7 +183,7 @@ pub enum FailureKind {
 }
 
 /// A download that an earlier run of the program left unfinished.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Interrupted {
     /// What was to be fetched.
     pub order: Order,
@@ -192,7 +192,7 @@ pub struct Interrupted {
 }
 
 /// News of the hub.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub enum HubEvent {
     /// A search's results, or why there are none.
     Found {

@@ -29,6 +29,7 @@ pub mod moment;
 pub mod notification;
 pub mod openness;
 pub mod plan;
+mod portable;
 pub mod preset;
 pub mod quality;
 pub mod race;

@@ -10,7 +10,7 @@ use serde::Serialize;
 const MAX_CHARS: usize = 60;
 
 /// A licence.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, serde::Deserialize)]
 pub struct Licence {
     /// The identifier as the hub writes it (`apache-2.0`, `llama3.1`), or the text itself where it is not known.
     pub id: String,
@@ -20,7 +20,7 @@ pub struct Licence {
 
 /// What a licence asks for; the order is that of strictness. Of an unknown one nothing can be said, so that it is
 /// stricter than none of the others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
     /// It could not be told from its name.

@@ -5,7 +5,7 @@ use crate::session::SessionId;
 use crate::settings::SessionSettings;
 
 /// News for every client.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Notification {
     /// A sentence for the user.
     Notice {

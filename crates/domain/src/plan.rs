@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use crate::machine::Sample;
 use crate::model::Model;
-use crate::session::{Phase, Plan, SessionId};
+use crate::session::{Phase, Plan, Session, SessionId};
 use crate::settings::SessionSettings;
 use crate::state::Domain;
 use crate::units::Bytes;
 
 /// Why a session was not admitted, with the figures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Refusal {
     /// What it would need.
     pub needed: Plan,
@@ -263,6 +263,21 @@ fn others(domain: &Domain) -> Bytes {
 /// Whether one more session fits.
 pub fn admit(domain: &Domain, needed: Plan) -> Result<(), Refusal> {
     let Some(Free { free, available, promised, others, reserve }) = free_memory(domain) else { return Ok(()) };
+    if needed.total() <= free {
+        return Ok(());
+    }
+    Err(Refusal { needed, free, available, promised, others, reserve })
+}
+
+/// Whether a session may be loaded again with `needed`: one that has a worker gives back what it was promised.
+pub fn readmit(domain: &Domain, session: &Session, needed: Plan) -> Result<(), Refusal> {
+    let counts = !matches!(session.phase, Phase::Failed { .. } | Phase::Queued | Phase::Stopping);
+    let own = if counts { session.planned.total() } else { Bytes(0) };
+    if needed.total() <= own {
+        return Ok(());
+    }
+    let Some(Free { free, available, promised, others, reserve }) = free_memory(domain) else { return Ok(()) };
+    let (free, promised) = (free + own, promised.saturating_sub(own));
     if needed.total() <= free {
         return Ok(());
     }

@@ -18,7 +18,7 @@ pub const CHUNK: u32 = 512;
 const Z95: f64 = 1.96;
 
 /// What is asked.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct QualityOrder {
     /// The model.
     pub model: Entry,
@@ -37,7 +37,7 @@ pub struct QualityOrder {
 }
 
 /// A text that is being weighed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Quality {
     /// What was asked.
     pub order: QualityOrder,
@@ -60,7 +60,7 @@ pub struct Quality {
 }
 
 /// Where it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Stage {
     /// The models are being loaded.
     Loading,

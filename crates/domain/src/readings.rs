@@ -14,8 +14,9 @@ const MAX_TICKS: usize = 3600;
 pub const MAX_READINGS: usize = 300;
 
 /// The newest ticks with their times since the program's start.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
 pub struct Readings {
+    #[serde(with = "crate::portable::document")]
     ticks: VecDeque<(Duration, Reading)>,
 }
 

@@ -30,7 +30,7 @@ pub enum Client {
 }
 
 /// One answer.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Request {
     /// Which.
     pub id: RequestId,
@@ -57,6 +57,7 @@ pub struct Request {
     /// What is written down of it while it runs.
     pub(super) draft: Option<Draft>,
     /// What the worker is to be asked, until it has been.
+    #[serde(with = "crate::portable::document")]
     pub(super) waiting: Option<Box<Generate>>,
     /// Its tokens and the microseconds of generating them, as counted at the last tick.
     pub(super) counted: Option<(u32, u64)>,
@@ -178,7 +179,7 @@ pub fn turns(prompt: &Prompt) -> Vec<Turn> {
 }
 
 /// The figures of one answer.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
     /// Whose they are.
     pub request: RequestId,

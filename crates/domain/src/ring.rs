@@ -22,7 +22,7 @@ const FACTOR: usize = 12;
 /// Readings of one quantity, one per sampling tick; `None` where a tick has no reading.
 ///
 /// Its memory is taken once and does not grow: each level holds `POINTS` points at most.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Ring {
     /// Finest first.
     levels: Vec<Level>,
@@ -31,7 +31,7 @@ pub struct Ring {
 }
 
 /// Points that stand for so many ticks each.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 struct Level {
     step: usize,
     points: VecDeque<Packed>,
@@ -42,8 +42,21 @@ struct Level {
 }
 
 /// A bucket that is not a number where nothing was read: half the memory of an `Option`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(into = "Option<[f32; 3]>", from = "Option<[f32; 3]>")]
 struct Packed([f32; 3]);
+
+impl From<Packed> for Option<[f32; 3]> {
+    fn from(packed: Packed) -> Self {
+        packed.bucket().map(|_| packed.0)
+    }
+}
+
+impl From<Option<[f32; 3]>> for Packed {
+    fn from(bucket: Option<[f32; 3]>) -> Self {
+        bucket.map_or(Self::NOTHING, Self)
+    }
+}
 
 impl Packed {
     const NOTHING: Self = Self([f32::NAN; 3]);

@@ -22,14 +22,14 @@ pub struct SessionId(pub u64);
 
 /// Names a worker process for the program's life; a restarted session has a new one, so that what an old worker
 /// still says is dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct WorkerId(pub u64);
 
 /// What is said of a model's session that [lacks a template](Session::lacks_template), after the model's name.
 pub const NO_TEMPLATE: &str = "has no chat template: it is given the messages as plain text";
 
 /// A session.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Session {
     /// Its name for the program.
     pub id: SessionId,
@@ -55,6 +55,8 @@ pub struct Session {
     pub threads: u32,
     /// What it was admitted with.
     pub planned: Plan,
+    /// It runs whether the memory suffices or not.
+    pub(super) is_forced: bool,
     /// The engine as the worker names it; empty before its greeting.
     pub engine: String,
     /// What the worker said once the model was loaded.
@@ -133,7 +135,7 @@ impl Phase {
 }
 
 /// One turn of the conversation.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Turn {
     /// Who speaks.
     pub role: Role,
@@ -162,7 +164,7 @@ impl Turn {
 }
 
 /// How an answer ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum End {
     /// As the worker says.
     Finished(Finish),
@@ -244,6 +246,7 @@ impl Session {
             draft: None,
             threads: 0,
             planned: Plan::default(),
+            is_forced: false,
             engine: String::new(),
             loaded: None,
             pid: None,

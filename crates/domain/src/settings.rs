@@ -10,7 +10,7 @@ use wire::{CacheType, FlashAttention, Sampling};
 use crate::units::Bytes;
 
 /// All settings.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Settings {
     /// How it looks.
     pub ui: Ui,
@@ -37,7 +37,7 @@ pub struct Settings {
 }
 
 /// How it looks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Ui {
     /// Name of a theme: a file of `themes/` without `.toml`.
     pub theme: String,
@@ -58,7 +58,7 @@ pub enum GraphStyle {
 }
 
 /// Where models are looked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Library {
     /// Plain folders, searched to some depth.
     pub folders: Vec<PathBuf>,
@@ -90,7 +90,7 @@ pub struct Library {
 }
 
 /// Where another tool's store is.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub enum StoreFolder {
     /// Where the tool itself has it: by its own environment variables, else by its default.
     #[default]
@@ -102,7 +102,7 @@ pub enum StoreFolder {
 }
 
 /// How the hub is used.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Hub {
     /// Its address; `None` takes `HF_ENDPOINT`, else the public hub.
     pub endpoint: Option<String>,
@@ -113,7 +113,7 @@ pub struct Hub {
 }
 
 /// How one session runs.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct SessionSettings {
     /// Context length in tokens, at most what the model was trained for; 0 takes that.
     pub context: u32,
@@ -152,7 +152,7 @@ pub const MAX_PARALLEL: u32 = 256;
 
 /// Whether a setting was chosen rather than left at its default. It says nothing of how a session runs, so it makes no two
 /// settings differ.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, serde::Serialize, serde::Deserialize)]
 pub struct Chosen(pub bool);
 
 impl PartialEq for Chosen {
@@ -177,7 +177,7 @@ pub const CONTEXT_FULL: &[(&str, ContextFull)] =
     &[("drop_oldest", ContextFull::DropOldest), ("stop", ContextFull::Stop)];
 
 /// What sessions may take of the machine together.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Budget {
     /// Threads of all sessions together; `None` takes the machine's cores.
     pub threads: Option<u32>,
@@ -188,7 +188,7 @@ pub struct Budget {
 }
 
 /// How workers are run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Engine {
     /// What a thread does while it waits for the others.
     pub wait_policy: WaitPolicy,
@@ -230,7 +230,7 @@ impl WaitPolicy {
 }
 
 /// How a worker behaves towards other programs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Manners {
     /// What a thread does while it waits for the others.
     pub wait_policy: WaitPolicy,
@@ -253,7 +253,7 @@ impl Engine {
 }
 
 /// How readings are taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Telemetry {
     /// Time between samples, 250 ms at least.
     pub interval: Duration,
@@ -262,7 +262,7 @@ pub struct Telemetry {
 }
 
 /// What energy means here, and how sure its figures are.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Energy {
     /// The grid's carbon intensity in grams of CO₂ equivalent per kWh.
     pub g_per_kwh: Option<f64>,
@@ -295,7 +295,7 @@ impl Default for Energy {
 }
 
 /// What is kept of what was run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct History {
     /// Whether answers, races and benches go into the history.
     pub keep: bool,

@@ -31,7 +31,7 @@ use crate::settings::Settings;
 use crate::units::Watts;
 
 /// What the program knows.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Domain {
     /// The time of the event handled last.
     pub now: Moment,
@@ -48,6 +48,7 @@ pub struct Domain {
     /// The race that runs, or the last one.
     pub race: Option<Box<Race>>,
     /// All votes, oldest first.
+    #[serde(with = "crate::portable::votes")]
     pub votes: Vec<Vote>,
     /// A text that is being scored.
     pub quality: Option<Box<Quality>>,
@@ -67,7 +68,7 @@ pub struct Domain {
 }
 
 /// The downloads.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
 pub struct Downloads {
     /// All of them, oldest first.
     pub all: Vec<Download>,
@@ -76,7 +77,7 @@ pub struct Downloads {
 }
 
 /// The library.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
 pub struct Library {
     /// All models, in no particular order.
     pub models: Vec<Arc<Model>>,
@@ -109,9 +110,10 @@ impl Library {
 }
 
 /// The machine's readings.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Machine {
     /// The last sample.
+    #[serde(with = "crate::portable::last_sample")]
     pub sample: Option<Box<Sample>>,
     /// Busy share of all cores by tick, percent.
     pub cpu: Ring,
@@ -143,7 +145,7 @@ impl Machine {
 }
 
 /// The one holder of a [`Domain`] that changes: by events, and by nothing else.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct StateMachine {
     domain: Domain,
 }

@@ -35,7 +35,7 @@ pub const MAX_CELLS: usize = 200;
 pub const MAX_TRIES: u32 = 3;
 
 /// What is to be measured.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Plan {
     /// Ids of the models.
     pub models: Vec<String>,
@@ -163,7 +163,7 @@ impl Plan {
 }
 
 /// A model while it is measured.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Lane {
     /// Which.
     pub model: Arc<Model>,
@@ -211,7 +211,7 @@ impl Lane {
 }
 
 /// Where a lane is in its life.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum LanePhase {
     /// Its group's turn has not come.
     Waiting,
@@ -259,13 +259,14 @@ fn mean_power(bill: &Bill) -> Option<Graded> {
 }
 
 /// One cell of one model.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Row {
     /// Index of its lane.
     pub lane: usize,
     /// What is measured.
     pub cell: Cell,
     /// What counts.
+    #[serde(with = "crate::portable::repetitions")]
     pub repetitions: Vec<Repetition>,
     /// Times of all steps of what counts, microseconds.
     pub steps: Vec<u32>,
@@ -274,6 +275,7 @@ pub struct Row {
     /// Repetitions that were not taken, or were kept as tainted, by reason.
     pub tainted: Vec<Taint>,
     /// Earlier measurements under the same circumstances, oldest first, with their times in milliseconds since 1970.
+    #[serde(with = "crate::portable::document")]
     pub earlier: Vec<(i64, Measured)>,
     /// Why it could not be measured.
     pub failed: Option<String>,
@@ -345,7 +347,7 @@ impl Row {
 }
 
 /// The repetition that runs or waits for its verdict.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Trial {
     /// Index of its row.
     pub row: usize,
@@ -360,7 +362,7 @@ pub struct Trial {
 }
 
 /// Where a bench is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub enum Phase {
     /// None was started.
     #[default]
@@ -376,7 +378,7 @@ pub enum Phase {
 }
 
 /// The bench that runs, or the last one.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
 pub struct Bench {
     /// What is measured.
     pub plan: Plan,

@@ -34,7 +34,7 @@ impl std::fmt::Display for Taint {
 }
 
 /// The readings during a repetition.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Watch {
     began: Moment,
     pid: Option<u32>,

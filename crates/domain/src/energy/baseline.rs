@@ -62,7 +62,7 @@ fn measured() -> Grade {
 }
 
 /// A calibration that runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Calibration {
     /// When it began, by the monotonic clock.
     pub since: Duration,
@@ -84,13 +84,14 @@ pub(super) enum Course {
 }
 
 /// All baselines.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Baselines {
     /// What is known.
     pub known: Vec<Baseline>,
     /// The calibration that runs.
     pub calibration: Option<Calibration>,
     /// The last readings of each meter without work, newest last.
+    #[serde(with = "crate::portable::pairs")]
     windows: BTreeMap<(String, String), VecDeque<(f64, f64)>>,
     /// What these readings are of.
     idle: Option<Idle>,

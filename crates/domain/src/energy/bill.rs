@@ -34,7 +34,7 @@ const LONGER: &str = "ask for a longer answer (more `--max-tokens`)";
 pub(super) const CALIBRATE: &str = "press c on the Machine screen of `taffrail` to measure the idle baseline";
 
 /// Parts of the machine that are metered apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum MeteredPart {
     Gpu,
@@ -74,7 +74,7 @@ pub enum Step {
 }
 
 /// What was charged.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Bill {
     /// For reading prompts, what the context had already excluded.
     pub prompt: Spent,
@@ -88,7 +88,7 @@ pub struct Bill {
 }
 
 /// The energy of one step.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Spent {
     /// Seconds of it, metered or not.
     pub seconds: f64,
@@ -97,7 +97,7 @@ pub struct Spent {
 }
 
 /// The energy of one step by one meter.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Charge {
     /// Of which part of the machine.
     pub part: MeteredPart,

@@ -37,7 +37,7 @@ const UPDATE_CPU: f64 = 0.01;
 const UPDATE_GPU: f64 = 0.1;
 
 /// Where the machine's energy goes.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Attribution {
     /// What the meters show without work.
     pub baselines: Baselines,
@@ -64,7 +64,7 @@ pub struct Attribution {
 }
 
 /// Work is of no interest to whoever compares states.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
 struct Remembered(Work);
 
 impl PartialEq for Remembered {
@@ -74,7 +74,7 @@ impl PartialEq for Remembered {
 }
 
 /// Energy by owner, in joules; together what was measured.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 #[expect(missing_docs, reason = "the owners, as the module's head explains them")]
 pub struct Tally {
     pub seconds: f64,
@@ -101,7 +101,7 @@ impl Tally {
 }
 
 /// One meter's energy by owner.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Division {
     /// The meter.
     pub domain: Domain,

@@ -8,7 +8,7 @@ use crate::machine::{Domain, Sample};
 use crate::units::Watts;
 
 /// A meter without a reading.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Absent {
     /// Of which part of the machine.
     pub part: MeteredPart,

@@ -12,7 +12,7 @@ use crate::session::SessionId;
 pub const LOAD: u64 = u64::MAX;
 
 /// Work on one answer within a tick.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Stint {
     /// The answer, by its generation; [`LOAD`] for what is none.
     pub generation: u64,
@@ -32,7 +32,7 @@ impl Stint {
 }
 
 /// What a session did since the last tick.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Done {
     /// By answer, in order; more than one where one ended and the next began.
     pub stints: Vec<Stint>,
@@ -44,7 +44,7 @@ pub struct Done {
 ///
 /// A worker tells its decode time with each text, as far as it went into this answer. Before the first token it tells
 /// nothing, so the prompt's time is the wall clock's.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Timer {
     running: Vec<Running>,
     /// Since when it is busy.
@@ -53,7 +53,7 @@ pub struct Timer {
 }
 
 /// An answer that runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 struct Running {
     generation: u64,
     /// Since when the prompt is read; `None` behind it.
@@ -164,7 +164,7 @@ pub struct Tenant {
 }
 
 /// What a session used in one tick, or several.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
 pub(super) struct Row {
     pub(super) session: Option<SessionId>,
     /// Seconds of processor time; `None` where its process was not read.
@@ -183,7 +183,7 @@ impl Row {
 }
 
 /// What else computed on a card.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
 pub(super) struct Strangers {
     /// Seconds by the driver's account; `None` where it doesn't tell.
     pub(super) seconds: Option<f64>,
@@ -194,7 +194,7 @@ pub(super) struct Strangers {
 }
 
 /// What was done in one tick, or several together.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
 pub(super) struct Work {
     /// Seconds.
     pub(super) elapsed: f64,

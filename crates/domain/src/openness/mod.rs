@@ -81,7 +81,7 @@ impl Dimension {
 }
 
 /// What is known of a model's openness.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, serde::Deserialize)]
 pub struct Card {
     /// The licences that stand beside or in the model, the first found first; no two alike. Where it states none, what
     /// the table says of it.
@@ -97,7 +97,7 @@ pub struct Card {
 }
 
 /// A licence as the model or its store states it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
 pub struct Declared {
     /// The licence.
     pub licence: Licence,
@@ -106,7 +106,7 @@ pub struct Declared {
 }
 
 /// A licence of something that the model was made from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
 pub struct Inherited {
     /// What it was made from, as it is written there.
     pub base: String,
@@ -117,7 +117,7 @@ pub struct Inherited {
 }
 
 /// What one source judged.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
 pub struct Judged {
     /// The source's name.
     pub source: Arc<str>,
@@ -130,21 +130,27 @@ pub struct Judged {
     /// What was judged, as the source names it.
     pub judged: Arc<str>,
     /// What it says, in the order of [`Dimension::ALL`].
-    #[serde(serialize_with = "by_dimension")]
+    #[serde(serialize_with = "by_dimension", deserialize_with = "from_dimensions")]
     pub classes: [Option<Class>; 5],
     /// What it says of the model that the judged one was made from, where that differs.
-    #[serde(serialize_with = "by_dimension")]
+    #[serde(serialize_with = "by_dimension", deserialize_with = "from_dimensions")]
     pub base_classes: [Option<Class>; 5],
 }
 
 /// As an object whose keys are the dimensions' words; `null` is not assessed.
+/// The classes by their words.
+fn from_dimensions<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<[Option<Class>; 5], D::Error> {
+    let classes = std::collections::BTreeMap::<String, Option<Class>>::deserialize(deserializer)?;
+    Ok(Dimension::ALL.map(|(word, ..)| classes.get(word).copied().flatten()))
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields over by reference")]
 fn by_dimension<S: serde::Serializer>(classes: &[Option<Class>; 5], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(Dimension::ALL.iter().map(|(word, ..)| word).zip(classes))
 }
 
 /// How a model was found in a table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
 #[serde(tag = "by", content = "which", rename_all = "snake_case")]
 pub enum Match {
     /// By its repository.
@@ -218,11 +224,12 @@ impl Card {
 }
 
 /// The table in force, and the cards of the library's models.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Openness {
     /// What others judged.
     pub table: Arc<Table>,
     /// The cards by model id.
+    #[serde(with = "crate::portable::document")]
     pub cards: Cards,
     /// Counts the changes of models and table, so that cards made aside are known for older than those.
     pub generation: u64,

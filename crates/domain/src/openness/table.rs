@@ -25,7 +25,8 @@ const MAX_SOURCES: usize = 8;
 const MAX_CHARS: usize = 600;
 
 /// What others judged.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Rows")]
 pub struct Table {
     /// Who judged.
     pub sources: Vec<Source>,
@@ -35,11 +36,33 @@ pub struct Table {
     pub lineages: Vec<Lineage>,
     /// Licences of well-known families.
     pub families: Vec<Family>,
+    #[serde(skip)]
     pub(super) by_repository: HashMap<String, Vec<usize>>,
+    #[serde(skip)]
     pub(super) by_name: HashMap<String, Vec<usize>>,
+    #[serde(skip)]
     pub(super) by_family: HashMap<String, Vec<usize>>,
+    #[serde(skip)]
     pub(super) lineage_of: HashMap<String, usize>,
+    #[serde(skip)]
     pub(super) family_of: HashMap<String, Vec<usize>>,
+}
+
+/// The table without what is found out from it.
+#[derive(Deserialize)]
+struct Rows {
+    sources: Vec<Source>,
+    entries: Vec<Entry>,
+    lineages: Vec<Lineage>,
+    families: Vec<Family>,
+}
+
+impl From<Rows> for Table {
+    fn from(Rows { sources, entries, lineages, families }: Rows) -> Self {
+        let mut table = Self { sources, entries, lineages, families, ..Self::default() };
+        table.index();
+        table
+    }
 }
 
 /// Who judged, and how they want to be cited.
@@ -66,7 +89,7 @@ pub struct Source {
 }
 
 /// What one source says of one model.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Entry {
     /// Whose judgement, by the source's id.
@@ -126,7 +149,7 @@ impl Entry {
 }
 
 /// What a model was made from, where its card's head omits it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lineage {
     /// `owner/name`.
@@ -138,7 +161,7 @@ pub struct Lineage {
 }
 
 /// The licence of a family of models.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Family {
     /// The owner on the hub.

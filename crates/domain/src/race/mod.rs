@@ -40,7 +40,7 @@ pub const MAX_TOKENS: u32 = 1024;
 pub const SEED: u32 = 1;
 
 /// A race that is to be run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct RaceOrder {
     /// Its columns.
     pub entries: Vec<Entry>,
@@ -80,7 +80,7 @@ impl Order {
 }
 
 /// A column of the next race.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Entry {
     /// The model.
     pub model: Arc<Model>,
@@ -128,7 +128,7 @@ pub fn names(entries: &[Entry]) -> Vec<String> {
 }
 
 /// How the columns of a race are decoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub enum Pace {
     /// Each for itself.
     #[default]
@@ -140,7 +140,7 @@ pub enum Pace {
 }
 
 /// A race that runs or has run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "two are how it runs, two are what it waits for")]
 pub struct Race {
     /// Its name for the program's life.
@@ -170,13 +170,14 @@ pub struct Race {
     /// The columns, as they show.
     pub lanes: Vec<Lane>,
     /// The vote: the best column, or none of them.
+    #[serde(with = "crate::portable::nested")]
     pub vote: Option<Option<usize>>,
     /// What is written down of it while it runs.
     pub draft: Draft,
 }
 
 /// A column.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Lane {
     /// What it is called.
     pub name: String,
@@ -199,11 +200,12 @@ pub struct Lane {
     /// Tokens that it was allowed so far, where the columns are decoded together.
     pub(super) credits: usize,
     /// The speed of the answer, where no other column disturbed it.
+    #[serde(with = "crate::portable::document")]
     pub measured: Option<Measured>,
 }
 
 /// Where a column is.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Stage {
     /// It is not its turn yet.
     Waiting,

@@ -34,7 +34,7 @@ const ONLY_SPEED: [&str; 8] =
     ["threads", "gpu_layers", "mmap", "mlock", "batch", "ubatch", "parallel", "flash_attention"];
 
 /// Who can be voted for: a model with its settings, whatever it was called in a race.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
 pub struct Contender {
     /// The model's id; its name where an old record tells none.
     pub id: String,

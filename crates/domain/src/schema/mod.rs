@@ -26,7 +26,8 @@ const MAX_BREACHES: usize = 3;
 const MAX_BREACH: usize = 300;
 
 /// A schema that can be used.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Schema {
     /// As it was given.
     pub source: String,
@@ -35,6 +36,20 @@ pub struct Schema {
     /// What is not held while an answer is written: keywords with their places, such as `uniqueItems at #/items`.
     pub loose: Vec<String>,
     validator: Arc<jsonschema::Validator>,
+}
+
+impl From<Schema> for String {
+    fn from(schema: Schema) -> Self {
+        schema.source
+    }
+}
+
+impl TryFrom<String> for Schema {
+    type Error = SchemaError;
+
+    fn try_from(source: String) -> Result<Self, SchemaError> {
+        Self::parse(&source)
+    }
 }
 
 impl PartialEq for Schema {

@@ -220,7 +220,9 @@ pub(super) fn on_event(domain: &mut Domain, worker: WorkerId, event: WorkerEvent
                     failure.hint.map_or(failure.message.clone(), |hint| format!("{}: {hint}", failure.message));
                 let Some(id) = failure.id else {
                     let model = Arc::clone(&lane.model);
-                    let mut effects = lost(domain, index, &reason);
+                    // One that says so and goes on would run for nobody.
+                    let mut effects = vec![Effect::Stop { worker: lane.worker }];
+                    effects.extend(lost(domain, index, &reason));
                     effects.extend(tries::remember(domain, &model, Outcome::Refused(reason)));
                     return effects;
                 };

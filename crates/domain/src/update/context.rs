@@ -4,7 +4,7 @@ use super::{history, notify, session};
 use crate::effect::Effect;
 use crate::notification::Notification;
 use crate::request::RequestId;
-use crate::session::{Session, SessionId, Turn};
+use crate::session::{End, Session, SessionId, Turn};
 use crate::settings::ContextFull;
 use crate::state::Domain;
 use wire::Role;
@@ -45,6 +45,11 @@ pub(super) fn too_long(
     let now = domain.now;
     let Some(session) = session::find(domain, id) else { return Vec::new() };
     session.timer.end(request.0, now.uptime);
+    // An answer that has begun stays: its prompt was none too long.
+    if session.request(request).is_some_and(|request| request.answer.n_bytes() > 0) {
+        let (reason, hint) = (reason.to_owned(), hint.map(str::to_owned));
+        return session::ended(domain, id, request, End::Failed { reason, hint });
+    }
     // The answer that did not come is none; what is written down of the prompt goes on.
     if let Some(place) = session.requests.iter().position(|known| known.id == request) {
         session.draft = session.requests.remove(place).draft;

@@ -6,6 +6,8 @@ mod bench;
 mod command;
 mod context;
 mod energy;
+#[cfg(test)]
+mod faults;
 mod foreign;
 mod graphs;
 mod history;
@@ -39,7 +41,7 @@ pub(crate) fn update(domain: &mut Domain, now: Moment, event: Event) -> Vec<Effe
     let is_tick = matches!(event, Event::Sample(_));
     let mut effects = match event {
         Event::Command(command) => command::answer(domain, command),
-        Event::Scratch(order) => quality::begin(domain, *order),
+        Event::Scratch(order) => quality::prepared(domain, *order),
         Event::Elapsed => Vec::new(),
         Event::Closing => history::close(domain),
         Event::Hub(event) => {

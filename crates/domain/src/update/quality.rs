@@ -3,7 +3,7 @@
 
 use wire::{Distributions, Request, Score, Scored};
 
-use super::{next_id, race, session};
+use super::{next_id, notify, race, session};
 use crate::command::{Cause, Refused};
 use crate::effect::Effect;
 use crate::quality::{Quality, QualityOrder, Stage};
@@ -35,8 +35,7 @@ pub(super) fn start(domain: &mut Domain, order: QualityOrder) -> Result<Vec<Effe
     if domain.quality.as_ref().is_some_and(|quality| !quality.is_over()) {
         return Err(Refused::new(Cause::Busy, "another text is being scored"));
     }
-    let entries: Vec<_> = [Some(order.model.clone()), order.reference.clone()].into_iter().flatten().collect();
-    if let Some(excess) = race::excess(domain, &entries) {
+    if let Some(excess) = excess(domain, &order) {
         let hint = "a smaller model or reference, or --set budget.reserve=0, leaves more room";
         return Err(Refused::new(Cause::MemoryTogether, excess).with_hint(hint));
     }
@@ -47,8 +46,27 @@ pub(super) fn start(domain: &mut Domain, order: QualityOrder) -> Result<Vec<Effe
     Ok(begin(domain, order))
 }
 
+/// Why its models don't fit in memory. Each gets a session of its own, also where one has the model loaded.
+fn excess(domain: &Domain, order: &QualityOrder) -> Option<String> {
+    let entries: Vec<&Entry> = [Some(&order.model), order.reference.as_ref()].into_iter().flatten().collect();
+    race::excess_of(domain, &entries)
+}
+
+/// The folder for the distributions is there. What was free when the text was given may be taken by now.
+pub(super) fn prepared(domain: &mut Domain, order: QualityOrder) -> Vec<Effect> {
+    if domain.quality.as_ref().is_some_and(|quality| !quality.is_over()) {
+        notify(domain, "another text is being scored", true);
+        return Vec::new();
+    }
+    if let Some(excess) = excess(domain, &order) {
+        notify(domain, excess, true);
+        return vec![Effect::Sweep];
+    }
+    begin(domain, order)
+}
+
 /// Start both models.
-pub(super) fn begin(domain: &mut Domain, order: QualityOrder) -> Vec<Effect> {
+fn begin(domain: &mut Domain, order: QualityOrder) -> Vec<Effect> {
     let mut effects = Vec::new();
     let mut open = |domain: &mut Domain, entry: &Entry| -> SessionId {
         let id = session::create(domain, entry.model.clone(), entry.settings);

@@ -54,8 +54,7 @@ pub(super) fn start(domain: &mut Domain, order: RaceOrder) -> Result<Vec<Effect>
 }
 
 /// Why these columns don't fit in memory at once, with the figures; `None` where they do, or nothing is known.
-pub(super) fn excess(domain: &Domain, entries: &[Entry]) -> Option<String> {
-    let free = plan::free_memory(domain)?.free;
+fn excess(domain: &Domain, entries: &[Entry]) -> Option<String> {
     let mut taken = Vec::new();
     let missing: Vec<&Entry> = entries
         .iter()
@@ -67,6 +66,12 @@ pub(super) fn excess(domain: &Domain, entries: &[Entry]) -> Option<String> {
             None => true,
         })
         .collect();
+    excess_of(domain, &missing)
+}
+
+/// Why models that are all to be loaded don't fit in memory at once, with the figures.
+pub(super) fn excess_of(domain: &Domain, missing: &[&Entry]) -> Option<String> {
+    let free = plan::free_memory(domain)?.free;
     let needed: Bytes = missing.iter().map(|entry| plan::plan(&entry.model, &entry.settings).total()).sum();
     (needed > free).then(|| {
         format!(

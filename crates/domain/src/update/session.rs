@@ -6,7 +6,7 @@ use wire::{Generate, Load, Message, Prompt, Role, Sampling};
 
 use super::command::Outcome;
 use super::{context, history, next_id};
-use crate::command::{Cause, Force, Refused, Value};
+use crate::command::{Cause, EFFECTIVE, Force, Refused, Value};
 use crate::effect::Effect;
 use crate::figure::Figure;
 use crate::form::Form;
@@ -45,6 +45,9 @@ pub(super) fn start(domain: &mut Domain, id: &str, settings: SessionSettings, fo
         return Err(Refused::new(Cause::Memory(Box::new(refusal)), reason).with_hint(refusal.remedy()));
     }
     let id = create(domain, model, settings);
+    if let Some(session) = find(domain, id) {
+        session.is_forced = force == Force::All;
+    }
     let effects = if measured || force == Force::All { spawn(domain, id) } else { Vec::new() };
     Ok((Value::Session(id), effects))
 }
@@ -386,10 +389,19 @@ pub(super) fn stop_one(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
 
 /// Restart a session. The old worker is stopped; what it still reports is dropped.
 pub(super) fn restart(domain: &mut Domain, id: SessionId) -> Result<Vec<Effect>, Refused> {
+    let session = domain.session(id).ok_or_else(gone)?;
+    let context = plan::context(&session.model, session.settings.context);
+    let planned = plan::plan(&session.model, &SessionSettings { context, ..session.settings });
+    if !session.is_forced
+        && let Err(refusal) = plan::readmit(domain, session, planned)
+    {
+        let reason = format!("{} {refusal}", session.model.name);
+        return Err(Refused::new(Cause::Memory(Box::new(refusal)), reason).with_hint(refusal.remedy()));
+    }
     let session = find(domain, id).ok_or_else(gone)?;
     let old = session.is_live().then_some(session.worker);
-    session.settings.context = plan::context(&session.model, session.settings.context);
-    session.planned = plan::plan(&session.model, &session.settings);
+    session.settings.context = context;
+    session.planned = planned;
     let mut effects: Vec<Effect> = old.map(|worker| Effect::Stop { worker }).into_iter().collect();
     effects.extend(end_all(domain, id, "the session was restarted", None));
     effects.extend(spawn(domain, id));
@@ -404,13 +416,17 @@ pub(super) fn clear(domain: &mut Domain, id: SessionId) -> Result<Vec<Effect>, R
         return Err(Refused::new(Cause::Busy, "wait for the answer, or cancel it"));
     }
     session.turns.clear();
-    session.requests.clear();
+    // A race that has its answer still waits for the energy.
+    session.requests.retain(|request| request.is_open() || request.client == Client::Race);
     session.n_dropped = 0;
     session.n_past = 0;
-    Ok(match session.phase {
+    let mut effects = match session.phase {
         Phase::Ready => vec![Effect::Tell { worker: session.worker, request: wire::Request::ClearCache }],
         _ => Vec::new(),
-    })
+    };
+    // A prompt that waited for its model is dropped with the rest.
+    effects.extend(history::discard_draft(domain, id));
+    Ok(effects)
 }
 
 /// Change a setting of a session.
@@ -419,13 +435,12 @@ pub(super) fn set(domain: &mut Domain, id: SessionId, name: &str, value: &str) -
     if let Err(error) = session.settings.set(name, value) {
         return Err(Refused::new(Cause::Invalid, format!("{name} {error}")));
     }
+    let [now, prompt, answer, restart] = EFFECTIVE;
     let when = match name {
-        "threads" => "now",
-        "context_full" => "with the next prompt",
-        "max_tokens" | "temperature" | "top_k" | "top_p" | "min_p" | "repeat_penalty" | "seed" => {
-            "with the next answer"
-        }
-        _ => "at the next restart",
+        "threads" => now,
+        "context_full" => prompt,
+        "max_tokens" | "temperature" | "top_k" | "top_p" | "min_p" | "repeat_penalty" | "seed" => answer,
+        _ => restart,
     };
     let effects = if name == "threads" { share_threads(domain) } else { Vec::new() };
     Ok((Value::Effective(when), effects))

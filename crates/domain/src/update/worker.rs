@@ -178,13 +178,17 @@ fn failed(domain: &mut Domain, id: SessionId, request: RequestId, failure: wire:
     effects
 }
 
-/// A worker ends since it could not load its model.
+/// A worker ends since it could not load its model. It is asked to, since one that says so and goes on would run for nobody.
 fn refused(domain: &mut Domain, id: SessionId, failure: wire::Failure) -> Vec<Effect> {
     let Some(session) = find(domain, id) else { return Vec::new() };
     let model = Arc::clone(&session.model);
-    let outcome = Outcome::Refused(failure.message.clone());
-    session.phase = Phase::Failed { reason: failure.message, hint: failure.hint };
-    tries::remember(domain, &model, outcome).into_iter().collect()
+    let wire::Failure { message, hint, .. } = failure;
+    let mut effects = vec![Effect::Stop { worker: session.worker }];
+    session.phase = Phase::Failed { reason: message.clone(), hint: hint.clone() };
+    effects.extend(end_all(domain, id, &message, hint.as_deref()));
+    effects.extend(tries::remember(domain, &model, Outcome::Refused(message)));
+    effects.extend(share_threads(domain));
+    effects
 }
 
 /// The model of a session has done what it was asked to.
@@ -209,7 +213,8 @@ fn exited(domain: &mut Domain, id: SessionId, reason: String, expected: bool, hi
     session.loaded = None;
     session.n_past = 0;
     let mut effects = Vec::new();
-    if expected && session.phase == Phase::Stopping {
+    // One that dies before it has read that it is to stop is gone as well.
+    if session.phase == Phase::Stopping {
         remove(domain, id);
     } else {
         session.note(format!("ended: {reason}"));

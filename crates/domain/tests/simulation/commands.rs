@@ -1,0 +1,240 @@
+//! Random commands of every kind, to targets that are there and to others.
+
+use std::sync::Arc;
+
+use domain::command::{Command, CommandId, Force, What};
+use domain::download::{DownloadId, Order};
+use domain::form::Form;
+use domain::house::{Kind, Plan as StoragePlan, Request};
+use domain::hub::RemoteFile;
+use domain::model::Model;
+use domain::quality::QualityOrder;
+use domain::race::{self, Entry, RaceOrder};
+use domain::request::RequestId;
+use domain::session::SessionId;
+use domain::settings::{ContextFull, SESSION_FIELDS, SessionSettings};
+use domain::units::Bytes;
+use domain::{Domain, bench};
+use wire::{Message, Prompt, Role};
+
+use crate::dice::Dice;
+use crate::world::World;
+
+/// How many kinds of commands there are.
+pub(crate) const KINDS: usize = 33;
+
+/// The kind of a command. A new one does not compile before it is numbered here, and fails before it is made below.
+pub(crate) fn kind(what: &What) -> usize {
+    match what {
+        What::StartSession { .. } => 0,
+        What::StopSession(_) => 1,
+        What::RestartSession(_) => 2,
+        What::ClearSession(_) => 3,
+        What::SetSession { .. } => 4,
+        What::SendPrompt { .. } => 5,
+        What::Generate { .. } => 6,
+        What::CancelAnswer(_) => 7,
+        What::StartRace(_) => 8,
+        What::CancelRace => 9,
+        What::ContinueRace => 10,
+        What::DismissRace => 11,
+        What::Vote(_) => 12,
+        What::StartBench(_) => 13,
+        What::CancelBench => 14,
+        What::StartPerplexity(_) => 15,
+        What::CancelPerplexity => 16,
+        What::Download(_) => 17,
+        What::PauseDownload(_) => 18,
+        What::CancelDownload(_) => 19,
+        What::DeleteRecord(_) => 20,
+        What::RevealRace(_) => 21,
+        What::Rescan => 22,
+        What::SurveyStorage => 23,
+        What::PlanStorage(_) => 24,
+        What::ApplyStorage { .. } => 25,
+        What::UndoStorage => 26,
+        What::SetThreadBudget(_) => 27,
+        What::MeasureBandwidth => 28,
+        What::Calibrate => 29,
+        What::CancelCalibration => 30,
+        What::Signal { .. } => 31,
+        What::CancelRequest(_) => 32,
+    }
+}
+
+/// A command with a fresh id.
+pub(crate) fn command(id: u64, domain: &Domain, world: &World, dice: &mut Dice) -> Command {
+    Command { id: CommandId(id), what: what(domain, world, dice) }
+}
+
+fn what(domain: &Domain, world: &World, dice: &mut Dice) -> What {
+    // What keeps the machine busy is asked for more often; and more is stopped where much runs.
+    let common = [0, 0, 5, 5, 5, 5, 5, 6, 6, 6, 6, 7, 32, 1];
+    let mut kind = if dice.permille(650) { common[dice.index(common.len())] } else { dice.index(KINDS) };
+    if domain.sessions.len() > 8 && kind != 5 {
+        kind = 1;
+    }
+    match kind {
+        0 => What::StartSession {
+            model: if dice.permille(950) { a_model(world, dice).id.clone() } else { "folder:gone".into() },
+            settings: Box::new(settings(dice)),
+            force: [Force::No, Force::No, Force::No, Force::File, Force::All][dice.index(5)],
+        },
+        1 => What::StopSession(session(domain, dice)),
+        2 => What::RestartSession(session(domain, dice)),
+        3 => What::ClearSession(session(domain, dice)),
+        4 => set(domain, dice),
+        5 => What::SendPrompt { session: session(domain, dice), text: text(dice) },
+        6 => What::Generate {
+            session: session(domain, dice),
+            prompt: prompt(dice),
+            form: dice.permille(200).then(|| Form::Gbnf("root ::= \"a\"".into())),
+            stop: if dice.permille(200) { vec!["\n".into()] } else { Vec::new() },
+            record: dice.permille(500),
+        },
+        7 => What::CancelAnswer(session(domain, dice)),
+        8 => What::StartRace(Box::new(race(world, dice))),
+        9 => What::CancelRace,
+        11 => What::DismissRace,
+        12 => What::Vote(dice.permille(700).then(|| dice.index(4))),
+        13 => What::StartBench(Box::new(bench(world, dice))),
+        14 => What::CancelBench,
+        15 => What::StartPerplexity(Box::new(QualityOrder {
+            model: entry(world, dice),
+            reference: dice.permille(500).then(|| entry(world, dice)),
+            text: text(dice),
+            n_chunk: 512,
+            max_chunks: dice.permille(500).then_some(2),
+            every: false,
+            file: if dice.permille(500) { "/tmp/file".into() } else { std::path::PathBuf::new() },
+        })),
+        16 => What::CancelPerplexity,
+        17 => What::Download(order(dice)),
+        18 => What::PauseDownload(download(domain, dice)),
+        19 => What::CancelDownload(download(domain, dice)),
+        20 => What::DeleteRecord(dice.below(20).cast_signed()),
+        21 => What::RevealRace(dice.below(20).cast_signed()),
+        22 => What::Rescan,
+        23 => What::SurveyStorage,
+        24 => What::PlanStorage(Box::new(request(world, dice))),
+        25 => What::ApplyStorage { request: Box::new(request(world, dice)), plan: Box::new(StoragePlan::default()) },
+        26 => What::UndoStorage,
+        27 => What::SetThreadBudget(dice.below(16) as u32),
+        28 => What::MeasureBandwidth,
+        29 => What::Calibrate,
+        30 => What::CancelCalibration,
+        31 => {
+            let (pid, started) = dice.pick(&world.sensors.foreign()).copied().unwrap_or((1, 1));
+            What::Signal { pid, started, kill: dice.permille(500) }
+        }
+        32 => What::CancelRequest(request_id(domain, dice)),
+        _ => What::ContinueRace,
+    }
+}
+
+/// A request that is there, or none.
+fn request_id(domain: &Domain, dice: &mut Dice) -> RequestId {
+    let all: Vec<RequestId> =
+        domain.sessions.iter().flat_map(|session| &session.requests).map(|request| request.id).collect();
+    dice.pick(&all).copied().unwrap_or(RequestId(1))
+}
+
+fn a_model<'a>(world: &'a World, dice: &mut Dice) -> &'a Arc<Model> {
+    // The smaller ones fit.
+    let place = dice.index(world.models.len()).min(dice.index(world.models.len()));
+    &world.models[place]
+}
+
+fn settings(dice: &mut Dice) -> SessionSettings {
+    SessionSettings {
+        context: [0, 256, 512, 4096][dice.index(4)],
+        threads: dice.permille(300).then(|| dice.below(20) as u32),
+        max_tokens: dice.permille(500).then(|| dice.below(40) as u32),
+        parallel: if dice.permille(500) { 1 } else { 1 + dice.below(3) as u32 },
+        context_full: if dice.permille(500) { ContextFull::Stop } else { ContextFull::default() },
+        ..SessionSettings::default()
+    }
+}
+
+/// A session that there is, mostly.
+fn session(domain: &Domain, dice: &mut Dice) -> SessionId {
+    match dice.pick(&domain.sessions) {
+        Some(session) if dice.permille(970) => session.id,
+        _ => SessionId(dice.below(4000)),
+    }
+}
+
+fn download(domain: &Domain, dice: &mut Dice) -> DownloadId {
+    match dice.pick(&domain.downloads.all) {
+        Some(download) if dice.permille(950) => download.id,
+        _ => DownloadId(dice.below(4000)),
+    }
+}
+
+fn text(dice: &mut Dice) -> String {
+    if dice.permille(30) { " ".into() } else { format!("prompt {}", dice.below(1000)) }
+}
+
+fn prompt(dice: &mut Dice) -> Prompt {
+    if dice.permille(300) {
+        return Prompt::Raw(text(dice));
+    }
+    let roles = [Role::System, Role::User, Role::User, Role::Assistant];
+    let message = |dice: &mut Dice| Message { role: roles[dice.index(4)], content: text(dice) };
+    Prompt::Chat((0..dice.below(4)).map(|_| message(dice)).collect())
+}
+
+fn set(domain: &Domain, dice: &mut Dice) -> What {
+    let name = dice.pick(SESSION_FIELDS).map_or("no such", |field| field.name);
+    let name = if dice.permille(950) { name } else { "no such" };
+    let values = ["auto", "1", "4", "0.5", "true", "off", "drop_oldest", "512", "99999999999", ""];
+    let value = values[dice.index(values.len())].to_owned();
+    What::SetSession { session: session(domain, dice), name: name.to_owned(), value }
+}
+
+fn entry(world: &World, dice: &mut Dice) -> Entry {
+    let settings = SessionSettings { max_tokens: Some(20), ..settings(dice) };
+    Entry::new(Arc::clone(a_model(world, dice)), settings)
+}
+
+fn race(world: &World, dice: &mut Dice) -> RaceOrder {
+    RaceOrder {
+        entries: (0..=dice.below(4)).map(|_| entry(world, dice)).collect(),
+        order: if dice.permille(500) { race::Order::InTurn } else { race::Order::Together },
+        prompt: text(dice),
+        system: dice.permille(300).then(|| "be brief".into()),
+        stop: Vec::new(),
+        lockstep: dice.permille(500),
+        blind: dice.permille(300),
+    }
+}
+
+fn bench(world: &World, dice: &mut Dice) -> bench::Plan {
+    let model = |dice: &mut Dice| {
+        if dice.permille(950) { a_model(world, dice).id.clone() } else { "folder:gone".into() }
+    };
+    bench::Plan {
+        models: (0..dice.below(4)).map(|_| model(dice)).collect(),
+        n_prompt: vec![64; dice.index(2)],
+        n_generate: vec![16; dice.index(2)],
+        repetitions: dice.below(4) as u32,
+        keep_tainted: dice.permille(500),
+        ..bench::Plan::default()
+    }
+}
+
+fn order(dice: &mut Dice) -> Order {
+    let label = format!("Q{}", dice.below(8));
+    let files = vec![RemoteFile { path: format!("{label}.gguf"), size: Bytes(2000) }];
+    Order { repository: "a/b".into(), revision: "main".into(), label, files }
+}
+
+fn request(world: &World, dice: &mut Dice) -> Request {
+    let models = vec![Arc::clone(a_model(world, dice))];
+    match dice.below(4) {
+        0 => Request::Remove { models },
+        1 => Request::Prune { kinds: Kind::PRUNED.to_vec(), unused: models },
+        2 => Request::Dedupe { models, read: true, link_folders: false },
+        _ => Request::Empty { before: None },
+    }
+}
