@@ -57,7 +57,11 @@ pub(crate) fn update(domain: &mut Domain, now: Moment, event: Event) -> Vec<Effe
         }
         Event::Sample(mut sample) => {
             foreign::found(domain, &mut sample.foreign);
-            sample::sampled(domain, sample, now.uptime)
+            let mut effects = sample::sampled(domain, sample, now.uptime);
+            // What may be used of the machine changes: the first sample tells it, and a container's limits may be changed.
+            // A recording tells the threads that there were.
+            effects.extend(session::share_threads(domain));
+            effects
         }
         Event::History(event) => {
             history::on_event(domain, event);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::bench;
 use super::energy::attribute;
 use super::graphs;
-use super::session::{remove, share_threads, spawn};
+use super::session::{remove, spawn};
 use crate::effect::Effect;
 use crate::energy::estimated;
 use crate::machine::Sample;
@@ -37,8 +37,6 @@ pub(super) fn sampled(domain: &mut Domain, mut sample: Box<Sample>, now: Duratio
     }
     graphs::record(domain, &sample, throughput);
     domain.machine.sample = Some(sample);
-    // What may be used of the machine changes: with the first sample it is known, and a container's limits may be changed.
-    effects.extend(share_threads(domain));
     effects.extend(queued(domain));
     effects.extend(bench::sampled(domain));
     effects
