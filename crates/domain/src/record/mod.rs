@@ -4,7 +4,7 @@
 //! `bench::record`, `suite::results`), where it lies (`history`), and how it is shown (`report`).
 //!
 //! A body without a field has it from its default: unknown, or none. What an earlier version said otherwise is brought
-//! to today's shape by a step of [`migrate`], by version.
+//! to today's shape by a step of `migrate`, by version.
 
 mod bench;
 mod energy;
