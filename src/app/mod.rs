@@ -19,6 +19,7 @@ pub mod recording;
 pub mod replay;
 mod save;
 pub mod scratch;
+pub mod suites;
 pub mod survey;
 
 use std::path::PathBuf;
@@ -438,6 +439,14 @@ impl App {
                 self.handle(event);
             }
             Effect::Sweep => self.scratch = None,
+            Effect::RecallAnswers { run, order } => {
+                let recall = move || suites::recall(run, &order, suites::folder().as_deref());
+                self.beside(recall, move |reason| Event::SuiteRecalled { run, result: Err(reason) });
+            }
+            Effect::KeepAnswer { run, name, answer } => {
+                let keep = move || suites::keep(run, suites::folder().as_deref(), &name, &answer);
+                self.beside(keep, move |reason| Event::SuiteKept { run, error: Some(reason) });
+            }
             // The state has told the screen.
             Effect::Notify(_) => {}
         }

@@ -1,32 +1,27 @@
 //! `taffrail suite` and `taffrail pick`: which models pass one's own prompts, and which of them is the most frugal.
 
-mod ask;
-mod plot;
-mod store;
+mod watch;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::output::Output;
 use super::run::{Failure, read_text, some};
 use super::table::{self, Column};
 use super::{Exit, SessionOptions};
-use crate::app::{App, terminal_width};
-use ask::Asked;
-use domain::answer;
-use domain::figure::{Graded, UNKNOWN};
+use crate::app::{App, suites, terminal_width};
+use domain::command::{Force, What};
 use domain::form::Form;
-use domain::history::{Kind, Record};
 use domain::model::Model;
-use domain::settings::SessionSettings;
+use domain::suite::run::{ModelRun, SuiteFile, SuiteOrder, SuiteRun};
 use domain::suite::tally::{Cost, Tally, cheapest, front, interval};
-use domain::suite::{self, Suite};
+use domain::suite::{self, Suite, plot};
 use domain::units::{Bytes, counted, digits, or_dash};
-use store::Store;
+use watch::Watch;
 
 /// Ask models the prompts of a suite.
 #[derive(Debug, Args)]
@@ -109,15 +104,9 @@ impl Pick {
     }
 }
 
-/// A suite with its text, and what the models answered.
+/// A suite that was run.
 struct Results {
-    suite: Suite,
-    /// The judge's name, where one was asked.
-    judge: Option<String>,
-    asked: Vec<Asked>,
-    /// How the models ran.
-    settings: SessionSettings,
-    stop: Vec<String>,
+    run: Box<SuiteRun>,
     /// Whether all models could be asked.
     is_whole: bool,
 }
@@ -127,17 +116,16 @@ pub async fn ask(
     arguments: &Ask,
     models: Vec<Arc<Model>>,
     app: &mut App,
-    folder: Option<&Path>,
     find: &dyn Fn(&str) -> Result<Arc<Model>, Exit>,
 ) -> Exit {
-    let results = match run(&arguments.file, models, &arguments.common, app, folder, find).await {
+    let results = match run(&arguments.file, models, &arguments.common, app, find).await {
         Ok(results) => results,
         Err(failure) => return failed(&failure),
     };
     let mut output = Output::default();
     output.print(|out| {
         if arguments.common.json {
-            crate::json::write(out, &results.document("taffrail/suite/1"))
+            crate::json::write(out, &results.run.document("taffrail/suite/1"))
         } else {
             results.write(out, terminal_width())
         }
@@ -150,17 +138,16 @@ pub async fn pick_one(
     arguments: &Pick,
     models: Vec<Arc<Model>>,
     app: &mut App,
-    folder: Option<&Path>,
     find: &dyn Fn(&str) -> Result<Arc<Model>, Exit>,
 ) -> Exit {
     if !(0.0..=100.0).contains(&arguments.at_least) {
         return failed(&Failure(Exit::Usage, "--at-least is a percentage from 0 to 100".to_owned()));
     }
-    let results = match run(&arguments.suite, models, &arguments.common, app, folder, find).await {
+    let results = match run(&arguments.suite, models, &arguments.common, app, find).await {
         Ok(results) => results,
         Err(failure) => return failed(&failure),
     };
-    let tallies = results.tallies();
+    let tallies = results.run.tallies();
     let has_energy = tallies.iter().all(Tally::tells_energy);
     let by = arguments.by.map_or(if has_energy { Cost::Energy } else { Cost::Time }, Cost::from);
     let tied = cheapest(&tallies, by, arguments.at_least / 100.0);
@@ -168,7 +155,7 @@ pub async fn pick_one(
     let mut output = Output::default();
     output.print(|out| {
         if arguments.common.json {
-            let mut written = results.document("taffrail/pick/1");
+            let mut written = results.run.document("taffrail/pick/1");
             written["picked"] = json!(picked.map(|tally| &tally.name));
             written["tied_with"] = tied.iter().skip(1).map(|tally| json!(tally.name)).collect();
             written["by"] = json!(by);
@@ -192,12 +179,9 @@ fn failed(failure: &Failure) -> Exit {
 
 /// The text of a suite, by its file or the name of one that comes with the program.
 fn read(file: &Path) -> Result<String, Failure> {
-    if !file.exists() {
-        match file.to_str() {
-            Some("arithmetic") => return Ok(include_str!("../../../suites/arithmetic.toml").to_owned()),
-            Some("instructions") => return Ok(include_str!("../../../suites/instructions.toml").to_owned()),
-            _ => {}
-        }
+    let embedded = suites::EMBEDDED.iter().find(|(name, _)| file.to_str() == Some(name));
+    if let Some((_, text)) = embedded.filter(|_| !file.exists()) {
+        return Ok((*text).to_owned());
     }
     read_text(file, suite::MAX_BYTES)
 }
@@ -207,13 +191,13 @@ async fn run(
     models: Vec<Arc<Model>>,
     common: &Common,
     app: &mut App,
-    folder: Option<&Path>,
     find: &dyn Fn(&str) -> Result<Arc<Model>, Exit>,
 ) -> Result<Results, Failure> {
-    let text = read(file)?;
-    let suite =
-        Suite::parse(&text).map_err(|problem| Failure(Exit::Usage, format!("{}, {problem}", file.display())))?;
-    for prompt in &suite.prompts {
+    // One that comes with the program has a name and no file.
+    let place = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    let wrong = |problem: &dyn std::fmt::Display| Failure(Exit::Usage, format!("{}, {problem}", file.display()));
+    let suite = SuiteFile::parse(place, read(file)?).map_err(|problem| wrong(&problem))?;
+    for prompt in &suite.suite.prompts {
         let loose =
             prompt.form.as_ref().and_then(Form::schema).map(|schema| schema.loose.as_slice()).unwrap_or_default();
         if !loose.is_empty() {
@@ -221,67 +205,33 @@ async fn run(
             let _ = writeln!(io::stderr(), "{text}");
         }
     }
-    let mut settings = app.state().domain.settings.session;
-    let temperature = settings.set("temperature", &suite.temperature.to_string());
-    temperature.map_err(|error| Failure(Exit::Usage, format!("{}: temperature {error}", file.display())))?;
-    // The suite says how long its answers may be; only who asks may bound them further.
-    settings.max_tokens = None;
-    let settings = common.session.over(settings);
-    let judge = suite
-        .judge
-        .as_deref()
-        .map(|name| find(name).map_err(|exit| Failure(exit, format!("the suite's judge, `{name}`, was not found"))));
+    let settings = suite.settings(app.state().domain.settings.session);
+    let settings = settings.map_err(|error| Failure(Exit::Usage, format!("{}: {error}", file.display())))?;
+    let judge =
+        suite.suite.judge.as_deref().map(|name| {
+            find(name).map_err(|exit| Failure(exit, format!("the suite's judge, `{name}`, was not found")))
+        });
     let judge = judge.transpose()?;
     app.adopt(models.iter().chain(&judge).cloned().collect());
     app.recall_baselines();
-    let begin = app.state().domain.now.uptime;
-    let (mut asked, mut failures) = (Vec::new(), Vec::new());
-    for model in &models {
-        let mut store = Store::open(folder, &text, model, &settings, &common.stop);
-        if common.anew {
-            store
-                .clear()
-                .map_err(|error| Failure(Exit::Failed, format!("an earlier run can't be dropped: {error}")))?;
-        }
-        match Asked::ask(app, &suite, model, store, settings, common).await {
-            Ok(one) => asked.push(one),
-            Err(failure) if failure.0 == Exit::Interrupted => return Err(failure),
-            // The others are asked all the same.
-            Err(failure) => {
-                let exit = failure.0;
-                failed(&failure);
-                failures.push(exit);
-            }
-        }
-    }
-    if let Some(exit) = failures.first().filter(|_| asked.is_empty()) {
+    let order = SuiteOrder {
+        suite: Arc::new(suite),
+        models,
+        judge,
+        settings: common.session.over(settings),
+        stop: common.stop.clone(),
+        fresh: common.anew,
+        force: if common.force { Force::All } else { Force::No },
+    };
+    app.command(What::StartSuite(Box::new(order)))?;
+    let mut watch = Watch::default();
+    watch.wait(app).await?;
+    let run = app.state().domain.suite.clone();
+    let run = run.ok_or_else(|| Failure(Exit::Failed, "no suite runs".to_owned()))?;
+    if let Some(exit) = watch.failures.first().filter(|_| run.asked().next().is_none()) {
         return Err(Failure(*exit, "no model could be asked".to_owned()));
     }
-    if let Some(judge) = judge.as_ref().filter(|_| asked.iter().any(Asked::wants_judge)) {
-        let mut settings: SessionSettings = app.state().domain.settings.session;
-        let _ = settings.set("temperature", "0");
-        let _ = settings.set("max_tokens", "8");
-        let session = ask::start(app, judge, settings, common.force).await?;
-        for one in &mut asked {
-            one.judge(app, &suite, session).await?;
-        }
-        ask::stop(app, session).await;
-    }
-    let is_whole = failures.is_empty();
-    let results = Results {
-        suite,
-        judge: judge.map(|judge| judge.name.clone()),
-        asked,
-        settings,
-        stop: common.stop.clone(),
-        is_whole,
-    };
-    // What was known before was kept then.
-    if results.asked.iter().any(|asked| asked.is_new) {
-        let record = results.record(file, app.state().domain.now.unix.saturating_mul(1000));
-        app.keep(Record { samples: app.state().domain.machine.readings.since(begin), ..record });
-    }
-    Ok(results)
+    Ok(Results { run, is_whole: watch.failures.is_empty() })
 }
 
 const COLUMNS: [Column; 9] = [
@@ -297,34 +247,10 @@ const COLUMNS: [Column; 9] = [
 ];
 
 impl Results {
-    fn tallies(&self) -> Vec<Tally> {
-        self.asked.iter().map(|asked| self.tally(asked)).collect()
-    }
-
-    fn tally(&self, asked: &Asked) -> Tally {
-        let answers: Vec<_> = self.suite.prompts.iter().filter_map(|prompt| asked.store.get(&prompt.id)).collect();
-        let count = answers.len().max(1) as f64;
-        let energies: Option<Vec<Graded>> = answers.iter().map(|answer| answer.energy()).collect();
-        Tally {
-            name: asked.model.name.clone(),
-            passed: answers.iter().filter(|answer| answer.has_passed()).count(),
-            n: self.suite.prompts.len(),
-            joules: energies.and_then(Graded::mean),
-            seconds: answers.iter().map(|answer| answer.seconds).sum::<f64>() / count,
-            memory: answers.iter().map(|answer| answer.memory).max().unwrap_or(0),
-        }
-    }
-
-    /// Tokens of an answer, the mean.
-    fn tokens(asked: &Asked) -> f64 {
-        let answers = &asked.store.answers;
-        answers.iter().map(|answer| f64::from(answer.tokens)).sum::<f64>() / answers.len().max(1) as f64
-    }
-
     fn rows(&self, by: Cost) -> Vec<Vec<String>> {
-        let tallies = self.tallies();
+        let tallies = self.run.tallies();
         let first = front(&tallies, by);
-        let row = |(index, (tally, asked)): (usize, (&Tally, &Asked))| {
+        let row = |(index, (tally, asked)): (usize, (&Tally, &ModelRun))| {
             let (low, high) = interval(tally.passed, tally.n);
             vec![
                 plot::letter(index, first[index]).to_string(),
@@ -334,25 +260,24 @@ impl Results {
                 format!("{:.0}–{:.0} %", low * 100.0, high * 100.0),
                 or_dash(tally.joules.map(|joules| joules.text(""))),
                 digits(tally.seconds),
-                format!("{:.0}", Self::tokens(asked)),
+                format!("{:.0}", asked.tokens()),
                 Bytes(tally.memory).to_string(),
             ]
         };
-        tallies.iter().zip(&self.asked).enumerate().map(row).collect()
+        tallies.iter().zip(self.run.asked()).enumerate().map(row).collect()
     }
 
     fn write(&self, out: &mut impl Write, width: Option<usize>) -> io::Result<()> {
         self.head(out)?;
         table::write(out, &COLUMNS, &self.rows(Cost::Time), width)?;
-        for asked in &self.asked {
-            let failed = self.suite.prompts.iter().filter_map(|prompt| asked.store.get(&prompt.id));
+        for asked in self.run.asked() {
+            let failed = self.run.suite().answers(&asked.answers);
             let failed: Vec<_> = failed.filter(|answer| !answer.has_passed()).collect();
             if !failed.is_empty() {
                 writeln!(out, "\n{} failed:", asked.model.name)?;
             }
             for answer in failed {
-                let reasons = answer.checks.iter().filter_map(|(_, reason)| reason.as_deref());
-                writeln!(out, "  {}: {}", answer.prompt, reasons.collect::<Vec<_>>().join("; "))?;
+                writeln!(out, "  {}: {}", answer.prompt, answer.reasons().collect::<Vec<_>>().join("; "))?;
             }
         }
         Ok(())
@@ -360,7 +285,7 @@ impl Results {
 
     fn write_pick(&self, out: &mut impl Write, by: Cost, arguments: &Pick, tied: &[&Tally]) -> io::Result<()> {
         self.head(out)?;
-        let tallies = self.tallies();
+        let tallies = self.run.tallies();
         let width = terminal_width();
         let plot = plot::plot(&tallies, by, width.unwrap_or(80));
         if !plot.is_empty() {
@@ -397,58 +322,12 @@ impl Results {
     }
 
     fn head(&self, out: &mut impl Write) -> io::Result<()> {
-        let Suite { name, description, prompts, .. } = &self.suite;
+        let Suite { name, description, prompts, .. } = self.run.suite();
         let count = counted(prompts.len(), "prompt");
         writeln!(out, "{}: {} ({count})", gguf::clean(name, 80), gguf::clean(description, 200))?;
-        if let Some(judge) = &self.judge {
+        if let Some(judge) = self.run.order.judge.as_ref().map(|judge| &judge.name) {
             writeln!(out, "judged in part by a model, {judge}: an opinion, not a measurement")?;
         }
         writeln!(out)
-    }
-
-    /// For the history: the document, and what it takes to read it and to run it again.
-    fn record(&self, file: &Path, at: i64) -> Record {
-        let mut body = self.document("taffrail/suite/1");
-        body["description"] = json!(self.suite.description);
-        let prompts = self.suite.prompts.iter().map(|prompt| json!({ "id": prompt.id, "text": prompt.text }));
-        body["prompts"] = prompts.collect();
-        // One that comes with the program has a name and no file.
-        let place = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
-        body["file"] = json!(place.to_string_lossy());
-        body["options"] = answer::options(&self.settings);
-        let passed: Vec<_> = self.tallies().iter().map(|tally| format!("{}/{}", tally.passed, tally.n)).collect();
-        let title = answer::title(&format!("{} · passed {}", self.suite.name, passed.join(", ")));
-        let models = self.asked.iter().map(|asked| asked.model.id.clone()).collect();
-        Record { models, ..Record::new(Kind::Suite, at, title, body) }
-    }
-
-    fn document(&self, schema: &str) -> Value {
-        let models = self.asked.iter().map(|asked| {
-            let tally = self.tally(asked);
-            let (low, high) = interval(tally.passed, tally.n);
-            json!({
-                "model": asked.model.id,
-                "name": tally.name,
-                "passed": tally.passed,
-                "prompts": tally.n,
-                "rate": tally.rate(),
-                "interval_95": [low, high],
-                "joules_per_answer": tally.joules.map(|joules| joules.value),
-                "joules_grade": tally.joules.map_or(UNKNOWN, Graded::word),
-                "joules_relative_uncertainty": tally.joules.and_then(|joules| joules.relative),
-                "joules_range": tally.joules.and_then(Graded::range),
-                "seconds_per_answer": tally.seconds,
-                "tokens_per_answer": Self::tokens(asked),
-                "memory": tally.memory,
-                "answers": asked.store.answers,
-            })
-        });
-        json!({
-            "schema": schema,
-            "suite": self.suite.name,
-            "judge": self.judge,
-            "stop": self.stop,
-            "models": models.collect::<Vec<_>>(),
-        })
     }
 }

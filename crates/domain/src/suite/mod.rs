@@ -1,9 +1,13 @@
 //! A suite: prompts with checks, read from a TOML file.
 //!
-//! Owned here: what a suite file may say, and where in it something is wrong. Absent: asking the models (`cli::suite`),
-//! the checks themselves (`check`), what follows from their outcomes (`tally`).
+//! Owned here: what a suite file may say, and where in it something is wrong. Absent: asking the models (`run`, and
+//! `update::suite` for its course), the checks themselves (`check`), what follows from their outcomes (`tally`).
 
+pub mod answer;
 pub mod check;
+pub mod plot;
+mod record;
+pub mod run;
 pub mod tally;
 
 #[cfg(test)]

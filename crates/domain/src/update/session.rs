@@ -23,6 +23,11 @@ pub(super) fn start(domain: &mut Domain, id: &str, settings: SessionSettings, fo
     let Some(model) = domain.model(id).cloned() else {
         return Err(Refused::new(Cause::NotFound, "this model is gone"));
     };
+    open(domain, &model, settings, force)
+}
+
+/// Start this model.
+pub(super) fn open(domain: &mut Domain, model: &Arc<Model>, settings: SessionSettings, force: Force) -> Outcome {
     if !model.is_runnable() && !model.can_be_tried() {
         let reason = format!("{} can't be run: {}", model.name, model.status);
         return Err(Refused::new(Cause::NotRunnable, reason));
@@ -166,9 +171,9 @@ pub(super) struct Ask {
     pub(super) credits: Option<u32>,
 }
 
-/// Have a session that is ready answer a prompt from outside its conversation, up to one of some texts.
-pub(super) fn ask(domain: &mut Domain, id: SessionId, prompt: Prompt, ask: Ask, stop: Vec<String>) -> Vec<Effect> {
-    generate(domain, id, Asked { ask: Some(ask), wanted: (None, stop), ..Asked::new(prompt) })
+/// Have a session that is ready answer a prompt from outside its conversation.
+pub(super) fn ask(domain: &mut Domain, id: SessionId, prompt: Prompt, ask: Ask, wanted: Wanted) -> Vec<Effect> {
+    generate(domain, id, Asked { ask: Some(ask), wanted, ..Asked::new(prompt) })
 }
 
 /// Begin a generation with a prompt from outside the conversation, which it becomes.
@@ -201,7 +206,7 @@ fn gone() -> Refused {
 }
 
 /// What an answer must look like, and the texts that end it.
-type Wanted = (Option<Form>, Vec<String>);
+pub(super) type Wanted = (Option<Form>, Vec<String>);
 
 /// What a session is asked.
 struct Asked {

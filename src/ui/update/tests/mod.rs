@@ -10,6 +10,7 @@ mod measure;
 mod quality;
 mod race;
 mod storage;
+mod suite;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -169,7 +169,7 @@ fn step(domain: &mut Domain, race: &mut Race, place: usize) -> Vec<Effect> {
                 let prompt = Prompt::Chat(messages(race.system.as_deref(), &race.prompt));
                 // What is left of an earlier prompt would flatter the figures of this one.
                 effects.push(Effect::Tell { worker, request: Request::ClearCache });
-                effects.extend(session::ask(domain, id, prompt, ask, race.stop.clone()));
+                effects.extend(session::ask(domain, id, prompt, ask, (None, race.stop.clone())));
             }
             Phase::Failed { reason, hint } => {
                 let (reason, hint) = (reason.clone(), hint.clone());

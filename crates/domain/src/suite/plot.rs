@@ -1,12 +1,12 @@
 //! The Pareto front as a plot of characters: to the right it costs more, upwards more passes.
 
-use domain::suite::tally::{Cost, Tally, front};
+use super::tally::{Cost, Tally, front};
 
 const HEIGHT: usize = 12;
 const LEAST_WIDTH: usize = 20;
 
 /// The plot's lines. Each model is a letter, a capital one on the front.
-pub(super) fn plot(tallies: &[Tally], by: Cost, width: usize) -> Vec<String> {
+pub fn plot(tallies: &[Tally], by: Cost, width: usize) -> Vec<String> {
     let costs: Vec<_> = tallies.iter().map(|tally| tally.cost(by)).collect();
     let most = costs.iter().flatten().copied().fold(0.0, f64::max);
     if most <= 0.0 {
@@ -40,25 +40,25 @@ pub(super) fn plot(tallies: &[Tally], by: Cost, width: usize) -> Vec<String> {
 }
 
 /// What stands for a model; past the alphabet all look alike.
-pub(super) fn letter(index: usize, is_first: bool) -> char {
+pub fn letter(index: usize, is_first: bool) -> char {
     let letter = u8::try_from(index).ok().and_then(|index| (b'a'.checked_add(index)).filter(u8::is_ascii_lowercase));
     let letter = letter.map_or('+', char::from);
     if is_first { letter.to_ascii_uppercase() } else { letter }
 }
 
 /// A cost with its unit.
-pub(super) fn amount(by: Cost, cost: f64) -> String {
+pub fn amount(by: Cost, cost: f64) -> String {
     match by {
-        Cost::Energy => format!("{} J", domain::units::digits(cost)),
-        Cost::Time => format!("{} s", domain::units::digits(cost)),
-        Cost::Memory => domain::units::Bytes(cost as u64).to_string(),
+        Cost::Energy => format!("{} J", crate::units::digits(cost)),
+        Cost::Time => format!("{} s", crate::units::digits(cost)),
+        Cost::Memory => crate::units::Bytes(cost as u64).to_string(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::figure::{Grade, Graded};
+    use crate::figure::{Grade, Graded};
 
     #[test]
     fn the_front_stands_out() {

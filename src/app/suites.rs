@@ -1,0 +1,142 @@
+//! Suites as files: those that come with the program and the user's own, and what came of each prompt, kept so that an
+//! interrupted run goes on where it was.
+//!
+//! One file for each suite, model and setting, a line for each prompt. A line that was cut off, by a crash or a full disk,
+//! is asked again.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use data_encoding::HEXLOWER;
+use sha2::{Digest as _, Sha256};
+
+use domain::Event;
+use domain::model::{Model, Store};
+use domain::suite::answer::Answer;
+use domain::suite::run::{Recalled, SuiteOrder};
+
+/// The longest file of answers that is read, in bytes.
+const MAX_BYTES: u64 = 256 << 20;
+
+/// The suites that come with the program, by name.
+pub const EMBEDDED: [(&str, &str); 2] = [
+    ("arithmetic", include_str!("../../suites/arithmetic.toml")),
+    ("instructions", include_str!("../../suites/instructions.toml")),
+];
+
+/// Read what earlier runs of an order have answered, or delete it where all is to be asked again.
+pub(super) fn recall(run: u64, order: &SuiteOrder, folder: Option<&Path>) -> Event {
+    let known = order.models.iter().map(|model| {
+        let name = name(order, model);
+        let path = folder.map(|folder| folder.join(&name));
+        if order.fresh {
+            clear(path.as_deref()).map_err(|error| format!("an earlier run can't be dropped: {error}"))?;
+        }
+        Ok(Recalled { answers: path.as_deref().map(read).unwrap_or_default(), name })
+    });
+    Event::SuiteRecalled { run, result: known.collect() }
+}
+
+/// Write an answer down. Without a folder nothing is kept.
+pub(super) fn keep(run: u64, folder: Option<&Path>, name: &str, answer: &Answer) -> Event {
+    let written = folder.map_or(Ok(()), |folder| append(&folder.join(name), answer));
+    Event::SuiteKept { run, error: written.err().map(|error| error.to_string()) }
+}
+
+/// Where answers are kept.
+pub(super) fn folder() -> Option<PathBuf> {
+    crate::library::Env::read().cache.map(|cache| cache.join("suites"))
+}
+
+/// The file of one model's answers: a suite that changed is another one.
+fn name(order: &SuiteOrder, model: &Model) -> String {
+    // A starter model is written out, and so gets its time, when it is first run.
+    let modified = |modified| if model.store == Store::Starter { 0 } else { modified };
+    let files: Vec<_> = model.files.iter().map(|file| (file.size.0, modified(file.modified))).collect();
+    // Two that differ in anything have two texts, and so two files.
+    let identity = format!("{:?}", (order.suite.text.as_str(), order.settings, files, &model.id));
+    // What was kept without such texts is still found.
+    let identity = if order.stop.is_empty() { identity } else { format!("{identity}{:?}", order.stop) };
+    format!("{}.jsonl", HEXLOWER.encode(&Sha256::digest(identity)))
+}
+
+fn clear(path: Option<&Path>) -> io::Result<()> {
+    match path.map(fs::remove_file) {
+        Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn read(path: &Path) -> Vec<Answer> {
+    let Ok(file) = File::open(path) else { return Vec::new() };
+    let lines = BufReader::new(file.take(MAX_BYTES)).lines().map_while(Result::ok);
+    lines.filter_map(|line| serde_json::from_str(&line).ok()).collect()
+}
+
+fn append(path: &Path, answer: &Answer) -> io::Result<()> {
+    // Answers are as private as the history.
+    let mut folder = fs::DirBuilder::new();
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+        folder.mode(0o700);
+        options.mode(0o600);
+    }
+    let parent = path.parent().unwrap_or(path);
+    folder.recursive(true).create(parent)?;
+    let mut file = options.open(path)?;
+    // Those of an earlier version were not.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(parent, fs::Permissions::from_mode(0o700))?;
+        file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    }
+    // What was cut off before ends here.
+    let mut line = b"\n".to_vec();
+    serde_json::to_writer(&mut line, answer)?;
+    line.push(b'\n');
+    file.write_all(&line)?;
+    file.sync_data()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_was_cut_off_costs_itself_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("suites/a.jsonl");
+        let answer = |prompt: &str| Answer {
+            prompt: prompt.to_owned(),
+            text: "42\n".to_owned(),
+            checks: vec![("is 42".to_owned(), None), ("lacks `x`".to_owned(), Some("it contains `x`".to_owned()))],
+            tokens: 3,
+            reasoning_tokens: 0,
+            seconds: 0.5,
+            joules: None,
+            grade: "unknown".to_owned(),
+            relative_uncertainty: None,
+            memory: 7,
+        };
+        append(&path, &answer("a")).unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+            assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+        }
+        let whole = fs::read(&path).unwrap();
+        for cut in 0..whole.len() {
+            fs::write(&path, &whole[..cut]).unwrap();
+            append(&path, &answer("b")).unwrap();
+            let read = read(&path);
+            assert_eq!(read.last(), Some(&answer("b")), "cut at {cut}");
+            assert!(read.len() <= 2 && (read.len() == 1 || read[0] == answer("a")));
+        }
+    }
+}
