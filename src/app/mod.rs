@@ -468,6 +468,10 @@ impl App {
                 let look = move || ui::Event::Residency { model: id, share: aside::residency(&files) };
                 self.beside(look, |reason| ui::Event::Residency { model, share: Err(reason) });
             }
+            Effect::ListSuites => {
+                let list = || ui::Event::Suites(suites::list(suites::own_folder().as_deref()));
+                self.beside(list, |_| ui::Event::Suites(suites::list(None)));
+            }
             Effect::GetRecord(id) => self.keeper.ask(history::Wish::Get(id)),
             Effect::ListHistory { generation, filter, page } => {
                 self.keeper.ask(history::Wish::List { generation, filter, page });

@@ -7,14 +7,19 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 
-use domain::Event;
 use domain::model::{Model, Store};
 use domain::suite::answer::Answer;
-use domain::suite::run::{Recalled, SuiteOrder};
+use domain::suite::run::{Recalled, SuiteFile, SuiteOrder};
+use domain::{Event, suite, text};
+
+use crate::config;
+use crate::library::Env;
+use crate::ui::SuiteEntry;
 
 /// The longest file of answers that is read, in bytes.
 const MAX_BYTES: u64 = 256 << 20;
@@ -24,6 +29,50 @@ pub const EMBEDDED: [(&str, &str); 2] = [
     ("arithmetic", include_str!("../../suites/arithmetic.toml")),
     ("instructions", include_str!("../../suites/instructions.toml")),
 ];
+
+/// The most suites of the user's own that are listed.
+const MAX_SUITES: usize = 200;
+
+/// The folder of the user's own suites.
+pub(super) fn own_folder() -> Option<PathBuf> {
+    config::user_file().and_then(|file| Some(file.parent()?.join("suites")))
+}
+
+/// The suites that come with the program, then those of a folder by name.
+pub(super) fn list(folder: Option<&Path>) -> Vec<SuiteEntry> {
+    let embedded = EMBEDDED.iter().map(|(name, text)| entry(PathBuf::from(name), Ok((*text).to_owned())));
+    let files = folder.and_then(|folder| fs::read_dir(folder).ok()).into_iter().flatten().flatten();
+    let mut own: Vec<PathBuf> = files
+        .map(|file| file.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .take(MAX_SUITES)
+        .collect();
+    own.sort();
+    embedded
+        .chain(own.into_iter().map(|path| {
+            let text = read_suite(&path);
+            entry(path, text)
+        }))
+        .collect()
+}
+
+fn entry(file: PathBuf, text: Result<String, String>) -> SuiteEntry {
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let suite = text.and_then(|text| SuiteFile::parse(file.clone(), text).map_err(|problem| problem.to_string()));
+    let name = suite.as_ref().map_or(stem, |suite| suite.suite.name.clone());
+    SuiteEntry { name, file, suite: suite.map(Arc::new) }
+}
+
+/// The text of a suite's file.
+fn read_suite(path: &Path) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(suite::MAX_BYTES + 1).read_to_end(&mut bytes));
+    read.map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > suite::MAX_BYTES {
+        return Err(format!("it is longer than {} bytes", suite::MAX_BYTES));
+    }
+    text::decode(bytes).map_err(|error| error.to_string())
+}
 
 /// Read what earlier runs of an order have answered, or delete it where all is to be asked again.
 pub(super) fn recall(run: u64, order: &SuiteOrder, folder: Option<&Path>) -> Event {
@@ -46,7 +95,7 @@ pub(super) fn keep(run: u64, folder: Option<&Path>, name: &str, answer: &Answer)
 
 /// Where answers are kept.
 pub(super) fn folder() -> Option<PathBuf> {
-    crate::library::Env::read().cache.map(|cache| cache.join("suites"))
+    Env::read().cache.map(|cache| cache.join("suites"))
 }
 
 /// The file of one model's answers: a suite that changed is another one.

@@ -63,7 +63,7 @@ fn scenes_look_as_they_did() {
         let state = fixture::scene(scene).unwrap();
         for (columns, rows) in [(80, 24), (120, 40), (200, 50)] {
             // Overlays and faces look alike on a larger screen.
-            if columns == 200 && !["fleet", "library", "machine", "crowded", "race"].contains(&scene) {
+            if columns == 200 && !["fleet", "library", "machine", "crowded", "race", "suite"].contains(&scene) {
                 continue;
             }
             insta::assert_snapshot!(format!("{scene}-{columns}x{rows}"), text_of(&draw(&state, columns, rows)));
@@ -540,4 +540,16 @@ fn frozen_graphs_say_so_and_stand() {
     };
     state.ui.machine.frozen = state.ui.machine.frozen.map(|ticks| ticks + 1);
     assert_eq!(graph(&text_of(&draw(&state, 120, 40))), graph(&before));
+}
+
+#[test]
+fn the_selected_row_of_a_bench_is_the_one_that_the_keys_move_to() {
+    let mut state = fixture::scene("bench").unwrap();
+    let title = |state: &State| {
+        let text = text_of(&draw(state, 120, 40));
+        text.lines().find(|line| line.contains("· batch")).unwrap().trim().to_owned()
+    };
+    let before = title(&state);
+    super::super::update(&mut state, domain::Moment::default(), crate::ui::Event::Action(Action::Move(-1)));
+    assert_ne!(title(&state), before);
 }

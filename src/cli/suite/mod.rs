@@ -234,6 +234,9 @@ async fn run(
     Ok(Results { run, is_whole: watch.failures.is_empty() })
 }
 
+/// Rows of a plot, without its axis.
+const PLOT_ROWS: usize = 12;
+
 const COLUMNS: [Column; 9] = [
     Column { title: "", right: false, least: None, goes: 0 },
     Column { title: "Model", right: false, least: Some(16), goes: 0 },
@@ -287,7 +290,7 @@ impl Results {
         self.head(out)?;
         let tallies = self.run.tallies();
         let width = terminal_width();
-        let plot = plot::plot(&tallies, by, width.unwrap_or(80));
+        let plot = plot::plot(&tallies, by, (width.unwrap_or(80), PLOT_ROWS));
         if !plot.is_empty() {
             writeln!(out, "{}\n", plot.join("\n"))?;
         }

@@ -2,18 +2,22 @@
 
 use super::tally::{Cost, Tally, front};
 
-const HEIGHT: usize = 12;
+/// The least columns of a plot.
 const LEAST_WIDTH: usize = 20;
+/// The least rows between its highest and its lowest.
+const LEAST_HEIGHT: usize = 3;
 
-/// The plot's lines. Each model is a letter, a capital one on the front.
-pub fn plot(tallies: &[Tally], by: Cost, width: usize) -> Vec<String> {
+/// The plot's lines, of so many columns with the labels, and so many rows without the axis. Each model is a letter, a
+/// capital one on the front.
+pub fn plot(tallies: &[Tally], by: Cost, (width, height): (usize, usize)) -> Vec<String> {
+    let height = height.max(LEAST_HEIGHT);
     let costs: Vec<_> = tallies.iter().map(|tally| tally.cost(by)).collect();
     let most = costs.iter().flatten().copied().fold(0.0, f64::max);
     if most <= 0.0 {
         return Vec::new();
     }
     let width = width.saturating_sub(7).max(LEAST_WIDTH);
-    let mut cells = vec![vec![' '; width]; HEIGHT];
+    let mut cells = vec![vec![' '; width]; height];
     let is_first = front(tallies, by);
     // Those on the front are drawn last, so that none of them is hidden.
     let mut order: Vec<usize> = (0..tallies.len()).collect();
@@ -21,22 +25,31 @@ pub fn plot(tallies: &[Tally], by: Cost, width: usize) -> Vec<String> {
     for index in order {
         let Some(cost) = costs[index] else { continue };
         let column = (cost / most * (width - 1) as f64).round() as usize;
-        let row = ((1.0 - tallies[index].rate()) * (HEIGHT - 1) as f64).round() as usize;
-        cells[row.min(HEIGHT - 1)][column.min(width - 1)] = letter(index, is_first[index]);
+        let row = ((1.0 - tallies[index].rate()) * (height - 1) as f64).round() as usize;
+        cells[row.min(height - 1)][column.min(width - 1)] = letter(index, is_first[index]);
     }
     let label = |row: usize| match row {
         0 => "100 %",
-        row if row == HEIGHT / 2 => " 50 %",
-        row if row == HEIGHT - 1 => "  0 %",
+        row if row == height / 2 => " 50 %",
+        row if row == height - 1 => "  0 %",
         _ => "     ",
     };
     let lines = cells.iter().enumerate().map(|(row, cells)| {
         let line: String = cells.iter().collect();
         format!("{} ┤{}", label(row), line.trim_end())
     });
-    let end = amount(by, most);
+    let end = end(tallies, by, most);
     let gap = width.saturating_sub(1 + end.chars().count());
     lines.chain([format!("      └{}", "─".repeat(width)), format!("       0{}{end}", " ".repeat(gap))]).collect()
+}
+
+/// What stands at the end of the axis; an energy has its grade.
+fn end(tallies: &[Tally], by: Cost, most: f64) -> String {
+    let dearest = tallies.iter().filter_map(|tally| tally.joules).max_by(|a, b| a.value.total_cmp(&b.value));
+    match (by, dearest) {
+        (Cost::Energy, Some(joules)) => format!("{} J", joules.brief()),
+        _ => amount(by, most),
+    }
 }
 
 /// What stands for a model; past the alphabet all look alike.
@@ -72,7 +85,7 @@ mod tests {
             memory: 1,
         };
         let all = [tally(4, Some(40.0)), tally(2, Some(10.0)), tally(1, Some(30.0)), tally(4, None)];
-        let plot = plot(&all, Cost::Energy, 40);
+        let plot = plot(&all, Cost::Energy, (40, 12));
         assert_eq!(plot[0], format!("100 % ┤{}A", " ".repeat(32)));
         assert_eq!(plot[6], format!(" 50 % ┤{}B", " ".repeat(8)));
         assert_eq!(plot[8], format!("      ┤{}c", " ".repeat(24)));

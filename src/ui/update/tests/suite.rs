@@ -7,7 +7,7 @@ use wire::{Channel, Event as Said, Finish};
 
 use super::race::program as race;
 use super::{Program, finished, generate, loaded, text};
-use crate::ui::{Overlay, Screen};
+use crate::ui::{Action, BenchTab, Overlay, Screen, SuiteEntry};
 use domain::command::{Force, What};
 use domain::event::WorkerEvent;
 use domain::history::{Kind, Record};
@@ -17,6 +17,7 @@ use domain::session::WorkerId;
 use domain::settings::SessionSettings;
 use domain::suite::answer::Answer;
 use domain::suite::run::{Cell, Phase, Recalled, Stage, SuiteFile, SuiteOrder, SuiteRun};
+use domain::suite::tally::Cost;
 use domain::{Effect, Event};
 
 const TWO: &str = r#"
@@ -278,4 +279,62 @@ fn an_answer_of_an_older_worker_changes_nothing() {
     let id = generate(&asked).unwrap().id;
     program.said(WorkerId(9999), Said::Finished { id, finish: Finish::Stop, counters: wire::Counters::default() });
     assert_eq!(glyphs(&program), [">."]);
+}
+
+#[test]
+fn a_suite_is_picked_run_watched_and_read_by_keys() {
+    let mut program = Program::sampled(4, 10_000_000_000);
+    program.act(Action::Suites);
+    assert_eq!(program.screen.last(), Some(&crate::ui::Effect::ListSuites));
+    let suite = |name: &str, text: &str| SuiteEntry {
+        name: name.to_owned(),
+        file: PathBuf::from(name),
+        suite: SuiteFile::parse(PathBuf::from(name), text.to_owned()).map(Arc::new).map_err(|error| error.to_string()),
+    };
+    program.happens(crate::ui::Event::Suites(vec![suite("wrong", "name = 1"), suite("two", TWO)]));
+    program.act(Action::Choose);
+    assert!(program.state.ui.notices.back().unwrap().text.starts_with("wrong: line 1"), "and nothing runs");
+    assert!(program.state.domain.suite.is_none());
+    program.act(Action::Move(1));
+    program.act(Action::Choose);
+    assert_eq!(run(&program).models.len(), 1, "the selected model, since none is marked");
+    recall(&mut program, vec![Vec::new()]);
+    let asked = load(&mut program);
+    program.act(Action::Choose);
+    assert_eq!(program.state.ui.notices.back().unwrap().text, "it is not answered yet");
+    let asked = answer(&mut program, &asked, "2");
+    // Esc cancels what runs, then leaves the tab; the result stays.
+    let id = generate(&asked).unwrap().id;
+    program.act(Action::Back);
+    let worker = worker(&program);
+    program.said(worker, finished(id, Finish::Cancelled));
+    exit(&mut program, true);
+    assert_eq!((run(&program).phase.clone(), glyphs(&program)), (Phase::Cancelled, vec!["p!".to_owned()]));
+    program.act(Action::Choose);
+    let Some(Overlay::Record { title, text, .. }) = program.state.ui.overlay.take() else { panic!("no answer shows") };
+    assert!(title == "alpha · a" && text.contains("one and one?") && text.contains("passed: "), "{title}: {text}");
+    let cost = |program: &Program| program.state.ui.suites.cost(run(program));
+    let costs = [0, 1, 2].map(|_| {
+        program.act(Action::Cost);
+        cost(&program)
+    });
+    assert_eq!(costs, [Cost::Memory, Cost::Energy, Cost::Time], "without a sensor it begins with the time");
+    program.act(Action::PickSuite);
+    assert!(program.state.ui.shows_suites(&program.state.domain));
+    program.act(Action::Back);
+    assert!(!program.state.ui.shows_suites(&program.state.domain));
+    program.act(Action::SuiteAgain);
+    assert!(run(&program).order.fresh && run(&program).phase == Phase::Recalling);
+    program.act(Action::Back);
+    program.act(Action::Back);
+    assert_eq!(program.state.ui.bench_tab, BenchTab::Benches);
+}
+
+#[test]
+fn without_a_model_nothing_is_asked() {
+    let mut program = Program::sampled(4, 10_000_000_000);
+    program.state.ui.library.rows.clear();
+    let order = order(&program, &[], TWO);
+    program.command(What::StartSuite(Box::new(order)));
+    assert_eq!(program.state.ui.notices.back().unwrap().text, "choose a model to ask first");
 }
