@@ -506,7 +506,6 @@ pub enum BenchTab {
 
 /// A window on the history, for the Bench screen's second tab.
 #[derive(Debug, Clone, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the list")]
 pub struct HistoryList {
     /// Rows that came so far, newest first.
     pub entries: Vec<Recorded>,

@@ -66,12 +66,11 @@ impl Watch {
             _ => None,
         });
         for (one, failed) in failed.skip(self.n_told) {
-            let failure = match &failed.cause {
-                Some(_) => failure(failed, Some(&one.model), run, now),
-                None => {
-                    let reason = hinted(&failed.reason, failed.hint.as_deref());
-                    Failure(Exit::Failed, format!("{}: {reason}", one.model.name))
-                }
+            let failure = if failed.cause.is_some() {
+                failure(failed, Some(&one.model), run, now)
+            } else {
+                let reason = hinted(&failed.reason, failed.hint.as_deref());
+                Failure(Exit::Failed, format!("{}: {reason}", one.model.name))
             };
             super::failed(&failure);
             self.failures.push(failure.0);
@@ -110,7 +109,7 @@ fn failure(failed: &run::Failure, model: Option<&Model>, run: &SuiteRun, now: i6
         return Failure(Exit::Failed, hinted(&failed.reason, failed.hint.as_deref()));
     };
     let is_forced = run.order.force == Force::All;
-    if let Some(model) = model.filter(|model| !model.is_runnable() && !(is_forced && model.can_be_tried()))
+    if let Some(model) = model.filter(|model| !(model.is_runnable() || is_forced && model.can_be_tried()))
         && let Err(failure) = crate::cli::force::admit(&std::sync::Arc::new(model.clone()), is_forced, now)
     {
         return failure;

@@ -116,7 +116,7 @@ pub(super) fn running() -> State {
     state.ui.race.scroll = None;
     for (place, lane) in race.lanes.iter_mut().enumerate() {
         lane.answer = None;
-        lane.session = Some(SessionId(place as u64 + 1));
+        lane.session.id = Some(SessionId(place as u64 + 1));
         lane.stage = [Stage::Answering, Stage::Answering, Stage::Starting, Stage::Waiting][place.min(3)].clone();
     }
     state

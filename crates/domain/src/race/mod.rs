@@ -19,9 +19,10 @@ use wire::{Finish, Loaded};
 use crate::energy::Report;
 use crate::figure::{Figure, Graded};
 use crate::history::{Draft, Measured};
+use crate::job::JobSession;
 use crate::model::Model;
 use crate::moment::Moment;
-use crate::session::{End, Figures, Phase, Session, SessionId, Step, Turn};
+use crate::session::{End, Figures, Phase, Session, Step, Turn};
 use crate::settings::{self, SESSION_FIELDS, SessionSettings};
 use crate::state::Domain;
 use crate::units::{Bytes, Joules};
@@ -184,11 +185,7 @@ pub struct Lane {
     /// Where it is.
     pub stage: Stage,
     /// The session that answers.
-    pub session: Option<SessionId>,
-    /// The session was started for this race.
-    pub(super) is_own: bool,
-    /// The session's conversation before the race, which it gets back.
-    pub(super) before: Vec<Turn>,
+    pub session: JobSession,
     /// The answer, once it has ended.
     pub answer: Option<Turn>,
     /// What the worker said of itself.
@@ -242,9 +239,7 @@ impl Lane {
             model: entry.model,
             settings: entry.settings,
             stage: Stage::Waiting,
-            session: None,
-            is_own: false,
-            before: Vec::new(),
+            session: JobSession::default(),
             answer: None,
             loaded: None,
             credits: 0,
@@ -260,7 +255,7 @@ impl Lane {
     /// The session that answers now, or is about to.
     pub fn live<'a>(&self, domain: &'a Domain) -> Option<&'a Session> {
         match self.stage {
-            Stage::Starting | Stage::Answering => domain.session(self.session?),
+            Stage::Starting | Stage::Answering => domain.session(self.session.id?),
             _ => None,
         }
     }

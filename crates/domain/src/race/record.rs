@@ -56,6 +56,6 @@ impl Race {
 
     /// Whether an answer that has just ended is this race's.
     pub(crate) fn has(&self, session: &Session) -> bool {
-        self.lanes.iter().any(|lane| lane.session == Some(session.id) && lane.stage == Stage::Answering)
+        self.lanes.iter().any(|lane| lane.session.id == Some(session.id) && lane.stage == Stage::Answering)
     }
 }

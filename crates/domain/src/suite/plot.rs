@@ -45,8 +45,8 @@ pub fn plot(tallies: &[Tally], by: Cost, (width, height): (usize, usize)) -> Vec
 
 /// What stands at the end of the axis; an energy has its grade.
 fn end(tallies: &[Tally], by: Cost, most: f64) -> String {
-    let dearest = tallies.iter().filter_map(|tally| tally.joules).max_by(|a, b| a.value.total_cmp(&b.value));
-    match (by, dearest) {
+    let highest = tallies.iter().filter_map(|tally| tally.joules).max_by(|a, b| a.value.total_cmp(&b.value));
+    match (by, highest) {
         (Cost::Energy, Some(joules)) => format!("{} J", joules.brief()),
         _ => amount(by, most),
     }

@@ -17,6 +17,9 @@ use crate::race::Entry;
 use crate::session::{End, Phase, Session, SessionId, Turn};
 use crate::state::Domain;
 
+/// What is said of a session that somebody stopped.
+const STOPPED: &str = "its session was stopped";
+
 /// Why nothing else may begin now: jobs that measure don't share the machine. `None` where nothing runs.
 pub(super) fn running(domain: &Domain) -> Option<Refused> {
     let reason = if domain.is_racing() {
@@ -25,6 +28,8 @@ pub(super) fn running(domain: &Domain) -> Option<Refused> {
         "a bench is running: wait for it, or cancel it"
     } else if domain.suite.as_ref().is_some_and(|run| !run.is_over()) {
         "a suite is running: wait for it, or cancel it"
+    } else if domain.quality.as_ref().is_some_and(|quality| !quality.is_over()) {
+        "a text is being scored: wait for it, or cancel it"
     } else {
         return None;
     };
@@ -72,10 +77,15 @@ pub(super) enum Readiness {
 
 /// Where it is before it is asked.
 pub(super) fn readiness(domain: &Domain, job: &JobSession) -> Readiness {
-    match job.id.and_then(|id| domain.session(id)).map(|session| &session.phase) {
+    job.id.map_or(Readiness::Lost(STOPPED.to_owned(), None), |id| readiness_of(domain, id))
+}
+
+/// Where a session is that is to be asked.
+pub(super) fn readiness_of(domain: &Domain, id: SessionId) -> Readiness {
+    match domain.session(id).map(|session| &session.phase) {
         Some(Phase::Ready) => Readiness::Ready,
         Some(Phase::Failed { reason, hint }) => Readiness::Lost(reason.clone(), hint.clone()),
-        None | Some(Phase::Stopping) => Readiness::Lost("its session was stopped".to_owned(), None),
+        None | Some(Phase::Stopping) => Readiness::Lost(STOPPED.to_owned(), None),
         Some(_) => Readiness::Loading,
     }
 }
@@ -108,7 +118,6 @@ pub(super) fn clear_cache(domain: &Domain, job: &JobSession) -> Option<Effect> {
 }
 
 /// An answer that has ended.
-#[expect(dead_code, reason = "races ask for them once they use this module")]
 pub(super) struct Answered {
     /// The answer with its figures; `None` where the session left without one.
     pub(super) turn: Option<Turn>,
@@ -134,7 +143,7 @@ pub(super) fn take_answer(domain: &mut Domain, job: &mut JobSession) -> Option<A
     };
     let is_lost = matches!(session.phase, Phase::Stopping | Phase::Failed { .. });
     if is_lost {
-        session.finish(End::failed("its session was stopped"), now);
+        session.finish(End::failed(STOPPED), now);
     }
     // While its energy is waited for, the user may write to the session.
     let has_ended = |turn: &Turn| turn.end.is_some() && (is_lost || !awaits_energy(turn));

@@ -11,6 +11,7 @@ mod graphs;
 mod history;
 mod hub;
 mod job;
+mod load;
 mod measure;
 mod quality;
 mod race;

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use wire::{Generate, Load, Message, Prompt, Request, Role, Sampling};
+use wire::{Generate, Message, Prompt, Request, Role, Sampling};
 
 use super::command::Outcome;
+use super::load::load;
 use super::{context, history, next_id};
 use crate::command::{Cause, Force, Refused, Value};
 use crate::effect::Effect;
@@ -78,21 +79,7 @@ pub(super) fn spawn(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
     session.process = None;
     session.n_past = 0;
     session.timer.load(now.uptime);
-    let settings = session.settings;
-    let load = Load {
-        path: session.model.path().cloned().unwrap_or_default(),
-        n_ctx: settings.context,
-        n_batch: settings.batch,
-        n_ubatch: settings.ubatch.min(settings.batch),
-        n_threads,
-        n_gpu_layers: settings.gpu_layers,
-        cache_type_k: settings.cache_type_k,
-        cache_type_v: settings.cache_type_v,
-        flash_attention: settings.flash_attention,
-        mmap: settings.mmap && session.model.can_be_mapped(),
-        mlock: settings.mlock,
-        n_parallel: 1,
-    };
+    let load = load(&session.model, &session.settings, n_threads);
     let model = Arc::clone(&session.model);
     vec![Effect::Spawn { worker, model, load: Box::new(load), manners: domain.settings.engine.manners() }]
 }

@@ -240,7 +240,10 @@ fn take(domain: &mut Domain, run: &mut SuiteRun, place: usize, prompt: usize) ->
     let memory = one.session.id.and_then(|id| domain.session(id)).and_then(answer::memory);
     let Some(answered) = job::take_answer(domain, &mut one.session) else { return Vec::new() };
     let failure = match answered.turn.as_ref().map(|turn| &turn.end) {
-        None => Some(Failure { reason: "its session was stopped".to_owned(), hint: None, cause: None }),
+        None => {
+            let reason = if answered.is_lost { "its session was stopped" } else { "its answer was cleared" };
+            Some(Failure { reason: reason.to_owned(), hint: None, cause: None })
+        }
         Some(Some(End::Failed { reason, hint })) => {
             Some(Failure { reason: reason.clone(), hint: hint.clone(), cause: None })
         }
@@ -340,24 +343,19 @@ fn ask_judge(domain: &mut Domain, run: &mut SuiteRun) -> Vec<Effect> {
     while !run.is_cancelled
         && let Some(place) = run.models.iter().position(|one| one.stage == Stage::Done && !one.to_judge.is_empty())
     {
-        match question(run, place, from) {
-            Some((check, prompt)) => {
-                run.judge.stage = JudgeStage::Judging { model: place, check };
-                let settings = domain.settings.session;
-                let sampling = wire::Sampling { temperature: Some(0.0), ..settings.sampling };
-                let ask = Ask { max_tokens: MAX_JUDGED.parse().ok(), sampling, n_top_logprobs: 0, credits: None };
-                let form = Some(Form::Gbnf(YES_NO.to_owned()));
-                let question = Question { prompt, ask, form, stop: Vec::new() };
-                effects.extend(job::ask(domain, &mut run.judge.session, question));
-                return effects;
-            }
-            // All checks of this answer are done.
-            None => {
-                let answer = run.models[place].to_judge.remove(0);
-                effects.push(keep(run, place, answer));
-                from = 0;
-            }
+        if let Some((check, prompt)) = question(run, place, from) {
+            run.judge.stage = JudgeStage::Judging { model: place, check };
+            let sampling = wire::Sampling { temperature: Some(0.0), ..domain.settings.session.sampling };
+            let ask = Ask { max_tokens: MAX_JUDGED.parse().ok(), sampling, n_top_logprobs: 0, credits: None };
+            let form = Some(Form::Gbnf(YES_NO.to_owned()));
+            let question = Question { prompt, ask, form, stop: Vec::new() };
+            effects.extend(job::ask(domain, &mut run.judge.session, question));
+            return effects;
         }
+        // All checks of this answer are done.
+        let answer = run.models[place].to_judge.remove(0);
+        effects.push(keep(run, place, answer));
+        from = 0;
     }
     run.judge.stage = JudgeStage::Unloading;
     effects.extend(job::leave(domain, &run.judge.session));

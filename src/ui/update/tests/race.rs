@@ -52,7 +52,7 @@ fn stages(program: &Program) -> Vec<&'static str> {
 
 fn worker(program: &Program, lane: usize) -> WorkerId {
     let race = program.state.domain.race.as_ref().unwrap();
-    program.state.domain.session(race.lanes[lane].session.unwrap()).unwrap().worker
+    program.state.domain.session(race.lanes[lane].session.id.unwrap()).unwrap().worker
 }
 
 pub(super) fn load(program: &mut Program, lane: usize) -> Vec<Effect> {
@@ -62,7 +62,7 @@ pub(super) fn load(program: &mut Program, lane: usize) -> Vec<Effect> {
 
 fn generation(program: &Program, lane: usize) -> u64 {
     let race = program.state.domain.race.as_ref().unwrap();
-    match program.state.domain.session(race.lanes[lane].session.unwrap()).unwrap().phase {
+    match program.state.domain.session(race.lanes[lane].session.id.unwrap()).unwrap().phase {
         Phase::Busy { generation, .. } => generation,
         _ => panic!("lane {lane} is not busy"),
     }
@@ -118,6 +118,16 @@ fn in_turn_each_loads_answers_and_is_stopped_before_the_next() {
     let winners = race.winners();
     let expected = Winners { first: vec![0], fastest: vec![0], most_frugal: vec![], shortest: vec![1] };
     assert_eq!(winners, expected);
+}
+
+#[test]
+fn a_worker_that_dies_while_it_is_stopped_holds_nobody_up() {
+    let mut program = program(&["alpha", "beta"], Order::InTurn, false);
+    load(&mut program, 0);
+    let first = worker(&program, 0);
+    answer(&mut program, 0, "because");
+    exit(&mut program, first, false);
+    assert_eq!(stages(&program), ["done", "starting"]);
 }
 
 /// The records that effects keep.
@@ -349,7 +359,7 @@ proptest! {
         let mut program = program(&["alpha", "beta", "alpha"], order, blind);
         for (what, lane) in steps {
             let race = program.state.domain.race.as_ref();
-            let id = race.and_then(|race| race.lanes[lane].session).filter(|id| program.state.domain.session(*id).is_some());
+            let id = race.and_then(|race| race.lanes[lane].session.id).filter(|id| program.state.domain.session(*id).is_some());
             match (what, id) {
                 (0, _) => { program.happens(Event::Drawn(lane as u64)); }
                 (1, Some(_)) => { load(&mut program, lane); }

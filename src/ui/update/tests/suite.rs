@@ -8,11 +8,13 @@ use wire::{Channel, Event as Said, Finish};
 use super::race::program as race;
 use super::{Program, finished, generate, loaded, text};
 use crate::ui::{Action, BenchTab, Overlay, Screen, SuiteEntry};
+use domain::bench::Plan;
 use domain::command::{Force, What};
 use domain::event::WorkerEvent;
 use domain::history::{Kind, Record};
 use domain::model::{Model, Status};
-use domain::race::Order;
+use domain::quality::QualityOrder;
+use domain::race::{Entry, Order, RaceOrder};
 use domain::session::WorkerId;
 use domain::settings::SessionSettings;
 use domain::suite::answer::Answer;
@@ -270,6 +272,44 @@ fn jobs_that_measure_do_not_share_the_machine() {
     assert_eq!(notice, "a race is running: wait for it, or cancel it");
     assert!(!matches!(program.state.ui.overlay, Some(Overlay::Confirm { .. })));
     assert_eq!(program.state.ui.screen, Screen::Race);
+}
+
+#[test]
+fn nothing_that_measures_begins_while_a_suite_runs() {
+    let mut program = started(&["alpha"], TWO);
+    let entries = ["alpha", "beta"].map(|name| program.state.domain.model(name).unwrap().clone());
+    let entries = entries.map(|model| Entry::new(model, SessionSettings::default())).to_vec();
+    let race = RaceOrder {
+        entries: entries.clone(),
+        order: Order::InTurn,
+        prompt: "why?".to_owned(),
+        system: None,
+        stop: Vec::new(),
+        lockstep: false,
+        blind: false,
+    };
+    let text = QualityOrder {
+        model: entries[0].clone(),
+        reference: None,
+        text: "a text".to_owned(),
+        n_chunk: 8,
+        max_chunks: None,
+        every: false,
+        file: PathBuf::new(),
+    };
+    let bench = Plan { models: vec!["alpha".to_owned()], ..Plan::default() };
+    let again = order(&program, &["beta"], TWO);
+    for what in [
+        What::StartRace(Box::new(race)),
+        What::StartBench(Box::new(bench)),
+        What::StartPerplexity(Box::new(text)),
+        What::StartSuite(Box::new(again)),
+    ] {
+        program.state.ui.notices.clear();
+        assert_eq!(program.command(what), []);
+        let notice = &program.state.ui.notices.back().unwrap().text;
+        assert_eq!(notice, "a suite is running: wait for it, or cancel it");
+    }
 }
 
 #[test]

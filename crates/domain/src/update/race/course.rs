@@ -4,16 +4,16 @@
 
 use wire::{Message, Prompt, Request, Role};
 
-use crate::answer;
+use crate::command::{Cause, Force, Refused};
 use crate::effect::Effect;
 use crate::notification::Notification;
-use crate::plan;
 use crate::race::lockstep::{self, Next};
 use crate::race::{Entry, Lane, MIN_COLUMNS, Order, Pace, Race, Stage};
-use crate::session::{End, Phase, Session, SessionId, Turn};
+use crate::session::{End, Phase, SessionId};
 use crate::state::Domain;
 use crate::update::history;
-use crate::update::session::{self, Ask};
+use crate::update::job::{self, Question, Readiness};
+use crate::update::session::Ask;
 
 /// The likeliest tokens that are told of each step in lockstep.
 const N_TOP_LOGPROBS: u32 = 5;
@@ -121,118 +121,95 @@ fn step(domain: &mut Domain, race: &mut Race, place: usize) -> Vec<Effect> {
     let mut effects = Vec::new();
     let all_are_ready = || {
         race.order == Order::InTurn
-            || race.lanes.iter().all(|lane| match (&lane.stage, lane.session.and_then(|id| domain.session(id))) {
+            || race.lanes.iter().all(|lane| match (&lane.stage, lane.session.id.and_then(|id| domain.session(id))) {
                 (Stage::Waiting, _) => false,
                 (Stage::Starting, Some(session)) => !matches!(session.phase, Phase::Loading { .. } | Phase::Queued),
                 _ => true,
             })
     };
     let may_ask = all_are_ready();
-    let now = domain.now;
     let lane = &mut race.lanes[place];
-    let Some(id) = lane.session else { return effects };
-    let sample = domain.machine.sample.as_deref();
-    let wait = domain.settings.engine.wait_policy;
-    let measured = domain
-        .session(id)
-        .filter(|session| lane.stage == Stage::Answering && session.phase == Phase::Ready)
-        .map(|session| answer::measured(session, wait, sample));
-    let may_wait = domain.session(id).is_some_and(|session| history::may_settle(domain, session.since));
-    let awaits_energy = |turn: &Turn| may_wait && turn.figures.as_ref().is_some_and(|figures| !figures.is_settled);
-    let Some(session) = session::find(domain, id) else {
-        match lane.stage {
-            Stage::Leaving => lane.stage = Stage::Done,
-            Stage::Starting | Stage::Answering => lane.fail("its session was stopped", None),
-            _ => {}
-        }
-        return effects;
-    };
     match lane.stage {
-        Stage::Starting => match &session.phase {
-            Phase::Ready if race.is_cancelled => {
+        Stage::Starting => match job::readiness(domain, &lane.session) {
+            Readiness::Ready if race.is_cancelled => {
                 lane.fail("the race was cancelled", None);
                 effects.extend(leave(domain, race, place));
             }
-            Phase::Ready if may_ask => {
-                lane.loaded.clone_from(&session.loaded);
-                lane.before = std::mem::take(&mut session.turns);
-                let worker = session.worker;
-                let n_top_logprobs = if race.lockstep { N_TOP_LOGPROBS } else { 0 };
-                let credits = (race.pace == Pace::Together).then_some(0);
-                let ask = Ask {
-                    max_tokens: lane.settings.max_tokens,
-                    sampling: lane.settings.sampling,
-                    n_top_logprobs,
-                    credits,
-                };
-                lane.stage = Stage::Answering;
-                let prompt = Prompt::Chat(messages(race.system.as_deref(), &race.prompt));
-                // What is left of an earlier prompt would flatter the figures of this one.
-                effects.push(Effect::Tell { worker, request: Request::ClearCache });
-                effects.extend(session::ask(domain, id, prompt, ask, (None, race.stop.clone())));
-            }
-            Phase::Failed { reason, hint } => {
-                let (reason, hint) = (reason.clone(), hint.clone());
-                lane.fail(&reason, hint);
-            }
-            Phase::Stopping => lane.fail("its session was stopped", None),
+            Readiness::Ready if may_ask => effects.extend(ask(domain, race, place)),
+            Readiness::Lost(reason, hint) => lane.fail(&reason, hint),
             _ => {}
         },
         Stage::Answering => {
-            let is_lost = matches!(session.phase, Phase::Stopping | Phase::Failed { .. });
-            if is_lost {
-                session.finish(End::failed("its session was stopped"), now);
+            let Some(answered) = job::take_answer(domain, &mut lane.session) else { return effects };
+            // Columns that run at once share the machine: their speeds tell nothing about a model.
+            lane.measured = answered.measured.filter(|_| race.order == Order::InTurn);
+            lane.stage = Stage::Done;
+            lane.answer = answered.turn;
+            match lane.answer.as_ref().and_then(|turn| turn.end.clone()) {
+                Some(End::Failed { reason, hint }) => lane.fail(&reason, hint),
+                None if answered.is_lost => lane.fail("its session was stopped", None),
+                _ => {}
             }
-            // While its energy is waited for, the user may write to the session.
-            let answer = session.turns.first();
-            if answer.is_none_or(|turn| turn.end.is_some() && (is_lost || !awaits_energy(turn))) {
-                let mut turns = std::mem::take(&mut session.turns).into_iter();
-                lane.answer = turns.next();
-                session.turns = std::mem::take(&mut lane.before);
-                session.turns.extend(turns);
-                // Columns that run at once share the machine: their speeds tell nothing about a model.
-                lane.measured = measured.filter(|_| race.order == Order::InTurn && !is_lost);
-                lane.stage = Stage::Done;
-                if let Some(End::Failed { reason, hint }) = lane.answer.as_ref().and_then(|turn| turn.end.clone()) {
-                    lane.fail(&reason, hint);
-                }
-                effects.extend(leave(domain, race, place));
-            }
+            effects.extend(leave(domain, race, place));
         }
+        Stage::Leaving if job::has_left(domain, &lane.session) => lane.stage = Stage::Done,
         _ => {}
     }
     effects
 }
 
+/// Ask a column whose session is ready.
+fn ask(domain: &mut Domain, race: &mut Race, place: usize) -> Vec<Effect> {
+    let lane = &mut race.lanes[place];
+    let session = lane.session.id.and_then(|id| domain.session(id));
+    lane.loaded = session.and_then(|session| session.loaded.clone());
+    let ask = Ask {
+        max_tokens: lane.settings.max_tokens,
+        sampling: lane.settings.sampling,
+        n_top_logprobs: if race.lockstep { N_TOP_LOGPROBS } else { 0 },
+        credits: (race.pace == Pace::Together).then_some(0),
+    };
+    let prompt = Prompt::Chat(messages(race.system.as_deref(), &race.prompt));
+    let question = Question { prompt, ask, form: None, stop: race.stop.clone() };
+    lane.stage = Stage::Answering;
+    // What is left of an earlier prompt would flatter the figures of this one.
+    let cleared = job::clear_cache(domain, &lane.session);
+    cleared.into_iter().chain(job::ask(domain, &mut lane.session, question)).collect()
+}
+
 /// Find or start a column's session.
 fn enter(domain: &mut Domain, race: &mut Race, place: usize) -> Vec<Effect> {
-    let taken: Vec<SessionId> = race.lanes.iter().filter_map(|lane| lane.session).collect();
+    let taken: Vec<SessionId> = race.lanes.iter().filter_map(|lane| lane.session.id).collect();
     let lane = &mut race.lanes[place];
     let entry = Entry { model: lane.model.clone(), settings: lane.settings };
     lane.stage = Stage::Starting;
-    if let Some(id) = loaded_session(domain, &entry, &taken) {
-        lane.session = Some(id);
-        return Vec::new();
+    match job::enter(domain, &entry, &taken, Force::No) {
+        Ok((session, effects)) => {
+            lane.session = session;
+            effects
+        }
+        Err(Refused { cause: Cause::Memory(refusal), .. }) => {
+            lane.fail(&refusal.to_string(), Some(refusal.remedy().to_owned()));
+            Vec::new()
+        }
+        Err(Refused { reason, hint, .. }) => {
+            lane.fail(&reason, hint);
+            Vec::new()
+        }
     }
-    let planned = plan::plan(&lane.model, &lane.settings);
-    if let Err(refusal) = plan::admit(domain, planned) {
-        lane.fail(&refusal.to_string(), Some(refusal.remedy().to_owned()));
-        return Vec::new();
-    }
-    let id = session::create(domain, entry.model, entry.settings);
-    lane.session = Some(id);
-    lane.is_own = true;
-    session::spawn(domain, id)
 }
 
 /// A column has ended. In turn, a session that was started for it makes room for the next.
 fn leave(domain: &mut Domain, race: &mut Race, place: usize) -> Vec<Effect> {
+    if race.order == Order::Together {
+        return Vec::new();
+    }
     let lane = &mut race.lanes[place];
-    let Some(id) = lane.session.filter(|_| lane.is_own && race.order == Order::InTurn) else { return Vec::new() };
-    if lane.stage == Stage::Done {
+    let effects = job::leave(domain, &lane.session);
+    if lane.stage == Stage::Done && !effects.is_empty() {
         lane.stage = Stage::Leaving;
     }
-    session::stop_one(domain, id)
+    effects
 }
 
 fn messages(system: Option<&str>, prompt: &str) -> Vec<Message> {
@@ -244,19 +221,4 @@ impl Lane {
     fn fail(&mut self, reason: &str, hint: Option<String>) {
         self.stage = Stage::Failed { reason: reason.to_owned(), hint };
     }
-}
-
-/// A session that can answer for this column as it is, and is none of `taken`.
-pub(super) fn loaded_session(domain: &Domain, entry: &Entry, taken: &[SessionId]) -> Option<SessionId> {
-    // What is asked with each answer needs no session of its own.
-    let mut wanted = entry.settings;
-    let fits = |session: &&Session| {
-        wanted.sampling = session.settings.sampling;
-        wanted.max_tokens = session.settings.max_tokens;
-        session.phase == Phase::Ready
-            && session.model.id == entry.model.id
-            && session.settings == wanted
-            && !taken.contains(&session.id)
-    };
-    domain.sessions.iter().find(fits).map(|session| session.id)
 }
