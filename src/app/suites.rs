@@ -188,4 +188,24 @@ mod tests {
             assert!(read.len() <= 2 && (read.len() == 1 || read[0] == answer("a")));
         }
     }
+
+    #[test]
+    fn suites_of_the_users_own_are_listed_behind_those_that_come_along() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &[u8]| fs::write(folder.path().join(name), text).unwrap();
+        write("b.toml", b"name = \"mine\"\n[[prompt]]\ntext = \"why?\"\nchecks = [{ min_words = 1 }]\n");
+        write("a.toml", b"name = 1\n");
+        write("c.toml", &vec![b' '; suite::MAX_BYTES as usize + 1]);
+        write("d.toml", b"\xff\xff");
+        write("notes.txt", b"");
+        let listed = list(Some(folder.path()));
+        let names: Vec<_> = listed.iter().map(|entry| (entry.name.as_str(), entry.suite.is_ok())).collect();
+        let expected =
+            [("arithmetic", true), ("instructions", true), ("a", false), ("mine", true), ("c", false), ("d", false)];
+        assert_eq!(names, expected);
+        let reason = |place: usize| listed[place].suite.as_ref().err().unwrap();
+        assert!(reason(2).starts_with("line 1: "), "{}", reason(2));
+        assert_eq!(reason(4), "it is longer than 4194304 bytes");
+        assert_eq!(list(Some(Path::new("/nowhere"))).len(), EMBEDDED.len());
+    }
 }

@@ -130,7 +130,7 @@ const HISTORY: &[Part] = &[
 const SUITES: &[Part] = &[
     Heading("Suites: which models pass my own prompts, and at which cost?"),
     Text(
-        "A suite is a TOML file of prompts with checks. It runs over the models that are marked, or over the one selected in the Library, one after the other. Suites of your own lie in the folder `suites` beside config.toml. What was answered before, with the same files and settings, is not asked again.",
+        "A suite is a TOML file of prompts with checks. It runs over the models that are marked, or over the one selected in the Library, one after the other. Suites of your own are in the folder `suites` next to config.toml. What was answered before, with the same files and settings, is not asked again.",
     ),
     Term(
         "Prompts",

@@ -81,6 +81,47 @@ fn graphs_fall_back_to_blocks_and_ascii() {
 }
 
 #[test]
+fn the_matrix_and_its_plot_are_readable_in_ascii() {
+    let mut state = fixture::scene("suite-running").unwrap();
+    state.domain.settings.ui.graphs = GraphStyle::Ascii;
+    let text = text_of(&draw(&state, 80, 24));
+    assert!(text.contains("++-++>......"), "{text}");
+    assert!(text.contains("100 % |") && !text.contains('┤'), "{text}");
+}
+
+#[test]
+fn many_prompts_show_around_the_selected_one() {
+    let mut state = fixture::scene("suite").unwrap();
+    let wide = text_of(&draw(&state, 80, 24));
+    let prompt = |n: u32| format!("[[prompt]]\ntext = \"{n}?\"\nchecks = [{{ number = {n} }}]");
+    let suite = (0..300).map(prompt).collect::<Vec<_>>().join("\n");
+    let suite = domain::suite::run::SuiteFile::parse("many".into(), format!("name = \"many\"\n{suite}")).unwrap();
+    if let Some(run) = state.domain.suite.as_mut() {
+        run.order.suite = std::sync::Arc::new(suite);
+        run.models[1].answers.truncate(1);
+        run.models[1].answers[0].prompt = "300".to_owned();
+    }
+    for (prompt, last) in [(0, '·'), (299, '✓')] {
+        state.ui.suites.prompt = prompt;
+        let text = text_of(&draw(&state, 80, 24));
+        let row = text.lines().find(|line| line.contains("▌")).unwrap();
+        let glyphs: String = row.chars().filter(|glyph| "·✓✗".contains(*glyph)).collect();
+        assert!(glyphs.ends_with(last) && glyphs.chars().count() >= 12, "{prompt}: {row}\n{wide}");
+    }
+}
+
+#[test]
+fn a_suite_without_an_answer_has_no_plot() {
+    let state = fixture::scene("suite-running").unwrap();
+    let mut none = state.clone();
+    if let Some(run) = none.domain.suite.as_mut() {
+        run.models.iter_mut().for_each(|one| one.answers.clear());
+    }
+    assert!(text_of(&draw(&none, 120, 40)).contains("Nothing is answered yet."));
+    assert!(text_of(&draw(&state, 120, 40)).contains("100 % ┤"));
+}
+
+#[test]
 fn every_size_is_drawn_inside_its_area() {
     let (theme, keys) = (theme("dark"), Keymap::default());
     let states: Vec<_> = SCENES.iter().map(|scene| fixture::scene(scene).unwrap()).collect();

@@ -15,10 +15,10 @@ use domain::suite::run::{self, JudgeStage, ModelRun, Phase, Stage, SuiteRun};
 #[derive(Default)]
 pub(super) struct Watch {
     /// Models whose settings were explained.
-    begun: Vec<bool>,
+    explained: Vec<bool>,
     /// What became of models that failed, in their order.
     pub(super) failures: Vec<Exit>,
-    n_told: usize,
+    n_reported: usize,
     line: String,
     warning: Option<String>,
 }
@@ -53,19 +53,19 @@ impl Watch {
 
     /// Say what is new.
     fn say(&mut self, run: &SuiteRun, now: i64) {
-        self.begun.resize(run.models.len(), false);
-        for (one, begun) in run.models.iter().zip(&mut self.begun) {
+        self.explained.resize(run.models.len(), false);
+        for (one, explained) in run.models.iter().zip(&mut self.explained) {
             let has_begun = !matches!(one.stage, Stage::Waiting) && one.n_open > 0;
-            if has_begun && !std::mem::replace(begun, true) {
+            if has_begun && !std::mem::replace(explained, true) {
                 explain(one, run, now);
             }
         }
-        // In the order in which they take their turns, so that none is told twice.
+        // In the order in which they take their turns, so that none is reported twice.
         let failed = run.models.iter().filter_map(|one| match &one.stage {
             Stage::Failed(failure) => Some((one, failure)),
             _ => None,
         });
-        for (one, failed) in failed.skip(self.n_told) {
+        for (one, failed) in failed.skip(self.n_reported) {
             let failure = if failed.cause.is_some() {
                 failure(failed, Some(&one.model), run, now)
             } else {
@@ -74,7 +74,7 @@ impl Watch {
             };
             super::failed(&failure);
             self.failures.push(failure.0);
-            self.n_told += 1;
+            self.n_reported += 1;
         }
         if run.warning != self.warning {
             self.warning.clone_from(&run.warning);

@@ -43,9 +43,9 @@ const PROMPTS: usize = 2;
 const LEAST_PROMPTS: u16 = 12;
 /// Rows that are left for the plot and the selected answer where there are many models.
 const LOWER: u16 = 12;
-/// Rows for the selected answer where it stands below the plot.
+/// Rows for the selected answer where it is below the plot.
 const ANSWER: u16 = 5;
-/// From this width on the plot and the selected answer stand side by side.
+/// From this width on the plot and the selected answer are side by side.
 const WIDE: u16 = 100;
 /// The part of the prompts that a model has to pass to be named below the plot.
 const GOOD: f64 = 0.8;
@@ -93,7 +93,7 @@ fn list(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut Vie
             None => TableRow { cells: Vec::new(), instead: None },
         },
     );
-    let text = "A suite asks each model all of its prompts and checks the answers. Suites of your own are TOML files in the folder `suites` beside config.toml; `taffrail suite FILE MODEL…` takes them from anywhere. What was answered before is not asked again.";
+    let text = "A suite asks each model all of its prompts and checks the answers. Suites of your own are TOML files in the folder `suites` next to config.toml; `taffrail suite FILE MODEL…` takes them from anywhere. What was answered before is not asked again.";
     let style = canvas.style(Meaning::Muted);
     canvas.paragraph(below(lower, 1), text, style);
 }
@@ -289,13 +289,7 @@ fn draw_plot(canvas: &mut Canvas<'_>, area: Rect, tallies: &[Tally], (by, is_ove
         return;
     }
     for (index, line) in lines.iter().enumerate() {
-        let line = if canvas.is_ascii() {
-            line.replace('┤', "|").replace('└', "+").replace('─', "-")
-        } else {
-            line.clone()
-        };
-        let at = row(rest, index as u16);
-        canvas.say(at.x, at.y, at.width, &line, Meaning::Text);
+        plot_line(canvas, row(rest, index as u16), line, tallies);
     }
     let tied: Vec<&str> = cheapest(tallies, by, GOOD).iter().map(|tally| tally.name.as_str()).collect();
     let so_far = if is_over { "" } else { "so far " };
@@ -307,6 +301,35 @@ fn draw_plot(canvas: &mut Canvas<'_>, area: Rect, tallies: &[Tally], (by, is_ove
     let at = row(rest, lines.len() as u16);
     if at.height > 0 {
         canvas.say(at.x, at.y, at.width, &text, Meaning::Muted);
+    }
+}
+
+/// A line of the plot; each model's letter has its name next to it where there is room.
+fn plot_line(canvas: &mut Canvas<'_>, area: Rect, line: &str, tallies: &[Tally]) {
+    let glyphs: Vec<char> = line.chars().collect();
+    let axis = glyphs.iter().position(|glyph| "┤└".contains(*glyph)).map_or(glyphs.len(), |place| place + 1);
+    let text: String = glyphs.iter().collect();
+    let text = if canvas.is_ascii() { text.replace('┤', "|").replace('└', "+").replace('─', "-") } else { text };
+    canvas.say(area.x, area.y, area.width, &text, Meaning::Muted);
+    let width = usize::from(area.width);
+    let is_blank = |from: usize, to: usize| {
+        from >= axis && to <= width && (from..to).all(|place| glyphs.get(place).is_none_or(|glyph| *glyph == ' '))
+    };
+    for (place, glyph) in glyphs.iter().enumerate().skip(axis).filter(|(_, glyph)| glyph.is_ascii_alphabetic()) {
+        let model =
+            tallies.iter().enumerate().find(|(index, _)| plot::letter(*index, false) == glyph.to_ascii_lowercase());
+        let Some((_, tally)) = model else { continue };
+        let style = canvas.style(Meaning::Accent).add_modifier(Modifier::BOLD);
+        canvas.put(area.x + place as u16, area.y, 1, &glyph.to_string(), style);
+        let columns = text::width(&tally.name);
+        let begin = if is_blank(place + 1, place + 2 + columns) {
+            place + 2
+        } else if let Some(begin) = place.checked_sub(columns + 1).filter(|begin| is_blank(*begin, place)) {
+            begin
+        } else {
+            continue;
+        };
+        canvas.say(area.x + begin as u16, area.y, columns as u16, &tally.name, Meaning::Text);
     }
 }
 

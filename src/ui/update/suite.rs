@@ -19,15 +19,20 @@ pub(super) fn turn(state: &mut Client<'_>) -> Vec<Effect> {
         return Vec::new();
     }
     // Whoever comes from the models wants to run one.
-    let picks = state.ui.screen != Screen::Bench || state.domain.suite.is_none();
-    state.ui.screen = Screen::Bench;
+    if state.ui.screen != Screen::Bench || state.domain.suite.is_none() {
+        return pick(state);
+    }
     state.ui.bench_tab = BenchTab::Suites;
-    let runs = state.domain.suite.as_ref().is_some_and(|run| !run.is_over());
-    if picks && !runs { pick(state) } else { Vec::new() }
+    Vec::new()
 }
 
-/// Show the list of suites, as they are on the disk now.
+/// Show the list of suites, as they are on the disk now; a run that is not over stays on the screen.
 pub(super) fn pick(state: &mut Client<'_>) -> Vec<Effect> {
+    state.ui.screen = Screen::Bench;
+    state.ui.bench_tab = BenchTab::Suites;
+    if state.domain.suite.as_ref().is_some_and(|run| !run.is_over()) {
+        return Vec::new();
+    }
     state.ui.suites.picks = true;
     vec![Effect::ListSuites]
 }

@@ -14,7 +14,7 @@ use crate::units::Bytes;
 const MAX_TEXT: usize = 64 << 10;
 /// The longest reason of a check that failed, in characters.
 const MAX_REASON: usize = 400;
-/// What stands for a judge's word until it comes.
+/// The reason in place of a judge's verdict until it comes.
 const NOT_JUDGED: &str = "no judge has looked at it";
 
 /// What came of one prompt.

@@ -43,7 +43,7 @@ pub fn plot(tallies: &[Tally], by: Cost, (width, height): (usize, usize)) -> Vec
     lines.chain([format!("      └{}", "─".repeat(width)), format!("       0{}{end}", " ".repeat(gap))]).collect()
 }
 
-/// What stands at the end of the axis; an energy has its grade.
+/// The label at the end of the axis; an energy has its grade.
 fn end(tallies: &[Tally], by: Cost, most: f64) -> String {
     let highest = tallies.iter().filter_map(|tally| tally.joules).max_by(|a, b| a.value.total_cmp(&b.value));
     match (by, highest) {
@@ -52,7 +52,7 @@ fn end(tallies: &[Tally], by: Cost, most: f64) -> String {
     }
 }
 
-/// What stands for a model; past the alphabet all look alike.
+/// The letter of a model; past the alphabet all look alike.
 pub fn letter(index: usize, is_first: bool) -> char {
     let letter = u8::try_from(index).ok().and_then(|index| (b'a'.checked_add(index)).filter(u8::is_ascii_lowercase));
     let letter = letter.map_or('+', char::from);

@@ -5,8 +5,8 @@ use wire::Load;
 use crate::model::Model;
 use crate::settings::SessionSettings;
 
-/// What a worker is told of a model that runs with these settings. The driver fills in the path of a model that is
-/// written out first.
+/// The request to load a model that runs with these settings. The driver fills in the path of a model that is written out
+/// first.
 pub(super) fn load(model: &Model, settings: &SessionSettings, n_threads: u32) -> Load {
     Load {
         path: model.path().cloned().unwrap_or_default(),

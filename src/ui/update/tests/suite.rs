@@ -363,6 +363,10 @@ fn a_suite_is_picked_run_watched_and_read_by_keys() {
     assert!(program.state.ui.shows_suites(&program.state.domain));
     program.act(Action::Back);
     assert!(!program.state.ui.shows_suites(&program.state.domain));
+    program.act(Action::Show(Screen::Fleet));
+    program.act(Action::PickSuite);
+    assert_eq!(program.state.ui.screen, Screen::Bench, "the palette has it everywhere");
+    program.act(Action::Back);
     program.act(Action::SuiteAgain);
     assert!(run(&program).order.fresh && run(&program).phase == Phase::Recalling);
     program.act(Action::Back);
