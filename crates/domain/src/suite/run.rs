@@ -174,6 +174,8 @@ pub enum Stage {
     Unloading,
     /// It has answered all prompts.
     Done,
+    /// It has not, since the user has ended the run.
+    Cancelled,
     /// It has not.
     Failed(Failure),
 }
@@ -306,7 +308,7 @@ impl ModelRun {
 
     /// Whether nothing more is asked.
     pub fn is_over(&self) -> bool {
-        matches!(self.stage, Stage::Done | Stage::Failed(_))
+        matches!(self.stage, Stage::Done | Stage::Cancelled | Stage::Failed(_))
     }
 
     /// The answer to a prompt of this name.

@@ -142,7 +142,7 @@ fn step(domain: &mut Domain, run: &mut SuiteRun, place: usize) -> Vec<Effect> {
             }
             Vec::new()
         }
-        Stage::Done | Stage::Failed(_) => Vec::new(),
+        Stage::Done | Stage::Cancelled | Stage::Failed(_) => Vec::new(),
     }
 }
 
@@ -155,7 +155,7 @@ fn enter(domain: &mut Domain, run: &mut SuiteRun, place: usize) -> Vec<Effect> {
         return Vec::new();
     }
     if run.is_cancelled {
-        one.fail(cancelled());
+        one.stage = Stage::Cancelled;
         return Vec::new();
     }
     let is_its_turn = before.iter().all(|one| one.is_over() && job::has_left(domain, &one.session));
@@ -181,15 +181,11 @@ fn entry(model: &Arc<Model>, settings: SessionSettings) -> Entry {
     Entry { model: Arc::clone(model), settings: plan::settings_for(model, settings) }
 }
 
-fn cancelled() -> Failure {
-    Failure { reason: "the suite was cancelled".to_owned(), hint: None, cause: None }
-}
-
 /// Ask a model that is loaded its next prompt; without one it makes room.
 fn ask(domain: &mut Domain, run: &mut SuiteRun, place: usize) -> Vec<Effect> {
     let one = &mut run.models[place];
     if run.is_cancelled {
-        one.fail(cancelled());
+        one.stage = Stage::Cancelled;
         return job::leave(domain, &one.session);
     }
     match job::readiness(domain, &one.session) {
@@ -247,7 +243,10 @@ fn take(domain: &mut Domain, run: &mut SuiteRun, place: usize, prompt: usize) ->
         Some(Some(End::Failed { reason, hint })) => {
             Some(Failure { reason: reason.clone(), hint: hint.clone(), cause: None })
         }
-        Some(Some(End::Finished(Finish::Cancelled))) if run.is_cancelled => Some(cancelled()),
+        Some(Some(End::Finished(Finish::Cancelled))) if run.is_cancelled => {
+            one.stage = Stage::Cancelled;
+            return job::leave(domain, &one.session);
+        }
         Some(Some(End::Finished(Finish::Cancelled))) => {
             Some(Failure { reason: "its answer was cancelled".to_owned(), hint: None, cause: None })
         }

@@ -222,7 +222,7 @@ fn a_cancelled_suite_keeps_its_answers_and_makes_no_record() {
     let effects = program.said(worker, finished(id, Finish::Cancelled));
     assert!(effects.contains(&Effect::Stop { worker }), "{effects:?}");
     let effects = exit(&mut program, true);
-    assert_eq!((glyphs(&program), &run(&program).phase), (vec!["p!".to_owned(), "!!".to_owned()], &Phase::Cancelled));
+    assert_eq!((glyphs(&program), &run(&program).phase), (vec!["p.".to_owned(), "..".to_owned()], &Phase::Cancelled));
     assert!(kept(&effects).is_empty() && program.state.domain.sessions.is_empty());
     // Also while it loads, or reads what there is.
     for step in 0..2 {
@@ -349,7 +349,7 @@ fn a_suite_is_picked_run_watched_and_read_by_keys() {
     let worker = worker(&program);
     program.said(worker, finished(id, Finish::Cancelled));
     exit(&mut program, true);
-    assert_eq!((run(&program).phase.clone(), glyphs(&program)), (Phase::Cancelled, vec!["p!".to_owned()]));
+    assert_eq!((run(&program).phase.clone(), glyphs(&program)), (Phase::Cancelled, vec!["p.".to_owned()]));
     program.act(Action::Choose);
     let Some(Overlay::Record { title, text, .. }) = program.state.ui.overlay.take() else { panic!("no answer shows") };
     assert!(title == "alpha · a" && text.contains("one and one?") && text.contains("passed: "), "{title}: {text}");
