@@ -10,6 +10,8 @@ mod foreign;
 mod graphs;
 mod history;
 mod hub;
+mod job;
+mod load;
 mod measure;
 mod quality;
 mod race;
@@ -17,6 +19,7 @@ mod replay;
 mod sample;
 mod session;
 mod storage;
+mod suite;
 mod tries;
 mod worker;
 
@@ -65,6 +68,14 @@ pub(crate) fn update(domain: &mut Domain, now: Moment, event: Event) -> Vec<Effe
             race::drawn(domain, number);
             Vec::new()
         }
+        Event::SuiteRecalled { run, result } => {
+            suite::recalled(domain, run, result);
+            Vec::new()
+        }
+        Event::SuiteKept { run, error } => {
+            suite::kept(domain, run, error);
+            Vec::new()
+        }
         Event::Frame(frame) => replay::replayed(domain, *frame),
         Event::Signalled { pid, started, kill, result } => {
             foreign::signalled(domain, (pid, started), kill, result);
@@ -89,6 +100,7 @@ pub(crate) fn update(domain: &mut Domain, now: Moment, event: Event) -> Vec<Effe
     };
     effects.extend(history::keep_settled(domain));
     effects.extend(race::advance(domain));
+    effects.extend(suite::advance(domain));
     effects.extend(history::save_drafts(domain, is_tick));
     effects.extend(quality::advance(domain));
     effects.extend(hub::keep_queue(domain));
