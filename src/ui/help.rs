@@ -158,7 +158,7 @@ const RACE: &[HelpPart] = &[
     Term("gen J/tok", "energy of generation per generated token; J is the whole answer's, reading the prompt included"),
     Term(
         "heat",
-        "the prompt read by the chosen column and, as the reference, the other one: how much each of its tokens costs the chosen one more (Kullback and Leibler's divergence), and where they find different tokens likeliest. Once more, and the selected column's answer is scored after the prompt. Both must have the same vocabulary; `taffrail quality` does it for files",
+        "the prompt read by the chosen column and, as the reference, the other one: how much each of its tokens costs the chosen one more (Kullback and Leibler's divergence), and where they find different tokens likeliest. Once more, and the selected column's answer is scored after the prompt. Both must have the same vocabulary; `taffrail perplexity` does it for files",
     ),
     Term("blind", "columns are shuffled, names and figures hidden until the vote"),
     Term(

@@ -185,3 +185,7 @@ fn marks<'a>(canvas: &Canvas<'_>, state: &State) -> Option<Span<'a>> {
 #[cfg(test)]
 #[path = "view_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "bench_view_tests.rs"]
+mod bench_tests;

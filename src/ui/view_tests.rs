@@ -28,12 +28,12 @@ fn draw_with(
     (buffer, view_state, cursor)
 }
 
-fn draw(state: &State, columns: u16, rows: u16) -> Buffer {
+pub(super) fn draw(state: &State, columns: u16, rows: u16) -> Buffer {
     draw_with(state, &theme("dark"), &Keymap::default(), columns, rows).0
 }
 
 /// What a reader sees: the second half of a wide character is no cell of its own.
-fn text_of(buffer: &Buffer) -> String {
+pub(super) fn text_of(buffer: &Buffer) -> String {
     let mut text = String::new();
     for y in buffer.area.top()..buffer.area.bottom() {
         let mut line = String::new();
@@ -78,47 +78,6 @@ fn graphs_fall_back_to_blocks_and_ascii() {
         state.domain.settings.ui.graphs = style;
         insta::assert_snapshot!(format!("fleet-{name}"), text_of(&draw(&state, 120, 40)));
     }
-}
-
-#[test]
-fn the_matrix_and_its_plot_are_readable_in_ascii() {
-    let mut state = fixture::scene("suite-running").unwrap();
-    state.domain.settings.ui.graphs = GraphStyle::Ascii;
-    let text = text_of(&draw(&state, 80, 24));
-    assert!(text.contains("++-++>......"), "{text}");
-    assert!(text.contains("100 % |") && !text.contains('┤'), "{text}");
-}
-
-#[test]
-fn many_prompts_show_around_the_selected_one() {
-    let mut state = fixture::scene("suite").unwrap();
-    let wide = text_of(&draw(&state, 80, 24));
-    let prompt = |n: u32| format!("[[prompt]]\ntext = \"{n}?\"\nchecks = [{{ number = {n} }}]");
-    let suite = (0..300).map(prompt).collect::<Vec<_>>().join("\n");
-    let suite = domain::suite::run::SuiteFile::parse("many".into(), format!("name = \"many\"\n{suite}")).unwrap();
-    if let Some(run) = state.domain.suite.as_mut() {
-        run.order.suite = std::sync::Arc::new(suite);
-        run.models[1].answers.truncate(1);
-        run.models[1].answers[0].prompt = "300".to_owned();
-    }
-    for (prompt, last) in [(0, '·'), (299, '✓')] {
-        state.ui.suites.prompt = prompt;
-        let text = text_of(&draw(&state, 80, 24));
-        let row = text.lines().find(|line| line.contains("▌")).unwrap();
-        let glyphs: String = row.chars().filter(|glyph| "·✓✗".contains(*glyph)).collect();
-        assert!(glyphs.ends_with(last) && glyphs.chars().count() >= 12, "{prompt}: {row}\n{wide}");
-    }
-}
-
-#[test]
-fn a_suite_without_an_answer_has_no_plot() {
-    let state = fixture::scene("suite-running").unwrap();
-    let mut none = state.clone();
-    if let Some(run) = none.domain.suite.as_mut() {
-        run.models.iter_mut().for_each(|one| one.answers.clear());
-    }
-    assert!(text_of(&draw(&none, 120, 40)).contains("Nothing is answered yet."));
-    assert!(text_of(&draw(&state, 120, 40)).contains("100 % ┤"));
 }
 
 #[test]
@@ -593,16 +552,4 @@ fn frozen_graphs_say_so_and_stand() {
     };
     state.ui.machine.frozen = state.ui.machine.frozen.map(|ticks| ticks + 1);
     assert_eq!(graph(&text_of(&draw(&state, 120, 40))), graph(&before));
-}
-
-#[test]
-fn the_selected_row_of_a_bench_is_the_one_that_the_keys_move_to() {
-    let mut state = fixture::scene("bench").unwrap();
-    let title = |state: &State| {
-        let text = text_of(&draw(state, 120, 40));
-        text.lines().find(|line| line.contains("· batch")).unwrap().trim().to_owned()
-    };
-    let before = title(&state);
-    super::super::update(&mut state, domain::Moment::default(), crate::ui::Event::Action(Action::Move(-1)));
-    assert_ne!(title(&state), before);
 }
