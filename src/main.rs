@@ -88,14 +88,14 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
         }
         Command::Suite(arguments) => {
             drop(out);
-            return suite(arguments.models(), loaded.settings, async |models, app, folder, find| {
-                cli::suite::ask(&arguments, models, app, folder, find).await
+            return suite(arguments.models(), loaded.settings, async |models, app, find| {
+                cli::suite::ask(&arguments, models, app, find).await
             });
         }
         Command::Pick(arguments) => {
             drop(out);
-            return suite(arguments.models(), loaded.settings, async |models, app, folder, find| {
-                cli::suite::pick_one(&arguments, models, app, folder, find).await
+            return suite(arguments.models(), loaded.settings, async |models, app, find| {
+                cli::suite::pick_one(&arguments, models, app, find).await
             });
         }
         Command::Race(arguments) => {
@@ -254,11 +254,11 @@ fn run(arguments: &cli::run::Run, mut settings: Settings) -> Exit {
 /// Finds the model that a name means.
 type Find<'a> = &'a dyn Fn(&str) -> Result<Arc<Model>, Exit>;
 
-/// Have models answer a suite by `run`; what they answered is kept in the program's own folder.
+/// Have models answer a suite by `run`.
 fn suite(
     names: &[String],
     mut settings: Settings,
-    run: impl AsyncFnOnce(Vec<Arc<Model>>, &mut App, Option<&std::path::Path>, Find<'_>) -> Exit,
+    run: impl AsyncFnOnce(Vec<Arc<Model>>, &mut App, Find<'_>) -> Exit,
 ) -> Exit {
     let library = settings.library.clone();
     let find = |name: &str| find(name, &library);
@@ -267,8 +267,7 @@ fn suite(
         Err(exit) => return exit,
     };
     settings.telemetry.interval = settings.telemetry.interval.min(std::time::Duration::from_millis(250));
-    let folder = library::Env::read().cache.map(|cache| cache.join("suites"));
-    exit_of(with_app(settings, Vec::new(), async |app: &mut App| run(models, app, folder.as_deref(), &find).await))
+    exit_of(with_app(settings, Vec::new(), async |app: &mut App| run(models, app, &find).await))
 }
 
 /// What becomes of a command's exit code.

@@ -3,13 +3,16 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use domain::figure::{Grade, Graded};
 use domain::history::{Filter, Kind, Latest, Measured, Reading, Record};
 use domain::record::Body;
 use domain::settings::SessionSettings;
-use domain::suite::Suite;
-use domain::suite::results::{Answer, Answered, Results};
+use domain::suite::answer::Answer;
+use domain::suite::results::{Answered, Results};
+use domain::suite::run::SuiteFile;
 use domain::suite::tally::{Cost, cheapest};
 use domain::trace::Frame;
 use domain::{answer, report};
@@ -151,11 +154,16 @@ fn every_json_document_has_grades() {
 fn suite_results() -> Results {
     let fleet = scene("fleet").unwrap();
     let suite = "name = \"s\"\n[[prompt]]\ntext = \"x\"\nchecks = [{ min_words = 1 }]\n";
-    let suite = Suite::parse(suite).unwrap();
+    let suite = Arc::new(SuiteFile::parse(PathBuf::from("s"), suite.to_owned()).unwrap());
     let metered = fleet.domain.sessions.iter().filter(|session| session.figures().energy.value().is_some());
     let answered = metered.map(|session| Answered {
         model: session.model.clone(),
-        answers: vec![Answer::of(session, session.newest().unwrap(), &suite.prompts[0], &fleet.domain.settings.energy)],
+        answers: vec![Answer::of(
+            session,
+            session.newest().unwrap(),
+            &suite.suite.prompts[0],
+            &fleet.domain.settings.energy,
+        )],
     });
     let answered = answered.collect();
     Results { suite, judge: None, answered, settings: SessionSettings::default(), stop: Vec::new() }

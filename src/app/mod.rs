@@ -20,6 +20,7 @@ pub mod recording;
 pub mod replay;
 mod save;
 pub mod scratch;
+pub mod suites;
 pub mod survey;
 mod writer;
 
@@ -420,6 +421,14 @@ impl App {
             Effect::Draw => self.draw(),
             Effect::Scratch(order) => self.create_scratch(*order),
             Effect::Sweep => self.remove_scratch(),
+            Effect::RecallAnswers { run, order } => {
+                let recall = move || suites::recall(run, &order, suites::folder().as_deref());
+                self.beside(recall, move |reason| Event::SuiteRecalled { run, result: Err(reason) });
+            }
+            Effect::KeepAnswer { run, name, answer } => {
+                let keep = move || suites::keep(run, suites::folder().as_deref(), &name, &answer);
+                self.beside(keep, move |reason| Event::SuiteKept { run, error: Some(reason) });
+            }
             // The state has told the screen.
             Effect::Notify(_) => {}
         }
@@ -440,6 +449,10 @@ impl App {
                 let id = model.clone();
                 let look = move || ui::Event::Residency { model: id, share: aside::residency(&files) };
                 self.beside(look, |reason| ui::Event::Residency { model, share: Err(reason) });
+            }
+            Effect::ListSuites => {
+                let list = || ui::Event::Suites(suites::list(suites::own_folder().as_deref()));
+                self.beside(list, |_| ui::Event::Suites(suites::list(None)));
             }
             Effect::GetRecord(id) => self.keeper.ask(history::Wish::Get(id)),
             Effect::ListHistory { generation, filter, page } => {

@@ -125,6 +125,16 @@ pub enum Action {
     BenchChosen,
     /// Show what was run before, or the bench again.
     History,
+    /// Show the suites, or the bench again.
+    Suites,
+    /// Pick another suite to run.
+    PickSuite,
+    /// Ask all prompts of the last suite again.
+    SuiteAgain,
+    /// Plot a suite's pass rate against something else: energy, time, memory.
+    Cost,
+    /// Move the selection by so many prompts of a suite; negative is back.
+    Prompt(i32),
     /// Give all sessions together one thread more or less.
     Threads(i32),
     /// Measure what the main memory gives.
@@ -230,6 +240,12 @@ pub static NAMED: &[Named] = &[
     named("bench-model", "measure the speed of the marked models, or of the selected one", Action::BenchChosen),
     named("reveal", "reveal the names of a blind race without a vote", Action::Reveal),
     named("history", "show what was run before, or the bench again", Action::History),
+    named("suites", "show the suites, to run one over the marked models or the selected one", Action::Suites),
+    named("pick-suite", "pick another suite to run", Action::PickSuite),
+    named("suite-again", "ask all prompts of the suite again", Action::SuiteAgain),
+    named("cost", "plot a suite's pass rate against energy, time or memory", Action::Cost),
+    named("previous-prompt", "to the previous prompt of the suite", Action::Prompt(-1)),
+    named("next-prompt", "to the next prompt of the suite", Action::Prompt(1)),
     named("more-threads", "give all sessions together one more thread", Action::Threads(1)),
     named("fewer-threads", "give all sessions together one thread fewer", Action::Threads(-1)),
     named("send", "send the prompt", Action::Send),

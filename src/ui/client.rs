@@ -54,6 +54,11 @@ impl State {
         self.ui.race.entries.iter().any(|entry| entry.model.id == model)
     }
 
+    /// The models that a suite would ask: those that are marked, or the selected one.
+    pub fn suite_models(&self) -> Vec<Arc<Model>> {
+        self.ui.suite_models(&self.domain)
+    }
+
     /// A column as it shows: its entry.
     pub fn race_entry(&self, place: usize) -> Option<Entry> {
         self.ui.race_entry(&self.domain, place)
@@ -96,6 +101,11 @@ impl<'a> Client<'a> {
         self.ui.race.entries.iter().any(|entry| entry.model.id == model)
     }
 
+    /// The models that a suite would ask: those that are marked, or the selected one.
+    pub(super) fn suite_models(&self) -> Vec<Arc<Model>> {
+        self.ui.suite_models(self.domain)
+    }
+
     /// A column as it shows: its entry.
     pub(super) fn race_entry(&self, place: usize) -> Option<Entry> {
         self.ui.race_entry(self.domain, place)
@@ -124,6 +134,16 @@ impl Ui {
 
     fn model<'a>(&self, domain: &'a Domain) -> Option<&'a Arc<Model>> {
         self.library.rows.get(self.library.chosen).and_then(|row| domain.library.models.get(*row))
+    }
+
+    fn suite_models(&self, domain: &Domain) -> Vec<Arc<Model>> {
+        let marked: Vec<_> = self.race.entries.iter().map(|entry| Arc::clone(&entry.model)).collect();
+        if marked.is_empty() { self.model(domain).map(Arc::clone).into_iter().collect() } else { marked }
+    }
+
+    /// Whether the suites' tab shows the list of suites rather than the last run.
+    pub(super) fn shows_suites(&self, domain: &Domain) -> bool {
+        domain.suite.as_ref().is_none_or(|run| self.suites.picks && run.is_over())
     }
 
     fn race_entry(&self, domain: &Domain, place: usize) -> Option<Entry> {

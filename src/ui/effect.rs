@@ -36,6 +36,8 @@ pub enum Effect {
         /// Its files.
         files: Vec<PathBuf>,
     },
+    /// Look which suites there are; answered by [`crate::ui::Event::Suites`].
+    ListSuites,
     /// Ask for a whole record; answered by [`domain::event::HistoryEvent::Record`].
     GetRecord(i64),
     /// Ask for a page of the history; answered by [`domain::event::HistoryEvent::Listed`].

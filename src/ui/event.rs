@@ -22,6 +22,8 @@ pub enum Event {
         /// The share, or why it is not known.
         share: Result<Ratio, String>,
     },
+    /// The suites that there are.
+    Suites(Vec<crate::ui::SuiteEntry>),
     /// Something happened to the domain.
     Domain(domain::Event),
 }

@@ -10,7 +10,7 @@ use super::view::ViewState;
 use super::widgets::text;
 use crate::ui::State;
 use crate::ui::action::NAMED;
-use crate::ui::{Face, Screen};
+use crate::ui::{BenchTab, Face, Screen};
 
 /// A part of the explanation.
 enum HelpPart {
@@ -127,6 +127,24 @@ const HISTORY: &[HelpPart] = &[
     ),
 ];
 
+const SUITES: &[HelpPart] = &[
+    Heading("Suites: which models pass my own prompts, and at which cost?"),
+    Text(
+        "A suite is a TOML file of prompts with checks. It runs over the models that are marked, or over the one selected in the Library, one after the other. Suites of your own are in the folder `suites` next to config.toml. What was answered before, with the same files and settings, is not asked again.",
+    ),
+    Term(
+        "Prompts",
+        "· not asked yet  ◐ being answered  ? waits for the judge  ✓ passed  ✗ failed a check  ! not answered",
+    ),
+    Term("Passed", "answers that passed all checks, of those that were checked so far"),
+    Term("95 %", "where the pass rate lies, by Wilson's interval"),
+    Term("J/answer", "mean energy of an answer, reading the prompt included; unknown where that of one of them is"),
+    Term("s/answer", "mean time from the prompt to the last token"),
+    Term("Memory", "weights, context and compute buffers as llama.cpp took them"),
+    Term("A, b", "a model in the plot; capitals: no other passes as much for less"),
+    Text("`taffrail pick` names the cheapest model that passes a wanted part of the prompts."),
+];
+
 const RACE: &[HelpPart] = &[
     Heading("Race: which one is better for this prompt?"),
     Text(
@@ -140,7 +158,7 @@ const RACE: &[HelpPart] = &[
     Term("gen J/tok", "energy of generation per generated token; J is the whole answer's, reading the prompt included"),
     Term(
         "heat",
-        "the prompt read by the chosen column and, as the reference, the other one: how much each of its tokens costs the chosen one more (Kullback and Leibler's divergence), and where they find different tokens likeliest. Once more, and the selected column's answer is scored after the prompt. Both must have the same vocabulary; `taffrail quality` does it for files",
+        "the prompt read by the chosen column and, as the reference, the other one: how much each of its tokens costs the chosen one more (Kullback and Leibler's divergence), and where they find different tokens likeliest. Once more, and the selected column's answer is scored after the prompt. Both must have the same vocabulary; `taffrail perplexity` does it for files",
     ),
     Term("blind", "columns are shuffled, names and figures hidden until the vote"),
     Term(
@@ -202,8 +220,11 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, scroll: u
             Face::Usage => USAGE,
         },
         Screen::Race => RACE,
-        Screen::Bench if state.ui.history.open => HISTORY,
-        Screen::Bench => BENCH,
+        Screen::Bench => match state.ui.bench_tab {
+            BenchTab::Benches => BENCH,
+            BenchTab::History => HISTORY,
+            BenchTab::Suites => SUITES,
+        },
         Screen::Machine => MACHINE,
         Screen::Top => TOP,
     };

@@ -12,7 +12,7 @@ use super::chord::Chord;
 use crate::ui::action::NAMED;
 use crate::ui::editor::Edit;
 use crate::ui::{Action, State};
-use crate::ui::{Face, Focus, Overlay, Screen};
+use crate::ui::{BenchTab, Face, Focus, Overlay, Screen};
 
 /// What has the keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,6 +25,7 @@ pub enum Context {
     Race,
     Bench,
     History,
+    Suite,
     Machine,
     Top,
     Prompt,
@@ -39,7 +40,7 @@ pub enum Context {
 }
 
 impl Context {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 19] = [
         Self::Fleet,
         Self::Library,
         Self::Hub,
@@ -47,6 +48,7 @@ impl Context {
         Self::Race,
         Self::Bench,
         Self::History,
+        Self::Suite,
         Self::Machine,
         Self::Top,
         Self::Prompt,
@@ -88,8 +90,11 @@ impl Context {
                 Face::Usage => Self::Usage,
             },
             Screen::Bench if state.ui.history.filtering => Self::Filter,
-            Screen::Bench if state.ui.history.open => Self::History,
-            Screen::Bench => Self::Bench,
+            Screen::Bench => match state.ui.bench_tab {
+                BenchTab::Benches => Self::Bench,
+                BenchTab::History => Self::History,
+                BenchTab::Suites => Self::Suite,
+            },
             Screen::Race if state.ui.race.typing => Self::Prompt,
             Screen::Race => Self::Race,
             Screen::Machine => Self::Machine,
@@ -105,14 +110,16 @@ impl Context {
 
 use Context::{
     Bench, Confirm, Filter, Fleet, Form, Help, History, Hub, Library, Machine, Palette, Prompt, Race, Record, Refused,
-    Top, Usage, Vote,
+    Suite, Top, Usage, Vote,
 };
 
 const TEXT: &[Context] = &[Prompt, Filter, Palette, Form];
-const TABLES: &[Context] = &[Fleet, Library, Hub, Usage, Race, Bench, History, Machine];
-const LISTS: &[Context] =
-    &[Fleet, Library, Hub, Usage, Race, Bench, History, Machine, Palette, Form, Filter, Confirm, Vote, Help, Record];
-const SCREENS: &[Context] = &[Fleet, Library, Hub, Usage, Race, Bench, History, Machine, Help, Record, Prompt];
+const TABLES: &[Context] = &[Fleet, Library, Hub, Usage, Race, Bench, History, Suite, Machine];
+const LISTS: &[Context] = &[
+    Fleet, Library, Hub, Usage, Race, Bench, History, Suite, Machine, Palette, Form, Filter, Confirm, Vote, Help,
+    Record,
+];
+const SCREENS: &[Context] = &[Fleet, Library, Hub, Usage, Race, Bench, History, Suite, Machine, Help, Record, Prompt];
 const GRAPHS: &[Context] = &[Fleet, Machine, Top];
 const EVERYWHERE: &[Context] = &Context::ALL;
 
@@ -127,26 +134,32 @@ const BUILT_IN: &[(&str, &[Context], &[&str])] = &[
     ("bench", SCREENS, &["4", "alt-4"]),
     ("machine", SCREENS, &["5", "alt-5"]),
     ("bench-model", &[Library], &["b"]),
-    ("history", &[Bench, History], &["H"]),
+    ("history", &[Bench, History, Suite], &["H"]),
+    ("suites", &[Library, Bench, History, Suite], &["e"]),
+    ("pick-suite", &[Suite], &["n"]),
+    ("suite-again", &[Suite], &["r"]),
+    ("cost", &[Suite], &["c"]),
+    ("previous-prompt", &[Suite], &["left", "h"]),
+    ("next-prompt", &[Suite], &["right", "l"]),
     ("help", SCREENS, &["?", "f1"]),
     ("help", &[Top], &["?", "f1"]),
     ("down", &[Top], &["down", "j"]),
     ("up", &[Top], &["up", "k"]),
     ("theme", &[Top], &["T"]),
-    ("palette", &[Fleet, Library, Hub, Usage, Race, Bench, History, Machine, Prompt], &[":", "ctrl-p"]),
+    ("palette", &[Fleet, Library, Hub, Usage, Race, Bench, History, Suite, Machine, Prompt], &[":", "ctrl-p"]),
     ("hub", &[Library, Usage], &["f"]),
     ("usage", &[Library, Hub], &["u"]),
     ("filter", &[Fleet, Library, Hub, History], &["/"]),
     ("reveal", &[History], &["u"]),
     ("up", LISTS, &["up", "k"]),
     ("down", LISTS, &["down", "j"]),
-    ("page-up", &[Library, Hub, Usage, Race, Bench, History, Machine, Filter, Help, Record], &["pgup"]),
-    ("page-down", &[Library, Hub, Usage, Race, Bench, History, Machine, Filter, Help, Record], &["pgdn"]),
+    ("page-up", &[Library, Hub, Usage, Race, Bench, History, Suite, Machine, Filter, Help, Record], &["pgup"]),
+    ("page-down", &[Library, Hub, Usage, Race, Bench, History, Suite, Machine, Filter, Help, Record], &["pgdn"]),
     ("first", TABLES, &["home", "g"]),
     ("first", &[Record], &["home", "g"]),
     ("last", TABLES, &["end", "G"]),
     ("last", &[Record], &["end", "G"]),
-    ("choose", &[Fleet, Library, Hub, Usage, Race, History, Filter, Palette, Form, Vote], &["enter"]),
+    ("choose", &[Fleet, Library, Hub, Usage, Race, History, Suite, Filter, Palette, Form, Vote], &["enter"]),
     ("back", EVERYWHERE, &["esc"]),
     ("yes", &[Confirm], &["y"]),
     ("no", &[Confirm], &["n"]),

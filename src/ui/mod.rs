@@ -20,6 +20,7 @@ mod panels;
 mod plan;
 mod screens;
 mod state;
+mod suite_view;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod theme;
@@ -33,6 +34,7 @@ pub use effect::Effect;
 pub use event::Event;
 pub use keymap::Keymap;
 pub use state::*;
+pub use suite_view::{SuiteEntry, SuiteView};
 pub use theme::Theme;
 pub use update::update;
 pub use view::{ViewState, view};

@@ -19,6 +19,7 @@ use domain::session::{SessionId, Turn};
 use domain::settings::{SessionSettings, Settings};
 use domain::units::Ratio;
 
+use super::SuiteView;
 use super::editor::Editor;
 
 /// What the screen shows.
@@ -38,8 +39,12 @@ pub struct Ui {
     pub fleet: FleetView,
     /// The Race screen.
     pub race: RaceView,
+    /// The tab of the Bench screen that shows.
+    pub bench_tab: BenchTab,
     /// The selected row of the bench.
     pub bench_row: usize,
+    /// The suites' tab of the Bench screen.
+    pub suites: SuiteView,
     /// The list of what was run before.
     pub history: HistoryList,
     /// The Machine screen.
@@ -67,7 +72,9 @@ impl Ui {
             usage: UsageView::default(),
             fleet: FleetView::default(),
             race: RaceView::default(),
+            bench_tab: BenchTab::default(),
             bench_row: 0,
+            suites: SuiteView::default(),
             history: HistoryList::default(),
             machine: MachineView { span: 120.min(most.max(1)), ..MachineView::default() },
             theme: settings.ui.theme.clone(),
@@ -485,12 +492,21 @@ pub struct RaceView {
     pub parting: Option<lockstep::Parting>,
 }
 
-/// A window on the history, for the Bench screen's second face.
+/// The tabs of the Bench screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BenchTab {
+    /// How fast models are.
+    #[default]
+    Benches,
+    /// What was run before.
+    History,
+    /// Which models pass which prompts.
+    Suites,
+}
+
+/// A window on the history, for the Bench screen's second tab.
 #[derive(Debug, Clone, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the list")]
 pub struct HistoryList {
-    /// Whether this face shows.
-    pub open: bool,
     /// Rows that came so far, newest first.
     pub entries: Vec<Recorded>,
     /// Whether there are older ones.

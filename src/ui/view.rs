@@ -24,6 +24,7 @@ pub struct ViewState {
     pub(super) race_offset: usize,
     pub(super) bench_offset: usize,
     pub(super) history_offset: usize,
+    pub(super) suites_offset: usize,
     pub(super) palette_offset: usize,
     pub(super) form_offset: usize,
     /// The rows of answers that were drawn before.
@@ -184,3 +185,7 @@ fn marks<'a>(canvas: &Canvas<'_>, state: &State) -> Option<Span<'a>> {
 #[cfg(test)]
 #[path = "view_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "bench_view_tests.rs"]
+mod bench_tests;

@@ -15,6 +15,7 @@ use crate::race::RaceOrder;
 use crate::request::RequestId;
 use crate::session::SessionId;
 use crate::settings::SessionSettings;
+use crate::suite::run::SuiteOrder;
 
 /// Which command a reply belongs to. Chosen by the client, and unique among its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
@@ -94,6 +95,10 @@ pub enum What {
     StartBench(Box<Plan>),
     /// End the bench that runs.
     CancelBench,
+    /// Ask models the prompts of a suite.
+    StartSuite(Box<SuiteOrder>),
+    /// End the suite that runs; what was answered is kept for the next run.
+    CancelSuite,
     /// Score a text. An order without a file for the distributions gets one.
     StartPerplexity(Box<QualityOrder>),
     /// End the scoring that runs.

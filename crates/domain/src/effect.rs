@@ -19,6 +19,22 @@ pub enum Effect {
     Scratch(Box<crate::quality::QualityOrder>),
     /// That folder is needed no more.
     Sweep,
+    /// Read what earlier runs of a suite have answered; answered by [`crate::Event::SuiteRecalled`].
+    RecallAnswers {
+        /// For which run.
+        run: u64,
+        /// What was ordered. An order to ask everything again has those answers deleted.
+        order: Box<crate::suite::run::SuiteOrder>,
+    },
+    /// Keep an answer for later runs of its suite; answered by [`crate::Event::SuiteKept`].
+    KeepAnswer {
+        /// Of which run.
+        run: u64,
+        /// Under which name, as [`crate::suite::run::Recalled`] has it.
+        name: String,
+        /// The answer.
+        answer: Box<crate::suite::answer::Answer>,
+    },
     /// Start a worker process and have it load; its news come as [`crate::Event::Worker`].
     Spawn {
         /// Under which name.

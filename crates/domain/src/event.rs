@@ -54,6 +54,20 @@ pub enum Event {
     KnownBandwidth(Bandwidth),
     /// The memory's bandwidth was measured, or why not.
     Bandwidth(Result<Bandwidth, String>),
+    /// What earlier runs of a suite have answered, in the order of its models; or why they can't be dropped.
+    SuiteRecalled {
+        /// For which run.
+        run: u64,
+        /// The answers.
+        result: Result<Vec<crate::suite::run::Recalled>, String>,
+    },
+    /// An answer of a suite was kept for later runs.
+    SuiteKept {
+        /// Of which run.
+        run: u64,
+        /// Why it was not.
+        error: Option<String>,
+    },
     /// A tick of a recording.
     Frame(#[serde(with = "crate::portable::document")] Box<crate::trace::Frame>),
     /// An effect could not be carried out: one sentence for the user.

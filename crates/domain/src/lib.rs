@@ -20,6 +20,7 @@ pub mod form;
 pub mod history;
 pub mod house;
 pub mod hub;
+pub mod job;
 pub mod ledger;
 pub mod library_view;
 pub mod licence;

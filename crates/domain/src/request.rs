@@ -27,6 +27,8 @@ pub enum Client {
     Command,
     /// A column of the race.
     Race,
+    /// A model of a suite, or its judge.
+    Suite,
 }
 
 /// One answer.

@@ -28,6 +28,7 @@ use crate::ring::Ring;
 use crate::roofline::Bandwidth;
 use crate::session::{Session, SessionId, WorkerId};
 use crate::settings::Settings;
+use crate::suite::run::SuiteRun;
 use crate::units::Watts;
 
 /// What the program knows.
@@ -54,6 +55,8 @@ pub struct Domain {
     pub quality: Option<Box<Quality>>,
     /// The bench that runs, or the last one.
     pub bench: Bench,
+    /// The suite that runs, or the last one.
+    pub suite: Option<Box<SuiteRun>>,
     /// Answers that wait for the last of their energy before they are kept.
     pub held: Vec<Held>,
     /// The machine.
@@ -208,6 +211,7 @@ impl Domain {
             },
             attribution: Attribution::default(),
             bench: Bench::default(),
+            suite: None,
             held: Vec::new(),
             asked_to_end: Vec::new(),
             next_id: 1,

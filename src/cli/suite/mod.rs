@@ -1,8 +1,6 @@
 //! `taffrail suite` and `taffrail pick`: which models pass one's own prompts, and which of them is the most frugal.
 
-mod ask;
-mod plot;
-mod store;
+mod watch;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -15,17 +13,16 @@ use super::output::Output;
 use super::run::{read_text, some};
 use super::table::{self, Column};
 use super::{Exit, SessionOptions};
-use crate::app::{App, terminal_width};
-use ask::Asked;
+use crate::app::{App, suites, terminal_width};
+use domain::command::{Force, What};
 use domain::form::Form;
-use domain::history::Record;
 use domain::model::Model;
-use domain::settings::SessionSettings;
 use domain::suite::results::{Answered, Results};
+use domain::suite::run::{SuiteFile, SuiteOrder};
 use domain::suite::tally::{Cost, Tally, cheapest, front, interval};
-use domain::suite::{self, Suite};
+use domain::suite::{self, Suite, plot};
 use domain::units::{Bytes, counted, digits, or_dash};
-use store::Store;
+use watch::Watch;
 
 /// Ask models the prompts of a suite.
 #[derive(Debug, Args)]
@@ -120,10 +117,9 @@ pub async fn ask(
     arguments: &Ask,
     models: Vec<Arc<Model>>,
     app: &mut App,
-    folder: Option<&Path>,
     find: &dyn Fn(&str) -> Result<Arc<Model>, Exit>,
 ) -> Exit {
-    let Outcome { results, is_whole } = match run(&arguments.file, models, &arguments.common, app, folder, find).await {
+    let Outcome { results, is_whole } = match run(&arguments.file, models, &arguments.common, app, find).await {
         Ok(outcome) => outcome,
         Err(failure) => return failed(&failure),
     };
@@ -143,14 +139,12 @@ pub async fn pick_one(
     arguments: &Pick,
     models: Vec<Arc<Model>>,
     app: &mut App,
-    folder: Option<&Path>,
     find: &dyn Fn(&str) -> Result<Arc<Model>, Exit>,
 ) -> Exit {
     if !(0.0..=100.0).contains(&arguments.at_least) {
         return failed(&Failure::new(Exit::Usage, "--at-least is a percentage from 0 to 100".to_owned()));
     }
-    let Outcome { results, is_whole } = match run(&arguments.suite, models, &arguments.common, app, folder, find).await
-    {
+    let Outcome { results, is_whole } = match run(&arguments.suite, models, &arguments.common, app, find).await {
         Ok(outcome) => outcome,
         Err(failure) => return failed(&failure),
     };
@@ -181,12 +175,9 @@ fn failed(failure: &Failure) -> Exit {
 
 /// The text of a suite, by its file or the name of one that comes with the program.
 fn read(file: &Path) -> Result<String, Failure> {
-    if !file.exists() {
-        match file.to_str() {
-            Some("arithmetic") => return Ok(include_str!("../../../suites/arithmetic.toml").to_owned()),
-            Some("instructions") => return Ok(include_str!("../../../suites/instructions.toml").to_owned()),
-            _ => {}
-        }
+    let embedded = suites::EMBEDDED.iter().find(|(name, _)| file.to_str() == Some(name));
+    if let Some((_, text)) = embedded.filter(|_| !file.exists()) {
+        return Ok((*text).to_owned());
     }
     read_text(file, suite::MAX_BYTES)
 }
@@ -196,13 +187,13 @@ async fn run(
     models: Vec<Arc<Model>>,
     common: &Common,
     app: &mut App,
-    folder: Option<&Path>,
     find: &dyn Fn(&str) -> Result<Arc<Model>, Exit>,
 ) -> Result<Outcome, Failure> {
-    let text = read(file)?;
-    let suite =
-        Suite::parse(&text).map_err(|problem| Failure::new(Exit::Usage, format!("{}, {problem}", file.display())))?;
-    for prompt in &suite.prompts {
+    // One that comes with the program has a name and no file.
+    let place = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    let wrong = |error: String| Failure::new(Exit::Usage, format!("{}, {error}", file.display()));
+    let suite = SuiteFile::parse(place, read(file)?).map_err(|error| wrong(error.to_string()))?;
+    for prompt in &suite.suite.prompts {
         let loose =
             prompt.form.as_ref().and_then(Form::schema).map(|schema| schema.loose.as_slice()).unwrap_or_default();
         if !loose.is_empty() {
@@ -210,70 +201,34 @@ async fn run(
             let _ = writeln!(io::stderr(), "{text}");
         }
     }
-    let mut settings = app.state().domain.settings.session;
-    let temperature = settings.set("temperature", &suite.temperature.to_string());
-    temperature.map_err(|error| Failure::new(Exit::Usage, format!("{}: temperature {error}", file.display())))?;
-    // The suite says how long its answers may be; only who asks may bound them further.
-    settings.max_tokens = None;
-    let settings = common.session.over(settings);
-    let judge = suite.judge.as_deref().map(|name| {
+    let settings = suite.settings(app.state().domain.settings.session);
+    let settings = settings.map_err(|error| Failure::new(Exit::Usage, format!("{}: {error}", file.display())))?;
+    let judge = suite.suite.judge.as_deref().map(|name| {
         find(name).map_err(|exit| Failure::new(exit, format!("the suite's judge, `{name}`, was not found")))
     });
     let judge = judge.transpose()?;
     app.adopt(models.iter().chain(&judge).cloned().collect());
     app.recall_baselines();
-    let begin = app.state().domain.now.uptime;
-    let (mut asked, mut failures) = (Vec::new(), Vec::new());
-    for model in &models {
-        let mut store = Store::open(folder, &text, model, &settings, &common.stop);
-        if common.fresh {
-            store
-                .clear()
-                .map_err(|error| Failure::new(Exit::Failed, format!("an earlier run can't be dropped: {error}")))?;
-        }
-        match Asked::ask(app, &suite, model, store, settings, common).await {
-            Ok(one) => asked.push(one),
-            Err(failure) if failure.exit == Exit::Interrupted => return Err(failure),
-            // The others are asked all the same.
-            Err(failure) => {
-                let exit = failure.exit;
-                failed(&failure);
-                failures.push(exit);
-            }
-        }
-    }
-    if let Some(exit) = failures.first().filter(|_| asked.is_empty()) {
-        return Err(Failure::new(*exit, "no model could be asked".to_owned()));
-    }
-    if let Some(judge) = judge.as_ref().filter(|_| asked.iter().any(Asked::wants_judge)) {
-        let mut settings: SessionSettings = app.state().domain.settings.session;
-        let _ = settings.set("temperature", "0");
-        let _ = settings.set("max_tokens", "8");
-        let session = ask::start(app, judge, settings, common.force).await?;
-        for one in &mut asked {
-            one.judge(app, &suite, session).await?;
-        }
-        ask::stop(app, session).await;
-    }
-    let is_new = asked.iter().any(|asked| asked.is_new);
-    let answered = |asked: Asked| Answered { model: asked.model, answers: asked.store.answers };
-    let results = Results {
-        suite,
-        judge: judge.map(|judge| judge.name.clone()),
-        answered: asked.into_iter().map(answered).collect(),
-        settings,
+    let order = SuiteOrder {
+        suite: Arc::new(suite),
+        models,
+        judge,
+        settings: common.session.over(settings),
         stop: common.stop.clone(),
+        fresh: common.fresh,
+        force: if common.force { Force::All } else { Force::No },
     };
-    // What was known before was kept then.
-    if is_new {
-        // One that comes with the program has a name and no file.
-        let place = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
-        let at = app.state().domain.now.unix.saturating_mul(1000);
-        let record = results.record(place.to_string_lossy().into_owned(), at);
-        app.keep(Record { samples: app.state().domain.machine.readings.since(begin), ..record });
+    app.command(What::StartSuite(Box::new(order)))?;
+    let mut watch = Watch::default();
+    let results = watch.wait(app).await?;
+    if let Some(exit) = watch.failures.first().filter(|_| results.answered.is_empty()) {
+        return Err(Failure::new(*exit, "no model could be asked"));
     }
-    Ok(Outcome { results, is_whole: failures.is_empty() })
+    Ok(Outcome { results, is_whole: watch.failures.is_empty() })
 }
+
+/// Rows of a plot, without its axis.
+const PLOT_ROWS: usize = 12;
 
 const COLUMNS: [Column; 9] = [
     Column { title: "", right: false, least: None, goes: 0 },
@@ -311,14 +266,13 @@ fn write(results: &Results, out: &mut impl Write, width: Option<usize>) -> io::R
     head(results, out)?;
     table::write(out, &COLUMNS, &rows(results, Cost::Time), width)?;
     for asked in &results.answered {
-        let failed = results.suite.prompts.iter().filter_map(|prompt| asked.get(&prompt.id));
+        let failed = results.suite.suite.answers(&asked.answers);
         let failed: Vec<_> = failed.filter(|answer| !answer.has_passed()).collect();
         if !failed.is_empty() {
             writeln!(out, "\n{} failed:", asked.model.name)?;
         }
         for answer in failed {
-            let reasons = answer.checks.iter().filter_map(|(_, reason)| reason.as_deref());
-            writeln!(out, "  {}: {}", answer.prompt, reasons.collect::<Vec<_>>().join("; "))?;
+            writeln!(out, "  {}: {}", answer.prompt, answer.reasons().collect::<Vec<_>>().join("; "))?;
         }
     }
     Ok(())
@@ -328,7 +282,7 @@ fn write_pick(results: &Results, out: &mut impl Write, by: Cost, arguments: &Pic
     head(results, out)?;
     let tallies = results.tallies();
     let width = terminal_width();
-    let plot = plot::plot(&tallies, by, width.unwrap_or(80));
+    let plot = plot::plot(&tallies, by, (width.unwrap_or(80), PLOT_ROWS));
     if !plot.is_empty() {
         writeln!(out, "{}\n", plot.join("\n"))?;
     }
@@ -361,7 +315,7 @@ fn write_pick(results: &Results, out: &mut impl Write, by: Cost, arguments: &Pic
 }
 
 fn head(results: &Results, out: &mut impl Write) -> io::Result<()> {
-    let Suite { name, description, prompts, .. } = &results.suite;
+    let Suite { name, description, prompts, .. } = &results.suite.suite;
     let count = counted(prompts.len(), "prompt");
     writeln!(out, "{}: {} ({count})", gguf::clean(name, 80), gguf::clean(description, 200))?;
     if let Some(judge) = &results.judge {

@@ -64,6 +64,7 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
             offer(true, "hub", "find more");
             offer(true, "usage", "disk use");
             offer(can_start, "bench-model", "bench");
+            offer(can_start, "suites", "suite");
             offer(true, "sort", "sort");
             offer(true, "reverse", "reverse");
             offer(!state.domain.library.scanning, "rescan", "scan again");
@@ -110,6 +111,7 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
             offer(state.domain.bench.is_running(), "back", "cancel");
             offer(!state.domain.bench.is_running(), "library", "choose a model");
             offer(true, "history", "history");
+            offer(true, "suites", "suites");
             offer(state.domain.bench.rows.len() > 1, "down", "next");
         }
         Context::History => {
@@ -119,9 +121,11 @@ pub(crate) fn of(state: &State) -> Vec<(&'static str, &'static str)> {
             let chosen = state.ui.history.entries.get(state.ui.history.chosen);
             offer(chosen.is_some_and(|entry| entry.is_sealed), "reveal", "tell names");
             offer(true, "history", "bench");
+            offer(true, "suites", "suites");
             offer(true, "down", "older");
             offer(true, "back", "back");
         }
+        Context::Suite => of_suites(state, &mut offer),
         Context::Race => of_race(state, &mut offer),
         Context::Vote => {
             offer(true, "choose", "vote");
@@ -231,6 +235,27 @@ fn of_race(state: &State, offer: &mut impl FnMut(bool, &'static str, &'static st
     offer(!has_columns, "library", "models");
 }
 
+/// The keys of the suites' tab.
+fn of_suites(state: &State, offer: &mut impl FnMut(bool, &'static str, &'static str)) {
+    let runs = state.domain.suite.as_ref().is_some_and(|run| !run.is_over());
+    if state.ui.shows_suites(&state.domain) {
+        offer(state.ui.suites.entry().is_some(), "choose", "run");
+        offer(true, "down", "next");
+        offer(true, "library", "choose models");
+        offer(true, "back", "back");
+        offer(true, "history", "history");
+        return;
+    }
+    offer(runs, "back", "cancel");
+    offer(true, "choose", "open answer");
+    offer(true, "next-prompt", "next prompt");
+    offer(true, "cost", "plot by");
+    offer(!runs, "pick-suite", "other suite");
+    offer(!runs, "suite-again", "ask again");
+    offer(!runs, "back", "benches");
+    offer(true, "history", "history");
+}
+
 fn offer_leave(hints: &mut Vec<(&'static str, &'static str)>, state: &State) {
     if matches!(
         Context::of(state),
@@ -241,6 +266,7 @@ fn offer_leave(hints: &mut Vec<(&'static str, &'static str)>, state: &State) {
             | Context::Race
             | Context::Bench
             | Context::History
+            | Context::Suite
             | Context::Machine
             | Context::Top
     ) {

@@ -1,4 +1,4 @@
-//! How fast is it, honestly? And its second face: what was run before?
+//! How fast is it, honestly? Its other tabs: what was run before, and which models pass which prompts.
 //!
 //! ```text
 //! ┌ how it goes ───────────────────────┐
@@ -16,7 +16,7 @@ use super::super::theme::Meaning;
 use super::super::view::ViewState;
 use super::super::widgets::table::{self, Align, Column, Row as TableRow};
 use super::super::widgets::{bar, graph, text};
-use crate::ui::State;
+use crate::ui::{BenchTab, State};
 use domain::bench::{Bench, Cell, LanePhase, Phase, Row};
 use domain::figure::Graded;
 use domain::statistics::Change;
@@ -44,9 +44,10 @@ const DETAILS: u16 = 7;
 /// Draw the screen.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
     let area = inset(area, 1);
-    if state.ui.history.open {
-        super::history::draw(canvas, area, state, view_state);
-        return;
+    match state.ui.bench_tab {
+        BenchTab::Benches => {}
+        BenchTab::History => return super::history::draw(canvas, area, state, view_state),
+        BenchTab::Suites => return super::suite::draw(canvas, area, state, view_state),
     }
     let bench = &state.domain.bench;
     if bench.phase == Phase::Idle {
@@ -69,14 +70,14 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         upper,
         &COLUMNS,
         None,
-        (bench.rows.len(), Some(bench.chosen), true),
+        (bench.rows.len(), Some(state.ui.bench_row), true),
         &mut view_state.bench_offset,
         |canvas, index| match bench.rows.get(index) {
             Some(row) => cells(canvas, bench, index, row),
             None => TableRow { cells: Vec::new(), instead: None },
         },
     );
-    if let Some(row) = bench.rows.get(bench.chosen) {
+    if let Some(row) = bench.rows.get(state.ui.bench_row) {
         details(canvas, lower, bench, row);
     }
 }
@@ -84,8 +85,9 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
 fn empty(canvas: &mut Canvas<'_>, area: Rect) {
     let key = |action, context| canvas.keys.hint(context, action).unwrap_or_default();
     let (bench, history) = (key("bench-model", Context::Library), key("history", Context::Bench));
+    let suites = key("suites", Context::Bench);
     let text = format!(
-        "Nothing is measured yet.\n\nChoose a model in the Library and press {bench}: prompt and generation speed, five times each, against earlier benches of the same file, build, driver and settings.\n`taffrail bench MODEL…` takes several models, depths, batches and parallel sequences.\n\n{history} shows what was run before."
+        "Nothing is measured yet.\n\nChoose a model in the Library and press {bench}: prompt and generation speed, five times each, against earlier benches of the same file, build, driver and settings.\n`taffrail bench MODEL…` takes several models, depths, batches and parallel sequences.\n\n{history} shows what was run before, {suites} which models pass your own prompts, and at which cost."
     );
     let style = canvas.style(Meaning::Muted);
     let mut rest = area;

@@ -7,5 +7,6 @@ pub(super) mod hub;
 pub(super) mod library;
 pub(super) mod machine;
 pub(super) mod race;
+mod suite;
 pub(super) mod top;
 pub(super) mod usage;

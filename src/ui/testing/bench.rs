@@ -4,7 +4,7 @@ use wire::Role;
 
 use super::with_models;
 use crate::ui::State;
-use crate::ui::{HistoryList, Screen};
+use crate::ui::{BenchTab, HistoryList, Screen};
 use domain::bench::{Bench, Cell, Lane, LanePhase, Phase, Plan, Repetition, Row, Taint};
 use domain::energy::{Bill, Timer};
 use domain::figure::{Grade, Graded};
@@ -88,9 +88,9 @@ pub(super) fn done() -> State {
         rows,
         phase: Phase::Done,
         threads: 8,
-        chosen: 3,
         ..Bench::default()
     };
+    state.ui.bench_row = 3;
     state
 }
 
@@ -133,6 +133,7 @@ pub(super) fn history() -> State {
             None,
         ),
     ];
-    state.ui.history = HistoryList { open: true, entries, more: true, chosen: 1, ..HistoryList::default() };
+    state.ui.bench_tab = BenchTab::History;
+    state.ui.history = HistoryList { entries, more: true, chosen: 1, ..HistoryList::default() };
     state
 }

@@ -27,6 +27,7 @@ mod machine;
 mod models;
 mod race;
 mod scenes;
+mod suite;
 
 pub use scenes::{SCENES, scene};
 

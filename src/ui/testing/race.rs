@@ -118,9 +118,9 @@ pub(super) fn running() -> State {
     for (place, lane) in race.lanes.iter_mut().enumerate() {
         lane.answer = None;
         let session = SessionId(place as u64 + 1);
-        lane.session = Some(session);
+        lane.session.id = Some(session);
         let asked = domain.sessions.iter().find(|known| known.id == session);
-        lane.request = asked.and_then(|session| Some(session.newest()?.id));
+        lane.session.request = asked.and_then(|session| Some(session.newest()?.id));
         lane.stage = [Stage::Answering, Stage::Answering, Stage::Starting, Stage::Waiting][place.min(3)].clone();
     }
     state

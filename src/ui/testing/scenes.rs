@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{bench, busy, crowded, empty, hub, race, with_models};
+use super::{bench, busy, crowded, empty, hub, race, suite, with_models};
 use crate::ui::editor::Editor;
 use crate::ui::{Action, State};
 use crate::ui::{FleetSort, Focus, Form, Notice, Overlay, Screen, Tab};
@@ -15,7 +15,7 @@ use domain::settings::SessionSettings;
 use domain::units::{Bytes, Ratio};
 
 /// All scenes.
-pub const SCENES: [&str; 49] = [
+pub const SCENES: [&str; 52] = [
     "race",
     "race-running",
     "race-ready",
@@ -48,6 +48,9 @@ pub const SCENES: [&str; 49] = [
     "bench",
     "history",
     "record",
+    "suites",
+    "suite-running",
+    "suite",
     "context-full",
     "machine",
     "machine-unmetered",
@@ -98,6 +101,9 @@ pub fn scene(name: &str) -> Option<State> {
         "bench-empty" => bench::empty(),
         "bench" => bench::done(),
         "history" | "record" => bench::history(),
+        "suites" => suite::list(),
+        "suite-running" => suite::running(),
+        "suite" => suite::done(),
         "hub-empty" => hub::empty(),
         "hub" => hub::found(),
         "hub-quants" => hub::quants(),

@@ -7,11 +7,12 @@ use domain::session::{Phase, Session, SessionId};
 use domain::settings::SessionSettings;
 
 use super::{
-    Client, command, foreign, graphs, history, hub, list_models, list_sessions, notify, overlay, quality, race, storage,
+    Client, command, foreign, graphs, history, hub, list_models, list_sessions, notify, overlay, quality, race,
+    storage, suite,
 };
 use crate::ui::action::Action;
 use crate::ui::editor::Editor;
-use crate::ui::{Effect, Face, FleetSort, Focus, Form, Overlay, Screen, Tab};
+use crate::ui::{BenchTab, Effect, Face, FleetSort, Focus, Form, Overlay, Screen, Tab};
 
 /// A page, in rows. The state does not know the terminal's height, and a fixed step can be learned by the fingers.
 const PAGE: i32 = 10;
@@ -64,7 +65,7 @@ pub(super) fn act(state: &mut Client<'_>, action: Action) -> Vec<Effect> {
             match state.ui.screen {
                 Screen::Fleet => state.ui.fleet.filtering = true,
                 Screen::Library => state.ui.library.filtering = true,
-                Screen::Bench => state.ui.history.filtering = state.ui.history.open,
+                Screen::Bench => state.ui.history.filtering = state.ui.bench_tab == BenchTab::History,
                 Screen::Race | Screen::Machine | Screen::Top => {}
             }
             Vec::new()
@@ -102,7 +103,11 @@ pub(super) fn act(state: &mut Client<'_>, action: Action) -> Vec<Effect> {
             field(state, |editor| {
                 editor.apply(&edit);
             });
-            if state.ui.screen == Screen::Bench { history::ask(state) } else { Vec::new() }
+            if state.ui.screen == Screen::Bench && state.ui.history.filtering {
+                history::ask(state)
+            } else {
+                Vec::new()
+            }
         }
         Action::Send => send(state),
         Action::New => match state.ui.screen {
@@ -191,6 +196,17 @@ pub(super) fn act(state: &mut Client<'_>, action: Action) -> Vec<Effect> {
         Action::CancelDownload => hub::ask_cancel(state),
         Action::BenchChosen => bench_chosen(state),
         Action::History => history::turn(state),
+        Action::Suites => suite::turn(state),
+        Action::PickSuite => suite::pick(state),
+        Action::SuiteAgain => suite::again(state),
+        Action::Cost => {
+            suite::turn_cost(state);
+            Vec::new()
+        }
+        Action::Prompt(by) => {
+            suite::move_prompt(state, by);
+            Vec::new()
+        }
         Action::Threads(by) => {
             let usable = state.domain.machine.sample.as_ref().map_or(1, |sample| sample.threads());
             let limit = state.domain.thread_limit().saturating_add_signed(by).clamp(1, usable);
@@ -284,7 +300,8 @@ fn travel(state: &mut Client<'_>, by: i32) -> Vec<Effect> {
             state.ui.usage.chosen = step(state.ui.usage.chosen, state.domain.house.n_rows(state.ui.usage.grouping));
         }
         Screen::Library => state.ui.library.chosen = step(state.ui.library.chosen, state.ui.library.rows.len()),
-        Screen::Bench if state.ui.history.open => {
+        Screen::Bench if state.ui.bench_tab == BenchTab::Suites => suite::move_selection(state, by),
+        Screen::Bench if state.ui.bench_tab == BenchTab::History => {
             state.ui.history.chosen = step(state.ui.history.chosen, state.ui.history.entries.len());
             return history::ask_older(state);
         }
@@ -326,6 +343,7 @@ fn choose(state: &mut Client<'_>) -> Vec<Effect> {
             state.ui.history.filtering = false;
             Vec::new()
         }
+        Screen::Bench if state.ui.bench_tab == BenchTab::Suites => suite::choose(state),
         Screen::Bench => history::choose(state),
         Screen::Race | Screen::Machine | Screen::Top => Vec::new(),
     }
@@ -360,7 +378,8 @@ fn back(state: &mut Client<'_>) -> Vec<Effect> {
                 list_sessions(state);
             }
         }
-        Screen::Bench if state.ui.history.open => return history::back(state),
+        Screen::Bench if state.ui.bench_tab == BenchTab::History => return history::back(state),
+        Screen::Bench if state.ui.bench_tab == BenchTab::Suites => return suite::back(state),
         Screen::Bench => return command(What::CancelBench),
         Screen::Race | Screen::Machine | Screen::Top => {}
     }

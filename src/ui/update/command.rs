@@ -6,8 +6,8 @@ use domain::race::{Order, RaceOrder};
 use domain::session::SessionId;
 use domain::settings::SessionSettings;
 
-use super::{Client, notify, race};
-use crate::ui::{Effect, Focus, Overlay, RaceTab, Screen, Tab};
+use super::{Client, notify, race, suite};
+use crate::ui::{BenchTab, Effect, Focus, Overlay, RaceTab, Screen, Tab};
 
 /// Take the reply to a command.
 pub(super) fn on_reply(state: &mut Client<'_>, asked: What, result: Result<Value, Refused>) -> Vec<Effect> {
@@ -47,7 +47,11 @@ fn show(state: &mut Client<'_>, asked: What, value: Value) {
             }
             race::show(state, *order);
         }
-        (What::StartBench(_), _) => state.ui.screen = Screen::Bench,
+        (What::StartBench(_), _) => {
+            state.ui.screen = Screen::Bench;
+            state.ui.bench_tab = BenchTab::Benches;
+        }
+        (What::StartSuite(_), _) => suite::started(state),
         (What::Download(_), Value::Download(id)) => {
             let place = state.domain.downloads.all.iter().position(|download| download.id == id);
             state.ui.hub.chosen_download = place.unwrap_or(state.ui.hub.chosen_download);

@@ -7,7 +7,7 @@ use domain::report;
 
 use super::{Client, notify};
 use crate::ui::editor::Editor;
-use crate::ui::{Effect, Overlay, Screen};
+use crate::ui::{BenchTab, Effect, Overlay, Screen};
 
 /// Take an answer of the history that is for this client.
 pub(super) fn on_event(state: &mut Client<'_>, event: &HistoryEvent) -> Vec<Effect> {
@@ -40,11 +40,16 @@ pub(super) fn on_event(state: &mut Client<'_>, event: &HistoryEvent) -> Vec<Effe
 /// Rows that are asked for at once: more than a screen has.
 const PAGE: usize = 200;
 
+fn is_open(state: &Client<'_>) -> bool {
+    state.ui.bench_tab == BenchTab::History
+}
+
 /// Show the history, or the bench again.
 pub(super) fn turn(state: &mut Client<'_>) -> Vec<Effect> {
-    state.ui.history.open = state.ui.screen != Screen::Bench || !state.ui.history.open;
+    let shows = state.ui.screen == Screen::Bench && is_open(state);
+    state.ui.bench_tab = if shows { BenchTab::Benches } else { BenchTab::History };
     state.ui.screen = Screen::Bench;
-    if state.ui.history.open { ask(state) } else { Vec::new() }
+    if shows { Vec::new() } else { ask(state) }
 }
 
 /// Ask for the newest records that pass the filter.
@@ -77,7 +82,7 @@ fn list(state: &mut Client<'_>) -> Vec<Effect> {
 
 /// Ask for the chosen record, to show it.
 pub(super) fn choose(state: &Client<'_>) -> Vec<Effect> {
-    let chosen = state.ui.history.entries.get(state.ui.history.chosen).filter(|_| state.ui.history.open);
+    let chosen = state.ui.history.entries.get(state.ui.history.chosen).filter(|_| is_open(state));
     chosen.map(|entry| Effect::GetRecord(entry.id)).into_iter().collect()
 }
 
@@ -90,7 +95,7 @@ fn open(state: &mut Client<'_>, record: Option<&Record>) {
 
 /// Ask whether the chosen record shall go.
 pub(super) fn delete(state: &mut Client<'_>) -> Vec<Effect> {
-    let Some(entry) = state.ui.history.entries.get(state.ui.history.chosen).filter(|_| state.ui.history.open) else {
+    let Some(entry) = state.ui.history.entries.get(state.ui.history.chosen).filter(|_| is_open(state)) else {
         return Vec::new();
     };
     let question = format!("Delete {} {} ({}) from the history for good?", entry.kind.name(), entry.id, entry.title);
@@ -100,7 +105,7 @@ pub(super) fn delete(state: &mut Client<'_>) -> Vec<Effect> {
 
 /// Ask whether the names of the chosen blind race shall be told.
 pub(super) fn reveal(state: &mut Client<'_>) {
-    match state.ui.history.entries.get(state.ui.history.chosen).filter(|_| state.ui.history.open) {
+    match state.ui.history.entries.get(state.ui.history.chosen).filter(|_| is_open(state)) {
         Some(entry) if entry.is_sealed => {
             let question = format!("Tell the names of race {} ({}) without a vote?", entry.id, entry.title);
             state.ui.overlay = Some(Overlay::Confirm { question, then: Box::new(What::RevealRace(entry.id).into()) });
@@ -116,6 +121,6 @@ pub(super) fn back(state: &mut Client<'_>) -> Vec<Effect> {
         state.ui.history.filter = Editor::default();
         return ask(state);
     }
-    state.ui.history.open = false;
+    state.ui.bench_tab = BenchTab::Benches;
     Vec::new()
 }

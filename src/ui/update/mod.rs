@@ -14,6 +14,7 @@ mod overlay;
 mod quality;
 mod race;
 mod storage;
+mod suite;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -147,6 +148,7 @@ fn on_input(client: &mut Client<'_>, event: Event) -> Vec<Effect> {
             _ if client.ui.screen == Screen::Race => client.ui.race.limit = limit,
             _ => client.ui.fleet.scroll = client.ui.fleet.scroll.min(limit),
         },
+        Event::Suites(suites) => suite::listed(client, suites),
         Event::Residency { model, share } => measure::resident(client, model, share),
         Event::Redraw | Event::Domain(_) => {}
     }

@@ -404,8 +404,6 @@ pub struct Bench {
     pub began: Moment,
     /// What a user should know, such as why models are measured one after the other.
     pub note: Option<String>,
-    /// The chosen row.
-    pub chosen: usize,
     /// Processor, GPUs and system, for the comparison.
     pub driver: String,
 }

@@ -20,11 +20,12 @@ use wire::{Finish, Loaded};
 use crate::energy::Report;
 use crate::figure::{Figure, Graded};
 use crate::history::{Draft, Measured};
+use crate::job::JobSession;
 use crate::model::Model;
 use crate::moment::Moment;
 use crate::record::DivergenceRecord;
-use crate::request::{Figures, Request, RequestId, Step};
-use crate::session::{End, Phase, Session, SessionId, Turn};
+use crate::request::{Figures, Request, Step};
+use crate::session::{End, Phase, Session, Turn};
 use crate::settings::{self, SESSION_FIELDS, SessionSettings};
 use crate::state::Domain;
 use crate::units::{Bytes, Joules};
@@ -188,11 +189,7 @@ pub struct Lane {
     /// Where it is.
     pub stage: Stage,
     /// The session that answers.
-    pub session: Option<SessionId>,
-    /// The session was started for this race.
-    pub(super) is_own: bool,
-    /// What it was asked.
-    pub request: Option<RequestId>,
+    pub session: JobSession,
     /// The answer, once it has ended.
     pub answer: Option<Turn>,
     /// What the worker said of itself.
@@ -234,9 +231,7 @@ impl Lane {
             model: entry.model,
             settings: entry.settings,
             stage: Stage::Waiting,
-            session: None,
-            is_own: false,
-            request: None,
+            session: JobSession::default(),
             answer: None,
             loaded: None,
             credits: 0,
@@ -252,14 +247,14 @@ impl Lane {
     /// The session that answers now, or is about to.
     pub fn live<'a>(&self, domain: &'a Domain) -> Option<&'a Session> {
         match self.stage {
-            Stage::Starting | Stage::Answering => domain.session(self.session?),
+            Stage::Starting | Stage::Answering => domain.session(self.session.id?),
             _ => None,
         }
     }
 
     /// What its session is asked now.
     fn asked<'a>(&self, domain: &'a Domain) -> Option<&'a Request> {
-        self.live(domain)?.request(self.request?)
+        self.live(domain)?.request(self.session.request?)
     }
 
     /// The answer as far as it is there.

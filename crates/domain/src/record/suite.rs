@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Options, VERSION};
 use crate::figure::{Graded, UNKNOWN};
-use crate::suite::results::Answer;
+use crate::suite::answer::Answer;
 use crate::suite::tally::Cost;
 
 /// The schema of the document.

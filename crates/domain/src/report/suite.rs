@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::page::{graded, muted, number, panel, table};
 use super::plot::{Bar, bars};
 use crate::record::{SuiteModel, SuiteRecord};
-use crate::suite::results::Answer;
+use crate::suite::answer::Answer;
 use crate::units::{Bytes, digits, or_dash};
 
 const HEADS: [&str; 8] = ["", "passed", "rate", "95 %", "J/answer", "s/answer", "tok/answer", "memory"];

@@ -1,10 +1,14 @@
 //! A suite: prompts with checks, read from a TOML file.
 //!
-//! Owned here: what a suite file may say, and where in it something is wrong. Absent: asking the models (`cli::suite`),
-//! the checks themselves (`check`), what follows from their outcomes (`tally`), and what is kept of it (`results`).
+//! Owned here: what a suite file may say, and where in it something is wrong. Absent: asking the models (`run`, and
+//! `update::suite` for its course), the checks themselves (`check`), what follows from their outcomes (`tally`), and what
+//! is kept of it (`results`).
 
+pub mod answer;
 pub mod check;
+pub mod plot;
 pub mod results;
+pub mod run;
 pub mod tally;
 
 #[cfg(test)]

@@ -40,8 +40,11 @@ impl Tally {
         if self.n == 0 { 0.0 } else { self.passed as f64 / self.n as f64 }
     }
 
-    /// What it costs; `None` where that is not known.
+    /// What it costs; `None` where that is not known, as of one that has answered nothing.
     pub fn cost(&self, by: Cost) -> Option<f64> {
+        if self.n == 0 {
+            return None;
+        }
         match by {
             Cost::Energy => self.joules.map(|joules| joules.value),
             Cost::Time => Some(self.seconds),

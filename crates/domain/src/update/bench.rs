@@ -6,10 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wire::{Event as Said, Load, Measure, Request};
+use wire::{Event as Said, Measure, Request};
 
+use super::load::load;
 use super::session::watch;
-use super::{history, next_id, tries};
+use super::{history, job, next_id, tries};
 use crate::bench::{
     Bench, COOL_DOWN, LATE, Lane, LanePhase, Phase, Plan, Repetition, Row, Trial, Watch, driver, is_hot, record,
 };
@@ -25,10 +26,13 @@ use crate::settings::{SessionSettings, WaitPolicy};
 use crate::state::Domain;
 use crate::units::Bytes;
 
+/// Context and batch of the conversation that a bench never has.
+const UNUSED: u32 = 256;
+
 /// Begin a bench.
 pub(super) fn start(domain: &mut Domain, plan: Plan) -> Result<Vec<Effect>, Refused> {
-    if domain.bench.is_running() {
-        return Err(Refused::new(Cause::Busy, "a bench runs already; Esc on its screen cancels it"));
+    if let Some(refused) = job::running(domain) {
+        return Err(refused);
     }
     domain.bench = prepare(domain, plan)?;
     Ok(open_group(domain))
@@ -143,30 +147,13 @@ fn open_group(domain: &mut Domain) -> Vec<Effect> {
             lane.timer.load(domain.now.uptime);
             lane.worker = worker;
             lane.phase = LanePhase::Loading(0.0);
-            let load = load(&bench.plan.settings, lane, bench.threads);
+            let unused = SessionSettings { context: UNUSED, batch: UNUSED, ubatch: UNUSED, ..bench.plan.settings };
+            let settings = SessionSettings { parallel: 1, ..unused };
+            let load = load(&lane.model, &settings, bench.threads);
             effects.push(Effect::Spawn { worker, model: Arc::clone(&lane.model), load: Box::new(load), manners });
         }
     }
     effects
-}
-
-fn load(settings: &SessionSettings, lane: &Lane, n_threads: u32) -> Load {
-    /// Context of the conversation that a bench never has.
-    const UNUSED: u32 = 256;
-    Load {
-        path: lane.model.path().cloned().unwrap_or_default(),
-        n_ctx: UNUSED,
-        n_batch: UNUSED,
-        n_ubatch: UNUSED,
-        n_threads,
-        n_gpu_layers: settings.gpu_layers,
-        cache_type_k: settings.cache_type_k,
-        cache_type_v: settings.cache_type_v,
-        flash_attention: settings.flash_attention,
-        mmap: settings.mmap && lane.model.can_be_mapped(),
-        mlock: settings.mlock,
-        n_parallel: 1,
-    }
 }
 
 /// Take news of a worker, if it is one of the bench's.

@@ -2,7 +2,7 @@
 //!
 //! Owned here: which function carries out which command, and the reply. Absent: what they do (the modules by subject).
 
-use super::{bench, energy, foreign, hub, measure, quality, race, session, storage};
+use super::{bench, energy, foreign, hub, measure, quality, race, session, storage, suite};
 use crate::command::{Command, Refused, Reply, Value, What};
 use crate::effect::Effect;
 use crate::state::Domain;
@@ -41,6 +41,8 @@ fn carry_out(domain: &mut Domain, what: What) -> Outcome {
         What::Vote(winner) => race::vote(domain, winner).and_then(accepted),
         What::StartBench(plan) => bench::start(domain, *plan).and_then(accepted),
         What::CancelBench => accepted(bench::cancel(domain)),
+        What::StartSuite(order) => suite::start(domain, *order).and_then(accepted),
+        What::CancelSuite => accepted(suite::cancel(domain)),
         What::StartPerplexity(order) => quality::start(domain, *order).and_then(accepted),
         What::CancelPerplexity => accepted(quality::cancel(domain)),
         What::Download(order) => Ok(hub::fetch(domain, order)),

@@ -12,7 +12,7 @@ use crate::notification::Notification;
 use crate::race::rating::MAX_VOTES;
 use crate::record::Body;
 use crate::request::{Client, Request, RequestId};
-use crate::session::{Session, SessionId, Turn};
+use crate::session::{End, Session, SessionId, Turn};
 use crate::state::Domain;
 use crate::units::counted;
 
@@ -142,14 +142,27 @@ pub(super) fn save_drafts(domain: &mut Domain, is_tick: bool) -> Vec<Effect> {
 
 /// The program ends: what has come of answers and of a race is kept as it is.
 pub(super) fn close(domain: &mut Domain) -> Vec<Effect> {
+    let now = domain.now;
     let mut effects = Vec::new();
     if let Some(race) = domain.race.as_ref().filter(|race| race.is_running()) {
         let (record, begin, draft) = (race.draft_record(domain, now_ms(domain)), race.at.uptime, race.draft.id);
         effects.extend(remember(domain, record, begin, Some(draft)));
     }
+    // A race's answers are in its record.
+    let open = |session: &Session| -> Vec<(SessionId, RequestId)> {
+        let requests = session.requests.iter().filter(|request| request.is_open() && request.client != Client::Race);
+        requests.map(|request| (session.id, request.id)).collect()
+    };
+    let open: Vec<_> = domain.sessions.iter().flat_map(open).collect();
+    for (id, request) in open {
+        if let Some(session) = session::find(domain, id) {
+            session.finish(request, End::failed("taffrail was closed"), now);
+        }
+        effects.extend(remember_answer(domain, id, request));
+    }
     let all: Vec<SessionId> = domain.sessions.iter().map(|session| session.id).collect();
     for id in all {
-        effects.extend(session::end_all(domain, id, "taffrail was closed", None));
+        effects.extend(remember_prompt(domain, id));
     }
     for held in std::mem::take(&mut domain.held) {
         effects.extend(remember(domain, held.record, held.begin, held.draft));

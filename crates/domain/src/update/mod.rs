@@ -12,6 +12,8 @@ mod foreign;
 mod graphs;
 mod history;
 mod hub;
+mod job;
+mod load;
 mod measure;
 mod quality;
 mod race;
@@ -19,6 +21,7 @@ mod replay;
 mod sample;
 mod session;
 mod storage;
+mod suite;
 mod tries;
 mod worker;
 
@@ -39,6 +42,7 @@ const MAX_JUDGED: usize = 500;
 pub(crate) fn update(domain: &mut Domain, now: Moment, event: Event) -> Vec<Effect> {
     domain.now = now;
     let is_tick = matches!(event, Event::Sample(_));
+    let is_closing = matches!(event, Event::Closing);
     let mut effects = match event {
         Event::Command(command) => command::answer(domain, command),
         Event::Scratch(order) => quality::prepared(domain, *order),
@@ -71,6 +75,14 @@ pub(crate) fn update(domain: &mut Domain, now: Moment, event: Event) -> Vec<Effe
             race::drawn(domain, number);
             Vec::new()
         }
+        Event::SuiteRecalled { run, result } => {
+            suite::recalled(domain, run, result);
+            Vec::new()
+        }
+        Event::SuiteKept { run, error } => {
+            suite::kept(domain, run, error);
+            Vec::new()
+        }
         Event::Frame(frame) => replay::replayed(domain, *frame),
         Event::Signalled { pid, started, kill, result } => {
             foreign::signalled(domain, (pid, started), kill, result);
@@ -93,8 +105,14 @@ pub(crate) fn update(domain: &mut Domain, now: Moment, event: Event) -> Vec<Effe
             Vec::new()
         }
     };
+    if is_closing {
+        // What is kept now is kept as it is: nothing goes on.
+        effects.extend(domain.outbox.drain(..).map(Effect::Notify));
+        return effects;
+    }
     effects.extend(history::keep_settled(domain));
     effects.extend(race::advance(domain));
+    effects.extend(suite::advance(domain));
     effects.extend(history::save_drafts(domain, is_tick));
     effects.extend(quality::advance(domain));
     effects.extend(hub::keep_queue(domain));

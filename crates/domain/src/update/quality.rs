@@ -3,12 +3,13 @@
 
 use wire::{Distributions, Request, Score, Scored};
 
+use super::job::{self, Readiness};
 use super::{next_id, notify, race, session};
 use crate::command::{Cause, Refused};
 use crate::effect::Effect;
 use crate::quality::{Quality, QualityOrder, Stage};
 use crate::race::Entry;
-use crate::session::{Phase, SessionId};
+use crate::session::SessionId;
 use crate::state::Domain;
 
 /// End what is being scored.
@@ -32,8 +33,8 @@ fn end(domain: &mut Domain) -> Vec<Effect> {
 
 /// Score a text. Without a file for the distributions a private folder is made first.
 pub(super) fn start(domain: &mut Domain, order: QualityOrder) -> Result<Vec<Effect>, Refused> {
-    if domain.quality.as_ref().is_some_and(|quality| !quality.is_over()) {
-        return Err(Refused::new(Cause::Busy, "another text is being scored"));
+    if let Some(refused) = job::running(domain) {
+        return Err(refused);
     }
     if let Some(excess) = excess(domain, &order) {
         let hint = "a smaller model or reference, or --set budget.reserve=0, leaves more room";
@@ -86,11 +87,10 @@ pub(super) fn advance(domain: &mut Domain) -> Vec<Effect> {
     let mut are_ready = true;
     let mut failure = None;
     for id in sessions {
-        match domain.session(id).map(|session| &session.phase) {
-            Some(Phase::Ready) => {}
-            Some(Phase::Failed { reason, hint }) => failure = Some((reason.clone(), hint.clone())),
-            None | Some(Phase::Stopping) => failure = Some(("a session was stopped".to_owned(), None)),
-            Some(_) => are_ready = false,
+        match job::readiness_of(domain, id) {
+            Readiness::Ready => {}
+            Readiness::Lost(reason, hint) => failure = Some((reason, hint)),
+            Readiness::Loading => are_ready = false,
         }
     }
     if let Some((reason, hint)) = failure {

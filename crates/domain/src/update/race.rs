@@ -2,19 +2,19 @@
 
 mod course;
 
-use super::{history, next_id, notify, session};
+use super::job::loaded_session;
+use super::{history, job, next_id, notify};
 use crate::command::{Cause, Refused};
 use crate::effect::Effect;
 use crate::history::Draft;
+use crate::job::JobSession;
 use crate::notification::Notification;
 use crate::plan;
 use crate::race::rating::{MAX_VOTES, Vote};
 use crate::race::{self, Entry, Lane, MIN_COLUMNS, Order, Pace, Race, RaceOrder, Stage};
-use crate::request::RequestId;
 use crate::state::Domain;
 use crate::units::{Bytes, counted};
 pub(super) use course::advance;
-use course::loaded_session;
 
 /// Drop the race that has ended.
 pub(super) fn dismiss(domain: &mut Domain) -> Result<Vec<Effect>, Refused> {
@@ -36,8 +36,8 @@ fn take(domain: &mut Domain) -> Option<Box<Race>> {
 
 /// Start a race.
 pub(super) fn start(domain: &mut Domain, order: RaceOrder) -> Result<Vec<Effect>, Refused> {
-    if domain.is_racing() {
-        return Err(Refused::new(Cause::Busy, "a race is running: wait for it, or cancel it"));
+    if let Some(refused) = job::running(domain) {
+        return Err(refused);
     }
     if order.entries.len() < MIN_COLUMNS {
         return Err(Refused::new(Cause::Invalid, "a race needs at least two columns"));
@@ -84,11 +84,7 @@ pub(super) fn excess_of(domain: &Domain, missing: &[&Entry]) -> Option<String> {
 fn begin(domain: &mut Domain, order: RaceOrder) -> Vec<Effect> {
     // Sessions of the last race that failed have been looked at, or never will be.
     let old = take(domain);
-    for id in old.iter().flat_map(|race| &race.lanes).filter(|lane| lane.is_own).filter_map(|lane| lane.session) {
-        if domain.session(id).is_some_and(|session| !session.is_live()) {
-            session::remove(domain, id);
-        }
-    }
+    job::forget(domain, old.iter().flat_map(|race| &race.lanes).map(|lane| &lane.session));
     let RaceOrder { entries, order, prompt, system, stop, lockstep, blind } = order;
     let names = race::names(&entries);
     let id = next_id(domain);
@@ -127,8 +123,8 @@ pub(super) fn cancel(domain: &mut Domain) -> Vec<Effect> {
     race.is_cancelled = true;
     race.awaits_shuffle = false;
     let answering = race.lanes.iter().filter(|lane| lane.stage == Stage::Answering);
-    let asked: Vec<RequestId> = answering.filter_map(|lane| lane.request).collect();
-    asked.into_iter().flat_map(|id| session::cancel_request(domain, id).unwrap_or_default()).collect()
+    let asked: Vec<JobSession> = answering.map(|lane| lane.session.clone()).collect();
+    asked.iter().flat_map(|session| job::cancel(domain, session)).collect()
 }
 
 /// Take the vote: a column, or none for a tie. A column without an answer takes no part.

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use wire::{Generate, Load, Message, Prompt, Role, Sampling};
+use wire::{Generate, Message, Prompt, Role, Sampling};
 
 use super::command::Outcome;
+use super::load::load;
 use super::{context, history, next_id};
 use crate::command::{Cause, EFFECTIVE, Force, Refused, Value};
 use crate::effect::Effect;
@@ -25,6 +26,11 @@ pub(super) fn start(domain: &mut Domain, id: &str, settings: SessionSettings, fo
     let Some(model) = domain.model(id).cloned() else {
         return Err(Refused::new(Cause::NotFound, "this model is gone"));
     };
+    open(domain, &model, settings, force)
+}
+
+/// Start this model.
+pub(super) fn open(domain: &mut Domain, model: &Arc<Model>, settings: SessionSettings, force: Force) -> Outcome {
     if !model.is_runnable() && !model.can_be_tried() {
         let reason = format!("{} can't be run: {}", model.name, model.status);
         return Err(Refused::new(Cause::NotRunnable, reason));
@@ -78,21 +84,7 @@ pub(super) fn spawn(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
     session.process = None;
     session.n_past = 0;
     session.timer.load(now.uptime);
-    let settings = session.settings;
-    let load = Load {
-        path: session.model.path().cloned().unwrap_or_default(),
-        n_ctx: settings.context,
-        n_batch: settings.batch,
-        n_ubatch: settings.ubatch.min(settings.batch),
-        n_threads,
-        n_gpu_layers: settings.gpu_layers,
-        cache_type_k: settings.cache_type_k,
-        cache_type_v: settings.cache_type_v,
-        flash_attention: settings.flash_attention,
-        mmap: settings.mmap && session.model.can_be_mapped(),
-        mlock: settings.mlock,
-        n_parallel: settings.parallel.max(1),
-    };
+    let load = load(&session.model, &session.settings, n_threads);
     let model = Arc::clone(&session.model);
     vec![Effect::Spawn { worker, model, load: Box::new(load), manners: domain.settings.engine.manners() }]
 }
@@ -314,11 +306,12 @@ fn messages(turns: &[Turn], n_dropped: usize) -> Vec<Message> {
     messages
 }
 
-/// Cancel the answers of a session's conversation and of commands; a race cancels its own.
+/// Cancel the answers of a session's conversation and of commands; a race and a suite cancel their own.
 pub(super) fn cancel(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
     let Some(session) = domain.session(id) else { return Vec::new() };
-    let open = session.requests.iter().filter(|request| request.is_open() && request.client != Client::Race);
-    let open: Vec<RequestId> = open.map(|request| request.id).collect();
+    let is_cancelled =
+        |request: &&Request| request.is_open() && !matches!(request.client, Client::Race | Client::Suite);
+    let open: Vec<RequestId> = session.requests.iter().filter(is_cancelled).map(|request| request.id).collect();
     open.into_iter().flat_map(|request| cancel_request(domain, request).unwrap_or_default()).collect()
 }
 

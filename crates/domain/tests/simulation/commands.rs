@@ -13,6 +13,7 @@ use domain::race::{self, Entry, RaceOrder};
 use domain::request::RequestId;
 use domain::session::SessionId;
 use domain::settings::{ContextFull, SESSION_FIELDS, SessionSettings};
+use domain::suite::run::{SuiteFile, SuiteOrder};
 use domain::units::Bytes;
 use domain::{Domain, bench};
 use wire::{Message, Prompt, Role};
@@ -21,7 +22,7 @@ use crate::dice::Dice;
 use crate::world::World;
 
 /// How many kinds of commands there are.
-pub(crate) const KINDS: usize = 33;
+pub(crate) const KINDS: usize = 35;
 
 /// The kind of a command. A new one does not compile before it is numbered here, and fails before it is made below.
 pub(crate) fn kind(what: &What) -> usize {
@@ -59,6 +60,8 @@ pub(crate) fn kind(what: &What) -> usize {
         What::CancelCalibration => 30,
         What::Signal { .. } => 31,
         What::CancelRequest(_) => 32,
+        What::StartSuite(_) => 33,
+        What::CancelSuite => 34,
     }
 }
 
@@ -128,6 +131,8 @@ fn what(domain: &Domain, world: &World, dice: &mut Dice) -> What {
             What::Signal { pid, started, kill: dice.permille(500) }
         }
         32 => What::CancelRequest(request_id(domain, dice)),
+        33 => What::StartSuite(Box::new(suite(world, dice))),
+        34 => What::CancelSuite,
         _ => What::ContinueRace,
     }
 }
@@ -195,6 +200,24 @@ fn set(domain: &Domain, dice: &mut Dice) -> What {
 fn entry(world: &World, dice: &mut Dice) -> Entry {
     let settings = SessionSettings { max_tokens: Some(20), ..settings(dice) };
     Entry::new(Arc::clone(a_model(world, dice)), settings)
+}
+
+/// A suite of two prompts, one of which a judge has to look at.
+fn suite(world: &World, dice: &mut Dice) -> SuiteOrder {
+    let judged = dice.permille(300);
+    let check = if judged { "{ judge = \"is it an answer?\" }" } else { "{ min_words = 1 }" };
+    let judge = if judged { "judge = \"small\"\n" } else { "" };
+    let prompt = |check: &str| format!("[[prompt]]\ntext = \"why?\"\nchecks = [{check}]\n");
+    let text = format!("name = \"s\"\n{judge}{}{}", prompt("{ min_words = 1 }"), prompt(check));
+    SuiteOrder {
+        suite: Arc::new(SuiteFile::parse("s.toml".into(), text).unwrap()),
+        models: (0..=dice.below(2)).map(|_| Arc::clone(a_model(world, dice))).collect(),
+        judge: judged.then(|| Arc::clone(a_model(world, dice))),
+        settings: settings(dice),
+        stop: Vec::new(),
+        fresh: dice.permille(500),
+        force: if dice.permille(500) { Force::No } else { Force::File },
+    }
 }
 
 fn race(world: &World, dice: &mut Dice) -> RaceOrder {

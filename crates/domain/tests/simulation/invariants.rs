@@ -241,6 +241,8 @@ impl Invariants {
         }
         assert!(!domain.is_racing(), "the race waits for ever: {:?}", domain.race.as_ref().map(|race| &race.lanes));
         assert!(!domain.bench.is_running(), "the bench waits for ever: {:?}", domain.bench);
+        let suite = domain.suite.as_ref().filter(|run| !run.is_over());
+        assert!(suite.is_none(), "the suite waits for ever: {suite:?}");
         let quality = domain.quality.as_ref().filter(|quality| !quality.is_over());
         assert!(quality.is_none(), "the scoring waits for ever: {quality:?}");
         assert!(domain.held.is_empty(), "records wait for ever: {:?}", domain.held);

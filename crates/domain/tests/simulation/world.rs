@@ -14,6 +14,7 @@ use domain::openness::Cards;
 use domain::roofline::Bandwidth;
 use domain::session::WorkerId;
 use domain::settings::{SessionSettings, Settings};
+use domain::suite::run::Recalled;
 use domain::units::Bytes;
 use domain::{Effect, Event, Moment};
 
@@ -222,6 +223,19 @@ impl World {
                     HistoryEvent::NotKept { ask, reason }
                 };
                 self.pending.push(Event::History(answer));
+            }
+            Effect::RecallAnswers { run, order } => {
+                let recalled = |model: &Arc<Model>| Recalled { name: model.id.clone(), answers: Vec::new() };
+                let result = if dice.permille(900) {
+                    Ok(order.models.iter().map(recalled).collect())
+                } else {
+                    Err("permission denied".to_owned())
+                };
+                self.pending.push(Event::SuiteRecalled { run, result });
+            }
+            Effect::KeepAnswer { run, .. } => {
+                let error = dice.permille(100).then(|| "the disk is full".to_owned());
+                self.pending.push(Event::SuiteKept { run, error });
             }
             Effect::Reveal(id) => self.pending.push(Event::History(HistoryEvent::Revealed(id))),
             Effect::Forget(id) => self.pending.push(Event::History(HistoryEvent::Forgotten { id, vote: None })),

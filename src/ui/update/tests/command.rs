@@ -96,13 +96,17 @@ fn a_client_acts_on_what_it_names_and_moves_nobodys_screen() {
 }
 
 #[test]
-fn one_race_and_one_bench_run_at_a_time() {
+fn one_job_that_measures_runs_at_a_time() {
     let mut program = Program::sampled(4, 10_000_000_000);
     let order = race(&program, &["alpha", "beta"], "why?", Order::InTurn);
     assert_eq!(command(&mut program, order.clone()), Ok(Value::Accepted));
     assert_eq!(cause(&mut program, order), Cause::Busy);
+    assert_eq!(cause(&mut program, bench(&["alpha"])), Cause::Busy);
+    program.state.domain.race = None;
     assert_eq!(command(&mut program, bench(&["alpha"])), Ok(Value::Accepted));
     assert_eq!(cause(&mut program, bench(&["alpha"])), Cause::Busy);
+    let order = race(&program, &["alpha", "beta"], "why?", Order::InTurn);
+    assert_eq!(cause(&mut program, order), Cause::Busy);
 }
 
 #[test]

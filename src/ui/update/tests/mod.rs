@@ -11,6 +11,7 @@ mod quality;
 mod race;
 mod requests;
 mod storage;
+mod suite;
 
 use std::path::PathBuf;
 use std::sync::Arc;

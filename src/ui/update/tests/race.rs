@@ -53,7 +53,7 @@ fn stages(program: &Program) -> Vec<&'static str> {
 
 fn worker(program: &Program, lane: usize) -> WorkerId {
     let race = program.state.domain.race.as_ref().unwrap();
-    program.state.domain.session(race.lanes[lane].session.unwrap()).unwrap().worker
+    program.state.domain.session(race.lanes[lane].session.id.unwrap()).unwrap().worker
 }
 
 pub(super) fn load(program: &mut Program, lane: usize) -> Vec<Effect> {
@@ -63,7 +63,7 @@ pub(super) fn load(program: &mut Program, lane: usize) -> Vec<Effect> {
 
 fn generation(program: &Program, lane: usize) -> u64 {
     let race = program.state.domain.race.as_ref().unwrap();
-    race.lanes[lane].request.expect("the column answers").0
+    race.lanes[lane].session.request.expect("the column answers").0
 }
 
 pub(super) fn answer(program: &mut Program, lane: usize, text: &str) -> Vec<Effect> {
@@ -115,6 +115,16 @@ fn in_turn_each_loads_answers_and_is_stopped_before_the_next() {
     let race = program.state.domain.race.as_ref().unwrap();
     let winners = race.winners();
     assert_eq!(Award::ALL.map(|award| winners.of(award).to_vec()), [vec![0], vec![0], vec![], vec![1]]);
+}
+
+#[test]
+fn a_worker_that_dies_while_it_is_stopped_holds_nobody_up() {
+    let mut program = program(&["alpha", "beta"], Order::InTurn, false);
+    load(&mut program, 0);
+    let first = worker(&program, 0);
+    answer(&mut program, 0, "because");
+    exit(&mut program, first, false);
+    assert_eq!(stages(&program), ["done", "starting"]);
 }
 
 /// The records that effects keep.
@@ -348,7 +358,7 @@ proptest! {
         let mut program = program(&["alpha", "beta", "alpha"], order, blind);
         for (what, lane) in steps {
             let race = program.state.domain.race.as_ref();
-            let id = race.and_then(|race| race.lanes[lane].session).filter(|id| program.state.domain.session(*id).is_some());
+            let id = race.and_then(|race| race.lanes[lane].session.id).filter(|id| program.state.domain.session(*id).is_some());
             match (what, id) {
                 (0, _) => { program.happens(Event::Drawn(lane as u64)); }
                 (1, Some(_)) => { load(&mut program, lane); }

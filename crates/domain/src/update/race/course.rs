@@ -4,18 +4,17 @@
 
 use wire::{Message, Prompt, Role};
 
-use crate::answer;
+use crate::command::{Cause, Force, Refused};
 use crate::effect::Effect;
-use crate::history::Measured;
 use crate::notification::Notification;
-use crate::plan;
 use crate::race::lockstep::{self, Next};
 use crate::race::{Entry, Lane, MIN_COLUMNS, Order, Pace, Race, Stage};
-use crate::request::{Client, Request, RequestId};
-use crate::session::{End, Phase, Session, SessionId, Turn};
+use crate::request::Client;
+use crate::session::{End, Phase, SessionId};
 use crate::state::Domain;
 use crate::update::history;
-use crate::update::session::{self, Ask, Asked};
+use crate::update::job::{self, Question, Readiness};
+use crate::update::session::Ask;
 
 /// The likeliest tokens that are told of each step in lockstep.
 const N_TOP_LOGPROBS: u32 = 5;
@@ -96,7 +95,7 @@ pub(super) fn release(domain: &Domain, race: &mut Race) -> Vec<Effect> {
 /// Let a column that answers draw so many tokens more.
 fn allow(domain: &Domain, lane: &mut Lane, n_tokens: u32) -> Option<Effect> {
     let session = lane.live(domain)?;
-    let request = session.request(lane.request?).filter(|request| request.is_running())?;
+    let request = session.request(lane.session.request?).filter(|request| request.is_running())?;
     let (worker, id) = (session.worker, request.id.0);
     lane.credits = lane.credits.saturating_add(n_tokens as usize);
     Some(Effect::Tell { worker, request: wire::Request::Continue { id, n_tokens } })
@@ -123,7 +122,7 @@ fn step(domain: &mut Domain, race: &mut Race, place: usize) -> Vec<Effect> {
     let mut effects = Vec::new();
     let all_are_ready = || {
         race.order == Order::InTurn
-            || race.lanes.iter().all(|lane| match (&lane.stage, lane.session.and_then(|id| domain.session(id))) {
+            || race.lanes.iter().all(|lane| match (&lane.stage, lane.session.id.and_then(|id| domain.session(id))) {
                 (Stage::Waiting, _) => false,
                 (Stage::Starting, Some(session)) => !matches!(session.phase, Phase::Loading { .. } | Phase::Queued),
                 _ => true,
@@ -131,113 +130,87 @@ fn step(domain: &mut Domain, race: &mut Race, place: usize) -> Vec<Effect> {
     };
     let may_ask = all_are_ready();
     let lane = &mut race.lanes[place];
-    let Some(id) = lane.session else { return effects };
-    let Some(session) = session::find(domain, id) else {
-        match lane.stage {
-            Stage::Leaving => lane.stage = Stage::Done,
-            Stage::Starting | Stage::Answering => lane.fail("its session was stopped", None),
-            _ => {}
-        }
-        return effects;
-    };
     match lane.stage {
-        Stage::Starting => match &session.phase {
-            Phase::Ready if race.is_cancelled => {
+        Stage::Starting => match job::readiness(domain, &lane.session) {
+            Readiness::Ready if race.is_cancelled => {
                 lane.fail("the race was cancelled", None);
                 effects.extend(leave(domain, race, place));
             }
-            Phase::Ready if may_ask => {
-                lane.loaded.clone_from(&session.loaded);
-                let worker = session.worker;
-                let n_top_logprobs = if race.lockstep { N_TOP_LOGPROBS } else { 0 };
-                let credits = (race.pace == Pace::Together).then_some(0);
-                let ask = Ask {
-                    max_tokens: lane.settings.max_tokens,
-                    sampling: lane.settings.sampling,
-                    n_top_logprobs,
-                    credits,
-                };
-                lane.stage = Stage::Answering;
-                let prompt = Prompt::Chat(messages(race.system.as_deref(), &race.prompt));
-                // What is left of an earlier prompt would flatter the figures of this one.
-                effects.push(Effect::Tell { worker, request: wire::Request::ClearCache });
-                let stop = race.stop.clone();
-                let asked = Asked { client: Client::Race, ask: Some(ask), stop, ..Asked::new(prompt) };
-                let (request, asked) = session::request(domain, id, asked);
-                lane.request = Some(request);
-                effects.extend(asked);
-            }
-            Phase::Failed { reason, hint } => {
-                let (reason, hint) = (reason.clone(), hint.clone());
-                lane.fail(&reason, hint);
-            }
-            Phase::Stopping => lane.fail("its session was stopped", None),
+            Readiness::Ready if may_ask => effects.extend(ask(domain, race, place)),
+            Readiness::Lost(reason, hint) => lane.fail(&reason, hint),
             _ => {}
         },
         Stage::Answering => {
-            let is_lost = matches!(session.phase, Phase::Stopping | Phase::Failed { .. });
-            if let Some(answer) = answer_of(domain, id, lane.request, is_lost) {
-                // Columns that run at once share the machine: their speeds tell nothing about a model.
-                lane.measured = answer.1.filter(|_| race.order == Order::InTurn && !is_lost);
-                lane.answer = answer.0;
-                lane.stage = Stage::Done;
-                if let Some(End::Failed { reason, hint }) = lane.answer.as_ref().and_then(|turn| turn.end.clone()) {
-                    lane.fail(&reason, hint);
-                }
-                effects.extend(leave(domain, race, place));
+            let Some(answered) = job::take_answer(domain, &lane.session) else { return effects };
+            // Columns that run at once share the machine: their speeds tell nothing about a model.
+            lane.measured = answered.measured.filter(|_| race.order == Order::InTurn);
+            lane.stage = Stage::Done;
+            lane.answer = answered.request.map(|request| request.answer);
+            match lane.answer.as_ref().and_then(|turn| turn.end.clone()) {
+                Some(End::Failed { reason, hint }) => lane.fail(&reason, hint),
+                None if answered.is_lost => lane.fail("its session was stopped", None),
+                _ => {}
             }
+            effects.extend(leave(domain, race, place));
         }
+        Stage::Leaving if job::has_left(domain, &lane.session) => lane.stage = Stage::Done,
         _ => {}
     }
     effects
 }
 
-/// A column's answer with what was measured, once it has ended and nothing of its energy is waited for.
-fn answer_of(
-    domain: &Domain,
-    id: SessionId,
-    request: Option<RequestId>,
-    is_lost: bool,
-) -> Option<(Option<Turn>, Option<Measured>)> {
-    let session = domain.session(id)?;
-    let Some(request) = request.and_then(|request| session.request(request)) else { return Some((None, None)) };
-    let ended = request.ended?;
-    if !is_lost && !request.figures.is_settled && history::may_settle(domain, ended) {
-        return None;
-    }
-    let (wait, sample) = (domain.settings.engine.wait_policy, domain.machine.sample.as_deref());
-    Some((Some(request.answer.clone()), Some(answer::measured(session, request, wait, sample))))
+/// Ask a column whose session is ready.
+fn ask(domain: &mut Domain, race: &mut Race, place: usize) -> Vec<Effect> {
+    let lane = &mut race.lanes[place];
+    let session = lane.session.id.and_then(|id| domain.session(id));
+    lane.loaded = session.and_then(|session| session.loaded.clone());
+    let ask = Ask {
+        max_tokens: lane.settings.max_tokens,
+        sampling: lane.settings.sampling,
+        n_top_logprobs: if race.lockstep { N_TOP_LOGPROBS } else { 0 },
+        credits: (race.pace == Pace::Together).then_some(0),
+    };
+    let prompt = Prompt::Chat(messages(race.system.as_deref(), &race.prompt));
+    let question = Question { client: Client::Race, prompt, ask, form: None, stop: race.stop.clone() };
+    lane.stage = Stage::Answering;
+    // What is left of an earlier prompt would flatter the figures of this one.
+    let cleared = job::clear_cache(domain, &lane.session);
+    cleared.into_iter().chain(job::ask(domain, &mut lane.session, question)).collect()
 }
 
 /// Find or start a column's session.
 fn enter(domain: &mut Domain, race: &mut Race, place: usize) -> Vec<Effect> {
-    let taken: Vec<SessionId> = race.lanes.iter().filter_map(|lane| lane.session).collect();
+    let taken: Vec<SessionId> = race.lanes.iter().filter_map(|lane| lane.session.id).collect();
     let lane = &mut race.lanes[place];
     let entry = Entry { model: lane.model.clone(), settings: lane.settings };
     lane.stage = Stage::Starting;
-    if let Some(id) = loaded_session(domain, &entry, &taken) {
-        lane.session = Some(id);
-        return Vec::new();
+    match job::enter(domain, &entry, &taken, Force::No) {
+        Ok((session, effects)) => {
+            lane.session = session;
+            effects
+        }
+        Err(Refused { cause: Cause::Memory(refusal), .. }) => {
+            lane.fail(&refusal.to_string(), Some(refusal.remedy().to_owned()));
+            Vec::new()
+        }
+        Err(Refused { reason, hint, .. }) => {
+            lane.fail(&reason, hint);
+            Vec::new()
+        }
     }
-    let planned = plan::plan(&lane.model, &lane.settings);
-    if let Err(refusal) = plan::admit(domain, planned) {
-        lane.fail(&refusal.to_string(), Some(refusal.remedy().to_owned()));
-        return Vec::new();
-    }
-    let id = session::create(domain, entry.model, entry.settings);
-    lane.session = Some(id);
-    lane.is_own = true;
-    session::spawn(domain, id)
 }
 
 /// A column has ended. In turn, a session that was started for it makes room for the next.
 fn leave(domain: &mut Domain, race: &mut Race, place: usize) -> Vec<Effect> {
+    if race.order == Order::Together {
+        return Vec::new();
+    }
     let lane = &mut race.lanes[place];
-    let Some(id) = lane.session.filter(|_| lane.is_own && race.order == Order::InTurn) else { return Vec::new() };
-    if lane.stage == Stage::Done {
+    let effects = job::leave(domain, &lane.session);
+    if lane.stage == Stage::Done && !effects.is_empty() {
         lane.stage = Stage::Leaving;
     }
-    session::stop_one(domain, id)
+    effects
 }
 
 fn messages(system: Option<&str>, prompt: &str) -> Vec<Message> {
@@ -249,20 +222,4 @@ impl Lane {
     fn fail(&mut self, reason: &str, hint: Option<String>) {
         self.stage = Stage::Failed { reason: reason.to_owned(), hint };
     }
-}
-
-/// A session that can answer for this column as it is, and is none of `taken`.
-pub(super) fn loaded_session(domain: &Domain, entry: &Entry, taken: &[SessionId]) -> Option<SessionId> {
-    // What is asked with each answer needs no session of its own.
-    let mut wanted = entry.settings;
-    let fits = |session: &&Session| {
-        wanted.sampling = session.settings.sampling;
-        wanted.max_tokens = session.settings.max_tokens;
-        session.phase == Phase::Ready
-            && !session.requests.iter().any(Request::is_open)
-            && session.model.id == entry.model.id
-            && session.settings == wanted
-            && !taken.contains(&session.id)
-    };
-    domain.sessions.iter().find(fits).map(|session| session.id)
 }

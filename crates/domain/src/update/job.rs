@@ -1,0 +1,176 @@
+//! What the jobs of several models share: find or start a session for a model, ask it, take its answer once the last of
+//! the energy is booked, make room for the next model.
+//!
+//! Absent: in which order the models take their turns, and what is asked (each job's own module).
+
+use wire::Prompt;
+
+use super::history;
+use super::session::{self, Ask, Asked};
+use crate::answer;
+use crate::command::{Cause, Force, Refused, Value};
+use crate::effect::Effect;
+use crate::form::Form;
+use crate::history::Measured;
+use crate::job::JobSession;
+use crate::race::Entry;
+use crate::request::{Client, Request};
+use crate::session::{Phase, Session, SessionId};
+use crate::state::Domain;
+
+/// What is said of a session that somebody stopped.
+const STOPPED: &str = "its session was stopped";
+
+/// Why nothing else may begin now: jobs that measure don't share the machine. `None` where nothing runs.
+pub(super) fn running(domain: &Domain) -> Option<Refused> {
+    let reason = if domain.is_racing() {
+        "a race is running: wait for it, or cancel it"
+    } else if domain.bench.is_running() {
+        "a bench is running: wait for it, or cancel it"
+    } else if domain.suite.as_ref().is_some_and(|run| !run.is_over()) {
+        "a suite is running: wait for it, or cancel it"
+    } else if domain.quality.as_ref().is_some_and(|quality| !quality.is_over()) {
+        "a text is being scored: wait for it, or cancel it"
+    } else {
+        return None;
+    };
+    Some(Refused::new(Cause::Busy, reason))
+}
+
+/// A session that can answer for this entry as it is, and is none of `taken`.
+pub(super) fn loaded_session(domain: &Domain, entry: &Entry, taken: &[SessionId]) -> Option<SessionId> {
+    // What is asked with each answer needs no session of its own.
+    let mut wanted = entry.settings;
+    let fits = |session: &&Session| {
+        wanted.sampling = session.settings.sampling;
+        wanted.max_tokens = session.settings.max_tokens;
+        session.phase == Phase::Ready
+            && !session.requests.iter().any(Request::is_open)
+            && session.model.id == entry.model.id
+            && session.settings == wanted
+            && !taken.contains(&session.id)
+    };
+    domain.sessions.iter().find(fits).map(|session| session.id)
+}
+
+/// Give an entry its session: one that is loaded and none of `taken`, or a new one.
+pub(super) fn enter(domain: &mut Domain, entry: &Entry, taken: &[SessionId], force: Force) -> Entered {
+    if let Some(id) = loaded_session(domain, entry, taken) {
+        return Ok((JobSession { id: Some(id), ..JobSession::default() }, Vec::new()));
+    }
+    let (value, effects) = session::open(domain, &entry.model, entry.settings, force)?;
+    let id = if let Value::Session(id) = value { Some(id) } else { None };
+    Ok((JobSession { id, is_own: true, request: None }, effects))
+}
+
+/// A session with what is to be done for it, or why there is none.
+pub(super) type Entered = Result<(JobSession, Vec<Effect>), Refused>;
+
+/// Where a job's session is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Readiness {
+    /// It loads, or answers something else.
+    Loading,
+    /// It can be asked.
+    Ready,
+    /// Nothing comes of it: why, and what could be done.
+    Lost(String, Option<String>),
+}
+
+/// Where it is before it is asked.
+pub(super) fn readiness(domain: &Domain, job: &JobSession) -> Readiness {
+    job.id.map_or(Readiness::Lost(STOPPED.to_owned(), None), |id| readiness_of(domain, id))
+}
+
+/// Where a session is that is to be asked.
+pub(super) fn readiness_of(domain: &Domain, id: SessionId) -> Readiness {
+    let Some(session) = domain.session(id) else { return Readiness::Lost(STOPPED.to_owned(), None) };
+    match &session.phase {
+        // What else it answers meanwhile would spoil the figures.
+        Phase::Ready if !session.requests.iter().any(Request::is_open) => Readiness::Ready,
+        Phase::Failed { reason, hint } => Readiness::Lost(reason.clone(), hint.clone()),
+        Phase::Stopping => Readiness::Lost(STOPPED.to_owned(), None),
+        Phase::Ready | Phase::Queued | Phase::Loading { .. } => Readiness::Loading,
+    }
+}
+
+/// What a job asks.
+pub(super) struct Question {
+    /// For which kind of job.
+    pub(super) client: Client,
+    /// The prompt.
+    pub(super) prompt: Prompt,
+    /// How it is to be answered.
+    pub(super) ask: Ask,
+    /// What the answer must look like.
+    pub(super) form: Option<Form>,
+    /// Texts that end it, in place of those of the model's store.
+    pub(super) stop: Vec<String>,
+}
+
+/// Ask a job's session, which is ready. Its conversation stays as it is.
+pub(super) fn ask(domain: &mut Domain, job: &mut JobSession, question: Question) -> Vec<Effect> {
+    let Some(id) = job.id else { return Vec::new() };
+    let Question { client, prompt, ask, form, stop } = question;
+    let (request, effects) =
+        session::request(domain, id, Asked { client, ask: Some(ask), form, stop, ..Asked::new(prompt) });
+    job.request = Some(request);
+    effects
+}
+
+/// Cancel what a job's session was asked.
+pub(super) fn cancel(domain: &mut Domain, job: &JobSession) -> Vec<Effect> {
+    // One that is gone needs nothing more.
+    job.request.and_then(|id| session::cancel_request(domain, id).ok()).unwrap_or_default()
+}
+
+/// Drop what is left of earlier prompts in a job's session.
+pub(super) fn clear_cache(domain: &Domain, job: &JobSession) -> Option<Effect> {
+    let session = job.id.and_then(|id| domain.session(id))?;
+    Some(Effect::Tell { worker: session.worker, request: wire::Request::ClearCache })
+}
+
+/// An answer that has ended.
+pub(super) struct Answered {
+    /// What was asked, with the answer and its figures; `None` where it is gone.
+    pub(super) request: Option<Request>,
+    /// The session can't be asked again.
+    pub(super) is_lost: bool,
+    /// What it tells of the model's speed.
+    pub(super) measured: Option<Measured>,
+}
+
+/// The answer of a job's session once it has ended and the last of its energy is booked, or will not come; `None` before.
+pub(super) fn take_answer(domain: &Domain, job: &JobSession) -> Option<Answered> {
+    let gone = |is_lost| Some(Answered { request: None, is_lost, measured: None });
+    let Some(session) = job.id.and_then(|id| domain.session(id)) else { return gone(true) };
+    let is_lost = matches!(session.phase, Phase::Stopping | Phase::Failed { .. });
+    let Some(request) = job.request.and_then(|id| session.request(id)) else { return gone(is_lost) };
+    let ended = request.ended?;
+    if !is_lost && !request.figures.is_settled && history::may_settle(domain, ended) {
+        return None;
+    }
+    let (wait, sample) = (domain.settings.engine.wait_policy, domain.machine.sample.as_deref());
+    let measured = (!is_lost).then(|| answer::measured(session, request, wait, sample));
+    Some(Answered { request: Some(request.clone()), is_lost, measured })
+}
+
+/// Stop a session that was started for the job, so that the next model has the machine for itself.
+pub(super) fn leave(domain: &mut Domain, job: &JobSession) -> Vec<Effect> {
+    job.id.filter(|_| job.is_own).map_or_else(Vec::new, |id| session::stop_one(domain, id))
+}
+
+/// Whether a job's session takes no memory of its own any more.
+pub(super) fn has_left(domain: &Domain, job: &JobSession) -> bool {
+    let session = job.id.filter(|_| job.is_own).and_then(|id| domain.session(id));
+    session.is_none_or(|session| !session.is_live())
+}
+
+/// Take the sessions of an earlier job that failed off the list: they were looked at, or never will be.
+pub(super) fn forget<'a>(domain: &mut Domain, jobs: impl Iterator<Item = &'a JobSession>) {
+    for id in jobs.filter(|job| job.is_own).filter_map(|job| job.id) {
+        if domain.session(id).is_some_and(|session| !session.is_live()) {
+            session::remove(domain, id);
+        }
+    }
+}

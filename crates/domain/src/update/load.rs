@@ -1,0 +1,25 @@
+//! How a worker is to load a model: the one place that says it, for sessions and benches.
+
+use wire::Load;
+
+use crate::model::Model;
+use crate::settings::SessionSettings;
+
+/// The request to load a model that runs with these settings. The driver fills in the path of a model that is written out
+/// first.
+pub(super) fn load(model: &Model, settings: &SessionSettings, n_threads: u32) -> Load {
+    Load {
+        path: model.path().cloned().unwrap_or_default(),
+        n_ctx: settings.context,
+        n_batch: settings.batch,
+        n_ubatch: settings.ubatch.min(settings.batch),
+        n_threads,
+        n_gpu_layers: settings.gpu_layers,
+        cache_type_k: settings.cache_type_k,
+        cache_type_v: settings.cache_type_v,
+        flash_attention: settings.flash_attention,
+        mmap: settings.mmap && model.can_be_mapped(),
+        mlock: settings.mlock,
+        n_parallel: settings.parallel.max(1),
+    }
+}
