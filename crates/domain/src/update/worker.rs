@@ -165,7 +165,9 @@ fn failed(domain: &mut Domain, id: SessionId, request: RequestId, failure: wire:
         FailureKind::PromptTooLong if client == Some(Client::Race) => Some(too_long_for_race(session)),
         FailureKind::PromptTooLong => {
             let asked = session.turns.iter().filter(|turn| turn.role == Role::User).count();
-            Some(plan::longer_context_hint(&session.model, session.n_ctx(), asked > 1))
+            // A prompt from outside the conversation is no shorter in a new one.
+            let is_chat = client == Some(Client::Chat);
+            Some(plan::longer_context_hint(&session.model, session.n_ctx(), is_chat && asked > 1))
         }
         _ => failure.hint,
     };

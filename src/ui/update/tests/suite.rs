@@ -292,6 +292,7 @@ fn a_suite_leaves_the_conversation_of_a_loaded_session_alone() {
     let id = run(&program).id;
     let effects = program.happens(Event::SuiteKept { run: id, error: None });
     assert!(generate(&effects).is_none(), "the conversation is being answered");
+    assert_eq!(glyphs(&program), ["p."]);
     let asked = say(&mut program, &chat, "hi");
     assert_eq!((turns(&program), glyphs(&program)), (3, vec!["p>".to_owned()]));
     answer(&mut program, &asked, "4");
