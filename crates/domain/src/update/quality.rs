@@ -59,6 +59,10 @@ pub(super) fn prepared(domain: &mut Domain, order: QualityOrder) -> Vec<Effect> 
         notify(domain, "another text is being scored", true);
         return Vec::new();
     }
+    if let Some(refused) = job::running(domain) {
+        notify(domain, refused.reason, true);
+        return vec![Effect::Sweep];
+    }
     if let Some(excess) = excess(domain, &order) {
         notify(domain, excess, true);
         return vec![Effect::Sweep];

@@ -409,8 +409,8 @@ pub(super) fn clear(domain: &mut Domain, id: SessionId) -> Result<Vec<Effect>, R
         return Err(Refused::new(Cause::Busy, "wait for the answer, or cancel it"));
     }
     session.turns.clear();
-    // A race that has its answer still waits for the energy.
-    session.requests.retain(|request| request.is_open() || request.client == Client::Race);
+    // A race or a suite that has its answer still waits for the energy.
+    session.requests.retain(|request| request.is_open() || matches!(request.client, Client::Race | Client::Suite));
     session.n_dropped = 0;
     session.n_past = 0;
     let mut effects = match session.phase {
