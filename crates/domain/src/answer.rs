@@ -121,7 +121,7 @@ pub fn document(domain: &Domain, session: &Session, request: &Request) -> RunDoc
         prompt_tokens_per_second: counters.prompt_rate(),
         generation_tokens_per_second: counters.generation_rate(),
         memory: memory_use(domain, session),
-        roofline: Some(match roofline(domain, session) {
+        roofline: Some(match roofline(domain, session, &request.figures) {
             Ok(roofline) => RooflineResult::Known(roofline),
             Err(reason) => RooflineResult::Unknown { share: None, reason },
         }),
@@ -237,7 +237,8 @@ pub fn measured(session: &Session, request: &Request, wait: WaitPolicy, sample: 
         settings: history::settings_key(&session.settings, request.figures.threads, wait),
     };
     let rate = speed(&request.figures);
-    let joules = Graded::of(&session.per_token(&settings::Energy::default())).filter(|_| rate.is_some());
+    let joules =
+        Graded::of(&session.per_token_of(&request.figures, &settings::Energy::default())).filter(|_| rate.is_some());
     Measured { series, what: "tg".to_owned(), rate, spread: None, n: 1, joules }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ledger;
 use crate::plan;
+use crate::request::Figures;
 use crate::session::Session;
 use crate::settings::SessionSettings;
 use crate::state::Domain;
@@ -104,17 +105,17 @@ const LARGEST_CACHE: Bytes = Bytes(1_200_000_000);
 /// Tokens of an answer below which its speed says little.
 const MIN_TOKENS: u32 = 16;
 
-/// Where the session stands, or why that is not known.
-pub fn roofline(domain: &Domain, session: &Session) -> Result<Roofline, String> {
+/// Where one of a session's answers stands, or why that is not known.
+pub fn roofline(domain: &Domain, session: &Session, figures: &Figures) -> Result<Roofline, String> {
     let loaded = session.loaded.as_ref().ok_or("the model is not loaded")?;
-    let counters = &session.figures().counters;
+    let counters = &figures.counters;
     let rate = counters.generation_rate().filter(|_| counters.n_generated >= MIN_TOKENS);
     let rate = rate.ok_or_else(|| format!("an answer of {MIN_TOKENS} tokens is needed"))?;
     let misplaced = ledger::misplaced(domain, session);
     if loaded.n_gpu_layers > 0 && misplaced.is_none_or(|misplaced| !misplaced.is_total()) {
         return Err("the GPU's memory is not measured".to_owned());
     }
-    let per_token = bytes_per_token(session).ok_or("the header does not tell what a token reads")?;
+    let per_token = bytes_per_token(session, figures).ok_or("the header does not tell what a token reads")?;
     let bandwidth = domain.machine.bandwidth.as_ref().ok_or("the memory's bandwidth was not measured yet")?;
     let read = per_token.0 + per_token.1;
     let bytes_per_second = read.0 as f64 * rate;
@@ -135,7 +136,7 @@ pub fn roofline(domain: &Domain, session: &Session) -> Result<Roofline, String> 
 }
 
 /// Weights and context that a token reads; `None` where the header doesn't tell.
-fn bytes_per_token(session: &Session) -> Option<(Bytes, Bytes)> {
+fn bytes_per_token(session: &Session, figures: &Figures) -> Option<(Bytes, Bytes)> {
     let summary = session.model.summary.as_ref()?;
     // Of the routed experts only those are read that the router chooses.
     let idle = summary
@@ -148,7 +149,7 @@ fn bytes_per_token(session: &Session) -> Option<(Bytes, Bytes)> {
         (rows as f64 * columns as f64).min(summary.parameters as f64) * summary.bits_per_weight.unwrap_or(0.0) / 8.0
     });
     let weights = summary.tensor_bytes as f64 - idle - rows;
-    let counters = &session.figures().counters;
+    let counters = &figures.counters;
     let context = counters.n_past.saturating_sub(counters.n_generated / 2).max(1);
     let kv = plan::estimate(&session.model, &SessionSettings { context, ..session.settings })?.kv?;
     Some((Bytes(weights.max(0.0) as u64), Bytes(kv)))
@@ -162,6 +163,14 @@ mod tests {
     use wire::{Ledger, Loaded};
 
     use super::*;
+
+    fn of(domain: &Domain, session: &Session) -> Result<Roofline, String> {
+        roofline(domain, session, session.figures())
+    }
+
+    fn read(session: &Session) -> Option<(Bytes, Bytes)> {
+        bytes_per_token(session, session.figures())
+    }
     use crate::machine::{Limits, Sample};
     use crate::model::Model;
     use crate::request::{Stage, Step};
@@ -210,7 +219,7 @@ mod tests {
 
     #[test]
     fn shares_and_bounds() {
-        let kv = bytes_per_token(&session(summary(), 10)).unwrap().1.0 as f64;
+        let kv = read(&session(summary(), 10)).unwrap().1.0 as f64;
         let per_second = 10.0 * (1e9 + kv);
         let held = Limits { n_throttled: Some(3), ..Limits::default() };
         let low = Limits { allowed_mhz: Some(1000), highest_mhz: Some(4000), ..Limits::default() };
@@ -225,7 +234,7 @@ mod tests {
             let mut state = state(times * per_second, limits);
             let session = session(summary(), 10);
             state.sessions = vec![session.clone(); 1 + usize::from(others)];
-            let roofline = roofline(&state, &session).unwrap();
+            let roofline = of(&state, &session).unwrap();
             assert!((roofline.share.0 - 1.0 / times).abs() < 1e-9, "{roofline:?}");
             assert_eq!(roofline.bound, expected, "{times} {limits:?}");
         }
@@ -238,7 +247,7 @@ mod tests {
             (5_000_000_000, Bound::Bandwidth, "all of what this memory allows"),
         ] {
             let session = session(gguf::Summary { tensor_bytes, ..summary() }, 10);
-            let roofline = roofline(&state(5e8, Limits::default()), &session).unwrap();
+            let roofline = of(&state(5e8, Limits::default()), &session).unwrap();
             assert!(roofline.share.0 > 1.0, "{roofline:?}");
             assert_eq!((roofline.bound, roofline.reached().as_str()), (bound, reached));
         }
@@ -249,7 +258,7 @@ mod tests {
         let weights = |change: &dyn Fn(&mut gguf::Summary)| {
             let mut summary = summary();
             change(&mut summary);
-            bytes_per_token(&session(summary, 10)).unwrap().0.0
+            read(&session(summary, 10)).unwrap().0.0
         };
         assert_eq!(weights(&|_| {}), 1_000_000_000);
         // 8 of 128 experts are read of 800 MB.
@@ -268,7 +277,7 @@ mod tests {
         let context = |n_past| {
             let mut session = session(summary(), 10);
             session.figures_mut().counters.n_past = n_past;
-            bytes_per_token(&session).unwrap().1
+            read(&session).unwrap().1
         };
         assert!(context(4000) > context(100));
     }
@@ -277,16 +286,16 @@ mod tests {
     fn what_is_missing_is_said() {
         let good = || session(summary(), 10);
         let mut state = state(1e10, Limits::default());
-        assert!(roofline(&state, &good()).is_ok());
+        assert!(of(&state, &good()).is_ok());
         let short = |session: &mut Session| session.figures_mut().counters.n_generated = 3;
         let cold = |session: &mut Session| session.loaded = None;
         let on_gpu = |session: &mut Session| session.loaded.as_mut().unwrap().n_gpu_layers = 2;
         for (change, reason) in [(&short as &dyn Fn(&mut Session), "tokens"), (&cold, "not loaded"), (&on_gpu, "GPU")] {
             let mut session = good();
             change(&mut session);
-            assert!(roofline(&state, &session).unwrap_err().contains(reason));
+            assert!(of(&state, &session).unwrap_err().contains(reason));
         }
         state.machine.bandwidth = None;
-        assert!(roofline(&state, &good()).unwrap_err().contains("not measured"));
+        assert!(of(&state, &good()).unwrap_err().contains("not measured"));
     }
 }

@@ -51,6 +51,8 @@ pub struct Session {
     pub requests: Vec<Request>,
     /// A prompt of the conversation that was sent while the model was being loaded, to be written down until it is asked.
     pub(super) draft: Option<Draft>,
+    /// Sequences that its worker was loaded with: a change of the setting counts from the next load on.
+    pub(super) n_sequences: usize,
     /// Threads that the plan gives it now; 0 while it is idle.
     pub threads: u32,
     /// What it was admitted with.
@@ -244,6 +246,7 @@ impl Session {
             requests: Vec::new(),
             n_dropped: 0,
             draft: None,
+            n_sequences: 1,
             threads: 0,
             planned: Plan::default(),
             is_forced: false,
@@ -372,10 +375,15 @@ impl Session {
 
     /// The same with its uncertainty.
     pub fn per_token(&self, settings: &settings::Energy) -> Figure<Uncertain> {
-        match Report::of_answer(self.figures(), settings).per_token {
+        self.per_token_of(self.figures(), settings)
+    }
+
+    /// The same of one of its answers.
+    pub fn per_token_of(&self, figures: &Figures, settings: &settings::Energy) -> Figure<Uncertain> {
+        match Report::of_answer(figures, settings).per_token {
             known @ Figure::Known { .. } => known,
             unknown => match crate::energy::per_session(self, settings).per_token {
-                Figure::Known { value, grade, source } if self.figures().counters.n_generated > 0 => {
+                Figure::Known { value, grade, source } if figures.counters.n_generated > 0 => {
                     Figure::Known { value, grade, source: format!("{source}, all answers together") }
                 }
                 _ => unknown,

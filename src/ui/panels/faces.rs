@@ -190,7 +190,7 @@ pub(crate) fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, sessio
     rows.gap();
     energy(&mut rows, state, session);
     rows.gap();
-    memory_bound(&mut rows, roofline(&state.domain, session));
+    memory_bound(&mut rows, roofline(&state.domain, session, session.figures()));
     rows.gap();
     let in_left = rows.count;
     if two {

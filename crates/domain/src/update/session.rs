@@ -77,6 +77,7 @@ pub(super) fn spawn(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
     let now = domain.now;
     let Some(session) = find(domain, id) else { return Vec::new() };
     session.worker = worker;
+    session.n_sequences = session.settings.parallel.max(1) as usize;
     session.phase = Phase::Loading { fraction: 0.0 };
     session.since = now;
     session.loaded = None;
@@ -485,6 +486,6 @@ impl Session {
 
     /// Sequences of the worker's context: the most requests that run at once.
     pub fn n_sequences(&self) -> usize {
-        self.settings.parallel.max(1) as usize
+        self.n_sequences
     }
 }

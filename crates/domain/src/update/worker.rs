@@ -143,8 +143,9 @@ fn written(session: &mut Session, id: u64, pieces: Vec<wire::Piece>, tokens: Vec
 fn answered(domain: &mut Domain, id: SessionId, request: RequestId, finish: Finish) -> Vec<Effect> {
     let mut effects = ended(domain, id, request, End::Finished(finish));
     let Some(session) = domain.session(id) else { return effects };
-    if let Some(rate) = session.request(request).and_then(|request| answer::speed(&request.figures)) {
-        let joules = Graded::of(&session.per_token(&settings::Energy::default()));
+    let Some(figures) = session.request(request).map(|request| &request.figures) else { return effects };
+    if let Some(rate) = answer::speed(figures) {
+        let joules = Graded::of(&session.per_token_of(figures, &settings::Energy::default()));
         let model = session.model.id.clone();
         if let Some(joules) = joules {
             domain.library.measured_joules.insert(model.clone(), joules);

@@ -64,6 +64,15 @@ fn as_many_run_as_there_are_sequences_and_the_next_follows() {
 }
 
 #[test]
+fn a_change_of_the_setting_waits_for_the_next_load() {
+    let (mut program, session, _) = loaded_session();
+    program.command(What::SetSession { session, name: "parallel".into(), value: "3".into() });
+    let n_asked: usize =
+        ["one", "two", "three"].map(|prompt| asked(&ask(&mut program, session, prompt).1).len()).iter().sum();
+    assert_eq!(n_asked, 2, "its worker has two sequences");
+}
+
+#[test]
 fn a_cancel_disturbs_no_other() {
     let (mut program, session, worker) = loaded_session();
     let ids: Vec<RequestId> = ["one", "two", "three"].map(|prompt| ask(&mut program, session, prompt).0).into();
