@@ -8,8 +8,8 @@ use domain::Event;
 use domain::event::{HistoryEvent, LibraryEvent};
 use domain::model::Model;
 use domain::openness::{self, Table};
+use domain::record::trace::Frame;
 use domain::settings::{Library, Settings};
-use domain::trace::Frame;
 use taffrail::app::recording::Recorder;
 use taffrail::app::replay::Replay;
 use taffrail::app::{App, Clock, bundle, dashboard, log, probe, survey, terminal_width};
@@ -154,7 +154,7 @@ fn show(arguments: &cli::Show, settings: Settings, out: &mut impl Write) -> io::
             for event in [
                 Event::Library(LibraryEvent::Openness(table)),
                 Event::Library(LibraryEvent::Found(all)),
-                Event::Library(LibraryEvent::Judged { generation: 0, cards }),
+                Event::Library(LibraryEvent::Rated { generation: 0, cards }),
                 Event::History(HistoryEvent::Measured(taffrail::app::history::measured().into_iter().collect())),
             ] {
                 domain.update(now, event);

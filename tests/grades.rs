@@ -7,15 +7,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use domain::figure::{Grade, Graded};
-use domain::history::{Filter, Kind, Latest, Measured, Reading, Record};
-use domain::record::Body;
+use domain::lab::suite::answer::Answer;
+use domain::lab::suite::results::{Answered, Results};
+use domain::lab::suite::run::SuiteFile;
+use domain::lab::suite::tally::{Cost, cheapest};
+use domain::record::trace::Frame;
+use domain::record::{Body, Filter, Kind, Latest, Measured, Reading, Record, report, run_record};
 use domain::settings::SessionSettings;
-use domain::suite::answer::Answer;
-use domain::suite::results::{Answered, Results};
-use domain::suite::run::SuiteFile;
-use domain::suite::tally::{Cost, cheapest};
-use domain::trace::Frame;
-use domain::{answer, report};
 use serde_json::Value;
 use taffrail::cli::{bench, doctor, ls, show, top};
 use taffrail::history::{Format, History};
@@ -129,7 +127,7 @@ fn walk_html(place: &str, page: &str) -> usize {
 
 fn race() -> (State, Value) {
     let state = scene("race").unwrap();
-    let document = domain::race::export::document(state.domain.race.as_ref().unwrap());
+    let document = domain::lab::race::export::document(state.domain.race.as_ref().unwrap());
     (state, serde_json::to_value(document).unwrap())
 }
 
@@ -137,11 +135,12 @@ fn race() -> (State, Value) {
 fn every_json_document_has_grades() {
     let fleet = scene("fleet").unwrap();
     let asked = fleet.domain.sessions.iter().filter_map(|session| Some((session, session.newest()?)));
-    let answers: Vec<_> = asked.map(|(session, request)| answer::document(&fleet.domain, session, request)).collect();
+    let answers: Vec<_> =
+        asked.map(|(session, request)| run_record::document(&fleet.domain, session, request)).collect();
     assert!(walk("run", &serde_json::to_value(answers).unwrap()) > 0);
     assert!(walk("race", &race().1) > 0);
     let benched = scene("bench").unwrap();
-    assert!(walk("bench", &serde_json::to_value(domain::bench::document(&benched.domain.bench)).unwrap()) > 0);
+    assert!(walk("bench", &serde_json::to_value(domain::lab::bench::document(&benched.domain.bench)).unwrap()) > 0);
     for scene_name in ["machine", "top-sessions", "fleet"] {
         let state = scene(scene_name).unwrap();
         let mut out = Vec::new();
@@ -269,9 +268,9 @@ fn records() -> Vec<Record> {
     });
     let race = scene("race").unwrap().domain.race.clone().unwrap();
     let bodies = [
-        answer::record(&fleet.domain, session, session.newest().unwrap(), 0).body,
+        run_record::record(&fleet.domain, session, session.newest().unwrap(), 0).body,
         race.record(0).body,
-        domain::bench::record(&scene("bench").unwrap().domain.bench, 0).body,
+        domain::lab::bench::record(&scene("bench").unwrap().domain.bench, 0).body,
         Body::from_value(Kind::Suite, suite).unwrap(),
     ];
     let grades = [Some(Grade::Measured), Some(Grade::Apportioned), Some(Grade::Estimated), None];

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use domain::machine::Process;
-use domain::trace::Frame;
+use domain::record::trace::Frame;
 use domain::units::{Bytes, Ratio, Watts};
 use domain::{Event, Moment};
 use ratatui::buffer::Buffer;

@@ -4,9 +4,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use domain::history::{Filter, Kind, Measured, Page, Record, Series};
-use domain::record::Body;
-use domain::statistics::Summary;
+use domain::lab::statistics::Summary;
+use domain::record::{Body, Filter, Kind, Measured, Page, Record, Series};
 use serde_json::{Value, json};
 use taffrail::history::History;
 

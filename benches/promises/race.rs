@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use domain::statistics::Summary;
+use domain::lab::statistics::Summary;
 use serde_json::Value;
 
 use crate::support::{House, Terminal};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::library::Env;
 use crate::telemetry::{self, Wish, bandwidth};
-use domain::roofline::Bandwidth;
+use domain::machine::Bandwidth;
 use domain::units::{Bytes, Ratio};
 
 /// Tell a process of another program to end, or end it.

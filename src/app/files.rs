@@ -7,12 +7,9 @@ use crate::library;
 use domain::Event;
 use domain::download::Order;
 use domain::energy::Baseline;
+use domain::lab::perplexity::PerplexityOrder;
 use domain::model::{Model, Tried};
-use domain::quality::QualityOrder;
-use domain::trace::Frame;
-
-/// A recording that is being written; `None` once it failed.
-pub(super) type Recording = Arc<Mutex<Option<recording::Recorder>>>;
+use domain::record::trace::Frame;
 
 impl App {
     /// Have something written, `what` being what the user would miss.
@@ -60,12 +57,12 @@ impl App {
 
     /// Create a private folder for what a scored text needs. One call that needs no content of the disk, so it is made
     /// at once: the state knows of no order that still waits for its folder.
-    pub(super) fn create_scratch(&mut self, order: QualityOrder) {
+    pub(super) fn create_scratch(&mut self, order: PerplexityOrder) {
         self.remove_scratch();
         let event = match scratch::Scratch::new() {
             Ok(scratch) => {
                 let file = self.scratch.insert(scratch).file();
-                Event::Scratch(Box::new(QualityOrder { file, ..order }))
+                Event::TempDir(Box::new(PerplexityOrder { file, ..order }))
             }
             Err(error) => {
                 let folder = std::env::temp_dir();

@@ -14,7 +14,7 @@ use crate::history::drafts::{self, Drafts};
 pub use crate::history::{ExportError, Format, History, HistoryError};
 use crate::library::Env;
 use domain::event::HistoryEvent;
-use domain::history::{Filter, Latest, Page, Record};
+use domain::record::{Filter, Latest, Page, Record};
 
 /// Wishes that may wait while the file is locked: some minutes of answers. One more record is refused, and that is said.
 const MAX_WAITING: usize = 256;
@@ -350,7 +350,7 @@ fn keep(
         }
         None => history.add(record)?,
     };
-    Ok(HistoryEvent::Kept { ask, id, earlier })
+    Ok(HistoryEvent::Saved { ask, id, earlier })
 }
 
 fn grant(history: &mut History, wish: &Wish) -> Result<HistoryEvent, HistoryError> {
@@ -370,7 +370,7 @@ fn grant(history: &mut History, wish: &Wish) -> Result<HistoryEvent, HistoryErro
         Wish::Delete(id) => {
             let vote = history.vote(*id)?;
             history.delete(&[*id])?;
-            HistoryEvent::Forgotten { id: *id, vote }
+            HistoryEvent::Deleted { id: *id, vote }
         }
         // Not the history's: `HistoryThread::take` has done them.
         Wish::Keep { .. } | Wish::Draft { .. } | Wish::Discard { .. } => HistoryEvent::TakenIn(0),
@@ -380,7 +380,7 @@ fn grant(history: &mut History, wish: &Wish) -> Result<HistoryEvent, HistoryErro
 /// Why a wish is not granted.
 fn refused(ask: Option<u64>, reason: String) -> HistoryEvent {
     match ask {
-        Some(ask) => HistoryEvent::NotKept { ask, reason },
+        Some(ask) => HistoryEvent::NotSaved { ask, reason },
         None => HistoryEvent::Trouble(reason),
     }
 }
@@ -456,7 +456,7 @@ mod tests {
         other.execute_batch("COMMIT").unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let kept = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(20), keeper.next()).await });
-        assert!(matches!(kept, Ok(Some(HistoryEvent::Kept { ask: 1, .. }))), "{kept:?}");
+        assert!(matches!(kept, Ok(Some(HistoryEvent::Saved { ask: 1, .. }))), "{kept:?}");
         assert_eq!(keeper.close(), None);
         assert_eq!(titles(&path), ["first"]);
         let left: Vec<_> = std::fs::read_dir(drafts::folder(&path)).unwrap().collect();

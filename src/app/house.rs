@@ -6,20 +6,20 @@ use crate::library::Env;
 use crate::library::house::{House, Trouble};
 use domain::Domain;
 use domain::event::LibraryEvent;
-use domain::house::{Chore, News, Request};
+use domain::storage::{CleanupJob, Request, StorageEvent};
 
 /// Start a chore; its news go to `events`. What is not ended when the program leaves is mended by the next start.
-pub(super) fn start(chore: Chore, domain: &Domain, events: mpsc::Sender<LibraryEvent>) {
+pub(super) fn start(chore: CleanupJob, domain: &Domain, events: mpsc::Sender<LibraryEvent>) {
     let house = House::new(&Env::read(), &domain.settings.library);
     let models = domain.library.models.clone();
     let at_once = domain.settings.library.trash_days == 0;
     std::thread::spawn(move || {
-        let tell = |news| drop(events.blocking_send(LibraryEvent::House(Box::new(news))));
-        let mut progress = |done: usize, count: usize, _: &str| tell(News::Progress(done, count));
+        let tell = |news| drop(events.blocking_send(LibraryEvent::Storage(Box::new(news))));
+        let mut progress = |done: usize, count: usize, _: &str| tell(StorageEvent::Progress(done, count));
         let news = match chore {
-            Chore::Survey => News::Surveyed(house.survey(&models)),
-            Chore::Plan(request) => News::Planned { plan: house.plan(&request), request },
-            Chore::Perform { request, plan } => {
+            CleanupJob::Survey => StorageEvent::Surveyed(house.survey(&models)),
+            CleanupJob::Plan(request) => StorageEvent::Planned { plan: house.plan(&request), request },
+            CleanupJob::Perform { request, plan } => {
                 ended(house.perform(&request, &plan, at_once, &mut progress).map(|done| {
                     let frees = plan.frees();
                     let is_moved = plan.fills_trash() && !at_once && !matches!(request, Request::Empty { .. });
@@ -28,15 +28,17 @@ pub(super) fn start(chore: Chore, domain: &Domain, events: mpsc::Sender<LibraryE
                     format!("{}: {frees} {what}{undo}", request.title())
                 }))
             }
-            Chore::Undo => ended(house.undo(None, &mut progress).map(|record| format!("taken back: {}", record.title))),
+            CleanupJob::Undo => {
+                ended(house.undo(None, &mut progress).map(|record| format!("taken back: {}", record.title)))
+            }
         };
         tell(news);
     });
 }
 
-fn ended(result: Result<String, Trouble>) -> News {
+fn ended(result: Result<String, Trouble>) -> StorageEvent {
     match result {
-        Ok(text) => News::Ended { text, is_error: false },
-        Err(error) => News::Ended { text: error.to_string(), is_error: true },
+        Ok(text) => StorageEvent::Ended { text, is_error: false },
+        Err(error) => StorageEvent::Ended { text: error.to_string(), is_error: true },
     }
 }

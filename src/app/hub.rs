@@ -10,8 +10,8 @@ use tokio::task::JoinSet;
 
 use crate::library::hub::{Client, HubAccess, HubError, Teller, Wish, discard, fetch, interrupted, kept_queue};
 use domain::Event;
+use domain::download::hub::{Failure, FailureKind, HubEvent, Interrupted, Sort};
 use domain::download::{DownloadEvent, DownloadId, Order};
-use domain::hub::{Failure, FailureKind, HubEvent, Interrupted, Sort};
 use domain::settings::Settings;
 use domain::units::Bytes;
 

@@ -9,8 +9,7 @@ use ratatui::layout::Rect;
 use tokio::time::timeout;
 
 use super::*;
-use crate::ui::Screen;
-use crate::ui::{Keymap, Theme, ViewState, view};
+use crate::ui::{Keymap, Screen, Theme, ViewState, view};
 use domain::machine::Source;
 use domain::units::span;
 
@@ -93,7 +92,7 @@ async fn go_on(app: &mut App, until: impl Fn(&Source, &Seen) -> bool) {
         let event = app.next().await;
         seen.tokens += usize::from(matches!(
             event,
-            crate::ui::Event::Domain(Event::Worker(_, WorkerEvent::Said(wire::Event::Text { .. })))
+            crate::ui::Event::Domain(Event::Worker(_, WorkerEvent::Message(wire::Event::Text { .. })))
         ));
         seen.samples += usize::from(matches!(event, crate::ui::Event::Domain(Event::Sample(_))));
         app.handle(event);
@@ -147,7 +146,7 @@ async fn a_source_that_hangs_delays_no_key_and_no_token_and_shows_as_late() {
         mlock: false,
         n_parallel: 1,
     };
-    app.engine.spawn(WORKER, load, domain::settings::Manners::default(), || Ok(PathBuf::from("model.gguf")));
+    app.engine.spawn(WORKER, load, domain::settings::SchedulingPolicy::default(), || Ok(PathBuf::from("model.gguf")));
     run(&mut app, "a fresh reading and a token", |row, seen| row.reading.value().is_some() && seen.tokens > 0).await;
     assert!(drawn(&app.state).contains("12.0 W"), "{}", drawn(&app.state));
 

@@ -106,7 +106,7 @@ pub struct App {
     /// `None` where a recording plays.
     sampler: Option<telemetry::Thread>,
     replay: Option<replay::Replay>,
-    recording: Option<files::Recording>,
+    recording: Option<recording::SharedRecorder>,
     /// Writes the ticks of a recording.
     recorder: writer::Writer,
     /// Writes all other files.
@@ -331,10 +331,10 @@ impl App {
     }
 
     /// Keep a record in the history, unless the user wants none.
-    pub fn keep(&mut self, record: domain::history::Record) {
+    pub fn keep(&mut self, record: domain::record::Record) {
         if self.state.domain.settings.history.keep {
             // Nobody waits for this answer: no question gets so far.
-            self.execute(Effect::Remember { ask: u64::MAX, record: Box::new(record), draft: None });
+            self.execute(Effect::SaveRecord { ask: u64::MAX, record: Box::new(record), draft: None });
         }
     }
 
@@ -361,7 +361,7 @@ impl App {
         self.engine.shut_down().await;
         let mut lost: Vec<String> = self.keeper.close().into_iter().collect();
         while let Some(event) = self.keeper.try_next() {
-            if let domain::event::HistoryEvent::NotKept { reason, .. } = event {
+            if let domain::event::HistoryEvent::NotSaved { reason, .. } = event {
                 lost.push(reason);
             }
         }
@@ -371,7 +371,7 @@ impl App {
     }
 
     fn execute(&mut self, effect: Effect) {
-        if self.is_replaying() && matches!(effect, Effect::Spawn { .. } | Effect::Tell { .. } | Effect::Stop { .. }) {
+        if self.is_replaying() && matches!(effect, Effect::Spawn { .. } | Effect::Send { .. } | Effect::Stop { .. }) {
             return self.handle(Event::Trouble("this is a recording: its sessions can't be changed".to_owned()));
         }
         match effect {
@@ -380,30 +380,30 @@ impl App {
                 let n_gpu_layers = load.n_gpu_layers;
                 self.engine.spawn(worker, *load, manners, move || prepare::prepare(&model, n_gpu_layers));
             }
-            Effect::Tell { worker, request } => self.report_stuck(self.engine.tell(worker, request)),
+            Effect::Send { worker, request } => self.report_stuck(self.engine.tell(worker, request)),
             Effect::Stop { worker } => self.report_stuck(self.engine.stop(worker)),
             Effect::Watch { pids } => {
                 if let Some(sampler) = &self.sampler {
                     sampler.watch(pids);
                 }
             }
-            Effect::RememberTry { model, tried } => self.remember_try(model, tried),
+            Effect::SaveTry { model, tried } => self.remember_try(model, tried),
             Effect::Scan => self.scan(),
-            Effect::Judge { generation, models, table } => {
+            Effect::RateOpenness { generation, models, table } => {
                 let judge = move || {
                     let cards = openness::cards(&models, &models, &table);
-                    Event::Library(LibraryEvent::Judged { generation, cards })
+                    Event::Library(LibraryEvent::Rated { generation, cards })
                 };
                 let none = openness::Cards::default();
-                self.beside(judge, |_| Event::Library(LibraryEvent::Judged { generation, cards: none }));
+                self.beside(judge, |_| Event::Library(LibraryEvent::Rated { generation, cards: none }));
             }
             Effect::Download { id, order } => self.hub.download(&self.state.domain.settings, id, order),
             Effect::Pause(id) => self.hub.wish(id, library::hub::Wish::Pause),
             Effect::CancelDownload(id) => self.hub.wish(id, library::hub::Wish::Cancel),
             Effect::Discard(order) => hub::Hub::discard(&self.state.domain.settings, order),
-            Effect::KeepQueue(orders) => self.keep_queue(orders),
-            Effect::House(chore) => house::start(chore, &self.state.domain, self.library_sender.clone()),
-            Effect::KeepBaselines(baselines) => self.keep_baselines(baselines),
+            Effect::PersistQueue(orders) => self.keep_queue(orders),
+            Effect::Storage(chore) => house::start(chore, &self.state.domain, self.library_sender.clone()),
+            Effect::SaveBaselines(baselines) => self.keep_baselines(baselines),
             Effect::Signal { pid, started, kill } => {
                 let result = aside::signal(pid, started, kill);
                 self.handle(Event::Signalled { pid, started, kill, result });
@@ -413,21 +413,21 @@ impl App {
                 let measure = move || Event::Bandwidth(aside::measure(threads, available, unix));
                 self.beside(measure, |reason| Event::Bandwidth(Err(reason)));
             }
-            Effect::Remember { ask, record, draft } => self.keeper.ask(history::Wish::Keep { ask, record, draft }),
+            Effect::SaveRecord { ask, record, draft } => self.keeper.ask(history::Wish::Keep { ask, record, draft }),
             Effect::SaveDraft { draft, record } => self.keeper.ask(history::Wish::Draft { draft, record }),
             Effect::DiscardDraft(draft) => self.keeper.ask(history::Wish::Discard { draft }),
             Effect::Reveal(id) => self.keeper.ask(history::Wish::Reveal(id)),
-            Effect::Forget(id) => self.keeper.ask(history::Wish::Delete(id)),
-            Effect::Draw => self.draw(),
-            Effect::Scratch(order) => self.create_scratch(*order),
-            Effect::Sweep => self.remove_scratch(),
-            Effect::RecallAnswers { run, order } => {
+            Effect::DeleteRecord(id) => self.keeper.ask(history::Wish::Delete(id)),
+            Effect::Random => self.draw(),
+            Effect::TempDir(order) => self.create_scratch(*order),
+            Effect::RemoveTempDir => self.remove_scratch(),
+            Effect::LoadAnswers { run, order } => {
                 let recall = move || suites::recall(run, &order, suites::folder().as_deref());
-                self.beside(recall, move |reason| Event::SuiteRecalled { run, result: Err(reason) });
+                self.beside(recall, move |reason| Event::SuiteLoaded { run, result: Err(reason) });
             }
-            Effect::KeepAnswer { run, name, answer } => {
+            Effect::SaveAnswer { run, name, answer } => {
                 let keep = move || suites::keep(run, suites::folder().as_deref(), &name, &answer);
-                self.beside(keep, move |reason| Event::SuiteKept { run, error: Some(reason) });
+                self.beside(keep, move |reason| Event::SuiteSaved { run, error: Some(reason) });
             }
             // The state has told the screen.
             Effect::Notify(_) => {}
@@ -467,7 +467,7 @@ impl App {
     fn draw(&mut self) {
         use rand::TryRng as _;
         match rand::rngs::SysRng.try_next_u64() {
-            Ok(number) => self.handle(Event::Drawn(number)),
+            Ok(number) => self.handle(Event::Random(number)),
             Err(error) => self.handle(Event::Trouble(format!("no random number can be had: {error}"))),
         }
     }

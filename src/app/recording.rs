@@ -2,21 +2,25 @@
 //!
 //! Owned here: the file's form, its bounds, and what is said of one that is damaged. A line names the fields of its
 //! [`Frame`] that differ from the line before, so that a quiet machine takes little room; the first names all. Lines are
-//! only ever appended, each in one write. Absent: what a frame holds (`domain::trace`), and when it is taken or shown.
+//! only ever appended, each in one write. Absent: what a frame holds (`domain::record::trace`), and when it is taken or shown.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use domain::trace::Frame;
+use domain::record::trace::Frame;
 
 /// The form of the lines. It rises with every change that an older program would misread.
 const VERSION: u32 = 1;
+
+/// A recording that is being written; `None` once it failed.
+pub(super) type SharedRecorder = Arc<Mutex<Option<Recorder>>>;
 
 /// The longest line: a machine with hundreds of cores stays far below, and a file that is no recording ends here.
 const MAX_LINE: u64 = 4 << 20;

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::recording::{Fault, Recording};
 use domain::Event;
-use domain::trace::Frame;
+use domain::record::trace::Frame;
 
 /// Frames that are read ahead.
 const AHEAD: usize = 16;

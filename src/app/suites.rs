@@ -12,10 +12,11 @@ use std::sync::Arc;
 use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 
+use domain::lab::suite;
+use domain::lab::suite::answer::Answer;
+use domain::lab::suite::run::{Recalled, SuiteFile, SuiteOrder};
 use domain::model::{Model, Store};
-use domain::suite::answer::Answer;
-use domain::suite::run::{Recalled, SuiteFile, SuiteOrder};
-use domain::{Event, suite, text};
+use domain::{Event, text};
 
 use crate::config;
 use crate::library::Env;
@@ -84,13 +85,13 @@ pub(super) fn recall(run: u64, order: &SuiteOrder, folder: Option<&Path>) -> Eve
         }
         Ok(Recalled { answers: path.as_deref().map(read).unwrap_or_default(), name })
     });
-    Event::SuiteRecalled { run, result: known.collect() }
+    Event::SuiteLoaded { run, result: known.collect() }
 }
 
 /// Write an answer down. Without a folder nothing is kept.
 pub(super) fn keep(run: u64, folder: Option<&Path>, name: &str, answer: &Answer) -> Event {
     let written = folder.map_or(Ok(()), |folder| append(&folder.join(name), answer));
-    Event::SuiteKept { run, error: written.err().map(|error| error.to_string()) }
+    Event::SuiteSaved { run, error: written.err().map(|error| error.to_string()) }
 }
 
 /// Where answers are kept.

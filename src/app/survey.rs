@@ -9,8 +9,7 @@ use super::Clock;
 pub use super::aside::kept as kept_bandwidth;
 use crate::library::Env;
 use crate::telemetry::{self, Sampler};
-use domain::machine::Sample;
-use domain::roofline::Bandwidth;
+use domain::machine::{Bandwidth, Sample};
 use domain::settings::Settings;
 use domain::{Domain, Event, Moment, StateMachine};
 

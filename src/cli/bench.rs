@@ -13,8 +13,8 @@ use super::failure::{Failure, print_error};
 use super::output::Output;
 use super::{Exit, SessionOptions};
 use crate::app::{App, terminal_width};
-use domain::bench::{Bench as State, LanePhase, Plan};
 use domain::command::What;
+use domain::lab::bench::{Bench as State, LanePhase, Plan};
 use domain::model::Model;
 
 /// Measure prompt and generation speed.
@@ -123,7 +123,7 @@ fn finish(arguments: &Bench, bench: &State, interrupted: bool) -> Exit {
     let mut output = Output::default();
     let is_written = output.print(|out| {
         if arguments.json {
-            crate::json::write(out, &domain::bench::document(bench))
+            crate::json::write(out, &domain::lab::bench::document(bench))
         } else if arguments.csv {
             write_csv(bench, out)
         } else if arguments.markdown {

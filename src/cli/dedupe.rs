@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use super::Exit;
 use super::house::{Doing, StorageContext, carry_out};
-use domain::house::Request;
 use domain::settings;
+use domain::storage::Request;
 
 /// What `dedupe` is asked.
 #[derive(Debug, clap::Args)]

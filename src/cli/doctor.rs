@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::top::{document, watts_text};
+use super::top::document;
+use super::top::figure::{figure, watts_text};
 use crate::app::survey::{Engine, Terminal};
 use crate::config::SettingError;
-use domain::event::StoreStatus;
 use domain::figure::Figure;
-use domain::machine::{Sample, Source};
-use domain::roofline::Bandwidth;
+use domain::machine::{Bandwidth, Sample, Source};
+use domain::model::StoreStatus;
 
 /// Show what was found, what can't be read, and how to mend it.
 #[derive(Debug, Default, Args)]
@@ -285,7 +285,7 @@ pub fn document(findings: &Findings) -> Value {
         "sources": sample.sources.iter().map(source).collect::<Vec<_>>(),
         "power": sample.power.iter().map(|power| json!({
             "name": power.name,
-            "watts": document::figure(&power.watts),
+            "watts": figure(&power.watts),
             "adds": power.adds,
         })).collect::<Vec<_>>(),
         "bandwidth": match bandwidth {

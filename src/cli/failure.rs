@@ -4,9 +4,9 @@ use std::fmt::Display;
 use std::io::{self, Write};
 
 use super::Exit;
+use domain::admission::AdmissionError;
 use domain::command::{Cause, Refused};
-use domain::hub;
-use domain::plan::Refusal;
+use domain::download::hub;
 
 /// The most characters of one line of an error. Names and reasons come from files, servers and other programs.
 const MAX_CHARS: usize = 4000;
@@ -68,7 +68,7 @@ pub(super) fn write(out: &mut impl Write, what: &dyn Display, hint: Option<&str>
 }
 
 /// What could be done where a model does not fit.
-fn too_large_hint(refusal: &Refusal) -> &'static str {
+fn too_large_hint(refusal: &AdmissionError) -> &'static str {
     let without_context = refusal.needed.weights + refusal.needed.compute;
     if without_context > refusal.free {
         "a smaller model or quantization needs less; --force starts it anyway"

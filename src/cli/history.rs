@@ -11,9 +11,8 @@ use super::table::{self, Column};
 use crate::app::history::{self, ExportError, Format, History as Store, HistoryError};
 use crate::atomic_file;
 use domain::figure::Graded;
-use domain::history::{Entry, Filter, Page, Record};
-use domain::race::rating::{self, Vote};
-use domain::report;
+use domain::lab::race::rating::{self, Vote};
+use domain::record::{Entry, Filter, Page, Record, report};
 use domain::units::{counted, digits, or_dash};
 
 /// Browse what was run before.

@@ -13,9 +13,9 @@ use super::failure::{Failure, print_error};
 use super::{Exit, table};
 use crate::library::house::House;
 use crate::library::{self, Env, Listing, resolve};
-use domain::house::{Act, Item, Kind, Plan, Request, Sharing};
 use domain::model::{Model, Store};
 use domain::settings;
+use domain::storage::{CleanupPlan, Item, Kind, Operation, Request, Sharing};
 
 /// Paths of one item that are shown unless asked for all.
 const MAX_PATHS: usize = 4;
@@ -165,7 +165,7 @@ pub(super) fn carry_out(
 fn perform(
     place: &StorageContext,
     request: &Request,
-    plan: &Plan,
+    plan: &CleanupPlan,
     options: &Doing,
     at_once: bool,
     document: &mut Document<'_>,
@@ -224,7 +224,7 @@ fn agreed(options: &Doing) -> io::Result<Option<Exit>> {
 }
 
 /// Write a plan for a person.
-fn show(plan: &Plan, at_once: bool, verbose: bool, out: &mut impl Write) -> io::Result<()> {
+fn show(plan: &CleanupPlan, at_once: bool, verbose: bool, out: &mut impl Write) -> io::Result<()> {
     let most = |limit: usize| if verbose { usize::MAX } else { limit };
     let names = plan.items.iter().map(|item| gguf::clean(&item.what, 60).width());
     let columns = names.max().unwrap_or(0).min(60);
@@ -237,12 +237,13 @@ fn show(plan: &Plan, at_once: bool, verbose: bool, out: &mut impl Write) -> io::
         if let Some(root) = item.root.to_str().filter(|root| !root.is_empty() && item.kind != Kind::Trash) {
             writeln!(out, "    in {}", gguf::clean(root, TEXT_CHARS))?;
         }
-        for step in item.steps.iter().filter(|step| step.act != Act::Keep).take(most(MAX_PATHS)) {
+        for step in item.steps.iter().filter(|step| step.act != Operation::Keep).take(most(MAX_PATHS)) {
             let inside = step.path.strip_prefix(&item.root).ok().filter(|inside| !inside.as_os_str().is_empty());
             let path = inside.unwrap_or(&step.path).to_string_lossy();
             writeln!(out, "      {}", gguf::clean(&path, TEXT_CHARS))?;
         }
-        let n_more = item.steps.iter().filter(|step| step.act != Act::Keep).count().saturating_sub(most(MAX_PATHS));
+        let n_more =
+            item.steps.iter().filter(|step| step.act != Operation::Keep).count().saturating_sub(most(MAX_PATHS));
         if n_more > 0 {
             writeln!(out, "    and {n_more} more paths (--verbose shows all)")?;
         }
@@ -275,9 +276,9 @@ fn show(plan: &Plan, at_once: bool, verbose: bool, out: &mut impl Write) -> io::
 /// What is done with an item, in a word or two.
 fn verb(item: &Item) -> &'static str {
     match item.steps.last().map(|step| &step.act) {
-        Some(Act::Share { how: Sharing::Reflink, .. }) => "share blocks",
-        Some(Act::Share { how: Sharing::HardLink, .. }) => "hard link",
-        Some(Act::Empty { .. }) => "empty trash",
+        Some(Operation::Share { how: Sharing::Reflink, .. }) => "share blocks",
+        Some(Operation::Share { how: Sharing::HardLink, .. }) => "hard link",
+        Some(Operation::Empty { .. }) => "empty trash",
         _ => match item.kind {
             Kind::Orphan => "orphan",
             Kind::Partial => "partial",
@@ -329,8 +330,8 @@ struct StepView<'a> {
 }
 
 impl<'a> Document<'a> {
-    fn new(request: &Request, plan: &'a Plan, at_once: bool, dry_run: bool) -> Self {
-        let refusal = |refusal: &'a domain::house::Refusal| {
+    fn new(request: &Request, plan: &'a CleanupPlan, at_once: bool, dry_run: bool) -> Self {
+        let refusal = |refusal: &'a domain::storage::Skipped| {
             let what = [("what", refusal.what.as_str()), ("reason", refusal.reason.as_str())];
             what.into_iter().chain(refusal.hint.as_deref().map(|hint| ("hint", hint))).collect()
         };
@@ -351,14 +352,14 @@ impl<'a> Document<'a> {
 
 impl<'a> ItemView<'a> {
     fn new(item: &'a Item) -> Self {
-        let step = |step: &'a domain::house::Step| {
+        let step = |step: &'a domain::storage::Step| {
             let (act, source) = match &step.act {
-                Act::Move => ("move", None),
-                Act::Keep => ("keep", None),
-                Act::Ask { .. } => ("ask", None),
-                Act::Share { source, how: Sharing::Reflink } => ("reflink", Some(source.to_string_lossy())),
-                Act::Share { source, how: Sharing::HardLink } => ("hard_link", Some(source.to_string_lossy())),
-                Act::Empty { .. } => ("empty", None),
+                Operation::Move => ("move", None),
+                Operation::Keep => ("keep", None),
+                Operation::Ask { .. } => ("ask", None),
+                Operation::Share { source, how: Sharing::Reflink } => ("reflink", Some(source.to_string_lossy())),
+                Operation::Share { source, how: Sharing::HardLink } => ("hard_link", Some(source.to_string_lossy())),
+                Operation::Empty { .. } => ("empty", None),
             };
             StepView { act, path: step.path.to_string_lossy(), source, frees_bytes: step.frees.0 }
         };

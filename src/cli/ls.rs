@@ -9,12 +9,10 @@ use serde::Serialize;
 
 use super::show::ModelView;
 use super::table::{self, Column};
-use domain::event::StoreStatus;
-use domain::history::Latest;
-use domain::library_view::LibrarySort;
-use domain::library_view::{self, Facts};
-use domain::model::{Model, Status};
+use domain::model::library_view::{self, Facts, LibrarySort};
+use domain::model::{Model, Status, StoreStatus};
 use domain::openness::{self, Card, Table};
+use domain::record::Latest;
 use domain::units;
 pub(super) use domain::units::ago;
 

@@ -25,6 +25,7 @@ pub mod show;
 pub mod suite;
 mod table;
 pub mod top;
+mod trace;
 pub mod undo;
 pub mod usage;
 pub mod verify;
@@ -35,9 +36,10 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser, ValueRange};
 use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use domain::library_view::LibrarySort;
+use domain::model::library_view::LibrarySort;
 pub use exit::Exit;
 pub use session_options::SessionOptions;
+pub use trace::Trace;
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -64,26 +66,6 @@ pub struct Cli {
     /// Change a setting for this run, such as `ui.theme=light`
     #[arg(long = "set", global = true, value_name = "SECTION.KEY=VALUE")]
     pub set: Vec<String>,
-}
-
-/// Recordings of what the screens show.
-#[derive(Debug, Clone, Default, clap::Args)]
-pub struct Trace {
-    /// Write the machine's and the sessions' figures into a new file, a line per sample
-    #[arg(long, value_name = "FILE", conflicts_with = "replay")]
-    pub record: Option<PathBuf>,
-    /// Show a recording instead of this machine
-    #[arg(long, value_name = "FILE")]
-    pub replay: Option<PathBuf>,
-    /// Play it so many times as fast
-    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = speed, requires = "replay")]
-    pub speed: f64,
-}
-
-/// Reads a factor that time can be divided by.
-fn speed(text: &str) -> Result<f64, String> {
-    let speed = text.parse::<f64>().ok().filter(|speed| (0.01..=100_000.0).contains(speed));
-    speed.ok_or_else(|| "must be a number from 0.01 to 100000".to_owned())
 }
 
 /// The subcommands.

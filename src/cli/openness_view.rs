@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use unicode_width::UnicodeWidthStr as _;
 
-use domain::licence::Licence;
+use domain::openness::license::License;
 use domain::openness::{Card, Class, Dimension, Judged, Table};
 
 /// The longest text that is shown of anything from outside, characters.
@@ -22,7 +22,7 @@ pub(super) fn write(out: &mut impl Write, card: &Card, table: &Table) -> io::Res
         line("declared", &format!("{} ({})", declared.licence.described(), declared.place))?;
     }
     for inherited in &card.inherited {
-        let licence = inherited.licence.as_ref().map_or_else(|| "not known".to_owned(), Licence::described);
+        let licence = inherited.licence.as_ref().map_or_else(|| "not known".to_owned(), License::described);
         let found = inherited.found.as_ref().map(|found| format!(" (by {found})")).unwrap_or_default();
         line("inherited", &format!("{licence}, from {}{found}", inherited.base))?;
     }

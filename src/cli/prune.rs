@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use super::Exit;
 use super::house::{Doing, StorageContext, carry_out};
 use crate::library::house::unused;
-use domain::house::{Kind, Request};
 use domain::settings;
+use domain::storage::{Kind, Request};
 
 /// Seconds of a day.
 const DAY: i64 = 24 * 60 * 60;

@@ -13,11 +13,11 @@ use super::Exit;
 use super::output::Output;
 use crate::app::App;
 use domain::Event;
+use domain::admission::free_memory;
 use domain::command::{self, What};
+use domain::download::hub::{Choice, Failure, FailureKind, HubEvent, Quant, RemoteFile, named, pick, quants};
 use domain::download::{Download, DownloadEvent, Order, Phase};
-use domain::file_role::FileRole;
-use domain::hub::{Choice, Failure, FailureKind, HubEvent, Quant, RemoteFile, named, pick, quants};
-use domain::plan::free_memory;
+use domain::model::file_role::FileRole;
 use domain::units::{Bytes, span, tokens};
 
 /// Time between two lines of progress where there is no terminal.

@@ -18,9 +18,11 @@ use crate::app::App;
 use crate::app::scratch::Scratch;
 use domain::Event;
 use domain::command::What;
+use domain::lab::perplexity::{
+    CHUNK, DIVERGENCES, Estimate, PerplexityOrder, PerplexityRun as Course, SURPRISES, Stage, heat, summary,
+};
+use domain::lab::race::Entry;
 use domain::model::Model;
-use domain::quality::{CHUNK, DIVERGENCES, Estimate, Quality as Course, QualityOrder, SURPRISES, Stage, heat, summary};
-use domain::race::Entry;
 use domain::settings::SessionSettings;
 use domain::units::counted;
 
@@ -77,7 +79,7 @@ async fn weigh(
     app.adopt([Some(Arc::clone(&model)), reference.clone()].into_iter().flatten().collect());
     app.recall_baselines();
     app.first_sample().await;
-    let order = QualityOrder {
+    let order = PerplexityOrder {
         model: Entry::new(model, settings),
         reference: reference.map(|reference| Entry::new(reference, settings)),
         text,

@@ -14,12 +14,12 @@ use super::output::ended;
 use super::run::prompt_text;
 use super::{Exit, SessionOptions};
 use crate::app::App;
+use domain::admission;
 use domain::command::{Cause, What};
-use domain::model::Model;
-use domain::plan;
-use domain::preset;
-use domain::race::lockstep::{self, Parting};
-use domain::race::{self as core, Entry, MAX_COLUMNS, MIN_COLUMNS, Order, Pace, RaceOrder, Stage, export};
+use domain::lab::race as core;
+use domain::lab::race::lockstep::{self, Divergence};
+use domain::lab::race::{DecodeMode, Entry, MAX_COLUMNS, MIN_COLUMNS, Order, RaceOrder, Stage, export};
+use domain::model::{Model, preset};
 use domain::record::{ColumnError, DivergenceRecord, RaceDocument};
 use domain::settings::SessionSettings;
 
@@ -121,7 +121,7 @@ async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut App) -> Resul
         if !race.is_running() {
             break;
         }
-        if race.pace == Pace::Held {
+        if race.pace == DecodeMode::Held {
             app.command(What::ContinueRace)?;
             continue;
         }
@@ -147,7 +147,7 @@ async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut App) -> Resul
     }
     let parting = race.parting(&app.state().domain).filter(|_| arguments.lockstep);
     let written = print(arguments, race, parting.as_ref(), has_asked);
-    let is_whole = race.lanes.iter().all(core::Lane::has_finished);
+    let is_whole = race.lanes.iter().all(core::Column::has_finished);
     let exit = if interrupted {
         Exit::Interrupted
     } else if is_whole {
@@ -206,7 +206,7 @@ fn entries(arguments: &Race, models: &[Arc<Model>], settings: SessionSettings) -
                 .set(&name.trim().replace('-', "_"), value)
                 .map_err(|error| Failure::new(Exit::Usage, format!("{argument}: {} {error}", name.trim())))?;
         }
-        if let Some(shortened) = plan::shortened(model, &settings) {
+        if let Some(shortened) = admission::shortened(model, &settings) {
             print_error(&format!("{}: {shortened}", model.name), None);
         }
         let entry = Entry::new(Arc::clone(model), settings);
@@ -224,7 +224,7 @@ fn tell(app: &App, told: &mut Vec<Option<&'static str>>) {
     told.resize(race.lanes.len(), None);
     for (place, lane) in race.lanes.iter().enumerate() {
         let word = match &lane.stage {
-            Stage::Waiting | Stage::Leaving => continue,
+            Stage::Waiting | Stage::Unloading => continue,
             Stage::Starting => "is being loaded",
             Stage::Answering => "answers",
             Stage::Done => "has answered",
@@ -259,7 +259,7 @@ struct Document {
 #[derive(Serialize)]
 struct Lockstep(Option<DivergenceRecord>);
 
-fn print(arguments: &Race, race: &core::Race, parting: Option<&Parting>, has_asked: bool) -> io::Result<()> {
+fn print(arguments: &Race, race: &core::Race, parting: Option<&Divergence>, has_asked: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     if arguments.json {
         let lockstep = arguments.lockstep.then(|| Lockstep(lockstep::document(race, parting)));

@@ -19,19 +19,17 @@ use super::failure::{Failure, exit_of, print_error};
 use super::output::ended;
 use super::{Exit, SessionOptions};
 use crate::app::App;
-use domain::answer::{breach, why_empty};
 use domain::command::{Force, Value, What};
 use domain::event::WorkerEvent;
-use domain::form::Form;
-use domain::ledger::misplaced;
-use domain::model::Model;
-use domain::plan;
-use domain::preset;
+use domain::model::{Model, preset};
+use domain::record::run_record::{breach, why_empty};
 use domain::request::Request;
-use domain::schema::Schema;
+use domain::request::form::Form;
+use domain::request::schema::Schema;
+use domain::session::placement::misplaced;
 use domain::session::{End, NO_TEMPLATE, Phase, Session, SessionId};
 use domain::settings::SessionSettings;
-use domain::{Domain, Event, text};
+use domain::{Domain, Event, admission, text};
 
 /// The longest prompt that is read from standard input, in bytes.
 const MAX_PROMPT: u64 = 32 << 20;
@@ -121,7 +119,7 @@ async fn answer(arguments: &Run, model: Arc<Model>, app: &mut App) -> Result<Exi
                 continue;
             }
         };
-        if let Event::Worker(_, WorkerEvent::Said(Said::Text { pieces, .. })) = &event
+        if let Event::Worker(_, WorkerEvent::Message(Said::Text { pieces, .. })) = &event
             && let Err(error) = pieces.iter().try_for_each(|piece| printer.piece(piece))
         {
             return Ok(ended(Err(error), Exit::Done));
@@ -231,7 +229,7 @@ fn finished_early(answer: &Request) -> bool {
 
 /// Say what is not as one might think, before anything is loaded.
 fn tell(model: &Model, settings: &SessionSettings, arguments: &Run, form: Option<&Form>) {
-    if let Some(shortened) = plan::shortened(model, settings) {
+    if let Some(shortened) = admission::shortened(model, settings) {
         print_error(&shortened, None);
     }
     let loose = form.and_then(Form::schema).map(|schema| schema.loose.as_slice()).unwrap_or_default();

@@ -10,16 +10,14 @@ use super::ls::ago;
 use super::openness_view;
 use super::table::{self, Column};
 use domain::Domain;
-use domain::advice::advice;
-use domain::fit::{self, Need, Placement, Room, Table};
-use domain::history::Latest;
-use domain::licence::Licence;
-use domain::model::{Card, Format, Model, Outcome, Status, Tried};
+use domain::admission::advice::advice;
+use domain::admission::fit::{self, Need, Placement, Room, Table};
+use domain::model::{Card, Format, Model, Outcome, Status, Tried, identity, preset};
+use domain::openness::license::License;
 use domain::openness::{self, Source};
-use domain::preset;
+use domain::record::Latest;
 use domain::settings::SessionSettings;
 use domain::units::{self, Bytes, digits};
-use domain::what;
 
 /// The longest text that is shown of anything from outside, characters.
 const TEXT_CHARS: usize = 400;
@@ -35,7 +33,7 @@ pub fn run(domain: &Domain, model: &Model, json: bool, now: i64, out: &mut impl 
         return crate::json::write(out, &Document::new(domain, model, &card, table));
     }
     writeln!(out, "{}", gguf::clean(&model.name, TEXT_CHARS))?;
-    if let Some(badge) = what::recognise(model).badge {
+    if let Some(badge) = identity::identify(model).badge {
         writeln!(out, "  ! {badge}")?;
     }
     if let Some(note) = &model.note {
@@ -128,13 +126,13 @@ fn contents(model: &Model, summary: &Summary) -> Vec<Line> {
     let split = summary.tokenizer_pre.as_ref().map_or_else(String::new, |pre| format!(", splits as {pre}"));
     vec![
         ("name", summary.name.clone()),
-        ("family", what::recognise(model).family.map(str::to_owned)),
+        ("family", identity::identify(model).family.map(str::to_owned)),
         ("architecture", summary.architecture.clone()),
-        ("parameters", what::size(summary).map(|size| format!("{size} ({})", summary.parameters))),
+        ("parameters", identity::size(summary).map(|size| format!("{size} ({})", summary.parameters))),
         ("size label", summary.size_label.clone()),
         ("quantisation", summary.quant.as_ref().map(|quant| format!("{quant}{bits}"))),
         ("quantised by", summary.quantized_by.clone()),
-        ("context", what::context(summary).map(|context| format!("{context}{}", exact(summary)))),
+        ("context", identity::context(summary).map(|context| format!("{context}{}", exact(summary)))),
         ("attention", summary.mix().map(|mix| mix.to_string())),
         ("layers", number(summary.block_count)),
         ("embedding", number(summary.embedding_length)),
@@ -152,13 +150,13 @@ fn contents(model: &Model, summary: &Summary) -> Vec<Line> {
             "chat template",
             // Of other formats nobody has read it.
             (model.format == Format::Gguf).then(|| {
-                what::abilities(summary).map_or_else(
+                identity::capabilities(summary).map_or_else(
                     || "none: completion only".to_owned(),
                     |can| if can.len() > 1 { format!("with {}", can[1..].join(", ")) } else { "plain".to_owned() },
                 )
             }),
         ),
-        ("licence", what::licence(summary)),
+        ("licence", identity::license(summary)),
         ("made from", list(&summary.base_models)),
         ("source", summary.source.clone()),
         ("data sets", list(&summary.datasets)),
@@ -392,7 +390,7 @@ impl<'a> Document<'a> {
     fn new(domain: &'a Domain, model: &'a Model, card: &'a openness::Card, table: Option<Table>) -> Self {
         let summary = model.summary.as_ref();
         let is_cited = |source: &&Source| card.judged.iter().any(|judged| *judged.source == *source.name);
-        let what::What { family, badge, .. } = what::recognise(model);
+        let identity::Identity { family, badge, .. } = identity::identify(model);
         Self {
             schema: "taffrail/show/1",
             model: ModelView::new(model, card, measured(domain, model)),
@@ -404,7 +402,7 @@ impl<'a> Document<'a> {
                 active_parameters: summary.and_then(Summary::active_parameters),
                 attention: summary.and_then(Summary::mix).map(|mix| mix.to_string()),
                 longest_context: summary.and_then(Summary::longest_context),
-                template: summary.and_then(what::abilities),
+                template: summary.and_then(identity::capabilities),
                 advice: advice(domain, model).into_iter().map(|advice| advice.text).collect(),
             },
             summary,
@@ -439,7 +437,7 @@ pub(super) struct ModelView<'a> {
     context_length: Option<u64>,
     license: Option<&'a str>,
     /// The strictest of the licences that apply, declared or inherited.
-    strictest_license: Option<&'a Licence>,
+    strictest_license: Option<&'a License>,
     /// The declared licence asks for less than one that applies as well.
     license_conflict: bool,
     /// Seconds since 1970.

@@ -5,6 +5,7 @@
 
 mod csv;
 pub(super) mod document;
+pub(super) mod figure;
 mod prometheus;
 mod workload;
 
@@ -14,10 +15,9 @@ use clap::Args;
 
 use super::table::{self, Column};
 use domain::Domain;
-use domain::energy::range;
-use domain::figure::{Figure, Grade};
+use domain::figure::Figure;
 use domain::machine::{Power, Sample};
-use domain::units::{self, Bytes, Ratio, Watts, or_dash};
+use domain::units::{self, Bytes, Ratio, or_dash};
 
 /// Show the machine's figures: load, memory, power and heat.
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
@@ -41,7 +41,7 @@ pub struct Top {
     pub csv: bool,
     /// Recordings.
     #[command(flatten)]
-    pub trace: super::Trace,
+    pub trace: super::trace::Trace,
 }
 
 impl Top {
@@ -151,17 +151,12 @@ fn text(domain: &Domain, sample: &Sample, out: &mut impl Write) -> io::Result<()
 /// The sum with its boundary, or why there is none.
 fn sum(sample: &Sample) -> String {
     match sample.total() {
-        Some((watts, grade)) => format!("{} {} {}", watts_text(watts, grade), grade.word(), sample.boundary()),
+        Some((watts, grade)) => format!("{} {} {}", figure::watts_text(watts, grade), grade.word(), sample.boundary()),
         None => match sample.why_no_power() {
             (reason, Some(remedy)) => format!("— ({reason}; {remedy})"),
             (reason, None) => format!("— ({reason})"),
         },
     }
-}
-
-/// Power as its grade is written: an estimate is a range wherever it stands.
-pub(super) fn watts_text(watts: Watts, grade: Grade) -> String {
-    if grade == Grade::Estimated { range(watts) } else { format!("{}{watts}", grade.mark()) }
 }
 
 fn power(sample: &Sample, out: &mut impl Write) -> io::Result<()> {
@@ -176,7 +171,7 @@ fn power(sample: &Sample, out: &mut impl Write) -> io::Result<()> {
         let adds = if power.adds { "yes" } else { "no" };
         let source = gguf::clean(&source, usize::MAX);
         let watts = power.watts.value().zip(power.watts.grade());
-        let watts = or_dash(watts.map(|(watts, grade)| watts_text(*watts, grade)));
+        let watts = or_dash(watts.map(|(watts, grade)| figure::watts_text(*watts, grade)));
         vec![gguf::clean(&power.name, 64), watts, grade.to_owned(), adds.to_owned(), source]
     };
     let rows: Vec<_> = sample.power.iter().map(row).collect();

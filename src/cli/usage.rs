@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::house::StorageContext;
 use super::table::{self, Column};
-use domain::house::{Kind, Share, Survey};
 use domain::settings;
+use domain::storage::{Kind, Share, Survey};
 use domain::units::{self, Bytes};
 
 /// Models that are listed unless asked for all.

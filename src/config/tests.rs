@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use domain::settings::{Budget, Energy, Engine, GraphStyle, History, Hub, Library, Manners, Telemetry, Ui};
+use domain::settings::{Budget, Energy, Engine, GraphStyle, History, Hub, Library, SchedulingPolicy, Telemetry, Ui};
 use domain::units::Bytes;
 
 /// The settings and problems of a file of this text.
@@ -75,7 +75,7 @@ fn every_field_is_a_setting() {
     let Hub { endpoint: _, downloads: _, timeout: _ } = hub;
     let Budget { threads: _, memory: _, reserve: _ } = budget;
     let Engine { wait_policy: _, nice: _, start_timeout: _, hang_timeout: _, stop_timeout: _ } = engine;
-    let Manners { wait_policy: _, nice: _ } = bench;
+    let SchedulingPolicy { wait_policy: _, nice: _ } = bench;
     let Telemetry { interval: _, history: _ } = telemetry;
     let Energy { g_per_kwh: _, price_per_kwh: _, currency: _, sensor: _, tenancy: _, tdp_watts: _, idle_watts: _ } =
         energy;

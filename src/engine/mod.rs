@@ -3,43 +3,26 @@
 //! Owned here: the process, its pipes, its deadlines, and the reason of its end. Absent: models, conversations and what
 //! should happen next; those are the core's. Callers say what they want and read nothing back but events.
 
+mod command;
 mod process;
+mod program;
 mod supervise;
 
 use std::collections::HashMap;
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 use tokio::sync::mpsc::{self, error::TrySendError};
 
+pub use command::News;
+pub use program::Program;
+
+use command::Command;
 use domain::event::WorkerEvent;
 use domain::session::WorkerId;
 use domain::settings;
 
 /// How many commands may wait for a worker. A caller that gets further ahead is told so: [`Stuck`].
 const MAX_COMMANDS: usize = 64;
-
-/// Where the news of all workers go.
-pub type News = mpsc::Sender<(WorkerId, WorkerEvent)>;
-
-/// The program that a worker is: taffrail itself, but for tests.
-#[derive(Debug, Clone)]
-pub struct Program {
-    /// The executable.
-    pub path: PathBuf,
-    /// Its arguments.
-    pub arguments: Vec<OsString>,
-}
-
-impl Program {
-    /// This very program with its hidden subcommand.
-    pub fn own() -> std::io::Result<Self> {
-        // The running image, also where an update has replaced the file meanwhile.
-        let own = PathBuf::from("/proc/self/exe");
-        let path = if own.exists() { own } else { std::env::current_exe()? };
-        Ok(Self { path, arguments: vec!["worker".into()] })
-    }
-}
 
 /// Why a worker is not started.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,14 +53,6 @@ pub struct Engine {
     workers: HashMap<WorkerId, mpsc::Sender<Command>>,
 }
 
-/// What a worker's task is told.
-#[derive(Debug)]
-enum Command {
-    Tell(wire::Request),
-    Stop,
-    Kill,
-}
-
 impl Engine {
     /// No workers yet.
     pub fn new(program: Program, settings: settings::Engine, news: News) -> Self {
@@ -90,7 +65,7 @@ impl Engine {
         &mut self,
         worker: WorkerId,
         mut load: wire::Load,
-        manners: settings::Manners,
+        manners: settings::SchedulingPolicy,
         prepare: impl FnOnce() -> Result<PathBuf, StartError> + Send + 'static,
     ) {
         let (commands, inbox) = mpsc::channel(MAX_COMMANDS);

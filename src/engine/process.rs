@@ -4,11 +4,11 @@ use std::process::{ExitStatus, Stdio};
 
 use tokio::process::{Child, Command};
 
-use super::Program;
-use domain::settings::{Manners, WaitPolicy};
+use super::program::Program;
+use domain::settings::{SchedulingPolicy, WaitPolicy};
 
 /// Start the process, its three streams piped to us.
-pub(super) fn spawn(program: &Program, manners: Manners) -> std::io::Result<Child> {
+pub(super) fn spawn(program: &Program, manners: SchedulingPolicy) -> std::io::Result<Child> {
     let mut command = Command::new(&program.path);
     command
         .args(&program.arguments)

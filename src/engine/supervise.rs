@@ -9,10 +9,12 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use wire::{Decoder, Event as Said, Load, Request};
 
-use super::{Command, News, Program, process};
+use super::command::{Command, News};
+use super::process;
+use super::program::Program;
 use domain::event::WorkerEvent;
 use domain::session::WorkerId;
-use domain::settings::{Engine as Settings, Manners};
+use domain::settings::{Engine as Settings, SchedulingPolicy};
 
 /// Time between two pings.
 const PING: Duration = Duration::from_secs(1);
@@ -30,7 +32,7 @@ const MAX_FRAMES: usize = 64;
 pub(super) async fn supervise(
     worker: WorkerId,
     program: &Program,
-    (settings, manners): (&Settings, Manners),
+    (settings, manners): (&Settings, SchedulingPolicy),
     load: Load,
     inbox: mpsc::Receiver<Command>,
     news: &News,
@@ -191,7 +193,7 @@ async fn listen(
             Said::Loaded(_) => watch.loaded(),
             _ => {}
         }
-        let _ = news.send((worker, WorkerEvent::Said(said))).await;
+        let _ = news.send((worker, WorkerEvent::Message(said))).await;
     }
 }
 

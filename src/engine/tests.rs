@@ -66,7 +66,7 @@ impl Stage {
     }
 
     fn spawn(&mut self) {
-        self.engine.spawn(WORKER, load(), settings::Manners::default(), || Ok(PathBuf::from("model.gguf")));
+        self.engine.spawn(WORKER, load(), settings::SchedulingPolicy::default(), || Ok(PathBuf::from("model.gguf")));
     }
 
     async fn next(&mut self) -> WorkerEvent {
@@ -149,7 +149,7 @@ async fn a_worker_that_is_refused_memory_says_so() {
 async fn a_worker_that_does_not_stop_when_asked_is_killed() {
     let mut stage = Stage::new("trap '' TERM; cat \"$HELLO\" \"$LOADED\"; exec sleep 60");
     stage.spawn();
-    while !matches!(stage.next().await, WorkerEvent::Said(Said::Loaded(_))) {}
+    while !matches!(stage.next().await, WorkerEvent::Message(Said::Loaded(_))) {}
     stage.engine.stop(WORKER).unwrap();
     let (reason, expected, ..) = stage.end().await;
     assert_eq!(reason, "worker was killed: it did not stop when asked");
@@ -160,7 +160,7 @@ async fn a_worker_that_does_not_stop_when_asked_is_killed() {
 async fn a_worker_that_reads_its_input_ends_with_it() {
     let mut stage = Stage::new("cat \"$HELLO\" \"$LOADED\"; cat >/dev/null");
     stage.spawn();
-    while !matches!(stage.next().await, WorkerEvent::Said(Said::Loaded(_))) {}
+    while !matches!(stage.next().await, WorkerEvent::Message(Said::Loaded(_))) {}
     stage.engine.stop(WORKER).unwrap();
     let (reason, expected, ..) = stage.end().await;
     assert_eq!((reason.as_str(), expected), ("stopped", true));
@@ -186,7 +186,7 @@ async fn a_program_that_is_missing_and_a_file_that_is_refused_are_told() {
 
     let mut stage = Stage::new("exit 0");
     let problem = StartError { reason: "cut off at tensor 3 of 4".into(), hint: Some("fetch it again".into()) };
-    stage.engine.spawn(WORKER, load(), settings::Manners::default(), || Err(problem));
+    stage.engine.spawn(WORKER, load(), settings::SchedulingPolicy::default(), || Err(problem));
     let (reason, expected, hint, _) = stage.end().await;
     assert_eq!((reason.as_str(), expected), ("cut off at tensor 3 of 4", false));
     assert_eq!(hint.as_deref(), Some("fetch it again"));
@@ -196,7 +196,7 @@ async fn a_program_that_is_missing_and_a_file_that_is_refused_are_told() {
 async fn no_worker_is_left_after_shutting_down() {
     let mut stage = Stage::new("echo $$ > \"$HELLO.pid\"; cat \"$HELLO\" \"$LOADED\"; exec sleep 60");
     stage.spawn();
-    while !matches!(stage.next().await, WorkerEvent::Said(Said::Loaded(_))) {}
+    while !matches!(stage.next().await, WorkerEvent::Message(Said::Loaded(_))) {}
     let pid = std::fs::read_to_string(stage.folder.path().join("HELLO.pid")).unwrap();
     let pid = rustix::process::Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
     let lives = || rustix::process::test_kill_process(pid).is_ok();
@@ -215,7 +215,7 @@ async fn a_command_that_is_dropped_is_an_error() {
         let _ = wait.recv_timeout(PATIENCE);
         Ok(PathBuf::from("model.gguf"))
     };
-    stage.engine.spawn(WORKER, load(), settings::Manners::default(), prepare);
+    stage.engine.spawn(WORKER, load(), settings::SchedulingPolicy::default(), prepare);
     for n in 0..MAX_COMMANDS {
         assert_eq!(stage.engine.tell(WORKER, Request::ClearCache), Ok(()), "{n}");
     }

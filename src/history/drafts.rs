@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use super::{History, HistoryError, MAX_BODY};
 use crate::atomic_file;
-use domain::history::Record;
+use domain::record::Record;
 
 /// The most drafts that are read at a start; the others wait for the next one.
 const MAX_DRAFTS: usize = 10_000;
@@ -159,8 +159,7 @@ fn make_private(folder: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::history::{Filter, Page};
-    use domain::record::{Body, RunDocument, RunRecord};
+    use domain::record::{Body, Filter, Page, RunDocument, RunRecord};
 
     fn record(text: &str) -> Record {
         let document = RunDocument { text: Some(text.to_owned()), ..RunDocument::default() };

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use super::{History, HistoryError};
 use domain::figure::{Graded, UNKNOWN};
-use domain::history::{Filter, Measured, Record};
+use domain::record::{Filter, Measured, Record};
 
 /// What is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The history: an `SQLite` database in the platform's data folder.
 //!
 //! Owned here: the file, its schema and migrations, and what is said where it can't be used. Absent: what a record
-//! means (`domain::history`), and threads: whoever must not wait keeps a [`History`] on a thread of its own.
+//! means (`domain::record`), and threads: whoever must not wait keeps a [`History`] on a thread of its own.
 //!
 //! A file that can't be opened, is damaged, or comes from a newer version is left as it is: nothing here deletes,
 //! empties or renames it.
@@ -21,9 +21,9 @@ use rusqlite::types::Value as Cell;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Row, params, params_from_iter};
 
 use domain::figure::Grade;
-use domain::history::{Entry, Filter, Kind, Latest, Measured, Page, Reading, Record, Series};
-use domain::race::rating::{MAX_VOTES, Vote};
-use domain::readings::MAX_READINGS;
+use domain::lab::race::rating::{MAX_VOTES, Vote};
+use domain::machine::readings::MAX_READINGS;
+use domain::record::{Entry, Filter, Kind, Latest, Measured, Page, Reading, Record, Series};
 
 pub use export::{ExportError, Format};
 pub use problem::HistoryError;

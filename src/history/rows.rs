@@ -3,9 +3,8 @@
 use rusqlite::{Connection, Row};
 
 use domain::figure::{Grade, Graded};
-use domain::history::{Entry, Kind, Measured, Reading, Record, Series, letters};
-use domain::race::rating::Vote;
-use domain::record::Body;
+use domain::lab::race::rating::Vote;
+use domain::record::{Body, Entry, Kind, Measured, Reading, Record, Series, letters};
 
 use super::problem::is_damage;
 

@@ -6,7 +6,7 @@
 use rusqlite::types::Value as Cell;
 use rusqlite::{Connection, params};
 
-use domain::history::{Filter, Kind};
+use domain::record::{Filter, Kind};
 
 /// The shortest word that the index of words finds: it is made of groups of three characters.
 const MIN_INDEXED: usize = 3;

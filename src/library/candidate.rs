@@ -24,7 +24,7 @@ pub(super) struct Candidate {
     /// What stands beside the weights.
     pub(super) card: Option<Box<Card>>,
     /// What it is where it is no GGUF.
-    pub(super) other: Option<super::safetensors::Config>,
+    pub(super) other: Option<super::model_config::Config>,
     /// What of the files is not here yet, as the repository's listing tells.
     pub(super) short: Option<String>,
     /// A manifest says that the files are there, so one that is missing is a fault and not a race.

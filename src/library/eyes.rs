@@ -12,7 +12,7 @@ use std::sync::mpsc::Sender;
 use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 
-use super::index::nanoseconds;
+use super::stat::nanoseconds;
 use super::walk::matters;
 use domain::model::Store;
 

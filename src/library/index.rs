@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -14,8 +14,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_64;
 
+use super::entry::Kind;
 use super::stat::Stat;
-use super::walk::Kind;
 use domain::model::Digest;
 
 /// Names the file's layout, before the number of the build.
@@ -50,14 +50,6 @@ impl From<&Stat> for Stamp {
         let size = if stat.is_directory { 0 } else { stat.size };
         Self { size, modified: stat.modified, inode: stat.inode }
     }
-}
-
-/// Nanoseconds since 1970; 0 where the system does not tell.
-pub(super) fn nanoseconds(time: io::Result<std::time::SystemTime>) -> i64 {
-    time.ok()
-        .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok())
-        .and_then(|since| since.as_nanos().try_into().ok())
-        .unwrap_or(0)
 }
 
 /// What is remembered of a path.

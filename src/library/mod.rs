@@ -9,6 +9,7 @@
 mod candidate;
 mod card;
 mod digest;
+mod entry;
 mod env;
 mod eyes;
 mod hash;
@@ -18,6 +19,8 @@ mod index;
 mod inspect;
 mod last;
 mod merge;
+mod model_config;
+mod news;
 mod oci;
 mod place;
 pub mod resolve;
@@ -28,6 +31,7 @@ mod stat;
 mod stores;
 #[cfg(test)]
 mod tests;
+mod trash_folder;
 mod tries;
 mod walk;
 mod watch;
@@ -35,17 +39,17 @@ mod yaml;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::atomic_file;
-use domain::event::StoreStatus;
-use domain::model::{Model, Store};
+use domain::model::{Model, Store, StoreStatus};
 use domain::settings;
 
 pub use env::Env;
 use index::Index;
 pub use inspect::HAS_GPU_ENGINE;
+use news::News;
 use place::StoreLocation;
 pub use place::roots;
 pub use resolve::{Unresolved, as_named, find};
@@ -54,11 +58,6 @@ use stat::Root;
 use stores::{docker, folder, gpt4all, hugging_face, jan, llama_cpp, lm_studio, local_ai, ollama, rama_lama, starter};
 pub use tries::remember as remember_try;
 pub use watch::Watcher;
-
-/// Time between two batches of models found so far.
-const BATCH_TIME: Duration = Duration::from_millis(50);
-/// Models in one batch.
-const BATCH: usize = 512;
 
 /// All models and how each store's scan went.
 #[derive(Debug, Clone)]
@@ -134,28 +133,5 @@ fn write_index(index: Index<'_>, env: &Env, is_whole: bool, shelves: &mut [Shelf
     if let (Err(error), Some(last)) = (written, shelves.last_mut()) {
         let reason = walk::reason(&error);
         last.status.problems.push(format!("the index can't be written, so the next start is as slow: {reason}"));
-    }
-}
-
-/// Tells what was found, in batches: not at all when all goes fast.
-struct News<'a> {
-    found: &'a (dyn Fn(Vec<Arc<Model>>) + Sync),
-    /// What waits to be told, and when something was told last.
-    waiting: Mutex<(Vec<Arc<Model>>, Instant)>,
-}
-
-impl News<'_> {
-    fn add(&self, models: impl Iterator<Item = Arc<Model>>) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.0.extend(models);
-        if waiting.1.elapsed() >= BATCH_TIME {
-            waiting.1 = Instant::now();
-            let mut models = std::mem::take(&mut waiting.0);
-            while !models.is_empty() {
-                let rest = models.split_off(models.len().min(BATCH));
-                (self.found)(models);
-                models = rest;
-            }
-        }
     }
 }

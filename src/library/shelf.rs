@@ -10,14 +10,14 @@ use super::candidate::Candidate;
 use super::env::Env;
 use super::index::{Index, Stamp};
 use super::inspect::{Found, Node, inspect};
+use super::news::News;
 use super::place::StoreLocation;
 use super::spread::spread;
 use super::stat::Root;
+use super::stores::starter;
 use super::tries::Tries;
 use super::walk::{Walk, Walked};
-use super::{News, starter};
-use domain::event::StoreStatus;
-use domain::model::{Model, Store};
+use domain::model::{Model, Store, StoreStatus};
 use domain::settings;
 
 /// A model on a shelf.

@@ -7,10 +7,16 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::index::nanoseconds;
-
 const DAY: i64 = 86_400;
 const NANOSECONDS: i64 = 1_000_000_000;
+
+/// Nanoseconds since 1970; 0 where the system does not tell.
+pub(super) fn nanoseconds(time: io::Result<std::time::SystemTime>) -> i64 {
+    time.ok()
+        .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok())
+        .and_then(|since| since.as_nanos().try_into().ok())
+        .unwrap_or(0)
+}
 
 /// What one look tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

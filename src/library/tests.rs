@@ -18,6 +18,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use gguf::testing::Builder;
 
+use super::news::{BATCH, BATCH_TIME};
 use super::*;
 use domain::event::LibraryEvent;
 use domain::model::{Outcome, Status, Tried};

@@ -1,20 +1,21 @@
 //! Lists folders: through the index where they have not changed, bounded, and with a note of what can't be read.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::{fs, io};
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 use super::candidate::{is_gguf, is_safetensors};
+pub(super) use super::entry::{Entry, Kind};
 use super::index::{Index, Stamp};
 use super::stat::Root;
-use domain::event::StoreStatus;
-use domain::model::Store;
+use super::trash_folder::TRASH;
+use domain::model::{Store, StoreStatus};
 
 /// Entries of one folder; what stands behind them is left out, and said to be.
 const MAX_ENTRIES: usize = 100_000;
@@ -27,17 +28,6 @@ const PROBLEM_CHARS: usize = 300;
 /// Names beside the weights that are worth a look.
 const SIDE_FILES: [&str; 4] = ["README.md", "config.json", "model.yml", "models.json"];
 
-/// What an entry of a folder is, as far as the folder itself tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(super) enum Kind {
-    /// A folder.
-    Directory,
-    /// A file, or something that should be one.
-    File,
-    /// A symbolic link to either.
-    Link,
-}
-
 /// Which entries of a folder matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Keep {
@@ -45,13 +35,6 @@ enum Keep {
     Models,
     /// All: the names of manifests can be any.
     All,
-}
-
-/// An entry that matters.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Entry {
-    pub(super) name: OsString,
-    pub(super) kind: Kind,
 }
 
 /// One store's walk. Threads share it.
@@ -234,7 +217,7 @@ impl<'a> Walk<'a> {
         for entry in fs::read_dir(folder)? {
             let entry = entry?;
             let name = entry.file_name();
-            if name == super::house::TRASH {
+            if name == TRASH {
                 continue;
             }
             // An entry that vanishes meanwhile has no type, and no need of one.

@@ -15,8 +15,8 @@ use super::index::{self, Index, Stamp};
 use super::place::{self, StoreLocation};
 use super::shelf::{self, Item, Shelf};
 use super::{Env, News, index_place, last, merge, write_index};
-use domain::event::{LibraryEvent, StoreStatus};
-use domain::model::{Model, Store};
+use domain::event::LibraryEvent;
+use domain::model::{Model, Store, StoreStatus};
 use domain::settings;
 
 /// A store is looked at when nothing has happened in it for so long …

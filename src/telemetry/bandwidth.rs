@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::{Files, Root, label};
-use domain::roofline::Bandwidth;
+use domain::machine::Bandwidth;
 use domain::units::{Bytes, Ratio};
 
 /// Times that the buffer is read by each reader.

@@ -1,8 +1,7 @@
 //! How the tabs of the Bench screen are drawn.
 
 use super::tests::{draw, text_of};
-use crate::ui::testing as fixture;
-use crate::ui::{Action, State};
+use crate::ui::{Action, State, testing as fixture};
 use domain::settings::GraphStyle;
 
 #[test]
@@ -20,7 +19,7 @@ fn many_prompts_show_around_the_selected_one() {
     let wide = text_of(&draw(&state, 80, 24));
     let prompt = |n: u32| format!("[[prompt]]\ntext = \"{n}?\"\nchecks = [{{ number = {n} }}]");
     let suite = (0..300).map(prompt).collect::<Vec<_>>().join("\n");
-    let suite = domain::suite::run::SuiteFile::parse("many".into(), format!("name = \"many\"\n{suite}")).unwrap();
+    let suite = domain::lab::suite::run::SuiteFile::parse("many".into(), format!("name = \"many\"\n{suite}")).unwrap();
     if let Some(run) = state.domain.suite.as_mut() {
         run.order.suite = std::sync::Arc::new(suite);
         run.models[1].answers.truncate(1);

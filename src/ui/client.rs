@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use domain::foreign::Foreign;
+use domain::lab::race::Entry;
+use domain::machine::other_processes::OtherProcess;
 use domain::model::Model;
-use domain::race::Entry;
 use domain::session::Session;
 use domain::settings::Settings;
 use domain::{Domain, StateMachine};
@@ -40,7 +40,7 @@ impl State {
     }
 
     /// The chosen process of another program; `None` while a session is chosen.
-    pub fn chosen_foreign(&self) -> Option<&Foreign> {
+    pub fn chosen_foreign(&self) -> Option<&OtherProcess> {
         self.ui.foreign(&self.domain)
     }
 
@@ -87,7 +87,7 @@ impl<'a> Client<'a> {
     }
 
     /// The chosen process of another program; `None` while a session is chosen.
-    pub(super) fn chosen_foreign(&self) -> Option<&'a Foreign> {
+    pub(super) fn chosen_foreign(&self) -> Option<&'a OtherProcess> {
         self.ui.foreign(self.domain)
     }
 
@@ -127,7 +127,7 @@ impl Ui {
         domain.session(self.fleet.chosen?)
     }
 
-    fn foreign<'a>(&self, domain: &'a Domain) -> Option<&'a Foreign> {
+    fn foreign<'a>(&self, domain: &'a Domain) -> Option<&'a OtherProcess> {
         let chosen = self.fleet.foreign.chosen.filter(|_| self.fleet.chosen.is_none())?;
         domain.machine.sample.as_ref()?.foreign.iter().find(|foreign| foreign.id() == chosen)
     }

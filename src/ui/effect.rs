@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use domain::command::What;
-use domain::history::{Filter, Page};
-use domain::hub::Sort;
+use domain::download::hub::Sort;
+use domain::record::{Filter, Page};
 
 /// Something to be done.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,7 +13,7 @@ pub enum Effect {
     Command(What),
     /// What the domain wants done, of this event or of a command.
     Domain(domain::Effect),
-    /// Search the hub; answered by [`domain::hub::HubEvent::Found`].
+    /// Search the hub; answered by [`domain::download::hub::HubEvent::Found`].
     Search {
         /// Which search it is.
         generation: u64,
@@ -22,7 +22,7 @@ pub enum Effect {
         /// What comes first.
         sort: Sort,
     },
-    /// Ask for the files of a repository; answered by [`domain::hub::HubEvent::Files`].
+    /// Ask for the files of a repository; answered by [`domain::download::hub::HubEvent::Files`].
     Files {
         /// `owner/name`.
         repository: String,

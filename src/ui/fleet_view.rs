@@ -9,11 +9,49 @@
 
 use std::cmp::Ordering;
 
-use crate::ui::FleetSort;
 use domain::energy::Attribution;
-use domain::foreign::Foreign;
-use domain::library_view::{Comparison, comparison};
+use domain::machine::other_processes::OtherProcess;
+use domain::model::library_view::{Comparison, comparison};
 use domain::session::{Session, SessionId};
+
+/// What the fleet is sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(missing_docs, reason = "the columns' names")]
+pub enum FleetSort {
+    #[default]
+    Started,
+    Name,
+    State,
+    Context,
+    Throughput,
+    Ttft,
+    Memory,
+    Power,
+    Energy,
+    PerAnswer,
+    Threads,
+    Processor,
+    GpuMemory,
+}
+
+impl FleetSort {
+    /// All columns with their names, in the order in which `sort` goes through them.
+    pub const ALL: [(&str, Self); 13] = [
+        ("started", Self::Started),
+        ("name", Self::Name),
+        ("state", Self::State),
+        ("context", Self::Context),
+        ("tok/s", Self::Throughput),
+        ("ttft", Self::Ttft),
+        ("memory", Self::Memory),
+        ("power", Self::Power),
+        ("j/tok", Self::Energy),
+        ("j/answer", Self::PerAnswer),
+        ("threads", Self::Threads),
+        ("cpu", Self::Processor),
+        ("gpu", Self::GpuMemory),
+    ];
+}
 
 /// The sessions that the filter lets through, sorted. Figures sort largest first, and unknown ones stand last either
 /// way round.
@@ -23,15 +61,15 @@ pub fn rows(sessions: &[Session], filter: &str, sort: FleetSort, reverse: bool) 
     rows.into_iter().filter_map(id).collect()
 }
 
-/// The same of other programs' processes, by [`Foreign::id`].
+/// The same of other programs' processes, by [`OtherProcess::id`].
 pub fn foreign_rows(
-    foreign: &[Foreign],
+    foreign: &[OtherProcess],
     attribution: &Attribution,
     filter: &str,
     sort: FleetSort,
     reverse: bool,
 ) -> Vec<(u32, u64)> {
-    let mut rows: Vec<&Foreign> = foreign.iter().collect();
+    let mut rows: Vec<&OtherProcess> = foreign.iter().collect();
     rows.sort_by_key(|foreign| foreign.started);
     let rows = rows.into_iter().map(|foreign| Row::Foreign(foreign, attribution)).collect();
     let id = |row| if let Row::Foreign(foreign, _) = row { Some(foreign.id()) } else { None };
@@ -42,7 +80,7 @@ pub fn foreign_rows(
 #[derive(Clone, Copy)]
 enum Row<'a> {
     Session(&'a Session),
-    Foreign(&'a Foreign, &'a Attribution),
+    Foreign(&'a OtherProcess, &'a Attribution),
 }
 
 /// Filter and sort rows that stand in the order in which they were started.
@@ -134,7 +172,7 @@ pub fn figure(session: &Session, column: FleetSort) -> Option<f64> {
 }
 
 /// What a column says of another program's process: of its tokens and its context nothing is told.
-fn foreign_figure(foreign: &Foreign, attribution: &Attribution, column: FleetSort) -> Option<f64> {
+fn foreign_figure(foreign: &OtherProcess, attribution: &Attribution, column: FleetSort) -> Option<f64> {
     match column {
         FleetSort::Memory => Some((foreign.process.resident + foreign.gpu_memory.unwrap_or_default()).0 as f64),
         FleetSort::Power => attribution.foreign_power(&foreign.process).value().map(|watts| watts.0),

@@ -4,13 +4,12 @@ use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, Span, row};
 use super::keymap::Context;
-use super::overlay::window;
 use super::theme::Meaning;
-use super::view::ViewState;
+use super::view_state::ViewState;
 use super::widgets::text;
-use crate::ui::State;
+use super::window::window;
 use crate::ui::action::NAMED;
-use crate::ui::{BenchTab, Face, Screen};
+use crate::ui::{BenchTab, Face, Screen, State};
 
 /// A part of the explanation.
 enum HelpPart {

@@ -2,19 +2,19 @@
 
 use ratatui::layout::Rect;
 
-use super::canvas::{Canvas, Spans, below, inset, row, spans_width};
+use super::canvas::{Canvas, Spans, below, row, spans_width};
 use super::keymap::Context;
 use super::panels::prompt;
 use super::theme::Meaning;
-use super::view::ViewState;
+use super::view_state::ViewState;
 use super::widgets::table::follow;
 use super::widgets::text;
-use crate::ui::State;
+use super::window::window;
 use crate::ui::action::{NAMED, palette};
 use crate::ui::editor::Editor;
-use crate::ui::{Form, Overlay};
+use crate::ui::{Form, Overlay, State};
+use domain::admission::AdmissionError;
 use domain::model::Model;
-use domain::plan::Refusal;
 use domain::settings::SESSION_FIELDS;
 use domain::units::{Bytes, ago};
 
@@ -42,19 +42,6 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         Some(Overlay::Vote { chosen }) => super::panels::race::vote(canvas, area, state, *chosen),
         Some(Overlay::Form(form)) => fields(canvas, area, state, form, view_state),
     }
-}
-
-/// An empty box in the middle, as large as asked for and there is room; returns what is inside.
-pub(super) fn window(canvas: &mut Canvas<'_>, area: Rect, columns: u16, rows: u16, title: &str) -> Rect {
-    // The header and the footer, which says what the keys do, stay in sight.
-    let area = Rect { y: area.y + 1, height: area.height.saturating_sub(2), ..area };
-    let (width, height) = (columns.min(area.width.saturating_sub(2)), rows.min(area.height));
-    let place = Rect::new(area.x + (area.width - width) / 2, area.y + (area.height - height) / 2, width, height);
-    canvas.cursor = None;
-    canvas.clear(place);
-    let inside = canvas.frame(place, Meaning::Focus);
-    canvas.say(place.x + 2, place.y, place.width.saturating_sub(4), &format!(" {title} "), Meaning::Accent);
-    inset(inside, 1)
 }
 
 /// A record's text from line `scroll` on.
@@ -154,7 +141,7 @@ fn keys<'a>(canvas: &Canvas<'_>, actions: &[(&'static str, &'static str)]) -> Sp
 /// What most machines have none of.
 const OTHERS: &str = "run with by other programs";
 
-fn refused(canvas: &mut Canvas<'_>, area: Rect, model: &str, refusal: &Refusal) {
+fn refused(canvas: &mut Canvas<'_>, area: Rect, model: &str, refusal: &AdmissionError) {
     let inside = window(canvas, area, 64, 14, "does not fit");
     let style = canvas.style(Meaning::Text);
     let missing = refusal.needed.total().saturating_sub(refusal.free);

@@ -3,10 +3,10 @@
 use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, Spans, row};
-use super::overlay::window;
 use super::theme::Meaning;
-use super::view::ViewState;
-use domain::house::{Act, Plan, Request};
+use super::view_state::ViewState;
+use super::window::window;
+use domain::storage::{CleanupPlan, Operation, Request};
 
 /// Paths of one item that are listed.
 const MAX_PATHS: usize = 3;
@@ -16,7 +16,7 @@ pub(super) fn draw(
     canvas: &mut Canvas<'_>,
     area: Rect,
     request: &Request,
-    plan: &Plan,
+    plan: &CleanupPlan,
     (scroll, at_once): (usize, bool),
     view_state: &mut ViewState,
 ) {
@@ -49,7 +49,7 @@ pub(super) fn draw(
     canvas.put_spans(foot.x, foot.y, foot.width, &keys);
 }
 
-fn lines<'a>(canvas: &Canvas<'_>, plan: &'a Plan) -> Vec<Spans<'a>> {
+fn lines<'a>(canvas: &Canvas<'_>, plan: &'a CleanupPlan) -> Vec<Spans<'a>> {
     let mut lines: Vec<Spans<'a>> = Vec::new();
     for item in &plan.items {
         lines.push(vec![
@@ -61,7 +61,7 @@ fn lines<'a>(canvas: &Canvas<'_>, plan: &'a Plan) -> Vec<Spans<'a>> {
         if let Some(note) = &item.note {
             lines.push(vec![canvas.span(Meaning::Warn, format!("  {note}"))]);
         }
-        let steps: Vec<_> = item.steps.iter().filter(|step| step.act != Act::Keep).collect();
+        let steps: Vec<_> = item.steps.iter().filter(|step| step.act != Operation::Keep).collect();
         for step in steps.iter().take(MAX_PATHS) {
             let path = step.path.strip_prefix(&item.root).ok().filter(|inside| !inside.as_os_str().is_empty());
             let text = path.unwrap_or(&step.path).display().to_string();

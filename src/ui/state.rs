@@ -5,22 +5,23 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use domain::history::Entry as Recorded;
-use domain::house::{Grouping, Plan, Request};
-use domain::hub::{Repository, Search, Sort};
-use domain::library_view::LibrarySort;
+use domain::admission::AdmissionError;
+use domain::download::hub::{Repository, Search, Sort};
+use domain::lab::race::diff::Diff;
+use domain::lab::race::rating::Rating;
+use domain::lab::race::{Entry, Order, lockstep};
 use domain::model::Model;
+use domain::model::library_view::LibrarySort;
 use domain::moment::Moment;
-use domain::plan::Refusal;
-use domain::race::diff::Diff;
-use domain::race::rating::Rating;
-use domain::race::{Entry, Order, lockstep};
+use domain::record::Entry as Recorded;
 use domain::session::{SessionId, Turn};
 use domain::settings::{SessionSettings, Settings};
+use domain::storage::{CleanupPlan, Grouping, Request};
 use domain::units::Ratio;
 
-use super::SuiteView;
 use super::editor::Editor;
+use super::fleet_view::FleetSort;
+use super::{Face, Screen, SuiteView};
 
 /// What the screen shows.
 #[derive(Debug, Clone)]
@@ -110,29 +111,6 @@ pub struct UsageView {
     pub chosen: usize,
 }
 
-/// The screens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "each has its module under `ui/screens`")]
-pub enum Screen {
-    Fleet,
-    Library,
-    Race,
-    Bench,
-    Machine,
-    Top,
-}
-
-impl Screen {
-    /// All screens, with the digit that leads there (the design's numbering).
-    pub const ALL: [(char, Self, &str); 5] = [
-        ('1', Self::Fleet, "Fleet"),
-        ('2', Self::Library, "Library"),
-        ('3', Self::Race, "Race"),
-        ('4', Self::Bench, "Bench"),
-        ('5', Self::Machine, "Machine"),
-    ];
-}
-
 /// What lies over the screen. At most one at a time.
 #[derive(Debug, Clone)]
 pub enum Overlay {
@@ -169,7 +147,7 @@ pub enum Overlay {
         /// What was wished for.
         request: Box<Request>,
         /// The plan.
-        plan: Box<Plan>,
+        plan: Box<CleanupPlan>,
         /// Lines scrolled down.
         scroll: usize,
     },
@@ -180,7 +158,7 @@ pub enum Overlay {
         /// How it was to run.
         settings: Box<SessionSettings>,
         /// The figures.
-        refusal: Refusal,
+        refusal: AdmissionError,
     },
     /// A model that the check refuses, or that is no language model: whether to try it all the same.
     TryAnyway {
@@ -224,18 +202,6 @@ pub struct Notice {
     pub is_error: bool,
     /// When it came.
     pub at: Moment,
-}
-
-/// The faces of the Library screen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Face {
-    /// The models on this machine.
-    #[default]
-    Models,
-    /// The models on the hub, and what is being fetched from there.
-    Hub,
-    /// What the models take of the disks, and what could be tidied up.
-    Usage,
 }
 
 /// What shows of the library.
@@ -362,9 +328,9 @@ pub struct FleetView {
 /// What is selected of other programs' processes.
 #[derive(Debug, Clone, Default)]
 pub struct ForeignChoice {
-    /// The rows that show, filtered and sorted, by [`domain::foreign::Foreign::id`].
+    /// The rows that show, filtered and sorted, by [`domain::machine::other_processes::OtherProcess::id`].
     pub rows: Vec<(u32, u64)>,
-    /// The chosen one, by [`domain::foreign::Foreign::id`]. It counts while no session is chosen.
+    /// The chosen one, by [`domain::machine::other_processes::OtherProcess::id`]. It counts while no session is chosen.
     pub chosen: Option<(u32, u64)>,
 }
 
@@ -393,45 +359,6 @@ impl Tab {
     /// All faces with their names, in order.
     pub const ALL: [(Self, &str); 4] =
         [(Self::Conversation, "chat"), (Self::Figures, "figures"), (Self::Memory, "memory"), (Self::Log, "log")];
-}
-
-/// What the fleet is sorted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[expect(missing_docs, reason = "the columns' names")]
-pub enum FleetSort {
-    #[default]
-    Started,
-    Name,
-    State,
-    Context,
-    Throughput,
-    Ttft,
-    Memory,
-    Power,
-    Energy,
-    PerAnswer,
-    Threads,
-    Processor,
-    GpuMemory,
-}
-
-impl FleetSort {
-    /// All columns with their names, in the order in which `sort` goes through them.
-    pub const ALL: [(&str, Self); 13] = [
-        ("started", Self::Started),
-        ("name", Self::Name),
-        ("state", Self::State),
-        ("context", Self::Context),
-        ("tok/s", Self::Throughput),
-        ("ttft", Self::Ttft),
-        ("memory", Self::Memory),
-        ("power", Self::Power),
-        ("j/tok", Self::Energy),
-        ("j/answer", Self::PerAnswer),
-        ("threads", Self::Threads),
-        ("cpu", Self::Processor),
-        ("gpu", Self::GpuMemory),
-    ];
 }
 
 /// What shows of a race.
@@ -489,7 +416,7 @@ pub struct RaceView {
     /// Whether the chosen column's answer is weighed behind the prompt.
     pub with_answer: bool,
     /// Where the columns part, while that shows.
-    pub parting: Option<lockstep::Parting>,
+    pub parting: Option<lockstep::Divergence>,
 }
 
 /// The tabs of the Bench screen.

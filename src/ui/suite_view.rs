@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use domain::suite::run::{SuiteFile, SuiteRun};
-use domain::suite::tally::Cost;
+use domain::lab::suite::run::{SuiteFile, SuiteRun};
+use domain::lab::suite::tally::Cost;
 
 /// What shows of suites.
 #[derive(Debug, Clone, Default)]

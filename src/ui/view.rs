@@ -8,35 +8,9 @@ use super::keymap::{Context, Keymap};
 use super::panels::machine_figures::{self, Form};
 use super::panels::{downloads, hints};
 use super::theme::{Meaning, Theme};
+use super::view_state::ViewState;
 use super::{overlay, screens};
-use crate::ui::Screen;
-use crate::ui::State;
-
-/// What one frame leaves for the next: where lists begin. Nothing in it decides anything.
-#[derive(Debug, Clone, Default)]
-pub struct ViewState {
-    pub(super) fleet_offset: usize,
-    pub(super) library_offset: usize,
-    pub(super) hub_offset: usize,
-    pub(super) quant_offset: usize,
-    pub(super) downloads_offset: usize,
-    pub(super) usage_offset: usize,
-    pub(super) race_offset: usize,
-    pub(super) bench_offset: usize,
-    pub(super) history_offset: usize,
-    pub(super) suites_offset: usize,
-    pub(super) palette_offset: usize,
-    pub(super) form_offset: usize,
-    /// The rows of answers that were drawn before.
-    pub(super) answers: super::panels::chat::Answers,
-    /// The same of a race's columns.
-    pub(super) columns: super::panels::race::Columns,
-    /// The most lines that the help, else the conversation can be scrolled by: a scroll beyond it shows nothing more.
-    /// `None` while that is not known, since only what shows is laid out.
-    pub scroll_limit: Option<usize>,
-    /// Rows that the screen's list has room for, for moving by pages.
-    pub page_rows: usize,
-}
+use crate::ui::{Screen, State};
 
 /// The least size that anything can be shown in.
 const LEAST: (u16, u16) = (40, 8);

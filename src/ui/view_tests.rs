@@ -2,9 +2,8 @@ use ratatui::layout::Position;
 use ratatui::style::{Color, Modifier};
 
 use super::*;
-use crate::ui::Action;
 use crate::ui::testing::{self as fixture, SCENES};
-use crate::ui::{FleetSort, Notice, Tab};
+use crate::ui::{Action, FleetSort, Notice, Tab};
 use domain::figure::Figure;
 use domain::session::{End, Phase, SessionId};
 use domain::settings::GraphStyle;
@@ -41,7 +40,7 @@ pub(super) fn text_of(buffer: &Buffer) -> String {
         while x < buffer.area.right() {
             let symbol = buffer[(x, y)].symbol();
             line.push_str(symbol);
-            x += super::super::widgets::text::width(symbol).max(1) as u16;
+            x += crate::ui::widgets::text::width(symbol).max(1) as u16;
         }
         text.push_str(line.trim_end());
         text.push('\n');

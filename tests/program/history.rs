@@ -2,8 +2,7 @@
 
 use std::fs;
 
-use domain::history::{Kind, Reading, Record};
-use domain::record::Body;
+use domain::record::{Body, Kind, Reading, Record};
 use taffrail::history::History;
 
 use crate::support::{House, starter};

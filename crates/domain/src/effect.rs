@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::download::{DownloadId, Order};
 use crate::model::Model;
 use crate::session::WorkerId;
-use crate::settings::Manners;
+use crate::settings::SchedulingPolicy;
 use crate::units::Bytes;
 
 /// Something to be done.
@@ -15,25 +15,25 @@ pub enum Effect {
     Reply(super::command::Reply),
     /// Tell all clients.
     Notify(crate::notification::Notification),
-    /// Make a private folder for a text's distributions: comes back as [`crate::Event::Scratch`] with the file's path.
-    Scratch(Box<crate::quality::QualityOrder>),
+    /// Make a private folder for a text's distributions: comes back as [`crate::Event::TempDir`] with the file's path.
+    TempDir(Box<crate::lab::perplexity::PerplexityOrder>),
     /// That folder is needed no more.
-    Sweep,
-    /// Read what earlier runs of a suite have answered; answered by [`crate::Event::SuiteRecalled`].
-    RecallAnswers {
+    RemoveTempDir,
+    /// Read what earlier runs of a suite have answered; answered by [`crate::Event::SuiteLoaded`].
+    LoadAnswers {
         /// For which run.
         run: u64,
         /// What was ordered. An order to ask everything again has those answers deleted.
-        order: Box<crate::suite::run::SuiteOrder>,
+        order: Box<crate::lab::suite::run::SuiteOrder>,
     },
-    /// Keep an answer for later runs of its suite; answered by [`crate::Event::SuiteKept`].
-    KeepAnswer {
+    /// Keep an answer for later runs of its suite; answered by [`crate::Event::SuiteSaved`].
+    SaveAnswer {
         /// Of which run.
         run: u64,
-        /// Under which name, as [`crate::suite::run::Recalled`] has it.
+        /// Under which name, as [`crate::lab::suite::run::Recalled`] has it.
         name: String,
         /// The answer.
-        answer: Box<crate::suite::answer::Answer>,
+        answer: Box<crate::lab::suite::answer::Answer>,
     },
     /// Start a worker process and have it load; its news come as [`crate::Event::Worker`].
     Spawn {
@@ -45,10 +45,10 @@ pub enum Effect {
         /// How. The path is filled in by the executor.
         load: Box<wire::Load>,
         /// How it behaves towards other programs.
-        manners: Manners,
+        manners: SchedulingPolicy,
     },
     /// Say something to a worker. Dropped, and reported by its exit, when it is gone.
-    Tell {
+    Send {
         /// Which worker.
         worker: WorkerId,
         /// What.
@@ -66,7 +66,7 @@ pub enum Effect {
         pids: Vec<u32>,
     },
     /// Remember what became of a model's files, which something spoke against.
-    RememberTry {
+    SaveTry {
         /// The model.
         model: Arc<Model>,
         /// What became of it.
@@ -74,8 +74,8 @@ pub enum Effect {
     },
     /// Look through the stores.
     Scan,
-    /// Make the cards of many models; answered by [`crate::event::LibraryEvent::Judged`].
-    Judge {
+    /// Make the cards of many models; answered by [`crate::event::LibraryEvent::Rated`].
+    RateOpenness {
         /// Which question it is.
         generation: u64,
         /// The models.
@@ -97,11 +97,11 @@ pub enum Effect {
     /// Throw away what came of an order that nobody works on.
     Discard(Order),
     /// Write down which downloads were ordered and have not begun, so that the next start offers them.
-    KeepQueue(Vec<Order>),
-    /// Keep house; its news come as [`crate::event::LibraryEvent::House`].
-    House(crate::house::Chore),
+    PersistQueue(Vec<Order>),
+    /// Keep house; its news come as [`crate::event::LibraryEvent::Storage`].
+    Storage(crate::storage::CleanupJob),
     /// Keep calibrated baselines for later runs, instead of those kept before.
-    KeepBaselines(Vec<crate::energy::Baseline>),
+    SaveBaselines(Vec<crate::energy::Baseline>),
     /// Tell a process of another program to end; answered by [`crate::Event::Signalled`].
     Signal {
         /// Its id.
@@ -118,13 +118,13 @@ pub enum Effect {
         /// Memory that is available.
         available: Bytes,
     },
-    /// Keep a record in the history; answered by [`crate::event::HistoryEvent::Kept`] or `NotKept`.
-    Remember {
+    /// Keep a record in the history; answered by [`crate::event::HistoryEvent::Saved`] or `NotSaved`.
+    SaveRecord {
         /// Which question it is.
         ask: u64,
         /// What is kept.
         #[serde(with = "crate::portable::document")]
-        record: Box<crate::history::Record>,
+        record: Box<crate::record::Record>,
         /// The draft that it was.
         draft: Option<u64>,
     },
@@ -134,7 +134,7 @@ pub enum Effect {
         draft: u64,
         /// The record, as if the program ended now.
         #[serde(with = "crate::portable::document")]
-        record: Box<crate::history::Record>,
+        record: Box<crate::record::Record>,
     },
     /// Nothing will come of this draft.
     DiscardDraft(u64),
@@ -142,7 +142,7 @@ pub enum Effect {
     /// [`crate::event::HistoryEvent::Revealed`].
     Reveal(i64),
     /// Delete a record.
-    Forget(i64),
-    /// Draw a random number; answered by [`crate::Event::Drawn`].
-    Draw,
+    DeleteRecord(i64),
+    /// Draw a random number; answered by [`crate::Event::Random`].
+    Random,
 }

@@ -4,21 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::command::Command;
+use crate::download::hub::HubEvent;
 use crate::download::{DownloadEvent, DownloadId};
-use crate::hub::HubEvent;
-use crate::machine::Sample;
-use crate::model::{Model, Store};
+use crate::machine::{Bandwidth, Sample};
+use crate::model::{Model, StoreStatus};
 use crate::openness::{Cards, Table};
-use crate::roofline::Bandwidth;
 use crate::session::WorkerId;
 
 /// Something that happened.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub enum Event {
-    /// A client asks for something; answered by [`super::Effect::Reply`] at once.
+    /// A client asks for something; answered by [`crate::Effect::Reply`] at once.
     Command(Command),
     /// The folder that a text is scored in is there.
-    Scratch(Box<super::quality::QualityOrder>),
+    TempDir(Box<crate::lab::perplexity::PerplexityOrder>),
     /// Nothing but that time has passed.
     Elapsed,
     /// The program ends: what is not kept yet is to be.
@@ -34,9 +33,9 @@ pub enum Event {
     /// The history answered.
     History(HistoryEvent),
     /// A random number was drawn.
-    Drawn(u64),
+    Random(u64),
     /// The sensors were read.
-    Sample(#[serde(with = "crate::portable::sample")] Box<Sample>),
+    Sample(#[serde(with = "crate::machine::snapshot::sample")] Box<Sample>),
     /// An earlier run kept these baselines.
     Baselines(Vec<crate::energy::Baseline>),
     /// A process of another program was told to end, or that failed.
@@ -55,21 +54,21 @@ pub enum Event {
     /// The memory's bandwidth was measured, or why not.
     Bandwidth(Result<Bandwidth, String>),
     /// What earlier runs of a suite have answered, in the order of its models; or why they can't be dropped.
-    SuiteRecalled {
+    SuiteLoaded {
         /// For which run.
         run: u64,
         /// The answers.
-        result: Result<Vec<crate::suite::run::Recalled>, String>,
+        result: Result<Vec<crate::lab::suite::run::Recalled>, String>,
     },
     /// An answer of a suite was kept for later runs.
-    SuiteKept {
+    SuiteSaved {
         /// Of which run.
         run: u64,
         /// Why it was not.
         error: Option<String>,
     },
     /// A tick of a recording.
-    Frame(#[serde(with = "crate::portable::document")] Box<crate::trace::Frame>),
+    Frame(#[serde(with = "crate::portable::document")] Box<crate::record::trace::Frame>),
     /// An effect could not be carried out: one sentence for the user.
     Trouble(String),
     /// An effect was carried out that the user waits for: one sentence.
@@ -80,35 +79,35 @@ pub enum Event {
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub enum HistoryEvent {
     /// What was measured last of each model, by its id.
-    Measured(#[serde(with = "crate::portable::document")] Vec<(String, crate::history::Latest)>),
+    Measured(#[serde(with = "crate::portable::document")] Vec<(String, crate::record::Latest)>),
     /// A record was kept.
-    Kept {
+    Saved {
         /// Which question it answers.
         ask: u64,
         /// Its number.
         id: i64,
         /// For each of its figures what was measured before, oldest first, with times in milliseconds since 1970.
         #[serde(with = "crate::portable::document")]
-        earlier: Vec<Vec<(i64, crate::history::Measured)>>,
+        earlier: Vec<Vec<(i64, crate::record::Measured)>>,
     },
     /// A record was not kept.
-    NotKept {
+    NotSaved {
         /// Which question it answers.
         ask: u64,
         /// Why.
         reason: String,
     },
     /// All votes that were kept before, oldest first.
-    Votes(#[serde(with = "crate::portable::votes")] Vec<crate::race::rating::Vote>),
+    Votes(#[serde(with = "crate::lab::race::vote_snapshot::votes")] Vec<crate::lab::race::rating::Vote>),
     /// The names of this blind race are hidden no more.
     Revealed(i64),
     /// A record was deleted.
-    Forgotten {
+    Deleted {
         /// Its number.
         id: i64,
         /// The vote that it was.
-        #[serde(with = "crate::portable::votes::one")]
-        vote: Option<crate::race::rating::Vote>,
+        #[serde(with = "crate::lab::race::vote_snapshot::votes::one")]
+        vote: Option<crate::lab::race::rating::Vote>,
     },
     /// A page of the list.
     Listed {
@@ -116,14 +115,14 @@ pub enum HistoryEvent {
         generation: u64,
         /// Its rows, newest first.
         #[serde(with = "crate::portable::document")]
-        entries: Vec<crate::history::Entry>,
+        entries: Vec<crate::record::Entry>,
         /// Whether there are more.
         more: bool,
     },
     /// So many records that a run which was interrupted had not kept are in the history now.
     TakenIn(usize),
     /// A whole record; `None` where there is none of the number.
-    Record(#[serde(with = "crate::portable::document")] Option<Box<crate::history::Record>>),
+    Record(#[serde(with = "crate::portable::document")] Option<Box<crate::record::Record>>),
     /// Something else could not be done: why.
     Trouble(String),
 }
@@ -133,8 +132,8 @@ pub enum HistoryEvent {
 pub enum LibraryEvent {
     /// What others judged of models' openness, instead of the table that ships with the program.
     Openness(Arc<Table>),
-    /// The cards of all models, asked for by [`crate::Effect::Judge`].
-    Judged {
+    /// The cards of all models, asked for by [`crate::Effect::RateOpenness`].
+    Rated {
         /// Which question is answered.
         generation: u64,
         /// The cards.
@@ -155,23 +154,7 @@ pub enum LibraryEvent {
         took: Duration,
     },
     /// Housekeeping has news.
-    House(Box<crate::house::News>),
-}
-
-/// A store and how its scan went.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct StoreStatus {
-    /// Which store.
-    pub store: Store,
-    /// Where it is.
-    pub place: String,
-    /// Models found there.
-    pub n_models: usize,
-    /// Manifests that could not be read or understood. What they name is not known, so nothing in this store may be
-    /// taken for unused.
-    pub broken_manifests: usize,
-    /// What could not be read, with the reason; bounded.
-    pub problems: Vec<String>,
+    Storage(Box<crate::storage::StorageEvent>),
 }
 
 /// News of a worker.
@@ -183,7 +166,7 @@ pub enum WorkerEvent {
         pid: u32,
     },
     /// It said something.
-    Said(#[serde(with = "crate::portable::document")] wire::Event),
+    Message(#[serde(with = "crate::portable::document")] wire::Event),
     /// It wrote a line to its log.
     Logged(String),
     /// It ended. Nothing follows.

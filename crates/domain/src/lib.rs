@@ -4,59 +4,39 @@
 //! (`Command`, `Event`, `Effect`). Absent: input and output, clocks, randomness, locks, screens. Whatever happens comes in
 //! as an event with its time; whatever is to be done leaves as an effect.
 
-pub mod advice;
-pub mod answer;
-pub mod bench;
+pub mod admission;
 pub mod command;
 pub mod download;
 pub mod effect;
 pub mod energy;
 pub mod event;
 pub mod figure;
-pub mod file_role;
-pub mod fit;
-pub mod foreign;
-pub mod form;
-pub mod history;
-pub mod house;
-pub mod hub;
-pub mod job;
-pub mod ledger;
-pub mod library_view;
-pub mod licence;
+pub mod ids;
+pub mod lab;
 pub mod machine;
 pub mod model;
 pub mod moment;
 pub mod notification;
 pub mod openness;
-pub mod plan;
 mod portable;
-pub mod preset;
-pub mod quality;
-pub mod race;
-pub mod readings;
 pub mod record;
-pub mod report;
 pub mod request;
 pub mod ring;
-pub mod roofline;
-pub mod schema;
 pub mod session;
 pub mod settings;
 pub mod state;
-pub mod statistics;
-pub mod suite;
+pub mod state_machine;
+pub mod storage;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod text;
-pub mod trace;
 pub mod units;
 mod update;
-pub mod what;
 
 pub use command::{Command, Reply};
 pub use effect::Effect;
 pub use event::Event;
 pub use moment::Moment;
 pub use notification::Notification;
-pub use state::{Domain, StateMachine};
+pub use state::Domain;
+pub use state_machine::StateMachine;

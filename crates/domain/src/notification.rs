@@ -1,6 +1,6 @@
 //! What clients are told that is no reply to a command of theirs.
 
-use crate::plan::Refusal;
+use crate::admission::AdmissionError;
 use crate::session::SessionId;
 use crate::settings::SessionSettings;
 
@@ -21,7 +21,7 @@ pub enum Notification {
         /// How it was to run.
         settings: Box<SessionSettings>,
         /// The figures.
-        refusal: Refusal,
+        refusal: AdmissionError,
     },
     /// The worker of a session has ended by itself; the session can be restarted.
     SessionFailed(SessionId),

@@ -26,49 +26,6 @@ pub(crate) mod document {
     }
 }
 
-/// A sample with its time, which a recording has elsewhere.
-pub(crate) mod sample {
-    use serde::{Deserializer, Serialize, Serializer};
-
-    use super::document;
-    use crate::machine::Sample;
-    use crate::moment::Moment;
-
-    #[derive(Serialize)]
-    struct Timed<'a>(Moment, &'a Sample);
-
-    pub(crate) fn serialize<S: Serializer>(sample: &Sample, serializer: S) -> Result<S::Ok, S::Error> {
-        document::serialize(&Timed(sample.at, sample), serializer)
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<Sample>, D::Error> {
-        let (at, sample): (Moment, Box<Sample>) = document::deserialize(deserializer)?;
-        Ok(Box::new(Sample { at, ..*sample }))
-    }
-}
-
-/// The same where there may be none.
-pub(crate) mod last_sample {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use super::sample;
-    use crate::machine::Sample;
-
-    #[derive(Serialize)]
-    struct Out<'a>(#[serde(serialize_with = "sample::serialize")] &'a Sample);
-    #[derive(Deserialize)]
-    struct In(#[serde(deserialize_with = "sample::deserialize")] Box<Sample>);
-
-    #[expect(clippy::ref_option, reason = "serde's signature")]
-    pub(crate) fn serialize<S: Serializer>(last: &Option<Box<Sample>>, serializer: S) -> Result<S::Ok, S::Error> {
-        last.as_deref().map(Out).serialize(serializer)
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<Sample>>, D::Error> {
-        Ok(Option::<In>::deserialize(deserializer)?.map(|In(sample)| sample))
-    }
-}
-
 /// A map whose keys are no texts.
 pub(crate) mod pairs {
     use std::collections::BTreeMap;
@@ -89,89 +46,6 @@ pub(crate) mod pairs {
         D: Deserializer<'de>,
     {
         Ok(Vec::<(K, V)>::deserialize(deserializer)?.into_iter().collect())
-    }
-}
-
-/// Votes with the whole of their time.
-pub(crate) mod votes {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use crate::moment::Moment;
-    use crate::race::rating::{Contender, Vote};
-
-    #[derive(Serialize, Deserialize)]
-    struct Whole(u64, Moment, Vec<Contender>, Option<usize>, bool);
-
-    impl From<&Vote> for Whole {
-        fn from(vote: &Vote) -> Self {
-            Self(vote.race, vote.at, vote.models.clone(), vote.winner, vote.blind)
-        }
-    }
-
-    impl From<Whole> for Vote {
-        fn from(Whole(race, at, models, winner, blind): Whole) -> Self {
-            Self { race, at, models, winner, blind }
-        }
-    }
-
-    pub(crate) fn serialize<'a, T, S: Serializer>(votes: &'a T, serializer: S) -> Result<S::Ok, S::Error>
-    where
-        &'a T: IntoIterator<Item = &'a Vote>,
-    {
-        votes.into_iter().map(Whole::from).collect::<Vec<_>>().serialize(serializer)
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>, T: FromIterator<Vote>>(
-        deserializer: D,
-    ) -> Result<T, D::Error> {
-        Ok(Vec::<Whole>::deserialize(deserializer)?.into_iter().map(Vote::from).collect())
-    }
-
-    /// The same of a vote that may be missing.
-    pub(crate) mod one {
-        use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
-
-        use super::{Vote, Whole};
-
-        #[expect(clippy::ref_option, reason = "serde's signature")]
-        pub(crate) fn serialize<S: Serializer>(vote: &Option<Vote>, serializer: S) -> Result<S::Ok, S::Error> {
-            vote.as_ref().map(Whole::from).serialize(serializer)
-        }
-
-        pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vote>, D::Error> {
-            Ok(Option::<Whole>::deserialize(deserializer)?.map(Vote::from))
-        }
-    }
-}
-
-/// Repetitions of a bench with their whole bills.
-pub(crate) mod repetitions {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use crate::bench::Repetition;
-    use crate::energy::Bill;
-
-    #[derive(Serialize, Deserialize)]
-    struct Whole(f64, f64, u64, Bill, Option<f64>, Option<f32>, Option<f64>);
-
-    #[expect(clippy::ptr_arg, reason = "serde's signature")]
-    pub(crate) fn serialize<S: Serializer>(all: &Vec<Repetition>, serializer: S) -> Result<S::Ok, S::Error> {
-        let whole =
-            |one: &Repetition| Whole(one.rate, one.seconds, one.id, one.bill.clone(), one.mhz, one.celsius, one.others);
-        serializer.collect_seq(all.iter().map(whole))
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Repetition>, D::Error> {
-        let read = |Whole(rate, seconds, id, bill, mhz, celsius, others)| Repetition {
-            rate,
-            seconds,
-            id,
-            bill,
-            mhz,
-            celsius,
-            others,
-        };
-        Ok(Vec::<Whole>::deserialize(deserializer)?.into_iter().map(read).collect())
     }
 }
 
@@ -201,12 +75,11 @@ mod tests {
     use crate::command::{EFFECTIVE, Value};
     use crate::event::{HistoryEvent, LibraryEvent};
     use crate::figure::Grade;
-    use crate::history::{Entry, Kind, Latest, Measured, Reading, Record};
+    use crate::lab::race::rating::{Contender, Vote};
     use crate::machine::Sample;
     use crate::openness::Table;
-    use crate::race::rating::{Contender, Vote};
-    use crate::record::Body;
-    use crate::trace::Frame;
+    use crate::record::trace::Frame;
+    use crate::record::{Body, Entry, Kind, Latest, Measured, Reading, Record};
     use crate::{Event, Moment};
 
     fn events() -> Vec<Event> {
@@ -237,7 +110,7 @@ mod tests {
             Event::Library(LibraryEvent::Openness(Table::embedded())),
             Event::Library(LibraryEvent::Found(vec![Arc::new(crate::testing::model("m"))])),
             Event::History(HistoryEvent::Votes(vec![vote.clone()])),
-            Event::History(HistoryEvent::Forgotten { id: 1, vote: Some(vote) }),
+            Event::History(HistoryEvent::Deleted { id: 1, vote: Some(vote) }),
             Event::History(HistoryEvent::Record(Some(Box::new(record)))),
             Event::History(HistoryEvent::Listed { generation: 1, entries: vec![entry], more: true }),
             Event::History(HistoryEvent::Measured(vec![("m".into(), Latest::default())])),

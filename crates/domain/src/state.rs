@@ -1,34 +1,25 @@
 //! Everything the program knows.
 
-use std::collections::HashMap;
-use std::ops::Deref;
-#[cfg(any(test, feature = "testing"))]
-use std::ops::DerefMut;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::bench::Bench;
 use crate::download::{Download, Order};
-use crate::effect::Effect;
 use crate::energy::Attribution;
-use crate::event::{Event, StoreStatus};
-use crate::figure::{Figure, Graded};
-use crate::history::Held;
-use crate::house::Keeping;
-use crate::machine::Sample;
-use crate::model::Model;
+use crate::figure::Figure;
+use crate::lab::bench::Bench;
+use crate::lab::perplexity::PerplexityRun;
+use crate::lab::race::Race;
+use crate::lab::race::rating::Vote;
+use crate::lab::suite::run::SuiteRun;
+use crate::machine::readings::Readings;
+use crate::machine::{Bandwidth, Sample};
+use crate::model::{Library, Model};
 use crate::moment::Moment;
 use crate::notification::Notification;
-use crate::openness::Openness;
-use crate::quality::Quality;
-use crate::race::Race;
-use crate::race::rating::Vote;
-use crate::readings::Readings;
+use crate::record::PendingRecord;
 use crate::ring::Ring;
-use crate::roofline::Bandwidth;
 use crate::session::{Session, SessionId, WorkerId};
 use crate::settings::Settings;
-use crate::suite::run::SuiteRun;
+use crate::storage::CleanupState;
 use crate::units::Watts;
 
 /// What the program knows.
@@ -43,22 +34,22 @@ pub struct Domain {
     /// The downloads.
     pub downloads: Downloads,
     /// Housekeeping.
-    pub house: Keeping,
+    pub house: CleanupState,
     /// All sessions, in the order they were started.
     pub sessions: Vec<Session>,
     /// The race that runs, or the last one.
     pub race: Option<Box<Race>>,
     /// All votes, oldest first.
-    #[serde(with = "crate::portable::votes")]
+    #[serde(with = "crate::lab::race::vote_snapshot::votes")]
     pub votes: Vec<Vote>,
     /// A text that is being scored.
-    pub quality: Option<Box<Quality>>,
+    pub quality: Option<Box<PerplexityRun>>,
     /// The bench that runs, or the last one.
     pub bench: Bench,
     /// The suite that runs, or the last one.
     pub suite: Option<Box<SuiteRun>>,
     /// Answers that wait for the last of their energy before they are kept.
-    pub held: Vec<Held>,
+    pub held: Vec<PendingRecord>,
     /// The machine.
     pub machine: Machine,
     /// Where its energy goes.
@@ -79,44 +70,11 @@ pub struct Downloads {
     pub kept: Option<Vec<Order>>,
 }
 
-/// The library.
-#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
-pub struct Library {
-    /// All models, in no particular order.
-    pub models: Vec<Arc<Model>>,
-    /// How each store's scan went.
-    pub stores: Vec<StoreStatus>,
-    /// A scan runs.
-    pub scanning: bool,
-    /// How long the last one took.
-    pub took: Option<Duration>,
-    /// Generation speed measured here, by model id, tokens per second.
-    pub measured: HashMap<String, f64>,
-    /// Energy measured here, by model id, joules per generated token.
-    pub measured_joules: HashMap<String, Graded>,
-    /// How open the models are.
-    pub openness: Openness,
-}
-
-impl Library {
-    /// Take what the history knows; what was measured since the program started is newer.
-    pub fn take_measured(&mut self, latest: impl IntoIterator<Item = (String, crate::history::Latest)>) {
-        for (model, latest) in latest {
-            if let Some(rate) = latest.rate {
-                self.measured.entry(model.clone()).or_insert(rate);
-            }
-            if let Some(joules) = latest.joules {
-                self.measured_joules.entry(model).or_insert(joules);
-            }
-        }
-    }
-}
-
 /// The machine's readings.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Machine {
     /// The last sample.
-    #[serde(with = "crate::portable::last_sample")]
+    #[serde(with = "crate::machine::snapshot::last_sample")]
     pub sample: Option<Box<Sample>>,
     /// Busy share of all cores by tick, percent.
     pub cpu: Ring,
@@ -147,40 +105,6 @@ impl Machine {
     pub const MAX_SENSORS: usize = 8;
 }
 
-/// The one holder of a [`Domain`] that changes: by events, and by nothing else.
-#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
-pub struct StateMachine {
-    domain: Domain,
-}
-
-impl StateMachine {
-    /// The machine at the program's start.
-    pub fn new(settings: Settings) -> Self {
-        Self { domain: Domain::new(settings) }
-    }
-
-    /// Change the domain by what happened, and say what is to be done.
-    pub fn update(&mut self, now: Moment, event: Event) -> Vec<Effect> {
-        crate::update::update(&mut self.domain, now, event)
-    }
-}
-
-impl Deref for StateMachine {
-    type Target = Domain;
-
-    fn deref(&self) -> &Domain {
-        &self.domain
-    }
-}
-
-/// What tests and fixtures may do, and nobody else.
-#[cfg(any(test, feature = "testing"))]
-impl DerefMut for StateMachine {
-    fn deref_mut(&mut self) -> &mut Domain {
-        &mut self.domain
-    }
-}
-
 impl Domain {
     /// What is known at the program's start.
     pub fn new(settings: Settings) -> Self {
@@ -190,7 +114,7 @@ impl Domain {
             now: Moment::default(),
             library: Library::default(),
             downloads: Downloads::default(),
-            house: Keeping::default(),
+            house: CleanupState::default(),
             sessions: Vec::new(),
             race: None,
             votes: Vec::new(),

@@ -5,7 +5,7 @@
 //! breaks it. Everything else is a remark, and llama.cpp has the last word.
 
 use crate::{
-    describe::{arch_number, kind, part},
+    facts::{TENSOR_ALIGNMENT, arch_number, is_aligned, kind, part},
     header::{Header, Tensor},
     shape::MAX_LAYERS,
     source::Endian,
@@ -64,8 +64,6 @@ const NORMS: &[&str] = &[
 const SUMMANDS: &[&str] = &["attn_q.bias", "attn_k.bias", "attn_v.bias"];
 /// Architectures where these are optional, and were tried.
 const WITH_SUMMANDS: &[&str] = &["llama", "qwen2"];
-/// ggml's `TENSOR_ALIGNMENT`, bytes.
-const TENSOR_ALIGNMENT: u64 = 32;
 /// `LLAMA_MAX_EXPERTS`.
 const MAX_EXPERTS: u64 = 1024;
 /// Remarks that are kept.
@@ -104,7 +102,14 @@ impl Findings {
     }
 }
 
-pub(crate) fn findings(header: &Header) -> Findings {
+impl Header {
+    /// What speaks against running it.
+    pub fn findings(&self) -> Findings {
+        findings(self)
+    }
+}
+
+fn findings(header: &Header) -> Findings {
     let mut found = Findings::default();
     split(header, &mut found);
     if kind(header) != Kind::Model {
@@ -133,13 +138,6 @@ pub(crate) fn findings(header: &Header) -> Findings {
         }
     }
     found
-}
-
-/// Whether a mapped file can be used: `(uintptr_t)ptr % TENSOR_ALIGNMENT == 0` (`ggml-backend.cpp`).
-pub(crate) fn is_aligned(header: &Header) -> bool {
-    let is_aligned = |offset: u64| offset.is_multiple_of(TENSOR_ALIGNMENT);
-    header.tensors.is_empty()
-        || (is_aligned(header.data_offset) && header.tensors.iter().all(|one| is_aligned(one.offset)))
 }
 
 /// Later parts are read with an accessor that asserts the type (`llama-model-loader.cpp`).

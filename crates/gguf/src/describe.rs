@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    check,
+    facts::{arch_number, is_aligned, kind, part},
     header::{Header, Tensor},
     quant, shape,
-    summary::{Kind, RopeScaling, SamplingDefaults, SplitPart, Summary, TypeShare},
+    summary::{RopeScaling, SamplingDefaults, Summary, TypeShare},
     text::clean,
     types::TensorType,
     value::Metadata,
@@ -32,7 +32,14 @@ const REASONING: &[&str] = &[
     "Here are my reasoning steps:",
 ];
 
-pub(crate) fn summary(header: &Header) -> Summary {
+impl Header {
+    /// What the header says about the model.
+    pub fn summary(&self) -> Summary {
+        summary(self)
+    }
+}
+
+fn summary(header: &Header) -> Summary {
     let metadata = &header.metadata;
     let text = |key: &str| metadata.str(key).map(|text| clean(text.trim(), NAME_CHARS)).filter(|text| !text.is_empty());
     let number = |key: &str| arch_number(header, key);
@@ -58,7 +65,7 @@ pub(crate) fn summary(header: &Header) -> Summary {
         bits_per_weight: (parameters > 0 && all_known).then(|| 8.0 * tensor_bytes as f64 / parameters as f64),
         quant,
         quant_source,
-        is_aligned: check::is_aligned(header),
+        is_aligned: is_aligned(header),
         fatal: findings.fatal,
         fatal_on_cpu: findings.fatal_on_cpu,
         remarks: findings.remarks,
@@ -145,54 +152,6 @@ fn rope(header: &Header) -> Option<RopeScaling> {
     let factor = metadata.f64(&key("factor")).or_else(|| metadata.f64(&format!("{architecture}.rope.scale_linear")));
     let factor = factor.filter(|factor| *factor > 1.0 && factor.is_finite());
     (factor.is_some() || reaches_further()).then_some(RopeScaling { kind, factor, original })
-}
-
-/// `{arch}.{key}`; the largest where it differs by layer.
-pub(crate) fn arch_number(header: &Header, key: &str) -> Option<u64> {
-    let key = format!("{}.{key}", header.architecture()?);
-    header.metadata.u64s(&key)?.into_iter().max()
-}
-
-pub(crate) fn kind(header: &Header) -> Kind {
-    let metadata = &header.metadata;
-    let architecture = header.architecture().unwrap_or_default();
-    match metadata.str("general.type") {
-        Some("adapter") => return Kind::Adapter,
-        Some("mmproj") => return Kind::Projector,
-        Some("imatrix") => return Kind::Imatrix,
-        Some("vocab") => return Kind::Other,
-        _ => {}
-    }
-    // Without a vocabulary nothing can be prompted: such models make sound, or draft for others.
-    let has_no_words = matches!(metadata.str("tokenizer.ggml.model"), Some("none" | "no_vocab"));
-    if metadata.has("adapter.type") {
-        Kind::Adapter
-    } else if architecture == "clip"
-        || metadata.has("clip.has_vision_encoder")
-        || metadata.has("clip.has_audio_encoder")
-    {
-        // Written before `general.type` was.
-        Kind::Projector
-    } else if metadata.has("imatrix.datasets") {
-        Kind::Imatrix
-    } else if part(metadata).is_some_and(|part| part.number > 1) {
-        // Only the first part has the keys.
-        Kind::Model
-    } else if has_no_words || (header.tensors.is_empty() && part(metadata).is_none()) {
-        Kind::Other
-    } else if arch_number(header, "block_count").is_some() || metadata.has("tokenizer.ggml.model") {
-        Kind::Model
-    } else {
-        // Image models, for instance, have neither blocks nor a tokenizer.
-        Kind::Other
-    }
-}
-
-/// Place in a split model.
-pub(crate) fn part(metadata: &Metadata) -> Option<SplitPart> {
-    let count = metadata.u64("split.count").filter(|&count| count > 1)?;
-    let number = metadata.u64("split.no")?.checked_add(1).filter(|&number| number <= count)?;
-    Some(SplitPart { number: number.try_into().ok()?, count: count.try_into().ok()? })
 }
 
 fn vocabulary(header: &Header) -> Option<u64> {

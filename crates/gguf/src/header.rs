@@ -3,10 +3,8 @@
 use std::{fs::File, path::Path};
 
 use crate::{
-    check::{self, Findings},
     error::{Error, HeaderPosition},
     source::{Cursor, Endian, MAX_STRING, ReadAt, open_regular},
-    summary::Summary,
     text::clean,
     types::TensorType,
     value::{Array, Metadata, Value, ValueType},
@@ -92,16 +90,6 @@ impl Header {
         header.check_names()?;
         header.check_layout()?;
         Ok(header)
-    }
-
-    /// What speaks against running it.
-    pub fn findings(&self) -> Findings {
-        check::findings(self)
-    }
-
-    /// What the header says about the model.
-    pub fn summary(&self) -> Summary {
-        crate::describe::summary(self)
     }
 
     /// `general.architecture`, as the file has it.

@@ -12,6 +12,7 @@ mod check;
 mod describe;
 mod error;
 mod estimate;
+mod facts;
 mod header;
 mod quant;
 mod repack;
@@ -30,11 +31,12 @@ pub use check::Findings;
 pub use error::{Error, HeaderPosition};
 pub use estimate::{CacheKind, Estimate, Needs};
 pub use header::{Header, Tensor};
-pub use quant::{QuantSource, quant_in_name};
+pub use quant::quant_in_name;
 pub use repack::Processor;
 pub use source::{Endian, ReadAt};
 pub use summary::{
-    Attention, Kind, LayerCache, Matrix, Mix, RopeScaling, SamplingDefaults, Shape, SplitPart, Summary, TypeShare,
+    Attention, Kind, LayerCache, Matrix, Mix, QuantSource, RopeScaling, SamplingDefaults, Shape, SplitPart, Summary,
+    TypeShare,
 };
 pub use text::{clean, is_harmful};
 pub use types::{TensorType, file_type_label};

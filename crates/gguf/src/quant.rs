@@ -9,12 +9,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 use crate::{
-    describe::part,
+    facts::part,
     header::{Header, Tensor},
-    summary::Summary,
+    summary::{QuantSource, Summary},
     types::{TensorType, file_type_label},
 };
 
@@ -22,21 +20,6 @@ use crate::{
 const GUESSED: u64 = 1024;
 /// How far a size behind `Q4_K_` can go.
 const SIZES: &[&str] = &["XXS", "XS", "S", "M", "L", "XL", "XXL"];
-
-/// Where the label of a quantisation comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum QuantSource {
-    /// What most of the tensors are.
-    #[default]
-    Tensors,
-    /// The file's own word, which its writer guessed.
-    Guess,
-    /// The file's name.
-    Name,
-    /// The file's own word.
-    FileType,
-}
 
 /// The label by the header alone; `None` without tensors.
 pub(crate) fn of_header(header: &Header) -> (Option<String>, QuantSource) {

@@ -4,7 +4,7 @@
 //! (windows and which layers are recurrent).
 
 use crate::{
-    describe::arch_number,
+    facts::arch_number,
     header::Header,
     summary::{LayerCache, Matrix, Shape},
 };

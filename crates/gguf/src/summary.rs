@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::quant::QuantSource;
-
 /// What a GGUF file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
@@ -248,4 +246,19 @@ pub enum LayerCache {
     },
     /// Shares another layer's cache, or keeps nothing.
     None,
+}
+
+/// Where the label of a quantisation comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QuantSource {
+    /// What most of the tensors are.
+    #[default]
+    Tensors,
+    /// The file's own word, which its writer guessed.
+    Guess,
+    /// The file's name.
+    Name,
+    /// The file's own word.
+    FileType,
 }

@@ -9,6 +9,8 @@ use std::process::ExitCode;
 
 pub mod clock;
 pub mod gbnf;
+mod note;
+mod options;
 pub mod probable;
 pub mod residency;
 pub mod sampler;
@@ -61,14 +63,7 @@ mod session;
 #[cfg(feature = "llama")]
 mod stream;
 
-/// How a worker is started.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Options {
-    /// The most address space that this process may have, in bytes, mapped weights included; `None` sets no limit.
-    pub memory_limit: Option<u64>,
-    /// Log all that llama.cpp says rather than its warnings and errors.
-    pub verbose: bool,
-}
+pub use options::Options;
 
 /// Be a worker until standard input closes or the supervisor says so.
 #[cfg(feature = "llama")]
@@ -79,13 +74,6 @@ pub fn run(options: &Options) -> ExitCode {
 /// Say that this build has no engine.
 #[cfg(not(feature = "llama"))]
 pub fn run(_options: &Options) -> ExitCode {
-    note("taffrail was built without its engine; build it with the feature `llama`");
+    note::note("taffrail was built without its engine; build it with the feature `llama`");
     ExitCode::FAILURE
-}
-
-/// A line for the log.
-fn note(line: &str) {
-    use std::io::Write as _;
-    // A log that can't be written can't be reported either.
-    let _ = writeln!(std::io::stderr(), "worker: {line}");
 }

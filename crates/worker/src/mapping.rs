@@ -105,7 +105,7 @@ impl Mapping {
             let copied = weights.iter().filter(|weight| weight.place == WeightLocation::Copied);
             let copied = copied.map(|weight| pages(&weight.addresses));
             if !kept.iter().cloned().chain(copied).all(|range| lock(&range)) {
-                crate::note("not all of the weights could be locked in memory; see `ulimit -l`");
+                crate::note::note("not all of the weights could be locked in memory; see `ulimit -l`");
             }
         }
     }

@@ -19,7 +19,7 @@ impl Out {
     pub(crate) fn send(&self, event: &Event) {
         let mut pipe = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = wire::write(&mut *pipe, event) {
-            crate::note(&format!("the supervisor can't be reached: {error}"));
+            crate::note::note(&format!("the supervisor can't be reached: {error}"));
             process::end(1);
         }
     }

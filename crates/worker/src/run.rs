@@ -12,9 +12,10 @@ use llama_cpp_2::llama_backend::LlamaBackend;
 use wire::{Event, Failure, FailureKind, Generate, Hello, Load, Measure, Request, Score};
 
 use crate::control::{CONTROL, MAX_PARALLEL};
+use crate::note::note;
 use crate::out::Out;
 use crate::scheduler::{self, Scheduler};
-use crate::{Options, backend, log, note, process};
+use crate::{Options, backend, log, process};
 
 /// Requests that wait for the engine: a load, a generation for each sequence, and some to clear the cache.
 const MAX_WAITING: usize = MAX_PARALLEL as usize + 16;

@@ -7,9 +7,9 @@ use wire::DeviceKind;
 
 use crate::cli::failure;
 use crate::cli::table::{self, Column};
-use domain::bench::{Bench, Lane, LanePhase, Row};
 use domain::figure::{Graded, UNKNOWN};
-use domain::statistics::Change;
+use domain::lab::bench::{Bench, Lane, LanePhase, Row};
+use domain::lab::statistics::Change;
 use domain::units::{counted, digits};
 
 const fn column(title: &'static str, right: bool, goes: u8) -> Column {
@@ -162,10 +162,11 @@ pub(super) fn llama_bench(bench: &Bench) -> Value {
         let times: Vec<u64> = row.repetitions.iter().map(|one| (one.seconds * 1e9).round() as u64).collect();
         let rates: Vec<f64> = row.repetitions.iter().map(|one| one.rate).collect();
         let seconds: Vec<f64> = row.repetitions.iter().map(|one| one.seconds).collect();
-        let time = domain::statistics::Summary::of(&seconds);
+        let time = domain::lab::statistics::Summary::of(&seconds);
         let rate = row.rate();
-        let deviation =
-            |summary: Option<domain::statistics::Summary>| summary.and_then(|summary| summary.deviation).unwrap_or(0.0);
+        let deviation = |summary: Option<domain::lab::statistics::Summary>| {
+            summary.and_then(|summary| summary.deviation).unwrap_or(0.0)
+        };
         let kind = [
             summary.and_then(|summary| summary.architecture.clone()),
             lane.and_then(|lane| lane.model.quant().map(str::to_owned)),

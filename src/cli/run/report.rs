@@ -1,11 +1,11 @@
-//! The figures of an answer: a line for people; `domain::answer` has the document for programs.
+//! The figures of an answer: a line for people; `domain::record::run_record` has the document for programs.
 
 use std::time::Duration;
 
-pub(super) use domain::answer::document;
-use domain::answer::{finish, memory};
 use domain::energy::Report;
 use domain::figure::Figure;
+pub(super) use domain::record::run_record::document;
+use domain::record::run_record::finish;
 use domain::request::Request;
 use domain::session::Session;
 use domain::settings;
@@ -43,7 +43,7 @@ pub(super) fn line(session: &Session, answer: &Request, settings: &settings::Ene
         counters.n_generated,
         rate(counters.generation_rate()),
         or_dash(counters.ttft_us.map(|micros| span(Duration::from_micros(micros)))),
-        memory(session).map_or_else(|| "—".to_owned(), |bytes| bytes.to_string()),
+        session.engine_memory().map_or_else(|| "—".to_owned(), |bytes| bytes.to_string()),
         finish(answer).map_or_else(String::new, |(_, note)| note.to_owned()),
     )
 }

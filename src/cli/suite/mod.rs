@@ -15,12 +15,12 @@ use super::table::{self, Column};
 use super::{Exit, SessionOptions};
 use crate::app::{App, suites, terminal_width};
 use domain::command::{Force, What};
-use domain::form::Form;
+use domain::lab::suite::results::{Answered, Results};
+use domain::lab::suite::run::{SuiteFile, SuiteOrder};
+use domain::lab::suite::tally::{Cost, Tally, cheapest, front, interval};
+use domain::lab::suite::{self, Suite, plot};
 use domain::model::Model;
-use domain::suite::results::{Answered, Results};
-use domain::suite::run::{SuiteFile, SuiteOrder};
-use domain::suite::tally::{Cost, Tally, cheapest, front, interval};
-use domain::suite::{self, Suite, plot};
+use domain::request::form::Form;
 use domain::units::{Bytes, counted, digits, or_dash};
 use watch::Watch;
 
@@ -121,7 +121,7 @@ pub async fn ask(
 ) -> Exit {
     let Outcome { results, is_whole } = match run(&arguments.file, models, &arguments.common, app, find).await {
         Ok(outcome) => outcome,
-        Err(failure) => return failed(&failure),
+        Err(failure) => return watch::failed(&failure),
     };
     let mut output = Output::default();
     output.print(|out| {
@@ -142,11 +142,11 @@ pub async fn pick_one(
     find: &dyn Fn(&str) -> Result<Arc<Model>, Exit>,
 ) -> Exit {
     if !(0.0..=100.0).contains(&arguments.at_least) {
-        return failed(&Failure::new(Exit::Usage, "--at-least is a percentage from 0 to 100".to_owned()));
+        return watch::failed(&Failure::new(Exit::Usage, "--at-least is a percentage from 0 to 100".to_owned()));
     }
     let Outcome { results, is_whole } = match run(&arguments.suite, models, &arguments.common, app, find).await {
         Ok(outcome) => outcome,
-        Err(failure) => return failed(&failure),
+        Err(failure) => return watch::failed(&failure),
     };
     let tallies = results.tallies();
     let has_energy = tallies.iter().all(Tally::tells_energy);
@@ -165,12 +165,6 @@ pub async fn pick_one(
             writeln!(io::stderr(), "no sensor tells the energy of every answer well enough, so it went by time (--by)");
     }
     output.end(if !tied.is_empty() && is_whole { Exit::Done } else { Exit::Failed })
-}
-
-fn failed(failure: &Failure) -> Exit {
-    // The line of the progress is open.
-    let _ = writeln!(io::stderr());
-    failure.print()
 }
 
 /// The text of a suite, by its file or the name of one that comes with the program.

@@ -5,12 +5,11 @@ use std::io::{self, IsTerminal as _, Write as _};
 use crate::app::App;
 use crate::cli::Exit;
 use crate::cli::failure::{Failure, print_error};
+use domain::admission;
 use domain::command::{Force, Refused};
-use domain::model::Model;
-use domain::plan;
-use domain::preset;
-use domain::suite::results::Results;
-use domain::suite::run::{self, JudgeStage, ModelRun, Phase, Stage, SuiteRun};
+use domain::lab::suite::results::Results;
+use domain::lab::suite::run::{self, JudgeStage, ModelRun, Phase, Stage, SuiteRun};
+use domain::model::{Model, preset};
 
 /// What was said already.
 #[derive(Default)]
@@ -72,7 +71,7 @@ impl Watch {
                 let reason = format!("{}: {}", one.model.name, failed.reason);
                 Failure::new(Exit::Failed, reason).or_hint(failed.hint.as_deref())
             };
-            self.failures.push(super::failed(&failure));
+            self.failures.push(self::failed(&failure));
             self.n_reported += 1;
         }
         if run.warning != self.warning {
@@ -94,7 +93,7 @@ impl Watch {
 /// Say how a model's settings differ from what was asked for.
 fn explain(one: &ModelRun, run: &SuiteRun, now: i64) {
     let (model, order) = (&one.model, &run.order);
-    let shortened = plan::shortened(model, &order.settings).into_iter();
+    let shortened = admission::shortened(model, &order.settings).into_iter();
     for line in shortened.chain(preset::lines(model, &order.settings, true, order.stop.is_empty())) {
         let _ = writeln!(io::stderr(), "{}: {line}", model.name);
     }
@@ -146,4 +145,11 @@ fn tell(text: &str) {
     if io::stderr().is_terminal() {
         let _ = write!(io::stderr(), "\r\x1b[K{}", gguf::clean(text, 120));
     }
+}
+
+/// Print why a model failed.
+pub(super) fn failed(failure: &Failure) -> Exit {
+    // The line of the progress is open.
+    let _ = writeln!(io::stderr());
+    failure.print()
 }

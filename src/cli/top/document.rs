@@ -1,12 +1,12 @@
 //! The document of `top --json`.
 
-use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::figure::figure;
 use super::workload;
 use domain::Domain;
 use domain::energy::range;
-use domain::figure::{Figure, Grade, UNKNOWN};
+use domain::figure::{Grade, UNKNOWN};
 use domain::machine::{Memory, Sample, Source};
 use domain::units::Bytes;
 
@@ -104,14 +104,4 @@ pub(in crate::cli) fn source(source: &Source) -> Value {
         "period_s": source.period.as_secs_f64(),
         "age_s": source.age.as_secs_f64(),
     })
-}
-
-/// A value with grade and source, or null with the reason.
-pub(in crate::cli) fn figure<T: Serialize>(figure: &Figure<T>) -> Value {
-    match figure {
-        Figure::Known { value, grade, source } => json!({ "value": value, "grade": grade, "source": source }),
-        Figure::Unknown { reason, remedy } => {
-            json!({ "value": null, "grade": "unknown", "reason": reason, "remedy": remedy })
-        }
-    }
 }

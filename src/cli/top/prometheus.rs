@@ -7,9 +7,9 @@
 
 use std::io::{self, Write};
 
-use domain::energy::{Tally, per_session};
+use domain::energy::{EnergyTotals, per_session};
 use domain::figure::{Grade, UNKNOWN};
-use domain::foreign::Foreign;
+use domain::machine::other_processes::OtherProcess;
 use domain::machine::{Domain, Gpu, Power, Sample};
 use domain::session::Session;
 use domain::units::Ratio;
@@ -117,7 +117,7 @@ pub(super) fn write(
 fn energy(domain: &domain::Domain, is_recorded: bool, out: &mut impl Write) -> io::Result<()> {
     let attribution = &domain.attribution;
     let grade = attribution.grade();
-    let by_owner = |tally: &Tally, (knows_idle, knows_standby): (bool, bool)| -> Vec<Point> {
+    let by_owner = |tally: &EnergyTotals, (knows_idle, knows_standby): (bool, bool)| -> Vec<Point> {
         // Without a meter nothing was counted, which is no zero; nor is what no baseline tells apart.
         if tally.measured() <= 0.0 {
             return Vec::new();
@@ -185,8 +185,8 @@ type Index = fn(&Domain) -> Option<u32>;
 
 /// Processes of other programs.
 fn foreign(domain: &domain::Domain, sample: &Sample, out: &mut impl Write) -> io::Result<()> {
-    let mut put = |name: &str, help: &str, value: &dyn Fn(&Foreign) -> Option<f64>| {
-        let labels = |one: &Foreign| {
+    let mut put = |name: &str, help: &str, value: &dyn Fn(&OtherProcess) -> Option<f64>| {
+        let labels = |one: &OtherProcess| {
             let mut labels = vec![("pid", one.process.pid.to_string()), ("program", one.engine.clone())];
             labels.extend(one.model_name().map(|name| ("model", name.to_owned())));
             labels
@@ -201,7 +201,7 @@ fn foreign(domain: &domain::Domain, sample: &Sample, out: &mut impl Write) -> io
     put("foreign_gpu_memory_bytes", "What another program's process has on GPUs.", &|one| {
         Some(one.gpu_memory?.0 as f64)
     })?;
-    let drawn = |one: &Foreign| {
+    let drawn = |one: &OtherProcess| {
         let figure = domain.attribution.foreign_power(&one.process);
         let (watts, grade) = (figure.value()?.0, figure.grade()?);
         let labels =

@@ -3,7 +3,8 @@ use std::time::Duration;
 use super::*;
 use domain::StateMachine;
 use domain::energy::{Baseline, Idle};
-use domain::foreign::Foreign;
+use domain::figure::Grade;
+use domain::machine::other_processes::OtherProcess;
 use domain::machine::{Core, Disk, Domain, Gpu, Host, Limits, Memory, Pressure, Process, Source, Temperature};
 use domain::moment::Moment;
 use domain::request::{Stage, Step};
@@ -138,7 +139,7 @@ fn with_sessions() -> StateMachine {
         let process = process(pid, 0.37, 2_600_000_000);
         let (engine, model) = (engine.to_owned(), model.map(str::to_owned));
         let gpu_memory = (pid == 5120).then_some(Bytes(400_000_000));
-        sample.foreign.push(Foreign { process, engine, model, gpu_memory, ..Foreign::default() });
+        sample.foreign.push(OtherProcess { process, engine, model, gpu_memory, ..OtherProcess::default() });
     }
     let mut state = StateMachine::new(settings());
     let (idle, watts) = (Idle::Loaded, Watts(12.0));
@@ -149,7 +150,7 @@ fn with_sessions() -> StateMachine {
     for second in 0..3 {
         recorded.sessions[0].n_generated += 43;
         let at = Moment { uptime: Duration::from_secs(second), unix: 1_800_000_000 };
-        let mut frame = domain::trace::Frame::of(&recorded).unwrap();
+        let mut frame = domain::record::trace::Frame::of(&recorded).unwrap();
         frame.uptime_ms = 1000 * second;
         state.update(at, domain::Event::Frame(Box::new(frame)));
     }

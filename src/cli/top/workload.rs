@@ -5,13 +5,12 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::document::figure;
-use super::watts_text;
+use super::figure::{figure, watts_text};
 use crate::cli::table::{self, Column};
 use domain::Domain;
 use domain::figure::Figure;
-use domain::foreign::Foreign;
 use domain::machine::Sample;
+use domain::machine::other_processes::OtherProcess;
 use domain::session::Session;
 use domain::units::{Bytes, Watts, digits, or_dash};
 
@@ -47,7 +46,7 @@ pub(super) fn write(domain: &Domain, sample: &Sample, out: &mut impl Write) -> i
             session.word().to_owned(),
         ]
     };
-    let of_foreign = |foreign: &Foreign| {
+    let of_foreign = |foreign: &OtherProcess| {
         let process = &foreign.process;
         vec![
             format!("{} ({})", gguf::clean(&foreign.engine, MAX_NAME), process.pid),
@@ -104,7 +103,7 @@ pub(super) fn sessions(domain: &Domain) -> Vec<Value> {
 
 /// Other programs' processes as a document.
 pub(super) fn foreign(domain: &Domain, sample: &Sample) -> Vec<Value> {
-    let one = |foreign: &Foreign| {
+    let one = |foreign: &OtherProcess| {
         json!({
             "pid": foreign.process.pid,
             "program": foreign.engine,

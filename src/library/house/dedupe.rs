@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::files::{self, Identity, identity, shown};
-use super::{House, hash, share, trash, verify};
-use domain::house::{Act, Item, Kind, Plan, Sharing, Step};
+use super::stores::House;
+use super::{hash, share, trash, verify};
 use domain::model::{Digest, Model, Store};
+use domain::storage::{CleanupPlan, Item, Kind, Operation, Sharing, Step};
 
 /// A smaller file is not worth a link.
 const LEAST: u64 = 1 << 16;
@@ -36,7 +37,7 @@ struct Copy {
     digest: Option<Digest>,
 }
 
-pub(super) fn plan(house: &House, models: &[Arc<Model>], compare: Compare, link_folders: bool, plan: &mut Plan) {
+pub(super) fn plan(house: &House, models: &[Arc<Model>], compare: Compare, link_folders: bool, plan: &mut CleanupPlan) {
     let mut by_size = BTreeMap::<u64, Vec<Copy>>::new();
     for copy in copies(models) {
         by_size.entry(copy.metadata.len()).or_default().push(copy);
@@ -104,7 +105,7 @@ fn owner(path: &Path) -> Option<Store> {
 }
 
 /// Of files of one size, those of one content together.
-fn alike(copies: Vec<Copy>, compare: Compare, plan: &mut Plan) -> Vec<Vec<Copy>> {
+fn alike(copies: Vec<Copy>, compare: Compare, plan: &mut CleanupPlan) -> Vec<Vec<Copy>> {
     let mut by_hash = BTreeMap::<Digest, Vec<Copy>>::new();
     let mut by_print = BTreeMap::<[u8; 32], Vec<Copy>>::new();
     let all_known = copies.iter().all(|copy| copy.digest.is_some());
@@ -147,7 +148,7 @@ fn join(
     copy: &Copy,
     link_folders: bool,
     can_clone: &mut HashMap<PathBuf, bool>,
-    plan: &mut Plan,
+    plan: &mut CleanupPlan,
 ) {
     let Some((first_store, source, _)) = first.names.first() else { return };
     for (store, path, name) in &copy.names {
@@ -185,7 +186,7 @@ fn join(
             kind: Kind::Duplicate,
             store: *store,
             root,
-            steps: vec![Step::new(Act::Share { source: source.clone(), how }, path.clone())],
+            steps: vec![Step::new(Operation::Share { source: source.clone(), how }, path.clone())],
             note: Some(match how {
                 Sharing::Reflink => format!("shares blocks with its copy in {}", first_store.name()),
                 Sharing::HardLink => format!("becomes another name of its copy in {}", first_store.name()),

@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 
 use super::files::{self, is_there, shown};
 use super::journal::{Deed, Journal, Phase, Record, SCHEMA};
-use super::{TRASH, ollama_server, share, trash};
+use super::{ollama_server, share, trash};
 use crate::atomic_file;
-use domain::house::{Act, Plan, Sharing};
+use crate::library::trash_folder::TRASH;
+use domain::storage::{CleanupPlan, Operation, Sharing};
 use domain::units::Bytes;
 
 /// Why something was not done. The stores are as before, unless the text says otherwise.
@@ -56,7 +57,7 @@ pub type Progress<'a> = &'a mut dyn FnMut(usize, usize, &str);
 /// Carry out a plan. Gives its record; at once emptied it can't be taken back.
 pub(super) fn perform(
     journal: &Journal,
-    plan: &Plan,
+    plan: &CleanupPlan,
     title: String,
     at_once: bool,
     now: i64,
@@ -173,7 +174,7 @@ pub(super) fn recover(journal: &Journal) -> Vec<String> {
 }
 
 /// Write down what the plan means on this disk.
-fn record(journal: &Journal, plan: &Plan, title: String, at_once: bool, now: i64) -> Result<Record, Trouble> {
+fn record(journal: &Journal, plan: &CleanupPlan, title: String, at_once: bool, now: i64) -> Result<Record, Trouble> {
     let id = journal.new_id(now);
     let mut folders = BTreeSet::new();
     let mut deeds = Vec::new();
@@ -193,10 +194,10 @@ fn record(journal: &Journal, plan: &Plan, title: String, at_once: bool, now: i64
         };
         let from = step.path.clone();
         deeds.push(match &step.act {
-            Act::Move => Deed::Move { to: place()?, from },
-            Act::Keep => Deed::Keep { to: place()?, from },
-            Act::Ask { host, model } => Deed::Ask { host: host.clone(), model: model.clone(), manifest: from },
-            Act::Share { source, how } => {
+            Operation::Move => Deed::Move { to: place()?, from },
+            Operation::Keep => Deed::Keep { to: place()?, from },
+            Operation::Ask { host, model } => Deed::Ask { host: host.clone(), model: model.clone(), manifest: from },
+            Operation::Share { source, how } => {
                 let metadata = fs::metadata(&from).map_err(|error| fail(&from, &error))?;
                 Deed::Share {
                     temporary: place()?,
@@ -208,7 +209,7 @@ fn record(journal: &Journal, plan: &Plan, title: String, at_once: bool, now: i64
                 }
             }
             // Emptying is no step beside others.
-            Act::Empty { .. } => continue,
+            Operation::Empty { .. } => continue,
         });
     }
     Ok(Record {

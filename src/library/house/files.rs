@@ -4,6 +4,7 @@ use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::{Access, CWD, RenameFlags};
 
@@ -150,4 +151,13 @@ pub(super) fn proc_text(path: &str, most: u64) -> String {
     let mut bytes = Vec::new();
     let _ = File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes));
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// A download that was not written to for so long is broken off.
+pub(super) const OLD: Duration = Duration::from_hours(24);
+
+/// An entry of a folder that is older than the age of broken downloads.
+pub(super) fn is_old(path: &Path, now: SystemTime) -> bool {
+    let modified = path.symlink_metadata().and_then(|metadata| metadata.modified());
+    modified.is_ok_and(|time| now.duration_since(time).is_ok_and(|age| age >= OLD))
 }

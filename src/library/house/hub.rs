@@ -9,11 +9,11 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use super::files::{self, is_there, shown};
-use domain::house::{Act, Item, Kind, Refusal, Step};
 use domain::model::Store;
+use domain::storage::{Item, Kind, Operation, Skipped, Step};
 
 /// The longest ref; a commit's hash has 40 characters.
 const MAX_REF: u64 = 256;
@@ -21,9 +21,6 @@ const MAX_REF: u64 = 256;
 const MAX_ENTRIES: usize = 100_000;
 /// How deep refs and snapshots go.
 const MAX_DEPTH: usize = 16;
-/// A download that was not written to for so long is broken off.
-pub(super) const OLD: Duration = Duration::from_hours(24);
-
 /// Endings of unfinished downloads.
 const PARTIAL: [&str; 4] = [".incomplete", ".downloadInProgress", ".sync.part", ".partial"];
 /// Endings of weights: a repository without any is of no use to anybody.
@@ -109,9 +106,9 @@ impl Repository {
     }
 
     /// What deletes the model that consists of these files.
-    pub(super) fn remove(&self, what: String, model_files: &[PathBuf]) -> Result<Item, Refusal> {
+    pub(super) fn remove(&self, what: String, model_files: &[PathBuf]) -> Result<Item, Skipped> {
         if let Some(lock) = self.held_lock() {
-            return Err(Refusal {
+            return Err(Skipped {
                 what,
                 reason: format!("a download into its repository is under way ({} is locked)", shown(&lock)),
                 hint: Some("try again when it has ended".to_owned()),
@@ -138,7 +135,7 @@ impl Repository {
     /// What `prune` would do of these kinds, each with its own item.
     pub(super) fn prune(&self, kinds: &[Kind], now: SystemTime) -> Vec<Item> {
         let is_old = |metadata: &fs::Metadata| {
-            metadata.modified().is_ok_and(|time| now.duration_since(time).is_ok_and(|age| age >= OLD))
+            metadata.modified().is_ok_and(|time| now.duration_since(time).is_ok_and(|age| age >= files::OLD))
         };
         let name = self.name();
         let mut items = Vec::new();
@@ -234,7 +231,7 @@ impl Repository {
             kind,
             store: Store::HuggingFace,
             root: self.folder.parent().unwrap_or(&self.folder).to_owned(),
-            steps: paths.into_iter().map(|path| Step::new(Act::Move, path)).collect(),
+            steps: paths.into_iter().map(|path| Step::new(Operation::Move, path)).collect(),
             note: None,
         }
     }

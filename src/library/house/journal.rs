@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::files::{self, shown};
 use crate::atomic_file;
-use domain::house::Sharing;
+use domain::storage::Sharing;
 use domain::units::Bytes;
 
 /// The longest record: some hundred bytes for each of ten thousand steps.

@@ -1,7 +1,7 @@
 //! Keeps the stores tidy: deletes models, prunes what nothing uses, lets duplicates share their space, verifies files,
 //! and takes back what it did.
 //!
-//! Owned here: the only writes to other tools' stores there are. A [`Plan`] is made first and changes nothing; carrying
+//! Owned here: the only writes to other tools' stores there are. A [`CleanupPlan`] is made first and changes nothing; carrying
 //! it out writes all steps into a journal before the first one, moves rather than deletes, and does references before
 //! content. Absent: the wish for any of it, and the question whether it is meant, which stand before.
 //!
@@ -22,67 +22,39 @@ mod ollama_server;
 mod plain;
 mod plan;
 mod share;
+mod stores;
 mod survey;
 #[cfg(test)]
 mod tests;
 mod trash;
 mod verify;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Env, place};
-use domain::house::{Act, Plan, Request};
-use domain::model::{Model, Store};
-use domain::settings;
+use super::Env;
+use domain::model::Model;
+use domain::storage::{CleanupPlan, Operation, Request};
 
 pub use execute::{Progress, Trouble};
 pub use journal::{Phase, Record};
+pub use stores::House;
 pub use survey::{UNUSED_DAYS, unused};
 pub use verify::{Checked, Verdict, verify};
 
 use journal::Journal;
 
-/// The folder that takes what is deleted, on each file system. No scan looks into it.
-pub(super) const TRASH: &str = ".taffrail-trash";
-
-/// Where the stores are, and where the journal is.
-#[derive(Debug, Clone)]
-pub struct House {
-    stores: Vec<(Store, PathBuf)>,
-    journal: Option<Journal>,
-    /// Where Ollama's server would answer.
-    ollama_host: String,
-    now: i64,
-}
-
 /// What was done.
 #[derive(Debug, Clone)]
 pub struct Done {
     /// The plan that was carried out.
-    pub plan: Plan,
+    pub plan: CleanupPlan,
     /// Whether `undo` can take it back.
     pub can_undo: bool,
 }
 
 impl House {
-    /// For the stores that the settings tell and that are there. A store's row in a listing is no way to it: its place
-    /// there is made for eyes.
-    pub fn new(env: &Env, settings: &settings::Library) -> Self {
-        Self {
-            stores: place::present(settings, env),
-            journal: env.data.as_deref().map(Journal::new),
-            ollama_host: env
-                .variables
-                .get("OLLAMA_HOST")
-                .map(|host| host.to_string_lossy().into_owned())
-                .unwrap_or_default(),
-            now: env.now,
-        }
-    }
-
     /// What would be done. Changes nothing.
-    pub fn plan(&self, request: &Request) -> Plan {
+    pub fn plan(&self, request: &Request) -> CleanupPlan {
         plan::plan(self, request)
     }
 
@@ -91,7 +63,7 @@ impl House {
     pub fn perform(
         &self,
         request: &Request,
-        shown: &Plan,
+        shown: &CleanupPlan,
         at_once: bool,
         progress: Progress<'_>,
     ) -> Result<Done, Trouble> {
@@ -99,7 +71,7 @@ impl House {
         let done = |can_undo| Done { plan: shown.clone(), can_undo };
         if let Request::Empty { .. } = request {
             for (_, step) in shown.steps() {
-                if let Act::Empty { id } = &step.act {
+                if let Operation::Empty { id } = &step.act {
                     execute::empty_record(journal, id)?;
                 }
             }
@@ -119,21 +91,9 @@ impl House {
         execute::undo(self.journal.as_ref().ok_or(Trouble::NoJournal)?, id, progress)
     }
 
-    /// What was done and not forgotten, oldest first, and what of it can't be read.
-    pub fn records(&self) -> (Vec<Record>, Vec<String>) {
-        self.journal.as_ref().filter(|journal| journal.is_there()).map(Journal::read).unwrap_or_default()
-    }
-
     /// What lies on the disks, and what could be tidied up.
-    pub fn survey(&self, models: &[Arc<Model>]) -> domain::house::Survey {
+    pub fn survey(&self, models: &[Arc<Model>]) -> domain::storage::Survey {
         survey::survey(self, models)
-    }
-
-    /// The store of this kind that holds a path; its own folder where none does.
-    fn root(&self, store: Store, path: &std::path::Path) -> PathBuf {
-        let roots = self.stores.iter().filter(|(found, root)| *found == store && path.starts_with(root));
-        let root = roots.max_by_key(|(_, root)| root.as_os_str().len()).map(|(_, root)| root.clone());
-        root.or_else(|| path.parent().map(std::path::Path::to_owned)).unwrap_or_default()
     }
 }
 

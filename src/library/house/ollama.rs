@@ -10,11 +10,10 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::files::{self, is_there, shown};
-use super::hub::OLD;
 use super::ollama_manifests::{Manifest, Manifests};
 use super::ollama_server;
-use domain::house::{Act, Item, Kind, Plan, Step};
 use domain::model::{Model, Store};
+use domain::storage::{CleanupPlan, Item, Kind, Operation, Step};
 use domain::units::Bytes;
 
 /// Stray files of one store that are named.
@@ -39,7 +38,7 @@ impl Ollama {
     }
 
     /// What deletes these models, each with its files; through the server at `host` where it answers and has them.
-    pub(super) fn remove(&self, models: &[(&Model, &[PathBuf])], host: &str, plan: &mut Plan) {
+    pub(super) fn remove(&self, models: &[(&Model, &[PathBuf])], host: &str, plan: &mut CleanupPlan) {
         let mut goes: Vec<&Manifest> = Vec::new();
         for (model, blobs) in models {
             let found = self.manifests_of(model, blobs);
@@ -69,7 +68,7 @@ impl Ollama {
             let known = at_server.iter().find(|(_, digest)| *digest == manifest.digest);
             let (steps, note) = match known {
                 Some((name, _)) => through_server(&paths, &manifest.path, host, name),
-                None => (paths.into_iter().map(|path| Step::new(Act::Move, path)).collect(), None),
+                None => (paths.into_iter().map(|path| Step::new(Operation::Move, path)).collect(), None),
             };
             let broken = self.found.broken.first().map(|broken| format!("only its weights go: {}", broken.describe()));
             plan.items.push(self.item(manifest.name.clone(), Kind::Model, steps, note.or(broken)));
@@ -77,7 +76,7 @@ impl Ollama {
     }
 
     /// Name what lies among the manifests and is none.
-    fn remark(&self, plan: &mut Plan) {
+    fn remark(&self, plan: &mut CleanupPlan) {
         let strays = &self.found.strays;
         let named =
             strays.iter().take(MAX_STRAYS).map(|stray| format!("{} {}, and stays", shown(&stray.path), stray.reason));
@@ -111,7 +110,7 @@ impl Ollama {
     }
 
     /// What `prune` would do of these kinds.
-    pub(super) fn prune(&self, kinds: &[Kind], now: SystemTime, plan: &mut Plan) {
+    pub(super) fn prune(&self, kinds: &[Kind], now: SystemTime, plan: &mut CleanupPlan) {
         let used: BTreeSet<&String> = self.found.whole.iter().flat_map(|manifest| &manifest.layers).collect();
         let (mut n_kept, mut is_remarked) = (0, false);
         for entry in files::entries(&self.root.join("blobs")).unwrap_or_default() {
@@ -119,7 +118,7 @@ impl Ollama {
             let is_old = entry
                 .metadata()
                 .and_then(|metadata| metadata.modified())
-                .is_ok_and(|time| now.duration_since(time).is_ok_and(|age| age >= OLD));
+                .is_ok_and(|time| now.duration_since(time).is_ok_and(|age| age >= files::OLD));
             let kind = if name.contains("-partial") { Kind::Partial } else { Kind::Orphan };
             if !name.starts_with("sha256-") || used.contains(&name) || !is_old || !kinds.contains(&kind) {
                 continue;
@@ -132,7 +131,7 @@ impl Ollama {
                 plan.remarks.push(format!("{what} is named in {}, and stays", shown(&stray.path)));
             } else {
                 is_remarked = true;
-                plan.items.push(self.item(what, kind, vec![Step::new(Act::Move, entry.path())], None));
+                plan.items.push(self.item(what, kind, vec![Step::new(Operation::Move, entry.path())], None));
             }
         }
         if is_remarked {
@@ -182,13 +181,13 @@ impl Manifest {
 /// Have the server delete what a manifest names, after the trash got other names of all of it, where we may give such.
 fn through_server(paths: &[PathBuf], manifest: &Path, host: &str, name: &str) -> (Vec<Step>, Option<String>) {
     let ask = |frees| Step {
-        act: Act::Ask { host: host.to_owned(), model: name.to_owned() },
+        act: Operation::Ask { host: host.to_owned(), model: name.to_owned() },
         path: manifest.to_owned(),
         frees,
     };
     // Half of a model is nothing to bring back.
     if paths.iter().all(|path| is_ours(path)) {
-        let keeps = paths.iter().map(|path| Step::new(Act::Keep, path.clone()));
+        let keeps = paths.iter().map(|path| Step::new(Operation::Keep, path.clone()));
         return (keeps.chain([ask(Bytes(0))]).collect(), Some("Ollama's server deletes it".to_owned()));
     }
     let allocated = paths.iter().filter_map(|path| path.metadata().ok()).map(|found| files::allocated(&found)).sum();

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::files::{self, is_there, shown};
-use super::plan::is_old;
+use crate::library::trash_folder::TRASH;
 use crate::library::yaml;
-use domain::house::{Act, Item, Kind, Step};
 use domain::model::Store;
+use domain::storage::{Item, Kind, Operation, Step};
 
 /// Endings of unfinished downloads: LM Studio's, llama.cpp's, `LocalAI`'s, the hub's.
 const PARTIAL: [&str; 4] = [".part", ".downloadInProgress", ".partial", ".incomplete"];
@@ -61,7 +61,7 @@ pub(super) fn remove(store: Store, root: &Path, what: String, id: &str, model_fi
     if links > 0 && note.is_none() {
         note = Some("a link goes; what it leads to stays".to_owned());
     }
-    let steps = paths.into_iter().map(|path| Step::new(Act::Move, path)).collect();
+    let steps = paths.into_iter().map(|path| Step::new(Operation::Move, path)).collect();
     Item { what, kind: Kind::Model, store, root: root.to_owned(), steps, note }
 }
 
@@ -74,10 +74,10 @@ pub(super) fn partials(store: Store, root: &Path, now: SystemTime) -> Vec<Item> 
             let path = entry.path();
             let name = entry.file_name().to_string_lossy().into_owned();
             let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            if is_folder && depth < MAX_DEPTH && name != super::TRASH {
+            if is_folder && depth < MAX_DEPTH && name != TRASH {
                 waiting.push((path, depth + 1));
-            } else if !is_folder && is_partial(&name) && is_old(&path, now) {
-                let steps = vec![Step::new(Act::Move, path)];
+            } else if !is_folder && is_partial(&name) && files::is_old(&path, now) {
+                let steps = vec![Step::new(Operation::Move, path)];
                 let what = gguf::clean(&name, 200);
                 items.push(Item { what, kind: Kind::Partial, store, root: root.to_owned(), steps, note: None });
             }

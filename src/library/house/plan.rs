@@ -1,27 +1,29 @@
 //! From a wish to a plan: what belongs together, what it frees, and what stands in the way.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::dedupe::Compare;
 use super::files::{self, Identity, allocated, identity, shown};
 use super::hub::{self, Repository};
+use super::journal;
 use super::ollama::{self, Ollama};
-use super::{House, dedupe, in_use, plain, trash};
-use domain::house::{Act, Item, Kind, Plan, Request, Step};
+use super::stores::House;
+use super::{dedupe, in_use, plain, trash};
 use domain::model::{Model, Store};
+use domain::storage::{CleanupPlan, Item, Kind, Operation, Request, Step};
 use domain::units::Bytes;
 
-pub(super) fn plan(house: &House, request: &Request) -> Plan {
-    let mut plan = Plan::default();
+pub(super) fn plan(house: &House, request: &Request) -> CleanupPlan {
+    let mut plan = CleanupPlan::default();
     match request {
         Request::Remove { models } => remove(house, models, Kind::Model, &mut plan),
         Request::Prune { kinds, unused } => {
             remove(house, unused, Kind::Unused, &mut plan);
             let goes: HashSet<PathBuf> = plan.steps().map(|(_, step)| step.path.clone()).collect();
-            let mut pruned = Plan::default();
+            let mut pruned = CleanupPlan::default();
             prune(house, kinds, &mut pruned);
             // What goes with a model goes once.
             let is_new =
@@ -45,8 +47,8 @@ pub(super) fn plan(house: &House, request: &Request) -> Plan {
 }
 
 /// What could share its space if all files that look alike were alike.
-pub(super) fn alike(house: &House, models: &[Arc<Model>]) -> Plan {
-    let mut plan = Plan::default();
+pub(super) fn alike(house: &House, models: &[Arc<Model>]) -> CleanupPlan {
+    let mut plan = CleanupPlan::default();
     dedupe::plan(house, models, Compare::Ends, false, &mut plan);
     check(&mut plan);
     measure(&mut plan);
@@ -59,7 +61,7 @@ struct ModelFiles<'a> {
     files: Vec<PathBuf>,
 }
 
-fn remove(house: &House, models: &[Arc<Model>], kind: Kind, plan: &mut Plan) {
+fn remove(house: &House, models: &[Arc<Model>], kind: Kind, plan: &mut CleanupPlan) {
     let mut repositories = BTreeMap::<PathBuf, Vec<ModelFiles<'_>>>::new();
     let mut ollamas = BTreeMap::<PathBuf, Vec<ModelFiles<'_>>>::new();
     let mut taken = HashSet::new();
@@ -126,7 +128,7 @@ fn own_name(model: &Model) -> &str {
     name.split_once('#').map_or(name, |(name, _)| name)
 }
 
-fn prune(house: &House, kinds: &[Kind], plan: &mut Plan) {
+fn prune(house: &House, kinds: &[Kind], plan: &mut CleanupPlan) {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(house.now.unsigned_abs());
     for (store, root) in &house.stores {
         match store {
@@ -156,11 +158,11 @@ fn prune(house: &House, kinds: &[Kind], plan: &mut Plan) {
     }
 }
 
-fn empty(house: &House, before: Option<i64>, plan: &mut Plan) {
+fn empty(house: &House, before: Option<i64>, plan: &mut CleanupPlan) {
     let (records, problems) = house.records();
     for record in records {
         let is_old = before.is_none_or(|before| record.began < before);
-        if !is_old || record.phase != super::Phase::Done {
+        if !is_old || record.phase != journal::Phase::Done {
             continue;
         }
         let files = record.trash.iter().filter_map(|folder| files::regular_files(folder).ok()).flatten();
@@ -174,7 +176,7 @@ fn empty(house: &House, before: Option<i64>, plan: &mut Plan) {
             kind: Kind::Trash,
             store: Store::Folder,
             root: path.clone(),
-            steps: vec![Step { act: Act::Empty { id: record.id.clone() }, path, frees: Bytes(frees) }],
+            steps: vec![Step { act: Operation::Empty { id: record.id.clone() }, path, frees: Bytes(frees) }],
             note: None,
         });
     }
@@ -187,7 +189,7 @@ fn empty(house: &House, before: Option<i64>, plan: &mut Plan) {
 fn files_of(item: &Item) -> Result<Vec<(usize, PathBuf, std::fs::Metadata)>, String> {
     let mut all = Vec::new();
     for (index, step) in item.steps.iter().enumerate() {
-        if matches!(step.act, Act::Move | Act::Keep | Act::Share { .. }) {
+        if matches!(step.act, Operation::Move | Operation::Keep | Operation::Share { .. }) {
             let found = files::regular_files(&step.path)
                 .map_err(|error| format!("{}: {}", shown(&step.path), files::reason(&error)))?;
             all.extend(found.into_iter().map(|(path, metadata)| (index, path, metadata)));
@@ -197,7 +199,7 @@ fn files_of(item: &Item) -> Result<Vec<(usize, PathBuf, std::fs::Metadata)>, Str
 }
 
 /// Leave out what can't be done: what is in use, what can't be moved.
-fn check(plan: &mut Plan) {
+fn check(plan: &mut CleanupPlan) {
     let mut wanted = HashMap::new();
     let mut obstacles: Vec<Option<String>> = Vec::new();
     let mut of_items: Vec<Vec<Identity>> = Vec::new();
@@ -226,16 +228,16 @@ fn check(plan: &mut Plan) {
 }
 
 fn not_movable(item: &Item, step: &Step) -> Option<String> {
-    if matches!(step.act, Act::Ask { .. } | Act::Empty { .. }) {
+    if matches!(step.act, Operation::Ask { .. } | Operation::Empty { .. }) {
         return None;
     }
-    let wrong = step.path.parent().filter(|_| step.act != Act::Keep).and_then(files::not_writable);
+    let wrong = step.path.parent().filter(|_| step.act != Operation::Keep).and_then(files::not_writable);
     wrong.or_else(|| trash::place(item.store, &item.root, &step.path).err())
 }
 
 /// Work out what each step frees. A file with several names frees its space with the last of them, and nothing where
 /// another name stays.
-fn measure(plan: &mut Plan) {
+fn measure(plan: &mut CleanupPlan) {
     use std::os::unix::fs::MetadataExt as _;
     let mut seen = HashMap::<Identity, HashSet<PathBuf>>::new();
     for item in &mut plan.items {
@@ -248,10 +250,4 @@ fn measure(plan: &mut Plan) {
             }
         }
     }
-}
-
-/// An entry of a folder that is older than the age of broken downloads.
-pub(super) fn is_old(path: &Path, now: SystemTime) -> bool {
-    let modified = path.symlink_metadata().and_then(|metadata| metadata.modified());
-    modified.is_ok_and(|time| now.duration_since(time).is_ok_and(|age| age >= hub::OLD))
 }

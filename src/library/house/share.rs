@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use super::files;
 use crate::atomic_file;
 use crate::library::walk::open;
-use domain::house::Sharing;
+use domain::storage::Sharing;
 
 /// Bytes that are compared at once.
 const CHUNK: usize = 1 << 20;

@@ -4,9 +4,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::files::{self, allocated, identity};
-use super::{House, Phase, plan};
-use domain::house::{Item, Kind, Piece, Request, Survey, Tidy, Usage, family};
+use super::journal::Phase;
+use super::plan;
+use super::stores::House;
 use domain::model::{Model, Store};
+use domain::storage::{CleanupCandidate, Item, Kind, Piece, Request, Survey, Usage, family};
 use domain::units::Bytes;
 
 /// A model that nothing has read for so many days counts as unused.
@@ -22,7 +24,7 @@ pub(super) fn survey(house: &House, models: &[Arc<Model>]) -> Survey {
         let of_kind = || pruned.items.iter().filter(|item| item.kind == kind);
         let request = Request::Prune { kinds: vec![kind], unused: Vec::new() };
         let (count, frees) = (of_kind().count(), of_kind().map(Item::frees).sum());
-        tidy.extend(Some(Tidy { kind, count, frees, request }).filter(|tidy| tidy.count > 0));
+        tidy.extend(Some(CleanupCandidate { kind, count, frees, request }).filter(|tidy| tidy.count > 0));
     }
     let mut problems: Vec<_> =
         pruned.refusals.iter().map(|refusal| format!("{}: {}", refusal.what, refusal.reason)).collect();
@@ -33,7 +35,7 @@ pub(super) fn survey(house: &House, models: &[Arc<Model>]) -> Survey {
             problems.extend(plan.refusals.iter().map(|refusal| refusal.reason.clone()));
         }
         if !plan.items.is_empty() {
-            tidy.push(Tidy { kind, count: plan.items.len(), frees: plan.frees(), request });
+            tidy.push(CleanupCandidate { kind, count: plan.items.len(), frees: plan.frees(), request });
         }
     };
     let dedupe = |read| Request::Dedupe { models: models.to_vec(), read, link_folders: false };
@@ -50,7 +52,7 @@ pub(super) fn survey(house: &House, models: &[Arc<Model>]) -> Survey {
     let (count, frees) = (likely.items.len().saturating_sub(count), Bytes(likely.frees().0.saturating_sub(frees.0)));
     if count > 0 {
         let place = tidy.partition_point(|tidy| tidy.kind < Kind::Alike);
-        tidy.insert(place, Tidy { kind: Kind::Alike, count, frees, request: dedupe(true) });
+        tidy.insert(place, CleanupCandidate { kind: Kind::Alike, count, frees, request: dedupe(true) });
     }
     let (records, _) = house.records();
     let undo = records.iter().rev().find(|record| record.phase == Phase::Done).filter(|record| record.can_undo());

@@ -15,7 +15,9 @@ use sha2::{Digest as _, Sha256};
 use super::*;
 use crate::library::at_path;
 use crate::library::tests::{model as gguf, write};
-use domain::house::{Kind, Sharing};
+use crate::library::trash_folder::TRASH;
+use domain::model::Store;
+use domain::storage::{Kind, Sharing};
 
 mod gone;
 
@@ -212,7 +214,7 @@ impl Yard {
         found
     }
 
-    fn lines(&self, plan: &Plan) -> String {
+    fn lines(&self, plan: &CleanupPlan) -> String {
         let root = format!("{}/", self.root().display());
         let steps = plan.steps().map(|(_, step)| format!("{} {:?}", step.path.display(), step.act));
         let refusals = plan.refusals.iter().map(|refusal| format!("! {}: {}", refusal.what, refusal.reason));
@@ -250,7 +252,7 @@ fn done_and_undone_is_as_before() {
         assert_eq!(
             yard.shared().is_empty(),
             !is_dedupe
-                || matches!(yard.house.plan(request).items.first(), Some(item) if item.steps.iter().any(|step| matches!(step.act, domain::house::Act::Share { how: Sharing::Reflink, .. }))),
+                || matches!(yard.house.plan(request).items.first(), Some(item) if item.steps.iter().any(|step| matches!(step.act, domain::storage::Operation::Share { how: Sharing::Reflink, .. }))),
             "{request:?}"
         );
         assert_eq!(yard.house.records().0.len(), 1);

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::TRASH;
 use super::files;
+use crate::library::trash_folder::TRASH;
 use domain::model::Store;
 
 /// The trash for an entry of a store at `root`. The error says why there is none.

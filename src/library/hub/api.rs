@@ -5,7 +5,7 @@ use hf_hub::repository::{ModelInfo, RepoTreeEntry};
 use super::client::{About, Client};
 use super::names;
 use super::problem::HubError;
-use domain::hub::{Files, RemoteFile, Repository, Sort};
+use domain::download::hub::{Files, RemoteFile, Repository, Sort};
 use domain::model::Digest;
 use domain::units::Bytes;
 

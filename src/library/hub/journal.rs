@@ -13,7 +13,7 @@ use super::names;
 use super::problem::HubError;
 use crate::atomic_file;
 use domain::download::Order;
-use domain::hub::Interrupted;
+use domain::download::hub::Interrupted;
 use domain::model::Digest;
 use domain::units::Bytes;
 

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use domain::hub::{Failure, FailureKind};
+use domain::download::hub::{Failure, FailureKind};
 use domain::model::Digest;
 use domain::units::{Bytes, span};
 

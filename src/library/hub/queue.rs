@@ -39,7 +39,7 @@ pub(super) fn read(place: &Path) -> Vec<Order> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::hub::RemoteFile;
+    use domain::download::hub::RemoteFile;
     use domain::units::Bytes;
 
     fn order(repository: &str, path: &str) -> Order {

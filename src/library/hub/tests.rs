@@ -10,8 +10,8 @@ use tokio::sync::{mpsc, watch};
 use super::cache::Folder;
 use super::fake::{FakeHub, Repo, RepoFile, Wrong};
 use super::*;
+use domain::download::hub::{FailureKind, RemoteFile, Sort};
 use domain::download::{DownloadEvent, DownloadId, Order};
-use domain::hub::{FailureKind, RemoteFile, Sort};
 use domain::units::Bytes;
 
 const REPOSITORY: &str = "pequod/whale";
@@ -122,7 +122,7 @@ impl Sea {
     }
 }
 
-fn failure(event: DownloadEvent) -> domain::hub::Failure {
+fn failure(event: DownloadEvent) -> domain::download::hub::Failure {
     match event {
         DownloadEvent::Failed(failure) => failure,
         other => panic!("{other:?}"),

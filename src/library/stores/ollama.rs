@@ -18,8 +18,8 @@ use crate::library::oci::{self, Layer};
 use crate::library::safetensors::Config;
 use crate::library::spread::spread;
 use crate::library::walk::{Entry, Kind, Walk, open, reason};
+use domain::model::preset::Preset;
 use domain::model::{Card, Digest, Store};
-use domain::preset::Preset;
 
 /// Where a model comes from that no host stands before.
 const HOST: &str = "registry.ollama.ai";

@@ -7,8 +7,7 @@ use std::path::PathBuf;
 use crate::atomic_file;
 use crate::library::env::Env;
 use crate::library::stat::Stat;
-use domain::event::StoreStatus;
-use domain::model::{Format, Model, ModelFile, Status, Store};
+use domain::model::{Format, Model, ModelFile, Status, Store, StoreStatus};
 use domain::units::Bytes;
 
 /// What a user of one should know.

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use super::{Machine, model, write};
 use crate::library::watch::{Bounds, Watcher};
-use domain::event::{LibraryEvent, StoreStatus};
-use domain::model::Model;
+use domain::event::LibraryEvent;
+use domain::model::{Model, StoreStatus};
 
 /// Nothing here takes as long on the slowest machine, unless it hangs.
 const PATIENCE: Duration = Duration::from_mins(1);

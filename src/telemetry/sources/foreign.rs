@@ -3,14 +3,14 @@
 //! All processes are gone through every some seconds, one small file each; command lines are read of those that are new,
 //! and mapped files of those that are new or have grown, some at a time, since a large process's list takes the kernel a
 //! millisecond. What each takes of processor and memory is then read with our own workers' figures at every tick. Absent:
-//! which processes count, which `domain::foreign` decides.
+//! which processes count, which `domain::machine::other_processes` decides.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::telemetry::{Files, Root, Source, Tick, missing};
 use domain::figure::Figure;
-use domain::foreign::{Clue, Foreign, recognise};
+use domain::machine::other_processes::{Clue, OtherProcess, identify};
 use domain::machine::{self, Process, Sample};
 use domain::units::Bytes;
 
@@ -18,7 +18,7 @@ use domain::units::Bytes;
 #[derive(Default)]
 pub(in crate::telemetry) struct Others {
     seen: HashMap<u32, Seen>,
-    found: Vec<Foreign>,
+    found: Vec<OtherProcess>,
     read_at: Option<Duration>,
     n_processes: usize,
     round: u32,
@@ -130,14 +130,14 @@ impl Others {
                 seen.looked_at = Some(stat.size);
             }
             if let Some(finding) = seen.finding.as_ref().filter(|_| self.found.len() < MAX_FOUND) {
-                self.found.push(Foreign {
+                self.found.push(OtherProcess {
                     process: Process { pid, ..Process::default() },
                     started: seen.started,
                     engine: finding.engine.clone(),
                     model: finding.model.clone(),
                     mapped: finding.mapped,
                     closed: finding.closed,
-                    ..Foreign::default()
+                    ..OtherProcess::default()
                 });
             }
             self.seen.insert(pid, seen);
@@ -205,7 +205,7 @@ fn look(files: &dyn Files, pid: u32, seen: &Seen) -> Option<Finding> {
         mapped: &mapped,
         holds_gpu: seen.holds_gpu,
     };
-    let (engine, model, mapped) = recognise(&clue)?;
+    let (engine, model, mapped) = identify(&clue)?;
     Some(Finding { engine, model, mapped, closed })
 }
 

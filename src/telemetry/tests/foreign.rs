@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use super::nvidia::{card, machine};
 use super::*;
 use crate::telemetry::{Root, Wish, signal};
-use domain::foreign::Foreign;
+use domain::machine::other_processes::OtherProcess;
 use domain::units::Bytes;
 
 /// A process of so many MiB in memory and address space, its name, and its arguments. The shape of `stat` is that of
@@ -26,8 +26,8 @@ fn maps(tree: &Tree, pid: u32, path: &str) {
     tree.set(&format!("proc/{pid}/maps"), format!("{line}7ffc-7ffd rw-p 0 00:00 0      [stack]\n"));
 }
 
-fn told(foreign: &[Foreign]) -> Vec<String> {
-    let text = |foreign: &Foreign| {
+fn told(foreign: &[OtherProcess]) -> Vec<String> {
+    let text = |foreign: &OtherProcess| {
         format!("{} {} {}", foreign.process.pid, foreign.engine, foreign.model.as_deref().unwrap_or("—"))
     };
     foreign.iter().map(text).collect()
@@ -197,7 +197,7 @@ impl Drop for Orphan {
 }
 
 /// What a sampler of this machine says of a process, once it has found it.
-fn found(sampler: &mut Sampler, pid: u32) -> Foreign {
+fn found(sampler: &mut Sampler, pid: u32) -> OtherProcess {
     for second in 0..120 {
         let sample = sampler.sample(at(second * 3000), &[]);
         if let Some(foreign) = sample.foreign.into_iter().find(|foreign| foreign.process.pid == pid) {

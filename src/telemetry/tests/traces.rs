@@ -10,7 +10,7 @@ use wire::{Channel, Counters, Event as Said, Finish, Ledger, Loaded, Piece, Requ
 
 use super::*;
 use domain::command::{Command, CommandId, Force, What};
-use domain::energy::{Report, Tally, per_session};
+use domain::energy::{EnergyTotals, Report, per_session};
 use domain::event::{LibraryEvent, WorkerEvent};
 use domain::figure::{Grade, Uncertain};
 use domain::model::{Format, Model, Status, Store};
@@ -160,7 +160,7 @@ impl Machine {
 
     fn said(&mut self, session: usize, said: Said) {
         let worker = self.workers[session];
-        self.happens(Event::Worker(worker, WorkerEvent::Said(said)));
+        self.happens(Event::Worker(worker, WorkerEvent::Message(said)));
     }
 
     /// Read the machine as it is.
@@ -280,7 +280,7 @@ fn tell(machine: &mut Machine, case: &Case, since: u64, generations: &mut [u64])
             let what = What::SendPrompt { session, text: "a".to_owned() };
             let effects = machine.happens(Event::Command(Command { id: CommandId(1), what }));
             let id = effects.iter().find_map(|effect| match effect {
-                Effect::Tell { request: Request::Generate(generate), .. } => Some(generate.id),
+                Effect::Send { request: Request::Generate(generate), .. } => Some(generate.id),
                 _ => None,
             });
             generations[index] = id.expect("a generation");
@@ -365,7 +365,7 @@ fn report(machine: &Machine, generation: u64) -> Report {
 
 #[track_caller]
 fn conserved(name: &str, machine: &Machine) {
-    let Tally { sessions, foreign, standby, idle, .. } = machine.state.attribution.total;
+    let EnergyTotals { sessions, foreign, standby, idle, .. } = machine.state.attribution.total;
     let measured = machine.state.attribution.total.measured();
     assert!(
         (measured - machine.measured).abs() < 1e-6 * machine.measured,

@@ -3,20 +3,17 @@
 use ratatui::layout::Rect;
 use wire::{Finish, Role};
 
-use super::super::canvas::{Canvas, Spans, inset, row};
-use super::super::keymap::Context;
-use super::super::theme::Meaning;
-use super::super::view::ViewState;
-use super::super::widgets::{markdown, text};
 use crate::ui::FleetView;
+use crate::ui::canvas::{Canvas, Spans, inset, row};
+use crate::ui::keymap::Context;
+use crate::ui::theme::Meaning;
+use crate::ui::view_state::{Answers, ViewState};
+use crate::ui::widgets::{markdown, text};
 use domain::energy::Report;
 use domain::request::{Figures, Request, Step};
-use domain::session::{End, Phase, Session, SessionId, Turn};
+use domain::session::{End, Phase, Session, Turn};
 use domain::settings::{self, Settings};
 use domain::units::{span, tokens};
-
-/// The rows of answers, by their session and turn.
-pub(crate) type Answers = markdown::Cache<(SessionId, usize)>;
 
 /// What stands at the end of an answer that still grows.
 const GROWING: &str = "▌";

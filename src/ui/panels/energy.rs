@@ -2,11 +2,11 @@
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, below, row};
-use super::super::theme::Meaning;
-use super::super::widgets::bar;
 use crate::ui::State;
-use domain::energy::{Baseline, Idle, WINDOW, of_tally, range};
+use crate::ui::canvas::{Canvas, below, row};
+use crate::ui::theme::Meaning;
+use crate::ui::widgets::bar;
+use domain::energy::{Baseline, Idle, WINDOW, of_totals, range};
 use domain::figure::{Figure, Grade};
 use domain::machine::{Power, Sample};
 use domain::units::{Watts, digits, span};
@@ -77,7 +77,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &
         let text = text.unwrap_or_else(|| "— seen after 30 s without an answer".to_owned());
         rest = pair(canvas, rest, &format!("idle {}", power.name), meaning, text);
     }
-    if let Some(beyond) = state.domain.attribution.beyond {
+    if let Some(beyond) = state.domain.attribution.unexplained {
         rest = pair(canvas, rest, "whole machine", Meaning::Text, format!("{beyond} that its parts don't explain"));
     }
     let grade = sample.total().map_or(Grade::Measured, |(_, grade)| grade);
@@ -90,7 +90,7 @@ fn so_far(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample, g
     if total.measured() <= 0.0 || area.height == 0 {
         return area;
     }
-    let [energy, carbon, cost] = of_tally(total, grade, settings);
+    let [energy, carbon, cost] = of_totals(total, grade, settings);
     let time = span(std::time::Duration::from_secs_f64(total.seconds.max(0.0)));
     let mut spans = vec![canvas.span(Meaning::Text, energy.graded("Wh"))];
     // What the user has set no price for is left out: an answer's figures say how.

@@ -3,16 +3,17 @@
 use ratatui::layout::Rect;
 use std::time::Duration;
 
-use super::super::canvas::{Canvas, Span, Spans, below, inset, row, spans_width, split_columns};
-use super::super::theme::Meaning;
-use super::super::widgets::text;
 use super::chat::figures_line;
 use crate::ui::State;
+use crate::ui::canvas::{Canvas, Span, Spans, below, inset, row, spans_width, split_columns};
+use crate::ui::theme::Meaning;
+use crate::ui::widgets::text;
 use domain::energy::{Report, per_session};
 use domain::figure::{Figure, Grade, Uncertain};
-use domain::ledger::{account, misplaced};
-use domain::preset;
-use domain::roofline::{Roofline, roofline};
+use domain::model::preset;
+use domain::session::memory_account::account;
+use domain::session::placement::misplaced;
+use domain::session::roofline::{Roofline, roofline};
 use domain::session::{NO_TEMPLATE, Session};
 use domain::settings::SESSION_FIELDS;
 use domain::units::{Bytes, Ratio, digits, span, tokens};
@@ -415,7 +416,7 @@ mod tests {
     use super::*;
     use crate::ui::keymap::Context;
     use crate::ui::{Keymap, Theme};
-    use domain::roofline::Bound;
+    use domain::session::roofline::Bound;
     use domain::settings::GraphStyle;
 
     /// The rows of a panel so wide, without their labels and joined.

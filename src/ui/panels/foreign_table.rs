@@ -2,14 +2,13 @@
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, Spans, below, inset, row, split_rows};
-use super::super::keymap::Context;
-use super::super::theme::Meaning;
-use super::super::widgets::table::{self, Align, Column, Row};
-use crate::ui::FleetSort;
-use crate::ui::State;
+use crate::ui::canvas::{Canvas, Spans, below, inset, row, split_rows};
+use crate::ui::keymap::Context;
+use crate::ui::theme::Meaning;
+use crate::ui::widgets::table::{self, Align, Column, Row};
+use crate::ui::{FleetSort, State};
 use domain::figure::Figure;
-use domain::foreign::Foreign;
+use domain::machine::other_processes::OtherProcess;
 
 const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {
     Column { head, width, align, rank }
@@ -55,7 +54,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
         " other processes ".to_owned()
     };
     canvas.say(rule.x + 2, rule.y, rule.width.saturating_sub(2), &text, Meaning::Muted);
-    let chosen = state.chosen_foreign().map(Foreign::id);
+    let chosen = state.chosen_foreign().map(OtherProcess::id);
     let chosen = rows.iter().position(|id| Some(*id) == chosen);
     // The choice alone says which rows show, so that nothing is to be kept between frames.
     let mut offset = 0;
@@ -78,7 +77,7 @@ fn sorted(state: &State) -> Option<(usize, &'static str)> {
     Some((index, if state.ui.fleet.reverse { "▾" } else { "▴" }))
 }
 
-fn cells<'a>(canvas: &Canvas<'_>, state: &State, foreign: &'a Foreign) -> Vec<Spans<'a>> {
+fn cells<'a>(canvas: &Canvas<'_>, state: &State, foreign: &'a OtherProcess) -> Vec<Spans<'a>> {
     let dash = || vec![canvas.span(Meaning::Muted, "—")];
     let text = |text: String| vec![canvas.span(Meaning::Text, text)];
     let power = state.domain.attribution.foreign_power(&foreign.process);
@@ -94,7 +93,7 @@ fn cells<'a>(canvas: &Canvas<'_>, state: &State, foreign: &'a Foreign) -> Vec<Sp
 }
 
 /// Draw all that is known of the chosen one.
-pub(crate) fn card(canvas: &mut Canvas<'_>, area: Rect, state: &State, foreign: &Foreign) {
+pub(crate) fn card(canvas: &mut Canvas<'_>, area: Rect, state: &State, foreign: &OtherProcess) {
     if state.domain.machine.sample.is_none() {
         return;
     }

@@ -2,12 +2,12 @@
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, Spans, below, row, spans_width, split_rows};
-use super::super::theme::{Meaning, N_SERIES};
-use super::super::widgets::graph::{self, Series, Window};
 use super::session_table::series;
 use crate::ui::State;
+use crate::ui::canvas::{Canvas, Spans, below, row, spans_width, split_rows};
 use crate::ui::graphs::{Graph, GraphPart, Owner, Quantity, at, graph as graph_of};
+use crate::ui::theme::{Meaning, N_SERIES};
+use crate::ui::widgets::graph::{self, Series, Window};
 use domain::figure::Grade;
 use domain::ring::Bucket;
 use domain::units::{digits, span};

@@ -5,12 +5,12 @@
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 
-use super::super::canvas::{Canvas, Span, Spans, below, inset};
-use super::super::theme::Meaning;
-use super::super::widgets::text;
 use crate::ui::State;
-use domain::quality::{self, DIVERGENCES, Estimate, Piece, Quality, Stage};
-use domain::race::letter;
+use crate::ui::canvas::{Canvas, Span, Spans, below, inset};
+use crate::ui::theme::Meaning;
+use crate::ui::widgets::text;
+use domain::lab::perplexity::{self, DIVERGENCES, Estimate, PerplexityRun, Piece, Stage};
+use domain::lab::race::letter;
 
 /// What stands over a token by its heat, and its colour; what was not weighed has nothing over it.
 const HEATS: [(&str, &str, Meaning); 4] =
@@ -44,12 +44,17 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> usize 
         rest = below(rest, rows);
     }
     rest = below(rest, legend(canvas, rest) + 1);
-    body(canvas, rest, state, &quality::pieces(&quality.model))
+    body(canvas, rest, state, &perplexity::pieces(&quality.model))
 }
 
-fn head(canvas: &Canvas<'_>, state: &State, quality: &Quality, said: String) -> Vec<(String, ratatui::style::Style)> {
-    let name = |place: usize, entry: Option<&domain::race::Entry>| {
-        let names = domain::race::names(&state.ui.race.entries);
+fn head(
+    canvas: &Canvas<'_>,
+    state: &State,
+    quality: &PerplexityRun,
+    said: String,
+) -> Vec<(String, ratatui::style::Style)> {
+    let name = |place: usize, entry: Option<&domain::lab::race::Entry>| {
+        let names = domain::lab::race::names(&state.ui.race.entries);
         let known = match &state.domain.race {
             Some(race) => race.lanes.get(place).map(|lane| lane.name.clone()),
             None => names.get(place).cloned(),
@@ -68,14 +73,14 @@ fn head(canvas: &Canvas<'_>, state: &State, quality: &Quality, said: String) -> 
     if !said.is_empty() {
         lines.push((said, canvas.style(Meaning::Muted)));
     }
-    let Some(all) = quality::summary(&quality.model) else { return lines };
+    let Some(all) = perplexity::summary(&quality.model) else { return lines };
     let estimate =
         |estimate: Estimate, places: usize| format!("{:.places$} ± {:.places$}", estimate.value, estimate.interval);
     if let (Some(divergence), Some(agreement)) = (all.divergence, all.agreement) {
         let figures = format!("KL divergence {} nats/token · top-1 agreement {agreement:.1}", estimate(divergence, 4));
         lines.push((figures, canvas.style(Meaning::Text)));
     }
-    let of = quality::summary(&quality.reference).map_or_else(String::new, |reference| {
+    let of = perplexity::summary(&quality.reference).map_or_else(String::new, |reference| {
         format!(", of {} {}", letter(state.ui.race.other), estimate(reference.perplexity, 2))
     });
     let cut = quality.order.max_chunks.zip(quality.model.last());

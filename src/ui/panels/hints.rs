@@ -207,8 +207,11 @@ fn of_race(state: &State, offer: &mut impl FnMut(bool, &'static str, &'static st
     let runs = state.domain.is_racing();
     let is_over = state.domain.race.is_some() && !runs;
     let has_columns = !races.entries.is_empty();
-    let is_held =
-        state.domain.race.as_ref().is_some_and(|race| race.pace == domain::race::Pace::Held && race.is_running());
+    let is_held = state
+        .domain
+        .race
+        .as_ref()
+        .is_some_and(|race| race.pace == domain::lab::race::DecodeMode::Held && race.is_running());
     offer(is_held, "go-on", "continue");
     offer(runs, "back", "cancel");
     offer(is_over && state.domain.race.as_ref().is_some_and(|race| race.vote.is_none()), "vote", "vote");

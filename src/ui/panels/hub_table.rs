@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, Spans};
-use super::super::theme::Meaning;
-use super::super::view::ViewState;
-use super::super::widgets::table::{self, Align, Column, Row};
 use crate::ui::State;
-use domain::hub::{Files, Quant, Repository, Sort, preselected};
+use crate::ui::canvas::{Canvas, Spans};
+use crate::ui::theme::Meaning;
+use crate::ui::view_state::ViewState;
+use crate::ui::widgets::table::{self, Align, Column, Row};
+use domain::download::hub::{Files, Quant, Repository, Sort};
+use domain::download::preselection::preselected;
 use domain::units::{span, tokens};
 
 const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {

@@ -1,16 +1,15 @@
 //! The chosen model: what it is, what it would need, where it lies.
 
-use super::super::canvas::{Canvas, Span, below, inset, row};
-use super::super::theme::Meaning;
-use super::super::widgets::bar;
 use super::model_table::{fit_cell, used};
 use super::openness_card;
 use crate::ui::State;
-use domain::advice::advice;
-use domain::fit::{CACHES, Fit, Placement, cache_name, fit, table};
-use domain::model::{Format, Model, Status};
+use crate::ui::canvas::{Canvas, Span, below, inset, row};
+use crate::ui::theme::Meaning;
+use crate::ui::widgets::bar;
+use domain::admission::advice::advice;
+use domain::admission::fit::{CACHES, Fit, Placement, cache_name, fit, table};
+use domain::model::{Format, Model, Status, identity};
 use domain::units::{ago, tokens};
-use domain::what;
 use ratatui::layout::Rect;
 
 /// Columns of the labels.
@@ -46,7 +45,7 @@ fn whole(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
         let rows = canvas.paragraph(rest, &text, style);
         rest = below(rest, rows);
     }
-    let badge = what::recognise(model).badge.map(|badge| format!("! {badge}"));
+    let badge = identity::identify(model).badge.map(|badge| format!("! {badge}"));
     for text in badge.iter().chain(&model.note) {
         let style = canvas.style(Meaning::Warn);
         let rows = canvas.paragraph(rest, text, style);
@@ -136,15 +135,15 @@ fn facts(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
         let mut lines: Vec<(&str, String)> = Vec::new();
         let dash = || "—".to_owned();
         let architecture = summary.architecture.as_deref().unwrap_or("—");
-        let kind = match what::recognise(model).family.filter(|family| *family != architecture) {
+        let kind = match identity::identify(model).family.filter(|family| *family != architecture) {
             Some(family) => format!("{family} ({architecture})"),
             None => architecture.to_owned(),
         };
-        lines.push(("is", format!("{kind}, {}", what::size(summary).unwrap_or_else(dash))));
+        lines.push(("is", format!("{kind}, {}", identity::size(summary).unwrap_or_else(dash))));
         let bits = summary.bits_per_weight.map(|bits| format!(", {bits:.2} bits per weight")).unwrap_or_default();
         let by = summary.quantized_by.as_ref().map(|by| format!(", by {by}")).unwrap_or_default();
         lines.push(("quantised", format!("{}{bits}{by}", summary.quant.as_deref().unwrap_or("—"))));
-        lines.push(("context", what::context(summary).unwrap_or_else(dash)));
+        lines.push(("context", identity::context(summary).unwrap_or_else(dash)));
         let layers = summary.block_count.map(|count| format!("{count} layers"));
         let experts = summary.experts.map(|(all, used)| format!("{used} of {all} experts"));
         let inside: Vec<_> =
@@ -152,7 +151,7 @@ fn facts(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
         lines.push(("attention", if inside.is_empty() { dash() } else { inside.join(", ") }));
         // Of other formats nobody has read the template.
         if model.format == Format::Gguf {
-            let can = what::abilities(summary).map(|can| can.join(", "));
+            let can = identity::capabilities(summary).map(|can| can.join(", "));
             lines.push(("can", can.unwrap_or_else(|| "completion only: no chat template".to_owned())));
         }
         if let Some(tokenizer) = &summary.tokenizer {

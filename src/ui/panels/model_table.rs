@@ -3,13 +3,13 @@
 use ratatui::layout::Rect;
 use std::time::Duration;
 
-use super::super::canvas::{Canvas, Spans};
-use super::super::theme::Meaning;
-use super::super::view::ViewState;
-use super::super::widgets::table::{self, Align, Column, Row};
 use crate::ui::State;
-use domain::fit::{Fit, fit};
-use domain::library_view::LibrarySort;
+use crate::ui::canvas::{Canvas, Spans};
+use crate::ui::theme::Meaning;
+use crate::ui::view_state::ViewState;
+use crate::ui::widgets::table::{self, Align, Column, Row};
+use domain::admission::fit::{Fit, fit};
+use domain::model::library_view::LibrarySort;
 use domain::model::{Model, Status};
 use domain::units::{parameters, span, tokens};
 

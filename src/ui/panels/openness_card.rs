@@ -12,12 +12,12 @@
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, Span, below, row};
-use super::super::theme::Meaning;
-use super::super::widgets::text;
 use crate::ui::State;
-use domain::licence::{self, Licence};
+use crate::ui::canvas::{Canvas, Span, below, row};
+use crate::ui::theme::Meaning;
+use crate::ui::widgets::text;
 use domain::model::Model;
+use domain::openness::license::{self, License};
 use domain::openness::{Card, Class, Dimension, Judged};
 
 /// Columns of the labels, as in the rest of the model's card.
@@ -59,11 +59,11 @@ fn wrapped(canvas: &mut Canvas<'_>, area: Rect, label: &str, value: &str, meanin
     below(area, rows.max(1))
 }
 
-fn meaning_of(licence: &Licence) -> Meaning {
+fn meaning_of(licence: &License) -> Meaning {
     match licence.class {
-        licence::Class::Osi | licence::Class::Open => Meaning::Good,
-        licence::Class::Terms | licence::Class::NonCommercial => Meaning::Warn,
-        licence::Class::Unknown => Meaning::Text,
+        license::Class::Osi | license::Class::Open => Meaning::Good,
+        license::Class::Terms | license::Class::NonCommercial => Meaning::Warn,
+        license::Class::Unknown => Meaning::Text,
     }
 }
 
@@ -175,9 +175,8 @@ mod tests {
     use ratatui::buffer::Buffer;
 
     use super::*;
-    use crate::ui::Theme;
     use crate::ui::keymap::{Context, Keymap};
-    use crate::ui::testing as fixture;
+    use crate::ui::{Theme, testing as fixture};
     use domain::settings::GraphStyle;
 
     /// The card of a model of this name that declares this licence and was made from these.

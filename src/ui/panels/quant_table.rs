@@ -2,15 +2,16 @@
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, Spans, below, inset, split_rows};
-use super::super::theme::Meaning;
-use super::super::view::ViewState;
-use super::super::widgets::table::{self, Align, Column, Row};
 use super::hub_table::needs;
 use crate::ui::State;
-use domain::file_role::FileRole;
-use domain::hub::{Files, Quant, Repository, preselected};
-use domain::plan::free_memory;
+use crate::ui::canvas::{Canvas, Spans, below, inset, split_rows};
+use crate::ui::theme::Meaning;
+use crate::ui::view_state::ViewState;
+use crate::ui::widgets::table::{self, Align, Column, Row};
+use domain::admission::free_memory;
+use domain::download::hub::{Files, Quant, Repository};
+use domain::download::preselection::preselected;
+use domain::model::file_role::FileRole;
 
 const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {
     Column { head, width, align, rank }

@@ -6,18 +6,17 @@ use std::time::Duration;
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 
-use super::super::canvas::{Canvas, Span, Spans, below, inset, row, spans_width, split_columns, split_rows};
-use super::super::overlay::window;
-use super::super::screens::race::title;
-use super::super::theme::Meaning;
-use super::super::widgets::{bar, markdown, text};
 use crate::ui::State;
-use domain::plan;
-use domain::race::diff::{Diff, Side};
-use domain::race::export;
-use domain::race::lockstep::{self, Parting, Step};
-use domain::race::winners::Verdict;
-use domain::race::{Lane, Pace, Race, Stage, letter, names, per_token};
+use crate::ui::canvas::{Canvas, Span, Spans, below, inset, row, spans_width, split_columns, split_rows};
+use crate::ui::theme::Meaning;
+use crate::ui::view_state::Columns;
+use crate::ui::widgets::{bar, markdown, text};
+use crate::ui::window::window;
+use domain::admission;
+use domain::lab::race::diff::{Diff, Side};
+use domain::lab::race::lockstep::{self, Divergence, Step};
+use domain::lab::race::winners::Verdict;
+use domain::lab::race::{Column, DecodeMode, Race, Stage, export, letter, names, per_token};
 use domain::record::{Award, ColumnError};
 use domain::units::{counted, digits, or_dash, span, tokens};
 
@@ -26,7 +25,7 @@ const FIGURES: u16 = 3;
 
 /// The look that stands for a column.
 fn series(place: usize) -> Meaning {
-    Meaning::Series((place % super::super::theme::N_SERIES) as u8)
+    Meaning::Series((place % crate::ui::theme::N_SERIES) as u8)
 }
 
 /// A name in a table, with a mark where it is in the next race.
@@ -48,9 +47,6 @@ fn pane(canvas: &mut Canvas<'_>, area: Rect, place: usize, title: &str, is_chose
     canvas.put_spans(area.x + 1, area.y, area.width.saturating_sub(2), &spans);
     inset(inside, u16::from(inside.width > 12))
 }
-
-/// The rows of the columns' answers.
-pub(crate) type Columns = markdown::Cache<usize>;
 
 /// A column of a race; returns how far its text can be scrolled.
 pub(crate) fn lane(
@@ -87,7 +83,7 @@ fn answer(
     canvas: &Canvas<'_>,
     state: &State,
     race: &Race,
-    (place, lane): (usize, &Lane),
+    (place, lane): (usize, &Column),
     columns: usize,
     laid: &mut Columns,
 ) -> Vec<Spans<'static>> {
@@ -125,7 +121,7 @@ fn answer(
     }
     let (sign, meaning) = match &lane.stage {
         Stage::Failed { .. } => ("✕ ", Meaning::Bad),
-        Stage::Done | Stage::Leaving => ("✕ ", Meaning::Warn),
+        Stage::Done | Stage::Unloading => ("✕ ", Meaning::Warn),
         _ => ("", Meaning::Reasoning),
     };
     let status = match export::shown_error(race, lane) {
@@ -142,7 +138,7 @@ fn answer(
 }
 
 /// The figures of a column: times and rates, tokens, energy and memory. A blind race shows none that tell the model.
-fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, race: &Race, lane: &Lane) {
+fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, race: &Race, lane: &Column) {
     let figures = lane.figures(&state.domain);
     let counters = figures.map(|figures| figures.counters).unwrap_or_default();
     let value = |known: bool, text: String| if known { text } else { "—".to_owned() };
@@ -200,7 +196,7 @@ pub(crate) fn entry(canvas: &mut Canvas<'_>, area: Rect, state: &State, place: u
     let name = names(&races.entries).into_iter().nth(place).unwrap_or_default();
     let inside = pane(canvas, area, place, &format!("{} {name}", letter(place)), place == races.chosen);
     let (model, settings) = (&entry.model, &entry.settings);
-    let needed = plan::plan(model, settings).total();
+    let needed = admission::memory_estimate(model, settings).total();
     let set = |name: &str| settings.get(name).unwrap_or_default();
     let rows = [
         ("size", format!("{} {}", model.size, model.quant().unwrap_or_default())),
@@ -345,7 +341,7 @@ fn words<'a>(canvas: &Canvas<'_>, diff: &'a Diff, side: Side, meaning: Meaning, 
 }
 
 /// Where the columns part: what all say alike, then each column's token and what it found likely, with bars.
-pub(crate) fn parting(canvas: &mut Canvas<'_>, area: Rect, race: &Race, parting: Option<&Parting>) {
+pub(crate) fn parting(canvas: &mut Canvas<'_>, area: Rect, race: &Race, parting: Option<&Divergence>) {
     let area = inset(area, 1);
     let Some(parting) = parting else {
         canvas.say(area.x, area.y, area.width, lockstep::text(race, None).trim_end(), Meaning::Muted);
@@ -359,7 +355,8 @@ pub(crate) fn parting(canvas: &mut Canvas<'_>, area: Rect, race: &Race, parting:
         style,
     );
     // After other words they can't meet again, so that there is one parting.
-    let alone = if race.is_running() && race.pace == Pace::Free { " From here each continues on its own." } else { "" };
+    let alone =
+        if race.is_running() && race.pace == DecodeMode::Free { " From here each continues on its own." } else { "" };
     let said = lockstep::said(parting) + alone;
     let rest = below(area, rows);
     let muted = canvas.style(Meaning::Muted);
@@ -481,4 +478,12 @@ pub(crate) fn vote(canvas: &mut Canvas<'_>, area: Rect, state: &State, chosen: u
         }
         canvas.put_spans(foot.x, foot.y, foot.width, &spans);
     }
+}
+
+/// The title of a column: its letter and its name.
+pub(crate) fn title(race: &Race, place: usize) -> String {
+    if race.hides_names() {
+        return race.name(place);
+    }
+    format!("{} {}", domain::lab::race::letter(place), race.name(place))
 }

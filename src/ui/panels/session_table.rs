@@ -2,16 +2,15 @@
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, Span, Spans};
-use super::super::keymap::Context;
-use super::super::theme::Meaning;
-use super::super::view::ViewState;
-use super::super::widgets::table::{self, Align, Column, Row};
-use super::super::widgets::{bar, graph};
-use crate::ui::State;
-use crate::ui::{FleetSort, Focus};
-use domain::ledger::misplaced;
+use crate::ui::canvas::{Canvas, Span, Spans};
+use crate::ui::keymap::Context;
+use crate::ui::theme::Meaning;
+use crate::ui::view_state::ViewState;
+use crate::ui::widgets::table::{self, Align, Column, Row};
+use crate::ui::widgets::{bar, graph};
+use crate::ui::{FleetSort, Focus, State};
 use domain::request::Step;
+use domain::session::placement::misplaced;
 use domain::session::{Phase, Session};
 use domain::units::{Bytes, Ratio, tokens};
 
@@ -231,7 +230,7 @@ pub(crate) fn memory(session: &Session) -> Option<Bytes> {
 
 /// The colour that stands for a session in tables and graphs alike.
 pub(crate) fn series(session: &Session) -> Meaning {
-    Meaning::Series((session.id.0.saturating_sub(1) % super::super::theme::N_SERIES as u64) as u8)
+    Meaning::Series((session.id.0.saturating_sub(1) % crate::ui::theme::N_SERIES as u64) as u8)
 }
 
 #[cfg(test)]

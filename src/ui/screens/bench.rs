@@ -10,16 +10,16 @@
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, Spans, below, inset, row, split_rows};
-use super::super::keymap::Context;
-use super::super::theme::Meaning;
-use super::super::view::ViewState;
-use super::super::widgets::table::{self, Align, Column, Row as TableRow};
-use super::super::widgets::{bar, graph, text};
+use crate::ui::canvas::{Canvas, Spans, below, inset, row, split_rows};
+use crate::ui::keymap::Context;
+use crate::ui::theme::Meaning;
+use crate::ui::view_state::ViewState;
+use crate::ui::widgets::table::{self, Align, Column, Row as TableRow};
+use crate::ui::widgets::{bar, graph, text};
 use crate::ui::{BenchTab, State};
-use domain::bench::{Bench, Cell, LanePhase, Phase, Row};
 use domain::figure::Graded;
-use domain::statistics::Change;
+use domain::lab::bench::{Bench, LanePhase, Phase, Row, TestCase};
+use domain::lab::statistics::Change;
 use domain::units::{counted, digits, or_dash, span, tokens};
 
 const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {
@@ -249,8 +249,9 @@ fn details(canvas: &mut Canvas<'_>, area: Rect, bench: &Bench, row_: &Row) {
 /// The chosen test's speed by depth as bars, on the right; gives the columns that are left. Without several depths there is
 /// nothing to draw.
 fn by_depth(canvas: &mut Canvas<'_>, area: Rect, bench: &Bench, chosen: &Row) -> u16 {
-    let same =
-        |row: &&Row| row.lane == chosen.lane && Cell { depth: 0, ..row.cell } == Cell { depth: 0, ..chosen.cell };
+    let same = |row: &&Row| {
+        row.lane == chosen.lane && TestCase { depth: 0, ..row.cell } == TestCase { depth: 0, ..chosen.cell }
+    };
     let rates: Vec<(u32, f64)> =
         bench.rows.iter().filter(same).filter_map(|row| Some((row.cell.depth, row.rate()?.mean))).collect();
     if rates.len() < 2 {

@@ -10,14 +10,13 @@
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, below, inset, row, spans_width, split_columns, split_rows};
-use super::super::keymap::Context;
-use super::super::panels::{chat, faces, foreign_table, graphs, prompt, session_table};
-use super::super::theme::Meaning;
-use super::super::view::ViewState;
-use crate::ui::State;
+use crate::ui::canvas::{Canvas, below, inset, row, spans_width, split_columns, split_rows};
 use crate::ui::editor::Editor;
-use crate::ui::{Focus, Tab};
+use crate::ui::keymap::Context;
+use crate::ui::panels::{chat, faces, foreign_table, graphs, prompt, session_table};
+use crate::ui::theme::Meaning;
+use crate::ui::view_state::ViewState;
+use crate::ui::{Focus, State, Tab};
 use domain::session::Session;
 
 /// What is said where no session was started.

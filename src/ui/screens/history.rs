@@ -2,13 +2,13 @@
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, below, row};
-use super::super::theme::Meaning;
-use super::super::view::ViewState;
-use super::super::widgets::table::{self, Align, Column, Row as TableRow};
 use crate::ui::State;
+use crate::ui::canvas::{Canvas, below, row};
+use crate::ui::theme::Meaning;
+use crate::ui::view_state::ViewState;
+use crate::ui::widgets::table::{self, Align, Column, Row as TableRow};
 use domain::figure::Graded;
-use domain::history::Entry;
+use domain::record::Entry;
 use domain::units::{counted, digits, or_dash, span};
 
 const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {

@@ -9,13 +9,13 @@
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, below, inset, split_columns, split_rows};
-use super::super::keymap::Context;
-use super::super::panels::{downloads, hub_table, prompt, quant_table};
-use super::super::theme::Meaning;
-use super::super::view::ViewState;
 use crate::ui::State;
-use domain::hub::{Search, Sort};
+use crate::ui::canvas::{Canvas, below, inset, split_columns, split_rows};
+use crate::ui::keymap::Context;
+use crate::ui::panels::{downloads, hub_table, prompt, quant_table};
+use crate::ui::theme::Meaning;
+use crate::ui::view_state::ViewState;
+use domain::download::hub::{Search, Sort};
 
 /// From this width on the quantisations stand beside the repositories.
 const WIDE: u16 = 140;

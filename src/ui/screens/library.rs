@@ -2,15 +2,14 @@
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, Spans, below, inset, spans_width, split_columns, split_rows};
-use super::super::keymap::Context;
-use super::super::panels::{model_card, model_table, prompt};
-use super::super::theme::Meaning;
-use super::super::view::ViewState;
 use super::{hub, usage};
-use crate::ui::Face;
-use crate::ui::State;
+use crate::ui::canvas::{Canvas, Spans, below, inset, spans_width, split_columns, split_rows};
 use crate::ui::editor::Editor;
+use crate::ui::keymap::Context;
+use crate::ui::panels::{model_card, model_table, prompt};
+use crate::ui::theme::Meaning;
+use crate::ui::view_state::ViewState;
+use crate::ui::{Face, State};
 use domain::units::span;
 
 /// From this size on the chosen model stands beside the table; from the second on below it.

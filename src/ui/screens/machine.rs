@@ -2,14 +2,13 @@
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, Spans, below, inset, row, split_columns, split_rows};
-use super::super::keymap::Context;
-use super::super::panels::{cores, energy, graphs, machine_figures, memory_bar, sources};
-use super::super::theme::Meaning;
-use super::super::view::ViewState;
-use super::super::widgets::bar;
-use crate::ui::Screen;
-use crate::ui::State;
+use crate::ui::canvas::{Canvas, Spans, below, inset, row, split_columns, split_rows};
+use crate::ui::keymap::Context;
+use crate::ui::panels::{cores, energy, graphs, machine_figures, memory_bar, sources};
+use crate::ui::theme::Meaning;
+use crate::ui::view_state::ViewState;
+use crate::ui::widgets::bar;
+use crate::ui::{Screen, State};
 use domain::machine::{Domain, Sample};
 use domain::units::{Bytes, Ratio, or_dash, span};
 

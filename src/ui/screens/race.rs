@@ -12,14 +12,14 @@
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, Spans, below, inset, row, split_rows};
-use super::super::keymap::Context;
-use super::super::panels::{heat, prompt, race as panel};
-use super::super::theme::Meaning;
-use super::super::view::ViewState;
-use super::super::widgets::table::follow;
+use crate::ui::canvas::{Canvas, Spans, below, inset, row, split_rows};
+use crate::ui::keymap::Context;
+use crate::ui::panels::{heat, prompt, race as panel};
+use crate::ui::theme::Meaning;
+use crate::ui::view_state::ViewState;
+use crate::ui::widgets::table::follow;
 use crate::ui::{RaceTab, State};
-use domain::race::{MIN_COLUMNS, Order, Race};
+use domain::lab::race::{MIN_COLUMNS, Order};
 
 /// The least columns of the terminal that a column of the race takes.
 const LEAST: u16 = 38;
@@ -58,7 +58,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
 fn head(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> Rect {
     let races = &state.ui.race;
     let terms = terms(canvas, state);
-    let width = super::super::canvas::spans_width(&terms) as u16;
+    let width = crate::ui::canvas::spans_width(&terms) as u16;
     // Beside each other where there is room for both.
     let beside = area.width >= width + 44;
     if !beside {
@@ -187,12 +187,4 @@ fn empty(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
             canvas.say(area.x + (area.width - width) / 2, y, width, line, *meaning);
         }
     }
-}
-
-/// The title of a column: its letter and its name.
-pub(crate) fn title(race: &Race, place: usize) -> String {
-    if race.hides_names() {
-        return race.name(place);
-    }
-    format!("{} {}", domain::race::letter(place), race.name(place))
 }

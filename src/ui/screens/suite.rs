@@ -12,18 +12,17 @@
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 
-use super::super::canvas::{Canvas, Span, Spans, below, row, split_columns, split_rows};
-use super::super::keymap::Context;
-use super::super::theme::Meaning;
-use super::super::view::ViewState;
-use super::super::widgets::table::{self, Align, Column, Row as TableRow};
-use super::super::widgets::{bar, text};
-use crate::ui::State;
-use crate::ui::{SuiteEntry, SuiteView};
+use crate::ui::canvas::{Canvas, Span, Spans, below, row, split_columns, split_rows};
+use crate::ui::keymap::Context;
+use crate::ui::theme::Meaning;
+use crate::ui::view_state::ViewState;
+use crate::ui::widgets::table::{self, Align, Column, Row as TableRow};
+use crate::ui::widgets::{bar, text};
+use crate::ui::{State, SuiteEntry, SuiteView};
 use domain::figure::Graded;
-use domain::suite::plot;
-use domain::suite::run::{Cell, JudgeStage, Phase, Stage, SuiteRun};
-use domain::suite::tally::{Cost, Tally, cheapest, front, interval};
+use domain::lab::suite::plot;
+use domain::lab::suite::run::{Cell, JudgeStage, Phase, Stage, SuiteRun};
+use domain::lab::suite::tally::{Cost, Tally, cheapest, front, interval};
 use domain::units::{Bytes, counted, digits, or_dash};
 
 const fn column(head: &'static str, width: u16, align: Align, rank: u8) -> Column {

@@ -11,12 +11,12 @@
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, below, inset, split_rows};
-use super::super::panels::{foreign_table, graphs, session_table};
-use super::super::theme::Meaning;
-use super::super::view::ViewState;
 use super::machine;
 use crate::ui::State;
+use crate::ui::canvas::{Canvas, below, inset, split_rows};
+use crate::ui::panels::{foreign_table, graphs, session_table};
+use crate::ui::theme::Meaning;
+use crate::ui::view_state::ViewState;
 
 /// Draw the screen.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {

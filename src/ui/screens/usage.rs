@@ -10,14 +10,14 @@
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, Spans, below, inset, row, spans_width, split_columns, split_rows};
-use super::super::keymap::Context;
-use super::super::theme::{Meaning, N_SERIES};
-use super::super::view::ViewState;
-use super::super::widgets::table::{self, Align, Column, Row};
-use super::super::widgets::treemap::{self, Tile};
 use crate::ui::State;
-use domain::house::{Grouping, Survey};
+use crate::ui::canvas::{Canvas, Spans, below, inset, row, spans_width, split_columns, split_rows};
+use crate::ui::keymap::Context;
+use crate::ui::theme::{Meaning, N_SERIES};
+use crate::ui::view_state::ViewState;
+use crate::ui::widgets::table::{self, Align, Column, Row};
+use crate::ui::widgets::treemap::{self, Tile};
+use domain::storage::{Grouping, Survey};
 use domain::units::{self, Bytes};
 
 /// From this size on the picture stands beside the lists; else above them.

@@ -3,12 +3,11 @@
 use wire::Role;
 
 use super::with_models;
-use crate::ui::State;
-use crate::ui::{BenchTab, HistoryList, Screen};
-use domain::bench::{Bench, Cell, Lane, LanePhase, Phase, Plan, Repetition, Row, Taint};
-use domain::energy::{Bill, Timer};
+use crate::ui::{BenchTab, HistoryList, Screen, State};
+use domain::energy::{EnergyAccount, Timer};
 use domain::figure::{Grade, Graded};
-use domain::history::{Entry, Kind, Measured};
+use domain::lab::bench::{Bench, Disturbance, Lane, LanePhase, Phase, Plan, Repetition, Row, TestCase};
+use domain::record::{Entry, Kind, Measured};
 use domain::session::WorkerId;
 use domain::units::Bytes;
 
@@ -34,7 +33,7 @@ pub(super) fn done() -> State {
         group: 0,
         timer: Timer::default(),
     };
-    let cell = |n_prompt, n_generate, depth, parallel| Cell { n_prompt, n_generate, depth, parallel, batch: 2048 };
+    let cell = |n_prompt, n_generate, depth, parallel| TestCase { n_prompt, n_generate, depth, parallel, batch: 2048 };
     let repetition = |rate: f64| Repetition {
         rate,
         seconds: 512.0 / rate,
@@ -44,7 +43,7 @@ pub(super) fn done() -> State {
         celsius: Some(71.0),
         others: Some(0.08),
     };
-    let row = |lane: usize, cell: Cell, rate: f64, before: Option<f64>| Row {
+    let row = |lane: usize, cell: TestCase, rate: f64, before: Option<f64>| Row {
         lane,
         cell,
         repetitions: [-0.01, 0.0, 0.004, -0.002, 0.008].map(|by| repetition(rate * (1.0 + by))).to_vec(),
@@ -76,7 +75,7 @@ pub(super) fn done() -> State {
         row(0, cell(0, 128, 0, 4), 121.0, None),
         row(1, cell(0, 128, 0, 4), 100.0, None),
     ];
-    rows[3].tainted = vec![Taint::Busy(2.1), Taint::Throttled];
+    rows[3].tainted = vec![Disturbance::Busy(2.1), Disturbance::Throttled];
     if let Some(last) = rows.last_mut() {
         last.repetitions.clear();
         last.steps.clear();
@@ -95,9 +94,9 @@ pub(super) fn done() -> State {
 }
 
 /// What a repetition was charged: so many watts over so many seconds, reading a prompt or not.
-fn charged(watts: f64, seconds: f64) -> Bill {
+fn charged(watts: f64, seconds: f64) -> EnergyAccount {
     let bill = super::energy::bill(watts * seconds, seconds);
-    Bill { prompt: bill.generation, ..Bill::default() }
+    EnergyAccount { prompt: bill.generation, ..EnergyAccount::default() }
 }
 
 fn graded(joules: f64) -> Graded {

@@ -1,13 +1,13 @@
 //! Energy of the fixture: what answers were charged, and where the last tick's went.
 
 use crate::ui::State;
-use domain::energy::{Baseline, Bill, Charge, Idle, MeteredPart, Spent, Tally};
+use domain::energy::{Baseline, EnergyAccount, EnergyEntry, EnergyTotals, EnergyUsed, Idle, MeteredPart};
 use domain::figure::Grade;
 use domain::units::Watts;
 
 /// A bill of so many joules over so many seconds of generating, most of them on a card.
-pub(super) fn bill(joules: f64, seconds: f64) -> Bill {
-    let charge = |part, meter: &str, gross: f64, covered| Charge {
+pub(super) fn bill(joules: f64, seconds: f64) -> EnergyAccount {
+    let charge = |part, meter: &str, gross: f64, covered| EnergyEntry {
         part,
         meter: meter.to_owned(),
         gross,
@@ -21,7 +21,7 @@ pub(super) fn bill(joules: f64, seconds: f64) -> Bill {
         update: if part == MeteredPart::Gpu { 0.1 } else { 0.01 },
         late: 0.0,
     };
-    let spent = |joules: f64, seconds: f64| Spent {
+    let spent = |joules: f64, seconds: f64| EnergyUsed {
         seconds,
         charges: vec![
             charge(MeteredPart::Gpu, "gpu-0", joules * 0.85, seconds),
@@ -29,7 +29,11 @@ pub(super) fn bill(joules: f64, seconds: f64) -> Bill {
         ],
     };
     let prompt = (joules * 0.05, 1.6);
-    Bill { prompt: spent(prompt.0, prompt.1), generation: spent(joules - prompt.0, seconds), ..Bill::default() }
+    EnergyAccount {
+        prompt: spent(prompt.0, prompt.1),
+        generation: spent(joules - prompt.0, seconds),
+        ..EnergyAccount::default()
+    }
 }
 
 /// Baselines of the processor and the card, one of them calibrated, and where the energy of the last tick went.
@@ -50,9 +54,9 @@ pub(super) fn baselines(state: &mut State, unix: i64) {
         known("GPU 0", card, Idle::Loaded, 31.0, 200, false),
     ];
     state.domain.attribution.power =
-        Tally { seconds: 1.0, sessions: 148.1, foreign: 3.4, standby: 1.2, idle: 0.0, unattributed: 24.5 };
+        EnergyTotals { seconds: 1.0, sessions: 148.1, foreign: 3.4, standby: 1.2, idle: 0.0, unattributed: 24.5 };
     state.domain.attribution.tally = state.domain.attribution.power;
-    state.domain.attribution.total = Tally {
+    state.domain.attribution.total = EnergyTotals {
         seconds: 600.0,
         sessions: 61_000.0,
         foreign: 2000.0,

@@ -1,10 +1,11 @@
 //! Housekeeping of the fixture: what a year of downloads leaves behind.
 
 use super::gb;
-use crate::ui::State;
-use crate::ui::{Face, Overlay, Screen};
-use domain::house::{Act, Item, Kind, Piece, Plan, Refusal, Request, Step, Survey, Tidy, Usage, family};
+use crate::ui::{Face, Overlay, Screen, State};
 use domain::model::Store;
+use domain::storage::{
+    CleanupCandidate, CleanupPlan, Item, Kind, Operation, Piece, Request, Skipped, Step, Survey, Usage, family,
+};
 use domain::units::Bytes;
 
 /// Show what the models take of the disks.
@@ -20,7 +21,7 @@ pub(super) fn look(state: &mut State) {
     let pieces: Vec<_> = state.domain.library.models.iter().enumerate().map(piece).collect();
     let tidy = |kind, count, frees| {
         let request = Request::Prune { kinds: vec![kind], unused: Vec::new() };
-        Tidy { kind, count, frees, request }
+        CleanupCandidate { kind, count, frees, request }
     };
     state.domain.house.survey = Some(Survey {
         usage: Usage::new(&pieces),
@@ -47,7 +48,7 @@ pub(super) fn look(state: &mut State) {
 pub(super) fn question(state: &State) -> Overlay {
     let root = std::path::PathBuf::from("/home/ada/.cache/huggingface/hub");
     let folder = root.join("models--Qwen--Qwen3-8B-GGUF");
-    let step = |name: &str, frees| Step { act: Act::Move, path: folder.join(name), frees };
+    let step = |name: &str, frees| Step { act: Operation::Move, path: folder.join(name), frees };
     let item = Item {
         what: "qwen3-8b".to_owned(),
         kind: Kind::Model,
@@ -61,12 +62,12 @@ pub(super) fn question(state: &State) -> Overlay {
         ],
         note: None,
     };
-    let refusal = Refusal {
+    let refusal = Skipped {
         what: "qwen3:8b".to_owned(),
         reason: "it is used by ollama runner, pid 4711".to_owned(),
         hint: Some("stop that first".to_owned()),
     };
-    let plan = Plan { items: vec![item], refusals: vec![refusal], remarks: Vec::new() };
+    let plan = CleanupPlan { items: vec![item], refusals: vec![refusal], remarks: Vec::new() };
     Overlay::Plan {
         request: Box::new(Request::Remove { models: state.domain.library.models.iter().take(1).cloned().collect() }),
         plan: Box::new(plan),

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use super::{gb, with_models};
 use crate::ui::editor::Editor;
-use crate::ui::{Action, State, update};
-use crate::ui::{Face, Screen};
+use crate::ui::{Action, Face, Screen, State, update};
 use domain::Event;
 use domain::command::What;
+use domain::download::hub::{Failure, FailureKind, Files, HubEvent, RemoteFile, Repository};
 use domain::download::{DownloadEvent, DownloadId, Order};
-use domain::hub::{Failure, FailureKind, Files, HubEvent, RemoteFile, Repository};
 use domain::moment::Moment;
 use domain::units::Bytes;
 

@@ -6,17 +6,16 @@ use std::time::Duration;
 
 use wire::{Counters, DeviceMemory, Finish, Ledger, Loaded, Role, Sampling};
 
-use crate::ui::Screen;
-use crate::ui::State;
-use domain::event::StoreStatus;
+use crate::ui::{Screen, State};
+use domain::admission::MemoryEstimate;
 use domain::figure::{Figure, Grade};
 use domain::machine::Process;
-use domain::model::{Model, Store};
+use domain::model::{Model, Store, StoreStatus};
 use domain::moment::Moment;
+use domain::record::trace::PhaseSnapshot;
 use domain::request::{Client, Figures, Request, RequestId, Stage, Step};
-use domain::session::{End, Plan, Session, SessionId, Turn, WorkerId};
+use domain::session::{End, Session, SessionId, Turn, WorkerId};
 use domain::settings::{SessionSettings, Settings};
-use domain::trace::SeenPhase;
 use domain::units::{Bytes, Joules, Ratio, Watts};
 
 mod bench;
@@ -64,11 +63,11 @@ pub fn busy() -> State {
     energy::baselines(&mut state, NOW);
     let named = |state: &State, name: &str| state.domain.library.models.iter().find(|m| m.name == name).cloned();
     for (index, (name, phase)) in [
-        ("qwen3-8b", SeenPhase::Busy { generation: 7, step: Step::Answer }),
-        ("r1-qwen-1.5b", SeenPhase::Busy { generation: 3, step: Step::Reasoning }),
-        ("smollm2-135m", SeenPhase::Ready),
-        ("gemma-3-4b", SeenPhase::Loading { fraction: 0.63 }),
-        ("mistral-7b", SeenPhase::Failed { reason: "worker killed by signal 9".to_owned(), hint: None }),
+        ("qwen3-8b", PhaseSnapshot::Busy { generation: 7, step: Step::Answer }),
+        ("r1-qwen-1.5b", PhaseSnapshot::Busy { generation: 3, step: Step::Reasoning }),
+        ("smollm2-135m", PhaseSnapshot::Ready),
+        ("gemma-3-4b", PhaseSnapshot::Loading { fraction: 0.63 }),
+        ("mistral-7b", PhaseSnapshot::Failed { reason: "worker killed by signal 9".to_owned(), hint: None }),
     ]
     .into_iter()
     .enumerate()
@@ -114,7 +113,7 @@ pub fn crowded(n_sessions: u64, tokens: usize) -> State {
     let Some(model) = state.domain.library.models.first().cloned() else { return state };
     state.domain.sessions = (1..=n_sessions)
         .map(|id| {
-            let mut session = session(&state, id, &model, &SeenPhase::Busy { generation: id, step: Step::Answer });
+            let mut session = session(&state, id, &model, &PhaseSnapshot::Busy { generation: id, step: Step::Answer });
             session.name = format!("{} {id}", model.name);
             session.turns = (0..20)
                 .map(|index| turn(if index % 2 == 0 { Role::User } else { Role::Assistant }, &prose(tokens / 20)))
@@ -203,7 +202,7 @@ fn figures(n_generated: u32, n_reasoning: u32, rate: u32, joules: f64) -> Figure
     }
 }
 
-fn session(state: &State, id: u64, model: &Arc<Model>, phase: &SeenPhase) -> Session {
+fn session(state: &State, id: u64, model: &Arc<Model>, phase: &PhaseSnapshot) -> Session {
     let name = model.name.clone();
     let mut session = Session::new(
         SessionId(id),
@@ -215,7 +214,8 @@ fn session(state: &State, id: u64, model: &Arc<Model>, phase: &SeenPhase) -> Ses
     );
     let size = model.size;
     session.since = Moment { uptime: Duration::from_mins(9), unix: NOW - 60 };
-    session.planned = Plan { weights: size, context: Bytes(size.0 / 5), compute: gb(3), ..Plan::default() };
+    session.planned =
+        MemoryEstimate { weights: size, context: Bytes(size.0 / 5), compute: gb(3), ..MemoryEstimate::default() };
     session.log = vec![
         "llama_model_loader: loaded meta data with 32 key-value pairs and 399 tensors".to_owned(),
         "load_tensors: offloaded 37/37 layers to GPU".to_owned(),
@@ -225,7 +225,9 @@ fn session(state: &State, id: u64, model: &Arc<Model>, phase: &SeenPhase) -> Ses
     let (mapped, held) = (Bytes(size.0 / 10), Bytes(90_000_000));
     session.gpu_memory = Some(Bytes(size.0 + size.0 / 5 + 490_000_000));
     match phase {
-        SeenPhase::Loading { .. } | SeenPhase::Failed { .. } | SeenPhase::Queued => session.gpu_memory = None,
+        PhaseSnapshot::Loading { .. } | PhaseSnapshot::Failed { .. } | PhaseSnapshot::Queued => {
+            session.gpu_memory = None
+        }
         _ => {
             session.pid = Some(4000 + id as u32);
             session.process = Some(Process {

@@ -6,19 +6,16 @@ use std::sync::Arc;
 use wire::{Counters, Finish, Role};
 
 use super::{busy, figures, turn, with_models};
-use crate::ui::RaceTab;
-use crate::ui::State;
 use crate::ui::editor::Editor;
-use crate::ui::{Overlay, Screen};
+use crate::ui::{Overlay, RaceTab, Screen, State};
 use domain::figure::Figure;
-use domain::history::Draft;
+use domain::lab::perplexity::{CHUNK, PerplexityOrder, PerplexityRun};
+use domain::lab::race::lockstep::{Divergence, Step};
+use domain::lab::race::rating::{Contender, Vote};
+use domain::lab::race::{self, Column, DecodeMode, Entry, Order, Race, Stage};
 use domain::model::Model;
 use domain::moment::Moment;
-use domain::quality::{CHUNK, Quality, QualityOrder};
-use domain::race;
-use domain::race::lockstep::{Parting, Step};
-use domain::race::rating::{Contender, Vote};
-use domain::race::{Entry, Lane, Order, Pace, Race, Stage};
+use domain::record::Draft;
 use domain::session::{End, SessionId, Turn};
 use domain::settings::SessionSettings;
 
@@ -51,7 +48,7 @@ pub(super) fn ready() -> State {
     state
 }
 
-fn answered(lane: &mut Lane, text: &str, reasoning: &str, rate: u32, joules: f64) {
+fn answered(lane: &mut Column, text: &str, reasoning: &str, rate: u32, joules: f64) {
     let mut answer = turn(Role::Assistant, text);
     reasoning.clone_into(&mut answer.reasoning);
     answer.figures = Some(figures(rate, if reasoning.is_empty() { 0 } else { 40 }, rate, joules));
@@ -67,7 +64,8 @@ pub(super) fn over() -> State {
     let models: Vec<_> = names.iter().filter_map(|name| model(&state, name)).collect();
     let entries: Vec<Entry> = models.into_iter().map(|model| Entry::new(model, SessionSettings::default())).collect();
     let names = race::names(&entries);
-    let mut lanes: Vec<Lane> = entries.iter().cloned().zip(names).map(|(entry, name)| Lane::new(entry, name)).collect();
+    let mut lanes: Vec<Column> =
+        entries.iter().cloned().zip(names).map(|(entry, name)| Column::new(entry, name)).collect();
     for (place, lane) in lanes.iter_mut().enumerate() {
         lane.loaded = state.domain.sessions.first().and_then(|session| session.loaded.clone());
         match place {
@@ -96,7 +94,7 @@ pub(super) fn over() -> State {
         stop: Vec::new(),
         order: Order::InTurn,
         lockstep: false,
-        pace: Pace::Free,
+        pace: DecodeMode::Free,
         blind: false,
         awaits_shuffle: false,
         draw: 0,
@@ -178,7 +176,7 @@ pub(super) fn lockstep() -> State {
         Some(step(" a", &[(" a", 0.9), (" the", 0.05)])),
         None,
     ];
-    state.ui.race.parting = Some(Parting {
+    state.ui.race.parting = Some(Divergence {
         n_bytes: 45,
         before: "RAPL is Intel's interface\nfor".to_owned(),
         same_tokens: false,
@@ -219,7 +217,7 @@ pub(super) fn heat() -> State {
         .collect();
     let scored = wire::Scored { id: 1, chunk: 0, n_chunks: 1, vocabulary: [1; 32], before: b"Exp".to_vec(), tokens };
     let [Some(model), Some(reference)] = [state.race_entry(0), state.race_entry(1)] else { return state };
-    let order = QualityOrder {
+    let order = PerplexityOrder {
         model,
         reference: Some(reference),
         text: PROMPT.to_owned(),
@@ -228,6 +226,6 @@ pub(super) fn heat() -> State {
         every: true,
         file: std::path::PathBuf::new(),
     };
-    state.domain.quality = Some(Box::new(Quality::ended(order, vec![scored.clone()], vec![scored])));
+    state.domain.quality = Some(Box::new(PerplexityRun::ended(order, vec![scored.clone()], vec![scored])));
     state
 }

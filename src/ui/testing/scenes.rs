@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use super::{bench, busy, crowded, empty, hub, race, suite, with_models};
 use crate::ui::editor::Editor;
-use crate::ui::{Action, State};
-use crate::ui::{FleetSort, Focus, Form, Notice, Overlay, Screen, Tab};
+use crate::ui::{Action, FleetSort, Focus, Form, Notice, Overlay, Screen, State, Tab};
+use domain::admission::{AdmissionError, MemoryEstimate};
 use domain::energy::Idle;
-use domain::foreign::Foreign;
 use domain::machine::Process;
-use domain::plan::Refusal;
-use domain::session::{Phase, Plan, SessionId};
+use domain::machine::other_processes::OtherProcess;
+use domain::session::{Phase, SessionId};
 use domain::settings::SessionSettings;
 use domain::units::{Bytes, Ratio};
 
@@ -220,12 +219,12 @@ fn refused(state: &State) -> Overlay {
     Overlay::Refused {
         model: state.domain.library.models.get(5).map(|model| model.id.clone()).unwrap_or_default(),
         settings: Box::new(SessionSettings::default()),
-        refusal: Refusal {
-            needed: Plan {
+        refusal: AdmissionError {
+            needed: MemoryEstimate {
                 weights: Bytes(42_500_000_000),
                 context: Bytes(2_680_000_000),
                 compute: Bytes(680_000_000),
-                ..Plan::default()
+                ..MemoryEstimate::default()
             },
             free: Bytes(39_600_000_000),
             available: Bytes(45_700_000_000),
@@ -242,7 +241,7 @@ fn with_others(state: &mut State) {
         let (resident, anonymous) = (Bytes(resident), Bytes(600_000_000));
         let cpu_share = Some(Ratio(cores / 12.0));
         let process = Process { pid, cores, cpu_share, resident, anonymous, ..Process::default() };
-        Foreign {
+        OtherProcess {
             process,
             started: u64::from(pid),
             engine: engine.to_owned(),
@@ -264,7 +263,7 @@ fn with_others(state: &mut State) {
             foreign(5311, "python train.py", None, 1.92, 900_000_000, None),
             foreign(5422, "llama-server", gemma, 0.81, 2_400_000_000, None),
         ];
-        let ids: Vec<_> = sample.foreign.iter().map(Foreign::id).collect();
+        let ids: Vec<_> = sample.foreign.iter().map(OtherProcess::id).collect();
         state.ui.fleet.foreign.chosen = ids.first().copied();
         state.ui.fleet.foreign.rows = ids;
         // What goes to whom stays as it is.
@@ -307,9 +306,9 @@ fn without_meters(state: &mut State) {
     state.domain.machine.power = domain::ring::Ring::new(600);
     state.domain.attribution = domain::energy::Attribution::default();
     for session in &mut state.domain.sessions {
-        session.bill = domain::energy::Bill::default();
+        session.bill = domain::energy::EnergyAccount::default();
         for request in &mut session.requests {
-            request.figures.bill = domain::energy::Bill::default();
+            request.figures.bill = domain::energy::EnergyAccount::default();
             request.figures.energy = domain::figure::Figure::unknown("energy counters may only be read by root");
         }
         session.power = domain::ring::Ring::new(600);
@@ -317,7 +316,7 @@ fn without_meters(state: &mut State) {
         for turn in &mut session.turns {
             if let Some(figures) = &mut turn.figures {
                 figures.energy = domain::figure::Figure::unknown("energy counters may only be read by root");
-                figures.bill = domain::energy::Bill::default();
+                figures.bill = domain::energy::EnergyAccount::default();
             }
         }
     }

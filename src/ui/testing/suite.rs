@@ -7,11 +7,11 @@ use super::with_models;
 use crate::ui::{BenchTab, Screen, State, SuiteEntry};
 use domain::Event;
 use domain::command::{Command, CommandId, Force, What};
+use domain::lab::suite::answer::Answer;
+use domain::lab::suite::run::{Recalled, Stage, SuiteFile, SuiteOrder};
 use domain::model::Model;
 use domain::session::Phase;
 use domain::settings::SessionSettings;
-use domain::suite::answer::Answer;
-use domain::suite::run::{Recalled, Stage, SuiteFile, SuiteOrder};
 
 const ARITHMETIC: &str = include_str!("../../../suites/arithmetic.toml");
 const INSTRUCTIONS: &str = include_str!("../../../suites/instructions.toml");
@@ -45,7 +45,7 @@ fn answers(
     (seconds, joules, gigabytes): (f64, f64, u64),
 ) -> Vec<Answer> {
     let prompts = suite.suite.prompts.iter().take(n).enumerate();
-    let answer = |(place, prompt): (usize, &domain::suite::Prompt)| {
+    let answer = |(place, prompt): (usize, &domain::lab::suite::Prompt)| {
         let reason = failed.contains(&place).then(|| "the last number is 41, not 42".to_owned());
         Answer {
             prompt: prompt.id.clone(),
@@ -83,7 +83,7 @@ fn recalled(n_answers: [usize; 3]) -> State {
     let what = What::StartSuite(Box::new(order));
     state.domain.update(now, Event::Command(Command { id: CommandId(1), what }));
     let run = state.domain.suite.as_ref().map_or(0, |run| run.id);
-    state.domain.update(now, Event::SuiteRecalled { run, result: Ok(known) });
+    state.domain.update(now, Event::SuiteLoaded { run, result: Ok(known) });
     state
 }
 

@@ -1,8 +1,8 @@
 //! What follows from a wish of the user where no overlay lies over the screen.
 
+use domain::admission;
 use domain::command::{Force, What};
-use domain::library_view::LibrarySort;
-use domain::plan;
+use domain::model::library_view::LibrarySort;
 use domain::session::{Phase, Session, SessionId};
 use domain::settings::SessionSettings;
 
@@ -395,8 +395,11 @@ fn bench_chosen(state: &mut Client<'_>) -> Vec<Effect> {
     if models.is_empty() {
         return Vec::new();
     }
-    let plan =
-        domain::bench::Plan { models, settings: state.domain.settings.session, ..domain::bench::Plan::default() };
+    let plan = domain::lab::bench::Plan {
+        models,
+        settings: state.domain.settings.session,
+        ..domain::lab::bench::Plan::default()
+    };
     command(What::StartBench(Box::new(plan)))
 }
 
@@ -413,7 +416,7 @@ fn configure(state: &mut Client<'_>) -> Vec<Effect> {
             None => return Vec::new(),
         },
         _ => match state.chosen_model() {
-            Some(model) => (model.id.clone(), plan::settings_for(model, state.domain.settings.session)),
+            Some(model) => (model.id.clone(), admission::settings_for(model, state.domain.settings.session)),
             None => return Vec::new(),
         },
     };

@@ -1,8 +1,8 @@
 //! Replies to the screen's commands, and what shows of them.
 
+use domain::admission;
 use domain::command::{Cause, Force, Refused, Value, What};
-use domain::plan;
-use domain::race::{Order, RaceOrder};
+use domain::lab::race::{Order, RaceOrder};
 use domain::session::SessionId;
 use domain::settings::SessionSettings;
 
@@ -61,7 +61,7 @@ fn show(state: &mut Client<'_>, asked: What, value: Value) {
 }
 
 fn show_session(state: &mut Client<'_>, id: SessionId, wanted: &SessionSettings) {
-    let shortened = state.domain.session(id).and_then(|session| plan::shortened(&session.model, wanted));
+    let shortened = state.domain.session(id).and_then(|session| admission::shortened(&session.model, wanted));
     if let Some(shortened) = shortened {
         notify(state, shortened, false);
     }

@@ -2,8 +2,7 @@
 
 use domain::command::What;
 use domain::event::HistoryEvent;
-use domain::history::{Filter, Page, Record};
-use domain::report;
+use domain::record::{Filter, Page, Record, report};
 
 use super::{Client, notify};
 use crate::ui::editor::Editor;
@@ -13,7 +12,7 @@ use crate::ui::{BenchTab, Effect, Overlay, Screen};
 pub(super) fn on_event(state: &mut Client<'_>, event: &HistoryEvent) -> Vec<Effect> {
     match event {
         HistoryEvent::Revealed(_) => return ask(state),
-        HistoryEvent::Forgotten { id, .. } => {
+        HistoryEvent::Deleted { id, .. } => {
             let list = &mut state.ui.history;
             list.entries.retain(|entry| entry.id != *id);
             list.chosen = list.chosen.min(list.entries.len().saturating_sub(1));

@@ -1,8 +1,9 @@
 //! The hub's tab of the Library screen: searches, their results, downloads.
 
 use domain::command::What;
+use domain::download::hub::{Failure, Files, HubEvent, Quant, RemoteFile, Repository, Search, Sort, quants};
+use domain::download::preselection::preselected;
 use domain::download::{Order, Phase};
-use domain::hub::{Failure, Files, HubEvent, Quant, RemoteFile, Repository, Search, Sort, preselected, quants};
 
 use super::{Client, command, notify};
 use crate::ui::action::Action;

@@ -5,6 +5,7 @@
 
 mod action;
 mod command;
+mod common;
 mod foreign;
 mod graphs;
 mod history;
@@ -19,21 +20,19 @@ mod suite;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use domain::command::{Command, CommandId, What};
+use domain::command::{Command, CommandId};
 use domain::event::{HistoryEvent, LibraryEvent};
-use domain::{Moment, Notification, library_view};
+use domain::{Moment, Notification};
 
 use super::client::Client;
 use super::editor::{Edit, Editor};
-use super::{Action, Effect, Event, Focus, Notice, Overlay, RaceTab, Screen, State, fleet_view};
+use super::{Action, Effect, Event, Focus, Overlay, RaceTab, Screen, State};
+use common::{command, list_models, list_sessions, notify};
 
 /// How long a notice stays.
 const NOTICE: Duration = Duration::from_secs(8);
 /// How long a notice of an error stays.
 const ERROR_NOTICE: Duration = Duration::from_secs(20);
-/// The most notices that are kept.
-const MAX_NOTICES: usize = 20;
-
 /// Change the state by what happened, and say what is to be done.
 pub fn update(state: &mut State, now: Moment, event: impl Into<Event>) -> Vec<Effect> {
     state.ui.notices.retain(|notice| {
@@ -96,7 +95,7 @@ fn on_domain_event(state: &mut State, now: Moment, event: domain::Event, done: &
     let chosen = is_library.then(|| state.chosen_model().map(|model| model.id.clone())).flatten();
     let for_screen = match &event {
         domain::Event::History(HistoryEvent::Measured(_)) => None,
-        domain::Event::Hub(_) | domain::Event::History(_) | domain::Event::Library(LibraryEvent::House(_)) => {
+        domain::Event::Hub(_) | domain::Event::History(_) | domain::Event::Library(LibraryEvent::Storage(_)) => {
             Some(event.clone())
         }
         _ => None,
@@ -106,7 +105,7 @@ fn on_domain_event(state: &mut State, now: Moment, event: domain::Event, done: &
     let mut wanted = match for_screen {
         Some(domain::Event::Hub(event)) => hub::on_event(client, event),
         Some(domain::Event::History(event)) => history::on_event(client, &event),
-        Some(domain::Event::Library(LibraryEvent::House(news))) => {
+        Some(domain::Event::Library(LibraryEvent::Storage(news))) => {
             storage::on_event(client, &news);
             Vec::new()
         }
@@ -192,44 +191,6 @@ fn follow(client: &mut Client<'_>) {
         list_sessions(client);
     }
     hub::clamp(client);
-}
-
-/// Filter and sort the library; the selection stays on the model of this id where it still shows.
-fn list_models(client: &mut Client<'_>, chosen: Option<&str>) {
-    let (library, view) = (&client.domain.library, &mut client.ui.library);
-    let facts = library_view::Facts { measured: &library.measured, openness: &library.openness.cards };
-    view.rows = library_view::rows(&library.models, view.filter.text(), view.sort, view.reverse, facts);
-    let place = chosen.and_then(|id| view.rows.iter().position(|row| library.models[*row].id == id));
-    view.chosen = place.unwrap_or(view.chosen).min(view.rows.len().saturating_sub(1));
-}
-
-/// Filter and sort the sessions, and other programs' processes; a selection that shows no longer goes to the first row.
-fn list_sessions(client: &mut Client<'_>) {
-    foreign::list(client);
-    let fleet = &mut client.ui.fleet;
-    fleet.rows = fleet_view::rows(&client.domain.sessions, fleet.filter.text(), fleet.sort, fleet.reverse);
-    let is_elsewhere = fleet.chosen.is_none() && fleet.foreign.chosen.is_some();
-    if !is_elsewhere && !fleet.chosen.is_some_and(|chosen| fleet.rows.contains(&chosen)) {
-        fleet.chosen = fleet.rows.first().copied();
-        fleet.scroll = 0;
-        fleet.focus = Focus::Table;
-    }
-}
-
-fn notify(client: &mut Client<'_>, text: impl Into<String>, is_error: bool) {
-    let text = text.into();
-    let notices = &mut client.ui.notices;
-    // A key that is pressed again and again says the same once.
-    notices.retain(|notice| notice.text != text);
-    if notices.len() == MAX_NOTICES {
-        notices.pop_front();
-    }
-    notices.push_back(Notice { text, is_error, at: client.domain.now });
-}
-
-/// What the screen wants of the domain, as its effects.
-fn command(what: What) -> Vec<Effect> {
-    vec![Effect::Command(what)]
 }
 
 #[cfg(test)]

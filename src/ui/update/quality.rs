@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use domain::command::What;
-use domain::quality::{CHUNK, QualityOrder, Stage};
-use domain::race::{Entry, same_vocabulary};
+use domain::lab::perplexity::{CHUNK, PerplexityOrder, Stage};
+use domain::lab::race::{Entry, same_vocabulary};
 
 use super::{Client, notify};
 use crate::ui::{Effect, RaceTab};
@@ -62,7 +62,7 @@ fn show(state: &mut Client<'_>, model: &Entry, reference: &Entry, text: String) 
         entry.settings.ubatch = entry.settings.ubatch.min(CHUNK);
         entry
     };
-    let order = QualityOrder {
+    let order = PerplexityOrder {
         model: entry(model),
         reference: Some(entry(reference)),
         text,
@@ -75,7 +75,7 @@ fn show(state: &mut Client<'_>, model: &Entry, reference: &Entry, text: String) 
     state.ui.race.diff = None;
     state.ui.race.scroll = Some(0);
     let is_known = state.domain.quality.as_ref().is_some_and(|quality| {
-        quality.stage == Stage::Done && QualityOrder { file: PathBuf::new(), ..quality.order.clone() } == order
+        quality.stage == Stage::Done && PerplexityOrder { file: PathBuf::new(), ..quality.order.clone() } == order
     });
     if is_known {
         return Vec::new();

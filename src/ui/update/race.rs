@@ -1,8 +1,8 @@
 //! The Race screen: mark, start, read, vote, save.
 
+use domain::admission;
 use domain::command::What;
-use domain::plan;
-use domain::race::{Entry, MAX_COLUMNS, MIN_COLUMNS, Order, Race, RaceOrder, diff, export, rating, vote_obstacle};
+use domain::lab::race::{Entry, MAX_COLUMNS, MIN_COLUMNS, Order, Race, RaceOrder, diff, export, rating, vote_obstacle};
 
 use super::{Client, command, notify};
 use crate::ui::action::Action;
@@ -184,7 +184,7 @@ pub(super) fn configured(
     let effects = change(state);
     if let Some(entry) = state.ui.race.entries.get_mut(column) {
         *entry = Entry { settings, model: entry.model.clone() };
-        entry.settings.context = plan::context(&entry.model, entry.settings.context);
+        entry.settings.context = admission::context(&entry.model, entry.settings.context);
     }
     effects
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use domain::command::What;
-use domain::house::{Grouping, News, Plan, Request, family};
 use domain::model::Model;
+use domain::storage::{CleanupPlan, Grouping, Request, StorageEvent, family};
 
 use super::{Client, notify};
 use crate::ui::{Effect, Face, Overlay, Screen};
@@ -53,19 +53,19 @@ fn of_row(state: &mut Client<'_>) -> Option<Request> {
 }
 
 /// Have a plan carried out that was agreed to.
-pub(super) fn perform(request: Request, plan: Plan) -> Vec<Effect> {
+pub(super) fn perform(request: Request, plan: CleanupPlan) -> Vec<Effect> {
     vec![What::ApplyStorage { request: Box::new(request), plan: Box::new(plan) }.into()]
 }
 
 /// Take what the driver reports.
-pub(super) fn on_event(state: &mut Client<'_>, news: &News) {
+pub(super) fn on_event(state: &mut Client<'_>, news: &StorageEvent) {
     match news {
-        News::Surveyed(_) => {
+        StorageEvent::Surveyed(_) => {
             let last = state.domain.house.n_rows(state.ui.usage.grouping).saturating_sub(1);
             state.ui.usage.chosen = state.ui.usage.chosen.min(last);
         }
         // A question never takes the place of another.
-        News::Planned { request, plan } if !plan.items.is_empty() && state.ui.overlay.is_none() => {
+        StorageEvent::Planned { request, plan } if !plan.items.is_empty() && state.ui.overlay.is_none() => {
             let (request, plan) = (Box::new(request.clone()), Box::new(plan.clone()));
             state.ui.overlay = Some(Overlay::Plan { request, plan, scroll: 0 });
         }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use domain::Domain;
 use domain::command::{Force, What};
+use domain::lab::suite::run::{Cell, SuiteFile, SuiteOrder};
+use domain::lab::suite::tally::Cost;
 use domain::model::Model;
-use domain::suite::run::{Cell, SuiteFile, SuiteOrder};
-use domain::suite::tally::Cost;
 
 use super::{Client, command, notify};
 use crate::ui::{BenchTab, Effect, Overlay, Screen, SuiteEntry};

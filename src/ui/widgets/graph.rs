@@ -6,8 +6,8 @@
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::super::canvas::{Canvas, Span};
-use super::super::theme::Meaning;
+use crate::ui::canvas::{Canvas, Span};
+use crate::ui::theme::Meaning;
 use domain::settings::GraphStyle;
 use domain::units::digits;
 

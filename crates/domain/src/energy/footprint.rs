@@ -1,9 +1,7 @@
 //! What energy means outside: watt-hours, carbon, money.
 
-use super::Session;
+use super::attribution::EnergyTotals;
 use super::estimate;
-use super::ledger::Tally;
-use super::report::Report;
 use crate::figure::{Figure, Grade, Uncertain};
 use crate::settings;
 
@@ -34,14 +32,9 @@ fn priced(energy: Figure<Uncertain>, rate: Option<f64>, reason: &str, setting: &
 }
 
 /// What a tally means: watt-hours, carbon, cost. `grade` is that of the meters behind it.
-pub fn of_tally(tally: &Tally, grade: Grade, settings: &settings::Energy) -> [Figure<Uncertain>; 3] {
+pub fn of_totals(tally: &EnergyTotals, grade: Grade, settings: &settings::Energy) -> [Figure<Uncertain>; 3] {
     let relative = if grade == Grade::Estimated { estimate::FACTOR - 1.0 } else { settings.sensor };
     let value = Uncertain { value: tally.measured(), relative };
     let energy = Figure::Known { value, grade, source: "all meters".to_owned() };
     [watt_hours(energy.clone()), carbon(energy.clone(), settings), cost(energy, settings)]
-}
-
-/// The report over all of a session's answers.
-pub fn per_session(session: &Session, settings: &settings::Energy) -> Report {
-    Report::of(&session.bill, session.n_prompt, session.n_generated, &session.figures().energy, settings)
 }

@@ -1,24 +1,11 @@
 //! Which meters cover a session, which of them told nothing, and what may be summed without them.
 
-use super::bill::MeteredPart;
-use super::ledger::{Share, Shared};
-use super::work::Tenant;
+use super::part::{MeteredPart, MissingMeter};
+use super::share::{Share, Shared};
+use super::work::Consumer;
 use crate::figure::Figure;
 use crate::machine::{Domain, Sample};
 use crate::units::Watts;
-
-/// A meter without a reading.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Absent {
-    /// Of which part of the machine.
-    pub part: MeteredPart,
-    /// The meter.
-    pub meter: String,
-    /// Why.
-    pub reason: String,
-    /// What mends it.
-    pub remedy: Option<String>,
-}
 
 /// Whether a domain is a part of the machine that overlaps no other.
 pub(super) fn is_part(domain: &Domain) -> bool {
@@ -26,14 +13,14 @@ pub(super) fn is_part(domain: &Domain) -> bool {
 }
 
 /// The mean of a session's power, and which of its meters told nothing.
-pub(super) fn finish(shared: &mut Shared, tenant: &Tenant, sample: &Sample) {
-    let Some(pid) = tenant.pid else {
+pub(super) fn finish(shared: &mut Shared, consumer: &Consumer, sample: &Sample) {
+    let Some(pid) = consumer.pid else {
         shared.watts = Figure::unknown("no worker");
         return;
     };
     let is_on = |index: u32| {
         let gpu = sample.gpus.iter().find(|gpu| gpu.index == index);
-        gpu.is_some_and(|gpu| gpu.processes.iter().any(|(tenant, _)| *tenant == pid))
+        gpu.is_some_and(|gpu| gpu.processes.iter().any(|(consumer, _)| *consumer == pid))
     };
     for power in sample.power.iter().filter(|power| is_part(&power.domain)) {
         let part = MeteredPart::of(&power.domain);
@@ -46,12 +33,17 @@ pub(super) fn finish(shared: &mut Shared, tenant: &Tenant, sample: &Sample) {
             Figure::Unknown { reason, remedy } => (reason.clone(), remedy.clone()),
             Figure::Known { .. } => continue,
         };
-        shared.absent.push(Absent { part, meter: power.name.clone(), reason, remedy });
+        shared.absent.push(MissingMeter { part, meter: power.name.clone(), reason, remedy });
     }
     for gpu in sample.gpus.iter().filter(|gpu| is_on(gpu.index)) {
         if !sample.power.iter().any(|power| power.domain == Domain::Gpu(gpu.index)) {
             let (reason, remedy) = why(sample, "nvml", "no meter for the GPU");
-            shared.absent.push(Absent { part: MeteredPart::Gpu, meter: format!("gpu-{}", gpu.index), reason, remedy });
+            shared.absent.push(MissingMeter {
+                part: MeteredPart::Gpu,
+                meter: format!("gpu-{}", gpu.index),
+                reason,
+                remedy,
+            });
         }
     }
     shared.watts = watts(shared, sample);
@@ -60,7 +52,7 @@ pub(super) fn finish(shared: &mut Shared, tenant: &Tenant, sample: &Sample) {
 fn watts(shared: &Shared, sample: &Sample) -> Figure<Watts> {
     let summed = match metered(&shared.shares, &shared.absent, |share| (share.part, &share.meter)) {
         Ok(summed) => summed,
-        Err(Absent { reason, remedy, .. }) => {
+        Err(MissingMeter { reason, remedy, .. }) => {
             return Figure::Unknown { reason: reason.clone(), remedy: remedy.clone() };
         }
     };
@@ -84,10 +76,10 @@ fn watts(shared: &Shared, sample: &Sample) -> Figure<Watts> {
 /// that told nothing, or half of it, is left out where there is a card, and else makes the sum unknown too.
 pub(super) fn metered<'a, T>(
     all: &'a [T],
-    absent: &'a [Absent],
+    absent: &'a [MissingMeter],
     name: impl Fn(&T) -> (MeteredPart, &String),
-) -> Result<Vec<&'a T>, &'a Absent> {
-    let is_missing = |absent: &&Absent| !all.iter().any(|one| *name(one).1 == absent.meter);
+) -> Result<Vec<&'a T>, &'a MissingMeter> {
+    let is_missing = |absent: &&MissingMeter| !all.iter().any(|one| *name(one).1 == absent.meter);
     if let Some(card) = absent.iter().filter(is_missing).find(|absent| absent.part == MeteredPart::Gpu) {
         return Err(card);
     }

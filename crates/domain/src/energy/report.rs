@@ -1,9 +1,10 @@
 //! What is said about an answer's energy, or a session's: the same in the chat, on the face of figures and in documents.
 
-use super::bill::{Bill, Step};
+use super::account::{EnergyAccount, Step};
 use super::footprint::{carbon, cost, watt_hours};
 use crate::figure::{Figure, Grade, Uncertain};
 use crate::request::Figures;
+use crate::session::Session;
 use crate::settings;
 use crate::units::{Joules, digits};
 
@@ -37,7 +38,7 @@ impl Report {
     /// Over a bill for so many prompt tokens evaluated and tokens generated, unless the bill knows which it is for.
     /// `energy` says why, where it is unknown.
     pub fn of(
-        bill: &Bill,
+        bill: &EnergyAccount,
         n_prompt: u64,
         n_generated: u64,
         energy: &Figure<Joules>,
@@ -94,5 +95,36 @@ impl Report {
         }
         let line = parts.join(" · ");
         if is_range { format!("{line} · {source}") } else { format!("{line} {}", self.boundary) }
+    }
+}
+
+/// The report over all of a session's answers.
+pub fn per_session(session: &Session, settings: &settings::Energy) -> Report {
+    Report::of(&session.bill, session.n_prompt, session.n_generated, &session.figures().energy, settings)
+}
+
+impl Session {
+    /// Gross joules per generated token of the last answer; of all answers together where the last one was too short for
+    /// the sensor.
+    pub fn joules_per_token(&self) -> Figure<Joules> {
+        self.per_token(&settings::Energy::default()).map(|joules| Joules(joules.value))
+    }
+
+    /// The same with its uncertainty.
+    pub fn per_token(&self, settings: &settings::Energy) -> Figure<Uncertain> {
+        self.per_token_of(self.figures(), settings)
+    }
+
+    /// The same of one of its answers.
+    pub fn per_token_of(&self, figures: &Figures, settings: &settings::Energy) -> Figure<Uncertain> {
+        match Report::of_answer(figures, settings).per_token {
+            known @ Figure::Known { .. } => known,
+            unknown => match per_session(self, settings).per_token {
+                Figure::Known { value, grade, source } if figures.counters.n_generated > 0 => {
+                    Figure::Known { value, grade, source: format!("{source}, all answers together") }
+                }
+                _ => unknown,
+            },
+        }
     }
 }

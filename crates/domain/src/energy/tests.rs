@@ -57,30 +57,30 @@ fn sample(second: u64) -> Sample {
 }
 
 /// A session whose worker is `pid`, busy for so much of the second before `second`.
-fn tenant(pid: u32, second: u64, busy: f64) -> Tenant {
+fn consumer(pid: u32, second: u64, busy: f64) -> Consumer {
     let to = Duration::from_secs(second);
     let busy = Duration::from_secs_f64(busy);
     let done = if busy.is_zero() {
         Done::default()
     } else {
-        let stint = Stint { generation: u64::from(pid), decode: busy, ..Stint::default() };
-        Done { stints: vec![stint], spans: vec![(to.saturating_sub(busy), to)] }
+        let interval = WorkInterval { generation: u64::from(pid), decode: busy, ..WorkInterval::default() };
+        Done { intervals: vec![interval], spans: vec![(to.saturating_sub(busy), to)] }
     };
-    Tenant { session: SessionId(u64::from(pid)), pid: Some(pid), is_loaded: true, done }
+    Consumer { session: SessionId(u64::from(pid)), pid: Some(pid), is_loaded: true, done }
 }
 
 /// What changes in a sample.
 type Change<'a> = &'a dyn Fn(&mut Sample);
 /// Who there is at a second.
-type Tenants<'a> = &'a dyn Fn(u64) -> Vec<Tenant>;
+type Tenants<'a> = &'a dyn Fn(u64) -> Vec<Consumer>;
 
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// One tick of a fresh attribution, with the first tenant's watts as they are shown and how they came about.
+/// One tick of a fresh attribution, with the first consumer's watts as they are shown and how they came about.
 fn watts(sample: &Sample, busy: &[(u32, f64)]) -> String {
     let mut attribution = Attribution::default();
-    let tenants: Vec<_> = busy.iter().map(|(pid, busy)| tenant(*pid, 1, *busy)).collect();
-    let (shared, _) = attribution.tick(sample, &tenants, PERIOD);
+    let consumers: Vec<_> = busy.iter().map(|(pid, busy)| consumer(*pid, 1, *busy)).collect();
+    let (shared, _) = attribution.tick(sample, &consumers, PERIOD);
     match &shared[0].watts {
         Figure::Known { value, grade, source } => format!("{value}, {}, {source}", grade.word()),
         Figure::Unknown { reason, remedy } => format!("— {reason}{}", remedy.as_deref().map_or("", |_| " →")),
@@ -188,11 +188,11 @@ fn a_reason_comes_from_the_sources() {
 }
 
 /// 31 idle seconds at so many watts.
-fn rest(attribution: &mut Attribution, from: u64, watts: f64, tenants: &[Tenant]) {
+fn rest(attribution: &mut Attribution, from: u64, watts: f64, consumers: &[Consumer]) {
     for second in from..from + 31 {
         let mut sample = sample(second);
         sample.power = vec![power(Domain::Package(0), watts)];
-        attribution.tick(&sample, tenants, PERIOD);
+        attribution.tick(&sample, consumers, PERIOD);
     }
 }
 
@@ -209,13 +209,13 @@ fn a_baseline_is_the_lowest_mean_of_thirty_seconds() {
     assert!(of(&attribution, Idle::Empty).unwrap() < 14.0);
     // With a model loaded it is another.
     assert_eq!(of(&attribution, Idle::Loaded), None);
-    rest(&mut attribution, 80, 17.0, &[tenant(7, 0, 0.0)]);
+    rest(&mut attribution, 80, 17.0, &[consumer(7, 0, 0.0)]);
     assert_eq!(of(&attribution, Idle::Loaded), Some(17.0));
     // An answer between breaks the row.
     let mut other = Attribution::default();
     for second in 1..60 {
         let busy = if second % 20 == 0 { 0.5 } else { 0.0 };
-        other.tick(&sample(second), &[tenant(7, second, busy)], PERIOD);
+        other.tick(&sample(second), &[consumer(7, second, busy)], PERIOD);
     }
     assert_eq!(other.baselines.known, []);
 }
@@ -239,14 +239,14 @@ fn a_calibration_sets_the_baseline_or_says_why_not() {
     assert_eq!(attribution.baselines.calibrated().len(), 1);
     assert_eq!(attribution.baselines.calibrated()[0].watts, Watts(14.0));
 
-    let busy = |second| vec![tenant(7, second, 0.5)];
-    let loaded = |second| vec![tenant(7, second, 0.0)];
+    let busy = |second| vec![consumer(7, second, 0.5)];
+    let loaded = |second| vec![consumer(7, second, 0.0)];
     let cases: [(Tenants, bool, &str); 3] = [
         (&busy, true, "an answer came between"),
         (&loaded, true, "a model was loaded or unloaded"),
         (&|_| Vec::new(), false, "no meter gave readings for 30 s"),
     ];
-    for (tenants, is_metered, reason) in cases {
+    for (consumers, is_metered, reason) in cases {
         let mut attribution = Attribution::default();
         attribution.baselines.calibrate(Idle::Empty, Duration::ZERO);
         let mut ended = None;
@@ -255,7 +255,7 @@ fn a_calibration_sets_the_baseline_or_says_why_not() {
             if !is_metered {
                 sample.power.clear();
             }
-            ended = ended.or(attribution.tick(&sample, &tenants(second), PERIOD).1);
+            ended = ended.or(attribution.tick(&sample, &consumers(second), PERIOD).1);
         }
         assert_eq!(ended, Some(Ended::Broken(reason)));
         assert_eq!(attribution.baselines.calibrated(), []);
@@ -274,13 +274,13 @@ fn an_estimate_needs_a_tdp_and_no_sensor() {
     assert_eq!(power.energy, Some(Joules(37.5)));
     sample.power.push(power);
     assert_eq!(watts(&sample, &[(7, 1.0)]), "22.5 W, estimated, est: TDP 65 W x load, no sensor [cpu]");
-    let mut bill = Bill::default();
+    let mut bill = EnergyAccount::default();
     let mut attribution = Attribution::default();
-    let (shared, _) = attribution.tick(&sample, &[tenant(7, 1, 1.0)], PERIOD);
-    let stint = shared[0].shares[0].stints[0];
+    let (shared, _) = attribution.tick(&sample, &[consumer(7, 1, 1.0)], PERIOD);
+    let interval = shared[0].shares[0].intervals[0];
     for _ in 0..20 {
-        bill.spend(&stint);
-        bill.book(&shared[0].shares[0], &stint);
+        bill.spend(&interval);
+        bill.book(&shared[0].shares[0], &interval);
     }
     assert!(bill.is_modelled());
     let report = Report::of(&bill, 0, 45, &Figure::unknown("test"), &settings);
@@ -297,12 +297,12 @@ fn an_estimate_needs_a_tdp_and_no_sensor() {
     let Figure::Unknown { reason, .. } = attribution.foreign_power(&other) else { panic!("{attribution:?}") };
     assert!(reason.contains("estimate"), "{reason}");
     let settings = Energy { g_per_kwh: Some(360.0), price_per_kwh: Some(0.36), ..settings };
-    let [energy, carbon, cost] = of_tally(&total, Grade::Estimated, &settings);
+    let [energy, carbon, cost] = of_totals(&total, Grade::Estimated, &settings);
     // 37.5 J.
     assert_eq!(energy.graded("Wh"), "~0.010 Wh (0.0052–0.021)");
     assert_eq!(carbon.graded("g"), "~0.0038 g (0.0019–0.0075)");
     assert_eq!(cost.graded("EUR"), "~0.0000037 EUR (0.0000019–0.0000075)");
-    let [_, carbon, _] = of_tally(&total, Grade::Measured, &Energy::default());
+    let [_, carbon, _] = of_totals(&total, Grade::Measured, &Energy::default());
     assert!(carbon.value().is_none(), "no country is guessed");
 }
 
@@ -310,7 +310,7 @@ fn an_estimate_needs_a_tdp_and_no_sensor() {
 #[test]
 fn uncertainty_grows_with_sharing_and_with_short_windows() {
     let settings = Energy { g_per_kwh: Some(360.0), price_per_kwh: Some(0.36), ..Energy::default() };
-    let stint = Stint { generation: 1, decode: Duration::from_secs(1), ..Stint::default() };
+    let interval = WorkInterval { generation: 1, decode: Duration::from_secs(1), ..WorkInterval::default() };
     let share = |part, is_shared, grade| Share {
         part,
         meter: format!("{part:?}"),
@@ -322,7 +322,7 @@ fn uncertainty_grows_with_sharing_and_with_short_windows() {
         is_modelled: false,
         source: "test".to_owned(),
         update: 0.1,
-        stints: vec![stint],
+        intervals: vec![interval],
         cpu: None,
         seconds: 1.0,
         late: 0.0,
@@ -341,11 +341,11 @@ fn uncertainty_grows_with_sharing_and_with_short_windows() {
             "≈4.00 J/tok",
         ),
     ] {
-        let mut bill = Bill::default();
+        let mut bill = EnergyAccount::default();
         for _ in 0..seconds {
-            bill.spend(&stint);
+            bill.spend(&interval);
             for share in &shares {
-                bill.book(share, &stint);
+                bill.book(share, &interval);
             }
         }
         let report = Report::of(&bill, 0, seconds, &Figure::unknown("test"), &settings);
@@ -362,7 +362,7 @@ fn uncertainty_grows_with_sharing_and_with_short_windows() {
             close(&report.watt_hours, wh) && close(&report.carbon, wh * 0.36) && close(&report.cost, wh * 0.000_36)
         );
     }
-    let bare = Report::of(&Bill::default(), 0, 1, &Figure::unknown("no sensor"), &Energy::default());
+    let bare = Report::of(&EnergyAccount::default(), 0, 1, &Figure::unknown("no sensor"), &Energy::default());
     for figure in [&bare.per_token, &bare.energy, &bare.watt_hours, &bare.carbon, &bare.cost] {
         assert!(matches!(figure, Figure::Unknown { reason, .. } if reason == "no sensor"), "{figure:?}");
     }
@@ -392,7 +392,7 @@ prop_compose! {
         told in proptest::collection::vec(0.0..1.2f64, 4),
         tells in any::<bool>(),
         loaded in any::<bool>(),
-    ) -> (Sample, Vec<Tenant>) {
+    ) -> (Sample, Vec<Consumer>) {
         let domains = [Domain::Package(0), Domain::Package(1), Domain::Dram(0), Domain::Gpu(0)];
         let mut sample = sample(1);
         sample.elapsed = Duration::from_secs_f64(elapsed);
@@ -414,12 +414,12 @@ prop_compose! {
         let shares: Vec<_> = pids.iter().zip(told).collect();
         let shares: Vec<_> = shares.into_iter().filter(|_| tells).map(|(pid, share)| (*pid, share)).collect();
         sample.gpus = vec![gpu(0, &processes, &shares)];
-        let tenants = busy.iter().enumerate().map(|(index, busy)| {
-            let mut tenant = tenant(7 + index as u32, 2, (busy - 0.5).max(0.0));
-            tenant.is_loaded = loaded;
-            tenant
+        let consumers = busy.iter().enumerate().map(|(index, busy)| {
+            let mut consumer = consumer(7 + index as u32, 2, (busy - 0.5).max(0.0));
+            consumer.is_loaded = loaded;
+            consumer
         }).collect();
-        (sample, tenants)
+        (sample, consumers)
     }
 }
 
@@ -439,9 +439,9 @@ proptest! {
             Baseline { device: "card".into(), ..baseline("gpu-0", Idle::Loaded, loaded) },
         ]);
         let mut measured = 0.0;
-        for (second, (mut sample, tenants)) in ticks.into_iter().enumerate() {
+        for (second, (mut sample, consumers)) in ticks.into_iter().enumerate() {
             sample.at.uptime = Duration::from_secs(second as u64);
-            let (shared, _) = attribution.tick(&sample, &tenants, PERIOD);
+            let (shared, _) = attribution.tick(&sample, &consumers, PERIOD);
             let seconds = sample.elapsed.as_secs_f64();
             let read = |power: &Power| {
                 let watts = power.watts.value()?.0;
@@ -464,15 +464,15 @@ proptest! {
     }
 }
 
-fn bill_of(shares: &[Share]) -> Bill {
-    let mut bill = Bill::default();
+fn bill_of(shares: &[Share]) -> EnergyAccount {
+    let mut bill = EnergyAccount::default();
     for share in shares {
-        for stint in &share.stints {
-            bill.book(share, stint);
+        for interval in &share.intervals {
+            bill.book(share, interval);
         }
     }
-    for stint in &shares[0].stints {
-        bill.spend(stint);
+    for interval in &shares[0].intervals {
+        bill.spend(interval);
     }
     bill
 }
@@ -489,7 +489,7 @@ fn a_late_reading_is_over_its_seconds() {
         } else {
             sample.power[0].watts = Figure::unknown("the counter stands still");
         }
-        let (shared, _) = attribution.tick(&sample, &[tenant(7, second, 1.0)], PERIOD);
+        let (shared, _) = attribution.tick(&sample, &[consumer(7, second, 1.0)], PERIOD);
         told.extend(shared[0].watts.value().map(|watts| watts.0.round()));
         let process = process(8, 0.1);
         told.extend(attribution.foreign_power(&process).value().map(|watts| watts.0.round()));
@@ -520,15 +520,15 @@ fn loading_is_no_answers() {
     sample.power = vec![power(Domain::Package(0), 20.0 + 1.4 * 30.0)];
     sample.processes = vec![process(7, 1.0)];
     let ms = Duration::from_millis;
-    let stints = vec![
-        Stint { generation: LOAD, prompt: ms(600), cpu: ms(600), ..Stint::default() },
-        Stint { generation: 1, decode: ms(400), ..Stint::default() },
+    let intervals = vec![
+        WorkInterval { generation: LOAD, prompt: ms(600), cpu: ms(600), ..WorkInterval::default() },
+        WorkInterval { generation: 1, decode: ms(400), ..WorkInterval::default() },
     ];
-    let done = Done { stints, spans: vec![(Duration::ZERO, Duration::from_secs(1))] };
-    let tenants = [Tenant { session: SessionId(7), pid: Some(7), is_loaded: true, done }];
-    let (shared, _) = attribution.tick(&sample, &tenants, PERIOD);
+    let done = Done { intervals, spans: vec![(Duration::ZERO, Duration::from_secs(1))] };
+    let consumers = [Consumer { session: SessionId(7), pid: Some(7), is_loaded: true, done }];
+    let (shared, _) = attribution.tick(&sample, &consumers, PERIOD);
     let share = &shared[0].shares[0];
-    let told: Vec<_> = share.stints.iter().map(|stint| share.of_stint(stint)).collect();
+    let told: Vec<_> = share.intervals.iter().map(|interval| share.of_interval(interval)).collect();
     // 0.6 s of rest and 0.6 core seconds; 0.4 s and 0.8.
     for ((gross, dynamic), expected) in told.into_iter().zip([(30.0, 18.0), (32.0, 24.0)]) {
         assert!(
@@ -545,7 +545,7 @@ fn a_split_of_two_packages_errs_as_one() {
         let mut attribution = Attribution::default();
         let mut sample = sample(1);
         sample.power = (0..n).map(|index| power(Domain::Package(index), 40.0)).collect();
-        let (shared, _) = attribution.tick(&sample, &[tenant(7, 1, 1.0)], PERIOD);
+        let (shared, _) = attribution.tick(&sample, &[consumer(7, 1, 1.0)], PERIOD);
         let all: Vec<_> = shared[0].shares.iter().map(|share| Share { update: 0.01, ..share.clone() }).collect();
         let bill = bill_of(&all);
         let figure = bill.answer(&Energy::default(), &Figure::unknown("test"));
@@ -559,10 +559,10 @@ fn a_split_of_two_packages_errs_as_one() {
 #[test]
 fn idle_energy_is_known_with_a_baseline() {
     let mut attribution = Attribution::default();
-    attribution.tick(&sample(1), &[tenant(7, 1, 1.0)], PERIOD);
+    attribution.tick(&sample(1), &[consumer(7, 1, 1.0)], PERIOD);
     assert_eq!((attribution.knows(), attribution.ever_known), ((false, false), (false, false)));
     rest(&mut attribution, 2, 14.0, &[]);
     assert_eq!(attribution.knows(), (true, true), "no model is loaded, so that none stands by");
-    attribution.tick(&sample(40), &[tenant(7, 40, 0.0)], PERIOD);
+    attribution.tick(&sample(40), &[consumer(7, 40, 0.0)], PERIOD);
     assert_eq!((attribution.knows(), attribution.ever_known), ((true, false), (true, true)));
 }

@@ -3,7 +3,7 @@
 use super::work::Work;
 use crate::machine::Domain;
 
-/// Memory on a card, as a share of what is in use there, up to which strangers don't count where the driver says
+/// Memory on a card, as a share of what is in use there, up to which others don't count where the driver says
 /// nothing of their work: a desktop's windows.
 const GUEST: f64 = 0.1;
 
@@ -16,7 +16,7 @@ pub(super) struct Weights {
     pub(super) foreign: f64,
     /// Why nothing can be said, where that is so for whoever uses it.
     pub(super) unclear: Option<String>,
-    /// Whether strangers were left out for the little memory that they hold.
+    /// Whether others were left out for the little memory that they hold.
     pub(super) is_rough: bool,
 }
 
@@ -42,7 +42,7 @@ fn by_processor_time(work: &Work) -> Weights {
 }
 
 fn on_card(index: u32, name: &str, work: &Work) -> Weights {
-    let strangers = work.strangers.get(&index).cloned().unwrap_or_default();
+    let others = work.others.get(&index).cloned().unwrap_or_default();
     // A worker that is busy without being on the card's list computes elsewhere.
     let seconds: Vec<f64> = work
         .rows
@@ -51,15 +51,15 @@ fn on_card(index: u32, name: &str, work: &Work) -> Weights {
         .collect();
     let ours: f64 = seconds.iter().sum();
     let nobody = Weights { rows: vec![0.0; seconds.len()], ..Weights::default() };
-    let foreign = match strangers.seconds {
+    let foreign = match others.seconds {
         Some(foreign) => foreign,
-        None if ours > 0.0 && strangers.memory > GUEST => {
-            let count = strangers.count + work.rows.iter().filter(|row| row.on.contains_key(&index)).count();
+        None if ours > 0.0 && others.memory > GUEST => {
+            let count = others.count + work.rows.iter().filter(|row| row.on.contains_key(&index)).count();
             let unclear = format!("{name} is shared by {count} processes, whose work can't be told apart");
             return Weights { unclear: Some(unclear), ..nobody };
         }
         // Whoever it was, it was none of ours.
-        None if ours == 0.0 && strangers.count > 0 => work.elapsed,
+        None if ours == 0.0 && others.count > 0 => work.elapsed,
         None => 0.0,
     };
     let total = ours + foreign;
@@ -70,6 +70,6 @@ fn on_card(index: u32, name: &str, work: &Work) -> Weights {
         rows: seconds.iter().map(|seconds| seconds / total).collect(),
         foreign: foreign / total,
         unclear: None,
-        is_rough: strangers.seconds.is_none() && strangers.count > 0,
+        is_rough: others.seconds.is_none() && others.count > 0,
     }
 }

@@ -13,7 +13,7 @@ pub const LOAD: u64 = u64::MAX;
 
 /// Work on one answer within a tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
-pub struct Stint {
+pub struct WorkInterval {
     /// The answer, by its generation; [`LOAD`] for what is none.
     pub generation: u64,
     /// Processor time that it took, where the worker has told it; zero where only the clock has.
@@ -24,7 +24,7 @@ pub struct Stint {
     pub decode: Duration,
 }
 
-impl Stint {
+impl WorkInterval {
     /// Seconds in all.
     pub fn seconds(&self) -> f64 {
         (self.prompt + self.decode).as_secs_f64()
@@ -35,7 +35,7 @@ impl Stint {
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Done {
     /// By answer, in order; more than one where one ended and the next began.
-    pub stints: Vec<Stint>,
+    pub intervals: Vec<WorkInterval>,
     /// When it was busy, from and to, by the monotonic clock.
     pub spans: Vec<(Duration, Duration)>,
 }
@@ -73,7 +73,7 @@ impl Timer {
     pub fn loaded(&mut self, cpu: Option<Duration>, now: Duration) {
         if self.running.iter().any(|running| running.generation == LOAD) {
             self.end(LOAD, now);
-            self.stint(LOAD).cpu += cpu.unwrap_or_default();
+            self.interval(LOAD).cpu += cpu.unwrap_or_default();
         }
     }
 
@@ -91,7 +91,7 @@ impl Timer {
         running.prompt_since = None;
         let new = Duration::from_micros(decoded_us.saturating_sub(running.decoded_us));
         running.decoded_us = running.decoded_us.max(decoded_us);
-        self.stint(generation).decode += new;
+        self.interval(generation).decode += new;
     }
 
     /// An answer ended, however.
@@ -124,7 +124,7 @@ impl Timer {
 
     /// Whether something was done that no tick has taken yet.
     pub fn is_pending(&self) -> bool {
-        !self.done.stints.is_empty() || self.busy_since.is_some()
+        !self.done.intervals.is_empty() || self.busy_since.is_some()
     }
 
     /// Prompts that are read at the same time share the time.
@@ -136,23 +136,23 @@ impl Timer {
         let reading: Vec<(u64, Duration)> = self.running.iter_mut().filter_map(reading).collect();
         let n = reading.len().max(1) as u32;
         for (generation, since) in reading {
-            self.stint(generation).prompt += now.saturating_sub(since) / n;
+            self.interval(generation).prompt += now.saturating_sub(since) / n;
         }
     }
 
-    fn stint(&mut self, generation: u64) -> &mut Stint {
-        let stints = &mut self.done.stints;
-        let place = stints.iter().position(|stint| stint.generation == generation).unwrap_or_else(|| {
-            stints.push(Stint { generation, ..Stint::default() });
-            stints.len() - 1
+    fn interval(&mut self, generation: u64) -> &mut WorkInterval {
+        let intervals = &mut self.done.intervals;
+        let place = intervals.iter().position(|interval| interval.generation == generation).unwrap_or_else(|| {
+            intervals.push(WorkInterval { generation, ..WorkInterval::default() });
+            intervals.len() - 1
         });
-        &mut stints[place]
+        &mut intervals[place]
     }
 }
 
 /// A session as a user of the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tenant {
+pub struct Consumer {
     /// Which.
     pub session: SessionId,
     /// Its worker's process; `None` where that has ended.
@@ -169,7 +169,7 @@ pub(super) struct Row {
     pub(super) session: Option<SessionId>,
     /// Seconds of processor time; `None` where its process was not read.
     pub(super) cpu: Option<f64>,
-    pub(super) stints: Vec<Stint>,
+    pub(super) intervals: Vec<WorkInterval>,
     /// Bytes resident in main memory.
     pub(super) resident: f64,
     /// Bytes on each card that it uses.
@@ -178,13 +178,13 @@ pub(super) struct Row {
 
 impl Row {
     pub(super) fn seconds(&self) -> f64 {
-        self.stints.iter().map(Stint::seconds).sum()
+        self.intervals.iter().map(WorkInterval::seconds).sum()
     }
 }
 
 /// What else computed on a card.
 #[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
-pub(super) struct Strangers {
+pub(super) struct OtherProcesses {
     /// Seconds by the driver's account; `None` where it doesn't tell.
     pub(super) seconds: Option<f64>,
     /// Tenants that are not ours.
@@ -205,35 +205,35 @@ pub(super) struct Work {
     /// Whether the processor time of each of ours is known, so that the rest is foreign.
     pub(super) is_whole: bool,
     pub(super) rows: Vec<Row>,
-    pub(super) strangers: BTreeMap<u32, Strangers>,
+    pub(super) others: BTreeMap<u32, OtherProcesses>,
 }
 
 impl Work {
-    /// What the tick's sample and the tenants tell. `is_whole` is false where a session of ours went unread.
-    pub(super) fn of(sample: &Sample, tenants: &[Tenant], is_whole: bool) -> Self {
+    /// What the tick's sample and the consumers tell. `is_whole` is false where a session of ours went unread.
+    pub(super) fn of(sample: &Sample, consumers: &[Consumer], is_whole: bool) -> Self {
         let elapsed = sample.elapsed.as_secs_f64();
         let cores = sample.cores.len().max(1) as f64;
         let cpu = sample.cpu.map(|cpu| cpu.0 * cores * elapsed);
         let mut work = Self {
             elapsed,
-            active: busy(tenants).min(elapsed),
+            active: busy(consumers).min(elapsed),
             cpu,
             is_whole,
-            rows: Vec::with_capacity(tenants.len()),
-            strangers: sample.gpus.iter().map(|gpu| (gpu.index, strangers(gpu, tenants, elapsed))).collect(),
+            rows: Vec::with_capacity(consumers.len()),
+            others: sample.gpus.iter().map(|gpu| (gpu.index, others(gpu, consumers, elapsed))).collect(),
         };
-        for tenant in tenants {
-            let process = tenant.pid.and_then(|pid| sample.processes.iter().find(|process| process.pid == pid));
+        for consumer in consumers {
+            let process = consumer.pid.and_then(|pid| sample.processes.iter().find(|process| process.pid == pid));
             let share = process.and_then(|process| process.cpu_share);
             work.is_whole &= share.is_some();
             let on = |gpu: &Gpu| {
-                let held = gpu.processes.iter().find(|(pid, _)| Some(*pid) == tenant.pid)?;
+                let held = gpu.processes.iter().find(|(pid, _)| Some(*pid) == consumer.pid)?;
                 Some((gpu.index, held.1.0 as f64))
             };
             work.rows.push(Row {
-                session: Some(tenant.session),
+                session: Some(consumer.session),
                 cpu: share.zip(cpu).map(|(share, cpu)| share.0 * cpu),
-                stints: tenant.done.stints.clone(),
+                intervals: consumer.done.intervals.clone(),
                 resident: process.map_or(0.0, |process| process.resident.0 as f64),
                 on: sample.gpus.iter().filter_map(on).collect(),
             });
@@ -254,14 +254,14 @@ impl Work {
                 match sum.rows.iter_mut().find(|sum| sum.session == row.session) {
                     Some(sum) => {
                         sum.cpu = sum.cpu.zip(row.cpu).map(|(sum, cpu)| sum + cpu);
-                        sum.stints.extend(row.stints);
+                        sum.intervals.extend(row.intervals);
                     }
                     None => sum.rows.push(row),
                 }
             }
-            for (index, strangers) in tick.strangers {
-                let sum = sum.strangers.entry(index).or_default();
-                sum.seconds = sum.seconds.zip(strangers.seconds).map(|(sum, seconds)| sum + seconds);
+            for (index, others) in tick.others {
+                let sum = sum.others.entry(index).or_default();
+                sum.seconds = sum.seconds.zip(others.seconds).map(|(sum, seconds)| sum + seconds);
             }
         }
         sum
@@ -269,8 +269,8 @@ impl Work {
 }
 
 /// Seconds in which at least one of them was busy.
-fn busy(tenants: &[Tenant]) -> f64 {
-    let mut spans: Vec<_> = tenants.iter().flat_map(|tenant| tenant.done.spans.iter().copied()).collect();
+fn busy(consumers: &[Consumer]) -> f64 {
+    let mut spans: Vec<_> = consumers.iter().flat_map(|consumer| consumer.done.spans.iter().copied()).collect();
     spans.sort_unstable();
     let (mut sum, mut until) = (Duration::ZERO, Duration::ZERO);
     for (from, to) in spans {
@@ -280,9 +280,9 @@ fn busy(tenants: &[Tenant]) -> f64 {
     sum.as_secs_f64()
 }
 
-/// What others than our tenants did on a card.
-fn strangers(gpu: &Gpu, tenants: &[Tenant], elapsed: f64) -> Strangers {
-    let is_ours = |pid: u32| tenants.iter().any(|tenant| tenant.pid == Some(pid));
+/// What others than our consumers did on a card.
+fn others(gpu: &Gpu, consumers: &[Consumer], elapsed: f64) -> OtherProcesses {
+    let is_ours = |pid: u32| consumers.iter().any(|consumer| consumer.pid == Some(pid));
     let held = |of: bool| -> f64 {
         gpu.processes.iter().filter(|(pid, _)| is_ours(*pid) == of).map(|(_, bytes)| bytes.0 as f64).sum()
     };
@@ -300,5 +300,5 @@ fn strangers(gpu: &Gpu, tenants: &[Tenant], elapsed: f64) -> Strangers {
         Some(shares(false))
     };
     let seconds = if count == 0 { Some(0.0) } else { told.map(|share| share.min(1.0) * elapsed) };
-    Strangers { seconds, count, memory: if ours + others > 0.0 { others / (ours + others) } else { 0.0 } }
+    OtherProcesses { seconds, count, memory: if ours + others > 0.0 { others / (ours + others) } else { 0.0 } }
 }

@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::assessment::{Card, Declared, Inherited, Judged, Match};
+use super::dimension::{Class, Dimension};
+use super::names;
 use super::table::{Entry, Table};
-use super::{Card, Class, Declared, Dimension, Inherited, Judged, Match, names};
-use crate::licence::{self, Licence};
 use crate::model::{Model, Store};
+use crate::openness::license::{self, License};
 
 /// The most bases that are followed; a merge names some dozens.
 const MAX_BASES: usize = 12;
@@ -21,14 +23,14 @@ const MAX_GENERATIONS: usize = 4;
 #[derive(Debug, Default)]
 pub struct Known<'a> {
     by_repository: HashMap<String, &'a Model>,
-    licences: RefCell<HashMap<String, Option<Licence>>>,
+    licences: RefCell<HashMap<String, Option<License>>>,
     bases: RefCell<HashMap<String, Rc<Origin>>>,
 }
 
 /// What is known of something that models were made from.
 #[derive(Debug)]
 struct Origin {
-    licence: Option<Licence>,
+    licence: Option<License>,
     found: Option<Arc<str>>,
     /// What it was made from in turn.
     parents: Vec<String>,
@@ -53,10 +55,10 @@ impl<'a> Known<'a> {
         Self { by_repository, ..Self::default() }
     }
 
-    fn licence(&self, text: &str) -> Option<Licence> {
+    fn licence(&self, text: &str) -> Option<License> {
         let known = self.licences.borrow().get(text).cloned();
         known.unwrap_or_else(|| {
-            let licence = Licence::parse(text);
+            let licence = License::parse(text);
             self.licences.borrow_mut().insert(text.to_owned(), licence.clone());
             licence
         })
@@ -104,7 +106,7 @@ pub fn card(model: &Model, table: &Table, known: &Known<'_>) -> Card {
 fn starter(mut card: Card) -> Card {
     let readme: Arc<str> = "taffrail's starter/README.md".into();
     if card.declared.is_empty() {
-        let licence = Licence { id: "cc0-1.0".to_owned(), class: licence::Class::Open };
+        let licence = License { id: "cc0-1.0".to_owned(), class: license::Class::Open };
         card.declared.push(Declared { licence, place: Arc::clone(&readme) });
     }
     judge_licences(&mut card);
@@ -130,7 +132,7 @@ fn declared(model: &Model, known: &Known<'_>) -> Vec<Declared> {
             let [license, name, link] =
                 [&card.license, &card.license_name, &card.license_link].map(|text| text.as_deref());
             let place = if place.store == Store::Ollama { "Ollama's licence layer" } else { "the model card" };
-            Some(Declared { licence: Licence::of_card(license, name, link)?, place: place.into() })
+            Some(Declared { licence: License::of_card(license, name, link)?, place: place.into() })
         });
         // The card goes first: who wrote the file may have copied its licence from there, not the other way round.
         for declared in card.into_iter().chain(header) {
@@ -145,7 +147,7 @@ fn declared(model: &Model, known: &Known<'_>) -> Vec<Declared> {
 fn judge_licences(card: &mut Card) {
     let declared = card.declared.iter().map(|declared| &declared.licence);
     let inherited = card.inherited.iter().filter_map(|inherited| inherited.licence.as_ref());
-    let mut strictest: Option<&Licence> = None;
+    let mut strictest: Option<&License> = None;
     let mut conflict = false;
     let first = card.declared.first().map(|declared| &declared.licence);
     for licence in declared.chain(inherited) {
@@ -153,7 +155,7 @@ fn judge_licences(card: &mut Card) {
             strictest = Some(licence);
         }
         if let Some(first) = first {
-            let both_bind = licence.class.min(first.class) >= licence::Class::Terms && licence.id != first.id;
+            let both_bind = licence.class.min(first.class) >= license::Class::Terms && licence.id != first.id;
             conflict |= licence.is_stricter_than(first) || both_bind;
         }
     }
@@ -256,7 +258,7 @@ fn parents_of(key: &str, table: &Table) -> Vec<String> {
 }
 
 /// The licence of a repository or name, and where it was found.
-fn licence_of(key: &str, table: &Table, known: &Known<'_>) -> (Option<Licence>, Option<Arc<str>>) {
+fn licence_of(key: &str, table: &Table, known: &Known<'_>) -> (Option<License>, Option<Arc<str>>) {
     if let Some(declared) = known.by_repository.get(key).and_then(|model| declared(model, known).into_iter().next()) {
         return (Some(declared.licence), Some("a model of this library".into()));
     }
@@ -265,7 +267,7 @@ fn licence_of(key: &str, table: &Table, known: &Known<'_>) -> (Option<Licence>, 
     for row in rows.into_iter().flatten() {
         let entry = &table.entries[*row];
         // What a family is known for is more exact than a source's wording of it.
-        if let (Some(licence), None) = (Licence::parse(&entry.licence), family) {
+        if let (Some(licence), None) = (License::parse(&entry.licence), family) {
             let source = table.sources.iter().find(|source| source.id == entry.source);
             return (Some(licence), source.map(|source| source.name.as_str().into()));
         }

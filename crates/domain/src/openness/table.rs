@@ -5,9 +5,9 @@ use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
 
+use super::dimension::{Class, Dimension};
 use super::names;
-use super::{Class, Dimension};
-use crate::licence::Licence;
+use crate::openness::license::License;
 
 /// The table that ships with the program; data/README.md says how it was made.
 const EMBEDDED: &str = include_str!("../../../../data/openness.json");
@@ -299,8 +299,8 @@ impl Table {
 }
 
 impl Family {
-    pub(super) fn licence(&self) -> Option<Licence> {
-        Licence::parse(&self.licence)
+    pub(super) fn licence(&self) -> Option<License> {
+        License::parse(&self.licence)
     }
 }
 

@@ -1,6 +1,6 @@
 use super::*;
-use crate::licence::Class as LicenceClass;
 use crate::model::{self, Format, Status, Store};
+use crate::openness::license::Class as LicenceClass;
 use crate::units::Bytes;
 
 /// A model as the library finds it.

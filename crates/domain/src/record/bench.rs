@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Options, VERSION};
-use crate::bench::{Cell, Taint};
 use crate::figure::{Graded, UNKNOWN};
-use crate::history::Series;
+use crate::lab::bench::case::{Disturbance, TestCase};
+use crate::record::Series;
 
 /// The schema of the document.
 const SCHEMA: &str = "taffrail/bench/1";
@@ -55,7 +55,7 @@ pub struct BenchRow {
     pub model: Option<String>,
     pub name: Option<String>,
     pub test: String,
-    pub cell: Option<Cell>,
+    pub cell: Option<TestCase>,
     pub tokens_per_second: Option<f64>,
     pub half_width_95: Option<f64>,
     pub deviation: Option<f64>,
@@ -71,7 +71,7 @@ pub struct BenchRow {
     /// Why they are unknown.
     pub joules_unknown: Option<String>,
     pub tries: Option<u32>,
-    pub tainted: Vec<Taint>,
+    pub tainted: Vec<Disturbance>,
     pub earlier: Vec<EarlierBench>,
     pub change: Option<BenchChange>,
     /// Why it could not be measured.

@@ -7,13 +7,26 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::ReadError;
 use crate::figure::{Grade, UNKNOWN};
-use crate::history::Kind;
+use crate::record::kind::Kind;
 
 /// The version of the bodies that are written: 1 had energies without a grade, 2 had a stop text as an end of its own,
 /// and neither was marked.
 pub const VERSION: u32 = 3;
+
+/// Why a body can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// It is no JSON, or not of this kind.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    /// A newer version wrote it.
+    #[error("it is of version {found}, and this program knows {VERSION} at most")]
+    Newer {
+        /// Its version.
+        found: u32,
+    },
+}
 
 /// What leads from each version to the next. A step that has shipped is never changed; the next one is added.
 const STEPS: [Step; VERSION as usize - 1] = [grade_energies, unify_stops];

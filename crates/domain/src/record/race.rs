@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use wire::Sampling;
 
 use super::{Finished, ModelRef, Options, RaceEnergy, TokenCounts, VERSION};
-use crate::race::Order;
-use crate::race::winners::Winners;
+use crate::lab::race::award::{Award, Winners};
+use crate::lab::race::order::Order;
 use crate::units::Bytes;
 
 /// The schema of the document.
@@ -127,34 +127,6 @@ impl WinnerNames {
             Award::Fastest => &self.fastest,
             Award::LowestEnergy => &self.most_frugal,
             Award::Shortest => &self.shortest,
-        }
-    }
-}
-
-/// What can be won in a race.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Award {
-    /// Least time to the first token.
-    First,
-    /// Most generated tokens per second.
-    Fastest,
-    /// Least energy for the whole answer.
-    LowestEnergy,
-    /// Fewest tokens.
-    Shortest,
-}
-
-impl Award {
-    /// All of them, in the order in which they show.
-    pub const ALL: [Self; 4] = [Self::First, Self::Fastest, Self::LowestEnergy, Self::Shortest];
-
-    /// The words for it.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::First => "first",
-            Self::Fastest => "fastest",
-            Self::LowestEnergy => "lowest energy",
-            Self::Shortest => "shortest",
         }
     }
 }

@@ -5,8 +5,7 @@
 use super::{
     ColumnError, DivergenceColumn, DivergenceRecord, Finished, RaceColumn, RaceDocument, RaceRecord, TokenCounts,
 };
-use crate::history::letters;
-use crate::race::Order;
+use crate::lab::race::order::Order;
 
 /// A blind race before its vote.
 #[derive(Debug, Clone, PartialEq)]
@@ -132,4 +131,14 @@ impl From<BlindRace> for RaceRecord {
             ..Self::default()
         }
     }
+}
+
+/// A, B, C … for the columns.
+pub fn letter(place: usize) -> char {
+    char::from(b'A' + (place % 26) as u8)
+}
+
+/// What stands for so many models whose names are hidden.
+pub fn letters(count: usize) -> Vec<String> {
+    (0..count).map(|place| format!("model {}", letter(place))).collect()
 }

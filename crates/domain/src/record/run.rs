@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use wire::{DeviceMemory, Grammar, Role, Sampling};
 
 use super::{AnswerEnergy, ModelRef, Options, TokenCounts, VERSION};
-use crate::ledger::{Account, Misplaced};
-use crate::roofline::Roofline;
+use crate::session::bound::Roofline;
+use crate::session::memory_account::{Account, Misplaced};
 use crate::units::Bytes;
 
 /// The schema of the document.

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Options, VERSION};
 use crate::figure::{Graded, UNKNOWN};
-use crate::suite::answer::Answer;
-use crate::suite::tally::Cost;
+use crate::lab::suite::answer::Answer;
+use crate::lab::suite::tally::Cost;
 
 /// The schema of the document.
 const SCHEMA: &str = "taffrail/suite/1";

@@ -1,12 +1,12 @@
 //! Bodies of every version that wrote some, and what a blind race shows.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::figure::{Grade, Graded};
-use crate::history::Record;
-use crate::race::Order;
-use crate::race::rating::Vote;
+use crate::lab::race::Order;
+use crate::lab::race::rating::Vote;
+use crate::record::Record;
 use crate::units::Bytes;
 
 /// Bodies as versions of the program wrote them. The first ones of runs, races and benches were made from a later one by
@@ -121,7 +121,7 @@ fn energies_without_a_grade_get_the_worst_of_their_parts_or_none() {
     let row = &bench.document.rows[0];
     assert_eq!(row.joules().map(|joules| joules.grade), Some(None));
     assert_eq!((row.repetitions[0].watts, row.repetitions[0].watts_grade.as_str()), (Some(41.5), "unknown"));
-    assert_eq!(row.tainted, [crate::bench::Taint::Throttled, crate::bench::Taint::Busy(1.5)]);
+    assert_eq!(row.tainted, [crate::lab::bench::Disturbance::Throttled, crate::lab::bench::Disturbance::Busy(1.5)]);
 }
 
 #[test]
@@ -241,8 +241,8 @@ fn a_blind_race_shows_what_is_allowed_and_nothing_else() {
     let record = Record {
         id: 7,
         models: vec!["SECRET id".to_owned()],
-        figures: vec![crate::history::Measured { what: "SECRET what".to_owned(), ..Default::default() }],
-        samples: vec![crate::history::Reading { watts: Some(1.0), ..Default::default() }],
+        figures: vec![crate::record::Measured { what: "SECRET what".to_owned(), ..Default::default() }],
+        samples: vec![crate::record::Reading { watts: Some(1.0), ..Default::default() }],
         seal: Some("seal".to_owned()),
         ..Record::new(9, "shown title".to_owned(), Body::Race(Box::new(race)))
     };

@@ -8,19 +8,21 @@ use std::time::Duration;
 
 use wire::{Event as Said, Measure, Request};
 
+use super::common::{next_id, now_ms};
 use super::load::load;
 use super::session::watch;
-use super::{history, job, next_id, tries};
-use crate::bench::{
-    Bench, COOL_DOWN, LATE, Lane, LanePhase, Phase, Plan, Repetition, Row, Trial, Watch, driver, is_hot, record,
-};
+use super::{history, job, tries};
+use crate::admission::{self, estimate};
 use crate::command::{Cause, Refused};
 use crate::effect::Effect;
-use crate::energy::{Bill, Shared, Tenant, Timer};
+use crate::energy::{Consumer, EnergyAccount, Shared, Timer};
 use crate::event::WorkerEvent;
-use crate::history::Measured;
+use crate::lab::bench::{
+    Bench, COOL_DOWN, LATE, Lane, LanePhase, Phase, Plan, Repetition, Row, Trial, Watch, is_hot, record,
+};
+use crate::machine::driver;
 use crate::model::{Model, Outcome};
-use crate::plan::{self, estimate};
+use crate::record::Measured;
 use crate::session::{SessionId, WorkerId};
 use crate::settings::{SessionSettings, WaitPolicy};
 use crate::state::Domain;
@@ -55,7 +57,7 @@ fn prepare(domain: &Domain, plan: Plan) -> Result<Bench, Refused> {
         return Err(Refused::new(Cause::Busy, reason));
     }
     let needs: Vec<Bytes> = models.iter().map(|model| needed(&plan, &cells, model)).collect();
-    let free = plan::free_memory(domain).map(|memory| memory.free);
+    let free = admission::free_memory(domain).map(|memory| memory.free);
     // What can't be measured keeps nobody from measuring the rest.
     let obstacle = |(model, needed): (&Arc<Model>, &Bytes)| match free.filter(|free| needed > free) {
         _ if !model.is_runnable() => Some(format!("it can't be run: {}", model.status)),
@@ -127,7 +129,7 @@ fn prepare(domain: &Domain, plan: Plan) -> Result<Bench, Refused> {
 }
 
 /// Memory that a model takes at most while it is benched: its own small context, and the largest of a cell.
-fn needed(plan: &Plan, cells: &[crate::bench::Cell], model: &Model) -> Bytes {
+fn needed(plan: &Plan, cells: &[crate::lab::bench::TestCase], model: &Model) -> Bytes {
     let most = cells.iter().map(|cell| plan.n_context(cells, cell.parallel).saturating_mul(cell.parallel)).max();
     let settings = SessionSettings { context: most.unwrap_or(0), ..plan.settings };
     estimate(model, &settings).map_or(Bytes(0), |estimate| Bytes(estimate.total() + estimate.compute_high))
@@ -180,7 +182,7 @@ pub(super) fn on_event(domain: &mut Domain, worker: WorkerId, event: WorkerEvent
             effects.extend(lost(domain, index, &reason));
             return effects;
         }
-        WorkerEvent::Said(said) => match said {
+        WorkerEvent::Message(said) => match said {
             Said::Hello(hello) => {
                 lane.engine = hello.engine;
                 lane.devices = hello.devices;
@@ -283,7 +285,7 @@ fn judge(bench: &mut Bench) {
     if !measured.is_whole || micros == 0 {
         return;
     }
-    if let Some(taint) = watch.taint() {
+    if let Some(taint) = watch.disturbance() {
         row.tainted.push(taint);
         if !keep_tainted {
             return;
@@ -337,39 +339,44 @@ fn go_on(domain: &mut Domain) -> Vec<Effect> {
         n_ubatch: bench.plan.settings.ubatch.min(cell.batch),
         n_ctx: bench.plan.n_context(&cells, cell.parallel),
     };
-    bench.trial =
-        Some(Trial { row: index, id, watch: Watch::new(now, lane.pid, sample), bill: Bill::default(), ended: None });
-    vec![Effect::Tell { worker: lane.worker, request: Request::Measure(measure) }]
+    bench.trial = Some(Trial {
+        row: index,
+        id,
+        watch: Watch::new(now, lane.pid, sample),
+        bill: EnergyAccount::default(),
+        ended: None,
+    });
+    vec![Effect::Send { worker: lane.worker, request: Request::Measure(measure) }]
 }
 
 /// Its workers as users of the machine, with what they did until now. A worker's number is no session's.
-pub(super) fn tenants(bench: &mut Bench, now: Duration) -> Vec<Tenant> {
+pub(super) fn consumers(bench: &mut Bench, now: Duration) -> Vec<Consumer> {
     let lane = |lane: &mut Lane| {
         let done = lane.timer.take(now);
-        let is_there = lane.pid.is_some() || !done.spans.is_empty() || !done.stints.is_empty();
+        let is_there = lane.pid.is_some() || !done.spans.is_empty() || !done.intervals.is_empty();
         let (session, is_loaded) = (SessionId(lane.worker.0), lane.phase == LanePhase::Ready);
-        is_there.then_some(Tenant { session, pid: lane.pid, is_loaded, done })
+        is_there.then_some(Consumer { session, pid: lane.pid, is_loaded, done })
     };
     bench.lanes.iter_mut().filter_map(lane).collect()
 }
 
 /// Charge one of its repetitions: the one that runs, or one that has ended and whose meter tells late.
-pub(super) fn charge(domain: &mut Domain, tenant: &Tenant, shared: &Shared) {
+pub(super) fn charge(domain: &mut Domain, consumer: &Consumer, shared: &Shared) {
     let bench = &mut domain.bench;
     let ended = bench.rows.iter_mut().flat_map(|row| &mut row.repetitions).map(|one| (one.id, &mut one.bill));
     let running = bench.trial.iter_mut().map(|trial| (trial.id, &mut trial.bill));
     for (id, bill) in running.chain(ended) {
-        for stint in tenant.done.stints.iter().filter(|stint| stint.generation == id) {
-            bill.spend(stint);
+        for interval in consumer.done.intervals.iter().filter(|interval| interval.generation == id) {
+            bill.spend(interval);
             bill.miss(&shared.absent);
         }
         for share in &shared.shares {
-            for stint in share.stints.iter().filter(|stint| stint.generation == id) {
-                bill.book(share, stint);
+            for interval in share.intervals.iter().filter(|interval| interval.generation == id) {
+                bill.book(share, interval);
             }
         }
     }
-    let model = bench.lanes.iter().find(|lane| lane.worker.0 == tenant.session.0).map(|lane| lane.model.id.clone());
+    let model = bench.lanes.iter().find(|lane| lane.worker.0 == consumer.session.0).map(|lane| lane.model.id.clone());
     if let Some(model) = model.filter(|_| shared.standby.0 > 0.0) {
         domain.attribution.keep(model, shared.standby);
     }
@@ -402,10 +409,10 @@ fn end(domain: &mut Domain) -> Vec<Effect> {
         domain.bench.phase = Phase::Done;
         return Vec::new();
     }
-    let (at, begin) = (history::now_ms(domain), domain.bench.began.uptime);
+    let (at, begin) = (now_ms(domain), domain.bench.began.uptime);
     let effects = history::remember(domain, record(&domain.bench, at), begin, None);
     domain.bench.ask = match effects[..] {
-        [Effect::Remember { ask, .. }] => Some(ask),
+        [Effect::SaveRecord { ask, .. }] => Some(ask),
         _ => None,
     };
     domain.bench.phase = if effects.is_empty() { Phase::Done } else { Phase::Comparing };

@@ -2,13 +2,11 @@
 //!
 //! Owned here: which function carries out which command, and the reply. Absent: what they do (the modules by subject).
 
-use super::{bench, energy, foreign, hub, measure, quality, race, session, storage, suite};
-use crate::command::{Command, Refused, Reply, Value, What};
+use super::common::Outcome;
+use super::{bench, energy, hub, measure, other_processes, perplexity, race, session, storage, suite};
+use crate::command::{Command, Reply, Value, What};
 use crate::effect::Effect;
 use crate::state::Domain;
-
-/// What a command gives, with what is to be done for it.
-pub(super) type Outcome = Result<(Value, Vec<Effect>), Refused>;
 
 /// Carry out a client's command and reply.
 pub(super) fn answer(domain: &mut Domain, command: Command) -> Vec<Effect> {
@@ -43,12 +41,12 @@ fn carry_out(domain: &mut Domain, what: What) -> Outcome {
         What::CancelBench => accepted(bench::cancel(domain)),
         What::StartSuite(order) => suite::start(domain, *order).and_then(accepted),
         What::CancelSuite => accepted(suite::cancel(domain)),
-        What::StartPerplexity(order) => quality::start(domain, *order).and_then(accepted),
-        What::CancelPerplexity => accepted(quality::cancel(domain)),
+        What::StartPerplexity(order) => perplexity::start(domain, *order).and_then(accepted),
+        What::CancelPerplexity => accepted(perplexity::cancel(domain)),
         What::Download(order) => Ok(hub::fetch(domain, order)),
         What::PauseDownload(id) => hub::pause(domain, id).and_then(accepted),
         What::CancelDownload(id) => hub::cancel(domain, id).and_then(accepted),
-        What::DeleteRecord(id) => accepted(vec![Effect::Forget(id)]),
+        What::DeleteRecord(id) => accepted(vec![Effect::DeleteRecord(id)]),
         What::RevealRace(id) => accepted(vec![Effect::Reveal(id)]),
         What::Rescan => accepted(if domain.library.scanning { Vec::new() } else { vec![Effect::Scan] }),
         What::SurveyStorage => accepted(storage::survey(domain)),
@@ -62,6 +60,6 @@ fn carry_out(domain: &mut Domain, what: What) -> Outcome {
         What::MeasureBandwidth => measure::bandwidth(domain).and_then(accepted),
         What::Calibrate => energy::calibrate(domain).and_then(accepted),
         What::CancelCalibration => accepted(energy::cancel_calibration(domain)),
-        What::Signal { pid, started, kill } => foreign::signal(domain, (pid, started), kill).and_then(accepted),
+        What::Signal { pid, started, kill } => other_processes::signal(domain, (pid, started), kill).and_then(accepted),
     }
 }

@@ -1,37 +1,15 @@
 //! What follows from a conversation that no longer fits its context.
 
-use super::{history, notify, session};
+use super::common::{find, notify};
+use super::exchange::next_exchange;
+use super::{history, session};
 use crate::effect::Effect;
 use crate::notification::Notification;
 use crate::request::RequestId;
-use crate::session::{End, Session, SessionId, Turn};
+use crate::session::{End, SessionId};
 use crate::settings::ContextFull;
 use crate::state::Domain;
 use wire::Role;
-
-/// The most tokens that are kept free for an answer.
-const MAX_ROOM: u32 = 1024;
-
-/// Tokens that must be left for the answer. A first prompt may fill the context; later ones would leave less and less.
-pub(super) fn room(session: &Session) -> u32 {
-    let is_first = next_exchange(&session.turns, session.n_dropped).is_none();
-    if is_first {
-        return 0;
-    }
-    let quarter = (session.n_ctx() / 4).min(MAX_ROOM);
-    session.settings.max_tokens.map_or(quarter, |most| most.min(quarter))
-}
-
-/// Where the second exchange begins that the model is told, if there is one: before it lie whole exchanges.
-fn next_exchange(turns: &[Turn], n_dropped: usize) -> Option<usize> {
-    let told = turns.iter().enumerate().skip(n_dropped);
-    let mut begins = told.filter(|(place, turn)| {
-        // Two prompts without an answer between them are told as one.
-        turn.role == Role::User && (*place == 0 || turns[place - 1].role != Role::User)
-    });
-    begins.next()?;
-    begins.next().map(|(place, _)| place)
-}
 
 /// A prompt was too long for what is left of the context: tell the model less of the conversation, or give the prompt
 /// back.
@@ -43,7 +21,7 @@ pub(super) fn too_long(
     hint: Option<&str>,
 ) -> Vec<Effect> {
     let now = domain.now;
-    let Some(session) = session::find(domain, id) else { return Vec::new() };
+    let Some(session) = find(domain, id) else { return Vec::new() };
     session.timer.end(request.0, now.uptime);
     // An answer that has begun stays: its prompt was none too long.
     if session.request(request).is_some_and(|request| request.answer.n_bytes() > 0) {
@@ -69,7 +47,7 @@ pub(super) fn too_long(
 
 /// Put the prompt back where it was written. What was dropped to make room for it is told again.
 fn give_back(domain: &mut Domain, id: SessionId, reason: &str, hint: Option<&str>) -> Vec<Effect> {
-    let Some(session) = session::find(domain, id) else { return Vec::new() };
+    let Some(session) = find(domain, id) else { return Vec::new() };
     let Some(turn) = session.turns.pop_if(|turn| turn.role == Role::User) else { return Vec::new() };
     session.n_dropped = session.n_dropped.min(session.turns.len());
     let stops = session.settings.context_full == ContextFull::Stop && !session.turns.is_empty();

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::session::find;
-use super::{bench, notify};
+use super::bench;
+use super::common::{find, notify};
 use crate::command::{Cause, Refused};
 use crate::effect::Effect;
-use crate::energy::{Bill, Ended, Idle, LOAD, Shared, Tenant};
+use crate::energy::{Consumer, Ended, EnergyAccount, Idle, LOAD, Shared};
 use crate::figure::{Figure, Grade};
 use crate::machine::Sample;
 use crate::request::{Figures, RequestId};
@@ -21,27 +21,27 @@ const RECENT_TURNS: usize = 6;
 
 /// Book the tick's energy to the sessions and their answers.
 pub(super) fn attribute(domain: &mut Domain, sample: &Sample, now: Duration) -> Vec<Effect> {
-    let mut tenants = Vec::new();
+    let mut consumers = Vec::new();
     for session in &mut domain.sessions {
         let done = session.timer.take(now);
         if session.pid.is_none() {
             session.watts = Figure::unknown("no worker");
         }
-        if session.pid.is_some() || !done.spans.is_empty() || !done.stints.is_empty() {
-            tenants.push(Tenant { session: session.id, pid: session.pid, is_loaded: session.is_loaded(), done });
+        if session.pid.is_some() || !done.spans.is_empty() || !done.intervals.is_empty() {
+            consumers.push(Consumer { session: session.id, pid: session.pid, is_loaded: session.is_loaded(), done });
         }
     }
     // A bench's workers are ours as well: their load is no idle power, and no stranger's.
-    let benched = tenants.len();
-    tenants.extend(bench::tenants(&mut domain.bench, now));
-    let (shared, ended) = domain.attribution.tick(sample, &tenants, domain.settings.telemetry.interval);
-    for (index, (tenant, shared)) in tenants.into_iter().zip(shared).enumerate() {
+    let benched = consumers.len();
+    consumers.extend(bench::consumers(&mut domain.bench, now));
+    let (shared, ended) = domain.attribution.tick(sample, &consumers, domain.settings.telemetry.interval);
+    for (index, (consumer, shared)) in consumers.into_iter().zip(shared).enumerate() {
         if index >= benched {
-            bench::charge(domain, &tenant, &shared);
+            bench::charge(domain, &consumer, &shared);
             continue;
         }
-        let Some(session) = find(domain, tenant.session) else { continue };
-        charge(session, &tenant, &shared);
+        let Some(session) = find(domain, consumer.session) else { continue };
+        charge(session, &consumer, &shared);
         session.watts = shared.watts;
         session.standby.0 += shared.standby.0;
         if shared.standby.0 > 0.0 {
@@ -53,7 +53,7 @@ pub(super) fn attribute(domain: &mut Domain, sample: &Sample, now: Duration) -> 
         None => Vec::new(),
         Some(Ended::Complete) => {
             notify(domain, "the idle baseline is calibrated", false);
-            vec![Effect::KeepBaselines(domain.attribution.baselines.calibrated())]
+            vec![Effect::SaveBaselines(domain.attribution.baselines.calibrated())]
         }
         Some(Ended::Broken(reason)) => {
             notify(domain, format!("the calibration ended: {reason}"), true);
@@ -63,25 +63,25 @@ pub(super) fn attribute(domain: &mut Domain, sample: &Sample, now: Duration) -> 
 }
 
 /// Charge a session's answers.
-fn charge(session: &mut Session, tenant: &Tenant, shared: &Shared) {
-    for stint in &tenant.done.stints {
-        book(session, stint.generation, |bill| {
-            bill.spend(stint);
+fn charge(session: &mut Session, consumer: &Consumer, shared: &Shared) {
+    for interval in &consumer.done.intervals {
+        book(session, interval.generation, |bill| {
+            bill.spend(interval);
             bill.miss(&shared.absent);
         });
     }
     for share in &shared.shares {
-        for stint in &share.stints {
-            book(session, stint.generation, |bill| bill.book(share, stint));
+        for interval in &share.intervals {
+            book(session, interval.generation, |bill| bill.book(share, interval));
         }
     }
     session.bill.tokens = Some((session.n_prompt, session.n_generated));
     let generations: BTreeSet<u64> = shared
         .shares
         .iter()
-        .flat_map(|share| &share.stints)
-        .chain(&tenant.done.stints)
-        .map(|stint| stint.generation)
+        .flat_map(|share| &share.intervals)
+        .chain(&consumer.done.intervals)
+        .map(|interval| interval.generation)
         .collect();
     let why = shared.watts.clone();
     for figures in all_figures(session).filter(|figures| generations.contains(&figures.request.0)) {
@@ -98,7 +98,7 @@ fn charge(session: &mut Session, tenant: &Tenant, shared: &Shared) {
 }
 
 /// Book to an answer, wherever its figures are, and to the session.
-fn book(session: &mut Session, generation: u64, with: impl Fn(&mut Bill)) {
+fn book(session: &mut Session, generation: u64, with: impl Fn(&mut EnergyAccount)) {
     // Loading is no answer's.
     if generation == LOAD {
         return with(&mut session.load);

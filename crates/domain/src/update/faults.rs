@@ -8,17 +8,17 @@ use wire::{
 };
 
 use crate::command::{Cause, Command, CommandId, Force, Refused, Value, What};
+use crate::download::hub::{Failure as HubFailure, FailureKind as HubFailureKind, RemoteFile};
 use crate::download::{DownloadEvent, Order, Phase as DownloadPhase};
 use crate::event::WorkerEvent;
 use crate::figure::Figure;
-use crate::hub::{Failure as HubFailure, FailureKind as HubFailureKind, RemoteFile};
+use crate::lab::perplexity::PerplexityOrder;
+use crate::lab::race::{Entry, Order as RaceTurns, RaceOrder};
 use crate::machine::{Core, Domain as Meter, Memory, Power, Sample};
 use crate::model::{Model, ModelFile};
-use crate::quality::QualityOrder;
-use crate::race::{Entry, Order as RaceTurns, RaceOrder};
 use crate::session::{Phase, Session, SessionId, WorkerId};
 use crate::settings::{SessionSettings, Settings};
-use crate::state::StateMachine;
+use crate::state_machine::StateMachine;
 use crate::units::{Bytes, Joules, Watts};
 use crate::{Effect, Event, Moment};
 
@@ -80,7 +80,7 @@ fn session(machine: &StateMachine, id: SessionId) -> &Session {
 
 fn says(machine: &mut StateMachine, worker: WorkerId, message: Message) -> Vec<Effect> {
     let now = machine.now;
-    machine.update(now, Event::Worker(worker, WorkerEvent::Said(message)))
+    machine.update(now, Event::Worker(worker, WorkerEvent::Message(message)))
 }
 
 fn exits(machine: &mut StateMachine, worker: WorkerId) -> Vec<Effect> {
@@ -108,7 +108,7 @@ fn load(machine: &mut StateMachine, worker: WorkerId) -> Vec<Effect> {
 /// The generation that was asked for.
 fn asked(effects: &[Effect]) -> u64 {
     let generate = effects.iter().find_map(|effect| match effect {
-        Effect::Tell { request: Request::Generate(generate), .. } => Some(generate.id),
+        Effect::Send { request: Request::Generate(generate), .. } => Some(generate.id),
         _ => None,
     });
     generate.unwrap()
@@ -139,7 +139,7 @@ fn open_drafts(all: &[Effect]) -> Vec<u64> {
     for effect in all {
         match effect {
             Effect::SaveDraft { draft, .. } if !open.contains(draft) => open.push(*draft),
-            Effect::DiscardDraft(ended) | Effect::Remember { draft: Some(ended), .. } => {
+            Effect::DiscardDraft(ended) | Effect::SaveRecord { draft: Some(ended), .. } => {
                 open.retain(|draft| draft != ended);
             }
             _ => {}
@@ -170,7 +170,7 @@ fn threads_follow_what_the_machine_allows() {
     assert_eq!(session(&machine, id).threads, 4);
     let effects = machine.update(at(1), sample(2, 1));
     assert_eq!(session(&machine, id).threads, 2);
-    assert!(effects.contains(&Effect::Tell { worker, request: Request::Threads { n_threads: 2 } }));
+    assert!(effects.contains(&Effect::Send { worker, request: Request::Threads { n_threads: 2 } }));
 }
 
 #[test]
@@ -198,10 +198,10 @@ fn a_restart_needs_memory_as_a_start_does() {
     assert!(matches!(session(&machine, large).phase, Phase::Failed { .. }));
 }
 
-fn scoring(machine: &StateMachine, model: usize, file: &str) -> QualityOrder {
+fn scoring(machine: &StateMachine, model: usize, file: &str) -> PerplexityOrder {
     let model = Entry { model: Arc::clone(&machine.library.models[model]), settings: SessionSettings::default() };
     let (text, file) = ("a text".to_owned(), file.into());
-    QualityOrder { model, reference: None, text, n_chunk: 512, max_chunks: None, every: false, file }
+    PerplexityOrder { model, reference: None, text, n_chunk: 512, max_chunks: None, every: false, file }
 }
 
 #[test]
@@ -210,11 +210,11 @@ fn a_text_is_scored_only_where_the_memory_suffices() {
     let order = scoring(&machine, 1, "");
     let (reply, effects) = give(&mut machine, What::StartPerplexity(Box::new(order.clone())));
     assert_eq!(reply, Ok(Value::Accepted));
-    assert!(matches!(effects.first(), Some(Effect::Scratch(_))));
+    assert!(matches!(effects.first(), Some(Effect::TempDir(_))));
     // It is taken while the folder is made.
     let (_, worker) = start(&mut machine, "large");
-    let effects = machine.update(at(0), Event::Scratch(Box::new(scoring(&machine, 1, "/tmp/file"))));
-    assert!(effects.contains(&Effect::Sweep) && machine.quality.is_none(), "{effects:?}");
+    let effects = machine.update(at(0), Event::TempDir(Box::new(scoring(&machine, 1, "/tmp/file"))));
+    assert!(effects.contains(&Effect::RemoveTempDir) && machine.quality.is_none(), "{effects:?}");
     // A loaded model is loaded again, so it needs as much again.
     load(&mut machine, worker);
     let (reply, _) = give(&mut machine, What::StartPerplexity(Box::new(order)));
@@ -269,7 +269,7 @@ fn a_races_answer_is_not_replaced_while_its_energy_is_awaited() {
     all.extend(says(&mut machine, worker, finished(own)));
     all.extend(machine.update(at(1), sample(4, 1)));
     all.extend(machine.update(at(2), sample(4, 2)));
-    let records = all.iter().filter(|effect| matches!(effect, Effect::Remember { .. })).count();
+    let records = all.iter().filter(|effect| matches!(effect, Effect::SaveRecord { .. })).count();
     assert_eq!(records, 1);
     let race = machine.race.as_ref().unwrap();
     assert_eq!(race.lanes[0].answer.as_ref().map(|turn| turn.text.as_str()), Some("because"));

@@ -2,19 +2,13 @@
 
 use std::time::Duration;
 
-use super::{bench, next_id, notify, session};
-use crate::answer;
+use super::common::{find, next_id, now_ms};
 use crate::effect::Effect;
-use crate::event::HistoryEvent;
-use crate::history::{Draft, Held, Record};
 use crate::moment::Moment;
-use crate::notification::Notification;
-use crate::race::rating::MAX_VOTES;
-use crate::record::Body;
+use crate::record::{Body, Draft, PendingRecord, Record, run_record};
 use crate::request::{Client, Request, RequestId};
 use crate::session::{End, Session, SessionId, Turn};
 use crate::state::Domain;
-use crate::units::counted;
 
 /// With longer periods of sampling the last tick is not waited for, and its energy is missing.
 const LONGEST_PERIOD: Duration = Duration::from_secs(2);
@@ -32,7 +26,7 @@ pub(super) fn may_settle(domain: &Domain, since: Moment) -> bool {
 /// Keep an answer that has just ended, whole or in part, once its energy is booked. One without a draft is kept by who
 /// asked, as a race's is, or by nobody.
 pub(super) fn remember_answer(domain: &mut Domain, id: SessionId, request: RequestId) -> Vec<Effect> {
-    let known = session::find(domain, id).and_then(|session| session.request_mut(request));
+    let known = find(domain, id).and_then(|session| session.request_mut(request));
     let Some(draft) = known.and_then(|request| request.draft.take()) else { return Vec::new() };
     let Some(session) = domain.session(id) else { return Vec::new() };
     let Some(request) = session.request(request) else { return Vec::new() };
@@ -41,7 +35,7 @@ pub(super) fn remember_answer(domain: &mut Domain, id: SessionId, request: Reque
 
 /// Keep a prompt that was never asked, since its session has ended.
 pub(super) fn remember_prompt(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
-    let Some(draft) = session::find(domain, id).and_then(|session| session.draft.take()) else { return Vec::new() };
+    let Some(draft) = find(domain, id).and_then(|session| session.draft.take()) else { return Vec::new() };
     let Some(session) = domain.session(id) else { return Vec::new() };
     hold(domain, &session.clone(), &unasked(session), draft)
 }
@@ -55,12 +49,19 @@ fn hold(domain: &mut Domain, session: &Session, request: &Request, draft: Draft)
     if !domain.settings.history.keep {
         return Vec::new();
     }
-    let record = answer::record(domain, session, request, now_ms(domain));
+    let record = run_record::record(domain, session, request, now_ms(domain));
     let counters = &request.figures.counters;
     let took = Duration::from_micros(counters.ttft_us.unwrap_or_default() + counters.generation_us);
     let begin = domain.now.uptime.saturating_sub(took);
     let draft = Some(draft.id);
-    domain.held.push(Held { record, session: session.id, request: request.id, begin, since: domain.now, draft });
+    domain.held.push(PendingRecord {
+        record,
+        session: session.id,
+        request: request.id,
+        begin,
+        since: domain.now,
+        draft,
+    });
     let mut effects = keep_settled(domain);
     // What waits for its last figure is whole on the disk meanwhile.
     let waits = domain.held.last().filter(|held| held.draft == draft);
@@ -76,7 +77,7 @@ const DRAFT_PERIOD: Duration = Duration::from_millis(500);
 /// Open a draft for the prompt that was added to a conversation, unless one is open.
 pub(super) fn open_draft(domain: &mut Domain, id: SessionId) {
     let Some(draft) = draft(domain) else { return };
-    if let Some(session) = session::find(domain, id) {
+    if let Some(session) = find(domain, id) {
         session.draft.get_or_insert(draft);
     }
 }
@@ -88,7 +89,7 @@ pub(super) fn draft(domain: &mut Domain) -> Option<Draft> {
 
 /// Nothing will be kept of what a session was asked.
 pub(super) fn discard_draft(domain: &mut Domain, id: SessionId) -> Option<Effect> {
-    let draft = session::find(domain, id)?.draft.take()?;
+    let draft = find(domain, id)?.draft.take()?;
     draft.n_bytes.map(|_| Effect::DiscardDraft(draft.id))
 }
 
@@ -115,8 +116,8 @@ pub(super) fn save_drafts(domain: &mut Domain, is_tick: bool) -> Vec<Effect> {
     {
         let Some(session) = domain.session(id) else { continue };
         let asked = request.and_then(|request| session.request(request)).cloned().unwrap_or_else(|| unasked(session));
-        let record = Box::new(answer::draft(domain, session, &asked, now_ms(domain)));
-        let Some(session) = session::find(domain, id) else { continue };
+        let record = Box::new(run_record::draft(domain, session, &asked, now_ms(domain)));
+        let Some(session) = find(domain, id) else { continue };
         let draft = match request {
             Some(request) => session.request_mut(request).and_then(|request| request.draft.as_mut()),
             None => session.draft.as_mut(),
@@ -155,7 +156,7 @@ pub(super) fn close(domain: &mut Domain) -> Vec<Effect> {
     };
     let open: Vec<_> = domain.sessions.iter().flat_map(open).collect();
     for (id, request) in open {
-        if let Some(session) = session::find(domain, id) {
+        if let Some(session) = find(domain, id) {
             session.finish(request, End::failed("taffrail was closed"), now);
         }
         effects.extend(remember_answer(domain, id, request));
@@ -183,10 +184,10 @@ pub(super) fn keep_settled(domain: &mut Domain) -> Vec<Effect> {
             }
             Some((session, request)) if request.figures.is_settled => {
                 if let Body::Run(run) = &mut held.record.body {
-                    run.document.energy = answer::energy(session, request, &domain.settings.energy);
+                    run.document.energy = run_record::energy(session, request, &domain.settings.energy);
                 }
                 let (wait, sample) = (domain.settings.engine.wait_policy, domain.machine.sample.as_deref());
-                held.record.figures = vec![answer::measured(session, request, wait, sample)];
+                held.record.figures = vec![run_record::measured(session, request, wait, sample)];
             }
             // The session is gone: what is known has to do.
             _ => {}
@@ -205,45 +206,5 @@ pub(super) fn remember(domain: &mut Domain, record: Record, begin: Duration, dra
     // A record that never was a draft is one from now on: until the history has it, it is on the disk.
     let ask = next_id(domain);
     let draft = Some(draft.unwrap_or(ask));
-    vec![Effect::Remember { ask, record: Box::new(Record { samples, ..record }), draft }]
-}
-
-/// Now by the wall clock, milliseconds since 1970.
-pub(super) fn now_ms(domain: &Domain) -> i64 {
-    domain.now.unix.saturating_mul(1000)
-}
-
-/// Take an answer of the history. Lists and records are for the client that asked.
-pub(super) fn on_event(domain: &mut Domain, event: HistoryEvent) {
-    match event {
-        HistoryEvent::Measured(latest) => domain.library.take_measured(latest),
-        HistoryEvent::Kept { ask, id: _, earlier } => bench::compared(domain, ask, earlier),
-        HistoryEvent::NotKept { ask, reason } => {
-            notify(domain, reason, true);
-            bench::compared(domain, ask, Vec::new());
-        }
-        HistoryEvent::Votes(mut votes) => {
-            // Those of this program's life come behind: the history was asked before the first of them.
-            votes.append(&mut domain.votes);
-            votes.drain(..votes.len().saturating_sub(MAX_VOTES));
-            domain.votes = votes;
-            domain.outbox.push(Notification::VotesChanged);
-        }
-        HistoryEvent::Revealed(id) => notify(domain, format!("the names of race {id} are revealed"), false),
-        HistoryEvent::Forgotten { id, vote } => {
-            if let Some(vote) = vote
-                && let Some(place) = domain.votes.iter().position(|known| known.is_same(&vote))
-            {
-                domain.votes.remove(place);
-                domain.outbox.push(Notification::VotesChanged);
-            }
-            notify(domain, format!("record {id} was deleted"), false);
-        }
-        HistoryEvent::TakenIn(n_records) => {
-            let text = format!("{} of a run that was interrupted, in the history now", counted(n_records, "record"));
-            notify(domain, text, false);
-        }
-        HistoryEvent::Trouble(reason) => notify(domain, reason, true),
-        HistoryEvent::Listed { .. } | HistoryEvent::Record(_) => {}
-    }
+    vec![Effect::SaveRecord { ask, record: Box::new(Record { samples, ..record }), draft }]
 }

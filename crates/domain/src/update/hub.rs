@@ -1,10 +1,10 @@
 //! Downloads: queued, started, paused, ended.
 
-use super::{next_id, notify};
+use super::common::{next_id, notify};
 use crate::command::{Cause, Refused, Value};
+use crate::download::hub::HubEvent;
 use crate::download::{Download, DownloadEvent, DownloadId, Order, Phase};
 use crate::effect::Effect;
-use crate::hub::HubEvent;
 use crate::state::Domain;
 use crate::units::Bytes;
 
@@ -82,7 +82,7 @@ pub(super) fn keep_queue(domain: &mut Domain) -> Option<Effect> {
         return None;
     }
     *kept = waiting.cloned().collect();
-    Some(Effect::KeepQueue(kept.clone()))
+    Some(Effect::PersistQueue(kept.clone()))
 }
 
 fn find(domain: &mut Domain, id: DownloadId) -> Result<&mut Download, Refused> {
@@ -136,7 +136,7 @@ pub(super) fn download(domain: &mut Domain, id: DownloadId, event: DownloadEvent
     let name = download.order.name();
     let is_over =
         !matches!(event, DownloadEvent::Progress(_) | DownloadEvent::Preparing(_) | DownloadEvent::Waiting(_));
-    download.hear(now, event.clone());
+    download.on_event(now, event.clone());
     let mut effects = Vec::new();
     match event {
         DownloadEvent::Done { .. } => {

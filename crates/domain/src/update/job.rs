@@ -7,13 +7,12 @@ use wire::Prompt;
 
 use super::history;
 use super::session::{self, Ask, Asked};
-use crate::answer;
 use crate::command::{Cause, Force, Refused, Value};
 use crate::effect::Effect;
-use crate::form::Form;
-use crate::history::Measured;
-use crate::job::JobSession;
-use crate::race::Entry;
+use crate::lab::job::JobSession;
+use crate::lab::race::Entry;
+use crate::record::{Measured, run_record};
+use crate::request::form::Form;
 use crate::request::{Client, Request};
 use crate::session::{Phase, Session, SessionId};
 use crate::state::Domain;
@@ -127,7 +126,7 @@ pub(super) fn cancel(domain: &mut Domain, job: &JobSession) -> Vec<Effect> {
 /// Drop what is left of earlier prompts in a job's session.
 pub(super) fn clear_cache(domain: &Domain, job: &JobSession) -> Option<Effect> {
     let session = job.id.and_then(|id| domain.session(id))?;
-    Some(Effect::Tell { worker: session.worker, request: wire::Request::ClearCache })
+    Some(Effect::Send { worker: session.worker, request: wire::Request::ClearCache })
 }
 
 /// An answer that has ended.
@@ -151,7 +150,7 @@ pub(super) fn take_answer(domain: &Domain, job: &JobSession) -> Option<Answered>
         return None;
     }
     let (wait, sample) = (domain.settings.engine.wait_policy, domain.machine.sample.as_deref());
-    let measured = (!is_lost).then(|| answer::measured(session, request, wait, sample));
+    let measured = (!is_lost).then(|| run_record::measured(session, request, wait, sample));
     Some(Answered { request: Some(request.clone()), is_lost, measured })
 }
 

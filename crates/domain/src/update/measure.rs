@@ -1,9 +1,9 @@
 //! The measurement of the memory's bandwidth.
 
-use super::notify;
+use super::common::notify;
 use crate::command::{Cause, Refused};
 use crate::effect::Effect;
-use crate::roofline::Bandwidth;
+use crate::machine::Bandwidth;
 use crate::session::Session;
 use crate::state::Domain;
 

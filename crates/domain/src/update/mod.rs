@@ -4,18 +4,21 @@
 
 mod bench;
 mod command;
+mod common;
 mod context;
 mod energy;
+mod exchange;
 #[cfg(test)]
 mod faults;
-mod foreign;
 mod graphs;
 mod history;
+mod history_events;
 mod hub;
 mod job;
 mod load;
 mod measure;
-mod quality;
+mod other_processes;
+mod perplexity;
 mod race;
 mod replay;
 mod sample;
@@ -30,11 +33,11 @@ use std::sync::Arc;
 
 use crate::effect::Effect;
 use crate::event::{Event, LibraryEvent};
-use crate::model::Model;
+use crate::model::{Library, Model};
 use crate::moment::Moment;
-use crate::notification::Notification;
 use crate::openness::Openness;
-use crate::state::{Domain, Library};
+use crate::state::Domain;
+use common::notify;
 
 /// The most models whose cards are made at once: some milliseconds' worth.
 const MAX_JUDGED: usize = 500;
@@ -45,7 +48,7 @@ pub(crate) fn update(domain: &mut Domain, now: Moment, event: Event) -> Vec<Effe
     let is_closing = matches!(event, Event::Closing);
     let mut effects = match event {
         Event::Command(command) => command::answer(domain, command),
-        Event::Scratch(order) => quality::prepared(domain, *order),
+        Event::TempDir(order) => perplexity::prepared(domain, *order),
         Event::Elapsed => Vec::new(),
         Event::Closing => history::close(domain),
         Event::Hub(event) => {
@@ -60,7 +63,7 @@ pub(crate) fn update(domain: &mut Domain, now: Moment, event: Event) -> Vec<Effe
             Vec::new()
         }
         Event::Sample(mut sample) => {
-            foreign::found(domain, &mut sample.foreign);
+            other_processes::found(domain, &mut sample.foreign);
             let mut effects = sample::sampled(domain, sample, now.uptime);
             // What may be used of the machine changes: the first sample tells it, and a container's limits may be changed.
             // A recording tells the threads that there were.
@@ -68,24 +71,24 @@ pub(crate) fn update(domain: &mut Domain, now: Moment, event: Event) -> Vec<Effe
             effects
         }
         Event::History(event) => {
-            history::on_event(domain, event);
+            history_events::on_event(domain, event);
             Vec::new()
         }
-        Event::Drawn(number) => {
+        Event::Random(number) => {
             race::drawn(domain, number);
             Vec::new()
         }
-        Event::SuiteRecalled { run, result } => {
+        Event::SuiteLoaded { run, result } => {
             suite::recalled(domain, run, result);
             Vec::new()
         }
-        Event::SuiteKept { run, error } => {
+        Event::SuiteSaved { run, error } => {
             suite::kept(domain, run, error);
             Vec::new()
         }
         Event::Frame(frame) => replay::replayed(domain, *frame),
         Event::Signalled { pid, started, kill, result } => {
-            foreign::signalled(domain, (pid, started), kill, result);
+            other_processes::signalled(domain, (pid, started), kill, result);
             Vec::new()
         }
         Event::KnownBandwidth(bandwidth) => {
@@ -114,7 +117,7 @@ pub(crate) fn update(domain: &mut Domain, now: Moment, event: Event) -> Vec<Effe
     effects.extend(race::advance(domain));
     effects.extend(suite::advance(domain));
     effects.extend(history::save_drafts(domain, is_tick));
-    effects.extend(quality::advance(domain));
+    effects.extend(perplexity::advance(domain));
     effects.extend(hub::keep_queue(domain));
     effects.extend(domain.outbox.drain(..).map(Effect::Notify));
     effects
@@ -128,7 +131,7 @@ fn library(domain: &mut Domain, event: LibraryEvent) -> Vec<Effect> {
             library.openness.table = table;
             effects.extend(judge(library, None));
         }
-        LibraryEvent::Judged { generation, cards } => {
+        LibraryEvent::Rated { generation, cards } => {
             library.openness.cards.extend(cards);
             library.openness.keep(&library.models);
             library.openness.is_asked = false;
@@ -153,7 +156,7 @@ fn library(domain: &mut Domain, event: LibraryEvent) -> Vec<Effect> {
             library.took = Some(took);
             library.scanning = false;
         }
-        LibraryEvent::House(news) => return storage::on_event(domain, *news),
+        LibraryEvent::Storage(news) => return storage::on_event(domain, *news),
     }
     effects
 }
@@ -169,16 +172,5 @@ fn judge(library: &mut Library, models: Option<&[Arc<Model>]>) -> Option<Effect>
     // One question at a time: its answer asks the next where something has changed since.
     let is_asked = std::mem::replace(&mut openness.is_asked, true);
     let Openness { table, generation, .. } = openness;
-    (!is_asked).then(|| Effect::Judge { generation: *generation, models: all.clone(), table: Arc::clone(table) })
-}
-
-/// Tell all clients a sentence.
-fn notify(domain: &mut Domain, text: impl Into<String>, is_error: bool) {
-    domain.outbox.push(Notification::Notice { text: text.into(), is_error });
-}
-
-fn next_id(domain: &mut Domain) -> u64 {
-    let id = domain.next_id;
-    domain.next_id += 1;
-    id
+    (!is_asked).then(|| Effect::RateOpenness { generation: *generation, models: all.clone(), table: Arc::clone(table) })
 }

@@ -1,20 +1,21 @@
 //! Races: started, cancelled, voted on. What happens in one is `course`.
 
-mod course;
+mod runner;
 
+use super::common::{next_id, notify};
 use super::job::loaded_session;
-use super::{history, job, next_id, notify};
+use super::{history, job};
+use crate::admission;
 use crate::command::{Cause, Refused};
 use crate::effect::Effect;
-use crate::history::Draft;
-use crate::job::JobSession;
+use crate::lab::job::JobSession;
+use crate::lab::race::rating::{MAX_VOTES, Vote};
+use crate::lab::race::{self, Column, DecodeMode, Entry, MIN_COLUMNS, Order, Race, RaceOrder, Stage};
 use crate::notification::Notification;
-use crate::plan;
-use crate::race::rating::{MAX_VOTES, Vote};
-use crate::race::{self, Entry, Lane, MIN_COLUMNS, Order, Pace, Race, RaceOrder, Stage};
+use crate::record::Draft;
 use crate::state::Domain;
 use crate::units::{Bytes, counted};
-pub(super) use course::advance;
+pub(super) use runner::advance;
 
 /// Drop the race that has ended.
 pub(super) fn dismiss(domain: &mut Domain) -> Result<Vec<Effect>, Refused> {
@@ -46,7 +47,7 @@ pub(super) fn start(domain: &mut Domain, order: RaceOrder) -> Result<Vec<Effect>
         return Err(Refused::new(Cause::Invalid, "the prompt is empty"));
     }
     if order.order == Order::Together
-        && let Some(excess) = excess(domain, &order.entries)
+        && let Some(excess) = memory_shortfall(domain, &order.entries)
     {
         return Err(Refused::new(Cause::MemoryTogether, excess).with_hint("run them in turn"));
     }
@@ -54,7 +55,7 @@ pub(super) fn start(domain: &mut Domain, order: RaceOrder) -> Result<Vec<Effect>
 }
 
 /// Why these columns don't fit in memory at once, with the figures; `None` where they do, or nothing is known.
-fn excess(domain: &Domain, entries: &[Entry]) -> Option<String> {
+fn memory_shortfall(domain: &Domain, entries: &[Entry]) -> Option<String> {
     let mut taken = Vec::new();
     let missing: Vec<&Entry> = entries
         .iter()
@@ -66,13 +67,14 @@ fn excess(domain: &Domain, entries: &[Entry]) -> Option<String> {
             None => true,
         })
         .collect();
-    excess_of(domain, &missing)
+    memory_shortfall_of(domain, &missing)
 }
 
 /// Why models that are all to be loaded don't fit in memory at once, with the figures.
-pub(super) fn excess_of(domain: &Domain, missing: &[&Entry]) -> Option<String> {
-    let free = plan::free_memory(domain)?.free;
-    let needed: Bytes = missing.iter().map(|entry| plan::plan(&entry.model, &entry.settings).total()).sum();
+pub(super) fn memory_shortfall_of(domain: &Domain, missing: &[&Entry]) -> Option<String> {
+    let free = admission::free_memory(domain)?.free;
+    let needed: Bytes =
+        missing.iter().map(|entry| admission::memory_estimate(&entry.model, &entry.settings).total()).sum();
     (needed > free).then(|| {
         format!(
             "{} to be loaded would need about {needed} at once, but {free} are free",
@@ -96,18 +98,18 @@ fn begin(domain: &mut Domain, order: RaceOrder) -> Vec<Effect> {
         stop,
         order,
         lockstep,
-        pace: if lockstep && order == Order::Together { Pace::Together } else { Pace::Free },
+        pace: if lockstep && order == Order::Together { DecodeMode::Together } else { DecodeMode::Free },
         blind,
         awaits_shuffle: blind,
         draw: 0,
         is_cancelled: false,
-        lanes: entries.into_iter().zip(names).map(|(entry, name)| Lane::new(entry, name)).collect(),
+        lanes: entries.into_iter().zip(names).map(|(entry, name)| Column::new(entry, name)).collect(),
         vote: None,
         draft: Draft::new(id),
     };
     domain.race = Some(Box::new(race));
     // A shuffle takes a random number, which only the driver can draw.
-    if blind { vec![Effect::Draw] } else { Vec::new() }
+    if blind { vec![Effect::Random] } else { Vec::new() }
 }
 
 /// A random number was drawn: the columns of a blind race are shuffled.
@@ -160,7 +162,7 @@ pub(super) fn vote(domain: &mut Domain, winner: Option<usize>) -> Result<Vec<Eff
 /// Let columns that have diverged continue.
 pub(super) fn resume(domain: &mut Domain) -> Vec<Effect> {
     let Some(mut race) = domain.race.take() else { return Vec::new() };
-    let effects = if race.pace == Pace::Held { course::release(domain, &mut race) } else { Vec::new() };
+    let effects = if race.pace == DecodeMode::Held { runner::release(domain, &mut race) } else { Vec::new() };
     domain.race = Some(race);
     effects
 }

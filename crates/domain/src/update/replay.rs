@@ -8,11 +8,11 @@ use crate::effect::Effect;
 use crate::figure::Figure;
 use crate::model::{Format, Model, Status, Store};
 use crate::moment::Moment;
+use crate::record::trace::{Frame, SessionSnapshot};
 use crate::request::{Client, Request, RequestId, Stage, Step};
 use crate::session::{Session, WorkerId};
 use crate::settings::SessionSettings;
 use crate::state::Domain;
-use crate::trace::{Frame, Seen};
 
 /// Take a recorded tick. The machine's and the sessions' power are attributed anew; an answer's energy is what it was.
 pub(super) fn replayed(domain: &mut Domain, frame: Frame) -> Vec<Effect> {
@@ -46,7 +46,7 @@ pub(super) fn replayed(domain: &mut Domain, frame: Frame) -> Vec<Effect> {
 }
 
 /// A session that shows for the first time. Its worker's name is none that a live one could have.
-fn begin(seen: &Seen, history: usize, now: Duration) -> Session {
+fn begin(seen: &SessionSnapshot, history: usize, now: Duration) -> Session {
     let model = Model {
         id: format!("recorded:{}", seen.model),
         name: seen.model.clone(),
@@ -79,7 +79,7 @@ fn begin(seen: &Seen, history: usize, now: Duration) -> Session {
 
 /// Time what it did since the tick before, as far as its counters and its phase tell: an answer that began in between is
 /// taken to have begun with the tick, and one that ended to have ended with it.
-fn work(session: &mut Session, seen: &Seen, now: Duration, interval: Duration) {
+fn work(session: &mut Session, seen: &SessionSnapshot, now: Duration, interval: Duration) {
     let before = session.requests.last().filter(|request| request.is_running()).map(|request| request.id.0);
     let running = seen.phase.split().1;
     if let Some((id, _)) = running.filter(|(id, _)| before != Some(*id)) {
@@ -105,7 +105,7 @@ fn work(session: &mut Session, seen: &Seen, now: Duration, interval: Duration) {
     }
 }
 
-fn take(session: &mut Session, seen: &Seen) {
+fn take(session: &mut Session, seen: &SessionSnapshot) {
     session.phase = seen.phase.split().0;
     session.name.clone_from(&seen.name);
     session.pid = seen.pid;

@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use super::bench;
 use super::energy::attribute;
-use super::graphs;
 use super::session::{remove, spawn};
+use super::{bench, graphs};
+use crate::admission;
 use crate::effect::Effect;
 use crate::energy::estimated;
 use crate::machine::Sample;
 use crate::notification::Notification;
-use crate::plan;
 use crate::session::{Phase, Session};
 use crate::state::Domain;
 use crate::units::Bytes;
@@ -78,7 +77,7 @@ fn queued(domain: &mut Domain) -> Vec<Effect> {
     let waiting: Vec<_> = waiting.into_iter().map(|session| (session.id, session.planned)).collect();
     let mut effects = Vec::new();
     for (id, planned) in waiting {
-        match plan::admit(domain, planned) {
+        match admission::admit(domain, planned) {
             Ok(()) => effects.extend(spawn(domain, id)),
             Err(refusal) => {
                 if let Some(session) = domain.session(id) {

@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use wire::{Generate, Message, Prompt, Role, Sampling};
 
-use super::command::Outcome;
+use super::common::{Outcome, find, next_id};
 use super::load::load;
-use super::{context, history, next_id};
+use super::{exchange, history};
+use crate::admission::{self, ThreadRequest};
 use crate::command::{Cause, EFFECTIVE, Force, Refused, Value};
 use crate::effect::Effect;
 use crate::figure::Figure;
-use crate::form::Form;
-use crate::history::Draft;
 use crate::model::Model;
+use crate::model::preset::{conversation, over};
 use crate::moment::Moment;
-use crate::plan::{self, Claim};
-use crate::preset::{conversation, over};
+use crate::record::Draft;
+use crate::request::form::Form;
 use crate::request::{self, Client, Request, RequestId, Step};
 use crate::session::{End, Phase, Session, SessionId, Turn, WorkerId};
 use crate::settings::SessionSettings;
@@ -40,12 +40,12 @@ pub(super) fn open(domain: &mut Domain, model: &Arc<Model>, settings: SessionSet
         return Err(Refused::new(Cause::Unsafe, reason).with_hint("--force starts it all the same"));
     }
     let model = model.forced();
-    let settings = plan::settings_for(&model, settings);
-    let planned = plan::plan(&model, &settings);
+    let settings = admission::settings_for(&model, settings);
+    let planned = admission::memory_estimate(&model, &settings);
     let measured = domain.machine.sample.is_some();
     if measured
         && force != Force::All
-        && let Err(refusal) = plan::admit(domain, planned)
+        && let Err(refusal) = admission::admit(domain, planned)
     {
         let reason = format!("{} {refusal}", model.name);
         return Err(Refused::new(Cause::Memory(Box::new(refusal)), reason).with_hint(refusal.remedy()));
@@ -64,7 +64,7 @@ pub(super) fn create(domain: &mut Domain, model: Arc<Model>, settings: SessionSe
     let n_same = domain.sessions.iter().filter(|session| session.model.id == model.id).count();
     let name = if n_same == 0 { model.name.clone() } else { format!("{} #{}", model.name, n_same + 1) };
     let mut session = Session::new(id, WorkerId(0), model, name, settings, domain.history());
-    session.planned = plan::plan(&session.model, &session.settings);
+    session.planned = admission::memory_estimate(&session.model, &session.settings);
     session.since = domain.now;
     domain.sessions.push(session);
     id
@@ -94,19 +94,19 @@ pub(super) fn spawn(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
 fn idle_threads(domain: &Domain, id: SessionId) -> u32 {
     let mut claims = claims(domain);
     if let Some(session) = domain.session(id) {
-        claims.push(Claim { session: id, fixed: session.settings.threads });
+        claims.push(ThreadRequest { session: id, fixed: session.settings.threads });
     }
-    plan::share_threads(domain.thread_limit(), &claims).last().map_or(1, |share| share.1)
+    admission::share_threads(domain.thread_limit(), &claims).last().map_or(1, |share| share.1)
 }
 
-fn claims(domain: &Domain) -> Vec<Claim> {
+fn claims(domain: &Domain) -> Vec<ThreadRequest> {
     let busy = domain.sessions.iter().filter(|session| session.is_busy());
-    busy.map(|session| Claim { session: session.id, fixed: session.settings.threads }).collect()
+    busy.map(|session| ThreadRequest { session: session.id, fixed: session.settings.threads }).collect()
 }
 
 /// Share the threads anew among the sessions that answer, and tell those whose share has changed.
 pub(super) fn share_threads(domain: &mut Domain) -> Vec<Effect> {
-    let shares = plan::share_threads(domain.thread_limit(), &claims(domain));
+    let shares = admission::share_threads(domain.thread_limit(), &claims(domain));
     let mut effects = Vec::new();
     for session in &mut domain.sessions {
         let share = shares.iter().find(|share| share.0 == session.id).map_or(0, |share| share.1);
@@ -120,7 +120,7 @@ pub(super) fn share_threads(domain: &mut Domain) -> Vec<Effect> {
             session.threads = share;
             if share > 0 {
                 let request = wire::Request::Threads { n_threads: share };
-                effects.push(Effect::Tell { worker: session.worker, request });
+                effects.push(Effect::Send { worker: session.worker, request });
             }
         }
     }
@@ -152,7 +152,7 @@ pub(super) fn send(domain: &mut Domain, id: SessionId, text: String) -> Result<V
 pub(super) fn answer(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
     let Some(session) = find(domain, id) else { return Vec::new() };
     let prompt = Prompt::Chat(messages(&session.turns, session.n_dropped));
-    let min_room = context::room(session);
+    let min_room = exchange::room(session);
     let draft = session.draft.take();
     let asked = Asked { client: Client::Chat, min_room, draft, ..Asked::new(prompt) };
     request(domain, id, asked).1
@@ -278,7 +278,7 @@ pub(super) fn start_waiting(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
         let Some(generate) = request.waiting.take() else { continue };
         request.stage = request::Stage::Running(Step::Prompt { n_done: 0, n_prompt: 0 });
         session.timer.begin(request.id.0, now.uptime);
-        asked.push(Effect::Tell { worker: session.worker, request: wire::Request::Generate(*generate) });
+        asked.push(Effect::Send { worker: session.worker, request: wire::Request::Generate(*generate) });
     }
     if asked.is_empty() {
         return Vec::new();
@@ -326,7 +326,7 @@ pub(super) fn cancel_request(domain: &mut Domain, id: RequestId) -> Result<Vec<E
         request::Stage::Queued => Ok(ended(domain, of, id, End::Finished(wire::Finish::Cancelled))),
         request::Stage::Running(_) => {
             request.stage = request::Stage::Running(Step::Cancelling);
-            Ok(vec![Effect::Tell { worker, request: wire::Request::Cancel { id: id.0 } }])
+            Ok(vec![Effect::Send { worker, request: wire::Request::Cancel { id: id.0 } }])
         }
         request::Stage::Ended => Ok(Vec::new()),
     }
@@ -384,10 +384,10 @@ pub(super) fn stop_one(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
 /// Restart a session. The old worker is stopped; what it still reports is dropped.
 pub(super) fn restart(domain: &mut Domain, id: SessionId) -> Result<Vec<Effect>, Refused> {
     let session = domain.session(id).ok_or_else(gone)?;
-    let context = plan::context(&session.model, session.settings.context);
-    let planned = plan::plan(&session.model, &SessionSettings { context, ..session.settings });
+    let context = admission::context(&session.model, session.settings.context);
+    let planned = admission::memory_estimate(&session.model, &SessionSettings { context, ..session.settings });
     if !session.is_forced
-        && let Err(refusal) = plan::readmit(domain, session, planned)
+        && let Err(refusal) = admission::readmit(domain, session, planned)
     {
         let reason = format!("{} {refusal}", session.model.name);
         return Err(Refused::new(Cause::Memory(Box::new(refusal)), reason).with_hint(refusal.remedy()));
@@ -415,7 +415,7 @@ pub(super) fn clear(domain: &mut Domain, id: SessionId) -> Result<Vec<Effect>, R
     session.n_dropped = 0;
     session.n_past = 0;
     let mut effects = match session.phase {
-        Phase::Ready => vec![Effect::Tell { worker: session.worker, request: wire::Request::ClearCache }],
+        Phase::Ready => vec![Effect::Send { worker: session.worker, request: wire::Request::ClearCache }],
         _ => Vec::new(),
     };
     // A prompt that waited for its model is dropped with the rest.
@@ -444,7 +444,7 @@ pub(super) fn set(domain: &mut Domain, id: SessionId, name: &str, value: &str) -
 pub(super) fn remove(domain: &mut Domain, id: SessionId) {
     // What it did since the last tick is no stranger's.
     let is_pending = domain.session(id).is_some_and(|session| session.timer.is_pending());
-    domain.attribution.lost_tenant |= is_pending;
+    domain.attribution.lost_consumer |= is_pending;
     domain.sessions.retain(|session| session.id != id);
 }
 
@@ -452,10 +452,6 @@ pub(super) fn remove(domain: &mut Domain, id: SessionId) {
 pub(super) fn watch(domain: &Domain) -> Effect {
     let sessions = domain.sessions.iter().filter_map(|session| session.pid);
     Effect::Watch { pids: sessions.chain(domain.bench.pids()).collect() }
-}
-
-pub(super) fn find(domain: &mut Domain, id: SessionId) -> Option<&mut Session> {
-    domain.sessions.iter_mut().find(|session| session.id == id)
 }
 
 impl Session {

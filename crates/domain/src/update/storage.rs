@@ -2,13 +2,13 @@
 //!
 //! The plan is made first, by the driver; what it says is asked; then it is done, in the background.
 
-use super::notify;
+use super::common::notify;
 use crate::command::{Cause, Refused};
 use crate::effect::Effect;
-use crate::house::{Chore, News, Plan, Request, Work};
 use crate::model::Model;
 use crate::session::Session;
 use crate::state::Domain;
+use crate::storage::{CleanupJob, CleanupPlan, CleanupProgress, Request, StorageEvent};
 
 /// Look at the disks, unless something looks already or the models are not known yet.
 pub(super) fn survey(domain: &mut Domain) -> Vec<Effect> {
@@ -16,10 +16,10 @@ pub(super) fn survey(domain: &mut Domain) -> Vec<Effect> {
         return Vec::new();
     }
     domain.house.surveying = true;
-    vec![Effect::House(Chore::Survey)]
+    vec![Effect::Storage(CleanupJob::Survey)]
 }
 
-/// Make a plan, which comes as [`News::Planned`].
+/// Make a plan, which comes as [`StorageEvent::Planned`].
 pub(super) fn plan(domain: &Domain, request: Request) -> Result<Vec<Effect>, Refused> {
     if let Some(work) = &domain.house.work {
         return Err(Refused::new(Cause::Busy, format!("{} is still running", work.title)));
@@ -30,7 +30,7 @@ pub(super) fn plan(domain: &Domain, request: Request) -> Result<Vec<Effect>, Ref
         let reason = format!("{} is loaded by a session; stop that first", model.name);
         return Err(Refused::new(Cause::Busy, reason));
     }
-    Ok(vec![Effect::House(Chore::Plan(request))])
+    Ok(vec![Effect::Storage(CleanupJob::Plan(request))])
 }
 
 fn is_loaded(domain: &Domain, model: &Model) -> bool {
@@ -38,9 +38,9 @@ fn is_loaded(domain: &Domain, model: &Model) -> bool {
 }
 
 /// Carry out a plan.
-pub(super) fn apply(domain: &mut Domain, request: Request, plan: Plan) -> Vec<Effect> {
-    domain.house.work = Some(Work { title: request.title(), done: 0, count: plan.steps().count() });
-    vec![Effect::House(Chore::Perform { request, plan })]
+pub(super) fn apply(domain: &mut Domain, request: Request, plan: CleanupPlan) -> Vec<Effect> {
+    domain.house.work = Some(CleanupProgress { title: request.title(), done: 0, count: plan.steps().count() });
+    vec![Effect::Storage(CleanupJob::Perform { request, plan })]
 }
 
 /// Undo what was done last.
@@ -48,18 +48,18 @@ pub(super) fn undo(domain: &mut Domain) -> Vec<Effect> {
     if domain.house.work.is_some() {
         return Vec::new();
     }
-    domain.house.work = Some(Work { title: "undo".to_owned(), done: 0, count: 0 });
-    vec![Effect::House(Chore::Undo)]
+    domain.house.work = Some(CleanupProgress { title: "undo".to_owned(), done: 0, count: 0 });
+    vec![Effect::Storage(CleanupJob::Undo)]
 }
 
 /// Take what the driver reports.
-pub(super) fn on_event(domain: &mut Domain, news: News) -> Vec<Effect> {
+pub(super) fn on_event(domain: &mut Domain, news: StorageEvent) -> Vec<Effect> {
     match news {
-        News::Surveyed(survey) => {
+        StorageEvent::Surveyed(survey) => {
             domain.house.surveying = false;
             domain.house.survey = Some(survey);
         }
-        News::Planned { plan, .. } if plan.items.is_empty() => {
+        StorageEvent::Planned { plan, .. } if plan.items.is_empty() => {
             let text = match plan.refusals.first() {
                 None => "there is nothing to do".to_owned(),
                 Some(refusal) => match &refusal.hint {
@@ -70,13 +70,13 @@ pub(super) fn on_event(domain: &mut Domain, news: News) -> Vec<Effect> {
             notify(domain, text, true);
         }
         // For the client that asked.
-        News::Planned { .. } => {}
-        News::Progress(done, count) => {
+        StorageEvent::Planned { .. } => {}
+        StorageEvent::Progress(done, count) => {
             if let Some(work) = &mut domain.house.work {
                 (work.done, work.count) = (done, count);
             }
         }
-        News::Ended { text, is_error } => {
+        StorageEvent::Ended { text, is_error } => {
             domain.house.work = None;
             notify(domain, text, is_error);
             if !domain.library.scanning {

@@ -4,24 +4,25 @@ use std::sync::Arc;
 
 use wire::{Finish, Message, Prompt as Asked, Role};
 
+use super::common::{next_id, now_ms};
+use super::history;
 use super::job::{self, Question, Readiness};
 use super::session::Ask;
-use super::{history, next_id};
+use crate::admission;
 use crate::command::{Cause, Refused};
 use crate::effect::Effect;
-use crate::form::Form;
-use crate::job::JobSession;
+use crate::lab::job::JobSession;
+use crate::lab::race::Entry;
+use crate::lab::suite::Prompt;
+use crate::lab::suite::answer::Answer;
+use crate::lab::suite::check::Check;
+use crate::lab::suite::run::{Failure, Judge, JudgeStage, ModelRun, Phase, Recalled, Stage, SuiteOrder, SuiteRun};
 use crate::model::Model;
-use crate::plan;
-use crate::race::Entry;
 use crate::request::Client;
+use crate::request::form::Form;
 use crate::session::End;
 use crate::settings::SessionSettings;
 use crate::state::Domain;
-use crate::suite::Prompt;
-use crate::suite::answer::Answer;
-use crate::suite::check::Check;
-use crate::suite::run::{Failure, Judge, JudgeStage, ModelRun, Phase, Recalled, Stage, SuiteOrder, SuiteRun};
 
 /// What a judge may say.
 const YES_NO: &str = r#"root ::= "yes" | "no""#;
@@ -43,7 +44,7 @@ pub(super) fn start(domain: &mut Domain, order: SuiteOrder) -> Result<Vec<Effect
         job::forget(domain, old.models.iter().map(|one| &one.session).chain([&old.judge.session]));
     }
     let run = SuiteRun::new(next_id(domain), domain.now, order);
-    let effect = Effect::RecallAnswers { run: run.id, order: Box::new(run.order.clone()) };
+    let effect = Effect::LoadAnswers { run: run.id, order: Box::new(run.order.clone()) };
     domain.suite = Some(Box::new(run));
     Ok(vec![effect])
 }
@@ -118,7 +119,7 @@ fn end(domain: &mut Domain, run: &mut SuiteRun) -> Vec<Effect> {
     }
     run.phase = Phase::Done;
     if run.asked().any(|one| one.n_asked > 0) {
-        let record = run.results().record(history::now_ms(domain));
+        let record = run.results().record(now_ms(domain));
         return history::remember(domain, record, run.at.uptime, None);
     }
     Vec::new()
@@ -186,7 +187,7 @@ fn enter(domain: &mut Domain, run: &mut SuiteRun, place: usize) -> Vec<Effect> {
 }
 
 fn entry(model: &Arc<Model>, settings: SessionSettings) -> Entry {
-    Entry { model: Arc::clone(model), settings: plan::settings_for(model, settings) }
+    Entry { model: Arc::clone(model), settings: admission::settings_for(model, settings) }
 }
 
 /// Ask a model that is loaded its next prompt; without one it makes room.
@@ -281,7 +282,7 @@ fn keep(run: &mut SuiteRun, place: usize, answer: Answer) -> Effect {
     let one = &mut run.models[place];
     one.answers.push(answer.clone());
     run.n_writing += 1;
-    Effect::KeepAnswer { run: run.id, name: one.kept_as.clone(), answer: Box::new(answer) }
+    Effect::SaveAnswer { run: run.id, name: one.kept_as.clone(), answer: Box::new(answer) }
 }
 
 /// The next step of the judge.

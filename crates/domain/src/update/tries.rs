@@ -19,7 +19,7 @@ pub(super) fn remember(domain: &mut Domain, model: &Arc<Model>, outcome: Outcome
         }
         Arc::make_mut(known).tried = Some(tried.clone());
     }
-    Some(Effect::RememberTry { model: Arc::clone(model), tried })
+    Some(Effect::SaveTry { model: Arc::clone(model), tried })
 }
 
 /// How a worker ended, with its last words.

@@ -5,20 +5,20 @@ use std::time::Duration;
 
 use wire::{Channel, Event as Message, FailureKind, Finish, Role};
 
-use super::session::{answer as answer_now, end_all, ended, find, remove, share_threads, start_waiting, watch};
+use super::common::find;
+use super::session::{answer as answer_now, end_all, ended, remove, share_threads, start_waiting, watch};
 use super::{context, tries};
-use crate::answer;
 use crate::effect::Effect;
 use crate::event::WorkerEvent;
 use crate::figure::Graded;
 use crate::model::Outcome;
 use crate::moment::Moment;
 use crate::notification::Notification;
-use crate::plan;
+use crate::record::run_record;
 use crate::request::{Client, Request, RequestId, Step};
 use crate::session::{End, Phase, Session, SessionId, WorkerId};
-use crate::settings;
 use crate::state::Domain;
+use crate::{admission, settings};
 
 /// The most lines of a worker's log that are kept.
 const MAX_LOG: usize = 200;
@@ -44,7 +44,7 @@ pub(super) fn on_event(domain: &mut Domain, worker: WorkerId, event: WorkerEvent
             session.note(line);
             Vec::new()
         }
-        WorkerEvent::Said(message) => on_message(domain, id, message),
+        WorkerEvent::Message(message) => on_message(domain, id, message),
         WorkerEvent::Exited { reason, expected, hint } => exited(domain, id, reason, expected, hint),
     }
 }
@@ -101,13 +101,13 @@ fn on_message(domain: &mut Domain, id: SessionId, message: Message) -> Vec<Effec
             Some(request) if session.running(request).is_some() => {
                 return failed(domain, id, RequestId(request), failure);
             }
-            Some(id) => return super::quality::failed(domain, id, &failure.message, failure.hint.as_deref()),
+            Some(id) => return super::perplexity::failed(domain, id, &failure.message, failure.hint.as_deref()),
             // What it says here is the reason that the user reads.
             None => return refused(domain, id, failure),
         },
         Message::Scored(scored) => {
             let ran = ran(domain, id);
-            return ran.into_iter().chain(super::quality::scored(domain, *scored)).collect();
+            return ran.into_iter().chain(super::perplexity::scored(domain, *scored)).collect();
         }
         // Whatever a worker says out of turn changes nothing.
         _ => {}
@@ -144,7 +144,7 @@ fn answered(domain: &mut Domain, id: SessionId, request: RequestId, finish: Fini
     let mut effects = ended(domain, id, request, End::Finished(finish));
     let Some(session) = domain.session(id) else { return effects };
     let Some(figures) = session.request(request).map(|request| &request.figures) else { return effects };
-    if let Some(rate) = answer::speed(figures) {
+    if let Some(rate) = run_record::speed(figures) {
         let joules = Graded::of(&session.per_token_of(figures, &settings::Energy::default()));
         let model = session.model.id.clone();
         if let Some(joules) = joules {
@@ -168,7 +168,7 @@ fn failed(domain: &mut Domain, id: SessionId, request: RequestId, failure: wire:
             let asked = session.turns.iter().filter(|turn| turn.role == Role::User).count();
             // A prompt from outside the conversation is no shorter in a new one.
             let is_chat = client == Some(Client::Chat);
-            Some(plan::longer_context_hint(&session.model, session.n_ctx(), is_chat && asked > 1))
+            Some(admission::longer_context_hint(&session.model, session.n_ctx(), is_chat && asked > 1))
         }
         _ => failure.hint,
     };
@@ -238,7 +238,7 @@ fn exited(domain: &mut Domain, id: SessionId, reason: String, expected: bool, hi
 
 /// What could be done where a prompt is too long for one column of a race: its session is the race's, not the user's.
 fn too_long_for_race(session: &Session) -> String {
-    match plan::context(&session.model, u32::MAX) {
+    match admission::context(&session.model, u32::MAX) {
         longest if session.n_ctx() >= longest => {
             "the model was made for no longer one: shorten the prompt, or leave it out of the race".to_owned()
         }

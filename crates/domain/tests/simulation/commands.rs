@@ -2,20 +2,21 @@
 
 use std::sync::Arc;
 
+use domain::Domain;
 use domain::command::{Command, CommandId, Force, What};
+use domain::download::hub::RemoteFile;
 use domain::download::{DownloadId, Order};
-use domain::form::Form;
-use domain::house::{Kind, Plan as StoragePlan, Request};
-use domain::hub::RemoteFile;
+use domain::lab::bench;
+use domain::lab::perplexity::PerplexityOrder;
+use domain::lab::race::{self, Entry, RaceOrder};
+use domain::lab::suite::run::{SuiteFile, SuiteOrder};
 use domain::model::Model;
-use domain::quality::QualityOrder;
-use domain::race::{self, Entry, RaceOrder};
 use domain::request::RequestId;
+use domain::request::form::Form;
 use domain::session::SessionId;
 use domain::settings::{ContextFull, SESSION_FIELDS, SessionSettings};
-use domain::suite::run::{SuiteFile, SuiteOrder};
+use domain::storage::{CleanupPlan as StoragePlan, Kind, Request};
 use domain::units::Bytes;
-use domain::{Domain, bench};
 use wire::{Message, Prompt, Role};
 
 use crate::dice::Dice;
@@ -102,7 +103,7 @@ fn what(domain: &Domain, world: &World, dice: &mut Dice) -> What {
         12 => What::Vote(dice.permille(700).then(|| dice.index(4))),
         13 => What::StartBench(Box::new(bench(world, dice))),
         14 => What::CancelBench,
-        15 => What::StartPerplexity(Box::new(QualityOrder {
+        15 => What::StartPerplexity(Box::new(PerplexityOrder {
             model: entry(world, dice),
             reference: dice.permille(500).then(|| entry(world, dice)),
             text: text(dice),

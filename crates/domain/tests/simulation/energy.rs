@@ -1,6 +1,6 @@
 //! Energy is neither made nor lost.
 
-use domain::energy::{Bill, Spent, estimated};
+use domain::energy::{EnergyAccount, EnergyUsed, estimated};
 use domain::machine::{Domain as Meter, Sample};
 use domain::session::Session;
 use domain::{Domain, Event};
@@ -84,8 +84,8 @@ fn metered(domain: &Domain, sample: &Sample) -> f64 {
     energy.filter(|joules| joules.is_finite() && *joules >= 0.0).sum()
 }
 
-fn gross(bill: &Bill) -> f64 {
-    let spent = |spent: &Spent| spent.charges.iter().map(|charge| charge.gross).sum::<f64>();
+fn gross(bill: &EnergyAccount) -> f64 {
+    let spent = |spent: &EnergyUsed| spent.charges.iter().map(|charge| charge.gross).sum::<f64>();
     spent(&bill.prompt) + spent(&bill.generation)
 }
 

@@ -4,12 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use domain::command::{CommandId, Force, What};
 use domain::event::WorkerEvent;
-use domain::plan;
-use domain::race::rating::MAX_VOTES;
+use domain::lab::race::rating::MAX_VOTES;
 use domain::request::Stage;
 use domain::session::{Phase, Session, SessionId, Turn, WorkerId};
 use domain::units::Bytes;
-use domain::{Domain, Effect, Event};
+use domain::{Domain, Effect, Event, admission};
 use wire::{Channel, Event as Message, Request, Role};
 
 use crate::energy::Books;
@@ -81,7 +80,7 @@ impl Invariants {
             WorkerEvent::Exited { .. } => {
                 assert!(self.exited.insert(worker), "the simulation's worker ended twice");
             }
-            WorkerEvent::Said(Message::Text { id, pieces, .. }) => {
+            WorkerEvent::Message(Message::Text { id, pieces, .. }) => {
                 let answer = self.answers.get_mut(id).filter(|answer| answer.is_running && answer.worker == worker);
                 let Some(answer) = answer else { return };
                 for piece in pieces {
@@ -126,7 +125,7 @@ impl Invariants {
     fn effect(&mut self, effect: &Effect) {
         match effect {
             Effect::Spawn { worker, .. } => assert!(self.spawned.insert(*worker), "{worker:?} is spawned twice"),
-            Effect::Tell { worker, request } => {
+            Effect::Send { worker, request } => {
                 assert!(self.spawned.contains(worker), "{worker:?} was never spawned: {request:?}");
                 assert!(!self.exited.contains(worker), "{worker:?} has ended: {request:?}");
                 if let Request::Generate(generate) = request {
@@ -147,7 +146,7 @@ impl Invariants {
                 let before = self.drafts.insert(*draft, Draft::Discarded);
                 assert_eq!(before, Some(Draft::Open), "draft {draft} is discarded");
             }
-            Effect::Remember { ask, draft, .. } => {
+            Effect::SaveRecord { ask, draft, .. } => {
                 assert!(self.asks.insert(*ask), "question {ask} is asked twice");
                 if let Some(draft) = draft {
                     let before = self.drafts.insert(*draft, Draft::Remembered);
@@ -168,13 +167,13 @@ impl Invariants {
         if self.forces {
             self.forced.extend(new.iter().map(|session| session.id));
         }
-        let Some(memory) = plan::free_memory(domain) else { return };
+        let Some(memory) = admission::free_memory(domain) else { return };
         let given = |session: &&&Session| {
             let before = self.planned.get(&session.id).copied().unwrap_or_default();
             !self.forced.contains(&session.id) && session.planned.total() > before
         };
         if let Some(session) = new.iter().find(given) {
-            let plan::Free { available, promised, others, reserve, .. } = memory;
+            let admission::Free { available, promised, others, reserve, .. } = memory;
             let taken = promised + others + reserve;
             assert!(taken <= available, "{} is loaded: {taken} are taken of {available}", session.name);
         }

@@ -20,7 +20,7 @@ use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use domain::command::{Command, CommandId, What};
-use domain::race::Pace;
+use domain::lab::race::DecodeMode;
 use domain::{Event, StateMachine};
 
 use dice::Dice;
@@ -98,7 +98,8 @@ impl Simulation {
         for _ in 0..DRAIN {
             self.world.pass_time(&mut self.dice);
             // It waits for the user.
-            let is_held = self.machine.race.as_ref().is_some_and(|race| race.pace == Pace::Held && race.is_running());
+            let is_held =
+                self.machine.race.as_ref().is_some_and(|race| race.pace == DecodeMode::Held && race.is_running());
             let event = if is_held {
                 self.commands += 1;
                 Some(Event::Command(Command { id: CommandId(self.commands), what: What::ContinueRace }))

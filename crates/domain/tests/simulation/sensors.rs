@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::Moment;
 use domain::figure::Figure;
-use domain::foreign::Foreign;
+use domain::machine::other_processes::OtherProcess;
 use domain::machine::{Allowed, Core, Domain as Meter, Gpu, Memory, Power, Process, Sample, Temperature};
 use domain::units::{Bytes, Celsius, Joules, Ratio, Watts};
 
@@ -21,7 +21,7 @@ pub(crate) struct Sensors {
     has_gpu: bool,
     total: u64,
     at: Option<Duration>,
-    foreign: Vec<Foreign>,
+    foreign: Vec<OtherProcess>,
 }
 
 impl Sensors {
@@ -49,7 +49,7 @@ impl Sensors {
 
     /// Processes of others.
     pub(crate) fn foreign(&self) -> Vec<(u32, u64)> {
-        self.foreign.iter().map(Foreign::id).collect()
+        self.foreign.iter().map(OtherProcess::id).collect()
     }
 
     /// Read them. `pids` are our workers'.
@@ -106,13 +106,13 @@ impl Sensors {
             let process = Process { pid: 900_000 + dice.below(1000) as u32, resident: Bytes(GB), ..Process::default() };
             let model = Some("/models/other.gguf".to_owned());
             let (started, mapped) = (dice.below(1000), Bytes(dice.below(2 * GB)));
-            self.foreign.push(Foreign {
+            self.foreign.push(OtherProcess {
                 process,
                 started,
                 engine: "ollama".into(),
                 model,
                 mapped,
-                ..Foreign::default()
+                ..OtherProcess::default()
             });
         }
         if dice.permille(10) {

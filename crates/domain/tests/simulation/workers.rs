@@ -191,7 +191,7 @@ impl Worker {
     }
 
     fn say(&mut self, message: Message) {
-        self.queue.push_back(WorkerEvent::Said(message));
+        self.queue.push_back(WorkerEvent::Message(message));
     }
 
     /// One step of a request that can be worked on.

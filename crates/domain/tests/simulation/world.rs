@@ -5,16 +5,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::download::hub::{Failure, FailureKind};
 use domain::download::{DownloadEvent, DownloadId};
 use domain::event::{HistoryEvent, LibraryEvent};
-use domain::house::{Chore, News, Plan, Survey};
-use domain::hub::{Failure, FailureKind};
+use domain::lab::suite::run::Recalled;
+use domain::machine::Bandwidth;
 use domain::model::{Model, ModelFile, Status, Store};
 use domain::openness::Cards;
-use domain::roofline::Bandwidth;
 use domain::session::WorkerId;
 use domain::settings::{SessionSettings, Settings};
-use domain::suite::run::Recalled;
+use domain::storage::{CleanupJob, CleanupPlan, StorageEvent, Survey};
 use domain::units::Bytes;
 use domain::{Effect, Event, Moment};
 
@@ -58,7 +58,7 @@ impl World {
         };
         world.pending.push(Event::Baselines(Vec::new()));
         world.pending.push(Event::History(HistoryEvent::Votes(Vec::new())));
-        world.pending.push(Event::Hub(domain::hub::HubEvent::Interrupted(Vec::new())));
+        world.pending.push(Event::Hub(domain::download::hub::HubEvent::Interrupted(Vec::new())));
         world.scan();
         world
     }
@@ -177,7 +177,7 @@ impl World {
                 self.next_pid += 1;
                 self.workers.push(Worker::new(worker, self.next_pid, dice));
             }
-            Effect::Tell { worker, request } => {
+            Effect::Send { worker, request } => {
                 if let Some(worker) = self.find(worker) {
                     worker.ask(request, dice);
                 }
@@ -187,19 +187,19 @@ impl World {
                     worker.asked_to_stop = true;
                 }
             }
-            Effect::Scratch(mut order) => {
+            Effect::TempDir(mut order) => {
                 order.file = PathBuf::from("/tmp/distributions");
                 let failed = || Event::Trouble("no folder can be made".into());
-                self.pending.push(if dice.permille(50) { failed() } else { Event::Scratch(order) });
+                self.pending.push(if dice.permille(50) { failed() } else { Event::TempDir(order) });
             }
             Effect::Scan => self.scan(),
-            Effect::Judge { generation, .. } => {
-                self.pending.push(Event::Library(LibraryEvent::Judged { generation, cards: Cards::default() }));
+            Effect::RateOpenness { generation, .. } => {
+                self.pending.push(Event::Library(LibraryEvent::Rated { generation, cards: Cards::default() }));
             }
             Effect::Download { id, .. } => self.downloads.push((id, 0)),
             Effect::Pause(id) => self.end_download(id, DownloadEvent::Paused),
             Effect::CancelDownload(id) => self.end_download(id, DownloadEvent::Cancelled),
-            Effect::House(chore) => self.keep_house(chore, dice),
+            Effect::Storage(chore) => self.keep_house(chore, dice),
             Effect::Signal { pid, started, kill } => {
                 let result = if dice.permille(800) { Ok(()) } else { Err("not permitted".to_owned()) };
                 if result.is_ok() {
@@ -213,41 +213,41 @@ impl World {
                 let result = if dice.permille(800) { Ok(bandwidth) } else { Err("no memory".into()) };
                 self.pending.push(Event::Bandwidth(result));
             }
-            Effect::Remember { ask, .. } => {
+            Effect::SaveRecord { ask, .. } => {
                 self.next_record += 1;
                 let (id, earlier) = (self.next_record, Vec::new());
                 let reason = "the disk is full".to_owned();
                 let answer = if dice.permille(800) {
-                    HistoryEvent::Kept { ask, id, earlier }
+                    HistoryEvent::Saved { ask, id, earlier }
                 } else {
-                    HistoryEvent::NotKept { ask, reason }
+                    HistoryEvent::NotSaved { ask, reason }
                 };
                 self.pending.push(Event::History(answer));
             }
-            Effect::RecallAnswers { run, order } => {
+            Effect::LoadAnswers { run, order } => {
                 let recalled = |model: &Arc<Model>| Recalled { name: model.id.clone(), answers: Vec::new() };
                 let result = if dice.permille(900) {
                     Ok(order.models.iter().map(recalled).collect())
                 } else {
                     Err("permission denied".to_owned())
                 };
-                self.pending.push(Event::SuiteRecalled { run, result });
+                self.pending.push(Event::SuiteLoaded { run, result });
             }
-            Effect::KeepAnswer { run, .. } => {
+            Effect::SaveAnswer { run, .. } => {
                 let error = dice.permille(100).then(|| "the disk is full".to_owned());
-                self.pending.push(Event::SuiteKept { run, error });
+                self.pending.push(Event::SuiteSaved { run, error });
             }
             Effect::Reveal(id) => self.pending.push(Event::History(HistoryEvent::Revealed(id))),
-            Effect::Forget(id) => self.pending.push(Event::History(HistoryEvent::Forgotten { id, vote: None })),
-            Effect::Draw => self.pending.push(Event::Drawn(dice.bits())),
+            Effect::DeleteRecord(id) => self.pending.push(Event::History(HistoryEvent::Deleted { id, vote: None })),
+            Effect::Random => self.pending.push(Event::Random(dice.bits())),
             Effect::Reply(_)
             | Effect::Notify(_)
-            | Effect::Sweep
+            | Effect::RemoveTempDir
             | Effect::Watch { .. }
-            | Effect::RememberTry { .. }
+            | Effect::SaveTry { .. }
             | Effect::Discard(_)
-            | Effect::KeepQueue(_)
-            | Effect::KeepBaselines(_)
+            | Effect::PersistQueue(_)
+            | Effect::SaveBaselines(_)
             | Effect::SaveDraft { .. }
             | Effect::DiscardDraft(_) => {}
         }
@@ -266,13 +266,15 @@ impl World {
         }
     }
 
-    fn keep_house(&mut self, chore: Chore, dice: &mut Dice) {
+    fn keep_house(&mut self, chore: CleanupJob, dice: &mut Dice) {
         let news = match chore {
-            Chore::Survey => News::Surveyed(Survey::default()),
-            Chore::Plan(request) => News::Planned { request, plan: Plan::default() },
-            Chore::Perform { .. } | Chore::Undo => News::Ended { text: "done".into(), is_error: dice.permille(200) },
+            CleanupJob::Survey => StorageEvent::Surveyed(Survey::default()),
+            CleanupJob::Plan(request) => StorageEvent::Planned { request, plan: CleanupPlan::default() },
+            CleanupJob::Perform { .. } | CleanupJob::Undo => {
+                StorageEvent::Ended { text: "done".into(), is_error: dice.permille(200) }
+            }
         };
-        self.pending.push(Event::Library(LibraryEvent::House(Box::new(news))));
+        self.pending.push(Event::Library(LibraryEvent::Storage(Box::new(news))));
     }
 }
 
@@ -282,13 +284,13 @@ fn unasked(dice: &mut Dice) -> Event {
     match dice.below(12) {
         0 => Event::Trouble("something failed".into()),
         1 => Event::Notice("something was done".into()),
-        2 => Event::History(HistoryEvent::Measured(vec![("folder:m0".into(), domain::history::Latest::default())])),
+        2 => Event::History(HistoryEvent::Measured(vec![("folder:m0".into(), domain::record::Latest::default())])),
         3 => Event::History(HistoryEvent::TakenIn(2)),
         4 => Event::History(HistoryEvent::Record(None)),
-        5 => Event::History(HistoryEvent::Kept { ask: dice.below(4000), id: 1, earlier: Vec::new() }),
-        6 => Event::Drawn(dice.bits()),
+        5 => Event::History(HistoryEvent::Saved { ask: dice.below(4000), id: 1, earlier: Vec::new() }),
+        6 => Event::Random(dice.bits()),
         7 => Event::Download(DownloadId(dice.below(4000)), DownloadEvent::Progress(Bytes(1))),
-        8 => Event::Library(LibraryEvent::House(Box::new(News::Progress(1, 2)))),
+        8 => Event::Library(LibraryEvent::Storage(Box::new(StorageEvent::Progress(1, 2)))),
         9 => Event::History(HistoryEvent::Trouble("locked".into())),
         10 if worker.0 > 3990 => Event::Worker(worker, domain::event::WorkerEvent::Logged("late".into())),
         _ => Event::Elapsed,

@@ -1,34 +1,6 @@
 //! Headers of well-known models, with the figures of their real files and no weights.
 
-use std::io;
-
-use crate::{source::ReadAt, testing::Builder, types::TensorType};
-
-/// A file that has its header alone; behind it lie as many zeros as the weights would take.
-#[derive(Debug, Clone)]
-pub struct Sparse {
-    /// The header.
-    pub header: Vec<u8>,
-    /// The whole length, bytes.
-    pub length: u64,
-}
-
-impl ReadAt for Sparse {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let here = usize::try_from(offset).ok().and_then(|offset| self.header.get(offset..)).unwrap_or_default();
-        let left = usize::try_from(self.length.saturating_sub(offset)).unwrap_or(usize::MAX);
-        let n_bytes = buffer.len().min(left);
-        let buffer = &mut buffer[..n_bytes];
-        buffer.fill(0);
-        let n_here = here.len().min(n_bytes);
-        buffer[..n_here].copy_from_slice(&here[..n_here]);
-        Ok(n_bytes)
-    }
-
-    fn length(&self) -> io::Result<u64> {
-        Ok(self.length)
-    }
-}
+use crate::{testing::Builder, types::TensorType};
 
 /// `DeepSeek` V3 or R1, 671 billion parameters, with the keys of a current conversion or of one from before llama.cpp
 /// knew MLA, and all matrices in `Q4_K`.

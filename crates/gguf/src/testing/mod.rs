@@ -5,8 +5,10 @@ mod builder;
 mod known;
 mod mutations;
 mod sized;
+mod sparse;
 
 pub use builder::Builder;
-pub use known::{Distill, Sparse, deepseek_v3};
+pub use known::{Distill, deepseek_v3};
 pub use mutations::{Mutation, mutations};
 pub use sized::{Mixture, Sized};
+pub use sparse::Sparse;

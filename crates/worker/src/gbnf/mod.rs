@@ -5,24 +5,17 @@
 //! what a character class means. What is not understood here is llama.cpp's to say.
 
 mod read;
+mod rule;
+
+pub use rule::Fault;
 
 use read::Reader;
+use rule::{Item, Rule, Sequence};
 
-/// llama.cpp refuses to repeat something more often.
-const MAX_REPETITIONS: u64 = 2000;
 /// The most elements that all repetitions may unfold to; each takes some bytes, and each is looked at.
 const MAX_ELEMENTS: u64 = 1_000_000;
 /// The most ways in which an answer may begin before its first character: each is a list that llama.cpp keeps.
 const MAX_WAYS: u64 = 50_000;
-
-/// Why a grammar can't be used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
-    /// llama.cpp would take all memory or never end.
-    Costly(String),
-    /// It is not understood here. Whether it's wrong, llama.cpp says.
-    Unread(String),
-}
 
 /// Look whether a grammar can be used.
 pub fn check(source: &str) -> Result<(), Fault> {
@@ -40,50 +33,6 @@ pub fn check(source: &str) -> Result<(), Fault> {
         )));
     }
     analysis.refuse_multiplying(&rules)
-}
-
-/// One element of a sequence.
-#[derive(Debug)]
-enum Item {
-    /// Takes at least one character or token.
-    Terminal,
-    /// An empty text.
-    Empty,
-    Rule(usize),
-    Group(Vec<Sequence>),
-    Repeat {
-        item: Box<Self>,
-        least: u64,
-        most: Option<u64>,
-    },
-}
-
-type Sequence = Vec<Item>;
-
-#[derive(Debug, Default)]
-struct Rule {
-    name: String,
-    alternatives: Vec<Sequence>,
-}
-
-impl Item {
-    /// Elements that llama.cpp keeps for it.
-    fn n_elements(&self) -> u64 {
-        match self {
-            Self::Terminal | Self::Empty | Self::Rule(_) => 1,
-            Self::Group(alternatives) => {
-                alternatives.iter().flatten().fold(1, |sum: u64, item| sum.saturating_add(item.n_elements()))
-            }
-            // A group is kept once and referred to.
-            Self::Repeat { item, least, most } => {
-                let times = most.unwrap_or(*least).max(1);
-                match **item {
-                    Self::Group(_) => item.n_elements().saturating_add(times),
-                    _ => item.n_elements().saturating_mul(times),
-                }
-            }
-        }
-    }
 }
 
 /// What may be empty.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Fault, Item, MAX_REPETITIONS, Rule, Sequence};
+use super::rule::{Fault, Item, MAX_REPETITIONS, Rule, Sequence};
 
 /// How deep groups may nest; llama.cpp reads them by calling itself.
 const MAX_DEPTH: usize = 200;

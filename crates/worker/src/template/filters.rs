@@ -6,9 +6,9 @@ use minijinja::value::{Kwargs, Rest, Tuple, Value, ValueKind, ValueOrKwargs, fro
 use minijinja::{Environment, Error, State, filters, functions, tests};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::methods::{self, DictView};
+use super::methods;
 use super::printf;
-use super::python::{self, Arguments, MAX_DEPTH, is_space, type_of, wrong};
+use super::python::{self, Arguments, DictView, MAX_DEPTH, is_space, type_of, wrong};
 use super::{json, pieces, source};
 
 /// Put all of them into an environment.

@@ -2,14 +2,12 @@
 //!
 //! Owned here: what sandboxed templates may call. Absent: what changes a value, which transformers' sandbox forbids too.
 
-use std::sync::Arc;
-
-use minijinja::value::{Enumerator, Object, ObjectRepr, Tuple, Value, ValueKind};
+use minijinja::value::{Value, ValueKind};
 use minijinja::{Error, ErrorKind, State};
 
 use super::pieces::{bounds, search, split, strip};
 use super::printf::{self, pay};
-use super::python::{self, Arguments, is_space, type_of, whole, wrong};
+use super::python::{self, Arguments, DictPart, DictView, is_space, type_of, whole, wrong};
 
 /// The longest line that padding may make.
 const MAX_WIDTH: i64 = 1 << 20;
@@ -44,12 +42,12 @@ fn dict(value: &Value, method: &str, values: &[Value]) -> Result<Value, Error> {
         }
         "keys" | "values" | "items" => {
             Arguments::new(values, &[])?;
-            let kind = match method {
-                "keys" => Kind::Keys,
-                "values" => Kind::Values,
-                _ => Kind::Items,
+            let part = match method {
+                "keys" => DictPart::Keys,
+                "values" => DictPart::Values,
+                _ => DictPart::Items,
             };
-            Ok(Value::from_object(DictView { dict: value.clone(), kind }))
+            Ok(Value::from_object(DictView { dict: value.clone(), part }))
         }
         "copy" => {
             Arguments::new(values, &[])?;
@@ -57,56 +55,6 @@ fn dict(value: &Value, method: &str, values: &[Value]) -> Result<Value, Error> {
         }
         "clear" | "pop" | "popitem" | "setdefault" | "update" => Err(forbidden(value, method)),
         _ => Err(Error::from(ErrorKind::UnknownMethod)),
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Kind {
-    Keys,
-    Values,
-    Items,
-}
-
-/// What `keys`, `values` and `items` of a dict give.
-#[derive(Debug)]
-pub(super) struct DictView {
-    dict: Value,
-    kind: Kind,
-}
-
-impl DictView {
-    fn items(&self) -> Vec<Value> {
-        let Ok(keys) = self.dict.try_iter() else { return Vec::new() };
-        let held = |key: &Value| self.dict.get_item(key).unwrap_or_default();
-        keys.map(|key| match self.kind {
-            Kind::Keys => key,
-            Kind::Values => held(&key),
-            Kind::Items => Value::from(Tuple::from([key.clone(), held(&key)])),
-        })
-        .collect()
-    }
-}
-
-impl Object for DictView {
-    fn repr(self: &Arc<Self>) -> ObjectRepr {
-        ObjectRepr::Iterable
-    }
-
-    fn enumerate(self: &Arc<Self>) -> Enumerator {
-        Enumerator::Values(self.items())
-    }
-
-    fn enumerator_len(self: &Arc<Self>) -> Option<usize> {
-        self.dict.len()
-    }
-
-    fn render(self: &Arc<Self>, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let name = match self.kind {
-            Kind::Keys => "dict_keys",
-            Kind::Values => "dict_values",
-            Kind::Items => "dict_items",
-        };
-        write!(f, "{name}({})", python::repr(&Value::from(self.items())).map_err(|_| std::fmt::Error)?)
     }
 }
 

@@ -3,11 +3,12 @@
 //! Owned here: `str` and `repr` of what a template can hold, and how arguments are passed to what we add to minijinja.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
-use minijinja::value::{Kwargs, Rest, Value, ValueKind, ValueOrKwargs, from_args};
+use minijinja::value::{
+    Enumerator, Kwargs, Object, ObjectRepr, Rest, Tuple, Value, ValueKind, ValueOrKwargs, from_args,
+};
 use minijinja::{Error, ErrorKind};
-
-use super::methods::DictView;
 
 /// How deep a value that is written may nest.
 pub(super) const MAX_DEPTH: usize = 200;
@@ -290,5 +291,56 @@ pub(super) fn type_of(value: &Value) -> &'static str {
         ValueKind::Map => "dict",
         ValueKind::Iterable => "generator",
         _ => "object",
+    }
+}
+
+/// Which part of a dict.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum DictPart {
+    Keys,
+    Values,
+    Items,
+}
+
+/// What `keys`, `values` and `items` of a dict give.
+#[derive(Debug)]
+pub(super) struct DictView {
+    pub(super) dict: Value,
+    pub(super) part: DictPart,
+}
+
+impl DictView {
+    fn items(&self) -> Vec<Value> {
+        let Ok(keys) = self.dict.try_iter() else { return Vec::new() };
+        let held = |key: &Value| self.dict.get_item(key).unwrap_or_default();
+        keys.map(|key| match self.part {
+            DictPart::Keys => key,
+            DictPart::Values => held(&key),
+            DictPart::Items => Value::from(Tuple::from([key.clone(), held(&key)])),
+        })
+        .collect()
+    }
+}
+
+impl Object for DictView {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Iterable
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Values(self.items())
+    }
+
+    fn enumerator_len(self: &Arc<Self>) -> Option<usize> {
+        self.dict.len()
+    }
+
+    fn render(self: &Arc<Self>, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = match self.part {
+            DictPart::Keys => "dict_keys",
+            DictPart::Values => "dict_values",
+            DictPart::Items => "dict_items",
+        };
+        write!(f, "{name}({})", repr(&Value::from(self.items())).map_err(|_| std::fmt::Error)?)
     }
 }

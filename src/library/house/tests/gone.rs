@@ -19,7 +19,7 @@ fn a_cut_manifest_keeps_what_it_may_use_and_no_more() {
     let library = root.join("manifests/registry.ollama.ai/library");
     write(&library.join("first/latest"), manifest(&weights("one")).as_bytes());
     let remove = Request::Remove { models: vec![yard.ollama("one")] };
-    let paths = |plan: &Plan| -> Vec<_> { plan.steps().map(|(_, step)| step.path.clone()).collect() };
+    let paths = |plan: &CleanupPlan| -> Vec<_> { plan.steps().map(|(_, step)| step.path.clone()).collect() };
     for (own, is_shared) in [("other", false), ("one", true)] {
         let whole = manifest(&weights(own));
         write(&library.join("third/latest"), &whole.as_bytes()[..whole.len() - 20]);

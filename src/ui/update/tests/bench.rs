@@ -5,17 +5,16 @@ use std::time::Duration;
 use wire::{Device, DeviceKind, Event as Said, Hello, Measured as Times, Request};
 
 use super::Program;
-use crate::ui::Action;
-use crate::ui::Screen;
-use domain::bench::{LanePhase, Phase, Plan, Taint, document};
+use crate::ui::{Action, Screen};
+use domain::admission::free_memory;
 use domain::command::What;
 use domain::event::{HistoryEvent, WorkerEvent};
-use domain::history::Measured;
+use domain::lab::bench::{Disturbance, LanePhase, Phase, Plan, document};
+use domain::lab::statistics::Change;
 use domain::machine::{Core, Process, Sample, Temperature};
-use domain::plan::free_memory;
+use domain::record::Measured;
 use domain::session::WorkerId;
 use domain::settings::WaitPolicy;
-use domain::statistics::Change;
 use domain::units::{Bytes, Celsius, Ratio};
 use domain::{Effect, Event};
 
@@ -58,15 +57,15 @@ fn load(program: &mut Program, effects: &[Effect]) -> Vec<WorkerId> {
     for worker in &spawned {
         program.happens(Event::Worker(*worker, WorkerEvent::Spawned { pid: 100 + worker.0 as u32 }));
         let hello = Hello { version: wire::VERSION, pid: 1, engine: "engine 1".to_owned(), devices: Vec::new() };
-        program.happens(Event::Worker(*worker, WorkerEvent::Said(Said::Hello(hello))));
-        program.happens(Event::Worker(*worker, WorkerEvent::Said(super::loaded())));
+        program.happens(Event::Worker(*worker, WorkerEvent::Message(Said::Hello(hello))));
+        program.happens(Event::Worker(*worker, WorkerEvent::Message(super::loaded())));
     }
     spawned
 }
 
 fn asked(effects: &[Effect]) -> Option<(WorkerId, u64)> {
     effects.iter().find_map(|effect| match effect {
-        Effect::Tell { worker, request: Request::Measure(measure) } => Some((*worker, measure.id)),
+        Effect::Send { worker, request: Request::Measure(measure) } => Some((*worker, measure.id)),
         _ => None,
     })
 }
@@ -85,7 +84,7 @@ fn measure(
         let Some((worker, id)) = asked(&effects) else { return (order, effects) };
         let times = Times { id, is_whole: true, prompt_us: 0, step_us: vec![step(order.len()); 128] };
         order.push(worker);
-        program.happens(Event::Worker(worker, WorkerEvent::Said(Said::Measured(times))));
+        program.happens(Event::Worker(worker, WorkerEvent::Message(Said::Measured(times))));
     }
 }
 
@@ -98,7 +97,7 @@ fn models_take_turns_and_the_result_is_kept() {
     let turns = [workers[0], workers[1]];
     assert_eq!(order, [turns, turns, turns].concat());
     let record = effects.iter().find_map(|effect| match effect {
-        Effect::Remember { ask, record, .. } => Some((*ask, record)),
+        Effect::SaveRecord { ask, record, .. } => Some((*ask, record)),
         _ => None,
     });
     let (ask, record) = record.expect("a record");
@@ -110,9 +109,9 @@ fn models_take_turns_and_the_result_is_kept() {
     let before = Measured { rate: Some(2000.0), spread: Some(1.0), n: 3, ..Measured::default() };
     // Another record that is kept meanwhile is not the bench's.
     let other = vec![vec![(0, Measured { rate: Some(1.0), ..before.clone() })], vec![]];
-    program.happens(Event::History(HistoryEvent::Kept { ask: ask - 1, id: 1, earlier: other }));
+    program.happens(Event::History(HistoryEvent::Saved { ask: ask - 1, id: 1, earlier: other }));
     assert_eq!(program.state.domain.bench.phase, Phase::Comparing);
-    program.happens(Event::History(HistoryEvent::Kept { ask, id: 2, earlier: vec![vec![(0, before)], vec![]] }));
+    program.happens(Event::History(HistoryEvent::Saved { ask, id: 2, earlier: vec![vec![(0, before)], vec![]] }));
     let bench = &program.state.domain.bench;
     assert_eq!(bench.phase, Phase::Done);
     assert!(matches!(bench.rows[0].change(), Change::Slower(_)), "{:?}", bench.rows[0].change());
@@ -129,14 +128,14 @@ fn spoiled_repetitions_are_refused_counted_and_not_tried_for_ever() {
     assert_eq!(order.len(), 4);
     let row = &program.state.domain.bench.rows[0];
     assert_eq!((row.repetitions.len(), row.tries), (2, 4));
-    assert!(matches!(row.tainted[..], [Taint::Busy(_), Taint::Busy(_)]));
+    assert!(matches!(row.tainted[..], [Disturbance::Busy(_), Disturbance::Busy(_)]));
 
     let mut program = Program::new();
     start(&mut program, plan(&["alpha"], 2));
     let (order, effects) = measure(&mut program, |_| 1000, |_| 2.0);
     assert_eq!(order.len(), 6);
     assert_eq!(program.state.domain.bench.phase, Phase::Done);
-    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Remember { .. })), "nothing to keep");
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::SaveRecord { .. })), "nothing to keep");
 
     let mut program = Program::new();
     start(&mut program, Plan { keep_tainted: true, ..plan(&["alpha"], 2) });
@@ -151,10 +150,10 @@ fn heat_taints() {
     let event = sample(&program, 0.0, 0);
     let (worker, id) = asked(&program.happens(event)).unwrap();
     let times = Times { id, is_whole: true, prompt_us: 0, step_us: vec![1000; 128] };
-    program.happens(Event::Worker(worker, WorkerEvent::Said(Said::Measured(times))));
+    program.happens(Event::Worker(worker, WorkerEvent::Message(Said::Measured(times))));
     let event = sample(&program, 0.0, 1);
     program.happens(event);
-    assert_eq!(program.state.domain.bench.rows[0].tainted, [Taint::Throttled]);
+    assert_eq!(program.state.domain.bench.rows[0].tainted, [Disturbance::Throttled]);
 }
 
 #[test]
@@ -167,7 +166,7 @@ fn a_worker_that_dies_ends_its_rows_alone() {
     let (worker, id) = asked(&effects).unwrap();
     assert_eq!(worker, workers[1]);
     let times = Times { id, is_whole: true, prompt_us: 0, step_us: vec![1000; 128] };
-    program.happens(Event::Worker(worker, WorkerEvent::Said(Said::Measured(times))));
+    program.happens(Event::Worker(worker, WorkerEvent::Message(Said::Measured(times))));
     let (order, _) = measure(&mut program, |_| 1000, |_| 0.0);
     assert!(order.iter().all(|worker| *worker == workers[1]));
     let bench = &program.state.domain.bench;
@@ -199,7 +198,7 @@ fn escape_ends_it_and_nothing_is_kept() {
     let effects = program.act(Action::Back);
     assert_eq!(effects, [Effect::Stop { worker: workers[0] }]);
     let times = Times { id, is_whole: false, ..Times::default() };
-    program.happens(Event::Worker(worker, WorkerEvent::Said(Said::Measured(times))));
+    program.happens(Event::Worker(worker, WorkerEvent::Message(Said::Measured(times))));
     let event = sample(&program, 0.0, 0);
     assert_eq!(program.happens(event), []);
     assert_eq!(program.state.domain.bench.phase, Phase::Cancelled);
@@ -223,7 +222,7 @@ fn a_hot_machine_cools_down_before_the_next_repetition() {
         let asked = asked(&program.happens(event));
         if let Some((worker, id)) = asked {
             let times = Times { id, is_whole: true, prompt_us: 0, step_us: vec![1000; 128] };
-            program.happens(Event::Worker(worker, WorkerEvent::Said(Said::Measured(times))));
+            program.happens(Event::Worker(worker, WorkerEvent::Message(Said::Measured(times))));
         }
         asked.is_some()
     };
@@ -329,7 +328,7 @@ fn a_bench_is_charged_as_an_answer_is() {
     assert_eq!(program.state.domain.attribution.baselines.known, [], "its own load is no idle power");
     let (worker, id) = asked(&effects).unwrap();
     let times = Times { id, is_whole: true, prompt_us: 0, step_us: vec![300_000; 128] };
-    program.happens(Event::Worker(worker, WorkerEvent::Said(Said::Measured(times))));
+    program.happens(Event::Worker(worker, WorkerEvent::Message(Said::Measured(times))));
     program.state.domain.now.uptime += Duration::from_secs(2);
     let event = tick(&program);
     program.happens(event);

@@ -6,7 +6,7 @@ use domain::Event;
 use domain::command::{Cause, Command, CommandId, Force, Refused, Value, What};
 use domain::download::DownloadId;
 use domain::effect::Effect;
-use domain::race::{Entry, Order, RaceOrder};
+use domain::lab::race::{Entry, Order, RaceOrder};
 use domain::session::{Phase, SessionId};
 use domain::settings::SessionSettings;
 
@@ -42,7 +42,7 @@ fn race(program: &Program, names: &[&str], prompt: &str, order: Order) -> What {
 
 fn bench(models: &[&str]) -> What {
     let models = models.iter().map(|name| (*name).to_owned()).collect();
-    What::StartBench(Box::new(domain::bench::Plan { models, ..domain::bench::Plan::default() }))
+    What::StartBench(Box::new(domain::lab::bench::Plan { models, ..domain::lab::bench::Plan::default() }))
 }
 
 #[test]

@@ -5,8 +5,7 @@ use wire::{Channel, Event as Said, Failure, FailureKind, Finish, Prompt, Role};
 use super::{Program, finished, generate, sample, start, text};
 use crate::ui::Action;
 use domain::event::WorkerEvent;
-use domain::history::Record;
-use domain::record::{Finished, RunRecord};
+use domain::record::{Finished, Record, RunRecord};
 use domain::session::{Phase, WorkerId};
 use domain::settings::ContextFull;
 use domain::{Effect, Event};
@@ -22,7 +21,7 @@ fn drafts(program: &Program) -> Vec<(u64, Record)> {
                 drafts.retain(|(id, _)| id != draft);
                 drafts.push((*draft, (**record).clone()));
             }
-            Effect::DiscardDraft(draft) | Effect::Remember { draft: Some(draft), .. } => {
+            Effect::DiscardDraft(draft) | Effect::SaveRecord { draft: Some(draft), .. } => {
                 drafts.retain(|(id, _)| id != draft);
             }
             _ => {}
@@ -37,7 +36,7 @@ fn run(record: &Record) -> &RunRecord {
 
 fn kept(program: &Program) -> Vec<Record> {
     let records = program.effects.iter().filter_map(|effect| match effect {
-        Effect::Remember { record, .. } => Some((**record).clone()),
+        Effect::SaveRecord { record, .. } => Some((**record).clone()),
         _ => None,
     });
     records.collect()

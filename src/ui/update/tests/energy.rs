@@ -41,7 +41,7 @@ fn a_calibration_is_kept_for_later_runs() {
         }
         effects.extend(program.happens(Event::Sample(metered(second, 12.0))));
     }
-    let [Effect::KeepBaselines(kept)] = effects.as_slice() else { panic!("{effects:?}") };
+    let [Effect::SaveBaselines(kept)] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!((kept[0].watts, kept[0].idle, kept[0].is_calibrated), (Watts(12.0), Idle::Empty, true));
     assert_eq!(told(&program), "the idle baseline is calibrated");
     // The next run knows it before it has seen anything.
@@ -103,7 +103,7 @@ fn an_estimate_needs_the_users_word() {
 /// Where a meter ticks, an answer is kept after the tick that pays for its end, once; else at once, or when it is late.
 #[test]
 fn an_answer_is_kept_with_the_last_of_its_energy() {
-    let kept = |effects: &[Effect]| effects.iter().filter(|effect| matches!(effect, Effect::Remember { .. })).count();
+    let kept = |effects: &[Effect]| effects.iter().filter(|effect| matches!(effect, Effect::SaveRecord { .. })).count();
     for (is_metered, expected) in [(false, [1, 0, 0]), (true, [0, 1, 0])] {
         let mut program = Program::new();
         let tick = |second| if is_metered { metered(second, 40.0) } else { Box::new(sample(2, 64_000_000_000)) };
@@ -112,12 +112,12 @@ fn an_answer_is_kept_with_the_last_of_its_energy() {
         let id = program.ask("hello");
         let counters = wire::Counters { n_generated: 20, generation_us: 2_000_000, ..wire::Counters::default() };
         let said = wire::Event::Finished { id, finish: wire::Finish::Stop, counters };
-        let ended = program.happens(Event::Worker(worker, WorkerEvent::Said(said)));
+        let ended = program.happens(Event::Worker(worker, WorkerEvent::Message(said)));
         let ticked = program.happens(Event::Sample(tick(9)));
         let later = program.happens(Event::Sample(tick(10)));
         assert_eq!([kept(&ended), kept(&ticked), kept(&later)], expected, "metered: {is_metered}");
-        if let Some(Effect::Remember { record, .. }) =
-            ticked.iter().find(|effect| matches!(effect, Effect::Remember { .. }))
+        if let Some(Effect::SaveRecord { record, .. }) =
+            ticked.iter().find(|effect| matches!(effect, Effect::SaveRecord { .. }))
         {
             assert!(!record.samples.is_empty());
         }
@@ -204,7 +204,7 @@ fn a_recording_holds_the_baselines() {
     let mut replayed = Program::new();
     for second in 1..4 {
         program.happens(Event::Sample(tick(second)));
-        let frame = domain::trace::Frame::of(&program.state.domain).unwrap();
+        let frame = domain::record::trace::Frame::of(&program.state.domain).unwrap();
         replayed.happens(Event::Frame(Box::new(frame)));
     }
     for (name, state) in [("recorded", &program.state), ("replayed", &replayed.state)] {

@@ -1,25 +1,24 @@
 //! See the module of the same name.
 
-use crate::ui::Screen;
 use crate::ui::action::Action;
-use crate::ui::{Effect, Focus, Overlay, State, update};
+use crate::ui::{Effect, Focus, Overlay, Screen, State, update};
 use domain::event::Event;
-use domain::foreign::Foreign;
+use domain::machine::other_processes::OtherProcess;
 use domain::machine::{Process, Sample};
 use domain::moment::Moment;
 use domain::settings::Settings;
 
-fn process(pid: u32, started: u64) -> Foreign {
-    Foreign {
+fn process(pid: u32, started: u64) -> OtherProcess {
+    OtherProcess {
         process: Process { pid, ..Process::default() },
         started,
         engine: "llama-server".to_owned(),
         model: Some("/m/a.gguf".to_owned()),
-        ..Foreign::default()
+        ..OtherProcess::default()
     }
 }
 
-fn sample(state: &mut State, foreign: &[Foreign]) {
+fn sample(state: &mut State, foreign: &[OtherProcess]) {
     let sample = Sample { foreign: foreign.to_vec(), ..Sample::default() };
     update(state, Moment::default(), Event::Sample(Box::new(sample)));
 }
@@ -41,7 +40,7 @@ fn a_process_is_told_after_a_question_and_killed_after_a_second() {
     assert!(act(&mut state, Action::Stop).is_empty() && state.ui.overlay.is_none(), "nothing is chosen");
     act(&mut state, Action::Move(1));
     act(&mut state, Action::Move(1));
-    assert_eq!(state.chosen_foreign().map(Foreign::id), Some((8, 80)));
+    assert_eq!(state.chosen_foreign().map(OtherProcess::id), Some((8, 80)));
     // Keys that would do something to a session do nothing to it.
     for action in [Action::Choose, Action::Restart, Action::Clear, Action::Cancel, Action::Configure, Action::Focus] {
         assert_eq!(act(&mut state, action.clone()), [], "{action:?}");

@@ -3,10 +3,9 @@ use std::time::Duration;
 use crate::ui::editor::Edit;
 use crate::ui::{Action, Effect, Face, Overlay, State, update};
 use domain::command::What;
+use domain::download::hub::{Failure, FailureKind, Files, HubEvent, Interrupted, RemoteFile, Repository, Sort};
 use domain::download::{DownloadEvent, DownloadId, Order, Phase};
 use domain::event::Event;
-use domain::hub::{Failure, Files, HubEvent, RemoteFile, Repository, Sort};
-use domain::hub::{FailureKind, Interrupted};
 use domain::moment::Moment;
 use domain::settings::Settings;
 use domain::units::Bytes;
@@ -178,7 +177,8 @@ fn a_download_pauses_goes_on_and_is_cancelled_when_confirmed() {
 #[test]
 fn interrupted_downloads_are_offered_once_and_paused() {
     let mut program = Program::new();
-    let found = || HubEvent::Interrupted(vec![domain::hub::Interrupted { order: an_order("A"), done: Bytes(400) }]);
+    let found =
+        || HubEvent::Interrupted(vec![domain::download::hub::Interrupted { order: an_order("A"), done: Bytes(400) }]);
     program.happens(Event::Hub(found()));
     program.happens(Event::Hub(found()));
     assert_eq!(program.phases(), [&Phase::Paused]);
@@ -191,7 +191,7 @@ fn interrupted_downloads_are_offered_once_and_paused() {
     assert!(
         matches!(
             &effects[..],
-            [Effect::Domain(domain::Effect::Download { .. }), Effect::Domain(domain::Effect::KeepQueue(_))]
+            [Effect::Domain(domain::Effect::Download { .. }), Effect::Domain(domain::Effect::PersistQueue(_))]
         ),
         "{effects:?}"
     );
@@ -204,16 +204,19 @@ fn what_was_ordered_and_has_not_begun_is_kept() {
     // What an earlier run kept is not written over before it is known.
     let (first, effects) = program.fetch("A");
     assert!(
-        !effects.iter().any(|effect| matches!(effect, Effect::Domain(domain::Effect::KeepQueue(_)))),
+        !effects.iter().any(|effect| matches!(effect, Effect::Domain(domain::Effect::PersistQueue(_)))),
         "{effects:?}"
     );
     let earlier = Interrupted { order: an_order("Z"), done: Bytes(0) };
     let effects = program.happens(Event::Hub(HubEvent::Interrupted(vec![earlier])));
-    assert_eq!(effects, [Effect::Domain(domain::Effect::KeepQueue(vec![an_order("A"), an_order("Z")]))]);
+    assert_eq!(effects, [Effect::Domain(domain::Effect::PersistQueue(vec![an_order("A"), an_order("Z")]))]);
     let (_, effects) = program.fetch("B");
-    assert_eq!(effects, [Effect::Domain(domain::Effect::KeepQueue(vec![an_order("A"), an_order("Z"), an_order("B")]))]);
+    assert_eq!(
+        effects,
+        [Effect::Domain(domain::Effect::PersistQueue(vec![an_order("A"), an_order("Z"), an_order("B")]))]
+    );
     // One that runs has a journal of its own.
     let effects = program.news(first, DownloadEvent::Progress(Bytes(1)));
-    assert_eq!(effects, [Effect::Domain(domain::Effect::KeepQueue(vec![an_order("Z"), an_order("B")]))]);
+    assert_eq!(effects, [Effect::Domain(domain::Effect::PersistQueue(vec![an_order("Z"), an_order("B")]))]);
     assert_eq!(program.news(first, DownloadEvent::Progress(Bytes(2))), []);
 }

@@ -5,15 +5,12 @@ use std::sync::Arc;
 use crate::ui::action::Action;
 use crate::ui::{Effect, Screen, State, update};
 use domain::event::Event;
-use domain::machine::{Core, Sample};
+use domain::machine::{Bandwidth, Core, Sample};
 use domain::moment::Moment;
 use domain::request::{Stage, Step};
-use domain::roofline::Bandwidth;
-use domain::session::Session;
-use domain::session::{Phase, SessionId, WorkerId};
+use domain::session::{Phase, Session, SessionId, WorkerId};
 use domain::settings::{SessionSettings, Settings};
-use domain::units::Bytes;
-use domain::units::Ratio;
+use domain::units::{Bytes, Ratio};
 use std::time::Duration;
 
 fn at(seconds: u64) -> Moment {

@@ -22,8 +22,7 @@ use wire::{Channel, Counters, Event as Said, Finish, Loaded, Piece, Prompt, Requ
 
 use crate::ui::editor::Edit;
 use crate::ui::update::update;
-use crate::ui::{Action, State};
-use crate::ui::{Focus, Overlay, Screen};
+use crate::ui::{Action, Focus, Overlay, Screen, State};
 use domain::command::{Force, What};
 use domain::event::{LibraryEvent, WorkerEvent};
 use domain::machine::{Core, Host, Memory, Process, Sample};
@@ -84,7 +83,7 @@ impl Program {
     }
 
     pub(super) fn said(&mut self, worker: WorkerId, said: Said) -> Vec<Effect> {
-        self.happens(Event::Worker(worker, WorkerEvent::Said(said)))
+        self.happens(Event::Worker(worker, WorkerEvent::Message(said)))
     }
 
     pub(super) fn type_in(&mut self, text: &str) {
@@ -178,7 +177,7 @@ pub(super) fn finished(id: u64, finish: Finish) -> Said {
 
 pub(super) fn generate(effects: &[Effect]) -> Option<wire::Generate> {
     effects.iter().find_map(|effect| match effect {
-        Effect::Tell { request: Request::Generate(generate), .. } => Some(generate.clone()),
+        Effect::Send { request: Request::Generate(generate), .. } => Some(generate.clone()),
         _ => None,
     })
 }
@@ -247,11 +246,11 @@ fn threads_are_shared_out_anew_when_one_begins_and_when_one_ends() {
     assert_eq!(threads(&program), [2, 0]);
     program.type_in("b");
     let effects = program.act(Action::Send);
-    let tell = |worker, n_threads| Effect::Tell { worker, request: Request::Threads { n_threads } };
+    let tell = |worker, n_threads| Effect::Send { worker, request: Request::Threads { n_threads } };
     assert_eq!(effects[..2], [tell(one, 1), tell(two, 1)]);
     assert_eq!(threads(&program), [1, 1]);
     let effects = program.said(one, finished(first, Finish::Stop));
-    assert!(matches!(effects[0], Effect::Remember { .. }), "{effects:?}");
+    assert!(matches!(effects[0], Effect::SaveRecord { .. }), "{effects:?}");
     assert_eq!(effects[1..], [tell(two, 2)]);
     assert_eq!(threads(&program), [0, 2]);
 
@@ -273,8 +272,8 @@ fn memory_is_admitted_against_what_is_left() {
     program.state.domain.settings.budget.reserve = Bytes(0);
     program.ready("alpha");
     program.state.domain.sessions[0].planned.weights = Bytes(60_000_000_000);
-    let needed = domain::session::Plan { weights: Bytes(5_000_000_000), ..Default::default() };
-    let refusal = domain::plan::admit(&program.state.domain, needed).unwrap_err();
+    let needed = domain::admission::MemoryEstimate { weights: Bytes(5_000_000_000), ..Default::default() };
+    let refusal = domain::admission::admit(&program.state.domain, needed).unwrap_err();
     assert_eq!((refusal.free, refusal.promised), (Bytes(4_000_000_000), Bytes(60_000_000_000)));
     // What the session already holds is no longer available, and so is not promised once more.
     let mut sample = sample(2, 20_000_000_000);
@@ -284,10 +283,10 @@ fn memory_is_admitted_against_what_is_left() {
         ..Process::default()
     }];
     program.happens(Event::Sample(Box::new(sample)));
-    assert_eq!(domain::plan::free_memory(&program.state.domain).unwrap().free, Bytes(10_000_000_000));
-    assert!(domain::plan::admit(&program.state.domain, needed).is_ok());
+    assert_eq!(domain::admission::free_memory(&program.state.domain).unwrap().free, Bytes(10_000_000_000));
+    assert!(domain::admission::admit(&program.state.domain, needed).is_ok());
     program.state.domain.settings.budget.memory = Some(Bytes(64_000_000_000));
-    assert!(domain::plan::admit(&program.state.domain, needed).is_err());
+    assert!(domain::admission::admit(&program.state.domain, needed).is_err());
 }
 
 #[test]
@@ -307,7 +306,7 @@ fn escape_cancels_and_the_session_stays_usable() {
     let generation = program.ask("a long story");
     program.said(worker, text(generation, Channel::Answer, "Once", 1));
     let effects = program.act(Action::Back);
-    assert_eq!(effects, [Effect::Tell { worker, request: Request::Cancel { id: generation } }]);
+    assert_eq!(effects, [Effect::Send { worker, request: Request::Cancel { id: generation } }]);
     // Text that was on its way changes nothing about that.
     program.said(worker, text(generation, Channel::Answer, " upon", 2));
     assert_eq!(program.step(worker), Some(Step::Cancelling));
@@ -329,7 +328,7 @@ fn stopping_a_busy_session_is_asked_once() {
     program.act(Action::Stop);
     let effects = program.act(Action::Confirm(true));
     assert_eq!(effects[0], Effect::Stop { worker });
-    assert!(matches!(&effects[1..], [Effect::Remember { .. }]), "{effects:?}");
+    assert!(matches!(&effects[1..], [Effect::SaveRecord { .. }]), "{effects:?}");
     let exited = WorkerEvent::Exited { reason: "stopped".into(), expected: true, hint: None };
     program.happens(Event::Worker(worker, exited));
     assert!(program.state.domain.sessions.is_empty());
@@ -492,7 +491,7 @@ fn the_cards_of_many_models_are_made_aside_and_one_question_is_open() {
     let many: Vec<_> = (0..600).map(|number| model(&format!("many-{number}"), 1)).collect();
     let asked = |effects: &[Effect]| -> Option<(u64, usize)> {
         effects.iter().find_map(|effect| match effect {
-            Effect::Judge { generation, models, .. } => Some((*generation, models.len())),
+            Effect::RateOpenness { generation, models, .. } => Some((*generation, models.len())),
             _ => None,
         })
     };
@@ -505,7 +504,7 @@ fn the_cards_of_many_models_are_made_aside_and_one_question_is_open() {
     let table = program.state.domain.library.openness.table.clone();
     let answer = |models: &[Arc<Model>], generation| {
         let cards = domain::openness::cards(models, models, &table);
-        Event::Library(LibraryEvent::Judged { generation, cards })
+        Event::Library(LibraryEvent::Rated { generation, cards })
     };
     let (generation, count) = asked(&program.happens(answer(&many, generation))).unwrap();
     assert_eq!(count, 603);
@@ -528,7 +527,7 @@ fn refused() -> Program {
 
 fn remembered(effects: &[Effect]) -> Option<Outcome> {
     effects.iter().find_map(|effect| match effect {
-        Effect::RememberTry { tried, .. } => Some(tried.outcome.clone()),
+        Effect::SaveTry { tried, .. } => Some(tried.outcome.clone()),
         _ => None,
     })
 }

@@ -4,11 +4,10 @@ use wire::{Event as Said, Request};
 
 use super::race::{answer, load, program};
 use super::{Program, loaded};
-use crate::ui::Action;
-use crate::ui::RaceTab;
+use crate::ui::{Action, RaceTab};
 use domain::event::WorkerEvent;
-use domain::quality;
-use domain::race::Order;
+use domain::lab::perplexity;
+use domain::lab::race::Order;
 use domain::session::WorkerId;
 use domain::{Effect, Event};
 
@@ -20,12 +19,12 @@ fn heated() -> (Program, [WorkerId; 2]) {
     answer(&mut program, 0, "so");
     answer(&mut program, 1, "so");
     let effects = program.act(Action::Heat);
-    let [Effect::Scratch(order)] = &effects[..] else { panic!("{effects:?}") };
+    let [Effect::TempDir(order)] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!((order.text.as_str(), order.every), ("why?", true));
-    program.happens(Event::Scratch(order.clone()));
+    program.happens(Event::TempDir(order.clone()));
     let workers = [2, 3].map(|place| program.state.domain.sessions[place].worker);
     for worker in workers {
-        program.happens(Event::Worker(worker, WorkerEvent::Said(loaded())));
+        program.happens(Event::Worker(worker, WorkerEvent::Message(loaded())));
     }
     (program, workers)
 }
@@ -33,7 +32,7 @@ fn heated() -> (Program, [WorkerId; 2]) {
 /// The chunk that is asked of this worker.
 fn asked(effects: &[Effect], of: WorkerId) -> &wire::Score {
     let score = effects.iter().find_map(|effect| match effect {
-        Effect::Tell { worker, request: Request::Score(score) } if *worker == of => Some(score),
+        Effect::Send { worker, request: Request::Score(score) } if *worker == of => Some(score),
         _ => None,
     });
     score.unwrap_or_else(|| panic!("{effects:?}"))
@@ -49,7 +48,7 @@ fn the_prompt_is_weighed_by_two_columns_and_both_are_stopped() {
         let (id, chunk) = (score.id, score.chunk);
         let scored =
             wire::Scored { id, chunk, n_chunks: 1, vocabulary: [5; 32], before: Vec::new(), tokens: vec![weight] };
-        WorkerEvent::Said(Said::Scored(Box::new(scored)))
+        WorkerEvent::Message(Said::Scored(Box::new(scored)))
     };
     let effects = program.happens(Event::Worker(reference, scored(&score, None)));
     let score = asked(&effects, model).clone();
@@ -57,16 +56,16 @@ fn the_prompt_is_weighed_by_two_columns_and_both_are_stopped() {
     for worker in [model, reference] {
         assert!(effects.contains(&Effect::Stop { worker }), "{effects:?}");
     }
-    assert!(effects.contains(&Effect::Sweep), "what lay on the disk goes");
+    assert!(effects.contains(&Effect::RemoveTempDir), "what lay on the disk goes");
     let weighed = program.state.domain.quality.as_ref().unwrap();
-    assert_eq!(weighed.stage, quality::Stage::Done);
+    assert_eq!(weighed.stage, perplexity::Stage::Done);
     assert_eq!(program.state.ui.race.face, RaceTab::Heat);
     // What is known is shown again; the other way round it is not.
     program.act(Action::Back);
     assert_eq!(program.state.ui.race.face, RaceTab::Answers);
     assert_eq!(program.act(Action::Heat), []);
     let effects = program.act(Action::NextTab);
-    assert!(matches!(&effects[..], [Effect::Scratch(_)]), "{effects:?}");
+    assert!(matches!(&effects[..], [Effect::TempDir(_)]), "{effects:?}");
 }
 
 #[test]
@@ -74,7 +73,7 @@ fn the_answer_of_the_chosen_column_is_weighed_behind_the_prompt() {
     let (mut program, [model, reference]) = heated();
     let text = |effects: &[Effect]| {
         let order = effects.iter().find_map(|effect| match effect {
-            Effect::Scratch(order) => Some(order.text.clone()),
+            Effect::TempDir(order) => Some(order.text.clone()),
             _ => None,
         });
         order.unwrap_or_else(|| panic!("{effects:?}"))
@@ -109,7 +108,7 @@ fn leaving_the_heat_ends_what_is_being_weighed() {
 fn what_can_not_be_weighed_is_said() {
     let mut program = program(&["alpha", "beta"], Order::Together, true);
     assert_eq!(program.act(Action::Heat), [], "wait for the end");
-    program.happens(Event::Drawn(1));
+    program.happens(Event::Random(1));
     load(&mut program, 0);
     load(&mut program, 1);
     answer(&mut program, 0, "so");

@@ -5,15 +5,13 @@ use wire::{Channel, Counters, Event as Said, Failure, FailureKind, Finish, Piece
 
 use super::energy::metered;
 use super::{Program, loaded, sample};
-use crate::ui::Action;
-use crate::ui::{Overlay, Screen};
+use crate::ui::{Action, Overlay, Screen};
 use domain::command::{Force, What};
 use domain::event::{HistoryEvent, WorkerEvent};
-use domain::history::{Entry as HistoryEntry, Kind, Record};
+use domain::lab::race::rating::{Contender, Vote};
+use domain::lab::race::{Entry, Order, RaceOrder, Stage};
 use domain::moment::Moment;
-use domain::race::rating::{Contender, Vote};
-use domain::race::{Entry, Order, RaceOrder, Stage};
-use domain::record::{Award, Body};
+use domain::record::{Award, Body, Entry as HistoryEntry, Kind, Record};
 use domain::session::{Phase, WorkerId};
 use domain::settings::SessionSettings;
 use domain::{Effect, Event};
@@ -44,7 +42,7 @@ fn stages(program: &Program) -> Vec<&'static str> {
         Stage::Waiting => "waiting",
         Stage::Starting => "starting",
         Stage::Answering => "answering",
-        Stage::Leaving => "leaving",
+        Stage::Unloading => "leaving",
         Stage::Done => "done",
         Stage::Failed { .. } => "failed",
     };
@@ -58,7 +56,7 @@ fn worker(program: &Program, lane: usize) -> WorkerId {
 
 pub(super) fn load(program: &mut Program, lane: usize) -> Vec<Effect> {
     let worker = worker(program, lane);
-    program.happens(Event::Worker(worker, WorkerEvent::Said(loaded())))
+    program.happens(Event::Worker(worker, WorkerEvent::Message(loaded())))
 }
 
 fn generation(program: &Program, lane: usize) -> u64 {
@@ -75,8 +73,9 @@ pub(super) fn answer(program: &mut Program, lane: usize, text: &str) -> Vec<Effe
         ..Counters::default()
     };
     let pieces = vec![Piece { channel: Channel::Answer, text: text.to_owned() }];
-    program.happens(Event::Worker(worker, WorkerEvent::Said(Said::Text { id, pieces, counters, tokens: Vec::new() })));
-    program.happens(Event::Worker(worker, WorkerEvent::Said(Said::Finished { id, finish: Finish::Stop, counters })))
+    program
+        .happens(Event::Worker(worker, WorkerEvent::Message(Said::Text { id, pieces, counters, tokens: Vec::new() })));
+    program.happens(Event::Worker(worker, WorkerEvent::Message(Said::Finished { id, finish: Finish::Stop, counters })))
 }
 
 fn exit(program: &mut Program, worker: WorkerId, expected: bool) -> Vec<Effect> {
@@ -93,7 +92,7 @@ fn in_turn_each_loads_answers_and_is_stopped_before_the_next() {
     let told: Vec<&Request> = effects
         .iter()
         .filter_map(|effect| match effect {
-            Effect::Tell { request, .. } => Some(request),
+            Effect::Send { request, .. } => Some(request),
             _ => None,
         })
         .collect();
@@ -130,7 +129,7 @@ fn a_worker_that_dies_while_it_is_stopped_holds_nobody_up() {
 /// The records that effects keep.
 fn kept(effects: Vec<Effect>) -> Vec<Record> {
     let records = effects.into_iter().filter_map(|effect| match effect {
-        Effect::Remember { record, .. } => Some(*record),
+        Effect::SaveRecord { record, .. } => Some(*record),
         _ => None,
     });
     records.collect()
@@ -140,7 +139,7 @@ fn kept(effects: Vec<Effect>) -> Vec<Record> {
 fn what_ends_is_kept_once_and_so_is_the_vote() {
     for (order, n_figures) in [(Order::InTurn, 2), (Order::Together, 0)] {
         let mut program = program(&["alpha", "beta"], order, true);
-        program.happens(Event::Drawn(7));
+        program.happens(Event::Random(7));
         let mut records = Vec::new();
         for lane in 0..2 {
             load(&mut program, lane);
@@ -234,7 +233,7 @@ fn a_prompt_too_long_for_one_context_is_said_in_its_column() {
             message: reason.clone(),
             hint: Some("begin a new chat".to_owned()),
         };
-        program.happens(Event::Worker(first, WorkerEvent::Said(Said::Failed(failure))));
+        program.happens(Event::Worker(first, WorkerEvent::Message(Said::Failed(failure))));
         exit(&mut program, first, true);
         assert_eq!(stages(&program), ["failed", "starting"]);
         let race = program.state.domain.race.as_ref().unwrap();
@@ -283,7 +282,7 @@ fn a_loaded_session_keeps_its_conversation() {
         Entry::new(program.state.domain.model("alpha").unwrap().clone(), SessionSettings::default()).settings;
     program.command(What::StartSession { model: "alpha".into(), settings: Box::new(settings), force: Force::No });
     let session = program.state.domain.sessions[0].worker;
-    program.happens(Event::Worker(session, WorkerEvent::Said(loaded())));
+    program.happens(Event::Worker(session, WorkerEvent::Message(loaded())));
     let said = domain::session::Turn::new(wire::Role::System, "keep me".into());
     program.state.domain.sessions[0].turns.push(said.clone());
     program.act(Action::Mark);
@@ -311,7 +310,7 @@ fn a_loaded_session_keeps_its_conversation() {
 fn a_blind_race_waits_for_its_shuffle_and_hides_names_until_the_vote() {
     let mut program = program(&["alpha", "beta"], Order::Together, true);
     assert_eq!(stages(&program), ["waiting"; 2]);
-    program.happens(Event::Drawn(7));
+    program.happens(Event::Random(7));
     load(&mut program, 0);
     load(&mut program, 1);
     answer(&mut program, 0, "x");
@@ -337,10 +336,12 @@ fn a_cancelled_race_ends_and_keeps_what_came() {
     load(&mut program, 0);
     let (first, id) = (worker(&program, 0), generation(&program, 0));
     let effects = program.act(Action::Back);
-    assert!(effects.contains(&Effect::Tell { worker: first, request: Request::Cancel { id } }));
+    assert!(effects.contains(&Effect::Send { worker: first, request: Request::Cancel { id } }));
     let counters = Counters::default();
-    program
-        .happens(Event::Worker(first, WorkerEvent::Said(Said::Finished { id, finish: Finish::Cancelled, counters })));
+    program.happens(Event::Worker(
+        first,
+        WorkerEvent::Message(Said::Finished { id, finish: Finish::Cancelled, counters }),
+    ));
     exit(&mut program, first, true);
     assert_eq!(stages(&program), ["done", "failed"]);
     assert!(!program.state.domain.is_racing());
@@ -360,7 +361,7 @@ proptest! {
             let race = program.state.domain.race.as_ref();
             let id = race.and_then(|race| race.lanes[lane].session.id).filter(|id| program.state.domain.session(*id).is_some());
             match (what, id) {
-                (0, _) => { program.happens(Event::Drawn(lane as u64)); }
+                (0, _) => { program.happens(Event::Random(lane as u64)); }
                 (1, Some(_)) => { load(&mut program, lane); }
                 (2, Some(id)) if program.state.domain.session(id).unwrap().is_busy() => { answer(&mut program, lane, "x"); }
                 (3, Some(id)) => {
@@ -375,7 +376,7 @@ proptest! {
             program.state.ui.screen = Screen::Race;
             program.state.ui.overlay = None;
         }
-        program.happens(Event::Drawn(1));
+        program.happens(Event::Random(1));
         for _ in 0..8 {
             let workers: Vec<_> = program.state.domain.sessions.iter().map(|session| session.worker).collect();
             for gone in workers {
@@ -417,8 +418,8 @@ fn a_record_is_deleted_after_a_question_and_its_vote_counts_no_more() {
     assert!(question.contains("vote 4"), "{question}");
     assert!(program.act(Action::Confirm(false)).is_empty());
     program.act(Action::Delete);
-    assert!(matches!(program.act(Action::Confirm(true))[..], [Effect::Forget(4)]));
-    program.happens(Event::History(HistoryEvent::Forgotten { id: 4, vote: Some(vote(2)) }));
+    assert!(matches!(program.act(Action::Confirm(true))[..], [Effect::DeleteRecord(4)]));
+    program.happens(Event::History(HistoryEvent::Deleted { id: 4, vote: Some(vote(2)) }));
     assert_eq!(program.state.domain.votes, [vote(1)]);
     assert_eq!((program.state.ui.history.entries.len(), program.state.ui.history.chosen), (1, 0));
 }
@@ -474,7 +475,7 @@ fn lockstep() -> Program {
 fn allowed(program: &Program, effects: &[Effect]) -> Vec<(usize, u32)> {
     let lane = |of: &WorkerId| (0..2).find(|lane| worker(program, *lane) == *of);
     let tell = |effect: &Effect| match effect {
-        Effect::Tell { worker, request: Request::Continue { n_tokens, .. } } => Some((lane(worker)?, *n_tokens)),
+        Effect::Send { worker, request: Request::Continue { n_tokens, .. } } => Some((lane(worker)?, *n_tokens)),
         _ => None,
     };
     effects.iter().filter_map(tell).collect()
@@ -486,7 +487,7 @@ fn tell(program: &mut Program, lane: usize, token: &str) -> Vec<(usize, u32)> {
     let top_logprobs = vec![TopLogprob { bytes: token.as_bytes().to_vec(), probability: 0.5 }];
     let tokens = vec![Token { bytes: token.as_bytes().to_vec(), top_logprobs }];
     let said = Said::Text { id, pieces, counters: Counters::default(), tokens };
-    let effects = program.happens(Event::Worker(worker, WorkerEvent::Said(said)));
+    let effects = program.happens(Event::Worker(worker, WorkerEvent::Message(said)));
     allowed(program, &effects)
 }
 
@@ -511,7 +512,7 @@ fn lockstep_decodes_the_columns_together_and_stops_where_they_part() {
     let finish = |program: &mut Program, lane| {
         let (worker, id) = (worker(program, lane), generation(program, lane));
         let said = Said::Finished { id, finish: Finish::Stop, counters: Counters::default() };
-        program.happens(Event::Worker(worker, WorkerEvent::Said(said)));
+        program.happens(Event::Worker(worker, WorkerEvent::Message(said)));
     };
     finish(&mut program, 0);
     finish(&mut program, 1);
@@ -535,14 +536,14 @@ fn escape_ends_columns_that_wait_for_each_other() {
     tell(&mut program, 0, "The");
     let effects = program.act(Action::Cancel);
     let cancels =
-        effects.iter().filter(|effect| matches!(effect, Effect::Tell { request: Request::Cancel { .. }, .. }));
+        effects.iter().filter(|effect| matches!(effect, Effect::Send { request: Request::Cancel { .. }, .. }));
     assert_eq!(cancels.count(), 2);
 }
 
 #[test]
 fn a_blind_race_that_goes_away_without_a_vote_can_be_revealed() {
     let mut program = program(&["alpha", "beta"], Order::Together, true);
-    program.happens(Event::Drawn(1));
+    program.happens(Event::Random(1));
     load(&mut program, 0);
     load(&mut program, 1);
     answer(&mut program, 0, "so");

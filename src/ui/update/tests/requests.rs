@@ -34,7 +34,7 @@ fn ask(program: &mut Program, session: SessionId, prompt: &str) -> (RequestId, V
 
 fn asked(effects: &[Effect]) -> Vec<u64> {
     let id = |effect: &Effect| match effect {
-        Effect::Tell { request: Said::Generate(generate), .. } => Some(generate.id),
+        Effect::Send { request: Said::Generate(generate), .. } => Some(generate.id),
         _ => None,
     };
     effects.iter().filter_map(id).collect()
@@ -79,7 +79,7 @@ fn a_cancel_disturbs_no_other() {
     let cancel = |program: &mut Program, id| program.command(What::CancelRequest(id));
     assert_eq!(cancel(&mut program, ids[2]), [], "one that waits needs no worker");
     assert_eq!(program.state.domain.sessions[0].request(ids[2]).unwrap().stage, Stage::Ended);
-    assert_eq!(cancel(&mut program, ids[0]), [Effect::Tell { worker, request: Said::Cancel { id: ids[0].0 } }]);
+    assert_eq!(cancel(&mut program, ids[0]), [Effect::Send { worker, request: Said::Cancel { id: ids[0].0 } }]);
     program.said(worker, text(ids[1].0, Channel::Answer, "goes on", 1));
     program.said(worker, finished(ids[0].0, Finish::Cancelled));
     let session = &program.state.domain.sessions[0];

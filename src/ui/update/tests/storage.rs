@@ -1,30 +1,30 @@
 //! See the module of the same name.
 
 use super::Program;
-use crate::ui::Action;
-use crate::ui::{Face, Screen};
-use domain::Effect;
-use domain::Event;
+use crate::ui::{Action, Face, Screen};
 use domain::event::LibraryEvent;
-use domain::house::{Act, Item, Kind, ModelShare, Refusal, Share, Step, Survey, Tidy, Usage};
-use domain::house::{Chore, News, Plan, Request};
 use domain::model::Store;
+use domain::storage::{
+    CleanupCandidate, CleanupJob, CleanupPlan, Item, Kind, ModelShare, Operation, Request, Share, Skipped, Step,
+    StorageEvent, Survey, Usage,
+};
 use domain::units::Bytes;
+use domain::{Effect, Event};
 
-fn hear(program: &mut Program, news: News) -> Vec<Effect> {
-    program.happens(Event::Library(LibraryEvent::House(Box::new(news))))
+fn hear(program: &mut Program, news: StorageEvent) -> Vec<Effect> {
+    program.happens(Event::Library(LibraryEvent::Storage(Box::new(news))))
 }
 
-fn plan() -> Plan {
+fn plan() -> CleanupPlan {
     let item = Item {
         what: "alpha".to_owned(),
         kind: Kind::Model,
         store: Store::Folder,
         root: "/models".into(),
-        steps: vec![Step { act: Act::Move, path: "/models/alpha".into(), frees: Bytes(5) }],
+        steps: vec![Step { act: Operation::Move, path: "/models/alpha".into(), frees: Bytes(5) }],
         note: None,
     };
-    Plan { items: vec![item], ..Plan::default() }
+    CleanupPlan { items: vec![item], ..CleanupPlan::default() }
 }
 
 #[test]
@@ -32,31 +32,31 @@ fn a_model_is_deleted_once_its_plan_was_agreed_to() {
     let mut program = Program::new();
     program.act(Action::Show(Screen::Library));
     let effects = program.act(Action::Delete);
-    let [Effect::House(Chore::Plan(request))] = &effects[..] else { panic!("{effects:?}") };
-    let news = || News::Planned { request: request.clone(), plan: plan() };
+    let [Effect::Storage(CleanupJob::Plan(request))] = &effects[..] else { panic!("{effects:?}") };
+    let news = || StorageEvent::Planned { request: request.clone(), plan: plan() };
     hear(&mut program, news());
     assert_eq!(program.act(Action::Confirm(false)), []);
     assert!(program.state.ui.overlay.is_none());
     hear(&mut program, news());
-    let chore = Chore::Perform { request: request.clone(), plan: plan() };
-    assert_eq!(program.act(Action::Confirm(true)), [Effect::House(chore)]);
+    let chore = CleanupJob::Perform { request: request.clone(), plan: plan() };
+    assert_eq!(program.act(Action::Confirm(true)), [Effect::Storage(chore)]);
     // One at a time.
     assert_eq!(program.act(Action::Delete), []);
-    hear(&mut program, News::Progress(1, 1));
+    hear(&mut program, StorageEvent::Progress(1, 1));
     assert_eq!(program.state.domain.house.work.as_ref().map(|work| work.done), Some(1));
-    let ended = News::Ended { text: "done".to_owned(), is_error: false };
+    let ended = StorageEvent::Ended { text: "done".to_owned(), is_error: false };
     assert_eq!(hear(&mut program, ended), [Effect::Scan]);
     assert!(program.state.domain.house.work.is_none());
-    assert_eq!(program.act(Action::TakeBack), [Effect::House(Chore::Undo)]);
+    assert_eq!(program.act(Action::TakeBack), [Effect::Storage(CleanupJob::Undo)]);
 }
 
 #[test]
 fn what_can_not_be_done_is_said_and_not_asked() {
     let mut program = Program::new();
     let reason = "it is used by ollama runner, pid 123".to_owned();
-    let refusal = Refusal { what: "alpha".to_owned(), reason, hint: None };
-    let plan = Plan { refusals: vec![refusal], ..Plan::default() };
-    hear(&mut program, News::Planned { request: Request::Remove { models: Vec::new() }, plan });
+    let refusal = Skipped { what: "alpha".to_owned(), reason, hint: None };
+    let plan = CleanupPlan { refusals: vec![refusal], ..CleanupPlan::default() };
+    hear(&mut program, StorageEvent::Planned { request: Request::Remove { models: Vec::new() }, plan });
     assert!(program.state.ui.overlay.is_none());
     let said = &program.state.ui.notices.back().unwrap().text;
     assert_eq!(said, "alpha: it is used by ollama runner, pid 123");
@@ -76,7 +76,7 @@ fn a_model_that_a_session_holds_is_not_deleted() {
 #[test]
 fn rows_of_the_disk_use_ask_for_what_they_show() {
     let mut program = Program::new();
-    assert_eq!(program.act(Action::Face(Face::Usage)), [Effect::House(Chore::Survey)]);
+    assert_eq!(program.act(Action::Face(Face::Usage)), [Effect::Storage(CleanupJob::Survey)]);
     let request = Request::Empty { before: None };
     let beta = program.state.domain.library.models.iter().find(|model| model.name == "beta").unwrap().id.clone();
     let share = |name: &str| Share { name: name.to_owned(), bytes: Bytes(5), n_models: 1 };
@@ -85,18 +85,18 @@ fn rows_of_the_disk_use_ask_for_what_they_show() {
         stores: vec![share("hf")],
         ..Usage::default()
     };
-    let tidy = |kind, request: &Request| Tidy { kind, count: 1, frees: Bytes(1), request: request.clone() };
+    let tidy = |kind, request: &Request| CleanupCandidate { kind, count: 1, frees: Bytes(1), request: request.clone() };
     let compare = Request::Dedupe { models: Vec::new(), read: true, link_folders: false };
     let tidy = vec![tidy(Kind::Alike, &compare), tidy(Kind::Trash, &request)];
-    hear(&mut program, News::Surveyed(Survey { usage, tidy, ..Survey::default() }));
+    hear(&mut program, StorageEvent::Surveyed(Survey { usage, tidy, ..Survey::default() }));
     // What takes long says so.
-    assert_eq!(program.act(Action::Choose), [Effect::House(Chore::Plan(compare))]);
+    assert_eq!(program.act(Action::Choose), [Effect::Storage(CleanupJob::Plan(compare))]);
     assert!(program.state.ui.notices.back().unwrap().text.starts_with("comparing"));
     program.act(Action::Move(1));
-    assert_eq!(program.act(Action::Choose), [Effect::House(Chore::Plan(request))]);
+    assert_eq!(program.act(Action::Choose), [Effect::Storage(CleanupJob::Plan(request))]);
     program.act(Action::Move(1));
     let effects = program.act(Action::Delete);
-    let [Effect::House(Chore::Plan(Request::Remove { models }))] = &effects[..] else { panic!("{effects:?}") };
+    let [Effect::Storage(CleanupJob::Plan(Request::Remove { models }))] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!(models[0].name, "beta");
     // A store is too much at once.
     program.act(Action::Group);

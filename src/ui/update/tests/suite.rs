@@ -9,19 +9,18 @@ use super::energy::metered;
 use super::race::program as race;
 use super::{Program, finished, generate, loaded, text};
 use crate::ui::{Action, BenchTab, Overlay, Screen, SuiteEntry};
-use domain::bench::Plan;
 use domain::command::{Force, What};
 use domain::event::WorkerEvent;
-use domain::history::{Kind, Record};
+use domain::lab::bench::Plan;
+use domain::lab::perplexity::PerplexityOrder;
+use domain::lab::race::{Entry, Order, RaceOrder};
+use domain::lab::suite::answer::Answer;
+use domain::lab::suite::run::{Cell, Phase, Recalled, Stage, SuiteFile, SuiteOrder, SuiteRun};
+use domain::lab::suite::tally::Cost;
 use domain::model::{Model, Status};
-use domain::quality::QualityOrder;
-use domain::race::{Entry, Order, RaceOrder};
-use domain::record::Body;
+use domain::record::{Body, Kind, Record};
 use domain::session::{Turn, WorkerId};
 use domain::settings::SessionSettings;
-use domain::suite::answer::Answer;
-use domain::suite::run::{Cell, Phase, Recalled, Stage, SuiteFile, SuiteOrder, SuiteRun};
-use domain::suite::tally::Cost;
 use domain::{Effect, Event};
 
 const TWO: &str = r#"
@@ -78,7 +77,7 @@ fn run(program: &Program) -> &SuiteRun {
 fn recall(program: &mut Program, answers: Vec<Vec<Answer>>) -> Vec<Effect> {
     let known = answers.into_iter().enumerate();
     let known = known.map(|(place, answers)| Recalled { name: format!("{place}.jsonl"), answers });
-    let event = Event::SuiteRecalled { run: run(program).id, result: Ok(known.collect()) };
+    let event = Event::SuiteLoaded { run: run(program).id, result: Ok(known.collect()) };
     program.happens(event)
 }
 
@@ -96,10 +95,10 @@ fn load(program: &mut Program) -> Vec<Effect> {
 fn answer(program: &mut Program, effects: &[Effect], said: &str) -> Vec<Effect> {
     let effects = say(program, effects, said);
     assert!(generate(&effects).is_none(), "the next prompt waits until the answer is on the disk");
-    let kept = effects.iter().any(|effect| matches!(effect, Effect::KeepAnswer { .. }));
+    let kept = effects.iter().any(|effect| matches!(effect, Effect::SaveAnswer { .. }));
     assert!(kept, "{effects:?}");
     let id = run(program).id;
-    program.happens(Event::SuiteKept { run: id, error: None })
+    program.happens(Event::SuiteSaved { run: id, error: None })
 }
 
 fn say(program: &mut Program, effects: &[Effect], said: &str) -> Vec<Effect> {
@@ -117,7 +116,7 @@ fn exit(program: &mut Program, expected: bool) -> Vec<Effect> {
 
 fn kept(effects: &[Effect]) -> Vec<&Record> {
     let records = effects.iter().filter_map(|effect| match effect {
-        Effect::Remember { record, .. } => Some(&**record),
+        Effect::SaveRecord { record, .. } => Some(&**record),
         _ => None,
     });
     records.collect()
@@ -151,7 +150,7 @@ fn models_take_turns_and_each_prompt_waits_for_the_answer_before_to_be_kept() {
     let stops = Effect::Stop { worker: worker(&program) };
     assert!(effects.contains(&stops), "nothing is left to ask, so nothing waits: {effects:?}");
     let id = run(&program).id;
-    program.happens(Event::SuiteKept { run: id, error: None });
+    program.happens(Event::SuiteSaved { run: id, error: None });
     assert_eq!(run(&program).models[0].stage, Stage::Unloading);
     exit(&mut program, true);
     assert_eq!(glyphs(&program), ["pf", ".."]);
@@ -221,7 +220,7 @@ fn a_cancelled_suite_keeps_its_answers_and_makes_no_record() {
     let id = generate(&asked).unwrap().id;
     let worker = worker(&program);
     let effects = program.command(What::CancelSuite);
-    assert_eq!(effects, [Effect::Tell { worker, request: wire::Request::Cancel { id } }]);
+    assert_eq!(effects, [Effect::Send { worker, request: wire::Request::Cancel { id } }]);
     let effects = program.said(worker, finished(id, Finish::Cancelled));
     assert!(effects.contains(&Effect::Stop { worker }), "{effects:?}");
     let effects = exit(&mut program, true);
@@ -248,7 +247,7 @@ fn a_judge_says_yes_or_no_behind_the_models() {
     let mut program = started(&["alpha"], JUDGED);
     let asked = load(&mut program);
     let effects = say(&mut program, &asked, "please");
-    assert!(!effects.iter().any(|effect| matches!(effect, Effect::KeepAnswer { .. })), "it is not judged yet");
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::SaveAnswer { .. })), "it is not judged yet");
     assert_eq!(glyphs(&program), ["?"]);
     exit(&mut program, true);
     assert_eq!(run(&program).phase, Phase::Judging);
@@ -256,10 +255,10 @@ fn a_judge_says_yes_or_no_behind_the_models() {
     let question = generate(&asked).unwrap();
     assert!(question.grammar.is_some() && question.max_tokens == Some(8));
     let effects = say(&mut program, &asked, "yes");
-    assert!(effects.iter().any(|effect| matches!(effect, Effect::KeepAnswer { .. })), "{effects:?}");
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::SaveAnswer { .. })), "{effects:?}");
     let id = run(&program).id;
     exit(&mut program, true);
-    let effects = program.happens(Event::SuiteKept { run: id, error: Some("the disk is full".to_owned()) });
+    let effects = program.happens(Event::SuiteSaved { run: id, error: Some("the disk is full".to_owned()) });
     assert_eq!((glyphs(&program), &run(&program).phase), (vec!["p".to_owned()], &Phase::Done));
     assert_eq!(run(&program).warning.as_deref(), Some("the disk is full"));
     assert_eq!(kept(&effects).len(), 1);
@@ -290,7 +289,7 @@ fn a_suite_leaves_the_conversation_of_a_loaded_session_alone() {
     let chat = say(&mut program, &asked, "2");
     assert_eq!((turns(&program), glyphs(&program)), (2, vec!["p.".to_owned()]));
     let id = run(&program).id;
-    let effects = program.happens(Event::SuiteKept { run: id, error: None });
+    let effects = program.happens(Event::SuiteSaved { run: id, error: None });
     assert!(generate(&effects).is_none(), "the conversation is being answered");
     assert_eq!(glyphs(&program), ["p."]);
     let asked = say(&mut program, &chat, "hi");
@@ -311,7 +310,7 @@ fn the_next_prompt_waits_for_the_last_energy_of_the_answer_before() {
     let effects = program.happens(Event::Sample(metered(2, 40.0)));
     assert_eq!(glyphs(&program), ["p."], "{effects:?}");
     let id = run(&program).id;
-    program.happens(Event::SuiteKept { run: id, error: None });
+    program.happens(Event::SuiteSaved { run: id, error: None });
     assert_eq!(glyphs(&program), ["p>"]);
 }
 
@@ -341,7 +340,7 @@ fn nothing_that_measures_begins_while_a_suite_runs() {
         lockstep: false,
         blind: false,
     };
-    let text = QualityOrder {
+    let text = PerplexityOrder {
         model: entries[0].clone(),
         reference: None,
         text: "a text".to_owned(),

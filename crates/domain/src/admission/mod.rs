@@ -1,0 +1,13 @@
+//! Budgets: who gets how many threads, and whether one more model fits in memory.
+
+pub mod advice;
+mod error;
+mod estimate;
+pub mod fit;
+mod memory;
+mod threads;
+
+pub use error::AdmissionError;
+pub use estimate::{MemoryEstimate, context, estimate, longer_context_hint, memory_estimate, settings_for, shortened};
+pub use memory::{Free, admit, free_memory, readmit};
+pub use threads::{ThreadRequest, share_threads};

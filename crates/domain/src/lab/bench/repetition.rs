@@ -1,0 +1,38 @@
+//! A repetition of what a bench measures.
+
+use crate::energy::{EnergyAccount, Step};
+use crate::figure::{Figure, Graded};
+use crate::settings;
+
+/// One clean repetition, or a tainted one that was kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Repetition {
+    /// Tokens per second, all sequences together.
+    pub rate: f64,
+    /// How long it took, seconds.
+    pub seconds: f64,
+    /// Which it was, by its request's number.
+    pub id: u64,
+    /// What the worker was charged meanwhile, its share of the idle energy included.
+    pub bill: EnergyAccount,
+    /// Mean clock of the cores, MHz.
+    pub mhz: Option<f64>,
+    /// The hottest sensor, °C.
+    pub celsius: Option<f32>,
+    /// Busy cores of all other processes.
+    pub others: Option<f64>,
+}
+
+impl Repetition {
+    /// Mean power of the worker.
+    pub fn watts(&self) -> Option<Graded> {
+        mean_power(&self.bill)
+    }
+}
+
+fn mean_power(bill: &EnergyAccount) -> Option<Graded> {
+    let seconds = Some(bill.seconds()).filter(|seconds| *seconds > 0.0)?;
+    let why = Figure::unknown("it was shorter than a sensor's tick");
+    let joules = bill.step(Step::Prompt, false, &settings::Energy::default(), &why);
+    Graded::of(&joules.map(|joules| joules.times(1.0 / seconds)))
+}

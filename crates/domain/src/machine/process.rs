@@ -1,0 +1,33 @@
+//! A process as it was sampled.
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::{Bytes, Ratio};
+
+/// One process.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Process {
+    /// Process id.
+    pub pid: u32,
+    /// Busy time in cores, where 1.0 is one core all the time: over the tick, and when first seen since its start.
+    pub cores: f64,
+    /// Its part of all processes' busy time over the tick, for splitting energy; `None` when first seen.
+    pub cpu_share: Option<Ratio>,
+    /// Processor time of all its threads since its start, in seconds; `None` where it is not reported.
+    #[serde(default)]
+    pub cpu_seconds: Option<f64>,
+    /// Resident memory, mapped files included.
+    pub resident: Bytes,
+    /// Of it, anonymous memory: what can't be dropped. All of it where the system doesn't tell them apart.
+    pub anonymous: Bytes,
+    /// Swapped out.
+    pub swapped: Bytes,
+    /// Of what is resident, pages that other processes have as well. Of files, all pages where the system does not tell
+    /// them apart; `None` where it tells nothing.
+    #[serde(default)]
+    pub shared: Option<Bytes>,
+    /// Its proportional share: each page divided by the number of processes that have it. It is read now and then, for
+    /// the system walks all pages to tell it; `None` before that, and where it is not told.
+    #[serde(default)]
+    pub proportional: Option<Bytes>,
+}

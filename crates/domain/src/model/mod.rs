@@ -1,0 +1,468 @@
+//! A model as the library knows it: one row, whatever its files.
+
+pub mod file_role;
+pub mod identity;
+mod library;
+pub mod library_view;
+mod parameters;
+pub mod preset;
+
+pub use library::{Library, StoreStatus};
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+use serde::{Deserialize, Serialize};
+use wire::Message;
+
+use crate::model::parameters::Preset;
+use crate::units::Bytes;
+
+/// Where a model was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Store {
+    /// The models that ship with taffrail.
+    Starter,
+    /// The Hugging Face cache.
+    HuggingFace,
+    /// Ollama's models.
+    Ollama,
+    /// LM Studio's models.
+    LmStudio,
+    /// llama.cpp's own flat cache, from before it used the Hugging Face cache.
+    LlamaCpp,
+    /// Jan's models.
+    Jan,
+    /// `GPT4All`'s models.
+    Gpt4All,
+    /// `LocalAI`'s models.
+    LocalAi,
+    /// `RamaLama`'s store.
+    RamaLama,
+    /// Docker Model Runner's store.
+    Docker,
+    /// A plain folder from config.toml, or a path on the command line.
+    Folder,
+}
+
+impl Store {
+    /// All stores, in the order in which one is preferred for a model that lies in several.
+    pub const ALL: [Self; 11] = [
+        Self::Starter,
+        Self::HuggingFace,
+        Self::Ollama,
+        Self::LmStudio,
+        Self::LlamaCpp,
+        Self::Jan,
+        Self::Gpt4All,
+        Self::LocalAi,
+        Self::RamaLama,
+        Self::Docker,
+        Self::Folder,
+    ];
+
+    /// The short name, which is also the prefix in `store:name`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Starter => "starter",
+            Self::HuggingFace => "hf",
+            Self::Ollama => "ollama",
+            Self::LmStudio => "lmstudio",
+            Self::LlamaCpp => "llama.cpp",
+            Self::Jan => "jan",
+            Self::Gpt4All => "gpt4all",
+            Self::LocalAi => "localai",
+            Self::RamaLama => "ramalama",
+            Self::Docker => "docker",
+            Self::Folder => "folder",
+        }
+    }
+
+    /// The store of this short name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|store| store.name() == name)
+    }
+}
+
+/// What weights are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// What llama.cpp runs.
+    #[default]
+    Gguf,
+    /// Unquantised safetensors, or of a kind that `config.json` does not name.
+    Safetensors,
+    /// Safetensors quantised for Apple's MLX.
+    Mlx,
+    /// Safetensors quantised by GPTQ.
+    Gptq,
+    /// Safetensors quantised by AWQ.
+    Awq,
+    /// Safetensors quantised to 8-bit floats.
+    Fp8,
+}
+
+impl Format {
+    /// What a person calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gguf => "GGUF",
+            Self::Safetensors => "safetensors",
+            Self::Mlx => "MLX",
+            Self::Gptq => "GPTQ",
+            Self::Awq => "AWQ",
+            Self::Fp8 => "FP8",
+        }
+    }
+}
+
+/// What a file's content hashes to, as its store tells without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum Digest {
+    /// SHA-256 of the content.
+    Sha256([u8; 32]),
+    /// SHA-1 of git's blob: of `blob SIZE\0` and the content.
+    GitSha1([u8; 20]),
+}
+
+impl std::str::FromStr for Digest {
+    type Err = NoDigest;
+
+    /// From hexadecimal digits, with `sha256:` or `sha256-` before them or not: 64 are SHA-256, 40 are git's SHA-1.
+    fn from_str(text: &str) -> Result<Self, NoDigest> {
+        fn bytes<const N: usize>(hex: &[u8]) -> Option<[u8; N]> {
+            let mut bytes = [0; N];
+            HEXLOWER_PERMISSIVE.decode_mut(hex, &mut bytes).ok()?;
+            Some(bytes)
+        }
+        let hex = text.strip_prefix("sha256").and_then(|rest| rest.strip_prefix([':', '-'])).unwrap_or(text).as_bytes();
+        match hex.len() {
+            64 => bytes(hex).map(Self::Sha256),
+            40 => bytes(hex).map(Self::GitSha1),
+            _ => None,
+        }
+        .ok_or(NoDigest)
+    }
+}
+
+impl Digest {
+    /// What it is called before its digits.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Sha256(_) => "sha256",
+            Self::GitSha1(_) => "git-sha1",
+        }
+    }
+}
+
+/// The text is no digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("neither 64 nor 40 hexadecimal digits")]
+pub struct NoDigest;
+
+impl std::fmt::Display for Digest {
+    /// The hexadecimal digits alone, so many as the precision says.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let bytes: &[u8] = match self {
+            Self::Sha256(bytes) => bytes,
+            Self::GitSha1(bytes) => bytes,
+        };
+        f.pad(&HEXLOWER.encode(bytes))
+    }
+}
+
+impl From<Digest> for String {
+    fn from(digest: Digest) -> Self {
+        digest.to_string()
+    }
+}
+
+impl TryFrom<String> for Digest {
+    type Error = NoDigest;
+
+    fn try_from(text: String) -> Result<Self, NoDigest> {
+        text.parse()
+    }
+}
+
+/// A file of a model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelFile {
+    /// Where it is. Empty for a starter model that has not been written out yet.
+    pub path: PathBuf,
+    /// Its size.
+    pub size: Bytes,
+    /// Last change, seconds since 1970.
+    pub modified: i64,
+    /// What its store says its content hashes to, where that is known without reading it.
+    pub digest: Option<Digest>,
+}
+
+/// Whether a model can be run, and if not, why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// It can be run.
+    Runnable,
+    /// The file is damaged: the reader's reason.
+    Damaged(String),
+    /// Parts of a split model are missing.
+    Incomplete {
+        /// Parts that are there.
+        found: u32,
+        /// Parts in all.
+        count: u32,
+    },
+    /// It is no language model: what it is.
+    NotAModel(String),
+    /// It is one, in a format that llama.cpp does not run.
+    OtherFormat(Format),
+    /// It could not be read: the system's reason.
+    Unreadable(String),
+}
+
+/// What became of trying a file that something speaks against.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It answered.
+    Ran,
+    /// Its worker refused it, with llama.cpp's words or its own.
+    Refused(String),
+    /// Its worker died: how, and its last words.
+    Died(String),
+}
+
+/// A try, and when it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tried {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Seconds since 1970.
+    pub at: i64,
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ran => f.write_str("it ran"),
+            Self::Refused(reason) => write!(f, "its worker refused it: {reason}"),
+            Self::Died(reason) => write!(f, "its worker died: {reason}"),
+        }
+    }
+}
+
+impl std::fmt::Display for Status {
+    /// Why it can't be run, in one clause; `ready` where it can.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Runnable => f.pad("ready"),
+            Self::Damaged(reason) | Self::NotAModel(reason) | Self::Unreadable(reason) => f.pad(reason),
+            Self::Incomplete { found, count } => f.pad(&format!("{found} of {count} parts")),
+            Self::OtherFormat(format) => f.pad(&format!("{}; llama.cpp runs GGUF", format.name())),
+        }
+    }
+}
+
+/// What stands beside the weights: the head of a model card (README.md), or the layers of a manifest. All of it is what
+/// others claim, bounded and cleaned.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Card {
+    /// The licence's identifier, such as `apache-2.0` or `other`.
+    pub license: Option<String>,
+    /// Its name where the identifier is `other`, or the first line of a licence's text.
+    pub license_name: Option<String>,
+    /// Where its text is.
+    pub license_link: Option<String>,
+    /// Repositories of the models that it was made from.
+    pub base_models: Vec<String>,
+    /// How it was made from them: `quantized`, `finetune`, `adapter`, `merge`.
+    pub base_relation: Option<String>,
+    /// Data sets.
+    pub datasets: Vec<String>,
+    /// Tags.
+    pub tags: Vec<String>,
+    /// A template of the store's own (Ollama's are Go templates, which llama.cpp does not read).
+    pub template: Option<String>,
+    /// A system prompt of the store's own.
+    pub system: Option<String>,
+    /// Messages of the store's own, which go before a conversation.
+    pub messages: Vec<Message>,
+    /// The quantisation by the store's word.
+    pub file_type: Option<String>,
+    /// Parameters of the store's own by name, such as `temperature`, as they are shown.
+    pub parameters: Vec<(String, String)>,
+    /// The same as they are used.
+    pub preset: Preset,
+}
+
+impl Card {
+    /// The licence's identifier, or its name where the identifier says nothing.
+    pub fn license(&self) -> Option<&str> {
+        let telling = self.license.as_deref().filter(|license| *license != "other");
+        telling.or(self.license_name.as_deref()).or(self.license.as_deref())
+    }
+}
+
+/// One model: in one store, with its copies in others.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Model {
+    /// Unique and stable: `store:` and the repository with the file, or the path.
+    pub id: String,
+    /// What a person calls it: the file's stem without its part number.
+    pub name: String,
+    /// Where it was found.
+    pub store: Store,
+    /// `owner/name` where the store has such.
+    pub repository: Option<String>,
+    /// Its files, in order of their parts.
+    pub files: Vec<ModelFile>,
+    /// All files together.
+    pub size: Bytes,
+    /// Whether it can be run.
+    pub status: Status,
+    /// Last read, seconds since 1970, where the store or the file system tells.
+    pub used: Option<i64>,
+    /// What its header says; `None` where it could not be read. For a split model the parts' sums.
+    pub summary: Option<gguf::Summary>,
+    /// What the user should know before relying on it, such as the starters' nature.
+    pub note: Option<String>,
+    /// What the weights are written in.
+    pub format: Format,
+    /// What stands beside the weights, where something does.
+    pub card: Option<Box<Card>>,
+    /// Why it would not be runnable, where it is all the same: it is forced, or has run before.
+    pub overridden: Option<String>,
+    /// What became of an earlier try of these very files.
+    pub tried: Option<Tried>,
+    /// The same model in other places, the place to prefer first; none of these has copies of its own.
+    pub also: Vec<Arc<Model>>,
+}
+
+impl Model {
+    /// The file to load: the first part.
+    pub fn path(&self) -> Option<&PathBuf> {
+        self.files.first().map(|file| &file.path)
+    }
+
+    /// The path of its first file as text, with U+FFFD in place of what is no Unicode; JSON has no other way.
+    pub fn path_text(&self) -> Option<Cow<'_, str>> {
+        self.path().map(|path| path.to_string_lossy())
+    }
+
+    /// All its places: itself, then its copies.
+    pub fn places(&self) -> impl Iterator<Item = &Model> {
+        std::iter::once(self).chain(self.also.iter().map(Arc::as_ref))
+    }
+
+    /// The short names of the stores that have it, each once, the one to prefer first: `hf ollama`.
+    pub fn store_names(&self) -> String {
+        let mut names: Vec<&str> = Vec::new();
+        for place in self.places() {
+            if !names.contains(&place.store.name()) {
+                names.push(place.store.name());
+            }
+        }
+        names.join(" ")
+    }
+
+    /// Whether it can be started.
+    pub fn is_runnable(&self) -> bool {
+        self.status == Status::Runnable
+    }
+
+    /// Whether it can be tried although it can't be run as it stands: it is a file of the format that llama.cpp reads, or
+    /// claims to be.
+    pub fn can_be_tried(&self) -> bool {
+        let is_refused = matches!(self.status, Status::Damaged(_) | Status::Incomplete { .. } | Status::NotAModel(_));
+        is_refused && self.format == Format::Gguf && self.path().is_some_and(|path| !path.as_os_str().is_empty())
+    }
+
+    /// The same model to be run whatever speaks against it; itself where nothing does, or where nothing can be tried.
+    pub fn forced(self: &Arc<Self>) -> Arc<Self> {
+        if !self.can_be_tried() {
+            return Arc::clone(self);
+        }
+        let overridden = Some(self.status.to_string());
+        Arc::new(Self { status: Status::Runnable, overridden, ..Self::clone(self) })
+    }
+
+    /// What is odd about its files, though it may run.
+    pub fn remarks(&self) -> &[String] {
+        self.summary.as_ref().map_or(&[], |summary| &summary.remarks)
+    }
+
+    /// Whether its files can be mapped into memory rather than read.
+    pub fn can_be_mapped(&self) -> bool {
+        self.summary.as_ref().is_none_or(|summary| summary.is_aligned)
+    }
+
+    /// Whether something speaks against it, so that it is worth remembering what becomes of a try.
+    pub fn is_doubtful(&self) -> bool {
+        self.overridden.is_some() || !self.is_runnable() || !self.remarks().is_empty()
+    }
+
+    /// The licence that the weights declare, else what stands beside them, in the first of its places that has one.
+    pub fn license(&self) -> Option<&str> {
+        self.places().find_map(|place| {
+            let declared = place.summary.as_ref().and_then(|summary| summary.license.as_deref());
+            declared.or_else(|| place.card.as_deref()?.license())
+        })
+    }
+
+    /// What its store wants it to be run with.
+    pub fn preset(&self) -> Option<&Preset> {
+        Some(&self.card.as_deref()?.preset)
+    }
+
+    /// The system prompt that its store gives it.
+    pub fn system(&self) -> Option<&str> {
+        self.card.as_deref()?.system.as_deref()
+    }
+
+    /// The messages that its store puts before a conversation.
+    pub fn messages(&self) -> &[Message] {
+        self.card.as_deref().map_or(&[], |card| &card.messages)
+    }
+
+    /// Quantisation, as a person knows it.
+    pub fn quant(&self) -> Option<&str> {
+        self.summary.as_ref()?.quant.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_digests() {
+        let sha256 = "ab".repeat(32);
+        let sha1 = "0F".repeat(20);
+        for (text, expected) in [
+            (sha256.clone(), Ok(Digest::Sha256([0xab; 32]))),
+            (format!("sha256:{sha256}"), Ok(Digest::Sha256([0xab; 32]))),
+            (format!("sha256-{sha256}"), Ok(Digest::Sha256([0xab; 32]))),
+            (sha1.clone(), Ok(Digest::GitSha1([0x0f; 20]))),
+            (String::new(), Err(NoDigest)),
+            (sha256[1..].to_owned(), Err(NoDigest)),
+            (format!("../{}", &sha1[3..]), Err(NoDigest)),
+            (format!("é{}", &sha1[2..]), Err(NoDigest)),
+        ] {
+            assert_eq!(text.parse(), expected, "{text}");
+        }
+        assert_eq!(Digest::GitSha1([0x0f; 20]).to_string(), sha1.to_lowercase());
+    }
+
+    #[test]
+    fn stores_have_names_of_their_own() {
+        for store in Store::ALL {
+            assert_eq!(Store::from_name(store.name()), Some(store));
+        }
+    }
+}

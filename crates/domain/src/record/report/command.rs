@@ -1,0 +1,206 @@
+//! The command that runs a record again, as a POSIX shell reads it.
+
+use std::fmt::Write as _;
+
+use wire::{Grammar, Role};
+
+use crate::lab::bench::TestCase;
+use crate::lab::race::Order;
+use crate::record::{BenchDocument, Body, Options, RaceRecord, Record, RunRecord, SuiteRecord};
+
+/// The longest prompt that is given as an option: a system takes 128 KiB in one word.
+const MAX_OPTION: usize = 100_000;
+
+/// The command that runs a record again; `None` where one command does not do it.
+pub fn command(record: &Record) -> Option<String> {
+    match &record.body {
+        Body::Run(run) => run_again(record, run),
+        // The vote was on a race.
+        Body::Race(race) | Body::Vote(race) => race_again(race),
+        Body::Suite(suite) => suite_again(record, suite),
+        Body::Bench(bench) => bench_again(record, &bench.document),
+    }
+}
+
+/// The settings that were not the usual ones, as options.
+fn options(options: &Options) -> String {
+    options.iter().fold(String::new(), |mut text, (name, value)| {
+        let _ = write!(text, " --{} {}", name.replace('_', "-"), quoted(value));
+        text
+    })
+}
+
+/// The texts that end an answer, as options.
+fn stops(stop: &[String]) -> String {
+    stop.iter().fold(String::new(), |mut text, stop| {
+        let _ = write!(text, " --stop {}", quoted(stop));
+        text
+    })
+}
+
+/// A model as the command line takes it: one in a folder by its path, which may be in no folder that is looked at.
+fn named(id: &str) -> &str {
+    id.strip_prefix("folder:").unwrap_or(id)
+}
+
+fn models(record: &Record) -> Option<String> {
+    let models: Vec<_> = record.models.iter().map(|model| quoted(named(model))).collect();
+    (!models.is_empty()).then(|| models.join(" "))
+}
+
+fn run_again(record: &Record, run: &RunRecord) -> Option<String> {
+    let said = |role: Role| run.turns.iter().rev().find(|turn| turn.role == role).map(|turn| turn.text.as_str());
+    let mut command = format!("taffrail run {}", quoted(named(record.models.first()?)));
+    let prompt = Given::new(said(Role::User)?, run.raw);
+    command.push_str(&prompt.option);
+    if let Some(system) = said(Role::System) {
+        let _ = write!(command, " --system {}", quoted(system));
+    } else if run.no_system {
+        command.push_str(" --system ''");
+    }
+    if run.raw {
+        command.push_str(" --raw");
+    }
+    command.push_str(&options(&run.options));
+    command.push_str(&stops(&run.stop));
+    // The grammar may have been a file that is another one now, so it comes from the record.
+    let grammar = run.grammar.as_ref().map(|grammar| match grammar {
+        Grammar::Gbnf(text) => (text, "--grammar"),
+        Grammar::JsonSchema(text) => (text, "--json-schema"),
+    });
+    let printed = |text: &str| format!("printf %s {}", quoted(text));
+    Some(match (prompt.input, grammar) {
+        (None, None) => command,
+        (Some(input), None) => format!("{} | {command}", printed(&input)),
+        (None, Some((text, option))) => format!("{} | {command} {option} /dev/stdin", printed(text)),
+        (Some(input), Some((text, option))) => {
+            format!("{} | {{ {} | {command} {option} /dev/fd/3; }} 3<&0", printed(text), printed(&input))
+        }
+    })
+}
+
+/// How a prompt is given: as an option, or on standard input where an option can't hold it.
+struct Given {
+    option: String,
+    input: Option<String>,
+}
+
+impl Given {
+    fn new(prompt: &str, is_raw: bool) -> Self {
+        if prompt != "-" && prompt.len() <= MAX_OPTION {
+            return Self { option: format!(" -p {}", quoted(prompt)), input: None };
+        }
+        // One line end is taken off there, unless the prompt is raw.
+        let end = if !is_raw && prompt.ends_with('\n') { "\n" } else { "" };
+        Self { option: String::new(), input: Some(format!("{prompt}{end}")) }
+    }
+}
+
+fn race_again(record: &RaceRecord) -> Option<String> {
+    let race = &record.document;
+    let mut command = "taffrail race".to_owned();
+    for column in &race.columns {
+        let settings: Vec<_> = column.options.iter().flatten().map(|(name, value)| format!("{name}={value}")).collect();
+        let at = if settings.is_empty() { "" } else { "@" };
+        // A model whose name is hidden can't be named.
+        let id = column.model.as_ref()?.id.as_deref()?;
+        let _ = write!(command, " {}", quoted(&format!("{}{at}{}", named(id), settings.join(","))));
+    }
+    if race.columns.is_empty() {
+        return None;
+    }
+    let prompt = Given::new(&race.prompt, false);
+    command.push_str(&prompt.option);
+    if let Some(system) = &race.system {
+        let _ = write!(command, " --system {}", quoted(system));
+    }
+    command.push_str(&stops(&race.stop));
+    if race.order == Order::Together {
+        command.push_str(" --concurrent");
+    }
+    if record.lockstep {
+        command.push_str(" --lockstep");
+    }
+    if let Some(input) = prompt.input {
+        command = format!("printf %s {} | {command}", quoted(&input));
+    }
+    Some(command)
+}
+
+fn suite_again(record: &Record, suite: &SuiteRecord) -> Option<String> {
+    let file = suite.file.as_ref()?;
+    let options = format!("{}{}", stops(&suite.document.stop), options(&suite.options));
+    Some(format!("taffrail suite {} {} --fresh{options}", quoted(file), models(record)?))
+}
+
+fn bench_again(record: &Record, bench: &BenchDocument) -> Option<String> {
+    let cells: Vec<TestCase> = bench.rows.iter().filter_map(|row| row.cell).collect();
+    let list = |count: fn(&TestCase) -> u32, is_length: bool| {
+        let mut all: Vec<u32> = cells.iter().map(count).collect();
+        all.sort_unstable();
+        all.dedup();
+        // A row reads a prompt or generates: the other one's 0 is no length.
+        if all.len() > 1 && is_length {
+            all.retain(|n| *n > 0);
+        }
+        all.iter().map(u32::to_string).collect::<Vec<_>>().join(",")
+    };
+    let keeps = if bench.keeps_tainted { " --keep-outliers" } else { "" };
+    Some(format!(
+        "taffrail bench {} --pp {} --tg {} --depth {} --batch-sizes {} --parallel {} -r {} -t {}{keeps}{}",
+        models(record)?,
+        list(|cell| cell.n_prompt, true),
+        list(|cell| cell.n_generate, true),
+        list(|cell| cell.depth, false),
+        list(|cell| cell.batch, false),
+        list(|cell| cell.parallel, false),
+        bench.wanted_repetitions?,
+        bench.threads?,
+        options(&bench.options),
+    ))
+}
+
+/// A word as a POSIX shell reads it back. What a terminal would obey, when it is shown or pasted there, tabs among it, is
+/// made by `printf` as the command runs.
+fn quoted(text: &str) -> String {
+    let text: String = text.chars().filter(|c| *c != '\0').collect();
+    let is_harmful = |c: char| c != '\n' && gguf::is_harmful(c);
+    if !text.contains(is_harmful) {
+        return shell_words::quote(&text).into_owned();
+    }
+    let mut word = String::new();
+    let characters: Vec<char> = text.chars().collect();
+    for run in characters.chunk_by(|a, b| is_harmful(*a) == is_harmful(*b)) {
+        let run: String = run.iter().collect();
+        if run.contains(is_harmful) {
+            word.push_str("\"$(printf '");
+            for byte in run.bytes() {
+                let _ = write!(word, "\\{byte:03o}");
+            }
+            word.push_str("')\"");
+        } else {
+            word.push_str(&shell_words::quote(&run));
+        }
+    }
+    word
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn words_for_a_shell() {
+        for (text, expected) in [
+            ("plain/-_", "plain/-_"),
+            ("", "''"),
+            ("it's $HOME", "'it'\\''s $HOME'"),
+            ("- one\n\n", "'- one\n\n'"),
+            ("a\tb\r", "a\"$(printf '\\011')\"b\"$(printf '\\015')\""),
+            ("\u{202e}é", "\"$(printf '\\342\\200\\256')\"é"),
+            ("a\0b", "ab"),
+        ] {
+            assert_eq!(quoted(text), expected, "{text:?}");
+        }
+    }
+}

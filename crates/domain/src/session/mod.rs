@@ -1,0 +1,302 @@
+//! A session: one model in one worker, its conversation and its figures.
+
+pub(crate) mod bound;
+pub mod memory_account;
+pub mod placement;
+pub mod roofline;
+mod turn;
+
+pub use crate::ids::{SessionId, WorkerId};
+pub use turn::{End, Turn};
+
+use std::sync::{Arc, LazyLock};
+
+use serde::{Deserialize, Serialize};
+use wire::Loaded;
+
+use crate::admission::MemoryEstimate;
+use crate::energy::{EnergyAccount, Timer};
+use crate::figure::Figure;
+use crate::machine::Process;
+use crate::model::Model;
+use crate::moment::Moment;
+use crate::record::Draft;
+use crate::request::{Client, Figures, Request, RequestId, Step};
+use crate::ring::Ring;
+use crate::settings::SessionSettings;
+use crate::units::{Bytes, Joules};
+
+/// What is said of a model's session that [lacks a template](Session::lacks_template), after the model's name.
+pub const NO_TEMPLATE: &str = "has no chat template: it is given the messages as plain text";
+
+/// A session.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub struct Session {
+    /// Its name for the program.
+    pub id: SessionId,
+    /// Its worker, the newest.
+    pub worker: WorkerId,
+    /// The model it runs.
+    pub model: Arc<Model>,
+    /// The name in the table: the model's, numbered where two sessions run the same one.
+    pub name: String,
+    /// How it runs.
+    pub settings: SessionSettings,
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// The conversation, without the answer that is being generated.
+    pub turns: Vec<Turn>,
+    /// Turns at the beginning that the model is not told any more, since the context is full.
+    pub n_dropped: usize,
+    /// What it is asked, oldest first: all that has not ended, and the last [`Session::MAX_ENDED`] that have.
+    pub requests: Vec<Request>,
+    /// A prompt of the conversation that was sent while the model was being loaded, to be written down until it is asked.
+    pub(super) draft: Option<Draft>,
+    /// Sequences that its worker was loaded with: a change of the setting counts from the next load on.
+    pub(super) n_sequences: usize,
+    /// Threads that the plan gives it now; 0 while it is idle.
+    pub threads: u32,
+    /// What it was admitted with.
+    pub planned: MemoryEstimate,
+    /// It runs whether the memory suffices or not.
+    pub(super) is_forced: bool,
+    /// The engine as the worker names it; empty before its greeting.
+    pub engine: String,
+    /// What the worker said once the model was loaded.
+    pub loaded: Option<Box<Loaded>>,
+    /// Process id of the worker.
+    pub pid: Option<u32>,
+    /// The worker's process as last sampled.
+    pub process: Option<Process>,
+    /// Memory on GPUs by the driver's account, as last sampled.
+    pub gpu_memory: Option<Bytes>,
+    /// Since when the phase is as it is.
+    pub since: Moment,
+    /// Tokens in the context.
+    pub n_past: u32,
+    /// Generated tokens per second by tick.
+    pub throughput: Ring,
+    /// Memory that it holds, on GPUs as well, in bytes by tick.
+    pub memory: Ring,
+    /// Attributed power in watts by tick.
+    pub power: Ring,
+    /// The power attributed at the last tick.
+    pub watts: Figure<crate::units::Watts>,
+    /// The worker's last lines on standard error, cleaned, and what the supervisor noted.
+    pub log: Vec<String>,
+    /// Tokens generated at the last tick, for the throughput of the next.
+    pub(super) tokens_at_tick: u64,
+    /// Tokens generated over the session's life.
+    pub n_generated: u64,
+    /// Prompt tokens evaluated over the session's life.
+    pub n_prompt: u64,
+    /// What all its answers were charged.
+    pub bill: EnergyAccount,
+    /// What loading its model was charged, which is no answer's.
+    pub load: EnergyAccount,
+    /// What it cost so far to keep its model loaded, in joules.
+    pub standby: Joules,
+    /// Times its answers.
+    pub(super) timer: Timer,
+}
+
+/// Where a session is in its life.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Wants to start; the machine's memory has not been read yet.
+    Queued,
+    /// The process starts and reads the weights.
+    Loading {
+        /// 0 to 1.
+        fraction: f32,
+    },
+    /// Answers what it is asked.
+    Ready,
+    /// Asked to stop.
+    Stopping,
+    /// Ended against its will.
+    Failed {
+        /// Why, in one clause.
+        reason: String,
+        /// What could be done.
+        hint: Option<String>,
+    },
+}
+
+impl Phase {
+    /// The word for it.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Loading { .. } => "loading",
+            Self::Ready => "ready",
+            Self::Stopping => "stopping",
+            Self::Failed { .. } => "failed",
+        }
+    }
+}
+
+impl Session {
+    /// Generated tokens per second: of the last tick while it answers, else of the last answer.
+    pub fn rate(&self) -> Option<f64> {
+        let whole = self.figures().counters.generation_rate();
+        if self.is_busy() { self.throughput.last().map(f64::from).or(whole) } else { whole }
+    }
+
+    /// Memory that it holds: its process and its part of the GPUs; `None` before the first sample.
+    pub fn memory_held(&self) -> Option<Bytes> {
+        match (self.process.map(|process| process.resident), self.gpu_memory) {
+            (None, None) => None,
+            (resident, gpu) => Some(resident.unwrap_or_default() + gpu.unwrap_or_default()),
+        }
+    }
+
+    /// Memory as llama.cpp reports it, all of it.
+    pub fn engine_memory(&self) -> Option<Bytes> {
+        let devices = &self.loaded.as_ref()?.ledger.devices;
+        Some(Bytes(devices.iter().map(|device| device.weights + device.context + device.compute).sum()))
+    }
+
+    /// A session that wants to start. Its graphs hold `history` ticks.
+    pub fn new(
+        id: SessionId,
+        worker: WorkerId,
+        model: Arc<Model>,
+        name: String,
+        settings: SessionSettings,
+        history: usize,
+    ) -> Self {
+        let ring = Ring::new(history);
+        Self {
+            id,
+            worker,
+            model,
+            name,
+            settings,
+            phase: Phase::Queued,
+            turns: Vec::new(),
+            requests: Vec::new(),
+            n_dropped: 0,
+            draft: None,
+            n_sequences: 1,
+            threads: 0,
+            planned: MemoryEstimate::default(),
+            is_forced: false,
+            engine: String::new(),
+            loaded: None,
+            pid: None,
+            process: None,
+            gpu_memory: None,
+            since: Moment::default(),
+            n_past: 0,
+            throughput: ring.clone(),
+            memory: ring.clone(),
+            power: ring,
+            watts: Figure::unknown("not sampled yet"),
+            log: Vec::new(),
+            tokens_at_tick: 0,
+            n_generated: 0,
+            n_prompt: 0,
+            bill: EnergyAccount::default(),
+            load: EnergyAccount::default(),
+            standby: Joules(0.0),
+            timer: Timer::default(),
+        }
+    }
+
+    /// Let its graphs share their time with those that have seen so many ticks.
+    #[must_use]
+    pub fn since_tick(mut self, history: usize, ticks: u64) -> Self {
+        let ring = Ring::since(history, ticks);
+        (self.throughput, self.memory, self.power) = (ring.clone(), ring.clone(), ring);
+        self
+    }
+
+    /// The most requests that have ended and are still known: their energy is booked by the next ticks.
+    pub const MAX_ENDED: usize = 8;
+
+    /// Whether it answers now.
+    pub fn is_busy(&self) -> bool {
+        self.requests.iter().any(Request::is_running)
+    }
+
+    /// The request of this name.
+    pub fn request(&self, id: RequestId) -> Option<&Request> {
+        self.requests.iter().find(|request| request.id == id)
+    }
+
+    pub(super) fn request_mut(&mut self, id: RequestId) -> Option<&mut Request> {
+        self.requests.iter_mut().find(|request| request.id == id)
+    }
+
+    /// What shows where there is room for one: the newest request that runs, else the newest.
+    pub fn newest(&self) -> Option<&Request> {
+        self.requests.iter().rev().find(|request| request.is_running()).or_else(|| self.requests.last())
+    }
+
+    /// The figures of the newest request, which is made where there is none: for tests.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn figures_mut(&mut self) -> &mut Figures {
+        &mut self.make_request().figures
+    }
+
+    /// The newest request, which is made where there is none: for tests.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn make_request(&mut self) -> &mut Request {
+        if self.requests.is_empty() {
+            let mut request = Request::new(RequestId(1), Client::Chat, Vec::new(), Moment::default());
+            request.figures = Figures { request: request.id, ..Figures::default() };
+            request.stage = crate::request::Stage::Ended;
+            self.requests.push(request);
+        }
+        let last = self.requests.len() - 1;
+        &mut self.requests[last]
+    }
+
+    /// What it does for the newest request that runs.
+    pub fn step(&self) -> Option<Step> {
+        self.newest()?.step()
+    }
+
+    /// The word for what it does, in the table.
+    pub fn word(&self) -> &'static str {
+        self.step().filter(|_| self.phase == Phase::Ready).map_or_else(|| self.phase.word(), Step::word)
+    }
+
+    /// The figures of the newest request that runs, else of the newest.
+    pub fn figures(&self) -> &Figures {
+        static NONE: LazyLock<Figures> = LazyLock::new(Figures::default);
+        self.newest().map_or(&*NONE, |request| &request.figures)
+    }
+
+    /// The answer of the conversation that is being generated, or that waits to be.
+    pub fn open_chat(&self) -> Option<&Request> {
+        self.requests.iter().find(|request| request.client == Client::Chat && request.is_open())
+    }
+
+    /// The conversation with the answer that is being generated.
+    pub fn conversation(&self) -> impl DoubleEndedIterator<Item = &Turn> {
+        self.turns.iter().chain(self.open_chat().map(|request| &request.answer))
+    }
+
+    /// Whether it holds or is about to hold a worker.
+    pub fn is_live(&self) -> bool {
+        !matches!(self.phase, Phase::Failed { .. })
+    }
+
+    /// Whether the loaded model has no chat template.
+    pub fn lacks_template(&self) -> bool {
+        self.loaded.as_ref().is_some_and(|loaded| !loaded.has_template)
+    }
+
+    /// Whether it holds a model: of a recording the phase alone is known.
+    pub fn is_loaded(&self) -> bool {
+        self.loaded.is_some() || self.phase == Phase::Ready
+    }
+
+    /// Context length in tokens: as made, else as asked for.
+    pub fn n_ctx(&self) -> u32 {
+        self.loaded.as_ref().map_or(self.settings.context, |loaded| loaded.n_ctx)
+    }
+}

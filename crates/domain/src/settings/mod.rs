@@ -1,0 +1,305 @@
+//! Every setting with its default. `config.toml` at the root documents each; `config/` reads it.
+
+mod session;
+
+pub use session::{
+    CACHE_TYPES, CONTEXT_FULL, Chosen, ContextFull, Field, MAX_PARALLEL, SESSION_FIELDS, SessionSettings,
+};
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::Bytes;
+
+/// All settings.
+#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Settings {
+    /// How it looks.
+    pub ui: Ui,
+    /// Where models are looked for.
+    pub library: Library,
+    /// How the hub is used.
+    pub hub: Hub,
+    /// How a new session runs unless told otherwise.
+    pub session: SessionSettings,
+    /// What sessions may take of the machine together.
+    pub budget: Budget,
+    /// How workers are run.
+    pub engine: Engine,
+    /// How the workers of a bench behave.
+    pub bench: SchedulingPolicy,
+    /// How readings are taken.
+    pub telemetry: Telemetry,
+    /// What energy means here.
+    pub energy: Energy,
+    /// What is kept of what was run.
+    pub history: History,
+    /// Changed keys: the name of an action, with the keys that do it instead of the built-in ones.
+    pub keys: BTreeMap<String, Vec<String>>,
+}
+
+/// How it looks.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Ui {
+    /// Name of a theme: a file of `themes/` without `.toml`.
+    pub theme: String,
+    /// What graphs are drawn with.
+    pub graphs: GraphStyle,
+    /// Whether a finished reasoning starts folded.
+    pub fold_reasoning: bool,
+}
+
+/// What graphs are drawn with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "finest first")]
+pub enum GraphStyle {
+    Braille,
+    Block,
+    Ascii,
+}
+
+/// Where models are looked for.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Library {
+    /// Plain folders, searched to some depth.
+    pub folders: Vec<PathBuf>,
+    /// The Hugging Face cache.
+    pub hugging_face: StoreFolder,
+    /// Ollama's models.
+    pub ollama: StoreFolder,
+    /// LM Studio's models.
+    pub lm_studio: StoreFolder,
+    /// llama.cpp's own cache.
+    pub llama_cpp: StoreFolder,
+    /// Jan's data folder.
+    pub jan: StoreFolder,
+    /// `GPT4All`'s models.
+    pub gpt4all: StoreFolder,
+    /// `LocalAI`'s models.
+    pub local_ai: StoreFolder,
+    /// `RamaLama`'s store.
+    pub rama_lama: StoreFolder,
+    /// Docker Model Runner's store.
+    pub docker: StoreFolder,
+    /// Whether the starter models are shown.
+    pub use_starter: bool,
+    /// What others judged of openness; `None` takes openness.json beside the user's config.toml where it is newer than
+    /// the program's own.
+    pub openness: Option<PathBuf>,
+    /// Days after which `prune` empties the trash; 0 deletes at once.
+    pub trash_days: u32,
+}
+
+/// Where another tool's store is.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub enum StoreFolder {
+    /// Where the tool itself has it: by its own environment variables, else by its default.
+    #[default]
+    Auto,
+    /// It is not looked into.
+    Off,
+    /// There.
+    At(PathBuf),
+}
+
+/// How the hub is used.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Hub {
+    /// Its address; `None` takes `HF_ENDPOINT`, else the public hub.
+    pub endpoint: Option<String>,
+    /// Downloads that run at once.
+    pub downloads: u32,
+    /// The longest wait for the next bytes.
+    pub timeout: Duration,
+}
+
+/// What sessions may take of the machine together.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Budget {
+    /// Threads of all sessions together; `None` takes the machine's cores.
+    pub threads: Option<u32>,
+    /// Memory of all sessions together; `None` takes what is available.
+    pub memory: Option<Bytes>,
+    /// Available memory that is left alone.
+    pub reserve: Bytes,
+}
+
+/// How workers are run.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Engine {
+    /// What a thread does while it waits for the others.
+    pub wait_policy: WaitPolicy,
+    /// Niceness of workers, 0 to 19: how far they let other programs, the dashboard first, go before them.
+    pub nice: u32,
+    /// A start that makes no progress for so long has failed.
+    pub start_timeout: Duration,
+    /// A worker that answers no ping for so long is ended.
+    pub hang_timeout: Duration,
+    /// How long a worker may take to stop when asked, before it is killed.
+    pub stop_timeout: Duration,
+}
+
+/// What an OpenMP thread does while it waits for the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitPolicy {
+    /// Sleeps at once: least harm to others, slower on small models.
+    Passive,
+    /// Spins a moment, then sleeps.
+    #[default]
+    Brief,
+    /// What OpenMP does of its own: spins for some milliseconds, then sleeps. Other programs on llama.cpp have it.
+    OpenMp,
+    /// Spins: fastest alone, ruinous when cores are shared.
+    Active,
+}
+
+impl WaitPolicy {
+    /// Its name in config.toml.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Passive => "passive",
+            Self::Brief => "brief",
+            Self::OpenMp => "openmp",
+            Self::Active => "active",
+        }
+    }
+}
+
+/// How a worker behaves towards other programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct SchedulingPolicy {
+    /// What a thread does while it waits for the others.
+    pub wait_policy: WaitPolicy,
+    /// Niceness, 0 to 19.
+    pub nice: u32,
+}
+
+impl Default for SchedulingPolicy {
+    /// Those that llama-bench has: a bench takes them, so that figures compare.
+    fn default() -> Self {
+        Self { wait_policy: WaitPolicy::OpenMp, nice: 0 }
+    }
+}
+
+impl Engine {
+    /// How the workers of sessions behave.
+    pub fn manners(&self) -> SchedulingPolicy {
+        SchedulingPolicy { wait_policy: self.wait_policy, nice: self.nice }
+    }
+}
+
+/// How readings are taken.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Telemetry {
+    /// Time between samples, 250 ms at least.
+    pub interval: Duration,
+    /// How far back graphs reach.
+    pub history: Duration,
+}
+
+/// What energy means here, and how sure its figures are.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Energy {
+    /// The grid's carbon intensity in grams of CO₂ equivalent per kWh.
+    pub g_per_kwh: Option<f64>,
+    /// The price of a kWh.
+    pub price_per_kwh: Option<f64>,
+    /// In which currency.
+    pub currency: String,
+    /// Uncertainty of a meter, as a share of its reading.
+    pub sensor: f64,
+    /// Uncertainty of the split where several share what a meter covers, as a share of the part.
+    pub tenancy: f64,
+    /// The processor's thermal design power, to estimate from where nothing measures.
+    pub tdp_watts: Option<f64>,
+    /// What the processor draws without work, for the same.
+    pub idle_watts: Option<f64>,
+}
+
+impl Default for Energy {
+    fn default() -> Self {
+        Self {
+            g_per_kwh: None,
+            price_per_kwh: None,
+            currency: "EUR".to_owned(),
+            sensor: 0.05,
+            tenancy: 0.25,
+            tdp_watts: None,
+            idle_watts: None,
+        }
+    }
+}
+
+/// What is kept of what was run.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct History {
+    /// Whether answers, races and benches go into the history.
+    pub keep: bool,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self { keep: true }
+    }
+}
+
+impl Default for Ui {
+    fn default() -> Self {
+        Self { theme: "dark".to_owned(), graphs: GraphStyle::Braille, fold_reasoning: true }
+    }
+}
+
+impl Default for Library {
+    fn default() -> Self {
+        Self {
+            folders: Vec::new(),
+            hugging_face: StoreFolder::Auto,
+            ollama: StoreFolder::Auto,
+            lm_studio: StoreFolder::Auto,
+            llama_cpp: StoreFolder::Auto,
+            jan: StoreFolder::Auto,
+            gpt4all: StoreFolder::Auto,
+            local_ai: StoreFolder::Auto,
+            rama_lama: StoreFolder::Auto,
+            docker: StoreFolder::Auto,
+            use_starter: true,
+            openness: None,
+            trash_days: 30,
+        }
+    }
+}
+
+impl Default for Hub {
+    fn default() -> Self {
+        Self { endpoint: None, downloads: 3, timeout: Duration::from_secs(30) }
+    }
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { threads: None, memory: None, reserve: Bytes(1_000_000_000) }
+    }
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Self {
+            wait_policy: WaitPolicy::Brief,
+            nice: 5,
+            start_timeout: Duration::from_mins(1),
+            hang_timeout: Duration::from_secs(10),
+            stop_timeout: Duration::from_secs(3),
+        }
+    }
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self { interval: Duration::from_secs(1), history: Duration::from_hours(24) }
+    }
+}

@@ -1,0 +1,238 @@
+//! Housekeeping as data: what is asked for, what would be done, and what the disks hold.
+//!
+//! Owned here: plans, the sums over them, and the usage of the disks. Absent: how a plan comes to be and how it is
+//! carried out, which `library::house` does.
+
+mod request;
+mod survey;
+
+pub use request::{Kind, Request};
+pub use survey::{CleanupCandidate, Grouping, ModelShare, Piece, Share, Survey, Usage, family};
+
+use std::path::PathBuf;
+
+use crate::model::Store;
+use crate::units::Bytes;
+
+/// What is done to one path.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Operation {
+    /// Move it to the trash.
+    Move,
+    /// Keep another name of it in the trash, before its owner deletes it.
+    Keep,
+    /// Ask its owner, a server on this machine, to delete the model: `path` is the manifest that goes.
+    Ask {
+        /// Its address.
+        host: String,
+        /// The model's name there.
+        model: String,
+    },
+    /// Let it share the content of another file.
+    Share {
+        /// The other file.
+        source: PathBuf,
+        /// How.
+        how: Sharing,
+    },
+    /// Delete what lies in the trash under this id.
+    Empty {
+        /// The journal's id.
+        id: String,
+    },
+}
+
+/// How two files share their content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sharing {
+    /// Two files whose blocks are the same until one is written to.
+    Reflink,
+    /// One file with two names.
+    HardLink,
+}
+
+/// One step of a plan. Steps are done in order: references first, content last.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Step {
+    /// What to do.
+    pub act: Operation,
+    /// To what.
+    pub path: PathBuf,
+    /// Space that is free afterwards (once the trash is emptied); hard links count with the last of them.
+    pub frees: Bytes,
+}
+
+impl Step {
+    /// A step whose space is not known yet.
+    pub fn new(act: Operation, path: PathBuf) -> Self {
+        Self { act, path, frees: Bytes(0) }
+    }
+}
+
+/// What belongs together in a plan: one model in one place, one old revision, one partial download.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Item {
+    /// What a person calls it.
+    pub what: String,
+    /// Why it is in the plan.
+    pub kind: Kind,
+    /// In which store.
+    pub store: Store,
+    /// Where the store is; the trash lies beside.
+    pub root: PathBuf,
+    /// What is done, in order.
+    pub steps: Vec<Step>,
+    /// What else the user should know.
+    pub note: Option<String>,
+}
+
+impl Item {
+    /// Space that is free afterwards.
+    pub fn frees(&self) -> Bytes {
+        self.steps.iter().map(|step| step.frees).sum()
+    }
+
+    /// Where it lies, in a word: its store, or the trash.
+    pub fn place(&self) -> &'static str {
+        if self.kind == Kind::Trash { "trash" } else { self.store.name() }
+    }
+}
+
+/// Why something is left alone.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Skipped {
+    /// What.
+    pub what: String,
+    /// Why, in one clause.
+    pub reason: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// What would be done.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct CleanupPlan {
+    /// What is done, in order.
+    pub items: Vec<Item>,
+    /// What is left alone though it was asked for.
+    pub refusals: Vec<Skipped>,
+    /// What was met and stands in nobody's way.
+    pub remarks: Vec<String>,
+}
+
+impl CleanupPlan {
+    /// Leave something out, and say why in a clause.
+    pub fn refuse(&mut self, what: &str, reason: &str, hint: Option<String>) {
+        self.refusals.push(Skipped { what: what.to_owned(), reason: reason.to_owned(), hint });
+    }
+
+    /// Space that is free afterwards.
+    pub fn frees(&self) -> Bytes {
+        self.items.iter().map(Item::frees).sum()
+    }
+
+    /// All steps in order, with the store's place.
+    pub fn steps(&self) -> impl Iterator<Item = (&Item, &Step)> {
+        self.items.iter().flat_map(|item| item.steps.iter().map(move |step| (item, step)))
+    }
+
+    /// Whether all of it can be taken back.
+    pub fn can_undo(&self) -> bool {
+        self.items.iter().all(|item| {
+            let asks = item.steps.iter().any(|step| matches!(step.act, Operation::Ask { .. }));
+            let keeps = item.steps.iter().any(|step| step.act == Operation::Keep);
+            item.kind != Kind::Trash && (!asks || keeps)
+        })
+    }
+
+    /// Whether it puts anything into the trash.
+    pub fn fills_trash(&self) -> bool {
+        self.steps().any(|(_, step)| matches!(step.act, Operation::Move | Operation::Keep))
+    }
+}
+
+/// Housekeeping as the dashboard knows it.
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
+pub struct CleanupState {
+    /// What the last survey found.
+    pub survey: Option<Survey>,
+    /// A survey runs.
+    pub surveying: bool,
+    /// What is being done.
+    pub work: Option<CleanupProgress>,
+}
+
+/// Something that is being done.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct CleanupProgress {
+    /// What a person calls it.
+    pub title: String,
+    /// Steps done.
+    pub done: usize,
+    /// Steps in all; 0 while that is not known.
+    pub count: usize,
+}
+
+impl CleanupState {
+    /// What could be tidied up.
+    pub fn tidy(&self) -> &[CleanupCandidate] {
+        self.survey.as_ref().map(|survey| &survey.tidy[..]).unwrap_or_default()
+    }
+
+    /// The shares of the grouping, largest first.
+    pub fn shares(&self, grouping: Grouping) -> Vec<&Share> {
+        let Some(Survey { usage, .. }) = &self.survey else { return Vec::new() };
+        match grouping {
+            Grouping::Model => usage.models.iter().map(|model| &model.share).collect(),
+            Grouping::Family => usage.families.iter().collect(),
+            Grouping::Store => usage.stores.iter().collect(),
+        }
+    }
+
+    /// All rows.
+    pub fn n_rows(&self, grouping: Grouping) -> usize {
+        self.tidy().len() + self.shares(grouping).len()
+    }
+}
+
+/// What the dashboard has done for it.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub enum CleanupJob {
+    /// Look what lies on the disks.
+    Survey,
+    /// Make a plan.
+    Plan(Request),
+    /// Carry out a plan that was shown.
+    Perform {
+        /// What was wished for.
+        request: Request,
+        /// The plan.
+        plan: CleanupPlan,
+    },
+    /// Take back what was done last.
+    Undo,
+}
+
+/// What comes of it.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub enum StorageEvent {
+    /// What lies on the disks.
+    Surveyed(Survey),
+    /// What would be done.
+    Planned {
+        /// What was wished for.
+        request: Request,
+        /// The plan.
+        plan: CleanupPlan,
+    },
+    /// So many steps are done, of so many.
+    Progress(usize, usize),
+    /// It has ended: one sentence.
+    Ended {
+        /// The sentence.
+        text: String,
+        /// Whether something went wrong.
+        is_error: bool,
+    },
+}

@@ -1,0 +1,30 @@
+//! What several subjects need: ids, notices, the clock, a session by its id.
+
+use crate::command::{Refused, Value};
+use crate::effect::Effect;
+use crate::notification::Notification;
+use crate::session::{Session, SessionId};
+use crate::state::Domain;
+
+/// Tell all clients a sentence.
+pub(super) fn notify(domain: &mut Domain, text: impl Into<String>, is_error: bool) {
+    domain.outbox.push(Notification::Notice { text: text.into(), is_error });
+}
+
+pub(super) fn next_id(domain: &mut Domain) -> u64 {
+    let id = domain.next_id;
+    domain.next_id += 1;
+    id
+}
+
+/// What a command gives, with what is to be done for it.
+pub(super) type Outcome = Result<(Value, Vec<Effect>), Refused>;
+
+/// Now by the wall clock, milliseconds since 1970.
+pub(super) fn now_ms(domain: &Domain) -> i64 {
+    domain.now.unix.saturating_mul(1000)
+}
+
+pub(super) fn find(domain: &mut Domain, id: SessionId) -> Option<&mut Session> {
+    domain.sessions.iter_mut().find(|session| session.id == id)
+}

@@ -1,0 +1,192 @@
+//! The course of scoring a text: chunk by chunk, the reference first, with whose distributions the model's are then
+//! compared. Only one chunk's distributions lie on the disk at any time.
+
+use wire::{Distributions, Request, Score, Scored};
+
+use super::common::{find, next_id, notify};
+use super::job::{self, Readiness};
+use super::{race, session};
+use crate::command::{Cause, Refused};
+use crate::effect::Effect;
+use crate::lab::perplexity::{PerplexityOrder, PerplexityRun, Stage};
+use crate::lab::race::Entry;
+use crate::session::SessionId;
+use crate::state::Domain;
+
+/// End what is being scored.
+pub(super) fn cancel(domain: &mut Domain) -> Vec<Effect> {
+    match &domain.quality {
+        Some(quality) if !quality.is_over() => fail(domain, "it was cancelled".to_owned(), None),
+        _ => Vec::new(),
+    }
+}
+
+/// The models are needed no more.
+fn end(domain: &mut Domain) -> Vec<Effect> {
+    let Some(quality) = &domain.quality else { return Vec::new() };
+    let sessions: Vec<SessionId> = [Some(quality.sessions.0), quality.sessions.1].into_iter().flatten().collect();
+    let mut effects = vec![Effect::RemoveTempDir];
+    for id in sessions {
+        effects.extend(session::stop_one(domain, id));
+    }
+    effects
+}
+
+/// Score a text. Without a file for the distributions a private folder is made first.
+pub(super) fn start(domain: &mut Domain, order: PerplexityOrder) -> Result<Vec<Effect>, Refused> {
+    if let Some(refused) = job::running(domain) {
+        return Err(refused);
+    }
+    if let Some(excess) = memory_shortfall(domain, &order) {
+        let hint = "a smaller model or reference, or --set budget.reserve=0, leaves more room";
+        return Err(Refused::new(Cause::MemoryTogether, excess).with_hint(hint));
+    }
+    if order.file.as_os_str().is_empty() {
+        domain.quality = None;
+        return Ok(vec![Effect::TempDir(Box::new(order))]);
+    }
+    Ok(begin(domain, order))
+}
+
+/// Why its models don't fit in memory. Each gets a session of its own, also where one has the model loaded.
+fn memory_shortfall(domain: &Domain, order: &PerplexityOrder) -> Option<String> {
+    let entries: Vec<&Entry> = [Some(&order.model), order.reference.as_ref()].into_iter().flatten().collect();
+    race::memory_shortfall_of(domain, &entries)
+}
+
+/// The folder for the distributions is there. What was free when the text was given may be taken by now.
+pub(super) fn prepared(domain: &mut Domain, order: PerplexityOrder) -> Vec<Effect> {
+    if domain.quality.as_ref().is_some_and(|quality| !quality.is_over()) {
+        notify(domain, "another text is being scored", true);
+        return Vec::new();
+    }
+    if let Some(refused) = job::running(domain) {
+        notify(domain, refused.reason, true);
+        return vec![Effect::RemoveTempDir];
+    }
+    if let Some(excess) = memory_shortfall(domain, &order) {
+        notify(domain, excess, true);
+        return vec![Effect::RemoveTempDir];
+    }
+    begin(domain, order)
+}
+
+/// Start both models.
+fn begin(domain: &mut Domain, order: PerplexityOrder) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    let mut open = |domain: &mut Domain, entry: &Entry| -> SessionId {
+        let id = session::create(domain, entry.model.clone(), entry.settings);
+        effects.extend(session::spawn(domain, id));
+        id
+    };
+    let model = open(domain, &order.model);
+    let reference = order.reference.as_ref().map(|entry| open(domain, entry));
+    domain.quality = Some(Box::new(PerplexityRun::new(order, (model, reference), Stage::Loading)));
+    effects
+}
+
+/// Look where the sessions are, and begin once both are loaded.
+pub(super) fn advance(domain: &mut Domain) -> Vec<Effect> {
+    let Some(quality) = domain.quality.as_ref().filter(|quality| !quality.is_over()) else { return Vec::new() };
+    let sessions: Vec<SessionId> = [Some(quality.sessions.0), quality.sessions.1].into_iter().flatten().collect();
+    let mut are_ready = true;
+    let mut failure = None;
+    for id in sessions {
+        match job::readiness_of(domain, id) {
+            Readiness::Ready => {}
+            Readiness::Lost(reason, hint) => failure = Some((reason, hint)),
+            Readiness::Loading => are_ready = false,
+        }
+    }
+    if let Some((reason, hint)) = failure {
+        return fail(domain, reason, hint);
+    }
+    if are_ready && quality.stage == Stage::Loading {
+        let next = if quality.sessions.1.is_some() { Stage::Reference } else { Stage::Model };
+        return ask(domain, next);
+    }
+    Vec::new()
+}
+
+/// Have the next one read the chunk.
+fn ask(domain: &mut Domain, next: Stage) -> Vec<Effect> {
+    let request = next_id(domain);
+    let Some(quality) = &mut domain.quality else { return Vec::new() };
+    quality.request = request;
+    let file = quality.order.file.clone();
+    let (session, distributions) = match (&next, quality.sessions) {
+        (Stage::Reference, (_, Some(reference))) => (reference, Distributions::Write(file)),
+        (_, (model, Some(_))) => (model, Distributions::Compare(file)),
+        (_, (model, None)) => (model, Distributions::Drop),
+    };
+    let text = (quality.chunk == 0).then(|| quality.order.text.clone());
+    let PerplexityOrder { n_chunk, every, .. } = quality.order;
+    let score = Score { id: request, text, n_chunk, chunk: quality.chunk, every, distributions };
+    quality.stage = next;
+    let now = domain.now.uptime;
+    let Some(session) = find(domain, session) else { return Vec::new() };
+    // It is work as an answer is: no idle power, and no stranger's.
+    session.timer.begin(request, now);
+    Some(session.worker).map(|worker| Effect::Send { worker, request: Request::Score(score) }).into_iter().collect()
+}
+
+/// The sessions have done what this request asked.
+fn rest(domain: &mut Domain, request: u64) {
+    let now = domain.now.uptime;
+    let Some(quality) = domain.quality.as_ref().filter(|quality| quality.request == request) else { return };
+    for id in [Some(quality.sessions.0), quality.sessions.1].into_iter().flatten() {
+        if let Some(session) = find(domain, id) {
+            session.timer.end(request, now);
+        }
+    }
+}
+
+/// A chunk was weighed.
+pub(super) fn scored(domain: &mut Domain, scored: Scored) -> Vec<Effect> {
+    rest(domain, scored.id);
+    let Some(quality) = domain.quality.as_mut().filter(|quality| quality.request == scored.id) else {
+        return Vec::new();
+    };
+    match quality.stage {
+        Stage::Reference => {
+            quality.vocabulary = Some(scored.vocabulary);
+            quality.reference.push(scored);
+            ask(domain, Stage::Model)
+        }
+        Stage::Model => {
+            if quality.vocabulary.is_some_and(|vocabulary| vocabulary != scored.vocabulary) {
+                let reason = "the two models have different vocabularies, so their distributions can't be compared";
+                let hint = "take a reference of the same family, or leave it out for the perplexity alone";
+                return fail(domain, reason.to_owned(), Some(hint.to_owned()));
+            }
+            let most = quality.order.max_chunks.unwrap_or(u32::MAX).min(scored.n_chunks);
+            quality.n_chunks = Some(most);
+            quality.model.push(scored);
+            quality.chunk += 1;
+            if quality.chunk >= most {
+                quality.stage = Stage::Done;
+                return end(domain);
+            }
+            let next = if quality.sessions.1.is_some() { Stage::Reference } else { Stage::Model };
+            ask(domain, next)
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// A worker could not do what it was asked, which may have been to weigh a chunk.
+pub(super) fn failed(domain: &mut Domain, id: u64, message: &str, hint: Option<&str>) -> Vec<Effect> {
+    rest(domain, id);
+    if domain.quality.as_ref().is_some_and(|quality| quality.request == id && !quality.is_over()) {
+        // A reference that has another vocabulary leaves a file of another length.
+        return fail(domain, message.to_owned(), hint.map(str::to_owned));
+    }
+    Vec::new()
+}
+
+fn fail(domain: &mut Domain, reason: String, hint: Option<String>) -> Vec<Effect> {
+    if let Some(quality) = &mut domain.quality {
+        quality.stage = Stage::Failed { reason, hint };
+    }
+    end(domain)
+}

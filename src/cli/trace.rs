@@ -1,0 +1,23 @@
+//! The options of recordings.
+
+use std::path::PathBuf;
+
+/// Recordings of what the screens show.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Trace {
+    /// Write the machine's and the sessions' figures into a new file, a line per sample
+    #[arg(long, value_name = "FILE", conflicts_with = "replay")]
+    pub record: Option<PathBuf>,
+    /// Show a recording instead of this machine
+    #[arg(long, value_name = "FILE")]
+    pub replay: Option<PathBuf>,
+    /// Play it so many times as fast
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = speed, requires = "replay")]
+    pub speed: f64,
+}
+
+/// Reads a factor that time can be divided by.
+fn speed(text: &str) -> Result<f64, String> {
+    let speed = text.parse::<f64>().ok().filter(|speed| (0.01..=100_000.0).contains(speed));
+    speed.ok_or_else(|| "must be a number from 0.01 to 100000".to_owned())
+}
