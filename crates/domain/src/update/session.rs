@@ -433,6 +433,8 @@ pub(super) fn restart(domain: &mut Domain, id: SessionId) -> Result<Vec<Effect>,
     let old = session.is_live().then_some(session.worker);
     session.settings.context = context;
     session.planned = planned;
+    // Whoever restarts it wants it, whatever it was loaded for.
+    session.demand.is_on_demand = false;
     let mut effects: Vec<Effect> = old.map(|worker| Effect::Stop { worker }).into_iter().collect();
     effects.extend(end_all(domain, id, "the session was restarted", None));
     effects.extend(spawn(domain, id));

@@ -382,27 +382,25 @@ fn who_goes_for_whom() {
     ];
     for (loaded, wanted, expected) in cases {
         let mut bed = Bed::new();
-        let longest = loaded.iter().map(|one| one.3).max().unwrap_or(0);
-        for (name, by_hand, pinned, idle) in *loaded {
-            let at = seconds(longest - idle);
-            bed.now = bed.now.max(at);
+        let mut loaded = loaded.to_vec();
+        loaded.sort_by_key(|(_, _, _, idle)| std::cmp::Reverse(*idle));
+        let longest = loaded.first().map_or(0, |one| one.3);
+        for (name, by_hand, pinned, idle) in &loaded {
+            bed.now = seconds(longest - idle);
             bed.sample();
             if *by_hand {
                 bed.start(name).unwrap();
-            } else {
-                let settings = SessionSettings::default();
-                let residence = crate::settings::Residence { pinned: *pinned, ..settings.residence };
-                let settings = Some(Box::new(SessionSettings { residence, ..settings }));
-                let request = bed.ask_as(name, |ask| ask.settings = settings).unwrap();
-                if bed.holder(request).phase == Phase::Ready {
-                    bed.answer(request);
-                    continue;
-                }
                 bed.load(name);
-                bed.answer(request);
                 continue;
             }
-            bed.load(name);
+            let mut settings = SessionSettings::default();
+            settings.residence.pinned = *pinned;
+            settings.residence.keep_alive = Some(KeepAlive::Forever);
+            let request = bed.ask_as(name, |ask| ask.settings = Some(Box::new(settings))).unwrap();
+            if bed.holder(request).phase != Phase::Ready {
+                bed.load(name);
+            }
+            bed.answer(request);
         }
         bed.now = seconds(longest);
         bed.sample();
