@@ -5,13 +5,18 @@
 //! as an event with its time; whatever is to be done leaves as an effect.
 
 pub mod admission;
+pub mod alias;
+pub mod ask;
 pub mod command;
+pub mod demand;
 pub mod download;
 pub mod effect;
 pub mod energy;
 pub mod event;
+pub mod eviction;
 pub mod figure;
 pub mod ids;
+pub mod keep_alive;
 pub mod lab;
 pub mod machine;
 pub mod model;
@@ -19,6 +24,7 @@ pub mod moment;
 pub mod notification;
 pub mod openness;
 mod portable;
+pub mod queue;
 pub mod record;
 pub mod request;
 pub mod ring;

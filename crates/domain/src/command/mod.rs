@@ -9,7 +9,9 @@ pub use refusal::{Cause, Force, Refused};
 
 use wire::Prompt;
 
+use crate::ask::Ask;
 use crate::download::{DownloadId, Order};
+use crate::keep_alive::KeepAlive;
 use crate::lab::bench::Plan;
 use crate::lab::perplexity::PerplexityOrder;
 use crate::lab::race::RaceOrder;
@@ -80,6 +82,19 @@ pub enum What {
         /// Whether the answer becomes a record of its own.
         record: bool,
     },
+    /// Answer a request for a model, which is loaded where no session has it; replied to with [`Value::Request`].
+    Ask(Box<Ask>),
+    /// Have a model loaded as a request for it would; replied to with [`Value::Session`].
+    LoadModel {
+        /// The model's id.
+        model: String,
+        /// How it is loaded where it is not; `None` takes the user's settings.
+        settings: Option<Box<SessionSettings>>,
+        /// How long it stays loaded; `None` leaves that as it is.
+        keep_alive: Option<KeepAlive>,
+    },
+    /// Unload a model, by its id, that was loaded for requests: as soon as nothing is asked of it.
+    UnloadModel(String),
     /// Cancel the answer of a session's conversation, and those that commands asked it for.
     CancelAnswer(SessionId),
     /// Cancel one request.

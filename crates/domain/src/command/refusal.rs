@@ -1,5 +1,7 @@
 //! Why a command is refused, and in spite of what a start goes ahead.
 
+use std::time::Duration;
+
 use crate::admission::AdmissionError;
 
 /// What a start goes ahead in spite of.
@@ -33,7 +35,10 @@ pub enum Cause {
     /// Its target is gone.
     NotFound,
     /// Something else must end first.
-    Busy,
+    Busy {
+        /// When it is worth trying again, where that is known.
+        retry_after: Option<Duration>,
+    },
     /// A check refuses the model's file; [`Force::File`] starts it all the same.
     Unsafe,
     /// The model can't be run at all.
@@ -42,6 +47,11 @@ pub enum Cause {
     Memory(Box<AdmissionError>),
     /// The models don't fit in memory at once.
     MemoryTogether,
+}
+
+impl Cause {
+    /// Something else must end first, nobody knows when.
+    pub const BUSY: Self = Self::Busy { retry_after: None };
 }
 
 impl Refused {

@@ -7,3 +7,4 @@ pub mod perplexity;
 pub mod race;
 pub mod statistics;
 pub mod suite;
+pub(crate) mod working;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::Model;
-use crate::settings::{SESSION_FIELDS, SessionSettings};
+use crate::settings::{RESIDENCE, SESSION_FIELDS, SessionSettings};
 
 /// The settings that are not the defaults, by name and as text.
 pub type Options = BTreeMap<String, String>;
@@ -54,7 +54,7 @@ pub struct TokenCounts {
 /// The settings that are not the usual ones, by name and as text.
 pub fn options(settings: &SessionSettings) -> Options {
     let usual = SessionSettings::default();
-    let fields = SESSION_FIELDS.iter().filter_map(|field| {
+    let fields = SESSION_FIELDS.iter().filter(|field| !RESIDENCE.contains(&field.name)).filter_map(|field| {
         let value = settings.get(field.name).unwrap_or_default();
         (usual.get(field.name).as_ref() != Some(&value)).then(|| (field.name.to_owned(), value))
     });

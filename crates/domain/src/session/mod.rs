@@ -1,6 +1,7 @@
 //! A session: one model in one worker, its conversation and its figures.
 
 pub(crate) mod bound;
+mod demand;
 pub mod memory_account;
 pub mod placement;
 pub mod roofline;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use wire::Loaded;
 
 use crate::admission::MemoryEstimate;
+use crate::demand::Demand;
 use crate::energy::{EnergyAccount, Timer};
 use crate::figure::Figure;
 use crate::machine::Process;
@@ -60,6 +62,8 @@ pub struct Session {
     pub planned: MemoryEstimate,
     /// It runs whether the memory suffices or not.
     pub(super) is_forced: bool,
+    /// What the requests of others want of it.
+    pub demand: Demand,
     /// The engine as the worker names it; empty before its greeting.
     pub engine: String,
     /// What the worker said once the model was loaded.
@@ -183,6 +187,7 @@ impl Session {
             threads: 0,
             planned: MemoryEstimate::default(),
             is_forced: false,
+            demand: Demand::default(),
             engine: String::new(),
             loaded: None,
             pid: None,

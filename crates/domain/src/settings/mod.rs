@@ -1,9 +1,12 @@
 //! Every setting with its default. `config.toml` at the root documents each; `config/` reads it.
 
+mod alias;
 mod session;
 
+pub use alias::Alias;
 pub use session::{
-    CACHE_TYPES, CONTEXT_FULL, Chosen, ContextFull, Field, MAX_PARALLEL, SESSION_FIELDS, SessionSettings,
+    CACHE_TYPES, CONTEXT_FULL, Chosen, ContextFull, Field, MAX_PARALLEL, RESIDENCE, Residence, SESSION_FIELDS,
+    SessionSettings,
 };
 
 use std::collections::BTreeMap;
@@ -37,6 +40,8 @@ pub struct Settings {
     pub energy: Energy,
     /// What is kept of what was run.
     pub history: History,
+    /// Names of the user's own for models, with how they run.
+    pub models: BTreeMap<String, Alias>,
     /// Changed keys: the name of an action, with the keys that do it instead of the built-in ones.
     pub keys: BTreeMap<String, Vec<String>>,
 }
@@ -126,6 +131,13 @@ pub struct Budget {
     pub memory: Option<Bytes>,
     /// Available memory that is left alone.
     pub reserve: Bytes,
+    /// How long a model that a request loaded stays at least before another one takes its memory, and how long a request
+    /// waits before others have to wait for it.
+    pub min_loaded: Duration,
+    /// Requests that may wait for one model.
+    pub max_queued_per_model: u32,
+    /// Requests that may wait for all models together.
+    pub max_queued: u32,
 }
 
 /// How workers are run.
@@ -282,7 +294,14 @@ impl Default for Hub {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { threads: None, memory: None, reserve: Bytes(1_000_000_000) }
+        Self {
+            threads: None,
+            memory: None,
+            reserve: Bytes(1_000_000_000),
+            min_loaded: Duration::from_secs(10),
+            max_queued_per_model: 256,
+            max_queued: 1024,
+        }
     }
 }
 

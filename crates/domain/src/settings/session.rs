@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use wire::{CacheType, FlashAttention, Sampling};
 
+use crate::keep_alive::{KeepAlive, NoTime};
+
 /// How one session runs.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct SessionSettings {
@@ -36,7 +38,27 @@ pub struct SessionSettings {
     pub context_full: ContextFull,
     /// The samplers; what is `None` comes from the file, then from llama.cpp's defaults.
     pub sampling: Sampling,
+    /// How long the model stays loaded.
+    pub residence: Residence,
 }
+
+/// How long a model stays loaded. It says nothing of how a session runs, so it makes no two settings differ.
+#[derive(Debug, Clone, Copy, Default, serde::Serialize, serde::Deserialize)]
+pub struct Residence {
+    /// How long without being asked; `None` takes [`KeepAlive::DEFAULT`] where a request loaded it, and for ever else.
+    pub keep_alive: Option<KeepAlive>,
+    /// Neither idle time nor another model unloads it.
+    pub pinned: bool,
+}
+
+impl PartialEq for Residence {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+/// The fields of [`Residence`], which say nothing of an answer.
+pub const RESIDENCE: [&str; 2] = ["keep_alive", "pinned"];
 
 /// The most answers of one session at once: what llama.cpp can decode together at most.
 pub const MAX_PARALLEL: u32 = 256;
@@ -63,10 +85,6 @@ pub enum ContextFull {
     Stop,
 }
 
-/// The names of what a conversation does that no longer fits.
-pub const CONTEXT_FULL: &[(&str, ContextFull)] =
-    &[("drop_oldest", ContextFull::DropOldest), ("stop", ContextFull::Stop)];
-
 impl Default for SessionSettings {
     fn default() -> Self {
         Self {
@@ -85,6 +103,7 @@ impl Default for SessionSettings {
             max_tokens: None,
             context_full: ContextFull::default(),
             sampling: Sampling::default(),
+            residence: Residence::default(),
         }
     }
 }
@@ -119,6 +138,11 @@ pub const SESSION_FIELDS: &[Field] = &[
     Field { name: "min_p", help: "keep tokens at least p times as likely as the likeliest; auto asks the file" },
     Field { name: "repeat_penalty", help: "weaken tokens of the last 64 by this factor; 1 is off; auto asks the file" },
     Field { name: "seed", help: "seed of the draw; auto takes a new one each time" },
+    Field {
+        name: "keep_alive",
+        help: "unload after so long without a request: 10m, 0, forever; auto: 5m if a request loaded it",
+    },
+    Field { name: "pinned", help: "never unload for another model or for being idle: true or false" },
 ];
 
 /// The word for a setting that is left to the file, the model or the budget.
@@ -158,6 +182,8 @@ impl SessionSettings {
             "min_p" => auto(self.sampling.min_p),
             "repeat_penalty" => auto(self.sampling.repeat_penalty),
             "seed" => auto(self.sampling.seed),
+            "keep_alive" => auto(self.residence.keep_alive),
+            "pinned" => self.residence.pinned.to_string(),
             _ => return None,
         })
     }
@@ -198,6 +224,12 @@ impl SessionSettings {
             "min_p" => self.sampling.min_p = or_auto(text, |text| number(text, 0.0, 1.0))?,
             "repeat_penalty" => self.sampling.repeat_penalty = or_auto(text, |text| number(text, 0.1, 10.0))?,
             "seed" => self.sampling.seed = or_auto(text, |text| whole(text, 0, u32::MAX))?,
+            "keep_alive" if text == AUTO => self.residence.keep_alive = None,
+            "keep_alive" => {
+                let time = text.parse().map_err(|error: NoTime| format!("{error}, or auto"))?;
+                self.residence.keep_alive = Some(time);
+            }
+            "pinned" => self.residence.pinned = flag(text)?,
             _ => return Err("is no setting of a session".to_owned()),
         }
         Ok(())
@@ -257,6 +289,10 @@ fn number(text: &str, least: f32, most: f32) -> Result<f32, String> {
 fn flag(text: &str) -> Result<bool, String> {
     text.parse().ok().ok_or_else(|| "must be true or false".to_owned())
 }
+
+/// The names of what a conversation does that no longer fits.
+pub const CONTEXT_FULL: &[(&str, ContextFull)] =
+    &[("drop_oldest", ContextFull::DropOldest), ("stop", ContextFull::Stop)];
 
 #[cfg(test)]
 mod tests {
