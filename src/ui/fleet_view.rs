@@ -9,49 +9,11 @@
 
 use std::cmp::Ordering;
 
+use crate::ui::FleetSort;
 use domain::energy::Attribution;
 use domain::machine::other_processes::OtherProcess;
 use domain::model::library_view::{Comparison, comparison};
 use domain::session::{Session, SessionId};
-
-/// What the fleet is sorted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[expect(missing_docs, reason = "the columns' names")]
-pub enum FleetSort {
-    #[default]
-    Started,
-    Name,
-    State,
-    Context,
-    Throughput,
-    Ttft,
-    Memory,
-    Power,
-    Energy,
-    PerAnswer,
-    Threads,
-    Processor,
-    GpuMemory,
-}
-
-impl FleetSort {
-    /// All columns with their names, in the order in which `sort` goes through them.
-    pub const ALL: [(&str, Self); 13] = [
-        ("started", Self::Started),
-        ("name", Self::Name),
-        ("state", Self::State),
-        ("context", Self::Context),
-        ("tok/s", Self::Throughput),
-        ("ttft", Self::Ttft),
-        ("memory", Self::Memory),
-        ("power", Self::Power),
-        ("j/tok", Self::Energy),
-        ("j/answer", Self::PerAnswer),
-        ("threads", Self::Threads),
-        ("cpu", Self::Processor),
-        ("gpu", Self::GpuMemory),
-    ];
-}
 
 /// The sessions that the filter lets through, sorted. Figures sort largest first, and unknown ones stand last either
 /// way round.

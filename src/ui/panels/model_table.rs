@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::ui::State;
 use crate::ui::canvas::{Canvas, Spans};
 use crate::ui::theme::Meaning;
-use crate::ui::view_state::ViewState;
+use crate::ui::view::ViewState;
 use crate::ui::widgets::table::{self, Align, Column, Row};
 use domain::admission::fit::{Fit, fit};
 use domain::model::library_view::LibrarySort;
@@ -23,7 +23,7 @@ const COLUMNS: [Column; 11] = [
     column("Quant", 7, Align::Left, 0),
     column("Size", 8, Align::Right, 0),
     column("Context", 7, Align::Right, 3),
-    column("Licence", 16, Align::Left, 7),
+    column("License", 16, Align::Left, 7),
     column("Store", 9, Align::Grow(12), 4),
     column("Used", 10, Align::Right, 6),
     column("tok/s", 6, Align::Right, 5),

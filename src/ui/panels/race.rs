@@ -8,10 +8,10 @@ use ratatui::style::Modifier;
 
 use crate::ui::State;
 use crate::ui::canvas::{Canvas, Span, Spans, below, inset, row, spans_width, split_columns, split_rows};
+use crate::ui::overlay::{keys, window};
+use crate::ui::screens::race::title;
 use crate::ui::theme::Meaning;
-use crate::ui::view_state::Columns;
 use crate::ui::widgets::{bar, markdown, text};
-use crate::ui::window::window;
 use domain::admission;
 use domain::lab::race::diff::{Diff, Side};
 use domain::lab::race::lockstep::{self, Divergence, Step};
@@ -47,6 +47,9 @@ fn pane(canvas: &mut Canvas<'_>, area: Rect, place: usize, title: &str, is_chose
     canvas.put_spans(area.x + 1, area.y, area.width.saturating_sub(2), &spans);
     inset(inside, u16::from(inside.width > 12))
 }
+
+/// The rows of the columns' answers.
+pub(crate) type Columns = markdown::Cache<usize>;
 
 /// A column of a race; returns how far its text can be scrolled.
 pub(crate) fn lane(
@@ -152,7 +155,7 @@ fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, race: &Race, lane
     if race.hides_names() {
         pairs(canvas, row(area, 0), &count);
         let note = row(area, 1);
-        canvas.say(note.x, note.y, note.width, "figures after the vote", Meaning::Muted);
+        canvas.say(note.x, note.y, note.width, "figures hidden until the vote", Meaning::Muted);
         return;
     }
     let ttft = or_dash(counters.ttft_us.map(|micros| span(Duration::from_micros(micros))));
@@ -221,7 +224,7 @@ pub(crate) fn strip(canvas: &mut Canvas<'_>, area: Rect, race: &Race) {
     let hides = race.hides_names();
     let won = |award: Award| match winners.verdict(award) {
         Verdict::None => "—".to_owned(),
-        Verdict::AllAlike => "all alike".to_owned(),
+        Verdict::AllAlike => "all equal".to_owned(),
         Verdict::Won([only]) if area.width >= 110 => title(race, *only),
         Verdict::Won(all) => all.iter().map(|place| letter(*place).to_string()).collect::<Vec<_>>().join(" "),
     };
@@ -262,8 +265,8 @@ pub(crate) fn strip(canvas: &mut Canvas<'_>, area: Rect, race: &Race) {
 /// The vote, or why it can't be said who was most frugal.
 fn verdict<'a>(canvas: &Canvas<'_>, race: &'a Race) -> Spans<'a> {
     match race.vote {
-        Some(Some(place)) => vec![canvas.span(Meaning::Accent, format!("voted {}", title(race, place)))],
-        Some(None) => vec![canvas.span(Meaning::Accent, "voted a tie")],
+        Some(Some(place)) => vec![canvas.span(Meaning::Accent, format!("voted: {}", title(race, place)))],
+        Some(None) => vec![canvas.span(Meaning::Accent, "voted: tie")],
         None => match race.winners().energy_unknown.filter(|_| !race.hides_names()) {
             Some(reason) => vec![canvas.span(Meaning::Muted, format!("energy: {reason}"))],
             None => Vec::new(),
@@ -355,8 +358,11 @@ pub(crate) fn parting(canvas: &mut Canvas<'_>, area: Rect, race: &Race, parting:
         style,
     );
     // After other words they can't meet again, so that there is one parting.
-    let alone =
-        if race.is_running() && race.pace == DecodeMode::Free { " From here each continues on its own." } else { "" };
+    let alone = if race.is_running() && race.pace == DecodeMode::Free {
+        " From here each column continues on its own."
+    } else {
+        ""
+    };
     let said = lockstep::said(parting) + alone;
     let rest = below(area, rows);
     let muted = canvas.style(Meaning::Muted);
@@ -419,7 +425,7 @@ pub(crate) fn ratings(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let n_votes = state.domain.votes.len();
     let said = match n_votes {
         0 => "No votes yet.".to_owned(),
-        n => format!("Standings after {}", counted(n, "vote")),
+        n => format!("Leaderboard after {}", counted(n, "vote")),
     };
     canvas.say(line.x, line.y, line.width, &said, Meaning::Accent);
     let head = row(area, 2);
@@ -430,7 +436,7 @@ pub(crate) fn ratings(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     canvas.say(head.x, head.y, name, "Model", Meaning::Heading);
     let room = area.width.saturating_sub(name);
     canvas.say(head.x + name, head.y, room, "  rating   ± 95 %   votes   wins   ties", Meaning::Heading);
-    for (index, rating) in state.ui.race.standings.iter().enumerate() {
+    for (index, rating) in state.ui.race.leaderboard.iter().enumerate() {
         let line = row(area, index as u16 + 3);
         if line.height == 0 {
             break;
@@ -461,7 +467,7 @@ pub(crate) fn vote(canvas: &mut Canvas<'_>, area: Rect, state: &State, chosen: u
                 canvas.put_spans(line.x, line.y, line.width, &spans);
             }
             None => {
-                canvas.say(line.x, line.y, line.width, "  none of them: a tie", Meaning::Text);
+                canvas.say(line.x, line.y, line.width, "  tie", Meaning::Text);
             }
         }
         if place == chosen {
@@ -471,19 +477,7 @@ pub(crate) fn vote(canvas: &mut Canvas<'_>, area: Rect, state: &State, chosen: u
     }
     let foot = row(inside, rows + 1);
     if foot.height > 0 {
-        let mut spans: Spans<'_> = Vec::new();
-        for (action, word) in [("choose", " votes   "), ("back", " closes")] {
-            spans.push(canvas.span(Meaning::Key, canvas.key(canvas.context, action)));
-            spans.push(canvas.span(Meaning::Muted, word));
-        }
+        let spans = keys(canvas, state);
         canvas.put_spans(foot.x, foot.y, foot.width, &spans);
     }
-}
-
-/// The title of a column: its letter and its name.
-pub(crate) fn title(race: &Race, place: usize) -> String {
-    if race.hides_names() {
-        return race.name(place);
-    }
-    format!("{} {}", domain::lab::race::letter(place), race.name(place))
 }

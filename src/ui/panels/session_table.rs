@@ -2,13 +2,14 @@
 
 use ratatui::layout::Rect;
 
+use crate::ui::State;
 use crate::ui::canvas::{Canvas, Span, Spans};
-use crate::ui::keymap::Context;
 use crate::ui::theme::Meaning;
-use crate::ui::view_state::ViewState;
+use crate::ui::view::ViewState;
 use crate::ui::widgets::table::{self, Align, Column, Row};
 use crate::ui::widgets::{bar, graph};
-use crate::ui::{FleetSort, Focus, State};
+use crate::ui::{Action, Mode};
+use crate::ui::{FleetSort, Focus};
 use domain::request::Step;
 use domain::session::placement::misplaced;
 use domain::session::{Phase, Session};
@@ -174,8 +175,7 @@ fn instead<'a>(canvas: &Canvas<'_>, session: &'a Session) -> Option<(usize, Span
         }
         Phase::Failed { reason, .. } => {
             // `taffrail top` only looks.
-            let key =
-                if canvas.context == Context::Top { String::new() } else { canvas.key(Context::Fleet, "restart") };
+            let key = if canvas.mode == Mode::Top { String::new() } else { canvas.key(Mode::Fleet, Action::Restart) };
             let mut spans = vec![canvas.span(Meaning::Bad, reason.as_str())];
             if !key.is_empty() {
                 spans.push(canvas.span(Meaning::Muted, " · "));

@@ -3,7 +3,8 @@
 use wire::Role;
 
 use super::with_models;
-use crate::ui::{BenchTab, HistoryList, Screen, State};
+use crate::ui::State;
+use crate::ui::{BenchTab, HistoryList, Screen};
 use domain::energy::{EnergyAccount, Timer};
 use domain::figure::{Grade, Graded};
 use domain::lab::bench::{Bench, Disturbance, Lane, LanePhase, Phase, Plan, Repetition, Row, TestCase};

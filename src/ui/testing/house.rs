@@ -1,7 +1,8 @@
 //! Housekeeping of the fixture: what a year of downloads leaves behind.
 
 use super::gb;
-use crate::ui::{Face, Overlay, Screen, State};
+use crate::ui::State;
+use crate::ui::{LibraryTab, Overlay, Screen};
 use domain::model::Store;
 use domain::storage::{
     CleanupCandidate, CleanupPlan, Item, Kind, Operation, Piece, Request, Skipped, Step, Survey, Usage, family,
@@ -41,7 +42,7 @@ pub(super) fn look(state: &mut State) {
     });
     state.ui.usage.chosen = 2;
     state.ui.screen = Screen::Library;
-    state.ui.library.face = Face::Usage;
+    state.ui.library.tab = LibraryTab::DiskUsage;
 }
 
 /// What deleting a model would do.

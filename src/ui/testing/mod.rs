@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use wire::{Counters, DeviceMemory, Finish, Ledger, Loaded, Role, Sampling};
 
-use crate::ui::{Screen, State};
+use crate::ui::Screen;
+use crate::ui::State;
 use domain::admission::MemoryEstimate;
+use domain::event::StoreStatus;
 use domain::figure::{Figure, Grade};
 use domain::machine::Process;
-use domain::model::{Model, Store, StoreStatus};
+use domain::model::{Model, Store};
 use domain::moment::Moment;
 use domain::record::trace::PhaseSnapshot;
 use domain::request::{Client, Figures, Request, RequestId, Stage, Step};
@@ -172,7 +174,7 @@ pub fn with_models() -> State {
 
 fn turn(role: Role, text: &str) -> Turn {
     let end = (role == Role::Assistant).then_some(End::Finished(Finish::Stop));
-    Turn { role, text: text.to_owned(), reasoning: String::new(), tokens: Vec::new(), end, figures: None }
+    Turn { end, ..Turn::new(role, text.to_owned()) }
 }
 
 fn figures(n_generated: u32, n_reasoning: u32, rate: u32, joules: f64) -> Figures {

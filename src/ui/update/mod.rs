@@ -3,17 +3,26 @@
 //! Owned here: the way of an event through the domain and the screen. A screen reads the domain and changes it by commands
 //! alone: [`Client`] holds it for reading. Absent: which key gives which action (`keymap`), and drawing.
 
-mod action;
-mod command;
-mod common;
+mod bench;
+pub(super) mod bindings;
+mod dialogs;
+mod dispatch;
+mod editing;
 mod foreign;
 mod graphs;
 mod history;
 mod hub;
+mod library;
+mod list;
+mod machine;
 mod measure;
-mod overlay;
 mod quality;
 mod race;
+mod reply;
+mod screen;
+mod selection;
+mod session;
+mod step;
 mod storage;
 mod suite;
 
@@ -24,15 +33,16 @@ use domain::command::{Command, CommandId};
 use domain::event::{HistoryEvent, LibraryEvent};
 use domain::{Moment, Notification};
 
+use self::list::{list_models, list_sessions};
 use super::client::Client;
 use super::editor::{Edit, Editor};
-use super::{Action, Effect, Event, Focus, Overlay, RaceTab, Screen, State};
-use common::{command, list_models, list_sessions, notify};
+use super::{Effect, Event, Focus, Overlay, RaceTab, Screen, State};
 
 /// How long a notice stays.
 const NOTICE: Duration = Duration::from_secs(8);
 /// How long a notice of an error stays.
 const ERROR_NOTICE: Duration = Duration::from_secs(20);
+
 /// Change the state by what happened, and say what is to be done.
 pub fn update(state: &mut State, now: Moment, event: impl Into<Event>) -> Vec<Effect> {
     state.ui.notices.retain(|notice| {
@@ -45,7 +55,9 @@ pub fn update(state: &mut State, now: Moment, event: impl Into<Event>) -> Vec<Ef
         event => {
             // Time goes on for the domain as well.
             give(state, now, domain::Event::Elapsed, &mut done);
-            on_input(&mut state.client(), event)
+            let wanted = on_input(&mut state.client(), event);
+            dispatch::follow_palette(&mut state.client());
+            wanted
         }
     };
     carry_out(state, now, wanted, &mut done);
@@ -56,9 +68,17 @@ pub fn update(state: &mut State, now: Moment, event: impl Into<Event>) -> Vec<Ef
 fn carry_out(state: &mut State, now: Moment, wanted: Vec<Effect>, done: &mut Vec<Effect>) {
     let mut wanted: VecDeque<Effect> = wanted.into();
     while let Some(effect) = wanted.pop_front() {
-        let Effect::Command(what) = effect else {
-            done.push(effect);
-            continue;
+        let what = match effect {
+            Effect::Command(what) => what,
+            Effect::RunPalette { typed, row } => {
+                let effects = dispatch::run_palette(&mut state.client(), &typed, row);
+                wanted.extend(effects);
+                continue;
+            }
+            effect => {
+                done.push(effect);
+                continue;
+            }
         };
         state.ui.n_commands += 1;
         let id = CommandId(state.ui.n_commands);
@@ -68,7 +88,7 @@ fn carry_out(state: &mut State, now: Moment, wanted: Vec<Effect>, done: &mut Vec
             |effect: &Effect| matches!(effect, Effect::Domain(domain::Effect::Reply(reply)) if reply.id == id);
         let Some(place) = done.iter().rposition(is_reply) else { continue };
         if let Effect::Domain(domain::Effect::Reply(reply)) = done.remove(place) {
-            for effect in command::on_reply(&mut state.client(), what, reply.result).into_iter().rev() {
+            for effect in reply::on_reply(&mut state.client(), what, reply.result).into_iter().rev() {
                 wanted.push_front(effect);
             }
         }
@@ -135,8 +155,9 @@ fn on_domain_event(state: &mut State, now: Moment, event: domain::Event, done: &
 /// Something that concerns this screen alone.
 fn on_input(client: &mut Client<'_>, event: Event) -> Vec<Effect> {
     match event {
-        Event::Action(action) => return action::act(client, action),
-        Event::Paste(text) => return action::act(client, Action::Edit(Edit::Insert(text))),
+        Event::Action(action) => return dispatch::act(client, action),
+        Event::Text(text) => return editing::edit(client, &Edit::Insert(text)),
+        Event::Show(screen) => return screen::show(client, screen),
         Event::ScrollLimit(limit) => match &mut client.ui.overlay {
             Some(Overlay::Help { scroll } | Overlay::Record { scroll, .. } | Overlay::Plan { scroll, .. }) => {
                 *scroll = (*scroll).min(limit);
@@ -157,7 +178,7 @@ fn on_input(client: &mut Client<'_>, event: Event) -> Vec<Effect> {
 /// News for every client.
 fn on_notification(client: &mut Client<'_>, notification: Notification) {
     match notification {
-        Notification::Notice { text, is_error } => notify(client, text, is_error),
+        Notification::Notice { text, is_error } => client.notify(text, is_error),
         Notification::StartRefused { model, settings, refusal } => {
             client.ui.overlay = Some(Overlay::Refused { model, settings, refusal });
         }
@@ -173,7 +194,7 @@ fn on_notification(client: &mut Client<'_>, notification: Notification) {
             *editor = Editor::with_text(&text);
         }
         Notification::RaceDiverged => {
-            client.ui.race.face = RaceTab::Lockstep;
+            client.ui.race.tab = RaceTab::Lockstep;
             race::part(client);
         }
         Notification::RaceEnded => race::ended(client),

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::piece::{Look, Piece, Row};
+use super::{Look, Piece, Row};
 use crate::ui::widgets::text;
 
 /// A text without line breaks, and how its parts look.

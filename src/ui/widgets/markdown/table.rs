@@ -4,7 +4,7 @@ use pulldown_cmark::Alignment;
 use ratatui::style::Modifier;
 
 use super::flow::Flow;
-use super::piece::{Format, Look, Piece, Row};
+use super::{Format, Look, Piece, Row};
 use crate::columns::{self, Column};
 use crate::ui::theme::Meaning;
 use crate::ui::widgets::text;

@@ -2,7 +2,6 @@ use proptest::prelude::*;
 use ratatui::style::Modifier;
 
 use super::*;
-use crate::ui::theme::Meaning;
 use crate::ui::widgets::text;
 
 fn laid(source: &str, columns: usize) -> Vec<Row> {

@@ -171,7 +171,7 @@ fn ask(domain: &mut Domain, race: &mut Race, place: usize) -> Vec<Effect> {
         n_top_logprobs: if race.lockstep { N_TOP_LOGPROBS } else { 0 },
         credits: (race.pace == DecodeMode::Together).then_some(0),
     };
-    let prompt = Prompt::Chat(messages(race.system.as_deref(), &race.prompt));
+    let prompt = Prompt::from(messages(race.system.as_deref(), &race.prompt));
     let question = Question { client: Client::Race, prompt, ask, form: None, stop: race.stop.clone() };
     lane.stage = Stage::Answering;
     // What is left of an earlier prompt would flatter the figures of this one.
@@ -215,8 +215,8 @@ fn leave(domain: &mut Domain, race: &mut Race, place: usize) -> Vec<Effect> {
 }
 
 fn messages(system: Option<&str>, prompt: &str) -> Vec<Message> {
-    let system = system.into_iter().map(|text| Message { role: Role::System, content: text.to_owned() });
-    system.chain([Message { role: Role::User, content: prompt.to_owned() }]).collect()
+    let system = system.into_iter().map(|text| Message::new(Role::System, text));
+    system.chain([Message::new(Role::User, prompt)]).collect()
 }
 
 impl Column {
