@@ -43,7 +43,7 @@ fn stages(program: &Program) -> Vec<&'static str> {
         Stage::Waiting => "waiting",
         Stage::Starting => "starting",
         Stage::Answering => "answering",
-        Stage::Leaving => "leaving",
+        Stage::Unloading => "leaving",
         Stage::Done => "done",
         Stage::Failed { .. } => "failed",
     };
