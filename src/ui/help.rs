@@ -3,10 +3,10 @@
 use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, Span, row};
-use super::overlay::window;
 use super::theme::Meaning;
-use super::view::ViewState;
+use super::view_state::ViewState;
 use super::widgets::text;
+use super::window::window;
 use crate::ui::Mode;
 use crate::ui::State;
 

@@ -31,7 +31,9 @@ pub mod testing;
 pub mod theme;
 mod update;
 mod view;
+mod view_state;
 mod widgets;
+mod window;
 
 pub use action::Action;
 pub use client::State;
@@ -45,5 +47,6 @@ pub use state::*;
 pub use suite_view::{SuiteEntry, SuiteView};
 pub use theme::Theme;
 pub use update::update;
-pub use view::{ViewState, view};
+pub use view::view;
+pub use view_state::ViewState;
 pub use widgets::text;

@@ -2,12 +2,13 @@
 
 use ratatui::layout::Rect;
 
-use super::canvas::{Canvas, Spans, below, inset, row, spans_width};
+use super::canvas::{Canvas, below, row, spans_width};
 use super::panels::prompt;
 use super::theme::Meaning;
-use super::view::ViewState;
+use super::view_state::ViewState;
 use super::widgets::table::follow;
 use super::widgets::text;
+use super::window::{keys, window};
 use crate::ui::Mode;
 use crate::ui::State;
 use crate::ui::editor::Editor;
@@ -42,19 +43,6 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         Some(Overlay::Vote { chosen }) => super::panels::race::vote(canvas, area, state, *chosen),
         Some(Overlay::Form(form)) => fields(canvas, area, state, form, view_state),
     }
-}
-
-/// An empty box in the middle, as large as asked for and there is room; returns what is inside.
-pub(super) fn window(canvas: &mut Canvas<'_>, area: Rect, columns: u16, rows: u16, title: &str) -> Rect {
-    // The header and the footer, which says what the keys do, stay in sight.
-    let area = Rect { y: area.y + 1, height: area.height.saturating_sub(2), ..area };
-    let (width, height) = (columns.min(area.width.saturating_sub(2)), rows.min(area.height));
-    let place = Rect::new(area.x + (area.width - width) / 2, area.y + (area.height - height) / 2, width, height);
-    canvas.cursor = None;
-    canvas.clear(place);
-    let inside = canvas.frame(place, Meaning::Focus);
-    canvas.say(place.x + 2, place.y, place.width.saturating_sub(4), &format!(" {title} "), Meaning::Accent);
-    inset(inside, 1)
 }
 
 /// A record's text from line `scroll` on.
@@ -138,14 +126,6 @@ fn confirm(canvas: &mut Canvas<'_>, area: Rect, state: &State, question: &str) {
     if line.height > 0 {
         canvas.put_spans(line.x, line.y, line.width, &answers);
     }
-}
-
-/// The keys of the dialog, each with what it does.
-pub(super) fn keys<'a>(canvas: &Canvas<'_>, state: &State) -> Spans<'a> {
-    let hints = canvas.keys.hints(canvas.mode, state).into_iter();
-    hints
-        .flat_map(|(key, label)| [canvas.span(Meaning::Key, key), canvas.span(Meaning::Muted, format!(" {label}   "))])
-        .collect()
 }
 
 /// What most machines have none of.

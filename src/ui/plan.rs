@@ -3,9 +3,9 @@
 use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, Spans, row};
-use super::overlay::{keys, window};
 use super::theme::Meaning;
-use super::view::ViewState;
+use super::view_state::ViewState;
+use super::window::{keys, window};
 use crate::ui::State;
 use domain::storage::{CleanupPlan, Operation, Request};
 

@@ -7,35 +7,10 @@ use super::canvas::{Canvas, Span, Spans, below, row, spans_width, split_rows};
 use super::panels::downloads;
 use super::panels::machine_figures::{self, Form};
 use super::theme::{Meaning, Theme};
+use super::view_state::ViewState;
 use super::{overlay, screens};
 use crate::ui::{Action, Screen, State};
 use crate::ui::{Keymap, Mode};
-
-/// What one frame leaves for the next: where lists begin. Nothing in it decides anything.
-#[derive(Debug, Clone, Default)]
-pub struct ViewState {
-    pub(super) fleet_offset: usize,
-    pub(super) library_offset: usize,
-    pub(super) hub_offset: usize,
-    pub(super) quant_offset: usize,
-    pub(super) downloads_offset: usize,
-    pub(super) usage_offset: usize,
-    pub(super) race_offset: usize,
-    pub(super) bench_offset: usize,
-    pub(super) history_offset: usize,
-    pub(super) suites_offset: usize,
-    pub(super) palette_offset: usize,
-    pub(super) form_offset: usize,
-    /// The rows of answers that were drawn before.
-    pub(super) answers: super::panels::chat::Answers,
-    /// The same of a race's columns.
-    pub(super) columns: super::panels::race::Columns,
-    /// The most lines that the help, else the conversation can be scrolled by: a scroll beyond it shows nothing more.
-    /// `None` while that is not known, since only what shows is laid out.
-    pub scroll_limit: Option<usize>,
-    /// Rows that the screen's list has room for, for moving by pages.
-    pub page_rows: usize,
-}
 
 /// The least size that anything can be shown in.
 const LEAST: (u16, u16) = (40, 8);

@@ -329,10 +329,12 @@ fn walk(modules: &Modules, module: Path, path: &[String], steps: usize) -> Optio
         // A module may name itself: `use self::a::a`.
         && !(rest.is_empty() && modules.contains_key(&child(&module, name)) && scope.items.contains(name))
     {
-        return match resolve_use(modules, &module, named, steps + 1) {
-            Some(Target::Module(module)) => walk(modules, module, rest, steps + 1),
-            other => other,
-        };
+        match resolve_use(modules, &module, named, steps + 1) {
+            Some(Target::Module(module)) => return walk(modules, module, rest, steps + 1),
+            // A module and a function may have one name, and only the module has something within.
+            Some(Target::Item(_)) if !rest.is_empty() && modules.contains_key(&child(&module, name)) => {}
+            other => return other,
+        }
     }
     if modules.contains_key(&child(&module, name)) {
         return walk(modules, child(&module, name), rest, steps);

@@ -6,17 +6,14 @@ use wire::{Finish, Role};
 use crate::ui::FleetView;
 use crate::ui::canvas::{Canvas, Spans, inset, row};
 use crate::ui::theme::Meaning;
-use crate::ui::view::ViewState;
+use crate::ui::view_state::{Answers, ViewState};
 use crate::ui::widgets::{markdown, text};
 use crate::ui::{Action, Mode};
 use domain::energy::Report;
 use domain::request::{Figures, Request, Step};
-use domain::session::{End, Phase, Session, SessionId, Turn};
+use domain::session::{End, Phase, Session, Turn};
 use domain::settings::{self, Settings};
 use domain::units::{span, tokens};
-
-/// The rows of answers, by their session and turn.
-pub(crate) type Answers = markdown::Cache<(SessionId, usize)>;
 
 /// What stands at the end of an answer that still grows.
 const GROWING: &str = "▌";

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use crate::ui::State;
 use crate::ui::canvas::{Canvas, Spans, inset, split_rows};
 use crate::ui::theme::Meaning;
-use crate::ui::view::ViewState;
+use crate::ui::view_state::ViewState;
 use crate::ui::widgets::table::{self, Align, Column, Row};
 use domain::download::{Download, Phase};
 use domain::units::{Bytes, span};

@@ -7,7 +7,7 @@ use ratatui::layout::Rect;
 use crate::ui::State;
 use crate::ui::canvas::{Canvas, Spans};
 use crate::ui::theme::Meaning;
-use crate::ui::view::ViewState;
+use crate::ui::view_state::ViewState;
 use crate::ui::widgets::table::{self, Align, Column, Row};
 use domain::download::hub::{Files, Quant, Repository, Sort};
 use domain::download::preselection::preselected;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::ui::State;
 use crate::ui::canvas::{Canvas, Spans};
 use crate::ui::theme::Meaning;
-use crate::ui::view::ViewState;
+use crate::ui::view_state::ViewState;
 use crate::ui::widgets::table::{self, Align, Column, Row};
 use domain::admission::fit::{Fit, fit};
 use domain::model::library_view::LibrarySort;

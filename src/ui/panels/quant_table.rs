@@ -6,7 +6,7 @@ use super::hub_table::needs;
 use crate::ui::State;
 use crate::ui::canvas::{Canvas, Spans, below, inset, split_rows};
 use crate::ui::theme::Meaning;
-use crate::ui::view::ViewState;
+use crate::ui::view_state::ViewState;
 use crate::ui::widgets::table::{self, Align, Column, Row};
 use domain::admission::free_memory;
 use domain::download::hub::{Files, Quant, Repository};

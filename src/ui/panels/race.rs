@@ -8,10 +8,10 @@ use ratatui::style::Modifier;
 
 use crate::ui::State;
 use crate::ui::canvas::{Canvas, Span, Spans, below, inset, row, spans_width, split_columns, split_rows};
-use crate::ui::overlay::{keys, window};
-use crate::ui::screens::race::title;
 use crate::ui::theme::Meaning;
+use crate::ui::view_state::Columns;
 use crate::ui::widgets::{bar, markdown, text};
+use crate::ui::window::{keys, window};
 use domain::admission;
 use domain::lab::race::diff::{Diff, Side};
 use domain::lab::race::lockstep::{self, Divergence, Step};
@@ -47,9 +47,6 @@ fn pane(canvas: &mut Canvas<'_>, area: Rect, place: usize, title: &str, is_chose
     canvas.put_spans(area.x + 1, area.y, area.width.saturating_sub(2), &spans);
     inset(inside, u16::from(inside.width > 12))
 }
-
-/// The rows of the columns' answers.
-pub(crate) type Columns = markdown::Cache<usize>;
 
 /// A column of a race; returns how far its text can be scrolled.
 pub(crate) fn lane(
@@ -480,4 +477,12 @@ pub(crate) fn vote(canvas: &mut Canvas<'_>, area: Rect, state: &State, chosen: u
         let spans = keys(canvas, state);
         canvas.put_spans(foot.x, foot.y, foot.width, &spans);
     }
+}
+
+/// The title of a column: its letter and its name.
+pub(crate) fn title(race: &Race, place: usize) -> String {
+    if race.hides_names() {
+        return race.name(place);
+    }
+    format!("{} {}", domain::lab::race::letter(place), race.name(place))
 }

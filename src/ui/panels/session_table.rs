@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use crate::ui::State;
 use crate::ui::canvas::{Canvas, Span, Spans};
 use crate::ui::theme::Meaning;
-use crate::ui::view::ViewState;
+use crate::ui::view_state::ViewState;
 use crate::ui::widgets::table::{self, Align, Column, Row};
 use crate::ui::widgets::{bar, graph};
 use crate::ui::{Action, Mode};

@@ -15,7 +15,7 @@ use crate::ui::canvas::{Canvas, below, inset, row, spans_width, split_columns, s
 use crate::ui::editor::Editor;
 use crate::ui::panels::{chat, foreign_table, graphs, prompt, session_table, session_tabs};
 use crate::ui::theme::Meaning;
-use crate::ui::view::ViewState;
+use crate::ui::view_state::ViewState;
 use crate::ui::{Action, Mode};
 use crate::ui::{Focus, SessionTab};
 use domain::session::Session;

@@ -13,7 +13,7 @@ use crate::ui::State;
 use crate::ui::canvas::{Canvas, below, inset, split_columns, split_rows};
 use crate::ui::panels::{downloads, hub_table, prompt, quant_table};
 use crate::ui::theme::Meaning;
-use crate::ui::view::ViewState;
+use crate::ui::view_state::ViewState;
 use crate::ui::{Action, Mode};
 use domain::download::hub::{Search, Sort};
 

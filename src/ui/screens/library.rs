@@ -9,7 +9,7 @@ use crate::ui::canvas::{Canvas, Spans, below, inset, spans_width, split_columns,
 use crate::ui::editor::Editor;
 use crate::ui::panels::{model_card, model_table, prompt};
 use crate::ui::theme::Meaning;
-use crate::ui::view::ViewState;
+use crate::ui::view_state::ViewState;
 use crate::ui::{Action, Mode};
 use domain::units::span;
 

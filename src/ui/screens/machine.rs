@@ -7,7 +7,7 @@ use crate::ui::State;
 use crate::ui::canvas::{Canvas, Spans, below, inset, row, split_columns, split_rows};
 use crate::ui::panels::{cores, energy, graphs, machine_figures, memory_bar, sources};
 use crate::ui::theme::Meaning;
-use crate::ui::view::ViewState;
+use crate::ui::view_state::ViewState;
 use crate::ui::widgets::bar;
 use crate::ui::{Action, Mode};
 use domain::machine::{Domain, Sample};

@@ -15,11 +15,11 @@ use ratatui::layout::Rect;
 use crate::ui::canvas::{Canvas, Spans, below, inset, row, split_rows};
 use crate::ui::panels::{heat, prompt, race as panel};
 use crate::ui::theme::Meaning;
-use crate::ui::view::ViewState;
+use crate::ui::view_state::ViewState;
 use crate::ui::widgets::table::follow;
 use crate::ui::{Action, Mode};
 use crate::ui::{RaceTab, State};
-use domain::lab::race::{MIN_COLUMNS, Order, Race};
+use domain::lab::race::{MIN_COLUMNS, Order};
 
 /// The least columns of the terminal that a column of the race takes.
 const LEAST: u16 = 38;
@@ -187,12 +187,4 @@ fn empty(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
             canvas.say(area.x + (area.width - width) / 2, y, width, line, *meaning);
         }
     }
-}
-
-/// The title of a column: its letter and its name.
-pub(crate) fn title(race: &Race, place: usize) -> String {
-    if race.hides_names() {
-        return race.name(place);
-    }
-    format!("{} {}", domain::lab::race::letter(place), race.name(place))
 }

@@ -15,7 +15,7 @@ use ratatui::style::Modifier;
 use crate::ui::State;
 use crate::ui::canvas::{Canvas, Span, Spans, below, row, split_columns, split_rows};
 use crate::ui::theme::Meaning;
-use crate::ui::view::ViewState;
+use crate::ui::view_state::ViewState;
 use crate::ui::widgets::table::{self, Align, Column, Row as TableRow};
 use crate::ui::widgets::{bar, text};
 use crate::ui::{Action, Mode};

@@ -16,7 +16,7 @@ use crate::ui::State;
 use crate::ui::canvas::{Canvas, below, inset, split_rows};
 use crate::ui::panels::{foreign_table, graphs, session_table};
 use crate::ui::theme::Meaning;
-use crate::ui::view::ViewState;
+use crate::ui::view_state::ViewState;
 
 /// Draw the screen.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {

@@ -13,7 +13,7 @@ use ratatui::layout::Rect;
 use crate::ui::State;
 use crate::ui::canvas::{Canvas, Spans, below, inset, row, spans_width, split_columns, split_rows};
 use crate::ui::theme::{Meaning, N_SERIES};
-use crate::ui::view::ViewState;
+use crate::ui::view_state::ViewState;
 use crate::ui::widgets::table::{self, Align, Column, Row};
 use crate::ui::widgets::treemap::{self, Tile};
 use crate::ui::{Action, Mode};

@@ -3,6 +3,7 @@
 //! The keymap, and by it the footer, the help and the palette, are made from these tables.
 
 mod bench;
+mod binding;
 mod common;
 mod dialogs;
 mod fleet;
@@ -14,66 +15,9 @@ mod text;
 
 use strum::VariantArray as _;
 
-use super::Client;
-use crate::ui::{Action, Effect, Mode, State};
-
-/// An action in a mode.
-pub(in crate::ui) struct Binding {
-    pub(in crate::ui) action: Action,
-    /// The built-in keys; the first is the one that hints show. Without any, it is in the palette alone.
-    pub(in crate::ui) keys: &'static [&'static str],
-    /// What the footer calls it now.
-    pub(in crate::ui) hint: fn(&State) -> Hint,
-    run: fn(&mut Client<'_>) -> Vec<Effect>,
-    /// Whether it does the same in the other lists, by the palette.
-    anywhere: bool,
-}
-
-/// Whether the footer has an action now, and under which label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::ui) enum Hint {
-    /// It hasn't.
-    Hidden,
-    /// In the order of the table.
-    Shown(&'static str),
-    /// Before all others.
-    First(&'static str),
-}
-
-/// Never in the footer.
-const HIDDEN: fn(&State) -> Hint = |_| Hint::Hidden;
-
-const fn bind(
-    action: Action,
-    keys: &'static [&'static str],
-    hint: fn(&State) -> Hint,
-    run: fn(&mut Client<'_>) -> Vec<Effect>,
-) -> Binding {
-    Binding { action, keys, hint, run, anywhere: false }
-}
-
-impl Binding {
-    const fn anywhere(self) -> Self {
-        Self { anywhere: true, ..self }
-    }
-
-    /// Do it.
-    pub(super) fn run(&self, client: &mut Client<'_>) -> Vec<Effect> {
-        (self.run)(client)
-    }
-}
-
-const fn shown(label: &'static str) -> Hint {
-    Hint::Shown(label)
-}
-
-const fn when(condition: bool, label: &'static str) -> Hint {
-    if condition { Hint::Shown(label) } else { Hint::Hidden }
-}
-
-const fn first_when(condition: bool, label: &'static str) -> Hint {
-    if condition { Hint::First(label) } else { Hint::Hidden }
-}
+pub(in crate::ui) use self::binding::{Binding, Hint};
+use self::binding::{HIDDEN, bind, first_when, shown, when};
+use crate::ui::{Action, Mode};
 
 /// What can be done in a mode, most useful first.
 pub(in crate::ui) fn of(mode: Mode) -> impl Iterator<Item = &'static Binding> {

@@ -6,48 +6,18 @@
 
 mod flow;
 mod layout;
+mod piece;
 mod table;
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
-use ratatui::style::Modifier;
-
+use self::piece::{Format, Look};
+pub(crate) use self::piece::{Piece, Row};
 use crate::ui::canvas::{Canvas, Span, Spans};
-use crate::ui::theme::Meaning;
 
 /// Texts whose rows are kept: those of the longest conversation that anybody scrolls through.
 const MAX_TEXTS: usize = 512;
-
-/// A run of text in one look; what that is on the screen depends on the theme.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Piece {
-    pub(crate) text: String,
-    look: Look,
-}
-
-/// How a run of text looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Look {
-    meaning: Meaning,
-    modifier: Modifier,
-}
-
-impl Look {
-    const fn of(meaning: Meaning) -> Self {
-        Self { meaning, modifier: Modifier::empty() }
-    }
-}
-
-/// A row of runs.
-pub(crate) type Row = Vec<Piece>;
-
-/// What rows depend on beside the text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Format {
-    columns: usize,
-    ascii: bool,
-}
 
 /// A text as it was laid out last.
 #[derive(Debug, Clone, PartialEq, Eq)]

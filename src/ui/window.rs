@@ -1,0 +1,28 @@
+//! The box that a dialog is drawn in.
+
+use ratatui::layout::Rect;
+
+use super::State;
+use super::canvas::{Canvas, Spans, inset};
+use super::theme::Meaning;
+
+/// An empty box in the middle, as large as asked for and there is room; returns what is inside.
+pub(super) fn window(canvas: &mut Canvas<'_>, area: Rect, columns: u16, rows: u16, title: &str) -> Rect {
+    // The header and the footer, which says what the keys do, stay in sight.
+    let area = Rect { y: area.y + 1, height: area.height.saturating_sub(2), ..area };
+    let (width, height) = (columns.min(area.width.saturating_sub(2)), rows.min(area.height));
+    let place = Rect::new(area.x + (area.width - width) / 2, area.y + (area.height - height) / 2, width, height);
+    canvas.cursor = None;
+    canvas.clear(place);
+    let inside = canvas.frame(place, Meaning::Focus);
+    canvas.say(place.x + 2, place.y, place.width.saturating_sub(4), &format!(" {title} "), Meaning::Accent);
+    inset(inside, 1)
+}
+
+/// The keys of the dialog, each with what it does.
+pub(super) fn keys<'a>(canvas: &Canvas<'_>, state: &State) -> Spans<'a> {
+    let hints = canvas.keys.hints(canvas.mode, state).into_iter();
+    hints
+        .flat_map(|(key, label)| [canvas.span(Meaning::Key, key), canvas.span(Meaning::Muted, format!(" {label}   "))])
+        .collect()
+}
