@@ -1,5 +1,7 @@
 //! Every setting with its default. `config.toml` at the root documents each; `config/` reads it.
 
+mod server;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use wire::{CacheType, FlashAttention, Sampling};
 
+pub use self::server::{DEFAULT_PORT, Server};
 use crate::units::Bytes;
 
 /// All settings.
@@ -32,6 +35,8 @@ pub struct Settings {
     pub energy: Energy,
     /// What is kept of what was run.
     pub history: History,
+    /// How other programs are served.
+    pub server: Server,
     /// Changed keys: the name of an action, with the keys that do it instead of the built-in ones.
     pub keys: BTreeMap<String, Vec<String>>,
 }
