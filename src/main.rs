@@ -79,9 +79,7 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
         Command::History(arguments) => {
             cli::history::run(&arguments, Clock::start().now().unix, terminal_width(), &mut out)
         }
-        Command::Keys(arguments) => {
-            cli::keys::run(&arguments, Clock::start().now().unix, terminal_width(), &mut out)
-        }
+        Command::Keys(arguments) => cli::keys::run(&arguments, Clock::start().now().unix, terminal_width(), &mut out),
         Command::Bench(arguments) => {
             drop(out);
             return bench(&arguments, loaded.settings);

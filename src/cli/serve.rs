@@ -8,6 +8,7 @@ use clap::Args;
 use super::Exit;
 use super::failure::Failure;
 use crate::app::{App, server};
+use crate::server::StartError;
 
 /// Serve other programs, until Ctrl-C.
 #[derive(Debug, Args)]
@@ -24,8 +25,8 @@ pub async fn run(app: &mut App) -> Exit {
     match server::run(app, ready).await {
         Ok(()) => Exit::Done,
         Err(error) => {
-            let hint = error.hint();
-            Failure::new(Exit::Failed, error.to_string()).or_hint(hint.as_deref()).print()
+            let exit = if matches!(error, StartError::NeedsKey { .. }) { Exit::Refused } else { Exit::Failed };
+            Failure::new(exit, error.to_string()).or_hint(error.hint().as_deref()).print()
         }
     }
 }

@@ -96,7 +96,11 @@ mod tests {
     #[test]
     fn an_error_names_its_field() {
         for (text, field, message) in [
-            (r#"{"inner": [{"number": 1}, {"number": "x"}]}"#, Some("inner[1].number"), "is wrong: invalid type: string \"x\", expected u8"),
+            (
+                r#"{"inner": [{"number": 1}, {"number": "x"}]}"#,
+                Some("inner[1].number"),
+                "is wrong: invalid type: string \"x\", expected u8",
+            ),
             (r#"{"inner": [{}]}"#, Some("inner[0].number"), "is missing"),
             ("{}", Some("inner"), "is missing"),
             ("{", None, "no valid JSON: EOF"),

@@ -250,7 +250,10 @@ mod tests {
         for (result, message) in [
             (add(&path, "a", &[Scope::Chat], 0).map(drop), "there is a key `a` already"),
             (remove(&path, "b"), "there is no key `b`"),
-            (add(&path, "../x", &[Scope::Chat], 0).map(drop), "a key's name has 1 to 64 characters: letters, digits, `-`, `_` and `.`"),
+            (
+                add(&path, "../x", &[Scope::Chat], 0).map(drop),
+                "a key's name has 1 to 64 characters: letters, digits, `-`, `_` and `.`",
+            ),
         ] {
             assert_eq!(result.unwrap_err().to_string(), message);
         }

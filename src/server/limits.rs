@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use domain::form::Form;
 use domain::schema::Schema;
-use serde_json::Value;
+use serde_json::{Value, json};
+use wire::Tool;
 
 use super::error::{ApiError, Result};
 
@@ -55,14 +56,33 @@ pub(super) fn schema(field: &str, schema: &Value) -> Result<Form> {
         return Err(ApiError::field(field, format!("is nested deeper than {SCHEMA_DEPTH}")));
     }
     let parsed = Schema::parse(&schema.to_string());
-    parsed.map(|schema| Form::Schema(Arc::new(schema))).map_err(|error| {
-        ApiError::field(field, format!("is no schema that can be used: {error}"))
-    })
+    parsed
+        .map(|schema| Form::Schema(Arc::new(schema)))
+        .map_err(|error| ApiError::field(field, format!("is no schema that can be used: {error}")))
 }
 
 /// An answer that is any JSON object.
 pub(super) fn json_object(field: &str) -> Result<Form> {
-    schema(field, &serde_json::json!({"type": "object"}))
+    schema(field, &json!({"type": "object"}))
+}
+
+/// A tool that a model may call, at this place of the request; its arguments' schema is called differently.
+pub(super) fn tool(
+    field: &str,
+    schema: &str,
+    name: String,
+    description: Option<String>,
+    parameters: Option<Value>,
+) -> Result<Tool> {
+    if name.is_empty() || name.len() > TOOL_NAME {
+        return Err(ApiError::field(format!("{field}.name"), format!("must have 1 to {TOOL_NAME} bytes")));
+    }
+    let parameters = parameters.unwrap_or_else(|| json!({"type": "object", "properties": {}}));
+    if !parameters.is_object() || depth(&parameters) > SCHEMA_DEPTH {
+        let message = format!("must be a JSON schema nested at most {SCHEMA_DEPTH} deep");
+        return Err(ApiError::field(format!("{field}.{schema}"), message));
+    }
+    Ok(Tool { name, description: description.unwrap_or_default(), parameters: parameters.to_string() })
 }
 
 /// How deep a value is nested. JSON that was read is nested 128 deep at most.
@@ -77,7 +97,6 @@ fn depth(value: &Value) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn what_is_too_much_is_refused_by_name() {
@@ -85,9 +104,15 @@ mod tests {
             (stop("stop", vec!["a".to_owned(); STOPS + 1]).map(drop), Some("`stop` must be 64 texts at most")),
             (stop("stop", vec!["a".repeat(STOP + 1)]).map(drop), Some("`stop` must have 1024 bytes at most")),
             (stop("stop", vec![String::new(); STOPS + 1]).map(drop), None),
-            (grammar("grammar", Some("x".repeat(GRAMMAR + 1))).map(drop), Some("`grammar` must have 1048576 bytes at most")),
+            (
+                grammar("grammar", Some("x".repeat(GRAMMAR + 1))).map(drop),
+                Some("`grammar` must have 1048576 bytes at most"),
+            ),
             (schema("format", &deep_schema()).map(drop), Some("`format` is nested deeper than 64")),
-            (schema("format", &json!(3)).map(drop), Some("`format` is no schema that can be used: #: a JSON schema is an object, or true or false")),
+            (
+                schema("format", &json!(3)).map(drop),
+                Some("`format` is no schema that can be used: #: a JSON schema is an object, or true or false"),
+            ),
             (json_object("format").map(drop), None),
         ] {
             assert_eq!(result.err().map(|error| error.message).as_deref(), expected);

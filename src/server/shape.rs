@@ -115,8 +115,16 @@ mod tests {
                 false,
                 json!({"error": {"message": message, "type": "invalid_request_error", "param": "messages[0].role", "code": null}}),
             ),
-            ("/v1/messages", false, json!({"type": "error", "error": {"type": "invalid_request_error", "message": message}})),
-            ("/v1/models/x", true, json!({"type": "error", "error": {"type": "invalid_request_error", "message": message}})),
+            (
+                "/v1/messages",
+                false,
+                json!({"type": "error", "error": {"type": "invalid_request_error", "message": message}}),
+            ),
+            (
+                "/v1/models/x",
+                true,
+                json!({"type": "error", "error": {"type": "invalid_request_error", "message": message}}),
+            ),
             ("/api/chat", false, json!({"error": message})),
         ] {
             let mut headers = HeaderMap::new();

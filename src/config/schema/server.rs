@@ -82,7 +82,8 @@ pub(super) fn entry(key: &str, word: &str) -> Result<(), String> {
                 !scheme.is_empty() && !rest.is_empty() && !rest.contains(['/', '*', ' '])
             });
             has_scheme.then_some(()).ok_or_else(|| {
-                "must be an origin such as https://chat.example.org: a scheme and a host, without a path or `*`".to_owned()
+                "must be an origin such as https://chat.example.org: a scheme and a host, without a path or `*`"
+                    .to_owned()
             })
         }
     }

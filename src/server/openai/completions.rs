@@ -18,7 +18,6 @@ use crate::server::models::named;
 use crate::server::shape::Shape;
 use crate::server::stream::{Answers, Translate, Whole};
 use crate::server::{Ask, Generation, Shared, limits};
-use domain::session::End;
 use wire::{Channel, Prompt, Token};
 
 /// What is to go on.
@@ -113,7 +112,11 @@ pub(super) async fn create(
         id: format!("cmpl-{}{}", shared.instance, id.0),
         created: now(),
         model: served.name,
-        echo: if read.echo { read.prompts.iter().flat_map(|text| vec![text.clone(); read.n as usize]).collect() } else { Vec::new() },
+        echo: if read.echo {
+            read.prompts.iter().flat_map(|text| vec![text.clone(); read.n as usize]).collect()
+        } else {
+            Vec::new()
+        },
         n_logprobs: read.n_logprobs,
     };
     if is_stream {
@@ -187,7 +190,7 @@ impl Head {
             // What a model without a template writes is text, whatever it looks like.
             let text = format!("{echo}{}{}", answer.reasoning, answer.text);
             let logprobs = self.logprobs(&answer.tokens, &mut 0);
-            json!({"index": index, "text": text, "logprobs": logprobs, "finish_reason": finish_reason(answer.end.as_ref())})
+            json!({"index": index, "text": text, "logprobs": logprobs, "finish_reason": answer.ending.as_ref().map(|ending| finish_reason(ending, false))})
         };
         let choices: Vec<Value> = answers.iter().enumerate().map(choice).collect();
         let mut document = self.chunk(&json!(choices));
@@ -234,11 +237,6 @@ impl Chunks {
         }
         sse(&chunk, out);
     }
-
-    fn ended(&mut self, choice: usize, end: &End, counters: &wire::Counters, out: &mut String) {
-        self.usage.ended(counters);
-        self.choice(choice, "", None, Some(finish_reason(Some(end))), out);
-    }
 }
 
 impl Translate for Chunks {
@@ -268,7 +266,10 @@ impl Translate for Chunks {
                 let logprobs = offset.and_then(|offset| self.head.logprobs(&tokens, offset));
                 self.choice(choice, &text, logprobs, None, out);
             }
-            AnswerEvent::Ended { end, figures, .. } => self.ended(choice, &end, &figures.counters, out),
+            AnswerEvent::Ended(ending) => {
+                self.usage.ended(&ending.figures.counters);
+                self.choice(choice, "", None, Some(finish_reason(&ending, false)), out);
+            }
         }
     }
 

@@ -112,9 +112,7 @@ pub(super) struct Logprobs;
 impl Logprobs {
     /// As chat completions have it, with so many of the likeliest each.
     pub(super) fn chat(tokens: &[Token], n_top: usize) -> Vec<Value> {
-        let entry = |bytes: &[u8], logprob: f64| {
-            json!({"token": String::from_utf8_lossy(bytes), "bytes": bytes, "logprob": logprob})
-        };
+        let entry = |bytes: &[u8], logprob: f64| json!({"token": String::from_utf8_lossy(bytes), "bytes": bytes, "logprob": logprob});
         let one = |token: &Token| {
             let mut all = entry(&token.bytes, logprob(token));
             let top = token.top_logprobs.iter().take(n_top);
@@ -132,9 +130,8 @@ impl Logprobs {
         for token in tokens {
             let text = String::from_utf8_lossy(&token.bytes).into_owned();
             let top = token.top_logprobs.iter().take(n_top);
-            let top: serde_json::Map<String, Value> = top
-                .map(|top| (String::from_utf8_lossy(&top.bytes).into_owned(), json!(ln(top.probability))))
-                .collect();
+            let top: serde_json::Map<String, Value> =
+                top.map(|top| (String::from_utf8_lossy(&top.bytes).into_owned(), json!(ln(top.probability)))).collect();
             logprobs.push(logprob(token));
             offsets.push(*offset);
             *offset += text.chars().count();
@@ -162,7 +159,8 @@ mod tests {
     use wire::TopLogprob;
 
     fn token(bytes: &[u8], top: &[(&[u8], f32)]) -> Token {
-        let top = top.iter().map(|(bytes, probability)| TopLogprob { bytes: bytes.to_vec(), probability: *probability });
+        let top =
+            top.iter().map(|(bytes, probability)| TopLogprob { bytes: bytes.to_vec(), probability: *probability });
         Token { bytes: bytes.to_vec(), top_logprobs: top.collect() }
     }
 
@@ -199,7 +197,10 @@ mod tests {
             (json!({"type": "json_object"}), Ok(true)),
             (json!({"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}}), Ok(true)),
             (json!({"type": "json_schema"}), Err("response_format.json_schema.schema")),
-            (json!({"type": "json_schema", "json_schema": {"schema": {"type": "nonsense"}}}), Err("response_format.json_schema.schema")),
+            (
+                json!({"type": "json_schema", "json_schema": {"schema": {"type": "nonsense"}}}),
+                Err("response_format.json_schema.schema"),
+            ),
             (json!({"type": "xml"}), Err("response_format.type")),
         ] {
             let read = ResponseFormat::read(Some(serde_json::from_value(format.clone()).unwrap()));
