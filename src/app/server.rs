@@ -33,7 +33,7 @@ pub async fn run(app: &mut App, ready: impl FnOnce(SocketAddr)) -> Result<(), se
     if !first_scan(app, &mut signals).await {
         return Ok(());
     }
-    let mut server = listener.start(settings, handle)?;
+    let server = listener.start(settings, handle)?;
     ready(server.address());
     tracing::info!(address = %server.address(), "serves");
     let [interrupt, terminate] = &mut signals;
