@@ -9,7 +9,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::fields::{Logprobs, OneOrMany, Samplers, StreamOptions};
-use super::{FINGERPRINT, Usage, asker, finish_reason, now, sse};
+use super::{FINGERPRINT, Usage, finish_reason, now, sse};
+use crate::server::asking::{Asking, of_choice};
 use crate::server::body::{Json, within};
 use crate::server::error::{ApiError, Result};
 use crate::server::guard::Caller;
@@ -17,7 +18,8 @@ use crate::server::handle::AnswerEvent;
 use crate::server::models::named;
 use crate::server::shape::Shape;
 use crate::server::stream::{Answers, Translate, Whole};
-use crate::server::{Ask, Generation, Shared, limits};
+use crate::server::{Shared, limits};
+use domain::ask::{Api, Generation};
 use wire::{Channel, Prompt, Token};
 
 /// What is to go on.

@@ -13,13 +13,14 @@ use axum::response::{IntoResponse, Response};
 use self::answer::Head;
 use self::events::Events;
 use self::request::Request;
-use super::{asker, now};
+use super::now;
+use crate::server::Shared;
+use crate::server::asking::Asking;
 use crate::server::body::Json;
 use crate::server::error::Result;
 use crate::server::guard::Caller;
 use crate::server::models::named;
 use crate::server::stream::Answers;
-use crate::server::{Ask, Shared};
 
 /// Answer a conversation, in items.
 #[utoipa::path(
