@@ -93,19 +93,13 @@ pub(super) async fn create(
     let is_stream = request.stream.unwrap_or(false);
     let include_usage = StreamOptions::include_usage(request.stream_options.as_ref());
     let read = read(request)?;
-    let asker = asker(caller);
+    let asking = Asking::new(caller, Api::OpenAi);
     let mut answers = Vec::new();
     for prompt in &read.prompts {
         for choice in 0..read.n {
-            let generation = Generation { prompt: Prompt::Raw(prompt.clone()), ..read.generation.clone() };
-            let ask = Ask {
-                model: served.model.id.clone(),
-                settings: None,
-                generation: generation.of_choice(choice),
-                asker: asker.clone(),
-                keep_alive: None,
-            };
-            answers.push(shared.handle.ask(ask).await?);
+            let generation = of_choice(&read.generation, choice);
+            let generation = Generation { prompt: Prompt::Raw(prompt.clone()), ..generation };
+            answers.push(shared.ask(&served, generation, &asking).await?);
         }
     }
     let answers = Answers::new(answers);

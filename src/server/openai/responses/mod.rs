@@ -21,6 +21,7 @@ use crate::server::error::Result;
 use crate::server::guard::Caller;
 use crate::server::models::named;
 use crate::server::stream::Answers;
+use domain::ask::Api;
 
 /// Answer a conversation, in items.
 #[utoipa::path(
@@ -43,9 +44,7 @@ pub(super) async fn create(
     let is_stream = request.stream.unwrap_or(false);
     let echo = request.echo();
     let generation = request.read()?;
-    let ask =
-        Ask { model: served.model.id.clone(), settings: None, generation, asker: asker(caller), keep_alive: None };
-    let answer = shared.handle.ask(ask).await?;
+    let answer = shared.ask(&served, generation, &Asking::new(caller, Api::OpenAi)).await?;
     let name = format!("{}{}", shared.instance, answer.request.0);
     let head = Head { name, created: now(), model: served.name, echo };
     let answers = Answers::new(vec![answer]);
