@@ -346,7 +346,7 @@ fn dashboard(loaded: config::Loaded, mended: Vec<String>, trace: &cli::Trace, sh
     notices.extend(problem.iter().map(with_hint));
     let names = themes.keys().cloned().collect();
     with_traced_app(loaded.settings, names, trace, async |app: &mut App| {
-        app.act(taffrail::ui::Action::Show(shown));
+        app.handle(ui::Event::Show(shown));
         app.handle(domain::Event::Library(LibraryEvent::Openness(judgements)));
         for sentence in mended {
             app.handle(domain::Event::Notice(sentence));

@@ -115,10 +115,10 @@ pub async fn run(app: &mut App, keymap: &Keymap, themes: &BTreeMap<String, Theme
 fn take(app: &mut App, keymap: &Keymap, input: Input) -> bool {
     match input {
         Input::Key(key) if key.kind != KeyEventKind::Release => match keymap.resolve(&app.state, key) {
-            Some(action) => app.act(action),
+            Some(event) => app.handle(event),
             None => return false,
         },
-        Input::Paste(text) => app.handle(ui::Event::Paste(text)),
+        Input::Paste(text) => app.handle(ui::Event::Text(text)),
         Input::Resize(..) | Input::FocusGained => app.handle(ui::Event::Redraw),
         _ => return false,
     }

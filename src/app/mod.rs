@@ -439,7 +439,7 @@ impl App {
         use crate::ui::Effect;
         match effect {
             // The state has given it to the domain already.
-            Effect::Command(_) | Effect::Quit => {}
+            Effect::Command(_) | Effect::RunPalette { .. } | Effect::Quit => {}
             Effect::Domain(effect) => self.execute(effect),
             Effect::Search { generation, text, sort } => {
                 self.hub.search(&self.state.domain.settings, generation, text, sort);
