@@ -20,7 +20,7 @@ mod llama {
     use std::path::PathBuf;
 
     /// Where llama.cpp's source is that the sys crate has built. It says where it built it, and the build says from what.
-    pub fn source() -> PathBuf {
+    pub(crate) fn source() -> PathBuf {
         let root = std::env::var_os("DEP_LLAMA_ROOT").expect("llama-cpp-sys-2 says where it builds llama.cpp");
         let cache = PathBuf::from(root).join("build/CMakeCache.txt");
         let cache = std::fs::read_to_string(&cache).unwrap_or_else(|error| panic!("{}: {error}", cache.display()));

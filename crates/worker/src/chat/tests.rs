@@ -134,14 +134,17 @@ fn prompts_with_tools_are_those_of_jinja2() {
 }
 
 /// What the model would write for a call, by its own template.
-fn written(native: &Native, chat: &Chat, answer: &Message, prompt: &str) -> Option<String> {
+fn written(native: &Native, chat: &Chat, answer: &Message) -> Option<String> {
     let now = crate::clock::now();
     let mut said = chat.clone();
     said.messages.push(answer.clone());
-    let inputs = inputs(&said, &chosen(chat).ok()?, false).ok()?;
-    let inputs = serde_json::to_value(&inputs).ok()?;
-    let whole = template::on_large_stack(|| native.template.without_prompt(&inputs, &now)).ok()?;
-    let rest = whole.strip_prefix(prompt)?.trim_end();
+    let made = |chat: &Chat, is_asked: bool| {
+        let inputs = inputs(chat, &chosen(chat).ok()?, false).ok()?;
+        let inputs = serde_json::to_value(&inputs).ok()?;
+        template::on_large_stack(|| native.template.made(&inputs, is_asked, &now)).ok()
+    };
+    let (prompt, whole) = (made(chat, true)?, made(&said, false)?);
+    let rest = whole.strip_prefix(prompt.as_str())?.trim_end();
     // What ends a turn is a token that is not shown.
     let ends = [
         "</s>",
@@ -159,6 +162,10 @@ fn written(native: &Native, chat: &Chat, answer: &Message, prompt: &str) -> Opti
         "<|endoftext|>",
         "<|im_end|>",
         "<turn|>",
+        "<seed:eos>",
+        "<|message_sep|>",
+        "<|eom|>",
+        "<|im_end|>",
     ];
     Some(ends.iter().fold(rest, |rest, end| rest.strip_suffix(end).unwrap_or(rest).trim_end()).to_owned())
 }
@@ -211,7 +218,7 @@ fn calls_as_each_template_writes_them_are_read_back_however_they_are_cut() {
         n_all += 1;
         for (place, calls) in [&one, &two].into_iter().enumerate() {
             let answer = Message { parts: Vec::new(), tool_calls: calls.clone(), ..Message::new(Role::Assistant, "") };
-            let Some(text) = written(&native, offered, &answer, &applied.prompt) else {
+            let Some(text) = written(&native, offered, &answer) else {
                 wrong.push(format!("{} {}: nothing is written", found.name, place + 1));
                 continue;
             };

@@ -66,9 +66,9 @@ impl Template {
         })
     }
 
-    /// What it makes of a chat whose last message is the model's own.
+    /// What it makes of a chat.
     #[cfg(test)]
-    pub(crate) fn without_prompt(&self, inputs: &Json, now: &ZonedDateTime) -> Result<String, TemplateError> {
-        self.run(inputs, false, now)
+    pub(crate) fn made(&self, inputs: &Json, is_asked: bool, now: &ZonedDateTime) -> Result<String, TemplateError> {
+        self.run(inputs, is_asked, now)
     }
 }
