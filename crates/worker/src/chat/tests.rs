@@ -99,6 +99,10 @@ fn tells_time(source: &str) -> bool {
     ["strftime_now", "date_string", "datetime", "current_date"].iter().any(|word| source.contains(word))
 }
 
+/// Prompts of the 350, five for each template, that are those of Jinja2. Of the others 49 are told as text, 3 refuse two
+/// calls at once, and most tell the day, which llama.cpp takes from the clock.
+const N_EQUAL: usize = 239;
+
 #[test]
 fn prompts_with_tools_are_those_of_jinja2() {
     let conversations = conversations();
@@ -130,7 +134,13 @@ fn prompts_with_tools_are_those_of_jinja2() {
             }
         }
     }
-    eprintln!("{counts:#?}\n{}", differ.join("\n"));
+    let all: usize = counts.values().flatten().sum();
+    let equal: usize = counts.values().map(|[equal, ..]| equal).sum();
+    assert!(
+        all == 0 || equal >= N_EQUAL,
+        "{counts:?} are equal, other, refused and told as text:\n{}",
+        differ.join("\n")
+    );
 }
 
 /// What the model would write for a call, by its own template.
@@ -200,6 +210,10 @@ fn same_calls(one: &[ToolCall], other: &[ToolCall]) -> bool {
         })
 }
 
+/// The templates of 62 whose calls, one and two at once, are read back from what the template itself writes of them in
+/// a conversation. The others write an earlier answer in another form than the model does.
+const N_READ: [usize; 2] = [34, 28];
+
 #[test]
 fn calls_as_each_template_writes_them_are_read_back_however_they_are_cut() {
     let conversations = conversations();
@@ -236,8 +250,20 @@ fn calls_as_each_template_writes_them_are_read_back_however_they_are_cut() {
             }
         }
     }
-    eprintln!("{n_read:?} of {n_all}\n{}", wrong.join("\n"));
+    assert!(
+        n_all == 0 || n_read >= N_READ,
+        "{n_read:?} of {n_all}
+{}",
+        wrong.join(
+            "
+"
+        )
+    );
 }
+
+/// Where llama.cpp's parser leaves reasoning or its tags in the answer, or takes the answer for reasoning, and our splitter
+/// does not: Apertus, Apriel, Cohere, Granite 3.3, RWKV.
+const N_OTHERWISE: usize = 12;
 
 #[test]
 fn reasoning_is_split_as_the_splitter_does() {
@@ -278,5 +304,14 @@ fn reasoning_is_split_as_the_splitter_does() {
             }
         }
     }
-    eprintln!("{same} same\n{}", differ.join("\n"));
+    assert!(
+        differ.len() <= N_OTHERWISE,
+        "{same} same, {} not:
+{}",
+        differ.len(),
+        differ.join(
+            "
+"
+        )
+    );
 }
