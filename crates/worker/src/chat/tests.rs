@@ -8,11 +8,8 @@ use wire::{Channel, Message, Role, Tool, ToolCall};
 
 use super::follow::News;
 use super::*;
+use crate::template::corpus_tests::corpus;
 use crate::think::{FORMATS, Splitter};
-
-#[expect(unreachable_pub, dead_code, reason = "other tests use the module as well")]
-#[path = "../../tests/corpus/mod.rs"]
-mod corpus;
 
 const BOS: &str = "<s>";
 const EOS: &str = "</s>";
