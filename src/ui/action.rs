@@ -9,6 +9,8 @@ use domain::command::What;
 pub enum Action {
     /// Leave the program.
     Quit,
+    /// Attach to a server again.
+    Reattach,
     /// Go to a screen.
     Show(Screen),
     /// Go to a face of the Library screen.
@@ -169,7 +171,8 @@ pub struct Named {
 
 /// All actions that have a name, in the order of the palette.
 pub static NAMED: &[Named] = &[
-    named("quit", "leave taffrail and stop all sessions", Action::Quit),
+    named("quit", "leave taffrail; loaded sessions are kept or stopped", Action::Quit),
+    named("reattach", "attach to the server again, or start it, where it was lost", Action::Reattach),
     named("fleet", "show the sessions", Action::Show(Screen::Fleet)),
     named("library", "show the models", Action::Show(Screen::Library)),
     named("hub", "find and fetch models on the hub", Action::Face(Face::Hub)),

@@ -68,7 +68,7 @@ impl Context {
             Some(Overlay::Help { .. }) => Self::Help,
             Some(Overlay::Record { .. }) => Self::Record,
             Some(Overlay::Palette { .. }) => Self::Palette,
-            Some(Overlay::Confirm { .. } | Overlay::Plan { .. }) => Self::Confirm,
+            Some(Overlay::Confirm { .. } | Overlay::Plan { .. } | Overlay::Leave { .. }) => Self::Confirm,
             Some(Overlay::Refused { .. } | Overlay::TryAnyway { .. }) => Self::Refused,
             Some(Overlay::Vote { .. }) => Self::Vote,
             Some(Overlay::Form(_)) => Self::Form,

@@ -25,7 +25,10 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         Some(Overlay::Help { scroll }) => super::help::draw(canvas, area, state, *scroll, view_state),
         Some(Overlay::Record { title, text, scroll }) => record(canvas, area, title, text, *scroll, view_state),
         Some(Overlay::Palette { input, chosen }) => commands(canvas, area, state, input, *chosen, view_state),
-        Some(Overlay::Confirm { question, .. }) => confirm(canvas, area, question),
+        Some(Overlay::Confirm { question, .. }) => confirm(canvas, area, question, &[("yes", "yes"), ("no", "no")]),
+        Some(Overlay::Leave { question }) => {
+            confirm(canvas, area, question, &[("yes", "keep running"), ("no", "stop"), ("back", "stay here")]);
+        }
         Some(Overlay::Plan { request, plan, scroll }) => {
             let at_once = state.domain.settings.library.trash_days == 0;
             super::plan::draw(canvas, area, request, plan, (*scroll, at_once), view_state);
@@ -125,13 +128,13 @@ fn choice(canvas: &mut Canvas<'_>, line: Rect, is_chosen: bool) {
     }
 }
 
-fn confirm(canvas: &mut Canvas<'_>, area: Rect, question: &str) {
+fn confirm(canvas: &mut Canvas<'_>, area: Rect, question: &str, answers: &[(&'static str, &'static str)]) {
     let columns = 60.min(area.width.saturating_sub(6)).max(10);
     let text_rows = Canvas::rows_of(question, columns - 4);
     let inside = window(canvas, area, columns, text_rows + 4, "sure?");
     let style = canvas.style(Meaning::Text);
     let rows = canvas.paragraph(inside, question, style);
-    let answers = keys(canvas, &[("yes", "yes"), ("no", "no")]);
+    let answers = keys(canvas, answers);
     let line = row(inside, rows + 1);
     if line.height > 0 {
         canvas.put_spans(line.x, line.y, line.width, &answers);

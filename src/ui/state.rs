@@ -3,8 +3,9 @@
 //! Owned here: the screen, what lies over it, selections, filters, fields that are being written. Absent: what the program
 //! knows (`domain`), and how any of it is drawn.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use domain::command::{CommandId, What};
 use domain::history::Entry as Recorded;
 use domain::house::{Grouping, Plan, Request};
 use domain::hub::{Repository, Search, Sort};
@@ -16,7 +17,7 @@ use domain::race::diff::Diff;
 use domain::race::rating::Rating;
 use domain::race::{Entry, Order, lockstep};
 use domain::session::{SessionId, Turn};
-use domain::settings::{SessionSettings, Settings};
+use domain::settings::{OnQuit, SessionSettings, Settings};
 use domain::units::Ratio;
 
 use super::SuiteView;
@@ -57,8 +58,36 @@ pub struct Ui {
     pub notices: VecDeque<Notice>,
     /// The program is about to end.
     pub leaving: bool,
+    /// What becomes of the server's sessions when the screen is left.
+    pub on_quit: OnQuit,
+    /// The server that this screen is attached to; `None` where the domain is this process's own.
+    pub server: Option<Server>,
     /// Commands that were given so far; the next one's id is one more.
     pub(super) n_commands: u64,
+    /// Commands that the server has not answered yet.
+    pub(super) unanswered: BTreeMap<CommandId, What>,
+}
+
+impl Ui {
+    /// The id of the next command to the server; `None` where it is lost.
+    pub fn next_command(&mut self) -> Option<CommandId> {
+        let server = self.server.as_ref().filter(|server| !server.is_lost)?;
+        self.n_commands += 1;
+        Some(CommandId(server.first_command + self.n_commands))
+    }
+}
+
+/// The server that a screen is attached to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Its machine, where that is another one.
+    pub host: Option<String>,
+    /// Its process.
+    pub pid: u32,
+    /// What the ids of this screen's commands begin after.
+    pub first_command: u64,
+    /// Whether it was lost: its sessions show as they were last.
+    pub is_lost: bool,
 }
 
 impl Ui {
@@ -81,7 +110,10 @@ impl Ui {
             themes,
             notices: VecDeque::new(),
             leaving: false,
+            on_quit: settings.ui.on_quit,
+            server: None,
             n_commands: 0,
+            unanswered: BTreeMap::new(),
         }
     }
 }
@@ -108,6 +140,8 @@ pub struct UsageView {
     pub grouping: Grouping,
     /// The selected row: what could be cleaned up first, then the shares.
     pub chosen: usize,
+    /// Whether this screen asked for a plan that has not come yet.
+    pub awaits_plan: bool,
 }
 
 /// The screens.
@@ -154,6 +188,11 @@ pub enum Overlay {
         question: String,
         /// What is done on yes.
         then: Box<crate::ui::Action>,
+    },
+    /// Whether sessions keep running on the server when this screen is left.
+    Leave {
+        /// The question.
+        question: String,
     },
     /// A record of the history.
     Record {

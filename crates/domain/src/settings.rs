@@ -32,6 +32,8 @@ pub struct Settings {
     pub energy: Energy,
     /// What is kept of what was run.
     pub history: History,
+    /// The server process.
+    pub server: Server,
     /// Changed keys: the name of an action, with the keys that do it instead of the built-in ones.
     pub keys: BTreeMap<String, Vec<String>>,
 }
@@ -45,6 +47,34 @@ pub struct Ui {
     pub graphs: GraphStyle,
     /// Whether a finished reasoning starts folded.
     pub fold_reasoning: bool,
+    /// What becomes of the server's sessions when a dashboard is left.
+    pub on_quit: OnQuit,
+}
+
+/// What becomes of the server's sessions when a dashboard is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnQuit {
+    /// The user is asked.
+    #[default]
+    Ask,
+    /// They keep running.
+    Keep,
+    /// They are stopped.
+    Stop,
+}
+
+/// The server process.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Server {
+    /// Whether a dashboard attaches to the server of this user, starting one where there is none.
+    pub attach: bool,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self { attach: true }
+    }
 }
 
 /// What graphs are drawn with.
@@ -309,7 +339,12 @@ impl Default for History {
 
 impl Default for Ui {
     fn default() -> Self {
-        Self { theme: "dark".to_owned(), graphs: GraphStyle::Braille, fold_reasoning: true }
+        Self {
+            theme: "dark".to_owned(),
+            graphs: GraphStyle::Braille,
+            fold_reasoning: true,
+            on_quit: OnQuit::Ask,
+        }
     }
 }
 

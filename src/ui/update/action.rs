@@ -4,7 +4,7 @@ use domain::command::{Force, What};
 use domain::library_view::LibrarySort;
 use domain::plan;
 use domain::session::{Phase, Session, SessionId};
-use domain::settings::SessionSettings;
+use domain::settings::{OnQuit, SessionSettings};
 
 use super::{
     Client, command, foreign, graphs, history, hub, list_models, list_sessions, notify, overlay, quality, race,
@@ -31,6 +31,7 @@ pub(super) fn act(state: &mut Client<'_>, action: Action) -> Vec<Effect> {
     }
     match action {
         Action::Quit => quit(state),
+        Action::Reattach => vec![Effect::Reattach],
         Action::Show(screen) => {
             state.ui.screen = screen;
             state.ui.library.filtering = false;
@@ -258,8 +259,28 @@ fn quit(state: &mut Client<'_>) -> Vec<Effect> {
         (_, 1) => &format!("{live} sessions are loaded, one is answering"),
         (_, busy) => &format!("{live} sessions are loaded, {busy} are answering"),
     };
-    let question = format!("{does}. Quit and stop {}?", if live == 1 { "it" } else { "them" });
-    open(state, Overlay::Confirm { question, then: Box::new(Action::Quit) })
+    let them = if live == 1 { "it" } else { "them" };
+    let is_attached = state.ui.server.as_ref().is_some_and(|server| !server.is_lost);
+    match state.ui.on_quit {
+        OnQuit::Keep if is_attached => leave(state),
+        OnQuit::Stop if is_attached => stop_and_leave(state),
+        OnQuit::Stop => leave(state),
+        _ if state.ui.server.as_ref().is_some_and(|server| server.is_lost) => leave(state),
+        OnQuit::Ask if is_attached => open(state, Overlay::Leave { question: format!("{does}. Keep {them} running?") }),
+        // They are this process's own, and end with it.
+        _ => {
+            let question = format!("{does}. Quit and stop {them}?");
+            open(state, Overlay::Confirm { question, then: Box::new(Action::Quit) })
+        }
+    }
+}
+
+/// Stop all sessions of the server, and leave.
+pub(super) fn stop_and_leave(state: &mut Client<'_>) -> Vec<Effect> {
+    let live = state.domain.sessions.iter().filter(|session| session.is_live());
+    let mut effects: Vec<Effect> = live.map(|session| What::StopSession(session.id).into()).collect();
+    effects.extend(leave(state));
+    effects
 }
 
 /// Leave without asking.

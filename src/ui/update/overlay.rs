@@ -52,6 +52,13 @@ pub(super) fn act(state: &mut Client<'_>, action: Action) -> Vec<Effect> {
             Action::Quit if *then == Action::Quit => action::leave(state),
             _ => keep(state, Overlay::Confirm { question, then }),
         },
+        Overlay::Leave { question } => match action {
+            // Asking twice to leave is an answer, and what runs is not stopped unasked.
+            Action::Confirm(true) | Action::Quit => action::leave(state),
+            Action::Confirm(false) => action::stop_and_leave(state),
+            Action::Back => Vec::new(),
+            _ => keep(state, Overlay::Leave { question }),
+        },
         Overlay::Plan { request, plan, scroll } => match action {
             Action::Confirm(true) => storage::perform(*request, *plan),
             Action::Confirm(false) | Action::Back => Vec::new(),

@@ -28,6 +28,7 @@ pub(super) fn delete(state: &mut Client<'_>) -> Vec<Effect> {
     if matches!(request, Request::Dedupe { read: true, .. }) {
         notify(state, "comparing likely duplicates, at the speed of the disk; a question follows", false);
     }
+    state.ui.usage.awaits_plan = true;
     vec![What::PlanStorage(Box::new(request)).into()]
 }
 
@@ -57,6 +58,11 @@ pub(super) fn perform(request: Request, plan: Plan) -> Vec<Effect> {
     vec![What::ApplyStorage { request: Box::new(request), plan: Box::new(plan) }.into()]
 }
 
+/// Whether this screen asked for a plan. Another one of the same server is not asked about it.
+fn is_for_screen(state: &mut Client<'_>) -> bool {
+    std::mem::take(&mut state.ui.usage.awaits_plan) || state.ui.server.is_none()
+}
+
 /// Take what the driver reports.
 pub(super) fn on_event(state: &mut Client<'_>, news: &News) {
     match news {
@@ -65,7 +71,9 @@ pub(super) fn on_event(state: &mut Client<'_>, news: &News) {
             state.ui.usage.chosen = state.ui.usage.chosen.min(last);
         }
         // A question never takes the place of another.
-        News::Planned { request, plan } if !plan.items.is_empty() && state.ui.overlay.is_none() => {
+        News::Planned { request, plan }
+            if !plan.items.is_empty() && state.ui.overlay.is_none() && is_for_screen(state) =>
+        {
             let (request, plan) = (Box::new(request.clone()), Box::new(plan.clone()));
             state.ui.overlay = Some(Overlay::Plan { request, plan, scroll: 0 });
         }

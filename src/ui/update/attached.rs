@@ -1,0 +1,83 @@
+//! A screen whose domain is a copy of a server's: its commands go to the server, and come back as events with their
+//! replies.
+
+use domain::command::{Cause, Refused};
+use domain::{Effect as DomainEffect, command::Command};
+
+use super::{Client, command, hub, list_models, list_sessions, notify, race};
+use crate::ui::{Action, Effect, Overlay, Server};
+
+/// Commands that may wait for their replies: more than anybody gives in the time that a server takes.
+const MAX_UNANSWERED: usize = 256;
+
+/// Send the commands among what is wanted; the rest is the driver's.
+pub(super) fn send(client: &mut Client<'_>, wanted: Vec<Effect>, done: &mut Vec<Effect>) {
+    for effect in wanted {
+        let Effect::Command(what) = effect else {
+            done.push(effect);
+            continue;
+        };
+        let refusal = if client.ui.unanswered.len() >= MAX_UNANSWERED {
+            "the server does not answer"
+        } else if let Some(id) = client.ui.next_command() {
+            client.ui.unanswered.insert(id, what.clone());
+            done.push(Effect::Send(Command { id, what }));
+            continue;
+        } else {
+            "the server is gone"
+        };
+        done.extend(command::on_reply(client, what, Err(Refused::new(Cause::Busy, refusal))));
+    }
+}
+
+/// Take what is for this screen out of what an event brought; gives what follows. The rest was the server's to do.
+pub(super) fn take_replies(client: &mut Client<'_>, done: &mut Vec<Effect>) -> Vec<Effect> {
+    if client.ui.server.is_none() {
+        return Vec::new();
+    }
+    let mut wanted = Vec::new();
+    for effect in std::mem::take(done) {
+        if let Effect::Domain(DomainEffect::Reply(reply)) = effect
+            && let Some(what) = client.ui.unanswered.remove(&reply.id)
+        {
+            wanted.extend(command::on_reply(client, what, reply.result));
+        }
+    }
+    wanted
+}
+
+/// The domain is a new copy of the server's: what shows follows it.
+pub(super) fn attached(client: &mut Client<'_>, server: Server) {
+    let was_lost = client.ui.server.as_ref().is_some_and(|server| server.is_lost);
+    refuse_unanswered(client);
+    client.ui.server = Some(server);
+    if was_lost {
+        if matches!(&client.ui.overlay, Some(Overlay::Confirm { then, .. }) if **then == Action::Reattach) {
+            client.ui.overlay = None;
+        }
+        notify(client, "attached to the server again", false);
+    }
+    let model = client.chosen_model().map(|model| model.id.clone());
+    client.ui.fleet.known = client.domain.sessions.iter().map(|session| session.id).collect();
+    list_sessions(client);
+    list_models(client, model.as_deref());
+    race::rate(client);
+    hub::clamp(client);
+}
+
+/// The server is gone. What it was asked for and did not answer is refused.
+pub(super) fn lost(client: &mut Client<'_>, how: &str) {
+    if let Some(server) = &mut client.ui.server {
+        server.is_lost = true;
+    }
+    refuse_unanswered(client);
+    let question = format!("{how}. Attach again? A server that is gone is started.");
+    let then = Box::new(Action::Reattach);
+    client.ui.overlay = Some(Overlay::Confirm { question, then });
+}
+
+fn refuse_unanswered(client: &mut Client<'_>) {
+    for (_, what) in std::mem::take(&mut client.ui.unanswered) {
+        let _ = command::on_reply(client, what, Err(Refused::new(Cause::Busy, "the connection to the server was lost")));
+    }
+}
