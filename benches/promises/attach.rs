@@ -46,6 +46,7 @@ pub(crate) fn measure(_: &Given) {
     tell("idle server with a dashboard at 1000 ms", &figure, "< 1 %", server + dashboard < 1.0);
     let [server, dashboard] = pids.map(|pid| memory(pid, "VmRSS:"));
     let [own_server, own_dashboard] = pids.map(|pid| memory(pid, "RssAnon:"));
-    let figure = format!("{server:.1} + {dashboard:.1} MB ({own_server:.1} + {own_dashboard:.1} not the program's file)");
+    let figure =
+        format!("{server:.1} + {dashboard:.1} MB ({own_server:.1} + {own_dashboard:.1} not the program's file)");
     tell("memory of both", &figure, "< 60 MB", server + dashboard < 60.0);
 }

@@ -12,8 +12,8 @@ use tokio::time::Instant;
 use super::socket::{Answer, FromClient, FromServer, Link, LinkError, Question, Target, first_command};
 use super::{Clock, export, save, start, writer};
 use crate::ui::{self, Action, Server, State, update};
-use domain::settings::Settings;
 use domain::command::{Cause, Command, Refused, Value, What};
+use domain::settings::Settings;
 use domain::{Effect, Event, Moment, Notification};
 
 /// What is said where the server is gone.

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::attached::{Attached, Happened};
 use super::App;
+use super::attached::{Attached, Happened};
 use crate::ui::{self, Action, Screen, State};
 use domain::Event;
 use domain::command::{Refused, Value, What};

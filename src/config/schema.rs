@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::value::{Value, show_bytes};
-use domain::settings::{CACHE_TYPES, CONTEXT_FULL, GraphStyle, OnQuit, SESSION_FIELDS, Settings, StoreFolder, WaitPolicy};
+use domain::settings::{
+    CACHE_TYPES, CONTEXT_FULL, GraphStyle, OnQuit, SESSION_FIELDS, Settings, StoreFolder, WaitPolicy,
+};
 
 /// Whether a setting holds several values, of which one may be wrong and the others right.
 pub(super) fn is_list(section: &str, key: &str) -> bool {

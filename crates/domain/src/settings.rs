@@ -339,12 +339,7 @@ impl Default for History {
 
 impl Default for Ui {
     fn default() -> Self {
-        Self {
-            theme: "dark".to_owned(),
-            graphs: GraphStyle::Braille,
-            fold_reasoning: true,
-            on_quit: OnQuit::Ask,
-        }
+        Self { theme: "dark".to_owned(), graphs: GraphStyle::Braille, fold_reasoning: true, on_quit: OnQuit::Ask }
     }
 }
 

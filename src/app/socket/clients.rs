@@ -183,12 +183,7 @@ pub(crate) fn keep_waiting(mut stream: UnixStream, hello: &Hello) {
 }
 
 /// Hear a client until it leaves, or says what makes no sense.
-async fn listen(
-    id: u32,
-    mut from: OwnedReadHalf,
-    sender: mpsc::Sender<Happened>,
-    questions: mpsc::Sender<Question>,
-) {
+async fn listen(id: u32, mut from: OwnedReadHalf, sender: mpsc::Sender<Happened>, questions: mpsc::Sender<Question>) {
     loop {
         let said = match frames::read(&mut from, MAX_FRAME).await {
             Ok(Some(body)) => postcard::from_bytes(&body).map_err(io::Error::other),
@@ -228,9 +223,11 @@ async fn answer(settings: Settings, mut asked: mpsc::Receiver<Question>, queue: 
             answer = questions.next() => answer,
         };
         match frames::encode(&ToClient::Answer(&answer)) {
-            Ok(frame) => if queue.push(frame.into()).is_err() {
-                return;
-            },
+            Ok(frame) => {
+                if queue.push(frame.into()).is_err() {
+                    return;
+                }
+            }
             Err(error) => tracing::warn!("an answer can't be sent: {error}"),
         }
     }
@@ -319,4 +316,3 @@ impl Publisher {
         let _ = timeout(LAST_WAIT, written).await;
     }
 }
-

@@ -15,9 +15,9 @@ mod service;
 
 pub use bridge::bridge;
 pub(super) use clients::Publisher;
-pub use link::{LinkError, Target, ask, stop};
 pub(super) use link::Link;
+pub use link::{LinkError, Target, ask, stop};
 pub use place::{PlaceError, socket};
-pub use protocol::{FromServer, Hello, Purpose, SessionStatus, Status};
 pub(super) use protocol::{Answer, FromClient, Question, first_command};
+pub use protocol::{FromServer, Hello, Purpose, SessionStatus, Status};
 pub use service::{Service, SocketEvent, Wanted};

@@ -46,11 +46,7 @@ impl Questions {
         }
     }
 
-    fn on_thread(
-        &self,
-        work: impl FnOnce() -> Answer + Send + 'static,
-        otherwise: impl FnOnce(String) -> Answer,
-    ) {
+    fn on_thread(&self, work: impl FnOnce() -> Answer + Send + 'static, otherwise: impl FnOnce(String) -> Answer) {
         let sender = self.sender.clone();
         let spawned = std::thread::Builder::new().name("question".to_owned()).spawn(move || {
             // Whoever asked may have left meanwhile.

@@ -78,6 +78,7 @@ pub(super) fn lost(client: &mut Client<'_>, how: &str) {
 
 fn refuse_unanswered(client: &mut Client<'_>) {
     for (_, what) in std::mem::take(&mut client.ui.unanswered) {
-        let _ = command::on_reply(client, what, Err(Refused::new(Cause::Busy, "the connection to the server was lost")));
+        let _ =
+            command::on_reply(client, what, Err(Refused::new(Cause::Busy, "the connection to the server was lost")));
     }
 }
