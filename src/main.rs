@@ -37,7 +37,8 @@ fn main() -> ExitCode {
     }
     log::catch_panics();
     let is_dashboard = matches!(cli.command, None | Some(Command::Attach(_)));
-    if let Err(problem) = log::start(cli.verbose, cli.verbose && !is_dashboard) {
+    let logs = matches!(&cli.command, Some(Command::Serve(serve)) if serve.logs_to_terminal());
+    if let Err(problem) = log::start(cli.verbose, logs || (cli.verbose && !is_dashboard)) {
         print_error(&problem, None);
     }
     // What a server is started with, before the settings take it.
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
             let source = source(&arguments.trace, Source::RunningServer);
             dashboard(loaded, Opening { source, trace: &arguments.trace, shown: Shown::Top, start, sets })
         }
+        Some(Command::Serve(arguments)) => serve(&arguments, loaded, start),
         Some(command) => {
             for sentence in library::house::recover(&library::Env::read()) {
                 print_error(&sentence, None);
@@ -93,6 +95,7 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
         Command::History(arguments) => {
             cli::history::run(&arguments, Clock::start().now().unix, terminal_width(), &mut out)
         }
+        Command::Keys(arguments) => cli::keys::run(&arguments, Clock::start().now().unix, terminal_width(), &mut out),
         Command::Bench(arguments) => {
             drop(out);
             return bench(&arguments, loaded.settings);
@@ -125,7 +128,7 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
             drop(out);
             return with_app(loaded.settings, async |app: &mut App| cli::pull::run(&arguments, app).await);
         }
-        Command::Worker => return Exit::Usage,
+        Command::Worker | Command::Attach(_) | Command::Serve(_) => return Exit::Usage,
     };
     match result.and_then(|exit| out.flush().map(|()| exit)) {
         Ok(exit) => exit,
@@ -325,6 +328,42 @@ fn race(arguments: &cli::race::Race, mut settings: Settings) -> Exit {
     with_front(settings, &models.clone(), async |front| cli::race::run(arguments, models, front).await)
 }
 
+/// Serve dashboards and other programs, or see to the server that does.
+fn serve(arguments: &cli::serve::Serve, loaded: config::Loaded, start: Vec<OsString>) -> Exit {
+    if !arguments.is_server() {
+        return in_runtime(cli::serve::about(arguments, loaded.file.as_deref().filter(|_| loaded.is_named), start));
+    }
+    let problems = loaded.problems.iter().map(with_hint);
+    let mut notices: Vec<String> = library::house::recover(&library::Env::read()).into_iter().chain(problems).collect();
+    let mut settings = loaded.settings;
+    if let Some(listen) = arguments.listen {
+        settings.server.listen = listen;
+    }
+    let (judgements, problem) = config::judgements(&settings.library);
+    notices.extend(problem.iter().map(with_hint));
+    notices.iter().for_each(|notice| print_error(notice, None));
+    if let Err(error) = arguments.leave_terminal() {
+        return fail(&error);
+    }
+    in_runtime(async {
+        match app(settings, Vec::new(), &cli::Trace::default()) {
+            Ok(app) => {
+                let events = vec![Event::Library(LibraryEvent::Openness(judgements))];
+                cli::serve::run(arguments, app, events, notices).await
+            }
+            Err(error) => fail(&error),
+        }
+    })
+}
+
+/// What is wrong with a setting, in a sentence.
+fn with_hint(problem: &config::SettingError) -> String {
+    match &problem.hint {
+        Some(hint) => format!("{problem}: {hint}"),
+        None => problem.to_string(),
+    }
+}
+
 fn quality(arguments: &cli::quality::Quality, settings: Settings) -> Exit {
     let model = match find(&arguments.model, &settings.library) {
         Ok(model) => model,
@@ -357,10 +396,6 @@ fn dashboard(loaded: config::Loaded, opening: Opening<'_>) -> Exit {
     let folder = config::user_file().and_then(|file| Some(file.parent()?.join("themes")));
     let (themes, faults) = ui::Theme::load_all(folder.as_deref());
     let (keymap, clashes) = ui::Keymap::new(&loaded.settings.keys);
-    let with_hint = |problem: &config::SettingError| match &problem.hint {
-        Some(hint) => format!("{problem}: {hint}"),
-        None => problem.to_string(),
-    };
     let mut notices: Vec<String> = loaded.problems.iter().map(with_hint).collect();
     notices.extend(faults.iter().map(ToString::to_string));
     notices.extend(clashes.iter().map(ToString::to_string));
@@ -373,7 +408,7 @@ fn dashboard(loaded: config::Loaded, opening: Opening<'_>) -> Exit {
         let attached = open::attach(&opening.source, &loaded.settings, &names, opening.start.clone()).await;
         let (mut front, mended) = match attached {
             Ok(Ok(attached)) => {
-                if opening.sets && opening.source != Source::Server {
+                if opening.sets && !attached.is_new {
                     notices.push("--set changes how this screen looks, and nothing on the server".to_owned());
                 }
                 (Front::Attached(Box::new(attached)), Vec::new())

@@ -101,8 +101,8 @@ pub(crate) fn cancel(given: &Given) {
             stage.wait(|state| is_past(state, session, |session| session.figures().counters.n_generated >= 20)).await;
             in_answer.push(milliseconds(stage.cancel(session).await));
         }
-        let question = Message { role: Role::User, content: "Say hello.".to_owned() };
-        stage.prompt(session, Prompt::Chat(vec![question]));
+        let question = Message::new(Role::User, "Say hello.");
+        stage.prompt(session, Prompt::from(vec![question]));
         stage.wait(|state| is_past(state, session, |session| !session.is_busy())).await;
         let turn = &stage.session(session).newest().unwrap().answer;
         let is_answered = matches!(turn.end, Some(End::Finished(Finish::Stop | Finish::Length)));

@@ -29,6 +29,8 @@ pub struct Attached {
     time: (Moment, Instant),
     /// Writes files on this side.
     writer: writer::Writer,
+    /// Whether the server was started for this dashboard.
+    pub is_new: bool,
     /// Text for the clipboard, until it is taken.
     pub clipboard: Option<String>,
     /// What the server said before it ended.
@@ -75,6 +77,7 @@ impl Attached {
             link: Some(link),
             time: (now, Instant::now()),
             writer: writer::Writer::new("files"),
+            is_new: false,
             clipboard: None,
             ending: None,
             passed: VecDeque::new(),
@@ -99,7 +102,7 @@ impl Attached {
         }
         let mut result = self.attach_again().await.map_err(|error| error.to_string());
         if result.is_err() && self.target == Target::Local {
-            let started = start::in_background(&self.start).await.map_err(|error| error.to_string());
+            let started = start::in_background(true, &self.start).await.map_err(|error| error.to_string());
             result = self.attach_again().await.map_err(|error| started.err().unwrap_or(error.to_string()));
         }
         if let Err(reason) = result {

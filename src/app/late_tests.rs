@@ -63,7 +63,13 @@ fn talker(folder: &Path) -> Program {
         load_us: 1,
         load_cpu_us: None,
     };
-    let token = wire::Event::Text { id: 1, pieces: vec![], counters: wire::Counters::default(), tokens: vec![] };
+    let token = wire::Event::Text {
+        id: 1,
+        pieces: vec![],
+        tool_calls: vec![],
+        counters: wire::Counters::default(),
+        tokens: vec![],
+    };
     let said =
         [("hello", wire::Event::Hello(hello)), ("loaded", wire::Event::Loaded(Box::new(loaded))), ("token", token)];
     for (name, event) in said {

@@ -24,6 +24,8 @@ pub mod replay;
 pub mod running;
 mod save;
 pub mod scratch;
+pub mod server;
+mod serving;
 pub mod socket;
 pub mod start;
 pub mod suites;

@@ -5,16 +5,23 @@ use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::{Instant, sleep};
+
+use super::App;
 use super::attached::Attached;
 use super::front::Front;
 use super::socket::{LinkError, Target};
-use super::{App, start};
+use super::start::{self, StartServerError};
 use domain::model::Model;
 use domain::settings::Settings;
 
-/// What makes a server end once nobody needs it.
-pub const TEMPORARY: &str = "--temporary";
+/// How long a server that is ending is waited for.
+const LAST_SERVER: Duration = Duration::from_secs(10);
+
+/// The time between two tries to start the next one.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// What a dashboard attaches to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +38,7 @@ pub enum Source {
 
 /// What servers are started with: the options that this process was given, as far as they are the server's.
 pub fn arguments(config: Option<&Path>, set: &[String], is_verbose: bool) -> io::Result<Vec<OsString>> {
-    let mut arguments: Vec<OsString> = vec![TEMPORARY.into()];
+    let mut arguments: Vec<OsString> = Vec::new();
     if let Some(config) = config {
         // A server has a working folder of its own.
         arguments.extend(["--config".into(), std::path::absolute(config)?.into()]);
@@ -64,19 +71,26 @@ pub async fn attach(
         Source::Server => true,
         Source::RunningServer => false,
     };
-    match open(Target::Local).await {
-        Ok(attached) => Ok(Ok(attached)),
-        Err(LinkError::NoServer) if may_start => {
-            let started = start::in_background(&start).await;
-            // Another dashboard may have started it at the same time.
-            match (open(Target::Local).await, started) {
-                (Ok(attached), _) => Ok(Ok(attached)),
-                (Err(_), Err(error)) => Ok(Err(instead(error.to_string()))),
-                (Err(error), Ok(())) => Ok(Err(instead(error.to_string()))),
-            }
+    let until = Instant::now() + LAST_SERVER;
+    loop {
+        match open(Target::Local).await {
+            Ok(attached) => return Ok(Ok(attached)),
+            Err(error) if !error.is_gone() => return Ok(Err(instead(error.to_string()))),
+            Err(_) if !may_start => return Ok(Err(None)),
+            Err(_) => {}
         }
-        Err(LinkError::NoServer) => Ok(Err(None)),
-        Err(error) => Ok(Err(instead(error.to_string()))),
+        match (start::in_background(true, &start).await, open(Target::Local).await) {
+            (_, Ok(mut attached)) => {
+                attached.is_new = true;
+                return Ok(Ok(attached));
+            }
+            (Ok(()), Err(error)) => return Ok(Err(instead(error.to_string()))),
+            // One that is ending has the socket until its workers have ended.
+            (Err(StartServerError::Ended(_)), Err(error)) if error.is_gone() && Instant::now() < until => {
+                sleep(AGAIN).await;
+            }
+            (Err(error), Err(_)) => return Ok(Err(instead(error.to_string()))),
+        }
     }
 }
 

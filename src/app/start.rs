@@ -20,8 +20,11 @@ const START_TIMEOUT: Duration = Duration::from_secs(20);
 /// The most bytes that are read of what it says before.
 const MAX_SAID: u64 = 16 << 10;
 
-/// The arguments that make `taffrail serve` one in the background.
-pub const DAEMON: &str = "--daemon";
+/// What makes `taffrail serve` one in the background.
+const DAEMON: &str = "--daemon";
+
+/// What makes it end once nobody needs it.
+const TEMPORARY: &str = "--temporary";
 
 /// Why no server could be started.
 #[derive(Debug, thiserror::Error)]
@@ -37,14 +40,15 @@ pub enum StartServerError {
     Slow,
 }
 
-/// Start a server with these arguments, and wait until clients may come.
+/// Start a server with these arguments, one that ends once nobody needs it or one that stays, and wait until clients may
+/// come.
 ///
 /// # Errors
 ///
 /// What it said, where it ended instead.
-pub async fn in_background(arguments: &[OsString]) -> Result<(), StartServerError> {
+pub async fn in_background(is_temporary: bool, arguments: &[OsString]) -> Result<(), StartServerError> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["serve", DAEMON]).args(arguments).current_dir("/");
+    command.args(["serve", DAEMON]).args(is_temporary.then_some(TEMPORARY)).args(arguments).current_dir("/");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn()?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());

@@ -318,8 +318,8 @@ fn prompt(arguments: &Run) -> Result<Prompt, Failure> {
     if arguments.raw {
         return Ok(Prompt::Raw(text));
     }
-    let system = arguments.system.iter().map(|text| Message { role: Role::System, content: text.clone() });
-    Ok(Prompt::Chat(system.chain([Message { role: Role::User, content: text }]).collect()))
+    let system = arguments.system.iter().map(|text| Message::new(Role::System, text));
+    Ok(system.chain([Message::new(Role::User, text)]).collect())
 }
 
 /// What the answer must look like.

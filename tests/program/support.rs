@@ -59,6 +59,8 @@ impl House {
             ("XDG_DATA_HOME", home.join("data")),
             ("XDG_RUNTIME_DIR", home.join("run")),
             ("HF_HUB_CACHE", home.join("hub")),
+            // Any free port.
+            ("TAFFRAIL_SERVER_LISTEN", "127.0.0.1:0".into()),
             ("TAFFRAIL_SERVER_ATTACH", self.is_served.to_string().into()),
         ]
     }

@@ -103,6 +103,7 @@ pub fn document(domain: &Domain, session: &Session, request: &Request) -> RunDoc
         model: ModelRef::of(&session.model),
         text: was_asked.then(|| turn.text.clone()),
         reasoning: was_asked.then(|| turn.reasoning.clone()),
+        tool_calls: turn.tool_calls.clone(),
         finish: finish.map(Finished::of),
         stopped_at_stop_text: finish == Some(Finish::StopText),
         json_schema: request.form.as_ref().and_then(Form::schema).map(|schema| {
@@ -202,18 +203,27 @@ fn kept(session: &Session, request: &Request, at: i64, body: RunRecord, figures:
 }
 
 fn run_record(domain: &Domain, session: &Session, request: &Request) -> RunRecord {
-    let turns = request.prompt.iter().filter(|turn| !turn.text.is_empty());
+    let turns = request.prompt.iter().filter(|turn| !turn.is_empty());
     // An empty system prompt leaves out that of the model's store.
     let is_empty = |turn: &Turn| turn.role == Role::System && turn.text.is_empty();
     RunRecord {
         document: document(domain, session, request),
-        turns: turns.map(|turn| TurnRecord { role: turn.role, text: turn.text.clone() }).collect(),
+        turns: turns.map(turn_record).collect(),
         options: options(&session.settings),
         grammar: request.form.as_ref().map(Form::source),
         stop: request.stop.clone(),
         no_system: request.prompt.iter().any(is_empty),
         raw: request.is_raw,
         ..RunRecord::default()
+    }
+}
+
+fn turn_record(turn: &Turn) -> TurnRecord {
+    TurnRecord {
+        role: turn.role,
+        text: turn.text.clone(),
+        tool_calls: turn.tool_calls.clone(),
+        tool_call_id: turn.tool_call_id.clone(),
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! The user's own settings go before it, and it goes before what the model's file says and llama.cpp's defaults.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use wire::{Message, Role, Sampling};
@@ -130,23 +132,20 @@ pub fn lines(model: &Model, settings: &SessionSettings, takes_system: bool, take
 /// many templates take one at the begin alone; and of two messages in a row by one role one is made.
 pub fn conversation(model: &Model, own: &[Message]) -> Vec<Message> {
     let is_system = |message: &&Message| message.role == Role::System;
-    let mut systems: Vec<&str> = own.iter().filter(is_system).map(|message| message.content.as_str()).collect();
+    let mut systems: Vec<Cow<'_, str>> = own.iter().filter(is_system).map(Message::text).collect();
     if systems.is_empty() {
-        systems.extend(model.system());
+        systems.extend(model.system().map(Cow::Borrowed));
     }
     let first = model.messages();
-    systems.extend(first.iter().filter(is_system).map(|message| message.content.as_str()));
+    systems.extend(first.iter().filter(is_system).map(Message::text));
     systems.retain(|text| !text.is_empty());
     let mut all = Vec::new();
     if !systems.is_empty() {
-        all.push(Message { role: Role::System, content: systems.join("\n\n") });
+        all.push(Message::new(Role::System, systems.join("\n\n")));
     }
     for message in first.iter().chain(own).filter(|message| message.role != Role::System) {
         match all.last_mut() {
-            Some(last) if last.role == message.role => {
-                last.content.push_str("\n\n");
-                last.content.push_str(&message.content);
-            }
+            Some(last) if last.takes(message) => last.push_text(&message.text()),
             _ => all.push(message.clone()),
         }
     }
@@ -238,7 +237,7 @@ mod tests {
     fn messages_of_the_store_go_before_the_conversation() {
         use Role::{Assistant, System, User};
         let said = |said: &[(Role, &str)]| -> Vec<Message> {
-            said.iter().map(|&(role, text)| Message { role, content: text.to_owned() }).collect()
+            said.iter().map(|&(role, text)| Message::new(role, text)).collect()
         };
         let examples: &[(Role, &str)] = &[(User, "Ahoy"), (Assistant, "Arr")];
         for (system, first, own, expected) in [

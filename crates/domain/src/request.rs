@@ -173,9 +173,7 @@ impl Request {
 /// The prompt of a request as turns.
 pub fn turns(prompt: &Prompt) -> Vec<Turn> {
     match prompt {
-        Prompt::Chat(messages) => {
-            messages.iter().map(|message| Turn::new(message.role, message.content.clone())).collect()
-        }
+        Prompt::Chat(chat) => chat.messages.iter().map(Turn::of).collect(),
         Prompt::Raw(text) => vec![Turn::new(Role::User, text.clone())],
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
-use wire::{Finish, Loaded, Role};
+use wire::{Finish, Loaded, Message, Role, ToolCall};
 
 use crate::energy::{Bill, Report, Timer};
 use crate::figure::{Figure, Uncertain};
@@ -145,6 +145,10 @@ pub struct Turn {
     pub text: String,
     /// What was thought before, empty where nothing was.
     pub reasoning: String,
+    /// For an answer: the tools that it calls.
+    pub tool_calls: Vec<ToolCall>,
+    /// For what a tool said: which call it answers.
+    pub tool_call_id: Option<String>,
     /// For an answer whose tokens were asked for: they, and what else was likely.
     pub tokens: Vec<wire::Token>,
     /// For an answer: how it ended; `None` while it runs and for other turns.
@@ -156,12 +160,37 @@ pub struct Turn {
 impl Turn {
     /// A turn of this text.
     pub fn new(role: Role, text: String) -> Self {
-        Self { role, text, reasoning: String::new(), tokens: Vec::new(), end: None, figures: None }
+        Self {
+            role,
+            text,
+            reasoning: String::new(),
+            tool_calls: Vec::new(),
+            tool_call_id: None,
+            tokens: Vec::new(),
+            end: None,
+            figures: None,
+        }
     }
 
-    /// Bytes of text and reasoning.
+    /// A turn of a message.
+    pub fn of(message: &Message) -> Self {
+        Self {
+            reasoning: message.reasoning.clone(),
+            tool_calls: message.tool_calls.clone(),
+            tool_call_id: message.tool_call_id.clone(),
+            ..Self::new(message.role, message.text().into_owned())
+        }
+    }
+
+    /// Whether nothing is said and no tool called.
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty() && self.tool_calls.is_empty()
+    }
+
+    /// Bytes of text, reasoning and the arguments of calls.
     pub(super) fn n_bytes(&self) -> usize {
-        self.text.len() + self.reasoning.len()
+        let calls: usize = self.tool_calls.iter().map(|call| call.name.len() + call.arguments.len()).sum();
+        self.text.len() + self.reasoning.len() + calls
     }
 }
 

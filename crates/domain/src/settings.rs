@@ -1,5 +1,7 @@
 //! Every setting with its default. `config.toml` at the root documents each; `config/` reads it.
 
+mod server;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use wire::{CacheType, FlashAttention, Sampling};
 
+pub use self::server::{DEFAULT_PORT, Server};
 use crate::units::Bytes;
 
 /// All settings.
@@ -32,7 +35,7 @@ pub struct Settings {
     pub energy: Energy,
     /// What is kept of what was run.
     pub history: History,
-    /// The server process.
+    /// The server process, and how other programs are served.
     pub server: Server,
     /// Changed keys: the name of an action, with the keys that do it instead of the built-in ones.
     pub keys: BTreeMap<String, Vec<String>>,
@@ -44,6 +47,27 @@ pub struct Ui {
     /// Name of a theme: a file of `themes/` without `.toml`.
     pub theme: String,
     /// What graphs are drawn with.
+    pub graphs: GraphStyle,
+    /// Whether a finished reasoning starts folded.
+    pub fold_reasoning: bool,
+    /// What becomes of the server's sessions when a dashboard is left.
+    pub on_quit: OnQuit,
+}
+
+/// What becomes of the server's sessions when a dashboard is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnQuit {
+    /// The user is asked.
+    #[default]
+    Ask,
+    /// They keep running.
+    Keep,
+    /// They are stopped.
+    Stop,
+}
+
+/// What graphs are drawn with.
     pub graphs: GraphStyle,
     /// Whether a finished reasoning starts folded.
     pub fold_reasoning: bool,

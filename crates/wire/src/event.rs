@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Sampling;
+use crate::{Sampling, ToolCallDelta};
 
 /// One event; one frame each.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,6 +33,9 @@ pub enum Event {
         id: u64,
         /// The text by channel, in order.
         pieces: Vec<Piece>,
+        /// What has come of calls of tools, in order.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        tool_calls: Vec<ToolCallDelta>,
         /// The figures so far.
         counters: Counters,
         /// The tokens behind the text with what else was likely, where the request wants it.

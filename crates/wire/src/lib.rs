@@ -4,19 +4,20 @@
 //! pipes and llama.cpp. A worker greets first with [`Event::Hello`]; a supervisor that reads another
 //! [`VERSION`] ends it.
 
+mod chat;
 mod event;
 mod frame;
 mod request;
 
+pub use chat::{Chat, Message, Part, Role, Tool, ToolCall, ToolCallDelta, ToolChoice, add_deltas};
 pub use event::{
     Channel, Counters, Device, DeviceKind, DeviceMemory, Event, Failure, FailureKind, Finish, Hello, Ledger, Loaded,
     Measured, Piece, Scored, Started, Token, TopLogprob, Weight,
 };
 pub use frame::{Decoder, Error, MAX_FRAME, encode, read, write};
 pub use request::{
-    CacheType, Distributions, FlashAttention, Generate, Grammar, Load, Measure, Message, Prompt, Request, Role,
-    Sampling, Score,
+    CacheType, Distributions, FlashAttention, Generate, Grammar, Load, Measure, Prompt, Request, Sampling, Score,
 };
 
 /// The protocol's version. It rises with every change that an older peer would misread.
-pub const VERSION: u32 = 7;
+pub const VERSION: u32 = 8;

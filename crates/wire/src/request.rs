@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::{Chat, Message};
+
 /// A request; one frame each, answered by [`crate::Event`]s.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "request")]
@@ -215,29 +217,22 @@ pub enum Distributions {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Prompt {
-    /// A conversation, rendered through the model's own template; the text so far where it has none.
-    Chat(Vec<Message>),
+    /// A conversation.
+    Chat(Chat),
     /// Text as it stands, with special tokens read as such.
     Raw(String),
 }
 
-/// One turn of a conversation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Message {
-    /// Who speaks.
-    pub role: Role,
-    /// What is said, without any reasoning.
-    pub content: String,
+impl From<Vec<Message>> for Prompt {
+    fn from(messages: Vec<Message>) -> Self {
+        Self::Chat(messages.into())
+    }
 }
 
-/// Who speaks in a conversation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the roles of every chat template")]
-pub enum Role {
-    System,
-    User,
-    Assistant,
+impl FromIterator<Message> for Prompt {
+    fn from_iter<I: IntoIterator<Item = Message>>(messages: I) -> Self {
+        Self::Chat(messages.into_iter().collect())
+    }
 }
 
 /// Sampler settings. The chain runs in this order: penalty, top-k, top-p, min-p, temperature, draw.

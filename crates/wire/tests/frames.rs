@@ -9,7 +9,7 @@ use wire::{
 };
 
 fn role() -> impl Strategy<Value = Role> {
-    prop_oneof![Just(Role::System), Just(Role::User), Just(Role::Assistant)]
+    prop_oneof![Just(Role::System), Just(Role::User), Just(Role::Assistant), Just(Role::Tool)]
 }
 
 fn sampling() -> impl Strategy<Value = Sampling> {
@@ -18,9 +18,9 @@ fn sampling() -> impl Strategy<Value = Sampling> {
 }
 
 fn request() -> impl Strategy<Value = Request> {
-    let turn = (role(), any::<String>()).prop_map(|(role, content)| Message { role, content });
+    let turn = (role(), any::<String>()).prop_map(|(role, text)| Message::new(role, text));
     let prompt = prop_oneof![
-        proptest::collection::vec(turn, 0..5).prop_map(Prompt::Chat),
+        proptest::collection::vec(turn, 0..5).prop_map(Prompt::from),
         any::<String>().prop_map(Prompt::Raw),
     ];
     prop_oneof![
@@ -101,7 +101,7 @@ proptest! {
     #[test]
     fn events_survive_with_any_text(texts in proptest::collection::vec(any::<String>(), 0..4)) {
         let pieces = texts.into_iter().map(|text| Piece { channel: Channel::Answer, text }).collect();
-        let event = Event::Text { id: 1, pieces, counters: Counters::default(), tokens: Vec::new() };
+        let event = Event::Text { id: 1, pieces, tool_calls: Vec::new(), counters: Counters::default(), tokens: Vec::new() };
         let frame = wire::encode(&event).unwrap();
         prop_assert_eq!(wire::read::<Event>(&mut frame.as_slice()).unwrap(), Some(event));
     }

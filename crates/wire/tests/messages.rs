@@ -4,9 +4,9 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 use wire::{
-    CacheType, Channel, Counters, Device, DeviceKind, DeviceMemory, Distributions, Event, Failure, FailureKind, Finish,
-    FlashAttention, Generate, Grammar, Hello, Ledger, Load, Loaded, Measure, Measured, Message, Piece, Prompt, Request,
-    Role, Sampling, Score, Scored, Started, Weight,
+    CacheType, Channel, Chat, Counters, Device, DeviceKind, DeviceMemory, Distributions, Event, Failure, FailureKind,
+    Finish, FlashAttention, Generate, Grammar, Hello, Ledger, Load, Loaded, Measure, Measured, Message, Piece, Prompt,
+    Request, Role, Sampling, Score, Scored, Started, Tool, ToolCall, ToolCallDelta, ToolChoice, Weight,
 };
 
 fn check<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(cases: &[(T, &str)]) {
@@ -26,7 +26,7 @@ fn check_names<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(ca
 
 #[test]
 fn the_version_is_the_one_of_these_messages() {
-    assert_eq!(wire::VERSION, 7);
+    assert_eq!(wire::VERSION, 8);
 }
 
 #[test]
@@ -46,11 +46,7 @@ fn requests() {
         mlock: false,
         n_parallel: 1,
     };
-    let chat = Prompt::Chat(vec![
-        Message { role: Role::System, content: "Be brief.".into() },
-        Message { role: Role::User, content: "Who?".into() },
-        Message { role: Role::Assistant, content: "Ishmael.".into() },
-    ]);
+    let chat = Prompt::from(vec![Message::new(Role::System, "Be brief."), Message::new(Role::User, "Who?")]);
     check(&[
         (
             Request::Load(load),
@@ -68,7 +64,7 @@ fn requests() {
                 credits: None,
                 min_room: 0,
             }),
-            r#"{"request":"generate","id":1,"prompt":{"chat":[{"role":"system","content":"Be brief."},{"role":"user","content":"Who?"},{"role":"assistant","content":"Ishmael."}]},"max_tokens":64,"sampling":{"temperature":0.5,"top_k":40,"top_p":null,"min_p":null,"repeat_penalty":null,"seed":7},"grammar":null}"#,
+            r#"{"request":"generate","id":1,"prompt":{"chat":{"messages":[{"role":"system","parts":[{"text":"Be brief."}],"reasoning":"","tool_calls":[],"tool_call_id":null,"name":null},{"role":"user","parts":[{"text":"Who?"}],"reasoning":"","tool_calls":[],"tool_call_id":null,"name":null}],"tools":[],"tool_choice":"auto","parallel_tool_calls":true,"reasoning":null,"template_options":null}},"max_tokens":64,"sampling":{"temperature":0.5,"top_k":40,"top_p":null,"min_p":null,"repeat_penalty":null,"seed":7},"grammar":null}"#,
         ),
         (
             Request::Score(Score {
@@ -129,6 +125,31 @@ fn requests() {
 }
 
 #[test]
+fn a_chat_with_tools() {
+    let call = ToolCall { id: "call_1".into(), name: "add".into(), arguments: r#"{"a":1}"#.into() };
+    let chat = Chat {
+        messages: vec![
+            Message {
+                reasoning: "Hm.".into(),
+                tool_calls: vec![call],
+                parts: Vec::new(),
+                ..Message::new(Role::Assistant, "")
+            },
+            Message { tool_call_id: Some("call_1".into()), name: Some("add".into()), ..Message::new(Role::Tool, "3") },
+        ],
+        tools: vec![Tool { name: "add".into(), description: "Adds".into(), parameters: "{}".into() }],
+        tool_choice: ToolChoice::Named("add".into()),
+        parallel_tool_calls: false,
+        reasoning: Some(false),
+        template_options: Some("{}".into()),
+    };
+    check(&[(
+        chat,
+        r#"{"messages":[{"role":"assistant","parts":[],"reasoning":"Hm.","tool_calls":[{"id":"call_1","name":"add","arguments":"{\"a\":1}"}],"tool_call_id":null,"name":null},{"role":"tool","parts":[{"text":"3"}],"reasoning":"","tool_calls":[],"tool_call_id":"call_1","name":"add"}],"tools":[{"name":"add","description":"Adds","parameters":"{}"}],"tool_choice":{"named":"add"},"parallel_tool_calls":false,"reasoning":false,"template_options":"{}"}"#,
+    )]);
+}
+
+#[test]
 fn a_load_is_for_one_sequence_where_it_names_none() {
     let frame = r#"{"request":"load","path":"/a","n_ctx":0,"n_batch":1,"n_ubatch":1,"n_threads":1,"n_gpu_layers":null,"cache_type_k":"f16","cache_type_v":"f16","flash_attention":"auto","mmap":true,"mlock":false}"#;
     assert!(matches!(serde_json::from_str(frame).unwrap(), Request::Load(Load { n_parallel: 1, .. })));
@@ -182,6 +203,10 @@ fn events() {
         Piece { channel: Channel::Reasoning, text: "Hm.".into() },
         Piece { channel: Channel::Answer, text: "Yes\n".into() },
     ];
+    let deltas = vec![
+        ToolCallDelta { index: 0, id: Some("a".into()), name: Some("f".into()), arguments: "{".into() },
+        ToolCallDelta { index: 0, arguments: "}".into(), ..ToolCallDelta::default() },
+    ];
     check(&[
         (
             Event::Hello(hello),
@@ -198,8 +223,18 @@ fn events() {
         ),
         (Event::Prompt { id: 1, n_done: 2 }, r#"{"event":"prompt","id":1,"n_done":2}"#),
         (
-            Event::Text { id: 1, pieces, counters, tokens: Vec::new() },
+            Event::Text { id: 1, pieces, tool_calls: Vec::new(), counters, tokens: Vec::new() },
             r#"{"event":"text","id":1,"pieces":[{"channel":"reasoning","text":"Hm."},{"channel":"answer","text":"Yes\n"}],"counters":{"n_prompt":1,"prompt_us":2,"ttft_us":3,"n_generated":4,"n_reasoning":5,"generation_us":6,"decode_us":7,"n_past":8}}"#,
+        ),
+        (
+            Event::Text {
+                id: 1,
+                pieces: Vec::new(),
+                tool_calls: deltas,
+                counters: Counters::default(),
+                tokens: Vec::new(),
+            },
+            r#"{"event":"text","id":1,"pieces":[],"tool_calls":[{"index":0,"id":"a","name":"f","arguments":"{"},{"index":0,"id":null,"name":null,"arguments":"}"}],"counters":{"n_prompt":0,"prompt_us":0,"ttft_us":null,"n_generated":0,"n_reasoning":0,"generation_us":0,"decode_us":0,"n_past":0}}"#,
         ),
         (
             Event::Scored(Box::new(Scored {
@@ -233,6 +268,13 @@ fn events() {
 
 #[test]
 fn every_name() {
+    check_names(&[
+        (Role::System, "system"),
+        (Role::User, "user"),
+        (Role::Assistant, "assistant"),
+        (Role::Tool, "tool"),
+    ]);
+    check_names(&[(ToolChoice::Auto, "auto"), (ToolChoice::None, "none"), (ToolChoice::Required, "required")]);
     check_names(&[
         (CacheType::F32, "f32"),
         (CacheType::F16, "f16"),

@@ -96,8 +96,9 @@ impl Session {
     pub(crate) fn render(&self, prompt: &Prompt) -> Result<String, TemplateError> {
         match (prompt, &self.template) {
             (Prompt::Raw(text), _) => Ok(text.clone()),
-            (Prompt::Chat(messages), Some(template)) => template.render(messages, &clock::now()),
-            (Prompt::Chat(messages), None) => Ok(template::plain(messages)),
+            (Prompt::Chat(chat), _) if chat.has_tools() => Err(TemplateError::Tools),
+            (Prompt::Chat(chat), Some(template)) => template.render(chat, &clock::now()),
+            (Prompt::Chat(chat), None) => Ok(template::plain(&chat.messages)),
         }
     }
 
@@ -134,6 +135,8 @@ pub(crate) fn template_hint(error: &TemplateError) -> &'static str {
     match error {
         TemplateError::Refused(_) => "begin a new chat, or change who speaks when",
         TemplateError::LeftOut(_) => "send the prompt raw, or without what the template has no place for",
+        TemplateError::Tools => "send the prompt without them",
+        TemplateError::Options => "give them as an object, such as {\"reasoning_effort\": \"low\"}",
         TemplateError::Syntax(_) | TemplateError::Failed(_) | TemplateError::Bounds(_) => {
             "send the prompt raw, or take another build of this model"
         }

@@ -126,7 +126,7 @@ impl<'a> Stream<'a> {
         self.sent = Some(now);
         let pieces = std::mem::take(&mut self.pieces);
         let tokens = std::mem::take(&mut self.tokens);
-        self.out.send(&Event::Text { id: self.id, pieces, counters: self.counters, tokens });
+        self.out.send(&Event::Text { id: self.id, pieces, tool_calls: Vec::new(), counters: self.counters, tokens });
     }
 }
 

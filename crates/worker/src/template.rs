@@ -17,7 +17,7 @@ use jiff::ZonedDateTime;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Value, context};
-use wire::{Message, Role};
+use wire::{Chat, Message, Part, Role};
 
 use crate::clock;
 
@@ -27,6 +27,8 @@ const FUEL: u64 = 8_000_000;
 const MAX_SOURCE: usize = 1 << 20;
 /// The longest prompt that a template may make, in bytes.
 const MAX_OUTPUT: usize = 32 << 20;
+/// The longest text of a chat's own variables, in bytes: they are a few flags.
+const MAX_OPTIONS: usize = 64 << 10;
 /// How deep macros, includes and loops may nest.
 const MAX_RECURSION: usize = 200;
 /// The stack for parsing and running a template: what `source` lets through nests some thousand levels deep.
@@ -47,6 +49,12 @@ pub enum TemplateError {
     /// It is longer, or makes more, than is allowed.
     #[error("the chat template goes beyond its bounds: {0}")]
     Bounds(String),
+    /// The variables that the chat gives it are none.
+    #[error("the template's options are no JSON object")]
+    Options,
+    /// The chat has tools.
+    #[error("tools can't be called yet")]
+    Tools,
     /// The prompt that it makes lacks what was said.
     #[error("the chat template leaves out {0}")]
     LeftOut(&'static str),
@@ -82,12 +90,13 @@ impl Template {
     /// The prompt shows what was said, or there is an error: a template that drops the messages' text is given them as
     /// lists of parts, and a system message that it refuses or leaves out is put before the first user's message, as
     /// the makers of such models advise.
-    pub fn render(&self, messages: &[Message], now: &ZonedDateTime) -> Result<String, TemplateError> {
-        on_large_stack(|| self.render_here(messages, now))
+    pub fn render(&self, chat: &Chat, now: &ZonedDateTime) -> Result<String, TemplateError> {
+        let options = options(chat)?;
+        on_large_stack(|| self.render_here(&chat.messages, options, now))
     }
 
-    fn render_here(&self, messages: &[Message], now: &ZonedDateTime) -> Result<String, TemplateError> {
-        let program = Program::new(self, now)?;
+    fn render_here(&self, messages: &[Message], options: Value, now: &ZonedDateTime) -> Result<String, TemplateError> {
+        let program = Program { options, ..Program::new(self, now)? };
         let folded = fold(messages);
         let mut first = None;
         for messages in std::iter::once(messages).chain(folded.as_deref()) {
@@ -106,13 +115,13 @@ impl Template {
 /// A conversation for a model without a template: its texts, with an empty line between two.
 pub fn plain(messages: &[Message]) -> String {
     let mut text = String::new();
-    for message in messages.iter().filter(|message| !message.content.is_empty()) {
+    for said in messages.iter().map(Message::text).filter(|said| !said.is_empty()) {
         if !text.is_empty() {
             // What ends a text already counts.
             let ends = text.len() - text.trim_end_matches('\n').len();
             text.push_str("\n\n".get(ends.min(2)..).unwrap_or_default());
         }
-        text.push_str(&message.content);
+        text.push_str(&said);
     }
     text
 }
@@ -130,6 +139,8 @@ fn on_large_stack<T: Send>(run: impl FnOnce() -> Result<T, TemplateError> + Send
 struct Program<'a> {
     template: &'a Template,
     environment: Environment<'static>,
+    /// What the chat sets next to its messages.
+    options: Value,
 }
 
 impl<'a> Program<'a> {
@@ -140,7 +151,7 @@ impl<'a> Program<'a> {
         let source = source::readable(&template.source).map_err(TemplateError::Bounds)?;
         let mut environment = environment(now).map_err(|error| explain(&error))?;
         environment.add_template_owned(NAME, source).map_err(|error| explain(&error))?;
-        Ok(Self { template, environment })
+        Ok(Self { template, environment, options: context! { enable_thinking => true } })
     }
 
     /// The prompt of a conversation, if it shows all that was said.
@@ -155,29 +166,34 @@ impl<'a> Program<'a> {
                 Role::System => "the system prompt",
                 Role::User => "what the user said",
                 Role::Assistant => "an earlier answer",
+                Role::Tool => "what a tool answered",
             })),
         }
     }
 
     fn render(&self, messages: &[Message], content: Content) -> Result<String, TemplateError> {
         let of = |message: &Message| match content {
-            Content::Text => Value::from(message.content.as_str()),
-            Content::Parts => Value::from(vec![context! { type => "text", text => message.content.as_str() }]),
+            Content::Text => Value::from(message.text()),
+            Content::Parts => message.parts.iter().map(part).collect(),
         };
-        let messages: Vec<Value> = messages
-            .iter()
-            .map(|message| context! { role => role_name(message.role), content => of(message) })
-            .collect();
+        let message = |message: &Message| {
+            let mut fields = vec![("role", Value::from(role_name(message.role))), ("content", of(message))];
+            if !message.reasoning.is_empty() {
+                fields.push(("reasoning_content", Value::from(message.reasoning.as_str())));
+            }
+            fields.into_iter().collect()
+        };
+        let messages: Vec<Value> = messages.iter().map(message).collect();
         let template = self.environment.get_template(NAME).map_err(|error| explain(&error))?;
         let rendered = template
             .render(context! {
                 messages,
                 add_generation_prompt => true,
-                enable_thinking => true,
                 bos_token => self.template.bos.as_str(),
                 eos_token => self.template.eos.as_str(),
                 tools => (),
                 documents => (),
+                ..self.options.clone()
             })
             .map_err(|error| explain(&error))?;
         if rendered.len() > MAX_OUTPUT {
@@ -195,7 +211,30 @@ fn role_name(role: Role) -> &'static str {
         Role::System => "system",
         Role::User => "user",
         Role::Assistant => "assistant",
+        Role::Tool => "tool",
     }
+}
+
+fn part(part: &Part) -> Value {
+    match part {
+        Part::Text(text) => context! { type => "text", text => text.as_str() },
+    }
+}
+
+/// The variables that a chat sets for its template. Reasoning is on where neither it nor they say another thing.
+fn options(chat: &Chat) -> Result<Value, TemplateError> {
+    let mut options = match &chat.template_options {
+        Some(text) if text.len() > MAX_OPTIONS => {
+            return Err(TemplateError::Bounds(format!("its options have {} bytes", text.len())));
+        }
+        Some(text) => serde_json::from_str(text).map_err(|_| TemplateError::Options)?,
+        None => serde_json::Map::new(),
+    };
+    match chat.reasoning {
+        Some(reasons) => _ = options.insert("enable_thinking".to_owned(), reasons.into()),
+        None => _ = options.entry("enable_thinking").or_insert(true.into()),
+    }
+    Ok(Value::from_serialize(options))
 }
 
 /// The conversation with the system's message before the first user's; `None` where it doesn't begin with the two.
@@ -204,11 +243,11 @@ fn fold(messages: &[Message]) -> Option<Vec<Message>> {
     if system.role != Role::System || first.role != Role::User {
         return None;
     }
-    let content = match system.content.trim_end() {
-        "" => first.content.clone(),
-        system => format!("{system}\n\n{}", first.content),
-    };
-    let mut folded = vec![Message { role: Role::User, content }];
+    let mut folded = vec![first.clone()];
+    let system = system.text();
+    if !system.trim_end().is_empty() {
+        folded[0] = Message::new(Role::User, format!("{}\n\n{}", system.trim_end(), first.text()));
+    }
     folded.extend_from_slice(rest);
     Some(folded)
 }

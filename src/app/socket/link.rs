@@ -95,6 +95,18 @@ pub enum LinkError {
     Io(#[from] io::Error),
 }
 
+impl LinkError {
+    /// Whether there is no server, or one that is about to be none.
+    pub(crate) fn is_gone(&self) -> bool {
+        use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+        match self {
+            Self::NoServer => true,
+            Self::Io(error) => matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof),
+            _ => false,
+        }
+    }
+}
+
 /// A connection to a server that this client is attached to.
 #[derive(Debug)]
 pub(crate) struct Link {

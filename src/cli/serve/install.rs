@@ -49,7 +49,9 @@ pub fn run(arguments: &Install, config: Option<&Path>, out: &mut impl Write) -> 
         return Ok(Exit::Done);
     }
     if !arguments.yes && !agrees(&service.path)? {
-        return Ok(Failure::new(Exit::Refused, "nothing was written").with_hint("`--yes` writes without asking").print());
+        return Ok(Failure::new(Exit::Refused, "nothing was written")
+            .with_hint("`--yes` writes without asking")
+            .print());
     }
     if let Err(error) = atomic_file::replace(&service.path, service.text.as_bytes()) {
         return Ok(Failure::new(Exit::Failed, format!("{}: {error}", service.path.display())).print());
@@ -109,11 +111,7 @@ fn unit(config: &Path, words: &[String]) -> Service {
          [Install]\nWantedBy=default.target\n"
     );
     let commands = ["systemctl --user daemon-reload", "systemctl --user enable --now taffrail"];
-    Service {
-        path: config.join("systemd/user/taffrail.service"),
-        text,
-        commands: commands.map(str::to_owned).to_vec(),
-    }
+    Service { path: config.join("systemd/user/taffrail.service"), text, commands: commands.map(str::to_owned).to_vec() }
 }
 
 /// An agent of launchd.

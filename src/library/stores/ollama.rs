@@ -233,7 +233,7 @@ fn messages(text: &str) -> (Vec<Message>, bool) {
             "assistant" => Role::Assistant,
             _ => return None,
         };
-        Some(Message { role, content: card::clean_lines(&content) }).filter(|message| !message.content.is_empty())
+        Some(card::clean_lines(&content)).filter(|text| !text.is_empty()).map(|text| Message::new(role, text))
     });
     let known: Vec<_> = known.collect();
     let is_all = is_all && known.iter().all(Option::is_some);

@@ -299,7 +299,10 @@ fn tell(machine: &mut Machine, case: &Case, since: u64, generations: &mut [u64])
                 machine.said(answer.session, Said::Finished { id, finish: Finish::Stop, counters });
             } else {
                 let piece = Piece { channel: Channel::Answer, text: "a ".into() };
-                machine.said(answer.session, Said::Text { id, pieces: vec![piece], counters, tokens: Vec::new() });
+                machine.said(
+                    answer.session,
+                    Said::Text { id, pieces: vec![piece], tool_calls: Vec::new(), counters, tokens: Vec::new() },
+                );
             }
         }
     }

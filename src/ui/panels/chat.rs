@@ -140,8 +140,13 @@ fn turn_rows<'a>(
     if turn.role == Role::Assistant {
         figures_rows(tail, canvas, columns, turn);
     }
-    let answers = !turn.text.is_empty() || turn.reasoning.is_empty();
-    if grows && turn.text.is_empty() && turn.reasoning.is_empty() {
+    let says = !turn.text.is_empty() || !turn.reasoning.is_empty() || !turn.tool_calls.is_empty();
+    let answers = !turn.text.is_empty() || !says;
+    for call in turn.tool_calls.iter().rev() {
+        let text = format!("{}({})", call.name, call.arguments);
+        text_rows(tail, canvas, columns, ("  → ", Meaning::Text), &text, false);
+    }
+    if grows && !says {
         tail.push(|| vec![canvas.span(Meaning::Reasoning, format!("{INDENT}{}", waiting(session)))]);
     } else if answers && turn.role == Role::Assistant {
         let columns = columns.saturating_sub(text::width(INDENT)).max(1);
@@ -160,6 +165,7 @@ fn turn_rows<'a>(
     tail.push(|| match turn.role {
         Role::User => vec![canvas.span(Meaning::You, "You")],
         Role::System => vec![canvas.span(Meaning::Muted, "System")],
+        Role::Tool => vec![canvas.span(Meaning::Muted, "Tool")],
         Role::Assistant => vec![canvas.span(Meaning::Muted, session.name.as_str())],
     });
 }
@@ -213,12 +219,12 @@ fn answer_rows(tail: &mut Tail<'_>, canvas: &Canvas<'_>, columns: usize, rows: &
 }
 
 /// Rows of a text, last first; paragraphs above what shows are never looked at.
-fn text_rows<'a>(
-    tail: &mut Tail<'a>,
+fn text_rows(
+    tail: &mut Tail<'_>,
     canvas: &Canvas<'_>,
     columns: usize,
     (indent, meaning): (&'static str, Meaning),
-    text: &'a str,
+    text: &str,
     grows: bool,
 ) {
     let columns = columns.saturating_sub(indent.chars().count()).max(1);

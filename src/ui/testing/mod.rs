@@ -173,7 +173,7 @@ pub fn with_models() -> State {
 
 fn turn(role: Role, text: &str) -> Turn {
     let end = (role == Role::Assistant).then_some(End::Finished(Finish::Stop));
-    Turn { role, text: text.to_owned(), reasoning: String::new(), tokens: Vec::new(), end, figures: None }
+    Turn { end, ..Turn::new(role, text.to_owned()) }
 }
 
 fn figures(n_generated: u32, n_reasoning: u32, rate: u32, joules: f64) -> Figures {

@@ -140,15 +140,13 @@ fn race(prompt: &str, text: &str) -> Race {
         ["<b>one</b>", "two"].map(|name| Lane::new(entry(name, |_| ()), name.to_owned())).to_vec();
     for lane in &mut lanes {
         let turn = Turn {
-            role: wire::Role::Assistant,
-            text: text.to_owned(),
             reasoning: text.to_owned(),
-            tokens: Vec::new(),
             end: Some(End::Finished(Finish::Stop)),
             figures: Some(Figures {
                 counters: wire::Counters { n_generated: 3, ..wire::Counters::default() },
                 ..Figures::default()
             }),
+            ..Turn::new(wire::Role::Assistant, text.to_owned())
         };
         lane.answer = Some(turn);
         lane.stage = Stage::Done;

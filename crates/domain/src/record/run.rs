@@ -1,7 +1,7 @@
 //! An answer: what `taffrail run --json` prints, and what the history keeps of it.
 
 use serde::{Deserialize, Serialize};
-use wire::{DeviceMemory, Grammar, Role, Sampling};
+use wire::{DeviceMemory, Grammar, Role, Sampling, ToolCall};
 
 use super::{AnswerEnergy, ModelRef, Options, TokenCounts, VERSION};
 use crate::ledger::{Account, Misplaced};
@@ -54,6 +54,8 @@ pub struct RunDocument {
     /// `None` where the model said nothing, for there was no answer.
     pub text: Option<String>,
     pub reasoning: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<ToolCall>,
     pub finish: Option<Finished>,
     pub stopped_at_stop_text: bool,
     pub json_schema: Option<SchemaResult>,
@@ -78,6 +80,7 @@ impl Default for RunDocument {
             model: ModelRef::default(),
             text: None,
             reasoning: None,
+            tool_calls: Vec::new(),
             finish: None,
             stopped_at_stop_text: false,
             json_schema: None,
@@ -154,6 +157,12 @@ pub struct TurnRecord {
     pub role: Role,
     /// What is said.
     pub text: String,
+    /// The tools that it calls.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<ToolCall>,
+    /// Which call a tool answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_call_id: Option<String>,
 }
 
 /// An answer as the history keeps it.

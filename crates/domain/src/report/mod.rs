@@ -13,7 +13,7 @@ mod suite;
 mod text;
 
 use maud::{Markup, html};
-use wire::Role;
+use wire::{Role, ToolCall};
 
 use crate::figure::{Grade, UNKNOWN};
 use crate::history::{Measured, Reading, Record};
@@ -56,12 +56,26 @@ pub fn conversation(run: &RunRecord) -> Vec<(&'static str, String)> {
         Role::System => "system",
         Role::User => "user",
         Role::Assistant => "assistant",
+        Role::Tool => "tool",
     };
-    let mut all: Vec<_> = run.turns.iter().map(|turn| (role(turn.role), turn.text.clone())).collect();
+    let mut all = Vec::new();
+    for turn in &run.turns {
+        all.push((role(turn.role), turn.text.clone()));
+        all.push((CALLS, calls(&turn.tool_calls)));
+    }
     all.push(("reasoning", run.document.reasoning.clone().unwrap_or_default()));
     all.push(("answer", run.document.text.clone().unwrap_or_default()));
+    all.push((CALLS, calls(&run.document.tool_calls)));
     all.retain(|(_, text)| !text.is_empty());
     all
+}
+
+/// What calls of tools are told as.
+const CALLS: &str = "tool calls";
+
+fn calls(calls: &[ToolCall]) -> String {
+    let calls: Vec<String> = calls.iter().map(|call| format!("{}({})", call.name, call.arguments)).collect();
+    calls.join("\n")
 }
 
 fn run(run: &RunRecord) -> Markup {

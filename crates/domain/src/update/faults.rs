@@ -116,7 +116,8 @@ fn asked(effects: &[Effect]) -> u64 {
 
 fn text(id: u64, text: &str) -> Message {
     let pieces = vec![Piece { channel: Channel::Answer, text: text.to_owned() }];
-    Message::Text { id, pieces, counters: Counters { n_generated: 1, ..Counters::default() }, tokens: Vec::new() }
+    let counters = Counters { n_generated: 1, ..Counters::default() };
+    Message::Text { id, pieces, tool_calls: Vec::new(), counters, tokens: Vec::new() }
 }
 
 fn finished(id: u64) -> Message {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wire::{Generate, Message, Prompt, Role, Sampling};
+use wire::{Chat, Generate, Message, Prompt, Role, Sampling};
 
 use super::command::Outcome;
 use super::load::load;
@@ -151,7 +151,7 @@ pub(super) fn send(domain: &mut Domain, id: SessionId, text: String) -> Result<V
 /// Answer the conversation as it stands.
 pub(super) fn answer(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
     let Some(session) = find(domain, id) else { return Vec::new() };
-    let prompt = Prompt::Chat(messages(&session.turns, session.n_dropped));
+    let prompt = Prompt::from(messages(&session.turns, session.n_dropped));
     let min_room = context::room(session);
     let draft = session.draft.take();
     let asked = Asked { client: Client::Chat, min_room, draft, ..Asked::new(prompt) };
@@ -248,7 +248,10 @@ pub(super) fn request(domain: &mut Domain, id: SessionId, asked: Asked) -> (Requ
     request.waiting = Some(Box::new(Generate {
         id: request_id.0,
         prompt: match prompt {
-            Prompt::Chat(messages) => Prompt::Chat(conversation(&session.model, &messages)),
+            Prompt::Chat(chat) => {
+                let messages = conversation(&session.model, &chat.messages);
+                Prompt::Chat(Chat { messages, ..chat })
+            }
             prompt @ Prompt::Raw(_) => prompt,
         },
         max_tokens: max_tokens.or(preset.max_tokens),
@@ -295,13 +298,15 @@ fn messages(turns: &[Turn], n_dropped: usize) -> Vec<Message> {
     let mut messages: Vec<Message> = Vec::new();
     let is_told = |place: usize, turn: &Turn| place >= n_dropped || turn.role == Role::System;
     let told = turns.iter().enumerate().filter(|(place, turn)| is_told(*place, turn)).map(|(_, turn)| turn);
-    for turn in told.filter(|turn| !turn.text.is_empty()) {
+    for turn in told.filter(|turn| !turn.is_empty()) {
+        let message = Message {
+            tool_calls: turn.tool_calls.clone(),
+            tool_call_id: turn.tool_call_id.clone(),
+            ..Message::new(turn.role, &turn.text)
+        };
         match messages.last_mut() {
-            Some(last) if last.role == turn.role => {
-                last.content.push_str("\n\n");
-                last.content.push_str(&turn.text);
-            }
-            _ => messages.push(Message { role: turn.role, content: turn.text.clone() }),
+            Some(last) if last.takes(&message) => last.push_text(&turn.text),
+            _ => messages.push(message),
         }
     }
     messages

@@ -234,8 +234,8 @@ fn ask(domain: &mut Domain, run: &mut SuiteRun, place: usize) -> Vec<Effect> {
 }
 
 fn chat(prompt: &Prompt) -> Asked {
-    let system = prompt.system.iter().map(|text| Message { role: Role::System, content: text.clone() });
-    Asked::Chat(system.chain([Message { role: Role::User, content: prompt.text.clone() }]).collect())
+    let system = prompt.system.iter().map(|text| Message::new(Role::System, text));
+    system.chain([Message::new(Role::User, &prompt.text)]).collect()
 }
 
 /// Take a model's answer once it has ended, check it and keep it.
@@ -382,7 +382,7 @@ fn question(run: &SuiteRun, place: usize, from: usize) -> Option<(usize, Asked)>
             "You judge an answer. The question to it was:\n{}\n\nThe answer was:\n{}\n\n{question}\nSay yes or no.",
             prompt.text, answer.text
         );
-        Some((check, Asked::Chat(vec![Message { role: Role::User, content: text }])))
+        Some((check, Asked::from(vec![Message::new(Role::User, text)])))
     })
 }
 

@@ -29,6 +29,9 @@ const MAX_ANSWER: usize = 16 << 20;
 /// The most tokens of an answer that are kept with what else was likely: some hundred bytes each.
 const MAX_TOKENS: usize = 1 << 16;
 
+/// The most tools that an answer may call: what calls more runs in circles.
+const MAX_TOOL_CALLS: usize = 256;
+
 /// Take news of a worker. An old worker's news are dropped.
 pub(super) fn on_event(domain: &mut Domain, worker: WorkerId, event: WorkerEvent) -> Vec<Effect> {
     let Some(id) = domain.session_of(worker).map(|session| session.id) else {
@@ -89,9 +92,10 @@ fn on_message(domain: &mut Domain, id: SessionId, message: Message) -> Vec<Effec
                 session.n_past = n_done;
             }
         }
-        Message::Text { id, pieces, counters, tokens } if session.running(id).is_some() => {
+        Message::Text { id, pieces, tool_calls, counters, tokens } if session.running(id).is_some() => {
             session.count(id, counters, now);
             written(session, id, pieces, tokens);
+            called(session, id, tool_calls);
         }
         Message::Finished { id: request, finish, counters } if session.running(request).is_some() => {
             session.count(request, counters, now);
@@ -120,6 +124,13 @@ fn since_tick(session: &Session, load_cpu_us: Option<u64>) -> Option<Duration> {
     let seen = session.process.and_then(|process| process.cpu_seconds).unwrap_or(0.0);
     let all = Duration::from_micros(load_cpu_us?);
     Some(all.saturating_sub(Duration::from_secs_f64(seen.max(0.0))))
+}
+
+/// Calls of tools that a worker has written become part of the answer.
+fn called(session: &mut Session, id: u64, deltas: Vec<wire::ToolCallDelta>) {
+    let Some(request) = session.running(id).filter(|_| !deltas.is_empty()) else { return };
+    wire::add_deltas(&mut request.answer.tool_calls, deltas, (MAX_TOOL_CALLS, MAX_ANSWER));
+    request.go_on(Step::Answer);
 }
 
 /// What a worker has written becomes part of the answer.

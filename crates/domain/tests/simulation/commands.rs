@@ -184,9 +184,9 @@ fn prompt(dice: &mut Dice) -> Prompt {
     if dice.permille(300) {
         return Prompt::Raw(text(dice));
     }
-    let roles = [Role::System, Role::User, Role::User, Role::Assistant];
-    let message = |dice: &mut Dice| Message { role: roles[dice.index(4)], content: text(dice) };
-    Prompt::Chat((0..dice.below(4)).map(|_| message(dice)).collect())
+    let roles = [Role::System, Role::User, Role::User, Role::Assistant, Role::Tool];
+    let message = |dice: &mut Dice| Message::new(roles[dice.index(5)], text(dice));
+    (0..dice.below(4)).map(|_| message(dice)).collect()
 }
 
 fn set(domain: &Domain, dice: &mut Dice) -> What {

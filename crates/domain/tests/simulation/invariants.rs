@@ -10,7 +10,7 @@ use domain::request::Stage;
 use domain::session::{Phase, Session, SessionId, Turn, WorkerId};
 use domain::units::Bytes;
 use domain::{Domain, Effect, Event};
-use wire::{Channel, Event as Message, Request, Role};
+use wire::{Channel, Event as Message, Request, Role, ToolCall};
 
 use crate::energy::Books;
 
@@ -25,6 +25,7 @@ struct Answer {
     worker: WorkerId,
     text: String,
     reasoning: String,
+    tool_calls: Vec<ToolCall>,
     is_running: bool,
 }
 
@@ -81,7 +82,7 @@ impl Invariants {
             WorkerEvent::Exited { .. } => {
                 assert!(self.exited.insert(worker), "the simulation's worker ended twice");
             }
-            WorkerEvent::Said(Message::Text { id, pieces, .. }) => {
+            WorkerEvent::Said(Message::Text { id, pieces, tool_calls, .. }) => {
                 let answer = self.answers.get_mut(id).filter(|answer| answer.is_running && answer.worker == worker);
                 let Some(answer) = answer else { return };
                 for piece in pieces {
@@ -90,6 +91,7 @@ impl Invariants {
                         Channel::Answer => answer.text.push_str(&piece.text),
                     }
                 }
+                wire::add_deltas(&mut answer.tool_calls, tool_calls.clone(), (usize::MAX, usize::MAX));
             }
             _ => {}
         }
@@ -131,7 +133,7 @@ impl Invariants {
                 assert!(!self.exited.contains(worker), "{worker:?} has ended: {request:?}");
                 if let Request::Generate(generate) = request {
                     let (text, reasoning) = (String::new(), String::new());
-                    let answer = Answer { worker: *worker, text, reasoning, is_running: true };
+                    let answer = Answer { worker: *worker, text, reasoning, tool_calls: Vec::new(), is_running: true };
                     assert!(self.answers.insert(generate.id, answer).is_none(), "answer {} begins twice", generate.id);
                 }
             }
@@ -266,6 +268,7 @@ impl Invariants {
 fn same(generation: u64, turn: &Turn, answer: &Answer) {
     assert_eq!(turn.text, answer.text, "the text of answer {generation}");
     assert_eq!(turn.reasoning, answer.reasoning, "the reasoning of answer {generation}");
+    assert_eq!(turn.tool_calls, answer.tool_calls, "the calls of answer {generation}");
 }
 
 /// Threads of those that answer stay within the budget, unless there are more answers than threads.

@@ -7,7 +7,7 @@ use domain::event::WorkerEvent;
 use domain::session::WorkerId;
 use wire::{
     Channel, Counters, Event as Message, Failure, FailureKind, Finish, Hello, Ledger, Loaded, Measured, Piece, Request,
-    Sampling, Scored, Started, Token, TopLogprob, Weight,
+    Sampling, Scored, Started, Token, ToolCallDelta, TopLogprob, Weight,
 };
 
 use crate::dice::Dice;
@@ -250,7 +250,8 @@ impl Worker {
             4 => Message::Prompt { id, n_done: u32::MAX },
             5 => {
                 let pieces = vec![Piece { channel: Channel::Answer, text: "a lie".into() }];
-                Message::Text { id, pieces, counters, tokens: Vec::new() }
+                let delta = ToolCallDelta { index: dice.below(3) as u32, ..ToolCallDelta::default() };
+                Message::Text { id, pieces, tool_calls: vec![delta], counters, tokens: Vec::new() }
             }
             6 => Message::Finished { id, finish: Finish::Stop, counters },
             7 => failed(Some(id), FailureKind::PromptTooLong),
@@ -314,7 +315,16 @@ impl Job {
                 let top = TopLogprob { bytes: text.clone().into_bytes(), probability: 0.5 };
                 let token = Token { bytes: text.clone().into_bytes(), top_logprobs: vec![top] };
                 let tokens = if *tokens { vec![token] } else { Vec::new() };
-                (Message::Text { id, pieces: vec![Piece { channel, text }], counters: *counters, tokens }, false)
+                let delta = |_| ToolCallDelta {
+                    index: dice.below(3) as u32,
+                    id: dice.permille(300).then(|| format!("call_{left}")),
+                    name: dice.permille(300).then(|| "tool".to_owned()),
+                    arguments: text.clone(),
+                };
+                let n_deltas = if dice.permille(100) { 2 } else { 0 };
+                let tool_calls = (0..n_deltas).map(delta).collect();
+                let pieces = vec![Piece { channel, text: text.clone() }];
+                (Message::Text { id, pieces, tool_calls, counters: *counters, tokens }, false)
             }
             step => {
                 let all = [Finish::Stop, Finish::StopText, Finish::Length, Finish::ContextFull];

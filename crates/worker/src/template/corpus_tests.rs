@@ -31,7 +31,7 @@ fn real_templates_make_jinja2s_prompts() {
                     differ.push(format!("{name}, {conversation}, {content:?}"));
                 }
             }
-            let fits = match template.render(messages, &now) {
+            let fits = match template.render(&messages.clone().into(), &now) {
                 Ok(prompt) => forms.contains(&Some(corpus::hash(&prompt))) || FOLDED.contains(&name.as_str()),
                 Err(TemplateError::LeftOut(_)) => LEFT_OUT.contains(&conversation.as_str()),
                 Err(_) => forms.iter().all(Option::is_none),

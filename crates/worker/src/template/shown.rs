@@ -3,6 +3,8 @@
 //! Owned here: which messages' texts are missing in what a template made. A text may be trimmed, escaped or written in
 //! other letters, and an assistant's reasoning may be left out, as many templates do on purpose; a message may not.
 
+use std::borrow::Cow;
+
 use wire::{Message, Role};
 
 /// Begins the texts that stand in for the messages' own: digits, which no template changes.
@@ -12,7 +14,7 @@ const REASONING_END: &str = "</think>";
 
 /// The conversation with a mark in place of each text.
 pub(super) fn marked(messages: &[Message]) -> Vec<Message> {
-    let mark = |(index, message): (usize, &Message)| Message { role: message.role, content: mark(index) };
+    let mark = |(index, message): (usize, &Message)| Message::new(message.role, mark(index));
     messages.iter().enumerate().map(mark).collect()
 }
 
@@ -38,16 +40,17 @@ pub(super) fn missing<'a>(messages: &'a [Message], prompt: &str, probe: Option<&
         }
         let is_marked = probe.is_none_or(|probe| probe.contains(&mark(*index)));
         // What a template cuts out of an earlier answer is its makers' decision.
-        !is_marked || message.role != Role::Assistant && !prompt.shows(text)
+        !is_marked || message.role != Role::Assistant && !prompt.shows(&text)
     };
     messages.iter().enumerate().find(is_missing).map(|(_, message)| message)
 }
 
 /// A message's text, of an assistant without its reasoning.
-fn said(message: &Message) -> &str {
-    match message.content.rsplit_once(REASONING_END) {
-        Some((_, answer)) if message.role == Role::Assistant => answer,
-        _ => &message.content,
+fn said(message: &Message) -> Cow<'_, str> {
+    let text = message.text();
+    match text.rsplit_once(REASONING_END) {
+        Some((_, answer)) if message.role == Role::Assistant => Cow::Owned(answer.to_owned()),
+        _ => text,
     }
 }
 

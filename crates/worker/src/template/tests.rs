@@ -67,9 +67,8 @@ const MISTRAL: &str = "{{ bos_token }}{% for message in messages %}{% if (messag
 const GEMMA: &str = "{{ bos_token }}{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}{% for message in messages %}{% set role = 'model' if message['role'] == 'assistant' else message['role'] %}{{ '<start_of_turn>' + role + '\n' + message['content'] | trim + '<end_of_turn>\n' }}{% endfor %}{% if add_generation_prompt %}{{'<start_of_turn>model\n'}}{% endif %}";
 
 fn render(source: &str, turns: &[(Role, &str)]) -> Result<String, TemplateError> {
-    let messages: Vec<Message> =
-        turns.iter().map(|(role, content)| Message { role: *role, content: (*content).to_owned() }).collect();
-    Template::new(source, "<s>", "</s>").render(&messages, &utc())
+    let chat = turns.iter().map(|(role, text)| Message::new(*role, *text)).collect();
+    Template::new(source, "<s>", "</s>").render(&chat, &utc())
 }
 
 /// 2024-11-24.
@@ -185,7 +184,7 @@ fn what_was_said_shows_or_there_is_an_error() {
 
 #[test]
 fn without_a_template_the_texts_stand_apart() {
-    let message = |content: &str| Message { role: Role::User, content: content.to_owned() };
+    let message = |text: &str| Message::new(Role::User, text);
     for (texts, expected) in [
         (&["a", "b"][..], "a\n\nb"),
         (&["a\n", "b", "", "c\n\n", " d "], "a\n\nb\n\nc\n\n d "),
@@ -367,7 +366,7 @@ fn snippets_are_as_jinja2_makes_them() {
         (Role::User, "Who <are> you?"),
     ]
     .iter()
-    .map(|(role, content)| Message { role: *role, content: (*content).to_owned() })
+    .map(|(role, text)| Message::new(*role, *text))
     .collect();
     // As make.py has it: a zone whose day is not that of UTC.
     let now = utc().with_time_zone(TimeZone::fixed(tz::Offset::from_seconds(19_800).unwrap()));

@@ -35,14 +35,14 @@ struct Said {
 /// The conversations by their names.
 pub fn conversations() -> BTreeMap<String, Vec<Message>> {
     let read: BTreeMap<String, Vec<Said>> = serde_json::from_str(include_str!("../jinja/conversations.json")).unwrap();
-    let message = |said: Said| Message {
-        role: match said.role.as_str() {
+    let message = |said: Said| {
+        let role = match said.role.as_str() {
             "system" => Role::System,
             "user" => Role::User,
             "assistant" => Role::Assistant,
             other => panic!("role {other}"),
-        },
-        content: said.content,
+        };
+        Message::new(role, said.content)
     };
     read.into_iter().map(|(name, messages)| (name, messages.into_iter().map(message).collect())).collect()
 }

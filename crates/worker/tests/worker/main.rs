@@ -203,8 +203,8 @@ fn raw(id: u64, text: &str, max_tokens: u32) -> Generate {
 }
 
 fn chat(id: u64, turns: &[(Role, &str)], max_tokens: u32) -> Generate {
-    let message = |(role, content): &(Role, &str)| Message { role: *role, content: (*content).to_owned() };
-    Generate { prompt: Prompt::Chat(turns.iter().map(message).collect()), ..raw(id, "", max_tokens) }
+    let message = |(role, text): &(Role, &str)| Message::new(*role, *text);
+    Generate { prompt: turns.iter().map(message).collect(), ..raw(id, "", max_tokens) }
 }
 
 #[test]

@@ -71,16 +71,16 @@ fn real_templates_answer_or_refuse_as_jinja2_does() {
         let (mut one, _) = Worker::ready(&Load { path: path.clone(), n_ctx: 16_384, ..small() });
         let mut id = 0;
         for (conversation, forms) in &found.expected.prompts {
-            let messages = conversations[conversation].clone();
-            let said: usize = messages.iter().map(|message| message.content.trim().len()).sum();
+            let chat = wire::Chat::from(conversations[conversation].clone());
+            let said: usize = chat.messages.iter().map(|message| message.text().trim().len()).sum();
             id += 2;
             let begun = loop {
                 // A template may tell the date: the same minute before and after.
                 let minute = || worker::clock::format(&worker::clock::now(), "%F %R");
                 let before = minute();
                 let template = worker::template::Template::new(&found.source, END, END);
-                let expected = template.render(&messages, &worker::clock::now());
-                let asked = Generate { prompt: Prompt::Chat(messages.clone()), ..raw(id, "", 1) };
+                let expected = template.render(&chat, &worker::clock::now());
+                let asked = Generate { prompt: Prompt::Chat(chat.clone()), ..raw(id, "", 1) };
                 let answer = one.answer(&asked);
                 if before == minute() {
                     break (expected, answer);

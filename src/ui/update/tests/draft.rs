@@ -54,8 +54,8 @@ fn too_long(program: &mut Program, worker: WorkerId, id: u64) -> Vec<Effect> {
 }
 
 fn told(effects: &[Effect]) -> Vec<(Role, String)> {
-    let Some(Prompt::Chat(messages)) = generate(effects).map(|generate| generate.prompt) else { return Vec::new() };
-    messages.into_iter().map(|message| (message.role, message.content)).collect()
+    let Some(Prompt::Chat(chat)) = generate(effects).map(|generate| generate.prompt) else { return Vec::new() };
+    chat.messages.iter().map(|message| (message.role, message.text().into_owned())).collect()
 }
 
 #[test]

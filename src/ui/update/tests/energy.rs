@@ -142,7 +142,7 @@ fn a_live_figure_divides_what_belongs_together() {
             ..wire::Counters::default()
         };
         let pieces = vec![wire::Piece { channel: wire::Channel::Answer, text: "x".into() }];
-        program.said(worker, wire::Event::Text { id, pieces, counters, tokens: Vec::new() });
+        program.said(worker, wire::Event::Text { id, pieces, tool_calls: Vec::new(), counters, tokens: Vec::new() });
     };
     let mut told = Vec::new();
     for second in 2..30_u32 {

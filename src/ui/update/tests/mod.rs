@@ -169,7 +169,13 @@ pub(super) fn loaded() -> Said {
 
 pub(super) fn text(id: u64, channel: Channel, text: &str, n_generated: u32) -> Said {
     let counters = Counters { n_generated, generation_us: 1_000_000, ..Counters::default() };
-    Said::Text { id, pieces: vec![Piece { channel, text: text.into() }], counters, tokens: Vec::new() }
+    Said::Text {
+        id,
+        pieces: vec![Piece { channel, text: text.into() }],
+        tool_calls: Vec::new(),
+        counters,
+        tokens: Vec::new(),
+    }
 }
 
 pub(super) fn finished(id: u64, finish: Finish) -> Said {
@@ -201,8 +207,8 @@ fn a_conversation_from_the_library_to_the_answer() {
     assert_eq!(program.phase(worker), &Phase::Loading { fraction: 0.5 });
     let effects = program.said(worker, loaded());
     let asked = generate(&effects).unwrap();
-    let Prompt::Chat(messages) = &asked.prompt else { panic!("no chat") };
-    assert_eq!(messages[0].content, "hello");
+    let Prompt::Chat(wire::Chat { messages, .. }) = &asked.prompt else { panic!("no chat") };
+    assert_eq!(messages[0].text(), "hello");
     assert_eq!(program.state.domain.sessions[0].threads, 2);
 
     program.said(worker, text(asked.id, Channel::Reasoning, "hm", 1));
@@ -231,9 +237,10 @@ fn a_conversation_from_the_library_to_the_answer() {
     // The next prompt carries the conversation, without the reasoning.
     program.type_in("and now?");
     let asked = generate(&program.act(Action::Send)).unwrap();
-    let Prompt::Chat(messages) = asked.prompt else { panic!("no chat") };
-    let said: Vec<_> = messages.iter().map(|message| (message.role, message.content.as_str())).collect();
-    assert_eq!(said, [(Role::User, "hello"), (Role::Assistant, "hi"), (Role::User, "and now?")]);
+    let Prompt::Chat(wire::Chat { messages, .. }) = asked.prompt else { panic!("no chat") };
+    let said: Vec<_> = messages.iter().map(|message| (message.role, message.text())).collect();
+    let expected = [(Role::User, "hello"), (Role::Assistant, "hi"), (Role::User, "and now?")];
+    assert_eq!(said, expected.map(|(role, text)| (role, text.into())));
 }
 
 #[test]

@@ -75,7 +75,10 @@ pub(super) fn answer(program: &mut Program, lane: usize, text: &str) -> Vec<Effe
         ..Counters::default()
     };
     let pieces = vec![Piece { channel: Channel::Answer, text: text.to_owned() }];
-    program.happens(Event::Worker(worker, WorkerEvent::Said(Said::Text { id, pieces, counters, tokens: Vec::new() })));
+    program.happens(Event::Worker(
+        worker,
+        WorkerEvent::Said(Said::Text { id, pieces, tool_calls: Vec::new(), counters, tokens: Vec::new() }),
+    ));
     program.happens(Event::Worker(worker, WorkerEvent::Said(Said::Finished { id, finish: Finish::Stop, counters })))
 }
 
@@ -485,7 +488,7 @@ fn tell(program: &mut Program, lane: usize, token: &str) -> Vec<(usize, u32)> {
     let pieces = vec![Piece { channel: Channel::Answer, text: token.to_owned() }];
     let top_logprobs = vec![TopLogprob { bytes: token.as_bytes().to_vec(), probability: 0.5 }];
     let tokens = vec![Token { bytes: token.as_bytes().to_vec(), top_logprobs }];
-    let said = Said::Text { id, pieces, counters: Counters::default(), tokens };
+    let said = Said::Text { id, pieces, tool_calls: Vec::new(), counters: Counters::default(), tokens };
     let effects = program.happens(Event::Worker(worker, WorkerEvent::Said(said)));
     allowed(program, &effects)
 }

@@ -214,8 +214,8 @@ fn leave(domain: &mut Domain, race: &mut Race, place: usize) -> Vec<Effect> {
 }
 
 fn messages(system: Option<&str>, prompt: &str) -> Vec<Message> {
-    let system = system.into_iter().map(|text| Message { role: Role::System, content: text.to_owned() });
-    system.chain([Message { role: Role::User, content: prompt.to_owned() }]).collect()
+    let system = system.into_iter().map(|text| Message::new(Role::System, text));
+    system.chain([Message::new(Role::User, prompt)]).collect()
 }
 
 impl Lane {

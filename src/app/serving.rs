@@ -1,0 +1,198 @@
+//! Carries out what the server wants, and follows the requests that its clients wait for.
+//!
+//! What a worker says of a followed request is handed on as it comes, and its end as the domain has it, so that a worker
+//! that dies, a session that is stopped and a request that is cancelled all end an answer in the same way. A client that
+//! has gone, or that reads nothing, has its request cancelled.
+
+use std::collections::HashMap;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::App;
+use crate::server::{AnswerEvent, AnswerSender, Ask, Call, Generation, Sent};
+use domain::command::{Cause, Force, Refused, Value, What};
+use domain::event::WorkerEvent;
+use domain::request::{Figures, RequestId};
+use domain::session::{End, Phase, WorkerId};
+use domain::{Domain, Event};
+
+/// What the clients of the server wait for.
+pub struct Serving {
+    calls: mpsc::Receiver<Call>,
+    followed: HashMap<RequestId, Followed>,
+    /// Each ends when the client of a request has gone.
+    readers: JoinSet<RequestId>,
+}
+
+/// A request that a client waits for.
+struct Followed {
+    events: AnswerSender,
+    /// What kind of failure the worker told, before the domain has ended the request.
+    failure: Option<wire::FailureKind>,
+}
+
+/// Something to be done for the server's clients.
+pub enum Wanted {
+    /// A call.
+    Call(Call),
+    /// Nobody waits for this request any more.
+    Gone(RequestId),
+}
+
+impl Serving {
+    /// Serve these calls.
+    pub fn new(calls: mpsc::Receiver<Call>) -> Self {
+        Self { calls, followed: HashMap::new(), readers: JoinSet::new() }
+    }
+
+    /// Wait for the next thing to do. Nothing is lost where this is given up.
+    pub async fn next(&mut self) -> Wanted {
+        tokio::select! {
+            biased;
+            Some(gone) = self.readers.join_next() => match gone {
+                Ok(request) => Wanted::Gone(request),
+                // None is ever cancelled, and they can't panic.
+                Err(_) => std::future::pending().await,
+            },
+            Some(call) = self.calls.recv() => Wanted::Call(call),
+            else => std::future::pending().await,
+        }
+    }
+
+    /// Do it.
+    pub fn handle(&mut self, app: &mut App, wanted: Wanted) {
+        match wanted {
+            Wanted::Call(Call::Command(what, reply)) => {
+                // Whoever asked may have left; the command is carried out all the same.
+                let _ = reply.send(app.command(what));
+            }
+            Wanted::Call(Call::Read(read)) => read(&app.state().domain),
+            Wanted::Call(Call::Ask(ask, events, reply)) => {
+                let asked = ask_for(app, *ask);
+                if let Ok(request) = &asked {
+                    self.follow(*request, events);
+                }
+                let _ = reply.send(asked);
+            }
+            Wanted::Gone(request) => {
+                if self.followed.remove(&request).is_some() {
+                    cancel(app, request);
+                }
+            }
+        }
+        self.end_those_that_ended(app);
+    }
+
+    /// Take something that happened: hand on what it says to the clients, and let the program handle it.
+    pub fn happened(&mut self, app: &mut App, event: Event) {
+        if let Event::Worker(worker, WorkerEvent::Said(said)) = &event {
+            self.said(app, *worker, said);
+        }
+        app.handle(event);
+        self.end_those_that_ended(app);
+    }
+
+    fn said(&mut self, app: &mut App, worker: WorkerId, said: &wire::Event) {
+        let (id, news) = match said {
+            wire::Event::Started(started) => (started.id, AnswerEvent::Started(started.clone())),
+            wire::Event::Text { id, pieces, counters, tokens } => {
+                let (pieces, tokens) = (pieces.clone(), tokens.clone());
+                (*id, AnswerEvent::Text { pieces, tokens, counters: *counters })
+            }
+            wire::Event::Failed(failure) => {
+                if let Some(followed) = failure.id.and_then(|id| self.followed.get_mut(&RequestId(id))) {
+                    followed.failure = Some(failure.kind);
+                }
+                return;
+            }
+            _ => return,
+        };
+        let id = RequestId(id);
+        let Some(followed) = self.followed.get(&id).filter(|_| is_running(&app.state().domain, worker, id)) else {
+            return;
+        };
+        if followed.events.send(news) == Sent::Full {
+            tracing::info!(request = id.0, "its client reads too slowly: cancelled");
+            let end = End::failed("the answer was cancelled: it was read too slowly");
+            let _ = followed.events.send(AnswerEvent::Ended { end, kind: None, figures: Box::default() });
+            self.followed.remove(&id);
+            cancel(app, id);
+        }
+    }
+
+    /// Nothing follows: whoever still waits is told so.
+    pub fn close(&mut self) {
+        self.calls.close();
+        for (_, followed) in self.followed.drain() {
+            let end = End::failed("the server is ending");
+            let _ = followed.events.send(AnswerEvent::Ended { end, kind: None, figures: Box::default() });
+        }
+    }
+
+    fn follow(&mut self, request: RequestId, events: AnswerSender) {
+        let reader = events.clone();
+        self.readers.spawn(async move {
+            reader.closed().await;
+            request
+        });
+        self.followed.insert(request, Followed { events, failure: None });
+    }
+
+    fn end_those_that_ended(&mut self, app: &App) {
+        let domain = &app.state().domain;
+        self.followed.retain(|id, followed| match ended(domain, *id) {
+            Some((end, figures)) => {
+                let _ = followed.events.send(AnswerEvent::Ended { end, kind: followed.failure, figures });
+                false
+            }
+            None => true,
+        });
+    }
+}
+
+/// Whether this worker has been given this request: what another one says of it counts for nothing.
+fn is_running(domain: &Domain, worker: WorkerId, id: RequestId) -> bool {
+    let request = domain.session_of(worker).and_then(|session| session.request(id));
+    request.is_some_and(domain::request::Request::is_running)
+}
+
+/// How a request ended, if it has.
+fn ended(domain: &Domain, id: RequestId) -> Option<(End, Box<Figures>)> {
+    let Some(request) = domain.sessions.iter().find_map(|session| session.request(id)) else {
+        return Some((End::failed("the model was unloaded"), Box::default()));
+    };
+    if request.is_open() {
+        return None;
+    }
+    let end = request.answer.end.clone().unwrap_or_else(|| End::failed("the request ended without an answer"));
+    Some((end, Box::new(request.figures.clone())))
+}
+
+fn cancel(app: &mut App, request: RequestId) {
+    // One that has ended meanwhile needs none.
+    let _ = app.command(What::CancelRequest(request));
+}
+
+/// Ask a session of the model; one is started where none is there.
+fn ask_for(app: &mut App, ask: Ask) -> Result<RequestId, Refused> {
+    let domain = &app.state().domain;
+    let live = domain.sessions.iter().find(|session| {
+        session.model.id == ask.model && !matches!(session.phase, Phase::Failed { .. } | Phase::Stopping)
+    });
+    let session = match live {
+        Some(session) => session.id,
+        None => {
+            let settings = ask.settings.unwrap_or_else(|| Box::new(domain.settings.session));
+            match app.command(What::StartSession { model: ask.model, settings, force: Force::No })? {
+                Value::Session(session) => session,
+                _ => return Err(Refused::new(Cause::Invalid, "nothing was started")),
+            }
+        }
+    };
+    let Generation { prompt, form, stop, .. } = ask.generation;
+    match app.command(What::Generate { session, prompt, form, stop, record: true })? {
+        Value::Request(request) => Ok(request),
+        _ => Err(Refused::new(Cause::Invalid, "nothing was asked")),
+    }
+}

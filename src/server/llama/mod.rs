@@ -1,0 +1,20 @@
+//! What llama-server's clients ask beside OpenAI's API.
+
+use std::sync::Arc;
+
+use axum::Json;
+use serde_json::{Value, json};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Shared;
+
+pub(super) fn routes() -> OpenApiRouter<Arc<Shared>> {
+    OpenApiRouter::new().routes(routes!(health))
+}
+
+/// Whether the server answers.
+#[utoipa::path(get, path = "/health", tag = "llama-server", responses((status = 200, description = "It does")))]
+async fn health() -> Json<Value> {
+    Json(json!({"status": "ok"}))
+}

@@ -1,0 +1,102 @@
+//! OpenAI's API.
+
+mod chat;
+mod completions;
+mod fields;
+mod models;
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::guard::Caller;
+use super::stream::Whole;
+use super::{Api, Asker, Shared};
+use domain::session::End;
+use wire::{Counters, Finish};
+
+/// What an answer's `system_fingerprint` says: what made it.
+const FINGERPRINT: &str = concat!("taffrail-", env!("CARGO_PKG_VERSION"));
+
+pub(super) fn routes() -> OpenApiRouter<Arc<Shared>> {
+    OpenApiRouter::new()
+        .routes(routes!(chat::create))
+        .routes(routes!(completions::create))
+        .routes(routes!(models::list))
+        .routes(routes!(models::get))
+}
+
+/// What keeps a silent stream alive.
+const KEEP_ALIVE: &str = ": keep-alive\n\n";
+
+/// Who asks through this API.
+fn asker(caller: Caller) -> Asker {
+    Asker { name: caller.name, agent: caller.agent, api: Api::OpenAi }
+}
+
+/// Seconds since 1970.
+fn now() -> i64 {
+    jiff::Timestamp::now().as_second()
+}
+
+/// The word for how an answer ended.
+fn finish_reason(end: Option<&End>) -> &'static str {
+    match end {
+        Some(End::Finished(Finish::Length | Finish::ContextFull)) => "length",
+        _ => "stop",
+    }
+}
+
+/// What answers took together: prompt tokens are those of one of them.
+#[derive(Debug, Clone, Copy, Default)]
+struct Usage {
+    prompt: u32,
+    cached: u32,
+    generated: u32,
+    reasoning: u32,
+}
+
+impl Usage {
+    fn started(&mut self, started: &wire::Started) {
+        self.prompt = self.prompt.max(started.n_prompt);
+        self.cached = self.cached.max(started.n_cached);
+    }
+
+    fn ended(&mut self, counters: &Counters) {
+        self.generated = self.generated.saturating_add(counters.n_generated);
+        self.reasoning = self.reasoning.saturating_add(counters.n_reasoning);
+    }
+
+    fn of(answers: &[Whole]) -> Self {
+        let mut usage = Self::default();
+        for answer in answers {
+            answer.started.iter().for_each(|started| usage.started(started));
+            usage.ended(&answer.figures.counters);
+        }
+        usage
+    }
+
+    fn json(self) -> Value {
+        json!({
+            "prompt_tokens": self.prompt,
+            "completion_tokens": self.generated,
+            "total_tokens": u64::from(self.prompt) + u64::from(self.generated),
+            "prompt_tokens_details": {"cached_tokens": self.cached, "audio_tokens": 0},
+            "completion_tokens_details": {
+                "reasoning_tokens": self.reasoning,
+                "audio_tokens": 0,
+                "accepted_prediction_tokens": 0,
+                "rejected_prediction_tokens": 0,
+            },
+        })
+    }
+}
+
+/// An event of a stream without a name.
+fn sse(value: &Value, out: &mut String) {
+    out.push_str("data: ");
+    out.push_str(&value.to_string());
+    out.push_str("\n\n");
+}

@@ -1,0 +1,42 @@
+//! `/v1/models`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde_json::{Value, json};
+
+use crate::server::Shared;
+use crate::server::error::Result;
+use crate::server::models::{Served, named, served};
+
+/// The models that can be asked.
+#[utoipa::path(get, path = "/v1/models", tag = "openai", responses((status = 200, description = "All models")))]
+pub(super) async fn list(State(shared): State<Arc<Shared>>) -> Result<Json<Value>> {
+    let models = shared.handle.read(served).await?;
+    let data: Vec<Value> = models.iter().map(document).collect();
+    Ok(Json(json!({"object": "list", "data": data})))
+}
+
+/// One of them. Names may have a `/` in them.
+#[utoipa::path(
+    get,
+    path = "/v1/models/{*id}",
+    tag = "openai",
+    params(("id" = String, Path, description = "The model's name")),
+    responses((status = 200, description = "The model"), (status = 404, description = "There is no such model"))
+)]
+pub(super) async fn get(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Result<Json<Value>> {
+    Ok(Json(document(&named(&shared.handle, &id).await?)))
+}
+
+fn document(served: &Served) -> Value {
+    let created = served.model.files.iter().map(|file| file.modified).max().unwrap_or(0);
+    let owner = served.model.repository.as_deref().and_then(|repository| repository.split('/').next());
+    json!({
+        "id": served.name,
+        "object": "model",
+        "created": created,
+        "owned_by": owner.unwrap_or("local"),
+    })
+}
