@@ -68,40 +68,6 @@ pub enum OnQuit {
 }
 
 /// What graphs are drawn with.
-    pub graphs: GraphStyle,
-    /// Whether a finished reasoning starts folded.
-    pub fold_reasoning: bool,
-    /// What becomes of the server's sessions when a dashboard is left.
-    pub on_quit: OnQuit,
-}
-
-/// What becomes of the server's sessions when a dashboard is left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnQuit {
-    /// The user is asked.
-    #[default]
-    Ask,
-    /// They keep running.
-    Keep,
-    /// They are stopped.
-    Stop,
-}
-
-/// The server process.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Server {
-    /// Whether a dashboard attaches to the server of this user, starting one where there is none.
-    pub attach: bool,
-}
-
-impl Default for Server {
-    fn default() -> Self {
-        Self { attach: true }
-    }
-}
-
-/// What graphs are drawn with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "finest first")]
