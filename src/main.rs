@@ -15,7 +15,7 @@ use taffrail::app::front::Front;
 use taffrail::app::open::{self, Source};
 use taffrail::app::recording::Recorder;
 use taffrail::app::replay::Replay;
-use taffrail::app::{App, Clock, bundle, dashboard, log, probe, survey, terminal_width};
+use taffrail::app::{App, Clock, bundle, dashboard, log, probe, socket, survey, terminal_width};
 use taffrail::cli::failure::{Failure, print_error};
 use taffrail::cli::{self, Command, Exit};
 use taffrail::engine::Program;
@@ -141,6 +141,7 @@ fn ls(arguments: &cli::Ls, settings: &Library, out: &mut impl Write) -> io::Resu
     // Another core reads the table and the history meanwhile.
     let table = std::thread::spawn(Table::embedded);
     let measured = std::thread::spawn(taffrail::app::history::measured);
+    let sessions = std::thread::spawn(socket::sessions);
     let listing = library::list(settings, &library::Env::read());
     cli::ls::problems(&listing.stores, &mut io::stderr())?;
     let options = cli::ls::Options {
@@ -151,6 +152,7 @@ fn ls(arguments: &cli::Ls, settings: &Library, out: &mut impl Write) -> io::Resu
         width: terminal_width(),
         now: Clock::start().now().unix,
         measured: measured.join().unwrap_or_default(),
+        sessions: sessions.join().unwrap_or_default(),
     };
     let _ = table.join();
     cli::ls::run(&listing.models, &listing.stores, &judgements(settings), &options, out)?;

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::frames::{self, MAX_FRAME, MAX_HELLO};
 use super::place;
-use super::protocol::{FromClient, FromServer, Hello, Purpose};
+use super::protocol::{FromClient, FromServer, Hello, Purpose, SessionStatus};
 use super::queue::{Queue, queue};
 use domain::{Moment, StateMachine};
 
@@ -22,6 +22,9 @@ const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The same over ssh, which may have to find and reach the other machine, and start a server there.
 const REMOTE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a command that looks waits for a server: it shows all else as well.
+const LOOK_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How long a server may take to end: it waits for its workers, and for what is still to be written.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
@@ -125,6 +128,14 @@ pub async fn ask(wants: Purpose) -> Result<Hello, LinkError> {
     let mut stream = connect().await?;
     stream.write_all(&frames::encode_hello(&Hello::own(wants))?).await?;
     timeout(HELLO_TIMEOUT, read_hello(&mut stream)).await.map_err(timed_out)?
+}
+
+/// The sessions of this user's server, for a command that looks; none where none runs, or it does not answer at once.
+pub fn sessions() -> Vec<SessionStatus> {
+    let asked = async { timeout(LOOK_TIMEOUT, ask(Purpose::Status)).await.ok()?.ok()?.status };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let status = runtime.ok().filter(|_| place::socket().exists()).and_then(|runtime| runtime.block_on(asked));
+    status.unwrap_or_default().sessions
 }
 
 /// Have this user's server on this machine end, and wait until it has.

@@ -16,7 +16,7 @@ mod service;
 pub use bridge::bridge;
 pub(super) use clients::Publisher;
 pub(super) use link::Link;
-pub use link::{LinkError, Target, ask, stop};
+pub use link::{LinkError, Target, ask, sessions, stop};
 pub use place::{PlaceError, socket};
 pub(super) use protocol::{Answer, FromClient, Question, first_command};
 pub use protocol::{FromServer, Hello, Purpose, SessionStatus, Status};
