@@ -10,12 +10,13 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::App;
-use crate::server::{AnswerEvent, AnswerSender, Ask, Call, Generation, Sent};
+use crate::server::{AnswerEvent, AnswerSender, Ask, Call, Ending, Generation, Sent};
 use domain::command::{Cause, Force, Refused, Value, What};
 use domain::event::WorkerEvent;
-use domain::request::{Figures, RequestId};
+use domain::request::RequestId;
 use domain::session::{End, Phase, WorkerId};
 use domain::{Domain, Event};
+use wire::Finish;
 
 /// What the clients of the server wait for.
 pub struct Serving {
@@ -30,6 +31,13 @@ struct Followed {
     events: AnswerSender,
     /// What kind of failure the worker told, before the domain has ended the request.
     failure: Option<wire::FailureKind>,
+}
+
+impl Followed {
+    fn end(&self, ending: Ending) {
+        // Whoever is gone needs none.
+        let _ = self.events.send(AnswerEvent::Ended(Box::new(ending)));
+    }
 }
 
 /// Something to be done for the server's clients.
@@ -96,9 +104,9 @@ impl Serving {
     fn said(&mut self, app: &mut App, worker: WorkerId, said: &wire::Event) {
         let (id, news) = match said {
             wire::Event::Started(started) => (started.id, AnswerEvent::Started(started.clone())),
-            wire::Event::Text { id, pieces, counters, tokens } => {
-                let (pieces, tokens) = (pieces.clone(), tokens.clone());
-                (*id, AnswerEvent::Text { pieces, tokens, counters: *counters })
+            wire::Event::Text { id, pieces, tool_calls, counters, tokens } => {
+                let (pieces, tool_calls, tokens) = (pieces.clone(), tool_calls.clone(), tokens.clone());
+                (*id, AnswerEvent::Text { pieces, tool_calls, tokens, counters: *counters })
             }
             wire::Event::Failed(failure) => {
                 if let Some(followed) = failure.id.and_then(|id| self.followed.get_mut(&RequestId(id))) {
@@ -114,8 +122,7 @@ impl Serving {
         };
         if followed.events.send(news) == Sent::Full {
             tracing::info!(request = id.0, "its client reads too slowly: cancelled");
-            let end = End::failed("the answer was cancelled: it was read too slowly");
-            let _ = followed.events.send(AnswerEvent::Ended { end, kind: None, figures: Box::default() });
+            followed.end(Ending::failed("the answer was cancelled: it was read too slowly"));
             self.followed.remove(&id);
             cancel(app, id);
         }
@@ -125,8 +132,7 @@ impl Serving {
     pub fn close(&mut self) {
         self.calls.close();
         for (_, followed) in self.followed.drain() {
-            let end = End::failed("the server is ending");
-            let _ = followed.events.send(AnswerEvent::Ended { end, kind: None, figures: Box::default() });
+            followed.end(Ending::failed("the server is ending"));
         }
     }
 
@@ -142,8 +148,8 @@ impl Serving {
     fn end_those_that_ended(&mut self, app: &App) {
         let domain = &app.state().domain;
         self.followed.retain(|id, followed| match ended(domain, *id) {
-            Some((end, figures)) => {
-                let _ = followed.events.send(AnswerEvent::Ended { end, kind: followed.failure, figures });
+            Some(ending) => {
+                followed.end(Ending { kind: followed.failure, ..ending });
                 false
             }
             None => true,
@@ -158,15 +164,20 @@ fn is_running(domain: &Domain, worker: WorkerId, id: RequestId) -> bool {
 }
 
 /// How a request ended, if it has.
-fn ended(domain: &Domain, id: RequestId) -> Option<(End, Box<Figures>)> {
+fn ended(domain: &Domain, id: RequestId) -> Option<Ending> {
     let Some(request) = domain.sessions.iter().find_map(|session| session.request(id)) else {
-        return Some((End::failed("the model was unloaded"), Box::default()));
+        return Some(Ending::failed("the model was unloaded"));
     };
     if request.is_open() {
         return None;
     }
     let end = request.answer.end.clone().unwrap_or_else(|| End::failed("the request ended without an answer"));
-    Some((end, Box::new(request.figures.clone())))
+    // Which of several it was is not told.
+    let stop = match (&end, &request.stop[..]) {
+        (End::Finished(Finish::StopText), [one]) => Some(one.clone()),
+        _ => None,
+    };
+    Some(Ending { stop, figures: request.figures.clone(), ..Ending::of(end) })
 }
 
 fn cancel(app: &mut App, request: RequestId) {

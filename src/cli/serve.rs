@@ -12,9 +12,10 @@ use clap::{Args, Subcommand};
 
 use super::Exit;
 use super::failure::{Failure, print_error};
-use crate::app::server::{self, Options};
+use crate::app::server::{self, Options, ServeError};
 use crate::app::socket::{self, LinkError, Purpose};
 use crate::app::{App, start};
+use crate::server::StartError;
 use domain::Event;
 
 /// Serve dashboards and other programs, until Ctrl-C.
@@ -148,8 +149,9 @@ pub async fn run(arguments: &Serve, mut app: App, events: Vec<Event>, notices: V
             Exit::Done
         }
         Err(error) => {
-            let hint = error.hint();
-            Failure::new(Exit::Failed, error.to_string()).or_hint(hint.as_deref()).print()
+            let needs_key = matches!(error, ServeError::Http(StartError::NeedsKey { .. }));
+            let exit = if needs_key { Exit::Refused } else { Exit::Failed };
+            Failure::new(exit, error.to_string()).or_hint(error.hint().as_deref()).print()
         }
     }
 }

@@ -29,6 +29,20 @@ pub(super) struct Caller {
     pub(super) name: String,
     /// How the program calls itself.
     pub(super) agent: String,
+    /// Whether it may load, unload, pull and delete models.
+    pub(super) can_change: bool,
+}
+
+impl Caller {
+    /// Refuse whoever may not change models.
+    pub(super) fn may_change_models(&self) -> Result<()> {
+        if self.can_change {
+            return Ok(());
+        }
+        let message = "models are changed with a key of the scope `admin`, and from this machine unless \
+                       `server.remote_admin` in config.toml allows more";
+        Err(ApiError::new(Kind::Forbidden, message))
+    }
 }
 
 /// Let a request through that may ask; know its [`Caller`] behind this.
@@ -71,15 +85,16 @@ fn caller(shared: &Shared, request: &Request) -> Result<Caller> {
                 let message = format!("the key `{}` is not for this: its scope has no `{}`", key.name, scope.name());
                 return Err(ApiError::new(Kind::Forbidden, message));
             }
-            if scope == Some(Scope::Admin) && shared.is_network && !shared.settings.remote_admin {
-                let message =
-                    "models are changed from this machine only; `server.remote_admin` in config.toml allows more";
-                return Err(ApiError::new(Kind::Forbidden, message));
+            let can_change = key.allows(Scope::Admin) && (!shared.is_network || shared.settings.remote_admin);
+            let caller = Caller { name: key.name, agent, can_change };
+            if scope == Some(Scope::Admin) {
+                caller.may_change_models()?;
             }
-            Ok(Caller { name: key.name, agent })
+            Ok(caller)
         }
         None if (is_local && !shared.is_network && !shared.settings.require_key) || scope.is_none() => {
-            Ok(Caller { name: "local".to_owned(), agent })
+            // Whoever needs no key is on this machine, or asks for nothing that needs one.
+            Ok(Caller { name: "local".to_owned(), agent, can_change: !shared.is_network })
         }
         None => {
             let message = "a key is needed: `Authorization: Bearer KEY`; `taffrail keys add` makes one";

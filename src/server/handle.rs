@@ -42,32 +42,60 @@ pub enum AnswerEvent {
     Text {
         /// Its text by channel, in order.
         pieces: Vec<wire::Piece>,
+        /// More of the calls of tools.
+        tool_calls: Vec<wire::ToolCallDelta>,
         /// Its tokens, where they were asked for.
         tokens: Vec<wire::Token>,
         /// The figures so far.
         counters: wire::Counters,
     },
     /// It has ended; nothing follows.
-    Ended {
-        /// How.
-        end: End,
-        /// What kind of failure it was, where the worker said so.
-        kind: Option<wire::FailureKind>,
-        /// Its figures.
-        figures: Box<Figures>,
-    },
+    Ended(Box<Ending>),
+}
+
+/// How an answer ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ending {
+    /// How.
+    pub end: End,
+    /// What kind of failure it was, where the worker said so.
+    pub kind: Option<wire::FailureKind>,
+    /// The text that ended it, where one did and it is known.
+    pub stop: Option<String>,
+    /// Its figures.
+    pub figures: Figures,
+}
+
+impl Default for Ending {
+    fn default() -> Self {
+        Self::of(End::Finished(wire::Finish::Stop))
+    }
+}
+
+impl Ending {
+    /// This end, of which nothing else is known.
+    pub fn of(end: End) -> Self {
+        Self { end, kind: None, stop: None, figures: Figures::default() }
+    }
+
+    /// A failure for this reason.
+    pub fn failed(reason: &str) -> Self {
+        Self::of(End::failed(reason))
+    }
 }
 
 impl AnswerEvent {
     /// About so many bytes in memory.
     fn n_bytes(&self) -> usize {
         let inside = match self {
-            Self::Text { pieces, tokens, .. } => {
+            Self::Text { pieces, tool_calls, tokens, .. } => {
                 let likely = |token: &wire::Token| token.bytes.len() + token.top_logprobs.len() * 48 + 64;
-                pieces.iter().map(|piece| piece.text.len() + 32).sum::<usize>()
+                let calls = tool_calls.iter().map(|call| call.arguments.len() + 128).sum::<usize>();
+                calls
+                    + pieces.iter().map(|piece| piece.text.len() + 32).sum::<usize>()
                     + tokens.iter().map(likely).sum::<usize>()
             }
-            Self::Started(_) | Self::Ended { .. } => 0,
+            Self::Started(_) | Self::Ended(_) => 0,
         };
         size_of::<Self>() + inside
     }
@@ -96,7 +124,7 @@ impl AnswerSender {
     /// Hand an event over. The last one is never refused for being too much.
     pub fn send(&self, event: AnswerEvent) -> Sent {
         let n_bytes = event.n_bytes();
-        let is_last = matches!(event, AnswerEvent::Ended { .. });
+        let is_last = matches!(event, AnswerEvent::Ended(_));
         if self.pending.fetch_add(n_bytes, Ordering::Relaxed) + n_bytes > MAX_PENDING && !is_last {
             return Sent::Full;
         }
@@ -201,7 +229,12 @@ mod tests {
 
     fn text(text: String) -> AnswerEvent {
         let piece = wire::Piece { channel: wire::Channel::Answer, text };
-        AnswerEvent::Text { pieces: vec![piece], tokens: Vec::new(), counters: wire::Counters::default() }
+        AnswerEvent::Text {
+            pieces: vec![piece],
+            tool_calls: Vec::new(),
+            tokens: Vec::new(),
+            counters: wire::Counters::default(),
+        }
     }
 
     #[tokio::test]
@@ -215,7 +248,7 @@ mod tests {
         }
         let sent: Vec<Sent> = (0..5).map(|_| sender.send(part())).collect();
         assert_eq!(sent, [Sent::Yes, Sent::Yes, Sent::Yes, Sent::Full, Sent::Full]);
-        let ended = AnswerEvent::Ended { end: End::failed("slow"), kind: None, figures: Box::default() };
+        let ended = AnswerEvent::Ended(Box::new(Ending::failed("slow")));
         assert_eq!(sender.send(ended), Sent::Yes);
         drop(answer);
         sender.closed().await;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use domain::form::Form;
 use domain::schema::Schema;
-use serde_json::Value;
+use serde_json::{Value, json};
+use wire::Tool;
 
 use super::error::{ApiError, Result};
 
@@ -62,7 +63,26 @@ pub(super) fn schema(field: &str, schema: &Value) -> Result<Form> {
 
 /// An answer that is any JSON object.
 pub(super) fn json_object(field: &str) -> Result<Form> {
-    schema(field, &serde_json::json!({"type": "object"}))
+    schema(field, &json!({"type": "object"}))
+}
+
+/// A tool that a model may call, at this place of the request; its arguments' schema is called differently.
+pub(super) fn tool(
+    field: &str,
+    schema: &str,
+    name: String,
+    description: Option<String>,
+    parameters: Option<Value>,
+) -> Result<Tool> {
+    if name.is_empty() || name.len() > TOOL_NAME {
+        return Err(ApiError::field(format!("{field}.name"), format!("must have 1 to {TOOL_NAME} bytes")));
+    }
+    let parameters = parameters.unwrap_or_else(|| json!({"type": "object", "properties": {}}));
+    if !parameters.is_object() || depth(&parameters) > SCHEMA_DEPTH {
+        let message = format!("must be a JSON schema nested at most {SCHEMA_DEPTH} deep");
+        return Err(ApiError::field(format!("{field}.{schema}"), message));
+    }
+    Ok(Tool { name, description: description.unwrap_or_default(), parameters: parameters.to_string() })
 }
 
 /// How deep a value is nested. JSON that was read is nested 128 deep at most.
@@ -77,7 +97,6 @@ fn depth(value: &Value) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn what_is_too_much_is_refused_by_name() {

@@ -52,6 +52,8 @@ pub enum StartError {
     Taken {
         /// The address.
         address: SocketAddr,
+        /// That program's process id and name, where they can be found out.
+        owner: Option<(u32, String)>,
     },
     /// It can't be listened there.
     Bind {
@@ -88,7 +90,10 @@ impl From<KeyError> for StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Taken { address } => write!(f, "another program listens on {address} already"),
+            Self::Taken { address, owner: Some((pid, name)) } => {
+                write!(f, "{address} is taken: `{name}`, process {pid}, listens there")
+            }
+            Self::Taken { address, owner: None } => write!(f, "{address} is taken: another program listens there"),
             Self::Bind { address, error } => write!(f, "can't listen on {address}: {error}"),
             Self::NeedsKey { address } => {
                 write!(f, "{address} needs a key, and there is none")
@@ -134,7 +139,11 @@ impl Listener {
             return Err(StartError::NeedsKey { address });
         }
         let listener = TcpListener::bind(address).map_err(|error| match error.kind() {
-            io::ErrorKind::AddrInUse => StartError::Taken { address },
+            io::ErrorKind::AddrInUse => {
+                let process = listeners::get_process_by_port(address.port(), listeners::Protocol::TCP).ok();
+                let owner = process.map(|process| (process.pid, gguf::clean(&process.name, 64)));
+                StartError::Taken { address, owner }
+            }
             _ => StartError::Bind { address, error },
         })?;
         listener.set_nonblocking(true)?;

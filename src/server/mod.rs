@@ -4,6 +4,7 @@
 //! what the program knows and does; that is asked for by a [`Handle`]. One folder per API, one file per group of addresses.
 //! It runs on a thread of its own, so that a slow client holds up nobody's frame.
 
+mod anthropic;
 mod ask;
 mod body;
 mod error;
@@ -13,23 +14,26 @@ pub mod keys;
 mod limits;
 mod listen;
 mod llama;
+mod loading;
 mod models;
+mod ollama;
 mod openai;
 mod shape;
 mod stream;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::get;
+use axum::{Json, Router};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 pub use ask::{Api, Ask, Asker, Generation, KeepAlive};
 use domain::settings;
 use error::{ApiError, Kind};
-pub use handle::{Answer, AnswerEvent, AnswerSender, Call, Handle, Sent};
+pub use handle::{Answer, AnswerEvent, AnswerSender, Call, Ending, Handle, Sent};
 pub use listen::{Listener, Server, StartError};
 
 /// What all addresses share.
@@ -56,13 +60,19 @@ struct Description;
 /// All addresses, and the document that describes them.
 fn routes() -> (Router<Arc<Shared>>, utoipa::openapi::OpenApi) {
     let routes = OpenApiRouter::with_openapi(Description::openapi());
-    routes.merge(openai::routes()).merge(llama::routes()).split_for_parts()
+    routes
+        .merge(openai::routes())
+        .merge(anthropic::routes())
+        .merge(ollama::routes())
+        .merge(llama::routes())
+        .split_for_parts()
 }
 
 fn router(shared: Arc<Shared>) -> Router {
     let max_body = usize::try_from(shared.settings.max_body.0).unwrap_or(usize::MAX);
-    let (routes, _) = routes();
+    let (routes, document) = routes();
     routes
+        .route("/openapi.json", get(async || Json(document)))
         .fallback(async || ApiError::new(Kind::NotFound, "there is nothing at this address"))
         .method_not_allowed_fallback(async || ApiError::new(Kind::Method, "this address takes another method"))
         .layer(DefaultBodyLimit::max(max_body))

@@ -15,12 +15,11 @@ use bytes::Bytes;
 use futures_util::stream;
 use tokio::time::{Instant, sleep_until};
 
-use domain::request::{Figures, RequestId};
-use domain::session::End;
-use wire::{Channel, Started, Token};
+use domain::request::RequestId;
+use wire::{Channel, Counters, Started, Token, ToolCall, ToolCallDelta};
 
 use super::error::{ApiError, Result};
-use super::handle::{Answer, AnswerEvent};
+use super::handle::{Answer, AnswerEvent, Ending};
 
 /// How long nothing may be written into a stream: proxies and clients give up on one that stays silent longer.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
@@ -28,6 +27,10 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// How long an answer's first event is waited for before its response begins. An error until then has a status of its own;
 /// a longer wait, for a model that is loaded or for others to end, must not look like a dead server.
 const FIRST_EVENT: Duration = Duration::from_secs(20);
+
+/// The most calls of tools in an answer, and the longest arguments of one in bytes: what the domain keeps of one is less.
+const MAX_CALLS: usize = 1024;
+const MAX_ARGUMENTS: usize = 16 << 20;
 
 /// What an API writes of an answer.
 pub(super) trait Translate: Send + 'static {
@@ -80,8 +83,8 @@ impl Answers {
         }
         let Some((choice, event)) = poll_fn(|context| self.poll(context)).await else { return Ok(None) };
         match event {
-            Some(AnswerEvent::Ended { ref end, kind, .. }) => {
-                if let Some(error) = ApiError::of_end(end, kind) {
+            Some(AnswerEvent::Ended(ref ending)) => {
+                if let Some(error) = ApiError::of_end(&ending.end, ending.kind) {
                     return Err(error);
                 }
                 self.answers[choice] = None;
@@ -172,22 +175,37 @@ impl<T: Translate> Streaming<T> {
     }
 }
 
+/// Add what has come to the calls of an answer.
+pub(super) fn add_calls(calls: &mut Vec<ToolCall>, deltas: Vec<ToolCallDelta>) {
+    wire::add_deltas(calls, deltas, (MAX_CALLS, MAX_ARGUMENTS));
+}
+
 /// An answer as a whole.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Whole {
     pub(super) text: String,
     pub(super) reasoning: String,
+    pub(super) tool_calls: Vec<ToolCall>,
     pub(super) tokens: Vec<Token>,
     pub(super) started: Option<Started>,
-    pub(super) end: Option<End>,
-    pub(super) figures: Box<Figures>,
+    pub(super) started_at: Option<Instant>,
+    pub(super) ending: Option<Ending>,
 }
 
 impl Whole {
+    /// The figures at the end.
+    pub(super) fn counters(&self) -> Counters {
+        self.ending.as_ref().map(|ending| ending.figures.counters).unwrap_or_default()
+    }
+
     fn take(&mut self, event: AnswerEvent) {
         match event {
-            AnswerEvent::Started(started) => self.started = Some(started),
-            AnswerEvent::Text { pieces, tokens, .. } => {
+            AnswerEvent::Started(started) => {
+                self.started = Some(started);
+                self.started_at = Some(Instant::now());
+            }
+            AnswerEvent::Text { pieces, tool_calls, tokens, .. } => {
+                add_calls(&mut self.tool_calls, tool_calls);
                 for piece in pieces {
                     match piece.channel {
                         Channel::Answer => self.text.push_str(&piece.text),
@@ -196,10 +214,7 @@ impl Whole {
                 }
                 self.tokens.extend(tokens);
             }
-            AnswerEvent::Ended { end, figures, .. } => {
-                self.end = Some(end);
-                self.figures = figures;
-            }
+            AnswerEvent::Ended(ending) => self.ending = Some(*ending),
         }
     }
 }

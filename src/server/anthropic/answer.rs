@@ -146,7 +146,8 @@ impl Events {
     fn call(&mut self, delta: ToolCallDelta, out: &mut String) {
         self.has_calls = true;
         let ToolCallDelta { index, id, name, arguments } = delta;
-        let block = || json!({"type": "tool_use", "id": id.unwrap_or_default(), "name": name.unwrap_or_default(), "input": {}});
+        let block =
+            || json!({"type": "tool_use", "id": id.unwrap_or_default(), "name": name.unwrap_or_default(), "input": {}});
         self.open(Open::Call(index), block, out);
         if !arguments.is_empty() {
             self.delta(&json!({"type": "input_json_delta", "partial_json": arguments}), out);

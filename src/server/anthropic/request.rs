@@ -167,7 +167,7 @@ fn tools(tools: Vec<InTool>) -> Result<Vec<Tool>> {
             let message = "must be `custom`: tools that a server runs are not there";
             return Err(ApiError::field(format!("tools[{place}].type"), message));
         }
-        limits::tool(&format!("tools[{place}]"), tool.name, tool.description, tool.input_schema)
+        limits::tool(&format!("tools[{place}]"), "input_schema", tool.name, tool.description, tool.input_schema)
     };
     tools.into_iter().enumerate().map(read).collect()
 }
@@ -321,9 +321,15 @@ mod tests {
             (with("messages", json!([{"role": "user"}])), "messages[0].content"),
             (with("messages", json!([{"role": "robot", "content": "x"}])), "messages[0].role"),
             (with("messages", json!([{"role": "user", "content": 3}])), "messages[0].content"),
-            (with("messages", json!([{"role": "user", "content": [{"type": "image"}]}])), "messages[0].content[0].type"),
+            (
+                with("messages", json!([{"role": "user", "content": [{"type": "image"}]}])),
+                "messages[0].content[0].type",
+            ),
             (with("messages", json!([{"role": "user", "content": [{"type": "text"}]}])), "messages[0].content[0].text"),
-            (with("messages", json!([{"role": "user", "content": [{"type": "tool_use"}]}])), "messages[0].content[0].type"),
+            (
+                with("messages", json!([{"role": "user", "content": [{"type": "tool_use"}]}])),
+                "messages[0].content[0].type",
+            ),
             (with("temperature", json!(1.5)), "temperature"),
             (with("tools", json!([{"name": "x", "type": "bash_20250124"}])), "tools[0].type"),
             (with("tools", json!([{"description": "x"}])), "tools[0].name"),

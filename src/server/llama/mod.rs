@@ -1,5 +1,9 @@
 //! What llama-server's clients ask beside OpenAI's API.
 
+mod metrics;
+mod props;
+mod text;
+
 use std::sync::Arc;
 
 use axum::Json;
@@ -10,7 +14,14 @@ use utoipa_axum::routes;
 use super::Shared;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Shared>> {
-    OpenApiRouter::new().routes(routes!(health))
+    OpenApiRouter::new()
+        .routes(routes!(health))
+        .routes(routes!(props::props))
+        .routes(routes!(props::slots))
+        .routes(routes!(metrics::metrics))
+        .routes(routes!(text::tokenize))
+        .routes(routes!(text::detokenize))
+        .routes(routes!(text::apply_template))
 }
 
 /// Whether the server answers.

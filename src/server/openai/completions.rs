@@ -18,7 +18,6 @@ use crate::server::models::named;
 use crate::server::shape::Shape;
 use crate::server::stream::{Answers, Translate, Whole};
 use crate::server::{Ask, Generation, Shared, limits};
-use domain::session::End;
 use wire::{Channel, Prompt, Token};
 
 /// What is to go on.
@@ -191,7 +190,7 @@ impl Head {
             // What a model without a template writes is text, whatever it looks like.
             let text = format!("{echo}{}{}", answer.reasoning, answer.text);
             let logprobs = self.logprobs(&answer.tokens, &mut 0);
-            json!({"index": index, "text": text, "logprobs": logprobs, "finish_reason": finish_reason(answer.end.as_ref())})
+            json!({"index": index, "text": text, "logprobs": logprobs, "finish_reason": answer.ending.as_ref().map(|ending| finish_reason(ending, false))})
         };
         let choices: Vec<Value> = answers.iter().enumerate().map(choice).collect();
         let mut document = self.chunk(&json!(choices));
@@ -238,11 +237,6 @@ impl Chunks {
         }
         sse(&chunk, out);
     }
-
-    fn ended(&mut self, choice: usize, end: &End, counters: &wire::Counters, out: &mut String) {
-        self.usage.ended(counters);
-        self.choice(choice, "", None, Some(finish_reason(Some(end))), out);
-    }
 }
 
 impl Translate for Chunks {
@@ -272,7 +266,10 @@ impl Translate for Chunks {
                 let logprobs = offset.and_then(|offset| self.head.logprobs(&tokens, offset));
                 self.choice(choice, &text, logprobs, None, out);
             }
-            AnswerEvent::Ended { end, figures, .. } => self.ended(choice, &end, &figures.counters, out),
+            AnswerEvent::Ended(ending) => {
+                self.usage.ended(&ending.figures.counters);
+                self.choice(choice, "", None, Some(finish_reason(&ending, false)), out);
+            }
         }
     }
 

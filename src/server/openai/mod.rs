@@ -2,16 +2,20 @@
 
 mod chat;
 mod completions;
+mod embeddings;
 mod fields;
 mod models;
+mod responses;
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::error::{ApiError, Result};
 use super::guard::Caller;
+use super::handle::Ending;
 use super::stream::Whole;
 use super::{Api, Asker, Shared};
 use domain::session::End;
@@ -24,6 +28,8 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Shared>> {
     OpenApiRouter::new()
         .routes(routes!(chat::create))
         .routes(routes!(completions::create))
+        .routes(routes!(responses::create))
+        .routes(routes!(embeddings::create))
         .routes(routes!(models::list))
         .routes(routes!(models::get))
 }
@@ -36,15 +42,39 @@ fn asker(caller: Caller) -> Asker {
     Asker { name: caller.name, agent: caller.agent, api: Api::OpenAi }
 }
 
+/// How much a model can be asked to reason.
+const EFFORTS: [&str; 6] = ["none", "minimal", "low", "medium", "high", "xhigh"];
+
+/// Whether the model reasons, and what its template is told.
+fn reasoning(
+    field: &str,
+    effort: Option<&str>,
+    options: Option<Map<String, Value>>,
+) -> Result<(Option<bool>, Option<String>)> {
+    let mut options = options.unwrap_or_default();
+    let mut reasoning = options.get("enable_thinking").and_then(Value::as_bool);
+    if let Some(effort) = effort {
+        if !EFFORTS.contains(&effort) {
+            return Err(ApiError::field(field, format!("must be one of {}", EFFORTS.join(", "))));
+        }
+        reasoning = Some(effort != "none");
+        if effort != "none" {
+            options.entry("reasoning_effort").or_insert_with(|| json!(effort));
+        }
+    }
+    Ok((reasoning, (!options.is_empty()).then(|| Value::Object(options).to_string())))
+}
+
 /// Seconds since 1970.
 fn now() -> i64 {
     jiff::Timestamp::now().as_second()
 }
 
 /// The word for how an answer ended.
-fn finish_reason(end: Option<&End>) -> &'static str {
-    match end {
-        Some(End::Finished(Finish::Length | Finish::ContextFull)) => "length",
+fn finish_reason(ending: &Ending, has_calls: bool) -> &'static str {
+    match ending.end {
+        End::Finished(Finish::Length | Finish::ContextFull) => "length",
+        _ if has_calls => "tool_calls",
         _ => "stop",
     }
 }
@@ -73,7 +103,7 @@ impl Usage {
         let mut usage = Self::default();
         for answer in answers {
             answer.started.iter().for_each(|started| usage.started(started));
-            usage.ended(&answer.figures.counters);
+            usage.ended(&answer.counters());
         }
         usage
     }
