@@ -15,7 +15,7 @@ mod source;
 
 use jiff::ZonedDateTime;
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::ValueKind;
+use minijinja::value::{Serde, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Value, context};
 use wire::{Chat, Message, Part, Role};
 
@@ -234,7 +234,7 @@ fn options(chat: &Chat) -> Result<Value, TemplateError> {
         Some(reasons) => _ = options.insert("enable_thinking".to_owned(), reasons.into()),
         None => _ = options.entry("enable_thinking").or_insert(true.into()),
     }
-    Ok(Value::from_serialize(options))
+    Ok(Value::from(Serde(options)))
 }
 
 /// The conversation with the system's message before the first user's; `None` where it doesn't begin with the two.
