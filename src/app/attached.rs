@@ -9,7 +9,7 @@ use std::io;
 
 use tokio::time::Instant;
 
-use super::socket::{Answer, FromClient, FromServer, Link, LinkError, Question, Target, first_command};
+use super::socket::{FromClient, FromServer, Link, LinkError, Question, Target, first_command};
 use super::{Clock, export, save, start, writer};
 use crate::ui::{self, Action, Server, State, update};
 use domain::command::{Cause, Command, Refused, Value, What};

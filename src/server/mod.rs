@@ -23,10 +23,10 @@ mod stream;
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
-use axum::{Json, Router};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -72,7 +72,7 @@ fn router(shared: Arc<Shared>) -> Router {
     let max_body = usize::try_from(shared.settings.max_body.0).unwrap_or(usize::MAX);
     let (routes, document) = routes();
     routes
-        .route("/openapi.json", get(async || Json(document)))
+        .route("/openapi.json", get(async || body::Json(document)))
         .fallback(async || ApiError::new(Kind::NotFound, "there is nothing at this address"))
         .method_not_allowed_fallback(async || ApiError::new(Kind::Method, "this address takes another method"))
         .layer(DefaultBodyLimit::max(max_body))

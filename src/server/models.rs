@@ -31,9 +31,12 @@ pub(super) fn served(domain: &Domain) -> Vec<Served> {
     for model in models() {
         *n_named.entry(&model.name).or_default() += 1;
     }
-    let name = |model: &Model| if n_named.get(model.name.as_str()) == Some(&1) { &model.name } else { &model.id };
-    let mut all: Vec<Served> =
-        models().map(|model| Served { name: name(model).clone(), model: Arc::clone(model) }).collect();
+    let served = |model: &Arc<Model>| {
+        let is_only = n_named.get(model.name.as_str()) == Some(&1);
+        let name = if is_only { &model.name } else { &model.id };
+        Served { name: name.clone(), model: Arc::clone(model) }
+    };
+    let mut all: Vec<Served> = models().map(served).collect();
     all.sort_by(|one, other| one.name.cmp(&other.name));
     all
 }
@@ -46,17 +49,19 @@ pub(super) fn find(domain: &Domain, name: &str) -> Option<Served> {
 }
 
 fn exactly(domain: &Domain, wanted: &str) -> Option<Served> {
-    let of_name = |name: &str| {
-        let mut models = domain.library.models.iter().filter(move |model| model.is_runnable() && model.name == name);
-        let first = models.next();
-        first.filter(|_| models.next().is_none())
-    };
-    if let Some(model) = of_name(wanted) {
+    if let Some(model) = only(domain, wanted) {
         return Some(Served { name: model.name.clone(), model: Arc::clone(model) });
     }
     let model = domain.library.models.iter().find(|model| model.is_runnable() && model.id == wanted)?;
-    let name = if of_name(&model.name).is_some() { &model.name } else { &model.id };
+    let name = if only(domain, &model.name).is_some() { &model.name } else { &model.id };
     Some(Served { name: name.clone(), model: Arc::clone(model) })
+}
+
+/// The model that alone has this name.
+fn only<'a>(domain: &'a Domain, name: &str) -> Option<&'a Arc<Model>> {
+    let mut models = domain.library.models.iter().filter(|model| model.is_runnable() && model.name == name);
+    let first = models.next();
+    first.filter(|_| models.next().is_none())
 }
 
 /// The same, or the error that there is none.

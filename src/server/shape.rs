@@ -92,7 +92,7 @@ pub(super) async fn shape(request: Request, next: Next) -> Response {
     let shape = Shape::of(request.uri().path(), request.headers());
     let mut response = next.run(request).await;
     let Some(error) = response.extensions_mut().remove::<ApiError>() else { return response };
-    let mut shaped = (response.status(), axum::Json(shape.body(&error))).into_response();
+    let mut shaped = (response.status(), super::body::Json(shape.body(&error))).into_response();
     for (name, value) in response.headers() {
         if *name != header::CONTENT_LENGTH && *name != header::CONTENT_TYPE {
             shaped.headers_mut().insert(name, value.clone());

@@ -41,7 +41,7 @@ pub enum PlaceError {
 
 /// The folder of the socket: `taffrail` in `XDG_RUNTIME_DIR` where that is a folder of this user, else one in the folder
 /// for temporary files.
-pub fn folder() -> PathBuf {
+pub(super) fn folder() -> PathBuf {
     let own = rustix::process::getuid().as_raw();
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
     let runtime = runtime.filter(|path| path.metadata().is_ok_and(|found| found.is_dir() && found.uid() == own));

@@ -126,7 +126,7 @@ impl Hello {
 }
 
 /// The number that a client's commands begin after.
-pub(super) fn first_command(client: u32) -> u64 {
+pub(crate) fn first_command(client: u32) -> u64 {
     u64::from(client) << OWN_BITS
 }
 

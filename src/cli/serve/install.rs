@@ -15,7 +15,7 @@ const LABEL: &str = "taffrail.serve";
 
 /// Start the server with your session: write a systemd user unit, or a launchd agent on macOS.
 #[derive(Debug, Args)]
-pub struct Install {
+pub(super) struct Install {
     /// Write it without asking
     #[arg(short, long)]
     yes: bool,
@@ -38,7 +38,7 @@ struct Service {
 /// # Errors
 ///
 /// Where the terminal can't be written to.
-pub fn run(arguments: &Install, config: Option<&Path>, out: &mut impl Write) -> io::Result<Exit> {
+pub(super) fn run(arguments: &Install, config: Option<&Path>, out: &mut impl Write) -> io::Result<Exit> {
     let service = match service(config) {
         Ok(service) => service,
         Err(reason) => return Ok(Failure::new(Exit::Failed, reason).print()),

@@ -13,7 +13,7 @@ use domain::units::span;
 
 /// Show whether a server runs, and what it has loaded.
 #[derive(Debug, Args)]
-pub struct Show {
+pub(super) struct Show {
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -36,7 +36,7 @@ struct Document<'a> {
 /// # Errors
 ///
 /// Where standard output can't be written to.
-pub async fn show(arguments: &Show, out: &mut impl Write) -> io::Result<Exit> {
+pub(super) async fn show(arguments: &Show, out: &mut impl Write) -> io::Result<Exit> {
     let server = match socket::ask(Purpose::Status).await {
         Ok(server) => Some(server),
         Err(LinkError::NoServer) => None,
@@ -83,7 +83,7 @@ fn write(server: &Hello, out: &mut impl Write) -> io::Result<()> {
 }
 
 /// Have the server end, and wait until it has.
-pub async fn stop() -> Exit {
+pub(super) async fn stop() -> Exit {
     match socket::stop().await {
         Ok(Hello { refusal: Some(reason), .. }) => Failure::new(Exit::Refused, reason).print(),
         Ok(_) => Exit::Done,

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 
 use super::answer::{Events, Head};
 use super::request::Request;
-use crate::server::body;
+use crate::server::body::Json;
 use crate::server::error::{ApiError, Kind, Result};
 use crate::server::guard::Caller;
 use crate::server::models::named;
@@ -30,7 +30,7 @@ use crate::server::{Api, Ask, Asker, Shared};
 pub(super) async fn create(
     State(shared): State<Arc<Shared>>,
     Extension(caller): Extension<Caller>,
-    body::Json(request): body::Json<Request>,
+    Json(request): Json<Request>,
 ) -> Result<Response> {
     let served = named(&shared.handle, &request.model).await?;
     let is_stream = request.stream.unwrap_or(false);
@@ -60,10 +60,7 @@ pub(super) async fn create(
         (status = 501, description = "It is not there yet"),
     )
 )]
-pub(super) async fn count_tokens(
-    State(shared): State<Arc<Shared>>,
-    body::Json(request): body::Json<Request>,
-) -> Result<Response> {
+pub(super) async fn count_tokens(State(shared): State<Arc<Shared>>, Json(request): Json<Request>) -> Result<Response> {
     named(&shared.handle, &request.model).await?;
     request.read(true)?;
     Err(ApiError::new(Kind::NotImplemented, "tokens can't be counted yet without an answer"))

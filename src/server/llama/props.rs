@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use serde_json::{Value, json};
 
 use crate::server::Shared;
+use crate::server::body::Json;
 use crate::server::error::Result;
 use domain::Domain;
 use domain::request::{Request, Step};

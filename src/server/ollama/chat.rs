@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::answer::{Field, Lines, now};
 use super::options::{Options, format, keep_alive, think};
+use crate::server::body::Json;
 use crate::server::error::{ApiError, Result};
 use crate::server::guard::Caller;
 use crate::server::models::{Served, named};
 use crate::server::stream::Answers;
-use crate::server::{Api, Ask, Asker, Generation, Shared, body, limits, loading};
+use crate::server::{Api, Ask, Asker, Generation, Shared, limits, loading};
 use wire::{Chat, Message, Prompt, Role, Tool, ToolCall};
 
 /// A conversation to be continued. Without messages the model is loaded, or unloaded where it is kept for no time.
@@ -110,7 +111,7 @@ struct InFunction {
 pub(super) async fn chat(
     State(shared): State<Arc<Shared>>,
     Extension(caller): Extension<Caller>,
-    body::Json(request): body::Json<Request>,
+    Json(request): Json<Request>,
 ) -> Result<Response> {
     let served = named(&shared.handle, &request.model).await?;
     let keep_alive = keep_alive(request.keep_alive.as_ref())?;

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::VERSION;
+use crate::server::Shared;
+use crate::server::body::Json;
 use crate::server::error::{ApiError, Result};
 use crate::server::models::{Served, named, served};
-use crate::server::{Shared, body};
 use domain::model::{Digest, Model};
 use domain::session::Phase;
 
@@ -39,11 +39,11 @@ pub(super) async fn tags(State(shared): State<Arc<Shared>>) -> Result<Json<Value
 #[utoipa::path(get, path = "/api/ps", tag = "ollama", responses((status = 200, description = "Those that are loaded")))]
 pub(super) async fn running(State(shared): State<Arc<Shared>>) -> Result<Json<Value>> {
     let models = shared.handle.read(|domain| {
-        let names = served(domain);
+        let all_served = served(domain);
         let loaded = domain.sessions.iter().filter(|session| session.phase == Phase::Ready);
         let all = loaded.map(|session| {
-            let named = names.iter().find(|served| served.model.id == session.model.id);
-            let name = named.map_or(&session.model.name, |served| &served.name).clone();
+            let known = all_served.iter().find(|served| served.model.id == session.model.id);
+            let name = known.map_or(&session.model.name, |served| &served.name).clone();
             let devices = session.loaded.iter().flat_map(|loaded| &loaded.ledger.devices);
             let (mut size, mut size_vram) = (0_u64, 0_u64);
             for device in devices {
@@ -88,10 +88,7 @@ pub(super) struct Show {
     request_body = Show,
     responses((status = 200, description = "The model"), (status = 404, description = "There is no such model"))
 )]
-pub(super) async fn show(
-    State(shared): State<Arc<Shared>>,
-    body::Json(request): body::Json<Show>,
-) -> Result<Json<Value>> {
+pub(super) async fn show(State(shared): State<Arc<Shared>>, Json(request): Json<Show>) -> Result<Json<Value>> {
     let name = request.model.or(request.name).ok_or_else(|| ApiError::field("model", "is missing"))?;
     let served = named(&shared.handle, &name).await?;
     let model = &served.model;

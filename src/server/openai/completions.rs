@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::fields::{Logprobs, OneOrMany, Samplers, StreamOptions};
 use super::{FINGERPRINT, Usage, asker, finish_reason, now, sse};
-use crate::server::body::{self, within};
+use crate::server::body::{Json, within};
 use crate::server::error::{ApiError, Result};
 use crate::server::guard::Caller;
 use crate::server::handle::AnswerEvent;
@@ -85,7 +85,7 @@ const DEFAULT_MAX_TOKENS: u32 = 16;
 pub(super) async fn create(
     State(shared): State<Arc<Shared>>,
     Extension(caller): Extension<Caller>,
-    body::Json(request): body::Json<Request>,
+    Json(request): Json<Request>,
 ) -> Result<Response> {
     let served = named(&shared.handle, &request.model).await?;
     let is_stream = request.stream.unwrap_or(false);

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use serde_json::{Value, json};
 
 use crate::server::Shared;
 use crate::server::anthropic;
+use crate::server::body::Json;
 use crate::server::error::Result;
 use crate::server::models::{Served, named, served};
 

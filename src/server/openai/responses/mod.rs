@@ -6,15 +6,15 @@ mod request;
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 
 use self::answer::Head;
 use self::events::Events;
 use self::request::Request;
 use super::{asker, now};
-use crate::server::body;
+use crate::server::body::Json;
 use crate::server::error::Result;
 use crate::server::guard::Caller;
 use crate::server::models::named;
@@ -36,7 +36,7 @@ use crate::server::{Ask, Shared};
 pub(super) async fn create(
     State(shared): State<Arc<Shared>>,
     Extension(caller): Extension<Caller>,
-    body::Json(request): body::Json<Request>,
+    Json(request): Json<Request>,
 ) -> Result<Response> {
     let served = named(&shared.handle, &request.model).await?;
     let is_stream = request.stream.unwrap_or(false);
