@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap::{Args, Subcommand};
 use serde_json::{Value as Json, json};
 
-use crate::config::{DEFAULT_TEXT, Loaded, Origin, SECTIONS, SettingError, Value, settings};
+use crate::config::{DEFAULT_TEXT, Loaded, Origin, SECTIONS, SettingError, Value, models, settings};
 
 /// Show the settings in force and where each comes from.
 #[derive(Debug, Args)]
@@ -51,7 +51,20 @@ fn list(loaded: &Loaded, out: &mut impl Write) -> io::Result<()> {
             writeln!(out, "{line:<40} # {}", loaded.origin(&format!("{section}.{key}")))?;
         }
     }
+    for (name, alias) in &loaded.settings.models {
+        writeln!(out, "\n[models.{}]", key(name))?;
+        for (key, value) in models::entries(alias) {
+            let line = format!("{key} = {value}");
+            writeln!(out, "{line:<40} # {}", loaded.origin(&format!("models.{name}.{key}")))?;
+        }
+    }
     Ok(())
+}
+
+/// A name as a key of TOML.
+fn key(name: &str) -> String {
+    let is_bare = name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+    if is_bare { name.to_owned() } else { Value::Text(name.to_owned()).to_string() }
 }
 
 fn document(loaded: &Loaded, out: &mut impl Write) -> io::Result<()> {
@@ -75,10 +88,18 @@ fn document(loaded: &Loaded, out: &mut impl Write) -> io::Result<()> {
             "hint": problem.hint,
         })
     };
+    let alias = |(name, alias): (&String, &domain::alias::Alias)| {
+        let entry = |(key, value): (String, Value)| {
+            let origin = loaded.origin(&format!("models.{name}.{key}"));
+            (key, json!({ "value": value.to_json(), "origin": origin.to_string() }))
+        };
+        (name.clone(), Json::Object(models::entries(alias).into_iter().map(entry).collect()))
+    };
     print(
         &json!({
             "schema": SCHEMA,
             "file": file(loaded),
+            "models": loaded.settings.models.iter().map(alias).collect::<serde_json::Map<_, _>>(),
             "settings": SECTIONS.iter().map(section).collect::<serde_json::Map<_, _>>(),
             "problems": loaded.problems.iter().map(problem).collect::<Vec<_>>(),
         }),
@@ -143,6 +164,27 @@ mod tests {
         let after = load(&Sources { file: Some(file), ..Sources::default() });
         assert_eq!(after.problems, []);
         assert_eq!(after.settings, before.settings);
+    }
+
+    #[test]
+    fn names_of_models_are_listed_and_read_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("config.toml");
+        let text = "[models.\"qwen3:8b\"]\nmodel = \"Qwen3-8B\"\nsystem = \"be \\\"brief\\\"\"\n\
+                    template_options = { enable_thinking = false, tags = [\"a\", 1] }\ncontext = 512\nkeep_alive = \"10m\"\n\
+                    [models.same]\nmodel = \"m\"\npinned = true\n";
+        std::fs::write(&file, text).unwrap();
+        let before = load(&Sources { file: Some(file.clone()), ..Sources::default() });
+        assert_eq!((before.problems.len(), before.settings.models.len()), (0, 2), "{:?}", before.problems);
+        let shown = printed(None, false, &before);
+        std::fs::write(&file, &shown).unwrap();
+        let after = load(&Sources { file: Some(file.clone()), ..Sources::default() });
+        assert_eq!((after.problems, after.settings), (before.problems.clone(), before.settings.clone()), "{shown}");
+        let document: Json = serde_json::from_str(&printed(None, true, &before)).unwrap();
+        let origin = format!("{}:5:11", file.display());
+        assert_eq!(document["models"]["qwen3:8b"]["context"], json!({ "value": 512, "origin": origin }));
+        let options = &document["models"]["qwen3:8b"]["template_options"]["value"];
+        assert_eq!(*options, json!({ "enable_thinking": false, "tags": ["a", 1] }));
     }
 
     #[test]

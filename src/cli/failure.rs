@@ -83,7 +83,7 @@ impl From<Refused> for Failure {
         let exit = match refused.cause {
             Cause::Invalid => Exit::Usage,
             Cause::NotFound => Exit::NotFound,
-            Cause::Busy | Cause::NotRunnable => Exit::Failed,
+            Cause::Busy { .. } | Cause::NotRunnable => Exit::Failed,
             Cause::Unsafe | Cause::Memory(_) | Cause::MemoryTogether => Exit::Refused,
         };
         let hint = match &refused.cause {
@@ -135,7 +135,7 @@ mod tests {
         for (cause, exit) in [
             (Cause::Invalid, Exit::Usage),
             (Cause::NotFound, Exit::NotFound),
-            (Cause::Busy, Exit::Failed),
+            (Cause::BUSY, Exit::Failed),
             (Cause::Unsafe, Exit::Refused),
         ] {
             let failure = Failure::from(Refused::new(cause, "no").with_hint("do"));

@@ -5,6 +5,7 @@
 //! theme exists in fact, which their owners say through [`Loaded::problem`]. Nothing here stops the program: what is
 //! wrong is reported, and the value of the layer below stays.
 
+pub mod models;
 mod openness;
 mod problem;
 mod schema;
@@ -156,13 +157,15 @@ impl Merge {
         for (section, value) in document.get_ref() {
             let name: &str = section.get_ref();
             let origin = Origin::in_file(path, text, section.span().start);
-            match (SECTIONS.contains(&name), value.get_ref()) {
+            match (SECTIONS.contains(&name) || name == schema::MODELS, value.get_ref()) {
+                (true, DeValue::Table(table)) if name == schema::MODELS => self.models(table, path, text),
                 (true, DeValue::Table(table)) => self.section(name, table, path, text),
                 (true, _) => {
                     self.report(origin, format!("`{name}` must be a section"), Some(format!("write [{name}]")));
                 }
                 (false, DeValue::Table(_)) => {
-                    let hint = nearest(name, SECTIONS.iter().copied()).map(|near| format!("did you mean [{near}]?"));
+                    let known = SECTIONS.iter().copied().chain([schema::MODELS]);
+                    let hint = nearest(name, known).map(|near| format!("did you mean [{near}]?"));
                     self.report(origin, format!("unknown section [{name}]"), hint);
                 }
                 (false, _) => self.report(origin, format!("unknown key `{name}` outside of a section"), belongs(name)),

@@ -40,6 +40,12 @@ pub const SECTIONS: &[&str] =
 /// The section of the server.
 const SERVER: &str = "server";
 
+/// The most requests that a setting lets wait: each keeps its prompt in memory.
+const MAX_QUEUED: u32 = 100_000;
+
+/// The section with names of the user's own for models, each a section of its own.
+pub(super) const MODELS: &str = "models";
+
 /// The section with changed keys.
 pub(super) const KEYS: &str = "keys";
 
@@ -248,6 +254,24 @@ static OTHERS: &[Setting] = &[
         key: "reserve",
         get: |settings, _| show_bytes(settings.budget.reserve),
         set: |settings, _, value| put(&mut settings.budget.reserve, value.bytes()),
+    },
+    Setting {
+        section: "budget",
+        key: "min_loaded_s",
+        get: |settings, _| seconds(settings.budget.min_loaded),
+        set: |settings, _, value| put(&mut settings.budget.min_loaded, value.seconds(0, 3600)),
+    },
+    Setting {
+        section: "budget",
+        key: "max_queued_per_model",
+        get: |settings, _| Value::Number(settings.budget.max_queued_per_model.to_string()),
+        set: |settings, _, value| put(&mut settings.budget.max_queued_per_model, value.whole(1, MAX_QUEUED)),
+    },
+    Setting {
+        section: "budget",
+        key: "max_queued",
+        get: |settings, _| Value::Number(settings.budget.max_queued.to_string()),
+        set: |settings, _, value| put(&mut settings.budget.max_queued, value.whole(1, MAX_QUEUED)),
     },
     Setting {
         section: "engine",

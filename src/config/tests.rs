@@ -54,8 +54,20 @@ fn every_setting_is_documented_with_a_reason() {
 /// A new field stops this from compiling: give it a row in the schema, a line in config.toml, and count it here.
 #[test]
 fn every_field_is_a_setting() {
-    let Settings { ui, library, hub, session: _, budget, engine, bench, telemetry, energy, history, keys: _ } =
-        Settings::default();
+    let Settings {
+        ui,
+        library,
+        hub,
+        session: _,
+        budget,
+        engine,
+        bench,
+        telemetry,
+        energy,
+        history,
+        models: _,
+        keys: _,
+    } = Settings::default();
     let Ui { theme: _, graphs: _, fold_reasoning: _ } = ui;
     let Library {
         folders: _,
@@ -73,7 +85,7 @@ fn every_field_is_a_setting() {
         trash_days: _,
     } = library;
     let Hub { endpoint: _, downloads: _, timeout: _ } = hub;
-    let Budget { threads: _, memory: _, reserve: _ } = budget;
+    let Budget { threads: _, memory: _, reserve: _, min_loaded: _, max_queued_per_model: _, max_queued: _ } = budget;
     let Engine { wait_policy: _, nice: _, start_timeout: _, hang_timeout: _, stop_timeout: _ } = engine;
     let Manners { wait_policy: _, nice: _ } = bench;
     let Telemetry { interval: _, history: _ } = telemetry;
@@ -81,7 +93,7 @@ fn every_field_is_a_setting() {
         energy;
     let History { keep: _ } = history;
     let n_session = domain::settings::SESSION_FIELDS.len();
-    assert_eq!(settings().count(), 3 + 13 + 3 + n_session + 3 + 5 + 2 + 2 + 7 + 1);
+    assert_eq!(settings().count(), 3 + 13 + 3 + n_session + 6 + 5 + 2 + 2 + 7 + 1);
 }
 
 #[test]
@@ -187,6 +199,59 @@ fn what_is_wrong_is_told_and_the_default_stays() {
         let loaded = parse(text);
         assert_eq!(lines(&loaded), [told], "{text}");
         assert_eq!(loaded.settings, Settings::default(), "{text}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_name_of_a_model_is_told() {
+    for (text, told, n_names) in [
+        ("[models.a]\nmodel = \"m\"\nkeep_alive = 300", vec![], 1),
+        (
+            "[models.a]\nmodel = \"m\"\ncontxt = 1",
+            vec!["3:1: unknown key `contxt` in [models.a] (did you mean `context`?)"],
+            1,
+        ),
+        (
+            "[models.a]\nmodel = \"m\"\ncontext = \"4096\"",
+            vec!["3:11: `context` in [models.a] must stand without quotes, not \"4096\""],
+            1,
+        ),
+        (
+            "[models.a]\nmodel = \"m\"\nkeep_alive = \"soon\"",
+            vec![
+                "3:14: `keep_alive` in [models.a] must be a time such as 10m, 1h30m, a number of seconds, or forever, or \
+                 auto, not \"soon\"",
+            ],
+            1,
+        ),
+        (
+            "[models.a]\nmodel = \"m\"\ntemplate_options = 3",
+            vec!["3:20: `template_options` in [models.a] must be a table such as { enable_thinking = false }, not 3"],
+            1,
+        ),
+        (
+            "[models.a]\ncontext = 512",
+            vec!["1:9: [models.a] names no model (write `model = \"…\"`, with a name that `taffrail ls` shows)"],
+            0,
+        ),
+        ("[models.a]\nmodel = 3", vec!["2:9: `model` in [models.a] must be the name of a model, not 3"], 0),
+        (
+            "[models]\na = \"m\"",
+            vec!["2:1: `a` in [models] must be a section (write [models.NAME] with `model = \"…\"` below it)"],
+            0,
+        ),
+        (
+            "[models.\"a b\"]\nmodel = \"m\"",
+            vec!["1:9: `a b` is no name for a model: 1 to 120 characters without spaces"],
+            0,
+        ),
+        ("models = 3", vec!["1:1: `models` must be a section (write [models])"], 0),
+        ("[model.a]\nmodel = \"m\"", vec!["1:2: unknown section [model] (did you mean [models]?)"], 0),
+    ] {
+        let loaded = parse(text);
+        let told: Vec<String> = told.into_iter().map(|line: &str| format!("config.toml:{line}")).collect();
+        assert_eq!(lines(&loaded), told, "{text}");
+        assert_eq!(loaded.settings.models.len(), n_names, "{text}");
     }
 }
 

@@ -21,6 +21,8 @@ pub enum Value {
     List(Vec<String>),
     /// Text from a variable or the command line, where nothing tells a word from a number.
     Bare(String),
+    /// A table of whatever a template takes, as JSON has it.
+    Table(serde_json::Map<String, serde_json::Value>),
     /// A kind of TOML that no setting takes.
     Other(&'static str),
 }
@@ -84,6 +86,7 @@ impl Value {
             Self::Number(text) => serde_json::from_str(text).unwrap_or_else(|_| json!(text)),
             Self::Flag(flag) => json!(flag),
             Self::List(items) => json!(items),
+            Self::Table(table) => json!(table),
             Self::Other(_) => serde_json::Value::Null,
         }
     }
@@ -113,7 +116,7 @@ impl Value {
             },
             Self::Number(text) | Self::Bare(text) => Ok(text.clone()),
             Self::Flag(flag) => Ok(flag.to_string()),
-            Self::List(_) | Self::Other(_) => Err("must be one word or number".to_owned()),
+            Self::List(_) | Self::Table(_) | Self::Other(_) => Err("must be one word or number".to_owned()),
         }
     }
 
@@ -223,6 +226,11 @@ impl std::fmt::Display for Value {
             Self::Number(text) | Self::Bare(text) => f.write_str(text),
             Self::Flag(flag) => flag.fmt(f),
             Self::List(items) => toml::Value::from(items.clone()).fmt(f),
+            Self::Table(table) => match toml::Value::try_from(table) {
+                Ok(table) => table.fmt(f),
+                // JSON's null is nothing that TOML could say.
+                Err(_) => f.write_str("a table"),
+            },
             Self::Other(kind) => f.write_str(kind),
         }
     }

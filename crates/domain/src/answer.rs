@@ -16,7 +16,7 @@ use crate::record::{
 use crate::request::{Figures, Request, Stage};
 use crate::roofline::roofline;
 use crate::session::{End, Session, Turn};
-use crate::settings::{self, SessionSettings, WaitPolicy};
+use crate::settings::{self, RESIDENCE, SESSION_FIELDS, SessionSettings, WaitPolicy};
 use crate::state::Domain;
 use crate::units::Bytes;
 
@@ -230,7 +230,7 @@ fn turn_record(turn: &Turn) -> TurnRecord {
 /// The settings that are not the usual ones, by name and as text.
 pub fn options(settings: &SessionSettings) -> Options {
     let usual = SessionSettings::default();
-    let fields = crate::settings::SESSION_FIELDS.iter().filter_map(|field| {
+    let fields = SESSION_FIELDS.iter().filter(|field| !RESIDENCE.contains(&field.name)).filter_map(|field| {
         let value = settings.get(field.name).unwrap_or_default();
         (usual.get(field.name).as_ref() != Some(&value)).then(|| (field.name.to_owned(), value))
     });

@@ -3,12 +3,16 @@
 //! Owned here: the commands, each of which names its target, and the replies. Absent: what follows from them
 //! (`update::command`), and which keys give them (the screen's business).
 
+use std::time::Duration;
+
 use wire::Prompt;
 
+use crate::ask::Ask;
 use crate::bench::Plan;
 use crate::download::{DownloadId, Order};
 use crate::form::Form;
 use crate::house::{Plan as StoragePlan, Request};
+use crate::keep_alive::KeepAlive;
 use crate::plan;
 use crate::quality::QualityOrder;
 use crate::race::RaceOrder;
@@ -77,6 +81,19 @@ pub enum What {
         /// Whether the answer becomes a record of its own.
         record: bool,
     },
+    /// Answer a request for a model, which is loaded where no session has it; replied to with [`Value::Request`].
+    Ask(Box<Ask>),
+    /// Have a model loaded as a request for it would; replied to with [`Value::Session`].
+    LoadModel {
+        /// The model's id.
+        model: String,
+        /// How it is loaded where it is not; `None` takes the user's settings.
+        settings: Option<Box<SessionSettings>>,
+        /// How long it stays loaded; `None` leaves that as it is.
+        keep_alive: Option<KeepAlive>,
+    },
+    /// Unload a model, by its id, that was loaded for requests: as soon as nothing is asked of it.
+    UnloadModel(String),
     /// Cancel the answer of a session's conversation, and those that commands asked it for.
     CancelAnswer(SessionId),
     /// Cancel one request.
@@ -234,7 +251,10 @@ pub enum Cause {
     /// Its target is gone.
     NotFound,
     /// Something else must end first.
-    Busy,
+    Busy {
+        /// When it is worth trying again, where that is known.
+        retry_after: Option<Duration>,
+    },
     /// A check refuses the model's file; [`Force::File`] starts it all the same.
     Unsafe,
     /// The model can't be run at all.
@@ -243,6 +263,11 @@ pub enum Cause {
     Memory(Box<plan::Refusal>),
     /// The models don't fit in memory at once.
     MemoryTogether,
+}
+
+impl Cause {
+    /// Something else must end first, nobody knows when.
+    pub const BUSY: Self = Self::Busy { retry_after: None };
 }
 
 impl Refused {

@@ -5,13 +5,17 @@
 //! as an event with its time; whatever is to be done leaves as an effect.
 
 pub mod advice;
+pub mod alias;
 pub mod answer;
+pub mod ask;
 pub mod bench;
 pub mod command;
+pub mod demand;
 pub mod download;
 pub mod effect;
 pub mod energy;
 pub mod event;
+pub mod eviction;
 pub mod figure;
 pub mod file_role;
 pub mod fit;
@@ -21,6 +25,7 @@ pub mod history;
 pub mod house;
 pub mod hub;
 pub mod job;
+pub mod keep_alive;
 pub mod ledger;
 pub mod library_view;
 pub mod licence;
@@ -33,6 +38,7 @@ pub mod plan;
 mod portable;
 pub mod preset;
 pub mod quality;
+pub mod queue;
 pub mod race;
 pub mod readings;
 pub mod record;

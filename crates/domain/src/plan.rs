@@ -211,17 +211,27 @@ pub fn longer_context_hint(model: &Model, n_ctx: u32, can_begin_anew: bool) -> S
 /// stops it dead. So what sessions were promised and do not hold as anonymous memory is taken off. GPU memory that the
 /// drivers call free adds, since layers are placed there first.
 pub fn free_memory(domain: &Domain) -> Option<Free> {
+    free_memory_without(domain, &[], true)
+}
+
+/// The same if these sessions were gone, with the memory on GPUs or without it.
+pub fn free_memory_without(domain: &Domain, without: &[SessionId], with_gpus: bool) -> Option<Free> {
     let sample = domain.machine.sample.as_ref()?;
-    let gpus: Bytes = sample.gpus.iter().filter_map(crate::machine::Gpu::free_memory).sum();
-    let available = sample.available_memory() + gpus;
+    let held = |session: &Session| {
+        let on_gpus = session.gpu_memory.filter(|_| with_gpus).unwrap_or_default();
+        session.process.map_or(Bytes(0), |process| process.anonymous) + on_gpus
+    };
+    let is_gone = |session: &&Session| without.contains(&session.id);
+    let gpus: Bytes = sample.gpus.iter().filter_map(crate::machine::Gpu::free_memory).filter(|_| with_gpus).sum();
+    let freed: Bytes = domain.sessions.iter().filter(is_gone).map(held).sum();
+    let available = sample.available_memory() + gpus + domain.machine.released + freed;
     let live = domain
         .sessions
         .iter()
         .filter(|session| !matches!(session.phase, Phase::Failed { .. } | Phase::Queued | Phase::Stopping));
     let (mut promised, mut planned) = (Bytes(0), Bytes(0));
-    for session in live {
-        let held =
-            session.process.map_or(Bytes(0), |process| process.anonymous) + session.gpu_memory.unwrap_or_default();
+    for session in live.filter(|session| !is_gone(session)) {
+        let held = held(session);
         promised = promised + session.planned.total().saturating_sub(held);
         planned = planned + session.planned.total();
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use wire::{Counters, Generate, Prompt, Role, Sampling};
 
+use crate::ask::{Asker, Priority};
 use crate::energy::Bill;
 use crate::figure::Figure;
 use crate::form::Form;
@@ -29,6 +30,8 @@ pub enum Client {
     Race,
     /// A model of a suite, or its judge.
     Suite,
+    /// A program, by one of the server's APIs.
+    Api,
 }
 
 /// One answer.
@@ -38,6 +41,10 @@ pub struct Request {
     pub id: RequestId,
     /// Who asks.
     pub client: Client,
+    /// For a program: who it is.
+    pub asker: Option<Asker>,
+    /// Before whom it begins.
+    pub priority: Priority,
     /// What it answers: the conversation before the answer, or a prompt without a template as one turn.
     pub prompt: Vec<Turn>,
     /// Whether the prompt goes to the model as it is, without its template.
@@ -54,6 +61,10 @@ pub struct Request {
     pub figures: Figures,
     /// Since when it is asked.
     pub since: Moment,
+    /// When the worker got it.
+    pub begun: Option<Moment>,
+    /// When the first token came.
+    pub first_token: Option<Moment>,
     /// When it ended.
     pub ended: Option<Moment>,
     /// What is written down of it while it runs.
@@ -114,6 +125,8 @@ impl Request {
         Self {
             id,
             client,
+            asker: None,
+            priority: Priority::default(),
             prompt,
             is_raw: false,
             form: None,
@@ -122,6 +135,8 @@ impl Request {
             answer: Turn::new(Role::Assistant, String::new()),
             figures: Figures { request: id, is_settled: false, ..Figures::default() },
             since,
+            begun: None,
+            first_token: None,
             ended: None,
             draft: None,
             waiting: None,
@@ -142,6 +157,17 @@ impl Request {
     /// What is done for it now.
     pub fn step(&self) -> Option<Step> {
         if let Stage::Running(step) = self.stage { Some(step) } else { None }
+    }
+
+    /// How long it has waited for the model and a sequence, until it began, ended or now.
+    pub fn queue_time(&self, now: Moment) -> Duration {
+        let until = self.begun.or(self.ended).unwrap_or(now);
+        until.uptime.saturating_sub(self.since.uptime)
+    }
+
+    /// How long its first token took, from its arrival; `None` before it came.
+    pub fn time_to_first_token(&self) -> Option<Duration> {
+        Some(self.first_token?.uptime.saturating_sub(self.since.uptime))
     }
 
     /// Bytes of the prompt's last turn and of what has come of the answer.

@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 use serde::{Deserialize, Serialize};
 use wire::{Finish, Loaded, Message, Role, ToolCall};
 
+use crate::demand::Demand;
 use crate::energy::{Bill, Report, Timer};
 use crate::figure::{Figure, Uncertain};
 use crate::history::Draft;
@@ -59,6 +60,8 @@ pub struct Session {
     pub planned: Plan,
     /// It runs whether the memory suffices or not.
     pub(super) is_forced: bool,
+    /// What the requests of others want of it.
+    pub demand: Demand,
     /// The engine as the worker names it; empty before its greeting.
     pub engine: String,
     /// What the worker said once the model was loaded.
@@ -279,6 +282,7 @@ impl Session {
             threads: 0,
             planned: Plan::default(),
             is_forced: false,
+            demand: Demand::default(),
             engine: String::new(),
             loaded: None,
             pid: None,

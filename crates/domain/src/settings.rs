@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use wire::{CacheType, FlashAttention, Sampling};
 
 pub use self::server::{DEFAULT_PORT, Server};
+use crate::alias::Alias;
+use crate::keep_alive::{KeepAlive, NoTime};
 use crate::units::Bytes;
 
 /// All settings.
@@ -37,6 +39,8 @@ pub struct Settings {
     pub history: History,
     /// The server process, and how other programs are served.
     pub server: Server,
+    /// Names of the user's own for models, with how they run.
+    pub models: BTreeMap<String, Alias>,
     /// Changed keys: the name of an action, with the keys that do it instead of the built-in ones.
     pub keys: BTreeMap<String, Vec<String>>,
 }
@@ -165,7 +169,27 @@ pub struct SessionSettings {
     pub context_full: ContextFull,
     /// The samplers; what is `None` comes from the file, then from llama.cpp's defaults.
     pub sampling: Sampling,
+    /// How long the model stays loaded.
+    pub residence: Residence,
 }
+
+/// How long a model stays loaded. It says nothing of how a session runs, so it makes no two settings differ.
+#[derive(Debug, Clone, Copy, Default, serde::Serialize, serde::Deserialize)]
+pub struct Residence {
+    /// How long without being asked; `None` takes [`KeepAlive::DEFAULT`] where a request loaded it, and for ever else.
+    pub keep_alive: Option<KeepAlive>,
+    /// Neither idle time nor another model unloads it.
+    pub pinned: bool,
+}
+
+impl PartialEq for Residence {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+/// The fields of [`Residence`], which say nothing of an answer.
+pub const RESIDENCE: [&str; 2] = ["keep_alive", "pinned"];
 
 /// The most answers of one session at once: what llama.cpp can decode together at most.
 pub const MAX_PARALLEL: u32 = 256;
@@ -205,6 +229,13 @@ pub struct Budget {
     pub memory: Option<Bytes>,
     /// Available memory that is left alone.
     pub reserve: Bytes,
+    /// How long a model that a request loaded stays at least before another one takes its memory, and how long a request
+    /// waits before others have to wait for it.
+    pub min_loaded: Duration,
+    /// Requests that may wait for one model.
+    pub max_queued_per_model: u32,
+    /// Requests that may wait for all models together.
+    pub max_queued: u32,
 }
 
 /// How workers are run.
@@ -377,13 +408,21 @@ impl Default for SessionSettings {
             max_tokens: None,
             context_full: ContextFull::default(),
             sampling: Sampling::default(),
+            residence: Residence::default(),
         }
     }
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { threads: None, memory: None, reserve: Bytes(1_000_000_000) }
+        Self {
+            threads: None,
+            memory: None,
+            reserve: Bytes(1_000_000_000),
+            min_loaded: Duration::from_secs(10),
+            max_queued_per_model: 256,
+            max_queued: 1024,
+        }
     }
 }
 
@@ -435,6 +474,11 @@ pub const SESSION_FIELDS: &[Field] = &[
     Field { name: "min_p", help: "keep tokens at least p times as likely as the likeliest; auto asks the file" },
     Field { name: "repeat_penalty", help: "weaken tokens of the last 64 by this factor; 1 is off; auto asks the file" },
     Field { name: "seed", help: "seed of the draw; auto takes a new one each time" },
+    Field {
+        name: "keep_alive",
+        help: "unload after so long without a request: 10m, 0, forever; auto: 5m if a request loaded it",
+    },
+    Field { name: "pinned", help: "never unload for another model or for being idle: true or false" },
 ];
 
 /// The word for a setting that is left to the file, the model or the budget.
@@ -474,6 +518,8 @@ impl SessionSettings {
             "min_p" => auto(self.sampling.min_p),
             "repeat_penalty" => auto(self.sampling.repeat_penalty),
             "seed" => auto(self.sampling.seed),
+            "keep_alive" => auto(self.residence.keep_alive),
+            "pinned" => self.residence.pinned.to_string(),
             _ => return None,
         })
     }
@@ -514,6 +560,12 @@ impl SessionSettings {
             "min_p" => self.sampling.min_p = or_auto(text, |text| number(text, 0.0, 1.0))?,
             "repeat_penalty" => self.sampling.repeat_penalty = or_auto(text, |text| number(text, 0.1, 10.0))?,
             "seed" => self.sampling.seed = or_auto(text, |text| whole(text, 0, u32::MAX))?,
+            "keep_alive" if text == AUTO => self.residence.keep_alive = None,
+            "keep_alive" => {
+                let time = text.parse().map_err(|error: NoTime| format!("{error}, or auto"))?;
+                self.residence.keep_alive = Some(time);
+            }
+            "pinned" => self.residence.pinned = flag(text)?,
             _ => return Err("is no setting of a session".to_owned()),
         }
         Ok(())

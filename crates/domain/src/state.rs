@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::bench::Bench;
+use crate::demand::Crashes;
 use crate::download::{Download, Order};
 use crate::effect::Effect;
 use crate::energy::Attribution;
@@ -29,7 +30,7 @@ use crate::roofline::Bandwidth;
 use crate::session::{Session, SessionId, WorkerId};
 use crate::settings::Settings;
 use crate::suite::run::SuiteRun;
-use crate::units::Watts;
+use crate::units::{Bytes, Watts};
 
 /// What the program knows.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
@@ -63,6 +64,8 @@ pub struct Domain {
     pub machine: Machine,
     /// Where its energy goes.
     pub attribution: Attribution,
+    /// Models whose workers have died.
+    pub crashes: Crashes,
     /// Processes of other programs that were asked to end.
     pub asked_to_end: Vec<(u32, u64)>,
     pub(crate) next_id: u64,
@@ -140,6 +143,8 @@ pub struct Machine {
     pub bandwidth: Option<Bandwidth>,
     /// It is being measured now.
     pub measuring: bool,
+    /// Memory that workers held at the last sample which have ended since.
+    pub(crate) released: Bytes,
 }
 
 impl Machine {
@@ -208,11 +213,13 @@ impl Domain {
                 own_watts: Figure::unknown("not sampled yet"),
                 bandwidth: None,
                 measuring: false,
+                released: Bytes(0),
             },
             attribution: Attribution::default(),
             bench: Bench::default(),
             suite: None,
             held: Vec::new(),
+            crashes: Crashes::default(),
             asked_to_end: Vec::new(),
             next_id: 1,
             outbox: Vec::new(),

@@ -185,7 +185,7 @@ fn instead<'a>(canvas: &Canvas<'_>, session: &'a Session) -> Option<(usize, Span
             }
             spans
         }
-        Phase::Queued => vec![canvas.span(Meaning::Muted, "waits for the first reading of the memory")],
+        Phase::Queued => vec![canvas.span(Meaning::Muted, session.queue_reason().unwrap_or_default())],
         _ => return None,
     };
     Some((CONTEXT, spans))

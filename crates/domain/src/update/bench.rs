@@ -52,7 +52,7 @@ fn prepare(domain: &Domain, plan: Plan) -> Result<Bench, Refused> {
     }
     if domain.sessions.iter().any(crate::session::Session::is_busy) {
         let reason = "a session is answering: wait for it, since it would spoil the figures";
-        return Err(Refused::new(Cause::Busy, reason));
+        return Err(Refused::new(Cause::BUSY, reason));
     }
     let needs: Vec<Bytes> = models.iter().map(|model| needed(&plan, &cells, model)).collect();
     let free = plan::free_memory(domain).map(|memory| memory.free);

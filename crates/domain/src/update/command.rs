@@ -2,7 +2,7 @@
 //!
 //! Owned here: which function carries out which command, and the reply. Absent: what they do (the modules by subject).
 
-use super::{bench, energy, foreign, hub, measure, quality, race, session, storage, suite};
+use super::{bench, demand, energy, foreign, hub, measure, quality, race, session, storage, suite};
 use crate::command::{Command, Refused, Reply, Value, What};
 use crate::effect::Effect;
 use crate::state::Domain;
@@ -32,6 +32,11 @@ fn carry_out(domain: &mut Domain, what: What) -> Outcome {
         What::Generate { session, prompt, form, stop, record } => {
             session::begin(domain, session, prompt, (form, stop), record)
         }
+        What::Ask(ask) => demand::ask(domain, *ask),
+        What::LoadModel { model, settings, keep_alive } => {
+            demand::load(domain, &model, settings.map(|settings| *settings), keep_alive)
+        }
+        What::UnloadModel(model) => demand::unload(domain, &model),
         What::CancelAnswer(id) => accepted(session::cancel(domain, id)),
         What::CancelRequest(id) => session::cancel_request(domain, id).and_then(accepted),
         What::StartRace(order) => race::start(domain, *order).and_then(accepted),

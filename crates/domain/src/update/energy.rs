@@ -129,7 +129,7 @@ fn settle(figures: &mut Figures, why: &Figure<Watts>) {
 /// Begin to calibrate the idle baseline.
 pub(super) fn calibrate(domain: &mut Domain) -> Result<Vec<Effect>, Refused> {
     let Some(sample) = &domain.machine.sample else {
-        return Err(Refused::new(Cause::Busy, "the sensors have not been read yet"));
+        return Err(Refused::new(Cause::BUSY, "the sensors have not been read yet"));
     };
     // An estimate has the baseline that the user gave it.
     let is_metered = sample.total().is_some_and(|(_, grade)| grade != Grade::Estimated);
@@ -140,7 +140,7 @@ pub(super) fn calibrate(domain: &mut Domain) -> Result<Vec<Effect>, Refused> {
     }
     if domain.sessions.iter().any(Session::is_busy) {
         let reason = "wait for the answers: the baseline is what the machine draws without them";
-        return Err(Refused::new(Cause::Busy, reason));
+        return Err(Refused::new(Cause::BUSY, reason));
     }
     let is_loaded = domain.sessions.iter().any(Session::is_loaded);
     let idle = if is_loaded { Idle::Loaded } else { Idle::Empty };

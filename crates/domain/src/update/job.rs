@@ -34,7 +34,7 @@ pub(super) fn running(domain: &Domain) -> Option<Refused> {
     } else {
         return None;
     };
-    Some(Refused::new(Cause::Busy, reason))
+    Some(Refused::new(Cause::BUSY, reason))
 }
 
 /// A session that can answer for this entry as it is, and is none of `taken`.

@@ -9,7 +9,7 @@ use crate::state::Domain;
 
 /// Measure the memory's bandwidth, unless that would disturb an answer.
 pub(super) fn bandwidth(domain: &mut Domain) -> Result<Vec<Effect>, Refused> {
-    let busy = |reason| Err(Refused::new(Cause::Busy, reason));
+    let busy = |reason| Err(Refused::new(Cause::BUSY, reason));
     if domain.machine.measuring {
         return busy("the memory bandwidth is being measured already");
     }

@@ -5,6 +5,7 @@
 mod bench;
 mod command;
 mod context;
+mod demand;
 mod energy;
 #[cfg(test)]
 mod faults;
@@ -42,6 +43,7 @@ const MAX_JUDGED: usize = 500;
 pub(crate) fn update(domain: &mut Domain, now: Moment, event: Event) -> Vec<Effect> {
     domain.now = now;
     let is_tick = matches!(event, Event::Sample(_));
+    let is_replayed = matches!(event, Event::Frame(_));
     let is_closing = matches!(event, Event::Closing);
     let mut effects = match event {
         Event::Command(command) => command::answer(domain, command),
@@ -109,6 +111,10 @@ pub(crate) fn update(domain: &mut Domain, now: Moment, event: Event) -> Vec<Effe
         // What is kept now is kept as it is: nothing goes on.
         effects.extend(domain.outbox.drain(..).map(Effect::Notify));
         return effects;
+    }
+    // What a recording shows waits for nothing.
+    if !is_replayed {
+        effects.extend(demand::advance(domain, is_tick));
     }
     effects.extend(history::keep_settled(domain));
     effects.extend(race::advance(domain));

@@ -19,7 +19,7 @@ pub(super) use course::advance;
 /// Drop the race that has ended.
 pub(super) fn dismiss(domain: &mut Domain) -> Result<Vec<Effect>, Refused> {
     if domain.is_racing() {
-        return Err(Refused::new(Cause::Busy, "a race is running: cancel it first"));
+        return Err(Refused::new(Cause::BUSY, "a race is running: cancel it first"));
     }
     take(domain);
     Ok(Vec::new())
@@ -130,7 +130,7 @@ pub(super) fn cancel(domain: &mut Domain) -> Vec<Effect> {
 /// Take the vote: a column, or none for a tie. A column without an answer takes no part.
 pub(super) fn vote(domain: &mut Domain, winner: Option<usize>) -> Result<Vec<Effect>, Refused> {
     if let Some(reason) = race::vote_obstacle(domain.race.as_deref()) {
-        let cause = if domain.is_racing() { Cause::Busy } else { Cause::Invalid };
+        let cause = if domain.is_racing() { Cause::BUSY } else { Cause::Invalid };
         return Err(Refused::new(cause, reason));
     }
     let at = domain.now;

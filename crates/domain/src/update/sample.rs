@@ -5,13 +5,10 @@ use std::time::Duration;
 use super::bench;
 use super::energy::attribute;
 use super::graphs;
-use super::session::{remove, spawn};
 use crate::effect::Effect;
 use crate::energy::estimated;
 use crate::machine::Sample;
-use crate::notification::Notification;
-use crate::plan;
-use crate::session::{Phase, Session};
+use crate::session::Session;
 use crate::state::Domain;
 use crate::units::Bytes;
 
@@ -37,7 +34,7 @@ pub(super) fn sampled(domain: &mut Domain, mut sample: Box<Sample>, now: Duratio
     }
     graphs::record(domain, &sample, throughput);
     domain.machine.sample = Some(sample);
-    effects.extend(queued(domain));
+    domain.machine.released = Bytes(0);
     effects.extend(bench::sampled(domain));
     effects
 }
@@ -70,24 +67,4 @@ fn gpu_memory(sample: &Sample, pid: u32) -> Option<Bytes> {
     let mut mine = sample.gpus.iter().flat_map(|gpu| &gpu.processes).filter(|(owner, _)| *owner == pid).peekable();
     mine.peek()?;
     Some(mine.map(|(_, bytes)| *bytes).sum())
-}
-
-/// Sessions that waited for the first reading of the memory are admitted now, or refused.
-fn queued(domain: &mut Domain) -> Vec<Effect> {
-    let waiting: Vec<_> = domain.sessions.iter().filter(|session| session.phase == Phase::Queued).collect();
-    let waiting: Vec<_> = waiting.into_iter().map(|session| (session.id, session.planned)).collect();
-    let mut effects = Vec::new();
-    for (id, planned) in waiting {
-        match plan::admit(domain, planned) {
-            Ok(()) => effects.extend(spawn(domain, id)),
-            Err(refusal) => {
-                if let Some(session) = domain.session(id) {
-                    let (model, settings) = (session.model.id.clone(), Box::new(session.settings));
-                    domain.outbox.push(Notification::StartRefused { model, settings, refusal });
-                }
-                remove(domain, id);
-            }
-        }
-    }
-    effects
 }

@@ -7,8 +7,10 @@ use wire::{Chat, Generate, Message, Prompt, Role, Sampling};
 use super::command::Outcome;
 use super::load::load;
 use super::{context, history, next_id};
+use crate::ask::{Asker, Priority};
 use crate::command::{Cause, EFFECTIVE, Force, Refused, Value};
 use crate::effect::Effect;
+use crate::eviction;
 use crate::figure::Figure;
 use crate::form::Form;
 use crate::history::Draft;
@@ -16,6 +18,7 @@ use crate::model::Model;
 use crate::moment::Moment;
 use crate::plan::{self, Claim};
 use crate::preset::{conversation, over};
+use crate::queue;
 use crate::request::{self, Client, Request, RequestId, Step};
 use crate::session::{End, Phase, Session, SessionId, Turn, WorkerId};
 use crate::settings::SessionSettings;
@@ -26,11 +29,25 @@ pub(super) fn start(domain: &mut Domain, id: &str, settings: SessionSettings, fo
     let Some(model) = domain.model(id).cloned() else {
         return Err(Refused::new(Cause::NotFound, "this model is gone"));
     };
-    open(domain, &model, settings, force)
+    match open(domain, &model, settings, force) {
+        // It waits until what makes room for it has been unloaded.
+        Err(Refused { cause: Cause::Memory(_), .. }) if makes_room(domain, &model, settings) => {
+            let model = model.forced();
+            let settings = plan::settings_for(&model, settings);
+            Ok((Value::Session(create(domain, model, settings)), Vec::new()))
+        }
+        opened => opened,
+    }
 }
 
-/// Start this model.
-pub(super) fn open(domain: &mut Domain, model: &Arc<Model>, settings: SessionSettings, force: Force) -> Outcome {
+/// Whether unloading what was loaded for requests, and is idle, makes room for a model.
+fn makes_room(domain: &Domain, model: &Arc<Model>, settings: SessionSettings) -> bool {
+    let settings = plan::settings_for(model, settings);
+    matches!(eviction::outcome(domain, plan::plan(model, &settings), &settings), eviction::Outcome::Evicts(_))
+}
+
+/// Whether a model may be started.
+pub(super) fn may_start(model: &Model, force: Force) -> Result<(), Refused> {
     if !model.is_runnable() && !model.can_be_tried() {
         let reason = format!("{} can't be run: {}", model.name, model.status);
         return Err(Refused::new(Cause::NotRunnable, reason));
@@ -39,6 +56,12 @@ pub(super) fn open(domain: &mut Domain, model: &Arc<Model>, settings: SessionSet
         let reason = format!("{} is refused by the check of its file: {}", model.name, model.status);
         return Err(Refused::new(Cause::Unsafe, reason).with_hint("--force starts it all the same"));
     }
+    Ok(())
+}
+
+/// Start this model.
+pub(super) fn open(domain: &mut Domain, model: &Arc<Model>, settings: SessionSettings, force: Force) -> Outcome {
+    may_start(model, force)?;
     let model = model.forced();
     let settings = plan::settings_for(&model, settings);
     let planned = plan::plan(&model, &settings);
@@ -84,6 +107,10 @@ pub(super) fn spawn(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
     session.pid = None;
     session.process = None;
     session.n_past = 0;
+    session.demand.wait = None;
+    session.demand.loaded = None;
+    session.demand.is_draining = false;
+    session.demand.reload = None;
     session.timer.load(now.uptime);
     let load = load(&session.model, &session.settings, n_threads);
     let model = Arc::clone(&session.model);
@@ -132,7 +159,7 @@ pub(super) fn send(domain: &mut Domain, id: SessionId, text: String) -> Result<V
     let session = find(domain, id).ok_or_else(gone)?;
     let waits = match &session.phase {
         Phase::Ready if session.open_chat().is_some() => {
-            return Err(Refused::new(Cause::Busy, "wait for the answer, or cancel it"));
+            return Err(Refused::new(Cause::BUSY, "wait for the answer, or cancel it"));
         }
         Phase::Ready => false,
         Phase::Queued | Phase::Loading { .. } => true,
@@ -185,7 +212,7 @@ pub(super) fn begin(
     }
     let n_open = session.requests.iter().filter(|request| request.is_open()).count();
     if n_open >= MAX_OPEN {
-        return Err(Refused::new(Cause::Busy, format!("{n_open} requests wait for this session already")));
+        return Err(Refused::new(Cause::BUSY, format!("{n_open} requests wait for this session already")));
     }
     let draft = is_recorded.then(|| history::draft(domain)).flatten();
     let (request, effects) = request(domain, id, Asked { form, stop, draft, ..Asked::new(prompt) });
@@ -195,7 +222,7 @@ pub(super) fn begin(
 /// The most requests of a session that have not ended: what waits longer than that has been given up by who asked.
 const MAX_OPEN: usize = 256;
 
-fn gone() -> Refused {
+pub(super) fn gone() -> Refused {
     Refused::new(Cause::NotFound, "this session is gone")
 }
 
@@ -210,17 +237,21 @@ pub(super) struct Asked {
     /// Tokens of the context that must be left for the answer.
     pub(super) min_room: u32,
     pub(super) draft: Option<Draft>,
+    pub(super) asker: Option<Asker>,
+    pub(super) priority: Priority,
 }
 
 impl Asked {
     pub(super) fn new(prompt: Prompt) -> Self {
-        Self { client: Client::Command, prompt, ask: None, form: None, stop: Vec::new(), min_room: 0, draft: None }
+        let (client, priority) = (Client::Command, Priority::Interactive);
+        let (form, stop) = (None, Vec::new());
+        Self { client, prompt, ask: None, form, stop, min_room: 0, draft: None, asker: None, priority }
     }
 }
 
 /// Ask a session: at once where it is ready and has a sequence free, else as soon as that is so.
 pub(super) fn request(domain: &mut Domain, id: SessionId, asked: Asked) -> (RequestId, Vec<Effect>) {
-    let Asked { client, prompt, ask, form, stop, min_room, draft } = asked;
+    let Asked { client, prompt, ask, form, stop, min_room, draft, asker, priority } = asked;
     let request_id = RequestId(next_id(domain));
     let now = domain.now;
     // Until a tick falls into the answer, its energy is unknown for the sensors' reason, or because there was none yet.
@@ -235,6 +266,7 @@ pub(super) fn request(domain: &mut Domain, id: SessionId, asked: Asked) -> (Requ
     let turns = if client == Client::Chat { session.turns.clone() } else { request::turns(&prompt) };
     let mut request = Request::new(request_id, client, turns, now);
     request.is_raw = matches!(prompt, Prompt::Raw(_));
+    (request.asker, request.priority) = (asker, priority);
     request.figures.energy = unmetered;
     request.draft = draft;
     let own = Ask {
@@ -264,6 +296,7 @@ pub(super) fn request(domain: &mut Domain, id: SessionId, asked: Asked) -> (Requ
         min_room,
     }));
     (request.form, request.stop) = (form, stop);
+    queue::enter(session, &request);
     session.requests.push(request);
     session.drop_ended();
     (request_id, start_waiting(domain, id))
@@ -275,12 +308,16 @@ pub(super) fn start_waiting(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
     let Some(session) = find(domain, id).filter(|session| session.phase == Phase::Ready) else { return Vec::new() };
     let n_running = session.requests.iter().filter(|request| request.is_running()).count();
     let n_free = session.n_sequences().saturating_sub(n_running);
-    let waiting = session.requests.iter_mut().filter(|request| request.stage == request::Stage::Queued);
+    let n_free = if session.demand.is_draining { 0 } else { n_free };
     let mut asked = Vec::new();
-    for request in waiting.take(n_free) {
-        let Some(generate) = request.waiting.take() else { continue };
+    for _ in 0..n_free {
+        let Some(request) = queue::next(session).and_then(|id| session.request_mut(id)) else { break };
+        let Some(generate) = request.waiting.take() else { break };
         request.stage = request::Stage::Running(Step::Prompt { n_done: 0, n_prompt: 0 });
-        session.timer.begin(request.id.0, now.uptime);
+        request.begun = Some(now);
+        let priority = request.priority;
+        queue::begun(session, priority);
+        session.timer.begin(generate.id, now.uptime);
         asked.push(Effect::Tell { worker: session.worker, request: wire::Request::Generate(*generate) });
     }
     if asked.is_empty() {
@@ -401,6 +438,8 @@ pub(super) fn restart(domain: &mut Domain, id: SessionId) -> Result<Vec<Effect>,
     let old = session.is_live().then_some(session.worker);
     session.settings.context = context;
     session.planned = planned;
+    // Whoever restarts it wants it, whatever it was loaded for.
+    session.demand.is_on_demand = false;
     let mut effects: Vec<Effect> = old.map(|worker| Effect::Stop { worker }).into_iter().collect();
     effects.extend(end_all(domain, id, "the session was restarted", None));
     effects.extend(spawn(domain, id));
@@ -412,7 +451,7 @@ pub(super) fn restart(domain: &mut Domain, id: SessionId) -> Result<Vec<Effect>,
 pub(super) fn clear(domain: &mut Domain, id: SessionId) -> Result<Vec<Effect>, Refused> {
     let session = find(domain, id).ok_or_else(gone)?;
     if session.is_busy() {
-        return Err(Refused::new(Cause::Busy, "wait for the answer, or cancel it"));
+        return Err(Refused::new(Cause::BUSY, "wait for the answer, or cancel it"));
     }
     session.turns.clear();
     // A race or a suite that has its answer still waits for the energy.
@@ -436,7 +475,7 @@ pub(super) fn set(domain: &mut Domain, id: SessionId, name: &str, value: &str) -
     }
     let [now, prompt, answer, restart] = EFFECTIVE;
     let when = match name {
-        "threads" => now,
+        "threads" | "keep_alive" | "pinned" => now,
         "context_full" => prompt,
         "max_tokens" | "temperature" | "top_k" | "top_p" | "min_p" | "repeat_penalty" | "seed" => answer,
         _ => restart,

@@ -22,13 +22,13 @@ pub(super) fn survey(domain: &mut Domain) -> Vec<Effect> {
 /// Make a plan, which comes as [`News::Planned`].
 pub(super) fn plan(domain: &Domain, request: Request) -> Result<Vec<Effect>, Refused> {
     if let Some(work) = &domain.house.work {
-        return Err(Refused::new(Cause::Busy, format!("{} is still running", work.title)));
+        return Err(Refused::new(Cause::BUSY, format!("{} is still running", work.title)));
     }
     if let Request::Remove { models } | Request::Prune { unused: models, .. } = &request
         && let Some(model) = models.iter().find(|model| is_loaded(domain, model))
     {
         let reason = format!("{} is loaded by a session; stop that first", model.name);
-        return Err(Refused::new(Cause::Busy, reason));
+        return Err(Refused::new(Cause::BUSY, reason));
     }
     Ok(vec![Effect::House(Chore::Plan(request))])
 }

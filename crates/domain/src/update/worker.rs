@@ -6,7 +6,7 @@ use std::time::Duration;
 use wire::{Channel, Event as Message, FailureKind, Finish, Role};
 
 use super::session::{answer as answer_now, end_all, ended, find, remove, share_threads, start_waiting, watch};
-use super::{context, tries};
+use super::{context, demand, tries};
 use crate::answer;
 use crate::effect::Effect;
 use crate::event::WorkerEvent;
@@ -15,10 +15,12 @@ use crate::model::Outcome;
 use crate::moment::Moment;
 use crate::notification::Notification;
 use crate::plan;
+use crate::queue;
 use crate::request::{Client, Request, RequestId, Step};
 use crate::session::{End, Phase, Session, SessionId, WorkerId};
 use crate::settings;
 use crate::state::Domain;
+use crate::units::Bytes;
 
 /// The most lines of a worker's log that are kept.
 const MAX_LOG: usize = 200;
@@ -70,6 +72,8 @@ fn on_message(domain: &mut Domain, id: SessionId, message: Message) -> Vec<Effec
             session.loaded = Some(loaded);
             session.phase = Phase::Ready;
             session.since = now;
+            session.demand.loaded = Some(now);
+            session.demand.is_wanted = false;
             let mut effects = Vec::new();
             if session.turns.last().is_some_and(|turn| turn.role == Role::User) {
                 effects.extend(answer_now(domain, id));
@@ -94,7 +98,7 @@ fn on_message(domain: &mut Domain, id: SessionId, message: Message) -> Vec<Effec
         }
         Message::Text { id, pieces, tool_calls, counters, tokens } if session.running(id).is_some() => {
             session.count(id, counters, now);
-            written(session, id, pieces, tokens);
+            written(session, id, pieces, tokens, now);
             called(session, id, tool_calls);
         }
         Message::Finished { id: request, finish, counters } if session.running(request).is_some() => {
@@ -134,8 +138,9 @@ fn called(session: &mut Session, id: u64, deltas: Vec<wire::ToolCallDelta>) {
 }
 
 /// What a worker has written becomes part of the answer.
-fn written(session: &mut Session, id: u64, pieces: Vec<wire::Piece>, tokens: Vec<wire::Token>) {
+fn written(session: &mut Session, id: u64, pieces: Vec<wire::Piece>, tokens: Vec<wire::Token>, now: Moment) {
     let Some(request) = session.running(id) else { return };
+    request.first_token.get_or_insert(now);
     let answer = &mut request.answer;
     answer.tokens.extend(tokens.into_iter().take(MAX_TOKENS.saturating_sub(answer.tokens.len())));
     for piece in pieces {
@@ -199,6 +204,7 @@ fn refused(domain: &mut Domain, id: SessionId, failure: wire::Failure) -> Vec<Ef
     let wire::Failure { message, hint, .. } = failure;
     let mut effects = vec![Effect::Stop { worker: session.worker }];
     session.phase = Phase::Failed { reason: message.clone(), hint: hint.clone() };
+    demand::crashed(domain, id, &message);
     effects.extend(end_all(domain, id, &message, hint.as_deref()));
     effects.extend(tries::remember(domain, &model, Outcome::Refused(message)));
     effects.extend(share_threads(domain));
@@ -221,11 +227,18 @@ fn exited(domain: &mut Domain, id: SessionId, reason: String, expected: bool, hi
     let last_words = written.or(hint.as_deref());
     let death = has_died.then(|| (Arc::clone(&session.model), tries::died(&reason, last_words)));
     session.timer.end_all(now.uptime);
+    let held = session.process.map_or(Bytes(0), |process| process.anonymous) + session.gpu_memory.unwrap_or_default();
     session.pid = None;
     session.process = None;
     session.gpu_memory = None;
     session.loaded = None;
     session.n_past = 0;
+    let is_new = !matches!(session.phase, Phase::Failed { .. } | Phase::Stopping);
+    domain.machine.released = domain.machine.released + held;
+    if is_new {
+        demand::crashed(domain, id, &reason);
+    }
+    let Some(session) = find(domain, id) else { return Vec::new() };
     let mut effects = Vec::new();
     // One that dies before it has read that it is to stop is gone as well.
     if session.phase == Phase::Stopping {
@@ -270,6 +283,8 @@ impl Session {
         self.timer.count(id, &counters, now.uptime);
         let Some(request) = self.request_mut(RequestId(id)) else { return };
         let before = std::mem::replace(&mut request.figures.counters, counters);
+        let client = queue::client(request).to_owned();
+        self.demand.served.charge(&client, &before, &counters);
         self.n_generated += u64::from(counters.n_generated.saturating_sub(before.n_generated));
         self.n_prompt += u64::from(counters.n_prompt.saturating_sub(before.n_prompt));
         self.n_past = counters.n_past;

@@ -1,12 +1,15 @@
 //! Random commands of every kind, to targets that are there and to others.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use domain::ask::{Api, Ask, Asker, Generation, Priority};
 use domain::command::{Command, CommandId, Force, What};
 use domain::download::{DownloadId, Order};
 use domain::form::Form;
 use domain::house::{Kind, Plan as StoragePlan, Request};
 use domain::hub::RemoteFile;
+use domain::keep_alive::KeepAlive;
 use domain::model::Model;
 use domain::quality::QualityOrder;
 use domain::race::{self, Entry, RaceOrder};
@@ -22,7 +25,7 @@ use crate::dice::Dice;
 use crate::world::World;
 
 /// How many kinds of commands there are.
-pub(crate) const KINDS: usize = 35;
+pub(crate) const KINDS: usize = 38;
 
 /// The kind of a command. A new one does not compile before it is numbered here, and fails before it is made below.
 pub(crate) fn kind(what: &What) -> usize {
@@ -62,6 +65,9 @@ pub(crate) fn kind(what: &What) -> usize {
         What::CancelRequest(_) => 32,
         What::StartSuite(_) => 33,
         What::CancelSuite => 34,
+        What::Ask(_) => 35,
+        What::LoadModel { .. } => 36,
+        What::UnloadModel(_) => 37,
     }
 }
 
@@ -72,9 +78,9 @@ pub(crate) fn command(id: u64, domain: &Domain, world: &World, dice: &mut Dice) 
 
 fn what(domain: &Domain, world: &World, dice: &mut Dice) -> What {
     // What keeps the machine busy is asked for more often; and more is stopped where much runs.
-    let common = [0, 0, 5, 5, 5, 5, 5, 6, 6, 6, 6, 7, 32, 1];
+    let common = [0, 0, 5, 5, 5, 5, 5, 6, 6, 6, 6, 7, 32, 1, 35, 35, 35, 35, 35, 35, 35];
     let mut kind = if dice.permille(650) { common[dice.index(common.len())] } else { dice.index(KINDS) };
-    if domain.sessions.len() > 8 && kind != 5 {
+    if domain.sessions.len() > 8 && kind != 5 && kind != 35 {
         kind = 1;
     }
     match kind {
@@ -133,7 +139,44 @@ fn what(domain: &Domain, world: &World, dice: &mut Dice) -> What {
         32 => What::CancelRequest(request_id(domain, dice)),
         33 => What::StartSuite(Box::new(suite(world, dice))),
         34 => What::CancelSuite,
+        35 => What::Ask(Box::new(ask(world, dice))),
+        36 => What::LoadModel {
+            model: model_id(world, dice),
+            settings: dice.permille(300).then(|| Box::new(settings(dice))),
+            keep_alive: keep_alive(dice),
+        },
+        37 => What::UnloadModel(model_id(world, dice)),
         _ => What::ContinueRace,
+    }
+}
+
+fn model_id(world: &World, dice: &mut Dice) -> String {
+    if dice.permille(970) { a_model(world, dice).id.clone() } else { "folder:gone".into() }
+}
+
+/// A program asks: several clients, two priorities.
+fn ask(world: &World, dice: &mut Dice) -> Ask {
+    let generation = Generation {
+        max_tokens: dice.permille(500).then(|| 1 + dice.below(40) as u32),
+        stop: if dice.permille(200) { vec!["\n".into()] } else { Vec::new() },
+        ..Generation::new(prompt(dice))
+    };
+    let api = [Api::OpenAi, Api::Anthropic, Api::Ollama, Api::Native][dice.index(4)];
+    Ask {
+        model: model_id(world, dice),
+        settings: dice.permille(200).then(|| Box::new(settings(dice))),
+        generation,
+        asker: Asker { name: format!("key {}", dice.below(4)), agent: String::new(), api },
+        priority: if dice.permille(700) { Priority::Interactive } else { Priority::Batch },
+        keep_alive: keep_alive(dice),
+    }
+}
+
+pub(crate) fn keep_alive(dice: &mut Dice) -> Option<KeepAlive> {
+    match dice.below(10) {
+        0 => Some(KeepAlive::Forever),
+        1 | 2 => Some(KeepAlive::For(Duration::from_secs(dice.below(20)))),
+        _ => None,
     }
 }
 

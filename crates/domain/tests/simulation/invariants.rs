@@ -12,6 +12,7 @@ use domain::units::Bytes;
 use domain::{Domain, Effect, Event};
 use wire::{Channel, Event as Message, Request, Role, ToolCall};
 
+use crate::demand::Demands;
 use crate::energy::Books;
 
 /// The most lines of a worker's log, by the domain's own bound.
@@ -50,6 +51,7 @@ pub(crate) struct Invariants {
     /// Sessions that were started although the memory does not suffice.
     forced: HashSet<SessionId>,
     books: Books,
+    demands: Demands,
     /// Before the event: what sessions that have a worker were promised.
     planned: HashMap<SessionId, Bytes>,
     command: Option<CommandId>,
@@ -71,6 +73,7 @@ impl Invariants {
         self.forces = matches!(force, Some(What::StartSession { force: Force::All, .. }));
         self.has_closed |= matches!(event, Event::Closing);
         self.books.before(domain, event);
+        self.demands.before(event);
         if let Event::Worker(worker, event) = event {
             self.hear(*worker, event);
         }
@@ -108,6 +111,7 @@ impl Invariants {
             return;
         }
         self.answers(domain);
+        self.demands.after(domain, effects);
         self.owners(domain);
         threads(domain);
         bounds(domain);
@@ -179,6 +183,10 @@ impl Invariants {
             let plan::Free { available, promised, others, reserve, .. } = memory;
             let taken = promised + others + reserve;
             assert!(taken <= available, "{} is loaded: {taken} are taken of {available}", session.name);
+            let holds = |one: &&Session| !matches!(one.phase, Phase::Queued | Phase::Failed { .. } | Phase::Stopping);
+            let planned: Bytes = domain.sessions.iter().filter(holds).map(|one| one.planned.total()).sum();
+            let limit = domain.settings.budget.memory.unwrap_or(planned);
+            assert!(planned <= limit, "{} is loaded: {planned} are promised of {limit}", session.name);
         }
     }
 
@@ -254,6 +262,7 @@ impl Invariants {
         let open = domain.sessions.iter().flat_map(|session| &session.requests).find(|request| request.is_open());
         assert!(open.is_none(), "a request waits for ever: {open:?}");
         assert!(self.running.is_empty());
+        self.demands.quiet();
     }
 
     /// After the end of the program no draft is lost.

@@ -7,6 +7,7 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test")]
 
 mod commands;
+mod demand;
 mod dice;
 mod energy;
 mod invariants;

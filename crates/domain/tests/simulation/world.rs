@@ -72,6 +72,10 @@ impl World {
         settings.budget.memory = dice.permille(200).then_some(Bytes(10_000_000_000));
         settings.energy.tdp_watts = dice.permille(500).then_some(65.0);
         settings.session = SessionSettings { context: 512, ..SessionSettings::default() };
+        settings.session.residence.keep_alive = crate::commands::keep_alive(dice);
+        settings.budget.min_loaded = Duration::from_secs(dice.below(8));
+        settings.budget.max_queued_per_model = 1 + dice.below(12) as u32;
+        settings.budget.max_queued = 1 + dice.below(30) as u32;
         settings
     }
 

@@ -100,13 +100,13 @@ fn one_job_that_measures_runs_at_a_time() {
     let mut program = Program::sampled(4, 10_000_000_000);
     let order = race(&program, &["alpha", "beta"], "why?", Order::InTurn);
     assert_eq!(command(&mut program, order.clone()), Ok(Value::Accepted));
-    assert_eq!(cause(&mut program, order), Cause::Busy);
-    assert_eq!(cause(&mut program, bench(&["alpha"])), Cause::Busy);
+    assert_eq!(cause(&mut program, order), Cause::BUSY);
+    assert_eq!(cause(&mut program, bench(&["alpha"])), Cause::BUSY);
     program.state.domain.race = None;
     assert_eq!(command(&mut program, bench(&["alpha"])), Ok(Value::Accepted));
-    assert_eq!(cause(&mut program, bench(&["alpha"])), Cause::Busy);
+    assert_eq!(cause(&mut program, bench(&["alpha"])), Cause::BUSY);
     let order = race(&program, &["alpha", "beta"], "why?", Order::InTurn);
-    assert_eq!(cause(&mut program, order), Cause::Busy);
+    assert_eq!(cause(&mut program, order), Cause::BUSY);
 }
 
 #[test]

@@ -1,0 +1,231 @@
+//! Names of the user's own for models: `[models.NAME]` of config.toml, and what a program may call a model.
+//!
+//! Owned here: what such a name stands for, and which model is meant by a name that a program gives. Absent: how
+//! config.toml is read, and the looser matching of the command line.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ask::{Ask, Asker, Generation, Priority};
+use crate::command::{Cause, Refused};
+use crate::keep_alive::KeepAlive;
+use crate::model::{Model, Status};
+use crate::settings::SessionSettings;
+use crate::state::Domain;
+
+/// What a name of the user's own stands for.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Alias {
+    /// The model, by its id or its name.
+    pub model: String,
+    /// How it runs where that is not the user's usual: fields of [`crate::settings::SESSION_FIELDS`] with values that
+    /// [`SessionSettings::set`] takes.
+    pub settings: BTreeMap<String, String>,
+    /// The system prompt of a conversation that has none.
+    pub system: Option<String>,
+    /// Options of the chat template, a JSON object.
+    pub template_options: Option<String>,
+}
+
+impl Alias {
+    /// Its settings over others.
+    #[must_use]
+    pub fn over(&self, mut settings: SessionSettings) -> SessionSettings {
+        for (name, value) in &self.settings {
+            // They were checked when they were read.
+            let _ = settings.set(name, value);
+        }
+        settings
+    }
+}
+
+/// A model that a program named.
+#[derive(Debug, Clone)]
+pub struct Target<'a> {
+    /// The model.
+    pub model: &'a Arc<Model>,
+    /// The name of the user's own that was given, and what it stands for.
+    pub alias: Option<(&'a str, &'a Alias)>,
+}
+
+/// The names that are listed: of all models that can be run, then the user's own.
+pub fn names(domain: &Domain) -> impl Iterator<Item = (&str, Target<'_>)> {
+    let models = domain.library.models.iter().filter(|model| model.is_runnable());
+    let models = models.map(|model| (model.name.as_str(), Target { model, alias: None }));
+    let aliases = domain.settings.models.iter().filter_map(|(name, alias)| {
+        let model = find(domain, &alias.model)?;
+        Some((name.as_str(), Target { model, alias: Some((name, alias)) }))
+    });
+    models.chain(aliases)
+}
+
+/// The model that a program means by this name: one of the user's own names, else a model's id, else its name, whatever
+/// the case. `:latest` behind it means nothing, since Ollama's clients add it.
+///
+/// # Errors
+///
+/// There is none.
+pub fn resolve<'a>(domain: &'a Domain, name: &str) -> Result<Target<'a>, Refused> {
+    let names = [Some(name), name.strip_suffix(":latest")];
+    for name in names.into_iter().flatten() {
+        if let Some((name, alias)) = domain.settings.models.get_key_value(name) {
+            let model = find(domain, &alias.model).ok_or_else(|| {
+                let reason = format!("no model is called `{}`, which `{name}` stands for", clean(&alias.model));
+                missing(domain, reason).with_hint(format!("mend [models.{name}] in config.toml"))
+            })?;
+            return Ok(Target { model, alias: Some((name, alias)) });
+        }
+        if let Some(model) = find(domain, name) {
+            return Ok(Target { model, alias: None });
+        }
+    }
+    Err(missing(domain, format!("no model is called `{}`", clean(name))).with_hint("`taffrail ls` lists all models"))
+}
+
+/// The model of this id or name. Of several of one name the one that can be run, in the store that is preferred.
+fn find<'a>(domain: &'a Domain, name: &str) -> Option<&'a Arc<Model>> {
+    let models = &domain.library.models;
+    let by_id = models.iter().find(|model| model.places().any(|place| place.id == name));
+    by_id.or_else(|| {
+        let called = models.iter().filter(|model| model.name.eq_ignore_ascii_case(name));
+        called.min_by_key(|model| (model.status != Status::Runnable, model.name != name, model.store))
+    })
+}
+
+/// A name from outside, as a sentence shows it.
+fn clean(name: &str) -> String {
+    /// Longer than the name of any model.
+    const MAX: usize = 120;
+    gguf::clean(name, MAX)
+}
+
+pub(crate) fn missing(domain: &Domain, reason: String) -> Refused {
+    if domain.library.scanning || domain.library.took.is_none() {
+        let cause = Cause::Busy { retry_after: Some(std::time::Duration::from_secs(1)) };
+        return Refused::new(cause, format!("{reason} so far: the stores are being scanned"));
+    }
+    Refused::new(Cause::NotFound, reason)
+}
+
+impl Target<'_> {
+    /// The request for this model, with what its name stands for: what the program says itself holds.
+    pub fn ask(
+        &self,
+        domain: &Domain,
+        mut generation: Generation,
+        asker: Asker,
+        priority: Priority,
+        keep_alive: Option<KeepAlive>,
+    ) -> Ask {
+        let settings = self.alias.map(|(_, alias)| alias.over(domain.settings.session));
+        if let Some((_, alias)) = self.alias {
+            // The session may have been loaded under another name.
+            let own = alias.over(SessionSettings::default());
+            generation.sampling = crate::preset::over(generation.sampling, &own.sampling);
+            generation.max_tokens = generation.max_tokens.or(own.max_tokens);
+            alias.complete(&mut generation);
+        }
+        let keep_alive = keep_alive.or_else(|| settings.and_then(|settings| settings.residence.keep_alive));
+        Ask { model: self.model.id.clone(), settings: settings.map(Box::new), generation, asker, priority, keep_alive }
+    }
+}
+
+impl Alias {
+    /// Put the system prompt and the options of the template where the conversation has none.
+    fn complete(&self, generation: &mut Generation) {
+        use wire::{Message, Prompt, Role};
+        if let Prompt::Chat(messages) = &mut generation.prompt
+            && let Some(system) = &self.system
+            && !messages.iter().any(|message| message.role == Role::System)
+        {
+            messages.insert(0, Message { role: Role::System, content: system.clone() });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::ask::Api;
+    use crate::model::Store;
+    use crate::settings::Settings;
+    use wire::Prompt;
+
+    fn domain() -> Domain {
+        let mut settings = Settings::default();
+        let text = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<BTreeMap<_, _>>()
+        };
+        let alias = |model: &str, pairs| Alias { model: model.to_owned(), settings: text(pairs), ..Alias::default() };
+        let coder = alias("One-7B", &[("context", "512"), ("temperature", "0.2"), ("keep_alive", "1h")]);
+        let coder = Alias { system: Some("be brief".into()), ..coder };
+        settings.models.insert("coder".into(), coder);
+        settings.models.insert("lost".into(), alias("gone", &[]));
+        settings.models.insert("two".into(), alias("one-7b", &[]));
+        let mut domain = Domain::new(settings);
+        let model = |id: &str, name: &str, store, status| {
+            Arc::new(Model { id: id.into(), store, status, ..crate::testing::model(name) })
+        };
+        domain.library.models = vec![
+            model("folder:a", "One-7B", Store::Folder, Status::Damaged("cut off".into())),
+            model("folder:b", "One-7B", Store::Folder, Status::Runnable),
+            model("hf:b", "One-7B", Store::HuggingFace, Status::Runnable),
+            model("folder:two", "two", Store::Folder, Status::Runnable),
+        ];
+        domain.library.took = Some(Duration::ZERO);
+        domain
+    }
+
+    #[test]
+    fn a_name_is_the_users_own_or_a_models() {
+        let domain = domain();
+        for (name, expected) in [
+            ("coder", Ok("hf:b")),
+            ("coder:latest", Ok("hf:b")),
+            ("One-7B", Ok("hf:b")),
+            ("one-7b", Ok("hf:b")),
+            ("one-7b:latest", Ok("hf:b")),
+            ("folder:b", Ok("folder:b")),
+            // The user's own name goes before a model's.
+            ("two", Ok("hf:b")),
+            ("folder:two", Ok("folder:two")),
+            ("lost", Err("no model is called `gone`, which `lost` stands for")),
+            ("One", Err("no model is called `One`")),
+            ("", Err("no model is called ``")),
+            ("a\u{1b}[2J", Err("no model is called `a[2J`")),
+        ] {
+            let found = resolve(&domain, name).map(|target| target.model.id.as_str());
+            let found = found.map_err(|refused| (refused.reason, refused.cause));
+            assert_eq!(found, expected.map_err(|reason| (reason.to_owned(), Cause::NotFound)), "{name}");
+        }
+        let names: Vec<&str> = names(&domain).map(|(name, _)| name).collect();
+        assert_eq!(names, ["One-7B", "One-7B", "two", "coder", "two"]);
+    }
+
+    #[test]
+    fn what_a_name_stands_for_completes_a_request() {
+        let domain = domain();
+        let ask = |name: &str, own: Option<f32>, keep_alive| {
+            let mut generation = Generation::new(Prompt::Chat(Default::default()));
+            generation.sampling.temperature = own;
+            let asker = Asker { name: "key".into(), agent: String::new(), api: Api::OpenAi };
+            resolve(&domain, name).unwrap().ask(&domain, generation, asker, Priority::Batch, keep_alive)
+        };
+        let hour = Some(KeepAlive::For(Duration::from_hours(1)));
+        let coder = ask("coder", None, None);
+        assert_eq!((coder.model.as_str(), coder.keep_alive, coder.priority), ("hf:b", hour, Priority::Batch));
+        assert_eq!(coder.settings.as_ref().map(|settings| settings.context), Some(512));
+        assert_eq!(coder.generation.sampling.temperature, Some(0.2));
+        assert!(format!("{:?}", coder.generation.prompt).contains("be brief"));
+        // What the program says itself holds.
+        let coder = ask("coder", Some(0.9), Some(KeepAlive::Forever));
+        assert_eq!((coder.generation.sampling.temperature, coder.keep_alive), (Some(0.9), Some(KeepAlive::Forever)));
+        let plain = ask("One-7B", None, None);
+        assert_eq!((plain.settings, plain.keep_alive), (None, None));
+        assert!(!format!("{:?}", plain.generation.prompt).contains("be brief"));
+    }
+}

@@ -1,0 +1,135 @@
+//! Which of a session's waiting requests begins next.
+//!
+//! Owned here: the order among clients and priorities, the bounds of the queue, and how long one that is refused should
+//! wait. Absent: when a request may begin (`update::session`), and the batch, which is the worker's.
+//!
+//! Among clients the one that was served least goes first, counted in tokens: a generated one weighs twice as much as one
+//! of a prompt, since it takes a decode of its own. One that comes (back) begins with what the least served of those that
+//! wait has had, so that nobody saves up. (Sheng et al., "Fairness in Serving Large Language Models", 2024.)
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use wire::Counters;
+
+use crate::ask::Priority;
+use crate::request::{Request, RequestId, Stage};
+use crate::session::Session;
+
+/// So many interactive requests begin at most while a batch request waits, before one of those does.
+pub const MAX_AHEAD: u32 = 4;
+
+/// Clients whose service is remembered: more than ask at the same time on one machine. The one that came longest ago is
+/// forgotten first.
+const MAX_CLIENTS: usize = 256;
+
+/// What a generated token weighs against one of a prompt.
+const GENERATED: u64 = 2;
+
+/// How long a client is told to wait where nothing is known of how long answers take.
+const UNKNOWN_WAIT: Duration = Duration::from_secs(5);
+/// What a client is told at least and at most.
+const MIN_WAIT: Duration = Duration::from_secs(1);
+const MAX_WAIT: Duration = Duration::from_mins(1);
+
+/// What each client has had of a session.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Served {
+    /// By client, the one that came last at the end.
+    clients: Vec<(String, u64)>,
+    /// Interactive requests that have begun since a batch request could have.
+    n_ahead: u32,
+}
+
+impl Served {
+    /// What a client has had, in weighed tokens.
+    pub fn of(&self, client: &str) -> u64 {
+        self.clients.iter().find(|(name, _)| name == client).map_or(0, |(_, served)| *served)
+    }
+
+    /// A client has had so many tokens of a prompt and generated ones.
+    pub(crate) fn charge(&mut self, client: &str, before: &Counters, now: &Counters) {
+        let prompt = u64::from(now.n_prompt.saturating_sub(before.n_prompt));
+        let generated = u64::from(now.n_generated.saturating_sub(before.n_generated));
+        if let Some((_, served)) = self.clients.iter_mut().find(|(name, _)| name == client) {
+            *served = served.saturating_add(prompt).saturating_add(GENERATED * generated);
+        }
+    }
+
+    /// A client asks that has nothing open: it has had no less than the least served of those that have.
+    fn enter(&mut self, client: &str, least: u64) {
+        let served = self.of(client).max(least);
+        self.clients.retain(|(name, _)| name != client);
+        if self.clients.len() >= MAX_CLIENTS {
+            self.clients.remove(0);
+        }
+        self.clients.push((client.to_owned(), served));
+    }
+}
+
+/// Whom a request is counted for: its key; what is asked on this machine's own screen is one client.
+pub fn client(request: &Request) -> &str {
+    request.asker.as_ref().map_or("", |asker| asker.name.as_str())
+}
+
+/// A request comes to a session; it is not among its requests yet.
+pub(crate) fn enter(session: &mut Session, request: &Request) {
+    let name = client(request);
+    let others = session.requests.iter().filter(|other| other.is_open()).map(client);
+    let (mut is_here, mut least) = (false, None::<u64>);
+    for other in others {
+        is_here |= other == name;
+        let served = session.demand.served.of(other);
+        least = Some(least.map_or(served, |least| least.min(served)));
+    }
+    if !is_here {
+        session.demand.served.enter(name, least.unwrap_or(0));
+    }
+}
+
+/// The request that begins next, if one waits.
+pub fn next(session: &Session) -> Option<RequestId> {
+    let waiting = || session.requests.iter().filter(|request| request.stage == Stage::Queued);
+    let of = |priority| waiting().any(|request| request.priority == priority);
+    let served = &session.demand.served;
+    let has_batch = of(Priority::Batch);
+    let priority = match (of(Priority::Interactive), has_batch) {
+        (true, true) if served.n_ahead >= MAX_AHEAD => Priority::Batch,
+        (true, _) => Priority::Interactive,
+        (false, _) => Priority::Batch,
+    };
+    let n_running = |name: &str| session.requests.iter().filter(|one| one.is_running() && client(one) == name).count();
+    // Of equals the one that came first: `min_by_key` keeps it.
+    let key = |request: &&Request| (served.of(client(request)), n_running(client(request)));
+    waiting().filter(|request| request.priority == priority).min_by_key(key).map(|request| request.id)
+}
+
+/// A request of this priority begins; those that go on waiting are in the session.
+pub(crate) fn begun(session: &mut Session, priority: Priority) {
+    let mut waiting = session.requests.iter().filter(|request| request.stage == Stage::Queued);
+    let has_batch = waiting.any(|request| request.priority == Priority::Batch);
+    let n_ahead = &mut session.demand.served.n_ahead;
+    *n_ahead = if priority == Priority::Interactive && has_batch { *n_ahead + 1 } else { 0 };
+}
+
+/// When a request of a full queue might find a place: by how long this session's last answers took. Rounded up to seconds,
+/// as the header has it.
+pub fn retry_after(session: &Session) -> Duration {
+    let took = |request: &Request| Some(request.ended?.uptime.saturating_sub(request.begun?.uptime));
+    let took: Vec<Duration> = session.requests.iter().filter_map(took).collect();
+    let Ok(n) = u32::try_from(took.len()) else { return UNKNOWN_WAIT };
+    if n == 0 {
+        return UNKNOWN_WAIT;
+    }
+    let mean = took.iter().sum::<Duration>() / n;
+    let n_sequences = u32::try_from(session.n_sequences()).unwrap_or(u32::MAX).max(1);
+    whole_seconds((mean / n_sequences).clamp(MIN_WAIT, MAX_WAIT))
+}
+
+/// A time in whole seconds, rounded up.
+pub(crate) fn whole_seconds(time: Duration) -> Duration {
+    Duration::from_secs(time.as_secs() + u64::from(time.subsec_nanos() > 0))
+}
+
+#[cfg(test)]
+mod tests;
