@@ -315,13 +315,13 @@ impl Job {
                 let top = TopLogprob { bytes: text.clone().into_bytes(), probability: 0.5 };
                 let token = Token { bytes: text.clone().into_bytes(), top_logprobs: vec![top] };
                 let tokens = if *tokens { vec![token] } else { Vec::new() };
+                let n_deltas = if dice.permille(100) { 2 } else { 0 };
                 let delta = |_| ToolCallDelta {
                     index: dice.below(3) as u32,
                     id: dice.permille(300).then(|| format!("call_{left}")),
                     name: dice.permille(300).then(|| "tool".to_owned()),
                     arguments: text.clone(),
                 };
-                let n_deltas = if dice.permille(100) { 2 } else { 0 };
                 let tool_calls = (0..n_deltas).map(delta).collect();
                 let pieces = vec![Piece { channel, text: text.clone() }];
                 (Message::Text { id, pieces, tool_calls, counters: *counters, tokens }, false)

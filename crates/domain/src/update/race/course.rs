@@ -170,7 +170,7 @@ fn ask(domain: &mut Domain, race: &mut Race, place: usize) -> Vec<Effect> {
         n_top_logprobs: if race.lockstep { N_TOP_LOGPROBS } else { 0 },
         credits: (race.pace == Pace::Together).then_some(0),
     };
-    let prompt = Prompt::Chat(messages(race.system.as_deref(), &race.prompt).into());
+    let prompt = Prompt::from(messages(race.system.as_deref(), &race.prompt));
     let question = Question { client: Client::Race, prompt, ask, form: None, stop: race.stop.clone() };
     lane.stage = Stage::Answering;
     // What is left of an earlier prompt would flatter the figures of this one.
