@@ -136,11 +136,11 @@ impl Alias {
     /// Put the system prompt and the options of the template where the conversation has none.
     fn complete(&self, generation: &mut Generation) {
         use wire::{Message, Prompt, Role};
-        if let Prompt::Chat(messages) = &mut generation.prompt
+        if let Prompt::Chat(chat) = &mut generation.prompt
             && let Some(system) = &self.system
-            && !messages.iter().any(|message| message.role == Role::System)
+            && !chat.messages.iter().any(|message| message.role == Role::System)
         {
-            messages.insert(0, Message { role: Role::System, content: system.clone() });
+            chat.messages.insert(0, Message::new(Role::System, system.clone()));
         }
     }
 }

@@ -120,7 +120,7 @@ impl Bed {
         let worker = self.holder(id).worker;
         let counters = Counters { n_prompt: 10, n_generated: 1, ..Counters::default() };
         let pieces = vec![Piece { channel: Channel::Answer, text: "so".into() }];
-        self.says(worker, Message::Text { id: id.0, pieces, counters, tokens: Vec::new() });
+        self.says(worker, Message::Text { id: id.0, pieces, tool_calls: Vec::new(), counters, tokens: Vec::new() });
         self.says(worker, Message::Finished { id: id.0, finish: Finish::Stop, counters });
     }
 
