@@ -19,7 +19,7 @@ use domain::{Domain, Event};
 use wire::Finish;
 
 /// What the clients of the server wait for.
-pub struct Serving {
+pub(super) struct Serving {
     calls: mpsc::Receiver<Call>,
     followed: HashMap<RequestId, Followed>,
     /// Each ends when the client of a request has gone.
@@ -41,7 +41,7 @@ impl Followed {
 }
 
 /// Something to be done for the server's clients.
-pub enum Wanted {
+pub(super) enum Wanted {
     /// A call.
     Call(Call),
     /// Nobody waits for this request any more.
@@ -50,12 +50,12 @@ pub enum Wanted {
 
 impl Serving {
     /// Serve these calls.
-    pub fn new(calls: mpsc::Receiver<Call>) -> Self {
+    pub(super) fn new(calls: mpsc::Receiver<Call>) -> Self {
         Self { calls, followed: HashMap::new(), readers: JoinSet::new() }
     }
 
     /// Wait for the next thing to do. Nothing is lost where this is given up.
-    pub async fn next(&mut self) -> Wanted {
+    pub(super) async fn next(&mut self) -> Wanted {
         tokio::select! {
             biased;
             Some(gone) = self.readers.join_next() => match gone {
@@ -69,7 +69,7 @@ impl Serving {
     }
 
     /// Do it.
-    pub fn handle(&mut self, app: &mut App, wanted: Wanted) {
+    pub(super) fn handle(&mut self, app: &mut App, wanted: Wanted) {
         match wanted {
             Wanted::Call(Call::Command(what, reply)) => {
                 // Whoever asked may have left; the command is carried out all the same.
@@ -93,7 +93,7 @@ impl Serving {
     }
 
     /// Take something that happened: hand on what it says to the clients, and let the program handle it.
-    pub fn happened(&mut self, app: &mut App, event: Event) {
+    pub(super) fn happened(&mut self, app: &mut App, event: Event) {
         if let Event::Worker(worker, WorkerEvent::Said(said)) = &event {
             self.said(app, *worker, said);
         }
@@ -129,7 +129,7 @@ impl Serving {
     }
 
     /// Nothing follows: whoever still waits is told so.
-    pub fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         self.calls.close();
         for (_, followed) in self.followed.drain() {
             followed.end(Ending::failed("the server is ending"));

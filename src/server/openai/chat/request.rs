@@ -13,7 +13,7 @@ use wire::{Chat, Message, Part, Prompt, Role, Tool, ToolCall, ToolChoice};
 /// A conversation to be continued.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[schema(as = ChatRequest)]
-pub(super) struct Request {
+pub(in crate::server::openai) struct Request {
     /// The model's name, as `/v1/models` lists it.
     pub(super) model: String,
     /// The conversation.
