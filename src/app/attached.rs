@@ -69,8 +69,10 @@ impl Attached {
         themes: Vec<String>,
     ) -> Result<Self, LinkError> {
         let (link, now, domain) = Link::attach(&target).await?;
-        let ui = ui::Ui::new(settings, themes, domain.history());
+        let mut ui = ui::Ui::new(settings, themes, domain.history());
         let server = server(&target, &link);
+        // From its first event on the copy takes what the server took, and nothing else.
+        ui.server = Some(server.clone());
         let mut attached = Self {
             state: State { domain: *domain, ui },
             target,
