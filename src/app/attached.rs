@@ -246,7 +246,7 @@ impl Attached {
 
     /// Give a command, and wait for its reply. What happens meanwhile is shown by [`Attached::advance`] afterwards.
     pub(super) async fn command(&mut self, what: What) -> Result<Value, Refused> {
-        let gone = || Refused::new(Cause::Busy, GONE);
+        let gone = || Refused::new(Cause::BUSY, GONE);
         let id = self.state.ui.next_command().ok_or_else(gone)?;
         self.say(&FromClient::Command(Command { id, what }));
         loop {

@@ -26,7 +26,7 @@ pub(super) fn send(client: &mut Client<'_>, wanted: Vec<Effect>, done: &mut Vec<
         } else {
             "the server is gone"
         };
-        done.extend(command::on_reply(client, what, Err(Refused::new(Cause::Busy, refusal))));
+        done.extend(command::on_reply(client, what, Err(Refused::new(Cause::BUSY, refusal))));
     }
 }
 
@@ -79,6 +79,6 @@ pub(super) fn lost(client: &mut Client<'_>, how: &str) {
 fn refuse_unanswered(client: &mut Client<'_>) {
     for (_, what) in std::mem::take(&mut client.ui.unanswered) {
         let _ =
-            command::on_reply(client, what, Err(Refused::new(Cause::Busy, "the connection to the server was lost")));
+            command::on_reply(client, what, Err(Refused::new(Cause::BUSY, "the connection to the server was lost")));
     }
 }
