@@ -10,11 +10,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::App;
-use crate::server::{AnswerEvent, AnswerSender, Ask, Call, Ending, Generation, Sent};
-use domain::command::{Cause, Force, Refused, Value, What};
+use crate::server::{AnswerEvent, AnswerSender, Call, Ending, Sent};
+use domain::ask::Ask;
+use domain::command::{Cause, Refused, Value, What};
 use domain::event::WorkerEvent;
 use domain::request::RequestId;
-use domain::session::{End, Phase, WorkerId};
+use domain::session::{End, WorkerId};
 use domain::{Domain, Event};
 use wire::Finish;
 
@@ -76,8 +77,8 @@ impl Serving {
                 let _ = reply.send(app.command(what));
             }
             Wanted::Call(Call::Read(read)) => read(&app.state().domain),
-            Wanted::Call(Call::Ask(ask, events, reply)) => {
-                let asked = ask_for(app, *ask);
+            Wanted::Call(Call::Ask(asked, events, reply)) => {
+                let asked = ask(app, *asked);
                 if let Ok(request) = &asked {
                     self.follow(*request, events);
                 }
@@ -185,24 +186,8 @@ fn cancel(app: &mut App, request: RequestId) {
     let _ = app.command(What::CancelRequest(request));
 }
 
-/// Ask a session of the model; one is started where none is there.
-fn ask_for(app: &mut App, ask: Ask) -> Result<RequestId, Refused> {
-    let domain = &app.state().domain;
-    let live = domain.sessions.iter().find(|session| {
-        session.model.id == ask.model && !matches!(session.phase, Phase::Failed { .. } | Phase::Stopping)
-    });
-    let session = match live {
-        Some(session) => session.id,
-        None => {
-            let settings = ask.settings.unwrap_or_else(|| Box::new(domain.settings.session));
-            match app.command(What::StartSession { model: ask.model, settings, force: Force::No })? {
-                Value::Session(session) => session,
-                _ => return Err(Refused::new(Cause::Invalid, "nothing was started")),
-            }
-        }
-    };
-    let Generation { prompt, form, stop, .. } = ask.generation;
-    match app.command(What::Generate { session, prompt, form, stop, record: true })? {
+fn ask(app: &mut App, ask: Ask) -> Result<RequestId, Refused> {
+    match app.command(What::Ask(Box::new(ask)))? {
         Value::Request(request) => Ok(request),
         _ => Err(Refused::new(Cause::Invalid, "nothing was asked")),
     }

@@ -71,13 +71,6 @@ impl ApiError {
         Self { field: Some(field), ..error }
     }
 
-    /// A model that is not here.
-    pub(super) fn model(name: &str) -> Self {
-        let name = gguf::clean(name, 200);
-        let error = Self::new(Kind::ModelNotFound, format!("the model `{name}` does not exist here"));
-        Self { field: Some("model".to_owned()), ..error }
-    }
-
     pub(super) fn status(&self) -> StatusCode {
         match self.kind {
             Kind::Invalid | Kind::ContextLength => StatusCode::BAD_REQUEST,
@@ -122,10 +115,18 @@ impl From<Refused> for ApiError {
         let kind = match refused.cause {
             Cause::Invalid => Kind::Invalid,
             Cause::NotFound => Kind::ModelNotFound,
-            Cause::Busy => Kind::Busy,
+            Cause::Busy { .. } => Kind::Busy,
             Cause::Unsafe | Cause::NotRunnable | Cause::Memory(_) | Cause::MemoryTogether => Kind::Unavailable,
         };
-        Self::new(kind, with_hint(&refused.reason, refused.hint.as_deref()))
+        let mut error = Self::new(kind, with_hint(&refused.reason, refused.hint.as_deref()));
+        if let Cause::Busy { retry_after: Some(time) } = refused.cause {
+            // Whole seconds, as the header has it.
+            error.retry_after = Some(time.as_secs_f64().ceil().max(1.0) as u64);
+        }
+        if kind == Kind::ModelNotFound {
+            error.field = Some("model".to_owned());
+        }
+        error
     }
 }
 

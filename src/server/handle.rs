@@ -10,11 +10,10 @@ use std::task::{Context, Poll};
 use tokio::sync::{mpsc, oneshot};
 
 use domain::Domain;
+use domain::ask::Ask;
 use domain::command::{Cause, Refused, Value, What};
 use domain::request::{Figures, RequestId};
 use domain::session::End;
-
-use super::ask::Ask;
 
 /// Calls that may wait for the loop; behind them their callers wait.
 const MAX_CALLS: usize = 1024;
@@ -220,7 +219,7 @@ impl Handle {
 }
 
 fn ending() -> Refused {
-    Refused::new(Cause::Busy, "the server is ending")
+    Refused::new(Cause::BUSY, "the server is ending")
 }
 
 #[cfg(test)]

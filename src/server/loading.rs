@@ -2,52 +2,50 @@
 
 use std::time::Duration;
 
-use domain::Domain;
-use domain::command::{Force, What};
-use domain::session::{Phase, Session};
-use domain::settings::SessionSettings;
+use domain::alias;
+use domain::command::{Cause, Refused, Value, What};
+use domain::keep_alive::KeepAlive;
+use domain::session::Phase;
 
+use super::asking::with_context;
 use super::error::{ApiError, Kind, Result};
 use super::guard::Caller;
+use super::handle::Handle;
 use super::models::Served;
-use super::{Handle, KeepAlive};
 
 /// How often a model that is being loaded is looked at.
 const LOOK: Duration = Duration::from_millis(50);
-
-/// The sessions of a model that hold it, or will.
-pub(super) fn live<'a>(domain: &'a Domain, model: &'a str) -> impl Iterator<Item = &'a Session> {
-    domain.sessions.iter().filter(move |session| {
-        session.model.id == model && !matches!(session.phase, Phase::Failed { .. } | Phase::Stopping)
-    })
-}
 
 /// Load a model and wait until it is, or unload it where it is to stay for no time. Gives Ollama's word for which.
 pub(super) async fn load(
     handle: &Handle,
     caller: &Caller,
     served: &Served,
-    settings: Option<Box<SessionSettings>>,
+    context: Option<u32>,
     keep_alive: Option<KeepAlive>,
 ) -> Result<&'static str> {
-    let id = served.model.id.clone();
+    let model = served.model.id.clone();
     if keep_alive == Some(KeepAlive::For(Duration::ZERO)) {
-        unload(handle, caller, &id).await?;
-        return Ok("unload");
+        caller.may_change_models()?;
+        return match handle.command(What::UnloadModel(model)).await {
+            // Whoever wants it gone has what it wants.
+            Ok(_) | Err(Refused { cause: Cause::NotFound, .. }) => Ok("unload"),
+            Err(refused) => Err(refused.into()),
+        };
     }
-    let model = id.clone();
-    let (is_live, usual) =
-        handle.read(move |domain| (live(domain, &model).next().is_some(), domain.settings.session)).await?;
-    if !is_live {
-        let settings = settings.unwrap_or_else(|| Box::new(usual));
-        handle.command(What::StartSession { model: id.clone(), settings, force: Force::No }).await?;
-    }
+    let name = served.name.clone();
+    let settings = handle.read(move |domain| {
+        let target = alias::resolve(domain, &name)?;
+        let own = target.alias.map(|(_, alias)| alias.over(domain.settings.session));
+        let settings = context.map(|context| with_context(own.unwrap_or(domain.settings.session), context)).or(own);
+        Ok::<_, Refused>(settings.map(Box::new))
+    });
+    let settings = settings.await??;
+    let Value::Session(id) = handle.command(What::LoadModel { model, settings, keep_alive }).await? else {
+        return Err(ApiError::new(Kind::Failed, "nothing was loaded"));
+    };
     loop {
-        let model = id.clone();
-        let phase = handle.read(move |domain| {
-            let session = domain.sessions.iter().rev().find(|session| session.model.id == model);
-            session.map(|session| session.phase.clone())
-        });
+        let phase = handle.read(move |domain| domain.session(id).map(|session| session.phase.clone()));
         match phase.await? {
             Some(Phase::Ready) => return Ok("load"),
             Some(Phase::Failed { reason, hint }) => {
@@ -58,14 +56,4 @@ pub(super) async fn load(
             Some(_) => tokio::time::sleep(LOOK).await,
         }
     }
-}
-
-async fn unload(handle: &Handle, caller: &Caller, id: &str) -> Result<()> {
-    caller.may_change_models()?;
-    let model = id.to_owned();
-    let sessions = handle.read(move |domain| live(domain, &model).map(|session| session.id).collect::<Vec<_>>());
-    for session in sessions.await? {
-        handle.command(What::StopSession(session)).await?;
-    }
-    Ok(())
 }

@@ -5,7 +5,7 @@
 //! It runs on a thread of its own, so that a slow client holds up nobody's frame.
 
 mod anthropic;
-mod ask;
+mod asking;
 mod body;
 mod error;
 mod guard;
@@ -30,7 +30,6 @@ use axum::routing::get;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-pub use ask::{Api, Ask, Asker, Generation, KeepAlive};
 use domain::settings;
 use error::{ApiError, Kind};
 pub use handle::{Answer, AnswerEvent, AnswerSender, Call, Ending, Handle, Sent};

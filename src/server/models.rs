@@ -1,15 +1,15 @@
 //! The models by the names that clients use.
 //!
-//! A name is what `taffrail ls` shows; the id in the library stands for a model whose name others have too. Nothing else is
-//! answered to, but for `:latest`, which Ollama's clients add and leave out as they like.
+//! A name is what `taffrail ls` shows, or one of the user's own; the id in the library stands for a model whose name means
+//! another. What else a client may call a model is the domain's to say.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use domain::Domain;
+use domain::command::Refused;
 use domain::model::Model;
+use domain::{Domain, alias};
 
-use super::error::{ApiError, Result};
+use super::error::Result;
 use super::handle::Handle;
 
 /// A model as clients see it.
@@ -21,52 +21,34 @@ pub(super) struct Served {
     pub(super) model: Arc<Model>,
 }
 
-/// What Ollama's clients put behind a name without a tag.
-const LATEST: &str = ":latest";
-
-/// All models that can be run, by name.
+/// All models that can be run, by name, and what the user calls some of them.
 pub(super) fn served(domain: &Domain) -> Vec<Served> {
-    let models = || domain.library.models.iter().filter(|model| model.is_runnable());
-    let mut n_named: HashMap<&str, usize> = HashMap::new();
-    for model in models() {
-        *n_named.entry(&model.name).or_default() += 1;
-    }
-    let served = |model: &Arc<Model>| {
-        let is_only = n_named.get(model.name.as_str()) == Some(&1);
-        let name = if is_only { &model.name } else { &model.id };
-        Served { name: name.clone(), model: Arc::clone(model) }
-    };
-    let mut all: Vec<Served> = models().map(served).collect();
+    let models = domain.library.models.iter().filter(|model| model.is_runnable());
+    let mut all: Vec<Served> = models.map(|model| of_model(domain, model)).collect();
+    let aliases = alias::names(domain).filter(|(_, target)| target.alias.is_some());
+    all.extend(aliases.map(|(name, target)| Served { name: name.to_owned(), model: Arc::clone(target.model) }));
     all.sort_by(|one, other| one.name.cmp(&other.name));
     all
 }
 
-/// The model of this name.
-pub(super) fn find(domain: &Domain, name: &str) -> Option<Served> {
-    let tagged = format!("{name}{LATEST}");
-    let names = [Some(name), name.strip_suffix(LATEST), Some(&tagged)];
-    names.into_iter().flatten().find_map(|name| exactly(domain, name))
+/// A model by its name, where that means no other; else by its id.
+fn of_model(domain: &Domain, model: &Arc<Model>) -> Served {
+    let is_meant = alias::resolve(domain, &model.name)
+        .is_ok_and(|target| target.alias.is_none() && target.model.id == model.id && target.model.name == model.name);
+    Served { name: if is_meant { &model.name } else { &model.id }.clone(), model: Arc::clone(model) }
 }
 
-fn exactly(domain: &Domain, wanted: &str) -> Option<Served> {
-    if let Some(model) = only(domain, wanted) {
-        return Some(Served { name: model.name.clone(), model: Arc::clone(model) });
-    }
-    let model = domain.library.models.iter().find(|model| model.is_runnable() && model.id == wanted)?;
-    let name = if only(domain, &model.name).is_some() { &model.name } else { &model.id };
-    Some(Served { name: name.clone(), model: Arc::clone(model) })
+/// The model of this name, by the name that lists have for it.
+pub(super) fn find(domain: &Domain, name: &str) -> std::result::Result<Served, Refused> {
+    let target = alias::resolve(domain, name)?;
+    Ok(match target.alias {
+        Some((name, _)) => Served { name: name.to_owned(), model: Arc::clone(target.model) },
+        None => of_model(domain, target.model),
+    })
 }
 
-/// The model that alone has this name.
-fn only<'a>(domain: &'a Domain, name: &str) -> Option<&'a Arc<Model>> {
-    let mut models = domain.library.models.iter().filter(|model| model.is_runnable() && model.name == name);
-    let first = models.next();
-    first.filter(|_| models.next().is_none())
-}
-
-/// The same, or the error that there is none.
+/// The same, asked of the program.
 pub(super) async fn named(handle: &Handle, name: &str) -> Result<Served> {
-    let wanted = name.to_owned();
-    let found = handle.read(move |domain| find(domain, &wanted)).await?;
-    found.ok_or_else(|| ApiError::model(name))
+    let name = name.to_owned();
+    Ok(handle.read(move |domain| find(domain, &name)).await??)
 }

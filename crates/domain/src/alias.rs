@@ -136,11 +136,14 @@ impl Alias {
     /// Put the system prompt and the options of the template where the conversation has none.
     fn complete(&self, generation: &mut Generation) {
         use wire::{Message, Prompt, Role};
-        if let Prompt::Chat(chat) = &mut generation.prompt
-            && let Some(system) = &self.system
+        let Prompt::Chat(chat) = &mut generation.prompt else { return };
+        if let Some(system) = &self.system
             && !chat.messages.iter().any(|message| message.role == Role::System)
         {
             chat.messages.insert(0, Message::new(Role::System, system.clone()));
+        }
+        if chat.template_options.is_none() {
+            chat.template_options.clone_from(&self.template_options);
         }
     }
 }

@@ -8,12 +8,14 @@ use axum::response::{IntoResponse, Response};
 
 use super::answer::{Events, Head};
 use super::request::Request;
+use crate::server::Shared;
+use crate::server::asking::Asking;
 use crate::server::body::Json;
 use crate::server::error::{ApiError, Kind, Result};
 use crate::server::guard::Caller;
 use crate::server::models::named;
 use crate::server::stream::Answers;
-use crate::server::{Api, Ask, Asker, Shared};
+use domain::ask::Api;
 
 /// Answer a conversation.
 #[utoipa::path(
@@ -35,9 +37,7 @@ pub(super) async fn create(
     let served = named(&shared.handle, &request.model).await?;
     let is_stream = request.stream.unwrap_or(false);
     let generation = request.read(false)?;
-    let asker = Asker { name: caller.name, agent: caller.agent, api: Api::Anthropic };
-    let ask = Ask { model: served.model.id.clone(), settings: None, generation, asker, keep_alive: None };
-    let answer = shared.handle.ask(ask).await?;
+    let answer = shared.ask(&served, generation, &Asking::new(caller, Api::Anthropic)).await?;
     let head = Head { id: format!("msg_{}{}", shared.instance, answer.request.0), model: served.name };
     let answers = Answers::new(vec![answer]);
     if is_stream {

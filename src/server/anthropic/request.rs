@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use crate::server::body::within;
 use crate::server::error::{ApiError, Result};
-use crate::server::{Generation, limits};
+use crate::server::limits;
+use domain::ask::Generation;
 use wire::{Chat, Message, Part, Prompt, Role, Sampling, Tool, ToolCall, ToolChoice};
 
 /// A conversation to be continued.

@@ -10,12 +10,14 @@ use serde_json::{Value, json};
 
 use super::answer::{Field, Lines, now};
 use super::options::{Options, format, keep_alive, think};
+use crate::server::asking::Asking;
 use crate::server::body::Json;
 use crate::server::error::{ApiError, Result};
 use crate::server::guard::Caller;
 use crate::server::models::{Served, named};
 use crate::server::stream::Answers;
-use crate::server::{Api, Ask, Asker, Generation, Shared, limits, loading};
+use crate::server::{Shared, limits, loading};
+use domain::ask::{Api, Generation};
 use wire::{Chat, Message, Prompt, Role, Tool, ToolCall};
 
 /// A conversation to be continued. Without messages the model is loaded, or unloaded where it is kept for no time.
@@ -117,9 +119,8 @@ pub(super) async fn chat(
     let keep_alive = keep_alive(request.keep_alive.as_ref())?;
     let is_stream = request.stream.unwrap_or(true);
     let options = Options::read(request.options.clone())?;
-    let settings = options.settings(&shared.handle).await?;
     if request.messages.as_ref().is_none_or(Vec::is_empty) {
-        let reason = loading::load(&shared.handle, &caller, &served, settings, keep_alive).await?;
+        let reason = loading::load(&shared.handle, &caller, &served, options.context, keep_alive).await?;
         let message = json!({"role": "assistant", "content": ""});
         let document = json!({
             "model": served.name, "created_at": now(), "message": message, "done": true, "done_reason": reason,
@@ -132,26 +133,20 @@ pub(super) async fn chat(
         stop: options.stop,
         ..request.read()?
     };
-    let ask = Ask {
-        model: served.model.id.clone(),
-        settings,
-        generation,
-        asker: Asker { name: caller.name, agent: caller.agent, api: Api::Ollama },
-        keep_alive,
-    };
-    answer(&shared, ask, served, Field::Message, is_stream).await
+    let asking = Asking { context: options.context, keep_alive, ..Asking::new(caller, Api::Ollama) };
+    answer(&shared, (generation, &asking), served, Field::Message, is_stream).await
 }
 
 /// Ask, and answer in lines or in one document.
 pub(super) async fn answer(
     shared: &Shared,
-    ask: Ask,
+    (generation, asking): (Generation, &Asking),
     served: Served,
     field: Field,
     is_stream: bool,
 ) -> Result<Response> {
-    let mut lines = Lines::new(served.name, field);
-    let answers = Answers::new(vec![shared.handle.ask(ask).await?]);
+    let mut lines = Lines::new(served.name.clone(), field);
+    let answers = Answers::new(vec![shared.ask(&served, generation, asking).await?]);
     if is_stream {
         return answers.stream(lines).await;
     }

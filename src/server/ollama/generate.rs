@@ -11,11 +11,13 @@ use serde_json::{Value, json};
 use super::answer::{Field, now};
 use super::chat::answer;
 use super::options::{Options, format, keep_alive, think};
+use crate::server::asking::Asking;
 use crate::server::body::Json;
 use crate::server::error::{ApiError, Result};
 use crate::server::guard::Caller;
 use crate::server::models::named;
-use crate::server::{Api, Ask, Asker, Generation, Shared, limits, loading};
+use crate::server::{Shared, limits, loading};
+use domain::ask::{Api, Generation};
 use wire::{Chat, Message, Prompt, Role};
 
 /// A prompt to be answered. Without one the model is loaded, or unloaded where it is kept for no time.
@@ -71,9 +73,8 @@ pub(super) async fn generate(
     let keep_alive = keep_alive(request.keep_alive.as_ref())?;
     let is_stream = request.stream.unwrap_or(true);
     let options = Options::read(request.options.clone())?;
-    let settings = options.settings(&shared.handle).await?;
     if request.prompt.as_ref().is_none_or(String::is_empty) {
-        let reason = loading::load(&shared.handle, &caller, &served, settings, keep_alive).await?;
+        let reason = loading::load(&shared.handle, &caller, &served, options.context, keep_alive).await?;
         let document = json!({
             "model": served.name, "created_at": now(), "response": "", "done": true, "done_reason": reason,
         });
@@ -85,14 +86,8 @@ pub(super) async fn generate(
         stop: options.stop,
         ..request.read()?
     };
-    let ask = Ask {
-        model: served.model.id.clone(),
-        settings,
-        generation,
-        asker: Asker { name: caller.name, agent: caller.agent, api: Api::Ollama },
-        keep_alive,
-    };
-    answer(&shared, ask, served, Field::Response, is_stream).await
+    let asking = Asking { context: options.context, keep_alive, ..Asking::new(caller, Api::Ollama) };
+    answer(&shared, (generation, &asking), served, Field::Response, is_stream).await
 }
 
 impl Request {

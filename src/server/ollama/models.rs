@@ -57,7 +57,8 @@ pub(super) async fn running(State(shared): State<Arc<Shared>>) -> Result<Json<Va
             model["size"] = json!(size);
             model["size_vram"] = json!(size_vram);
             model["context_length"] = json!(session.n_ctx());
-            model["expires_at"] = json!(never());
+            let expires = session.expires_in(domain.now).and_then(|left| Timestamp::now().checked_add(left).ok());
+            model["expires_at"] = json!(expires.unwrap_or(NEVER).to_string());
             model
         });
         all.collect::<Vec<Value>>()
@@ -65,10 +66,8 @@ pub(super) async fn running(State(shared): State<Arc<Shared>>) -> Result<Json<Va
     Ok(Json(json!({"models": models.await?})))
 }
 
-/// When a model goes that stays until it is unloaded: the latest time that clients can read.
-fn never() -> String {
-    Timestamp::MAX.to_string()
-}
+/// When a model goes that stays until it is unloaded, or that is answering: the latest time that clients can read.
+const NEVER: Timestamp = Timestamp::MAX;
 
 /// Which model is meant.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]

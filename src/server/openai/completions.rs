@@ -9,7 +9,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::fields::{Logprobs, OneOrMany, Samplers, StreamOptions};
-use super::{FINGERPRINT, Usage, asker, finish_reason, now, sse};
+use super::{FINGERPRINT, Usage, finish_reason, now, sse};
+use crate::server::asking::{Asking, of_choice};
 use crate::server::body::{Json, within};
 use crate::server::error::{ApiError, Result};
 use crate::server::guard::Caller;
@@ -17,7 +18,8 @@ use crate::server::handle::AnswerEvent;
 use crate::server::models::named;
 use crate::server::shape::Shape;
 use crate::server::stream::{Answers, Translate, Whole};
-use crate::server::{Ask, Generation, Shared, limits};
+use crate::server::{Shared, limits};
+use domain::ask::{Api, Generation};
 use wire::{Channel, Prompt, Token};
 
 /// What is to go on.
@@ -91,19 +93,13 @@ pub(super) async fn create(
     let is_stream = request.stream.unwrap_or(false);
     let include_usage = StreamOptions::include_usage(request.stream_options.as_ref());
     let read = read(request)?;
-    let asker = asker(caller);
+    let asking = Asking::new(caller, Api::OpenAi);
     let mut answers = Vec::new();
     for prompt in &read.prompts {
         for choice in 0..read.n {
-            let generation = Generation { prompt: Prompt::Raw(prompt.clone()), ..read.generation.clone() };
-            let ask = Ask {
-                model: served.model.id.clone(),
-                settings: None,
-                generation: generation.of_choice(choice),
-                asker: asker.clone(),
-                keep_alive: None,
-            };
-            answers.push(shared.handle.ask(ask).await?);
+            let generation = of_choice(&read.generation, choice);
+            let generation = Generation { prompt: Prompt::Raw(prompt.clone()), ..generation };
+            answers.push(shared.ask(&served, generation, &asking).await?);
         }
     }
     let answers = Answers::new(answers);

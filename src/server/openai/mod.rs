@@ -13,11 +13,10 @@ use serde_json::{Map, Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::Shared;
 use super::error::{ApiError, Result};
-use super::guard::Caller;
 use super::handle::Ending;
 use super::stream::Whole;
-use super::{Api, Asker, Shared};
 use domain::session::End;
 use wire::{Counters, Finish};
 
@@ -36,11 +35,6 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Shared>> {
 
 /// What keeps a silent stream alive.
 const KEEP_ALIVE: &str = ": keep-alive\n\n";
-
-/// Who asks through this API.
-fn asker(caller: Caller) -> Asker {
-    Asker { name: caller.name, agent: caller.agent, api: Api::OpenAi }
-}
 
 /// How much a model can be asked to reason.
 const EFFORTS: [&str; 6] = ["none", "minimal", "low", "medium", "high", "xhigh"];

@@ -12,13 +12,15 @@ use axum::response::{IntoResponse, Response};
 use self::answer::{Chunks, Head};
 use self::request::Request;
 use super::fields::StreamOptions;
-use super::{asker, now};
+use super::now;
+use crate::server::Shared;
+use crate::server::asking::{Asking, of_choice};
 use crate::server::body::Json;
 use crate::server::error::Result;
 use crate::server::guard::Caller;
 use crate::server::models::named;
 use crate::server::stream::Answers;
-use crate::server::{Ask, Shared};
+use domain::ask::Api;
 
 /// Answer a conversation.
 #[utoipa::path(
@@ -41,17 +43,10 @@ pub(super) async fn create(
     let is_stream = request.stream.unwrap_or(false);
     let include_usage = StreamOptions::include_usage(request.stream_options.as_ref());
     let read = request.read()?;
-    let ask = Ask {
-        model: served.model.id.clone(),
-        settings: None,
-        generation: read.generation,
-        asker: asker(caller),
-        keep_alive: None,
-    };
+    let asking = Asking::new(caller, Api::OpenAi);
     let mut answers = Vec::new();
     for choice in 0..read.n {
-        let generation = ask.generation.clone().of_choice(choice);
-        answers.push(shared.handle.ask(Ask { generation, ..ask.clone() }).await?);
+        answers.push(shared.ask(&served, of_choice(&read.generation, choice), &asking).await?);
     }
     let answers = Answers::new(answers);
     let id = answers.requests().next().unwrap_or_default();

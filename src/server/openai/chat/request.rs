@@ -5,9 +5,10 @@ use serde_json::{Map, Value};
 
 use crate::server::body::within;
 use crate::server::error::{ApiError, Result};
+use crate::server::limits;
 use crate::server::openai::fields::{N_LIKELY, OneOrMany, ResponseFormat, Samplers, StreamOptions};
 use crate::server::openai::reasoning;
-use crate::server::{Generation, limits};
+use domain::ask::Generation;
 use wire::{Chat, Message, Part, Prompt, Role, Tool, ToolCall, ToolChoice};
 
 /// A conversation to be continued.

@@ -13,13 +13,15 @@ use axum::response::{IntoResponse, Response};
 use self::answer::Head;
 use self::events::Events;
 use self::request::Request;
-use super::{asker, now};
+use super::now;
+use crate::server::Shared;
+use crate::server::asking::Asking;
 use crate::server::body::Json;
 use crate::server::error::Result;
 use crate::server::guard::Caller;
 use crate::server::models::named;
 use crate::server::stream::Answers;
-use crate::server::{Ask, Shared};
+use domain::ask::Api;
 
 /// Answer a conversation, in items.
 #[utoipa::path(
@@ -42,9 +44,7 @@ pub(super) async fn create(
     let is_stream = request.stream.unwrap_or(false);
     let echo = request.echo();
     let generation = request.read()?;
-    let ask =
-        Ask { model: served.model.id.clone(), settings: None, generation, asker: asker(caller), keep_alive: None };
-    let answer = shared.handle.ask(ask).await?;
+    let answer = shared.ask(&served, generation, &Asking::new(caller, Api::OpenAi)).await?;
     let name = format!("{}{}", shared.instance, answer.request.0);
     let head = Head { name, created: now(), model: served.name, echo };
     let answers = Answers::new(vec![answer]);

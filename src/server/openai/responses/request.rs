@@ -4,9 +4,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::server::error::{ApiError, Result};
+use crate::server::limits;
 use crate::server::openai::fields::Samplers;
 use crate::server::openai::reasoning;
-use crate::server::{Generation, limits};
+use domain::ask::Generation;
 use domain::form::Form;
 use wire::{Chat, Message, Part, Prompt, Role, Tool, ToolCall, ToolChoice};
 
