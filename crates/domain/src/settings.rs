@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use wire::{CacheType, FlashAttention, Sampling};
 
 pub use self::server::{DEFAULT_PORT, Server};
+pub use self::session::{CACHE_TYPES, Field, SESSION_FIELDS};
 use crate::alias::Alias;
-use crate::keep_alive::{KeepAlive, NoTime};
+use crate::keep_alive::KeepAlive;
 use crate::units::Bytes;
 
 /// All settings.
