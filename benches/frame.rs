@@ -16,7 +16,6 @@ use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use taffrail::ui::Screen;
-use taffrail::ui::editor::Edit;
 use taffrail::ui::testing as fixture;
 use taffrail::ui::{Action, State, update};
 use taffrail::ui::{Keymap, Theme, ViewState, view};
@@ -132,8 +131,8 @@ fn library_of_many(group: &mut Group<'_>, state: &State, theme: &Theme, keys: &K
     update(&mut state, Moment::default(), Event::Library(models));
     let mut view_state = ViewState::default();
     let mut buffer = Buffer::empty(area);
-    let mut act = |state: &mut State, action: Action| {
-        update(state, Moment::default(), taffrail::ui::Event::Action(action));
+    let mut act = |state: &mut State, event: taffrail::ui::Event| {
+        update(state, Moment::default(), event);
         buffer.reset();
         view(black_box(state), &mut view_state, theme, keys, area, &mut buffer)
     };
@@ -141,7 +140,7 @@ fn library_of_many(group: &mut Group<'_>, state: &State, theme: &Theme, keys: &K
     group.bench_function("library of 10,000, a step down", |bencher| {
         bencher.iter(|| {
             let is_last = scrolled.ui.library.chosen + 1 >= scrolled.ui.library.rows.len();
-            act(&mut scrolled, if is_last { Action::First } else { Action::Move(1) })
+            act(&mut scrolled, if is_last { Action::First } else { Action::Down }.into())
         });
     });
     update(&mut state, Moment::default(), taffrail::ui::Event::Action(Action::Filter));
@@ -149,8 +148,8 @@ fn library_of_many(group: &mut Group<'_>, state: &State, theme: &Theme, keys: &K
     group.bench_function("library of 10,000, a key of the filter", |bencher| {
         bencher.iter(|| {
             is_typed = !is_typed;
-            let edit = if is_typed { Edit::Insert("9".to_owned()) } else { Edit::Backspace };
-            act(&mut state, Action::Edit(edit))
+            let event = if is_typed { taffrail::ui::Event::Text("9".to_owned()) } else { Action::Backspace.into() };
+            act(&mut state, event)
         });
     });
 }

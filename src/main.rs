@@ -432,7 +432,7 @@ fn dashboard(loaded: config::Loaded, opening: Opening<'_>) -> Exit {
         };
         let has_sessions = front.server().is_some() && !front.state().domain.sessions.is_empty();
         let shown = if has_sessions && opening.shown == Shown::Library { Shown::Fleet } else { opening.shown };
-        front.act(ui::Action::Show(shown));
+        front.handle(ui::Event::Show(shown));
         mended.into_iter().for_each(|sentence| front.notify(sentence, false));
         notices.into_iter().for_each(|problem| front.notify(problem, true));
         let exit = match dashboard::run(&mut front, &keymap, &themes).await {

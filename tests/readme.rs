@@ -7,9 +7,8 @@ use std::path::PathBuf;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use taffrail::ui::keymap::Context;
 use taffrail::ui::testing as fixture;
-use taffrail::ui::{Keymap, Screen, Theme, ViewState, view};
+use taffrail::ui::{Keymap, Mode, Screen, Theme, ViewState, view};
 
 fn readme() -> (PathBuf, String) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("README.md");
@@ -41,12 +40,12 @@ fn the_picture_is_what_the_view_draws() {
 
 #[test]
 fn every_key_in_the_table_is_bound() {
-    use Context::{Bench, Confirm, Filter, Fleet, Form, Help, Library, Machine, Palette, Prompt, Refused};
+    use Mode::{Bench, Confirm, Fleet, Form, Help, Library, LibraryFilter, Machine, Palette, Prompt, Refused};
     let keymap = Keymap::default();
     let bound: BTreeSet<String> =
-        [Fleet, Library, Bench, Machine, Prompt, Filter, Palette, Form, Confirm, Refused, Help]
+        [Fleet, Library, Bench, Machine, Prompt, LibraryFilter, Palette, Form, Confirm, Refused, Help]
             .into_iter()
-            .flat_map(|context| keymap.all(context))
+            .flat_map(|mode| keymap.all(mode))
             .flat_map(|(_, keys)| keys.split(' ').map(str::to_owned).collect::<Vec<_>>())
             .collect();
     let (_, text) = readme();
@@ -66,6 +65,10 @@ fn the_screens_are_those_that_the_digits_open() {
     assert_eq!(before.trim(), "Five");
     let passage = passage.split_once("| Key |").unwrap().0;
     let named: Vec<&str> = passage.split("**").skip(1).step_by(2).collect();
-    let there: Vec<String> = Screen::ALL.iter().map(|(digit, _, name)| format!("{digit} {name}")).collect();
+    let keymap = Keymap::default();
+    let there: Vec<String> = Screen::ALL
+        .iter()
+        .map(|(_, action, name)| format!("{} {name}", keymap.key(Mode::Fleet, *action).unwrap()))
+        .collect();
     assert_eq!(named, there);
 }

@@ -54,8 +54,8 @@ fn a_day_of_readings_keeps_the_memory_flat() {
         update(&mut state, now, Event::Frame(Box::new(frame)));
         // The screen is looked at now and then, at every zoom.
         if second % 900 == 0 {
-            let by = if second / 900 % 24 < 12 { 1 } else { -1 };
-            update(&mut state, now, taffrail::ui::Event::Action(Action::Zoom(by)));
+            let zoom = if second / 900 % 24 < 12 { Action::ZoomOut } else { Action::ZoomIn };
+            update(&mut state, now, taffrail::ui::Event::Action(zoom));
             buffer.reset();
             view(&state, &mut view_state, &theme, &keys, area, &mut buffer);
         }

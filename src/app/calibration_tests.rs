@@ -72,8 +72,8 @@ impl Machine {
     }
 
     fn press(&mut self, key: char) {
-        let action = self.keymap.resolve(&self.app.state, KeyEvent::from(KeyCode::Char(key)));
-        self.app.act(action.expect("the key does something here"));
+        let event = self.keymap.resolve(&self.app.state, KeyEvent::from(KeyCode::Char(key)));
+        self.app.handle(event.expect("the key does something here"));
     }
 
     /// The row of the Machine screen that begins like this.

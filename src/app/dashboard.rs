@@ -108,10 +108,10 @@ pub async fn run(front: &mut Front, keymap: &Keymap, themes: &BTreeMap<String, T
 fn take(front: &mut Front, keymap: &Keymap, input: Input) -> bool {
     match input {
         Input::Key(key) if key.kind != KeyEventKind::Release => match keymap.resolve(front.state(), key) {
-            Some(action) => front.act(action),
+            Some(event) => front.handle(event),
             None => return false,
         },
-        Input::Paste(text) => front.handle(ui::Event::Paste(text)),
+        Input::Paste(text) => front.handle(ui::Event::Text(text)),
         Input::Resize(..) | Input::FocusGained => front.handle(ui::Event::Redraw),
         _ => return false,
     }

@@ -490,7 +490,7 @@ impl App {
         use crate::ui::Effect;
         match effect {
             // The state has given it to the domain already.
-            Effect::Command(_) | Effect::Quit => {}
+            Effect::Command(_) | Effect::RunPalette { .. } | Effect::Quit => {}
             // This screen is attached to nothing.
             Effect::Send(_) | Effect::Reattach => {}
             Effect::Domain(effect) => self.execute(effect),

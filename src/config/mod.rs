@@ -23,7 +23,7 @@ pub use self::openness::judgements;
 pub use self::problem::{Origin, SettingError};
 pub use self::schema::{SECTIONS, Setting, settings};
 pub use self::value::Value;
-use crate::ui::action::NAMED;
+use crate::ui::Action;
 use domain::settings::Settings;
 use domain::text;
 use problem::nearest;
@@ -235,7 +235,7 @@ impl Merge {
         }
         let known: BTreeMap<String, (&str, &str)> = settings()
             .map(|setting| (setting.section, setting.key))
-            .chain(NAMED.iter().map(|named| (schema::KEYS, named.name)))
+            .chain(Action::all().flat_map(Action::names).map(|name| (schema::KEYS, *name)))
             .map(|(section, key)| (variable(section, key), (section, key)))
             .collect();
         let is_ours = |name: &str| SECTIONS.iter().any(|section| name.starts_with(&variable(section, "")));
@@ -272,11 +272,12 @@ impl Merge {
     /// Whether a section has this key; reported where it hasn't.
     fn known(&mut self, section: &str, key: &str, origin: &Origin) -> bool {
         let (kind, names): (&str, Vec<&str>) = if section == schema::KEYS {
-            ("action", NAMED.iter().map(|named| named.name).collect())
+            ("action", Action::all().map(Action::name).collect())
         } else {
             ("key", settings().filter(|setting| setting.section == section).map(|setting| setting.key).collect())
         };
-        if names.contains(&key) {
+        let is_earlier_name = section == schema::KEYS && Action::named(key).is_some();
+        if names.contains(&key) || is_earlier_name {
             return true;
         }
         let hint = nearest(key, names).map(|near| format!("did you mean `{near}`?")).or_else(|| belongs(key));

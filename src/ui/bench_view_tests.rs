@@ -42,7 +42,7 @@ fn a_suite_without_an_answer_has_no_plot() {
     if let Some(run) = none.domain.suite.as_mut() {
         run.models.iter_mut().for_each(|one| one.answers.clear());
     }
-    assert!(text_of(&draw(&none, 120, 40)).contains("Nothing is answered yet."));
+    assert!(text_of(&draw(&none, 120, 40)).contains("No answers yet."));
     assert!(text_of(&draw(&state, 120, 40)).contains("100 % ┤"));
 }
 
@@ -54,6 +54,6 @@ fn the_selected_row_of_a_bench_is_the_one_that_the_keys_move_to() {
         text.lines().find(|line| line.contains("· batch")).unwrap().trim().to_owned()
     };
     let before = title(&state);
-    crate::ui::update(&mut state, domain::Moment::default(), crate::ui::Event::Action(Action::Move(-1)));
+    crate::ui::update(&mut state, domain::Moment::default(), crate::ui::Event::Action(Action::Up));
     assert_ne!(title(&state), before);
 }

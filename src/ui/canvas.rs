@@ -6,9 +6,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::{Modifier, Style};
 
-use super::keymap::{Context, Keymap};
 use super::theme::{Meaning, Theme};
 use super::widgets::text;
+use crate::ui::{Action, Keymap, Mode};
 use domain::settings::GraphStyle;
 
 /// A run of text in one look.
@@ -31,7 +31,7 @@ pub(super) struct Canvas<'a> {
     buffer: &'a mut Buffer,
     theme: &'a Theme,
     pub(super) keys: &'a Keymap,
-    pub(super) context: Context,
+    pub(super) mode: Mode,
     pub(super) graphs: GraphStyle,
     pub(super) cursor: Option<Position>,
     /// Where each panel stands, for the test that no two share a cell.
@@ -44,14 +44,14 @@ impl<'a> Canvas<'a> {
         buffer: &'a mut Buffer,
         theme: &'a Theme,
         keys: &'a Keymap,
-        context: Context,
+        mode: Mode,
         graphs: GraphStyle,
     ) -> Self {
         Self {
             buffer,
             theme,
             keys,
-            context,
+            mode,
             graphs,
             cursor: None,
             #[cfg(test)]
@@ -107,7 +107,7 @@ impl<'a> Canvas<'a> {
     ) -> usize {
         let tall = Rect { y: 0, height: most.max(area.height), ..area };
         let mut buffer = Buffer::empty(tall);
-        let mut canvas = Canvas::new(&mut buffer, self.theme, self.keys, self.context, self.graphs);
+        let mut canvas = Canvas::new(&mut buffer, self.theme, self.keys, self.mode, self.graphs);
         canvas.clear(tall);
         let used = tall.height - draw(&mut canvas, tall).height;
         let is_long = used > area.height;
@@ -121,10 +121,10 @@ impl<'a> Canvas<'a> {
             }
         }
         if is_long {
-            let key = |name| self.keys.hint(self.context, name);
-            let more = [(skip < limit, "↓ more", "scroll-down"), (skip > 0, "↑ back", "scroll-up")];
+            let key = |action| self.keys.key(self.mode, action);
+            let more = [(skip < limit, "↓ more", Action::ScrollDown), (skip > 0, "↑ back", Action::ScrollUp)];
             let more = more.into_iter().filter(|(is_there, ..)| *is_there);
-            let more: Vec<_> = more.filter_map(|(_, what, name)| Some(format!("{what}: {}", key(name)?))).collect();
+            let more: Vec<_> = more.filter_map(|(_, what, action)| Some(format!("{what}: {}", key(action)?))).collect();
             self.say(area.x + 1, area.y + shown, area.width.saturating_sub(1), &more.join("   "), Meaning::Muted);
         }
         usize::from(limit)
@@ -249,9 +249,9 @@ impl<'a> Canvas<'a> {
         self.graphs == GraphStyle::Ascii
     }
 
-    /// The key for an action here; empty where it has none.
-    pub(super) fn key(&self, context: Context, action: &'static str) -> String {
-        self.keys.hint(context, action).unwrap_or_default()
+    /// The key for an action in a mode; empty where it has none.
+    pub(super) fn key(&self, mode: Mode, action: Action) -> String {
+        self.keys.key(mode, action).unwrap_or_default()
     }
 }
 

@@ -9,7 +9,7 @@ use domain::session::Session;
 use domain::settings::Settings;
 use domain::{Domain, StateMachine};
 
-use super::Ui;
+use crate::ui::{Mode, Notice, Ui};
 
 /// What the program knows, and what one client's screen shows of it.
 #[derive(Debug, Clone)]
@@ -74,13 +74,38 @@ impl State {
         self.ui.race_answer(&self.domain)
     }
 
+    /// What has the keys.
+    pub fn mode(&self) -> Mode {
+        Mode::of(&self.ui, &self.domain)
+    }
+
     /// The screen, with the domain for reading.
     pub(super) fn client(&mut self) -> Client<'_> {
         Client { domain: &self.domain, ui: &mut self.ui }
     }
 }
 
+/// The most notices that are kept.
+const MAX_NOTICES: usize = 20;
+
 impl<'a> Client<'a> {
+    /// What has the keys.
+    pub(super) fn mode(&self) -> Mode {
+        Mode::of(self.ui, self.domain)
+    }
+
+    /// Show a notice.
+    pub(super) fn notify(&mut self, text: impl Into<String>, is_error: bool) {
+        let text = text.into();
+        let notices = &mut self.ui.notices;
+        // A key that is pressed again and again says the same once.
+        notices.retain(|notice| notice.text != text);
+        if notices.len() == MAX_NOTICES {
+            notices.pop_front();
+        }
+        notices.push_back(Notice { text, is_error, at: self.domain.now });
+    }
+
     /// The chosen session.
     pub(super) fn chosen_session(&self) -> Option<&'a Session> {
         self.ui.session(self.domain)

@@ -64,8 +64,22 @@ pub enum Effect {
         /// What it holds.
         text: String,
     },
-    /// Leave.
+    /// Run a row of the palette; stays within the screen.
+    RunPalette {
+        /// What is typed.
+        typed: String,
+        /// The row.
+        row: usize,
+    },
+    /// Quit.
     Quit,
+}
+
+impl Effect {
+    /// A command alone.
+    pub(super) fn command(what: What) -> Vec<Self> {
+        vec![Self::Command(what)]
+    }
 }
 
 impl From<What> for Effect {

@@ -4,15 +4,17 @@ use domain::event::HistoryEvent;
 use domain::hub::HubEvent;
 use domain::units::Ratio;
 
-use crate::ui::{Action, Server};
+use crate::ui::{Action, Screen, Server};
 
 /// Something that happened.
 #[derive(Debug, Clone)]
 pub enum Event {
     /// The user pressed a key.
     Action(Action),
-    /// The user pasted text.
-    Paste(String),
+    /// The user typed or pasted text.
+    Text(String),
+    /// Go to a screen.
+    Show(Screen),
     /// The last frame showed that the session's tab or the help has no more than so many lines above or below.
     ScrollLimit(usize),
     /// The terminal has another size, or must be drawn again.

@@ -40,7 +40,7 @@ impl Quantity {
             Self::Throughput => "throughput",
             Self::Memory => "memory",
             Self::Power => "power",
-            Self::Temperature => "heat",
+            Self::Temperature => "temperature",
             Self::Processor => "cpu",
             Self::MainMemory => "ram",
         }

@@ -44,8 +44,8 @@ fn all_graphs_share_window_and_cursor() {
     for second in 0..3_000 {
         sampled(&mut state, second, (second != 2_990).then_some(second as f64), 40.0 + (second % 5) as f32);
     }
-    acted(&mut state, Action::Cursor(-1));
-    acted(&mut state, Action::Cursor(-1));
+    acted(&mut state, Action::Earlier);
+    acted(&mut state, Action::Earlier);
     let power = graph(&state.domain, &state.ui, Quantity::Power);
     assert_eq!((power.step, power.cursor(&state.ui)), (1, Some(4)), "a step is a sixtieth of the window");
     assert_eq!(power.reading(&state.ui).map(|bucket| bucket.mean), Some(2_995.0));
@@ -58,8 +58,8 @@ fn all_graphs_share_window_and_cursor() {
         graph(&state.domain, &state.ui, Quantity::Power).reading(&state.ui).map(|bucket| bucket.mean),
         Some(2_995.0)
     );
-    acted(&mut state, Action::Freeze);
-    acted(&mut state, Action::Cursor(-1));
+    acted(&mut state, Action::PauseGraphs);
+    acted(&mut state, Action::Earlier);
     let before = graph(&state.domain, &state.ui, Quantity::Power);
     for second in 3_001..3_030 {
         sampled(&mut state, second, Some(9.0), 90.0);
@@ -68,7 +68,7 @@ fn all_graphs_share_window_and_cursor() {
     assert_eq!((after.reading(&state.ui), &after.total), (before.reading(&state.ui), &before.total));
     // Zoomed out over an hour it reads out buckets, and the unknown tick is part of none.
     for _ in 0..4 {
-        acted(&mut state, Action::Zoom(1));
+        acted(&mut state, Action::ZoomOut);
     }
     assert_eq!(state.ui.machine.span, 3_600);
     let hour = graph(&state.domain, &state.ui, Quantity::Power);
@@ -81,8 +81,8 @@ fn all_graphs_share_window_and_cursor() {
 fn zoom_goes_from_a_minute_to_the_history() {
     let mut state = State::new(Settings::default(), Vec::new());
     let mut spans = Vec::new();
-    for by in std::iter::repeat_n(1, 20).chain(std::iter::repeat_n(-1, 20)) {
-        acted(&mut state, Action::Zoom(by));
+    for zoom in std::iter::repeat_n(Action::ZoomOut, 20).chain(std::iter::repeat_n(Action::ZoomIn, 20)) {
+        acted(&mut state, zoom);
         spans.push(state.ui.machine.span);
     }
     assert_eq!((spans[19], spans[39]), (86_400, 60));
@@ -113,10 +113,10 @@ fn the_csv_has_every_point_and_no_unknown() {
     assert_eq!(rows[0], "unix_s,seconds_ago,graph,unit,series,least,mean,most");
     assert!(rows.contains(&"1000001,1,power,W,all,5,5,5") && rows.contains(&"1000001,1,power,W,rest,5,5,5"), "{text}");
     assert!(!text.contains("1000002,0,power"), "{text}");
-    assert!(rows.contains(&"1000002,0,heat,°C,\"'=chip, \"\"x\"\"\",20,20,20"), "{text}");
-    for action in [Action::Split, Action::Export] {
+    assert!(rows.contains(&"1000002,0,temperature,°C,\"'=chip, \"\"x\"\"\",20,20,20"), "{text}");
+    for action in [Action::Split, Action::ExportGraphs] {
         let now = state.domain.now;
-        let effects = update(&mut state, now, crate::ui::Event::Action(action.clone()));
-        assert_eq!(effects.len(), usize::from(action == Action::Export));
+        let effects = update(&mut state, now, crate::ui::Event::Action(action));
+        assert_eq!(effects.len(), usize::from(action == Action::ExportGraphs));
     }
 }

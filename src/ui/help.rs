@@ -3,23 +3,22 @@
 use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, Span, row};
-use super::keymap::Context;
 use super::overlay::window;
 use super::theme::Meaning;
 use super::view::ViewState;
 use super::widgets::text;
+use crate::ui::Mode;
 use crate::ui::State;
-use crate::ui::action::NAMED;
-use crate::ui::{BenchTab, Face, Screen};
 
 /// A part of the explanation.
+#[derive(Clone, Copy)]
 enum HelpPart {
     Heading(&'static str),
     Text(&'static str),
     /// A word and what it means.
     Term(&'static str, &'static str),
     /// The keys of a place.
-    Keys(Context),
+    Keys(Mode),
 }
 
 use HelpPart::{Heading, Keys, Term, Text};
@@ -27,42 +26,39 @@ use HelpPart::{Heading, Keys, Term, Text};
 const FLEET: &[HelpPart] = &[
     Heading("Fleet: what is running, and what does it cost?"),
     Text(
-        "A row for each session: one model in one worker process. To the right or below, the selected session; under the table throughput, memory, power and heat over the same time. The last row is taffrail itself; below it stand the models that other programs run, where there are any.",
+        "A row for each session: one model in one worker process. To the right or below, the selected session; under the table, throughput, memory, power and temperature over the same time. The last row is taffrail itself; below it are models that other programs run, if any.",
     ),
-    Term("State", "○ ready  ◔ reads the prompt  ● thinks or answers  ◐ loads  ◌ waits or stops  ✕ failed"),
-    Term("Context", "tokens in the context, of those that it holds"),
-    Term("tok/s", "generated tokens per second, now or of the last answer; beside it the last seconds"),
-    Term("TTFT", "from the request to the first token, reading the prompt included"),
-    Term("Mem", "resident memory of the worker, mapped weights included, and its part of the GPUs"),
-    Term("Power", "the session's part of the metered power"),
-    Term("J/tok", "energy per generated token, idle part included; J/answer is the whole answer"),
-    Term("Thr", "threads that the plan gives it now"),
+    Term("State", "○ ready  ◔ reading the prompt  ● reasoning or answering  ◐ loading  ◌ queued or stopping  ✕ failed"),
+    Term("Context", "tokens in the context, of its size"),
+    Term("tok/s", "generated tokens per second, now or of the last answer, with the last seconds beside it"),
+    Term("TTFT", "time to first token, from the request, prompt processing included"),
+    Term("Mem", "resident memory of the worker, mapped weights included, plus its GPU memory"),
+    Term("Power", "the session's share of the measured power"),
+    Term("J/tok", "energy per generated token, idle share included; J/answer is the whole answer"),
+    Term("Thr", "threads it may use now"),
 ];
 
 const LIBRARY: &[HelpPart] = &[
     Heading("Library: what do I have, and what would fit?"),
     Text(
-        "A row for each model on this machine, whichever tool brought it; what lies in several places is one row. Other tools' files change only where you ask for it.",
+        "A row for each model on this machine, whichever tool downloaded it; copies of one model share a row. Other tools' files are changed only when you ask for it.",
     ),
     Term("Params", "parameters, counted from the tensors"),
     Term("Context", "tokens that the model was trained for"),
     Term(
-        "Licence",
-        "as declared; (terms) terms apply  (nc) non-commercial  ⚠ one that it inherits from what it was made from asks for more",
+        "License",
+        "as declared; (terms) terms apply  (nc) non-commercial  ⚠ inherits a stricter one from a base model",
     ),
-    Term("Used", "when its files were read last, as far as the file system tells"),
+    Term("Used", "when its files were last read, if the file system records it"),
     Term("tok/s", "generation speed measured here"),
-    Term(
-        "Openness",
-        "what each source judged: ● open  ◐ partial  ○ closed  · not assessed; no source's word is merged with another's",
-    ),
+    Term("Openness", "as rated by each source, side by side: ● open  ◐ partial  ○ closed  · not assessed"),
     Term("Fits", "● with the context of a new session  ○ only with a shorter one  ✕ too large, or not runnable"),
 ];
 
 /// What the filter of the sessions can ask.
 const FLEET_FILTER: &[HelpPart] = &[
     Heading("Filter"),
-    Text("Words that must all be found in the session's name, its model's or its state; or"),
+    Text("Words that must all occur in the name of the session or its model, or in its state; or"),
     Term("state:ready", "also name: model: quant:"),
     Term("tok/s>20", "also ttft mem power j/tok j/answer ctx threads, with < > <= >= ="),
 ];
@@ -70,9 +66,9 @@ const FLEET_FILTER: &[HelpPart] = &[
 /// What a filter can ask, and whose judgements the openness is.
 const FILTER: &[HelpPart] = &[
     Heading("Filter"),
-    Text("Words that must all be found in the name, repository, architecture, quantisation, licence or store; or"),
-    Term("licence:osi", "by the strictest licence that applies: osi, open, terms, nc, unknown; or a part of its name"),
-    Term("open:data", "open by one source at least: weights, data, code, evaluation, report"),
+    Text("Words that must all occur in the name, repository, architecture, quantization, license or store; or"),
+    Term("license:osi", "by the strictest license that applies: osi, open, terms, nc, unknown; or part of its name"),
+    Term("open:data", "rated open by at least one source: weights, data, code, evaluation, report"),
     Term("size:<5gb", "also params: context: speed: with < > <= >="),
     Term("store:hf", "also name: repo: arch: quant: is:runnable is:damaged"),
 ];
@@ -80,111 +76,111 @@ const FILTER: &[HelpPart] = &[
 const HUB: &[HelpPart] = &[
     Heading("Hub: what else is there, and would it fit?"),
     Text(
-        "Repositories with GGUF models. Nothing is asked of the hub before you search. What is fetched goes into the Hugging Face cache, verified by its hash, so that every other tool sees it.",
+        "Repositories with GGUF models. The Hub is not contacted before you search. Downloads go into the Hugging Face cache, verified by hash, so that other tools see them.",
     ),
-    Term("Best", "the largest quantisation that fits the free memory with the context of a new session"),
-    Term("Needs", "memory, estimated from the size of the files: ● is free  ✕ is not  · memory is not known"),
-    Term("Gated", "its owner asks for consent on the hub's page first, and then for a token"),
-    Term("Parts", "files of a split model; they are fetched together"),
+    Term("Best", "the largest quantization that fits the free memory with the context of a new session"),
+    Term("Needs", "memory, estimated from file sizes: ● fits  ✕ does not fit  · free memory unknown"),
+    Term("Gated", "access must be requested on its Hub page; downloading needs a token"),
+    Term("Parts", "files of a split model; they are downloaded together"),
     Term("State", "◌ queued  ◔ contacting Hub or verifying  ↓ downloading  ‖ paused  ✕ failed  ✓ downloaded"),
     Text(
-        "A download that was paused or interrupted resumes where it stopped, also after a restart; cancelling discards the partial file.",
+        "A paused or interrupted download resumes where it stopped, even after a restart; cancelling discards the partial file.",
     ),
 ];
 
 const USAGE: &[HelpPart] = &[
-    Heading("Disk use: what takes the space, and what could go?"),
+    Heading("Disk usage: what takes the space, and what could go?"),
     Text(
-        "The picture shows models, families or stores by the space that they take; a file that several share counts once. The list begins with what can be cleaned up. Enter on a row shows what would be done, and asks.",
+        "The chart shows models, families or stores by the space they take; a shared file counts once. The list begins with what can be cleaned up. Enter on a row shows what would be done, and asks.",
     ),
     Term("orphan files", "content that no model of its store refers to"),
-    Term("partial", "a download that was broken off more than a day ago"),
-    Term("old revision", "a revision that no branch or tag names any more, where another one is named"),
-    Term("duplicate", "a file whose content lies elsewhere too: the two can share it"),
-    Term("unused", "models that nothing has read for thirty days, as far as the file system tells"),
-    Term("trash", "what was deleted; it takes its space until the trash is emptied"),
+    Term("partial", "a download interrupted more than a day ago"),
+    Term("old revision", "a revision that no branch or tag points to any more"),
+    Term("duplicate", "a file with a copy elsewhere: the two can share its content"),
+    Term("unused", "models not read for thirty days, if the file system records it"),
+    Term("trash", "deleted files; they take space until the trash is emptied"),
 ];
 
 const BENCH: &[HelpPart] = &[
     Heading("Bench: how fast is it, honestly?"),
     Text(
-        "By llama-bench's method: random tokens, no sampling, a warm-up, and repetitions that take turns between models and cells. A repetition in which heat held the clock down, or other programs took more than a tenth of the cores, is refused and counted.",
+        "As llama-bench does: random tokens, no sampling, a warm-up, and repetitions interleaved across models and test cases. A repetition is rejected, and counted, if the clock was throttled by heat or other programs took more than a tenth of the cores.",
     ),
-    Term("pp512", "tokens per second while a prompt of 512 tokens is read"),
-    Term("tg128", "tokens per second while 128 tokens are generated"),
-    Term("@ d4096", "with 4096 tokens in the context before"),
-    Term("× 4", "four sequences decoded together; the speed is that of all"),
-    Term("± 95%", "half the width of the mean's 95 % confidence interval"),
+    Term("pp512", "prompt processing, tokens per second over 512 tokens"),
+    Term("tg128", "generation, tokens per second over 128 tokens"),
+    Term("@ d4096", "with 4096 tokens already in the context"),
+    Term("× 4", "four sequences decoded together; speed of all of them"),
+    Term("± 95%", "half-width of the 95 % confidence interval of the mean"),
     Term("Earlier", "benches of the same model, file, build, driver and settings"),
-    Term("▼ ▲", "slower or faster than those, beyond the noise"),
-    Term("⚠", "repetitions that were refused, or kept although tainted"),
+    Term("▼ ▲", "slower or faster than earlier, beyond the noise"),
+    Term("⚠", "repetitions rejected, or kept although disturbed"),
 ];
 
 const HISTORY: &[HelpPart] = &[
     Heading("History: what was run before?"),
     Text(
-        "Answers, races, votes, suites and benches, newest first. The filter takes words that must all occur, and `kind:bench`. `taffrail history` shows a record, prints the command that runs it again, writes its report and exports. A blind race that was not voted on hides its models here too. The chosen record can be deleted for good.",
+        "Answers, races, votes, suites and benches, newest first. The filter takes words that must all occur, and `kind:bench`. `taffrail history` shows records, prints the command that reruns one, writes reports and exports. A blind race without a vote hides its models here too. Deleting a record is permanent.",
     ),
 ];
 
 const SUITES: &[HelpPart] = &[
-    Heading("Suites: which models pass my own prompts, and at which cost?"),
+    Heading("Suites: which models pass my own prompts, and at what cost?"),
     Text(
-        "A suite is a TOML file of prompts with checks. It runs over the models that are marked, or over the one selected in the Library, one after the other. Suites of your own are in the folder `suites` next to config.toml. What was answered before, with the same files and settings, is not asked again.",
+        "A suite is a TOML file of prompts with checks. It runs over the marked models, or the one selected in the Library, one after the other. Your own suites are in the folder `suites` next to config.toml. Answers from earlier runs with the same files and settings are reused.",
     ),
     Term(
         "Prompts",
-        "· not asked yet  ◐ being answered  ? waits for the judge  ✓ passed  ✗ failed a check  ! not answered",
+        "· not asked yet  ◐ being answered  ? waiting for the judge  ✓ passed  ✗ failed a check  ! not answered",
     ),
-    Term("Passed", "answers that passed all checks, of those that were checked so far"),
-    Term("95 %", "where the pass rate lies, by Wilson's interval"),
-    Term("J/answer", "mean energy of an answer, reading the prompt included; unknown where that of one of them is"),
+    Term("Passed", "answers that passed all checks, of those checked so far"),
+    Term("95 %", "Wilson interval of the pass rate"),
+    Term("J/answer", "mean energy per answer, prompt processing included; unknown if that of any answer is"),
     Term("s/answer", "mean time from the prompt to the last token"),
-    Term("Memory", "weights, context and compute buffers as llama.cpp took them"),
-    Term("A, b", "a model in the plot; capitals: no other passes as much for less"),
-    Text("`taffrail pick` names the cheapest model that passes a wanted part of the prompts."),
+    Term("Memory", "weights, context and compute buffers as allocated by llama.cpp"),
+    Term("A, b", "a model in the plot; capitals: no other passes as much at lower cost"),
+    Text("`taffrail pick` names the cheapest model that passes a given share of the prompts."),
 ];
 
 const RACE: &[HelpPart] = &[
-    Heading("Race: which one is better for this prompt?"),
+    Heading("Race: which model is better for this prompt?"),
     Text(
-        "Two to eight columns answer one prompt with the same seed and, unless a column is set otherwise, always the likeliest token. Mark models in the Library or sessions in the Fleet. In turn, each column is loaded, answers and is stopped, so that none disturbs another's figures; at once, all run together.",
+        "Two to eight columns answer one prompt with the same seed and, unless set otherwise, greedy sampling. Mark models in the Library or sessions in the Fleet. In turn, each model is loaded, answers and is unloaded, so that none disturbs another's figures; at once, all run concurrently.",
     ),
-    Term("first", "least time to the first token, reading the prompt included"),
+    Term("first", "shortest time to first token, prompt processing included"),
     Term("fastest", "most generated tokens per second"),
-    Term("lowest energy", "least energy for the whole answer; only where it is known of every column"),
+    Term("lowest energy", "least energy for the whole answer, if known for every column"),
     Term("shortest", "fewest tokens, reasoning included"),
-    Term("mem", "weights, context and compute buffers as llama.cpp took them"),
-    Term("gen J/tok", "energy of generation per generated token; J is the whole answer's, reading the prompt included"),
+    Term("mem", "weights, context and compute buffers as allocated by llama.cpp"),
+    Term("gen J/tok", "generation energy per generated token; J is the whole answer, prompt processing included"),
     Term(
-        "heat",
-        "the prompt read by the chosen column and, as the reference, the other one: how much each of its tokens costs the chosen one more (Kullback and Leibler's divergence), and where they find different tokens likeliest. Once more, and the selected column's answer is scored after the prompt. Both must have the same vocabulary; `taffrail perplexity` does it for files",
+        "KL heatmap",
+        "the prompt scored by the selected column against the other as reference: Kullback-Leibler divergence token by token, and where their top tokens differ. Press again to score the selected column's answer as well. Both need the same vocabulary; `taffrail perplexity` does the same for files",
     ),
-    Term("blind", "columns are shuffled, names and figures hidden until the vote"),
+    Term("blind", "columns are shuffled; names and figures are hidden until the vote"),
     Term(
-        "standings",
-        "Bradley-Terry strengths of all votes on Elo's scale, 400 points being odds of ten to one, with a 95 % interval",
+        "leaderboard",
+        "Bradley-Terry ratings from all votes on the Elo scale (400 points are odds of ten to one), with a 95 % interval",
     ),
 ];
 
 const MACHINE: &[HelpPart] = &[
     Heading("Machine: where do memory, power and heat go?"),
     Text(
-        "Every source of readings, found or missing, with what would make a missing one readable. Memory is one bar by owner; a session's part includes its weights in the page cache, which the system may take back.",
+        "Every sensor, found or missing, with what would make a missing one readable. Memory is one bar by owner; a session's part includes its weights in the page cache, which the system may reclaim.",
     ),
-    Term("Period", "how often the source is read"),
+    Term("Period", "how often it is read"),
     Term("Age", "how old the reading was when the sample was taken"),
     Term(
         "Power goes to",
-        "sessions: by their work, idle power included while one answers; other: other programs; standby: what loaded models need above an empty machine; idle: the rest without work; unattributed: what nobody can be shown to have used",
+        "sessions: by their work, idle power included while one answers; other: other programs; standby: what loaded models draw above an empty machine; idle: the rest without work; unattributed: what can not be attributed",
     ),
-    Term("Idle", "the lowest mean of 30 s without an answer, with a model loaded and without; or as calibrated"),
+    Term("Idle", "lowest 30 s mean without an answer, with and without a loaded model; or as calibrated"),
 ];
 
 const TOP: &[HelpPart] = &[
-    Heading("Top: what does the machine do now, and what did it do before?"),
+    Heading("Top: what is the machine doing, now and before?"),
     Text(
-        "The machine's parts, the sessions of a recording, and four graphs over the same time: what is read out is the same instant in all of them.",
+        "The machine, the sessions of a recording, and four graphs over the same time. The cursor is at the same instant in all of them.",
     ),
 ];
 
@@ -192,61 +188,62 @@ const TOP: &[HelpPart] = &[
 const GRAPHS: &[HelpPart] = &[
     Heading("Graphs"),
     Text(
-        "What is older than twelve minutes is kept as least, mean and most of twelve ticks, and after hours of 144. A paused graph stays as it is while sampling continues. The axis shrinks only when a peak has been out of the window for as long as it spans.",
+        "Data older than twelve minutes is kept as minimum, mean and maximum of 12 samples, after hours of 144. A paused graph stays as it is while sampling continues. The axis shrinks only when a peak has been out of the window for as long as it spans.",
     ),
-    Term("rest", "what belongs to no session: other programs, and sessions that have ended"),
-    Term("heat", "the hottest sensor; split, each sensor by itself"),
+    Term("rest", "other programs, and sessions that have ended"),
+    Term("temperature", "the hottest sensor; split, each sensor by itself"),
 ];
 
 const GRADES: &[HelpPart] = &[
     Heading("Grades"),
     Term("3.2 W", "measured by a sensor or counter that covers exactly this"),
-    Term("≈3.2 W", "apportioned: measured as a whole, split by a model"),
+    Term("≈3.2 W", "apportioned: measured as a whole, split by a formula"),
     Term("~3.2 W", "estimated"),
-    Term("—", "unknown, which is not zero; the Machine screen says why and what would mend it"),
+    Term("—", "unknown, which is not zero; the Machine screen says why and how to fix it"),
     Heading("Keys"),
 ];
+
+/// The parts that explain a list's screen.
+fn parts(list: Mode) -> impl Iterator<Item = HelpPart> {
+    let groups: &[&[HelpPart]] = match list {
+        Mode::Library => &[LIBRARY, FILTER],
+        Mode::Hub | Mode::HubQuants | Mode::Downloads => &[HUB],
+        Mode::DiskUsage => &[USAGE],
+        Mode::Race => &[RACE],
+        Mode::Bench => &[BENCH],
+        Mode::History => &[HISTORY],
+        Mode::Suites | Mode::SuiteRun => &[SUITES],
+        Mode::Machine => &[MACHINE, GRAPHS],
+        Mode::Top => &[TOP, GRAPHS],
+        // What is typed or asked is explained with its list.
+        _ => &[FLEET, FLEET_FILTER, GRAPHS],
+    };
+    let prompt = match list {
+        Mode::Fleet => Some(Mode::Prompt),
+        Mode::Race => Some(Mode::RacePrompt),
+        _ => None,
+    };
+    let prompt = prompt.map(|prompt| [Heading("While a prompt is written"), Keys(prompt)]);
+    let all = groups.iter().copied().flatten().chain(GRADES).copied();
+    all.chain([Keys(list)]).chain(prompt.into_iter().flatten())
+}
 
 /// Columns of the words that are explained.
 const TERM: u16 = 18;
 
 /// Draw the explanation from line `scroll` on.
 pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, scroll: usize, view_state: &mut ViewState) {
-    let parts = match state.ui.screen {
-        Screen::Fleet => FLEET,
-        Screen::Library => match state.ui.library.face {
-            Face::Models => LIBRARY,
-            Face::Hub => HUB,
-            Face::Usage => USAGE,
-        },
-        Screen::Race => RACE,
-        Screen::Bench => match state.ui.bench_tab {
-            BenchTab::Benches => BENCH,
-            BenchTab::History => HISTORY,
-            BenchTab::Suites => SUITES,
-        },
-        Screen::Machine => MACHINE,
-        Screen::Top => TOP,
-    };
-    let context = Context::beneath(state);
+    let list = Mode::list(&state.ui, &state.domain);
     let inside = window(canvas, area, 88, area.height.saturating_sub(4).max(6), "help");
     let columns = usize::from(inside.width);
     let mut lines: Vec<Vec<Span<'_>>> = Vec::new();
-    let is_models = state.ui.screen == Screen::Library && state.ui.library.face == Face::Models;
-    let filter = if is_models { FILTER } else { &[] };
-    let graphs = if state.ui.screen == Screen::Library { &[] } else { GRAPHS };
-    let fleet_filter = if state.ui.screen == Screen::Fleet { FLEET_FILTER } else { &[] };
-    let mut all: Vec<&HelpPart> = parts.iter().chain(filter).chain(fleet_filter).chain(graphs).chain(GRADES).collect();
-    let keys = [Keys(context), Heading("While a prompt is written"), Keys(Context::Prompt)];
-    let writes = matches!(state.ui.screen, Screen::Fleet | Screen::Race);
-    all.extend(keys.iter().take(if writes { 3 } else { 1 }));
-    for part in all {
+    for part in parts(list) {
         match part {
             Heading(text) => {
                 if !lines.is_empty() {
                     lines.push(Vec::new());
                 }
-                lines.push(vec![canvas.span(Meaning::Accent, *text)]);
+                lines.push(vec![canvas.span(Meaning::Accent, text)]);
             }
             Text(text) => {
                 for range in text::wrap(text, columns) {
@@ -254,10 +251,9 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, scroll: u
                 }
             }
             Term(word, meaning) => term(canvas, &mut lines, columns, word, meaning),
-            Keys(context) => {
-                for (name, keys) in canvas.keys.all(*context) {
-                    let help = NAMED.iter().find(|named| named.name == name).map_or("", |named| named.help);
-                    term(canvas, &mut lines, columns, &keys, help);
+            Keys(mode) => {
+                for (action, keys) in canvas.keys.all(mode) {
+                    term(canvas, &mut lines, columns, &keys, action.help());
                 }
             }
         }

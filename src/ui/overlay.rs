@@ -3,15 +3,15 @@
 use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, Spans, below, inset, row, spans_width};
-use super::keymap::Context;
 use super::panels::prompt;
 use super::theme::Meaning;
 use super::view::ViewState;
 use super::widgets::table::follow;
 use super::widgets::text;
+use crate::ui::Mode;
 use crate::ui::State;
-use crate::ui::action::{NAMED, palette};
 use crate::ui::editor::Editor;
+use crate::ui::palette::{self, Entry};
 use crate::ui::{Form, Overlay};
 use domain::model::Model;
 use domain::plan::Refusal;
@@ -25,21 +25,18 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         Some(Overlay::Help { scroll }) => super::help::draw(canvas, area, state, *scroll, view_state),
         Some(Overlay::Record { title, text, scroll }) => record(canvas, area, title, text, *scroll, view_state),
         Some(Overlay::Palette { input, chosen }) => commands(canvas, area, state, input, *chosen, view_state),
-        Some(Overlay::Confirm { question, .. }) => confirm(canvas, area, question, &[("yes", "yes"), ("no", "no")]),
-        Some(Overlay::Leave { question }) => {
-            confirm(canvas, area, question, &[("yes", "keep running"), ("no", "stop"), ("back", "stay here")]);
-        }
+        Some(Overlay::Confirm { question, .. } | Overlay::Leave { question }) => confirm(canvas, area, state, question),
         Some(Overlay::Plan { request, plan, scroll }) => {
             let at_once = state.domain.settings.library.trash_days == 0;
-            super::plan::draw(canvas, area, request, plan, (*scroll, at_once), view_state);
+            super::plan::draw(canvas, area, state, (request, plan), (*scroll, at_once), view_state);
         }
         Some(Overlay::Refused { model, refusal, .. }) => {
             let name = state.domain.model(model).map_or(model.as_str(), |model| model.name.as_str());
-            refused(canvas, area, name, refusal);
+            refused(canvas, area, state, name, refusal);
         }
         Some(Overlay::TryAnyway { model, .. }) => {
             if let Some(model) = state.domain.model(model) {
-                try_anyway(canvas, area, model, state.domain.now.unix);
+                try_anyway(canvas, area, state, model);
             }
         }
         Some(Overlay::Vote { chosen }) => super::panels::race::vote(canvas, area, state, *chosen),
@@ -88,7 +85,8 @@ fn commands(
     chosen: usize,
     view_state: &mut ViewState,
 ) {
-    let rows = palette(input.text(), &state.ui.themes);
+    let beneath = Mode::beneath(&state.ui, &state.domain);
+    let rows = palette::rows(input.text(), &state.ui.themes, beneath);
     let inside = window(canvas, area, 76, (area.height * 3 / 4).max(8), "commands");
     let x = canvas.say(inside.x, inside.y, 2, ": ", Meaning::Focus);
     prompt::draw_line(
@@ -98,19 +96,20 @@ fn commands(
     );
     let list = below(inside, 2);
     if rows.is_empty() {
-        canvas.say(list.x, list.y, list.width, "No command has these letters.", Meaning::Muted);
+        canvas.say(list.x, list.y, list.width, "No matching command.", Meaning::Muted);
         return;
     }
     let room = usize::from(list.height);
     let chosen = chosen.min(rows.len() - 1);
     view_state.palette_offset = follow(view_state.palette_offset, Some(chosen), rows.len(), room);
     let name_columns = (list.width / 3).clamp(12, 28);
-    // The key shown is the one that does the same on the screen beneath.
-    let beneath = Context::beneath(state);
     for (index, entry) in rows.iter().enumerate().skip(view_state.palette_offset).take(room) {
         let line = row(list, (index - view_state.palette_offset) as u16);
-        let named = NAMED.iter().find(|named| named.name == entry.label);
-        let key = named.and_then(|named| canvas.keys.hint(beneath, named.name)).unwrap_or_default();
+        // The key that does the same on the screen beneath.
+        let key = match entry.entry {
+            Entry::Action(action) => canvas.key(beneath, action),
+            _ => String::new(),
+        };
         canvas.say(line.x, line.y, name_columns, &entry.label, Meaning::Text);
         let key = [canvas.span(Meaning::Key, key)];
         let key_columns = spans_width(&key) as u16;
@@ -128,53 +127,52 @@ fn choice(canvas: &mut Canvas<'_>, line: Rect, is_chosen: bool) {
     }
 }
 
-fn confirm(canvas: &mut Canvas<'_>, area: Rect, question: &str, answers: &[(&'static str, &'static str)]) {
+fn confirm(canvas: &mut Canvas<'_>, area: Rect, state: &State, question: &str) {
     let columns = 60.min(area.width.saturating_sub(6)).max(10);
     let text_rows = Canvas::rows_of(question, columns - 4);
     let inside = window(canvas, area, columns, text_rows + 4, "sure?");
     let style = canvas.style(Meaning::Text);
     let rows = canvas.paragraph(inside, question, style);
-    let answers = keys(canvas, answers);
+    let answers = keys(canvas, state);
     let line = row(inside, rows + 1);
     if line.height > 0 {
         canvas.put_spans(line.x, line.y, line.width, &answers);
     }
 }
 
-/// Keys of the place that has them now, each with a word.
-fn keys<'a>(canvas: &Canvas<'_>, actions: &[(&'static str, &'static str)]) -> Spans<'a> {
-    let mut spans = Vec::new();
-    for (action, word) in actions {
-        let key = canvas.key(canvas.context, action);
-        if !key.is_empty() {
-            spans.push(canvas.span(Meaning::Key, key));
-            spans.push(canvas.span(Meaning::Muted, format!(" {word}   ")));
-        }
-    }
-    spans
+/// The keys of the dialog, each with what it does.
+pub(super) fn keys<'a>(canvas: &Canvas<'_>, state: &State) -> Spans<'a> {
+    let hints = canvas.keys.hints(canvas.mode, state).into_iter();
+    hints
+        .flat_map(|(key, label)| [canvas.span(Meaning::Key, key), canvas.span(Meaning::Muted, format!(" {label}   "))])
+        .collect()
 }
 
 /// What most machines have none of.
-const OTHERS: &str = "run with by other programs";
+const OTHERS: &str = "used by other programs";
 
-fn refused(canvas: &mut Canvas<'_>, area: Rect, model: &str, refusal: &Refusal) {
+fn refused(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &str, refusal: &Refusal) {
     let inside = window(canvas, area, 64, 14, "does not fit");
     let style = canvas.style(Meaning::Text);
     let missing = refusal.needed.total().saturating_sub(refusal.free);
-    let text = format!("{model} needs {missing} more than there is.");
+    let text = format!("{model} needs {missing} more than is free.");
     let rows = canvas.paragraph(inside, &text, style);
     let mut rest = below(inside, rows + 1);
     let needed = refusal.needed;
     let figures: [(&str, Bytes, Meaning); 9] = [
-        (if needed.by_size { "size of its file, an estimate" } else { "weights" }, needed.weights, Meaning::Text),
+        (
+            if needed.by_size { "weights, estimated from the file size" } else { "weights" },
+            needed.weights,
+            Meaning::Text,
+        ),
         ("context", needed.context, Meaning::Text),
         ("compute and program, at most", needed.compute + needed.program, Meaning::Text),
         ("needed", needed.total(), Meaning::Bad),
         ("available", refusal.available, Meaning::Text),
-        ("promised to other sessions", refusal.promised, Meaning::Text),
+        ("reserved for other sessions", refusal.promised, Meaning::Text),
         (OTHERS, refusal.others, Meaning::Text),
         ("kept free", refusal.reserve, Meaning::Text),
-        ("free for it", refusal.free, Meaning::Good),
+        ("free for this model", refusal.free, Meaning::Good),
     ];
     for (label, bytes, meaning) in figures.into_iter().filter(|(label, bytes, _)| *label != OTHERS || bytes.0 > 0) {
         if rest.height <= 1 {
@@ -185,31 +183,31 @@ fn refused(canvas: &mut Canvas<'_>, area: Rect, model: &str, refusal: &Refusal) 
         rest = below(rest, 1);
     }
     let rest = below(rest, u16::from(rest.height > 1));
-    let answers = keys(canvas, &[("force", "start it anyway"), ("back", "leave it")]);
+    let answers = keys(canvas, state);
     if rest.height > 0 {
         canvas.put_spans(rest.x, rest.y, rest.width, &answers);
     }
 }
 
 /// What may happen to a model that something speaks against.
-pub(super) const RISK: &str = "It can be tried all the same, in a worker of its own: that may crash, or answer wrong. \
-    Nothing else is affected, and what comes of it is remembered for this file.";
+pub(super) const RISK: &str = "You can start it anyway in its own worker, which may crash or answer wrongly. \
+    Nothing else is affected, and the outcome is remembered for this file.";
 
-fn try_anyway(canvas: &mut Canvas<'_>, area: Rect, model: &Model, now: i64) {
-    let mut texts = vec![(Meaning::Text, format!("{} can't be run: {}.", model.name, model.status))];
+fn try_anyway(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) {
+    let mut texts = vec![(Meaning::Text, format!("{} is not runnable: {}.", model.name, model.status))];
     if let Some(tried) = &model.tried {
-        texts.push((Meaning::Warn, format!("Tried {}: {}.", ago(tried.at, now), tried.outcome)));
+        texts.push((Meaning::Warn, format!("Tried {}: {}.", ago(tried.at, state.domain.now.unix), tried.outcome)));
     }
     texts.push((Meaning::Muted, RISK.to_owned()));
     let columns = 64.min(area.width.saturating_sub(6)).max(10);
     let rows: u16 = texts.iter().map(|(_, text)| Canvas::rows_of(text, columns - 4) + 1).sum();
-    let mut rest = window(canvas, area, columns, rows + 3, "try it anyway?");
+    let mut rest = window(canvas, area, columns, rows + 3, "start anyway?");
     for (meaning, text) in texts {
         let style = canvas.style(meaning);
         let rows = canvas.paragraph(rest, &text, style);
         rest = below(rest, rows + 1);
     }
-    let answers = keys(canvas, &[("force", "try it anyway"), ("back", "leave it")]);
+    let answers = keys(canvas, state);
     if rest.height > 0 {
         canvas.put_spans(rest.x, rest.y, rest.width, &answers);
     }
@@ -256,7 +254,7 @@ fn fields(canvas: &mut Canvas<'_>, area: Rect, state: &State, form: &Form, view_
             let field = SESSION_FIELDS.get(form.chosen).map_or("", |field| field.name);
             canvas.say(line.x, line.y, line.width, &format!("✕ {field} {error}"), Meaning::Bad);
         } else {
-            let answers = keys(canvas, &[("choose", "start"), ("down", "next"), ("back", "leave it")]);
+            let answers = keys(canvas, state);
             canvas.put_spans(line.x, line.y, line.width, &answers);
         }
     }

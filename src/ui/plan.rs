@@ -3,9 +3,10 @@
 use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, Spans, row};
-use super::overlay::window;
+use super::overlay::{keys, window};
 use super::theme::Meaning;
 use super::view::ViewState;
+use crate::ui::State;
 use domain::house::{Act, Plan, Request};
 
 /// Paths of one item that are listed.
@@ -15,8 +16,8 @@ const MAX_PATHS: usize = 3;
 pub(super) fn draw(
     canvas: &mut Canvas<'_>,
     area: Rect,
-    request: &Request,
-    plan: &Plan,
+    state: &State,
+    (request, plan): (&Request, &Plan),
     (scroll, at_once): (usize, bool),
     view_state: &mut ViewState,
 ) {
@@ -37,12 +38,7 @@ pub(super) fn draw(
     sum.push(canvas.span(Meaning::Warn, never));
     canvas.put_spans(foot.x, foot.y, foot.width, &sum);
     let foot = row(inside, inside.height.saturating_sub(1));
-    let mut keys: Spans<'_> = Vec::new();
-    for (action, word) in [("yes", "do it"), ("no", "leave it")] {
-        let key = canvas.key(canvas.context, action);
-        keys.push(canvas.span(Meaning::Key, key));
-        keys.push(canvas.span(Meaning::Muted, format!(" {word}   ")));
-    }
+    let mut keys = keys(canvas, state);
     if first < limit {
         keys.push(canvas.span(Meaning::Accent, "↓ more"));
     }
@@ -73,7 +69,7 @@ fn lines<'a>(canvas: &Canvas<'_>, plan: &'a Plan) -> Vec<Spans<'a>> {
         }
     }
     if !plan.refusals.is_empty() {
-        lines.push(vec![canvas.span(Meaning::Heading, "Left alone")]);
+        lines.push(vec![canvas.span(Meaning::Heading, "Skipped")]);
     }
     for refusal in &plan.refusals {
         lines.push(vec![

@@ -7,21 +7,17 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use domain::command::{CommandId, What};
 use domain::history::Entry as Recorded;
-use domain::house::{Grouping, Plan, Request};
+use domain::house::Grouping;
 use domain::hub::{Repository, Search, Sort};
 use domain::library_view::LibrarySort;
 use domain::model::Model;
 use domain::moment::Moment;
-use domain::plan::Refusal;
-use domain::race::diff::Diff;
-use domain::race::rating::Rating;
-use domain::race::{Entry, Order, lockstep};
 use domain::session::{SessionId, Turn};
-use domain::settings::{OnQuit, SessionSettings, Settings};
+use domain::settings::{OnQuit, Settings};
 use domain::units::Ratio;
 
-use super::SuiteView;
-use super::editor::Editor;
+use crate::ui::editor::Editor;
+use crate::ui::{Action, Notice, Overlay, RaceView, Server, SuiteView};
 
 /// What the screen shows.
 #[derive(Debug, Clone)]
@@ -66,28 +62,6 @@ pub struct Ui {
     pub(super) n_commands: u64,
     /// Commands that the server has not answered yet.
     pub(super) unanswered: BTreeMap<CommandId, What>,
-}
-
-impl Ui {
-    /// The id of the next command to the server; `None` where it is lost.
-    pub fn next_command(&mut self) -> Option<CommandId> {
-        let server = self.server.as_ref().filter(|server| !server.is_lost)?;
-        self.n_commands += 1;
-        Some(CommandId(server.first_command + self.n_commands))
-    }
-}
-
-/// The server that a screen is attached to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Server {
-    /// Its machine, where that is another one.
-    pub host: Option<String>,
-    /// Its process.
-    pub pid: u32,
-    /// What the ids of this screen's commands begin after.
-    pub first_command: u64,
-    /// Whether it was lost: its sessions show as they were last.
-    pub is_lost: bool,
 }
 
 impl Ui {
@@ -157,131 +131,33 @@ pub enum Screen {
 }
 
 impl Screen {
-    /// All screens, with the digit that leads there (the design's numbering).
-    pub const ALL: [(char, Self, &str); 5] = [
-        ('1', Self::Fleet, "Fleet"),
-        ('2', Self::Library, "Library"),
-        ('3', Self::Race, "Race"),
-        ('4', Self::Bench, "Bench"),
-        ('5', Self::Machine, "Machine"),
+    /// All screens of the dashboard with the actions that lead there and their names, in order.
+    pub const ALL: [(Self, Action, &str); 5] = [
+        (Self::Fleet, Action::Fleet, "Fleet"),
+        (Self::Library, Action::Library, "Library"),
+        (Self::Race, Action::Race, "Race"),
+        (Self::Bench, Action::Bench, "Bench"),
+        (Self::Machine, Action::Machine, "Machine"),
     ];
 }
 
-/// What lies over the screen. At most one at a time.
-#[derive(Debug, Clone)]
-pub enum Overlay {
-    /// The explanation of the screen.
-    Help {
-        /// Lines scrolled down.
-        scroll: usize,
-    },
-    /// The command palette.
-    Palette {
-        /// What is typed.
-        input: Editor,
-        /// The chosen row of [`crate::ui::action::palette`]'s answer.
-        chosen: usize,
-    },
-    /// A question that must be answered.
-    Confirm {
-        /// The question.
-        question: String,
-        /// What is done on yes.
-        then: Box<crate::ui::Action>,
-    },
-    /// Whether sessions keep running on the server when this screen is left.
-    Leave {
-        /// The question.
-        question: String,
-    },
-    /// A record of the history.
-    Record {
-        /// Its kind and number.
-        title: String,
-        /// All of it as plain text.
-        text: String,
-        /// Lines scrolled down.
-        scroll: usize,
-    },
-    /// What would be done to the stores, and whether it shall be.
-    Plan {
-        /// What was wished for.
-        request: Box<Request>,
-        /// The plan.
-        plan: Box<Plan>,
-        /// Lines scrolled down.
-        scroll: usize,
-    },
-    /// A model that would not fit.
-    Refused {
-        /// Which model, by its id.
-        model: String,
-        /// How it was to run.
-        settings: Box<SessionSettings>,
-        /// The figures.
-        refusal: Refusal,
-    },
-    /// A model that the check refuses, or that is no language model: whether to try it all the same.
-    TryAnyway {
-        /// Which model, by its id.
-        model: String,
-        /// How it was to run.
-        settings: Box<SessionSettings>,
-    },
-    /// The vote on the race: the chosen row, the one behind the columns is a tie.
-    Vote {
-        /// The row.
-        chosen: usize,
-    },
-    /// The settings to start a model with, or of a session.
-    Form(Form),
-}
-
-/// A form over a session's settings.
-#[derive(Debug, Clone)]
-pub struct Form {
-    /// For which model, by its id.
-    pub model: String,
-    /// The settings so far.
-    pub settings: SessionSettings,
-    /// The column of the next race that they are for; `None` starts a session.
-    pub column: Option<usize>,
-    /// The chosen row of [`domain::settings::SESSION_FIELDS`].
-    pub chosen: usize,
-    /// The text of the chosen row.
-    pub input: Editor,
-    /// What is wrong with it.
-    pub error: Option<String>,
-}
-
-/// A message to the user.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notice {
-    /// One sentence.
-    pub text: String,
-    /// Whether something went wrong.
-    pub is_error: bool,
-    /// When it came.
-    pub at: Moment,
-}
-
-/// The faces of the Library screen.
+/// The tabs of the Library screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Face {
+pub enum LibraryTab {
     /// The models on this machine.
     #[default]
     Models,
     /// The models on the hub, and what is being fetched from there.
     Hub,
-    /// What the models take of the disks, and what could be tidied up.
-    Usage,
+    /// What the models take of the disks, and what could be cleaned up.
+    DiskUsage,
 }
 
 /// What shows of the library.
 #[derive(Debug, Clone, Default)]
 pub struct LibraryView {
     /// The tab that shows.
-    pub face: Face,
+    pub tab: LibraryTab,
     /// The rows that show, as indices into the library's models: filtered and sorted.
     pub rows: Vec<usize>,
     /// The selected row.
@@ -376,8 +252,8 @@ pub struct FleetView {
     pub chosen: Option<SessionId>,
     /// What has the keys.
     pub focus: Focus,
-    /// Which face of the chosen session shows.
-    pub tab: Tab,
+    /// The tab of the chosen session that shows.
+    pub tab: SessionTab,
     /// Lines scrolled back from the conversation's end, 0 follows it; on the figures, down from their begin.
     pub scroll: usize,
     /// The prompt being written, one for each session.
@@ -417,10 +293,10 @@ pub enum Focus {
     Prompt,
 }
 
-/// The faces of the chosen session.
+/// The tabs of the chosen session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[expect(missing_docs, reason = "the tabs' names")]
-pub enum Tab {
+pub enum SessionTab {
     #[default]
     Conversation,
     Figures,
@@ -428,8 +304,8 @@ pub enum Tab {
     Log,
 }
 
-impl Tab {
-    /// All faces with their names, in order.
+impl SessionTab {
+    /// All tabs with their names, in order.
     pub const ALL: [(Self, &str); 4] =
         [(Self::Conversation, "chat"), (Self::Figures, "figures"), (Self::Memory, "memory"), (Self::Log, "log")];
 }
@@ -471,64 +347,6 @@ impl FleetSort {
         ("cpu", Self::Processor),
         ("gpu", Self::GpuMemory),
     ];
-}
-
-/// What shows of a race.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum RaceTab {
-    /// The answers side by side.
-    #[default]
-    Answers,
-    /// Two answers word by word.
-    Diff,
-    /// Where the columns part, and what each found likely there.
-    Lockstep,
-    /// How far one model is from another over the prompt, token by token.
-    Heat,
-    /// How the models stand after all votes.
-    Ratings,
-}
-
-/// What shows of races, and the next one.
-#[derive(Debug, Clone, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the screen")]
-pub struct RaceView {
-    /// The columns of the next race.
-    pub entries: Vec<Entry>,
-    /// When its columns answer.
-    pub order: Order,
-    /// Whether the next race tells where its columns part.
-    pub lockstep: bool,
-    /// Whether its names are hidden until the vote.
-    pub blind: bool,
-    /// What it asks.
-    pub prompt: Editor,
-    /// What stands before it.
-    pub system: Option<String>,
-    /// Texts that end an answer, in place of those of the models' stores.
-    pub stop: Vec<String>,
-    /// Whether the prompt is being written.
-    pub typing: bool,
-    /// How the models stand after them, while that shows; best first.
-    pub standings: Vec<Rating>,
-    /// What shows of it.
-    pub face: RaceTab,
-    /// The chosen column.
-    pub chosen: usize,
-    /// The column that it is compared with.
-    pub other: usize,
-    /// The first line that shows of every column; `None` follows the ends.
-    pub scroll: Option<usize>,
-    /// The furthest that the last frame could be scrolled.
-    pub limit: usize,
-    /// Whether reasoning is shown whole.
-    pub unfolded: bool,
-    /// The chosen column against the other, while that shows.
-    pub diff: Option<Diff>,
-    /// Whether the chosen column's answer is weighed behind the prompt.
-    pub with_answer: bool,
-    /// Where the columns part, while that shows.
-    pub parting: Option<lockstep::Parting>,
 }
 
 /// The tabs of the Bench screen.

@@ -192,7 +192,7 @@ fn files(folder: &Path, problems: &mut Vec<ThemeError>) -> Vec<(String, String, 
             Ok(_) if is_large => problems.push(ThemeError {
                 file,
                 line: 0,
-                what: format!("larger than {} kB, which no theme is", MAX_BYTES / 1024),
+                what: format!("larger than {} kB", MAX_BYTES / 1024),
                 hint: None,
             }),
             Ok(text) => found.push((name.to_owned(), file, text)),
@@ -241,7 +241,7 @@ fn read(file: &str, text: &str, problems: &mut Vec<ThemeError>) -> Sheet {
 fn enter(sheet: &mut Sheet, name: &str, value: &DeValue<'_>) -> Result<(), (String, Option<String>)> {
     let Some((_, meaning, _)) = NAMES.iter().find(|(known, ..)| *known == name) else {
         let known = NAMES.iter().map(|(known, ..)| *known).chain(["inherit"]);
-        return Err((format!("`{name}` is no meaning of a theme"), nearest(name, known)));
+        return Err((format!("there is no style role `{name}`"), nearest(name, known)));
     };
     let text = match value {
         DeValue::String(text) => text.to_string(),
@@ -292,8 +292,8 @@ fn look(text: &str, behind: bool) -> Result<Style, (String, Option<String>)> {
             _ => word.parse().map_err(|_unsaid: ratatui::style::ParseColorError| {
                 let known = COLOURS.into_iter().chain(MODIFIERS.map(|(name, _)| name)).chain(["default"]);
                 let right = nearest(word, known);
-                let hint = right.unwrap_or_else(|| "colours are #rrggbb, a name such as blue, or 0 to 255".to_owned());
-                (format!("`{word}` is no colour"), Some(hint))
+                let hint = right.unwrap_or_else(|| "colors are #rrggbb, a name such as blue, or 0 to 255".to_owned());
+                (format!("`{word}` is not a color"), Some(hint))
             })?,
         };
         style = if behind { style.bg(colour) } else { style.fg(colour) };
@@ -320,7 +320,7 @@ fn resolve(name: &str, sheets: &BTreeMap<String, Sheet>, problems: &mut Vec<Them
             let found = sheets.get(parent).filter(|_| !seen.contains(&parent.as_str()));
             if found.is_none() {
                 let known = sheets.keys().map(String::as_str).filter(|known| !seen.contains(known));
-                let (what, hint) = (format!("inherits `{parent}`, which is no other theme"), nearest(parent, known));
+                let (what, hint) = (format!("inherits `{parent}`, which is not another theme"), nearest(parent, known));
                 problems.push(ThemeError { file: name.to_owned(), line: 0, what, hint });
             }
             seen.push(parent);

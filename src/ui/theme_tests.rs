@@ -42,16 +42,16 @@ fn monochrome_has_no_colour() {
 #[test]
 fn faults_name_file_line_and_the_right_name() {
     for (text, expected) in [
-        ("# mine\nacent = \"red\"\n", "~/mine.toml:2: `acent` is no meaning of a theme; did you mean `accent`?"),
-        ("\n\nseries.9 = 3\n", "~/mine.toml:3: `series.9` is no meaning of a theme; did you mean `series.8`?"),
+        ("# mine\nacent = \"red\"\n", "~/mine.toml:2: there is no style role `acent`; did you mean `accent`?"),
+        ("\n\nseries.9 = 3\n", "~/mine.toml:3: there is no style role `series.9`; did you mean `series.8`?"),
         (
             "text = \"#12\"\n",
-            "~/mine.toml:1: `text`: `#12` is no colour; colours are #rrggbb, a name such as blue, or 0 to 255",
+            "~/mine.toml:1: `text`: `#12` is not a color; colors are #rrggbb, a name such as blue, or 0 to 255",
         ),
-        ("text = \"bule\"\n", "~/mine.toml:1: `text`: `bule` is no colour; did you mean `blue`?"),
+        ("text = \"bule\"\n", "~/mine.toml:1: `text`: `bule` is not a color; did you mean `blue`?"),
         ("text = true\n", "~/mine.toml:1: `text` must be a text such as \"#8ab4f8 bold\""),
-        ("inherit = \"drak\"\n", "mine: inherits `drak`, which is no other theme; did you mean `dark`?"),
-        ("inherit = \"mine\"\n", "mine: inherits `mine`, which is no other theme"),
+        ("inherit = \"drak\"\n", "mine: inherits `drak`, which is not another theme; did you mean `dark`?"),
+        ("inherit = \"mine\"\n", "mine: inherits `mine`, which is not another theme"),
     ] {
         let problems = problems_of(text);
         assert_eq!(problems.len(), 1, "{problems:?}");

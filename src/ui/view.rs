@@ -4,13 +4,12 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
 use super::canvas::{Canvas, Span, Spans, below, row, spans_width, split_rows};
-use super::keymap::{Context, Keymap};
+use super::panels::downloads;
 use super::panels::machine_figures::{self, Form};
-use super::panels::{downloads, hints};
 use super::theme::{Meaning, Theme};
 use super::{overlay, screens};
-use crate::ui::Screen;
-use crate::ui::State;
+use crate::ui::{Action, Screen, State};
+use crate::ui::{Keymap, Mode};
 
 /// What one frame leaves for the next: where lists begin. Nothing in it decides anything.
 #[derive(Debug, Clone, Default)]
@@ -54,7 +53,7 @@ pub fn view(
     buffer: &mut Buffer,
 ) -> Option<Position> {
     let area = area.intersection(buffer.area);
-    let mut canvas = Canvas::new(buffer, theme, keys, Context::of(state), state.domain.settings.ui.graphs);
+    let mut canvas = Canvas::new(buffer, theme, keys, state.mode(), state.domain.settings.ui.graphs);
     canvas.clear(area);
     if area.width < LEAST.0 || area.height < LEAST.1 {
         too_small(&mut canvas, area);
@@ -122,11 +121,12 @@ fn header(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let (name, meaning) = name(state);
     let mut tabs: Spans<'_> = vec![canvas.span(meaning, format!(" {name}{}", if brief { " " } else { "  " }))];
     // `taffrail top` has this screen alone.
-    for (digit, screen, name) in Screen::ALL.into_iter().filter(|_| state.ui.screen != Screen::Top) {
+    for (screen, action, name) in Screen::ALL.into_iter().filter(|_| state.ui.screen != Screen::Top) {
         let is_shown = screen == state.ui.screen;
         let meaning = if is_shown { Meaning::Text } else { Meaning::Muted };
         // Where both have no room, the figures go before the names of screens that do not show.
-        let text = if is_shown || !brief { format!(" {digit} {name} ") } else { format!(" {digit} ") };
+        let key = canvas.key(Mode::Fleet, action);
+        let text = if is_shown || !brief { format!(" {key} {name} ") } else { format!(" {key} ") };
         let mut label = canvas.span(meaning, text);
         if is_shown {
             let selection = canvas.style(Meaning::Selection);
@@ -161,28 +161,25 @@ fn header(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
 
 fn footer(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     canvas.claim("footer", area);
-    let context = canvas.context;
-    let mut left: Vec<[Span<'_>; 2]> = Vec::new();
-    let entry = |canvas: &Canvas<'_>, action, label: &str| {
-        let key = canvas.keys.hint(context, action)?;
-        Some([canvas.span(Meaning::Key, key), canvas.span(Meaning::Muted, format!(" {label}  "))])
+    let entry = |canvas: &Canvas<'_>, key: String, label: &str| {
+        [canvas.span(Meaning::Key, key), canvas.span(Meaning::Muted, format!(" {label}  "))]
     };
-    let right: Spans<'_> = [("help", "help"), ("palette", "commands")]
+    let right: Spans<'_> = [(Action::Help, "help"), (Action::Palette, "commands")]
         .into_iter()
-        .filter_map(|(action, label)| entry(canvas, action, label))
+        .filter_map(|(action, label)| Some(entry(canvas, canvas.keys.key(canvas.mode, action)?, label)))
         .flatten()
         .collect();
     let room = usize::from(area.width).saturating_sub(spans_width(&right) + 2);
     let marks = marks(canvas, state);
     let mut used = marks.as_ref().map_or(0, |marks| spans_width(std::slice::from_ref(marks)));
-    for (action, label) in hints::of(state) {
-        if let Some(hint) = entry(canvas, action, label) {
-            used += spans_width(&hint);
-            if used > room {
-                break;
-            }
-            left.push(hint);
+    let mut left: Vec<[Span<'_>; 2]> = Vec::new();
+    for (key, label) in canvas.keys.hints(canvas.mode, state) {
+        let hint = entry(canvas, key, label);
+        used += spans_width(&hint);
+        if used > room {
+            break;
         }
+        left.push(hint);
     }
     let left: Spans<'_> = marks.into_iter().chain(left.into_iter().flatten()).collect();
     canvas.put_spans(area.x + 1, area.y, area.width.saturating_sub(1), &left);
@@ -192,7 +189,7 @@ fn footer(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
 /// How many models are marked, where the marks count: also those that a filter hides.
 fn marks<'a>(canvas: &Canvas<'_>, state: &State) -> Option<Span<'a>> {
     let n_marked = state.ui.race.entries.len();
-    let counts = matches!(canvas.context, Context::Fleet | Context::Library);
+    let counts = matches!(canvas.mode, Mode::Fleet | Mode::Library);
     let glyph = if canvas.is_ascii() { '*' } else { '◆' };
     (counts && n_marked > 0).then(|| canvas.span(Meaning::Accent, format!("{glyph} {n_marked} marked  ")))
 }

@@ -4,7 +4,7 @@ use ratatui::style::{Color, Modifier};
 use super::*;
 use crate::ui::Action;
 use crate::ui::testing::{self as fixture, SCENES};
-use crate::ui::{FleetSort, Notice, Tab};
+use crate::ui::{FleetSort, Notice, SessionTab};
 use domain::figure::Figure;
 use domain::session::{End, Phase, SessionId};
 use domain::settings::GraphStyle;
@@ -41,7 +41,7 @@ pub(super) fn text_of(buffer: &Buffer) -> String {
         while x < buffer.area.right() {
             let symbol = buffer[(x, y)].symbol();
             line.push_str(symbol);
-            x += super::super::widgets::text::width(symbol).max(1) as u16;
+            x += crate::ui::widgets::text::width(symbol).max(1) as u16;
         }
         text.push_str(line.trim_end());
         text.push('\n');
@@ -108,8 +108,7 @@ fn no_two_panels_share_a_cell() {
         {
             let area = Rect::new(0, 0, columns, rows);
             let mut buffer = Buffer::empty(area);
-            let mut canvas =
-                Canvas::new(&mut buffer, &theme, &keys, Context::of(&state), state.domain.settings.ui.graphs);
+            let mut canvas = Canvas::new(&mut buffer, &theme, &keys, state.mode(), state.domain.settings.ui.graphs);
             frame(&mut canvas, area, &state, &mut ViewState::default());
             let panels = &canvas.panels;
             assert!(panels.len() >= 2, "{scene}: {panels:?}");
@@ -173,7 +172,7 @@ fn what_holds_a_card_back_shows() {
     for screen in [Screen::Machine, Screen::Top] {
         state.ui.screen = screen;
         let text = text_of(&draw(&state, 80, 24));
-        assert!(text.contains("71 °C   143 W   held back by heat"), "{text}");
+        assert!(text.contains("71 °C   143 W   throttled by heat"), "{text}");
     }
 }
 
@@ -292,9 +291,9 @@ fn hostile_text_never_reaches_a_cell() {
     let overlays: Vec<_> = overlays.collect();
     for overlay in overlays {
         state.ui.overlay = overlay;
-        for (_, screen, _) in Screen::ALL {
+        for (screen, ..) in Screen::ALL {
             state.ui.screen = screen;
-            for (tab, _) in Tab::ALL {
+            for (tab, _) in SessionTab::ALL {
                 state.ui.fleet.tab = tab;
                 for (columns, rows) in [(80, 24), (160, 50)] {
                     let buffer = draw(&state, columns, rows);
@@ -332,9 +331,7 @@ fn wide_characters_leave_columns_where_they_are() {
 fn nothing_is_drawn_across_the_line_between_two_parts() {
     let mut state = hostile();
     // The Bench screen has one part; the columns of a race have frames of their own.
-    for (_, screen, _) in
-        Screen::ALL.into_iter().filter(|(_, screen, _)| !matches!(screen, Screen::Race | Screen::Bench))
-    {
+    for (screen, ..) in Screen::ALL.into_iter().filter(|(screen, ..)| !matches!(screen, Screen::Race | Screen::Bench)) {
         state.ui.screen = screen;
         for (columns, rows) in [(132, 40), (140, 30), (167, 45), (200, 50), (220, 60)] {
             let buffer = draw(&state, columns, rows);
@@ -385,7 +382,7 @@ fn power_without_a_sensor_is_a_sentence_and_never_zero() {
         let text = text_of(&draw(&state, columns, rows));
         assert!(text.contains("power —"), "{text}");
         let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(words.contains("Power is not known"), "{text}");
+        assert!(words.contains("Power unknown"), "{text}");
         assert!(!words.contains(" 0 W") && !words.contains("0.0 W") && !words.contains("0.00 W"), "{text}");
     }
     let machine = fixture::scene("machine-unmetered").unwrap();
@@ -403,7 +400,7 @@ fn a_changed_key_shows_in_the_footer_and_the_help() {
     help.ui.overlay = Some(crate::ui::Overlay::Help { scroll: 999 });
     help.ui.screen = Screen::Fleet;
     let (buffer, ..) = draw_with(&help, &theme("dark"), &keys, 120, 90);
-    assert!(text_of(&buffer).contains("ctrl-q            stop the session"), "{}", text_of(&buffer));
+    assert!(text_of(&buffer).contains("ctrl-q            Stop the session"), "{}", text_of(&buffer));
 }
 
 #[test]
@@ -467,8 +464,8 @@ fn nothing_runs_beside_other_programs() {
     for (columns, rows) in [(80, 24), (120, 40), (200, 60)] {
         let text = text_of(&draw(&state, columns, rows));
         let at = |wanted: &str| text.lines().position(|line| line.contains(wanted)).expect(wanted);
-        assert_eq!(at("Nothing runs yet."), at("taffrail itself") + 1, "{text}");
-        assert!(at("other processes") > at("Nothing runs yet."), "{text}");
+        assert_eq!(at("No sessions yet."), at("taffrail itself") + 1, "{text}");
+        assert!(at("other processes") > at("No sessions yet."), "{text}");
     }
 }
 
@@ -481,7 +478,7 @@ fn what_top_has_no_room_for_is_reached_by_keys() {
     assert!(!first.contains("mistral-7b             ") && !first.contains("llama-server"), "{first}");
     let mut seen = String::new();
     for _ in 0..8 {
-        let (now, action) = (state.domain.now, Action::Move(1));
+        let (now, action) = (state.domain.now, Action::Down);
         crate::ui::update(&mut state, now, action);
         seen += &text_of(&draw(&state, 80, 24));
     }
@@ -530,7 +527,7 @@ fn the_cursor_stands_in_the_field_that_has_the_keys() {
 fn frozen_graphs_say_so_and_stand() {
     let mut state = fixture::scene("frozen").unwrap();
     let before = text_of(&draw(&state, 120, 40));
-    assert!(before.contains("frozen"), "{before}");
+    assert!(before.contains("paused"), "{before}");
     // A tick later everything has moved on by one, and the graphs look back by one more.
     for session in &mut state.domain.sessions {
         for ring in [&mut session.throughput, &mut session.memory, &mut session.power] {

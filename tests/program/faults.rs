@@ -238,8 +238,8 @@ fn what_the_check_refuses_can_be_tried_and_what_came_of_it_shows() {
     terminal.see("its worker died");
     terminal.send("/odd\r");
     terminal.send("\r");
-    terminal.see("can't be run: rope.scaling.type warp is not known");
-    terminal.see("try it anyway");
+    terminal.see("is not runnable: rope.scaling.type warp is not known");
+    terminal.see("start anyway");
     terminal.send("F");
     terminal.see("killed by signal");
 }

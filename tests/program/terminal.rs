@@ -61,9 +61,9 @@ fn themes_help_palette_and_filter() {
     terminal.send("?");
     terminal.see("Fits");
     terminal.send("\x1b[6~\x1b[6~\x1b[6~");
-    terminal.see("one row down");
+    terminal.see("One row down");
     terminal.send("\x1b");
-    terminal.wait("help closed", |screen| !screen.contains("one row down"));
+    terminal.wait("help closed", |screen| !screen.contains("One row down"));
     terminal.send(":");
     terminal.send("theme light");
     terminal.see("theme light");

@@ -140,7 +140,7 @@ impl Alias {
         if let Some(system) = &self.system
             && !chat.messages.iter().any(|message| message.role == Role::System)
         {
-            chat.messages.insert(0, Message::new(Role::System, system.clone()));
+            chat.messages.insert(0, Message::new(Role::System, system));
         }
         if chat.template_options.is_none() {
             chat.template_options.clone_from(&self.template_options);

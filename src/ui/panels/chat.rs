@@ -3,12 +3,12 @@
 use ratatui::layout::Rect;
 use wire::{Finish, Role};
 
-use super::super::canvas::{Canvas, Spans, inset, row};
-use super::super::keymap::Context;
-use super::super::theme::Meaning;
-use super::super::view::ViewState;
-use super::super::widgets::{markdown, text};
 use crate::ui::FleetView;
+use crate::ui::canvas::{Canvas, Spans, inset, row};
+use crate::ui::theme::Meaning;
+use crate::ui::view::ViewState;
+use crate::ui::widgets::{markdown, text};
+use crate::ui::{Action, Mode};
 use domain::energy::Report;
 use domain::request::{Figures, Request, Step};
 use domain::session::{End, Phase, Session, SessionId, Turn};
@@ -120,7 +120,7 @@ fn collect<'a>(
 /// What stands between the turns that the model is not told any more and the others.
 fn dropped_rows(tail: &mut Tail<'_>, canvas: &Canvas<'_>, columns: usize) {
     tail.push(Vec::new);
-    let text = "The context is full: the turns above are no longer sent.";
+    let text = "The context is full: the turns above are no longer sent to the model.";
     for range in text::wrap(text, columns).into_iter().rev() {
         tail.push(|| vec![canvas.span(Meaning::Warn, text.get(range).unwrap_or_default().to_owned())]);
     }
@@ -182,11 +182,11 @@ fn thought(turn: &Turn, thinks: bool, folds: bool) -> String {
 fn waiting(session: &Session) -> String {
     match session.open_chat().and_then(Request::step) {
         Some(Step::Prompt { n_done, n_prompt }) if n_prompt > 0 => {
-            format!("reads the prompt, {n_done} of {n_prompt} tokens")
+            format!("reading the prompt, {n_done} of {n_prompt} tokens")
         }
-        Some(Step::Cancelling) => "is being cancelled".to_owned(),
-        None => "waits for other answers of this session".to_owned(),
-        _ => "reads the prompt".to_owned(),
+        Some(Step::Cancelling) => "cancelling …".to_owned(),
+        None => "queued behind other answers of this session".to_owned(),
+        _ => "reading the prompt".to_owned(),
     }
 }
 
@@ -291,17 +291,15 @@ pub(crate) fn figures_line(figures: &Figures) -> String {
 
 /// An empty conversation says what to do.
 fn begin(canvas: &mut Canvas<'_>, area: Rect, session: &Session) {
-    let key = canvas.key(Context::Fleet, "choose");
+    let key = canvas.key(Mode::Fleet, Action::Choose);
     let text = match &session.phase {
         Phase::Failed { hint: Some(hint), .. } => hint.clone(),
-        Phase::Failed { .. } => format!("{} restarts it.", canvas.key(Context::Fleet, "restart")),
-        Phase::Queued | Phase::Loading { .. } => {
-            "The weights are being read. A prompt can be written meanwhile.".to_owned()
+        Phase::Failed { .. } => format!("Press {} to restart it.", canvas.key(Mode::Fleet, Action::Restart)),
+        Phase::Queued | Phase::Loading { .. } => "Loading the weights. You can write a prompt meanwhile.".to_owned(),
+        _ if canvas.mode == Mode::Prompt => {
+            format!("Write a prompt and press {} to send it.", canvas.key(Mode::Prompt, Action::Send))
         }
-        _ if canvas.context == Context::Prompt => {
-            format!("Write a prompt; {} sends it.", canvas.key(Context::Prompt, "send"))
-        }
-        _ => format!("Press {key} to write to it."),
+        _ => format!("Press {key} to write a prompt."),
     };
     let style = canvas.style(Meaning::Muted);
     let rows = canvas.paragraph(area, &text, style);

@@ -1,11 +1,11 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::super::super::keymap::Keymap;
-use super::super::super::theme::Theme;
-use super::super::super::view::{ViewState, view};
 use crate::ui::State;
+use crate::ui::keymap::Keymap;
 use crate::ui::testing as fixture;
+use crate::ui::theme::Theme;
+use crate::ui::view::{ViewState, view};
 
 const ANSWER: &str = "## Two ways\n\nSort by **speed**:\n\n1. `sort_unstable`\n   - no memory of its own\n2. merge\n\n\
     ```rust\nfn main() {\n    let 模型 = 1;\n}\n```\n\n| Name | Speed |\n|---|---:|\n| quick | 12.5 |\n| merge | 7 |";

@@ -2,10 +2,10 @@
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, row};
-use super::super::theme::Meaning;
-use super::super::widgets::bar;
 use super::machine_figures::level;
+use crate::ui::canvas::{Canvas, row};
+use crate::ui::theme::Meaning;
+use crate::ui::widgets::bar;
 use domain::machine::Sample;
 use domain::units::or_dash;
 

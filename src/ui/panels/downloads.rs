@@ -2,11 +2,11 @@
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, Spans, inset, split_rows};
-use super::super::theme::Meaning;
-use super::super::view::ViewState;
-use super::super::widgets::table::{self, Align, Column, Row};
 use crate::ui::State;
+use crate::ui::canvas::{Canvas, Spans, inset, split_rows};
+use crate::ui::theme::Meaning;
+use crate::ui::view::ViewState;
+use crate::ui::widgets::table::{self, Align, Column, Row};
 use domain::download::{Download, Phase};
 use domain::units::{Bytes, span};
 

@@ -2,10 +2,10 @@
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, below, row};
-use super::super::theme::Meaning;
-use super::super::widgets::bar;
-use crate::ui::State;
+use crate::ui::canvas::{Canvas, below, row};
+use crate::ui::theme::Meaning;
+use crate::ui::widgets::bar;
+use crate::ui::{Action, State};
 use domain::energy::{Baseline, Idle, WINDOW, of_tally, range};
 use domain::figure::{Figure, Grade};
 use domain::machine::{Power, Sample};
@@ -32,9 +32,9 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &
         Some(_) => {}
     }
     if airy && rest.height > 0 {
-        let key = canvas.key(canvas.context, "calibrate");
+        let key = canvas.key(canvas.mode, Action::Calibrate);
         let calibrates = state.domain.attribution.baselines.calibration.is_some();
-        let what = if calibrates { "ends the calibration" } else { "measures the idle baseline" };
+        let what = if calibrates { "to cancel" } else { "to measure the idle baseline" };
         let heading = [canvas.span(Meaning::Accent, "Energy"), canvas.span(Meaning::Muted, format!("   {key} {what}"))];
         canvas.put_spans(rest.x, rest.y, rest.width, &heading);
         rest = below(rest, 1);
@@ -78,7 +78,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &
         rest = pair(canvas, rest, &format!("idle {}", power.name), meaning, text);
     }
     if let Some(beyond) = state.domain.attribution.beyond {
-        rest = pair(canvas, rest, "whole machine", Meaning::Text, format!("{beyond} that its parts don't explain"));
+        rest = pair(canvas, rest, "whole machine", Meaning::Text, format!("{beyond} unexplained by its parts"));
     }
     let grade = sample.total().map_or(Grade::Measured, |(_, grade)| grade);
     so_far(canvas, rest, state, sample, grade)

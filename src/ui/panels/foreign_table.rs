@@ -2,12 +2,12 @@
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, Spans, below, inset, row, split_rows};
-use super::super::keymap::Context;
-use super::super::theme::Meaning;
-use super::super::widgets::table::{self, Align, Column, Row};
 use crate::ui::FleetSort;
 use crate::ui::State;
+use crate::ui::canvas::{Canvas, Spans, below, inset, row, split_rows};
+use crate::ui::theme::Meaning;
+use crate::ui::widgets::table::{self, Align, Column, Row};
+use crate::ui::{Action, Mode};
 use domain::figure::Figure;
 use domain::foreign::Foreign;
 
@@ -102,30 +102,30 @@ pub(crate) fn card(canvas: &mut Canvas<'_>, area: Rect, state: &State, foreign: 
     let style = canvas.style(Meaning::Text).add_modifier(ratatui::style::Modifier::BOLD);
     let rows = canvas.paragraph(rest, &foreign.engine, style);
     rest = below(rest, rows);
-    let stop = canvas.key(Context::Fleet, "stop");
-    let note = format!("Another program's: taffrail reads it and leaves it alone. {stop} asks it to end.");
+    let stop = canvas.key(Mode::Fleet, Action::Stop);
+    let note = format!("Not started by taffrail, which only observes it. {stop} terminates it (SIGTERM).");
     let style = canvas.style(Meaning::Muted);
     let rows = canvas.paragraph(rest, &note, style);
     rest = below(rest, rows + 1);
     let process = &foreign.process;
     let power = state.domain.attribution.foreign_power(process);
     let mapped = if foreign.closed {
-        "— the files of another user's process are not readable".to_owned()
+        "— not readable: the process of another user".to_owned()
     } else {
         format!("{}, {} of it in memory", foreign.mapped, foreign.weights_in_memory())
     };
-    let gpu = foreign.gpu_memory.map_or_else(|| "— no driver names it".to_owned(), |memory| memory.to_string());
+    let gpu = foreign.gpu_memory.map_or_else(|| "— not reported by a driver".to_owned(), |memory| memory.to_string());
     let power = match &power {
         Figure::Known { grade, source, .. } => format!("{power} {}, {source}", grade.word()),
         Figure::Unknown { reason, .. } => format!("— {reason}"),
     };
-    let share = process.cpu_share.map(|share| format!(", {share} of all that is busy")).unwrap_or_default();
+    let share = process.cpu_share.map(|share| format!(", {share} of all load")).unwrap_or_default();
     for (label, text) in [
         ("process", process.pid.to_string()),
-        ("model", foreign.model_name().unwrap_or("— neither named nor mapped").to_owned()),
+        ("model", foreign.model_name().unwrap_or("— unknown").to_owned()),
         ("from", foreign.model.clone().unwrap_or_else(|| "—".to_owned())),
         ("processor", format!("{:.0}% of a core{share}", process.cores * 100.0)),
-        ("resident", format!("{}, {} of it held", process.resident, process.anonymous)),
+        ("resident", format!("{}, {} anonymous", process.resident, process.anonymous)),
         ("swapped out", process.swapped.to_string()),
         ("model files", mapped),
         ("on GPUs", gpu),

@@ -2,12 +2,12 @@
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, Spans, below, row, spans_width, split_rows};
-use super::super::theme::{Meaning, N_SERIES};
-use super::super::widgets::graph::{self, Series, Window};
 use super::session_table::series;
-use crate::ui::State;
+use crate::ui::canvas::{Canvas, Spans, below, row, spans_width, split_rows};
 use crate::ui::graphs::{Graph, GraphPart, Owner, Quantity, at, graph as graph_of};
+use crate::ui::theme::{Meaning, N_SERIES};
+use crate::ui::widgets::graph::{self, Series, Window};
+use crate::ui::{Action, State};
 use domain::figure::Grade;
 use domain::ring::Bucket;
 use domain::units::{digits, span};
@@ -173,15 +173,15 @@ fn nothing(canvas: &mut Canvas<'_>, area: Rect, state: &State, quantity: Quantit
     let area = Rect { x: area.x + 1, width: area.width.saturating_sub(1), ..area };
     let (text, remedy) = match (quantity, &state.domain.machine.sample) {
         (_, None) | (Quantity::Processor | Quantity::MainMemory, _) => {
-            ("The first reading is under way.".to_owned(), None)
+            ("Waiting for the first reading.".to_owned(), None)
         }
         (Quantity::Power, Some(sample)) => {
             let (reason, remedy) = sample.why_no_power();
-            (format!("Power is not known: {reason}."), remedy)
+            (format!("Power unknown: {reason}."), remedy)
         }
-        (Quantity::Throughput, _) => ("Moves while a session answers.".to_owned(), None),
-        (Quantity::Memory, _) => ("Shows what sessions hold.".to_owned(), None),
-        (Quantity::Temperature, _) => ("No sensor tells a temperature.".to_owned(), None),
+        (Quantity::Throughput, _) => ("No answers yet.".to_owned(), None),
+        (Quantity::Memory, _) => ("No sessions yet.".to_owned(), None),
+        (Quantity::Temperature, _) => ("No temperature sensor.".to_owned(), None),
     };
     let rows = canvas.paragraph(area, &text, style);
     if let Some(remedy) = remedy {
@@ -201,8 +201,8 @@ fn legend(canvas: &mut Canvas<'_>, area: Rect, state: &State, graph: &Graph) {
         }
     }
     if let Some(ticks) = view.frozen {
-        right.push(canvas.span(Meaning::Warn, format!("  ❚❚ frozen {} ago", time(ticks))));
-        let key = canvas.key(canvas.context, "freeze");
+        right.push(canvas.span(Meaning::Warn, format!("  ❚❚ paused {} ago", time(ticks))));
+        let key = canvas.key(canvas.mode, Action::PauseGraphs);
         right.push(canvas.span(Meaning::Muted, format!(" · {key} resumes")));
     }
     let room = area.width.saturating_sub(spans_width(&right) as u16);

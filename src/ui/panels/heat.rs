@@ -5,10 +5,10 @@
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 
-use super::super::canvas::{Canvas, Span, Spans, below, inset};
-use super::super::theme::Meaning;
-use super::super::widgets::text;
 use crate::ui::State;
+use crate::ui::canvas::{Canvas, Span, Spans, below, inset};
+use crate::ui::theme::Meaning;
+use crate::ui::widgets::text;
 use domain::quality::{self, DIVERGENCES, Estimate, Piece, Quality, Stage};
 use domain::race::letter;
 
@@ -21,7 +21,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> usize 
     let area = inset(area, 1);
     let muted = canvas.style(Meaning::Muted);
     let Some(quality) = &state.domain.quality else {
-        canvas.paragraph(area, "The models are being loaded.", muted);
+        canvas.paragraph(area, "Loading the models …", muted);
         return 0;
     };
     let said = match &quality.stage {
@@ -31,11 +31,11 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> usize 
             canvas.paragraph(area, &text::clean(&format!("✕ {reason}{hint}")), style);
             return 0;
         }
-        Stage::Loading => "The models are being loaded.".to_owned(),
+        Stage::Loading => "Loading the models …".to_owned(),
         Stage::Done => String::new(),
         Stage::Reference | Stage::Model => {
             let of = quality.n_chunks.map_or_else(String::new, |count| format!(" of {count}"));
-            format!("Part {}{of} is scored.", quality.chunk + 1)
+            format!("Scoring part {}{of} …", quality.chunk + 1)
         }
     };
     let mut rest = area;
@@ -79,7 +79,7 @@ fn head(canvas: &Canvas<'_>, state: &State, quality: &Quality, said: String) -> 
         format!(", of {} {}", letter(state.ui.race.other), estimate(reference.perplexity, 2))
     });
     let cut = quality.order.max_chunks.zip(quality.model.last());
-    let cut = if cut.is_some_and(|(most, last)| last.n_chunks > most) { " of the text's begin" } else { "" };
+    let cut = if cut.is_some_and(|(most, last)| last.n_chunks > most) { " from the start" } else { "" };
     let perplexity =
         format!("perplexity {}{of} · {} tokens{cut} · ± at 95 %", estimate(all.perplexity, 2), all.n_tokens);
     lines.push((perplexity, canvas.style(Meaning::Muted)));
@@ -99,7 +99,7 @@ fn legend(canvas: &mut Canvas<'_>, area: Rect) -> u16 {
         spans.push(canvas.span(Meaning::Muted, format!(" from {from} ")));
     }
     spans.push(canvas.span(Meaning::Muted, "nats · "));
-    let mut differs = canvas.span(Meaning::Text, "another is likeliest");
+    let mut differs = canvas.span(Meaning::Text, "different top token");
     differs.style = differs.style.add_modifier(Modifier::UNDERLINED);
     spans.push(differs);
     if area.height > 0 {

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, Spans};
-use super::super::theme::Meaning;
-use super::super::view::ViewState;
-use super::super::widgets::table::{self, Align, Column, Row};
 use crate::ui::State;
+use crate::ui::canvas::{Canvas, Spans};
+use crate::ui::theme::Meaning;
+use crate::ui::view::ViewState;
+use crate::ui::widgets::table::{self, Align, Column, Row};
 use domain::hub::{Files, Quant, Repository, Sort, preselected};
 use domain::units::{span, tokens};
 
@@ -21,7 +21,7 @@ const COLUMNS: [Column; 9] = [
     column("Downloads", 11, Align::Right, 1),
     column("Likes", 6, Align::Right, 6),
     column("Updated", 10, Align::Right, 5),
-    column("Licence", 12, Align::Left, 7),
+    column("License", 12, Align::Left, 7),
     column("Gated", 5, Align::Left, 4),
     column("Best", 8, Align::Left, 3),
     column("Size", 8, Align::Right, 2),

@@ -1,8 +1,8 @@
 //! The machine in one row: processor, memory, graphics cards, power.
 
-use super::super::canvas::{Canvas, Spans};
-use super::super::theme::Meaning;
 use crate::ui::State;
+use crate::ui::canvas::{Canvas, Spans};
+use crate::ui::theme::Meaning;
 use domain::energy::range;
 use domain::figure::Grade;
 use domain::machine::{Domain, Gpu, Sample};

@@ -2,11 +2,11 @@
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, Spans, row, spans_width};
-use super::super::theme::Meaning;
-use super::super::widgets::bar;
 use super::session_table::series;
 use crate::ui::State;
+use crate::ui::canvas::{Canvas, Spans, row, spans_width};
+use crate::ui::theme::Meaning;
+use crate::ui::widgets::bar;
 use domain::machine::Sample;
 use domain::units::Bytes;
 

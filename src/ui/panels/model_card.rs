@@ -1,11 +1,11 @@
 //! The chosen model: what it is, what it would need, where it lies.
 
-use super::super::canvas::{Canvas, Span, below, inset, row};
-use super::super::theme::Meaning;
-use super::super::widgets::bar;
 use super::model_table::{fit_cell, used};
 use super::openness_card;
 use crate::ui::State;
+use crate::ui::canvas::{Canvas, Span, below, inset, row};
+use crate::ui::theme::Meaning;
+use crate::ui::widgets::bar;
 use domain::advice::advice;
 use domain::fit::{CACHES, Fit, Placement, cache_name, fit, table};
 use domain::model::{Format, Model, Status};
@@ -73,9 +73,9 @@ fn status(model: &Model) -> Option<(String, Meaning)> {
         Status::Runnable => return None,
         Status::Damaged(reason) => (format!("✕ damaged: {reason}"), Meaning::Bad),
         Status::Incomplete { found, count } => {
-            (format!("✕ {found} of {count} parts are here; fetch the others to run it"), Meaning::Warn)
+            (format!("✕ {found} of {count} parts present; download the others to run it"), Meaning::Warn)
         }
-        Status::NotAModel(what) => (format!("· no language model: {what}"), Meaning::Muted),
+        Status::NotAModel(what) => (format!("· not a language model: {what}"), Meaning::Muted),
         Status::OtherFormat(_) => (format!("· {}", model.status), Meaning::Muted),
         Status::Unreadable(reason) => (format!("✕ can't be read: {reason}"), Meaning::Bad),
     })
@@ -84,7 +84,9 @@ fn status(model: &Model) -> Option<(String, Meaning)> {
 /// What speaks against it, and what became of trying it.
 fn remarks(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> Rect {
     let mut texts: Vec<(Meaning, String)> = Vec::new();
-    texts.extend(model.overridden.iter().map(|reason| (Meaning::Warn, format!("! refused, and run: {reason}"))));
+    texts.extend(
+        model.overridden.iter().map(|reason| (Meaning::Warn, format!("! refused by the check, run anyway: {reason}"))),
+    );
     texts.extend(model.remarks().iter().map(|remark| (Meaning::Warn, format!("! {remark}"))));
     if let Some(tried) = &model.tried {
         let text = format!("· tried {}: {}", ago(tried.at, state.domain.now.unix), tried.outcome);
@@ -124,9 +126,9 @@ fn facts(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
     let mut spans = fit_cell(canvas, &fit);
     match fit {
         Fit::Fits { .. } => spans.push(canvas.span(Meaning::Muted, " tokens of context")),
-        Fit::Shorter { .. } => spans.push(canvas.span(Meaning::Muted, " tokens of context, not more")),
-        Fit::TooLarge { .. } => spans.push(canvas.span(Meaning::Muted, " needed at the least, more than is free")),
-        Fit::Unknown => spans.push(canvas.span(Meaning::Muted, " its header doesn't tell what it needs")),
+        Fit::Shorter { .. } => spans.push(canvas.span(Meaning::Muted, " tokens of context at most")),
+        Fit::TooLarge { .. } => spans.push(canvas.span(Meaning::Muted, " needed at least, more than is free")),
+        Fit::Unknown => spans.push(canvas.span(Meaning::Muted, " memory needs unknown: not in its header")),
         Fit::Parts { .. } | Fit::Never(_) => spans.clear(),
     }
     if !spans.is_empty() {
@@ -161,7 +163,7 @@ fn facts(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
             lines.push(("tokenizer", format!("{tokenizer}{split}{size}")));
         }
         if !summary.base_models.is_empty() {
-            lines.push(("made from", summary.base_models.join(", ")));
+            lines.push(("base model", summary.base_models.join(", ")));
         }
         if !summary.datasets.is_empty() {
             lines.push(("trained on", summary.datasets.join(", ")));
@@ -182,7 +184,7 @@ fn facts(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
     }
     if let Some(known) = state.ui.library.residency.as_ref().and_then(|residency| residency.known(&model.id)) {
         let text = match known {
-            Ok(share) => format!("{share} of its file"),
+            Ok(share) => format!("{share} of the file"),
             Err(reason) => format!("— {reason}"),
         };
         rest = long_pair(canvas, rest, "in memory", &text);
@@ -277,7 +279,7 @@ fn files(canvas: &mut Canvas<'_>, area: Rect, model: &Model) -> Rect {
         let style = canvas.style(Meaning::Muted);
         for file in place.files.iter().take(MAX_FILES) {
             let path = file.path.display().to_string();
-            let path = if path.is_empty() { "inside taffrail itself".to_owned() } else { path };
+            let path = if path.is_empty() { "built into taffrail".to_owned() } else { path };
             let rows = canvas.paragraph(rest, &path, style);
             rest = below(rest, rows);
             if let Some(digest) = file.digest.filter(|_| rest.height > 0) {

@@ -3,11 +3,11 @@
 use ratatui::layout::Rect;
 use std::time::Duration;
 
-use super::super::canvas::{Canvas, Spans};
-use super::super::theme::Meaning;
-use super::super::view::ViewState;
-use super::super::widgets::table::{self, Align, Column, Row};
 use crate::ui::State;
+use crate::ui::canvas::{Canvas, Spans};
+use crate::ui::theme::Meaning;
+use crate::ui::view::ViewState;
+use crate::ui::widgets::table::{self, Align, Column, Row};
 use domain::fit::{Fit, fit};
 use domain::library_view::LibrarySort;
 use domain::model::{Model, Status};
@@ -23,7 +23,7 @@ const COLUMNS: [Column; 11] = [
     column("Quant", 7, Align::Left, 0),
     column("Size", 8, Align::Right, 0),
     column("Context", 7, Align::Right, 3),
-    column("Licence", 16, Align::Left, 7),
+    column("License", 16, Align::Left, 7),
     column("Store", 9, Align::Grow(12), 4),
     column("Used", 10, Align::Right, 6),
     column("tok/s", 6, Align::Right, 5),

@@ -12,10 +12,10 @@
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, Span, below, row};
-use super::super::theme::Meaning;
-use super::super::widgets::text;
 use crate::ui::State;
+use crate::ui::canvas::{Canvas, Span, below, row};
+use crate::ui::theme::Meaning;
+use crate::ui::widgets::text;
 use domain::licence::{self, Licence};
 use domain::model::Model;
 use domain::openness::{Card, Class, Dimension, Judged};
@@ -71,7 +71,7 @@ fn declared(canvas: &mut Canvas<'_>, area: Rect, card: &Card) -> Rect {
     let mut rest = area;
     let mut label = "licence";
     if card.declared.is_empty() {
-        rest = wrapped(canvas, rest, label, "none is declared", Meaning::Muted);
+        rest = wrapped(canvas, rest, label, "not declared", Meaning::Muted);
         label = "";
     }
     for declared in &card.declared {
@@ -176,8 +176,8 @@ mod tests {
 
     use super::*;
     use crate::ui::Theme;
-    use crate::ui::keymap::{Context, Keymap};
     use crate::ui::testing as fixture;
+    use crate::ui::{Keymap, Mode};
     use domain::settings::GraphStyle;
 
     /// The card of a model of this name that declares this licence and was made from these.
@@ -195,7 +195,7 @@ mod tests {
         let area = Rect::new(0, 0, columns, 20);
         let mut buffer = Buffer::empty(area);
         let (theme, keys) = (Theme::monochrome(), Keymap::default());
-        let mut canvas = Canvas::new(&mut buffer, &theme, &keys, Context::Library, GraphStyle::Braille);
+        let mut canvas = Canvas::new(&mut buffer, &theme, &keys, Mode::Library, GraphStyle::Braille);
         let rest = licences(&mut canvas, area, &state, &models[0]);
         let rest = judgements(&mut canvas, rest, &state, &models[0]);
         let mut text = String::new();

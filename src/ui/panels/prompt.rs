@@ -2,10 +2,10 @@
 
 use ratatui::layout::{Position, Rect};
 
-use super::super::canvas::{Canvas, row};
-use super::super::theme::Meaning;
-use super::super::widgets::text;
+use crate::ui::canvas::{Canvas, row};
 use crate::ui::editor::Editor;
+use crate::ui::theme::Meaning;
+use crate::ui::widgets::text;
 
 /// The most rows it grows to.
 const MAX_ROWS: usize = 6;

@@ -2,12 +2,12 @@
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, Spans, below, inset, split_rows};
-use super::super::theme::Meaning;
-use super::super::view::ViewState;
-use super::super::widgets::table::{self, Align, Column, Row};
 use super::hub_table::needs;
 use crate::ui::State;
+use crate::ui::canvas::{Canvas, Spans, below, inset, split_rows};
+use crate::ui::theme::Meaning;
+use crate::ui::view::ViewState;
+use crate::ui::widgets::table::{self, Align, Column, Row};
 use domain::file_role::FileRole;
 use domain::hub::{Files, Quant, Repository, preselected};
 use domain::plan::free_memory;
@@ -71,17 +71,17 @@ fn heading(canvas: &mut Canvas<'_>, area: Rect, repository: &Repository) {
         line.push(canvas.span(Meaning::Muted, format!("  {license}")));
     }
     if repository.gated == Some(true) {
-        line.push(canvas.span(Meaning::Warn, "  gated: its owner asks for consent first"));
+        line.push(canvas.span(Meaning::Warn, "  gated: request access on its Hub page first"));
     }
     canvas.put_spans(area.x, area.y, area.width, &line);
 }
 
 fn message(canvas: &mut Canvas<'_>, area: Rect, files: &Files) {
     let text = match files {
-        Files::Unasked => "Its files are not known yet; open it to ask.".to_owned(),
-        Files::Asked => "Asking for its files …".to_owned(),
+        Files::Unasked => "Files not listed yet; open it to list them.".to_owned(),
+        Files::Asked => "Listing files …".to_owned(),
         Files::Failed(failure) => failure.to_string(),
-        Files::Known(_) => "It has no GGUF model.".to_owned(),
+        Files::Known(_) => "No GGUF model in it.".to_owned(),
     };
     let style = canvas.style(Meaning::Muted);
     canvas.paragraph(below(inset(area, 2), 1), &text, style);
@@ -101,7 +101,7 @@ fn row<'a>(
         if quant.is_whole() { quant.n_parts.to_string() } else { format!("{}/{}", quant.files.len(), quant.n_parts) };
     let note = match () {
         () if is_here => one(Meaning::Good, "✓ downloaded".to_owned()),
-        () if quant.is_lone() => one(Meaning::Muted, "named as a part, no other is there".to_owned()),
+        () if quant.is_lone() => one(Meaning::Muted, "one part of a split model".to_owned()),
         () if !quant.is_whole() => one(Meaning::Bad, "parts missing".to_owned()),
         () if quant.role != FileRole::Model => one(Meaning::Muted, quant.role.name().to_owned()),
         () if is_best => {

@@ -6,12 +6,12 @@ use std::time::Duration;
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 
-use super::super::canvas::{Canvas, Span, Spans, below, inset, row, spans_width, split_columns, split_rows};
-use super::super::overlay::window;
-use super::super::screens::race::title;
-use super::super::theme::Meaning;
-use super::super::widgets::{bar, markdown, text};
 use crate::ui::State;
+use crate::ui::canvas::{Canvas, Span, Spans, below, inset, row, spans_width, split_columns, split_rows};
+use crate::ui::overlay::{keys, window};
+use crate::ui::screens::race::title;
+use crate::ui::theme::Meaning;
+use crate::ui::widgets::{bar, markdown, text};
 use domain::plan;
 use domain::race::diff::{Diff, Side};
 use domain::race::export;
@@ -26,7 +26,7 @@ const FIGURES: u16 = 3;
 
 /// The look that stands for a column.
 fn series(place: usize) -> Meaning {
-    Meaning::Series((place % super::super::theme::N_SERIES) as u8)
+    Meaning::Series((place % crate::ui::theme::N_SERIES) as u8)
 }
 
 /// A name in a table, with a mark where it is in the next race.
@@ -156,7 +156,7 @@ fn figures(canvas: &mut Canvas<'_>, area: Rect, state: &State, race: &Race, lane
     if race.hides_names() {
         pairs(canvas, row(area, 0), &count);
         let note = row(area, 1);
-        canvas.say(note.x, note.y, note.width, "figures after the vote", Meaning::Muted);
+        canvas.say(note.x, note.y, note.width, "figures hidden until the vote", Meaning::Muted);
         return;
     }
     let ttft = or_dash(counters.ttft_us.map(|micros| span(Duration::from_micros(micros))));
@@ -225,7 +225,7 @@ pub(crate) fn strip(canvas: &mut Canvas<'_>, area: Rect, race: &Race) {
     let hides = race.hides_names();
     let won = |award: Award| match winners.verdict(award) {
         Verdict::None => "—".to_owned(),
-        Verdict::AllAlike => "all alike".to_owned(),
+        Verdict::AllAlike => "all equal".to_owned(),
         Verdict::Won([only]) if area.width >= 110 => title(race, *only),
         Verdict::Won(all) => all.iter().map(|place| letter(*place).to_string()).collect::<Vec<_>>().join(" "),
     };
@@ -266,8 +266,8 @@ pub(crate) fn strip(canvas: &mut Canvas<'_>, area: Rect, race: &Race) {
 /// The vote, or why it can't be said who was most frugal.
 fn verdict<'a>(canvas: &Canvas<'_>, race: &'a Race) -> Spans<'a> {
     match race.vote {
-        Some(Some(place)) => vec![canvas.span(Meaning::Accent, format!("voted {}", title(race, place)))],
-        Some(None) => vec![canvas.span(Meaning::Accent, "voted a tie")],
+        Some(Some(place)) => vec![canvas.span(Meaning::Accent, format!("voted: {}", title(race, place)))],
+        Some(None) => vec![canvas.span(Meaning::Accent, "voted: tie")],
         None => match race.winners().energy_unknown.filter(|_| !race.hides_names()) {
             Some(reason) => vec![canvas.span(Meaning::Muted, format!("energy: {reason}"))],
             None => Vec::new(),
@@ -359,7 +359,8 @@ pub(crate) fn parting(canvas: &mut Canvas<'_>, area: Rect, race: &Race, parting:
         style,
     );
     // After other words they can't meet again, so that there is one parting.
-    let alone = if race.is_running() && race.pace == Pace::Free { " From here each continues on its own." } else { "" };
+    let alone =
+        if race.is_running() && race.pace == Pace::Free { " From here each column continues on its own." } else { "" };
     let said = lockstep::said(parting) + alone;
     let rest = below(area, rows);
     let muted = canvas.style(Meaning::Muted);
@@ -422,7 +423,7 @@ pub(crate) fn ratings(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let n_votes = state.domain.votes.len();
     let said = match n_votes {
         0 => "No votes yet.".to_owned(),
-        n => format!("Standings after {}", counted(n, "vote")),
+        n => format!("Leaderboard after {}", counted(n, "vote")),
     };
     canvas.say(line.x, line.y, line.width, &said, Meaning::Accent);
     let head = row(area, 2);
@@ -433,7 +434,7 @@ pub(crate) fn ratings(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     canvas.say(head.x, head.y, name, "Model", Meaning::Heading);
     let room = area.width.saturating_sub(name);
     canvas.say(head.x + name, head.y, room, "  rating   ± 95 %   votes   wins   ties", Meaning::Heading);
-    for (index, rating) in state.ui.race.standings.iter().enumerate() {
+    for (index, rating) in state.ui.race.leaderboard.iter().enumerate() {
         let line = row(area, index as u16 + 3);
         if line.height == 0 {
             break;
@@ -464,7 +465,7 @@ pub(crate) fn vote(canvas: &mut Canvas<'_>, area: Rect, state: &State, chosen: u
                 canvas.put_spans(line.x, line.y, line.width, &spans);
             }
             None => {
-                canvas.say(line.x, line.y, line.width, "  none of them: a tie", Meaning::Text);
+                canvas.say(line.x, line.y, line.width, "  tie", Meaning::Text);
             }
         }
         if place == chosen {
@@ -474,11 +475,7 @@ pub(crate) fn vote(canvas: &mut Canvas<'_>, area: Rect, state: &State, chosen: u
     }
     let foot = row(inside, rows + 1);
     if foot.height > 0 {
-        let mut spans: Spans<'_> = Vec::new();
-        for (action, word) in [("choose", " votes   "), ("back", " closes")] {
-            spans.push(canvas.span(Meaning::Key, canvas.key(canvas.context, action)));
-            spans.push(canvas.span(Meaning::Muted, word));
-        }
+        let spans = keys(canvas, state);
         canvas.put_spans(foot.x, foot.y, foot.width, &spans);
     }
 }

@@ -2,13 +2,13 @@
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, Span, Spans};
-use super::super::keymap::Context;
-use super::super::theme::Meaning;
-use super::super::view::ViewState;
-use super::super::widgets::table::{self, Align, Column, Row};
-use super::super::widgets::{bar, graph};
 use crate::ui::State;
+use crate::ui::canvas::{Canvas, Span, Spans};
+use crate::ui::theme::Meaning;
+use crate::ui::view::ViewState;
+use crate::ui::widgets::table::{self, Align, Column, Row};
+use crate::ui::widgets::{bar, graph};
+use crate::ui::{Action, Mode};
 use crate::ui::{FleetSort, Focus};
 use domain::ledger::misplaced;
 use domain::request::Step;
@@ -175,8 +175,7 @@ fn instead<'a>(canvas: &Canvas<'_>, session: &'a Session) -> Option<(usize, Span
         }
         Phase::Failed { reason, .. } => {
             // `taffrail top` only looks.
-            let key =
-                if canvas.context == Context::Top { String::new() } else { canvas.key(Context::Fleet, "restart") };
+            let key = if canvas.mode == Mode::Top { String::new() } else { canvas.key(Mode::Fleet, Action::Restart) };
             let mut spans = vec![canvas.span(Meaning::Bad, reason.as_str())];
             if !key.is_empty() {
                 spans.push(canvas.span(Meaning::Muted, " · "));
@@ -231,7 +230,7 @@ pub(crate) fn memory(session: &Session) -> Option<Bytes> {
 
 /// The colour that stands for a session in tables and graphs alike.
 pub(crate) fn series(session: &Session) -> Meaning {
-    Meaning::Series((session.id.0.saturating_sub(1) % super::super::theme::N_SERIES as u64) as u8)
+    Meaning::Series((session.id.0.saturating_sub(1) % crate::ui::theme::N_SERIES as u64) as u8)
 }
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, below, row, split_rows};
-use super::super::theme::Meaning;
-use super::super::widgets::table::{Align, Column, arrange};
+use crate::ui::canvas::{Canvas, below, row, split_rows};
+use crate::ui::theme::Meaning;
+use crate::ui::widgets::table::{Align, Column, arrange};
 use domain::figure::{Figure, Grade};
 use domain::machine::{Sample, Source};
 use domain::units::span;

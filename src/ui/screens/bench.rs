@@ -10,12 +10,12 @@
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, Spans, below, inset, row, split_rows};
-use super::super::keymap::Context;
-use super::super::theme::Meaning;
-use super::super::view::ViewState;
-use super::super::widgets::table::{self, Align, Column, Row as TableRow};
-use super::super::widgets::{bar, graph, text};
+use crate::ui::canvas::{Canvas, Spans, below, inset, row, split_rows};
+use crate::ui::theme::Meaning;
+use crate::ui::view::ViewState;
+use crate::ui::widgets::table::{self, Align, Column, Row as TableRow};
+use crate::ui::widgets::{bar, graph, text};
+use crate::ui::{Action, Mode};
 use crate::ui::{BenchTab, State};
 use domain::bench::{Bench, Cell, LanePhase, Phase, Row};
 use domain::figure::Graded;
@@ -83,9 +83,9 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
 }
 
 fn empty(canvas: &mut Canvas<'_>, area: Rect) {
-    let key = |action, context| canvas.keys.hint(context, action).unwrap_or_default();
-    let (bench, history) = (key("bench-model", Context::Library), key("history", Context::Bench));
-    let suites = key("suites", Context::Bench);
+    let key = |action, context| canvas.keys.key(context, action).unwrap_or_default();
+    let (bench, history) = (key(Action::BenchModel, Mode::Library), key(Action::History, Mode::Bench));
+    let suites = key(Action::Suites, Mode::Bench);
     let text = format!(
         "Nothing is measured yet.\n\nChoose a model in the Library and press {bench}: prompt and generation speed, five times each, against earlier benches of the same file, build, driver and settings.\n`taffrail bench MODEL…` takes several models, depths, batches and parallel sequences.\n\n{history} shows what was run before, {suites} which models pass your own prompts, and at which cost."
     );
@@ -119,7 +119,7 @@ fn progress(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> u16 {
         },
         Phase::Comparing => "comparing with earlier benches".to_owned(),
         Phase::Done => "done".to_owned(),
-        Phase::Cancelled => "cancelled; nothing was kept".to_owned(),
+        Phase::Cancelled => "cancelled; no results kept".to_owned(),
         Phase::Idle => String::new(),
     };
     let share = done as f64 / wanted.max(1) as f64;
@@ -128,7 +128,7 @@ fn progress(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> u16 {
     bar::share(canvas, Rect { width: columns, ..head }, share, style);
     let tainted = match (n_tainted, bench.plan.keep_tainted) {
         (0, _) => String::new(),
-        (n, true) => format!(" · {n} tainted, and kept"),
+        (n, true) => format!(" · {n} disturbed, kept"),
         (n, false) => format!(" · {n} refused"),
     };
     let text = format!("{done} of {} · {text}{tainted}", counted(wanted, "repetition"));
@@ -230,8 +230,7 @@ fn details(canvas: &mut Canvas<'_>, area: Rect, bench: &Bench, row_: &Row) {
     let first = row_
         .first_token()
         .map(|first| format!("first token after {}", span(std::time::Duration::from_secs_f64(first.mean.max(0.0)))));
-    let tainted =
-        row_.tainted.last().map(|last| format!("{} refused or tainted, the last: {last}", row_.tainted.len()));
+    let tainted = row_.tainted.last().map(|last| format!("{} rejected or disturbed; last: {last}", row_.tainted.len()));
     let lines = [
         (!rates.is_empty()).then(|| format!("repetitions {}", rates.join("  "))),
         steps.or(first),

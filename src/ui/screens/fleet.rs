@@ -10,18 +10,18 @@
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, below, inset, row, spans_width, split_columns, split_rows};
-use super::super::keymap::Context;
-use super::super::panels::{chat, faces, foreign_table, graphs, prompt, session_table};
-use super::super::theme::Meaning;
-use super::super::view::ViewState;
 use crate::ui::State;
+use crate::ui::canvas::{Canvas, below, inset, row, spans_width, split_columns, split_rows};
 use crate::ui::editor::Editor;
-use crate::ui::{Focus, Tab};
+use crate::ui::panels::{chat, foreign_table, graphs, prompt, session_table, session_tabs};
+use crate::ui::theme::Meaning;
+use crate::ui::view::ViewState;
+use crate::ui::{Action, Mode};
+use crate::ui::{Focus, SessionTab};
 use domain::session::Session;
 
 /// What is said where no session was started.
-const NOTHING: &str = "Nothing runs yet.";
+const NOTHING: &str = "No sessions yet.";
 
 /// From this size on the chosen session stands beside the table.
 const WIDE: (u16, u16) = (110, 22);
@@ -99,12 +99,12 @@ fn none_match(canvas: &mut Canvas<'_>, table: Rect, state: &State) {
 }
 
 fn empty(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
-    let (library, choose) = (canvas.key(Context::Fleet, "library"), canvas.key(Context::Library, "choose"));
+    let (library, choose) = (canvas.key(Mode::Fleet, Action::Library), canvas.key(Mode::Library, Action::Choose));
     let n_models = state.domain.library.models.iter().filter(|model| model.is_runnable()).count();
     let lines = [
         (NOTHING.to_owned(), Meaning::Text),
-        (format!("Press {library}, choose a model, {choose} starts it."), Meaning::Muted),
-        (format!("{n_models} models here can be run."), Meaning::Muted),
+        (format!("Press {library}, select a model, then {choose} to start it."), Meaning::Muted),
+        (format!("{n_models} runnable models."), Meaning::Muted),
     ];
     let has_graphs = area.height >= 20;
     let (message, graph) = split_rows(area, if has_graphs { area.height - 11 } else { area.height });
@@ -121,15 +121,15 @@ fn empty(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     }
 }
 
-/// The chosen session: its faces, and the prompt.
+/// The chosen session: its tabs, and the prompt.
 fn chosen(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
     if let Some(foreign) = state.chosen_foreign() {
         return foreign_table::card(canvas, area, state, foreign);
     }
     let Some(session) = state.chosen_session() else {
-        let (library, choose) = (canvas.key(Context::Fleet, "library"), canvas.key(Context::Library, "choose"));
-        let start = format!("Press {library}, choose a model, {choose} starts it.");
-        let text = if state.domain.sessions.is_empty() { &start } else { "No session is chosen." };
+        let (library, choose) = (canvas.key(Mode::Fleet, Action::Library), canvas.key(Mode::Library, Action::Choose));
+        let start = format!("Press {library}, select a model, then {choose} to start it.");
+        let text = if state.domain.sessions.is_empty() { &start } else { "No session is selected." };
         canvas.say(area.x + 1, area.y, area.width.saturating_sub(1), text, Meaning::Muted);
         return;
     };
@@ -149,7 +149,7 @@ fn chosen(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut V
     let rule = u16::from(has_prompt && rest.height >= 6);
     let (body, foot) = split_rows(rest, rest.height - prompt_rows - rule);
     match state.ui.fleet.tab {
-        Tab::Conversation => {
+        SessionTab::Conversation => {
             chat::draw(
                 canvas,
                 body,
@@ -158,42 +158,42 @@ fn chosen(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut V
                 view_state,
             );
         }
-        Tab::Figures => view_state.scroll_limit = Some(faces::figures(canvas, body, state, session)),
-        Tab::Memory => faces::memory(canvas, body, state, session),
-        Tab::Log => faces::log(canvas, body, session, state.ui.fleet.scroll),
+        SessionTab::Figures => view_state.scroll_limit = Some(session_tabs::figures(canvas, body, state, session)),
+        SessionTab::Memory => session_tabs::memory(canvas, body, state, session),
+        SessionTab::Log => session_tabs::log(canvas, body, session, state.ui.fleet.scroll),
     }
     if has_prompt {
-        let focused = canvas.context == Context::Prompt;
+        let focused = canvas.mode == Mode::Prompt;
         if rule > 0 {
             canvas.horizontal(foot.x, foot.y, foot.width, if focused { Meaning::Focus } else { Meaning::Border });
         }
         let placeholder = match state.ui.fleet.focus {
             Focus::Prompt => "write a prompt".to_owned(),
-            Focus::Table => format!("{} writes a prompt", canvas.key(Context::Fleet, "choose")),
+            Focus::Table => format!("{} to write a prompt", canvas.key(Mode::Fleet, Action::Choose)),
         };
         prompt::draw(canvas, inset(below(foot, rule), 1), editor, focused, &placeholder);
     }
 }
 
-/// Who it is, and which face shows.
+/// Who it is, and which tab shows.
 fn tabs(canvas: &mut Canvas<'_>, area: Rect, state: &State, session: &Session) {
     if area.height == 0 {
         return;
     }
-    let mut faces = Vec::new();
-    for (tab, name) in Tab::ALL {
+    let mut tabs = Vec::new();
+    for (tab, name) in SessionTab::ALL {
         let is_shown = tab == state.ui.fleet.tab;
         let mut span = canvas.span(if is_shown { Meaning::Accent } else { Meaning::Muted }, name);
         if is_shown {
             span.style = span.style.add_modifier(ratatui::style::Modifier::BOLD | ratatui::style::Modifier::UNDERLINED);
         }
-        faces.push(span);
-        faces.push(canvas.span(Meaning::Muted, "  "));
+        tabs.push(span);
+        tabs.push(canvas.span(Meaning::Muted, "  "));
     }
-    faces.pop();
-    let room = area.width.saturating_sub(spans_width(&faces) as u16 + 3);
-    let mut title = faces::title(canvas, session, usize::from(room.saturating_sub(2)));
+    tabs.pop();
+    let room = area.width.saturating_sub(spans_width(&tabs) as u16 + 3);
+    let mut title = session_tabs::title(canvas, session, usize::from(room.saturating_sub(2)));
     title.insert(0, canvas.span(session_table::series(session), "■ "));
     canvas.put_spans(area.x + 1, row(area, 0).y, room, &title);
-    canvas.put_right(area.x, area.y, area.width.saturating_sub(1), &faces);
+    canvas.put_right(area.x, area.y, area.width.saturating_sub(1), &tabs);
 }

@@ -2,11 +2,11 @@
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, below, row};
-use super::super::theme::Meaning;
-use super::super::view::ViewState;
-use super::super::widgets::table::{self, Align, Column, Row as TableRow};
 use crate::ui::State;
+use crate::ui::canvas::{Canvas, below, row};
+use crate::ui::theme::Meaning;
+use crate::ui::view::ViewState;
+use crate::ui::widgets::table::{self, Align, Column, Row as TableRow};
 use domain::figure::Graded;
 use domain::history::Entry;
 use domain::units::{counted, digits, or_dash, span};
@@ -37,16 +37,17 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         }
     } else {
         let more = if history.more { " and older ones" } else { "" };
-        let text = format!("{}{more} · `taffrail history` shows and exports", counted(history.entries.len(), "record"));
+        let text =
+            format!("{}{more} · `taffrail history` shows and exports them", counted(history.entries.len(), "record"));
         canvas.say(head.x, head.y, head.width, &text, Meaning::Muted);
     }
     let rest = below(area, 1);
     if history.entries.is_empty() {
         let text = match (history.asked, history.filter.is_empty()) {
-            (true, _) => "Reading the history.",
+            (true, _) => "Reading the history …",
             (false, true) if !state.domain.settings.history.keep => "No history is kept: `history.keep` is false.",
-            (false, true) => "Nothing was run yet. Answers, races and benches are kept here.",
-            (false, false) => "No record fits the filter. Words must all occur; `kind:bench` names a kind.",
+            (false, true) => "Nothing yet. Answers, races and benches are kept here.",
+            (false, false) => "No record matches the filter. All words must occur; `kind:bench` selects a kind.",
         };
         canvas.say(rest.x, rest.y, rest.width, text, Meaning::Muted);
         return;

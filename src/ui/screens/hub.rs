@@ -9,12 +9,12 @@
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, below, inset, split_columns, split_rows};
-use super::super::keymap::Context;
-use super::super::panels::{downloads, hub_table, prompt, quant_table};
-use super::super::theme::Meaning;
-use super::super::view::ViewState;
 use crate::ui::State;
+use crate::ui::canvas::{Canvas, below, inset, split_columns, split_rows};
+use crate::ui::panels::{downloads, hub_table, prompt, quant_table};
+use crate::ui::theme::Meaning;
+use crate::ui::view::ViewState;
+use crate::ui::{Action, Mode};
 use domain::hub::{Search, Sort};
 
 /// From this width on the quantisations stand beside the repositories.
@@ -60,23 +60,23 @@ fn field(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let by = match hub.sort {
         Sort::Downloads => "downloads",
         Sort::Likes => "likes",
-        Sort::Updated => "last change",
+        Sort::Updated => "last update",
     };
     let (text, meaning) = match &hub.search {
         Search::Idle => (format!("sorted by {by} "), Meaning::Muted),
-        Search::Running => ("◌ asking the hub ".to_owned(), Meaning::Accent),
+        Search::Running => ("◌ contacting the Hub ".to_owned(), Meaning::Accent),
         Search::Done => (format!("{} found · sorted by {by} ", hub.results.len()), Meaning::Muted),
-        Search::Failed(_) => ("✕ the search failed ".to_owned(), Meaning::Bad),
+        Search::Failed(_) => ("✕ search failed ".to_owned(), Meaning::Bad),
     };
     let right = [canvas.span(meaning, text.as_str())];
     let room = area.width.saturating_sub(text.chars().count() as u16 + 1);
     let left = if hub.typing { Meaning::Focus } else { Meaning::Muted };
-    let x = canvas.say(area.x + 1, area.y, room, "hub › ", left);
+    let x = canvas.say(area.x + 1, area.y, room, "Hub › ", left);
     let field = Rect { x, width: (area.x + room).saturating_sub(x), height: 1, ..area };
     if hub.typing {
         prompt::draw_line(canvas, field, &hub.field);
     } else if hub.field.is_empty() {
-        let key = canvas.key(Context::Hub, "filter");
+        let key = canvas.key(Mode::Hub, Action::Filter);
         canvas.say(field.x, field.y, field.width, &format!("{key} to search"), Meaning::Muted);
     } else {
         canvas.say(field.x, field.y, field.width, hub.field.text(), Meaning::Text);
@@ -97,15 +97,17 @@ fn message(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
             canvas.paragraph(below(area, rows + 1), &hint, style);
             return;
         }
-        Search::Running => "Asking the hub …".to_owned(),
-        Search::Done => format!("The hub has no GGUF model for `{}`.", hub.field.text()),
+        Search::Running => "Contacting the Hub …".to_owned(),
+        Search::Done => format!("No GGUF models on the Hub for `{}`.", hub.field.text()),
         Search::Idle if hub.typing => {
-            let enter = canvas.key(Context::Filter, "choose");
-            format!("Type a name or a part of one, then {enter}. {enter} alone lists the most downloaded GGUF models.")
+            let enter = canvas.key(Mode::HubSearch, Action::Choose);
+            format!(
+                "Type a name or part of one and press {enter}. {enter} alone lists the most downloaded GGUF models."
+            )
         }
         Search::Idle => {
-            let key = canvas.key(Context::Hub, "filter");
-            format!("Press {key} to search the hub. Nothing is asked of it before.")
+            let key = canvas.key(Mode::Hub, Action::Filter);
+            format!("Press {key} to search the Hub. It is not contacted before.")
         }
     };
     canvas.paragraph(area, &text, style);

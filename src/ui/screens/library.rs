@@ -2,15 +2,15 @@
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, Spans, below, inset, spans_width, split_columns, split_rows};
-use super::super::keymap::Context;
-use super::super::panels::{model_card, model_table, prompt};
-use super::super::theme::Meaning;
-use super::super::view::ViewState;
 use super::{hub, usage};
-use crate::ui::Face;
+use crate::ui::LibraryTab;
 use crate::ui::State;
+use crate::ui::canvas::{Canvas, Spans, below, inset, spans_width, split_columns, split_rows};
 use crate::ui::editor::Editor;
+use crate::ui::panels::{model_card, model_table, prompt};
+use crate::ui::theme::Meaning;
+use crate::ui::view::ViewState;
+use crate::ui::{Action, Mode};
 use domain::units::span;
 
 /// From this size on the chosen model stands beside the table; from the second on below it.
@@ -24,10 +24,10 @@ const MAX_PROBLEMS: usize = 3;
 
 /// Draw the screen.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
-    match state.ui.library.face {
-        Face::Models => models(canvas, area, state, view_state),
-        Face::Hub => hub::draw(canvas, area, state, view_state),
-        Face::Usage => usage::draw(canvas, area, state, view_state),
+    match state.ui.library.tab {
+        LibraryTab::Models => models(canvas, area, state, view_state),
+        LibraryTab::Hub => hub::draw(canvas, area, state, view_state),
+        LibraryTab::DiskUsage => usage::draw(canvas, area, state, view_state),
     }
 }
 
@@ -91,7 +91,7 @@ fn summary(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let library = &state.domain.library;
     let mut right: Spans<'_> = Vec::new();
     if library.scanning {
-        right.push(canvas.span(Meaning::Accent, "◌ looking through the stores "));
+        right.push(canvas.span(Meaning::Accent, "◌ scanning "));
     } else if let Some(took) = library.took {
         right.push(canvas.span(Meaning::Muted, format!("scanned in {} ", span(took))));
     }
@@ -147,15 +147,15 @@ fn problems(canvas: &mut Canvas<'_>, area: Rect, state: &State, n_problems: usiz
 fn empty(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let area = inset(area, 2);
     let text = if state.domain.library.scanning && state.domain.library.models.is_empty() {
-        "Looking for models …".to_owned()
+        "Scanning for models …".to_owned()
     } else if state.domain.library.models.is_empty() {
-        let (hub, rescan) = (canvas.key(Context::Library, "hub"), canvas.key(Context::Library, "rescan"));
+        let (hub, rescan) = (canvas.key(Mode::Library, Action::Hub), canvas.key(Mode::Library, Action::Rescan));
         format!(
             "No model was found. Press {hub} to find and fetch one, or name your folders in config.toml under \
              [library], then press {rescan}."
         )
     } else {
-        format!("No model matches the filter. {} shows all again.", canvas.key(Context::Filter, "back"))
+        format!("No model matches the filter. Press {} to show all.", canvas.key(Mode::LibraryFilter, Action::Back))
     };
     let style = canvas.style(Meaning::Muted);
     canvas.paragraph(below(area, 1), &text, style);

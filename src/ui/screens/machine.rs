@@ -2,14 +2,14 @@
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, Spans, below, inset, row, split_columns, split_rows};
-use super::super::keymap::Context;
-use super::super::panels::{cores, energy, graphs, machine_figures, memory_bar, sources};
-use super::super::theme::Meaning;
-use super::super::view::ViewState;
-use super::super::widgets::bar;
 use crate::ui::Screen;
 use crate::ui::State;
+use crate::ui::canvas::{Canvas, Spans, below, inset, row, split_columns, split_rows};
+use crate::ui::panels::{cores, energy, graphs, machine_figures, memory_bar, sources};
+use crate::ui::theme::Meaning;
+use crate::ui::view::ViewState;
+use crate::ui::widgets::bar;
+use crate::ui::{Action, Mode};
 use domain::machine::{Domain, Sample};
 use domain::units::{Bytes, Ratio, or_dash, span};
 
@@ -20,7 +20,7 @@ const WIDE: u16 = 130;
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
     let area = inset(area, 1);
     let Some(sample) = &state.domain.machine.sample else {
-        canvas.say(area.x, area.y, area.width, "The sensors are being read for the first time.", Meaning::Muted);
+        canvas.say(area.x, area.y, area.width, "Reading the sensors for the first time …", Meaning::Muted);
         return;
     };
     host(canvas, area, state, sample);
@@ -31,7 +31,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         let source_rows = sources::rows(sample, left.width.saturating_sub(2)) + 2;
         let graph_rows = Some(left.height.saturating_sub(source_rows).min(24)).filter(|rows| *rows >= 10).unwrap_or(0);
         let (upper, graph) = split_rows(left, left.height - graph_rows);
-        heading(canvas, row(upper, 0), "Sources of readings");
+        heading(canvas, row(upper, 0), "Sensors");
         sources::draw(canvas, Rect { width: upper.width - 2, ..below(upper, 1) }, sample, state.ui.machine.scroll);
         if graph_rows > 0 {
             graphs::draw(canvas, Rect { width: graph.width - 2, ..graph }, state);
@@ -46,7 +46,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     let rest = parts(canvas, Rect { height: room, ..area }, state, sample, airy);
     let used = rest.y - area.y;
     let rest = below(area, used);
-    heading(canvas, row(rest, 0), "Sources of readings");
+    heading(canvas, row(rest, 0), "Sensors");
     sources::draw(canvas, below(rest, 1), sample, state.ui.machine.scroll);
 }
 
@@ -103,7 +103,7 @@ pub(super) fn parts(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: 
     // `taffrail top` starts nothing that could be given a budget.
     if state.ui.screen != Screen::Top {
         if airy {
-            heading(canvas, row(rest, 0), "Budgets of the sessions");
+            heading(canvas, row(rest, 0), "Session budgets");
             rest = below(rest, 1);
         }
         rest = below(budgets(canvas, rest, state, sample, airy), gap);
@@ -163,8 +163,8 @@ fn temperatures(canvas: &mut Canvas<'_>, area: Rect, sample: &Sample) -> Rect {
 fn budgets(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample, airy: bool) -> Rect {
     let threads: u32 = state.domain.sessions.iter().map(|session| session.threads).sum();
     let limit = state.domain.thread_limit();
-    let keys = [("fewer-threads", "fewer"), ("more-threads", "more")]
-        .map(|(action, word)| format!("{} {word}", canvas.key(Context::Machine, action)));
+    let keys = [(Action::FewerThreads, "fewer"), (Action::MoreThreads, "more")]
+        .map(|(action, word)| format!("{} {word}", canvas.key(Mode::Machine, action)));
     let mut spans = vec![canvas.span(Meaning::Text, format!("{threads} of {limit} in use"))];
     if let Some(fewer) = sample.allowed.fewer_threads(sample.cores.len()).filter(|_| !airy) {
         spans.push(canvas.span(Meaning::Muted, format!(", {} cores, {fewer}", sample.cores.len())));
@@ -182,10 +182,10 @@ fn budgets(canvas: &mut Canvas<'_>, area: Rect, state: &State, sample: &Sample, 
     let text = format!("{planned} promised{limit}, {available} available, {} kept free{less}", budget.reserve);
     let rest = line(canvas, below(area, 1), "memory", &text);
     let bandwidth = match &state.domain.machine.bandwidth {
-        _ if state.domain.machine.measuring => "is being measured".to_owned(),
+        _ if state.domain.machine.measuring => "being measured …".to_owned(),
         Some(bandwidth) => format!("{bandwidth}, {}", measured(state, bandwidth.unix)),
         None if !airy => return rest,
-        None => format!("— not measured; {} does", canvas.key(Context::Machine, "measure-bandwidth")),
+        None => format!("— not measured; press {} to measure it", canvas.key(Mode::Machine, Action::MeasureBandwidth)),
     };
     line(canvas, rest, "bandwidth", &bandwidth)
 }
@@ -214,7 +214,7 @@ fn gpus(canvas: &mut Canvas<'_>, area: Rect, sample: &Sample) -> Rect {
         let mut spans = vec![canvas.span(machine_figures::level(usage), format!("{:>4}", or_dash(usage)))];
         spans.extend(figures.into_iter().flatten().map(|text| canvas.span(Meaning::Text, format!("   {text}"))));
         if !gpu.held_by.is_empty() {
-            spans.push(canvas.span(Meaning::Warn, format!("   held back by {}", gpu.held_by)));
+            spans.push(canvas.span(Meaning::Warn, format!("   throttled by {}", gpu.held_by)));
         }
         spans.push(canvas.span(Meaning::Muted, format!("   {}", gpu.name)));
         if rest.height > 0 {

@@ -12,12 +12,12 @@
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, Spans, below, inset, row, split_rows};
-use super::super::keymap::Context;
-use super::super::panels::{heat, prompt, race as panel};
-use super::super::theme::Meaning;
-use super::super::view::ViewState;
-use super::super::widgets::table::follow;
+use crate::ui::canvas::{Canvas, Spans, below, inset, row, split_rows};
+use crate::ui::panels::{heat, prompt, race as panel};
+use crate::ui::theme::Meaning;
+use crate::ui::view::ViewState;
+use crate::ui::widgets::table::follow;
+use crate::ui::{Action, Mode};
 use crate::ui::{RaceTab, State};
 use domain::race::{MIN_COLUMNS, Order, Race};
 
@@ -29,7 +29,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     view_state.scroll_limit = None;
     let races = &state.ui.race;
     let rest = head(canvas, area, state);
-    if races.face == RaceTab::Ratings {
+    if races.tab == RaceTab::Leaderboard {
         return panel::ratings(canvas, rest, state);
     }
     if state.race_n_columns() == 0 {
@@ -39,9 +39,9 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     let strip_rows = 1 + u16::from(has_verdict && rest.width < 110 && rest.height >= 16);
     let (body, foot) = split_rows(rest, rest.height.saturating_sub(strip_rows));
     match (&state.domain.race, &races.diff) {
-        _ if races.face == RaceTab::Heat => view_state.scroll_limit = Some(heat::draw(canvas, body, state)),
-        (Some(race), _) if races.face == RaceTab::Lockstep && (!race.is_running() || races.parting.is_some()) => {
-            panel::parting(canvas, body, race, races.parting.as_ref());
+        _ if races.tab == RaceTab::KlHeatmap => view_state.scroll_limit = Some(heat::draw(canvas, body, state)),
+        (Some(race), _) if races.tab == RaceTab::Lockstep && (!race.is_running() || races.divergence.is_some()) => {
+            panel::parting(canvas, body, race, races.divergence.as_ref());
         }
         (Some(race), Some(diff)) => {
             view_state.scroll_limit = Some(panel::diff(canvas, body, state, race, diff));
@@ -58,7 +58,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
 fn head(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> Rect {
     let races = &state.ui.race;
     let terms = terms(canvas, state);
-    let width = super::super::canvas::spans_width(&terms) as u16;
+    let width = crate::ui::canvas::spans_width(&terms) as u16;
     // Beside each other where there is room for both.
     let beside = area.width >= width + 44;
     if !beside {
@@ -66,7 +66,7 @@ fn head(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> Rect {
     }
     let field = Rect { width: if beside { area.width - width - 3 } else { area.width }, ..area };
     let field = inset(below(field, u16::from(!beside)), 1);
-    let focused = canvas.context == Context::Prompt;
+    let focused = canvas.mode == Mode::RacePrompt;
     let asked = state.domain.race.as_ref().filter(|_| !races.typing);
     let editor;
     let editor = match asked {
@@ -81,7 +81,7 @@ fn head(canvas: &mut Canvas<'_>, area: Rect, state: &State) -> Rect {
     let placeholder = if focused {
         "write a prompt".to_owned()
     } else {
-        format!("{} writes a prompt", canvas.key(Context::Race, "choose"))
+        format!("{} to write a prompt", canvas.key(Mode::Race, Action::Choose))
     };
     prompt::draw(canvas, Rect { height: rows.min(field.height), ..field }, editor, focused, &placeholder);
     if beside {
@@ -151,12 +151,12 @@ fn ready(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let races = &state.ui.race;
     let missing = MIN_COLUMNS.saturating_sub(races.entries.len());
     let text = match (missing, races.order) {
-        (0, Order::InTurn) => "Each loads, answers and is stopped before the next one.".to_owned(),
-        (0, Order::Together) => "All are loaded and answer at once.".to_owned(),
+        (0, Order::InTurn) => "Each model is loaded, answers and is unloaded before the next one.".to_owned(),
+        (0, Order::Together) => "All models are loaded and answer at once.".to_owned(),
         _ => format!(
-            "Mark one more in the Library with {}, or add a twin of this one with {}.",
-            canvas.key(Context::Library, "mark"),
-            canvas.key(Context::Race, "new")
+            "Mark one more in the Library with {}, or duplicate this one with {}.",
+            canvas.key(Mode::Library, Action::Mark),
+            canvas.key(Mode::Race, Action::New)
         ),
     };
     let line = row(area, 0);
@@ -167,17 +167,17 @@ fn empty(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let key = |canvas: &Canvas<'_>, context, action| canvas.key(context, action);
     let n_models = state.domain.library.models.iter().filter(|model| model.is_runnable()).count();
     let lines = [
-        ("No models are in the race yet.".to_owned(), Meaning::Text),
+        ("No models in the race yet.".to_owned(), Meaning::Text),
         (
             format!(
-                "Press {}, mark two to eight models with {}, and {} races them.",
-                key(canvas, Context::Race, "library"),
-                key(canvas, Context::Library, "mark"),
-                key(canvas, Context::Library, "race-marked")
+                "Press {}, mark two to eight models with {}, then {} to race them.",
+                key(canvas, Mode::Race, Action::Library),
+                key(canvas, Mode::Library, Action::Mark),
+                key(canvas, Mode::Library, Action::RaceMarked)
             ),
             Meaning::Muted,
         ),
-        (format!("{n_models} models here can be run."), Meaning::Muted),
+        (format!("{n_models} runnable models."), Meaning::Muted),
     ];
     let top = area.y + area.height.saturating_sub(lines.len() as u16) / 2;
     for (index, (line, meaning)) in lines.iter().enumerate() {

@@ -12,13 +12,13 @@
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 
-use super::super::canvas::{Canvas, Span, Spans, below, row, split_columns, split_rows};
-use super::super::keymap::Context;
-use super::super::theme::Meaning;
-use super::super::view::ViewState;
-use super::super::widgets::table::{self, Align, Column, Row as TableRow};
-use super::super::widgets::{bar, text};
 use crate::ui::State;
+use crate::ui::canvas::{Canvas, Span, Spans, below, row, split_columns, split_rows};
+use crate::ui::theme::Meaning;
+use crate::ui::view::ViewState;
+use crate::ui::widgets::table::{self, Align, Column, Row as TableRow};
+use crate::ui::widgets::{bar, text};
+use crate::ui::{Action, Mode};
 use crate::ui::{SuiteEntry, SuiteView};
 use domain::figure::Graded;
 use domain::suite::plot;
@@ -64,7 +64,7 @@ fn list(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut Vie
     let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
     let (head, meaning) = match names.len() {
         0 => {
-            let key = canvas.key(Context::Library, "mark");
+            let key = canvas.key(Mode::Library, Action::Mark);
             (
                 format!("No model is selected: select one in the Library, or mark several there with {key}."),
                 Meaning::Warn,
@@ -75,7 +75,7 @@ fn list(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut Vie
     canvas.say(area.x, area.y, area.width, &head, meaning);
     let rest = below(area, 2);
     let Some(suites) = &state.ui.suites.suites else {
-        canvas.say(rest.x, rest.y, rest.width, "Reading the suites.", Meaning::Muted);
+        canvas.say(rest.x, rest.y, rest.width, "Reading suites …", Meaning::Muted);
         return;
     };
     let rows = (suites.len() as u16 + 1).min(rest.height.saturating_sub(6).max(2));
@@ -270,8 +270,8 @@ fn glyph(cell: Cell<'_>, is_ascii: bool) -> (Meaning, &'static str) {
 /// The pass rate by what an answer costs.
 fn draw_plot(canvas: &mut Canvas<'_>, area: Rect, tallies: &[Tally], (by, is_over): (Cost, bool)) {
     let against = match by {
-        Cost::Energy => "energy of an answer",
-        Cost::Time => "time of an answer",
+        Cost::Energy => "energy per answer",
+        Cost::Time => "time per answer",
         Cost::Memory => "memory",
     };
     canvas.say(area.x, area.y, area.width, &format!("Pass rate by {against}"), Meaning::Accent);
@@ -282,8 +282,8 @@ fn draw_plot(canvas: &mut Canvas<'_>, area: Rect, tallies: &[Tally], (by, is_ove
     let lines = plot::plot(tallies, by, (usize::from(rest.width), usize::from(rest.height) - 3));
     if lines.is_empty() {
         let text = match (by, tallies.iter().any(|tally| tally.n > 0)) {
-            (Cost::Energy, true) => "No sensor reported the energy; the Machine screen says why.",
-            _ => "Nothing is answered yet.",
+            (Cost::Energy, true) => "No energy was measured; the Machine screen says why.",
+            _ => "No answers yet.",
         };
         canvas.say(rest.x, rest.y, rest.width, text, Meaning::Muted);
         return;
@@ -294,7 +294,7 @@ fn draw_plot(canvas: &mut Canvas<'_>, area: Rect, tallies: &[Tally], (by, is_ove
     let tied: Vec<&str> = cheapest(tallies, by, GOOD).iter().map(|tally| tally.name.as_str()).collect();
     let so_far = if is_over { "" } else { "so far " };
     let text = match tied.as_slice() {
-        [] => format!("{so_far}none passes {:.0} %", GOOD * 100.0),
+        [] => format!("{so_far}no model passes {:.0} %", GOOD * 100.0),
         [one] => format!("{so_far}cheapest that passes {:.0} %: {one}", GOOD * 100.0),
         all => format!("{so_far}cheapest that pass {:.0} %, a tie: {}", GOOD * 100.0, all.join(", ")),
     };
@@ -340,7 +340,7 @@ fn answer(canvas: &mut Canvas<'_>, area: Rect, run: &SuiteRun, view: &SuiteView)
     let (meaning, word) = match cell {
         Cell::Waiting => (Meaning::Muted, "not asked yet"),
         Cell::Running => (Meaning::Accent, "being answered"),
-        Cell::ToJudge(_) => (Meaning::Accent, "waits for the judge"),
+        Cell::ToJudge(_) => (Meaning::Accent, "waiting for the judge"),
         Cell::Passed(_) => (Meaning::Good, "passed"),
         Cell::Failed(_) => (Meaning::Warn, "failed"),
         Cell::Error(_) => (Meaning::Bad, "not answered"),

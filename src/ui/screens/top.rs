@@ -11,17 +11,17 @@
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, below, inset, split_rows};
-use super::super::panels::{foreign_table, graphs, session_table};
-use super::super::theme::Meaning;
-use super::super::view::ViewState;
 use super::machine;
 use crate::ui::State;
+use crate::ui::canvas::{Canvas, below, inset, split_rows};
+use crate::ui::panels::{foreign_table, graphs, session_table};
+use crate::ui::theme::Meaning;
+use crate::ui::view::ViewState;
 
 /// Draw the screen.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
     let Some(sample) = &state.domain.machine.sample else {
-        canvas.say(area.x + 1, area.y, area.width, "The sensors are being read for the first time.", Meaning::Muted);
+        canvas.say(area.x + 1, area.y, area.width, "Reading the sensors for the first time …", Meaning::Muted);
         return;
     };
     let inside = inset(area, 1);

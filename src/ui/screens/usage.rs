@@ -10,13 +10,13 @@
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, Spans, below, inset, row, spans_width, split_columns, split_rows};
-use super::super::keymap::Context;
-use super::super::theme::{Meaning, N_SERIES};
-use super::super::view::ViewState;
-use super::super::widgets::table::{self, Align, Column, Row};
-use super::super::widgets::treemap::{self, Tile};
 use crate::ui::State;
+use crate::ui::canvas::{Canvas, Spans, below, inset, row, spans_width, split_columns, split_rows};
+use crate::ui::theme::{Meaning, N_SERIES};
+use crate::ui::view::ViewState;
+use crate::ui::widgets::table::{self, Align, Column, Row};
+use crate::ui::widgets::treemap::{self, Tile};
+use crate::ui::{Action, Mode};
 use domain::house::{Grouping, Survey};
 use domain::units::{self, Bytes};
 
@@ -33,7 +33,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
     heading(canvas, line, state);
     let Some(survey) = &state.domain.house.survey else {
         let style = canvas.style(Meaning::Muted);
-        canvas.paragraph(inset(below(rest, 1), 2), "Looking at what lies on the disks …", style);
+        canvas.paragraph(inset(below(rest, 1), 2), "Scanning the disks …", style);
         return;
     };
     if rest.width >= WIDE.0 && rest.height >= WIDE.1 {
@@ -61,11 +61,11 @@ fn heading(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
         };
         right.push(canvas.span(Meaning::Accent, text));
     } else if house.surveying {
-        right.push(canvas.span(Meaning::Accent, "◌ looking at the disks "));
+        right.push(canvas.span(Meaning::Accent, "◌ scanning the disks "));
     } else if let Some(undo) = house.survey.as_ref().and_then(|survey| survey.undo.as_ref()) {
-        let key = canvas.key(Context::Usage, "take-back");
+        let key = canvas.key(Mode::DiskUsage, Action::UndoCleanup);
         right.push(canvas.span(Meaning::Key, key));
-        right.push(canvas.span(Meaning::Muted, format!(" takes back: {undo} ")));
+        right.push(canvas.span(Meaning::Muted, format!(" to undo: {undo} ")));
     }
     let mut left: Spans<'_> = Vec::new();
     if let Some(survey) = &house.survey {

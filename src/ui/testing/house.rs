@@ -2,7 +2,7 @@
 
 use super::gb;
 use crate::ui::State;
-use crate::ui::{Face, Overlay, Screen};
+use crate::ui::{LibraryTab, Overlay, Screen};
 use domain::house::{Act, Item, Kind, Piece, Plan, Refusal, Request, Step, Survey, Tidy, Usage, family};
 use domain::model::Store;
 use domain::units::Bytes;
@@ -40,7 +40,7 @@ pub(super) fn look(state: &mut State) {
     });
     state.ui.usage.chosen = 2;
     state.ui.screen = Screen::Library;
-    state.ui.library.face = Face::Usage;
+    state.ui.library.tab = LibraryTab::DiskUsage;
 }
 
 /// What deleting a model would do.

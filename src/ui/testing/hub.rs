@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{gb, with_models};
 use crate::ui::editor::Editor;
 use crate::ui::{Action, State, update};
-use crate::ui::{Face, Screen};
+use crate::ui::{Overlay, Screen};
 use domain::Event;
 use domain::command::What;
 use domain::download::{DownloadEvent, DownloadId, Order};
@@ -17,7 +17,7 @@ use domain::units::Bytes;
 pub(super) fn empty() -> State {
     let mut state = with_models();
     let now = state.domain.now;
-    update(&mut state, now, crate::ui::Event::Action(Action::Face(Face::Hub)));
+    update(&mut state, now, crate::ui::Event::Action(Action::Hub));
     state
 }
 
@@ -93,7 +93,9 @@ pub(super) fn downloads() -> State {
         files: vec![RemoteFile { path: format!("Qwen3-8B-{label}.gguf"), size: gb(tenths) }],
     };
     for (label, tenths) in [("Q4_K_M", 50), ("Q8_0", 87), ("Q2_K", 33), ("Q6_K", 67), ("IQ4_XS", 45)] {
-        update(&mut state, start, crate::ui::Event::Action(What::Download(order(label, tenths)).into()));
+        let then = What::Download(order(label, tenths)).into();
+        state.ui.overlay = Some(Overlay::Confirm { question: String::new(), then });
+        update(&mut state, start, crate::ui::Event::Action(Action::Yes));
     }
     let ids: Vec<DownloadId> = state.domain.downloads.all.iter().map(|download| download.id).collect();
     let later = |seconds: u64| Moment { uptime: start.uptime + Duration::from_secs(seconds), unix: start.unix };

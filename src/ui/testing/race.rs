@@ -150,7 +150,7 @@ pub(super) fn voting() -> State {
 /// The first two answers word by word.
 pub(super) fn diff() -> State {
     let mut state = over();
-    state.ui.race.face = RaceTab::Diff;
+    state.ui.race.tab = RaceTab::Diff;
     state.ui.race.scroll = Some(0);
     state.ui.race.diff = Some(race::diff::diff(ANSWER, OTHER));
     state
@@ -162,7 +162,7 @@ pub(super) fn lockstep() -> State {
     if let Some(race) = &mut state.domain.race {
         race.lockstep = true;
     }
-    state.ui.race.face = RaceTab::Lockstep;
+    state.ui.race.tab = RaceTab::Lockstep;
     let step = |text: &str, others: &[(&str, f32)]| Step {
         index: 9,
         n_alike: 0,
@@ -178,7 +178,7 @@ pub(super) fn lockstep() -> State {
         Some(step(" a", &[(" a", 0.9), (" the", 0.05)])),
         None,
     ];
-    state.ui.race.parting = Some(Parting {
+    state.ui.race.divergence = Some(Parting {
         n_bytes: 45,
         before: "RAPL is Intel's interface\nfor".to_owned(),
         same_tokens: false,
@@ -190,22 +190,22 @@ pub(super) fn lockstep() -> State {
 }
 
 /// The standings after some votes, the prompt being written.
-pub(super) fn standings() -> State {
+pub(super) fn leaderboard() -> State {
     let mut state = over();
-    state.ui.race.face = RaceTab::Ratings;
+    state.ui.race.tab = RaceTab::Leaderboard;
     state.ui.race.prompt = Editor::with_text(PROMPT);
     let names = ["qwen3-8b", "r1-qwen-1.5b", "smollm2-135m"];
     let names = names.map(|name| Contender::new(name, &domain::record::Options::new(), name)).to_vec();
     let vote = |winner| Vote { race: 1, at: Moment::default(), models: names.clone(), winner, blind: true };
     state.domain.votes = [Some(0), Some(0), Some(1), None, Some(0)].map(vote).to_vec();
-    state.ui.race.standings = race::rating::ratings(&state.domain.votes);
+    state.ui.race.leaderboard = race::rating::ratings(&state.domain.votes);
     state
 }
 
 /// The prompt weighed by one model against another, in every step of heat.
 pub(super) fn heat() -> State {
     let mut state = over();
-    state.ui.race.face = RaceTab::Heat;
+    state.ui.race.tab = RaceTab::KlHeatmap;
     let weight = |text: &str, divergence: f32, agrees| wire::Weight {
         bytes: text.as_bytes().to_vec(),
         surprise: 2.0,

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::{bench, busy, crowded, empty, hub, race, suite, with_models};
+use crate::ui::State;
 use crate::ui::editor::Editor;
-use crate::ui::{Action, State};
-use crate::ui::{FleetSort, Focus, Form, Notice, Overlay, Screen, Tab};
+use crate::ui::{FleetSort, Focus, Form, Notice, Overlay, Screen, SessionTab};
+use domain::command::What;
 use domain::energy::Idle;
 use domain::foreign::Foreign;
 use domain::machine::Process;
@@ -25,7 +26,7 @@ pub const SCENES: [&str; 52] = [
     "race-diff",
     "race-lockstep",
     "race-heat",
-    "race-standings",
+    "race-leaderboard",
     "fleet",
     "prompt",
     "figures",
@@ -118,7 +119,7 @@ pub fn scene(name: &str) -> Option<State> {
         "race-lockstep" => race::lockstep(),
         "race-heat" => race::heat(),
         "race-diff" => race::diff(),
-        "race-standings" => race::standings(),
+        "race-leaderboard" => race::leaderboard(),
         _ => return None,
     };
     match name {
@@ -130,9 +131,9 @@ pub fn scene(name: &str) -> Option<State> {
                 .prompts
                 .insert(SessionId(1), Editor::with_text("And why is it red\nwhen the moon is eclipsed? 月食について"));
         }
-        "figures" => state.ui.fleet.tab = Tab::Figures,
-        "memory" => state.ui.fleet.tab = Tab::Memory,
-        "log" => state.ui.fleet.tab = Tab::Log,
+        "figures" => state.ui.fleet.tab = SessionTab::Figures,
+        "memory" => state.ui.fleet.tab = SessionTab::Memory,
+        "log" => state.ui.fleet.tab = SessionTab::Log,
         "foreign" => with_others(&mut state),
         "frozen" => state.ui.machine.frozen = Some(75),
         "fleet-empty" => state.ui.screen = Screen::Fleet,
@@ -183,7 +184,7 @@ pub fn scene(name: &str) -> Option<State> {
         "confirm" => {
             state.ui.overlay = Some(Overlay::Confirm {
                 question: "qwen3-8b is answering. Stop it?".to_owned(),
-                then: Box::new(Action::Stop),
+                then: What::StopSession(SessionId(1)).into(),
             });
         }
         "refused" => state.ui.overlay = Some(refused(&state)),

@@ -1,21 +1,31 @@
 //! A screen whose domain is a copy of a server's: its commands go to the server, and come back as events with their
 //! replies.
 
+use std::collections::VecDeque;
+
 use domain::command::{Cause, Refused};
 use domain::{Effect as DomainEffect, command::Command};
 
-use super::{Client, command, hub, list_models, list_sessions, notify, race};
-use crate::ui::{Action, Effect, Overlay, Server};
+use super::{Client, dispatch, hub, list_models, list_sessions, race, reply};
+use crate::ui::{Effect, Overlay, Server, Then};
 
 /// Commands that may wait for their replies: more than anybody gives in the time that a server takes.
 const MAX_UNANSWERED: usize = 256;
 
 /// Send the commands among what is wanted; the rest is the driver's.
 pub(super) fn send(client: &mut Client<'_>, wanted: Vec<Effect>, done: &mut Vec<Effect>) {
-    for effect in wanted {
-        let Effect::Command(what) = effect else {
-            done.push(effect);
-            continue;
+    let mut wanted: VecDeque<Effect> = wanted.into();
+    while let Some(effect) = wanted.pop_front() {
+        let what = match effect {
+            Effect::Command(what) => what,
+            Effect::RunPalette { typed, row } => {
+                wanted.extend(dispatch::run_palette(client, &typed, row));
+                continue;
+            }
+            effect => {
+                done.push(effect);
+                continue;
+            }
         };
         let refusal = if client.ui.unanswered.len() >= MAX_UNANSWERED {
             "the server does not answer"
@@ -26,7 +36,7 @@ pub(super) fn send(client: &mut Client<'_>, wanted: Vec<Effect>, done: &mut Vec<
         } else {
             "the server is gone"
         };
-        done.extend(command::on_reply(client, what, Err(Refused::new(Cause::BUSY, refusal))));
+        done.extend(reply::on_reply(client, what, Err(Refused::new(Cause::BUSY, refusal))));
     }
 }
 
@@ -40,7 +50,7 @@ pub(super) fn take_replies(client: &mut Client<'_>, done: &mut Vec<Effect>) -> V
         if let Effect::Domain(DomainEffect::Reply(reply)) = effect
             && let Some(what) = client.ui.unanswered.remove(&reply.id)
         {
-            wanted.extend(command::on_reply(client, what, reply.result));
+            wanted.extend(reply::on_reply(client, what, reply.result));
         }
     }
     wanted
@@ -52,10 +62,10 @@ pub(super) fn attached(client: &mut Client<'_>, server: Server) {
     refuse_unanswered(client);
     client.ui.server = Some(server);
     if was_lost {
-        if matches!(&client.ui.overlay, Some(Overlay::Confirm { then, .. }) if **then == Action::Reattach) {
+        if matches!(client.ui.overlay, Some(Overlay::Confirm { then: Then::Reattach, .. })) {
             client.ui.overlay = None;
         }
-        notify(client, "attached to the server again", false);
+        client.notify("attached to the server again", false);
     }
     let model = client.chosen_model().map(|model| model.id.clone());
     client.ui.fleet.known = client.domain.sessions.iter().map(|session| session.id).collect();
@@ -72,13 +82,12 @@ pub(super) fn lost(client: &mut Client<'_>, how: &str) {
     }
     refuse_unanswered(client);
     let question = format!("{how}. Attach again? A server that is gone is started.");
-    let then = Box::new(Action::Reattach);
-    client.ui.overlay = Some(Overlay::Confirm { question, then });
+    client.ui.overlay = Some(Overlay::Confirm { question, then: Then::Reattach });
 }
 
 fn refuse_unanswered(client: &mut Client<'_>) {
     for (_, what) in std::mem::take(&mut client.ui.unanswered) {
         let _ =
-            command::on_reply(client, what, Err(Refused::new(Cause::BUSY, "the connection to the server was lost")));
+            reply::on_reply(client, what, Err(Refused::new(Cause::BUSY, "the connection to the server was lost")));
     }
 }

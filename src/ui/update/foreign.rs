@@ -6,19 +6,19 @@ use super::Client;
 use crate::ui::{Effect, Focus, Overlay, fleet_view};
 
 /// Filter and sort them anew, as the sessions are; a choice that shows no longer is none.
-pub(super) fn list(state: &mut Client<'_>) {
-    let fleet = &mut state.ui.fleet;
-    let foreign = state.domain.machine.sample.as_ref().map_or(&[][..], |sample| &sample.foreign);
+pub(super) fn list(client: &mut Client<'_>) {
+    let fleet = &mut client.ui.fleet;
+    let foreign = client.domain.machine.sample.as_ref().map_or(&[][..], |sample| &sample.foreign);
     let choice = &mut fleet.foreign;
     choice.rows =
-        fleet_view::foreign_rows(foreign, &state.domain.attribution, fleet.filter.text(), fleet.sort, fleet.reverse);
+        fleet_view::foreign_rows(foreign, &client.domain.attribution, fleet.filter.text(), fleet.sort, fleet.reverse);
     choice.chosen = choice.chosen.filter(|chosen| choice.rows.contains(chosen));
 }
 
 /// Move the choice through the sessions and, below them, the other programs' processes.
-pub(super) fn travel(state: &mut Client<'_>, by: i32) {
-    let n_sessions = state.ui.fleet.rows.len();
-    let fleet = &mut state.ui.fleet;
+pub(super) fn move_selection(client: &mut Client<'_>, by: i32) {
+    let n_sessions = client.ui.fleet.rows.len();
+    let fleet = &mut client.ui.fleet;
     let ids = &fleet.foreign.rows;
     let place = match (fleet.chosen, fleet.foreign.chosen) {
         (Some(chosen), _) => fleet.rows.iter().position(|id| *id == chosen),
@@ -40,16 +40,16 @@ pub(super) fn travel(state: &mut Client<'_>, by: i32) {
 }
 
 /// Ask whether the chosen process shall be asked to end, or be killed where it was asked before.
-pub(super) fn stop(state: &mut Client<'_>) -> Vec<Effect> {
-    let Some(chosen) = state.chosen_foreign() else { return Vec::new() };
+pub(super) fn stop(client: &mut Client<'_>) -> Vec<Effect> {
+    let Some(chosen) = client.chosen_foreign() else { return Vec::new() };
     let (id, title) = (chosen.id(), chosen.title());
-    let kill = state.domain.asked_to_end.contains(&id);
+    let kill = client.domain.asked_to_end.contains(&id);
     let question = if kill {
-        format!("{title} was asked to end and still runs. Kill it? What it has not saved is lost.")
+        format!("{title} got SIGTERM and still runs. Kill it (SIGKILL)? Unsaved work is lost.")
     } else {
-        format!("{title} was not started by taffrail. Ask it to end?")
+        format!("{title} was not started by taffrail. Terminate it (SIGTERM)?")
     };
-    let then = Box::new(What::Signal { pid: id.0, started: id.1, kill }.into());
-    state.ui.overlay = Some(Overlay::Confirm { question, then });
+    let then = What::Signal { pid: id.0, started: id.1, kill }.into();
+    client.ui.overlay = Some(Overlay::Confirm { question, then });
     Vec::new()
 }

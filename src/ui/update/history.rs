@@ -5,21 +5,21 @@ use domain::event::HistoryEvent;
 use domain::history::{Filter, Page, Record};
 use domain::report;
 
-use super::{Client, notify};
+use super::Client;
 use crate::ui::editor::Editor;
 use crate::ui::{BenchTab, Effect, Overlay, Screen};
 
 /// Take an answer of the history that is for this client.
-pub(super) fn on_event(state: &mut Client<'_>, event: &HistoryEvent) -> Vec<Effect> {
+pub(super) fn on_event(client: &mut Client<'_>, event: &HistoryEvent) -> Vec<Effect> {
     match event {
-        HistoryEvent::Revealed(_) => return ask(state),
+        HistoryEvent::Revealed(_) => return ask(client),
         HistoryEvent::Forgotten { id, .. } => {
-            let list = &mut state.ui.history;
+            let list = &mut client.ui.history;
             list.entries.retain(|entry| entry.id != *id);
             list.chosen = list.chosen.min(list.entries.len().saturating_sub(1));
         }
         HistoryEvent::Listed { generation, entries, more } => {
-            let list = &mut state.ui.history;
+            let list = &mut client.ui.history;
             if *generation == list.generation {
                 if list.before.is_none() {
                     list.entries.clear();
@@ -30,8 +30,8 @@ pub(super) fn on_event(state: &mut Client<'_>, event: &HistoryEvent) -> Vec<Effe
                 list.chosen = list.chosen.min(list.entries.len().saturating_sub(1));
             }
         }
-        HistoryEvent::Record(record) => open(state, record.as_deref()),
-        HistoryEvent::Trouble(_) => state.ui.history.asked = false,
+        HistoryEvent::Record(record) => open(client, record.as_deref()),
+        HistoryEvent::Trouble(_) => client.ui.history.asked = false,
         _ => {}
     }
     Vec::new()
@@ -40,38 +40,38 @@ pub(super) fn on_event(state: &mut Client<'_>, event: &HistoryEvent) -> Vec<Effe
 /// Rows that are asked for at once: more than a screen has.
 const PAGE: usize = 200;
 
-fn is_open(state: &Client<'_>) -> bool {
-    state.ui.bench_tab == BenchTab::History
+fn is_open(client: &Client<'_>) -> bool {
+    client.ui.bench_tab == BenchTab::History
 }
 
 /// Show the history, or the bench again.
-pub(super) fn turn(state: &mut Client<'_>) -> Vec<Effect> {
-    let shows = state.ui.screen == Screen::Bench && is_open(state);
-    state.ui.bench_tab = if shows { BenchTab::Benches } else { BenchTab::History };
-    state.ui.screen = Screen::Bench;
-    if shows { Vec::new() } else { ask(state) }
+pub(super) fn turn(client: &mut Client<'_>) -> Vec<Effect> {
+    let shows = client.ui.screen == Screen::Bench && is_open(client);
+    client.ui.bench_tab = if shows { BenchTab::Benches } else { BenchTab::History };
+    client.ui.screen = Screen::Bench;
+    if shows { Vec::new() } else { ask(client) }
 }
 
 /// Ask for the newest records that pass the filter.
-pub(super) fn ask(state: &mut Client<'_>) -> Vec<Effect> {
-    state.ui.history.generation += 1;
-    state.ui.history.before = None;
-    state.ui.history.chosen = 0;
-    list(state)
+pub(super) fn ask(client: &mut Client<'_>) -> Vec<Effect> {
+    client.ui.history.generation += 1;
+    client.ui.history.before = None;
+    client.ui.history.chosen = 0;
+    list(client)
 }
 
 /// Ask for older records where the choice comes near the last one.
-pub(super) fn ask_older(state: &mut Client<'_>) -> Vec<Effect> {
-    let history = &mut state.ui.history;
+pub(super) fn ask_older(client: &mut Client<'_>) -> Vec<Effect> {
+    let history = &mut client.ui.history;
     if history.asked || !history.more || history.chosen + PAGE / 2 < history.entries.len() {
         return Vec::new();
     }
     history.before = history.entries.last().map(|entry| entry.id);
-    list(state)
+    list(client)
 }
 
-fn list(state: &mut Client<'_>) -> Vec<Effect> {
-    let history = &mut state.ui.history;
+fn list(client: &mut Client<'_>) -> Vec<Effect> {
+    let history = &mut client.ui.history;
     history.asked = true;
     vec![Effect::ListHistory {
         generation: history.generation,
@@ -81,46 +81,47 @@ fn list(state: &mut Client<'_>) -> Vec<Effect> {
 }
 
 /// Ask for the chosen record, to show it.
-pub(super) fn choose(state: &Client<'_>) -> Vec<Effect> {
-    let chosen = state.ui.history.entries.get(state.ui.history.chosen).filter(|_| is_open(state));
+pub(super) fn choose(client: &mut Client<'_>) -> Vec<Effect> {
+    let chosen = client.ui.history.entries.get(client.ui.history.chosen).filter(|_| is_open(client));
     chosen.map(|entry| Effect::GetRecord(entry.id)).into_iter().collect()
 }
 
 /// Show a record.
-fn open(state: &mut Client<'_>, record: Option<&Record>) {
-    let Some(record) = record else { return notify(state, "this record is gone", true) };
+fn open(client: &mut Client<'_>, record: Option<&Record>) {
+    let Some(record) = record else { return client.notify("this record is gone", true) };
     let title = format!("{} {}", record.kind().name(), record.id);
-    state.ui.overlay = Some(Overlay::Record { title, text: report::plain_text(record), scroll: 0 });
+    client.ui.overlay = Some(Overlay::Record { title, text: report::plain_text(record), scroll: 0 });
 }
 
-/// Ask whether the chosen record shall go.
-pub(super) fn delete(state: &mut Client<'_>) -> Vec<Effect> {
-    let Some(entry) = state.ui.history.entries.get(state.ui.history.chosen).filter(|_| is_open(state)) else {
+/// Ask whether to delete the selected record.
+pub(super) fn delete(client: &mut Client<'_>) -> Vec<Effect> {
+    let Some(entry) = client.ui.history.entries.get(client.ui.history.chosen).filter(|_| is_open(client)) else {
         return Vec::new();
     };
     let question = format!("Delete {} {} ({}) from the history for good?", entry.kind.name(), entry.id, entry.title);
-    state.ui.overlay = Some(Overlay::Confirm { question, then: Box::new(What::DeleteRecord(entry.id).into()) });
+    client.ui.overlay = Some(Overlay::Confirm { question, then: What::DeleteRecord(entry.id).into() });
     Vec::new()
 }
 
-/// Ask whether the names of the chosen blind race shall be told.
-pub(super) fn reveal(state: &mut Client<'_>) {
-    match state.ui.history.entries.get(state.ui.history.chosen).filter(|_| is_open(state)) {
+/// Ask whether to reveal the names of the selected blind race.
+pub(super) fn reveal(client: &mut Client<'_>) -> Vec<Effect> {
+    match client.ui.history.entries.get(client.ui.history.chosen).filter(|_| is_open(client)) {
         Some(entry) if entry.is_sealed => {
-            let question = format!("Tell the names of race {} ({}) without a vote?", entry.id, entry.title);
-            state.ui.overlay = Some(Overlay::Confirm { question, then: Box::new(What::RevealRace(entry.id).into()) });
+            let question = format!("Reveal the names of race {} ({}) without a vote?", entry.id, entry.title);
+            client.ui.overlay = Some(Overlay::Confirm { question, then: What::RevealRace(entry.id).into() });
         }
-        _ => notify(state, "no names are hidden here", true),
+        _ => client.notify("no names are hidden here", true),
     }
+    Vec::new()
 }
 
-/// Esc: the filter goes first, then the face.
-pub(super) fn back(state: &mut Client<'_>) -> Vec<Effect> {
-    if state.ui.history.filtering || !state.ui.history.filter.is_empty() {
-        state.ui.history.filtering = false;
-        state.ui.history.filter = Editor::default();
-        return ask(state);
+/// Esc: the filter goes first, then the tab.
+pub(super) fn back(client: &mut Client<'_>) -> Vec<Effect> {
+    if client.ui.history.filtering || !client.ui.history.filter.is_empty() {
+        client.ui.history.filtering = false;
+        client.ui.history.filter = Editor::default();
+        return ask(client);
     }
-    state.ui.bench_tab = BenchTab::Benches;
+    client.ui.bench_tab = BenchTab::Benches;
     Vec::new()
 }

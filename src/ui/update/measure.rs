@@ -5,20 +5,20 @@ use std::time::Duration;
 use domain::units::Ratio;
 
 use super::Client;
-use crate::ui::{Effect, Face, Residency, Screen};
+use crate::ui::{Effect, LibraryTab, Residency, Screen};
 
 /// How long the answer holds: it changes when something reads the file, and asking takes milliseconds.
 const FRESH: Duration = Duration::from_secs(5);
 
 /// Ask how much of the chosen model is in memory, where it shows and was not asked just now.
-pub(super) fn residency(state: &mut Client<'_>) -> Vec<Effect> {
-    if state.ui.screen != Screen::Library || state.ui.library.face != Face::Models {
+pub(super) fn residency(client: &mut Client<'_>) -> Vec<Effect> {
+    if client.ui.screen != Screen::Library || client.ui.library.tab != LibraryTab::Models {
         return Vec::new();
     }
-    let Some(model) = state.chosen_model() else { return Vec::new() };
+    let Some(model) = client.chosen_model() else { return Vec::new() };
     let (id, files) = (model.id.clone(), model.files.iter().map(|file| file.path.clone()).collect::<Vec<_>>());
-    let now = state.domain.now;
-    let residency = &mut state.ui.library.residency;
+    let now = client.domain.now;
+    let residency = &mut client.ui.library.residency;
     let is_fresh = |last: &Residency| last.model == id && now.uptime.saturating_sub(last.at.uptime) < FRESH;
     // One question at a time: files on a slow disk must not pile up threads.
     if residency.as_ref().is_some_and(|last| is_fresh(last) || last.share.is_none()) {
@@ -31,6 +31,6 @@ pub(super) fn residency(state: &mut Client<'_>) -> Vec<Effect> {
 }
 
 /// Take the answer.
-pub(super) fn resident(state: &mut Client<'_>, model: String, share: Result<Ratio, String>) {
-    state.ui.library.residency = Some(Residency { model, at: state.domain.now, share: Some(share), before: None });
+pub(super) fn resident(client: &mut Client<'_>, model: String, share: Result<Ratio, String>) {
+    client.ui.library.residency = Some(Residency { model, at: client.domain.now, share: Some(share), before: None });
 }

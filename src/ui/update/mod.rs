@@ -3,37 +3,46 @@
 //! Owned here: the way of an event through the domain and the screen. A screen reads the domain and changes it by commands
 //! alone: [`Client`] holds it for reading. Absent: which key gives which action (`keymap`), and drawing.
 
-mod action;
 mod attached;
-mod command;
+mod bench;
+pub(super) mod bindings;
+mod dialogs;
+mod dispatch;
+mod editing;
 mod foreign;
 mod graphs;
 mod history;
 mod hub;
+mod library;
+mod list;
+mod machine;
 mod measure;
-mod overlay;
 mod quality;
 mod race;
+mod reply;
+mod screen;
+mod selection;
+mod session;
+mod step;
 mod storage;
 mod suite;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use domain::command::{Command, CommandId, What};
+use domain::command::{Command, CommandId};
 use domain::event::{HistoryEvent, LibraryEvent};
-use domain::{Moment, Notification, library_view};
+use domain::{Moment, Notification};
 
+use self::list::{list_models, list_sessions};
 use super::client::Client;
 use super::editor::{Edit, Editor};
-use super::{Action, Effect, Event, Focus, Notice, Overlay, RaceTab, Screen, State, fleet_view};
+use super::{Effect, Event, Focus, Overlay, RaceTab, Screen, State};
 
 /// How long a notice stays.
 const NOTICE: Duration = Duration::from_secs(8);
 /// How long a notice of an error stays.
 const ERROR_NOTICE: Duration = Duration::from_secs(20);
-/// The most notices that are kept.
-const MAX_NOTICES: usize = 20;
 
 /// Change the state by what happened, and say what is to be done.
 pub fn update(state: &mut State, now: Moment, event: impl Into<Event>) -> Vec<Effect> {
@@ -49,7 +58,9 @@ pub fn update(state: &mut State, now: Moment, event: impl Into<Event>) -> Vec<Ef
             if state.ui.server.is_none() {
                 give(state, now, domain::Event::Elapsed, &mut done);
             }
-            on_input(&mut state.client(), event)
+            let wanted = on_input(&mut state.client(), event);
+            dispatch::follow_palette(&mut state.client());
+            wanted
         }
     };
     match &state.ui.server {
@@ -63,9 +74,17 @@ pub fn update(state: &mut State, now: Moment, event: impl Into<Event>) -> Vec<Ef
 fn carry_out(state: &mut State, now: Moment, wanted: Vec<Effect>, done: &mut Vec<Effect>) {
     let mut wanted: VecDeque<Effect> = wanted.into();
     while let Some(effect) = wanted.pop_front() {
-        let Effect::Command(what) = effect else {
-            done.push(effect);
-            continue;
+        let what = match effect {
+            Effect::Command(what) => what,
+            Effect::RunPalette { typed, row } => {
+                let effects = dispatch::run_palette(&mut state.client(), &typed, row);
+                wanted.extend(effects);
+                continue;
+            }
+            effect => {
+                done.push(effect);
+                continue;
+            }
         };
         state.ui.n_commands += 1;
         let id = CommandId(state.ui.n_commands);
@@ -75,7 +94,7 @@ fn carry_out(state: &mut State, now: Moment, wanted: Vec<Effect>, done: &mut Vec
             |effect: &Effect| matches!(effect, Effect::Domain(domain::Effect::Reply(reply)) if reply.id == id);
         let Some(place) = done.iter().rposition(is_reply) else { continue };
         if let Effect::Domain(domain::Effect::Reply(reply)) = done.remove(place) {
-            for effect in command::on_reply(&mut state.client(), what, reply.result).into_iter().rev() {
+            for effect in reply::on_reply(&mut state.client(), what, reply.result).into_iter().rev() {
                 wanted.push_front(effect);
             }
         }
@@ -143,8 +162,9 @@ fn on_domain_event(state: &mut State, now: Moment, event: domain::Event, done: &
 /// Something that concerns this screen alone.
 fn on_input(client: &mut Client<'_>, event: Event) -> Vec<Effect> {
     match event {
-        Event::Action(action) => return action::act(client, action),
-        Event::Paste(text) => return action::act(client, Action::Edit(Edit::Insert(text))),
+        Event::Action(action) => return dispatch::act(client, action),
+        Event::Text(text) => return editing::edit(client, &Edit::Insert(text)),
+        Event::Show(screen) => return screen::show(client, screen),
         Event::ScrollLimit(limit) => match &mut client.ui.overlay {
             Some(Overlay::Help { scroll } | Overlay::Record { scroll, .. } | Overlay::Plan { scroll, .. }) => {
                 *scroll = (*scroll).min(limit);
@@ -160,10 +180,10 @@ fn on_input(client: &mut Client<'_>, event: Event) -> Vec<Effect> {
         Event::Hub(event) => return hub::on_event(client, event),
         Event::History(HistoryEvent::Trouble(text)) => {
             history::on_event(client, &HistoryEvent::Trouble(String::new()));
-            notify(client, text, true);
+            client.notify(text, true);
         }
         Event::History(event) => return history::on_event(client, &event),
-        Event::Notice { text, is_error } => notify(client, text, is_error),
+        Event::Notice { text, is_error } => client.notify(text, is_error),
         Event::Attached(server) => attached::attached(client, *server),
         Event::Lost(how) => attached::lost(client, &how),
         Event::Redraw | Event::Domain(_) => {}
@@ -174,7 +194,7 @@ fn on_input(client: &mut Client<'_>, event: Event) -> Vec<Effect> {
 /// News for every client.
 fn on_notification(client: &mut Client<'_>, notification: Notification) {
     match notification {
-        Notification::Notice { text, is_error } => notify(client, text, is_error),
+        Notification::Notice { text, is_error } => client.notify(text, is_error),
         Notification::StartRefused { model, settings, refusal } => {
             client.ui.overlay = Some(Overlay::Refused { model, settings, refusal });
         }
@@ -190,7 +210,7 @@ fn on_notification(client: &mut Client<'_>, notification: Notification) {
             *editor = Editor::with_text(&text);
         }
         Notification::RaceDiverged => {
-            client.ui.race.face = RaceTab::Lockstep;
+            client.ui.race.tab = RaceTab::Lockstep;
             race::part(client);
         }
         Notification::RaceEnded => race::ended(client),
@@ -208,44 +228,6 @@ fn follow(client: &mut Client<'_>) {
         list_sessions(client);
     }
     hub::clamp(client);
-}
-
-/// Filter and sort the library; the selection stays on the model of this id where it still shows.
-fn list_models(client: &mut Client<'_>, chosen: Option<&str>) {
-    let (library, view) = (&client.domain.library, &mut client.ui.library);
-    let facts = library_view::Facts { measured: &library.measured, openness: &library.openness.cards };
-    view.rows = library_view::rows(&library.models, view.filter.text(), view.sort, view.reverse, facts);
-    let place = chosen.and_then(|id| view.rows.iter().position(|row| library.models[*row].id == id));
-    view.chosen = place.unwrap_or(view.chosen).min(view.rows.len().saturating_sub(1));
-}
-
-/// Filter and sort the sessions, and other programs' processes; a selection that shows no longer goes to the first row.
-fn list_sessions(client: &mut Client<'_>) {
-    foreign::list(client);
-    let fleet = &mut client.ui.fleet;
-    fleet.rows = fleet_view::rows(&client.domain.sessions, fleet.filter.text(), fleet.sort, fleet.reverse);
-    let is_elsewhere = fleet.chosen.is_none() && fleet.foreign.chosen.is_some();
-    if !is_elsewhere && !fleet.chosen.is_some_and(|chosen| fleet.rows.contains(&chosen)) {
-        fleet.chosen = fleet.rows.first().copied();
-        fleet.scroll = 0;
-        fleet.focus = Focus::Table;
-    }
-}
-
-fn notify(client: &mut Client<'_>, text: impl Into<String>, is_error: bool) {
-    let text = text.into();
-    let notices = &mut client.ui.notices;
-    // A key that is pressed again and again says the same once.
-    notices.retain(|notice| notice.text != text);
-    if notices.len() == MAX_NOTICES {
-        notices.pop_front();
-    }
-    notices.push_back(Notice { text, is_error, at: client.domain.now });
-}
-
-/// What the screen wants of the domain, as its effects.
-fn command(what: What) -> Vec<Effect> {
-    vec![Effect::Command(what)]
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use domain::command::What;
 use domain::quality::{CHUNK, QualityOrder, Stage};
 use domain::race::{Entry, same_vocabulary};
 
-use super::{Client, notify};
+use super::Client;
 use crate::ui::{Effect, RaceTab};
 
 /// Chunks of a prompt that are scored: some pages of text.
@@ -14,48 +14,48 @@ const MAX_CHUNKS: u32 = 8;
 
 /// Score the prompt by the chosen column against the other and show it, then the prompt with the chosen column's answer,
 /// then the answers again.
-pub(super) fn turn(state: &mut Client<'_>) -> Vec<Effect> {
-    match (state.ui.race.face, state.ui.race.with_answer) {
-        (RaceTab::Heat, false) if state.race_chosen_answer().is_some() => {
-            state.ui.race.with_answer = true;
-            again(state)
+pub(super) fn turn(client: &mut Client<'_>) -> Vec<Effect> {
+    match (client.ui.race.tab, client.ui.race.with_answer) {
+        (RaceTab::KlHeatmap, false) if client.race_chosen_answer().is_some() => {
+            client.ui.race.with_answer = true;
+            again(client)
         }
-        (RaceTab::Heat, _) => leave(state),
+        (RaceTab::KlHeatmap, _) => leave(client),
         _ => {
-            state.ui.race.with_answer = false;
-            score(state)
+            client.ui.race.with_answer = false;
+            score(client)
         }
     }
 }
 
-fn score(state: &mut Client<'_>) -> Vec<Effect> {
-    let races = &state.ui.race;
+fn score(client: &mut Client<'_>) -> Vec<Effect> {
+    let races = &client.ui.race;
     let mut text =
-        state.domain.race.as_ref().map_or_else(|| races.prompt.text(), |race| &race.prompt).trim().to_owned();
-    if let Some(answer) = state.race_chosen_answer().filter(|_| races.with_answer) {
+        client.domain.race.as_ref().map_or_else(|| races.prompt.text(), |race| &race.prompt).trim().to_owned();
+    if let Some(answer) = client.race_chosen_answer().filter(|_| races.with_answer) {
         text.push_str("\n\n");
         text.push_str(answer);
     }
-    let refusal = match (state.race_entry(races.chosen), state.race_entry(races.other)) {
-        _ if state.domain.is_racing() => "wait for the end of the race".to_owned(),
-        _ if state.domain.race.as_ref().is_some_and(|race| race.hides_names()) => {
+    let refusal = match (client.race_entry(races.chosen), client.race_entry(races.other)) {
+        _ if client.domain.is_racing() => "wait for the end of the race".to_owned(),
+        _ if client.domain.race.as_ref().is_some_and(|race| race.hides_names()) => {
             "vote first: the names are hidden".to_owned()
         }
         _ if text.is_empty() => "write a prompt first: its text is scored".to_owned(),
         (Some(model), Some(reference)) if races.chosen != races.other => {
             if same_vocabulary(&model.model, &reference.model) {
-                return show(state, &model, &reference, text);
+                return show(client, &model, &reference, text);
             }
             let (one, other) = (&model.model.name, &reference.model.name);
             format!("{one} and {other} have different vocabularies, so their distributions can't be compared")
         }
         _ => "two columns are needed to compare them".to_owned(),
     };
-    notify(state, refusal, true);
+    client.notify(refusal, true);
     Vec::new()
 }
 
-fn show(state: &mut Client<'_>, model: &Entry, reference: &Entry, text: String) -> Vec<Effect> {
+fn show(client: &mut Client<'_>, model: &Entry, reference: &Entry, text: String) -> Vec<Effect> {
     let entry = |entry: &Entry| {
         let mut entry = entry.clone();
         entry.settings.context = CHUNK;
@@ -71,10 +71,10 @@ fn show(state: &mut Client<'_>, model: &Entry, reference: &Entry, text: String) 
         every: true,
         file: PathBuf::new(),
     };
-    state.ui.race.face = RaceTab::Heat;
-    state.ui.race.diff = None;
-    state.ui.race.scroll = Some(0);
-    let is_known = state.domain.quality.as_ref().is_some_and(|quality| {
+    client.ui.race.tab = RaceTab::KlHeatmap;
+    client.ui.race.diff = None;
+    client.ui.race.scroll = Some(0);
+    let is_known = client.domain.quality.as_ref().is_some_and(|quality| {
         quality.stage == Stage::Done && QualityOrder { file: PathBuf::new(), ..quality.order.clone() } == order
     });
     if is_known {
@@ -84,17 +84,17 @@ fn show(state: &mut Client<'_>, model: &Entry, reference: &Entry, text: String) 
 }
 
 /// Show the answers again. What is being scored ends.
-pub(super) fn leave(state: &mut Client<'_>) -> Vec<Effect> {
-    state.ui.race.face = RaceTab::Answers;
-    match &state.domain.quality {
+pub(super) fn leave(client: &mut Client<'_>) -> Vec<Effect> {
+    client.ui.race.tab = RaceTab::Answers;
+    match &client.domain.quality {
         Some(quality) if !quality.is_over() => vec![What::CancelPerplexity.into()],
         _ => Vec::new(),
     }
 }
 
 /// What is scored, or by which column, changes while this shows.
-pub(super) fn again(state: &mut Client<'_>) -> Vec<Effect> {
-    let mut effects = leave(state);
-    effects.extend(score(state));
+pub(super) fn again(client: &mut Client<'_>) -> Vec<Effect> {
+    let mut effects = leave(client);
+    effects.extend(score(client));
     effects
 }

@@ -4,251 +4,239 @@ use domain::command::What;
 use domain::plan;
 use domain::race::{Entry, MAX_COLUMNS, MIN_COLUMNS, Order, Race, RaceOrder, diff, export, rating, vote_obstacle};
 
-use super::{Client, command, notify};
-use crate::ui::action::Action;
+use super::{Client, quality};
 use crate::ui::editor::Editor;
 use crate::ui::{Effect, Form, Overlay, RaceTab, Screen};
 
-/// Lines that a page scrolls.
-const PAGE: i32 = 10;
+/// Lines that one step of a page's part scrolls.
+pub(super) const SCROLL: i32 = 5;
 
-/// Whether the Race screen takes this action for itself.
-pub(super) fn takes(action: &Action) -> bool {
-    matches!(
-        action,
-        Action::Move(_)
-            | Action::Page(_)
-            | Action::Scroll(_)
-            | Action::First
-            | Action::Last
-            | Action::Choose
-            | Action::Back
-            | Action::Edit(_)
-            | Action::Send
-            | Action::Focus
-            | Action::NextTab
-            | Action::PreviousTab
-            | Action::Fold
-            | Action::Copy
-            | Action::Cancel
-            | Action::Clear
-            | Action::Stop
-            | Action::New
-            | Action::Restart
-            | Action::Configure
-    )
+/// Write the prompt.
+pub(super) fn type_prompt(client: &mut Client<'_>) -> Vec<Effect> {
+    client.ui.race.typing = true;
+    Vec::new()
 }
 
-/// Carry out an action on the screen.
-pub(super) fn act(state: &mut Client<'_>, action: Action) -> Vec<Effect> {
-    match action {
-        Action::Move(by) | Action::Scroll(by) => scroll(state, by),
-        Action::Page(by) => scroll(state, by * PAGE),
-        Action::First => state.ui.race.scroll = Some(0),
-        Action::Last => state.ui.race.scroll = None,
-        Action::NextTab => return choose(state, 1),
-        Action::PreviousTab => return choose(state, state.race_n_columns().saturating_sub(1)),
-        Action::Focus => {
-            let n = state.race_n_columns().max(1);
-            state.ui.race.other = (state.ui.race.other + 1) % n;
-            if state.ui.race.other == state.ui.race.chosen {
-                state.ui.race.other = (state.ui.race.other + 1) % n;
-            }
-            compare(state);
-            return score(state);
-        }
-        Action::Edit(edit) if state.ui.race.typing => {
-            state.ui.race.prompt.apply(&edit);
-        }
-        Action::Choose => state.ui.race.typing = true,
-        Action::Send => {
-            state.ui.race.typing = false;
-            return run(state);
-        }
-        Action::Restart => return run(state),
-        Action::Cancel => return command(What::CancelRace),
-        Action::Clear if state.ui.race.typing => state.ui.race.prompt = Editor::default(),
-        Action::Back => return back(state),
-        Action::Fold => state.ui.race.unfolded = !state.ui.race.unfolded,
-        Action::Copy => {
-            let lane = state.domain.race.as_ref().and_then(|race| race.lanes.get(state.ui.race.chosen));
-            match lane.and_then(|lane| lane.turn(state.domain)).filter(|turn| !turn.text.is_empty()) {
-                Some(turn) => return vec![Effect::Copy(turn.text.clone())],
-                None => notify(state, "there is no answer to copy yet", true),
-            }
-        }
-        Action::Stop => return drop_column(state),
-        Action::New => {
-            let twin = state.ui.race.entries.get(state.ui.race.chosen).cloned();
-            match twin.filter(|_| state.ui.race.entries.len() < MAX_COLUMNS) {
-                Some(twin) => {
-                    let effects = change(state);
-                    let place = state.ui.race.chosen + 1;
-                    state.ui.race.entries.insert(place, twin);
-                    state.ui.race.chosen = place;
-                    return effects;
-                }
-                None => notify(state, full(), true),
-            }
-        }
-        Action::Configure => {
-            let Some(entry) = state.ui.race.entries.get(state.ui.race.chosen) else { return Vec::new() };
-            let mut form = Form {
-                model: entry.model.id.clone(),
-                settings: entry.settings,
-                column: Some(state.ui.race.chosen),
-                chosen: 0,
-                input: Editor::default(),
-                error: None,
-            };
-            form.show();
-            state.ui.overlay = Some(Overlay::Form(form));
-        }
-        _ => {}
+/// Leave the prompt.
+pub(super) fn leave_prompt(client: &mut Client<'_>) -> Vec<Effect> {
+    client.ui.race.typing = false;
+    Vec::new()
+}
+
+/// Run the race with the prompt that was written.
+pub(super) fn send(client: &mut Client<'_>) -> Vec<Effect> {
+    client.ui.race.typing = false;
+    run(client)
+}
+
+/// Cancel the race.
+pub(super) fn cancel(_: &mut Client<'_>) -> Vec<Effect> {
+    Effect::command(What::CancelRace)
+}
+
+/// Continue diverged columns.
+pub(super) fn go_on(_: &mut Client<'_>) -> Vec<Effect> {
+    Effect::command(What::ContinueRace)
+}
+
+/// Fold or unfold the reasoning of all columns.
+pub(super) fn fold(client: &mut Client<'_>) -> Vec<Effect> {
+    client.ui.race.unfolded = !client.ui.race.unfolded;
+    Vec::new()
+}
+
+/// Copy the selected column's answer.
+pub(super) fn copy(client: &mut Client<'_>) -> Vec<Effect> {
+    let lane = client.domain.race.as_ref().and_then(|race| race.lanes.get(client.ui.race.chosen));
+    match lane.and_then(|lane| lane.turn(client.domain)).filter(|turn| !turn.text.is_empty()) {
+        Some(turn) => return vec![Effect::Copy(turn.text.clone())],
+        None => client.notify("there is no answer to copy yet", true),
     }
     Vec::new()
 }
 
-fn full() -> String {
-    format!("a race has {MAX_COLUMNS} columns at most")
+/// Add a column like the selected one.
+pub(super) fn duplicate_column(client: &mut Client<'_>) -> Vec<Effect> {
+    let entry = client.ui.race.entries.get(client.ui.race.chosen).cloned();
+    let Some(entry) = entry.filter(|_| client.ui.race.entries.len() < MAX_COLUMNS) else {
+        client.notify(full(), true);
+        return Vec::new();
+    };
+    let effects = change(client);
+    let place = client.ui.race.chosen + 1;
+    client.ui.race.entries.insert(place, entry);
+    client.ui.race.chosen = place;
+    effects
 }
 
-fn choose(state: &mut Client<'_>, by: usize) -> Vec<Effect> {
-    let n = state.race_n_columns().max(1);
-    state.ui.race.chosen = (state.ui.race.chosen + by) % n;
-    if state.ui.race.other == state.ui.race.chosen {
-        state.ui.race.other = (state.ui.race.chosen + 1) % n;
+/// Open the selected column's settings.
+pub(super) fn configure(client: &mut Client<'_>) -> Vec<Effect> {
+    let column = client.ui.race.chosen;
+    let Some(entry) = client.ui.race.entries.get(column) else { return Vec::new() };
+    let (model, settings) = (entry.model.id.clone(), entry.settings);
+    let mut form = Form { model, settings, column: Some(column), chosen: 0, input: Editor::default(), error: None };
+    form.show();
+    client.ui.overlay = Some(Overlay::Form(form));
+    Vec::new()
+}
+
+/// Compare with the next column.
+pub(super) fn turn_other(client: &mut Client<'_>) -> Vec<Effect> {
+    let n = client.race_n_columns().max(1);
+    client.ui.race.other = (client.ui.race.other + 1) % n;
+    if client.ui.race.other == client.ui.race.chosen {
+        client.ui.race.other = (client.ui.race.other + 1) % n;
     }
-    compare(state);
-    score(state)
+    compare(client);
+    score(client)
+}
+
+/// Select the next column.
+pub(super) fn next_column(client: &mut Client<'_>) -> Vec<Effect> {
+    select(client, 1)
+}
+
+/// Select the previous column.
+pub(super) fn previous_column(client: &mut Client<'_>) -> Vec<Effect> {
+    select(client, client.race_n_columns().saturating_sub(1))
+}
+
+fn full() -> String {
+    format!("a race has at most {MAX_COLUMNS} columns")
+}
+
+fn select(client: &mut Client<'_>, by: usize) -> Vec<Effect> {
+    let n = client.race_n_columns().max(1);
+    client.ui.race.chosen = (client.ui.race.chosen + by) % n;
+    if client.ui.race.other == client.ui.race.chosen {
+        client.ui.race.other = (client.ui.race.chosen + 1) % n;
+    }
+    compare(client);
+    score(client)
 }
 
 /// Score the prompt by other columns, where that shows.
-fn score(state: &mut Client<'_>) -> Vec<Effect> {
-    if state.ui.race.face == RaceTab::Heat { super::quality::again(state) } else { Vec::new() }
+fn score(client: &mut Client<'_>) -> Vec<Effect> {
+    if client.ui.race.tab == RaceTab::KlHeatmap { quality::again(client) } else { Vec::new() }
 }
 
-fn scroll(state: &mut Client<'_>, by: i32) {
-    let limit = state.ui.race.limit;
-    let from = state.ui.race.scroll.unwrap_or(limit);
+/// Scroll the columns by so many lines; negative is up.
+pub(super) fn scroll(client: &mut Client<'_>, by: i32) -> Vec<Effect> {
+    let limit = client.ui.race.limit;
+    let from = client.ui.race.scroll.unwrap_or(limit);
     let to = from.saturating_add_signed(by as isize).min(limit);
     // Whoever scrolls to the end follows it again.
-    state.ui.race.scroll = if to >= limit && by > 0 { None } else { Some(to) };
+    client.ui.race.scroll = if to >= limit && by > 0 { None } else { Some(to) };
+    Vec::new()
 }
 
-fn back(state: &mut Client<'_>) -> Vec<Effect> {
-    if state.ui.race.typing {
-        state.ui.race.typing = false;
-    } else if state.ui.race.face != RaceTab::Answers {
-        if state.ui.race.face == RaceTab::Heat {
-            return super::quality::leave(state);
+/// Esc: back to the answers, then what runs is cancelled.
+pub(super) fn back(client: &mut Client<'_>) -> Vec<Effect> {
+    match client.ui.race.tab {
+        RaceTab::KlHeatmap => return quality::leave(client),
+        RaceTab::Answers if client.domain.is_racing() => return cancel(client),
+        // A race that has ended stays until the next one begins.
+        RaceTab::Answers => {}
+        RaceTab::Diff | RaceTab::Lockstep | RaceTab::Leaderboard => {
+            client.ui.race.tab = RaceTab::Answers;
+            client.ui.race.diff = None;
         }
-        state.ui.race.face = RaceTab::Answers;
-        state.ui.race.diff = None;
-    } else if state.domain.is_racing() {
-        return command(What::CancelRace);
     }
-    // A race that has ended stays until the next one begins.
     Vec::new()
 }
 
 /// The columns of the next race change: what shows of the last one would not belong to them.
-fn change(state: &mut Client<'_>) -> Vec<Effect> {
-    if state.domain.is_racing() {
+fn change(client: &mut Client<'_>) -> Vec<Effect> {
+    if client.domain.is_racing() {
         return Vec::new();
     }
-    state.ui.race.face = RaceTab::Answers;
-    state.ui.race.diff = None;
-    if state.domain.race.is_some() { command(What::DismissRace) } else { Vec::new() }
+    client.ui.race.tab = RaceTab::Answers;
+    client.ui.race.diff = None;
+    if client.domain.race.is_some() { Effect::command(What::DismissRace) } else { Vec::new() }
 }
 
-fn drop_column(state: &mut Client<'_>) -> Vec<Effect> {
-    if state.domain.is_racing() {
-        notify(state, "the race runs: cancel it first", true);
+/// Remove the selected column.
+pub(super) fn remove_column(client: &mut Client<'_>) -> Vec<Effect> {
+    if client.domain.is_racing() {
+        client.notify("a race is running; cancel it first", true);
         return Vec::new();
     }
-    let effects = change(state);
-    if state.ui.race.chosen < state.ui.race.entries.len() {
-        state.ui.race.entries.remove(state.ui.race.chosen);
+    let effects = change(client);
+    if client.ui.race.chosen < client.ui.race.entries.len() {
+        client.ui.race.entries.remove(client.ui.race.chosen);
     }
-    state.ui.race.chosen = state.ui.race.chosen.min(state.ui.race.entries.len().saturating_sub(1));
+    client.ui.race.chosen = client.ui.race.chosen.min(client.ui.race.entries.len().saturating_sub(1));
     effects
 }
 
 /// Take new settings for a column of the next race.
 pub(super) fn configured(
-    state: &mut Client<'_>,
+    client: &mut Client<'_>,
     column: usize,
     settings: domain::settings::SessionSettings,
 ) -> Vec<Effect> {
-    let effects = change(state);
-    if let Some(entry) = state.ui.race.entries.get_mut(column) {
+    let effects = change(client);
+    if let Some(entry) = client.ui.race.entries.get_mut(column) {
         *entry = Entry { settings, model: entry.model.clone() };
         entry.settings.context = plan::context(&entry.model, entry.settings.context);
     }
     effects
 }
 
-/// What can be done from any screen.
-pub(super) fn anywhere(state: &mut Client<'_>, action: &Action) -> Vec<Effect> {
-    match action {
-        Action::Mark => mark(state),
-        Action::RaceMarked => return race_marked(state),
-        Action::Order => turn_order(state),
-        Action::Blind => turn_blind(state),
-        Action::Vote => open_vote(state),
-        Action::Diff => turn_diff(state),
-        Action::Ratings => turn_ratings(state),
-        _ => {}
+/// Mark the selected model or session for the next race, or unmark it.
+pub(super) fn mark(client: &mut Client<'_>) -> Vec<Effect> {
+    let selected = match client.ui.screen {
+        Screen::Fleet => client.chosen_session().map(|session| (session.model.clone(), session.settings)),
+        _ => client.chosen_model().cloned().map(|model| (model, client.domain.settings.session)),
+    };
+    let Some((model, settings)) = selected else { return Vec::new() };
+    if client.race_is_marked(&model.id) {
+        client.ui.race.entries.retain(|entry| entry.model.id != model.id);
+    } else if !model.is_runnable() {
+        client.notify(format!("{} is not runnable: {}", model.name, model.status), true);
+    } else if client.ui.race.entries.len() == MAX_COLUMNS {
+        client.notify(full(), true);
+    } else {
+        client.ui.race.entries.push(Entry::new(model, settings));
     }
+    client.ui.race.chosen = client.ui.race.chosen.min(client.race_n_columns().saturating_sub(1));
     Vec::new()
 }
 
-/// Mark the chosen model or session for the next race, or take its mark away.
-fn mark(state: &mut Client<'_>) {
-    let chosen = match state.ui.screen {
-        Screen::Fleet => state.chosen_session().map(|session| (session.model.clone(), session.settings)),
-        _ => state.chosen_model().cloned().map(|model| (model, state.domain.settings.session)),
-    };
-    let Some((model, settings)) = chosen else { return };
-    if state.race_is_marked(&model.id) {
-        state.ui.race.entries.retain(|entry| entry.model.id != model.id);
-    } else if !model.is_runnable() {
-        notify(state, format!("{} can't be run: {}", model.name, model.status), true);
-    } else if state.ui.race.entries.len() == MAX_COLUMNS {
-        notify(state, full(), true);
-    } else {
-        state.ui.race.entries.push(Entry::new(model, settings));
-    }
-    state.ui.race.chosen = state.ui.race.chosen.min(state.race_n_columns().saturating_sub(1));
+/// Unmark everything that is marked.
+pub(super) fn unmark_all(client: &mut Client<'_>) -> Vec<Effect> {
+    let effects = change(client);
+    client.ui.race.entries.clear();
+    client.ui.race.chosen = 0;
+    effects
 }
 
 /// Go to the Race screen with what is marked, to write the prompt.
-fn race_marked(state: &mut Client<'_>) -> Vec<Effect> {
-    if state.ui.race.entries.len() < MIN_COLUMNS {
-        notify(state, "mark two models or more first, then race them", true);
+pub(super) fn race_marked(client: &mut Client<'_>) -> Vec<Effect> {
+    if client.ui.race.entries.len() < MIN_COLUMNS {
+        client.notify("mark at least two models first", true);
         return Vec::new();
     }
     // What is marked otherwise than in the last race is the next one.
     let is_other = |race: &Race| {
         let raced = race.lanes.iter().map(|lane| &lane.model.id);
-        let mut marked: Vec<_> = state.ui.race.entries.iter().map(|entry| &entry.model.id).collect();
+        let mut marked: Vec<_> = client.ui.race.entries.iter().map(|entry| &entry.model.id).collect();
         marked.sort_unstable();
         let mut raced: Vec<_> = raced.collect();
         raced.sort_unstable();
         marked != raced
     };
-    let is_new = state.domain.race.as_ref().is_some_and(|race| is_other(race));
-    let effects = if is_new { change(state) } else { Vec::new() };
-    state.ui.screen = Screen::Race;
-    state.ui.race.typing = !state.domain.is_racing();
+    let is_new = client.domain.race.as_ref().is_some_and(|race| is_other(race));
+    let effects = if is_new { change(client) } else { Vec::new() };
+    client.ui.screen = Screen::Race;
+    client.ui.race.typing = !client.domain.is_racing();
     effects
 }
 
 /// Run the race that the screen holds. Columns that don't fit together are offered in turn, with the figures.
-fn run(state: &mut Client<'_>) -> Vec<Effect> {
-    let is_racing = state.domain.is_racing();
-    let races = &mut state.ui.race;
+pub(super) fn run(client: &mut Client<'_>) -> Vec<Effect> {
+    let is_racing = client.domain.is_racing();
+    let races = &mut client.ui.race;
     let prompt = races.prompt.text().to_owned();
     if !is_racing && races.entries.len() >= MIN_COLUMNS && prompt.trim().is_empty() {
         races.typing = true;
@@ -264,12 +252,12 @@ fn run(state: &mut Client<'_>) -> Vec<Effect> {
         lockstep,
         blind: races.blind,
     };
-    command(What::StartRace(Box::new(order)))
+    Effect::command(What::StartRace(Box::new(order)))
 }
 
 /// Show a race that has begun.
-pub(super) fn show(state: &mut Client<'_>, order: RaceOrder) {
-    let races = &mut state.ui.race;
+pub(super) fn show(client: &mut Client<'_>, order: RaceOrder) {
+    let races = &mut client.ui.race;
     // What "again" runs.
     races.entries = order.entries;
     races.system = order.system;
@@ -282,124 +270,130 @@ pub(super) fn show(state: &mut Client<'_>, order: RaceOrder) {
         races.order = order.order;
     }
     races.typing = false;
-    races.face = if order.lockstep { RaceTab::Lockstep } else { RaceTab::Answers };
+    races.tab = if order.lockstep { RaceTab::Lockstep } else { RaceTab::Answers };
     races.diff = None;
-    races.parting = None;
+    races.divergence = None;
     races.scroll = None;
     races.chosen = 0;
     races.other = 1;
-    state.ui.screen = Screen::Race;
+    client.ui.screen = Screen::Race;
 }
 
 /// Turn the order of the next race.
-fn turn_order(state: &mut Client<'_>) {
-    state.ui.race.order = match state.ui.race.order {
+pub(super) fn turn_order(client: &mut Client<'_>) -> Vec<Effect> {
+    client.ui.race.order = match client.ui.race.order {
         Order::InTurn => Order::Together,
         Order::Together => Order::InTurn,
     };
-    let words = state.ui.race.order.words();
-    notify(state, format!("the next race runs {words}"), false);
+    let words = client.ui.race.order.words();
+    client.notify(format!("the next race runs {words}"), false);
+    Vec::new()
 }
 
 /// Turn blind mode on or off for the next race.
-fn turn_blind(state: &mut Client<'_>) {
-    state.ui.race.blind = !state.ui.race.blind;
-    let text = if state.ui.race.blind {
+pub(super) fn turn_blind(client: &mut Client<'_>) -> Vec<Effect> {
+    client.ui.race.blind = !client.ui.race.blind;
+    let text = if client.ui.race.blind {
         "the next race hides its names until the vote"
     } else {
         "the next race shows its names"
     };
-    notify(state, text, false);
+    client.notify(text, false);
+    Vec::new()
 }
 
 /// Open the vote.
-fn open_vote(state: &mut Client<'_>) {
-    match vote_obstacle(state.domain.race.as_deref()) {
-        None => state.ui.overlay = Some(Overlay::Vote { chosen: state.ui.race.chosen }),
-        Some(reason) => notify(state, reason, true),
+pub(super) fn open_vote(client: &mut Client<'_>) -> Vec<Effect> {
+    match vote_obstacle(client.domain.race.as_deref()) {
+        None => client.ui.overlay = Some(Overlay::Vote { chosen: client.ui.race.chosen }),
+        Some(reason) => client.notify(reason, true),
     }
+    Vec::new()
 }
 
 /// Show the chosen answer against the other, or the answers again.
-fn turn_diff(state: &mut Client<'_>) {
-    if state.ui.race.face == RaceTab::Diff {
-        state.ui.race.face = RaceTab::Answers;
-        state.ui.race.diff = None;
-    } else if state.domain.race.is_some() {
-        state.ui.race.face = RaceTab::Diff;
-        state.ui.race.scroll = Some(0);
-        compare(state);
+pub(super) fn turn_diff(client: &mut Client<'_>) -> Vec<Effect> {
+    if client.ui.race.tab == RaceTab::Diff {
+        client.ui.race.tab = RaceTab::Answers;
+        client.ui.race.diff = None;
+    } else if client.domain.race.is_some() {
+        client.ui.race.tab = RaceTab::Diff;
+        client.ui.race.scroll = Some(0);
+        compare(client);
     }
+    Vec::new()
 }
 
-/// Show how the models stand, or the answers again.
-fn turn_ratings(state: &mut Client<'_>) {
-    state.ui.race.face = if state.ui.race.face == RaceTab::Ratings { RaceTab::Answers } else { RaceTab::Ratings };
-    state.ui.race.diff = None;
-    rate(state);
+/// Show the leaderboard, or the answers again.
+pub(super) fn turn_leaderboard(client: &mut Client<'_>) -> Vec<Effect> {
+    client.ui.race.tab =
+        if client.ui.race.tab == RaceTab::Leaderboard { RaceTab::Answers } else { RaceTab::Leaderboard };
+    client.ui.race.diff = None;
+    rate(client);
+    Vec::new()
 }
 
 /// Rate the models anew, while that shows.
-pub(super) fn rate(state: &mut Client<'_>) {
-    state.ui.race.standings =
-        if state.ui.race.face == RaceTab::Ratings { rating::ratings(&state.domain.votes) } else { Vec::new() };
+pub(super) fn rate(client: &mut Client<'_>) {
+    client.ui.race.leaderboard =
+        if client.ui.race.tab == RaceTab::Leaderboard { rating::ratings(&client.domain.votes) } else { Vec::new() };
 }
 
 /// Show where the columns part, or the answers again. A race whose columns told no tokens is run anew.
-pub(super) fn turn_lockstep(state: &mut Client<'_>) -> Vec<Effect> {
-    if state.ui.race.face == RaceTab::Lockstep {
-        state.ui.race.face = RaceTab::Answers;
-        state.ui.race.parting = None;
+pub(super) fn turn_lockstep(client: &mut Client<'_>) -> Vec<Effect> {
+    if client.ui.race.tab == RaceTab::Lockstep {
+        client.ui.race.tab = RaceTab::Answers;
+        client.ui.race.divergence = None;
         return Vec::new();
     }
-    match &state.domain.race {
+    match &client.domain.race {
         Some(race) if race.lockstep => {
-            state.ui.race.face = RaceTab::Lockstep;
-            part(state);
+            client.ui.race.tab = RaceTab::Lockstep;
+            part(client);
             Vec::new()
         }
         Some(race) if race.is_running() => {
-            notify(state, "wait for the end of the race", true);
+            client.notify("wait for the race to finish", true);
             Vec::new()
         }
         _ => {
-            state.ui.race.lockstep = true;
-            run(state)
+            client.ui.race.lockstep = true;
+            run(client)
         }
     }
 }
 
 /// The race has ended.
-pub(super) fn ended(state: &mut Client<'_>) {
+pub(super) fn ended(client: &mut Client<'_>) {
     // The ends are of no more interest than the beginnings now, and from there they can be compared.
-    state.ui.race.scroll.get_or_insert(0);
-    compare(state);
-    part(state);
+    client.ui.race.scroll.get_or_insert(0);
+    compare(client);
+    part(client);
 }
 
 /// Find where the columns diverge, while that shows.
-pub(super) fn part(state: &mut Client<'_>) {
-    if state.ui.race.face == RaceTab::Lockstep {
-        state.ui.race.parting = state.domain.race.as_ref().and_then(|race| race.parting(state.domain));
+pub(super) fn part(client: &mut Client<'_>) {
+    if client.ui.race.tab == RaceTab::Lockstep {
+        client.ui.race.divergence = client.domain.race.as_ref().and_then(|race| race.parting(client.domain));
     }
 }
 
 /// Compare the two columns anew, where that shows.
-fn compare(state: &mut Client<'_>) {
-    if state.ui.race.face != RaceTab::Diff {
+fn compare(client: &mut Client<'_>) {
+    if client.ui.race.tab != RaceTab::Diff {
         return;
     }
-    let Some(race) = &state.domain.race else { return };
+    let Some(race) = &client.domain.race else { return };
     let text = |place: usize| {
-        let turn = race.lanes.get(place).and_then(|lane| lane.turn(state.domain));
+        let turn = race.lanes.get(place).and_then(|lane| lane.turn(client.domain));
         turn.map(|turn| turn.text.clone()).unwrap_or_default()
     };
-    state.ui.race.diff = Some(diff::diff(&text(state.ui.race.chosen), &text(state.ui.race.other)));
+    client.ui.race.diff = Some(diff::diff(&text(client.ui.race.chosen), &text(client.ui.race.other)));
 }
 
 /// Write the race that shows to files.
-pub(super) fn save(state: &mut Client<'_>) -> Vec<Effect> {
-    match &state.domain.race {
+pub(super) fn save(client: &mut Client<'_>) -> Vec<Effect> {
+    match &client.domain.race {
         Some(race) if !race.is_running() => {
             let stem = format!("race-{}", race.at.unix);
             let files =
@@ -407,11 +401,11 @@ pub(super) fn save(state: &mut Client<'_>) -> Vec<Effect> {
             vec![Effect::Save(files)]
         }
         Some(_) => {
-            notify(state, "wait for the end of the race", true);
+            client.notify("wait for the race to finish", true);
             Vec::new()
         }
         None => {
-            notify(state, "there is no race to export", true);
+            client.notify("there is no race to export", true);
             Vec::new()
         }
     }

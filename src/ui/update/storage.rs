@@ -6,35 +6,64 @@ use domain::command::What;
 use domain::house::{Grouping, News, Plan, Request, family};
 use domain::model::Model;
 
-use super::{Client, notify};
-use crate::ui::{Effect, Face, Overlay, Screen};
+use super::Client;
+use crate::ui::{Effect, LibraryTab, Overlay, Screen};
 
 /// Look at the disks, where the disk use shows and nothing looks yet.
-pub(super) fn survey(state: &mut Client<'_>) -> Vec<Effect> {
-    let shows = state.ui.screen == Screen::Library && state.ui.library.face == Face::Usage;
+pub(super) fn survey(client: &mut Client<'_>) -> Vec<Effect> {
+    let shows = client.ui.screen == Screen::Library && client.ui.library.tab == LibraryTab::DiskUsage;
     if shows { vec![What::SurveyStorage.into()] } else { Vec::new() }
 }
 
-/// Ask what deleting the chosen model, or tidying up the chosen row, would do.
-pub(super) fn delete(state: &mut Client<'_>) -> Vec<Effect> {
-    let request = match (state.ui.screen, state.ui.library.face) {
-        (Screen::Library, Face::Models) => {
-            state.chosen_model().map(|model| Request::Remove { models: vec![Arc::clone(model)] })
-        }
-        (Screen::Library, Face::Usage) => of_row(state),
-        _ => None,
-    };
-    let Some(request) = request else { return Vec::new() };
+/// Show the disk usage.
+pub(super) fn show(client: &mut Client<'_>) -> Vec<Effect> {
+    client.ui.screen = Screen::Library;
+    client.ui.library.tab = LibraryTab::DiskUsage;
+    client.ui.library.filtering = false;
+    survey(client)
+}
+
+/// Show it by something else.
+pub(super) fn turn_grouping(client: &mut Client<'_>) -> Vec<Effect> {
+    let view = &mut client.ui.usage;
+    view.grouping = view.grouping.next();
+    view.chosen = view.chosen.min(client.domain.house.n_rows(view.grouping).saturating_sub(1));
+    Vec::new()
+}
+
+/// Rescan all stores.
+pub(super) fn rescan(_: &mut Client<'_>) -> Vec<Effect> {
+    Effect::command(What::Rescan)
+}
+
+/// Undo the last deletion or deduplication.
+pub(super) fn undo(_: &mut Client<'_>) -> Vec<Effect> {
+    Effect::command(What::UndoStorage)
+}
+
+/// Ask what deleting the selected model would do.
+pub(super) fn delete_model(client: &mut Client<'_>) -> Vec<Effect> {
+    let models = client.chosen_model().map(|model| vec![Arc::clone(model)]);
+    models.map_or_else(Vec::new, |models| plan(client, Request::Remove { models }))
+}
+
+/// Ask what cleaning up the selected row would do.
+pub(super) fn clean_up(client: &mut Client<'_>) -> Vec<Effect> {
+    let Some(request) = of_row(client) else { return Vec::new() };
     if matches!(request, Request::Dedupe { read: true, .. }) {
-        notify(state, "comparing likely duplicates, at the speed of the disk; a question follows", false);
+        client.notify("comparing likely duplicates, at the speed of the disk; a question follows", false);
     }
-    state.ui.usage.awaits_plan = true;
-    vec![What::PlanStorage(Box::new(request)).into()]
+    plan(client, request)
+}
+
+fn plan(client: &mut Client<'_>, request: Request) -> Vec<Effect> {
+    client.ui.usage.awaits_plan = true;
+    Effect::command(What::PlanStorage(Box::new(request)))
 }
 
 /// What the chosen row of the disk use could do.
-fn of_row(state: &mut Client<'_>) -> Option<Request> {
-    let (house, view) = (&state.domain.house, state.ui.usage);
+fn of_row(client: &mut Client<'_>) -> Option<Request> {
+    let (house, view) = (&client.domain.house, client.ui.usage);
     if let Some(tidy) = house.tidy().get(view.chosen) {
         return Some(tidy.request.clone());
     }
@@ -45,9 +74,9 @@ fn of_row(state: &mut Client<'_>) -> Option<Request> {
         Grouping::Family => usage.families.get(place).is_some_and(|share| share.name == family(model)),
         Grouping::Store => false,
     };
-    let models: Vec<_> = state.domain.library.models.iter().filter(is_meant).cloned().collect();
+    let models: Vec<_> = client.domain.library.models.iter().filter(is_meant).cloned().collect();
     if models.is_empty() {
-        notify(state, "choose a model or a family; a store is too much at once", true);
+        client.notify("choose a model or a family; a store is too much at once", true);
         return None;
     }
     Some(Request::Remove { models })
@@ -59,23 +88,23 @@ pub(super) fn perform(request: Request, plan: Plan) -> Vec<Effect> {
 }
 
 /// Whether this screen asked for a plan. Another one of the same server is not asked about it.
-fn is_for_screen(state: &mut Client<'_>) -> bool {
-    std::mem::take(&mut state.ui.usage.awaits_plan) || state.ui.server.is_none()
+fn is_for_screen(client: &mut Client<'_>) -> bool {
+    std::mem::take(&mut client.ui.usage.awaits_plan) || client.ui.server.is_none()
 }
 
 /// Take what the driver reports.
-pub(super) fn on_event(state: &mut Client<'_>, news: &News) {
+pub(super) fn on_event(client: &mut Client<'_>, news: &News) {
     match news {
         News::Surveyed(_) => {
-            let last = state.domain.house.n_rows(state.ui.usage.grouping).saturating_sub(1);
-            state.ui.usage.chosen = state.ui.usage.chosen.min(last);
+            let last = client.domain.house.n_rows(client.ui.usage.grouping).saturating_sub(1);
+            client.ui.usage.chosen = client.ui.usage.chosen.min(last);
         }
         // A question never takes the place of another.
         News::Planned { request, plan }
-            if !plan.items.is_empty() && state.ui.overlay.is_none() && is_for_screen(state) =>
+            if !plan.items.is_empty() && client.ui.overlay.is_none() && is_for_screen(client) =>
         {
             let (request, plan) = (Box::new(request.clone()), Box::new(plan.clone()));
-            state.ui.overlay = Some(Overlay::Plan { request, plan, scroll: 0 });
+            client.ui.overlay = Some(Overlay::Plan { request, plan, scroll: 0 });
         }
         _ => {}
     }

@@ -3,8 +3,8 @@
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::super::canvas::Canvas;
-use super::super::theme::Meaning;
+use crate::ui::canvas::Canvas;
+use crate::ui::theme::Meaning;
 
 /// A bar that fills `share` of one row, by halves of a cell.
 pub(crate) fn share(canvas: &mut Canvas<'_>, area: Rect, share: f64, style: Style) {

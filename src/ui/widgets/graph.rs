@@ -6,8 +6,8 @@
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::super::canvas::{Canvas, Span};
-use super::super::theme::Meaning;
+use crate::ui::canvas::{Canvas, Span};
+use crate::ui::theme::Meaning;
 use domain::settings::GraphStyle;
 use domain::units::digits;
 
@@ -309,7 +309,7 @@ mod tests {
         let (theme, keys) = (crate::ui::Theme::monochrome(), crate::ui::Keymap::default());
         let area = Rect::new(0, 0, 33, 6);
         let mut buffer = ratatui::buffer::Buffer::empty(area);
-        let context = crate::ui::keymap::Context::Fleet;
+        let context = crate::ui::Mode::Fleet;
         let mut canvas = Canvas::new(&mut buffer, &theme, &keys, context, GraphStyle::Block);
         let ramp = (0..33_u16).map(|step| Some(f32::from(step))).collect();
         let colours = [ratatui::style::Color::Red, ratatui::style::Color::Blue];

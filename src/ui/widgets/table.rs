@@ -3,9 +3,9 @@
 
 use ratatui::layout::Rect;
 
-use super::super::canvas::{Canvas, Spans, below, row, spans_width};
-use super::super::theme::Meaning;
 use crate::columns;
+use crate::ui::canvas::{Canvas, Spans, below, row, spans_width};
+use crate::ui::theme::Meaning;
 
 /// A column.
 #[derive(Debug, Clone, Copy)]

@@ -6,7 +6,7 @@
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
-use super::super::canvas::Canvas;
+use crate::ui::canvas::Canvas;
 
 /// How much higher than wide a cell is.
 const CELL: f64 = 2.0;

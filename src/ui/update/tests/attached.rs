@@ -1,7 +1,7 @@
 //! A screen that is attached to a server.
 
 use super::*;
-use crate::ui::{Effect as ScreenEffect, Event as ScreenEvent, Server};
+use crate::ui::{Effect as ScreenEffect, Event as ScreenEvent, Server, Then};
 use domain::command::{Command, CommandId};
 use domain::settings::OnQuit;
 
@@ -28,7 +28,7 @@ fn sent(program: &mut Program) -> Vec<Command> {
 fn commands_go_to_the_server_and_come_back_as_events() {
     let mut program = attached();
     let before = serde_json::to_value(&program.state.domain).unwrap();
-    program.act(Action::Show(Screen::Library));
+    program.act(Action::Library);
     program.command(start("beta"));
     assert_eq!(serde_json::to_value(&program.state.domain).unwrap(), before, "the copy is the server's to change");
     let commands = sent(&mut program);
@@ -46,8 +46,8 @@ fn commands_go_to_the_server_and_come_back_as_events() {
 fn leaving_asks_what_becomes_of_sessions() {
     for (on_quit, actions, n_sent, leaves) in [
         (OnQuit::Ask, vec![], 0, false),
-        (OnQuit::Ask, vec![Action::Confirm(true)], 0, true),
-        (OnQuit::Ask, vec![Action::Confirm(false)], 1, true),
+        (OnQuit::Ask, vec![Action::Yes], 0, true),
+        (OnQuit::Ask, vec![Action::No], 1, true),
         (OnQuit::Ask, vec![Action::Back], 0, false),
         (OnQuit::Ask, vec![Action::Quit], 0, true),
         (OnQuit::Keep, vec![], 0, true),
@@ -73,8 +73,8 @@ fn a_lost_server_is_told_and_refuses_what_is_asked_of_it() {
     let notices = |program: &Program| program.state.ui.notices.iter().map(|notice| notice.text.clone()).collect::<String>();
     assert!(notices(&program).contains("the connection to the server was lost"), "{}", notices(&program));
     let Some(Overlay::Confirm { question, then }) = &program.state.ui.overlay else { panic!("no question") };
-    assert!(question.starts_with("The server has ended. Attach again?") && **then == Action::Reattach);
-    program.act(Action::Confirm(false));
+    assert!(question.starts_with("The server has ended. Attach again?") && *then == Then::Reattach);
+    program.act(Action::No);
     sent(&mut program);
     program.command(start("beta"));
     assert!(notices(&program).contains("the server is gone"));
@@ -84,6 +84,6 @@ fn a_lost_server_is_told_and_refuses_what_is_asked_of_it() {
     assert!(program.state.ui.leaving);
     let mut program = attached();
     program.happens(ScreenEvent::Lost("gone".to_owned()));
-    program.act(Action::Confirm(true));
+    program.act(Action::Yes);
     assert!(program.screen.contains(&ScreenEffect::Reattach));
 }

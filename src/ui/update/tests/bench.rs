@@ -247,9 +247,9 @@ fn marked_models_are_benched() {
     program.happens(event);
     program.state.ui.screen = Screen::Library;
     program.act(Action::Mark);
-    program.act(Action::Move(1));
+    program.act(Action::Down);
     program.act(Action::Mark);
-    program.act(Action::BenchChosen);
+    program.act(Action::BenchModel);
     let marked: Vec<_> = program.state.ui.race.entries.iter().map(|entry| entry.model.id.clone()).collect();
     let benched: Vec<_> = program.state.domain.bench.lanes.iter().map(|lane| lane.model.id.clone()).collect();
     assert_eq!((marked.len(), &benched), (2, &marked));

@@ -85,7 +85,7 @@ fn every_end_of_an_answer_keeps_it_once() {
     let ends: [(&str, End); 6] = [
         ("stopped", |program, worker, _| {
             program.act(Action::Stop);
-            program.act(Action::Confirm(true));
+            program.act(Action::Yes);
             let exited = WorkerEvent::Exited { reason: "stopped".into(), expected: true, hint: None };
             program.happens(Event::Worker(worker, exited));
         }),
@@ -98,11 +98,11 @@ fn every_end_of_an_answer_keeps_it_once() {
         }),
         ("restarted", |program, _, _| {
             program.act(Action::Restart);
-            program.act(Action::Confirm(true));
+            program.act(Action::Yes);
         }),
         ("quit", |program, _, _| {
             program.act(Action::Quit);
-            program.act(Action::Confirm(true));
+            program.act(Action::Yes);
             program.happens(Event::Closing);
         }),
         ("a signal", |program, _, _| {
@@ -196,7 +196,7 @@ fn a_prompt_that_never_fits_goes_back_to_the_editor() {
         assert!(program.state.ui.notices.back().unwrap().text.contains("back in the editor"));
         assert!(drafts(&program).is_empty());
         // Nothing is blocked.
-        program.act(Action::Edit(crate::ui::editor::Edit::DeleteToStart));
+        program.act(Action::DeleteToStart);
         program.ask("short");
     }
 }

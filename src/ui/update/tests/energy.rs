@@ -169,7 +169,7 @@ fn a_live_figure_divides_what_belongs_together() {
 fn loading_teaches_no_idle_power() {
     let mut program = Program::new();
     program.happens(Event::Sample(metered(1, 40.0)));
-    program.act(Action::Show(crate::ui::Screen::Library));
+    program.act(Action::Library);
     program.act(Action::Choose);
     for second in 2..60 {
         program.happens(Event::Sample(metered(second, 90.0)));

@@ -39,25 +39,28 @@ fn a_process_is_told_after_a_question_and_killed_after_a_second() {
     state.ui.screen = Screen::Fleet;
     sample(&mut state, &[process(7, 70), process(8, 80)]);
     assert!(act(&mut state, Action::Stop).is_empty() && state.ui.overlay.is_none(), "nothing is chosen");
-    act(&mut state, Action::Move(1));
-    act(&mut state, Action::Move(1));
+    act(&mut state, Action::Down);
+    act(&mut state, Action::Down);
     assert_eq!(state.chosen_foreign().map(Foreign::id), Some((8, 80)));
     // Keys that would do something to a session do nothing to it.
     for action in [Action::Choose, Action::Restart, Action::Clear, Action::Cancel, Action::Configure, Action::Focus] {
-        assert_eq!(act(&mut state, action.clone()), [], "{action:?}");
+        assert_eq!(act(&mut state, action), [], "{action:?}");
         assert_eq!((state.ui.screen, state.ui.fleet.focus), (Screen::Fleet, Focus::Table), "{action:?}");
     }
     act(&mut state, Action::Stop);
-    assert_eq!(question(&state), "llama-server (process 8, a.gguf) was not started by taffrail. Ask it to end?");
-    assert!(act(&mut state, Action::Confirm(false)).is_empty());
+    assert_eq!(
+        question(&state),
+        "llama-server (process 8, a.gguf) was not started by taffrail. Terminate it (SIGTERM)?"
+    );
+    assert!(act(&mut state, Action::No).is_empty());
     act(&mut state, Action::Stop);
     let told = |kill| Effect::Domain(domain::Effect::Signal { pid: 8, started: 80, kill });
-    assert_eq!(act(&mut state, Action::Confirm(true)), [told(false)]);
+    assert_eq!(act(&mut state, Action::Yes), [told(false)]);
     update(&mut state, Moment::default(), Event::Signalled { pid: 8, started: 80, kill: false, result: Ok(()) });
     sample(&mut state, &[process(7, 70), process(8, 80)]);
     act(&mut state, Action::Stop);
-    assert!(question(&state).contains("still runs. Kill it?"));
-    assert_eq!(act(&mut state, Action::Confirm(true)), [told(true)]);
+    assert!(question(&state).contains("still runs. Kill it (SIGKILL)?"));
+    assert_eq!(act(&mut state, Action::Yes), [told(true)]);
     sample(&mut state, &[process(7, 70)]);
     assert_eq!(state.ui.notices.back().unwrap().text, "llama-server (process 8, a.gguf) has ended");
     assert_eq!(state.chosen_foreign(), None);
@@ -69,10 +72,10 @@ fn one_that_ends_or_changes_during_the_question_is_not_told() {
         let mut state = State::new(Settings::default(), Vec::new());
         state.ui.screen = Screen::Fleet;
         sample(&mut state, &[process(8, 80)]);
-        act(&mut state, Action::Move(1));
+        act(&mut state, Action::Down);
         act(&mut state, Action::Stop);
         sample(&mut state, after);
-        assert_eq!(act(&mut state, Action::Confirm(true)), []);
+        assert_eq!(act(&mut state, Action::Yes), []);
         assert!(state.ui.notices.back().unwrap().text.contains("has ended"));
     }
 }

@@ -1,7 +1,6 @@
 use std::time::Duration;
 
-use crate::ui::editor::Edit;
-use crate::ui::{Action, Effect, Face, Overlay, State, update};
+use crate::ui::{Action, Effect, LibraryTab, Overlay, State, update};
 use domain::command::What;
 use domain::download::{DownloadEvent, DownloadId, Order, Phase};
 use domain::event::Event;
@@ -19,7 +18,7 @@ struct Program {
 impl Program {
     fn new() -> Self {
         let mut program = Self { state: State::new(Settings::default(), Vec::new()), seconds: 0 };
-        program.act(Action::Face(Face::Hub));
+        program.act(Action::Hub);
         program
     }
 
@@ -34,7 +33,7 @@ impl Program {
 
     fn search(&mut self, text: &str) -> Vec<Effect> {
         self.act(Action::Filter);
-        self.act(Action::Edit(Edit::Insert(text.into())));
+        self.happens(crate::ui::Event::Text(text.into()));
         self.act(Action::Choose)
     }
 
@@ -45,7 +44,9 @@ impl Program {
     }
 
     fn fetch(&mut self, label: &str) -> (DownloadId, Vec<Effect>) {
-        let effects = self.act(What::Download(an_order(label)).into());
+        let then = What::Download(an_order(label)).into();
+        self.state.ui.overlay = Some(Overlay::Confirm { question: String::new(), then });
+        let effects = self.act(Action::Yes);
         (self.state.domain.downloads.all.last().unwrap().id, effects)
     }
 
@@ -114,7 +115,7 @@ fn the_best_is_chosen_when_its_files_come_and_enter_fetches_it() {
     let files = vec![file("m-Q2_K.gguf", 10), file("m-Q4_K_M.gguf", 20), file("m-Q8_0.gguf", 30)];
     program.happens(Event::Hub(HubEvent::Files { repository: "a/b".into(), files: Ok(files) }));
     assert_eq!(program.state.ui.hub.open, Some(1), "the usual one while the memory is not known");
-    program.act(Action::Move(1));
+    program.act(Action::Down);
     let effects = program.act(Action::Choose);
     assert!(
         matches!(&effects[..], [Effect::Domain(domain::Effect::Download { order, .. })] if order.label == "Q8_0"),
@@ -124,7 +125,7 @@ fn the_best_is_chosen_when_its_files_come_and_enter_fetches_it() {
     program.act(Action::Back);
     assert_eq!(program.state.ui.hub.open, None);
     program.act(Action::Back);
-    assert_eq!(program.state.ui.library.face, Face::Models);
+    assert_eq!(program.state.ui.library.tab, LibraryTab::Models);
 }
 
 #[test]
@@ -156,22 +157,25 @@ fn a_download_pauses_goes_on_and_is_cancelled_when_confirmed() {
     let mut program = Program::new();
     let (id, _) = program.fetch("A");
     program.news(id, DownloadEvent::Progress(Bytes(10)));
-    assert_eq!(program.act(Action::Pause), [Effect::Domain(domain::Effect::Pause(id))]);
-    assert_eq!(program.act(Action::Pause), [], "it is pausing");
+    assert_eq!(program.act(Action::PauseDownload), [Effect::Domain(domain::Effect::Pause(id))]);
+    assert_eq!(program.act(Action::PauseDownload), [], "it is pausing");
     program.news(id, DownloadEvent::Paused);
-    assert_eq!(program.act(Action::Pause), [Effect::Domain(domain::Effect::Download { id, order: an_order("A") })]);
+    assert_eq!(
+        program.act(Action::PauseDownload),
+        [Effect::Domain(domain::Effect::Download { id, order: an_order("A") })]
+    );
     program.act(Action::CancelDownload);
     assert!(matches!(program.state.ui.overlay, Some(Overlay::Confirm { .. })));
-    program.act(Action::Confirm(false));
+    program.act(Action::No);
     program.act(Action::CancelDownload);
-    assert_eq!(program.act(Action::Confirm(true)), [Effect::Domain(domain::Effect::CancelDownload(id))]);
+    assert_eq!(program.act(Action::Yes), [Effect::Domain(domain::Effect::CancelDownload(id))]);
     program.news(id, DownloadEvent::Cancelled);
     assert!(program.state.domain.downloads.all.is_empty());
     // One that does not run is thrown away without its thread.
     let (id, _) = program.fetch("B");
     program.news(id, DownloadEvent::Paused);
     program.act(Action::CancelDownload);
-    assert_eq!(program.act(Action::Confirm(true)), [Effect::Domain(domain::Effect::Discard(an_order("B")))]);
+    assert_eq!(program.act(Action::Yes), [Effect::Domain(domain::Effect::Discard(an_order("B")))]);
     assert!(program.state.domain.downloads.all.is_empty());
 }
 
@@ -183,9 +187,9 @@ fn interrupted_downloads_are_offered_once_and_paused() {
     program.happens(Event::Hub(found()));
     assert_eq!(program.phases(), [&Phase::Paused]);
     assert_eq!(program.state.domain.downloads.all[0].done, Bytes(400));
-    program.act(Action::Face(Face::Models));
+    program.act(Action::Back);
     program.state.ui.hub.typing = false;
-    program.act(Action::Face(Face::Hub));
+    program.act(Action::Hub);
     program.act(Action::Focus);
     let effects = program.act(Action::Choose);
     assert!(

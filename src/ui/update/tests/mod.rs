@@ -21,7 +21,6 @@ use std::time::Duration;
 use proptest::prelude::*;
 use wire::{Channel, Counters, Event as Said, Finish, Loaded, Piece, Prompt, Request, Role};
 
-use crate::ui::editor::Edit;
 use crate::ui::update::update;
 use crate::ui::{Action, State};
 use crate::ui::{Focus, Overlay, Screen};
@@ -81,7 +80,8 @@ impl Program {
 
     /// A command, with what becomes of it in the dashboard.
     pub(super) fn command(&mut self, what: What) -> Vec<Effect> {
-        self.act(what.into())
+        self.state.ui.overlay = Some(Overlay::Confirm { question: String::new(), then: what.into() });
+        self.act(Action::Yes)
     }
 
     pub(super) fn said(&mut self, worker: WorkerId, said: Said) -> Vec<Effect> {
@@ -89,7 +89,7 @@ impl Program {
     }
 
     pub(super) fn type_in(&mut self, text: &str) {
-        self.act(Action::Edit(Edit::Insert(text.into())));
+        self.happens(crate::ui::Event::Text(text.into()));
     }
 
     /// Start the model of this name and have it load; gives its worker.
@@ -193,8 +193,8 @@ pub(super) fn generate(effects: &[Effect]) -> Option<wire::Generate> {
 #[test]
 fn a_conversation_from_the_library_to_the_answer() {
     let mut program = Program::sampled(2, 64_000_000_000);
-    program.act(Action::Show(Screen::Library));
-    program.act(Action::Move(1));
+    program.act(Action::Library);
+    program.act(Action::Down);
     let effects = program.act(Action::Choose);
     assert!(matches!(&effects[..], [Effect::Spawn { model, load, .. }] if model.name == "beta" && load.n_threads == 2));
     assert_eq!(program.state.ui.screen, Screen::Fleet);
@@ -263,12 +263,12 @@ fn threads_are_shared_out_anew_when_one_begins_and_when_one_ends() {
     assert_eq!(effects[1..], [tell(two, 2)]);
     assert_eq!(threads(&program), [0, 2]);
 
-    let effects = program.act(Action::Threads(-1));
+    let effects = program.act(Action::FewerThreads);
     assert_eq!(effects, [tell(two, 1)]);
-    program.act(Action::Threads(-1));
+    program.act(Action::FewerThreads);
     assert_eq!(program.state.domain.thread_limit(), 1);
     for _ in 0..9 {
-        program.act(Action::Threads(1));
+        program.act(Action::MoreThreads);
     }
     assert_eq!(program.state.domain.thread_limit(), 2);
 }
@@ -332,10 +332,10 @@ fn stopping_a_busy_session_is_asked_once() {
     program.ask("a");
     assert!(program.act(Action::Stop).is_empty());
     assert!(matches!(program.state.ui.overlay, Some(Overlay::Confirm { .. })));
-    program.act(Action::Confirm(false));
+    program.act(Action::No);
     assert!(program.state.ui.overlay.is_none());
     program.act(Action::Stop);
-    let effects = program.act(Action::Confirm(true));
+    let effects = program.act(Action::Yes);
     assert_eq!(effects[0], Effect::Stop { worker });
     assert!(matches!(&effects[1..], [Effect::Remember { .. }]), "{effects:?}");
     let exited = WorkerEvent::Exited { reason: "stopped".into(), expected: true, hint: None };
@@ -386,7 +386,7 @@ fn leaving_asks_while_sessions_run() {
     program.ask("a");
     program.act(Action::Quit);
     assert!(!program.screen.contains(&crate::ui::Effect::Quit));
-    program.act(Action::Confirm(true));
+    program.act(Action::Yes);
     assert!(program.screen.contains(&crate::ui::Effect::Quit) && program.state.ui.leaving);
 }
 
@@ -419,12 +419,12 @@ fn the_palette_runs_what_it_finds() {
 fn the_form_starts_with_what_it_shows() {
     let mut program = Program::sampled(2, 64_000_000_000);
     program.act(Action::Configure);
-    program.act(Action::Edit(Edit::DeleteToStart));
+    program.act(Action::DeleteToStart);
     program.type_in("lots");
     program.act(Action::Choose);
     let Some(Overlay::Form(form)) = &program.state.ui.overlay else { panic!("no form") };
     assert!(form.error.as_ref().unwrap().starts_with("must be a whole number"));
-    program.act(Action::Edit(Edit::DeleteToStart));
+    program.act(Action::DeleteToStart);
     program.type_in("256");
     let effects = program.act(Action::Choose);
     assert!(matches!(&effects[..], [Effect::Spawn { load, .. }] if load.n_ctx == 256));
@@ -444,7 +444,7 @@ fn one_sample_is_one_point_in_every_series() {
     assert_eq!(session.throughput.window(9, 0).collect::<Vec<_>>(), [Some(29.0), Some(10.0)]);
     assert_eq!(session.power.last(), None, "no sensor is no zero");
     assert_eq!(program.state.domain.machine.throughput.window(2, 0).collect::<Vec<_>>(), [Some(30.0), Some(10.0)]);
-    program.act(Action::Freeze);
+    program.act(Action::PauseGraphs);
     program.happens(Event::Sample(Box::new(sample(2, 64_000_000_000))));
     assert_eq!(program.state.ui.machine.frozen, Some(1));
 }
@@ -454,22 +454,20 @@ pub(super) fn start(model: &str) -> What {
     What::StartSession { model: model.to_owned(), settings: Box::default(), force: Force::No }
 }
 
-fn any_action() -> impl Strategy<Value = Action> {
-    let all: Vec<Action> = crate::ui::action::NAMED.iter().map(|named| named.action.clone()).collect();
-    let named = prop::sample::select(all);
+fn any_input() -> impl Strategy<Value = crate::ui::Event> {
+    let actions = prop::sample::select(Action::all().collect::<Vec<_>>());
     prop_oneof![
-        8 => named,
-        1 => Just(Action::from(start("alpha"))),
-        1 => "\\PC{0,8}".prop_map(|text| Action::Edit(Edit::Insert(text))),
+        9 => actions.prop_map(crate::ui::Event::Action),
+        1 => "\\PC{0,8}".prop_map(crate::ui::Event::Text),
     ]
 }
 
 proptest! {
     /// Whatever is pressed and whatever workers say, the plan holds and the choice points at something.
     #[test]
-    fn invariants(steps in prop::collection::vec((any_action(), 0_u64..12, 0_u32..6), 0..80)) {
+    fn invariants(steps in prop::collection::vec((any_input(), 0_u64..12, 0_u32..7), 0..80)) {
         let mut program = Program::sampled(3, 64_000_000_000);
-        for (action, number, kind) in steps {
+        for (input, number, kind) in steps {
             let worker = WorkerId(number);
             match kind {
                 0 => { program.said(worker, loaded()); }
@@ -480,7 +478,8 @@ proptest! {
                     let exited = WorkerEvent::Exited { reason: "gone".into(), expected, hint: None };
                     program.happens(Event::Worker(worker, exited));
                 }
-                _ => { program.act(action); }
+                4 if number == 0 => { program.command(start("alpha")); }
+                _ => { program.happens(input); }
             }
             let state = &program.state;
             let busy: Vec<_> = state.domain.sessions.iter().filter(|session| session.is_busy()).collect();
@@ -526,8 +525,8 @@ fn the_cards_of_many_models_are_made_aside_and_one_question_is_open() {
 /// A model that the check refuses, chosen in the Library.
 fn refused() -> Program {
     let mut program = Program::sampled(2, 64_000_000_000);
-    program.act(Action::Show(Screen::Library));
-    program.act(Action::Move(1));
+    program.act(Action::Library);
+    program.act(Action::Down);
     let odd = Model { status: Status::Damaged("odd".to_owned()), ..Model::clone(&model("beta", 1)) };
     let place = program.state.domain.library.models.iter().position(|model| model.id == "beta").unwrap();
     program.state.domain.library.models[place] = Arc::new(odd);
@@ -549,7 +548,7 @@ fn what_the_check_refuses_is_tried_on_a_key_and_its_end_remembered() {
     // Leaving it starts nothing.
     assert!(program.act(Action::Back).is_empty() && program.state.domain.sessions.is_empty());
     program.act(Action::Choose);
-    let effects = program.act(Action::Force);
+    let effects = program.act(Action::StartAnyway);
     assert!(
         matches!(&effects[..], [Effect::Spawn { model, .. }] if model.is_runnable() && model.overridden.is_some()),
         "{effects:?}"
@@ -569,7 +568,7 @@ fn what_the_check_refuses_is_tried_on_a_key_and_its_end_remembered() {
 fn a_try_that_answers_or_is_refused_is_remembered_once() {
     let mut program = refused();
     program.act(Action::Choose);
-    program.act(Action::Force);
+    program.act(Action::StartAnyway);
     let worker = program.state.domain.sessions[0].worker;
     program.happens(Event::Worker(worker, WorkerEvent::Spawned { pid: 7 }));
     program.said(worker, loaded());

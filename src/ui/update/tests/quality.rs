@@ -19,7 +19,7 @@ fn heated() -> (Program, [WorkerId; 2]) {
     load(&mut program, 1);
     answer(&mut program, 0, "so");
     answer(&mut program, 1, "so");
-    let effects = program.act(Action::Heat);
+    let effects = program.act(Action::KlHeatmap);
     let [Effect::Scratch(order)] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!((order.text.as_str(), order.every), ("why?", true));
     program.happens(Event::Scratch(order.clone()));
@@ -60,11 +60,11 @@ fn the_prompt_is_weighed_by_two_columns_and_both_are_stopped() {
     assert!(effects.contains(&Effect::Sweep), "what lay on the disk goes");
     let weighed = program.state.domain.quality.as_ref().unwrap();
     assert_eq!(weighed.stage, quality::Stage::Done);
-    assert_eq!(program.state.ui.race.face, RaceTab::Heat);
+    assert_eq!(program.state.ui.race.tab, RaceTab::KlHeatmap);
     // What is known is shown again; the other way round it is not.
     program.act(Action::Back);
-    assert_eq!(program.state.ui.race.face, RaceTab::Answers);
-    assert_eq!(program.act(Action::Heat), []);
+    assert_eq!(program.state.ui.race.tab, RaceTab::Answers);
+    assert_eq!(program.act(Action::KlHeatmap), []);
     let effects = program.act(Action::NextTab);
     assert!(matches!(&effects[..], [Effect::Scratch(_)]), "{effects:?}");
 }
@@ -79,7 +79,7 @@ fn the_answer_of_the_chosen_column_is_weighed_behind_the_prompt() {
         });
         order.unwrap_or_else(|| panic!("{effects:?}"))
     };
-    let effects = program.act(Action::Heat);
+    let effects = program.act(Action::KlHeatmap);
     assert_eq!(text(&effects), "why?\n\nso");
     for worker in [model, reference] {
         assert!(effects.contains(&Effect::Stop { worker }), "the prompt alone is weighed no more: {effects:?}");
@@ -89,9 +89,9 @@ fn the_answer_of_the_chosen_column_is_weighed_behind_the_prompt() {
     program.state.domain.race.as_mut().unwrap().lanes[0].answer = None;
     assert_eq!(text(&program.act(Action::NextTab)), "why?");
     program.act(Action::NextTab);
-    program.act(Action::Heat);
-    assert_eq!(program.state.ui.race.face, RaceTab::Answers);
-    assert_eq!(text(&program.act(Action::Heat)), "why?", "it begins with the prompt");
+    program.act(Action::KlHeatmap);
+    assert_eq!(program.state.ui.race.tab, RaceTab::Answers);
+    assert_eq!(text(&program.act(Action::KlHeatmap)), "why?", "it begins with the prompt");
 }
 
 #[test]
@@ -101,21 +101,21 @@ fn leaving_the_heat_ends_what_is_being_weighed() {
     for worker in [model, reference] {
         assert!(effects.contains(&Effect::Stop { worker }), "{effects:?}");
     }
-    assert_eq!(program.state.ui.race.face, RaceTab::Answers);
+    assert_eq!(program.state.ui.race.tab, RaceTab::Answers);
     assert!(program.state.domain.race.is_some(), "the race stays");
 }
 
 #[test]
 fn what_can_not_be_weighed_is_said() {
     let mut program = program(&["alpha", "beta"], Order::Together, true);
-    assert_eq!(program.act(Action::Heat), [], "wait for the end");
+    assert_eq!(program.act(Action::KlHeatmap), [], "wait for the end");
     program.happens(Event::Drawn(1));
     load(&mut program, 0);
     load(&mut program, 1);
     answer(&mut program, 0, "so");
     answer(&mut program, 1, "so");
     let said = |program: &mut Program| {
-        assert_eq!(program.act(Action::Heat), []);
+        assert_eq!(program.act(Action::KlHeatmap), []);
         program.state.ui.notices.back().unwrap().text.clone()
     };
     assert!(said(&mut program).contains("vote first"));

@@ -274,7 +274,7 @@ fn what_does_not_fit_together_is_offered_in_turn_with_the_figures() {
         question.contains("2 models to be loaded would need about") && question.contains("1 B are free"),
         "{question}"
     );
-    program.act(Action::Confirm(true));
+    program.act(Action::Yes);
     assert_eq!(program.state.domain.race.as_ref().unwrap().order, Order::InTurn);
 }
 
@@ -301,7 +301,7 @@ fn a_loaded_session_keeps_its_conversation() {
         .unwrap();
     program.act(Action::Mark);
     program.act(Action::RaceMarked);
-    program.act(Action::Edit(crate::ui::editor::Edit::Insert("why?".into())));
+    program.happens(crate::ui::Event::Text("why?".into()));
     program.act(Action::Send);
     assert_eq!(stages(&program), ["answering", "waiting"]);
     assert_eq!(worker(&program, 0), session);
@@ -322,7 +322,7 @@ fn a_blind_race_waits_for_its_shuffle_and_hides_names_until_the_vote() {
     let name = |program: &Program| program.state.domain.race.as_ref().unwrap().name(0);
     assert_eq!(name(&program), "model A");
     program.act(Action::Vote);
-    program.act(Action::Move(1));
+    program.act(Action::Down);
     let records = kept(program.act(Action::Choose));
     assert_ne!(name(&program), "model A");
     let vote = &program.state.domain.votes[0];
@@ -415,12 +415,12 @@ fn a_record_is_deleted_after_a_question_and_its_vote_counts_no_more() {
     let (generation, entries) = (program.state.ui.history.generation, vec![entry(9), entry(4)]);
     program.happens(Event::History(HistoryEvent::Listed { generation, entries, more: false }));
     program.act(Action::Last);
-    assert!(program.act(Action::Delete).is_empty());
+    assert!(program.act(Action::DeleteSelected).is_empty());
     let Some(Overlay::Confirm { question, .. }) = &program.state.ui.overlay else { panic!("nothing was asked") };
     assert!(question.contains("vote 4"), "{question}");
-    assert!(program.act(Action::Confirm(false)).is_empty());
-    program.act(Action::Delete);
-    assert!(matches!(program.act(Action::Confirm(true))[..], [Effect::Forget(4)]));
+    assert!(program.act(Action::No).is_empty());
+    program.act(Action::DeleteSelected);
+    assert!(matches!(program.act(Action::Yes)[..], [Effect::Forget(4)]));
     program.happens(Event::History(HistoryEvent::Forgotten { id: 4, vote: Some(vote(2)) }));
     assert_eq!(program.state.domain.votes, [vote(1)]);
     assert_eq!((program.state.ui.history.entries.len(), program.state.ui.history.chosen), (1, 0));
@@ -501,15 +501,15 @@ fn lockstep_decodes_the_columns_together_and_stops_where_they_part() {
     assert_eq!(tell(&mut program, 1, "The sea"), [(0, 1)]);
     assert_eq!(tell(&mut program, 0, " sea"), [(0, 1), (1, 1)]);
     assert_eq!(tell(&mut program, 1, " is"), []);
-    assert_eq!(program.state.ui.race.parting, None);
+    assert_eq!(program.state.ui.race.divergence, None);
     // They part, and nobody draws before the user says so.
     assert_eq!(tell(&mut program, 0, " was"), []);
-    let parting = program.state.ui.race.parting.clone().unwrap();
+    let parting = program.state.ui.race.divergence.clone().unwrap();
     assert_eq!((parting.before.as_str(), parting.together), ("The sea ", true));
     assert_eq!(parting.columns.iter().flatten().map(|step| step.text.as_str()).collect::<Vec<_>>(), [" was", " is"]);
     assert_eq!(parting.columns[1].as_ref().unwrap().probable.len(), 1);
     assert!(program.state.domain.is_racing());
-    let effects = program.act(Action::GoOn);
+    let effects = program.act(Action::Continue);
     assert_eq!(allowed(&program, &effects), [(0, u32::MAX), (1, u32::MAX)]);
     let finish = |program: &mut Program, lane| {
         let (worker, id) = (worker(program, lane), generation(program, lane));
@@ -519,7 +519,7 @@ fn lockstep_decodes_the_columns_together_and_stops_where_they_part() {
     finish(&mut program, 0);
     finish(&mut program, 1);
     assert_eq!(stages(&program), ["done", "done"]);
-    assert_eq!(program.state.ui.race.parting, Some(parting), "the first parting stays marked");
+    assert_eq!(program.state.ui.race.divergence, Some(parting), "the first parting stays marked");
 }
 
 #[test]
@@ -550,8 +550,8 @@ fn a_blind_race_that_goes_away_without_a_vote_can_be_revealed() {
     load(&mut program, 1);
     answer(&mut program, 0, "so");
     answer(&mut program, 1, "so");
-    program.act(Action::Show(Screen::Fleet));
-    program.act(Action::Show(Screen::Race));
+    program.act(Action::Fleet);
+    program.act(Action::Race);
     assert!(program.state.domain.race.is_some(), "another screen loses nothing");
     program.act(Action::Back);
     assert!(program.state.domain.race.is_some(), "nor does Esc");
@@ -573,7 +573,7 @@ fn a_blind_race_that_goes_away_without_a_vote_can_be_revealed() {
     let generation = program.state.ui.history.generation;
     program.happens(Event::History(HistoryEvent::Listed { generation, entries: vec![entry], more: false }));
     program.act(Action::Reveal);
-    assert!(matches!(program.act(Action::Confirm(true))[..], [Effect::Reveal(4)]));
+    assert!(matches!(program.act(Action::Yes)[..], [Effect::Reveal(4)]));
     program.screen.clear();
     program.happens(Event::History(HistoryEvent::Revealed(4)));
     let wanted = &program.screen;

@@ -2,7 +2,6 @@
 
 use super::Program;
 use crate::ui::Action;
-use crate::ui::{Face, Screen};
 use domain::Effect;
 use domain::Event;
 use domain::event::LibraryEvent;
@@ -30,24 +29,24 @@ fn plan() -> Plan {
 #[test]
 fn a_model_is_deleted_once_its_plan_was_agreed_to() {
     let mut program = Program::new();
-    program.act(Action::Show(Screen::Library));
-    let effects = program.act(Action::Delete);
+    program.act(Action::Library);
+    let effects = program.act(Action::DeleteSelected);
     let [Effect::House(Chore::Plan(request))] = &effects[..] else { panic!("{effects:?}") };
     let news = || News::Planned { request: request.clone(), plan: plan() };
     hear(&mut program, news());
-    assert_eq!(program.act(Action::Confirm(false)), []);
+    assert_eq!(program.act(Action::No), []);
     assert!(program.state.ui.overlay.is_none());
     hear(&mut program, news());
     let chore = Chore::Perform { request: request.clone(), plan: plan() };
-    assert_eq!(program.act(Action::Confirm(true)), [Effect::House(chore)]);
+    assert_eq!(program.act(Action::Yes), [Effect::House(chore)]);
     // One at a time.
-    assert_eq!(program.act(Action::Delete), []);
+    assert_eq!(program.act(Action::DeleteSelected), []);
     hear(&mut program, News::Progress(1, 1));
     assert_eq!(program.state.domain.house.work.as_ref().map(|work| work.done), Some(1));
     let ended = News::Ended { text: "done".to_owned(), is_error: false };
     assert_eq!(hear(&mut program, ended), [Effect::Scan]);
     assert!(program.state.domain.house.work.is_none());
-    assert_eq!(program.act(Action::TakeBack), [Effect::House(Chore::Undo)]);
+    assert_eq!(program.act(Action::UndoCleanup), [Effect::House(Chore::Undo)]);
 }
 
 #[test]
@@ -65,18 +64,18 @@ fn what_can_not_be_done_is_said_and_not_asked() {
 #[test]
 fn a_model_that_a_session_holds_is_not_deleted() {
     let mut program = Program::new();
-    program.act(Action::Show(Screen::Library));
+    program.act(Action::Library);
     program.act(Action::Choose);
     assert_eq!(program.state.domain.sessions.len(), 1);
-    program.act(Action::Show(Screen::Library));
-    assert_eq!(program.act(Action::Delete), []);
+    program.act(Action::Library);
+    assert_eq!(program.act(Action::DeleteSelected), []);
     assert!(program.state.ui.notices.back().unwrap().text.contains("loaded by a session"));
 }
 
 #[test]
 fn rows_of_the_disk_use_ask_for_what_they_show() {
     let mut program = Program::new();
-    assert_eq!(program.act(Action::Face(Face::Usage)), [Effect::House(Chore::Survey)]);
+    assert_eq!(program.act(Action::DiskUsage), [Effect::House(Chore::Survey)]);
     let request = Request::Empty { before: None };
     let beta = program.state.domain.library.models.iter().find(|model| model.name == "beta").unwrap().id.clone();
     let share = |name: &str| Share { name: name.to_owned(), bytes: Bytes(5), n_models: 1 };
@@ -92,15 +91,15 @@ fn rows_of_the_disk_use_ask_for_what_they_show() {
     // What takes long says so.
     assert_eq!(program.act(Action::Choose), [Effect::House(Chore::Plan(compare))]);
     assert!(program.state.ui.notices.back().unwrap().text.starts_with("comparing"));
-    program.act(Action::Move(1));
+    program.act(Action::Down);
     assert_eq!(program.act(Action::Choose), [Effect::House(Chore::Plan(request))]);
-    program.act(Action::Move(1));
-    let effects = program.act(Action::Delete);
+    program.act(Action::Down);
+    let effects = program.act(Action::DeleteSelected);
     let [Effect::House(Chore::Plan(Request::Remove { models }))] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!(models[0].name, "beta");
     // A store is too much at once.
     program.act(Action::Group);
     program.act(Action::Group);
     program.act(Action::Last);
-    assert_eq!(program.act(Action::Delete), []);
+    assert_eq!(program.act(Action::DeleteSelected), []);
 }

@@ -388,13 +388,13 @@ fn a_suite_is_picked_run_watched_and_read_by_keys() {
     program.act(Action::Choose);
     assert!(program.state.ui.notices.back().unwrap().text.starts_with("wrong: line 1"), "and nothing runs");
     assert!(program.state.domain.suite.is_none());
-    program.act(Action::Move(1));
+    program.act(Action::Down);
     program.act(Action::Choose);
     assert_eq!(run(&program).models.len(), 1, "the selected model, since none is marked");
     recall(&mut program, vec![Vec::new()]);
     let asked = load(&mut program);
     program.act(Action::Choose);
-    assert_eq!(program.state.ui.notices.back().unwrap().text, "it is not answered yet");
+    assert_eq!(program.state.ui.notices.back().unwrap().text, "not answered yet");
     let asked = answer(&mut program, &asked, "2");
     // Esc cancels what runs, then leaves the tab; the result stays.
     let id = generate(&asked).unwrap().id;
@@ -408,7 +408,7 @@ fn a_suite_is_picked_run_watched_and_read_by_keys() {
     assert!(title == "alpha · a" && text.contains("one and one?") && text.contains("passed: "), "{title}: {text}");
     let cost = |program: &Program| program.state.ui.suites.cost(run(program));
     let costs = [0, 1, 2].map(|_| {
-        program.act(Action::Cost);
+        program.act(Action::PlotAxis);
         cost(&program)
     });
     assert_eq!(costs, [Cost::Memory, Cost::Energy, Cost::Time], "without a sensor it begins with the time");
@@ -416,11 +416,11 @@ fn a_suite_is_picked_run_watched_and_read_by_keys() {
     assert!(program.state.ui.shows_suites(&program.state.domain));
     program.act(Action::Back);
     assert!(!program.state.ui.shows_suites(&program.state.domain));
-    program.act(Action::Show(Screen::Fleet));
+    program.act(Action::Fleet);
     program.act(Action::PickSuite);
     assert_eq!(program.state.ui.screen, Screen::Bench, "the palette has it everywhere");
     program.act(Action::Back);
-    program.act(Action::SuiteAgain);
+    program.act(Action::RerunSuite);
     assert!(run(&program).order.fresh && run(&program).phase == Phase::Recalling);
     program.act(Action::Back);
     program.act(Action::Back);

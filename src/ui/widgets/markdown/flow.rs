@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::super::text;
 use super::{Look, Piece, Row};
+use crate::ui::widgets::text;
 
 /// A text without line breaks, and how its parts look.
 #[derive(Debug, Clone, Default)]

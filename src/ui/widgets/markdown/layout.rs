@@ -3,11 +3,11 @@
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 use ratatui::style::Modifier;
 
-use super::super::text;
 use super::flow::Flow;
 use super::table::Table;
 use super::{Format, Look, Mark, Piece, Row};
 use crate::ui::theme::Meaning;
+use crate::ui::widgets::text;
 
 /// Lay out the text from a block at the top level on; gives where the last such block begins that is sure to be one: what
 /// begins in the last line may turn out to belong to the block before, as soon as more of that line is there.

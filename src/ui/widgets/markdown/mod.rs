@@ -13,8 +13,8 @@ use std::hash::Hash;
 
 use ratatui::style::Modifier;
 
-use super::super::canvas::{Canvas, Span, Spans};
-use super::super::theme::Meaning;
+use crate::ui::canvas::{Canvas, Span, Spans};
+use crate::ui::theme::Meaning;
 
 /// Texts whose rows are kept: those of the longest conversation that anybody scrolls through.
 const MAX_TEXTS: usize = 512;

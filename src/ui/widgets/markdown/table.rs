@@ -3,11 +3,11 @@
 use pulldown_cmark::Alignment;
 use ratatui::style::Modifier;
 
-use super::super::text;
 use super::flow::Flow;
 use super::{Format, Look, Piece, Row};
 use crate::columns::{self, Column};
 use crate::ui::theme::Meaning;
+use crate::ui::widgets::text;
 
 /// Columns narrower than this can't be read: then each row becomes a list of its cells.
 const LEAST: usize = 4;

@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 use ratatui::style::Modifier;
 
-use super::super::text;
 use super::*;
+use crate::ui::widgets::text;
 
 fn laid(source: &str, columns: usize) -> Vec<Row> {
     let mut rows = Vec::new();

@@ -1,0 +1,58 @@
+//! The Bench screen: benches, history, suites.
+
+use super::{Binding, HIDDEN, Hint, bind, first_when, shown, when};
+use crate::ui::update::{bench, history, list, suite};
+use crate::ui::{Action, BenchTab, State};
+
+pub(super) const BENCHES: &[Binding] =
+    &[bind(Action::Back, &["esc"], |state| first_when(state.domain.bench.is_running(), "cancel"), bench::cancel)];
+
+pub(super) const TABS: &[Binding] = &[
+    bind(Action::History, &["H"], |state| tab(state, BenchTab::History, "history"), history::turn).anywhere(),
+    bind(Action::Suites, &["e"], |state| tab(state, BenchTab::Suites, "suites"), suite::turn).anywhere(),
+];
+
+pub(super) const HISTORY: &[Binding] = &[
+    bind(Action::Choose, &["enter"], |state| when(has_records(state), "open"), history::choose),
+    bind(Action::Filter, &["/"], |_| shown("filter"), list::filter_history),
+    bind(Action::DeleteSelected, &["d"], |state| when(has_records(state), "delete"), history::delete),
+    bind(Action::Reveal, &["u"], reveal, history::reveal),
+    bind(Action::Back, &["esc"], |state| when(!state.ui.history.filter.is_empty(), "show all"), history::back),
+];
+
+pub(super) const HISTORY_FILTER: &[Binding] = &[
+    bind(Action::Choose, &["enter"], |_| shown("keep"), list::keep_filter),
+    bind(Action::Back, &["esc"], |_| shown("show all"), history::back),
+];
+
+pub(super) const SUITES: &[Binding] = &[
+    bind(Action::Choose, &["enter"], |state| when(state.ui.suites.entry().is_some(), "run"), suite::run_selected),
+    bind(Action::Back, &["esc"], |_| shown("back"), suite::back),
+];
+
+pub(super) const SUITE_RUN: &[Binding] = &[
+    bind(Action::Back, &["esc"], |state| first_when(is_running(state), "cancel"), suite::back),
+    bind(Action::Choose, &["enter"], |_| shown("open answer"), suite::show_answer),
+    bind(Action::NextPrompt, &["right", "l"], |_| shown("next prompt"), |client| suite::move_prompt(client, 1)),
+    bind(Action::PreviousPrompt, &["left", "h"], HIDDEN, |client| suite::move_prompt(client, -1)),
+    bind(Action::PlotAxis, &["c"], |_| shown("plot axis"), suite::turn_axis).anywhere(),
+    bind(Action::PickSuite, &["n"], |state| when(!is_running(state), "other suite"), suite::pick).anywhere(),
+    bind(Action::RerunSuite, &["r"], |state| when(!is_running(state), "rerun"), suite::again).anywhere(),
+];
+
+fn tab(state: &State, tab: BenchTab, label: &'static str) -> Hint {
+    shown(if state.ui.bench_tab == tab { "benches" } else { label })
+}
+
+fn has_records(state: &State) -> bool {
+    !state.ui.history.entries.is_empty()
+}
+
+fn reveal(state: &State) -> Hint {
+    let selected = state.ui.history.entries.get(state.ui.history.chosen);
+    when(selected.is_some_and(|entry| entry.is_sealed), "reveal names")
+}
+
+fn is_running(state: &State) -> bool {
+    state.domain.suite.as_ref().is_some_and(|run| !run.is_over())
+}

@@ -1,0 +1,122 @@
+//! The Fleet screen: the table, a prompt, the filter.
+
+use domain::session::{Phase, Session};
+
+use super::{Binding, HIDDEN, Hint, bind, first_when, shown, text, when};
+use crate::ui::update::{graphs, list, race, screen, session};
+use crate::ui::{Action, Screen, SessionTab, State};
+
+pub(super) const TABLE: &[Binding] = &[
+    bind(Action::Back, &["esc"], back, session::back),
+    bind(Action::Choose, &["enter"], |state| when(has_session(state) && !has_failed(state), "chat"), session::choose),
+    bind(Action::New, &["n"], |_| shown("new"), |client| screen::show(client, Screen::Library)),
+    bind(Action::Mark, &["space"], |state| when(has_session(state), "mark"), race::mark),
+    bind(Action::RaceMarked, &["R"], |state| when(state.ui.race.entries.len() > 1, "race"), race::race_marked)
+        .anywhere(),
+    bind(Action::Stop, &["x"], stop, session::stop).anywhere(),
+    bind(
+        Action::NextTab,
+        &["right", "l"],
+        |state| when(has_session(state), "next tab"),
+        |client| session::turn_tab(client, 1),
+    ),
+    bind(Action::PreviousTab, &["left", "h"], HIDDEN, |client| session::turn_tab(client, SessionTab::ALL.len() - 1)),
+    bind(Action::Fold, &["t", "ctrl-o"], fold, session::fold),
+    bind(Action::Copy, &["y", "ctrl-y"], copy, session::copy).anywhere(),
+    bind(Action::Sort, &["s"], |state| when(n_rows(state) > 1, "sort"), list::sort_sessions),
+    bind(Action::Filter, &["/"], |state| when(n_rows(state) > 1, "filter"), list::filter_sessions),
+    bind(Action::PauseGraphs, &["f"], pause, graphs::pause).anywhere(),
+    bind(Action::Restart, &["r"], restart, session::restart).anywhere(),
+    bind(Action::Configure, &["c"], |state| when(has_session(state), "settings"), session::configure),
+    bind(Action::Earlier, &["[", "shift-left"], |_| shown("cursor"), |client| graphs::move_cursor(client, -1))
+        .anywhere(),
+    bind(Action::Later, &["]", "shift-right"], HIDDEN, |client| graphs::move_cursor(client, 1)).anywhere(),
+    bind(Action::Split, &["v"], split, graphs::split).anywhere(),
+    bind(Action::ExportGraphs, &["e"], |_| shown("export"), graphs::export).anywhere(),
+    bind(Action::ZoomIn, &["+", "="], HIDDEN, |client| graphs::zoom(client, -1)).anywhere(),
+    bind(Action::ZoomOut, &["-"], HIDDEN, |client| graphs::zoom(client, 1)).anywhere(),
+    bind(Action::Reverse, &["S"], HIDDEN, list::reverse_sessions),
+    bind(Action::Focus, &["tab"], HIDDEN, session::focus),
+    bind(Action::ScrollUp, &["pgup"], HIDDEN, |client| session::scroll(client, -session::SCROLL)),
+    bind(Action::ScrollDown, &["pgdn"], HIDDEN, |client| session::scroll(client, session::SCROLL)),
+    bind(Action::Cancel, &["ctrl-x"], HIDDEN, session::cancel).anywhere(),
+    bind(Action::Clear, &["ctrl-l"], HIDDEN, session::clear).anywhere(),
+];
+
+pub(super) const PROMPT: &[Binding] = &[
+    bind(Action::Send, &["enter"], |state| when(!is_busy(state), "send"), session::send),
+    bind(Action::Back, &["esc"], back_from_prompt, session::back_from_prompt),
+    text::NEWLINE,
+    bind(Action::ScrollUp, &["pgup"], |_| shown("scroll"), |client| session::scroll(client, -session::SCROLL)),
+    bind(Action::ScrollDown, &["pgdn"], HIDDEN, |client| session::scroll(client, session::SCROLL)),
+    bind(Action::NextTab, &["ctrl-t"], |_| shown("next tab"), |client| session::turn_tab(client, 1)),
+    bind(Action::Fold, &["ctrl-o"], |_| shown("reasoning"), session::fold),
+    bind(Action::Copy, &["ctrl-y"], HIDDEN, session::copy),
+    bind(Action::Cancel, &["ctrl-x"], HIDDEN, session::cancel),
+    bind(Action::Clear, &["ctrl-l"], HIDDEN, session::clear),
+    bind(Action::Focus, &["tab"], HIDDEN, session::focus),
+];
+
+pub(super) const FILTER: &[Binding] = &[
+    bind(Action::Choose, &["enter"], |_| shown("keep"), list::keep_filter),
+    bind(Action::Back, &["esc"], |_| shown("show all"), list::clear_session_filter),
+];
+
+fn has_session(state: &State) -> bool {
+    state.chosen_session().is_some()
+}
+
+fn is_busy(state: &State) -> bool {
+    state.chosen_session().is_some_and(Session::is_busy)
+}
+
+fn has_failed(state: &State) -> bool {
+    state.chosen_session().is_some_and(|session| matches!(session.phase, Phase::Failed { .. }))
+}
+
+fn n_rows(state: &State) -> usize {
+    state.domain.sessions.len() + state.ui.fleet.foreign.rows.len()
+}
+
+/// The graphs' cursor goes first.
+fn back(state: &State) -> Hint {
+    match state.ui.machine.cursor {
+        Some(_) => Hint::First("now"),
+        None => first_when(is_busy(state), "cancel"),
+    }
+}
+
+fn back_from_prompt(state: &State) -> Hint {
+    match state.ui.machine.cursor {
+        Some(_) => shown("now"),
+        None if is_busy(state) => Hint::First("cancel"),
+        None => shown("to the table"),
+    }
+}
+
+fn stop(state: &State) -> Hint {
+    if state.chosen_foreign().is_some() { shown("terminate") } else { when(has_session(state), "stop") }
+}
+
+fn restart(state: &State) -> Hint {
+    if has_failed(state) { Hint::First("restart") } else { when(has_session(state), "restart") }
+}
+
+fn fold(state: &State) -> Hint {
+    let has_reasoning =
+        state.chosen_session().is_some_and(|session| session.conversation().any(|turn| !turn.reasoning.is_empty()));
+    when(has_reasoning && state.ui.fleet.tab == SessionTab::Conversation, "reasoning")
+}
+
+fn copy(state: &State) -> Hint {
+    let has_answer = state.chosen_session().is_some_and(|session| session.conversation().next().is_some());
+    when(has_answer && !is_busy(state), "copy")
+}
+
+pub(super) fn pause(state: &State) -> Hint {
+    shown(if state.ui.machine.frozen.is_some() { "resume graphs" } else { "pause graphs" })
+}
+
+pub(super) fn split(state: &State) -> Hint {
+    shown(if state.ui.machine.split { "stack" } else { "split" })
+}

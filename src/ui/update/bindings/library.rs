@@ -1,0 +1,66 @@
+//! The models of the Library screen, their filter, and the disk usage.
+
+use super::{Binding, HIDDEN, Hint, bind, shown, when};
+use crate::ui::update::{hub, library, list, race, storage, suite};
+use crate::ui::{Action, State};
+
+pub(super) const MODELS: &[Binding] = &[
+    bind(Action::Choose, &["enter"], choose, library::start),
+    bind(Action::Configure, &["c"], |state| when(can_start(state), "settings"), library::configure).anywhere(),
+    bind(Action::Mark, &["space"], |state| when(can_start(state), "mark"), race::mark).anywhere(),
+    bind(Action::RaceMarked, &["R"], |state| when(state.ui.race.entries.len() > 1, "race"), race::race_marked),
+    bind(Action::Filter, &["/"], |_| shown("filter"), list::filter_models),
+    bind(Action::Hub, &["f"], |_| shown("Hub"), hub::show).anywhere(),
+    bind(Action::DiskUsage, &["u"], |_| shown("disk usage"), storage::show).anywhere(),
+    bind(Action::BenchModel, &["b"], |state| when(can_start(state), "bench"), library::bench).anywhere(),
+    bind(Action::Suites, &["e"], |state| when(can_start(state), "suite"), suite::turn),
+    bind(Action::Sort, &["s"], |state| when(state.ui.library.rows.len() > 1, "sort"), list::sort_models),
+    bind(Action::Reverse, &["S"], |state| when(state.ui.library.rows.len() > 1, "reverse"), list::reverse_models),
+    bind(Action::Rescan, &["ctrl-r"], |state| when(!state.domain.library.scanning, "rescan"), storage::rescan)
+        .anywhere(),
+    bind(Action::DeleteSelected, &["d"], |state| when(state.chosen_model().is_some(), "delete"), storage::delete_model),
+    bind(Action::UndoCleanup, &["U"], HIDDEN, storage::undo).anywhere(),
+    bind(Action::New, &["n"], HIDDEN, library::start).anywhere(),
+    bind(Action::ScrollUp, &["["], HIDDEN, |client| library::scroll(client, -library::SCROLL)),
+    bind(Action::ScrollDown, &["]"], HIDDEN, |client| library::scroll(client, library::SCROLL)),
+    bind(
+        Action::Back,
+        &["esc"],
+        |state| when(!state.ui.library.filter.is_empty(), "show all"),
+        list::clear_model_filter,
+    ),
+];
+
+pub(super) const FILTER: &[Binding] = &[
+    bind(Action::Choose, &["enter"], |_| shown("keep"), list::keep_filter),
+    bind(Action::Back, &["esc"], |_| shown("show all"), list::clear_model_filter),
+];
+
+pub(super) const DISK_USAGE: &[Binding] = &[
+    bind(Action::Choose, &["enter"], clean, storage::clean_up),
+    bind(Action::DeleteSelected, &["d"], HIDDEN, storage::clean_up),
+    bind(Action::UndoCleanup, &["U"], undo, storage::undo),
+    bind(Action::Group, &["tab"], |_| shown("group by"), storage::turn_grouping),
+    bind(Action::Back, &["esc"], |_| shown("models"), library::show_models),
+    bind(Action::Hub, &["f"], |_| shown("Hub"), hub::show),
+    bind(Action::Rescan, &["ctrl-r"], HIDDEN, storage::rescan),
+];
+
+fn can_start(state: &State) -> bool {
+    state.chosen_model().is_some_and(|model| model.is_runnable())
+}
+
+fn choose(state: &State) -> Hint {
+    let can_be_tried = state.chosen_model().is_some_and(|model| model.can_be_tried());
+    if can_be_tried { shown("try anyway") } else { when(can_start(state), "start") }
+}
+
+fn clean(state: &State) -> Hint {
+    let is_cleanup = state.ui.usage.chosen < state.domain.house.tidy().len();
+    let label = if is_cleanup { "clean up" } else { "delete" };
+    when(state.domain.house.n_rows(state.ui.usage.grouping) > 0, label)
+}
+
+fn undo(state: &State) -> Hint {
+    when(state.domain.house.survey.as_ref().is_some_and(|survey| survey.undo.is_some()), "undo")
+}

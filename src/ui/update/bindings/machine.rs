@@ -1,0 +1,38 @@
+//! The Machine screen and that of `taffrail top`, with their graphs.
+
+use super::{Binding, HIDDEN, Hint, bind, fleet, shown, when};
+use crate::ui::update::{graphs, machine, screen};
+use crate::ui::{Action, State};
+
+pub(super) const TABLE: &[Binding] = &[
+    bind(Action::Calibrate, &["c"], calibrate, machine::calibrate).anywhere(),
+    bind(
+        Action::MeasureBandwidth,
+        &["b"],
+        |state| when(!state.domain.machine.measuring, "bandwidth"),
+        machine::measure_bandwidth,
+    )
+    .anywhere(),
+];
+
+pub(super) const TOP: &[Binding] = &[
+    bind(Action::Calibrate, &["c"], calibrate, machine::calibrate),
+    bind(Action::Theme, &["T"], HIDDEN, screen::next_theme),
+    bind(Action::Help, &["?", "f1"], HIDDEN, screen::help),
+];
+
+pub(super) const GRAPHS: &[Binding] = &[
+    bind(Action::PauseGraphs, &["f"], fleet::pause, graphs::pause),
+    bind(Action::ZoomOut, &["-"], |_| shown("zoom out"), |client| graphs::zoom(client, 1)),
+    bind(Action::ZoomIn, &["+", "="], |_| shown("zoom in"), |client| graphs::zoom(client, -1)),
+    bind(Action::Earlier, &["left", "h", "["], |_| shown("cursor"), |client| graphs::move_cursor(client, -1)),
+    bind(Action::Later, &["right", "l", "]"], HIDDEN, |client| graphs::move_cursor(client, 1)),
+    bind(Action::Back, &["esc"], |state| when(state.ui.machine.cursor.is_some(), "now"), graphs::back),
+    bind(Action::Split, &["v"], fleet::split, graphs::split),
+    bind(Action::ExportGraphs, &["e"], |_| shown("export"), graphs::export),
+];
+
+fn calibrate(state: &State) -> Hint {
+    let is_calibrating = state.domain.attribution.baselines.calibration.is_some();
+    shown(if is_calibrating { "stop calibrating" } else { "calibrate" })
+}

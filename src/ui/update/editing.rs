@@ -1,0 +1,39 @@
+//! Text that is typed or pasted, and what follows from it.
+
+use super::list::{list_models, list_sessions};
+use super::{Client, history};
+use crate::ui::editor::{Edit, Editor};
+use crate::ui::{Effect, Mode, Overlay};
+
+/// Change the text of the field that has the keys.
+pub(super) fn edit(client: &mut Client<'_>, edit: &Edit) -> Vec<Effect> {
+    change(client, |field| {
+        field.apply(edit);
+    })
+}
+
+/// Empty it.
+pub(super) fn clear(client: &mut Client<'_>) -> Vec<Effect> {
+    change(client, |field| *field = Editor::default())
+}
+
+fn change(client: &mut Client<'_>, change: impl FnOnce(&mut Editor)) -> Vec<Effect> {
+    let mode = client.mode();
+    let Some(field) = client.ui.field(mode) else { return Vec::new() };
+    change(field);
+    match mode {
+        Mode::LibraryFilter => {
+            client.ui.library.chosen = 0;
+            list_models(client, None);
+        }
+        Mode::FleetFilter => list_sessions(client),
+        Mode::HistoryFilter => return history::ask(client),
+        _ => {}
+    }
+    match &mut client.ui.overlay {
+        Some(Overlay::Palette { chosen, .. }) => *chosen = 0,
+        Some(Overlay::Form(form)) => form.error = None,
+        _ => {}
+    }
+    Vec::new()
+}

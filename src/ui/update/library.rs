@@ -1,0 +1,64 @@
+//! The models of the Library screen: what is done with the selected one.
+
+use domain::bench::Plan;
+use domain::command::{Force, What};
+use domain::plan;
+use domain::settings::SessionSettings;
+
+use super::Client;
+use crate::ui::editor::Editor;
+use crate::ui::{Effect, Form, LibraryTab, Overlay};
+
+/// Rows that a page of the card scrolls.
+pub(super) const SCROLL: i32 = 5;
+
+/// Show the models of this machine.
+pub(super) fn show_models(client: &mut Client<'_>) -> Vec<Effect> {
+    client.ui.library.tab = LibraryTab::Models;
+    Vec::new()
+}
+
+/// Start a model.
+pub(super) fn start_session(model: String, settings: SessionSettings, force: Force) -> Vec<Effect> {
+    Effect::command(What::StartSession { model, settings: Box::new(settings), force })
+}
+
+/// Start the selected model.
+pub(super) fn start(client: &mut Client<'_>) -> Vec<Effect> {
+    let Some(model) = client.chosen_model().map(|model| model.id.clone()) else { return Vec::new() };
+    start_session(model, client.domain.settings.session, Force::No)
+}
+
+/// Open its settings, to start it with.
+pub(super) fn configure(client: &mut Client<'_>) -> Vec<Effect> {
+    if let Some(model) = client.chosen_model() {
+        let settings = plan::settings_for(model, client.domain.settings.session);
+        open_form(client, model.id.clone(), settings);
+    }
+    Vec::new()
+}
+
+/// Open the settings to start a model with.
+pub(super) fn open_form(client: &mut Client<'_>, model: String, settings: SessionSettings) {
+    let mut form = Form { model, settings, column: None, chosen: 0, input: Editor::default(), error: None };
+    form.show();
+    client.ui.overlay = Some(Overlay::Form(form));
+}
+
+/// Scroll its card by so many rows; negative is up.
+pub(super) fn scroll(client: &mut Client<'_>, by: i32) -> Vec<Effect> {
+    client.ui.library.scrolled = client
+        .chosen_model()
+        .map(|model| (model.id.clone(), client.ui.library.scroll(model).saturating_add_signed(by as isize)));
+    Vec::new()
+}
+
+/// Measure the speed of the marked models, or of the selected one, with the usual test cases.
+pub(super) fn bench(client: &mut Client<'_>) -> Vec<Effect> {
+    let models: Vec<_> = client.suite_models().iter().map(|model| model.id.clone()).collect();
+    if models.is_empty() {
+        return Vec::new();
+    }
+    let plan = Plan { models, settings: client.domain.settings.session, ..Plan::default() };
+    Effect::command(What::StartBench(Box::new(plan)))
+}

@@ -1,0 +1,112 @@
+//! Filtering and sorting the lists of sessions, models and records.
+
+use domain::library_view::{self, LibrarySort};
+
+use super::{Client, foreign};
+use crate::ui::editor::Editor;
+use crate::ui::{Effect, FleetSort, Focus, fleet_view};
+
+/// Type the filter of the sessions.
+pub(super) fn filter_sessions(client: &mut Client<'_>) -> Vec<Effect> {
+    client.ui.fleet.filtering = true;
+    Vec::new()
+}
+
+/// Type the filter of the models.
+pub(super) fn filter_models(client: &mut Client<'_>) -> Vec<Effect> {
+    client.ui.library.filtering = true;
+    Vec::new()
+}
+
+/// Type the filter of the history.
+pub(super) fn filter_history(client: &mut Client<'_>) -> Vec<Effect> {
+    client.ui.history.filtering = true;
+    Vec::new()
+}
+
+/// Go back to the list with the filter as it is.
+pub(super) fn keep_filter(client: &mut Client<'_>) -> Vec<Effect> {
+    client.ui.fleet.filtering = false;
+    client.ui.library.filtering = false;
+    client.ui.history.filtering = false;
+    Vec::new()
+}
+
+/// Show all sessions again.
+pub(super) fn clear_session_filter(client: &mut Client<'_>) -> Vec<Effect> {
+    client.ui.fleet.filter = Editor::default();
+    client.ui.fleet.filtering = false;
+    list_sessions(client);
+    Vec::new()
+}
+
+/// Show all models again.
+pub(super) fn clear_model_filter(client: &mut Client<'_>) -> Vec<Effect> {
+    client.ui.library.filter = Editor::default();
+    client.ui.library.filtering = false;
+    relist_models(client)
+}
+
+/// Sort the sessions by the next column.
+pub(super) fn sort_sessions(client: &mut Client<'_>) -> Vec<Effect> {
+    let all = FleetSort::ALL;
+    let place = all.iter().position(|(_, sort)| *sort == client.ui.fleet.sort).unwrap_or(0);
+    sort_sessions_by(client, all[(place + 1) % all.len()].1)
+}
+
+/// Sort the sessions by this column.
+pub(super) fn sort_sessions_by(client: &mut Client<'_>, sort: FleetSort) -> Vec<Effect> {
+    client.ui.fleet.sort = sort;
+    list_sessions(client);
+    Vec::new()
+}
+
+/// Sort the sessions the other way round.
+pub(super) fn reverse_sessions(client: &mut Client<'_>) -> Vec<Effect> {
+    client.ui.fleet.reverse = !client.ui.fleet.reverse;
+    list_sessions(client);
+    Vec::new()
+}
+
+/// Sort the models by the next column.
+pub(super) fn sort_models(client: &mut Client<'_>) -> Vec<Effect> {
+    let all = LibrarySort::ALL;
+    let place = all.iter().position(|(_, sort)| *sort == client.ui.library.sort).unwrap_or(0);
+    client.ui.library.sort = all[(place + 1) % all.len()].1;
+    relist_models(client)
+}
+
+/// Sort the models the other way round.
+pub(super) fn reverse_models(client: &mut Client<'_>) -> Vec<Effect> {
+    client.ui.library.reverse = !client.ui.library.reverse;
+    relist_models(client)
+}
+
+/// The selection stays on its model.
+fn relist_models(client: &mut Client<'_>) -> Vec<Effect> {
+    let chosen = client.chosen_model().map(|model| model.id.clone());
+    list_models(client, chosen.as_deref());
+    Vec::new()
+}
+
+/// Filter and sort the library; the selection stays on the model of this id where it still shows.
+pub(super) fn list_models(client: &mut Client<'_>, chosen: Option<&str>) {
+    let (library, view) = (&client.domain.library, &mut client.ui.library);
+    let facts = library_view::Facts { measured: &library.measured, openness: &library.openness.cards };
+    view.rows = library_view::rows(&library.models, view.filter.text(), view.sort, view.reverse, facts);
+    let place = chosen.and_then(|id| view.rows.iter().position(|row| library.models[*row].id == id));
+    view.chosen = place.unwrap_or(view.chosen).min(view.rows.len().saturating_sub(1));
+}
+
+/// Filter and sort the sessions, and other programs' processes; a selection that shows no longer goes to the first row.
+pub(super) fn list_sessions(client: &mut Client<'_>) {
+    foreign::list(client);
+    let fleet = &mut client.ui.fleet;
+    fleet.rows = fleet_view::rows(&client.domain.sessions, fleet.filter.text(), fleet.sort, fleet.reverse);
+    let is_elsewhere = fleet.chosen.is_none() && fleet.foreign.chosen.is_some();
+    if !is_elsewhere && !fleet.chosen.is_some_and(|chosen| fleet.rows.contains(&chosen)) {
+        fleet.chosen = fleet.rows.first().copied();
+        fleet.scroll = 0;
+        fleet.focus = Focus::Table;
+    }
+}
