@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::socket::{FromClient, FromServer, Link, LinkError, Question, Target, first_command};
 use super::{Clock, export, save, start, writer};
-use crate::ui::{self, Action, Server, State, update};
+use crate::ui::{self, Server, State, update};
 use domain::command::{Cause, Command, Refused, Value, What};
 use domain::settings::Settings;
 use domain::{Effect, Event, Moment, Notification};
@@ -194,11 +194,6 @@ impl Attached {
     /// Take what the user did, or what concerns this screen alone.
     pub fn update(&mut self, event: ui::Event) {
         self.handle_at(self.now(), event);
-    }
-
-    /// The same for an action.
-    pub fn act(&mut self, action: Action) {
-        self.update(ui::Event::Action(action));
     }
 
     fn handle_at(&mut self, now: Moment, event: ui::Event) {

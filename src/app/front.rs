@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::App;
 use super::attached::{Attached, Happened};
-use crate::ui::{self, Action, Screen, State};
+use crate::ui::{self, Screen, State};
 use domain::Event;
 use domain::command::{Refused, Value, What};
 use domain::model::Model;
@@ -68,11 +68,6 @@ impl Front {
             Self::Own(app) => app.handle(event),
             Self::Attached(attached) => attached.update(event),
         }
-    }
-
-    /// The same for an action.
-    pub fn act(&mut self, action: Action) {
-        self.handle(ui::Event::Action(action));
     }
 
     /// Tell the user something.

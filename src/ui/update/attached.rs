@@ -87,7 +87,6 @@ pub(super) fn lost(client: &mut Client<'_>, how: &str) {
 
 fn refuse_unanswered(client: &mut Client<'_>) {
     for (_, what) in std::mem::take(&mut client.ui.unanswered) {
-        let _ =
-            reply::on_reply(client, what, Err(Refused::new(Cause::BUSY, "the connection to the server was lost")));
+        let _ = reply::on_reply(client, what, Err(Refused::new(Cause::BUSY, "the connection to the server was lost")));
     }
 }

@@ -70,7 +70,8 @@ fn a_lost_server_is_told_and_refuses_what_is_asked_of_it() {
     let mut program = attached();
     program.command(start("beta"));
     program.happens(ScreenEvent::Lost("The server has ended".to_owned()));
-    let notices = |program: &Program| program.state.ui.notices.iter().map(|notice| notice.text.clone()).collect::<String>();
+    let notices =
+        |program: &Program| program.state.ui.notices.iter().map(|notice| notice.text.clone()).collect::<String>();
     assert!(notices(&program).contains("the connection to the server was lost"), "{}", notices(&program));
     let Some(Overlay::Confirm { question, then }) = &program.state.ui.overlay else { panic!("no question") };
     assert!(question.starts_with("The server has ended. Attach again?") && *then == Then::Reattach);
