@@ -268,7 +268,7 @@ fn run(arguments: &cli::run::Run, mut settings: Settings) -> Exit {
     };
     // An answer may be short, and what is sampled here is sampled for it alone.
     settings.telemetry.interval = settings.telemetry.interval.min(std::time::Duration::from_millis(250));
-    with_front(settings, &[Arc::clone(&model)], async |front| cli::run::run(arguments, model, front).await)
+    with_front(settings, &[Arc::clone(&model)], async |front: &mut Front| cli::run::run(arguments, model, front).await)
 }
 
 /// Finds the model that a name means.
@@ -317,7 +317,7 @@ fn bench(arguments: &cli::bench::Bench, mut settings: Settings) -> Exit {
     };
     // What other programs do is judged for each repetition.
     settings.telemetry.interval = settings.telemetry.interval.min(std::time::Duration::from_millis(250));
-    exit_of(with_front(settings, &models.clone(), async |front| cli::bench::run(arguments, models, front).await))
+    exit_of(with_front(settings, &models.clone(), async |front: &mut Front| cli::bench::run(arguments, models, front).await))
 }
 
 fn race(arguments: &cli::race::Race, mut settings: Settings) -> Exit {
@@ -327,7 +327,7 @@ fn race(arguments: &cli::race::Race, mut settings: Settings) -> Exit {
         Err(exit) => return exit,
     };
     settings.telemetry.interval = settings.telemetry.interval.min(std::time::Duration::from_millis(250));
-    with_front(settings, &models.clone(), async |front| cli::race::run(arguments, models, front).await)
+    with_front(settings, &models.clone(), async |front: &mut Front| cli::race::run(arguments, models, front).await)
 }
 
 /// Serve dashboards and other programs, or see to the server that does.
