@@ -29,7 +29,9 @@ impl House {
 
     /// One whose dashboards attach to a server.
     pub(crate) fn served() -> Self {
-        Self { is_served: true, ..Self::new() }
+        let mut house = Self::new();
+        house.is_served = true;
+        house
     }
 
     /// The process of the server that has this house's socket.
