@@ -16,7 +16,7 @@ import ollama
 import openai
 from pydantic import BaseModel
 
-MODEL = "ishmael-1m-Q8_0"
+MODEL = "ishmael-1m"
 MESSAGES = [{"role": "user", "content": "Tell me of the whale."}]
 TOOL = {
     "name": "get_weather",

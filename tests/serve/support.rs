@@ -12,7 +12,7 @@ use serde_json::Value;
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The model that all tests ask: it is embedded in the program.
-pub(crate) const MODEL: &str = "ishmael-1m-Q8_0";
+pub(crate) const MODEL: &str = "ishmael-1m";
 
 /// A home directory of its own, so that no test sees this machine's models and settings.
 pub(crate) struct Home {
