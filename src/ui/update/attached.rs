@@ -7,7 +7,7 @@ use domain::command::{Cause, Refused};
 use domain::{Effect as DomainEffect, command::Command};
 
 use super::{Client, dispatch, hub, list_models, list_sessions, race, reply};
-use crate::ui::{Effect, Overlay, Server, Then};
+use crate::ui::{Effect, Focus, Overlay, Server, Then};
 
 /// Commands that may wait for their replies: more than anybody gives in the time that a server takes.
 const MAX_UNANSWERED: usize = 256;
@@ -80,6 +80,9 @@ pub(super) fn lost(client: &mut Client<'_>, how: &str) {
     if let Some(server) = &mut client.ui.server {
         server.is_lost = true;
     }
+    // Nobody takes what is written now.
+    client.ui.fleet.focus = Focus::Table;
+    client.ui.race.typing = false;
     refuse_unanswered(client);
     let question = format!("{how}. Attach again? A server that is gone is started.");
     client.ui.overlay = Some(Overlay::Confirm { question, then: Then::Reattach });
