@@ -62,7 +62,8 @@ pub async fn in_background(is_temporary: bool, arguments: &[OsString]) -> Result
         return Ok(());
     }
     let status = child.wait().await?;
-    let said = stderr.trim().trim_start_matches("taffrail: ");
+    // Without the name of the program before it.
+    let said = stderr.trim().trim_start_matches(env!("CARGO_PKG_NAME")).trim_start_matches(": ");
     Err(StartServerError::Ended(if said.is_empty() { status.to_string() } else { said.to_owned() }))
 }
 
