@@ -317,7 +317,9 @@ fn bench(arguments: &cli::bench::Bench, mut settings: Settings) -> Exit {
     };
     // What other programs do is judged for each repetition.
     settings.telemetry.interval = settings.telemetry.interval.min(std::time::Duration::from_millis(250));
-    exit_of(with_front(settings, &models.clone(), async |front: &mut Front| cli::bench::run(arguments, models, front).await))
+    exit_of(with_front(settings, &models.clone(), async |front: &mut Front| {
+        cli::bench::run(arguments, models, front).await
+    }))
 }
 
 fn race(arguments: &cli::race::Race, mut settings: Settings) -> Exit {
