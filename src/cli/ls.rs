@@ -477,7 +477,8 @@ mod tests {
                 "/models/locked: permission denied"
               ]
             }
-          ]
+          ],
+          "sessions": []
         }
         "#);
         let document: serde_json::Value = serde_json::from_str(&shown(0, true)).unwrap();

@@ -125,9 +125,18 @@ pub(crate) struct Link {
 
 /// Ask this user's server on this machine something that ends with its answer.
 pub async fn ask(wants: Purpose) -> Result<Hello, LinkError> {
-    let mut stream = connect().await?;
-    stream.write_all(&frames::encode_hello(&Hello::own(wants))?).await?;
-    timeout(HELLO_TIMEOUT, read_hello(&mut stream)).await.map_err(timed_out)?
+    hello(wants).await.map(|(hello, _)| hello)
+}
+
+async fn hello(wants: Purpose) -> Result<(Hello, UnixStream), LinkError> {
+    let asked = async {
+        let mut stream = connect().await?;
+        stream.write_all(&frames::encode_hello(&Hello::own(wants))?).await?;
+        let hello = timeout(HELLO_TIMEOUT, read_hello(&mut stream)).await.map_err(timed_out)??;
+        Ok((hello, stream))
+    };
+    // One that is dying takes a connection and drops it.
+    asked.await.map_err(|error: LinkError| if error.is_gone() { LinkError::NoServer } else { error })
 }
 
 /// The sessions of this user's server, for a command that looks; none where none runs, or it does not answer at once.
@@ -140,9 +149,7 @@ pub fn sessions() -> Vec<SessionStatus> {
 
 /// Have this user's server on this machine end, and wait until it has.
 pub async fn stop() -> Result<Hello, LinkError> {
-    let mut stream = connect().await?;
-    stream.write_all(&frames::encode_hello(&Hello::own(Purpose::Stop))?).await?;
-    let server = timeout(HELLO_TIMEOUT, read_hello(&mut stream)).await.map_err(timed_out)??;
+    let (server, mut stream) = hello(Purpose::Stop).await?;
     if server.refusal.is_none() {
         // It says nothing more, and the system closes this when the process is gone.
         let ended = timeout(STOP_TIMEOUT, stream.read(&mut [0])).await;
