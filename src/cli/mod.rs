@@ -115,7 +115,7 @@ pub enum Command {
     History(history::History),
     /// Have two to eight models answer one prompt, and compare answers and figures
     Race(Box<race::Race>),
-    /// Serve other programs: the APIs of OpenAI, Anthropic and Ollama, until Ctrl-C
+    /// Serve other programs, by the APIs that they know, until Ctrl-C
     Serve(serve::Serve),
     /// Make, list and remove the keys by which programs on other machines use the server
     Keys(keys::Keys),

@@ -38,7 +38,8 @@ impl<T: Serialize> IntoResponse for Json<T> {
 /// The body as it is.
 pub(super) async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
     let reading = tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, state)).await;
-    let read = reading.map_err(|_| ApiError::new(Kind::Timeout, "the body of the request took too long to come"))?;
+    let late = || ApiError::new(Kind::Timeout, "the body of the request took too long to come");
+    let read = reading.ok().ok_or_else(late)?;
     read.map_err(|rejection| {
         if rejection.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE {
             let message = "the body of the request is longer than `server.max_body` in config.toml allows";

@@ -189,7 +189,7 @@ impl Handle {
     pub async fn command(&self, what: What) -> Result<Value, Refused> {
         let (reply, result) = oneshot::channel();
         self.call(Call::Command(what, reply)).await?;
-        result.await.map_err(|_| ending())?
+        result.await.ok().ok_or_else(ending)?
     }
 
     /// Have a prompt answered.
@@ -198,7 +198,7 @@ impl Handle {
         let (sender, events) = answer_channel();
         self.call(Call::Ask(Box::new(ask), sender, reply)).await?;
         // Whoever gives up waiting here drops `events`, which cancels the request.
-        let request = result.await.map_err(|_| ending())??;
+        let request = result.await.ok().ok_or_else(ending)??;
         Ok(Answer { request, events })
     }
 
@@ -210,11 +210,11 @@ impl Handle {
         let (reply, result) = oneshot::channel();
         let read = move |domain: &Domain| drop(reply.send(read(domain)));
         self.call(Call::Read(Box::new(read))).await?;
-        result.await.map_err(|_| ending())
+        result.await.ok().ok_or_else(ending)
     }
 
     async fn call(&self, call: Call) -> Result<(), Refused> {
-        self.calls.send(call).await.map_err(|_| ending())
+        self.calls.send(call).await.ok().ok_or_else(ending)
     }
 }
 

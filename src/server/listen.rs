@@ -28,10 +28,10 @@ use super::keys::{self, KeyError, Keys};
 use super::{Handle, Shared};
 
 /// How long a client may take to send the head of a request, and how long a connection may stay open without one.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+const HEAD_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How long a client may take none of what is written to it, before its connection is closed and its request cancelled.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+const WRITE_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Header lines of a request.
 const MAX_HEADERS: usize = 100;
@@ -123,7 +123,7 @@ impl StartError {
 /// An address that is listened on, before clients are answered.
 #[derive(Debug)]
 pub struct Listener {
-    listener: TcpListener,
+    socket: TcpListener,
     address: SocketAddr,
     keys: Option<PathBuf>,
 }
@@ -148,12 +148,12 @@ impl Listener {
         })?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        Ok(Self { listener, address, keys })
+        Ok(Self { socket: listener, address, keys })
     }
 
     /// Answer clients from now on, on a thread of its own.
     pub fn start(self, settings: settings::Server, handle: Handle) -> Result<Server, StartError> {
-        let Self { listener, address, keys } = self;
+        let Self { socket, address, keys } = self;
         let mut instance = [0; 6];
         let random = rand::TryRng::try_fill_bytes(&mut rand::rngs::SysRng, &mut instance);
         random.map_err(|error| io::Error::other(error.to_string()))?;
@@ -169,7 +169,7 @@ impl Listener {
         let (over, is_over) = oneshot::channel();
         let thread = std::thread::Builder::new().name("server".to_owned()).spawn(move || {
             runtime.block_on(async {
-                match tokio::net::TcpListener::from_std(listener) {
+                match tokio::net::TcpListener::from_std(socket) {
                     Ok(listener) => serve(listener, router, max_connections, stopped).await,
                     Err(error) => tracing::error!(%error, "the listener can't be used"),
                 }

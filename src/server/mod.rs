@@ -1,4 +1,4 @@
-//! The HTTP server: the APIs of OpenAI, Anthropic, Ollama and llama-server over one set of commands.
+//! The HTTP server: the APIs that other programs know, over one set of commands.
 //!
 //! Owned here: connections and their limits, who may ask, and the translation between each API and the domain's commands. Absent:
 //! what the program knows and does; that is asked for by a [`Handle`]. One folder per API, one file per group of addresses.

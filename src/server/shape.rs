@@ -17,7 +17,7 @@ pub(super) enum Shape {
 }
 
 impl Shape {
-    /// The API of a path. Both OpenAI and Anthropic have `/v1/models`; the latter's clients name a version.
+    /// The API of a path. Both `OpenAI` and Anthropic have `/v1/models`; the latter's clients name a version.
     pub(super) fn of(path: &str, headers: &HeaderMap) -> Self {
         if path == "/v1/messages" || path.starts_with("/v1/messages/") {
             return Self::Anthropic;

@@ -51,7 +51,7 @@ pub(super) trait Translate: Send + 'static {
 
 /// The answers to one request, one for each choice.
 pub(super) struct Answers {
-    answers: Vec<Option<Answer>>,
+    open: Vec<Option<Answer>>,
     /// Which is looked at first, so that none is starved.
     turn: usize,
     first: Option<(usize, AnswerEvent)>,
@@ -59,12 +59,12 @@ pub(super) struct Answers {
 
 impl Answers {
     pub(super) fn new(answers: Vec<Answer>) -> Self {
-        Self { answers: answers.into_iter().map(Some).collect(), turn: 0, first: None }
+        Self { open: answers.into_iter().map(Some).collect(), turn: 0, first: None }
     }
 
     /// The requests, in the order of the choices.
     pub(super) fn requests(&self) -> impl Iterator<Item = RequestId> {
-        self.answers.iter().flatten().map(|answer| answer.request)
+        self.open.iter().flatten().map(|answer| answer.request)
     }
 
     /// Wait for the first event, for a while. An error that ends a choice before anything was written is one of the whole
@@ -87,7 +87,7 @@ impl Answers {
                 if let Some(error) = ApiError::of_end(&ending.end, ending.kind) {
                     return Err(error);
                 }
-                self.answers[choice] = None;
+                self.open[choice] = None;
                 Ok(event.map(|event| (choice, event)))
             }
             Some(event) => Ok(Some((choice, event))),
@@ -96,11 +96,11 @@ impl Answers {
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<(usize, Option<AnswerEvent>)>> {
-        let n = self.answers.len();
+        let n = self.open.len();
         let mut are_all_over = true;
         for place in 0..n {
             let choice = (self.turn + place) % n;
-            let Some(answer) = &mut self.answers[choice] else { continue };
+            let Some(answer) = &mut self.open[choice] else { continue };
             are_all_over = false;
             if let Poll::Ready(event) = answer.poll_next(context) {
                 self.turn = choice + 1;
@@ -131,7 +131,7 @@ impl Answers {
 
     /// Wait for all of them.
     pub(super) async fn whole(mut self) -> Result<Vec<Whole>> {
-        let mut all: Vec<Whole> = self.answers.iter().map(|_| Whole::default()).collect();
+        let mut all: Vec<Whole> = self.open.iter().map(|_| Whole::default()).collect();
         while let Some((choice, event)) = self.next().await? {
             all[choice].take(event);
         }

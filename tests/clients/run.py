@@ -108,7 +108,9 @@ def openai_chat_stream(url):
 
 @case
 def openai_chat_stream_helper(url):
-    with openai_client(url).chat.completions.stream(model=MODEL, messages=MESSAGES, max_tokens=8) as stream:
+    # The helper takes a text that ends at a limit for an error.
+    ends = {"grammar": 'root ::= "yes"'}
+    with openai_client(url).chat.completions.stream(model=MODEL, messages=MESSAGES, extra_body=ends) as stream:
         kinds = {event.type for event in stream}
         final = stream.get_final_completion()
     assert "content.delta" in kinds and final.choices[0].message.content
@@ -241,7 +243,9 @@ def openai_responses(url):
 
 @case
 def openai_responses_stream(url):
-    with openai_client(url).responses.stream(model=MODEL, input="Tell me.") as stream:
+    # The helper waits for `response.completed`, which no text at a limit gets.
+    ends = {"format": {"type": "json_schema", "name": "x", "schema": {"enum": ["yes"]}}}
+    with openai_client(url).responses.stream(model=MODEL, input="Tell me.", text=ends) as stream:
         kinds = [event.type for event in stream]
         final = stream.get_final_response()
     assert kinds[0] == "response.created" and kinds[-1] == "response.completed", kinds
@@ -279,7 +283,7 @@ def anthropic_models(url):
 @case
 def anthropic_messages(url):
     answer = anthropic_client(url).messages.create(
-        model=MODEL, max_tokens=8, messages=MESSAGES, system="Be brief.", temperature=0
+        model=MODEL, max_tokens=8, messages=MESSAGES, system="Be brief.", extra_body={"temperature": 0}
     )
     assert answer.content[0].text and answer.stop_reason == "max_tokens" and answer.usage.output_tokens == 8, answer
     assert answer.usage.cache_read_input_tokens >= 0
@@ -296,7 +300,9 @@ def anthropic_stream(url):
 @case
 def anthropic_stop_sequence(url):
     client = anthropic_client(url)
-    call = lambda **more: client.messages.create(model=MODEL, max_tokens=40, messages=MESSAGES, temperature=0, **more)
+    call = lambda **more: client.messages.create(
+        model=MODEL, max_tokens=40, messages=MESSAGES, extra_body={"temperature": 0}, **more
+    )
     word = call().content[0].text.split()[3]
     stopped = call(stop_sequences=["never in there", word])
     assert (stopped.stop_reason, stopped.stop_sequence) == ("stop_sequence", word), stopped

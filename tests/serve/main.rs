@@ -12,4 +12,6 @@ mod ollama;
 #[cfg(all(unix, feature = "llama"))]
 mod openai;
 #[cfg(all(unix, feature = "llama"))]
+mod openapi;
+#[cfg(all(unix, feature = "llama"))]
 mod support;

@@ -77,19 +77,14 @@ fn body(value: &Value) -> Result<Bytes, String> {
 
 /// One entry of a list: a host without its port, or an origin.
 pub(super) fn entry(key: &str, word: &str) -> Result<(), String> {
-    match key {
-        "hosts" => {
-            let is_name = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || ".-:[]_".contains(c));
-            is_name.then_some(()).ok_or_else(|| "must be a host's name or address without a port".to_owned())
-        }
-        _ => {
-            let has_scheme = word.split_once("://").is_some_and(|(scheme, rest)| {
-                !scheme.is_empty() && !rest.is_empty() && !rest.contains(['/', '*', ' '])
-            });
-            has_scheme.then_some(()).ok_or_else(|| {
-                "must be an origin such as https://chat.example.org: a scheme and a host, without a path or `*`"
-                    .to_owned()
-            })
-        }
-    }
+    let (is_right, wanted) = if key == "hosts" {
+        let is_name = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || ".-:[]_".contains(c));
+        (is_name, "must be a host's name or address without a port")
+    } else {
+        let is_origin = word
+            .split_once("://")
+            .is_some_and(|(scheme, rest)| !scheme.is_empty() && !rest.is_empty() && !rest.contains(['/', '*', ' ']));
+        (is_origin, "must be an origin such as https://chat.example.org: a scheme and a host, without a path or `*`")
+    };
+    if is_right { Ok(()) } else { Err(wanted.to_owned()) }
 }

@@ -1,4 +1,4 @@
-//! Models as Anthropic's clients list them; the address is the same as OpenAI's.
+//! Models as Anthropic's clients list them; the address is the same as `OpenAI`'s.
 
 use serde_json::{Value, json};
 

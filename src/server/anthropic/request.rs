@@ -134,7 +134,7 @@ impl Request {
             tools: tools(self.tools.unwrap_or_default())?,
             tool_choice,
             parallel_tool_calls,
-            reasoning: self.thinking.map(thinking).transpose()?,
+            reasoning: self.thinking.as_ref().map(thinking).transpose()?,
             ..Chat::default()
         };
         Ok(Generation {
@@ -151,7 +151,7 @@ impl Request {
     }
 }
 
-fn thinking(thinking: Thinking) -> Result<bool> {
+fn thinking(thinking: &Thinking) -> Result<bool> {
     match thinking.r#type.as_str() {
         "enabled" | "adaptive" => Ok(true),
         "disabled" => Ok(false),

@@ -1,4 +1,4 @@
-//! What llama-server's clients ask beside OpenAI's API.
+//! What llama-server's clients ask beside `OpenAI`'s API.
 
 mod metrics;
 mod props;

@@ -64,7 +64,7 @@ fn of_session(session: &Session) -> Vec<Value> {
         });
         json!({
             "id": place,
-            "id_task": request.map_or(-1, |request| request.id.0 as i64),
+            "id_task": request.map_or(-1, |request| request.id.0.cast_signed()),
             "model": session.name,
             "n_ctx": session.n_ctx(),
             "speculative": false,

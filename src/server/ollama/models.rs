@@ -131,7 +131,7 @@ fn modified(model: &Model) -> String {
 
 /// SHA-256 of the model's file, where its store tells it; empty otherwise.
 fn digest(model: &Model) -> String {
-    let digests = model.places().flat_map(|place| place.files.first()).filter_map(|file| file.digest);
+    let digests = model.places().filter_map(|place| place.files.first()).filter_map(|file| file.digest);
     digests
         .filter(|digest| matches!(digest, Digest::Sha256(_)))
         .map(|digest| digest.to_string())

@@ -69,7 +69,7 @@ pub(super) struct Request {
     grammar: Option<String>,
 }
 
-/// The tokens of a completion where nothing else is asked, as OpenAI has it.
+/// The tokens of a completion where nothing else is asked, as `OpenAI` has it.
 const DEFAULT_MAX_TOKENS: u32 = 16;
 
 /// Go on with a text.
@@ -225,7 +225,7 @@ impl Chunks {
         Self { head, include_usage, usage: Usage::default(), offsets: vec![0; limits::N as usize] }
     }
 
-    fn choice(&self, index: usize, text: &str, logprobs: Option<Value>, finish: Option<&str>, out: &mut String) {
+    fn choice(&self, index: usize, text: &str, logprobs: Option<&Value>, finish: Option<&str>, out: &mut String) {
         let choice = json!([{"index": index, "text": text, "logprobs": logprobs, "finish_reason": finish}]);
         let mut chunk = self.head.chunk(&choice);
         if self.include_usage {
@@ -260,7 +260,7 @@ impl Translate for Chunks {
                     .collect();
                 let offset = self.offsets.get_mut(choice);
                 let logprobs = offset.and_then(|offset| self.head.logprobs(&tokens, offset));
-                self.choice(choice, &text, logprobs, None, out);
+                self.choice(choice, &text, logprobs.as_ref(), None, out);
             }
             AnswerEvent::Ended(ending) => {
                 self.usage.ended(&ending.figures.counters);

@@ -1,4 +1,4 @@
-//! Fields that several of OpenAI's requests have.
+//! Fields that several of `OpenAI`'s requests have.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::server::limits;
 use domain::form::Form;
 use wire::{Sampling, Token};
 
-/// The likeliest tokens that a worker is asked for: OpenAI's API tells how likely a token was that is among these.
+/// The likeliest tokens that a worker is asked for: `OpenAI`'s API tells how likely a token was that is among these.
 pub(super) const N_LIKELY: u32 = 20;
 /// What it tells of all others.
 const UNLIKELY: f64 = -9999.0;

@@ -1,4 +1,4 @@
-//! OpenAI's API.
+//! `OpenAI`'s API.
 
 mod chat;
 mod completions;

@@ -104,7 +104,7 @@ impl Chunks {
         Self { head, include_usage, usage: Usage::default(), has_calls: vec![false; n] }
     }
 
-    fn delta(&self, choice: usize, delta: &Value, logprobs: Option<Value>, finish: Option<&str>, out: &mut String) {
+    fn delta(&self, choice: usize, delta: &Value, logprobs: Option<&Value>, finish: Option<&str>, out: &mut String) {
         let choices = json!([{"index": choice, "delta": delta, "logprobs": logprobs, "finish_reason": finish}]);
         let mut chunk = self.head.chunk(&choices);
         // Where the usage comes at the end, all chunks before say that theirs is not there.
@@ -138,16 +138,16 @@ impl Translate for Chunks {
                         Channel::Answer => "content",
                         Channel::Reasoning => "reasoning_content",
                     };
-                    self.delta(choice, &json!({field: piece.text}), logprobs.take(), None, out);
+                    self.delta(choice, &json!({field: piece.text}), logprobs.take().as_ref(), None, out);
                 }
                 for delta in tool_calls {
                     self.has_calls[choice] = true;
                     let delta = json!({"tool_calls": [call_delta(delta)]});
-                    self.delta(choice, &delta, logprobs.take(), None, out);
+                    self.delta(choice, &delta, logprobs.take().as_ref(), None, out);
                 }
                 // Tokens that have given no text yet, such as the begin of a character.
                 if logprobs.is_some() {
-                    self.delta(choice, &json!({"content": ""}), logprobs, None, out);
+                    self.delta(choice, &json!({"content": ""}), logprobs.as_ref(), None, out);
                 }
             }
             AnswerEvent::Ended(ending) => {

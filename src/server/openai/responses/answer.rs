@@ -60,7 +60,7 @@ pub(super) fn usage(started: Option<&Started>, counters: Counters) -> Value {
 
 impl Head {
     /// The response with these items.
-    pub(super) fn response(&self, status: Status, output: &[Value], usage: Value) -> Value {
+    pub(super) fn response(&self, status: Status, output: &[Value], usage: &Value) -> Value {
         let details = (status == Status::Incomplete).then(|| json!({"reason": "max_output_tokens"}));
         let mut response = json!({
             "id": format!("resp_{}", self.name),
@@ -93,7 +93,7 @@ impl Head {
         for call in &answer.tool_calls {
             output.push(self.call(output.len(), call, status));
         }
-        self.response(status, &output, usage(answer.started.as_ref(), ending.figures.counters))
+        self.response(status, &output, &usage(answer.started.as_ref(), ending.figures.counters))
     }
 
     /// The item of this place that says this; nothing yet where that is to come.

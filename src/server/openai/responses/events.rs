@@ -18,7 +18,7 @@ enum Open {
 
 pub(super) struct Events {
     head: Head,
-    n_events: u64,
+    n_written: u64,
     started: Option<Started>,
     /// The items that are whole.
     output: Vec<Value>,
@@ -27,13 +27,13 @@ pub(super) struct Events {
 
 impl Events {
     pub(super) fn new(head: Head) -> Self {
-        Self { head, n_events: 0, started: None, output: Vec::new(), open: None }
+        Self { head, n_written: 0, started: None, output: Vec::new(), open: None }
     }
 
     fn write(&mut self, name: &str, mut data: Value, out: &mut String) {
         data["type"] = json!(name);
-        data["sequence_number"] = json!(self.n_events);
-        self.n_events += 1;
+        data["sequence_number"] = json!(self.n_written);
+        self.n_written += 1;
         out.push_str("event: ");
         out.push_str(name);
         out.push_str("\ndata: ");
@@ -156,7 +156,7 @@ impl Events {
         }
         self.close(status, out);
         let usage = usage(self.started.as_ref(), ending.figures.counters);
-        let response = self.head.response(status, &self.output, usage);
+        let response = self.head.response(status, &self.output, &usage);
         let name = if status == Status::Incomplete { "response.incomplete" } else { "response.completed" };
         self.write(name, json!({"response": response}), out);
     }
@@ -171,7 +171,7 @@ impl Translate for Events {
 
     fn begin(&mut self, out: &mut String) {
         for name in ["response.created", "response.in_progress"] {
-            let response = self.head.response(Status::InProgress, &[], Value::Null);
+            let response = self.head.response(Status::InProgress, &[], &Value::Null);
             self.write(name, json!({"response": response}), out);
         }
     }
@@ -197,7 +197,7 @@ impl Translate for Events {
     fn error(&mut self, error: &ApiError, out: &mut String) {
         let body = Shape::OpenAi.body(error);
         let usage = usage(self.started.as_ref(), Counters::default());
-        let mut response = self.head.response(Status::Failed, &self.output, usage);
+        let mut response = self.head.response(Status::Failed, &self.output, &usage);
         response["error"] = json!({"code": "server_error", "message": error.message});
         let event = json!({"code": body["error"]["code"], "message": error.message, "param": error.field});
         self.write("error", event, out);
