@@ -251,7 +251,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn read(request: Value) -> Result<Generation> {
+    fn read(request: &Value) -> Result<Generation> {
         crate::server::body::parse::<Request>(request.to_string().as_bytes())?.read(false)
     }
 
@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn a_conversation_with_tools_is_read() {
         let chat = chat(
-            read(json!({
+            read(&json!({
                 "model": "m",
                 "max_tokens": 7,
                 "system": [{"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}}],
@@ -340,9 +340,9 @@ mod tests {
             (with("thinking", json!({"type": "maybe"})), "thinking.type"),
             (with("stop_sequences", json!("x")), "stop_sequences"),
         ] {
-            let error = read(request.clone()).unwrap_err();
+            let error = read(&request).unwrap_err();
             assert_eq!(error.field.as_deref(), Some(field), "{request}: {}", error.message);
         }
-        assert!(read(with("unheard_of", json!([1]))).is_ok());
+        assert!(read(&with("unheard_of", json!([1]))).is_ok());
     }
 }
