@@ -24,6 +24,8 @@ mod batch;
 #[cfg(feature = "llama")]
 mod bench;
 #[cfg(feature = "llama")]
+mod chat;
+#[cfg(feature = "llama")]
 mod constrain;
 #[cfg(feature = "llama")]
 mod contention;

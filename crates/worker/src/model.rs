@@ -250,6 +250,13 @@ impl Model {
         LlamaSampler::grammar(&self.inner, gbnf, "root").ok()
     }
 
+    /// The same of one that holds only once a text has come that fits one of these regular expressions, or one of these
+    /// tokens.
+    pub(crate) fn lazy_grammar(&self, gbnf: &str, patterns: &[String], tokens: &[i32]) -> Option<LlamaSampler> {
+        let tokens: Vec<LlamaToken> = tokens.iter().copied().map(LlamaToken).collect();
+        LlamaSampler::grammar_lazy_patterns(&self.inner, gbnf, "root", patterns, &tokens).ok()
+    }
+
     /// How far back layers with a sliding window look, in tokens; 0 where none does.
     pub(crate) fn n_window(&self) -> usize {
         // SAFETY: the model is live.

@@ -5,9 +5,10 @@
 use std::time::{Duration, Instant};
 
 use llama_cpp_2::llama_backend::LlamaBackend;
-use wire::{Event, Failure, Load, Loaded, Measure, Measured, Prompt, Sampling, Score};
+use wire::{Chat, Event, Failure, Load, Loaded, Measure, Measured, Prompt, Sampling, Score};
 
 use crate::bench::Bench;
+use crate::chat::{Hold, Prepared, Tooled};
 use crate::clock;
 use crate::control::CONTROL;
 use crate::cpu_time::cpu_time;
@@ -17,6 +18,8 @@ use crate::out::Out;
 use crate::sampler;
 use crate::scheduler::micros;
 use crate::score::Scorer;
+use crate::stop::Stopper;
+use crate::stream::Follow;
 use crate::template::{self, Template, TemplateError};
 use crate::think::{FORMATS, Format};
 
@@ -26,6 +29,8 @@ pub(crate) struct Session {
     bench: Bench,
     pub(crate) engine: Engine,
     template: Option<Template>,
+    /// Made when it is needed first.
+    tooled: Option<Tooled>,
     /// The file's own sampling, defaults filled in.
     pub(crate) sampling: Sampling,
     /// The special tokens of these formats' tags: their text is shown, so that the split sees it.
@@ -76,7 +81,16 @@ impl Session {
             load_cpu_us: cpu_time().map(micros),
         };
         Ok((
-            Self { bench: Bench::default(), engine, template, sampling, tags, formats, scorer: Scorer::default() },
+            Self {
+                bench: Bench::default(),
+                engine,
+                template,
+                tooled: None,
+                sampling,
+                tags,
+                formats,
+                scorer: Scorer::default(),
+            },
             loaded,
         ))
     }
@@ -93,13 +107,39 @@ impl Session {
     }
 
     /// A prompt as text, through the model's own template where it is a conversation.
-    pub(crate) fn render(&self, prompt: &Prompt) -> Result<String, TemplateError> {
-        match (prompt, &self.template) {
-            (Prompt::Raw(text), _) => Ok(text.clone()),
-            (Prompt::Chat(chat), _) if chat.has_tools() => Err(TemplateError::Tools),
-            (Prompt::Chat(chat), Some(template)) => template.render(chat, &clock::now()),
-            (Prompt::Chat(chat), None) => Ok(template::plain(&chat.messages)),
+    pub(crate) fn render(&mut self, prompt: &Prompt) -> Result<Rendered, TemplateError> {
+        let chat = match prompt {
+            Prompt::Raw(text) => return Ok(Rendered::of(text.clone())),
+            Prompt::Chat(chat) => chat,
+        };
+        let now = clock::now();
+        let plain = |chat: &Chat| match &self.template {
+            Some(template) => template.render(chat, &now),
+            None => Ok(template::plain(&chat.messages)),
+        };
+        if !chat.has_tools() {
+            return plain(chat).map(Rendered::of);
         }
+        let tooled = match self.tooled.take() {
+            Some(tooled) => tooled,
+            None => Tooled::new(self.template_for_tools())?,
+        };
+        let prepared = tooled.prepare(chat, &now, plain);
+        self.tooled = Some(tooled);
+        prepared.map(Rendered::from)
+    }
+
+    /// The template for chats with tools: some files have one of their own for them.
+    fn template_for_tools(&self) -> Option<Template> {
+        let model = self.engine.model();
+        let own = model.metadata("tokenizer.chat_template.tool_use").filter(|source| !source.trim().is_empty());
+        own.map(|source| Template::new(&source, &model.bos_text(), &model.eos_text())).or_else(|| self.template.clone())
+    }
+
+    /// The tokens whose text is shown although they are special: those of reasoning, and these.
+    pub(crate) fn shown(&self, preserved: &[String]) -> Vec<i32> {
+        let preserved = preserved.iter().filter_map(|text| self.engine.model().single_token(text));
+        self.tags.iter().copied().chain(preserved).collect()
     }
 
     /// Stop texts that are one special token each. Its text is no part of an answer, so it is not looked for there.
@@ -111,6 +151,28 @@ impl Session {
             shown.is_empty()
         };
         stop.iter().filter_map(|text| model.single_token(text)).filter(|token| is_hidden(token)).collect()
+    }
+}
+
+/// A prompt as text, with what its tools want of the answer.
+pub(crate) struct Rendered {
+    pub(crate) prompt: String,
+    pub(crate) follow: Option<Follow>,
+    pub(crate) hold: Option<Hold>,
+    pub(crate) preserved: Vec<String>,
+}
+
+impl Rendered {
+    /// Without tools.
+    fn of(prompt: String) -> Self {
+        Self { prompt, follow: None, hold: None, preserved: Vec::new() }
+    }
+}
+
+impl From<Prepared> for Rendered {
+    fn from(prepared: Prepared) -> Self {
+        let Prepared { prompt, follower, hold, preserved, stops } = prepared;
+        Self { prompt, follow: Some(Follow { follower, ends: Stopper::new(&stops) }), hold, preserved }
     }
 }
 
@@ -135,7 +197,7 @@ pub(crate) fn template_hint(error: &TemplateError) -> &'static str {
     match error {
         TemplateError::Refused(_) => "begin a new chat, or change who speaks when",
         TemplateError::LeftOut(_) => "send the prompt raw, or without what the template has no place for",
-        TemplateError::Tools => "send the prompt without them",
+        TemplateError::Tools(_) => "change them, or send the prompt without them",
         TemplateError::Options => "give them as an object, such as {\"reasoning_effort\": \"low\"}",
         TemplateError::Syntax(_) | TemplateError::Failed(_) | TemplateError::Bounds(_) => {
             "send the prompt raw, or take another build of this model"

@@ -169,7 +169,7 @@ impl Scheduler {
         let sequence = &mut self.sequences[place];
         let Some(mut answer) = sequence.answer.take() else { return };
         let id = answer.request.id;
-        answer.stream.finish();
+        answer.stream.finish(ended == Ok(Finish::Stop));
         answer.stream.counters.n_past = sequence.tokens.len() as u32;
         let event = match ended {
             Ok(finish) => Event::Finished { id, finish, counters: answer.stream.counters },
