@@ -8,6 +8,8 @@
 //! don't fit together don't displace each other with every request. Of several, those go first that have been idle for
 //! long, free much and are quick to load again: the score is idle time × memory ÷ time to load.
 
+mod preview;
+
 use std::sync::Arc;
 use std::time::Duration;
 
