@@ -195,10 +195,12 @@ fn lengthen(domain: &mut Domain, id: SessionId, wanted: Option<SessionSettings>)
 
 /// Why a model can't be loaded, with the figures.
 fn does_not_fit(model: &Model, refusal: Refusal, unloaded: Bytes) -> Refused {
-    let mut reason = format!("{} {refusal}", model.name);
-    if unloaded > Bytes(0) {
-        reason.push_str(&format!("; {unloaded} of that by unloading what was loaded for requests"));
-    }
+    let name = &model.name;
+    let reason = if unloaded > Bytes(0) {
+        format!("{name} {refusal}; {unloaded} of that by unloading what was loaded for requests")
+    } else {
+        format!("{name} {refusal}")
+    };
     Refused::new(Cause::Memory(Box::new(refusal)), reason).with_hint(refusal.remedy())
 }
 
