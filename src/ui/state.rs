@@ -16,7 +16,7 @@ use domain::settings::Settings;
 use domain::units::Ratio;
 
 use crate::ui::editor::Editor;
-use crate::ui::{Action, Notice, Overlay, RaceView, SuiteView};
+use crate::ui::{Action, Notice, Overlay, RaceView, RequestsView, SuiteView};
 
 /// What the screen shows.
 #[derive(Debug, Clone)]
@@ -33,6 +33,8 @@ pub struct Ui {
     pub usage: UsageView,
     /// The Fleet screen.
     pub fleet: FleetView,
+    /// The requests' tab of the Fleet screen.
+    pub requests: RequestsView,
     /// The Race screen.
     pub race: RaceView,
     /// The tab of the Bench screen that shows.
@@ -67,6 +69,7 @@ impl Ui {
             hub: HubView::default(),
             usage: UsageView::default(),
             fleet: FleetView::default(),
+            requests: RequestsView::default(),
             race: RaceView::default(),
             bench_tab: BenchTab::default(),
             bench_row: 0,
