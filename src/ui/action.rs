@@ -26,6 +26,8 @@ pub enum Action {
     Reattach,
     /// Show the sessions.
     Fleet,
+    /// Show the requests of all clients, or the sessions again.
+    Requests,
     /// Show the models.
     Library,
     /// Find and download models on the Hugging Face Hub.

@@ -17,7 +17,7 @@ use domain::settings::{OnQuit, Settings};
 use domain::units::Ratio;
 
 use crate::ui::editor::Editor;
-use crate::ui::{Action, Notice, Overlay, RaceView, Server, SuiteView};
+use crate::ui::{Action, Notice, Overlay, RaceView, RequestsView, Server, SuiteView};
 
 /// What the screen shows.
 #[derive(Debug, Clone)]
@@ -34,6 +34,8 @@ pub struct Ui {
     pub usage: UsageView,
     /// The Fleet screen.
     pub fleet: FleetView,
+    /// The requests' tab of the Fleet screen.
+    pub requests: RequestsView,
     /// The Race screen.
     pub race: RaceView,
     /// The tab of the Bench screen that shows.
@@ -74,6 +76,7 @@ impl Ui {
             hub: HubView::default(),
             usage: UsageView::default(),
             fleet: FleetView::default(),
+            requests: RequestsView::default(),
             race: RaceView::default(),
             bench_tab: BenchTab::default(),
             bench_row: 0,

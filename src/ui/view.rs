@@ -15,6 +15,7 @@ use crate::ui::{Keymap, Mode};
 #[derive(Debug, Clone, Default)]
 pub struct ViewState {
     pub(super) fleet_offset: usize,
+    pub(super) requests_offset: usize,
     pub(super) library_offset: usize,
     pub(super) hub_offset: usize,
     pub(super) quant_offset: usize,

@@ -44,6 +44,7 @@ pub mod readings;
 pub mod record;
 pub mod report;
 pub mod request;
+pub mod requests;
 pub mod ring;
 pub mod roofline;
 pub mod schema;

@@ -25,6 +25,7 @@ use crate::quality::Quality;
 use crate::race::Race;
 use crate::race::rating::Vote;
 use crate::readings::Readings;
+use crate::requests::EndedRequests;
 use crate::ring::Ring;
 use crate::roofline::Bandwidth;
 use crate::session::{Session, SessionId, WorkerId};
@@ -47,6 +48,8 @@ pub struct Domain {
     pub house: Keeping,
     /// All sessions, in the order they were started.
     pub sessions: Vec<Session>,
+    /// The last requests that have ended and that their sessions know no longer.
+    pub ended_requests: EndedRequests,
     /// The race that runs, or the last one.
     pub race: Option<Box<Race>>,
     /// All votes, oldest first.
@@ -197,6 +200,7 @@ impl Domain {
             downloads: Downloads::default(),
             house: Keeping::default(),
             sessions: Vec::new(),
+            ended_requests: EndedRequests::default(),
             race: None,
             votes: Vec::new(),
             quality: None,

@@ -20,6 +20,7 @@ mod measure;
 mod quality;
 mod race;
 mod reply;
+mod requests;
 mod screen;
 mod selection;
 mod session;
@@ -146,6 +147,9 @@ fn on_domain_event(state: &mut State, now: Moment, event: domain::Event, done: &
     }
     if is_tick {
         graphs::ticked(client);
+        if client.ui.requests.shown {
+            requests::list(client);
+        }
         // Figures have moved; a prompt that is being written keeps its session whatever the filter says.
         if client.ui.fleet.focus == Focus::Table {
             list_sessions(client);
@@ -227,6 +231,7 @@ fn follow(client: &mut Client<'_>) {
         client.ui.fleet.folds.retain(|id, _| sessions.iter().any(|session| session.id == *id));
         list_sessions(client);
     }
+    requests::follow(client);
     hub::clamp(client);
 }
 

@@ -13,6 +13,7 @@ pub(super) fn show(client: &mut Client<'_>, screen: Screen) -> Vec<Effect> {
     client.ui.overlay = None;
     client.ui.library.filtering = false;
     client.ui.fleet.filtering = false;
+    client.ui.requests.filtering = false;
     client.ui.history.filtering = false;
     client.ui.race.typing = false;
     Vec::new()

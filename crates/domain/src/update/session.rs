@@ -294,7 +294,12 @@ pub(super) fn request(domain: &mut Domain, id: SessionId, asked: Asked) -> (Requ
     (request.form, request.stop) = (form, stop);
     queue::enter(session, &request);
     session.requests.push(request);
-    session.drop_ended();
+    let Domain { sessions, ended_requests, .. } = domain;
+    if let Some(session) = sessions.iter_mut().find(|session| session.id == id) {
+        for request in session.drop_ended() {
+            ended_requests.push(session, &request);
+        }
+    }
     (request_id, start_waiting(domain, id))
 }
 
@@ -445,13 +450,16 @@ pub(super) fn restart(domain: &mut Domain, id: SessionId) -> Result<Vec<Effect>,
 
 /// Drop a session's conversation.
 pub(super) fn clear(domain: &mut Domain, id: SessionId) -> Result<Vec<Effect>, Refused> {
-    let session = find(domain, id).ok_or_else(gone)?;
+    let Domain { sessions, ended_requests, .. } = domain;
+    let session = sessions.iter_mut().find(|session| session.id == id).ok_or_else(gone)?;
     if session.is_busy() {
         return Err(Refused::new(Cause::BUSY, "wait for the answer, or cancel it"));
     }
     session.turns.clear();
     // A race or a suite that has its answer still waits for the energy.
-    session.requests.retain(|request| request.is_open() || matches!(request.client, Client::Race | Client::Suite));
+    let goes = |request: &mut Request| !request.is_open() && !matches!(request.client, Client::Race | Client::Suite);
+    let left: Vec<Request> = session.requests.extract_if(.., goes).collect();
+    left.iter().for_each(|request| ended_requests.push(session, request));
     session.n_dropped = 0;
     session.n_past = 0;
     let mut effects = match session.phase {
@@ -485,7 +493,11 @@ pub(super) fn remove(domain: &mut Domain, id: SessionId) {
     // What it did since the last tick is no stranger's.
     let is_pending = domain.session(id).is_some_and(|session| session.timer.is_pending());
     domain.attribution.lost_tenant |= is_pending;
-    domain.sessions.retain(|session| session.id != id);
+    let Domain { sessions, ended_requests, .. } = domain;
+    for session in sessions.extract_if(.., |session| session.id == id) {
+        session.requests.iter().for_each(|request| ended_requests.push(&session, request));
+    }
+    ended_requests.session_gone(id);
 }
 
 /// The processes to be sampled.
@@ -513,15 +525,16 @@ impl Session {
         }
     }
 
-    /// Forget the oldest requests that have ended.
-    fn drop_ended(&mut self) {
+    /// Take off the oldest requests that have ended.
+    fn drop_ended(&mut self) -> Vec<Request> {
         let n_ended = self.requests.iter().filter(|request| !request.is_open()).count();
         let mut n_over = n_ended.saturating_sub(Self::MAX_ENDED);
-        self.requests.retain(|request| {
+        let goes = |request: &mut Request| {
             let goes = n_over > 0 && !request.is_open();
             n_over -= usize::from(goes);
-            !goes
-        });
+            goes
+        };
+        self.requests.extract_if(.., goes).collect()
     }
 
     /// Sequences of the worker's context: the most requests that run at once.

@@ -122,6 +122,8 @@ fn tables(mode: Mode) -> &'static [&'static [Binding]] {
         Mode::Fleet => &[fleet::TABLE, MOVES, ENDS, SCREENS, COMMON, QUIT],
         Mode::Prompt => &[fleet::PROMPT, EDITING, PROMPT_EDITING, SCREENS, text::COMMON, LEAVE],
         Mode::FleetFilter => &[fleet::FILTER, MOVES, PAGES, EDITING, LEAVE],
+        Mode::Requests => &[fleet::REQUESTS, MOVES, PAGES, ENDS, SCREENS, COMMON, QUIT],
+        Mode::RequestFilter => &[fleet::REQUEST_FILTER, MOVES, PAGES, EDITING, LEAVE],
         Mode::Library => &[library::MODELS, MOVES, PAGES, ENDS, SCREENS, COMMON, QUIT],
         Mode::LibraryFilter => &[library::FILTER, MOVES, PAGES, EDITING, LEAVE],
         Mode::DiskUsage => &[library::DISK_USAGE, MOVES, PAGES, ENDS, SCREENS, COMMON, QUIT],
