@@ -1,7 +1,7 @@
 //! What programs are promised: each request that was taken ends once, queues are bounded, a model is loaded once, and
 //! nobody is passed over for ever.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use domain::ask::Priority;
 use domain::command::{Command, Value, What};
@@ -15,6 +15,10 @@ use domain::{Domain, Effect, Event};
 pub(crate) struct Demands {
     /// Requests that were taken, and whether they have ended.
     taken: HashMap<RequestId, bool>,
+    /// Queries that were taken and have not ended.
+    queries: HashSet<RequestId>,
+    /// Whether the command is a query.
+    is_query: bool,
     /// By session, interactive requests that began while a batch request waited.
     ahead: HashMap<SessionId, u32>,
     /// The model that the command asks.
@@ -25,6 +29,7 @@ pub(crate) struct Demands {
 
 impl Demands {
     pub(crate) fn before(&mut self, event: &Event) {
+        self.is_query = matches!(event, Event::Command(Command { what: What::Query(_), .. }));
         (self.asks, self.stops) = match event {
             Event::Command(Command { what: What::Ask(ask), .. }) => (Some(ask.model.clone()), None),
             Event::Command(Command { what: What::StopSession(id), .. }) => (None, Some(*id)),
@@ -35,6 +40,14 @@ impl Demands {
     pub(crate) fn after(&mut self, domain: &Domain, effects: &[Effect]) {
         for effect in effects {
             match effect {
+                Effect::Reply(reply) if self.is_query => {
+                    if let Ok(Value::Request(id)) = reply.result {
+                        assert!(self.queries.insert(id), "{id:?} is taken twice");
+                    }
+                }
+                Effect::EndQuery { id, .. } => {
+                    assert!(self.queries.remove(id), "{id:?} ends twice, or was never taken");
+                }
                 Effect::Reply(reply) if self.asks.is_some() => {
                     if let Ok(Value::Request(id)) = reply.result {
                         self.took(domain, id);
@@ -47,7 +60,16 @@ impl Demands {
             }
         }
         self.ends(domain);
+        self.open(domain);
         once(domain);
+    }
+
+    /// Queries that were taken and have not ended are those that sessions have, within the bounds.
+    fn open(&self, domain: &Domain) {
+        let open: Vec<RequestId> = domain.sessions.iter().flat_map(|one| &one.queries).map(|query| query.id).collect();
+        assert_eq!(open.len(), self.queries.len(), "{open:?} are open rather than {:?}", self.queries);
+        assert!(open.iter().all(|id| self.queries.contains(id)), "{open:?} rather than {:?}", self.queries);
+        assert!(open.len() <= 256 && domain.sessions.iter().all(|session| session.queries.len() <= 64));
     }
 
     /// A request is taken within the bounds.
@@ -102,6 +124,7 @@ impl Demands {
     pub(crate) fn quiet(&self) {
         let open: Vec<_> = self.taken.iter().filter(|(_, has_ended)| !**has_ended).collect();
         assert!(open.is_empty(), "requests wait for ever: {open:?}");
+        assert!(self.queries.is_empty(), "queries wait for ever: {:?}", self.queries);
     }
 }
 
