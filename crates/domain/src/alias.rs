@@ -165,7 +165,8 @@ mod tests {
         };
         let alias = |model: &str, pairs| Alias { model: model.to_owned(), settings: text(pairs), ..Alias::default() };
         let coder = alias("One-7B", &[("context", "512"), ("temperature", "0.2"), ("keep_alive", "1h")]);
-        let coder = Alias { system: Some("be brief".into()), ..coder };
+        let template_options = Some("{\"enable_thinking\":false}".to_owned());
+        let coder = Alias { system: Some("be brief".into()), template_options, ..coder };
         settings.models.insert("coder".into(), coder);
         settings.models.insert("lost".into(), alias("gone", &[]));
         settings.models.insert("two".into(), alias("one-7b", &[]));
@@ -223,7 +224,9 @@ mod tests {
         assert_eq!((coder.model.as_str(), coder.keep_alive, coder.priority), ("hf:b", hour, Priority::Batch));
         assert_eq!(coder.settings.as_ref().map(|settings| settings.context), Some(512));
         assert_eq!(coder.generation.sampling.temperature, Some(0.2));
-        assert!(format!("{:?}", coder.generation.prompt).contains("be brief"));
+        let Prompt::Chat(chat) = &coder.generation.prompt else { panic!("{coder:?}") };
+        assert_eq!(chat.messages[0].text(), "be brief");
+        assert_eq!(chat.template_options.as_deref(), Some("{\"enable_thinking\":false}"));
         // What the program says itself holds.
         let coder = ask("coder", Some(0.9), Some(KeepAlive::Forever));
         assert_eq!((coder.generation.sampling.temperature, coder.keep_alive), (Some(0.9), Some(KeepAlive::Forever)));

@@ -46,6 +46,8 @@ pub struct OpenQuery {
     pub since: Moment,
     /// Whether it takes the time of decode calls.
     pub is_heavy: bool,
+    /// Bytes of what it asks.
+    pub(crate) n_bytes: usize,
     /// What the worker is to be asked, until it has been.
     pub(crate) waiting: Option<Box<QueryJob>>,
 }

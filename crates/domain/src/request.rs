@@ -47,6 +47,8 @@ pub struct Request {
     pub priority: Priority,
     /// What it answers: the conversation before the answer, or a prompt without a template as one turn.
     pub prompt: Vec<Turn>,
+    /// Bytes of the prompt's texts.
+    pub(super) prompt_bytes: usize,
     /// Whether the prompt goes to the model as it is, without its template.
     pub is_raw: bool,
     /// What the answer has to look like.
@@ -128,6 +130,7 @@ impl Request {
             asker: None,
             priority: Priority::default(),
             prompt,
+            prompt_bytes: 0,
             is_raw: false,
             form: None,
             stop: Vec::new(),

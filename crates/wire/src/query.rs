@@ -48,6 +48,21 @@ pub enum QueryJob {
     ApplyTemplate(Box<Chat>),
 }
 
+impl QueryJob {
+    /// Bytes of its texts and tokens.
+    pub fn n_bytes(&self) -> usize {
+        match self {
+            Self::Embed { inputs, .. } => inputs.iter().map(Input::n_bytes).sum(),
+            Self::Tokenize { text, .. } => text.len(),
+            Self::Detokenize { tokens } => size_of_val(tokens.as_slice()),
+            Self::ApplyTemplate(chat) => {
+                let tools = chat.tools.iter().map(|tool| tool.description.len() + tool.parameters.len());
+                chat.messages.iter().map(|message| message.text().len()).sum::<usize>() + tools.sum::<usize>()
+            }
+        }
+    }
+}
+
 /// One input of an embedding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -56,6 +71,16 @@ pub enum Input {
     Text(String),
     /// Tokens as they stand.
     Tokens(Vec<i32>),
+}
+
+impl Input {
+    /// Bytes of its text or tokens.
+    pub fn n_bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Tokens(tokens) => size_of_val(tokens.as_slice()),
+        }
+    }
 }
 
 /// The most inputs of one query: the vectors of the widest models fit a frame.

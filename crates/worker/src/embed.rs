@@ -73,7 +73,7 @@ impl Embedder {
         if inputs.is_empty() || inputs.len() > MAX_INPUTS {
             return bad(format!("there are {} inputs; 1 to {MAX_INPUTS} may be", inputs.len()), "ask in parts");
         }
-        let n_bytes: usize = inputs.iter().map(n_bytes).sum();
+        let n_bytes: usize = inputs.iter().map(Input::n_bytes).sum();
         if n_bytes > MAX_BYTES {
             return bad(format!("the inputs have {n_bytes} bytes, above the limit of {MAX_BYTES}"), "ask in parts");
         }
@@ -226,13 +226,6 @@ fn pooling(model: &Model) -> Result<Pooling, Failure> {
             let message = "its file names a pooling that is not known".to_owned();
             Err(fail(FailureKind::Request, message, "ask a model for embeddings"))
         }
-    }
-}
-
-fn n_bytes(input: &Input) -> usize {
-    match input {
-        Input::Text(text) => text.len(),
-        Input::Tokens(tokens) => size_of_val(tokens.as_slice()),
     }
 }
 

@@ -32,6 +32,9 @@ use crate::units::Bytes;
 /// How long the session of a model that could not be loaded or has died stays on the list, so that somebody sees why.
 const FAILED_KEPT: Duration = Duration::from_mins(10);
 
+/// Text of prompts that may wait: a thousand of common length, and few that fill a long context. Each is held twice.
+const MAX_QUEUED_BYTES: Bytes = Bytes(256_000_000);
+
 /// Have a model answer, which is loaded for it where no session has it.
 pub(super) fn ask(domain: &mut Domain, ask: Ask) -> Outcome {
     let Ask { model, settings, generation, asker, priority, keep_alive } = ask;
@@ -104,17 +107,22 @@ fn has_room(domain: &Domain, model: &str) -> Result<(), Refused> {
     let n_waiting = |session: &Session| session.requests.iter().filter(|one| one.stage == Stage::Queued).count();
     let of_model = domain.sessions.iter().filter(|session| session.model.id == model).map(n_waiting).sum::<usize>();
     let of_all = domain.sessions.iter().map(n_waiting).sum::<usize>();
+    let requests = domain.sessions.iter().flat_map(|session| &session.requests);
+    let waiting = requests.filter(|request| request.stage == Stage::Queued);
+    let n_bytes = Bytes(waiting.map(|request| request.prompt_bytes as u64).sum());
     let budget = &domain.settings.budget;
-    let (count, whose) = if of_model >= budget.max_queued_per_model as usize {
-        (of_model, "for this model")
+    let reason = if of_model >= budget.max_queued_per_model as usize {
+        format!("{of_model} requests wait for this model already")
     } else if of_all >= budget.max_queued as usize {
-        (of_all, "in all")
+        format!("{of_all} requests wait in all already")
+    } else if n_bytes >= MAX_QUEUED_BYTES {
+        format!("requests that wait hold {n_bytes} of text already")
     } else {
         return Ok(());
     };
     let after = eviction::serving(domain, model).map_or(Duration::from_secs(5), retry_after);
     let cause = Cause::Busy { retry_after: Some(after) };
-    Err(Refused::new(cause, format!("{count} requests wait {whose} already")).with_hint("try again later"))
+    Err(Refused::new(cause, reason).with_hint("try again later"))
 }
 
 /// The session that answers for a model. Where there is none, one is made; it is loaded as soon as there is memory for it.

@@ -23,6 +23,9 @@ use crate::state::Domain;
 const MAX_OPEN: usize = 64;
 const MAX_OPEN_IN_ALL: usize = 256;
 
+/// The most bytes of queries that have not ended; one alone may have more, up to what a body may have.
+const MAX_BYTES: usize = 64 << 20;
+
 /// The most queries of a session that its worker has: the next ones, while it tells of the last.
 const MAX_RUNNING: usize = 8;
 
@@ -37,10 +40,12 @@ pub(super) fn ask(domain: &mut Domain, query: Query) -> Outcome {
         Target::Model { id, .. } => eviction::serving(domain, id),
     };
     let of_session = known.map_or(0, |session| session.queries.len());
-    let of_all: usize = domain.sessions.iter().map(|session| session.queries.len()).sum();
-    if of_session >= MAX_OPEN || of_all >= MAX_OPEN_IN_ALL {
+    let all = || domain.sessions.iter().flat_map(|session| &session.queries);
+    let (of_all, n_bytes) = (all().count(), all().map(|query| query.n_bytes).sum::<usize>());
+    let is_too_much = n_bytes > 0 && n_bytes.saturating_add(job.n_bytes()) > MAX_BYTES;
+    if of_session >= MAX_OPEN || of_all >= MAX_OPEN_IN_ALL || is_too_much {
         let cause = Cause::Busy { retry_after: Some(RETRY_AFTER) };
-        let reason = format!("{} queries wait already", of_session.max(of_all));
+        let reason = format!("{} queries of {} bytes wait already", of_session.max(of_all), n_bytes);
         return Err(Refused::new(cause, reason).with_hint("try again later"));
     }
     if known.is_some_and(|session| matches!(session.phase, Phase::Stopping | Phase::Failed { .. })) {
@@ -56,7 +61,8 @@ pub(super) fn ask(domain: &mut Domain, query: Query) -> Outcome {
     let since = domain.now;
     let of = find(domain, session).ok_or_else(gone)?;
     let is_heavy = matches!(job, QueryJob::Embed { .. });
-    of.queries.push(OpenQuery { id, since, is_heavy, waiting: Some(Box::new(job)) });
+    let n_bytes = job.n_bytes();
+    of.queries.push(OpenQuery { id, since, is_heavy, n_bytes, waiting: Some(Box::new(job)) });
     Ok((Value::Request(id), start(domain, session)))
 }
 

@@ -20,7 +20,7 @@ use crate::plan::{self, Claim};
 use crate::preset::{conversation, over};
 use crate::queue;
 use crate::request::{self, Client, Request, RequestId, Step};
-use crate::session::{End, Phase, Session, SessionId, Turn, WorkerId};
+use crate::session::{End, Phase, Plan, Session, SessionId, Turn, WorkerId};
 use crate::settings::SessionSettings;
 use crate::state::Domain;
 
@@ -29,21 +29,12 @@ pub(super) fn start(domain: &mut Domain, id: &str, settings: SessionSettings, fo
     let Some(model) = domain.model(id).cloned() else {
         return Err(Refused::new(Cause::NotFound, "this model is gone"));
     };
-    match open(domain, &model, settings, force) {
-        // It waits until what makes room for it has been unloaded.
-        Err(Refused { cause: Cause::Memory(_), .. }) if makes_room(domain, &model, settings) => {
-            let model = model.forced();
-            let settings = plan::settings_for(&model, settings);
-            Ok((Value::Session(create(domain, model, settings)), Vec::new()))
-        }
-        opened => opened,
-    }
+    open(domain, &model, settings, force)
 }
 
 /// Whether unloading what was loaded for requests, and is idle, makes room for a model.
-fn makes_room(domain: &Domain, model: &Arc<Model>, settings: SessionSettings) -> bool {
-    let settings = plan::settings_for(model, settings);
-    matches!(eviction::outcome(domain, plan::plan(model, &settings), &settings), eviction::Outcome::Evicts(_))
+fn makes_room(domain: &Domain, planned: Plan, settings: &SessionSettings) -> bool {
+    matches!(eviction::outcome(domain, planned, settings), eviction::Outcome::Evicts(_))
 }
 
 /// Whether a model may be started.
@@ -70,6 +61,10 @@ pub(super) fn open(domain: &mut Domain, model: &Arc<Model>, settings: SessionSet
         && force != Force::All
         && let Err(refusal) = plan::admit(domain, planned)
     {
+        // It waits until what makes room for it has been unloaded.
+        if makes_room(domain, planned, &settings) {
+            return Ok((Value::Session(create(domain, model, settings)), Vec::new()));
+        }
         let reason = format!("{} {refusal}", model.name);
         return Err(Refused::new(Cause::Memory(Box::new(refusal)), reason).with_hint(refusal.remedy()));
     }
@@ -267,6 +262,7 @@ pub(super) fn request(domain: &mut Domain, id: SessionId, asked: Asked) -> (Requ
     let mut request = Request::new(request_id, client, turns, now);
     request.is_raw = matches!(prompt, Prompt::Raw(_));
     (request.asker, request.priority) = (asker, priority);
+    request.prompt_bytes = request.prompt.iter().map(Turn::n_bytes).sum();
     request.figures.energy = unmetered;
     request.draft = draft;
     let own = Ask {

@@ -4,11 +4,13 @@
 use std::collections::{HashMap, HashSet};
 
 use domain::ask::Priority;
-use domain::command::{Command, Value, What};
+use domain::command::{Cause, Command, Reply, Value, What};
+use domain::demand::Wait;
+use domain::keep_alive::KeepAlive;
 use domain::queue::MAX_AHEAD;
 use domain::request::{Client, Request, RequestId, Stage};
 use domain::session::{Phase, Session, SessionId};
-use domain::{Domain, Effect, Event};
+use domain::{Domain, Effect, Event, Notification};
 
 /// What was seen of requests so far.
 #[derive(Debug, Default)]
@@ -25,11 +27,28 @@ pub(crate) struct Demands {
     asks: Option<String>,
     /// The session that the command stops.
     stops: Option<SessionId>,
+    /// It is no command that is handled.
+    is_quiet: bool,
+    /// What has happened at least once, of [`SITUATIONS`].
+    pub(crate) seen: HashSet<&'static str>,
 }
+
+/// What must happen in some run, or the invariants say nothing of it.
+pub(crate) const SITUATIONS: [&str; 8] = [
+    "an idle model made room",
+    "a busy model drained",
+    "a model waited for memory",
+    "a model waited for its turn",
+    "a queue was full",
+    "a model paused after its worker had died",
+    "a model did not fit",
+    "an idle model expired",
+];
 
 impl Demands {
     pub(crate) fn before(&mut self, event: &Event) {
         self.is_query = matches!(event, Event::Command(Command { what: What::Query(_), .. }));
+        self.is_quiet = !matches!(event, Event::Command(_));
         (self.asks, self.stops) = match event {
             Event::Command(Command { what: What::Ask(ask), .. }) => (Some(ask.model.clone()), None),
             Event::Command(Command { what: What::StopSession(id), .. }) => (None, Some(*id)),
@@ -62,6 +81,41 @@ impl Demands {
         self.ends(domain);
         self.open(domain);
         once(domain);
+        self.look(domain, effects);
+    }
+
+    /// Which of the situations this is.
+    fn look(&mut self, domain: &Domain, effects: &[Effect]) {
+        let [evicted, drained, memory, turn, full, paused, unfit, expired] = SITUATIONS;
+        for effect in effects {
+            match effect {
+                Effect::Notify(Notification::Notice { text, .. }) if text.contains("to make room for") => {
+                    self.seen.insert(evicted);
+                }
+                Effect::Reply(Reply { result: Err(refused), .. }) if self.asks.is_some() => match &refused.cause {
+                    Cause::Busy { .. } if refused.reason.contains("in a row") => drop(self.seen.insert(paused)),
+                    Cause::Busy { .. } if refused.reason.contains("wait") => drop(self.seen.insert(full)),
+                    Cause::Memory(_) => drop(self.seen.insert(unfit)),
+                    _ => {}
+                },
+                _ => {}
+            }
+        }
+        for session in &domain.sessions {
+            match &session.demand.wait {
+                Some(Wait::Memory { .. }) => drop(self.seen.insert(memory)),
+                Some(Wait::Turn(..)) => drop(self.seen.insert(turn)),
+                None => {}
+            }
+            if session.demand.is_draining {
+                self.seen.insert(drained);
+            }
+            let is_idle = session.requests.iter().all(|request| !request.is_open());
+            let keep_alive = session.keep_alive();
+            if session.phase == Phase::Stopping && is_idle && keep_alive != KeepAlive::Forever && self.is_quiet {
+                self.seen.insert(expired);
+            }
+        }
     }
 
     /// Queries that were taken and have not ended are those that sessions have, within the bounds.

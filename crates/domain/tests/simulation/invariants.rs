@@ -51,7 +51,7 @@ pub(crate) struct Invariants {
     /// Sessions that were started although the memory does not suffice.
     forced: HashSet<SessionId>,
     books: Books,
-    demands: Demands,
+    pub(crate) demands: Demands,
     /// Before the event: what sessions that have a worker were promised.
     planned: HashMap<SessionId, Bytes>,
     command: Option<CommandId>,

@@ -153,8 +153,8 @@ fn brief(text: &str) -> String {
     text.chars().take(240).collect()
 }
 
-/// Run a seed; name it where it fails. Gives the kinds of commands that were given.
-fn run(seed: u64, prints: bool) -> HashSet<usize> {
+/// Run a seed; name it where it fails. Gives the kinds of commands that were given, and the situations that were seen.
+fn run(seed: u64, prints: bool) -> (HashSet<usize>, HashSet<&'static str>) {
     let mut simulation = Simulation::new(seed, prints);
     let result = catch_unwind(AssertUnwindSafe(|| simulation.run()));
     if let Err(panic) = result {
@@ -162,7 +162,7 @@ fn run(seed: u64, prints: bool) -> HashSet<usize> {
         print(&format!("seed {seed} fails at event {place}; {VARIABLE}={seed} prints its events"));
         resume_unwind(panic);
     }
-    simulation.kinds
+    (simulation.kinds, simulation.invariants.demands.seen)
 }
 
 #[test]
@@ -171,10 +171,14 @@ fn whatever_happens_the_invariants_hold() {
         run(seed.parse().unwrap(), true);
         return;
     }
-    let mut kinds = HashSet::new();
+    let (mut kinds, mut seen) = (HashSet::new(), HashSet::new());
     for seed in SEEDS {
-        kinds.extend(run(seed, false));
+        let of_run = run(seed, false);
+        kinds.extend(of_run.0);
+        seen.extend(of_run.1);
     }
+    let unseen: Vec<&str> = demand::SITUATIONS.into_iter().filter(|one| !seen.contains(one)).collect();
+    assert!(unseen.is_empty(), "these never happened: {unseen:?}");
     let missing: Vec<usize> = (0..commands::KINDS).filter(|kind| !kinds.contains(kind)).collect();
     assert!(missing.is_empty(), "commands of these kinds were never given: {missing:?}");
 }

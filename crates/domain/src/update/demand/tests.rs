@@ -1,3 +1,5 @@
+mod queries;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -270,6 +272,19 @@ fn queues_are_bounded_and_say_when_to_come_again() {
     bed.ask("tiny");
     let refused = bed.ask_as("tiny", |_| {}).unwrap_err();
     assert_eq!(refused.cause, Cause::Busy { retry_after: Some(seconds(20)) });
+}
+
+#[test]
+fn the_text_that_waits_is_bounded() {
+    let mut bed = Bed::new();
+    let first = bed.ask("tiny");
+    assert_eq!(bed.request(first).prompt_bytes, "why?".len());
+    bed.machine.sessions[0].requests[0].prompt_bytes = 256_000_000;
+    let refused = bed.ask_as("small", |_| {}).unwrap_err();
+    assert_eq!(refused.reason, "requests that wait hold 256 MB of text already");
+    // What a worker has waits no more.
+    bed.load("tiny");
+    bed.ask("small");
 }
 
 #[test]
