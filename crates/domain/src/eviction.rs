@@ -138,7 +138,7 @@ pub fn serving<'a>(domain: &'a Domain, model: &str) -> Option<&'a Session> {
             && !jobs.contains(&(session.id, true))
     };
     let key = |session: &&Session| {
-        let n_open = session.requests.iter().filter(|request| request.is_open()).count();
+        let n_open = session.requests.iter().filter(|request| request.is_open()).count() + session.queries.len();
         (session.phase != Phase::Ready, session.phase == Phase::Queued, n_open)
     };
     domain.sessions.iter().filter(serves).min_by_key(key)
@@ -230,7 +230,8 @@ fn candidates(domain: &Domain) -> Vec<Candidate> {
 fn hold(domain: &Domain, session: &Session) -> Option<Hold> {
     // What waits in one that begins nothing new waits elsewhere after it.
     let holds = |one: &&Request| one.is_running() || (one.is_open() && !session.demand.is_draining);
-    match session.requests.iter().filter(holds).count() {
+    let queries = session.queries.iter().filter(|one| one.is_running() || !session.demand.is_draining);
+    match session.requests.iter().filter(holds).count() + queries.count() {
         0 => {}
         count => return Some(Hold::Busy(count)),
     }

@@ -1,3 +1,5 @@
+mod queries;
+
 use std::sync::Arc;
 use std::time::Duration;
 
