@@ -171,7 +171,7 @@ impl Follower {
             }
             let Some(given) = self.given.calls.get_mut(index) else { break };
             if let Some(new) = call.arguments.strip_prefix(given.as_str()).filter(|new| !new.is_empty()) {
-                delta.arguments = new.to_owned();
+                new.clone_into(&mut delta.arguments);
                 given.push_str(new);
             }
             if delta.name.is_some() || !delta.arguments.is_empty() {

@@ -155,6 +155,7 @@ impl Native {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "errors are mapped by it")]
 fn failed(error: String) -> TemplateError {
     TemplateError::Failed(template::bounded(&error))
 }

@@ -8,11 +8,8 @@ use wire::{Channel, Message, Role, Tool, ToolCall};
 
 use super::follow::News;
 use super::*;
+use crate::template::corpus_tests::corpus;
 use crate::think::{FORMATS, Splitter};
-
-#[expect(unreachable_pub, dead_code, reason = "other tests use the module as well")]
-#[path = "../../tests/corpus/mod.rs"]
-mod corpus;
 
 const BOS: &str = "<s>";
 const EOS: &str = "</s>";
@@ -314,4 +311,30 @@ fn reasoning_is_split_as_the_splitter_does() {
 "
         )
     );
+}
+
+#[test]
+fn calls_in_the_form_of_text_are_read() {
+    let templates = Templates::new(generic::TEMPLATE, "", "").unwrap();
+    let chat = &conversations()["tools are offered"];
+    let inputs = inputs(chat, &chosen(chat).unwrap(), false).unwrap();
+    let applied = templates.apply(&inputs).unwrap();
+    let one = r#"<tool_call>
+{"name": "add", "arguments": {"a": 1, "b": 2}}
+</tool_call>"#;
+    let unknown = one.replace("add", "steer");
+    for (text, answer, n_calls) in [
+        ("Aye.".to_owned(), "Aye.", 0),
+        (one.to_owned(), "", 1),
+        (format!("Let me see.\n{one}"), "Let me see.", 1),
+        (format!("{one}\n{one}"), "", 2),
+        // What calls no tool that there is stays text.
+        (unknown.clone(), unknown.as_str(), 0),
+    ] {
+        for size in [1, 5, usize::MAX] {
+            let read = followed(&applied, &text, size, true);
+            assert_eq!((read.1.trim(), read.2.len()), (answer, n_calls), "{text} in pieces of {size}: {read:?}");
+            assert!(read.2.iter().all(|call| call.name == "add" && !call.id.is_empty()), "{read:?}");
+        }
+    }
 }

@@ -105,24 +105,20 @@ fn with(generate: Generate, change: impl FnOnce(&mut Chat)) -> Generate {
 #[test]
 fn several_calls_come_where_they_may() {
     let folder = tempfile::tempdir().unwrap();
-    for template in [HERMES, PLAIN, ""] {
-        let mut worker = worker_with(template, &folder);
-        let several = (1..40).any(|id| {
-            let answer =
-                worker.answer(&with(asked(id, ToolChoice::Required, 600), |chat| chat.parallel_tool_calls = true));
-            let calls = answer
-                .calls
-                .iter()
-                .take(answer.calls.len().saturating_sub(usize::from(answer.finish() != Finish::Stop)));
-            for call in calls {
-                check(call).unwrap();
-            }
-            let ids: BTreeSet<&str> = answer.calls.iter().map(|call| call.id.as_str()).collect();
-            assert_eq!(ids.len(), answer.calls.len(), "ids are distinct");
-            answer.calls.len() > 1
-        });
-        assert!(several, "{template}");
-    }
+    let mut worker = worker_with(HERMES, &folder);
+    let several = (1..40).any(|id| {
+        let asked = with(asked(id, ToolChoice::Required, 600), |chat| chat.parallel_tool_calls = true);
+        let answer = worker.answer(&asked);
+        // The last may be cut off.
+        let n_whole = answer.calls.len().saturating_sub(usize::from(answer.finish() != Finish::Stop));
+        for call in answer.calls.iter().take(n_whole) {
+            check(call).unwrap();
+        }
+        let ids: BTreeSet<&str> = answer.calls.iter().map(|call| call.id.as_str()).collect();
+        assert_eq!(ids.len(), answer.calls.len(), "ids are distinct");
+        answer.calls.len() > 1
+    });
+    assert!(several);
 }
 
 #[test]
