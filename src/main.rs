@@ -50,17 +50,17 @@ fn main() -> ExitCode {
     match cli.command {
         None => {
             let source = source(&cli.trace, Source::Server);
-            dashboard(loaded, Opening { source, trace: &cli.trace, shown: Shown::Library, start, sets })
+            dashboard(loaded, &Opening { source, trace: &cli.trace, shown: Shown::Library, start, sets })
         }
         Some(Command::Attach(arguments)) => {
             let source = arguments.source();
-            dashboard(loaded, Opening { source, trace: &cli::Trace::default(), shown: Shown::Fleet, start, sets })
+            dashboard(loaded, &Opening { source, trace: &cli::Trace::default(), shown: Shown::Fleet, start, sets })
         }
         Some(Command::Top(arguments))
             if !arguments.is_for_programs() && io::stdout().is_terminal() && io::stdin().is_terminal() =>
         {
             let source = source(&arguments.trace, Source::RunningServer);
-            dashboard(loaded, Opening { source, trace: &arguments.trace, shown: Shown::Top, start, sets })
+            dashboard(loaded, &Opening { source, trace: &arguments.trace, shown: Shown::Top, start, sets })
         }
         Some(Command::Serve(arguments)) => serve(&arguments, loaded, start),
         Some(command) => {
@@ -268,7 +268,7 @@ fn run(arguments: &cli::run::Run, mut settings: Settings) -> Exit {
     };
     // An answer may be short, and what is sampled here is sampled for it alone.
     settings.telemetry.interval = settings.telemetry.interval.min(std::time::Duration::from_millis(250));
-    with_front(settings, &[Arc::clone(&model)], async |front: &mut Front| cli::run::run(arguments, model, front).await)
+    with_front(&settings, &[Arc::clone(&model)], async |front: &mut Front| cli::run::run(arguments, model, front).await)
 }
 
 /// Finds the model that a name means.
@@ -317,7 +317,7 @@ fn bench(arguments: &cli::bench::Bench, mut settings: Settings) -> Exit {
     };
     // What other programs do is judged for each repetition.
     settings.telemetry.interval = settings.telemetry.interval.min(std::time::Duration::from_millis(250));
-    exit_of(with_front(settings, &models.clone(), async |front: &mut Front| {
+    exit_of(with_front(&settings, &models.clone(), async |front: &mut Front| {
         cli::bench::run(arguments, models, front).await
     }))
 }
@@ -329,7 +329,7 @@ fn race(arguments: &cli::race::Race, mut settings: Settings) -> Exit {
         Err(exit) => return exit,
     };
     settings.telemetry.interval = settings.telemetry.interval.min(std::time::Duration::from_millis(250));
-    with_front(settings, &models.clone(), async |front: &mut Front| cli::race::run(arguments, models, front).await)
+    with_front(&settings, &models.clone(), async |front: &mut Front| cli::race::run(arguments, models, front).await)
 }
 
 /// Serve dashboards and other programs, or see to the server that does.
@@ -345,7 +345,9 @@ fn serve(arguments: &cli::serve::Serve, loaded: config::Loaded, start: Vec<OsStr
     }
     let (judgements, problem) = config::judgements(&settings.library);
     notices.extend(problem.iter().map(with_hint));
-    notices.iter().for_each(|notice| print_error(notice, None));
+    for notice in &notices {
+        print_error(notice, None);
+    }
     if let Err(error) = arguments.leave_terminal() {
         return fail(&error);
     }
@@ -353,7 +355,7 @@ fn serve(arguments: &cli::serve::Serve, loaded: config::Loaded, start: Vec<OsStr
         match app(settings, Vec::new(), &cli::Trace::default()) {
             Ok(app) => {
                 let events = vec![Event::Library(LibraryEvent::Openness(judgements))];
-                cli::serve::run(arguments, app, events, notices).await
+                Box::pin(cli::serve::run(arguments, app, events, notices)).await
             }
             Err(error) => fail(&error),
         }
@@ -391,7 +393,7 @@ struct Opening<'a> {
     sets: bool,
 }
 
-fn dashboard(loaded: config::Loaded, opening: Opening<'_>) -> Exit {
+fn dashboard(loaded: config::Loaded, opening: &Opening<'_>) -> Exit {
     if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
         let hint = "without one, use `taffrail ls`, `taffrail show MODEL`, `taffrail run MODEL -p PROMPT`, \
                     `taffrail top --once` or `taffrail config`; `taffrail help` lists all";
@@ -435,8 +437,12 @@ fn dashboard(loaded: config::Loaded, opening: Opening<'_>) -> Exit {
         let has_sessions = front.server().is_some() && !front.state().domain.sessions.is_empty();
         let shown = if has_sessions && opening.shown == Shown::Library { Shown::Fleet } else { opening.shown };
         front.handle(ui::Event::Show(shown));
-        mended.into_iter().for_each(|sentence| front.notify(sentence, false));
-        notices.into_iter().for_each(|problem| front.notify(problem, true));
+        for sentence in mended {
+            front.notify(sentence, false);
+        }
+        for problem in notices {
+            front.notify(problem, true);
+        }
         let exit = match dashboard::run(&mut front, &keymap, &themes).await {
             Ok(()) => Exit::Done,
             Err(error) => fail(&error),
@@ -476,10 +482,10 @@ fn app(settings: Settings, themes: Vec<String>, trace: &cli::Trace) -> io::Resul
 }
 
 /// Run with this user's server, where one runs, else with the program's own driver.
-fn with_front(settings: Settings, models: &[Arc<Model>], run: impl AsyncFnOnce(&mut Front) -> Exit) -> Exit {
+fn with_front(settings: &Settings, models: &[Arc<Model>], run: impl AsyncFnOnce(&mut Front) -> Exit) -> Exit {
     in_runtime(async {
         let own = || app(settings.clone(), Vec::new(), &cli::Trace::default());
-        let (mut front, notice) = match open::for_command(&settings, models, own).await {
+        let (mut front, notice) = match Box::pin(open::for_command(settings, models, own)).await {
             Ok(opened) => opened,
             Err(error) => return fail(&error),
         };

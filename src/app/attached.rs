@@ -234,7 +234,7 @@ impl Attached {
                     self.lose(error);
                     return Err(self.lost.take().unwrap_or_else(|| GONE.to_owned()));
                 }
-                here => self.take(here),
+                here @ Happened::Here(_) => self.take(here),
             }
         }
     }
@@ -266,7 +266,7 @@ impl Attached {
                     self.lose(error);
                     return Err(gone());
                 }
-                here => self.take(here),
+                here @ Happened::Here(_) => self.take(here),
             }
         }
     }

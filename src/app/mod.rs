@@ -512,10 +512,8 @@ impl App {
     fn execute_for_screen(&mut self, effect: ui::Effect) {
         use crate::ui::Effect;
         match effect {
-            // The state has given it to the domain already.
-            Effect::Command(_) | Effect::RunPalette { .. } | Effect::Quit => {}
-            // This screen is attached to nothing.
-            Effect::Send(_) | Effect::Reattach => {}
+            // The state has given it to the domain already, and this screen is attached to nothing.
+            Effect::Command(_) | Effect::RunPalette { .. } | Effect::Quit | Effect::Send(_) | Effect::Reattach => {}
             Effect::Domain(effect) => self.execute(effect),
             Effect::Search { generation, text, sort } => {
                 self.hub.search(&self.state.domain.settings, generation, text, sort);

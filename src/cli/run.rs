@@ -134,7 +134,7 @@ async fn answer(
     let mut gives_up = None;
     loop {
         let mut printed = Ok(());
-        let print = |event: &Event| {
+        let hear = |event: &Event| {
             if let Event::Worker(_, WorkerEvent::Said(Said::Text { id, pieces, .. })) = event
                 && request == Some(RequestId(*id))
             {
@@ -142,7 +142,7 @@ async fn answer(
             }
         };
         tokio::select! {
-            advanced = app.advance(print) => advanced.map_err(|reason| Failure::new(Exit::Failed, reason))?,
+            advanced = app.advance(hear) => advanced.map_err(|reason| Failure::new(Exit::Failed, reason))?,
             () = until(gives_up) => {
                 // It did not cancel, so it would not stop either.
                 app.kill(session);

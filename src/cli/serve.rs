@@ -20,6 +20,7 @@ use domain::Event;
 
 /// Serve dashboards and other programs, until Ctrl-C.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option")]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Serve {
     #[command(subcommand)]
@@ -143,9 +144,11 @@ pub async fn run(arguments: &Serve, mut app: App, events: Vec<Event>, notices: V
     let bound = || if is_daemon { start::ready() } else { Ok(()) };
     // Whoever started it may read no more; it serves all the same.
     let listening = |address| drop(writeln!(io::stderr(), "listening on http://{address}"));
-    match server::run(app, options, bound, listening).await {
+    match Box::pin(server::run(app, options, bound, listening)).await {
         Ok(lost) => {
-            lost.iter().for_each(|reason| print_error(reason, None));
+            for reason in &lost {
+                print_error(reason, None);
+            }
             Exit::Done
         }
         Err(error) => {

@@ -21,7 +21,7 @@ use domain::{Moment, StateMachine};
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The same over ssh, which may have to find and reach the other machine, and start a server there.
-const REMOTE_TIMEOUT: Duration = Duration::from_secs(60);
+const REMOTE_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How long a command that looks waits for a server: it shows all else as well.
 const LOOK_TIMEOUT: Duration = Duration::from_millis(500);
@@ -154,7 +154,9 @@ pub async fn stop() -> Result<Hello, LinkError> {
         // It says nothing more, and the system closes this when the process is gone.
         let ended = timeout(STOP_TIMEOUT, stream.read(&mut [0])).await;
         // A connection that breaks says the same.
-        let _ = ended.map_err(|_| LinkError::StillRuns { pid: server.pid })?;
+        if ended.is_err() {
+            return Err(LinkError::StillRuns { pid: server.pid });
+        }
     }
     Ok(server)
 }

@@ -13,6 +13,9 @@ use tokio::net::UnixListener;
 /// The most bytes of the lock file that are read: a number.
 const MAX_LOCK_BYTES: u64 = 32;
 
+/// What others than the owner may do, as bits of a file's mode.
+const OTHERS: u32 = 0o077;
+
 /// Names of the files in the folder.
 const SOCKET: &str = "server.sock";
 const LOCK: &str = "server.lock";
@@ -117,7 +120,8 @@ fn create_private(folder: &Path) -> Result<(), PlaceError> {
     }
     // A link could lead to somebody else's.
     let found = folder.symlink_metadata().map_err(failed)?;
-    let is_private = found.is_dir() && found.uid() == rustix::process::getuid().as_raw() && found.mode() & 0o077 == 0;
+    let is_open = found.mode() & OTHERS != 0;
+    let is_private = found.is_dir() && found.uid() == rustix::process::getuid().as_raw() && !is_open;
     if is_private { Ok(()) } else { Err(PlaceError::NotPrivate(folder.to_owned())) }
 }
 

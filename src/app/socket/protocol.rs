@@ -203,6 +203,7 @@ pub enum Answer {
 
 impl Question {
     /// What a screen's wish asks; another wish is given back.
+    #[expect(clippy::result_large_err, reason = "the wish as it came, once for each key")]
     pub(crate) fn of(effect: Effect) -> Result<Self, Effect> {
         Ok(match effect {
             Effect::Search { generation, text, sort } => Self::Search { generation, text, sort },

@@ -50,7 +50,7 @@ impl Queue {
             return Err(Behind);
         }
         self.n_bytes.fetch_add(frame.len(), Ordering::Relaxed);
-        self.frames.send(frame).map_err(|_| Behind)
+        if self.frames.send(frame).is_ok() { Ok(()) } else { Err(Behind) }
     }
 }
 
@@ -64,7 +64,9 @@ impl Outlet {
                 [one] => to.write_all(one).await?,
                 several => {
                     joined.clear();
-                    several.iter().for_each(|frame| joined.extend_from_slice(frame));
+                    for frame in several {
+                        joined.extend_from_slice(frame);
+                    }
                     to.write_all(&joined).await?;
                 }
             }

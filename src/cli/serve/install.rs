@@ -119,12 +119,12 @@ fn agent(home: &Path, words: &[String]) -> Result<Service, String> {
     if let Some(word) = words.iter().find(|word| word.contains(['&', '<', '>'])) {
         return Err(format!("{word} can't be written into a property list"));
     }
-    let words: String = words.iter().map(|word| format!("        <string>{word}</string>\n")).collect();
+    let words = words.join("</string>\n        <string>");
     let text = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
          <!DOCTYPE plist PUBLIC \"-//Apple//DTD PLIST 1.0//EN\" \"http://www.apple.com/DTDs/PropertyList-1.0.dtd\">\n\
          <plist version=\"1.0\">\n<dict>\n    <key>Label</key>\n    <string>{LABEL}</string>\n    \
-         <key>ProgramArguments</key>\n    <array>\n{words}    </array>\n    \
+         <key>ProgramArguments</key>\n    <array>\n        <string>{words}</string>\n    </array>\n    \
          <key>RunAtLoad</key>\n    <true/>\n    \
          <key>KeepAlive</key>\n    <dict>\n        <key>SuccessfulExit</key>\n        <false/>\n    </dict>\n\
          </dict>\n</plist>\n"
