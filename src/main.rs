@@ -34,7 +34,8 @@ fn main() -> ExitCode {
     }
     log::catch_panics();
     let is_dashboard = cli.command.is_none();
-    if let Err(problem) = log::start(cli.verbose, cli.verbose && !is_dashboard) {
+    let is_server = matches!(cli.command, Some(Command::Serve(_)));
+    if let Err(problem) = log::start(cli.verbose, is_server || (cli.verbose && !is_dashboard)) {
         print_error(&problem, None);
     }
     let loaded = config::load(&config::Sources::of_process(cli.config, cli.set));
@@ -78,6 +79,7 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
         Command::History(arguments) => {
             cli::history::run(&arguments, Clock::start().now().unix, terminal_width(), &mut out)
         }
+        Command::Keys(arguments) => cli::keys::run(&arguments, Clock::start().now().unix, terminal_width(), &mut out),
         Command::Bench(arguments) => {
             drop(out);
             return bench(&arguments, loaded.settings);
@@ -105,6 +107,10 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
         Command::Quality(arguments) => {
             drop(out);
             return quality(&arguments, loaded.settings);
+        }
+        Command::Serve(arguments) => {
+            drop(out);
+            return serve(&arguments, loaded.settings);
         }
         Command::Pull(arguments) => {
             drop(out);
@@ -308,6 +314,14 @@ fn race(arguments: &cli::race::Race, mut settings: Settings) -> Exit {
     };
     settings.telemetry.interval = settings.telemetry.interval.min(std::time::Duration::from_millis(250));
     with_app(settings, Vec::new(), async |app: &mut App| cli::race::run(arguments, models, app).await)
+}
+
+/// Serve other programs.
+fn serve(arguments: &cli::serve::Serve, mut settings: Settings) -> Exit {
+    if let Some(listen) = arguments.listen {
+        settings.server.listen = listen;
+    }
+    with_app(settings, Vec::new(), async |app: &mut App| cli::serve::run(app).await)
 }
 
 fn quality(arguments: &cli::quality::Quality, settings: Settings) -> Exit {

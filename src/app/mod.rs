@@ -20,6 +20,8 @@ pub mod recording;
 pub mod replay;
 mod save;
 pub mod scratch;
+pub mod server;
+mod serving;
 pub mod suites;
 pub mod survey;
 mod writer;

@@ -11,6 +11,7 @@ pub mod failure;
 mod force;
 pub mod history;
 pub mod house;
+pub mod keys;
 pub mod ls;
 mod openness_view;
 pub mod output;
@@ -20,6 +21,7 @@ pub mod quality;
 pub mod race;
 pub mod rm;
 pub mod run;
+pub mod serve;
 mod session_options;
 pub mod show;
 pub mod suite;
@@ -105,6 +107,10 @@ pub enum Command {
     History(history::History),
     /// Have two to eight models answer one prompt, and compare answers and figures
     Race(Box<race::Race>),
+    /// Serve other programs, by the APIs that they know, until Ctrl-C
+    Serve(serve::Serve),
+    /// Make, list and remove the keys by which programs on other machines use the server
+    Keys(keys::Keys),
     /// Score a text: perplexity, and divergence from a reference model
     #[command(name = "perplexity", alias = "quality")]
     Quality(Box<quality::Quality>),

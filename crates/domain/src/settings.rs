@@ -1,5 +1,8 @@
 //! Every setting with its default. `config.toml` at the root documents each; `config/` reads it.
 
+mod server;
+mod session;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,8 +10,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use wire::{CacheType, FlashAttention, Sampling};
 
+pub use self::server::{DEFAULT_PORT, Server};
+pub use self::session::{CACHE_TYPES, Field, SESSION_FIELDS};
 use crate::alias::Alias;
-use crate::keep_alive::{KeepAlive, NoTime};
+use crate::keep_alive::KeepAlive;
 use crate::units::Bytes;
 
 /// All settings.
@@ -34,6 +39,8 @@ pub struct Settings {
     pub energy: Energy,
     /// What is kept of what was run.
     pub history: History,
+    /// How other programs are served.
+    pub server: Server,
     /// Names of the user's own for models, with how they run.
     pub models: BTreeMap<String, Alias>,
     /// Changed keys: the name of an action, with the keys that do it instead of the built-in ones.
@@ -421,222 +428,5 @@ impl Default for Engine {
 impl Default for Telemetry {
     fn default() -> Self {
         Self { interval: Duration::from_secs(1), history: Duration::from_hours(24) }
-    }
-}
-
-/// One setting of a session by name: how forms, the palette and the command line change it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Field {
-    /// Its name in config.toml's `[session]`.
-    pub name: &'static str,
-    /// What it is, in one clause.
-    pub help: &'static str,
-}
-
-/// The settings of a session, in the order of a form.
-pub const SESSION_FIELDS: &[Field] = &[
-    Field { name: "context", help: "context length in tokens; 0 takes what the model was trained for" },
-    Field { name: "threads", help: "threads; auto takes the session's share of the budget" },
-    Field { name: "gpu_layers", help: "layers on GPUs; auto puts there what fits" },
-    Field { name: "cache_type_k", help: "type of the keys in the KV cache: f16, q8_0, q4_0 …" },
-    Field { name: "cache_type_v", help: "type of the values in the KV cache: f16, q8_0, q4_0 …" },
-    Field { name: "flash_attention", help: "auto, on or off" },
-    Field { name: "mmap", help: "map the file rather than read it: true or false" },
-    Field { name: "mlock", help: "lock the weights in memory: true or false" },
-    Field { name: "batch", help: "tokens per call of llama.cpp" },
-    Field { name: "ubatch", help: "tokens computed at once" },
-    Field { name: "parallel", help: "most answers at once, each with a context of its own" },
-    Field { name: "max_tokens", help: "most tokens of one answer; auto goes on until the context is full" },
-    Field { name: "context_full", help: "when a conversation no longer fits: drop_oldest or stop" },
-    Field { name: "temperature", help: "0 always takes the likeliest token; auto asks the file" },
-    Field { name: "top_k", help: "keep the k likeliest tokens; 0 keeps all; auto asks the file" },
-    Field { name: "top_p", help: "keep the likeliest tokens that together reach p; auto asks the file" },
-    Field { name: "min_p", help: "keep tokens at least p times as likely as the likeliest; auto asks the file" },
-    Field { name: "repeat_penalty", help: "weaken tokens of the last 64 by this factor; 1 is off; auto asks the file" },
-    Field { name: "seed", help: "seed of the draw; auto takes a new one each time" },
-    Field {
-        name: "keep_alive",
-        help: "unload after so long without a request: 10m, 0, forever; auto: 5m if a request loaded it",
-    },
-    Field { name: "pinned", help: "never unload for another model or for being idle: true or false" },
-];
-
-/// The word for a setting that is left to the file, the model or the budget.
-const AUTO: &str = "auto";
-
-impl SessionSettings {
-    /// The value of a field as text, as [`SessionSettings::set`] reads it; `None` for an unknown name.
-    pub fn get(&self, name: &str) -> Option<String> {
-        fn auto(value: Option<impl ToString>) -> String {
-            value.map_or_else(|| AUTO.to_owned(), |value| value.to_string())
-        }
-        Some(match name {
-            "context" => self.context.to_string(),
-            "batch" => self.batch.to_string(),
-            "ubatch" => self.ubatch.to_string(),
-            "parallel" => self.parallel.to_string(),
-            "threads" => auto(self.threads),
-            "gpu_layers" => auto(self.gpu_layers),
-            "cache_type_k" => cache_type_name(self.cache_type_k).to_owned(),
-            "cache_type_v" => cache_type_name(self.cache_type_v).to_owned(),
-            "flash_attention" => match self.flash_attention {
-                FlashAttention::Auto => AUTO,
-                FlashAttention::On => "on",
-                FlashAttention::Off => "off",
-            }
-            .to_owned(),
-            "mmap" => self.mmap.to_string(),
-            "mlock" => self.mlock.to_string(),
-            "max_tokens" => auto(self.max_tokens),
-            "context_full" => {
-                let name = CONTEXT_FULL.iter().find(|(_, choice)| *choice == self.context_full);
-                name.map_or("drop_oldest", |(name, _)| name).to_owned()
-            }
-            "temperature" => auto(self.sampling.temperature),
-            "top_k" => auto(self.sampling.top_k),
-            "top_p" => auto(self.sampling.top_p),
-            "min_p" => auto(self.sampling.min_p),
-            "repeat_penalty" => auto(self.sampling.repeat_penalty),
-            "seed" => auto(self.sampling.seed),
-            "keep_alive" => auto(self.residence.keep_alive),
-            "pinned" => self.residence.pinned.to_string(),
-            _ => return None,
-        })
-    }
-
-    /// Change a field from text. The error is one clause that says what would be right.
-    pub fn set(&mut self, name: &str, text: &str) -> Result<(), String> {
-        let text = text.trim();
-        match name {
-            "context" => {
-                self.context = whole(text, 0, 1 << 24)?;
-                self.is_context_chosen = Chosen(true);
-            }
-            "batch" => self.batch = whole(text, 1, 1 << 16)?,
-            "ubatch" => self.ubatch = whole(text, 1, 1 << 16)?,
-            "parallel" => self.parallel = whole(text, 1, MAX_PARALLEL)?,
-            "threads" => self.threads = or_auto(text, |text| whole(text, 1, 1024))?,
-            "gpu_layers" => self.gpu_layers = or_auto(text, |text| whole(text, 0, 10_000))?,
-            "cache_type_k" => self.cache_type_k = cache_type(text)?,
-            "cache_type_v" => self.cache_type_v = cache_type(text)?,
-            "flash_attention" => {
-                self.flash_attention = match text {
-                    AUTO => FlashAttention::Auto,
-                    "on" | "true" => FlashAttention::On,
-                    "off" | "false" => FlashAttention::Off,
-                    _ => return Err("must be auto, on or off".to_owned()),
-                }
-            }
-            "mmap" => self.mmap = flag(text)?,
-            "mlock" => self.mlock = flag(text)?,
-            "max_tokens" => self.max_tokens = or_auto(text, |text| whole(text, 1, u32::MAX))?,
-            "context_full" => {
-                let choice = CONTEXT_FULL.iter().find(|(name, _)| *name == text);
-                self.context_full = choice.ok_or("must be drop_oldest or stop")?.1;
-            }
-            "temperature" => self.sampling.temperature = or_auto(text, |text| number(text, 0.0, 10.0))?,
-            "top_k" => self.sampling.top_k = or_auto(text, |text| whole(text, 0, 1_000_000))?,
-            "top_p" => self.sampling.top_p = or_auto(text, |text| number(text, 0.0, 1.0))?,
-            "min_p" => self.sampling.min_p = or_auto(text, |text| number(text, 0.0, 1.0))?,
-            "repeat_penalty" => self.sampling.repeat_penalty = or_auto(text, |text| number(text, 0.1, 10.0))?,
-            "seed" => self.sampling.seed = or_auto(text, |text| whole(text, 0, u32::MAX))?,
-            "keep_alive" if text == AUTO => self.residence.keep_alive = None,
-            "keep_alive" => {
-                let time = text.parse().map_err(|error: NoTime| format!("{error}, or auto"))?;
-                self.residence.keep_alive = Some(time);
-            }
-            "pinned" => self.residence.pinned = flag(text)?,
-            _ => return Err("is no setting of a session".to_owned()),
-        }
-        Ok(())
-    }
-}
-
-/// The names of the KV cache types.
-pub const CACHE_TYPES: &[(&str, CacheType)] = &[
-    ("f32", CacheType::F32),
-    ("f16", CacheType::F16),
-    ("bf16", CacheType::BF16),
-    ("q8_0", CacheType::Q8_0),
-    ("q5_1", CacheType::Q5_1),
-    ("q5_0", CacheType::Q5_0),
-    ("q4_1", CacheType::Q4_1),
-    ("q4_0", CacheType::Q4_0),
-];
-
-fn cache_type_name(wanted: CacheType) -> &'static str {
-    CACHE_TYPES.iter().find(|(_, kind)| *kind == wanted).map_or("f16", |(name, _)| name)
-}
-
-fn cache_type(text: &str) -> Result<CacheType, String> {
-    let lower = text.to_ascii_lowercase();
-    CACHE_TYPES.iter().find(|(name, _)| *name == lower).map(|(_, kind)| *kind).ok_or_else(|| {
-        let names: Vec<_> = CACHE_TYPES.iter().map(|(name, _)| *name).collect();
-        format!("must be one of {}", names.join(", "))
-    })
-}
-
-fn or_auto<T>(text: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<Option<T>, String> {
-    match text {
-        AUTO => Ok(None),
-        // Other programs on llama.cpp leave it open by this.
-        "-1" => parse(text).map(Some).map_err(|error| {
-            let means = if error.contains("whole") { " for what -1 means elsewhere" } else { "" };
-            format!("{error}, or auto{means}")
-        }),
-        _ => parse(text).map(Some).map_err(|error| format!("{error}, or auto")),
-    }
-}
-
-fn whole(text: &str, least: u32, most: u32) -> Result<u32, String> {
-    text.parse()
-        .ok()
-        .filter(|value| (least..=most).contains(value))
-        .ok_or_else(|| format!("must be a whole number from {least} to {most}"))
-}
-
-fn number(text: &str, least: f32, most: f32) -> Result<f32, String> {
-    text.parse()
-        .ok()
-        .filter(|value| (least..=most).contains(value))
-        .ok_or_else(|| format!("must be a number from {least} to {most}"))
-}
-
-fn flag(text: &str) -> Result<bool, String> {
-    text.parse().ok().ok_or_else(|| "must be true or false".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_field_reads_back_what_it_shows() {
-        let settings = SessionSettings::default();
-        for field in SESSION_FIELDS {
-            let text = settings.get(field.name).unwrap();
-            let mut copy = settings;
-            copy.set(field.name, &text).unwrap();
-            assert_eq!(copy, settings, "{}", field.name);
-        }
-    }
-
-    #[test]
-    fn wrong_values_say_what_is_right() {
-        let mut settings = SessionSettings::default();
-        for (name, text, error) in [
-            ("context", "-1", "must be a whole number from 0 to 16777216"),
-            ("threads", "0", "must be a whole number from 1 to 1024, or auto"),
-            ("cache_type_k", "q6_k", "must be one of f32, f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0"),
-            ("top_p", "1.5", "must be a number from 0 to 1, or auto"),
-            ("seed", "-1", "must be a whole number from 0 to 4294967295, or auto for what -1 means elsewhere"),
-            ("temperature", "-1", "must be a number from 0 to 10, or auto"),
-            ("temperature", "NaN", "must be a number from 0 to 10, or auto"),
-            ("mmap", "yes", "must be true or false"),
-            ("colour", "red", "is no setting of a session"),
-        ] {
-            assert_eq!(settings.set(name, text).unwrap_err(), error);
-        }
-        assert_eq!(settings, SessionSettings::default());
     }
 }

@@ -185,7 +185,7 @@ impl<'a> Program<'a> {
             if !message.reasoning.is_empty() {
                 fields.push(("reasoning_content", Value::from(message.reasoning.as_str())));
             }
-            fields.into_iter().collect()
+            Value::from_pairs(fields)
         };
         let messages: Vec<Value> = messages.iter().map(message).collect();
         self.run(context! {
