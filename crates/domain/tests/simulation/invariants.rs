@@ -7,6 +7,7 @@ use domain::event::WorkerEvent;
 use domain::plan;
 use domain::race::rating::MAX_VOTES;
 use domain::request::Stage;
+use domain::requests::EndedRequests;
 use domain::session::{Phase, Session, SessionId, Turn, WorkerId};
 use domain::units::Bytes;
 use domain::{Domain, Effect, Event};
@@ -308,5 +309,6 @@ fn bounds(domain: &Domain) {
     }
     assert!(machine.sensors.len() <= domain::state::Machine::MAX_SENSORS);
     assert!(domain.votes.len() <= MAX_VOTES);
+    assert!(domain.ended_requests.len() <= EndedRequests::MAX);
     assert!(domain.attribution.baselines.known.len() <= domain::energy::MAX_BASELINES);
 }

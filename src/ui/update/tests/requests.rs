@@ -3,6 +3,7 @@
 use wire::{Channel, Finish, Prompt, Request as Said};
 
 use super::{Program, finished, loaded, text};
+use crate::ui::{Action, Mode};
 use domain::command::{Command, CommandId, Force, Value, What};
 use domain::event::WorkerEvent;
 use domain::request::{RequestId, Stage};
@@ -118,10 +119,10 @@ fn the_tab_lists_what_comes_and_ends_and_cancels_the_selected_one() {
     assert_eq!(program.state.ui.requests.chosen, Some(ids[0]), "the selection stays on its request");
     program.act(Action::First);
     program.act(Action::Down);
-    let effects = of_domain(program.act(Action::Cancel));
+    let effects = program.act(Action::Cancel);
     assert_eq!(effects, [Effect::Tell { worker, request: Said::Cancel { id: ids[1].0 } }]);
     program.act(Action::Last);
-    assert_eq!(of_domain(program.act(Action::Cancel)), [], "what has ended can't be cancelled");
+    assert_eq!(program.act(Action::Cancel), [], "what has ended can't be cancelled");
     assert!(program.state.ui.notices.iter().any(|notice| notice.text == "this request has ended"));
 }
 
