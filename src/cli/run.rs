@@ -133,12 +133,12 @@ async fn answer(
     let mut interrupted = false;
     let mut gives_up = None;
     loop {
-        let mut printed = Ok(());
+        let mut outcome = Ok(());
         let hear = |event: &Event| {
             if let Event::Worker(_, WorkerEvent::Said(Said::Text { id, pieces, .. })) = event
                 && request == Some(RequestId(*id))
             {
-                printed = pieces.iter().try_for_each(|piece| printer.piece(piece));
+                outcome = pieces.iter().try_for_each(|piece| printer.piece(piece));
             }
         };
         tokio::select! {
@@ -163,7 +163,7 @@ async fn answer(
                 continue;
             }
         }
-        if let Err(error) = printed {
+        if let Err(error) = outcome {
             return Ok(ended(Err(error), Exit::Done));
         }
         let Some(now) = app.state().domain.session(session) else {

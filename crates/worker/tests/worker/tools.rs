@@ -73,7 +73,7 @@ fn a_forced_call_comes_with_every_template() {
             let names: BTreeSet<&str> = names.iter().copied().collect();
             match (&answer.end, answer.calls.as_slice()) {
                 (Ok((Finish::Stop, _)), [call]) if names.contains(call.name.as_str()) && check(call).is_ok() => {
-                    n_calls += 1
+                    n_calls += 1;
                 }
                 (end, calls) => wrong
                     .push(format!("{} {id}: {end:?} {calls:?} {:?} {:?}", found.name, answer.text, answer.reasoning)),
