@@ -4,6 +4,7 @@
 //! The dashboard and the headless commands drive the same [`App`].
 
 mod aside;
+pub mod attached;
 mod baselines;
 pub mod bundle;
 pub mod clipboard;
@@ -11,17 +12,22 @@ mod clock;
 pub mod dashboard;
 mod export;
 mod files;
+pub mod front;
 pub mod history;
 mod house;
 mod hub;
 pub mod log;
+pub mod open;
 mod prepare;
 pub mod recording;
 pub mod replay;
+pub mod running;
 mod save;
 pub mod scratch;
 pub mod server;
 mod serving;
+pub mod socket;
+pub mod start;
 pub mod suites;
 pub mod survey;
 mod writer;
@@ -42,7 +48,7 @@ use domain::query::QueryError;
 use domain::request::RequestId;
 use domain::session::{SessionId, WorkerId};
 use domain::settings::Settings;
-use domain::{Effect, Event, StateMachine, openness};
+use domain::{Effect, Event, Notification, StateMachine, openness};
 
 pub use clock::Clock;
 
@@ -92,6 +98,12 @@ pub type EndedQuery = (RequestId, Result<Box<wire::QueryResult>, QueryError>);
 /// The program without a face.
 pub struct App {
     state: State,
+    /// Whether there is no screen here: what one would show is for the clients.
+    is_server: bool,
+    /// Sends what happens to the clients that are attached.
+    publisher: socket::Publisher,
+    /// The sessions that are written down as running.
+    noted: Vec<String>,
     /// The reply to the command that was given last.
     reply: Option<Reply>,
     /// The id of the next command.
@@ -190,6 +202,9 @@ impl App {
         Self {
             engine: Engine::new(program, state.domain.settings.engine.clone(), news_sender),
             state,
+            is_server: false,
+            publisher: socket::Publisher::default(),
+            noted: Vec::new(),
             reply: None,
             next_command: 1,
             ended_queries: Vec::new(),
@@ -263,10 +278,21 @@ impl App {
             .or_else(|| self.keeper.try_next().map(|event| Event::History(event).into()))
     }
 
+    /// Be a server from now on: what happens is sent to the clients that are attached, and no screen follows it.
+    pub fn serve(&mut self) {
+        self.is_server = true;
+    }
+
     /// Take what happened, and do what follows.
     pub fn handle(&mut self, event: impl Into<ui::Event>) {
         let event = event.into();
         let is_tick = matches!(event, ui::Event::Domain(Event::Sample(_)));
+        if self.is_server {
+            if let ui::Event::Domain(event) = event {
+                self.handle_served(event);
+            }
+            return;
+        }
         let effects = update(&mut self.state, self.clock.now(), event);
         if is_tick {
             self.write_tick();
@@ -275,6 +301,19 @@ impl App {
             match effect {
                 ui::Effect::Domain(effect) => self.execute(effect),
                 effect => self.execute_for_screen(effect),
+            }
+        }
+    }
+
+    /// The same without a screen. Clients are sent it before anything that follows from it.
+    fn handle_served(&mut self, event: Event) {
+        let now = self.clock.now();
+        self.publisher.publish(now, &event);
+        for effect in self.state.domain.update(now, event) {
+            match effect {
+                Effect::Notify(Notification::Notice { text, is_error: false }) => tracing::info!("{text}"),
+                Effect::Notify(Notification::Notice { text, .. }) => tracing::warn!("{text}"),
+                effect => self.execute(effect),
             }
         }
     }
@@ -334,6 +373,16 @@ impl App {
     /// Ask the hub for the files of a repository at a revision; answered by an event.
     pub fn ask_files(&mut self, repository: &str, revision: &str) {
         self.hub.files(&self.state.domain.settings, repository.to_owned(), revision.to_owned());
+    }
+
+    /// Ask for all that earlier runs kept.
+    pub fn recall_all(&mut self) {
+        // `taffrail top` has no use for models.
+        if self.state.ui.screen != ui::Screen::Top {
+            self.find_interrupted();
+        }
+        self.recall_baselines();
+        self.recall();
     }
 
     /// Ask the history what was measured before, and how it was voted.
@@ -463,8 +512,8 @@ impl App {
     fn execute_for_screen(&mut self, effect: ui::Effect) {
         use crate::ui::Effect;
         match effect {
-            // The state has given it to the domain already.
-            Effect::Command(_) | Effect::RunPalette { .. } | Effect::Quit => {}
+            // The state has given it to the domain already, and this screen is attached to nothing.
+            Effect::Command(_) | Effect::RunPalette { .. } | Effect::Quit | Effect::Send(_) | Effect::Reattach => {}
             Effect::Domain(effect) => self.execute(effect),
             Effect::Search { generation, text, sort } => {
                 self.hub.search(&self.state.domain.settings, generation, text, sort);

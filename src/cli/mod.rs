@@ -2,6 +2,7 @@
 //!
 //! Data goes to standard output, the rest to standard error. Absent: the dashboard, which `app` runs.
 
+pub mod attach;
 pub mod bench;
 pub mod config;
 pub mod dedupe;
@@ -82,6 +83,13 @@ pub struct Trace {
     pub speed: f64,
 }
 
+impl Trace {
+    /// Whether a recording is made or shown.
+    pub fn is_wanted(&self) -> bool {
+        self.record.is_some() || self.replay.is_some()
+    }
+}
+
 /// Reads a factor that time can be divided by.
 fn speed(text: &str) -> Result<f64, String> {
     let speed = text.parse::<f64>().ok().filter(|speed| (0.01..=100_000.0).contains(speed));
@@ -130,6 +138,8 @@ pub enum Command {
     Pull(pull::Pull),
     /// Show the settings in force and where each comes from
     Config(config::Config),
+    /// Open the dashboard on a server that runs, on this machine or on another one over ssh
+    Attach(attach::Attach),
     /// Show the machine's figures: load, memory, power and heat, until Ctrl-C
     Top(top::Top),
     /// Show what was found, what can't be read, and how to mend it

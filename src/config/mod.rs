@@ -80,6 +80,8 @@ pub struct Loaded {
     pub problems: Vec<SettingError>,
     /// The file that was looked for, whether or not it exists.
     pub file: Option<PathBuf>,
+    /// Whether it was asked for by name.
+    pub is_named: bool,
     origins: BTreeMap<String, Origin>,
 }
 
@@ -114,7 +116,9 @@ pub fn load(sources: &Sources) -> Loaded {
     for text in &sources.overrides {
         merge.flag(text);
     }
-    merge.finish(sources.file.clone())
+    let mut loaded = merge.finish(sources.file.clone());
+    loaded.is_named = sources.named;
+    loaded
 }
 
 /// Read a file whole, if it is one and of a size that settings have.

@@ -5,7 +5,9 @@ mod server;
 use std::time::Duration;
 
 use super::value::{Value, show_bytes};
-use domain::settings::{CACHE_TYPES, CONTEXT_FULL, GraphStyle, SESSION_FIELDS, Settings, StoreFolder, WaitPolicy};
+use domain::settings::{
+    CACHE_TYPES, CONTEXT_FULL, GraphStyle, OnQuit, SESSION_FIELDS, Settings, StoreFolder, WaitPolicy,
+};
 
 /// Whether a setting holds several values, of which one may be wrong and the others right.
 pub(super) fn is_list(section: &str, key: &str) -> bool {
@@ -81,6 +83,7 @@ impl Setting {
         }
         match (self.section, self.key) {
             ("ui", "graphs") => names(GRAPHS),
+            ("ui", "on_quit") => names(ON_QUIT),
             ("engine" | "bench", "wait_policy") => names(WAIT_POLICIES),
             ("session", "cache_type_k" | "cache_type_v") => names(CACHE_TYPES),
             ("session", "flash_attention") => vec!["auto", "on", "off"],
@@ -110,6 +113,8 @@ pub(super) fn find(section: &str, key: &str) -> Option<Setting> {
 const GRAPHS: &[(&str, GraphStyle)] =
     &[("braille", GraphStyle::Braille), ("block", GraphStyle::Block), ("ascii", GraphStyle::Ascii)];
 
+const ON_QUIT: &[(&str, OnQuit)] = &[("ask", OnQuit::Ask), ("keep", OnQuit::Keep), ("stop", OnQuit::Stop)];
+
 const WAIT_POLICIES: &[(&str, WaitPolicy)] = &[
     (WaitPolicy::Passive.name(), WaitPolicy::Passive),
     (WaitPolicy::Brief.name(), WaitPolicy::Brief),
@@ -136,6 +141,12 @@ static OTHERS: &[Setting] = &[
         key: "fold_reasoning",
         get: |settings, _| Value::Flag(settings.ui.fold_reasoning),
         set: |settings, _, value| put(&mut settings.ui.fold_reasoning, value.flag()),
+    },
+    Setting {
+        section: "ui",
+        key: "on_quit",
+        get: |settings, _| name_of(ON_QUIT, settings.ui.on_quit),
+        set: |settings, _, value| put(&mut settings.ui.on_quit, value.one_of(ON_QUIT)),
     },
     Setting {
         section: "library",

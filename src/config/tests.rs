@@ -69,7 +69,7 @@ fn every_field_is_a_setting() {
         models: _,
         keys: _,
     } = Settings::default();
-    let Ui { theme: _, graphs: _, fold_reasoning: _ } = ui;
+    let Ui { theme: _, graphs: _, fold_reasoning: _, on_quit: _ } = ui;
     let Library {
         folders: _,
         hugging_face: _,
@@ -93,10 +93,18 @@ fn every_field_is_a_setting() {
     let Energy { g_per_kwh: _, price_per_kwh: _, currency: _, sensor: _, tenancy: _, tdp_watts: _, idle_watts: _ } =
         energy;
     let History { keep: _ } = history;
-    let Server { listen: _, hosts: _, origins: _, require_key: _, remote_admin: _, max_body: _, max_connections: _ } =
-        server;
+    let Server {
+        attach: _,
+        listen: _,
+        hosts: _,
+        origins: _,
+        require_key: _,
+        remote_admin: _,
+        max_body: _,
+        max_connections: _,
+    } = server;
     let n_session = domain::settings::SESSION_FIELDS.len();
-    assert_eq!(settings().count(), 3 + 13 + 3 + n_session + 6 + 5 + 2 + 2 + 7 + 1 + 7);
+    assert_eq!(settings().count(), 4 + 13 + 3 + n_session + 6 + 5 + 2 + 2 + 7 + 1 + 8);
 }
 
 #[test]

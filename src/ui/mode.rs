@@ -56,6 +56,8 @@ pub enum Mode {
     Palette,
     /// A question.
     Confirm,
+    /// What becomes of the server's sessions.
+    Leave,
     /// A plan for the stores, and whether it is carried out.
     Plan,
     /// A model that does not fit, or that the check refuses.
@@ -74,6 +76,7 @@ impl Mode {
             Some(Overlay::Record { .. }) => Self::Record,
             Some(Overlay::Palette { .. }) => Self::Palette,
             Some(Overlay::Confirm { .. }) => Self::Confirm,
+            Some(Overlay::Leave { .. }) => Self::Leave,
             Some(Overlay::Plan { .. }) => Self::Plan,
             Some(Overlay::Refused { .. } | Overlay::TryAnyway { .. }) => Self::Refused,
             Some(Overlay::Vote { .. }) => Self::Vote,
@@ -143,6 +146,7 @@ impl Mode {
                 | Self::Record
                 | Self::Palette
                 | Self::Confirm
+                | Self::Leave
                 | Self::Plan
                 | Self::Refused
                 | Self::Vote

@@ -3,8 +3,9 @@
 //! Owned here: the screen, what lies over it, selections, filters, fields that are being written. Absent: what the program
 //! knows (`domain`), and how any of it is drawn.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use domain::command::{CommandId, What};
 use domain::history::Entry as Recorded;
 use domain::house::Grouping;
 use domain::hub::{Repository, Search, Sort};
@@ -12,11 +13,11 @@ use domain::library_view::LibrarySort;
 use domain::model::Model;
 use domain::moment::Moment;
 use domain::session::{SessionId, Turn};
-use domain::settings::Settings;
+use domain::settings::{OnQuit, Settings};
 use domain::units::Ratio;
 
 use crate::ui::editor::Editor;
-use crate::ui::{Action, Notice, Overlay, RaceView, SuiteView};
+use crate::ui::{Action, Notice, Overlay, RaceView, Server, SuiteView};
 
 /// What the screen shows.
 #[derive(Debug, Clone)]
@@ -53,8 +54,14 @@ pub struct Ui {
     pub notices: VecDeque<Notice>,
     /// The program is about to end.
     pub leaving: bool,
+    /// What becomes of the server's sessions when the screen is left.
+    pub on_quit: OnQuit,
+    /// The server that this screen is attached to; `None` where the domain is this process's own.
+    pub server: Option<Server>,
     /// Commands that were given so far; the next one's id is one more.
     pub(super) n_commands: u64,
+    /// Commands that the server has not answered yet.
+    pub(super) unanswered: BTreeMap<CommandId, What>,
 }
 
 impl Ui {
@@ -77,7 +84,10 @@ impl Ui {
             themes,
             notices: VecDeque::new(),
             leaving: false,
+            on_quit: settings.ui.on_quit,
+            server: None,
             n_commands: 0,
+            unanswered: BTreeMap::new(),
         }
     }
 }
@@ -104,6 +114,8 @@ pub struct UsageView {
     pub grouping: Grouping,
     /// The selected row: what could be cleaned up first, then the shares.
     pub chosen: usize,
+    /// Whether this screen asked for a plan that has not come yet.
+    pub awaits_plan: bool,
 }
 
 /// The screens.

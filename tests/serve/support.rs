@@ -21,7 +21,10 @@ pub(crate) struct Home {
 
 impl Home {
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        let folder = tempfile::tempdir().unwrap();
+        // Each server has a socket of its own there.
+        std::fs::create_dir(folder.path().join("run")).unwrap();
+        Self { folder }
     }
 
     pub(crate) fn write(&self, name: &str, text: &str) {

@@ -23,7 +23,7 @@ use crate::settings::SessionSettings;
 use crate::suite::run::SuiteOrder;
 
 /// Which command a reply belongs to. Chosen by the client, and unique among its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize)]
 pub struct CommandId(pub u64);
 
 /// A command with its id.

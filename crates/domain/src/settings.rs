@@ -39,7 +39,7 @@ pub struct Settings {
     pub energy: Energy,
     /// What is kept of what was run.
     pub history: History,
-    /// How other programs are served.
+    /// The server process, and how other programs are served.
     pub server: Server,
     /// Names of the user's own for models, with how they run.
     pub models: BTreeMap<String, Alias>,
@@ -56,6 +56,21 @@ pub struct Ui {
     pub graphs: GraphStyle,
     /// Whether a finished reasoning starts folded.
     pub fold_reasoning: bool,
+    /// What becomes of the server's sessions when a dashboard is left.
+    pub on_quit: OnQuit,
+}
+
+/// What becomes of the server's sessions when a dashboard is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnQuit {
+    /// The user is asked.
+    #[default]
+    Ask,
+    /// They keep running.
+    Keep,
+    /// They are stopped.
+    Stop,
 }
 
 /// What graphs are drawn with.
@@ -347,7 +362,7 @@ impl Default for History {
 
 impl Default for Ui {
     fn default() -> Self {
-        Self { theme: "dark".to_owned(), graphs: GraphStyle::Braille, fold_reasoning: true }
+        Self { theme: "dark".to_owned(), graphs: GraphStyle::Braille, fold_reasoning: true, on_quit: OnQuit::Ask }
     }
 }
 

@@ -14,6 +14,11 @@ const MOST_BODY: Bytes = Bytes(1 << 30);
 
 pub(super) static SERVER: &[Setting] = &[
     of(
+        "attach",
+        |settings, _| Value::Flag(settings.server.attach),
+        |settings, _, value| put(&mut settings.server.attach, value.flag()),
+    ),
+    of(
         "listen",
         |settings, _| Value::Text(settings.server.listen.to_string()),
         |settings, _, value| put(&mut settings.server.listen, address(value)),

@@ -1,4 +1,4 @@
-//! How other programs are served.
+//! The server process, and how other programs are served.
 
 // The type of an address alone; nothing here listens.
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -13,6 +13,8 @@ pub const DEFAULT_PORT: u16 = 11437;
 /// How other programs are served.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Server {
+    /// Whether a dashboard attaches to this user's server, starting one where none runs.
+    pub attach: bool,
     /// Where the HTTP APIs listen; port 0 takes a free one.
     pub listen: SocketAddr,
     /// Names that a request may give in `Host`, besides those of this machine.
@@ -32,6 +34,7 @@ pub struct Server {
 impl Default for Server {
     fn default() -> Self {
         Self {
+            attach: true,
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), DEFAULT_PORT),
             hosts: Vec::new(),
             origins: Vec::new(),

@@ -39,6 +39,7 @@ pub(super) const COMMON: &[Binding] = &[
         .anywhere(),
     bind(Action::UnmarkAll, &[], HIDDEN, race::unmark_all).anywhere(),
     bind(Action::DismissNotices, &[], HIDDEN, screen::dismiss_notices).anywhere(),
+    bind(Action::Reattach, &[], HIDDEN, screen::reattach).anywhere(),
 ];
 
 pub(super) const QUIT: &[Binding] = &[bind(Action::Quit, &["q", "ctrl-c"], |_| shown("quit"), screen::quit)];

@@ -142,6 +142,7 @@ fn tables(mode: Mode) -> &'static [&'static [Binding]] {
         Mode::Record => &[dialogs::SCROLL, PAGES, ENDS, dialogs::RECORD, dialogs::CLOSE, SCREENS, LEAVE],
         Mode::Palette => &[dialogs::PALETTE, dialogs::ROWS, dialogs::CLOSE, EDITING, LEAVE],
         Mode::Confirm => &[dialogs::ANSWER, LEAVE],
+        Mode::Leave => &[dialogs::KEEP, LEAVE],
         Mode::Plan => &[dialogs::PLAN, dialogs::SCROLL, LEAVE],
         Mode::Refused => &[dialogs::REFUSED, dialogs::CLOSE, LEAVE],
         Mode::Vote => &[dialogs::VOTE, dialogs::ROWS, dialogs::CLOSE, LEAVE],
