@@ -98,9 +98,8 @@ fn tokens_go_there_and_back() {
 fn a_conversation_is_counted_as_it_is_answered() {
     let server = Home::new().serve(&[]);
     let messages = json!([{"role": "user", "content": "Who are you? 🐋"}]);
-    let counted =
-        ask(&server, "/v1/messages/count_tokens", json!({"messages": messages, "system": "Be brief."})).json();
-    let body = json!({"messages": messages, "system": "Be brief.", "max_tokens": 1});
+    let counted = ask(&server, "/v1/messages/count_tokens", json!({"messages": messages})).json();
+    let body = json!({"messages": messages, "max_tokens": 1});
     let answered = ask(&server, "/v1/messages", body).json();
     let usage = &answered["usage"];
     let n_input: u64 = ["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"]

@@ -168,7 +168,7 @@ fn special_tokens_are_added_and_read_as_asked() {
 #[test]
 fn a_template_is_applied_as_an_answer_has_it() {
     let (mut worker, _) = Worker::ready(&small());
-    let generate = chat(1, &[(Role::System, "Be brief."), (Role::User, "Who are you? 🐋")], 1);
+    let generate = chat(1, &[(Role::User, "Who are you? 🐋")], 1);
     let Prompt::Chat(asked) = generate.prompt.clone() else { panic!("no chat") };
     let result = worker.query(QueryJob::ApplyTemplate(Box::new(asked))).unwrap();
     let QueryResult::Applied { prompt, n_tokens } = result else { panic!("{result:?}") };
