@@ -20,10 +20,10 @@ mod llama {
     use std::path::PathBuf;
 
     /// Where llama.cpp's source is that the sys crate has built. It says where it built it, and the build says from what.
-    pub fn source() -> PathBuf {
+    pub(crate) fn source() -> PathBuf {
         let root = std::env::var_os("DEP_LLAMA_ROOT").expect("llama-cpp-sys-2 says where it builds llama.cpp");
         let cache = PathBuf::from(root).join("build/CMakeCache.txt");
-        let cache = std::fs::read_to_string(&cache).unwrap_or_else(|error| panic!("{}: {error}", cache.display()));
+        let cache = std::fs::read_to_string(&cache).expect("the folder where llama.cpp was built is there");
         let home = cache.lines().find_map(|line| line.strip_prefix("CMAKE_HOME_DIRECTORY:INTERNAL="));
         PathBuf::from(home.expect("CMake says where the source is"))
     }

@@ -204,10 +204,6 @@ fn events() {
         Piece { channel: Channel::Reasoning, text: "Hm.".into() },
         Piece { channel: Channel::Answer, text: "Yes\n".into() },
     ];
-    let deltas = vec![
-        ToolCallDelta { index: 0, id: Some("a".into()), name: Some("f".into()), arguments: "{".into() },
-        ToolCallDelta { index: 0, arguments: "}".into(), ..ToolCallDelta::default() },
-    ];
     check(&[
         (
             Event::Hello(hello),
@@ -226,16 +222,6 @@ fn events() {
         (
             Event::Text { id: 1, pieces, tool_calls: Vec::new(), counters, tokens: Vec::new() },
             r#"{"event":"text","id":1,"pieces":[{"channel":"reasoning","text":"Hm."},{"channel":"answer","text":"Yes\n"}],"counters":{"n_prompt":1,"prompt_us":2,"ttft_us":3,"n_generated":4,"n_reasoning":5,"generation_us":6,"decode_us":7,"n_past":8}}"#,
-        ),
-        (
-            Event::Text {
-                id: 1,
-                pieces: Vec::new(),
-                tool_calls: deltas,
-                counters: Counters::default(),
-                tokens: Vec::new(),
-            },
-            r#"{"event":"text","id":1,"pieces":[],"tool_calls":[{"index":0,"id":"a","name":"f","arguments":"{"},{"index":0,"id":null,"name":null,"arguments":"}"}],"counters":{"n_prompt":0,"prompt_us":0,"ttft_us":null,"n_generated":0,"n_reasoning":0,"generation_us":0,"decode_us":0,"n_past":0}}"#,
         ),
         (
             Event::Scored(Box::new(Scored {
@@ -265,6 +251,24 @@ fn events() {
             r#"{"event":"pong","nonce":1,"n_decodes":2,"n_steps":3}"#,
         ),
     ]);
+}
+
+#[test]
+fn calls_of_tools_come_in_parts() {
+    let deltas = vec![
+        ToolCallDelta { index: 0, id: Some("a".into()), name: Some("f".into()), arguments: "{".into() },
+        ToolCallDelta { index: 0, arguments: "}".into(), ..ToolCallDelta::default() },
+    ];
+    check(&[(
+        Event::Text {
+            id: 1,
+            pieces: Vec::new(),
+            tool_calls: deltas,
+            counters: Counters::default(),
+            tokens: Vec::new(),
+        },
+        r#"{"event":"text","id":1,"pieces":[],"tool_calls":[{"index":0,"id":"a","name":"f","arguments":"{"},{"index":0,"id":null,"name":null,"arguments":"}"}],"counters":{"n_prompt":0,"prompt_us":0,"ttft_us":null,"n_generated":0,"n_reasoning":0,"generation_us":0,"decode_us":0,"n_past":0}}"#,
+    )]);
 }
 
 #[test]

@@ -42,7 +42,7 @@ pub(crate) struct Constraint {
 /// Which part of an answer a grammar is about.
 enum Scope {
     /// What comes after the reasoning. Where the answer opens a call of a tool instead, this other grammar holds.
-    Answer { calls: Option<Calls> },
+    Answer { calls: Option<Calls>, opening: Option<String> },
     /// Calls of tools, from a trigger on.
     Calls,
     /// All of it. What opens a call is put in place of text before the call.
@@ -92,19 +92,20 @@ impl Constraint {
     ) -> Result<Option<Self>, Failure> {
         let (grammar, scope) = match (&request.grammar, hold) {
             (None, None) => return Ok(None),
-            (Some(wanted), None) => (Grammar::new(model, wanted)?, Scope::Answer { calls: None }),
+            (Some(wanted), None) => (Grammar::new(model, wanted)?, Scope::Answer { calls: None, opening: None }),
             (None, Some(Hold::Lazy { gbnf, triggers })) => (lazy(model, gbnf, triggers)?, Scope::Calls),
             (Some(wanted), Some(Hold::Lazy { gbnf, triggers })) => {
                 let openings = triggers.iter().filter_map(Trigger::word).map(str::to_owned).collect();
                 let calls = Calls { grammar: lazy(model, gbnf, triggers)?, openings };
-                (Grammar::new(model, wanted)?, Scope::Answer { calls: Some(calls) })
+                (Grammar::new(model, wanted)?, Scope::Answer { calls: Some(calls), opening: None })
             }
             (_, Some(Hold::Whole { gbnf, begin, opening })) => {
                 let opening = opening.clone();
                 (Grammar::of_calls(model, gbnf, &Start::After(begin))?, Scope::Whole { opening })
             }
-            (_, Some(Hold::Answer { gbnf, begin })) => {
-                (Grammar::of_calls(model, gbnf, &Start::After(begin))?, Scope::Answer { calls: None })
+            (_, Some(Hold::Answer { gbnf, begin, opening })) => {
+                let opening = opening.clone();
+                (Grammar::of_calls(model, gbnf, &Start::After(begin))?, Scope::Answer { calls: None, opening })
             }
         };
         let n_room = u32::try_from(n_room).unwrap_or(u32::MAX).min(request.max_tokens.unwrap_or(u32::MAX));
@@ -163,7 +164,7 @@ impl Constraint {
                 let is_open = stream.splitter().is_within_reasoning();
                 let is_over = model.is_end(token) || stream.counters.n_reasoning >= self.n_reasoning;
                 if let Some(closing) = stream.splitter().closing().filter(|_| is_open && is_over) {
-                    return Verdict::PutHeld(closing);
+                    return Verdict::PutHeld(closing.trim_end().to_owned());
                 }
                 let begins_reasoning =
                     stream.splitter().opening(&text).is_some_and(|(format, _)| formats.contains(&format));
@@ -178,10 +179,19 @@ impl Constraint {
                     _ => allowed(&mut self.grammar, token),
                 };
             }
-            Scope::Answer { calls } => {
+            Scope::Answer { calls, opening } => {
                 let begins = !self.has_begun && stream.splitter().closing().is_none() && !text.trim().is_empty();
                 let opens =
                     |calls: &mut Calls| calls.openings.iter().any(|opening| opening.starts_with(text.trim_start()));
+                let begins_reasoning =
+                    stream.splitter().opening(&text).is_some_and(|(format, _)| formats.contains(&format));
+                if begins
+                    && !begins_reasoning
+                    && let Some(opening) = opening.take().filter(|opening| !opening.starts_with(text.trim_start()))
+                {
+                    self.has_begun = true;
+                    return Verdict::PutHeld(opening);
+                }
                 if begins
                     && calls.as_mut().is_some_and(opens)
                     && !self.grammar.allows(token)

@@ -136,7 +136,7 @@ impl<'a> Stream<'a> {
 
     /// Whether a text of the template's that ends an answer has come.
     pub(crate) fn has_ended(&self) -> bool {
-        self.follow.as_ref().is_some_and(|follow| follow.ends.has_stopped())
+        self.follow.as_ref().is_some_and(|follow| follow.ends.has_stopped() || follow.follower.is_over())
     }
 
     /// Where the reasoning stands.

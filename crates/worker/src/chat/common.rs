@@ -67,9 +67,9 @@ pub(crate) struct Caps {
 /// What a chat is rendered from.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Inputs {
-    /// In OpenAI's form.
+    /// In `OpenAI`'s form.
     pub(crate) messages: Vec<super::openai::Message>,
-    /// In OpenAI's form.
+    /// In `OpenAI`'s form.
     pub(crate) tools: Vec<super::openai::Tool>,
     /// `auto`, `required` or `none`.
     pub(crate) tool_choice: &'static str,

@@ -28,6 +28,10 @@ pub(crate) struct Follower {
     n_parsed: usize,
     given: Given,
     ids: Pcg64Mcg,
+    /// Calls after the first are no part of the answer.
+    takes_one: bool,
+    /// One has come.
+    is_over: bool,
 }
 
 /// What was given already.
@@ -35,8 +39,8 @@ pub(crate) struct Follower {
 struct Given {
     reasoning: String,
     content: String,
-    /// Bytes of each call's arguments.
-    calls: Vec<usize>,
+    /// The arguments of each call.
+    calls: Vec<String>,
 }
 
 /// What has come since the last time.
@@ -50,7 +54,26 @@ impl Follower {
     /// Follows an answer with all that is in it.
     pub(crate) fn of_all(parser: Parser) -> Self {
         let ids = Pcg64Mcg::seed_from_u64(RandomState::new().build_hasher().finish());
-        Self { parser, is_answer_alone: false, text: String::new(), n_parsed: 0, given: Given::default(), ids }
+        Self {
+            parser,
+            is_answer_alone: false,
+            text: String::new(),
+            n_parsed: 0,
+            given: Given::default(),
+            ids,
+            takes_one: false,
+            is_over: false,
+        }
+    }
+
+    /// Whether several calls may come. Not every parser of llama.cpp's keeps to one.
+    pub(crate) fn taking(self, several: bool) -> Self {
+        Self { takes_one: !several, ..self }
+    }
+
+    /// Whether what comes is no part of the answer any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over
     }
 
     /// Follows an answer whose reasoning is split off elsewhere.
@@ -99,7 +122,12 @@ impl Follower {
 
     fn rest(&mut self) -> News {
         let mut news = News::default();
-        if !self.given.calls.is_empty() {
+        if let Some(last) = self.given.calls.last_mut() {
+            // The call that was told has to come to an end.
+            if let Some(closing) = closing(last) {
+                let index = self.given.calls.len() as u32 - 1;
+                news.calls.push(ToolCallDelta { index, arguments: closing.to_owned(), ..ToolCallDelta::default() });
+            }
             return news;
         }
         let mut rest = self.text.as_str();
@@ -114,7 +142,11 @@ impl Follower {
         news
     }
 
-    fn take(&mut self, parsed: Parsed, is_end: bool) -> News {
+    fn take(&mut self, mut parsed: Parsed, is_end: bool) -> News {
+        if self.takes_one && parsed.tool_calls.len() > 1 {
+            parsed.tool_calls.truncate(1);
+            self.is_over = true;
+        }
         let mut news = News::default();
         for (channel, given, now) in [
             (Channel::Reasoning, &mut self.given.reasoning, &parsed.reasoning),
@@ -135,17 +167,45 @@ impl Follower {
                 let id =
                     if call.id.is_empty() { Alphanumeric.sample_string(&mut self.ids, ID_LENGTH) } else { call.id };
                 (delta.id, delta.name) = (Some(id), Some(call.name));
-                self.given.calls.push(0);
+                self.given.calls.push(String::new());
             }
-            let Some(n_given) = self.given.calls.get_mut(index) else { break };
-            if let Some(new) = call.arguments.get(*n_given..).filter(|new| !new.is_empty()) {
-                delta.arguments = new.to_owned();
-                *n_given = call.arguments.len();
+            let Some(given) = self.given.calls.get_mut(index) else { break };
+            if let Some(new) = call.arguments.strip_prefix(given.as_str()).filter(|new| !new.is_empty()) {
+                new.clone_into(&mut delta.arguments);
+                given.push_str(new);
             }
             if delta.name.is_some() || !delta.arguments.is_empty() {
                 news.calls.push(delta);
             }
         }
         news
+    }
+}
+
+/// What ends arguments that were left open, where that is one of a few.
+fn closing(arguments: &str) -> Option<&'static str> {
+    let is_whole = |text: &str| serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
+    if is_whole(arguments) {
+        return None;
+    }
+    ["}", "\"}", "]}", "}}", "{}", "\"]}", "\"}}"].into_iter().find(|end| is_whole(&format!("{arguments}{end}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn open_arguments_are_closed() {
+        for (arguments, expected) in [
+            ("{}", None),
+            ("{\"a\":1", Some("}")),
+            ("{\"a\":\"b", Some("\"}")),
+            ("{\"a\":[1", Some("]}")),
+            ("", Some("{}")),
+            ("{\"a\":", None),
+        ] {
+            assert_eq!(closing(arguments), expected, "{arguments}");
+        }
     }
 }

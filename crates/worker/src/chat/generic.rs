@@ -11,6 +11,9 @@ use super::openai;
 /// The template that has the form of a call.
 pub(crate) const TEMPLATE: &str = include_str!("generic.jinja");
 
+/// What opens a call.
+pub(crate) const OPENING: &str = "<tool_call>";
+
 /// The conversation as text alone.
 pub(crate) fn told(chat: &Chat, tools: &[openai::Tool]) -> Chat {
     let mut messages: Vec<Message> = Vec::new();

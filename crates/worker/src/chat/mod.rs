@@ -57,8 +57,8 @@ pub(crate) enum Hold {
     /// It holds from the answer's begin on, reasoning included. It begins with the end of the prompt. The opening of a
     /// call, where it is known, is put in place of text before a call.
     Whole { gbnf: String, begin: String, opening: Option<String> },
-    /// It holds from the end of the reasoning on, and begins with this text.
-    Answer { gbnf: String, begin: String },
+    /// It holds from the end of the reasoning on, and begins with this text. The opening as above.
+    Answer { gbnf: String, begin: String, opening: Option<String> },
 }
 
 impl Tooled {
@@ -105,9 +105,13 @@ impl Tooled {
         let hold = match (grammar.is_empty(), grammar_lazy) {
             (true, _) => None,
             (false, true) => Some(Hold::Lazy { gbnf: grammar, triggers }),
-            (false, false) => Some(Hold::Answer { gbnf: grammar, begin: generation_prompt }),
+            (false, false) => {
+                let opening = Some(generic::OPENING.to_owned());
+                Some(Hold::Answer { gbnf: grammar, begin: generation_prompt, opening })
+            }
         };
-        Ok(Prepared { prompt, follower: Follower::of_answer(parser), hold, preserved: preserved_tokens, stops })
+        let follower = Follower::of_answer(parser).taking(inputs.parallel_tool_calls);
+        Ok(Prepared { prompt, follower, hold, preserved: preserved_tokens, stops })
     }
 }
 
@@ -140,7 +144,7 @@ impl Native {
             return Err(TemplateError::Bounds(format!("it makes {} bytes", applied.prompt.len())));
         }
         let is_usable = inputs.tools.is_empty() || applied.reads_calls() && !(is_forced && applied.grammar.is_empty());
-        if is_usable { native(applied, opening).map(Some) } else { Ok(None) }
+        if is_usable { native(applied, opening, inputs.parallel_tool_calls).map(Some) } else { Ok(None) }
     }
 
     /// What opens a call, where it is one text: what would trigger the grammar if no call were forced.
@@ -151,11 +155,12 @@ impl Native {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "errors are mapped by it")]
 fn failed(error: String) -> TemplateError {
     TemplateError::Failed(template::bounded(&error))
 }
 
-fn native(applied: Applied, opening: Option<String>) -> Result<Prepared, TemplateError> {
+fn native(applied: Applied, opening: Option<String>, takes_several: bool) -> Result<Prepared, TemplateError> {
     let parser = Parser::new(&applied).map_err(failed)?;
     let Applied { prompt, generation_prompt, grammar, grammar_lazy, triggers, preserved_tokens, stops, .. } = applied;
     let hold = match (grammar.is_empty(), grammar_lazy) {
@@ -163,7 +168,8 @@ fn native(applied: Applied, opening: Option<String>) -> Result<Prepared, Templat
         (false, true) => Some(Hold::Lazy { gbnf: grammar, triggers }),
         (false, false) => Some(Hold::Whole { gbnf: grammar, begin: generation_prompt, opening }),
     };
-    Ok(Prepared { prompt, follower: Follower::of_all(parser), hold, preserved: preserved_tokens, stops })
+    let follower = Follower::of_all(parser).taking(takes_several);
+    Ok(Prepared { prompt, follower, hold, preserved: preserved_tokens, stops })
 }
 
 /// The tools that may be called: none, or one alone, by the chat's choice.

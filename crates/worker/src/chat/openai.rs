@@ -1,4 +1,4 @@
-//! A chat in OpenAI's form, which templates and llama.cpp read. Schemas and arguments stay as they were sent: a model may
+//! A chat in `OpenAI`'s form, which templates and llama.cpp read. Schemas and arguments stay as they were sent: a model may
 //! mind the order of their keys.
 
 use std::borrow::Cow;

@@ -8,11 +8,8 @@ use wire::{Channel, Message, Role, Tool, ToolCall};
 
 use super::follow::News;
 use super::*;
+use crate::template::corpus_tests::corpus;
 use crate::think::{FORMATS, Splitter};
-
-#[expect(unreachable_pub, dead_code, reason = "other tests use the module as well")]
-#[path = "../../tests/corpus/mod.rs"]
-mod corpus;
 
 const BOS: &str = "<s>";
 const EOS: &str = "</s>";
@@ -99,6 +96,10 @@ fn tells_time(source: &str) -> bool {
     ["strftime_now", "date_string", "datetime", "current_date"].iter().any(|word| source.contains(word))
 }
 
+/// Prompts of the 350, five for each template, that are those of Jinja2. Of the others 49 are told as text, 3 refuse two
+/// calls at once, and most tell the day, which llama.cpp takes from the clock.
+const N_EQUAL: usize = 239;
+
 #[test]
 fn prompts_with_tools_are_those_of_jinja2() {
     let conversations = conversations();
@@ -130,18 +131,27 @@ fn prompts_with_tools_are_those_of_jinja2() {
             }
         }
     }
-    eprintln!("{counts:#?}\n{}", differ.join("\n"));
+    let all: usize = counts.values().flatten().sum();
+    let equal: usize = counts.values().map(|[equal, ..]| equal).sum();
+    assert!(
+        all == 0 || equal >= N_EQUAL,
+        "{counts:?} are equal, other, refused and told as text:\n{}",
+        differ.join("\n")
+    );
 }
 
 /// What the model would write for a call, by its own template.
-fn written(native: &Native, chat: &Chat, answer: &Message, prompt: &str) -> Option<String> {
+fn written(native: &Native, chat: &Chat, answer: &Message) -> Option<String> {
     let now = crate::clock::now();
     let mut said = chat.clone();
     said.messages.push(answer.clone());
-    let inputs = inputs(&said, &chosen(chat).ok()?, false).ok()?;
-    let inputs = serde_json::to_value(&inputs).ok()?;
-    let whole = template::on_large_stack(|| native.template.without_prompt(&inputs, &now)).ok()?;
-    let rest = whole.strip_prefix(prompt)?.trim_end();
+    let made = |chat: &Chat, is_asked: bool| {
+        let inputs = inputs(chat, &chosen(chat).ok()?, false).ok()?;
+        let inputs = serde_json::to_value(&inputs).ok()?;
+        template::on_large_stack(|| native.template.made(&inputs, is_asked, &now)).ok()
+    };
+    let (prompt, whole) = (made(chat, true)?, made(&said, false)?);
+    let rest = whole.strip_prefix(prompt.as_str())?.trim_end();
     // What ends a turn is a token that is not shown.
     let ends = [
         "</s>",
@@ -159,6 +169,10 @@ fn written(native: &Native, chat: &Chat, answer: &Message, prompt: &str) -> Opti
         "<|endoftext|>",
         "<|im_end|>",
         "<turn|>",
+        "<seed:eos>",
+        "<|message_sep|>",
+        "<|eom|>",
+        "<|im_end|>",
     ];
     Some(ends.iter().fold(rest, |rest, end| rest.strip_suffix(end).unwrap_or(rest).trim_end()).to_owned())
 }
@@ -193,6 +207,10 @@ fn same_calls(one: &[ToolCall], other: &[ToolCall]) -> bool {
         })
 }
 
+/// The templates of 62 whose calls, one and two at once, are read back from what the template itself writes of them in
+/// a conversation. The others write an earlier answer in another form than the model does.
+const N_READ: [usize; 2] = [34, 28];
+
 #[test]
 fn calls_as_each_template_writes_them_are_read_back_however_they_are_cut() {
     let conversations = conversations();
@@ -211,7 +229,7 @@ fn calls_as_each_template_writes_them_are_read_back_however_they_are_cut() {
         n_all += 1;
         for (place, calls) in [&one, &two].into_iter().enumerate() {
             let answer = Message { parts: Vec::new(), tool_calls: calls.clone(), ..Message::new(Role::Assistant, "") };
-            let Some(text) = written(&native, offered, &answer, &applied.prompt) else {
+            let Some(text) = written(&native, offered, &answer) else {
                 wrong.push(format!("{} {}: nothing is written", found.name, place + 1));
                 continue;
             };
@@ -229,8 +247,20 @@ fn calls_as_each_template_writes_them_are_read_back_however_they_are_cut() {
             }
         }
     }
-    eprintln!("{n_read:?} of {n_all}\n{}", wrong.join("\n"));
+    assert!(
+        n_all == 0 || n_read >= N_READ,
+        "{n_read:?} of {n_all}
+{}",
+        wrong.join(
+            "
+"
+        )
+    );
 }
+
+/// Where llama.cpp's parser leaves reasoning or its tags in the answer, or takes the answer for reasoning, and our splitter
+/// does not: Apertus, Apriel, Cohere, Granite 3.3, RWKV.
+const N_OTHERWISE: usize = 12;
 
 #[test]
 fn reasoning_is_split_as_the_splitter_does() {
@@ -271,5 +301,40 @@ fn reasoning_is_split_as_the_splitter_does() {
             }
         }
     }
-    eprintln!("{same} same\n{}", differ.join("\n"));
+    assert!(
+        differ.len() <= N_OTHERWISE,
+        "{same} same, {} not:
+{}",
+        differ.len(),
+        differ.join(
+            "
+"
+        )
+    );
+}
+
+#[test]
+fn calls_in_the_form_of_text_are_read() {
+    let templates = Templates::new(generic::TEMPLATE, "", "").unwrap();
+    let chat = &conversations()["tools are offered"];
+    let inputs = inputs(chat, &chosen(chat).unwrap(), false).unwrap();
+    let applied = templates.apply(&inputs).unwrap();
+    let one = r#"<tool_call>
+{"name": "add", "arguments": {"a": 1, "b": 2}}
+</tool_call>"#;
+    let unknown = one.replace("add", "steer");
+    for (text, answer, n_calls) in [
+        ("Aye.".to_owned(), "Aye.", 0),
+        (one.to_owned(), "", 1),
+        (format!("Let me see.\n{one}"), "Let me see.", 1),
+        (format!("{one}\n{one}"), "", 2),
+        // What calls no tool that there is stays text.
+        (unknown.clone(), unknown.as_str(), 0),
+    ] {
+        for size in [1, 5, usize::MAX] {
+            let read = followed(&applied, &text, size, true);
+            assert_eq!((read.1.trim(), read.2.len()), (answer, n_calls), "{text} in pieces of {size}: {read:?}");
+            assert!(read.2.iter().all(|call| call.name == "add" && !call.id.is_empty()), "{read:?}");
+        }
+    }
 }

@@ -201,8 +201,10 @@ impl Answer {
             Verdict::Free => return Ok(Choice::Token(token)),
             Verdict::Put(text) => return Ok(Choice::Put(text)),
             Verdict::PutHeld(text) => {
-                for token in model.tokenize_bare(&text) {
-                    constraint.accept(token)?;
+                let tokens = model.tokenize_bare(&text);
+                if !tokens.into_iter().all(|token| constraint.accept(token).is_ok()) {
+                    // A grammar that has no place for it can't hold what comes after it.
+                    self.constraint = None;
                 }
                 return Ok(Choice::Put(text));
             }

@@ -30,19 +30,19 @@ impl Template {
         Ok(())
     }
 
-    /// An error where it runs too long or takes too much on a chat in OpenAI's form, or can't be read. What else it makes of
+    /// An error where it runs too long or takes too much on a chat in `OpenAI`'s form, or can't be read. What else it makes of
     /// the chat is llama.cpp's to say. To be called where there is a large stack.
     pub(crate) fn veto(&self, inputs: &Json, now: &ZonedDateTime) -> Result<(), TemplateError> {
         for is_asked in [true, false] {
-            match self.run(inputs, is_asked, now) {
-                Err(error @ (TemplateError::Bounds(_) | TemplateError::Syntax(_))) => return Err(error),
-                Ok(_) | Err(_) => {}
+            let made = self.run(inputs, is_asked, now);
+            if let Err(error @ (TemplateError::Bounds(_) | TemplateError::Syntax(_))) = made {
+                return Err(error);
             }
         }
         Ok(())
     }
 
-    /// What it makes of a chat in OpenAI's form. `is_asked` says whether the model is to go on.
+    /// What it makes of a chat in `OpenAI`'s form. `is_asked` says whether the model is to go on.
     fn run(&self, inputs: &Json, is_asked: bool, now: &ZonedDateTime) -> Result<String, TemplateError> {
         let mut messages = inputs["messages"].clone();
         for calls in messages.as_array_mut().into_iter().flatten().filter_map(|message| message.get_mut("tool_calls")) {
@@ -66,9 +66,9 @@ impl Template {
         })
     }
 
-    /// What it makes of a chat whose last message is the model's own.
+    /// What it makes of a chat.
     #[cfg(test)]
-    pub(crate) fn without_prompt(&self, inputs: &Json, now: &ZonedDateTime) -> Result<String, TemplateError> {
-        self.run(inputs, false, now)
+    pub(crate) fn made(&self, inputs: &Json, is_asked: bool, now: &ZonedDateTime) -> Result<String, TemplateError> {
+        self.run(inputs, is_asked, now)
     }
 }
