@@ -36,8 +36,15 @@ enum Pooling {
     Last,
 }
 
-/// A query that has ended: its id, and its vectors, nothing where it was cancelled, or why it failed.
-pub(crate) type Ended = (u64, Result<Option<QueryResult>, Failure>);
+/// What came of a step.
+pub(crate) enum Stepped {
+    /// There was none to take.
+    Nothing,
+    /// The query goes on.
+    On,
+    /// A query has ended: its id, and its vectors, nothing where it was cancelled, or why it failed.
+    Ended(u64, Result<Option<QueryResult>, Failure>),
+}
 
 /// The queries for vectors that wait or run, in order.
 #[derive(Default)]
@@ -85,15 +92,15 @@ impl Embedder {
         Ok(())
     }
 
-    /// Take a step of the first query, and tell how it ended where it has; `None` where there is none.
-    pub(crate) fn step(&mut self, engine: &Engine) -> Option<Option<Ended>> {
-        let mut job = self.jobs.pop_front()?;
+    /// Take a step of the first query.
+    pub(crate) fn step(&mut self, engine: &Engine) -> Stepped {
+        let Some(mut job) = self.jobs.pop_front() else { return Stepped::Nothing };
         let id = job.id;
         let result = if CONTROL.is_cancelled(id) { Ok(Step::Cancelled) } else { self.advance(engine, &mut job) };
         let ended = match result {
             Ok(Step::More) => {
                 self.jobs.push_front(job);
-                return Some(None);
+                return Stepped::On;
             }
             Ok(Step::Done) => {
                 let n_tokens = job.inputs.iter().map(|input| input.len() as u32).collect();
@@ -105,7 +112,7 @@ impl Embedder {
         if self.context.as_ref().is_some_and(|(_, length)| *length > MAX_KEPT) {
             self.context = None;
         }
-        Some(Some((id, ended)))
+        Stepped::Ended(id, ended)
     }
 
     /// Read the next chunk of a query's inputs.
@@ -161,7 +168,7 @@ impl Embedder {
     }
 }
 
-/// What a step came to.
+/// How far a query is.
 enum Step {
     More,
     Done,

@@ -16,7 +16,7 @@ use crate::chat::{Hold, Prepared, Tooled};
 use crate::clock;
 use crate::control::CONTROL;
 use crate::cpu_time::cpu_time;
-use crate::embed::{self, Embedder};
+use crate::embed::{self, Embedder, Stepped};
 use crate::engine::Engine;
 use crate::model::Model;
 use crate::out::Out;
@@ -130,8 +130,8 @@ impl Session {
         Some(result)
     }
 
-    /// Take a step of a query that takes some: its id and its result where it has ended. `None` where there is none.
-    pub(crate) fn step(&mut self) -> Option<Option<embed::Ended>> {
+    /// Take a step of a query that takes some.
+    pub(crate) fn step(&mut self) -> Stepped {
         self.embedder.step(&self.engine)
     }
 
