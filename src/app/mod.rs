@@ -44,6 +44,8 @@ use crate::ui::{self, Action, State, update};
 use domain::command::{Cause, Command, CommandId, Refused, Reply, Value, What};
 use domain::event::{LibraryEvent, WorkerEvent};
 use domain::machine::Sample;
+use domain::query::QueryError;
+use domain::request::RequestId;
 use domain::session::{SessionId, WorkerId};
 use domain::settings::Settings;
 use domain::{Effect, Event, Notification, StateMachine, openness};
@@ -87,6 +89,12 @@ async fn played(replay: &mut Option<replay::Replay>) -> Event {
     }
 }
 
+/// Queries that have ended and that nobody has taken: more than can be open. Whoever asks takes them with each event.
+const MAX_ENDED_QUERIES: usize = 512;
+
+/// A query that has ended, with what came of it.
+pub type EndedQuery = (RequestId, Result<Box<wire::QueryResult>, QueryError>);
+
 /// The program without a face.
 pub struct App {
     state: State,
@@ -100,6 +108,8 @@ pub struct App {
     reply: Option<Reply>,
     /// The id of the next command.
     next_command: u64,
+    /// Queries that have ended, until somebody takes them.
+    ended_queries: Vec<EndedQuery>,
     /// Text for the clipboard, until a front end takes it.
     pub clipboard: Option<String>,
     clock: Clock,
@@ -197,6 +207,7 @@ impl App {
             noted: Vec::new(),
             reply: None,
             next_command: 1,
+            ended_queries: Vec::new(),
             clipboard: None,
             asides,
             aside_sender,
@@ -323,6 +334,17 @@ impl App {
         self.handle(Event::Command(Command { id, what }));
         let reply = self.reply.take().filter(|reply| reply.id == id);
         reply.map_or_else(|| Err(Refused::new(Cause::Invalid, "the command was not answered")), |reply| reply.result)
+    }
+
+    /// The queries that have ended since this was asked last.
+    pub fn take_ended_queries(&mut self) -> Vec<EndedQuery> {
+        std::mem::take(&mut self.ended_queries)
+    }
+
+    fn end_query(&mut self, id: RequestId, result: Result<Box<wire::QueryResult>, QueryError>) {
+        if self.ended_queries.len() < MAX_ENDED_QUERIES {
+            self.ended_queries.push((id, result));
+        }
     }
 
     /// What went wrong that no reply told, a sentence each.
@@ -482,6 +504,7 @@ impl App {
             }
             // The state has told the screen.
             Effect::Notify(_) => {}
+            Effect::EndQuery { id, result } => self.end_query(id, result),
         }
     }
 

@@ -10,10 +10,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::App;
-use crate::server::{AnswerEvent, AnswerSender, Call, Ending, Sent};
+use crate::server::{AnswerEvent, AnswerSender, Call, Ending, QueryEnd, Sent};
 use domain::ask::Ask;
 use domain::command::{Cause, Refused, Value, What};
 use domain::event::WorkerEvent;
+use domain::query::Query;
 use domain::request::RequestId;
 use domain::session::{End, WorkerId};
 use domain::{Domain, Event};
@@ -23,6 +24,7 @@ use wire::Finish;
 pub(super) struct Serving {
     calls: mpsc::Receiver<Call>,
     followed: HashMap<RequestId, Followed>,
+    queries: HashMap<RequestId, mpsc::Sender<QueryEnd>>,
     /// Each ends when the client of a request has gone.
     readers: JoinSet<RequestId>,
 }
@@ -52,7 +54,7 @@ pub(super) enum Wanted {
 impl Serving {
     /// Serve these calls.
     pub(super) fn new(calls: mpsc::Receiver<Call>) -> Self {
-        Self { calls, followed: HashMap::new(), readers: JoinSet::new() }
+        Self { calls, followed: HashMap::new(), queries: HashMap::new(), readers: JoinSet::new() }
     }
 
     /// Wait for the next thing to do. Nothing is lost where this is given up.
@@ -84,8 +86,9 @@ impl Serving {
                 }
                 let _ = reply.send(asked);
             }
+            Wanted::Call(Call::Query(query, end)) => self.query(app, *query, end),
             Wanted::Gone(request) => {
-                if self.followed.remove(&request).is_some() {
+                if self.followed.remove(&request).is_some() || self.queries.remove(&request).is_some() {
                     cancel(app, request);
                 }
             }
@@ -132,8 +135,27 @@ impl Serving {
     /// Nothing follows: whoever still waits is told so.
     pub(super) fn close(&mut self) {
         self.calls.close();
+        for (_, end) in self.queries.drain() {
+            drop(end.try_send(Err(Refused::new(Cause::BUSY, "the server is ending"))));
+        }
         for (_, followed) in self.followed.drain() {
             followed.end(Ending::failed("the server is ending"));
+        }
+    }
+
+    fn query(&mut self, app: &mut App, query: Query, end: mpsc::Sender<QueryEnd>) {
+        // There is room for the one end; whoever is gone needs none.
+        match app.command(What::Query(Box::new(query))) {
+            Ok(Value::Request(id)) => {
+                let reader = end.clone();
+                self.readers.spawn(async move {
+                    reader.closed().await;
+                    id
+                });
+                self.queries.insert(id, end);
+            }
+            Ok(_) => drop(end.try_send(Err(Refused::new(Cause::Invalid, "nothing was asked")))),
+            Err(refused) => drop(end.try_send(Err(refused))),
         }
     }
 
@@ -146,7 +168,12 @@ impl Serving {
         self.followed.insert(request, Followed { events, failure: None });
     }
 
-    fn end_those_that_ended(&mut self, app: &App) {
+    fn end_those_that_ended(&mut self, app: &mut App) {
+        for (id, result) in app.take_ended_queries() {
+            if let Some(end) = self.queries.remove(&id) {
+                drop(end.try_send(Ok(result)));
+            }
+        }
         let domain = &app.state().domain;
         self.followed.retain(|id, followed| match ended(domain, *id) {
             Some(ending) => {

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use domain::Domain;
 use domain::ask::Ask;
 use domain::command::{Cause, Refused, Value, What};
+use domain::query::{Query, QueryError};
 use domain::request::{Figures, RequestId};
 use domain::session::End;
 
@@ -28,9 +29,14 @@ pub enum Call {
     Command(What, oneshot::Sender<Result<Value, Refused>>),
     /// A prompt to be answered: its events go to the sender, the request's id or a refusal to the second.
     Ask(Box<Ask>, AnswerSender, oneshot::Sender<Result<RequestId, Refused>>),
+    /// A short job beside answers: what came of it goes to the sender, once.
+    Query(Box<Query>, mpsc::Sender<QueryEnd>),
     /// Something that is known.
     Read(Box<dyn FnOnce(&Domain) + Send>),
 }
+
+/// What came of a query, or why it was refused.
+pub type QueryEnd = Result<Result<Box<wire::QueryResult>, QueryError>, Refused>;
 
 /// What happens to a request.
 #[derive(Debug, Clone, PartialEq)]
@@ -200,6 +206,13 @@ impl Handle {
         // Whoever gives up waiting here drops `events`, which cancels the request.
         let request = result.await.ok().ok_or_else(ending)??;
         Ok(Answer { request, events })
+    }
+
+    /// Have a query carried out. Whoever gives up waiting cancels it.
+    pub async fn query(&self, query: Query) -> QueryEnd {
+        let (sender, mut end) = mpsc::channel(1);
+        self.call(Call::Query(Box::new(query), sender)).await?;
+        end.recv().await.ok_or_else(ending)?
     }
 
     /// Read what is known.

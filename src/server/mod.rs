@@ -18,6 +18,7 @@ mod loading;
 mod models;
 mod ollama;
 mod openai;
+mod queries;
 mod shape;
 mod stream;
 
@@ -32,7 +33,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use domain::settings;
 use error::{ApiError, Kind};
-pub use handle::{Answer, AnswerEvent, AnswerSender, Call, Ending, Handle, Sent};
+pub use handle::{Answer, AnswerEvent, AnswerSender, Call, Ending, Handle, QueryEnd, Sent};
 pub use listen::{Listener, Server, StartError};
 
 /// What all addresses share.

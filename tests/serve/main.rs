@@ -14,4 +14,6 @@ mod openai;
 #[cfg(all(unix, feature = "llama"))]
 mod openapi;
 #[cfg(all(unix, feature = "llama"))]
+mod queries;
+#[cfg(all(unix, feature = "llama"))]
 mod support;

@@ -15,6 +15,7 @@ use crate::house::{Plan as StoragePlan, Request};
 use crate::keep_alive::KeepAlive;
 use crate::plan;
 use crate::quality::QualityOrder;
+use crate::query::Query;
 use crate::race::RaceOrder;
 use crate::request::RequestId;
 use crate::session::SessionId;
@@ -83,6 +84,9 @@ pub enum What {
     },
     /// Answer a request for a model, which is loaded where no session has it; replied to with [`Value::Request`].
     Ask(Box<Ask>),
+    /// Carry out a short job beside answers, such as the tokens of a text; replied to with [`Value::Request`], and ended by
+    /// [`crate::Effect::EndQuery`].
+    Query(Box<Query>),
     /// Have a model loaded as a request for it would; replied to with [`Value::Session`].
     LoadModel {
         /// The model's id.

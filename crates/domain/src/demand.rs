@@ -83,7 +83,7 @@ impl Session {
 
     /// How long nothing has been asked of it; `None` where it is not loaded or something is.
     pub fn idle(&self, now: Moment) -> Option<Duration> {
-        let is_idle = self.phase == Phase::Ready && !self.requests.iter().any(crate::request::Request::is_open);
+        let is_idle = self.phase == Phase::Ready && !self.is_asked_for();
         is_idle.then(|| now.uptime.saturating_sub(self.since.uptime))
     }
 

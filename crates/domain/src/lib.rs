@@ -38,6 +38,7 @@ pub mod plan;
 mod portable;
 pub mod preset;
 pub mod quality;
+pub mod query;
 pub mod queue;
 pub mod race;
 pub mod readings;

@@ -34,6 +34,8 @@ mod control;
 #[cfg(feature = "llama")]
 mod cpu_time;
 #[cfg(feature = "llama")]
+mod embed;
+#[cfg(feature = "llama")]
 mod engine;
 #[cfg(feature = "llama")]
 mod grammar;

@@ -5,13 +5,18 @@
 use std::time::{Duration, Instant};
 
 use llama_cpp_2::llama_backend::LlamaBackend;
-use wire::{Chat, Event, Failure, Load, Loaded, Measure, Measured, Prompt, Sampling, Score};
+use wire::{
+    Chat, Event, Failure, FailureKind, Load, Loaded, Measure, Measured, Prompt, Query, QueryJob, QueryResult, Sampling,
+    Score,
+};
 
+use crate::backend::fail;
 use crate::bench::Bench;
 use crate::chat::{Hold, Prepared, Tooled};
 use crate::clock;
 use crate::control::CONTROL;
 use crate::cpu_time::cpu_time;
+use crate::embed::{self, Embedder, Stepped};
 use crate::engine::Engine;
 use crate::model::Model;
 use crate::out::Out;
@@ -25,8 +30,9 @@ use crate::think::{FORMATS, Format};
 
 /// A model in its context, with what its file says about prompts and answers.
 pub(crate) struct Session {
-    /// Contexts of benches: before the engine, whose model they refer to.
+    /// Contexts of benches and of vectors: before the engine, whose model they refer to.
     bench: Bench,
+    embedder: Embedder,
     pub(crate) engine: Engine,
     template: Option<Template>,
     /// Made when it is needed first.
@@ -83,6 +89,7 @@ impl Session {
         Ok((
             Self {
                 bench: Bench::default(),
+                embedder: Embedder::default(),
                 engine,
                 template,
                 tooled: None,
@@ -104,6 +111,60 @@ impl Session {
     pub(crate) fn measure(&mut self, measure: &Measure) -> Result<Measured, Failure> {
         let measured = self.bench.measure(&self.engine, measure);
         measured.map_err(|failure| Failure { id: Some(measure.id), ..failure })
+    }
+
+    /// Carry out a query at once; `None` for one that takes steps.
+    pub(crate) fn query(&mut self, query: Query) -> Option<Result<QueryResult, Failure>> {
+        let Query { id, job } = query;
+        let result = match job {
+            QueryJob::Embed { inputs, normalize, truncate } => {
+                let begun = self.embedder.begin(&self.engine, id, inputs, (normalize, truncate));
+                return begun.err().map(Err);
+            }
+            QueryJob::Tokenize { text, add_special, parse_special, with_pieces } => {
+                self.tokenize(&text, (add_special, parse_special), with_pieces)
+            }
+            QueryJob::Detokenize { tokens } => self.detokenize(&tokens),
+            QueryJob::ApplyTemplate(chat) => self.apply_template(*chat),
+        };
+        Some(result)
+    }
+
+    /// Take a step of a query that takes some.
+    pub(crate) fn step(&mut self) -> Stepped {
+        self.embedder.step(&self.engine)
+    }
+
+    fn tokenize(&self, text: &str, special: (bool, bool), with_pieces: bool) -> Result<QueryResult, Failure> {
+        bounded("the text", text.len(), MAX_QUERY_TEXT)?;
+        let model = self.engine.model();
+        let tokens = model.tokenize_as(text, special.0, special.1);
+        let piece = |token: &i32| {
+            let mut bytes = Vec::new();
+            model.piece(*token, true, &mut bytes);
+            bytes
+        };
+        let pieces = if with_pieces { tokens.iter().map(piece).collect() } else { Vec::new() };
+        Ok(QueryResult::Tokenized { tokens, pieces })
+    }
+
+    fn detokenize(&self, tokens: &[i32]) -> Result<QueryResult, Failure> {
+        bounded("the list of tokens", tokens.len().saturating_mul(size_of::<i32>()), MAX_QUERY_TEXT)?;
+        let model = self.engine.model();
+        if let Some(token) = tokens.iter().find(|token| !model.is_token(**token)) {
+            return Err(embed::no_token(*token, model));
+        }
+        Ok(QueryResult::Detokenized { text: model.detokenize(tokens) })
+    }
+
+    fn apply_template(&mut self, chat: Chat) -> Result<QueryResult, Failure> {
+        let prompt = Prompt::Chat(chat);
+        let rendered = self
+            .render(&prompt)
+            .map_err(|error| fail(FailureKind::Template, error.to_string(), template_hint(&error)))?;
+        bounded("the prompt", rendered.prompt.len(), MAX_QUERY_TEXT)?;
+        let n_tokens = self.engine.model().tokenize(&rendered.prompt).len() as u32;
+        Ok(QueryResult::Applied { prompt: rendered.prompt, n_tokens })
     }
 
     /// A prompt as text, through the model's own template where it is a conversation.
@@ -152,6 +213,18 @@ impl Session {
         };
         stop.iter().filter_map(|text| model.single_token(text)).filter(|token| is_hidden(token)).collect()
     }
+}
+
+/// The longest text of a query in bytes: its tokens, spelled out, fit a frame, and cutting it up holds answers up for a
+/// fraction of a second.
+const MAX_QUERY_TEXT: usize = 2 << 20;
+
+fn bounded(what: &str, n_bytes: usize, most: usize) -> Result<(), Failure> {
+    if n_bytes <= most {
+        return Ok(());
+    }
+    let message = format!("{what} has {n_bytes} bytes, above the limit of {most}");
+    Err(fail(FailureKind::Request, message, "ask for it in parts"))
 }
 
 /// A prompt as text, with what its tools want of the answer.

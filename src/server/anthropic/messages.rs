@@ -16,6 +16,8 @@ use crate::server::guard::Caller;
 use crate::server::models::named;
 use crate::server::stream::Answers;
 use domain::ask::Api;
+use serde_json::json;
+use wire::Prompt;
 
 /// Answer a conversation.
 #[utoipa::path(
@@ -57,11 +59,17 @@ pub(super) async fn create(
         (status = 200, description = "How many there are"),
         (status = 400, description = "A field is wrong"),
         (status = 404, description = "There is no such model"),
-        (status = 501, description = "It is not there yet"),
     )
 )]
-pub(super) async fn count_tokens(State(shared): State<Arc<Shared>>, Json(request): Json<Request>) -> Result<Response> {
-    named(&shared.handle, &request.model).await?;
-    request.read(true)?;
-    Err(ApiError::new(Kind::NotImplemented, "tokens can't be counted yet without an answer"))
+pub(super) async fn count_tokens(
+    State(shared): State<Arc<Shared>>,
+    Extension(caller): Extension<Caller>,
+    Json(request): Json<Request>,
+) -> Result<Response> {
+    let served = named(&shared.handle, &request.model).await?;
+    let Prompt::Chat(chat) = request.read(true)?.prompt else {
+        return Err(ApiError::new(Kind::Failed, "it is no conversation"));
+    };
+    let (_, n_tokens) = shared.apply_template(&served, chat, &Asking::new(caller, Api::Anthropic)).await?;
+    Ok(Json(json!({"input_tokens": n_tokens})).into_response())
 }

@@ -9,18 +9,6 @@ fn missing(what: &str) -> ApiError {
     ApiError::new(Kind::NotImplemented, format!("{what} not there yet"))
 }
 
-/// Embed texts.
-#[utoipa::path(post, path = "/api/embed", tag = "ollama", responses((status = 501, description = "It is not there yet")))]
-pub(super) async fn embed() -> Result<Response> {
-    Err(missing("embeddings are"))
-}
-
-/// Embed a text.
-#[utoipa::path(post, path = "/api/embeddings", tag = "ollama", responses((status = 501, description = "It is not there yet")))]
-pub(super) async fn embeddings() -> Result<Response> {
-    Err(missing("embeddings are"))
-}
-
 /// Fetch a model.
 #[utoipa::path(post, path = "/api/pull", tag = "ollama", responses((status = 501, description = "It is not there yet")))]
 pub(super) async fn pull() -> Result<Response> {

@@ -2,6 +2,7 @@
 
 mod answer;
 mod chat;
+mod embed;
 mod generate;
 mod manage;
 mod models;
@@ -26,8 +27,8 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(models::show))
         .routes(routes!(chat::chat))
         .routes(routes!(generate::generate))
-        .routes(routes!(manage::embed))
-        .routes(routes!(manage::embeddings))
+        .routes(routes!(embed::embed))
+        .routes(routes!(embed::embeddings))
         .routes(routes!(manage::pull))
         .routes(routes!(manage::copy))
         .routes(routes!(manage::delete))

@@ -33,6 +33,12 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(models::get))
 }
 
+/// The conversation of a request to have one continued; the model need not be named.
+pub(super) fn chat(mut body: Map<String, Value>) -> Result<wire::Chat> {
+    body.entry("model").or_insert_with(|| Value::String(String::new()));
+    chat::read(body)
+}
+
 /// What keeps a silent stream alive.
 const KEEP_ALIVE: &str = ": keep-alive\n\n";
 

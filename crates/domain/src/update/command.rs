@@ -2,7 +2,7 @@
 //!
 //! Owned here: which function carries out which command, and the reply. Absent: what they do (the modules by subject).
 
-use super::{bench, demand, energy, foreign, hub, measure, quality, race, session, storage, suite};
+use super::{bench, demand, energy, foreign, hub, measure, quality, query, race, session, storage, suite};
 use crate::command::{Command, Refused, Reply, Value, What};
 use crate::effect::Effect;
 use crate::state::Domain;
@@ -33,6 +33,7 @@ fn carry_out(domain: &mut Domain, what: What) -> Outcome {
             session::begin(domain, session, prompt, (form, stop), record)
         }
         What::Ask(ask) => demand::ask(domain, *ask),
+        What::Query(query) => query::ask(domain, *query),
         What::LoadModel { model, settings, keep_alive } => {
             demand::load(domain, &model, settings.map(|settings| *settings), keep_alive)
         }

@@ -17,6 +17,7 @@ mod job;
 mod load;
 mod measure;
 mod quality;
+mod query;
 mod race;
 mod replay;
 mod sample;

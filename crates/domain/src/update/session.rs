@@ -6,7 +6,7 @@ use wire::{Chat, Generate, Message, Prompt, Role, Sampling};
 
 use super::command::Outcome;
 use super::load::load;
-use super::{context, history, next_id};
+use super::{context, history, next_id, query};
 use crate::ask::{Asker, Priority};
 use crate::command::{Cause, EFFECTIVE, Force, Refused, Value};
 use crate::effect::Effect;
@@ -303,8 +303,14 @@ pub(super) fn request(domain: &mut Domain, id: SessionId, asked: Asked) -> (Requ
     (request_id, start_waiting(domain, id))
 }
 
-/// Give requests that wait to the worker, as many as it has sequences free.
+/// Give what waits to the worker: queries, and as many requests as it has sequences free.
 pub(super) fn start_waiting(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
+    let mut effects = query::start(domain, id);
+    effects.extend(start_requests(domain, id));
+    effects
+}
+
+fn start_requests(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
     let now = domain.now;
     let Some(session) = find(domain, id).filter(|session| session.phase == Phase::Ready) else { return Vec::new() };
     let n_running = session.requests.iter().filter(|request| request.is_running()).count();
@@ -359,8 +365,11 @@ pub(super) fn cancel(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
     open.into_iter().flat_map(|request| cancel_request(domain, request).unwrap_or_default()).collect()
 }
 
-/// Cancel a request. One that waits ends at once; one that has ended needs nothing more.
+/// Cancel a request or a query. One that waits ends at once; one that has ended needs nothing more.
 pub(super) fn cancel_request(domain: &mut Domain, id: RequestId) -> Result<Vec<Effect>, Refused> {
+    if let Some(effects) = query::cancel(domain, id) {
+        return Ok(effects);
+    }
     let session = domain.sessions.iter_mut().find(|session| session.request(id).is_some());
     let session = session.ok_or_else(|| Refused::new(Cause::NotFound, "this request is gone"))?;
     let (of, worker) = (session.id, session.worker);
@@ -385,14 +394,14 @@ pub(super) fn ended(domain: &mut Domain, session: SessionId, id: RequestId, end:
     effects
 }
 
-/// All requests of a session end with the same error.
+/// All requests and queries of a session end with the same error.
 pub(super) fn end_all(domain: &mut Domain, session: SessionId, reason: &str, hint: Option<&str>) -> Vec<Effect> {
     let now = domain.now;
     let Some(of) = find(domain, session) else { return Vec::new() };
     of.timer.end_all(now.uptime);
     let open: Vec<RequestId> =
         of.requests.iter().filter(|request| request.is_open()).map(|request| request.id).collect();
-    let mut effects = Vec::new();
+    let mut effects = query::end_all(of, reason, hint);
     for id in open {
         if let Some(of) = find(domain, session) {
             of.finish(id, End::Failed { reason: reason.to_owned(), hint: hint.map(str::to_owned) }, now);

@@ -246,6 +246,7 @@ impl World {
             Effect::Draw => self.pending.push(Event::Drawn(dice.bits())),
             Effect::Reply(_)
             | Effect::Notify(_)
+            | Effect::EndQuery { .. }
             | Effect::Sweep
             | Effect::Watch { .. }
             | Effect::RememberTry { .. }

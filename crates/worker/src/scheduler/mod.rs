@@ -16,13 +16,16 @@ mod tests;
 use std::time::Instant;
 
 use llama_cpp_2::llama_backend::LlamaBackend;
-use wire::{Event, Failure, FailureKind, Finish, Load, Loaded, Measure, Measured, Score};
+use wire::{
+    Counters, Event, Failure, FailureKind, Finish, Load, Loaded, Measure, Measured, Queried, Query, QueryResult, Score,
+};
 
 use self::answer::{Answer, Drawn, Kind, Logits, Stage};
 use self::plan::{BatchPart, Need, plan};
 use crate::backend;
 use crate::batch::Batch;
 use crate::control::CONTROL;
+use crate::embed::Stepped;
 use crate::engine::{Decoded, Engine};
 use crate::growth::Bounded;
 use crate::log;
@@ -80,6 +83,34 @@ impl Scheduler {
         self.session.measure(measure)
     }
 
+    /// Begin a query, or carry it out. No sequence is touched.
+    pub(crate) fn query(&mut self, query: Query) {
+        CONTROL.count_step();
+        let id = query.id;
+        if let Some(result) = self.session.query(query) {
+            self.end_query(id, result.map(Some));
+        }
+    }
+
+    /// Take a step of a query; whether there was one to take.
+    fn step_query(&mut self) -> bool {
+        match self.session.step() {
+            Stepped::Nothing => return false,
+            Stepped::On => {}
+            Stepped::Ended(id, result) => self.end_query(id, result),
+        }
+        true
+    }
+
+    fn end_query(&self, id: u64, result: Result<Option<QueryResult>, Failure>) {
+        CONTROL.end(id);
+        self.out.send(&match result {
+            Ok(Some(result)) => Event::Queried(Box::new(Queried { id, result })),
+            Ok(None) => Event::Finished { id, finish: Finish::Cancelled, counters: Counters::default() },
+            Err(failure) => Event::Failed(Failure { id: Some(id), ..failure }),
+        });
+    }
+
     /// Drop the tokens of all sequences; of one that answers, when it has ended.
     pub(crate) fn clear_cache(&mut self) {
         for sequence in &mut self.sequences {
@@ -93,7 +124,7 @@ impl Scheduler {
 
     /// Do what can be done now; `false` where nothing can be until something changes.
     pub(crate) fn step(&mut self) -> bool {
-        let mut is_changed = false;
+        let mut is_changed = self.step_query();
         for place in 0..self.sequences.len() {
             is_changed |= self.prepare(place);
         }

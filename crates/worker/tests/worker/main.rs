@@ -4,6 +4,7 @@
 
 mod formats;
 mod forms;
+mod queries;
 mod score;
 mod sequences;
 mod templates;

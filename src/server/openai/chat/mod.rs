@@ -15,12 +15,23 @@ use super::fields::StreamOptions;
 use super::now;
 use crate::server::Shared;
 use crate::server::asking::{Asking, of_choice};
-use crate::server::body::Json;
-use crate::server::error::Result;
+use crate::server::body::{Json, parse};
+use crate::server::error::{ApiError, Kind, Result};
 use crate::server::guard::Caller;
 use crate::server::models::named;
 use crate::server::stream::Answers;
 use domain::ask::Api;
+use serde_json::{Map, Value};
+use wire::{Chat, Prompt};
+
+/// The conversation of a request.
+pub(super) fn read(body: Map<String, Value>) -> Result<Chat> {
+    let request: Request = parse(Value::Object(body).to_string().as_bytes())?;
+    match request.read()?.generation.prompt {
+        Prompt::Chat(chat) => Ok(chat),
+        Prompt::Raw(_) => Err(ApiError::new(Kind::Failed, "it is no conversation")),
+    }
+}
 
 /// Answer a conversation.
 #[utoipa::path(
