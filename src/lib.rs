@@ -15,5 +15,6 @@ pub mod engine;
 pub mod history;
 pub mod json;
 pub mod library;
+pub mod server;
 pub mod telemetry;
 pub mod ui;

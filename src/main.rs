@@ -1,5 +1,6 @@
 //! Parse, run, exit code.
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,9 +11,11 @@ use domain::model::Model;
 use domain::openness::{self, Table};
 use domain::record::trace::Frame;
 use domain::settings::{Library, Settings};
+use taffrail::app::front::Front;
+use taffrail::app::open::{self, Source};
 use taffrail::app::recording::Recorder;
 use taffrail::app::replay::Replay;
-use taffrail::app::{App, Clock, bundle, dashboard, log, probe, survey, terminal_width};
+use taffrail::app::{App, Clock, bundle, dashboard, log, probe, socket, survey, terminal_width};
 use taffrail::cli::failure::{Failure, print_error};
 use taffrail::cli::{self, Command, Exit};
 use taffrail::engine::Program;
@@ -33,22 +36,36 @@ fn main() -> ExitCode {
         return worker::run(&worker::Options { verbose: cli.verbose, ..worker::Options::default() });
     }
     log::catch_panics();
-    let is_dashboard = cli.command.is_none();
-    if let Err(problem) = log::start(cli.verbose, cli.verbose && !is_dashboard) {
+    let is_dashboard = matches!(cli.command, None | Some(Command::Attach(_)));
+    let logs = matches!(&cli.command, Some(Command::Serve(serve)) if serve.logs_to_terminal());
+    if let Err(problem) = log::start(cli.verbose, logs || (cli.verbose && !is_dashboard)) {
         print_error(&problem, None);
     }
+    // What a server is started with, before the settings take it.
+    let start = open::arguments(cli.config.as_deref(), &cli.set, cli.verbose).unwrap_or_default();
+    let sets = !cli.set.is_empty();
     let loaded = config::load(&config::Sources::of_process(cli.config, cli.set));
-    let mended = library::house::recover(&library::Env::read());
+    let attaches = loaded.settings.server.attach;
+    let source = |trace: &cli::Trace, source| if attaches && !trace.is_wanted() { source } else { Source::Own };
     match cli.command {
-        None => dashboard(loaded, mended, &cli.trace, Shown::Library),
+        None => {
+            let source = source(&cli.trace, Source::Server);
+            dashboard(loaded, &Opening { source, trace: &cli.trace, shown: Shown::Library, start, sets })
+        }
+        Some(Command::Attach(arguments)) => {
+            let source = arguments.source();
+            dashboard(loaded, &Opening { source, trace: &cli::Trace::default(), shown: Shown::Fleet, start, sets })
+        }
         Some(Command::Top(arguments))
             if !arguments.is_for_programs() && io::stdout().is_terminal() && io::stdin().is_terminal() =>
         {
-            dashboard(loaded, mended, &arguments.trace, Shown::Top)
+            let source = source(&arguments.trace, Source::RunningServer);
+            dashboard(loaded, &Opening { source, trace: &arguments.trace, shown: Shown::Top, start, sets })
         }
+        Some(Command::Serve(arguments)) => serve(&arguments, loaded, start),
         Some(command) => {
-            for sentence in &mended {
-                print_error(sentence, None);
+            for sentence in library::house::recover(&library::Env::read()) {
+                print_error(&sentence, None);
             }
             for problem in &loaded.problems {
                 print_error(problem, problem.hint.as_deref());
@@ -78,6 +95,7 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
         Command::History(arguments) => {
             cli::history::run(&arguments, Clock::start().now().unix, terminal_width(), &mut out)
         }
+        Command::Keys(arguments) => cli::keys::run(&arguments, Clock::start().now().unix, terminal_width(), &mut out),
         Command::Bench(arguments) => {
             drop(out);
             return bench(&arguments, loaded.settings);
@@ -108,9 +126,9 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
         }
         Command::Pull(arguments) => {
             drop(out);
-            return with_app(loaded.settings, Vec::new(), async |app: &mut App| cli::pull::run(&arguments, app).await);
+            return with_app(loaded.settings, async |app: &mut App| cli::pull::run(&arguments, app).await);
         }
-        Command::Worker => return Exit::Usage,
+        Command::Worker | Command::Attach(_) | Command::Serve(_) => return Exit::Usage,
     };
     match result.and_then(|exit| out.flush().map(|()| exit)) {
         Ok(exit) => exit,
@@ -123,6 +141,7 @@ fn ls(arguments: &cli::Ls, settings: &Library, out: &mut impl Write) -> io::Resu
     // Another core reads the table and the history meanwhile.
     let table = std::thread::spawn(Table::embedded);
     let measured = std::thread::spawn(taffrail::app::history::measured);
+    let sessions = std::thread::spawn(socket::sessions);
     let listing = library::list(settings, &library::Env::read());
     cli::ls::problems(&listing.stores, &mut io::stderr())?;
     let options = cli::ls::Options {
@@ -133,6 +152,7 @@ fn ls(arguments: &cli::Ls, settings: &Library, out: &mut impl Write) -> io::Resu
         width: terminal_width(),
         now: Clock::start().now().unix,
         measured: measured.join().unwrap_or_default(),
+        sessions: sessions.join().unwrap_or_default(),
     };
     let _ = table.join();
     cli::ls::run(&listing.models, &listing.stores, &judgements(settings), &options, out)?;
@@ -248,7 +268,7 @@ fn run(arguments: &cli::run::Run, mut settings: Settings) -> Exit {
     };
     // An answer may be short, and what is sampled here is sampled for it alone.
     settings.telemetry.interval = settings.telemetry.interval.min(std::time::Duration::from_millis(250));
-    with_app(settings, Vec::new(), async |app: &mut App| cli::run::run(arguments, model, app).await)
+    with_front(&settings, &[Arc::clone(&model)], async |front: &mut Front| cli::run::run(arguments, model, front).await)
 }
 
 /// Finds the model that a name means.
@@ -267,7 +287,7 @@ fn suite(
         Err(exit) => return exit,
     };
     settings.telemetry.interval = settings.telemetry.interval.min(std::time::Duration::from_millis(250));
-    exit_of(with_app(settings, Vec::new(), async |app: &mut App| run(models, app, &find).await))
+    exit_of(with_app(settings, async |app: &mut App| run(models, app, &find).await))
 }
 
 /// What becomes of a command's exit code.
@@ -297,7 +317,9 @@ fn bench(arguments: &cli::bench::Bench, mut settings: Settings) -> Exit {
     };
     // What other programs do is judged for each repetition.
     settings.telemetry.interval = settings.telemetry.interval.min(std::time::Duration::from_millis(250));
-    exit_of(with_app(settings, Vec::new(), async |app: &mut App| cli::bench::run(arguments, models, app).await))
+    exit_of(with_front(&settings, &models.clone(), async |front: &mut Front| {
+        cli::bench::run(arguments, models, front).await
+    }))
 }
 
 fn race(arguments: &cli::race::Race, mut settings: Settings) -> Exit {
@@ -307,7 +329,45 @@ fn race(arguments: &cli::race::Race, mut settings: Settings) -> Exit {
         Err(exit) => return exit,
     };
     settings.telemetry.interval = settings.telemetry.interval.min(std::time::Duration::from_millis(250));
-    with_app(settings, Vec::new(), async |app: &mut App| cli::race::run(arguments, models, app).await)
+    with_front(&settings, &models.clone(), async |front: &mut Front| cli::race::run(arguments, models, front).await)
+}
+
+/// Serve dashboards and other programs, or see to the server that does.
+fn serve(arguments: &cli::serve::Serve, loaded: config::Loaded, start: Vec<OsString>) -> Exit {
+    if !arguments.is_server() {
+        return in_runtime(cli::serve::about(arguments, loaded.file.as_deref().filter(|_| loaded.is_named), start));
+    }
+    let problems = loaded.problems.iter().map(with_hint);
+    let mut notices: Vec<String> = library::house::recover(&library::Env::read()).into_iter().chain(problems).collect();
+    let mut settings = loaded.settings;
+    if let Some(listen) = arguments.listen {
+        settings.server.listen = listen;
+    }
+    let (judgements, problem) = config::judgements(&settings.library);
+    notices.extend(problem.iter().map(with_hint));
+    for notice in &notices {
+        print_error(notice, None);
+    }
+    if let Err(error) = arguments.leave_terminal() {
+        return fail(&error);
+    }
+    in_runtime(async {
+        match app(settings, Vec::new(), &cli::Trace::default()) {
+            Ok(app) => {
+                let events = vec![Event::Library(LibraryEvent::Openness(judgements))];
+                Box::pin(cli::serve::run(arguments, app, events, notices)).await
+            }
+            Err(error) => fail(&error),
+        }
+    })
+}
+
+/// What is wrong with a setting, in a sentence.
+fn with_hint(problem: &config::SettingError) -> String {
+    match &problem.hint {
+        Some(hint) => format!("{problem}: {hint}"),
+        None => problem.to_string(),
+    }
 }
 
 fn quality(arguments: &cli::quality::Quality, settings: Settings) -> Exit {
@@ -319,10 +379,21 @@ fn quality(arguments: &cli::quality::Quality, settings: Settings) -> Exit {
         Ok(reference) => reference,
         Err(exit) => return exit,
     };
-    with_app(settings, Vec::new(), async |app: &mut App| cli::quality::run(arguments, model, reference, app).await)
+    with_app(settings, async |app: &mut App| cli::quality::run(arguments, model, reference, app).await)
 }
 
-fn dashboard(loaded: config::Loaded, mended: Vec<String>, trace: &cli::Trace, shown: Shown) -> Exit {
+/// How a dashboard is opened.
+struct Opening<'a> {
+    source: Source,
+    trace: &'a cli::Trace,
+    shown: Shown,
+    /// What a server is started with.
+    start: Vec<OsString>,
+    /// Whether the command line changes settings.
+    sets: bool,
+}
+
+fn dashboard(loaded: config::Loaded, opening: &Opening<'_>) -> Exit {
     if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
         let hint = "without one, use `taffrail ls`, `taffrail show MODEL`, `taffrail run MODEL -p PROMPT`, \
                     `taffrail top --once` or `taffrail config`; `taffrail help` lists all";
@@ -331,10 +402,6 @@ fn dashboard(loaded: config::Loaded, mended: Vec<String>, trace: &cli::Trace, sh
     let folder = config::user_file().and_then(|file| Some(file.parent()?.join("themes")));
     let (themes, faults) = ui::Theme::load_all(folder.as_deref());
     let (keymap, clashes) = ui::Keymap::new(&loaded.settings.keys);
-    let with_hint = |problem: &config::SettingError| match &problem.hint {
-        Some(hint) => format!("{problem}: {hint}"),
-        None => problem.to_string(),
-    };
     let mut notices: Vec<String> = loaded.problems.iter().map(with_hint).collect();
     notices.extend(faults.iter().map(ToString::to_string));
     notices.extend(clashes.iter().map(ToString::to_string));
@@ -342,63 +409,104 @@ fn dashboard(loaded: config::Loaded, mended: Vec<String>, trace: &cli::Trace, sh
         let theme = &loaded.settings.ui.theme;
         notices.push(loaded.problem("ui.theme", format!("there is no theme `{theme}`"), None).to_string());
     }
-    let (judgements, problem) = config::judgements(&loaded.settings.library);
-    notices.extend(problem.iter().map(with_hint));
-    let names = themes.keys().cloned().collect();
-    with_traced_app(loaded.settings, names, trace, async |app: &mut App| {
-        app.handle(ui::Event::Show(shown));
-        app.handle(domain::Event::Library(LibraryEvent::Openness(judgements)));
+    let names: Vec<String> = themes.keys().cloned().collect();
+    in_runtime(async {
+        let attached = open::attach(&opening.source, &loaded.settings, &names, opening.start.clone()).await;
+        let (mut front, mended) = match attached {
+            Ok(Ok(attached)) => {
+                if opening.sets && !attached.is_new {
+                    notices.push("--set changes how this screen looks, and nothing on the server".to_owned());
+                }
+                (Front::Attached(Box::new(attached)), Vec::new())
+            }
+            Ok(Err(notice)) => {
+                notices.extend(notice);
+                // A server does this for itself.
+                let mended = library::house::recover(&library::Env::read());
+                let (judgements, problem) = config::judgements(&loaded.settings.library);
+                notices.extend(problem.iter().map(with_hint));
+                let mut app = match app(loaded.settings, names, opening.trace) {
+                    Ok(app) => app,
+                    Err(error) => return fail(&error),
+                };
+                app.handle(Event::Library(LibraryEvent::Openness(judgements)));
+                (Front::Own(Box::new(app)), mended)
+            }
+            Err(error) => return Failure::new(Exit::Failed, error.to_string()).print(),
+        };
+        let has_sessions = front.server().is_some() && !front.state().domain.sessions.is_empty();
+        let shown = if has_sessions && opening.shown == Shown::Library { Shown::Fleet } else { opening.shown };
+        front.handle(ui::Event::Show(shown));
         for sentence in mended {
-            app.handle(domain::Event::Notice(sentence));
+            front.notify(sentence, false);
         }
         for problem in notices {
-            app.handle(domain::Event::Trouble(problem));
+            front.notify(problem, true);
         }
-        match dashboard::run(app, &keymap, &themes).await {
+        let exit = match dashboard::run(&mut front, &keymap, &themes).await {
             Ok(()) => Exit::Done,
             Err(error) => fail(&error),
+        };
+        for reason in front.shut_down().await {
+            print_error(&reason, None);
         }
+        exit
+    })
+}
+
+/// Run something that waits, on this thread: workers die with the one that started them.
+fn in_runtime(front: impl Future<Output = Exit>) -> Exit {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => {
+            let exit = runtime.block_on(front);
+            // A thread that reads a terminal or a pipe would not end before its next byte.
+            runtime.shutdown_background();
+            exit
+        }
+        Err(error) => fail(&error),
+    }
+}
+
+/// The program's driver, recording or playing a recording.
+fn app(settings: Settings, themes: Vec<String>, trace: &cli::Trace) -> io::Result<App> {
+    let program = Program::own()?;
+    let recorder = recorder(trace, settings.telemetry.interval)?;
+    let mut app = match &trace.replay {
+        Some(file) => App::replaying(settings, themes, program, Replay::open(file, trace.speed)?),
+        None => App::new(settings, themes, program)?,
+    };
+    if let Some(recorder) = recorder {
+        app.record(recorder);
+    }
+    Ok(app)
+}
+
+/// Run with this user's server, where one runs, else with the program's own driver.
+fn with_front(settings: &Settings, models: &[Arc<Model>], run: impl AsyncFnOnce(&mut Front) -> Exit) -> Exit {
+    in_runtime(async {
+        let own = || app(settings.clone(), Vec::new(), &cli::Trace::default());
+        let (mut front, notice) = match Box::pin(open::for_command(settings, models, own)).await {
+            Ok(opened) => opened,
+            Err(error) => return fail(&error),
+        };
+        if let Some(notice) = notice {
+            print_error(&notice, None);
+        }
+        let exit = run(&mut front).await;
+        for reason in front.shut_down().await {
+            print_error(&reason, None);
+        }
+        exit
     })
 }
 
 /// Run with the program's driver, and end its workers afterwards.
-fn with_app(settings: Settings, themes: Vec<String>, front: impl AsyncFnOnce(&mut App) -> Exit) -> Exit {
-    with_traced_app(settings, themes, &cli::Trace::default(), front)
-}
-
-/// The same, recording or playing a recording.
-fn with_traced_app(
-    settings: Settings,
-    themes: Vec<String>,
-    trace: &cli::Trace,
-    front: impl AsyncFnOnce(&mut App) -> Exit,
-) -> Exit {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&error),
-    };
-    runtime.block_on(async {
-        let program = match Program::own() {
-            Ok(program) => program,
-            Err(error) => return fail(&error),
-        };
-        let recorder = match recorder(trace, settings.telemetry.interval) {
-            Ok(recorder) => recorder,
-            Err(error) => return fail(&error),
-        };
-        let app = match &trace.replay {
-            Some(file) => {
-                Replay::open(file, trace.speed).map(|replay| App::replaying(settings, themes, program, replay))
-            }
-            None => App::new(settings, themes, program),
-        };
-        let mut app = match app {
+fn with_app(settings: Settings, front: impl AsyncFnOnce(&mut App) -> Exit) -> Exit {
+    in_runtime(async {
+        let mut app = match app(settings, Vec::new(), &cli::Trace::default()) {
             Ok(app) => app,
             Err(error) => return fail(&error),
         };
-        if let Some(recorder) = recorder {
-            app.record(recorder);
-        }
         let exit = front(&mut app).await;
         for reason in app.shut_down().await {
             print_error(&reason, None);

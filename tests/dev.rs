@@ -441,7 +441,7 @@ fn help_names_every_command() {
     for arguments in [&["help"][..], &[]] {
         let (status, help, told) = run(&Case { arguments, ..COMPLETE });
         assert_eq!((status, told.as_str()), (0, ""));
-        for command in ["run", "test", "torture", "bench", "fmt", "lint", "help"] {
+        for command in ["run", "test", "torture", "bench", "clients", "fmt", "lint", "help"] {
             assert!(help.contains(&format!("./dev {command}")), "{command}");
         }
     }

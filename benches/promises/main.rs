@@ -14,6 +14,8 @@
 )]
 
 #[cfg(unix)]
+mod attach;
+#[cfg(unix)]
 mod house;
 #[cfg(unix)]
 mod lab;
@@ -65,6 +67,7 @@ const GROUPS: &[Group] = &[
     ("beside", true, sessions::beside),
     ("cancel", true, sessions::cancel),
     ("idle", true, terminal::idle),
+    ("attach", true, attach::measure),
     ("monitors", false, monitors::idle),
     ("sampling", false, monitors::sampling),
     ("keypress", true, terminal::keypress),

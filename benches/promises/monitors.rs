@@ -138,7 +138,9 @@ fn open(house: &House, program: &std::path::Path, arguments: &[&str]) -> Running
     let mut command = CommandBuilder::new(program);
     command.args(arguments);
     command.env_clear();
-    for (name, value) in [("TERM", "xterm-256color"), ("LANG", "C.UTF-8")] {
+    // Without a server of its own, which would be the one to watch.
+    let own = [("TERM", "xterm-256color"), ("LANG", "C.UTF-8"), ("TAFFRAIL_SERVER_ATTACH", "false")];
+    for (name, value) in own {
         command.env(name, value);
     }
     for (name, folder) in [("HOME", ""), ("XDG_CONFIG_HOME", "config"), ("XDG_CACHE_HOME", "cache")] {

@@ -65,7 +65,7 @@ pub(crate) fn keypress(given: &Given) {
 }
 
 /// Start the chosen model so often; the table of sessions has the keys then.
-fn start(terminal: &mut Terminal, count: usize) {
+pub(crate) fn start(terminal: &mut Terminal, count: usize) {
     for number in 1..=count {
         terminal.send("2\r");
         terminal.wait("one more session", |screen| {

@@ -21,11 +21,10 @@ use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use tokio::time::{Instant, sleep_until};
 
-use super::{App, clipboard};
-use crate::ui::Screen as Shown;
+use super::clipboard;
+use super::front::Front;
 use crate::ui::State;
 use crate::ui::{self, Keymap, Theme, ViewState, view};
-use domain::Event;
 
 /// The least time between two frames.
 const FRAME: Duration = Duration::from_millis(16);
@@ -36,32 +35,25 @@ const KEY_FRAME: Duration = Duration::from_millis(4);
 const BATCH: usize = 256;
 
 /// Run the dashboard until the user leaves or a signal ends it.
-pub async fn run(app: &mut App, keymap: &Keymap, themes: &BTreeMap<String, Theme>) -> io::Result<()> {
+pub async fn run(front: &mut Front, keymap: &Keymap, themes: &BTreeMap<String, Theme>) -> io::Result<()> {
     let mut screen = Screen::open()?;
     let mut view_state = ViewState::default();
     let mut input = EventStream::new();
     let mut signals = Signals::new()?;
-    // `taffrail top` has no use for models. What the last run found is read while the first frame is drawn.
-    let has_models = app.state.ui.screen != Shown::Top;
-    if has_models {
-        app.scan();
-    }
+    // What the last run found is read while the first frame is drawn.
+    front.begin();
     // The first frame needs nothing from the disk.
-    screen.draw(&app.state, &mut view_state, keymap, themes)?;
-    if has_models {
-        app.find_interrupted();
-    }
-    app.recall_baselines();
-    app.recall();
+    screen.draw(front.state(), &mut view_state, keymap, themes)?;
+    front.begun();
     let mut drawn = Instant::now();
     let mut wait = FRAME;
     let mut dirty = false;
     let mut is_shown = false;
-    while !app.state.ui.leaving {
+    while !front.state().ui.leaving {
         tokio::select! {
             biased;
             key = input.next() => match key {
-                Some(Ok(event)) => if take(app, keymap, event) {
+                Some(Ok(event)) => if take(front, keymap, event) {
                     wait = KEY_FRAME;
                     dirty = true;
                 },
@@ -80,31 +72,32 @@ pub async fn run(app: &mut App, keymap: &Keymap, themes: &BTreeMap<String, Theme
                 }
             },
             () = sleep_until(drawn + wait), if dirty => {
-                screen.draw(&app.state, &mut view_state, keymap, themes)?;
+                screen.draw(front.state(), &mut view_state, keymap, themes)?;
                 // Only a frame knows how many lines a text takes; what was scrolled beyond it is taken back.
                 if let Some(limit) = view_state.scroll_limit {
-                    app.handle(ui::Event::ScrollLimit(limit));
+                    front.handle(ui::Event::ScrollLimit(limit));
                 }
                 drawn = Instant::now();
                 wait = FRAME;
                 dirty = false;
-                if !is_shown && !app.state.domain.library.models.is_empty() {
+                if !is_shown && !front.state().domain.library.models.is_empty() {
                     is_shown = true;
-                    app.shown();
+                    front.shown();
                 }
             }
-            event = app.next() => {
-                app.handle(event);
+            event = front.next() => {
+                front.take(event);
                 for _ in 0..BATCH {
-                    let Some(event) = app.try_next() else { break };
-                    app.handle(event);
+                    let Some(event) = front.try_next() else { break };
+                    front.take(event);
                 }
                 dirty = true;
             }
         }
-        if let Some(text) = app.clipboard.take() {
+        front.settle().await;
+        if let Some(text) = front.take_clipboard() {
             clipboard::copy(&mut stdout(), &text)?;
-            app.handle(Event::Notice("copied, where the terminal allows it".to_owned()));
+            front.notify("copied, where the terminal allows it".to_owned(), false);
             dirty = true;
         }
     }
@@ -112,14 +105,14 @@ pub async fn run(app: &mut App, keymap: &Keymap, themes: &BTreeMap<String, Theme
 }
 
 /// Take what the terminal says. Gives whether anything may have changed.
-fn take(app: &mut App, keymap: &Keymap, input: Input) -> bool {
+fn take(front: &mut Front, keymap: &Keymap, input: Input) -> bool {
     match input {
-        Input::Key(key) if key.kind != KeyEventKind::Release => match keymap.resolve(&app.state, key) {
-            Some(event) => app.handle(event),
+        Input::Key(key) if key.kind != KeyEventKind::Release => match keymap.resolve(front.state(), key) {
+            Some(event) => front.handle(event),
             None => return false,
         },
-        Input::Paste(text) => app.handle(ui::Event::Text(text)),
-        Input::Resize(..) | Input::FocusGained => app.handle(ui::Event::Redraw),
+        Input::Paste(text) => front.handle(ui::Event::Text(text)),
+        Input::Resize(..) | Input::FocusGained => front.handle(ui::Event::Redraw),
         _ => return false,
     }
     true

@@ -13,7 +13,7 @@ use domain::record::trace::Frame;
 
 impl App {
     /// Have something written, `what` being what the user would miss.
-    fn write(&mut self, what: &'static str, job: impl FnOnce() -> Option<Event> + Send + 'static) {
+    pub(super) fn write(&mut self, what: &'static str, job: impl FnOnce() -> Option<Event> + Send + 'static) {
         if let Err(reason) = self.writer.write(job) {
             self.handle(Event::Trouble(format!("{what} can't be written: {reason}")));
         }

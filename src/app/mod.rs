@@ -4,6 +4,7 @@
 //! The dashboard and the headless commands drive the same [`App`].
 
 mod aside;
+pub mod attached;
 mod baselines;
 pub mod bundle;
 pub mod clipboard;
@@ -11,15 +12,22 @@ mod clock;
 pub mod dashboard;
 mod export;
 mod files;
+pub mod front;
 pub mod history;
 mod house;
 mod hub;
 pub mod log;
+pub mod open;
 mod prepare;
 pub mod recording;
 pub mod replay;
+pub mod running;
 mod save;
 pub mod scratch;
+pub mod server;
+mod serving;
+pub mod socket;
+pub mod start;
 pub mod suites;
 pub mod survey;
 mod writer;
@@ -36,9 +44,11 @@ use crate::ui::{self, Action, State, update};
 use domain::command::{Cause, Command, CommandId, Refused, Reply, Value, What};
 use domain::event::{LibraryEvent, WorkerEvent};
 use domain::machine::Sample;
+use domain::query::QueryError;
+use domain::request::RequestId;
 use domain::session::{SessionId, WorkerId};
 use domain::settings::Settings;
-use domain::{Effect, Event, StateMachine, openness};
+use domain::{Effect, Event, Notification, StateMachine, openness};
 
 pub use clock::Clock;
 
@@ -79,13 +89,27 @@ async fn played(replay: &mut Option<replay::Replay>) -> Event {
     }
 }
 
+/// Queries that have ended and that nobody has taken: more than can be open. Whoever asks takes them with each event.
+const MAX_ENDED_QUERIES: usize = 512;
+
+/// A query that has ended, with what came of it.
+pub type EndedQuery = (RequestId, Result<Box<wire::QueryResult>, QueryError>);
+
 /// The program without a face.
 pub struct App {
     state: State,
+    /// Whether there is no screen here: what one would show is for the clients.
+    is_server: bool,
+    /// Sends what happens to the clients that are attached.
+    publisher: socket::Publisher,
+    /// The sessions that are written down as running.
+    noted: Vec<String>,
     /// The reply to the command that was given last.
     reply: Option<Reply>,
     /// The id of the next command.
     next_command: u64,
+    /// Queries that have ended, until somebody takes them.
+    ended_queries: Vec<EndedQuery>,
     /// Text for the clipboard, until a front end takes it.
     pub clipboard: Option<String>,
     clock: Clock,
@@ -178,8 +202,12 @@ impl App {
         Self {
             engine: Engine::new(program, state.domain.settings.engine.clone(), news_sender),
             state,
+            is_server: false,
+            publisher: socket::Publisher::default(),
+            noted: Vec::new(),
             reply: None,
             next_command: 1,
+            ended_queries: Vec::new(),
             clipboard: None,
             asides,
             aside_sender,
@@ -250,10 +278,21 @@ impl App {
             .or_else(|| self.keeper.try_next().map(|event| Event::History(event).into()))
     }
 
+    /// Be a server from now on: what happens is sent to the clients that are attached, and no screen follows it.
+    pub fn serve(&mut self) {
+        self.is_server = true;
+    }
+
     /// Take what happened, and do what follows.
     pub fn handle(&mut self, event: impl Into<ui::Event>) {
         let event = event.into();
         let is_tick = matches!(event, ui::Event::Domain(Event::Sample(_)));
+        if self.is_server {
+            if let ui::Event::Domain(event) = event {
+                self.handle_served(event);
+            }
+            return;
+        }
         let effects = update(&mut self.state, self.clock.now(), event);
         if is_tick {
             self.write_tick();
@@ -262,6 +301,19 @@ impl App {
             match effect {
                 ui::Effect::Domain(effect) => self.execute(effect),
                 effect => self.execute_for_screen(effect),
+            }
+        }
+    }
+
+    /// The same without a screen. Clients are sent it before anything that follows from it.
+    fn handle_served(&mut self, event: Event) {
+        let now = self.clock.now();
+        self.publisher.publish(now, &event);
+        for effect in self.state.domain.update(now, event) {
+            match effect {
+                Effect::Notify(Notification::Notice { text, is_error: false }) => tracing::info!("{text}"),
+                Effect::Notify(Notification::Notice { text, .. }) => tracing::warn!("{text}"),
+                effect => self.execute(effect),
             }
         }
     }
@@ -282,6 +334,17 @@ impl App {
         self.handle(Event::Command(Command { id, what }));
         let reply = self.reply.take().filter(|reply| reply.id == id);
         reply.map_or_else(|| Err(Refused::new(Cause::Invalid, "the command was not answered")), |reply| reply.result)
+    }
+
+    /// The queries that have ended since this was asked last.
+    pub fn take_ended_queries(&mut self) -> Vec<EndedQuery> {
+        std::mem::take(&mut self.ended_queries)
+    }
+
+    fn end_query(&mut self, id: RequestId, result: Result<Box<wire::QueryResult>, QueryError>) {
+        if self.ended_queries.len() < MAX_ENDED_QUERIES {
+            self.ended_queries.push((id, result));
+        }
     }
 
     /// What went wrong that no reply told, a sentence each.
@@ -310,6 +373,16 @@ impl App {
     /// Ask the hub for the files of a repository at a revision; answered by an event.
     pub fn ask_files(&mut self, repository: &str, revision: &str) {
         self.hub.files(&self.state.domain.settings, repository.to_owned(), revision.to_owned());
+    }
+
+    /// Ask for all that earlier runs kept.
+    pub fn recall_all(&mut self) {
+        // `taffrail top` has no use for models.
+        if self.state.ui.screen != ui::Screen::Top {
+            self.find_interrupted();
+        }
+        self.recall_baselines();
+        self.recall();
     }
 
     /// Ask the history what was measured before, and how it was voted.
@@ -431,6 +504,7 @@ impl App {
             }
             // The state has told the screen.
             Effect::Notify(_) => {}
+            Effect::EndQuery { id, result } => self.end_query(id, result),
         }
     }
 
@@ -438,8 +512,8 @@ impl App {
     fn execute_for_screen(&mut self, effect: ui::Effect) {
         use crate::ui::Effect;
         match effect {
-            // The state has given it to the domain already.
-            Effect::Command(_) | Effect::RunPalette { .. } | Effect::Quit => {}
+            // The state has given it to the domain already, and this screen is attached to nothing.
+            Effect::Command(_) | Effect::RunPalette { .. } | Effect::Quit | Effect::Send(_) | Effect::Reattach => {}
             Effect::Domain(effect) => self.execute(effect),
             Effect::Search { generation, text, sort } => {
                 self.hub.search(&self.state.domain.settings, generation, text, sort);

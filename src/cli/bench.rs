@@ -12,7 +12,8 @@ use clap::Args;
 use super::failure::{Failure, print_error};
 use super::output::Output;
 use super::{Exit, SessionOptions};
-use crate::app::{App, terminal_width};
+use crate::app::front::Front;
+use crate::app::terminal_width;
 use domain::command::What;
 use domain::lab::bench::{Bench as State, LanePhase, Plan};
 use domain::model::Model;
@@ -65,7 +66,7 @@ pub struct Bench {
 }
 
 /// Run the command.
-pub async fn run(arguments: &Bench, models: Vec<Arc<Model>>, app: &mut App) -> Exit {
+pub async fn run(arguments: &Bench, models: Vec<Arc<Model>>, app: &mut Front) -> Exit {
     let settings = arguments.session.over(app.state().domain.settings.session);
     let batches = if arguments.batch_sizes.is_empty() { vec![settings.batch] } else { arguments.batch_sizes.clone() };
     let plan = Plan {
@@ -86,25 +87,23 @@ pub async fn run(arguments: &Bench, models: Vec<Arc<Model>>, app: &mut App) -> E
     // One that can't be tried either is told of like the others that can't be run.
     let admit = |model: &Arc<Model>| super::force::admit(model, true, now).unwrap_or_else(|_| Arc::clone(model));
     let models = if arguments.force { models.iter().map(admit).collect() } else { models };
-    app.adopt(models);
-    app.recall_baselines();
-    app.first_sample().await;
-    if let Err(refused) = app.command(What::StartBench(Box::new(plan))) {
+    app.prepare(models).await;
+    if let Err(refused) = app.command(What::StartBench(Box::new(plan))).await {
         return Failure::from(refused).print();
     }
     let mut teller = Teller { to_terminal: io::stderr().is_terminal(), told: String::new() };
     let mut interrupted = false;
     while app.state().domain.bench.is_running() {
         teller.tell(&app.state().domain.bench);
-        let event = tokio::select! {
-            event = app.next() => event,
+        tokio::select! {
+            advanced = app.advance(|_| {}) => if let Err(reason) = advanced {
+                return Failure::new(Exit::Failed, reason).print();
+            },
             _ = tokio::signal::ctrl_c() => {
                 interrupted = true;
-                let _ = app.command(What::CancelBench);
-                continue;
+                let _ = app.command(What::CancelBench).await;
             }
-        };
-        app.handle(event);
+        }
     }
     teller.end();
     for problem in app.problems() {

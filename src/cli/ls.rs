@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::show::ModelView;
 use super::table::{self, Column};
+use crate::app::socket::SessionStatus;
 use domain::model::library_view::{self, Facts, LibrarySort};
 use domain::model::{Model, Status, StoreStatus};
 use domain::openness::{self, Card, Table};
@@ -33,6 +34,8 @@ pub struct Options {
     pub now: i64,
     /// What was measured here, by model id.
     pub measured: HashMap<String, Latest>,
+    /// The server's sessions, where one runs.
+    pub sessions: Vec<SessionStatus>,
 }
 
 /// The column that shows once something is measured.
@@ -69,7 +72,10 @@ pub fn run(
         let models = models.map(|(model, card)| ModelView::new(model, card, measured(model)));
         let models = models.collect();
         let stores = stores.iter().map(StoreView::new).collect();
-        return crate::json::write(out, &Document { schema: "taffrail/ls/1", models, stores });
+        return crate::json::write(
+            out,
+            &Document { schema: "taffrail/ls/1", models, stores, sessions: &options.sessions },
+        );
     }
     // Before anything is measured the column would be all dashes.
     let shows_speed = !measured.is_empty();
@@ -77,7 +83,8 @@ pub fn run(
     let rows: Vec<_> = models
         .map(|(model, card)| {
             let speed = shows_speed.then(|| units::or_dash(measured.get(&model.id).copied().map(units::digits)));
-            cells(model, card, speed, options.now)
+            let session = options.sessions.iter().find(|session| session.model == model.id);
+            cells(model, card, speed, session, options.now)
         })
         .collect();
     if rows.is_empty() {
@@ -102,7 +109,7 @@ pub fn problems(stores: &[StoreStatus], err: &mut impl Write) -> io::Result<()> 
     Ok(())
 }
 
-fn cells(model: &Model, card: &Card, speed: Option<String>, now: i64) -> Vec<String> {
+fn cells(model: &Model, card: &Card, speed: Option<String>, session: Option<&SessionStatus>, now: i64) -> Vec<String> {
     let summary = model.summary.as_ref();
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "—".to_owned());
     let mut cells = vec![
@@ -117,6 +124,8 @@ fn cells(model: &Model, card: &Card, speed: Option<String>, now: i64) -> Vec<Str
     ];
     cells.extend(speed);
     cells.push(match &model.status {
+        _ if session.is_some_and(|session| session.phase == "loading") => "loading".to_owned(),
+        _ if session.is_some_and(|session| session.phase != "failed") => "loaded".to_owned(),
         Status::Runnable if model.is_doubtful() => "ready, with remarks".to_owned(),
         Status::Runnable => "ready".to_owned(),
         status => format!("✕ {status}"),
@@ -129,6 +138,8 @@ struct Document<'a> {
     schema: &'static str,
     models: Vec<ModelView<'a>>,
     stores: Vec<StoreView<'a>>,
+    /// What the server has loaded, where one runs.
+    sessions: &'a [SessionStatus],
 }
 
 #[derive(Serialize)]
@@ -464,7 +475,8 @@ mod tests {
                 "/models/locked: permission denied"
               ]
             }
-          ]
+          ],
+          "sessions": []
         }
         "#);
         let document: serde_json::Value = serde_json::from_str(&shown(0, true)).unwrap();

@@ -2,6 +2,7 @@
 //!
 //! Data goes to standard output, the rest to standard error. Absent: the dashboard, which `app` runs.
 
+pub mod attach;
 pub mod bench;
 pub mod config;
 pub mod dedupe;
@@ -11,6 +12,7 @@ pub mod failure;
 mod force;
 pub mod history;
 pub mod house;
+pub mod keys;
 pub mod ls;
 mod openness_view;
 pub mod output;
@@ -20,6 +22,7 @@ pub mod quality;
 pub mod race;
 pub mod rm;
 pub mod run;
+pub mod serve;
 mod session_options;
 pub mod show;
 pub mod suite;
@@ -87,6 +90,10 @@ pub enum Command {
     History(history::History),
     /// Have two to eight models answer one prompt, and compare answers and figures
     Race(Box<race::Race>),
+    /// Serve other programs, by the APIs that they know, until Ctrl-C
+    Serve(serve::Serve),
+    /// Make, list and remove the keys by which programs on other machines use the server
+    Keys(keys::Keys),
     /// Score a text: perplexity, and divergence from a reference model
     #[command(name = "perplexity", alias = "quality")]
     Quality(Box<quality::Quality>),
@@ -106,6 +113,8 @@ pub enum Command {
     Pull(pull::Pull),
     /// Show the settings in force and where each comes from
     Config(config::Config),
+    /// Open the dashboard on a server that runs, on this machine or on another one over ssh
+    Attach(attach::Attach),
     /// Show the machine's figures: load, memory, power and heat, until Ctrl-C
     Top(top::Top),
     /// Show what was found, what can't be read, and how to mend it

@@ -13,7 +13,7 @@ use super::failure::{Failure, exit_of, print_error};
 use super::output::ended;
 use super::run::prompt_text;
 use super::{Exit, SessionOptions};
-use crate::app::App;
+use crate::app::front::Front;
 use domain::admission;
 use domain::command::{Cause, What};
 use domain::lab::race as core;
@@ -81,30 +81,28 @@ fn column(argument: &str) -> (&str, Option<&str>) {
 }
 
 /// Run the command.
-pub async fn run(arguments: &Race, models: Vec<Arc<Model>>, app: &mut App) -> Exit {
+pub async fn run(arguments: &Race, models: Vec<Arc<Model>>, app: &mut Front) -> Exit {
     exit_of(race(arguments, models, app).await)
 }
 
-async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut App) -> Result<Exit, Failure> {
+async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut Front) -> Result<Exit, Failure> {
     let prompt = prompt_text(arguments.prompt.as_deref(), false)?;
     let settings = arguments.session.over(app.state().domain.settings.session);
     let now = app.state().domain.now.unix;
     let models: Vec<_> =
         models.iter().map(|model| super::force::admit(model, arguments.force, now)).collect::<Result<_, _>>()?;
     let entries = entries(arguments, &models, settings)?;
-    app.adopt(models);
-    app.recall_baselines();
-    app.first_sample().await;
+    app.prepare(models).await;
     // Those in lockstep are decoded together.
     let order = if arguments.concurrent || arguments.lockstep { Order::Together } else { Order::InTurn };
     let (system, stop) = (arguments.system.clone(), arguments.stop.clone());
     let (lockstep, blind) = (arguments.lockstep, arguments.blind);
     let order = RaceOrder { entries, order, prompt, system, stop, lockstep, blind };
-    match app.command(What::StartRace(Box::new(order.clone()))) {
+    match app.command(What::StartRace(Box::new(order.clone()))).await {
         Err(refused) if refused.cause == Cause::MemoryTogether && lockstep && !arguments.concurrent => {
             let text = "they are decoded one after the other, and compared afterwards";
             let _ = writeln!(io::stderr(), "{refused}: {text}");
-            app.command(What::StartRace(Box::new(RaceOrder { order: Order::InTurn, ..order })))?;
+            app.command(What::StartRace(Box::new(RaceOrder { order: Order::InTurn, ..order }))).await?;
         }
         Err(refused) if refused.cause == Cause::MemoryTogether => {
             return Err(refused.with_hint("without --concurrent they run in turn").into());
@@ -122,24 +120,22 @@ async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut App) -> Resul
             break;
         }
         if race.pace == DecodeMode::Held {
-            app.command(What::ContinueRace)?;
+            app.command(What::ContinueRace).await?;
             continue;
         }
-        let event = tokio::select! {
-            event = app.next() => event,
+        tokio::select! {
+            advanced = app.advance(|_| {}) => advanced.map_err(|reason| Failure::new(Exit::Failed, reason))?,
             _ = tokio::signal::ctrl_c() => {
                 // The first interrupt ends the answers and still tells what came, the second one ends at once.
                 if interrupted {
                     return Ok(Exit::Interrupted);
                 }
                 interrupted = true;
-                app.command(What::CancelRace)?;
-                continue;
+                app.command(What::CancelRace).await?;
             }
-        };
-        app.handle(event);
+        }
     }
-    let has_asked = arguments.blind && !interrupted && ask_vote(arguments, app);
+    let has_asked = arguments.blind && !interrupted && ask_vote(arguments, app).await;
     let Some(race) = app.state().domain.race.as_ref() else { return Ok(Exit::Failed) };
     if race.hides_names() {
         let hint = "`taffrail history kind:race` lists it, and --reveal NUMBER tells the names";
@@ -160,7 +156,7 @@ async fn race(arguments: &Race, models: Vec<Arc<Model>>, app: &mut App) -> Resul
 
 /// Show the answers under their letters and ask which is best; whether anybody could be asked. Without a terminal nobody
 /// can, and an empty line leaves it open.
-fn ask_vote(arguments: &Race, app: &mut App) -> bool {
+async fn ask_vote(arguments: &Race, app: &mut Front) -> bool {
     let n_answers = |race: &core::Race| race.lanes.iter().filter(|lane| lane.answer.is_some()).count();
     let Some(race) = app.state().domain.race.as_ref().filter(|race| n_answers(race) >= MIN_COLUMNS) else {
         return false;
@@ -178,7 +174,7 @@ fn ask_vote(arguments: &Race, app: &mut App) -> bool {
             return true;
         }
         let Some(chosen) = ballot(line.trim(), n_columns) else { continue };
-        match app.command(What::Vote((chosen < n_columns).then_some(chosen))) {
+        match app.command(What::Vote((chosen < n_columns).then_some(chosen))).await {
             Ok(_) => return true,
             Err(refused) => {
                 let _ = writeln!(io::stderr(), "{refused}");
@@ -219,7 +215,7 @@ fn entries(arguments: &Race, models: &[Arc<Model>], settings: SessionSettings) -
 }
 
 /// Say which column does what, once for each step.
-fn tell(app: &App, told: &mut Vec<Option<&'static str>>) {
+fn tell(app: &Front, told: &mut Vec<Option<&'static str>>) {
     let Some(race) = &app.state().domain.race else { return };
     told.resize(race.lanes.len(), None);
     for (place, lane) in race.lanes.iter().enumerate() {

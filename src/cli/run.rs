@@ -18,14 +18,14 @@ use wire::{Channel, Event as Said, Finish, Message, Prompt, Role};
 use super::failure::{Failure, exit_of, print_error};
 use super::output::ended;
 use super::{Exit, SessionOptions};
-use crate::app::App;
+use crate::app::front::Front;
 use domain::command::{Force, Value, What};
 use domain::event::WorkerEvent;
 use domain::model::{Model, preset};
 use domain::record::run_record::{breach, why_empty};
-use domain::request::Request;
 use domain::request::form::Form;
 use domain::request::schema::Schema;
+use domain::request::{Request, RequestId};
 use domain::session::placement::misplaced;
 use domain::session::{End, NO_TEMPLATE, Phase, Session, SessionId};
 use domain::settings::SessionSettings;
@@ -76,22 +76,54 @@ pub struct Run {
 }
 
 /// Run the command.
-pub async fn run(arguments: &Run, model: Arc<Model>, app: &mut App) -> Exit {
-    exit_of(answer(arguments, model, app).await)
+pub async fn run(arguments: &Run, model: Arc<Model>, app: &mut Front) -> Exit {
+    let mut own = None;
+    let exit = exit_of(answer(arguments, model, app, &mut own).await);
+    // A server goes on, and has no use for what was loaded for this answer.
+    if let Some(session) = own.filter(|_| app.server().is_some()) {
+        let _ = app.command(What::StopSession(session)).await;
+    }
+    exit
 }
 
-async fn answer(arguments: &Run, model: Arc<Model>, app: &mut App) -> Result<Exit, Failure> {
+/// The session that answers: one that a server has loaded, where no other settings are asked for, or a new one, which is
+/// put into `own`.
+async fn session_for(
+    arguments: &Run,
+    model: &Arc<Model>,
+    app: &mut Front,
+    own: &mut Option<SessionId>,
+) -> Result<SessionId, Failure> {
+    let settings = arguments.session.over(app.state().domain.settings.session);
+    if let Some(pid) = app.server() {
+        let mut sessions = app.state().domain.sessions.iter();
+        let loaded = sessions.find(|session| session.model.id == model.id && matches!(session.phase, Phase::Ready));
+        if let Some(session) = loaded.filter(|_| arguments.session.is_empty()) {
+            print_error(&format!("answered by the server (pid {pid}), which has {} loaded", model.name), None);
+            return Ok(session.id);
+        }
+        print_error(&format!("loaded by the server (pid {pid}), for this answer only"), None);
+    }
+    tell(model, &settings, arguments);
+    let force = if arguments.force { Force::All } else { Force::No };
+    let what = What::StartSession { model: model.id.clone(), settings: Box::new(settings), force };
+    let session = session(app.command(what).await?)?;
+    *own = Some(session);
+    Ok(session)
+}
+
+async fn answer(
+    arguments: &Run,
+    model: Arc<Model>,
+    app: &mut Front,
+    own: &mut Option<SessionId>,
+) -> Result<Exit, Failure> {
     let prompt = prompt(arguments)?;
     let mut form = form(arguments)?;
     let model = super::force::admit(&model, arguments.force, app.state().domain.now.unix)?;
-    let settings = arguments.session.over(app.state().domain.settings.session);
-    tell(&model, &settings, arguments, form.as_ref());
-    app.adopt(vec![Arc::clone(&model)]);
-    app.recall_baselines();
-    app.first_sample().await;
-    let force = if arguments.force { Force::All } else { Force::No };
-    let what = What::StartSession { model: model.id.clone(), settings: Box::new(settings), force };
-    let session = session(app.command(what)?)?;
+    tell_of_form(form.as_ref());
+    app.prepare(vec![Arc::clone(&model)]).await;
+    let session = session_for(arguments, &model, app, own).await?;
 
     let mut printer = Printer::new(arguments.json);
     let mut prompt = Some(prompt);
@@ -99,8 +131,16 @@ async fn answer(arguments: &Run, model: Arc<Model>, app: &mut App) -> Result<Exi
     let mut interrupted = false;
     let mut gives_up = None;
     loop {
-        let event = tokio::select! {
-            event = app.next_event() => event,
+        let mut outcome = Ok(());
+        let hear = |event: &Event| {
+            if let Event::Worker(_, WorkerEvent::Message(Said::Text { id, pieces, .. })) = event
+                && request == Some(RequestId(*id))
+            {
+                outcome = pieces.iter().try_for_each(|piece| printer.piece(piece));
+            }
+        };
+        tokio::select! {
+            advanced = app.advance(hear) => advanced.map_err(|reason| Failure::new(Exit::Failed, reason))?,
             () = until(gives_up) => {
                 // It did not cancel, so it would not stop either.
                 app.kill(session);
@@ -115,16 +155,15 @@ async fn answer(arguments: &Run, model: Arc<Model>, app: &mut App) -> Result<Exi
                 }
                 interrupted = true;
                 gives_up = Some(Instant::now() + CANCEL_WAIT);
-                app.command(What::CancelAnswer(session))?;
+                if let Some(request) = request {
+                    app.command(What::CancelRequest(request)).await?;
+                }
                 continue;
             }
-        };
-        if let Event::Worker(_, WorkerEvent::Message(Said::Text { pieces, .. })) = &event
-            && let Err(error) = pieces.iter().try_for_each(|piece| printer.piece(piece))
-        {
+        }
+        if let Err(error) = outcome {
             return Ok(ended(Err(error), Exit::Done));
         }
-        app.handle(event);
         let Some(now) = app.state().domain.session(session) else {
             return Err(Failure::new(Exit::Failed, "the session is gone".to_owned()));
         };
@@ -148,7 +187,7 @@ async fn answer(arguments: &Run, model: Arc<Model>, app: &mut App) -> Result<Exi
                     told_of_loaded(now);
                     let (form, stop) = (form.take(), arguments.stop.clone());
                     let what = What::Generate { session, prompt, form, stop, record: true };
-                    if let Value::Request(id) = app.command(what)? {
+                    if let Value::Request(id) = app.command(what).await? {
                         request = Some(id);
                     }
                     continue;
@@ -228,17 +267,21 @@ fn finished_early(answer: &Request) -> bool {
 }
 
 /// Say what is not as one might think, before anything is loaded.
-fn tell(model: &Model, settings: &SessionSettings, arguments: &Run, form: Option<&Form>) {
+fn tell(model: &Model, settings: &SessionSettings, arguments: &Run) {
     if let Some(shortened) = admission::shortened(model, settings) {
         print_error(&shortened, None);
-    }
-    let loose = form.and_then(Form::schema).map(|schema| schema.loose.as_slice()).unwrap_or_default();
-    if !loose.is_empty() {
-        print_error(&format!("not held while the answer is written, but checked afterwards: {}", some(loose)), None);
     }
     for line in preset::lines(model, settings, arguments.system.is_none() && !arguments.raw, arguments.stop.is_empty())
     {
         print_error(&line, None);
+    }
+}
+
+/// Say what of the answer's form is checked afterwards only.
+fn tell_of_form(form: Option<&Form>) {
+    let loose = form.and_then(Form::schema).map(|schema| schema.loose.as_slice()).unwrap_or_default();
+    if !loose.is_empty() {
+        print_error(&format!("not held while the answer is written, but checked afterwards: {}", some(loose)), None);
     }
 }
 

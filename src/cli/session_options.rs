@@ -12,6 +12,11 @@ pub struct SessionOptions {
 }
 
 impl SessionOptions {
+    /// Whether none was given.
+    pub fn is_empty(&self) -> bool {
+        self.given.is_empty()
+    }
+
     /// The settings with the options laid over them.
     pub fn over(&self, mut settings: SessionSettings) -> SessionSettings {
         for (name, value) in &self.given {

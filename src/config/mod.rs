@@ -80,6 +80,8 @@ pub struct Loaded {
     pub problems: Vec<SettingError>,
     /// The file that was looked for, whether or not it exists.
     pub file: Option<PathBuf>,
+    /// Whether it was asked for by name.
+    pub is_named: bool,
     origins: BTreeMap<String, Origin>,
 }
 
@@ -114,7 +116,9 @@ pub fn load(sources: &Sources) -> Loaded {
     for text in &sources.overrides {
         merge.flag(text);
     }
-    merge.finish(sources.file.clone())
+    let mut loaded = merge.finish(sources.file.clone());
+    loaded.is_named = sources.named;
+    loaded
 }
 
 /// Read a file whole, if it is one and of a size that settings have.
@@ -197,7 +201,7 @@ impl Merge {
 
     /// A value of a variable or the command line.
     fn outside(&mut self, section: &str, key: &str, text: &str, origin: Origin) {
-        match Value::items_from_outside(text, section != schema::KEYS).filter(|_| schema::is_list(section, key)) {
+        match Value::items_from_outside(text, schema::are_paths(section)).filter(|_| schema::is_list(section, key)) {
             Some(items) => {
                 let items = items.into_iter().map(|item| (item, origin.clone())).collect();
                 self.list(section, key, items, origin);
@@ -212,10 +216,10 @@ impl Merge {
         let was_empty = items.is_empty();
         let mut right = Vec::new();
         for (item, place) in items {
-            match schema::list_entry(section, &item) {
+            match schema::list_entry(section, key, &item) {
                 Ok(word) => right.push(word),
                 Err(wrong) => {
-                    let hint = item.word().and_then(value::path_hint).filter(|_| section != schema::KEYS);
+                    let hint = item.word().and_then(value::path_hint).filter(|_| schema::are_paths(section));
                     self.report(place, format!("an entry of `{key}` in [{section}] {wrong}, not {item}"), hint);
                 }
             }

@@ -1,20 +1,33 @@
 //! The table of all settings: what each is called, how it is read and how it is shown.
 
+mod server;
+
 use std::time::Duration;
 
 use super::value::{Value, show_bytes};
-use domain::settings::{CACHE_TYPES, CONTEXT_FULL, GraphStyle, SESSION_FIELDS, Settings, StoreFolder, WaitPolicy};
+use domain::settings::{
+    CACHE_TYPES, CONTEXT_FULL, GraphStyle, OnQuit, SESSION_FIELDS, Settings, StoreFolder, WaitPolicy,
+};
 
 /// Whether a setting holds several values, of which one may be wrong and the others right.
 pub(super) fn is_list(section: &str, key: &str) -> bool {
-    section == KEYS || (section, key) == ("library", "folders")
+    section == KEYS || matches!((section, key), ("library", "folders") | (SERVER, "hosts" | "origins"))
+}
+
+/// Whether a list's entries are paths, which a variable separates as PATH does.
+pub(super) fn are_paths(section: &str) -> bool {
+    section == "library"
 }
 
 /// One entry of such a setting, as a word.
-pub(super) fn list_entry(section: &str, value: &Value) -> Result<String, String> {
+pub(super) fn list_entry(section: &str, key: &str, value: &Value) -> Result<String, String> {
     let word = value.word().map(str::to_owned);
     if section == KEYS {
         return word.ok_or_else(|| "must be the name of a key".to_owned());
+    }
+    if section == SERVER {
+        let word = word.unwrap_or_default();
+        return server::entry(key, &word).map(|()| word);
     }
     let path = value.path()?;
     Ok(word.unwrap_or_else(|| path.display().to_string()))
@@ -22,7 +35,10 @@ pub(super) fn list_entry(section: &str, value: &Value) -> Result<String, String>
 
 /// The sections in the order of config.toml. `[keys]` holds names of actions rather than settings.
 pub const SECTIONS: &[&str] =
-    &["ui", "library", "hub", "session", "budget", "engine", "bench", "telemetry", "energy", "history", KEYS];
+    &["ui", "library", "hub", "session", "budget", "engine", "bench", "telemetry", "energy", "history", SERVER, KEYS];
+
+/// The section of the server.
+const SERVER: &str = "server";
 
 /// The most requests that a setting lets wait: each keeps its prompt in memory.
 const MAX_QUEUED: u32 = 100_000;
@@ -67,6 +83,7 @@ impl Setting {
         }
         match (self.section, self.key) {
             ("ui", "graphs") => names(GRAPHS),
+            ("ui", "on_quit") => names(ON_QUIT),
             ("engine" | "bench", "wait_policy") => names(WAIT_POLICIES),
             ("session", "cache_type_k" | "cache_type_v") => names(CACHE_TYPES),
             ("session", "flash_attention") => vec!["auto", "on", "off"],
@@ -84,7 +101,7 @@ pub fn settings() -> impl Iterator<Item = Setting> {
         get: |settings, key| Value::from_shown(settings.session.get(key).unwrap_or_default()),
         set: |settings, key, value| settings.session.set(key, &value.scalar()?),
     });
-    let all = OTHERS.iter().copied().chain(session);
+    let all = OTHERS.iter().chain(server::SERVER).copied().chain(session);
     SECTIONS.iter().flat_map(move |section| all.clone().filter(move |setting| setting.section == *section))
 }
 
@@ -95,6 +112,8 @@ pub(super) fn find(section: &str, key: &str) -> Option<Setting> {
 
 const GRAPHS: &[(&str, GraphStyle)] =
     &[("braille", GraphStyle::Braille), ("block", GraphStyle::Block), ("ascii", GraphStyle::Ascii)];
+
+const ON_QUIT: &[(&str, OnQuit)] = &[("ask", OnQuit::Ask), ("keep", OnQuit::Keep), ("stop", OnQuit::Stop)];
 
 const WAIT_POLICIES: &[(&str, WaitPolicy)] = &[
     (WaitPolicy::Passive.name(), WaitPolicy::Passive),
@@ -122,6 +141,12 @@ static OTHERS: &[Setting] = &[
         key: "fold_reasoning",
         get: |settings, _| Value::Flag(settings.ui.fold_reasoning),
         set: |settings, _, value| put(&mut settings.ui.fold_reasoning, value.flag()),
+    },
+    Setting {
+        section: "ui",
+        key: "on_quit",
+        get: |settings, _| name_of(ON_QUIT, settings.ui.on_quit),
+        set: |settings, _, value| put(&mut settings.ui.on_quit, value.one_of(ON_QUIT)),
     },
     Setting {
         section: "library",

@@ -5,7 +5,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use domain::settings::{Budget, Energy, Engine, GraphStyle, History, Hub, Library, SchedulingPolicy, Telemetry, Ui};
+use domain::settings::{
+    Budget, Energy, Engine, GraphStyle, History, Hub, Library, SchedulingPolicy, Server, Telemetry, Ui,
+};
 use domain::units::Bytes;
 
 /// The settings and problems of a file of this text.
@@ -65,10 +67,11 @@ fn every_field_is_a_setting() {
         telemetry,
         energy,
         history,
+        server,
         models: _,
         keys: _,
     } = Settings::default();
-    let Ui { theme: _, graphs: _, fold_reasoning: _ } = ui;
+    let Ui { theme: _, graphs: _, fold_reasoning: _, on_quit: _ } = ui;
     let Library {
         folders: _,
         hugging_face: _,
@@ -92,8 +95,18 @@ fn every_field_is_a_setting() {
     let Energy { g_per_kwh: _, price_per_kwh: _, currency: _, sensor: _, tenancy: _, tdp_watts: _, idle_watts: _ } =
         energy;
     let History { keep: _ } = history;
+    let Server {
+        attach: _,
+        listen: _,
+        hosts: _,
+        origins: _,
+        require_key: _,
+        remote_admin: _,
+        max_body: _,
+        max_connections: _,
+    } = server;
     let n_session = domain::settings::SESSION_FIELDS.len();
-    assert_eq!(settings().count(), 3 + 13 + 3 + n_session + 6 + 5 + 2 + 2 + 7 + 1);
+    assert_eq!(settings().count(), 4 + 13 + 3 + n_session + 6 + 5 + 2 + 2 + 7 + 1 + 8);
 }
 
 #[test]

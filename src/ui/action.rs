@@ -20,10 +20,14 @@ use strum::{EnumMessage as _, VariantArray as _};
 )]
 #[strum(serialize_all = "kebab-case")]
 pub enum Action {
-    /// Quit taffrail and stop all sessions.
+    /// Quit taffrail; loaded sessions are kept or stopped.
     Quit,
+    /// Attach to the server again where it was lost, or start it.
+    Reattach,
     /// Show the sessions.
     Fleet,
+    /// Show the requests of all clients, or the sessions again.
+    Requests,
     /// Show the models.
     Library,
     /// Find and download models on the Hugging Face Hub.

@@ -30,6 +30,11 @@ pub enum Overlay {
         /// What is done on yes.
         then: Then,
     },
+    /// Whether sessions keep running on the server when this screen is left.
+    Leave {
+        /// The question.
+        question: String,
+    },
     /// A record of the history.
     Record {
         /// Its kind and number.
@@ -78,6 +83,8 @@ pub enum Overlay {
 pub enum Then {
     /// Quit.
     Quit,
+    /// Attach to the server again.
+    Reattach,
     /// A command.
     Command(Box<What>),
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use domain::command::What;
+use domain::command::{Command, What};
 use domain::download::hub::Sort;
 use domain::record::{Filter, Page};
 
@@ -11,6 +11,10 @@ use domain::record::{Filter, Page};
 pub enum Effect {
     /// Give the domain a command. What becomes of it comes back to the screen as its reply.
     Command(What),
+    /// Send a command to the server that this screen is attached to; its reply comes with the event that it is.
+    Send(Command),
+    /// Attach to a server again, starting one where there is none.
+    Reattach,
     /// What the domain wants done, of this event or of a command.
     Domain(domain::Effect),
     /// Search the hub; answered by [`domain::download::hub::HubEvent::Found`].

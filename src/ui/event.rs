@@ -1,8 +1,10 @@
 //! What happens to a screen.
 
+use domain::download::hub::HubEvent;
+use domain::event::HistoryEvent;
 use domain::units::Ratio;
 
-use crate::ui::{Action, Screen};
+use crate::ui::{Action, Screen, Server};
 
 /// Something that happened.
 #[derive(Debug, Clone)]
@@ -26,6 +28,21 @@ pub enum Event {
     },
     /// The suites that there are.
     Suites(Vec<crate::ui::SuiteEntry>),
+    /// The hub answered this screen.
+    Hub(HubEvent),
+    /// The history answered this screen.
+    History(HistoryEvent),
+    /// One sentence for this screen's user.
+    Notice {
+        /// The sentence.
+        text: String,
+        /// Whether something went wrong.
+        is_error: bool,
+    },
+    /// The screen was attached to a server, and its domain is a new copy of the server's.
+    Attached(Box<Server>),
+    /// The server is gone: a clause that says how.
+    Lost(String),
     /// Something happened to the domain.
     Domain(domain::Event),
 }

@@ -38,6 +38,24 @@ const FLEET: &[HelpPart] = &[
     Term("Thr", "threads it may use now"),
 ];
 
+const REQUESTS: &[HelpPart] = &[
+    Heading("Requests: who asks what, how long does it wait, what does it cost?"),
+    Text(
+        "A row for each request, of other programs by the APIs and of taffrail itself: all that wait or run, and the last that have ended. Below, everything about the selected one.",
+    ),
+    Term("Client", "the name of its API key, or local; chat, command, race or suite for taffrail itself"),
+    Term("Agent", "the program, as it names itself"),
+    Term("State", "◌ loading the model, or queued  ◔ prefill  ● reasoning or decoding  ✓ done  ○ cancelled  ✕ failed"),
+    Term("Queue", "from its arrival until the worker began; TTFT is from its arrival to the first token"),
+    Term("pp tok/s", "prompt tokens evaluated per second; tok/s is generated tokens per second"),
+    Term("Cached", "prompt tokens that were in the context already; Prompt is all of them"),
+    Term("J", "gross energy; of what is decoded together, each request has its part"),
+    Heading("Filter"),
+    Text("Words that must all occur in the client, agent, API, model, state or finish reason; or"),
+    Term("client:laptop", "also agent: api: model: state: finish:"),
+    Term("ttft>500", "also queue pp tok/s cached prompt tokens j, with < > <= >= ="),
+];
+
 const LIBRARY: &[HelpPart] = &[
     Heading("Library: what do I have, and what would fit?"),
     Text(
@@ -206,6 +224,7 @@ const GRADES: &[HelpPart] = &[
 /// The parts that explain a list's screen.
 fn parts(list: Mode) -> impl Iterator<Item = HelpPart> {
     let groups: &[&[HelpPart]] = match list {
+        Mode::Requests => &[REQUESTS],
         Mode::Library => &[LIBRARY, FILTER],
         Mode::Hub | Mode::HubQuants | Mode::Downloads => &[HUB],
         Mode::DiskUsage => &[USAGE],

@@ -12,6 +12,8 @@ use crate::ui::{BenchTab, Focus, LibraryTab, Overlay, Screen, Ui};
 pub enum Mode {
     /// The table of the Fleet screen.
     Fleet,
+    /// The requests on the Fleet screen.
+    Requests,
     /// The models of the Library screen.
     Library,
     /// The repositories that a search of the hub found.
@@ -42,6 +44,8 @@ pub enum Mode {
     RacePrompt,
     /// The filter of the sessions.
     FleetFilter,
+    /// The filter of the requests.
+    RequestFilter,
     /// The filter of the models.
     LibraryFilter,
     /// What the hub is searched for.
@@ -56,6 +60,8 @@ pub enum Mode {
     Palette,
     /// A question.
     Confirm,
+    /// What becomes of the server's sessions.
+    Leave,
     /// A plan for the stores, and whether it is carried out.
     Plan,
     /// A model that does not fit, or that the check refuses.
@@ -74,6 +80,7 @@ impl Mode {
             Some(Overlay::Record { .. }) => Self::Record,
             Some(Overlay::Palette { .. }) => Self::Palette,
             Some(Overlay::Confirm { .. }) => Self::Confirm,
+            Some(Overlay::Leave { .. }) => Self::Leave,
             Some(Overlay::Plan { .. }) => Self::Plan,
             Some(Overlay::Refused { .. } | Overlay::TryAnyway { .. }) => Self::Refused,
             Some(Overlay::Vote { .. }) => Self::Vote,
@@ -87,6 +94,7 @@ impl Mode {
         let list = Self::list(ui, domain);
         let has_session = ui.fleet.chosen.is_some_and(|id| domain.session(id).is_some());
         match list {
+            Self::Requests if ui.requests.filtering => Self::RequestFilter,
             Self::Fleet if ui.fleet.filtering => Self::FleetFilter,
             Self::Fleet if ui.fleet.focus == Focus::Prompt && has_session => Self::Prompt,
             Self::Library if ui.library.filtering => Self::LibraryFilter,
@@ -100,6 +108,7 @@ impl Mode {
     /// What has the keys once no text is typed either: the list that the screen is about.
     pub fn list(ui: &Ui, domain: &Domain) -> Self {
         match ui.screen {
+            Screen::Fleet if ui.requests.shown => Self::Requests,
             Screen::Fleet => Self::Fleet,
             Screen::Library => match ui.library.tab {
                 LibraryTab::Models => Self::Library,
@@ -127,6 +136,7 @@ impl Mode {
             Self::Prompt
                 | Self::RacePrompt
                 | Self::FleetFilter
+                | Self::RequestFilter
                 | Self::LibraryFilter
                 | Self::HubSearch
                 | Self::HistoryFilter
@@ -143,6 +153,7 @@ impl Mode {
                 | Self::Record
                 | Self::Palette
                 | Self::Confirm
+                | Self::Leave
                 | Self::Plan
                 | Self::Refused
                 | Self::Vote
@@ -158,6 +169,7 @@ impl Ui {
             (Mode::Prompt, _) => Some(self.fleet.prompts.entry(self.fleet.chosen?).or_default()),
             (Mode::RacePrompt, _) => Some(&mut self.race.prompt),
             (Mode::FleetFilter, _) => Some(&mut self.fleet.filter),
+            (Mode::RequestFilter, _) => Some(&mut self.requests.filter),
             (Mode::LibraryFilter, _) => Some(&mut self.library.filter),
             (Mode::HubSearch, _) => Some(&mut self.hub.field),
             (Mode::HistoryFilter, _) => Some(&mut self.history.filter),

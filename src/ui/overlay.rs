@@ -26,7 +26,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_stat
         Some(Overlay::Help { scroll }) => super::help::draw(canvas, area, state, *scroll, view_state),
         Some(Overlay::Record { title, text, scroll }) => record(canvas, area, title, text, *scroll, view_state),
         Some(Overlay::Palette { input, chosen }) => commands(canvas, area, state, input, *chosen, view_state),
-        Some(Overlay::Confirm { question, .. }) => confirm(canvas, area, state, question),
+        Some(Overlay::Confirm { question, .. } | Overlay::Leave { question }) => confirm(canvas, area, state, question),
         Some(Overlay::Plan { request, plan, scroll }) => {
             let at_once = state.domain.settings.library.trash_days == 0;
             super::plan::draw(canvas, area, state, (request, plan), (*scroll, at_once), view_state);

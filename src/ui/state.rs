@@ -3,20 +3,21 @@
 //! Owned here: the screen, what lies over it, selections, filters, fields that are being written. Absent: what the program
 //! knows (`domain`), and how any of it is drawn.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use domain::command::{CommandId, What};
 use domain::download::hub::{Repository, Search, Sort};
 use domain::model::Model;
 use domain::model::library_view::LibrarySort;
 use domain::moment::Moment;
 use domain::record::Entry as Recorded;
 use domain::session::{SessionId, Turn};
-use domain::settings::Settings;
+use domain::settings::{OnQuit, Settings};
 use domain::storage::Grouping;
 use domain::units::Ratio;
 
 use crate::ui::editor::Editor;
-use crate::ui::{Action, Notice, Overlay, RaceView, SuiteView};
+use crate::ui::{Action, Notice, Overlay, RaceView, RequestsView, Server, SuiteView};
 
 /// What the screen shows.
 #[derive(Debug, Clone)]
@@ -33,6 +34,8 @@ pub struct Ui {
     pub usage: UsageView,
     /// The Fleet screen.
     pub fleet: FleetView,
+    /// The requests' tab of the Fleet screen.
+    pub requests: RequestsView,
     /// The Race screen.
     pub race: RaceView,
     /// The tab of the Bench screen that shows.
@@ -53,8 +56,14 @@ pub struct Ui {
     pub notices: VecDeque<Notice>,
     /// The program is about to end.
     pub leaving: bool,
+    /// What becomes of the server's sessions when the screen is left.
+    pub on_quit: OnQuit,
+    /// The server that this screen is attached to; `None` where the domain is this process's own.
+    pub server: Option<Server>,
     /// Commands that were given so far; the next one's id is one more.
     pub(super) n_commands: u64,
+    /// Commands that the server has not answered yet.
+    pub(super) unanswered: BTreeMap<CommandId, What>,
 }
 
 impl Ui {
@@ -67,6 +76,7 @@ impl Ui {
             hub: HubView::default(),
             usage: UsageView::default(),
             fleet: FleetView::default(),
+            requests: RequestsView::default(),
             race: RaceView::default(),
             bench_tab: BenchTab::default(),
             bench_row: 0,
@@ -77,7 +87,10 @@ impl Ui {
             themes,
             notices: VecDeque::new(),
             leaving: false,
+            on_quit: settings.ui.on_quit,
+            server: None,
             n_commands: 0,
+            unanswered: BTreeMap::new(),
         }
     }
 }
@@ -104,6 +117,8 @@ pub struct UsageView {
     pub grouping: Grouping,
     /// The selected row: what could be cleaned up first, then the shares.
     pub chosen: usize,
+    /// Whether this screen asked for a plan that has not come yet.
+    pub awaits_plan: bool,
 }
 
 /// The screens.

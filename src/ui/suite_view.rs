@@ -24,7 +24,7 @@ pub struct SuiteView {
 }
 
 /// A suite that can be run, or a file that should be one.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct SuiteEntry {
     /// Its name, or the file's where it can't be read.
     pub name: String,

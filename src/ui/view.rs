@@ -76,10 +76,25 @@ fn too_small(canvas: &mut Canvas<'_>, area: Rect) {
 /// From this width on the header names all screens.
 const NAMED: u16 = 100;
 
+/// The most characters of another machine's name.
+const MAX_HOST: usize = 24;
+
+/// The program's name, with the other machine that it shows; and whether what it shows is still so.
+fn name(state: &State) -> (String, Meaning) {
+    let Some(server) = &state.ui.server else { return ("taffrail".to_owned(), Meaning::Accent) };
+    let host = server.host.as_deref().map(|host| format!("@{}", gguf::clean(host, MAX_HOST))).unwrap_or_default();
+    if server.is_lost {
+        (format!("taffrail{host} not connected"), Meaning::Bad)
+    } else {
+        (format!("taffrail{host}"), Meaning::Accent)
+    }
+}
+
 fn header(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     canvas.claim("header", area);
     let brief = area.width < NAMED;
-    let mut tabs: Spans<'_> = vec![canvas.span(Meaning::Accent, if brief { " taffrail " } else { " taffrail  " })];
+    let (name, meaning) = name(state);
+    let mut tabs: Spans<'_> = vec![canvas.span(meaning, format!(" {name}{}", if brief { " " } else { "  " }))];
     // `taffrail top` has this screen alone.
     for (screen, action, name) in Screen::ALL.into_iter().filter(|_| state.ui.screen != Screen::Top) {
         let is_shown = screen == state.ui.screen;

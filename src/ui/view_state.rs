@@ -13,6 +13,7 @@ pub(crate) type Columns = markdown::Cache<usize>;
 #[derive(Debug, Clone, Default)]
 pub struct ViewState {
     pub(super) fleet_offset: usize,
+    pub(super) requests_offset: usize,
     pub(super) library_offset: usize,
     pub(super) hub_offset: usize,
     pub(super) quant_offset: usize,

@@ -16,11 +16,28 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// A home directory of its own, so that no test sees this machine's models and settings.
 pub(crate) struct House {
     folder: tempfile::TempDir,
+    /// Whether dashboards and commands use a server.
+    is_served: bool,
 }
 
 impl House {
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("run")).unwrap();
+        Self { folder, is_served: false }
+    }
+
+    /// One whose dashboards attach to a server.
+    pub(crate) fn served() -> Self {
+        let mut house = Self::new();
+        house.is_served = true;
+        house
+    }
+
+    /// The process of the server that has this house's socket.
+    pub(crate) fn server(&self) -> Option<u32> {
+        let pid = std::fs::read_to_string(self.path("run/taffrail/server.lock")).ok()?.trim().parse().ok()?;
+        is_alive(pid).then_some(pid)
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -42,7 +59,11 @@ impl House {
             ("XDG_CONFIG_HOME", home.join("config")),
             ("XDG_CACHE_HOME", home.join("cache")),
             ("XDG_DATA_HOME", home.join("data")),
+            ("XDG_RUNTIME_DIR", home.join("run")),
             ("HF_HUB_CACHE", home.join("hub")),
+            // Any free port.
+            ("TAFFRAIL_SERVER_LISTEN", "127.0.0.1:0".into()),
+            ("TAFFRAIL_SERVER_ATTACH", self.is_served.to_string().into()),
         ]
     }
 
@@ -64,6 +85,15 @@ impl House {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
         child.wait_with_output().unwrap().into()
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        // A server in the background is nobody's child.
+        if let Some(pid) = self.server() {
+            let _ = Command::new("kill").args(["-KILL".to_owned(), pid.to_string()]).status();
+        }
     }
 }
 
@@ -256,6 +286,12 @@ pub(crate) fn workers(parent: u32) -> Vec<u32> {
     let children = format!("/proc/{parent}/task/{parent}/children");
     let all = std::fs::read_to_string(children).unwrap_or_default();
     all.split_whitespace().filter_map(|pid| pid.parse().ok()).filter(|pid| is_worker(*pid)).collect()
+}
+
+/// Whether a process lives: one that nobody has waited for yet does not.
+pub(crate) fn is_alive(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(") ").next().is_some_and(|end| !end.is_empty() && !end.starts_with('Z'))
 }
 
 /// Whether a process lives and is a worker.

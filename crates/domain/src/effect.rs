@@ -15,6 +15,13 @@ pub enum Effect {
     Reply(super::command::Reply),
     /// Tell all clients.
     Notify(crate::notification::Notification),
+    /// A query has ended: tell who asked.
+    EndQuery {
+        /// Which, as the reply to its command named it.
+        id: crate::request::RequestId,
+        /// What came of it.
+        result: Result<Box<wire::QueryResult>, crate::query::QueryError>,
+    },
     /// Make a private folder for a text's distributions: comes back as [`crate::Event::TempDir`] with the file's path.
     TempDir(Box<crate::lab::perplexity::PerplexityOrder>),
     /// That folder is needed no more.

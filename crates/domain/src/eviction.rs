@@ -8,6 +8,8 @@
 //! don't fit together don't displace each other with every request. Of several, those go first that have been idle for
 //! long, free much and are quick to load again: the score is idle time × memory ÷ time to load.
 
+mod preview;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -136,7 +138,7 @@ pub fn serving<'a>(domain: &'a Domain, model: &str) -> Option<&'a Session> {
             && !jobs.contains(&(session.id, true))
     };
     let key = |session: &&Session| {
-        let n_open = session.requests.iter().filter(|request| request.is_open()).count();
+        let n_open = session.requests.iter().filter(|request| request.is_open()).count() + session.queries.len();
         (session.phase != Phase::Ready, session.phase == Phase::Queued, n_open)
     };
     domain.sessions.iter().filter(serves).min_by_key(key)
@@ -205,12 +207,21 @@ fn candidates(domain: &Domain) -> Vec<Candidate> {
             Phase::Loading { .. } => Some(Hold::Loading),
             Phase::Ready => hold(domain, session),
         };
-        let held = session.memory_held();
-        let frees = session.planned.total().max(held.unwrap_or_default());
+        let measured = session.memory_held();
+        let frees = session.planned.total().max(measured.unwrap_or_default());
         let idle = session.idle(domain.now);
         let load = session.loaded.as_ref().map(|loaded| Duration::from_micros(loaded.load_us));
         let score = score(idle.unwrap_or_default(), frees, load, session.planned);
-        Some(Candidate { session: session.id, name: session.name.clone(), frees, held, idle, load, score, hold })
+        Some(Candidate {
+            session: session.id,
+            name: session.name.clone(),
+            frees,
+            held: measured,
+            idle,
+            load,
+            score,
+            hold,
+        })
     };
     domain.sessions.iter().filter_map(candidate).collect()
 }
@@ -219,7 +230,8 @@ fn candidates(domain: &Domain) -> Vec<Candidate> {
 fn hold(domain: &Domain, session: &Session) -> Option<Hold> {
     // What waits in one that begins nothing new waits elsewhere after it.
     let holds = |one: &&Request| one.is_running() || (one.is_open() && !session.demand.is_draining);
-    match session.requests.iter().filter(holds).count() {
+    let queries = session.queries.iter().filter(|one| one.is_running() || !session.demand.is_draining);
+    match session.requests.iter().filter(holds).count() + queries.count() {
         0 => {}
         count => return Some(Hold::Busy(count)),
     }

@@ -51,7 +51,7 @@ impl FromStr for KeepAlive {
             // What is too long to count is for ever.
             return Ok(if seconds < 0.0 { Self::Forever } else { Duration::try_from_secs_f64(seconds).into() });
         }
-        let time: SignedDuration = text.parse().map_err(|_| NoTime)?;
+        let time: SignedDuration = text.parse().ok().ok_or(NoTime)?;
         Ok(if time.is_negative() { Self::Forever } else { Duration::try_from(time).into() })
     }
 }

@@ -17,6 +17,7 @@ use crate::model::{Library, Model};
 use crate::moment::Moment;
 use crate::notification::Notification;
 use crate::record::PendingRecord;
+use crate::requests::EndedRequests;
 use crate::ring::Ring;
 use crate::session::{Session, SessionId, WorkerId};
 use crate::settings::Settings;
@@ -38,6 +39,8 @@ pub struct Domain {
     pub house: CleanupState,
     /// All sessions, in the order they were started.
     pub sessions: Vec<Session>,
+    /// The last requests that have ended and that their sessions know no longer.
+    pub ended_requests: EndedRequests,
     /// The race that runs, or the last one.
     pub race: Option<Box<Race>>,
     /// All votes, oldest first.
@@ -121,6 +124,7 @@ impl Domain {
             downloads: Downloads::default(),
             house: CleanupState::default(),
             sessions: Vec::new(),
+            ended_requests: EndedRequests::default(),
             race: None,
             votes: Vec::new(),
             quality: None,

@@ -38,8 +38,13 @@ impl Default for Chat {
 impl Chat {
     /// Whether a tool may be called, was called or has answered.
     pub fn has_tools(&self) -> bool {
+        let may_call = match self.tool_choice {
+            ToolChoice::None => false,
+            ToolChoice::Auto => !self.tools.is_empty(),
+            ToolChoice::Required | ToolChoice::Named(_) => true,
+        };
         let calls = |message: &Message| message.role == Role::Tool || !message.tool_calls.is_empty();
-        !self.tools.is_empty() || self.messages.iter().any(calls)
+        may_call || self.messages.iter().any(calls)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Sampling, ToolCallDelta};
+use crate::{Queried, Sampling, ToolCallDelta};
 
 /// One event; one frame each.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,9 +44,11 @@ pub enum Event {
     },
     /// A chunk of a text was weighed.
     Scored(Box<Scored>),
-    /// A generation has ended well or was cancelled. Its sequence is free again.
+    /// A query has ended well.
+    Queried(Box<Queried>),
+    /// A generation has ended well or was cancelled; its sequence is free again. Or a query was cancelled.
     Finished {
-        /// The generation.
+        /// The generation, or the query.
         id: u64,
         /// Why it ended.
         finish: Finish,
@@ -300,7 +302,7 @@ pub enum Finish {
 /// An error as the worker tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// The generation that failed; `None` for the worker as a whole.
+    /// The generation or query that failed; `None` for the worker as a whole.
     pub id: Option<u64>,
     /// What kind of failure.
     pub kind: FailureKind,

@@ -7,6 +7,7 @@
 mod chat;
 mod event;
 mod frame;
+mod query;
 mod request;
 
 pub use chat::{Chat, Message, Part, Role, Tool, ToolCall, ToolCallDelta, ToolChoice, add_deltas};
@@ -15,9 +16,10 @@ pub use event::{
     Measured, Piece, Scored, Started, Token, TopLogprob, Weight,
 };
 pub use frame::{Decoder, Error, MAX_FRAME, encode, read, write};
+pub use query::{Input, MAX_INPUTS, Queried, Query, QueryJob, QueryResult};
 pub use request::{
     CacheType, Distributions, FlashAttention, Generate, Grammar, Load, Measure, Prompt, Request, Sampling, Score,
 };
 
 /// The protocol's version. It rises with every change that an older peer would misread.
-pub const VERSION: u32 = 8;
+pub const VERSION: u32 = 9;

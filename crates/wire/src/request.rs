@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Chat, Message};
+use crate::{Chat, Message, Query};
 
 /// A request; one frame each, answered by [`crate::Event`]s.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,6 +44,9 @@ pub enum Request {
     /// Measure a speed once, in a context of its own; answered by [`crate::Event::Measured`]. Only
     /// while nothing else runs, like [`Request::Score`]; cancelled like [`Request::Generate`].
     Measure(Measure),
+    /// A job beside answers; answered by [`crate::Event::Queried`]. It waits for no sequence, and a step of it is taken between
+    /// two decode calls. Cancelled like [`Request::Generate`].
+    Query(Query),
     /// Free everything and exit with status 0.
     Shutdown,
 }

@@ -5,8 +5,9 @@
 use serde::{Serialize, de::DeserializeOwned};
 use wire::{
     CacheType, Channel, Chat, Counters, Device, DeviceKind, DeviceMemory, Distributions, Event, Failure, FailureKind,
-    Finish, FlashAttention, Generate, Grammar, Hello, Ledger, Load, Loaded, Measure, Measured, Message, Piece, Prompt,
-    Request, Role, Sampling, Score, Scored, Started, Tool, ToolCall, ToolCallDelta, ToolChoice, Weight,
+    Finish, FlashAttention, Generate, Grammar, Hello, Input, Ledger, Load, Loaded, Measure, Measured, Message, Piece,
+    Prompt, Queried, Query, QueryJob, QueryResult, Request, Role, Sampling, Score, Scored, Started, Tool, ToolCall,
+    ToolCallDelta, ToolChoice, Weight,
 };
 
 fn check<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(cases: &[(T, &str)]) {
@@ -26,7 +27,7 @@ fn check_names<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(ca
 
 #[test]
 fn the_version_is_the_one_of_these_messages() {
-    assert_eq!(wire::VERSION, 8);
+    assert_eq!(wire::VERSION, 9);
 }
 
 #[test]
@@ -203,10 +204,6 @@ fn events() {
         Piece { channel: Channel::Reasoning, text: "Hm.".into() },
         Piece { channel: Channel::Answer, text: "Yes\n".into() },
     ];
-    let deltas = vec![
-        ToolCallDelta { index: 0, id: Some("a".into()), name: Some("f".into()), arguments: "{".into() },
-        ToolCallDelta { index: 0, arguments: "}".into(), ..ToolCallDelta::default() },
-    ];
     check(&[
         (
             Event::Hello(hello),
@@ -225,16 +222,6 @@ fn events() {
         (
             Event::Text { id: 1, pieces, tool_calls: Vec::new(), counters, tokens: Vec::new() },
             r#"{"event":"text","id":1,"pieces":[{"channel":"reasoning","text":"Hm."},{"channel":"answer","text":"Yes\n"}],"counters":{"n_prompt":1,"prompt_us":2,"ttft_us":3,"n_generated":4,"n_reasoning":5,"generation_us":6,"decode_us":7,"n_past":8}}"#,
-        ),
-        (
-            Event::Text {
-                id: 1,
-                pieces: Vec::new(),
-                tool_calls: deltas,
-                counters: Counters::default(),
-                tokens: Vec::new(),
-            },
-            r#"{"event":"text","id":1,"pieces":[],"tool_calls":[{"index":0,"id":"a","name":"f","arguments":"{"},{"index":0,"id":null,"name":null,"arguments":"}"}],"counters":{"n_prompt":0,"prompt_us":0,"ttft_us":null,"n_generated":0,"n_reasoning":0,"generation_us":0,"decode_us":0,"n_past":0}}"#,
         ),
         (
             Event::Scored(Box::new(Scored {
@@ -264,6 +251,24 @@ fn events() {
             r#"{"event":"pong","nonce":1,"n_decodes":2,"n_steps":3}"#,
         ),
     ]);
+}
+
+#[test]
+fn calls_of_tools_come_in_parts() {
+    let deltas = vec![
+        ToolCallDelta { index: 0, id: Some("a".into()), name: Some("f".into()), arguments: "{".into() },
+        ToolCallDelta { index: 0, arguments: "}".into(), ..ToolCallDelta::default() },
+    ];
+    check(&[(
+        Event::Text {
+            id: 1,
+            pieces: Vec::new(),
+            tool_calls: deltas,
+            counters: Counters::default(),
+            tokens: Vec::new(),
+        },
+        r#"{"event":"text","id":1,"pieces":[],"tool_calls":[{"index":0,"id":"a","name":"f","arguments":"{"},{"index":0,"id":null,"name":null,"arguments":"}"}],"counters":{"n_prompt":0,"prompt_us":0,"ttft_us":null,"n_generated":0,"n_reasoning":0,"generation_us":0,"decode_us":0,"n_past":0}}"#,
+    )]);
 }
 
 #[test]
@@ -317,4 +322,44 @@ fn rates_are_unknown_rather_than_zero() {
     assert_eq!((counters.prompt_rate(), counters.generation_rate()), (Some(20.0), Some(5.0)));
     let one = Counters { n_generated: 1, generation_us: 5, ..Counters::default() };
     assert_eq!((one.prompt_rate(), one.generation_rate()), (None, None));
+}
+
+#[test]
+fn queries() {
+    let query = |job| Request::Query(Query { id: 1, job });
+    let inputs = vec![Input::Text("a".into()), Input::Tokens(vec![1, 2])];
+    let (add_special, parse_special, with_pieces) = (true, false, true);
+    check(&[
+        (
+            query(QueryJob::Embed { inputs, normalize: true, truncate: false }),
+            r#"{"request":"query","id":1,"job":{"embed":{"inputs":[{"text":"a"},{"tokens":[1,2]}],"normalize":true,"truncate":false}}}"#,
+        ),
+        (
+            query(QueryJob::Tokenize { text: "a".into(), add_special, parse_special, with_pieces }),
+            r#"{"request":"query","id":1,"job":{"tokenize":{"text":"a","add_special":true,"parse_special":false,"with_pieces":true}}}"#,
+        ),
+        (
+            query(QueryJob::Detokenize { tokens: vec![3] }),
+            r#"{"request":"query","id":1,"job":{"detokenize":{"tokens":[3]}}}"#,
+        ),
+    ]);
+    let queried = |result| Event::Queried(Box::new(Queried { id: 1, result }));
+    check(&[
+        (
+            queried(QueryResult::Embedded { vectors: vec![vec![0.1, -1.0]], n_tokens: vec![2] }),
+            r#"{"event":"queried","id":1,"result":{"embedded":{"vectors":[[0.1,-1.0]],"n_tokens":[2]}}}"#,
+        ),
+        (
+            queried(QueryResult::Tokenized { tokens: vec![7], pieces: vec![vec![97]] }),
+            r#"{"event":"queried","id":1,"result":{"tokenized":{"tokens":[7],"pieces":[[97]]}}}"#,
+        ),
+        (
+            queried(QueryResult::Detokenized { text: "a".into() }),
+            r#"{"event":"queried","id":1,"result":{"detokenized":{"text":"a"}}}"#,
+        ),
+        (
+            queried(QueryResult::Applied { prompt: "a".into(), n_tokens: 1 }),
+            r#"{"event":"queried","id":1,"result":{"applied":{"prompt":"a","n_tokens":1}}}"#,
+        ),
+    ]);
 }

@@ -9,7 +9,9 @@
 
 use wire::{Failure, Generate, Grammar as Wanted};
 
-use crate::grammar::Grammar;
+use crate::chat::Hold;
+use crate::chat::common::Trigger;
+use crate::grammar::{Grammar, Start};
 use crate::model::Model;
 use crate::stream::Stream;
 use crate::think::Format;
@@ -25,6 +27,7 @@ const MAX_BLANKS: u32 = 4;
 
 pub(crate) struct Constraint {
     grammar: Grammar,
+    scope: Scope,
     /// The most tokens of reasoning.
     n_reasoning: u32,
     /// The grammar has taken a token.
@@ -34,6 +37,22 @@ pub(crate) struct Constraint {
     closers: Vec<i32>,
     /// With so many tokens left they are taken.
     n_closing: u32,
+}
+
+/// Which part of an answer a grammar is about.
+enum Scope {
+    /// What comes after the reasoning. Where the answer opens a call of a tool instead, this other grammar holds.
+    Answer { calls: Option<Calls>, opening: Option<String> },
+    /// Calls of tools, from a trigger on.
+    Calls,
+    /// All of it. What opens a call is put in place of text before the call.
+    Whole { opening: Option<String> },
+}
+
+/// The grammar of calls, which hold once a call is opened.
+struct Calls {
+    grammar: Grammar,
+    openings: Vec<String>,
 }
 
 /// How a document comes to its end.
@@ -58,17 +77,42 @@ pub(crate) enum Verdict {
     Forbidden,
     /// This text takes its place.
     Put(String),
+    /// The same, and the grammar goes on with it.
+    PutHeld(String),
 }
 
 impl Constraint {
-    /// What a request wants, where it wants a grammar. There is room for so many tokens.
-    pub(crate) fn new(model: &Model, request: &Generate, n_room: usize) -> Result<Option<Self>, Failure> {
-        let Some(wanted) = &request.grammar else { return Ok(None) };
-        let grammar = Grammar::new(model, wanted).map_err(|failure| Failure { id: Some(request.id), ..failure })?;
+    /// What a request or its tools want, where they want a grammar. There is room for so many tokens. A call that is
+    /// forced goes before what the request wants.
+    pub(crate) fn new(
+        model: &Model,
+        request: &Generate,
+        hold: Option<&Hold>,
+        n_room: usize,
+    ) -> Result<Option<Self>, Failure> {
+        let (grammar, scope) = match (&request.grammar, hold) {
+            (None, None) => return Ok(None),
+            (Some(wanted), None) => (Grammar::new(model, wanted)?, Scope::Answer { calls: None, opening: None }),
+            (None, Some(Hold::Lazy { gbnf, triggers })) => (lazy(model, gbnf, triggers)?, Scope::Calls),
+            (Some(wanted), Some(Hold::Lazy { gbnf, triggers })) => {
+                let openings = triggers.iter().filter_map(Trigger::word).map(str::to_owned).collect();
+                let calls = Calls { grammar: lazy(model, gbnf, triggers)?, openings };
+                (Grammar::new(model, wanted)?, Scope::Answer { calls: Some(calls), opening: None })
+            }
+            (_, Some(Hold::Whole { gbnf, begin, opening })) => {
+                let opening = opening.clone();
+                (Grammar::of_calls(model, gbnf, &Start::After(begin))?, Scope::Whole { opening })
+            }
+            (_, Some(Hold::Answer { gbnf, begin, opening })) => {
+                let opening = opening.clone();
+                (Grammar::of_calls(model, gbnf, &Start::After(begin))?, Scope::Answer { calls: None, opening })
+            }
+        };
         let n_room = u32::try_from(n_room).unwrap_or(u32::MAX).min(request.max_tokens.unwrap_or(u32::MAX));
-        let is_json = matches!(wanted, Wanted::JsonSchema(_));
+        let is_json = matches!(request.grammar, Some(Wanted::JsonSchema(_))) && matches!(scope, Scope::Answer { .. });
         Ok(Some(Self {
             grammar,
+            scope,
             n_reasoning: n_room / 2,
             has_begun: false,
             n_blanks: 0,
@@ -112,6 +156,54 @@ impl Constraint {
         stream: &Stream<'_>,
         formats: &[&'static Format],
     ) -> Verdict {
+        let text = String::from_utf8_lossy(bytes);
+        match &mut self.scope {
+            Scope::Calls if stream.splitter().is_within_reasoning() => return Verdict::Free,
+            Scope::Calls => return allowed(&mut self.grammar, token),
+            Scope::Whole { opening } => {
+                let is_open = stream.splitter().is_within_reasoning();
+                let is_over = model.is_end(token) || stream.counters.n_reasoning >= self.n_reasoning;
+                if let Some(closing) = stream.splitter().closing().filter(|_| is_open && is_over) {
+                    return Verdict::PutHeld(closing.trim_end().to_owned());
+                }
+                let begins_reasoning =
+                    stream.splitter().opening(&text).is_some_and(|(format, _)| formats.contains(&format));
+                if is_open || begins_reasoning || text.trim().is_empty() && !model.is_end(token) {
+                    return allowed(&mut self.grammar, token);
+                }
+                // The answer begins here.
+                return match opening.take() {
+                    Some(opening) if !opening.starts_with(text.trim_start()) || text.trim().is_empty() => {
+                        Verdict::PutHeld(opening)
+                    }
+                    _ => allowed(&mut self.grammar, token),
+                };
+            }
+            Scope::Answer { calls, opening } => {
+                let begins = !self.has_begun && stream.splitter().closing().is_none() && !text.trim().is_empty();
+                let opens =
+                    |calls: &mut Calls| calls.openings.iter().any(|opening| opening.starts_with(text.trim_start()));
+                let begins_reasoning =
+                    stream.splitter().opening(&text).is_some_and(|(format, _)| formats.contains(&format));
+                if begins
+                    && !begins_reasoning
+                    && let Some(opening) = opening.take().filter(|opening| !opening.starts_with(text.trim_start()))
+                {
+                    self.has_begun = true;
+                    return Verdict::PutHeld(opening);
+                }
+                if begins
+                    && calls.as_mut().is_some_and(opens)
+                    && !self.grammar.allows(token)
+                    && let Some(calls) = calls.take()
+                {
+                    self.grammar = calls.grammar;
+                    self.scope = Scope::Calls;
+                    self.closers.clear();
+                    return allowed(&mut self.grammar, token);
+                }
+            }
+        }
         if let Some(closing) = stream.splitter().closing() {
             let is_over = model.is_end(token) || stream.counters.n_reasoning >= self.n_reasoning;
             // What a token holds behind the tag would be answer that the grammar has not seen.
@@ -120,7 +212,6 @@ impl Constraint {
             }
             return Verdict::Free;
         }
-        let text = String::from_utf8_lossy(bytes);
         if !self.has_begun
             && stream.counters.n_reasoning == 0
             && self.n_reasoning > 0
@@ -156,4 +247,20 @@ impl Constraint {
         }
         Verdict::Forbidden
     }
+}
+
+fn allowed(grammar: &mut Grammar, token: i32) -> Verdict {
+    if grammar.allows(token) { Verdict::Allowed } else { Verdict::Forbidden }
+}
+
+/// A grammar that begins with a trigger. A word that is one token is looked for as that.
+fn lazy(model: &Model, gbnf: &str, triggers: &[Trigger]) -> Result<Grammar, Failure> {
+    let (mut patterns, mut tokens) = (Vec::new(), Vec::new());
+    for trigger in triggers {
+        match trigger.word().and_then(|word| model.single_token(word)) {
+            Some(token) => tokens.push(token),
+            None => patterns.push(trigger.pattern()),
+        }
+    }
+    Grammar::of_calls(model, gbnf, &Start::Triggers { patterns, tokens })
 }

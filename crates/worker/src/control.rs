@@ -51,9 +51,20 @@ struct Running {
     credits: u32,
     /// It is in the decode call that runs.
     is_decoding: bool,
+    /// It is a query, which needs no sequence.
+    is_query: bool,
 }
 
 impl State {
+    fn push(&mut self, id: u64, is_decoding: bool, is_query: bool) {
+        self.requests.push(Running { id, is_cancelled: false, credits: 0, is_decoding, is_query });
+    }
+
+    /// Requests that are queries, or those that are none.
+    fn count(&self, queries: bool) -> usize {
+        self.requests.iter().filter(|request| request.is_query == queries).count()
+    }
+
     fn of(&mut self, id: u64) -> Option<&mut Running> {
         self.requests.iter_mut().find(|request| request.id == id)
     }
@@ -72,22 +83,32 @@ impl Control {
     /// Admit a request; `false` where as many run as may.
     pub(crate) fn begin(&self, id: u64) -> bool {
         let mut state = self.state();
-        let is_full = state.is_alone || state.requests.len() >= state.n_parallel;
+        let is_full = state.is_alone || state.count(false) >= state.n_parallel;
         if is_full || state.of(id).is_some() {
             return false;
         }
-        state.requests.push(Running { id, is_cancelled: false, credits: 0, is_decoding: false });
+        state.push(id, false, false);
         true
     }
 
-    /// Admit a request that has the engine for itself; `false` where anything else runs.
+    /// Admit a query; `false` where as many wait as may.
+    pub(crate) fn begin_query(&self, id: u64) -> bool {
+        let mut state = self.state();
+        if state.count(true) >= MAX_QUERIES || state.of(id).is_some() {
+            return false;
+        }
+        state.push(id, false, true);
+        true
+    }
+
+    /// Admit a request that has the engine for itself but for queries; `false` where any other runs.
     pub(crate) fn begin_alone(&self, id: u64) -> bool {
         let mut state = self.state();
-        if !state.requests.is_empty() {
+        if state.count(false) > 0 || state.of(id).is_some() {
             return false;
         }
         state.is_alone = true;
-        state.requests.push(Running { id, is_cancelled: false, credits: 0, is_decoding: true });
+        state.push(id, true, false);
         self.update_pointless(&state);
         true
     }
@@ -96,7 +117,7 @@ impl Control {
     pub(crate) fn end(&self, id: u64) {
         let mut state = self.state();
         state.requests.retain(|request| request.id != id);
-        state.is_alone &= !state.requests.is_empty();
+        state.is_alone &= state.count(false) > 0;
         self.update_pointless(&state);
     }
 
@@ -135,8 +156,9 @@ impl Control {
     /// A decode call with tokens of these requests begins.
     pub(crate) fn begin_decode(&self, ids: &[u64]) {
         let mut state = self.state();
+        let is_alone = state.is_alone;
         for request in &mut state.requests {
-            request.is_decoding = ids.contains(&request.id);
+            request.is_decoding = ids.contains(&request.id) || is_alone && !request.is_query;
         }
         self.update_pointless(&state);
     }
@@ -219,6 +241,8 @@ impl Control {
 
 /// ggml's own limit.
 const MAX_THREADS: u32 = 512;
+/// Queries that wait or run. The supervisor keeps more of them back.
+pub(crate) const MAX_QUERIES: usize = 32;
 /// The most sequences of one context: llama.cpp's own limit.
 pub(crate) const MAX_PARALLEL: u32 = 256;
 
@@ -254,6 +278,26 @@ mod tests {
         assert!(control.begin_alone(4) && !control.begin(5) && !control.begin_alone(6));
         control.end(4);
         assert!(control.begin(5));
+    }
+
+    #[test]
+    fn queries_wait_for_no_sequence() {
+        let control = control(1);
+        assert!(control.begin(1) && control.begin_query(2) && !control.begin_query(2) && !control.begin_alone(3));
+        control.end(1);
+        assert!(control.begin_alone(3) && control.begin_query(4) && !control.begin(5));
+        control.begin_decode(&[2]);
+        control.cancel(2);
+        assert!(!control.is_interrupted(), "the one that is alone is wanted");
+        control.end(3);
+        control.begin_decode(&[2]);
+        assert!(control.is_interrupted());
+        control.end(2);
+        assert!(control.begin(5), "a query holds no sequence");
+        for id in 10..9 + MAX_QUERIES as u64 {
+            assert!(control.begin_query(id), "{id}");
+        }
+        assert!(!control.begin_query(99));
     }
 
     #[test]

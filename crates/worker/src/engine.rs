@@ -347,6 +347,18 @@ impl Engine {
         make_context(&self.model, params)
     }
 
+    /// A context over the same model that gives vectors rather than logits: of one sequence of so many tokens, decoded in
+    /// calls of at most `n_chunk`. It must be dropped before the engine.
+    pub(crate) fn embedding_context(&self, n_tokens: u32, n_chunk: u32) -> Result<Context, Failure> {
+        let mut params = self.params;
+        (params.n_ctx, params.n_batch, params.n_ubatch) = (n_tokens, n_chunk, n_chunk);
+        // Each token of a call has its row.
+        (params.n_seq_max, params.n_outputs_max) = (1, n_chunk);
+        params.embeddings = true;
+        params.pooling_type = sys::LLAMA_POOLING_TYPE_NONE;
+        make_context(&self.model, params)
+    }
+
     pub(crate) fn is_recurrent(&self) -> bool {
         self.is_recurrent
     }

@@ -18,6 +18,28 @@ use crate::model::Model;
 /// The longest grammar, in bytes: longer ones take llama.cpp minutes.
 const MAX_BYTES: usize = 256 << 10;
 
+/// Where the grammar of calls begins to hold.
+pub(crate) enum Start<'a> {
+    /// From a text on that fits a regular expression, or from a token on.
+    Triggers { patterns: Vec<String>, tokens: Vec<i32> },
+    /// After this text, with which it begins.
+    After(&'a str),
+}
+
+/// Make a grammar that is not too costly; why not where that fails.
+fn made(gbnf: &str, make: impl FnOnce() -> Option<LlamaSampler>) -> Result<Grammar, String> {
+    let unread = match gbnf::check(gbnf) {
+        Ok(()) => None,
+        Err(Fault::Costly(reason)) => return Err(reason),
+        Err(Fault::Unread(reason)) => Some(reason),
+    };
+    make().map(Grammar).ok_or_else(|| {
+        // It says why it does not understand one, and nothing where memory is refused to it.
+        let silent = || format!("llama.cpp gave no reason, as where one takes more than {} MiB", MAX_GROWTH >> 20);
+        unread.or_else(log::take_error).unwrap_or_else(silent)
+    })
+}
+
 /// A grammar, and how far into it the answer is.
 pub(crate) struct Grammar(LlamaSampler);
 
@@ -47,17 +69,36 @@ impl Grammar {
                 llama_cpp_2::json_schema_to_grammar(schema).map_err(|_| refuse(&log::error_or_none_given()))?
             }
         };
-        let unread = match gbnf::check(&gbnf) {
-            Ok(()) => None,
-            Err(Fault::Costly(reason)) => return Err(refuse(&reason)),
-            Err(Fault::Unread(reason)) => Some(reason),
+        made(&gbnf, || model.grammar(&gbnf)).map_err(|reason| refuse(&reason))
+    }
+
+    /// The grammar of calls of tools. Without triggers it holds from the begin on; `begin` is what comes before the answer
+    /// and belongs to it.
+    pub(crate) fn of_calls(model: &Model, gbnf: &str, start: &Start<'_>) -> Result<Self, Failure> {
+        let refuse = |reason: &str| {
+            let hint = "simpler parameters, or fewer tools";
+            fail(FailureKind::Request, format!("the tools can't be made a grammar: {reason}"), hint)
         };
-        let sampler = model.grammar(&gbnf).ok_or_else(|| {
-            // It says why it does not understand one, and nothing where memory is refused to it.
-            let silent = || format!("llama.cpp gave no reason, as where one takes more than {} MiB", MAX_GROWTH >> 20);
-            refuse(&unread.or_else(log::take_error).unwrap_or_else(silent))
-        })?;
-        Ok(Self(sampler))
+        let _ = log::take_error();
+        match start {
+            Start::Triggers { patterns, tokens } => {
+                made(gbnf, || model.lazy_grammar(gbnf, patterns, tokens)).map_err(|reason| refuse(&reason))
+            }
+            Start::After(begin) => {
+                let mut grammar = made(gbnf, || model.grammar(gbnf)).map_err(|reason| refuse(&reason))?;
+                let starts_blank = |text: &[u8]| text.first().is_some_and(u8::is_ascii_whitespace);
+                let mut piece = Vec::new();
+                for (place, token) in model.tokenize_bare(begin).into_iter().enumerate() {
+                    model.piece(token, true, &mut piece);
+                    // Some vocabularies put a space before the first token.
+                    if place == 0 && starts_blank(&piece) && !starts_blank(begin.as_bytes()) {
+                        continue;
+                    }
+                    grammar.accept(token).map_err(|_| refuse("it does not fit the end of the prompt"))?;
+                }
+                Ok(grammar)
+            }
+        }
     }
 
     /// Whether the answer may go on with this token.

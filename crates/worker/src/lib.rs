@@ -26,6 +26,8 @@ mod batch;
 #[cfg(feature = "llama")]
 mod bench;
 #[cfg(feature = "llama")]
+mod chat;
+#[cfg(feature = "llama")]
 mod constrain;
 #[cfg(feature = "llama")]
 mod contention;
@@ -33,6 +35,8 @@ mod contention;
 mod control;
 #[cfg(feature = "llama")]
 mod cpu_time;
+#[cfg(feature = "llama")]
+mod embed;
 #[cfg(feature = "llama")]
 mod engine;
 #[cfg(feature = "llama")]

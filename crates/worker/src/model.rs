@@ -117,9 +117,26 @@ impl Model {
 
     /// The tokens of a text that is nothing but text, begun and ended as the vocabulary wants it.
     pub(crate) fn tokenize_text(&self, text: &str) -> Vec<i32> {
+        self.tokenize_as(text, true, false)
+    }
+
+    /// The tokens of a text: whether begun and ended as the vocabulary wants it, and with special tokens read as such.
+    pub(crate) fn tokenize_as(&self, text: &str, add_special: bool, parse_special: bool) -> Vec<i32> {
         let mut tokens = Vec::with_capacity(text.len() + 16);
-        self.inner.vocab().tokenize_into(text.as_bytes(), &mut tokens, true, false);
+        self.inner.vocab().tokenize_into(text.as_bytes(), &mut tokens, add_special, parse_special);
         tokens.into_iter().map(|token| token.0).collect()
+    }
+
+    /// The text of tokens, special ones shown; all must be of the vocabulary.
+    pub(crate) fn detokenize(&self, tokens: &[i32]) -> String {
+        let tokens: Vec<LlamaToken> = tokens.iter().copied().map(LlamaToken).collect();
+        String::from_utf8_lossy(&self.inner.vocab().detokenize(&tokens, false, true)).into_owned()
+    }
+
+    /// Numbers of a vector that stands for a text.
+    pub(crate) fn n_embd(&self) -> usize {
+        // SAFETY: the model is live.
+        usize::try_from(unsafe { sys::llama_model_n_embd_out(self.as_ptr()) }).unwrap_or(0)
     }
 
     /// The begin-of-text token, where the vocabulary wants one.
@@ -248,6 +265,13 @@ impl Model {
     /// llama.cpp's sampler for a GBNF grammar; `None` where it can't be read.
     pub(crate) fn grammar(&self, gbnf: &str) -> Option<LlamaSampler> {
         LlamaSampler::grammar(&self.inner, gbnf, "root").ok()
+    }
+
+    /// The same of one that holds only once a text has come that fits one of these regular expressions, or one of these
+    /// tokens.
+    pub(crate) fn lazy_grammar(&self, gbnf: &str, patterns: &[String], tokens: &[i32]) -> Option<LlamaSampler> {
+        let tokens: Vec<LlamaToken> = tokens.iter().copied().map(LlamaToken).collect();
+        LlamaSampler::grammar_lazy_patterns(&self.inner, gbnf, "root", patterns, &tokens).ok()
     }
 
     /// How far back layers with a sliding window look, in tokens; 0 where none does.

@@ -9,16 +9,16 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_cha
 use std::time::{Duration, Instant};
 
 use llama_cpp_2::llama_backend::LlamaBackend;
-use wire::{Event, Failure, FailureKind, Generate, Hello, Load, Measure, Request, Score};
+use wire::{Event, Failure, FailureKind, Generate, Hello, Load, Measure, Query, Request, Score};
 
-use crate::control::{CONTROL, MAX_PARALLEL};
+use crate::control::{CONTROL, MAX_PARALLEL, MAX_QUERIES};
 use crate::note::note;
 use crate::out::Out;
 use crate::scheduler::{self, Scheduler};
 use crate::{Options, backend, log, process};
 
-/// Requests that wait for the engine: a load, a generation for each sequence, and some to clear the cache.
-const MAX_WAITING: usize = MAX_PARALLEL as usize + 16;
+/// Requests that wait for the engine: a load, a generation for each sequence, queries, and some to clear the cache.
+const MAX_WAITING: usize = MAX_PARALLEL as usize + MAX_QUERIES + 16;
 
 /// What the engine's thread carries out.
 enum Task {
@@ -26,6 +26,7 @@ enum Task {
     Generate(Box<Generate>, Instant),
     Measure(Measure),
     Score(Box<Score>),
+    Query(Query),
     ClearCache,
     Shutdown,
 }
@@ -37,6 +38,7 @@ impl Task {
             Self::Generate(generate, _) => Some(generate.id),
             Self::Measure(measure) => Some(measure.id),
             Self::Score(score) => Some(score.id),
+            Self::Query(query) => Some(query.id),
             Self::Load(_) | Self::ClearCache | Self::Shutdown => None,
         }
     }
@@ -133,6 +135,8 @@ fn take(request: Request, out: &Out, to_engine: &SyncSender<Task>) {
         Request::Measure(measure) => return refuse(out, measure.id),
         Request::Score(score) if CONTROL.begin_alone(score.id) => Task::Score(Box::new(score)),
         Request::Score(score) => return refuse(out, score.id),
+        Request::Query(query) if CONTROL.begin_query(query.id) => Task::Query(query),
+        Request::Query(query) => return refuse(out, query.id),
         Request::ClearCache => Task::ClearCache,
         Request::Shutdown => {
             CONTROL.stop();
@@ -243,7 +247,8 @@ fn carry_out(
             CONTROL.end(measure.id);
             out.send(&ended);
         }
-        (Task::Generate(..) | Task::Measure(_) | Task::Score(_), None) => {
+        (Task::Query(query), Some(scheduler)) => scheduler.query(query),
+        (Task::Generate(..) | Task::Measure(_) | Task::Score(_) | Task::Query(_), None) => {
             CONTROL.end(id.unwrap_or_default());
             let failure = backend::fail(FailureKind::Request, "no model is loaded".to_owned(), "load one first");
             out.send(&Event::Failed(Failure { id, ..failure }));

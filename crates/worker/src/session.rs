@@ -5,27 +5,38 @@
 use std::time::{Duration, Instant};
 
 use llama_cpp_2::llama_backend::LlamaBackend;
-use wire::{Event, Failure, Load, Loaded, Measure, Measured, Prompt, Sampling, Score};
+use wire::{
+    Chat, Event, Failure, FailureKind, Load, Loaded, Measure, Measured, Prompt, Query, QueryJob, QueryResult, Sampling,
+    Score,
+};
 
+use crate::backend::fail;
 use crate::bench::Bench;
+use crate::chat::{Hold, Prepared, Tooled};
 use crate::clock;
 use crate::control::CONTROL;
 use crate::cpu_time::cpu_time;
+use crate::embed::{self, Embedder};
 use crate::engine::Engine;
 use crate::model::Model;
 use crate::out::Out;
 use crate::sampler;
 use crate::scheduler::micros;
 use crate::score::Scorer;
+use crate::stop::Stopper;
+use crate::stream::Follow;
 use crate::template::{self, Template, TemplateError};
 use crate::think::{FORMATS, Format};
 
 /// A model in its context, with what its file says about prompts and answers.
 pub(crate) struct Session {
-    /// Contexts of benches: before the engine, whose model they refer to.
+    /// Contexts of benches and of vectors: before the engine, whose model they refer to.
     bench: Bench,
+    embedder: Embedder,
     pub(crate) engine: Engine,
     template: Option<Template>,
+    /// Made when it is needed first.
+    tooled: Option<Tooled>,
     /// The file's own sampling, defaults filled in.
     pub(crate) sampling: Sampling,
     /// The special tokens of these formats' tags: their text is shown, so that the split sees it.
@@ -76,7 +87,17 @@ impl Session {
             load_cpu_us: cpu_time().map(micros),
         };
         Ok((
-            Self { bench: Bench::default(), engine, template, sampling, tags, formats, scorer: Scorer::default() },
+            Self {
+                bench: Bench::default(),
+                embedder: Embedder::default(),
+                engine,
+                template,
+                tooled: None,
+                sampling,
+                tags,
+                formats,
+                scorer: Scorer::default(),
+            },
             loaded,
         ))
     }
@@ -92,14 +113,94 @@ impl Session {
         measured.map_err(|failure| Failure { id: Some(measure.id), ..failure })
     }
 
-    /// A prompt as text, through the model's own template where it is a conversation.
-    pub(crate) fn render(&self, prompt: &Prompt) -> Result<String, TemplateError> {
-        match (prompt, &self.template) {
-            (Prompt::Raw(text), _) => Ok(text.clone()),
-            (Prompt::Chat(chat), _) if chat.has_tools() => Err(TemplateError::Tools),
-            (Prompt::Chat(chat), Some(template)) => template.render(chat, &clock::now()),
-            (Prompt::Chat(chat), None) => Ok(template::plain(&chat.messages)),
+    /// Carry out a query at once; `None` for one that takes steps.
+    pub(crate) fn query(&mut self, query: Query) -> Option<Result<QueryResult, Failure>> {
+        let Query { id, job } = query;
+        let result = match job {
+            QueryJob::Embed { inputs, normalize, truncate } => {
+                let begun = self.embedder.begin(&self.engine, id, inputs, (normalize, truncate));
+                return begun.err().map(Err);
+            }
+            QueryJob::Tokenize { text, add_special, parse_special, with_pieces } => {
+                self.tokenize(&text, (add_special, parse_special), with_pieces)
+            }
+            QueryJob::Detokenize { tokens } => self.detokenize(&tokens),
+            QueryJob::ApplyTemplate(chat) => self.apply_template(*chat),
+        };
+        Some(result)
+    }
+
+    /// Take a step of a query that takes some: its id and its result where it has ended. `None` where there is none.
+    pub(crate) fn step(&mut self) -> Option<Option<embed::Ended>> {
+        self.embedder.step(&self.engine)
+    }
+
+    fn tokenize(&self, text: &str, special: (bool, bool), with_pieces: bool) -> Result<QueryResult, Failure> {
+        bounded("the text", text.len(), MAX_QUERY_TEXT)?;
+        let model = self.engine.model();
+        let tokens = model.tokenize_as(text, special.0, special.1);
+        let piece = |token: &i32| {
+            let mut bytes = Vec::new();
+            model.piece(*token, true, &mut bytes);
+            bytes
+        };
+        let pieces = if with_pieces { tokens.iter().map(piece).collect() } else { Vec::new() };
+        Ok(QueryResult::Tokenized { tokens, pieces })
+    }
+
+    fn detokenize(&self, tokens: &[i32]) -> Result<QueryResult, Failure> {
+        bounded("the list of tokens", tokens.len().saturating_mul(size_of::<i32>()), MAX_QUERY_TEXT)?;
+        let model = self.engine.model();
+        if let Some(token) = tokens.iter().find(|token| !model.is_token(**token)) {
+            return Err(embed::no_token(*token, model));
         }
+        Ok(QueryResult::Detokenized { text: model.detokenize(tokens) })
+    }
+
+    fn apply_template(&mut self, chat: Chat) -> Result<QueryResult, Failure> {
+        let prompt = Prompt::Chat(chat);
+        let rendered = self
+            .render(&prompt)
+            .map_err(|error| fail(FailureKind::Template, error.to_string(), template_hint(&error)))?;
+        bounded("the prompt", rendered.prompt.len(), MAX_QUERY_TEXT)?;
+        let n_tokens = self.engine.model().tokenize(&rendered.prompt).len() as u32;
+        Ok(QueryResult::Applied { prompt: rendered.prompt, n_tokens })
+    }
+
+    /// A prompt as text, through the model's own template where it is a conversation.
+    pub(crate) fn render(&mut self, prompt: &Prompt) -> Result<Rendered, TemplateError> {
+        let chat = match prompt {
+            Prompt::Raw(text) => return Ok(Rendered::of(text.clone())),
+            Prompt::Chat(chat) => chat,
+        };
+        let now = clock::now();
+        let plain = |chat: &Chat| match &self.template {
+            Some(template) => template.render(chat, &now),
+            None => Ok(template::plain(&chat.messages)),
+        };
+        if !chat.has_tools() {
+            return plain(chat).map(Rendered::of);
+        }
+        let tooled = match self.tooled.take() {
+            Some(tooled) => tooled,
+            None => Tooled::new(self.template_for_tools())?,
+        };
+        let prepared = tooled.prepare(chat, &now, plain);
+        self.tooled = Some(tooled);
+        prepared.map(Rendered::from)
+    }
+
+    /// The template for chats with tools: some files have one of their own for them.
+    fn template_for_tools(&self) -> Option<Template> {
+        let model = self.engine.model();
+        let own = model.metadata("tokenizer.chat_template.tool_use").filter(|source| !source.trim().is_empty());
+        own.map(|source| Template::new(&source, &model.bos_text(), &model.eos_text())).or_else(|| self.template.clone())
+    }
+
+    /// The tokens whose text is shown although they are special: those of reasoning, and these.
+    pub(crate) fn shown(&self, preserved: &[String]) -> Vec<i32> {
+        let preserved = preserved.iter().filter_map(|text| self.engine.model().single_token(text));
+        self.tags.iter().copied().chain(preserved).collect()
     }
 
     /// Stop texts that are one special token each. Its text is no part of an answer, so it is not looked for there.
@@ -111,6 +212,40 @@ impl Session {
             shown.is_empty()
         };
         stop.iter().filter_map(|text| model.single_token(text)).filter(|token| is_hidden(token)).collect()
+    }
+}
+
+/// The longest text of a query in bytes: its tokens, spelled out, fit a frame, and cutting it up holds answers up for a
+/// fraction of a second.
+const MAX_QUERY_TEXT: usize = 2 << 20;
+
+fn bounded(what: &str, n_bytes: usize, most: usize) -> Result<(), Failure> {
+    if n_bytes <= most {
+        return Ok(());
+    }
+    let message = format!("{what} has {n_bytes} bytes, above the limit of {most}");
+    Err(fail(FailureKind::Request, message, "ask for it in parts"))
+}
+
+/// A prompt as text, with what its tools want of the answer.
+pub(crate) struct Rendered {
+    pub(crate) prompt: String,
+    pub(crate) follow: Option<Follow>,
+    pub(crate) hold: Option<Hold>,
+    pub(crate) preserved: Vec<String>,
+}
+
+impl Rendered {
+    /// Without tools.
+    fn of(prompt: String) -> Self {
+        Self { prompt, follow: None, hold: None, preserved: Vec::new() }
+    }
+}
+
+impl From<Prepared> for Rendered {
+    fn from(prepared: Prepared) -> Self {
+        let Prepared { prompt, follower, hold, preserved, stops } = prepared;
+        Self { prompt, follow: Some(Follow { follower, ends: Stopper::new(&stops) }), hold, preserved }
     }
 }
 
@@ -135,7 +270,7 @@ pub(crate) fn template_hint(error: &TemplateError) -> &'static str {
     match error {
         TemplateError::Refused(_) => "begin a new chat, or change who speaks when",
         TemplateError::LeftOut(_) => "send the prompt raw, or without what the template has no place for",
-        TemplateError::Tools => "send the prompt without them",
+        TemplateError::Tools(_) => "change them, or send the prompt without them",
         TemplateError::Options => "give them as an object, such as {\"reasoning_effort\": \"low\"}",
         TemplateError::Syntax(_) | TemplateError::Failed(_) | TemplateError::Bounds(_) => {
             "send the prompt raw, or take another build of this model"

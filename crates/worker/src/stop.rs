@@ -19,6 +19,11 @@ impl Stopper {
         Self { texts, held: String::new(), stopped: false }
     }
 
+    /// Whether there are any to look for.
+    pub fn has_texts(&self) -> bool {
+        !self.texts.is_empty()
+    }
+
     /// Whether one was found: what comes after is not emitted.
     pub fn has_stopped(&self) -> bool {
         self.stopped

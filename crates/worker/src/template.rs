@@ -12,6 +12,8 @@ mod printf;
 mod python;
 mod shown;
 mod source;
+#[cfg(feature = "llama")]
+mod veto;
 
 use jiff::ZonedDateTime;
 use minijinja::syntax::SyntaxConfig;
@@ -26,7 +28,7 @@ const FUEL: u64 = 8_000_000;
 /// The longest template, in bytes; the longest known has some 20 KiB.
 const MAX_SOURCE: usize = 1 << 20;
 /// The longest prompt that a template may make, in bytes.
-const MAX_OUTPUT: usize = 32 << 20;
+pub(crate) const MAX_OUTPUT: usize = 32 << 20;
 /// The longest text of a chat's own variables, in bytes: they are a few flags.
 const MAX_OPTIONS: usize = 64 << 10;
 /// How deep macros, includes and loops may nest.
@@ -52,9 +54,9 @@ pub enum TemplateError {
     /// The variables that the chat gives it are none.
     #[error("the template's options are no JSON object")]
     Options,
-    /// The chat has tools.
-    #[error("tools can't be called yet")]
-    Tools,
+    /// The tools that it is to tell of are none.
+    #[error("the tools can't be used: {0}")]
+    Tools(String),
     /// The prompt that it makes lacks what was said.
     #[error("the chat template leaves out {0}")]
     LeftOut(&'static str),
@@ -91,7 +93,7 @@ impl Template {
     /// lists of parts, and a system message that it refuses or leaves out is put before the first user's message, as
     /// the makers of such models advise.
     pub fn render(&self, chat: &Chat, now: &ZonedDateTime) -> Result<String, TemplateError> {
-        let options = options(chat)?;
+        let options = Value::from(Serde(variables(chat)?));
         on_large_stack(|| self.render_here(&chat.messages, options, now))
     }
 
@@ -127,7 +129,9 @@ pub fn plain(messages: &[Message]) -> String {
 }
 
 /// A stack overflow would end the worker: parse and run a template where there is room.
-fn on_large_stack<T: Send>(run: impl FnOnce() -> Result<T, TemplateError> + Send) -> Result<T, TemplateError> {
+pub(crate) fn on_large_stack<T: Send>(
+    run: impl FnOnce() -> Result<T, TemplateError> + Send,
+) -> Result<T, TemplateError> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("template".to_owned()).stack_size(STACK);
         let running = thread.spawn_scoped(scope, run).map_err(|error| TemplateError::Failed(error.to_string()))?;
@@ -181,21 +185,24 @@ impl<'a> Program<'a> {
             if !message.reasoning.is_empty() {
                 fields.push(("reasoning_content", Value::from(message.reasoning.as_str())));
             }
-            fields.into_iter().collect()
+            Value::from_pairs(fields)
         };
         let messages: Vec<Value> = messages.iter().map(message).collect();
+        self.run(context! {
+            messages,
+            add_generation_prompt => true,
+            bos_token => self.template.bos.as_str(),
+            eos_token => self.template.eos.as_str(),
+            tools => (),
+            documents => (),
+            ..self.options.clone()
+        })
+    }
+
+    /// Run the template with these variables.
+    fn run(&self, variables: Value) -> Result<String, TemplateError> {
         let template = self.environment.get_template(NAME).map_err(|error| explain(&error))?;
-        let rendered = template
-            .render(context! {
-                messages,
-                add_generation_prompt => true,
-                bos_token => self.template.bos.as_str(),
-                eos_token => self.template.eos.as_str(),
-                tools => (),
-                documents => (),
-                ..self.options.clone()
-            })
-            .map_err(|error| explain(&error))?;
+        let rendered = template.render(variables).map_err(|error| explain(&error))?;
         if rendered.len() > MAX_OUTPUT {
             return Err(TemplateError::Bounds(format!("it makes {} bytes", rendered.len())));
         }
@@ -222,7 +229,7 @@ fn part(part: &Part) -> Value {
 }
 
 /// The variables that a chat sets for its template. Reasoning is on where neither it nor they say another thing.
-fn options(chat: &Chat) -> Result<Value, TemplateError> {
+pub(crate) fn variables(chat: &Chat) -> Result<serde_json::Map<String, serde_json::Value>, TemplateError> {
     let mut options = match &chat.template_options {
         Some(text) if text.len() > MAX_OPTIONS => {
             return Err(TemplateError::Bounds(format!("its options have {} bytes", text.len())));
@@ -234,7 +241,7 @@ fn options(chat: &Chat) -> Result<Value, TemplateError> {
         Some(reasons) => _ = options.insert("enable_thinking".to_owned(), reasons.into()),
         None => _ = options.entry("enable_thinking").or_insert(true.into()),
     }
-    Ok(Value::from(Serde(options)))
+    Ok(options)
 }
 
 /// The conversation with the system's message before the first user's; `None` where it doesn't begin with the two.
@@ -297,11 +304,11 @@ fn explain(error: &Error) -> TemplateError {
 }
 
 /// A template's words are a stranger's: one line of them, without control characters.
-fn bounded(text: &str) -> String {
+pub(crate) fn bounded(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
 }
 
 #[cfg(test)]
-mod corpus_tests;
+pub(crate) mod corpus_tests;
 #[cfg(test)]
 mod tests;

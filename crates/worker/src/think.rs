@@ -79,6 +79,11 @@ impl Splitter {
         matches!(self.state, State::Reasoning(_) | State::Header(true))
     }
 
+    /// Whether a reasoning is open for certain.
+    pub fn is_within_reasoning(&self) -> bool {
+        matches!(self.state, State::Reasoning(_))
+    }
+
     /// Whether nothing but white space, and perhaps the begin of a tag, has come.
     pub fn is_start(&self) -> bool {
         self.state == State::Start

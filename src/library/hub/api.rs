@@ -1,6 +1,6 @@
 //! What the hub is asked: a search, the files of a repository, the head of a file.
 
-use hf_hub::repository::{ModelInfo, RepoTreeEntry};
+use serde::Deserialize;
 
 use super::client::{About, Client};
 use super::names;
@@ -31,6 +31,38 @@ pub(super) struct Head {
     pub(super) commit: String,
     /// Its length in bytes.
     pub(super) size: u64,
+}
+
+/// A repository in the answer to a search, as far as it is shown.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ModelInfo {
+    /// `owner/name`.
+    id: String,
+    tags: Option<Vec<String>>,
+    /// The head of the model's README, which is YAML.
+    card_data: Option<serde_json::Value>,
+    /// In the last 30 days.
+    downloads: Option<u64>,
+    likes: Option<u64>,
+    /// ISO 8601.
+    last_modified: Option<String>,
+    /// ISO 8601.
+    created_at: Option<String>,
+    /// `false`, `"auto"` or `"manual"`.
+    gated: Option<serde_json::Value>,
+}
+
+/// A line of a repository's list of files.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum TreeEntry {
+    File {
+        path: String,
+        /// Bytes; of a file in LFS those of its content.
+        size: u64,
+    },
+    Directory,
 }
 
 impl Client {
@@ -69,10 +101,10 @@ impl Client {
             next = following.transpose()?;
             let entries = items.into_iter().filter_map(|item| serde_json::from_value(item).ok());
             files.extend(entries.filter_map(|entry| match entry {
-                RepoTreeEntry::File { path, size, .. } if names::check_path(&path).is_ok() => {
+                TreeEntry::File { path, size, .. } if names::check_path(&path).is_ok() => {
                     Some(RemoteFile { path, size: Bytes(size) })
                 }
-                _ => None,
+                TreeEntry::File { .. } | TreeEntry::Directory => None,
             }));
             files.truncate(MAX_FILES);
         }

@@ -7,6 +7,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use hf_hub::{Cache, Repo};
+
 use super::problem::HubError;
 use crate::atomic_file;
 use domain::model::Digest;
@@ -24,17 +26,17 @@ const JOURNAL: &str = ".taffrail.journal.incomplete";
 #[derive(Debug, Clone)]
 pub(super) struct Folder {
     cache: PathBuf,
-    name: String,
+    repository: Repo,
 }
 
 impl Folder {
     /// Of a repository whose name was checked.
     pub(super) fn new(cache: &Path, repository: &str) -> Self {
-        Self { cache: cache.to_owned(), name: format!("models--{}", repository.replace('/', "--")) }
+        Self { cache: cache.to_owned(), repository: Repo::model(repository.to_owned()) }
     }
 
     fn path(&self) -> PathBuf {
-        self.cache.join(&self.name)
+        self.cache.join(self.repository.folder_name())
     }
 
     pub(super) fn blobs(&self) -> PathBuf {
@@ -60,11 +62,12 @@ impl Folder {
 
     /// The lock that `huggingface_hub` takes before it writes this blob.
     pub(super) fn lock(&self, digest: Digest) -> PathBuf {
-        self.cache.join(".locks").join(&self.name).join(format!("{digest}.lock"))
+        self.cache.join(".locks").join(self.repository.folder_name()).join(format!("{digest}.lock"))
     }
 
     fn snapshot(&self, commit: &str, path: &str) -> PathBuf {
-        path.split('/').fold(self.path().join("snapshots").join(commit), |folder, part| folder.join(part))
+        let snapshot = Cache::new(self.cache.clone()).repo(self.repository.clone()).pointer_path(commit);
+        path.split('/').fold(snapshot, |folder, part| folder.join(part))
     }
 
     /// Make the folders that a file needs. The snapshot's is there before the file is, since without it the hub's own

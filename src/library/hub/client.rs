@@ -44,6 +44,8 @@ pub(super) struct About<'a> {
 impl Client {
     /// A client of this hub.
     pub fn new(place: HubAccess) -> Result<Self, HubError> {
+        // An error says that an earlier client has done it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("taffrail/", env!("CARGO_PKG_VERSION")))
             // Each redirect is looked at here, for the token must not follow it to another host.

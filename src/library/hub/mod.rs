@@ -3,10 +3,9 @@
 //! Owned here: where the hub is and with which token it is asked ([`HubAccess`]), the client, the transfer and the cache's
 //! layout as far as it is written. Absent: what is fetched and when, which the core decides.
 //!
-//! `hf-hub` gives the shape of the hub's answers. Its transfer neither resumes nor verifies, and its requests were seen
-//! to take answers of any length, to carry the token wherever a `Link: rel="next"` leads, and to lose commit and hash
-//! of a file behind the redirect to another host; so requests are sent from here, bounded, and the token goes to the
-//! endpoint alone.
+//! `hf-hub` says where a repository and its snapshots lie in the cache. Its transfer neither resumes nor verifies, and its
+//! requests take answers of any length; so requests are sent from here, bounded, and the token goes to the endpoint alone
+//! (docs/decisions/0026).
 
 mod api;
 mod cache;

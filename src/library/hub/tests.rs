@@ -1,6 +1,5 @@
 use std::fs;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -537,70 +536,4 @@ fn a_slow_drip_is_no_reason_to_give_up_but_silence_is() {
     sea.hub.fault("GET", "/resolve/", 9, Wrong::Silence);
     let failure = failure(sea.end());
     assert!(failure.reason.contains("did not answer in time"), "{failure:?}");
-}
-
-/// What hf-hub 1.0.0 does, which is why the transfer and the requests are ours.
-mod hf_hub_bugs {
-    use super::*;
-
-    fn client(sea: &Sea) -> hf_hub::HFClient {
-        let builder = hf_hub::HFClient::builder().endpoint(sea.hub.endpoint.clone()).cache_dir(sea.cache.path());
-        builder.token(TOKEN).retry_max_attempts(0).build().unwrap()
-    }
-
-    #[test]
-    fn it_names_an_error_page_as_the_file() {
-        let sea = Sea::new(&[("m.gguf", &content(1000))]);
-        sea.hub.fault("GET", "/resolve/", 9, Wrong::Status(403, vec![]));
-        let fetched = runtime()
-            .block_on(async { client(&sea).model("pequod", "whale").download_file().filename("m.gguf").send().await });
-        let page = fetched.map(|path| fs::read(path).unwrap());
-        assert_eq!(page.unwrap(), b"<html>no</html>");
-    }
-
-    #[test]
-    fn it_begins_anew_and_verifies_nothing() {
-        let sea = Sea::new(&[("m.gguf", &content(1000))]);
-        sea.hub.fault("GET", "/resolve/", 1, Wrong::Changed);
-        let fetch = || {
-            runtime().block_on(async {
-                client(&sea).model("pequod", "whale").download_file().filename("m.gguf").send().await
-            })
-        };
-        let changed = fs::read(fetch().unwrap()).unwrap();
-        assert_ne!(changed, content(1000));
-        assert!(sea.hub.seen().iter().all(|seen| seen.range.is_none()));
-    }
-
-    #[test]
-    fn it_loses_the_commit_behind_a_redirect() {
-        let sea = Sea::new(&[("m.gguf", &content(1000))]);
-        let other = FakeHub::start(vec![sea.repo.clone()]);
-        sea.hub.fault("HEAD", "/resolve/", 9, Wrong::Elsewhere(other.endpoint.clone()));
-        let head = runtime().block_on(async {
-            client(&sea).model("pequod", "whale").get_file_metadata().filepath("m.gguf").send().await
-        });
-        assert!(head.unwrap_err().to_string().contains("X-Repo-Commit"));
-        let ours = runtime().block_on(sea.client().metadata(REPOSITORY, "main", "m.gguf")).unwrap();
-        assert_eq!((ours.commit, ours.size), (sea.repo.commit.clone(), 1000));
-    }
-
-    #[test]
-    fn it_takes_the_token_to_the_next_page_wherever_that_is() {
-        use futures_util::StreamExt as _;
-        let sea = Sea::new(&[("m.gguf", b"x")]);
-        let other = FakeHub::start(vec![Repo::new("a/b", &[])]);
-        let link = format!("<{}/api/models>; rel=\"next\"", other.endpoint);
-        sea.hub.fault("GET", "/api/models", 1, Wrong::Headers(vec![("Link", link)]));
-        runtime().block_on(async {
-            let client = client(&sea);
-            let stream = client.list_models().limit(50_usize).send().unwrap();
-            let _: Vec<_> = stream.collect().await;
-        });
-        assert_eq!(other.seen()[0].authorization.as_deref(), Some("Bearer hf_secret"));
-        let ours = Arc::new(sea.client());
-        let other_before = other.seen().len();
-        let _ = runtime().block_on(ours.search("", Sort::Downloads));
-        assert_eq!(other.seen().len(), other_before);
-    }
 }

@@ -8,6 +8,7 @@ use crate::ui::theme::Meaning;
 use crate::ui::widgets::bar;
 use domain::admission::advice::advice;
 use domain::admission::fit::{CACHES, Fit, Placement, cache_name, fit, table};
+use domain::eviction::{Candidate, plan_load};
 use domain::model::{Format, Model, Status, identity};
 use domain::units::{ago, tokens};
 use ratatui::layout::Rect;
@@ -119,6 +120,16 @@ fn long_pair(canvas: &mut Canvas<'_>, area: Rect, label: &str, text: &str) -> Re
     below(area, rows.max(1))
 }
 
+/// Which models are unloaded or waited for before this one is loaded for a request; `None` where none is.
+fn makes_way(state: &State, model: &Model) -> Option<String> {
+    // What it would displace is asked of the model that the library has, not of a copy.
+    let model = state.domain.model(&model.id)?;
+    let is_here = state.domain.sessions.iter().any(|session| session.demand.is_on_demand);
+    let plan = is_here.then(|| plan_load(&state.domain, model, state.domain.settings.session))?;
+    let reasons: Vec<String> = plan.candidates().iter().map(Candidate::reason).collect();
+    (!reasons.is_empty()).then(|| format!("{} ({})", plan.summary(), reasons.join("; ")))
+}
+
 fn facts(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> Rect {
     let mut rest = area;
     let fit = fit(&state.domain, model);
@@ -132,6 +143,9 @@ fn facts(canvas: &mut Canvas<'_>, area: Rect, state: &State, model: &Model) -> R
     }
     if !spans.is_empty() {
         rest = pair(canvas, rest, "fits", &spans);
+    }
+    if let Some(text) = makes_way(state, model) {
+        rest = long_pair(canvas, rest, "first", &text);
     }
     if let Some(summary) = &model.summary {
         let mut lines: Vec<(&str, String)> = Vec::new();
@@ -294,4 +308,29 @@ fn files(canvas: &mut Canvas<'_>, area: Rect, model: &Model) -> Rect {
         }
     }
     rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ui::testing as fixture;
+    use domain::units::Bytes;
+
+    #[test]
+    fn what_makes_way_for_a_model_is_told() {
+        let mut state = fixture::busy();
+        let models = state.domain.library.models.clone();
+        let model = models.iter().find(|model| model.name == "ishmael-4m").unwrap();
+        assert_eq!(makes_way(&state, model), None);
+        let session = &mut state.domain.sessions[2];
+        session.turns.clear();
+        session.planned.weights = Bytes(1_000_000_000);
+        session.demand.is_on_demand = true;
+        assert_eq!(makes_way(&state, model), None);
+        // All that may be taken is taken.
+        let taken = state.domain.sessions.iter().filter(|session| session.is_live());
+        state.domain.settings.budget.memory = Some(taken.map(|session| session.planned.total()).sum());
+        let told = makes_way(&state, model).unwrap();
+        assert!(told.starts_with("unloads smollm2-135m (idle for "), "{told}");
+    }
 }

@@ -28,6 +28,9 @@ const WIDE: (u16, u16) = (110, 22);
 
 /// Draw the screen.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, view_state: &mut ViewState) {
+    if state.ui.requests.shown {
+        return super::requests::draw(canvas, area, state, view_state);
+    }
     let area = filter(canvas, area, state);
     let n_foreign = foreign_table::rows(state, area.height / 2);
     let has_foreign = state.domain.machine.sample.as_ref().is_some_and(|sample| !sample.foreign.is_empty());

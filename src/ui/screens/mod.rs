@@ -7,6 +7,7 @@ pub(super) mod hub;
 pub(super) mod library;
 pub(super) mod machine;
 pub(super) mod race;
+pub(super) mod requests;
 mod suite;
 pub(super) mod top;
 pub(super) mod usage;

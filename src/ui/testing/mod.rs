@@ -26,6 +26,7 @@ mod hub;
 mod machine;
 mod models;
 mod race;
+mod requests;
 mod scenes;
 mod suite;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{bench, busy, crowded, empty, hub, race, suite, with_models};
+use super::{bench, busy, crowded, empty, hub, race, requests, suite, with_models};
 use crate::ui::State;
 use crate::ui::editor::Editor;
 use crate::ui::{FleetSort, Focus, Form, Notice, Overlay, Screen, SessionTab};
@@ -11,12 +11,13 @@ use domain::command::What;
 use domain::energy::Idle;
 use domain::machine::Process;
 use domain::machine::other_processes::OtherProcess;
+use domain::requests::RequestSort;
 use domain::session::{Phase, SessionId};
 use domain::settings::SessionSettings;
 use domain::units::{Bytes, Ratio};
 
 /// All scenes.
-pub const SCENES: [&str; 52] = [
+pub const SCENES: [&str; 55] = [
     "race",
     "race-running",
     "race-ready",
@@ -67,6 +68,9 @@ pub const SCENES: [&str; 52] = [
     "split",
     "cursor",
     "fleet-filter",
+    "requests",
+    "requests-filter",
+    "requests-empty",
     "top",
     "top-sessions",
 ];
@@ -105,6 +109,8 @@ pub fn scene(name: &str) -> Option<State> {
         "suites" => suite::list(),
         "suite-running" => suite::running(),
         "suite" => suite::done(),
+        "requests" | "requests-filter" => requests::list(),
+        "requests-empty" => with_models(),
         "hub-empty" => hub::empty(),
         "hub" => hub::found(),
         "hub-quants" => hub::quants(),
@@ -145,6 +151,13 @@ pub fn scene(name: &str) -> Option<State> {
             state.ui.library.chosen = 1;
             state.domain.library.scanning = true;
         }
+        "requests-filter" => {
+            state.ui.requests.filtering = true;
+            state.ui.requests.filter = Editor::with_text("laptop tok/s>10");
+            (state.ui.requests.sort, state.ui.requests.reverse) = (RequestSort::Ttft, true);
+            requests::relist(&mut state);
+        }
+        "requests-empty" => (state.ui.screen, state.ui.requests.shown) = (Screen::Fleet, true),
         "split" => state.ui.machine.split = true,
         "cursor" => state.ui.machine.cursor = Some(42),
         "fleet-filter" => {

@@ -17,7 +17,8 @@ pub(super) fn close(client: &mut Client<'_>) -> Vec<Effect> {
 /// Do what was asked about, without asking again.
 pub(super) fn yes(client: &mut Client<'_>) -> Vec<Effect> {
     match client.ui.overlay.take() {
-        Some(Overlay::Confirm { then: Then::Quit, .. }) => screen::leave(client),
+        Some(Overlay::Confirm { then: Then::Quit, .. } | Overlay::Leave { .. }) => screen::leave(client),
+        Some(Overlay::Confirm { then: Then::Reattach, .. }) => screen::reattach(client),
         Some(Overlay::Confirm { then: Then::Command(what), .. }) => Effect::command(*what),
         Some(Overlay::Plan { request, plan, .. }) => storage::perform(*request, *plan),
         _ => Vec::new(),

@@ -1,7 +1,7 @@
 //! Text that is typed or pasted, and what follows from it.
 
 use super::list::{list_models, list_sessions};
-use super::{Client, history};
+use super::{Client, history, requests};
 use crate::ui::editor::{Edit, Editor};
 use crate::ui::{Effect, Mode, Overlay};
 
@@ -27,6 +27,7 @@ fn change(client: &mut Client<'_>, change: impl FnOnce(&mut Editor)) -> Vec<Effe
             list_models(client, None);
         }
         Mode::FleetFilter => list_sessions(client),
+        Mode::RequestFilter => requests::list(client),
         Mode::HistoryFilter => return history::ask(client),
         _ => {}
     }

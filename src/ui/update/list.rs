@@ -27,6 +27,7 @@ pub(super) fn filter_history(client: &mut Client<'_>) -> Vec<Effect> {
 /// Go back to the list with the filter as it is.
 pub(super) fn keep_filter(client: &mut Client<'_>) -> Vec<Effect> {
     client.ui.fleet.filtering = false;
+    client.ui.requests.filtering = false;
     client.ui.library.filtering = false;
     client.ui.history.filtering = false;
     Vec::new()

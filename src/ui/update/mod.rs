@@ -3,6 +3,7 @@
 //! Owned here: the way of an event through the domain and the screen. A screen reads the domain and changes it by commands
 //! alone: [`Client`] holds it for reading. Absent: which key gives which action (`keymap`), and drawing.
 
+mod attached;
 mod bench;
 pub(super) mod bindings;
 mod dialogs;
@@ -19,6 +20,7 @@ mod measure;
 mod quality;
 mod race;
 mod reply;
+mod requests;
 mod screen;
 mod selection;
 mod session;
@@ -53,14 +55,19 @@ pub fn update(state: &mut State, now: Moment, event: impl Into<Event>) -> Vec<Ef
     let wanted = match event.into() {
         Event::Domain(event) => on_domain_event(state, now, event, &mut done),
         event => {
-            // Time goes on for the domain as well.
-            give(state, now, domain::Event::Elapsed, &mut done);
+            // Time goes on for the domain as well; a copy of a server's takes what the server took, and nothing else.
+            if state.ui.server.is_none() {
+                give(state, now, domain::Event::Elapsed, &mut done);
+            }
             let wanted = on_input(&mut state.client(), event);
             dispatch::follow_palette(&mut state.client());
             wanted
         }
     };
-    carry_out(state, now, wanted, &mut done);
+    match &state.ui.server {
+        None => carry_out(state, now, wanted, &mut done),
+        Some(_) => attached::send(&mut state.client(), wanted, &mut done),
+    }
     done
 }
 
@@ -121,8 +128,9 @@ fn on_domain_event(state: &mut State, now: Moment, event: domain::Event, done: &
         _ => None,
     };
     give(state, now, event, done);
+    let mut wanted = attached::take_replies(&mut state.client(), done);
     let client = &mut state.client();
-    let mut wanted = match for_screen {
+    wanted.extend(match for_screen {
         Some(domain::Event::Hub(event)) => hub::on_event(client, event),
         Some(domain::Event::History(event)) => history::on_event(client, &event),
         Some(domain::Event::Library(LibraryEvent::Storage(news))) => {
@@ -130,7 +138,7 @@ fn on_domain_event(state: &mut State, now: Moment, event: domain::Event, done: &
             Vec::new()
         }
         _ => Vec::new(),
-    };
+    });
     if is_library {
         list_models(client, chosen.as_deref());
     }
@@ -139,6 +147,9 @@ fn on_domain_event(state: &mut State, now: Moment, event: domain::Event, done: &
     }
     if is_tick {
         graphs::ticked(client);
+        if client.ui.requests.shown {
+            requests::list(client);
+        }
         // Figures have moved; a prompt that is being written keeps its session whatever the filter says.
         if client.ui.fleet.focus == Focus::Table {
             list_sessions(client);
@@ -170,6 +181,15 @@ fn on_input(client: &mut Client<'_>, event: Event) -> Vec<Effect> {
         },
         Event::Suites(suites) => suite::listed(client, suites),
         Event::Residency { model, share } => measure::resident(client, model, share),
+        Event::Hub(event) => return hub::on_event(client, event),
+        Event::History(HistoryEvent::Trouble(text)) => {
+            history::on_event(client, &HistoryEvent::Trouble(String::new()));
+            client.notify(text, true);
+        }
+        Event::History(event) => return history::on_event(client, &event),
+        Event::Notice { text, is_error } => client.notify(text, is_error),
+        Event::Attached(server) => attached::attached(client, *server),
+        Event::Lost(how) => attached::lost(client, &how),
         Event::Redraw | Event::Domain(_) => {}
     }
     Vec::new()
@@ -211,6 +231,7 @@ fn follow(client: &mut Client<'_>) {
         client.ui.fleet.folds.retain(|id, _| sessions.iter().any(|session| session.id == *id));
         list_sessions(client);
     }
+    requests::follow(client);
     hub::clamp(client);
 }
 

@@ -65,6 +65,7 @@ fn show_session(client: &mut Client<'_>, id: SessionId, wanted: &SessionSettings
     client.ui.fleet.tab = SessionTab::Conversation;
     client.ui.fleet.scroll = 0;
     client.ui.screen = Screen::Fleet;
+    client.ui.requests.shown = false;
 }
 
 /// Show why a command was refused, with the question that would help.

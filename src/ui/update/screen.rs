@@ -1,5 +1,8 @@
 //! What is done on every screen: going to another one, help, palette, theme, notices, quitting.
 
+use domain::command::What;
+use domain::settings::OnQuit;
+
 use super::Client;
 use crate::ui::editor::Editor;
 use crate::ui::{Effect, Overlay, Screen, Then};
@@ -10,6 +13,7 @@ pub(super) fn show(client: &mut Client<'_>, screen: Screen) -> Vec<Effect> {
     client.ui.overlay = None;
     client.ui.library.filtering = false;
     client.ui.fleet.filtering = false;
+    client.ui.requests.filtering = false;
     client.ui.history.filtering = false;
     client.ui.race.typing = false;
     Vec::new()
@@ -61,7 +65,7 @@ pub(super) fn dismiss_notices(client: &mut Client<'_>) -> Vec<Effect> {
 pub(super) fn quit(client: &mut Client<'_>) -> Vec<Effect> {
     match client.ui.overlay.take() {
         // Asking twice to quit is an answer.
-        Some(Overlay::Confirm { then: Then::Quit, .. }) => return leave(client),
+        Some(Overlay::Confirm { then: Then::Quit, .. } | Overlay::Leave { .. }) => return leave(client),
         question @ Some(Overlay::Confirm { .. }) => {
             client.ui.overlay = question;
             return Vec::new();
@@ -80,9 +84,43 @@ pub(super) fn quit(client: &mut Client<'_>) -> Vec<Effect> {
         (_, 1) => &format!("{live} sessions are loaded, one is answering"),
         (_, busy) => &format!("{live} sessions are loaded, {busy} are answering"),
     };
-    let question = format!("{what}. Quit and stop {}?", if live == 1 { "it" } else { "them" });
-    client.ui.overlay = Some(Overlay::Confirm { question, then: Then::Quit });
+    let them = if live == 1 { "it" } else { "them" };
+    let is_lost = client.ui.server.as_ref().is_some_and(|server| server.is_lost);
+    match client.ui.on_quit {
+        // What shows has ended already.
+        _ if is_lost => return leave(client),
+        OnQuit::Keep if client.ui.is_attached() => return leave(client),
+        OnQuit::Stop => return stop_and_leave(client),
+        OnQuit::Ask if client.ui.is_attached() => {
+            client.ui.overlay = Some(Overlay::Leave { question: format!("{what}. Keep {them} running?") });
+        }
+        // They are this process's own, and end with it.
+        OnQuit::Ask | OnQuit::Keep => {
+            let question = format!("{what}. Quit and stop {them}?");
+            client.ui.overlay = Some(Overlay::Confirm { question, then: Then::Quit });
+        }
+    }
     Vec::new()
+}
+
+/// Stop all sessions of the server, and quit. Those of this process end with it.
+pub(super) fn stop_and_leave(client: &mut Client<'_>) -> Vec<Effect> {
+    let live = client.domain.sessions.iter().filter(|session| session.is_live() && client.ui.is_attached());
+    let mut effects: Vec<Effect> = live.map(|session| What::StopSession(session.id).into()).collect();
+    client.ui.overlay = None;
+    effects.extend(leave(client));
+    effects
+}
+
+/// Attach to the server again.
+pub(super) fn reattach(client: &mut Client<'_>) -> Vec<Effect> {
+    match &client.ui.server {
+        Some(server) if server.is_lost => vec![Effect::Reattach],
+        _ => {
+            client.notify("there is no connection that was lost", false);
+            Vec::new()
+        }
+    }
 }
 
 /// Quit without asking.

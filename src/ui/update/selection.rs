@@ -1,7 +1,7 @@
 //! Moving the selection of the list that has the keys, or scrolling its text.
 
 use super::step::step;
-use super::{Client, foreign, history, hub, race, suite};
+use super::{Client, foreign, history, hub, race, requests, suite};
 use crate::ui::{Effect, Form, Mode, Overlay};
 use domain::settings::SESSION_FIELDS;
 
@@ -18,6 +18,7 @@ pub(super) fn move_by(client: &mut Client<'_>, by: i32) -> Vec<Effect> {
     let ui = &mut *client.ui;
     match mode {
         Mode::Fleet | Mode::FleetFilter | Mode::Top => foreign::move_selection(client, by),
+        Mode::Requests | Mode::RequestFilter => requests::move_selection(client, by),
         Mode::Library | Mode::LibraryFilter => ui.library.chosen = step(ui.library.chosen, by, ui.library.rows.len()),
         Mode::DiskUsage => ui.usage.chosen = step(ui.usage.chosen, by, domain.house.n_rows(ui.usage.grouping)),
         Mode::Hub | Mode::HubQuants | Mode::Downloads | Mode::HubSearch => return hub::move_selection(client, by),

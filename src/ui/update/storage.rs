@@ -44,7 +44,7 @@ pub(super) fn undo(_: &mut Client<'_>) -> Vec<Effect> {
 /// Ask what deleting the selected model would do.
 pub(super) fn delete_model(client: &mut Client<'_>) -> Vec<Effect> {
     let models = client.chosen_model().map(|model| vec![Arc::clone(model)]);
-    models.map_or_else(Vec::new, |models| plan(Request::Remove { models }))
+    models.map_or_else(Vec::new, |models| plan(client, Request::Remove { models }))
 }
 
 /// Ask what cleaning up the selected row would do.
@@ -53,10 +53,11 @@ pub(super) fn clean_up(client: &mut Client<'_>) -> Vec<Effect> {
     if matches!(request, Request::Dedupe { read: true, .. }) {
         client.notify("comparing likely duplicates, at the speed of the disk; a question follows", false);
     }
-    plan(request)
+    plan(client, request)
 }
 
-fn plan(request: Request) -> Vec<Effect> {
+fn plan(client: &mut Client<'_>, request: Request) -> Vec<Effect> {
+    client.ui.usage.awaits_plan = true;
     Effect::command(What::PlanStorage(Box::new(request)))
 }
 
@@ -86,6 +87,11 @@ pub(super) fn perform(request: Request, plan: CleanupPlan) -> Vec<Effect> {
     vec![What::ApplyStorage { request: Box::new(request), plan: Box::new(plan) }.into()]
 }
 
+/// Whether this screen asked for a plan. Another one of the same server is not asked about it.
+fn is_for_screen(client: &mut Client<'_>) -> bool {
+    std::mem::take(&mut client.ui.usage.awaits_plan) || client.ui.server.is_none()
+}
+
 /// Take what the driver reports.
 pub(super) fn on_event(client: &mut Client<'_>, news: &StorageEvent) {
     match news {
@@ -94,7 +100,9 @@ pub(super) fn on_event(client: &mut Client<'_>, news: &StorageEvent) {
             client.ui.usage.chosen = client.ui.usage.chosen.min(last);
         }
         // A question never takes the place of another.
-        StorageEvent::Planned { request, plan } if !plan.items.is_empty() && client.ui.overlay.is_none() => {
+        StorageEvent::Planned { request, plan }
+            if !plan.items.is_empty() && client.ui.overlay.is_none() && is_for_screen(client) =>
+        {
             let (request, plan) = (Box::new(request.clone()), Box::new(plan.clone()));
             client.ui.overlay = Some(Overlay::Plan { request, plan, scroll: 0 });
         }

@@ -16,6 +16,7 @@ use crate::lab::bench::Plan;
 use crate::lab::perplexity::PerplexityOrder;
 use crate::lab::race::RaceOrder;
 use crate::lab::suite::run::SuiteOrder;
+use crate::query::Query;
 use crate::request::RequestId;
 use crate::request::form::Form;
 use crate::session::SessionId;
@@ -23,7 +24,7 @@ use crate::settings::SessionSettings;
 use crate::storage::{CleanupPlan as StoragePlan, Request};
 
 /// Which command a reply belongs to. Chosen by the client, and unique among its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize)]
 pub struct CommandId(pub u64);
 
 /// A command with its id.
@@ -84,6 +85,9 @@ pub enum What {
     },
     /// Answer a request for a model, which is loaded where no session has it; replied to with [`Value::Request`].
     Ask(Box<Ask>),
+    /// Carry out a short job beside answers, such as the tokens of a text; replied to with [`Value::Request`], and ended by
+    /// [`crate::Effect::EndQuery`].
+    Query(Box<Query>),
     /// Have a model loaded as a request for it would; replied to with [`Value::Session`].
     LoadModel {
         /// The model's id.

@@ -25,7 +25,7 @@ pub enum Search {
 }
 
 /// What results are sorted by, most first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[expect(missing_docs, reason = "the columns' names")]
 pub enum Sort {
     #[default]

@@ -110,7 +110,7 @@ enum Figure {
 }
 
 /// How a number is asked for.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub struct Comparison {
     wanted: Ordering,
     or_equal: bool,

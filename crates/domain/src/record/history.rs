@@ -128,7 +128,7 @@ pub struct Entry {
 }
 
 /// Which records are wanted.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Filter {
     /// Of this kind only.
     pub kind: Option<Kind>,
@@ -153,7 +153,7 @@ impl Filter {
 }
 
 /// A window on the list, newest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page {
     /// Only records with lower numbers: the last number of the page before; `None` begins at the newest.
     pub before: Option<i64>,

@@ -6,7 +6,6 @@ use super::{Phase, Session};
 use crate::demand::Wait;
 use crate::keep_alive::KeepAlive;
 use crate::moment::Moment;
-use crate::request::Request;
 
 impl Session {
     /// Why it is queued, in one clause; `None` where it is not.
@@ -40,7 +39,7 @@ impl Session {
 
     /// How long nothing has been asked of it; `None` where it is not loaded or something is.
     pub fn idle(&self, now: Moment) -> Option<Duration> {
-        let is_idle = self.phase == Phase::Ready && !self.requests.iter().any(Request::is_open);
+        let is_idle = self.phase == Phase::Ready && !self.is_asked_for();
         is_idle.then(|| now.uptime.saturating_sub(self.since.uptime))
     }
 

@@ -22,6 +22,7 @@ use crate::figure::Figure;
 use crate::machine::Process;
 use crate::model::Model;
 use crate::moment::Moment;
+use crate::query::OpenQuery;
 use crate::record::Draft;
 use crate::request::{Client, Figures, Request, RequestId, Step};
 use crate::ring::Ring;
@@ -52,6 +53,8 @@ pub struct Session {
     pub n_dropped: usize,
     /// What it is asked, oldest first: all that has not ended, and the last [`Session::MAX_ENDED`] that have.
     pub requests: Vec<Request>,
+    /// The queries that have not ended, oldest first.
+    pub queries: Vec<OpenQuery>,
     /// A prompt of the conversation that was sent while the model was being loaded, to be written down until it is asked.
     pub(super) draft: Option<Draft>,
     /// Sequences that its worker was loaded with: a change of the setting counts from the next load on.
@@ -181,6 +184,7 @@ impl Session {
             phase: Phase::Queued,
             turns: Vec::new(),
             requests: Vec::new(),
+            queries: Vec::new(),
             n_dropped: 0,
             draft: None,
             n_sequences: 1,
@@ -221,9 +225,15 @@ impl Session {
     /// The most requests that have ended and are still known: their energy is booked by the next ticks.
     pub const MAX_ENDED: usize = 8;
 
-    /// Whether it answers now.
+    /// Whether it computes now.
     pub fn is_busy(&self) -> bool {
-        self.requests.iter().any(Request::is_running)
+        let is_heavy = |query: &OpenQuery| query.is_heavy && query.is_running();
+        self.requests.iter().any(Request::is_running) || self.queries.iter().any(is_heavy)
+    }
+
+    /// Whether anything is asked of it that has not ended.
+    pub fn is_asked_for(&self) -> bool {
+        !self.queries.is_empty() || self.requests.iter().any(Request::is_open)
     }
 
     /// The request of this name.

@@ -1,9 +1,11 @@
 //! Every setting with its default. `config.toml` at the root documents each; `config/` reads it.
 
 mod alias;
+mod server;
 mod session;
 
 pub use alias::Alias;
+pub use server::{DEFAULT_PORT, Server};
 pub use session::{
     CACHE_TYPES, CONTEXT_FULL, Chosen, ContextFull, Field, MAX_PARALLEL, RESIDENCE, Residence, SESSION_FIELDS,
     SessionSettings,
@@ -40,6 +42,8 @@ pub struct Settings {
     pub energy: Energy,
     /// What is kept of what was run.
     pub history: History,
+    /// The server process, and how other programs are served.
+    pub server: Server,
     /// Names of the user's own for models, with how they run.
     pub models: BTreeMap<String, Alias>,
     /// Changed keys: the name of an action, with the keys that do it instead of the built-in ones.
@@ -55,6 +59,21 @@ pub struct Ui {
     pub graphs: GraphStyle,
     /// Whether a finished reasoning starts folded.
     pub fold_reasoning: bool,
+    /// What becomes of the server's sessions when a dashboard is left.
+    pub on_quit: OnQuit,
+}
+
+/// What becomes of the server's sessions when a dashboard is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnQuit {
+    /// The user is asked.
+    #[default]
+    Ask,
+    /// They keep running.
+    Keep,
+    /// They are stopped.
+    Stop,
 }
 
 /// What graphs are drawn with.
@@ -262,7 +281,7 @@ impl Default for History {
 
 impl Default for Ui {
     fn default() -> Self {
-        Self { theme: "dark".to_owned(), graphs: GraphStyle::Braille, fold_reasoning: true }
+        Self { theme: "dark".to_owned(), graphs: GraphStyle::Braille, fold_reasoning: true, on_quit: OnQuit::Ask }
     }
 }
 

@@ -21,6 +21,7 @@ use crate::lab::working;
 use crate::model::Model;
 use crate::model::preset::over;
 use crate::notification::Notification;
+use crate::query::OpenQuery;
 use crate::queue::{retry_after, whole_seconds};
 use crate::request::{Client, Request, Stage};
 use crate::session::{Phase, Session, SessionId, WorkerId};
@@ -125,7 +126,7 @@ fn has_room(domain: &Domain, model: &str) -> Result<(), Refused> {
 }
 
 /// The session that answers for a model. Where there is none, one is made; it is loaded as soon as there is memory for it.
-fn session_for(
+pub(super) fn session_for(
     domain: &mut Domain,
     model: &str,
     settings: Option<SessionSettings>,
@@ -195,10 +196,12 @@ fn lengthen(domain: &mut Domain, id: SessionId, wanted: Option<SessionSettings>)
 
 /// Why a model can't be loaded, with the figures.
 fn does_not_fit(model: &Model, refusal: AdmissionError, unloaded: Bytes) -> Refused {
-    let mut reason = format!("{} {refusal}", model.name);
-    if unloaded > Bytes(0) {
-        reason.push_str(&format!("; {unloaded} of that by unloading what was loaded for requests"));
-    }
+    let name = &model.name;
+    let reason = if unloaded > Bytes(0) {
+        format!("{name} {refusal}; {unloaded} of that by unloading what was loaded for requests")
+    } else {
+        format!("{name} {refusal}")
+    };
     Refused::new(Cause::Memory(Box::new(refusal)), reason).with_hint(refusal.remedy())
 }
 
@@ -234,7 +237,7 @@ pub(super) fn advance(domain: &mut Domain, is_tick: bool) -> Vec<Effect> {
 fn forget(domain: &mut Domain) {
     let now = domain.now.uptime;
     let is_over = |session: &&Session| {
-        let is_asked = session.demand.is_wanted || session.requests.iter().any(Request::is_open);
+        let is_asked = session.demand.is_wanted || session.is_asked_for();
         session.is_evictable()
             && match session.phase {
                 Phase::Queued => !is_asked,
@@ -271,8 +274,12 @@ fn expire(domain: &mut Domain) -> Vec<Effect> {
 
 /// Make way for a longer context where nothing runs any more.
 fn reload(domain: &mut Domain) -> Vec<Effect> {
-    let is_free =
-        |session: &&Session| session.demand.reload.is_some() && session.phase == Phase::Ready && !session.is_busy();
+    let is_free = |session: &&Session| {
+        session.demand.reload.is_some()
+            && session.phase == Phase::Ready
+            && !session.is_busy()
+            && !session.queries.iter().any(OpenQuery::is_running)
+    };
     let free: Vec<SessionId> = domain.sessions.iter().filter(is_free).map(|session| session.id).collect();
     free.into_iter().flat_map(|id| make_way(domain, id)).collect()
 }
@@ -282,14 +289,15 @@ fn make_way(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
     let Some(session) = find(domain, id) else { return Vec::new() };
     let is_waiting = |request: &mut Request| request.stage == Stage::Queued;
     let waiting: Vec<Request> = session.requests.extract_if(.., is_waiting).collect();
-    if !waiting.is_empty() {
+    let queries: Vec<OpenQuery> = session.queries.extract_if(.., |query| !query.is_running()).collect();
+    if !waiting.is_empty() || !queries.is_empty() {
         let settings = session.demand.reload.take().map_or(session.settings, |settings| *settings);
         let (model, name) = (std::sync::Arc::clone(&session.model), session.name.clone());
         let served = std::mem::take(&mut session.demand.served);
         let demand = Demand { is_on_demand: true, keep_alive: session.demand.keep_alive, served, ..Demand::default() };
         let new = create(domain, model, settings);
         if let Some(new) = find(domain, new) {
-            (new.name, new.requests, new.demand) = (name, waiting, demand);
+            (new.name, new.requests, new.queries, new.demand) = (name, waiting, queries, demand);
         }
     }
     stop_one(domain, id)

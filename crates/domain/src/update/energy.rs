@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::bench;
-use super::common::{find, notify};
+use super::common::notify;
 use crate::command::{Cause, Refused};
 use crate::effect::Effect;
 use crate::energy::{Consumer, Ended, EnergyAccount, Idle, LOAD, Shared};
 use crate::figure::{Figure, Grade};
 use crate::machine::Sample;
 use crate::request::{Figures, RequestId};
+use crate::requests::EndedRequests;
 use crate::session::Session;
 use crate::settings;
 use crate::state::Domain;
@@ -40,8 +41,9 @@ pub(super) fn attribute(domain: &mut Domain, sample: &Sample, now: Duration) -> 
             bench::charge(domain, &consumer, &shared);
             continue;
         }
-        let Some(session) = find(domain, consumer.session) else { continue };
-        charge(session, &consumer, &shared);
+        let Domain { sessions, ended_requests, .. } = domain;
+        let Some(session) = sessions.iter_mut().find(|session| session.id == consumer.session) else { continue };
+        charge(session, ended_requests, &consumer, &shared);
         session.watts = shared.watts;
         session.standby.0 += shared.standby.0;
         if shared.standby.0 > 0.0 {
@@ -63,16 +65,16 @@ pub(super) fn attribute(domain: &mut Domain, sample: &Sample, now: Duration) -> 
 }
 
 /// Charge a session's answers.
-fn charge(session: &mut Session, consumer: &Consumer, shared: &Shared) {
+fn charge(session: &mut Session, ended: &mut EndedRequests, consumer: &Consumer, shared: &Shared) {
     for interval in &consumer.done.intervals {
-        book(session, interval.generation, |bill| {
+        book(session, ended, interval.generation, |bill| {
             bill.spend(interval);
             bill.miss(&shared.absent);
         });
     }
     for share in &shared.shares {
         for interval in &share.intervals {
-            book(session, interval.generation, |bill| bill.book(share, interval));
+            book(session, ended, interval.generation, |bill| bill.book(share, interval));
         }
     }
     session.bill.tokens = Some((session.n_prompt, session.n_generated));
@@ -84,7 +86,7 @@ fn charge(session: &mut Session, consumer: &Consumer, shared: &Shared) {
         .map(|interval| interval.generation)
         .collect();
     let why = shared.watts.clone();
-    for figures in all_figures(session).filter(|figures| generations.contains(&figures.request.0)) {
+    for figures in all_figures(session, ended).filter(|figures| generations.contains(&figures.request.0)) {
         let counters = &figures.counters;
         figures.bill.tokens = Some((u64::from(counters.n_prompt), u64::from(counters.n_generated)));
         settle(figures, &why);
@@ -92,28 +94,32 @@ fn charge(session: &mut Session, consumer: &Consumer, shared: &Shared) {
     // With this tick, what ended before it is whole.
     let open = session.requests.iter().filter(|request| request.is_open()).map(|request| request.id);
     let open: BTreeSet<RequestId> = open.collect();
-    for figures in all_figures(session) {
+    for figures in all_figures(session, ended) {
         figures.is_settled |= !open.contains(&figures.request);
     }
 }
 
 /// Book to an answer, wherever its figures are, and to the session.
-fn book(session: &mut Session, generation: u64, with: impl Fn(&mut EnergyAccount)) {
+fn book(session: &mut Session, ended: &mut EndedRequests, generation: u64, with: impl Fn(&mut EnergyAccount)) {
     // Loading is no answer's.
     if generation == LOAD {
         return with(&mut session.load);
     }
     with(&mut session.bill);
-    for figures in all_figures(session).filter(|figures| figures.request.0 == generation) {
+    for figures in all_figures(session, ended).filter(|figures| figures.request.0 == generation) {
         with(&mut figures.bill);
     }
 }
 
-/// The figures of the last answers, in the requests and in the conversation.
-fn all_figures(session: &mut Session) -> impl Iterator<Item = &mut Figures> {
+/// The figures of the last answers: in the requests, in those that the session knows no longer, and in the conversation.
+fn all_figures<'a>(session: &'a mut Session, ended: &'a mut EndedRequests) -> impl Iterator<Item = &'a mut Figures> {
+    let left = ended.unsettled(session.id);
     let turns = session.turns.iter_mut().rev().take(RECENT_TURNS).filter_map(|turn| turn.figures.as_mut());
     let requests = session.requests.iter_mut();
-    requests.flat_map(|one| std::iter::once(&mut one.figures).chain(one.answer.figures.as_mut())).chain(turns)
+    requests
+        .flat_map(|one| std::iter::once(&mut one.figures).chain(one.answer.figures.as_mut()))
+        .chain(left)
+        .chain(turns)
 }
 
 /// Sum up an answer's bill. Uncertainty is the view's to ask for; the sum needs none.

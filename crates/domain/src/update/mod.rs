@@ -20,6 +20,7 @@ mod load;
 mod measure;
 mod other_processes;
 mod perplexity;
+mod query;
 mod race;
 mod replay;
 mod sample;

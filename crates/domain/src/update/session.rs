@@ -6,7 +6,7 @@ use wire::{Chat, Generate, Message, Prompt, Role, Sampling};
 
 use super::common::{Outcome, find, next_id};
 use super::load::load;
-use super::{exchange, history};
+use super::{exchange, history, query};
 use crate::admission::{self, MemoryEstimate, ThreadRequest};
 use crate::ask::{Asker, Priority};
 use crate::command::{Cause, EFFECTIVE, Force, Refused, Value};
@@ -293,12 +293,23 @@ pub(super) fn request(domain: &mut Domain, id: SessionId, asked: Asked) -> (Requ
     (request.form, request.stop) = (form, stop);
     queue::enter(session, &request);
     session.requests.push(request);
-    session.drop_ended();
+    let Domain { sessions, ended_requests, .. } = domain;
+    if let Some(session) = sessions.iter_mut().find(|session| session.id == id) {
+        for request in session.drop_ended() {
+            ended_requests.push(session, &request);
+        }
+    }
     (request_id, start_waiting(domain, id))
 }
 
-/// Give requests that wait to the worker, as many as it has sequences free.
+/// Give what waits to the worker: queries, and as many requests as it has sequences free.
 pub(super) fn start_waiting(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
+    let mut effects = query::start(domain, id);
+    effects.extend(start_requests(domain, id));
+    effects
+}
+
+fn start_requests(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
     let now = domain.now;
     let Some(session) = find(domain, id).filter(|session| session.phase == Phase::Ready) else { return Vec::new() };
     let n_running = session.requests.iter().filter(|request| request.is_running()).count();
@@ -353,8 +364,11 @@ pub(super) fn cancel(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
     open.into_iter().flat_map(|request| cancel_request(domain, request).unwrap_or_default()).collect()
 }
 
-/// Cancel a request. One that waits ends at once; one that has ended needs nothing more.
+/// Cancel a request or a query. One that waits ends at once; one that has ended needs nothing more.
 pub(super) fn cancel_request(domain: &mut Domain, id: RequestId) -> Result<Vec<Effect>, Refused> {
+    if let Some(effects) = query::cancel(domain, id) {
+        return Ok(effects);
+    }
     let session = domain.sessions.iter_mut().find(|session| session.request(id).is_some());
     let session = session.ok_or_else(|| Refused::new(Cause::NotFound, "this request is gone"))?;
     let (of, worker) = (session.id, session.worker);
@@ -379,14 +393,14 @@ pub(super) fn ended(domain: &mut Domain, session: SessionId, id: RequestId, end:
     effects
 }
 
-/// All requests of a session end with the same error.
+/// All requests and queries of a session end with the same error.
 pub(super) fn end_all(domain: &mut Domain, session: SessionId, reason: &str, hint: Option<&str>) -> Vec<Effect> {
     let now = domain.now;
     let Some(of) = find(domain, session) else { return Vec::new() };
     of.timer.end_all(now.uptime);
     let open: Vec<RequestId> =
         of.requests.iter().filter(|request| request.is_open()).map(|request| request.id).collect();
-    let mut effects = Vec::new();
+    let mut effects = query::end_all(of, reason, hint);
     for id in open {
         if let Some(of) = find(domain, session) {
             of.finish(id, End::Failed { reason: reason.to_owned(), hint: hint.map(str::to_owned) }, now);
@@ -444,13 +458,16 @@ pub(super) fn restart(domain: &mut Domain, id: SessionId) -> Result<Vec<Effect>,
 
 /// Drop a session's conversation.
 pub(super) fn clear(domain: &mut Domain, id: SessionId) -> Result<Vec<Effect>, Refused> {
-    let session = find(domain, id).ok_or_else(gone)?;
+    let Domain { sessions, ended_requests, .. } = domain;
+    let session = sessions.iter_mut().find(|session| session.id == id).ok_or_else(gone)?;
     if session.is_busy() {
         return Err(Refused::new(Cause::BUSY, "wait for the answer, or cancel it"));
     }
     session.turns.clear();
     // A race or a suite that has its answer still waits for the energy.
-    session.requests.retain(|request| request.is_open() || matches!(request.client, Client::Race | Client::Suite));
+    let goes = |request: &mut Request| !request.is_open() && !matches!(request.client, Client::Race | Client::Suite);
+    let left: Vec<Request> = session.requests.extract_if(.., goes).collect();
+    left.iter().for_each(|request| ended_requests.push(session, request));
     session.n_dropped = 0;
     session.n_past = 0;
     let mut effects = match session.phase {
@@ -484,7 +501,11 @@ pub(super) fn remove(domain: &mut Domain, id: SessionId) {
     // What it did since the last tick is no stranger's.
     let is_pending = domain.session(id).is_some_and(|session| session.timer.is_pending());
     domain.attribution.lost_consumer |= is_pending;
-    domain.sessions.retain(|session| session.id != id);
+    let Domain { sessions, ended_requests, .. } = domain;
+    for session in sessions.extract_if(.., |session| session.id == id) {
+        session.requests.iter().for_each(|request| ended_requests.push(&session, request));
+    }
+    ended_requests.session_gone(id);
 }
 
 /// The processes to be sampled.
@@ -508,15 +529,16 @@ impl Session {
         }
     }
 
-    /// Forget the oldest requests that have ended.
-    fn drop_ended(&mut self) {
+    /// Take off the oldest requests that have ended.
+    fn drop_ended(&mut self) -> Vec<Request> {
         let n_ended = self.requests.iter().filter(|request| !request.is_open()).count();
         let mut n_over = n_ended.saturating_sub(Self::MAX_ENDED);
-        self.requests.retain(|request| {
+        let goes = |request: &mut Request| {
             let goes = n_over > 0 && !request.is_open();
             n_over -= usize::from(goes);
-            !goes
-        });
+            goes
+        };
+        self.requests.extract_if(.., goes).collect()
     }
 
     /// Sequences of the worker's context: the most requests that run at once.

@@ -7,7 +7,7 @@ use wire::{Channel, Event as Message, FailureKind, Finish, Role};
 
 use super::common::find;
 use super::session::{answer as answer_now, end_all, ended, remove, share_threads, start_waiting, watch};
-use super::{context, demand, tries};
+use super::{context, demand, query, tries};
 use crate::effect::Effect;
 use crate::event::WorkerEvent;
 use crate::figure::Graded;
@@ -104,7 +104,16 @@ fn on_message(domain: &mut Domain, id: SessionId, message: Message) -> Vec<Effec
             session.count(request, counters, now);
             return answered(domain, id, RequestId(request), finish);
         }
+        Message::Queried(queried) if session.is_asked(RequestId(queried.id)) => {
+            return query::answered(domain, id, RequestId(queried.id), queried.result);
+        }
+        Message::Finished { id: asked, .. } if session.is_asked(RequestId(asked)) => {
+            return query::cancelled(domain, id, RequestId(asked));
+        }
         Message::Failed(failure) => match failure.id {
+            Some(asked) if session.is_asked(RequestId(asked)) => {
+                return query::failed(domain, id, RequestId(asked), failure);
+            }
             Some(request) if session.running(request).is_some() => {
                 return failed(domain, id, RequestId(request), failure);
             }

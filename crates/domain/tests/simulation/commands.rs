@@ -14,19 +14,20 @@ use domain::lab::perplexity::PerplexityOrder;
 use domain::lab::race::{self, Entry, RaceOrder};
 use domain::lab::suite::run::{SuiteFile, SuiteOrder};
 use domain::model::Model;
+use domain::query::{Query, Target};
 use domain::request::RequestId;
 use domain::request::form::Form;
 use domain::session::SessionId;
 use domain::settings::{ContextFull, SESSION_FIELDS, SessionSettings};
 use domain::storage::{CleanupPlan as StoragePlan, Kind, Request};
 use domain::units::Bytes;
-use wire::{Message, Prompt, Role};
+use wire::{Chat, Input, Message, Prompt, QueryJob, Role};
 
 use crate::dice::Dice;
 use crate::world::World;
 
 /// How many kinds of commands there are.
-pub(crate) const KINDS: usize = 38;
+pub(crate) const KINDS: usize = 39;
 
 /// The kind of a command. A new one does not compile before it is numbered here, and fails before it is made below.
 pub(crate) fn kind(what: &What) -> usize {
@@ -69,6 +70,7 @@ pub(crate) fn kind(what: &What) -> usize {
         What::Ask(_) => 35,
         What::LoadModel { .. } => 36,
         What::UnloadModel(_) => 37,
+        What::Query(_) => 38,
     }
 }
 
@@ -79,9 +81,9 @@ pub(crate) fn command(id: u64, domain: &Domain, world: &World, dice: &mut Dice) 
 
 fn what(domain: &Domain, world: &World, dice: &mut Dice) -> What {
     // What keeps the machine busy is asked for more often; and more is stopped where much runs.
-    let common = [0, 0, 5, 5, 5, 5, 5, 6, 6, 6, 6, 7, 32, 1, 35, 35, 35, 35, 35, 35, 35];
+    let common = [0, 0, 5, 5, 5, 5, 5, 6, 6, 6, 6, 7, 32, 1, 35, 35, 35, 35, 35, 35, 35, 38, 38];
     let mut kind = if dice.permille(650) { common[dice.index(common.len())] } else { dice.index(KINDS) };
-    if domain.sessions.len() > 8 && kind != 5 && kind != 35 {
+    if domain.sessions.len() > 8 && ![5, 35, 38].contains(&kind) {
         kind = 1;
     }
     match kind {
@@ -147,6 +149,7 @@ fn what(domain: &Domain, world: &World, dice: &mut Dice) -> What {
             keep_alive: keep_alive(dice),
         },
         37 => What::UnloadModel(model_id(world, dice)),
+        38 => What::Query(Box::new(query(domain, world, dice))),
         _ => What::ContinueRace,
     }
 }
@@ -173,6 +176,29 @@ fn ask(world: &World, dice: &mut Dice) -> Ask {
     }
 }
 
+/// A query of a model or a session.
+fn query(domain: &Domain, world: &World, dice: &mut Dice) -> Query {
+    let target = if dice.permille(300) {
+        Target::Session(session(domain, dice))
+    } else {
+        let settings = dice.permille(200).then(|| Box::new(settings(dice)));
+        Target::Model { id: model_id(world, dice), settings, keep_alive: keep_alive(dice) }
+    };
+    let job = match dice.below(4) {
+        0 => {
+            let inputs = vec![Input::Text(text(dice)), Input::Tokens(vec![1, 2])];
+            QueryJob::Embed { inputs, normalize: true, truncate: false }
+        }
+        1 => QueryJob::Detokenize { tokens: vec![1] },
+        2 => QueryJob::ApplyTemplate(Box::new(Chat::from(vec![Message::new(Role::User, text(dice))]))),
+        _ => {
+            let (add_special, parse_special, with_pieces) = (true, false, false);
+            QueryJob::Tokenize { text: text(dice), add_special, parse_special, with_pieces }
+        }
+    };
+    Query { target, job }
+}
+
 pub(crate) fn keep_alive(dice: &mut Dice) -> Option<KeepAlive> {
     match dice.below(10) {
         0 => Some(KeepAlive::Forever),
@@ -181,10 +207,12 @@ pub(crate) fn keep_alive(dice: &mut Dice) -> Option<KeepAlive> {
     }
 }
 
-/// A request that is there, or none.
+/// A request or a query that is there, or none.
 fn request_id(domain: &Domain, dice: &mut Dice) -> RequestId {
-    let all: Vec<RequestId> =
-        domain.sessions.iter().flat_map(|session| &session.requests).map(|request| request.id).collect();
+    let sessions = || domain.sessions.iter();
+    let queries = sessions().flat_map(|session| &session.queries).map(|query| query.id);
+    let requests = sessions().flat_map(|session| &session.requests).map(|request| request.id);
+    let all: Vec<RequestId> = requests.chain(queries).collect();
     dice.pick(&all).copied().unwrap_or(RequestId(1))
 }
 

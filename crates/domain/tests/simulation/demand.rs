@@ -17,6 +17,10 @@ use domain::{Domain, Effect, Event, Notification};
 pub(crate) struct Demands {
     /// Requests that were taken, and whether they have ended.
     taken: HashMap<RequestId, bool>,
+    /// Queries that were taken and have not ended.
+    queries: HashSet<RequestId>,
+    /// Whether the command is a query.
+    is_query: bool,
     /// By session, interactive requests that began while a batch request waited.
     ahead: HashMap<SessionId, u32>,
     /// The model that the command asks.
@@ -43,6 +47,7 @@ pub(crate) const SITUATIONS: [&str; 8] = [
 
 impl Demands {
     pub(crate) fn before(&mut self, event: &Event) {
+        self.is_query = matches!(event, Event::Command(Command { what: What::Query(_), .. }));
         self.is_quiet = !matches!(event, Event::Command(_));
         (self.asks, self.stops) = match event {
             Event::Command(Command { what: What::Ask(ask), .. }) => (Some(ask.model.clone()), None),
@@ -54,6 +59,14 @@ impl Demands {
     pub(crate) fn after(&mut self, domain: &Domain, effects: &[Effect]) {
         for effect in effects {
             match effect {
+                Effect::Reply(reply) if self.is_query => {
+                    if let Ok(Value::Request(id)) = reply.result {
+                        assert!(self.queries.insert(id), "{id:?} is taken twice");
+                    }
+                }
+                Effect::EndQuery { id, .. } => {
+                    assert!(self.queries.remove(id), "{id:?} ends twice, or was never taken");
+                }
                 Effect::Reply(reply) if self.asks.is_some() => {
                     if let Ok(Value::Request(id)) = reply.result {
                         self.took(domain, id);
@@ -66,6 +79,7 @@ impl Demands {
             }
         }
         self.ends(domain);
+        self.open(domain);
         once(domain);
         self.look(domain, effects);
     }
@@ -102,6 +116,14 @@ impl Demands {
                 self.seen.insert(expired);
             }
         }
+    }
+
+    /// Queries that were taken and have not ended are those that sessions have, within the bounds.
+    fn open(&self, domain: &Domain) {
+        let open: Vec<RequestId> = domain.sessions.iter().flat_map(|one| &one.queries).map(|query| query.id).collect();
+        assert_eq!(open.len(), self.queries.len(), "{open:?} are open rather than {:?}", self.queries);
+        assert!(open.iter().all(|id| self.queries.contains(id)), "{open:?} rather than {:?}", self.queries);
+        assert!(open.len() <= 256 && domain.sessions.iter().all(|session| session.queries.len() <= 64));
     }
 
     /// A request is taken within the bounds.
@@ -156,6 +178,7 @@ impl Demands {
     pub(crate) fn quiet(&self) {
         let open: Vec<_> = self.taken.iter().filter(|(_, has_ended)| !**has_ended).collect();
         assert!(open.is_empty(), "requests wait for ever: {open:?}");
+        assert!(self.queries.is_empty(), "queries wait for ever: {:?}", self.queries);
     }
 }
 

@@ -6,6 +6,7 @@ use domain::command::{CommandId, Force, What};
 use domain::event::WorkerEvent;
 use domain::lab::race::rating::MAX_VOTES;
 use domain::request::Stage;
+use domain::requests::EndedRequests;
 use domain::session::{Phase, Session, SessionId, Turn, WorkerId};
 use domain::units::Bytes;
 use domain::{Domain, Effect, Event, admission};
@@ -307,5 +308,6 @@ fn bounds(domain: &Domain) {
     }
     assert!(machine.sensors.len() <= domain::state::Machine::MAX_SENSORS);
     assert!(domain.votes.len() <= MAX_VOTES);
+    assert!(domain.ended_requests.len() <= EndedRequests::MAX);
     assert!(domain.attribution.baselines.known.len() <= domain::energy::MAX_BASELINES);
 }

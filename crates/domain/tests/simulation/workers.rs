@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use domain::event::WorkerEvent;
 use domain::session::WorkerId;
 use wire::{
-    Channel, Counters, Event as Message, Failure, FailureKind, Finish, Hello, Ledger, Loaded, Measured, Piece, Request,
-    Sampling, Scored, Started, Token, ToolCallDelta, TopLogprob, Weight,
+    Channel, Counters, Event as Message, Failure, FailureKind, Finish, Hello, Ledger, Loaded, Measured, Piece, Queried,
+    QueryResult, Request, Sampling, Scored, Started, Token, ToolCallDelta, TopLogprob, Weight,
 };
 
 use crate::dice::Dice;
@@ -28,6 +28,7 @@ enum Job {
     Answer { id: u64, n_prompt: u32, left: u32, credits: Option<u32>, tokens: bool, counters: Counters, step: u8 },
     Measure { id: u64, n: usize },
     Score { id: u64, chunk: u32, compares: Option<PathBuf> },
+    Query { id: u64, is_cancelled: bool },
 }
 
 /// One process.
@@ -94,10 +95,10 @@ impl Worker {
             }
             Request::Cancel { id: cancelled } => {
                 for job in &mut self.jobs {
-                    if let Job::Answer { id, step, .. } = job
-                        && *id == cancelled
-                    {
-                        *step = Job::CANCELLED;
+                    match job {
+                        Job::Answer { id, step, .. } if *id == cancelled => *step = Job::CANCELLED,
+                        Job::Query { id, is_cancelled } if *id == cancelled => *is_cancelled = true,
+                        _ => {}
                     }
                 }
             }
@@ -120,6 +121,7 @@ impl Worker {
             Request::Measure(measure) => {
                 self.jobs.push(Job::Measure { id: measure.id, n: measure.n_generate.min(20) as usize });
             }
+            Request::Query(query) => self.jobs.push(Job::Query { id: query.id, is_cancelled: false }),
             Request::Load(_)
             | Request::Threads { .. }
             | Request::Ping { .. }
@@ -210,6 +212,10 @@ impl Worker {
                 let is_whole = calm || dice.permille(950);
                 (Message::Measured(Measured { id: *id, is_whole, prompt_us: 5000, step_us }), true)
             }
+            Job::Query { id, is_cancelled: true } => {
+                (Message::Finished { id: *id, finish: Finish::Cancelled, counters: Counters::default() }, true)
+            }
+            Job::Query { id, .. } => (queried(*id), true),
             Job::Score { id, chunk, compares } => {
                 let divergence = compares.as_ref().map(|_| 0.1);
                 let weight =
@@ -242,7 +248,8 @@ impl Worker {
             }
         };
         let counters = Counters { n_generated: 7, n_prompt: 9, decode_us: 1_000_000, ..Counters::default() };
-        match dice.below(12) {
+        match dice.below(13) {
+            11 => queried(id),
             0 => Message::Hello(Hello { version: 99, pid: 1, engine: "liar".into(), devices: Vec::new() }),
             1 => Message::Loading { fraction: 7.5 },
             2 => Message::Loaded(Box::new(loaded())),
@@ -273,7 +280,7 @@ impl Job {
 
     fn id(&self) -> u64 {
         match self {
-            Self::Answer { id, .. } | Self::Measure { id, .. } | Self::Score { id, .. } => *id,
+            Self::Answer { id, .. } | Self::Measure { id, .. } | Self::Score { id, .. } | Self::Query { id, .. } => *id,
         }
     }
 
@@ -333,6 +340,11 @@ impl Job {
             }
         }
     }
+}
+
+fn queried(id: u64) -> Message {
+    let result = QueryResult::Embedded { vectors: vec![vec![0.5, 0.25]], n_tokens: vec![1] };
+    Message::Queried(Box::new(Queried { id, result }))
 }
 
 fn failed(id: Option<u64>, kind: FailureKind) -> Message {

@@ -246,6 +246,7 @@ impl World {
             Effect::Random => self.pending.push(Event::Random(dice.bits())),
             Effect::Reply(_)
             | Effect::Notify(_)
+            | Effect::EndQuery { .. }
             | Effect::RemoveTempDir
             | Effect::Watch { .. }
             | Effect::SaveTry { .. }

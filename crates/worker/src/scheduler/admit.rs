@@ -6,7 +6,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::time::{Duration, Instant};
 
-use wire::{Event, Failure, FailureKind, Generate, Sampling, Started};
+use wire::{Event, Failure, FailureKind, Generate, Prompt, Sampling, Started};
 
 use super::answer::{Answer, Kind, Stage};
 use super::{Scheduler, Sequence};
@@ -17,7 +17,7 @@ use crate::engine::Engine;
 use crate::growth;
 use crate::log;
 use crate::sampler::{self, Sampler};
-use crate::session::{Session, template_hint};
+use crate::session::{Rendered, Session, template_hint};
 use crate::stop::Stopper;
 use crate::stream::Stream;
 use crate::think::Splitter;
@@ -32,7 +32,7 @@ const MAX_STOP_BYTES: usize = 16 << 10;
 /// A request that can be carried out.
 struct Checked {
     sampling: Sampling,
-    text: String,
+    rendered: Rendered,
     prompt: Vec<i32>,
 }
 
@@ -49,17 +49,17 @@ impl Scheduler {
     }
 
     fn try_admit(&mut self, request: Generate, arrived: Instant) -> Result<(), Failure> {
-        let Checked { sampling, text, prompt } = check(&request, &self.session)?;
-        let Some(place) = choose(&self.sequences, &prompt, &self.session.engine) else {
-            return Err(super::busy());
-        };
-        if request.grammar.is_some() {
+        if request.grammar.is_some() || matches!(&request.prompt, Prompt::Chat(chat) if chat.has_tools()) {
             // Until the last such answer has ended: a step through a grammar can take as much as reading it.
             self.bounded = None;
             self.bounded = growth::bound(growth::MAX_GROWTH);
         }
+        let Checked { sampling, rendered, prompt } = check(&request, &mut self.session)?;
+        let Some(place) = choose(&self.sequences, &prompt, &self.session.engine) else {
+            return Err(super::busy());
+        };
         let n_room = self.session.engine.n_ctx() - prompt.len();
-        let constraint = Constraint::new(self.session.engine.model(), &request, n_room)?;
+        let constraint = Constraint::new(self.session.engine.model(), &request, rendered.hold.as_ref(), n_room)?;
         self.n_admitted += 1;
         let sequence = &mut self.sequences[place];
         let n_cached = sequence.reuse(&prompt, &mut self.session.engine);
@@ -71,9 +71,10 @@ impl Scheduler {
             sampling,
         }));
         let _ = log::take_error();
-        let splitter = Splitter::after(&text, |format| self.session.formats.contains(&format));
+        let splitter = Splitter::after(&rendered.prompt, |format| self.session.formats.contains(&format));
         sequence.answer = Some(Box::new(Answer {
-            stream: Stream::new(self.out, request.id, splitter, Stopper::new(&request.stop)),
+            stream: Stream::new(self.out, request.id, splitter, Stopper::new(&request.stop)).following(rendered.follow),
+            shown: self.session.shown(&rendered.preserved),
             stops: self.session.stop_tokens(&request.stop),
             sampler: Sampler::new(&sampling),
             constraint,
@@ -124,16 +125,17 @@ fn choose(sequences: &[Sequence], prompt: &[i32], engine: &Engine) -> Option<usi
 }
 
 /// Whether a request is within its bounds, and its prompt as tokens.
-fn check(request: &Generate, session: &Session) -> Result<Checked, Failure> {
+fn check(request: &Generate, session: &mut Session) -> Result<Checked, Failure> {
     let fail = backend::fail;
     let mut sampling = sampler::resolve(&request.sampling, &session.sampling);
     sampler::check(&sampling)
         .map_err(|message| fail(FailureKind::Request, message, "change the session's sampling settings"))?;
     let seed = sampling.seed.unwrap_or_else(|| RandomState::new().build_hasher().finish() as u32);
     sampling.seed = Some(seed);
-    let text = session
+    let rendered = session
         .render(&request.prompt)
         .map_err(|error| fail(FailureKind::Template, error.to_string(), template_hint(&error)))?;
+    let text = &rendered.prompt;
     let n_ctx = session.engine.n_ctx();
     let too_long = |length: String| {
         let message = format!("the prompt of {length} does not fit the context of {n_ctx} tokens");
@@ -142,7 +144,7 @@ fn check(request: &Generate, session: &Session) -> Result<Checked, Failure> {
     if text.len() > n_ctx.saturating_mul(MAX_TOKEN_BYTES) {
         return Err(too_long(format!("{} bytes", text.len())));
     }
-    let prompt = session.engine.model().tokenize(&text);
+    let prompt = session.engine.model().tokenize(text);
     if prompt.is_empty() {
         return Err(fail(FailureKind::Request, "the prompt is empty".to_owned(), "write something"));
     }
@@ -153,5 +155,5 @@ fn check(request: &Generate, session: &Session) -> Result<Checked, Failure> {
         let message = format!("there are more than {MAX_STOPS} stop texts, or {MAX_STOP_BYTES} bytes of them");
         return Err(fail(FailureKind::Request, message, "give fewer"));
     }
-    Ok(Checked { sampling, text, prompt })
+    Ok(Checked { sampling, rendered, prompt })
 }

@@ -27,6 +27,8 @@ pub(super) struct Answer {
     pub(super) constraint: Option<Constraint>,
     /// Stop texts that are one hidden token each.
     pub(super) stops: Vec<i32>,
+    /// Tokens whose text is shown although they are special.
+    pub(super) shown: Vec<i32>,
     pub(super) stream: Stream<'static>,
     pub(super) stage: Stage,
     /// When the first token was drawn.
@@ -123,7 +125,7 @@ impl Answer {
         if self.stops.contains(&token) {
             return Ok(Drawn::Ended(Finish::StopText));
         }
-        model.piece(token, session.tags.contains(&token), &mut self.bytes);
+        model.piece(token, self.shown.contains(&token), &mut self.bytes);
         self.stream.push(&self.bytes);
         if n_top > 0 {
             self.stream.report(report(&self.bytes, &top, session));
@@ -168,7 +170,9 @@ impl Answer {
 
     /// Why the answer ends with the token that has just been pushed, if it does.
     fn finish(&self, max_tokens: u32, is_full: bool) -> Option<Finish> {
-        if self.stream.has_stopped() {
+        if self.stream.has_ended() {
+            Some(Finish::Stop)
+        } else if self.stream.has_stopped() {
             Some(Finish::StopText)
         } else if self.stream.counters.n_generated >= max_tokens {
             Some(Finish::Length)
@@ -192,10 +196,18 @@ impl Answer {
             }
             Closing::Open => {}
         }
-        model.piece(token, session.tags.contains(&token), &mut self.bytes);
+        model.piece(token, self.shown.contains(&token), &mut self.bytes);
         match constraint.judge(token, &self.bytes, model, &self.stream, &session.formats) {
             Verdict::Free => return Ok(Choice::Token(token)),
             Verdict::Put(text) => return Ok(Choice::Put(text)),
+            Verdict::PutHeld(text) => {
+                let tokens = model.tokenize_bare(&text);
+                if !tokens.into_iter().all(|token| constraint.accept(token).is_ok()) {
+                    // A grammar that has no place for it can't hold what comes after it.
+                    self.constraint = None;
+                }
+                return Ok(Choice::Put(text));
+            }
             Verdict::Allowed => {}
             Verdict::Forbidden => {
                 // The row is that of the first draw, penalties included.

@@ -16,7 +16,9 @@ mod tests;
 use std::time::Instant;
 
 use llama_cpp_2::llama_backend::LlamaBackend;
-use wire::{Event, Failure, FailureKind, Finish, Load, Loaded, Measure, Measured, Score};
+use wire::{
+    Counters, Event, Failure, FailureKind, Finish, Load, Loaded, Measure, Measured, Queried, Query, QueryResult, Score,
+};
 
 use self::answer::{Answer, Drawn, Kind, Logits, Stage};
 use self::plan::{BatchPart, Need, plan};
@@ -80,6 +82,33 @@ impl Scheduler {
         self.session.measure(measure)
     }
 
+    /// Begin a query, or carry it out. No sequence is touched.
+    pub(crate) fn query(&mut self, query: Query) {
+        CONTROL.count_step();
+        let id = query.id;
+        if let Some(result) = self.session.query(query) {
+            self.end_query(id, result.map(Some));
+        }
+    }
+
+    /// Take a step of a query; whether there was one to take.
+    fn step_query(&mut self) -> bool {
+        let Some(ended) = self.session.step() else { return false };
+        if let Some((id, result)) = ended {
+            self.end_query(id, result);
+        }
+        true
+    }
+
+    fn end_query(&self, id: u64, result: Result<Option<QueryResult>, Failure>) {
+        CONTROL.end(id);
+        self.out.send(&match result {
+            Ok(Some(result)) => Event::Queried(Box::new(Queried { id, result })),
+            Ok(None) => Event::Finished { id, finish: Finish::Cancelled, counters: Counters::default() },
+            Err(failure) => Event::Failed(Failure { id: Some(id), ..failure }),
+        });
+    }
+
     /// Drop the tokens of all sequences; of one that answers, when it has ended.
     pub(crate) fn clear_cache(&mut self) {
         for sequence in &mut self.sequences {
@@ -93,7 +122,7 @@ impl Scheduler {
 
     /// Do what can be done now; `false` where nothing can be until something changes.
     pub(crate) fn step(&mut self) -> bool {
-        let mut is_changed = false;
+        let mut is_changed = self.step_query();
         for place in 0..self.sequences.len() {
             is_changed |= self.prepare(place);
         }
@@ -169,7 +198,7 @@ impl Scheduler {
         let sequence = &mut self.sequences[place];
         let Some(mut answer) = sequence.answer.take() else { return };
         let id = answer.request.id;
-        answer.stream.finish();
+        answer.stream.finish(ended == Ok(Finish::Stop));
         answer.stream.counters.n_past = sequence.tokens.len() as u32;
         let event = match ended {
             Ok(finish) => Event::Finished { id, finish, counters: answer.stream.counters },

@@ -7,7 +7,7 @@ use super::*;
 
 #[expect(unreachable_pub, reason = "other tests use the module as well")]
 #[path = "../../tests/corpus/mod.rs"]
-mod corpus;
+pub(crate) mod corpus;
 
 /// The conversations of which templates leave out a part, which is an error here: a system prompt that stands alone, or
 /// after others have spoken.

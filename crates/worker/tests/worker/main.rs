@@ -4,9 +4,11 @@
 
 mod formats;
 mod forms;
+mod queries;
 mod score;
 mod sequences;
 mod templates;
+mod tools;
 
 use std::io::{BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -16,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use wire::{
     CacheType, Channel, Counters, Event, Failure, FailureKind, Finish, FlashAttention, Generate, Grammar, Load, Loaded,
-    Measure, Message, Prompt, Request, Role, Sampling, Started, Token,
+    Measure, Message, Prompt, Request, Role, Sampling, Started, Token, ToolCall,
 };
 
 /// No event of a test takes this long, even on a busy machine.
@@ -33,6 +35,9 @@ struct Answer {
     started: Option<Started>,
     text: String,
     reasoning: String,
+    calls: Vec<ToolCall>,
+    /// The arguments of each delta, in order.
+    deltas: Vec<String>,
     n_prompt_events: usize,
     end: Result<(Finish, Counters), Failure>,
 }
@@ -109,6 +114,7 @@ impl Worker {
 
     fn listen(&mut self, wanted: u64) -> Answer {
         let (mut started, mut text, mut reasoning, mut n_prompt_events) = (None, String::new(), String::new(), 0);
+        let (mut calls, mut deltas) = (Vec::new(), Vec::new());
         loop {
             match self.event() {
                 Event::Started(begun) => started = Some(begun),
@@ -117,8 +123,10 @@ impl Worker {
                     assert!(n_done <= started.as_ref().unwrap().n_prompt);
                     n_prompt_events += 1;
                 }
-                Event::Text { id, pieces, .. } => {
+                Event::Text { id, pieces, tool_calls, .. } => {
                     assert_eq!(id, wanted);
+                    deltas.extend(tool_calls.iter().map(|delta| delta.arguments.clone()));
+                    wire::add_deltas(&mut calls, tool_calls, (99, 1 << 20));
                     for piece in pieces {
                         match piece.channel {
                             Channel::Answer => text.push_str(&piece.text),
@@ -128,10 +136,12 @@ impl Worker {
                 }
                 Event::Finished { id, finish, counters } => {
                     assert_eq!(id, wanted);
-                    return Answer { started, text, reasoning, n_prompt_events, end: Ok((finish, counters)) };
+                    let end = Ok((finish, counters));
+                    return Answer { started, text, reasoning, calls, deltas, n_prompt_events, end };
                 }
                 Event::Failed(failure) => {
-                    return Answer { started, text, reasoning, n_prompt_events, end: Err(failure) };
+                    let end = Err(failure);
+                    return Answer { started, text, reasoning, calls, deltas, n_prompt_events, end };
                 }
                 event => panic!("unexpected {event:?}"),
             }

@@ -4,13 +4,13 @@ use super::*;
 
 #[expect(unreachable_pub, reason = "other tests use the module as well")]
 #[path = "../corpus/mod.rs"]
-mod corpus;
+pub(super) mod corpus;
 
 /// The token that begins and ends a text of the starter's.
 const END: &str = "<|endoftext|>";
 
 /// The starter with another template, as long as it likes.
-fn with_template(template: &str) -> Vec<u8> {
+pub(super) fn with_template(template: &str) -> Vec<u8> {
     let bytes = std::fs::read(small().path).unwrap();
     let at = value_at(&bytes, "tokenizer.chat_template");
     let length = usize::try_from(u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())).unwrap();

@@ -39,6 +39,7 @@ pub(super) const COMMON: &[Binding] = &[
         .anywhere(),
     bind(Action::UnmarkAll, &[], HIDDEN, race::unmark_all).anywhere(),
     bind(Action::DismissNotices, &[], HIDDEN, screen::dismiss_notices).anywhere(),
+    bind(Action::Reattach, &[], HIDDEN, screen::reattach).anywhere(),
 ];
 
 pub(super) const QUIT: &[Binding] = &[bind(Action::Quit, &["q", "ctrl-c"], |_| shown("quit"), screen::quit)];
@@ -64,7 +65,10 @@ fn down(state: &State) -> Hint {
     match state.mode() {
         Mode::Bench => when(state.domain.bench.rows.len() > 1, "next"),
         Mode::History => when(state.ui.history.entries.len() > 1, "older"),
-        Mode::Suites | Mode::LibraryFilter | Mode::FleetFilter | Mode::HistoryFilter => shown("next"),
+        Mode::Suites | Mode::LibraryFilter | Mode::FleetFilter | Mode::RequestFilter | Mode::HistoryFilter => {
+            shown("next")
+        }
+        Mode::Requests => when(state.ui.requests.rows.len() > 1, "next"),
         Mode::Machine => shown("scroll"),
         Mode::Top => when(state.ui.fleet.rows.len() + state.ui.fleet.foreign.rows.len() > 1, "next"),
         _ => Hint::Hidden,

@@ -30,6 +30,12 @@ pub(super) const ANSWER: &[Binding] = &[
     bind(Action::Back, &["esc"], HIDDEN, dialogs::close),
 ];
 
+pub(super) const KEEP: &[Binding] = &[
+    bind(Action::Yes, &["y"], |_| shown("keep running"), dialogs::yes),
+    bind(Action::No, &["n"], |_| shown("stop"), screen::stop_and_leave),
+    bind(Action::Back, &["esc"], |_| shown("stay here"), dialogs::close),
+];
+
 pub(super) const PLAN: &[Binding] = &[
     bind(Action::Yes, &["y"], |_| shown("apply"), dialogs::yes),
     bind(Action::No, &["n"], |_| shown("cancel"), dialogs::close),

@@ -3,7 +3,7 @@
 use domain::session::{Phase, Session};
 
 use super::{Binding, HIDDEN, Hint, bind, first_when, shown, text, when};
-use crate::ui::update::{graphs, list, race, screen, session};
+use crate::ui::update::{graphs, list, race, requests, screen, session};
 use crate::ui::{Action, Screen, SessionTab, State};
 
 pub(super) const TABLE: &[Binding] = &[
@@ -25,6 +25,7 @@ pub(super) const TABLE: &[Binding] = &[
     bind(Action::Copy, &["y", "ctrl-y"], copy, session::copy).anywhere(),
     bind(Action::Sort, &["s"], |state| when(n_rows(state) > 1, "sort"), list::sort_sessions),
     bind(Action::Filter, &["/"], |state| when(n_rows(state) > 1, "filter"), list::filter_sessions),
+    TURN,
     bind(Action::PauseGraphs, &["f"], pause, graphs::pause).anywhere(),
     bind(Action::Restart, &["r"], restart, session::restart).anywhere(),
     bind(Action::Configure, &["c"], |state| when(has_session(state), "settings"), session::configure),
@@ -41,6 +42,30 @@ pub(super) const TABLE: &[Binding] = &[
     bind(Action::ScrollDown, &["pgdn"], HIDDEN, |client| session::scroll(client, session::SCROLL)),
     bind(Action::Cancel, &["ctrl-x"], HIDDEN, session::cancel).anywhere(),
     bind(Action::Clear, &["ctrl-l"], HIDDEN, session::clear).anywhere(),
+];
+
+/// The requests, or the sessions again.
+const TURN: Binding = bind(
+    Action::Requests,
+    &["Q"],
+    |state| shown(if state.ui.requests.shown { "sessions" } else { "requests" }),
+    requests::turn,
+)
+.anywhere();
+
+pub(super) const REQUESTS: &[Binding] = &[
+    bind(Action::Back, &["esc"], back_from_requests, requests::back),
+    bind(Action::Cancel, &["x", "ctrl-x"], |state| when(is_open(state), "cancel"), requests::cancel),
+    bind(Action::Choose, &["enter"], |state| when(!state.ui.requests.rows.is_empty(), "session"), requests::choose),
+    bind(Action::Filter, &["/"], |state| when(state.ui.requests.n_all > 1, "filter"), requests::filter),
+    bind(Action::Sort, &["s"], |state| when(state.ui.requests.n_all > 1, "sort"), requests::sort),
+    bind(Action::Reverse, &["S"], HIDDEN, requests::reverse),
+    TURN,
+];
+
+pub(super) const REQUEST_FILTER: &[Binding] = &[
+    bind(Action::Choose, &["enter"], |_| shown("keep"), list::keep_filter),
+    bind(Action::Back, &["esc"], |_| shown("show all"), requests::back),
 ];
 
 pub(super) const PROMPT: &[Binding] = &[
@@ -61,6 +86,17 @@ pub(super) const FILTER: &[Binding] = &[
     bind(Action::Choose, &["enter"], |_| shown("keep"), list::keep_filter),
     bind(Action::Back, &["esc"], |_| shown("show all"), list::clear_session_filter),
 ];
+
+fn back_from_requests(state: &State) -> Hint {
+    shown(if state.ui.requests.filter.is_empty() { "sessions" } else { "show all" })
+}
+
+/// Whether the selected request has not ended.
+fn is_open(state: &State) -> bool {
+    let chosen = state.ui.requests.chosen;
+    let find = |id| domain::requests::find(&state.domain.sessions, &state.domain.ended_requests, id);
+    chosen.and_then(find).is_some_and(|row| row.is_open())
+}
 
 fn has_session(state: &State) -> bool {
     state.chosen_session().is_some()

@@ -1,5 +1,6 @@
 //! The reducer, driven as the program drives it: events in, effects and state out.
 
+mod attached;
 mod bench;
 mod command;
 mod draft;

@@ -3,6 +3,7 @@
 use wire::{Channel, Finish, Prompt, Request as Said};
 
 use super::{Program, finished, loaded, text};
+use crate::ui::{Action, Mode};
 use domain::command::{Command, CommandId, Force, Value, What};
 use domain::event::WorkerEvent;
 use domain::request::{RequestId, Stage};
@@ -97,4 +98,54 @@ fn a_worker_that_dies_ends_all_of_them_once() {
         let end = program.state.domain.sessions[0].request(id).unwrap().answer.end.clone();
         assert_eq!(end, Some(End::failed("killed by signal 9")));
     }
+}
+
+/// The ids of the rows that show.
+fn rows(program: &Program) -> Vec<RequestId> {
+    program.state.ui.requests.rows.clone()
+}
+
+#[test]
+fn the_tab_lists_what_comes_and_ends_and_cancels_the_selected_one() {
+    let (mut program, session, worker) = loaded_session();
+    program.act(Action::Fleet);
+    program.act(Action::Requests);
+    assert!(program.state.ui.requests.shown && rows(&program).is_empty());
+    let ids: Vec<RequestId> = ["one", "two", "three"].map(|prompt| ask(&mut program, session, prompt).0).into();
+    assert_eq!(rows(&program), [ids[2], ids[1], ids[0]], "the newest first, without a tick");
+    program.said(worker, text(ids[0].0, Channel::Answer, "A", 1));
+    program.said(worker, finished(ids[0].0, Finish::Stop));
+    assert_eq!(rows(&program), [ids[2], ids[1], ids[0]], "what has ended stands last");
+    assert_eq!(program.state.ui.requests.chosen, Some(ids[0]), "the selection stays on its request");
+    program.act(Action::First);
+    program.act(Action::Down);
+    let effects = program.act(Action::Cancel);
+    assert_eq!(effects, [Effect::Send { worker, request: Said::Cancel { id: ids[1].0 } }]);
+    program.act(Action::Last);
+    assert_eq!(program.act(Action::Cancel), [], "what has ended can't be cancelled");
+    assert!(program.state.ui.notices.iter().any(|notice| notice.text == "this request has ended"));
+}
+
+#[test]
+fn the_tab_filters_and_sorts() {
+    let (mut program, session, _) = loaded_session();
+    let ids: Vec<RequestId> = ["one", "two", "three"].map(|prompt| ask(&mut program, session, prompt).0).into();
+    program.act(Action::Requests);
+    assert_eq!(program.state.mode(), Mode::Requests);
+    program.act(Action::Filter);
+    assert_eq!(program.state.mode(), Mode::RequestFilter);
+    program.happens(crate::ui::Event::Text("state:queued".to_owned()));
+    assert_eq!(rows(&program), [ids[2]]);
+    program.act(Action::Choose);
+    assert_eq!((program.state.mode(), rows(&program)), (Mode::Requests, vec![ids[2]]));
+    program.act(Action::Back);
+    assert_eq!(rows(&program).len(), 3, "esc shows all");
+    program.act(Action::Reverse);
+    assert_eq!(rows(&program), ids);
+    // Enter leads to the session, esc to the sessions.
+    program.act(Action::Choose);
+    assert_eq!((program.state.mode(), program.state.ui.fleet.chosen), (Mode::Fleet, Some(session)));
+    program.act(Action::Requests);
+    program.act(Action::Back);
+    assert_eq!(program.state.mode(), Mode::Fleet);
 }

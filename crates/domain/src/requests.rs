@@ -1,0 +1,128 @@
+//! The requests of all sessions in one list: what a person watches, filters, sorts and cancels.
+//!
+//! Owned here: what is told of a request without its texts, those that have ended and left their sessions, the filter and
+//! the order. Absent: the life of a request (`update::session`).
+
+mod ended;
+mod filter;
+mod row;
+
+use std::cmp::Ordering;
+
+pub use ended::{EndedRequest, EndedRequests};
+pub use filter::Filter;
+pub use row::{RequestState, Row};
+
+use crate::Moment;
+use crate::request::RequestId;
+use crate::session::Session;
+use crate::settings;
+
+/// What requests are sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(missing_docs, reason = "the columns' names")]
+pub enum RequestSort {
+    /// Those that have not ended first, then the newest.
+    #[default]
+    Arrived,
+    Client,
+    Model,
+    State,
+    Queue,
+    Ttft,
+    PromptRate,
+    Rate,
+    Cached,
+    Prompt,
+    Tokens,
+    Energy,
+}
+
+impl RequestSort {
+    /// All columns with their names, in the order in which a key goes through them.
+    pub const ALL: [(&str, Self); 12] = [
+        ("arrived", Self::Arrived),
+        ("client", Self::Client),
+        ("model", Self::Model),
+        ("state", Self::State),
+        ("queue", Self::Queue),
+        ("ttft", Self::Ttft),
+        ("pp", Self::PromptRate),
+        ("tok/s", Self::Rate),
+        ("cached", Self::Cached),
+        ("prompt", Self::Prompt),
+        ("tokens", Self::Tokens),
+        ("j", Self::Energy),
+    ];
+
+    /// The column of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, sort)| *sort)
+    }
+}
+
+/// Every request that is known, in no order: those of the sessions, and those that have left them.
+pub fn all<'a>(sessions: &'a [Session], ended: &'a EndedRequests) -> impl Iterator<Item = Row<'a>> {
+    let live =
+        sessions.iter().flat_map(|session| session.requests.iter().map(move |request| Row::of(session, request)));
+    live.chain(ended.rows())
+}
+
+/// The request of this name.
+pub fn find<'a>(sessions: &'a [Session], ended: &'a EndedRequests, id: RequestId) -> Option<Row<'a>> {
+    all(sessions, ended).find(|row| row.id == id)
+}
+
+/// What decides about the figures of rows: the time until which an open one has waited, and how energy is counted.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// Now.
+    pub now: Moment,
+    /// The settings of energy.
+    pub energy: &'a settings::Energy,
+}
+
+/// The requests that the filter lets through, sorted. Figures sort largest first, and unknown ones stand last either way
+/// round.
+pub fn listed<'a>(
+    rows: impl Iterator<Item = Row<'a>>,
+    filter: &str,
+    (sort, reverse): (RequestSort, bool),
+    facts: Facts<'_>,
+) -> Vec<Row<'a>> {
+    let filter = Filter::parse(filter);
+    let mut rows: Vec<Row<'a>> = rows.filter(|row| filter.fits(row, facts)).collect();
+    // The newest first wherever nothing else decides.
+    rows.sort_by_key(|row| std::cmp::Reverse((row.since, row.id)));
+    match sort {
+        RequestSort::Arrived => {
+            rows.sort_by_key(|row| !row.is_open());
+            if reverse {
+                rows.reverse();
+            }
+        }
+        RequestSort::Client => by(&mut rows, reverse, |row| row.client().to_lowercase()),
+        RequestSort::Model => by(&mut rows, reverse, |row| row.model.to_lowercase()),
+        RequestSort::State => by(&mut rows, reverse, |row| row.state),
+        _ => {
+            let mut keyed: Vec<_> = rows.into_iter().map(|row| (row.figure(sort, facts), row)).collect();
+            keyed.sort_by(|(one, _), (other, _)| match (one, other) {
+                (Some(one), Some(other)) if reverse => one.total_cmp(other),
+                (Some(one), Some(other)) => other.total_cmp(one),
+                (one, other) => other.is_some().cmp(&one.is_some()),
+            });
+            rows = keyed.into_iter().map(|(_, row)| row).collect();
+        }
+    }
+    rows
+}
+
+fn by<K: Ord>(rows: &mut [Row<'_>], reverse: bool, key: impl Fn(&Row<'_>) -> K) {
+    rows.sort_by(|one, other| {
+        let order: Ordering = key(one).cmp(&key(other));
+        if reverse { order.reverse() } else { order }
+    });
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,279 @@
+//! Vectors that stand for texts: the model's last layer over a text's tokens, made one vector as the model's file says.
+//!
+//! Owned here: the bounds of inputs, the context for them, and how the rows of an input's tokens become one vector. It is
+//! done here rather than by llama.cpp, whose pooling wants a whole input in one call: so a long input is read in chunks,
+//! between which answers go on, and each input is computed alike whatever others are asked with it.
+
+use std::collections::VecDeque;
+
+use llama_cpp_sys_2 as sys;
+use wire::{Failure, FailureKind, Input, MAX_INPUTS, QueryResult};
+
+use crate::backend::fail;
+use crate::batch::Batch;
+use crate::control::CONTROL;
+use crate::engine::{Context, Engine};
+use crate::log;
+use crate::model::Model;
+
+/// Tokens per call: answers wait for one call at most, and llama.cpp holds a row as long as the vocabulary for each token.
+const N_CHUNK: usize = 128;
+
+/// The longest input, in tokens: models for embeddings were made for no more, and the context for it is a second one.
+const MAX_TOKENS: usize = 8192;
+
+/// A context of more tokens than this is freed when its query has ended.
+const MAX_KEPT: usize = 2048;
+
+/// The longest inputs together, in bytes: a token of each byte would be a context for each of the most inputs.
+const MAX_BYTES: usize = 16 << 20;
+
+/// How the rows of an input's tokens become one vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pooling {
+    Mean,
+    First,
+    Last,
+}
+
+/// A query that has ended: its id, and its vectors, nothing where it was cancelled, or why it failed.
+pub(crate) type Ended = (u64, Result<Option<QueryResult>, Failure>);
+
+/// The queries for vectors that wait or run, in order.
+#[derive(Default)]
+pub(crate) struct Embedder {
+    /// With its length in tokens.
+    context: Option<(Context, usize)>,
+    jobs: VecDeque<Job>,
+    batch: Batch,
+}
+
+struct Job {
+    id: u64,
+    inputs: Vec<Vec<i32>>,
+    pooling: Pooling,
+    normalize: bool,
+    vectors: Vec<Vec<f32>>,
+    /// Of the input that is being read: tokens that are done, and what their rows come to.
+    n_done: usize,
+    row: Vec<f64>,
+}
+
+impl Embedder {
+    /// Take a query for vectors, or say what is wrong with it.
+    pub(crate) fn begin(
+        &mut self,
+        engine: &Engine,
+        id: u64,
+        inputs: Vec<Input>,
+        (normalize, truncate): (bool, bool),
+    ) -> Result<(), Failure> {
+        let bad = |message: String, hint: &str| Err(fail(FailureKind::Request, message, hint));
+        let pooling = pooling(engine.model())?;
+        if inputs.is_empty() || inputs.len() > MAX_INPUTS {
+            return bad(format!("there are {} inputs; 1 to {MAX_INPUTS} may be", inputs.len()), "ask in parts");
+        }
+        let n_bytes: usize = inputs.iter().map(Input::n_bytes).sum();
+        if n_bytes > MAX_BYTES {
+            return bad(format!("the inputs have {n_bytes} bytes, above the limit of {MAX_BYTES}"), "ask in parts");
+        }
+        let most = engine.n_ctx().min(MAX_TOKENS);
+        let tokens = |(place, input)| tokens(engine.model(), place, input, (truncate, most));
+        let inputs = inputs.into_iter().enumerate().map(tokens).collect::<Result<Vec<_>, _>>()?;
+        let (vectors, row) = (Vec::with_capacity(inputs.len()), vec![0.0; engine.model().n_embd()]);
+        self.jobs.push_back(Job { id, inputs, pooling, normalize, vectors, n_done: 0, row });
+        Ok(())
+    }
+
+    /// Take a step of the first query, and tell how it ended where it has; `None` where there is none.
+    pub(crate) fn step(&mut self, engine: &Engine) -> Option<Option<Ended>> {
+        let mut job = self.jobs.pop_front()?;
+        let id = job.id;
+        let result = if CONTROL.is_cancelled(id) { Ok(Step::Cancelled) } else { self.advance(engine, &mut job) };
+        let ended = match result {
+            Ok(Step::More) => {
+                self.jobs.push_front(job);
+                return Some(None);
+            }
+            Ok(Step::Done) => {
+                let n_tokens = job.inputs.iter().map(|input| input.len() as u32).collect();
+                Ok(Some(QueryResult::Embedded { vectors: job.vectors, n_tokens }))
+            }
+            Ok(Step::Cancelled) => Ok(None),
+            Err(failure) => Err(failure),
+        };
+        if self.context.as_ref().is_some_and(|(_, length)| *length > MAX_KEPT) {
+            self.context = None;
+        }
+        Some(Some((id, ended)))
+    }
+
+    /// Read the next chunk of a query's inputs.
+    fn advance(&mut self, engine: &Engine, job: &mut Job) -> Result<Step, Failure> {
+        let Some(input) = job.inputs.get(job.vectors.len()) else { return Ok(Step::Done) };
+        if self.context.as_ref().is_none_or(|(_, length)| *length < input.len()) {
+            // The old one goes first: two may not fit. The longest input of the query decides.
+            self.context = None;
+            let longest = job.inputs.iter().map(Vec::len).max().unwrap_or(1).next_multiple_of(N_CHUNK);
+            self.context = Some((engine.embedding_context(longest as u32, N_CHUNK as u32)?, longest));
+        }
+        let Some((context, _)) = &self.context else { return Ok(Step::Cancelled) };
+        if job.n_done == 0 {
+            // SAFETY: the context is live; nothing refers to what it holds.
+            unsafe { sys::llama_memory_clear(sys::llama_get_memory(context.as_ptr()), false) };
+            job.row.fill(0.0);
+        }
+        let chunk: Vec<i32> = input.iter().skip(job.n_done).take(N_CHUNK).copied().collect();
+        self.batch.clear();
+        for (position, token) in (job.n_done..).zip(&chunk) {
+            self.batch.push(*token, position as u32, 0, true);
+        }
+        CONTROL.begin_decode(&[job.id]);
+        let code = decode(context, &mut self.batch);
+        CONTROL.end_decode();
+        match code {
+            0 => {}
+            2 => return Ok(Step::Cancelled),
+            code => {
+                let reason = log::take_error().unwrap_or_else(|| format!("code {code}"));
+                return Err(failed(format!("llama.cpp failed while decoding: {reason}")));
+            }
+        }
+        for place in 0..chunk.len() {
+            let is_first = job.n_done + place == 0;
+            let is_last = job.n_done + place + 1 == input.len();
+            let is_wanted = match job.pooling {
+                Pooling::Mean => true,
+                Pooling::First => is_first,
+                Pooling::Last => is_last,
+            };
+            if is_wanted {
+                add_row(context, place, &mut job.row)?;
+            }
+        }
+        job.n_done += chunk.len();
+        if job.n_done == input.len() {
+            let count = if job.pooling == Pooling::Mean { input.len() as f64 } else { 1.0 };
+            job.vectors.push(vector(&job.row, count, job.normalize)?);
+            job.n_done = 0;
+        }
+        Ok(if job.vectors.len() == job.inputs.len() { Step::Done } else { Step::More })
+    }
+}
+
+/// What a step came to.
+enum Step {
+    More,
+    Done,
+    Cancelled,
+}
+
+/// Run a batch through the model; llama.cpp's code.
+fn decode(context: &Context, batch: &mut Batch) -> i32 {
+    let n_threads = CONTROL.n_threads().cast_signed();
+    // SAFETY: the context is live and used by this thread alone; the batch's arrays outlive the call, which copies what it
+    // keeps. There are no more tokens than its batch and its outputs hold (`N_CHUNK`), all are of the vocabulary (`tokens`)
+    // and of sequence 0.
+    let code = unsafe {
+        sys::llama_set_n_threads(context.as_ptr(), n_threads, n_threads);
+        let code = sys::llama_decode(context.as_ptr(), batch.raw());
+        sys::llama_synchronize(context.as_ptr());
+        code
+    };
+    CONTROL.count_decode();
+    code
+}
+
+/// Add the row of the token at this place of the last batch.
+fn add_row(context: &Context, place: usize, sum: &mut [f64]) -> Result<(), Failure> {
+    // SAFETY: the context is live; the row has as many numbers as the model's vectors, for which `sum` was made, and stays
+    // until the next decode call.
+    let row = unsafe {
+        let row = std::ptr::NonNull::new(sys::llama_get_embeddings_ith(context.as_ptr(), place as i32));
+        let row = row.ok_or_else(|| failed("llama.cpp gave no vector".to_owned()))?;
+        std::slice::from_raw_parts(row.as_ptr(), sum.len())
+    };
+    for (sum, number) in sum.iter_mut().zip(row) {
+        *sum += f64::from(*number);
+    }
+    Ok(())
+}
+
+/// The vector of an input, from the sum of its rows. One of length 0 stays as it is.
+fn vector(sum: &[f64], count: f64, normalize: bool) -> Result<Vec<f32>, Failure> {
+    let length = sum.iter().map(|number| number * number).sum::<f64>().sqrt();
+    let divisor = if normalize && length > 0.0 { length } else { count };
+    let vector: Vec<f32> = sum.iter().map(|number| (number / divisor) as f32).collect();
+    if vector.iter().all(|number| number.is_finite()) {
+        Ok(vector)
+    } else {
+        Err(failed("the model's numbers are none".to_owned()))
+    }
+}
+
+fn pooling(model: &Model) -> Result<Pooling, Failure> {
+    let architecture = model.metadata("general.architecture").unwrap_or_default();
+    let said = model.metadata(&format!("{architecture}.pooling_type"));
+    match said.as_deref().map_or(Ok(0), |said| said.trim().parse()) {
+        // A model for text says nothing, or that there is none.
+        Ok(0 | 1) => Ok(Pooling::Mean),
+        Ok(2) => Ok(Pooling::First),
+        Ok(3) => Ok(Pooling::Last),
+        Ok(4) => {
+            Err(fail(FailureKind::Request, "it is a model that ranks texts".to_owned(), "ask a model for embeddings"))
+        }
+        _ => {
+            let message = "its file names a pooling that is not known".to_owned();
+            Err(fail(FailureKind::Request, message, "ask a model for embeddings"))
+        }
+    }
+}
+
+/// The tokens of an input, `most` at most.
+fn tokens(model: &Model, place: usize, input: Input, (truncate, most): (bool, usize)) -> Result<Vec<i32>, Failure> {
+    let mut tokens = match input {
+        Input::Text(text) => model.tokenize_as(&text, true, true),
+        Input::Tokens(tokens) => tokens,
+    };
+    if let Some(token) = tokens.iter().find(|token| !model.is_token(**token)) {
+        return Err(no_token(*token, model));
+    }
+    if tokens.is_empty() {
+        return Err(fail(FailureKind::Request, format!("input {place} is empty"), "write something"));
+    }
+    if tokens.len() > most {
+        if !truncate {
+            let message = format!("input {place} has {} tokens, and {most} are the most", tokens.len());
+            return Err(fail(FailureKind::PromptTooLong, message, "shorten it, or have it cut in parts"));
+        }
+        tokens.truncate(most);
+    }
+    Ok(tokens)
+}
+
+/// The refusal of a number that is no token.
+pub(crate) fn no_token(token: i32, model: &Model) -> Failure {
+    let message = format!("{token} is no token: this vocabulary has {}", model.n_vocab());
+    fail(FailureKind::Request, message, "take the tokens of this model")
+}
+
+fn failed(message: String) -> Failure {
+    fail(FailureKind::Decode, message, "try again; if it stays so, restart the session")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vector_is_the_mean_or_has_length_one() {
+        for (sum, count, normalize, expected) in [
+            ([6.0, 8.0], 2.0, false, [3.0, 4.0]),
+            ([6.0, 8.0], 2.0, true, [0.6, 0.8]),
+            ([0.0, 0.0], 2.0, true, [0.0, 0.0]),
+        ] {
+            assert_eq!(vector(&sum, count, normalize).ok().as_deref(), Some(expected.as_slice()));
+        }
+        assert!(vector(&[f64::NAN], 1.0, false).is_err());
+    }
+}

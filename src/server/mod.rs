@@ -1,0 +1,82 @@
+//! The HTTP server: the APIs that other programs know, over one set of commands.
+//!
+//! Owned here: connections and their limits, who may ask, and the translation between each API and the domain's commands. Absent:
+//! what the program knows and does; that is asked for by a [`Handle`]. One folder per API, one file per group of addresses.
+//! It runs on a thread of its own, so that a slow client holds up nobody's frame.
+
+mod anthropic;
+mod asking;
+mod body;
+mod error;
+mod guard;
+mod handle;
+pub mod keys;
+mod limits;
+mod listen;
+mod llama;
+mod loading;
+mod models;
+mod ollama;
+mod openai;
+mod queries;
+mod shape;
+mod stream;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::get;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+use domain::settings;
+use error::{ApiError, Kind};
+pub use handle::{Answer, AnswerEvent, AnswerSender, Call, Ending, Handle, QueryEnd, Sent};
+pub use listen::{Listener, Server, StartError};
+
+/// What all addresses share.
+struct Shared {
+    handle: Handle,
+    settings: settings::Server,
+    keys: keys::Keys,
+    /// Whether other machines can reach it.
+    is_network: bool,
+    /// This machine's name, by which others on its network call it.
+    host_name: Option<String>,
+    /// Makes ids of answers unique over restarts.
+    instance: String,
+}
+
+/// What is said of the APIs as a whole.
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "taffrail",
+    description = "Runs the language models of this machine for other programs, by the APIs that they know."
+))]
+struct Description;
+
+/// All addresses, and the document that describes them.
+fn routes() -> (Router<Arc<Shared>>, utoipa::openapi::OpenApi) {
+    let routes = OpenApiRouter::with_openapi(Description::openapi());
+    routes
+        .merge(openai::routes())
+        .merge(anthropic::routes())
+        .merge(ollama::routes())
+        .merge(llama::routes())
+        .split_for_parts()
+}
+
+fn router(shared: Arc<Shared>) -> Router {
+    let max_body = usize::try_from(shared.settings.max_body.0).unwrap_or(usize::MAX);
+    let (routes, document) = routes();
+    routes
+        .route("/openapi.json", get(async || body::Json(document)))
+        .fallback(async || ApiError::new(Kind::NotFound, "there is nothing at this address"))
+        .method_not_allowed_fallback(async || ApiError::new(Kind::Method, "this address takes another method"))
+        .layer(DefaultBodyLimit::max(max_body))
+        .layer(from_fn_with_state(Arc::clone(&shared), guard::guard))
+        .layer(from_fn(shape::shape))
+        .with_state(shared)
+}

@@ -1,0 +1,211 @@
+//! `/api/chat`.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::answer::{Field, Lines, now};
+use super::options::{Options, format, keep_alive, think};
+use crate::server::asking::Asking;
+use crate::server::body::Json;
+use crate::server::error::{ApiError, Result};
+use crate::server::guard::Caller;
+use crate::server::models::{Served, named};
+use crate::server::stream::Answers;
+use crate::server::{Shared, limits, loading};
+use domain::ask::{Api, Generation};
+use wire::{Chat, Message, Prompt, Role, Tool, ToolCall};
+
+/// A conversation to be continued. Without messages the model is loaded, or unloaded where it is kept for no time.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[schema(as = OllamaChatRequest)]
+pub(super) struct Request {
+    /// The model's name, as `/api/tags` lists it.
+    model: String,
+    /// The conversation.
+    messages: Option<Vec<InMessage>>,
+    /// The tools that the model may call.
+    tools: Option<Vec<InTool>>,
+    /// `json`, or a JSON schema.
+    #[schema(value_type = Option<Object>)]
+    format: Option<Value>,
+    options: Option<Options>,
+    /// Send the answer as it comes; so it is where nothing is said.
+    stream: Option<bool>,
+    /// How long the model stays loaded.
+    #[schema(value_type = Option<Object>)]
+    keep_alive: Option<Value>,
+    /// Whether, or how much, the model reasons.
+    #[schema(value_type = Option<Object>)]
+    think: Option<Value>,
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[schema(as = OllamaMessage)]
+struct InMessage {
+    role: InRole,
+    content: Option<String>,
+    thinking: Option<String>,
+    images: Option<Vec<String>>,
+    tool_calls: Option<Vec<InToolCall>>,
+    tool_name: Option<String>,
+    tool_call_id: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = OllamaRole)]
+enum InRole {
+    System,
+    User,
+    Assistant,
+    Tool,
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[schema(as = OllamaToolCall)]
+struct InToolCall {
+    id: Option<String>,
+    function: InFunctionCall,
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[schema(as = OllamaFunctionCall)]
+struct InFunctionCall {
+    name: String,
+    /// An object.
+    #[schema(value_type = Option<Object>)]
+    arguments: Option<Value>,
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[schema(as = OllamaTool)]
+struct InTool {
+    function: InFunction,
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[schema(as = OllamaFunction)]
+struct InFunction {
+    name: String,
+    description: Option<String>,
+    /// A JSON schema of its arguments.
+    #[schema(value_type = Option<Object>)]
+    parameters: Option<Value>,
+}
+
+/// Answer a conversation.
+#[utoipa::path(
+    post,
+    path = "/api/chat",
+    tag = "ollama",
+    request_body = Request,
+    responses(
+        (status = 200, description = "The answer, or a stream of its lines"),
+        (status = 400, description = "A field is wrong"),
+        (status = 404, description = "There is no such model"),
+    )
+)]
+pub(super) async fn chat(
+    State(shared): State<Arc<Shared>>,
+    Extension(caller): Extension<Caller>,
+    Json(request): Json<Request>,
+) -> Result<Response> {
+    let served = named(&shared.handle, &request.model).await?;
+    let keep_alive = keep_alive(request.keep_alive.as_ref())?;
+    let is_stream = request.stream.unwrap_or(true);
+    let options = Options::read(request.options.clone())?;
+    if request.messages.as_ref().is_none_or(Vec::is_empty) {
+        let reason = loading::load(&shared.handle, &caller, &served, options.context, keep_alive).await?;
+        let message = json!({"role": "assistant", "content": ""});
+        let document = json!({
+            "model": served.name, "created_at": now(), "message": message, "done": true, "done_reason": reason,
+        });
+        return Ok(Json(document).into_response());
+    }
+    let generation = Generation {
+        max_tokens: options.max_tokens,
+        sampling: options.sampling,
+        stop: options.stop,
+        ..request.read()?
+    };
+    let asking = Asking { context: options.context, keep_alive, ..Asking::new(caller, Api::Ollama) };
+    answer(&shared, (generation, &asking), served, Field::Message, is_stream).await
+}
+
+/// Ask, and answer in lines or in one document.
+pub(super) async fn answer(
+    shared: &Shared,
+    (generation, asking): (Generation, &Asking),
+    served: Served,
+    field: Field,
+    is_stream: bool,
+) -> Result<Response> {
+    let mut lines = Lines::new(served.name.clone(), field);
+    let answers = Answers::new(vec![shared.ask(&served, generation, asking).await?]);
+    if is_stream {
+        return answers.stream(lines).await;
+    }
+    let whole = answers.whole().await?;
+    Ok(Json(whole.first().map(|answer| lines.document(answer))).into_response())
+}
+
+impl Request {
+    fn read(self) -> Result<Generation> {
+        let messages = self.messages.unwrap_or_default();
+        if messages.len() > limits::MESSAGES {
+            return Err(ApiError::field("messages", format!("must have {} messages at most", limits::MESSAGES)));
+        }
+        let tools = self.tools.unwrap_or_default();
+        if tools.len() > limits::TOOLS {
+            return Err(ApiError::field("tools", format!("must be {} tools at most", limits::TOOLS)));
+        }
+        let tool = |(place, tool): (usize, InTool)| {
+            let InFunction { name, description, parameters } = tool.function;
+            limits::tool(&format!("tools[{place}].function"), "parameters", name, description, parameters)
+        };
+        let (reasoning, template_options) = think(self.think.as_ref())?;
+        let messages = messages.into_iter().enumerate().map(|(place, message)| message.read(place));
+        let chat = Chat {
+            messages: messages.collect::<Result<Vec<Message>>>()?,
+            tools: tools.into_iter().enumerate().map(tool).collect::<Result<Vec<Tool>>>()?,
+            reasoning,
+            template_options,
+            ..Chat::default()
+        };
+        Ok(Generation { form: format(self.format.as_ref())?, ..Generation::new(Prompt::Chat(chat)) })
+    }
+}
+
+impl InMessage {
+    fn read(self, place: usize) -> Result<Message> {
+        if self.images.is_some_and(|images| !images.is_empty()) {
+            return Err(ApiError::field(
+                format!("messages[{place}].images"),
+                "can't be read: no model here reads images",
+            ));
+        }
+        let role = match self.role {
+            InRole::System => Role::System,
+            InRole::User => Role::User,
+            InRole::Assistant => Role::Assistant,
+            InRole::Tool => Role::Tool,
+        };
+        let call = |call: InToolCall| ToolCall {
+            id: call.id.unwrap_or_default(),
+            name: call.function.name,
+            arguments: call.function.arguments.map_or_else(|| "{}".to_owned(), |arguments| arguments.to_string()),
+        };
+        Ok(Message {
+            reasoning: self.thinking.unwrap_or_default(),
+            tool_calls: self.tool_calls.unwrap_or_default().into_iter().map(call).collect(),
+            tool_call_id: self.tool_call_id,
+            name: self.tool_name,
+            ..Message::new(role, self.content.unwrap_or_default())
+        })
+    }
+}

@@ -1,0 +1,140 @@
+//! `/api/embed`, and `/api/embeddings`, which is older.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::options::{Options, keep_alive};
+use crate::server::asking::Asking;
+use crate::server::body::Json;
+use crate::server::error::Result;
+use crate::server::guard::Caller;
+use crate::server::models::named;
+use crate::server::queries::Wanted;
+use crate::server::{Shared, loading};
+use domain::ask::Api;
+use wire::Input;
+
+/// What is to be embedded. Without an input the model is loaded.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[schema(as = OllamaEmbedRequest)]
+pub(super) struct Request {
+    /// The model's name, as `/api/tags` lists it.
+    model: String,
+    input: Option<Inputs>,
+    /// Whether an input that is too long is cut at its end; so it is where nothing is said.
+    truncate: Option<bool>,
+    /// Numbers of each vector: as many as the model's have, which can't be shortened.
+    dimensions: Option<usize>,
+    options: Option<Options>,
+    /// How long the model stays loaded.
+    #[schema(value_type = Option<Object>)]
+    keep_alive: Option<Value>,
+}
+
+/// One text or several.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(untagged, expecting = "must be a text or a list of texts")]
+#[schema(as = OllamaEmbedInput)]
+enum Inputs {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl Inputs {
+    /// The texts; an empty one alone stands for none.
+    fn read(self) -> Vec<Input> {
+        match self {
+            Self::One(one) if one.is_empty() => Vec::new(),
+            Self::One(one) => vec![Input::Text(one)],
+            Self::Many(many) => many.into_iter().map(Input::Text).collect(),
+        }
+    }
+}
+
+/// Embed texts: vectors of length 1.
+#[utoipa::path(
+    post,
+    path = "/api/embed",
+    tag = "ollama",
+    request_body = Request,
+    responses(
+        (status = 200, description = "The vectors"),
+        (status = 400, description = "A field is wrong"),
+        (status = 404, description = "There is no such model"),
+    )
+)]
+pub(super) async fn embed(
+    State(shared): State<Arc<Shared>>,
+    Extension(caller): Extension<Caller>,
+    Json(request): Json<Request>,
+) -> Result<Response> {
+    let asked = Instant::now();
+    let served = named(&shared.handle, &request.model).await?;
+    let keep_alive = keep_alive(request.keep_alive.as_ref())?;
+    let options = Options::read(request.options)?;
+    let inputs = request.input.map(Inputs::read).unwrap_or_default();
+    if inputs.is_empty() {
+        loading::load(&shared.handle, &caller, &served, options.context, keep_alive).await?;
+        return Ok(Json(json!({"model": served.name, "embeddings": []})).into_response());
+    }
+    let truncate = request.truncate.unwrap_or(true);
+    let wanted = Wanted { normalize: true, truncate, dimensions: request.dimensions };
+    let asking = Asking { context: options.context, keep_alive, ..Asking::new(caller, Api::Ollama) };
+    let embedded = shared.embed(&served, inputs, wanted, &asking).await?;
+    let document = json!({
+        "model": served.name,
+        "embeddings": embedded.vectors,
+        "total_duration": asked.elapsed().as_nanos() as u64,
+        "prompt_eval_count": embedded.n_tokens,
+    });
+    Ok(Json(document).into_response())
+}
+
+/// A text to be embedded.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[schema(as = OllamaEmbeddingsRequest)]
+pub(super) struct OlderRequest {
+    /// The model's name, as `/api/tags` lists it.
+    model: String,
+    prompt: Option<String>,
+    options: Option<Options>,
+    /// How long the model stays loaded.
+    #[schema(value_type = Option<Object>)]
+    keep_alive: Option<Value>,
+}
+
+/// Embed a text: a vector as the model gives it, whatever its length.
+#[utoipa::path(
+    post,
+    path = "/api/embeddings",
+    tag = "ollama",
+    request_body = OlderRequest,
+    responses(
+        (status = 200, description = "The vector"),
+        (status = 400, description = "A field is wrong"),
+        (status = 404, description = "There is no such model"),
+    )
+)]
+pub(super) async fn embeddings(
+    State(shared): State<Arc<Shared>>,
+    Extension(caller): Extension<Caller>,
+    Json(request): Json<OlderRequest>,
+) -> Result<Response> {
+    let served = named(&shared.handle, &request.model).await?;
+    let keep_alive = keep_alive(request.keep_alive.as_ref())?;
+    let options = Options::read(request.options)?;
+    let Some(prompt) = request.prompt.filter(|prompt| !prompt.is_empty()) else {
+        loading::load(&shared.handle, &caller, &served, options.context, keep_alive).await?;
+        return Ok(Json(json!({"embedding": []})).into_response());
+    };
+    let wanted = Wanted { normalize: false, truncate: true, dimensions: None };
+    let asking = Asking { context: options.context, keep_alive, ..Asking::new(caller, Api::Ollama) };
+    let embedded = shared.embed(&served, vec![Input::Text(prompt)], wanted, &asking).await?;
+    Ok(Json(json!({"embedding": embedded.vectors.first()})).into_response())
+}

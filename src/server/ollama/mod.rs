@@ -1,0 +1,36 @@
+//! Ollama's API.
+
+mod answer;
+mod chat;
+mod embed;
+mod generate;
+mod manage;
+mod models;
+mod options;
+
+use std::sync::Arc;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Shared;
+
+/// The version of Ollama whose API this follows: clients ask for at least some version before they use a feature.
+const VERSION: &str = "0.13.0";
+
+pub(super) fn routes() -> OpenApiRouter<Arc<Shared>> {
+    OpenApiRouter::new()
+        .routes(routes!(models::root))
+        .routes(routes!(models::version))
+        .routes(routes!(models::tags))
+        .routes(routes!(models::running))
+        .routes(routes!(models::show))
+        .routes(routes!(chat::chat))
+        .routes(routes!(generate::generate))
+        .routes(routes!(embed::embed))
+        .routes(routes!(embed::embeddings))
+        .routes(routes!(manage::pull))
+        .routes(routes!(manage::copy))
+        .routes(routes!(manage::delete))
+        .routes(routes!(manage::has_blob, manage::put_blob))
+}

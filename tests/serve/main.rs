@@ -1,0 +1,19 @@
+//! The server from outside: the binary, its workers, the starter models, real connections.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests are tests too")]
+
+#[cfg(all(unix, feature = "llama"))]
+mod anthropic;
+#[cfg(all(unix, feature = "llama"))]
+mod connections;
+#[cfg(all(unix, feature = "llama"))]
+mod guard;
+#[cfg(all(unix, feature = "llama"))]
+mod ollama;
+#[cfg(all(unix, feature = "llama"))]
+mod openai;
+#[cfg(all(unix, feature = "llama"))]
+mod openapi;
+#[cfg(all(unix, feature = "llama"))]
+mod queries;
+#[cfg(all(unix, feature = "llama"))]
+mod support;
