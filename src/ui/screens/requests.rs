@@ -14,7 +14,7 @@ use ratatui::layout::Rect;
 use crate::ui::State;
 use crate::ui::canvas::{Canvas, Spans, below, inset, row, split_rows};
 use crate::ui::theme::Meaning;
-use crate::ui::view::ViewState;
+use crate::ui::view_state::ViewState;
 use crate::ui::widgets::table::{self, Align, Column, Row as TableRow};
 use crate::ui::{Action, Mode};
 use domain::figure::{Figure, Uncertain};
