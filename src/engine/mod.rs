@@ -73,7 +73,7 @@ pub struct Engine {
 /// What a worker's task is told.
 #[derive(Debug)]
 enum Command {
-    Tell(wire::Request),
+    Tell(Box<wire::Request>),
     Stop,
     Kill,
 }
@@ -134,7 +134,7 @@ impl Engine {
     ///
     /// The request was dropped, because too many commands wait already.
     pub fn tell(&self, worker: WorkerId, request: wire::Request) -> Result<(), Stuck> {
-        self.command(worker, Command::Tell(request))
+        self.command(worker, Command::Tell(Box::new(request)))
     }
 
     /// Ask a worker to exit; it is killed if it does not in time.

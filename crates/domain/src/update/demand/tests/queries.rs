@@ -114,7 +114,10 @@ fn queries_end_with_what_becomes_of_them() {
             "stopped" => _ = bed.give(What::StopSession(session)).unwrap(),
             _ => bed.exits(bed.worker("tiny"), false),
         }
-        let [(ended, Err(error))]: [(RequestId, Result<QueryResult, QueryError>); 1] = bed.ended().try_into().unwrap() else { panic!("{name}") };
+        let [(ended, Err(error))]: [(RequestId, Result<QueryResult, QueryError>); 1] = bed.ended().try_into().unwrap()
+        else {
+            panic!("{name}")
+        };
         assert_eq!((ended, error.reason.as_str()), (id, reason), "{name}");
         assert_eq!(error.kind.is_some(), name == "failed");
         assert!(bed.machine.sessions.iter().all(|session| session.queries.is_empty()));
