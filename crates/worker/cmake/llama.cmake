@@ -4,8 +4,6 @@ if(CMAKE_VERSION VERSION_LESS 3.19)
     return()
 endif()
 
-set(TAFFRAIL_CMAKE "${CMAKE_CURRENT_LIST_DIR}")
-
 # Eight files are compiled at once: most of the time of these 150, of one architecture each, goes into the headers that all of
 # them include.
 function(taffrail_unity)
@@ -14,25 +12,15 @@ function(taffrail_unity)
     endif()
 endfunction()
 
-# Old GCCs compile AMX's configuration as it is meant.
+# Without AMX: GCC before 14 drops most of the tiles' configuration, so that the first prompt ends the process, and with it an
+# answer depends on what else is in the batch.
 function(taffrail_amx)
-    if(NOT TARGET ggml-cpu)
-        return()
+    if(TARGET ggml-cpu AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" AND CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
+        target_compile_options(ggml-cpu PRIVATE -mno-amx-tile -mno-amx-int8 -mno-amx-bf16)
     endif()
-    get_target_property(folder ggml-cpu SOURCE_DIR)
-    get_target_property(sources ggml-cpu SOURCES)
-    foreach(source IN LISTS sources)
-        if(source MATCHES "amx/mmq\\.cpp$")
-            get_filename_component(source "${source}" ABSOLUTE BASE_DIR "${folder}")
-            set_source_files_properties("${source}" TARGET_DIRECTORY ggml-cpu PROPERTIES
-                COMPILE_OPTIONS "-include;${TAFFRAIL_CMAKE}/amx.h")
-        endif()
-    endforeach()
 endfunction()
 
 if(PROJECT_NAME STREQUAL CMAKE_PROJECT_NAME)
     cmake_language(DEFER DIRECTORY "${CMAKE_SOURCE_DIR}" CALL taffrail_unity)
-    if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-        cmake_language(DEFER DIRECTORY "${CMAKE_SOURCE_DIR}" CALL taffrail_amx)
-    endif()
+    cmake_language(DEFER DIRECTORY "${CMAKE_SOURCE_DIR}" CALL taffrail_amx)
 endif()
