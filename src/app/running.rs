@@ -40,7 +40,8 @@ fn lost(path: &Path) -> Option<String> {
     let count = counted(sessions.len(), "session");
     let names = sessions.join(", ");
     Some(format!(
-        "the server that ran before (pid {pid}) ended unexpectedly and lost {count}: {names}; what was answered is in the history"
+        "the server that ran before (pid {pid}) ended unexpectedly and lost {count}: {names}; chats are in the history, \
+         requests of other programs are not"
     ))
 }
 

@@ -16,7 +16,7 @@ use domain::figure::Figure;
 use domain::machine::{Bandwidth, Sample, Source};
 use domain::model::StoreStatus;
 
-/// Show what was found, what can't be read, and how to mend it.
+/// Show what was found, what can't be read, and how to fix it.
 #[derive(Debug, Default, Args)]
 pub struct Doctor {
     /// Print one JSON document

@@ -117,7 +117,7 @@ pub enum Command {
     Attach(attach::Attach),
     /// Show the machine's figures: load, memory, power and heat, until Ctrl-C
     Top(top::Top),
-    /// Show what was found, what can't be read, and how to mend it
+    /// Show what was found, what can't be read, and how to fix it
     Doctor(doctor::Doctor),
     /// Be a worker: what the supervisor starts
     #[command(hide = true)]

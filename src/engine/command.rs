@@ -11,7 +11,7 @@ pub type News = mpsc::Sender<(WorkerId, WorkerEvent)>;
 /// What a worker's task is told.
 #[derive(Debug)]
 pub(super) enum Command {
-    Tell(wire::Request),
+    Tell(Box<wire::Request>),
     Stop,
     Kill,
 }

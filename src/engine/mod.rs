@@ -109,7 +109,7 @@ impl Engine {
     ///
     /// The request was dropped, because too many commands wait already.
     pub fn tell(&self, worker: WorkerId, request: wire::Request) -> Result<(), Stuck> {
-        self.command(worker, Command::Tell(request))
+        self.command(worker, Command::Tell(Box::new(request)))
     }
 
     /// Ask a worker to exit; it is killed if it does not in time.

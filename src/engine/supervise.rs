@@ -109,14 +109,14 @@ async fn run(
             Wake::Command(Some(Command::Stop) | None) => {
                 asked_to_stop = true;
                 watch.stopping(settings);
-                let _ = frames.try_send(Frame::Request(Request::Shutdown));
+                let _ = frames.try_send(Frame::Request(Box::new(Request::Shutdown)));
                 let _ = frames.try_send(Frame::Close);
             }
             Wake::Ping => {
                 if let Some(silence) = watch.missed() {
                     break Some(format!("worker stopped answering for {} s and was killed", silence.as_secs()));
                 }
-                let _ = frames.try_send(Frame::Request(Request::Ping { nonce: watch.next_ping() }));
+                let _ = frames.try_send(Frame::Request(Box::new(Request::Ping { nonce: watch.next_ping() })));
             }
             Wake::Deadline if asked_to_stop => break Some("worker was killed: it did not stop when asked".to_owned()),
             Wake::Deadline => {
@@ -186,7 +186,7 @@ async fn listen(
             }
             Said::Hello(_) => {
                 if let Some(load) = load.take() {
-                    let _ = frames.try_send(Frame::Request(Request::Load(load)));
+                    let _ = frames.try_send(Frame::Request(Box::new(Request::Load(load))));
                 }
             }
             Said::Loading { .. } => watch.progress(),
@@ -275,7 +275,7 @@ fn far() -> Instant {
 
 /// What goes to a worker's input.
 enum Frame {
-    Request(Request),
+    Request(Box<Request>),
     Close,
 }
 

@@ -195,7 +195,7 @@ impl Server {
         self.address
     }
 
-    /// Take no more connections, let those that are there end within [`STOP_TIMEOUT`], and wait for that.
+    /// Take no more connections, let those that are there end within `STOP_TIMEOUT`, and wait for that.
     pub async fn stop(self) {
         drop(self.stop);
         let _ = self.is_over.await;

@@ -151,7 +151,7 @@ fn damaged_files_are_rows_with_their_reason() {
     terminal.see("cut off at tensor");
     // Enter on a damaged file explains, and starts nothing.
     terminal.send("\r");
-    terminal.see("can't be run");
+    terminal.see("is not runnable");
 }
 
 #[test]

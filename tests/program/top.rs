@@ -23,7 +23,7 @@ fn top_shows_the_machine_and_q_leaves() {
     terminal.see("ram GB");
     assert!(!terminal.text().contains("Library"), "{}", terminal.text());
     terminal.send("f");
-    terminal.see("frozen");
+    terminal.see("❚❚ paused");
     terminal.send("\x1b[D");
     terminal.see("ago  ❚❚");
     terminal.send("q");

@@ -126,6 +126,8 @@ impl Server {
     pub(crate) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<String>) -> Reply {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
+            // An error says that another test has done it.
+            let _ = rustls::crypto::ring::default_provider().install_default();
             let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
             let url = format!("http://{}{path}", self.address);
             let mut request = client.request(method.parse().unwrap(), url);

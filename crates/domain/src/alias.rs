@@ -188,7 +188,7 @@ mod tests {
     fn what_a_name_stands_for_completes_a_request() {
         let domain = domain();
         let ask = |name: &str, own: Option<f32>, keep_alive| {
-            let mut generation = Generation::new(Prompt::Chat(Default::default()));
+            let mut generation = Generation::new(Prompt::Chat(wire::Chat::default()));
             generation.sampling.temperature = own;
             let asker = Asker { name: "key".into(), agent: String::new(), api: Api::OpenAi };
             resolve(&domain, name).unwrap().ask(&domain, generation, asker, Priority::Batch, keep_alive)

@@ -1,43 +1,26 @@
-# Compiles llama.cpp's description of each architecture together with seven others: most of the time of these 150 small
-# files goes into the headers that all of them include. And has old GCCs compile AMX's configuration as it is meant.
-# CMake reads this after `project()` (`.cargo/config.toml`).
+# What is changed in llama.cpp's build. CMake reads this after `project()` (`.cargo/config.toml`).
 
 if(CMAKE_VERSION VERSION_LESS 3.19)
     return()
 endif()
 
-set(TAFFRAIL_CMAKE "${CMAKE_CURRENT_LIST_DIR}")
-
-function(taffrail_amx)
-    if(NOT TARGET ggml-cpu)
-        return()
+# Eight files are compiled at once: most of the time of these 150, of one architecture each, goes into the headers that all of
+# them include.
+function(taffrail_unity)
+    if(TARGET llama)
+        set_target_properties(llama PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
     endif()
-    get_target_property(sources ggml-cpu SOURCES)
-    foreach(source IN LISTS sources)
-        if(source MATCHES "amx/mmq\\.cpp$")
-            set_source_files_properties(${source} TARGET_DIRECTORY ggml-cpu PROPERTIES
-                COMPILE_OPTIONS "-include;${TAFFRAIL_CMAKE}/amx.h")
-        endif()
-    endforeach()
 endfunction()
 
-function(taffrail_unity)
-    if(NOT TARGET llama)
-        return()
+# Without AMX: GCC before 14 drops most of the tiles' configuration, so that the first prompt ends the process, and with it an
+# answer depends on what else is in the batch.
+function(taffrail_amx)
+    if(TARGET ggml-cpu AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" AND CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
+        target_compile_options(ggml-cpu PRIVATE -mno-amx-tile -mno-amx-int8 -mno-amx-bf16)
     endif()
-    get_target_property(sources llama SOURCES)
-    foreach(source IN LISTS sources)
-        # deepseek4 has helpers of the same names as its neighbours.
-        if(NOT source MATCHES "models/.*\\.cpp$" OR source MATCHES "models/deepseek4\\.cpp$")
-            set_source_files_properties(${source} TARGET_DIRECTORY llama PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
-        endif()
-    endforeach()
-    set_target_properties(llama PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
 endfunction()
 
 if(PROJECT_NAME STREQUAL CMAKE_PROJECT_NAME)
     cmake_language(DEFER DIRECTORY "${CMAKE_SOURCE_DIR}" CALL taffrail_unity)
-    if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-        cmake_language(DEFER DIRECTORY "${CMAKE_SOURCE_DIR}" CALL taffrail_amx)
-    endif()
+    cmake_language(DEFER DIRECTORY "${CMAKE_SOURCE_DIR}" CALL taffrail_amx)
 endif()

@@ -97,10 +97,8 @@ pub fn scene(name: &str) -> Option<State> {
         | "top-sessions"
         | "context-full"
         | "foreign" => busy(),
-        "top" => with_models(),
-        "fleet-empty" | "library" | "library-filter" | "machine-unmetered" | "refused" | "form" | "usage" | "plan" => {
-            with_models()
-        }
+        "top" | "fleet-empty" | "library" | "library-filter" | "machine-unmetered" | "refused" | "form" | "usage"
+        | "plan" | "requests-empty" => with_models(),
         "crowded" => crowded(8, 10_000),
         "library-empty" | "start" => empty(),
         "bench-empty" => bench::empty(),
@@ -110,7 +108,6 @@ pub fn scene(name: &str) -> Option<State> {
         "suite-running" => suite::running(),
         "suite" => suite::done(),
         "requests" | "requests-filter" => requests::list(),
-        "requests-empty" => with_models(),
         "hub-empty" => hub::empty(),
         "hub" => hub::found(),
         "hub-quants" => hub::quants(),

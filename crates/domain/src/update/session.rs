@@ -467,7 +467,9 @@ pub(super) fn clear(domain: &mut Domain, id: SessionId) -> Result<Vec<Effect>, R
     // A race or a suite that has its answer still waits for the energy.
     let goes = |request: &mut Request| !request.is_open() && !matches!(request.client, Client::Race | Client::Suite);
     let left: Vec<Request> = session.requests.extract_if(.., goes).collect();
-    left.iter().for_each(|request| ended_requests.push(session, request));
+    for request in &left {
+        ended_requests.push(session, request);
+    }
     session.n_dropped = 0;
     session.n_past = 0;
     let mut effects = match session.phase {

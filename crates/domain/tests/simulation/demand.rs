@@ -157,17 +157,14 @@ impl Demands {
         let all = domain.sessions.iter().flat_map(|session| session.requests.iter().map(move |one| (session.id, one)));
         let all: HashMap<RequestId, (SessionId, &Request)> = all.map(|(id, one)| (one.id, (id, one))).collect();
         for (id, has_ended) in &mut self.taken {
-            match all.get(id) {
-                Some((_, request)) => {
-                    assert!(!*has_ended || !request.is_open(), "{id:?} goes on after its end");
-                    assert_eq!(request.client, Client::Api);
-                    *has_ended = !request.is_open();
-                }
+            if let Some((_, request)) = all.get(id) {
+                assert!(!*has_ended || !request.is_open(), "{id:?} goes on after its end");
+                assert_eq!(request.client, Client::Api);
+                *has_ended = !request.is_open();
+            } else {
                 // A session that waits and is stopped leaves the list at once.
-                None => {
-                    assert!(*has_ended || self.stops.is_some(), "{id:?} is gone without an end");
-                    *has_ended = true;
-                }
+                assert!(*has_ended || self.stops.is_some(), "{id:?} is gone without an end");
+                *has_ended = true;
             }
         }
         // What has ended and is gone can't come back.
