@@ -16,6 +16,13 @@ pub struct Trace {
     pub speed: f64,
 }
 
+impl Trace {
+    /// Whether a recording is made or shown.
+    pub fn is_wanted(&self) -> bool {
+        self.record.is_some() || self.replay.is_some()
+    }
+}
+
 /// Reads a factor that time can be divided by.
 fn speed(text: &str) -> Result<f64, String> {
     let speed = text.parse::<f64>().ok().filter(|speed| (0.01..=100_000.0).contains(speed));

@@ -5,7 +5,8 @@ use crate::ui::State;
 use crate::ui::keymap::Keymap;
 use crate::ui::testing as fixture;
 use crate::ui::theme::Theme;
-use crate::ui::view::{ViewState, view};
+use crate::ui::view::view;
+use crate::ui::view_state::ViewState;
 
 const ANSWER: &str = "## Two ways\n\nSort by **speed**:\n\n1. `sort_unstable`\n   - no memory of its own\n2. merge\n\n\
     ```rust\nfn main() {\n    let 模型 = 1;\n}\n```\n\n| Name | Speed |\n|---|---:|\n| quick | 12.5 |\n| merge | 7 |";

@@ -11,10 +11,9 @@ use crate::figure::Figure;
 use crate::request::{Client, Request, Stage, Step};
 use crate::session::{End, Phase, SessionId, WorkerId};
 use crate::settings::{SessionSettings, Settings};
-use crate::state::StateMachine;
 use crate::testing::model;
 use crate::units::Joules;
-use crate::{Effect, Event};
+use crate::{Effect, Event, StateMachine};
 
 fn at(millis: u64) -> Moment {
     Moment { uptime: Duration::from_millis(millis), unix: 0 }

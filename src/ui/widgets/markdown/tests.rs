@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use ratatui::style::Modifier;
 
 use super::*;
+use crate::ui::theme::Meaning;
 use crate::ui::widgets::text;
 
 fn laid(source: &str, columns: usize) -> Vec<Row> {
