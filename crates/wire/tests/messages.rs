@@ -5,9 +5,9 @@
 use serde::{Serialize, de::DeserializeOwned};
 use wire::{
     CacheType, Channel, Chat, Counters, Device, DeviceKind, DeviceMemory, Distributions, Event, Failure, FailureKind,
-    Finish, FlashAttention, Generate, Grammar, Hello, Input, Ledger, Load, Loaded, Measure, Measured, Message, Piece,
-    Prompt, Queried, Query, QueryJob, QueryResult, Request, Role, Sampling, Score, Scored, Started, Tool, ToolCall,
-    ToolCallDelta, ToolChoice, Weight,
+    Finish, FlashAttention, Generate, Grammar, Hello, Input, Ledger, Load, Loaded, LogitBias, Measure, Measured,
+    Message, Piece, Prompt, Queried, Query, QueryJob, QueryResult, Request, Role, Sampling, Score, Scored, Started,
+    Tool, ToolCall, ToolCallDelta, ToolChoice, Weight,
 };
 
 fn check<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(cases: &[(T, &str)]) {
@@ -62,6 +62,7 @@ fn requests() {
                 grammar: None,
                 stop: Vec::new(),
                 n_top_logprobs: 0,
+                logit_bias: vec![LogitBias { token: 7, bias: -1.5 }],
                 credits: None,
                 min_room: 0,
             }),
@@ -293,7 +294,6 @@ fn every_name() {
     check_names(&[(FlashAttention::Auto, "auto"), (FlashAttention::On, "on"), (FlashAttention::Off, "off")]);
     check_names(&[
         (Finish::Stop, "stop"),
-        (Finish::StopText, "stop_text"),
         (Finish::Length, "length"),
         (Finish::ContextFull, "context_full"),
         (Finish::Cancelled, "cancelled"),

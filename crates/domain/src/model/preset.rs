@@ -70,7 +70,17 @@ pub fn over(own: Sampling, below: &Sampling) -> Sampling {
         top_k: own.top_k.or(below.top_k),
         top_p: own.top_p.or(below.top_p),
         min_p: own.min_p.or(below.min_p),
+        typical_p: own.typical_p.or(below.typical_p),
+        top_n_sigma: own.top_n_sigma.or(below.top_n_sigma),
+        xtc_probability: own.xtc_probability.or(below.xtc_probability),
+        xtc_threshold: own.xtc_threshold.or(below.xtc_threshold),
         repeat_penalty: own.repeat_penalty.or(below.repeat_penalty),
+        frequency_penalty: own.frequency_penalty.or(below.frequency_penalty),
+        presence_penalty: own.presence_penalty.or(below.presence_penalty),
+        repeat_last_n: own.repeat_last_n.or(below.repeat_last_n),
+        mirostat: own.mirostat.or(below.mirostat),
+        mirostat_tau: own.mirostat_tau.or(below.mirostat_tau),
+        mirostat_eta: own.mirostat_eta.or(below.mirostat_eta),
         seed: own.seed.or(below.seed),
     }
 }
