@@ -15,5 +15,6 @@ mod openai;
 mod openapi;
 #[cfg(all(unix, feature = "llama"))]
 mod queries;
+mod sampling;
 #[cfg(all(unix, feature = "llama"))]
 mod support;

@@ -165,9 +165,9 @@ fn always(rules: &BTreeMap<&str, &str>, root: &str) -> String {
 /// A rule without the groups that a star follows.
 fn without_repeated(rule: &str) -> String {
     // The groups that are open, and one that has just been closed.
-    let (mut open, mut closed) = (vec![String::new()], None);
+    let (mut open, mut closed): (Vec<String>, Option<String>) = (vec![String::new()], None);
     // The end of the text or of the characters that are open.
-    let (mut end, mut is_escaped) = (None, false);
+    let (mut end, mut is_escaped): (Option<char>, bool) = (None, false);
     for c in rule.chars() {
         let group = closed.take().filter(|_| c != '*');
         if let (Some(group), Some(top)) = (group, open.last_mut()) {
