@@ -9,6 +9,7 @@ use crate::{Chat, Message, Query};
 /// A request; one frame each, answered by [`crate::Event`]s.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "request")]
+#[expect(clippy::large_enum_variant, reason = "nearly all requests are of the large kind, and each is sent at once")]
 pub enum Request {
     /// Load a weight file and make a context. Once per worker, first.
     Load(Load),

@@ -7,7 +7,7 @@
 //! would leave nothing for the answer. Then the closing tag is put into the text as if the model had written it. A JSON
 //! document that comes near the end of the room is brought to its own end: one that is cut off is of no use.
 
-use wire::{Failure, Generate, Grammar as Wanted};
+use wire::{Failure, Finish, Generate, Grammar as Wanted};
 
 use crate::chat::Hold;
 use crate::chat::common::Trigger;
@@ -41,6 +41,8 @@ pub(crate) struct Constraint {
     n_closing: u32,
     /// It holds calls of tools.
     is_of_calls: bool,
+    /// It was brought to its end before the model did that.
+    is_cut: bool,
 }
 
 /// Which part of an answer a grammar is about.
@@ -125,6 +127,7 @@ impl Constraint {
             closers: if is_json { model.tokens_of(&CLOSERS) } else { Vec::new() },
             n_closing,
             is_of_calls: is_forced || matches!(hold, Some(Hold::Lazy { .. })) && request.grammar.is_none(),
+            is_cut: false,
         }))
     }
 
@@ -132,6 +135,12 @@ impl Constraint {
     /// token says that there are no more.
     pub(crate) fn is_over(&mut self, model: &Model) -> bool {
         self.is_of_calls && model.end().is_some_and(|end| self.grammar.allows(end))
+    }
+
+    /// Why an answer ends that is at its end near the limit: a document could have gone on, and so could calls that were brought
+    /// to their end.
+    pub(crate) fn closed(&self) -> Finish {
+        if self.is_of_calls && !self.is_cut { Finish::Stop } else { Finish::Length }
     }
 
     /// Go on in the grammar with a text, as far as it allows that; what of it that is, if anything.
@@ -167,6 +176,7 @@ impl Constraint {
         let is_text = allowed.first() == Some(&true) && allowed.get(1) == Some(&true);
         let skipped = if is_text { CLOSERS.len() - 1 } else { 0 };
         let closer = self.closers.iter().zip(allowed).skip(skipped).find(|(_, allowed)| *allowed);
+        self.is_cut |= closer.is_some();
         closer.map_or(Closing::Open, |(token, _)| Closing::By(*token))
     }
 

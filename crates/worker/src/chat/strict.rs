@@ -61,8 +61,12 @@ impl Arena {
 }
 
 /// What in llama.cpp's grammars may be repeated without an end, and bounds that leave room for what is meant.
-const BOUNDS: [(&str, &str); 3] =
-    [("[0-9]+", "[0-9]{1,16}"), ("[0-9]*", "[0-9]{0,16}"), ("[A-Za-z0-9_-]+", "[A-Za-z0-9_-]{1,32}")];
+const BOUNDS: [(&str, &str); 4] = [
+    (r#""\n"{1,2} [ \t]{0,20}"#, r#""\n" [ \t]{0,8}"#),
+    ("[0-9]+", "[0-9]{1,16}"),
+    ("[0-9]*", "[0-9]{0,16}"),
+    ("[A-Za-z0-9_-]+", "[A-Za-z0-9_-]{1,32}"),
+];
 
 /// The rule of models that open each call on its own, and what lets several come within one, which no model writes.
 const CALLS: &str = "tool-calls ::= (tool-call space)+";
@@ -173,7 +177,8 @@ fn without_repeated(rule: &str) -> String {
         if let (Some(group), Some(top)) = (group, open.last_mut()) {
             top.push_str(&group);
         }
-        let was_escaped = std::mem::replace(&mut is_escaped, end.is_some() && c == '\\' && !is_escaped);
+        let was_escaped = is_escaped;
+        is_escaped = end.is_some() && c == '\\' && !was_escaped;
         match (end, c) {
             (None, '(') => open.push(String::new()),
             (None, ')') if open.len() > 1 => closed = open.pop(),

@@ -189,8 +189,7 @@ impl Answer {
         let model = session.engine.model();
         let n_left = if self.stream.splitter().is_within_reasoning() { usize::MAX } else { n_left };
         match constraint.closing(model, n_left) {
-            // It could have gone on.
-            Closing::Closed => return Ok(Choice::Ended(Finish::Length)),
+            Closing::Closed => return Ok(Choice::Ended(constraint.closed())),
             Closing::By(closer) => {
                 constraint.accept(closer)?;
                 return Ok(Choice::Token(closer));
