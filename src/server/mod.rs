@@ -10,6 +10,7 @@ mod body;
 mod error;
 mod guard;
 mod handle;
+mod incoming;
 pub mod keys;
 mod limits;
 mod listen;

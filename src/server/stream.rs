@@ -13,9 +13,9 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
+use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
-use domain::request::RequestId;
 use wire::{Channel, Counters, Started, Token, ToolCall, ToolCallDelta};
 
 use super::error::{ApiError, Result};
@@ -47,6 +47,8 @@ pub(super) trait Translate: Send + 'static {
     fn error(&mut self, error: &ApiError, out: &mut String);
     /// What comes after the ends of all choices.
     fn finish(&mut self, out: &mut String);
+    /// The answers as one document instead.
+    fn document(&mut self, answers: &[Whole]) -> Value;
 }
 
 /// The answers to one request, one for each choice.
@@ -60,11 +62,6 @@ pub(super) struct Answers {
 impl Answers {
     pub(super) fn new(answers: Vec<Answer>) -> Self {
         Self { open: answers.into_iter().map(Some).collect(), turn: 0, first: None }
-    }
-
-    /// The requests, in the order of the choices.
-    pub(super) fn requests(&self) -> impl Iterator<Item = RequestId> {
-        self.open.iter().flatten().map(|answer| answer.request)
     }
 
     /// Wait for the first event, for a while. An error that ends a choice before anything was written is one of the whole

@@ -2,6 +2,7 @@
 
 mod answer;
 mod chat;
+mod common;
 mod embed;
 mod generate;
 mod manage;

@@ -1,6 +1,7 @@
 //! `OpenAI`'s API.
 
 mod chat;
+mod chunks;
 mod completions;
 mod embeddings;
 mod fields;
