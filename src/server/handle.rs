@@ -12,6 +12,8 @@ use tokio::sync::{mpsc, oneshot};
 use domain::Domain;
 use domain::ask::Ask;
 use domain::command::{Cause, Refused, Value, What};
+use domain::download::hub::{Failure, RemoteFile};
+use domain::model::Model;
 use domain::query::{Query, QueryError};
 use domain::request::{Figures, RequestId};
 use domain::session::End;
@@ -31,6 +33,10 @@ pub enum Call {
     Ask(Box<Ask>, AnswerSender, oneshot::Sender<Result<RequestId, Refused>>),
     /// A short job beside answers: what came of it goes to the sender, once.
     Query(Box<Query>, mpsc::Sender<QueryEnd>),
+    /// The files of a repository of the hub, `owner/name`, at a revision.
+    ListFiles(String, String, oneshot::Sender<Result<Vec<RemoteFile>, Failure>>),
+    /// Models to be deleted as the Library deletes them: a sentence of what came of it, or why it was refused.
+    DeleteModels(Vec<Arc<Model>>, oneshot::Sender<Result<String, Refused>>),
     /// Something that is known.
     Read(Box<dyn FnOnce(&Domain) + Send>),
 }
@@ -213,6 +219,30 @@ impl Handle {
         let (sender, mut end) = mpsc::channel(1);
         self.call(Call::Query(Box::new(query), sender)).await?;
         end.recv().await.ok_or_else(ending)?
+    }
+
+    /// Ask the hub for the files of a repository.
+    pub async fn files(
+        &self,
+        repository: String,
+        revision: String,
+    ) -> Result<Result<Vec<RemoteFile>, Failure>, Refused> {
+        let (reply, result) = oneshot::channel();
+        self.call(Call::ListFiles(repository, revision, reply)).await?;
+        result.await.ok().ok_or_else(ending)
+    }
+
+    /// Delete models.
+    pub async fn delete(&self, models: Vec<Arc<Model>>) -> Result<String, Refused> {
+        let (reply, result) = oneshot::channel();
+        self.call(Call::DeleteModels(models, reply)).await?;
+        result.await.ok().ok_or_else(ending)?
+    }
+
+    /// Give a command whose reply nobody waits for, unless too many wait already.
+    pub fn give(&self, what: What) {
+        let (reply, _) = oneshot::channel();
+        drop(self.calls.try_send(Call::Command(what, reply)));
     }
 
     /// Read what is known.

@@ -23,6 +23,7 @@ use tower::Service as _;
 
 use domain::settings;
 
+use super::blobs::Blobs;
 use super::guard::Connection;
 use super::keys::{self, KeyError, Keys};
 use super::{Handle, Shared};
@@ -44,6 +45,17 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long is waited after no connection could be taken, which is for want of file descriptors most often.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Where the server keeps what clients give it.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// The file with their keys.
+    pub keys: PathBuf,
+    /// The folder for files of which no model was made yet.
+    pub blobs: PathBuf,
+    /// The folder for models that they made.
+    pub models: PathBuf,
+}
 
 /// Why the server does not start.
 #[derive(Debug)]
@@ -125,16 +137,16 @@ impl StartError {
 pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
-    keys: Option<PathBuf>,
+    places: Option<Places>,
 }
 
 impl Listener {
-    /// Listen on the address of the settings, if it is this machine's alone or there is a key in this file.
-    pub fn bind(settings: &settings::Server, keys: Option<PathBuf>) -> Result<Self, StartError> {
+    /// Listen on the address of the settings, if it is this machine's alone or there is a key in its file.
+    pub fn bind(settings: &settings::Server, places: Option<Places>) -> Result<Self, StartError> {
         let address = settings.listen;
         let is_network = !address.ip().to_canonical().is_loopback();
         if (is_network || settings.require_key)
-            && keys.as_deref().map(keys::read).transpose()?.is_none_or(|keys| keys.is_empty())
+            && places.as_ref().map(|places| keys::read(&places.keys)).transpose()?.is_none_or(|keys| keys.is_empty())
         {
             return Err(StartError::NeedsKey { address });
         }
@@ -148,21 +160,22 @@ impl Listener {
         })?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        Ok(Self { socket: listener, address, keys })
+        Ok(Self { socket: listener, address, places })
     }
 
     /// Answer clients from now on, on a thread of its own.
     pub fn start(self, settings: settings::Server, handle: Handle) -> Result<Server, StartError> {
-        let Self { socket, address, keys } = self;
+        let Self { socket, address, places } = self;
         let mut instance = [0; 6];
         let random = rand::TryRng::try_fill_bytes(&mut rand::rngs::SysRng, &mut instance);
         random.map_err(|error| io::Error::other(error.to_string()))?;
         let max_connections = settings.max_connections as usize;
         let host_name = rustix::system::uname().nodename().to_str().ok().map(str::to_owned);
-        let keys = Keys::new(keys);
+        let keys = Keys::new(places.as_ref().map(|places| places.keys.clone()));
+        let blobs = places.map(|places| Blobs::new(places.blobs, places.models));
         let is_network = !address.ip().to_canonical().is_loopback();
-        let shared =
-            Arc::new(Shared { handle, settings, keys, is_network, host_name, instance: HEXLOWER.encode(&instance) });
+        let instance = HEXLOWER.encode(&instance);
+        let shared = Arc::new(Shared { handle, settings, keys, blobs, is_network, host_name, instance });
         let router = super::router(shared);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();

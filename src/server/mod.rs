@@ -6,6 +6,7 @@
 
 mod anthropic;
 mod asking;
+mod blobs;
 mod body;
 mod error;
 mod guard;
@@ -35,13 +36,15 @@ use utoipa_axum::router::OpenApiRouter;
 use domain::settings;
 use error::{ApiError, Kind};
 pub use handle::{Answer, AnswerEvent, AnswerSender, Call, Ending, Handle, QueryEnd, Sent};
-pub use listen::{Listener, Server, StartError};
+pub use listen::{Listener, Places, Server, StartError};
 
 /// What all addresses share.
 struct Shared {
     handle: Handle,
     settings: settings::Server,
     keys: keys::Keys,
+    /// Files that clients give; none where there is no place for them.
+    blobs: Option<blobs::Blobs>,
     /// Whether other machines can reach it.
     is_network: bool,
     /// This machine's name, by which others on its network call it.

@@ -33,6 +33,10 @@ impl Home {
         std::fs::write(path, text).unwrap();
     }
 
+    pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let home = self.folder.path();
         let mut command = Command::new(env!("CARGO_BIN_EXE_taffrail"));
@@ -69,7 +73,7 @@ impl Home {
             }
             seen.push(line);
         };
-        Server { child, address, log, _home: self }
+        Server { child, address, log, home: self }
     }
 }
 
@@ -78,7 +82,7 @@ pub(crate) struct Server {
     pub(crate) child: Child,
     pub(crate) address: SocketAddr,
     log: mpsc::Receiver<String>,
-    _home: Home,
+    pub(crate) home: Home,
 }
 
 impl Drop for Server {
@@ -124,6 +128,17 @@ impl Reply {
 
 impl Server {
     pub(crate) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<String>) -> Reply {
+        self.send_bytes(method, path, headers, body.map(String::into_bytes))
+    }
+
+    /// The same with a body that need not be text.
+    pub(crate) fn send_bytes(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<Vec<u8>>,
+    ) -> Reply {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             // An error says that another test has done it.
@@ -173,6 +188,14 @@ impl Server {
     pub(crate) fn n_processing(&self) -> usize {
         let slots = self.get("/slots").json();
         slots.as_array().unwrap().iter().filter(|slot| slot["is_processing"] == true).count()
+    }
+
+    /// End it in order, and start another one over what it left.
+    pub(crate) fn restart(mut self) -> Self {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.child.wait().unwrap();
+        std::mem::replace(&mut self.home, Home::new()).serve(&[])
     }
 
     /// Send it a signal and wait for its end: its exit code, and what it logged since it started.

@@ -30,8 +30,9 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(generate::generate))
         .routes(routes!(embed::embed))
         .routes(routes!(embed::embeddings))
-        .routes(routes!(manage::pull))
-        .routes(routes!(manage::copy))
-        .routes(routes!(manage::delete))
-        .routes(routes!(manage::has_blob, manage::put_blob))
+        .routes(routes!(manage::pull::pull))
+        .routes(routes!(manage::create::create))
+        .routes(routes!(manage::names::copy))
+        .routes(routes!(manage::names::delete))
+        .routes(routes!(manage::blobs::has, manage::blobs::put))
 }
