@@ -9,12 +9,12 @@ use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 
-use super::Shared;
 use super::asking::Asking;
 use super::body::Json;
 use super::error::{ApiError, Kind, Result};
 use super::guard::Caller;
 use super::models::{Served, named};
+use super::shared::Shared;
 use super::stream::{Answers, Translate};
 use domain::ask::{Api, Generation};
 use domain::keep_alive::KeepAlive;

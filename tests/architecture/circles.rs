@@ -210,6 +210,9 @@ impl Reader<'_> {
     /// Read one tree of a `use`: each path with the name that it gets here.
     fn tree(&self, mut at: usize, prefix: &[String], leaves: &mut Vec<(Path, String)>) -> usize {
         let mut path = prefix.to_vec();
+        if self.tokens.get(at).is_some_and(|token| token == ",") {
+            return at + 1;
+        }
         loop {
             match self.tokens.get(at).map(String::as_str) {
                 Some("{") => {

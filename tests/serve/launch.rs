@@ -28,7 +28,11 @@ fn launch(home: &Home, arguments: &[&str]) -> (i32, String, String) {
 #[test]
 fn a_program_gets_the_server_and_the_model() {
     for (program, arguments, expected) in [
-        ("claude", vec!["-p", "hello"], vec!["argument -p", "ANTHROPIC_MODEL=ishmael-1m", "ANTHROPIC_BASE_URL=http://127.0.0.1:"]),
+        (
+            "claude",
+            vec!["-p", "hello"],
+            vec!["argument -p", "ANTHROPIC_MODEL=ishmael-1m", "ANTHROPIC_BASE_URL=http://127.0.0.1:"],
+        ),
         ("codex", vec!["exec"], vec!["argument model=\"ishmael-1m\"", "argument exec"]),
         ("aider", vec![], vec!["AIDER_MODEL=openai/ishmael-1m", "OPENAI_API_BASE=http://127.0.0.1:"]),
         ("opencode", vec![], vec!["OPENCODE_CONFIG_CONTENT={"]),

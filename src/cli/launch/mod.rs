@@ -15,12 +15,11 @@ use tokio::time::{Instant, sleep};
 
 use super::Exit;
 use super::failure::{Failure, print_error};
-use crate::app::attached::Attached;
 use crate::app::front::Front;
 use crate::app::open::{self, Source};
 use crate::app::socket::{self, Purpose};
 use crate::library::resolve;
-use domain::command::{Refused, Value, What};
+use domain::command::{Value, What};
 use domain::keep_alive::KeepAlive;
 use domain::model::Model;
 use domain::session::{Phase, SessionId};
@@ -105,9 +104,8 @@ async fn with_server(arguments: &Launch, front: &mut Front, executable: Option<P
     // From now on it goes as any other model does.
     let keep_alive = wanted.settings.residence.keep_alive.unwrap_or(KeepAlive::DEFAULT);
     let _ = front.command(wanted.load(keep_alive)).await;
-    let status = status.map_err(|error| {
-        Failure::new(Exit::Failed, format!("{} can't be started: {error}", executable.display()))
-    })?;
+    let status = status
+        .map_err(|error| Failure::new(Exit::Failed, format!("{} can't be started: {error}", executable.display())))?;
     Ok(Exit::of_program(code(status)))
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{FINGERPRINT, Usage, now, sse};
+use super::common::{FINGERPRINT, Usage, now, sse};
 use crate::server::incoming::Name;
 use crate::server::stream::Whole;
 

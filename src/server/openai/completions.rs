@@ -5,8 +5,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::chunks::Chunks;
+use super::common::{finish_reason, sse};
 use super::fields::{Logprobs, OneOrMany, Samplers, StreamOptions};
-use super::{finish_reason, sse};
 use crate::server::asking::of_choice;
 use crate::server::body::within;
 use crate::server::error::{ApiError, Result};
@@ -194,7 +194,7 @@ impl Translate for Answer {
     const CONTENT_TYPE: &'static str = "text/event-stream";
 
     fn keep_alive(&mut self, out: &mut String) {
-        out.push_str(super::KEEP_ALIVE);
+        out.push_str(super::common::KEEP_ALIVE);
     }
 
     fn begin(&mut self, out: &mut String) {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 
-use crate::server::Shared;
 use crate::server::blobs::{BlobDigest, Blobs};
 use crate::server::error::{ApiError, Kind, Result};
+use crate::server::shared::Shared;
 
 /// The place for files.
 pub(super) fn place(shared: &Shared) -> Result<&Blobs> {

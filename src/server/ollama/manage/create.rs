@@ -12,7 +12,8 @@ use super::{Lines, Stop, known, run};
 use crate::server::blobs::BlobDigest;
 use crate::server::error::{ApiError, Result};
 use crate::server::incoming::Incoming;
-use crate::server::{Shared, limits};
+use crate::server::limits;
+use crate::server::shared::Shared;
 use domain::alias::{self, Alias};
 use domain::settings::SessionSettings;
 

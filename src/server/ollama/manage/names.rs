@@ -7,10 +7,10 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 
 use super::LOOK;
-use crate::server::Shared;
 use crate::server::error::{ApiError, Result};
 use crate::server::handle::Handle;
 use crate::server::incoming::Incoming;
+use crate::server::shared::Shared;
 use domain::Domain;
 use domain::alias::{self, Alias};
 use domain::command::{Cause, Refused, What};

@@ -9,9 +9,9 @@ use axum::response::Response;
 use self::answer::Head;
 use self::events::Events;
 use self::request::Request;
-use super::now;
 use crate::server::error::Result;
 use crate::server::incoming::{Generate, Incoming, Job};
+use crate::server::openai::common::now;
 use domain::ask::Api;
 
 /// Answer a conversation, in items.
