@@ -155,6 +155,8 @@ impl Reader<'_> {
                     }
                 }
                 "use" => at = self.read_use(module, at),
+                // `pub(in crate::a)` names where something is seen, and imports nothing.
+                "in" if before == "(" && matches!(next, "crate" | "super" | "self") => at = self.path(at + 1).1,
                 _ if ITEMS.contains(&token) && is_name(next) => {
                     self.modules.entry(module.clone()).or_default().items.insert(next.to_owned());
                     at += 2;
@@ -515,6 +517,18 @@ fn each_circle_is_seen() {
         assert_eq!(circles(&of_sources(sources)).len(), 1, "{what}");
     }
     assert_eq!(circles(&of_sources(&[("a.rs", item), ("b.rs", "use crate::a::{A, f};")])), [""; 0]);
+}
+
+#[test]
+fn a_function_with_its_modules_name_makes_no_circle() {
+    let sources = [
+        ("lib.rs", "pub use a::a;"),
+        ("a.rs", "mod inner; mod one; mod two; pub fn a() { inner::f() }"),
+        ("a/inner.rs", "use crate::a::{one, two}; pub(in crate::a) fn f() { one::f(); two::f() }"),
+        ("a/one.rs", "pub fn f() {}"),
+        ("a/two.rs", "pub fn f() {}"),
+    ];
+    assert_eq!(circles(&of_sources(&sources)), [""; 0]);
 }
 
 #[test]
