@@ -20,7 +20,7 @@ from table import CASES  # noqa: E402
 
 
 def start(program, home):
-    environment = {"PATH": os.environ["PATH"], "HOME": home, "HF_HUB_CACHE": f"{home}/hub"}
+    environment = {"PATH": os.environ["PATH"], "HOME": home, "HF_HUB_CACHE": f"{home}/hub", "HF_HUB_OFFLINE": "1"}
     for name in ["CONFIG_HOME", "CACHE_HOME", "DATA_HOME", "STATE_HOME", "RUNTIME_DIR"]:
         environment[f"XDG_{name}"] = f"{home}/{name.lower()}"
     server = subprocess.Popen(
