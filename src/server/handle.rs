@@ -178,10 +178,17 @@ impl Answer {
     }
 }
 
-fn answer_channel() -> (AnswerSender, AnswerEvents) {
+fn events_channel() -> (AnswerSender, AnswerEvents) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let pending = Arc::new(AtomicUsize::new(0));
     (AnswerSender { events: sender, pending: Arc::clone(&pending) }, AnswerEvents { events: receiver, pending })
+}
+
+/// The two ends of an answer.
+#[cfg(test)]
+pub(super) fn answer_channel(request: RequestId) -> (AnswerSender, Answer) {
+    let (sender, events) = events_channel();
+    (sender, Answer { request, events })
 }
 
 /// The way to the program.
@@ -207,7 +214,7 @@ impl Handle {
     /// Have a prompt answered.
     pub async fn ask(&self, ask: Ask) -> Result<Answer, Refused> {
         let (reply, result) = oneshot::channel();
-        let (sender, events) = answer_channel();
+        let (sender, events) = events_channel();
         self.call(Call::Ask(Box::new(ask), sender, reply)).await?;
         // Whoever gives up waiting here drops `events`, which cancels the request.
         let request = result.await.ok().ok_or_else(ending)??;
@@ -281,8 +288,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_reader_that_does_not_read_is_bounded_and_one_that_does_is_not() {
-        let (sender, events) = answer_channel();
-        let mut answer = Answer { request: RequestId(1), events };
+        let (sender, mut answer) = answer_channel(RequestId(1));
         let part = || text("x".repeat(MAX_PENDING / 4));
         for _ in 0..20 {
             assert_eq!(sender.send(part()), Sent::Yes);

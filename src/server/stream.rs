@@ -112,7 +112,7 @@ impl Answers {
         self.first().await?;
         let mut begin = String::new();
         translate.begin(&mut begin);
-        let streaming = Streaming { answers: self, translate, begin: Some(begin), is_over: false };
+        let streaming = Streaming { answers: self, translate, begin: Some(begin), is_over: false, silence: KEEP_ALIVE };
         let body = stream::unfold(streaming, |mut streaming| async {
             let part = streaming.next().await?;
             Some((Ok::<_, Infallible>(Bytes::from(part)), streaming))
@@ -141,6 +141,8 @@ struct Streaming<T> {
     translate: T,
     begin: Option<String>,
     is_over: bool,
+    /// How long nothing may be written.
+    silence: Duration,
 }
 
 impl<T: Translate> Streaming<T> {
@@ -151,7 +153,7 @@ impl<T: Translate> Streaming<T> {
         }
         let mut out = String::new();
         while out.is_empty() && !self.is_over {
-            let silent = sleep_until(Instant::now() + KEEP_ALIVE);
+            let silent = sleep_until(Instant::now() + self.silence);
             tokio::select! {
                 biased;
                 event = self.answers.next() => match event {
@@ -212,6 +214,69 @@ impl Whole {
                 self.tokens.extend(tokens);
             }
             AnswerEvent::Ended(ending) => self.ending = Some(*ending),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::request::RequestId;
+
+    use super::*;
+    use crate::server::handle::answer_channel;
+
+    /// Writes a word for each thing that is to be written.
+    struct Words;
+
+    impl Translate for Words {
+        const CONTENT_TYPE: &'static str = "text/plain";
+
+        fn keep_alive(&mut self, out: &mut String) {
+            out.push_str("alive ");
+        }
+
+        fn begin(&mut self, _: &mut String) {}
+
+        fn event(&mut self, _: usize, _: AnswerEvent, out: &mut String) {
+            out.push_str("event ");
+        }
+
+        fn error(&mut self, error: &ApiError, out: &mut String) {
+            out.push_str(&error.message);
+        }
+
+        fn finish(&mut self, out: &mut String) {
+            out.push_str("end");
+        }
+
+        fn document(&mut self, _: &[Whole]) -> Value {
+            Value::Null
+        }
+    }
+
+    #[tokio::test]
+    async fn a_silent_stream_is_kept_alive_until_it_ends_once() {
+        for (ending, expected) in
+            [(Ending::default(), vec!["event ", "end"]), (Ending::failed("broken"), vec!["broken"])]
+        {
+            let (sender, answer) = answer_channel(RequestId(1));
+            let mut streaming = Streaming {
+                answers: Answers::new(vec![answer]),
+                translate: Words,
+                begin: None,
+                is_over: false,
+                silence: Duration::from_millis(1),
+            };
+            for _ in 0..3 {
+                assert_eq!(streaming.next().await.as_deref(), Some("alive "));
+            }
+            sender.send(AnswerEvent::Ended(Box::new(ending)));
+            let mut rest = Vec::new();
+            while let Some(part) = streaming.next().await {
+                rest.push(part);
+            }
+            rest.retain(|part| part != "alive ");
+            assert_eq!(rest, expected);
         }
     }
 }
