@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -73,7 +73,7 @@ impl Home {
             }
             seen.push(line);
         };
-        Server { child, address, log, home: self }
+        Server { child, address, log: Mutex::new(log), home: self }
     }
 }
 
@@ -81,7 +81,8 @@ impl Home {
 pub(crate) struct Server {
     pub(crate) child: Child,
     pub(crate) address: SocketAddr,
-    log: mpsc::Receiver<String>,
+    // Several threads may ask it at once.
+    log: Mutex<mpsc::Receiver<String>>,
     pub(crate) home: Home,
 }
 
@@ -203,7 +204,7 @@ impl Server {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, signal).unwrap();
         let status = self.child.wait().unwrap();
-        (status.code(), self.log.iter().collect())
+        (status.code(), self.log.get_mut().unwrap().iter().collect())
     }
 }
 

@@ -22,7 +22,7 @@ use crate::library::resolve;
 use domain::command::{Value, What};
 use domain::keep_alive::KeepAlive;
 use domain::model::Model;
-use domain::session::{Phase, SessionId};
+use domain::session::{Phase, Session, SessionId};
 use domain::settings::{Chosen, SessionSettings, Settings};
 use domain::{Domain, alias};
 use programs::{KEY, Program, Served};
@@ -239,6 +239,7 @@ impl Wanted {
 /// Load the model, and wait until it is; gives its context in tokens.
 async fn load(front: &mut Front, wanted: &Wanted, keep_alive: KeepAlive) -> Result<u32, Failure> {
     let told = |text: String| drop(writeln!(io::stderr(), "{}", gguf::clean(&text, 500)));
+    make_way(front, wanted).await?;
     let Value::Session(id) = front.command(wanted.load(keep_alive)).await? else {
         return Err(Failure::new(Exit::Failed, "nothing was loaded"));
     };
@@ -249,7 +250,7 @@ async fn load(front: &mut Front, wanted: &Wanted, keep_alive: KeepAlive) -> Resu
         }
     }
     let session = front.state().domain.session(id);
-    let context = session.map_or(wanted.settings.context, domain::session::Session::n_ctx);
+    let context = session.map_or(wanted.settings.context, Session::n_ctx);
     told(format!("{} is loaded with {context} tokens of context", wanted.name));
     if context < wanted.settings.context {
         told(format!("it was loaded already, with less than {}; stop that session for more", wanted.settings.context));
@@ -257,6 +258,28 @@ async fn load(front: &mut Front, wanted: &Wanted, keep_alive: KeepAlive) -> Resu
         told(format!("it was trained for {trained} tokens, and the instructions of agents alone can take 20,000"));
     }
     Ok(context)
+}
+
+/// Unload the model where requests loaded it with less context than is wanted now: it is loaded again at once.
+async fn make_way(front: &mut Front, wanted: &Wanted) -> Result<(), Failure> {
+    let is_in_the_way = |front: &Front| {
+        let sessions = &front.state().domain.sessions;
+        sessions.iter().any(|session| {
+            session.model.id == wanted.id
+                && Session::is_live(session)
+                && session.demand.is_on_demand
+                && session.n_ctx() < wanted.settings.context
+        })
+    };
+    if !is_in_the_way(front) {
+        return Ok(());
+    }
+    // One that is answering ends its answers first.
+    front.command(What::UnloadModel(wanted.id.clone())).await?;
+    while is_in_the_way(front) {
+        advance(front).await?;
+    }
+    Ok(())
 }
 
 fn is_ready(front: &Front, id: SessionId) -> Result<bool, Failure> {
