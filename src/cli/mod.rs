@@ -13,6 +13,7 @@ pub mod failure;
 mod force;
 pub mod history;
 pub mod keys;
+pub mod launch;
 pub mod ls;
 mod openness_view;
 pub mod output;
@@ -92,6 +93,8 @@ pub enum Command {
     Race(Box<race::Race>),
     /// Serve other programs, by the APIs that they know, until Ctrl-C
     Serve(serve::Serve),
+    /// Start a coding agent on a model of this machine: codex, claude, opencode, aider, or `env` for any other
+    Launch(launch::Launch),
     /// Make, list and remove the keys by which programs on other machines use the server
     Keys(keys::Keys),
     /// Score a text: perplexity, and divergence from a reference model
