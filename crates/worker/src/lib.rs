@@ -52,6 +52,7 @@ mod log;
 mod mapping;
 #[cfg(feature = "llama")]
 mod micros;
+#[cfg(feature = "llama")]
 mod model;
 #[cfg(feature = "llama")]
 mod out;
