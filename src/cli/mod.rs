@@ -4,6 +4,7 @@
 
 pub mod attach;
 pub mod bench;
+pub mod cleanup;
 pub mod config;
 pub mod dedupe;
 pub mod doctor;
@@ -11,14 +12,14 @@ pub mod exit;
 pub mod failure;
 mod force;
 pub mod history;
-pub mod house;
 pub mod keys;
+pub mod launch;
 pub mod ls;
 mod openness_view;
 pub mod output;
+pub mod perplexity;
 pub mod prune;
 pub mod pull;
-pub mod quality;
 pub mod race;
 pub mod rm;
 pub mod run;
@@ -92,11 +93,13 @@ pub enum Command {
     Race(Box<race::Race>),
     /// Serve other programs, by the APIs that they know, until Ctrl-C
     Serve(serve::Serve),
+    /// Start a coding agent on a model of this machine: codex, claude, opencode, aider, or `env` for any other
+    Launch(launch::Launch),
     /// Make, list and remove the keys by which programs on other machines use the server
     Keys(keys::Keys),
     /// Score a text: perplexity, and divergence from a reference model
     #[command(name = "perplexity", alias = "quality")]
-    Quality(Box<quality::Quality>),
+    Perplexity(Box<perplexity::Perplexity>),
     /// Show what the models take of the disks, and what could be cleaned up
     Usage(usage::Usage),
     /// Delete models: they go to the trash; `undo` restores them

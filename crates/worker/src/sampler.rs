@@ -148,6 +148,7 @@ impl Sampler {
     }
 
     /// The same with tokens that are made more or less likely.
+    #[must_use]
     pub fn biased(mut self, bias: &[LogitBias]) -> Self {
         self.penalties.bias = bias.to_vec();
         self

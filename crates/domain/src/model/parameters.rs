@@ -117,7 +117,10 @@ fn sampler(name: &str, value: &Value, sampling: &mut Sampling) -> bool {
         "mirostat_tau" => (&mut sampling.mirostat_tau, within(0.0, 100.0)),
         "mirostat_eta" => (&mut sampling.mirostat_eta, within(0.0, 1.0)),
         "mirostat" => {
-            sampling.mirostat = [0, 1, 2].into_iter().find(|version| *version as f32 == number);
+            sampling.mirostat = [(0, "0"), (1, "1"), (2, "2")]
+                .into_iter()
+                .find(|(_, digit)| *digit == text(value).trim())
+                .map(|(version, _)| version);
             return sampling.mirostat.is_some();
         }
         // Below 0 they look at the whole context.

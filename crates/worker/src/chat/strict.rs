@@ -130,14 +130,13 @@ pub(super) fn holds(gbnf: &str, parser: &str, tools: &[super::openai::Tool]) -> 
         }
         let Some(schema) = tool.schema() else { return false };
         let always = always(&rules, &format!("tool-{}", rule_name(name)));
-        let properties = schema["properties"].as_object().into_iter().flatten();
+        let mut properties = schema["properties"].as_object().into_iter().flatten();
         let mut required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
         let is_held = |(property, schema): (&String, &Value)| {
             let suffix = format!("arg-{property}-schema");
             is_plain_text(schema) || arena.parsers.iter().any(|node| node.is_schema(|own| own.ends_with(&suffix)))
         };
-        properties.map(is_held).all(|is_held| is_held)
-            && required.all(|property| always.contains(&format!("\"{property}\"")))
+        properties.all(is_held) && required.all(|property| always.contains(&format!("\"{property}\"")))
     })
 }
 
