@@ -27,7 +27,7 @@ fn check_names<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(ca
 
 #[test]
 fn the_version_is_the_one_of_these_messages() {
-    assert_eq!(wire::VERSION, 9);
+    assert_eq!(wire::VERSION, 10);
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn requests() {
                 credits: None,
                 min_room: 0,
             }),
-            r#"{"request":"generate","id":1,"prompt":{"chat":{"messages":[{"role":"system","parts":[{"text":"Be brief."}],"reasoning":"","tool_calls":[],"tool_call_id":null,"name":null},{"role":"user","parts":[{"text":"Who?"}],"reasoning":"","tool_calls":[],"tool_call_id":null,"name":null}],"tools":[],"tool_choice":"auto","parallel_tool_calls":true,"reasoning":null,"template_options":null}},"max_tokens":64,"sampling":{"temperature":0.5,"top_k":40,"top_p":null,"min_p":null,"typical_p":null,"top_n_sigma":null,"xtc_probability":null,"xtc_threshold":null,"repeat_penalty":null,"frequency_penalty":null,"presence_penalty":null,"repeat_last_n":null,"mirostat":null,"mirostat_tau":null,"mirostat_eta":null,"seed":7},"grammar":null}"#,
+            r#"{"request":"generate","id":1,"prompt":{"chat":{"messages":[{"role":"system","parts":[{"text":"Be brief."}],"reasoning":"","tool_calls":[],"tool_call_id":null,"name":null},{"role":"user","parts":[{"text":"Who?"}],"reasoning":"","tool_calls":[],"tool_call_id":null,"name":null}],"tools":[],"tool_choice":"auto","parallel_tool_calls":true,"reasoning":null,"template_options":null}},"max_tokens":64,"sampling":{"temperature":0.5,"top_k":40,"top_p":null,"min_p":null,"typical_p":null,"top_n_sigma":null,"xtc_probability":null,"xtc_threshold":null,"repeat_penalty":null,"frequency_penalty":null,"presence_penalty":null,"repeat_last_n":null,"mirostat":null,"mirostat_tau":null,"mirostat_eta":null,"seed":7},"logit_bias":[{"token":7,"bias":-1.5}],"grammar":null}"#,
         ),
         (
             Request::Score(Score {
