@@ -20,6 +20,7 @@ pub mod prune;
 pub mod pull;
 pub mod quality;
 pub mod race;
+pub mod requests;
 pub mod rm;
 pub mod run;
 pub mod serve;
@@ -92,6 +93,8 @@ pub enum Command {
     Race(Box<race::Race>),
     /// Serve other programs, by the APIs that they know, until Ctrl-C
     Serve(serve::Serve),
+    /// Show the requests of the server that runs: who asks, how long it waits, what it costs
+    Requests(requests::Requests),
     /// Make, list and remove the keys by which programs on other machines use the server
     Keys(keys::Keys),
     /// Score a text: perplexity, and divergence from a reference model

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::energy::{Metered, Wanted};
 use domain::Domain;
 use domain::ask::Ask;
 use domain::command::{Cause, Refused, Value, What};
@@ -69,6 +70,8 @@ pub struct Ending {
     pub stop: Option<String>,
     /// Its figures.
     pub figures: Figures,
+    /// What it took of energy, where its client wants to know.
+    pub metered: Option<Metered>,
 }
 
 impl Default for Ending {
@@ -80,7 +83,7 @@ impl Default for Ending {
 impl Ending {
     /// This end, of which nothing else is known.
     pub fn of(end: End) -> Self {
-        Self { end, kind: None, stop: None, figures: Figures::default() }
+        Self { end, kind: None, stop: None, figures: Figures::default(), metered: None }
     }
 
     /// A failure for this reason.
@@ -142,11 +145,27 @@ impl AnswerSender {
     }
 }
 
+/// Where the energy of an answer comes from.
+#[derive(Debug, Clone)]
+pub(super) struct Meter {
+    pub(super) handle: Handle,
+    pub(super) is_asked: bool,
+}
+
+impl Meter {
+    /// For a client that wants so much.
+    pub(super) fn new(handle: &Handle, wanted: Wanted) -> Option<Self> {
+        (wanted != Wanted::No).then(|| Self { handle: handle.clone(), is_asked: wanted == Wanted::Asked })
+    }
+}
+
 /// An answer that comes. Dropping it cancels the request.
 #[derive(Debug)]
 pub struct Answer {
     /// Which request.
     pub request: RequestId,
+    /// Where its energy comes from, if its client wants to know.
+    pub(super) meter: Option<Meter>,
     events: AnswerEvents,
 }
 
@@ -205,7 +224,7 @@ impl Handle {
         self.call(Call::Ask(Box::new(ask), sender, reply)).await?;
         // Whoever gives up waiting here drops `events`, which cancels the request.
         let request = result.await.ok().ok_or_else(ending)??;
-        Ok(Answer { request, events })
+        Ok(Answer { request, meter: None, events })
     }
 
     /// Have a query carried out. Whoever gives up waiting cancels it.
@@ -252,7 +271,7 @@ mod tests {
     #[tokio::test]
     async fn a_reader_that_does_not_read_is_bounded_and_one_that_does_is_not() {
         let (sender, events) = answer_channel();
-        let mut answer = Answer { request: RequestId(1), events };
+        let mut answer = Answer { request: RequestId(1), meter: None, events };
         let part = || text("x".repeat(MAX_PENDING / 4));
         for _ in 0..20 {
             assert_eq!(sender.send(part()), Sent::Yes);

@@ -7,6 +7,7 @@
 mod anthropic;
 mod asking;
 mod body;
+mod energy;
 mod error;
 mod guard;
 mod handle;
@@ -19,7 +20,9 @@ mod models;
 mod ollama;
 mod openai;
 mod queries;
+mod settle;
 mod shape;
+mod status;
 mod stream;
 
 use std::sync::Arc;
@@ -32,6 +35,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use domain::settings;
+pub use energy::Metered;
 use error::{ApiError, Kind};
 pub use handle::{Answer, AnswerEvent, AnswerSender, Call, Ending, Handle, QueryEnd, Sent};
 pub use listen::{Listener, Server, StartError};
@@ -65,6 +69,7 @@ fn routes() -> (Router<Arc<Shared>>, utoipa::openapi::OpenApi) {
         .merge(anthropic::routes())
         .merge(ollama::routes())
         .merge(llama::routes())
+        .merge(status::routes())
         .split_for_parts()
 }
 

@@ -3,12 +3,14 @@
 //! Owned here: what is told of a request without its texts, those that have ended and left their sessions, the filter and
 //! the order. Absent: the life of a request (`update::session`).
 
+mod document;
 mod ended;
 mod filter;
 mod row;
 
 use std::cmp::Ordering;
 
+pub use document::RequestDocument;
 pub use ended::{EndedRequest, EndedRequests};
 pub use filter::Filter;
 pub use row::{RequestState, Row};

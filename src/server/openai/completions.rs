@@ -263,7 +263,7 @@ impl Translate for Chunks {
                 self.choice(choice, &text, logprobs.as_ref(), None, out);
             }
             AnswerEvent::Ended(ending) => {
-                self.usage.ended(&ending.figures.counters);
+                self.usage.ended(&ending);
                 self.choice(choice, "", None, Some(finish_reason(&ending, false)), out);
             }
         }
@@ -274,7 +274,7 @@ impl Translate for Chunks {
     }
 
     fn finish(&mut self, out: &mut String) {
-        if self.include_usage {
+        if self.usage.is_told(self.include_usage) {
             let mut chunk = self.head.chunk(&json!([]));
             chunk["usage"] = self.usage.json();
             sse(&chunk, out);

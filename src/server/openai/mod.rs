@@ -14,11 +14,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Shared;
+use super::energy::UsageEnergy;
 use super::error::{ApiError, Result};
 use super::handle::Ending;
 use super::stream::Whole;
 use domain::session::End;
-use wire::{Counters, Finish};
+use wire::Finish;
 
 /// What an answer's `system_fingerprint` says: what made it.
 const FINGERPRINT: &str = concat!("taffrail-", env!("CARGO_PKG_VERSION"));
@@ -80,12 +81,13 @@ fn finish_reason(ending: &Ending, has_calls: bool) -> &'static str {
 }
 
 /// What answers took together: prompt tokens are those of one of them.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 struct Usage {
     prompt: u32,
     cached: u32,
     generated: u32,
     reasoning: u32,
+    energy: UsageEnergy,
 }
 
 impl Usage {
@@ -94,7 +96,9 @@ impl Usage {
         self.cached = self.cached.max(started.n_cached);
     }
 
-    fn ended(&mut self, counters: &Counters) {
+    fn ended(&mut self, ending: &Ending) {
+        let counters = &ending.figures.counters;
+        self.energy.ended(ending.metered.as_ref());
         self.generated = self.generated.saturating_add(counters.n_generated);
         self.reasoning = self.reasoning.saturating_add(counters.n_reasoning);
     }
@@ -103,13 +107,18 @@ impl Usage {
         let mut usage = Self::default();
         for answer in answers {
             answer.started.iter().for_each(|started| usage.started(started));
-            usage.ended(&answer.counters());
+            answer.ending.iter().for_each(|ending| usage.ended(ending));
         }
         usage
     }
 
-    fn json(self) -> Value {
-        json!({
+    /// Whether a stream tells it: where the client has asked for usage, or for what only usage has.
+    fn is_told(&self, include_usage: bool) -> bool {
+        include_usage || self.energy.is_asked()
+    }
+
+    fn json(&self) -> Value {
+        let mut usage = json!({
             "prompt_tokens": self.prompt,
             "completion_tokens": self.generated,
             "total_tokens": u64::from(self.prompt) + u64::from(self.generated),
@@ -120,7 +129,9 @@ impl Usage {
                 "accepted_prediction_tokens": 0,
                 "rejected_prediction_tokens": 0,
             },
-        })
+        });
+        self.energy.tell(&mut usage);
+        usage
     }
 }
 

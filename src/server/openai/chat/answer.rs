@@ -151,7 +151,7 @@ impl Translate for Chunks {
                 }
             }
             AnswerEvent::Ended(ending) => {
-                self.usage.ended(&ending.figures.counters);
+                self.usage.ended(&ending);
                 let finish = finish_reason(&ending, self.has_calls[choice]);
                 self.delta(choice, &json!({}), None, Some(finish), out);
             }
@@ -163,7 +163,7 @@ impl Translate for Chunks {
     }
 
     fn finish(&mut self, out: &mut String) {
-        if self.include_usage {
+        if self.usage.is_told(self.include_usage) {
             let mut chunk = self.head.chunk(&json!([]));
             chunk["usage"] = self.usage.json();
             sse(&chunk, out);
