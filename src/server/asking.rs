@@ -6,12 +6,12 @@ use domain::command::Refused;
 use domain::keep_alive::KeepAlive;
 use domain::settings::{Chosen, SessionSettings};
 
-use super::Shared;
 use super::energy::Wanted;
 use super::error::Result;
 use super::guard::Caller;
 use super::handle::{Answer, Meter};
 use super::models::Served;
+use super::shared::Shared;
 
 /// How a model is asked.
 #[derive(Debug, Clone)]
