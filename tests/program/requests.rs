@@ -10,8 +10,13 @@ use crate::support::{House, Ran, Terminal, signal, wait_for};
 fn serve(house: &House) -> String {
     let started = house.run(&["serve", "--detach", "--listen", "127.0.0.1:0"]);
     assert_eq!(started.code, Some(0), "{started:?}");
-    let status = house.run(&["serve", "status", "--json"]).json();
-    status["address"].as_str().unwrap().trim_start_matches("http://").to_owned()
+    let address = || {
+        let status = house.run(&["serve", "status", "--json"]).json();
+        Some(status["address"].as_str()?.trim_start_matches("http://").to_owned())
+    };
+    // Other programs are answered once the stores were scanned.
+    wait_for("an address", || address().is_some(), String::new);
+    address().unwrap()
 }
 
 /// Begin to ask a server.

@@ -39,7 +39,7 @@ fn usages(server: &Server, headers: &[(&str, &str)], is_stream: bool) -> Vec<(&'
 
 #[test]
 fn answers_tell_their_energy_to_whoever_asks() {
-    let server = Home::new().serve(&["--set", "telemetry.interval=250ms"]);
+    let server = Home::new().serve(&["--set", "telemetry.interval_ms=250"]);
     for is_stream in [false, true] {
         for (path, usage) in usages(&server, &[], is_stream) {
             assert!(usage.get("energy").is_none(), "{path}: nobody has asked for it: {usage}");
@@ -61,7 +61,7 @@ fn answers_tell_their_energy_to_whoever_asks() {
 
 #[test]
 fn the_user_can_have_energy_told_to_all() {
-    let server = Home::new().serve(&["--set", "server.usage_energy=true", "--set", "telemetry.interval=250ms"]);
+    let server = Home::new().serve(&["--set", "server.usage_energy=true", "--set", "telemetry.interval_ms=250"]);
     for (path, usage) in usages(&server, &[], false) {
         assert!(usage["energy"]["grade"].is_string(), "{path}: {usage}");
     }

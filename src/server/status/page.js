@@ -95,7 +95,7 @@ function table(place, columns, rows, empty) {
     for (const [, cell, className] of columns) {
       const [text, more] = [cell(row)].flat();
       const made = element("td", text, [className, more].filter(Boolean).join(" "));
-      if (className === "name") made.title = text;
+      if (className?.startsWith("name")) made.title = text;
       line.append(made);
     }
   }
@@ -110,8 +110,8 @@ const STATES = { failed: "bad", lost: "bad", decoding: "good", reasoning: "good"
 const MODELS = [
   ["Model", (one) => one.name, "name"],
   ["State", (one) => [one.loaded === null ? one.state : `loading ${Math.round(one.loaded * 100)} %`, STATES[one.state]]],
-  ["Running", (one) => count(one.n_running), "n"],
-  ["Waiting", (one) => count(one.n_waiting), "n"],
+  ["Running", (one) => count(one.n_running), "n small"],
+  ["Waiting", (one) => count(one.n_waiting), "n small"],
   ["tok/s", (one) => digits(one.tokens_per_second), "n"],
   ["Memory", (one) => bytes(one.memory_bytes), "n"],
   ["W", (one) => graded(one.watts, one.watts_grade), "n minor"],
@@ -122,12 +122,12 @@ const MODELS = [
 
 const REQUESTS = [
   ["State", (one) => [one.state === "done" ? (one.finish ?? "done").replace("_", " ") : one.state, STATES[one.state]]],
-  ["Client", (one) => one.client, "name"],
+  ["Client", (one) => one.client, "name small"],
   ["Agent", (one) => one.agent ?? DASH, "name minor"],
   ["API", (one) => one.api ?? DASH, "minor"],
   ["Model", (one) => one.model, "name"],
   ["Queue ms", (one) => millis(one.queue_ms), "n minor"],
-  ["TTFT ms", (one) => millis(one.ttft_ms), "n"],
+  ["TTFT ms", (one) => millis(one.ttft_ms), "n small"],
   ["pp tok/s", (one) => digits(one.prompt_tokens_per_second), "n minor"],
   ["tok/s", (one) => digits(one.generation_tokens_per_second), "n"],
   ["Cached", (one) => count(one.tokens.cached), "n minor"],

@@ -12,6 +12,7 @@ pub const DEFAULT_PORT: u16 = 11437;
 
 /// How other programs are served.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting")]
 pub struct Server {
     /// Whether a dashboard attaches to this user's server, starting one where none runs.
     pub attach: bool,
