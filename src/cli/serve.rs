@@ -83,7 +83,7 @@ pub async fn about(arguments: &Serve, settings: &Settings, config: Option<&Path>
     let mut out = io::stdout().lock();
     let result = match &arguments.action {
         Some(Action::Status(arguments)) => status::show(arguments, &mut out).await,
-        Some(Action::Plan(arguments)) => plan::show(arguments, settings, &mut out).await,
+        Some(Action::Plan(arguments)) => Box::pin(plan::show(arguments, settings, &mut out)).await,
         Some(Action::Install(arguments)) => install::run(arguments, config, &mut out),
         Some(Action::Stop) => return status::stop().await,
         None => {

@@ -34,9 +34,8 @@ impl Wanted {
     pub(super) fn of(headers: &HeaderMap, tells_all: bool) -> Self {
         match headers.get(HEADER).map(|value| value.as_bytes().trim_ascii()) {
             Some(b"1" | b"true" | b"yes" | b"on") => Self::Asked,
-            Some(_) => Self::No,
             None if tells_all => Self::InUsage,
-            None => Self::No,
+            Some(_) | None => Self::No,
         }
     }
 }

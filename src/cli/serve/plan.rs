@@ -39,12 +39,11 @@ pub(super) async fn show(arguments: &Plan, settings: &Settings, out: &mut impl W
         Err(error) => return Ok(Failure::new(Exit::Failed, error.to_string()).print()),
     };
     let own;
-    let domain = match &attached {
-        Some(attached) => &attached.state().domain,
-        None => {
-            own = of_machine(settings);
-            &own
-        }
+    let domain = if let Some(attached) = &attached {
+        &attached.state().domain
+    } else {
+        own = of_machine(settings);
+        &own
     };
     let exit = match find(domain, &arguments.model) {
         Ok((model, settings)) => {

@@ -44,6 +44,9 @@ struct Distribution {
     of: fn(&Totals) -> &Histogram,
 }
 
+/// How many of something a session has.
+type Count = fn(&Totals) -> u64;
+
 fn n_in(session: &Session, is_in: fn(&Stage) -> bool) -> f64 {
     session.requests.iter().filter(|request| is_in(&request.stage)).count() as f64
 }
@@ -176,7 +179,7 @@ fn text(domain: &Domain) -> String {
             write(name, metric.kind, metric.help, lines, &mut out);
         }
     }
-    let ends: [(_, fn(&Totals) -> u64); 4] = [
+    let ends: [(&str, Count); 4] = [
         ("stop", |totals| totals.n_stopped),
         ("length", |totals| totals.n_length),
         ("abort", |totals| totals.n_cancelled),
@@ -184,7 +187,7 @@ fn text(domain: &Domain) -> String {
     ];
     let name = "vllm:request_success_total";
     let lines = domain.sessions.iter().flat_map(|session| {
-        let line = move |(reason, count): (&str, fn(&Totals) -> u64)| {
+        let line = move |(reason, count): (&str, Count)| {
             let count = count(&session.totals);
             format!("{name}{{{},finished_reason=\"{reason}\"}} {count}", labels(session))
         };

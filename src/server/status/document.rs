@@ -142,16 +142,15 @@ impl<'a> Machine<'a> {
 impl Power {
     fn of(domain: &Domain) -> Self {
         let sample = domain.machine.sample.as_deref();
-        match sample.and_then(|sample| Some((sample.total()?, sample.boundary()))) {
-            Some(((Watts(watts), grade), boundary)) => {
-                Self { watts: Some(watts), grade: grade.word(), boundary: Some(boundary), reason: None, remedy: None }
-            }
-            None => {
-                let unread = || ("the sensors have not been read yet".to_owned(), None);
-                let (reason, remedy) = sample.map_or_else(unread, domain::machine::Sample::why_no_power);
-                Self { watts: None, grade: UNKNOWN, boundary: None, reason: Some(reason), remedy }
-            }
+        if let Some(((Watts(watts), grade), boundary)) =
+            sample.and_then(|sample| Some((sample.total()?, sample.boundary())))
+        {
+            let (watts, boundary) = (Some(watts), Some(boundary));
+            return Self { watts, grade: grade.word(), boundary, reason: None, remedy: None };
         }
+        let unread = || ("the sensors have not been read yet".to_owned(), None);
+        let (reason, remedy) = sample.map_or_else(unread, domain::machine::Sample::why_no_power);
+        Self { watts: None, grade: UNKNOWN, boundary: None, reason: Some(reason), remedy }
     }
 }
 
