@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{App, baselines, export, recording, save, scratch};
+use super::{App, baselines, export, recording, save, scratch_dir};
 use crate::library;
 use domain::Event;
 use domain::download::Order;
@@ -15,7 +15,7 @@ impl App {
     /// Have something written, `what` being what the user would miss.
     pub(super) fn write(&mut self, what: &'static str, job: impl FnOnce() -> Option<Event> + Send + 'static) {
         if let Err(reason) = self.writer.write(job) {
-            self.handle(Event::Trouble(format!("{what} can't be written: {reason}")));
+            self.handle(Event::Failed(format!("{what} can't be written: {reason}")));
         }
     }
 
@@ -23,7 +23,7 @@ impl App {
     pub(super) fn remember_try(&mut self, model: Arc<Model>, tried: Tried) {
         self.write("what became of a model", move || {
             let error = library::remember_try(&model, tried, &library::Env::read()).err()?;
-            Some(Event::Trouble(format!("what became of {} can't be written: {error}", model.name)))
+            Some(Event::Failed(format!("what became of {} can't be written: {error}", model.name)))
         });
     }
 
@@ -31,13 +31,13 @@ impl App {
     pub(super) fn keep_queue(&mut self, orders: Vec<Order>) {
         self.write("the list of queued downloads", move || {
             let error = library::hub::keep_queue(&orders).err()?;
-            Some(Event::Trouble(format!("the list of queued downloads can't be written: {error}")))
+            Some(Event::Failed(format!("the list of queued downloads can't be written: {error}")))
         });
     }
 
     pub(super) fn keep_baselines(&mut self, all: Vec<Baseline>) {
         let data = self.data.clone();
-        self.write("the baseline", move || baselines::keep(data.as_deref(), &all).err().map(Event::Trouble));
+        self.write("the baseline", move || baselines::keep(data.as_deref(), &all).err().map(Event::Failed));
     }
 
     /// Save files in the folder for exports.
@@ -45,7 +45,7 @@ impl App {
         self.write("the race", move || {
             Some(match save::save(&files) {
                 Ok(folder) => Event::Notice(format!("saved in {}", folder.display())),
-                Err(error) => Event::Trouble(format!("the race could not be saved: {error}")),
+                Err(error) => Event::Failed(format!("the race could not be saved: {error}")),
             })
         });
     }
@@ -59,14 +59,14 @@ impl App {
     /// at once: the state knows of no order that still waits for its folder.
     pub(super) fn create_scratch(&mut self, order: PerplexityOrder) {
         self.remove_scratch();
-        let event = match scratch::Scratch::new() {
-            Ok(scratch) => {
-                let file = self.scratch.insert(scratch).file();
+        let event = match scratch_dir::ScratchDir::new() {
+            Ok(scratch_dir) => {
+                let file = self.scratch_dir.insert(scratch_dir).file();
                 Event::TempDir(Box::new(PerplexityOrder { file, ..order }))
             }
             Err(error) => {
                 let folder = std::env::temp_dir();
-                Event::Trouble(format!("no folder can be created in {}: {error}", folder.display()))
+                Event::Failed(format!("no folder can be created in {}: {error}", folder.display()))
             }
         };
         self.handle(event);
@@ -74,10 +74,10 @@ impl App {
 
     /// Remove that folder with the gigabytes that may be in it.
     pub(super) fn remove_scratch(&mut self) {
-        if let Some(scratch) = self.scratch.take() {
+        if let Some(scratch_dir) = self.scratch_dir.take() {
             // Where there is no thread for it, the folder is removed at once: the refused job drops it.
             let _ = self.writer.write(move || {
-                drop(scratch);
+                drop(scratch_dir);
                 None
             });
         }
@@ -95,11 +95,11 @@ impl App {
             let mut recorder = recording.lock().unwrap_or_else(PoisonError::into_inner);
             let error = recorder.as_mut()?.write(&frame).err()?;
             *recorder = None;
-            Some(Event::Trouble(format!("the recording has ended: {error}")))
+            Some(Event::Failed(format!("the recording has ended: {error}")))
         });
         if let Err(reason) = written {
             self.recording = None;
-            self.handle(Event::Trouble(format!("the recording has ended: {reason}")));
+            self.handle(Event::Failed(format!("the recording has ended: {reason}")));
         }
     }
 }

@@ -8,7 +8,9 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::library::hub::{Client, HubAccess, HubError, Teller, Wish, discard, fetch, interrupted, kept_queue};
+use crate::library::hub::{
+    Client, HubAccess, HubError, Reporter, TransferCommand, discard, fetch, interrupted, kept_queue,
+};
 use domain::Event;
 use domain::download::hub::{Failure, FailureKind, HubEvent, Interrupted, Sort};
 use domain::download::{DownloadEvent, DownloadId, Order};
@@ -36,14 +38,14 @@ pub(super) struct Hub {
     news_sender: mpsc::Sender<(DownloadId, DownloadEvent)>,
     /// Where questions go, once there was one.
     questions: Option<mpsc::Sender<Question>>,
-    wishes: HashMap<DownloadId, watch::Sender<Wish>>,
+    commands: HashMap<DownloadId, watch::Sender<TransferCommand>>,
 }
 
 impl Hub {
     pub(super) fn new() -> Self {
         let (answers_sender, answers) = mpsc::channel(MAX_QUESTIONS);
         let (news_sender, news) = mpsc::channel(MAX_NEWS);
-        Self { answers, answers_sender, news, news_sender, questions: None, wishes: HashMap::new() }
+        Self { answers, answers_sender, news, news_sender, questions: None, commands: HashMap::new() }
     }
 
     /// Wait for the next thing to happen. Never ends without one.
@@ -96,16 +98,16 @@ impl Hub {
 
     /// Fetch an order; its news come with this name.
     pub(super) fn download(&mut self, settings: &Settings, id: DownloadId, order: Order) {
-        let (wish, wished) = watch::channel(Wish::Go);
-        self.wishes.retain(|_, wish| !wish.is_closed());
-        self.wishes.insert(id, wish);
-        let (settings, teller) = (settings.clone(), Teller { id, to: self.news_sender.clone() });
+        let (command, wished) = watch::channel(TransferCommand::Go);
+        self.commands.retain(|_, command| !command.is_closed());
+        self.commands.insert(id, command);
+        let (settings, reporter) = (settings.clone(), Reporter { id, to: self.news_sender.clone() });
         let run = move |runtime: Runtime| {
             runtime.block_on(async {
                 match HubAccess::of_process(&settings) {
-                    Ok(place) => fetch(place, &order, wished, &teller).await,
+                    Ok(place) => fetch(place, &order, wished, &reporter).await,
                     Err(problem) => {
-                        let _ = teller.to.send((id, DownloadEvent::Failed(problem.failure()))).await;
+                        let _ = reporter.to.send((id, DownloadEvent::Failed(problem.failure()))).await;
                     }
                 }
             });
@@ -116,9 +118,9 @@ impl Hub {
     }
 
     /// Tell a running download what is wanted of it. One that has ended does not hear it.
-    pub(super) fn wish(&self, id: DownloadId, wish: Wish) {
-        if let Some(sender) = self.wishes.get(&id) {
-            sender.send_replace(wish);
+    pub(super) fn command(&self, id: DownloadId, command: TransferCommand) {
+        if let Some(sender) = self.commands.get(&id) {
+            sender.send_replace(command);
         }
     }
 

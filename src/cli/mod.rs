@@ -4,6 +4,7 @@
 
 pub mod attach;
 pub mod bench;
+pub mod cleanup;
 pub mod config;
 pub mod dedupe;
 pub mod doctor;
@@ -11,14 +12,13 @@ pub mod exit;
 pub mod failure;
 mod force;
 pub mod history;
-pub mod house;
 pub mod keys;
 pub mod ls;
 mod openness_view;
 pub mod output;
+pub mod perplexity;
 pub mod prune;
 pub mod pull;
-pub mod quality;
 pub mod race;
 pub mod requests;
 pub mod rm;
@@ -99,7 +99,7 @@ pub enum Command {
     Keys(keys::Keys),
     /// Score a text: perplexity, and divergence from a reference model
     #[command(name = "perplexity", alias = "quality")]
-    Quality(Box<quality::Quality>),
+    Perplexity(Box<perplexity::Perplexity>),
     /// Show what the models take of the disks, and what could be cleaned up
     Usage(usage::Usage),
     /// Delete models: they go to the trash; `undo` restores them

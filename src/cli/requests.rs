@@ -230,14 +230,14 @@ fn changes(
 /// Whether a request has just ended, and its last energy is not booked yet.
 fn waits_for_energy(row: &Row<'_>, domain: &Domain) -> bool {
     let since_end = row.ended.map(|ended| domain.now.uptime.saturating_sub(ended.uptime).as_secs());
-    row.begun.is_some() && !row.figures.is_settled && since_end.is_some_and(|seconds| seconds < MAX_UNBOOKED)
+    row.started.is_some() && !row.figures.is_settled && since_end.is_some_and(|seconds| seconds < MAX_UNBOOKED)
 }
 
 fn line(row: &Row<'_>, domain: &Domain, out: &mut impl Write) -> io::Result<()> {
     let name = |text: &str| gguf::clean(text, MAX_NAME);
     let from: Vec<String> = [Some(row.client()), row.agent(), row.api()].into_iter().flatten().map(name).collect();
     write!(out, "{:<6} {:<10}  {}  {}", format!("#{}", row.id.0), row.state.word(), from.join(" · "), name(row.model))?;
-    if row.begun.is_some() || !row.is_open() {
+    if row.started.is_some() || !row.is_open() {
         write!(out, "  queue {} ms", row.queue_time(domain.now).as_millis())?;
     }
     if let Some(time) = row.time_to_first_token() {

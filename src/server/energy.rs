@@ -65,7 +65,7 @@ struct Document {
 impl Metered {
     /// The whole of an answer.
     pub(super) fn of(figures: Figures, settings: settings::Energy, is_asked: bool) -> Self {
-        Self { account: figures.bill, energy: figures.energy, settings, is_asked }
+        Self { account: figures.energy_account, energy: figures.energy, settings, is_asked }
     }
 
     /// Of an answer whose energy is not known, for this reason.

@@ -52,7 +52,7 @@ pub enum Effect {
         /// How. The path is filled in by the executor.
         load: Box<wire::Load>,
         /// How it behaves towards other programs.
-        manners: SchedulingPolicy,
+        scheduling: SchedulingPolicy,
     },
     /// Say something to a worker. Dropped, and reported by its exit, when it is gone.
     Send {

@@ -67,10 +67,10 @@ impl Lines {
     /// Put the end's figures into a line.
     fn end(&self, line: &mut Value, ending: &Ending) {
         let counters = &ending.figures.counters;
-        let begun = self.started.as_ref().map(|(at, _)| *at);
+        let started = self.started.as_ref().map(|(at, _)| *at);
         let n_prompt = self.started.as_ref().map_or(0, |(_, started)| started.n_prompt);
         // Until the model took the request: it was loaded, or answered others.
-        let waited = begun.map_or(0, |begun| begun.saturating_duration_since(self.asked).as_nanos() as u64);
+        let waited = started.map_or(0, |started| started.saturating_duration_since(self.asked).as_nanos() as u64);
         line["done"] = json!(true);
         line["done_reason"] = json!(match ending.end {
             End::Finished(Finish::Length | Finish::ContextFull) => "length",

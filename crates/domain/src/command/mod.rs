@@ -138,7 +138,7 @@ pub enum What {
     /// Scan all stores.
     Rescan,
     /// Find out what the models take of the disks, and what could be cleaned up.
-    SurveyStorage,
+    MeasureDiskUsage,
     /// Plan a change of the stores; the plan comes as [`crate::storage::StorageEvent::Planned`].
     PlanStorage(Box<Request>),
     /// Carry out a plan.

@@ -121,7 +121,7 @@ fn energies_without_a_grade_get_the_worst_of_their_parts_or_none() {
     let row = &bench.document.rows[0];
     assert_eq!(row.joules().map(|joules| joules.grade), Some(None));
     assert_eq!((row.repetitions[0].watts, row.repetitions[0].watts_grade.as_str()), (Some(41.5), "unknown"));
-    assert_eq!(row.tainted, [crate::lab::bench::Disturbance::Throttled, crate::lab::bench::Disturbance::Busy(1.5)]);
+    assert_eq!(row.disturbed, [crate::lab::bench::Disturbance::Throttled, crate::lab::bench::Disturbance::Busy(1.5)]);
 }
 
 #[test]
@@ -202,8 +202,8 @@ fn complete() -> RaceRecord {
             vote: Some(VoteResult { winner: Some("SECRET vote".to_owned()), tie: true }),
         },
         lockstep: true,
-        parting: Some(DivergenceRecord {
-            bytes_alike: 1,
+        divergence: Some(DivergenceRecord {
+            bytes_identical: 1,
             before: "shown before".to_owned(),
             same_tokens: true,
             same_vocabulary: true,
@@ -269,16 +269,16 @@ fn a_blind_race_shows_what_is_allowed_and_nothing_else() {
         "body.interrupted",
         "body.lockstep",
         "body.order",
-        "body.parting.before",
-        "body.parting.bytes_alike",
-        "body.parting.columns.index",
-        "body.parting.columns.probable.probability",
-        "body.parting.columns.probable.token",
-        "body.parting.columns.token",
-        "body.parting.said",
-        "body.parting.same_tokens",
-        "body.parting.same_vocabulary",
-        "body.parting.together",
+        "body.divergence.before",
+        "body.divergence.bytes_identical",
+        "body.divergence.columns.index",
+        "body.divergence.columns.probable.probability",
+        "body.divergence.columns.probable.token",
+        "body.divergence.columns.token",
+        "body.divergence.said",
+        "body.divergence.same_tokens",
+        "body.divergence.same_vocabulary",
+        "body.divergence.together",
         "body.prompt",
         "body.schema",
         "body.stop",

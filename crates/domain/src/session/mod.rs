@@ -102,7 +102,7 @@ pub struct Session {
     /// What it has answered, as metrics tell it.
     pub totals: Totals,
     /// What all its answers were charged.
-    pub bill: EnergyAccount,
+    pub energy_account: EnergyAccount,
     /// What loading its model was charged, which is no answer's.
     pub load: EnergyAccount,
     /// What it cost so far to keep its model loaded, in joules.
@@ -212,7 +212,7 @@ impl Session {
             n_generated: 0,
             n_prompt: 0,
             totals: Totals::default(),
-            bill: EnergyAccount::default(),
+            energy_account: EnergyAccount::default(),
             load: EnergyAccount::default(),
             standby: Joules(0.0),
             timer: Timer::default(),

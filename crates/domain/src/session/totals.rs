@@ -115,8 +115,8 @@ impl Totals {
         self.n_cached += u64::from(figures.n_cached);
         self.n_prompt += u64::from(figures.n_cached) + u64::from(counters.n_prompt);
         let since = request.since.uptime;
-        if let Some(begun) = request.begun {
-            self.queue_time.observe(SHORT, begun.uptime.saturating_sub(since).as_secs_f64());
+        if let Some(started) = request.started {
+            self.queue_time.observe(SHORT, started.uptime.saturating_sub(since).as_secs_f64());
         }
         if let Some(time) = request.time_to_first_token() {
             self.time_to_first_token.observe(SHORT, time.as_secs_f64());
@@ -155,7 +155,7 @@ mod tests {
         let at = |seconds| Moment { uptime: Duration::from_secs(seconds), unix: 0 };
         let ended = |end, begun: Option<u64>, first: Option<u64>| {
             let mut request = Request::new(RequestId(1), Client::Api, Vec::new(), at(10));
-            (request.begun, request.first_token) = (begun.map(at), first.map(at));
+            (request.started, request.first_token) = (begun.map(at), first.map(at));
             request.figures.n_cached = 5;
             request.figures.counters =
                 Counters { n_prompt: 3, n_generated: 5, generation_us: 2_000_000, ..Counters::default() };

@@ -58,7 +58,7 @@ fn carry_out(domain: &mut Domain, what: What) -> Outcome {
         What::DeleteRecord(id) => accepted(vec![Effect::DeleteRecord(id)]),
         What::RevealRace(id) => accepted(vec![Effect::Reveal(id)]),
         What::Rescan => accepted(if domain.library.scanning { Vec::new() } else { vec![Effect::Scan] }),
-        What::SurveyStorage => accepted(storage::survey(domain)),
+        What::MeasureDiskUsage => accepted(storage::disk_usage(domain)),
         What::PlanStorage(request) => storage::plan(domain, *request).and_then(accepted),
         What::ApplyStorage { request, plan } => accepted(storage::apply(domain, *request, *plan)),
         What::UndoStorage => accepted(storage::undo(domain)),

@@ -104,7 +104,7 @@ pub(crate) fn update(domain: &mut Domain, now: Moment, event: Event) -> Vec<Effe
             measure::measured(domain, result);
             Vec::new()
         }
-        Event::Trouble(text) => {
+        Event::Failed(text) => {
             notify(domain, text, true);
             Vec::new()
         }

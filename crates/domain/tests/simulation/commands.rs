@@ -55,7 +55,7 @@ pub(crate) fn kind(what: &What) -> usize {
         What::DeleteRecord(_) => 20,
         What::RevealRace(_) => 21,
         What::Rescan => 22,
-        What::SurveyStorage => 23,
+        What::MeasureDiskUsage => 23,
         What::PlanStorage(_) => 24,
         What::ApplyStorage { .. } => 25,
         What::UndoStorage => 26,
@@ -127,7 +127,7 @@ fn what(domain: &Domain, world: &World, dice: &mut Dice) -> What {
         20 => What::DeleteRecord(dice.below(20).cast_signed()),
         21 => What::RevealRace(dice.below(20).cast_signed()),
         22 => What::Rescan,
-        23 => What::SurveyStorage,
+        23 => What::MeasureDiskUsage,
         24 => What::PlanStorage(Box::new(request(world, dice))),
         25 => What::ApplyStorage { request: Box::new(request(world, dice)), plan: Box::new(StoragePlan::default()) },
         26 => What::UndoStorage,
@@ -313,7 +313,7 @@ fn bench(world: &World, dice: &mut Dice) -> bench::Plan {
         n_prompt: vec![64; dice.index(2)],
         n_generate: vec![16; dice.index(2)],
         repetitions: dice.below(4) as u32,
-        keep_tainted: dice.permille(500),
+        keep_disturbed: dice.permille(500),
         ..bench::Plan::default()
     }
 }
