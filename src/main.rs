@@ -63,17 +63,26 @@ fn main() -> ExitCode {
             dashboard(loaded, &Opening { source, trace: &arguments.trace, shown: Shown::Top, start, sets })
         }
         Some(Command::Serve(arguments)) => serve(&arguments, loaded, start),
+        Some(Command::Launch(arguments)) => {
+            print_problems(&loaded);
+            in_runtime(cli::launch::run(&arguments, &loaded.settings, start))
+        }
         Some(command) => {
             for sentence in library::cleanup::recover(&library::Env::read()) {
                 print_error(&sentence, None);
             }
-            for problem in &loaded.problems {
-                print_error(problem, problem.hint.as_deref());
-            }
+            print_problems(&loaded);
             headless(command, loaded)
         }
     }
     .into()
+}
+
+/// Say what is wrong with the settings.
+fn print_problems(loaded: &config::Loaded) {
+    for problem in &loaded.problems {
+        print_error(problem, problem.hint.as_deref());
+    }
 }
 
 fn headless(command: Command, loaded: config::Loaded) -> Exit {
@@ -132,7 +141,7 @@ fn headless(command: Command, loaded: config::Loaded) -> Exit {
             drop(out);
             return with_app(loaded.settings, async |app: &mut App| cli::pull::run(&arguments, app).await);
         }
-        Command::Worker | Command::Attach(_) | Command::Serve(_) => return Exit::Usage,
+        Command::Worker | Command::Attach(_) | Command::Serve(_) | Command::Launch(_) => return Exit::Usage,
     };
     match result.and_then(|exit| out.flush().map(|()| exit)) {
         Ok(exit) => exit,

@@ -1,10 +1,12 @@
 //! The effects that write or remove files. All of it happens on the writer's thread; what comes of it is an event.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{App, baselines, export, recording, save, scratch_dir};
-use crate::library;
+use crate::{config, library};
 use domain::Event;
+use domain::alias::Alias;
 use domain::download::Order;
 use domain::energy::Baseline;
 use domain::lab::perplexity::PerplexityOrder;
@@ -32,6 +34,15 @@ impl App {
         self.write("the list of queued downloads", move || {
             let error = library::hub::keep_queue(&orders).err()?;
             Some(Event::Failed(format!("the list of queued downloads can't be written: {error}")))
+        });
+    }
+
+    /// Keep the names for models that programs made.
+    pub(super) fn keep_aliases(&mut self, aliases: BTreeMap<String, Alias>) {
+        let Some(path) = config::models::made_file() else { return };
+        self.write("the names for models", move || {
+            let error = config::models::write(&path, &aliases).err()?;
+            Some(Event::Failed(format!("{} can't be written: {error}", path.display())))
         });
     }
 

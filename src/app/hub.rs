@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::library::hub::{
     Client, HubAccess, HubError, Reporter, TransferCommand, discard, fetch, interrupted, kept_queue,
 };
 use domain::Event;
-use domain::download::hub::{Failure, FailureKind, HubEvent, Interrupted, Sort};
+use domain::download::hub::{Failure, FailureKind, HubEvent, Interrupted, RemoteFile, Sort};
 use domain::download::{DownloadEvent, DownloadId, Order};
 use domain::settings::Settings;
 use domain::units::Bytes;
@@ -24,8 +24,12 @@ const MAX_NEWS: usize = 256;
 /// Lists of files that are asked for at once, so that the hub is not flooded.
 const AT_ONCE: usize = 4;
 
+/// Who waits for the files of a repository.
+pub(super) type FilesReply = oneshot::Sender<Result<Vec<RemoteFile>, Failure>>;
+
 /// What the hub is asked.
 enum Question {
+    FilesFor { repository: String, revision: String, reply: FilesReply },
     Search { generation: u64, text: String, sort: Sort },
     Files { repository: String, revision: String },
 }
@@ -74,6 +78,11 @@ impl Hub {
         self.ask(settings, Question::Files { repository, revision });
     }
 
+    /// The same for one who waits for the answer.
+    pub(super) fn files_for(&mut self, settings: &Settings, repository: String, revision: String, reply: FilesReply) {
+        self.ask(settings, Question::FilesFor { repository, revision, reply });
+    }
+
     fn ask(&mut self, settings: &Settings, question: Question) {
         if self.questions.is_none() {
             let (sender, questions) = mpsc::channel(MAX_QUESTIONS);
@@ -93,7 +102,7 @@ impl Hub {
 
     /// Answer a question without the hub.
     fn refuse(&self, question: Question, failure: Failure) {
-        let _ = self.answers_sender.try_send(question.failed(failure));
+        let _ = question.failed(failure).map(|event| self.answers_sender.try_send(event));
     }
 
     /// Fetch an order; its news come with this name.
@@ -148,10 +157,15 @@ impl Hub {
 }
 
 impl Question {
-    fn failed(self, failure: Failure) -> HubEvent {
+    /// The answer where there is none: an event, or a reply to who waits for it.
+    fn failed(self, failure: Failure) -> Option<HubEvent> {
         match self {
-            Self::Search { generation, .. } => HubEvent::Found { generation, results: Err(failure) },
-            Self::Files { repository, .. } => HubEvent::Files { repository, files: Err(failure) },
+            Self::Search { generation, .. } => Some(HubEvent::Found { generation, results: Err(failure) }),
+            Self::Files { repository, .. } => Some(HubEvent::Files { repository, files: Err(failure) }),
+            Self::FilesFor { reply, .. } => {
+                let _ = reply.send(Err(failure));
+                None
+            }
         }
     }
 }
@@ -175,7 +189,9 @@ async fn answer(settings: &Settings, mut questions: mpsc::Receiver<Question>, an
         let hub = match asked {
             Ok(hub) => hub,
             Err(problem) => {
-                let _ = answers.send(question.failed(problem.failure())).await;
+                if let Some(event) = question.failed(problem.failure()) {
+                    let _ = answers.send(event).await;
+                }
                 continue;
             }
         };
@@ -187,6 +203,10 @@ async fn answer(settings: &Settings, mut questions: mpsc::Receiver<Question>, an
             let event = match question {
                 Question::Search { generation, text, sort } => {
                     HubEvent::Found { generation, results: hub.search(&text, sort).await.map_err(failure) }
+                }
+                Question::FilesFor { repository, revision, reply } => {
+                    let _ = reply.send(hub.files(&repository, &revision).await.map_err(failure));
+                    return;
                 }
                 Question::Files { repository, revision } => {
                     let files = hub.files(&repository, &revision).await.map_err(failure);

@@ -11,6 +11,7 @@ mod cleanup;
 pub mod clipboard;
 mod clock;
 pub mod dashboard;
+mod deleting;
 mod export;
 mod files;
 pub mod front;
@@ -375,6 +376,11 @@ impl App {
         self.hub.files(&self.state.domain.settings, repository.to_owned(), revision.to_owned());
     }
 
+    /// The same for one who waits for the answer.
+    pub(super) fn list_files(&mut self, repository: String, revision: String, reply: hub::FilesReply) {
+        self.hub.files_for(&self.state.domain.settings, repository, revision, reply);
+    }
+
     /// Ask for all that earlier runs kept.
     pub fn recall_all(&mut self) {
         // `taffrail top` has no use for models.
@@ -475,6 +481,7 @@ impl App {
             Effect::CancelDownload(id) => self.hub.command(id, library::hub::TransferCommand::Cancel),
             Effect::Discard(order) => hub::Hub::discard(&self.state.domain.settings, order),
             Effect::PersistQueue(orders) => self.keep_queue(orders),
+            Effect::SaveAliases(aliases) => self.keep_aliases(aliases),
             Effect::Storage(chore) => cleanup::start(chore, &self.state.domain, self.library_sender.clone()),
             Effect::SaveBaselines(baselines) => self.keep_baselines(baselines),
             Effect::Signal { pid, started, kill } => {

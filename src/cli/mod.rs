@@ -13,6 +13,7 @@ pub mod failure;
 mod force;
 pub mod history;
 pub mod keys;
+pub mod launch;
 pub mod ls;
 mod openness_view;
 pub mod output;
@@ -95,6 +96,8 @@ pub enum Command {
     Serve(serve::Serve),
     /// Show the requests of the server that runs: who asks, how long it waits, what it costs
     Requests(requests::Requests),
+    /// Start a coding agent on a model of this machine: codex, claude, opencode, aider, or `env` for any other
+    Launch(launch::Launch),
     /// Make, list and remove the keys by which programs on other machines use the server
     Keys(keys::Keys),
     /// Score a text: perplexity, and divergence from a reference model

@@ -51,7 +51,7 @@ use index::Index;
 pub use inspect::HAS_GPU_ENGINE;
 use news::News;
 use place::StoreLocation;
-pub use place::roots;
+pub use place::{MADE, roots};
 pub use resolve::{Unresolved, as_named, find};
 use stat::Root;
 use store_scan::StoreScan;

@@ -445,7 +445,7 @@ fn what_came_long_ago_and_was_never_read_is_unused() {
 fn what_looks_alike_is_told_before_it_is_compared() {
     let yard = Yard::new();
     let tidy = |yard: &Yard, models: &[Arc<Model>]| -> Vec<(Kind, usize, u64)> {
-        let tidy = yard.cleanup.disk_usage(models).tidy.into_iter();
+        let tidy = yard.cleanup.disk_usage(models).reclaimable.into_iter();
         let tidy = tidy.filter(|tidy| [Kind::Duplicate, Kind::LikelyDuplicate].contains(&tidy.kind));
         tidy.map(|tidy| (tidy.kind, tidy.count, tidy.frees.0)).collect()
     };

@@ -90,12 +90,11 @@ impl Lines {
         }
     }
 
-    /// The answer as a whole.
-    pub(super) fn document(&mut self, answer: &Whole) -> Value {
-        // How long it waited shows in the end's figures, as far as it is known then.
-        self.started = answer.started.clone().map(|started| (answer.started_at.unwrap_or_else(Instant::now), started));
-        let mut line = self.line(&answer.text, &answer.reasoning, &answer.tool_calls);
-        self.end(&mut line, &answer.ending.clone().unwrap_or_default());
+    /// What is said where the model was loaded or unloaded, and nothing answered.
+    pub(super) fn loaded(&self, word: &str) -> Value {
+        let mut line = self.line("", "", &[]);
+        line["done"] = json!(true);
+        line["done_reason"] = json!(word);
         line
     }
 }
@@ -147,6 +146,15 @@ impl Translate for Lines {
     }
 
     fn finish(&mut self, _: &mut String) {}
+
+    fn document(&mut self, answers: &[Whole]) -> Value {
+        let Some(answer) = answers.first() else { return Value::Null };
+        // How long it waited shows in the end's figures, as far as it is known then.
+        self.started = answer.started.clone().map(|started| (answer.started_at.unwrap_or_else(Instant::now), started));
+        let mut line = self.line(&answer.text, &answer.reasoning, &answer.tool_calls);
+        self.end(&mut line, &answer.ending.clone().unwrap_or_default());
+        line
+    }
 }
 
 fn write(line: &Value, out: &mut String) {

@@ -2,6 +2,7 @@
 //!
 //! Owned here: what follows from an event. Absent: how any of it is done; effects leave as data.
 
+mod alias;
 mod bench;
 mod command;
 mod common;

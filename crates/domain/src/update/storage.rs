@@ -21,9 +21,7 @@ pub(super) fn disk_usage(domain: &mut Domain) -> Vec<Effect> {
 
 /// Make a plan, which comes as [`StorageEvent::Planned`].
 pub(super) fn plan(domain: &Domain, request: Request) -> Result<Vec<Effect>, Refused> {
-    if let Some(work) = &domain.cleanup.work {
-        return Err(Refused::new(Cause::BUSY, format!("{} is still running", work.title)));
-    }
+    check_idle(domain)?;
     if let Request::Remove { models } | Request::Prune { unused: models, .. } = &request
         && let Some(model) = models.iter().find(|model| is_loaded(domain, model))
     {
@@ -33,14 +31,22 @@ pub(super) fn plan(domain: &Domain, request: Request) -> Result<Vec<Effect>, Ref
     Ok(vec![Effect::Storage(CleanupJob::Plan(request))])
 }
 
+fn check_idle(domain: &Domain) -> Result<(), Refused> {
+    match &domain.cleanup.work {
+        Some(work) => Err(Refused::new(Cause::BUSY, format!("{} is still running", work.title))),
+        None => Ok(()),
+    }
+}
+
 fn is_loaded(domain: &Domain, model: &Model) -> bool {
     domain.sessions.iter().any(|session| session.model.id == model.id && Session::is_live(session))
 }
 
 /// Carry out a plan.
-pub(super) fn apply(domain: &mut Domain, request: Request, plan: CleanupPlan) -> Vec<Effect> {
+pub(super) fn apply(domain: &mut Domain, request: Request, plan: CleanupPlan) -> Result<Vec<Effect>, Refused> {
+    check_idle(domain)?;
     domain.cleanup.work = Some(CleanupProgress { title: request.title(), done: 0, count: plan.steps().count() });
-    vec![Effect::Storage(CleanupJob::Perform { request, plan })]
+    Ok(vec![Effect::Storage(CleanupJob::Perform { request, plan })])
 }
 
 /// Undo what was done last.

@@ -18,7 +18,7 @@ use domain::query::{Query, Target};
 use domain::request::RequestId;
 use domain::request::form::Form;
 use domain::session::SessionId;
-use domain::settings::{ContextFull, SESSION_FIELDS, SessionSettings};
+use domain::settings::{Alias, ContextFull, SESSION_FIELDS, SessionSettings};
 use domain::storage::{CleanupPlan as StoragePlan, Kind, Request};
 use domain::units::Bytes;
 use wire::{Chat, Input, Message, Prompt, QueryJob, Role};
@@ -27,7 +27,7 @@ use crate::dice::Dice;
 use crate::world::World;
 
 /// How many kinds of commands there are.
-pub(crate) const KINDS: usize = 39;
+pub(crate) const KINDS: usize = 41;
 
 /// The kind of a command. A new one does not compile before it is numbered here, and fails before it is made below.
 pub(crate) fn kind(what: &What) -> usize {
@@ -71,6 +71,8 @@ pub(crate) fn kind(what: &What) -> usize {
         What::LoadModel { .. } => 36,
         What::UnloadModel(_) => 37,
         What::Query(_) => 38,
+        What::SetAlias { .. } => 39,
+        What::RemoveAlias(_) => 40,
     }
 }
 
@@ -150,6 +152,11 @@ fn what(domain: &Domain, world: &World, dice: &mut Dice) -> What {
         },
         37 => What::UnloadModel(model_id(world, dice)),
         38 => What::Query(Box::new(query(domain, world, dice))),
+        39 => What::SetAlias {
+            name: ["one", "two", "no name"][dice.index(3)].to_owned(),
+            alias: Box::new(Alias { model: model_id(world, dice), ..Alias::default() }),
+        },
+        40 => What::RemoveAlias(["one", "two"][dice.index(2)].to_owned()),
         _ => What::ContinueRace,
     }
 }

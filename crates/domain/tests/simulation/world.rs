@@ -252,6 +252,7 @@ impl World {
             | Effect::SaveTry { .. }
             | Effect::Discard(_)
             | Effect::PersistQueue(_)
+            | Effect::SaveAliases(_)
             | Effect::SaveBaselines(_)
             | Effect::SaveDraft { .. }
             | Effect::DiscardDraft(_) => {}
