@@ -25,4 +25,6 @@ mod openapi;
 mod queries;
 mod sampling;
 #[cfg(all(unix, feature = "llama"))]
+mod seen;
+#[cfg(all(unix, feature = "llama"))]
 mod support;
