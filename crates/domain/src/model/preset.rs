@@ -4,8 +4,8 @@
 
 use std::borrow::Cow;
 
-pub use super::parameters::Preset;
-use wire::{Message, Role, Sampling};
+pub use super::parameters::{Preset, over};
+use wire::{Message, Role};
 
 use crate::model::{Model, Store};
 use crate::settings::SessionSettings;
@@ -61,28 +61,6 @@ pub fn conversation(model: &Model, own: &[Message]) -> Vec<Message> {
         }
     }
     all
-}
-
-/// The samplers of `own`, and where it leaves one open that of `below`.
-pub fn over(own: Sampling, below: &Sampling) -> Sampling {
-    Sampling {
-        temperature: own.temperature.or(below.temperature),
-        top_k: own.top_k.or(below.top_k),
-        top_p: own.top_p.or(below.top_p),
-        min_p: own.min_p.or(below.min_p),
-        typical_p: own.typical_p.or(below.typical_p),
-        top_n_sigma: own.top_n_sigma.or(below.top_n_sigma),
-        xtc_probability: own.xtc_probability.or(below.xtc_probability),
-        xtc_threshold: own.xtc_threshold.or(below.xtc_threshold),
-        repeat_penalty: own.repeat_penalty.or(below.repeat_penalty),
-        frequency_penalty: own.frequency_penalty.or(below.frequency_penalty),
-        presence_penalty: own.presence_penalty.or(below.presence_penalty),
-        repeat_last_n: own.repeat_last_n.or(below.repeat_last_n),
-        mirostat: own.mirostat.or(below.mirostat),
-        mirostat_tau: own.mirostat_tau.or(below.mirostat_tau),
-        mirostat_eta: own.mirostat_eta.or(below.mirostat_eta),
-        seed: own.seed.or(below.seed),
-    }
 }
 
 /// Texts as a line shows them: quoted, control characters escaped.
