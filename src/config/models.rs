@@ -12,7 +12,6 @@ use super::problem::nearest;
 use super::schema::MODELS;
 use super::value::Value;
 use super::{MAX_FILE_BYTES, Merge, Origin, read};
-use crate::atomic_file;
 use domain::alias::Alias;
 use domain::settings::{SESSION_FIELDS, SessionSettings};
 
@@ -27,14 +26,13 @@ pub fn made_file() -> Option<PathBuf> {
 /// What stands at the top of that file.
 const MADE: &str = "# Names for models that programs made by Ollama's API. The sections are those of [models.NAME] in config.toml,\n# which go before these.\n\n";
 
-/// Write that file.
-pub fn write(path: &Path, aliases: &BTreeMap<String, Alias>) -> io::Result<()> {
+/// What stands in that file.
+pub fn made_text(aliases: &BTreeMap<String, Alias>) -> Result<String, toml::ser::Error> {
     let line = |(key, value): (String, Value)| Some((key, toml_value(&value)?));
     let section = |alias: &Alias| toml::Value::Table(entries(alias).into_iter().filter_map(line).collect());
     let sections: toml::Table = aliases.iter().map(|(name, alias)| (name.clone(), section(alias))).collect();
     let document = toml::Table::from_iter([(MODELS.to_owned(), toml::Value::Table(sections))]);
-    let text = toml::to_string(&document).map_err(io::Error::other)?;
-    atomic_file::replace(path, format!("{MADE}{text}").as_bytes())
+    toml::to_string(&document).map(|text| format!("{MADE}{text}"))
 }
 
 fn toml_value(value: &Value) -> Option<toml::Value> {
