@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::make_stores::make_cache;
-use crate::support::{CleanupContext, Terminal, starter};
+use crate::support::{House, Terminal, starter};
 use crate::terminal::{memory, processor_time, start, watch};
 use crate::{Given, median, milliseconds, tell, time_until};
 
@@ -15,9 +15,9 @@ const ROUNDS: usize = 15;
 const WATCHED: Duration = Duration::from_mins(1);
 
 pub(crate) fn measure(_: &Given) {
-    let cleanup = CleanupContext::served();
-    make_cache::make(&cleanup.path("hub"), REPOSITORIES, &starter("ishmael-1m"), false).unwrap();
-    let mut terminal = Terminal::open(&cleanup, 120, 40);
+    let home = House::served();
+    make_cache::make(&home.path("hub"), REPOSITORIES, &starter("ishmael-1m"), false).unwrap();
+    let mut terminal = Terminal::open(&home, 120, 40);
     terminal.see(&format!(" {} models", REPOSITORIES + 2));
     start(&mut terminal, SESSIONS);
     // The first frame that has the sessions has the models too: they came in one snapshot.
@@ -25,7 +25,7 @@ pub(crate) fn measure(_: &Given) {
     let times: Vec<f64> = (0..ROUNDS)
         .map(|_| {
             let begin = Instant::now();
-            let one = Terminal::open(&cleanup, 120, 40);
+            let one = Terminal::open(&home, 120, 40);
             milliseconds(time_until(begin, "a true frame", || is_true(&one.text())))
         })
         .collect();
@@ -33,7 +33,7 @@ pub(crate) fn measure(_: &Given) {
     let figure = format!("median {:.1} ms, most {most:.1} ms", median(times));
     tell("exec to first true frame, 1,000 models, three sessions", &figure, "≤ 100 ms", most <= 100.0);
 
-    let pids = [cleanup.server().unwrap(), terminal.pid()];
+    let pids = [home.server().unwrap(), terminal.pid()];
     watch(Duration::from_secs(4));
     let before = pids.map(processor_time);
     let begin = Instant::now();

@@ -7,34 +7,34 @@ use std::time::Instant;
 use rand::{Rng as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
 
-use crate::support::CleanupContext;
+use crate::support::House;
 use crate::{Given, median, skip, tell};
 
 const BYTES: usize = 1 << 30;
 const ROUNDS: usize = 3;
 
 pub(crate) fn measure(_: &Given) {
-    let cleanup = CleanupContext::new();
+    let home = House::new();
     // A GGUF file as far as the scan looks; Ollama's and the hub's blobs are named by their hash alike.
     let mut bytes = gguf::testing::Builder::tiny_llama().build();
     let header = bytes.len();
     bytes.resize(BYTES, 0);
     Pcg64Mcg::seed_from_u64(1).fill_bytes(&mut bytes[header..]);
-    let file = cleanup.write("file", &bytes);
+    let file = home.write("file", &bytes);
     drop(bytes);
     let Ok(first) = Command::new("sha256sum").arg(&file).output() else {
         return skip("verify against sha256sum", "`sha256sum` is not on the PATH");
     };
     let hash = String::from_utf8_lossy(&first.stdout).split_whitespace().next().unwrap().to_owned();
-    let blob = cleanup.path(&format!("hub/models--a--b/blobs/{hash}"));
+    let blob = home.path(&format!("hub/models--a--b/blobs/{hash}"));
     std::fs::create_dir_all(blob.parent().unwrap()).unwrap();
     std::fs::rename(&file, &blob).unwrap();
-    let snapshot = cleanup.path("hub/models--a--b/snapshots/1");
+    let snapshot = home.path("hub/models--a--b/snapshots/1");
     std::fs::create_dir_all(&snapshot).unwrap();
     std::os::unix::fs::symlink(&blob, snapshot.join("large.gguf")).unwrap();
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        ours.push(time(cleanup.command(&["verify", "large"])));
+        ours.push(time(home.command(&["verify", "large"])));
         let mut command = Command::new("sha256sum");
         theirs.push(time(command.arg(&blob)));
     }

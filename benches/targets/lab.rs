@@ -9,7 +9,7 @@ use domain::record::{Body, Filter, Kind, Measured, Page, Record, Series};
 use serde_json::{Value, json};
 use taffrail::history::History;
 
-use crate::support::CleanupContext;
+use crate::support::House;
 use crate::{Given, NO_MODEL, median, milliseconds, skip, tell};
 
 /// Times that both are run, by turns.
@@ -130,12 +130,12 @@ pub(crate) fn tell_ratio(what: &str, pairs: &[(f64, f64)]) {
 
 /// Our cells with their mean speeds.
 fn ours(model: &Path, threads: &str, cells: &[&[&str]]) -> Speeds {
-    let cleanup = CleanupContext::new();
+    let home = House::new();
     let measure = |cells: &&[&str]| {
         let mut command = vec!["bench", model.to_str().unwrap(), "-t", threads, "-r", REPETITIONS, "--json"];
         command.extend(["--keep-outliers", "--set", "telemetry.interval_ms=500"]);
         command.extend(*cells);
-        let document = cleanup.run(&command).json();
+        let document = home.run(&command).json();
         let speed = |row: &Value| Some((row["test"].as_str()?.to_owned(), row["tokens_per_second"].as_f64()?));
         document["rows"].as_array().unwrap().iter().filter_map(speed).collect::<Speeds>()
     };

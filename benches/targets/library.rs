@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::make_stores::{self, make_cache};
 use crate::real_vocabulary;
-use crate::support::{CleanupContext, Terminal, starter};
+use crate::support::{House, Terminal, starter};
 use crate::terminal::watch;
 use crate::{Given, median, milliseconds, skip, tell, time_until};
 
@@ -16,19 +16,19 @@ const MODELS: usize = 10_000;
 const ROUNDS: usize = 10;
 
 pub(crate) fn measure(_: &Given) {
-    let cleanup = CleanupContext::new();
-    make_cache::make(&cleanup.path("hub"), REPOSITORIES, &starter("ishmael-1m"), false).unwrap();
+    let home = House::new();
+    make_cache::make(&home.path("hub"), REPOSITORIES, &starter("ishmael-1m"), false).unwrap();
     // The index does not believe what changed a moment ago.
-    age(&cleanup.path("hub"), SystemTime::now() - Duration::from_hours(1));
+    age(&home.path("hub"), SystemTime::now() - Duration::from_hours(1));
 
     let mut cold = Vec::new();
     for _ in 0..3 {
-        let _ = std::fs::remove_dir_all(cleanup.path("cache"));
-        cold.push(milliseconds(open(&cleanup).1));
+        let _ = std::fs::remove_dir_all(home.path("cache"));
+        cold.push(milliseconds(open(&home).1));
     }
     // This writes the index to its end.
-    cleanup.run(&["ls"]);
-    let opened: Vec<_> = (0..ROUNDS).map(|_| open(&cleanup)).collect();
+    home.run(&["ls"]);
+    let opened: Vec<_> = (0..ROUNDS).map(|_| open(&home)).collect();
     let first = median(opened.iter().map(|(first, _)| milliseconds(*first)).collect());
     let all = median(opened.iter().map(|(_, all)| milliseconds(*all)).collect());
     let cold = median(cold);
@@ -36,7 +36,7 @@ pub(crate) fn measure(_: &Given) {
     tell("exec to all models on screen, warm", &format!("{all:.1} ms"), "≤ 150 ms", all <= 150.0);
     tell("exec to all models on screen, without an index", &format!("{cold:.1} ms"), "≤ 1 s", cold <= 1000.0);
 
-    let ls = list(|| cleanup.command(&["ls"]));
+    let ls = list(|| home.command(&["ls"]));
     tell("taffrail ls, warm", &format!("{ls:.1} ms"), "≤ 30 ms", ls <= 30.0);
     let hf = std::env::var_os("TAFFRAIL_HF").unwrap_or_else(|| "hf".into());
     let what = "hf cache ls against taffrail ls, 1,000 models";
@@ -45,22 +45,22 @@ pub(crate) fn measure(_: &Given) {
     } else {
         let theirs = list(|| {
             let mut command = Command::new(&hf);
-            command.args(["cache", "ls"]).env("HF_HUB_CACHE", cleanup.path("hub"));
+            command.args(["cache", "ls"]).env("HF_HUB_CACHE", home.path("hub"));
             command
         });
         let times = theirs / ls;
         tell(what, &format!("{theirs:.0} / {ls:.1} ms, {times:.0} times"), "≥ 20 times", times >= 20.0);
     }
     // It leaves the cache changed a moment ago, which the index does not believe.
-    watched(&cleanup);
+    watched(&home);
 }
 
 /// From a file's rename into the cache, its replacement and its removal to the row that tells.
-fn watched(cleanup: &CleanupContext) {
-    let snapshot = cleanup.path("hub/models--new--newcomer/snapshots/0123");
+fn watched(home: &House) {
+    let snapshot = home.path("hub/models--new--newcomer/snapshots/0123");
     std::fs::create_dir_all(&snapshot).unwrap();
-    let (file, beside) = (snapshot.join("newcomer.gguf"), cleanup.path("newcomer.part"));
-    let mut terminal = Terminal::open(cleanup, 120, 40);
+    let (file, beside) = (snapshot.join("newcomer.gguf"), home.path("newcomer.part"));
+    let mut terminal = Terminal::open(home, 120, 40);
     let count = |count: usize| format!(" {count} models");
     terminal.see(&count(REPOSITORIES + 2));
     terminal.send("/newcomer\r");
@@ -83,29 +83,29 @@ fn watched(cleanup: &CleanupContext) {
     let figure = format!("{:.2} s at the most", most.as_secs_f64());
     tell("a new, a changed, a removed file to the screen", &figure, "≤ 2 s", most <= Duration::from_secs(2));
     drop(terminal);
-    std::fs::remove_dir_all(cleanup.path("hub/models--new--newcomer")).unwrap();
+    std::fs::remove_dir_all(home.path("hub/models--new--newcomer")).unwrap();
 }
 
 /// 100 headers of real size, each read for the first time: vocabularies of 100,000 and 200,000 tokens in turn, 150,000 each.
 pub(crate) fn headers(_: &Given) {
     const HEADERS: usize = 100;
-    let cleanup = CleanupContext::new();
-    let folder = cleanup.path("models");
+    let home = House::new();
+    let folder = home.path("models");
     let settings = format!("[library]\nfolders = ['{}']\nuse_starter = false\n", folder.display());
-    cleanup.write("config/taffrail/config.toml", settings);
+    home.write("config/taffrail/config.toml", settings);
     let all = real_vocabulary::all();
     let of_name = |name: &str| all.iter().find(|vocabulary| vocabulary.name == name).unwrap().model();
     let models = [of_name("llama3"), of_name("gpt-oss")];
     for number in 0..HEADERS {
         // As long as its weights would make it, and without them.
         let file = models[number % 2].clone().string("general.name", &format!("model {number}")).sparse();
-        let path = cleanup.write(&format!("models/{number}.gguf"), &file.header);
+        let path = home.write(&format!("models/{number}.gguf"), &file.header);
         std::fs::OpenOptions::new().write(true).open(path).unwrap().set_len(file.length).unwrap();
     }
     let cold: Vec<_> = (0..5)
         .map(|_| {
-            let _ = std::fs::remove_dir_all(cleanup.path("cache"));
-            list_once(&mut cleanup.command(&["ls"]))
+            let _ = std::fs::remove_dir_all(home.path("cache"));
+            list_once(&mut home.command(&["ls"]))
         })
         .collect();
     let cold = median(cold);
@@ -114,34 +114,34 @@ pub(crate) fn headers(_: &Given) {
 
 /// 10,000 models over six stores.
 pub(crate) fn stores(_: &Given) {
-    let cleanup = CleanupContext::new();
-    let home = cleanup.path("");
+    let home = House::new();
+    let home = home.path("");
     let stores = make_stores::Stores {
         // Where the house says that they are.
-        hugging_face: cleanup.path("hub"),
-        llama_cpp: cleanup.path("cache/llama.cpp"),
-        jan: cleanup.path("data/Jan/data"),
-        gpt4all: cleanup.path("data/nomic.ai/GPT4All"),
+        hugging_face: home.path("hub"),
+        llama_cpp: home.path("cache/llama.cpp"),
+        jan: home.path("data/Jan/data"),
+        gpt4all: home.path("data/nomic.ai/GPT4All"),
         ..make_stores::Stores::of(&home)
     };
     make_stores::make(&stores, MODELS, &starter("ishmael-1m")).unwrap();
     age(&home, SystemTime::now() - Duration::from_hours(1));
-    let index = cleanup.path("cache/taffrail");
+    let index = home.path("cache/taffrail");
     let cold: Vec<_> = (0..3)
         .map(|_| {
             let _ = std::fs::remove_dir_all(&index);
-            list_once(&mut cleanup.command(&["ls"]))
+            list_once(&mut home.command(&["ls"]))
         })
         .collect();
     let cold = median(cold);
     tell("taffrail ls, 10,000 models in 6 stores, without an index", &format!("{cold:.0} ms"), "≤ 5 s", cold <= 5000.0);
-    let warm = list(|| cleanup.command(&["ls", "zebra"]));
+    let warm = list(|| home.command(&["ls", "zebra"]));
     tell("taffrail ls zebra, the same, warm", &format!("{warm:.1} ms"), "", true);
     let mut opened = Vec::new();
     let mut resident = 0.0_f64;
     for _ in 0..ROUNDS {
         let start = Instant::now();
-        let terminal = Terminal::open(&cleanup, 120, 40);
+        let terminal = Terminal::open(&home, 120, 40);
         let count = format!(" {} models", MODELS + 2);
         opened.push(milliseconds(time_until(start, &count, || terminal.text().contains(&count))));
         resident = resident.max(peak_memory(terminal.child.process_id().unwrap()));
@@ -149,14 +149,14 @@ pub(crate) fn stores(_: &Given) {
     let opened = median(opened);
     tell("exec to all 10,000 models on screen, warm", &format!("{opened:.1} ms"), "≤ 100 ms", opened <= 100.0);
     tell("the dashboard's memory with them, at its peak", &format!("{resident:.0} MB"), "< 150 MB", resident < 150.0);
-    keys(&cleanup);
+    keys(&home);
 }
 
 /// Each key's time to its frame at 200×50, for what has to keep up with 60 frames a second.
-fn keys(cleanup: &CleanupContext) {
+fn keys(home: &House) {
     /// One of 60 frames.
     const FRAME: f64 = 1000.0 / 60.0;
-    let mut terminal = Terminal::open(cleanup, 200, 50);
+    let mut terminal = Terminal::open(home, 200, 50);
     terminal.see(&format!(" {} models", MODELS + 2));
     let mut rows = |what: &str, keys: &[&str], of_frame: fn(&str) -> String| {
         let times = keys.iter().map(|key| {
@@ -191,9 +191,9 @@ fn peak_memory(pid: u32) -> f64 {
 }
 
 /// Open the dashboard: the time to the first frame, and to all models.
-fn open(cleanup: &CleanupContext) -> (Duration, Duration) {
+fn open(home: &House) -> (Duration, Duration) {
     let start = Instant::now();
-    let terminal = Terminal::open(cleanup, 120, 40);
+    let terminal = Terminal::open(home, 120, 40);
     let first = time_until(start, "a frame", || terminal.text().contains("Library"));
     // The starter models come on top.
     let count = format!(" {} models", REPOSITORIES + 2);

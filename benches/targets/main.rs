@@ -58,7 +58,7 @@ const GROUPS: &[Group] = &[
     ("library", false, library::measure),
     ("headers", false, library::headers),
     ("stores", false, library::stores),
-    ("house", false, cleanup::measure),
+    ("verify", false, cleanup::measure),
     ("history", false, lab::history),
     ("bench", true, lab::bench),
     ("bench-parallel", true, lab::parallel),

@@ -12,7 +12,7 @@ use domain::Moment;
 use domain::machine::Sample;
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 
-use crate::support::CleanupContext;
+use crate::support::House;
 use crate::terminal::{memory, processor_time, watch};
 use crate::{Given, skip, tell};
 
@@ -38,10 +38,10 @@ impl Drop for Running {
 
 /// All at once, so that they share whatever else the machine does.
 pub(crate) fn idle(_: &Given) {
-    let cleanup = CleanupContext::new();
+    let home = House::new();
     let taffrail = PathBuf::from(env!("CARGO_BIN_EXE_taffrail"));
     let interval = format!("telemetry.interval_ms={PERIOD}");
-    cleanup.write("config/btop/btop.conf", format!("update_ms = {PERIOD}\n"));
+    home.write("config/btop/btop.conf", format!("update_ms = {PERIOD}\n"));
     let mut running = BTreeMap::new();
     for (name, program, arguments) in [
         ("taffrail top", Some(taffrail.clone()), vec!["--set", interval.as_str(), "top"]),
@@ -50,7 +50,7 @@ pub(crate) fn idle(_: &Given) {
         ("bottom", std::env::var_os("TAFFRAIL_BTM").map(PathBuf::from).or_else(|| find("btm")), vec!["--rate", PERIOD]),
     ] {
         match program {
-            Some(program) => drop(running.insert(name, open(&cleanup, &program, &arguments))),
+            Some(program) => drop(running.insert(name, open(&home, &program, &arguments))),
             None => skip(&format!("idle beside {name}"), "it is not installed"),
         }
     }
@@ -132,7 +132,7 @@ fn find(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
-fn open(cleanup: &CleanupContext, program: &std::path::Path, arguments: &[&str]) -> Running {
+fn open(home: &House, program: &std::path::Path, arguments: &[&str]) -> Running {
     let size = PtySize { rows: 40, cols: 120, pixel_width: 0, pixel_height: 0 };
     let pair = native_pty_system().openpty(size).unwrap();
     let mut command = CommandBuilder::new(program);
@@ -144,7 +144,7 @@ fn open(cleanup: &CleanupContext, program: &std::path::Path, arguments: &[&str])
         command.env(name, value);
     }
     for (name, folder) in [("HOME", ""), ("XDG_CONFIG_HOME", "config"), ("XDG_CACHE_HOME", "cache")] {
-        command.env(name, cleanup.path(folder));
+        command.env(name, home.path(folder));
     }
     let child = pair.slave.spawn_command(command).unwrap();
     let mut reader = pair.master.try_clone_reader().unwrap();

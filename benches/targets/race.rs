@@ -6,7 +6,7 @@ use std::time::Instant;
 use domain::lab::statistics::Summary;
 use serde_json::Value;
 
-use crate::support::{CleanupContext, Terminal};
+use crate::support::{House, Terminal};
 use crate::terminal::watch;
 use crate::{Given, median, milliseconds, skip, tell, time_until};
 
@@ -19,8 +19,8 @@ const TOKENS: &str = "400";
 /// Screens switched while eight columns stream at once.
 pub(crate) fn keypress(_: &Given) {
     const WHAT: &str = "keypress to frame in a race of eight";
-    let cleanup = CleanupContext::new();
-    let mut terminal = Terminal::open(&cleanup, 200, 50);
+    let home = House::new();
+    let mut terminal = Terminal::open(&home, 200, 50);
     terminal.see("ishmael-4m");
     // Both starters, then twins; all at once.
     terminal.send("2");
@@ -66,10 +66,10 @@ pub(crate) fn keypress(_: &Given) {
 /// Eight columns at once say what one says alone, token by token. One thread each: how many there are changes how sums are
 /// rounded.
 pub(crate) fn whole(_: &Given) {
-    let cleanup = CleanupContext::new();
-    let alone = race(&cleanup, &["ishmael-4m", "ishmael-1m"], false);
+    let home = House::new();
+    let alone = race(&home, &["ishmael-4m", "ishmael-1m"], false);
     let columns = [["ishmael-4m", "ishmael-1m"]; COLUMNS / 2].concat();
-    let together = race(&cleanup, &columns, true);
+    let together = race(&home, &columns, true);
     let mut n_tokens = 0;
     let is_whole = together.iter().enumerate().all(|(place, column)| {
         n_tokens += column["tokens"]["generated"].as_u64().unwrap();
@@ -86,17 +86,17 @@ pub(crate) fn whole(_: &Given) {
 
 /// A column in turn against the same model's only answer.
 pub(crate) fn in_turn(_: &Given) {
-    let cleanup = CleanupContext::new();
+    let home = House::new();
     let mut ratios = [Vec::new(), Vec::new()];
     for round in 0..ROUNDS {
         for (index, model) in ["ishmael-4m", "ishmael-1m"].into_iter().enumerate() {
             let alone = || {
                 let arguments =
                     ["run", model, "-p", "Call me", "-n", TOKENS, "-t", "1", "--temperature", "0", "--json"];
-                cleanup.run(&arguments).json()["generation_tokens_per_second"].as_f64().unwrap()
+                home.run(&arguments).json()["generation_tokens_per_second"].as_f64().unwrap()
             };
             let raced = || {
-                let columns = race(&cleanup, &["ishmael-4m", "ishmael-1m"], false);
+                let columns = race(&home, &["ishmael-4m", "ishmael-1m"], false);
                 columns[index]["generation_tokens_per_second"].as_f64().unwrap()
             };
             // Each goes first as often as the other.
@@ -124,12 +124,12 @@ pub(crate) fn in_turn(_: &Given) {
 }
 
 /// The columns of a race.
-fn race(cleanup: &CleanupContext, models: &[&str], together: bool) -> Vec<Value> {
+fn race(home: &House, models: &[&str], together: bool) -> Vec<Value> {
     let mut arguments = vec!["race"];
     arguments.extend(models);
     arguments.extend(["-p", "Call me", "-n", TOKENS, "-t", "1", "--json"]);
     if together {
         arguments.push("--concurrent");
     }
-    cleanup.run(&arguments).json()["columns"].as_array().unwrap().clone()
+    home.run(&arguments).json()["columns"].as_array().unwrap().clone()
 }

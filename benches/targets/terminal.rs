@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{CleanupContext, Terminal, poll, wait_for};
+use crate::support::{House, Terminal, poll, wait_for};
 use crate::{Given, NO_MODEL, median, milliseconds, skip, tell, time_until};
 
 /// Time over which the idle program is watched.
@@ -12,8 +12,8 @@ const KEYS: u32 = 40;
 
 /// Two loaded sessions and nothing to do.
 pub(crate) fn idle(_: &Given) {
-    let cleanup = CleanupContext::new();
-    let mut terminal = Terminal::open(&cleanup, 120, 40);
+    let home = House::new();
+    let mut terminal = Terminal::open(&home, 120, 40);
     terminal.see("ishmael-4m");
     start(&mut terminal, 2);
     let pid = terminal.pid();
@@ -32,10 +32,10 @@ pub(crate) fn idle(_: &Given) {
 pub(crate) fn keypress(given: &Given) {
     const WHAT: &str = "keypress to frame while eight sessions stream";
     let Some(model) = &given.model else { return skip(WHAT, NO_MODEL) };
-    let cleanup = CleanupContext::new();
+    let home = House::new();
     let folder = model.parent().unwrap().display().to_string();
-    cleanup.write("config/taffrail/config.toml", format!("[library]\nfolders = [{folder:?}]\nuse_starter = false\n"));
-    let mut terminal = Terminal::open_with(&cleanup, 200, 50, &["--set", "session.context=4096"]);
+    home.write("config/taffrail/config.toml", format!("[library]\nfolders = [{folder:?}]\nuse_starter = false\n"));
+    let mut terminal = Terminal::open_with(&home, 200, 50, &["--set", "session.context=4096"]);
     let name = model.file_stem().unwrap().to_str().unwrap();
     terminal.see(&name[..8]);
     terminal.send(&format!("/{name}\r"));

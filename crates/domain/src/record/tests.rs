@@ -38,13 +38,24 @@ fn fixture(name: usize) -> Body {
     Body::read(kind, text).unwrap()
 }
 
+/// What a field is called since version 4.
+fn today(name: &str) -> &str {
+    match name {
+        "parting" => "divergence",
+        "bytes_alike" => "bytes_identical",
+        "tainted" => "disturbed",
+        "keeps_tainted" => "keeps_disturbed",
+        name => name,
+    }
+}
+
 /// Whether all that one value holds is in another. Numbers were once kept wider than they were.
 fn is_within(part: &Value, whole: &Value) -> bool {
     match (part, whole) {
         (Value::Null, other) => other.is_null(),
         (Value::Object(part), Value::Object(whole)) => part.iter().all(|(name, value)| {
-            let same = whole.get(name).is_some_and(|other| is_within(value, other));
-            // The one thing that a migration says otherwise.
+            let same = whole.get(today(name)).is_some_and(|other| is_within(value, other));
+            // What a migration says otherwise.
             same || (name == "finish" && value == "stop_text")
         }),
         (Value::Array(part), Value::Array(whole)) => {
@@ -266,9 +277,6 @@ fn a_blind_race_shows_what_is_allowed_and_nothing_else() {
         "body.columns.tokens.generated",
         "body.columns.tokens.prompt",
         "body.columns.tokens.reasoning",
-        "body.interrupted",
-        "body.lockstep",
-        "body.order",
         "body.divergence.before",
         "body.divergence.bytes_identical",
         "body.divergence.columns.index",
@@ -279,6 +287,9 @@ fn a_blind_race_shows_what_is_allowed_and_nothing_else() {
         "body.divergence.same_tokens",
         "body.divergence.same_vocabulary",
         "body.divergence.together",
+        "body.interrupted",
+        "body.lockstep",
+        "body.order",
         "body.prompt",
         "body.schema",
         "body.stop",
