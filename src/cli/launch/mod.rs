@@ -41,6 +41,7 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// What `launch` is asked. A key for the server, where it needs one, is in `TAFFRAIL_API_KEY`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "TAFFRAIL_API_KEY in the environment is the key for a server that needs one.")]
 pub struct Launch {
     /// The program; `env` prints the variables for any other
     pub program: Program,
