@@ -21,6 +21,7 @@ pub mod perplexity;
 pub mod prune;
 pub mod pull;
 pub mod race;
+pub mod requests;
 pub mod rm;
 pub mod run;
 pub mod serve;
@@ -93,6 +94,8 @@ pub enum Command {
     Race(Box<race::Race>),
     /// Serve other programs, by the APIs that they know, until Ctrl-C
     Serve(serve::Serve),
+    /// Show the requests of the server that runs: who asks, how long it waits, what it costs
+    Requests(requests::Requests),
     /// Start a coding agent on a model of this machine: codex, claude, opencode, aider, or `env` for any other
     Launch(launch::Launch),
     /// Make, list and remove the keys by which programs on other machines use the server
