@@ -40,7 +40,7 @@ impl App {
 
     /// Keep the names for models that programs made.
     pub(super) fn keep_aliases(&mut self, aliases: BTreeMap<String, Alias>) {
-        let Some(path) = config::models::made_file() else { return };
+        let Some(path) = config::made_file() else { return };
         self.write("the names for models", move || {
             let text = config::models::made_text(&aliases).map_err(io::Error::other);
             let error = text.and_then(|text| atomic_file::replace(&path, text.as_bytes())).err()?;

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use etcetera::BaseStrategy as _;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
@@ -18,12 +17,7 @@ use domain::settings::{SESSION_FIELDS, SessionSettings};
 /// Keys of such a section that are no settings of a session.
 const OWN: [&str; 3] = ["model", "system", "template_options"];
 
-/// The file with names that programs made, in the program's data folder; `None` where no home directory is known.
-pub fn made_file() -> Option<PathBuf> {
-    Some(etcetera::choose_base_strategy().ok()?.data_dir().join("taffrail").join("models.toml"))
-}
-
-/// What stands at the top of that file.
+/// What stands at the top of the file with names that programs made.
 const MADE: &str = "# Names for models that programs made by Ollama's API. The sections are those of [models.NAME] in config.toml,\n# which go before these.\n\n";
 
 /// What stands in that file.
