@@ -19,6 +19,7 @@ mod hub;
 pub mod log;
 pub mod open;
 mod prepare;
+pub mod prompts;
 pub mod recording;
 pub mod replay;
 pub mod running;
@@ -449,7 +450,8 @@ impl App {
         }
         match effect {
             Effect::Reply(reply) => self.reply = Some(reply),
-            Effect::Spawn { worker, model, load, manners } => {
+            Effect::Spawn { worker, model, mut load, manners } => {
+                load.kept_prompts = prompts::kept(&self.state.domain.settings);
                 let n_gpu_layers = load.n_gpu_layers;
                 self.engine.spawn(worker, *load, manners, move || prepare::prepare(&model, n_gpu_layers));
             }

@@ -4,6 +4,7 @@
 
 pub mod attach;
 pub mod bench;
+pub mod cache;
 pub mod config;
 pub mod dedupe;
 pub mod doctor;
@@ -92,6 +93,8 @@ pub enum Command {
     Race(Box<race::Race>),
     /// Serve other programs, by the APIs that they know, until Ctrl-C
     Serve(serve::Serve),
+    /// Show how much disk the prompts take that are kept over unload and restart, or remove them
+    Cache(cache::Cache),
     /// Make, list and remove the keys by which programs on other machines use the server
     Keys(keys::Keys),
     /// Score a text: perplexity, and divergence from a reference model
