@@ -23,14 +23,12 @@ pub(crate) trait State {
 pub(crate) struct Mark<S> {
     /// Tokens before it.
     pub(crate) n_tokens: usize,
-    /// The first position that the state has.
-    pub(crate) first: usize,
     pub(crate) state: Arc<S>,
 }
 
 impl<S> Clone for Mark<S> {
     fn clone(&self) -> Self {
-        Self { n_tokens: self.n_tokens, first: self.first, state: Arc::clone(&self.state) }
+        Self { n_tokens: self.n_tokens, state: Arc::clone(&self.state) }
     }
 }
 
@@ -40,7 +38,7 @@ pub(crate) struct Text<S> {
     pub(crate) tokens: Vec<i32>,
     /// The first position that every layer has.
     pub(crate) first: usize,
-    /// By falling age.
+    /// The one nearest to the beginning first.
     pub(crate) marks: Vec<Mark<S>>,
 }
 
@@ -284,7 +282,7 @@ impl<S: State> Choices<S> {
     }
 
     /// Set a mark at the end of a text. Where there are too many the one goes that leaves the smallest gap.
-    pub(crate) fn mark(&self, text: &mut Text<S>, first: usize, state: S) {
+    pub(crate) fn mark(&self, text: &mut Text<S>, state: S) {
         if state.n_bytes() > self.marks_budget
             || text.marks.last().is_some_and(|mark| mark.n_tokens >= text.tokens.len())
         {
@@ -297,7 +295,7 @@ impl<S: State> Choices<S> {
             let Some(at) = (0..text.marks.len()).min_by_key(gap) else { return };
             text.marks.remove(at);
         }
-        text.marks.push(Mark { n_tokens, first, state: Arc::new(state) });
+        text.marks.push(Mark { n_tokens, state: Arc::new(state) });
     }
 
     /// Forget all states.

@@ -35,7 +35,6 @@ pub(crate) struct Contents {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct MarkContents {
     pub(crate) n_tokens: usize,
-    pub(crate) first: usize,
     pub(crate) state: Vec<u8>,
 }
 
@@ -61,7 +60,6 @@ struct Header {
 #[derive(Debug, Serialize, Deserialize)]
 struct MarkHeader {
     n_tokens: u64,
-    first: u64,
     n_state: u64,
 }
 
@@ -91,11 +89,7 @@ pub(crate) fn n_bytes(contents: &Contents) -> u64 {
 /// Write a file.
 pub(crate) fn write(file: &mut File, contents: &Contents, fingerprint: [u8; SUM]) -> io::Result<()> {
     let Contents { tokens, first, logits, state, marks } = contents;
-    let mark = |mark: &MarkContents| MarkHeader {
-        n_tokens: mark.n_tokens as u64,
-        first: mark.first as u64,
-        n_state: mark.state.len() as u64,
-    };
+    let mark = |mark: &MarkContents| MarkHeader { n_tokens: mark.n_tokens as u64, n_state: mark.state.len() as u64 };
     let header = Header {
         fingerprint,
         n_tokens: tokens.len() as u64,
@@ -181,7 +175,7 @@ pub(crate) fn read(file: &mut File, fingerprint: &[u8; SUM]) -> Option<Contents>
     let mut marks = Vec::with_capacity(header.marks.len());
     for mark in &header.marks {
         let state = reader.bytes(mark.n_state)?;
-        marks.push(MarkContents { n_tokens: mark.n_tokens as usize, first: mark.first as usize, state });
+        marks.push(MarkContents { n_tokens: mark.n_tokens as usize, state });
     }
     let Reader { file, hash } = reader;
     let mut sum = [0; SUM];
@@ -204,7 +198,7 @@ mod tests {
             first: 1,
             logits: vec![0.5, -1.5, f32::NEG_INFINITY],
             state: (0..1000).map(|byte| byte as u8).collect(),
-            marks: vec![MarkContents { n_tokens: 2, first: 0, state: vec![9; 10] }],
+            marks: vec![MarkContents { n_tokens: 2, state: vec![9; 10] }],
         }
     }
 

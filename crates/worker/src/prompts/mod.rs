@@ -110,31 +110,39 @@ impl Prompts {
     fn save(&mut self, engine: &mut Engine, slot: &mut Slot, is_needed: bool) {
         let Some(state) = engine.state(slot.number, false) else { return };
         let state = Arc::new(state);
+        let mut kept = slot.text.clone();
+        kept.first = self.first_of_state(&kept);
         self.write(engine, slot, &state);
         if is_needed && self.disk.is_some() && !engine.set_state(slot.number, &state, false) {
             engine.clear(slot.number);
             slot.text.clear();
             return;
         }
-        self.choices.store(slot.text.clone(), state);
+        self.choices.store(kept, state);
+    }
+
+    /// The first position from which a restored state can be cut: llama.cpp leaves out of a copy what the window does not
+    /// see from its end.
+    fn first_of_state(&self, text: &Text) -> usize {
+        match self.rollback {
+            Rollback::Window(window) if text.tokens.len() >= window => text.tokens.len(),
+            _ => text.first,
+        }
     }
 
     /// Keep a sequence on disk. Of what it held, nothing can be trusted after that.
     fn write(&mut self, engine: &mut Engine, slot: &Slot, state: &Arc<Bytes>) {
+        let first = self.first_of_state(&slot.text);
         let Some(disk) = &mut self.disk else { return };
         let tokens = &slot.text.tokens;
         if tokens.len() < MIN_KEPT || disk.has(tokens) {
             return;
         }
         let Some(logits) = probe(engine, slot.number, tokens) else { return };
-        let mark = |mark: &Mark<Bytes>| MarkContents {
-            n_tokens: mark.n_tokens,
-            first: mark.first,
-            state: mark.state.to_vec(),
-        };
+        let mark = |mark: &Mark<Bytes>| MarkContents { n_tokens: mark.n_tokens, state: mark.state.to_vec() };
         let contents = Contents {
             tokens: tokens.clone(),
-            first: slot.text.first,
+            first,
             logits,
             state: state.to_vec(),
             marks: slot.text.marks.iter().map(mark).collect(),
@@ -174,8 +182,7 @@ impl Prompts {
             return false;
         }
         let Contents { tokens, first, marks, .. } = disk.keep(tried);
-        let mark =
-            |mark: MarkContents| Mark { n_tokens: mark.n_tokens, first: mark.first, state: Arc::new(mark.state) };
+        let mark = |mark: MarkContents| Mark { n_tokens: mark.n_tokens, state: Arc::new(mark.state) };
         *slot.text = Text { tokens, first, marks: marks.into_iter().map(mark).collect() };
         true
     }
@@ -186,7 +193,7 @@ impl Prompts {
             return;
         }
         if let Some(state) = engine.state(number, true) {
-            self.choices.mark(text, engine.first(number), state);
+            self.choices.mark(text, state);
         }
     }
 

@@ -185,6 +185,7 @@ fn each_sequence_has_the_whole_context() {
 
 #[test]
 fn one_cache_for_all_has_the_same_room_and_gives_as_many_tokens_each() {
+    let context = |loaded: &Loaded| loaded.ledger.devices.iter().map(|device| device.context).sum::<u64>();
     let separate = Worker::ready(&parallel(3)).1;
     let load = Load { kv_unified: true, ..parallel(3) };
     let (mut worker, loaded) = Worker::ready(&load);
