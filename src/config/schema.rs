@@ -1,13 +1,17 @@
 //! The table of all settings: what each is called, how it is read and how it is shown.
 
+mod choices;
 mod server;
+mod setting;
 
 use std::time::Duration;
 
+use self::choices::{GRAPHS, ON_QUIT, WAIT_POLICIES, name_of};
+use self::server::SERVER;
+pub use self::setting::Setting;
+use self::setting::put;
 use super::value::{Value, show_bytes};
-use domain::settings::{
-    CACHE_TYPES, CONTEXT_FULL, GraphStyle, OnQuit, SESSION_FIELDS, Settings, StoreFolder, WaitPolicy,
-};
+use domain::settings::{SESSION_FIELDS, Settings, StoreFolder};
 use domain::units::Bytes;
 
 /// Whether a setting holds several values, of which one may be wrong and the others right.
@@ -38,9 +42,6 @@ pub(super) fn list_entry(section: &str, key: &str, value: &Value) -> Result<Stri
 pub const SECTIONS: &[&str] =
     &["ui", "library", "hub", "session", "budget", "engine", "bench", "telemetry", "energy", "history", SERVER, KEYS];
 
-/// The section of the server.
-const SERVER: &str = "server";
-
 /// The most requests that a setting lets wait: each keeps its prompt in memory.
 const MAX_QUEUED: u32 = 100_000;
 
@@ -50,50 +51,6 @@ pub(super) const MODELS: &str = "models";
 /// The section with changed keys.
 pub(super) const KEYS: &str = "keys";
 
-/// One setting.
-#[derive(Debug, Clone, Copy)]
-pub struct Setting {
-    /// Its section.
-    pub section: &'static str,
-    /// Its name there.
-    pub key: &'static str,
-    get: fn(&Settings, &str) -> Value,
-    set: fn(&mut Settings, &str, &Value) -> Result<(), String>,
-}
-
-impl Setting {
-    /// The value in force.
-    pub fn get(&self, settings: &Settings) -> Value {
-        (self.get)(settings, self.key)
-    }
-
-    /// Change it. The error is a clause that says what would be right.
-    pub(super) fn set(&self, settings: &mut Settings, value: &Value) -> Result<(), String> {
-        (self.set)(settings, self.key, value)
-    }
-
-    /// `section.key`.
-    pub fn path(&self) -> String {
-        format!("{}.{}", self.section, self.key)
-    }
-
-    /// The words it takes, where they can be counted.
-    pub fn choices(&self) -> Vec<&'static str> {
-        fn names<T>(choices: &[(&'static str, T)]) -> Vec<&'static str> {
-            choices.iter().map(|(name, _)| *name).collect()
-        }
-        match (self.section, self.key) {
-            ("ui", "graphs") => names(GRAPHS),
-            ("ui", "on_quit") => names(ON_QUIT),
-            ("engine" | "bench", "wait_policy") => names(WAIT_POLICIES),
-            ("session", "cache_type_k" | "cache_type_v") => names(CACHE_TYPES),
-            ("session", "flash_attention") => vec!["auto", "on", "off"],
-            ("session", "context_full") => names(CONTEXT_FULL),
-            _ => Vec::new(),
-        }
-    }
-}
-
 /// All settings, section by section.
 pub fn settings() -> impl Iterator<Item = Setting> {
     let session = SESSION_FIELDS.iter().map(|field| Setting {
@@ -102,7 +59,7 @@ pub fn settings() -> impl Iterator<Item = Setting> {
         get: |settings, key| Value::from_shown(settings.session.get(key).unwrap_or_default()),
         set: |settings, key, value| settings.session.set(key, &value.scalar()?),
     });
-    let all = OTHERS.iter().chain(server::SERVER).copied().chain(session);
+    let all = OTHERS.iter().chain(server::SETTINGS).copied().chain(session);
     SECTIONS.iter().flat_map(move |section| all.clone().filter(move |setting| setting.section == *section))
 }
 
@@ -110,18 +67,6 @@ pub fn settings() -> impl Iterator<Item = Setting> {
 pub(super) fn find(section: &str, key: &str) -> Option<Setting> {
     settings().find(|setting| setting.section == section && setting.key == key)
 }
-
-const GRAPHS: &[(&str, GraphStyle)] =
-    &[("braille", GraphStyle::Braille), ("block", GraphStyle::Block), ("ascii", GraphStyle::Ascii)];
-
-const ON_QUIT: &[(&str, OnQuit)] = &[("ask", OnQuit::Ask), ("keep", OnQuit::Keep), ("stop", OnQuit::Stop)];
-
-const WAIT_POLICIES: &[(&str, WaitPolicy)] = &[
-    (WaitPolicy::Passive.name(), WaitPolicy::Passive),
-    (WaitPolicy::Brief.name(), WaitPolicy::Brief),
-    (WaitPolicy::OpenMp.name(), WaitPolicy::OpenMp),
-    (WaitPolicy::Active.name(), WaitPolicy::Active),
-];
 
 /// The settings outside of `[session]`, whose own are named in the core.
 static OTHERS: &[Setting] = &[
@@ -418,12 +363,6 @@ fn place(value: &Value) -> Result<StoreFolder, String> {
     }
 }
 
-/// Take a value that was read, leave the old one where it was wrong.
-fn put<T>(place: &mut T, value: Result<T, String>) -> Result<(), String> {
-    *place = value?;
-    Ok(())
-}
-
 fn auto<T>(value: Option<T>, show: impl FnOnce(T) -> Value) -> Value {
     value.map_or_else(|| Value::Text("auto".to_owned()), show)
 }
@@ -458,10 +397,6 @@ fn mebibytes(value: &Value) -> Result<Bytes, String> {
 
 fn seconds(time: Duration) -> Value {
     Value::Number(time.as_secs().to_string())
-}
-
-fn name_of<T: PartialEq + Copy>(choices: &[(&str, T)], wanted: T) -> Value {
-    Value::Text(choices.iter().find(|(_, choice)| *choice == wanted).map_or("", |(name, _)| name).to_owned())
 }
 
 /// An address of the web.

@@ -6,11 +6,11 @@ use domain::command::Refused;
 use domain::keep_alive::KeepAlive;
 use domain::settings::{Chosen, SessionSettings};
 
-use super::Shared;
 use super::error::Result;
 use super::guard::Caller;
 use super::handle::Answer;
 use super::models::Served;
+use super::shared::Shared;
 
 /// How a model is asked.
 #[derive(Debug, Clone)]

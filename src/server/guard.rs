@@ -8,9 +8,9 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::Shared;
 use super::error::{ApiError, Kind, Result};
 use super::keys::Scope;
+use super::shared::Shared;
 
 /// The most characters of a program's name for itself.
 const MAX_AGENT: usize = 100;

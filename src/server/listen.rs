@@ -24,8 +24,9 @@ use tower::Service as _;
 use domain::settings;
 
 use super::guard::Connection;
+use super::handle::Handle;
 use super::keys::{self, KeyError, Keys};
-use super::{Handle, Shared};
+use super::shared::Shared;
 
 /// How long a client may take to send the head of a request, and how long a connection may stay open without one.
 const HEAD_TIMEOUT: Duration = Duration::from_mins(1);

@@ -20,6 +20,7 @@ mod ollama;
 mod openai;
 mod queries;
 mod shape;
+mod shared;
 mod stream;
 
 use std::sync::Arc;
@@ -31,23 +32,10 @@ use axum::routing::get;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-use domain::settings;
 use error::{ApiError, Kind};
 pub use handle::{Answer, AnswerEvent, AnswerSender, Call, Ending, Handle, QueryEnd, Sent};
 pub use listen::{Listener, Server, StartError};
-
-/// What all addresses share.
-struct Shared {
-    handle: Handle,
-    settings: settings::Server,
-    keys: keys::Keys,
-    /// Whether other machines can reach it.
-    is_network: bool,
-    /// This machine's name, by which others on its network call it.
-    host_name: Option<String>,
-    /// Makes ids of answers unique over restarts.
-    instance: String,
-}
+use shared::Shared;
 
 /// What is said of the APIs as a whole.
 #[derive(OpenApi)]

@@ -7,10 +7,10 @@ use domain::session::{End, Phase};
 use domain::{Domain, alias};
 use wire::{Chat, Input, MAX_INPUTS, Prompt, QueryJob, QueryResult};
 
-use super::Shared;
 use super::asking::{Asking, with_context};
 use super::error::{ApiError, Kind, Result};
 use super::models::{Served, find, named};
+use super::shared::Shared;
 
 /// The most inputs of a request for vectors, as `OpenAI` has it.
 const INPUTS: usize = 2048;

@@ -384,3 +384,17 @@ pub struct HistoryList {
     /// Whether the filter is being typed.
     pub filtering: bool,
 }
+
+impl Ui {
+    /// The id of the next command to the server; `None` where it is lost.
+    pub fn next_command(&mut self) -> Option<CommandId> {
+        let server = self.server.as_ref().filter(|server| !server.is_lost)?;
+        self.n_commands += 1;
+        Some(CommandId(server.first_command + self.n_commands))
+    }
+
+    /// Whether a server goes on with what runs when this screen is left.
+    pub(super) fn is_attached(&self) -> bool {
+        self.server.as_ref().is_some_and(|server| !server.is_lost)
+    }
+}

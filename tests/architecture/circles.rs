@@ -155,6 +155,8 @@ impl Reader<'_> {
                     }
                 }
                 "use" => at = self.read_use(module, at),
+                // `pub(in crate::a)` names where something is seen, and imports nothing.
+                "in" if before == "(" && matches!(next, "crate" | "super" | "self") => at = self.path(at + 1).1,
                 _ if ITEMS.contains(&token) && is_name(next) => {
                     self.modules.entry(module.clone()).or_default().items.insert(next.to_owned());
                     at += 2;
@@ -210,6 +212,9 @@ impl Reader<'_> {
     /// Read one tree of a `use`: each path with the name that it gets here.
     fn tree(&self, mut at: usize, prefix: &[String], leaves: &mut Vec<(Path, String)>) -> usize {
         let mut path = prefix.to_vec();
+        if self.tokens.get(at).is_some_and(|token| token == ",") {
+            return at + 1;
+        }
         loop {
             match self.tokens.get(at).map(String::as_str) {
                 Some("{") => {
@@ -512,6 +517,18 @@ fn each_circle_is_seen() {
         assert_eq!(circles(&of_sources(sources)).len(), 1, "{what}");
     }
     assert_eq!(circles(&of_sources(&[("a.rs", item), ("b.rs", "use crate::a::{A, f};")])), [""; 0]);
+}
+
+#[test]
+fn a_function_with_its_modules_name_makes_no_circle() {
+    let sources = [
+        ("lib.rs", "pub use a::a;"),
+        ("a.rs", "mod inner; mod one; mod two; pub fn a() { inner::f() }"),
+        ("a/inner.rs", "use crate::a::{one, two}; pub(in crate::a) fn f() { one::f(); two::f() }"),
+        ("a/one.rs", "pub fn f() {}"),
+        ("a/two.rs", "pub fn f() {}"),
+    ];
+    assert_eq!(circles(&of_sources(&sources)), [""; 0]);
 }
 
 #[test]

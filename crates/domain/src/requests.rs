@@ -6,60 +6,17 @@
 mod ended;
 mod filter;
 mod row;
+mod sort;
 
 use std::cmp::Ordering;
 
 pub use ended::{EndedRequest, EndedRequests};
 pub use filter::Filter;
-pub use row::{RequestState, Row};
+pub use row::{Facts, RequestState, Row};
+pub use sort::RequestSort;
 
-use crate::Moment;
 use crate::request::RequestId;
 use crate::session::Session;
-use crate::settings;
-
-/// What requests are sorted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[expect(missing_docs, reason = "the columns' names")]
-pub enum RequestSort {
-    /// Those that have not ended first, then the newest.
-    #[default]
-    Arrived,
-    Client,
-    Model,
-    State,
-    Queue,
-    Ttft,
-    PromptRate,
-    Rate,
-    Cached,
-    Prompt,
-    Tokens,
-    Energy,
-}
-
-impl RequestSort {
-    /// All columns with their names, in the order in which a key goes through them.
-    pub const ALL: [(&str, Self); 12] = [
-        ("arrived", Self::Arrived),
-        ("client", Self::Client),
-        ("model", Self::Model),
-        ("state", Self::State),
-        ("queue", Self::Queue),
-        ("ttft", Self::Ttft),
-        ("pp", Self::PromptRate),
-        ("tok/s", Self::Rate),
-        ("cached", Self::Cached),
-        ("prompt", Self::Prompt),
-        ("tokens", Self::Tokens),
-        ("j", Self::Energy),
-    ];
-
-    /// The column of this name.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, sort)| *sort)
-    }
-}
 
 /// Every request that is known, in no order: those of the sessions, and those that have left them.
 pub fn all<'a>(sessions: &'a [Session], ended: &'a EndedRequests) -> impl Iterator<Item = Row<'a>> {
@@ -71,15 +28,6 @@ pub fn all<'a>(sessions: &'a [Session], ended: &'a EndedRequests) -> impl Iterat
 /// The request of this name.
 pub fn find<'a>(sessions: &'a [Session], ended: &'a EndedRequests, id: RequestId) -> Option<Row<'a>> {
     all(sessions, ended).find(|row| row.id == id)
-}
-
-/// What decides about the figures of rows: the time until which an open one has waited, and how energy is counted.
-#[derive(Debug, Clone, Copy)]
-pub struct Facts<'a> {
-    /// Now.
-    pub now: Moment,
-    /// The settings of energy.
-    pub energy: &'a settings::Energy,
 }
 
 /// The requests that the filter lets through, sorted. Figures sort largest first, and unknown ones stand last either way

@@ -2,17 +2,20 @@
 
 use std::net::SocketAddr;
 
-use super::{Setting, put};
+use super::setting::{Setting, put};
 use crate::config::value::{Value, show_bytes};
 use domain::settings::Settings;
 use domain::units::Bytes;
+
+/// The section of the server.
+pub(super) const SERVER: &str = "server";
 
 /// A body below this could carry no conversation.
 const LEAST_BODY: Bytes = Bytes(64 << 10);
 /// The largest body that is read: all of it is held in memory while its answer is prepared.
 const MOST_BODY: Bytes = Bytes(1 << 30);
 
-pub(super) static SERVER: &[Setting] = &[
+pub(super) static SETTINGS: &[Setting] = &[
     of(
         "attach",
         |settings, _| Value::Flag(settings.server.attach),
@@ -60,7 +63,7 @@ const fn of(
     get: fn(&Settings, &str) -> Value,
     set: fn(&mut Settings, &str, &Value) -> Result<(), String>,
 ) -> Setting {
-    Setting { section: super::SERVER, key, get, set }
+    Setting { section: SERVER, key, get, set }
 }
 
 /// Where to listen.

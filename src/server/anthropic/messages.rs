@@ -8,12 +8,12 @@ use axum::response::{IntoResponse, Response};
 
 use super::answer::{Events, Head};
 use super::request::Request;
-use crate::server::Shared;
 use crate::server::asking::Asking;
 use crate::server::body::Json;
 use crate::server::error::{ApiError, Kind, Result};
 use crate::server::guard::Caller;
 use crate::server::models::named;
+use crate::server::shared::Shared;
 use crate::server::stream::Answers;
 use domain::ask::Api;
 use serde_json::json;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Shared;
+use super::shared::Shared;
 
 pub(super) use models::{get as model, list as models};
 

@@ -7,8 +7,8 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
-use crate::server::Shared;
 use crate::server::error::Result;
+use crate::server::shared::Shared;
 use domain::Domain;
 use domain::request::Stage;
 use domain::session::Session;

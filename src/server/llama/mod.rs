@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Shared;
+use super::shared::Shared;
 use crate::server::body::Json;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Shared>> {

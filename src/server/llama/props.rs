@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use serde_json::{Value, json};
 
-use crate::server::Shared;
 use crate::server::body::Json;
 use crate::server::error::Result;
+use crate::server::shared::Shared;
 use domain::Domain;
 use domain::request::{Request, Step};
 use domain::session::{Phase, Session};

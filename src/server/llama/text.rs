@@ -9,13 +9,13 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::server::Shared;
 use crate::server::asking::Asking;
 use crate::server::body::Json;
 use crate::server::error::Result;
 use crate::server::guard::Caller;
 use crate::server::openai;
 use crate::server::queries::unexpected;
+use crate::server::shared::Shared;
 use domain::ask::Api;
 use wire::{QueryJob, QueryResult};
 

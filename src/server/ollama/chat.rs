@@ -15,8 +15,9 @@ use crate::server::body::Json;
 use crate::server::error::{ApiError, Result};
 use crate::server::guard::Caller;
 use crate::server::models::{Served, named};
+use crate::server::shared::Shared;
 use crate::server::stream::Answers;
-use crate::server::{Shared, limits, loading};
+use crate::server::{limits, loading};
 use domain::ask::{Api, Generation};
 use wire::{Chat, Message, Prompt, Role, Tool, ToolCall};
 

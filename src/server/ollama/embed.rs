@@ -14,9 +14,10 @@ use crate::server::asking::Asking;
 use crate::server::body::Json;
 use crate::server::error::Result;
 use crate::server::guard::Caller;
+use crate::server::loading;
 use crate::server::models::named;
 use crate::server::queries::Wanted;
-use crate::server::{Shared, loading};
+use crate::server::shared::Shared;
 use domain::ask::Api;
 use wire::Input;
 

@@ -16,7 +16,8 @@ use crate::server::body::Json;
 use crate::server::error::{ApiError, Result};
 use crate::server::guard::Caller;
 use crate::server::models::named;
-use crate::server::{Shared, limits, loading};
+use crate::server::shared::Shared;
+use crate::server::{limits, loading};
 use domain::ask::{Api, Generation};
 use wire::{Chat, Message, Prompt, Role};
 

@@ -13,10 +13,7 @@ use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Shared;
-
-/// The version of Ollama whose API this follows: clients ask for at least some version before they use a feature.
-const VERSION: &str = "0.13.0";
+use super::shared::Shared;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Shared>> {
     OpenApiRouter::new()

@@ -7,13 +7,15 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::VERSION;
-use crate::server::Shared;
 use crate::server::body::Json;
 use crate::server::error::{ApiError, Result};
 use crate::server::models::{Served, named, served};
+use crate::server::shared::Shared;
 use domain::model::{Digest, Model};
 use domain::session::Phase;
+
+/// The version of Ollama whose API this follows: clients ask for at least some version before they use a feature.
+const VERSION: &str = "0.13.0";
 
 /// That the server is there, in the words that clients look for.
 #[utoipa::path(get, path = "/", tag = "ollama", responses((status = 200, description = "It is")))]

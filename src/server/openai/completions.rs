@@ -8,17 +8,18 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::common::{FINGERPRINT, Usage, finish_reason, now, sse};
 use super::fields::{Logprobs, OneOrMany, Samplers, StreamOptions};
-use super::{FINGERPRINT, Usage, finish_reason, now, sse};
 use crate::server::asking::{Asking, of_choice};
 use crate::server::body::{Json, within};
 use crate::server::error::{ApiError, Result};
 use crate::server::guard::Caller;
 use crate::server::handle::AnswerEvent;
+use crate::server::limits;
 use crate::server::models::named;
 use crate::server::shape::Shape;
+use crate::server::shared::Shared;
 use crate::server::stream::{Answers, Translate, Whole};
-use crate::server::{Shared, limits};
 use domain::ask::{Api, Generation};
 use wire::{Channel, Prompt, Token};
 
@@ -239,7 +240,7 @@ impl Translate for Chunks {
     const CONTENT_TYPE: &'static str = "text/event-stream";
 
     fn keep_alive(&mut self, out: &mut String) {
-        out.push_str(super::KEEP_ALIVE);
+        out.push_str(super::common::KEEP_ALIVE);
     }
 
     fn begin(&mut self, out: &mut String) {

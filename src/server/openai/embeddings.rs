@@ -9,13 +9,13 @@ use data_encoding::BASE64;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::server::Shared;
 use crate::server::asking::Asking;
 use crate::server::body::Json;
 use crate::server::error::{ApiError, Result};
 use crate::server::guard::Caller;
 use crate::server::models::named;
 use crate::server::queries::Wanted;
+use crate::server::shared::Shared;
 use domain::ask::Api;
 use wire::Input;
 

@@ -6,11 +6,11 @@ use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use serde_json::{Value, json};
 
-use crate::server::Shared;
 use crate::server::anthropic;
 use crate::server::body::Json;
 use crate::server::error::Result;
 use crate::server::models::{Served, named, served};
+use crate::server::shared::Shared;
 
 /// The models that can be asked.
 #[utoipa::path(get, path = "/v1/models", tag = "openai", responses((status = 200, description = "All models")))]

@@ -5,7 +5,8 @@
 //! `state:queued`, `finish:length`, `queue>500`, `ttft<200`, `pp>100`, `tok/s>20`, `cached>0`, `prompt>1k`, `tokens>100`,
 //! `j>50`. A question that is not finished yet fits every row, and one for a figure that is not known fits none.
 
-use super::{Facts, RequestSort, Row};
+use super::row::{Facts, Row};
+use super::sort::RequestSort;
 use crate::model::library_view::{Comparison, comparison};
 
 /// A filter.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use wire::Finish;
 
-use super::{Facts, RequestSort};
+use super::sort::RequestSort;
 use crate::Moment;
 use crate::ask::{Asker, Priority};
 use crate::energy::Report;
@@ -13,6 +13,15 @@ use crate::figure::{Figure, Uncertain};
 use crate::request::{Client, Figures, Request, RequestId, Stage, Step};
 use crate::session::{End, Phase, Session, SessionId};
 use crate::settings;
+
+/// What decides about the figures of rows: the time until which an open one has waited, and how energy is counted.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// Now.
+    pub now: Moment,
+    /// The settings of energy.
+    pub energy: &'a settings::Energy,
+}
 
 /// Where a request is in its life, in the order of that life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -4,13 +4,14 @@ use std::time::Duration;
 use wire::{Counters, Event as Message, Finish, Prompt};
 
 use super::*;
+use crate::Moment;
 use crate::ask::{Api, Asker};
 use crate::command::{Command, CommandId, What};
 use crate::event::WorkerEvent;
 use crate::figure::Figure;
 use crate::request::{Client, Request, Stage, Step};
 use crate::session::{End, Phase, SessionId, WorkerId};
-use crate::settings::{SessionSettings, Settings};
+use crate::settings::{self, SessionSettings, Settings};
 use crate::testing::model;
 use crate::units::Joules;
 use crate::{Effect, Event, StateMachine};

@@ -3,7 +3,10 @@
 //! Owned here: which function carries out which command, and the reply. Absent: what they do (the modules by subject).
 
 use super::common::Outcome;
-use super::{bench, demand, energy, hub, measure, other_processes, perplexity, query, race, session, storage, suite};
+use super::{
+    bench, demand, energy, hub, measure, other_processes, perplexity, query_admission, race, session, start, storage,
+    suite,
+};
 use crate::command::{Command, Reply, Value, What};
 use crate::effect::Effect;
 use crate::state::Domain;
@@ -31,7 +34,7 @@ fn carry_out(domain: &mut Domain, what: What) -> Outcome {
             session::begin(domain, session, prompt, (form, stop), record)
         }
         What::Ask(ask) => demand::ask(domain, *ask),
-        What::Query(query) => query::ask(domain, *query),
+        What::Query(query) => query_admission::admit(domain, *query),
         What::LoadModel { model, settings, keep_alive } => {
             demand::load(domain, &model, settings.map(|settings| *settings), keep_alive)
         }
@@ -61,7 +64,7 @@ fn carry_out(domain: &mut Domain, what: What) -> Outcome {
         What::UndoStorage => accepted(storage::undo(domain)),
         What::SetThreadBudget(threads) => {
             domain.settings.budget.threads = Some(threads.max(1));
-            accepted(session::share_threads(domain))
+            accepted(start::share_threads(domain))
         }
         What::MeasureBandwidth => measure::bandwidth(domain).and_then(accepted),
         What::Calibrate => energy::calibrate(domain).and_then(accepted),

@@ -1,6 +1,6 @@
 //! What several subjects need: ids, notices, the clock, a session by its id.
 
-use crate::command::{Refused, Value};
+use crate::command::{Cause, Refused, Value};
 use crate::effect::Effect;
 use crate::notification::Notification;
 use crate::session::{Session, SessionId};
@@ -27,4 +27,9 @@ pub(super) fn now_ms(domain: &Domain) -> i64 {
 
 pub(super) fn find(domain: &mut Domain, id: SessionId) -> Option<&mut Session> {
     domain.sessions.iter_mut().find(|session| session.id == id)
+}
+
+/// Why nothing was done for a session that has left.
+pub(super) fn gone() -> Refused {
+    Refused::new(Cause::NotFound, "this session is gone")
 }

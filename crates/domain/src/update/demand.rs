@@ -6,9 +6,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::common::{Outcome, find, notify};
+use super::common::{Outcome, find, gone, notify};
 use super::history;
-use super::session::{self, Asked, create, end_all, spawn, start_waiting, stop_one};
+use super::session::{self, Asked, create, end_all, spawn, stop_one};
+use super::start::start_waiting;
 use crate::admission::{self, AdmissionError};
 use crate::alias;
 use crate::ask::Ask;
@@ -40,7 +41,7 @@ pub(super) fn ask(domain: &mut Domain, ask: Ask) -> Outcome {
     let Ask { model, settings, generation, asker, priority, keep_alive } = ask;
     has_room(domain, &model)?;
     let id = session_for(domain, &model, settings.map(|settings| *settings), keep_alive)?;
-    let Some(session) = domain.session(id) else { return Err(session::gone()) };
+    let Some(session) = domain.session(id) else { return Err(gone()) };
     let how = session::Ask {
         max_tokens: generation.max_tokens.or(session.settings.max_tokens),
         sampling: over(generation.sampling, &session.settings.sampling),

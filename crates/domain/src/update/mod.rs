@@ -21,10 +21,12 @@ mod measure;
 mod other_processes;
 mod perplexity;
 mod query;
+mod query_admission;
 mod race;
 mod replay;
 mod sample;
 mod session;
+mod start;
 mod storage;
 mod suite;
 mod tries;
@@ -70,7 +72,7 @@ pub(crate) fn update(domain: &mut Domain, now: Moment, event: Event) -> Vec<Effe
             let mut effects = sample::sampled(domain, sample, now.uptime);
             // What may be used of the machine changes: the first sample tells it, and a container's limits may be changed.
             // A recording tells the threads that there were.
-            effects.extend(session::share_threads(domain));
+            effects.extend(start::share_threads(domain));
             effects
         }
         Event::History(event) => {

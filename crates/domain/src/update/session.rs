@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use wire::{Chat, Generate, Message, Prompt, Role, Sampling};
 
-use super::common::{Outcome, find, next_id};
+use super::common::{Outcome, find, gone, next_id};
 use super::load::load;
+use super::start::{claims, share_threads, start_waiting};
 use super::{exchange, history, query};
 use crate::admission::{self, MemoryEstimate, ThreadRequest};
 use crate::ask::{Asker, Priority};
@@ -120,34 +121,6 @@ fn idle_threads(domain: &Domain, id: SessionId) -> u32 {
     admission::share_threads(domain.thread_limit(), &claims).last().map_or(1, |share| share.1)
 }
 
-fn claims(domain: &Domain) -> Vec<ThreadRequest> {
-    let busy = domain.sessions.iter().filter(|session| session.is_busy());
-    busy.map(|session| ThreadRequest { session: session.id, fixed: session.settings.threads }).collect()
-}
-
-/// Share the threads anew among the sessions that answer, and tell those whose share has changed.
-pub(super) fn share_threads(domain: &mut Domain) -> Vec<Effect> {
-    let shares = admission::share_threads(domain.thread_limit(), &claims(domain));
-    let mut effects = Vec::new();
-    for session in &mut domain.sessions {
-        let share = shares.iter().find(|share| share.0 == session.id).map_or(0, |share| share.1);
-        // Who has answered holds none, yet its figures are those of the threads that it had.
-        if share > 0 {
-            for request in session.requests.iter_mut().filter(|request| request.is_running()) {
-                request.figures.threads = share;
-            }
-        }
-        if share != session.threads {
-            session.threads = share;
-            if share > 0 {
-                let request = wire::Request::Threads { n_threads: share };
-                effects.push(Effect::Send { worker: session.worker, request });
-            }
-        }
-    }
-    effects
-}
-
 /// Add a prompt to a session's conversation and have it answered. A session that still loads answers when it is ready.
 pub(super) fn send(domain: &mut Domain, id: SessionId, text: String) -> Result<Vec<Effect>, Refused> {
     let session = find(domain, id).ok_or_else(gone)?;
@@ -215,10 +188,6 @@ pub(super) fn begin(
 
 /// The most requests of a session that have not ended: what waits longer than that has been given up by who asked.
 const MAX_OPEN: usize = 256;
-
-pub(super) fn gone() -> Refused {
-    Refused::new(Cause::NotFound, "this session is gone")
-}
 
 /// What a session is asked.
 pub(super) struct Asked {
@@ -300,39 +269,6 @@ pub(super) fn request(domain: &mut Domain, id: SessionId, asked: Asked) -> (Requ
         }
     }
     (request_id, start_waiting(domain, id))
-}
-
-/// Give what waits to the worker: queries, and as many requests as it has sequences free.
-pub(super) fn start_waiting(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
-    let mut effects = query::start(domain, id);
-    effects.extend(start_requests(domain, id));
-    effects
-}
-
-fn start_requests(domain: &mut Domain, id: SessionId) -> Vec<Effect> {
-    let now = domain.now;
-    let Some(session) = find(domain, id).filter(|session| session.phase == Phase::Ready) else { return Vec::new() };
-    let n_running = session.requests.iter().filter(|request| request.is_running()).count();
-    let n_free = session.n_sequences().saturating_sub(n_running);
-    let n_free = if session.demand.is_draining { 0 } else { n_free };
-    let mut asked = Vec::new();
-    for _ in 0..n_free {
-        let Some(request) = queue::next(session).and_then(|id| session.request_mut(id)) else { break };
-        let Some(generate) = request.waiting.take() else { break };
-        request.stage = request::Stage::Running(Step::Prompt { n_done: 0, n_prompt: 0 });
-        request.begun = Some(now);
-        let priority = request.priority;
-        queue::begun(session, priority);
-        session.timer.begin(generate.id, now.uptime);
-        asked.push(Effect::Send { worker: session.worker, request: wire::Request::Generate(*generate) });
-    }
-    if asked.is_empty() {
-        return Vec::new();
-    }
-    session.since = now;
-    let mut effects = share_threads(domain);
-    effects.extend(asked);
-    effects
 }
 
 /// The conversation as the model is told it: without reasoning, empty turns and those that were dropped (but for the

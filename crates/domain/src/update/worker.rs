@@ -6,7 +6,8 @@ use std::time::Duration;
 use wire::{Channel, Event as Message, FailureKind, Finish, Role};
 
 use super::common::find;
-use super::session::{answer as answer_now, end_all, ended, remove, share_threads, start_waiting, watch};
+use super::session::{answer as answer_now, end_all, ended, remove, watch};
+use super::start::{share_threads, start_waiting};
 use super::{context, demand, query, tries};
 use crate::effect::Effect;
 use crate::event::WorkerEvent;

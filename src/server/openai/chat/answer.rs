@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::server::error::ApiError;
 use crate::server::handle::AnswerEvent;
+use crate::server::openai::common::{FINGERPRINT, KEEP_ALIVE, Usage, finish_reason, sse};
 use crate::server::openai::fields::Logprobs;
-use crate::server::openai::{FINGERPRINT, KEEP_ALIVE, Usage, finish_reason, sse};
 use crate::server::shape::Shape;
 use crate::server::stream::{Translate, Whole};
 use wire::{Channel, Token, ToolCall, ToolCallDelta};

@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 use crate::server::body::within;
 use crate::server::error::{ApiError, Result};
 use crate::server::limits;
+use crate::server::openai::common::reasoning;
 use crate::server::openai::fields::{N_LIKELY, OneOrMany, ResponseFormat, Samplers, StreamOptions};
-use crate::server::openai::reasoning;
 use domain::ask::Generation;
 use wire::{Chat, Message, Part, Prompt, Role, Tool, ToolCall, ToolChoice};
 

@@ -166,7 +166,7 @@ impl Translate for Events {
     const CONTENT_TYPE: &'static str = "text/event-stream";
 
     fn keep_alive(&mut self, out: &mut String) {
-        out.push_str(crate::server::openai::KEEP_ALIVE);
+        out.push_str(crate::server::openai::common::KEEP_ALIVE);
     }
 
     fn begin(&mut self, out: &mut String) {

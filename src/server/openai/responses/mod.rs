@@ -13,13 +13,13 @@ use axum::response::{IntoResponse, Response};
 use self::answer::Head;
 use self::events::Events;
 use self::request::Request;
-use super::now;
-use crate::server::Shared;
 use crate::server::asking::Asking;
 use crate::server::body::Json;
 use crate::server::error::Result;
 use crate::server::guard::Caller;
 use crate::server::models::named;
+use crate::server::openai::common::now;
+use crate::server::shared::Shared;
 use crate::server::stream::Answers;
 use domain::ask::Api;
 

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use crate::server::error::{ApiError, Result};
 use crate::server::limits;
+use crate::server::openai::common::reasoning;
 use crate::server::openai::fields::Samplers;
-use crate::server::openai::reasoning;
 use domain::ask::Generation;
 use domain::request::form::Form;
 use wire::{Chat, Message, Part, Prompt, Role, Tool, ToolCall, ToolChoice};

@@ -4,8 +4,8 @@ use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 use ratatui::style::Modifier;
 
 use super::flow::Flow;
+use super::piece::{Format, Look, Mark, Piece, Row};
 use super::table::Table;
-use super::{Format, Look, Mark, Piece, Row};
 use crate::ui::theme::Meaning;
 use crate::ui::widgets::text;
 

@@ -12,7 +12,7 @@ mod table;
 use std::collections::HashMap;
 use std::hash::Hash;
 
-use self::piece::{Format, Look};
+use self::piece::{Format, Look, Mark};
 pub(crate) use self::piece::{Piece, Row};
 use crate::ui::canvas::{Canvas, Span, Spans};
 
@@ -29,13 +29,6 @@ struct Laid {
     last: Mark,
     /// When it was used last.
     used: u64,
-}
-
-/// A place in a text, and in its rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Mark {
-    byte: usize,
-    row: usize,
 }
 
 impl Laid {

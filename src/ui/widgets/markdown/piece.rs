@@ -33,3 +33,10 @@ pub(super) struct Format {
     pub(super) columns: usize,
     pub(super) ascii: bool,
 }
+
+/// A place in a text, and in its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Mark {
+    pub(super) byte: usize,
+    pub(super) row: usize,
+}
