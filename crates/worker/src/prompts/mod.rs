@@ -15,7 +15,7 @@ use std::sync::Arc;
 use wire::Load;
 
 use self::choice::{Choices, MIN_KEPT, Mark, Place, Reach, Source, State};
-use self::disk::Disk;
+use self::disk::{Disk, Try};
 use self::file::{Contents, MarkContents, Summary};
 use crate::backend;
 use crate::engine::{Engine, Rollback};
@@ -44,6 +44,14 @@ pub(crate) struct Slot<'a> {
     pub(crate) is_free: bool,
     /// Greater for one that was used later.
     pub(crate) last_used: u64,
+}
+
+/// What a prompt goes on from, taken out of its list.
+enum Taken {
+    Nothing,
+    /// The number of a state in memory, what it is of, and the state.
+    Copy(u64, Text, Arc<Bytes>),
+    File(Box<Try>),
 }
 
 pub(crate) struct Prompts {
@@ -86,23 +94,32 @@ impl Prompts {
             let n_bytes = |place: usize| slots.get(place).map_or(0, |slot| engine.state_size(slot.number));
             let choice = self.choices.choose(&places, files, n_bytes, prompt)?;
             let slot = slots.get_mut(choice.place)?;
-            let taken = match choice.source {
-                // Before what makes room for another one.
-                Source::Memory(number) => self.choices.take(number, choice.reach.n_tokens),
-                Source::Own | Source::Disk(_) => None,
-            };
+            // Before what the sequence holds is kept, which changes the lists. A state that could not be had is forgotten: the
+            // next choice is another.
+            let Some(taken) = self.take(choice.source, choice.reach.n_tokens) else { continue };
             if choice.saves {
                 self.save(engine, slot, choice.source == Source::Own && choice.reach.n_tokens > 0);
             }
-            let is_there = match choice.source {
-                Source::Own => true,
-                Source::Memory(number) => self.restore(engine, slot, number, taken),
-                Source::Disk(at) => self.restore_file(engine, slot, at),
+            let is_there = match taken {
+                Taken::Nothing => true,
+                Taken::Copy(number, text, state) => self.restore(engine, slot, number, (text, state)),
+                Taken::File(tried) => self.restore_file(engine, slot, *tried),
             };
-            // A state that could not be had is forgotten: the next choice is another.
-            if is_there {
+            if is_there && slot.text.tokens.get(..choice.reach.n_tokens) == prompt.get(..choice.reach.n_tokens) {
                 return Some((choice.place, rewind(engine, slot, choice.reach)));
             }
+            engine.clear(slot.number);
+            slot.text.clear();
+        }
+    }
+
+    fn take(&mut self, source: Source, n_kept: usize) -> Option<Taken> {
+        match source {
+            Source::Own => Some(Taken::Nothing),
+            Source::Memory(number) => {
+                self.choices.take(number, n_kept).map(|(text, state)| Taken::Copy(number, text, state))
+            }
+            Source::Disk(at) => self.disk.as_mut()?.take(at).map(|tried| Taken::File(Box::new(tried))),
         }
     }
 
@@ -151,34 +168,23 @@ impl Prompts {
         disk.write(contents, |other| can_cut && tokens.starts_with(&other.tokens));
     }
 
-    /// Put a state from memory into a sequence.
-    fn restore(
-        &mut self,
-        engine: &mut Engine,
-        slot: &mut Slot,
-        number: u64,
-        taken: Option<(Text, Arc<Bytes>)>,
-    ) -> bool {
-        let Some((text, state)) = taken else { return false };
+    /// Put a state from memory into a sequence; one that llama.cpp does not take is forgotten.
+    fn restore(&mut self, engine: &mut Engine, slot: &mut Slot, number: u64, taken: (Text, Arc<Bytes>)) -> bool {
+        let (text, state) = taken;
         let is_there = engine.set_state(slot.number, &state, false) && engine.n_past(slot.number) == text.tokens.len();
         if is_there {
             *slot.text = text;
         } else {
             self.choices.forget(number);
-            engine.clear(slot.number);
-            slot.text.clear();
         }
         is_there
     }
 
-    /// Put a state from disk into a sequence, if it proves to be what it says.
-    fn restore_file(&mut self, engine: &mut Engine, slot: &mut Slot, at: usize) -> bool {
-        slot.text.clear();
+    /// Put a state from disk into a sequence, if it proves to be what it says; otherwise its file is removed.
+    fn restore_file(&mut self, engine: &mut Engine, slot: &mut Slot, tried: Try) -> bool {
         let Some(disk) = &mut self.disk else { return false };
-        let Some(tried) = disk.take(at) else { return false };
         if !proves_true(engine, slot.number, &tried.contents, self.rollback) {
             tried.reject();
-            engine.clear(slot.number);
             return false;
         }
         let Contents { tokens, first, marks, .. } = disk.keep(tried);

@@ -272,7 +272,7 @@ fn the_oldest_files_make_room_and_what_a_dead_worker_left_goes() {
     let path = built(folder.path(), "llama, a small vocabulary");
     let states = folder.path().join("states");
     let mut load = with_folder(load(&path, 2048, CacheType::F16, true), &states);
-    let mut keep = |load: &Load, prompt: &str| {
+    let keep = |load: &Load, prompt: &str| {
         let mut session = Session::start(load);
         session.ask(prompt, 0);
         session.stop();
@@ -284,15 +284,15 @@ fn the_oldest_files_make_room_and_what_a_dead_worker_left_goes() {
     keep(&load, &words(1, 1).repeat(150));
     let files = kept(&states);
     assert_eq!(files.len(), 2);
-    let mut session = Session::start(&load);
-    assert_eq!(session.ask(&words(300, 20), 1).n_cached, 0, "the oldest is gone");
-    assert_eq!(session.ask(&words(0, 320), 1).n_cached, 300);
-    drop(session);
     #[cfg(unix)]
     for file in &files {
         use std::os::unix::fs::PermissionsExt as _;
         assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
     }
+    let mut session = Session::start(&load);
+    assert_eq!(session.ask(&words(300, 20), 1).n_cached, 0, "the oldest is gone");
+    assert_eq!(session.ask(&words(0, 320), 1).n_cached, 300);
+    drop(session);
     let left = states.join("left.part");
     std::fs::write(&left, b"half").unwrap();
     let long_ago = std::time::SystemTime::now() - std::time::Duration::from_hours(2);
